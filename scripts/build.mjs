@@ -35,8 +35,8 @@ const noEditorPrompt = {
 }
 
 /**
- * Leaves out of ssh2 what takes long to load and is not used: its server and its HTTP agents; and the WebAssembly of one
- * cipher where that is in the native code.
+ * Leaves out the parts of ssh2 that fleet does not use and that take time to load: its server, its HTTP agents, and the
+ * WebAssembly of a cipher that the native code has too.
  */
 const leanSsh2 = {
   name: 'lean-ssh2',

@@ -4,6 +4,7 @@ import { UserError } from '../../errors.ts'
 import { shellLine, outputDelivered } from '../command.ts'
 import type { Link } from './link.ts'
 import { markCommand } from './signal.ts'
+import { requestsOver } from './ssh2-internals.ts'
 import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from '../transport.ts'
 
 /** Bytes that wait for a slow reader or link: less stalls bulk transfers, which go 64 kB at a time. */
@@ -89,33 +90,17 @@ const deafAfterSignal = ({ machine }: Link['endpoint']): UserError =>
     },
   )
 
-/** What ssh2 keeps to itself of a channel. */
-interface ChannelInside {
-  readonly outgoing: { readonly id: number; readonly state: string }
-  readonly _client: {
-    readonly _protocol: {
-      signal(id: number, name: string): void
-      windowChange(id: number, rows: number, columns: number, height: number, width: number): void
-    }
-  }
-}
-
-/** The requests that RFC 4254 5.3 allows after the end of input too, where ssh2's own methods do nothing. */
-function requestsOf(channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resize'> {
-  const {
-    outgoing,
-    _client: { _protocol: protocol },
-  } = channel as unknown as ChannelInside
-  const open = () => outgoing.state === 'open' || outgoing.state === 'eof'
-  return {
-    kill(signal) {
-      if (open()) protocol.signal(outgoing.id, signal)
-    },
-    resize({ rows, columns }) {
-      if (open()) protocol.windowChange(outgoing.id, rows, columns, 0, 0)
-    },
-  }
-}
+/** Sends requests to the command of a channel, as long as that is open. */
+const requestsOf = (channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resize'> => ({
+  kill(signal) {
+    const open = requestsOver(channel)
+    open?.protocol.signal(open.id, signal)
+  },
+  resize({ rows, columns }) {
+    const open = requestsOver(channel)
+    open?.protocol.windowChange(open.id, rows, columns, 0, 0)
+  },
+})
 
 /** Runs a line beside, outside the limit on sessions, and cares for nothing of it. */
 function runAside({ client, stream }: Link, line: string): void {

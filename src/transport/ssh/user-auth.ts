@@ -1,9 +1,8 @@
 import { callbackify } from 'node:util'
 import ssh2, { type Client, type ParsedKey } from 'ssh2'
 import type { PublicKey, Sign, Offer } from './keys/key.ts'
+import { protocolOf, serverReleaseOf } from './ssh2-internals.ts'
 import { WireReader, wireString } from './wire-format.ts'
-
-// What a login needs of ssh2 and ssh2 keeps to itself: all of it is in this file.
 
 /** What the server said last of a login. */
 interface LoginProgress {
@@ -22,23 +21,9 @@ export interface UserAuth {
   readonly sendSigned: (signed: Buffer, signature: Buffer) => void
 }
 
-interface ProtocolInside {
-  readonly _authsQueue: string[]
-  readonly _cipher: {
-    allocPacket(length: number): Buffer
-    encrypt(packet: Buffer): void
-  }
-  readonly _handlers: {
-    EXT_INFO: (protocol: unknown, extensions: readonly { name: string; algs?: string[] }[]) => void
-    USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void
-  }
-}
-
 /** OpenSSH 7.4 takes RSA keys with SHA-2 and does not tell. */
-function isSilentOpenSsh(client: Client): boolean {
-  const { _remoteVer: release } = client as unknown as { _remoteVer?: string }
-  return release?.startsWith('OpenSSH_7.4') === true
-}
+const isSilentOpenSsh = (client: Client): boolean =>
+  serverReleaseOf(client)?.startsWith('OpenSSH_7.4') === true
 const silentAlgorithms = ['rsa-sha2-512', 'rsa-sha2-256']
 
 /** Where the content of a packet begins (RFC 4253 6). */
@@ -46,7 +31,7 @@ const packetHead = 5
 
 /** Follows the login of a client that has just been told to connect. */
 export function followUserAuth(client: Client): UserAuth {
-  const { _protocol: protocol } = client as unknown as { _protocol: ProtocolInside }
+  const protocol = protocolOf(client)
   const { _handlers: handlers } = protocol
   const { EXT_INFO, USERAUTH_FAILURE } = handlers
   let progress: LoginProgress = { left: undefined, partial: false }

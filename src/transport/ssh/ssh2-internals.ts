@@ -1,0 +1,51 @@
+import type { Client, ClientChannel } from 'ssh2'
+
+// The fields of ssh2 1.17 that are not part of its API, and that nothing in its API replaces. Only this file names them;
+// test/unit/transport/ssh/ssh2-internals.test.ts checks that ssh2 has them.
+
+/** The protocol of a connection, below ssh2's client. */
+export interface Protocol {
+  /** The login methods whose answers are due, in order. */
+  readonly _authsQueue: string[]
+  readonly _cipher: {
+    allocPacket(length: number): Buffer
+    encrypt(packet: Buffer): void
+  }
+  /** What is called for each kind of message of the server. */
+  readonly _handlers: {
+    EXT_INFO: (protocol: unknown, extensions: readonly { name: string; algs?: string[] }[]) => void
+    USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void
+  }
+  signal(channel: number, name: string): void
+  windowChange(channel: number, rows: number, columns: number, height: number, width: number): void
+}
+
+/** The protocol of a client, after its `connect`. */
+export function protocolOf(client: Client): Protocol {
+  const { _protocol: protocol } = client as unknown as { readonly _protocol: Protocol }
+  return protocol
+}
+
+/** The release of the server, such as `OpenSSH_9.2p1`; undefined before it has greeted. */
+export function serverReleaseOf(client: Client): string | undefined {
+  const { _remoteVer: release } = client as unknown as { readonly _remoteVer?: string }
+  return release
+}
+
+/** The fields of a channel. */
+interface ChannelInside {
+  readonly outgoing: { readonly id: number; readonly state: string }
+  readonly _client: Client
+}
+
+/**
+ * What sends requests over a channel after the end of its input too, which RFC 4254 5.3 allows and ssh2's own methods do
+ * not. Undefined once the channel is closed.
+ */
+export function requestsOver(
+  channel: ClientChannel,
+): { readonly id: number; readonly protocol: Protocol } | undefined {
+  const { outgoing, _client: client } = channel as unknown as ChannelInside
+  const isOpen = outgoing.state === 'open' || outgoing.state === 'eof'
+  return isOpen ? { id: outgoing.id, protocol: protocolOf(client) } : undefined
+}
