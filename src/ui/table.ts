@@ -36,6 +36,13 @@ const lineOf = (cells: readonly Text[]): Styled => {
   return compose`${joinText([...cells.slice(0, -1), ends], ' '.repeat(gap))}\n`
 }
 
+/** A row for a pipe. */
+const plainLine = <Row>(columns: readonly Column<Row>[], row: Row): string =>
+  `${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`
+
+/** Rows that are written to a pipe in one call: a call takes longer than a row. */
+const rowsAtOnce = 500
+
 /** A cell that is not known yet may have any text. */
 const unknownText = '…'
 
@@ -99,10 +106,7 @@ async function layOut<Row>(
   known: readonly Row[],
   { whole = false, grows = false }: TableOptions & { readonly grows?: boolean },
 ): Promise<(row: Row) => void> {
-  if (!io.stdout.isTTY) {
-    return (row) =>
-      io.stdout.write(`${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`)
-  }
+  if (!io.stdout.isTTY) return (row) => io.stdout.write(plainLine(columns, row))
   const room = whole ? Infinity : (io.stdout.columns ?? Infinity)
   const texts = columns.map(({ title, text }) => [title, ...known.map((row) => oneLine(text(row)))])
   const cellText = await cellTextFor(grows ? [unknownText, ...texts.flat()] : texts.flat())
@@ -146,6 +150,13 @@ async function writeTable<Row>(
   rows: readonly Row[],
   options: TableOptions & { readonly grows?: boolean | undefined },
 ): Promise<void> {
+  if (!io.stdout.isTTY) {
+    for (let at = 0; at < rows.length; at += rowsAtOnce) {
+      const lines = rows.slice(at, at + rowsAtOnce).map((row) => plainLine(columns, row))
+      io.stdout.write(lines.join(''))
+    }
+    return
+  }
   const write = await layOut(io, columns, rows, { ...options, grows: options.grows ?? false })
   for (const row of rows) write(row)
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import stringWidth from 'string-width'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { mergeIpFamilies, portsText } from '../../../src/commands/container/fields.ts'
 import { streamRows } from '../../../src/ui/row-stream.ts'
 import { type Column, openTable, writeRows } from '../../../src/ui/table.ts'
@@ -33,6 +33,17 @@ async function linesAt(width: number, rows: readonly Row[], whole = false): Prom
 }
 
 const web = rowOf({ name: 'web-1', image: 'registry.example/shop/frontend:2.1', command: 'nginx' })
+
+describe('a table in a pipe', () => {
+  test('is written in few calls, however many rows it has', async () => {
+    const { io, written } = capturedIo({ isTTY: false })
+    const write = vi.spyOn(io.stdout, 'write')
+    const rows = Array.from({ length: 2_001 }, (_, index) => rowOf({ name: `web-${index}` }))
+    await writeRows(io, { json: false }, { rows, columns })
+    expect(written('stdout')).toBe(rows.map(({ name }) => `${name}\t\t\t\n`).join(''))
+    expect(write.mock.calls.length).toBeLessThan(10)
+  })
+})
 
 describe('a table on a terminal', () => {
   test('is as wide as its texts where there is room', async () => {
