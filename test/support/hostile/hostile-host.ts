@@ -1,9 +1,5 @@
-import { once } from 'node:events'
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import ssh2 from 'ssh2'
-import { makeKeyPair } from '../../../src/transport/ssh/keys/key-pair.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { startLoopbackSshd } from '../ssh/loopback-sshd.ts'
 
 /** What a host in an attacker's hands does. Whatever is absent it does as a host would whose engine has nothing. */
 interface HostileBehaviour {
@@ -31,26 +27,12 @@ export interface HostileHost extends AsyncDisposable {
   entry(name: string): string
 }
 
-/** What node:http asks of a connection, and a channel of SSH does not have. */
-const socketMethods = { setTimeout() {}, setKeepAlive() {}, setNoDelay() {}, ref() {}, unref() {} }
-
 /** Starts the host. */
 export async function startHostileHost(): Promise<HostileHost> {
   let behaviour: HostileBehaviour = {}
   const answers: string[] = []
-  const { privateKey, publicKey } = makeKeyPair('host')
-  const connections = new Set<Duplex>()
-
-  const engine = createServer((request, response) => {
-    request.url = request.url?.replace(/^\/v[\d.]+/, '') ?? ''
-    response.setHeader('Api-Version', '1.41').setHeader('Content-Type', 'application/json')
-    if (behaviour.engine) behaviour.engine(request, response)
-    else response.end('[]')
-  })
-
-  const server = new ssh2.Server({ hostKeys: [privateKey] }, (client) => {
-    client.on('error', () => {})
-    client.on('authentication', (attempt) => {
+  const sshd = await startLoopbackSshd({
+    login(attempt) {
       const { questions } = behaviour
       if (questions === undefined) {
         if (attempt.method === 'none') attempt.reject(['publickey'])
@@ -62,37 +44,21 @@ export async function startHostileHost(): Promise<HostileHost> {
           attempt.accept()
         })
       } else attempt.reject(['keyboard-interactive'])
-    })
-    client.on('ready', () => {
-      ;(client as unknown as NodeJS.EventEmitter).on(
-        'openssh.streamlocal',
-        (accept: () => Duplex) => {
-          const channel = Object.assign(accept(), socketMethods)
-          channel.on('error', () => {})
-          engine.emit('connection', channel)
-        },
-      )
-      client.on('session', (accept) => {
-        accept().on('exec', (take, _refuse, { command }) => {
-          const stream = take()
-          stream.on('error', () => {})
-          const [mark] = /fleet-[0-9a-f-]{36}/.exec(command) ?? []
-          if (behaviour.output) stream.write(`a greeting\n${mark}\n`)
-          if (behaviour.output) stream.write(behaviour.output(command))
-          stream.stderr.write(behaviour.complaint ?? '')
-          stream.exit(behaviour.complaint === undefined ? 0 : 1)
-          stream.end()
-        })
-      })
-    })
+    },
+    exec(command, channel) {
+      const [mark] = /fleet-[0-9a-f-]{36}/.exec(command) ?? []
+      if (behaviour.output) channel.write(`a greeting\n${mark}\n`)
+      if (behaviour.output) channel.write(behaviour.output(command))
+      channel.stderr.write(behaviour.complaint ?? '')
+      channel.exit(behaviour.complaint === undefined ? 0 : 1)
+      channel.end()
+    },
+    engine(request, response) {
+      if (behaviour.engine) behaviour.engine(request, response)
+      else response.end('[]')
+    },
   })
-  const sockets = server as unknown as NodeJS.EventEmitter
-  sockets.on('connection', (_client: unknown, info: { socket?: Socket }) => {
-    if (info.socket) connections.add(info.socket)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(sockets, 'listening')
-  const { port } = server.address() as AddressInfo
+  const { port, hostKey } = sshd
   return {
     behave: (next) => void (behaviour = next),
     answers,
@@ -104,12 +70,8 @@ export async function startHostileHost(): Promise<HostileHost> {
       address: 127.0.0.1
       port: ${port}
       user: bob
-      hostKeys: [${JSON.stringify(publicKey)}]
+      hostKeys: [${JSON.stringify(hostKey)}]
 `,
-    async [Symbol.asyncDispose]() {
-      for (const connection of connections) connection.destroy()
-      engine.closeAllConnections()
-      server.close()
-    },
+    [Symbol.asyncDispose]: () => sshd[Symbol.asyncDispose](),
   }
 }

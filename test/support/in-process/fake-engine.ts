@@ -1,0 +1,85 @@
+import type { RequestListener } from 'node:http'
+
+const imageId = `sha256:${'a'.repeat(64)}`
+const containerId = 'c'.repeat(64)
+const [layer, created] = [`sha256:${'b'.repeat(64)}`, 1_700_000_000]
+
+const container = {
+  ...{ Id: containerId, Names: ['/app'], Image: 'nginx:1.27', ImageID: imageId },
+  ...{ Command: 'nginx', Created: created, Labels: { role: 'front' }, Mounts: [] },
+  Ports: [{ IP: '0.0.0.0', PrivatePort: 80, PublicPort: 8080, Type: 'tcp' }],
+  ...{ State: 'running', Status: 'Up 3 minutes', NetworkSettings: { Networks: { bridge: {} } } },
+}
+
+const image = {
+  ...{ Id: imageId, ParentId: '', RepoTags: ['nginx:1.27'], RepoDigests: [], Labels: {} },
+  ...{ Created: created, Size: 50_000_000, Containers: 1, SharedSize: 0 },
+  RootFS: { Type: 'layers', Layers: [layer] },
+}
+
+const usage = (total: number) => ({ total_usage: total, usage_in_usermode: 0 })
+
+const stats = {
+  ...{ id: containerId, name: '/app', read: '2026-01-01T00:00:01Z', num_procs: 2 },
+  pids_stats: { current: 2, limit: 100 },
+  cpu_stats: { cpu_usage: usage(200), system_cpu_usage: 2000, online_cpus: 2 },
+  precpu_stats: { cpu_usage: usage(100), system_cpu_usage: 1000, online_cpus: 2 },
+  memory_stats: { usage: 1_048_576, limit: 1_073_741_824, stats: {} },
+  ...{ networks: { eth0: { rx_bytes: 1, tx_bytes: 2 } }, blkio_stats: {} },
+}
+
+/** A line of a log in the framing of the API: stream, three zeros, length (ContainerAttach). */
+function frame(text: string): Buffer {
+  const head = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])
+  head.writeUInt32BE(Buffer.byteLength(text), 4)
+  return Buffer.concat([head, Buffer.from(text)])
+}
+
+/** Answers by path: texts and buffers as they are, all else as JSON. */
+const answers: Readonly<Record<string, unknown>> = {
+  '/_ping': 'OK',
+  '/version': { Version: '27.5.1', ApiVersion: '1.41', Os: 'linux', Arch: 'amd64' },
+  '/info': {
+    ...{ Name: 'host', ServerVersion: '27.5.1', OperatingSystem: 'Debian 12', NCPU: 2 },
+    ...{ Containers: 1, ContainersRunning: 1, Images: 1, MemTotal: 1_073_741_824 },
+  },
+  '/containers/json': [container],
+  '/containers/app/json': {
+    ...{ Id: containerId, Name: '/app', Config: { Tty: false, Image: 'nginx:1.27' } },
+    State: { Status: 'running', Running: true, ExitCode: 0 },
+  },
+  '/containers/app/logs': frame('2026-01-01T00:00:00.000000000Z hello from nginx\n'),
+  '/containers/app/stats': stats,
+  '/events': {
+    ...{ Type: 'container', Action: 'start', time: created, timeNano: created * 1e9 },
+    Actor: { ID: containerId, Attributes: { name: 'app', image: 'nginx:1.27' } },
+  },
+  '/images/json': [image],
+  '/images/nginx:1.27/json': image,
+  '/images/nginx:1.27/tag': '',
+  '/images/nginx:1.27/history': [
+    ...[{ Id: imageId, Created: created, CreatedBy: 'COPY site /', Size: 7 }],
+  ],
+  '/system/df': {
+    LayersSize: 50_000_000,
+    ...{ Images: [image], Containers: [container], Volumes: [], BuildCache: [] },
+  },
+}
+
+/** An engine with one container, `app`, of one image, `nginx:1.27`. All else is not there. */
+export const answerAsEngine: RequestListener = (request, response) => {
+  const path = decodeURIComponent(new URL(request.url ?? '/', 'http://engine').pathname)
+  const known = path
+    .replace(containerId, 'app')
+    .replace(imageId, 'nginx:1.27')
+    .replace(/^\/containers\/c{12}\//, '/containers/app/')
+  const answer = answers[known]
+  request.resume()
+  if (answer === undefined) {
+    const [, kind = 'thing', name = ''] = path.split('/')
+    const message = `No such ${kind.replace(/s$/, '')}: ${name}`
+    response.writeHead(404).end(JSON.stringify({ message }))
+  } else if (Buffer.isBuffer(answer)) {
+    response.setHeader('Content-Type', 'application/vnd.docker.multiplexed-stream').end(answer)
+  } else response.end(typeof answer === 'string' ? answer : `${JSON.stringify(answer)}\n`)
+}

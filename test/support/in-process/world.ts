@@ -1,0 +1,79 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { tokenOf } from '../token-of.ts'
+import type { openFakeCloud } from './fake-driver.ts'
+import type { FakeHost } from './fake-host.ts'
+import { type Ran, runHere } from './run.ts'
+
+/** A folder with an inventory, and a home: all that one command line needs besides hosts. */
+export interface World extends AsyncDisposable {
+  readonly folder: string
+  readonly home: string
+  /** Runs `fleet WORDS` in the folder. */
+  run(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>
+}
+
+/** The hosts of a world. */
+interface WorldHosts {
+  readonly web1: FakeHost
+  readonly web2: FakeHost
+  /** Where all hosts of the fake provider are. */
+  readonly cloud: FakeHost
+}
+
+/** What a record says of a host that is ready. */
+const ready = ({ port, hostKey }: FakeHost) =>
+  `phase: ready, address: 127.0.0.1, port: ${port}, user: root, hostKeys: ["${hostKey}"]`
+
+/** The machines of the inventory: two hosts over SSH, one of the fake provider's, and one that is yet to be created. */
+function inventoryOf({ web1, web2, cloud }: WorldHosts): string {
+  const web = (host: FakeHost) =>
+    `{ driver: ssh, options: { address: 127.0.0.1, port: ${host.port}, user: root }, labels: { role: web }, host: { ${ready(host)} } }`
+  return `version: 1
+id: 0123abcd
+operators:
+  ana: ${web1.hostKey}
+machines:
+  web-1: ${web(web1)}
+  web-2: ${web(web2)}
+  db-1: { driver: fake, labels: { role: db }, host: { ${ready(cloud)}, id: fake-db-1, token: ${tokenOf('db-1')} } }
+  new-1: { driver: fake }
+`
+}
+
+/** An inventory of this computer alone: its engine needs no broker. */
+const thisComputer = `version: 1
+id: 89abcdef
+machines:
+  laptop: { driver: local, host: { phase: ready } }
+`
+
+/** Makes a world. The provider has the host of `db-1`, and one that no entry names. */
+export async function openWorld(
+  hosts: WorldHosts,
+  cloud: ReturnType<typeof openFakeCloud>,
+): Promise<World> {
+  const root = await mkdtemp(join(tmpdir(), 'fleet-world-'))
+  const [folder, home] = [join(root, 'work'), join(root, 'home')]
+  await mkdir(folder)
+  await mkdir(home, { mode: 0o700 })
+  await writeFile(join(folder, 'machines.yaml'), inventoryOf(hosts))
+  await writeFile(join(folder, 'here.yaml'), thisComputer)
+  for (const machine of ['db-1', 'lost-1']) {
+    const record = { phase: 'ready' as const, token: tokenOf(machine), id: `fake-${machine}` }
+    const tags = { 'fleet:id': '0123abcd', 'fleet:machine': machine }
+    const found = { token: record.token, machine, record, parts: [`host fake-${machine}`], tags }
+    cloud.hosts.set(record.token, { found, state: 'running' })
+  }
+  const env = {
+    ...{ HOME: root, USERPROFILE: root, FLEET_HOME: home, FLEET_BROKER: 'off', TMPDIR: root },
+    ...{ XDG_CACHE_HOME: join(root, 'cache'), DOCKER_CONFIG: join(root, 'docker'), PATH: '' },
+  }
+  return {
+    folder,
+    home,
+    run: (words, more) => runHere(words, { cwd: folder, env: { ...env, ...more } }),
+    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+  }
+}

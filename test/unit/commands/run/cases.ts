@@ -1,0 +1,435 @@
+import { exitCodes } from '../../../../src/errors.ts'
+
+/** One command line, and how it ends. */
+export interface Case {
+  /** Words, parted by spaces; `&&` parts command lines, of which all but the last only prepare. `{port}` is that of web-1. */
+  readonly line: string
+  readonly code: number
+  /** What stdout or stderr has. */
+  readonly prints?: RegExp
+  /** What stdout has as JSON, among other things. */
+  readonly json?: object
+  /** Files of the folder. */
+  readonly files?: Readonly<Record<string, string>>
+  /** With the programs of this computer, and those among the files; not on Windows. */
+  readonly programs?: boolean
+  /** With a host that runs commands with the shell of this computer. */
+  readonly shell?: boolean
+}
+
+type More = Pick<Case, 'files' | 'programs' | 'shell'>
+
+const ok = (line: string, prints: RegExp, more: More = {}): Case => ({
+  ...{ line, code: 0, prints },
+  ...more,
+})
+const json = (line: string, shape: object, more: More = {}): Case => ({
+  ...{ line: `${line} --json`, code: 0, json: shape },
+  ...more,
+})
+const fails = (line: string, code: number, prints: RegExp, more: More = {}): Case => ({
+  ...{ line, code, prints },
+  ...more,
+})
+const { usage, failed, unsupported, inventory, 'unknown-machine': missing } = exitCodes
+
+const unknown = (command: string): Case => fails(`${command} nowhere`, missing, /nowhere/)
+
+const ansible = {
+  'ansible-inventory': `#!/bin/sh
+echo '{"_meta": {"hostvars": {"again": {"ansible_host": "127.0.0.1", "ansible_port": {port}, "ansible_user": "root"}}}, "all": {"children": ["web"]}, "web": {"hosts": ["again"]}}'
+`,
+  'hosts.ini': '[web]\nagain ansible_host=127.0.0.1 ansible_port={port} ansible_user=root\n',
+}
+const instance = {
+  ...{ id: 'i-0abc1234567890abc', public_ip: '127.0.0.1', instance_state: 'running' },
+  ...{ arn: 'arn:aws:ec2:eu-west-3:852350637351:instance/i-0abc1234567890abc', tags: {} },
+}
+const terraform = {
+  'state.json': JSON.stringify({
+    ...{ version: 4, terraform_version: '1.9.0', serial: 1, lineage: 'x', outputs: {} },
+    resources: [
+      {
+        ...{ mode: 'managed', type: 'aws_instance', name: 'again', provider: 'provider["aws"]' },
+        instances: [{ schema_version: 1, attributes: instance }],
+      },
+    ],
+  }),
+}
+const dockerMachine = {
+  'machines/again/config.json': JSON.stringify({
+    ...{ ConfigVersion: 3, Name: 'again', DriverName: 'generic' },
+    Driver: {
+      ...{ IPAddress: '127.0.0.1', MachineName: 'again', SSHUser: 'root', SSHPort: 22 },
+      ...{ SSHKeyPath: '', StorePath: '', SSHKey: '', EnginePort: 2376 },
+    },
+  }),
+}
+/** An inventory in which web-1 has the host key of web-2. */
+const otherKey = {
+  'machines.yaml': `version: 1
+id: 0123abcd
+machines:
+  web-1:
+    driver: ssh
+    options: { address: 127.0.0.1, port: {port}, user: root }
+    host: { phase: ready, address: 127.0.0.1, port: {port}, user: root, hostKeys: ["{key2}"] }
+`,
+}
+const branches = Object.fromEntries(
+  ['base', 'ours', 'theirs'].map((name) => [
+    `${name}.yaml`,
+    `version: 1\nid: 0123abcd\nmachines:\n  ${name}: { driver: ssh, options: { address: 192.0.2.1 } }\n`,
+  ]),
+)
+const sshConfig = { config: 'Host again\n  HostName 127.0.0.1\n  Port {port}\n  User root\n' }
+
+const lists = {
+  ps: (ps: string) => [
+    ok(`${ps} --on role=web`, /^web-1\t.*nginx:1\.27.*\nweb-2\t/),
+    json(`${ps} --on role=web`, [
+      { machine: 'web-1', name: 'app' },
+      { machine: 'web-2', name: 'app' },
+    ]),
+    fails(`${ps} --machine nowhere`, missing, /nowhere/),
+  ],
+  images: (images: string) => [
+    ok(`${images} --machine web-1`, /^nginx\t1\.27\t/),
+    json(`${images} --machine web-1`, [{ machine: 'web-1', repository: 'nginx' }]),
+    fails(`${images} --machine nowhere`, missing, /nowhere/),
+  ],
+  history: (history: string) => [
+    ok(`${history} nginx:1.27 --machine web-1`, /COPY site/),
+    json(`${history} nginx:1.27 --machine web-1`, [{ machine: 'web-1' }]),
+    fails(`${history} nginx:9 --machine web-1`, failed, /No such image/),
+  ],
+  logs: (logs: string) => [
+    ok(`${logs} app --machine web-1`, /^hello from nginx$/m),
+    { ...json(`${logs} app --machine web-1`, { machine: 'web-1', line: 'hello from nginx' }) },
+    fails(`${logs} nowhere --machine web-1`, failed, /nowhere/),
+  ],
+  stats: (stats: string) => [
+    ok(`${stats} app --no-stream --machine web-1`, /^app\t20\.00\t/),
+    json(`${stats} app --no-stream --machine web-1`, [{ machine: 'web-1', name: 'app' }]),
+    fails(`${stats} nowhere --no-stream --machine web-1`, failed, /nowhere/),
+  ],
+}
+
+/** The cases of every command that is not passed to docker, by its name. */
+export const cases: Readonly<Record<string, readonly Case[]>> = {
+  init: [
+    ok('init sub --yes', /machines\.yaml/),
+    json('init sub --yes', {}),
+    fails('init', inventory, /machines\.yaml/),
+  ],
+  check: [
+    ok('check', /no problems found/),
+    json('check', { machines: 4 }),
+    fails('check', inventory, /machines: expected keys and values/, {
+      files: { 'machines.yaml': 'version: 1\nmachines: []' },
+    }),
+  ],
+  merge: [
+    ok('merge base.yaml ours.yaml theirs.yaml', /^$/, { files: branches }),
+    json('merge base.yaml ours.yaml theirs.yaml', { conflicts: [] }, { files: branches }),
+    fails('merge', unsupported, /git/),
+  ],
+  create: [
+    ok('create new-1', /new-1/),
+    json('create extra-1 --driver fake', { driver: 'fake' }),
+    fails('create web-1 --driver fake', usage, /web-1/),
+    fails('create extra-1 --driver fakes', usage, /unknown driver "fakes"/),
+  ],
+  adopt: [
+    ok('forget web-1 --yes && adopt root@127.0.0.1:{port} --name again --accept-new', /again/),
+    json('forget web-1 --yes && adopt root@127.0.0.1:{port} --name again --accept-new', {}),
+    fails('adopt root@127.0.0.1:{port} --name again --accept-new', usage, /web-1/),
+  ],
+  'import ansible': [
+    ok('forget web-1 --yes && import ansible hosts.ini --accept-new', /again/, {
+      ...{ files: ansible, programs: true },
+    }),
+    json('forget web-1 --yes && import ansible hosts.ini --accept-new', [{ name: 'again' }], {
+      ...{ files: ansible, programs: true },
+    }),
+    fails('import ansible nowhere', usage, /nowhere/),
+  ],
+  'import ssh-config': [
+    ok('forget web-1 --yes && import ssh-config config --accept-new', /again/, {
+      ...{ files: sshConfig, programs: true },
+    }),
+    json('forget web-1 --yes && import ssh-config config --accept-new', [{ name: 'again' }], {
+      ...{ files: sshConfig, programs: true },
+    }),
+    fails('import ssh-config nowhere', usage, /nowhere/),
+  ],
+  'import terraform': [
+    ok('import terraform state.json --dry-run', /again/, { files: terraform }),
+    json('import terraform state.json --dry-run', {}, { files: terraform }),
+    fails('import terraform nowhere', usage, /nowhere/),
+  ],
+  'import docker-machine': [
+    ok('import docker-machine . --dry-run', /again/, { files: dockerMachine }),
+    json('import docker-machine . --dry-run', {}, { files: dockerMachine }),
+    fails('import docker-machine nowhere', usage, /no machines of Docker Machine/),
+  ],
+  provision: [
+    ok('provision web-1', /nothing to change/),
+    json('provision web-1', {}),
+    unknown('provision'),
+  ],
+  ls: [
+    ok('ls', /^web-1\t.*\nweb-2\t.*\ndb-1\t.*\nnew-1\t.*not-created\n$/),
+    json('ls', [{ name: 'web-1' }, { name: 'web-2' }, { name: 'db-1' }, { name: 'new-1' }]),
+    fails('ls --on nowhere', missing, /nowhere/),
+  ],
+  status: [
+    ok('status web-1', /^web-1\trunning\t27\.5\.1\t/),
+    json('status web-1', [{ machine: 'web-1', state: 'running' }]),
+    unknown('status'),
+  ],
+  inspect: [
+    ok('inspect db-1', /id: fake-db-1/),
+    json('inspect db-1', [{ name: 'db-1' }]),
+    unknown('inspect'),
+  ],
+  use: [
+    ok('use web-1', /web-1 is now the active machine/),
+    json('use web-1', { name: 'web-1' }),
+    unknown('use'),
+  ],
+  active: [
+    ok('use web-1 && active', /^web-1$/m),
+    json('use web-1 && active', { name: 'web-1' }),
+    fails('active', missing, /no machine/),
+  ],
+  ip: [
+    ok('ip web-1', /^127\.0\.0\.1$/m),
+    json('ip web-1', [{ name: 'web-1', address: '127.0.0.1' }]),
+    unknown('ip'),
+  ],
+  label: [
+    ok('label web-1 a=b', /^role=web\na=b$/m),
+    json('label web-1 a=b', {}),
+    fails('label web-1 =b', usage, /=b/),
+  ],
+  set: [
+    ok('set web-1 engine=none', /engine: \(not set\) -> none/),
+    json('set web-1 engine=none', {}),
+    fails('set web-1 engines=none', usage, /engines/),
+  ],
+  allow: [
+    ok('allow db-1', /./),
+    json('allow db-1', {}),
+    fails('allow web-1', unsupported, /firewall/),
+  ],
+  rename: [
+    ok('rename web-1 web-9', /renamed web-1 to web-9/),
+    fails('rename web-1 web-2', usage, /web-2/),
+  ],
+  plan: [
+    fails('plan --on web-1', 2, /web-1: operators \(authorize ana\)/),
+    { line: 'plan --on web-1 --json', code: 2, json: {} },
+    ok('plan --on web-1 --skip-hosts', /./),
+    fails('plan --on nowhere', missing, /nowhere/),
+  ],
+  apply: [
+    ok('apply --yes --on web-1', /applied on 1 of 1 machines/),
+    json('apply --yes --on web-1', {}),
+    fails('apply --on web-1', usage, /--yes/),
+  ],
+  refresh: [
+    ok('refresh --on web-1', /^web-1\tengine\t\t27\.5\.1$/m),
+    json('refresh --on web-1', [{ machine: 'web-1' }, {}, {}]),
+    fails('refresh --on nowhere', missing, /nowhere/),
+  ],
+  'operator add': [
+    ok('operator rm ana && operator add bob --key bob.pub', /bob/, {
+      files: { 'bob.pub': '{key2}' },
+    }),
+    json(
+      'operator rm ana && operator add bob --key bob.pub',
+      {},
+      { files: { 'bob.pub': '{key2}' } },
+    ),
+    fails('operator add bob --key nowhere', usage, /nowhere/),
+  ],
+  'operator ls': [
+    ok('operator ls', /^ana\tall\tSHA256:/),
+    json('operator ls', [{ name: 'ana' }]),
+    fails('operator ls ana', usage, /too many arguments/),
+  ],
+  'operator rm': [
+    ok('operator rm ana', /removed operator ana/),
+    fails('operator rm bob', usage, /bob/),
+  ],
+  ssh: [
+    ok('ssh web-1 -- uptime', /^the host answers$/m),
+    { line: 'ssh --json --on web-1 -- uptime', code: 0, json: { machine: 'web-1' } },
+    fails('ssh web-1 -- nowhere', 7, /no such thing: nowhere/),
+  ],
+  'ssh-config': [
+    ok('ssh-config', /^Host web-1 /m),
+    fails('ssh-config nowhere', usage, /too many arguments/),
+  ],
+  'export ansible': [
+    ok('export ansible --list', /web-1/),
+    fails('export ansible nowhere', usage, /too many arguments/),
+  ],
+  'export terraform-import': [
+    ok('export terraform-import', /no id at a provider: web-1/),
+    fails('export terraform-import nowhere', usage, /too many arguments/),
+  ],
+  'export prometheus': [
+    ok('export prometheus', /"127\.0\.0\.1:9100"/),
+    fails('export prometheus nowhere', usage, /too many arguments/),
+  ],
+  cp: [
+    ok('cp machines.yaml web-1:{folder}/copied && cp web-1:{folder}/copied back', /./, {
+      ...{ programs: true, shell: true },
+    }),
+    json('cp machines.yaml web-1:{folder}/copied', {}, { programs: true, shell: true }),
+    fails('cp nowhere web-1:/tmp', failed, /nowhere/),
+  ],
+  rekey: [
+    fails('rekey web-1 --yes', usage, /the host key is still SHA256:/),
+    ok('rekey web-1 --yes', /web-1/, { files: otherKey }),
+    json('rekey web-1 --yes', {}, { files: otherKey }),
+  ],
+  ...Object.fromEntries(
+    ['start', 'stop', 'restart', 'kill'].map((verb) => [
+      verb,
+      [
+        ok(`${verb} db-1`, /db-1/),
+        json(`${verb} db-1`, [{ name: 'db-1' }]),
+        fails(`${verb} web-1`, unsupported, /web-1/),
+      ],
+    ]),
+  ),
+  'snapshot save': [
+    ok('snapshot save db-1 s', /^$/),
+    fails('snapshot save web-1 s', unsupported, /web-1/),
+  ],
+  'snapshot restore': [
+    ok('snapshot save db-1 s && snapshot restore db-1 s', /^/),
+    fails('snapshot restore db-1 s', usage, /there is no snapshot s/),
+  ],
+  'snapshot ls': [
+    ok('snapshot save db-1 s && snapshot ls db-1', /^s\t2026/),
+    json('snapshot save db-1 s && snapshot ls db-1', [{ name: 's' }]),
+    unknown('snapshot ls'),
+  ],
+  'snapshot rm': [
+    ok('snapshot save db-1 s && snapshot rm db-1 s', /^/),
+    fails('snapshot rm db-1 s', usage, /there is no snapshot s/),
+  ],
+  rm: [
+    ok('rm db-1 --yes', /removed the host \(fake, fake-db-1/),
+    json('rm db-1 --yes', [{ name: 'db-1' }]),
+    fails('rm db-1', usage, /--yes/),
+  ],
+  forget: [
+    ok('forget web-1 --yes', /removed its entry/),
+    json('forget web-1 --yes', [{ name: 'web-1' }]),
+    unknown('forget'),
+  ],
+  gc: [
+    ok('gc', /^fake\tlost-1\t.*host fake-lost-1/m),
+    json('gc', [{ machine: 'lost-1' }]),
+    fails('gc nowhere', missing, /nowhere/),
+  ],
+  ps: lists.ps('ps'),
+  'container ls': lists.ps('container ls'),
+  images: lists.images('images'),
+  'image ls': lists.images('image ls'),
+  history: lists.history('history'),
+  'image history': lists.history('image history'),
+  logs: lists.logs('logs'),
+  'container logs': lists.logs('container logs'),
+  stats: lists.stats('stats'),
+  'container stats': lists.stats('container stats'),
+  events: [
+    ok('events --since 1h --until 1m --machine web-1', /container start app/),
+    json('events --since 1h --until 1m --machine web-1', { machine: 'web-1' }),
+    fails('events --since never --machine web-1', usage, /never/),
+  ],
+  df: [
+    ok('df --machine web-1', /^images\t1\t1\t50MB/),
+    json('df --machine web-1', [{ machine: 'web-1' }, {}, {}, {}]),
+    fails('df --machine nowhere', missing, /nowhere/),
+  ],
+  'container inspect': [
+    ok('container inspect app --machine web-1', /"Name":"\/app"/),
+    json('container inspect app --machine web-1', [{ Name: '/app' }]),
+    fails('container inspect nowhere --machine web-1', failed, /nowhere/),
+  ],
+  'image inspect': [
+    ok('image inspect nginx:1.27 --machine web-1', /"nginx:1\.27"/),
+    json('image inspect nginx:1.27 --machine web-1', [{ RepoTags: ['nginx:1.27'] }]),
+    fails('image inspect nowhere --machine web-1', failed, /nowhere/),
+  ],
+  'image layers': [
+    ok('image layers --machine web-1', /^nginx:1\.27\tb{12}\t7B/),
+    json('image layers --machine web-1', [{ machine: 'web-1' }]),
+    fails('image layers nginx:9 --machine web-1', failed, /nginx:9/),
+  ],
+  'image copy': [
+    ok('image copy nginx:1.27 web-1 web-2', /web-2: already/),
+    json('image copy nginx:1.27 web-1 web-2', {}),
+    fails('image copy nginx:9 web-1 web-2', failed, /nginx:9/),
+  ],
+  env: [
+    ok('env laptop --inventory here.yaml --shell bash', /DOCKER_HOST=.*docker\.sock/),
+    fails('env web-1', unsupported, /broker/),
+  ],
+  'context sync': [
+    ok('context sync --inventory here.yaml', /^laptop\t/),
+    json('context sync --inventory here.yaml', [{ name: 'laptop' }]),
+    fails('context sync', unsupported, /broker/),
+  ],
+  'broker status': [
+    ok('broker status', /the broker is not running/),
+    json('broker status', {}),
+    fails('broker status web-1', usage, /too many arguments/),
+  ],
+  'broker stop': [
+    ok('broker stop', /the broker is not running/),
+    fails('broker stop web-1', usage, /too many arguments/),
+  ],
+  'trust add': [
+    ok('trust add', /./),
+    json('trust add', []),
+    fails('trust add ssh', usage, /part of fleet/),
+  ],
+  'trust alias': [
+    ok('trust alias web-1', /none of the machines has an SSH alias/),
+    json('trust alias web-1', []),
+    fails('trust alias nowhere', missing, /nowhere/),
+  ],
+  'trust inventory': [
+    ok('trust inventory', /trusted: .*machines\.yaml/),
+    json('trust inventory', {}),
+    fails('trust inventory nowhere', inventory, /nowhere/),
+  ],
+  'trust ls': [
+    ok('trust inventory && trust ls', /machines\.yaml/),
+    json('trust inventory && trust ls', [{}]),
+    fails('trust ls web-1', usage, /too many arguments/),
+  ],
+  'trust rm': [
+    ok('trust rm', /nothing was trusted/),
+    json('trust rm', []),
+    fails('trust rm nowhere', usage, /nowhere/),
+  ],
+  'cache ls': [
+    ok('cache ls', /^$/),
+    json('cache ls', []),
+    fails('cache ls x', usage, /too many arguments/),
+  ],
+  'cache rm': [ok('cache rm --all', /^/), fails('cache rm x', usage, /there is no image x/)],
+  completion: [ok('completion bash', /^_fleet\(\)/), fails('completion tcsh', usage, /tcsh/)],
+  __complete: [
+    ok('__complete ssh w', /^web-1\tssh\nweb-2\tssh$/m),
+    ok('__complete nowhere x', /^/),
+  ],
+}

@@ -1,0 +1,131 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type Command, isGroup } from '../../../../src/commands/command.ts'
+import { commandList } from '../../../../src/commands/index.ts'
+import { fakeDriver, openFakeCloud } from '../../../support/in-process/fake-driver.ts'
+import { type FakeHost, startFakeHost } from '../../../support/in-process/fake-host.ts'
+import { openWorld } from '../../../support/in-process/world.ts'
+import { type Case, cases } from './cases.ts'
+import { passedOperands } from './passed-operands.ts'
+
+vi.mock(import('../../../../src/drivers/index.ts'), async (original) => {
+  const real = await original()
+  return {
+    ...real,
+    drivers: [...real.drivers, fake],
+    findDriver: async (name, place) => (name === fake.name ? fake : real.findDriver(name, place)),
+  }
+})
+
+const started: FakeHost[] = []
+/** Starts a host that ends with the tests. */
+async function start(privateKey?: string): Promise<FakeHost> {
+  const host = await startFakeHost(privateKey)
+  started.push(host)
+  return host
+}
+let cloud: ReturnType<typeof openFakeCloud>
+const fake = fakeDriver(() => cloud)
+let hosts: Record<'web1' | 'web2' | 'cloud', FakeHost>
+
+beforeAll(async () => {
+  hosts = { web1: await start(), web2: await start(), cloud: await start() }
+})
+afterAll(async () => {
+  for (const host of started) await host[Symbol.asyncDispose]()
+})
+
+/** Every command with its whole name: `container ls`. */
+const commands: readonly (readonly [string, Command])[] = commandList
+  .flatMap(({ entries }) => entries)
+  .flatMap((entry) =>
+    isGroup(entry)
+      ? entry.commands.map((command) => [`${entry.name} ${command.name}`, command] as const)
+      : [[entry.name, entry] as const],
+  )
+
+/** Runs a case in a world of its own. */
+async function runCase({ line, files = {}, programs = false, shell = false }: Case) {
+  cloud = openFakeCloud(async (key) => (await start(key)).port)
+  const web1 = shell ? await start() : hosts.web1
+  if (shell) web1.runForReal()
+  await using world = await openWorld({ ...hosts, web1 }, cloud)
+  const fill = (text: string) =>
+    text
+      .replaceAll('{port}', `${web1.port}`)
+      .replaceAll('{key2}', hosts.web2.hostKey)
+      .replaceAll('{folder}', world.folder)
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(world.folder, name)), { recursive: true })
+    await writeFile(join(world.folder, name), fill(text), { mode: 0o755 })
+  }
+  const env = programs ? { PATH: `${world.folder}:${process.env['PATH']}` } : {}
+  const lines = fill(line).split(' && ')
+  for (const before of lines.slice(0, -1)) {
+    const { code, stderr } = await world.run(before.split(' '), env)
+    expect([code, stderr]).toEqual([0, stderr])
+  }
+  return await world.run(lines.at(-1)?.split(' ') ?? [], env)
+}
+
+const own = commands.filter(([, { dockerWords }]) => dockerWords === undefined)
+
+test('every command has cases: an ordinary one, one that fails, and one for --json', () => {
+  const missing = own.flatMap(([name, { answers }]) => {
+    const all = cases[name] ?? []
+    const has = (what: string, found: boolean) => (found ? [] : [`${name}: ${what}`])
+    return [
+      ...has(
+        'ordinary output',
+        all.some(({ code, prints }) => code === 0 && prints),
+      ),
+      ...has('an error', name === '__complete' || all.some(({ code }) => code > 0)),
+      ...has('--json', answers === undefined || all.some(({ json }) => json)),
+    ]
+  })
+  expect(missing).toEqual([])
+  expect(Object.keys(cases).toSorted()).toEqual(own.map(([name]) => name).toSorted())
+})
+
+describe.each(Object.entries(cases))('fleet %s', (_name, all) => {
+  const possible = all.filter(({ programs }) => !programs || process.platform !== 'win32')
+  test.each(possible)('$line ends with $code', async (one) => {
+    const { code, stdout, stderr } = await runCase(one)
+    const output = stdout + stderr
+    expect({ code, output }).toEqual({
+      code: one.code,
+      output: expect.stringMatching(one.prints ?? /^/),
+    })
+    expect(one.json === undefined ? {} : JSON.parse(stdout)).toMatchObject(one.json ?? {})
+  })
+})
+
+describe.each(
+  commands.filter(([, { dockerWords }]) => dockerWords !== undefined).map(([name]) => name),
+)('fleet %s, which docker on the host runs', (name) => {
+  const operands = passedOperands[name] ?? ['app']
+
+  test('prints what docker prints', async () => {
+    hosts.web1.commands()
+    const line = [name, '--machine', 'web-1', ...operands].join(' ')
+    const { code, stdout, stderr } = await runCase({ line, code: 0 })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toBe('docker answers\n')
+    expect(hosts.web1.commands().join('\n')).toContain('docker')
+  })
+
+  test('ends with the exit code of docker', async () => {
+    const line = [name, '--machine', 'web-1', ...operands, 'nowhere'].join(' ')
+    expect(await runCase({ line, code: 7 })).toMatchObject({
+      ...{ code: 7, stderr: 'Error: no such thing: nowhere\n' },
+    })
+  })
+
+  test('ends with 125 where the machine is unknown', async () => {
+    const line = [name, '--machine', 'nowhere', ...operands].join(' ')
+    const { code, stderr } = await runCase({ line, code: 125 })
+    expect(code).toBe(125)
+    expect(stderr).toContain('nowhere')
+  })
+})
