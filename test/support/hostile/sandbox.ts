@@ -115,7 +115,7 @@ export async function openSandbox(): Promise<Sandbox> {
     const [first] = words.flat() as [{ path?: string; host?: string; port?: number }]
     if (first.path?.startsWith(root)) return Reflect.apply(connect, this, words)
     dialled.push(first.path ?? `${first.host}:${first.port}`)
-    const error = Object.assign(new Error('no network here'), { code: 'EAI_AGAIN' })
+    const error = Object.assign(new Error('no network here'), { code: 'ENETDOWN' })
     process.nextTick(() => this.destroy(error))
     return this
   }

@@ -17,7 +17,6 @@ const long = [
   'contract/qemu-driver',
   'unit/state/inventory/hostile-inventories-1',
   'unit/state/inventory/hostile-inventories-2',
-  'unit/state/inventory/hostile-inventories-3',
   'unit/transport/key-pair',
 ]
 
