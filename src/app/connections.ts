@@ -17,6 +17,7 @@ import type { SshOptions, SshTarget } from '../transport/ssh/connect.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Io } from '../ui/io.ts'
 import { ignored } from '../os/trace.ts'
+import type { Environment } from '../os/environment.ts'
 
 /** What the broker provides to a command that it runs: its open connections and the inventories it has read. */
 export interface HostedFleet extends InBroker {
@@ -25,10 +26,7 @@ export interface HostedFleet extends InBroker {
    * The open connection to a host; throws if the client process must connect itself. Undefined means this
    * computer.
    */
-  connect(
-    target: BrokerTarget | undefined,
-    env: Readonly<Record<string, string | undefined>>,
-  ): Promise<Transport>
+  connect(target: BrokerTarget | undefined, env: Environment): Promise<Transport>
 }
 
 /** The connections of one command to machines and their engines. */

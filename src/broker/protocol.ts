@@ -10,6 +10,7 @@ import type {
   SocketAddress,
   TerminalSize,
 } from '../transport/transport.ts'
+import type { Environment } from '../os/environment.ts'
 
 /*
  * The protocol between commands (clients) and the broker, over a Unix socket.
@@ -51,7 +52,7 @@ export type BrokerTarget = Omit<SshTarget, 'via'> & { readonly via?: BrokerTarge
 /** The user's login data: agent and prompts. */
 export interface Login {
   /** SSH_AUTH_SOCK and HOME; all variables where ssh is asked for its configuration or a program carries the connection. */
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   /** Whether the command can prompt the user. */
   readonly canPrompt: boolean
 }
@@ -85,7 +86,7 @@ export interface TtyInfo {
 export interface HostedCommand {
   readonly argv: readonly string[]
   readonly cwd: string
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   readonly stdin: TtyInfo
   readonly stdout: TtyInfo
   readonly stderr: TtyInfo

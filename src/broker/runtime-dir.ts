@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { longestSocketPath } from '../os/socket-path.ts'
+import type { Environment } from '../os/environment.ts'
 
 /**
  * Every warm command loads this file first, so it does not import node:crypto and node:fs/promises, which take
@@ -17,10 +18,7 @@ const digest = (content: string): string =>
  * The private folder of the broker's sockets: in the home folder of fleet, or in the runtime folder of the system
  * if that path is too long for a socket.
  */
-export function brokerFolder(
-  home: string,
-  env: Readonly<Record<string, string | undefined>>,
-): string {
+export function brokerFolder(home: string, env: Environment): string {
   const inHome = join(home, 'run')
   if (Buffer.byteLength(inHome) + maxNameLength <= longestSocketPath) return inHome
   const name = digest(home).slice(0, 12)

@@ -1,7 +1,6 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../os/environment.ts'
 
 /**
  * The folder of files that can be downloaded again: `$FLEET_CACHE`, else `$XDG_CACHE_HOME/fleet` if

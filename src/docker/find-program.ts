@@ -2,12 +2,10 @@ import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { ignored } from '../os/trace.ts'
+import type { Environment } from '../os/environment.ts'
 
 /** Finds a local program in `PATH` as a shell does; undefined if there is none. */
-export async function findProgram(
-  name: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<string | undefined> {
+export async function findProgram(name: string, env: Environment): Promise<string | undefined> {
   const file = process.platform === 'win32' ? `${name}.exe` : name
   for (const folder of (env['PATH'] ?? '').split(delimiter)) {
     const path = join(folder || '.', file)

@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import { findProgram } from './find-program.ts'
 import { shellQuote } from '../os/shell-quote.ts'
-
-type Env = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../os/environment.ts'
 
 /** A login in `auths` of docker's config.json. Secret. */
 interface Login {
@@ -25,10 +24,10 @@ interface DockerConfig {
 }
 
 /** The folder of the user's docker configuration. */
-export const configFolder = (env: Env): string =>
+export const configFolder = (env: Environment): string =>
   env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
 
-async function readConfig(env: Env): Promise<DockerConfig> {
+async function readConfig(env: Environment): Promise<DockerConfig> {
   const file = join(configFolder(env), 'config.json')
   try {
     return JSON.parse(await readFile(file, 'utf8')) as DockerConfig
@@ -61,7 +60,11 @@ function storedLogin(config: DockerConfig, registry: string): Login | undefined 
 }
 
 /** Runs `docker-credential-NAME get`. Its output is secret, so errors do not contain it. */
-async function askHelper(name: string, registry: string, env: Env): Promise<Login | undefined> {
+async function askHelper(
+  name: string,
+  registry: string,
+  env: Environment,
+): Promise<Login | undefined> {
   const program = `docker-credential-${name}`
   const path = await findProgram(program, env)
   if (path === undefined) {
@@ -109,7 +112,7 @@ function loginOf(answer: string, program: string): Login | undefined {
  */
 export async function configWithLogins(
   registries: ReadonlySet<string>,
-  env: Env,
+  env: Environment,
 ): Promise<string | undefined> {
   const config = await readConfig(env)
   const auths: Record<string, Login> = {}

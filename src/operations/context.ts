@@ -13,6 +13,7 @@ import type { ProviderScopes } from '../state/home/provider-scopes.ts'
 import type { Prompt } from '../transport/ssh/connect.ts'
 import type { EngineSocket, ProcessRef, Transport } from '../transport/transport.ts'
 import type { Clock } from './clock.ts'
+import type { Environment } from '../os/environment.ts'
 
 /** How an operation behaves when the broker runs the command in place of the client process. */
 export interface InBroker {
@@ -25,7 +26,7 @@ export interface InBroker {
 /** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
 export interface Context {
   readonly signal: AbortSignal
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   /** Absent where the client process runs the command. */
   readonly hosted?: InBroker | undefined
   /** The value of `$FLEET_MACHINE`. */

@@ -2,6 +2,7 @@ import type { AsyncLocalStorage } from 'node:async_hooks'
 import { appendFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { UserError, codeOf, messageOf } from '../errors.ts'
+import type { Environment } from './environment.ts'
 
 /** What a line of the trace is about; `FLEET_DEBUG` lists some of them. */
 export const traceTopics = [
@@ -23,8 +24,6 @@ export interface Tracer extends TraceRequest {
   readonly write: (lines: string) => void
   readonly redact: (text: string) => string
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 const off = new Set(['', '0', 'off', 'false', 'no'])
 const everything = new Set(['1', 'on', 'true', 'yes', 'all', '*'])

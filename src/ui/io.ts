@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { Output, type Terminal } from './output.ts'
 import { Screen } from './progress/screen.ts'
+import type { Environment } from '../os/environment.ts'
 
 /** The built program, which can start itself as the broker. */
 export interface Program {
@@ -17,7 +18,7 @@ export interface ProcessIo {
   readonly stdin: Readable & Terminal & { setRawMode?(on: boolean): unknown }
   readonly stdout: Writable & Terminal
   readonly stderr: Writable & Terminal
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   readonly cwd: string
   /** Absent in tests. */
   readonly program?: Program

@@ -8,6 +8,7 @@ import { codeOf } from '../../errors.ts'
 import { BrokerUnavailable, checkFolder, findBroker } from './find.ts'
 import type { FindProcess } from '../server/pid-file.ts'
 import { trace } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** How to find and start the broker of this user. */
 export interface BrokerLocation {
@@ -17,7 +18,7 @@ export interface BrokerLocation {
   readonly program: string
   /** Identifies the build of the program: a broker of another build is replaced. */
   readonly build: string
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   /** Reads the activity of a process, to recognize a broker that hangs. */
   readonly findProcess: FindProcess
 }

@@ -4,6 +4,7 @@ import { readCommand } from '../../docker/verbs.ts'
 import { findProgram } from '../../docker/find-program.ts'
 import type { Completes } from '../command.ts'
 import type { Candidate } from './known-words.ts'
+import type { Environment } from '../../os/environment.ts'
 
 const words = (text: string): string[] => text.split(/\s+/)
 
@@ -55,7 +56,7 @@ const timeoutMs = 2_000
 /** The options of docker for the last word, from the local docker CLI, if there is one. */
 export async function completeDockerOption(
   line: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<Candidate[]> {
   const docker = await findProgram('docker', env)
   if (docker === undefined) return []

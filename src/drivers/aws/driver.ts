@@ -23,8 +23,7 @@ import { removeHost } from './machine/remove.ts'
 import { tagsByKey } from './tags.ts'
 import { recordedSshAccess } from '../net/ssh-access.ts'
 import { validateOptions } from './create/validate-options.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * EC2's limit before base64, in bytes (EC2 user guide, "Run commands when you launch an EC2

@@ -8,12 +8,12 @@ import { compareHost } from './machine/compare.ts'
 import { explainError } from './api/errors.ts'
 import { requireLocation } from './create/host-resources.ts'
 import { listHosts } from './machine/list.ts'
-import type { Environment } from './api/login.ts'
 import { observeHosts } from './machine/observe.ts'
 import { planHost } from './create/plan.ts'
 import { switchPower } from './machine/power.ts'
 import { describeExistingMachine } from './create/describe-existing.ts'
 import { removeHost } from './machine/remove.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * Runs `work`, reports the waits of the SDK as progress, and turns its errors into errors for the

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** Where to search for driver packages, and who decides whether their code may run. */
 export interface DriverSearch {
@@ -10,7 +11,7 @@ export interface DriverSearch {
    * The inventory's folder. Packages in its node_modules, or in those of parent folders, are found.
    */
   readonly folder: string
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   /**
    * Called before code runs of a package that was found from the inventory's folder, because it may
    * have come with a clone. Resolves to the folder whose node_modules to load the package from;

@@ -3,8 +3,7 @@ import { connect } from 'node:net'
 import { type Driver, unknownStatus } from '../driver.ts'
 import { defaultSocket, socketInDockerHost } from './engine-sockets.ts'
 import { ignored } from '../../os/trace.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** Sockets where an engine of this computer may listen, most likely first. */
 function candidateSockets(env: Environment): string[] {

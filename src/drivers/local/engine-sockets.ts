@@ -1,4 +1,4 @@
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** Docker's default socket. */
 export const defaultSocket = '/var/run/docker.sock'

@@ -4,8 +4,7 @@ import { isIP } from 'node:net'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Call } from '../driver.ts'
 import { describeProxy, proxyAgent, proxyFor } from '../../os/proxy.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** Services of AWS that return the address of the caller. */
 const services = {

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { UserError, codeOf } from '../../errors.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** VBoxManage and its version. */
 export interface Program {

@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { Call } from '../driver.ts'
 import { type Program, findVBoxManage } from './find-vboxmanage.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** Runs VBoxManage. */
 export interface VBoxManage {

@@ -1,3 +1,5 @@
+import type { Environment } from '../../os/environment.ts'
+
 /** The index of the brace that matches the one before `start`; -1 if there is none. */
 function closingBrace(text: string, start: number): number {
   let depth = 1
@@ -8,10 +10,8 @@ function closingBrace(text: string, start: number): number {
   return -1
 }
 
-type Variables = Readonly<Record<string, string | undefined>>
-
 /** The value of `${EXPRESSION}`. */
-function valueOf(expression: string, values: Variables): string {
+function valueOf(expression: string, values: Environment): string {
   const [, name = '', operator = '', rest = ''] = /^(\w+)(:?[-+?])?([^]*)$/.exec(expression) ?? []
   const value = values[name]
   const isSet = operator.startsWith(':') ? Boolean(value) : value !== undefined
@@ -24,7 +24,7 @@ function valueOf(expression: string, values: Variables): string {
  * Replaces variables, to guess which file a value of a compose file names. Only compose itself decides.
  * Source: the compose specification, "Interpolation".
  */
-export function interpolate(text: string, values: Variables): string {
+export function interpolate(text: string, values: Environment): string {
   let result = ''
   for (let at = 0; at < text.length;) {
     const name = /^\$([A-Za-z_]\w*)/.exec(text.slice(at, at + 256))?.[1]

@@ -6,8 +6,7 @@ import { type ComposeProject, isFile, isRemote, readLocalFile } from './find-pro
 import { interpolate } from './interpolate.ts'
 import { isWithin } from './rooted-paths.ts'
 import { type ScannedFile, scanComposeFile } from './scan-compose-file.ts'
-
-type Env = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * The local files from which compose on a host reads a project. The host reports missing files and the paths of the project.
@@ -23,7 +22,7 @@ export interface ComposeInputs {
   /** Whether these files name a path; `below` are further base folders for relative paths. */
   names(path: string, below?: readonly string[]): boolean
   /** The variables of `env` that these files or `words` may use, and those that configure compose. */
-  variables(env: Env, words: readonly string[]): Record<string, string>
+  variables(env: Environment, words: readonly string[]): Record<string, string>
 }
 
 /** The parts of a value that may be paths: `./a:/b:ro`, `name=../c`, `type=local,src=d`. */
@@ -39,14 +38,14 @@ export async function readInputs(
     cwd,
     stdin,
     machine,
-  }: { env: Env; cwd: string; stdin: string | undefined; machine: string },
+  }: { env: Environment; cwd: string; stdin: string | undefined; machine: string },
 ): Promise<ComposeInputs> {
   const files = new Map<string, Buffer>()
   const scans: { readonly folder: string; readonly scan: ScannedFile }[] = []
   const folders = new Set([project.folder])
   const used = new Set(wordsOf(stdin ?? ''))
   let isUncertain = false
-  const env: Env = { ...shell, PWD: cwd } // as compose sets it
+  const env: Environment = { ...shell, PWD: cwd } // as compose sets it
   let values = env
 
   const take = async (file: string): Promise<string> => {

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import type { Environment } from '../../os/environment.ts'
 
 /** A stream that may be a terminal. */
 type Terminal = { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
@@ -8,7 +9,7 @@ export interface Streams {
   readonly stdin: Readable & Terminal & { setRawMode?(on: boolean): unknown }
   readonly stdout: Writable & Terminal
   readonly stderr: Writable & Terminal
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   readonly cwd: string
   /** Aborted by signals. The cause of its reason is the name of the signal; absent for Ctrl-C. */
   readonly signal: AbortSignal

@@ -14,6 +14,7 @@ import {
   textAt,
   valueAt,
 } from './imported-host.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** The default login users of Docker Machine's drivers; root for all others. */
 const defaultUsers: Readonly<Record<string, string>> = {
@@ -132,7 +133,7 @@ const readMachineOrWhyNot = (folder: string): Promise<ReadHost | SkippedHost> =>
  */
 export async function readDockerMachine(
   store: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<ImportedHosts> {
   const usual = env['MACHINE_STORAGE_PATH'] ?? join(env['HOME'] ?? homedir(), '.docker', 'machine')
   const folder = join(store ?? usual, 'machines')

@@ -3,8 +3,7 @@ import { homedir, userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** The maximum depth of nested includes (the limit of ssh). */
 const maxDepth = 16

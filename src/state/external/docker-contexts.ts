@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { below } from '../../os/below.ts'
 import { codeOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
-import type { Environment } from '../home/locate-home.ts'
 import { replaceFile } from '../home/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** A docker context. */
 export interface DockerContext {

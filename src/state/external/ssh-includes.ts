@@ -6,9 +6,9 @@ import { codeOf } from '../../errors.ts'
 import { formatInclude } from '../../machine/ssh-config-text.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { preparePrivateFolder } from '../home/home.ts'
-import type { Environment } from '../home/locate-home.ts'
 import { replaceFile } from '../home/replace-file.ts'
 import { ignored } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * SSH configuration of one inventory's machines, in files of home that the user's own configuration

@@ -1,7 +1,8 @@
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { UserError } from '../../errors.ts'
 import { explainDiskError } from './disk-error.ts'
-import { type Environment, foreignOwner } from './locate-home.ts'
+import { foreignOwner } from './locate-home.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** Throws kind `failed` if the home belongs to another user. */
 export function checkHome(home: string, env: Environment): void {

@@ -1,9 +1,7 @@
 import { statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-
-/** Environment variables, as in `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * The folder of a user's private files: `$FLEET_HOME`, else `$XDG_DATA_HOME/fleet` if that is

@@ -2,9 +2,9 @@ import { lstat, realpath, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
-import type { Environment } from '../home/locate-home.ts'
 import type { Trust, TrustedInventory } from '../home/trust.ts'
 import { trace } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** File name of an inventory. */
 export const inventoryFileName = 'machines.yaml'

@@ -3,6 +3,7 @@ import { access, mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, UserError } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** What `fleet init` created. */
 export interface NewInventory {
@@ -53,10 +54,7 @@ async function isInWorkTree(folder: string): Promise<boolean> {
 }
 
 /** Configures git to ignore fleet's temporary files and to merge the inventory entry by entry. */
-async function prepareGit(
-  inventory: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<readonly string[]> {
+async function prepareGit(inventory: string, env: Environment): Promise<readonly string[]> {
   const [folder, name] = [dirname(inventory), basename(inventory)]
   if (!(await isInWorkTree(folder))) return []
   const { addLine, installMergeDriver } = await import('../merge/git-merge-driver.ts')
@@ -73,7 +71,7 @@ async function prepareGit(
 export async function initInventory(
   path: string,
   schema: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<NewInventory> {
   const id = randomBytes(4).toString('hex')
   if (!(await writeNewFile(path, writeNewInventory(id)))) {

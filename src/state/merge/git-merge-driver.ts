@@ -4,6 +4,7 @@ import { UserError, codeOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { runGit } from './git.ts'
 import { ignored } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * The command that git runs (gitattributes(5), "Defining a custom merge driver"). Exit code 4 means
@@ -46,7 +47,7 @@ export async function addLine(file: string, line: string): Promise<boolean> {
 export async function installMergeDriver(
   folder: string,
   name: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<readonly string[]> {
   const attributes = join(folder, '.gitattributes')
   const isNew = await addLine(attributes, `/${name} merge=fleet`)

@@ -4,9 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../../errors.ts'
 import { traceWork } from '../../os/trace.ts'
-
-/** Environment variables, as in `process.env`. */
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** The result of a git command. */
 interface GitResult {

@@ -5,8 +5,7 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { runGit } from './git.ts'
 import { ignored } from '../../os/trace.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 /** The pre-commit hook of a repository, and whether it was created. */
 export interface InstalledHook {

@@ -16,8 +16,7 @@ import type {
   TerminalSize,
   Transport,
 } from '../transport.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../os/environment.ts'
 
 interface Started {
   readonly child: ChildProcessWithoutNullStreams

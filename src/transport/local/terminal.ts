@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { ExecOptions, TerminalSize } from '../transport.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * A shell line that sets the size of its terminal, writes the terminal's name to descriptor 3, and runs the
@@ -25,7 +26,7 @@ export function spawnOnTerminal(
   line: string,
   shell: string,
   terminal: NonNullable<ExecOptions['terminal']>,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): { readonly child: ChildProcess; readonly resize: (size: TerminalSize) => void } {
   const child = spawn('script', ['-qec', prelude(line, shell, terminal), '/dev/null'], {
     env: { ...env, SHELL: '/bin/sh', TERM: terminal.type },

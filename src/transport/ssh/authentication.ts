@@ -17,6 +17,7 @@ import { type KeyFile, readCertificate, readKeyFile } from './keys/key-file.ts'
 import type { SshSettings } from './config/settings.ts'
 import { OneKeyAgent, type UserAuth } from './user-auth.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** A question for the person. */
 export interface Question {
@@ -46,7 +47,7 @@ export interface Credentials {
   /** The socket of the agent. */
   readonly agent: string | undefined
   /** Where HOME is looked up. */
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   readonly prompt?: Prompt | undefined
   readonly settings?: SshSettings | undefined
   /** Stops the clock while somebody else is waited for: an agent may ask a person. */

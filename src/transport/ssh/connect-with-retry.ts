@@ -14,11 +14,10 @@ import {
 } from './proxy-command.ts'
 import type { Transport } from '../transport.ts'
 import { traceError, traceWork } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /** Waits between attempts that a busy sshd turns away: 0.1, 0.2, 0.4 … s, each up to half shorter. */
 const retryWaits = [100, 200, 400, 800, 1_600, 3_200]
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** What to connect to, and how. */
 export interface Attempt {

@@ -20,6 +20,7 @@ import type { UserAuth } from './user-auth.ts'
 import { openSocket } from './channel-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
 import { ignored } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 export type { ProxyCommand } from './proxy-command.ts'
 export type { Prompt, Question } from './authentication.ts'
@@ -66,7 +67,7 @@ export interface SshOptions {
   /** Absent: nobody is there to ask. */
   readonly prompt?: Prompt | undefined
   /** Where SSH_AUTH_SOCK and HOME are looked up. A program that carries the connection gets all of it. */
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
 }
 
 /** sshd's MaxSessions is 10; the rest is for others who share the connection. */

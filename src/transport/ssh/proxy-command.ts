@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { callbackify, stripVTControlCharacters } from 'node:util'
 import { codeOf, messageOf } from '../../errors.ts'
 import { ignored, trace } from '../../os/trace.ts'
+import type { Environment } from '../../os/environment.ts'
 
 /**
  * A program of this computer whose stdin and stdout carry the SSH connection in place of TCP. It comes from the user's SSH
@@ -18,8 +19,6 @@ export type ProxyCommand =
   | { readonly shell: string }
   /** A program and its arguments. `install` tells how to install it, for the error if it is missing. */
   | { readonly argv: readonly string[]; readonly install?: string | undefined }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** How a program ended, in the middle of a sentence. */
 type Ending = { readonly code: number } | { readonly signal: string } | { readonly missing: true }

@@ -9,8 +9,9 @@ import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import { apiVersionPolicy } from './api-version.ts'
 import { type CloudName, clouds } from './clouds.ts'
-import { type Environment, chooseCredential } from './login.ts'
+import { chooseCredential } from './login.ts'
 import { traceWork } from '../../../os/trace.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 /** A subscription in a cloud. */
 export interface Account {

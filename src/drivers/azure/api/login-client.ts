@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { type HttpClient, RestError, createDefaultHttpClient } from '@azure/core-rest-pipeline'
 import type { TokenCredential } from '@azure/identity'
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
-import type { Environment } from './login.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 /**
  * Environment variables with the endpoint of a managed identity: App Service, Azure Arc, Cloud

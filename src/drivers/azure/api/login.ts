@@ -11,9 +11,7 @@ import type { Call } from '../../driver.ts'
 import { type CloudName, clouds } from './clouds.ts'
 import { openLoginClient } from './login-client.ts'
 import { traceError } from '../../../os/trace.ts'
-
-/** Environment variables, as in `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../../os/environment.ts'
 
 /**
  * Chooses a login that needs no prompt: environment, workload identity, managed identity, or the

@@ -6,11 +6,12 @@ import { recordOptions } from '../machine/compare.ts'
 import { decide, describeDecision, recordDecision } from './decision.ts'
 import type { AzureOptions } from '../options.ts'
 import { type HostLocation, readLocation, recordLocation } from './host-resources.ts'
-import { type Environment, findSubscription } from '../api/login.ts'
+import { findSubscription } from '../api/login.ts'
 import { createHost, resumeHost } from './make.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
 import { usageError } from '../api/sdk-errors.ts'
 import { type FoundMachine, findVirtualMachine } from './virtual-machine.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 /**
  * Azure's limit for custom data in bytes,

@@ -6,11 +6,11 @@ import type { Account, AzureApi, OpenApi } from '../api/azure-api.ts'
 import { explainError } from '../api/errors.ts'
 import { azureOptions } from '../options.ts'
 import { machineId, recordLocation } from '../create/host-resources.ts'
-import type { Environment } from '../api/login.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
 import { allSettled } from '../api/retry.ts'
 import { chooseAccount } from '../create/plan.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 type Tagged = Pick<GenericResourceExpanded & ResourceGroup, 'id' | 'name' | 'type' | 'tags'>
 

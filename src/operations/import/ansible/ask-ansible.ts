@@ -6,8 +6,7 @@ import { promisify } from 'node:util'
 import { UserError, codeOf, fileTroubleOf, messageOf } from '../../../errors.ts'
 import { textAt } from '../imported-host.ts'
 import { traceError } from '../../../os/trace.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../../os/environment.ts'
 
 const run = promisify(execFile)
 

@@ -14,8 +14,7 @@ import {
 } from '../imported-host.ts'
 import { type Filled, askAnsible, fillTemplates, isTemplate, usesLookups } from './ask-ansible.ts'
 import { readSshArguments } from './ssh-arguments.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../../os/environment.ts'
 
 /** The variables that Ansible's ssh connection plugin reads (ansible-doc -t connection ssh). */
 const variables = {

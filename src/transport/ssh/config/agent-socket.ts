@@ -1,5 +1,5 @@
 import type { SshTarget } from '../connect.ts'
-import type { Environment } from './ask-ssh.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 /** The agent of a configuration (`IdentityAgent`); undefined for the agent of SSH_AUTH_SOCK. */
 export function agentSocket(

@@ -9,8 +9,7 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Destination } from '../destination.ts'
 import { createHandshakeLimiter } from '../handshake-limiter.ts'
-
-export type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../../../os/environment.ts'
 
 const run = promisify(execFile)
 

@@ -1,9 +1,10 @@
 import type { ProxyCommand } from '../proxy-command.ts'
 import { parseDestination } from '../destination.ts'
 import type { SshTarget } from '../connect.ts'
-import { type Environment, configOptions } from './ask-ssh.ts'
+import { configOptions } from './ask-ssh.ts'
 import { agentSocket } from './agent-socket.ts'
 import { resolveSshConfig } from './ssh-config.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 /** ssh as a jump host's client, as ssh itself runs it for ProxyJump: with all of the user's settings for the jump host. */
 async function jumpCommand(

@@ -4,18 +4,11 @@ import { UserError } from '../../../errors.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { type Destination, parseDestination } from '../destination.ts'
 import type { ProxyCommand } from '../proxy-command.ts'
-import {
-  type Environment,
-  askBuiltInSsh,
-  askSsh,
-  askSystemSsh,
-  exists,
-  findSetKeywords,
-  homeOf,
-} from './ask-ssh.ts'
+import { askBuiltInSsh, askSsh, askSystemSsh, exists, findSetKeywords, homeOf } from './ask-ssh.ts'
 import { findIgnored, isConfigured } from './coverage.ts'
 import { type SshSettings, readSettings } from './settings.ts'
 import { expandCommand, expandPath } from './tokens.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 /** How to log in to a host, by the user's SSH configuration. */
 export interface SshConfig {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { codeOf } from '../../../errors.ts'
 import { matchesGlob } from '../../../machine/glob.ts'
 import { parsePublicKey } from './host-keys.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 // sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"
 
@@ -104,7 +105,7 @@ async function readIfThere(file: string): Promise<string> {
 }
 
 /** This person's and this computer's files (ssh_config(5) names them). */
-function usualFiles(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+function usualFiles(env: Environment): readonly string[] {
   const own = join(env['HOME'] || homedir(), '.ssh')
   return [
     join(own, 'known_hosts'),
@@ -115,10 +116,7 @@ function usualFiles(env: Readonly<Record<string, string | undefined>>): readonly
 }
 
 /** What known_hosts files say of a host. What one of them revokes, none of them trusts. */
-export async function findKnownHost(
-  query: KnownHostQuery,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<KnownHost> {
+export async function findKnownHost(query: KnownHostQuery, env: Environment): Promise<KnownHost> {
   const files = query.files ?? usualFiles(env)
   const found = await Promise.all(
     files.map(async (file) => selectKnownHost(await readIfThere(file), file, query)),
@@ -132,7 +130,7 @@ export async function findKnownHost(
 /** The lines of known_hosts files by which keys of a host are revoked; reads no more of them than it must. */
 export async function findRevokedKeys(
   query: KnownHostQuery,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<readonly KnownHostKey[]> {
   const files = query.files ?? usualFiles(env)
   const found = await Promise.all(
