@@ -32,6 +32,8 @@ import type { Environment } from '../os/environment.ts'
  *   command              like exec, for a command line of fleet; { opened } contains what the client prints if the
  *                        broker stops, and { want } asks the client to read its input or to switch its terminal to
  *                        raw mode
+ *   listen               broker: { listening }, then { connection } for each connection that the host accepts
+ *   accept               the data of a connection that was announced to a listener; { error } when it breaks
  *   socket               nothing: the engine socket is served until the connection closes, or until its holder ends;
  *                        { error } when a connection through it breaks
  *   forget, status, stop nothing
@@ -120,7 +122,10 @@ export type Request =
       readonly open: 'exec'
       readonly command: CommandLine
       readonly terminal?: ExecOptions['terminal']
+      readonly forwardAgent?: boolean | undefined
     })
+  | (OnHost & { readonly open: 'listen'; readonly socket: SocketAddress })
+  | { readonly open: 'accept'; readonly connection: string }
   | (OnHost & {
       readonly open: 'socket'
       readonly path: string
@@ -158,6 +163,8 @@ export type ServerMessage =
   | { readonly taken: number }
   | { readonly want: StdinRequest }
   | { readonly exit: ExitStatus }
+  | { readonly listening: { readonly port?: number | undefined } }
+  | { readonly connection: string }
   | { readonly error: SentError }
 
 /** A message from the client after its request. */

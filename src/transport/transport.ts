@@ -14,6 +14,8 @@ export interface ExecOptions {
   readonly terminal?: TerminalSize & { readonly type: string }
   /** Aborting terminates the command (TERM) and rejects `exit` with the reason of the signal. */
   readonly signal?: AbortSignal
+  /** Let the command use the SSH agent of this login, as `ssh -A` does. */
+  readonly forwardAgent?: boolean
 }
 
 /** How a command ended: its exit code, or the signal that killed it (`TERM`, without `SIG`). */
@@ -39,6 +41,12 @@ export interface RunningCommand {
 export type SocketAddress =
   | { readonly path: string }
   | { readonly host: string; readonly port: number }
+
+/** A socket on which a host listens. Disposing of it closes the socket; connections that were accepted stay open. */
+export interface RemoteListener extends AsyncDisposable {
+  /** The TCP port, which the host chooses if 0 was requested. */
+  readonly port?: number | undefined
+}
 
 /** Identifies a process by its ID and start time, since IDs are reused. */
 export interface ProcessRef {
@@ -73,6 +81,11 @@ export interface Transport extends AsyncDisposable {
   exec(command: CommandLine, options?: ExecOptions): Promise<RunningCommand>
   /** Opens a connection to a socket from the host. Rejects with code `REFUSED` when the host cannot connect to it. */
   dial(socket: SocketAddress): Promise<Duplex>
+  /**
+   * Makes the host listen on a socket, and passes each connection to `take`. The host "localhost" means the loopback addresses of
+   * the host, and "" all its addresses (RFC 4254 7.1). Rejects with code `REFUSED` when the host cannot or may not listen.
+   */
+  listen(socket: SocketAddress, take: (connection: Duplex) => void): Promise<RemoteListener>
   /** Present if the broker keeps the connection. */
   readonly relay?: Relay
   /** Rejects when the connection is lost; never resolves. */

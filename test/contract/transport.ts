@@ -35,6 +35,17 @@ const serve = (path: string, body: string) => [
 const http = String.raw`while (<$c>) { print $c "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" if /^\r$/; $c->flush }`
 const countAfterEnd = 'local $/; $all = <$c>; print $c length $all'
 
+/** Sends 300 kB to a port or a Unix socket of the host, ends its side, and prints the answer. */
+const askFor = (address: string) => [
+  'perl',
+  '-MIO::Socket::UNIX',
+  '-MIO::Socket::INET',
+  '-e',
+  `my $a = shift; $s = $a =~ /^\\d+$/ ? IO::Socket::INET->new("127.0.0.1:$a") : IO::Socket::UNIX->new($a); $s or exit 7;
+   if (!fork) { print $s "x" x 300000; $s->flush; shutdown $s, 1; exit } print while <$s>`,
+  address,
+]
+
 async function end(command: RunningCommand): Promise<void> {
   command.kill('TERM')
   await command.exit
@@ -256,6 +267,26 @@ export function transportContract(
       for (const socket of sockets) socket.destroy()
       await end(server)
     })
+
+    test.each(['a port', 'a Unix socket'])(
+      'listens on %s of the host, until that is ended',
+      async (kind) => {
+        const socket =
+          kind === 'a port' ? { host: 'localhost', port: 0 } : { path: `${folder}/listen` }
+        const listener = await transport.listen(socket, (connection) => {
+          connection.allowHalfOpen = true
+          connection.pipe(connection)
+        })
+        const address = 'path' in socket ? socket.path : String(listener.port)
+        const asking = Array.from({ length: 3 }, () => run(transport, askFor(address)))
+        const answers = (await Promise.all(asking)).map(({ stdout }) => stdout.length)
+        expect(answers).toEqual([300_000, 300_000, 300_000])
+        const taken = 'path' in socket ? socket : { host: 'localhost', port: listener.port ?? 0 }
+        await expect(transport.listen(taken, () => {})).rejects.toMatchObject(refuses)
+        await listener[Symbol.asyncDispose]()
+        expect((await run(transport, askFor(address))).code).not.toBe(0)
+      },
+    )
 
     test('tells a socket that is refused from a lost host', async () => {
       await expect(transport.dial({ path: `${folder}/nothing` })).rejects.toMatchObject(refuses)

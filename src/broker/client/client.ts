@@ -23,6 +23,7 @@ import {
   protocolVersion,
 } from '../protocol.ts'
 import { joinCommand } from './remote-command.ts'
+import { joinListener } from './remote-listener.ts'
 import { deserializeError } from '../serialize-error.ts'
 import type { Verdict } from '../server/pid-file.ts'
 import { RemoteConnection } from './remote-connection.ts'
@@ -232,11 +233,12 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
       }
       const brokenError = () => brokerEnded(machine)
       const exec = async (command: CommandLine, asked: ExecOptions): Promise<RunningCommand> => {
-        const { terminal, signal } = asked
+        const { terminal, signal, forwardAgent } = asked
         const request = {
           ...hostFields,
           open: 'exec',
           command,
+          forwardAgent,
           ...(terminal && { terminal }),
         } as const
         const during = signal ? { ...options, signal } : options
@@ -244,6 +246,17 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
       }
       const dial = async (request: Request) =>
         new RemoteConnection(await open(request, options, machine), brokenError)
+      const listen: Transport['listen'] = async (socket, take) => {
+        const wire = await open({ ...hostFields, open: 'listen', socket }, options, machine)
+        const accept = async (connection: string) => {
+          try {
+            take(await dial({ open: 'accept', connection }))
+          } catch (error) {
+            traceError('broker', `accept a connection from ${machine}`, error)
+          }
+        }
+        return await joinListener(wire, (connection) => void accept(connection), brokenError)
+      }
 
       const watch = await withFallBack<Wire | Transport>(
         () => open({ ...hostFields, open: 'link' }, options, machine),
@@ -260,6 +273,11 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
           withFallBack(
             () => dial({ ...hostFields, open: 'dial', socket }),
             (transport) => transport.dial(socket),
+          ),
+        listen: (socket, take) =>
+          withFallBack(
+            () => listen(socket, take),
+            (transport) => transport.listen(socket, take),
           ),
         relay: {
           dialEngine: (path, otherwise) =>

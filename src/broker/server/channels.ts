@@ -16,6 +16,7 @@ function passOn(stream: Readable, wire: Wire, send: (chunk: Buffer) => boolean):
 /** Connects a stream from a host with the client, until either closes. */
 export function serveConnection(wire: Wire, connection: Duplex): Promise<void> {
   wire.send({ opened: true })
+  connection.allowHalfOpen = true // the client ends its side
   passOn(connection, wire, (chunk) => wire.bytes(chunk))
   return new Promise((resolve) => {
     let failure: unknown

@@ -34,6 +34,7 @@ export function shareConnections(hosts: Hosts, engines: Engines): SharedConnecti
           }
         },
         dial: (address) => transport.dial(address),
+        listen: (address, take) => transport.listen(address, take),
         relay: {
           dialEngine: (path) => dialServed(hosts, engines, { target, env, path }),
           async serveEngine() {

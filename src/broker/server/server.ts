@@ -8,6 +8,7 @@ import type { Prompt } from '../../transport/ssh/connect.ts'
 import type { ProcessRef, Transport } from '../../transport/transport.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import { serveCommand, serveConnection, serveHosted } from './channels.ts'
+import { announceConnections } from './announced.ts'
 import { type SharedConnections, shareConnections } from './connections.ts'
 import { type Engines, dialServed, engineOf } from './engines.ts'
 import { type HostsOptions, openHosts } from './hosts.ts'
@@ -148,6 +149,7 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
   }
 
   const connections = shareConnections(hosts, engines)
+  const announced = announceConnections()
 
   /** Stops the broker when it has had nothing to do for a while, or immediately if it is retired. */
   function exitWhenIdle(): void {
@@ -216,6 +218,8 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
       return serveHosted(wire, running)
     }
     if (request.open === 'socket') return serveEngine(wire, request)
+    if (request.open === 'accept')
+      return serveConnection(wire, announced.accept(request.connection))
     const { target, env, canPrompt } = request
     const caller = { env, prompt: canPrompt ? session.ask : undefined }
     const { transport, release } = await hosts.use(target, caller, needsSession(request))
@@ -253,20 +257,36 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     async dial(wire: Wire, transport: Transport, { socket: address }: On<'dial'>): Promise<void> {
       await serveConnection(wire, await transport.dial(address))
     },
+    async listen(wire: Wire, transport: Transport, request: On<'listen'>): Promise<void> {
+      const left = new Promise<void>((resolve) => wire.listen({ closed: resolve, end: resolve }))
+      {
+        await using listener = await transport.listen(request.socket, (connection) =>
+          wire.send({ connection: announced.add(connection) }),
+        )
+        wire.send({ opened: true })
+        wire.send({ listening: { port: listener.port } })
+        await Promise.race([left, transport.lost])
+      }
+      wire.close()
+    },
     async engine(wire: Wire, transport: Transport, request: On<'engine'>): Promise<void> {
       await serveConnection(wire, await engines.dial(transport, engineOf(request)))
     },
     async exec(
       wire: Wire,
       transport: Transport,
-      { command, terminal }: On<'exec'>,
+      { command, terminal, forwardAgent = false }: On<'exec'>,
       { gone }: Session,
     ): Promise<void> {
       const ending = new AbortController()
       const abandon = () => ending.abort(gone.reason)
       gone.addEventListener('abort', abandon)
       const { signal } = ending
-      const running = await transport.exec(command, { signal, ...(terminal && { terminal }) })
+      const running = await transport.exec(command, {
+        signal,
+        forwardAgent,
+        ...(terminal && { terminal }),
+      })
       await serveCommand(wire, running, abandon)
     },
   }

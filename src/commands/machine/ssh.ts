@@ -1,6 +1,16 @@
 import { UserError } from '../../errors.ts'
-import { passThroughStreams } from '../../ui/io.ts'
-import { type Format, type Targets, any, defineCommand, optional } from '../command.ts'
+import type { Forwards } from '../../operations/forward/open-forwards.ts'
+import type { Transport } from '../../transport/transport.ts'
+import { type Io, passThroughStreams } from '../../ui/io.ts'
+import { type Format, type Targets, any, defineCommand, flag, optional, texts } from '../command.ts'
+
+/** The options that forward ports. */
+interface ForwardOptions {
+  readonly local: readonly string[]
+  readonly remote: readonly string[]
+  readonly dynamic: readonly string[]
+  readonly noCommand: boolean
+}
 
 /** The same as ssh's (ssh(1), EXIT STATUS). */
 const sshFailure = 255
@@ -9,10 +19,26 @@ export const ssh = defineCommand({
   name: 'ssh',
   summary: 'Open a shell or run a command on machines',
   description:
-    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put options of fleet before the name. On several machines, the command has no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them.',
+    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put options of fleet before the name. On several machines, the command has no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them. Forwards have the syntax of ssh: [address:]port:host:port, with a path in place of either side for a Unix socket. They end with the command.',
   arguments: {
     name: optional('name', 'name of the machine (default: the active one)', 'machine'),
     command: any('command', 'command to run; put -- before it if you name no machine'),
+  },
+  options: {
+    forwardAgent: flag('-A, --forward-agent', 'let the command use your SSH agent'),
+    local: texts(
+      '-L, --local-forward <forward>',
+      'forward a local port to the machine (repeatable)',
+    ),
+    remote: texts(
+      '-R, --remote-forward <forward>',
+      'forward a port of the machine to this computer, or without a destination by SOCKS (repeatable)',
+    ),
+    dynamic: texts(
+      '-D, --dynamic-forward <[address:]port>',
+      'forward a local port by SOCKS (repeatable)',
+    ),
+    noCommand: flag('-N, --no-command', 'run no command, only forward ports until Ctrl-C'),
   },
   targets: 'many',
   gathers: true,
@@ -24,8 +50,9 @@ export const ssh = defineCommand({
     'fleet ssh -- uptime',
     'fleet ssh web-1 journalctl -u docker -n 20',
     'fleet ssh --on role=web --fold -- uname -r',
+    'fleet ssh -N -L 5432:localhost:5432 db-1',
   ],
-  async run({ fleet, io, args, targets, format }) {
+  async run({ fleet, io, args, options, targets, format }) {
     const { chooseHosts, choosesMany } =
       await import('../../operations/inventory/choose-machines.ts')
     const isNamed = targets.machine === undefined && !choosesMany(targets)
@@ -34,6 +61,12 @@ export const ssh = defineCommand({
         ? [args.name ?? targets.machine, args.command]
         : [targets.machine, [args.name, ...args.command]]
     const command = words.length === 0 ? undefined : { shell: words.join(' ') }
+    const { forwardAgent } = options
+    const forwards = await readForwards(options)
+    if (options.noCommand && command !== undefined)
+      throw new UserError('usage', '--no-command takes no command')
+    if (forwards !== undefined && choosesMany(targets))
+      throw new UserError('usage', 'ports can be forwarded to one machine only')
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
     if (choosesMany(targets)) {
       if (command === undefined) throw new UserError('usage', 'give the command to run after --')
@@ -46,16 +79,64 @@ export const ssh = defineCommand({
         machines,
         'it',
         async (machine, signal, take) =>
-          runLines(await fleet.connect(machine), command, signal, take),
+          runLines(await fleet.connect(machine), command, signal, take, { forwardAgent }),
       )
     }
     requireMany(targets, format)
-    const { runOnHost } = await import('../../operations/fan-out/run-on-host.ts')
     const [machine] = machines
     if (machine === undefined) return undefined
-    return runOnHost(await fleet.connect(machine), command, passThroughStreams(io))
+    if (forwards !== undefined) fleet.hosted?.fallBack() // this process listens on the ports
+    const transport = await fleet.connect(machine)
+    await using _forwards = forwards && (await forwardPorts(io, transport, machine.name, forwards))
+    if (options.noCommand) return await waitForEnd(io, transport)
+    const { runOnHost } = await import('../../operations/fan-out/run-on-host.ts')
+    return await runOnHost(transport, command, passThroughStreams(io), { forwardAgent })
   },
 })
+
+/** The forwards that the options name, if any. Throws kind `usage`. */
+async function readForwards({
+  local,
+  remote,
+  dynamic,
+  noCommand,
+}: ForwardOptions): Promise<Forwards | undefined> {
+  const isForwarding = local.length + remote.length + dynamic.length > 0
+  if (noCommand && !isForwarding) {
+    throw new UserError('usage', '--no-command needs a port to forward', {
+      hint: 'for example: fleet ssh -N -L 8080:localhost:80 web-1',
+    })
+  }
+  if (!isForwarding) return undefined
+  const { parseForward } = await import('../../operations/forward/forward-spec.ts')
+  return {
+    local: [
+      ...local.map((forward) => parseForward('-L', forward)),
+      ...dynamic.map((forward) => parseForward('-D', forward)),
+    ],
+    remote: remote.map((forward) => parseForward('-R', forward)),
+  }
+}
+
+async function forwardPorts(
+  { stdin, stderr }: Io,
+  transport: Transport,
+  machine: string,
+  forwards: Forwards,
+): Promise<AsyncDisposable> {
+  const { openForwards } = await import('../../operations/forward/open-forwards.ts')
+  const end = stdin.isTTY === true ? '\r\n' : '\n' // the terminal may be in raw mode
+  return await openForwards(transport, machine, forwards, (line) => stderr.write(`${line}${end}`))
+}
+
+/** Waits for Ctrl-C. Rejects when it came, and when the connection is lost. */
+async function waitForEnd({ signal }: Io, { lost }: Transport): Promise<never> {
+  const cancelled = new Promise<never>((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  return await Promise.race([cancelled, lost])
+}
 
 /** Refuses options that need several machines. With one, the command uses the terminal directly, like ssh. */
 function requireMany({ timeoutMs, maxFail }: Targets, { json, fold }: Format): void {

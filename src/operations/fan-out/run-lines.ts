@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { splitLines } from '../../engine/lines.ts'
 import { exitCodeOf } from '../../transport/command.ts'
-import type { CommandLine, Transport } from '../../transport/transport.ts'
+import type { CommandLine, ExecOptions, Transport } from '../../transport/transport.ts'
 
 /** Handles a line; a returned promise is awaited before the next line is read. */
 export type TakeLine = (stream: 'stdout' | 'stderr', line: string) => unknown
@@ -24,8 +24,9 @@ export async function runLines(
   command: CommandLine,
   signal: AbortSignal,
   take: TakeLine,
+  options: Pick<ExecOptions, 'forwardAgent'> = {},
 ): Promise<number> {
-  const running = await transport.exec(command, { signal })
+  const running = await transport.exec(command, { ...options, signal })
   running.stdin.on('error', () => {}) // a command may end without reading its input
   running.stdin.end()
   const [status] = await Promise.all([

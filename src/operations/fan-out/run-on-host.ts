@@ -35,17 +35,26 @@ function joinTerminals({ stdin, stdout }: Streams, running: RunningCommand): () 
   }
 }
 
+interface RunOptions extends Pick<ExecOptions, 'forwardAgent'> {
+  /** Sends a signal, such as `TERM`, to the command. */
+  readonly kill?: (running: RunningCommand, name: string) => void
+  /** Called when the command runs. */
+  readonly started?: () => void
+}
+
 /**
  * Runs a command (default: the login shell) on a host as if it were local: forwards input, output, terminal, window size,
  * signals and the exit code. Rejects with kind `unreachable` when the connection is lost.
- * `kill` sends a signal, such as `TERM`; `started` is called once the command runs.
  */
 export async function runOnHost(
   transport: Transport,
   command: CommandLine | undefined,
   streams: Streams,
-  kill = (running: RunningCommand, name: string): void => running.kill(name),
-  started = (): void => {},
+  {
+    kill = (running, name) => running.kill(name),
+    started = () => {},
+    forwardAgent = false,
+  }: RunOptions = {},
 ): Promise<number> {
   const { stdin, stdout, stderr, signal } = streams
   const channel = new AbortController()
@@ -54,6 +63,7 @@ export async function runOnHost(
   signal.addEventListener('abort', giveUp)
   const running = await transport
     .exec(command ?? loginShell, {
+      forwardAgent,
       signal: channel.signal,
       ...(terminal === undefined ? {} : { terminal }),
     })

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { UserError, codeOf } from '../../errors.ts'
@@ -11,6 +11,7 @@ import { refused } from '../sockets/socket-stream.ts'
 import type {
   ExecOptions,
   ExitStatus,
+  RemoteListener,
   RunningCommand,
   SocketAddress,
   TerminalSize,
@@ -90,11 +91,36 @@ async function dial(address: SocketAddress): Promise<Duplex> {
   }
 }
 
+/** A bind address of SSH as Node.js has it: "localhost" is 127.0.0.1, and "" all addresses. */
+const bindAddress = ({ host, port }: { readonly host: string; readonly port: number }) =>
+  host === '' ? { port } : { host: host === 'localhost' ? '127.0.0.1' : host, port }
+
+async function listen(
+  address: SocketAddress,
+  take: (connection: Duplex) => void,
+): Promise<RemoteListener> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, take)
+  server.listen('path' in address ? address : bindAddress(address))
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    throw refused((error as Error).message, error)
+  }
+  const bound = server.address()
+  return {
+    port: bound !== null && typeof bound === 'object' ? bound.port : undefined,
+    async [Symbol.asyncDispose]() {
+      server.close()
+    },
+  }
+}
+
 /** The transport for this computer. Its connection is never lost. */
 export function openLocal(env: Environment): Transport {
   return {
     exec: (command, options = {}) => exec(shellLine(command), options, env),
     dial,
+    listen,
     lost: new Promise<never>(() => {}),
     async [Symbol.asyncDispose]() {},
   }

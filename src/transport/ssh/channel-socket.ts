@@ -11,7 +11,7 @@ type Done = (error?: Error | null) => void
  * A forwarded connection that behaves as Node.js sockets do. ssh2's channel does not: it never finishes a
  * write once it is closed, and destroying it emits nothing.
  */
-class ChannelSocket extends SocketStream {
+export class ChannelSocket extends SocketStream {
   readonly #channel: Channel
   #writing: Done | undefined
 
@@ -100,5 +100,5 @@ export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> 
   })
 }
 
-const nameOf = (address: SocketAddress): string =>
+export const nameOf = (address: SocketAddress): string =>
   'path' in address ? address.path : `${address.host}:${address.port}`

@@ -1,3 +1,4 @@
+import { createAgentForwarding } from './agent-forwarding.ts'
 import { startDeadline } from './connect-deadline.ts'
 import { findRevokedKeys } from './keys/known-hosts.ts'
 import { createSessionSlots } from '../channel-limit.ts'
@@ -17,6 +18,7 @@ import { type Link, watchLink } from './link.ts'
 import type { ProxyCommand } from './proxy-command.ts'
 import type { SshSettings } from './config/settings.ts'
 import type { UserAuth } from './user-auth.ts'
+import { listenOnHost } from './remote-listener.ts'
 import { openSocket } from './channel-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
 import { ignored } from '../../os/trace.ts'
@@ -97,15 +99,16 @@ async function applySshConfig(target: SshTarget, env: SshOptions['env']): Promis
   return resolveTarget(target, env)
 }
 
-function openTransport(link: Link): Transport {
+function openTransport(link: Link, agentSocket: string | undefined): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
   const flush = answerEagerly(link)
+  const agent = createAgentForwarding(link.client, link.endpoint.machine, agentSocket)
 
   async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
     const slot = await takeSlot(options.signal)
     try {
       options.signal?.throwIfAborted()
-      const session = await startCommand(link, command, options)
+      const session = await startCommand(link, command, options, agent)
       flush.end()
       void session.over.then(() => slot.give())
       return session.command
@@ -122,6 +125,7 @@ function openTransport(link: Link): Transport {
       if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session to flush the login')) // a host without sessions may still forward
       return await openSocket(link, address)
     },
+    listen: (address, take) => listenOnHost(link, address, take),
     lost: link.lost,
     [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
   }
@@ -175,7 +179,8 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
   const route = routeOf(target, options.env)
   const attempt = { endpoint: target, ...route, handshake, judge, caller }
   const { client, stream } = await connectWithRetry(attempt, deadline.signal)
-  return openTransport(watchLink(client, stream, { ...target, alive: settings.alive }))
+  const link = watchLink(client, stream, { ...target, alive: settings.alive })
+  return openTransport(link, credentials.agent)
 }
 
 async function* noAttempts() {}

@@ -2,6 +2,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import type { ClientChannel, ExecOptions as SshExecOptions } from 'ssh2'
 import { UserError } from '../../errors.ts'
 import { shellLine, outputDelivered } from '../command.ts'
+import type { AgentForwarding } from './agent-forwarding.ts'
 import type { Link } from './link.ts'
 import { markCommand } from './signal.ts'
 import { requestsOver } from './ssh2-internals.ts'
@@ -45,7 +46,7 @@ const [openTimeoutMs, signalTimeoutMs] = [20_000, 5_000]
 function openSession(
   link: Link,
   line: string,
-  { signal, ...options }: SshExecOptions & { signal: AbortSignal },
+  { signal, ...options }: SshExecOptions & { signal: AbortSignal; agentForward?: boolean },
 ): Promise<OpenSession> {
   const { machine } = link.endpoint
   return new Promise((resolve, reject) => {
@@ -58,6 +59,9 @@ function openSession(
       signal.removeEventListener('abort', giveUp)
       if (!error && signal.aborted) return channel.close() // nobody waits for it
       if (!error) return resolve(listen(channel))
+      if (options.agentForward && /agent forwarding/.test(error.message)) {
+        return reject(link.ended() ?? agentRefused(machine, error))
+      }
       reject(
         link.ended() ??
           new SessionRefused(
@@ -73,6 +77,13 @@ function openSession(
     })
   })
 }
+
+const agentRefused = (machine: string, cause: Error): UserError =>
+  new UserError('failed', `${machine} refused agent forwarding`, {
+    machine,
+    hint: 'check AllowAgentForwarding and DisableForwarding in its sshd_config',
+    cause,
+  })
 
 const sessionLate = ({ machine }: Link['endpoint']): UserError =>
   new UserError('unreachable', `${machine} opened no session within ${openTimeoutMs / 1000} s`, {
@@ -119,9 +130,11 @@ function outputOf(source: Readable): Readable {
 export async function startCommand(
   link: Link,
   command: CommandLine,
-  { terminal, signal }: ExecOptions,
+  { terminal, signal, forwardAgent = false }: ExecOptions,
+  agent: AgentForwarding,
 ): Promise<Session> {
   const { machine, user } = link.endpoint
+  const endForwarding = forwardAgent ? agent.allow() : () => {}
   const marked = user === 'root' ? markCommand(command) : undefined
   const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
   const line = marked?.line ?? shellLine(command)
@@ -130,8 +143,15 @@ export async function startCommand(
   const opening = signal ? AbortSignal.any([signal, late.signal]) : late.signal
   const { channel, closed, status } = await openSession(link, line, {
     ...(pty && { pty }),
+    agentForward: forwardAgent,
     signal: opening,
-  }).finally(() => clearTimeout(timer))
+  })
+    .catch((error: unknown) => {
+      endForwarding()
+      throw error
+    })
+    .finally(() => clearTimeout(timer))
+  void closed.then(endForwarding)
   const { kill: request, resize } = requestsOf(channel)
   const deaf = new AbortController()
   const kill = (name: string) => {

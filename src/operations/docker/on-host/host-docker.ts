@@ -241,7 +241,7 @@ export async function runHostDocker(
   const { words, folder } = await prepareRun(host, command, streams, [`FLEET_COMMAND=${mark}`])
   const { outputs = {} } = command
   if (folder === undefined || command.outputs === undefined) {
-    return await runOnHost(host.transport, words, streams, kill)
+    return await runOnHost(host.transport, words, streams, { kill })
   }
   const taking = new AbortController()
   const takeRest: (() => Promise<void>)[] = []
@@ -250,7 +250,7 @@ export async function runHostDocker(
       takeRest.push(takeOutput(host, `${folder.path}/${name}`, output, taking.signal))
     }
   }
-  const code = await runOnHost(host.transport, words, streams, kill, takeOutputs)
+  const code = await runOnHost(host.transport, words, streams, { kill, started: takeOutputs })
   taking.abort()
   for (const take of takeRest) await take()
   await folder[Symbol.asyncDispose]()

@@ -1,0 +1,29 @@
+import type { RemoteListener } from '../../transport/transport.ts'
+import type { ServerMessage } from '../protocol.ts'
+import type { Wire } from '../wire.ts'
+
+/** Waits until the host listens; then calls `announce` with the id of each connection that it accepts. */
+export function joinListener(
+  wire: Wire,
+  announce: (connection: string) => void,
+  broken: () => Error,
+): Promise<RemoteListener> {
+  return new Promise((resolve, reject) => {
+    let closed = (): void => reject(broken())
+    wire.listen({
+      message(answer: ServerMessage) {
+        if ('connection' in answer) announce(answer.connection)
+        if (!('listening' in answer)) return
+        resolve({
+          ...answer.listening,
+          [Symbol.asyncDispose]: () =>
+            new Promise((done) => {
+              closed = done
+              wire.end()
+            }),
+        })
+      },
+      closed: () => closed(),
+    })
+  })
+}

@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { refused } from '../../transport/sockets/socket-stream.ts'
+
+/** How long a client may take to accept a connection, in milliseconds. */
+const acceptTimeoutMs = 10_000
+
+/** Connections from hosts, until the client that listens there has accepted them. */
+interface AnnouncedConnections {
+  /** Keeps a connection, and returns the id by which it is accepted. */
+  add(connection: Duplex): string
+  /** The connection with this id. Throws with code `REFUSED` when it is no longer there. */
+  accept(id: string): Duplex
+}
+
+/** Keeps the connections that clients were told of. Closes those that are not accepted in time. */
+export function announceConnections(): AnnouncedConnections {
+  const waiting = new Map<string, { readonly connection: Duplex; readonly timer: NodeJS.Timeout }>()
+  return {
+    add(connection) {
+      const id = randomUUID()
+      const timer = setTimeout(() => connection.destroy(), acceptTimeoutMs).unref()
+      waiting.set(id, { connection, timer })
+      connection.on('error', () => {}) // reported when the connection closes
+      connection.once('close', () => {
+        clearTimeout(timer)
+        waiting.delete(id)
+      })
+      return id
+    },
+    accept(id) {
+      const announced = waiting.get(id)
+      if (announced === undefined) throw refused('the connection was closed')
+      clearTimeout(announced.timer)
+      waiting.delete(id)
+      return announced.connection
+    },
+  }
+}

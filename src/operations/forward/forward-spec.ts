@@ -1,0 +1,70 @@
+import { UserError } from '../../errors.ts'
+import type { SocketAddress } from '../../transport/transport.ts'
+
+/** A port or socket that is forwarded. */
+export interface ForwardSpec {
+  /** Where connections are accepted. An absent host means the loopback addresses, and "" all addresses. */
+  readonly listen: { readonly path: string } | { readonly host?: string; readonly port: number }
+  /** Where each connection leads to. Absent: the client chooses, by SOCKS. */
+  readonly target?: SocketAddress
+}
+
+const malformed = (flag: string, text: string, why: string): UserError =>
+  new UserError('usage', `${flag} ${text}: ${why}`, {
+    hint: `for example: ${flag} ${flag === '-D' ? '1080' : '8080:localhost:80'}, as for ssh`,
+  })
+
+/** The parts between colons; those in brackets may contain colons. */
+function splitParts(text: string): string[] | undefined {
+  const part = /\[([^\]]*)\](?=:|$)|([^:[\]]*)(?=:|$)/y
+  const parts: string[] = []
+  for (let at = 0; ; at = part.lastIndex + 1) {
+    part.lastIndex = at
+    const match = part.exec(text)
+    if (match === null) return undefined
+    parts.push(match[1] ?? match[2] ?? '')
+    if (part.lastIndex >= text.length) return parts
+  }
+}
+
+const isPath = (part: string): boolean => part.includes('/')
+
+/**
+ * Parses the value of -L, -R or -D with the syntax of ssh(1): [address:]port:host:port, with a path of a Unix socket in place of
+ * either side, or [address:]port alone for SOCKS. Throws kind `usage`.
+ */
+export function parseForward(flag: '-L' | '-R' | '-D', text: string): ForwardSpec {
+  const parts = splitParts(text)
+  if (parts === undefined) throw malformed(flag, text, 'a bracket is not closed or misplaced')
+  const readPort = (part: string | undefined, lowest: 0 | 1): number => {
+    const port = Number(part)
+    if (part !== undefined && /^\d{1,5}$/.test(part) && port >= lowest && port <= 65_535)
+      return port
+    throw malformed(flag, text, `"${part ?? ''}" is not a port`)
+  }
+  const readListen = (address: string | undefined, port: string | undefined) => ({
+    ...(address !== undefined && { host: address === '*' ? '' : address }),
+    port: readPort(port, flag === '-R' ? 0 : 1),
+  })
+  const readTarget = ([host = '', port]: readonly string[]): SocketAddress => {
+    if (host === '') throw malformed(flag, text, 'the host is missing')
+    return { host, port: readPort(port, 1) }
+  }
+
+  const [first = '', second = ''] = parts
+  if (flag !== '-L' && parts.length === 1) return { listen: readListen(undefined, first) }
+  if (flag === '-D') {
+    if (parts.length === 2) return { listen: readListen(first, second) }
+    throw malformed(flag, text, 'expected [address:]port')
+  }
+  if (flag === '-R' && parts.length === 2 && !isPath(first) && !isPath(second))
+    return { listen: readListen(first, second) }
+  const last = parts.at(-1) ?? ''
+  const [target, left] = isPath(last)
+    ? [{ path: last }, parts.slice(0, -1)]
+    : [readTarget(parts.slice(-2)), parts.slice(0, -2)]
+  if (left.length === 1 && isPath(left[0] ?? '')) return { listen: { path: left[0] ?? '' }, target }
+  if (left.length === 1) return { listen: readListen(undefined, left[0]), target }
+  if (left.length === 2) return { listen: readListen(left[0], left[1]), target }
+  throw malformed(flag, text, 'expected [address:]port:host:port')
+}

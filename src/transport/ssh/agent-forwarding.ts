@@ -1,0 +1,54 @@
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Client } from 'ssh2'
+import { UserError } from '../../errors.ts'
+
+/** What ssh2 asks for a connection to the agent when a host opens a channel to it. Source: ssh2 1.17, lib/client.js. */
+interface ClientInside {
+  _agent?: { getStream(done: (error: Error | undefined, stream?: Duplex) => void): void }
+}
+
+/** The SSH agent of a login, for the commands on its host that may use it. */
+export interface AgentForwarding {
+  /**
+   * Allows the host to use the agent, until the returned function is called. Throws kind `credentials` when there is no agent.
+   */
+  allow(): () => void
+}
+
+/**
+ * Forwards the agent behind `socket` over a connection that commands share. The host can use it only while one of the
+ * commands runs that asked for it, though RFC drafts let it open channels to an agent at any later time.
+ */
+export function createAgentForwarding(
+  client: Client,
+  machine: string,
+  socket: string | undefined,
+): AgentForwarding {
+  let users = 0
+  return {
+    allow() {
+      if (!socket) {
+        throw new UserError('credentials', 'there is no SSH agent to forward', {
+          machine,
+          hint: 'start one and add your key: eval "$(ssh-agent)" && ssh-add',
+        })
+      }
+      const inside = client as unknown as ClientInside
+      inside._agent = {
+        getStream(done) {
+          if (users === 0) return done(new Error('no command uses the agent'))
+          const stream = connect(socket)
+          stream.once('connect', () => done(undefined, stream))
+          stream.on('error', (error) => done(error))
+        },
+      }
+      users += 1
+      let isOver = false
+      return () => {
+        if (!isOver) users -= 1
+        isOver = true
+      }
+    },
+  }
+}

@@ -1,0 +1,70 @@
+import type { Duplex } from 'node:stream'
+import type { AcceptConnection, Client } from 'ssh2'
+import { refused } from '../sockets/socket-stream.ts'
+import type { RemoteListener, SocketAddress } from '../transport.ts'
+import { ChannelSocket, nameOf } from './channel-socket.ts'
+import type { Link } from './link.ts'
+
+type Take = (accept: AcceptConnection) => void
+
+/** Who takes the connections to the sockets that a host listens on, by the name of the socket. */
+const takers = new WeakMap<Client, Map<string, Take>>()
+
+function takersOf(client: Client): Map<string, Take> {
+  const known = takers.get(client)
+  if (known) return known
+  const made = new Map<string, Take>()
+  takers.set(client, made)
+  const pass = (name: string, accept: AcceptConnection, reject: () => void) => {
+    const take = made.get(name)
+    if (take) take(accept)
+    else reject()
+  }
+  client.on('tcp connection', ({ destIP, destPort }, accept, reject) =>
+    pass(nameOf({ host: destIP, port: destPort }), accept, reject),
+  )
+  client.on('unix connection', ({ socketPath }, accept, reject) => pass(socketPath, accept, reject))
+  return made
+}
+
+/** Asks the host to listen (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port, if it is one. */
+function request({ client }: Link, socket: SocketAddress): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const done = (error?: Error | null, port?: number) => (error ? reject(error) : resolve(port))
+    if ('path' in socket) client.openssh_forwardInStreamLocal(socket.path, done)
+    else client.forwardIn(socket.host, socket.port, done)
+  })
+}
+
+function cancel({ client, stream, ended }: Link, socket: SocketAddress): Promise<void> {
+  return new Promise((resolve) => {
+    if (ended() || !stream.writable) return resolve()
+    stream.once('close', () => resolve())
+    if ('path' in socket) client.openssh_unforwardInStreamLocal(socket.path, () => resolve())
+    else client.unforwardIn(socket.host, socket.port, () => resolve())
+  })
+}
+
+/** Makes the host listen on a socket. Rejects with code `REFUSED` when the host will not. */
+export async function listenOnHost(
+  link: Link,
+  socket: SocketAddress,
+  take: (connection: Duplex) => void,
+): Promise<RemoteListener> {
+  const ended = link.ended()
+  if (ended) throw ended
+  const taking = takersOf(link.client)
+  const port = await request(link, socket).catch((error: Error) => {
+    throw link.ended() ?? refused(`${nameOf(socket)}: ${error.message}`, error)
+  })
+  const actual = 'path' in socket ? socket : { host: socket.host, port: port ?? socket.port }
+  const name = nameOf(actual)
+  taking.set(name, (accept) => take(new ChannelSocket(accept(), link)))
+  return {
+    port: 'path' in actual ? undefined : actual.port,
+    async [Symbol.asyncDispose]() {
+      taking.delete(name)
+      await cancel(link, actual)
+    },
+  }
+}

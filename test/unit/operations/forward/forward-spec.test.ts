@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { parseForward } from '../../../../src/operations/forward/forward-spec.ts'
+
+const web = { host: 'web', port: 80 }
+
+describe('a forward, as ssh has them', () => {
+  test.each([
+    ['-L', '8080:web:80', { listen: { port: 8080 }, target: web }],
+    ['-L', ':8080:web:80', { listen: { host: '', port: 8080 }, target: web }],
+    ['-L', '*:8080:web:80', { listen: { host: '', port: 8080 }, target: web }],
+    ['-L', '0.0.0.0:8080:web:80', { listen: { host: '0.0.0.0', port: 8080 }, target: web }],
+    [
+      '-L',
+      '[::1]:8080:[fe80::2]:80',
+      { listen: { host: '::1', port: 8080 }, target: { host: 'fe80::2', port: 80 } },
+    ],
+    ['-L', '8080:/run/app.sock', { listen: { port: 8080 }, target: { path: '/run/app.sock' } }],
+    ['-L', '::1:/x', undefined],
+    ['-L', './app.sock:web:80', { listen: { path: './app.sock' }, target: web }],
+    [
+      '-L',
+      './app.sock:/run/app.sock',
+      { listen: { path: './app.sock' }, target: { path: '/run/app.sock' } },
+    ],
+    [
+      '-L',
+      'localhost:8080:/run/app.sock',
+      { listen: { host: 'localhost', port: 8080 }, target: { path: '/run/app.sock' } },
+    ],
+    ['-R', '0:localhost:80', { listen: { port: 0 }, target: { host: 'localhost', port: 80 } }],
+    ['-R', '1080', { listen: { port: 1080 } }],
+    ['-R', 'localhost:1080', { listen: { host: 'localhost', port: 1080 } }],
+    ['-R', '/run/here.sock:web:80', { listen: { path: '/run/here.sock' }, target: web }],
+    ['-D', '1080', { listen: { port: 1080 } }],
+    ['-D', '[::1]:1080', { listen: { host: '::1', port: 1080 } }],
+    ['-L', '8080', undefined],
+    ['-L', '8080:web', undefined],
+    ['-L', '0:web:80', undefined],
+    ['-L', '8080:web:80:90:1', undefined],
+    ['-L', '8080::80', undefined],
+    ['-L', '[::1:8080:web:80', undefined],
+    ['-L', '65536:web:80', undefined],
+    ['-R', 'web', undefined],
+    ['-D', '1080:web:80', undefined],
+    ['-D', '', undefined],
+  ] as const)('%s %s', (flag, text, spec) => {
+    if (spec) expect(parseForward(flag, text)).toEqual(spec)
+    else expect(() => parseForward(flag, text)).toThrow(`${flag} ${text}: `)
+  })
+})
