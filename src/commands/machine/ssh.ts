@@ -9,7 +9,7 @@ interface ForwardOptions {
   readonly local: readonly string[]
   readonly remote: readonly string[]
   readonly dynamic: readonly string[]
-  readonly noCommand: boolean
+  readonly forwardOnly: boolean
 }
 
 /** The same as ssh's (ssh(1), EXIT STATUS). */
@@ -38,7 +38,7 @@ export const ssh = defineCommand({
       '-D, --dynamic-forward <[address:]port>',
       'forward a local port by SOCKS (repeatable)',
     ),
-    noCommand: flag('-N, --no-command', 'run no command, only forward ports until Ctrl-C'),
+    forwardOnly: flag('-N, --forward-only', 'forward ports until Ctrl-C, without a command'),
   },
   targets: 'many',
   gathers: true,
@@ -63,8 +63,8 @@ export const ssh = defineCommand({
     const command = words.length === 0 ? undefined : { shell: words.join(' ') }
     const { forwardAgent } = options
     const forwards = await readForwards(options)
-    if (options.noCommand && command !== undefined)
-      throw new UserError('usage', '--no-command takes no command')
+    if (options.forwardOnly && command !== undefined)
+      throw new UserError('usage', '--forward-only takes no command')
     if (forwards !== undefined && choosesMany(targets))
       throw new UserError('usage', 'ports can be forwarded to one machine only')
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
@@ -87,10 +87,14 @@ export const ssh = defineCommand({
     if (machine === undefined) return undefined
     if (forwards !== undefined) fleet.hosted?.fallBack() // this process listens on the ports
     const transport = await fleet.connect(machine)
-    await using _forwards = forwards && (await forwardPorts(io, transport, machine.name, forwards))
-    if (options.noCommand) return await waitForEnd(io, transport)
-    const { runOnHost } = await import('../../operations/fan-out/run-on-host.ts')
-    return await runOnHost(transport, command, passThroughStreams(io), { forwardAgent })
+    const open = forwards && (await forwardPorts(io, transport, machine.name, forwards))
+    try {
+      if (options.forwardOnly) return await waitForEnd(io, transport)
+      const { runOnHost } = await import('../../operations/fan-out/run-on-host.ts')
+      return await runOnHost(transport, command, passThroughStreams(io), { forwardAgent })
+    } finally {
+      await open?.[Symbol.asyncDispose]()
+    }
   },
 })
 
@@ -99,11 +103,11 @@ async function readForwards({
   local,
   remote,
   dynamic,
-  noCommand,
+  forwardOnly,
 }: ForwardOptions): Promise<Forwards | undefined> {
   const isForwarding = local.length + remote.length + dynamic.length > 0
-  if (noCommand && !isForwarding) {
-    throw new UserError('usage', '--no-command needs a port to forward', {
+  if (forwardOnly && !isForwarding) {
+    throw new UserError('usage', '--forward-only needs a port to forward', {
       hint: 'for example: fleet ssh -N -L 8080:localhost:80 web-1',
     })
   }

@@ -62,16 +62,31 @@ export function commonNamesOf(command: Command): CommonOption[] {
 export const commonOptionsOf = (command: Command): Option<unknown>[] =>
   commonNamesOf(command).map((name) => commonOptions[name])
 
-const takesNextWord = (word: string): boolean =>
-  Object.values(commonOptions).some(
-    ({ flags, kind }) => kind !== 'flag' && flags.split(/[ ,]+/).includes(word),
-  )
+const hasFlag = ({ flags }: Option<unknown>, word: string): boolean =>
+  flags.split(/[ ,]+/).includes(word)
 
-/** The indexes of the words of a command line that are neither common options nor their values; the verb is first. */
-export const operandsIn = (argv: readonly string[]): number[] =>
-  argv.flatMap((word, index) =>
-    word.startsWith('-') || takesNextWord(argv[index - 1] ?? '') ? [] : [index],
+/** Whether the next word is the value of an option. Short options can be combined: -NL is -N and -L. */
+function takesNextWord(word: string, options: readonly Option<unknown>[]): boolean {
+  const [, switches = '', last] = /^-(\w*)(\w)$/.exec(word) ?? []
+  const isCombined = switches
+    .split('')
+    .every((letter) =>
+      options.some((option) => option.kind === 'flag' && hasFlag(option, `-${letter}`)),
+    )
+  const name = last !== undefined && isCombined ? `-${last}` : word
+  return options.some((option) => option.kind !== 'flag' && hasFlag(option, name))
+}
+
+/** The indexes of the words of a command line that are neither options nor their values; the verb is first. */
+export const operandsIn = (
+  argv: readonly string[],
+  others: readonly Option<unknown>[] = [],
+): number[] => {
+  const options = [...Object.values(commonOptions), ...others]
+  return argv.flatMap((word, index) =>
+    word.startsWith('-') || takesNextWord(argv[index - 1] ?? '', options) ? [] : [index],
   )
+}
 
 /** The verb of a command line: its first word that is neither a common option nor the value of one. */
 export function verbOf(argv: readonly string[]): string | undefined {

@@ -166,9 +166,12 @@ export function splitRest(argv: readonly string[]): TypedWords {
   const verb = verbOf(argv)
   const command = commandList
     .flatMap(({ entries }) => entries)
-    .find((entry) => entry.name === verb && !isGroup(entry) && entry.takesRest === true)
+    .find(
+      (entry): entry is Command =>
+        entry.name === verb && !isGroup(entry) && entry.takesRest === true,
+    )
   if (command === undefined) return { argv, rest: undefined }
-  const first = operandsIn(argv)[1] ?? -1
+  const first = operandsIn(argv, Object.values(command.options ?? {}))[1] ?? -1
   const dashes = argv.indexOf('--')
   if (dashes !== -1 && (first === -1 || dashes <= first + 1)) {
     return { argv: argv.slice(0, dashes), rest: { words: argv.slice(dashes + 1), isMarked: true } }

@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
 import { UserError } from '../../errors.ts'
 
-/** What ssh2 asks for a connection to the agent when a host opens a channel to it. Source: ssh2 1.17, lib/client.js. */
-interface ClientInside {
-  _agent?: { getStream(done: (error: Error | undefined, stream?: Duplex) => void): void }
+/** The property `_agent` of ssh2's client, which opens the agent when a host asks for it. Source: ssh2 1.17, lib/client.js. */
+interface ForwardedAgent {
+  getStream(done: (error: Error | undefined, stream?: Duplex) => void): void
 }
 
 /** The SSH agent of a login, for the commands on its host that may use it. */
@@ -34,8 +34,7 @@ export function createAgentForwarding(
           hint: 'start one and add your key: eval "$(ssh-agent)" && ssh-add',
         })
       }
-      const inside = client as unknown as ClientInside
-      inside._agent = {
+      const agent: ForwardedAgent = {
         getStream(done) {
           if (users === 0) return done(new Error('no command uses the agent'))
           const stream = connect(socket)
@@ -43,6 +42,7 @@ export function createAgentForwarding(
           stream.on('error', (error) => done(error))
         },
       }
+      Object.assign(client, { _agent: agent })
       users += 1
       let isOver = false
       return () => {

@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { startAgent } from '../../support/ssh/ssh-agent.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('machines', () => {
@@ -306,6 +309,38 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['-m', 'h1', 'ssh', 'echo', 'there'])).stdout).toBe('there\n')
     expect((await ana.fleet(['ssh', 'h9', '--', 'true'])).code).toBe(255)
     expect((await ana.fleet(['-m', 'h9', 'run', 'bb:1'])).code).toBe(125)
+  })
+
+  test('ssh forwards ports and the agent, over the connection that is open', async () => {
+    using agent = await startAgent(ana.home)
+    await agent.add(lab.identity.file)
+    const env = { SSH_AUTH_SOCK: agent.socket }
+    const keys = await ana.fleet(['ssh', '-A', 'h1', 'ssh-add -l'], { env })
+    expect(keys).toMatchObject({ code: 0, stdout: expect.stringContaining('ED25519') as string })
+    expect(await ana.fleet(['ssh', '-A', '--all', 'ssh-add -l'], { env })).toMatchObject({
+      code: 0,
+    })
+
+    const server = createServer((client) => client.end('from here\n')).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const ask = 'IO::Socket::INET->new("127.0.0.1:7002") or exit 7; print while <$s>'
+    const asked = await ana.fleet([
+      ...['ssh', '-R', `7002:127.0.0.1:${port}`, 'h1'],
+      `perl -MIO::Socket::INET -e '$s = ${ask}'`,
+    ])
+    expect(asked).toEqual({ code: 0, stdout: 'from here\n', stderr: '' })
+    server.close()
+
+    const taken = await ana.fleet(['ssh', '-R', '22:localhost:80', 'h1', 'true'])
+    expect(taken).toMatchObject({ code: 255, stderr: expect.stringContaining('h1') as string })
+    for (const wrong of [
+      ['ssh', '-L', 'nonsense', 'h1'],
+      ['ssh', '-N', 'h1'],
+      ['ssh', '-N', '-D', '1080', 'h1', 'true'],
+      ['ssh', '--all', '-D', '1080', 'true'],
+    ])
+      expect((await ana.fleet(wrong)).code).toBe(255)
   })
 
   test('words meant for docker are not taken for fleet’s own', async () => {

@@ -112,12 +112,13 @@ describe.skipIf(!labIsHere).each(['SSH', 'the broker'])('over %s', (kind) => {
       parseForward('-L', `${socket}:127.0.0.1:7000`),
     ]
     {
-      await using _forwarding = await forwarding({ local })
+      await using open = await forwarding({ local })
       const large = Buffer.alloc(2_000_000)
       const answers = [connect(port, '127.0.0.1'), connect(port, '::1'), connect(socket)].map(
         (client) => ask(client, large),
       )
       expect(await Promise.all(answers)).toEqual(['2000000', '2000000', '2000000'])
+      expect(open.lines).toEqual([])
     }
     const closed = connect(port, '127.0.0.1')
     const [error] = (await once(closed, 'error')) as [Error]
