@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { runProgram } from '../../support/lab/process.ts'
@@ -213,9 +212,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
       child[name].on('data', (chunk: Buffer) => (out[name] += chunk.toString()))
     }
     const ended = new Promise((resolve) => child.once('close', resolve))
-    for (let waited = 0; waited < 100 && out.stdout.split('\n').length < 4; waited += 1) {
-      await sleep(100)
-    }
+    await expect.poll(() => out.stdout.split('\n').length).toBeGreaterThanOrEqual(4)
     child.kill('SIGINT')
     expect({ code: await ended, ...out }).toMatchObject({ code: 130 })
     expect(out.stdout.trim().split('\n')).toHaveLength(3)
