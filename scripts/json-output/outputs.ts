@@ -260,6 +260,10 @@ const machines: readonly JsonOutput[] = [
         user: text('user that fleet logs in as'),
         root: flag('whether this user is root'),
         sudo: flag('whether the user can run sudo without a password'),
+        sudoNeeds: z
+          .enum(['password', 'terminal'])
+          .describe('what sudo requires from the user, if it refuses without')
+          .optional(),
         dockerGroup: flag('whether the user is in the group docker'),
         appArmorMissing: flag('whether AppArmor is on, but its tools are missing'),
         cloudInit: z.enum(['absent', 'running', 'done']).describe('state of cloud-init'),

@@ -8,6 +8,24 @@ import type { CommandLine, ExitStatus } from './transport.ts'
 export const shellLine = (command: CommandLine): string =>
   'shell' in command ? command.shell : command.map(shellQuote).join(' ')
 
+/** What csh and fish do not read literally between single quotes. */
+const notLiteral = /[\n\r!]|\\(?:[\\']|$)/
+
+/**
+ * The text that makes any login shell run `command`: sh, csh and fish. csh has no line breaks in quotes and replaces "!"; fish
+ * interprets some backslashes in single quotes. Such words are decoded by an sh that then becomes the program.
+ */
+export function loginShellLine(command: CommandLine): string {
+  const line = shellLine(command)
+  if ('shell' in command || !command.some((word) => notLiteral.test(word))) return line
+  const encoded = line
+    .replaceAll('\\', String.raw`\0134`)
+    .replaceAll('\n', String.raw`\n`)
+    .replaceAll('\r', String.raw`\r`)
+    .replaceAll('!', String.raw`\0041`)
+  return `sh -c 'eval "exec $(printf %b "$1")"' sh ${shellQuote(encoded)}`
+}
+
 /** The exit code as a shell reports it: for a signal, 128 plus its number (POSIX 2.8.2). */
 export function exitCodeOf(status: ExitStatus): number {
   if ('code' in status) return status.code

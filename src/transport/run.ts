@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
 import { UserError } from '../errors.ts'
+import { AfterMark } from './after-mark.ts'
 import { exitCodeOf } from './command.ts'
 import { startProgram } from './start-program.ts'
-import type { CommandLine, ExecOptions, Transport } from './transport.ts'
+import type { CommandLine, ExecOptions, RunningCommand, Transport } from './transport.ts'
 import { ignored, trace } from '../os/trace.ts'
 
 export interface CommandResult {
@@ -56,11 +57,16 @@ export async function run(
   if (!('shell' in command)) trace('ssh', `run ${command[0]} with ${command.length - 1} arguments`)
   const ending = new AbortController()
   const abort = (error: UserError) => ending.abort(error)
+  let program: RunningCommand | undefined
+  const isStarted = () => !(program?.stdout instanceof AfterMark) || program.stdout.isPastMark
   const stop = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal])
   const idleTimer =
     idleTimeoutMs === undefined
       ? undefined
-      : setTimeout(() => abort(idleError(idleTimeoutMs)), idleTimeoutMs)
+      : setTimeout(
+          () => abort(isStarted() ? idleError(idleTimeoutMs) : shellHangs(idleTimeoutMs)),
+          idleTimeoutMs,
+        )
   let printed = 0
   const onData = (bytes: number) => {
     idleTimer?.refresh()
@@ -72,6 +78,7 @@ export async function run(
     const running = await ('shell' in command
       ? transport.exec(command, stoppable)
       : startProgram(transport, command, stoppable))
+    program = running
     running.stdin.on('error', () => {}) // a command may exit before it reads its input
     running.stdin.end(input)
     const ended = Promise.all([
@@ -81,6 +88,9 @@ export async function run(
     ])
     ended.catch(ignored('ssh', 'read what a command printed')) // one that does not react to the signal is abandoned
     const [stdout, stderr, status] = await Promise.race([ended, rejectOnAbort(ending.signal)])
+    if (running.stdout instanceof AfterMark && !isStarted() && 'code' in status) {
+      throw await notStarted(status.code, `${running.stdout.greeting}\n${stderr}`)
+    }
     return { code: exitCodeOf(status), stdout, stderr }
   } finally {
     clearTimeout(idleTimer)
@@ -92,6 +102,31 @@ const tooMuch = (): UserError =>
 
 const idleError = (ms: number): UserError =>
   new UserError('unreachable', `a command on the host printed nothing for ${ms / 1000} s`)
+
+/** The program did not print anything, not even its mark: the login shell has not come that far. */
+const shellHangs = (ms: number): UserError =>
+  new UserError('unreachable', `the login shell did not run a command within ${ms / 1000} s`, {
+    hint: 'check the start files of the shell on the host (such as ~/.bashrc), and whether its home folder is on a file server that hangs',
+  })
+
+/** Another command, or none, ran in place of the program. */
+async function notStarted(code: number, output: string): Promise<UserError> {
+  const { quoteServer } = await import('./ssh/failure.ts') // rare, and a program need not load it
+  const words = quoteServer(output)
+  const shown = words === '' ? `exit code ${code}, no output` : words
+  if (/password change required|password has expired/i.test(words)) {
+    return new UserError(
+      'credentials',
+      `the password of the user must be changed first: ${shown}`,
+      {
+        hint: 'log in once with ssh in a terminal and change it, or run on the host: chage -d "$(date +%F)" USER',
+      },
+    )
+  }
+  return new UserError('unsupported', `the login does not run commands: ${shown}`, {
+    hint: 'the user needs a login shell (not nologin), no command= in authorized_keys, and no ForceCommand such as internal-sftp in sshd_config',
+  })
+}
 
 const rejectOnAbort = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {

@@ -21,6 +21,9 @@ const asJson = ({ plan, probe }: ProvisionedHost) => ({
 /** The result of provisioning a machine, for people. */
 function resultOf(name: string, { plan, probe }: ProvisionedHost): string {
   if (plan.length === 0) return `${name}: nothing to change`
+  if (probe.sudoNeeds !== undefined && probe.engine?.direct === false) {
+    return `${name} is ready from the next login on. To close the open connection, run: fleet broker stop`
+  }
   const engine = probe.engine?.version === undefined ? '' : `: Docker ${probe.engine.version}`
   return `${name} is ready${engine}`
 }

@@ -74,7 +74,12 @@ export async function connectAndProbe(
   await using transport = login.transport
   const target = { machine: name, transport, socket, signal: context.signal }
   const probe = request.installEngine
-    ? (await provisionHost(target, engine === 'none' ? undefined : engine, calls)).probe
+    ? (
+        await provisionHost(target, engine === 'none' ? undefined : engine, {
+          prompt: context.prompt,
+          ...calls,
+        })
+      ).probe
     : await probeHost(target)
   if (address === undefined) checkLocalEngine(machine, probe)
   const created = new Date().toISOString()

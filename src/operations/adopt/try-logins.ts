@@ -25,8 +25,8 @@ interface Login extends Pick<HostRecord, 'key'> {
 }
 
 /**
- * Logs in to a new machine. Tries each key file separately first, to record the one that the host accepts. Prompts for a
- * passphrase only after all have failed.
+ * Logs in to a new machine, and tells which key the host accepted. Prompts for a passphrase or a password only after all
+ * keys that need none have failed.
  */
 export async function tryLogins(
   context: Context,
@@ -50,23 +50,17 @@ async function logInWithKeys(
   attempt: LoginAttempt,
 ): Promise<Login> {
   const keys = await readFingerprints(attempt.identityFiles)
-  for (const [file, key] of keys) {
-    try {
-      const transport = await connect(
-        context,
-        machine,
-        { ...attempt, identityFiles: [file] },
-        false,
-      )
-      return await remembered(context, { transport, key }, file)
-    } catch (error) {
-      if (!(error instanceof UserError && error.kind === 'credentials')) throw error
-    }
-  }
-  const transport = await connect(context, machine, attempt, true)
-  const [first] = keys
-  if (first === undefined) return { transport }
-  return remembered(context, { transport, key: first[1] }, first[0])
+  let accepted: string | undefined
+  const logIn = (mayAsk: boolean) =>
+    connect(context, machine, attempt, mayAsk, (key) => (accepted = key))
+  const transport = await logIn(false).catch((error: unknown) => {
+    if (!(error instanceof UserError && error.kind === 'credentials')) throw error
+    return logIn(true)
+  })
+  const key = accepted ?? keys[0]?.[1]
+  if (key === undefined) return { transport }
+  const file = keys.find(([, known]) => known === key)?.[0]
+  return file === undefined ? { transport, key } : remembered(context, { transport, key }, file)
 }
 
 async function readFingerprints(files: readonly string[]): Promise<[file: string, key: string][]> {
@@ -92,6 +86,7 @@ function connect(
   { name, host }: ReadyMachine,
   { ssh = {}, ...attempt }: LoginAttempt,
   mayAsk: boolean,
+  onKeyLogin: (fingerprint: string) => void,
 ): Promise<Transport> {
   const { address = '', port = 22, user = '', hostKeys = [] } = host
   return connectSsh(
@@ -99,7 +94,7 @@ function connect(
       ...{ machine: name, address, port, user, hostKeys, ...attempt },
       ...{ ...ssh, agent: agentSocket(ssh, env) },
     },
-    { signal, env, prompt: mayAsk ? prompt : undefined },
+    { signal, env, onKeyLogin, prompt: mayAsk ? prompt : undefined },
   )
 }
 

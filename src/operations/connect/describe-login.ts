@@ -23,6 +23,7 @@ export async function describeLogin(
   const { certificateFiles } = options
   return {
     ...{ machine: name, address, port, user, hostKeys, identityFiles },
+    ...(key !== undefined && { key }),
     ...(certificateFiles !== undefined && { certificateFiles }),
     agent: agentSocket(options, context.env),
   }

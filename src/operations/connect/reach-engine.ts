@@ -202,7 +202,7 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
         machine,
         hint: requiresTerminal
           ? 'add the user to the group docker on the host, or add to its sudoers: Defaults:USER !requiretty'
-          : 'add the user to the group docker on the host, or allow it to use sudo without a password',
+          : `add the user to the group docker, for example with fleet provision ${machine}, or allow it to use sudo without a password`,
       },
     )
   }

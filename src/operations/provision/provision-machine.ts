@@ -24,7 +24,12 @@ export async function provisionMachine(
   }
   const transport = await context.connect(machine)
   const target = { machine: name, transport, socket: machine.host?.socket, signal: context.signal }
-  const provisioned = await provisionHost(target, machine.engine, calls, aims)
+  const provisioned = await provisionHost(
+    target,
+    machine.engine,
+    { prompt: context.prompt, ...calls },
+    aims,
+  )
   const facts = observedFacts(provisioned.probe)
   await (
     await context.inventory()

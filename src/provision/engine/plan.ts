@@ -38,6 +38,8 @@ export function planEngine(
     ...joinDockerGroup(probe),
   ]
   if (steps.length === 0 || probe.root) return steps
+  const { sudoNeeds } = probe
+  if (sudoNeeds !== undefined) return steps.map((step) => ({ ...step, sudo: sudoNeeds }))
   if (!probe.sudo) {
     const changes = steps.map((step) => step.description).join('; ')
     throw new UserError(

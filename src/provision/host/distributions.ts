@@ -210,4 +210,6 @@ export interface Step {
   readonly description: string
   /** The command and its arguments, with `sudo` if necessary. */
   readonly command: readonly string[]
+  /** The command lacks `sudo`, which asks for a password or requires a terminal on this host. */
+  readonly sudo?: 'password' | 'terminal'
 }

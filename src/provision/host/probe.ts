@@ -19,6 +19,8 @@ export interface HostProbe {
   readonly root: boolean
   /** Whether the user can become root without a password. */
   readonly sudo: boolean
+  /** What sudo requires of the user before it runs anything: a password, or a terminal (requiretty). */
+  readonly sudoNeeds?: 'password' | 'terminal'
   /** Whether the user is in the docker group, as of the next login. */
   readonly dockerGroup: boolean
   /** Whether the kernel enforces AppArmor, but the engine cannot load its profile. */
@@ -74,7 +76,15 @@ uid=$(id -u)
 user=$(id -un)
 say uid "$uid"; say user "$user"
 sudo=
-if [ "$uid" != 0 ] && has sudo && sudo -n true </dev/null 2>/dev/null; then sudo='sudo -n'; fi
+if [ "$uid" != 0 ] && has sudo; then
+  if refusal=$(LC_ALL=C sudo -n true </dev/null 2>&1); then sudo='sudo -n'
+  else
+    case $refusal in
+      *'password is required'*) say sudo.needs password ;;
+      *'must have a tty'* | *'no tty present'*) say sudo.needs terminal ;;
+    esac
+  fi
+fi
 say sudo "$sudo"
 say groups "$(id -nG "$user")"
 
@@ -181,6 +191,7 @@ export function parseHostProbe(output: string): HostProbe {
     user: get('user'),
     root: get('uid') === '0',
     sudo: values.has('sudo'),
+    ...needsOf(values.get('sudo.needs')),
     dockerGroup: get('groups').split(' ').includes('docker'),
     appArmorMissing: get('apparmor') === 'Y' && !values.has('apparmor.parser'),
     cloudInit: cloudInitOf(values.get('cloud-init')),
@@ -192,6 +203,9 @@ export function parseHostProbe(output: string): HostProbe {
     ...engineOf(values),
   }
 }
+
+const needsOf = (needs: string | undefined): Pick<HostProbe, 'sudoNeeds'> =>
+  needs === 'password' || needs === 'terminal' ? { sudoNeeds: needs } : {}
 
 function cloudInitOf(status: string | undefined): HostProbe['cloudInit'] {
   if (status === undefined) return 'absent'

@@ -4,6 +4,7 @@ import type { AnyAuthMethod, KeyboardInteractiveAuthMethod } from 'ssh2'
 import { messageOf } from '../../errors.ts'
 import { fingerprint, formatPublicKey } from './keys/host-keys.ts'
 import { readAgent } from './keys/agent.ts'
+import type { KeyAnswers } from './keys/key-answers.ts'
 import type { LoginReport } from './failure.ts'
 import {
   type PrivateKey,
@@ -44,6 +45,8 @@ export interface Credentials {
   readonly identityFiles: readonly string[]
   /** Certificates of keys, besides those that lie beside their keys. */
   readonly certificateFiles: readonly string[]
+  /** The fingerprint of the key that is known to work: the agent's key of this fingerprint is offered first. */
+  readonly key?: string | undefined
   /** The socket of the agent. */
   readonly agent: string | undefined
   /** Where HOME is looked up. */
@@ -140,6 +143,9 @@ function candidateOf(
   return { key, label: file, sign: signAfterAsking(file, unlock, prompt) }
 }
 
+const fingerprintOf = (key: PublicKey): string =>
+  fingerprint(formatPublicKey(certifiedKey(key).blob))
+
 /** The certificates of files, which are offered with the keys that they are of. */
 async function readCertificates(files: readonly string[]): Promise<readonly PublicKey[]> {
   const found = await Promise.all(files.map(readCertificate))
@@ -150,7 +156,7 @@ async function* candidates(
   credentials: Credentials,
   report: LoginReport,
 ): AsyncGenerator<Candidate> {
-  const { env, prompt, identityFiles, settings } = credentials
+  const { env, prompt, identityFiles, settings, key: known } = credentials
   const named = new Set<string>()
   const agent = openAgent(credentials, report)
   const certificates = await readCertificates(credentials.certificateFiles)
@@ -179,9 +185,9 @@ async function* candidates(
   const isAllowed = (key: PublicKey) =>
     settings?.identitiesOnly !== true || named.has(idOf(certifiedKey(key)))
   const allowed = held.filter(isAllowed)
-  for (const key of allowed.toSorted(
-    (a, b) => Number(isCertificate(b)) - Number(isCertificate(a)),
-  )) {
+  const rank = (key: PublicKey) =>
+    (known !== undefined && fingerprintOf(key) === known ? 2 : 0) + Number(isCertificate(key))
+  for (const key of allowed.toSorted((a, b) => rank(b) - rank(a))) {
     const { comment, sign } = key
     for (const certificate of certificates) {
       if (idOf(certifiedKey(certificate)) === idOf(key))
@@ -244,12 +250,14 @@ async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAu
 
 /**
  * Tries, in order: the identity files, the agent's keys, the usual keys of ~/.ssh, and, where somebody
- * can be asked, keyboard-interactive and the password. No key twice. Notes in `report` what was tried.
+ * can be asked, keyboard-interactive and the password. No key twice, nor one that the server has rejected on an earlier
+ * connection. Notes in `report` what was tried.
  */
 export async function* logIn(
   credentials: Credentials,
   report: LoginReport,
   auth: UserAuth,
+  answers: KeyAnswers,
 ): Attempts {
   const { user: username, prompt, settings = {} } = credentials
   const seen = new Set<string>()
@@ -258,9 +266,15 @@ export async function* logIn(
   const takesKeys = () => usesKeys && (auth.progress().left?.includes('publickey') ?? true)
   for await (const { key, label, sign } of candidates(credentials, report)) {
     if (!takesKeys()) break
-    if (seen.has(idOf(key))) continue
-    seen.add(idOf(key))
-    const name = `${fingerprint(formatPublicKey(certifiedKey(key).blob))} (${label})`
+    const id = idOf(key)
+    if (seen.has(id)) continue
+    seen.add(id)
+    const print = fingerprintOf(key)
+    const name = `${print} (${label})`
+    const unusable = answers.whyUnusable(id)
+    if (unusable !== undefined) report.skipped.push(`${name} (${unusable})`)
+    if (answers.isRejected(id)) report.offered.push(name)
+    if (unusable !== undefined || answers.isRejected(id)) continue
     const offer = chooseAlgorithm(key, auth.signatureAlgorithms())
     if (offer === undefined) {
       report.skipped.push(`${name} (the server does not support RSA keys with SHA-2)`)
@@ -274,12 +288,20 @@ export async function* logIn(
     }
     let failure: unknown
     const failed = (error: unknown) => (failure = error)
-    const agent = new OneKeyAgent(key, { offer, sign, auth, failed })
+    const signIfAccepted: Sign = (data, algorithm) => {
+      answers.accepted()
+      return sign(data, algorithm)
+    }
+    const agent = new OneKeyAgent(key, { offer, sign: signIfAccepted, auth, failed })
     trace('ssh', `offer the key ${name} as ${username}`)
+    answers.offer({ id, name, fingerprint: print })
     yield { type: 'agent', username, agent }
-    if (auth.progress().partial) report.accepted.push(name)
-    else if (failure === undefined) report.offered.push(name)
-    else report.skipped.push(`${name} (${messageOf(failure)})`)
+    const { partial } = auth.progress()
+    const why = failure === undefined ? undefined : messageOf(failure)
+    answers.answered(!partial, why)
+    if (partial) report.accepted.push(name)
+    else if (why === undefined) report.offered.push(name)
+    else report.skipped.push(`${name} (${why})`)
   }
   // Where no key was offered, only this tells what the server takes.
   if (auth.progress().left === undefined) yield { type: 'none', username }

@@ -31,6 +31,8 @@ export interface Attempt {
   readonly handshake: () => Omit<Handshake, 'signal'>
   /** What it means that the handshake refused or was refused; undefined for the network's own failures. */
   readonly judge: (error: unknown) => Error | undefined
+  /** Whether to connect again at once, because another attempt goes on where this one ended. */
+  readonly canContinue?: (error: unknown) => boolean
   /** Aborted by the caller; its reason is thrown as it is. */
   readonly caller?: AbortSignal | undefined
 }
@@ -72,7 +74,8 @@ function failureOf(error: unknown, stream: Duplex | undefined): Failure {
 
 /** Connects; again after a moment where a busy sshd hangs up. Throws what is to be told to a person. */
 export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
-  for (let tries = 0; ; tries += 1) {
+  let tries = 0
+  for (;;) {
     let stream: Duplex | undefined
     try {
       const { address, port } = attempt.endpoint
@@ -88,12 +91,17 @@ export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): P
     } catch (error) {
       attempt.caller?.throwIfAborted()
       const failure = failureOf(error, stream)
+      if (attempt.canContinue?.(failure.error) === true) {
+        traceError('ssh', 'log in, and continues with other keys', error)
+        continue
+      }
       const judged = attempt.judge(failure.error)
       if (judged) throw judged
       const { error: explained, passing } = explainFailure(failure, attempt.endpoint)
       const wait = retryWaits[tries]
+      tries += 1
       if (!passing || wait === undefined) throw explained
-      traceError('ssh', `connect (attempt ${tries + 1}), and tries again`, error)
+      traceError('ssh', `connect (attempt ${tries}), and tries again`, error)
       const waited = sleep(wait * (1 - Math.random() / 2), undefined, { signal })
       await waited.catch(() => {
         throw explained

@@ -6,13 +6,17 @@ import { type Prompt, logIn } from './authentication.ts'
 import { type Attempt, connectWithRetry } from './connect-with-retry.ts'
 import { SessionRefused, startCommand } from './exec.ts'
 import {
+  ClosedEarly,
   HostKeyChanged,
   hostKeyMissing,
   hostKeyRevoked,
+  isTooManyFailures,
   loginRejected,
   newLoginReport,
+  refusedAfterKey,
 } from './failure.ts'
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
+import { KeyAnswers } from './keys/key-answers.ts'
 import { answerEagerly } from './flush.ts'
 import { type Link, watchLink } from './link.ts'
 import type { ProxyCommand } from './proxy-command.ts'
@@ -38,6 +42,8 @@ export interface SshTarget {
   readonly hostKeys: readonly string[]
   /** Key files to try first, in order: the machine's own, then those of the configuration. */
   readonly identityFiles: readonly string[]
+  /** The fingerprint (`SHA256:…`) of the key that is known to work, which an agent may hold. */
+  readonly key?: string | undefined
   /** Certificates to offer with the keys that they are of, besides those that lie beside their keys. */
   readonly certificateFiles?: readonly string[] | undefined
   /** The agent in place of that of SSH_AUTH_SOCK; without a socket: none. */
@@ -68,10 +74,14 @@ export interface SshOptions {
   readonly loginTimeoutMs?: number | undefined
   /** Absent: nobody is there to ask. */
   readonly prompt?: Prompt | undefined
+  /** Called with the fingerprint of the key that the host accepted. Not called for other logins. */
+  readonly onKeyLogin?: ((fingerprint: string) => void) | undefined
   /** Where SSH_AUTH_SOCK and HOME are looked up. A program that carries the connection gets all of it. */
   readonly env: Environment
 }
 
+/** How much of a server's banner is kept, in characters. */
+const longestBanner = 4_096
 /** sshd's MaxSessions is 10; the rest is for others who share the connection. */
 const sessionLimit = 8
 const defaultConnectTimeoutMs = 10_000
@@ -140,7 +150,7 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
   const target = await applySshConfig(given, options.env)
   const { hostKeys, user, settings = {} } = target
   const { prompt, signal: caller, connectTimeoutMs = timeoutOf(target) } = options
-  const { loginTimeoutMs } = options
+  const { loginTimeoutMs, onKeyLogin } = options
   const { address, port } = target
   const revoked = await findRevokedKeys({ address, port, ...settings.knownHosts }, options.env)
   using deadline = startDeadline(connectTimeoutMs, caller)
@@ -149,6 +159,7 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
     host: target.address,
     identityFiles: target.identityFiles,
     certificateFiles: target.certificateFiles ?? [],
+    key: target.key,
     agent: target.agent === undefined ? options.env['SSH_AUTH_SOCK'] : target.agent.socket,
     ...{ env: options.env, settings },
     ...{ pauseDuring: deadline.pauseDuring, signal: deadline.signal },
@@ -157,14 +168,18 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
   }
   const greeted = () => loginTimeoutMs !== undefined && deadline.restart(loginTimeoutMs)
   let report = newLoginReport()
+  const answers = new KeyAnswers()
   const handshake = () => {
     report = newLoginReport()
+    answers.startConnection()
     const verify = (key: string) =>
       hostKeys.includes(key) && !revoked.some((line) => line.key === key)
     return {
       ...{ user, pinned: hostKeys, verify, greeted, settings },
-      logIn: (auth: UserAuth) => logIn(credentials, report, auth),
-      onBanner: (text: string) => (report.banner += text),
+      logIn: (auth: UserAuth) => logIn(credentials, report, auth, answers),
+      onBanner: (text: string) => {
+        report.banner = (report.banner + text).slice(0, longestBanner)
+      },
     }
   }
   const judge = (error: unknown) => {
@@ -174,11 +189,17 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
       if (line !== undefined) return hostKeyRevoked(target, line)
       return new HostKeyChanged(target, hostKeys, error.hostKey)
     }
-    return undefined
+    return refusedAfterKey(target, error, { report, key: answers.acceptedKey?.name })
   }
+  const canContinue = (error: unknown) =>
+    isTooManyFailures(error) || error instanceof ClosedEarly
+      ? answers.canContinue(isTooManyFailures(error))
+      : false
   const route = routeOf(target, options.env)
-  const attempt = { endpoint: target, ...route, handshake, judge, caller }
+  const attempt = { endpoint: target, ...route, handshake, judge, canContinue, caller }
   const { client, stream } = await connectWithRetry(attempt, deadline.signal)
+  const { acceptedKey } = answers
+  if (acceptedKey !== undefined) onKeyLogin?.(acceptedKey.fingerprint)
   const link = watchLink(client, stream, { ...target, alive: settings.alive })
   return openTransport(link, credentials.agent)
 }

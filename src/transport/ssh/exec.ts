@@ -1,10 +1,10 @@
-import { PassThrough, type Readable } from 'node:stream'
+import { PassThrough, type Readable, type Transform } from 'node:stream'
 import type { ClientChannel, ExecOptions as SshExecOptions } from 'ssh2'
 import { UserError } from '../../errors.ts'
-import { shellLine, outputDelivered } from '../command.ts'
+import { loginShellLine, outputDelivered } from '../command.ts'
 import type { AgentForwarding } from './agent-forwarding.ts'
 import type { Link } from './link.ts'
-import { markCommand } from './signal.ts'
+import { WithoutComplaint, markCommand } from './signal.ts'
 import { requestsOver } from './ssh2-internals.ts'
 import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from '../transport.ts'
 
@@ -119,12 +119,17 @@ function runAside({ client, stream }: Link, line: string): void {
 }
 
 /** A stream of its own, whose reader may stop at any time without holding the channel up. */
-function outputOf(source: Readable): Readable {
-  const output = new PassThrough({ highWaterMark: bufferSize })
+function outputOf(
+  source: Readable,
+  output: Transform = new PassThrough({ highWaterMark: bufferSize }),
+): Readable {
   source.pipe(output)
   output.once('close', () => source.resume())
   return output
 }
+
+/** Connections whose login shell is known to be csh. */
+const cshLinks = new WeakSet<Link>()
 
 /** Starts a command. Rejects with {@link SessionRefused} when there are too many sessions. */
 export async function startCommand(
@@ -135,9 +140,9 @@ export async function startCommand(
 ): Promise<Session> {
   const { machine, user } = link.endpoint
   const endForwarding = forwardAgent ? agent.allow() : () => {}
-  const marked = user === 'root' ? markCommand(command) : undefined
+  const marked = user === 'root' ? markCommand(command, cshLinks.has(link)) : undefined
   const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
-  const line = marked?.line ?? shellLine(command)
+  const line = marked?.line ?? loginShellLine(command)
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(sessionLate(link.endpoint)), openTimeoutMs)
   const opening = signal ? AbortSignal.any([signal, late.signal]) : late.signal
@@ -161,8 +166,9 @@ export async function startCommand(
     void Promise.race([link.settled(), closed]).then(() => clearTimeout(giveUp))
   }
   const stdin = new PassThrough({ highWaterMark: bufferSize })
-  const stdout = outputOf(channel)
-  const stderr = outputOf(channel.stderr)
+  const complaintFilter = () => new WithoutComplaint(() => void cshLinks.add(link), bufferSize)
+  const stdout = outputOf(channel, marked && terminal ? complaintFilter() : undefined)
+  const stderr = outputOf(channel.stderr, marked && !terminal ? complaintFilter() : undefined)
   stdin.pipe(channel)
   channel.on('error', () => stdin.destroy()) // the command ended while its input was written
 

@@ -32,8 +32,12 @@ export class ConnectTimeout extends Error {
   }
 }
 
-/** Internal: the server closed the connection without an error message. */
+/** Internal: the server closed the connection without an error message of SSH. The message is what it printed before. */
 export class ClosedEarly extends Error {}
+
+/** Whether the server disconnected because of too many rejected keys (MaxAuthTries in sshd_config(5)). */
+export const isTooManyFailures = (error: unknown): boolean =>
+  /too many authentication failures/i.test(messageOf(error))
 
 /** One way to fail: how it is recognised, what is said about it, and what to do next. */
 interface Rule {
@@ -62,6 +66,12 @@ const at = ({ address, port }: Endpoint): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 const look = ({ machine, isNew = false }: Endpoint): string =>
   isNew ? '' : ` Check its state: fleet status ${machine}`
+
+/** What a server printed before it closed the connection: sshd says that it is overloaded (MaxStartups). */
+function printedBy(error: unknown): string {
+  const words = error instanceof ClosedEarly ? quoteServer(error.message) : ''
+  return words === '' ? '' : `: ${words}`
+}
 
 const noAnswer = 'it did not answer'
 
@@ -161,7 +171,7 @@ const rules: readonly Rule[] = [
     hint: () => 'it may be overloaded: try again, or look at its console',
   },
   {
-    when: says(/too many authentication failures/i),
+    when: ({ error }) => isTooManyFailures(error),
     kind: 'credentials',
     why: ({ user }) => `it disconnected ${user} because too many keys were offered`,
     hint: () =>
@@ -187,7 +197,7 @@ const rules: readonly Rule[] = [
       code('ECONNRESET', 'EPIPE')(failure) ||
       says(/lost before handshake/)(failure),
     kind: 'unreachable',
-    why: () => 'it closed the connection during the handshake',
+    why: (_, error) => `it closed the connection during the handshake${printedBy(error)}`,
     hint: () =>
       'its sshd may be starting, overloaded (MaxStartups) or blocking this address: try again, or check its log',
     passing: true,
@@ -324,17 +334,46 @@ export function quoteServer(words: string): string {
   return line.length > longestQuote ? `${line.slice(0, longestQuote)}…` : line
 }
 
+const bannerOf = ({ banner }: LoginReport): string => {
+  const words = quoteServer(banner)
+  return words === '' ? '' : `; the server reported: ${words}`
+}
+
+/** The words of pam_nologin(8) while a host starts up or shuts down. */
+const isBooting = /is booting up|not permitted to log in yet|is going down/i
+
+/**
+ * The server closed the connection after it had accepted a key: sshd does so when PAM refuses the account. Undefined for other
+ * failures, and for a host that starts up.
+ */
+export function refusedAfterKey(
+  { machine, user, address }: Endpoint,
+  error: unknown,
+  { report, key }: { readonly report: LoginReport; readonly key: string | undefined },
+): UserError | undefined {
+  if (key === undefined || !(error instanceof ClosedEarly)) return undefined
+  const isPassing = isBooting.test(report.banner)
+  return new UserError(
+    isPassing ? 'unreachable' : 'credentials',
+    `cannot log in to ${machine} as ${user}@${address}: the server accepted the key ${key}, and then closed the connection${bannerOf(report)}`,
+    {
+      machine,
+      hint: isPassing
+        ? 'the host is starting up or shutting down: try again in a minute'
+        : `the account of ${user} may be expired, locked or not allowed to log in: check "chage -l ${user}" and the log of sshd on the host`,
+    },
+  )
+}
+
 /** The server rejected the login. */
 export function loginRejected(endpoint: Endpoint, report: LoginReport): UserError {
   const { machine, user, address } = endpoint
-  const { skipped, banner } = report
+  const { skipped } = report
   const { why, hint } = explainRejection(endpoint, report)
   const left = skipped.length === 0 ? '' : `; not tried: ${skipped.join(', ')}`
-  const words = quoteServer(banner)
-  const said = words === '' ? '' : `; the server reported: ${words}`
   return new UserError(
     'credentials',
-    `cannot log in to ${machine} as ${user}@${address}: ${why}${left}${said}`,
+    `cannot log in to ${machine} as ${user}@${address}: ${why}${left}${bannerOf(report)}`,
     { machine, hint },
   )
 }

@@ -160,6 +160,7 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
   const { user, pinned, verify, greeted, logIn, onBanner, settings = {}, signal } = handshake
   const client = new ssh2.Client()
   let stage: Stage = 'greeting'
+  let printed = ''
   return new Promise<Client>((resolve, reject) => {
     const fail = (error: unknown) => {
       signal.removeEventListener('abort', abort)
@@ -184,7 +185,7 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
         if (error.level !== 'agent') fail(error) // one key of the agent's failed; the others are still to come
       })
       .on('banner', (text: string) => onBanner?.(text))
-      .on('close', () => fail(new ClosedEarly()))
+      .on('close', () => fail(new ClosedEarly(printed)))
       .connect({
         sock: stream,
         username: user,
@@ -203,8 +204,10 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
       })
     const auth = followUserAuth(client)
     // ssh2 has paused it, so nothing is lost.
-    stream.once('data', () => {
+    stream.once('data', (first: Buffer) => {
       stage = 'agreeing'
+      // RFC 4253 4.2 allows lines before the version; a server that refuses a connection prints the reason there.
+      if (!/^SSH-/m.test(first.toString('latin1'))) printed = first.toString('utf8', 0, 300)
       greeted?.()
     })
     if (signal.aborted) abort()

@@ -63,6 +63,10 @@ async function greetAndDawdle(host: string, ms: number) {
   return server
 }
 
+/** How often the strict sshd of a host has disconnected somebody. */
+const disconnectsOf = async (host: LabHost): Promise<number> =>
+  Number((await host.exec('grep -c "Too many auth" /run/strict.log')).stdout)
+
 describe.skipIf(!labIsHere)('a login over SSH', () => {
   let lab: Lab
   let host: LabHost
@@ -199,14 +203,45 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
     })
 
-    test('that holds more keys than the server lets one try', async () => {
-      using agent = await startAgent(folder)
-      for (let count = 0; count < 7; count += 1) await agent.add(await makeKey(`too-many-${count}`))
-      const login = connectSsh(target, { env: { ...env, SSH_AUTH_SOCK: agent.socket } })
-      await expect(login).rejects.toMatchObject({
-        kind: 'credentials',
-        message: expect.stringContaining('too many keys were offered'),
-        hint: expect.stringContaining('IdentityFile'),
+    describe('that holds more keys than the server lets one try', () => {
+      const port = 2203
+      let agent: Awaited<ReturnType<typeof startAgent>>
+      let strict: SshTarget
+      const withAgent = () => ({ env: { ...env, SSH_AUTH_SOCK: agent.socket } })
+      beforeAll(async () => {
+        await host.exec(
+          `sed '/^PidFile/d' /etc/ssh/sshd_config > /etc/ssh/strict
+          echo 'Port ${port}\nMaxAuthTries 3\nPidFile /run/strict.pid' >> /etc/ssh/strict
+          /usr/sbin/sshd -f /etc/ssh/strict -E /run/strict.log`,
+        )
+        strict = { ...target, port, identityFiles: [] }
+        agent = await startAgent(folder)
+        for (let count = 0; count < 9; count += 1)
+          await agent.add(await makeKey(`too-many-${count}`))
+      })
+      afterAll(() => agent[Symbol.dispose]())
+
+      test('offers the others on new connections, and names all that were rejected', async () => {
+        const failure = await connectSsh(strict, withAgent()).catch((error: unknown) => error)
+        expect(failure).toMatchObject({ kind: 'credentials' })
+        const { message } = failure as UserError
+        expect(message).toContain('it accepts none of the keys offered')
+        expect(message.match(/SHA256:/g)).toHaveLength(9)
+      })
+
+      test('finds the right key at the end, and tells which it was', async () => {
+        const file = await makeKey('the-tenth')
+        await letIn(file)
+        await agent.add(file)
+        const { stdout } = await execute('ssh-keygen', ['-lf', file])
+        const keys: string[] = []
+        const onKeyLogin = (key: string) => keys.push(key)
+        expect(await whoAmI(strict, { ...withAgent(), onKeyLogin })).toBe('root')
+        expect(keys).toEqual([stdout.split(' ')[1]])
+        const before = await disconnectsOf(host)
+        const known = { ...strict, key: keys[0] }
+        expect(await whoAmI(known, withAgent())).toBe('root')
+        expect(await disconnectsOf(host)).toBe(before)
       })
     })
 

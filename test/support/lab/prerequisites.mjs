@@ -20,6 +20,7 @@ const packages = {
   python3: 'python3', // types on terminals
   zsh: 'zsh', // completion is tested in the shells themselves
   fish: 'fish',
+  tcsh: 'tcsh', // a login shell that is not POSIX
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
   genisoimage: 'genisoimage', // the small guest is built with these

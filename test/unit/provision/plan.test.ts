@@ -168,6 +168,17 @@ describe('a fresh host', () => {
     ])
   })
 
+  test.each(['password', 'terminal'] as const)(
+    'a %s that sudo requires is a part of each step',
+    (sudoNeeds) => {
+      const plan = planEngine({ ...fresh, ...ana, sudo: false, sudoNeeds })
+      expect(plan.length).toBeGreaterThan(0)
+      expect(plan.every(({ sudo, command }) => sudo === sudoNeeds && command[0] !== 'sudo')).toBe(
+        true,
+      )
+    },
+  )
+
   test('every step of a user who is not root goes through sudo, and asks for no password', () => {
     const plan = planEngine({ ...fresh, ...ana })
     expect(plan.map(({ command }) => command.slice(0, 2))).toEqual(plan.map(() => ['sudo', '-n']))

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { array, assert, property, string } from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { shellLine, exitCodeOf } from '../../../src/transport/command.ts'
+import { loginShellLine, shellLine, exitCodeOf } from '../../../src/transport/command.ts'
 
 const printWords = (words: readonly string[]) => shellLine(['printf', String.raw`%s\0`, ...words])
 
@@ -15,6 +15,26 @@ describe.skipIf(process.platform === 'win32')('a command line', () => {
       }),
       { numRuns: 150 },
     )
+  })
+
+  const words = [
+    'two\nlines',
+    'wait!now',
+    "it's",
+    String.raw`\'`,
+    String.raw`\\`,
+    '$HOME `a`',
+    '!',
+    '',
+  ]
+  const loginShells = ['sh', 'bash', 'zsh', 'fish', 'tcsh'].filter(
+    (shell) => spawnSync(shell, ['-c', 'exit 0']).status === 0,
+  )
+
+  test.each(loginShells)('reaches the program unchanged through the login shell %s', (shell) => {
+    const line = loginShellLine(['printf', String.raw`%s\0`, ...words, 'a\\'])
+    const output = execFileSync(shell, ['-c', line], { encoding: 'utf8' })
+    expect(output.split('\0').slice(0, -1)).toEqual([...words, 'a\\'])
   })
 
   test('is plain where nothing needs quotes', () => {

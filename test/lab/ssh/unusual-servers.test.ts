@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openEngine } from '../../../src/engine/http-engine.ts'
+import { readInfo } from '../../../src/engine/system.ts'
+import type { MachineName } from '../../../src/machine/name.ts'
+import { probeHost } from '../../../src/operations/adopt/probe-host.ts'
+import { dialEngine } from '../../../src/operations/connect/reach-engine.ts'
+import { provisionHost } from '../../../src/operations/provision/provision-host.ts'
+import { run } from '../../../src/transport/run.ts'
+import { type Prompt, type SshTarget, connectSsh } from '../../../src/transport/ssh/connect.ts'
+import { type Lab, type LabHost, labIsHere, password, startLab } from '../../support/lab/lab.ts'
+import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
+
+/** Users of the host, and their login shells. */
+const shells = {
+  fay: '/usr/bin/fish',
+  tom: '/bin/tcsh',
+  ned: '/usr/sbin/nologin',
+  fran: '/bin/false',
+  una: '/bin/bash',
+  old: '/bin/bash',
+  ivan: '/bin/bash',
+}
+
+const addUsers = Object.entries(shells)
+  .map(([name, shell], index) => {
+    const uid = 2000 + index
+    return `echo '${name}:x:${uid}:${uid}::/srv/${name}:${shell}' >> /etc/passwd
+      echo '${name}:*:19000:0:99999:7:::' >> /etc/shadow
+      mkdir -p /srv/${name}/.ssh && cp /srv/root/.ssh/authorized_keys /srv/${name}/.ssh && chown -R ${uid}:${uid} /srv/${name}`
+  })
+  .join('\n')
+
+const connect = (target: SshTarget) => connectSsh(target, { env: { HOME: '/nowhere' } })
+const probe = async (target: SshTarget) => {
+  await using transport = await connect(target)
+  const signal = AbortSignal.timeout(60_000)
+  return await probeHost({
+    ...{ machine: target.machine as MachineName, transport, socket: undefined, signal },
+  })
+}
+
+describe.skipIf(!labIsHere)('an unusual SSH server', () => {
+  let lab: Lab
+  let host: LabHost
+  let ports = 2300
+
+  /** Starts one more sshd on the host, with other settings. */
+  async function startSshd(settings: Readonly<Record<string, string>>): Promise<SshTarget> {
+    const port = (ports += 1)
+    const own = { ...settings, Port: String(port), PidFile: `/run/sshd-${port}.pid` }
+    const lines = Object.entries(own).map(([name, value]) => `${name} ${value}`)
+    await host.exec(
+      `{ echo '${lines.join("'; echo '")}'; cat /etc/ssh/sshd_config; } > /etc/ssh/sshd-${port}
+      /usr/sbin/sshd -f /etc/ssh/sshd-${port} -E /run/sshd-${port}.log`,
+    )
+    return { ...targetOf(lab, host), port }
+  }
+  const provisionBob = async (prompt?: Prompt) => {
+    const target = { ...targetOf(lab, host), user: 'bob' }
+    await using transport = await connect(target)
+    const signal = AbortSignal.timeout(60_000)
+    return await provisionHost(
+      { machine: 'h1' as MachineName, transport, socket: undefined, signal },
+      undefined,
+      { progress: () => {}, approve: async () => true, prompt },
+    )
+  }
+  const asUser = (user: keyof typeof shells): SshTarget => ({ ...targetOf(lab, host), user })
+
+  beforeAll(async () => {
+    lab = await startLab({ hosts: 1, engine: true })
+    host = hostOf(lab)
+    await host.exec(
+      `${addUsers}
+      sed -i 's/^docker:.*/docker:x:2375:fay,tom/' /etc/group
+      sed -i 's/^old:.*/old:*:19000:0:99999:7::1:/; s/^una:.*/una:*:0:0:99999:7:::/' /etc/shadow
+      sed -i 's/^/command="internal-sftp" /' /srv/ivan/.ssh/authorized_keys`,
+    )
+  })
+  afterAll(() => lab?.[Symbol.asyncDispose]())
+
+  describe.each(['fay', 'tom'] as const)('whose user %s has a shell that is not POSIX', (user) => {
+    test('runs programs, with all words as they are', async () => {
+      await using transport = await connect(asUser(user))
+      const script = 'printf "%s\\n" "$1"\necho "it works!" # it\'s'
+      const { stdout } = await run(transport, ['sh', '-c', script, 'sh', 'two\nlines\\'])
+      expect(stdout).toBe('two\nlines\\\nit works!\n')
+    })
+
+    test('is inspected, and its engine reached without forwarding', async () => {
+      const closed = await startSshd({ AllowStreamLocalForwarding: 'no', MaxSessions: '1' })
+      expect((await probe({ ...closed, user })).engine?.direct).toBe(true)
+      await using transport = await connect({ ...closed, user })
+      const dial = dialEngine(transport, '/var/run/docker.sock', host.name)
+      await using engine = openEngine(dial, { label: host.name })
+      expect((await readInfo(engine)).Name).toBe(host.name)
+    })
+  })
+
+  test.each(['/usr/bin/fish', '/bin/tcsh'])(
+    'whose root has the shell %s: commands run, and can be ended',
+    async (shell) => {
+      await host.exec(`sed -i 's,^\\(root:.*\\):[^:]*$,\\1:${shell},' /etc/passwd`)
+      await using transport = await connect(targetOf(lab, host))
+      expect(await run(transport, { shell: 'echo hello' })).toEqual({
+        ...{ code: 0, stdout: 'hello\n', stderr: '' },
+      })
+      const sleeping = await transport.exec(['sleep', '1000'])
+      sleeping.stdout.resume()
+      sleeping.stderr.resume()
+      await expect.poll(async () => (await host.exec('pgrep -x sleep -a')).stdout).toContain('1000')
+      sleeping.kill('TERM')
+      expect(await sleeping.exit).toEqual({ signal: 'TERM' })
+    },
+  )
+
+  test.each([
+    ['ned', 'This account is currently not available'],
+    ['fran', 'exit code 1, no output'],
+    ['ivan', ''],
+  ] as const)('that runs no commands for %s says so', async (user, words) => {
+    await expect(probe(asUser(user))).rejects.toMatchObject({
+      kind: 'unsupported',
+      machine: 'h1',
+      message: expect.stringMatching(new RegExp(`does not run commands: .*${words}`)),
+      hint: expect.stringMatching(/nologin.*command=.*ForceCommand/),
+    })
+  })
+
+  describe.each([
+    ['a password', 'bob ALL=(ALL) ALL', 1],
+    ['a terminal', 'Defaults:bob requiretty\nbob ALL=(ALL) NOPASSWD: ALL', 0],
+    ['both', 'Defaults:bob requiretty\nbob ALL=(ALL) ALL', 1],
+  ] as const)('whose sudo requires %s', (_, sudoers, questions) => {
+    beforeAll(async () => {
+      await host.exec(`printf '${sudoers}\n' > /etc/sudoers.d/bob; gpasswd -d bob docker`)
+    })
+
+    test.runIf(questions > 0)('fails where nobody can type it', async () => {
+      await expect(provisionBob()).rejects.toMatchObject({
+        kind: 'credentials',
+        message: 'sudo requires the password of bob',
+        hint: expect.stringContaining('in a terminal'),
+      })
+    })
+
+    test('is provisioned, with a second try for the password', async () => {
+      const asked: string[] = []
+      const { plan } = await provisionBob(async ({ text, secret }) => {
+        expect(secret).toBe(true)
+        asked.push(text)
+        return asked.length === 1 ? 'wrong' : password
+      })
+      expect(asked).toHaveLength(questions * 2)
+      expect(plan.map(({ description }) => description)).toEqual([
+        expect.stringContaining('docker group'),
+      ])
+      expect((await host.exec('id -nG bob')).stdout).toContain('docker')
+    })
+  })
+
+  describe('with PAM', () => {
+    let pam: SshTarget
+    beforeAll(async () => {
+      pam = await startSshd({ UsePAM: 'yes' })
+    })
+
+    test('names the key of an account that has expired, in one attempt', async () => {
+      await expect(probe({ ...pam, user: 'old' })).rejects.toMatchObject({
+        kind: 'credentials',
+        message: expect.stringMatching(
+          /accepted the key SHA256:.*, and then closed the connection.*expired/,
+        ),
+        hint: expect.stringContaining('chage -l old'),
+      })
+      const { stdout } = await host.exec(`grep -c 'Access denied' /run/sshd-${pam.port}.log`)
+      expect(stdout.trim()).toBe('1')
+    })
+
+    test('says that the password must be changed', async () => {
+      await expect(probe({ ...pam, user: 'una' })).rejects.toMatchObject({
+        kind: 'credentials',
+        message: expect.stringContaining('the password of the user must be changed first'),
+        hint: expect.stringContaining('ssh'),
+      })
+    })
+
+    test('that starts up is unreachable for now', async () => {
+      await host.exec('echo "System is booting up. Try later." > /run/nologin')
+      const failure = probe({ ...pam, user: 'fay' })
+      await expect(failure).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringContaining('System is booting up'),
+      })
+      await host.exec('rm /run/nologin')
+    })
+  })
+
+  test('that lets one client log in at a time serves many in the end', async () => {
+    const busy = await startSshd({ MaxStartups: '1:100:2' })
+    const all = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        await using transport = await connect(busy)
+        return (await run(transport, ['whoami'])).stdout
+      }),
+    )
+    expect(new Set(all)).toEqual(new Set(['root\n']))
+  })
+})
