@@ -3,7 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import { isEngineSocket } from '../drivers/local/engine-sockets.ts'
 import { UserError } from '../errors.ts'
 import { lazy, memoizeByMachine } from '../os/memoize.ts'
-import { type Machine, type ReadyMachine, requireHost } from '../machine/machine.ts'
+import { type Machine, type ReadyMachine, requireHost, socketOf } from '../machine/machine.ts'
 import type { Context, InBroker } from '../operations/context.ts'
 import type { MemoryCache } from '../state/inventory/cache.ts'
 import {
@@ -62,9 +62,6 @@ const brokerMissing = (): UserError =>
       hint: 'unset FLEET_BROKER; Windows has no broker yet: use fleet docker there',
     },
   )
-
-/** The path of the engine's socket on its machine. */
-const socketOf = (machine: Machine): string => requireHost(machine).socket ?? '/var/run/docker.sock'
 
 /** Opens connections when they are needed, through the broker if it is available. */
 export function openConnections({ io, home, hosted, context }: ConnectionsOptions): Connections {

@@ -71,6 +71,12 @@ export function requireHost(machine: Machine): HostRecord {
   })
 }
 
+/** Docker's default socket of the engine. */
+export const defaultSocket = '/var/run/docker.sock'
+
+/** The path of the engine's socket on a machine's host. Throws as {@link requireHost} does. */
+export const socketOf = (machine: Machine): string => requireHost(machine).socket ?? defaultSocket
+
 /** Merges a driver's newer resources into the older ones. A value of `undefined` removes the key. */
 export const mergeResources = (
   older: Readonly<Record<string, string>> = {},

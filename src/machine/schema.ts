@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { defaultSocket } from './machine.ts'
 import { maxResourceLength } from './record-patterns.ts'
 import {
   commentedKey,
@@ -128,7 +129,7 @@ export const hostRecord = z.strictObject({
     .describe('The fingerprint of the login key. The private key is never in this file.'),
   socket: socketPath
     .optional()
-    .describe('The socket of the Docker engine (default: /var/run/docker.sock).'),
+    .describe(`The socket of the Docker engine (default: ${defaultSocket}).`),
   os: lineOf(maxFactLength).optional().describe('The operating system at the last connection.'),
   arch: lineOf(maxFactLength)
     .optional()

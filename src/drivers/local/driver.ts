@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { type Driver, unknownStatus } from '../driver.ts'
-import { defaultSocket, socketInDockerHost } from './engine-sockets.ts'
+import { defaultSocket } from '../../machine/machine.ts'
+import { socketInDockerHost } from './engine-sockets.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 

@@ -1,8 +1,5 @@
 import type { Environment } from '../../os/environment.ts'
 
-/** Docker's default socket. */
-export const defaultSocket = '/var/run/docker.sock'
-
 /** The socket in `DOCKER_HOST`, if it is a Unix socket. */
 export const socketInDockerHost = (env: Environment): string | undefined =>
   env['DOCKER_HOST']?.match(/^unix:\/\/(\/.*)$/)?.[1]

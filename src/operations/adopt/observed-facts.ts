@@ -1,5 +1,5 @@
-import type { HostRecord } from '../../machine/machine.ts'
-import { defaultSocket, type HostProbe } from '../../provision/host/probe.ts'
+import { type HostRecord, defaultSocket } from '../../machine/machine.ts'
+import type { HostProbe } from '../../provision/host/probe.ts'
 
 /** The facts of a probe that are recorded in the inventory. Unknown ones are omitted. */
 export function observedFacts({

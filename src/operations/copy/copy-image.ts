@@ -10,7 +10,7 @@ import {
   tagImage,
 } from '../../engine/images.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, requireHost } from '../../machine/machine.ts'
+import { type Machine, socketOf } from '../../machine/machine.ts'
 import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning, run } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
@@ -69,7 +69,7 @@ function nameOf(typed: string, { Id, RepoTags }: ImageDetails): string {
 /** Runs a script with docker on a machine. */
 const commandFor = (machine: Machine, script: string, words: readonly string[]): string[] => [
   'env',
-  `DOCKER_HOST=unix://${requireHost(machine).socket ?? '/var/run/docker.sock'}`,
+  `DOCKER_HOST=unix://${socketOf(machine)}`,
   ...['sh', '-c', script, 'fleet', ...words],
 ]
 

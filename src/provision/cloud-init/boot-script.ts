@@ -1,6 +1,6 @@
 import type { EngineSpec } from '../../machine/schema.ts'
 import { type Task, distributions, engineTasks, installTask } from '../host/distributions.ts'
-import { defaultSocket } from '../host/probe.ts'
+import { defaultSocket } from '../../machine/machine.ts'
 import { runServiceScript } from '../host/service.ts'
 import { permanentFailure, shellFunctions } from '../host/shell-functions.ts'
 

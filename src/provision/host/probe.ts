@@ -1,3 +1,4 @@
+import { defaultSocket } from '../../machine/machine.ts'
 import { printable } from '../../machine/hidden-characters.ts'
 
 /** Everything that provisioning needs to know about a host. */
@@ -45,9 +46,6 @@ export interface HostProbe {
     readonly direct: boolean
   }
 }
-
-/** The default socket of Docker tools. */
-export const defaultSocket = '/var/run/docker.sock'
 
 /** Maximum length of a value in characters; a record accepts no longer ones. */
 const maxValueLength = 255

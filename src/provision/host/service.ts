@@ -1,3 +1,4 @@
+import { defaultSocket } from '../../machine/machine.ts'
 import type { HostProbe } from './probe.ts'
 import type { Step } from './distributions.ts'
 
@@ -62,7 +63,7 @@ const startDaemon: Step = {
     'sh',
     '-c',
     `export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
-answers() { docker -H unix:///var/run/docker.sock version >/dev/null 2>&1; }
+answers() { docker -H unix://${defaultSocket} version >/dev/null 2>&1; }
 answers && exit 0
 setsid dockerd >>${logFile} 2>&1 </dev/null &
 daemon=$! tries=0

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { registryOf } from '../../../docker/image-reference.ts'
 import { configWithLogins } from '../../../docker/registry-logins.ts'
 import { UserError, fileTroubleOf } from '../../../errors.ts'
-import type { Machine } from '../../../machine/machine.ts'
+import { type Machine, socketOf } from '../../../machine/machine.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { type CommandResult, run } from '../../../transport/run.ts'
 import type { RunningCommand } from '../../../transport/transport.ts'
@@ -11,7 +11,7 @@ import type { Context } from '../../context.ts'
 import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
 import type { Host } from '../../copy/remote-tar.ts'
 import { runOnHost } from '../../fan-out/run-on-host.ts'
-import type { Streams } from '../streams.ts'
+import type { Streams } from '../../../os/streams.ts'
 import { ignored } from '../../../os/trace.ts'
 
 /** A host whose files and engine a command uses, with sudo if needed. */
@@ -34,8 +34,6 @@ else access=denied; fi
 command -v docker >/dev/null && echo "$access" || echo none
 printf '%s\\n%s' "$access" "$HOME"
 `
-
-const socketOf = (machine: Machine): string => machine.host?.socket ?? '/var/run/docker.sock'
 
 async function probeHost(context: Context, machine: Machine) {
   const transport = await context.connect(machine)
