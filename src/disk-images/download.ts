@@ -1,3 +1,4 @@
+import type { Progress } from '../os/progress.ts'
 import { createWriteStream } from 'node:fs'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
@@ -11,7 +12,7 @@ import { ignored } from '../os/trace.ts'
 /** Progress and cancellation of a download. */
 export interface DownloadCall {
   readonly signal: AbortSignal
-  readonly progress: (step: string, detail?: string) => void
+  readonly progress: Progress
 }
 
 /** A download with a maximum size. */

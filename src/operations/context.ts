@@ -12,6 +12,7 @@ import type { Trust } from '../state/home/trust.ts'
 import type { ProviderScopes } from '../state/home/provider-scopes.ts'
 import type { Prompt } from '../transport/ssh/connect.ts'
 import type { EngineSocket, ProcessRef, Transport } from '../transport/transport.ts'
+import type { Progress } from '../os/progress.ts'
 import type { Clock } from './clock.ts'
 import type { Environment } from '../os/environment.ts'
 
@@ -77,9 +78,6 @@ export interface Context {
   /** Removes engine sockets, by file name, that no docker context needs any more. */
   forgetEngineSockets(files: readonly string[]): Promise<void>
 }
-
-/** Reports the current step of the work on one machine, and optionally a detail of that step. */
-export type Progress = (step: string, detail?: string) => void
 
 /** Reports the steps of a rollback as details of the step that failed, so that the failed step stays visible. */
 export const rollbackProgress =

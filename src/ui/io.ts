@@ -1,7 +1,6 @@
-import type { Readable, Writable } from 'node:stream'
-import { Output, type Terminal } from './output.ts'
+import type { Streams } from '../os/streams.ts'
+import { Output } from './output.ts'
 import { Screen } from './progress/screen.ts'
-import type { Environment } from '../os/environment.ts'
 
 /** The built program, which can start itself as the broker. */
 export interface Program {
@@ -14,18 +13,11 @@ export interface Program {
 }
 
 /** The streams and the environment of the process, given to commands so that tests can run them in process. */
-export interface ProcessIo {
-  readonly stdin: Readable & Terminal & { setRawMode?(on: boolean): unknown }
-  readonly stdout: Writable & Terminal
-  readonly stderr: Writable & Terminal
-  readonly env: Environment
-  readonly cwd: string
+export interface ProcessIo extends Streams {
   /** Absent in tests. */
   readonly program?: Program
-  /** Aborted by Ctrl-C and SIGTERM, once `handleSignals` was called. */
-  readonly signal: AbortSignal
   /**
-   * Makes signals abort `signal`. Before this call they end the process: while a file of unknown size is parsed,
+   * Makes Ctrl-C and SIGTERM abort `signal`. Before this call they end the process: while a file of unknown size is parsed,
    * no listener could run, and there is nothing to clean up. Absent in tests.
    */
   readonly handleSignals?: () => void

@@ -1,14 +1,8 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
+import type { Terminal } from '../os/streams.ts'
 import type { Screen } from './progress/screen.ts'
 import { type Text, render } from './styled.ts'
-
-/** A stream that may be a terminal. */
-export type Terminal = {
-  readonly isTTY?: boolean
-  readonly columns?: number
-  readonly rows?: number
-}
 
 /**
  * An output of a command. Text that is written to it has its control characters escaped, hides the live text of the

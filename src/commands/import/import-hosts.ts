@@ -1,6 +1,6 @@
 import { UserError, exitCodes } from '../../errors.ts'
 import { parseLabels } from '../../machine/labels.ts'
-import type { Progress } from '../../operations/context.ts'
+import type { Progress } from '../../os/progress.ts'
 import type { CreatedMachine } from '../../operations/create/create-machine.ts'
 import type { Outcome } from '../../operations/fan-out/fan-out.ts'
 import type {

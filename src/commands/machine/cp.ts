@@ -1,3 +1,4 @@
+import type { Progress } from '../../os/progress.ts'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
@@ -103,7 +104,7 @@ interface Request {
 async function copyOne(
   fleet: Invocation['fleet'],
   { typed: [typedFrom, typedTo], from, to, intoFolder }: Request,
-  report: (step: string, detail?: string) => void,
+  report: Progress,
 ): Promise<Copy> {
   const { copyFiles } = await import('../../operations/copy/copy-files.ts')
   const began = performance.now()

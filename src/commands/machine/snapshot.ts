@@ -1,7 +1,7 @@
 import { exitCodes } from '../../errors.ts'
 import type { Fleet } from '../../app/fleet.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { Progress } from '../../operations/context.ts'
+import type { Progress } from '../../os/progress.ts'
 import type * as operations from '../../operations/machine/snapshots.ts'
 import { writeRows } from '../../ui/table.ts'
 import { type Command, type CommandGroup, defineCommand, required } from '../command.ts'

@@ -1,4 +1,4 @@
-import type { Progress } from '../../operations/context.ts'
+import type { Progress } from '../../os/progress.ts'
 import type { Outcome } from '../../operations/fan-out/fan-out.ts'
 import { UserError, exitCodes, naming } from '../../errors.ts'
 import { writeFailure, writeFailures } from '../../ui/failure.ts'

@@ -8,7 +8,8 @@ import {
   resolveSshConfig,
 } from '../../transport/ssh/config/ssh-config.ts'
 import { trustAliases } from '../connect/ssh-alias.ts'
-import type { Context, Progress } from '../context.ts'
+import type { Context } from '../context.ts'
+import type { Progress } from '../../os/progress.ts'
 import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 import { shellQuote } from '../../os/shell-quote.ts'

@@ -13,7 +13,7 @@ import {
   pickVariables,
   runHostDocker,
 } from '../docker/on-host/host-docker.ts'
-import type { Streams } from '../docker/streams.ts'
+import type { Streams } from '../../os/streams.ts'
 import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
 import { type ComposeProject, findProject, readLocalFile } from './find-project.ts'
 import { hideRoot, hideRootIn } from './hide-root.ts'

@@ -3,7 +3,7 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Word, valuesOf } from '../../docker/command-line.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
-import type { Streams } from '../docker/streams.ts'
+import type { Streams } from '../../os/streams.ts'
 
 /** The default names of compose files, in compose's order. */
 const fileNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']

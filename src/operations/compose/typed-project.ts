@@ -1,5 +1,5 @@
 import { type Word, formatWords, valuesOf } from '../../docker/command-line.ts'
-import type { Streams } from '../docker/streams.ts'
+import type { Streams } from '../../os/streams.ts'
 import { isRemote } from './find-project.ts'
 import { relativePath } from './rooted-paths.ts'
 

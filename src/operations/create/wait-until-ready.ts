@@ -9,7 +9,7 @@ import {
 } from '../../provision/cloud-init/wait.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import { exitCodeOf } from '../../transport/command.ts'
-import type { Progress } from '../context.ts'
+import type { Progress } from '../../os/progress.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 
 /**

@@ -12,7 +12,7 @@ import { readFrames } from '../../engine/frames.ts'
 import { UserError, codeOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
-import { type Streams, signalBehind } from './streams.ts'
+import { type Streams, signalBehind } from '../../os/streams.ts'
 
 /** The flags of `docker exec` that fleet supports itself. */
 const known: ReadonlySet<string> = new Set([

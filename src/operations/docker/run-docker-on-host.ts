@@ -9,7 +9,7 @@ import { composeOnHost } from '../compose/compose-on-host.ts'
 import { copyOnHost } from './on-host/copy.ts'
 import { type HostDocker, findHostDocker, runHostDocker } from './on-host/host-docker.ts'
 import { runContainerOnHost } from './on-host/run.ts'
-import type { Streams } from './streams.ts'
+import type { Streams } from '../../os/streams.ts'
 
 type Handler = (
   host: HostDocker,

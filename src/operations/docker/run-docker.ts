@@ -10,7 +10,7 @@ import type { CommandResult } from '../../transport/run.ts'
 import type { Context } from '../context.ts'
 import { execInContainer } from './exec-in-container.ts'
 import { type TakeLine, takeLines } from '../fan-out/run-lines.ts'
-import { type Streams, signalBehind } from './streams.ts'
+import { type Streams, signalBehind } from '../../os/streams.ts'
 import { trace } from '../../os/trace.ts'
 
 type Env = Streams['env']

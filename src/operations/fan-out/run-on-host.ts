@@ -8,7 +8,7 @@ import type {
   RunningCommand,
   Transport,
 } from '../../transport/transport.ts'
-import { type Streams, signalBehind } from '../docker/streams.ts'
+import { type Streams, signalBehind } from '../../os/streams.ts'
 
 /** The exit code of a program that is killed by SIGPIPE (POSIX). */
 const brokenPipe = 128 + constants.signals.SIGPIPE

@@ -3,7 +3,8 @@ import type { ReadyMachine } from '../../machine/machine.ts'
 import { growDiskScript } from '../../provision/host/grow-disk.ts'
 import { run } from '../../transport/run.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
-import type { Context, Progress } from '../context.ts'
+import type { Context } from '../context.ts'
+import type { Progress } from '../../os/progress.ts'
 
 /** Grows the root partition and file system of a host after its disk was enlarged. Throws kind `failed` if that fails. */
 export async function growDisk(

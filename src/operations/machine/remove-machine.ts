@@ -7,7 +7,8 @@ import { countingProfile } from '../../machine/profiles.ts'
 import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
 import { scopeOf } from '../../state/home/provider-scopes.ts'
 import { checkMachine } from '../../state/yaml/normalize-entry.ts'
-import type { Context, Progress } from '../context.ts'
+import type { Context } from '../context.ts'
+import type { Progress } from '../../os/progress.ts'
 import { updateRecord } from '../inventory/update-record.ts'
 
 /** Asks the user to type the name of a protected machine; resolves to the answer. */

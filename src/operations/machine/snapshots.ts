@@ -3,7 +3,8 @@ import type { Snapshot, Snapshots } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, requireHost } from '../../machine/machine.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
-import type { Context, Progress } from '../context.ts'
+import type { Context } from '../context.ts'
+import type { Progress } from '../../os/progress.ts'
 import { recordWantedPower } from './switch-power.ts'
 
 /** Callbacks of operations on snapshots. */

@@ -6,7 +6,8 @@ import {
   mergeResources,
 } from '../../machine/machine.ts'
 import { compareOptions } from './compare-options.ts'
-import { type Context, type Progress, rollbackProgress } from '../context.ts'
+import { type Context, rollbackProgress } from '../context.ts'
+import type { Progress } from '../../os/progress.ts'
 import { checkGrants } from '../inventory/grants.ts'
 import { growDisk } from '../machine/grow-disk.ts'
 import { switchPower } from '../machine/switch-power.ts'

@@ -1,7 +1,5 @@
+import type { Progress } from '../../os/progress.ts'
 import type { Io } from '../io.ts'
-
-/** Reports the current step: another name ends the step before it, the same name with another detail updates it. */
-export type ReportStep = (step: string, detail?: string) => void
 
 /** A step that is running. */
 interface Step {
@@ -38,7 +36,7 @@ export interface ProgressDisplay extends Disposable {
   /** Does the work on `subject` and shows its steps, until it ends or fails. */
   track<T>(
     subject: string,
-    work: (report: ReportStep) => Promise<T>,
+    work: (report: Progress) => Promise<T>,
     options?: { readonly isMachine: boolean },
   ): Promise<T>
 }
@@ -50,7 +48,7 @@ export const secondsSince = (began: number): number =>
 async function trackTask<T>(
   view: ProgressView,
   { subject, isMachine }: Pick<Task, 'subject' | 'isMachine'>,
-  work: (report: ReportStep) => Promise<T>,
+  work: (report: Progress) => Promise<T>,
 ): Promise<T> {
   const task: Task = { subject, isMachine, began: performance.now(), step: undefined, past: [] }
   let isOver = false
@@ -62,7 +60,7 @@ async function trackTask<T>(
     task.past.push({ name: step.name, seconds })
     view.stepEnded(task, step.name, seconds)
   }
-  const report: ReportStep = (name, detail) => {
+  const report: Progress = (name, detail) => {
     if (isOver) return // cancelled work may still report
     if (task.step?.name === name) {
       if (task.step.detail === detail) return
@@ -124,7 +122,7 @@ export async function withProgress<T>(
   io: Io,
   format: { readonly json: boolean },
   subject: string,
-  work: (report: ReportStep) => Promise<T>,
+  work: (report: Progress) => Promise<T>,
   options?: { readonly isMachine: boolean },
 ): Promise<T> {
   using display = await openProgress(io, format, [subject])

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../../../src/errors.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
-import type { Progress } from '../../../src/operations/context.ts'
+import type { Progress } from '../../../src/os/progress.ts'
 import { waitUntilReady } from '../../../src/operations/create/wait-until-ready.ts'
 import type { HostProbe } from '../../../src/provision/host/probe.ts'
 import {

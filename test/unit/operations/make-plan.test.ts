@@ -87,7 +87,7 @@ function contextOf(
     clock: createClock(),
     inventory: async () => store,
     removals: () => ({
-      hasBegun: async ({ token }: RemovedHost) => token !== tokenOf('elsewhere'),
+      hasStarted: async ({ token }: RemovedHost) => token !== tokenOf('elsewhere'),
     }),
     loadDriver: async (name: string) => drivers[name],
     driver: async (name: string) => ({ name, options: sizedOptions }),

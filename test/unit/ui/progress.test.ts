@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type ReportStep, openProgress, withProgress } from '../../../src/ui/progress/progress.ts'
+import type { Progress } from '../../../src/os/progress.ts'
+import { openProgress, withProgress } from '../../../src/ui/progress/progress.ts'
 import { type Terminal, pipeIo, terminalIo } from '../../support/fake-io.ts'
 import { makeGate } from '../../support/deferred.ts'
 
@@ -13,7 +14,7 @@ const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
 
 /** Work that the test leads: its steps, and how it ends. */
 function led(display: Awaited<ReturnType<typeof openProgress>>, subject: string) {
-  let report: ReportStep | undefined
+  let report: Progress | undefined
   const { promise, resolve, reject } = makeGate()
   const ended = display.track(subject, (progress) => {
     report = progress
@@ -224,7 +225,7 @@ test('questions are asked one after the other', async () => {
   expect(order).toEqual(['first', 'second'])
 })
 
-const compare = async (progress: ReportStep) => progress('compare')
+const compare = async (progress: Progress) => progress('compare')
 
 test('with --json, work that is not for one machine is a task, not a machine', async () => {
   const { io, said } = pipeIo()

@@ -16,7 +16,7 @@ import { UserError, fileTroubleOf } from '../../../errors.ts'
 import { run } from '../../../transport/run.ts'
 import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
 import { unpackOnHost } from '../../copy/remote-tar.ts'
-import type { Streams } from '../streams.ts'
+import type { Streams } from '../../../os/streams.ts'
 import { openBuildContext, packContext } from './build-context.ts'
 import {
   type HostDocker,

@@ -14,7 +14,7 @@ import { chooseTarget } from '../../copy/choose-target.ts'
 import { findLocal, openLocalEndpoint } from '../../copy/local-endpoint.ts'
 import { openInput, readOutput, stageScript } from '../../copy/remote-tar.ts'
 import { packTree, pathsBelow } from '../../copy/local-tar.ts'
-import type { Streams } from '../streams.ts'
+import type { Streams } from '../../../os/streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 
 /** Whether an argument of `docker cp` is a local path, by the rule of docker's client. */

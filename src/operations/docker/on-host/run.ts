@@ -10,7 +10,7 @@ import {
 import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../../errors.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
-import type { Streams } from '../streams.ts'
+import type { Streams } from '../../../os/streams.ts'
 import { type HostDocker, fileOutput, pickVariables, runHostDocker } from './host-docker.ts'
 
 async function readLocalFile(file: string): Promise<string> {

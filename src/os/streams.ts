@@ -1,10 +1,14 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Environment } from '../../os/environment.ts'
+import type { Environment } from './environment.ts'
 
 /** A stream that may be a terminal. */
-type Terminal = { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
+export type Terminal = {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+}
 
-/** The streams, environment and working folder of a program that fleet runs for the user. */
+/** The streams, environment and working folder of fleet, or of a program that it runs for the user. */
 export interface Streams {
   readonly stdin: Readable & Terminal & { setRawMode?(on: boolean): unknown }
   readonly stdout: Writable & Terminal
