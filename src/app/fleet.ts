@@ -149,7 +149,7 @@ export function openFleet(
     driver: findDriver,
     loadDriver: (name) =>
       loadedDrivers.get(name, async () =>
-        (await findDriver(name)).load(below(home, name), { ask: fleet.prompt }),
+        (await findDriver(name)).load(below(home, name), { env, ask: fleet.prompt }),
       ),
     ...connections,
     audit: async (verb) => (await audited)?.commit(verb),

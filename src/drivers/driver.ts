@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { HostRecord, HostStatus } from '../machine/machine.ts'
 import type { MachineName } from '../machine/name.ts'
+import type { Environment } from '../os/environment.ts'
 import { checkRecords } from './check-records.ts'
 import type { Grant } from './grants.ts'
 import type { Update } from './update.ts'
@@ -27,7 +28,9 @@ export type Ask = (question: {
 }) => Promise<string>
 
 /** What the command that loads a driver provides. */
-export interface Env {
+export interface DriverContext {
+  /** The user's environment variables. Read these in place of `process.env`. */
+  readonly env: Environment
   /**
    * For values that only the user knows, such as a one-time password; absent without a terminal.
    */
@@ -279,14 +282,17 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly prompts?: readonly string[]
   /**
    * What a host with these options can use of this computer and its network. Required options may
-   * be missing.
+   * be missing. `env` contains the user's environment variables.
    */
-  grants?(options: Readonly<Record<string, unknown>>): readonly Grant[]
+  grants?(options: Readonly<Record<string, unknown>>, env: Environment): readonly Grant[]
   /**
    * @param folder private to the user and the driver, for files that the driver keeps on this
    * computer; it may not exist yet
    */
-  load(folder: string, env?: Env): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
+  load(
+    folder: string,
+    context: DriverContext,
+  ): Promise<Driver<z.infer<z.ZodObject<Shape, z.core.$strict>>>>
 }
 
 /** Declares a built-in driver, with typed options. Records are checked before they reach it. */
@@ -297,7 +303,7 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
 ): DriverDefinition<Shape> => ({
   contract: contractVersion,
   ...definition,
-  load: async (folder, env) => checkRecords(await definition.load(folder, env)),
+  load: async (folder, context) => checkRecords(await definition.load(folder, context)),
 })
 
 /** The status of hosts that no provider knows: only a connection shows whether they are running. */

@@ -29,7 +29,7 @@ export type {
   BootDisk,
   Snapshot,
   Snapshots,
-  Env,
+  DriverContext,
 } from './driver.ts'
 export type { Grant } from './grants.ts'
 export type { SshAccess } from './net/ssh-access.ts'
@@ -46,5 +46,5 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
   },
 ): DriverDefinition<Shape> => ({
   ...definition,
-  load: async (folder, env) => checkRecords(await definition.load(folder, env)),
+  load: async (folder, context) => checkRecords(await definition.load(folder, context)),
 })

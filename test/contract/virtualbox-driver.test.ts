@@ -21,7 +21,7 @@ describe.skipIf(!guestIsHere)('in VirtualBox', () => {
     image = await box.image('qcow2')
     Object.assign(process.env, box.env)
     // No machine gets as far here as to see the power button.
-    driver = virtualBoxDriver(join(box.folder, 'driver'), { shutDownWithin: 1500 })
+    driver = virtualBoxDriver(join(box.folder, 'driver'), process.env, { shutDownWithin: 1500 })
     // Of another fleet: for its sake the image is converted once.
     const { record } = await makeGuest(driver, box)
     await driver.power?.kill(record, quietCall)

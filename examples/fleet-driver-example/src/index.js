@@ -13,5 +13,5 @@ export default defineDriver({
     endpoint: z.url().default(usualEndpoint).describe('Address of the API of the provider'),
   }),
   prompts: ['zone', 'size'],
-  load: async () => (await import('./driver.js')).createDriver(process.env),
+  load: async (_folder, { env }) => (await import('./driver.js')).createDriver(env),
 })

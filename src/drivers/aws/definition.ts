@@ -15,6 +15,5 @@ export const aws = defineDriver({
     ...networkGrants(network),
   ],
   prompts: ['region', 'type', 'image'],
-  load: async (_folder, surroundings) =>
-    (await import('./driver.ts')).awsDriver(process.env, surroundings),
+  load: async (_folder, { env, ask }) => (await import('./driver.ts')).awsDriver(env, ask),
 })

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import type { Call, Driver, HostPlan, HostSpec, DriverState, Env } from '../driver.ts'
+import type { Ask, Call, Driver, HostPlan, HostSpec, DriverState } from '../driver.ts'
 import { type GetCallerAddress, cacheCallerAddress } from '../net/caller-address.ts'
 import type { AwsOptions } from './options.ts'
 import { checkOwnedBy } from '../ownership.ts'
@@ -188,8 +188,8 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
   }
 }
 
-/** Creates the driver of Amazon EC2 for the environment `env`. */
-export function awsDriver(env: Environment, { ask }: Env = {}): Driver<AwsOptions> {
+/** Creates the driver of Amazon EC2 for the environment `env`. `ask` prompts for one-time passwords. */
+export function awsDriver(env: Environment, ask?: Ask): Driver<AwsOptions> {
   const api = openEc2Api(ask)
   const getCallerAddress = cacheCallerAddress(env)
   return {

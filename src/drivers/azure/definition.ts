@@ -14,5 +14,5 @@ export const azure = defineDriver({
     ...networkGrants(network),
   ],
   prompts: ['location', 'size', 'image'],
-  load: async () => (await import('./driver.ts')).azureDriver(process.env),
+  load: async (_folder, { env }) => (await import('./driver.ts')).azureDriver(env),
 })

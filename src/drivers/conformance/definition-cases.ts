@@ -43,7 +43,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
   {
     name: 'describes grants, also if options are missing',
     async run() {
-      for (const { what } of subject.definition.grants?.({}) ?? []) {
+      for (const { what } of subject.definition.grants?.({}, process.env) ?? []) {
         assert.match(what, /^[^\n]{3,}[^.\n]$/, 'a grant is a phrase without a full stop')
       }
     },
@@ -51,7 +51,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
   {
     name: 'declares its capabilities, and the test provides what they need',
     async run() {
-      const driver = await subject.definition.load(driverFolder)
+      const driver = await subject.definition.load(driverFolder, { env: process.env })
       const makesHosts = driver.lifecycle !== undefined
       const findsHosts = driver.locate !== undefined
       assert.ok(makesHosts || findsHosts, 'the driver has neither locate nor lifecycle')
@@ -72,7 +72,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
   {
     name: 'observes an empty list of hosts',
     async run() {
-      const driver = await subject.definition.load(driverFolder)
+      const driver = await subject.definition.load(driverFolder, { env: process.env })
       assert.deepEqual(await driver.observe(new Map(), quietCall()), new Map())
     },
   },
@@ -86,7 +86,7 @@ const existingCases = (
   {
     name: 'locates a host repeatedly with the same result',
     async run() {
-      const driver = await definition.load(driverFolder)
+      const driver = await definition.load(driverFolder, { env: process.env })
       const locate = () =>
         driver.locate?.('m' as MachineName, definition.options.parse(options), quietCall())
       assert.deepEqual(await locate(), facts)
@@ -96,7 +96,7 @@ const existingCases = (
   {
     name: 'observes exactly the given hosts',
     async run() {
-      const driver = await definition.load(driverFolder)
+      const driver = await definition.load(driverFolder, { env: process.env })
       const record: HostRecord = { phase: 'ready', id: 'gone-1', address: '192.0.2.1', user: 'u' }
       const hosts = new Map(['a', 'b'].map((name) => [name as MachineName, record]))
       const statuses = await driver.observe(hosts, quietCall())

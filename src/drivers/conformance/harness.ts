@@ -160,7 +160,7 @@ export async function withHarness(
   subject: LifecycleUnderTest,
   work: (harness: Harness) => Promise<void>,
 ): Promise<void> {
-  const driver = await definition.load(driverFolder)
+  const driver = await definition.load(driverFolder, { env: process.env })
   const { lifecycle } = driver
   assert.ok(lifecycle, 'the driver has no lifecycle')
   const options = checkOptions(definition, subject.options)

@@ -10,15 +10,15 @@ export const local = defineDriver({
   options: z.strictObject({
     socket: socketPath.optional().describe("Path of the engine's socket (default: detected)"),
   }),
-  grants: ({ socket }: { readonly socket?: string }) => [
+  grants: ({ socket }: { readonly socket?: string }, env) => [
     {
       what:
         socket === undefined
           ? 'Docker engine of this computer'
           : `Docker engine of this computer, at the socket ${socket}`,
       ...(socket !== undefined &&
-        !isEngineSocket(socket, process.env) && { path: socket, isUnknownSocket: true }),
+        !isEngineSocket(socket, env) && { path: socket, isUnknownSocket: true }),
     },
   ],
-  load: async () => (await import('./driver.ts')).localDriver(process.env),
+  load: async (_folder, { env }) => (await import('./driver.ts')).localDriver(env),
 })

@@ -13,5 +13,5 @@ export const virtualbox = defineDriver({
     ...folderGrants(shares),
   ],
   prompts: ['image', 'cpus', 'memory', 'disk'],
-  load: async (folder) => (await import('./driver.ts')).virtualBoxDriver(folder),
+  load: async (folder, { env }) => (await import('./driver.ts')).virtualBoxDriver(folder, env),
 })

@@ -10,6 +10,7 @@ import { findVm, stateOf } from './machine.ts'
 import { isComplete, createMachine } from './make.ts'
 import { isMachineId, requireOwnId } from './own-machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
+import type { Environment } from '../../os/environment.ts'
 import { type Env, pathsIn } from './paths.ts'
 import { killMachine, defaultShutdownTimeout, startMachine, stopMachine } from './power.ts'
 import { describeExistingMachine } from './describe-existing.ts'
@@ -78,14 +79,15 @@ const onMachine =
     withExplainedErrors(async () => work(env.vbox, await requireOwnId(env, host, call), call))
 
 /**
- * The driver of VirtualBox on this computer, which keeps its files in `folder`. A machine that does
+ * The driver of VirtualBox on this computer, for a user with the environment `variables`, which keeps its files in `folder`. A machine that does
  * not shut down within `shutdownTimeout` milliseconds is powered off.
  */
 export function virtualBoxDriver(
   folder: string,
+  variables: Environment,
   { shutDownWithin: shutdownTimeout = defaultShutdownTimeout } = {},
 ): Driver<VirtualBoxOptions> {
-  const vbox = openVBoxManage(process.env)
+  const vbox = openVBoxManage(variables)
   const env = { vbox, paths: pathsIn(folder) }
   const snapshots = snapshotsOf(env)
   const reshape = createUpdate(env, shutdownTimeout)

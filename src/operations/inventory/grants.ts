@@ -31,7 +31,7 @@ const reasons = {
   socket: 'not a known engine socket',
 } as const
 
-type GrantContext = Pick<Context, 'driver' | 'inventory' | 'trust'>
+type GrantContext = Pick<Context, 'driver' | 'env' | 'inventory' | 'trust'>
 
 /** Whether the user has allowed a path for the inventory at `location`. */
 async function isAllowed(
@@ -72,7 +72,7 @@ async function findGrants(
 ): Promise<readonly FoundGrant[]> {
   const definition = await context.driver(driver)
   return examineGrants(context, name, [
-    ...(definition.grants?.(options) ?? []),
+    ...(definition.grants?.(options, context.env) ?? []),
     ...(userData === undefined ? [] : [{ what: `user-data ${userData}` }]),
   ])
 }
@@ -140,7 +140,7 @@ export async function checkGrants(
  * the user: the inventory may come from others, and another program may listen on that socket.
  */
 export async function checkEngineSocket(
-  context: GrantContext & Pick<Context, 'env'>,
+  context: GrantContext,
   machine: MachineName,
   path: string,
 ): Promise<void> {

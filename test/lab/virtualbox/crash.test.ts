@@ -41,7 +41,7 @@ async function crash({ place, again }: CrashPoint) {
   const [, step = '0'] = /^step (\d+)$/.exec(place) ?? []
   const words = [runner, support('making.ts'), folder, await box.image('vmdk'), token, step]
   const first = await finish(spawn(process.execPath, words, { stdio: 'ignore', env }))
-  const driver = virtualBoxDriver(folder)
+  const driver = virtualBoxDriver(folder, process.env)
   if (again) await makeGuest(driver, box, { token, format: 'vmdk' })
   const found = await driver.lifecycle?.list({ id: fleet, options: [] }, quietCall)
   const made = found?.filter((host) => host.token === token).length

@@ -93,7 +93,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     box = await startVirtualBox()
     Object.assign(process.env, box.env)
     folder = join(box.folder, 'driver')
-    driver = virtualBoxDriver(folder)
+    driver = virtualBoxDriver(folder, process.env)
   }, guestBuildTime)
   afterAll(() => box[Symbol.asyncDispose]())
 
@@ -258,7 +258,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     )
     expect(ends.map(({ stderr }) => stderr)).toEqual(tokens.map(() => ''))
     expect(new Set(ends.map(({ stdout }) => stdout)).size).toBe(10)
-    const by = virtualBoxDriver(shared)
+    const by = virtualBoxDriver(shared, process.env)
     const found = await by.lifecycle?.list({ id: fleet, options: [] }, quietCall)
     expect(found?.map(({ token }) => token).toSorted()).toEqual(tokens.toSorted())
     await Promise.all(tokens.map((token) => remove({ phase: 'ready', token }, by)))

@@ -9,7 +9,7 @@ const pass = (): void => {
   step += 1
   if (step === Number(fatal)) process.kill(process.pid, 'SIGKILL')
 }
-const driver = virtualBoxDriver(folder)
+const driver = virtualBoxDriver(folder, process.env)
 const { facts, record } = await makeGuest(
   driver,
   { image: async () => image },

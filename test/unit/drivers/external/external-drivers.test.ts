@@ -43,7 +43,7 @@ describe('a driver from outside', () => {
     expect(() => checkOptions(definition, { zone: 'x', tier: 'huge' })).toThrow(
       '--tier: expected one of small, large',
     )
-    const driver = await definition.load('/nowhere')
+    const driver = await definition.load('/nowhere', { env: process.env })
     const call = { signal: new AbortController().signal, progress: () => {} }
     expect(await driver.locate?.('m' as never, { zone: 'x' }, call)).toMatchObject({ user: 'ops' })
   })
@@ -111,7 +111,7 @@ describe('a driver from outside', () => {
     const place = join(root, folder)
     await installDriver(place, 'it', definitionWith(load))
     const definition = await find('it', place)
-    await expect(definition.load('/nowhere')).rejects.toMatchObject({
+    await expect(definition.load('/nowhere', { env: process.env })).rejects.toMatchObject({
       kind: 'failed',
       message: expect.stringContaining(why),
     })
@@ -134,7 +134,7 @@ describe('a driver from outside', () => {
         lifecycle: { plan: async () => ({ user: 'u', make: async () => undefined.id }) },
       })`),
     )
-    const driver = await (await find('it', place)).load('/nowhere')
+    const driver = await (await find('it', place)).load('/nowhere', { env: process.env })
     const { signal } = new AbortController()
     const call = { signal, progress: () => {} }
     const mistake = {

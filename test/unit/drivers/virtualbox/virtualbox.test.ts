@@ -279,7 +279,7 @@ describe('what a machine has of its options', () => {
 })
 
 test('a host of another computer is not taken for gone, nor removed', async () => {
-  const driver = virtualBoxDriver(folder)
+  const driver = virtualBoxDriver(folder, process.env)
   const record = { phase: 'ready' as const, token, resources: { computer: 'not-this-one' } }
   const call = { signal: new AbortController().signal, progress: () => {} }
   const name = 'dev' as MachineName
