@@ -5,7 +5,7 @@ import { exitCodeOf, shellLine } from '../../transport/command.ts'
 import type { Prompt } from '../../transport/ssh/connect.ts'
 import type { RunningCommand } from '../../transport/transport.ts'
 import type { ProbeTarget } from '../adopt/probe-host.ts'
-import type { Progress } from '../context.ts'
+import type { Progress } from '../../os/progress.ts'
 
 /** How many lines of a failed step's output the error quotes. */
 const quotedLines = 15
