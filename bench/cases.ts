@@ -43,7 +43,11 @@ function commandsOn({ person, env }: Ground) {
     const run = fleet(...args)
     return { ...run, env: { ...run.env, FLEET_BROKER: 'off' } }
   }
-  return { fleet, withoutBroker, peer, bareNode: peer(node, 'node -e 0') }
+  const overOpenSsh = (...args: string[]): Run => {
+    const run = fleet(...args)
+    return { ...run, env: { ...run.env, FLEET_SSH: 'openssh' } }
+  }
+  return { fleet, withoutBroker, overOpenSsh, peer, bareNode: peer(node, 'node -e 0') }
 }
 
 /** How soon fleet is there. */
@@ -130,7 +134,7 @@ function coldHost(ground: Ground): Case[] {
 
 /** One host, its connection kept from the command before. */
 async function warmHost(ground: Ground): Promise<Case[]> {
-  const { fleet, peer } = commandsOn(ground)
+  const { fleet, overOpenSsh, peer } = commandsOn(ground)
   const fresh = { ...peer(['docker', '-H', 'ssh://root@h1', 'ps']), wanted: 0.2 }
   const { stdout } = await ground.person.fleet(['env', 'h1', '--shell', 'bash'], {
     started: countProcess, // the broker that it starts works for the commands below
@@ -145,6 +149,13 @@ async function warmHost(ground: Ground): Promise<Case[]> {
         fresh,
         { ...peer(['docker', '-H', 'ssh://root@h1.warm', 'ps']), wanted: 1 },
         peer(['ssh', 'h1.warm', 'docker', 'ps']),
+      ],
+    },
+    {
+      work: 'fleet ps, warm, over the client openssh',
+      fleet: overOpenSsh('-m', 'h1', 'ps'),
+      peers: [
+        { ...fleet('-m', 'h1', 'ps'), name: 'fleet ps, warm, over its own client', wanted: 1.05 },
       ],
     },
     {

@@ -69,7 +69,13 @@ const states = [
   ...(['paused', 'stopped', 'starting', 'stopping', 'absent'] as const),
 ] as const
 
+const client = {
+  sshClient: z.string().optional().describe("the SSH client, if it is not fleet's own: openssh"),
+  sshClientReason: z.string().optional().describe('why that client is used'),
+}
+
 const observation = {
+  ...client,
   state: z
     .enum(states)
     .describe(
@@ -125,10 +131,17 @@ const machines: readonly JsonOutput[] = [
   },
   {
     id: 'inspect',
-    commands: ['inspect', 'start', 'stop', 'restart', 'kill'],
+    commands: ['inspect'],
+    form: 'array',
+    schema: z.array(machine.extend(client)),
+    note: 'The fields are those of a [machine](machines-yaml.md#machines), with the values of its profile and the defaults, and its SSH client.',
+  },
+  {
+    id: 'power',
+    commands: ['start', 'stop', 'restart', 'kill'],
     form: 'array',
     schema: z.array(machine),
-    note: 'The fields are those of a [machine](machines-yaml.md#machines), with the values of its profile and the defaults.',
+    note: 'The machines, as `inspect` prints them, without the SSH client.',
   },
   {
     id: 'create',

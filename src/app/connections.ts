@@ -95,12 +95,12 @@ export function openConnections({ io, home, hosted, context }: ConnectionsOption
     machine: Machine,
     { via, prompt }: Pick<SshTarget, 'via'> & Pick<SshOptions, 'prompt'>,
   ): Promise<Transport> {
-    const { connectSsh } = await import('../transport/ssh/connect.ts')
+    const { connectHost } = await import('../transport/connect.ts')
     const { describeLogin } = await import('../operations/connect/describe-login.ts')
     const login = await describeLogin(context(), { ...machine, host: requireHost(machine) })
     const leave = await enter(via && machine.via ? `via ${machine.via}` : limiterKey(login))
     try {
-      return await connectSsh({ ...login, via }, { signal: context().signal, env, prompt })
+      return await connectHost({ ...login, via }, { signal: context().signal, env, prompt })
     } finally {
       leave()
     }

@@ -59,6 +59,12 @@ export interface Login {
   readonly canPrompt: boolean
 }
 
+/** What fleet's own client needs, and what ssh and its libraries for security keys, tokens and Kerberos look at. */
+const loginVariables = [
+  ...['SSH_AUTH_SOCK', 'HOME', 'PATH', 'SSH_SK_PROVIDER', 'SOFTHSM2_CONF', 'OPENSC_CONF'],
+  ...['KRB5CCNAME', 'KRB5_CONFIG'],
+]
+
 /**
  * The variables of an environment that a login needs. The others, such as a provider's secrets, do not reach the broker,
  * except for ssh and the programs that carry a connection.
@@ -67,10 +73,10 @@ export function loginEnvironment(env: Login['env'], target: BrokerTarget): Login
   const runsProgram = (one: BrokerTarget): boolean =>
     one.proxyCommand !== undefined ||
     one.alias !== undefined ||
+    one.client === 'openssh' ||
     (one.via !== undefined && runsProgram(one.via))
   if (runsProgram(target)) return env
-  const { SSH_AUTH_SOCK, HOME } = env
-  return { SSH_AUTH_SOCK, HOME }
+  return Object.fromEntries(loginVariables.map((name) => [name, env[name]]))
 }
 
 interface OnHost extends Login {

@@ -1,3 +1,4 @@
+import { connectHost } from '../transport/connect.ts'
 import type * as HostedCommand from './run-in-broker.ts'
 import { openEngineConnections } from '../operations/connect/engine-connections.ts'
 import { serveSocketAt } from '../operations/connect/engine-socket.ts'
@@ -10,12 +11,12 @@ import type { Program } from '../ui/io.ts'
 /** Runs this process as the broker of its user. Resolves when the broker stops. */
 export async function runBroker(program: Program): Promise<void> {
   const { env } = process
-  const ssh = import('../transport/ssh/connect.ts') // loads while the first command is read
+  void import('../transport/ssh/connect.ts') // loads while the first command is read
   let hosted: Promise<typeof HostedCommand> | undefined
   const broker = await startBrokerServer({
     socket: brokerSocket(brokerFolder(locateHome(env), env)),
     build: program.build,
-    connect: async (target, options) => (await ssh).connectSsh(target, options),
+    connect: connectHost,
     engines: openEngineConnections(),
     async runCommand(command, connections) {
       // Loaded for the second command: the first one starts the broker, but runs in its own process.

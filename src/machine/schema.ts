@@ -150,6 +150,15 @@ export const hostRecord = z.strictObject({
 /** The record of a host (`host:`). */
 export type HostRecord = z.infer<typeof hostRecord>
 
+const sshSettings = z.strictObject({
+  client: z
+    .enum(['builtin', 'openssh'])
+    .optional()
+    .describe(
+      "The SSH client: fleet's own (builtin), or the program ssh of the computer that runs fleet (openssh). By default, fleet uses ssh only where its own client cannot log in.",
+    ),
+})
+
 /** The keys that machines and profiles have in common. */
 const spec = z.strictObject({
   extends: machineName.optional().describe('The profile to take all other keys from.'),
@@ -161,6 +170,7 @@ const spec = z.strictObject({
   labels: labels.optional().describe('Labels, for selectors such as `--on KEY=VALUE`.'),
   options: z.record(resourceKey, z.unknown()).optional().describe('Options of the driver.'),
   via: machineName.optional().describe('The machine to use as SSH jump host.'),
+  ssh: sshSettings.optional().describe('Settings of the SSH connection.'),
   engine: z
     .union([z.literal('none'), engineSpec])
     .optional()

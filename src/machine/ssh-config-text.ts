@@ -80,7 +80,7 @@ function quoted(machine: string | undefined, field: string, value: string): stri
 }
 
 /** A path where ssh expands `%` tokens and `${VARIABLES}` (ssh_config(5), TOKENS). */
-function quotedPath(machine: string | undefined, field: string, value: string): string {
+export function formatSshPath(machine: string | undefined, field: string, value: string): string {
   if (value.includes('${')) {
     throw unwritableError(machine, field, value, 'ssh would expand ${…} as a variable')
   }
@@ -112,10 +112,10 @@ export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
       ['HostName', checkHostName(machine, 'address', address).replaceAll('%', '%%')],
       ['Port', String(port)],
       ['User', optional(user, (text) => userName(machine, text))],
-      ['IdentityFile', optional(identityFile, (text) => quotedPath(machine, 'key file', text))],
+      ['IdentityFile', optional(identityFile, (text) => formatSshPath(machine, 'key file', text))],
       ['ProxyJump', optional(jump, (text) => hostPattern(machine, text))],
       ['HostKeyAlias', hostPattern(machine, block.hostKeyAlias)],
-      ['UserKnownHostsFile', quotedPath(machine, 'known hosts file', block.knownHostsFile)],
+      ['UserKnownHostsFile', formatSshPath(machine, 'known hosts file', block.knownHostsFile)],
       ['StrictHostKeyChecking', 'yes'],
     ]
     const present = lines.filter(([, value]) => value !== undefined)

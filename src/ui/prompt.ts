@@ -155,6 +155,8 @@ interface HostQuestion {
   /** The login that the host's text belongs to, as `user@host`; absent: the text is fleet's own. */
   readonly from?: string
   readonly notes?: readonly string[]
+  /** There is no answer: the user has to do something, such as to touch a security key. */
+  readonly isNotice?: true
 }
 
 /** The longest line of a host that is shown, in characters, and the number of lines. */
@@ -189,8 +191,12 @@ const aboutKeys = /pass\s*phrase|private key|\.ssh\b|\bid_(?:rsa|dsa|ecdsa|ed255
  */
 export async function askQuestion(
   io: Io,
-  { text, secret, from, notes = [] }: HostQuestion,
+  { text, secret, from, notes = [], isNotice }: HostQuestion,
 ): Promise<string> {
+  if (isNotice) {
+    io.stderr.write(`${oneLine(text)}\n`)
+    return ''
+  }
   if (from === undefined) return askLine(io, { message: text, secret })
   const prefixed = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
   const lines = notes.flatMap((note) => note.split(/\r?\n/)).filter((line) => line.trim() !== '')

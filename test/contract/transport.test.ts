@@ -1,5 +1,6 @@
 import { describe } from 'vitest'
 import { openLocal } from '../../src/transport/local/local.ts'
+import { connectOpenSsh } from '../../src/transport/openssh/connect.ts'
 import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { netcatLine } from '../support/ssh/proxy.ts'
@@ -49,25 +50,20 @@ describe.skipIf(!labIsHere)('on a lab host', () => {
     }
   })
 
-  transportContract('SSH', async () => {
-    const lab = await startLab({ hosts: 1 })
-    const [host] = lab.hosts
-    if (!host) throw new Error('one host was asked for')
-    const target = {
-      machine: host.name,
-      address: host.address,
-      port: host.port,
-      user: host.user,
-      hostKeys: [host.hostKey],
-      identityFiles: [lab.identity.file],
-    }
-    const transport = await connectSsh(target, { env: {} })
-    return {
-      transport,
-      async [Symbol.asyncDispose]() {
-        await transport[Symbol.asyncDispose]()
-        await lab[Symbol.asyncDispose]()
-      },
-    }
-  })
+  for (const [name, connect] of [
+    ['SSH', connectSsh],
+    ['OpenSSH', connectOpenSsh],
+  ] as const) {
+    transportContract(name, async () => {
+      const lab = await startLab({ hosts: 1 })
+      const transport = await connect(targetOf(lab, hostOf(lab)), { env: {} })
+      return {
+        transport,
+        async [Symbol.asyncDispose]() {
+          await transport[Symbol.asyncDispose]()
+          await lab[Symbol.asyncDispose]()
+        },
+      }
+    })
+  }
 })

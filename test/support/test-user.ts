@@ -108,6 +108,8 @@ export async function makePerson({
     TMPDIR: tmpdir(),
     LANG: 'C.UTF-8',
     ...(!broker && { FLEET_BROKER: 'off' }),
+    // FLEET_SSH=openssh npm test -- FILE runs a file over the other SSH client.
+    ...(process.env['FLEET_SSH'] && { FLEET_SSH: process.env['FLEET_SSH'] }),
   }
   const nodeOnly = join(root, 'node-only')
   await mkdir(nodeOnly)

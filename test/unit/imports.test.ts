@@ -34,7 +34,7 @@ const mostFiles = 20
 
 /** Packages that one place alone may import. */
 const onlyIn: Readonly<Record<string, RegExp>> = {
-  ssh2: /^transport\/ssh\//,
+  ssh2: /^transport\/(?:open)?ssh\//,
   'log-update': /^ui\/progress\/live\.ts$/,
   inquirer: /^ui\/prompt\.ts$/,
   commander: /^cli\/program\.ts$/,

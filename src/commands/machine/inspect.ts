@@ -21,14 +21,23 @@ export const inspect = defineCommand({
       await import('../../operations/inventory/choose-machines.ts')
     const machines = await namedMachines(fleet, targets)
     await warnUntrusted(fleet, io)
+    const { findOtherClient } = await import('../../operations/connect/ssh-client.ts')
+    const clients = await Promise.all(machines.map((machine) => findOtherClient(fleet, machine)))
     if (format.json || choosesMany(targets)) {
       writeJson(
         io,
-        machines.map(({ name, ...entry }) => ({ name, ...entry })),
+        machines.map(({ name, ...entry }, index) => ({ name, ...entry, ...clients[index] })),
       )
       return
     }
     const { formatMachines } = await import('../../state/yaml/render.ts')
     io.stdout.write(formatMachines(machines))
+    machines.forEach(({ name }, index) => {
+      const client = clients[index]
+      if (client !== undefined)
+        io.stdout.write(
+          `# SSH client of ${name}: ${client.sshClient} (${client.sshClientReason})\n`,
+        )
+    })
   },
 })

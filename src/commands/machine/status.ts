@@ -9,6 +9,12 @@ import { parseSeconds } from '../options/numbers.ts'
 /** An answer as `--json` gives it. */
 type Row = Omit<Observation, 'machine'> & { readonly machine: string }
 
+function systemOf({ reason, os, arch, sshClient, sshClientReason }: Row): string {
+  const system = reason ?? (os === undefined ? '' : `${os} (${arch})`)
+  const client = sshClient && `SSH client: ${sshClient} (${sshClientReason})`
+  return [system, client].filter(Boolean).join('; ')
+}
+
 export const status = defineCommand({
   name: 'status',
   summary: 'Show the current state of machines',
@@ -60,7 +66,7 @@ export const status = defineCommand({
       {
         title: 'SYSTEM',
         wrap: true,
-        text: (row) => row.reason ?? (row.os === undefined ? '' : `${row.os} (${row.arch})`),
+        text: (row) => systemOf(row),
       },
     ]
     const write = format.json ? undefined : await openTable(io, columns)

@@ -2,11 +2,12 @@ import { UserError } from '../../errors.ts'
 import { type HostRecord, type ReadyMachine, checkAddress } from '../../machine/machine.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { openLocal } from '../../transport/local/local.ts'
-import { connectSsh } from '../../transport/ssh/connect.ts'
+import { chooseClient, connectHost } from '../../transport/connect.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/keys/key-fingerprint.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 import { agentSocket } from '../../transport/ssh/config/agent-socket.ts'
+import { requestedClient } from '../connect/describe-login.ts'
 import type { SshLogin } from './connect-and-probe.ts'
 
 /** How to log in to a host that is not a machine yet. */
@@ -81,21 +82,25 @@ async function remembered(
   return login
 }
 
-function connect(
+async function connect(
   { signal, env, prompt }: Context,
-  { name, host }: ReadyMachine,
+  machine: ReadyMachine,
   { ssh = {}, ...attempt }: LoginAttempt,
   mayAsk: boolean,
   onKeyLogin: (fingerprint: string) => void,
 ): Promise<Transport> {
+  const { name, host } = machine
   const { address = '', port = 22, user = '', hostKeys = [] } = host
-  return connectSsh(
-    {
-      ...{ machine: name, address, port, user, hostKeys, ...attempt },
-      ...{ ...ssh, agent: agentSocket(ssh, env) },
-    },
-    { signal, env, onKeyLogin, prompt: mayAsk ? prompt : undefined },
-  )
+  const target = {
+    ...{ machine: name, address, port, user, hostKeys, ...attempt },
+    ...{ ...ssh, agent: agentSocket(ssh, env) },
+    client: requestedClient(machine, env),
+  }
+  // The settings are resolved already; only OpenSSH reads those that fleet lacks.
+  const alias = host.sshAlias === undefined ? undefined : { destination: host.sshAlias }
+  const { client } = await chooseClient({ ...target, alias }, env)
+  const chosen = client === 'openssh' ? { ...target, client, alias } : { ...target, client }
+  return connectHost(chosen, { signal, env, onKeyLogin, prompt: mayAsk ? prompt : undefined })
 }
 
 /** Checks the key file of `--identity`, which is tried first. Throws kind `usage` when it has no readable private key. */

@@ -1,8 +1,21 @@
-import type { ReadyMachine } from '../../machine/machine.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { agentSocket } from '../../transport/ssh/config/agent-socket.ts'
 import type { SshTarget } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
 import { usableAlias } from './ssh-alias.ts'
+
+/** The SSH client that FLEET_SSH or the entry asks for, if any. Throws kind `usage` for another value of FLEET_SSH. */
+export function requestedClient(
+  { ssh }: Pick<Machine, 'ssh'>,
+  env: Context['env'],
+): SshTarget['client'] {
+  const name = env['FLEET_SSH'] || ssh?.client
+  if (name === undefined || name === 'builtin' || name === 'openssh') return name
+  throw new UserError('usage', `FLEET_SSH is ${JSON.stringify(name)}`, {
+    hint: 'set it to openssh or builtin, or unset it',
+  })
+}
 
 /**
  * The recorded address and host keys of a host, its host in the user's SSH configuration, and the login key that the home
@@ -10,19 +23,25 @@ import { usableAlias } from './ssh-alias.ts'
  */
 export async function describeLogin(
   context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust'>,
-  { name, host }: ReadyMachine,
+  machine: ReadyMachine,
 ): Promise<Omit<SshTarget, 'via'>> {
+  const { name, host } = machine
+  const client = requestedClient(machine, context.env)
   const { address = '', port = 22, user = '', hostKeys = [], key } = host
   const ownKey = key === undefined ? undefined : await context.keys().find(key)
   const identityFiles = ownKey === undefined ? [] : [ownKey]
+  const login = {
+    ...{ machine: name, address, port, user, hostKeys, identityFiles },
+    ...(client !== undefined && { client }),
+  }
   const alias = await usableAlias(context, host)
   if (alias !== undefined) {
-    return { machine: name, address, port, user, hostKeys, identityFiles, alias }
+    return { ...login, alias }
   }
   const options = await context.keys().findLogin({ address, port, user })
   const { certificateFiles } = options
   return {
-    ...{ machine: name, address, port, user, hostKeys, identityFiles },
+    ...login,
     ...(key !== undefined && { key }),
     ...(certificateFiles !== undefined && { certificateFiles }),
     agent: agentSocket(options, context.env),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
-import { connectSsh } from '../../transport/ssh/connect.ts'
+import { connectHost } from '../../transport/connect.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
@@ -47,7 +47,7 @@ export async function waitForSsh(
   for (let pause = firstPause; ; pause = Math.min(1.5 * pause, longestPause)) {
     progress('wait for SSH')
     try {
-      return await connectSsh(target, {
+      return await connectHost(target, {
         signal,
         env,
         connectTimeoutMs: greetingTime,

@@ -3,7 +3,9 @@ import type { UserError } from '../../errors.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { type ProviderAnswer, askProviders } from './ask-providers.ts'
 import type { Context } from '../context.ts'
+import { findOtherClient } from '../connect/ssh-client.ts'
 import { fanOut } from '../fan-out/fan-out.ts'
+import { ignored } from '../../os/trace.ts'
 import { inOrder } from './in-order.ts'
 
 /** The current state of a machine. */
@@ -32,6 +34,9 @@ export interface Observation {
   readonly images?: number
   readonly os?: string
   readonly arch?: string
+  /** The SSH client, if it is not fleet's own. */
+  readonly sshClient?: string
+  readonly sshClientReason?: string
   /** How long the query took, in milliseconds. */
   readonly took: number
 }
@@ -146,7 +151,10 @@ export async function* observeMachines(
             }
           : outcome.value
       onAnswer?.(machine.name)
-      yield { machine, took: Math.round(clock.now() - began), ...answer }
+      const client = await findOtherClient(context, machine).catch(
+        ignored('ssh', 'choose the SSH client'), // the connection reports the error
+      )
+      yield { machine, took: Math.round(clock.now() - began), ...answer, ...client }
     }
   }
   yield* inOrder(machines, answers())

@@ -11,7 +11,7 @@ import {
   rollbackAuthorizedKeys,
 } from '../../provision/host/authorized-keys.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import { connectSsh } from '../../transport/ssh/connect.ts'
+import { connectHost } from '../../transport/connect.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
@@ -108,5 +108,5 @@ async function openNewLogin(
 ): Promise<Transport> {
   const login = await describeLogin(context, { ...machine, host: requireHost(machine) })
   const via = await connectJumpHost(context, machine)
-  return connectSsh({ ...login, via }, { signal, env: context.env, prompt: context.prompt })
+  return connectHost({ ...login, via }, { signal, env: context.env, prompt: context.prompt })
 }

@@ -29,6 +29,8 @@ export interface Question {
   readonly notes?: readonly string[]
   /** What is typed is not shown. */
   readonly secret: boolean
+  /** Nothing is answered: the person is told to do something, such as to touch a security key. */
+  readonly isNotice?: true
   /** Questions of one command that share this have one answer, whichever connections ask them. */
   readonly sharedAs?: string
 }

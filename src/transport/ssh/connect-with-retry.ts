@@ -72,32 +72,38 @@ function failureOf(error: unknown, stream: Duplex | undefined): Failure {
   return { stage, error: hungUp ? new ClosedEarly() : reason, proxy: { subject, output } }
 }
 
-/** Connects; again after a moment where a busy sshd hangs up. Throws what is to be told to a person. */
-export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
+/** What to make of attempts that fail. */
+interface Judgement {
+  readonly endpoint: Endpoint
+  /** The error that ends the attempts; undefined for failures of the network. */
+  readonly judge: (error: unknown) => Error | undefined | Promise<Error | undefined>
+  readonly failure: (error: unknown) => Failure
+  /** Whether the next attempt can do better at once. */
+  readonly canContinue?: ((error: unknown) => boolean) | undefined
+  /** Aborted by the caller; its reason is thrown as it is. */
+  readonly caller?: AbortSignal | undefined
+}
+
+/** Opens a connection; again after a moment where a busy sshd hangs up. Throws what is shown to a person. */
+export async function retryConnecting<Opened>(
+  open: () => Promise<Opened>,
+  { endpoint, judge, failure, canContinue, caller }: Judgement,
+  signal: AbortSignal,
+): Promise<Opened> {
   let tries = 0
   for (;;) {
-    let stream: Duplex | undefined
     try {
-      const { address, port } = attempt.endpoint
-      const through = attempt.via ? ' through a jump host' : attempt.proxy ? ' by a program' : ''
-      stream = await traceWork('ssh', `connect to ${address}:${port}${through}`, () =>
-        openStream(attempt, signal),
-      )
-      const opened = stream
-      const client = await traceWork('ssh', `log in to ${address}:${port}`, () =>
-        handshake(opened, { ...attempt.handshake(), signal }),
-      )
-      return { stream, client }
+      return await open()
     } catch (error) {
-      attempt.caller?.throwIfAborted()
-      const failure = failureOf(error, stream)
-      if (attempt.canContinue?.(failure.error) === true) {
+      caller?.throwIfAborted()
+      const failed = failure(error)
+      if (canContinue?.(failed.error) === true) {
         traceError('ssh', 'log in, and continues with other keys', error)
         continue
       }
-      const judged = attempt.judge(failure.error)
+      const judged = await judge(error)
       if (judged) throw judged
-      const { error: explained, passing } = explainFailure(failure, attempt.endpoint)
+      const { error: explained, passing } = explainFailure(failed, endpoint)
       const wait = retryWaits[tries]
       tries += 1
       if (!passing || wait === undefined) throw explained
@@ -108,4 +114,25 @@ export async function connectWithRetry(attempt: Attempt, signal: AbortSignal): P
       })
     }
   }
+}
+
+/** Connects; again after a moment where a busy sshd hangs up. Throws what is shown to a person. */
+export function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
+  const { address, port } = attempt.endpoint
+  const through = attempt.via ? ' through a jump host' : attempt.proxy ? ' by a program' : ''
+  let stream: Duplex | undefined
+  const open = async () => {
+    stream = undefined
+    const opened = await traceWork('ssh', `connect to ${address}:${port}${through}`, () =>
+      openStream(attempt, signal),
+    )
+    stream = opened
+    const client = await traceWork('ssh', `log in to ${address}:${port}`, () =>
+      handshake(opened, { ...attempt.handshake(), signal }),
+    )
+    return { stream: opened, client }
+  }
+  const failure = (error: unknown) => failureOf(error, stream)
+  const judge = (error: unknown) => attempt.judge(failure(error).error)
+  return retryConnecting(open, { ...attempt, judge, failure }, signal)
 }

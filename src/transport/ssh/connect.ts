@@ -1,4 +1,4 @@
-import { createAgentForwarding } from './agent-forwarding.ts'
+import { type AgentForwarding, createAgentForwarding } from './agent-forwarding.ts'
 import { startDeadline } from './connect-deadline.ts'
 import { findRevokedKeys } from './keys/known-hosts.ts'
 import { createSessionSlots } from '../channel-limit.ts'
@@ -31,6 +31,9 @@ import type { Environment } from '../../os/environment.ts'
 export type { ProxyCommand } from './proxy-command.ts'
 export type { Prompt, Question } from './authentication.ts'
 
+/** `builtin`: fleet's own client; `openssh`: the program ssh of this computer. */
+export type SshClient = 'builtin' | 'openssh'
+
 /** A host to log in to. */
 export interface SshTarget {
   /** What messages call it. */
@@ -48,6 +51,8 @@ export interface SshTarget {
   readonly certificateFiles?: readonly string[] | undefined
   /** The agent in place of that of SSH_AUTH_SOCK; without a socket: none. */
   readonly agent?: { readonly socket?: string | undefined } | undefined
+  /** The client to use; absent: fleet's own where it can log in. */
+  readonly client?: SshClient | undefined
   /** A jump host: its transport is left open. */
   readonly via?: Transport | undefined
   /** A program that carries the connection in place of TCP. It never comes from machines.yaml. */
@@ -84,6 +89,8 @@ export interface SshOptions {
 const longestBanner = 4_096
 /** sshd's MaxSessions is 10; the rest is for others who share the connection. */
 const sessionLimit = 8
+/** How long an SSH server may take to count a session that has ended no longer, in milliseconds. */
+const releaseMs = 5_000
 const defaultConnectTimeoutMs = 10_000
 /** Programs such as `aws ssm start-session` take several seconds to set up their tunnel. */
 const proxyConnectTimeoutMs = 30_000
@@ -109,18 +116,40 @@ async function applySshConfig(target: SshTarget, env: SshOptions['env']): Promis
   return resolveTarget(target, env)
 }
 
-function openTransport(link: Link, agentSocket: string | undefined): Transport {
+/** What a client can do besides commands and connections. */
+interface Abilities {
+  readonly agent: AgentForwarding
+  readonly listen: Transport['listen']
+}
+
+/** The transport over a link that is logged in. */
+export function openTransport(link: Link, { agent, listen }: Abilities): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
   const flush = answerEagerly(link)
-  const agent = createAgentForwarding(link.client, link.endpoint.machine, agentSocket)
+
+  let lastEnd = -Infinity
+
+  /** Starts a command; again where the server may not have counted down a session that has just ended. */
+  async function start(command: CommandLine, options: ExecOptions) {
+    const wasFull = performance.now() - lastEnd < releaseMs
+    try {
+      return await startCommand(link, command, options, agent)
+    } catch (error) {
+      if (!(error instanceof SessionRefused && wasFull)) throw error
+      return await startCommand(link, command, options, agent)
+    }
+  }
 
   async function exec(command: CommandLine, options: ExecOptions = {}): Promise<RunningCommand> {
     const slot = await takeSlot(options.signal)
     try {
       options.signal?.throwIfAborted()
-      const session = await startCommand(link, command, options, agent)
+      const session = await start(command, options)
       flush.end()
-      void session.over.then(() => slot.give())
+      void session.over.then(() => {
+        lastEnd = performance.now()
+        slot.give()
+      })
       return session.command
     } catch (error) {
       if (!(error instanceof SessionRefused)) slot.give()
@@ -135,7 +164,7 @@ function openTransport(link: Link, agentSocket: string | undefined): Transport {
       if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session to flush the login')) // a host without sessions may still forward
       return await openSocket(link, address)
     },
-    listen: (address, take) => listenOnHost(link, address, take),
+    listen,
     lost: link.lost,
     [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
   }
@@ -201,7 +230,10 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
   const { acceptedKey } = answers
   if (acceptedKey !== undefined) onKeyLogin?.(acceptedKey.fingerprint)
   const link = watchLink(client, stream, { ...target, alive: settings.alive })
-  return openTransport(link, credentials.agent)
+  return openTransport(link, {
+    agent: createAgentForwarding(link.client, link.endpoint.machine, credentials.agent),
+    listen: (address, take) => listenOnHost(link, address, take),
+  })
 }
 
 async function* noAttempts() {}

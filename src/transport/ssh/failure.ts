@@ -1,5 +1,5 @@
 import { type ErrorKind, UserError, codeOf, messageOf } from '../../errors.ts'
-import { fingerprint } from './keys/host-keys.ts'
+import { authorityMark, fingerprint } from './keys/host-keys.ts'
 import type { KnownHostKey } from './keys/known-hosts.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ProxyCommandEnded, withOutput } from './proxy-command.ts'
@@ -178,7 +178,7 @@ const rules: readonly Rule[] = [
       'set IdentityFile for this host in ~/.ssh/config, or remove keys from the agent: ssh-add -d FILE',
   },
   {
-    when: says(/no matching (key exchange|host key|C->S|S->C)/),
+    when: says(/no matching (key exchange|host key|cipher|MAC|C->S|S->C)/),
     kind: 'unreachable',
     why: (_, error) =>
       `its SSH server supports no algorithm that fleet accepts (${messageOf(error).replace('Handshake failed: ', '')})`,
@@ -242,22 +242,47 @@ export const connectionLost = (
     cause,
   })
 
+const changedHint = (machine: string): string =>
+  `this may be an attack. If the host was rebuilt, accept its new key: fleet rekey ${machine}`
+
+/** A pinned key, or a certificate of a pinned authority. */
+const describePinned = (key: string): string =>
+  key.startsWith(authorityMark)
+    ? `a certificate of ${fingerprint(key.slice(authorityMark.length))}`
+    : fingerprint(key)
+
 /** The host presented a key that is not pinned. Keys are `TYPE BASE64`. */
 export class HostKeyChanged extends UserError {
   readonly shown: string
 
   constructor({ machine, address }: Endpoint, pinned: readonly string[], shown: string) {
-    const expected = pinned.map(fingerprint).join(' or ')
+    const expected = pinned.map(describePinned).join(' or ')
     super(
       'host-key',
       `the host key of ${machine} (${address}) has changed: got ${fingerprint(shown)}, expected ${expected}`,
       {
         machine,
-        hint: `this may be an attack. If the host was rebuilt, accept its new key: fleet rekey ${machine}`,
+        hint: changedHint(machine),
       },
     )
     this.shown = shown
   }
+}
+
+/** As {@link HostKeyChanged}, where only the fingerprint of the key is known; `why` is the reason of a certificate. */
+export function hostKeyRejected(
+  { machine, address }: Endpoint,
+  pinned: readonly string[],
+  shown: string,
+  why: string | undefined,
+): UserError {
+  const expected = pinned.map(describePinned).join(' or ')
+  const reason = why === undefined ? '' : ` (${quoteServer(why)})`
+  return new UserError(
+    'host-key',
+    `the host key of ${machine} (${address}) has changed: got ${shown}, expected ${expected}${reason}`,
+    { machine, hint: changedHint(machine) },
+  )
 }
 
 /** The key of a host that is not a machine yet does not match known_hosts. */

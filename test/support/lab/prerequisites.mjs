@@ -9,6 +9,7 @@ const packages = {
   'docker-registry': 'docker-registry',
   sshd: 'openssh-server',
   ssh: 'openssh-client',
+  'softhsm2-util': 'softhsm2', // a PKCS#11 token
   ip: 'iproute2',
   iptables: 'iptables',
   busybox: 'busybox-static',

@@ -18,6 +18,9 @@ export function parsePublicKey(text: string): string | undefined {
   return type !== undefined && type === typeOf(blob) ? formatPublicKey(blob) : undefined
 }
 
+/** Begins a pinned host key that is a certificate authority (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
+export const authorityMark = '@cert-authority '
+
 /** The wire form of a key written as `TYPE BASE64`. */
 const blobOf = (publicKey: string): Buffer => Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')
 

@@ -1,0 +1,24 @@
+import type { Machine } from '../../machine/machine.ts'
+import { chooseClient } from '../../transport/connect.ts'
+import type { Context } from '../context.ts'
+import { describeLogin } from './describe-login.ts'
+
+/** The SSH client of a machine, if it is not fleet's own, and the reason. */
+interface OtherClient {
+  readonly sshClient: 'openssh'
+  readonly sshClientReason: string
+}
+
+/** Tells whether a machine is reached with another client than fleet's own. Throws as `describeLogin` does. */
+export async function findOtherClient(
+  context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust'>,
+  machine: Machine,
+): Promise<OtherClient | undefined> {
+  const { host } = machine
+  if (host?.phase !== 'ready' || host.address === undefined) return undefined
+  const login = await describeLogin(context, { ...machine, host })
+  const { client, why } = await chooseClient(login, context.env)
+  if (client === 'builtin') return undefined
+  const asked = context.env['FLEET_SSH'] ? 'FLEET_SSH is set' : 'the entry sets ssh.client'
+  return { sshClient: client, sshClientReason: why ?? asked }
+}

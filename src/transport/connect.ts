@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises'
+import { trace } from '../os/trace.ts'
+import { parseDestination } from './ssh/destination.ts'
+import type { SshClient, SshOptions, SshTarget } from './ssh/connect.ts'
+import { authorityMark } from './ssh/keys/host-keys.ts'
+import type { Transport } from './transport.ts'
+
+type Environment = SshOptions['env']
+
+/** The SSH client of a connection. */
+export interface ClientChoice {
+  readonly client: SshClient
+  /** Why fleet's own client is not used, for a sentence: "the key … is on a security key". */
+  readonly why?: string | undefined
+}
+
+const readIfThere = (file: string): Promise<string> => readFile(file, 'utf8').catch(() => '')
+
+/** Whether the private key of a file is on a security key (FIDO), which only OpenSSH can use without an agent. */
+async function isOnSecurityKey(file: string): Promise<boolean> {
+  const text = await readIfThere(file)
+  if (text.startsWith('sk-')) return true
+  // OpenSSH's own format begins with a magic word, the encryption, and the public part (PROTOCOL.key of OpenSSH).
+  const [, body = ''] = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]*)/.exec(text) ?? []
+  return /sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com/.test(
+    Buffer.from(body.slice(0, 400), 'base64').toString('latin1'),
+  )
+}
+
+/** What the person's ssh_config wants for a host that fleet's own client cannot do. */
+async function wantedByConfig({ alias }: SshTarget, env: Environment): Promise<string | undefined> {
+  if (alias === undefined) return undefined
+  const { askSsh } = await import('./ssh/config/ask-ssh.ts')
+  const lines = (await askSsh(parseDestination(alias.destination), env)) ?? []
+  const value = (keyword: string) =>
+    lines.find((line) => line.startsWith(`${keyword} `))?.slice(keyword.length + 1)
+  const provider = value('pkcs11provider')
+  if (provider !== undefined && provider !== 'none') return `PKCS11Provider is ${provider}`
+  const [gssapi, keys] = [value('gssapiauthentication'), value('pubkeyauthentication')]
+  if (gssapi === 'yes' && keys === 'no')
+    return 'GSSAPIAuthentication is on and PubkeyAuthentication is off'
+  return undefined
+}
+
+/** Chooses the client: the one that the target names, or OpenSSH where fleet's own cannot log in. */
+export async function chooseClient(target: SshTarget, env: Environment): Promise<ClientChoice> {
+  if (target.client !== undefined) return { client: target.client }
+  if (process.platform === 'win32') return { client: 'builtin' }
+  if (target.hostKeys.some((key) => key.startsWith(authorityMark)))
+    return { client: 'openssh', why: 'the pinned host key is a certificate authority' }
+  for (const file of target.identityFiles) {
+    if (await isOnSecurityKey(file))
+      return { client: 'openssh', why: `the key ${file} is on a security key` }
+  }
+  const why = await wantedByConfig(target, env)
+  return why === undefined ? { client: 'builtin' } : { client: 'openssh', why }
+}
+
+/** Connects and logs in with the client of {@link chooseClient}. Throws as `connectSsh` does. */
+export async function connectHost(target: SshTarget, options: SshOptions): Promise<Transport> {
+  const { client, why } = await chooseClient(target, options.env)
+  if (client === 'builtin') return (await import('./ssh/connect.ts')).connectSsh(target, options)
+  trace('ssh', `use the client openssh for ${target.machine}: ${why ?? 'it is asked for'}`)
+  return (await import('./openssh/connect.ts')).connectOpenSsh(target, options)
+}

@@ -1,0 +1,169 @@
+import { join } from 'node:path'
+import { UserError } from '../../errors.ts'
+import type { AgentForwarding } from '../ssh/agent-forwarding.ts'
+import { startDeadline } from '../ssh/connect-deadline.ts'
+import { retryConnecting } from '../ssh/connect-with-retry.ts'
+import {
+  HostKeyChanged,
+  connectionLost,
+  hostKeyMissing,
+  hostKeyRejected,
+  hostKeyRevoked,
+  loginRejected,
+} from '../ssh/failure.ts'
+import { configOptions, exists, homeOf } from '../ssh/config/ask-ssh.ts'
+import { openTransport, scanHostKey } from '../ssh/connect.ts'
+import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'
+import { fingerprint } from '../ssh/keys/host-keys.ts'
+import { type KnownHostKey, findRevokedKeys } from '../ssh/keys/known-hosts.ts'
+import type { Link } from '../ssh/link.ts'
+import type { Transport } from '../transport.ts'
+import { failureOf, lastWords } from './login-log.ts'
+import { type Master, MasterFailed, startMaster } from './master.ts'
+import { findSsh } from './program.ts'
+import { remoteListening } from './remote-listener.ts'
+
+const defaultConnectTimeoutMs = 10_000
+
+/** The link of an ssh that is logged in. ssh probes the host itself, and ends when it does not answer. */
+function linkOf(master: Master, endpoint: SshTarget): Link {
+  const { client, stream } = master
+  let ended: Error | undefined
+  let disposing = false
+  const lost = new Promise<never>((_resolve, reject) => {
+    const end = (cause?: unknown) => {
+      if (ended) return
+      ended = disposing
+        ? new Error(`the connection to ${endpoint.machine} is closed`)
+        : connectionLost(endpoint, cause)
+      if (!disposing) reject(ended)
+      stream.destroy()
+      void master[Symbol.asyncDispose]()
+    }
+    client.prependListener('error', end).prependListener('close', () => {
+      const why = lastWords(master.words)
+      end(why === undefined ? undefined : new Error(why))
+    })
+    void master.ended.then(() => stream.destroy())
+  })
+  lost.catch(() => {}) // not every caller watches
+  return {
+    ...{ client, stream, endpoint, lost },
+    ended: () => ended,
+    flush() {},
+    settled: () => Promise.resolve(), // OpenSSH passes no request through that any host answers without effect
+    async [Symbol.asyncDispose]() {
+      disposing = true
+      await master[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The error for a host key that ssh did not accept. */
+async function explainHostKey(
+  target: SshTarget,
+  { log }: MasterFailed,
+  revoked: readonly KnownHostKey[],
+  { signal, env }: SshOptions,
+): Promise<Error> {
+  const shown = log.hostKey()
+  const line = revoked.find(({ key }) => fingerprint(key) === shown?.fingerprint)
+  if (line !== undefined) return hostKeyRevoked(target, line)
+  // The callers compare the key itself, and ssh prints its fingerprint only.
+  const scanned =
+    target.alias === undefined
+      ? await scanHostKey(target, { env, ...(signal && { signal }) }).catch(() => undefined)
+      : undefined
+  if (scanned !== undefined && fingerprint(scanned) === shown?.fingerprint)
+    return new HostKeyChanged(target, target.hostKeys, scanned)
+  const why = log.words.findLast((text) => /^Certificate invalid/i.test(text))
+  return hostKeyRejected(target, target.hostKeys, shown?.fingerprint ?? 'another key', why)
+}
+
+/** ssh(1)'s own key files, those of security keys included. */
+const defaultKeyNames = ['id_ed25519', 'id_ed25519_sk', 'id_ecdsa', 'id_ecdsa_sk', 'id_rsa']
+
+/**
+ * The target with what the user's SSH configuration has for its alias; without one, with the usual keys in $HOME, which ssh
+ * would look for in the home folder of the account, and only if no other keys are given.
+ */
+async function withUsualKeys(target: SshTarget, env: SshOptions['env']): Promise<SshTarget> {
+  if (target.alias === undefined) {
+    const folder = join(homeOf(env), '.ssh')
+    const files = defaultKeyNames.map((name) => join(folder, name))
+    const there = await Promise.all(files.map(exists))
+    const usual = files.filter(
+      (file, index) => there[index] && !target.identityFiles.includes(file),
+    )
+    return { ...target, identityFiles: [...target.identityFiles, ...usual] }
+  }
+  const { resolveTarget } = await import('../ssh/config/resolve-target.ts')
+  const { address, port, user, identityFiles } = await resolveTarget(target, env)
+  return { ...target, address, port, user, identityFiles }
+}
+
+/** OpenSSH passes no connection to the agent through its shared socket. */
+const withoutAgent = (machine: string): AgentForwarding => ({
+  allow() {
+    throw new UserError('unsupported', 'the client openssh cannot forward the SSH agent', {
+      machine,
+      hint: "use fleet's own client (FLEET_SSH=builtin), or ssh itself (fleet ssh-config)",
+    })
+  },
+})
+
+const hostKeyFailed =
+  /^Host key verification failed|HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY/
+const loginFailed = /Permission denied \(|No supported authentication methods|^sign_and_send_pubkey/
+
+/**
+ * Connects and logs in as `connectSsh` does, with the `ssh` program of this computer and the person's ssh_config. The host must
+ * show one of the pinned keys, or a certificate of a pinned authority. Throws the errors of `connectSsh`, and kind `unsupported`
+ * if there is no such program.
+ */
+export async function connectOpenSsh(given: SshTarget, options: SshOptions): Promise<Transport> {
+  if (given.hostKeys.length === 0) throw hostKeyMissing(given)
+  const { env, prompt, signal: caller, loginTimeoutMs } = options
+  const { connectTimeoutMs = defaultConnectTimeoutMs } = options
+  const target = await withUsualKeys(given, env)
+  const [program, revoked, configFile] = await Promise.all([
+    findSsh(env),
+    findRevokedKeys({ address: target.address, port: target.port }, env),
+    // An inventory may come from others: its names must not select what runs here (see usableAlias).
+    target.alias === undefined ? ['-F', 'none'] : configOptions(env),
+  ])
+  using deadline = startDeadline(connectTimeoutMs, caller)
+  const { signal } = deadline
+  const ask: Prompt | undefined =
+    prompt && ((question) => deadline.whileAsking(() => prompt(question)))
+  const greeted = () => loginTimeoutMs !== undefined && deadline.restart(loginTimeoutMs)
+  const open = () => {
+    const settings = { program, env, revoked, configFile, connectTimeoutMs, greeted, signal }
+    return startMaster(target, { ...settings, prompt: ask })
+  }
+  const judge = async (error: unknown) => {
+    if (!(error instanceof MasterFailed) || signal.aborted) return undefined
+    const { words, report } = error.log
+    if (words.some((line) => hostKeyFailed.test(line)))
+      return explainHostKey(target, error, revoked, options)
+    if (words.some((line) => loginFailed.test(line))) {
+      report.banner = words.filter((line) => !loginFailed.test(line)).join('\n')
+      return loginRejected(target, report)
+    }
+    return undefined
+  }
+  const failure = (error: unknown) => {
+    if (!(error instanceof MasterFailed)) return { stage: 'connecting' as const, error }
+    if (signal.aborted) return { stage: error.log.stage(), error: signal.reason as unknown }
+    if (error.relayFailure !== undefined)
+      return { stage: 'connecting' as const, error: error.relayFailure }
+    return failureOf(error.log, Math.round(connectTimeoutMs / 1000))
+  }
+  const attempt = { endpoint: target, judge, caller, failure }
+  const master = await retryConnecting(open, attempt, signal)
+  if (master.acceptedKey !== undefined) options.onKeyLogin?.(master.acceptedKey)
+  return openTransport(linkOf(master, target), {
+    agent: withoutAgent(target.machine),
+    listen: remoteListening(master.folder, env),
+  })
+}

@@ -1,0 +1,178 @@
+import {
+  ClosedEarly,
+  ConnectTimeout,
+  type Failure,
+  type Stage,
+  newLoginReport,
+} from '../ssh/failure.ts'
+import type { LoginReport } from '../ssh/failure.ts'
+
+/** A key that a host has shown. */
+interface ShownKey {
+  /** Such as `ssh-ed25519`. */
+  readonly type: string
+  /** `SHA256:…` */
+  readonly fingerprint: string
+}
+
+/** What ssh said of a login. */
+export interface LoginLog {
+  /** Takes a line of ssh's standard error. */
+  add(line: string): void
+  stage(): Stage
+  isLoggedIn(): boolean
+  hostKey(): ShownKey | undefined
+  /** The fingerprint of the key that the host accepted last. */
+  acceptedKey(): string | undefined
+  /** What was tried to log in. */
+  readonly report: LoginReport
+  /** Lines that are not about the progress, in order: errors of ssh and of programs that it runs, and the host's banner. */
+  readonly words: readonly string[]
+}
+
+/** The most lines that are kept. */
+const mostWords = 40
+
+/** Lines about the progress (`ssh -v`), and what they tell. The texts have been the same since OpenSSH 7.4. */
+type Step = readonly [pattern: RegExp, take: (log: State, found: RegExpExecArray) => void]
+
+interface State {
+  stage: Stage
+  isLoggedIn: boolean
+  hostKey: ShownKey | undefined
+  accepted: string | undefined
+  acceptedKey: string | undefined
+  readonly report: LoginReport
+}
+
+const steps: readonly Step[] = [
+  [/^Connection established/, (log) => (log.stage = 'greeting')],
+  [/^(?:Remote protocol version|Remote software version)/, (log) => (log.stage = 'agreeing')],
+  [
+    /^Server host (?:key|certificate): (\S+) (SHA256:\S+)/,
+    (log, [, type = '', fingerprint = '']) => (log.hostKey = { type, fingerprint }),
+  ],
+  [/^SSH2_MSG_SERVICE_ACCEPT received/, (log) => (log.stage = 'login')],
+  [
+    /^Authentications that can continue: (\S*)/,
+    (log, [, methods = '']) => {
+      log.stage = 'login'
+      log.report.left = methods.split(',')
+    },
+  ],
+  [
+    /^Offering public key: (.*?) (\S+) (SHA256:\S+)/,
+    (log, [, name = '', , fingerprint = '']) => log.report.offered.push(`${fingerprint} (${name})`),
+  ],
+  [
+    /^Server accepts key: .*?(SHA256:\S+)/,
+    (log, [, fingerprint]) => {
+      log.accepted = log.report.offered.at(-1)
+      log.acceptedKey = fingerprint
+    },
+  ],
+  [
+    /with partial success/,
+    (log) => {
+      if (log.accepted === undefined) return
+      log.report.offered.pop()
+      log.report.accepted.push(log.accepted)
+    },
+  ],
+  [/^Authenticated to |^Authentication succeeded/, (log) => (log.isLoggedIn = true)],
+]
+
+/** Keys that ssh could not use. */
+const unusable: readonly Step[] = [
+  [
+    /^Load key "(.*)": (?:bad permissions)/,
+    ({ report }, [, file = '']) => {
+      report.skipped.push(
+        `${file} (its permissions are too open: others can read this private key)`,
+      )
+      report.remedies.push(`chmod 600 ${file}`)
+    },
+  ],
+  [
+    /^Load key "(.*)": (.*)/,
+    ({ report }, [, file = '', why = '']) => report.skipped.push(`${file} (${why})`),
+  ],
+  [
+    /^no such identity: (.*): No such file or directory/,
+    ({ report }, [, file = '']) => report.skipped.push(`${file} (there is no such file)`),
+  ],
+]
+
+/** Reads what `ssh -v` prints while it logs in. `greeted` is called once the host says that it is an SSH server. */
+export function readLogin(greeted: () => void): LoginLog {
+  const state: State = {
+    ...{ stage: 'connecting', isLoggedIn: false, hostKey: undefined, accepted: undefined },
+    acceptedKey: undefined,
+    report: newLoginReport(),
+  }
+  const words: string[] = []
+  const takes =
+    (line: string) =>
+    ([pattern, take]: Step) => {
+      const found = pattern.exec(line)
+      if (found !== null) take(state, found)
+      return found !== null
+    }
+  return {
+    add(text) {
+      const line = text.replace(/\r$/, '')
+      const before = state.stage
+      const debug = /^debug[123]: (.*)/.exec(line)
+      const isKnown = [...steps, ...unusable].some(takes(debug?.[1] ?? line))
+      if (debug === null && !isKnown && !/^\s*$|^OpenSSH_/.test(line)) {
+        words.push(line)
+        if (words.length > mostWords) words.shift()
+      }
+      if (before !== 'agreeing' && state.stage === 'agreeing') greeted()
+    },
+    stage: () => state.stage,
+    isLoggedIn: () => state.isLoggedIn,
+    hostKey: () => state.hostKey,
+    acceptedKey: () => state.acceptedKey,
+    report: state.report,
+    words,
+  }
+}
+
+const systemError = (code: string, message: string) => Object.assign(new Error(message), { code })
+
+/** What ssh says of the network, in terms of Node.js. */
+const networkErrors: readonly (readonly [pattern: RegExp, code: string])[] = [
+  [/Could not resolve hostname/, 'ENOTFOUND'],
+  [/Connection refused/, 'ECONNREFUSED'],
+  [/No route to host|Network is unreachable|Host is (?:down|unreachable)/, 'EHOSTUNREACH'],
+  [/(?:Connection|Operation) timed out/, 'ETIMEDOUT'],
+  [/connect to (?:host|address) .*(?:Permission denied|not permitted)/, 'EACCES'],
+]
+
+const closed =
+  /^(?:kex_exchange_identification: |ssh_exchange_identification: )?(?:read: )?Connection (?:closed|reset)/
+const notSsh =
+  /banner line contains invalid characters|: invalid format|Bad packet length|Protocol major versions differ/
+
+/** Lines of ssh's that only repeat that it ended. */
+const sayNothing =
+  /^(?:banner exchange: )?Connection (?:to|closed by|reset by) UNKNOWN|^kex_exchange_identification: Connection closed|^Killed by signal/
+
+/** The line that tells best why ssh ended. */
+export const lastWords = (words: readonly string[]): string | undefined =>
+  words.findLast((line) => !sayNothing.test(line)) ?? words.at(-1)
+
+/** Explains the end of an ssh that did not log in, as ssh2 would have reported it. */
+export function failureOf(log: LoginLog, seconds: number): Failure {
+  const stage = log.stage()
+  const last = log.words.at(-1) ?? ''
+  const why = lastWords(log.words) ?? 'ssh ended without a message'
+  if (notSsh.test(why)) return { stage, error: new Error('identification string') }
+  if (/timed out during banner exchange/.test(last))
+    return { stage: 'greeting', error: new ConnectTimeout(seconds) }
+  const known = networkErrors.find(([pattern]) => pattern.test(why))
+  if (known !== undefined) return { stage, error: systemError(known[1], why) }
+  if (closed.test(why)) return { stage, error: new ClosedEarly() }
+  return { stage, error: new Error(why) }
+}

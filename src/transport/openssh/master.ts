@@ -1,0 +1,211 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Duplex, Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '../../errors.ts'
+import { trace } from '../../os/trace.ts'
+import { startProxyCommand } from '../ssh/proxy-command.ts'
+import type { Prompt, SshTarget } from '../ssh/connect.ts'
+import type { KnownHostKey } from '../ssh/keys/known-hosts.ts'
+import { createFolder, sharedSocket } from './folder.ts'
+import { type LoginLog, readLogin } from './login-log.ts'
+import { type SharedConnection, joinConnection } from './multiplex.ts'
+import { formatPinnedKeys, masterArguments } from './options.ts'
+import { type SshProgram, pathOf } from './program.ts'
+import { answerQuestions } from './questions.ts'
+import { type Relay, serveRelay } from './relay.ts'
+
+/** How long ssh may take to end when it is asked to, in milliseconds. */
+const endMs = 2_000
+/** How long to wait for what a program that ssh started prints after ssh has ended, in milliseconds. */
+const lastWordsMs = 200
+/** How often to look whether ssh shares its connection already, in milliseconds. */
+const pollMs = 4
+
+/** What is needed to start ssh. */
+export interface MasterOptions {
+  readonly program: SshProgram
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly prompt: Prompt | undefined
+  readonly revoked: readonly KnownHostKey[]
+  readonly configFile: readonly string[]
+  readonly connectTimeoutMs: number
+  /** Called once the host says that it is an SSH server. */
+  readonly greeted: () => void
+  readonly signal: AbortSignal
+}
+
+/** An ssh that is logged in and shares its connection. Disposing ends it and removes its files. */
+export interface Master extends SharedConnection, AsyncDisposable {
+  /** Where its files are. */
+  readonly folder: string
+  /** Resolves when it has ended. */
+  readonly ended: Promise<void>
+  /** The fingerprint of the key that the host accepted, if it was a key. */
+  readonly acceptedKey: string | undefined
+  /** What it printed last. */
+  readonly words: readonly string[]
+}
+
+/** Internal: ssh ended before it was logged in, or the signal aborted. */
+export class MasterFailed extends Error {
+  readonly log: LoginLog
+  /** Why fleet's own part of the connection was not made, if that is the reason. */
+  readonly relayFailure: unknown
+  constructor(log: LoginLog, relayFailure: unknown, cause?: unknown) {
+    super('ssh did not log in', { cause })
+    this.log = log
+    this.relayFailure = relayFailure
+  }
+}
+
+/**
+ * Runs ssh in a process group of its own. When standard input ends, as it does when the process that started it is killed, the
+ * group is ended and its folder, the first argument, is removed.
+ */
+const supervisor = `
+folder=$1; shift
+exec 3<&0
+"$@" </dev/null 3<&- >/dev/null &
+ssh=$!
+exec 2>/dev/null
+( read -r _ <&3; rm -rf "$folder"; kill -TERM 0 ) >/dev/null &
+watcher=$!
+exec 3<&-
+wait "$ssh"; code=$?
+kill "$watcher"
+exit "$code"
+`
+
+/** Variables that ssh and the programs that it starts do not get. */
+const withheld = new Set([
+  ...['NODE_OPTIONS', 'SSH_ASKPASS', 'SSH_ASKPASS_REQUIRE', 'SSH_ASKPASS_PROMPT'],
+  ...['LC_ALL', 'LANGUAGE'],
+])
+
+function environmentFor(
+  { env }: MasterOptions,
+  isRelayed: boolean,
+  questions: Readonly<Record<string, string>> | undefined,
+): NodeJS.ProcessEnv {
+  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !withheld.has(name)))
+  return {
+    ...own,
+    PATH: pathOf(env),
+    LC_MESSAGES: 'C', // a program reads them
+    ...(isRelayed && { SHELL: '/bin/sh' }), // the command of the relay is quoted for it
+    ...(questions && { DISPLAY: own['DISPLAY'] ?? ':', ...questions }), // before 8.4, ssh asks its helper only on a display
+  }
+}
+
+/** Waits until the connection is shared. Rejects when ssh ends before. */
+async function joinOnceShared(
+  socket: string,
+  log: LoginLog,
+  hasEnded: () => boolean,
+  signal: AbortSignal,
+): Promise<SharedConnection> {
+  for (;;) {
+    signal.throwIfAborted()
+    if (hasEnded()) throw new Error('ssh has ended')
+    if (log.isLoggedIn()) {
+      const joined = await joinConnection(socket).catch(() => undefined) // it does not listen yet
+      if (joined !== undefined) return joined
+    }
+    await sleep(pollMs)
+  }
+}
+
+function start(words: readonly string[], folder: string, env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn('/bin/sh', ['-c', supervisor, 'fleet-ssh', folder, 'ssh', ...words], {
+    cwd: '/',
+    detached: true, // no terminal: ssh asks its helper, and Ctrl-C is not for it
+    env,
+    stdio: ['pipe', 'ignore', 'pipe'],
+  })
+}
+
+/** Signals the process group that `child` leads, and tells whether it exists. */
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): boolean {
+  try {
+    return pid !== undefined && process.kill(-pid, signal)
+  } catch {
+    return false
+  }
+}
+
+/** Resolves when ssh has ended, its last words are read, and programs that it started are told to end. */
+async function untilEnded(child: ChildProcess): Promise<void> {
+  const closed = once(child, 'close').catch(() => {}) // it could not be started
+  await Promise.race([closed, once(child, 'exit').catch(() => {})])
+  signalGroup(child, 'SIGTERM')
+  await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
+}
+
+/** How fleet itself connects to the host for ssh: through a jump host, or with a program of a driver. */
+function dialOf(
+  { via, address: host, port, proxyCommand, alias }: SshTarget,
+  env: MasterOptions['env'],
+): (() => Promise<Duplex>) | undefined {
+  if (via) return () => via.dial({ host, port })
+  if (proxyCommand === undefined || alias !== undefined) return undefined // ssh reads its own configuration
+  return async () => startProxyCommand(proxyCommand, env)
+}
+
+/** Starts ssh and waits until it has logged in. Rejects with {@link MasterFailed}, everything removed. */
+export async function startMaster(target: SshTarget, options: MasterOptions): Promise<Master> {
+  const { program, prompt, revoked, configFile, connectTimeoutMs, signal } = options
+  const folder = await createFolder()
+  const cleanups: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
+  const dispose = async () => {
+    for (let next = cleanups.pop(); next !== undefined; next = cleanups.pop()) await next()
+  }
+  const log = readLogin(options.greeted)
+  let relay: Relay | undefined
+  try {
+    const [socket, knownHosts] = [join(folder, sharedSocket), join(folder, 'known_hosts')]
+    await writeFile(knownHosts, formatPinnedKeys(target, revoked), { mode: 0o600 })
+    const open = dialOf(target, options.env)
+    relay = open && (await serveRelay(folder, open))
+    const questions = prompt && (await answerQuestions(folder, prompt))
+    cleanups.push(() =>
+      Promise.all([relay?.[Symbol.asyncDispose](), questions?.[Symbol.asyncDispose]()]),
+    )
+    const words = masterArguments(
+      target,
+      { socket, knownHosts, proxyCommand: relay?.proxyCommand },
+      { program, canAsk: prompt !== undefined, connectTimeoutMs, configFile },
+    )
+    trace('ssh', `start ssh for ${target.user}@${target.address}:${target.port}`)
+    const child = start(words, folder, environmentFor(options, relay !== undefined, questions?.env))
+    createInterface({ input: child.stderr as Readable }).on('line', (line) => {
+      trace('ssh', `ssh: ${line}`)
+      log.add(line)
+    })
+    let hasEnded = false
+    const ended = untilEnded(child).then(() => void (hasEnded = true))
+    child.stdin?.on('error', () => {})
+    cleanups.push(async () => {
+      child.stdin?.end()
+      await Promise.race([ended, sleep(endMs, undefined, { ref: false })])
+      if (!hasEnded) signalGroup(child, 'SIGKILL')
+    })
+    const joined = await joinOnceShared(socket, log, () => hasEnded, signal)
+    cleanups.push(() => joined.stream.destroy())
+    return {
+      ...joined,
+      folder,
+      ended,
+      words: log.words,
+      acceptedKey: log.acceptedKey(),
+      [Symbol.asyncDispose]: dispose,
+    }
+  } catch (error) {
+    await dispose()
+    if (error instanceof UserError) throw error
+    throw new MasterFailed(log, relay?.failure(), error)
+  }
+}

@@ -1,0 +1,134 @@
+import { once } from 'node:events'
+import { type Socket, connect } from 'node:net'
+import ssh2, { type Client } from 'ssh2'
+
+/*
+ * OpenSSH's client shares its connection through a Unix socket (PROTOCOL.mux of OpenSSH). A client of that socket that
+ * asks for MUX_C_PROXY (section 5; since OpenSSH 7.4) speaks the SSH connection protocol (RFC 4254) from then on, in
+ * clear and without padding, so that no process is needed for a command or a forwarded socket. ssh2 speaks that
+ * protocol; this file replaces the handshake and the encryption below it.
+ */
+
+const [hello, version] = [1, 4]
+const [proxyRequest, proxyAccepted] = [0x1000000f, 0x8000000f]
+const requestId = 0
+
+/** The longest packet that sshd sends: a channel's packets have at most 32 kB of data. */
+const longestPacket = 1 << 18
+
+const numbers = (...values: readonly number[]): Buffer => {
+  const packet = Buffer.alloc(4 + 4 * values.length)
+  packet.writeUInt32BE(packet.length - 4, 0)
+  values.forEach((value, index) => packet.writeUInt32BE(value, 4 + 4 * index))
+  return packet
+}
+
+/** Splits a stream of bytes into packets, each after its length. */
+class PacketReader {
+  #rest: Buffer = Buffer.alloc(0)
+
+  /** Adds bytes and calls `take` for each packet that is complete. */
+  read(chunk: Buffer, take: (packet: Buffer) => void): void {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    let at = 0
+    while (bytes.length - at >= 4) {
+      const end = at + 4 + bytes.readUInt32BE(at)
+      if (end - at > longestPacket) throw new Error(`a packet of ${end - at} bytes is too long`)
+      if (end > bytes.length) break
+      take(bytes.subarray(at + 4, end))
+      at = end
+    }
+    this.#rest = bytes.subarray(at)
+  }
+}
+
+/** Asks the process that listens on the socket to pass the connection protocol through. */
+async function requestProxy(socket: Socket): Promise<void> {
+  const reader = new PacketReader()
+  const expected = [hello, proxyAccepted]
+  const accepted = new Promise<void>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      try {
+        reader.read(chunk, (packet) => {
+          const type = packet.readUInt32BE(0)
+          if (type !== expected.shift()) throw new Error(`unexpected multiplexing message ${type}`)
+        })
+      } catch (error) {
+        reject(error)
+      }
+      if (expected.length > 0) return
+      socket.off('data', read).pause()
+      resolve()
+    }
+    socket
+      .on('data', read)
+      .once('close', () => reject(new Error('the SSH client closed its socket')))
+  })
+  socket.write(numbers(hello, version))
+  socket.write(numbers(proxyRequest, requestId))
+  await accepted
+}
+
+/** What a connection without handshake replaces in ssh2's protocol, and what it calls. A test checks that these exist. */
+export const replaced = ['start', 'disconnect', '_cipher', '_decipher', '_parse'] as const
+export const called = ['_onHeader', '_onPayload'] as const
+
+/** ssh2's protocol, which a client has once it is connected. */
+export const protocolOf = (client: Client): Record<string, unknown> =>
+  (client as unknown as { readonly _protocol: Record<string, unknown> })['_protocol']
+
+/** Makes ssh2 speak the connection protocol over a socket whose other end has logged in already. */
+function speakOver(socket: Socket): Client {
+  const client = new ssh2.Client()
+  client.connect({
+    sock: socket,
+    username: 'nobody', // the login is over
+    strictVendor: false,
+    readyTimeout: 0,
+    keepaliveInterval: 0, // global requests are not passed through: the process that listens probes the host
+  })
+  const protocol = protocolOf(client)
+  const [onHeader, onPayload] = called.map((name) => protocol[name] as (value: unknown) => void)
+  const reader = new PacketReader()
+  Object.assign(protocol, {
+    start() {},
+    disconnect() {}, // it would end the connection of the process that listens
+    _authenticated: true,
+    _cipher: {
+      allocPacket(length: number) {
+        const packet = Buffer.allocUnsafe(4 + 1 + length)
+        packet.writeUInt32BE(1 + length, 0)
+        packet[4] = 0 // no padding
+        return packet
+      },
+      encrypt: (packet: Buffer) => socket.writable && socket.write(packet),
+      free() {},
+    },
+    _decipher: { free() {} },
+    _parse(chunk: Buffer, from: number, to: number) {
+      reader.read(chunk.subarray(from, to), (packet) => onPayload?.(packet.subarray(1)))
+      return to
+    },
+  })
+  onHeader?.({ versions: { software: 'OpenSSH' } })
+  return client
+}
+
+/** A connection of OpenSSH's client, and the socket that leads to it. */
+export interface SharedConnection {
+  readonly client: Client
+  readonly stream: Socket
+}
+
+/** Joins the connection that is shared at `path`. Rejects if nothing listens there. */
+export async function joinConnection(path: string): Promise<SharedConnection> {
+  const stream = connect(path)
+  try {
+    await once(stream, 'connect')
+    await requestProxy(stream)
+    return { client: speakOver(stream), stream }
+  } catch (error) {
+    stream.destroy()
+    throw error
+  }
+}

@@ -1,0 +1,127 @@
+import {
+  checkHostName,
+  checkUser,
+  formatSshPath,
+  unwritableError,
+} from '../../machine/ssh-config-text.ts'
+import { parseDestination } from '../ssh/destination.ts'
+import type { SshTarget } from '../ssh/connect.ts'
+import { authorityMark } from '../ssh/keys/host-keys.ts'
+import type { KnownHostKey } from '../ssh/keys/known-hosts.ts'
+import { type SshProgram, isSince } from './program.ts'
+
+/** What a connection needs besides its target. */
+export interface MasterFiles {
+  /** Where the connection is shared. */
+  readonly socket: string
+  /** Its pinned keys. */
+  readonly knownHosts: string
+  /** The command that connects to the host through its jump host. */
+  readonly proxyCommand?: string | undefined
+}
+
+/** The options of fleet, which come before those of the person's ssh_config and therefore apply. */
+const fixed: readonly (readonly [keyword: string, value: string])[] = [
+  ['ControlPersist', 'no'],
+  ['StrictHostKeyChecking', 'yes'],
+  ['GlobalKnownHostsFile', '/dev/null'],
+  ['UpdateHostKeys', 'no'],
+  ['VerifyHostKeyDNS', 'no'],
+  ['CheckHostIP', 'no'],
+  ['NoHostAuthenticationForLocalhost', 'no'],
+  ['ClearAllForwardings', 'yes'],
+  ['ForwardAgent', 'no'],
+  ['ForwardX11', 'no'],
+  ['GSSAPIDelegateCredentials', 'no'],
+  ['Tunnel', 'no'],
+  ['PermitLocalCommand', 'no'],
+  ['RemoteCommand', 'none'],
+  ['RequestTTY', 'no'],
+  ['StreamLocalBindUnlink', 'no'],
+  ['TCPKeepAlive', 'yes'],
+  ['ServerAliveInterval', '4'],
+  ['ServerAliveCountMax', '3'],
+]
+
+/** Options that later releases have. */
+const later: readonly (readonly [major: number, minor: number, keyword: string, value: string])[] =
+  [
+    [8, 5, 'KnownHostsCommand', 'none'],
+    [8, 7, 'SessionType', 'none'],
+    [8, 7, 'ForkAfterAuthentication', 'no'],
+    [8, 7, 'StdinNull', 'yes'],
+  ]
+
+/**
+ * The command line of `ssh` that logs in to a host and shares the connection. The alias selects the settings of ssh_config; the
+ * address, port and user of the target apply.
+ */
+export function masterArguments(
+  target: SshTarget,
+  { socket, knownHosts, proxyCommand }: MasterFiles,
+  options: {
+    readonly program: SshProgram
+    readonly canAsk: boolean
+    readonly connectTimeoutMs: number
+    /** `-F` and its file, where the person's ssh_config is not at its usual place. */
+    readonly configFile: readonly string[]
+  },
+): readonly string[] {
+  const { machine, address, port, user, identityFiles, certificateFiles = [], agent } = target
+  const alias = target.alias && parseDestination(target.alias.destination)
+  const { program, canAsk, connectTimeoutMs, configFile } = options
+  const host = checkHostName(
+    machine,
+    alias === undefined ? 'address' : 'alias',
+    alias?.host ?? address,
+  )
+  const path = (field: string, file: string) => formatSshPath(machine, field, file)
+  const agentPath = agent && (agent.socket === undefined ? 'none' : path('agent', agent.socket))
+  const settings: readonly (readonly [keyword: string, value: string | undefined])[] = [
+    ['ControlMaster', 'yes'],
+    ['ControlPath', path('socket', socket)],
+    ['UserKnownHostsFile', path('known hosts file', knownHosts)],
+    ...fixed,
+    ...later.flatMap(([major, minor, keyword, value]) =>
+      isSince(program, major, minor) ? [[keyword, value] as const] : [],
+    ),
+    ['BatchMode', canAsk ? 'no' : 'yes'],
+    ['ConnectTimeout', String(Math.max(1, Math.ceil(connectTimeoutMs / 1000)))],
+    ['HostName', checkHostName(machine, 'address', address).replaceAll('%', '%%')],
+    ['ProxyCommand', proxyCommand],
+    ...identityFiles.map((file) => ['IdentityFile', path('key file', file)] as const),
+    ...certificateFiles.map((file) => ['CertificateFile', path('certificate', file)] as const),
+    ['IdentityAgent', agentPath],
+  ]
+  return [
+    ...configFile,
+    ...['-N', '-T', '-v'],
+    ...settings.flatMap(([keyword, value]) =>
+      value === undefined ? [] : ['-o', `${keyword}=${value}`],
+    ),
+    ...(user === '' ? [] : ['-l', checkUser(machine, user)]),
+    ...['-p', String(port)],
+    ...['--', host],
+  ]
+}
+
+const pinnedKey = /^(?:@cert-authority )?[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/
+
+/**
+ * A known_hosts file (sshd(8)) with the pinned keys of one host, under any name that ssh_config gives it. A pinned key may be a
+ * certificate authority: `@cert-authority TYPE BASE64`.
+ */
+export function formatPinnedKeys(
+  { machine, hostKeys }: Pick<SshTarget, 'machine' | 'hostKeys'>,
+  revoked: readonly KnownHostKey[],
+): string {
+  const lines = hostKeys.map((key) => {
+    if (!pinnedKey.test(key)) {
+      throw unwritableError(machine, 'host key', key, 'it is not a public key (TYPE BASE64)')
+    }
+    return key.startsWith(authorityMark)
+      ? `${authorityMark}* ${key.slice(authorityMark.length)}`
+      : `* ${key}`
+  })
+  return [...lines, ...revoked.map(({ key }) => `@revoked * ${key}`), ''].join('\n')
+}

@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { UserError, codeOf } from '../../errors.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const run = promisify(execFile)
+
+/** Where programs are looked up if the caller has no PATH. */
+const usualPath = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin'
+
+/** The oldest release that passes the connection protocol through its shared socket (`ssh -O proxy`). */
+const oldest = [7, 4] as const
+
+/** OpenSSH's client on this computer. */
+export interface SshProgram {
+  readonly major: number
+  readonly minor: number
+}
+
+export const pathOf = (env: Environment): string => env['PATH'] || usualPath
+
+const isBelow = (
+  { major, minor }: SshProgram,
+  [wantedMajor, wantedMinor]: readonly [number, number],
+) => major < wantedMajor || (major === wantedMajor && minor < wantedMinor)
+
+/** Whether the program is of this release or a later one. */
+export const isSince = (program: SshProgram, major: number, minor: number): boolean =>
+  !isBelow(program, [major, minor])
+
+async function readVersion(env: Environment): Promise<SshProgram> {
+  let words: string
+  try {
+    const { stdout, stderr } = await run('ssh', ['-V'], {
+      env: { PATH: pathOf(env) },
+      timeout: 10_000,
+    })
+    words = `${stdout}${stderr}`.trim()
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    throw new UserError('unsupported', 'the program ssh is not installed', {
+      hint: 'install the OpenSSH client (Debian, Ubuntu: apt-get install openssh-client; Fedora: dnf install openssh-clients), or unset FLEET_SSH and "ssh: client" of the machine',
+      cause: error,
+    })
+  }
+  const [, major, minor] = /^OpenSSH_(\d+)\.(\d+)/.exec(words) ?? []
+  const program = { major: Number(major), minor: Number(minor) }
+  if (major === undefined || isBelow(program, oldest)) {
+    throw new UserError(
+      'unsupported',
+      `fleet cannot use the program ssh of this computer: it is ${words.split('\n')[0] ?? ''}`,
+      { hint: `install OpenSSH ${oldest.join('.')} or later` },
+    )
+  }
+  return program
+}
+
+const found = new Map<string, Promise<SshProgram>>()
+
+/**
+ * Finds OpenSSH's client. Throws kind `unsupported` if there is none, if it is too old, and on Windows, where it cannot share
+ * a connection.
+ */
+export async function findSsh(env: Environment): Promise<SshProgram> {
+  if (process.platform === 'win32') {
+    throw new UserError('unsupported', 'the client openssh does not work on Windows', {
+      hint: 'unset FLEET_SSH and "ssh: client" of the machine: fleet has its own SSH client',
+    })
+  }
+  const path = pathOf(env)
+  const known = found.get(path) ?? readVersion(env)
+  found.set(path, known)
+  known.catch(() => found.delete(path)) // it may be installed later
+  return known
+}

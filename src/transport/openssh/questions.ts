@@ -1,0 +1,93 @@
+import { chmod, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { shellQuote } from '../../os/shell-quote.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Prompt, Question } from '../ssh/connect.ts'
+import { listenAt } from '../sockets/unix-socket.ts'
+
+/** What ssh asks its helper (ssh(1), SSH_ASKPASS), and how it wants it answered (SSH_ASKPASS_PROMPT). */
+interface Asked {
+  readonly text: string
+  readonly kind: string
+}
+
+/**
+ * The program that ssh runs for a question. It passes the question to the process that started ssh, and prints the answer. It
+ * has no single quotes, for the shell.
+ */
+const helper = `
+const socket = require("node:net").connect(process.argv[1])
+const question = { text: process.argv[2] || "", kind: process.env.SSH_ASKPASS_PROMPT || "" }
+let reply = ""
+socket.on("data", (chunk) => (reply += chunk)).on("error", () => process.exit(1)).on("close", () => {
+  if (reply === "") process.exit(1)
+  process.stdout.write(JSON.parse(reply) + "\\n")
+})
+socket.write(JSON.stringify(question) + "\\n")
+`
+
+/** Asks what ssh asks. Undefined: nothing is answered, and ssh takes it for a no. */
+async function answer(
+  { text: asked, kind }: Asked,
+  times: Map<string, number>,
+  prompt: Prompt,
+): Promise<string | undefined> {
+  const text = asked.trim()
+  if (kind === 'none') {
+    await prompt({ text, secret: false, isNotice: true })
+    return undefined
+  }
+  if (kind === 'confirm') {
+    const reply = await prompt({ text: `${text.split('\n')[0] ?? ''} (yes or no)`, secret: false })
+    return /^y(es)?$/i.test(reply.trim()) ? 'yes' : undefined
+  }
+  const count = times.get(text) ?? 0
+  times.set(text, count + 1)
+  return prompt(questionOf(text, count))
+}
+
+/** The question of ssh's that is asked for the nth time, counted from 0. The text of a host has its login before it. */
+export function questionOf(text: string, count: number): Question {
+  const ofHost = /^\(([^()\s]+@[^()]*?)\) ([^]*)$/.exec(text)
+  if (ofHost !== null) return { text: ofHost[2] ?? '', from: ofHost[1] ?? '', secret: true }
+  const password = /^(\S+@\S+)'s password:$/.exec(text)
+  if (password !== null) return { text: 'Password:', from: password[1] ?? '', secret: true }
+  const again = count === 0 ? '' : 'Wrong. '
+  return { text: `${again}${text}`, secret: true, sharedAs: `${text} ${count}` }
+}
+
+/** Where ssh's questions arrive. */
+export interface Questions extends AsyncDisposable {
+  /** Makes ssh ask there, for its environment. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Answers the questions of an ssh that is started with `env`, from files in `folder`. */
+export async function answerQuestions(folder: string, prompt: Prompt): Promise<Questions> {
+  const times = new Map<string, number>()
+  const server = createServer((client) => {
+    let line = ''
+    client.setEncoding('utf8').on('error', ignored('ssh', 'answer a question of ssh'))
+    client.on('data', (chunk: string) => {
+      line += chunk
+      if (!line.endsWith('\n')) return
+      answer(JSON.parse(line) as Asked, times, prompt).then(
+        (reply) => client.end(reply === undefined ? '' : JSON.stringify(reply)),
+        () => client.destroy(), // a prompt without an answer ends the attempt
+      )
+    })
+  })
+  const socket = join(folder, 'ask')
+  await listenAt(server, socket)
+  const script = join(folder, 'askpass')
+  const command = [process.execPath, '-e', helper, socket].map(shellQuote).join(' ')
+  await writeFile(script, `#!/bin/sh\nunset NODE_OPTIONS\nexec ${command} "$1"\n`)
+  await chmod(script, 0o700)
+  return {
+    env: { SSH_ASKPASS: script, SSH_ASKPASS_REQUIRE: 'force' },
+    async [Symbol.asyncDispose]() {
+      server.close()
+    },
+  }
+}

@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process'
+import { createServer, isIPv6 } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ignored } from '../../os/trace.ts'
+import { refused } from '../sockets/socket-stream.ts'
+import { listenAt } from '../sockets/unix-socket.ts'
+import type { SocketAddress, Transport } from '../transport.ts'
+import { sharedSocket } from './folder.ts'
+import { lastWords } from './login-log.ts'
+import { type Environment, pathOf } from './program.ts'
+
+const run = promisify(execFile)
+
+/** How long ssh may take to change a forwarding, in milliseconds. */
+const requestMs = 20_000
+
+let made = 0
+
+/** What the host listens on, as `ssh -R` has it. */
+function listenSpec(socket: SocketAddress): string {
+  if ('path' in socket) return socket.path
+  const { host, port } = socket
+  return `${isIPv6(host) ? `[${host}]` : host || '*'}:${port}`
+}
+
+/** Makes the host listen, through the ssh whose files are in `folder`. Rejects as `Transport.listen` does. */
+export function remoteListening(folder: string, env: Environment): Transport['listen'] {
+  const request = (action: 'forward' | 'cancel', forward: string) =>
+    run(
+      'ssh',
+      [
+        ...['-F', 'none', '-S', join(folder, sharedSocket)],
+        ...['-O', action, '-R', forward, '--', 'host'],
+      ],
+      { env: { PATH: pathOf(env) }, timeout: requestMs },
+    )
+  return async (socket, take) => {
+    const server = createServer(take)
+    const local = join(folder, `r${(made += 1)}`)
+    await listenAt(server, local)
+    const forward = `${listenSpec(socket)}:${local}`
+    try {
+      const { stdout } = await request('forward', forward)
+      const allocated = /\d+/.exec(stdout)?.[0]
+      const port = 'path' in socket ? undefined : Number(allocated ?? socket.port)
+      return {
+        ...(port !== undefined && { port }),
+        async [Symbol.asyncDispose]() {
+          await request('cancel', forward).catch(ignored('ssh', 'end a forwarding'))
+          server.close()
+        },
+      }
+    } catch (error) {
+      server.close()
+      const { stderr = '' } = error as { stderr?: string }
+      throw refused(lastWords(stderr.trim().split('\n')) || 'the host does not listen', error)
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
+import { hostOf } from '../../support/ssh/ssh-target.ts'
+import { type Person, makePerson } from '../../support/test-user.ts'
+
+describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
+  let lab: Lab
+  let ana: Person
+  const openssh = { env: { FLEET_SSH: 'openssh' } }
+
+  beforeAll(async () => {
+    lab = await startLab({ hosts: 2, engine: true })
+    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    for (const { name, address } of lab.hosts) {
+      const adopt = ['adopt', `root@${address}`, '--name', name, '--accept-new']
+      expect(await ana.fleet(adopt, openssh)).toMatchObject({ code: 0 })
+    }
+  })
+  afterAll(async () => {
+    await ana[Symbol.asyncDispose]()
+    await lab[Symbol.asyncDispose]()
+  })
+
+  /** The end of the command line of the ssh that is logged in to the first host. */
+  const commandLine = () => `-p\u000022\u0000--\u0000${hostOf(lab).address}`
+  const masters = () => processesWith(commandLine())
+  const brokerPid = async (): Promise<number> => {
+    const { stdout } = await ana.fleet(['broker', 'status', '--json'])
+    return (JSON.parse(stdout) as { pid: number }).pid
+  }
+
+  test('reaches engines, and runs commands on all machines over one login each', async () => {
+    for (const _ of [1, 2, 3]) {
+      expect(await ana.fleet(['ps', '--all', '--json'], openssh)).toMatchObject({
+        code: 0,
+        stdout: '[]\n',
+      })
+    }
+    const run = await ana.fleet(['ssh', '--all', '--', 'hostname'], openssh)
+    expect(run).toMatchObject({ code: 0, stdout: expect.stringMatching(/h1[^]*h2/) })
+    const passed = await ana.fleet(['ssh', 'h1', '--', 'exit 7'], openssh)
+    expect(passed.code).toBe(7)
+    const logins = await hostOf(lab).exec("grep -c '^Accepted publickey' /var/log/sshd.log")
+    expect(Number(logins.stdout)).toBeLessThanOrEqual(3) // adopt, and the broker; no new one for each command
+  })
+
+  test('is told by status and inspect', async () => {
+    const { stdout } = await ana.fleet(['status', 'h1', '--json'], openssh)
+    expect(JSON.parse(stdout)).toMatchObject([
+      { state: 'running', sshClient: 'openssh', sshClientReason: 'FLEET_SSH is set' },
+    ])
+    expect((await ana.fleet(['inspect', 'h1'], openssh)).stdout).toContain(
+      '# SSH client of h1: openssh (FLEET_SSH is set)',
+    )
+    expect((await ana.fleet(['inspect', 'h1'])).stdout).not.toContain('SSH client')
+    expect(await ana.fleet(['ps', '-m', 'h1'], { env: { FLEET_SSH: 'putty' } })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('FLEET_SSH is "putty"'),
+    })
+  })
+
+  test('leaves no ssh behind when it is killed or stopped', async () => {
+    expect(await masters()).not.toEqual([])
+    process.kill(await brokerPid(), 'SIGKILL')
+    await untilGone(commandLine())
+    expect(await ana.fleet(['ps', '-m', 'h1'], openssh)).toMatchObject({ code: 0 })
+    expect(await masters()).not.toEqual([])
+    expect(await ana.fleet(['broker', 'stop'])).toMatchObject({ code: 0 })
+    await untilGone(commandLine())
+  })
+
+  test('refuses a changed host key', async () => {
+    await hostOf(lab).replaceHostKey()
+    expect(await ana.fleet(['ps', '-m', 'h1'], openssh)).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining('the host key of h1'),
+    })
+    expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 5 })
+  })
+})

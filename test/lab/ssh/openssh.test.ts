@@ -1,0 +1,237 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { shortFolderFor } from '../../../src/os/socket-folder.ts'
+import { connectHost } from '../../../src/transport/connect.ts'
+import { connectOpenSsh } from '../../../src/transport/openssh/connect.ts'
+import { run } from '../../../src/transport/run.ts'
+import type { Question, SshOptions, SshTarget } from '../../../src/transport/ssh/connect.ts'
+import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { netcatLine, processesWith, untilGone } from '../../support/ssh/proxy.ts'
+import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
+
+const execute = promisify(execFile)
+const module = '/usr/lib/softhsm/libsofthsm2.so'
+
+/** The name that a login has on the host. */
+async function whoAmI(target: SshTarget, options: SshOptions): Promise<string> {
+  await using transport = await connectHost(target, options)
+  return (await run(transport, ['whoami'])).stdout.trim()
+}
+
+/** The folders of connections that are open. */
+const openFolders = () =>
+  readdir(shortFolderFor(`openssh of ${userInfo().uid}`)).catch((): string[] => [])
+
+const sign = (authority: string, file: string, ...options: readonly string[]) =>
+  execute('ssh-keygen', ['-q', '-s', authority, '-I', 'test', ...options, `${file}.pub`])
+
+/** The pinned authority of a key file. */
+async function pin(file: string): Promise<readonly string[]> {
+  const [type, base64] = (await readFile(`${file}.pub`, 'utf8')).split(' ')
+  return [`@cert-authority ${type} ${base64}`]
+}
+
+/** Answers questions in order, and keeps them. */
+function answering(...answers: readonly string[]) {
+  const asked: Question[] = []
+  const prompt = (question: Question) => {
+    asked.push(question)
+    const answer = answers[asked.length - 1]
+    return answer === undefined ? Promise.reject(new Error('no answer')) : Promise.resolve(answer)
+  }
+  return { asked, prompt }
+}
+
+describe.skipIf(!labIsHere)('the client openssh', () => {
+  let lab: Lab
+  let host: LabHost
+  let target: SshTarget
+  let folder: string
+  let env: { HOME: string; PATH: string | undefined }
+
+  const makeKey = async (name: string, passphrase = '') => {
+    const file = join(folder, name)
+    await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', passphrase, '-C', name, '-f', file])
+    return file
+  }
+  const reload = () => host.exec('kill -HUP "$(cat /run/sshd.pid)"')
+  const authorize = (line: string) =>
+    host.exec(`echo '${line.trim()}' >> ${host.home}/.ssh/authorized_keys`)
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'openssh-'))
+    lab = await startLab({ hosts: 1 })
+    host = hostOf(lab)
+    target = { ...targetOf(lab, host), client: 'openssh' }
+    env = { HOME: join(folder, 'home'), PATH: process.env['PATH'] }
+    await mkdir(join(env.HOME, '.ssh'), { recursive: true })
+  })
+  afterAll(async () => {
+    await lab[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true })
+  })
+
+  test('logs in with a certificate of a certificate authority', async () => {
+    const [authority, file] = [await makeKey('user-ca'), await makeKey('certified')]
+    const authorityKey = await readFile(`${authority}.pub`, 'utf8')
+    await authorize(`cert-authority ${authorityKey}`)
+    await sign(authority, file, '-n', 'root')
+    expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
+  })
+
+  test('accepts a host certificate of a pinned authority, and no other', async () => {
+    const [authority, other] = [await makeKey('host-ca'), await makeKey('other-ca')]
+    const publicKey = await host.exec('cat /etc/ssh/ssh_host_ed25519_key.pub')
+    await writeFile(join(folder, 'h1.pub'), publicKey.stdout)
+    await sign(authority, join(folder, 'h1'), '-h', '-n', host.address)
+    const certificate = await readFile(join(folder, 'h1-cert.pub'), 'utf8')
+    await host.exec(`echo '${certificate.trim()}' > /etc/ssh/h1-cert.pub
+      echo 'HostCertificate /etc/ssh/h1-cert.pub' >> /etc/ssh/sshd_config`)
+    await reload()
+    const { client: _client, ...automatic } = target
+    const certified = { ...automatic, hostKeys: await pin(authority) }
+    await expect.poll(() => whoAmI(certified, { env }).catch(String)).toBe('root')
+    const refused = whoAmI({ ...automatic, hostKeys: await pin(other) }, { env })
+    await expect(refused).rejects.toMatchObject({
+      kind: 'host-key',
+      message: expect.stringMatching(/expected a certificate of SHA256:/),
+    })
+  })
+
+  test('asks for the passphrase of a key, again if it is wrong, and without a terminal says so', async () => {
+    const file = await makeKey('locked', 'open sesame')
+    await authorize(await readFile(`${file}.pub`, 'utf8'))
+    const locked = { ...target, identityFiles: [file] }
+    const { prompt, asked } = answering('wrong', 'open sesame')
+    expect(await whoAmI(locked, { env, prompt })).toBe('root')
+    expect(asked.map(({ text, secret }) => [text, secret])).toEqual([
+      [`Enter passphrase for key '${file}':`, true],
+      [`Wrong. Enter passphrase for key '${file}':`, true],
+    ])
+    await expect(whoAmI(locked, { env })).rejects.toMatchObject({ kind: 'credentials' })
+    await expect(whoAmI(locked, { env, prompt: answering().prompt })).rejects.toThrow('no answer')
+  })
+
+  test('logs in with a key of a PKCS#11 token, chosen by ssh_config, and asks for its PIN', async () => {
+    const tokens = join(folder, 'tokens')
+    await mkdir(tokens)
+    const settings = { ...env, SOFTHSM2_CONF: join(folder, 'softhsm2.conf') }
+    await writeFile(settings.SOFTHSM2_CONF, `directories.tokendir = ${tokens}\n`)
+    const hsm = (...words: readonly string[]) =>
+      execute('softhsm2-util', [...words], { env: settings })
+    await hsm('--init-token', '--free', '--label', 'fleet', '--so-pin', '4711', '--pin', '1234')
+    const key = join(folder, 'token-key.pem')
+    await execute('openssl', ['genpkey', '-algorithm', 'RSA', '-out', key])
+    await hsm('--import', key, '--token', 'fleet', '--label', 'k', '--id', '01', '--pin', '1234')
+    const listed = await execute('ssh-keygen', ['-D', module], { env: settings })
+    await authorize(listed.stdout.split(' ').slice(0, 2).join(' '))
+    const config = join(env.HOME, '.ssh', 'config')
+    await writeFile(config, `Host *\n  PKCS11Provider ${module}\n`)
+    const { prompt, asked } = answering('1234')
+    const { client: _client, ...automatic } = target
+    const alias = { destination: host.address }
+    const login = { ...automatic, identityFiles: [], alias }
+    expect(await whoAmI(login, { env: settings, prompt })).toBe('root')
+    expect(asked.map(({ text }) => text)).toEqual([expect.stringMatching(/^Enter PIN for 'fleet'/)])
+    await rm(config)
+  })
+
+  test('does not obey what would run or forward something in ssh_config', async () => {
+    const config = join(env.HOME, '.ssh', 'config')
+    const mark = join(folder, 'ran')
+    await writeFile(
+      config,
+      `Host *
+  StrictHostKeyChecking no
+  UserKnownHostsFile /dev/null
+  NoHostAuthenticationForLocalhost yes
+  PermitLocalCommand yes
+  LocalCommand touch ${mark}
+  RemoteCommand touch /tmp/ran
+  LocalForward 127.0.0.1:4713 127.0.0.1:22
+  ForwardAgent yes
+  RequestTTY force
+  ControlMaster auto
+  ControlPath ${join(folder, 'theirs')}
+  ControlPersist yes
+`,
+    )
+    const known = { ...target, alias: { destination: host.address } }
+    expect(await whoAmI(known, { env })).toBe('root')
+    await expect(readFile(mark)).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(readFile(join(folder, 'theirs'))).rejects.toMatchObject({ code: 'ENOENT' })
+    expect((await host.exec('test -e /tmp/ran')).code).toBe(1)
+    const [type] = host.hostKey.split(' ')
+    const wrong = { ...known, hostKeys: [`${type} ${lab.identity.publicKey.split(' ')[1]}`] }
+    await expect(whoAmI(wrong, { env })).rejects.toMatchObject({ kind: 'host-key' })
+    await rm(config)
+  })
+
+  test('goes through the ProxyCommand of ssh_config, and quotes what it prints', async () => {
+    const config = join(env.HOME, '.ssh', 'config')
+    await writeFile(
+      config,
+      `Host good\n  HostName ${host.address}\n  ProxyCommand ${netcatLine(host)}\nHost bad\n  ProxyCommand echo not logged in >&2; exit 3\n`,
+    )
+    expect(await whoAmI({ ...target, alias: { destination: 'good' } }, { env })).toBe('root')
+    await expect(
+      whoAmI({ ...target, alias: { destination: 'bad' } }, { env }),
+    ).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringContaining('not logged in'),
+    })
+    // Without an alias that the user trusts, an inventory could name what runs here.
+    const named = { ...target, address: 'bad' }
+    await expect(whoAmI(named, { env })).rejects.toMatchObject({
+      message: expect.stringContaining('cannot resolve the host name bad'),
+    })
+    await rm(config)
+  })
+
+  test('names what is missing where there is no ssh', async () => {
+    await expect(whoAmI(target, { env: { HOME: env.HOME, PATH: folder } })).rejects.toMatchObject({
+      kind: 'unsupported',
+      message: 'the program ssh is not installed',
+      hint: expect.stringContaining('openssh-client'),
+    })
+  })
+
+  test('leaves no process and no file when it is closed', async () => {
+    const before = await openFolders()
+    const transport = await connectOpenSsh(target, { env })
+    const own = (await openFolders()).find((name) => !before.includes(name)) ?? '?'
+    expect(await processesWith(own)).not.toEqual([])
+    await transport[Symbol.asyncDispose]()
+    expect(await openFolders()).not.toContain(own)
+    await untilGone(own)
+  })
+
+  test('leaves no process and no file when fleet is killed', async () => {
+    const before = await openFolders()
+    const script = join(folder, 'hold.ts')
+    const source = new URL('../../../src/transport/openssh/connect.ts', import.meta.url).pathname
+    await writeFile(
+      script,
+      `import { connectOpenSsh } from ${JSON.stringify(source)}
+await connectOpenSsh(${JSON.stringify(target)}, { env: ${JSON.stringify(env)} })
+console.log('connected')
+setInterval(() => {}, 1000)
+`,
+    )
+    const runner = new URL('../../../scripts/run-ts.mjs', import.meta.url).pathname
+    const fleet = spawn(process.execPath, [runner, script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(fleet.stdout, 'data')
+    const own = (await openFolders()).find((name) => !before.includes(name)) ?? '?'
+    expect(await processesWith(own)).not.toEqual([])
+    fleet.kill('SIGKILL')
+    await untilGone(own)
+    await expect.poll(openFolders, { timeout: 20_000 }).not.toContain(own)
+  })
+})

@@ -1,0 +1,193 @@
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import ssh2 from 'ssh2'
+import { describe, expect, test } from 'vitest'
+import { chooseClient } from '../../../../src/transport/connect.ts'
+import { failureOf, readLogin } from '../../../../src/transport/openssh/login-log.ts'
+import { called, protocolOf, replaced } from '../../../../src/transport/openssh/multiplex.ts'
+import { formatPinnedKeys, masterArguments } from '../../../../src/transport/openssh/options.ts'
+import { questionOf } from '../../../../src/transport/openssh/questions.ts'
+import type { SshTarget } from '../../../../src/transport/ssh/connect.ts'
+
+const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
+
+const target: SshTarget = {
+  ...{ machine: 'web-1', address: '203.0.113.7', port: 22, user: 'ana' },
+  ...{ hostKeys: [key], identityFiles: [] },
+}
+
+const commandLine = (changes: Partial<SshTarget>, proxyCommand?: string) =>
+  masterArguments(
+    { ...target, ...changes },
+    { socket: '/run/f/ctl', knownHosts: '/run/f/known hosts', proxyCommand },
+    {
+      program: { major: 9, minor: 2 },
+      canAsk: false,
+      connectTimeoutMs: 10_000,
+      configFile: [],
+    },
+  )
+
+describe('the command line of ssh', () => {
+  test('pins the host key, and comes before the options of ssh_config', () => {
+    const words = commandLine({ identityFiles: ['/home/ana/my key'] })
+    for (const option of [
+      'StrictHostKeyChecking=yes',
+      'UserKnownHostsFile="/run/f/known hosts"',
+      'GlobalKnownHostsFile=/dev/null',
+      'NoHostAuthenticationForLocalhost=no',
+      'KnownHostsCommand=none',
+      'ClearAllForwardings=yes',
+      'PermitLocalCommand=no',
+      'RemoteCommand=none',
+      'ForwardAgent=no',
+      'BatchMode=yes',
+      'HostName=203.0.113.7',
+      'IdentityFile="/home/ana/my key"',
+    ])
+      expect(words[words.indexOf(option) - 1]).toBe('-o')
+    expect(words.slice(-2)).toEqual(['--', '203.0.113.7'])
+  })
+
+  test('names the alias, which selects the settings of ssh_config', () => {
+    const words = commandLine({ alias: { destination: 'prod-web' } })
+    expect(words.slice(-2)).toEqual(['--', 'prod-web'])
+    expect(words).toContain('HostName=203.0.113.7')
+  })
+
+  test('leaves out what an old release does not know', () => {
+    const words = masterArguments(
+      target,
+      { socket: '/s', knownHosts: '/k' },
+      { program: { major: 8, minor: 0 }, canAsk: true, connectTimeoutMs: 1, configFile: [] },
+    )
+    expect(words.join(' ')).not.toMatch(/KnownHostsCommand|SessionType/)
+    expect(words).toContain('BatchMode=no')
+  })
+
+  test.each([
+    { address: '-oProxyCommand=touch /tmp/x' },
+    { address: 'a b' },
+    { address: '$(id)' },
+    { alias: { destination: 'x;id' } },
+    { user: '-oProxyCommand=x' },
+    { user: 'a;b' },
+    { identityFiles: ['/a"\nProxyCommand x'] },
+    { identityFiles: ['/a${HOME}'] },
+  ])('refuses %j, which could be an option or a command', (changes) => {
+    expect(() => commandLine(changes)).toThrow(expect.objectContaining({ kind: 'inventory' }))
+  })
+
+  test('writes pinned keys, authorities and revoked keys for any name', () => {
+    const revoked = [{ key, file: 'f', line: 1 }]
+    const hostKeys = [key, `@cert-authority ${key}`]
+    expect(formatPinnedKeys({ machine: 'x', hostKeys }, revoked)).toBe(
+      `* ${key}\n@cert-authority * ${key}\n@revoked * ${key}\n`,
+    )
+    expect(() => formatPinnedKeys({ machine: 'x', hostKeys: [`${key}\n* x`] }, [])).toThrow(
+      /not a public key/,
+    )
+  })
+})
+
+const read = (...lines: readonly string[]) => {
+  const log = readLogin(() => {})
+  for (const line of lines) log.add(line)
+  return log
+}
+
+describe('what ssh prints', () => {
+  test('tells how far the login came, and which keys were offered', () => {
+    const log = read(
+      'debug1: Connection established.',
+      'debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2p1',
+      'debug1: Server host key: ssh-ed25519 SHA256:abc',
+      'debug1: SSH2_MSG_SERVICE_ACCEPT received',
+      'debug1: Authentications that can continue: publickey,password',
+      'debug1: Offering public key: /home/ana/.ssh/id ED25519 SHA256:def explicit',
+      'Load key "/home/ana/.ssh/other": bad permissions',
+      'ana@203.0.113.7: Permission denied (publickey,password).',
+    )
+    expect([log.stage(), log.isLoggedIn()]).toEqual(['login', false])
+    expect(log.hostKey()).toEqual({ type: 'ssh-ed25519', fingerprint: 'SHA256:abc' })
+    expect(log.report.offered).toEqual(['SHA256:def (/home/ana/.ssh/id)'])
+    expect(log.report.left).toEqual(['publickey', 'password'])
+    expect(log.report.remedies).toEqual(['chmod 600 /home/ana/.ssh/other'])
+  })
+
+  test.each([
+    ['ssh: Could not resolve hostname x: Name or service not known', { code: 'ENOTFOUND' }],
+    ['ssh: connect to host 10.0.0.1 port 22: Connection refused', { code: 'ECONNREFUSED' }],
+    ['ssh: connect to host 10.0.0.1 port 22: No route to host', { code: 'EHOSTUNREACH' }],
+    ['ssh: connect to host 10.0.0.1 port 22: Connection timed out', { code: 'ETIMEDOUT' }],
+    ['something new', { message: 'something new' }],
+  ])('%s', (line, error) => {
+    expect(failureOf(read(line), 10).error).toMatchObject(error)
+  })
+
+  test('is what its ProxyCommand said, where ssh only says that the connection is closed', () => {
+    const log = read('tunnel: not logged in', 'Connection closed by UNKNOWN port 65535')
+    expect(failureOf(log, 10).error).toMatchObject({ message: 'tunnel: not logged in' })
+  })
+})
+
+describe('a question of ssh', () => {
+  test('about a key is shared by all connections of a command, each time that it is asked', () => {
+    const text = "Enter passphrase for key '/home/ana/.ssh/id':"
+    expect(questionOf(text, 0)).toEqual({ text, secret: true, sharedAs: `${text} 0` })
+    expect(questionOf(text, 1)).toMatchObject({ text: `Wrong. ${text}`, sharedAs: `${text} 1` })
+  })
+
+  test('of the host says so, and is never shared', () => {
+    expect(questionOf('(ana@web) Verification code:', 0)).toEqual({
+      ...{ text: 'Verification code:', from: 'ana@web', secret: true },
+    })
+    expect(questionOf("ana@web's password:", 0)).toEqual({
+      ...{ text: 'Password:', from: 'ana@web', secret: true },
+    })
+  })
+})
+
+test('ssh2 has what a connection without handshake replaces', async () => {
+  const server = createServer((socket) => socket.on('error', () => {}))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as { port: number }
+  const client = new ssh2.Client()
+  client.on('error', () => {}).connect({ host: '127.0.0.1', port, username: 'x' })
+  const protocol = protocolOf(client)
+  for (const name of called) expect(protocol[name]).toBeTypeOf('function')
+  for (const name of replaced) expect(name in protocol).toBe(true)
+  client.destroy()
+  server.close()
+})
+
+describe('the client of a connection', () => {
+  test('is the builtin one by default, and openssh for a host certificate', async () => {
+    const certified = { ...target, hostKeys: [`@cert-authority ${key}`] }
+    expect(await chooseClient(target, { HOME: '/nowhere' })).toEqual({ client: 'builtin' })
+    expect(await chooseClient(certified, { HOME: '/nowhere' })).toMatchObject({
+      client: 'openssh',
+      why: expect.stringMatching(/authority/),
+    })
+  })
+
+  test('is the one that is asked for', async () => {
+    const asked = { ...target, client: 'builtin', hostKeys: [`@cert-authority ${key}`] } as const
+    expect(await chooseClient(asked, {})).toEqual({ client: 'builtin' })
+  })
+
+  test('is openssh for the key of a security key', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'keys-'))
+    const file = join(folder, 'id_sk')
+    const magic = 'openssh-key-v1\0....none....none........sk-ssh-ed25519@openssh.com'
+    const body = Buffer.from(magic).toString('base64')
+    const [begin, end] = ['BEGIN', 'END'].map((word) => `-----${word} OPENSSH PRIVATE KEY-----`)
+    await writeFile(file, `${begin}\n${body}\n${end}\n`)
+    const choice = await chooseClient({ ...target, identityFiles: [file] }, { HOME: '/nowhere' })
+    expect(choice).toMatchObject({ client: 'openssh', why: expect.stringContaining(file) })
+    await rm(folder, { recursive: true })
+  })
+})
