@@ -157,7 +157,7 @@ const notSsh =
 
 /** Lines of ssh's that only repeat that it ended. */
 const sayNothing =
-  /^(?:banner exchange: )?Connection (?:to|closed by|reset by) UNKNOWN|^kex_exchange_identification: Connection closed|^Killed by signal/
+  /^(?:\w+_exchange_identification: |banner exchange: )?(?:read: )?Connection (?:to UNKNOWN|closed by|reset by) |^Killed by signal/
 
 /** The line that tells best why ssh ended. */
 export const lastWords = (words: readonly string[]): string | undefined =>

@@ -10,6 +10,7 @@ import { failureOf, readLogin } from '../../../../src/transport/openssh/login-lo
 import { called, protocolOf, replaced } from '../../../../src/transport/openssh/multiplex.ts'
 import { formatPinnedKeys, masterArguments } from '../../../../src/transport/openssh/options.ts'
 import { questionOf } from '../../../../src/transport/openssh/questions.ts'
+import { ClosedEarly } from '../../../../src/transport/ssh/failure.ts'
 import type { SshTarget } from '../../../../src/transport/ssh/connect.ts'
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
@@ -129,8 +130,14 @@ describe('what ssh prints', () => {
   })
 
   test('is what its ProxyCommand said, where ssh only says that the connection is closed', () => {
-    const log = read('tunnel: not logged in', 'Connection closed by UNKNOWN port 65535')
-    expect(failureOf(log, 10).error).toMatchObject({ message: 'tunnel: not logged in' })
+    for (const line of [
+      'kex_exchange_identification: Connection closed by remote host',
+      'kex_exchange_identification: read: Connection reset by peer',
+    ]) {
+      const log = read('not logged in', line, 'Connection closed by UNKNOWN port 65535')
+      expect(failureOf(log, 10).error).toMatchObject({ message: 'not logged in' })
+      expect(failureOf(read(line), 10).error).toBeInstanceOf(ClosedEarly)
+    }
   })
 })
 
