@@ -8,7 +8,7 @@ type Destination = Pick<AddressInfo, 'port'> & { readonly host: string }
 /** A request of a SOCKS client, and how to answer it. */
 interface SocksRequest {
   readonly destination: Destination
-  /** Tells the client whether its connection was made. */
+  /** Reports to the client whether its connection was made. */
   answer(isConnected: boolean): void
 }
 
@@ -18,7 +18,7 @@ async function readBytes(stream: Duplex, count: number): Promise<Buffer> {
   for (;;) {
     const bytes = stream.read(count) as Buffer | null
     if (bytes?.length === count) return bytes
-    if (bytes !== null || stream.readableEnded || stream.destroyed) throw new Error('cut short')
+    if (bytes !== null || stream.readableEnded || stream.destroyed) throw new Error('interrupted')
     await once(stream, 'readable')
   }
 }
