@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,6 +7,8 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { shellQuote } from '../../../src/os/shell-quote.ts'
+import { netcatLine, processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 
 interface Status {
@@ -336,5 +339,34 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     })
     await vi.waitFor(async () => expect(await logins()).toBe(0), 120_000)
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 120_000)
+  })
+
+  test('a ProxyCommand runs once for all commands, and ends with the broker', async () => {
+    const mark = randomUUID()
+    const ran = join(ana.folder, 'ran')
+    const command = `echo "$TUNNEL" >> ${ran}; exec ${netcatLine(hostOf(lab, 2), { mark })}`
+    const proxy = `ProxyCommand sh -c ${shellQuote(command.replaceAll('%', '%%'))}`
+    const before = await readFile(join(ana.home, '.ssh/config'), 'utf8').catch(() => '')
+    await writeFile(
+      join(ana.home, '.ssh/config'),
+      `Host tunnel\n  User root\n  ${proxy}\n${before}`,
+    )
+    const env = { TUNNEL: 'through' }
+    const adopt = ['adopt', 'tunnel', '--accept-new']
+    expect(await ana.fleet(adopt, { env })).toMatchObject({ code: 0 })
+    expect(await ana.inventory()).not.toContain(mark)
+    await writeFile(ran, '')
+    expect(await ana.fleet(['-m', 'tunnel', 'ps', '-q'], { env })).toMatchObject({ code: 0 })
+    for (const args of [
+      ['-m', 'tunnel', 'ps', '-q'],
+      ['ssh', 'tunnel', 'hostname'],
+    ]) {
+      const inBroker = async () => !(await answersAlone(args)).alone
+      await expect.poll(inBroker, { timeout: 60_000 }).toBe(true)
+    }
+    expect(await readFile(ran, 'utf8')).toBe('through\n')
+    expect((await processesWith(mark)).length).toBe(1)
+    await ana.fleet(['broker', 'stop'])
+    await untilGone(mark)
   })
 })
