@@ -4,6 +4,7 @@ import { fingerprint } from '../../transport/ssh/keys/host-keys.ts'
 import { type KnownHost, findKnownHost } from '../../transport/ssh/keys/known-hosts.ts'
 import { hostKeyRevoked } from '../../transport/ssh/failure.ts'
 import { type SshTarget, scanHostKey } from '../../transport/ssh/connect.ts'
+import { isCertified } from '../../transport/ssh/keys/host-certificate.ts'
 import type { Context } from '../context.ts'
 
 /** A host key that is neither expected nor in known_hosts. */
@@ -57,7 +58,17 @@ export async function trustHostKey(
   const usable = [shown, ...known.trusted.map(({ key }) => key)] as const
   const key = trust.expected === undefined ? shown : checkExpected(endpoint, trust.expected, usable)
   checkNotRevoked(endpoint, key, known)
-  if (trust.expected === undefined && !trust.acceptNew) await confirmKey(endpoint, trust, shown)
+  const isUnknown = trust.expected === undefined && !trust.acceptNew
+  if (
+    isUnknown &&
+    !(await isCertified(
+      { ...endpoint, machine: endpoint.name, user: 'fleet' },
+      key,
+      known.authorities,
+      { env, signal },
+    ))
+  )
+    await confirmKey(endpoint, trust, shown)
   return { hostKeys: [key], knownIn: [] }
 }
 

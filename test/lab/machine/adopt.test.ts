@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { access, appendFile, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest'
 import {
   type AdoptCalls,
@@ -187,6 +189,31 @@ describe.skipIf(!labIsHere)('adopting', () => {
         kind: 'host-key',
         message: expect.stringContaining('@revoked'),
       })
+    })
+
+    test('that a certificate authority of known_hosts has signed, for this name only', async () => {
+      const [authority, key] = [join(operator.home, 'ca'), join(operator.home, 'host.pub')]
+      await makeKey(authority, 'ca')
+      await writeFile(key, `${other.hostKey}\n`)
+      const certify = async (principal: string) => {
+        const words = ['-q', '-s', authority, '-I', 'test', '-h', '-n', principal, key]
+        await promisify(execFile)('ssh-keygen', words)
+        const certificate = await readFile(join(operator.home, 'host-cert.pub'), 'utf8')
+        await other.exec(`echo '${certificate.trim()}' > /etc/ssh/host-cert.pub
+          grep -q HostCertificate /etc/ssh/sshd_config || echo 'HostCertificate /etc/ssh/host-cert.pub' >> /etc/ssh/sshd_config
+          kill -HUP "$(cat /run/sshd.pid)"`)
+      }
+      await appendFile(
+        join(operator.home, '.ssh/known_hosts'),
+        `@cert-authority 10.77.* ${await readFile(`${authority}.pub`, 'utf8')}`,
+      )
+      const request = { destination: `root@${other.address}`, name: name('m'), trust: {} }
+      await certify('another.example')
+      expect(await refused(request)).toMatchObject({ kind: 'host-key' })
+      await certify(other.address)
+      await expect
+        .poll(() => adopt(request).then(({ machine }) => machine.host.hostKeys, String))
+        .toEqual([other.hostKey])
     })
 
     test('that the known_hosts of ~/.ssh/config has, under an alias', async () => {

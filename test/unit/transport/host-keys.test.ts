@@ -105,7 +105,7 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     }
   })
 
-  test('leaves out certificate authorities, and tells the lines', () => {
+  test('keeps certificate authorities apart, and names the lines', () => {
     const text = [
       '# what is known',
       `web ${keys.ed25519}`,
@@ -116,6 +116,7 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     expect(select(text, 'web')).toEqual({
       trusted: [{ key: keys.ed25519, file: 'known_hosts', line: 2 }],
       revoked: [],
+      authorities: [{ key: keys.ecdsa, file: 'known_hosts', line: 3 }],
     })
   })
 

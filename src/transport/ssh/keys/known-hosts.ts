@@ -43,6 +43,8 @@ export interface KnownHost {
   readonly trusted: readonly KnownHostKey[]
   /** Keys that must never be accepted. */
   readonly revoked: readonly KnownHostKey[]
+  /** Keys of authorities whose certificates the host may show (`@cert-authority`). */
+  readonly authorities: readonly KnownHostKey[]
 }
 
 /** A list matches when one of its patterns does and none of its negated ones. */
@@ -73,8 +75,8 @@ const onceEach = (keys: readonly KnownHostKey[]): readonly KnownHostKey[] =>
   keys.filter((one, index) => keys.findIndex(({ key }) => key === one.key) === index)
 
 /**
- * What the text of a known_hosts file says of a host. Certificate authorities are left out: their keys are none of a
- * host. A key that is revoked for the host at port 22 is so at every port.
+ * The keys of a host in the text of a known_hosts file. Keys of certificate authorities are not keys of a host. A key
+ * that is revoked for the host at port 22 is so at every port.
  */
 export function selectKnownHost(
   text: string,
@@ -92,7 +94,11 @@ export function selectKnownHost(
       .filter((entry) => entry.marker === marker)
       .filter(({ hosts }) => sought.some((one) => matchesList(hosts, one)))
       .map(({ key, line }) => ({ key, file, line }))
-  return { trusted: matching(undefined, [name]), revoked: matching('@revoked', [...names]) }
+  return {
+    trusted: matching(undefined, [name]),
+    revoked: matching('@revoked', [...names]),
+    authorities: matching('@cert-authority', [...names]),
+  }
 }
 
 async function readIfThere(file: string): Promise<string> {
@@ -124,7 +130,9 @@ export async function findKnownHost(query: KnownHostQuery, env: Environment): Pr
   const revoked = onceEach(found.flatMap((each) => each.revoked))
   const isRevoked = new Set(revoked.map(({ key }) => key))
   const trusted = onceEach(found.flatMap((each) => each.trusted))
-  return { trusted: trusted.filter(({ key }) => !isRevoked.has(key)), revoked }
+  const authorities = onceEach(found.flatMap((each) => each.authorities))
+  const isValid = ({ key }: KnownHostKey): boolean => !isRevoked.has(key)
+  return { trusted: trusted.filter(isValid), authorities: authorities.filter(isValid), revoked }
 }
 
 /** The lines of known_hosts files by which keys of a host are revoked; reads no more of them than it must. */

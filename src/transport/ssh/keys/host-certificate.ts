@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkHostName, checkUser } from '../../../machine/ssh-config-text.ts'
+import { trace } from '../../../os/trace.ts'
+import type { SshOptions, SshTarget } from '../connect.ts'
+import { fingerprint } from './host-keys.ts'
+import type { KnownHostKey } from './known-hosts.ts'
+
+/** How long ssh may take to check the certificate, in seconds. */
+const checkTime = 15
+
+const certificates = [
+  'ssh-ed25519-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp256-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp384-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp521-cert-v01@openssh.com',
+  'rsa-sha2-512-cert-v01@openssh.com',
+  'rsa-sha2-256-cert-v01@openssh.com',
+]
+
+/** What `ssh -v` prints of a connection whose login fails, as it was not tried. */
+function printedBySsh(args: readonly string[], { env, signal }: SshOptions): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { env, timeout: checkTime * 1000, ...(signal && { signal }) }
+    execFile('ssh', args, options, (_error, _stdout, stderr) => resolve(stderr))
+  })
+}
+
+/**
+ * Whether a host shows a certificate for the host key `key` that one of `authorities` has signed (`@cert-authority`, sshd(8)).
+ * ssh checks it, with the name and the validity: fleet's own client cannot. False where ssh is not installed.
+ */
+export async function isCertified(
+  target: Pick<
+    SshTarget,
+    'machine' | 'address' | 'port' | 'user' | 'settings' | 'via' | 'proxyCommand'
+  >,
+  key: string,
+  authorities: readonly KnownHostKey[],
+  options: SshOptions,
+): Promise<boolean> {
+  if (authorities.length === 0 || target.via !== undefined) return false
+  const { machine, address, port, user, settings, proxyCommand } = target
+  const alias = settings?.knownHosts?.alias
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-ssh-'))
+  try {
+    const file = join(folder, 'known_hosts')
+    await writeFile(file, authorities.map((one) => `@cert-authority * ${one.key}\n`).join(''))
+    const config: Readonly<Record<string, string | undefined>> = {
+      UserKnownHostsFile: file,
+      GlobalKnownHostsFile: '/dev/null',
+      StrictHostKeyChecking: 'yes',
+      HostKeyAlgorithms: certificates.join(','),
+      ProxyCommand:
+        proxyCommand && 'shell' in proxyCommand
+          ? proxyCommand.shell.replaceAll('%', '%%')
+          : undefined,
+      HostKeyAlias: alias && checkHostName(machine, 'HostKeyAlias', alias),
+      PreferredAuthentications: 'none',
+      IdentityAgent: 'none',
+      BatchMode: 'yes',
+      ConnectTimeout: String(checkTime),
+    }
+    const settingsOf = Object.entries(config).flatMap(([name, value]) =>
+      value === undefined ? [] : ['-o', `${name}=${value}`],
+    )
+    const login = user === '' ? [] : ['-l', checkUser(machine, user)]
+    const host = checkHostName(machine, 'address', address)
+    const printed = await printedBySsh(
+      ['-F', 'none', '-v', '-N', ...settingsOf, ...login, '-p', String(port), '--', host],
+      options,
+    )
+    const [, certified] = /Server host certificate: \S+ (SHA256:[^\s,]+)/.exec(printed) ?? []
+    // With these known hosts, ssh completes the key exchange only after it has accepted the certificate.
+    const isAccepted =
+      /SSH2_MSG_NEWKEYS received/.test(printed) && !/verification failed/i.test(printed)
+    trace('ssh', `the certificate of ${address} is ${isAccepted ? '' : 'not '}accepted by ssh`)
+    return isAccepted && certified === fingerprint(key)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
