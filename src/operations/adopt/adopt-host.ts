@@ -16,10 +16,13 @@ export async function adoptHost(
 ): Promise<ProbedMachine> {
   const { name, via } = machine
   const store = await context.inventory()
-  checkNotDuplicate(await store.read(), name, via, facts)
+  // A ProxyCommand may lead into a private network, where the same address means another host.
+  const sshAlias = request.ssh?.proxyCommand === undefined ? undefined : request.sshAlias
+  const identity = { ...facts, ...(sshAlias !== undefined && { sshAlias }) }
+  checkNotDuplicate(await store.read(), name, via, identity)
   const { host, probe } = await connectAndProbe(context, machine, facts, request, calls)
   await store.update(name, (_entry, newest) => {
-    checkNotDuplicate(newest, name, via, facts)
+    checkNotDuplicate(newest, name, via, identity)
     return { ...newEntry(request, newest), host }
   })
   return { machine: { ...machine, host }, probe }

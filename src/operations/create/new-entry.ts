@@ -124,12 +124,13 @@ export function checkNotDuplicate(
   inventory: Inventory,
   name: MachineName,
   via: string | undefined,
-  facts: Pick<HostRecord, 'address' | 'port' | 'user' | 'socket'>,
+  facts: Pick<HostRecord, 'address' | 'port' | 'user' | 'socket' | 'sshAlias'>,
 ): void {
   const same = ({ host, ...machine }: Machine): boolean =>
     machine.name !== name &&
     host?.phase === 'ready' &&
     host.address === facts.address &&
+    (facts.sshAlias === undefined || host.sshAlias === facts.sshAlias) &&
     (facts.address === undefined
       ? host.socket === facts.socket
       : machine.via === via && (host.port ?? 22) === (facts.port ?? 22) && host.user === facts.user)

@@ -408,6 +408,18 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(await readFile(ran, 'utf8')).toBe('tunnel\n')
     })
 
+    test('through ProxyCommands to hosts with one address in two networks', async () => {
+      const block = (alias: string, to: LabHost) =>
+        `Host ${alias}\n  HostName 10.99.0.5\n  User root\n  ProxyCommand ${netcatLine(to).replaceAll('%', '%%')}\n`
+      await config(block('east', host) + block('west', other))
+      await adopt({ destination: 'east', ...acceptNew })
+      const { machine } = await adopt({ destination: 'west', ...acceptNew })
+      expect(machine.host).toMatchObject({ address: '10.99.0.5', hostKeys: [other.hostKey] })
+      expect(await refused({ destination: 'west', name: name('w'), ...acceptNew })).toMatchObject({
+        message: expect.stringContaining('is already the machine west'),
+      })
+    })
+
     test('through a jump host of a colleague, who has not adopted it', async () => {
       const { machine } = await adopt({
         destination: `ana@${host.address}`,
