@@ -64,6 +64,10 @@ async function refused(request: AdoptRequest): Promise<unknown> {
   return failure
 }
 
+/** A host of a private network in ~/.ssh/config. */
+const privateHost = (alias: string, to: LabHost): string =>
+  `Host ${alias}\n  HostName 10.99.0.5\n  User root\n  ProxyCommand ${netcatLine(to).replaceAll('%', '%%')}\n`
+
 /** Everything of a host that somebody might miss; without what sshd itself keeps of each login. */
 async function snapshot(host: LabHost): Promise<string> {
   const { stdout } = await host.exec(`
@@ -409,9 +413,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
     })
 
     test('through ProxyCommands to hosts with one address in two networks', async () => {
-      const block = (alias: string, to: LabHost) =>
-        `Host ${alias}\n  HostName 10.99.0.5\n  User root\n  ProxyCommand ${netcatLine(to).replaceAll('%', '%%')}\n`
-      await config(block('east', host) + block('west', other))
+      await config(privateHost('east', host) + privateHost('west', other))
       await adopt({ destination: 'east', ...acceptNew })
       const { machine } = await adopt({ destination: 'west', ...acceptNew })
       expect(machine.host).toMatchObject({ address: '10.99.0.5', hostKeys: [other.hostKey] })
