@@ -1,7 +1,7 @@
 import { UserError, messageOf } from '../../errors.ts'
-import type { Call, Driver } from '../driver.ts'
-
-type Method = (...args: readonly unknown[]) => unknown
+import type { Call, Driver, HostPlan, Lifecycle, Power, Snapshots } from '../driver.ts'
+import type { SshAccess } from '../net/ssh-access.ts'
+import type { Update } from '../update.ts'
 
 /** The message and the first line of the stack, for the driver's author. */
 function describeBug(thrown: unknown): string {
@@ -9,55 +9,94 @@ function describeBug(thrown: unknown): string {
   return frame ? `${messageOf(thrown)} (${frame})` : messageOf(thrown)
 }
 
+/** Runs a method of a driver with the `call` that it received. */
+type Run = <Result>(call: Call | undefined, method: () => Promise<Result>) => Promise<Result>
+
 /**
- * Runs a method. Errors that are not for the user are reported as a bug of the package, unless the
- * call was aborted.
+ * Reports errors that are not for the user as a bug of the package `label`, unless the call was
+ * aborted.
  */
-async function run(method: () => unknown, call: unknown, label: string): Promise<unknown> {
-  try {
-    return await method()
-  } catch (error) {
-    const { signal } = (call ?? {}) as Partial<Call>
-    signal?.throwIfAborted() // an aborted call ends with the reason of its signal
-    if (error instanceof UserError) throw error
-    throw new UserError('failed', `${label} has a mistake: ${describeBug(error)}`, {
-      hint: 'report it to the author of the package',
-      cause: error,
-    })
+const runFor =
+  (label: string): Run =>
+  async (call, method) => {
+    try {
+      return await method()
+    } catch (error) {
+      call?.signal.throwIfAborted() // an aborted call ends with the reason of its signal
+      if (error instanceof UserError) throw error
+      throw new UserError('failed', `${label} has a mistake: ${describeBug(error)}`, {
+        hint: 'report it to the author of the package',
+        cause: error,
+      })
+    }
   }
-}
 
-/** Whether a property contains methods, as opposed to data. */
-const hasMethods = (key: PropertyKey, value: unknown): value is object =>
-  typeof key === 'string' &&
-  ['lifecycle', 'power', 'snapshots', 'update', 'sshAccess'].includes(key) &&
-  typeof value === 'object' &&
-  value !== null
+const guardPlan = (run: Run, plan: HostPlan): HostPlan => ({
+  resources: plan.resources,
+  user: plan.user,
+  userData: plan.userData,
+  ...(plan.bootCommands && { bootCommands: plan.bootCommands }),
+  disk: plan.disk,
+  notes: plan.notes,
+  exists: plan.exists,
+  make: (data, call) => run(call, () => plan.make(data, call)),
+})
 
-const isPlan = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && 'make' in value
+const guardLifecycle = (run: Run, lifecycle: Lifecycle): Lifecycle => ({
+  plan: (spec, options, call) =>
+    run(call, async () => guardPlan(run, await lifecycle.plan(spec, options, call))),
+  remove: (host, call) => run(call, () => lifecycle.remove(host, call)),
+  list: (fleet, call) => run(call, () => lifecycle.list(fleet, call)),
+})
 
-function guard<Part extends object>(part: Part, label: string): Part {
-  return new Proxy({} as Part, {
-    has: (_target, key) => Reflect.has(part, key),
-    get(_target, key) {
-      const value: unknown = Reflect.get(part, key, part)
-      if (hasMethods(key, value)) return guard(value, label)
-      if (typeof value !== 'function') return value
-      return async (...args: readonly unknown[]) => {
-        const result = await run(
-          () => Reflect.apply(value as Method, part, args),
-          args.at(-1),
-          label,
-        )
-        return isPlan(result) ? guard(result, label) : result
-      }
-    },
-  })
-}
+const guardPower = (run: Run, power: Power): Power => ({
+  start: (host, call) => run(call, () => power.start(host, call)),
+  stop: (host, call) => run(call, () => power.stop(host, call)),
+  restart: (host, call) => run(call, () => power.restart(host, call)),
+  kill: (host, call) => run(call, () => power.kill(host, call)),
+})
+
+const guardSnapshots = (run: Run, snapshots: Snapshots): Snapshots => ({
+  save: (host, name, call) => run(call, () => snapshots.save(host, name, call)),
+  restore: (host, name, call) => run(call, () => snapshots.restore(host, name, call)),
+  list: (host, call) => run(call, () => snapshots.list(host, call)),
+  remove: (host, name, call) => run(call, () => snapshots.remove(host, name, call)),
+})
+
+const guardUpdate = (run: Run, update: Update): Update => ({
+  disks: update.disks,
+  compare: (host, options, status, call) =>
+    run(call, () => update.compare(host, options, status, call)),
+  change: (host, request, call) => run(call, () => update.change(host, request, call)),
+})
+
+const guardSshAccess = (run: Run, access: SshAccess): SshAccess => ({
+  option: access.option,
+  allowed: (host) => run(undefined, () => access.allowed(host)),
+  caller: (host, call) => run(call, () => access.caller(host, call)),
+})
 
 /**
  * Wraps the driver of a package so that its bugs are reported with the package's `label` and not as
  * bugs of fleet, and so that an aborted call ends with the reason of its signal.
  */
-export const guardDriver = (driver: Driver, label: string): Driver => guard(driver, label)
+export function guardDriver(driver: Driver, label: string): Driver {
+  const run = runFor(label)
+  const locate = driver.locate?.bind(driver)
+  const describeExisting = driver.describeExisting?.bind(driver)
+  const { lifecycle, power, snapshots, update, sshAccess } = driver
+  return {
+    ...(locate && {
+      locate: (name, options, call) => run(call, () => locate(name, options, call)),
+    }),
+    ...(describeExisting && {
+      describeExisting: (id, options, call) => run(call, () => describeExisting(id, options, call)),
+    }),
+    observe: (hosts, call) => run(call, () => driver.observe(hosts, call)),
+    ...(lifecycle && { lifecycle: guardLifecycle(run, lifecycle) }),
+    ...(power && { power: guardPower(run, power) }),
+    ...(snapshots && { snapshots: guardSnapshots(run, snapshots) }),
+    ...(update && { update: guardUpdate(run, update) }),
+    ...(sshAccess && { sshAccess: guardSshAccess(run, sshAccess) }),
+  }
+}
