@@ -23,6 +23,7 @@ import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
 /** The context of one command. Disposing closes its connections. */
 export interface Fleet extends Context, Pick<Connections, 'broker'>, AsyncDisposable {
+  with(change: { readonly signal: AbortSignal }): Fleet
   /** Commits the changes of the inventory if it has `audit: git`. Resolves to the reason if that fails. */
   audit(verb: string): Promise<string | undefined>
   /** The ssh configuration for the machines of this inventory. */
@@ -119,6 +120,7 @@ export function openFleet(
 
   const fleet: Fleet = {
     signal,
+    with: (change) => ({ ...fleet, ...change }),
     env,
     hosted,
     clock,

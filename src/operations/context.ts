@@ -27,6 +27,8 @@ export interface InBroker {
 /** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
 export interface Context {
   readonly signal: AbortSignal
+  /** This context for work that `signal` aborts: one of several machines, or a rollback after an interrupt. */
+  with(change: { readonly signal: AbortSignal }): Context
   readonly env: Environment
   /** Absent where the client process runs the command. */
   readonly hosted?: InBroker | undefined

@@ -129,7 +129,7 @@ async function pathsOnMachine(fleet: Fleet, word: string): Promise<Candidate[]> 
     const status = await (await fleet.broker())?.status()
     if (status === undefined || status === 'retired') return []
     const { listRemotePaths } = await import('../../operations/copy/list-remote-paths.ts')
-    return await listRemotePaths({ ...fleet, signal }, machine, path, status, signal)
+    return await listRemotePaths(fleet.with({ signal }), machine, path, status)
   }
   const late = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error))

@@ -117,7 +117,7 @@ export async function importFrom<Host extends Candidate>(
       turn,
       (host, { progress, signal }) => {
         const place = { number: chosen.indexOf(host) + 1, of: chosen.length }
-        return importHost(host, { trust: trustOf(place), labels, progress }, { ...fleet, signal })
+        return importHost(host, { trust: trustOf(place), labels, progress }, fleet.with({ signal }))
       },
       { concurrency: acceptNew ? undefined : 1, throwsAlone: chosen.length === 1 }, // one prompt at a time
     )

@@ -25,7 +25,7 @@ export const allow = defineCommand({
     const outcomes = await workOnMachines(
       { fleet, io, format },
       machines,
-      (machine, calls) => allowCaller({ ...fleet, signal: calls.signal }, machine, calls),
+      (machine, calls) => allowCaller(fleet.with({ signal: calls.signal }), machine, calls),
       { concurrency: targets.parallel },
     )
     const { values, code } = summarize({ io, format }, outcomes)

@@ -168,7 +168,7 @@ async function copyOnEach(
             to: folder === undefined ? to : { path: folder },
             intoFolder: sources.length > 1,
           }
-          const copy = await copyOne({ ...fleet, signal }, request, report)
+          const copy = await copyOne(fleet.with({ signal }), request, report)
           copies.push({ machine: machine.name, ...copy })
         }
         return copies

@@ -124,7 +124,7 @@ export const gc = defineCommand({
       { fleet, io, format },
       removable.map((orphan) => ({ name: orphan.machine, orphan })),
       async ({ orphan }, calls) => {
-        await removeOrphan({ ...fleet, signal: calls.signal }, orphan, calls)
+        await removeOrphan(fleet.with({ signal: calls.signal }), orphan, calls)
         return rowOf(orphan)
       },
       { concurrency: targets.parallel },

@@ -21,7 +21,7 @@ const powerCommand = (verb: PowerVerb, summary: string, description: string): Co
         { fleet, io, format },
         machines,
         (machine, calls) =>
-          switchAndRecordPower({ ...fleet, signal: calls.signal }, machine, verb, calls),
+          switchAndRecordPower(fleet.with({ signal: calls.signal }), machine, verb, calls),
         { concurrency: targets.parallel },
       )
       const { values, code } = summarize({ io, format }, outcomes)

@@ -38,7 +38,7 @@ async function provisionAll(
   const { provisionMachine } = await import('../../operations/provision/provision-machine.ts')
   const outcomes = await confirmAndRun<ProvisionedHost, Plan>(context, machines, {
     work: (machine, { progress, signal }, approve) =>
-      provisionMachine({ ...fleet, signal }, machine, { progress, approve }),
+      provisionMachine(fleet.with({ signal }), machine, { progress, approve }),
     ask: (proposals) => approvePlans(io, proposals, format),
     preapproved: yes
       ? ({ name }, plan) => approvePlan(io, { name, plan, yes, json: format.json })

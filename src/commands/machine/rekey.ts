@@ -52,7 +52,7 @@ async function rekeyAll(
     approve: (change: KeyChange) => Promise<boolean>,
   ): Promise<KeyChange | undefined> => {
     try {
-      return await rekeyMachine({ ...fleet, signal }, machine, approve)
+      return await rekeyMachine(fleet.with({ signal }), machine, approve)
     } catch (error) {
       if (error instanceof KeyUnchanged) return undefined
       throw error

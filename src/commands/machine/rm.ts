@@ -117,7 +117,7 @@ async function removeAll(context: CommandContext, removal: Removal): Promise<num
     async (machine, calls) => {
       if (forget) await forgetMachine(fleet, machine, leaving)
       else
-        await removeMachine({ ...fleet, signal: calls.signal }, machine, {
+        await removeMachine(fleet.with({ signal: calls.signal }), machine, {
           ...calls,
           leaving,
           meet,

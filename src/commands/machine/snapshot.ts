@@ -32,7 +32,7 @@ const changing = (
       const operation = operationOf(await import('../../operations/machine/snapshots.ts'))
       const machine = await machineCalled(fleet, args.name)
       await workOnMachines({ fleet, io, format }, [machine], (one, calls: Calls) =>
-        operation({ ...fleet, signal: calls.signal }, one, args.snapshot, calls),
+        operation(fleet.with({ signal: calls.signal }), one, args.snapshot, calls),
       )
       return exitCodes.ok
     },

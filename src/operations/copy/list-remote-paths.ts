@@ -41,11 +41,10 @@ export async function listRemotePaths(
   machine: Machine,
   typed: string,
   status: BrokerStatus,
-  signal: AbortSignal,
 ): Promise<string[]> {
   if (!isConnected(status, machine)) return []
   const transport = await context.connect(machine)
   const words = ['sh', '-c', list, 'fleet', typed]
-  const { stdout } = await run(transport, words, { signal })
+  const { stdout } = await run(transport, words, { signal: context.signal })
   return stdout.split('\0').filter((path) => path.startsWith(typed))
 }

@@ -64,7 +64,7 @@ export async function restoreSnapshot(
   const runs = all.some(({ name, isRunning }) => name === snapshot && isRunning)
   await recordWantedPower(context, machine, { isOff: !runs })
   if (!runs) return
-  const at = { ...context, signal: calls.signal }
+  const at = context.with({ signal: calls.signal })
   await using _ = await waitForSsh(at, { ...machine, host }, calls.progress)
 }
 

@@ -70,7 +70,7 @@ export async function switchPower(
   await power[verb](host, calls)
   const { machine: found } = await findAddress(context, { ...machine, host }, calls)
   if (verb === 'start' || verb === 'restart') {
-    await awaitBoot({ ...context, signal: calls.signal }, found, calls.progress, before)
+    await awaitBoot(context.with({ signal: calls.signal }), found, calls.progress, before)
   }
   return found
 }

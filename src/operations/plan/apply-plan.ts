@@ -84,7 +84,7 @@ async function applyChange(
   { machine: name, action, destructive, gone, outside }: Change,
   { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
 ): Promise<void> {
-  const stoppable: Context = { ...context, signal }
+  const stoppable = context.with({ signal })
   const inventory = await (await context.inventory()).read()
   const machine = findMachine(inventory, name)
   switch (action) {

@@ -237,7 +237,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   const { signal, clock } = context
   const timeLimit = { ms: timeoutMs, clock }
   const work = async (machine: Machine, stop: AbortSignal): Promise<PlanPart> => {
-    const stoppable = { ...context, signal: stop }
+    const stoppable = context.with({ signal: stop })
     const part = await examine(stoppable, inventory, machine, ask, options)
     return withGrants(stoppable, inventory, machine, part)
   }

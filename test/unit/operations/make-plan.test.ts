@@ -82,8 +82,9 @@ function contextOf(
     sized: { ...providerOf(calls), ...sizes, observe: async (hosts) => allRun(hosts) },
     ssh: { observe: async () => new Map() },
   }
-  return {
+  const context = {
     signal: AbortSignal.any([]),
+    with: (change: object) => ({ ...context, ...change }) as unknown as Context,
     clock: createClock(),
     inventory: async () => store,
     removals: () => ({
@@ -92,6 +93,7 @@ function contextOf(
     loadDriver: async (name: string) => drivers[name],
     driver: async (name: string) => ({ name, options: sizedOptions }),
   } as unknown as Context
+  return context
 }
 
 const options = { skipHosts: true, timeoutMs: 10_000, progress: () => {} }

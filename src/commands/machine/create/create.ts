@@ -62,7 +62,7 @@ async function createAll(
     async ({ name }, { progress, signal }) => {
       try {
         return await createMachine(
-          { ...fleet, signal },
+          fleet.with({ signal }),
           { ...request, name },
           {
             progress,

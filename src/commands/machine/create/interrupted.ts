@@ -103,7 +103,7 @@ async function undo(
 ): Promise<void> {
   const { undoCreation } = await import('../../../operations/create/undo-creation.ts')
   const { signal } = new AbortController()
-  await undoCreation({ ...fleet, signal }, name, {
+  await undoCreation(fleet.with({ signal }), name, {
     progress,
     signal,
     keepEntry: written.has(name),
@@ -154,7 +154,7 @@ export async function handleInterruption(
     { preface: `${describePartial(partial)}\n`, afterCancel: true },
   ).catch(() => 'keep')
   if (choice === 'keep') throw stays
-  const fresh = { ...fleet, signal: new AbortController().signal }
+  const fresh = fleet.with({ signal: new AbortController().signal })
   const outcomes = await workOnMachines(
     { fleet: fresh, io, format },
     partial,
