@@ -1,12 +1,13 @@
 import { pipeline } from 'node:stream/promises'
 import { createReadStream } from 'node:fs'
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { below } from '../os/below.ts'
 import { UserError, codeOf } from '../errors.ts'
 import { withLock } from '../os/lock.ts'
 import { type DownloadCall, download } from './download.ts'
+import { replaceFile } from '../os/replace-file.ts'
 import { ignored } from '../os/trace.ts'
 
 /** A cached image. */
@@ -126,9 +127,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
     const digest: Digest = `${algorithm}:${found}`
     const note = { label, url, digest, since: new Date().toISOString() }
     await rename(part, place(key, 'img'))
-    const draft = place(key, `${randomUUID()}.tmp`)
-    await writeFile(draft, JSON.stringify(note))
-    await rename(draft, place(key, 'json'))
+    await replaceFile(place(key, 'json'), JSON.stringify(note))
     const image = await read(key)
     if (image === undefined) throw new TypeError(`the image ${key} vanished`)
     return image

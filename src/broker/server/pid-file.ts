@@ -1,8 +1,9 @@
-import { readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessRef } from '../../transport/transport.ts'
 import { brokerSocket } from '../runtime-dir.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
 
 const pidFile = (folder: string): string => join(folder, 'broker.json')
@@ -13,9 +14,8 @@ const pollMs = 10
 
 /** Records the process of the broker, for the case that it stops responding. */
 export async function writePidFile(folder: string, self: ProcessRef): Promise<void> {
-  const temporary = `${pidFile(folder)}.${self.pid}`
-  await writeFile(temporary, JSON.stringify(self), { mode: 0o600 })
-  await rename(temporary, pidFile(folder))
+  const options = { mode: 0o600, isDurable: false }
+  await replaceFile(pidFile(folder), JSON.stringify(self), options)
 }
 
 /** The hint for a broker that cannot be stopped from here. */

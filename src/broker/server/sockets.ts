@@ -1,10 +1,11 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { below } from '../../os/below.ts'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { ProcessRef } from '../../transport/transport.ts'
 import type { BrokerTarget, Login, SocketStatus } from '../protocol.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** An engine that a socket forwards to. */
@@ -156,8 +157,8 @@ export function openSockets(options: SocketsOptions): Sockets {
           ...{ ...engine, env: storedEnvironment(env) },
           ...{ context, holders },
         }))
-      await writeFile(`${recordFile}.new`, JSON.stringify(kept), { mode: 0o600 })
-      await rename(`${recordFile}.new`, recordFile)
+      const options = { mode: 0o600, isDurable: false }
+      await replaceFile(recordFile, JSON.stringify(kept), options)
     })
     return saving
   }

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { codeOf } from '../../errors.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { withLock } from '../../os/lock.ts'
 import { chooseLoopbackPort } from './loopback-port.ts'
 
@@ -16,8 +17,7 @@ async function readPorts(file: string): Promise<Ports> {
 }
 
 async function writePorts(file: string, ports: Ports): Promise<void> {
-  await writeFile(`${file}.new`, JSON.stringify(ports), { mode: 0o600 })
-  await rename(`${file}.new`, file)
+  await replaceFile(file, JSON.stringify(ports), { mode: 0o600 })
 }
 
 /**

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { shortFolderFor } from '../../os/socket-folder.ts'
 import { longestSocketPath } from '../../os/socket-path.ts'
 import { below } from '../../os/below.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** Processor architectures of hosts, in Docker's terms. */
@@ -91,7 +92,5 @@ export async function createHostFolder(paths: Paths, host: HostFile): Promise<vo
 
 /** Replaces the properties of a host. The caller must hold the host's lock. */
 export async function replaceHost(paths: Paths, host: HostFile): Promise<void> {
-  const file = paths.of(host.id, 'host.json')
-  await writeFile(`${file}.tmp`, JSON.stringify(host), { mode: 0o600 })
-  await rename(`${file}.tmp`, file)
+  await replaceFile(paths.of(host.id, 'host.json'), JSON.stringify(host), { mode: 0o600 })
 }

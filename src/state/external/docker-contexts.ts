@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { below } from '../../os/below.ts'
 import { codeOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
-import { replaceFile } from '../home/replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 

@@ -6,7 +6,7 @@ import { codeOf } from '../../errors.ts'
 import { formatInclude } from '../../machine/ssh-config-text.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { preparePrivateFolder } from '../home/home.ts'
-import { replaceFile } from '../home/replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 

@@ -4,7 +4,7 @@ import { codeOf } from '../../errors.ts'
 import { isMachineName, type MachineName } from '../../machine/name.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
 /** The machine that commands without a name use: one per user and inventory, stored in home. */

@@ -9,7 +9,7 @@ import { prepareSocketFolder, shortFolderFor } from '../../os/socket-folder.ts'
 import { longestSocketPath } from '../../os/socket-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { removeWithLeftovers, replaceFile } from './replace-file.ts'
+import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'
 
 /**
  * What another attempt needs to request the same host from the provider. Contains a private host

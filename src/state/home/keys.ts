@@ -4,7 +4,7 @@ import { basename, join, resolve, sep } from 'node:path'
 import { below } from '../../os/below.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { removeWithLeftovers, replaceFile } from './replace-file.ts'
+import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
 /** What a login connects to. */

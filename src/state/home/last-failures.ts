@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile, realpath, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { preparePrivateFolder } from './home.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
 /** The machines on which the last command for several machines failed, stored in home. */

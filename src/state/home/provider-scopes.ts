@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { preparePrivateFolder } from './home.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { below } from '../../os/below.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 
 /** A host that is being removed. */
 export interface RemovedHost {

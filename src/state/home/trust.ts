@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 
 /** A driver package whose code may run for one inventory while it is unchanged. */
 export interface TrustedDriver {

@@ -17,7 +17,7 @@ import {
 import type { IsHeld } from '../../os/lock.ts'
 import type { LoadOptions } from './parse-inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
-import { replaceFile } from '../home/replace-file.ts'
+import { replaceFile } from '../../os/replace-file.ts'
 import { ignored, trace } from '../../os/trace.ts'
 
 /** One write of an inventory: its text before and after. */

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { ignored } from '../../os/trace.ts'
+import { ignored } from './trace.ts'
 
 /** Makes a rename durable by flushing the folder (fsync(2)). Windows has no such call. */
 async function syncFolder(folder: string): Promise<void> {
@@ -15,7 +15,21 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function writeNew(file: string, text: string, mode: number, old?: Stats): Promise<void> {
+interface ReplaceOptions {
+  /** The mode of a new file (default: 0o644). */
+  readonly mode?: number
+  /** Whether to flush the text and the folder to disk, which takes milliseconds (default: true). */
+  readonly isDurable?: boolean
+  /** Called just before the rename; `false` cancels it. */
+  readonly shouldReplace?: () => Promise<boolean>
+}
+
+async function writeNew(
+  file: string,
+  text: string,
+  { mode = 0o644, isDurable = true }: ReplaceOptions,
+  old?: Stats,
+): Promise<void> {
   const handle = await open(file, 'wx', old ? 0o600 : mode)
   try {
     await handle.writeFile(text)
@@ -23,7 +37,7 @@ async function writeNew(file: string, text: string, mode: number, old?: Stats): 
       await handle.chown(old.uid, old.gid).catch(ignored('state', 'keep the owner of the file'))
       await handle.chmod(old.mode & 0o7777)
     }
-    await handle.sync()
+    if (isDurable) await handle.sync()
   } finally {
     await handle.close()
   }
@@ -31,9 +45,8 @@ async function writeNew(file: string, text: string, mode: number, old?: Stats): 
 
 /**
  * Replaces `file`, which must not be a link, atomically: at any time, also after a crash, it
- * contains either the old or the new text. Mode and, if permitted, owner are kept; a new file gets
- * `mode`. `stillWanted` is called just before the rename; `false` cancels it. Resolves, when the
- * new text is durable, to whether it was written. Rejects with the system's error.
+ * contains either the old or the new text. Mode and, if permitted, owner are kept. Resolves to
+ * whether the new text was written. Rejects with the system's error.
  *
  * write-file-atomic is not used because it does not notice a short write, which happens when the
  * disk is full.
@@ -41,24 +54,18 @@ async function writeNew(file: string, text: string, mode: number, old?: Stats): 
 export async function replaceFile(
   file: string,
   text: string,
-  {
-    mode = 0o644,
-    shouldReplace = async () => true,
-  }: {
-    mode?: number
-    shouldReplace?: () => Promise<boolean>
-  } = {},
+  options: ReplaceOptions = {},
 ): Promise<boolean> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
   const old = await stat(file).catch(ignored('state', 'look at the file to replace'))
   try {
-    await writeNew(temporary, text, mode, old)
-    if (!(await shouldReplace())) return false
+    await writeNew(temporary, text, options, old)
+    if (options.shouldReplace !== undefined && !(await options.shouldReplace())) return false
     await rename(temporary, file)
   } finally {
     await rm(temporary, { force: true })
   }
-  await syncFolder(dirname(file))
+  if (options.isDurable !== false) await syncFolder(dirname(file))
   return true
 }
 
