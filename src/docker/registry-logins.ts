@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import { findProgram } from './find-program.ts'
 import { shellQuote } from '../os/shell-quote.ts'
+import { execProgram } from '../os/exec-file.ts'
 import type { Environment } from '../os/environment.ts'
 
 /** A login in `auths` of docker's config.json. Secret. */
@@ -76,20 +76,16 @@ async function askHelper(
       },
     )
   }
-  const { code, stdout } = await new Promise<{ code: number; stdout: string }>((resolve) => {
-    const child = execFile(path, ['get'], { env: { ...env } }, (error, stdout) =>
-      resolve({ code: error === null ? 0 : 1, stdout }),
-    )
-    child.stdin?.on('error', () => {}) // it may exit before it reads its input
-    child.stdin?.end(registry)
-  })
-  if (code !== 0) {
-    if (/credentials not found/i.test(stdout)) return undefined
+  const answer = await execProgram(path, ['get'], { env, input: registry }).catch(
+    ({ stdout = '' }: { readonly stdout?: string }) => ({ failed: stdout }),
+  )
+  if ('failed' in answer) {
+    if (/credentials not found/i.test(answer.failed)) return undefined
     throw new UserError('credentials', `${program} could not give the login of ${registry}`, {
       hint: `echo ${shellQuote(registry)} | ${shellQuote(program)} get`,
     })
   }
-  return loginOf(stdout, program)
+  return loginOf(answer.stdout, program)
 }
 
 /** Parses the output of a credential helper. Source: docker-credential-helpers, the protocol of `get`. */

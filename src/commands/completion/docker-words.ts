@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { readCommand } from '../../docker/verbs.ts'
 import { findProgram } from '../../docker/find-program.ts'
+import { execProgram } from '../../os/exec-file.ts'
 import type { Completes } from '../command.ts'
 import type { Candidate } from './known-words.ts'
 import type { Environment } from '../../os/environment.ts'
@@ -60,10 +59,7 @@ export async function completeDockerOption(
 ): Promise<Candidate[]> {
   const docker = await findProgram('docker', env)
   if (docker === undefined) return []
-  const { stdout } = await promisify(execFile)(docker, ['__complete', ...line], {
-    env: { ...env },
-    timeout: timeoutMs,
-  })
+  const { stdout } = await execProgram(docker, ['__complete', ...line], { env, timeout: timeoutMs })
   // The output has a line `WORD<tab>DESCRIPTION` for each option, and `:DIRECTIVE` at the end (shell completions of
   // cobra).
   return stdout.split('\n').flatMap((text) => {

@@ -1,8 +1,7 @@
-import { type ExecFileOptions, execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import type { Architecture } from './host-file.ts'
+import { type ProgramOptions, type ProgramOutput, execProgram } from '../../os/exec-file.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** Commands that install QEMU, by the distribution's id (os-release(5)). */
@@ -55,10 +54,14 @@ const programTimeout = 10 * 60_000
 /**
  * Starts a program whose files, sockets and logs only the user can access, regardless of the umask.
  */
-function startProgram(program: string, words: readonly string[], options: ExecFileOptions) {
+function startProgram(
+  program: string,
+  words: readonly string[],
+  options: ProgramOptions,
+): Promise<ProgramOutput> {
   const before = process.umask(0o077)
   try {
-    return promisify(execFile)(program, [...words], { ...options, encoding: 'utf8' })
+    return execProgram(program, words, options)
   } finally {
     process.umask(before)
   }

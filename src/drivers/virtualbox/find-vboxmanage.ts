@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { UserError, codeOf } from '../../errors.ts'
+import { execProgram } from '../../os/exec-file.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /** VBoxManage and its version. */
@@ -45,14 +45,14 @@ export function parseVersion(
 }
 
 /** The output of `--version`; `undefined` if the program does not exist. */
-const queryVersion = (path: string, env: Environment): Promise<string | undefined> =>
-  new Promise((resolve, reject) => {
-    execFile(path, ['--version'], { env: { ...env }, timeout: 60_000 }, (error, stdout) => {
-      if (error === null) resolve(stdout)
-      else if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(codeOf(error) ?? '')) resolve(undefined)
-      else reject(error)
-    })
-  })
+async function queryVersion(path: string, env: Environment): Promise<string | undefined> {
+  try {
+    return (await execProgram(path, ['--version'], { env, timeout: 60_000 })).stdout
+  } catch (error) {
+    if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(codeOf(error) ?? '')) return undefined
+    throw error
+  }
+}
 
 /**
  * Finds VBoxManage. Throws kind `unsupported`, with an installation hint, if it is missing or too

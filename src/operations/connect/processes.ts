@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
 import type { ProcessActivity } from '../../broker/server/pid-file.ts'
 import type { ProcessRef } from '../../transport/transport.ts'
+import { execProgram } from '../../os/exec-file.ts'
 import { traceError } from '../../os/trace.ts'
 
 /** A process of this computer. */
@@ -47,7 +46,7 @@ function parseProcessorTime(text: string): number {
 async function askPs(pid: number): Promise<RunningProcess> {
   const names = ['ppid', 'tty', 'stat', 'time', 'lstart', 'comm']
   const columns = [...names.flatMap((name) => ['-o', `${name}=`]), '-p', String(pid)]
-  const { stdout } = await promisify(execFile)('ps', columns)
+  const { stdout } = await execProgram('ps', columns)
   const [parent = '', session = '', state = '', time = '', ...rest] = stdout.trim().split(/\s+/)
   const name = rest.slice(5).join(' ').split('/').at(-1) ?? ''
   const since = rest.slice(0, 5).join(' ')

@@ -1,8 +1,8 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { UserError } from '../../errors.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import { execProgram } from '../../os/exec-file.ts'
 import { traceWork } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
@@ -52,23 +52,17 @@ export async function runGit(
   env: Environment,
 ): Promise<GitResult> {
   const verb = args.find((word) => !word.startsWith('-')) ?? ''
-  const run = () =>
-    new Promise<GitResult>((resolve, reject) => {
-      execFile(
-        'git',
-        ['--no-pager', ...safeSettings, ...args],
-        { cwd: folder, env: { ...env, ...safeVariables }, maxBuffer: maxOutput },
-        (error, stdout, stderr) => {
-          if (error === null) resolve({ code: 0, stdout, stderr })
-          else if (typeof error.code === 'number') resolve({ code: error.code, stdout, stderr })
-          else {
-            reject(
-              new UserError('unsupported', `cannot run git: ${error.message}`, { cause: error }),
-            )
-          }
-        },
-      )
-    })
+  const options = { cwd: folder, env: { ...env, ...safeVariables }, maxBuffer: maxOutput }
+  const run = async (): Promise<GitResult> => {
+    try {
+      const words = ['--no-pager', ...safeSettings, ...args]
+      return { code: 0, ...(await execProgram('git', words, options)) }
+    } catch (error) {
+      const { code, stdout = '', stderr = '' } = error as Partial<GitResult>
+      if (typeof code === 'number') return { code, stdout, stderr }
+      throw new UserError('unsupported', `cannot run git: ${messageOf(error)}`, { cause: error })
+    }
+  }
   return traceWork('git', `git ${verb} in ${folder}`, run, ({ code }) => `exit code ${code}`)
 }
 

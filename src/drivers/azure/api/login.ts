@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import {
   DefaultAzureCredential,
   DeviceCodeCredential,
@@ -10,6 +8,7 @@ import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import { type CloudName, clouds } from './clouds.ts'
 import { openLoginClient } from './login-client.ts'
+import { execProgram } from '../../../os/exec-file.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Environment } from '../../../os/environment.ts'
 
@@ -50,14 +49,12 @@ export function chooseCredential(
   return wrapCredential(new DeviceCodeCredential({ ...options, userPromptCallback }))
 }
 
-const run = promisify(execFile)
-
 /** The default subscription of `az`, if it is installed and logged in. */
 async function azSubscription(signal: AbortSignal): Promise<string | undefined> {
   try {
     // On Windows az is a script, which needs a shell.
     const shell = process.platform === 'win32'
-    const { stdout } = await run('az', ['account', 'show', '--output', 'json'], {
+    const { stdout } = await execProgram('az', ['account', 'show', '--output', 'json'], {
       signal,
       shell,
       timeout: 30_000,

@@ -1,14 +1,11 @@
-import { execFile } from 'node:child_process'
 import { access, mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { execProgram } from '../../../os/exec-file.ts'
 import { UserError, codeOf, fileTroubleOf, messageOf } from '../../../errors.ts'
 import { textAt } from '../imported-host.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Environment } from '../../../os/environment.ts'
-
-const run = promisify(execFile)
 
 /** The longest accepted output of Ansible, in bytes. */
 const longestAnswer = 256 * 1024 * 1024
@@ -41,7 +38,7 @@ export async function askAnsible(inventory: string, env: Environment): Promise<A
     throw new UserError('usage', `cannot read ${inventory}: ${why}`, { cause: error })
   })
   try {
-    const { stdout, stderr } = await run('ansible-inventory', ['-i', inventory, '--list'], {
+    const { stdout, stderr } = await execProgram('ansible-inventory', ['-i', inventory, '--list'], {
       env: { ...env, ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true', ANSIBLE_NOCOLOR: 'true' },
       maxBuffer: longestAnswer,
     })
@@ -97,7 +94,7 @@ export async function fillTemplates(
     ]
     const args = ['-i', inventory, 'all', ...task, '-f', '20', '-t', folder]
     // The command fails if any template fails; the folder has the result of each host.
-    const { failed } = await run('ansible', args, { env, maxBuffer: longestAnswer }).then(
+    const { failed } = await execProgram('ansible', args, { env, maxBuffer: longestAnswer }).then(
       () => ({ failed: undefined }),
       (error: unknown) => ({ failed: error }),
     )

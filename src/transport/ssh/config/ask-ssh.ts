@@ -1,17 +1,14 @@
-import { execFile } from 'node:child_process'
 import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
 import { formatInclude } from '../../../machine/ssh-config-text.ts'
+import { execProgram } from '../../../os/exec-file.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Destination } from '../destination.ts'
 import { createHandshakeLimiter } from '../handshake-limiter.ts'
 import type { Environment } from '../../../os/environment.ts'
-
-const run = promisify(execFile)
 
 /** How long ssh may take to print its configuration, in milliseconds. */
 const answerTimeoutMs = 20_000
@@ -66,7 +63,7 @@ export async function askSsh(
   ]
   const leave = await takeTurn('ssh -G')
   try {
-    const { stdout } = await run('ssh', ['-G', '-T', ...options, '--', host], {
+    const { stdout } = await execProgram('ssh', ['-G', '-T', ...options, '--', host], {
       env,
       timeout: answerTimeoutMs, // a command of `Match exec` may never end
     })
