@@ -104,7 +104,7 @@ function otherOptions(command: Command): string[] {
   if (command.passesThrough === true) {
     const words = ['docker', ...(command.dockerWords ?? [])].join(' ')
     return paragraph(
-      `The arguments and options are those of ${words}. Options of fleet are given before the verb: fleet --machine web-1 … ${shared}`,
+      `Accepts the same arguments and options as ${words}. Put fleet options before the command: fleet --machine web-1 … ${shared}`,
     )
   }
   const driver =
@@ -206,7 +206,7 @@ function mainPage(entries: readonly (Command | CommandGroup)[]): ManPage {
     ...section('COMMANDS', groups),
     ...section('COMMON OPTIONS', [
       ...paragraph(
-        'Each command lists which of these it accepts. They can be given before or after its name.',
+        'Each command lists which of these it accepts. You can put them before or after the command name; for commands that take docker options, put them before it.',
       ),
       ...optionItems(Object.values(commonOptions)),
     ]),

@@ -44,10 +44,10 @@ function usageOf(command: Command, path: string, hasOptions: boolean): string {
   return ['fleet', path, ...(hasOptions ? ['[options]'] : []), ...words].join(' ')
 }
 
-/** Commands that docker carries out take its options: fleet's own go before the verb. */
+/** Commands that docker carries out take its options: fleet's own come before the command. */
 const dockerOptions = (dockerWords: readonly string[]): string =>
-  `It takes the arguments and options of \`${['docker', ...dockerWords].join(' ')}\`. ` +
-  'Options of fleet go before the verb: `fleet --machine web-1 …`.'
+  `Accepts the same arguments and options as \`${['docker', ...dockerWords].join(' ')}\`. ` +
+  'Put fleet options before the command: `fleet --machine web-1 …`.'
 
 function describeCommand(command: Command, path: string, level: string): string[] {
   const own = Object.values(command.options ?? {})
@@ -78,8 +78,8 @@ function describeCommand(command: Command, path: string, level: string): string[
     ...table(['Option', 'Description'], own.map(optionRow)),
     ...(command.moreOptions === undefined
       ? []
-      : ['It also takes the options of the driver: see the page of each driver.', '']),
-    `${passes ? 'Before the verb' : 'Common options'}: ${common
+      : ['The options of the driver are also accepted: see the page of each driver.', '']),
+    `${passes ? 'Before the command' : 'Common options'}: ${common
       .map((name) => `\`--${longNameOf(name)}\``)
       .join(', ')}.`,
     '',
@@ -120,7 +120,7 @@ export function writeCommands(sections: readonly CommandSection[]): string {
     '',
     '## Common options',
     '',
-    'Each command lists which of these it takes. They may be given before or after the verb.',
+    'Each command lists which of these it accepts. You can put them before or after the command name; for commands that take docker options, put them before it.',
     '',
     ...table(['Option', 'Description'], Object.values(commonOptions).map(optionRow)),
     ...sections.flatMap(({ title, entries }) => [

@@ -248,10 +248,10 @@ const machines: readonly JsonOutput[] = [
         created: time('when the host was created').optional(),
         createdBy: text('who created it').optional(),
         protected: flag('whether the machine was protected'),
-        keptBecause: text('why it stays unless you name it').optional(),
+        keptBecause: text('why it is kept unless you specify its name').optional(),
       }),
     ),
-    note: 'Hosts without an entry; after a removal, the removed hosts.',
+    note: 'Hosts that are not in the inventory; after a removal, the removed hosts.',
   },
   {
     id: 'provision',

@@ -269,10 +269,10 @@ async function parse(run: Run): Promise<void> {
 /** The command that shows the help for a command line. */
 function helpFor(argv: readonly string[]): string {
   const verb = verbOf(argv)
-  if (verb === undefined || !isKnown(verb)) return 'fleet --help'
+  if (verb === undefined || !isKnown(verb)) return 'to list the commands: fleet --help'
   const next = argv[argv.indexOf(verb) + 1]
   const isNamed = findGroup(verb)?.commands.some(({ name }) => name === next) === true
-  return `fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
+  return `to see how to use it: fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
 }
 
 /** The next step after a wrong command line: by habit of another tool, or else the nearest command, or help. */

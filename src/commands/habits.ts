@@ -17,7 +17,7 @@ const habits: readonly Habit[] = [
   { typed: 'url', next: 'to print DOCKER_HOST of a machine: fleet env NAME' },
   {
     typed: 'regenerate-certs',
-    next: 'fleet connects over SSH and has no certificates; to accept a new host key: fleet rekey NAME',
+    next: 'fleet connects over SSH and does not use certificates; to accept a new host key: fleet rekey NAME',
   },
   {
     typed: 'upgrade',
@@ -27,7 +27,7 @@ const habits: readonly Habit[] = [
     typed: 'mount',
     next: 'to copy files: fleet cp; to mount a folder: fleet ssh-config --include, then sshfs NAME:/PATH FOLDER',
   },
-  { typed: 'scp', next: 'fleet cp' },
+  { typed: 'scp', next: 'to copy files: fleet cp' },
   { typed: 'machine', next: 'commands for machines have no prefix, for example: fleet ls' },
   { typed: 'ls', options: ['--filter', '-f'], next: 'to choose machines: fleet ls --on role=web' },
   {
@@ -36,10 +36,14 @@ const habits: readonly Habit[] = [
     next: 'to remove a machine without a prompt: fleet rm --yes NAME; a container: fleet container rm -f NAME',
   },
   // vagrant, and the other exports of fleet
-  { typed: 'export ssh-config', next: 'fleet ssh-config' },
-  { typed: 'export ssh', next: 'fleet ssh-config' },
+  { typed: 'export ssh-config', next: 'to print machines as SSH configuration: fleet ssh-config' },
+  { typed: 'export ssh', next: 'to print machines as SSH configuration: fleet ssh-config' },
   // options that fleet has by another name
-  { typed: 'rm', options: ['--forget', '--keep-host'], next: 'fleet forget NAME' },
+  {
+    typed: 'rm',
+    options: ['--forget', '--keep-host'],
+    next: 'to remove the entry but keep the host: fleet forget NAME',
+  },
   { typed: '', options: ['--engine-none'], next: 'for a host without Docker: --no-engine' },
   {
     typed: '',
@@ -51,25 +55,28 @@ const habits: readonly Habit[] = [
     typed: 'context ls',
     next: 'to list machines: fleet ls; to list docker contexts: docker context ls',
   },
-  { typed: 'context use', next: 'fleet use NAME' },
-  { typed: 'context show', next: 'fleet active' },
+  { typed: 'context use', next: 'to set the active machine: fleet use NAME' },
+  { typed: 'context show', next: 'to print the active machine: fleet active' },
   {
     typed: 'context create',
     next: 'to add a host: fleet adopt USER@HOST; to create docker contexts: fleet context sync',
   },
-  { typed: 'rmi', next: 'fleet image rm' },
-  { typed: 'image rmi', next: 'fleet image rm' },
-  { typed: 'up', next: 'fleet compose up' },
-  { typed: 'down', next: 'fleet compose down' },
+  { typed: 'rmi', next: 'to remove images: fleet image rm' },
+  { typed: 'image rmi', next: 'to remove images: fleet image rm' },
+  { typed: 'up', next: 'to start a compose project: fleet compose up' },
+  { typed: 'down', next: 'to stop a compose project: fleet compose down' },
   // kubectl
   { typed: 'get', next: 'to list machines: fleet ls; to list containers: fleet ps' },
-  { typed: 'describe', next: 'fleet inspect NAME' },
-  { typed: 'delete', next: 'fleet rm NAME' },
-  { typed: 'scale', next: 'fleet set --profile PROFILE count=NUMBER, then fleet apply' },
+  { typed: 'describe', next: 'to show the entry of a machine: fleet inspect NAME' },
+  { typed: 'delete', next: 'to remove a machine: fleet rm NAME' },
+  {
+    typed: 'scale',
+    next: 'to change the number of machines: fleet set --profile PROFILE count=NUMBER, then fleet apply',
+  },
   {
     typed: 'apply',
     options: ['-f', '--filename'],
-    next: 'fleet apply reads machines.yaml; another file: fleet apply --inventory FILE',
+    next: 'fleet apply reads machines.yaml; to use another file: fleet apply --inventory FILE',
   },
   { typed: '', options: ['-o', '--output'], next: 'for JSON: --json' },
 ]

@@ -43,7 +43,7 @@ const remove = defineCommand({
     if (unknown !== undefined || (args.images.length === 0 && !options.all)) {
       throw new UserError(
         'usage',
-        unknown === undefined ? 'no image is named' : `there is no image ${unknown} in the cache`,
+        unknown === undefined ? 'no image specified' : `there is no image ${unknown} in the cache`,
         {
           hint: 'to list images: fleet cache ls; to remove all: fleet cache rm --all',
         },

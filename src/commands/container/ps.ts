@@ -122,7 +122,7 @@ async function writeDockerLines(
   isWhole: boolean,
 ): Promise<number> {
   const { format, io } = invocation
-  if (format.fold) throw new UserError('usage', 'give either --fold or --format json')
+  if (format.fold) throw new UserError('usage', '--fold and --format json cannot be combined')
   const { listContainers } = await import('../../engine/containers.ts')
   const { dockerFields } = await import('./fields.ts')
   const { answers, many, reportFailures } = await askEngines(invocation, (engine, signal) =>

@@ -43,9 +43,9 @@ function checkAlone(
   if (machine !== undefined || on.length > 0 || retryFailed) {
     throw new UserError(
       'usage',
-      `${first} already names its machine, so options cannot choose one`,
+      `${first} already includes its machine, so the machine cannot be selected by options`,
       {
-        hint: 'leave out --machine, --on, --all and --retry-failed',
+        hint: 'omit --machine, --on, --all and --retry-failed',
       },
     )
   }
@@ -53,7 +53,7 @@ function checkAlone(
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `${first} names its machine, but ${JSON.stringify(other)} does not`,
+    `${first} includes its machine, but ${JSON.stringify(other)} does not`,
     {
       hint: `write MACHINE/${other}`,
     },
@@ -112,7 +112,7 @@ export async function placeWords(
   const machines = new Set([...placed.values()].map(({ machine }) => machine))
   if (command.verb === 'cp' && machines.size > 1) {
     throw new UserError('usage', 'docker cp cannot copy between machines', {
-      hint: 'copy to this computer first, or between hosts: fleet cp',
+      hint: 'copy to this computer first; to copy files directly between machines: fleet cp',
     })
   }
   const wordsOn = (machine: Machine): readonly string[] =>

@@ -28,9 +28,9 @@ export function checkPlacement(prefix: readonly string[], words: readonly string
   const example = misplaced === '-m' ? '-m NAME' : misplaced
   throw new UserError(
     'usage',
-    `docker ${verb} has no option ${misplaced}; the one of fleet must be before ${verb}`,
+    `docker ${verb} has no option ${misplaced}; the fleet option must come before ${verb}`,
     {
-      hint: `fleet ${example} ${verb} …`,
+      hint: `for example: fleet ${example} ${verb} …`,
     },
   )
 }

@@ -53,6 +53,6 @@ export function checkForMany(words: readonly string[]): void {
       : [command.spelling, reasonFor(command)]
   if (reason === undefined) return
   throw new UserError('usage', `docker ${spelling} ${reason}`, {
-    hint: `name one machine: fleet --machine NAME ${shellQuote(words[0] ?? '')} …`,
+    hint: `to choose one machine: fleet --machine NAME ${shellQuote(words[0] ?? '')} …`,
   })
 }

@@ -47,7 +47,8 @@ async function runWhereNamed(
 const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
   `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
 
-${summary}. The arguments are those of docker: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
+${summary}. Accepts the same arguments and options as ${['docker', ...prefix].join(' ')}.
+To list them: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
 `
 
 /**

@@ -26,7 +26,7 @@ const ansible = defineCommand({
   name: 'ansible',
   summary: 'Print an inventory for Ansible',
   description:
-    'Print an inventory script for Ansible, which runs fleet each time; keep it next to machines.yaml. Ansible calls the script with --list or --host. Labels and drivers become groups (role=web: role_web). Ansible then connects through the same jump hosts as fleet, with the pinned host keys.',
+    'Print an inventory script for Ansible; keep it next to machines.yaml. Ansible calls the script with --list or --host, and the script then runs fleet. Labels and drivers become groups (role=web: role_web). Ansible then connects through the same jump hosts as fleet, with the pinned host keys.',
   options: {
     list: flag('--list', 'print all machines as JSON for Ansible'),
     host: text('--host <machine>', 'print one machine as JSON for Ansible', 'nothing'),
@@ -79,7 +79,7 @@ const prometheus = defineCommand({
   name: 'prometheus',
   summary: 'Print machines as targets for Prometheus',
   description:
-    'Print machines as targets for file_sd_configs of Prometheus. Each has its labels, and the labels machine and driver.',
+    'Print machines as targets for file_sd_configs in Prometheus. Each target has the labels of its machine, and the labels machine and driver.',
   options: {
     port: parsed('--port <port>', `port to scrape (default: ${defaultPort})`, (word) =>
       parseCount(word),

@@ -27,7 +27,7 @@ export const overview: readonly OverviewGroup[] = [
       line('start stop restart kill', 'switch machines on and off'),
       line('snapshot', 'save and restore the state of machines'),
       line('provision rekey allow', 'repair Docker, accept host keys, allow SSH from here'),
-      line('rm forget gc', 'remove machines, or only their entries; remove leftover hosts'),
+      line('rm forget gc', 'remove machines, or only their entries; remove unmanaged hosts'),
     ],
   },
   {
@@ -44,7 +44,7 @@ export const overview: readonly OverviewGroup[] = [
     title: 'Containers and images',
     lines: [
       line('ps logs stats events', 'list containers, show logs, usage and events'),
-      line('run exec container', 'run containers, run commands in them, and 20 more verbs'),
+      line('run exec container', 'run containers, run commands in them, and 20 more commands'),
       line('images build pull push', 'list, build, pull and push images'),
       line('history df image', 'show layers and disk usage, copy images, and more'),
       line('compose docker', 'run docker compose, or any docker command'),

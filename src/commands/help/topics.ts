@@ -17,20 +17,20 @@ Examples:
   $ fleet ssh --on 'web-*' -- uptime
   $ fleet restart --on role=web --on driver=aws
 `,
-  options: `These options have the same meaning for all commands that accept them. They can
-be given before or after the name of the command. For commands that are passed
-to docker (run, exec, build, compose and others), give them before it.
+  options: `These options have the same meaning for all commands that accept them. You can
+put them before or after the command name; for commands that take docker options
+(run, exec, build, compose and others), put them before it.
 
   --inventory <file>     inventory file to use
   -m, --machine <name>   machine to use instead of the active one
   --on <selector>        machines to use (repeatable; see fleet help selectors)
   --all                  use all machines (same as --on all)
   --parallel <count>     number of machines to work on at the same time
-                         (default: 32; ls and status: 128; create, start and
-                         the like: 8)
+                         (default: 32; ls and status: 128; commands that change
+                         machines, such as create and start: 8)
   --timeout <seconds>    time limit for each machine
-  --max-fail <count>     stop starting on further machines after this many
-                         failures
+  --max-fail <count>     do not start on any more machines after this many
+                         failures (default: no limit)
   --retry-failed         use only the machines on which the previous command
                          failed
   --fold                 print identical output of several machines only once
@@ -81,7 +81,7 @@ shortened. Colors are used only on terminals, and never if NO_COLOR is set.
 
     0   success
     1   an operation failed, or some of several machines failed
-    2   wrong usage, or confirmation is needed and there is no terminal; for
+    2   invalid usage, or confirmation is needed and there is no terminal; for
         fleet plan: there are changes to apply
     3   unknown machine
     4   the inventory cannot be read, or fleet check has found a problem

@@ -46,8 +46,8 @@ export function chooseHosts<Host extends Candidate>(
   const wanted =
     only.length === 0 ? hosts : hosts.filter((host) => selects(selector, asMachine(host)))
   if (wanted.length === 0 && hosts.length > 0) {
-    throw new UserError('usage', `--only ${only.join(' --only ')} selects none of the hosts`, {
-      hint: 'add --dry-run to see their names and labels',
+    throw new UserError('usage', `--only ${only.join(' --only ')} matches none of the hosts`, {
+      hint: 'to see their names and labels, add --dry-run',
     })
   }
   const chosen: Host[] = []
@@ -64,7 +64,7 @@ export function chooseHosts<Host extends Candidate>(
     } else if (same !== undefined) present.push({ host, machine: same.name })
     else if (named?.host === undefined) chosen.push(host)
     else {
-      const reason = `the machine ${host.name} is another host (${named.host.address ?? named.driver}); to free its name: fleet rename ${host.name} OTHER`
+      const reason = `the inventory has another host with the name ${host.name} (${named.host.address ?? named.driver}); to rename it: fleet rename ${host.name} OTHER`
       skipped.push({ title: host.name, reason })
     }
   }

@@ -6,12 +6,12 @@ import { confirmJumpOn } from '../options/confirmation.ts'
 import { importFrom, importHosts, importOptions } from './import-hosts.ts'
 
 const shared =
-  'fleet connects to each host over SSH and changes nothing on it; hosts that are imported are never removed by fleet. A host on AWS, Azure or VirtualBox becomes a machine of that driver if the provider can be asked, so that fleet can start and stop it; otherwise its driver is ssh. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. Hosts that are skipped are named with the reason, and the exit code is 1.'
+  'fleet connects to each host over SSH and changes nothing on it; fleet never removes imported hosts. If fleet can query the provider, a host on AWS, Azure or VirtualBox gets the driver of that provider, so that fleet can start and stop it; otherwise it gets the ssh driver. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. If any host is skipped, fleet prints the reason and exits with code 1.'
 
 const dockerMachine = defineCommand({
   name: 'docker-machine',
   summary: 'Import machines from Docker Machine',
-  description: `Import machines from Docker Machine. Their login keys are copied into fleet's home; cloud credentials and certificates are not. ${shared}`,
+  description: `Import machines from Docker Machine. Their login keys are copied to fleet's home directory; cloud credentials and certificates are not. ${shared}`,
   arguments: {
     store: optional('dir', 'storage path of Docker Machine (default: ~/.docker/machine)', 'file'),
   },
@@ -28,8 +28,8 @@ const dockerMachine = defineCommand({
 
 const terraform = defineCommand({
   name: 'terraform',
-  summary: 'Import hosts from a Terraform state',
-  description: `Import hosts from a state of Terraform or OpenTofu: a state file, or the output of terraform show -json. Terraform keeps managing them. ${shared}`,
+  summary: 'Import hosts from a Terraform or OpenTofu state',
+  description: `Import hosts from a Terraform or OpenTofu state: a state file, or the output of terraform show -json. Terraform keeps managing them. ${shared}`,
   arguments: { state: required('state', 'state file, such as terraform.tfstate', 'file') },
   options: importOptions,
   answers: 'json',
@@ -44,7 +44,7 @@ const terraform = defineCommand({
 const ansible = defineCommand({
   name: 'ansible',
   summary: 'Import hosts from an Ansible inventory',
-  description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label: web=true. Jump hosts in ansible_ssh_common_args become machines too. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
+  description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label; for example, hosts in the group web get the label web=true. Jump hosts in ansible_ssh_common_args become machines too. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
   arguments: { inventory: required('inventory', 'inventory file, folder or script', 'file') },
   options: importOptions,
   answers: 'json',
@@ -84,8 +84,8 @@ function checkCommands(
 const sshConfig = defineCommand({
   name: 'ssh-config',
   summary: 'Import hosts from ~/.ssh/config',
-  description: `Import the hosts that an ssh configuration names without patterns, as fleet adopt does with each. A file other than ~/.ssh/config with "Match exec" commands is refused, unless you pass --allow-exec. ${shared}`,
-  arguments: { file: optional('file', 'ssh configuration (default: ~/.ssh/config)', 'file') },
+  description: `Import every host in an SSH configuration, as if by running fleet adopt for each. Host entries with wildcards are ignored. If a file other than ~/.ssh/config contains "Match exec", it is refused unless you pass --allow-exec. ${shared}`,
+  arguments: { file: optional('file', 'SSH configuration file (default: ~/.ssh/config)', 'file') },
   options: sshConfigOptions,
   answers: 'json',
   examples: ['fleet import ssh-config --dry-run', "fleet import ssh-config --only 'web-*'"],

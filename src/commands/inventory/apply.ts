@@ -40,7 +40,7 @@ async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<C
   const { parsePlan } = await import('../../operations/plan/change-plan.ts')
   const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read the plan ${name}: ${messageOf(error)}`, {
-      hint: `fleet plan --out ${shellQuote(name)}`,
+      hint: `to make a plan: fleet plan --out ${shellQuote(name)}`,
     })
   })
   return parsePlan(content, name)

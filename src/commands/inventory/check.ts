@@ -6,7 +6,7 @@ export const check = defineCommand({
   name: 'check',
   summary: 'Check the inventory for mistakes and secrets',
   description:
-    'Check the inventory before a commit or in CI. The check finds syntax errors, secrets, paths that exist on one computer only, machines that are only partly created, jump hosts that do not exist, and unknown drivers. The options of a driver package that came with the inventory are checked once you trust it (fleet trust). The exit code is 4 if there is a problem. With --install-hook, git runs the check before each commit; an existing pre-commit hook is never overwritten.',
+    'Check the inventory before a commit or in CI. The check finds syntax errors, secrets, paths that exist on one computer only, machines that are only partly created, jump hosts that do not exist, and unknown drivers. The options of a driver package shipped with the inventory are checked only after you have trusted the package (fleet trust). The exit code is 4 if there is a problem. With --install-hook, git runs the check before each commit; an existing pre-commit hook is never overwritten.',
   options: {
     staged: flag('--staged', 'check the staged version of the inventory'),
     installHook: flag('--install-hook', 'install a pre-commit hook that runs the check'),
@@ -15,7 +15,8 @@ export const check = defineCommand({
   examples: ['fleet check', 'fleet check --staged', 'fleet check --install-hook'],
   async run({ fleet, io, options, format }) {
     if (options.installHook) {
-      if (options.staged) throw new UserError('usage', 'give either --staged or --install-hook')
+      if (options.staged)
+        throw new UserError('usage', '--staged and --install-hook cannot be combined')
       const { installPreCommitHook } = await import('../../state/merge/pre-commit-hook.ts')
       const { file, isNew } = await installPreCommitHook(
         (await fleet.inventory()).location,

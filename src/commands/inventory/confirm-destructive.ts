@@ -9,7 +9,7 @@ import { describeChanges } from './show-plan.ts'
 /** Confirms destructive changes, which `--yes` does not. */
 export const destroyOption = texts(
   '--destroy <selector>',
-  'machines whose hosts may be removed or replaced, or stopped if fleet did not create them; not implied by --yes (repeatable)',
+  'allow the hosts of these machines to be removed or replaced, or, if fleet did not create them, to be stopped; not implied by --yes (repeatable)',
   'selector',
 )
 
@@ -60,10 +60,10 @@ export const skippedError = ({ machine, action }: Change): UserError =>
         'skipped: fleet did not create this host, so stopping it needs confirmation',
         {
           machine,
-          hint: `fleet stop ${machine}, or fleet apply --destroy ${machine}`,
+          hint: `to stop it: fleet stop ${machine}, or fleet apply --destroy ${machine}`,
         },
       )
-    : new UserError('failed', `skipped: to ${action} this machine needs confirmation`, {
+    : new UserError('failed', `skipped: confirmation is needed to ${action} this machine`, {
         machine,
-        hint: `fleet apply --destroy ${machine}`,
+        hint: `to confirm it: fleet apply --destroy ${machine}`,
       })

@@ -8,11 +8,11 @@ import { type Invocation, texts } from '../command.ts'
 /** `--allow-path`, which `--yes` does not imply. */
 export const allowPathOption = texts(
   '--allow-path <path>',
-  'path outside the folder of the inventory that machines may use; remembered (repeatable)',
+  'allow machines to use this path outside the inventory folder; saved for later commands (repeatable)',
   'file',
 )
 
-/** Remembers what `--allow-path` names. */
+/** Saves the paths of `--allow-path`. */
 export async function allowNamedPaths(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   paths: readonly string[],
@@ -25,7 +25,7 @@ export async function allowNamedPaths(
 }
 
 /**
- * Asks whether machines may use each path outside the folder of the inventory, and remembers the answer. Throws kind
+ * Asks whether machines may use each path outside the inventory folder, and saves the answer. Throws kind
  * `usage` if there is no terminal to ask on, and kind `cancelled` if the answer is no.
  */
 export async function confirmGrants(

@@ -16,9 +16,9 @@ async function placeFor(
   if (folder !== undefined && inventoryFile !== undefined) {
     throw new UserError(
       'usage',
-      `both the folder ${folder} and the inventory ${inventoryFile} are given`,
+      `the folder ${folder} and the inventory ${inventoryFile} cannot both be specified`,
       {
-        hint: 'give either a folder or --inventory ($FLEET_INVENTORY), not both',
+        hint: 'specify either a folder or --inventory ($FLEET_INVENTORY)',
       },
     )
   }
@@ -72,6 +72,8 @@ export const init = defineCommand({
       return
     }
     for (const file of files) io.stderr.write(`wrote ${file}\n`)
-    io.stderr.write('next: fleet adopt user@host, or fleet create NAME --driver local\n')
+    io.stderr.write(
+      'next, add a host: fleet adopt user@host, or fleet create NAME --driver local\n',
+    )
   },
 })

@@ -7,11 +7,11 @@ export const merge = defineCommand({
   name: 'merge',
   summary: 'Resolve merge conflicts in the inventory',
   description:
-    'Merge the changes of two branches entry by entry if git has left the inventory in conflict. After fleet merge --install, git does this automatically in this clone: it runs fleet merge BASE OURS THEIRS.',
+    'Resolve git merge conflicts in the inventory by merging both branches entry by entry. After fleet merge --install, git does this automatically in this clone.',
   arguments: {
     files: any('files', 'for git: base, ours and theirs; the result is written to ours', 'file'),
   },
-  options: { install: flag('--install', 'set up this clone so that git uses this merge') },
+  options: { install: flag('--install', 'configure git to use fleet merge in this clone') },
   answers: 'json',
   examples: ['fleet merge && git add machines.yaml', 'fleet merge --install'],
   async run({ fleet, io, args, options, format }) {

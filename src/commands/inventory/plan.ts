@@ -53,7 +53,7 @@ export const plan = defineCommand({
   name: 'plan',
   summary: 'Show the changes that fleet apply would make',
   description:
-    'Compare the inventory with the hosts and their providers. The plan lists machines to create, adopt, change, start or remove, SSH keys to add or revoke, changes that were made outside of fleet, and hosts that no entry of the inventory owns. This command changes nothing. With --on, the plan covers only the chosen machines. The exit code is 0 if there is nothing to do, 2 if there are changes to apply, and 1 if something needs your attention that apply cannot do.',
+    'Compare the inventory with the hosts and their providers. The plan lists machines to create, adopt, change, start or remove, SSH keys to add or revoke, changes that were made outside of fleet, and hosts that are not in the inventory. This command changes nothing. With --on, the plan covers only the chosen machines. The exit code is 0 if there is nothing to do, 2 if there are changes to apply, and 1 if there are problems that fleet apply cannot fix.',
   targets: 'many',
   allAtOnce: true,
   options: {

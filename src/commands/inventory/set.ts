@@ -45,9 +45,9 @@ async function setProfileOf(
   if (name === undefined) {
     throw new UserError(
       'usage',
-      'with --profile, name one profile: --on and --machine choose only machines',
+      '--profile requires the name of a profile: --on and --machine select only machines',
       {
-        hint: 'fleet set --profile NAME KEY=VALUE',
+        hint: 'to change a profile: fleet set --profile NAME KEY=VALUE',
       },
     )
   }
@@ -65,7 +65,7 @@ export const set = defineCommand({
   name: 'set',
   summary: 'Change settings of machines in the inventory',
   description:
-    'Change the entry of a machine in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and every option of its driver, such as type, disk and tags. The host does not change until you run fleet apply, which changes it in place if the provider supports that. With --on, the entries of several machines change; if one of them cannot be changed, none is. With --profile, a profile changes, and with it all machines that extend it; profiles also have the setting count.',
+    'Change the entry of a machine in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and all options of its driver, such as type, disk and tags. The host does not change until you run fleet apply, which changes it in place if the provider supports that. With --on, the entries of several machines change; if any of them cannot be changed, none are. With --profile, fleet changes a profile, which affects all machines that extend it. Profiles also have a count setting.',
   arguments: {
     name: {
       ...machineArgument('name of the machine; with --profile, name of the profile', 'required'),
@@ -90,9 +90,11 @@ export const set = defineCommand({
       throw new UserError(
         'usage',
         targets.on.length === 0 && (word === '' || word.includes('='))
-          ? 'no machine was named'
-          : 'there is nothing to set',
-        { hint: 'fleet set NAME key=value, or fleet set --on SELECTOR key=value; key- removes' },
+          ? 'no machine specified'
+          : 'no setting specified',
+        {
+          hint: 'to set a value: fleet set NAME key=value, or fleet set --on SELECTOR key=value; to remove it: key-',
+        },
       )
     }
     if (options.profile) {

@@ -5,14 +5,15 @@ import { defineCommand } from '../command.ts'
 export const active = defineCommand({
   name: 'active',
   summary: 'Print the active machine',
-  description:
-    'Print the machine that commands use if you name none: the one in $FLEET_MACHINE if that is set, otherwise the active machine.',
+  description: 'Print the default machine: $FLEET_MACHINE if set, otherwise the active machine.',
   answers: 'json',
   async run({ fleet, io, format }) {
     const { findActive, overrideOf } = await import('../../operations/inventory/choose-machines.ts')
     const machine = await findActive(fleet, await (await fleet.inventory()).read())
     if (machine === undefined) {
-      throw new UserError('unknown-machine', 'no machine is active', { hint: 'fleet use NAME' })
+      throw new UserError('unknown-machine', 'no machine is active', {
+        hint: 'to set the active machine: fleet use NAME',
+      })
     }
     const { name } = machine
     const chosen = await (await fleet.active()).current()

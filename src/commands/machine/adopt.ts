@@ -11,25 +11,25 @@ const options = {
   name: parsed('--name <name>', 'name of the machine (default: its host name)', parseMachineName),
   driver: text(
     '-d, --driver <driver>',
-    'driver of the provider, for a host given by its id',
+    'driver of the provider, for a host specified by its ID or name there',
     'driver',
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
   identity: text('-i, --identity <file>', 'private key to log in with', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
-  engine: flag('--no-engine', 'no Docker on the host, for example on a jump host'),
+  engine: flag('--no-engine', 'the host does not run Docker (for example, a jump host)'),
   ...hostKeyOptions,
 } as const
 
 export const adopt = defineCommand({
   name: 'adopt',
-  summary: 'Add an existing host, over SSH',
+  summary: 'Add an existing host over SSH',
   description:
-    'Add an existing host to the inventory. fleet connects to it over SSH and changes nothing on it. Aliases, users, ports, keys and jump hosts of ~/.ssh/config are used. With --driver aws, azure or virtualbox, the host is given by its id there; fleet can then query, start and stop it through the provider, but never removes it.',
+    'Add an existing host to the inventory. fleet connects to it over SSH and changes nothing on it. Aliases, users, ports, keys and jump hosts from ~/.ssh/config are used. With --driver aws, azure or virtualbox, specify the host by its ID or name at that provider; fleet can then query, start and stop it through the provider, but never removes it.',
   arguments: {
     destination: required(
       'destination',
-      '[user@]host[:port], an alias of ~/.ssh/config, or an id with --driver',
+      '[user@]host[:port], an alias from ~/.ssh/config, or an ID or name with --driver',
     ),
   },
   options,

@@ -13,7 +13,7 @@ export const allow = defineCommand({
   name: 'allow',
   summary: 'Allow SSH from your current IP address',
   description:
-    'Allow SSH from the current IP address of this computer in the firewall that fleet manages for the machines at their provider. Addresses that were allowed before stay allowed. If the entry of a machine has the option sshCidr, the address is added there too.',
+    "Allow SSH from this computer's current IP address in the provider firewall that fleet manages for the machines. Addresses that are already allowed stay allowed. If the inventory entry sets sshCidr, the address is added to it as well.",
   arguments: { names: machinesArgument('names of machines', 'required') },
   targets: 'many',
   answers: 'names',

@@ -26,7 +26,7 @@ export const cp = defineCommand({
   name: 'cp',
   summary: 'Copy files to, from and between machines',
   description:
-    'Copy files and folders, as cp -R does. The last path is the target; with several sources, it must be an existing folder. A new file or folder appears under its name once it is complete; an existing file is written in place and keeps its owner and mode. Symbolic links are copied as links, but if you name a link on a machine as a source, it is followed, as scp does, unless the target is on the same machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each chosen machine; files from several machines are copied to a separate folder for each machine.',
+    'Copy files and folders, as cp -R does. The last path is the target; with several sources, it must be an existing folder. A new file or folder appears under its name once it is complete; an existing file is written in place and keeps its owner and mode. Symbolic links are copied as links. A source that is itself a link on a machine is followed, as with scp, unless the target is on the same machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each chosen machine; files from several machines are copied to a separate folder for each machine.',
   arguments: {
     paths: several('paths', 'sources, then the target: local paths or MACHINE:PATH', 'place'),
   },
@@ -44,7 +44,7 @@ export const cp = defineCommand({
     const sources = args.paths.slice(0, -1)
     const target = args.paths.at(-1)
     if (target === undefined || sources.length === 0) {
-      throw new UserError('usage', 'give at least one source, and then the target')
+      throw new UserError('usage', 'specify at least one source, and then the target')
     }
     refuseSameNames(sources)
     const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
@@ -89,9 +89,13 @@ function refuseSameNames(sources: readonly string[]): void {
 
 function refuseUnused({ timeoutMs, maxFail }: Targets, { fold }: Invocation['format']): void {
   if (timeoutMs === undefined && maxFail === undefined && !fold) return
-  throw new UserError('usage', '--fold, --timeout and --max-fail need several machines', {
-    hint: 'choose the machines with --on or --all',
-  })
+  throw new UserError(
+    'usage',
+    '--fold, --timeout and --max-fail can only be used with more than one machine',
+    {
+      hint: 'select machines with --on or --all',
+    },
+  )
 }
 
 interface Request {
@@ -139,7 +143,7 @@ async function copyOnEach(
       'usage',
       'with --on, write :PATH for the path on each machine, on one side only',
       {
-        hint: 'fleet cp ./site :/srv --on role=web',
+        hint: 'for example: fleet cp ./site :/srv --on role=web',
       },
     )
   }

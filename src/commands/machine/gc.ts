@@ -33,7 +33,7 @@ const columns: readonly Column<Row>[] = [
 const byMachine = (a: Orphan, b: Orphan): number =>
   a.driver.localeCompare(b.driver) || a.machine.localeCompare(b.machine)
 
-const warning = `Another clone of this inventory may own these hosts: its machines.yaml may not be merged yet.
+const warning = `These hosts may belong to another clone of this inventory whose machines.yaml is not merged yet.
 Ask whoever created them before you remove one.
 `
 
@@ -46,8 +46,8 @@ const has =
 function named(orphans: readonly Orphan[], names: readonly string[]): readonly Orphan[] {
   const missing = names.find((name) => !orphans.some(has(name)))
   if (missing !== undefined) {
-    throw new UserError('unknown-machine', `no host without an entry is called ${missing}`, {
-      hint: 'to list them: fleet gc',
+    throw new UserError('unknown-machine', `no unmanaged host named ${missing} was found`, {
+      hint: 'to list hosts that are not in the inventory: fleet gc',
     })
   }
   return orphans.filter((orphan) => names.some((name) => has(name)(orphan)))
@@ -56,16 +56,16 @@ function named(orphans: readonly Orphan[], names: readonly string[]): readonly O
 export const gc = defineCommand({
   name: 'gc',
   aliases: ['prune'],
-  summary: 'Remove hosts that no entry of the inventory owns',
+  summary: 'Remove hosts that are not in the inventory',
   description:
-    'Find hosts that fleet created for this inventory and that none of its entries owns, and remove them after confirmation. Another clone may own such a host if its changes are not merged yet, so hosts that are protected or less than a day old are kept unless you name them. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as far as its git history and this computer know.',
+    'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may be in the inventory of another clone whose changes are not merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as far as its git history and this computer know.',
   arguments: {
     names: any('name', 'machine name or token of a host to remove, even if it is new or protected'),
   },
   options: {
     driver: texts(
       '-d, --driver <driver>',
-      'driver to search (repeatable; default: all in use)',
+      'search only the provider of this driver (repeatable; default: all drivers in use)',
       'driver',
     ),
     yes: yesOption,
@@ -103,7 +103,7 @@ export const gc = defineCommand({
     const removable = chosen.filter((orphan) => keptBecause(orphan) === undefined)
     if (!format.json && chosen.length === 0) {
       const scope = unasked.length === 0 ? '' : ' at the providers that could be queried'
-      io.stderr.write(`no hosts without an entry${scope}\n`)
+      io.stderr.write(`no unmanaged hosts were found${scope}\n`)
     } else if (!format.json) {
       await writeRows(io, format, { rows: chosen.map(rowOf), columns })
       io.stderr.write(warning)
@@ -118,7 +118,7 @@ export const gc = defineCommand({
     await requireConsent(
       io,
       options.yes,
-      `This deletes ${count} without an entry, and all data on them. Continue?`,
+      `This deletes ${count} not in the inventory, and all data on them. Continue?`,
     )
     const outcomes = await workOnMachines(
       { fleet, io, format },

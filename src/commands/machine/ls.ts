@@ -98,9 +98,13 @@ export const ls = defineCommand({
   examples: ['fleet ls --on role=web', 'fleet ls --live', 'fleet ls -q | xargs -n1 fleet ip'],
   async run({ fleet, io, options, targets, format }) {
     if (options.timeout !== undefined && !options.live) {
-      throw new UserError('usage', '--timeout needs --live: without it, no host is queried', {
-        hint: 'fleet ls --live',
-      })
+      throw new UserError(
+        'usage',
+        '--timeout can only be used with --live: without it, no host is queried',
+        {
+          hint: 'to query the hosts: fleet ls --live',
+        },
+      )
     }
     const { activeName, listMachines } =
       await import('../../operations/inventory/choose-machines.ts')

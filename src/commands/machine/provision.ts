@@ -22,7 +22,7 @@ const asJson = ({ plan, probe }: ProvisionedHost) => ({
 function resultOf(name: string, { plan, probe }: ProvisionedHost): string {
   if (plan.length === 0) return `${name}: nothing to change`
   if (probe.sudoNeeds !== undefined && probe.engine?.direct === false) {
-    return `${name} is ready from the next login on. To close the open connection, run: fleet broker stop`
+    return `${name} will be ready after the next login. To close the open connection, run: fleet broker stop`
   }
   const engine = probe.engine?.version === undefined ? '' : `: Docker ${probe.engine.version}`
   return `${name} is ready${engine}`
@@ -62,7 +62,7 @@ export const provision = defineCommand({
   name: 'provision',
   summary: 'Install or repair Docker on machines',
   description:
-    'Install or repair Docker on a machine over SSH, or on several machines with --on. The changes are shown and need confirmation; if nothing needs to be done, nothing is changed. Settings of the Docker daemon stay as they are.',
+    'Install or repair Docker on a machine over SSH, or on several machines with --on. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. Docker daemon settings are not changed.',
   arguments: { name: machineArgument('name of the machine (default: the active one)', 'optional') },
   options: { yes: yesOption },
   targets: 'many',

@@ -4,12 +4,15 @@ import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 export const sshConfig = defineCommand({
   name: 'ssh-config',
-  summary: 'Print machines as ssh configuration',
+  summary: 'Print machines as SSH configuration',
   description:
-    'Print the machines in the format of ~/.ssh/config, so that ssh, scp, rsync and editors reach them by name, with the host keys that fleet has pinned. --include writes this to the home of fleet and adds one line to ~/.ssh/config; run it again after machines have changed. If your ssh already knows another host by the name of a machine (in ~/.ssh/config, in known_hosts or on the network), the machine is skipped, and a message says so.',
+    "Print the machines in the format of ~/.ssh/config, so that ssh, scp, rsync and editors can connect to them by name, using the host keys that fleet has pinned. --include writes this output to fleet's home directory and adds an Include line for it to ~/.ssh/config; run it again whenever machines change. If the name of a machine already refers to another host (in ~/.ssh/config, in known_hosts or in DNS), the machine is skipped with a message.",
   options: {
     include: flag('--include', 'add an Include line to ~/.ssh/config'),
-    remove: flag('--remove', 'remove that line and the included files'),
+    remove: flag(
+      '--remove',
+      'undo --include: remove the Include line from ~/.ssh/config and the files it points to',
+    ),
     yes: yesOption,
   },
   examples: [
@@ -37,13 +40,15 @@ export const sshConfig = defineCommand({
       for (const [name, why] of taken) {
         const { id } = await (await fleet.inventory()).read()
         io.stderr.write(
-          `skipped the name ${name}, because ${why}; for ssh, the machine is fleet.${id}.${name}\n`,
+          `skipped the name ${name}, because ${why}; to connect to the machine: ssh fleet.${id}.${name}\n`,
         )
       }
       await requireConsent(io, options.yes, `Add the line ${line} to ${configuration}?`)
       await includes.writeKnownHosts(knownHosts)
       await includes.include(config)
-      io.stderr.write('ssh now knows the machines; to undo this: fleet ssh-config --remove\n')
+      io.stderr.write(
+        'ssh can now connect to the machines by name; to undo this: fleet ssh-config --remove\n',
+      )
     } else {
       const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
       await includes.writeKnownHosts(knownHosts)

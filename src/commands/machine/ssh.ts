@@ -19,24 +19,24 @@ export const ssh = defineCommand({
   name: 'ssh',
   summary: 'Open a shell or run a command on machines',
   description:
-    'Open a shell on a machine, or run a command there, with its input, output, terminal, signals and exit code. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put options of fleet before the name. On several machines, the command has no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them. Forwards have the syntax of ssh: [address:]port:host:port, with a path in place of either side for a Unix socket. They end with the command.',
+    'Open a shell on a machine, or run a command there. Input, output, terminal, signals and the exit code are passed through. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put fleet options before the name. On several machines, the command has no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them. Port forwarding uses the syntax of ssh: [address:]port:host:port, where a path on either side is a Unix socket. Port forwarding stops when the command ends.',
   arguments: {
     name: optional('name', 'name of the machine (default: the active one)', 'machine'),
-    command: any('command', 'command to run; put -- before it if you name no machine'),
+    command: any('command', 'command to run; put -- before it if you do not specify a machine'),
   },
   options: {
     forwardAgent: flag('-A, --forward-agent', 'let the command use your SSH agent'),
     local: texts(
-      '-L, --local-forward <forward>',
-      'forward a local port to the machine (repeatable)',
+      '-L, --local-forward <[address:]port:host:port>',
+      'forward a local port through the machine (repeatable)',
     ),
     remote: texts(
-      '-R, --remote-forward <forward>',
-      'forward a port of the machine to this computer, or without a destination by SOCKS (repeatable)',
+      '-R, --remote-forward <[address:]port[:host:port]>',
+      'forward a port on the machine to this computer; with only a port, act as a SOCKS proxy (repeatable)',
     ),
     dynamic: texts(
       '-D, --dynamic-forward <[address:]port>',
-      'forward a local port by SOCKS (repeatable)',
+      'open a local SOCKS proxy port (repeatable)',
     ),
     forwardOnly: flag('-N, --forward-only', 'forward ports until Ctrl-C, without a command'),
   },
@@ -64,12 +64,12 @@ export const ssh = defineCommand({
     const { forwardAgent } = options
     const forwards = await readForwards(options)
     if (options.forwardOnly && command !== undefined)
-      throw new UserError('usage', '--forward-only takes no command')
+      throw new UserError('usage', '--forward-only cannot be used with a command')
     if (forwards !== undefined && choosesMany(targets))
-      throw new UserError('usage', 'ports can be forwarded to one machine only')
+      throw new UserError('usage', 'port forwarding works with only one machine at a time')
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
     if (choosesMany(targets)) {
-      if (command === undefined) throw new UserError('usage', 'give the command to run after --')
+      if (command === undefined) throw new UserError('usage', 'no command specified after --')
       // The broker must run all of it or nothing, so check that all machines are connected first.
       if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
       const { runEach } = await import('../multi/run-each.ts')
@@ -145,7 +145,11 @@ async function waitForEnd({ signal }: Io, { lost }: Transport): Promise<never> {
 /** Refuses options that need several machines. With one, the command uses the terminal directly, like ssh. */
 function requireMany({ timeoutMs, maxFail }: Targets, { json, fold }: Format): void {
   if (timeoutMs === undefined && maxFail === undefined && !json && !fold) return
-  throw new UserError('usage', '--json, --fold, --timeout and --max-fail need several machines', {
-    hint: 'choose them with --on or --all',
-  })
+  throw new UserError(
+    'usage',
+    '--json, --fold, --timeout and --max-fail can only be used with more than one machine',
+    {
+      hint: 'select machines with --on or --all',
+    },
+  )
 }

@@ -19,7 +19,7 @@ export const status = defineCommand({
   name: 'status',
   summary: 'Show the current state of machines',
   description:
-    'Query machines, and show their current state. The exit code is 0 if all of them are running, 5 if the only one queried is not, and 1 if one of several is not.',
+    'Query machines, and show their current state. Exit codes: 0 if all machines are running; 5 if a single machine was queried and is not running; 1 if several were queried and at least one is not running.',
   arguments: {
     names: machinesArgument('names of machines (default: the active one)', 'optional'),
   },

@@ -17,13 +17,13 @@ export const commonOptions = {
   all: flag('--all', 'use all machines (same as --on all)'),
   parallel: parsed(
     '--parallel <count>',
-    'number of machines to work on at the same time (default: 32; ls and status: 128; create, start and the like: 8)',
+    'number of machines to work on at the same time (default: 32; ls and status: 128; commands that change machines, such as create and start: 8)',
     (count) => parseCount(count, 1),
   ),
   timeout: parsed('--timeout <seconds>', 'time limit for each machine', parseSeconds),
   maxFail: parsed(
     '--max-fail <count>',
-    'stop starting on further machines after this many failures (default: no limit)',
+    'do not start on any more machines after this many failures (default: no limit)',
     (count) => parseCount(count, 1),
   ),
   retryFailed: flag('--retry-failed', 'use only the machines on which the previous command failed'),

@@ -32,8 +32,8 @@ export function joinCommon(
   const taken = new Set<string>(commonNamesOf(command))
   const refused = Object.keys(before).find((name) => !taken.has(name))
   if (refused !== undefined) {
-    throw new UserError('usage', `fleet ${command.name} does not take ${longFlagOf(refused)}`, {
-      hint: `fleet ${command.name} --help`,
+    throw new UserError('usage', `fleet ${command.name} does not accept ${longFlagOf(refused)}`, {
+      hint: `to see its options: fleet ${command.name} --help`,
     })
   }
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
@@ -51,7 +51,7 @@ export function targetsOf({
   if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
     throw new UserError(
       'usage',
-      '--machine chooses one machine, and --on, --all and --retry-failed choose several: use only one of them',
+      '--machine selects one machine, and --on, --all and --retry-failed select several: use only one of them',
     )
   }
   const timeoutMs = how.timeout === undefined ? undefined : how.timeout * 1000
@@ -73,7 +73,7 @@ export function takeLeadingTargets(words: readonly unknown[]): {
     const [, name, joined] = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? []
     if (name === undefined) return { after, words: [rest] }
     const value = joined ?? rest[1]
-    if (value === undefined) throw new UserError('usage', `--${name} needs a value`)
+    if (value === undefined) throw new UserError('usage', `--${name} requires a value`)
     rest.splice(0, joined === undefined ? 2 : 1)
     if (name === 'on') after.on.push(value)
     else after.machine = value
@@ -98,8 +98,8 @@ export function withNames(
   const names = (word === undefined ? [] : [word].flat()) as unknown[] as string[]
   if (!choosesMachines(targets)) {
     if (names.length > 0 || first.machines === 'optional') return { words, names }
-    throw new UserError('usage', 'no machine was named', {
-      hint: `fleet ${verb} NAME, or fleet ${verb} --on SELECTOR`,
+    throw new UserError('usage', 'no machine specified', {
+      hint: `to choose machines: fleet ${verb} NAME, or fleet ${verb} --on SELECTOR`,
     })
   }
   const [name] = names
@@ -107,8 +107,8 @@ export function withNames(
   if (others.length === 0 || isMachineName(name)) {
     throw new UserError(
       'usage',
-      `machines are chosen both by name (${JSON.stringify(name)}) and by an option: use only one of the two`,
-      { hint: `fleet ${verb} --help` },
+      `machines can be selected by name (${JSON.stringify(name)}) or by an option, not both`,
+      { hint: `to see its options: fleet ${verb} --help` },
     )
   }
   return { words: [undefined, [name, ...rest.flat()]], names: [] }
@@ -135,7 +135,7 @@ export function withRest(
   const stray = isChosen && isMarked ? named.find((word) => word !== undefined) : undefined
   if (stray !== undefined) {
     throw new UserError('usage', `unexpected ${JSON.stringify(stray)} before --`, {
-      hint: 'the machines are already chosen by an option: write the command after --',
+      hint: 'the machines are already selected by an option: put the command after --',
     })
   }
   const [first = ''] = rest
@@ -144,7 +144,7 @@ export function withRest(
       'usage',
       `option ${JSON.stringify(first)} follows the name of the machine`,
       {
-        hint: 'put options of fleet before the name, and -- before a command that begins with -',
+        hint: 'put fleet options before the name, and -- before a command that begins with -',
       },
     )
   }

@@ -8,9 +8,9 @@ const describe = ({ driver, version, folder, files, dependencies, digest }: Trus
 
 export const trustAdd = defineCommand({
   name: 'add',
-  summary: 'Trust driver packages of the inventory',
+  summary: 'Trust driver packages shipped with the inventory',
   description:
-    'Trust drivers that came with the inventory as npm packages in its folder. Their code may then run with your permissions, for this inventory, until a file of the package or of its dependencies changes. Without names, all drivers that the inventory uses are shown, and trusted after confirmation. Drivers that are installed globally are always trusted.',
+    'Trust drivers that are shipped with the inventory as npm packages in its folder. For this inventory, their code may then run with your permissions until a file of the package or of its dependencies changes. Without names, fleet shows all such drivers that the inventory uses and trusts them after confirmation. Drivers that are installed globally are always trusted.',
   arguments: { names: any('names', 'names of drivers', 'driver') },
   options: { yes: yesOption },
   answers: 'json',

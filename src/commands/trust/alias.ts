@@ -5,7 +5,7 @@ export const trustAlias = defineCommand({
   name: 'alias',
   summary: 'Trust the SSH aliases of machines',
   description:
-    'Connect to machines with the settings of your own SSH configuration. The record of a machine can name a host of ssh_config (sshAlias). fleet uses it only after you have adopted the machine on this computer or trusted the alias: your SSH configuration can run programs (ProxyCommand, Match exec) and lead into internal networks, and the inventory may come from others. The pinned host keys must match in any case.',
+    'Connect to machines with the settings of your own SSH configuration. The inventory entry of a machine can refer to a Host in ~/.ssh/config (sshAlias). fleet uses this alias only if you adopted the machine on this computer or have trusted the alias, because your SSH configuration can run programs (ProxyCommand, Match exec) or give access to internal networks, and someone else may have written the inventory. Pinned host keys are always checked.',
   arguments: { names: machinesArgument('names of machines', 'required') },
   targets: 'many',
   answers: 'json',

@@ -6,7 +6,7 @@ export const trustInventory = defineCommand({
   name: 'inventory',
   summary: 'Trust an inventory that another user can change',
   description:
-    'Trust an inventory that another user owns or can change, so that fleet uses it without --inventory. A user who can change the inventory decides which hosts your commands connect to.',
+    'Trust an inventory that another user owns or can change, so that fleet uses it without --inventory. Any user who can change the inventory controls which hosts your commands connect to.',
   arguments: { file: optional('file', 'inventory file (default: the nearest one)', 'file') },
   answers: 'json',
   examples: ['fleet trust inventory /srv/ops/machines.yaml'],

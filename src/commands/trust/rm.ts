@@ -5,7 +5,7 @@ export const trustRm = defineCommand({
   name: 'rm',
   summary: 'Stop trusting drivers, paths and aliases',
   description:
-    'Stop trusting drivers of the inventory, and paths and SSH aliases that its machines may use. Without names, all of them are removed, and also the trust in the inventory itself if it belongs to another user.',
+    'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths and SSH aliases. Without names, fleet stops trusting all of them, and also the inventory itself if it belongs to another user.',
   arguments: { names: any('names', 'names of drivers, paths, and SSH aliases', 'driver') },
   answers: 'json',
   examples: ['fleet trust rm acme', 'fleet trust rm /home/ana/code', 'fleet trust rm'],

@@ -27,7 +27,7 @@ export interface FoundGrant {
 
 /** Why the user must allow something. */
 const reasons = {
-  folder: 'outside the folder of the inventory',
+  folder: 'outside the inventory folder',
   socket: 'not a known engine socket',
 } as const
 

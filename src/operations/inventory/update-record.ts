@@ -7,7 +7,7 @@ import type { Context } from '../context.ts'
 const replacedMeanwhile = (name: MachineName): UserError =>
   new UserError('failed', `the entry of ${name} was replaced or removed by another command`, {
     machine: name,
-    hint: 'restore the entry from git, or find hosts without an entry: fleet gc',
+    hint: 'restore the entry from git, or look for unmanaged hosts: fleet gc',
   })
 
 /**

@@ -114,7 +114,7 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
     try {
       const lifecycle = await lifecycleOf(context, driver)
       if (lifecycle === undefined) continue
-      progress(`look for hosts without an entry: ${driver}`)
+      progress(`look for unmanaged hosts: ${driver}`)
       const ofDriver = scopes.filter((scope) => scope.driver === driver)
       const hosts = await lifecycle.list(
         {

@@ -208,13 +208,13 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
       })),
       ...unasked.map(({ place, reason }) => ({
         machine: '',
-        why: `could not look for hosts without an entry (${place}): ${reason}`,
+        why: `could not look for unmanaged hosts (${place}): ${reason}`,
       })),
     ]
   } catch (error) {
     context.signal.throwIfAborted()
     const { why, ...issue } = issueOf('', error)
-    return [{ ...issue, why: `could not look for hosts without an entry: ${why}` }]
+    return [{ ...issue, why: `could not look for unmanaged hosts: ${why}` }]
   }
 }
 

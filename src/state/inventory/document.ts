@@ -49,7 +49,7 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
 /** Hints for duplicate entries. */
 const duplicateHints = {
   machines:
-    'give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
+    'give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
   profiles: 'keep one, or give one of them another name and change `extends` where it is meant',
   operators: 'keep one, or give one of them another name',
 } as const
@@ -68,7 +68,7 @@ function explainDuplicate(root: Document.Parsed, text: string, offset: number): 
         pairsOf(value).some((pair) => pair.key.range[0] === offset && keyOf(pair) === 'host'),
     )
     if (twoRecords !== undefined) {
-      return `${keyOf(twoRecords)} has two host records: keep one (fleet gc finds a host without an entry)`
+      return `${keyOf(twoRecords)} has two host records: keep one (fleet gc finds hosts that are not in the inventory)`
     }
     const second = pairsOf(map).find(({ key }) => key.range[0] === offset)
     if (second === undefined) continue

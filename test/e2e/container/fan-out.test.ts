@@ -239,6 +239,6 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     const { code, stderr } = await fleet('ssh', '--fold', 'h1', 'true')
     expect(code).toBe(255)
     expect(stderr).toContain('several machines')
-    expect((await fleet('ssh', '--on', 'h*')).stderr).toContain('give the command to run')
+    expect((await fleet('ssh', '--on', 'h*')).stderr).toContain('no command specified')
   })
 })

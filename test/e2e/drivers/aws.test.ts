@@ -521,7 +521,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     expect(blind).toMatchObject({ code: 1, stdout: '' })
     expect(blind.stderr).toMatch(/could not query aws: .*eu-central-1/)
     expect(blind.stderr).toContain(
-      'no hosts without an entry at the providers that could be queried',
+      'no unmanaged hosts were found at the providers that could be queried',
     )
     aws.mend()
     expect((await fleet('gc', 'web-1', '--yes')).code).toBe(0)

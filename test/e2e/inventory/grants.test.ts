@@ -33,7 +33,7 @@ test('a plan shows what a new host is given', async () => {
       qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
       SSH from this computer only
       gets image ./own.img of this computer
-      gets folder ${ana.home}/code of this computer, writable, as home (outside the folder of the inventory)
+      gets folder ${ana.home}/code of this computer, writable, as home (outside the inventory folder)
       gets folder ${ana.folder}/cloud of this computer, writable, as inv
       gets user-data cloud/dev.yaml
 `)

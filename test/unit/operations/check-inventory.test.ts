@@ -59,12 +59,12 @@ describe('checking an inventory that is shared', () => {
     [
       'two machines of one name',
       '  a: { driver: ssh }\n  b: { driver: ssh }\n  a: { driver: ssh }\n',
-      '6:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
+      '6:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'two records in one machine',
       '  a:\n    driver: ssh\n    host: { phase: ready, id: i }\n    host: { phase: ready, id: j }\n',
-      '7:5: a has two host records: keep one (fleet gc finds a host without an entry)',
+      '7:5: a has two host records: keep one (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'what git left',

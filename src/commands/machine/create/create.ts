@@ -82,7 +82,7 @@ export const create = defineCommand({
   name: 'create',
   summary: 'Create machines',
   description:
-    'Create machines. Each driver has its own options: see fleet create --driver DRIVER --help. For a machine whose entry is already in machines.yaml, or whose creation was interrupted, the name is enough.',
+    'Create machines. Each driver has its own options: see fleet create --driver DRIVER --help. For a machine that already has an entry in machines.yaml, or whose creation was interrupted, only the name is needed.',
   arguments: {
     names: any('names', 'names of the new machines (default: fleet asks on a terminal)', 'machine'),
   },

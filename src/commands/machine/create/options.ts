@@ -23,16 +23,13 @@ export const creationOptions = {
     parseCount(count, 1),
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
-  protected: flag(
-    '--protected',
-    'require the name of the machine to be typed before it is removed',
-  ),
+  protected: flag('--protected', 'ask you to type the name of the machine before removing it'),
   engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
   engineChannel: text(
     '--engine-channel <channel>',
     'source of Docker for a new host: distribution, stable or test',
   ),
-  engine: flag('--no-engine', 'no Docker on the host, for example on a jump host'),
+  engine: flag('--no-engine', 'do not install Docker on the host (for example, on a jump host)'),
   userData: text('--user-data <file>', 'cloud-init user-data for a new host', 'file'),
   identity: text('-i, --identity <file>', 'private key to log in to an existing host with', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
@@ -63,7 +60,7 @@ export function checkFitting(
     ? `is for existing hosts, but the driver ${driver} creates new ones`
     : `is for new hosts, but the driver ${driver} uses existing ones`
   throw new UserError('usage', `${name} ${why}`, {
-    hint: `fleet create --driver ${shellQuote(driver)} --help`,
+    hint: `to see its options: fleet create --driver ${shellQuote(driver)} --help`,
   })
 }
 

@@ -136,11 +136,11 @@ async function flagsToAsk(
 function needsDriver(names: readonly MachineName[], { profiles }: Inventory): UserError {
   const numbered = names.find((name) => profiles.get(name)?.count !== undefined)
   return numbered === undefined
-    ? new UserError('usage', `no driver is given for ${names.join(', ')}`, {
-        hint: `fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE`,
+    ? new UserError('usage', `no driver specified for ${names.join(', ')}`, {
+        hint: `to specify one: fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE`,
       })
-    : new UserError('usage', `${numbered} is a profile, and its machines are numbered`, {
-        hint: `fleet create ${numbered}-1, or to create all of them: fleet apply`,
+    : new UserError('usage', `${numbered} is a profile whose machines are numbered`, {
+        hint: `to create one machine: fleet create ${numbered}-1; to create all of them: fleet apply`,
       })
 }
 
@@ -151,7 +151,9 @@ function needsDriver(names: readonly MachineName[], { profiles }: Inventory): Us
 export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
   const person = canPrompt(io)
   if (typed.names.length === 0 && !person) {
-    throw new UserError('usage', 'no name is given for the machine', { hint: 'fleet create NAME' })
+    throw new UserError('usage', 'no name specified for the machine', {
+      hint: 'to specify one: fleet create NAME',
+    })
   }
   const given = typed.names.map(parseMachineName)
   const inventory = await (await fleet.inventory()).read()

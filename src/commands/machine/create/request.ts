@@ -30,7 +30,7 @@ export function numberNames(
   if (count === undefined) return [...new Set(names)]
   const [name] = names
   if (name === undefined || names.length > 1) {
-    throw new UserError('usage', '--count needs exactly one name', {
+    throw new UserError('usage', '--count requires exactly one name', {
       hint: 'for example: fleet create NAME --count 3',
     })
   }
@@ -53,7 +53,7 @@ function engineFrom({
   }
   if (version === undefined && channel === undefined) return withEngine ? undefined : 'none'
   if (!withEngine)
-    throw new UserError('usage', 'give either --no-engine or a version and channel of Docker')
+    throw new UserError('usage', '--no-engine cannot be combined with a Docker version or channel')
   return { ...(version !== undefined && { version }), ...(channel !== undefined && { channel }) }
 }
 
@@ -78,9 +78,9 @@ export async function checkDriver(
   if (makesHosts || names.length < 2 || Object.keys(driverOptions).length === 0) return
   throw new UserError(
     'usage',
-    `with options of the driver ${name}, only one machine can be created at a time`,
+    `with options for the driver ${name}, only one machine can be created at a time`,
     {
-      hint: `fleet create ${names[0]} --driver ${shellQuote(name)} …, then the next`,
+      hint: `create them one after the other, starting with: fleet create ${names[0]} --driver ${shellQuote(name)} …`,
     },
   )
 }

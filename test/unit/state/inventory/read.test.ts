@@ -196,7 +196,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['---\nmachines: {}', '3:1: a second document begins here (---); only one is allowed'],
     [
       'machines:\n  a:\n    driver: ssh\n  b:\n    driver: ssh\n  a:\n    driver: ssh',
-      '8:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds a host without an entry)',
+      '8:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'machines:\n  a:\n    driver: ssh\n<<<<<<< HEAD\n  b:\n    driver: ssh\n=======\n  c:\n    driver: ssh\n>>>>>>> theirs',
