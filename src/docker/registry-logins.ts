@@ -82,7 +82,7 @@ async function askHelper(
   if ('failed' in answer) {
     if (/credentials not found/i.test(answer.failed)) return undefined
     throw new UserError('credentials', `${program} could not give the login of ${registry}`, {
-      hint: `echo ${shellQuote(registry)} | ${shellQuote(program)} get`,
+      hint: `to see the error: echo ${shellQuote(registry)} | ${shellQuote(program)} get`,
     })
   }
   return loginOf(answer.stdout, program)

@@ -56,7 +56,7 @@ export function requireHost(machine: Machine): HostRecord {
   if (host === undefined) {
     throw new UserError('unreachable', 'the machine is not created yet', {
       machine: name,
-      hint: setUpCommand(machine),
+      hint: `to set it up: ${setUpCommand(machine)}`,
     })
   }
   const isCreating = host.phase === 'creating'

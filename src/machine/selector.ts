@@ -95,7 +95,7 @@ function nothingMatches(machines: readonly Machine[], terms: readonly Term[]): U
   return new UserError(
     'unknown-machine',
     meant === undefined ? message : `${message} (did you mean ${meant}?)`,
-    { hint: 'fleet ls' },
+    { hint: 'to list the machines: fleet ls' },
   )
 }
 

@@ -44,7 +44,7 @@ export async function explainRegionError(
   if (found === undefined) {
     const text = `there is no AWS region ${JSON.stringify(region)}${suggest(region, names)}`
     return new UserError('usage', text, {
-      hint: 'aws ec2 describe-regions --all-regions lists them',
+      hint: 'to list the regions: aws ec2 describe-regions --all-regions',
       cause: error,
     })
   }

@@ -34,5 +34,5 @@ export async function chooseLoopbackPort(taken: ReadonlySet<number>): Promise<nu
     const port = lowest + ((first + index) % count)
     if (!taken.has(port) && (await isPortFree(port))) return port
   }
-  throw new UserError('failed', `no port of 127.0.0.1 between ${lowest} and ${highest} is free`)
+  throw new UserError('failed', `no free port on 127.0.0.1 between ${lowest} and ${highest}`)
 }

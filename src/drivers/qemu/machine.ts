@@ -38,7 +38,7 @@ async function firmwareArguments({ arch }: HostFile): Promise<string[]> {
     )
     if (exists) return ['-bios', file]
   }
-  throw new UserError('unsupported', 'there is no UEFI firmware for arm64 here', {
+  throw new UserError('unsupported', 'no UEFI firmware for arm64 is installed on this computer', {
     hint: 'install qemu-efi-aarch64 (Debian, Ubuntu) or edk2-aarch64 (Fedora)',
   })
 }
@@ -84,9 +84,13 @@ export function startMachine(
     call.signal.throwIfAborted()
     call.progress('start virtual machine')
     if (!(await isPortFree(host.port))) {
-      throw new UserError('failed', `another program listens on port ${host.port} of 127.0.0.1`, {
-        hint: 'stop that program: the machine needs this port',
-      })
+      throw new UserError(
+        'failed',
+        `another program is listening on port ${host.port} on 127.0.0.1`,
+        {
+          hint: 'stop that program: the virtual machine needs this port',
+        },
+      )
     }
     await prepareSocketFolder(dirname(paths.socketOf(host.id)))
     await rm(paths.socketOf(host.id), { force: true })

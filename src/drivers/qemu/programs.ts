@@ -39,10 +39,14 @@ async function notInstalledError(program: string, cause: unknown): Promise<UserE
     ignored('qemu', 'read /etc/os-release', ''),
   )
   const arch = program.endsWith('aarch64') || process.arch === 'arm64' ? 'arm64' : 'amd64'
-  return new UserError('unsupported', `QEMU is not installed here: there is no ${program}`, {
-    hint: installHint(process.platform, osRelease, arch),
-    cause,
-  })
+  return new UserError(
+    'unsupported',
+    `QEMU is not installed on this computer: ${program} was not found`,
+    {
+      hint: installHint(process.platform, osRelease, arch),
+      cause,
+    },
+  )
 }
 
 /**

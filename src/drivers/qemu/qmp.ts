@@ -76,7 +76,8 @@ export async function execute(
     let isReady = false
     for await (const { QMP, error, event, return: value } of readMessages(socket)) {
       if (QMP !== undefined) socket.write('{"execute":"qmp_capabilities"}\n')
-      else if (error !== undefined) throw new UserError('failed', `QEMU: ${error.desc}`)
+      else if (error !== undefined)
+        throw new UserError('failed', `cannot execute ${command}: QEMU: ${error.desc}`)
       else if (event !== undefined) continue
       else if (isReady) return value
       else {

@@ -49,7 +49,10 @@ async function runMonitorCommand(
   const path = paths.socketOf(host.id)
   const output = await execute(path, 'human-monitor-command', call.signal, args)
   if (typeof output === 'string' && output.trim() !== '') {
-    throw new UserError('failed', `QEMU: ${output.trim().replace(/^Error: /, '')}`)
+    throw new UserError(
+      'failed',
+      `cannot execute ${line}: QEMU: ${output.trim().replace(/^Error: /, '')}`,
+    )
   }
 }
 

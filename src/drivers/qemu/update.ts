@@ -85,9 +85,13 @@ export const createUpdate = (
     await withLock(paths.folderOf(host.id), async () => {
       if (stops) {
         if (await isRunning(host, paths)) {
-          throw new UserError('failed', 'the machine was started by someone else', {
-            hint: 'run the same command again',
-          })
+          throw new UserError(
+            'failed',
+            'the virtual machine was not changed: it was started while it had to be stopped for the change',
+            {
+              hint: 'run the command again',
+            },
+          )
         }
         await replaceHost(paths, wanted)
       }

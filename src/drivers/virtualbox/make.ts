@@ -91,7 +91,7 @@ async function createStopped(
   const cards = options.hostOnly
     ? [...(await hostOnlyCard(vbox, call)), '--macaddress2', macAddressOf(token, 2)]
     : []
-  call.progress('create machine')
+  call.progress('create virtual machine')
   for (const words of creationCommands(spec, options, { ...own, port, cards })) {
     await vbox.run(words, call)
   }

@@ -25,7 +25,7 @@ export async function requireMachine(
   const machine = await findVm(vbox, id, call)
   if (machine !== undefined) return machine
   throw new UserError('failed', `there is no machine ${id} in this computer's VirtualBox`, {
-    hint: 'it exists only on the computer that created it; if it was removed by hand: fleet rm',
+    hint: 'it exists only on the computer that created it; if it was deleted outside of fleet, remove the entry: fleet rm NAME',
   })
 }
 
@@ -54,7 +54,7 @@ async function requirePort(machine: VirtualMachine): Promise<void> {
     if (await isPortFree(port)) continue
     throw new UserError(
       'failed',
-      `port ${port} of this computer, which forwards to the machine, is in use`,
+      `port ${port} on this computer, which forwards to the virtual machine, is already in use`,
       {
         hint: `stop the program that listens on 127.0.0.1:${port}, then run the same command again`,
       },
@@ -72,13 +72,13 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
     return
   }
   await requirePort(machine)
-  call.progress('start machine')
+  call.progress('start virtual machine')
   const type = machine.fields.get('defaultfrontend') === 'gui' ? 'gui' : 'headless'
   await vbox.run(['startvm', id, '--type', type], call)
   const { state: now } = await waitUntilSettled(vbox, id, call)
   if (stateOf(now) === 'running') return
   throw new UserError('failed', `the machine is ${now} after its start`, {
-    hint: 'see Logs/VBox.log in its folder',
+    hint: 'check its log: Logs/VBox.log in the folder of the virtual machine',
   })
 }
 
@@ -86,7 +86,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
 export async function killMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
   const { state } = await waitUntilSettled(vbox, id, call)
   if (stateOf(state) === 'stopped') return
-  call.progress('power off machine')
+  call.progress('power off virtual machine')
   try {
     await vbox.run(['controlvm', id, 'poweroff'], call)
   } catch (error) {
@@ -109,7 +109,7 @@ export async function stopMachine(
   let presses = 0
   while (Date.now() - start < timeout) {
     const since = Date.now() - start
-    call.progress('shut down')
+    call.progress('shut down virtual machine')
     const machine = await waitUntilSettled(vbox, id, call)
     if (stateOf(machine.state) === 'stopped') return
     if (since >= presses * powerButtonInterval) {

@@ -131,16 +131,16 @@ const isChosen = (file: string): boolean =>
   !/\/\.ssh\/id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(file)
 
 const nameTaken = (name: MachineName): UserError =>
-  new UserError('usage', 'a machine with this name already exists: nothing was changed', {
+  new UserError('usage', `machine ${name} already exists; nothing was changed`, {
     machine: name,
-    hint: 'choose another name: --name NAME',
+    hint: 'choose another name with --name NAME',
   })
 
 function nameFrom(destination: string): MachineName {
   const { host } = parseDestination(destination)
   if (isMachineName(host)) return host
   throw new UserError('usage', `${JSON.stringify(host)} is not a valid machine name`, {
-    hint: 'give it a name: --name NAME',
+    hint: 'specify a name with --name NAME',
   })
 }
 

@@ -103,7 +103,7 @@ function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe):
     machine: name,
     hint:
       socket === undefined
-        ? `fleet create ${name} --driver local --install-engine`
+        ? `to install Docker: fleet create ${name} --driver local --install-engine`
         : 'check the path, or omit the socket to detect it',
   })
 }

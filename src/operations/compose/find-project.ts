@@ -65,7 +65,7 @@ async function findComposeFiles(start: string): Promise<string[]> {
     if (dirname(folder) === folder) break
   }
   throw new UserError('failed', `there is no compose file in ${start} or a folder above it`, {
-    hint: 'give its path: fleet compose -f FILE …',
+    hint: 'to specify its path: fleet compose -f FILE …',
   })
 }
 

@@ -313,12 +313,12 @@ function conflictError(
   const more = paths.length > 1 ? ` and ${paths.length - 1} more` : ''
   return new UserError(
     'failed',
-    `${here}${more} changed both on this computer and on ${name} since fleet last copied it, so nothing was copied`,
+    `conflict: ${here}${more} changed on both this computer and ${name} since the last copy; nothing was copied`,
     {
       machine: name,
       hint: [
-        `to keep the version of ${name}: fleet cp ${shellQuote(`${name}:${there}`)} ${shellQuote(here)}`,
-        `to use yours: fleet ssh ${name} rm ${shellQuote(there)}; then run the command again`,
+        `to keep the version on ${name}: fleet cp ${shellQuote(`${name}:${there}`)} ${shellQuote(here)}`,
+        `to keep the version on this computer: fleet ssh ${name} rm ${shellQuote(there)}; then run the command again`,
       ].join('; '),
     },
   )

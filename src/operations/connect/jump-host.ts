@@ -24,7 +24,7 @@ export async function findJumpHosts(
     ? new UserError('inventory', message, { machine: name, hint: 'change "via" in their entries' })
     : new UserError('unknown-machine', message, {
         machine: name,
-        hint: 'list the machines: fleet ls',
+        hint: 'to list the machines: fleet ls',
       })
 }
 

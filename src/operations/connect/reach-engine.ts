@@ -183,13 +183,13 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
   if (tried.some(({ words }) => notRunning.test(words))) {
     return new UserError('failed', `the engine is not running: nothing answers on ${path}`, {
       machine,
-      hint: `fleet provision ${machine}`,
+      hint: `to repair it: fleet provision ${machine}`,
     })
   }
   if (asUser?.code === notFound) {
     return new UserError('failed', 'docker is not installed', {
       machine,
-      hint: `fleet provision ${machine}`,
+      hint: `to install it: fleet provision ${machine}`,
     })
   }
   if (denied.test(asUser?.words ?? '')) {

@@ -64,7 +64,7 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
   }
   if (machine.driver === '') {
     throw new UserError('usage', `${name} needs a driver`, {
-      hint: `fleet create ${name} --driver ssh --address ADDRESS`,
+      hint: `to specify one: fleet create ${name} --driver ssh --address ADDRESS`,
     })
   }
   if (request.driver !== undefined && machine.driver !== request.driver) {
@@ -82,15 +82,15 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
 }
 
 const nameTaken = (name: MachineName): UserError =>
-  new UserError('usage', 'a machine with this name already exists: nothing was changed', {
+  new UserError('usage', `machine ${name} already exists; nothing was changed`, {
     machine: name,
-    hint: `choose another name, or free this one: fleet rm ${name}`,
+    hint: `choose another name, or remove the existing machine first: fleet rm ${name}`,
   })
 
 const beingRemoved = (name: MachineName): UserError =>
   new UserError('usage', `the removal of ${name} was started and must be finished first`, {
     machine: name,
-    hint: `fleet rm ${name}`,
+    hint: `to finish it: fleet rm ${name}`,
   })
 
 /** `type: t3.large, spot: true` of options; `not set` without a value. */
@@ -111,7 +111,7 @@ function checkSame(
     `the creation of ${name} was started with another value of ${other}: it was ${formatValue(before[other])}, and is now ${formatValue(now[other])}`,
     {
       machine: name,
-      hint: `finish it: fleet create ${name}; or remove it and start over: fleet rm ${name}`,
+      hint: `to finish it: fleet create ${name}; to remove it and start over: fleet rm ${name}`,
     },
   )
 }

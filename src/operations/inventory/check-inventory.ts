@@ -36,7 +36,7 @@ async function readStaged(location: string, env: Context['env']): Promise<string
   const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
   const why = isUnknown ? '' : `: ${stderr.trim()}`
   throw new UserError('inventory', `${location} is not staged in git${why}`, {
-    hint: `git add ${shellQuote(location)}`,
+    hint: `to stage it: git add ${shellQuote(location)}`,
   })
 }
 
@@ -49,7 +49,7 @@ async function readDisk(store: InventoryStore): Promise<string> {
     if (error instanceof UserError) throw error
     if (codeOf(error) === 'ENOENT') await store.read() // throws with a hint how to create an inventory
     throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
-      hint: 'fleet init',
+      hint: 'to create an inventory: fleet init',
       cause: error,
     })
   })

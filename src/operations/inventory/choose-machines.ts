@@ -12,7 +12,7 @@ export function findMachine(inventory: Inventory, name: string): Machine {
   if (machine !== undefined) return machine
   const near = nearest(name, [...inventory.machines.keys()])
   throw new UserError('unknown-machine', `there is no machine called ${JSON.stringify(name)}`, {
-    hint: near === undefined ? 'list the machines: fleet ls' : `did you mean ${near}?`,
+    hint: near === undefined ? 'to list the machines: fleet ls' : `did you mean ${near}?`,
   })
 }
 
@@ -46,8 +46,8 @@ export async function chooseMachine(context: Context, name: string | undefined):
   if (name !== undefined) return findMachine(inventory, name)
   const active = await findActive(context, inventory)
   if (active !== undefined) return active
-  throw new UserError('usage', 'no machine was named, and none is active', {
-    hint: 'name one with --machine NAME, or make one active: fleet use NAME',
+  throw new UserError('usage', 'no machine specified, and no machine is active', {
+    hint: 'specify one with --machine NAME, or set the active machine: fleet use NAME',
   })
 }
 
@@ -81,7 +81,7 @@ export function withEngines(chosen: readonly Machine[]): Machine[] {
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
   if (withEngine.length === 0) {
     throw new UserError('unknown-machine', 'the selected machines have no Docker engine', {
-      hint: 'their entries say engine: none',
+      hint: 'their inventory entries have engine: none',
     })
   }
   return withEngine

@@ -172,7 +172,10 @@ export async function removeOrphan(
   await context.creations().withLock(token, machine, async () => {
     const inventory = await (await context.inventory()).read()
     if (entriesOf(inventory)(orphan)) {
-      throw new UserError('failed', `${machine} has an entry again, so its host was not removed`)
+      throw new UserError(
+        'failed',
+        `${machine} is in the inventory again, so its host was not removed`,
+      )
     }
     await (await lifecycleOf(context, driver))?.remove(record, calls)
   })

@@ -30,5 +30,9 @@ export async function growDisk(
       },
     )
   }
-  if (stdout.trim() !== '') progress(`${stdout.trim()}: the file system grows at the next start`)
+  if (stdout.trim() !== '')
+    progress(
+      'grow the file system',
+      `${stdout.trim()} will grow when the machine starts the next time`,
+    )
 }

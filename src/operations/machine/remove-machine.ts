@@ -100,7 +100,7 @@ async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
   if ((await askName(machine)) === name) return
   throw new UserError(
     'cancelled',
-    `${name} is protected, and its name was not typed: it was not removed`,
+    `${name} was not removed: it is protected, and its name was not confirmed`,
     {
       machine: name,
     },
@@ -114,9 +114,9 @@ function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlyS
   )
   if (users.length === 0) return
   const list = users.map((machine) => machine.name).join(', ')
-  throw new UserError('usage', `${name} is the jump host of ${list}`, {
+  throw new UserError('usage', `cannot remove ${name}: it is the jump host of ${list}`, {
     machine: name,
-    hint: `remove ${list} too, or change "via" there first`,
+    hint: `remove ${list} as well, or change "via" in their inventory entries first`,
   })
 }
 

@@ -49,8 +49,8 @@ async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Pro
     machine: machine.name,
     hint:
       verb === 'start'
-        ? 'start it at its provider, or by hand'
-        : `do it on the host itself: fleet ssh ${machine.name}`,
+        ? 'start it at its provider, or manually'
+        : `to do it on the host itself: fleet ssh ${machine.name}`,
   })
 }
 

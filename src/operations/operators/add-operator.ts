@@ -27,8 +27,8 @@ const rankOf = (key: string): number => {
 
 async function readKeyLines({ file, github }: OperatorRequest, context: Context) {
   if ((file === undefined) === (github === undefined)) {
-    throw new UserError('usage', 'give either a key file or a GitHub user', {
-      hint: '--key FILE or --github USER',
+    throw new UserError('usage', 'specify either a key file or a GitHub user', {
+      hint: 'use --key FILE or --github USER',
     })
   }
   if (github !== undefined) {
@@ -75,7 +75,7 @@ export async function removeOperator(context: Context, name: string): Promise<vo
   ).updateOperator(name, (entry) => {
     if (entry !== undefined) return undefined
     throw new UserError('usage', `there is no operator called ${JSON.stringify(name)}`, {
-      hint: 'list the operators: fleet operator ls',
+      hint: 'to list the operators: fleet operator ls',
     })
   })
 }

@@ -130,7 +130,7 @@ export function checkPlanned(plan: ChangePlan, inventory: Inventory): void {
 export function parsePlan(text: string, file: string): ChangePlan {
   const notPlan = (why: string): UserError =>
     new UserError('usage', `${file} is not a plan: ${why}`, {
-      hint: `fleet plan --out ${shellQuote(file)}`,
+      hint: `to make a plan: fleet plan --out ${shellQuote(file)}`,
     })
   let plan: Partial<ChangePlan> | null
   try {

@@ -203,7 +203,7 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
     return [
       ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
         machine,
-        why: `${parts.join(', ')} has no entry here; it may belong to another clone${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
+        why: `${parts.join(', ')} is not in the inventory; it may belong to another clone${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
         hint: 'merge the branch that has its entry; if there is none, see fleet gc',
       })),
       ...unasked.map(({ place, reason }) => ({

@@ -32,7 +32,11 @@ export function planUnready(
   if (lacksAddress(machine)) {
     return {
       issues: [
-        { machine: name, why: `${why}, and its entry has no address`, hint: setUpCommand(machine) },
+        {
+          machine: name,
+          why: `${why}, and its entry has no address`,
+          hint: `to set it up: ${setUpCommand(machine)}`,
+        },
       ],
     }
   }
@@ -57,7 +61,9 @@ function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
   const why = `${subject} was interrupted`
   if (!isProtected) return { changes: [{ machine: name, action, why }] }
   return {
-    issues: [{ machine: name, why: `${why}, and it is protected`, hint: `fleet rm ${name}` }],
+    issues: [
+      { machine: name, why: `${why}, and it is protected`, hint: `to finish it: fleet rm ${name}` },
+    ],
   }
 }
 

@@ -64,7 +64,7 @@ export async function vetPackage(
   }
   const why =
     records.length === 0
-      ? `is not trusted: its code came with the inventory, in ${folder}`
+      ? `is not trusted: its code is shipped with the inventory, in ${folder}`
       : `has changed since it was trusted: ${folder}`
   throw new UntrustedDriver('failed', `the driver ${nameOf(name)} ${why}`, {
     hint: `review the package; to trust it to run as you: ${trustCommand(nameOf(name), context)}`,
@@ -143,7 +143,7 @@ function needsNoTrust(
     return unknownDriver(name, dirname(location))
   }
   const why = found === undefined ? 'is part of fleet' : `is installed globally, in ${found.folder}`
-  return new UserError('usage', `the driver ${name} ${why}, so it needs no trust`)
+  return new UserError('usage', `driver ${name} does not need to be trusted: it ${why}`)
 }
 
 /** Trusts these packages for the inventory, as long as their code does not change. */
@@ -193,7 +193,7 @@ export async function revokeTrust(
       'usage',
       `${missing} is neither a trusted driver, nor an allowed path or SSH alias of ${inventory}`,
       {
-        hint: 'list what is trusted: fleet trust ls',
+        hint: 'to list what is trusted: fleet trust ls',
       },
     )
   }

@@ -75,7 +75,9 @@ export async function initInventory(
 ): Promise<NewInventory> {
   const id = randomBytes(4).toString('hex')
   if (!(await writeNewFile(path, writeNewInventory(id)))) {
-    throw new UserError('inventory', `there is already an inventory ${path}`, { hint: 'fleet ls' })
+    throw new UserError('inventory', `inventory ${path} already exists`, {
+      hint: 'to list its machines: fleet ls',
+    })
   }
   const folder = dirname(path)
   const schemaFile = join(folder, schemaFileName)

@@ -120,17 +120,17 @@ export function checkRename(
 ): void {
   if (!machines.has(from)) {
     throw new UserError('unknown-machine', `there is no machine called "${from}"`, {
-      hint: 'fleet ls shows the machines',
+      hint: 'to list the machines: fleet ls',
     })
   }
   if (!entries.has(from)) {
     throw new UserError('usage', `${from} is not created yet: nothing was changed`, {
       machine: from,
-      hint: `fleet create ${to} --extends ${shellQuote(machines.get(from)?.extends ?? '')}`,
+      hint: `to create it under the new name: fleet create ${to} --extends ${shellQuote(machines.get(from)?.extends ?? '')}`,
     })
   }
   if (!entries.has(to)) return
-  throw new UserError('usage', `there is already a machine called ${to}: nothing was changed`, {
+  throw new UserError('usage', `machine ${to} already exists; nothing was changed`, {
     machine: from,
     hint: 'choose another name',
   })

@@ -41,9 +41,9 @@ async function start(line: string, { terminal }: ExecOptions, env: Environment):
     if (codeOf(error) !== 'ENOENT') throw error
     throw new UserError(
       'unsupported',
-      'cannot open a terminal for a command on this computer: script(1) is not installed',
+      'cannot allocate a terminal (TTY): script(1) is not installed on this computer',
       {
-        hint: 'install util-linux (Debian: bsdutils)',
+        hint: 'install util-linux (on Debian and Ubuntu: bsdutils)',
         cause: error,
       },
     )

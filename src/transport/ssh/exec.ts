@@ -195,9 +195,9 @@ export async function startCommand(
     if (known) return known
     throw (
       link.ended() ??
-      new UserError('failed', `${machine} ended the command without an exit code`, {
+      new UserError('failed', `the command on ${machine} ended without an exit code`, {
         machine,
-        hint: 'its sshd or its shell was terminated: check its log, or try again',
+        hint: `sshd or the shell on ${machine} may have been killed; check the system log there, or try again`,
       })
     )
   }

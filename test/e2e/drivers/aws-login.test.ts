@@ -67,7 +67,7 @@ describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device
     const typing = [{ at: 'MFA device', type: '123456\r' }]
     const { screen } = await ana.fleetOnTerminal(['stop', 'web-1', 'web-2'], typing, { env })
     expect(screen).toContain('Code of the MFA device arn:aws:iam::123456789012:mfa/ana')
-    expect(screen).toContain('instance i-0123456789abcdef1 is gone')
+    expect(screen).toContain('instance i-0123456789abcdef1 no longer exists')
     expect(assumed().map(({ parameters }) => parameters['TokenCode'])).toEqual(['123456'])
     expect(looked().length).toBeGreaterThan(0)
   })
@@ -82,7 +82,7 @@ describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device
   test('is told what to do where there is no terminal', async () => {
     const refused = await ana.fleet(['stop', 'web-1'], { env })
     expect(refused.code).toBe(6)
-    expect(refused.stderr).toMatch(/web-1: the AWS profile needs an MFA code/)
+    expect(refused.stderr).toMatch(/AWS profile .* requires an MFA code/)
     expect(refused.stderr).toContain('aws configure export-credentials --profile guarded')
     expect(aws.calls).toEqual([])
   })

@@ -85,8 +85,8 @@ test.each(['rm', 'label', 'rekey', 'forget', 'inspect', 'set', 'set a=b'])(
     const { code, stderr } = await ana.fleet(words.split(' '))
     expect({ code, stderr }).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining(`fleet: no machine was named
-  fleet ${words.split(' ')[0]} NAME`),
+      stderr: expect.stringContaining(`fleet: no machine specified
+  to choose machines: fleet ${words.split(' ')[0]} NAME`),
     })
     expect(await ana.inventory()).toBe(inventory)
   },

@@ -60,7 +60,7 @@ describe.skipIf(!labIsHere)('machines', () => {
       ...['adopt', `root@${lab.hosts[1]?.address}`, '--name', 'h1', '--accept-new'],
     ])
     expect(code).toBe(2)
-    expect(stderr).toContain('h1: a machine with this name already exists')
+    expect(stderr).toContain('machine h1 already exists')
     expect(await ana.inventory()).toBe(before)
   })
 

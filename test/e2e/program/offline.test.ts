@@ -66,7 +66,7 @@ test('init in a folder of another fleet asks first', async () => {
   await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')
   expect(await ana.fleet(['init'])).toMatchObject({
     code: 4,
-    stderr: expect.stringContaining('already an inventory'),
+    stderr: expect.stringContaining('machines.yaml already exists'),
   })
   expect(await ana.fleet(['init', 'deep', '--yes'])).toMatchObject({ code: 0 })
   expect(await ana.fleet(['init', '--inventory', 'told/x.yaml'])).toMatchObject({ code: 0 })

@@ -316,7 +316,7 @@ describe('hosts in a group of yours', () => {
     for (const [key, one] of resources)
       if (isSecurityGroup(key)) Object.assign(one.body, { tags: {} })
     await expect(seat.remove(host)).rejects.toThrow(
-      /not deleted in the resource group shared.*security group web-1-/,
+      /in the resource group shared were not deleted .*security group web-1-/,
     )
     expect(typesOf(azure.remains())).toEqual(['networkSecurityGroups', 'resourceGroups'])
     for (const key of resources.keys()) if (isSecurityGroup(key)) resources.delete(key)

@@ -150,7 +150,7 @@ describe('what cannot be made is refused before anything is', () => {
       /--subnet/,
     ],
     ['a subnet that is not there', { subnet: 'net/main/other' }, /no subnet other/, /--subnet/],
-    ['a subnet of no group', { subnet: 'main/hosts' }, /does not name a resource group/, /GROUP/],
+    ['a subnet of no group', { subnet: 'main/hosts' }, /requires a resource group/, /GROUP/],
     [
       'a private host that nothing could reach',
       { privateOnly: true },
@@ -647,7 +647,7 @@ describe('the login', () => {
     const error = await refusedLogin()
     expect(error).toMatchObject({
       kind: 'unreachable',
-      message: 'the login of Azure, login.microsoftonline.com, cannot be reached: ECONNREFUSED',
+      message: 'the Azure login endpoint login.microsoftonline.com cannot be reached: ECONNREFUSED',
     })
     expect(error.hint).toContain('HTTPS_PROXY')
   })

@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere).each([
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
       message: 'the engine is not running: nothing answers on /run/none.sock',
-      hint: `fleet provision ${host.name}`,
+      hint: `to repair it: fleet provision ${host.name}`,
     })
   })
 
@@ -139,7 +139,7 @@ describe.skipIf(!labIsHere).each([
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
       message: 'docker is not installed',
-      hint: `fleet provision ${host.name}`,
+      hint: `to install it: fleet provision ${host.name}`,
     })
   })
 })

@@ -130,7 +130,7 @@ test('a plan goes on with what was cut short, and removes nothing that is protec
     ['taken', 'adopt'],
     ['gone', 'remove'],
   ])
-  expect(plan.issues[0]).toMatchObject({ machine: 'kept', hint: 'fleet rm kept' })
+  expect(plan.issues[0]).toMatchObject({ machine: 'kept', hint: 'to finish it: fleet rm kept' })
   const inventory = await (await context.inventory()).read()
   const ordered = orderChanges(inventory, plan.changes).map(({ name }) => name)
   expect(ordered.indexOf('gone' as MachineName)).toBeLessThan(

@@ -114,9 +114,9 @@ function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserErr
   if (/requires multi-factor authentication/.test(words)) {
     return new UserError(
       'credentials',
-      'the AWS profile needs an MFA code, and there is no terminal to ask for it',
+      `AWS profile ${profile} requires an MFA code, but there is no terminal to prompt for it`,
       {
-        hint: `run the command on a terminal, or set temporary credentials first: eval "$(aws configure export-credentials --profile ${shellQuote(profile)} --format env)"`,
+        hint: `run the command in a terminal, or set temporary credentials first: eval "$(aws configure export-credentials --profile ${shellQuote(profile)} --format env)"`,
         cause: error,
       },
     )

@@ -94,7 +94,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'credentials',
     message: () => 'AWS does not allow this operation with these credentials',
-    hint: () => 'docs/drivers/aws.md has the policy that fleet needs',
+    hint: () => 'docs/drivers/aws.md shows the IAM policy that fleet requires',
   },
   {
     codes: ['OptInRequired', 'PendingVerification', 'Blocked', 'AccountDisabledException'],
@@ -154,7 +154,7 @@ export const failures: readonly Failure[] = [
     codes: ['InvalidSubnetID.NotFound', 'InvalidSubnet', 'InvalidSubnetId.Malformed'],
     kind: 'usage',
     message: (context) => `there is no such subnet${inRegion(context)}`,
-    hint: () => 'aws ec2 describe-subnets lists them',
+    hint: () => 'to list the subnets: aws ec2 describe-subnets',
   },
   {
     codes: [
@@ -176,7 +176,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'usage',
     message: (context) => `there is no such security group${inRegion(context)}`,
-    hint: () => 'aws ec2 describe-security-groups lists them',
+    hint: () => 'to list the security groups: aws ec2 describe-security-groups',
   },
   {
     codes: ['InvalidKeyPair.NotFound'],
@@ -210,7 +210,7 @@ export const failures: readonly Failure[] = [
     message: (context) =>
       `the address of EC2${inRegion(context)} was not found: this computer is offline, or there is no such region`,
     hint: () =>
-      'check the network; aws ec2 describe-regions lists the regions; if you use a proxy, set HTTPS_PROXY',
+      'check the network; to list the regions: aws ec2 describe-regions; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],

@@ -78,5 +78,5 @@ export async function waitUntil<Value>(
     call.progress(step, pending)
   }
   const minutes = Math.round(within / 60_000)
-  throw new UserError('failed', `${step}: ${pending}, after ${minutes} minutes`)
+  throw new UserError('failed', `cannot ${step} within ${minutes} minutes: ${pending}`)
 }

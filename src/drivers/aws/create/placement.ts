@@ -64,7 +64,7 @@ async function findSubnets(
         hint: 'choose a VPC or subnet with --vpc or --subnet, or create a default VPC: aws ec2 create-default-vpc',
       })
     : new UserError('usage', `there is no VPC ${vpc} with subnets in ${ec2.region}`, {
-        hint: 'aws ec2 describe-subnets lists the subnets',
+        hint: 'to list the subnets: aws ec2 describe-subnets',
       })
 }
 
@@ -106,7 +106,7 @@ export async function findPlacements(
     const what =
       wanted.subnet === undefined ? 'there is no subnet' : `subnet ${wanted.subnet} is not`
     throw new UserError('usage', `${what} in zone ${wanted.zone}`, {
-      hint: `--zone ${zonesOf(subnets)}`,
+      hint: `use --zone ${zonesOf(subnets)}`,
     })
   }
   const offered = inZone.filter(({ AvailabilityZone = '' }) => zones.has(AvailabilityZone))

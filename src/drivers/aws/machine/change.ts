@@ -43,7 +43,7 @@ const modify = (
 async function changeType(context: ChangeContext): Promise<ChangedResources> {
   const { ec2, instance, options } = context
   if (instance.type === options.type) return {}
-  ec2.call.progress('instance type', options.type)
+  ec2.call.progress('change instance type', options.type)
   // EC2 reports an instance as stopped shortly before it can be modified.
   await retry(ec2.call, isFailure('IncorrectInstanceState'), () =>
     modify(context, { InstanceType: { Value: options.type } }),
@@ -63,10 +63,10 @@ async function growDisk({
   const { Size: size = 0 } = volume ?? {}
   if (size > disk) return { disk: String(size) }
   if (size < disk) {
-    ec2.call.progress('root disk', `${disk} GiB`)
+    ec2.call.progress('grow root disk', `${disk} GiB`)
     await ec2.send(new ModifyVolumeCommand({ VolumeId: rootVolume, Size: disk }))
   }
-  await waitUntil(ec2.call, 'root disk', async () => {
+  await waitUntil(ec2.call, 'grow root disk', async () => {
     const filter = { Name: 'volume-id', Values: [rootVolume] }
     const asked = new DescribeVolumesModificationsCommand({ Filters: [filter] })
     const { VolumesModifications = [] } = await ec2.send(asked)
@@ -116,11 +116,11 @@ async function changeIngressRules(
       'usage',
       `${context.instance.id} has no security group that fleet created`,
       {
-        hint: 'remove "ports" and "sshCidr" from the entry, and change your own security group in AWS',
+        hint: 'remove "ports" and "sshCidr" from the inventory, and change your own security group in AWS',
       },
     )
   }
-  ec2.call.progress('security group')
+  ec2.call.progress('update security group')
   const ingressRules = ({ ports, sshCidr }: ChangedResources) => ({
     ports: ports === undefined ? [] : (parsePorts(ports) ?? []),
     sshCidrs: sshCidr === undefined ? [] : (parseCidrs(sshCidr) ?? []),
@@ -140,7 +140,7 @@ async function changeCredits({
   instance,
   options: { cpuCredits },
 }: ChangeContext): Promise<ChangedResources> {
-  ec2.call.progress('CPU credits', cpuCredits)
+  ec2.call.progress('change CPU credits', cpuCredits)
   const { UnsuccessfulInstanceCreditSpecifications: [failed] = [] } = await ec2.send(
     new ModifyInstanceCreditSpecificationCommand({
       InstanceCreditSpecifications: [{ InstanceId: instance.id, CpuCredits: cpuCredits }],
@@ -148,14 +148,18 @@ async function changeCredits({
   )
   if (failed === undefined) return { credits: cpuCredits }
   const { Code = '', Message = 'refused' } = failed.Error ?? {}
-  throw new UserError('failed', `CPU credits of ${instance.id}: ${Message} (${Code})`, {
-    hint: 'only T types have CPU credits: remove cpuCredits from the entry',
-  })
+  throw new UserError(
+    'failed',
+    `cannot set the CPU credits of ${instance.id}: ${Message} (${Code})`,
+    {
+      hint: 'only burstable instance types (T2, T3, T4g) have CPU credits; for other types, remove cpuCredits from the inventory',
+    },
+  )
 }
 
 async function changeProtection(context: ChangeContext): Promise<ChangedResources> {
   const { terminationProtection: Value } = context.options
-  context.ec2.call.progress('termination protection', Value ? 'on' : 'off')
+  context.ec2.call.progress(`${Value ? 'enable' : 'disable'} termination protection`)
   await modify(context, { DisableApiTermination: { Value } })
   return { protection: Value ? 'fleet' : undefined }
 }
@@ -196,7 +200,9 @@ export async function changeHost(
   const { id, token } = host
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
-    throw new UserError('failed', `instance ${id} is gone`, { hint: 'fleet plan' })
+    throw new UserError('failed', `instance ${id} no longer exists`, {
+      hint: 'to see what fleet would do about it: fleet plan',
+    })
   }
   checkOwnedBy(token, tagsByKey(instance.tags), `instance ${id}`)
   const touchesOthers = only.has('tags') || only.has('ports') || only.has('sshCidr')

@@ -45,16 +45,20 @@ async function changeState(
     }
     return { pending: `${id} is ${instance.state}` }
   }
-  await waitUntil(ec2.call, `instance ${to}`, check)
+  await waitUntil(ec2.call, `${to === 'running' ? 'start' : 'stop'} instance`, check)
 }
 
 const revertedError = (id: string, state: string): UserError =>
-  new UserError('failed', `instance ${id} is ${state} again: it was switched by someone else`)
+  new UserError('failed', `instance ${id} is ${state} again: someone else changed its power state`)
 
 const goneError = (id: string, instance: Instance | undefined): UserError =>
-  new UserError('failed', `instance ${id} is ${instance?.state ?? 'gone'}: it cannot run again`, {
-    hint: 'remove the machine with fleet rm, then create it again',
-  })
+  new UserError(
+    'failed',
+    `instance ${id} ${instance === undefined ? 'no longer exists' : `is ${instance.state}`}: it cannot run again`,
+    {
+      hint: 'remove the machine with fleet rm, then create it again',
+    },
+  )
 
 /** Starts a stopped instance, and waits until it is running. */
 export const startInstance = (ec2: Ec2, id: string): Promise<void> =>

@@ -82,7 +82,7 @@ async function findAllResources(
   const isVisible = ({ own, foreign }: Found): boolean =>
     [...own.instances, ...foreign.instances].some(isHostInstance)
   if (isVisible(found)) return found
-  ec2.call.progress('instance', 'making sure that there is none')
+  ec2.call.progress('look for instances', 'making sure that there are none')
   const searchAgain = async (): Promise<void> => {
     const now = await findResourcesOnce(ec2, host, resources)
     found = { own: mergeHostResources(found.own, now.own), foreign: now.foreign }
@@ -149,7 +149,7 @@ async function terminateAndWait(
   resources: DriverState,
 ): Promise<void> {
   if (isAlive(instance)) await terminate(ec2, instance, resources)
-  await waitUntil(ec2.call, 'instance terminated', async () => {
+  await waitUntil(ec2.call, 'terminate instance', async () => {
     const [now] = await findInstances(ec2, byId(instance.id))
     if (now === undefined || now.state === 'terminated') return { done: undefined }
     return { pending: `${instance.id} is ${now.state}` }
@@ -217,7 +217,7 @@ function checkForeign(foreign: HostResources, region: string): void {
   if (what.length === 0) return
   throw new UserError(
     'failed',
-    `not deleted in ${region}, because the tags of this machine are missing: ${what.join(', ')}`,
+    `these resources in ${region} were not deleted because they lack the tags of this machine: ${what.join(', ')}`,
     { hint: foreignHint },
   )
 }
@@ -245,7 +245,7 @@ export async function removeHost(
   )
   // The other resources are in use while an instance exists.
   if (leftovers.length > 0) throw leftoverError(leftovers, ec2.region)
-  if (groups.length > 0) ec2.call.progress('security group')
+  if (groups.length > 0) ec2.call.progress('delete security group')
   await Promise.all([
     each(keyPairs, ({ KeyName }) =>
       attempt(`key pair ${KeyName}`, ec2.send(new DeleteKeyPairCommand({ KeyName }))),

@@ -138,7 +138,7 @@ export async function updateIngressRules(
     id,
     closed.filter((rule) => isIn(existing, rule)),
   )
-  await waitUntil(ec2.call, 'security group', async () => {
+  await waitUntil(ec2.call, 'update security group', async () => {
     const now = rulesIn(await describeGroup(ec2, id))
     const missing = wanted.filter((rule) => !isIn(now, rule))
     const left = closed.filter((rule) => isIn(now, rule))

@@ -8,7 +8,8 @@ interface Failure {
   readonly hint: string
 }
 
-const otherSize = 'choose another --size, --zone or --location: fleet create NAME --size SIZE'
+const otherSize =
+  'choose another --size, --zone or --location, for example: fleet create NAME --size SIZE'
 const noCapacity: Failure = {
   kind: 'failed',
   text: 'Azure has no capacity for this size there at the moment',

@@ -93,7 +93,7 @@ export function openLoginClient(env: Environment): LoginClient {
           const { host, error: reason } = unreached
           throw new UserError(
             'unreachable',
-            `the login of Azure, ${host}, cannot be reached: ${codeOf(reason) ?? messageOf(reason)}`,
+            `the Azure login endpoint ${host} cannot be reached: ${codeOf(reason) ?? messageOf(reason)}`,
             { hint: 'check the network; behind a proxy, set HTTPS_PROXY', cause: error },
           )
         }

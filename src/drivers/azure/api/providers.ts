@@ -76,6 +76,9 @@ export async function checkSubscription(
   if (locations.includes(location)) return { value: location }
   const near = nearest(location, locations)
   throw new UserError('usage', `Azure has no location ${wanted} for virtual machines`, {
-    hint: near === undefined ? 'az account list-locations --output table' : `did you mean ${near}?`,
+    hint:
+      near === undefined
+        ? 'to list the locations: az account list-locations --output table'
+        : `did you mean ${near}?`,
   })
 }

@@ -84,7 +84,7 @@ async function findMarketplaceImage(
   if (version === undefined || found === undefined) {
     throw usageError(
       `there is no image ${urn} in ${location}`,
-      `az vm image list-skus --location ${shellQuote(location)} --publisher ${shellQuote(publisher)} --offer ${shellQuote(offer)}`,
+      `to list the images: az vm image list-skus --location ${shellQuote(location)} --publisher ${shellQuote(publisher)} --offer ${shellQuote(offer)}`,
     )
   }
   const name = [publisher, offer, sku, version].join(':')

@@ -65,7 +65,10 @@ export async function findSubnet(
 ): Promise<FoundSubnet> {
   const [of = '', network = '', name = ''] = parseSubnet(wanted, group)
   if (of === '')
-    throw usageError(`--subnet ${wanted} does not name a resource group`, 'GROUP/VNET/SUBNET')
+    throw usageError(
+      `--subnet ${wanted} requires a resource group`,
+      'write it as GROUP/VNET/SUBNET',
+    )
   const options = { abortSignal: call.signal }
   const ask = () => api.network.virtualNetworks.get(of, network, options)
   const found = await ignoreNotFound(api.cached(`network ${of}/${network}`, ask, maxAge))
@@ -73,7 +76,7 @@ export async function findSubnet(
   if (found.location !== location) {
     throw usageError(
       `the virtual network ${network} is in ${found.location}, not in ${location}`,
-      `--location ${found.location}, or another --subnet`,
+      `use --location ${found.location}, or another --subnet`,
     )
   }
   const subnet = found.subnets?.find((one) => one.name?.toLowerCase() === name.toLowerCase())

@@ -34,7 +34,7 @@ const capabilityOf = (sku: ResourceSku, name: string): string | undefined =>
   sku.capabilities?.find((capability) => capability.name === name)?.value
 
 const otherSize =
-  'choose another --size, --zone or --location: az vm list-skus --resource-type virtualMachines --location '
+  'choose another --size, --zone or --location; to list the sizes: az vm list-skus --resource-type virtualMachines --location '
 
 function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeRequest): void {
   const refuse = (why: string) => {

@@ -55,7 +55,7 @@ async function changeSize(context: ChangeContext): Promise<ChangedResources> {
 async function changeEncryption(context: ChangeContext): Promise<ChangedResources> {
   const { api, place, options, call } = context
   const { encryptionAtHost = false } = options
-  call.progress('change encryption at host', formatBoolean(encryptionAtHost))
+  call.progress(`${encryptionAtHost ? 'enable' : 'disable'} encryption at host`)
   const change = { securityProfile: { encryptionAtHost } }
   const { virtualMachines } = api.compute
   await virtualMachines.update(place.group, place.names.machine, change, pollOptions(context))
@@ -186,7 +186,7 @@ export async function changeHost(
   )
   if (found === undefined) {
     throw new UserError('failed', `there is no virtual machine ${place.names.machine}`, {
-      hint: 'fleet plan',
+      hint: 'to see what fleet would do about it: fleet plan',
     })
   }
   checkOwnedBy(host.token, found.tags, `the virtual machine ${place.names.machine}`)

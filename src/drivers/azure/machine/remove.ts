@@ -127,7 +127,7 @@ async function removeResources(
   if (foreign.length > 0) {
     throw new UserError(
       'failed',
-      `not deleted in the resource group ${place.group}, because the tags of this machine are missing: ${foreign.join(', ')}`,
+      `these resources in the resource group ${place.group} were not deleted because they lack the tags of this machine: ${foreign.join(', ')}`,
       { hint: foreignHint },
     )
   }

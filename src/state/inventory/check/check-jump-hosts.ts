@@ -24,7 +24,10 @@ export function findJumpHostErrors(
   const problems = findJumpChainErrors(new Map([...machines, [name, after]]))
   const own = problems.find((problem) => problem.name === name)
   if (own !== undefined && after.via !== before?.via) {
-    throw new UserError('usage', own.message, { machine: name, hint: 'fleet ls' })
+    throw new UserError('usage', own.message, {
+      machine: name,
+      hint: 'to list the machines: fleet ls',
+    })
   }
   return problems
 }

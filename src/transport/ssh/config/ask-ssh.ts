@@ -75,7 +75,7 @@ export async function askSsh(
       'usage',
       `ssh cannot read its configuration for ${host}: ${stderr?.trim() || messageOf(error)}`,
       {
-        hint: `ssh -G -- ${shellQuote(host)}`,
+        hint: `to see the error: ssh -G -- ${shellQuote(host)}`,
         cause: error,
       },
     )
