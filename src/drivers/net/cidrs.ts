@@ -73,6 +73,6 @@ export function hostBitsNotes(text: string): readonly string[] {
     const written = `${networkOf(address, widest(address))}/${Number(length)}`
     return written === cidr
       ? []
-      : [`${one.trim()} stands in the range ${cidr}, which is used as a whole`]
+      : [`${one.trim()} is inside the range ${cidr}; the whole range is used`]
   })
 }

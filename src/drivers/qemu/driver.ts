@@ -20,7 +20,7 @@ import { ignored } from '../../os/trace.ts'
 const maxUserData = 2 ** 20
 
 const otherComputerError = (computer: string): UserError =>
-  new UserError('unsupported', `the machine is on the computer ${computer} and exists only there`, {
+  new UserError('unsupported', `the virtual machine exists only on the computer ${computer}`, {
     hint: `run this command on ${computer}`,
   })
 

@@ -170,7 +170,7 @@ function refuseUnnamed({ inputs, host: { name } }: Session, paths: LocalPaths): 
   if (stranger === undefined) return
   throw new UserError(
     'failed',
-    `compose on ${name} asks for ${stranger}, which no compose file of the project names`,
+    `compose on ${name} asks for ${stranger}, which is not in any compose file of the project`,
     {
       machine: name,
       hint: 'write the path out in the compose file, or install a docker CLI on this computer',

@@ -35,11 +35,11 @@ function nameOf(place: CopyPath, found: FoundSource): string {
   const typed = typedName(place)
   if (typed !== undefined) return typed
   const { name } = found
-  if (name === '') throw refuse(place, 'is the root folder: give a folder below it')
+  if (name === '') throw refuse(place, 'is the root folder: specify a folder below it')
   if (name === '.' || name === '..' || /[/\\\p{Cc}]/u.test(name)) {
     throw refuse(
       place,
-      'has no usable name: give a folder below it, or a target that does not exist yet',
+      'has no usable name: specify a folder below it, or a target that does not exist yet',
     )
   }
   return name

@@ -93,13 +93,13 @@ function locateHost(
   }
   throw new UserError('unsupported', `the driver ${driverName} can neither create nor find hosts`, {
     machine: name,
-    hint: 'fleet create --help',
+    hint: 'to list the drivers: fleet create --help',
   })
 }
 
 /** For a user who can neither open the engine socket nor become root. */
 const noAccessHint = (user: string, name: string): string =>
-  `the user ${user} has no permission to use Docker there: add it to the group docker on the host, or allow it to use sudo without a password; then run: fleet ps -m ${name}`
+  `the user ${user} has no permission to use Docker on the host: add the user to the group docker, or allow the user to use sudo without a password; then run: fleet ps -m ${name}`
 
 function hintFor(
   { name, host, engine }: ReadyMachine,

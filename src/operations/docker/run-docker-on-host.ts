@@ -26,10 +26,14 @@ const pullOnHost: Handler = (host, { start, words }, streams) => {
 
 /** Refuses `docker login`, which would store the user's password on the host. */
 const refuseLogin: Handler = ({ name }, { spelling }) => {
-  throw new UserError('unsupported', `${spelling} would change the logins of ${name}, not yours`, {
-    machine: name,
-    hint: "log in where a docker CLI is: fleet uses the logins of this computer's docker configuration",
-  })
+  throw new UserError(
+    'unsupported',
+    `${spelling} would change the registry logins on ${name}, not on this computer`,
+    {
+      machine: name,
+      hint: "log in with a docker CLI on this computer: fleet uses the registry logins in this computer's docker configuration",
+    },
+  )
 }
 
 /** The verbs that need files, variables or logins of this computer. */

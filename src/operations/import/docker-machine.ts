@@ -143,7 +143,7 @@ export async function readDockerMachine(
       throw new UserError('usage', `cannot read ${folder}: ${why}`, { cause: error })
     }
     throw new UserError('usage', `there are no machines of Docker Machine in ${folder}`, {
-      hint: 'give its store, such as ~/.docker/machine: fleet import docker-machine DIR',
+      hint: 'specify its storage path, such as ~/.docker/machine: fleet import docker-machine DIR',
     })
   })
   const folders = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))

@@ -24,7 +24,7 @@ export async function addLine(file: string, line: string): Promise<boolean> {
     const found = await lstat(file).catch(ignored('git', 'look for .git'))
     if (found?.isSymbolicLink()) {
       throw new UserError('inventory', `${file} is a symbolic link: fleet does not write to it`, {
-        hint: `replace it by a file with the line ${line}`,
+        hint: `replace it with a regular file that has the line ${line}`,
       })
     }
     const text = await readFile(file, 'utf8').catch((error: unknown) => {

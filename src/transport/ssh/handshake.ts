@@ -67,7 +67,7 @@ function choose<Name extends string>(
   if (chosen.length > 0) return chosen
   throw new UserError(
     'unsupported',
-    `fleet has none of the algorithms that ${kind} in your SSH configuration names: ${named.join(', ')}`,
+    `fleet supports none of the algorithms in ${kind} of your SSH configuration: ${named.join(', ')}`,
     { hint: `add one of these: ${known.slice(0, 6).join(', ')}` },
   )
 }

@@ -195,7 +195,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
       resources: { computer: 'somewhere-else' },
     }
     expect(await state(record)).toBe('unknown')
-    const message = 'the machine is on the computer somewhere-else and exists only there'
+    const message = 'the virtual machine exists only on the computer somewhere-else'
     await expect(driver.power?.start(record, call)).rejects.toThrow(message)
     await expect(driver.lifecycle?.remove(record, call)).rejects.toThrow(message)
   })

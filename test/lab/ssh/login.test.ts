@@ -282,7 +282,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
         {
           kind: 'credentials',
           message: expect.stringContaining(`its permissions 0${mode.toString(8)} are too open`),
-          hint: `chmod 600 ${file}`,
+          hint: `to restrict them: chmod 600 ${file}`,
         },
       )
     }

@@ -112,7 +112,7 @@ export function readLocation({ token, resources = {} }: HostRecord): HostLocatio
   const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
   if (subscription === undefined || group === undefined || name === undefined) return undefined
   if (!isCloudName(cloud)) {
-    throw new UserError('inventory', `the record names an unknown Azure cloud, ${cloud}`)
+    throw new UserError('inventory', `the record has an unknown Azure cloud: ${cloud}`)
   }
   checkParts({ tenant, subscription, group, name, addressedBy: more[0] })
   checkParts({ addressedBy: addressGroup })

@@ -73,8 +73,8 @@ function unreadable(file: string, state: unknown): UserError {
   }
   if (valueAt(state, 'backend') !== undefined) {
     return refuse(
-      'only names the backend of the state',
-      'fetch the state: terraform state pull > state.json, and import state.json',
+      'contains only the backend configuration, not the state',
+      'to get the state: terraform state pull > state.json, and import state.json',
     )
   }
   const version = valueAt(state, 'version')
@@ -84,12 +84,12 @@ function unreadable(file: string, state: unknown): UserError {
       `is a Terraform state of version ${version}, but fleet reads version 4 (${age})`,
       version < 4
         ? 'upgrade it with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
-        : 'give fleet the output of: terraform show -json',
+        : 'import the output of this command: terraform show -json',
     )
   }
   return refuse(
     'is not a Terraform state',
-    'give fleet a terraform.tfstate, or the output of: terraform state pull, terraform show -json',
+    'import a terraform.tfstate file, or the output of: terraform state pull, terraform show -json',
   )
 }
 

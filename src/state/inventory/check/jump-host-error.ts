@@ -19,6 +19,6 @@ export function jumpHostError(
       const { node, keyOffset } = locate(root, settingPath(inventory, name, 'via'))
       return { offset: node?.range[0] ?? keyOffset, message }
     }),
-    'change or remove "via"',
+    'change or remove "via" in the inventory',
   )
 }

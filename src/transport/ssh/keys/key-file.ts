@@ -106,7 +106,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   if (key === undefined || isCertificate(key)) {
     return {
       unusable: 'it is encrypted and its public part, the .pub file, is missing',
-      remedy: `ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
+      remedy: `to create it: ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
     }
   }
   return {
@@ -130,7 +130,7 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
   if (type?.startsWith('sk-') === true) {
     return {
       unusable: 'it is the key of a security token, which only an agent can use',
-      remedy: `add it to the agent: ssh-add ${shellQuote(file)}`,
+      remedy: `to add it to the agent: ssh-add ${shellQuote(file)}`,
     }
   }
   return { unusable: `it is not a private key that fleet can read (${message})` }
@@ -164,7 +164,7 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
       const mode = openMode.toString(8).padStart(4, '0')
       return {
         unusable: `its permissions ${mode} are too open: others can read this private key`,
-        remedy: `chmod 600 ${shellQuote(file)}`,
+        remedy: `to restrict them: chmod 600 ${shellQuote(file)}`,
       }
     }
     const key = parsePrivate(text)

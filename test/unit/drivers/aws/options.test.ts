@@ -61,7 +61,7 @@ describe('address ranges', () => {
 
   test('are told where they mean more addresses than they name', () => {
     expect(hostBitsNotes('10.0.0.5/8, 10.0.0.5, 203.0.113.0/24, 2001:DB8::0/32')).toEqual([
-      '10.0.0.5/8 stands in the range 10.0.0.0/8, which is used as a whole',
+      '10.0.0.5/8 is inside the range 10.0.0.0/8; the whole range is used',
     ])
   })
 })

@@ -276,7 +276,7 @@ test.each([
   [{ version: 3, modules: [] }, 'version 3', 'terraform apply -refresh-only'],
   [{ version: 1 }, 'version 1', 'terraform apply -refresh-only'],
   [{ version: 5, resources: [] }, 'version 5', 'terraform show -json'],
-  [{ version: 3, backend: { type: 's3' } }, 'only names the backend', 'terraform state pull'],
+  [{ version: 3, backend: { type: 's3' } }, 'contains only the backend', 'terraform state pull'],
   [{ meta: {}, encrypted_data: 'x', version: 4 }, 'encrypted', 'tofu show -json'],
   [[], 'is not a Terraform state', 'terraform.tfstate'],
   ['', 'the file is empty', ''],
