@@ -229,7 +229,9 @@ test('stop switches machines off; what no entry owns any more, gc finds and remo
   const collected = await fleet('gc', 'web-1', 'web-2', '--driver', 'example', '--yes')
   expect(collected).toMatchObject({ code: 0 })
   expect(await cloud.things()).toEqual([])
-  expect((await fleet('gc', '--driver', 'example')).stderr).toContain('no unmanaged hosts were found')
+  expect((await fleet('gc', '--driver', 'example')).stderr).toContain(
+    'no unmanaged hosts were found',
+  )
 })
 
 test('switching is for machines that are named, and whose driver can', async () => {

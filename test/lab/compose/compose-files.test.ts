@@ -120,7 +120,9 @@ describe.skipIf(!labIsHere || plugin === undefined).each(modes)(
       await expect(compose('both', ['run', '--rm', 'a', 'true'])).rejects.toMatchObject({
         kind: 'failed',
         message: expect.stringContaining(`${file} changed on both this computer and`),
-        hint: expect.stringMatching(/keep the version on .*fleet cp .*to keep the version on this computer: fleet ssh /),
+        hint: expect.stringMatching(
+          /keep the version on .*fleet cp .*to keep the version on this computer: fleet ssh /,
+        ),
       })
       const there = `~/.cache/fleet/compose/both-*/root${seat.folder}/both`
       expect(await out(`cat ${there}/data/db ${there}/b`)).toBe('theirs\nb1')
