@@ -1,12 +1,7 @@
 import { connect } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'
 import { UserError } from '../../errors.ts'
-
-/** The property `_agent` of ssh2's client, which opens the agent when a host asks for it. Source: ssh2 1.17, lib/client.js. */
-interface ForwardedAgent {
-  getStream(done: (error: Error | undefined, stream?: Duplex) => void): void
-}
+import { setForwardedAgent } from './ssh2-internals.ts'
 
 /** The SSH agent of a login, for the commands on its host that may use it. */
 export interface AgentForwarding {
@@ -34,15 +29,12 @@ export function createAgentForwarding(
           hint: 'start one and add your key: eval "$(ssh-agent)" && ssh-add',
         })
       }
-      const agent: ForwardedAgent = {
-        getStream(done) {
-          if (users === 0) return done(new Error('no command uses the agent'))
-          const stream = connect(socket)
-          stream.once('connect', () => done(undefined, stream))
-          stream.on('error', (error) => done(error))
-        },
-      }
-      Object.assign(client, { _agent: agent })
+      setForwardedAgent(client, (done) => {
+        if (users === 0) return done(new Error('no command uses the agent'))
+        const stream = connect(socket)
+        stream.once('connect', () => done(undefined, stream))
+        stream.on('error', (error) => done(error))
+      })
       users += 1
       let isOver = false
       return () => {

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { Client, ClientChannel } from 'ssh2'
 
 // The fields of ssh2 1.17 that are not part of its API, and that nothing in its API replaces. Only this file names them;
@@ -30,6 +31,14 @@ export function protocolOf(client: Client): Protocol {
 export function serverReleaseOf(client: Client): string | undefined {
   const { _remoteVer: release } = client as unknown as { readonly _remoteVer?: string }
   return release
+}
+
+/** Opens a connection to an SSH agent. */
+type OpenAgent = (done: (error: Error | undefined, stream?: Duplex) => void) => void
+
+/** Sets what a client calls when its host opens a channel to the agent, and allows commands to ask for forwarding. */
+export function setForwardedAgent(client: Client, open: OpenAgent): void {
+  Object.assign(client, { _agent: { getStream: open } })
 }
 
 /** The fields of a channel. */
