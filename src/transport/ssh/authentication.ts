@@ -13,6 +13,7 @@ import {
   certifiedKey,
   chooseAlgorithm,
   isCertificate,
+  validityOf,
 } from './keys/key.ts'
 import { type KeyFile, readCertificate, readKeyFile } from './keys/key-file.ts'
 import type { SshSettings } from './config/settings.ts'
@@ -250,6 +251,29 @@ async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAu
   }
 }
 
+/** What to say of a certificate that the server rejects: servers do not tell the client that one has expired. */
+function describeValidity(key: PublicKey): { readonly note: string; readonly remedy?: string } {
+  const validity = validityOf(key)
+  if (validity === undefined) return { note: '' }
+  const { from, to } = validity
+  const day = (ms: number) => new Date(ms).toISOString().replace('.000', '')
+  if (to <= Date.now()) {
+    const remedy = 'get a new certificate, or correct the clock of this computer if it is wrong'
+    return { note: `, which expired at ${day(to)}`, remedy }
+  }
+  if (from > Date.now()) {
+    const remedy =
+      'wait until the certificate is valid, or correct the clock of this computer if it is wrong'
+    return { note: `, which is not valid before ${day(from)}`, remedy }
+  }
+  const remedy =
+    'check on the host that its clock is right (date) and that sshd trusts the authority of the certificate for this user (TrustedUserCAKeys)'
+  return {
+    note: Number.isFinite(to) ? `, valid from ${day(from)} to ${day(to)}` : '',
+    remedy,
+  }
+}
+
 /**
  * Tries, in order: the identity files, the agent's keys, the usual keys of ~/.ssh, and, where somebody
  * can be asked, keyboard-interactive and the password. No key twice, nor one that the server has rejected on an earlier
@@ -272,10 +296,15 @@ export async function* logIn(
     if (seen.has(id)) continue
     seen.add(id)
     const print = fingerprintOf(key)
-    const name = `${print} (${label})`
+    const validity = describeValidity(key)
+    const name = `${print} (${label}${validity.note})`
     const unusable = answers.whyUnusable(id)
     if (unusable !== undefined) report.skipped.push(`${name} (${unusable})`)
-    if (answers.isRejected(id)) report.offered.push(name)
+    const noteRejected = () => {
+      report.offered.push(name)
+      if (validity.remedy !== undefined) report.remedies.push(validity.remedy)
+    }
+    if (answers.isRejected(id)) noteRejected()
     if (unusable !== undefined || answers.isRejected(id)) continue
     const offer = chooseAlgorithm(key, auth.signatureAlgorithms())
     if (offer === undefined) {
@@ -302,7 +331,7 @@ export async function* logIn(
     const why = failure === undefined ? undefined : messageOf(failure)
     answers.answered(!partial, why)
     if (partial) report.accepted.push(name)
-    else if (why === undefined) report.offered.push(name)
+    else if (why === undefined) noteRejected()
     else report.skipped.push(`${name} (${why})`)
   }
   // Where no key was offered, only this tells what the server takes.

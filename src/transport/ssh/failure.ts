@@ -35,6 +35,12 @@ export class ConnectTimeout extends Error {
 /** Internal: the server closed the connection without an error message of SSH. The message is what it printed before. */
 export class ClosedEarly extends Error {}
 
+/** Internal: what answers is no SSH server. The message is what it sent. */
+export class NotSsh extends Error {}
+
+/** Internal: the server does not stop sending text during the login. */
+export class EndlessBanner extends Error {}
+
 /** Whether the server disconnected because of too many rejected keys (MaxAuthTries in sshd_config(5)). */
 export const isTooManyFailures = (error: unknown): boolean =>
   /too many authentication failures/i.test(messageOf(error))
@@ -67,9 +73,10 @@ const at = ({ address, port }: Endpoint): string =>
 const look = ({ machine, isNew = false }: Endpoint): string =>
   isNew ? '' : ` Check its state: fleet status ${machine}`
 
-/** What a server printed before it closed the connection: sshd says that it is overloaded (MaxStartups). */
+/** What a server sent in place of its version: sshd says that it is overloaded (MaxStartups). */
 function printedBy(error: unknown): string {
-  const words = error instanceof ClosedEarly ? quoteServer(error.message) : ''
+  const isQuote = error instanceof ClosedEarly || error instanceof NotSsh
+  const words = isQuote ? quoteServer(error.message) : ''
   return words === '' ? '' : `: ${words}`
 }
 
@@ -186,10 +193,22 @@ const rules: readonly Rule[] = [
       'its sshd is very old or restrictive: update it, or allow more algorithms in its sshd_config',
   },
   {
-    when: says(/header|identification string|greeting lines/i),
+    when: ({ error }) => error instanceof EndlessBanner,
     kind: 'unreachable',
-    why: () => 'the service on this port is not an SSH server',
+    why: () => 'its SSH server sends text without end during the login',
+    hint: () => 'check Banner in its sshd_config, and that this is the right host',
+  },
+  {
+    when: ({ error }) => error instanceof NotSsh,
+    kind: 'unreachable',
+    why: (_, error) => `the service on this port is not an SSH server${printedBy(error)}`,
     hint: () => 'check the port',
+  },
+  {
+    when: says(/identification string/i),
+    kind: 'unreachable',
+    why: () => 'it does not support version 2 of the SSH protocol',
+    hint: () => 'check the port, or update its SSH server',
   },
   {
     when: (failure) =>

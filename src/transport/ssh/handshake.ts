@@ -7,9 +7,10 @@ import ssh2, {
 } from 'ssh2'
 import { formatPublicKey } from './keys/host-keys.ts'
 import type { Attempts } from './authentication.ts'
-import { ClosedEarly, type Failure, type Stage } from './failure.ts'
+import { ClosedEarly, EndlessBanner, type Failure, NotSsh, type Stage } from './failure.ts'
 import type { SshAlgorithms, SshSettings } from './config/settings.ts'
 import { UserError } from '../../errors.ts'
+import { protocolOf } from './ssh2-internals.ts'
 import { type UserAuth, followUserAuth } from './user-auth.ts'
 
 /** How often an idle link is probed. */
@@ -155,12 +156,57 @@ export class HandshakeError extends Error implements Failure {
   }
 }
 
+/** OpenSSH's own limits for what a server may print before its version: lines, and bytes in a line (kex.c). */
+const [maxGreetingLines, maxLineLength] = [1_024, 8_192]
+/** How much of what a server prints is kept for error messages, in bytes. */
+const maxPrinted = 300
+/** How much text a server may send during the login, in characters; the rest of fleet keeps the beginning. */
+const maxBanner = 16 * 1024 * 1024
+
+/** What a server has sent before its version. */
+interface Greeting {
+  /** The beginning of it, to be quoted. */
+  readonly printed: () => string
+}
+
+/**
+ * Hands ssh2 what the server sends from the line of its version on (RFC 4253 4.2): ssh2 loses parts of a line that arrives in
+ * several packets, and does not count lines over packets. Where no version comes, the client fails with {@link NotSsh}.
+ */
+function readGreeting(client: Client, onVersion: () => void): Greeting {
+  const protocol = protocolOf(client)
+  const { parse } = protocol
+  let lines = 0
+  let printed = Buffer.alloc(0)
+  let line = Buffer.alloc(0)
+  const text = () => Buffer.concat([printed, line]).toString('utf8', 0, maxPrinted)
+  protocol.parse = (chunk, start, end) => {
+    let rest = Buffer.concat([line, chunk.subarray(start, end)])
+    for (;;) {
+      const next = rest.indexOf('\n') + 1
+      line = next === 0 ? rest : rest.subarray(0, next)
+      if (line.length > maxLineLength || lines > maxGreetingLines || line.includes(0))
+        throw new NotSsh(text())
+      if (next === 0) return
+      if (line.toString('latin1', 0, 4) === 'SSH-') break
+      lines += 1
+      if (printed.length < maxPrinted) printed = Buffer.concat([printed, line])
+      rest = rest.subarray(next)
+    }
+    printed = line = Buffer.alloc(0)
+    protocol.parse = parse
+    onVersion()
+    protocol.parse(rest, 0, rest.length)
+  }
+  return { printed: text }
+}
+
 /** Opens an SSH connection over `stream` and logs in. Rejects with a {@link HandshakeError}, the stream destroyed. */
 export function handshake(stream: Duplex, handshake: Handshake): Promise<Client> {
   const { user, pinned, verify, greeted, logIn, onBanner, settings = {}, signal } = handshake
   const client = new ssh2.Client()
   let stage: Stage = 'greeting'
-  let printed = ''
+  let bannerLength = 0
   return new Promise<Client>((resolve, reject) => {
     const fail = (error: unknown) => {
       signal.removeEventListener('abort', abort)
@@ -184,8 +230,12 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
       .on('error', (error: Error & { level?: string }) => {
         if (error.level !== 'agent') fail(error) // one key of the agent's failed; the others are still to come
       })
-      .on('banner', (text: string) => onBanner?.(text))
-      .on('close', () => fail(new ClosedEarly(printed)))
+      .on('banner', (text: string) => {
+        bannerLength += text.length
+        if (bannerLength > maxBanner) fail(new EndlessBanner())
+        else onBanner?.(text)
+      })
+      .on('close', () => fail(new ClosedEarly(greeting.printed())))
       .connect({
         sock: stream,
         username: user,
@@ -203,11 +253,8 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
         keepaliveCountMax: Number.MAX_SAFE_INTEGER, // link.ts judges: to it any sign of life counts
       })
     const auth = followUserAuth(client)
-    // ssh2 has paused it, so nothing is lost.
-    stream.once('data', (first: Buffer) => {
+    const greeting = readGreeting(client, () => {
       stage = 'agreeing'
-      // RFC 4253 4.2 allows lines before the version; a server that refuses a connection prints the reason there.
-      if (!/^SSH-/m.test(first.toString('latin1'))) printed = first.toString('utf8', 0, 300)
       greeted?.()
     })
     if (signal.aborted) abort()

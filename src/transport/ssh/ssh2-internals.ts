@@ -17,6 +17,8 @@ export interface Protocol {
     EXT_INFO: (protocol: unknown, extensions: readonly { name: string; algs?: string[] }[]) => void
     USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void
   }
+  /** Takes bytes of the server, from `start` to `end`. */
+  parse: (chunk: Buffer, start: number, end: number) => void
   signal(channel: number, name: string): void
   windowChange(channel: number, rows: number, columns: number, height: number, width: number): void
 }

@@ -344,11 +344,33 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       await rename(`${file}-cert.pub`, certificate)
       const withCertificate = { ...target, identityFiles: [file], certificateFiles: [certificate] }
       expect(await whoAmI(withCertificate, { env })).toBe('root')
-      await certify(file, '-n', 'nobody')
+      await certify(file, '-n', 'nobody', '-V', '20200101Z:20990101Z')
       await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
         {
           kind: 'credentials',
-          message: expect.stringContaining(`certificate of ${file}`),
+          message: expect.stringContaining(
+            `certificate of ${file}, valid from 2020-01-01T00:00:00Z to 2099-01-01T00:00:00Z)`,
+          ),
+          hint: expect.stringMatching(/clock.*TrustedUserCAKeys/),
+        },
+      )
+    })
+
+    test.each([
+      [
+        '20190101Z:20200102Z',
+        'which expired at 2020-01-02T00:00:00Z',
+        /new certificate.*clock of this/,
+      ],
+      ['20990101Z:21000101Z', 'which is not valid before 2099-01-01T00:00:00Z', /clock of this/],
+    ])('that is valid in %s only: the dates are named', async (dates, words, hint) => {
+      const file = await makeKey(`dated-${dates.slice(0, 4)}`)
+      await certify(file, '-V', dates)
+      await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
+        {
+          ...{ kind: 'credentials', machine: host.name },
+          message: expect.stringContaining(`certificate of ${file}, ${words})`),
+          hint: expect.stringMatching(hint),
         },
       )
     })

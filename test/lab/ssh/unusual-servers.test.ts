@@ -127,6 +127,16 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     })
   })
 
+  test('whose login shell hangs says so', async () => {
+    await host.exec('echo "sleep 1000" > /srv/una/.bashrc')
+    await using transport = await connect(asUser('una'))
+    await expect(run(transport, ['true'], { idleTimeoutMs: 1_500 })).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: 'the login shell did not run a command within 1.5 s',
+      hint: expect.stringContaining('.bashrc'),
+    })
+  })
+
   const limitSudo = (sudoers: string) =>
     host.exec(`printf '${sudoers}\n' > /etc/sudoers.d/bob; gpasswd -d bob docker`)
 

@@ -36,6 +36,35 @@ const keyFields: Readonly<Record<string, number>> = {
   'sk-ecdsa-sha2-nistp256@openssh.com': 3,
 }
 
+/** The last moment that a Date can be (ECMA-262 21.4.1.1), in milliseconds since 1970. */
+const maxDate = 8.64e15
+
+/** When a certificate is valid, in milliseconds since 1970. Without a limit: 0 or Infinity. */
+interface Validity {
+  readonly from: number
+  readonly to: number
+}
+
+/** Reads when a certificate is valid (OpenSSH's PROTOCOL.certkeys). Undefined for keys, and for what cannot be read. */
+export function validityOf(key: PublicKey): Validity | undefined {
+  if (!isCertificate(key)) return undefined
+  const reader = new WireReader(key.blob)
+  const long = () => reader.number() * 2 ** 32 + reader.number()
+  const date = (seconds: number) => (seconds * 1000 > maxDate ? Infinity : seconds * 1000)
+  try {
+    const ownFields = keyFields[certifiedKey(key).type] ?? 2
+    for (let field = 0; field < ownFields + 2; field += 1) reader.string() // the type, the nonce and the key
+    long() // the serial number
+    reader.number() // whether it is of a user or a host
+    reader.string() // its ID
+    reader.string() // whom it is for
+    return { from: date(long()), to: date(long()) }
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
 /** The key that a certificate is of; a key itself as it is. */
 export function certifiedKey(key: PublicKey): PublicKey {
   if (!isCertificate(key)) return key

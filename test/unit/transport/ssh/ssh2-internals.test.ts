@@ -42,6 +42,7 @@ afterAll(() => {
 
 test('the protocol of a client', () => {
   expect(protocolOf(client)).toMatchObject({
+    parse: expect.any(Function),
     _authsQueue: [],
     _cipher: { allocPacket: expect.any(Function), encrypt: expect.any(Function) },
     _handlers: { EXT_INFO: expect.any(Function), USERAUTH_FAILURE: expect.any(Function) },
