@@ -311,7 +311,9 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       await host.exec(
         `echo '${publicKey.trim()}' > /etc/ssh/ca.pub
         echo 'TrustedUserCAKeys /etc/ssh/ca.pub' >> /etc/ssh/sshd_config
-        kill -HUP "$(cat /run/sshd.pid)"`,
+        starts() { grep -c 'Server listening' /var/log/sshd.log; }
+        before=$(starts); kill -HUP "$(cat /run/sshd.pid)"
+        until [ "$(starts)" -gt "$before" ]; do sleep 0.1; done`,
       )
     })
 
