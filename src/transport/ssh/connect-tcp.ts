@@ -77,11 +77,30 @@ async function open(
   }
 }
 
+/** The error for an address with a zone (RFC 4007 11) that is no interface of this computer. */
+function interfaceMissing(host: string, cause: unknown): Error | undefined {
+  const [, zone] = /^[0-9a-f:.]+%(.*[^0-9].*)$/i.exec(host) ?? []
+  if (zone === undefined || zone in networkInterfaces()) return undefined
+  const error = new Error(`this computer has no network interface ${zone}`, { cause })
+  return Object.assign(error, { code: 'NO_INTERFACE' })
+}
+
 /**
  * Connects to a host by the first of its addresses that answers. Each has the whole time; the next is tried beside it when
  * one has not answered soon, or has failed.
  */
 export async function connectTcp(
+  ...[host, port, signal, binding]: Parameters<typeof connectToFirst>
+): Promise<Socket> {
+  try {
+    return await connectToFirst(host, port, signal, binding)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw interfaceMissing(host, error) ?? error
+  }
+}
+
+async function connectToFirst(
   host: string,
   port: number,
   signal: AbortSignal,

@@ -119,6 +119,13 @@ const rules: readonly Rule[] = [
       `the program may wait for something: a login in a browser, a network. Run ssh -v ${shellQuote(`${user}@${address}`)} to see it`,
   },
   {
+    when: code('NO_INTERFACE'),
+    kind: 'unreachable',
+    why: (_, error) => messageOf(error),
+    hint: ({ address }) =>
+      `in ${address}, the part after % is an interface of the computer that connects: it differs between computers. Use an address without it if the host has one`,
+  },
+  {
     when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),
     kind: 'unreachable',
     why: ({ address }) => `cannot resolve the host name ${address}`,
