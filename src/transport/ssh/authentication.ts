@@ -251,25 +251,26 @@ async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAu
   }
 }
 
+const formatTime = (ms: number): string => new Date(ms).toISOString().replace('.000', '')
+
 /** What to say of a certificate that the server rejects: servers do not tell the client that one has expired. */
 function describeValidity(key: PublicKey): { readonly note: string; readonly remedy?: string } {
   const validity = validityOf(key)
   if (validity === undefined) return { note: '' }
   const { from, to } = validity
-  const day = (ms: number) => new Date(ms).toISOString().replace('.000', '')
   if (to <= Date.now()) {
     const remedy = 'get a new certificate, or correct the clock of this computer if it is wrong'
-    return { note: `, which expired at ${day(to)}`, remedy }
+    return { note: `, which expired at ${formatTime(to)}`, remedy }
   }
   if (from > Date.now()) {
     const remedy =
       'wait until the certificate is valid, or correct the clock of this computer if it is wrong'
-    return { note: `, which is not valid before ${day(from)}`, remedy }
+    return { note: `, which is not valid before ${formatTime(from)}`, remedy }
   }
   const remedy =
     'check on the host that its clock is right (date) and that sshd trusts the authority of the certificate for this user (TrustedUserCAKeys)'
   return {
-    note: Number.isFinite(to) ? `, valid from ${day(from)} to ${day(to)}` : '',
+    note: Number.isFinite(to) ? `, valid from ${formatTime(from)} to ${formatTime(to)}` : '',
     remedy,
   }
 }

@@ -41,15 +41,15 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
     )
   }
 
+  /** The address of the host that is valid on the lab's switch only, with its zone here. */
+  async function linkLocalAddress(): Promise<string> {
+    const { stdout } = await host.exec('ip -6 -o addr show dev eth0 scope link')
+    const [, address = ''] = /inet6 (fe80:[^/]+)/.exec(stdout) ?? []
+    return `${address}%${lab.network.bridge}`
+  }
+
   describe('that has IPv6 only', () => {
     const globalAddress = 'fd77::11'
-
-    /** The address of the host that is valid on the lab's switch only, with its zone here. */
-    async function linkLocalAddress(): Promise<string> {
-      const { stdout } = await host.exec('ip -6 -o addr show dev eth0 scope link')
-      const [, address = ''] = /inet6 (fe80:[^/]+)/.exec(stdout) ?? []
-      return `${address}%${lab.network.bridge}`
-    }
 
     beforeAll(async () => {
       const { bridge } = lab.network

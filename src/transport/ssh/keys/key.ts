@@ -45,12 +45,13 @@ interface Validity {
   readonly to: number
 }
 
+const inMs = (seconds: number): number => (seconds * 1000 > maxDate ? Infinity : seconds * 1000)
+
 /** Reads when a certificate is valid (OpenSSH's PROTOCOL.certkeys). Undefined for keys, and for what cannot be read. */
 export function validityOf(key: PublicKey): Validity | undefined {
   if (!isCertificate(key)) return undefined
   const reader = new WireReader(key.blob)
   const long = () => reader.number() * 2 ** 32 + reader.number()
-  const date = (seconds: number) => (seconds * 1000 > maxDate ? Infinity : seconds * 1000)
   try {
     const ownFields = keyFields[certifiedKey(key).type] ?? 2
     for (let field = 0; field < ownFields + 2; field += 1) reader.string() // the type, the nonce and the key
@@ -58,7 +59,7 @@ export function validityOf(key: PublicKey): Validity | undefined {
     reader.number() // whether it is of a user or a host
     reader.string() // its ID
     reader.string() // whom it is for
-    return { from: date(long()), to: date(long()) }
+    return { from: inMs(long()), to: inMs(long()) }
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error

@@ -62,7 +62,7 @@ const inFrontOf = ({ port }: LoopbackSshd, printed: string) =>
     sockets.add(behind)
     socket.setNoDelay(true).write(printed)
     socket.pipe(behind)
-    behind.once('data', async (first: Buffer) => {
+    const passOn = async (first: Buffer) => {
       behind.pause()
       for (const byte of first.subarray(0, slowBytes)) {
         socket.write(Buffer.of(byte))
@@ -70,7 +70,8 @@ const inFrontOf = ({ port }: LoopbackSshd, printed: string) =>
       }
       socket.write(first.subarray(slowBytes))
       behind.pipe(socket)
-    })
+    }
+    behind.once('data', (first: Buffer) => void passOn(first))
   })
 
 /** Writes without end, as fast as the other side reads. */
@@ -137,7 +138,8 @@ describe('a server', () => {
     let timer: NodeJS.Timeout | undefined
     await using endless = await startLoopbackSshd({
       login(attempt) {
-        const { _cipher: cipher } = (attempt as unknown as { _protocol: Protocol })._protocol
+        const { _protocol: protocol } = attempt as unknown as { _protocol: Protocol }
+        const { _cipher: cipher } = protocol
         timer = setInterval(() => {
           for (let count = 0; count < 20; count += 1) {
             const packet = cipher.allocPacket(banner.length)
