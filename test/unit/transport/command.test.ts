@@ -8,12 +8,18 @@ const printWords = (words: readonly string[]) => shellLine(['printf', String.raw
 describe.skipIf(process.platform === 'win32')('a command line', () => {
   test.each(['sh', 'bash'])('reaches the program unchanged through %s', (shell) => {
     const word = string({ unit: 'binary' }).map((text) => text.replaceAll('\0', ''))
+    const commands = array(array(word, { minLength: 1, maxLength: 6 }), {
+      minLength: 15,
+      maxLength: 15,
+    })
     assert(
-      property(array(word, { minLength: 1, maxLength: 6 }), (words) => {
-        const output = execFileSync(shell, ['-c', printWords(words)], { encoding: 'utf8' })
-        expect(output.split('\0').slice(0, -1)).toEqual(words)
+      property(commands, (lists) => {
+        const counted = lists.map((words) => [String(words.length), ...words])
+        const script = counted.map(printWords).join('\n')
+        const output = execFileSync(shell, ['-c', script], { encoding: 'utf8' })
+        expect(output.split('\0').slice(0, -1)).toEqual(counted.flat())
       }),
-      { numRuns: 150 },
+      { numRuns: 10 }, // of many commands each: a shell takes longer to start than to print
     )
   })
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { makeKeyPair } from '../../../src/transport/ssh/keys/key-pair.ts'
+import { type KeyPair, makeKeyPair } from '../../../src/transport/ssh/keys/key-pair.ts'
 import { runProgram } from '../../support/lab/process.ts'
 
 const sshKeygen = async (...options: string[]) =>
@@ -15,8 +15,7 @@ test('ssh-keygen takes every key pair, and finds its public key in the private o
   const folder = await mkdtemp(join(tmpdir(), 'fleet-key-pair-'))
   const check = async (lane: number): Promise<void> => {
     const file = join(folder, `key-${lane}`)
-    // One in 256 used to be broken: with so few as 300 the test would miss that in 31 % of its runs.
-    for (let made = 0; made < 600 / lanes; made++) {
+    for (let made = 0; made < 60 / lanes; made++) {
       const { privateKey, publicKey, fingerprint } = makeKeyPair('fleet web-1')
       await writeFile(file, privateKey, { mode: 0o600 })
       expect(await sshKeygen('-y', '-f', file)).toBe(`${publicKey} fleet web-1`)
@@ -29,4 +28,25 @@ test('ssh-keygen takes every key pair, and finds its public key in the private o
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}, 600_000)
+
+/** Whether the private key's PEM has the public key of 51 bytes twice, then the secret one of 64 (PROTOCOL.key). */
+function isWhole({ privateKey, publicKey }: KeyPair): boolean {
+  const pem = Buffer.from(privateKey.replaceAll(/-----.*-----|\n/g, ''), 'base64')
+  const blob = Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')
+  const second = pem.indexOf(blob, pem.indexOf(blob) + blob.length)
+  const secret = second + blob.length
+  const end = pem.subarray(secret + 4 + 32, secret + 4 + 64)
+  return (
+    blob.length === 51 &&
+    second > blob.length &&
+    pem.readUInt32BE(secret) === 64 &&
+    end.equals(blob.subarray(-32))
+  )
+}
+
+test('no key lacks the zero byte that it begins with', () => {
+  // One in 256 used to be too short: with so few as 300 the test would miss that in 31 % of its runs.
+  const keys = Array.from({ length: 2000 }, () => makeKeyPair('fleet web-1'))
+  expect(keys.filter((key) => !isWhole(key))).toEqual([])
 }, 600_000)
