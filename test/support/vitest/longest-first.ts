@@ -2,22 +2,27 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take minutes, the longest first: begun with last, they would run alone in the end. */
 const long = [
-  'e2e/drivers/qemu',
   'lab/virtualbox/driver',
-  'e2e/drivers/aws-crash',
-  'lab/virtualbox/crash',
-  'lab/qemu/driver',
   'contract/virtualbox-driver',
-  'e2e/drivers/virtualbox',
-  'lab/aws/driver',
+  'e2e/drivers/aws-crash',
   'e2e/drivers/aws',
-  'e2e/drivers/azure',
+  'e2e/drivers/qemu',
+  'lab/aws/driver',
   'contract/driver',
+  'lab/virtualbox/crash',
   'lab/azure/crash',
+  'lab/qemu/driver',
+  'e2e/drivers/azure',
+  'lab/compose/compose-files',
+  'e2e/broker/soak',
+  'lab/provision/provision',
+  'lab/docker/registry',
+  'e2e/machine/create',
+  'contract/engine',
   'contract/qemu-driver',
+  'e2e/drivers/virtualbox',
   'unit/state/inventory/hostile-inventories-1',
   'unit/state/inventory/hostile-inventories-2',
-  'unit/transport/key-pair',
 ]
 
 const rankOf = ({ moduleId }: TestSpecification): number => {
