@@ -488,7 +488,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('web-2') })
     expect(listed.stdout).not.toContain('web-1')
     expect(listed.stdout).toMatch(/web-2\t.* ago\t\S+@\S+\t.*it is less than a day old/)
-    expect(listed.stderr).toContain('Another clone of this inventory may own')
+    expect(listed.stderr).toContain('may belong to another clone of this inventory')
     const plan = await fleet('plan')
     expect(plan.stdout + plan.stderr).toMatch(/it may belong to another clone: \S+@\S+ created it/)
     expect(plan.stdout + plan.stderr).not.toContain('gc --yes')
