@@ -43,6 +43,25 @@ export interface DriverContext {
  */
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
+/**
+ * A program of this computer whose stdin and stdout carry the SSH connection to a host that has no
+ * address to connect to. fleet verifies the pinned host key in the same manner, ends the program
+ * with the connection, and shows the end of its stderr if it fails.
+ */
+export interface Tunnel {
+  /** The program and its arguments, which no shell interprets. */
+  readonly argv: readonly string[]
+  /** How to install the program, for the error if it is missing. */
+  readonly install: string
+  /** Next steps: the first whose text is in the program's stderr applies. An empty text is in any. */
+  readonly hints: readonly {
+    readonly text: string
+    readonly hint: string
+    /** Whether waiting does not help, as where a permission is missing. */
+    readonly isPermanent?: boolean
+  }[]
+}
+
 /** Values that the driver records for a host, such as ids and the region. */
 export type DriverState = Readonly<Record<string, string>>
 
@@ -285,6 +304,13 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
    * be missing. `env` contains the user's environment variables.
    */
   grants?(options: Readonly<Record<string, unknown>>, env: Environment): readonly Grant[]
+  /**
+   * The program that carries connections to a host; `undefined` if fleet connects to its address.
+   * fleet calls it only for records with a value `reach` in `resources`. Everyone who can push to
+   * the repository of the inventory can edit a record: check each value that becomes an argument.
+   * Throws kind `inventory` for others.
+   */
+  tunnel?(host: HostRecord): Tunnel | undefined
   /**
    * @param folder private to the user and the driver, for files that the driver keeps on this
    * computer; it may not exist yet

@@ -10,6 +10,8 @@ export interface SshHostBlock {
   readonly port: number
   readonly user?: string | undefined
   readonly identityFile?: string | undefined
+  /** The arguments of a program whose stdin and stdout carry the connection. */
+  readonly proxyCommand?: readonly string[] | undefined
   /** The name of another block. */
   readonly jump?: string | undefined
   readonly hostKeyAlias: string
@@ -87,6 +89,21 @@ export function formatSshPath(machine: string | undefined, field: string, value:
   return quoted(machine, field, value.replaceAll('%', '%%'))
 }
 
+/**
+ * A line for the user's shell, where ssh expands `%` tokens. Only words that no shell interprets are
+ * written, whatever the shell is.
+ */
+function commandLine(machine: string, words: readonly string[]): string {
+  const unsafe = words.find((word) => !/^[\w./:@%+=,-]+$/.test(word))
+  if (unsafe === undefined) return words.map((word) => word.replaceAll('%', '%%')).join(' ')
+  throw unwritableError(
+    machine,
+    'argument of its tunnel',
+    unsafe,
+    'a shell would interpret its characters',
+  )
+}
+
 /** A literal name for a `Host` line, which would also accept patterns. */
 function hostPattern(machine: string, name: string): string {
   return checkHostName(machine, 'name', name)
@@ -113,6 +130,10 @@ export function formatSshConfig(blocks: readonly SshHostBlock[]): string {
       ['Port', String(port)],
       ['User', optional(user, (text) => userName(machine, text))],
       ['IdentityFile', optional(identityFile, (text) => formatSshPath(machine, 'key file', text))],
+      [
+        'ProxyCommand',
+        block.proxyCommand === undefined ? undefined : commandLine(machine, block.proxyCommand),
+      ],
       ['ProxyJump', optional(jump, (text) => hostPattern(machine, text))],
       ['HostKeyAlias', hostPattern(machine, block.hostKeyAlias)],
       ['UserKnownHostsFile', formatSshPath(machine, 'known hosts file', block.knownHostsFile)],

@@ -1,5 +1,5 @@
 import { readCommand } from '../../docker/verbs.ts'
-import { findProgram } from '../../docker/find-program.ts'
+import { findProgram } from '../../os/find-program.ts'
 import { execProgram } from '../../os/exec-file.ts'
 import type { Completes } from '../command.ts'
 import type { Candidate } from './known-words.ts'

@@ -1,6 +1,7 @@
 import { defineDriver } from '../driver.ts'
 import { networkGrants } from '../grants.ts'
 import { type AwsOptions, awsOptions } from './options.ts'
+import { openTunnel } from './tunnel.ts'
 
 /** A new host on Amazon EC2. */
 export const aws = defineDriver({
@@ -15,5 +16,6 @@ export const aws = defineDriver({
     ...networkGrants(network),
   ],
   prompts: ['region', 'type', 'image'],
+  tunnel: openTunnel,
   load: async (_folder, { env, ask }) => (await import('./driver.ts')).awsDriver(env, ask),
 })

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { HostRecord } from '../../machine/machine.ts'
+import { type HostRecord, mergeResources } from '../../machine/machine.ts'
 import type { Ask, Call, Driver, HostPlan, HostSpec, DriverState } from '../driver.ts'
 import { type GetCallerAddress, cacheCallerAddress } from '../net/caller-address.ts'
 import type { AwsOptions } from './options.ts'
@@ -22,6 +22,7 @@ import { restartInstance, startInstance, stopInstance } from './machine/power.ts
 import { removeHost } from './machine/remove.ts'
 import { tagsByKey } from './tags.ts'
 import { recordedSshAccess } from '../net/ssh-access.ts'
+import { checkPrograms, reachNotes, recordedReach } from './create/reach.ts'
 import { validateOptions } from './create/validate-options.ts'
 import type { Environment } from '../../os/environment.ts'
 
@@ -96,22 +97,32 @@ const decisionResources = (
 const ingressResources = (
   ingressRules: IngressRules | undefined,
   { ports }: AwsOptions,
-): DriverState =>
+): HostPlan['resources'] =>
   ingressRules === undefined
     ? {}
-    : { sshCidr: ingressRules.sshCidrs.join(','), ...(ports !== undefined && { ports }) }
+    : {
+        sshCidr: ingressRules.sshCidrs.join(',') || undefined,
+        ...(ports !== undefined && { ports }),
+      }
 
 const describe = ({ launchSpec, attempts: [first] }: Decision): string =>
   `${launchSpec.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.placement.zone} from ${launchSpec.image.name} (${launchSpec.image.id})`
 
+/** What a driver needs to plan hosts. */
+interface PlanContext {
+  readonly api: Ec2Api
+  readonly env: Environment
+  readonly getCallerAddress: GetCallerAddress
+}
+
 async function planHost(
-  api: Ec2Api,
-  getCallerAddress: GetCallerAddress,
+  { api, env, getCallerAddress }: PlanContext,
   spec: HostSpec,
   options: AwsOptions,
   call: Call,
 ): Promise<HostPlan> {
   validateOptions(options)
+  await checkPrograms(options, env)
   const account = await decideAccount(api, spec.resources, options)
   const { region, profile } = account
   return withExplainedErrors(account, async () => {
@@ -135,6 +146,7 @@ async function planHost(
       ...spec.resources,
       region,
       access: options.privateOnly ? 'private' : 'public',
+      reach: recordedReach(options),
       ...(profile !== undefined && { profile }),
       ...(alive?.vpc !== undefined && { vpc: alive.vpc }),
       ...(decision !== undefined && decisionResources(decision, options)),
@@ -148,12 +160,19 @@ async function planHost(
         decision === undefined ? `instance ${alive?.id} in ${region}` : describe(decision),
         ...(decision?.notes ?? []),
         ...notes,
+        ...reachNotes(options),
       ],
       exists: alive !== undefined,
       make: (data, makeCall) => {
         const start = alive ?? decision
         if (start === undefined) throw new TypeError('there is neither an instance nor a decision')
-        const planned = { spec, options, resources, ingressRules, start }
+        const planned = {
+          spec,
+          options,
+          resources: mergeResources({}, resources),
+          ingressRules,
+          start,
+        }
         return withExplainedErrors(account, () =>
           createHost(api.at(account, makeCall), planned, data),
         )
@@ -201,7 +220,7 @@ export function awsDriver(env: Environment, ask?: Ask): Driver<AwsOptions> {
     },
     observe: (hosts, call) => observeHosts(api, hosts, call),
     lifecycle: {
-      plan: (spec, options, call) => planHost(api, getCallerAddress, spec, options, call),
+      plan: (spec, options, call) => planHost({ api, env, getCallerAddress }, spec, options, call),
       async remove(host, call) {
         if (host.token === undefined) return // not created by fleet
         const ec2 = openEc2(api, host, call)

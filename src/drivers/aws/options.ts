@@ -7,6 +7,11 @@ import { parseTags } from './tags.ts'
 /** Region names, in options and in records. */
 export const regionPattern = /^[a-z]{2,}(?:-[a-z]+)+-\d+$/
 
+/** Profile names, in options and in records: they become arguments of the AWS CLI. */
+export const profilePattern = /^(?![-\s])[^\p{C}\p{Zl}\p{Zp}]{1,128}(?<!\s)$/u
+
+export const reachNames = ['direct', 'ssm', 'eice'] as const
+
 const id = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an id, ${prefix}-…`)
 
@@ -21,7 +26,7 @@ export const awsOptions = z.strictObject({
     .describe('AWS region (default: from your environment or profile)'),
   profile: z
     .string()
-    .min(1)
+    .regex(profilePattern, 'expected the name of a profile')
     .optional()
     .describe('Profile of your AWS configuration (default: AWS_PROFILE, else the default profile)'),
   zone: z
@@ -91,6 +96,12 @@ export const awsOptions = z.strictObject({
     .boolean()
     .default(false)
     .describe('No public address: connect to the private address'),
+  reach: z
+    .enum(reachNames)
+    .optional()
+    .describe(
+      'Route of SSH: to the address, by Session Manager, or by an EC2 Instance Connect Endpoint (default: direct)',
+    ),
   elasticIp: z
     .boolean()
     .default(false)

@@ -26,10 +26,11 @@ export interface SshAccess {
 /** SSH access by firewall rules that fleet created and whose ranges are in the record. */
 export const recordedSshAccess = (getCallerAddress: GetCallerAddress): SshAccess => ({
   option: 'sshCidr',
-  async allowed({ token, resources: { sshCidr, access } = {} }) {
+  async allowed({ token, resources: { sshCidr, access, reach } = {} }) {
     // A host at a private address sees a private address of this computer, which no service can
-    // report.
-    if (token === undefined || sshCidr === undefined || access === 'private') return undefined
+    // report; a host behind a tunnel does not see this computer.
+    if (token === undefined || sshCidr === undefined) return undefined
+    if (access === 'private' || reach !== undefined) return undefined
     return parseCidrs(sshCidr)
   },
   async caller({ address = '' }, call) {

@@ -5,6 +5,7 @@ import type { HostProbe } from '../../provision/host/probe.ts'
 import type { SshConfig } from '../../transport/ssh/config/ssh-config.ts'
 import { HostKeyChanged, knownHostChanged } from '../../transport/ssh/failure.ts'
 import type { Context } from '../context.ts'
+import { findTunnel } from '../connect/find-tunnel.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 import { tryLogins } from './try-logins.ts'
 import { observedFacts } from './observed-facts.ts'
@@ -49,10 +50,11 @@ export async function connectAndProbe(
   const { name, engine } = machine
   const { address, port = 22, socket } = facts
   const via = await connectJumpHost(context, machine)
+  const tunnel = await findTunnel(context, machine, { phase: 'ready', ...facts })
   calls.progress(address === undefined ? 'inspect this computer' : `connect to ${address}`)
   const { identityFiles = [], sshAlias } = request
   const { agent, certificateFiles, settings } = request.ssh ?? {}
-  const proxyCommand = via === undefined ? request.ssh?.proxyCommand : undefined
+  const proxyCommand = tunnel ?? (via === undefined ? request.ssh?.proxyCommand : undefined)
   const ssh: SshLogin = { agent, certificateFiles, settings, proxyCommand }
   const trusted =
     address === undefined

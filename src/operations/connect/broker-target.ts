@@ -6,7 +6,7 @@ import { findJumpHosts } from './jump-host.ts'
 
 /** Describes how to log in to a host, with its jump hosts, for the broker. The host must have an address. */
 export async function describeTarget(
-  context: Pick<Context, 'inventory' | 'keys' | 'env' | 'trust'>,
+  context: Pick<Context, 'inventory' | 'keys' | 'env' | 'trust' | 'driver'>,
   machine: Machine,
 ): Promise<BrokerTarget> {
   const describe = async (one: Machine, via?: BrokerTarget): Promise<BrokerTarget> => {

@@ -3,6 +3,7 @@ import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { agentSocket } from '../../transport/ssh/config/agent-socket.ts'
 import type { SshTarget } from '../../transport/ssh/connect.ts'
 import type { Context } from '../context.ts'
+import { findTunnel } from './find-tunnel.ts'
 import { usableAlias } from './ssh-alias.ts'
 
 /** The SSH client that FLEET_SSH or the entry asks for, if any. Throws kind `usage` for another value of FLEET_SSH. */
@@ -18,11 +19,11 @@ export function requestedClient(
 }
 
 /**
- * The recorded address and host keys of a host, its host in the user's SSH configuration, and the login key that the home
- * folder has for it; without jump hosts.
+ * The recorded address and host keys of a host, its host in the user's SSH configuration, the login key that the home folder
+ * has for it, and the program that carries its connections; without jump hosts.
  */
 export async function describeLogin(
-  context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust'>,
+  context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust' | 'driver'>,
   machine: ReadyMachine,
 ): Promise<Omit<SshTarget, 'via'>> {
   const { name, host } = machine
@@ -40,10 +41,12 @@ export async function describeLogin(
   }
   const options = await context.keys().findLogin({ address, port, user })
   const { certificateFiles } = options
+  const proxyCommand = await findTunnel(context, machine, host)
   return {
     ...login,
     ...(key !== undefined && { key }),
     ...(certificateFiles !== undefined && { certificateFiles }),
     agent: agentSocket(options, context.env),
+    ...(proxyCommand && { proxyCommand }),
   }
 }

@@ -6,6 +6,7 @@ import { isUnanswered } from '../../transport/ssh/failure.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 import { findAddress } from './find-address.ts'
+import { hasTunnel } from './find-tunnel.ts'
 
 /** How long a provider may take to return the address of a host, in milliseconds. */
 const lookUpTime = 15_000
@@ -16,7 +17,7 @@ const mayHaveMoved = (error: unknown): boolean =>
 
 /**
  * Connects to a machine. If that fails at the recorded address, asks the provider once for the current address, updates the
- * record and connects there. The error includes the provider's answer if that explains the failure.
+ * record and connects there; a host behind a tunnel has no address to move to. The error includes the provider's answer if that explains the failure.
  */
 export async function resolveMovedHost(
   context: Context,
@@ -33,6 +34,7 @@ export async function resolveMovedHost(
       () => undefined, // the connection error is more useful
     )
     if (found === undefined) throw error
+    if (hasTunnel(recorded.host)) throw stateError(machine, found.state) ?? error
     if (found.machine.host.address !== recorded.host.address) return connect(found.machine)
     const call = { signal, progress: () => {} }
     throw (

@@ -11,7 +11,7 @@ interface OtherClient {
 
 /** Tells whether a machine is reached with another client than fleet's own. Throws as `describeLogin` does. */
 export async function findOtherClient(
-  context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust'>,
+  context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust' | 'driver'>,
   machine: Machine,
 ): Promise<OtherClient | undefined> {
   const { host } = machine

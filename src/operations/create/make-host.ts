@@ -22,6 +22,7 @@ import { type Context, rollbackProgress } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
 import { updateRecord } from '../inventory/update-record.ts'
 import { examineGrants, requireAllowed } from '../inventory/grants.ts'
+import { checkNoJumpHost } from '../connect/find-tunnel.ts'
 import { currentOrigin, hostTags } from './host-tags.ts'
 import { readUserData } from './read-user-data.ts'
 import { type ProbedMachine, bootstrapHost } from '../adopt/bootstrap-host.ts'
@@ -81,6 +82,7 @@ async function createOrContinue(
   const plan = await naming(name, () =>
     lifecycle.plan({ name, token, tags, resources, id }, options, call),
   )
+  checkNoJumpHost(machine, plan.resources)
   for (const note of plan.notes) progress(note)
   progress('prepare keys and user-data')
   const secrets = await findSecrets(context, machine, plan, { known, tags, inventory })

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
 import { connectHost } from '../../transport/connect.ts'
+import { proxyConnectTimeoutMs } from '../../transport/ssh/connect.ts'
+import { isPermanent } from '../../transport/ssh/failure.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
@@ -33,10 +35,10 @@ const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
 
 /**
  * Connects to a booting host, and retries while it is unreachable. A rejected login key or an unexpected host key fails
- * immediately.
+ * immediately, as does a program that is missing or lacks a permission.
  */
 export async function waitForSsh(
-  context: Pick<Context, 'signal' | 'env' | 'keys' | 'inventory' | 'trust' | 'connect'>,
+  context: Pick<Context, 'signal' | 'env' | 'keys' | 'inventory' | 'trust' | 'connect' | 'driver'>,
   machine: ReadyMachine,
   progress: Progress,
 ): Promise<Transport> {
@@ -50,11 +52,12 @@ export async function waitForSsh(
       return await connectHost(target, {
         signal,
         env,
-        connectTimeoutMs: greetingTime,
+        connectTimeoutMs: login.proxyCommand ? proxyConnectTimeoutMs : greetingTime,
         loginTimeoutMs: loginTime,
       })
     } catch (error) {
       if (!(error instanceof UserError && error.kind === 'unreachable')) throw error
+      if (isPermanent(error)) throw error
       if (Date.now() > deadline) throw tooLate(machine, error)
       progress('wait for SSH', error.message)
     }

@@ -1,5 +1,6 @@
 import { type HostRecord, type Machine } from '../../machine/machine.ts'
 import { formatKnownHosts, formatSshConfig } from '../../machine/ssh-config-text.ts'
+import { findTunnel } from '../connect/find-tunnel.ts'
 import type { Context } from '../context.ts'
 
 /** The configuration with which plain ssh connects to machines as fleet does. */
@@ -37,7 +38,9 @@ export async function describeForSsh(
   const names = new Set<string>(reachable.map(({ name }) => name))
   const aliasOf = (name: string) => `fleet.${id}.${name}`
   const blocks = await Promise.all(
-    reachable.map(async ({ name, via, host }) => {
+    reachable.map(async (machine) => {
+      const { name, via, host } = machine
+      const tunnel = await findTunnel(context, machine, host)
       const { address, user, port = 22, key } = host
       const alias = aliasOf(name)
       return {
@@ -45,6 +48,7 @@ export async function describeForSsh(
         names: taken.has(name) ? [alias] : [name, alias],
         ...{ address, port, user: user || undefined },
         identityFile: key === undefined ? undefined : await context.keys().find(key),
+        proxyCommand: tunnel && 'argv' in tunnel ? tunnel.argv : undefined,
         jump: via !== undefined && names.has(via) ? aliasOf(via) : undefined,
         ...{ hostKeyAlias: alias, knownHostsFile },
       }

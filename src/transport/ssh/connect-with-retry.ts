@@ -63,13 +63,17 @@ function failureOf(error: unknown, stream: Duplex | undefined): Failure {
   const { stage, error: reason } =
     error instanceof HandshakeError ? error : { stage: 'connecting' as const, error }
   if (!(stream instanceof ProxyStream)) return { stage, error: reason }
-  const { subject, output } = stream
+  const { subject, output, advice } = stream
   const hungUp =
     reason instanceof ProxyCommandEnded &&
     reason.output === '' &&
     'code' in reason.ending &&
     reason.ending.code === 0
-  return { stage, error: hungUp ? new ClosedEarly() : reason, proxy: { subject, output } }
+  return {
+    stage,
+    error: hungUp ? new ClosedEarly() : reason,
+    proxy: { subject, output, hint: advice?.hint },
+  }
 }
 
 /** What to make of attempts that fail. */

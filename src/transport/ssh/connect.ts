@@ -93,7 +93,7 @@ const sessionLimit = 8
 const releaseMs = 5_000
 const defaultConnectTimeoutMs = 10_000
 /** Programs such as `aws ssm start-session` take several seconds to set up their tunnel. */
-const proxyConnectTimeoutMs = 30_000
+export const proxyConnectTimeoutMs = 30_000
 
 type Route = Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand' | 'settings'>
 

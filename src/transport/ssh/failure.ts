@@ -12,7 +12,9 @@ export interface Failure {
   readonly stage: Stage
   readonly error: unknown
   /** The program that carried the connection: what messages call it, and the end of its stderr. */
-  readonly proxy?: { readonly subject: string; readonly output: string } | undefined
+  readonly proxy?:
+    | { readonly subject: string; readonly output: string; readonly hint?: string | undefined }
+    | undefined
 }
 
 /** The host of a connection, for messages. */
@@ -50,7 +52,7 @@ interface Rule {
   readonly when: (failure: Failure) => boolean
   readonly kind: ErrorKind
   readonly why: (endpoint: Endpoint, error: unknown, failure: Failure) => string
-  readonly hint: (endpoint: Endpoint, error: unknown) => string
+  readonly hint: (endpoint: Endpoint, error: unknown, failure: Failure) => string
   /** Another attempt may well succeed. */
   readonly passing?: true
 }
@@ -89,19 +91,24 @@ export const isUnanswered = (error: unknown): boolean =>
 const isMissing = (error: unknown): error is ProxyCommandEnded =>
   error instanceof ProxyCommandEnded && 'missing' in error.ending
 
+/** Whether the program of a connection failed in a manner that waiting does not change. */
+export const isPermanent = (error: unknown): boolean =>
+  error instanceof UserError && error.cause instanceof ProxyCommandEnded && error.cause.isPermanent
+
 const rules: readonly Rule[] = [
   {
     when: ({ error }) => isMissing(error),
     kind: 'unreachable',
     why: (_, error) => messageOf(error),
     hint: (_, error) =>
-      (isMissing(error) ? error.install : undefined) ?? 'install it, or check your PATH',
+      (isMissing(error) ? error.hint : undefined) ?? 'install it, or check your PATH',
   },
   {
     when: ({ error }) => error instanceof ProxyCommandEnded,
     kind: 'unreachable',
     why: (_, error) => messageOf(error),
-    hint: ({ user, address }) =>
+    hint: ({ user, address }, error) =>
+      (error instanceof ProxyCommandEnded ? error.hint : undefined) ??
       `run the program yourself to see what it needs, for example with ssh -v ${shellQuote(`${user}@${address}`)}`,
   },
   {
@@ -115,7 +122,8 @@ const rules: readonly Rule[] = [
         `${proxy?.subject ?? ''} brought ${messageOf(error)} from the SSH server`,
         proxy?.output ?? '',
       ),
-    hint: ({ user, address }) =>
+    hint: ({ user, address }, _error, { proxy }) =>
+      proxy?.hint ??
       `the program may wait for something: a login in a browser, a network. Run ssh -v ${shellQuote(`${user}@${address}`)} to see it`,
   },
   {
@@ -242,7 +250,7 @@ export function explainFailure(
   const details = {
     machine,
     hint:
-      rule?.hint(endpoint, failure.error) ??
+      rule?.hint(endpoint, failure.error, failure) ??
       `try again; for details: ssh -v ${shellQuote(`${user}@${endpoint.address}`)}`,
     cause: failure.error,
   }

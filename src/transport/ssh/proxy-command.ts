@@ -17,8 +17,26 @@ import type { Environment } from '../../os/environment.ts'
 export type ProxyCommand =
   /** A line for the user's shell: `ProxyCommand` of ssh_config(5), with all tokens expanded. */
   | { readonly shell: string }
-  /** A program and its arguments. `install` tells how to install it, for the error if it is missing. */
-  | { readonly argv: readonly string[]; readonly install?: string | undefined }
+  /** A program and its arguments. */
+  | ProxyProgram
+
+/** A program that carries a connection, and what errors say about it. */
+interface ProxyProgram {
+  readonly argv: readonly string[]
+  /** How to install it, for the error if it is missing. */
+  readonly install?: string | undefined
+  /** Next steps for its failures: the first whose text is in its stderr applies. An empty text is in any. */
+  readonly hints?: readonly ProgramHint[] | undefined
+}
+
+/** The next step if a program fails with a known message. */
+export interface ProgramHint {
+  /** A part of the message. */
+  readonly text: string
+  readonly hint: string
+  /** Whether waiting does not help, as where a permission is missing. */
+  readonly isPermanent?: boolean | undefined
+}
 
 /** How a program ended, in the middle of a sentence. */
 type Ending = { readonly code: number } | { readonly signal: string } | { readonly missing: true }
@@ -28,14 +46,22 @@ export class ProxyCommandEnded extends Error {
   readonly ending: Ending
   /** The end of what it printed to stderr, on one line. */
   readonly output: string
-  readonly install: string | undefined
+  /** The next step; undefined for a failure that is not known. */
+  readonly hint: string | undefined
+  /** Whether another attempt would fail in the same way. */
+  readonly isPermanent: boolean
 
-  constructor(stream: Pick<ProxyStream, 'subject' | 'output' | 'install'>, ending: Ending) {
-    const { subject, output, install } = stream
+  constructor(
+    stream: Pick<ProxyStream, 'subject' | 'output' | 'install' | 'advice'>,
+    ending: Ending,
+  ) {
+    const { subject, output, install, advice } = stream
     super(withOutput(`${subject} ${describeEnding(ending)}`, output))
     this.ending = ending
     this.output = output
-    this.install = install
+    const isMissing = 'missing' in ending
+    this.hint = isMissing ? install : advice?.hint
+    this.isPermanent = isMissing || advice?.isPermanent === true
   }
 }
 
@@ -102,6 +128,7 @@ export class ProxyStream extends Duplex {
   /** What messages call the program: the subject of a sentence. */
   readonly subject: string
   readonly install: string | undefined
+  readonly #hints: readonly ProgramHint[]
   readonly #child: ChildProcessWithoutNullStreams
   readonly #exited: Promise<unknown>
   #stderr = ''
@@ -111,6 +138,7 @@ export class ProxyStream extends Duplex {
     const [program = '', ...words] = argvOf(command, env)
     this.subject = 'shell' in command ? 'its ProxyCommand' : basename(program)
     this.install = 'argv' in command ? command.install : undefined
+    this.#hints = ('argv' in command ? command.hints : undefined) ?? []
     const home = env['HOME'] ?? homedir()
     this.#child = spawn(program, words, {
       cwd: existsSync(home) ? home : '/', // the same in a command and in the broker
@@ -125,6 +153,11 @@ export class ProxyStream extends Duplex {
   /** The end of what the program has printed to stderr so far. */
   get output(): string {
     return lastLines(this.#stderr)
+  }
+
+  /** What to do about a failure, by what the program has printed to stderr so far. */
+  get advice(): ProgramHint | undefined {
+    return this.#hints.find(({ text }) => this.#stderr.includes(text))
   }
 
   #watch(): void {

@@ -3,6 +3,7 @@ import type { ExistingHost } from '../../driver.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { addressOf, byId, findInstances, isAlive } from './instance.ts'
 import { type AwsOptions, awsOptions } from '../options.ts'
+import { recordedReach } from './reach.ts'
 
 /**
  * See `Driver.describeExisting`. EC2 does not know the login user, so it is the default unless the
@@ -28,7 +29,12 @@ export async function describeExistingInstance(
       hint: privateOnly ? 'start it first' : 'start it first, or use --private-only',
     })
   }
-  const resources = { region, access, ...(profile !== undefined && { profile }) }
+  const reach = recordedReach(options)
+  const resources = {
+    ...{ region, access },
+    ...(profile !== undefined && { profile }),
+    ...(reach !== undefined && { reach }),
+  }
   const { type } = instance
   return { id, address, user, resources, options: { region, ...(type !== undefined && { type }) } }
 }

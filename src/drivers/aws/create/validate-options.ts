@@ -23,10 +23,21 @@ const conflicts: readonly (readonly [
     'omit --termination-protection, or use --spot never',
   ],
   [
-    ({ privateOnly, securityGroups, sshCidr }) =>
-      privateOnly && securityGroups === undefined && sshCidr === undefined,
+    ({ reach, image }) => reach === 'ssm' && image.startsWith('debian-'),
+    "--reach ssm needs an image with the SSM agent, which Debian's images do not have",
+    'use --image ubuntu-24.04, or the ID of an image that has it or whose user-data installs it',
+  ],
+  [
+    ({ reach, securityGroups, sshCidr }) =>
+      reach === 'eice' && securityGroups === undefined && sshCidr === undefined,
+    '--reach eice needs --ssh-cidr: the addresses of the endpoint, which SSH comes from',
+    'use the range of its subnet or of the VPC, for example: --ssh-cidr 10.0.0.0/16',
+  ],
+  [
+    ({ privateOnly, reach = 'direct', securityGroups, sshCidr }) =>
+      privateOnly && reach === 'direct' && securityGroups === undefined && sshCidr === undefined,
     '--private-only needs --ssh-cidr: your address in the private network cannot be detected',
-    'for example: --ssh-cidr 10.0.0.0/8',
+    'for example: --ssh-cidr 10.0.0.0/8; or use --reach ssm, which needs no open port',
   ],
 ]
 

@@ -19,6 +19,7 @@ import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
 import { updateIngressRules } from '../network/firewall.ts'
+import { recordedReach } from '../create/reach.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
 import type { AwsOptions } from '../options.ts'
 import { checkOwnedBy, isOwnedBy } from '../../ownership.ts'
@@ -215,6 +216,7 @@ export async function changeHost(
     ...((only.has('ports') || only.has('sshCidr')) && (await changeIngressRules(context, only))),
     ...(only.has('cpuCredits') && (await changeCredits(context))),
     ...(only.has('terminationProtection') && (await changeProtection(context))),
+    ...(only.has('reach') && { reach: recordedReach(options) }),
     ...(only.has('shutdownBehaviour') && (await changeShutdown(context))),
   }
 }

@@ -111,7 +111,7 @@ function compareIngressRules(
   const hasOwnGroup = securityGroups === undefined && resources['securityGroup'] !== undefined
   if (!hasOwnGroup && !isAdopted) return []
   const open = comparePorts(resources['ports'], ports)
-  const recorded = resources['sshCidr'] ?? 'unknown'
+  const recorded = resources['sshCidr'] ?? (resources['reach'] === undefined ? 'unknown' : 'none')
   const from = parseCidrs(recorded)?.join(',') ?? recorded
   const to = sshCidr && parseCidrs(sshCidr)?.join(',')
   const differences: readonly Difference[] =
@@ -121,6 +121,12 @@ function compareIngressRules(
   if (!isAdopted) return differences
   const why = 'fleet does not change a security group that it did not create'
   return differences.map((one) => ({ ...one, how: 'replace', why }))
+}
+
+/** The route of SSH is in the record only, so it changes without a request. */
+function compareReach({ reach: to = 'direct' }: AwsOptions, { resources }: Known): Difference[] {
+  const { reach: from = 'direct' } = resources
+  return from === to ? [] : [{ option: 'reach', from, to, how: 'live' }]
 }
 
 /** Attributes of an instance that EC2 can change at any time. */
@@ -169,6 +175,7 @@ export async function compareHost(
     ...compareTags(options, known),
     ...compareCredits(options, known),
     ...compareIngressRules(options, known),
+    ...compareReach(options, known),
     ...compareAttributes(options, known),
   ]
 }

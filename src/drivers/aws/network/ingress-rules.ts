@@ -51,6 +51,7 @@ export async function decideIngressRules(
       notes: [`SSH is open to ${sshCidrs.join(', ')}`, ...hostBitsNotes(options.sshCidr), ...open],
     }
   }
+  if (options.reach === 'ssm') return { ingressRules: { sshCidrs: [], ports }, notes: open }
   const found = await getCallerAddresses(families, getAddress, call)
   return {
     ingressRules: { sshCidrs: found.flatMap(({ address }) => parseCidrs(address) ?? []), ports },

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { ignored } from '../os/trace.ts'
-import type { Environment } from '../os/environment.ts'
+import type { Environment } from './environment.ts'
+import { ignored } from './trace.ts'
 
 /** Finds a local program in `PATH` as a shell does; undefined if there is none. */
 export async function findProgram(name: string, env: Environment): Promise<string | undefined> {

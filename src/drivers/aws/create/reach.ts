@@ -1,0 +1,38 @@
+import { UserError } from '../../../errors.ts'
+import type { Environment } from '../../../os/environment.ts'
+import { findProgram } from '../../../os/find-program.ts'
+import type { AwsOptions } from '../options.ts'
+import { neededPrograms } from '../tunnel.ts'
+
+/** The value of `reach` in a record; absent for a host that is reached at its address. */
+export const recordedReach = ({ reach }: Pick<AwsOptions, 'reach'>): string | undefined =>
+  reach === 'direct' ? undefined : reach
+
+/**
+ * Throws kind `unsupported` if this computer lacks a program that carries the connections of a
+ * host, before the host exists and costs money.
+ */
+export async function checkPrograms(
+  { reach = 'direct' }: Pick<AwsOptions, 'reach'>,
+  env: Environment,
+): Promise<void> {
+  if (reach === 'direct') return
+  for (const [program, hint] of neededPrograms[reach]) {
+    if ((await findProgram(program, env)) !== undefined) continue
+    throw new UserError('unsupported', `--reach ${reach} needs the program ${program}`, { hint })
+  }
+}
+
+/** What cannot be checked before the host exists. */
+export function reachNotes({ reach, instanceProfile }: AwsOptions): readonly string[] {
+  if (reach === 'eice') {
+    return ['SSH uses the EC2 Instance Connect Endpoint of the VPC, which must exist']
+  }
+  if (reach !== 'ssm') return []
+  return [
+    'SSH uses Session Manager: the host needs a route to it (NAT or VPC endpoints)',
+    instanceProfile === undefined
+      ? 'without --instance-profile, Session Manager reaches the host only if Default Host Management is on in this region'
+      : `the role of ${instanceProfile} needs the policy AmazonSSMManagedInstanceCore`,
+  ]
+}

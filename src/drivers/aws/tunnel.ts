@@ -1,0 +1,135 @@
+import { UserError } from '../../errors.ts'
+import type { HostRecord } from '../../machine/machine.ts'
+import type { Tunnel } from '../driver.ts'
+import { type reachNames, profilePattern, regionPattern } from './options.ts'
+
+/** How connections get to a host that is not reached at its address. */
+type Reach = (typeof reachNames)[number]
+
+const install = {
+  aws: 'install the AWS CLI, version 2: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html',
+  plugin:
+    'install the Session Manager plugin of the AWS CLI: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html',
+}
+
+/** How to install the programs that carry connections, by program. */
+export const neededPrograms: Readonly<
+  Record<Exclude<Reach, 'direct'>, readonly (readonly [program: string, install: string])[]>
+> = {
+  ssm: [
+    ['aws', install.aws],
+    ['session-manager-plugin', install.plugin],
+  ],
+  eice: [['aws', install.aws]],
+}
+
+const login = 'log in: aws sso login, or check the credentials in your environment or profile'
+
+/** Messages of the AWS CLI that both kinds of tunnels have. */
+const commonHints: Tunnel['hints'] = [
+  { text: 'Unable to locate credentials', hint: login, isPermanent: true },
+  { text: 'ExpiredToken', hint: login, isPermanent: true },
+  { text: 'UnrecognizedClientException', hint: login, isPermanent: true },
+  { text: 'InvalidClientTokenId', hint: login, isPermanent: true },
+  { text: 'Error loading SSO Token', hint: login, isPermanent: true },
+  { text: 'Token has expired', hint: login, isPermanent: true },
+  {
+    text: 'could not be found',
+    hint: 'check the profile in the entry: aws configure list-profiles',
+    isPermanent: true,
+  },
+  {
+    text: 'argument command: Invalid choice',
+    hint: `the AWS CLI is too old: ${install.aws}`,
+    isPermanent: true,
+  },
+  {
+    text: 'argument operation: Invalid choice',
+    hint: `the AWS CLI is too old: ${install.aws}`,
+    isPermanent: true,
+  },
+]
+
+const ssmHints: Tunnel['hints'] = [
+  { text: 'SessionManagerPlugin is not found', hint: install.plugin, isPermanent: true },
+  {
+    text: 'TargetNotConnected',
+    hint: 'the host is not registered with Systems Manager: it must run, have the SSM agent, an instance profile with AmazonSSMManagedInstanceCore, and a route to Systems Manager (NAT or VPC endpoints)',
+  },
+  {
+    text: 'AccessDenied',
+    hint: 'you need the permission ssm:StartSession for the instance and the document AWS-StartSSHSession, and ssm:TerminateSession',
+    isPermanent: true,
+  },
+  {
+    text: '',
+    hint: 'check that the host is online in Systems Manager: aws ssm describe-instance-information',
+  },
+]
+
+const eiceHints: Tunnel['hints'] = [
+  {
+    text: 'no available instance connect endpoints',
+    hint: 'create an EC2 Instance Connect Endpoint in the VPC of the host: aws ec2 create-instance-connect-endpoint',
+    isPermanent: true,
+  },
+  {
+    text: 'UnauthorizedOperation',
+    hint: 'you need the permissions ec2:DescribeInstances and ec2:DescribeInstanceConnectEndpoints',
+    isPermanent: true,
+  },
+  {
+    text: 'AccessDenied',
+    hint: 'you need the permission ec2-instance-connect:OpenTunnel for the endpoint',
+    isPermanent: true,
+  },
+  {
+    text: '',
+    hint: 'check that the security groups of the host allow SSH from the endpoint, and that those of the endpoint allow it to the host; you need the permission ec2-instance-connect:OpenTunnel',
+  },
+]
+
+const invalid = (what: string, value: string): UserError =>
+  new UserError('inventory', `invalid ${what} in the record: ${JSON.stringify(value)}`, {
+    hint: 'check who last changed the inventory: git log -p machines.yaml',
+  })
+
+/** Checks a value of the record that becomes an argument of the AWS CLI. Throws kind `inventory`. */
+function checked(what: string, value: string, pattern: RegExp): string {
+  if (pattern.test(value)) return value
+  throw invalid(what, value)
+}
+
+/**
+ * The program that carries connections to an instance, by its id (AWS CLI reference, `ssm
+ * start-session` and `ec2-instance-connect open-tunnel`). Throws kind `inventory` for a record that
+ * fleet did not write.
+ */
+export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {
+  const { reach = 'direct', region = '', profile } = resources
+  if (reach === 'direct') return undefined
+  const instance = checked('instance id', id, /^i-[0-9a-f]{8,17}$/)
+  const account = [
+    `--region=${checked('AWS region', region, regionPattern)}`,
+    ...(profile === undefined
+      ? []
+      : [`--profile=${checked('AWS profile', profile, profilePattern)}`]),
+  ]
+  if (reach === 'ssm') {
+    const session = ['--document-name=AWS-StartSSHSession', `--parameters=portNumber=${port}`]
+    return {
+      argv: ['aws', 'ssm', 'start-session', `--target=${instance}`, ...session, ...account],
+      install: install.aws,
+      hints: [...commonHints, ...ssmHints],
+    }
+  }
+  if (reach === 'eice') {
+    const target = [`--instance-id=${instance}`, `--remote-port=${port}`]
+    return {
+      argv: ['aws', 'ec2-instance-connect', 'open-tunnel', ...target, ...account],
+      install: install.aws,
+      hints: [...commonHints, ...eiceHints],
+    }
+  }
+  throw invalid('value of reach', reach)
+}

@@ -1,0 +1,36 @@
+import { UserError } from '../../errors.ts'
+import type { HostRecord, Machine } from '../../machine/machine.ts'
+import type { ProxyCommand } from '../../transport/ssh/connect.ts'
+import type { Context } from '../context.ts'
+
+/** Whether a host is reached by its ID at the provider, so that its address does not matter. */
+export const hasTunnel = ({ resources = {} }: Pick<HostRecord, 'resources'>): boolean =>
+  resources['reach'] !== undefined
+
+/**
+ * The program that carries connections to a host; undefined if fleet connects to its address. The driver computes it, and
+ * machines.yaml only has values that the driver checks. Throws kind `inventory` for values that it does not accept.
+ */
+export async function findTunnel(
+  context: Pick<Context, 'driver'>,
+  { name, driver, via }: Pick<Machine, 'name' | 'driver' | 'via'>,
+  host: HostRecord,
+): Promise<ProxyCommand | undefined> {
+  if (!hasTunnel(host)) return undefined
+  const tunnel = (await context.driver(driver)).tunnel?.(host)
+  if (tunnel !== undefined) checkNoJumpHost({ name, via }, host.resources)
+  return tunnel
+}
+
+/** Throws kind `usage` if a host would be reached by a tunnel and through a jump host. */
+export function checkNoJumpHost(
+  { name, via }: Pick<Machine, 'name' | 'via'>,
+  { reach }: Readonly<Record<string, string | undefined>> = {},
+): void {
+  if (via === undefined || reach === undefined) return
+  throw new UserError(
+    'usage',
+    `${name} has the jump host ${via} and "reach: ${reach}", which cannot be combined`,
+    { machine: name, hint: 'remove "via" or "reach" from its entry' },
+  )
+}

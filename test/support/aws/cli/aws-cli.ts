@@ -1,0 +1,50 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** How the stand-in fails; `late N`: the first N sessions find the target not connected. */
+type Mode = '' | 'offline' | 'denied' | 'hang' | 'no-endpoint' | 'shut' | `late ${number}`
+
+/** A folder for PATH with stand-ins for `aws` and its plugin. */
+export interface AwsCli extends AsyncDisposable {
+  readonly folder: string
+  mode(mode: Mode): Promise<void>
+  /** The arguments of all calls so far. */
+  calls(): Promise<readonly (readonly string[])[]>
+  forgetCalls(): Promise<void>
+  /** Installs or removes one of the programs. */
+  install(program: 'aws' | 'session-manager-plugin', isThere?: boolean): Promise<void>
+}
+
+/** Puts stand-ins for the AWS CLI and the Session Manager plugin into a new folder. */
+export async function makeAwsCli(): Promise<AwsCli> {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-aws-cli-'))
+  const log = join(folder, 'calls')
+  const cli: AwsCli = {
+    folder,
+    mode: (mode) => writeFile(join(folder, 'mode'), mode),
+    async calls() {
+      const text = await readFile(log, 'utf8').catch(() => '')
+      return text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as string[])
+    },
+    forgetCalls: () => rm(log, { force: true }),
+    async install(program, isThere = true) {
+      const file = join(folder, program)
+      if (!isThere) return rm(file)
+      const script = join(import.meta.dirname, `${program}.mjs`)
+      const text = await readFile(script, 'utf8')
+      // The kernel runs it by this node; as CommonJS it may not await, so a module of this name loads it.
+      await writeFile(`${file}.mjs`, text)
+      const load = `process.argv[1] = ${JSON.stringify(file)}; import(${JSON.stringify(`${file}.mjs`)})`
+      await writeFile(file, `#!${process.execPath}\n${load}\n`)
+      await chmod(file, 0o755)
+    },
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  }
+  await cli.install('aws')
+  await cli.install('session-manager-plugin')
+  return cli
+}
