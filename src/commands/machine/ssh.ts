@@ -123,14 +123,13 @@ async function readForwards({
 }
 
 async function forwardPorts(
-  { stdin, stderr }: Io,
+  io: Io,
   transport: Transport,
   machine: string,
   forwards: Forwards,
 ): Promise<AsyncDisposable> {
   const { openForwards } = await import('../../operations/forward/open-forwards.ts')
-  const end = stdin.isTTY === true ? '\r\n' : '\n' // the terminal may be in raw mode
-  return await openForwards(transport, machine, forwards, (line) => stderr.write(`${line}${end}`))
+  return await openForwards(transport, machine, forwards, (line) => io.stderr.write(`${line}\n`))
 }
 
 /** Waits for Ctrl-C. Rejects when it came, and when the connection is lost. */

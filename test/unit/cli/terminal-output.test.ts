@@ -187,6 +187,8 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'cli/run-broker.ts', // its own log
       'main.ts', // the version
       'cli/process.ts', // gives the streams to the command
+      'transport/openssh/questions.ts', // a program for ssh, which reads the answer
+      'transport/openssh/relay.ts', // a program for ssh, which reads the connection
     ],
   ],
   [/\bconsole\./, []],
@@ -222,6 +224,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'operations/compose/compose-here.ts', // compose's own words, and a notice without control characters
       'operations/compose/compose-on-host.ts', // the same
       'operations/docker/exec-in-container.ts', // as docker says it
+      'transport/openssh/questions.ts', // a program for ssh
       'cli/run-broker.ts', // its own log
       'cli/ask-broker.ts', // the trace, without control characters
       'main.ts', // the version

@@ -70,11 +70,11 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['lables: {}', '6:5: machines.web-1.lables: unknown key (did you mean "labels"?)'],
     [
       'zzz: 1',
-      '6:5: machines.web-1.zzz: unknown key (known: extends, driver, labels, options, via, engine, userData, protected, stopped, host)',
+      '6:5: machines.web-1.zzz: unknown key (known: extends, driver, labels, options, via, ssh, engine, userData, protected, stopped, host)',
     ],
     [
       'constructor: 1',
-      '6:5: machines.web-1.constructor: unknown key (known: extends, driver, labels, options, via, engine, userData, protected, stopped, host)',
+      '6:5: machines.web-1.constructor: unknown key (known: extends, driver, labels, options, via, ssh, engine, userData, protected, stopped, host)',
     ],
     ['protected: "yes"', '6:16: machines.web-1.protected: expected true or false, got "yes"'],
     [
