@@ -15,6 +15,8 @@ const packages = {
   busybox: 'busybox-static',
   sudo: 'sudo',
   openssl: 'openssl',
+  groff: 'groff-base', // manual pages
+  man: 'man-db',
   'gpg-agent': 'gnupg', // signs a repository of packages
   git: 'git',
   'ansible-inventory': 'ansible-core', // judges what is exported for it

@@ -58,12 +58,6 @@ describe('the manual pages that `npm run docs` writes', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout).toContain('--all-containers')
   })
-
-  it.skipIf(!has('mandoc'))('give mandoc nothing to warn about', () => {
-    const files = pages.map(({ file }) => join(folder, file))
-    const { stdout } = spawnSync('mandoc', ['-Tlint', '-Wwarning', ...files], { encoding: 'utf8' })
-    expect(stdout.replaceAll(/.*missing date.*\n/g, '')).toBe('')
-  })
 })
 
 describe('text in a manual page', () => {
