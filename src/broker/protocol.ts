@@ -15,7 +15,7 @@ import type { Environment } from '../os/environment.ts'
 /*
  * The protocol between commands (clients) and the broker, over a Unix socket.
  *
- * Each connection carries one request. Both sides send frames (wire.ts): JSON messages, data, and the end of the
+ * Each connection carries one request. Both sides send frames (frames.ts): JSON messages, data, and the end of the
  * data. The client sends a `Request` first. The broker answers
  *   { accepted }         immediately, before any other work; or
  *   { retired }          if it belongs to another build: it stops listening, and the client starts another broker;

@@ -5,7 +5,7 @@ import { type AcceptedRun, requestRun } from '../broker/client/request-run.ts'
 import { openRemoteInput } from '../broker/client/forward-input.ts'
 import { brokerFolder } from '../broker/runtime-dir.ts'
 import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts'
-import type { Wire } from '../broker/wire.ts'
+import type { Wire } from '../broker/frames.ts'
 import { readTopics, runTraced, traceOutput } from '../os/trace.ts'
 
 /** Exits without an error when the reader of the output is gone, as in `fleet ps | head`. */

@@ -10,7 +10,7 @@ import {
 } from '../commands/options/common-options.ts'
 import { type Command, type Option, isGroup } from '../commands/command.ts'
 import { suggestCommand } from '../commands/docker-cli/suggest-command.ts'
-import { habitOf } from '../commands/habits.ts'
+import { habitOf } from '../commands/habit-hints.ts'
 import { formatOverview } from '../commands/help/overview.ts'
 import { isTopic, topics } from '../commands/help/topics.ts'
 import { asksForVersion } from './argv.ts'

@@ -1,6 +1,6 @@
 import { inspectContainer } from './containers.ts'
 import type { Engine } from './engine.ts'
-import { type OutputStream, readFrames } from './frames.ts'
+import { type OutputStream, readFrames } from './stream-frames.ts'
 import { type Bytes, splitLines } from './lines.ts'
 
 /** A line that a container printed. */

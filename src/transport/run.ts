@@ -111,7 +111,7 @@ const shellHangs = (ms: number): UserError =>
 
 /** Another command, or none, ran in place of the program. */
 async function notStarted(code: number, output: string): Promise<UserError> {
-  const { quoteServer } = await import('./ssh/failure.ts') // rare, and a program need not load it
+  const { quoteServer } = await import('./ssh/connection-errors.ts') // rare, and a program need not load it
   const words = quoteServer(output)
   const shown = words === '' ? `exit code ${code}, no output` : words
   if (/password change required|password has expired/i.test(words)) {

@@ -29,7 +29,7 @@ import type { Verdict } from '../server/pid-file.ts'
 import { RemoteConnection } from './remote-connection.ts'
 import type { BrokerLocation } from './start.ts'
 import type { ServedEngine } from '../server/sockets.ts'
-import { Wire } from '../wire.ts'
+import { Wire } from '../frames.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
 /** The client side of the broker, for one command. */

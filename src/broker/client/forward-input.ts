@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { inputWindow } from '../protocol.ts'
-import type { Wire } from '../wire.ts'
+import type { Wire } from '../frames.ts'
 
 /** How many bytes may wait for a slow reader; with less, bulk transfers stall. */
 export const bufferSize = 1 << 20

@@ -4,7 +4,7 @@ import { BrokerUnavailable } from './find.ts'
 import type { ServerMessage, Hello } from '../protocol.ts'
 import { trace, traceRequest } from '../../os/trace.ts'
 import { deserializeError } from '../serialize-error.ts'
-import { Wire } from '../wire.ts'
+import { Wire } from '../frames.ts'
 
 /** How long the broker may take to accept a request, in milliseconds. It does so before any other work. */
 const acceptTimeoutMs = 8_000

@@ -4,7 +4,7 @@ import type { ExitStatus, RunningCommand } from '../../transport/transport.ts'
 import { bufferSize, openRemoteInput } from './forward-input.ts'
 import type { ServerMessage } from '../protocol.ts'
 import { deserializeError } from '../serialize-error.ts'
-import type { Wire } from '../wire.ts'
+import type { Wire } from '../frames.ts'
 
 /**
  * The outputs of a program. They share one connection, which is paused while an output that somebody reads is

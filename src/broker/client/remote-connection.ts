@@ -1,7 +1,7 @@
 import { SocketStream } from '../../transport/sockets/socket-stream.ts'
 import type { ServerMessage } from '../protocol.ts'
 import { deserializeError } from '../serialize-error.ts'
-import type { Wire } from '../wire.ts'
+import type { Wire } from '../frames.ts'
 
 type Done = (error?: Error | null) => void
 

@@ -7,7 +7,7 @@ import {
   protocolVersion,
 } from '../protocol.ts'
 import { trace, traceRequest } from '../../os/trace.ts'
-import { Wire } from '../wire.ts'
+import { Wire } from '../frames.ts'
 
 /** How long the broker may take to accept a command, in milliseconds; a slower one saves no time. */
 const acceptTimeoutMs = 2_000

@@ -2,7 +2,7 @@ import type { Duplex, Readable } from 'node:stream'
 import type { RunningCommand } from '../../transport/transport.ts'
 import type { HostedRun, ClientMessage } from '../protocol.ts'
 import { serializeError } from '../serialize-error.ts'
-import type { Wire } from '../wire.ts'
+import type { Wire } from '../frames.ts'
 
 /** Forwards a stream, no faster than the receiver reads it. */
 function passOn(stream: Readable, wire: Wire, send: (chunk: Buffer) => boolean): void {

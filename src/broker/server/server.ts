@@ -24,7 +24,7 @@ import {
 } from '../protocol.ts'
 import { serializeError } from '../serialize-error.ts'
 import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
-import { Wire } from '../wire.ts'
+import { Wire } from '../frames.ts'
 import { createRedactor, runTraced, traceWork, ignored } from '../../os/trace.ts'
 
 /** The dependencies and settings of the broker. */

@@ -67,7 +67,7 @@ export const logs = defineCommand({
   answers: 'json',
   examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
   async run({ fleet, io, args, options, targets, format }) {
-    const { findContainers } = await import('../../operations/fan-out/find-containers.ts')
+    const { findContainers } = await import('../../operations/fan-out/locate-containers.ts')
     const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
     const { unixTime } = await import('../../engine/time.ts')
     const range = {

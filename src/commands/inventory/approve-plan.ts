@@ -1,5 +1,5 @@
 import type { Machine } from '../../machine/machine.ts'
-import type { Plan } from '../../provision/engine/plan.ts'
+import type { Plan } from '../../provision/engine/plan-engine.ts'
 import type { Io } from '../../ui/io.ts'
 import { requireConsent } from '../options/confirmation.ts'
 import type { Proposal } from '../multi/confirm-and-run.ts'

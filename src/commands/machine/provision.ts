@@ -1,7 +1,7 @@
 import { exitCodes } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { ProvisionedHost } from '../../operations/provision/provision-host.ts'
-import type { Plan } from '../../provision/engine/plan.ts'
+import type { Plan } from '../../provision/engine/plan-engine.ts'
 import { type Invocation, defineCommand, machineArgument } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { withProgress } from '../../ui/progress/progress.ts'

@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import type { Dial } from '../../engine/engine.ts'
 import { UserError, codeOf } from '../../errors.ts'
 import { readBeginning } from '../../transport/run.ts'
-import { quoteServer } from '../../transport/ssh/failure.ts'
+import { quoteServer } from '../../transport/ssh/connection-errors.ts'
 import type { Transport } from '../../transport/transport.ts'
 import {
   type CommandUser,

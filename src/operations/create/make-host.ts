@@ -10,7 +10,7 @@ import {
   type ReadyMachine,
   mergeResources,
 } from '../../machine/machine.ts'
-import type { OwnUserData } from '../../provision/cloud-init/own-user-data.ts'
+import type { OwnUserData } from '../../provision/cloud-init/custom-user-data.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { writeNoCloudSeed } from '../../provision/cloud-init/no-cloud.ts'
 import { packUserData, writeUserData } from '../../provision/cloud-init/user-data.ts'

@@ -8,7 +8,7 @@ import { type ExecRequest, createExec, readExitCode, startExec } from '../../eng
 import { configFolder } from '../../docker/registry-logins.ts'
 import { operandsOf, valuesOf } from '../../docker/command-line.ts'
 import { readCommand } from '../../docker/verbs.ts'
-import { readFrames } from '../../engine/frames.ts'
+import { readFrames } from '../../engine/stream-frames.ts'
 import { UserError, codeOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { UpgradePolicy } from '../../provision/engine/plan.ts'
+import type { UpgradePolicy } from '../../provision/engine/plan-engine.ts'
 import type { Context } from '../context.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
 import { type ProvisionCalls, type ProvisionedHost, provisionHost } from './provision-host.ts'

@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts'
 import type { EngineSpec } from '../../machine/schema.ts'
 import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
-import { type OwnUserData, toPart, mentionsUser, usersInText } from './own-user-data.ts'
+import { type OwnUserData, toPart, mentionsUser, usersInText } from './custom-user-data.ts'
 
 /** What a new host needs at its first boot. */
 export interface FirstBoot {

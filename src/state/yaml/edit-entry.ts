@@ -19,7 +19,7 @@ import {
   removeLines,
   type Edit,
   type Layout,
-} from './edit.ts'
+} from './apply-edits.ts'
 import {
   columnOf,
   endOfLines,

@@ -10,7 +10,7 @@ import {
   hostKeyRejected,
   hostKeyRevoked,
   loginRejected,
-} from '../ssh/failure.ts'
+} from '../ssh/connection-errors.ts'
 import { configOptions, exists, homeOf } from '../ssh/config/ask-ssh.ts'
 import { openTransport, scanHostKey } from '../ssh/connect.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'

@@ -4,8 +4,8 @@ import {
   type Failure,
   type Stage,
   newLoginReport,
-} from '../ssh/failure.ts'
-import type { LoginReport } from '../ssh/failure.ts'
+} from '../ssh/connection-errors.ts'
+import type { LoginReport } from '../ssh/connection-errors.ts'
 
 /** A key that a host has shown. */
 interface ShownKey {

@@ -1,4 +1,4 @@
-import { ConnectTimeout } from './failure.ts'
+import { ConnectTimeout } from './connection-errors.ts'
 
 /** The time there is to connect. */
 export interface ConnectDeadline extends Disposable {

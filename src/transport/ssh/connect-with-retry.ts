@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
 import type { SshSettings } from './config/settings.ts'
 import { connectTcp } from './connect-tcp.ts'
-import { ClosedEarly, type Endpoint, type Failure, explainFailure } from './failure.ts'
+import { ClosedEarly, type Endpoint, type Failure, explainFailure } from './connection-errors.ts'
 import { type Handshake, HandshakeError, handshake } from './handshake.ts'
 import {
   type ProxyCommand,

@@ -2,7 +2,7 @@ import { type AgentForwarding, createAgentForwarding } from './agent-forwarding.
 import { startDeadline } from './connect-deadline.ts'
 import { findRevokedKeys } from './keys/known-hosts.ts'
 import { createSessionSlots } from '../channel-limit.ts'
-import { type Prompt, logIn } from './authentication.ts'
+import { type Prompt, logIn } from './login-attempts.ts'
 import { type Attempt, connectWithRetry } from './connect-with-retry.ts'
 import { SessionRefused, startCommand } from './exec.ts'
 import {
@@ -14,14 +14,14 @@ import {
   loginRejected,
   newLoginReport,
   refusedAfterKey,
-} from './failure.ts'
+} from './connection-errors.ts'
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
 import { KeyAnswers } from './keys/key-answers.ts'
 import { answerEagerly } from './flush.ts'
 import { type Link, watchLink } from './link.ts'
 import type { ProxyCommand } from './proxy-command.ts'
 import type { SshSettings } from './config/settings.ts'
-import type { UserAuth } from './user-auth.ts'
+import type { UserAuth } from './userauth-protocol.ts'
 import { listenOnHost } from './remote-listener.ts'
 import { openSocket } from './channel-socket.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from '../transport.ts'
@@ -29,7 +29,7 @@ import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
 export type { ProxyCommand } from './proxy-command.ts'
-export type { Prompt, Question } from './authentication.ts'
+export type { Prompt, Question } from './login-attempts.ts'
 
 /** `builtin`: fleet's own client; `openssh`: the program ssh of this computer. */
 export type SshClient = 'builtin' | 'openssh'

@@ -6,12 +6,18 @@ import ssh2, {
   type ServerHostKeyAlgorithm,
 } from 'ssh2'
 import { formatPublicKey } from './keys/host-keys.ts'
-import type { Attempts } from './authentication.ts'
-import { ClosedEarly, EndlessBanner, type Failure, NotSsh, type Stage } from './failure.ts'
+import type { Attempts } from './login-attempts.ts'
+import {
+  ClosedEarly,
+  EndlessBanner,
+  type Failure,
+  NotSsh,
+  type Stage,
+} from './connection-errors.ts'
 import type { SshAlgorithms, SshSettings } from './config/settings.ts'
 import { UserError } from '../../errors.ts'
 import { protocolOf } from './ssh2-internals.ts'
-import { type UserAuth, followUserAuth } from './user-auth.ts'
+import { type UserAuth, followUserAuth } from './userauth-protocol.ts'
 
 /** How often an idle link is probed. */
 const probeMs = 4_000

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
 import type { SshSettings } from './config/settings.ts'
-import { type Endpoint, connectionLost } from './failure.ts'
+import { type Endpoint, connectionLost } from './connection-errors.ts'
 
 /** How long a link may be silent, though it is probed every 4 s, before it counts as dead. */
 const silenceSeconds = 12

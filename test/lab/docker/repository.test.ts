@@ -6,7 +6,7 @@ import {
   type ProvisionedHost,
   provisionHost,
 } from '../../../src/operations/provision/provision-host.ts'
-import type { UpgradePolicy } from '../../../src/provision/engine/plan.ts'
+import type { UpgradePolicy } from '../../../src/provision/engine/plan-engine.ts'
 import { bootScriptName, writeBootScript } from '../../../src/provision/cloud-init/boot-script.ts'
 import { type NewHost, createHost } from '../../support/booted-host/new-host.ts'
 import {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
 import { provisionMachine } from '../../../src/operations/provision/provision-machine.ts'
 import type { ProvisionedHost } from '../../../src/operations/provision/provision-host.ts'
-import type { Plan } from '../../../src/provision/engine/plan.ts'
+import type { Plan } from '../../../src/provision/engine/plan-engine.ts'
 import {
   type BootOptions,
   type BootedHost,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readFrames } from '../../../src/engine/frames.ts'
+import { readFrames } from '../../../src/engine/stream-frames.ts'
 import { splitLines } from '../../../src/engine/lines.ts'
 import { collect } from '../../support/collect.ts'
 

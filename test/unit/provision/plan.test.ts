@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
 import { checkEngine } from '../../../src/provision/engine/upgrade.ts'
 import { type HostProbe } from '../../../src/provision/host/probe.ts'
-import { planEngine } from '../../../src/provision/engine/plan.ts'
+import { planEngine } from '../../../src/provision/engine/plan-engine.ts'
 
 /** Root on a fresh Debian host. */
 const fresh: HostProbe = {

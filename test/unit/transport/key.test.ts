@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import ssh2 from 'ssh2'
 import { expect, test } from 'vitest'
-import { followUserAuth } from '../../../src/transport/ssh/user-auth.ts'
+import { followUserAuth } from '../../../src/transport/ssh/userauth-protocol.ts'
 import { chooseAlgorithm, privateKeyFrom } from '../../../src/transport/ssh/keys/key.ts'
 import { wireString } from '../../../src/transport/ssh/wire-format.ts'
 

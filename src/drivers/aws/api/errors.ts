@@ -6,7 +6,7 @@ import {
   throttling,
   failures,
   internalError,
-} from './failure-table.ts'
+} from './error-codes.ts'
 
 const byCode = new Map(failures.flatMap((failure) => failure.codes.map((code) => [code, failure])))
 

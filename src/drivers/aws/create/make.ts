@@ -2,7 +2,7 @@ import type { HostFacts, BootstrapData, HostSpec, DriverState } from '../../driv
 import { associateAddress, ensureAddress } from '../machine/address.ts'
 import type { AwsOptions } from '../options.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
-import { type IngressRules, ensureGroup } from '../network/firewall.ts'
+import { type IngressRules, ensureGroup } from '../network/security-groups.ts'
 import { type Instance, addressOf, waitForState } from './instance.ts'
 import { ensureKeyPair } from './key-pair.ts'
 import { launch } from './launch.ts'

@@ -2,7 +2,7 @@ import type { Call } from '../../driver.ts'
 import type { GetCallerAddress, CallerAddress } from '../../net/caller-address.ts'
 import { hostBitsNotes, parseCidrs } from '../../net/cidrs.ts'
 import type { AwsOptions } from '../options.ts'
-import type { IngressRules } from './firewall.ts'
+import type { IngressRules } from './security-groups.ts'
 import { parsePorts } from '../../net/ports.ts'
 
 /** Address families that the host can have. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { failures } from '../../../../src/drivers/aws/api/failure-table.ts'
+import { failures } from '../../../../src/drivers/aws/api/error-codes.ts'
 import { explainError, isTransient } from '../../../../src/drivers/aws/api/errors.ts'
 import { UserError } from '../../../../src/errors.ts'
 

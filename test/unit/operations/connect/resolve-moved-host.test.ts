@@ -6,7 +6,7 @@ import { recordedSshAccess } from '../../../../src/drivers/net/ssh-access.ts'
 import type { ReadyMachine } from '../../../../src/machine/machine.ts'
 import type { Context } from '../../../../src/operations/context.ts'
 import { resolveMovedHost } from '../../../../src/operations/connect/resolve-moved-host.ts'
-import { ConnectTimeout, explainFailure } from '../../../../src/transport/ssh/failure.ts'
+import { ConnectTimeout, explainFailure } from '../../../../src/transport/ssh/connection-errors.ts'
 
 const token = '00000000-0000-4000-8000-000000000001'
 

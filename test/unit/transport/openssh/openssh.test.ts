@@ -10,7 +10,7 @@ import { failureOf, readLogin } from '../../../../src/transport/openssh/login-lo
 import { called, protocolOf, replaced } from '../../../../src/transport/openssh/multiplex.ts'
 import { formatPinnedKeys, masterArguments } from '../../../../src/transport/openssh/options.ts'
 import { questionOf } from '../../../../src/transport/openssh/questions.ts'
-import { ClosedEarly } from '../../../../src/transport/ssh/failure.ts'
+import { ClosedEarly } from '../../../../src/transport/ssh/connection-errors.ts'
 import type { SshTarget } from '../../../../src/transport/ssh/connect.ts'
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'

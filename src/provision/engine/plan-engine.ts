@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { EngineSpec } from '../../machine/schema.ts'
 import { defaultSocket } from '../../machine/machine.ts'
 import type { HostProbe } from '../host/probe.ts'
-import { installPackages, upgradePackages } from '../host/packages.ts'
+import { installPackages, upgradePackages } from './docker-packages.ts'
 import { startService } from '../host/service.ts'
 import type { Step } from '../host/distributions.ts'
 

@@ -8,10 +8,10 @@ import {
   installTask,
   upgradeTasks,
   type Step,
-} from './distributions.ts'
-import { checkEngine } from '../engine/upgrade.ts'
-import type { HostProbe } from './probe.ts'
-import { shellFunctions } from './shell-functions.ts'
+} from '../host/distributions.ts'
+import { checkEngine } from './upgrade.ts'
+import type { HostProbe } from '../host/probe.ts'
+import { shellFunctions } from '../host/shell-functions.ts'
 
 /** The host's own distribution, else the nearest of those that it is derived from. */
 function distributionOf({ os }: HostProbe): Distribution | undefined {

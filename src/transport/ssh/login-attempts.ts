@@ -5,7 +5,7 @@ import { messageOf } from '../../errors.ts'
 import { fingerprint, formatPublicKey } from './keys/host-keys.ts'
 import { readAgent } from './keys/agent.ts'
 import type { KeyAnswers } from './keys/key-answers.ts'
-import type { LoginReport } from './failure.ts'
+import type { LoginReport } from './connection-errors.ts'
 import {
   type PrivateKey,
   type PublicKey,
@@ -17,7 +17,7 @@ import {
 } from './keys/key.ts'
 import { type KeyFile, readCertificate, readKeyFile } from './keys/key-file.ts'
 import type { SshSettings } from './config/settings.ts'
-import { OneKeyAgent, type UserAuth } from './user-auth.ts'
+import { OneKeyAgent, type UserAuth } from './userauth-protocol.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 

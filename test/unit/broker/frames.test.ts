@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { Wire } from '../../../src/broker/wire.ts'
+import { Wire } from '../../../src/broker/frames.ts'
 
 /** Both ends of a connection. */
 async function openPair(): Promise<{ near: Wire; far: Wire; nearClosed: Promise<unknown> }> {
