@@ -2,6 +2,7 @@ import {
   ClosedEarly,
   ConnectTimeout,
   type Failure,
+  NotSsh,
   type Stage,
   newLoginReport,
 } from '../ssh/connection-errors.ts'
@@ -168,7 +169,7 @@ export function failureOf(log: LoginLog, seconds: number): Failure {
   const stage = log.stage()
   const last = log.words.at(-1) ?? ''
   const why = lastWords(log.words) ?? 'ssh ended without a message'
-  if (notSsh.test(why)) return { stage, error: new Error('identification string') }
+  if (notSsh.test(why)) return { stage, error: new NotSsh(why) }
   if (/timed out during banner exchange/.test(last))
     return { stage: 'greeting', error: new ConnectTimeout(seconds) }
   const known = networkErrors.find(([pattern]) => pattern.test(why))

@@ -238,7 +238,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
   test('what is for several is refused for one', async () => {
     const { code, stderr } = await fleet('ssh', '--fold', 'h1', 'true')
     expect(code).toBe(255)
-    expect(stderr).toContain('several machines')
+    expect(stderr).toContain('more than one machine')
     expect((await fleet('ssh', '--on', 'h*')).stderr).toContain('no command specified')
   })
 })

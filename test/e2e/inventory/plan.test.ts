@@ -114,8 +114,11 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
 
   test('both add neighbours on branches, which merge where fleet init told git how', async () => {
     git(ben, 'checkout', '--quiet', '-b', 'ben')
-    const bens = ['--name', 'web-3', '--accept-new', '-i', lab.identity.file]
+    const borrowed = join(ben.home, 'borrowed') // it opens all hosts, so Ben does not keep it
+    await cp(lab.identity.file, borrowed)
+    const bens = ['--name', 'web-3', '--accept-new', '-i', borrowed]
     expect(await ben.fleet(['adopt', `root@${addressOf(2)}`, ...bens])).toMatchObject({ code: 0 })
+    await rm(borrowed)
     git(ben, 'commit', '--quiet', '--all', '--message', 'web-3')
     const anas = ['--name', 'web-4', '--accept-new']
     expect(await ana.fleet(['adopt', `root@${addressOf(3)}`, ...anas])).toMatchObject({ code: 0 })

@@ -9,7 +9,15 @@ import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
 /** Results that other tests check, because they need a driver that creates hosts. */
-const checkedElsewhere = new Set(['allow', 'cacheLs', 'gc', 'grantEvent', 'snapshotLs', 'trustAdd'])
+const checkedElsewhere = new Set([
+  'allow',
+  'cacheLs',
+  'gc',
+  'grantEvent',
+  'power',
+  'snapshotLs',
+  'trustAdd',
+])
 
 describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md describes it', () => {
   let lab: Lab

@@ -54,7 +54,7 @@ test('what git has not staged is told in one line, and how to stage it', async (
   const { code, stderr } = await ana.fleet(['check', '--staged'])
   expect(code).toBe(4)
   const file = join(ana.folder, 'machines.yaml')
-  expect(stderr).toBe(`fleet: ${file} is not staged in git\n  git add ${file}\n`)
+  expect(stderr).toBe(`fleet: ${file} is not staged in git\n  to stage it: git add ${file}\n`)
 })
 
 test('help lists commands in groups, and has topics', async () => {
@@ -75,7 +75,7 @@ test('of hosts that exist, a profile can count those that are not taken in yet',
   expect((await bob.fleet(['ls', '-q'])).stdout).toBe('web-1\nweb-2\n')
   expect((await bob.fleet(['ps', '--all'])).stderr).toBe(
     'fleet: 2 of 2 machines failed\n' +
-      '  all 2 machines: the machine is not created yet\n    fleet adopt USER@HOST --name NAME\n',
+      '  all 2 machines: the machine is not created yet\n    to set it up: fleet adopt USER@HOST --name NAME\n',
   )
   const { code, stdout } = await bob.fleet(['plan'])
   expect(code).toBe(1)

@@ -499,7 +499,7 @@ describe('a host that somebody else made', () => {
       { option: 'size', how: 'stop' },
       { option: 'disk', how: 'stop', to: '64' },
       { option: 'tags', how: 'live' },
-      { option: 'ports', how: 'replace', why: expect.stringContaining('did not make') as string },
+      { option: 'ports', how: 'replace', why: expect.stringContaining('did not create') as string },
       { option: 'sshCidr', how: 'replace' },
     ])
     await driver.power?.stop(host, seat.call())
