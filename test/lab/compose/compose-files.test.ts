@@ -255,7 +255,7 @@ services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
       await lay(seat, { 'link/d/sub/f': '2' })
       await expect(compose('link', ['run', '--rm', 'a', 'true'])).rejects.toMatchObject({
         kind: 'failed',
-        message: expect.stringContaining('d/sub changed both'),
+        message: expect.stringContaining('d/sub changed on both'),
       })
       expect(await out('ls -A /srv/outside')).toBe('')
     })

@@ -202,7 +202,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
     )
     await expect(provision(operator)).rejects.toMatchObject({
       kind: 'credentials',
-      message: expect.stringContaining('start docker.service'),
+      message: expect.stringContaining('sudo requires the password of'),
     })
   })
 })
