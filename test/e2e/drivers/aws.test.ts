@@ -133,7 +133,10 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
         { env: aws.environment },
       )
     const spared = await applyTyping('y')
-    expect(spared).toMatchObject({ code: 1, screen: expect.stringContaining('skipped: to remove') })
+    expect(spared).toMatchObject({
+      code: 1,
+      screen: expect.stringContaining('skipped: confirmation is needed to remove'),
+    })
     expect((await aws.world()).instances).toHaveLength(2)
     expect(await applyTyping('web-2')).toMatchObject({ code: 0 })
     expect((await aws.world()).instances).toHaveLength(1)
@@ -372,7 +375,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
   test('errors name the machine, and the step that failed and none of the undoing', async () => {
     aws.change({ lags: { hidden: 0 }, vcpuLimit: 0 })
     const refused = await create('web-1', '--no-engine')
-    expect(refused.stderr).toMatch(/^web-1: failed at: instance /m)
+    expect(refused.stderr).toMatch(/^web-1: failed at: launch instance /m)
     expect(refused.stderr).toMatch(/^fleet: web-1: a quota/m)
     aws.change({ vcpuLimit: 100 })
     expect(await create('web-1', '--no-engine')).toMatchObject({ code: 0 })
@@ -593,7 +596,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
     ['expired credentials', { credentials: 'ExpiredToken' }, 6, /expired/i],
     ['no default VPC', { defaultVpc: false }, 2, /VPC/],
     ['a quota that is used up', { vcpuLimit: 0 }, 1, /quota|limit/i],
-    ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*the policy/],
+    ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*the IAM policy/],
   ] as const)('%s is told, and nothing is left', async (_, settings, code, says) => {
     aws.change(settings)
     const before = await ana.inventory()
