@@ -2,6 +2,9 @@ import { exitCodes } from '../../../src/errors.ts'
 import { addresses, hostileInventories } from './inventories.ts'
 import { type Deed, openSandbox } from './sandbox.ts'
 
+/** The most processor time of a command, in milliseconds: several times what a file of 2 MB needs on a slow machine. */
+const longestMs = 20_000
+
 /** What people, cron and editors run in a clone that they have just made. */
 const commands = [
   'ls',
@@ -38,7 +41,7 @@ function findHarm({ code, took, dialled, ran }: Deed, inventory: string): readon
   const mayLook = inventory.includes('driver: local')
   return [
     ...(codes.has(code) && code !== exitCodes.bug ? [] : [`ended with ${code}`]),
-    ...(took < 5000 ? [] : [`took ${took} ms`]),
+    ...(took < longestMs ? [] : [`took ${took} ms`]),
     ...dialled.filter((one) => !mayDial.test(one)).map((one) => `dialled ${one}`),
     ...ran
       .filter((one) => !mayRun.test(one) && !(mayLook && one === 'sh -s'))
