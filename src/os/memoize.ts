@@ -40,3 +40,26 @@ export function memoizeByMachine<
     },
   }
 }
+
+/**
+ * Runs `work` once at a time. Calls that come during a run share the next one, which begins after all of them, so each
+ * sees what was there when it was made.
+ */
+export function shareNextCall<Value>(work: () => Promise<Value>): () => Promise<Value> {
+  let running: Promise<Value> | undefined
+  let next: Promise<Value> | undefined
+  const start = (): Promise<Value> => {
+    next = undefined
+    const run = work().finally(() => {
+      if (running === run) running = undefined
+    })
+    running = run
+    return run
+  }
+  return () => {
+    if (next !== undefined) return next
+    if (running === undefined) return start()
+    next = running.then(start, start)
+    return next
+  }
+}

@@ -15,6 +15,7 @@ import {
   machineWith,
 } from './inventory.ts'
 import type { IsHeld } from '../../os/lock.ts'
+import { shareNextCall } from '../../os/memoize.ts'
 import type { LoadOptions } from './parse-inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { replaceFile } from '../../os/replace-file.ts'
@@ -78,12 +79,11 @@ const missingInventory = (file: string, searchedFrom?: string, cause?: unknown):
 const explain = (error: unknown, operation: string, file: string): unknown =>
   explainDiskError(error, { kind: 'inventory', operation, file })
 
-async function readText(file: string, searchedFrom: string | undefined): Promise<string> {
-  const bytes = await readInventoryFile(file).catch((error: unknown) => {
+async function readBytes(file: string, searchedFrom: string | undefined): Promise<Buffer> {
+  return readInventoryFile(file).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') throw missingInventory(file, searchedFrom, error)
     throw explain(error, 'read', file)
   })
-  return decodeInventory(bytes, file)
 }
 
 /** Identifies a version of a file without reading it. */
@@ -125,7 +125,7 @@ export function openFileInventory(
   location: string,
   { loadOptions, cache, lockTimeout, onWritten, searchedFrom }: FileInventoryOptions,
 ): InventoryStore {
-  let newest: ReadInventory | undefined
+  let newest: (ReadInventory & { readonly bytes: Buffer }) | undefined
 
   const parseText = async (text: string): Promise<Inventory> => {
     const known = await cache?.find(location, text)
@@ -137,12 +137,16 @@ export function openFileInventory(
     return inventoryOf(valid)
   }
 
-  /** Parses the file unless its text is unchanged: one command reads it often. */
-  const parse = async (): Promise<ReadInventory> => {
-    const text = await readText(location, searchedFrom)
-    if (newest?.text !== text) newest = { text, inventory: await parseText(text) }
+  /** Parses the file unless it is unchanged: one command reads it often. */
+  const readFresh = async (): Promise<ReadInventory> => {
+    const bytes = await readBytes(location, searchedFrom)
+    if (newest === undefined || !newest.bytes.equals(bytes)) {
+      const text = decodeInventory(bytes, location)
+      newest = { bytes, text, inventory: await parseText(text) }
+    }
     return newest
   }
+  const parse = shareNextCall(readFresh)
 
   const attempt = async (edit: EditText, target: string, isHeld: IsHeld): Promise<boolean> => {
     const version = await fingerprint(target)

@@ -18,7 +18,7 @@ const tooLarge = (file: string): UserError =>
  * Reads an inventory's file, up to the maximum size, even if it is endless. Throws kind `inventory`
  * if it is too large.
  */
-export async function readInventoryFile(file: string): Promise<Uint8Array> {
+export async function readInventoryFile(file: string): Promise<Buffer> {
   const handle = await open(file)
   try {
     const chunks: Uint8Array[] = []
