@@ -2,9 +2,6 @@ import { exitCodes } from '../../../src/errors.ts'
 import { addresses, hostileInventories } from './inventories.ts'
 import { type Deed, openSandbox } from './sandbox.ts'
 
-/** The most processor time of a command, in milliseconds: several times what a file of 2 MB needs on a slow machine. */
-const longestMs = 20_000
-
 /** What people, cron and editors run in a clone that they have just made. */
 const commands = [
   'ls',
@@ -16,6 +13,7 @@ const commands = [
   'gc --yes',
   'export ansible',
   'export prometheus',
+  'export terraform-import',
   'ssh-config',
   'operator ls',
   '__complete ssh w',
@@ -41,7 +39,7 @@ function findHarm({ code, took, dialled, ran }: Deed, inventory: string): readon
   const mayLook = inventory.includes('driver: local')
   return [
     ...(codes.has(code) && code !== exitCodes.bug ? [] : [`ended with ${code}`]),
-    ...(took < longestMs ? [] : [`took ${took} ms`]),
+    ...(took < 5000 ? [] : [`took ${took} ms`]),
     ...dialled.filter((one) => !mayDial.test(one)).map((one) => `dialled ${one}`),
     ...ran
       .filter((one) => !mayRun.test(one) && !(mayLook && one === 'sh -s'))
