@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import type { Duplex, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
+import { signalGroup } from '../../os/signal-group.ts'
 import { trace } from '../../os/trace.ts'
 import { startProxyCommand } from '../ssh/proxy-command.ts'
 import type { Prompt, SshTarget } from '../ssh/connect.ts'
@@ -128,20 +129,11 @@ function start(words: readonly string[], folder: string, env: NodeJS.ProcessEnv)
   })
 }
 
-/** Signals the process group that `child` leads, and tells whether it exists. */
-function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): boolean {
-  try {
-    return pid !== undefined && process.kill(-pid, signal)
-  } catch {
-    return false
-  }
-}
-
 /** Resolves when ssh has ended, its last words are read, and programs that it started are told to end. */
 async function untilEnded(child: ChildProcess): Promise<void> {
   const closed = once(child, 'close').catch(() => {}) // it could not be started
   await Promise.race([closed, once(child, 'exit').catch(() => {})])
-  signalGroup(child, 'SIGTERM')
+  if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
   await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
 }
 
@@ -191,7 +183,7 @@ export async function startMaster(target: SshTarget, options: MasterOptions): Pr
     cleanups.push(async () => {
       child.stdin?.end()
       await Promise.race([ended, sleep(endMs, undefined, { ref: false })])
-      if (!hasEnded) signalGroup(child, 'SIGKILL')
+      if (!hasEnded && child.pid !== undefined) signalGroup(child.pid, 'SIGKILL')
     })
     const joined = await joinOnceShared(socket, log, () => hasEnded, signal)
     cleanups.push(() => joined.stream.destroy())

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
 import ssh2, { type Client } from 'ssh2'
+import { skipHandshake } from '../ssh/ssh2-internals.ts'
 
 /*
  * OpenSSH's client shares its connection through a Unix socket (PROTOCOL.mux of OpenSSH). A client of that socket that
@@ -69,14 +70,6 @@ async function requestProxy(socket: Socket): Promise<void> {
   await accepted
 }
 
-/** What a connection without handshake replaces in ssh2's protocol, and what it calls. A test checks that these exist. */
-export const replaced = ['start', 'disconnect', '_cipher', '_decipher', '_parse'] as const
-export const called = ['_onHeader', '_onPayload'] as const
-
-/** ssh2's protocol, which a client has once it is connected. */
-export const protocolOf = (client: Client): Record<string, unknown> =>
-  (client as unknown as { readonly _protocol: Record<string, unknown> })['_protocol']
-
 /** Makes ssh2 speak the connection protocol over a socket whose other end has logged in already. */
 function speakOver(socket: Socket): Client {
   const client = new ssh2.Client()
@@ -87,30 +80,11 @@ function speakOver(socket: Socket): Client {
     readyTimeout: 0,
     keepaliveInterval: 0, // global requests are not passed through: the process that listens probes the host
   })
-  const protocol = protocolOf(client)
-  const [onHeader, onPayload] = called.map((name) => protocol[name] as (value: unknown) => void)
   const reader = new PacketReader()
-  Object.assign(protocol, {
-    start() {},
-    disconnect() {}, // it would end the connection of the process that listens
-    _authenticated: true,
-    _cipher: {
-      allocPacket(length: number) {
-        const packet = Buffer.allocUnsafe(4 + 1 + length)
-        packet.writeUInt32BE(1 + length, 0)
-        packet[4] = 0 // no padding
-        return packet
-      },
-      encrypt: (packet: Buffer) => socket.writable && socket.write(packet),
-      free() {},
-    },
-    _decipher: { free() {} },
-    _parse(chunk: Buffer, from: number, to: number) {
-      reader.read(chunk.subarray(from, to), (packet) => onPayload?.(packet.subarray(1)))
-      return to
-    },
+  skipHandshake(client, {
+    send: (packet) => socket.writable && socket.write(packet),
+    read: (bytes, take) => reader.read(bytes, take),
   })
-  onHeader?.({ versions: { software: 'OpenSSH' } })
   return client
 }
 

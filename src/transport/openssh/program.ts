@@ -1,10 +1,6 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { UserError, codeOf } from '../../errors.ts'
-
-export type Environment = Readonly<Record<string, string | undefined>>
-
-const run = promisify(execFile)
+import type { Environment } from '../../os/environment.ts'
+import { execProgram } from '../../os/exec-file.ts'
 
 /** Where programs are looked up if the caller has no PATH. */
 const usualPath = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin'
@@ -32,7 +28,7 @@ export const isSince = (program: SshProgram, major: number, minor: number): bool
 async function readVersion(env: Environment): Promise<SshProgram> {
   let words: string
   try {
-    const { stdout, stderr } = await run('ssh', ['-V'], {
+    const { stdout, stderr } = await execProgram('ssh', ['-V'], {
       env: { PATH: pathOf(env) },
       timeout: 10_000,
     })

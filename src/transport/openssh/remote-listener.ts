@@ -1,16 +1,14 @@
-import { execFile } from 'node:child_process'
 import { createServer, isIPv6 } from 'node:net'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import type { Environment } from '../../os/environment.ts'
+import { execProgram } from '../../os/exec-file.ts'
 import { ignored } from '../../os/trace.ts'
 import { refused } from '../sockets/socket-stream.ts'
 import { listenAt } from '../sockets/unix-socket.ts'
 import type { SocketAddress, Transport } from '../transport.ts'
 import { sharedSocket } from './folder.ts'
 import { lastWords } from './login-log.ts'
-import { type Environment, pathOf } from './program.ts'
-
-const run = promisify(execFile)
+import { pathOf } from './program.ts'
 
 /** How long ssh may take to change a forwarding, in milliseconds. */
 const requestMs = 20_000
@@ -27,7 +25,7 @@ function listenSpec(socket: SocketAddress): string {
 /** Makes the host listen, through the ssh whose files are in `folder`. Rejects as `Transport.listen` does. */
 export function remoteListening(folder: string, env: Environment): Transport['listen'] {
   const request = (action: 'forward' | 'cancel', forward: string) =>
-    run(
+    execProgram(
       'ssh',
       [
         ...['-F', 'none', '-S', join(folder, sharedSocket)],

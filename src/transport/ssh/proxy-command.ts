@@ -6,7 +6,8 @@ import { basename } from 'node:path'
 import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { callbackify, stripVTControlCharacters } from 'node:util'
-import { codeOf, messageOf } from '../../errors.ts'
+import { codeOf } from '../../errors.ts'
+import { signalGroup } from '../../os/signal-group.ts'
 import { ignored, trace } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
@@ -99,15 +100,6 @@ const [killMs, drainMs, drainPollMs] = [500, 500, 5]
 
 /** The process groups of all programs, which end with this process. */
 const running = new Set<number>()
-
-/** Signals all processes of a program's group. The group is gone when its last process is. */
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(process.platform === 'win32' ? pid : -pid, signal)
-  } catch (error) {
-    if (codeOf(error) !== 'ESRCH') trace('ssh', `send ${signal} to ${pid}: ${messageOf(error)}`)
-  }
-}
 
 function endAtExit(pid: number): void {
   if (running.size === 0) process.once('exit', endAll)

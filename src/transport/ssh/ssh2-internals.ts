@@ -35,6 +35,45 @@ export function serverReleaseOf(client: Client): string | undefined {
   return release
 }
 
+/** What {@link skipHandshake} replaces in a protocol, and what it calls. */
+export const replaced = ['start', 'disconnect', '_cipher', '_decipher', '_parse'] as const
+export const called = ['_onHeader', '_onPayload'] as const
+
+/** The packets of a connection without handshake, encryption and padding. */
+interface PlainPackets {
+  /** Sends a packet: its length and the padding length 0 are before the payload (RFC 4253 6). */
+  readonly send: (packet: Buffer) => unknown
+  /** Calls `take` with each packet that is complete, without its length. */
+  readonly read: (bytes: Buffer, take: (packet: Buffer) => void) => void
+}
+
+/** Makes a client that was given a socket speak the connection protocol at once, without a handshake and a login. */
+export function skipHandshake(client: Client, { send, read }: PlainPackets): void {
+  const protocol = protocolOf(client) as unknown as Record<string, unknown>
+  const [onHeader, onPayload] = called.map((name) => protocol[name] as (value: unknown) => void)
+  Object.assign(protocol, {
+    start() {},
+    disconnect() {}, // it would end the connection of whoever shares it
+    _authenticated: true,
+    _cipher: {
+      allocPacket(length: number) {
+        const packet = Buffer.allocUnsafe(4 + 1 + length)
+        packet.writeUInt32BE(1 + length, 0)
+        packet[4] = 0 // no padding
+        return packet
+      },
+      encrypt: send,
+      free() {},
+    },
+    _decipher: { free() {} },
+    _parse(chunk: Buffer, from: number, to: number) {
+      read(chunk.subarray(from, to), (packet) => onPayload?.(packet.subarray(1)))
+      return to
+    },
+  })
+  onHeader?.({ versions: { software: 'OpenSSH' } })
+}
+
 /** Opens a connection to an SSH agent. */
 type OpenAgent = (done: (error: Error | undefined, stream?: Duplex) => void) => void
 

@@ -1,13 +1,13 @@
 import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import pLimit from 'p-limit'
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
 import { formatInclude } from '../../../machine/ssh-config-text.ts'
 import { execProgram } from '../../../os/exec-file.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Destination } from '../destination.ts'
-import { createHandshakeLimiter } from '../handshake-limiter.ts'
 import type { Environment } from '../../../os/environment.ts'
 
 /** How long ssh may take to print its configuration, in milliseconds. */
@@ -15,7 +15,7 @@ const answerTimeoutMs = 20_000
 
 /** How many processes of `ssh -G` run at once: a command may connect to hundreds of hosts. */
 const concurrency = 8
-const takeTurn = createHandshakeLimiter(concurrency)
+const limit = pLimit(concurrency)
 
 /** The configuration of this computer, which ssh does not read with `-F`. */
 const systemFile = '/etc/ssh/ssh_config'
@@ -61,12 +61,13 @@ export async function askSsh(
     ...(user === undefined ? [] : ['-l', user]),
     ...(port === undefined ? [] : ['-p', String(port)]),
   ]
-  const leave = await takeTurn('ssh -G')
   try {
-    const { stdout } = await execProgram('ssh', ['-G', '-T', ...options, '--', host], {
-      env,
-      timeout: answerTimeoutMs, // a command of `Match exec` may never end
-    })
+    const { stdout } = await limit(() =>
+      execProgram('ssh', ['-G', '-T', ...options, '--', host], {
+        env,
+        timeout: answerTimeoutMs, // a command of `Match exec` may never end
+      }),
+    )
     return stdout.split('\n')
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
@@ -79,8 +80,6 @@ export async function askSsh(
         cause: error,
       },
     )
-  } finally {
-    leave()
   }
 }
 

@@ -1,8 +1,8 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkHostName, checkUser } from '../../../machine/ssh-config-text.ts'
+import { execProgram } from '../../../os/exec-file.ts'
 import { trace } from '../../../os/trace.ts'
 import type { SshOptions, SshTarget } from '../connect.ts'
 import { fingerprint } from './host-keys.ts'
@@ -21,11 +21,13 @@ const certificates = [
 ]
 
 /** What `ssh -v` prints of a connection whose login fails, as it was not tried. */
-function printedBySsh(args: readonly string[], { env, signal }: SshOptions): Promise<string> {
-  return new Promise((resolve) => {
-    const options = { env, timeout: checkTime * 1000, ...(signal && { signal }) }
-    execFile('ssh', args, options, (_error, _stdout, stderr) => resolve(stderr))
-  })
+async function printedBySsh(args: readonly string[], { env, signal }: SshOptions): Promise<string> {
+  const options = { env, timeout: checkTime * 1000, ...(signal && { signal }) }
+  try {
+    return (await execProgram('ssh', args, options)).stderr
+  } catch (error) {
+    return (error as { stderr?: string }).stderr ?? ''
+  }
 }
 
 /**

@@ -7,7 +7,7 @@ import ssh2 from 'ssh2'
 import { describe, expect, test } from 'vitest'
 import { chooseClient } from '../../../../src/transport/connect.ts'
 import { failureOf, readLogin } from '../../../../src/transport/openssh/login-log.ts'
-import { called, protocolOf, replaced } from '../../../../src/transport/openssh/multiplex.ts'
+import { called, protocolOf, replaced } from '../../../../src/transport/ssh/ssh2-internals.ts'
 import { formatPinnedKeys, masterArguments } from '../../../../src/transport/openssh/options.ts'
 import { questionOf } from '../../../../src/transport/openssh/questions.ts'
 import { ClosedEarly } from '../../../../src/transport/ssh/connection-errors.ts'
@@ -164,7 +164,7 @@ test('ssh2 has what a connection without handshake replaces', async () => {
   const { port } = server.address() as { port: number }
   const client = new ssh2.Client()
   client.on('error', () => {}).connect({ host: '127.0.0.1', port, username: 'x' })
-  const protocol = protocolOf(client)
+  const protocol = protocolOf(client) as unknown as Record<string, unknown>
   for (const name of called) expect(protocol[name]).toBeTypeOf('function')
   for (const name of replaced) expect(name in protocol).toBe(true)
   client.destroy()
