@@ -63,7 +63,7 @@ export class ChannelSocket extends SocketStream {
   }
 }
 
-/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 5.1): the server does not forward, whatever is at the other end. */
+/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 5.1): the server does not forward at all. */
 const prohibited = 1
 
 /** How long a host may take to connect to a socket, in milliseconds. */

@@ -9,10 +9,10 @@ import type { SshSettings } from './config/settings.ts'
 /** The kind of addresses to connect to, and where to connect from. */
 type Binding = Pick<SshSettings, 'family' | 'bind'>
 
-/** How long an address has before the next one is tried beside it, in milliseconds (RFC 8305 5). */
+/** How long an address has before the next one is tried in parallel, in milliseconds (RFC 8305 5). */
 const headStart = 250
 
-/** That this computer has no way to an address of the kind says less than what another address answers. */
+/** Errors of this computer's own network: the error of another address explains more. */
 const saysLittle = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
 
 /** The addresses of both families in turn, beginning with the one that the system puts first (RFC 8305 4). */
@@ -86,7 +86,7 @@ function interfaceMissing(host: string, cause: unknown): Error | undefined {
 }
 
 /**
- * Connects to a host by the first of its addresses that answers. Each has the whole time; the next is tried beside it when
+ * Connects to a host by the first of its addresses that answers. Each has the whole time; the next is tried in parallel when
  * one has not answered soon, or has failed.
  */
 export async function connectTcp(

@@ -17,7 +17,7 @@ import {
 } from './connection-errors.ts'
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
 import { KeyAnswers } from './keys/key-answers.ts'
-import { answerEagerly } from './flush.ts'
+import { flushEagerly } from './flush.ts'
 import { type Link, watchLink } from './link.ts'
 import type { ProxyCommand } from './proxy-command.ts'
 import type { SshSettings } from './config/settings.ts'
@@ -125,7 +125,7 @@ interface Abilities {
 /** The transport over a link that is logged in. */
 export function openTransport(link: Link, { agent, listen }: Abilities): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
-  const flush = answerEagerly(link)
+  const flush = flushEagerly(link)
 
   let lastEnd = -Infinity
 

@@ -14,7 +14,7 @@ const bufferSize = 1 << 20
 /** The server would not open another session. */
 export class SessionRefused extends UserError {}
 
-/** A command on a host, and when another session can take the place of its own. */
+/** A command on a host, and the end of its session. */
 interface Session {
   readonly command: RunningCommand
   readonly over: Promise<void>
@@ -24,7 +24,7 @@ interface Session {
 interface OpenSession {
   readonly channel: ClientChannel
   readonly closed: Promise<void>
-  /** Undefined until the host has told it. */
+  /** Undefined until the host has sent it. */
   readonly status: () => ExitStatus | undefined
 }
 
@@ -113,12 +113,12 @@ const requestsOf = (channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resi
   },
 })
 
-/** Runs a line beside, outside the limit on sessions, and cares for nothing of it. */
+/** Runs a line outside the limit on sessions, and ignores its result. */
 function runAside({ client, stream }: Link, line: string): void {
   if (stream.writable) client.exec(line, (error, channel) => error ?? channel.resume())
 }
 
-/** A stream of its own, whose reader may stop at any time without holding the channel up. */
+/** A separate stream, whose reader may stop at any time without holding the channel up. */
 function outputOf(
   source: Readable,
   output: Transform = new PassThrough({ highWaterMark: bufferSize }),

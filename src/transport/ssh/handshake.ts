@@ -122,7 +122,7 @@ function serverHostKey(
   return allowed.length > 0 ? allowed : choose('HostKeyAlgorithms', names, named)
 }
 
-/** Thrown inside when `verify` turned the host's key down. */
+/** Internal: `verify` rejected the host's key. */
 export class HostKeyRefused extends Error {
   readonly hostKey: string
   constructor(hostKey: string) {
@@ -131,7 +131,7 @@ export class HostKeyRefused extends Error {
   }
 }
 
-/** Thrown inside when the server took none of the attempts. */
+/** Internal: the server accepted none of the attempts. */
 export class LoginRefused extends Error {}
 
 /** What a handshake needs. Nothing has a default: ssh2 alone would take any host key. */
@@ -139,19 +139,19 @@ export interface Handshake {
   readonly user: string
   /** Keys that the host may have; they decide the order of what is negotiated. */
   readonly pinned: readonly string[]
-  /** Judges the host's key (`TYPE BASE64`) before anything is told to the host. */
+  /** Decides whether to accept the host's key (`TYPE BASE64`), before anything is sent to the host. */
   readonly verify: (hostKey: string) => boolean
-  /** Told once the host says what it is: there is an SSH server, however slow. */
+  /** Called when the host sends its greeting: there is an SSH server, however slow. */
   readonly greeted?: () => void
-  /** The ways to log in, in order. */
+  /** The attempts to log in, in order. */
   readonly logIn: (auth: UserAuth) => Attempts
-  /** Told what the server has to say to whoever logs in. */
+  /** Called with the banner of the server (RFC 4252 5.4). */
   readonly onBanner?: (text: string) => void
   readonly settings?: Pick<SshSettings, 'algorithms' | 'alive'> | undefined
   readonly signal: AbortSignal
 }
 
-/** Tells of a failed handshake how far it came. */
+/** A failed handshake, and how far it came. */
 export class HandshakeError extends Error implements Failure {
   readonly stage: Stage
   readonly error: unknown
@@ -254,7 +254,7 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
         },
         authHandler: (_left, _partial, next) => void tryNext(next).catch(fail),
         strictVendor: false, // not OpenSSH alone forwards sockets
-        readyTimeout: 0, // `signal` tells
+        readyTimeout: 0, // `signal` decides
         keepaliveInterval: settings.alive ? settings.alive.seconds * 1000 : probeMs,
         keepaliveCountMax: Number.MAX_SAFE_INTEGER, // link.ts judges: to it any sign of life counts
       })

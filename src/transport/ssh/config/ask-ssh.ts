@@ -32,7 +32,7 @@ export async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** ssh takes the account's home from the system and ignores $HOME; a different $HOME has a configuration of its own. */
+/** ssh takes the account's home from the system and ignores $HOME; a different $HOME has its own configuration. */
 const hasOwnHome = (env: Environment): boolean => homeOf(env) !== userInfo().homedir
 
 /** The user's own configuration. */

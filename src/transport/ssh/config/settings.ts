@@ -1,6 +1,6 @@
 import type { KnownHostQuery } from '../keys/known-hosts.ts'
 
-/** A way to log in, as ssh_config(5) names it. */
+/** A method of authentication, as ssh_config(5) names it. */
 type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password'
 
 const allMethods: readonly LoginMethod[] = ['publickey', 'keyboard-interactive', 'password']
@@ -15,7 +15,7 @@ export interface SshAlgorithms {
   readonly publicKey?: readonly string[] | undefined
 }
 
-/** Settings of the user's SSH configuration for one host, beside its address and keys. */
+/** Settings of the user's SSH configuration for one host, other than its address and keys. */
 export interface SshSettings {
   /** Where the host's keys are known, and by which name. */
   readonly knownHosts?: Pick<KnownHostQuery, 'alias' | 'files'> | undefined

@@ -15,7 +15,7 @@ const keysListed = 12
 const signData = 13
 const dataSigned = 14
 
-/** The hash that an agent signs with for an RSA key, which has no other way to be told. */
+/** The flag that selects the hash of an agent's signature with an RSA key. */
 const signFlags: Readonly<Record<string, number>> = { 'rsa-sha2-256': 2, 'rsa-sha2-512': 4 }
 
 /** More than any agent has to say. */

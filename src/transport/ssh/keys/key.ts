@@ -88,8 +88,8 @@ export interface Offer {
 }
 
 /**
- * The algorithms for a key. `server` are those that the server has told to take. Undefined for an RSA key where it has not
- * told of SHA-2: nothing is signed with SHA-1.
+ * The algorithms for a key. `server` are those that the server has announced. Undefined for an RSA key where it has not
+ * announced SHA-2: nothing is signed with SHA-1.
  */
 export function chooseAlgorithm(key: PublicKey, server: readonly string[]): Offer | undefined {
   const { type } = certifiedKey(key)

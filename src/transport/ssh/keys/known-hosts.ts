@@ -9,7 +9,7 @@ import type { Environment } from '../../../os/environment.ts'
 
 // sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"
 
-/** The name that a host has in these files: the port is told only where it is not 22. */
+/** The name that a host has in these files: with its port if that is not 22. */
 const nameOf = (address: string, port: number): string =>
   port === 22 ? address.toLowerCase() : `[${address.toLowerCase()}]:${port}`
 
@@ -24,7 +24,7 @@ function matchesHashed(hashed: string, name: string): boolean {
 export interface KnownHostQuery {
   readonly address: string
   readonly port: number
-  /** The name that stands for the host, whatever its address and port (ssh_config(5), HostKeyAlias). */
+  /** The name to look up in place of address and port (ssh_config(5), HostKeyAlias). */
   readonly alias?: string | undefined
   /** Absent: this person's and this computer's. */
   readonly files?: readonly string[] | undefined
