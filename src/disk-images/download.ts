@@ -4,10 +4,10 @@ import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
 import { fetchUrl } from './fetch-url.ts'
 import { ignored } from '../os/trace.ts'
+import { pause } from '../os/retry.ts'
 
 /** Progress and cancellation of a download. */
 export interface DownloadCall {
@@ -153,7 +153,7 @@ export async function download(
             )
       }
       call.progress(step, `interrupted at ${inMegabytes(have)}; retrying`)
-      await sleep(500 * 2 ** stalls, undefined, { signal: call.signal })
+      await pause(500 * 2 ** stalls, call.signal)
     }
   }
 }

@@ -1,13 +1,15 @@
 import { stat } from 'node:fs/promises'
-import { setTimeout } from 'node:timers/promises'
 import { lock } from 'proper-lockfile'
 import { codeOf, UserError } from '../errors.ts'
+import { retry } from './retry.ts'
 
 /** In milliseconds: how long to wait for the lock, and after which silence its owner counts as dead. */
 const timeouts = { wait: 30_000, stale: 10_000 }
 
 /** Error codes for a lock that another process holds. Windows also returns the last two while it is being released. */
 const busy = new Set(process.platform === 'win32' ? ['ELOCKED', 'EPERM', 'EBUSY'] : ['ELOCKED'])
+
+const isBusy = (error: unknown): boolean => busy.has(codeOf(error) ?? '')
 
 /** Whether this process still holds the lock: another one may have taken it over while the computer slept. */
 export type IsHeld = () => Promise<boolean>
@@ -18,24 +20,27 @@ async function acquire(
   wait: number,
   onCompromised: () => void,
 ): Promise<() => Promise<void>> {
-  const deadline = Date.now() + wait
-  for (let pause = 10; ; pause = Math.min(2 * pause, 200)) {
-    try {
-      return await lock(file, { realpath: false, stale: timeouts.stale, onCompromised })
-    } catch (error) {
-      if (!busy.has(codeOf(error) ?? '')) throw error
-      if (Date.now() >= deadline) {
-        throw new UserError(
-          'locked',
-          `${file} is locked by another fleet process (waited ${wait / 1000} s)`,
-          {
-            hint: `try again; if no other fleet process is running, remove the folder ${file}.lock`,
-            cause: error,
-          },
-        )
-      }
-    }
-    await setTimeout(pause * (0.5 + Math.random()))
+  try {
+    return await retry(
+      () => lock(file, { realpath: false, stale: timeouts.stale, onCompromised }),
+      {
+        canRetry: isBusy,
+        pauseMs: 10,
+        longestMs: 200,
+        withinMs: wait,
+        jitter: (ms) => ms * (0.5 + Math.random()),
+      },
+    )
+  } catch (error) {
+    if (!isBusy(error)) throw error
+    throw new UserError(
+      'locked',
+      `${file} is locked by another fleet process (waited ${wait / 1000} s)`,
+      {
+        hint: `try again; if no other fleet process is running, remove the folder ${file}.lock`,
+        cause: error,
+      },
+    )
   }
 }
 

@@ -3,12 +3,12 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdir, open, rm, stat } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf } from '../../errors.ts'
 import { BrokerUnavailable, checkFolder, findBroker } from './find.ts'
 import type { FindProcess } from '../server/pid-file.ts'
 import { trace } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
+import { poll } from '../../os/retry.ts'
 
 /** How to find and start the broker of this user. */
 export interface BrokerLocation {
@@ -70,28 +70,31 @@ function spawnBroker({ folder, program, env }: BrokerLocation): { hasEnded: () =
   return { hasEnded: () => hasEnded }
 }
 
+const doesNotStart = (): never => {
+  throw new BrokerUnavailable('the broker does not start')
+}
+
 /** Waits for the broker that this process or another one starts. */
 async function waitForBroker(location: BrokerLocation): Promise<Socket> {
   const { folder } = location
   const lock = join(folder, 'starting')
-  const deadline = performance.now() + startTimeoutMs
   let started: ReturnType<typeof spawnBroker> | undefined
-  try {
-    while (performance.now() < deadline && !started?.hasEnded()) {
-      if (started === undefined && (await acquireStartLock(lock))) {
-        const running = await findBroker(folder) // another process may have started it
-        if (running) return running
-        trace('broker', 'start the broker')
-        started = spawnBroker(location)
-      }
-      await sleep(pollMs)
-      const connected = await findBroker(folder)
-      if (connected) return connected
-    }
-  } finally {
-    if (started) await rm(lock, { force: true })
+  let hasLock = false
+  const check = async (): Promise<Socket | undefined> => {
+    hasLock ||= await acquireStartLock(lock)
+    const connected = await findBroker(folder) // after the lock: another process may have started it
+    if (connected !== undefined) return connected
+    if (started?.hasEnded()) doesNotStart()
+    if (!hasLock || started !== undefined) return undefined
+    trace('broker', 'start the broker')
+    started = spawnBroker(location)
+    return undefined
   }
-  throw new BrokerUnavailable('the broker does not start')
+  try {
+    return await poll(check, { pauseMs: pollMs, withinMs: startTimeoutMs, otherwise: doesNotStart })
+  } finally {
+    if (hasLock) await rm(lock, { force: true })
+  }
 }
 
 /**

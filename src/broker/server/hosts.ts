@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import {
   createHandshakeLimiter,
@@ -10,6 +9,7 @@ import type { Prompt, SshOptions, SshTarget } from '../../transport/ssh/connect.
 import type { Transport } from '../../transport/transport.ts'
 import type { BrokerTarget, HostStatus, Login } from '../protocol.ts'
 import { trace, traceError } from '../../os/trace.ts'
+import { pause } from '../../os/retry.ts'
 
 /** The command that needs a connection. */
 interface Caller {
@@ -85,7 +85,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
 
   async function connectOnce(host: Host, caller: Caller): Promise<Transport> {
     const { target } = host
-    await sleep(Math.max(0, host.failedAt + retryDelayMs(host.failures) - performance.now()))
+    await pause(Math.max(0, host.failedAt + retryDelayMs(host.failures) - performance.now()))
     const via = target.via && (await use(target.via, caller))
     trace('ssh', `connect to ${target.machine} (${target.user}@${target.address}:${target.port})`)
     const leave = await enter(target.via ? `via ${limiterKey(target.via)}` : limiterKey(target))

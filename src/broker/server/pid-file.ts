@@ -1,10 +1,10 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessRef } from '../../transport/transport.ts'
 import { brokerSocket } from '../runtime-dir.ts'
 import { replaceFile } from '../../os/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
+import { poll } from '../../os/retry.ts'
 
 const pidFile = (folder: string): string => join(folder, 'broker.json')
 
@@ -70,25 +70,23 @@ export function openHangCheck(
 
   /** Whether the process makes progress. One that is stopped by a signal or in an endless loop does not. */
   async function makesProgress(owner: ProcessRef): Promise<boolean> {
-    const began = performance.now()
-    for (;;) {
+    const check = async (): Promise<boolean | undefined> => {
       const now = await find(owner.pid)
       if (now === undefined || now.since !== owner.since) return true // it has ended; the next request shows it
       first ??= now
       if (now.state === 'T' || now.processorMs - first.processorMs > maxBusyMs) return false
       if (now.state === 'R' || now.processorMs > first.processorMs) return true
-      if (performance.now() - began > idleMs) return false
-      await sleep(pollMs * 10)
+      return undefined
     }
+    return poll(check, { pauseMs: pollMs * 10, withinMs: idleMs, otherwise: () => false })
   }
 
   async function kill({ pid, since }: ProcessRef): Promise<Verdict> {
     process.kill(pid, 'SIGKILL')
-    for (let waited = 0; waited < killTimeoutMs; waited += pollMs) {
-      if ((await find(pid))?.since !== since) break // it may be a zombie
-      await sleep(pollMs)
-    }
-    return 'gone'
+    const check = async (): Promise<Verdict | undefined> =>
+      (await find(pid))?.since === since ? undefined : 'gone'
+    // A zombie stays until its parent looks at it.
+    return poll(check, { pauseMs: pollMs, withinMs: killTimeoutMs, otherwise: () => 'gone' })
   }
 
   return async () => {

@@ -1,6 +1,5 @@
 import { access, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import { prepareSocketFolder } from '../../os/socket-folder.ts'
 import { withLock } from '../../os/lock.ts'
@@ -12,6 +11,7 @@ import { emulatorOf, runProgram } from './programs.ts'
 import { isListening, execute } from './qmp.ts'
 import { shareArguments } from './shares.ts'
 import { ignored, traceError } from '../../os/trace.ts'
+import { poll } from '../../os/retry.ts'
 
 /** How long a host may take to shut down before it is powered off, in milliseconds. */
 const shutdownTimeout = 120_000
@@ -122,12 +122,12 @@ async function waitForExit(
       ignored('qemu', 'read the id of the process', ''),
     ),
   )
-  for (const deadline = Date.now() + ms; Date.now() < deadline;) {
+  const check = async (): Promise<true | undefined> => {
     const runs = await isRunning(host, paths)
-    if (!runs && !(pid > 0 && isAlive(pid))) return true
-    await sleep(200, undefined, { signal })
+    return runs || (pid > 0 && isAlive(pid)) ? undefined : true
   }
-  return false
+  const pacing = { signal, pauseMs: 200, withinMs: ms }
+  return poll<boolean>(check, { ...pacing, otherwise: () => false })
 }
 
 /** Powers a host off. */

@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError, codeOf } from '../../errors.ts'
 import { isSocketFolder } from '../../os/socket-folder.ts'
+import { retry } from '../../os/retry.ts'
 
 /** Time limit of a command in milliseconds: saving the memory of a host takes longest. */
 const commandTimeout = 5 * 60_000
@@ -45,17 +45,21 @@ async function* readMessages(socket: Socket): AsyncGenerator<QmpMessage> {
 
 async function open(path: string, signal: AbortSignal): Promise<Socket> {
   await isSocketFolder(dirname(path)) // otherwise another user could impersonate QEMU
-  for (;;) {
+  const attempt = async (): Promise<Socket> => {
     const socket = connect(path)
     try {
       await once(socket, 'connect')
       return socket
     } catch (error) {
       socket.destroy()
-      if (codeOf(error) !== queueIsFull) throw error
-      await sleep(50, undefined, { signal })
+      throw error
     }
   }
+  return retry(attempt, {
+    canRetry: (error) => codeOf(error) === queueIsFull,
+    signal,
+    pauseMs: 50,
+  })
 }
 
 /**

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import { isPortFree } from '../net/loopback-port.ts'
 import type { Call } from '../driver.ts'
@@ -6,6 +5,7 @@ import { forwardedPorts } from './parse-output.ts'
 import { type VirtualMachine, findVm, stateOf } from './machine.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 import { ignored } from '../../os/trace.ts'
+import { poll } from '../../os/retry.ts'
 
 /** How long a machine may take to shut down before it is powered off, in milliseconds. */
 export const defaultShutdownTimeout = 120_000
@@ -36,13 +36,12 @@ async function waitUntilSettled(
   call: Call,
   ms: number = settleTimeout,
 ): Promise<VirtualMachine> {
-  const deadline = Date.now() + ms
-  for (;;) {
+  const check = async (): Promise<VirtualMachine | undefined> => {
     const machine = await requireMachine(vbox, id, call)
-    const isMoving = ['starting', 'stopping'].includes(stateOf(machine.state))
-    if (!isMoving || Date.now() > deadline) return machine
-    await sleep(300, undefined, { signal: call.signal }).catch(() => call.signal.throwIfAborted())
+    return ['starting', 'stopping'].includes(stateOf(machine.state)) ? undefined : machine
   }
+  const otherwise = (): Promise<VirtualMachine> => requireMachine(vbox, id, call)
+  return poll(check, { signal: call.signal, pauseMs: 300, withinMs: ms, otherwise })
 }
 
 /**
@@ -107,20 +106,21 @@ export async function stopMachine(
   if (stateOf(state) === 'paused') await vbox.run(['controlvm', id, 'resume'], call)
   const start = Date.now()
   let presses = 0
-  while (Date.now() - start < timeout) {
+  const check = async (): Promise<true | undefined> => {
     const since = Date.now() - start
     call.progress('shut down virtual machine')
     const machine = await waitUntilSettled(vbox, id, call)
-    if (stateOf(machine.state) === 'stopped') return
+    if (stateOf(machine.state) === 'stopped') return true
     if (since >= presses * powerButtonInterval) {
       presses += 1
-      // A machine that is just stopping rejects the event; the next iteration notices that it
-      // stopped.
+      // A machine that is just stopping rejects the event; the next check notices that it stopped.
       await vbox
         .run(['controlvm', id, 'acpipowerbutton'], call)
         .catch(ignored('virtualbox', 'press the power button'))
     }
-    await sleep(500, undefined, { signal: call.signal }).catch(() => call.signal.throwIfAborted())
+    return undefined
   }
-  await killMachine(vbox, id, call)
+  const pacing = { signal: call.signal, pauseMs: 500, withinMs: timeout }
+  const hasStopped = await poll<boolean>(check, { ...pacing, otherwise: () => false })
+  if (!hasStopped) await killMachine(vbox, id, call)
 }

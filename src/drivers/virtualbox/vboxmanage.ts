@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { Call } from '../driver.ts'
 import { type Program, findVBoxManage } from './find-vboxmanage.ts'
 import type { Environment } from '../../os/environment.ts'
+import { retry } from '../../os/retry.ts'
 
 /** Runs VBoxManage. */
 export interface VBoxManage {
@@ -151,16 +151,13 @@ export function openVBoxManage(env: Environment): VBoxManage {
     program,
     async run(words, { signal }) {
       const { path } = await program()
-      const deadline = Date.now() + retryTimeout
-      for (let pause = 100; ; pause = Math.min(2 * pause, 2000)) {
-        try {
-          return await runOnce(path, words, env, signal)
-        } catch (error) {
-          const canRetry = error instanceof VBoxError && error.isTransient && Date.now() < deadline
-          if (!canRetry) throw error
-        }
-        await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
-      }
+      return retry(() => runOnce(path, words, env, signal), {
+        canRetry: (error) => error instanceof VBoxError && error.isTransient,
+        signal,
+        pauseMs: 100,
+        longestMs: 2000,
+        withinMs: retryTimeout,
+      })
     },
   }
 }

@@ -16,7 +16,6 @@ import {
 } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { basename, dirname, join, resolve, sep } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
@@ -33,6 +32,7 @@ import {
 } from './endpoint.ts'
 import { extractEntries, finishFolders, packTree, pathsBelow } from './local-tar.ts'
 import { ignored } from '../../os/trace.ts'
+import { retry } from '../../os/retry.ts'
 
 const shown = (path: Buffer | string): string =>
   showName(typeof path === 'string' ? toByteString(path) : path.toString('latin1'))
@@ -124,15 +124,16 @@ const emptied = (path: Buffer | string): Promise<FileHandle> =>
 /** The pause between checks for a reader of a FIFO, in milliseconds. */
 const readerWaitMs = 100
 
+const lacksReader = (error: unknown): boolean => codeOf(error) === 'ENXIO'
+
 /** Opens a FIFO for writing. Polls for a reader, since a blocking open would occupy a thread of Node.js. */
 async function openFifo(path: string, signal: AbortSignal): Promise<FileHandle> {
-  for (;;) {
-    try {
-      return await open(path, constants.O_WRONLY | constants.O_NONBLOCK)
-    } catch (error) {
-      if (codeOf(error) !== 'ENXIO') throw cannotWrite(path, error)
-      await sleep(readerWaitMs, undefined, { signal }).catch(() => signal.throwIfAborted())
-    }
+  const attempt = () => open(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  try {
+    return await retry(attempt, { canRetry: lacksReader, signal, pauseMs: readerWaitMs })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw cannotWrite(path, error)
   }
 }
 

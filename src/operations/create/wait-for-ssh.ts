@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
 import { connectHost } from '../../transport/connect.ts'
@@ -9,18 +8,23 @@ import type { Context } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
 import { describeLogin } from '../connect/describe-login.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
+import { retry } from '../../os/retry.ts'
 
 /** How long a host may take from power-on to the first login, in milliseconds. */
 const bootTime = 10 * 60_000
 
-/** Waits between attempts, in milliseconds: from the first to the longest. */
-const [firstPause, longestPause] = [250, 2000]
+/** Pauses between attempts, in milliseconds. */
+const pauses = { pauseMs: 250, longestMs: 2000 }
 
 /** How long to wait for the SSH greeting of a booting host before the next attempt, in milliseconds. */
 const greetingTime = 10_000
 
 /** How long the login may take after the greeting, in milliseconds: an emulated virtual machine takes half a minute. */
 const loginTime = 60_000
+
+/** Whether a host may accept a login later. */
+const mayBecomeReady = (error: unknown): error is UserError =>
+  error instanceof UserError && error.kind === 'unreachable' && !isPermanent(error)
 
 const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
   new UserError(
@@ -45,22 +49,24 @@ export async function waitForSsh(
   const { signal, env } = context
   const login = await describeLogin(context, machine)
   const target = { ...login, via: await connectJumpHost(context, machine) }
-  const deadline = Date.now() + bootTime
-  for (let pause = firstPause; ; pause = Math.min(1.5 * pause, longestPause)) {
+  const attempt = (): Promise<Transport> => {
     progress('wait for SSH')
-    try {
-      return await connectHost(target, {
-        signal,
-        env,
-        connectTimeoutMs: login.proxyCommand ? proxyConnectTimeoutMs : greetingTime,
-        loginTimeoutMs: loginTime,
-      })
-    } catch (error) {
-      if (!(error instanceof UserError && error.kind === 'unreachable')) throw error
-      if (isPermanent(error)) throw error
-      if (Date.now() > deadline) throw tooLate(machine, error)
-      progress('wait for SSH', error.message)
-    }
-    await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
+    return connectHost(target, {
+      signal,
+      env,
+      connectTimeoutMs: login.proxyCommand ? proxyConnectTimeoutMs : greetingTime,
+      loginTimeoutMs: loginTime,
+    })
+  }
+  const canRetry = (error: unknown): boolean => {
+    if (!mayBecomeReady(error)) return false
+    progress('wait for SSH', error.message)
+    return true
+  }
+  try {
+    return await retry(attempt, { canRetry, signal, ...pauses, withinMs: bootTime })
+  } catch (error) {
+    if (signal.aborted || !mayBecomeReady(error)) throw error
+    throw tooLate(machine, error)
   }
 }

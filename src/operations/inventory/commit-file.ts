@@ -1,11 +1,11 @@
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { type TextEdit, withInventoryLock } from '../../state/inventory/file-inventory.ts'
 import { mergeLines, runGit } from '../../state/merge/git.ts'
 import { decodeInventory } from '../../state/inventory/text.ts'
 import type { Context } from '../context.ts'
+import { retry } from '../../os/retry.ts'
 
 /** Why a file is not committed. */
 class NotCommitted extends Error {}
@@ -165,23 +165,15 @@ async function commit(work: Commit): Promise<void> {
   }
 }
 
-/** How often to retry while another git process has the lock, and the pause, in milliseconds. */
-const retries = { count: 10, pauseMs: 200 }
+/** How long to retry while another git process has the lock, in milliseconds. */
+const busyRetries = { pauseMs: 200, withinMs: 2000 }
 
 /** Whether git failed because another git process has a lock or has moved HEAD. */
 const isBusy = (error: unknown): boolean =>
   error instanceof NotCommitted && /\.lock'|cannot lock ref/.test(error.message)
 
-async function retryBusy<Value>(work: () => Promise<Value>): Promise<Value> {
-  for (let left = retries.count; ; left--) {
-    try {
-      return await work()
-    } catch (error) {
-      if (left === 0 || !isBusy(error)) throw error
-    }
-    await setTimeout(retries.pauseMs)
-  }
-}
+const retryBusy = <Value>(work: () => Promise<Value>): Promise<Value> =>
+  retry(work, { canRetry: isBusy, ...busyRetries })
 
 /**
  * Commits the edits of a command to an inventory, and nothing else: no other files, and no other changes in the same file. If

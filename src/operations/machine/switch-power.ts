@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Power } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
@@ -10,12 +9,13 @@ import type { Progress } from '../../os/progress.ts'
 import { findAddress } from '../connect/find-address.ts'
 import { probeHost } from '../adopt/probe-host.ts'
 import { ignored } from '../../os/trace.ts'
+import { poll } from '../../os/retry.ts'
 
 /** How long a host may take from power-on until its engine answers, in milliseconds. */
 const bootTime = 10 * 60_000
 
 /** The pause between checks of a booting host, in milliseconds. */
-const pause = 500
+const pauseMs = 500
 
 /** The power operations: start, stop, restart and so on. */
 export type PowerVerb = keyof Power
@@ -99,38 +99,42 @@ async function awaitBoot(
   progress: Progress,
   before: string | undefined,
 ): Promise<void> {
-  const deadline = Date.now() + bootTime
-  while (!(await hasBooted(context, machine, progress, { before, deadline }))) {
-    if (Date.now() > deadline) throw notReady(machine)
-    await rest(context.signal)
-  }
+  const deadline = performance.now() + bootTime
+  await poll(() => hasBooted(context, machine, progress, { before, deadline }), {
+    signal: context.signal,
+    pauseMs,
+    withinMs: bootTime,
+    otherwise: () => {
+      throw notReady(machine)
+    },
+  })
 }
 
-const rest = (signal: AbortSignal): Promise<void> =>
-  sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
-
+/** Whether a host has booted; undefined if it has not. */
 async function hasBooted(
   context: Context,
   machine: ReadyMachine,
   progress: Progress,
   { before, deadline }: { readonly before: string | undefined; readonly deadline: number },
-): Promise<boolean> {
+): Promise<true | undefined> {
   const { name, host, engine } = machine
   const { signal } = context
   try {
     await using transport = await waitForSsh(context, machine, progress)
-    if (before !== undefined && (await bootOf(transport, signal)) === before) return false
+    if (before !== undefined && (await bootOf(transport, signal)) === before) return undefined
     if (engine === 'none' || host.engine === undefined) return true
     progress('wait for the engine')
     const target = { machine: name, transport, socket: host.socket, signal }
     // Over the same connection: a login is more expensive for a slow booting host than the probe.
-    while ((await probeHost(target)).engine?.version === undefined) {
-      if (Date.now() > deadline) return false
-      await rest(signal)
-    }
-    return true
+    const check = async (): Promise<true | undefined> =>
+      (await probeHost(target)).engine?.version === undefined ? undefined : true
+    const withinMs = deadline - performance.now()
+    return await poll<true | undefined>(check, {
+      ...{ signal, pauseMs, withinMs },
+      otherwise: () => undefined,
+    })
   } catch (error) {
-    if (error instanceof UserError && error.kind === 'unreachable') return false
+    if (error instanceof UserError && error.kind === 'unreachable') return undefined
     throw error
   }
 }

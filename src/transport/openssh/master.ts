@@ -18,6 +18,7 @@ import { formatPinnedKeys, masterArguments } from './options.ts'
 import { type SshProgram, pathOf } from './program.ts'
 import { answerQuestions } from './questions.ts'
 import { type Relay, serveRelay } from './relay.ts'
+import { poll } from '../../os/retry.ts'
 
 /** How long ssh may take to end when it is asked to, in milliseconds. */
 const endMs = 2_000
@@ -109,15 +110,13 @@ async function joinOnceShared(
   hasEnded: () => boolean,
   signal: AbortSignal,
 ): Promise<SharedConnection> {
-  for (;;) {
+  const check = async (): Promise<SharedConnection | undefined> => {
     signal.throwIfAborted()
     if (hasEnded()) throw new Error('ssh has ended')
-    if (log.isLoggedIn()) {
-      const joined = await joinConnection(socket).catch(() => undefined) // it does not listen yet
-      if (joined !== undefined) return joined
-    }
-    await sleep(pollMs)
+    if (!log.isLoggedIn()) return undefined
+    return joinConnection(socket).catch(() => undefined) // it does not listen yet
   }
+  return poll(check, { signal, pauseMs: pollMs })
 }
 
 function start(words: readonly string[], folder: string, env: NodeJS.ProcessEnv): ChildProcess {

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
 import type { SshSettings } from './config/settings.ts'
 import { connectTcp } from './connect-tcp.ts'
@@ -15,6 +14,7 @@ import {
 import type { Transport } from '../transport.ts'
 import { traceError, traceWork } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
+import { pause } from '../../os/retry.ts'
 
 /** Waits between attempts that a busy sshd turns away: 0.1, 0.2, 0.4 … s, each up to half shorter. */
 const retryWaits = [100, 200, 400, 800, 1_600, 3_200]
@@ -112,8 +112,7 @@ export async function retryConnecting<Opened>(
       tries += 1
       if (!passing || wait === undefined) throw explained
       traceError('ssh', `connect (attempt ${tries}), and tries again`, error)
-      const waited = sleep(wait * (1 - Math.random() / 2), undefined, { signal })
-      await waited.catch(() => {
+      await pause(wait * (1 - Math.random() / 2), signal).catch(() => {
         throw explained
       })
     }

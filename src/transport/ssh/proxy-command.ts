@@ -4,12 +4,12 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename } from 'node:path'
 import { Duplex } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { callbackify, stripVTControlCharacters } from 'node:util'
 import { codeOf } from '../../errors.ts'
 import { signalGroup } from '../../os/signal-group.ts'
 import { ignored, trace } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
+import { poll } from '../../os/retry.ts'
 
 /**
  * A program of this computer whose stdin and stdout carry the SSH connection in place of TCP. It comes from the user's SSH
@@ -194,7 +194,8 @@ export class ProxyStream extends Duplex {
     })
     const late = AbortSignal.timeout(drainMs) // a background process may keep them open
     await Promise.race([Promise.all(printed), once(late, 'abort')])
-    while (this.readableLength > 0 && !late.aborted) await sleep(drainPollMs)
+    const hasDrained = async () => this.readableLength === 0 || late.aborted || undefined
+    await poll(hasDrained, { pauseMs: drainPollMs })
     this.destroy(new ProxyCommandEnded(this, ending))
   }
 

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '@azure/arm-resources'
 import { UserError } from '../../../errors.ts'
+import { poll } from '../../../os/retry.ts'
 import { nearest } from '../../../machine/nearest.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from './azure-api.ts'
@@ -19,13 +19,15 @@ async function register(api: AzureApi, namespace: string, call: Call): Promise<P
   const options = { abortSignal: call.signal }
   const step = `register ${namespace} in the subscription`
   call.progress(step)
-  let provider: Provider = await api.resources.providers.register(namespace, options)
-  while (provider.registrationState !== 'Registered') {
+  let ask = (): Promise<Provider> => api.resources.providers.register(namespace, options)
+  const check = async (): Promise<Provider | undefined> => {
+    const provider = await ask()
+    ask = () => api.resources.providers.get(namespace, options)
+    if (provider.registrationState === 'Registered') return provider
     call.progress(step, `${provider.registrationState}; this takes some minutes`)
-    await sleep(api.timeouts.pollMs, undefined, { signal: call.signal })
-    provider = await api.resources.providers.get(namespace, options)
+    return undefined
   }
-  return provider
+  return poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })
 }
 
 /**

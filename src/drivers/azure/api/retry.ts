@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { retry } from '../../../os/retry.ts'
 import type { Call } from '../../driver.ts'
 import type { Timeouts } from './azure-api.ts'
 import { azureErrorCode } from './sdk-errors.ts'
@@ -24,22 +24,24 @@ const busy = new Set([
 
 /** Retries while another operation keeps the resource busy. */
 export async function retryWhileBusy<T>(
-  tempo: Timeouts,
+  timeouts: Timeouts,
   call: Call,
   step: string,
   attempt: () => Promise<T>,
 ): Promise<T> {
-  const end = performance.now() + tempo.busyMs
-  for (let wait = tempo.pollMs; ; wait = Math.min(wait * 2, tempo.pollMs * 8)) {
-    try {
-      return await attempt()
-    } catch (error) {
+  return retry(attempt, {
+    canRetry(error) {
       const code = azureErrorCode(error) ?? ''
-      if (!busy.has(code) || performance.now() > end) throw error
+      if (!busy.has(code)) return false
       call.progress(step, `Azure is still busy with it (${code})`)
-    }
-    await sleep(wait * (1 + Math.random() / 4), undefined, { signal: call.signal })
-  }
+      return true
+    },
+    signal: call.signal,
+    pauseMs: timeouts.pollMs,
+    longestMs: timeouts.pollMs * 8,
+    withinMs: timeouts.busyMs,
+    jitter: (ms) => ms * (1 + Math.random() / 4),
+  })
 }
 
 /** Like `Promise.all`, but waits for all promises before it throws the first error. */

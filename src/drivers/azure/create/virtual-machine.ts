@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { SecurityProfile, VirtualMachine, VirtualMachineIdentity } from '@azure/arm-compute'
 import { UserError } from '../../../errors.ts'
 import type { Call, BootstrapData } from '../../driver.ts'
@@ -11,6 +10,7 @@ import {
 } from './host-resources.ts'
 import type { Decision } from './decision.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
+import { poll } from '../../../os/retry.ts'
 
 /** The virtual machine of a host that an earlier attempt created. */
 export interface FoundMachine {
@@ -159,17 +159,18 @@ export async function waitForMachine(
   place: HostLocation,
   call: Call,
 ): Promise<void> {
-  for (;;) {
+  const check = async (): Promise<true | undefined> => {
     const machine = await findVirtualMachine(api, place, call)
-    if (machine?.state === 'Succeeded') return
+    if (machine?.state === 'Succeeded') return true
     if (machine === undefined || machine.state === 'Failed' || machine.state === 'Canceled') {
       throw new UserError('failed', 'Azure could not create the virtual machine', {
         hint: 'run the command again to create a new one',
       })
     }
     call.progress('create virtual machine', machine.state)
-    await sleep(api.timeouts.pollMs, undefined, { signal: call.signal })
+    return undefined
   }
+  await poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })
 }
 
 /**

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../../errors.ts'
 import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call, Power } from '../../driver.ts'
@@ -8,13 +7,14 @@ import { type HostLocation, requireLocation } from '../create/host-resources.ts'
 import { powerOf } from './observe.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { findVirtualMachine } from '../create/virtual-machine.ts'
+import { poll } from '../../../os/retry.ts'
 
 const changing = new Set(['starting', 'stopping', 'deallocating'])
 
 /** Waits until the power state is stable and returns it. */
 async function waitForStablePower(api: AzureApi, place: HostLocation, call: Call): Promise<string> {
   const { group, names } = place
-  for (;;) {
+  const check = async (): Promise<string | undefined> => {
     const answer = api.compute.virtualMachines.instanceView(group, names.machine, {
       abortSignal: call.signal,
     })
@@ -27,8 +27,9 @@ async function waitForStablePower(api: AzureApi, place: HostLocation, call: Call
     const power = powerOf(view.statuses) ?? 'unknown'
     if (!changing.has(power)) return power
     call.progress('wait for virtual machine', power)
-    await sleep(api.timeouts.pollMs, undefined, { signal: call.signal })
+    return undefined
   }
+  return poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })
 }
 
 /** Changes the power state if necessary. */

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** When to try again, and for how long. */
+export interface Pacing {
+  /** Ends the waiting; its reason is thrown. */
+  readonly signal?: AbortSignal | undefined
+  /** The first pause in milliseconds. Each later pause is twice as long, up to `longestMs`. */
+  readonly pauseMs: number
+  /** The longest pause in milliseconds (default: `pauseMs`, so that all pauses are the same). */
+  readonly longestMs?: number
+  /** The last attempt starts after this many milliseconds (default: no limit). */
+  readonly withinMs?: number
+  /** Changes a pause, for example at random, so that processes that started together do not stay in step. */
+  readonly jitter?: (ms: number) => number
+}
+
+/** Waits. Throws the reason of the signal if it is aborted. */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  // A signal of its own for each pause: Node.js warns about many listeners of one.
+  const options = signal && { signal: AbortSignal.any([signal]) }
+  await sleep(ms, undefined, options).catch(() => signal?.throwIfAborted())
+}
+
+/** Yields before each attempt. */
+async function* attempts(pacing: Pacing): AsyncGenerator<void, void> {
+  const { signal, pauseMs, longestMs = pauseMs, withinMs = Infinity, jitter } = pacing
+  const deadline = performance.now() + withinMs
+  for (let ms = pauseMs; ; ms = Math.min(2 * ms, longestMs)) {
+    yield
+    const left = deadline - performance.now()
+    if (left <= 0) return
+    await pause(Math.min(left, jitter?.(ms) ?? ms), signal)
+  }
+}
+
+/**
+ * Repeats `work` until it succeeds. Throws its error if `canRetry` is false for it, if the signal is aborted, or if the time
+ * is up.
+ */
+export async function retry<Value>(
+  work: () => Promise<Value>,
+  { canRetry, ...pacing }: Pacing & { readonly canRetry: (error: unknown) => boolean },
+): Promise<Value> {
+  let last: unknown
+  for await (const _ of attempts(pacing)) {
+    try {
+      return await work()
+    } catch (error) {
+      if (pacing.signal?.aborted || !canRetry(error)) throw error
+      last = error
+    }
+  }
+  throw last
+}
+
+/** The pacing of {@link poll}. Only a limit of time needs a result for the case that it is reached. */
+type PollPacing<Value> =
+  | (Pacing & { readonly withinMs?: never })
+  | (Pacing & { readonly withinMs: number; readonly otherwise: () => Value | Promise<Value> })
+
+/** Repeats `check` until its result is not undefined. If the time is up, the result is that of `otherwise`. */
+export async function poll<Value>(
+  check: () => Promise<Value | undefined>,
+  pacing: PollPacing<Value>,
+): Promise<Value> {
+  for await (const _ of attempts(pacing)) {
+    const result = await check()
+    if (result !== undefined) return result
+  }
+  if (pacing.withinMs === undefined) throw new Error('attempts without a limit ended')
+  return pacing.otherwise()
+}
