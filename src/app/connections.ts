@@ -79,7 +79,7 @@ export function openConnections({ io, home, hosted, context }: ConnectionsOption
     return openBrokerClient({
       ...{ folder, program: program.file, build: program.build, env },
       findProcess: async (pid) =>
-        (await import('../operations/connect/processes.ts')).findProcess(pid),
+        (await import('../operations/connect/running-processes.ts')).findProcess(pid),
     })
   })
 

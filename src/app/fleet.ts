@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { dirname, join } from 'node:path'
-import { below } from '../os/below.ts'
+import { below } from '../os/child-path.ts'
 import type { Driver, DriverDefinition } from '../drivers/driver.ts'
 import type { DriverPackage } from '../drivers/external/find-package.ts'
 import { lazy, memoizeByName } from '../os/memoize.ts'

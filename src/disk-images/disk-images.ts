@@ -12,7 +12,7 @@ import {
 } from './image-cache.ts'
 import { type DiskFormat, inspectDisk } from './disk-format.ts'
 import type { DownloadCall } from './download.ts'
-import { type ImageSource, parseImage } from './image-reference.ts'
+import { type ImageSource, parseImage } from './disk-image-reference.ts'
 import { type Architecture, type Catalogue, namedImages } from './named-images.ts'
 import type { ReadTar } from './unpack-ova.ts'
 import { ignored } from '../os/trace.ts'

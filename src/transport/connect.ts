@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { trace } from '../os/trace.ts'
 import { parseDestination } from './ssh/destination.ts'
 import type { SshClient, SshOptions, SshTarget } from './ssh/connect.ts'
-import { authorityMark } from './ssh/keys/host-keys.ts'
+import { authorityMark } from './ssh/host-keys/host-key.ts'
 import type { Transport } from './transport.ts'
 
 type Environment = SshOptions['env']

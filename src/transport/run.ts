@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { UserError } from '../errors.ts'
-import { AfterMark } from './after-mark.ts'
+import { AfterMark } from './output-after-mark.ts'
 import { exitCodeOf } from './command.ts'
 import { startProgram } from './start-program.ts'
 import type { CommandLine, ExecOptions, RunningCommand, Transport } from './transport.ts'

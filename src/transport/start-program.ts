@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { afterMark, newMark, printMark } from './after-mark.ts'
+import { afterMark, newMark, printMark } from './output-after-mark.ts'
 import type { ExecOptions, RunningCommand, Transport } from './transport.ts'
 
 /** How long a host may take to start a command, in milliseconds; it may have to wait for a free session. */

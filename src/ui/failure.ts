@@ -1,7 +1,7 @@
 import { UserError, exitCodes } from '../errors.ts'
 import { colorsOf } from './color.ts'
 import { foldNames, namesAmong } from './fold-names.ts'
-import { shorten } from './human.ts'
+import { shorten } from './human-units.ts'
 import type { Io } from './io.ts'
 import { compose } from './styled.ts'
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import type { SshOptions } from '../../transport/ssh/connect.ts'
 import type {

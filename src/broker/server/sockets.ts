@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { ProcessRef } from '../../transport/transport.ts'

@@ -104,7 +104,7 @@ export async function knownWords(
     case 'running-container':
     case 'stopped-container':
     case 'image': {
-      const { namesOnEngines } = await import('./engine-names.ts')
+      const { namesOnEngines } = await import('./container-and-image-names.ts')
       return namesOnEngines(fleet, line, completes)
     }
     case 'file':

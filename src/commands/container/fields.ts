@@ -1,5 +1,5 @@
 import type { ContainerPort, ContainerSummary } from '../../engine/containers.ts'
-import { humanSize, shorten } from '../../ui/human.ts'
+import { humanSize, shorten } from '../../ui/human-units.ts'
 
 /** `[::1]:80` */
 const hostPort = (ip: string, port: number | string): string =>

@@ -2,7 +2,7 @@ import type { ContainerPort, ContainerSummary, ListOptions } from '../../engine/
 import { UserError } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { colorsOf, stateColor } from '../../ui/color.ts'
-import { humanAge, humanSize, shorten } from '../../ui/human.ts'
+import { humanAge, humanSize, shorten } from '../../ui/human-units.ts'
 import type { Io } from '../../ui/io.ts'
 import type { Column } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, parsed } from '../command.ts'

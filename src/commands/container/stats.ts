@@ -1,6 +1,6 @@
 import type { Engine } from '../../engine/engine.ts'
 import type { ContainerStats } from '../../engine/stats.ts'
-import { humanSize } from '../../ui/human.ts'
+import { humanSize } from '../../ui/human-units.ts'
 import { openPages } from '../../ui/page.ts'
 import type { Column } from '../../ui/table.ts'
 import { any, defineCommand, flag } from '../command.ts'

@@ -1,5 +1,5 @@
 import type { DiskUsageRow } from '../../engine/disk-usage.ts'
-import { humanSize } from '../../ui/human.ts'
+import { humanSize } from '../../ui/human-units.ts'
 import type { Column } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'

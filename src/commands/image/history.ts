@@ -1,4 +1,4 @@
-import { humanAge, humanSize, shorten } from '../../ui/human.ts'
+import { humanAge, humanSize, shorten } from '../../ui/human-units.ts'
 import type { Column } from '../../ui/table.ts'
 import { defineCommand, required } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'

@@ -1,5 +1,5 @@
 import type { ImageSummary } from '../../engine/images.ts'
-import { humanAge, humanSize } from '../../ui/human.ts'
+import { humanAge, humanSize } from '../../ui/human-units.ts'
 import type { Column } from '../../ui/table.ts'
 import { defineCommand, flag } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'

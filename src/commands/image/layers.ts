@@ -1,4 +1,4 @@
-import { humanSize, shorten } from '../../ui/human.ts'
+import { humanSize, shorten } from '../../ui/human-units.ts'
 import type { Column } from '../../ui/table.ts'
 import { any, defineCommand } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'

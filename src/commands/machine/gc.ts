@@ -1,6 +1,6 @@
 import { UserError, exitCodes } from '../../errors.ts'
 import type { Orphan } from '../../operations/machine/collect-garbage.ts'
-import { humanAge } from '../../ui/human.ts'
+import { humanAge } from '../../ui/human-units.ts'
 import { canPrompt } from '../../ui/prompt.ts'
 import { withProgress } from '../../ui/progress/progress.ts'
 import { type Column, writeJson, writeRows } from '../../ui/table.ts'

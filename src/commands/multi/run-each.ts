@@ -3,7 +3,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { collectOutcomes } from '../../operations/fan-out/collect-outcomes.ts'
 import type { TakeLine } from '../../operations/fan-out/run-lines.ts'
 import { writeResults } from '../../ui/failure.ts'
-import { openMachineOutput } from '../../ui/machine-output.ts'
+import { openMachineOutput } from '../../ui/output-by-machine.ts'
 import type { Invocation } from '../command.ts'
 
 /** Runs a command on a machine, passes on its output line by line, and resolves to its exit code. */

@@ -20,7 +20,7 @@ export const operatorLs = defineCommand({
   answers: 'names',
   async run({ fleet, io, format }) {
     const { operatorKey } = await import('../../machine/operators.ts')
-    const { fingerprint } = await import('../../transport/ssh/keys/host-keys.ts')
+    const { fingerprint } = await import('../../transport/ssh/host-keys/host-key.ts')
     const { operators } = await (await fleet.inventory()).read()
     const rows = Array.from(operators, ([name, entry]): Row => ({
       name,

@@ -3,7 +3,7 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { shortFolderFor } from '../../os/socket-folder.ts'
 import { longestSocketPath } from '../../os/socket-path.ts'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import { replaceFile } from '../../os/replace-file.ts'
 import { ignored } from '../../os/trace.ts'
 

@@ -10,7 +10,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
 import type { Call, HostFacts, BootstrapData, BootDisk } from '../driver.ts'

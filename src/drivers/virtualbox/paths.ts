@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
 /** Paths in the driver's folder. */

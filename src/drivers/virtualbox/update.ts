@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import { UserError } from '../../errors.ts'
 import type { HostRecord, HostStatus } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'

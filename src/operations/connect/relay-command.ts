@@ -1,4 +1,4 @@
-import { type AfterMark, afterMark, newMark, printMark } from '../../transport/after-mark.ts'
+import { type AfterMark, afterMark, newMark, printMark } from '../../transport/output-after-mark.ts'
 import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning } from '../../transport/run.ts'
 import type { ExecOptions, RunningCommand, Transport } from '../../transport/transport.ts'

@@ -3,7 +3,7 @@ import { type Machine, requireHost } from '../../machine/machine.ts'
 import { checkHostName } from '../../machine/ssh-config-text.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 import type { Context } from '../context.ts'
-import { findAncestors } from '../connect/processes.ts'
+import { findAncestors } from '../connect/running-processes.ts'
 import { type EnvironmentChange, type Shell, requireShell, shellOf } from './shells.ts'
 
 /** Variables that would override or conflict with DOCKER_HOST. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findKnownHost } from '../../transport/ssh/keys/known-hosts.ts'
+import { findKnownHost } from '../../transport/ssh/host-keys/known-hosts.ts'
 import { askSsh } from '../../transport/ssh/config/ask-ssh.ts'
 import type { Context } from '../context.ts'
 import { fanOut } from '../fan-out/fan-out.ts'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { type TextEdit, withInventoryLock } from '../../state/inventory/file-inventory.ts'
 import { mergeLines, runGit } from '../../state/merge/git.ts'
-import { decodeInventory } from '../../state/inventory/text.ts'
+import { decodeInventory } from '../../state/inventory/decode-text.ts'
 import type { Context } from '../context.ts'
 import { retry } from '../../os/retry.ts'
 

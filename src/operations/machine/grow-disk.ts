@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { ReadyMachine } from '../../machine/machine.ts'
-import { growDiskScript } from '../../provision/host/grow-disk.ts'
+import { growDiskScript } from '../../provision/host/grow-disk-script.ts'
 import { run } from '../../transport/run.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context } from '../context.ts'

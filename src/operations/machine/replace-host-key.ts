@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { asRoot, installHostKey, stageHostKey } from '../../provision/host/host-key.ts'
-import { parsePublicKey } from '../../transport/ssh/keys/host-keys.ts'
+import { parsePublicKey } from '../../transport/ssh/host-keys/host-key.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import type { OperatorEntry } from '../../machine/schema.ts'
 import { parseSelector } from '../../machine/selector.ts'
-import { parsePublicKey } from '../../transport/ssh/keys/host-keys.ts'
+import { parsePublicKey } from '../../transport/ssh/host-keys/host-key.ts'
 import type { Context } from '../context.ts'
 import { fetchGithubKeys } from './fetch-github-keys.ts'
 

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Step } from '../../provision/host/distributions.ts'
-import { newMark } from '../../transport/after-mark.ts'
+import { newMark } from '../../transport/output-after-mark.ts'
 import { exitCodeOf, shellLine } from '../../transport/command.ts'
 import type { Prompt } from '../../transport/ssh/connect.ts'
 import type { RunningCommand } from '../../transport/transport.ts'

@@ -1,10 +1,10 @@
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { fingerprint } from '../../transport/ssh/keys/host-keys.ts'
-import { type KnownHost, findKnownHost } from '../../transport/ssh/keys/known-hosts.ts'
+import { fingerprint } from '../../transport/ssh/host-keys/host-key.ts'
+import { type KnownHost, findKnownHost } from '../../transport/ssh/host-keys/known-hosts.ts'
 import { hostKeyRevoked } from '../../transport/ssh/connection-errors.ts'
 import { type SshTarget, scanHostKey } from '../../transport/ssh/connect.ts'
-import { isCertified } from '../../transport/ssh/keys/host-certificate.ts'
+import { isCertified } from '../../transport/ssh/host-keys/host-certificate.ts'
 import type { Context } from '../context.ts'
 
 /** A host key that is neither expected nor in known_hosts. */

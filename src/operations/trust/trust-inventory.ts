@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
 import { nearestInventory } from '../../state/inventory/find-inventory.ts'
-import { decodeInventory, readInventoryFile } from '../../state/inventory/text.ts'
+import { decodeInventory, readInventoryFile } from '../../state/inventory/decode-text.ts'
 import type { Context } from '../context.ts'
 
 /** Checks that a file is an inventory, without running code of its drivers. Throws kind `inventory` if it is not. */

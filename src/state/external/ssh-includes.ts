@@ -1,7 +1,7 @@
 import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import { codeOf } from '../../errors.ts'
 import { formatInclude } from '../../machine/ssh-config-text.ts'
 import { explainDiskError } from '../home/disk-error.ts'

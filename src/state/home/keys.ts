@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'

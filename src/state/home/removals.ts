@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { below } from '../../os/below.ts'
+import { below } from '../../os/child-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from '../../os/replace-file.ts'

@@ -6,7 +6,7 @@ import type { MachineName } from '../../machine/name.ts'
 import { findJumpHostErrors } from './check/check-jump-hosts.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import type { InventoryCache } from './cache.ts'
-import { decodeInventory, readInventoryFile } from './text.ts'
+import { decodeInventory, readInventoryFile } from './decode-text.ts'
 import {
   checkRename,
   inventoryOf,
@@ -181,7 +181,7 @@ export function openFileInventory(
       const { jumpHostError } = await import('./check/jump-host-error.ts')
       throw jumpHostError(read, location, jumpHostErrors)
     }
-    const { editInventoryText } = await import('../yaml/edit-text.ts')
+    const { editInventoryText } = await import('../yaml/edit-excerpt.ts')
     const edited = editInventoryText(text, name, after, location)
     return { text: edited, inventory: withMachine(inventory, name, after, machine) }
   }
@@ -200,7 +200,7 @@ export function openFileInventory(
       const before = inventory.operators.get(name)
       const changed = change(before, inventory)
       if (isDeepStrictEqual(before, changed)) return undefined
-      const { editShared, validateShared } = await import('./edit-shared.ts')
+      const { editShared, validateShared } = await import('./edit-shared-entries.ts')
       const after = changed && validateShared('operators', name, changed)
       return editShared(text, ['operators', name, after], location)
     }
@@ -211,7 +211,7 @@ export function openFileInventory(
       const before = inventory.profiles.get(name)
       const changed = change(before && structuredClone(before), inventory)
       if (isDeepStrictEqual(before, changed)) return undefined
-      const { editShared, validateShared } = await import('./edit-shared.ts')
+      const { editShared, validateShared } = await import('./edit-shared-entries.ts')
       const after = changed && validateShared('profiles', name, changed)
       const edited = editShared(text, ['profiles', name, after], location)
       await parseText(edited) // checks that all machines are valid with it
@@ -223,8 +223,8 @@ export function openFileInventory(
     async ({ text, inventory }) => {
       checkRename(inventory, from, to)
       const { renameInText } = await import('./rename-in-text.ts')
-      const { editInventoryText } = await import('../yaml/edit-text.ts')
-      const { editShared } = await import('./edit-shared.ts')
+      const { editInventoryText } = await import('../yaml/edit-excerpt.ts')
+      const { editShared } = await import('./edit-shared-entries.ts')
       const renamed = [...inventory.entries]
         .filter(([, { via }]) => via === from)
         .map(([name, entry]) => [name === from ? to : name, { ...entry, via: to }] as const)

@@ -1,6 +1,6 @@
 import { findSpecProblems } from '../../machine/spec-problems.ts'
 import { inventoryFile, type InventoryFile } from '../../machine/schema.ts'
-import { checkInventoryText } from './text.ts'
+import { checkInventoryText } from './decode-text.ts'
 import type { ValidInventory } from './inventory.ts'
 import { driversIn, optionsIn, schemaFor } from './check/options-in-file.ts'
 import type { LoadOptions, OptionsOf } from './parse-inventory.ts'

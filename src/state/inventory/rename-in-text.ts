@@ -3,7 +3,7 @@ import { isMap } from 'yaml'
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { findPair, locate, parseInventoryDocument } from './document.ts'
-import { applyEdits } from '../yaml/apply-edits.ts'
+import { applyEdits } from '../yaml/edit-mapping.ts'
 import { renderKey } from '../yaml/render.ts'
 
 type Values = Readonly<Record<string, unknown>>

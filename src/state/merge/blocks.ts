@@ -1,7 +1,7 @@
 import { isMap, isScalar } from 'yaml'
 import type { YAMLMap } from 'yaml'
 import { findPair, keyOf, pairsOf, type InventoryDocument } from '../inventory/document.ts'
-import { applyEdits, type Edit } from '../yaml/apply-edits.ts'
+import { applyEdits, type Edit } from '../yaml/edit-mapping.ts'
 import { endOfLines, endOfPair, isBlankLine, nextLine, startOfLines } from '../yaml/layout.ts'
 
 /** The sections of an inventory whose entries are merged one by one. */

@@ -19,7 +19,7 @@ import {
   removeLines,
   type Edit,
   type Layout,
-} from './apply-edits.ts'
+} from './edit-mapping.ts'
 import {
   columnOf,
   endOfLines,

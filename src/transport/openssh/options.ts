@@ -6,8 +6,8 @@ import {
 } from '../../machine/ssh-config-text.ts'
 import { parseDestination } from '../ssh/destination.ts'
 import type { SshTarget } from '../ssh/connect.ts'
-import { authorityMark } from '../ssh/keys/host-keys.ts'
-import type { KnownHostKey } from '../ssh/keys/known-hosts.ts'
+import { authorityMark } from '../ssh/host-keys/host-key.ts'
+import type { KnownHostKey } from '../ssh/host-keys/known-hosts.ts'
 import { type SshProgram, isSince } from './program.ts'
 
 /** What a connection needs besides its target. */

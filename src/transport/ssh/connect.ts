@@ -1,6 +1,6 @@
 import { type AgentForwarding, createAgentForwarding } from './agent-forwarding.ts'
 import { startDeadline } from './connect-deadline.ts'
-import { findRevokedKeys } from './keys/known-hosts.ts'
+import { findRevokedKeys } from './host-keys/known-hosts.ts'
 import { createSessionSlots } from '../channel-limit.ts'
 import { type Prompt, logIn } from './login-attempts.ts'
 import { type Attempt, connectWithRetry } from './connect-with-retry.ts'
@@ -16,7 +16,7 @@ import {
   refusedAfterKey,
 } from './connection-errors.ts'
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
-import { KeyAnswers } from './keys/key-answers.ts'
+import { KeyAnswers } from './login-keys/accepted-keys.ts'
 import { flushEagerly } from './flush.ts'
 import { type Link, watchLink } from './link.ts'
 import type { ProxyCommand } from './proxy-command.ts'

@@ -1,6 +1,6 @@
 import { type ErrorKind, UserError, codeOf, messageOf } from '../../errors.ts'
-import { authorityMark, fingerprint } from './keys/host-keys.ts'
-import type { KnownHostKey } from './keys/known-hosts.ts'
+import { authorityMark, fingerprint } from './host-keys/host-key.ts'
+import type { KnownHostKey } from './host-keys/known-hosts.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ProxyCommandEnded, withOutput } from './proxy-command.ts'
 

@@ -5,7 +5,7 @@ import ssh2, {
   type Client,
   type ServerHostKeyAlgorithm,
 } from 'ssh2'
-import { formatPublicKey } from './keys/host-keys.ts'
+import { formatPublicKey } from './host-keys/host-key.ts'
 import type { Attempts } from './login-attempts.ts'
 import {
   ClosedEarly,

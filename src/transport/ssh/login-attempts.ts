@@ -2,9 +2,9 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { AnyAuthMethod, KeyboardInteractiveAuthMethod } from 'ssh2'
 import { messageOf } from '../../errors.ts'
-import { fingerprint, formatPublicKey } from './keys/host-keys.ts'
-import { readAgent } from './keys/agent.ts'
-import type { KeyAnswers } from './keys/key-answers.ts'
+import { fingerprint, formatPublicKey } from './host-keys/host-key.ts'
+import { readAgent } from './login-keys/agent.ts'
+import type { KeyAnswers } from './login-keys/accepted-keys.ts'
 import type { LoginReport } from './connection-errors.ts'
 import {
   type PrivateKey,
@@ -14,8 +14,8 @@ import {
   chooseAlgorithm,
   isCertificate,
   validityOf,
-} from './keys/key.ts'
-import { type KeyFile, readCertificate, readKeyFile } from './keys/key-file.ts'
+} from './login-keys/key.ts'
+import { type KeyFile, readCertificate, readKeyFile } from './login-keys/key-file.ts'
 import type { SshSettings } from './config/settings.ts'
 import { OneKeyAgent, type UserAuth } from './userauth-protocol.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'

@@ -1,6 +1,6 @@
 import { callbackify } from 'node:util'
 import ssh2, { type Client, type ParsedKey } from 'ssh2'
-import type { PublicKey, Sign, Offer } from './keys/key.ts'
+import type { PublicKey, Sign, Offer } from './login-keys/key.ts'
 import { protocolOf, serverReleaseOf } from './ssh2-internals.ts'
 import { WireReader, wireString } from './wire-format.ts'
 

@@ -20,7 +20,7 @@ import {
   connectSsh,
 } from '../../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
-import { findProcess } from '../../../src/operations/connect/processes.ts'
+import { findProcess } from '../../../src/operations/connect/running-processes.ts'
 import { type Keeper, noDirect, startKeeper } from '../../support/crash/keeper.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../../support/lab/lab.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'

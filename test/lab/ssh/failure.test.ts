@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
-import { fingerprint } from '../../../src/transport/ssh/keys/host-keys.ts'
+import { fingerprint } from '../../../src/transport/ssh/host-keys/host-key.ts'
 import { connectOpenSsh } from '../../../src/transport/openssh/connect.ts'
 import { run } from '../../../src/transport/run.ts'
 import {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openEngineConnections } from '../../../src/operations/connect/engine-connections.ts'
 import { serveSocketAt } from '../../../src/operations/connect/engine-socket.ts'
-import { findProcess, isAlive } from '../../../src/operations/connect/processes.ts'
+import { findProcess, isAlive } from '../../../src/operations/connect/running-processes.ts'
 import { type BrokerClient as Client, openBrokerClient } from '../../../src/broker/client/client.ts'
 import { brokerSocket } from '../../../src/broker/runtime-dir.ts'
 import {

@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import type { MachineEntry } from '../../../src/machine/machine.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import { parseInventoryDocument } from '../../../src/state/inventory/document.ts'
-import { editInventoryText } from '../../../src/state/yaml/edit-text.ts'
+import { editInventoryText } from '../../../src/state/yaml/edit-excerpt.ts'
 import { editInventory } from '../../../src/state/yaml/edit-entry.ts'
 import { normalizeEntry } from '../../../src/state/yaml/normalize-entry.ts'
 

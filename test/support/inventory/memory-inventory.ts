@@ -3,7 +3,7 @@ import { UserError } from '../../../src/errors.ts'
 import type { MachineEntry } from '../../../src/machine/machine.ts'
 import type { ProfileEntry } from '../../../src/machine/schema.ts'
 import { findJumpHostErrors } from '../../../src/state/inventory/check/check-jump-hosts.ts'
-import { validateShared } from '../../../src/state/inventory/edit-shared.ts'
+import { validateShared } from '../../../src/state/inventory/edit-shared-entries.ts'
 import {
   checkRename,
   inventoryOf,

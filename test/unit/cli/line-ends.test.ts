@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { mergeLines } from '../../../src/state/merge/git.ts'
-import { editShared } from '../../../src/state/inventory/edit-shared.ts'
+import { editShared } from '../../../src/state/inventory/edit-shared-entries.ts'
 import { mergeInventories } from '../../../src/state/merge/merge-inventories.ts'
 import { renameInText } from '../../../src/state/inventory/rename-in-text.ts'
 import { editText, fleet, label, ready, remove } from '../../support/inventory/edit-text.ts'

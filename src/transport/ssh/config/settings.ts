@@ -1,4 +1,4 @@
-import type { KnownHostQuery } from '../keys/known-hosts.ts'
+import type { KnownHostQuery } from '../host-keys/known-hosts.ts'
 
 /** A method of authentication, as ssh_config(5) names it. */
 type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password'

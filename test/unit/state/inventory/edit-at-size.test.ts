@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { parseMachineName } from '../../../../src/machine/name.ts'
 import { parseInventoryDocument } from '../../../../src/state/inventory/document.ts'
-import { editInventoryText } from '../../../../src/state/yaml/edit-text.ts'
+import { editInventoryText } from '../../../../src/state/yaml/edit-excerpt.ts'
 import { head } from '../../../support/inventory/edit-text.ts'
 
 vi.mock('../../../../src/state/inventory/document.ts', { spy: true })

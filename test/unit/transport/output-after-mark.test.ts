@@ -2,7 +2,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { assert, asyncProperty, integer, uint8Array } from 'fast-check'
 import { expect, test } from 'vitest'
-import { afterMark, newMark } from '../../../src/transport/after-mark.ts'
+import { afterMark, newMark } from '../../../src/transport/output-after-mark.ts'
 
 function* print(): Generator<Buffer> {
   for (;;) yield Buffer.alloc(1 << 16, 'y')

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fingerprint, parsePublicKey } from '../../../src/transport/ssh/keys/host-keys.ts'
+import { fingerprint, parsePublicKey } from '../../../../../src/transport/ssh/host-keys/host-key.ts'
 import {
   findKnownHost,
   findRevokedKeys,
   selectKnownHost,
-} from '../../../src/transport/ssh/keys/known-hosts.ts'
+} from '../../../../../src/transport/ssh/host-keys/known-hosts.ts'
 
 const execute = promisify(execFile)
 

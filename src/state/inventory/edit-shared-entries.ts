@@ -6,7 +6,7 @@ import { inventoryFile, type OperatorEntry, type ProfileEntry } from '../../mach
 import { describeExpected } from './check/describe-expected.ts'
 import { findPair, parseInventoryDocument } from './document.ts'
 import { checkHidden } from '../yaml/normalize-entry.ts'
-import { applyEdits, changeMap, removeLines } from '../yaml/apply-edits.ts'
+import { applyEdits, changeMap, removeLines } from '../yaml/edit-mapping.ts'
 
 type Values = Readonly<Record<string, unknown>>
 

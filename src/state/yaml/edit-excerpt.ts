@@ -4,7 +4,7 @@ import type { MachineName } from '../../machine/name.ts'
 import { parseInventoryDocument } from '../inventory/document.ts'
 import { compareNames, dataWith, editInventory, editsFor } from './edit-entry.ts'
 import { readPlainInventory, type PlainInventory } from './fast-yaml.ts'
-import { applyEdits, type Edit } from './apply-edits.ts'
+import { applyEdits, type Edit } from './edit-mapping.ts'
 
 /** A part of a text that an excerpt contains; `at` is its position in the excerpt. */
 interface Part {

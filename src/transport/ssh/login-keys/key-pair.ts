@@ -1,5 +1,5 @@
 import ssh2 from 'ssh2'
-import { fingerprint, parsePublicKey } from './host-keys.ts'
+import { fingerprint, parsePublicKey } from '../host-keys/host-key.ts'
 
 /** A key pair in OpenSSH's forms, without a passphrase. */
 export interface KeyPair {

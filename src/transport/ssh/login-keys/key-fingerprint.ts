@@ -1,4 +1,4 @@
-import { fingerprint, formatPublicKey } from './host-keys.ts'
+import { fingerprint, formatPublicKey } from '../host-keys/host-key.ts'
 import { certifiedKey } from './key.ts'
 import { readKeyFile } from './key-file.ts'
 

@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { codeOf } from '../../../errors.ts'
 import { matchesGlob } from '../../../machine/glob.ts'
-import { parsePublicKey } from './host-keys.ts'
+import { parsePublicKey } from './host-key.ts'
 import type { Environment } from '../../../os/environment.ts'
 
 // sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"

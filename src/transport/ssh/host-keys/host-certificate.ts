@@ -5,7 +5,7 @@ import { checkHostName, checkUser } from '../../../machine/ssh-config-text.ts'
 import { execProgram } from '../../../os/exec-file.ts'
 import { trace } from '../../../os/trace.ts'
 import type { SshOptions, SshTarget } from '../connect.ts'
-import { fingerprint } from './host-keys.ts'
+import { fingerprint } from './host-key.ts'
 import type { KnownHostKey } from './known-hosts.ts'
 
 /** How long ssh may take to check the certificate, in seconds. */
