@@ -3,14 +3,14 @@ import { UserError } from '../../errors.ts'
 import type { AgentForwarding } from '../ssh/agent-forwarding.ts'
 import { startDeadline } from '../ssh/connect-deadline.ts'
 import { retryConnecting } from '../ssh/connect-with-retry.ts'
+import { connectionLost } from '../ssh/connection-errors.ts'
 import {
   HostKeyChanged,
-  connectionLost,
   hostKeyMissing,
   hostKeyRejected,
   hostKeyRevoked,
-  loginRejected,
-} from '../ssh/connection-errors.ts'
+} from '../ssh/host-keys/host-key-errors.ts'
+import { loginRejected } from '../ssh/login-errors.ts'
 import { configOptions, exists, homeOf } from '../ssh/config/ask-ssh.ts'
 import { openTransport, scanHostKey } from '../ssh/connect.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'

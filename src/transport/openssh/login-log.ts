@@ -4,9 +4,9 @@ import {
   type Failure,
   NotSsh,
   type Stage,
-  newLoginReport,
 } from '../ssh/connection-errors.ts'
-import type { LoginReport } from '../ssh/connection-errors.ts'
+import { newLoginReport } from '../ssh/login-errors.ts'
+import type { LoginReport } from '../ssh/login-errors.ts'
 
 /** A key that a host has shown. */
 interface ShownKey {

@@ -5,16 +5,9 @@ import { createSessionSlots } from '../channel-limit.ts'
 import { type Prompt, logIn } from './login-attempts.ts'
 import { type Attempt, connectWithRetry } from './connect-with-retry.ts'
 import { SessionRefused, startCommand } from './exec.ts'
-import {
-  ClosedEarly,
-  HostKeyChanged,
-  hostKeyMissing,
-  hostKeyRevoked,
-  isTooManyFailures,
-  loginRejected,
-  newLoginReport,
-  refusedAfterKey,
-} from './connection-errors.ts'
+import { ClosedEarly, isTooManyFailures } from './connection-errors.ts'
+import { HostKeyChanged, hostKeyMissing, hostKeyRevoked } from './host-keys/host-key-errors.ts'
+import { loginRejected, newLoginReport, refusedAfterKey } from './login-errors.ts'
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
 import { KeyAnswers } from './login-keys/accepted-keys.ts'
 import { flushEagerly } from './flush.ts'

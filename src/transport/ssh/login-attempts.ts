@@ -5,7 +5,7 @@ import { messageOf } from '../../errors.ts'
 import { fingerprint, formatPublicKey } from './host-keys/host-key.ts'
 import { readAgent } from './login-keys/agent.ts'
 import type { KeyAnswers } from './login-keys/accepted-keys.ts'
-import type { LoginReport } from './connection-errors.ts'
+import type { LoginReport } from './login-errors.ts'
 import {
   type PrivateKey,
   type PublicKey,

@@ -1,0 +1,89 @@
+import { UserError } from '../../../errors.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
+import { type Endpoint, quoteServer } from '../connection-errors.ts'
+import { authorityMark, fingerprint } from './host-key.ts'
+import type { KnownHostKey } from './known-hosts.ts'
+
+const changedHint = (machine: string): string =>
+  `this may be an attack. If the host was rebuilt, accept its new key: fleet rekey ${machine}`
+
+/** A pinned key, or a certificate of a pinned authority. */
+const describePinned = (key: string): string =>
+  key.startsWith(authorityMark)
+    ? `a certificate of ${fingerprint(key.slice(authorityMark.length))}`
+    : fingerprint(key)
+
+/** The host presented a key that is not pinned. Keys are `TYPE BASE64`. */
+export class HostKeyChanged extends UserError {
+  readonly shown: string
+
+  constructor({ machine, address }: Endpoint, pinned: readonly string[], shown: string) {
+    const expected = pinned.map(describePinned).join(' or ')
+    super(
+      'host-key',
+      `the host key of ${machine} (${address}) has changed: got ${fingerprint(shown)}, expected ${expected}`,
+      {
+        machine,
+        hint: changedHint(machine),
+      },
+    )
+    this.shown = shown
+  }
+}
+
+/** As {@link HostKeyChanged}, where only the fingerprint of the key is known; `why` is the reason of a certificate. */
+export function hostKeyRejected(
+  { machine, address }: Endpoint,
+  pinned: readonly string[],
+  shown: string,
+  why: string | undefined,
+): UserError {
+  const expected = pinned.map(describePinned).join(' or ')
+  const reason = why === undefined ? '' : ` (${quoteServer(why)})`
+  return new UserError(
+    'host-key',
+    `the host key of ${machine} (${address}) has changed: got ${shown}, expected ${expected}${reason}`,
+    { machine, hint: changedHint(machine) },
+  )
+}
+
+/** The key of a host that is not a machine yet does not match known_hosts. */
+export function knownHostChanged(
+  { machine, address, port }: Pick<Endpoint, 'machine' | 'address' | 'port'>,
+  known: readonly KnownHostKey[],
+  shown: string,
+): UserError {
+  const lines = known.map(({ key, file, line }) => `${fingerprint(key)} in ${file}, line ${line}`)
+  const name = port === 22 ? address : `[${address}]:${port}`
+  const files = [...new Set(known.map(({ file }) => file))]
+  const removals = files.map((file) => `ssh-keygen -f ${shellQuote(file)} -R ${shellQuote(name)}`)
+  return new UserError(
+    'host-key',
+    `the host key of ${address} does not match known_hosts: got ${fingerprint(shown)}, expected ${lines.join('; ')}`,
+    {
+      machine,
+      hint: `this may be an attack. If the host was rebuilt or its address was reused, remove the old key and try again: ${removals.join('; ')}`,
+    },
+  )
+}
+
+/** The key is one that a known_hosts file says must never be accepted. */
+export const hostKeyRevoked = (
+  { machine, address }: Pick<Endpoint, 'machine' | 'address'>,
+  { key, file, line }: KnownHostKey,
+): UserError =>
+  new UserError(
+    'host-key',
+    `the host key of ${machine} (${address}), ${fingerprint(key)}, is marked @revoked in ${file}, line ${line}`,
+    {
+      machine,
+      hint: 'create a new host key on the host, or remove the line if it is wrong: a revoked key may be in the hands of an attacker',
+    },
+  )
+
+/** No key is pinned, so nothing that answers could be trusted. */
+export const hostKeyMissing = ({ machine, address }: Endpoint): UserError =>
+  new UserError('host-key', `no host key is pinned for ${machine} (${address})`, {
+    machine,
+    hint: `read and pin it: fleet rekey ${machine}`,
+  })

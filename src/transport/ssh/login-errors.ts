@@ -1,0 +1,101 @@
+import { UserError } from '../../errors.ts'
+import { ClosedEarly, type Endpoint, quoteServer } from './connection-errors.ts'
+
+/** What was tried to log in, as it is noted on the way. */
+export interface LoginReport {
+  /** Keys that the server turned down, such as `SHA256:… (~/.ssh/id_ed25519)`. */
+  readonly offered: string[]
+  /** Keys that the server took, and wanted something else beside. */
+  readonly accepted: string[]
+  /** Keys that could not be tried, each with the reason. */
+  readonly skipped: string[]
+  /** Commands that make skipped keys usable. */
+  readonly remedies: string[]
+  /** The methods that the server takes, as it said last. */
+  left: readonly string[]
+  /** What the server has to say to whoever logs in (RFC 4252 5.4). */
+  banner: string
+}
+
+export const newLoginReport = (): LoginReport => ({
+  ...{ offered: [], accepted: [], skipped: [], remedies: [] },
+  ...{ left: [], banner: '' },
+})
+
+const bannerOf = ({ banner }: LoginReport): string => {
+  const words = quoteServer(banner)
+  return words === '' ? '' : `; the server reported: ${words}`
+}
+
+/** The words of pam_nologin(8) while a host starts up or shuts down. */
+const isBooting = /is booting up|not permitted to log in yet|is going down/i
+
+/**
+ * The server closed the connection after it had accepted a key: sshd does so when PAM refuses the account. Undefined for other
+ * failures, and for a host that starts up.
+ */
+export function refusedAfterKey(
+  { machine, user, address }: Endpoint,
+  error: unknown,
+  { report, key }: { readonly report: LoginReport; readonly key: string | undefined },
+): UserError | undefined {
+  if (key === undefined || !(error instanceof ClosedEarly)) return undefined
+  const isPassing = isBooting.test(report.banner)
+  return new UserError(
+    isPassing ? 'unreachable' : 'credentials',
+    `cannot log in to ${machine} as ${user}@${address}: the server accepted the key ${key}, and then closed the connection${bannerOf(report)}`,
+    {
+      machine,
+      hint: isPassing
+        ? 'the host is starting up or shutting down: try again in a minute'
+        : `the account of ${user} may be expired, locked or not allowed to log in: check "chage -l ${user}" and the log of sshd on the host`,
+    },
+  )
+}
+
+/** The server rejected the login. */
+export function loginRejected(endpoint: Endpoint, report: LoginReport): UserError {
+  const { machine, user, address } = endpoint
+  const { skipped } = report
+  const { why, hint } = explainRejection(endpoint, report)
+  const left = skipped.length === 0 ? '' : `; not tried: ${skipped.join(', ')}`
+  return new UserError(
+    'credentials',
+    `cannot log in to ${machine} as ${user}@${address}: ${why}${left}${bannerOf(report)}`,
+    { machine, hint },
+  )
+}
+
+function explainRejection(
+  { user }: Endpoint,
+  { offered, accepted, remedies, left }: LoginReport,
+): { readonly why: string; readonly hint: string } {
+  const others = left.filter((method) => method !== 'publickey').join(' or ')
+  if (accepted.length > 0) {
+    const turnedDown = offered.length === 0 ? '' : `, and rejected ${offered.join(', ')}`
+    return {
+      why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
+      hint: 'run the command in a terminal, where the second factor can be typed; without one, the server must accept a key alone (AuthenticationMethods in its sshd_config)',
+    }
+  }
+  const remedy = remedies.length === 0 ? undefined : remedies.join('; ')
+  if (left.length > 0 && !left.includes('publickey')) {
+    return {
+      why: `the server accepts no keys for this user, only ${others}`,
+      hint: 'run the command in a terminal and type it, or enable PubkeyAuthentication in its sshd_config',
+    }
+  }
+  const alsoTakes = others === '' ? '' : `; the server would also accept ${others}`
+  if (offered.length === 0) {
+    return {
+      why: `there is no key to offer${alsoTakes}`,
+      hint: remedy ?? 'load a key that the host knows: ssh-add FILE',
+    }
+  }
+  return {
+    why: `it accepts none of the keys offered: ${offered.join(', ')}${alsoTakes}`,
+    hint:
+      remedy ??
+      `add one of these keys to ~${user}/.ssh/authorized_keys on the host, or load one it knows: ssh-add FILE`,
+  }
+}
