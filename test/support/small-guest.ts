@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import type { BootDisk } from '../../src/drivers/driver.ts'
 import { withLock } from '../../src/os/lock.ts'
 import { writeNoCloudSeed } from '../../src/provision/cloud-init/no-cloud.ts'
-import { type KeyPair, makeKeyPair } from '../../src/transport/ssh/login-keys/key-pair.ts'
+import { type KeyPair, makeKeyPair } from '../../src/transport/ssh/login/key-pair.ts'
 import { labIsHere } from './lab/lab.ts'
 import { outside } from './lab/outside.ts'
 

@@ -17,7 +17,7 @@ import { packUserData, writeUserData } from '../../provision/cloud-init/user-dat
 import type { CreationSecrets } from '../../state/home/creations.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { scopeOf } from '../../state/home/provider-scopes.ts'
-import { makeKeyPair } from '../../transport/ssh/login-keys/key-pair.ts'
+import { makeKeyPair } from '../../transport/ssh/login/key-pair.ts'
 import { type Context, rollbackProgress } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
 import { updateRecord } from '../inventory/update-record.ts'

@@ -10,7 +10,7 @@ import {
   hostKeyRejected,
   hostKeyRevoked,
 } from '../ssh/host-keys/host-key-errors.ts'
-import { loginRejected } from '../ssh/login-errors.ts'
+import { loginRejected } from '../ssh/login/login-errors.ts'
 import { configOptions, exists, homeOf } from '../ssh/config/ask-ssh.ts'
 import { openTransport, scanHostKey } from '../ssh/connect.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'

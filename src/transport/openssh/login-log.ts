@@ -5,8 +5,8 @@ import {
   NotSsh,
   type Stage,
 } from '../ssh/connection-errors.ts'
-import { newLoginReport } from '../ssh/login-errors.ts'
-import type { LoginReport } from '../ssh/login-errors.ts'
+import { newLoginReport } from '../ssh/login/login-errors.ts'
+import type { LoginReport } from '../ssh/login/login-errors.ts'
 
 /** A key that a host has shown. */
 interface ShownKey {

@@ -6,7 +6,7 @@ import ssh2, {
   type ServerHostKeyAlgorithm,
 } from 'ssh2'
 import { formatPublicKey } from './host-keys/host-key.ts'
-import type { Attempts } from './login-attempts.ts'
+import type { Attempts } from './login/login-attempts.ts'
 import {
   ClosedEarly,
   EndlessBanner,
@@ -17,7 +17,7 @@ import {
 import type { SshAlgorithms, SshSettings } from './config/settings.ts'
 import { UserError } from '../../errors.ts'
 import { protocolOf } from './ssh2-internals.ts'
-import { type UserAuth, followUserAuth } from './userauth-protocol.ts'
+import { type UserAuth, followUserAuth } from './login/userauth-protocol.ts'
 
 /** How often an idle link is probed. */
 const probeMs = 4_000

@@ -12,7 +12,7 @@ import {
   writeUserData,
 } from '../../../src/provision/cloud-init/user-data.ts'
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
-import { type KeyPair, makeKeyPair } from '../../../src/transport/ssh/login-keys/key-pair.ts'
+import { type KeyPair, makeKeyPair } from '../../../src/transport/ssh/login/key-pair.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 import { until } from '../lab/process.ts'
 import { type BootOptions, type BootedHost, bootHost } from './booted-host.ts'

@@ -3,7 +3,7 @@ import { type RequestListener, createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import ssh2, { type AuthContext, type ServerChannel } from 'ssh2'
-import { makeKeyPair } from '../../../src/transport/ssh/login-keys/key-pair.ts'
+import { makeKeyPair } from '../../../src/transport/ssh/login/key-pair.ts'
 
 /** What an SSH server in this process does. */
 interface Behaviour {

@@ -1,5 +1,5 @@
-import { UserError } from '../../errors.ts'
-import { ClosedEarly, type Endpoint, quoteServer } from './connection-errors.ts'
+import { UserError } from '../../../errors.ts'
+import { ClosedEarly, type Endpoint, quoteServer } from '../connection-errors.ts'
 
 /** What was tried to log in, as it is noted on the way. */
 export interface LoginReport {

@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import ssh2 from 'ssh2'
 import { expect, test } from 'vitest'
-import { followUserAuth } from '../../../../../src/transport/ssh/userauth-protocol.ts'
-import { chooseAlgorithm, privateKeyFrom } from '../../../../../src/transport/ssh/login-keys/key.ts'
+import { followUserAuth } from '../../../../../src/transport/ssh/login/userauth-protocol.ts'
+import { chooseAlgorithm, privateKeyFrom } from '../../../../../src/transport/ssh/login/key.ts'
 import { wireString } from '../../../../../src/transport/ssh/wire-format.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })

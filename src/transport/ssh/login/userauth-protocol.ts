@@ -1,8 +1,8 @@
 import { callbackify } from 'node:util'
 import ssh2, { type Client, type ParsedKey } from 'ssh2'
-import type { PublicKey, Sign, Offer } from './login-keys/key.ts'
-import { protocolOf, serverReleaseOf } from './ssh2-internals.ts'
-import { WireReader, wireString } from './wire-format.ts'
+import type { PublicKey, Sign, Offer } from './key.ts'
+import { protocolOf, serverReleaseOf } from '../ssh2-internals.ts'
+import { WireReader, wireString } from '../wire-format.ts'
 
 /** What the server said last of a login. */
 interface LoginProgress {

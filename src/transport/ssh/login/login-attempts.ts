@@ -1,10 +1,10 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { AnyAuthMethod, KeyboardInteractiveAuthMethod } from 'ssh2'
-import { messageOf } from '../../errors.ts'
-import { fingerprint, formatPublicKey } from './host-keys/host-key.ts'
-import { readAgent } from './login-keys/agent.ts'
-import type { KeyAnswers } from './login-keys/accepted-keys.ts'
+import { messageOf } from '../../../errors.ts'
+import { fingerprint, formatPublicKey } from '../host-keys/host-key.ts'
+import { readAgent } from './agent.ts'
+import type { KeyAnswers } from './accepted-keys.ts'
 import type { LoginReport } from './login-errors.ts'
 import {
   type PrivateKey,
@@ -14,12 +14,12 @@ import {
   chooseAlgorithm,
   isCertificate,
   validityOf,
-} from './login-keys/key.ts'
-import { type KeyFile, readCertificate, readKeyFile } from './login-keys/key-file.ts'
-import type { SshSettings } from './config/settings.ts'
+} from './key.ts'
+import { type KeyFile, readCertificate, readKeyFile } from './key-file.ts'
+import type { SshSettings } from '../config/settings.ts'
 import { OneKeyAgent, type UserAuth } from './userauth-protocol.ts'
-import { ignored, trace, traceError } from '../../os/trace.ts'
-import type { Environment } from '../../os/environment.ts'
+import { ignored, trace, traceError } from '../../../os/trace.ts'
+import type { Environment } from '../../../os/environment.ts'
 
 /** A question for the person. */
 export interface Question {

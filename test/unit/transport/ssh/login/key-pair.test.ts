@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type KeyPair, makeKeyPair } from '../../../../../src/transport/ssh/login-keys/key-pair.ts'
+import { type KeyPair, makeKeyPair } from '../../../../../src/transport/ssh/login/key-pair.ts'
 import { runProgram } from '../../../../support/lab/process.ts'
 
 const sshKeygen = async (...options: string[]) =>
