@@ -119,7 +119,7 @@ export async function prepareGround({
   const sshdOptions = portCount > 1 ? listening : {}
   const lab: Lab = await startLab({ hosts: hostCount, engine, image: engine, sshdOptions })
   const { hosts, identity } = lab
-  const person = await makePerson({ identity: identity.file, broker: true })
+  const person = await makePerson({ identity: identity.file, broker: true, ownCode: true })
   const { folder, home } = person
   const [first] = hosts
   const delays = await Promise.all(

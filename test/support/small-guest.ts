@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { copyFile, mkdir, open, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { BootDisk } from '../../src/drivers/driver.ts'
 import { withLock } from '../../src/os/lock.ts'
 import { writeNoCloudSeed } from '../../src/provision/cloud-init/no-cloud.ts'
 import { type KeyPair, makeKeyPair } from '../../src/transport/ssh/login/key-pair.ts'
 import { labIsHere } from './lab/lab.ts'
+import { runProgram } from './lab/process.ts'
 import { outside } from './lab/outside.ts'
 
 /** The script that builds the guest and VirtualBox. */
@@ -42,6 +43,35 @@ export async function smallGuest(): Promise<string> {
     },
     guestBuildTime,
   )
+  return image
+}
+
+/** Options of `qemu-img convert` for each format, as distributions publish them. */
+const conversions = {
+  qcow2: ['-O', 'qcow2', '-c'],
+  raw: ['-O', 'raw'],
+  vdi: ['-O', 'vdi'],
+  vmdk: ['-O', 'vmdk', '-o', 'subformat=streamOptimized'],
+} as const
+
+/** x86: `sti`, `hlt`, and a jump back to the `hlt`. */
+const haltForever = Uint8Array.of(0xfb, 0xf4, 0xeb, 0xfd)
+
+/**
+ * Makes a copy of the small guest in `folder` whose boot sector halts the processor, and returns its path. For tests
+ * that never log in: a guest that boots uses a whole core of this machine while it is interpreted.
+ */
+export async function haltingGuest(folder: string, format: BootDisk['format']): Promise<string> {
+  const raw = join(dirname(await smallGuest()), 'rig-cloud-amd64.raw')
+  const image = join(folder, `halting.${format}`)
+  const patched = format === 'raw' ? image : `${image}.raw`
+  await copyFile(raw, patched)
+  const file = await open(patched, 'r+')
+  await file.write(haltForever, 0, haltForever.length, 0)
+  await file.close()
+  if (format === 'raw') return image
+  await runProgram(['qemu-img', 'convert', '-f', 'raw', ...conversions[format], patched, image])
+  await rm(patched)
   return image
 }
 

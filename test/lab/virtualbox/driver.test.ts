@@ -98,7 +98,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
   afterAll(() => box[Symbol.asyncDispose]())
 
   test('lets in whom it was made for, and keeps its port, its disk and its memory', async () => {
-    const guest = await makeGuest(driver, box)
+    const guest = await makeGuest(driver, { image: (format) => box.bootableImage(format) })
     const { record, facts } = guest
     const { id = '' } = facts
     expect(await on(guest, 'sh', '-c', 'id -un; echo kept >kept; echo warm >/tmp/warm; sync')).toBe(

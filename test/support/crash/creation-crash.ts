@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Aws } from '../aws/aws.ts'
 import type { World } from '../aws/ec2/world.ts'
 import { type Person, makePerson } from '../test-user.ts'
+import { ageLocks } from './age-locks.ts'
 
 /** A place where a creation is cut short. */
 export interface CrashPoint {
@@ -149,6 +150,7 @@ export async function crash(
   const at = aws.calls.at(-1)?.action ?? 'none'
   const fired = aws.calls.length >= (point.call ?? 0)
   aws.mend()
+  if (first.code === -2) await ageLocks(person.home, person.folder)
   const again = mode === 'again' ? await finish(person, env) : first.code
   const made = describeWorld(await aws.world())
   const removed = (await hasEntry(person))

@@ -2,10 +2,11 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import type { BootDisk } from '../../../src/drivers/driver.ts'
 import { openVBoxManage } from '../../../src/drivers/virtualbox/vboxmanage.ts'
 import { withLock } from '../../../src/os/lock.ts'
 import { runProgram, signalProcess } from '../lab/process.ts'
-import { guestRig, smallGuest } from '../small-guest.ts'
+import { guestRig, haltingGuest, smallGuest } from '../small-guest.ts'
 
 /** An empty VirtualBox of one user of this machine. */
 export interface VirtualBox extends AsyncDisposable {
@@ -13,8 +14,10 @@ export interface VirtualBox extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>
   /** The folder that VirtualBox can see: only the lab's temporary folder exists for it. */
   readonly folder: string
-  /** The small guest as an image in a format. */
-  image(format: 'qcow2' | 'raw' | 'vdi' | 'vmdk'): Promise<string>
+  /** The small guest as an image in a format, with a boot sector that halts the processor. */
+  image(format: BootDisk['format']): Promise<string>
+  /** The small guest as an image in a format, which boots. */
+  bootableImage(format: BootDisk['format']): Promise<string>
   /** Runs VBoxManage, retrying while VirtualBox is busy, and returns the output. */
   manage(...words: string[]): Promise<string>
   /** Kills the process of a running machine. */
@@ -50,8 +53,8 @@ function processesOf(socketId: string): number[] {
 
 /** Prepares a separate VirtualBox without kernel driver, which interprets its machines. */
 export async function startVirtualBox(): Promise<VirtualBox> {
-  const images = dirname(await smallGuest())
-  const rig = dirname(images)
+  const source = dirname(await smallGuest())
+  const rig = dirname(source)
   const root = join(rig, 'root')
   await withLock(join(tmpdir(), 'virtualbox-mounts'), async () => {
     await runProgram(['sh', '-c', mountScript, 'sh', guestRig, root, tmpdir()])
@@ -67,6 +70,7 @@ export async function startVirtualBox(): Promise<VirtualBox> {
   const client = openVBoxManage({ ...process.env, ...env })
   const manage = (...words: string[]): Promise<string> => client.run(words, new AbortController())
   await manage('setextradata', 'global', 'VBoxInternal/HM/FallbackToIEM', '1')
+  const images = new Map<BootDisk['format'], Promise<string>>()
   return {
     env,
     folder,
@@ -77,9 +81,14 @@ export async function startVirtualBox(): Promise<VirtualBox> {
         if (command.includes(`--startvm\0${id}`)) signalProcess(pid, 'SIGKILL')
       }
     },
-    async image(format) {
+    image(format) {
+      const known = images.get(format) ?? haltingGuest(folder, format)
+      images.set(format, known)
+      return known
+    },
+    async bootableImage(format) {
       const copy = join(folder, `guest.${format}`)
-      if (!existsSync(copy)) await copyFile(join(images, `rig-cloud-amd64.${format}`), copy)
+      if (!existsSync(copy)) await copyFile(join(source, `rig-cloud-amd64.${format}`), copy)
       return copy
     },
     async [Symbol.asyncDispose]() {
