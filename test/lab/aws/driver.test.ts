@@ -179,7 +179,11 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
 
     test('with a group that is still held while the instance goes', async () => {
-      aws.change({ lags: { shuttingDown: 800, groupHeld: 2000 } })
+      aws.change({ lags: { shuttingDown: 800, groupHeld: 600_000 } })
+      aws.onCall((at, { action }) => {
+        if (at === 'after' && action === 'DeleteSecurityGroup')
+          aws.change({ lags: { groupHeld: 0 } })
+      })
       const trial = begin()
       await trial.make()
       await trial.remove()
