@@ -404,7 +404,7 @@ const drift = fieldsOf<Drift>()({
   machine: machineName,
   field: z.enum(['address', 'os', 'arch', 'engine']).describe('what has changed'),
   expected: text('value in the inventory').optional(),
-  seen: text('value now'),
+  actual: text('value now; absent if the engine does not answer').optional(),
 })
 
 const planFields = {
@@ -415,7 +415,7 @@ const planFields = {
   issues: z
     .array(
       fieldsOf<Issue>()({
-        machine: text('name of the machine; empty if it is about no machine'),
+        machine: text('name of the machine; absent if it concerns a provider').optional(),
         why: text('the problem'),
         hint: text('the next step').optional(),
       }),
@@ -539,7 +539,7 @@ const containers: readonly JsonOutput[] = [
   },
   {
     id: 'logs',
-    commands: ['logs'],
+    commands: ['logs', 'container logs'],
     form: 'object per line',
     schema: z.strictObject({
       machine: machineName,
@@ -551,7 +551,7 @@ const containers: readonly JsonOutput[] = [
   },
   {
     id: 'stats',
-    commands: ['stats'],
+    commands: ['stats', 'container stats'],
     form: 'array',
     schema: z.array(
       fieldsOf<ContainerStats & { machine?: string }>()({
@@ -615,7 +615,7 @@ const containers: readonly JsonOutput[] = [
   },
   {
     id: 'history',
-    commands: ['history'],
+    commands: ['history', 'image history'],
     form: 'array',
     schema: z.array(
       z.strictObject({

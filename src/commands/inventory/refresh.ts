@@ -7,7 +7,7 @@ const columns: readonly Column<Drift>[] = [
   { title: 'MACHINE', text: ({ machine }) => machine, keep: true },
   { title: 'FIELD', text: ({ field }) => field },
   { title: 'WAS', text: ({ expected = '' }) => expected },
-  { title: 'IS', text: ({ seen }) => seen },
+  { title: 'IS', text: ({ actual = 'not running' }) => actual },
 ]
 
 export const refresh = defineCommand({

@@ -127,10 +127,15 @@ function describePlan(
     lines.length === 0 ? [] : [compose`${bold(title)}\n`, ...lines]
   const changePart = (title: string, some: readonly Change[]): Styled[] =>
     part(title, changeLines(colors, some, surroundings))
-  const driftLine = ({ machine, field, expected = 'nothing', seen }: Drift): Styled =>
-    compose`  ${yellow('!')} ${machine}: ${field} changed from ${expected} to ${seen}\n`
+  const driftLine = ({
+    machine,
+    field,
+    expected = 'nothing',
+    actual = 'not running',
+  }: Drift): Styled =>
+    compose`  ${yellow('!')} ${machine}: ${field} changed from ${expected} to ${actual}\n`
   const issueLine = ({ machine, why, hint }: Issue): Styled =>
-    compose`  ${yellow('?')} ${machine === '' ? '' : `${machine}: `}${why}${hint === undefined ? '' : ` (${hint})`}\n`
+    compose`  ${yellow('?')} ${machine === undefined ? '' : `${machine}: `}${why}${hint === undefined ? '' : ` (${hint})`}\n`
   const destructive = changes.filter(isDestructive)
   const all = [
     ...changePart(

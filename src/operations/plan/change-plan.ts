@@ -44,20 +44,19 @@ export interface Change {
   readonly grants?: readonly string[]
 }
 
-/** The value of `seen` for an engine that does not answer. It is never recorded. */
-export const engineNotRunning = 'not running'
-
 /** A recorded fact that has changed. */
 export interface Drift {
   readonly machine: string
   readonly field: 'address' | 'os' | 'arch' | 'engine'
   readonly expected?: string
-  readonly seen: string
+  /** Absent if the engine does not answer. */
+  readonly actual?: string
 }
 
 /** A problem that the user must resolve. */
 export interface Issue {
-  readonly machine: string
+  /** Absent if it concerns a provider, not a machine. */
+  readonly machine?: string
   readonly why: string
   readonly hint?: string
 }
@@ -88,7 +87,8 @@ export function narrowPlan(
   chosen: ReadonlySet<string>,
 ): ChangePlan {
   const { changes, drift, issues, skipped: before = [] } = plan
-  const isChosen = ({ machine }: { readonly machine: string }): boolean => chosen.has(machine)
+  const isChosen = ({ machine }: { readonly machine?: string }): boolean =>
+    machine !== undefined && chosen.has(machine)
   const skipped = [...machines.keys()].filter((name) => !chosen.has(name) || before.includes(name))
   return {
     ...plan,

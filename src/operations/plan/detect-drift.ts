@@ -2,7 +2,7 @@ import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { checkEngine } from '../../provision/engine/upgrade.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import { engineNotRunning, type Drift, type PlanPart } from './change-plan.ts'
+import type { Drift, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { operatorsOf, readOperators } from '../operators/install-operator-keys.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
@@ -12,11 +12,17 @@ import { probeHost } from '../adopt/probe-host.ts'
 /** The recorded facts of a host that have changed. */
 function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
   const { os, arch, engine } = observedFacts(probe)
-  const seen = { address, os, arch, engine: engine ?? (host.engine && engineNotRunning) }
+  const facts = { address, os, arch, engine }
   return (['address', 'os', 'arch', 'engine'] as const).flatMap((field): Drift[] => {
-    const [expected, now] = [host[field], seen[field]]
-    if (now === undefined || now === expected) return []
-    return [{ machine: name, field, ...(expected !== undefined && { expected }), seen: now }]
+    const [expected, actual] = [host[field], facts[field]]
+    if (actual === expected || (actual === undefined && field !== 'engine')) return []
+    return [
+      {
+        ...{ machine: name, field },
+        ...(expected !== undefined && { expected }),
+        ...(actual !== undefined && { actual }),
+      },
+    ]
   })
 }
 

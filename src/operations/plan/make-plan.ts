@@ -74,7 +74,7 @@ async function planPower(
 function addressDrift({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
   const { address: expected } = host
   if (address === undefined || address === expected) return []
-  const drift: Drift = { machine: name, field: 'address', seen: address }
+  const drift: Drift = { machine: name, field: 'address', actual: address }
   return [{ ...drift, ...(expected !== undefined && { expected }) }]
 }
 
@@ -144,8 +144,7 @@ async function examineHost(
 }
 
 /** Turns an error into an issue. */
-const issueOf = (machine: string, error: unknown): Issue => ({
-  machine,
+const issueOf = (error: unknown): Issue => ({
   why: messageOf(error),
   ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
 })
@@ -207,14 +206,13 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
         hint: 'merge the branch that has its entry; if there is none, see fleet gc',
       })),
       ...unasked.map(({ place, reason }) => ({
-        machine: '',
         why: `could not look for unmanaged hosts (${place}): ${reason}`,
       })),
     ]
   } catch (error) {
     context.signal.throwIfAborted()
-    const { why, ...issue } = issueOf('', error)
-    return [{ ...issue, why: `could not look for unmanaged hosts: ${why}` }]
+    const issue = issueOf(error)
+    return [{ ...issue, why: `could not look for unmanaged hosts: ${issue.why}` }]
   }
 }
 
@@ -243,7 +241,12 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   }
   for await (const outcome of fanOut(machines, work, { signal, concurrency, timeLimit })) {
     const { name } = outcome.machine
-    parts.set(name, 'error' in outcome ? { issues: [issueOf(name, outcome.error)] } : outcome.value)
+    parts.set(
+      name,
+      'error' in outcome
+        ? { issues: [{ machine: name, ...issueOf(outcome.error) }] }
+        : outcome.value,
+    )
     progress('compare the inventory with the hosts', `${parts.size} of ${machines.length}`)
   }
   const all = joinParts(...machines.flatMap(({ name }) => parts.get(name) ?? []))

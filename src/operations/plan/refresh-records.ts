@@ -1,5 +1,5 @@
 import type { MachineName } from '../../machine/name.ts'
-import { engineNotRunning, type Drift } from './change-plan.ts'
+import type { Drift } from './change-plan.ts'
 import type { Context } from '../context.ts'
 
 /**
@@ -12,7 +12,7 @@ export async function refreshRecords(
 ): Promise<readonly Drift[]> {
   const store = await context.inventory()
   const written: Drift[] = []
-  const recordable = drift.filter(({ seen }) => seen !== engineNotRunning)
+  const recordable = drift.filter(({ actual }) => actual !== undefined)
   for (const name of new Set(recordable.map(({ machine }) => machine))) {
     const drifts = recordable.filter(({ machine }) => machine === name)
     await store.update(name as MachineName, (entry) => {
@@ -20,7 +20,7 @@ export async function refreshRecords(
       if (entry === undefined || host === undefined) return entry
       const now = drifts.filter(({ field, expected }) => host[field] === expected)
       written.push(...now)
-      const facts = Object.fromEntries(now.map(({ field, seen }) => [field, seen]))
+      const facts = Object.fromEntries(now.map(({ field, actual }) => [field, actual]))
       return { ...entry, host: { ...host, ...facts } }
     })
   }

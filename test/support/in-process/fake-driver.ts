@@ -39,7 +39,10 @@ export function fakeDriver(cloud: () => FakeCloud) {
     options: z.strictObject({
       sshCidr: z.string().optional().describe('Ranges'),
       size: z.enum(['small', 'large']).default('small').describe('Size'),
+      share: z.string().optional().describe('Folder of this computer'),
     }),
+    grants: ({ share }) =>
+      typeof share === 'string' ? [{ what: `folder ${share}`, path: share }] : [],
     isFree: true,
     load: async () => ({
       observe: async (records) =>

@@ -110,7 +110,7 @@ test('a thousand machines are planned with one question to each provider', async
   expect(plan.changes).toHaveLength(100)
   expect(new Set(plan.changes.map(({ action }) => action))).toEqual(new Set(['start']))
   expect(plan.drift).toEqual([
-    { machine: 'web-0', field: 'address', expected: '192.0.2.1', seen: '192.0.2.9' },
+    { machine: 'web-0', field: 'address', expected: '192.0.2.1', actual: '192.0.2.9' },
   ])
   expect(plan.issues.map(({ machine }) => machine)).toEqual(['web-1', 'lost-1'])
 })
@@ -195,8 +195,8 @@ test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])('%j is no p
 test('a refresh leaves a record that somebody changed meanwhile', async () => {
   const context = contextOf({ a: { driver: 'ssh', host: { phase: 'ready', engine: '2' } } })
   const written = await refreshRecords(context, [
-    { machine: 'a', field: 'engine', expected: '1', seen: '3' },
-    { machine: 'a', field: 'os', seen: 'Debian' },
+    { machine: 'a', field: 'engine', expected: '1', actual: '3' },
+    { machine: 'a', field: 'os', actual: 'Debian' },
   ])
   expect(written.map(({ field }) => field)).toEqual(['os'])
   const { machines } = await (await context.inventory()).read()

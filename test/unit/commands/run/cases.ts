@@ -137,6 +137,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   create: [
     ok('create new-1', /new-1/),
     json('create extra-1 --driver fake', { driver: 'fake' }),
+    json('create extra-1 --driver fake --share site', { driver: 'fake' }),
     fails('create web-1 --driver fake', usage, /web-1/),
     fails('create extra-1 --driver fakes', usage, /unknown driver "fakes"/),
   ],

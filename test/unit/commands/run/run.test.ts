@@ -6,6 +6,12 @@ import { commandList } from '../../../../src/commands/index.ts'
 import { fakeDriver, openFakeCloud } from '../../../support/in-process/fake-driver.ts'
 import { type FakeHost, startFakeHost } from '../../../support/in-process/fake-host.ts'
 import { openWorld } from '../../../support/in-process/world.ts'
+import {
+  checkJsonMessages,
+  checkJsonOutput,
+  checkedInProcess,
+} from '../../../support/json-output.ts'
+import { jsonOutputs } from '../../../../scripts/json-output/outputs.ts'
 import { type Case, cases } from './cases.ts'
 import { passedOperands } from './passed-operands.ts'
 
@@ -88,7 +94,24 @@ test('every command has cases: an ordinary one, one that fails, and one for --js
   expect(Object.keys(cases).toSorted()).toEqual(own.map(([name]) => name).toSorted())
 })
 
-describe.each(Object.entries(cases))('fleet %s', (_name, all) => {
+const checked = new Set<string>()
+
+/** The described output of a command line: the one of `ls --live` rather than that of `ls`, if it has the option. */
+function describedOutput(name: string, line: string): string {
+  const described = jsonOutputs
+    .flatMap(({ outputs }) => outputs)
+    .flatMap(({ id, commands }) => commands.map((command) => ({ id, command })))
+    .filter(({ command: described }) => {
+      const [command = '', option] = described.split(/ (?=--)/)
+      const isNamed = name === command || name.startsWith(`${command} `) // the group `import`
+      return isNamed && (option === undefined || line.includes(option))
+    })
+    .toSorted((a, b) => b.command.length - a.command.length)
+  if (described[0] === undefined) throw new Error(`no described output of ${line}`)
+  return described[0].id
+}
+
+describe.each(Object.entries(cases))('fleet %s', (name, all) => {
   const possible = all.filter(({ programs }) => !programs || process.platform !== 'win32')
   test.each(possible)('$line ends with $code', async (one) => {
     const { code, stdout, stderr } = await runCase(one)
@@ -97,8 +120,19 @@ describe.each(Object.entries(cases))('fleet %s', (_name, all) => {
       code: one.code,
       output: expect.stringMatching(one.prints ?? /^/),
     })
-    expect(one.json === undefined ? {} : JSON.parse(stdout)).toMatchObject(one.json ?? {})
+    if (one.line.endsWith(' --json')) {
+      for (const message of checkJsonMessages(stderr)) checked.add(message)
+    }
+    if (one.json === undefined) return
+    const id = describedOutput(name, one.line)
+    checkJsonOutput(id, stdout)
+    checked.add(id)
+    expect(JSON.parse(stdout)).toMatchObject(one.json)
   })
+})
+
+test('JSON output that no test with real hosts checks is checked here', () => {
+  expect(checkedInProcess.filter((id) => !checked.has(id))).toEqual([])
 })
 
 describe.each(
