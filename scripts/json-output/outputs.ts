@@ -4,10 +4,12 @@ import type { CachedImage } from '../../src/disk-images/image-cache.ts'
 import type { Snapshot } from '../../src/drivers/driver.ts'
 import type { ContainerPort } from '../../src/engine/containers.ts'
 import type { DiskUsageRow } from '../../src/engine/disk-usage.ts'
+import type { Pruned } from '../../src/engine/prune.ts'
 import type { ContainerStats } from '../../src/engine/stats.ts'
 import type { EngineEvent } from '../../src/engine/system.ts'
 import { type ErrorKind, exitCodes } from '../../src/errors.ts'
 import { machineEntry, profileEntry } from '../../src/machine/schema.ts'
+import type { Removed } from '../../src/commands/multi/remove-from-engines.ts'
 import type { Copied } from '../../src/operations/copy/copy-files.ts'
 import type { ImageCopy } from '../../src/operations/copy/copy-image.ts'
 import type { SyncedContext } from '../../src/operations/docker/sync-contexts.ts'
@@ -578,7 +580,7 @@ const containers: readonly JsonOutput[] = [
   },
   {
     id: 'events',
-    commands: ['events'],
+    commands: ['events', 'system events'],
     form: 'object per line',
     schema: z.looseObject({
       machine: machineName,
@@ -592,7 +594,7 @@ const containers: readonly JsonOutput[] = [
   },
   {
     id: 'containerInspect',
-    commands: ['container inspect', 'image inspect'],
+    commands: ['container inspect', 'image inspect', 'volume inspect', 'network inspect'],
     form: 'array',
     schema: z.array(z.looseObject(answering)),
     note: 'The objects of the Engine API.',
@@ -658,7 +660,7 @@ const containers: readonly JsonOutput[] = [
   },
   {
     id: 'df',
-    commands: ['df'],
+    commands: ['df', 'system df'],
     form: 'array',
     schema: z.array(
       fieldsOf<DiskUsageRow & { machine?: string }>()({
@@ -668,6 +670,63 @@ const containers: readonly JsonOutput[] = [
         active: count('number of objects in use'),
         size: bytes('size'),
         reclaimable: bytes('size of what is not in use'),
+      }),
+    ),
+  },
+]
+
+const volumesAndNetworks: readonly JsonOutput[] = [
+  {
+    id: 'volumeLs',
+    commands: ['volume ls'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        ...answering,
+        name: text('name of the volume'),
+        driver: text('driver of the volume'),
+        scope: text('`local` or `global`'),
+        mountpoint: text('folder on the host'),
+        created: time('when it was created, if the driver reports it').optional(),
+        labels: pairs('labels of the volume'),
+      }),
+    ),
+  },
+  {
+    id: 'networkLs',
+    commands: ['network ls'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        ...answering,
+        id: text('ID of the network'),
+        name: text('name of the network'),
+        driver: text('`bridge`, `overlay` and others'),
+        scope: text('`local`, `global` or `swarm`'),
+        internal: flag('whether the network has no access to others'),
+        subnets: texts('subnets, as CIDR ranges'),
+        created: time('when it was created').optional(),
+        labels: pairs('labels of the network'),
+      }),
+    ),
+  },
+  {
+    id: 'removed',
+    commands: ['volume rm', 'network rm'],
+    form: 'array',
+    schema: z.array(fieldsOf<Removed>()({ ...answering, name: text('name, as you typed it') })),
+    note: 'The volumes or networks that were removed.',
+  },
+  {
+    id: 'prune',
+    commands: ['volume prune', 'network prune', 'system prune'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<Pruned & { machine?: string }>()({
+        ...answering,
+        kind: z.enum(['containers', 'networks', 'volumes', 'images', 'build cache']),
+        removed: texts('names or IDs; of images, also the names that they lost'),
+        reclaimed: bytes('space that was freed'),
       }),
     ),
   },
@@ -858,7 +917,10 @@ export const jsonOutputs: readonly {
 }[] = [
   { title: 'Machines', outputs: machines },
   { title: 'Inventory', outputs: inventory },
-  { title: 'Containers and images', outputs: containers },
+  {
+    title: 'Containers, images, volumes and networks',
+    outputs: [...containers, ...volumesAndNetworks],
+  },
   { title: 'fleet itself', outputs: own },
   { title: 'Messages on stderr', outputs: messages },
 ]

@@ -18,6 +18,8 @@ export type Completes =
   | 'running-container'
   | 'stopped-container'
   | 'image'
+  | 'volume'
+  | 'network'
   | 'file'
   | 'nothing'
 

@@ -16,6 +16,9 @@ import { layers } from './image/layers.ts'
 import { logs } from './container/logs.ts'
 import { passThrough } from './docker-cli/pass-through.ts'
 import { ps } from './container/ps.ts'
+import { network } from './network/network.ts'
+import { pruneSystem } from './system/prune.ts'
+import { volume } from './volume/volume.ts'
 import { stats } from './container/stats.ts'
 import { exportCommands } from './export/index.ts'
 import { importCommands } from './import/index.ts'
@@ -173,6 +176,18 @@ export const commandList: readonly CommandSection[] = [
           layers,
           copyImageCommand,
           ...imageVerbs.map(([verb, summary]) => passThrough(verb, ['image', verb], summary)),
+        ],
+      },
+      volume,
+      network,
+      {
+        name: 'system',
+        summary: 'Manage the data of Docker',
+        commands: [
+          df,
+          events,
+          passThrough('info', ['system', 'info'], 'Show information about Docker'),
+          pruneSystem,
         ],
       },
       env,

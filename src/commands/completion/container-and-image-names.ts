@@ -5,7 +5,7 @@ import type { Candidate } from './known-words.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** The kinds of objects on an engine. */
-type Kind = 'container' | 'running-container' | 'stopped-container' | 'image'
+type Kind = 'container' | 'running-container' | 'stopped-container' | 'image' | 'volume' | 'network'
 
 /** How long to wait for an engine, in milliseconds: with and without earlier results. */
 const timeoutsMs = { seen: 40, unseen: 300 }
@@ -30,13 +30,44 @@ async function listImageNames(engine: Engine): Promise<Candidate[]> {
   return names.filter((name) => !name.includes('<none>')).map((word) => ({ word, description: '' }))
 }
 
+async function listVolumeNames(engine: Engine): Promise<Candidate[]> {
+  const { listVolumes } = await import('../../engine/volumes.ts')
+  return (await listVolumes(engine)).map(({ Name, Driver }) => ({
+    word: Name,
+    description: Driver,
+  }))
+}
+
+async function listNetworkNames(engine: Engine): Promise<Candidate[]> {
+  const { listNetworks } = await import('../../engine/networks.ts')
+  return (await listNetworks(engine)).map(({ Name, Driver }) => ({
+    word: Name,
+    description: Driver,
+  }))
+}
+
+function listNames(engine: Engine, kind: Kind): Promise<Candidate[]> {
+  switch (kind) {
+    case 'image':
+      return listImageNames(engine)
+    case 'volume':
+      return listVolumeNames(engine)
+    case 'network':
+      return listNetworkNames(engine)
+    case 'container':
+    case 'running-container':
+    case 'stopped-container':
+      return listContainerNames(engine, kind)
+  }
+}
+
 /** The names on one engine; those of the earlier result if the engine is slow. */
 async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<readonly Candidate[]> {
   const { host } = machine
   const key = JSON.stringify([kind, host?.address, host?.port, host?.user, machine.name])
   const before = seen.get(key)
   const engine = await fleet.engine(machine)
-  const asked = kind === 'image' ? listImageNames(engine) : listContainerNames(engine, kind)
+  const asked = listNames(engine, kind)
   const now = asked.then((names) => {
     seen.set(key, names)
     return names

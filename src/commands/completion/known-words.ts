@@ -103,7 +103,9 @@ export async function knownWords(
     case 'container':
     case 'running-container':
     case 'stopped-container':
-    case 'image': {
+    case 'image':
+    case 'volume':
+    case 'network': {
       const { namesOnEngines } = await import('./container-and-image-names.ts')
       return namesOnEngines(fleet, line, completes)
     }

@@ -1,18 +1,30 @@
 import type { Engine } from '../../engine/engine.ts'
 import { writeJson } from '../../ui/table.ts'
-import { type Command, defineCommand, several } from '../command.ts'
+import { type Command, type Completes, defineCommand, several } from '../command.ts'
 import { placeNames } from './references.ts'
 import { askEngines } from '../multi/query-engines.ts'
 
 type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
 
-/** Prints the details of containers or images as one JSON array; with several machines, each item names its machine. */
-const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspect>): Command =>
+/** What can be inspected, and how its names are completed. */
+const completions = {
+  containers: 'container',
+  images: 'image',
+  volumes: 'volume',
+  networks: 'network',
+} as const satisfies Readonly<Record<string, Completes>>
+
+/** Prints the details of objects as one JSON array; with several machines, each item names its machine. */
+const inspectCommand = (what: keyof typeof completions, load: () => Promise<Inspect>): Command =>
   defineCommand({
     name: 'inspect',
     summary: `Print details of ${what} as JSON`,
     arguments: {
-      names: several('names', `names or ids of ${what}`, what === 'images' ? 'image' : 'container'),
+      names: several(
+        'names',
+        `${what === 'volumes' ? 'names' : 'names or ids'} of ${what}`,
+        completions[what],
+      ),
     },
     targets: 'many',
     gathers: true,
@@ -20,9 +32,9 @@ const inspectCommand = (what: 'containers' | 'images', load: () => Promise<Inspe
     async run({ args, ...invocation }) {
       const inspect = await load()
       const { targets, namesOn } =
-        what === 'containers'
-          ? await placeNames(invocation, args.names)
-          : { targets: invocation.targets, namesOn: () => args.names }
+        what === 'images'
+          ? { targets: invocation.targets, namesOn: () => args.names }
+          : await placeNames(invocation, args.names)
       const { answers, many, reportFailures } = await askEngines(
         { ...invocation, targets },
         (engine, signal, machine) =>
@@ -44,4 +56,14 @@ export const inspectContainers = inspectCommand('containers', async () => {
 export const inspectImages = inspectCommand(
   'images',
   async () => (await import('../../engine/images.ts')).inspectImage,
+)
+
+export const inspectVolumes = inspectCommand(
+  'volumes',
+  async () => (await import('../../engine/volumes.ts')).inspectVolume,
+)
+
+export const inspectNetworks = inspectCommand(
+  'networks',
+  async () => (await import('../../engine/networks.ts')).inspectNetwork,
 )

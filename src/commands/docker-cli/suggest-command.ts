@@ -2,7 +2,7 @@ import { type CommandSection, isGroup } from '../command.ts'
 
 /** Commands of docker that fleet passes on only as `fleet docker COMMAND`. */
 const others = new Set(
-  'builder buildx checkpoint config context info login logout manifest network node plugin search secret service stack swarm system trust version volume'.split(
+  'builder buildx checkpoint config context info login logout manifest node plugin search secret service stack swarm trust version'.split(
     ' ',
   ),
 )

@@ -47,6 +47,7 @@ export const overview: readonly OverviewGroup[] = [
       line('run exec container', 'run containers, run commands in them, and 20 more commands'),
       line('images build pull push', 'list, build, pull and push images'),
       line('history df image', 'show layers and disk usage, copy images, and more'),
+      line('volume network system', 'list and remove volumes and networks, remove unused data'),
       line('compose docker', 'run docker compose, or any docker command'),
       line('env context', 'let docker and other programs use a machine'),
     ],

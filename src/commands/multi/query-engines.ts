@@ -32,6 +32,8 @@ interface AskOptions<Value> {
   readonly watch?: Watch<Value>
   /** Default time limit for an engine, in milliseconds. */
   readonly timeMs?: number | undefined
+  /** The machines to query, if they are chosen already. */
+  readonly machines?: readonly Machine[]
 }
 
 /**
@@ -42,11 +44,11 @@ interface AskOptions<Value> {
 export async function askEngines<Value>(
   invocation: Asking,
   ask: Ask<Value>,
-  { watch, timeMs = defaultTimeoutMs }: AskOptions<Value> = {},
+  { watch, timeMs = defaultTimeoutMs, machines: chosen }: AskOptions<Value> = {},
 ): Promise<Answers<Value>> {
   const { fleet, io, targets, format } = invocation
   const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
-  const machines = await chooseEngines(invocation)
+  const machines = chosen ?? (await chooseEngines(invocation))
   const names = machines.map(({ name }) => name)
   const timeoutMs = targets.timeoutMs ?? timeMs
   using waiting = reportUnanswered(io, format, names, fleet.clock)

@@ -290,6 +290,72 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('--all', 'container', 'rm', '-f', 'busy')
   })
 
+  test('volumes and networks are listed, inspected and removed by machine', async () => {
+    await fleet('--all', 'volume', 'create', '--label', 'a=b', 'stored')
+    await fleet('--all', 'network', 'create', '--subnet', '10.88.0.0/24', 'front')
+    expect(await json('volume', 'ls', '--all', '-f', 'label=a=b')).toMatchObject(
+      ['h1', 'h2', 'h3'].map((machine) => ({ machine, name: 'stored', labels: { a: 'b' } })),
+    )
+    expect(await json('network', 'ls', '-m', 'h1', '-f', 'name=front')).toMatchObject([
+      { name: 'front', driver: 'bridge', subnets: ['10.88.0.0/24'] },
+    ])
+    expect(await fleet('volume', 'ls', '-q', '--on', 'role=web', '-f', 'label=a=b')).toBe(
+      'h1/stored\nh2/stored\n',
+    )
+    expect(JSON.parse(await fleet('network', 'inspect', 'h2/front'))).toMatchObject([
+      { Name: 'front' },
+    ])
+    await fleet(
+      '-m',
+      'h1',
+      'run',
+      '-d',
+      '--name',
+      'user',
+      '-v',
+      'stored:/d',
+      'bb:1',
+      'sleep',
+      '600',
+    )
+    const partly = await ana.fleet(['volume', 'rm', '--all', '--yes', 'stored'])
+    expect(partly).toMatchObject({ code: 1, stdout: 'h2\tstored\nh3\tstored\n' })
+    expect(partly.stderr).toMatch(/1 of 3 machines failed\n {2}h1: .*volume is in use/)
+    const asked = await ana.fleet(['network', 'rm', '--all', 'front'])
+    expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining('h1..h3') })
+    await fleet('container', 'rm', '-f', 'h1/user')
+    expect(await fleet('volume', 'rm', 'h1/stored')).toBe('stored\n')
+    expect(await fleet('network', 'rm', '-q', 'h3/front', 'h1/front')).toBe('h1/front\nh3/front\n')
+    await fleet('-m', 'h2', 'network', 'rm', 'front')
+  })
+
+  test('prune removes what no container uses, and adds up what it freed', async () => {
+    await fleet('--all', 'volume', 'create', 'kept')
+    const fill = 'head -c 300000 /dev/zero >/v/fat; head -c 200000 /dev/zero >/fat'
+    await fleet('--all', 'run', '--name', 'ended', '-v', '/v', 'bb:1', 'sh', '-c', fill)
+    await fleet('--all', 'network', 'create', 'unused')
+    const rows = await json('system', 'prune', '--volumes', '--all', '--yes')
+    const kinds = ['containers', 'volumes', 'networks', 'images', 'build cache']
+    expect(rows.map(({ machine, kind }) => [machine, kind])).toEqual(
+      ['h1', 'h2', 'h3'].flatMap((machine) => kinds.map((kind) => [machine, kind])),
+    )
+    for (const [kind, reclaimed] of [
+      ['containers', 200_000],
+      ['volumes', 300_000],
+    ]) {
+      for (const row of rows.filter((row) => row['kind'] === kind)) {
+        expect(row).toMatchObject({ removed: [expect.any(String)], reclaimed })
+      }
+    }
+    expect(rows.filter(({ kind }) => kind === 'networks')).toMatchObject(
+      [0, 1, 2].map(() => ({ removed: ['unused'] })),
+    )
+    expect(await fleet('volume', 'ls', '-q', '--all')).toBe('h1/kept\nh2/kept\nh3/kept\n')
+    const all = await ana.fleet(['volume', 'prune', '-a', '--on', 'role=web', '-f'])
+    expect(all).toMatchObject({ code: 0, stderr: expect.stringContaining('removed from h1, h2') })
+    expect(await fleet('volume', 'prune', '-m', 'h3', '-a', '--yes')).toMatch(/^volumes\t1\t/)
+  })
+
   test('image layers tell sizes, and who shares them', async () => {
     const dockerfile = 'FROM bb:1\nRUN head -c 5000 /dev/zero >/five\n'
     await ana.fleet(['build', '-t', 'app:1', '-'], { input: dockerfile })

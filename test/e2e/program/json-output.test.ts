@@ -102,6 +102,13 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await expectJson('imageLayers', 'image layers --on h*')
     await expectJson('imageCopy', 'image copy bb:1 h1 h2')
     await expectJson('df', 'df --on h*')
+    await expectJson('volumeLs', 'volume ls --on h*')
+    await expectJson('networkLs', 'network ls --on h*')
+    await expectJson('networkLs', 'network ls -m h1')
+    expect(await ana.fleet(['--all', 'volume', 'create', 'data'])).toMatchObject({ code: 0 })
+    await expectJson('removed', 'volume rm h1/data h2/data')
+    await expectJson('prune', 'system prune --volumes --yes --on h*')
+    await expectJson('prune', 'network prune --yes')
     expect(seen).toContain('df')
   })
 

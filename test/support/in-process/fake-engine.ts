@@ -28,6 +28,17 @@ const stats = {
   ...{ networks: { eth0: { rx_bytes: 1, tx_bytes: 2 } }, blkio_stats: {} },
 }
 
+const volume = {
+  ...{ Name: 'data', Driver: 'local', Scope: 'local', Mountpoint: '/var/lib/docker/volumes/data' },
+  ...{ CreatedAt: '2026-01-01T00:00:00Z', Labels: null, Options: null },
+}
+
+const network = {
+  ...{ Id: 'd'.repeat(64), Name: 'front', Driver: 'bridge', Scope: 'local', Internal: false },
+  ...{ Created: '2026-01-01T00:00:00Z', Labels: {}, Options: {} },
+  IPAM: { Driver: 'default', Options: null, Config: [{ Subnet: '172.20.0.0/16' }] },
+}
+
 /** A line of a log in the framing of the API: stream, three zeros, length (ContainerAttach). */
 function frame(text: string): Buffer {
   const head = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])
@@ -60,13 +71,22 @@ const answers: Readonly<Record<string, unknown>> = {
   '/images/nginx:1.27/history': [
     ...[{ Id: imageId, Created: created, CreatedBy: 'COPY site /', Size: 7 }],
   ],
+  '/volumes': { Volumes: [volume], Warnings: null },
+  '/volumes/data': volume,
+  '/networks': [network],
+  '/networks/front': network,
+  '/containers/prune': { ContainersDeleted: [containerId], SpaceReclaimed: 1000 },
+  '/networks/prune': { NetworksDeleted: null },
+  '/volumes/prune': { VolumesDeleted: ['data'], SpaceReclaimed: 500 },
+  '/images/prune': { ImagesDeleted: [{ Untagged: 'nginx:1.27' }, { Deleted: imageId }] },
+  '/build/prune': { CachesDeleted: [], SpaceReclaimed: 0 },
   '/system/df': {
     LayersSize: 50_000_000,
     ...{ Images: [image], Containers: [container], Volumes: [], BuildCache: [] },
   },
 }
 
-/** An engine with one container, `app`, of one image, `nginx:1.27`. All else is not there. */
+/** An engine with one container, `app`, of one image, `nginx:1.27`, a volume, `data`, and a network, `front`. All else is not there. */
 export const answerAsEngine: RequestListener = (request, response) => {
   const path = decodeURIComponent(new URL(request.url ?? '/', 'http://engine').pathname)
   const known = path

@@ -66,7 +66,7 @@ test.each([
   ['rmi nginx', 'fleet image rm'],
   ['image rmi nginx', 'fleet image rm'],
   ['top app', 'fleet container top'],
-  ['network ls', 'fleet docker network'],
+  ['plugin ls', 'fleet docker plugin'],
   ['get pods', 'fleet ps'],
   ['describe web-1', 'fleet inspect'],
   ['delete web-1', 'fleet rm'],

@@ -108,6 +108,16 @@ const lists = {
     { ...json(`${logs} app --machine web-1`, { machine: 'web-1', line: 'hello from nginx' }) },
     fails(`${logs} nowhere --machine web-1`, failed, /nowhere/),
   ],
+  events: (events: string) => [
+    ok(`${events} --since 1h --until 1m --machine web-1`, /container start app/),
+    json(`${events} --since 1h --until 1m --machine web-1`, { machine: 'web-1' }),
+    fails(`${events} --since never --machine web-1`, usage, /never/),
+  ],
+  df: (df: string) => [
+    ok(`${df} --machine web-1`, /^images\t1\t1\t50MB/),
+    json(`${df} --machine web-1`, [{ machine: 'web-1' }, {}, {}, {}]),
+    fails(`${df} --machine nowhere`, missing, /nowhere/),
+  ],
   stats: (stats: string) => [
     ok(`${stats} app --no-stream --machine web-1`, /^app\t20\.00\t/),
     json(`${stats} app --no-stream --machine web-1`, [{ machine: 'web-1', name: 'app' }]),
@@ -285,6 +295,63 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('export prometheus', /"127\.0\.0\.1:9100"/),
     fails('export prometheus nowhere', usage, /too many arguments/),
   ],
+  'volume ls': [
+    ok('volume ls --on role=web', /^web-1\tdata\tlocal\t.*\nweb-2\tdata\t/),
+    ok('volume ls -q --on role=web', /^web-1\/data\nweb-2\/data\n$/),
+    json('volume ls --machine web-1', [{ machine: 'web-1', name: 'data', driver: 'local' }]),
+    fails('volume ls --machine nowhere', missing, /nowhere/),
+  ],
+  'volume inspect': [
+    ok('volume inspect data --machine web-1', /"Name":"data"/),
+    json('volume inspect web-1/data web-2/data', [{ machine: 'web-1' }, { machine: 'web-2' }]),
+    fails('volume inspect nowhere --machine web-1', failed, /No such volume: nowhere/),
+  ],
+  'volume rm': [
+    ok('volume rm data --machine web-1', /^data$/m),
+    ok('volume rm web-2/data web-1/data', /^web-1\tdata\nweb-2\tdata\n$/),
+    json('volume rm data --on role=web --yes', [{ machine: 'web-1' }, { machine: 'web-2' }]),
+    fails('volume rm nowhere data --machine web-1', failed, /^data\n.*No such volume: nowhere/s),
+    fails('volume rm data --on role=web', usage, /web-1, web-2:\n  volume data\n.*--yes/s),
+    fails('set web-1 protected=true && volume rm data -m web-1 --yes', usage, /it is protected/),
+  ],
+  'volume prune': [
+    ok('volume prune --machine web-1 -f', /^volumes\t0\t0B\n.*reclaimed 0B/s),
+    ok('volume prune --on role=web -fa', /web-1\tvolumes\t1\t500B\n.*reclaimed 1kB on 2/s),
+    json('volume prune --machine web-1 --yes -a', [{ kind: 'volumes', removed: ['data'] }]),
+    fails('volume prune --on role=web', usage, /anonymous volumes .*--yes/s),
+    fails('set web-2 protected=true && volume prune --all --yes', usage, /web-2: it is protected/),
+  ],
+  'network ls': [
+    ok('network ls --on role=web', /^web-1\td{12}\tfront\tbridge\tlocal\t172\.20\.0\.0\/16\n/),
+    json('network ls --machine web-1', [{ name: 'front', subnets: ['172.20.0.0/16'] }]),
+    fails('network ls --machine nowhere', missing, /nowhere/),
+  ],
+  'network inspect': [
+    ok('network inspect front --machine web-1', /"Name":"front"/),
+    json('network inspect front --on role=web', [{ machine: 'web-1' }, { machine: 'web-2' }]),
+    fails('network inspect nowhere --machine web-1', failed, /No such network: nowhere/),
+  ],
+  'network rm': [
+    ok('network rm front --machine web-1', /^front$/m),
+    json('network rm front --on role=web --yes', [{ machine: 'web-1' }, { machine: 'web-2' }]),
+    fails('network rm nowhere --machine web-1', failed, /No such network: nowhere/),
+  ],
+  'network prune': [
+    ok('network prune --machine web-1 --yes', /^networks\t0\t0B$/m),
+    json('network prune --machine web-1 --yes', [{ kind: 'networks', removed: [] }]),
+    fails('network prune --on role=web', usage, /web-1, web-2:\n  all networks/),
+  ],
+  'system prune': [
+    ok('system prune --on role=web --yes', /web-1\tcontainers\t1\t1kB\n.*reclaimed 2kB on 2/s),
+    json('system prune --machine web-1 --yes --filter label=a', [
+      ...[{ kind: 'containers' }, { kind: 'networks' }, { kind: 'images' }],
+    ]),
+    ok('set web-1 protected=true && system prune -m web-1 --yes', /build cache/),
+    fails('system prune --volumes --filter until=24h --all', usage, /volumes have no filter until/),
+    fails('set web-1 protected=true && system prune -m web-1 --volumes --yes', usage, /protected/),
+  ],
+  'system df': lists.df('system df'),
+  'system events': lists.events('system events'),
   cp: [
     ok('cp machines.yaml web-1:{folder}/copied && cp web-1:{folder}/copied back', /./, {
       ...{ programs: true, shell: true },
@@ -349,16 +416,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'container logs': lists.logs('container logs'),
   stats: lists.stats('stats'),
   'container stats': lists.stats('container stats'),
-  events: [
-    ok('events --since 1h --until 1m --machine web-1', /container start app/),
-    json('events --since 1h --until 1m --machine web-1', { machine: 'web-1' }),
-    fails('events --since never --machine web-1', usage, /never/),
-  ],
-  df: [
-    ok('df --machine web-1', /^images\t1\t1\t50MB/),
-    json('df --machine web-1', [{ machine: 'web-1' }, {}, {}, {}]),
-    fails('df --machine nowhere', missing, /nowhere/),
-  ],
+  events: lists.events('events'),
+  df: lists.df('df'),
   'container inspect': [
     ok('container inspect app --machine web-1', /"Name":"\/app"/),
     json('container inspect app --machine web-1', [{ Name: '/app' }]),

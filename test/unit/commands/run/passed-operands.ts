@@ -3,5 +3,7 @@ export const passedOperands: Readonly<Record<string, readonly string[]>> = {
   docker: ['version'],
   compose: ['ls'],
   'image import': ['-'],
+  'network connect': ['front', 'app'],
+  'network disconnect': ['front', 'app'],
   'container rename': ['app', 'other'],
 }

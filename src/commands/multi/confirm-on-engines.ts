@@ -1,0 +1,54 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import type { Io } from '../../ui/io.ts'
+import { askText, canPrompt } from '../../ui/prompt.ts'
+import type { Invocation } from '../command.ts'
+import { requireConsent } from '../options/confirmation.ts'
+
+/** What will be removed from engines. */
+interface EngineRemoval {
+  /** Each item is one line: `all stopped containers`. */
+  readonly items: readonly string[]
+  /** Volumes are removed, and with them data: those of protected machines need a separate confirmation. */
+  readonly volumes: boolean
+  readonly yes: boolean
+}
+
+/** Asks for the name of a protected machine, which `--yes` does not replace. */
+async function confirmProtected(io: Io, { name }: Machine): Promise<void> {
+  if (!canPrompt(io)) {
+    throw new UserError(
+      'usage',
+      'it is protected: removing volumes needs confirmation on a terminal',
+      { machine: name, hint: `to remove the protection: fleet set ${name} protected=false` },
+    )
+  }
+  if ((await askText(io, `${name} is protected. Type its name to remove its volumes:`)) === name) {
+    return
+  }
+  throw new UserError(
+    'cancelled',
+    `nothing was removed: ${name} is protected, and its name was not confirmed`,
+    { machine: name },
+  )
+}
+
+/** Shows what will be removed and from which machines, and asks for confirmation. Throws as `requireConsent` does. */
+export async function confirmOnEngines(
+  { io, format }: Pick<Invocation, 'io' | 'format'>,
+  machines: readonly Machine[],
+  { items, volumes, yes }: EngineRemoval,
+): Promise<void> {
+  const names = machines.map(({ name }) => name)
+  const changes = items.map((item) => `remove ${item}`)
+  const events = names.map((machine) => JSON.stringify({ event: 'plan', machine, changes }))
+  if (format.json) io.stderr.write(`${events.join('\n')}\n`)
+  const preface = format.json
+    ? ''
+    : `This will be removed from ${foldNames(names)}:\n${items.map((item) => `  ${item}\n`).join('')}`
+  const where = names.length === 1 ? 'this machine' : `these ${names.length} machines`
+  await requireConsent(io, yes, `Remove it from ${where}?`, preface)
+  if (!volumes) return
+  for (const machine of machines) if (machine.protected) await confirmProtected(io, machine)
+}

@@ -1,0 +1,100 @@
+import type { Engine } from '../../engine/engine.ts'
+import { UserError } from '../../errors.ts'
+import { writeRows } from '../../ui/table.ts'
+import type { Invocation } from '../command.ts'
+import { placeNames } from '../container/references.ts'
+import { chooseEngines } from './choose-engines.ts'
+import { confirmOnEngines } from './confirm-on-engines.ts'
+import { askEngines } from './query-engines.ts'
+
+/** An object that was removed. */
+export interface Removed {
+  readonly machine?: string
+  readonly name: string
+}
+
+/** Removing named objects from engines. */
+interface NamedRemoval {
+  /** `volume` or `network`. */
+  readonly what: 'volume' | 'network'
+  /** May have the form MACHINE/NAME. */
+  readonly names: readonly string[]
+  readonly yes: boolean
+  readonly remove: (engine: Engine, name: string, signal: AbortSignal) => Promise<void>
+}
+
+/** What failed on a machine; the other names were removed all the same. */
+function joinErrors(errors: readonly UserError[]): UserError | undefined {
+  const [first, ...others] = errors
+  if (first === undefined || others.length === 0) return first
+  const messages = errors.map(({ message }) => message).join('; ')
+  return new UserError(first.kind, messages, { machine: first.machine, cause: first })
+}
+
+/**
+ * Removes objects by name from the chosen machines, and prints those that were removed. If one cannot be removed, the others
+ * are. With a selector, the machines are shown first and need confirmation.
+ */
+export async function removeFromEngines(
+  invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
+  { what, names, yes, remove }: NamedRemoval,
+): Promise<number> {
+  const { io, format, fleet } = invocation
+  fleet.hosted?.fallBack()
+  const { targets, isPlaced, namesOn } = await placeNames(invocation, names)
+  const machines = await chooseEngines({ fleet, io, targets, format })
+  const isSelected = targets.on.length > 0 || targets.retryFailed
+  const hasVolumes = what === 'volume'
+  if ((isSelected && !isPlaced) || (hasVolumes && machines.some((one) => one.protected))) {
+    const items = names.map((name) => `${what} ${name}`)
+    await confirmOnEngines(invocation, machines, {
+      items,
+      volumes: hasVolumes,
+      yes: yes || isPlaced,
+    })
+  }
+  const removed = new Map<string, string[]>()
+  const removeAll = async (engine: Engine, signal: AbortSignal, machine: string) => {
+    const done: string[] = []
+    removed.set(machine, done)
+    const errors: UserError[] = []
+    for (const name of namesOn(machine)) {
+      try {
+        await remove(engine, name, signal)
+        done.push(name)
+      } catch (error) {
+        if (!(error instanceof UserError) || error.kind !== 'failed' || signal.aborted) throw error
+        errors.push(error)
+      }
+    }
+    const error = joinErrors(errors)
+    if (error !== undefined) throw error
+  }
+  const write = () =>
+    writeRows<Removed>(io, format, {
+      rows: machines.flatMap(({ name: machine }) =>
+        (removed.get(machine) ?? []).map((name) => (isSelected ? { machine, name } : { name })),
+      ),
+      columns: [
+        ...(isSelected
+          ? [
+              {
+                title: 'MACHINE',
+                text: ({ machine }: Removed) => machine ?? '',
+                keep: true as const,
+              },
+            ]
+          : []),
+        { title: 'REMOVED', text: ({ name }) => name, keep: true },
+      ],
+      name: ({ machine, name }) => (machine === undefined ? name : `${machine}/${name}`),
+    })
+  try {
+    const { reportFailures } = await askEngines({ ...invocation, targets }, removeAll, { machines })
+    await write()
+    return reportFailures()
+  } catch (error) {
+    if ([...removed.values()].some((done) => done.length > 0)) await write()
+    throw error
+  }
+}

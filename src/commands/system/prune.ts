@@ -1,0 +1,185 @@
+import type { PruneKind, Pruned } from '../../engine/prune.ts'
+import { UserError } from '../../errors.ts'
+import { humanSize } from '../../ui/human.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import { type Command, type Invocation, defineCommand, flag, texts } from '../command.ts'
+import { chooseEngines } from '../multi/choose-engines.ts'
+import { confirmOnEngines } from '../multi/confirm-on-engines.ts'
+import { askEngines } from '../multi/query-engines.ts'
+import { yesOption } from '../options/confirmation.ts'
+import { parseFilters } from '../options/filters.ts'
+
+type Filters = ReturnType<typeof parseFilters>
+
+/** What to prune. */
+interface Request {
+  readonly kinds: readonly PruneKind[]
+  readonly filters: Filters
+  /** Of these kinds, also objects with a name. */
+  readonly allOf: readonly PruneKind[]
+  readonly yes: boolean
+}
+
+interface Row extends Pruned {
+  readonly machine?: string
+}
+
+const options = {
+  filter: texts('--filter <filter>', 'remove only items that match key=value (repeatable)'),
+  yes: yesOption,
+  force: flag('-f, --force', 'same as --yes, as in docker'),
+} as const
+
+/** What a kind of pruning removes, for people. */
+function describe(kind: PruneKind, all: boolean): string {
+  switch (kind) {
+    case 'containers':
+      return 'all stopped containers'
+    case 'networks':
+      return 'all networks that no container uses'
+    case 'volumes':
+      return `all ${all ? '' : 'anonymous '}volumes that no container uses`
+    case 'images':
+      return all ? 'all images that no container uses' : 'all dangling images'
+    case 'build cache':
+      return all ? 'the whole build cache' : 'the build cache that no image uses'
+  }
+}
+
+const columnsOf = (many: boolean): Column<Row>[] => [
+  ...(many
+    ? [{ title: 'MACHINE', text: ({ machine }: Row) => machine ?? '', keep: true as const }]
+    : []),
+  { title: 'KIND', text: ({ kind }) => kind, keep: true },
+  { title: 'REMOVED', text: ({ removed }) => String(removed.length) },
+  { title: 'RECLAIMED', text: ({ reclaimed }) => humanSize(reclaimed), keep: true },
+]
+
+/** Prunes the chosen machines after confirmation, one kind after the other, and reports what was freed. */
+async function prune(
+  invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
+  { kinds, filters, allOf, yes }: Request,
+): Promise<number> {
+  const { fleet, io, format } = invocation
+  fleet.hosted?.fallBack()
+  const { prunes } = await import('../../engine/prune.ts')
+  const { measuringMs } = await import('../../engine/disk-usage.ts')
+  const machines = await chooseEngines(invocation)
+  const filtered = Object.entries(filters).flatMap(([key, values]) =>
+    values.map((value) => `${key}=${value}`),
+  )
+  const suffix = filtered.length === 0 ? '' : ` (only ${filtered.join(', ')})`
+  await confirmOnEngines(invocation, machines, {
+    items: kinds.map((kind) => `${describe(kind, allOf.includes(kind))}${suffix}`),
+    volumes: kinds.includes('volumes'),
+    yes,
+  })
+  const pruned = new Map<string, Pruned[]>()
+  const { many, reportFailures, error } = await askEngines(
+    invocation,
+    async (engine, signal, machine) => {
+      const done: Pruned[] = []
+      pruned.set(machine, done)
+      for (const kind of kinds) {
+        done.push(await prunes[kind](engine, { filters, all: allOf.includes(kind), signal }))
+      }
+    },
+    { machines, timeMs: measuringMs },
+  ).then(
+    (answers) => ({ ...answers, error: undefined }),
+    (thrown: unknown) => ({ many: false, reportFailures: () => 0, error: { thrown } }),
+  )
+  const rows = machines.flatMap(({ name: machine }): Row[] =>
+    (pruned.get(machine) ?? []).map((done) => (many ? { machine, ...done } : done)),
+  )
+  if (error === undefined || rows.length > 0) {
+    await writeRows(io, format, { rows, columns: columnsOf(many) })
+  }
+  if (error !== undefined) throw error.thrown
+  if (!format.json) {
+    const bytes = rows.reduce((sum, { reclaimed }) => sum + reclaimed, 0)
+    const where = machines.length > 1 ? ` on ${machines.length} machines` : ''
+    io.stderr.write(`reclaimed ${humanSize(bytes)}${where}\n`)
+  }
+  return reportFailures()
+}
+
+export const pruneVolumes = defineCommand({
+  name: 'prune',
+  summary: 'Remove unused volumes',
+  description:
+    'Remove the volumes without a name that no container uses; with --all-volumes, also those with a name. The machines are shown first and need confirmation. On a protected machine you have to type its name, also with --yes.',
+  options: { all: flag('-a, --all-volumes', 'remove also volumes with a name'), ...options },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  examples: ['fleet volume prune -m web-1', 'fleet volume prune --on role=web --yes'],
+  run: ({ options: { all, filter, yes, force }, ...invocation }) =>
+    prune(invocation, {
+      kinds: ['volumes'],
+      filters: parseFilters(filter),
+      allOf: all ? ['volumes'] : [],
+      yes: yes || force,
+    }),
+})
+
+export const pruneNetworks = defineCommand({
+  name: 'prune',
+  summary: 'Remove unused networks',
+  description:
+    'Remove the networks that no container uses. The machines are shown first and need confirmation.',
+  options,
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  examples: ['fleet network prune --on role=web', 'fleet network prune --filter until=24h --yes'],
+  run: ({ options: { filter, yes, force }, ...invocation }) =>
+    prune(invocation, {
+      kinds: ['networks'],
+      filters: parseFilters(filter),
+      allOf: [],
+      yes: yes || force,
+    }),
+})
+
+/** What `fleet system prune` removes. Throws kind `usage` for filters that a kind does not have. */
+function systemKinds(filters: Filters, withVolumes: boolean): PruneKind[] {
+  if (withVolumes && 'until' in filters) {
+    throw new UserError('usage', 'volumes have no filter until: omit it, or --volumes', {
+      hint: 'to remove volumes: fleet volume prune',
+    })
+  }
+  const isByLabel = Object.keys(filters).some((key) => key.startsWith('label'))
+  return [
+    'containers',
+    ...(withVolumes ? (['volumes'] as const) : []),
+    'networks',
+    'images',
+    ...(isByLabel ? [] : (['build cache'] as const)), // it has no labels
+  ]
+}
+
+export const pruneSystem: Command = defineCommand({
+  name: 'prune',
+  summary: 'Remove unused Docker data',
+  description:
+    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused volumes without a name. The machines are shown first and need confirmation. With --volumes, you have to type the name of a protected machine, also with --yes. Filters by label leave the build cache unchanged, since it has no labels.',
+  options: {
+    all: flag('-a, --all-images', 'remove all unused images, not only dangling ones'),
+    volumes: flag('--volumes', 'remove also unused volumes without a name'),
+    ...options,
+  },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  examples: ['fleet system prune --on role=web', 'fleet system prune --all -a --volumes --yes'],
+  run: ({ options: { all, volumes, filter, yes, force }, ...invocation }) => {
+    const filters = parseFilters(filter)
+    return prune(invocation, {
+      kinds: systemKinds(filters, volumes),
+      filters,
+      allOf: all ? ['images', 'build cache'] : [],
+      yes: yes || force,
+    })
+  },
+})

@@ -1,0 +1,150 @@
+import { UserError } from '../errors.ts'
+import { type Read, listOrNull, number, object, optional, text, withDefault } from './answer.ts'
+import { isOlder } from './api-version.ts'
+import type { Filters } from './containers.ts'
+import { measuringMs, readDiskUsage } from './disk-usage.ts'
+import type { Engine } from './engine.ts'
+import { readVersion } from './system.ts'
+import { listVolumes, removeVolume } from './volumes.ts'
+
+/** The kinds of objects that can be pruned. */
+export type PruneKind = 'containers' | 'networks' | 'volumes' | 'images' | 'build cache'
+
+/** The objects of one kind that were removed. */
+export interface Pruned {
+  readonly kind: PruneKind
+  /** Names or IDs. */
+  readonly removed: readonly string[]
+  /** Bytes; 0 for kinds without data. */
+  readonly reclaimed: number
+}
+
+/** What to prune. */
+export interface PruneOptions {
+  /** Of images: also those with a name; of volumes: also those with a name; of the build cache: everything. */
+  readonly all?: boolean
+  readonly filters?: Filters
+  readonly signal: AbortSignal
+}
+
+type Prune = (engine: Engine, options: PruneOptions) => Promise<Pruned>
+
+/** Reads `{ KEY: […], SpaceReclaimed: … }`. */
+const readReport =
+  (key: string, item: Read<readonly string[]>): Read<Omit<Pruned, 'kind'>> =>
+  (value, at) => {
+    const lists = object<Readonly<Record<string, readonly (readonly string[])[]>>>({
+      [key]: listOrNull(item),
+    })
+    const sum = object<{ readonly SpaceReclaimed: number }>({
+      SpaceReclaimed: withDefault(number, 0),
+    })
+    const { [key]: removed = [] } = lists(value, at)
+    return { removed: removed.flat(), reclaimed: sum(value, at).SpaceReclaimed }
+  }
+
+const oneText: Read<readonly string[]> = (value, at) => [text(value, at)]
+
+/** An image that was removed: its ID, or a name that it lost (ImageDeleteResponseItem). */
+const readDeleted: Read<readonly string[]> = (value, at) => {
+  const { Deleted, Untagged } = object<{
+    readonly Deleted: string | undefined
+    readonly Untagged: string | undefined
+  }>({ Deleted: optional(text), Untagged: optional(text) })(value, at)
+  return [Untagged, Deleted].filter((name) => name !== undefined)
+}
+
+/** Pruning with one request. Removing much data takes the engine minutes. */
+const pruneBy =
+  (
+    kind: PruneKind,
+    path: string,
+    read: Read<Omit<Pruned, 'kind'>>,
+    queryOf: (options: PruneOptions) => Readonly<Record<string, object | boolean>>,
+  ): Prune =>
+  async (engine, options) => ({
+    kind,
+    ...(await engine.json(
+      {
+        ...{ method: 'POST', path, query: queryOf(options), idleTimeoutMs: measuringMs },
+        signal: options.signal,
+      },
+      read,
+    )),
+  })
+
+/** The first API version in which pruning volumes keeps those with a name (Docker 23.0). */
+const keepsNamed = '1.42'
+
+/** The name that an engine gives to a volume without one. */
+const isAnonymous = (name: string): boolean => /^[0-9a-f]{64}$/.test(name)
+
+const pruneVolumesHere = pruneBy(
+  'volumes',
+  '/volumes/prune',
+  readReport('VolumesDeleted', oneText),
+  ({ filters }) => ({ filters: filters ?? {} }),
+)
+
+/**
+ * Removes the volumes that no container uses: those without a name, with `all` also those with one. An engine before 23.0
+ * cannot make this difference, so there the volumes without a name are removed one by one.
+ */
+const pruneVolumes: Prune = async (engine, options) => {
+  const { all = false, filters = {}, signal } = options
+  const { ApiVersion } = await readVersion(engine, signal)
+  if (!isOlder(ApiVersion, keepsNamed)) {
+    const named: Filters = all ? { ...filters, all: ['true'] } : filters
+    return pruneVolumesHere(engine, { ...options, filters: named })
+  }
+  if (all) return pruneVolumesHere(engine, options)
+  const unused = await listVolumes(engine, { filters: { ...filters, dangling: ['true'] }, signal })
+  const names = unused.map(({ Name }) => Name).filter(isAnonymous)
+  if (names.length === 0) return { kind: 'volumes', removed: [], reclaimed: 0 }
+  const sizes = new Map(
+    (await readDiskUsage(engine, signal)).Volumes.map(({ Name, UsageData }) => [
+      Name,
+      UsageData?.Size ?? 0,
+    ]),
+  )
+  const removed: string[] = []
+  for (const name of names) {
+    try {
+      await removeVolume(engine, name, { force: false, signal })
+      removed.push(name)
+    } catch (error) {
+      if (!(error instanceof UserError) || error.kind !== 'failed') throw error // a container uses it by now
+    }
+  }
+  const reclaimed = removed.reduce((sum, name) => sum + Math.max(sizes.get(name) ?? 0, 0), 0)
+  return { kind: 'volumes', removed, reclaimed }
+}
+
+/** How each kind is pruned. */
+export const prunes: Readonly<Record<PruneKind, Prune>> = {
+  containers: pruneBy(
+    'containers',
+    '/containers/prune',
+    readReport('ContainersDeleted', oneText),
+    ({ filters = {} }) => ({ filters }),
+  ),
+  networks: pruneBy(
+    'networks',
+    '/networks/prune',
+    readReport('NetworksDeleted', oneText),
+    ({ filters = {} }) => ({ filters }),
+  ),
+  volumes: pruneVolumes,
+  images: pruneBy(
+    'images',
+    '/images/prune',
+    readReport('ImagesDeleted', readDeleted),
+    ({ filters = {}, all = false }) => ({ filters: { ...filters, dangling: [String(!all)] } }),
+  ),
+  'build cache': pruneBy(
+    'build cache',
+    '/build/prune',
+    readReport('CachesDeleted', oneText),
+    ({ filters = {}, all = false }) => ({ filters, all }),
+  ),
+}
