@@ -1,6 +1,6 @@
 import type { PruneKind, Pruned } from '../../engine/prune.ts'
 import { UserError } from '../../errors.ts'
-import { humanSize } from '../../ui/human.ts'
+import { humanSize } from '../../ui/human-units.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { type Command, type Invocation, defineCommand, flag, texts } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'

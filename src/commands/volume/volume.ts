@@ -1,5 +1,5 @@
 import type { VolumeSummary } from '../../engine/volumes.ts'
-import { humanAge } from '../../ui/human.ts'
+import { humanAge } from '../../ui/human-units.ts'
 import type { Column } from '../../ui/table.ts'
 import { type CommandGroup, defineCommand, flag, several } from '../command.ts'
 import { inspectVolumes } from '../container/inspect.ts'
