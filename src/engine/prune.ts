@@ -20,7 +20,7 @@ export interface Pruned {
 }
 
 /** What to prune. */
-export interface PruneOptions {
+interface PruneOptions {
   /** Of images: also those with a name; of volumes: also those with a name; of the build cache: everything. */
   readonly all?: boolean
   readonly filters?: Filters
