@@ -44,8 +44,8 @@ export interface DriverContext {
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
 /**
- * A program of this computer whose stdin and stdout carry the SSH connection to a host that has no
- * address to connect to. fleet verifies the pinned host key in the same manner, ends the program
+ * A program of this computer that carries the SSH connection to a host that has no address to
+ * connect to, by its stdin and stdout unless it listens. fleet verifies the pinned host key in the same manner, ends the program
  * with the connection, and shows the end of its stderr if it fails.
  */
 export interface Tunnel {
@@ -60,6 +60,18 @@ export interface Tunnel {
     /** Whether waiting does not help, as where a permission is missing. */
     readonly isPermanent?: boolean
   }[]
+  /** Environment variables to set for the program. */
+  readonly env?: Readonly<Record<string, string>>
+  /**
+   * For a program that listens on a TCP port of 127.0.0.1, which carries the connection. fleet ends
+   * it with SIGINT.
+   */
+  readonly listens?: {
+    /** The text before the number of the port in its stderr. */
+    readonly portAfter: string
+    /** Texts of the lines of its stderr that are no errors. */
+    readonly messages: readonly string[]
+  }
 }
 
 /** Values that the driver records for a host, such as ids and the region. */

@@ -9,6 +9,7 @@ import {
   parsed,
   text,
 } from '../command.ts'
+import { reportSkipped } from '../machine/ssh-config.ts'
 import { parseCount } from '../options/numbers.ts'
 
 type Chosen = Pick<Invocation, 'fleet' | 'targets'>
@@ -44,7 +45,8 @@ const ansible = defineCommand({
     }
     const { describeForSsh } = await import('../../operations/export/ssh-client-config.ts')
     const includes = await fleet.sshIncludes()
-    const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
+    const { config, knownHosts, skipped } = await describeForSsh(fleet, includes.knownHosts)
+    reportSkipped(io, skipped)
     await includes.writeKnownHosts(knownHosts)
     const sshConfig = await includes.writeStandalone(config)
     const inventory = describeForAnsible(await readyMachines({ fleet, targets }), sshConfig)

@@ -1,6 +1,16 @@
 import { UserError } from '../../errors.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import type { Io } from '../../ui/io.ts'
 import { defineCommand, flag } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
+
+/** Names the machines that plain ssh cannot connect to. */
+export function reportSkipped({ stderr }: Pick<Io, 'stderr'>, names: readonly string[]): void {
+  if (names.length === 0) return
+  stderr.write(
+    `skipped, because only fleet can use their tunnels: ${foldNames(names)}; to log in: fleet ssh ${names[0]}\n`,
+  )
+}
 
 export const sshConfig = defineCommand({
   name: 'ssh-config',
@@ -36,7 +46,12 @@ export const sshConfig = defineCommand({
       const { line, configuration } = includes
       const { findTakenNames } = await import('../../operations/export/taken-host-names.ts')
       const taken = await findTakenNames(fleet, includes)
-      const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts, taken)
+      const { config, knownHosts, skipped } = await describeForSsh(
+        fleet,
+        includes.knownHosts,
+        taken,
+      )
+      reportSkipped(io, skipped)
       for (const [name, why] of taken) {
         const { id } = await (await fleet.inventory()).read()
         io.stderr.write(
@@ -50,7 +65,8 @@ export const sshConfig = defineCommand({
         'ssh can now connect to the machines by name; to undo this: fleet ssh-config --remove\n',
       )
     } else {
-      const { config, knownHosts } = await describeForSsh(fleet, includes.knownHosts)
+      const { config, knownHosts, skipped } = await describeForSsh(fleet, includes.knownHosts)
+      reportSkipped(io, skipped)
       await includes.writeKnownHosts(knownHosts)
       io.stdout.write(config)
     }

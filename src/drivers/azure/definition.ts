@@ -1,6 +1,7 @@
 import { defineDriver } from '../driver.ts'
 import { networkGrants } from '../grants.ts'
 import { type AzureOptions, azureOptions } from './options.ts'
+import { openTunnel } from './tunnel.ts'
 
 /** A new host in Microsoft Azure. */
 export const azure = defineDriver({
@@ -13,6 +14,7 @@ export const azure = defineDriver({
       : [{ what: `managed identity ${managedIdentity}, for all programs on it` }]),
     ...networkGrants(network),
   ],
+  tunnel: openTunnel,
   prompts: ['location', 'size', 'image'],
   load: async (_folder, { env }) => (await import('./driver.ts')).azureDriver(env),
 })

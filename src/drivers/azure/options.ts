@@ -96,6 +96,18 @@ export const azureOptions = z.strictObject({
     .boolean()
     .default(false)
     .describe('No public address: connect to the private address'),
+  reach: z
+    .enum(['direct', 'bastion'])
+    .optional()
+    .describe('Route of SSH: to the address, or by Azure Bastion (default: direct)'),
+  bastion: text(
+    new RegExp(`^(?:${pathPart}/${pathPart}|(?=.*/bastionHosts/[^/]+$)${resourceId})$`, 'i'),
+    'GROUP/NAME or an id, /subscriptions/…',
+  )
+    .optional()
+    .describe(
+      'Azure Bastion for `reach: bastion`: GROUP/NAME or its ID (default: that of the network of the subnet)',
+    ),
   dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lower-case letters, digits and "-"')
     .optional()
     .describe(

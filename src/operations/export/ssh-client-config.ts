@@ -1,5 +1,6 @@
 import { type HostRecord, type Machine } from '../../machine/machine.ts'
 import { formatKnownHosts, formatSshConfig } from '../../machine/ssh-config-text.ts'
+import type { ProxyCommand } from '../../transport/ssh/connect.ts'
 import { findTunnel } from '../connect/find-tunnel.ts'
 import type { Context } from '../context.ts'
 
@@ -9,6 +10,8 @@ export interface SshClientConfig {
   readonly config: string
   /** sshd(8), SSH_KNOWN_HOSTS FILE FORMAT */
   readonly knownHosts: string
+  /** Machines that plain ssh cannot connect to, because their tunnels are not a ProxyCommand, or lead through such machines. */
+  readonly skipped: readonly string[]
 }
 
 /** A machine that can be exported to ssh. */
@@ -23,8 +26,32 @@ export async function listSshReachable(context: Context): Promise<readonly SshRe
   return [...machines.values()].filter(isReachable)
 }
 
+const isUsable = (tunnel: ProxyCommand | undefined): boolean =>
+  tunnel === undefined || !('argv' in tunnel) || tunnel.listens === undefined
+
+/** The machines that plain ssh can connect to, and the programs that carry their connections. */
+async function findRoutes(context: Context) {
+  const all = await listSshReachable(context)
+  const tunnels = new Map<string, ProxyCommand | undefined>()
+  for (const machine of all) {
+    tunnels.set(machine.name, await findTunnel(context, machine, machine.host))
+  }
+  const skipped = new Set<string>(
+    all.map(({ name }) => name).filter((name) => !isUsable(tunnels.get(name))),
+  )
+  for (let before = -1; before < skipped.size;) {
+    before = skipped.size
+    for (const { name, via } of all) if (via !== undefined && skipped.has(via)) skipped.add(name)
+  }
+  return {
+    reachable: all.filter(({ name }) => !skipped.has(name)),
+    tunnels,
+    skipped: [...skipped],
+  }
+}
+
 /**
- * Describes every machine that has an address. Each gets a second, globally unique name, which is used for its host keys and
+ * Describes every machine that has an address and that ssh can connect to. Each gets a second, globally unique name, which is used for its host keys and
  * as a jump host. Machines in `taken` get only the second name, because their own names are used for other hosts. Throws
  * kind `inventory` for values that an SSH configuration cannot express.
  */
@@ -34,13 +61,13 @@ export async function describeForSsh(
   taken: { has(name: string): boolean } = new Set(),
 ): Promise<SshClientConfig> {
   const { id } = await (await context.inventory()).read()
-  const reachable = await listSshReachable(context)
+  const { reachable, tunnels, skipped } = await findRoutes(context)
   const names = new Set<string>(reachable.map(({ name }) => name))
   const aliasOf = (name: string) => `fleet.${id}.${name}`
   const blocks = await Promise.all(
     reachable.map(async (machine) => {
       const { name, via, host } = machine
-      const tunnel = await findTunnel(context, machine, host)
+      const tunnel = tunnels.get(name)
       const { address, user, port = 22, key } = host
       const alias = aliasOf(name)
       return {
@@ -59,5 +86,5 @@ export async function describeForSsh(
     alias: aliasOf(name),
     keys: host.hostKeys ?? [],
   }))
-  return { config: formatSshConfig(blocks), knownHosts: formatKnownHosts(keys) }
+  return { config: formatSshConfig(blocks), knownHosts: formatKnownHosts(keys), skipped }
 }

@@ -1,18 +1,19 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { homedir } from 'node:os'
 import { basename } from 'node:path'
-import { Duplex } from 'node:stream'
+import { Duplex, type Readable, type Writable } from 'node:stream'
 import { callbackify, stripVTControlCharacters } from 'node:util'
 import { codeOf } from '../../errors.ts'
 import { signalGroup } from '../../os/signal-group.ts'
-import { ignored, trace } from '../../os/trace.ts'
+import { ignored, trace, traceError } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
-import { poll } from '../../os/retry.ts'
+import { pause, poll, retry } from '../../os/retry.ts'
 
 /**
- * A program of this computer whose stdin and stdout carry the SSH connection in place of TCP. It comes from the user's SSH
+ * A program of this computer that carries the SSH connection in place of TCP. It comes from the user's SSH
  * configuration or from a driver, never from machines.yaml: a file from git must not run anything.
  */
 export type ProxyCommand =
@@ -28,6 +29,18 @@ interface ProxyProgram {
   readonly install?: string | undefined
   /** Next steps for its failures: the first whose text is in its stderr applies. An empty text is in any. */
   readonly hints?: readonly ProgramHint[] | undefined
+  /** Variables to set for it. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** Absent: its stdin and stdout carry the connection. */
+  readonly listens?: ListeningProgram | undefined
+}
+
+/** A program that listens on a TCP port of 127.0.0.1, which carries the connection. It ends like other programs on SIGINT. */
+interface ListeningProgram {
+  /** The text before the number of the port in its stderr. */
+  readonly portAfter: string
+  /** Texts of the lines of its stderr that are no errors. */
+  readonly messages: readonly string[]
 }
 
 /** The next step if a program fails with a known message. */
@@ -81,7 +94,7 @@ export const withOutput = (sentence: string, output: string): string =>
 const [keptOutput, shownOutput, shownLines] = [8_192, 300, 3]
 
 /** The last lines of a program's stderr, on one line and without control characters. */
-function lastLines(text: string): string {
+function lastLines(text: string, messages: readonly string[] = []): string {
   const lines = text
     .split(/[\r\n]+/)
     .map((line) =>
@@ -90,13 +103,19 @@ function lastLines(text: string): string {
         .replaceAll(/\p{Cf}/gu, '')
         .trim(),
     )
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !messages.some((message) => line.includes(message)))
   const shown = lines.slice(-shownLines).join('; ')
   return shown.length > shownOutput ? `…${shown.slice(-shownOutput)}` : shown
 }
 
 /** How long a program has to end after SIGTERM, and how long output may follow its end, in milliseconds. */
 const [killMs, drainMs, drainPollMs] = [500, 500, 5]
+
+/** How long a program that listens has to close its session at the provider after SIGINT, in milliseconds. */
+const interruptMs = 3_000
+
+/** How long to wait before the next attempt to connect to a port that a program has announced, in milliseconds. */
+const listenPollMs = 20
 
 /** The process groups of all programs, which end with this process. */
 const running = new Set<number>()
@@ -115,6 +134,12 @@ function forget(pid: number): void {
   if (running.size === 0) process.off('exit', endAll)
 }
 
+/** The two directions of a connection. */
+interface Carrier {
+  readonly input: Writable
+  readonly output: Readable
+}
+
 /** The connection that a program carries. Destroying it ends the program and all processes of its group. */
 export class ProxyStream extends Duplex {
   /** What messages call the program: the subject of a sentence. */
@@ -123,28 +148,42 @@ export class ProxyStream extends Duplex {
   readonly #hints: readonly ProgramHint[]
   readonly #child: ChildProcessWithoutNullStreams
   readonly #exited: Promise<unknown>
+  readonly #listens: ListeningProgram | undefined
+  /** The streams of the connection; absent until the program listens. */
+  #carrier: Carrier | undefined
+  #isDialling = false
+  /** Sends what was written before. */
+  #whenCarried: (() => void) | undefined
   #stderr = ''
 
   constructor(command: ProxyCommand, env: Environment) {
     super({ autoDestroy: false })
     const [program = '', ...words] = argvOf(command, env)
     this.subject = 'shell' in command ? 'its ProxyCommand' : basename(program)
-    this.install = 'argv' in command ? command.install : undefined
-    this.#hints = ('argv' in command ? command.hints : undefined) ?? []
+    const details = 'argv' in command ? command : undefined
+    this.install = details?.install
+    this.#hints = details?.hints ?? []
+    this.#listens = details?.listens
     const home = env['HOME'] ?? homedir()
     this.#child = spawn(program, words, {
       cwd: existsSync(home) ? home : '/', // the same in a command and in the broker
       detached: true, // a process group, so that all of it can be ended
-      env,
+      env: { ...env, ...details?.env },
       stdio: 'pipe',
     })
     this.#exited = once(this.#child, 'exit').catch(() => {})
     this.#watch()
+    const { stdin, stdout } = this.#child
+    if (this.#listens === undefined) this.#carryBy({ input: stdin, output: stdout })
+    else {
+      stdin.end()
+      stdout.resume()
+    }
   }
 
   /** The end of what the program has printed to stderr so far. */
   get output(): string {
-    return lastLines(this.#stderr)
+    return lastLines(this.#stderr, this.#listens?.messages)
   }
 
   /** What to do about a failure, by what the program has printed to stderr so far. */
@@ -153,7 +192,7 @@ export class ProxyStream extends Duplex {
   }
 
   #watch(): void {
-    const { stdin, stdout, stderr, pid } = this.#child
+    const { stdin, stderr, pid } = this.#child
     if (pid !== undefined) endAtExit(pid)
     this.#child
       .once('error', (error) => {
@@ -167,18 +206,61 @@ export class ProxyStream extends Duplex {
         void this.#finish(signal === null ? { code: code ?? 0 } : { signal })
       })
     stdin.on('error', ignored('ssh', 'write to the program of a connection'))
-    stdout
-      .on('error', ignored('ssh', 'read from the program of a connection'))
-      .on('data', (chunk: Buffer) => {
-        if (!this.push(chunk)) stdout.pause()
-      })
     stderr
       .on('error', ignored('ssh', 'read the messages of the program of a connection'))
       .setEncoding('utf8')
       .on('data', (text: string) => {
         this.#stderr = (this.#stderr + text).slice(-keptOutput)
         trace('ssh', `${this.subject} prints: ${lastLines(text)}`)
+        if (this.#listens) this.#findPort(this.#listens)
       })
+  }
+
+  /** Connects as soon as the program has announced its port, once. */
+  #findPort(listens: ListeningProgram): void {
+    const [, after] = this.#stderr.split(listens.portAfter)
+    const port = Number(/^(\d{1,5})\D/.exec(after ?? '')?.[1])
+    if (!(port > 0) || this.#isDialling) return
+    this.#isDialling = true
+    void this.#dial(port)
+  }
+
+  /** The program may announce its port before it listens. */
+  async #dial(port: number): Promise<void> {
+    const open = async () => {
+      const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+      await once(socket, 'connect')
+      return socket
+    }
+    try {
+      const socket = await retry(open, {
+        pauseMs: listenPollMs,
+        canRetry: () => !this.destroyed,
+      })
+      socket.on('close', () => void this.#endSoon())
+      if (this.destroyed) socket.destroy()
+      else this.#carryBy({ input: socket, output: socket })
+    } catch (error) {
+      traceError('ssh', `connect to the port of ${this.subject}`, error)
+    }
+  }
+
+  /** The end of the program, which says more, may follow that of its connection. */
+  async #endSoon(): Promise<void> {
+    await Promise.race([this.#exited, pause(drainMs)])
+    if (this.#child.exitCode === null && !this.destroyed) this.push(null)
+  }
+
+  #carryBy(carrier: Carrier): void {
+    this.#carrier = carrier
+    const { input, output } = carrier
+    input.on('error', ignored('ssh', 'write to the program of a connection'))
+    output
+      .on('error', ignored('ssh', 'read from the program of a connection'))
+      .on('data', (chunk: Buffer) => {
+        if (!this.push(chunk)) output.pause()
+      })
+    this.#whenCarried?.()
   }
 
   #startError(error: unknown): Error {
@@ -188,8 +270,7 @@ export class ProxyStream extends Duplex {
 
   /** Passes on what the program printed last, then ends the connection with its reason. */
   async #finish(ending: Ending): Promise<void> {
-    const { stdout, stderr } = this.#child
-    const printed = [stdout, stderr].map(async (stream) => {
+    const printed = [this.#child.stdout, this.#child.stderr].map(async (stream) => {
       if (!stream.closed) await once(stream, 'close')
     })
     const late = AbortSignal.timeout(drainMs) // a background process may keep them open
@@ -200,13 +281,17 @@ export class ProxyStream extends Duplex {
   }
 
   override _read(): void {
-    this.#child.stdout.resume()
+    this.#carrier?.output.resume()
   }
 
   #send(bytes: Buffer, done: (error?: Error | null) => void): void {
-    const { stdin } = this.#child
-    if (stdin.write(bytes)) done()
-    else stdin.once('drain', done)
+    if (this.#carrier === undefined) {
+      this.#whenCarried = () => this.#send(bytes, done)
+      return
+    }
+    const { input } = this.#carrier
+    if (input.write(bytes)) done()
+    else input.once('drain', done)
   }
 
   override _write(bytes: Buffer, _encoding: unknown, done: (error?: Error | null) => void): void {
@@ -221,16 +306,19 @@ export class ProxyStream extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#child.stdin.end()
+    this.#carrier?.input.end()
     done()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const { pid, stdin, stdout, stderr } = this.#child
-    for (const stream of [stdin, stdout, stderr]) stream.destroy()
+    for (const stream of [stdin, stdout, stderr, this.#carrier?.input]) stream?.destroy()
     if (pid === undefined || !running.has(pid)) return done(error)
-    signalGroup(pid, 'SIGTERM')
-    const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), killMs)
+    signalGroup(pid, this.#listens ? 'SIGINT' : 'SIGTERM')
+    const timer = setTimeout(
+      () => signalGroup(pid, 'SIGKILL'),
+      this.#listens ? interruptMs : killMs,
+    )
     const ended = async () => {
       await this.#exited
       clearTimeout(timer)

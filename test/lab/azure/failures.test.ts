@@ -18,6 +18,7 @@ import {
   userData,
 } from '../../support/azure/driver-seat.ts'
 import { testDescribed } from '../../support/azure/described.ts'
+import { addNetwork } from '../../support/azure/networks.ts'
 import { type Exchange, Refusal } from '../../support/azure/exchange.ts'
 
 let seat: DriverSeat
@@ -44,25 +45,6 @@ const attempt = (given: Record<string, unknown> = {}) =>
   seat.attempt(newAttempt(seat.options(given)))
 
 const puts = () => seat.azure.exchanges.filter(({ request }) => request.method === 'PUT')
-
-/** A network of yours, in a group of yours. */
-function addNetwork(location = 'westeurope', prefix = '10.1.0.0/24'): void {
-  const { azure } = seat
-  azure.addGroup('net')
-  const id = `/subscriptions/${azure.subscription}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/main`
-  const subnet = { name: 'hosts', id: `${id}/subnets/hosts`, properties: { addressPrefix: prefix } }
-  azure.store.resources.set(id.toLowerCase(), {
-    body: {
-      id,
-      name: 'main',
-      type: 'Microsoft.Network/virtualNetworks',
-      location,
-      properties: { addressSpace: { addressPrefixes: [prefix] }, subnets: [subnet] },
-    },
-    busy: false,
-    secrets: {},
-  })
-}
 
 describe('what cannot be made is refused before anything is', () => {
   test.each<[string, Record<string, unknown>, RegExp, RegExp]>([
@@ -170,7 +152,7 @@ describe('what cannot be made is refused before anything is', () => {
       /--tenant/,
     ],
   ])('%s', async (_, given, message, hint) => {
-    addNetwork()
+    addNetwork(seat.azure)
     const own = `/subscriptions/${seat.azure.subscription}/resourceGroups/net/providers/Microsoft.Compute/images/i`
     const error = await failureOf(attempt(given['image'] === 'OWN' ? { image: own } : given))
     expect(error.kind).toBe('usage')
@@ -183,7 +165,7 @@ describe('what cannot be made is refused before anything is', () => {
     ['in another location', 'northeurope', '10.1.0.0/24', /is in northeurope, not in westeurope/],
     ['that is full', 'westeurope', '10.1.0.0/30', /is full/],
   ])('a network %s', async (_, location, prefix, message) => {
-    addNetwork(location, prefix)
+    addNetwork(seat.azure, { location, prefix })
     const error = await failureOf(attempt({ subnet: 'net/main/hosts' }))
     expect(error.message).toMatch(message)
     expect(puts()).toEqual([])
@@ -198,7 +180,7 @@ const ssh = { destinationPortRange: '22', sourceAddressPrefix: '*' }
 
 /** Notes of a plan for a host in a subnet with these rules. */
 async function notesWith(securityRules: readonly object[], given: Record<string, unknown> = {}) {
-  addNetwork()
+  addNetwork(seat.azure)
   const { store, subscription } = seat.azure
   const id = `/subscriptions/${subscription}/resourceGroups/net/providers/Microsoft.Network/networkSecurityGroups/guard`
   const type = 'Microsoft.Network/networkSecurityGroups'
@@ -260,7 +242,7 @@ describe('the security group of a subnet', () => {
 
 describe('what is yours is used', () => {
   test('a subnet, without a public address', async () => {
-    addNetwork()
+    addNetwork(seat.azure)
     const host = await attempt({ subnet: 'net/main/hosts', privateOnly: true })
     expect(host.address).toMatch(/^10\.0\.0\./)
     expect(host.resources).toMatchObject({ access: 'private' })
@@ -366,7 +348,7 @@ describe('a creation that was refused', () => {
       { location: 'northeurope', zones: ['2'] },
     ],
   ])('goes on with another %s', async (_, other, expected) => {
-    addNetwork('northeurope')
+    addNetwork(seat.azure, { location: 'northeurope' })
     const host = await refused({ zone: '1', tags: 'team=red' })
     const again = { ...host, options: seat.options(other) }
     await seat.attempt(again, { userData: `${userData}# another attempt\n` })
@@ -393,7 +375,7 @@ describe('a creation that was refused', () => {
   })
 
   test('in a subnet of yours goes on in another network', async () => {
-    addNetwork()
+    addNetwork(seat.azure)
     const host = await refused({ subnet: 'net/main/hosts' })
     const again = { ...host, options: seat.options() }
     await seat.attempt(again)
@@ -463,7 +445,7 @@ const forbid =
 describe('a role on resource groups alone', () => {
   test('makes, changes, finds and removes hosts there', async () => {
     const { azure, driver } = seat
-    addNetwork()
+    addNetwork(seat.azure)
     for (const name of ['yours', 'foreign']) azure.addGroup(name)
     await attempt({ resourceGroup: 'foreign' })
     azure.onlyGroups = ['yours', 'net']

@@ -90,6 +90,19 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await untilGone(mark)
   })
 
+  test('that should listen on a port but names none ends at the deadline too', async () => {
+    const mark = `3${Date.now()}`
+    const argv = ['sh', '-c', `echo starting >&2; sleep ${mark} & wait`]
+    const listens = { portAfter: 'ready on port ', messages: ['starting'] }
+    const silent = { ...shell(''), proxyCommand: { argv, listens } }
+    await expect(connectSsh(silent, { env, connectTimeoutMs: 1000 })).rejects.toMatchObject({
+      kind: 'unreachable',
+      message:
+        'cannot reach h1 at web-1.invalid:22: sh brought no answer within 1 s from the SSH server',
+    })
+    await untilGone(mark)
+  })
+
   test('ends when the command is cancelled', async () => {
     const mark = `2${Date.now()}`
     const cancel = new AbortController()

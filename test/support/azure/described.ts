@@ -4,7 +4,7 @@ import { judge, judgeIsMissing } from './judge.ts'
 
 /** Exchanges that Microsoft's API descriptions do not contain. */
 const undescribed =
-  /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE|PATCH) Microsoft\.Compute\/disks$|^PATCH \S+\/providers\/Microsoft\.Resources\/tags\/default$/
+  /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/bastionHosts$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE|PATCH) Microsoft\.Compute\/disks$|^PATCH \S+\/providers\/Microsoft\.Resources\/tags\/default$/
 
 /** A test, the last of its file, that all previous exchanges match Microsoft's API descriptions. */
 export function testDescribed(exchanges: () => readonly Exchange[]): void {

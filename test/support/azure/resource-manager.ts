@@ -39,9 +39,10 @@ function checkVersion(
 }
 
 const networkTypes = new Map(
-  ['networkInterfaces', 'publicIPAddresses', 'networkSecurityGroups', 'virtualNetworks'].map(
-    (type) => [type.toLowerCase(), type],
-  ),
+  [
+    ...['networkInterfaces', 'publicIPAddresses', 'networkSecurityGroups', 'virtualNetworks'],
+    'bastionHosts',
+  ].map((type) => [type.toLowerCase(), type]),
 )
 
 function authorize({ tokens }: ResourceManagerContext, { headers }: Request): void {

@@ -5,7 +5,8 @@ import type { GetCallerAddress } from '../../net/caller-address.ts'
 import { hostBitsNotes, parseCidrs } from '../../net/cidrs.ts'
 import type { AzureOptions } from '../options.ts'
 import { recordOptions } from '../machine/compare.ts'
-import { type HostLocation, recordLocation } from './host-resources.ts'
+import { findBastion, recordBastion } from '../network/bastion.ts'
+import { type HostLocation, parseResourceId, recordLocation } from './host-resources.ts'
 import { type Image, findImage } from './images.ts'
 import { allSettled } from '../api/retry.ts'
 import { checkGroup, findSubnet, subnetWarnings } from './placement.ts'
@@ -33,6 +34,8 @@ export interface Decision {
   readonly image: Image
   /** Id of the user's own subnet. */
   readonly subnet: string | undefined
+  /** Id of the Bastion that carries connections. */
+  readonly bastion: string | undefined
   readonly sshCidrs: readonly string[]
   readonly ports: readonly PortRange[]
   readonly tags: Tags
@@ -41,17 +44,17 @@ export interface Decision {
 
 /**
  * The ranges that can reach SSH: from the option, from an earlier attempt, or this computer. Empty
- * for a private host, which is reachable from its network.
+ * for a private host, which is reachable from its network, as it is from a Bastion.
  */
 async function chooseSshCidrs(
-  { sshCidr, privateOnly }: AzureOptions,
+  { sshCidr, privateOnly, reach }: AzureOptions,
   decided: string | undefined,
   getCallerAddress: GetCallerAddress,
   call: Call,
 ): Promise<readonly string[]> {
   const explicit = sshCidr ?? decided
   if (explicit !== undefined) return parseCidrs(explicit) ?? []
-  if (privateOnly) return []
+  if (privateOnly || reach === 'bastion') return []
   const { address } = await getCallerAddress(4, call)
   return parseCidrs(address) ?? []
 }
@@ -119,6 +122,10 @@ export async function decide(
     findImage(api, location, recordedImage(earlier, options), size, call),
     checkQuota(api, demand, call),
   ])
+  const bastion =
+    options.reach === 'bastion' && subnet !== undefined
+      ? await findBastion(api, options.bastion, subnet.id, call)
+      : undefined
   const warnings = subnet ? await subnetWarnings(api, subnet, sshCidrs, call) : []
   const checks = [where, whichSize, whichImage, quotas]
   return {
@@ -131,6 +138,7 @@ export async function decide(
     size,
     image,
     subnet: subnet?.id,
+    bastion,
     warnings,
     sshCidrs,
     ports: parsePorts(options.ports ?? '') ?? [],
@@ -149,6 +157,7 @@ export function describeDecision({
   image,
   sshCidrs,
   ports,
+  bastion,
   options,
 }: Decision): string[] {
   const from = sshCidrs.length > 0 ? sshCidrs.join(', ') : 'its network'
@@ -161,6 +170,7 @@ export function describeDecision({
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${host.account.subscription}`,
     `resource group ${host.group}${host.ownGroup ? ', new' : ', existing'}`,
     `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
+    ...(bastion === undefined ? [] : [`SSH uses the Bastion ${parseResourceId(bastion).name}`]),
     ...hostBitsNotes(options.sshCidr ?? ''),
     ...warnings,
     ...(unchecked.length > 0
@@ -180,4 +190,5 @@ export const recordDecision = (decision: Decision): DriverState => ({
   image: decision.image.name,
   ...(decision.sshCidrs.length > 0 && { sshCidr: decision.sshCidrs.join(',') }),
   ...(decision.subnet !== undefined && { subnet: decision.subnet }),
+  ...recordBastion(decision.bastion),
 })

@@ -7,6 +7,7 @@ import type { AzureApi } from '../api/azure-api.ts'
 import { type HostLocation, parseResourceId, machineId, recordLocation } from './host-resources.ts'
 import { namesOf } from '../names.ts'
 import type { AzureOptions } from '../options.ts'
+import { findBastion, recordBastion } from '../network/bastion.ts'
 import { type PlanContext, chooseAccount } from './plan.ts'
 import { ignoreNotFound, usageError } from '../api/sdk-errors.ts'
 
@@ -36,9 +37,10 @@ const primaryOf = <Item extends { readonly primary?: boolean | undefined }>(
   items: readonly Item[] = [],
 ): Item | undefined => items.find(({ primary }) => primary) ?? items[0]
 
+/** The main network interface of a virtual machine, and its main configuration. */
 async function findConfiguration(
   { network }: AzureApi,
-  machine: VirtualMachine,
+  machine: Pick<VirtualMachine, 'networkProfile'>,
   { signal: abortSignal }: Call,
 ): Promise<{ readonly nic: string; readonly configuration?: NetworkInterfaceIPConfiguration }> {
   const nic = primaryOf(machine.networkProfile?.networkInterfaces)?.id ?? ''
@@ -61,8 +63,20 @@ async function findAddressResource(
   if (id !== undefined) return parseResourceId(id)
   throw usageError(
     `${machine.name} has no public address`,
-    `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from here`,
+    `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from here, or with --reach bastion`,
   )
+}
+
+/** The Bastion that reaches a virtual machine; `undefined` if fleet connects to its address. */
+export async function findBastionOf(
+  api: AzureApi,
+  machine: Pick<VirtualMachine, 'networkProfile'>,
+  { reach, bastion }: Pick<Partial<AzureOptions>, 'reach' | 'bastion'>,
+  call: Call,
+): Promise<string | undefined> {
+  if (reach !== 'bastion') return undefined
+  const { configuration } = await findConfiguration(api, machine, call)
+  return findBastion(api, bastion, configuration?.subnet?.id ?? '', call)
 }
 
 /**
@@ -91,6 +105,7 @@ export async function describeExistingMachine(
     throw usageError(`${name} runs Windows`, 'fleet adopts only hosts with Linux')
   }
   const addressedBy = await findAddressResource(api, machine, isPrivate, call)
+  const bastion = await findBastionOf(api, machine, options, call)
   const names = namesOf(machine.name ?? name)
   const place = { account, group, ownGroup: false, isPrivate, names, addressedBy }
   const user = options.user ?? machine.osProfile?.adminUsername
@@ -104,6 +119,7 @@ export async function describeExistingMachine(
     resources: {
       ...recordLocation(place),
       location: machine.location,
+      ...recordBastion(bastion),
       ...(size !== undefined && { size }),
       ...(disk !== undefined && { disk: String(disk) }),
       ...(securityType !== undefined && { securityType }),

@@ -8,6 +8,7 @@ import type { AzureOptions } from '../options.ts'
 import { type HostLocation, readLocation, recordLocation } from './host-resources.ts'
 import { findSubscription } from '../api/login.ts'
 import { createHost, resumeHost } from './make.ts'
+import { checkPrograms } from './reach.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
 import { usageError } from '../api/sdk-errors.ts'
 import { type FoundMachine, findVirtualMachine } from './virtual-machine.ts'
@@ -73,7 +74,17 @@ async function chooseLocation(
   }
 }
 
-function validateOptions({ privateOnly, subnet, dnsLabel }: AzureOptions): void {
+function validateOptions(options: AzureOptions): void {
+  const { privateOnly, subnet, dnsLabel, reach = 'direct', bastion } = options
+  if (reach === 'bastion' && subnet === undefined) {
+    throw usageError(
+      '--reach bastion needs --subnet: a new network has no Bastion',
+      'choose your own subnet with --subnet',
+    )
+  }
+  if (reach === 'direct' && bastion !== undefined) {
+    throw usageError('--bastion needs --reach bastion', 'add --reach bastion, or omit --bastion')
+  }
   if (privateOnly && subnet === undefined) {
     throw usageError(
       '--private-only needs --subnet: a private host in a new network cannot be reached',
@@ -143,6 +154,7 @@ export async function planHost(
   call: Call,
 ): Promise<HostPlan> {
   validateOptions(options)
+  await checkPrograms(options, env, call.signal)
   const place = await chooseLocation(spec, options, env, call)
   const api = openApi(place.account, call)
   const machine = await findVirtualMachine(api, place, call)

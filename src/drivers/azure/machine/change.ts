@@ -9,6 +9,8 @@ import { parsePorts } from '../../net/ports.ts'
 import type { UpdateRequest } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { type HostLocation, machineId, requireLocation } from '../create/host-resources.ts'
+import { findBastionOf } from '../create/describe-existing.ts'
+import { recordBastion } from '../network/bastion.ts'
 import { rulesFor } from '../network/network.ts'
 import type { AzureOptions } from '../options.ts'
 import { retryWhileBusy } from '../api/retry.ts'
@@ -173,6 +175,17 @@ async function changeSecurityRules(
   return { ports, sshCidr }
 }
 
+/** Changes nothing in Azure: a Bastion reaches all hosts of its network. */
+async function changeReach({
+  api,
+  machine,
+  options,
+  call,
+}: ChangeContext): Promise<ChangedResources> {
+  const bastion = await findBastionOf(api, machine, options, call)
+  return { reach: undefined, bastion: undefined, ...recordBastion(bastion) }
+}
+
 /** See `Update.change`. */
 export async function changeHost(
   api: AzureApi,
@@ -203,6 +216,7 @@ export async function changeHost(
     ...(only.has('size') && (await changeSize(context))),
     ...(only.has('encryptionAtHost') && (await changeEncryption(context))),
     ...(only.has('tags') && (await changeTags(context))),
+    ...((only.has('reach') || only.has('bastion')) && (await changeReach(context))),
     ...((only.has('ports') || only.has('sshCidr')) && (await changeSecurityRules(context, only))),
   }
 }

@@ -11,7 +11,7 @@ import {
 import type { Difference } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import type { AzureOptions } from '../options.ts'
-import { requireLocation } from '../create/host-resources.ts'
+import { parseResourceId, requireLocation } from '../create/host-resources.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { findSize } from '../create/sizes.ts'
 import { formatTags } from '../../tag-list.ts'
@@ -111,6 +111,18 @@ function compareSecurityRules(
   return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
 }
 
+/** How SSH reaches the host, which only the record knows. */
+function compareReach(
+  { reach: to = 'direct', bastion }: AzureOptions,
+  { reach: from = 'direct', bastion: recorded = '' }: DriverState,
+): Difference[] {
+  if (from !== to) return [{ option: 'reach', from, to, how: 'live' }]
+  const { group, name } = parseResourceId(recorded)
+  const current = bastion?.startsWith('/') ? recorded : `${group}/${name}`
+  if (bastion === undefined || bastion.toLowerCase() === current.toLowerCase()) return []
+  return [{ option: 'bastion', from: current, to: bastion, how: 'live' }]
+}
+
 const asReplacement = (difference: Difference, why: string): Difference => ({
   ...difference,
   ...{ how: 'replace', why },
@@ -165,6 +177,7 @@ export async function compareHost(
     ...(options.disk === undefined ? [] : compareDisk(resources['disk'], options.disk, 'stop')),
     ...compareEncryption(options, resources),
     ...compareTags(options, resources),
+    ...compareReach(options, resources),
     ...compareSecurityRules(options, resources),
   ]
   return host.token === undefined ? compareAdopted(api, host, differences, call) : differences

@@ -1,0 +1,44 @@
+import { UserError, messageOf } from '../../../errors.ts'
+import type { Environment } from '../../../os/environment.ts'
+import { execProgram } from '../../../os/exec-file.ts'
+import { findProgram } from '../../../os/find-program.ts'
+import { traceError } from '../../../os/trace.ts'
+import type { AzureOptions } from '../options.ts'
+import { install } from '../tunnel.ts'
+
+/** How long the Azure CLI may take to find its extension, in milliseconds: it takes seconds to start. */
+const extensionTimeoutMs = 60_000
+
+const missing = (what: string, hint: string): UserError =>
+  new UserError('unsupported', `--reach bastion needs ${what}`, { hint })
+
+/**
+ * Throws kind `unsupported` if this computer lacks a program that carries the connections of a host,
+ * before the host exists and costs money.
+ */
+export async function checkPrograms(
+  { reach = 'direct' }: Pick<AzureOptions, 'reach'>,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<void> {
+  if (reach === 'direct') return
+  if (process.platform === 'win32') {
+    throw missing('Linux or macOS on your computer', 'use a VPN, or a jump host (via:)')
+  }
+  if ((await findProgram('az', env)) === undefined) throw missing('the program az', install.az)
+  const words = ['extension', 'show', '--name', 'bastion', '--output', 'none']
+  try {
+    await execProgram('az', words, { env, signal, timeout: extensionTimeoutMs })
+  } catch (error) {
+    signal.throwIfAborted()
+    traceError('azure', 'find the extension bastion of the Azure CLI', error)
+    const { stderr = '' } = error as { stderr?: string }
+    if (/not installed/.test(stderr)) {
+      throw missing('the extension bastion of the Azure CLI', install.extension)
+    }
+    throw missing(
+      `the Azure CLI, which failed: ${stderr.trim().split('\n').at(-1) || messageOf(error)}`,
+      'to see the error: az extension show --name bastion',
+    )
+  }
+}

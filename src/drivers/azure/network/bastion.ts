@@ -1,0 +1,142 @@
+import type { BastionHost } from '@azure/arm-network'
+import type { Call, DriverState } from '../../driver.ts'
+import type { AzureApi } from '../api/azure-api.ts'
+import { ignoreForbidden, ignoreNotFound, usageError } from '../api/sdk-errors.ts'
+import { parseResourceId } from '../create/host-resources.ts'
+
+/** How long a result is cached, in milliseconds: hosts that are created together need the same. */
+const maxAge = 5000
+
+/** The virtual network of a subnet, by their ids. */
+const networkOf = (subnet: string): string => subnet.replace(/\/subnets\/[^/]*$/i, '')
+
+/** The networks whose hosts a Bastion in `network` reaches, that one first: those that are peered with it. */
+async function reachableFrom(
+  api: AzureApi,
+  network: string,
+  call: Call,
+): Promise<readonly string[]> {
+  const { group, name } = parseResourceId(network)
+  const ask = () => api.network.virtualNetworks.get(group, name, { abortSignal: call.signal })
+  const found = await ignoreForbidden(
+    ignoreNotFound(api.cached(`network ${group}/${name}`, ask, maxAge)),
+  )
+  const peers = (found?.virtualNetworkPeerings ?? []).flatMap(
+    ({ remoteVirtualNetwork }) => remoteVirtualNetwork?.id ?? [],
+  )
+  return [network, ...peers].map((id) => id.toLowerCase())
+}
+
+/** The network of a Bastion, in lower case. */
+const homeOf = ({ ipConfigurations = [], virtualNetwork }: BastionHost): string | undefined =>
+  (
+    ipConfigurations[0]?.subnet?.id?.replace(/\/subnets\/[^/]*$/i, '') ?? virtualNetwork?.id
+  )?.toLowerCase()
+
+/** Only these can carry connections of other programs than the portal. */
+const withTunnels = new Set(['standard', 'premium'])
+
+/** Throws kind `usage` unless a Bastion can carry connections of the Azure CLI. */
+function checkTunneling({ id, name, sku, enableTunneling }: BastionHost): void {
+  const { group } = parseResourceId(id)
+  const isAble = withTunnels.has(sku?.name?.toLowerCase() ?? '')
+  if (isAble && enableTunneling === true) return
+  throw usageError(
+    isAble
+      ? `the Bastion ${name} does not allow native clients`
+      : `the Bastion ${name} has the SKU ${sku?.name}, which does not allow native clients`,
+    `run: az network bastion update --name ${name} --resource-group ${group} --enable-tunneling true${isAble ? '' : ' --sku Standard'}`,
+  )
+}
+
+/** A Bastion that the login may not read; the Azure CLI finds out whether it works. */
+function uncheckedId({ account }: AzureApi, { group, name }: { group: string; name: string }) {
+  return `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Network/bastionHosts/${name}`
+}
+
+/** Finds the Bastion that the user chose: GROUP/NAME or an id, which may be of another subscription. */
+async function findChosen(api: AzureApi, wanted: string, call: Call): Promise<string> {
+  if (wanted.startsWith('/')) {
+    const [, subscription = ''] = /^\/subscriptions\/([^/]+)/i.exec(wanted) ?? []
+    if (subscription.toLowerCase() !== api.account.subscription.toLowerCase()) return wanted
+  }
+  const [byName = '', name = ''] = wanted.split('/')
+  const ref = wanted.startsWith('/') ? parseResourceId(wanted) : { group: byName, name }
+  const ask = async () =>
+    (await ignoreNotFound(
+      api.network.bastionHosts.get(ref.group, ref.name, { abortSignal: call.signal }),
+    )) ?? 'missing'
+  const found = await ignoreForbidden(
+    api.cached(`bastion ${ref.group}/${ref.name}`.toLowerCase(), ask, maxAge),
+  )
+  if (found === 'missing') {
+    throw usageError(
+      `there is no Bastion ${ref.name} in the resource group ${ref.group}`,
+      'check --bastion: az network bastion list --output table',
+    )
+  }
+  if (found !== undefined) checkTunneling(found)
+  return found?.id ?? uncheckedId(api, ref)
+}
+
+/** Finds the only Bastion of a network, or of those that are peered with it. */
+async function findNearest(api: AzureApi, network: string, call: Call): Promise<string> {
+  const list = async () => {
+    const all: BastionHost[] = []
+    for await (const one of api.network.bastionHosts.list({ abortSignal: call.signal })) {
+      all.push(one)
+    }
+    return all
+  }
+  const [networks, all] = await Promise.all([
+    reachableFrom(api, network, call),
+    ignoreForbidden(api.cached('bastions', list, maxAge)),
+  ])
+  const { name } = parseResourceId(network)
+  if (all === undefined) {
+    throw usageError(
+      'your login cannot list the Bastions of the subscription',
+      'name the one to use: --bastion GROUP/NAME',
+    )
+  }
+  const inNetwork = (id: string) => all.filter((one) => homeOf(one) === id)
+  const [own = [], ...peers] = networks.map(inNetwork)
+  const candidates = own.length > 0 ? own : peers.flat()
+  const [bastion, another] = candidates
+  if (bastion === undefined) {
+    throw usageError(
+      `there is no Bastion in the virtual network ${name}, or in one that is peered with it`,
+      'create one (az network bastion create), or name one of another network: --bastion GROUP/NAME',
+    )
+  }
+  if (another !== undefined) {
+    const names = candidates.map(({ id }) => {
+      const { group, name } = parseResourceId(id)
+      return `${group}/${name}`
+    })
+    throw usageError(
+      `the virtual network ${name} can use several Bastions: ${names.join(', ')}`,
+      'choose one with --bastion',
+    )
+  }
+  checkTunneling(bastion)
+  return bastion.id ?? ''
+}
+
+/** The fields of a record for a host that is reached by a Bastion. */
+export const recordBastion = (bastion: string | undefined): DriverState =>
+  bastion === undefined ? {} : { reach: 'bastion', bastion }
+
+/**
+ * Finds the Bastion that reaches the hosts of a subnet, and checks that it can carry SSH. Returns
+ * its id. Throws kind `usage`.
+ *
+ * @param wanted GROUP/NAME or an id; absent: that of the network
+ */
+export const findBastion = (
+  api: AzureApi,
+  wanted: string | undefined,
+  subnet: string,
+  call: Call,
+): Promise<string> =>
+  wanted === undefined ? findNearest(api, networkOf(subnet), call) : findChosen(api, wanted, call)
