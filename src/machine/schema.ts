@@ -42,8 +42,11 @@ const operatorName = z
     '1 to 63 ASCII letters, digits, "_", ".", "@" or "-", beginning with a letter or digit',
   )
 
-/** A value of `--on`: terms separated by commas, none of them empty or beginning with "=". */
-const selectorTerm = /^\s*[^\s=,][^,]*(?:,\s*[^\s=,][^,]*)*$/
+/** A term of `--on` that `parseSelector` accepts, without states, which change. */
+const term = String.raw`(?!!?state!?=|!=|![^,=]*!=|!(?:all)?\s*(?:,|$))[^\s=,][^,]*`
+
+/** A value of `--on`: terms separated by commas. */
+const selectorTerm = new RegExp(String.raw`^\s*${term}(?:,\s*${term})*$`)
 
 /** A public key to authorize on all machines, or on those that `on` selects. */
 const operatorEntry = z.union([
@@ -55,7 +58,7 @@ const operatorEntry = z.union([
       .min(1)
       .max(64)
       .describe(
-        'The machines that authorize the key: selectors as for `--on`, such as [web-*, role=web].',
+        'The machines that authorize the key: selectors as for `--on`, such as [web-*, role=web], without states.',
       ),
   }),
 ])

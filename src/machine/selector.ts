@@ -3,16 +3,36 @@ import { isGlob, matchesGlob } from './glob.ts'
 import type { Machine } from './machine.ts'
 import { nearest } from './nearest.ts'
 
+/** The states of machines that a selector can ask for, as `fleet status` prints them. */
+export const machineStates = [
+  'running',
+  'no-engine',
+  'unreachable',
+  'not-created',
+  'creating',
+  'removing',
+  'paused',
+  'stopped',
+  'starting',
+  'stopping',
+  'absent',
+] as const
+
+/** The state of a machine now. */
+export type MachineState = (typeof machineStates)[number]
+
 interface Term {
-  /** `name`, `driver`, `all` or a label's key. */
+  /** `name`, `driver`, `state`, `all` or a label's key. */
   readonly key: string
   readonly value: string
-  readonly matches: (machine: Machine) => boolean
+  /** Undefined if that depends on the state, and the state is not known. */
+  readonly matches: (machine: Machine, state: MachineState | undefined) => boolean | undefined
 }
 
-/** A parsed `--on`: a machine must satisfy at least one term of every group. */
+/** A parsed `--on`: a machine must match at least one term of every group, and none of those that exclude. */
 export interface Selector {
   readonly groups: readonly (readonly Term[])[]
+  readonly excluded: readonly Term[]
 }
 
 const labelOf = (machine: Machine, key: string): string | undefined =>
@@ -24,35 +44,72 @@ function parseName(value: string): Term {
   return { key: 'name', value, matches: ({ name }) => matchesGlob(value, name) }
 }
 
-function parseTerm(text: string): Term {
-  const equals = text.indexOf('=')
-  if (text === '' || equals === 0) {
-    throw new UserError('usage', `invalid selector ${JSON.stringify(text)}`, {
-      hint: 'select by name (web-1, web-*), label (role=web) or driver (driver=ssh), or use "all"',
+function parseState(value: string, takesState: boolean): Term {
+  if (!takesState) {
+    throw new UserError('usage', `state=${value} cannot be used here: states change`, {
+      hint: 'select by name (web-1, web-*), label (role=web) or driver (driver=ssh)',
     })
   }
-  if (equals < 0) return parseName(text)
-  const key = text.slice(0, equals)
-  const value = text.slice(equals + 1)
-  if (key === 'driver') return { key, value, matches: ({ driver }) => driver === value }
-  return { key, value, matches: (machine) => labelOf(machine, key) === value }
+  if (!machineStates.some((state) => state === value)) {
+    const meant = nearest(value, [...machineStates])
+    throw new UserError('usage', `there is no state ${JSON.stringify(value)}`, {
+      hint:
+        meant === undefined
+          ? `the states are ${machineStates.join(', ')}`
+          : `did you mean state=${meant}?`,
+    })
+  }
+  return {
+    ...{ key: 'state', value },
+    matches: (_machine, state) => (state === undefined ? undefined : state === value),
+  }
+}
+
+function parseTerm(typed: string, takesState: boolean): { excludes: boolean; term: Term } {
+  const [, bang = '', text = ''] = /^(!?)(.*)$/s.exec(typed) ?? []
+  const [, key, not = '', value = ''] = /^([^=]*?)(!?)=(.*)$/s.exec(text) ?? []
+  const excludes = bang !== '' || not !== ''
+  if (text === '' || key === '' || (bang !== '' && not !== '') || (excludes && text === 'all')) {
+    throw new UserError('usage', `invalid selector ${JSON.stringify(typed)}`, {
+      hint: 'select by name (web-1, web-*), label (role=web), driver (driver=ssh) or state (state=stopped), or use "all"; to exclude machines: !web-*, role!=web',
+    })
+  }
+  if (key === undefined) return { excludes, term: parseName(text) }
+  if (key === 'state') return { excludes, term: parseState(value, takesState) }
+  if (key === 'driver') {
+    return { excludes, term: { key, value, matches: ({ driver }) => driver === value } }
+  }
+  const matches: Term['matches'] = (machine) => labelOf(machine, key) === value
+  return { excludes, term: { key, value, matches } }
 }
 
 /**
  * Parses the values of `--on`. Commas separate alternatives. Repeated values with the same key are alternatives too;
- * values with different keys must all match. Names and globs share one key. Throws kind `usage` for an empty term.
+ * values with different keys must all match. Names and globs share one key. Terms with `!` exclude machines, wherever they
+ * are. Throws kind `usage` for an empty term, and for a state unless `takesState` is set.
  */
-export function parseSelector(texts: readonly string[]): Selector {
+export function parseSelector(
+  texts: readonly string[],
+  { takesState = false }: { readonly takesState?: boolean } = {},
+): Selector {
   const groups = new Map<string, Term[]>()
+  const excluded: Term[] = []
   for (const [index, text] of texts.entries()) {
-    const terms = text.split(',').map((term) => parseTerm(term.trim()))
+    const parsed = text.split(',').map((term) => parseTerm(term.trim(), takesState))
+    excluded.push(...parsed.filter(({ excludes }) => excludes).map(({ term }) => term))
+    const terms = parsed.filter(({ excludes }) => !excludes).map(({ term }) => term)
+    if (terms.length === 0) continue
     const keys = new Set(terms.map(({ key }) => key))
     const [only] = keys
     const group = keys.size === 1 && only !== undefined ? only : `#${index}`
     groups.set(group, [...(groups.get(group) ?? []), ...terms])
   }
-  return { groups: [...groups.values()] }
+  return { groups: [...groups.values()], excluded }
 }
+
+/** Whether a selector depends on the current state of machines. */
+export const dependsOnState = ({ groups, excluded }: Selector): boolean =>
+  [...groups.flat(), ...excluded].some(({ key }) => key === 'state')
 
 /** The correction for a mistyped term: the nearest machine name, or the nearest value or key. */
 function nearestTerm(machines: readonly Machine[], { key, value }: Term): string | undefined {
@@ -74,17 +131,28 @@ function nearestTerm(machines: readonly Machine[], { key, value }: Term): string
   return valuesOf(meantKey).includes(value) ? `${meantKey}=${value}` : undefined
 }
 
-function nothingMatches(machines: readonly Machine[], terms: readonly Term[]): UserError {
-  const texts = terms.map(({ key, value }) =>
-    key === 'name' || key === 'all' ? value : `${key}=${value}`,
-  )
+/** A term as it is typed. */
+const typedTerm = ({ key, value }: Term, excludes: boolean): string =>
+  key === 'name' || key === 'all'
+    ? `${excludes ? '!' : ''}${value}`
+    : `${key}${excludes ? '!' : ''}=${value}`
+
+function nothingMatches(
+  machines: readonly Machine[],
+  terms: readonly Term[],
+  excluded: readonly Term[] = [],
+): UserError {
+  const texts = [
+    ...terms.map((term) => typedTerm(term, false)),
+    ...excluded.map((term) => typedTerm(term, true)),
+  ]
   const meant = terms
-    .filter((term) => !machines.some(term.matches))
+    .filter((term) => !machines.some((machine) => term.matches(machine, undefined) !== false))
     .map((term) => nearestTerm(machines, term))
     .find((text) => text !== undefined)
   const [only] = terms
   const message =
-    terms.length === 1 && only?.key === 'name' && !isGlob(only.value)
+    terms.length === 1 && texts.length === 1 && only?.key === 'name' && !isGlob(only.value)
       ? `there is no machine ${JSON.stringify(only.value)}`
       : `no machine matches ${texts.join(', ')}`
   if (machines.length === 0) {
@@ -99,27 +167,33 @@ function nothingMatches(machines: readonly Machine[], terms: readonly Term[]): U
   )
 }
 
-/** Whether a selector matches a machine. */
-export const selects = ({ groups }: Selector, machine: Machine): boolean =>
-  groups.every((group) => group.some((term) => term.matches(machine)))
+/** Whether a selector matches a machine, or could match it, where its state is not known. */
+export const selects = (
+  { groups, excluded }: Selector,
+  machine: Machine,
+  state?: MachineState,
+): boolean =>
+  groups.every((group) => group.some((term) => term.matches(machine, state) !== false)) &&
+  !excluded.some((term) => term.matches(machine, state) === true)
 
 /**
- * The machines that a selector matches, in the given order.
+ * The machines that a selector matches, in the given order; `states` are needed if it depends on them.
  * Throws kind `unknown-machine` if there are none, and for a plain name that does not exist even if other terms match:
  * a mistyped name must not be ignored.
  */
 export function select<Selected extends Machine>(
   machines: Iterable<Selected>,
   selector: Selector,
+  states: ReadonlyMap<string, MachineState> = new Map(),
 ): readonly Selected[] {
   const all = [...machines]
   const terms = selector.groups.flat()
   const names = new Set<string>(all.map(({ name }) => name))
-  const unknown = terms.find(
+  const unknown = [...terms, ...selector.excluded].find(
     ({ key, value }) => key === 'name' && !isGlob(value) && !names.has(value),
   )
   if (unknown) throw nothingMatches(all, [unknown])
-  const selected = all.filter((machine) => selects(selector, machine))
-  if (selected.length === 0) throw nothingMatches(all, terms)
+  const selected = all.filter((machine) => selects(selector, machine, states.get(machine.name)))
+  if (selected.length === 0) throw nothingMatches(all, terms, selector.excluded)
   return selected
 }

@@ -92,6 +92,7 @@ async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readon
     return at === -1 ? joined?.slice(joined.indexOf('=') + 1) : line[at + 1]
   }
   const on = line.includes('--all') ? 'all' : valueOf('--on')
+  if (on !== undefined && /(?:^|[,!])state!?=/.test(on)) return [] // it would query hosts
   return chooseHosts(fleet, {
     machine: valueOf('-m', '--machine'),
     on: on === undefined ? [] : [on],

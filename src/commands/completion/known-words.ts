@@ -52,11 +52,30 @@ async function knownLabels(fleet: Fleet): Promise<Candidate[]> {
   )
 }
 
-async function knownSelectors(fleet: Fleet): Promise<Candidate[]> {
+/** Selectors; those that exclude machines once the word has a `!`. Alternatives before a comma are kept. */
+async function knownSelectors({ fleet, line }: Typed): Promise<Candidate[]> {
   const machines = await knownMachines(fleet)
-  const drivers = machines.map(({ description }) => `driver=${description}`)
+  const { machineStates } = await import('../../machine/selector.ts')
   const all: Candidate = { word: 'all', description: 'every machine' }
-  return [...machines, ...(await knownLabels(fleet)), ...each(drivers, 'driver'), all]
+  const pairs = [
+    ...(await knownLabels(fleet)),
+    ...each(
+      machines.map(({ description }) => `driver=${description}`),
+      'driver',
+    ),
+    ...each(
+      machineStates.map((state) => `state=${state}`),
+      'state',
+    ),
+  ]
+  const typed = (line.at(-1) ?? '').replace(/^--on=/, '')
+  const [, before = '', current = ''] = /^(.*,)?([^,]*)$/s.exec(typed) ?? []
+  const found = current.startsWith('!')
+    ? machines.map(({ word, ...rest }) => ({ word: `!${word}`, ...rest }))
+    : current.includes('!')
+      ? pairs.map(({ word, ...rest }) => ({ word: word.replace('=', '!='), ...rest }))
+      : [...machines, ...pairs, all]
+  return found.map(({ word, ...rest }) => ({ word: `${before}${word}`, ...rest }))
 }
 
 /** Machines as prefixes of paths. A word that ends in a colon is not finished. */
@@ -72,7 +91,7 @@ export async function knownWords(
     case 'machine':
       return knownMachines(fleet)
     case 'selector':
-      return knownSelectors(fleet)
+      return knownSelectors({ fleet, line })
     case 'place':
       return [
         ...(await knownPlaces(fleet).catch(ignored('completion', 'list the places', []))),

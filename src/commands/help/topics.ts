@@ -6,7 +6,9 @@ export const topics = {
   web-*         names that match a pattern: * is any text, ? is one character
   role=web      machines with this label
   driver=aws    machines of this driver
+  state=stopped machines in this state; fleet asks providers and hosts first
   all           all machines
+  !web-*        all except these machines; also role!=web, state!=running
 
 A comma means "or": --on role=web,role=db. Repeated options with the same key
 also mean "or"; with different keys, all of them must match: --on role=web

@@ -11,7 +11,7 @@ export const commonOptions = {
   machine: text('-m, --machine <name>', 'machine to use', 'machine'),
   on: texts(
     '--on <selector>',
-    'machines to use: web-*, role=web, driver=ssh, all (repeatable)',
+    'machines to use: web-*, !web-1, role=web, state=stopped, all (repeatable)',
     'selector',
   ),
   all: flag('--all', 'use all machines (same as --on all)'),

@@ -2,7 +2,13 @@ import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { isMachineName } from '../../machine/name.ts'
 import { nearest } from '../../machine/nearest.ts'
-import { parseSelector, select } from '../../machine/selector.ts'
+import {
+  type MachineState,
+  dependsOnState,
+  parseSelector,
+  select,
+  selects,
+} from '../../machine/selector.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 
@@ -63,6 +69,30 @@ interface MachineSelection {
 export const choosesMany = ({ on, retryFailed = false }: MachineSelection): boolean =>
   on.length > 0 || retryFailed
 
+/** How long a machine may take to report its state for a selector, in milliseconds. */
+const stateTimeoutMs = 5000
+
+/**
+ * Those of `machines` that the values of `--on` select. If they depend on states, the machines that the other terms allow are
+ * queried first, as `fleet status` does. Throws as `select` does.
+ */
+async function selectMachines(
+  context: Context,
+  machines: readonly Machine[],
+  on: readonly string[],
+): Promise<readonly Machine[]> {
+  const selector = parseSelector(on, { takesState: true })
+  if (!dependsOnState(selector)) return select(machines, selector)
+  const possible = machines.filter((machine) => selects(selector, machine))
+  const { observeMachines } = await import('../machine/observe-machines.ts')
+  const states = new Map<string, MachineState>()
+  const options = { timeoutMs: stateTimeoutMs }
+  for await (const { machine, state } of observeMachines(context, possible, options)) {
+    states.set(machine.name, state)
+  }
+  return select(machines, selector, states)
+}
+
 /** Those of `machines` on which the last command for several machines failed. */
 async function failedMachines(
   context: Context,
@@ -99,7 +129,7 @@ export async function chooseHosts(
   if (!choosesMany(selection)) return [await chooseMachine(context, machine)]
   const { machines } = await (await context.inventory()).read()
   const all = [...machines.values()]
-  const selected = on.length === 0 ? all : select(all, parseSelector(on))
+  const selected = on.length === 0 ? all : await selectMachines(context, all, on)
   return retryFailed ? failedMachines(context, selected) : selected
 }
 
@@ -111,7 +141,7 @@ export async function listMachines(
   const inventory = await (await context.inventory()).read()
   if (machine !== undefined) return [findMachine(inventory, machine)]
   const all = [...inventory.machines.values()]
-  return on.length === 0 ? all : [...select(all, parseSelector(on))]
+  return on.length === 0 ? all : [...(await selectMachines(context, all, on))]
 }
 
 /** The machines given as arguments, else those selected by options, in the order of the inventory, else the active one. */

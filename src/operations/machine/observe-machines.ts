@@ -1,6 +1,7 @@
 import { readInfo } from '../../engine/system.ts'
 import type { UserError } from '../../errors.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import type { MachineState } from '../../machine/selector.ts'
 import { type ProviderAnswer, askProviders } from './ask-providers.ts'
 import type { Context } from '../context.ts'
 import { findOtherClient } from '../connect/ssh-client.ts'
@@ -15,18 +16,7 @@ export interface Observation {
    * `running`: the host answers, and its engine too, if it should have one.
    * `no-engine`: the host answers, but its engine does not. `paused` and the later states come from the provider.
    */
-  readonly state:
-    | 'running'
-    | 'no-engine'
-    | 'unreachable'
-    | 'not-created'
-    | 'creating'
-    | 'removing'
-    | 'paused'
-    | 'stopped'
-    | 'starting'
-    | 'stopping'
-    | 'absent'
+  readonly state: MachineState
   /** Why it is not running. */
   readonly reason?: string
   readonly engine?: string

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Machine } from '../../../src/machine/machine.ts'
 import { isMachineName, parseMachineName } from '../../../src/machine/name.ts'
+import { inventoryFile } from '../../../src/machine/schema.ts'
 import { nearest } from '../../../src/machine/nearest.ts'
-import { parseSelector, select } from '../../../src/machine/selector.ts'
+import { dependsOnState, parseSelector, select, selects } from '../../../src/machine/selector.ts'
 
 const machine = (name: string, driver: string, labels: Record<string, string> = {}): Machine => ({
   name: parseMachineName(name),
@@ -48,6 +49,20 @@ describe('--on', () => {
     [['all', 'env=test'], ['web-2']],
     [['web-1', 'web-1'], ['web-1']],
     [[' web-1 , db-1 '], ['web-1', 'db-1']],
+    [['!web-*'], ['db-1', 'constructor']],
+    [['!web-1'], ['web-2', 'db-1', 'constructor']],
+    [['web-*,!web-2'], ['web-1']],
+    [['web-*', '!web-2'], ['web-1']],
+    [['!web-2', 'web-*'], ['web-1']],
+    [['role!=web'], ['db-1', 'constructor']],
+    [['role!=web,role!=db'], ['constructor']],
+    [['role!=web', 'driver!=local'], ['db-1']],
+    [['!role=web'], ['db-1', 'constructor']],
+    [['env=prod', 'role!=db'], ['web-1']],
+    [
+      ['all', '!web-1', '!db-?'],
+      ['web-2', 'constructor'],
+    ],
   ])('%j selects %j', (texts, names) => {
     expect(chosen(...texts)).toEqual(names)
   })
@@ -62,6 +77,9 @@ describe('--on', () => {
     [['toString'], 'there is no machine "toString"'],
     [['role=db', 'env=test'], 'no machine matches role=db, env=test'],
     [['.*'], 'no machine matches .*'],
+    [['!*'], 'no machine matches !*'],
+    [['!web-9'], 'there is no machine "web-9" (did you mean web-1?)'],
+    [['web-1', 'role!=web'], 'no machine matches web-1, role!=web'],
     [['WEB-1'], 'there is no machine "WEB-1" (did you mean web-1?)'],
   ])('%j is an error that exits 3', (texts, message) => {
     expect(() => chosen(...texts)).toThrow(
@@ -69,9 +87,41 @@ describe('--on', () => {
     )
   })
 
-  it.each(['', 'a,,b', '=web', ','])('%j is a usage error', (text) => {
-    expect(() => parseSelector([text])).toThrow(expect.objectContaining({ kind: 'usage' }))
+  it('asks for states only where they decide', () => {
+    const selector = parseSelector(['state=stopped', 'role=web', '!web-2'], { takesState: true })
+    expect(machines.filter((one) => selects(selector, one)).map(({ name }) => name)).toEqual([
+      'web-1',
+    ])
+    const states = new Map([['web-1', 'stopped' as const]])
+    expect(select(machines, selector, states)).toMatchObject([{ name: 'web-1' }])
+    expect(() => select(machines, selector, new Map([['web-1', 'running']]))).toThrow(
+      'no machine matches state=stopped, role=web, !web-2',
+    )
+    const others = parseSelector(['state!=running', 'web-*'], { takesState: true })
+    expect(machines.filter((one) => selects(others, one))).toHaveLength(2)
+    expect(
+      select(
+        machines,
+        others,
+        new Map([
+          ['web-1', 'running'],
+          ['web-2', 'absent'],
+        ]),
+      ),
+    ).toMatchObject([{ name: 'web-2' }])
+    expect(dependsOnState(others)).toBe(true)
+    expect(() => parseSelector(['state=stoped'], { takesState: true })).toThrow(
+      expect.objectContaining({ kind: 'usage', hint: 'did you mean state=stopped?' }),
+    )
+    expect(() => parseSelector(['state=stopped'])).toThrow('cannot be used here')
   })
+
+  it.each(['', 'a,,b', '=web', ',', '!', '!=web', '!all', '!role!=web', 'web-1,!'])(
+    '%j is a usage error',
+    (text) => {
+      expect(() => parseSelector([text])).toThrow(expect.objectContaining({ kind: 'usage' }))
+    },
+  )
 
   it('says so when there are no machines at all', () => {
     expect(() => select([], parseSelector(['all']))).toThrow('the inventory is empty')
@@ -121,4 +171,39 @@ describe('a machine name', () => {
     expect(isMachineName(name)).toBe(false)
     expect(() => parseMachineName(name)).toThrow(expect.objectContaining({ kind: 'usage' }))
   })
+})
+
+it.each([
+  'web-1',
+  ' web-* , !web-1',
+  'role=web',
+  'role!=web',
+  '!role=web',
+  'a=!',
+  'a=b=c',
+  'all,!web-1',
+  'state=stopped',
+  'web,state!=running',
+  '!state=running',
+  'stated=x',
+  '!',
+  '!=x',
+  '!all',
+  'all',
+  '!all-of-them',
+  '!a!=b',
+  'a,,b',
+  '=x',
+  'x,',
+])('an operator of the inventory can have the selector %j if it can be parsed', (text) => {
+  const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32)]).toString('base64')}`
+  const file = { version: 1, id: '0123abcd', operators: { ana: { key, on: [text] } }, machines: {} }
+  const isParsed = (() => {
+    try {
+      return parseSelector([text]).excluded !== undefined
+    } catch {
+      return false
+    }
+  })()
+  expect({ text, valid: inventoryFile.safeParse(file).success }).toEqual({ text, valid: isParsed })
 })

@@ -193,6 +193,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('ls', /^web-1\t.*\nweb-2\t.*\ndb-1\t.*\nnew-1\t.*not-created\n$/),
     json('ls', [{ name: 'web-1' }, { name: 'web-2' }, { name: 'db-1' }, { name: 'new-1' }]),
     fails('ls --on nowhere', missing, /nowhere/),
+    json('ls --on state=not-created', [{ name: 'new-1' }]),
+    json('ls --on state=running,state=not-created --on role!=web', [{}, { name: 'new-1' }]),
+    json('ls --on !web-*,!db-1', [{ name: 'new-1' }]),
+    fails('ls --on state=paused', missing, /no machine matches state=paused/),
+    fails('ls --on state=Running', usage, /did you mean state=running/),
   ],
   status: [
     ok('status web-1', /^web-1\trunning\t27\.5\.1\t/),
@@ -264,6 +269,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       { files: { 'bob.pub': '{key2}' } },
     ),
     fails('operator add bob --key nowhere', usage, /nowhere/),
+    fails('operator add bob --key bob.pub --on state=stopped', usage, /states change/),
   ],
   'operator ls': [
     ok('operator ls', /^ana\tall\tSHA256:/),
