@@ -12,9 +12,9 @@ export default defineConfig({
     // Tests wait more than they compute: for hosts to boot, for time-outs, for the locks of the dead.
     maxWorkers: Math.max(3, Math.floor(availableParallelism() / 2)),
     // On a busy machine tests are slow, and never red: the limits end only what hangs.
-    testTimeout: 600_000,
-    hookTimeout: 900_000,
-    expect: { poll: { timeout: 120_000, interval: 100 } },
+    testTimeout: 1_800_000,
+    hookTimeout: 1_800_000,
+    expect: { poll: { timeout: 300_000, interval: 100 } },
     sequence: { sequencer: LongestFirst },
     reporters: ['default', progressReporter(), summaryReporter],
   },

@@ -7,7 +7,7 @@ async function failedCases(fault?: Fault): Promise<string[]> {
   const { definition, listResources } = makeFaultyDriver(fault)
   const cases = driverContract({
     definition,
-    lifecycle: { options: {}, listResources, settleTime: 200 },
+    lifecycle: { options: {}, listResources, settleTime: 2000 },
   })
   const failed: string[] = []
   for (const { name, run } of cases) await run().catch(() => failed.push(name))

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os'
-import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { aws } from '../../src/drivers/aws/definition.ts'
 import { local } from '../../src/drivers/local/definition.ts'
 import { ssh } from '../../src/drivers/ssh/definition.ts'
@@ -21,7 +21,6 @@ describeDriver({
 })
 
 describe.skipIf(!labIsHere)('at an AWS account', () => {
-  vi.setConfig({ testTimeout: 600_000 }) // a case makes a host for each thing that can be cut short
   let account: Aws
   beforeAll(async () => {
     account = await startAws()

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { checkRecords } from '../../src/drivers/check-records.ts'
 import { qemu } from '../../src/drivers/qemu/definition.ts'
 import { qemuDriver } from '../../src/drivers/qemu/driver.ts'
@@ -9,7 +9,6 @@ import { guestBuildTime, guestIsHere, seedGuest, smallGuest } from '../support/s
 import { describeDriver } from './driver.ts'
 
 describe.skipIf(!guestIsHere)('on this computer', () => {
-  vi.setConfig({ testTimeout: 1_800_000 })
   let folder: string
   let image: string
   beforeAll(async () => {

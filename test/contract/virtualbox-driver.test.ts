@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import type { Driver } from '../../src/drivers/driver.ts'
 import { parseExtraData, parseIds } from '../../src/drivers/virtualbox/parse-output.ts'
 import { checkRecords } from '../../src/drivers/check-records.ts'
@@ -12,7 +12,6 @@ import { type VirtualBox, startVirtualBox } from '../support/virtualbox/virtualb
 import { describeDriver } from './driver.ts'
 
 describe.skipIf(!guestIsHere)('in VirtualBox', () => {
-  vi.setConfig({ testTimeout: 1_800_000 })
   let box: VirtualBox
   let image: string
   let driver: Driver<VirtualBoxOptions>

@@ -97,11 +97,12 @@ describe.skipIf(!labIsHere)('a lab', () => {
 
   test('gives every host an engine, files and a network of its own', async () => {
     await first.exec(
-      'docker tag bb:1 only-on-first:1; echo first >/srv/root/mark; echo 1 >/etc/mark',
+      'docker tag bb:1 only-on-first:1; echo first >/srv/root/mark; echo 1 >/etc/mark; echo 1 >/dev/shm/mark',
     )
     expect(await output(first, 'docker images -q only-on-first')).not.toBe('')
     expect(await output(second, 'docker images -q only-on-first')).toBe('')
-    expect(await output(second, 'ls /srv/root/mark /etc/mark 2>&1 | grep -c "No such"')).toBe('2')
+    const marks = '/srv/root/mark /etc/mark /dev/shm/mark'
+    expect(await output(second, `ls ${marks} 2>&1 | grep -c "No such"`)).toBe('3')
     expect(await output(second, `docker run --rm bb:1 ping -c 1 -W 5 ${first.address}`)).toContain(
       '1 packets received',
     )

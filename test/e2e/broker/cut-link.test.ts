@@ -43,7 +43,7 @@ const own = [
 /** What says nothing before it ends. */
 const mute = ['container', 'wait', 'app']
 
-describe.skipIf(!labIsHere)('what runs while the link is cut', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('what runs while the link is cut', () => {
   let lab: Lab
   let host: LabHost
   let ana: Person

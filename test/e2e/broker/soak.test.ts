@@ -83,7 +83,7 @@ async function endClearly(
   expect(all.flatMap(({ gaps }) => gaps)).toEqual([])
 }
 
-describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('many streams through the broker', () => {
   let lab: Lab
   let hosts: readonly LabHost[]
   let ana: Person
@@ -104,7 +104,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 600_00
     const contexts = JSON.parse(stdout) as { name: string; host: string }[]
     socket = contexts.find(({ name }) => name === 'h1')?.host.replace('unix://', '') ?? ''
     expect(socket).not.toBe('')
-  }, 600_000)
+  })
   afterAll(async () => {
     await ana[Symbol.asyncDispose]()
     await lab[Symbol.asyncDispose]()
@@ -188,7 +188,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 600_00
       tell('before, after', [before, after])
       expect(after.memory).toBeLessThan(before.memory + 25_000)
     },
-    flowSeconds * 1000 + cycles * 60_000 + 600_000,
+    flowSeconds * 1000 + cycles * 60_000 + 1_800_000,
   )
 
   test(
@@ -242,7 +242,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', { timeout: 600_00
       // A broker that reads logs itself takes seconds to answer.
       expect(quantiles(busy).median).toBeLessThan(10 * quantiles(idle).median)
     },
-    600_000 + logMegabytes * 2_000,
+    1_800_000 + logMegabytes * 2_000,
   )
 
   test('of several machines go on without one, and tell at once which is lost', async () => {

@@ -103,27 +103,21 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     const [chunk] = (await once(shell.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
     return { shell, path: String(chunk).trim() }
   }
-  test(
-    'the socket comes back with the machine, and tells why it is away',
-    { timeout: 600_000 },
-    async () => {
-      const { path } = await openTerminal()
-      const ask = () => docker(path, 'info', '--format', '{{.Name}}')
-      expect(await ask()).toBe('h1\n')
-      const events = spawn('docker', ['-H', `unix://${path}`, 'events'])
-      const ended = once(events, 'close')
-      await sleep(500)
-      await host.stop()
-      await ended
-      expect(await docker(path, 'ps')).toContain(
-        'Error response from daemon: fleet: cannot reach h1',
-      )
-      await host.start()
-      await vi.waitFor(async () => expect(await ask()).toBe('h1\n'), 120_000)
-    },
-  )
+  test('the socket comes back with the machine, and tells why it is away', async () => {
+    const { path } = await openTerminal()
+    const ask = () => docker(path, 'info', '--format', '{{.Name}}')
+    expect(await ask()).toBe('h1\n')
+    const events = spawn('docker', ['-H', `unix://${path}`, 'events'])
+    const ended = once(events, 'close')
+    await sleep(500)
+    await host.stop()
+    await ended
+    expect(await docker(path, 'ps')).toContain('Error response from daemon: fleet: cannot reach h1')
+    await host.start()
+    await vi.waitFor(async () => expect(await ask()).toBe('h1\n'), 120_000)
+  })
 
-  test('the socket goes with the terminal', { timeout: 600_000 }, async () => {
+  test('the socket goes with the terminal', async () => {
     const { shell, path } = await openTerminal()
     expect(existsSync(path)).toBe(true)
     shell.stdin?.end()

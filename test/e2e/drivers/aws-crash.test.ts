@@ -49,7 +49,7 @@ function showTable(rows: readonly CrashRow[]): void {
   console.log(lines.join('\n'))
 }
 
-describe.skipIf(!labIsHere)('a creation on AWS that is cut short', { timeout: 900_000 }, () => {
+describe.skipIf(!labIsHere)('a creation on AWS that is cut short', () => {
   let accounts: Aws[] = []
   let points: ReturnType<typeof pointsOf>
 

@@ -9,7 +9,7 @@ import { until } from '../../support/lab/process.ts'
 import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-describe.skipIf(!labIsHere)('private hosts on AWS', { timeout: 90_000 }, () => {
+describe.skipIf(!labIsHere)('private hosts on AWS', () => {
   let aws: Aws
   let cli: AwsCli
   let ana: Person

@@ -15,7 +15,7 @@ interface Listed {
   readonly live: { readonly state: string }
 }
 
-describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('machines on AWS', () => {
   let aws: Aws
   let ana: Person
 
@@ -609,7 +609,7 @@ describe.skipIf(!labIsHere)('machines on AWS', { timeout: 600_000 }, () => {
   })
 })
 
-describe.skipIf(!labIsHere)('a machine on AWS that boots', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('a machine on AWS that boots', () => {
   test('sets itself up by cloud-init, with what the person adds, and runs a container', async () => {
     await using aws = await startAws({ hosts: 'booted' })
     await using ana = await makePerson()

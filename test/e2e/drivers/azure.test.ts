@@ -52,94 +52,86 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(await ana.inventory()).not.toContain('web-1')
   })
 
-  test(
-    'a host runs containers, is followed to other addresses, is switched, and is removed',
-    { timeout: 600_000 },
-    async () => {
-      await expectOk(...create)
-      expect(await greet()).toBe('hello\n')
-      expect(azure.remains()).toHaveLength(7)
+  test('a host runs containers, is followed to other addresses, is switched, and is removed', async () => {
+    await expectOk(...create)
+    expect(await greet()).toBe('hello\n')
+    expect(azure.remains()).toHaveLength(7)
 
-      expect(await expectOk('plan')).toBe('nothing to do\n')
-      await expectOk('set', 'web-1', 'size=Standard_D2s_v5', 'disk=64', 'tags=team=red', 'ports=80')
-      expect((await fleet(['plan'])).stdout).toContain(
-        '~ web-1: change (size Standard_B2als_v2 -> Standard_D2s_v5, disk unknown -> 64, tags none -> team=red, ports none -> 80/tcp; stops the host for a while)',
-      )
-      await expectOk('apply', '--yes')
-      expect(await expectOk('plan')).toBe('nothing to do\n')
-      expect(await greet()).toBe('hello\n')
-      expect(azure.remains()).toHaveLength(7)
+    expect(await expectOk('plan')).toBe('nothing to do\n')
+    await expectOk('set', 'web-1', 'size=Standard_D2s_v5', 'disk=64', 'tags=team=red', 'ports=80')
+    expect((await fleet(['plan'])).stdout).toContain(
+      '~ web-1: change (size Standard_B2als_v2 -> Standard_D2s_v5, disk unknown -> 64, tags none -> team=red, ports none -> 80/tcp; stops the host for a while)',
+    )
+    await expectOk('apply', '--yes')
+    expect(await expectOk('plan')).toBe('nothing to do\n')
+    expect(await greet()).toBe('hello\n')
+    expect(azure.remains()).toHaveLength(7)
 
-      const name = /name: (web-1-\S+?)[,\s}]/.exec(await ana.inventory())?.[1] ?? ''
-      const other = await hosts.newAddress()
-      azure.moveAddress(name, other)
-      await behind.answerOn(name, other)
-      expect(await greet()).toBe('hello\n')
-      expect(await ana.inventory()).toContain(other)
+    const name = /name: (web-1-\S+?)[,\s}]/.exec(await ana.inventory())?.[1] ?? ''
+    const other = await hosts.newAddress()
+    azure.moveAddress(name, other)
+    await behind.answerOn(name, other)
+    expect(await greet()).toBe('hello\n')
+    expect(await ana.inventory()).toContain(other)
 
-      await expectOk('stop', 'web-1')
-      const another = await hosts.newAddress()
-      azure.moveAddress(name, another)
-      await expectOk('start', 'web-1')
-      expect(await ana.inventory()).toContain(another)
-      expect(await greet()).toBe('hello\n')
-      expect(await expectOk('ls', '--live')).toMatch(/web-1.*running/)
+    await expectOk('stop', 'web-1')
+    const another = await hosts.newAddress()
+    azure.moveAddress(name, another)
+    await expectOk('start', 'web-1')
+    expect(await ana.inventory()).toContain(another)
+    expect(await greet()).toBe('hello\n')
+    expect(await expectOk('ls', '--live')).toMatch(/web-1.*running/)
 
-      await expectOk('rm', '-y', 'web-1')
-      expect(azure.remains()).toEqual([])
-      expect(await ana.inventory()).not.toContain('web-1')
-    },
-  )
+    await expectOk('rm', '-y', 'web-1')
+    expect(azure.remains()).toEqual([])
+    expect(await ana.inventory()).not.toContain('web-1')
+  })
 
-  test(
-    'one that somebody else made is taken in by its id, or from Docker Machine, and never removed',
-    { timeout: 600_000 },
-    async () => {
-      await expectOk(...create)
-      const inventory = await ana.inventory()
-      const key = /key: SHA256:(\S+)/.exec(inventory)?.[1] ?? ''
-      const [, group = '', machine = ''] =
-        /resourceGroups\/([^/]+)\/.*virtualMachines\/([\w-]+)/.exec(inventory) ?? []
-      const identity = join(ana.home, 'theirs')
-      const hex = Buffer.from(key, 'base64').toString('hex')
-      await copyFile(join(ana.env['FLEET_HOME'] ?? '', 'keys', hex), identity)
-      await expectOk('forget', 'web-1')
-      const there = azure.remains()
+  test('one that somebody else made is taken in by its id, or from Docker Machine, and never removed', async () => {
+    await expectOk(...create)
+    const inventory = await ana.inventory()
+    const key = /key: SHA256:(\S+)/.exec(inventory)?.[1] ?? ''
+    const [, group = '', machine = ''] =
+      /resourceGroups\/([^/]+)\/.*virtualMachines\/([\w-]+)/.exec(inventory) ?? []
+    const identity = join(ana.home, 'theirs')
+    const hex = Buffer.from(key, 'base64').toString('hex')
+    await copyFile(join(ana.env['FLEET_HOME'] ?? '', 'keys', hex), identity)
+    await expectOk('forget', 'web-1')
+    const there = azure.remains()
 
-      const id = `${group}/${machine}`
-      await expectOk('adopt', '--driver', 'azure', id, '--accept-new', '-i', identity)
-      expect(await ana.inventory()).not.toContain('token:')
-      expect(await expectOk('plan')).toBe('nothing to do\n')
-      await expectOk('rm', '-y', machine)
+    const id = `${group}/${machine}`
+    await expectOk('adopt', '--driver', 'azure', id, '--accept-new', '-i', identity)
+    expect(await ana.inventory()).not.toContain('token:')
+    expect(await expectOk('plan')).toBe('nothing to do\n')
+    await expectOk('rm', '-y', machine)
 
-      const folder = join(ana.home, 'store/machines', machine)
-      await mkdir(folder, { recursive: true })
-      await copyFile(identity, join(folder, 'id_rsa'))
-      // Docker Machine keeps no address of those in Azure.
-      const driver = {
-        ...{ IPAddress: '', MachineName: machine, SSHUser: 'fleet', SSHPort: 22 },
-        ...{ ResourceGroup: group, SubscriptionID: azure.subscription, ClientSecret: 'hunter2' },
-      }
-      const config = { ConfigVersion: 3, DriverName: 'azure', Driver: driver, Name: machine }
-      await writeFile(join(folder, 'config.json'), JSON.stringify(config))
-      const taking = ['import', 'docker-machine', join(ana.home, 'store'), '--accept-new']
-      const alone = await ana.fleet(taking)
-      expect(alone.code).not.toBe(0)
-      expect(alone.stderr).toContain('cannot get its address from azure')
-      await expectOk(...taking)
-      await rm(join(ana.home, 'store'), { recursive: true })
-      expect(await ana.inventory()).not.toMatch(/token:|hunter2/)
-      await expectOk('stop', machine)
-      expect(await expectOk('ls', '--live')).toMatch(/stopped/)
-      await expectOk('start', machine)
-      expect(await expectOk('ssh', machine, '--', 'echo', 'in')).toBe('in\n')
-      await expectOk('rm', '-y', machine)
-      expect(azure.remains()).toEqual(there)
-      await expectOk('gc', 'web-1', '--driver', 'azure', '-y')
-    },
-  )
+    const folder = join(ana.home, 'store/machines', machine)
+    await mkdir(folder, { recursive: true })
+    await copyFile(identity, join(folder, 'id_rsa'))
+    // Docker Machine keeps no address of those in Azure.
+    const driver = {
+      ...{ IPAddress: '', MachineName: machine, SSHUser: 'fleet', SSHPort: 22 },
+      ...{ ResourceGroup: group, SubscriptionID: azure.subscription, ClientSecret: 'hunter2' },
+    }
+    const config = { ConfigVersion: 3, DriverName: 'azure', Driver: driver, Name: machine }
+    await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+    const taking = ['import', 'docker-machine', join(ana.home, 'store'), '--accept-new']
+    const alone = await ana.fleet(taking)
+    expect(alone.code).not.toBe(0)
+    expect(alone.stderr).toContain('cannot get its address from azure')
+    await expectOk(...taking)
+    await rm(join(ana.home, 'store'), { recursive: true })
+    expect(await ana.inventory()).not.toMatch(/token:|hunter2/)
+    await expectOk('stop', machine)
+    expect(await expectOk('ls', '--live')).toMatch(/stopped/)
+    await expectOk('start', machine)
+    expect(await expectOk('ssh', machine, '--', 'echo', 'in')).toBe('in\n')
+    await expectOk('rm', '-y', machine)
+    expect(azure.remains()).toEqual(there)
+    await expectOk('gc', 'web-1', '--driver', 'azure', '-y')
+  })
 
-  test('a host that no entry owns is found and removed', { timeout: 600_000 }, async () => {
+  test('a host that no entry owns is found and removed', async () => {
     await expectOk(...create)
     await expectOk('forget', 'web-1')
     expect(azure.remains()).toHaveLength(7)
@@ -155,7 +147,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     ['PUT Microsoft.Network/networkInterfaces', 'after'],
     ['PUT Microsoft.Compute/virtualMachines', 'before'],
     ['PUT Microsoft.Compute/virtualMachines', 'after'],
-  ])('killed at %s (%s), it goes on to one host', { timeout: 600_000 }, async (point, when) => {
+  ])('killed at %s (%s), it goes on to one host', async (point, when) => {
     let pid = 0
     azure.onCall = (operation) => {
       if (operation !== point) return undefined
@@ -174,22 +166,18 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(azure.remains()).toEqual([])
   })
 
-  test(
-    'where there is no room it is made of another size, as the hint says',
-    { timeout: 600_000 },
-    async () => {
-      azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
-      const { code, stderr } = await fleet(create)
-      azure.allocation = () => undefined
-      expect(code).toBe(1)
-      expect(stderr).toMatch(/web-1: Azure has no capacity.*\n.*another --size/)
-      await expectOk('create', 'web-1', '--size', 'Standard_D2s_v5')
-      expect(await expectOk('plan')).toBe('nothing to do\n')
-      expect(await ana.inventory()).toContain('size: Standard_D2s_v5')
-      await expectOk('rm', '-y', 'web-1')
-      expect(azure.remains()).toEqual([])
-    },
-  )
+  test('where there is no room it is made of another size, as the hint says', async () => {
+    azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
+    const { code, stderr } = await fleet(create)
+    azure.allocation = () => undefined
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/web-1: Azure has no capacity.*\n.*another --size/)
+    await expectOk('create', 'web-1', '--size', 'Standard_D2s_v5')
+    expect(await expectOk('plan')).toBe('nothing to do\n')
+    expect(await ana.inventory()).toContain('size: Standard_D2s_v5')
+    await expectOk('rm', '-y', 'web-1')
+    expect(azure.remains()).toEqual([])
+  })
 
   test('nothing secret was said or written', () => {
     const all = said.join('\n')

@@ -97,5 +97,5 @@ describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
     expect(await readdir(join(own, 'hosts'))).toEqual([])
     expect(await readdir(join(own, 'bases'))).toEqual([])
     expect(await ana.inventory()).not.toContain('dev')
-  }, 1_800_000)
+  })
 })

@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Person, makePerson } from '../../support/test-user.ts'
 import { guestBuildTime, guestIsHere } from '../../support/small-guest.ts'
 import { type VirtualBox, startVirtualBox } from '../../support/virtualbox/virtualbox.ts'
 
 // The small guest reads no user-data of several parts, so it lets nobody in here: test/lab/virtualbox/driver.test.ts logs in.
 describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
-  vi.setConfig({ testTimeout: 1_800_000 })
   let box: VirtualBox
   let person: Person
   let words: readonly string[]

@@ -95,48 +95,44 @@ const starts = [
   `# ours\nversion: 1\nid: 0123abcd\n\noperators:\n  ana-a: ${key}\n\nprofiles:\n  # all have this\n  base:\n    driver: ssh\n    labels: { env: prod }\n\nmachines:\n  both-1:\n    extends: base\n\n  web-a:\n    driver: ssh # old\n\n  web-b:\n    driver: ssh\n`,
 ]
 
-it(
-  'what two clones do, git merges to what one of them would have done',
-  { timeout: 600_000 },
-  async () => {
-    await using person = await makePerson()
-    const { git, fleet, file, folder, env } = await makeRepository(person)
-    expect((await fleet('init')).code).toBe(0)
-    await git('add', '-A')
-    await git('commit', '-qm', 'start')
-    const clone = join(person.home, 'clone')
-    await run('git', ['clone', '-q', folder, clone], { env })
-    const other = join(clone, 'machines.yaml')
-    const gitThere = (...args: string[]) => run('git', args, { cwd: clone, env })
-    expect((await fleet('merge', '--install', '--inventory', other)).code).toBe(0)
-    const alone = join(person.home, 'alone.yaml')
+it('what two clones do, git merges to what one of them would have done', async () => {
+  await using person = await makePerson()
+  const { git, fleet, file, folder, env } = await makeRepository(person)
+  expect((await fleet('init')).code).toBe(0)
+  await git('add', '-A')
+  await git('commit', '-qm', 'start')
+  const clone = join(person.home, 'clone')
+  await run('git', ['clone', '-q', folder, clone], { env })
+  const other = join(clone, 'machines.yaml')
+  const gitThere = (...args: string[]) => run('git', args, { cwd: clone, env })
+  expect((await fleet('merge', '--install', '--inventory', other)).code).toBe(0)
+  const alone = join(person.home, 'alone.yaml')
 
-    const begin = async (text: string): Promise<void> => {
-      await writeFile(file, text)
-      await writeFile(alone, text)
-      await git('commit', '-qam', 'begin', '--allow-empty')
-      await gitThere('fetch', '-q')
-      await gitThere('reset', '-q', '--hard', 'origin/main')
-    }
-    await fc.assert(
-      fc.asyncProperty(
-        ...[fc.constantFrom(...starts), fc.boolean(), fc.boolean()],
-        ...[deeds('-a'), deeds('-b')],
-        async (start, isWindows, rebases, mine, yours) => {
-          await begin(isWindows ? start.replaceAll('\n', '\r\n') : start)
-          await doAll(file, mine)
-          await git('commit', '-qam', 'mine', '--allow-empty')
-          await doAll(other, yours)
-          await gitThere('commit', '-qam', 'yours', '--allow-empty')
-          await gitThere('pull', '-q', '--no-edit', rebases ? '--rebase' : '--no-rebase')
-          await doAll(alone, [...mine, ...yours])
-          const merged = await readFile(other, 'utf8')
-          expect(await openStore(other).read()).toEqual(await openStore(alone).read())
-          expect(/\r?\n/.exec(merged)?.[0]).toBe(isWindows ? '\r\n' : '\n')
-          expect(merged.split('\r\n').length).toBe(isWindows ? merged.split('\n').length : 1)
-        },
-      ),
-      { numRuns: 15, endOnFailure: true },
-    )
-  },
-)
+  const begin = async (text: string): Promise<void> => {
+    await writeFile(file, text)
+    await writeFile(alone, text)
+    await git('commit', '-qam', 'begin', '--allow-empty')
+    await gitThere('fetch', '-q')
+    await gitThere('reset', '-q', '--hard', 'origin/main')
+  }
+  await fc.assert(
+    fc.asyncProperty(
+      ...[fc.constantFrom(...starts), fc.boolean(), fc.boolean()],
+      ...[deeds('-a'), deeds('-b')],
+      async (start, isWindows, rebases, mine, yours) => {
+        await begin(isWindows ? start.replaceAll('\n', '\r\n') : start)
+        await doAll(file, mine)
+        await git('commit', '-qam', 'mine', '--allow-empty')
+        await doAll(other, yours)
+        await gitThere('commit', '-qam', 'yours', '--allow-empty')
+        await gitThere('pull', '-q', '--no-edit', rebases ? '--rebase' : '--no-rebase')
+        await doAll(alone, [...mine, ...yours])
+        const merged = await readFile(other, 'utf8')
+        expect(await openStore(other).read()).toEqual(await openStore(alone).read())
+        expect(/\r?\n/.exec(merged)?.[0]).toBe(isWindows ? '\r\n' : '\n')
+        expect(merged.split('\r\n').length).toBe(isWindows ? merged.split('\n').length : 1)
+      },
+    ),
+    { numRuns: 15, endOnFailure: true },
+  )
+})

@@ -8,37 +8,33 @@ const run = promisify(execFile)
 const scripts = join(import.meta.dirname, '../../../scripts')
 
 describe.skipIf(!labIsHere)('npm run demo', () => {
-  test(
-    'shows the main job, with the exit codes and the output that it has',
-    { timeout: 600_000 },
-    async () => {
-      const { stdout } = await run(process.execPath, [
-        join(scripts, 'run-ts.mjs'),
-        join(scripts, 'demo/main.ts'),
-      ])
-      /** What a command printed in the demo: the lines from its prompt to the next empty one. */
-      const printedBy = (line: string) => stdout.split(`\n$ ${line}\n`)[1]?.split('\n\n')[0] ?? ''
+  test('shows the main job, with the exit codes and the output that it has', async () => {
+    const { stdout } = await run(process.execPath, [
+      join(scripts, 'run-ts.mjs'),
+      join(scripts, 'demo/main.ts'),
+    ])
+    /** What a command printed in the demo: the lines from its prompt to the next empty one. */
+    const printedBy = (line: string) => stdout.split(`\n$ ${line}\n`)[1]?.split('\n\n')[0] ?? ''
 
-      expect(printedBy('fleet create laptop --driver local --install-engine --yes')).toMatch(
-        /start dockerd[^]*laptop is ready/,
-      )
-      expect(printedBy('fleet ls')).toMatch(
-        /^laptop +\* +local +this computer[^]*^web-1 +ssh[^]*^web-2 +ssh/m,
-      )
-      expect(printedBy('fleet ls --live').match(/ running /g)).toHaveLength(3)
-      expect(printedBy('fleet images --all').match(/ demo\/hello +1 /g)).toHaveLength(3)
-      expect(printedBy('fleet ps --all').match(/ Up .* hello$/gm)).toHaveLength(3)
-      expect(printedBy('fleet logs --on role=web --follow --tail 1 hello')).toMatch(
-        /^web-1 hello \| hello \d+ from [^]*^web-2 hello \| hello \d+ from /m,
-      )
-      expect(printedBy('fleet use web-1')).toBe('web-1 is now the active machine')
-      expect(printedBy('fleet ssh web-2 -- hostname')).toBe('h3')
-      expect(stdout).toMatch(/switched off[^]*web-2 .* unreachable [^]*1 of 3 machines failed/)
-      expect(stdout).toMatch(/web-2: removed [^\n]*its entry[^]*\nShown in \d+ s: \d\d commands/)
-      // oxlint-disable-next-line no-control-regex
-      expect(stdout).not.toMatch(/\u001B|\r/)
-    },
-  )
+    expect(printedBy('fleet create laptop --driver local --install-engine --yes')).toMatch(
+      /start dockerd[^]*laptop is ready/,
+    )
+    expect(printedBy('fleet ls')).toMatch(
+      /^laptop +\* +local +this computer[^]*^web-1 +ssh[^]*^web-2 +ssh/m,
+    )
+    expect(printedBy('fleet ls --live').match(/ running /g)).toHaveLength(3)
+    expect(printedBy('fleet images --all').match(/ demo\/hello +1 /g)).toHaveLength(3)
+    expect(printedBy('fleet ps --all').match(/ Up .* hello$/gm)).toHaveLength(3)
+    expect(printedBy('fleet logs --on role=web --follow --tail 1 hello')).toMatch(
+      /^web-1 hello \| hello \d+ from [^]*^web-2 hello \| hello \d+ from /m,
+    )
+    expect(printedBy('fleet use web-1')).toBe('web-1 is now the active machine')
+    expect(printedBy('fleet ssh web-2 -- hostname')).toBe('h3')
+    expect(stdout).toMatch(/switched off[^]*web-2 .* unreachable [^]*1 of 3 machines failed/)
+    expect(stdout).toMatch(/web-2: removed [^\n]*its entry[^]*\nShown in \d+ s: \d\d commands/)
+    // oxlint-disable-next-line no-control-regex
+    expect(stdout).not.toMatch(/\u001B|\r/)
+  })
 
   test('changes nothing where it cannot run, and says what it needs', async () => {
     // a user namespace without any user: not root, yet able to read this checkout wherever it is

@@ -27,7 +27,7 @@ const entryOf = ({ name, record }: AwsTrial): string =>
     host: { ...record, created: new Date().toISOString() },
   })}\n`
 
-describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, { timeout: 300_000 }, () => {
+describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, () => {
   let aws: Aws
   let ana: Person
   let checkIp: Awaited<ReturnType<typeof startCheckIp>>

@@ -531,7 +531,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await protect('false')
       await trial.remove()
       expect(await countWorld(aws)).toEqual(nothing)
-    }, 600_000)
+    })
 
     test('what it can, and names what it may not', async () => {
       const trial = begin({ elasticIp: true })

@@ -563,7 +563,7 @@ describe.skipIf(!labIsHere)('the AWS rig with lab hosts', () => {
   })
 })
 
-describe.skipIf(!labIsHere)('the AWS rig with booted hosts', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('the AWS rig with booted hosts', () => {
   test('boots real cloud-init with the user-data given', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'aws-rig-'))
     await using aws = await startAws({ hosts: 'booted' })
@@ -572,7 +572,7 @@ describe.skipIf(!labIsHere)('the AWS rig with booted hosts', { timeout: 600_000 
     const id = await launch(aws, { UserData: gzipSync(config).toString('base64') })
     const first = await addressOf(aws, id)
     const check = 'whoami; sudo -n cloud-init status --wait; ls /var/tmp/ran'
-    expect(await logIn(login, first, check, 300_000)).toMatch(
+    expect(await logIn(login, first, check, 1_200_000)).toMatch(
       /^ops\n[\s.]*status: done\n\/var\/tmp\/ran$/,
     )
     await ok(aws, 'StopInstances', { 'InstanceId.1': id })
@@ -580,7 +580,7 @@ describe.skipIf(!labIsHere)('the AWS rig with booted hosts', { timeout: 600_000 
     await ok(aws, 'StartInstances', { 'InstanceId.1': id })
     const second = await addressOf(aws, id)
     expect(second).not.toBe(first)
-    expect(await logIn(login, second, 'cat /var/tmp/ran; whoami', 300_000)).toBe('ops')
+    expect(await logIn(login, second, 'cat /var/tmp/ran; whoami', 1_200_000)).toBe('ops')
     await rm(folder, { recursive: true })
   })
 })

@@ -179,7 +179,7 @@ describe.each(groups)('crash table, %s', (_, given, whole) => {
       return String(types) === String(whole) ? [] : [`${types.join(' ')} exist`]
     })
     expect(wrong).toEqual([])
-  }, 600_000)
+  })
 
   test('create, then remove at once: nothing', async () => {
     // Before the first PUT there is nothing to remove.
@@ -191,7 +191,7 @@ describe.each(groups)('crash table, %s', (_, given, whole) => {
       return []
     })
     expect(wrong).toEqual([])
-  }, 600_000)
+  })
 
   test('remove: after a repetition nothing', async () => {
     const clean = newHost()
@@ -208,7 +208,7 @@ describe.each(groups)('crash table, %s', (_, given, whole) => {
       },
     )
     expect(wrong).toEqual([])
-  }, 600_000)
+  })
 
   test('killed while the id is written: the host is found again', async () => {
     const host = newHost()

@@ -88,7 +88,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     expect((await stat(brokerSocket(folder))).mode & 0o777).toBe(0o600)
   })
 
-  test('carries more shells than one connection may', { timeout: 600_000 }, async () => {
+  test('carries more shells than one connection may', async () => {
     const { client } = await keeper()
     const way = await connect(client)
     const shells = await Promise.all(Array.from({ length: 20 }, () => way.exec(['cat'])))

@@ -67,9 +67,9 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   })
   afterAll(async () => {
     await seat[Symbol.asyncDispose]()
-    // What is held for a connection goes a moment after it; tests beside this one hold some too, on the same memory.
+    // What is held for a connection goes a moment after it.
     await vi.waitFor(async () => expect(await leftovers()).toBe(''), 120_000)
-  }, 600_000)
+  })
 
   test('an image goes through one with all its layers, from one machine to another', async () => {
     const image = `${lab.registry}/team/app:${here ? 1 : 2}`

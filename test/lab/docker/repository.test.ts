@@ -28,7 +28,7 @@ const stable = ['28.1.0', '28.2.9', '28.2.10', '28.20.1', '29.0.0']
 /** What `docker-ce` and `docker-ce-cli` are then. */
 const both = (version: string) => [packageVersion(version), packageVersion(version)]
 
-describe.skipIf(!labIsHere)("Docker's package repository", { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)("Docker's package repository", () => {
   let network: Switch
   let repository: DockerRepository
   let created: NewHost
@@ -115,7 +115,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
       },
       { place: { network, address: `${network.prefix}.11` } },
     )
-  }, 600_000)
+  })
   afterAll(async () => {
     await created[Symbol.asyncDispose]()
     await repository[Symbol.asyncDispose]()

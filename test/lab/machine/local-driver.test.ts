@@ -51,39 +51,35 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
     ).rejects.toMatchObject({ message: expect.stringContaining('already the machine me') })
   })
 
-  test(
-    'is installed where there is none, also without an init system',
-    { timeout: 600_000 },
-    async () => {
-      await using host = await bootHost({ init: 'none' })
-      const folder = join(host.root, 'opt/fleet')
-      await mkdir(folder)
-      await cp(process.execPath, join(folder, 'node'))
-      await cp(dirname(program), join(folder, 'dist'), { recursive: true })
-      const fleet = (line: string) =>
-        host.exec(`cd /root && HOME=/root /opt/fleet/node /opt/fleet/dist/main.js ${line}`)
-      expect(await fleet('init')).toMatchObject({ code: 0 })
+  test('is installed where there is none, also without an init system', async () => {
+    await using host = await bootHost({ init: 'none' })
+    const folder = join(host.root, 'opt/fleet')
+    await mkdir(folder)
+    await cp(process.execPath, join(folder, 'node'))
+    await cp(dirname(program), join(folder, 'dist'), { recursive: true })
+    const fleet = (line: string) =>
+      host.exec(`cd /root && HOME=/root /opt/fleet/node /opt/fleet/dist/main.js ${line}`)
+    expect(await fleet('init')).toMatchObject({ code: 0 })
 
-      const missing = await fleet('create me --driver local')
-      expect(missing).toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining('--install-engine'),
-      })
-      const unasked = await fleet('create me --driver local --install-engine')
-      expect(unasked).toMatchObject({
-        code: 2,
-        stderr: expect.stringContaining('install docker.io'),
-      })
-      expect((await host.exec('command -v dockerd')).code).not.toBe(0)
+    const missing = await fleet('create me --driver local')
+    expect(missing).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--install-engine'),
+    })
+    const unasked = await fleet('create me --driver local --install-engine')
+    expect(unasked).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('install docker.io'),
+    })
+    expect((await host.exec('command -v dockerd')).code).not.toBe(0)
 
-      const created = await fleet('create me --driver local --install-engine --yes')
-      expect(created).toMatchObject({
-        code: 0,
-        stderr: expect.stringContaining('a reboot will end it'),
-      })
-      const { stdout } = await fleet('inspect me --json')
-      expect(stdout).toContain('"engine"')
-      expect((await host.exec('docker version')).code).toBe(0)
-    },
-  )
+    const created = await fleet('create me --driver local --install-engine --yes')
+    expect(created).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('a reboot will end it'),
+    })
+    const { stdout } = await fleet('inspect me --json')
+    expect(stdout).toContain('"engine"')
+    expect((await host.exec('docker version')).code).toBe(0)
+  })
 })

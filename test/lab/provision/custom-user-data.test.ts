@@ -130,49 +130,42 @@ const same: typeof own = [
   ['a text', config('users: ana'), []],
 ]
 
-describe.skipIf(!labIsHere)(
-  "the person's own user-data, read by cloud-init itself",
-  { timeout: 600_000 },
-  () => {
-    /** What the person's comes to with fleet's. */
-    const joined = new Map<string | Uint8Array, Merged>()
-    beforeAll(async () => {
-      const contents = [...own, ...wrapped, ...same].map(([, content]) => content).concat(script)
-      const texts = contents.map((content) =>
-        writeUserData({ ...boot, own: { file: 'own.yaml', content: Buffer.from(content) } }),
-      )
-      const merged = await mergeUserData(texts)
-      for (const [index, content] of contents.entries()) {
-        joined.set(content, merged[index] as Merged)
-      }
-    }, 600_000)
-
-    test.each([...own, ...wrapped])('with %s says what it would alone', (_what, content, names) => {
-      const { users = {}, settings } = joined.get(content) ?? {}
-      const { ana, ...others } = users
-      expect(Object.keys(others).toSorted()).toEqual(names.toSorted())
-      expect(ana).toMatchObject({
-        ssh_authorized_keys: boot.authorizedKeys,
-        sudo: 'ALL=(ALL) NOPASSWD:ALL',
-        groups: ['docker'],
-      })
-      expect(settings).toMatchObject({ hostname: 'web-1', ssh_pwauth: false, runcmd: ['own'] })
-      expect(settings?.['bootcmd']).toHaveLength(2)
-    })
-
-    test.each(same)(
-      'that names the user of fleet in %s leaves fleet its login',
-      (_what, content) => {
-        const { ana } = joined.get(content)?.users ?? {}
-        expect(ana).toMatchObject({ sudo: 'ALL=(ALL) NOPASSWD:ALL' })
-        expect(ana?.['ssh_authorized_keys']).toContain(boot.authorizedKeys[0])
-      },
+describe.skipIf(!labIsHere)("the person's own user-data, read by cloud-init itself", () => {
+  /** What the person's comes to with fleet's. */
+  const joined = new Map<string | Uint8Array, Merged>()
+  beforeAll(async () => {
+    const contents = [...own, ...wrapped, ...same].map(([, content]) => content).concat(script)
+    const texts = contents.map((content) =>
+      writeUserData({ ...boot, own: { file: 'own.yaml', content: Buffer.from(content) } }),
     )
+    const merged = await mergeUserData(texts)
+    for (const [index, content] of contents.entries()) {
+      joined.set(content, merged[index] as Merged)
+    }
+  })
 
-    test('that is a script runs after the engine is there', () => {
-      const { users = {}, scripts } = joined.get(script) ?? {}
-      expect(scripts).toEqual(['00-fleet-engine', expect.stringMatching(/^part-/)])
-      expect(Object.keys(users).toSorted()).toEqual(['ana', 'debian'])
+  test.each([...own, ...wrapped])('with %s says what it would alone', (_what, content, names) => {
+    const { users = {}, settings } = joined.get(content) ?? {}
+    const { ana, ...others } = users
+    expect(Object.keys(others).toSorted()).toEqual(names.toSorted())
+    expect(ana).toMatchObject({
+      ssh_authorized_keys: boot.authorizedKeys,
+      sudo: 'ALL=(ALL) NOPASSWD:ALL',
+      groups: ['docker'],
     })
-  },
-)
+    expect(settings).toMatchObject({ hostname: 'web-1', ssh_pwauth: false, runcmd: ['own'] })
+    expect(settings?.['bootcmd']).toHaveLength(2)
+  })
+
+  test.each(same)('that names the user of fleet in %s leaves fleet its login', (_what, content) => {
+    const { ana } = joined.get(content)?.users ?? {}
+    expect(ana).toMatchObject({ sudo: 'ALL=(ALL) NOPASSWD:ALL' })
+    expect(ana?.['ssh_authorized_keys']).toContain(boot.authorizedKeys[0])
+  })
+
+  test('that is a script runs after the engine is there', () => {
+    const { users = {}, scripts } = joined.get(script) ?? {}
+    expect(scripts).toEqual(['00-fleet-engine', expect.stringMatching(/^part-/)])
+    expect(Object.keys(users).toSorted()).toEqual(['ana', 'debian'])
+  })
+})

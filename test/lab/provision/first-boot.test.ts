@@ -30,7 +30,7 @@ runcmd:
   - docker version >/root/own-runcmd 2>&1
 `
 
-describe.skipIf(!labIsHere)('a new host', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('a new host', () => {
   let created: NewHost
   const waits: string[] = []
   const shell = async (command: string, user?: string) => {
@@ -46,7 +46,7 @@ describe.skipIf(!labIsHere)('a new host', { timeout: 600_000 }, () => {
       { files: { 'etc/cloud/cloud.cfg.d/91_modules.cfg': moreModules } },
       4000, // so that it has to be packed
     )
-  }, 600_000)
+  })
   afterAll(() => created[Symbol.asyncDispose]())
 
   test('shows the key that was made for it from its first connection on, and lets its user in', async () => {
@@ -186,7 +186,7 @@ describe.skipIf(!labIsHere)('a new host', { timeout: 600_000 }, () => {
   })
 })
 
-describe.skipIf(!labIsHere)('a first boot that fails', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('a first boot that fails', () => {
   test('where no package can be had is an error that quotes why, and names the next command', async () => {
     await using created = await createHost(
       {},

@@ -75,7 +75,7 @@ async function snapshot(host: BootedHost): Promise<string> {
 const engineAnswers = async (host: BootedHost) =>
   (await host.exec('docker version --format {{.Server.Version}}')).stdout.trim()
 
-describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('a fresh Debian host', () => {
   const options: BootOptions = {
     files: { 'etc/docker/daemon.json': '{\n  "shutdown-timeout": 3 }\n' },
   }
@@ -84,7 +84,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
   beforeAll(async () => {
     host = await bootHost(options)
     operator = await operatorOf(host, 'debian')
-  }, 600_000)
+  })
   afterAll(async () => {
     await operator[Symbol.asyncDispose]()
     await host[Symbol.asyncDispose]()
@@ -207,7 +207,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', { timeout: 600_000 }, () => {
   })
 })
 
-describe.skipIf(!labIsHere)('a host that is busy', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('a host that is busy', () => {
   const goOn = 'while [ ! -e /run/go-on ]; do sleep 0.1; done'
 
   test('is waited for: cloud-init, then the locks of apt; and root needs no sudo', async () => {
@@ -245,7 +245,7 @@ while not os.path.exists('/run/release-all'): time.sleep(0.1)"`
   })
 })
 
-describe.skipIf(!labIsHere)('a host without an init system', { timeout: 600_000 }, () => {
+describe.skipIf(!labIsHere)('a host without an init system', () => {
   test('gets an engine that runs, and is told that a reboot will end it', async () => {
     await using host = await bootHost({ init: 'none' })
     await using operator = await operatorOf(host, 'root')

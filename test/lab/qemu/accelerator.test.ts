@@ -7,11 +7,12 @@ import { guestIsHere } from '../../support/small-guest.ts'
 
 const { signal } = new AbortController()
 
-describe.skipIf(!guestIsHere)('the trial of an accelerator', { timeout: 60_000 }, () => {
+describe.skipIf(!guestIsHere)('the trial of an accelerator', () => {
   afterEach(() => vi.unstubAllEnvs())
 
   test('runs its firmware to the end', async () => {
-    expect(await isUsable('tcg', 'amd64', signal)).toBe(true)
+    // It must finish in seconds, which other work on this machine can take from it.
+    await expect.poll(() => isUsable('tcg', 'amd64', signal)).toBe(true)
   })
 
   test.each([

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Call, Driver, HostFacts } from '../../../src/drivers/driver.ts'
 import { qemuDriver } from '../../../src/drivers/qemu/driver.ts'
 import { type QemuOptions, qemuOptions } from '../../../src/drivers/qemu/options.ts'
@@ -62,7 +62,7 @@ async function on(
   await writeFile(file, seed.login.privateKey, { mode: 0o600 })
   const { address = '', port = 0, user = '' } = facts
   const login = { address, port, user, hostKeys: [seed.hostKey.publicKey], identityFiles: [file] }
-  for (const deadline = Date.now() + 600_000; ;) {
+  for (const deadline = Date.now() + 1_200_000; ;) {
     try {
       await using transport = await connectSsh(
         { machine: 'guest', ...login },
@@ -83,7 +83,6 @@ const state = async (record: HostRecord): Promise<string | undefined> =>
     ?.state
 
 describe.skipIf(!guestIsHere)('a virtual machine', () => {
-  vi.setConfig({ testTimeout: 1_800_000 })
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-qemu-'))
     image = await smallGuest()

@@ -96,7 +96,7 @@ describe.skipIf(!labIsHere).each(clients)(
 
     test('its sshd accepts and never answers', async () => {
       host.pause()
-      const failure = await failureOf(target, { connectTimeoutMs: 600 })
+      const failure = await failureOf(target, { connectTimeoutMs: 2_000 })
       host.resume()
       expect(failure).toMatchObject({ kind: 'unreachable' })
       expect(failure.message).toContain('sends no SSH greeting')
@@ -113,7 +113,7 @@ describe.skipIf(!labIsHere).each(clients)(
         other.pause()
         return Promise.resolve('anything')
       }
-      const failure = await failureOf(login, { connectTimeoutMs: 600, prompt })
+      const failure = await failureOf(login, { connectTimeoutMs: 3_000, prompt })
       other.resume()
       expect(failure.message).toContain('stopped answering during the login')
     })
@@ -134,7 +134,7 @@ describe.skipIf(!labIsHere).each(clients)(
         socket.destroy()
       })
       const endpoint = { ...target, address: '127.0.0.1', port: busy.port }
-      const failure = await failureOf(endpoint, { connectTimeoutMs: 1_500 })
+      const failure = await failureOf(endpoint, { connectTimeoutMs: 4_000 })
       expect(failure).toMatchObject({ kind: 'unreachable' })
       expect(failure.message).toContain('closed the connection during the handshake')
       expect(calls).toBeGreaterThan(2)

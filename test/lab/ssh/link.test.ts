@@ -8,6 +8,8 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
 const env = { HOME: '/nowhere' }
+/** A login may take a while on a machine that does much else. */
+const patient = { env, connectTimeoutMs: 120_000 }
 const lost = { kind: 'unreachable', message: 'the connection to h1 was lost' }
 
 const sockets = () =>
@@ -32,8 +34,8 @@ describe.skipIf(!labIsHere).each(clients)(
     })
     afterAll(() => lab[Symbol.asyncDispose]())
 
-    test('notices that nothing comes any more', { timeout: 600_000 }, async () => {
-      const transport = await connect(target, { env })
+    test('notices that nothing comes any more', async () => {
+      const transport = await connect(target, patient)
       const command = await transport.exec(['sleep', '1000'])
       const socket = await transport.dial({ host: '127.0.0.1', port: 22 })
       const broken = once(socket, 'error')
@@ -48,7 +50,7 @@ describe.skipIf(!labIsHere).each(clients)(
     })
 
     test('is lost at once when the host is switched off', async () => {
-      await using transport = await connect(target, { env })
+      await using transport = await connect(target, patient)
       const running = run(transport, ['sleep', '1000'])
       const ended = Promise.allSettled([running, transport.lost])
       await host.stop()
@@ -62,10 +64,10 @@ describe.skipIf(!labIsHere).each(clients)(
 
     test('goes through a jump host', async () => {
       const far = hostOf(lab, 2)
-      await using near = await connect(target, { env })
+      await using near = await connect(target, patient)
       const farEnd = { address: far.address, port: far.port, via: near }
-      expect(await scanHostKey(farEnd, { env })).toBe(far.hostKey)
-      await using transport = await connect({ ...targetOf(lab, far), via: near }, { env })
+      expect(await scanHostKey(farEnd, patient)).toBe(far.hostKey)
+      await using transport = await connect({ ...targetOf(lab, far), via: near }, patient)
       expect((await run(transport, ['hostname'])).stdout).toBe('h2\n')
       const origin = { shell: 'echo "${SSH_CONNECTION%% *}"' }
       expect((await run(transport, origin)).stdout).toBe(`${host.address}\n`)
@@ -74,8 +76,8 @@ describe.skipIf(!labIsHere).each(clients)(
     })
 
     test('tells what the jump host says when it cannot connect', async () => {
-      await using near = await connect(target, { env })
-      await expect(connect({ ...target, port: 2, via: near }, { env })).rejects.toMatchObject({
+      await using near = await connect(target, patient)
+      await expect(connect({ ...target, port: 2, via: near }, patient)).rejects.toMatchObject({
         kind: 'unreachable',
         message: expect.stringContaining('its jump host cannot connect to it'),
       })
@@ -84,10 +86,10 @@ describe.skipIf(!labIsHere).each(clients)(
     test('tells when the jump host forwards nothing', async () => {
       const keys = `${host.home}/.ssh/authorized_keys`
       await host.exec(`cp -p ${keys} ${keys}.all; sed -i 's/^/no-port-forwarding /' ${keys}`)
-      await using near = await connect(target, { env })
+      await using near = await connect(target, patient)
       await host.exec(`mv ${keys}.all ${keys}`)
       await expect(
-        connect({ ...targetOf(lab, hostOf(lab, 2)), via: near }, { env }),
+        connect({ ...targetOf(lab, hostOf(lab, 2)), via: near }, patient),
       ).rejects.toMatchObject({
         kind: 'unreachable',
         message: expect.stringMatching(
@@ -97,8 +99,8 @@ describe.skipIf(!labIsHere).each(clients)(
       })
     })
 
-    test('to a host that hangs keeps nobody who gives up', { timeout: 600_000 }, async () => {
-      const transport = await connect(target, { env })
+    test('to a host that hangs keeps nobody who gives up', async () => {
+      const transport = await connect(target, patient)
       const running = await transport.exec(['sleep', '1000'])
       host.pause()
       const ending = new AbortController()
@@ -121,17 +123,17 @@ describe.skipIf(!labIsHere).each(clients)(
     })
 
     test('is lost with its jump host', async () => {
-      const near = await connect(target, { env })
-      const far = await connect({ ...targetOf(lab, hostOf(lab, 2)), via: near }, { env })
+      const near = await connect(target, patient)
+      const far = await connect({ ...targetOf(lab, hostOf(lab, 2)), via: near }, patient)
       await near[Symbol.asyncDispose]()
       await expect(far.lost).rejects.toMatchObject({ kind: 'unreachable', machine: 'h2' })
       await far[Symbol.asyncDispose]()
     })
 
-    test('is made 20 times at once, though sshd drops some', { timeout: 600_000 }, async () => {
+    test('is made 20 times at once, though sshd drops some', async () => {
       const targets = Array.from({ length: 20 }, () => target)
       const transports = await Promise.all(
-        targets.map((one) => connect(one, { env, connectTimeoutMs: 30_000 })),
+        targets.map((one) => connect(one, { env, connectTimeoutMs: 120_000 })),
       )
       const answers = await Promise.all(
         transports.map((transport) => run(transport, ['echo', 'hi'])),
@@ -141,7 +143,7 @@ describe.skipIf(!labIsHere).each(clients)(
     })
 
     test.each(['root', 'ana'])('signals a command of %s', async (user) => {
-      await using transport = await connect({ ...target, user }, { env })
+      await using transport = await connect({ ...target, user }, patient)
       const command = await transport.exec(['sh', '-c', 'echo ready; sleep 1000 & wait'])
       await once(command.stdout, 'data')
       command.stdin.end()
@@ -151,7 +153,7 @@ describe.skipIf(!labIsHere).each(clients)(
 
     test('runs many commands where the host takes one at a time', async () => {
       await using narrow = await startLab({ hosts: 1, sshdOptions: { MaxSessions: '1' } })
-      await using transport = await connect(targetOf(narrow, hostOf(narrow)), { env })
+      await using transport = await connect(targetOf(narrow, hostOf(narrow)), patient)
       const numbers = Array.from({ length: 30 }, (_, index) => String(index))
       const results = await Promise.all(numbers.map((number) => run(transport, ['echo', number])))
       expect(results.map(({ stdout }) => stdout.trim())).toEqual(numbers)
@@ -162,7 +164,7 @@ describe.skipIf(!labIsHere).each(clients)(
         hosts: 1,
         sshdOptions: { AllowStreamLocalForwarding: 'no' },
       })
-      await using transport = await connect(targetOf(closed, hostOf(closed)), { env })
+      await using transport = await connect(targetOf(closed, hostOf(closed)), patient)
       await expect(transport.dial({ path: '/run/any.sock' })).rejects.toMatchObject({
         code: 'REFUSED',
       })
@@ -171,7 +173,7 @@ describe.skipIf(!labIsHere).each(clients)(
 
     test('leaves no socket that keeps the program from ending', async () => {
       const before = sockets()
-      const transport = await connect(target, { env })
+      const transport = await connect(target, patient)
       expect(sockets()).toBe(client === 'openssh' ? before : before + 1)
       await run(transport, ['true'])
       await transport[Symbol.asyncDispose]()
@@ -179,7 +181,7 @@ describe.skipIf(!labIsHere).each(clients)(
     })
 
     test('fails what still runs when it is disposed of, without an unhandled rejection', async () => {
-      const transport: Transport = await connect(target, { env })
+      const transport: Transport = await connect(target, patient)
       const command = await transport.exec(['sleep', '1000'])
       await transport[Symbol.asyncDispose]()
       await expect(command.exit).rejects.toThrow('the connection to h1 is closed')

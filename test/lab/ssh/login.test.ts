@@ -485,18 +485,18 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
   })
 
   test('takes as long as a person does', async () => {
-    const options = { env, prompt: () => sleep(800, password), connectTimeoutMs: 600 }
+    const options = { env, prompt: () => sleep(3_500, password), connectTimeoutMs: 3_000 }
     expect(await whoAmI({ ...target, user: 'ana' }, options)).toBe('ana')
   })
 
   test('waits longer for a host that has greeted, where that is told', async () => {
-    const near = await greetAndDawdle(host.address, 1_500)
+    const near = await greetAndDawdle(host.address, 4_500)
     const { port } = near.address() as AddressInfo
     const slow = { ...target, user: 'ana', address: '127.0.0.1', port }
-    const options = { env, prompt: async () => password, connectTimeoutMs: 600 }
+    const options = { env, prompt: async () => password, connectTimeoutMs: 3_000 }
     try {
       await expect(whoAmI(slow, options)).rejects.toMatchObject({ kind: 'unreachable' })
-      expect(await whoAmI(slow, { ...options, loginTimeoutMs: 20_000 })).toBe('ana')
+      expect(await whoAmI(slow, { ...options, loginTimeoutMs: 120_000 })).toBe('ana')
     } finally {
       near.close()
     }

@@ -8,6 +8,8 @@ import { netcat, netcatLine, processesWith, untilGone } from '../../support/ssh/
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
 const env = { HOME: '/nowhere' }
+/** A login may take a while on a machine that does much else. */
+const patient = { env, connectTimeoutMs: 120_000 }
 
 describe.skipIf(!labIsHere)('a program that carries the connection', () => {
   let lab: Lab
@@ -29,8 +31,8 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     const line = `${netcatLine(host, { mark })} 2>&1`
     for (const proxyCommand of [{ shell: line }, { argv: netcat(host, { mark }) }]) {
       const through = { ...target, proxyCommand }
-      expect(await scanHostKey(through, { env })).toBe(host.hostKey)
-      const transport = await connectSsh(through, { env })
+      expect(await scanHostKey(through, patient)).toBe(host.hostKey)
+      const transport = await connectSsh(through, patient)
       const input = 'x'.repeat(3_000_000)
       expect((await run(transport, ['wc', '-c'], { input })).stdout).toBe('3000000\n')
       expect(await processesWith(mark)).toHaveLength(1)
@@ -43,7 +45,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     const line = `sh -c 'test "$TUNNEL" = yes || exit 9; ${netcatLine(host).replaceAll("'", `'"'"'`)}'`
     await using transport = await connectSsh(shell(line), { env: { ...env, TUNNEL: 'yes' } })
     expect((await run(transport, ['hostname'])).stdout).toBe('h1\n')
-    await expect(connectSsh(shell(line), { env })).rejects.toMatchObject({
+    await expect(connectSsh(shell(line), patient)).rejects.toMatchObject({
       message: expect.stringContaining('its ProxyCommand exited with code 9'),
     })
   })
@@ -51,13 +53,13 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
   test('must show the pinned host key too', async () => {
     const mark = randomUUID()
     const pinned = { ...shell(netcatLine(host, { mark })), hostKeys: [lab.identity.publicKey] }
-    await expect(connectSsh(pinned, { env })).rejects.toMatchObject({ kind: 'host-key' })
+    await expect(connectSsh(pinned, patient)).rejects.toMatchObject({ kind: 'host-key' })
     await untilGone(mark)
   })
 
   test('that fails is quoted, without control characters', async () => {
     const line = String.raw`printf 'one\n\033[31mtunnel is closed\033[0m\a\n' >&2; exit 3`
-    await expect(connectSsh(shell(`sh -c ${JSON.stringify(line)}`), { env })).rejects.toMatchObject(
+    await expect(connectSsh(shell(`sh -c ${JSON.stringify(line)}`), patient)).rejects.toMatchObject(
       {
         kind: 'unreachable',
         message:
@@ -68,13 +70,13 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
 
   test('that is missing is named, with how to install it', async () => {
     const proxyCommand = { argv: ['fleet-no-such-program'], install: 'apt install it' }
-    await expect(connectSsh({ ...target, proxyCommand }, { env })).rejects.toMatchObject({
+    await expect(connectSsh({ ...target, proxyCommand }, patient)).rejects.toMatchObject({
       kind: 'unreachable',
       message:
         'cannot reach h1 at web-1.invalid:22: fleet-no-such-program is not installed on this computer',
       hint: 'apt install it',
     })
-    await expect(connectSsh(shell('fleet-no-such-program'), { env })).rejects.toMatchObject({
+    await expect(connectSsh(shell('fleet-no-such-program'), patient)).rejects.toMatchObject({
       message: expect.stringMatching(/its ProxyCommand exited with code 127: .*not found/),
     })
   })
@@ -82,10 +84,10 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
   test('that brings nothing ends at the deadline, with what it has started', async () => {
     const mark = `1${Date.now()}`
     const line = `sh -c 'echo open this page >&2; trap "" TERM; sleep ${mark} & wait; sleep ${mark}'`
-    await expect(connectSsh(shell(line), { env, connectTimeoutMs: 1000 })).rejects.toMatchObject({
+    await expect(connectSsh(shell(line), { env, connectTimeoutMs: 3000 })).rejects.toMatchObject({
       kind: 'unreachable',
       message:
-        'cannot reach h1 at web-1.invalid:22: its ProxyCommand brought no answer within 1 s from the SSH server: open this page',
+        'cannot reach h1 at web-1.invalid:22: its ProxyCommand brought no answer within 3 s from the SSH server: open this page',
     })
     await untilGone(mark)
   })
@@ -106,7 +108,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
   test('ends when the command is cancelled', async () => {
     const mark = `2${Date.now()}`
     const cancel = new AbortController()
-    const connecting = connectSsh(shell(`sleep ${mark}`), { env, signal: cancel.signal })
+    const connecting = connectSsh(shell(`sleep ${mark}`), { ...patient, signal: cancel.signal })
     while ((await processesWith(mark)).length === 0);
     cancel.abort(new Error('cancelled'))
     await expect(connecting).rejects.toThrow('cancelled')
@@ -116,7 +118,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
   test('that ends midway takes the connection with it, and says why', async () => {
     const more = `s.once('data', () => process.on('SIGUSR2', () => { console.error('token expired'); process.exitCode = 4; process.exit() }))`
     const mark = randomUUID()
-    const transport = await connectSsh(shell(netcatLine(host, { mark, more })), { env })
+    const transport = await connectSsh(shell(netcatLine(host, { mark, more })), patient)
     const running = run(transport, ['sleep', '1000'])
     const ended = Promise.allSettled([running, transport.lost])
     const [pid = 0] = await processesWith(mark)

@@ -91,7 +91,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
   test('decides how long a silent server is waited for', async () => {
     const mark = randomUUID()
     const proxyCommand = { shell: netcatLine(host, { mark }) }
-    const settings = { alive: { seconds: 1, count: 2 }, connectTimeoutMs: 5000 }
+    const settings = { alive: { seconds: 1, count: 2 }, connectTimeoutMs: 60_000 }
     await using transport = await connectSsh({ ...target, proxyCommand, settings }, { env })
     const [pid = 0] = await processesWith(mark)
     process.kill(pid, 'SIGSTOP')

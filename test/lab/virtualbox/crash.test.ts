@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { virtualBoxDriver } from '../../../src/drivers/virtualbox/driver.ts'
 import { finish } from '../../support/lab/process.ts'
 import { guestBuildTime, guestIsHere } from '../../support/small-guest.ts'
@@ -52,7 +52,6 @@ async function crash({ place, again }: CrashPoint) {
 }
 
 describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
-  vi.setConfig({ testTimeout: 1_800_000 })
   beforeAll(async () => {
     box = await startVirtualBox()
     Object.assign(process.env, box.env)

@@ -5,7 +5,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Driver } from '../../../src/drivers/driver.ts'
 import { parseFields } from '../../../src/drivers/virtualbox/parse-output.ts'
 import { virtualBoxDriver } from '../../../src/drivers/virtualbox/driver.ts'
@@ -88,7 +88,6 @@ exec ${real} "$@"
 }
 
 describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
-  vi.setConfig({ testTimeout: 1_800_000 })
   beforeAll(async () => {
     box = await startVirtualBox()
     Object.assign(process.env, box.env)

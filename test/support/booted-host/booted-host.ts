@@ -173,7 +173,7 @@ async function waitUntilReady(
     return (await showsBanner(address)) || undefined
   }
   try {
-    await until('the booted host to answer', check, 300_000)
+    await until('the booted host to answer', check, 1_200_000)
   } catch (error) {
     const log = readFileSync(join(folder, 'console.log'), 'utf8').slice(-2000)
     throw new Error(`the booted host did not start:\n${log}`, { cause: error })

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { stringify } from 'yaml'
 import { tokenOf } from '../token-of.ts'
+import { codePoint } from '../code-point.ts'
 
 /** An inventory that somebody wrote who means harm, and what it is meant to do. */
 export interface HostileInventory {
@@ -55,7 +56,7 @@ const kinds = [
 ]
 const anything: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(...paths, ...words, ...characters, ...kinds),
-  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.string({ unit: codePoint, maxLength: 20 }),
 )
 
 const safe = {
@@ -234,7 +235,7 @@ const bombs = (scale: number): readonly HostileInventory[] =>
 
 /** Texts that are cut off, or changed in the middle. */
 const broken: fc.Arbitrary<HostileInventory> = fc
-  .tuple(composed, fc.nat(), fc.string({ unit: 'binary', maxLength: 6 }))
+  .tuple(composed, fc.nat(), fc.string({ unit: codePoint, maxLength: 6 }))
   .map(([{ text }, at, added]) => {
     const place = at % (text.length + 1)
     return {

@@ -16,6 +16,7 @@ trap shut_down TERM
 
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$folder/etc,workdir=$folder/etc.work" /etc
 mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount --bind "$folder/log" /var/log
 mkdir -p /srv /var/lib/docker /run/sshd /run/lock
 mount --bind "$folder/home" /srv

@@ -113,7 +113,7 @@ class Host implements LabHost {
     if (this.#state) return
     this.#state = await bootHost(this.#plan)
     try {
-      await until(`${this.name} to answer`, () => this.#answers(), 300_000)
+      await until(`${this.name} to answer`, () => this.#answers(), 600_000)
     } catch (error) {
       throw new Error(`${this.name} did not start:\n${this.#logs()}`, { cause: error })
     }

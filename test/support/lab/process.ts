@@ -75,12 +75,12 @@ export function descendantsOf(pid: number): number[] {
 
 /**
  * Asks again and again until the answer is not `undefined`, and gives that answer.
- * Throws when it does not come in time; `what` completes the sentence "waited 120 s for …".
+ * Throws when it does not come in time; `what` completes the sentence "waited 300 s for …".
  */
 export async function until<T>(
   what: string,
   ask: () => T | undefined | Promise<T | undefined>,
-  timeout = 120_000,
+  timeout = 300_000,
 ): Promise<T> {
   const deadline = Date.now() + timeout
   for (;;) {

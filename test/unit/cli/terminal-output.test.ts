@@ -11,6 +11,7 @@ import { compose } from '../../../src/ui/styled.ts'
 import { writeJson, writeRows } from '../../../src/ui/table.ts'
 import { onlyColors, oneLine, visible } from '../../../src/ui/visible.ts'
 import { capturedIo } from '../../support/fake-io.ts'
+import { codePoint } from '../../support/code-point.ts'
 
 /** A clipboard, a title, a cleared screen, a forged line; C1 forms; bidirectional and zero-width characters; tags. */
 const hostile = [
@@ -38,7 +39,7 @@ const acted =
 const anyColors = /\u001B\[[\d;:]*m/g
 
 const texts = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.string({ unit: codePoint, maxLength: 40 }),
   fc
     .array(fc.oneof(fc.constantFrom(...hostile), fc.string({ maxLength: 5 })), { maxLength: 6 })
     .map((parts) => parts.join('')),

@@ -11,6 +11,7 @@ import {
   formatKnownHosts,
   formatSshConfig,
 } from '../../../src/machine/ssh-config-text.ts'
+import { codePoint } from '../../support/code-point.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ssh-config-text-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -90,7 +91,7 @@ describe("ssh's configuration", () => {
 
   test('holds no line, and no value, that was not asked for, whatever the inventory says', () => {
     const nasty = oneof(
-      string({ unit: 'binary', maxLength: 12 }),
+      string({ unit: codePoint, maxLength: 12 }),
       array(
         constantFrom(
           ...['\n', '\r', '"', "'", '\\', ' ', '#', '=', '%', '%h', '${A}', '*', '!', ',', '-'],

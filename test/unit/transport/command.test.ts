@@ -2,12 +2,13 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { array, assert, property, string } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { loginShellLine, shellLine, exitCodeOf } from '../../../src/transport/command.ts'
+import { codePoint } from '../../support/code-point.ts'
 
 const printWords = (words: readonly string[]) => shellLine(['printf', String.raw`%s\0`, ...words])
 
 describe.skipIf(process.platform === 'win32')('a command line', () => {
   test.each(['sh', 'bash'])('reaches the program unchanged through %s', (shell) => {
-    const word = string({ unit: 'binary' }).map((text) => text.replaceAll('\0', ''))
+    const word = string({ unit: codePoint }).map((text) => text.replaceAll('\0', ''))
     const commands = array(array(word, { minLength: 1, maxLength: 6 }), {
       minLength: 15,
       maxLength: 15,

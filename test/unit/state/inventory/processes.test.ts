@@ -68,7 +68,7 @@ describe('many processes', () => {
     expect([...machines.values()].every(({ name, labels }) => labels?.['by'] === name)).toBe(true)
     expect(await readFile(file, 'utf8')).toMatch(/# the end\n$/)
     expect(await readdir(join(file, '..'))).toEqual(['machines.yaml'])
-  }, 600_000)
+  })
 
   it('one that is killed at any moment leaves a whole file, old or new', async () => {
     for (let round = 0; round < 20; round++) {
@@ -83,7 +83,7 @@ describe('many processes', () => {
       // What waiting ten seconds for the dead owner's lock to go stale would do.
       await rm(`${file}.lock`, { recursive: true, force: true })
     }
-  }, 600_000)
+  })
 })
 
 describe('a lock', () => {

@@ -28,7 +28,7 @@ test('ssh-keygen takes every key pair, and finds its public key in the private o
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}, 600_000)
+})
 
 /** Whether the private key's PEM has the public key of 51 bytes twice, then the secret one of 64 (PROTOCOL.key). */
 function isWhole({ privateKey, publicKey }: KeyPair): boolean {
@@ -49,4 +49,4 @@ test('no key lacks the zero byte that it begins with', () => {
   // One in 256 used to be too short: with so few as 300 the test would miss that in 31 % of its runs.
   const keys = Array.from({ length: 2000 }, () => makeKeyPair('fleet web-1'))
   expect(keys.filter((key) => !isWhole(key))).toEqual([])
-}, 600_000)
+})

@@ -1,0 +1,19 @@
+import { type Arbitrary, integer } from 'fast-check'
+
+const [firstSurrogate, surrogates] = [0xd800, 0x800]
+const last = 0x10ffff
+
+/**
+ * Any character of Unicode, as the unit of a string. fast-check's own unit `binary` begins with a table of all of them,
+ * which takes each process seconds.
+ */
+export const codePoint: Arbitrary<string> = integer({ min: 0, max: last - surrogates }).map(
+  (index) => String.fromCodePoint(index < firstSurrogate ? index : index + surrogates),
+  (text) => {
+    const code = typeof text === 'string' ? (text.codePointAt(0) ?? -1) : -1
+    if (code < 0 || String.fromCodePoint(code) !== text) throw new Error('not one character')
+    if (code < firstSurrogate) return code
+    if (code < firstSurrogate + surrogates) throw new Error('half a character')
+    return code - surrogates
+  },
+)
