@@ -4,11 +4,15 @@ import { type Duplex, pipeline } from 'node:stream'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { listenAt } from '../sockets/unix-socket.ts'
 
-/** Joins its input and output with a socket. It has no single quotes, for the shell, and no percent signs, for ssh. */
+/**
+ * Joins its input and output with a socket, until the socket's other side ends: ssh would wait for more while its own side is
+ * open. It has no single quotes, for the shell, and no percent signs, for ssh.
+ */
 const helper = `
 const socket = require("node:net").connect({ path: process.argv[1], allowHalfOpen: true })
 socket.on("error", () => process.exit(1)).on("close", () => process.exit(0))
 process.stdin.on("error", () => socket.destroy()).pipe(socket)
+socket.on("end", () => process.stdout.write("", () => process.exit(0)))
 socket.pipe(process.stdout).on("error", () => socket.destroy())
 `.replaceAll('\n', ';')
 
