@@ -269,7 +269,7 @@ const machines: readonly JsonOutput[] = [
           version: text('version').optional(),
           name: text('name for people'),
         }),
-        arch: text('processor architecture, as Docker names it'),
+        arch: text('processor architecture in Docker notation'),
         kernel: text('version of the kernel'),
         init: z.enum(['systemd', 'openrc', 'none']).describe('the init system'),
         user: text('user that fleet logs in as'),

@@ -25,7 +25,7 @@ const habits: readonly Habit[] = [
   },
   {
     typed: 'mount',
-    next: 'to copy files: fleet cp; to mount a folder: fleet ssh-config --include, then sshfs NAME:/PATH FOLDER',
+    next: 'to copy files: fleet cp; to mount a directory: fleet ssh-config --include, then sshfs NAME:/PATH DIRECTORY',
   },
   { typed: 'scp', next: 'to copy files: fleet cp' },
   { typed: 'machine', next: 'commands for machines have no prefix, for example: fleet ls' },

@@ -19,7 +19,7 @@ const damaged = (file: string): UserError =>
   })
 
 const otherFilesError = (file: string, what: string): UserError =>
-  new UserError('usage', `${file} is refused: ${what}, which can be any file of this computer`, {
+  new UserError('usage', `${file} is refused: ${what}, which can be any file on this computer`, {
     hint: 'if you trust the image, convert it into a single file: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
   })
 

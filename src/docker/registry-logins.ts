@@ -70,7 +70,7 @@ async function askHelper(
   if (path === undefined) {
     throw new UserError(
       'credentials',
-      `${program} is not installed, but stores the login of ${registry}`,
+      `${program} is not installed, but stores the login for ${registry}`,
       {
         hint: `install ${program}, or remove it from docker's config.json`,
       },
@@ -81,7 +81,7 @@ async function askHelper(
   )
   if ('failed' in answer) {
     if (/credentials not found/i.test(answer.failed)) return undefined
-    throw new UserError('credentials', `${program} could not give the login of ${registry}`, {
+    throw new UserError('credentials', `${program} did not return the login for ${registry}`, {
       hint: `to see the error: echo ${shellQuote(registry)} | ${shellQuote(program)} get`,
     })
   }

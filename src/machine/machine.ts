@@ -66,7 +66,7 @@ export function requireHost(machine: Machine): HostRecord {
   throw new UserError('unreachable', state, {
     machine: name,
     hint: isCreating
-      ? `wait; or continue with fleet create ${name}, or undo it with fleet rm ${name}`
+      ? `wait; or continue with fleet create ${name}, or remove it with fleet rm ${name}`
       : `wait, or continue with fleet rm ${name}`,
   })
 }

@@ -70,7 +70,7 @@ const fileInFolder = z
   .string()
   .regex(
     /^(?![/\\~]|[A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$)).+$/,
-    'a file in the inventory\'s folder, without ".."',
+    'a file in the inventory\'s directory, without ".."',
   )
 
 /** The Docker engine to install: the package of the distribution or one of Docker's repository. */
@@ -109,7 +109,7 @@ export const hostRecord = z.strictObject({
   token: token
     .optional()
     .describe(
-      'The creation token. It is sent to the provider, so that a repeated creation does not make a second host.',
+      'The creation token. It is sent to the provider, so that a repeated creation does not create a second host.',
     ),
   id: providerId.optional().describe("The provider's ID of the host."),
   address: hostAddress
@@ -120,7 +120,7 @@ export const hostRecord = z.strictObject({
   sshAlias: sshDestination
     .optional()
     .describe(
-      'The host in ssh_config, as [user@]host[:port]. Users who trust it (`fleet trust alias`) connect with the settings that their SSH configuration has for it; address, port and user are used where it has none.',
+      'The host in ssh_config, as [user@]host[:port]. Users who trust it (`fleet trust alias`) connect with the settings that their SSH configuration has for it; address, port and user are used if it has none.',
     ),
   hostKeys: z
     .array(publicKey)
@@ -137,7 +137,7 @@ export const hostRecord = z.strictObject({
   arch: lineOf(maxFactLength)
     .optional()
     .describe(
-      'The processor architecture at the last connection, as Docker names it (amd64, arm64).',
+      'The processor architecture at the last connection in Docker notation (amd64, arm64).',
     ),
   engine: lineOf(maxFactLength).optional().describe('The engine version at the last connection.'),
   resources: z
@@ -164,7 +164,7 @@ const sshSettings = z.strictObject({
 
 /** The keys that machines and profiles have in common. */
 const spec = z.strictObject({
-  extends: machineName.optional().describe('The profile to take all other keys from.'),
+  extends: machineName.optional().describe('The profile to inherit all other keys from.'),
   driver: driverName
     .optional()
     .describe(
@@ -183,7 +183,7 @@ const spec = z.strictObject({
   userData: fileInFolder
     .optional()
     .describe(
-      "A file with your own cloud-init user-data for a new host, in the inventory's folder.",
+      "A file with your own cloud-init user-data for a new host, in the inventory's directory.",
     ),
   protected: z
     .boolean()
@@ -199,7 +199,7 @@ export const machineEntry = spec.extend({
     .describe(
       'The machine should be stopped. `fleet stop` adds this key, `fleet start` removes it.',
     ),
-  host: hostRecord.optional().describe('The record of the host, written by fleet.'),
+  host: hostRecord.optional().describe('The record of the host, managed by fleet.'),
 })
 /** One entry under `machines:` as written, without the values of its profile. */
 export type MachineEntry = z.infer<typeof machineEntry>

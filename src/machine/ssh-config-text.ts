@@ -168,7 +168,7 @@ export const formatKnownHosts = (
 export function formatInclude(file: string): string {
   if (/["\\*?[\]%]|\$\{/.test(file) || unprintable.test(file)) {
     throw new UserError('failed', `ssh cannot include ${JSON.stringify(file)}`, {
-      hint: 'set FLEET_HOME to a folder whose path has no quotes, backslashes, %, *, ? or brackets',
+      hint: 'set FLEET_HOME to a directory whose path has no quotes, backslashes, %, *, ? or brackets',
     })
   }
   return `Include "${file}"`

@@ -37,7 +37,7 @@ async function acquire(
       'locked',
       `${file} is locked by another fleet process (waited ${wait / 1000} s)`,
       {
-        hint: `try again; if no other fleet process is running, remove the folder ${file}.lock`,
+        hint: `try again; if no other fleet process is running, remove the directory ${file}.lock`,
         cause: error,
       },
     )

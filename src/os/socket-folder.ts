@@ -24,7 +24,7 @@ export async function isSocketFolder(folder: string): Promise<boolean> {
   const isOurs = found.isDirectory() && found.uid === process.getuid() && !(found.mode & 0o077)
   if (isOurs) return true
   throw new UserError('failed', `cannot use ${folder} for sockets: other users have access to it`, {
-    hint: 'remove the folder, or set FLEET_HOME to a folder with a shorter path',
+    hint: 'remove the directory, or set FLEET_HOME to a directory with a shorter path',
   })
 }
 

@@ -60,6 +60,6 @@ export async function chooseClient(target: SshTarget, env: Environment): Promise
 export async function connectHost(target: SshTarget, options: SshOptions): Promise<Transport> {
   const { client, why } = await chooseClient(target, options.env)
   if (client === 'builtin') return (await import('./ssh/connect.ts')).connectSsh(target, options)
-  trace('ssh', `use the client openssh for ${target.machine}: ${why ?? 'it is asked for'}`)
+  trace('ssh', `use the client openssh for ${target.machine}: ${why ?? 'it was requested'}`)
   return (await import('./openssh/connect.ts')).connectOpenSsh(target, options)
 }

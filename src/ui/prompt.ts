@@ -224,5 +224,5 @@ async function warnOfImitation(io: Io, question: string, from: string): Promise<
     { preface: `${question}\n` },
   )
   if (choice === 'answer') return
-  throw new UserError('cancelled', `cancelled: the question of ${from} was not answered`)
+  throw new UserError('cancelled', `cancelled: the prompt from ${from} was not answered`)
 }

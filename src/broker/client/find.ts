@@ -8,7 +8,7 @@ export class BrokerUnavailable extends Error {}
 
 /** Throws for a folder that is not {@link isPrivate}. */
 export function checkFolder(folder: string): void {
-  if (!isPrivate(folder)) throw new BrokerUnavailable(`${folder} is not this user's alone`)
+  if (!isPrivate(folder)) throw new BrokerUnavailable(`${folder} is accessible to other users`)
 }
 
 const absent = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'])

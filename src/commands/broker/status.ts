@@ -32,7 +32,9 @@ export const brokerStatus = defineCommand({
     else if (status === undefined) io.stderr.write('the broker is not running\n')
     else if (status === 'retired') io.stderr.write(otherBuild)
     else {
-      io.stderr.write(`the broker is running since ${status.started} as process ${status.pid}\n`)
+      io.stderr.write(
+        `the broker has been running since ${status.started} as process ${status.pid}\n`,
+      )
       await writeRows(io, format, { rows: status.hosts, columns })
       for (const socket of status.sockets) io.stderr.write(describeSocket(socket))
     }

@@ -5,7 +5,7 @@ export const topics = {
   web-1         the machine with this name
   web-*         names that match a pattern: * is any text, ? is one character
   role=web      machines with this label
-  driver=aws    machines of this driver
+  driver=aws    machines with this driver
   state=stopped machines in this state; fleet asks providers and hosts first
   all           all machines
   !web-*        all except these machines; also role!=web, state!=running
@@ -50,14 +50,14 @@ confirmation then fail with exit code 2, unless you pass --yes.
   FLEET_INVENTORY     inventory file (default: the nearest machines.yaml in the
                       working directory or above it, or the one in FLEET_HOME)
   FLEET_MACHINE       machine to use instead of the active one
-  FLEET_HOME          folder for keys, the active machine and other state
+  FLEET_HOME          directory for keys, the active machine and other state
                       (default: $XDG_DATA_HOME/fleet, ~/.local/share/fleet, or
-                      the usual folder of the operating system)
-  FLEET_CACHE         folder for downloaded disk images (default: the cache
-                      folder of the user)
+                      the usual directory of the operating system)
+  FLEET_CACHE         directory for downloaded disk images (default: the cache
+                      directory of the user)
   FLEET_BROKER=off    make new connections for every command, without the
                       background process
-  FLEET_OPERATOR      owner of the compose projects that you run on hosts
+  FLEET_OPERATOR      name that identifies you as the owner of compose projects
   FLEET_CHECKIP_URL   service that returns the public address of this computer
                       (default: checkip.amazonaws.com)
   FLEET_DEBUG         1, or topics such as ssh,engine: print a trace of the

@@ -126,7 +126,8 @@ export async function importFrom<Host extends Candidate>(
   const isDeclined = (outcome: Outcome<Host, CreatedMachine>): boolean =>
     'error' in outcome && outcome.error.kind === 'cancelled'
   const declined = outcomes.filter(isDeclined).map(({ machine }) => machine.name)
-  if (declined.length > 0) io.stderr.write(`not imported, as you chose: ${foldNames(declined)}\n`)
+  if (declined.length > 0)
+    io.stderr.write(`not imported, as you requested: ${foldNames(declined)}\n`)
   const { values, failed, code } = summarize(
     { io, format },
     outcomes.filter((outcome) => !isDeclined(outcome)),

@@ -45,7 +45,7 @@ const ansible = defineCommand({
   name: 'ansible',
   summary: 'Import hosts from an Ansible inventory',
   description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label; for example, hosts in the group web get the label web=true. Jump hosts in ansible_ssh_common_args become machines too. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
-  arguments: { inventory: required('inventory', 'inventory file, folder or script', 'file') },
+  arguments: { inventory: required('inventory', 'inventory file, directory or script', 'file') },
   options: importOptions,
   answers: 'json',
   examples: ['fleet import ansible hosts.ini'],

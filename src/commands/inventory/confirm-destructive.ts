@@ -26,7 +26,7 @@ async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boo
       ? `This deletes ${hosts} and all data on ${data}.`
       : stops === destructive.length
         ? `This stops ${hosts}, which fleet did not create.`
-        : `This deletes or stops ${hosts}, and deletes the data on those that it deletes.`
+        : `This deletes or stops ${hosts}. All data on deleted hosts is lost.`
   io.stderr.write(describeChanges(destructive))
   const typed = await askText(io, `${effect} Type ${expected} to confirm, or press Enter to skip:`)
   return typed.trim() === expected

@@ -16,9 +16,9 @@ async function placeFor(
   if (folder !== undefined && inventoryFile !== undefined) {
     throw new UserError(
       'usage',
-      `the folder ${folder} and the inventory ${inventoryFile} cannot both be specified`,
+      `the directory ${folder} and the inventory ${inventoryFile} cannot both be specified`,
       {
-        hint: 'specify either a folder or --inventory ($FLEET_INVENTORY)',
+        hint: 'specify either a directory or --inventory ($FLEET_INVENTORY)',
       },
     )
   }
@@ -50,10 +50,10 @@ export const init = defineCommand({
   summary: 'Create an empty machines.yaml',
   description: 'Create an empty inventory, machines.yaml, and a JSON Schema for it next to it.',
   arguments: {
-    folder: optional('folder', 'folder to create it in (default: working directory)', 'file'),
+    folder: optional('directory', 'directory to create it in (default: working directory)', 'file'),
   },
   answers: 'json',
-  options: { yes: flag('-y, --yes', 'do not ask if a parent folder has an inventory') },
+  options: { yes: flag('-y, --yes', 'do not ask if a parent directory has an inventory') },
   examples: ['fleet init', 'fleet init ops'],
   async run({ fleet, io, args, options, format }) {
     const { initInventory } = await import('../../state/inventory/init-inventory.ts')

@@ -58,7 +58,7 @@ export const gc = defineCommand({
   aliases: ['prune'],
   summary: 'Remove hosts that are not in the inventory',
   description:
-    'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may be in the inventory of another clone whose changes are not merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as far as its git history and this computer know.',
+    'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may be in the inventory of another clone whose changes are not merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as recorded in its git history and on this computer.',
   arguments: {
     names: any('name', 'machine name or token of a host to remove, even if it is new or protected'),
   },

@@ -31,7 +31,7 @@ export const sshConfig = defineCommand({
   ],
   async run({ fleet, io, options }) {
     if (options.include && options.remove) {
-      throw new UserError('usage', 'give either --include or --remove')
+      throw new UserError('usage', 'specify either --include or --remove')
     }
     const includes = await fleet.sshIncludes()
     if (options.remove) {

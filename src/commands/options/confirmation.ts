@@ -22,7 +22,7 @@ export async function requireConsent(
   if (!asks && preface !== '') io.stderr.write(preface)
   if (yes) return
   if (!asks) {
-    throw new UserError('usage', 'this needs confirmation, and there is no terminal to ask on', {
+    throw new UserError('usage', 'this needs confirmation, but there is no terminal to prompt on', {
       hint: 'to confirm, pass --yes',
     })
   }

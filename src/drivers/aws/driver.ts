@@ -61,7 +61,7 @@ async function decideAccount(
       'usage',
       `the creation was started with ${key} ${recordedValue}, but the ${key} is now ${wanted}`,
       {
-        hint: `use --${key} ${recordedValue}, or undo the creation first: fleet rm`,
+        hint: `use --${key} ${recordedValue}, or remove the machine first: fleet rm`,
       },
     )
   }

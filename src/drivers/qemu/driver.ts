@@ -74,7 +74,7 @@ async function planHost(
 
 async function deleteFiles(paths: Paths, id: string): Promise<void> {
   const names = await readdir(paths.folderOf(id)).catch(
-    ignored('qemu', 'list the folder of the machine', []),
+    ignored('qemu', 'list the directory of the machine', []),
   )
   const others = names.filter((name) => name !== 'host.json') // deleted last, because the host is found by it
   for (const name of others) await rm(paths.of(id, name), { recursive: true, force: true })

@@ -45,7 +45,7 @@ export const qemuOptions = z.strictObject({
     )
     .optional()
     .describe(
-      'Folders of this computer to share with the machine, as name=/absolute/path,… (default: none)',
+      'Directories on this computer to share with the machine, as name=/absolute/path,… (default: none)',
     ),
   user: z
     .string()

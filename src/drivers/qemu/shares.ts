@@ -25,16 +25,16 @@ export async function checkShares(
   if (!help.includes('options')) {
     throw new UserError(
       'unsupported',
-      'QEMU on this computer was built without support for shared folders',
+      'QEMU on this computer was built without support for shared directories',
       {
         hint: 'omit --shares, or install a QEMU with virtio-9p',
       },
     )
   }
   for (const { path } of parseShares(text) ?? []) {
-    const found = await stat(path).catch(ignored('qemu', 'look at the shared folder'))
+    const found = await stat(path).catch(ignored('qemu', 'look at the shared directory'))
     if (found?.isDirectory()) continue
-    throw new UserError('usage', `there is no folder ${path} to share`, {
+    throw new UserError('usage', `there is no directory ${path} to share`, {
       hint: 'create it, or remove it from --shares',
     })
   }

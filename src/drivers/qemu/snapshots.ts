@@ -79,9 +79,9 @@ async function saveRunning(host: HostFile, paths: Paths, name: string, call: Cal
     if (!(error instanceof UserError && error.message.includes('VirtFS'))) throw error
     throw new UserError(
       'unsupported',
-      'cannot save the memory of a machine with mounted shared folders',
+      'cannot save the memory of a machine with mounted shared directories',
       {
-        hint: 'stop the machine first, or unmount the folders in it',
+        hint: 'stop the machine first, or unmount the directories in it',
         cause: error,
       },
     )

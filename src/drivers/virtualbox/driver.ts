@@ -37,7 +37,7 @@ async function planHost(
       'usage',
       `the creation was started on the computer ${other} and can only be finished there`,
       {
-        hint: 'run fleet create there to finish it, or fleet rm there to undo it',
+        hint: 'run fleet create there to finish it, or fleet rm there to remove it',
       },
     )
   }

@@ -27,7 +27,7 @@ export const virtualBoxOptions = z.strictObject({
     .refine((text) => parseShares(text) !== undefined, 'expected name=/absolute/path,…')
     .optional()
     .describe(
-      'Folders of this computer to share with the machine, as name=/absolute/path,… (default: none)',
+      'Directories on this computer to share with the machine, as name=/absolute/path,… (default: none)',
     ),
   gui: z.boolean().default(false).describe('Show the screen of the machine in a window'),
   user: z

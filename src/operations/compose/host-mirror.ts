@@ -186,7 +186,7 @@ real=$(cd -P -- "$root" && pwd -P) || exit
 fail() { printf '%s\\n' "$1" >&2; exit 1; }
 enter() {
   cd -P -- "$root/$1" 2>/dev/null && [ "$(pwd -P)" = "$real\${1:+/$1}" ] ||
-    fail "$root/$1 is behind a symbolic link or is not a folder"
+    fail "$root/$1 is behind a symbolic link or is not a directory"
 }
 make() {
   below= left=$1/

@@ -124,4 +124,4 @@ export async function readLocalFiles(
 
 /** The notice for a special file. Control characters in its name are replaced. */
 export const noticeSkipped = (path: string, machine: string): string =>
-  `fleet: ${path.replaceAll(/\p{C}/gu, '?')} is neither a file nor a folder, so it is not copied to ${machine}\n`
+  `fleet: ${path.replaceAll(/\p{C}/gu, '?')} is neither a file nor a directory, so it is not copied to ${machine}\n`

@@ -136,7 +136,7 @@ export async function serveEngineSocket(dial: Dial, folder: string): Promise<Ser
   if (Buffer.byteLength(path) > longestSocketPath) {
     await rm(home, { recursive: true })
     throw new UserError('failed', `the path ${folder} is too long for a Unix socket`, {
-      hint: 'set TMPDIR to a folder with a shorter path',
+      hint: 'set TMPDIR to a directory with a shorter path',
     })
   }
   const served = await serveSocketAt(path, dial)

@@ -19,7 +19,7 @@ export function chooseTarget(
 ): Target {
   const { path } = place
   if (found.kind !== 'folder') {
-    if (endsAsFolder(path)) throw refuse(place, 'is not a folder')
+    if (endsAsFolder(path)) throw refuse(place, 'is not a directory')
     if (found.isLink && found.kind === 'absent' && !isLink) {
       throw refuse(place, 'is a broken link')
     }
@@ -35,7 +35,7 @@ export function chooseTarget(
   if (there.kind === 'absent' && !there.isLink) return target('place')
   if (there.kind === 'folder') {
     if (asFolder && !there.isLink) return target('merge')
-    throw refuse(inside, `is already a ${there.isLink ? 'link to a folder' : 'folder'}`)
+    throw refuse(inside, `is already a ${there.isLink ? 'link to a directory' : 'directory'}`)
   }
   if (asFolder) throw refuse(inside, `is already a ${nounOf(there)}`)
   // Replace a link that the user did not name: it may come from an earlier copy from an untrusted host.

@@ -35,11 +35,11 @@ function nameOf(place: CopyPath, found: FoundSource): string {
   const typed = typedName(place)
   if (typed !== undefined) return typed
   const { name } = found
-  if (name === '') throw refuse(place, 'is the root folder: specify a folder below it')
+  if (name === '') throw refuse(place, 'is the root directory: specify a directory below it')
   if (name === '.' || name === '..' || /[/\\\p{Cc}]/u.test(name)) {
     throw refuse(
       place,
-      'has no usable name: specify a folder below it, or a target that does not exist yet',
+      'has no usable name: specify a directory below it, or a target that does not exist yet',
     )
   }
   return name
@@ -53,11 +53,11 @@ function checkSource(place: CopyPath, found: FoundSource, follow: boolean): Sour
   if (kind === 'absent' && !isLink) {
     throw refuse(place, found.isLink ? 'is a broken link' : 'does not exist')
   }
-  if (asFolder && kind !== 'folder') throw refuse(place, 'is not a folder')
+  if (asFolder && kind !== 'folder') throw refuse(place, 'is not a directory')
   if (kind === 'other' && !isLink) {
     throw refuse(
       place,
-      'is a device, a FIFO or a socket: only files, folders and links can be copied',
+      'is a device, a FIFO or a socket: only files, directories and links can be copied',
     )
   }
   return { path: place.path, asFolder: kind === 'folder' && (asFolder || !isLink), follow }
@@ -105,7 +105,7 @@ export async function copyFiles(
   const isLink = found.isLink && !source.asFolder && !follow
   const kept = { name, asFolder: source.asFolder, isLink }
   const there = await end.inspectTarget(to.path, name)
-  if (intoFolder && there.kind !== 'folder') throw refuse(to, 'is not a folder')
+  if (intoFolder && there.kind !== 'folder') throw refuse(to, 'is not a directory')
   const target = chooseTarget(to, there, kept)
   const skipped = collectSkipped()
   const onSkipped = skipped.add

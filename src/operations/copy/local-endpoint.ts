@@ -90,7 +90,7 @@ const trimmed = (path: string): string => resolve(path)
 async function requireParent(path: string): Promise<void> {
   const parent = dirname(path)
   if (!(await isFolder(parent)))
-    throw new UserError('failed', `there is no folder ${shown(parent)}`)
+    throw new UserError('failed', `there is no directory ${shown(parent)}`)
 }
 
 async function inspectSource(typed: string): Promise<FoundSource> {

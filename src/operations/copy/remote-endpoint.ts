@@ -147,7 +147,8 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
       signal,
       idleTimeoutMs: lookTimeoutMs,
     })
-    if (code === noFolder) throw failed(`the folder ${parent} does not exist or cannot be entered`)
+    if (code === noFolder)
+      throw failed(`the directory ${parent} does not exist or cannot be entered`)
     if (code !== 0) throw failed(`cannot read ${path}: ${reasonOf(stderr)}`)
     return stdout.split('\0')
   }

@@ -108,7 +108,7 @@ export async function openHostFolder(
   const [path, end] = stdout.split('\0')
   if (code !== 0 || path === undefined || end === undefined) {
     const reason = stderr.trim() || 'the command ended early'
-    throw new UserError('failed', `cannot create a temporary folder: ${reason}`, { machine })
+    throw new UserError('failed', `cannot create a temporary directory: ${reason}`, { machine })
   }
   return {
     path,
@@ -118,7 +118,7 @@ export async function openHostFolder(
     ],
     async [Symbol.asyncDispose]() {
       await run(transport, [...become, 'rm', '-rf', '--', path]).catch(
-        ignored('copy', 'remove the temporary folder on the host'),
+        ignored('copy', 'remove the temporary directory on the host'),
       ) // it is removed automatically later
     },
   }

@@ -14,9 +14,9 @@ export async function readUserData(location: string, userData: string): Promise<
   if (!isInside) {
     throw new UserError(
       'usage',
-      `the user-data file ${userData} is a link to ${path}, which is outside the folder of ${location}`,
+      `the user-data file ${userData} is a link to ${path}, which is outside the directory of ${location}`,
       {
-        hint: 'if the host may have this file, copy it into that folder in place of the link',
+        hint: 'if the host may have this file, replace the link with a copy of the file',
       },
     )
   }

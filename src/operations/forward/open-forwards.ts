@@ -96,7 +96,7 @@ async function listenHere(address: ForwardSpec['listen'], take: Take): Promise<A
   } catch (error) {
     throw new UserError(
       'failed',
-      `cannot listen on ${formatAddress(address)} of this computer: ${messageOf(error)}`,
+      `cannot listen on ${formatAddress(address)} on this computer: ${messageOf(error)}`,
       { hint: 'choose another port, or stop the program that uses it', cause: error },
     )
   }

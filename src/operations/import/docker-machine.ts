@@ -92,7 +92,7 @@ function addressOf(driverName: string, driver: unknown): string | undefined {
 async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
   const title = basename(folder)
   const file = join(folder, 'config.json')
-  if (!(await exists(file))) return { title, reason: 'its folder has no config.json' }
+  if (!(await exists(file))) return { title, reason: 'its directory has no config.json' }
   const config = await readJsonFile(file)
   const version = valueAt(config, 'ConfigVersion') ?? 0
   if (typeof version !== 'number' || version > newestVersion) {

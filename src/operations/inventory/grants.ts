@@ -27,7 +27,7 @@ export interface FoundGrant {
 
 /** Why the user must allow something. */
 const reasons = {
-  folder: 'outside the inventory folder',
+  folder: 'outside the inventory directory',
   socket: 'not a known engine socket',
 } as const
 

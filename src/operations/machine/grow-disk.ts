@@ -31,8 +31,5 @@ export async function growDisk(
     )
   }
   if (stdout.trim() !== '')
-    progress(
-      'grow the file system',
-      `${stdout.trim()} will grow when the machine starts the next time`,
-    )
+    progress('grow the file system', `${stdout.trim()} will grow the next time the machine starts`)
 }

@@ -45,7 +45,7 @@ async function readKeyLines({ file, github }: OperatorRequest, context: Context)
 function pickKey(from: string, lines: readonly string[]): string {
   if (lines.some((line) => line.includes('PRIVATE KEY'))) {
     throw new UserError('usage', `${from} is a private key`, {
-      hint: `give the public key: ${from}.pub`,
+      hint: `specify the public key: ${from}.pub`,
     })
   }
   const keys = lines.flatMap((line) => parsePublicKey(line) ?? [])

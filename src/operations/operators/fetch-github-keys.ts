@@ -11,7 +11,7 @@ const timeout = 15_000
 
 const notFetched = (user: string, why: string, cause?: unknown): UserError =>
   new UserError('failed', `cannot get the keys of ${user} from GitHub: ${why}`, {
-    hint: 'give the public key in a file instead: fleet operator add NAME --key FILE',
+    hint: 'specify a file with the public key instead: fleet operator add NAME --key FILE',
     cause,
   })
 

@@ -93,7 +93,7 @@ export async function syncOperatorKeys(
     if (!(error instanceof UserError) || error.kind !== 'credentials') throw error
     throw new UserError('credentials', `this change would lock you out of ${machine.name}`, {
       machine: machine.name,
-      hint: 'nothing was changed; add a key of yours first: fleet operator add NAME --key FILE',
+      hint: 'nothing was changed; add one of your own keys first: fleet operator add NAME --key FILE',
       cause: error,
     })
   }

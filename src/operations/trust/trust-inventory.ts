@@ -17,7 +17,7 @@ async function checkInventory(inventory: string): Promise<Stats> {
   } catch (error) {
     const why = error instanceof UserError ? messageOf(error) : fileTroubleOf(error)
     throw new UserError('inventory', `cannot trust ${inventory}: ${why}`, {
-      hint: 'give an inventory that fleet can read: fleet trust inventory FILE',
+      hint: 'specify an inventory file that fleet can read: fleet trust inventory FILE',
       cause: error,
     })
   }
@@ -33,9 +33,13 @@ export async function trustInventoryFile(
 ): Promise<string> {
   const found = file ?? (await nearestInventory(cwd))
   if (found === undefined) {
-    throw new UserError('inventory', `there is no machines.yaml in ${cwd} or a folder above it`, {
-      hint: 'give the file: fleet trust inventory FILE',
-    })
+    throw new UserError(
+      'inventory',
+      `there is no machines.yaml in ${cwd} or a directory above it`,
+      {
+        hint: 'specify the file: fleet trust inventory FILE',
+      },
+    )
   }
   const inventory = await realpath(found).catch((error: unknown) => {
     throw new UserError('inventory', `cannot read ${found}: ${fileTroubleOf(error)}`)

@@ -12,7 +12,7 @@ export function checkHome(home: string, env: Environment): void {
   throw new UserError('failed', `fleet's home ${home} belongs to another user (id ${uid})`, {
     hint: isSudo
       ? 'use sudo -H instead of sudo -E, or run fleet without sudo'
-      : 'set HOME to your own home, or FLEET_HOME to a folder of your own',
+      : 'set HOME to your own home directory, or FLEET_HOME to a directory that you own',
   })
 }
 
@@ -27,7 +27,7 @@ export async function preparePrivateFolder(folder: string): Promise<void> {
     const { uid, mode } = await stat(folder)
     if (uid !== process.getuid()) {
       throw new UserError('failed', `${folder} belongs to another user`, {
-        hint: 'set FLEET_HOME to a folder of your own',
+        hint: 'set FLEET_HOME to a directory that you own',
       })
     }
     if ((mode & 0o077) !== 0) await chmod(folder, 0o700)

@@ -83,7 +83,7 @@ async function readOwnFile(file: string): Promise<string | undefined> {
     const isOwn = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o022))
     if (isOwn) return await handle.readFile('utf8')
     throw new UserError('failed', `${file} is not used: another user may have written it`, {
-      hint: 'remove it, or set FLEET_HOME to a folder of your own',
+      hint: 'remove it, or set FLEET_HOME to a directory that you own',
     })
   } finally {
     await handle.close()

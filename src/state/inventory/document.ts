@@ -30,7 +30,7 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   BAD_SCALAR_START: 'a value cannot begin with this character (quote it)',
   BLOCK_AS_IMPLICIT_KEY:
     'a key and its value do not fit on this line (is a space missing, or a quote?)',
-  BLOCK_IN_FLOW: 'indented lines cannot stand inside { } or [ ]',
+  BLOCK_IN_FLOW: 'indented lines are not allowed inside { } or [ ]',
   DUPLICATE_KEY: 'duplicate key',
   IMPOSSIBLE: 'malformed YAML',
   KEY_OVER_1024_CHARS: 'a key can have 1,024 characters at most',
@@ -122,7 +122,7 @@ export function parseInventoryDocument(text: string, file: string): InventoryDoc
       'inventory',
       `${file} is larger than ${maxLength / 2 ** 20} MiB, and is invalid or not in the layout that fleet writes`,
       {
-        hint: `undo the last change (git diff ${shellQuote(file)}), or split it into several inventories`,
+        hint: `revert the last change (to see it: git diff ${shellQuote(file)}), or split the file into several inventories`,
       },
     )
   }

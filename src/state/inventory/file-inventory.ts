@@ -66,12 +66,12 @@ const missingInventory = (file: string, searchedFrom?: string, cause?: unknown):
     'inventory',
     searchedFrom === undefined
       ? `there is no inventory ${file}`
-      : `there is no inventory: no machines.yaml in ${searchedFrom} or a folder above it`,
+      : `there is no inventory: no machines.yaml in ${searchedFrom} or a directory above it`,
     {
       hint:
         searchedFrom === undefined
           ? `create it with fleet init --inventory ${shellQuote(file)}, or choose another file with --inventory`
-          : 'create one in this folder with fleet init; for an existing one, clone its git repository and run fleet there, or pass --inventory FILE',
+          : 'create one in this directory with fleet init; for an existing one, clone its git repository and run fleet there, or pass --inventory FILE',
       cause,
     },
   )

@@ -53,7 +53,7 @@ async function findForeignWriter(path: string, env: Environment): Promise<string
   if (uid !== me && uid !== 0 && uid !== sudoer) return `${path} belongs to user ${uid}`
   const [isLink, isSticky] = [(mode & 0o170000) === 0o120000, (mode & 0o1000) !== 0]
   const isOpen = (mode & 0o002) !== 0 && !isLink && !isSticky
-  return isOpen ? `every user may write to ${path}` : undefined
+  return isOpen ? `every user can write to ${path}` : undefined
 }
 
 /**

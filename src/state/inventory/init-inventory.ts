@@ -23,7 +23,7 @@ export const writeNewInventory = (id: string): string => `\
 # yaml-language-server: $schema=./${schemaFileName}
 # The machines of this fleet. Share it through git: nothing secret is ever in it.
 version: 1
-id: "${id}" # names this fleet for good, in the tags of what it creates
+id: "${id}" # permanent ID of this fleet, in the tags of everything that it creates
 # An entry of a machine, written by fleet or by hand, looks like this:
 #   web-1:
 #     driver: ssh

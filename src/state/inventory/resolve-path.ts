@@ -24,7 +24,7 @@ export async function resolvePath(location: string, path: string): Promise<Resol
   const folder = dirname(resolve(location))
   const named = resolve(folder, path)
   const [realFolder, real] = await Promise.all([
-    realpath(folder).catch(ignored('inventory', 'resolve the folder', folder)),
+    realpath(folder).catch(ignored('inventory', 'resolve the directory', folder)),
     realpath(named).catch(ignored('inventory', 'resolve the file', named)),
   ])
   return { path: real, isInside: isWithin(realFolder, real) }

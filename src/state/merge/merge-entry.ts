@@ -134,7 +134,10 @@ async function mergeBoth(
     return { text: lines.text }
   }
   if (!isDeepStrictEqual(commentsIn(theirs.text), commentsIn(base.text))) {
-    return { text: markers, conflict: `both sides changed ${name}, and one its comments` }
+    return {
+      text: markers,
+      conflict: `both sides changed ${name}, and one side changed its comments`,
+    }
   }
   return { text: editLines(ours.text, name, { value, isMachine: sides.section === 'machines' }) }
 }

@@ -45,7 +45,7 @@ async function readVersion(env: Environment): Promise<SshProgram> {
   if (major === undefined || isBelow(program, oldest)) {
     throw new UserError(
       'unsupported',
-      `fleet cannot use the program ssh of this computer: it is ${words.split('\n')[0] ?? ''}`,
+      `fleet cannot use the ssh program on this computer: it is ${words.split('\n')[0] ?? ''}`,
       { hint: `install OpenSSH ${oldest.join('.')} or later` },
     )
   }

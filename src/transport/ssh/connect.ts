@@ -260,5 +260,5 @@ export async function scanHostKey(
     if (error instanceof HostKeyRefused) return error.hostKey
     throw error
   }
-  throw new Error(`${address} let an unverified login pass`)
+  throw new Error(`${address} accepted a login without verification`)
 }

@@ -72,7 +72,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(await fleet('cp', 'h1:/srv/note', ':/srv/second', '-m', 'h2')).toMatchObject({ code: 0 })
     expect(await fleet('cp', 'site', 'note', 'h1:/srv/none')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('/srv/none is not a folder') as string,
+      stderr: expect.stringContaining('/srv/none is not a directory') as string,
     })
     for (const words of [
       ['site'],

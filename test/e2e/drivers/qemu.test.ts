@@ -75,7 +75,7 @@ describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
 
     const refused = await ana.fleet(['snapshot', 'save', 'dev', 'busy'])
     expect(refused.stderr).toContain(
-      'cannot save the memory of a machine with mounted shared folders',
+      'cannot save the memory of a machine with mounted shared directories',
     )
     await fleet('ssh', 'dev', '--', 'sudo umount /mnt/code')
     await fleet('snapshot', 'save', 'dev', 'busy')

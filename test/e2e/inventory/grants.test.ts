@@ -33,8 +33,8 @@ test('a plan shows what a new host is given', async () => {
       qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
       SSH from this computer only
       gets image ./own.img of this computer
-      gets folder ${ana.home}/code of this computer, writable, as home (outside the inventory folder)
-      gets folder ${ana.folder}/cloud of this computer, writable, as inv
+      gets directory ${ana.home}/code of this computer, writable, as home (outside the inventory directory)
+      gets directory ${ana.folder}/cloud of this computer, writable, as inv
       gets user-data cloud/dev.yaml
 `)
   await writeFile(
@@ -106,7 +106,7 @@ test('nothing is said to a socket of this computer that only the inventory names
 
 const typing = (answer: string) => [
   { at: 'Make these changes?', type: 'y\r' },
-  { at: 'Allow dev to use the folder', type: `${answer}\r` },
+  { at: 'Allow dev to use the directory', type: `${answer}\r` },
 ]
 
 describe('what is not in the folder of the inventory', () => {
@@ -131,7 +131,7 @@ describe('what is not in the folder of the inventory', () => {
     const allowed = await ana.fleetOnTerminal(['apply'], typing('y'), { env })
     expect(allowed.screen).toMatch(noQemu)
     expect((await ana.fleet(['apply', '--yes'], { env })).stderr).toMatch(noQemu)
-    expect((await ana.fleet(['plan'])).stdout).not.toContain('outside the folder')
+    expect((await ana.fleet(['plan'])).stdout).not.toContain('outside the directory')
     const trust = JSON.parse(await readFile(join(ana.home, 'fleet/trust.json'), 'utf8')) as {
       paths: unknown
     }
@@ -176,7 +176,7 @@ describe('what is not in the folder of the inventory', () => {
     const shares = `home=${ana.home}/code`
     const words = ['create', 'dev', '--driver', 'qemu', '--accelerator', 'tcg', '--shares', shares]
     const created = await ana.fleet(words, { env })
-    expect(created.stderr).toContain(`dev: can use folder ${ana.home}/code of this computer`)
+    expect(created.stderr).toContain(`dev: can use directory ${ana.home}/code of this computer`)
     expect(created.stderr).toMatch(noQemu)
     await write('cpus: 1')
     await ana.fleet(['set', 'dev', `shares=data=${ana.home}`])

@@ -66,6 +66,6 @@ test('a private key is refused, and so is no key at all', async () => {
   await writeFile(file, '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n')
   const answer = await ana.fleet(['operator', 'add', 'x', '--key', file])
   expect(answer).toMatchObject({ code: 2 })
-  expect(answer.stderr).toContain(`give the public key: ${file}.pub`)
+  expect(answer.stderr).toContain(`specify the public key: ${file}.pub`)
   expect(await ana.fleet(['operator', 'add', 'x'])).toMatchObject({ code: 2 })
 })

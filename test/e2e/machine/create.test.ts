@@ -85,7 +85,7 @@ describe('stopped without a terminal', () => {
     expect(stopped.code).toBe(130)
     expect(stopped.stderr).toContain(
       'cancelled: web-1 is partly created and may cost money until removed\n' +
-        '  to continue: fleet apply; to undo: fleet rm web-1\n',
+        '  to continue: fleet apply; to remove: fleet rm web-1\n',
     )
     await fleet('rm', '-y', 'web-1')
   })
@@ -104,7 +104,7 @@ const createOnTerminal = (answer: string) =>
     ['create', 'web-1', ...create],
     [
       { at: waiting, type: '\u0003' },
-      { at: 'Keep and finish later, or undo', type: answer },
+      { at: 'Keep and finish later, or remove', type: answer },
     ],
     { env: cloud.env },
   )
@@ -121,7 +121,7 @@ describe('stopped on a terminal', () => {
   test('undoing leaves nothing', async () => {
     const before = await ana.inventory()
     const { code, screen } = await createOnTerminal('\u001B[B\r')
-    expect(screen).toContain('undid the creation of web-1')
+    expect(screen).toContain('cancelled: removed web-1')
     expect(code).toBe(130)
     expect(await cloud.things()).toEqual([])
     expect(await ana.inventory()).toBe(before)

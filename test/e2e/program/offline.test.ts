@@ -28,8 +28,10 @@ test('without an inventory every command says how to begin', async () => {
   for (const args of [['ls'], ['use', 'a'], ['adopt', 'a.invalid'], ['rm', '-y', 'a'], ['check']]) {
     const { code, stderr } = await ana.fleet(args)
     expect({ args, code, stderr }).toMatchObject({ args, code: 4 })
-    expect(stderr).toContain(`there is no inventory: no machines.yaml in ${ana.folder} or a folder`)
-    expect(stderr).toContain('create one in this folder with fleet init')
+    expect(stderr).toContain(
+      `there is no inventory: no machines.yaml in ${ana.folder} or a directory`,
+    )
+    expect(stderr).toContain('create one in this directory with fleet init')
     expect(stderr).toMatch(/clone its git repository .*--inventory FILE/)
   }
   const named = await ana.fleet(['ls', '--inventory', 'mine.yaml'])

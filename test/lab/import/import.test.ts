@@ -166,7 +166,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     )
     expect(code).toBe(0)
     expect(screen).not.toContain('four (4 of 4)')
-    expect(screen).toContain('not imported, as you chose: one')
+    expect(screen).toContain('not imported, as you requested: one')
     expect(screen).toContain('3 imported, 1 skipped')
     expect((await person.fleet(['ls', '-q'])).stdout).toBe('four\nthree\ntwo\n')
     const only = ['import', 'ansible', hosts, '--only', 'o*', '--accept-new', '--only', 'two']

@@ -29,7 +29,7 @@ describe('checking an inventory that is shared', () => {
     [
       'a machine half made',
       '  a: { driver: ssh, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '4:36: a is only partly created: run fleet create a to finish it, or fleet rm a to undo it',
+      '4:36: a is only partly created: run fleet create a to finish it, or fleet rm a to remove it',
     ],
     [
       'a removal half done',

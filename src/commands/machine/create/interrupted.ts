@@ -23,7 +23,7 @@ const namesOf = (machines: readonly Machine[]): MachineName[] => machines.map(({
 const nextSteps = (
   names: readonly string[],
   continueWith = `fleet create ${names.join(' ')}`,
-): string => `to continue: ${continueWith}; to undo: fleet rm ${names.join(' ')}`
+): string => `to continue: ${continueWith}; to remove: fleet rm ${names.join(' ')}`
 
 /** Whether the host may cost money. Hosts on this computer have `computer` in their resources. */
 const mayCost = ({ host }: Machine): boolean =>
@@ -120,10 +120,10 @@ export async function rollBack(
   try {
     await undo(fleet, name, calls)
   } catch (left) {
-    const why = `${messageOf(error)}; undoing the creation failed too: ${messageOf(left)}`
+    const why = `${messageOf(error)}; removing the host failed too: ${messageOf(left)}`
     throw new UserError('failed', why, {
       machine: name,
-      hint: `to undo: fleet rm ${name}`,
+      hint: `to remove: fleet rm ${name}`,
       cause: left,
     })
   }
@@ -146,10 +146,10 @@ export async function handleInterruption(
   if (!canPrompt(io)) throw stays
   const choice = await choose(
     io,
-    'Keep and finish later, or undo?',
+    'Keep and finish later, or remove?',
     [
       { value: 'keep', name: 'Keep and finish later' },
-      { value: 'undo', name: 'Undo now' },
+      { value: 'undo', name: 'Remove now' },
     ],
     { preface: `${describePartial(partial)}\n`, afterCancel: true },
   ).catch(() => 'keep')
@@ -161,10 +161,13 @@ export async function handleInterruption(
     ({ name }, { progress }) => undo(fleet, name, { written, progress }),
   )
   const { failed } = summarize({ io, format }, outcomes)
-  if (failed.length === 0)
-    throw new UserError('cancelled', `cancelled: undid the creation of ${list}`)
+  if (failed.length === 0) throw new UserError('cancelled', `cancelled: removed ${list}`)
   const left = failed.map(({ name }) => name)
-  throw new UserError('cancelled', `cancelled: could not undo all of ${left.join(', ')}`, {
-    hint: `to undo: fleet rm ${left.join(' ')}`,
-  })
+  throw new UserError(
+    'cancelled',
+    `cancelled: could not remove everything that was created for ${left.join(', ')}`,
+    {
+      hint: `to remove: fleet rm ${left.join(' ')}`,
+    },
+  )
 }

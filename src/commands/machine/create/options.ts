@@ -18,7 +18,7 @@ const driverOption = (names: string): Option<string | undefined> =>
 /** The options of `fleet create` that do not depend on the driver. */
 export const creationOptions = {
   driver: driverOption(''),
-  extends: text('--extends <profile>', 'profile to take other settings from', 'profile'),
+  extends: text('--extends <profile>', 'profile to inherit other settings from', 'profile'),
   count: parsed('--count <count>', 'create NAME-1, NAME-2 and so on up to this number', (count) =>
     parseCount(count, 1),
   ),
@@ -36,7 +36,7 @@ export const creationOptions = {
   installEngine: flag('--install-engine', 'install or repair Docker on an existing host'),
   ...hostKeyOptions,
   allowPath: allowPathOption,
-  rollback: flag('--rollback', 'undo a creation that fails or is interrupted'),
+  rollback: flag('--rollback', 'remove a host whose creation fails or is interrupted'),
   yes: yesOption,
 } as const
 

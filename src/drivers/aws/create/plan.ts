@@ -71,7 +71,7 @@ function placementsInOneVpc(
     'usage',
     `the creation was started in ${vpc}, but the options now specify another VPC`,
     {
-      hint: `use --vpc ${vpc}, or undo the creation first: fleet rm`,
+      hint: `use --vpc ${vpc}, or remove the machine first: fleet rm`,
     },
   )
 }

@@ -50,7 +50,7 @@ function checkSameTarget({ account, group, ownGroup }: HostLocation, options: Az
     if (other === undefined || other.toLowerCase() === value.toLowerCase()) continue
     throw usageError(
       `the creation was started in the ${what} ${value} and cannot continue in ${other}`,
-      'undo the creation with fleet rm, then create the machine again',
+      'remove the machine with fleet rm, then create it again',
     )
   }
 }

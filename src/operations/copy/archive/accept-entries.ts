@@ -106,7 +106,7 @@ export async function* acceptEntries(
     if (isFirst ? path !== '' : path === '' || !folders.has(parentOf(path))) {
       throw refuse(
         entry,
-        isFirst ? 'is not the requested item' : 'has no parent folder in the archive',
+        isFirst ? 'is not the requested item' : 'has no parent directory in the archive',
       )
     }
     if (isFirst && !fits(type, expected)) {
@@ -148,7 +148,7 @@ export async function* acceptEntries(
 
   function remember(set: Set<string>, path: string, entry: Entry): void {
     remembered += path.length
-    if (remembered > memoryLimit) throw refuse(entry, 'exceeds the limit of folders and links')
+    if (remembered > memoryLimit) throw refuse(entry, 'exceeds the limit of directories and links')
     set.add(path)
   }
 

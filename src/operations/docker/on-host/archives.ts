@@ -123,7 +123,7 @@ export async function saveOnHost(
   if (output === undefined) return runHostDocker(host, { args: () => args }, streams)
   const file = resolve(streams.cwd, output)
   const { kind, isLink } = await findLocal(file)
-  if (kind === 'folder') throw new UserError('failed', `${file} is a folder`)
+  if (kind === 'folder') throw new UserError('failed', `${file} is a directory`)
   if (kind === 'absent' && isLink) {
     throw new UserError('failed', `${file} is a broken link`)
   }

@@ -34,7 +34,7 @@ async function readDockerfile(path: string): Promise<Buffer> {
   } catch (error) {
     throw codeOf(error) === 'ENOENT'
       ? new UserError('failed', `there is no Dockerfile ${path}`, {
-          hint: 'give its path with --file',
+          hint: 'specify its path with --file',
         })
       : unreadable(path, error)
   }

@@ -163,7 +163,7 @@ async function writeLocally(
   const place = { path: resolve(cwd, target) }
   const found = await side.inspectTarget(place.path, name ?? '.')
   if (endingOf(target) !== '' && found.kind !== 'folder' && !asFolder) {
-    throw new UserError('failed', `there is no folder ${target}`)
+    throw new UserError('failed', `there is no directory ${target}`)
   }
   const isContent = asFolder && name === undefined && found.kind === 'folder'
   const kept = { name: name ?? 'root', asFolder, isLink: type === 'symlink' }
@@ -189,7 +189,7 @@ async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void
     'failed',
     `${path} would be a link to ${showName(linkname)} on this computer`,
     {
-      hint: 'to copy what the link leads to in the container, use --follow-link',
+      hint: 'to copy the target of the link in the container, use --follow-link',
     },
   )
 }

@@ -95,7 +95,7 @@ async function cidFile(words: readonly Word[], { cwd }: Streams): Promise<string
       () => false,
     )
   ) {
-    throw new UserError('failed', `${file} exists, and may hold the ID of another container`, {
+    throw new UserError('failed', `${file} exists, and may contain the ID of another container`, {
       hint: `remove it first: rm ${shellQuote(file)}`,
     })
   }

@@ -42,7 +42,7 @@ function findUnfinished({ machines }: Inventory): readonly LocatedProblem[] {
     if (host === undefined || host.phase === 'ready') return []
     const state =
       host.phase === 'creating'
-        ? `is only partly created: run fleet create ${name} to finish it, or fleet rm ${name} to undo it`
+        ? `is only partly created: run fleet create ${name} to finish it, or fleet rm ${name} to remove it`
         : `is only partly removed: run fleet rm ${name} to finish it`
     return [{ path: ['machines', name, 'host', 'phase'], message: `${name} ${state}` }]
   })

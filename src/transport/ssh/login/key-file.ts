@@ -172,7 +172,10 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
     return key instanceof Error ? explainUnreadable(file, text, key) : { private: key }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
-    return { unusable: codeOf(error) === 'EACCES' ? 'it may not be read' : 'it cannot be read' }
+    return {
+      unusable:
+        codeOf(error) === 'EACCES' ? 'you do not have permission to read it' : 'it cannot be read',
+    }
   }
 }
 

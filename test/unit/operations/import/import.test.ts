@@ -101,7 +101,7 @@ describe('what Docker Machine keeps', () => {
     const { hosts, skipped } = await readDockerMachine(store, {})
     expect(hosts.map(({ name }) => name)).toEqual(['default', 'shop'])
     expect(skipped.map(({ title }) => title)).toEqual(['empty', 'half', 'null'])
-    expect(skipped[0]?.reason).toBe('its folder has no config.json')
+    expect(skipped[0]?.reason).toBe('its directory has no config.json')
   })
 
   it('never takes a machine of VirtualBox without a port for this computer', async () => {

@@ -94,11 +94,11 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
     await expect(find()).rejects.toMatchObject(refused(`belongs to user ${stranger}`))
     await chown(file(), 0, 0)
     await chmod(file(), 0o666)
-    await expect(find()).rejects.toMatchObject(refused('every user may write to'))
+    await expect(find()).rejects.toMatchObject(refused('every user can write to'))
     await chmod(file(), 0o664) // a group is chosen, as by the umask of many distributions
     expect(await find()).toBe(file())
     await chmod(join(folder, 'a'), 0o777)
-    await expect(find()).rejects.toMatchObject(refused('every user may write to'))
+    await expect(find()).rejects.toMatchObject(refused('every user can write to'))
     await chmod(join(folder, 'a'), 0o1777) // as /tmp: nobody can replace what is another user's
     expect(await find()).toBe(file())
     await chown(join(folder, 'a'), stranger, stranger)

@@ -103,7 +103,7 @@ describe('a lock', () => {
     const before = await readFile(file, 'utf8')
     await expect(store(300).update(name, () => ({ driver: 'ssh' }))).rejects.toMatchObject({
       kind: 'locked',
-      hint: expect.stringContaining(`remove the folder ${file}.lock`) as string,
+      hint: expect.stringContaining(`remove the directory ${file}.lock`) as string,
     })
     expect(await readFile(file, 'utf8')).toBe(before)
   })

@@ -154,7 +154,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     'userData: %s, which would not travel with the inventory',
     (file) => {
       expect(problemsOf(inEntry(`userData: ${file}`))).toContain(
-        `machines.yaml:6:15: machines.web-1.userData: expected a file in the inventory's folder, without "..", got "${file}"`,
+        `machines.yaml:6:15: machines.web-1.userData: expected a file in the inventory's directory, without "..", got "${file}"`,
       )
     },
   )
@@ -218,7 +218,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['- 1\n', 'machines.yaml:1:1: expected keys and values, got a list'],
     [
       'version: 2\nid: x\nnew: 1\n',
-      'machines.yaml:1:10: version: 2 is newer than this fleet, which knows version 1',
+      'machines.yaml:1:10: version: 2 is newer than this fleet, which supports version 1',
     ],
     ['version: 0\nid: 4f0c2f6e\n', 'machines.yaml:1:10: version: expected 1, got 0'],
     [
@@ -351,7 +351,7 @@ describe('a file', () => {
     await expect(missing.read()).rejects.toMatchObject(hint)
     await expect(missing.update(parseMachineName('a'), () => undefined)).rejects.toMatchObject(hint)
     await expect(store(folder).read()).rejects.toMatchObject({
-      message: expect.stringContaining('it is a folder') as string,
+      message: expect.stringContaining('it is a directory') as string,
     })
     await symlink('loop.yaml', join(folder, 'loop.yaml'))
     await expect(store(join(folder, 'loop.yaml')).read()).rejects.toMatchObject({
