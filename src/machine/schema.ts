@@ -48,13 +48,15 @@ const term = String.raw`(?!!?state!?=|!=|![^,=]*!=|!(?:all)?\s*(?:,|$))[^\s=,][^
 /** A value of `--on`: terms separated by commas. */
 const selectorTerm = new RegExp(String.raw`^\s*${term}(?:,\s*${term})*$`)
 
+const selector = z.string().max(512).regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME')
+
 /** A public key to authorize on all machines, or on those that `on` selects. */
 const operatorEntry = z.union([
   commentedKey,
   z.strictObject({
     key: commentedKey.describe('The public key.'),
     on: z
-      .array(z.string().max(512).regex(selectorTerm, 'NAME, NAME-*, LABEL=VALUE or driver=NAME'))
+      .array(selector)
       .min(1)
       .max(64)
       .describe(
@@ -221,6 +223,77 @@ export const profileEntry = spec.extend({
 /** One entry under `profiles:`. */
 export type ProfileEntry = z.infer<typeof profileEntry>
 
+/** One value, or a list of them. */
+const oneOrMore = <Value extends z.ZodType>(value: Value, most: number) =>
+  z.union([value, z.array(value).min(1).max(most)])
+
+/** The name of a stack, and of its compose project. Source: the compose specification, "Version and name". */
+const stackName = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9_-]{0,62}$/,
+    '1 to 63 lower-case letters, digits, "_" or "-", beginning with a letter or digit',
+  )
+
+/** The maximum number of files, selectors or profiles of a stack. */
+const maxPerStack = 64
+
+/** The longest time to wait for a deployment, in seconds. */
+const maxWait = 86_400
+
+/** One entry under `stacks:`: compose files to deploy on machines. */
+const stackEntry = z.strictObject({
+  compose: oneOrMore(fileInFolder, maxPerStack).describe(
+    "The compose file, or a list of files that are merged in this order, in the inventory's folder.",
+  ),
+  on: oneOrMore(selector, maxPerStack).describe(
+    'The machines to deploy on: a selector as for `--on`, such as role=web, or a list of them.',
+  ),
+  batch: z
+    .union([
+      z.int().min(1).max(10_000),
+      z.string().regex(/^(?:[1-9]\d?|100)%$/, 'a number of machines, or a percentage such as 25%'),
+    ])
+    .optional()
+    .describe(
+      'How many machines are deployed to at the same time, or a percentage of them (default: 1).',
+    ),
+  wait: z
+    .int()
+    .min(1)
+    .max(maxWait)
+    .optional()
+    .describe(
+      'The time limit in seconds until all services are running and healthy (default: 120).',
+    ),
+  env: oneOrMore(fileInFolder, maxPerStack)
+    .optional()
+    .describe(
+      "A file with variables for the compose files, or a list, in the inventory's folder. Variables of the shell have priority.",
+    ),
+  profiles: z
+    .array(
+      z
+        .string()
+        .max(64)
+        .regex(
+          /^[A-Za-z0-9][\w.-]*$/,
+          'letters, digits, "_", "." or "-", beginning with a letter or digit',
+        ),
+    )
+    .min(1)
+    .max(maxPerStack)
+    .optional()
+    .describe('The profiles of the compose files to enable.'),
+  buildOn: machineName
+    .optional()
+    .describe(
+      'The machine that builds the images of the stack (default: the first machine of each architecture).',
+    ),
+})
+/** One entry under `stacks:`. */
+export type StackEntry = z.infer<typeof stackEntry>
+
 /** The whole of machines.yaml. */
 export const inventoryFile = z.strictObject({
   version: z.literal(1).describe('The format of this file.'),
@@ -240,6 +313,10 @@ export const inventoryFile = z.strictObject({
     .record(machineName, profileEntry)
     .nullish()
     .describe('Common values of machines by profile name, for `extends:`.'),
+  stacks: z
+    .record(stackName, stackEntry)
+    .optional()
+    .describe('Compose files to deploy on machines, by the name of their stack.'),
   audit: z
     .literal('git')
     .optional()

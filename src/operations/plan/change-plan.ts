@@ -105,12 +105,14 @@ export function digestInventory({
   defaults,
   operators,
   profiles,
+  stacks,
   machines,
 }: Inventory): string {
   const content = {
     ...{ id, defaults },
     operators: [...operators],
     profiles: [...profiles],
+    stacks: [...stacks],
     machines: [...machines.values()],
   }
   return createHash('sha256').update(JSON.stringify(content)).digest('base64url')

@@ -52,6 +52,7 @@ const duplicateHints = {
     'give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
   profiles: 'keep one, or give one of them another name and change `extends` where it is meant',
   operators: 'keep one, or give one of them another name',
+  stacks: 'keep one, or give one of them another name',
 } as const
 
 /**

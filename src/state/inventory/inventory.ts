@@ -11,6 +11,7 @@ import {
   countingProfile,
 } from '../../machine/profiles.ts'
 import type { InventoryFile, OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
+import { type Stacks, stackOf } from '../../machine/stacks.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The contents of an inventory at one time. */
@@ -23,6 +24,7 @@ export interface Inventory {
   /** Whether changes are committed to git. */
   readonly audit?: 'git' | undefined
   readonly profiles: Profiles
+  readonly stacks: Stacks
   /** The entries of the file, in its order. */
   readonly entries: ReadonlyMap<MachineName, MachineEntry>
   /**
@@ -44,7 +46,7 @@ export interface ValidInventory {
 
 /** The inventory in a validated file. */
 export function inventoryOf({ file, names }: ValidInventory): Inventory {
-  const { id, defaults = {}, operators = {}, audit } = file
+  const { id, defaults = {}, operators = {}, stacks = {}, audit } = file
   const written = new Map(Object.entries(file.machines ?? {}))
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const merged = mergeProfiles(profiles)
@@ -65,6 +67,7 @@ export function inventoryOf({ file, names }: ValidInventory): Inventory {
     operators: new Map(Object.entries(operators)),
     ...(audit !== undefined && { audit }),
     profiles,
+    stacks: new Map(Object.entries(stacks).map(([name, entry]) => [name, stackOf(name, entry)])),
     entries,
     machines,
   }

@@ -52,7 +52,7 @@ function entryIn(side: Side, section: Section, name: string): ParsedEntry | unde
   return block && { text: block.text, data: dataIn(side.document, section)[name] }
 }
 
-/** The position of a new name: machines by name, operators and profiles after their predecessor. */
+/** The position of a new name: machines by name, others after their predecessor. */
 function indexFor(
   section: Section,
   name: string,

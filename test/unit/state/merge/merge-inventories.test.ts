@@ -54,6 +54,26 @@ describe('merging inventories', () => {
     expect(text).toContain('\n\n  # theirs\n  web-3:\n')
   })
 
+  it('merges stacks one by one, also where only one side has any', async () => {
+    const withStacks = (text: string, ...lines: string[]): string =>
+      text.replace(/^machines:/m, `stacks:\n${lines.join('\n')}\nmachines:`)
+    const [shop, mail] = [
+      '  shop: { compose: a.yaml, on: web }',
+      '  mail: { compose: b.yaml, on: db }',
+    ]
+    const both = await merge(withStacks(fleet, shop), withStacks(fleet, mail))
+    expect(both.conflicts).toEqual([])
+    expect(dataOf(both.text)).toMatchObject({
+      stacks: { shop: { compose: 'a.yaml' }, mail: { compose: 'b.yaml' } },
+    })
+    const base = withStacks(fleet, shop, mail)
+    const ours = base.replace('on: web', 'on: all')
+    const theirs = base.replace(`${mail}\n`, '')
+    const { text } = await merge(ours, theirs, base)
+    expect(dataOf(text)).toMatchObject({ stacks: { shop: { compose: 'a.yaml', on: 'all' } } })
+    expect(text).not.toContain('mail')
+  })
+
   it('merges what both did to one machine, key by key', async () => {
     const ours = editText(fleet, 'api-1', label({ env: 'prod' }))
     const theirs = editText(editText(fleet, 'api-1', label({ rack: '2' })), 'db-1', remove)

@@ -1,0 +1,54 @@
+import type { Machine } from './machine.ts'
+import type { StackEntry } from './schema.ts'
+import { parseSelector, selects } from './selector.ts'
+
+/** Compose files to deploy on machines. Paths are relative to the folder of the inventory. */
+export interface Stack {
+  /** Also the name of the compose project. */
+  readonly name: string
+  readonly files: readonly string[]
+  readonly envFiles: readonly string[]
+  /** Selectors as for `--on`. */
+  readonly on: readonly string[]
+  /** How many machines are deployed to at the same time, or a percentage of them. */
+  readonly batch: number | `${number}%`
+  /** The time limit of one deployment, in seconds. */
+  readonly wait: number
+  readonly profiles: readonly string[]
+  readonly buildOn?: string | undefined
+}
+
+/** The stacks by name, in the order of the file. */
+export type Stacks = ReadonlyMap<string, Stack>
+
+const [defaultBatch, defaultWait] = [1, 120]
+
+const listOf = (value: string | readonly string[] = []): readonly string[] =>
+  typeof value === 'string' ? [value] : value
+
+/** The stack of an entry, with the default values. */
+export const stackOf = (name: string, entry: StackEntry): Stack => ({
+  name,
+  files: listOf(entry.compose),
+  envFiles: listOf(entry.env),
+  on: listOf(entry.on),
+  batch: (entry.batch ?? defaultBatch) as Stack['batch'],
+  wait: entry.wait ?? defaultWait,
+  profiles: entry.profiles ?? [],
+  ...(entry.buildOn !== undefined && { buildOn: entry.buildOn }),
+})
+
+/** The machines of a stack, in the given order. None if no machine matches. */
+export function machinesOf<Selected extends Machine>(
+  { on }: Pick<Stack, 'on'>,
+  machines: Iterable<Selected>,
+): readonly Selected[] {
+  const selector = parseSelector(on)
+  return [...machines].filter((machine) => selects(selector, machine))
+}
+
+/** The number of machines in a batch, of `total`. A percentage is rounded down, to at least one machine. */
+export function batchSize({ batch }: Pick<Stack, 'batch'>, total: number): number {
+  if (typeof batch === 'number') return batch
+  return Math.max(1, Math.floor((total * Number.parseInt(batch, 10)) / 100))
+}
