@@ -10,7 +10,8 @@ export interface ProjectModel {
   readonly secrets?: Readonly<Record<string, { file?: string }>>
 }
 
-interface Service {
+/** The parts of a service that fleet uses. */
+export interface Service {
   readonly image?: string
   readonly build?: Build
   readonly volumes?: readonly { type?: string; source?: string }[]

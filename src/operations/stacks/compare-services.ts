@@ -1,0 +1,199 @@
+import type { StackContainer } from './observe-stack.ts'
+import {
+  type StackModel,
+  followedBy,
+  hasUnknownHash,
+  imageOf,
+  isOneShot,
+  scaleOf,
+  stackLabels,
+} from './stack-model.ts'
+
+/** A change that a deployment makes to the containers of one service on one host. */
+export interface ServiceChange {
+  readonly service: string
+  /**
+   * `create`: it has no container. `recreate`: its containers are replaced. `scale`: containers are added or removed. `start`:
+   * containers are started. `remove`: the stack does not have this service.
+   */
+  readonly action: 'create' | 'recreate' | 'scale' | 'start' | 'remove'
+  readonly why: string
+}
+
+/** How the containers of a stack on one host differ from its model. */
+export interface StackDrift {
+  /** The changes of a deployment, in the order of the services; removals last. */
+  readonly changes: readonly ServiceChange[]
+  /** Services whose health check fails though nothing about them has changed. */
+  readonly unhealthy: readonly string[]
+}
+
+/** What the containers of one host are compared with. */
+export interface ExpectedStack {
+  /** The deployed model. */
+  readonly model: StackModel
+  /** Compose's hash of each service, with the IDs of shared containers on this host. */
+  readonly hashes: ReadonlyMap<string, string>
+  /** The version of the compose that computed the hashes and will deploy. */
+  readonly version: string
+  /** The IDs of the images on this host, by name in the model; absent if the host does not have the image. */
+  readonly images: ReadonlyMap<string, string>
+}
+
+/** Why one container is replaced; undefined if it is kept. */
+function reasonToRecreate(
+  { model, hashes, version, images }: ExpectedStack,
+  service: string,
+  container: StackContainer,
+): string | undefined {
+  const { [service]: definition = {} } = model.services
+  const { labels = {} } = definition
+  const isOther = upstreamVersion(container.version ?? '') !== upstreamVersion(version)
+  const versions = `compose ${container.version} created its containers, and compose ${version} hashes configurations differently`
+  const isChanged = hasUnknownHash(definition)
+    ? container.labels[stackLabels.definition] !== labels[stackLabels.definition] || isOther
+    : container.hash !== hashes.get(service)
+  if (isChanged) {
+    const isSame = (label: string): boolean => container.labels[label] === labels[label]
+    if (!isSame(stackLabels.inputs)) return 'a file or definition that it uses has changed'
+    return isOther
+      ? `${versions}, or its configuration has changed`
+      : 'its configuration has changed'
+  }
+  const image = imageOf(model.name, service, definition)
+  const id = images.get(image)
+  if (id === undefined) return `the host does not have its image ${image}`
+  return container.image === id ? undefined : `its image ${image} has changed`
+}
+
+/** A version without the suffix of a package, which compose does not write in labels: `2.40.3` for `2.40.3-3`. */
+const upstreamVersion = (version: string): string =>
+  /^v?(\d+(?:\.\d+)*)/.exec(version)?.[1] ?? version
+
+/** Whether a version of compose is older than 2.MINOR. */
+function isOlder(version: string, minor: number): boolean {
+  const [first = 0, second = 0] = upstreamVersion(version).split('.').map(Number)
+  return first < 2 || (first === 2 && second < minor)
+}
+
+/** Networks that a running container is not connected to. Compose replaces such containers since version 2.32. */
+function missingNetwork(
+  { model, version }: ExpectedStack,
+  service: string,
+  { state, networks }: StackContainer,
+): string | undefined {
+  if (state !== 'running' || isOlder(version, 32)) return undefined
+  const wanted = Object.keys(model.services[service]?.networks ?? {}).map(
+    (key) => (model.networks?.[key] as { readonly name?: string } | null | undefined)?.name ?? key,
+  )
+  return wanted.find((name) => !networks.includes(name))
+}
+
+const containersOf = (count: number): string =>
+  `${count} ${count === 1 ? 'container' : 'containers'}`
+
+/** The services in the order in which compose starts them. */
+function inDependencyOrder({ services }: StackModel): readonly string[] {
+  const ordered = new Set<string>()
+  const visit = (name: string, path: readonly string[]): void => {
+    const service = services[name]
+    if (service === undefined || ordered.has(name) || path.includes(name)) return
+    const others = [...followedBy(service), ...Object.keys(service.depends_on ?? {})]
+    for (const other of others) visit(other, [...path, name])
+    ordered.add(name)
+  }
+  for (const name of Object.keys(services)) visit(name, [])
+  return [...ordered]
+}
+
+/** The change of one service; undefined if there is none. `changes`: those of the services that it depends on. */
+function compareService(
+  expected: ExpectedStack,
+  service: string,
+  containers: readonly StackContainer[],
+  changes: ReadonlyMap<string, ServiceChange>,
+): ServiceChange | undefined {
+  const { model, version } = expected
+  const { [service]: definition = {} } = model.services
+  const scale = scaleOf(definition)
+  const count = containers.length
+  const change = (action: ServiceChange['action'], why: string): ServiceChange => ({
+    service,
+    action,
+    why,
+  })
+  if (count === 0) return scale === 0 ? undefined : change('create', 'it has no container')
+  if (scale === 0) return change('scale', `it has ${containersOf(count)}, and should have none`)
+  const isReplaced = (other: string): boolean => changes.get(other)?.action === 'recreate'
+  const followed = followedBy(definition).find(
+    (other) => isReplaced(other) || changes.get(other)?.action === 'create',
+  )
+  if (followed !== undefined) {
+    return change('recreate', `it shares a container of ${followed}, which is replaced`)
+  }
+  const dependency = Object.keys(definition.depends_on ?? {}).find(isReplaced)
+  if (dependency !== undefined && isOlder(version, 30)) {
+    return change('recreate', `compose ${version} replaces it together with ${dependency}`)
+  }
+  for (const container of containers) {
+    const why = reasonToRecreate(expected, service, container)
+    if (why !== undefined) return change('recreate', why)
+    const network = missingNetwork(expected, service, container)
+    if (network !== undefined)
+      return change('recreate', `it is not connected to network ${network}`)
+  }
+  if (count !== scale) {
+    return change('scale', `it has ${containersOf(count)}, and should have ${scale}`)
+  }
+  const isDone = ({ state, exitCode }: StackContainer): boolean =>
+    state === 'running' || (exitCode === 0 && isOneShot(model, service))
+  const stopped = containers.filter((container) => !isDone(container))
+  if (stopped.length === 0) return undefined
+  const [{ state = 'stopped', exitCode } = {}] = stopped
+  const code = exitCode === undefined ? '' : ` with code ${exitCode}`
+  return change('start', `${stopped.length} of ${containersOf(count)} ${state}${code}`)
+}
+
+function groupByService(
+  containers: readonly StackContainer[],
+): ReadonlyMap<string, readonly StackContainer[]> {
+  const groups = new Map<string, StackContainer[]>()
+  for (const container of containers) {
+    const group = groups.get(container.service)
+    if (group === undefined) groups.set(container.service, [container])
+    else group.push(container)
+  }
+  return groups
+}
+
+/**
+ * Compares the containers of a stack on one host with its model, by the rules by which `docker compose up --remove-orphans`
+ * replaces containers. Source: pkg/compose/convergence.go of compose 2.26 and 2.40.
+ */
+export function compareServices(
+  expected: ExpectedStack,
+  containers: readonly StackContainer[],
+): StackDrift {
+  const { services } = expected.model
+  const byService = groupByService(containers)
+  const changes = new Map<string, ServiceChange>()
+  for (const service of inDependencyOrder(expected.model)) {
+    const change = compareService(expected, service, byService.get(service) ?? [], changes)
+    if (change !== undefined) changes.set(service, change)
+  }
+  const orphans = [...byService.keys()].filter((name) => !Object.hasOwn(services, name)).sort()
+  return {
+    changes: [
+      ...Object.keys(services).flatMap((name) => changes.get(name) ?? []),
+      ...orphans.map((service): ServiceChange => ({
+        service,
+        action: 'remove',
+        why: `the stack has no service ${service}`,
+      })),
+    ],
+    unhealthy: Object.keys(services).filter(
+      (name) =>
+        !changes.has(name) && byService.get(name)?.some(({ health }) => health === 'unhealthy'),
+    ),
+  }
+}

@@ -1,0 +1,86 @@
+import { type ContainerSummary, containerName, listContainers } from '../../engine/containers.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { findImage } from '../../engine/images.ts'
+import { type StackModel, imageOf } from './stack-model.ts'
+
+/** A container of a stack. */
+export interface StackContainer {
+  readonly id: string
+  readonly name: string
+  readonly service: string
+  /** Compose's hash of the configuration that it was created from. */
+  readonly hash: string | undefined
+  /** The ID of the image that it was created from. */
+  readonly image: string | undefined
+  /** The version of compose that created it. */
+  readonly version: string | undefined
+  readonly labels: Readonly<Record<string, string>>
+  /** `running`, `exited`, … */
+  readonly state: string
+  /** Absent while it runs. */
+  readonly exitCode: number | undefined
+  readonly health: 'healthy' | 'unhealthy' | 'starting' | undefined
+  /** The names of its networks. */
+  readonly networks: readonly string[]
+}
+
+const label = (name: string): string => `com.docker.compose.${name}`
+
+/** The health in the status text of a container: `Up 3 minutes (healthy)`. */
+function healthIn(status: string): StackContainer['health'] {
+  if (status.endsWith('(healthy)')) return 'healthy'
+  if (status.endsWith('(unhealthy)')) return 'unhealthy'
+  return status.endsWith('(health: starting)') ? 'starting' : undefined
+}
+
+function exitCodeIn(status: string): number | undefined {
+  const [, code] = /^Exited \((\d+)\)/.exec(status) ?? []
+  return code === undefined ? undefined : Number(code)
+}
+
+/** The container as a part of a stack; undefined for one of `docker compose run`. */
+export function readStackContainer(container: ContainerSummary): StackContainer | undefined {
+  const { Id: id, Labels: labels, State: state, Status, Networks: networks } = container
+  const service = labels[label('service')]
+  if (service === undefined || labels[label('oneoff')] === 'True') return undefined
+  return {
+    id,
+    name: containerName(container),
+    service,
+    hash: labels[label('config-hash')],
+    image: labels[label('image')],
+    version: labels[label('version')],
+    labels,
+    state,
+    exitCode: exitCodeIn(Status),
+    health: healthIn(Status),
+    networks,
+  }
+}
+
+/** Lists the containers of a stack on an engine, by name. */
+export async function listStackContainers(
+  engine: Engine,
+  stack: string,
+  signal?: AbortSignal,
+): Promise<readonly StackContainer[]> {
+  const filters = { label: [`${label('project')}=${stack}`] }
+  const all = await listContainers(engine, { all: true, filters, ...(signal && { signal }) })
+  return all
+    .flatMap((container) => readStackContainer(container) ?? [])
+    .toSorted(({ name: one }, { name: other }) => (one < other ? -1 : 1))
+}
+
+/** The IDs of a model's images on an engine, by name. Images that the engine does not have are absent. */
+export async function findStackImages(
+  engine: Engine,
+  model: StackModel,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const services = Object.entries(model.services)
+  const names = new Set(services.map(([name, service]) => imageOf(model.name, name, service)))
+  const found = await Promise.all(
+    [...names].map(async (name) => [name, (await findImage(engine, name, signal))?.Id] as const),
+  )
+  return new Map(found.flatMap(([name, id]) => (id === undefined ? [] : [[name, id] as const])))
+}

@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto'
+import type { ProjectModel, Service } from '../compose/project-model.ts'
+
+/** A service of a model. Only compose interprets the fields without a type here. */
+export interface StackService extends Service {
+  readonly scale?: number
+  readonly deploy?: { readonly replicas?: number } | null
+  readonly labels?: Readonly<Record<string, string>>
+  readonly environment?: Readonly<Record<string, string | null>>
+  readonly depends_on?: Readonly<Record<string, { readonly condition?: string }>>
+  readonly network_mode?: string
+  readonly ipc?: string
+  readonly pid?: string
+  readonly volumes_from?: readonly string[]
+  readonly networks?: Readonly<Record<string, unknown>>
+  readonly configs?: readonly { readonly source?: string }[]
+  readonly secrets?: readonly { readonly source?: string }[]
+  readonly [key: string]: unknown
+}
+
+/** The model of a stack, as `docker compose config --format json` prints it, with all environment files resolved. */
+export interface StackModel extends ProjectModel {
+  readonly services: Readonly<Record<string, StackService>>
+  readonly networks?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * The labels that fleet adds to services. A label is part of compose's hash of the configuration, so a changed value recreates
+ * the containers.
+ */
+export const stackLabels = {
+  /** The digest of the files and definitions that a service uses. */
+  inputs: 'fleet.inputs',
+  /** The digest of the definition of a service whose hash by compose cannot be computed in advance. */
+  definition: 'fleet.definition',
+} as const
+
+const digest = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex')
+
+/** The services whose containers a service refers to by ID. It is recreated together with them. */
+export function followedBy(service: StackService): readonly string[] {
+  const modes = [service.network_mode, service.ipc, service.pid].flatMap(
+    (mode) => /^service:(.+)$/.exec(mode ?? '')?.[1] ?? [],
+  )
+  return [...new Set([...modes, ...sharesVolumesOf(service)])]
+}
+
+/** The services in `volumes_from`; entries are `SERVICE[:ro]` or `container:NAME[:ro]`. */
+const sharesVolumesOf = ({ volumes_from = [] }: StackService): readonly string[] =>
+  volumes_from.flatMap((text) => {
+    const [name = ''] = text.split(':')
+    return name === 'container' ? [] : [name]
+  })
+
+/**
+ * Whether `config --hash` cannot predict the hash of a service's containers: compose replaces a service in `volumes_from` by the
+ * ID of a container, which it accepts in no file.
+ */
+export const hasUnknownHash = (service: StackService): boolean =>
+  sharesVolumesOf(service).length > 0
+
+/** The number of containers of a service (`GetScale` in compose-go). */
+export const scaleOf = ({ scale, deploy }: StackService): number => scale ?? deploy?.replicas ?? 1
+
+/** The image of a service; compose names what it builds after project and service. */
+export const imageOf = (project: string, name: string, { image }: StackService): string =>
+  image ?? `${project}-${name}`
+
+/** Whether a service is done when its containers have ended, because another one waits for that. */
+export const isOneShot = ({ services }: StackModel, name: string): boolean =>
+  Object.values(services).some(
+    ({ depends_on = {} }) => depends_on[name]?.condition === 'service_completed_successfully',
+  )
+
+/**
+ * The model that is deployed: without what only the computer of its files has. Compose resolves it again without any change:
+ * - Profiles have been chosen. Some versions of compose include them in the hash.
+ * - Images have been built.
+ * - Variables without a value would be taken from another environment.
+ * - `inputs`: the digest of the files and definitions of each service.
+ */
+export function deployedModel(model: StackModel, inputs: ReadonlyMap<string, string>): StackModel {
+  const services = Object.entries(model.services).map(([name, service]) => {
+    const {
+      build,
+      develop: _watched,
+      env_file: _resolved,
+      label_file: _merged,
+      profiles: _chosen,
+      environment = {},
+      ...rest
+    } = service
+    const variables = Object.entries(environment).filter(([, value]) => value !== null)
+    const deployed = {
+      ...rest,
+      image: imageOf(model.name, name, service),
+      ...(build !== undefined && { pull_policy: 'never' }),
+      ...(variables.length > 0 && { environment: Object.fromEntries(variables) }),
+    }
+    const used = inputs.get(name)
+    const labels = {
+      ...service.labels,
+      ...(used !== undefined && { [stackLabels.inputs]: used }),
+      ...(hasUnknownHash(service) && { [stackLabels.definition]: definitionDigest(deployed) }),
+    }
+    return [name, Object.keys(labels).length === 0 ? deployed : { ...deployed, labels }] as const
+  })
+  return { ...model, services: Object.fromEntries(services) }
+}
+
+/** A digest of what compose recreates containers for, of a service that compose has resolved. */
+function definitionDigest(service: StackService): string {
+  const { scale: _scale, pull_policy: _policy, deploy, ...rest } = service
+  const { replicas: _replicas, ...limits } = deploy ?? {}
+  return digest({ ...rest, deploy: limits })
+}
+
+/**
+ * The model as compose sees it while it creates containers: with the IDs of the containers whose namespaces others share.
+ * `first`: the ID of the first container of a service.
+ */
+export function withContainerIds(
+  model: StackModel,
+  first: (service: string) => string | undefined,
+): StackModel {
+  const resolve = (mode: string | undefined): string | undefined => {
+    const [, name] = /^service:(.+)$/.exec(mode ?? '') ?? []
+    const id = name === undefined ? undefined : first(name)
+    return id === undefined ? mode : `container:${id}`
+  }
+  const services = Object.entries(model.services).map(([name, service]) => {
+    const { network_mode, ipc, pid } = service
+    const modes = Object.entries({ network_mode, ipc, pid }).flatMap(([key, mode]) =>
+      mode === undefined ? [] : [[key, resolve(mode)] as const],
+    )
+    return [name, { ...service, ...Object.fromEntries(modes) }] as const
+  })
+  return { ...model, services: Object.fromEntries(services) }
+}
+
+/** Whether any service shares a namespace, so that hashes differ from host to host. */
+export const sharesNamespaces = ({ services }: StackModel): boolean =>
+  Object.values(services).some(({ network_mode, ipc, pid }) =>
+    [network_mode, ipc, pid].some((mode) => mode?.startsWith('service:')),
+  )

@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest'
+import { compareServices } from '../../../../src/operations/stacks/compare-services.ts'
+import {
+  type StackContainer,
+  readStackContainer,
+} from '../../../../src/operations/stacks/observe-stack.ts'
+import type { StackModel, StackService } from '../../../../src/operations/stacks/stack-model.ts'
+
+const version = '2.40.3'
+
+const container = (service: string, more: Partial<StackContainer> = {}): StackContainer => ({
+  ...{ id: `${service}1`, name: `shop-${service}-1`, service },
+  ...{ hash: `hash of ${service}`, image: 'sha256:app', version },
+  ...{ labels: {}, state: 'running', exitCode: undefined, health: undefined },
+  networks: ['shop_default'],
+  ...more,
+})
+
+/** Compares containers with services, whose hashes are those of `container`. */
+function compare(
+  services: Record<string, StackService>,
+  containers: readonly StackContainer[],
+  {
+    composeVersion = version,
+    images = [['app:1', 'sha256:app']],
+  }: { composeVersion?: string; images?: [string, string][] } = {},
+) {
+  const filled = Object.entries(services).map(
+    ([name, service]) =>
+      [name, { image: 'app:1', networks: { default: null }, ...service }] as const,
+  )
+  const model: StackModel = {
+    name: 'shop',
+    services: Object.fromEntries(filled),
+    networks: { default: { name: 'shop_default' } },
+  }
+  const hashes = new Map(Object.keys(services).map((name) => [name, `hash of ${name}`]))
+  return compareServices(
+    { model, hashes, version: composeVersion, images: new Map(images) },
+    containers,
+  )
+}
+
+const webAndOtherDb = (composeVersion: string) => [
+  container('web', { version: composeVersion }),
+  container('db', { version: composeVersion, hash: 'other' }),
+]
+
+const changesOf = (...args: Parameters<typeof compare>): string[] =>
+  compare(...args).changes.map(({ service, action, why }) => `${service}: ${action}: ${why}`)
+
+describe('the containers of a stack', () => {
+  test('that are as the model says need no change', () => {
+    const healthy = container('web', { health: 'healthy' })
+    expect(compare({ web: {}, db: {} }, [healthy, container('db')])).toEqual({
+      changes: [],
+      unhealthy: [],
+    })
+  })
+
+  test.each<[string, StackService, readonly StackContainer[], string]>([
+    ['missing', {}, [], 'web: create: it has no container'],
+    [
+      'too few',
+      { deploy: { replicas: 2 } },
+      [container('web')],
+      'web: scale: it has 1 container, and should have 2',
+    ],
+    [
+      'too many',
+      {},
+      [container('web'), container('web', { id: 'web2' })],
+      'web: scale: it has 2 containers, and should have 1',
+    ],
+    [
+      'unwanted',
+      { scale: 0 },
+      [container('web')],
+      'web: scale: it has 1 container, and should have none',
+    ],
+    [
+      'of another configuration',
+      {},
+      [container('web', { hash: 'other' })],
+      'web: recreate: its configuration has changed',
+    ],
+    [
+      'of other files',
+      { labels: { 'fleet.inputs': 'new' } },
+      [container('web', { hash: 'other', labels: { 'fleet.inputs': 'old' } })],
+      'web: recreate: a file or definition that it uses has changed',
+    ],
+    [
+      'of another compose',
+      {},
+      [container('web', { hash: 'other', version: '2.26.1' })],
+      'web: recreate: compose 2.26.1 created its containers, and compose 2.40.3 hashes configurations differently, or its configuration has changed',
+    ],
+    [
+      'of an older image',
+      {},
+      [container('web', { image: 'sha256:old' })],
+      'web: recreate: its image app:1 has changed',
+    ],
+    [
+      'of an image that is gone',
+      { image: 'app:2' },
+      [container('web')],
+      'web: recreate: the host does not have its image app:2',
+    ],
+    [
+      'off its network',
+      {},
+      [container('web', { networks: ['bridge'] })],
+      'web: recreate: it is not connected to network shop_default',
+    ],
+    [
+      'stopped',
+      {},
+      [container('web', { state: 'exited', exitCode: 137 })],
+      'web: start: 1 of 1 container exited with code 137',
+    ],
+  ])('%s: are found', (_name, service, containers, change) => {
+    expect(changesOf({ web: service }, containers)).toEqual([change])
+  })
+
+  test('of services that the stack does not have are removed, the last', () => {
+    const all = [container('old'), container('web')]
+    expect(changesOf({ web: {}, db: {} }, all)).toEqual([
+      'db: create: it has no container',
+      'old: remove: the stack has no service old',
+    ])
+  })
+
+  test('that ended are done when another service waits for that', () => {
+    const done = container('migrate', { state: 'exited', exitCode: 0 })
+    const waits = { depends_on: { migrate: { condition: 'service_completed_successfully' } } }
+    expect(changesOf({ migrate: {}, web: waits }, [done, container('web')])).toEqual([])
+    expect(changesOf({ migrate: {}, web: {} }, [done, container('web')])).toEqual([
+      'migrate: start: 1 of 1 container exited with code 0',
+    ])
+    const failed = container('migrate', { state: 'exited', exitCode: 1 })
+    expect(changesOf({ migrate: {}, web: waits }, [failed, container('web')])).toHaveLength(1)
+  })
+
+  test('are unhealthy only where nothing changes them', () => {
+    const sick = container('web', { health: 'unhealthy' })
+    expect(compare({ web: {} }, [sick]).unhealthy).toEqual(['web'])
+    expect(compare({ web: {} }, [{ ...sick, hash: 'other' }]).unhealthy).toEqual([])
+  })
+
+  test('that share namespaces or volumes are replaced with the one that they follow', () => {
+    const services = {
+      tail: { volumes_from: ['side:ro'] },
+      side: { network_mode: 'service:web', networks: {} },
+      web: {},
+    }
+    const all = [container('web', { hash: 'other' }), container('side'), container('tail')]
+    expect(changesOf(services, all)).toEqual([
+      'tail: recreate: it shares a container of side, which is replaced',
+      'side: recreate: it shares a container of web, which is replaced',
+      'web: recreate: its configuration has changed',
+    ])
+  })
+
+  test('are replaced with their dependencies by compose before 2.30', () => {
+    const services = { web: { depends_on: { db: {} } }, db: {} }
+    expect(changesOf(services, webAndOtherDb('2.30.0'), { composeVersion: '2.30.0' })).toHaveLength(
+      1,
+    )
+    expect(changesOf(services, webAndOtherDb('2.26.1'), { composeVersion: '2.26.1-4' })).toEqual([
+      'web: recreate: compose 2.26.1-4 replaces it together with db',
+      'db: recreate: its configuration has changed',
+    ])
+  })
+
+  test('are compared with the version of compose without the suffix of its package', () => {
+    const service = { volumes_from: ['db'], labels: { 'fleet.definition': 'd' } }
+    const all = [container('web', { labels: { 'fleet.definition': 'd' } }), container('db')]
+    expect(changesOf({ web: service, db: {} }, all, { composeVersion: '2.40.3-3' })).toEqual([])
+    expect(changesOf({ web: service, db: {} }, all, { composeVersion: '2.41.0' })).toHaveLength(1)
+  })
+})
+
+describe('a container of the engine', () => {
+  const summary = {
+    ...{ Id: 'c1', Names: ['/shop-web-1'], Image: 'app:1', ImageID: 'sha256:app', Command: '' },
+    ...{ Created: 0, Ports: [], Mounts: [], Networks: ['shop_default'], State: 'running' },
+    Labels: {
+      'com.docker.compose.service': 'web',
+      'com.docker.compose.config-hash': 'h',
+      'com.docker.compose.image': 'sha256:app',
+      'com.docker.compose.version': version,
+    },
+  }
+  test.each([
+    ['Up 3 minutes', { health: undefined, exitCode: undefined }],
+    ['Up 3 minutes (healthy)', { health: 'healthy' }],
+    ['Up 3 minutes (unhealthy)', { health: 'unhealthy' }],
+    ['Up 2 seconds (health: starting)', { health: 'starting' }],
+    ['Exited (0) 3 minutes ago', { exitCode: 0 }],
+    ['Exited (137) 3 minutes ago', { exitCode: 137 }],
+  ])('with status %s', (Status, expected) => {
+    expect(readStackContainer({ ...summary, Status })).toMatchObject({
+      ...{ id: 'c1', name: 'shop-web-1', service: 'web', hash: 'h', image: 'sha256:app', version },
+      ...expected,
+    })
+  })
+
+  test('of docker compose run is no part of a stack', () => {
+    const Labels = { ...summary.Labels, 'com.docker.compose.oneoff': 'True' }
+    expect(readStackContainer({ ...summary, Status: 'Up', Labels })).toBeUndefined()
+  })
+})
