@@ -15,9 +15,16 @@ import {
 } from '../docker/on-host/host-docker.ts'
 import type { Streams } from '../../os/streams.ts'
 import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
-import { type ComposeProject, findProject, readLocalFile } from './find-project.ts'
-import { hideRoot, hideRootIn } from './hide-root.ts'
+import { findProject, readLocalFile } from './find-project.ts'
+import { hideRootIn } from './hide-root.ts'
 import { type HostMirror, mirrorAt, shipFiles } from './host-mirror.ts'
+import {
+  type ComposeRun,
+  type HostSession,
+  askConfig,
+  prepare,
+  refuseUnnamed,
+} from './host-session.ts'
 import { projectFolder } from './project-folder.ts'
 import {
   type LocalPaths,
@@ -26,157 +33,12 @@ import {
   mapPaths,
   localFileOf,
 } from './project-model.ts'
-import { type ComposeInputs, readInputs } from './read-inputs.ts'
+import { readInputs } from './read-inputs.ts'
 import { type NeededFiles, noticeSkipped, readLocalFiles } from './read-local-files.ts'
 import { type AskConfig, resolveAllServices, resolveFor, resolveModel } from './resolve-model.ts'
-import { type Root, localPath, rootedPath } from './rooted-paths.ts'
+import { localPath, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
-import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 import { ignored } from '../../os/trace.ts'
-
-/** A compose command on a host. */
-interface Session {
-  readonly host: HostDocker
-  readonly command: ComposeCommand
-  readonly project: ComposeProject
-  readonly inputs: ComposeInputs
-  /** The compose file from standard input. */
-  readonly stdin: string | undefined
-  /** The copy of the project's files on the host; absent if nothing is kept there. */
-  readonly mirror: HostMirror | undefined
-  readonly streams: Streams
-}
-
-/** The root folder of the copied files; `folder` is the temporary folder of one run. */
-const rootOf = ({ mirror }: Session, folder: string): Root => mirror?.root ?? `${folder}/root`
-
-interface ComposeRun {
-  /** The subcommand and its arguments. */
-  readonly words: readonly string[]
-  /** A model to use instead of the compose files. */
-  readonly model?: ProjectModel | undefined
-  readonly allProfiles?: boolean
-  readonly images?: readonly string[]
-}
-
-/** Prepares a run of compose on the host, in the copy of the local working folder. */
-function prepare(
-  session: Session,
-  { words, model, allProfiles = false, images = [] }: ComposeRun,
-): HostRun {
-  const { command, inputs, project, stdin, mirror, streams } = session
-  const { cwd } = streams
-  const files: Record<string, string | Buffer> = {}
-  if (stdin !== undefined) files['stdin.yaml'] = stdin
-  if (model !== undefined) files['compose.json'] = JSON.stringify(model)
-  if (mirror === undefined) {
-    for (const [file, content] of inputs.files) files[rootedPath('root', file)] = content
-  }
-  const ownFlags = command.flags.filter(
-    (word) =>
-      word.kind !== 'flag' ||
-      (!(allProfiles && word.name === '--profile') &&
-        !(
-          model !== undefined &&
-          ['--file', '--project-name', '--project-directory'].includes(word.name)
-        )),
-  )
-  return {
-    args: (folder) => {
-      const projectAt = rootedPath(rootOf(session, folder), project.folder)
-      const file =
-        stdin === undefined ? undefined : { path: `${folder}/stdin.yaml`, projectFolder: projectAt }
-      return [
-        ...command.start,
-        ...flagsBelowRoot(ownFlags, cwd, model === undefined ? file : undefined),
-        ...(allProfiles ? ['--profile=*'] : []),
-        ...(model === undefined
-          ? []
-          : [
-              `--file=${folder}/compose.json`,
-              `--project-directory=${projectAt}`,
-              `--project-name=${model.name}`,
-            ]),
-        ...words,
-      ]
-    },
-    files,
-    images,
-    environment: {
-      ...inputs.variables(streams.env, command.rest),
-      ...variablesBelowRoot(streams.env, cwd, ':'),
-    },
-    workingFolder: (folder) => rootedPath(rootOf(session, folder), cwd),
-  }
-}
-
-/** The paths below a root that compose reports as missing. */
-function missingPaths(root: Root, output: string): string[] {
-  return output
-    .split(root)
-    .slice(1)
-    .flatMap((after) => {
-      const [path = ''] = after.split(/: no such file|: not found| not found|["'\n]/)
-      const local = localPath(root, `${root}${path.trimEnd()}`)
-      return local === undefined ? [] : [local]
-    })
-}
-
-/** How often compose may report missing files. */
-const maxRounds = 50
-
-/**
- * Runs `compose config`, and sends the files that it reports as missing. Only files that the project names are sent, because the
- * host is not trusted.
- */
-const askConfig =
-  (session: Session, ship: () => Promise<void>): AskConfig =>
-  async (words, allProfiles = false) => {
-    for (let round = 0; ; round += 1) {
-      await ship()
-      let root = ''
-      const run = prepare(session, { words: ['config', ...words], allProfiles })
-      const answer = await askHostDocker(
-        session.host,
-        {
-          ...run,
-          args(folder) {
-            root = rootOf(session, folder)
-            return run.args(folder)
-          },
-        },
-        session.streams,
-      )
-      if (answer.code === 0 || round >= maxRounds) return answer
-      const missing = missingPaths(root, answer.stderr)
-      const added = await Promise.all(missing.map((path) => session.inputs.add(path)))
-      if (!added.includes(true)) return { ...answer, stderr: hideRoot(root, answer.stderr) }
-    }
-  }
-
-/** Throws when compose on the host asks for a local path that no file of the project names. */
-function refuseUnnamed({ inputs, host: { name } }: Session, paths: LocalPaths): void {
-  const contexts = paths.contexts.map(({ folder }) => folder)
-  const dockerfiles = paths.contexts.flatMap(({ dockerfile }) => dockerfile ?? [])
-  const isNamed = (path: string): boolean =>
-    inputs.names(path) ||
-    (dockerfiles.includes(path) &&
-      paths.contexts.some(
-        ({ folder, dockerfile }) =>
-          dockerfile === path && (path === `${folder}/Dockerfile` || inputs.names(path, [folder])),
-      ))
-  const all = [...paths.mounts, ...contexts, ...dockerfiles, ...paths.files]
-  const stranger = all.find((path) => !isNamed(path))
-  if (stranger === undefined) return
-  throw new UserError(
-    'failed',
-    `compose on ${name} asks for ${stranger}, which is not in any compose file of the project`,
-    {
-      machine: name,
-      hint: 'write the path out in the compose file, or install a docker CLI on this computer',
-    },
-  )
-}
 
 /** The images of a model, and the base images of those that it builds. */
 async function imagesIn(model: ProjectModel, paths: LocalPaths): Promise<string[]> {
@@ -204,7 +66,7 @@ function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void
 }
 
 /** Runs compose, and replaces paths on the host by local paths in its output. */
-async function runHidingRoot(session: Session, run: HostRun): Promise<number> {
+async function runHidingRoot(session: HostSession, run: HostRun): Promise<number> {
   const { host, mirror, streams } = session
   if (mirror === undefined || streams.stdout.isTTY === true)
     return runHostDocker(host, run, streams)
@@ -219,7 +81,7 @@ async function runHidingRoot(session: Session, run: HostRun): Promise<number> {
 const emptyPaths: LocalPaths = { mounts: new Set(), contexts: [], files: new Set() }
 
 /** Runs a command that starts containers or builds images, after copying the local files to the mirror. */
-async function runWithFiles(session: Session, mirror: HostMirror): Promise<number> {
+async function runWithFiles(session: HostSession, mirror: HostMirror): Promise<number> {
   const { host, command, project, inputs, streams } = session
   const { root } = mirror
   const { folder } = project
@@ -280,7 +142,7 @@ function mountsOf(model: ProjectModel): Set<string> {
 
 /** The model of the project with the paths on the host, also for files with absolute paths. */
 async function rewrite(
-  { project }: Session,
+  { project }: HostSession,
   { root }: HostMirror,
   ask: AskConfig,
 ): Promise<ProjectModel> {
@@ -299,7 +161,7 @@ const noModel = (machine: string): UserError =>
   })
 
 /** Runs a command that needs no mounted files; nothing of the project is kept on the host. */
-async function runWithoutFiles(session: Session): Promise<number> {
+async function runWithoutFiles(session: HostSession): Promise<number> {
   const { host, command, inputs, streams } = session
   const run: ComposeRun = { words: [command.name ?? '', ...command.rest] }
   const ask = askConfig(session, async () => {})
@@ -373,6 +235,6 @@ export async function composeOnHost(
   const mirror = stays
     ? mirrorAt(host, await projectFolder(context, host, project.folder))
     : undefined
-  const session: Session = { host, command, project, inputs, stdin, mirror, streams }
+  const session: HostSession = { host, command, project, inputs, stdin, mirror, streams }
   return mirror === undefined ? runWithoutFiles(session) : runWithFiles(session, mirror)
 }
