@@ -1,0 +1,147 @@
+import { createInterface } from 'node:readline'
+import { UserError } from '../../../errors.ts'
+import { ignored } from '../../../os/trace.ts'
+import { startProgram } from '../../../transport/start-program.ts'
+import type { Host } from '../../copy/remote-tar.ts'
+
+/** Who holds the lock of a stack on a host. */
+export interface LockOwner {
+  /** The user and computer: `ana@laptop`. */
+  readonly by: string
+  /** When the work began, as ISO 8601. */
+  readonly at: string
+  /** What the user is doing: `deploy shop`. */
+  readonly why: string
+}
+
+/** A lock that is held. Disposing of it releases it. */
+export interface StackLock extends AsyncDisposable {
+  /** Rejects when the lock is lost, usually together with the connection; never resolves. */
+  readonly lost: Promise<never>
+}
+
+/** How often the holder on the host hears from this computer, in milliseconds. */
+const heartbeatMs = 20_000
+/** How long the holder waits for a heartbeat, in seconds: a computer without network loses the lock then. */
+const silenceSeconds = 90
+
+/**
+ * Holds a lock of the kernel as long as its input is open and not silent, so that no lock outlives its owner. The first line of the
+ * output is `held`, or the owner of the lock. Child processes do not inherit the lock.
+ */
+const hold = `
+folder=$1 silence=$2
+umask 077
+mkdir -p -- "$folder" && cd -- "$folder" || exit
+exec 9>>lock || exit
+IFS= read -r owner
+if ! flock -n 9; then
+  echo taken
+  cat lock.json 2>/dev/null
+  exit
+fi
+printf '%s\\n' "$owner" >.lock.json && mv -f .lock.json lock.json || exit
+echo held
+while [ -n "$(timeout "$silence" head -c 1 9>&-)" ]; do :; done
+rm -f lock.json
+`
+
+const maxTextLength = 200
+
+/** Parses the owner of a lock. A host may write anything there. */
+function parseOwner(text: string): LockOwner | undefined {
+  try {
+    const { by, at, why } = JSON.parse(text) as Partial<Record<keyof LockOwner, unknown>>
+    const texts = [by, at, why].map((value) =>
+      typeof value === 'string' ? value.slice(0, maxTextLength) : '',
+    )
+    const [who = '', when = '', what = ''] = texts
+    return who === '' ? undefined : { by: who, at: when, why: what }
+  } catch {
+    return undefined
+  }
+}
+
+const heldError = (machine: string, stack: string, text: string): UserError => {
+  const owner = parseOwner(text)
+  const who =
+    owner === undefined
+      ? 'another user is changing it'
+      : `${owner.by} has been changing it since ${owner.at}: ${owner.why}`
+  return new UserError('locked', `stack ${stack} is locked on ${machine}: ${who}`, {
+    machine,
+    hint: 'wait until that has ended, then try again',
+  })
+}
+
+/**
+ * Locks a stack on a host; `folder` is the stack's folder there. Throws kind `locked` with the owner if another user holds the lock.
+ * The host releases it when the connection ends, however that happens.
+ */
+export async function lockStack(
+  host: Host,
+  {
+    stack,
+    folder,
+    owner,
+    signal,
+  }: {
+    readonly stack: string
+    readonly folder: string
+    readonly owner: LockOwner
+    readonly signal?: AbortSignal
+  },
+): Promise<StackLock> {
+  const { name: machine, transport, become = [] } = host
+  const words = [...become, 'sh', '-c', hold, 'fleet', folder, String(silenceSeconds)]
+  const running = await startProgram(transport, words, signal === undefined ? {} : { signal })
+  const { stdin, stdout, stderr, exit } = running
+  stdin.on('error', ignored('ssh', 'keep the lock of a stack'))
+  stdin.write(`${JSON.stringify(owner)}\n`)
+  const errors: Buffer[] = []
+  stderr.on('data', (chunk: Buffer) => errors.push(chunk))
+  const lines: string[] = []
+  const first = new Promise<string | undefined>((resolve) => {
+    const reader = createInterface({ input: stdout })
+    reader.on('line', (line) => {
+      lines.push(line)
+      if (line === 'held') resolve(line)
+    })
+    reader.on('close', () => resolve(lines[0]))
+  })
+  const state = await Promise.race([first, exit.then(() => first)])
+  if (state !== 'held') {
+    stdin.end()
+    if (state === 'taken') throw heldError(machine, stack, lines.slice(1).join(''))
+    const why = Buffer.concat(errors).toString().trim() || 'no reason given'
+    throw new UserError('failed', `cannot lock stack ${stack} on ${machine}: ${why}`, {
+      machine,
+      hint: `check the folder: fleet ssh ${machine} ls -ld ${folder}`,
+    })
+  }
+  const beat = setInterval(() => stdin.write('.'), heartbeatMs)
+  let isReleased = false
+  const lost = (async (): Promise<never> => {
+    const cause: unknown = await exit.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    clearInterval(beat)
+    if (isReleased) return new Promise<never>(() => {})
+    throw new UserError('unreachable', `the lock of stack ${stack} on ${machine} was lost`, {
+      machine,
+      hint: 'check the connection, then try again',
+      cause,
+    })
+  })()
+  lost.catch(() => {}) // a caller may have ended before
+  return {
+    lost,
+    async [Symbol.asyncDispose]() {
+      isReleased = true
+      clearInterval(beat)
+      stdin.end()
+      await exit.catch(ignored('ssh', 'release the lock of a stack'))
+    },
+  }
+}
