@@ -75,7 +75,10 @@ export interface HostFolder extends AsyncDisposable {
   readonly holdFor: (words: readonly string[], options?: { readonly keep?: boolean }) => string[]
 }
 
-function* archiveOf(files: Readonly<Record<string, string | Buffer>>): Generator<Buffer> {
+/** An archive of private files. */
+export function* packPrivateFiles(
+  files: Readonly<Record<string, string | Buffer>>,
+): Generator<Buffer> {
   const facts = { type: 'file', mode: 0o600, mtime: 0, uid: 0, gid: 0, linkname: '' } as const
   for (const [name, content] of Object.entries(files)) {
     const size = Buffer.byteLength(content)
@@ -100,7 +103,7 @@ export async function openHostFolder(
   { where, files = {}, signal }: Opening,
 ): Promise<HostFolder> {
   const name = `.fleet-${randomUUID()}`
-  const input = Buffer.concat([...archiveOf({ ...files, [name]: '' })])
+  const input = Buffer.concat([...packPrivateFiles({ ...files, [name]: '' })])
   const script = `set -- "$1" ${places[where]}\n${fill}`
   const words = [...become, 'sh', '-c', script, 'fleet', name]
   const options = { input, ...(signal === undefined ? {} : { signal }) }

@@ -1,0 +1,235 @@
+import { UserError } from '../../../errors.ts'
+import { run } from '../../../transport/run.ts'
+import { packPrivateFiles } from '../../copy/remote-temp-dir.ts'
+import { type Host, reasonOf } from '../../copy/remote-tar.ts'
+import type { StackModel } from '../stack-model.ts'
+import { parseStoredModel } from './stored-model.ts'
+
+/** How many releases of a stack a host keeps. */
+export const keptReleases = 5
+
+const states = ['deploying', 'ready', 'failed'] as const
+
+/** One deployment of a stack on one host. */
+export interface Release {
+  readonly number: number
+  /** `deploying`: also of a deployment that was interrupted. */
+  readonly state: (typeof states)[number]
+  /** The user and computer: `ana@laptop`. */
+  readonly by: string
+  /** When it began, as ISO 8601. */
+  readonly at: string
+  /** The git commit of the inventory's folder; `…-dirty` with uncommitted changes. */
+  readonly commit?: string | undefined
+  /** The version of compose that deployed it. */
+  readonly compose: string
+  /** The digest of the deployed model. */
+  readonly digest: string
+  /** The IDs of its images, by service. */
+  readonly images: Readonly<Record<string, string>>
+  /** Why it failed. */
+  readonly reason?: string | undefined
+}
+
+/** The releases of a stack on a host. */
+export interface Releases {
+  /** The release that was deployed last without an error. */
+  readonly current: number | undefined
+  /** By number, the oldest first. */
+  readonly all: readonly Release[]
+}
+
+const maxTextLength = 1000
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const textOf = (value: unknown): string =>
+  typeof value === 'string' ? value.slice(0, maxTextLength) : ''
+
+/** Parses a record; undefined if it is invalid, because a host may write anything there. */
+export function parseRelease(number: number, text: string): Release | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!isRecord(value) || value['number'] !== number) return undefined
+  const state = states.find((one) => one === value['state'])
+  const { images } = value
+  if (state === undefined || !isRecord(images)) return undefined
+  const ids = Object.entries(images).flatMap(([service, id]) =>
+    typeof id === 'string' && /^sha256:[0-9a-f]{64}$/.test(id) ? [[service, id] as const] : [],
+  )
+  const { by, at, commit, compose, digest, reason } = value
+  return {
+    ...{ number, state, by: textOf(by), at: textOf(at) },
+    ...(commit !== undefined && { commit: textOf(commit) }),
+    ...{ compose: textOf(compose), digest: textOf(digest), images: Object.fromEntries(ids) },
+    ...(reason !== undefined && { reason: textOf(reason) }),
+  }
+}
+
+/** A release whose record is damaged. Its number is not used again. */
+const unreadable = (number: number): Release => ({
+  ...{ number, state: 'failed', by: '', at: '', compose: '', digest: '', images: {} },
+  reason: 'its record cannot be read',
+})
+
+/** Prints the number of the current release and a NUL; then the number and the record of each release, each followed by a NUL. */
+const list = `
+cd -- "$1/releases" 2>/dev/null || { printf '\\0'; exit 0; }
+printf '%s\\0' "$(readlink current 2>/dev/null)"
+for folder in [0-9]*; do
+  [ -d "$folder" ] || continue
+  printf '%s\\0' "$folder"
+  cat -- "$folder/release.json" 2>/dev/null
+  printf '\\0'
+done
+`
+
+/** Unpacks a release, then gives it its name; a release that exists is not changed. */
+const add = `
+umask 077
+mkdir -p -- "$1/releases" && cd -- "$1/releases" || exit
+rm -rf -- ".$2" && mkdir -- ".$2" && tar -xf - -C ".$2" || exit
+[ ! -e "$2" ] || { echo "release $2 exists" >&2; exit 1; }
+mv -- ".$2" "$2"
+`
+
+/** Replaces the record of a release; with a third argument, it becomes the current one. */
+const update = `
+umask 077
+cd -- "$1/releases/$2" || exit
+cat >.release.json && mv -f -- .release.json release.json || exit
+[ -n "$3" ] || exit 0
+cd .. && rm -f .current && ln -s -- "$2" .current && mv -f -T -- .current current
+`
+
+/** Removes releases by number. */
+const remove = `
+cd -- "$1/releases" || exit
+shift
+rm -rf -- "$@"
+`
+
+async function runScript(
+  { name: machine, transport, become = [] }: Host,
+  script: string,
+  args: readonly string[],
+  input: string | Buffer = '',
+): Promise<string> {
+  const words = [...become, 'sh', '-c', script, 'fleet', ...args]
+  const { code, stdout, stderr } = await run(transport, words, { input })
+  if (code === 0) return stdout
+  throw new UserError('failed', `cannot use ${args[0]} on ${machine}: ${reasonOf(stderr)}`, {
+    machine,
+    hint: `check its permissions and free space: fleet ssh ${machine} df -h`,
+  })
+}
+
+/** Reads the releases of a stack; `folder` is the stack's folder on the host, which may be missing. */
+export async function readReleases(host: Host, folder: string): Promise<Releases> {
+  const [current = '', ...parts] = (await runScript(host, list, [folder])).split('\0')
+  const all: Release[] = []
+  for (let at = 0; at + 1 < parts.length; at += 2) {
+    const [name = '', text = ''] = parts.slice(at, at + 2)
+    if (!/^[1-9]\d{0,8}$/.test(name)) continue
+    const number = Number(name)
+    all.push(parseRelease(number, text) ?? unreadable(number))
+  }
+  all.sort((one, other) => one.number - other.number)
+  const known = all.find(({ number, state }) => String(number) === current && state === 'ready')
+  return { current: known?.number, all }
+}
+
+/** What is needed to deploy a release again. */
+export interface ReleaseContent {
+  readonly model: StackModel
+  /** The shipped files: lines of the record that {@link Release} does not interpret. */
+  readonly files: string
+  /**
+   * The values that configs and secrets take from variables. When a stored release is deployed again, compose must get these and
+   * no other variables of this computer.
+   */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** The number of the next release. */
+export const nextNumber = ({ all }: Releases): number => (all.at(-1)?.number ?? 0) + 1
+
+/** Writes a new release. Nothing uses it yet. Throws kind `failed` if its number exists. */
+export async function addRelease(
+  host: Host,
+  folder: string,
+  release: Release,
+  { model, files, environment }: ReleaseContent,
+): Promise<void> {
+  const archive = packPrivateFiles({
+    'model.json': JSON.stringify(model),
+    'files.jsonl': files,
+    'environment.json': JSON.stringify(environment),
+    'release.json': JSON.stringify(release),
+  })
+  await runScript(host, add, [folder, String(release.number)], Buffer.concat([...archive]))
+}
+
+/** Records how a release ended. One that is `ready` becomes the current one. */
+export async function finishRelease(host: Host, folder: string, release: Release): Promise<void> {
+  const isCurrent = release.state === 'ready' ? 'current' : ''
+  const args = [folder, String(release.number), isCurrent]
+  await runScript(host, update, args, JSON.stringify(release))
+}
+
+/**
+ * The releases that a host no longer keeps: all but the newest ready ones, the current one, and failed ones that are newer. A failed
+ * release cannot be rolled back to, so it takes no place.
+ */
+export function outdatedReleases({ current, all }: Releases): readonly Release[] {
+  const ready = all.filter(({ state }) => state === 'ready').slice(-keptReleases)
+  const oldest = ready[0]?.number ?? 0
+  return all.filter(
+    (release) =>
+      release.number !== current &&
+      !ready.includes(release) &&
+      (release.number < oldest || release.state === 'ready'),
+  )
+}
+
+/** Removes releases, without their images. */
+export async function removeReleases(
+  host: Host,
+  folder: string,
+  releases: readonly Release[],
+): Promise<void> {
+  if (releases.length === 0) return
+  await runScript(host, remove, [folder, ...releases.map(({ number }) => String(number))])
+}
+
+/** Prints the three files of a release, each followed by a NUL. */
+const show = `
+cd -- "$1/releases/$2" || exit
+for file in model.json files.jsonl environment.json; do cat -- "$file" || exit; printf '\\0'; done
+`
+
+/** Reads what is needed to deploy a release again. Throws kind `failed` for a release that is incomplete or could read local files. */
+export async function readReleaseContent(
+  host: Host,
+  folder: string,
+  { number }: Pick<Release, 'number'>,
+): Promise<ReleaseContent> {
+  const [model = '', files = '', variables = ''] = (
+    await runScript(host, show, [folder, String(number)])
+  ).split('\0')
+  const source = `release ${number} on ${host.name}`
+  const environment: unknown = JSON.parse(variables === '' ? '{}' : variables)
+  const values = Object.entries(isRecord(environment) ? environment : {}).flatMap(([name, value]) =>
+    typeof value === 'string' && /^[A-Za-z_]\w*$/.test(name) ? [[name, value] as const] : [],
+  )
+  return {
+    model: parseStoredModel(model, source),
+    files,
+    environment: Object.fromEntries(values),
+  }
+}
