@@ -53,9 +53,15 @@ export interface LocalSession {
   readonly streams: Streams
 }
 
+/** What a {@link LocalSession} needs to resolve its project. */
+export type ConfigSession = Omit<LocalSession, 'docker' | 'streams'> & {
+  readonly docker: Pick<LocalDocker, 'ask'>
+  readonly streams: Pick<Streams, 'cwd' | 'env'>
+}
+
 /** Runs `compose config` below the root, so that relative paths can be distinguished from absolute ones. */
 export const askConfig =
-  ({ command, docker, project, stdin, workplace, streams }: LocalSession): AskConfig =>
+  ({ command, docker, project, stdin, workplace, streams }: ConfigSession): AskConfig =>
   (words, allProfiles = false) => {
     const { root, folder } = workplace
     const { env, cwd } = streams

@@ -17,6 +17,8 @@ export interface ComposeInputs {
   readonly files: ReadonlyMap<string, Buffer>
   /** Whether a file that compose may read was not found, so that compose must report which one it needs. */
   readonly isUncertain: boolean
+  /** Files whose `include` has a variable or an alias, so that compose may read others than these. */
+  readonly openIncludes: readonly string[]
   /** Adds a file that compose needs, if these files name it and it exists. */
   add(path: string): Promise<boolean>
   /** Whether these files name a path; `below` are further base folders for relative paths. */
@@ -43,6 +45,7 @@ export async function readInputs(
   const files = new Map<string, Buffer>()
   const scans: { readonly folder: string; readonly scan: ScannedFile }[] = []
   const folders = new Set([project.folder])
+  const openIncludes: string[] = []
   const used = new Set(wordsOf(stdin ?? ''))
   let isUncertain = false
   const env: Environment = { ...shell, PWD: cwd } // as compose sets it
@@ -78,9 +81,10 @@ export async function readInputs(
     }
     isUncertain ||= !isFound
   }
-  const takeScanned = async (text: string, folder: string): Promise<void> => {
+  const takeScanned = async (text: string, folder: string, file = '-'): Promise<void> => {
     const scan = scanComposeFile(text)
     scans.push({ folder, scan })
+    if (scan.hasOpenInclude) openIncludes.push(file)
     for (const named of scan.folders) {
       const path = resolve(folder, interpolate(named, values))
       folders.add(path)
@@ -91,7 +95,7 @@ export async function readInputs(
   const takeCompose = async (file: string): Promise<void> => {
     if (files.has(file)) return
     await takeVariables(join(dirname(file), '.env'))
-    await takeScanned(await take(file), dirname(file))
+    await takeScanned(await take(file), dirname(file), file)
   }
 
   for (const file of project.envFiles) await takeVariables(file)
@@ -115,6 +119,7 @@ export async function readInputs(
 
   return {
     files,
+    openIncludes,
     get isUncertain() {
       return isUncertain
     },

@@ -1,4 +1,4 @@
-import { isPair, isScalar, parseAllDocuments, visit } from 'yaml'
+import { type Document, isMap, isPair, isScalar, parseAllDocuments, visit } from 'yaml'
 
 /** Keys whose values name files that compose itself reads. */
 const readKeys = new Set(['env_file', 'extends', 'include', 'label_file'])
@@ -14,6 +14,24 @@ export interface ScannedFile {
   readonly reads: readonly string[]
   /** Those that name base folders of relative paths. */
   readonly folders: readonly string[]
+  /** Whether `include` has a variable or an alias, so that only compose knows what it names. */
+  readonly hasOpenInclude: boolean
+}
+
+/** Whether only compose knows what `include` in a document names. */
+function hasOpenInclude({ contents }: Document): boolean {
+  if (!isMap(contents)) return false
+  return contents.items.some(({ key, value }) => {
+    if (!isScalar(key) || key.value === '<<') return true
+    if (key.value !== 'include') return false
+    let isOpen = false
+    visit(value as Parameters<typeof visit>[0], {
+      Alias: () => void (isOpen = true),
+      Scalar: (_place, { value: text }) =>
+        void (isOpen ||= typeof text === 'string' && text.includes('$')),
+    })
+    return isOpen
+  })
 }
 
 /** Collects the string values of a compose file; none if it is not YAML. */
@@ -21,7 +39,9 @@ export function scanComposeFile(content: string): ScannedFile {
   const texts: string[] = []
   const reads: string[] = []
   const folders: string[] = []
+  let isOpen = false
   for (const document of parseAllDocuments(content, { logLevel: 'silent', uniqueKeys: false })) {
+    isOpen ||= hasOpenInclude(document)
     visit(document, {
       Scalar(place, { value }, ancestors) {
         if (typeof value !== 'string' || place === 'key') return
@@ -36,5 +56,5 @@ export function scanComposeFile(content: string): ScannedFile {
       },
     })
   }
-  return { texts, reads, folders }
+  return { texts, reads, folders, hasOpenInclude: isOpen }
 }

@@ -1,0 +1,134 @@
+import { UserError } from '../../errors.ts'
+import type { CommandResult } from '../../transport/run.ts'
+import {
+  type LocalPaths,
+  findLocalPaths,
+  localFileOf,
+  mapPaths,
+  parseModel,
+} from '../compose/project-model.ts'
+import { hideRoot } from '../compose/hide-root.ts'
+import { type LocalEntry, type LocalFiles, readLocalFiles } from '../compose/read-local-files.ts'
+import type { AskConfig } from '../compose/resolve-model.ts'
+import { type Root, localPath } from '../compose/rooted-paths.ts'
+import { digestInputs } from './service-inputs.ts'
+import { type StackFiles, storedPath } from './stack-files.ts'
+import { type StackModel, deployedModel } from './stack-model.ts'
+
+/** Where compose resolves the files of a stack: on this computer, or on a host. */
+export interface ResolvePlace {
+  /** The folder below which compose sees the local files. */
+  readonly root: Root
+  readonly ask: AskConfig
+}
+
+/** A stack that compose has resolved. */
+export interface ResolvedStack {
+  /** All local files and folders that compose has read or that are copied to hosts. */
+  readonly taken: readonly string[]
+  /** The files that are copied, by path below the root of the stack's folder on a host. */
+  readonly files: LocalFiles
+  /** Sockets and other special files in mounted folders, which are not copied. */
+  readonly skipped: readonly string[]
+  readonly paths: LocalPaths
+  /** The model to deploy where the files are below `root` on a host. */
+  modelFor(root: string): StackModel
+}
+
+const failure = (root: Root, stack: string, { code, stderr }: CommandResult): UserError => {
+  const why = hideRoot(root, stderr.trim()) || `code ${code}`
+  return new UserError('failed', `compose cannot read stack ${stack}: ${why}`)
+}
+
+async function askModel(
+  { ask, root }: ResolvePlace,
+  stack: string,
+  words: readonly string[],
+): Promise<StackModel> {
+  const answer = await ask(['--format', 'json', ...words])
+  const model =
+    answer.code === 0 ? (parseModel(answer.stdout) as StackModel | undefined) : undefined
+  if (model === undefined) throw failure(root, stack, answer)
+  return { ...model, services: model.services ?? {} }
+}
+
+/** The files of a model whose content compose puts into it. A path with a variable is one that fleet cannot know: throws. */
+function filesReadFor({ services }: StackModel, root: Root, stack: string): readonly string[] {
+  const named = Object.entries(services).flatMap(
+    ([service, { env_file = [], label_file = [] }]) => [
+      ...env_file.map(({ path = '' }) => ({ service, path, key: 'env_file' })),
+      ...[label_file].flat().map((path) => ({ service, path, key: 'label_file' })),
+    ],
+  )
+  return named.map(({ service, path, key }) => {
+    if (!path.replaceAll('$$', '').includes('$')) return localPath(root, path) ?? path
+    throw new UserError(
+      'unsupported',
+      `stack ${stack}: ${key} of service ${service} has a variable in its path`,
+      { hint: 'write the path out; values can come from the env file of the stack' },
+    )
+  })
+}
+
+/** Throws for a model that cannot be deployed, or that would run programs of this computer. */
+function checkModel({ services }: StackModel, stack: string): void {
+  if (Object.keys(services).length === 0) {
+    throw new UserError('failed', `stack ${stack} has no service with an enabled profile`, {
+      hint: `enable profiles in machines.yaml: stacks.${stack}.profiles`,
+    })
+  }
+  const provided = Object.entries(services).find(([, service]) =>
+    Object.hasOwn(service, 'provider'),
+  )
+  if (provided === undefined) return
+  throw new UserError(
+    'unsupported',
+    `stack ${stack}: service ${provided[0]} has a provider, which is a program of this computer`,
+    { hint: 'run it with fleet compose instead' },
+  )
+}
+
+/**
+ * Lets compose resolve a stack, and reads the files that its containers mount. Nothing leaves this computer if compose runs here.
+ * Throws kind `failed` with compose's message.
+ */
+export async function resolveStack(
+  { stack: { name }, folder, project, inputs, variables }: StackFiles,
+  place: ResolvePlace,
+): Promise<ResolvedStack> {
+  const { root } = place
+  const written = await askModel(place, name, ['--no-interpolate'])
+  const read = filesReadFor(written, root, name)
+  const model = await askModel(place, name, [])
+  checkModel(model, name)
+  const paths = findLocalPaths(model, { root, folder: project.folder })
+  const { files: found, skipped } = await readLocalFiles({ mounts: paths.mounts })
+  const files = new Map<string, LocalEntry>(
+    [...found.values()].map((entry) => [storedPath(folder, entry.file), entry]),
+  )
+  const contexts = paths.contexts.flatMap(({ folder: context, dockerfile }) =>
+    dockerfile === undefined ? [context] : [context, dockerfile],
+  )
+  const taken = new Set([
+    ...inputs.files.keys(),
+    ...read,
+    ...paths.mounts,
+    ...paths.files,
+    ...contexts,
+  ])
+  return {
+    taken: [...taken],
+    files,
+    skipped,
+    paths,
+    modelFor(rootOnHost) {
+      const mapped = mapPaths(model, (path) => {
+        const local = localFileOf(root, project.folder, path)
+        return local === undefined ? path : `${rootOnHost}/${storedPath(folder, local)}`
+      }) as StackModel
+      const fileOf = (path: string): string | undefined =>
+        path.startsWith(`${rootOnHost}/`) ? path.slice(rootOnHost.length + 1) : undefined
+      return deployedModel(mapped, digestInputs(mapped, { files, fileOf, env: variables }))
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import { realpath } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { readCommand } from '../../docker/verbs.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Stack } from '../../machine/stacks.ts'
+import type { Environment } from '../../os/environment.ts'
+import { type ComposeCommand, readCompose } from '../compose/compose-words.ts'
+import { type ComposeProject, findProject } from '../compose/find-project.ts'
+import { type ComposeInputs, readInputs } from '../compose/read-inputs.ts'
+import { isWithin, slashed } from '../compose/rooted-paths.ts'
+
+/** The compose files of a stack, before compose has read them. */
+export interface StackFiles {
+  readonly stack: Stack
+  /** The real folder of the inventory. */
+  readonly folder: string
+  readonly command: ComposeCommand
+  readonly project: ComposeProject
+  readonly inputs: ComposeInputs
+  /** The variables of the shell that the files use. Compose gets no others. */
+  readonly variables: Readonly<Record<string, string>>
+}
+
+/** Variables with which compose and docker would do something else than the stack says. */
+const isSetting = (name: string): boolean => /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER)_/.test(name)
+
+/** The command line of compose for a stack, with absolute paths. */
+function commandOf({ name, files, envFiles, profiles }: Stack, folder: string): ComposeCommand {
+  const paths = files.map((file) => join(folder, file))
+  const [main = folder] = paths
+  const read = readCommand([
+    ...['compose', `--project-name=${name}`, `--project-directory=${dirname(main)}`],
+    ...paths.map((path) => `--file=${path}`),
+    ...envFiles.map((file) => `--env-file=${join(folder, file)}`),
+    ...profiles.map((profile) => `--profile=${profile}`),
+    'up',
+  ])
+  if (read === undefined) throw new Error('not a compose command')
+  return readCompose(read)
+}
+
+/**
+ * Reads the files from which compose will resolve a stack. `location` is the path of the inventory. Throws kind `failed` for a file
+ * that cannot be read, and `unsupported` for names that only compose could resolve: it runs on this computer, and a compose file may
+ * come from others.
+ */
+export async function readStackFiles(
+  location: string,
+  stack: Stack,
+  env: Environment,
+): Promise<StackFiles> {
+  const folder = await realpath(dirname(resolve(location)))
+  const command = commandOf(stack, folder)
+  const { COMPOSE_FILE: _files, COMPOSE_ENV_FILES: _envFiles, ...shell } = env
+  const project = await findProject(command.flags, { env: shell, cwd: folder })
+  const machine = 'the host'
+  const inputs = await readInputs(project, { env: shell, cwd: folder, stdin: undefined, machine })
+  const [open] = inputs.openIncludes
+  if (open !== undefined) {
+    throw new UserError(
+      'unsupported',
+      `stack ${stack.name}: "include" in ${open} has a variable, an alias or a merge key`,
+      { hint: 'write the paths of the included files out' },
+    )
+  }
+  const used = Object.entries(inputs.variables(shell, []))
+  const variables = Object.fromEntries(used.filter(([name]) => !isSetting(name)))
+  return { stack, folder, command, project, inputs, variables }
+}
+
+/**
+ * The variables that fleet sets for the compose files of a stack on a machine: FLEET_MACHINE, FLEET_ADDRESS, and FLEET_LABEL_KEY for
+ * each label, with KEY in upper case and `_` for other characters than letters and digits.
+ */
+export function machineVariables({ name, host, labels = {} }: Machine): Record<string, string> {
+  const ofLabels = Object.entries(labels).map(
+    ([key, value]) =>
+      [`FLEET_LABEL_${key.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`, value] as const,
+  )
+  return {
+    FLEET_MACHINE: name,
+    ...(host?.address !== undefined && { FLEET_ADDRESS: host.address }),
+    ...Object.fromEntries(ofLabels),
+  }
+}
+
+/**
+ * The path of a local file below the root of a stack's folder on hosts. It is the same for all clones of the inventory's repository,
+ * because a mount with another path recreates containers.
+ */
+export function storedPath(folder: string, file: string): string {
+  if (!isWithin(folder, file)) return `outside/${slashed(file).replace(/^\//, '')}`
+  const below = relative(folder, file).split(sep).join('/')
+  return below === '' ? 'files' : `files/${below}`
+}

@@ -1,0 +1,207 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { stackOf } from '../../../src/machine/stacks.ts'
+import {
+  type LocalDocker,
+  askConfig,
+  openWorkplace,
+} from '../../../src/operations/compose/local-session.ts'
+import { type ResolvedStack, resolveStack } from '../../../src/operations/stacks/resolve-stack.ts'
+import { readStackFiles } from '../../../src/operations/stacks/stack-files.ts'
+
+const plugin = (
+  JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>
+)['docker-compose']
+
+const folders: string[] = []
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+
+/** Writes the files of a clone, in a new folder. */
+async function clone(files: Readonly<Record<string, string>>): Promise<string> {
+  const outer = await realpath(await mkdtemp(join(tmpdir(), 'clone-')))
+  folders.push(outer)
+  const folder = join(outer, 'infra')
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), content)
+  }
+  return folder
+}
+
+const ask: LocalDocker['ask'] = ([, ...args], { cwd, env }) =>
+  new Promise((resolve) => {
+    const options = { cwd, env: { ...env, PATH: process.env['PATH'] } as NodeJS.ProcessEnv }
+    const child = execFile(plugin ?? '', args, options, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : 1, stdout, stderr }),
+    )
+    child.stdin?.end()
+  })
+
+/** Resolves the stack `shop` of a clone with the compose of this computer. */
+async function resolveIn(
+  folder: string,
+  { env = {}, ...more }: { env?: Record<string, string>; profiles?: string[] } = {},
+): Promise<ResolvedStack> {
+  const stack = stackOf('shop', { compose: 'shop/compose.yaml', on: 'all', ...more })
+  const read = await readStackFiles(join(folder, 'machines.yaml'), stack, env)
+  await using workplace = await openWorkplace()
+  const streams = { cwd: folder, env: read.variables }
+  const { command, project } = read
+  const config = askConfig({
+    ...{ command, project, docker: { ask }, stdin: undefined, workplace, streams },
+  })
+  return await resolveStack(read, { root: workplace.root, ask: config })
+}
+
+const shop = {
+  'shop/compose.yaml': `
+services:
+  web:
+    image: app:1
+    command: echo $$HOME \${GREETING}
+    env_file: [web.env]
+    volumes: ['./data:/data', '../common:/common', 'vol:/vol', '/srv/host:/host']
+    configs: [conf]
+    secrets: [token]
+  more: { image: app:2, profiles: [more] }
+configs: { conf: { file: ./conf } }
+secrets: { token: { environment: TOKEN } }
+volumes: { vol: {} }
+`,
+  'shop/web.env': 'FROM_FILE=$$1\n',
+  'shop/conf': 'c',
+  'shop/data/a': '1',
+  'common/b': '2',
+  'shop/not-mounted': 'x',
+}
+const env = { GREETING: 'hello', TOKEN: 't', OTHER: 'never' }
+
+const shopLabel = async (files: Record<string, string>, more = {}) =>
+  (await resolveIn(await clone({ ...shop, ...files }), { env: { ...env, ...more } })).modelFor(
+    '/store',
+  ).services['web']?.labels?.['fleet.inputs']
+
+describe.skipIf(plugin === undefined)('a stack that compose has resolved', () => {
+  test('is the same in every clone, with the paths on the host', async () => {
+    const [one, other] = [await clone(shop), await clone(shop)]
+    const resolved = await resolveIn(one, { env })
+    const model = resolved.modelFor('/store')
+    expect((await resolveIn(other, { env })).modelFor('/store')).toEqual(model)
+    const { web } = model.services
+    expect(Object.keys(model.services)).toEqual(['web'])
+    expect(web?.['command']).toEqual(['echo', '$$HOME', 'hello'])
+    expect(web?.environment).toEqual({ FROM_FILE: expect.stringContaining('1') })
+    expect(web?.volumes?.map(({ source }) => source)).toEqual([
+      '/store/files/shop/data',
+      '/store/files/common',
+      'vol',
+      '/srv/host',
+    ])
+    expect(model.configs).toMatchObject({ conf: { file: '/store/files/shop/conf' } })
+    expect(web?.labels?.['fleet.inputs']).toMatch(/^[0-9a-f]{64}$/)
+    expect([...resolved.files.keys()].toSorted()).toEqual([
+      'files/common',
+      'files/common/b',
+      'files/shop/conf',
+      'files/shop/data',
+      'files/shop/data/a',
+    ])
+    expect(JSON.stringify(model)).not.toContain(one)
+    const withMore = await resolveIn(one, { env, profiles: ['more'] })
+    expect(Object.keys(withMore.modelFor('/store').services)).toEqual(['more', 'web'])
+  })
+
+  test('differs where a file or the value of a variable differs', async () => {
+    const first = await shopLabel({})
+    expect(await shopLabel({ 'shop/not-mounted': 'y' })).toBe(first)
+    for (const [files, variables] of [
+      [{ 'shop/conf': 'd' }],
+      [{ 'common/b': '3' }],
+      [{ 'shop/data/new': '' }],
+      [{}, { TOKEN: 'u' }],
+    ] as const) {
+      expect(await shopLabel(files, variables)).not.toBe(first)
+    }
+  })
+
+  test('names every file that it takes of this computer', async () => {
+    const folder = await clone({
+      'shop/compose.yaml': `
+x-files: &files [../../outside.env]
+include: [more/compose.yaml]
+services:
+  a: { image: a, env_file: *files }
+  b: { image: a, extends: { file: base.yaml, service: base } }
+  c: { image: a, configs: [key], build: ../../context }
+configs: { key: { file: ../../.ssh/id_rsa } }
+`,
+      'shop/base.yaml': 'services: { base: { image: a, env_file: base.env } }',
+      'shop/base.env': 'B=1',
+      'shop/more/compose.yaml': 'services: { d: { image: a, env_file: ../../../included.env } }',
+      '../outside.env': 'O=1',
+      '../included.env': 'I=1',
+      '../.ssh/id_rsa': 'key',
+      '../context/Dockerfile': 'FROM a',
+    })
+    const { taken } = await resolveIn(folder)
+    const outer = dirname(folder)
+    expect(taken.filter((path) => !path.startsWith(`${folder}/`)).toSorted()).toEqual([
+      `${outer}/.ssh/id_rsa`,
+      `${outer}/context`,
+      `${outer}/context/Dockerfile`,
+      `${outer}/included.env`,
+      `${outer}/outside.env`,
+    ])
+    expect(taken).toEqual(
+      expect.arrayContaining(
+        ['compose.yaml', 'base.yaml', 'base.env', 'more/compose.yaml'].map(
+          (name) => `${folder}/shop/${name}`,
+        ),
+      ),
+    )
+  })
+
+  test('gets no variable that its files do not write out, and no setting of compose', async () => {
+    const folder = await clone({
+      'shop/compose.yaml': `
+services:
+  a:
+    image: a
+    environment: ["AWS\\x5fSECRET", GREETING, COMPOSE_PROFILES, "PASSED=\${COMPOSE_PROFILES-none}"]
+  b: { image: a, profiles: [more] }
+`,
+    })
+    const secrets = { AWS_SECRET: 's', GREETING: 'hello', COMPOSE_PROFILES: 'more' }
+    const { services } = (await resolveIn(folder, { env: secrets })).modelFor('/store')
+    expect(services['a']?.environment).toEqual({ GREETING: 'hello', PASSED: 'none' })
+    expect(Object.keys(services)).toEqual(['a'])
+  })
+
+  test.each([
+    ['env_file: ["${X-a}.env"]', /env_file of service a has a variable in its path/],
+    ['command: [', /compose cannot read stack shop/],
+    ['profiles: [x]', /no service with an enabled profile/],
+  ])('is refused with %s', async (line, why) => {
+    const folder = await clone({
+      'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,
+      'shop/a.env': '',
+    })
+    const message = await resolveIn(folder).then(() => '', String)
+    expect(message).toMatch(why)
+    expect(message).not.toContain('/root/')
+  })
+
+  test.each([
+    'include: ["${X-a}.yaml"]',
+    'x-a: &a [a.yaml]\ninclude: *a',
+    '<<: { include: [a.yaml] }',
+  ])('is refused with %s', async (text) => {
+    const files = { 'shop/compose.yaml': `${text}\nservices: {}\n`, 'shop/a.yaml': 'services: {}' }
+    await expect(resolveIn(await clone(files))).rejects.toThrow(/"include" in .*compose.yaml has a/)
+  })
+})
