@@ -12,18 +12,25 @@ import type { Entry, LocalFiles } from './read-local-files.ts'
 import type { Root } from './rooted-paths.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** A folder of a host with copies of local files, below `root` under their absolute paths. */
+/** A folder of a host with copies of local files, below `root`. */
 export interface HostMirror {
   readonly host: Host
   /** Contains `root`, and the record of the copied files. */
   readonly folder: string
   readonly root: Root
+  /** The local file of a path below the root. */
+  readonly fileOf: (path: string) => string
 }
 
-export const mirrorAt = (host: Host, folder: string): HostMirror => ({
+const absoluteFile = (path: string): string =>
+  process.platform === 'win32' ? path.replace(/^([A-Za-z])\//, '$1:/') : `/${path}`
+
+/** The mirror in a folder of a host. Paths below its root are absolute local paths, unless `fileOf` converts them. */
+export const mirrorAt = (host: Host, folder: string, fileOf = absoluteFile): HostMirror => ({
   host,
   folder,
   root: `${folder}/root`,
+  fileOf,
 })
 
 /**
@@ -333,7 +340,7 @@ export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<
   const gone = new Set<string>()
   for (const path of found.shipped.keys()) {
     if (local.has(path)) continue
-    const file = process.platform === 'win32' ? path.replace(/^([A-Za-z])\//, '$1:/') : `/${path}`
+    const file = mirror.fileOf(path)
     if ((await lstat(file).catch(ignored('docker', 'look at a file of the project'))) === undefined)
       gone.add(path)
   }

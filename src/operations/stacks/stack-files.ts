@@ -8,7 +8,7 @@ import type { Environment } from '../../os/environment.ts'
 import { type ComposeCommand, readCompose } from '../compose/compose-words.ts'
 import { type ComposeProject, findProject } from '../compose/find-project.ts'
 import { type ComposeInputs, readInputs } from '../compose/read-inputs.ts'
-import { isWithin, slashed } from '../compose/rooted-paths.ts'
+import { isWithin, localPath, slashed } from '../compose/rooted-paths.ts'
 
 /** The compose files of a stack, before compose has read them. */
 export interface StackFiles {
@@ -93,4 +93,11 @@ export function storedPath(folder: string, file: string): string {
   if (!isWithin(folder, file)) return `outside/${slashed(file).replace(/^\//, '')}`
   const below = relative(folder, file).split(sep).join('/')
   return below === '' ? 'files' : `files/${below}`
+}
+
+/** The local file of a path that {@link storedPath} has returned. */
+export function localFileAt(folder: string, stored: string): string {
+  const [, outside] = /^outside(\/.*)$/s.exec(stored) ?? []
+  const local = outside === undefined ? undefined : localPath('', outside)
+  return local ?? join(folder, stored.slice('files/'.length))
 }
