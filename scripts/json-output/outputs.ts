@@ -814,6 +814,8 @@ const own: readonly JsonOutput[] = [
         driver: text('name of a trusted driver').optional(),
         path: text('path that machines may use').optional(),
         alias: text('trusted alias in the ssh configuration').optional(),
+        variable: text('variable of the shell that a stack may use').optional(),
+        stack: text('the stack that may use the variable').optional(),
         version: text('version of the driver').optional(),
         digest: text('digest of the driver').optional(),
       }),

@@ -9,6 +9,9 @@ interface Row {
   readonly path?: string
   /** A host of the user's SSH configuration that machines may be reached as. */
   readonly alias?: string
+  /** A variable of the shell that machines may get with a stack. */
+  readonly variable?: string
+  readonly stack?: string
   readonly version?: string | undefined
   readonly digest?: string
 }
@@ -16,7 +19,11 @@ interface Row {
 const columns: readonly Column<Row>[] = [
   {
     title: 'TRUSTED',
-    text: ({ driver, path, alias }) => driver ?? path ?? alias ?? '(inventory)',
+    text: ({ driver, path, alias, variable, stack = '' }) =>
+      driver ??
+      path ??
+      alias ??
+      (variable === undefined ? '(inventory)' : `${variable} for stack ${stack}`),
   },
   { title: 'VERSION', text: ({ version = '' }) => version, drop: 1 },
   { title: 'DIGEST', text: ({ digest = '' }) => digest.slice(0, 'sha256:'.length + 12), drop: 2 },
@@ -28,7 +35,7 @@ export const trustLs = defineCommand({
   summary: 'List what you have trusted',
   answers: 'names',
   async run({ fleet, io, format }) {
-    const { drivers, inventories, paths, aliases } = await (await fleet.trust()).read()
+    const { drivers, inventories, paths, aliases, variables } = await (await fleet.trust()).read()
     const rows: readonly Row[] = [
       ...inventories.map(({ inventory }) => ({ inventory })),
       ...drivers.map(({ inventory, package: name, version, digest }) => ({
@@ -37,8 +44,10 @@ export const trustLs = defineCommand({
       })),
       ...paths,
       ...aliases,
+      ...variables,
     ]
-    const name = ({ driver, path, alias, inventory }: Row) => driver ?? path ?? alias ?? inventory
+    const name = ({ driver, path, alias, variable, inventory }: Row) =>
+      driver ?? path ?? alias ?? variable ?? inventory
     await writeRows(io, format, { rows, columns, name })
   },
 })

@@ -3,10 +3,12 @@ import { any, defineCommand } from '../command.ts'
 
 export const trustRm = defineCommand({
   name: 'rm',
-  summary: 'Stop trusting drivers, paths and aliases',
+  summary: 'Stop trusting drivers, paths, aliases and variables',
   description:
-    'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths and SSH aliases. Without names, fleet stops trusting all of them, and also the inventory itself if it belongs to another user.',
-  arguments: { names: any('names', 'names of drivers, paths, and SSH aliases', 'driver') },
+    'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths, SSH aliases and variables. Without names, fleet stops trusting all of them, and also the inventory itself if it belongs to another user.',
+  arguments: {
+    names: any('names', 'names of drivers, paths, SSH aliases and variables', 'driver'),
+  },
   answers: 'json',
   examples: ['fleet trust rm acme', 'fleet trust rm /home/ana/code', 'fleet trust rm'],
   async run({ fleet, io, args, format }) {

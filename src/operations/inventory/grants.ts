@@ -31,11 +31,12 @@ const reasons = {
   socket: 'not a known engine socket',
 } as const
 
-type GrantContext = Pick<Context, 'driver' | 'env' | 'inventory' | 'trust'>
+/** What is needed to examine grants. */
+export type GrantContext = Pick<Context, 'driver' | 'env' | 'inventory' | 'trust'>
 
 /** Whether the user has allowed a path for the inventory at `location`. */
-async function isAllowed(
-  { trust }: GrantContext,
+export async function isPathAllowed(
+  { trust }: Pick<GrantContext, 'trust'>,
   location: string,
   path: string,
 ): Promise<boolean> {
@@ -55,7 +56,7 @@ export async function examineGrants(
     if (path === undefined) return { machine, what }
     const { path: real, isInside } = await resolvePath(location, path)
     const isTaken = isInside && !isUnknownSocket
-    if (isTaken || (await isAllowed(context, location, real))) return { machine, what }
+    if (isTaken || (await isPathAllowed(context, location, real))) return { machine, what }
     return { machine, what, outside: real, why: reasons[isUnknownSocket ? 'socket' : 'folder'] }
   })
   return Promise.all(found)

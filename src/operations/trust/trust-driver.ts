@@ -18,6 +18,7 @@ import type { Inventory } from '../../state/inventory/inventory.ts'
 import { preparePrivateFolder } from '../../state/home/home.ts'
 import type {
   AllowedPath,
+  AllowedVariable,
   TrustRecords,
   TrustedAlias,
   TrustedDriver,
@@ -167,7 +168,7 @@ export async function trustDrivers(
 }
 
 /**
- * Revokes the trust in drivers and allowed paths for the inventory: those in `names`, else all of them and the inventory itself.
+ * Revokes the trust in drivers, and allowed paths, aliases and variables for the inventory: those in `names`, else all of them and the inventory itself.
  * Resolves to what was revoked. Throws kind `usage` for a name that was not trusted.
  */
 export async function revokeTrust(
@@ -181,17 +182,20 @@ export async function revokeTrust(
     one.inventory === inventory && (names.length === 0 || names.includes(one.path))
   const isSelectedAlias = (one: TrustedAlias): boolean =>
     one.inventory === inventory && (names.length === 0 || names.includes(one.alias))
-  const { drivers, inventories, paths, aliases } = await trust.read()
+  const isSelectedVariable = (one: AllowedVariable): boolean =>
+    one.inventory === inventory && (names.length === 0 || names.includes(one.variable))
+  const { drivers, inventories, paths, aliases, variables } = await trust.read()
   const revoked = [
     ...drivers.filter(isSelected).map((one) => nameOf(one.package)),
     ...paths.filter(isSelectedPath).map(({ path }) => path),
     ...aliases.filter(isSelectedAlias).map(({ alias }) => alias),
+    ...new Set(variables.filter(isSelectedVariable).map(({ variable }) => variable)),
   ]
   const missing = names.find((name) => !revoked.includes(name))
   if (missing !== undefined) {
     throw new UserError(
       'usage',
-      `${missing} is neither a trusted driver, nor an allowed path or SSH alias of ${inventory}`,
+      `${missing} is neither a trusted driver, nor an allowed path, SSH alias or variable of ${inventory}`,
       {
         hint: 'to list what is trusted: fleet trust ls',
       },
@@ -205,6 +209,7 @@ export async function revokeTrust(
     inventories: before.inventories.filter((one) => !isFile(one)),
     paths: before.paths.filter((one) => !isSelectedPath(one)),
     aliases: before.aliases.filter((one) => !isSelectedAlias(one)),
+    variables: before.variables.filter((one) => !isSelectedVariable(one)),
   }))
   await dropCopies(context)
   return [...revoked, ...inventories.filter(isFile).map((one) => one.inventory)]

@@ -46,6 +46,15 @@ export interface TrustedAlias {
   readonly alias: string
 }
 
+/** A variable of the shell that hosts of an inventory may get with a stack. */
+export interface AllowedVariable {
+  /** Real path of the inventory. */
+  readonly inventory: string
+  readonly stack: string
+  /** The name of the variable. */
+  readonly variable: string
+}
+
 /** Everything that the user trusts. */
 export interface TrustRecords {
   readonly version: 1
@@ -53,6 +62,7 @@ export interface TrustRecords {
   readonly inventories: readonly TrustedInventory[]
   readonly paths: readonly AllowedPath[]
   readonly aliases: readonly TrustedAlias[]
+  readonly variables: readonly AllowedVariable[]
 }
 
 /** What the user trusts, stored in home and never in an inventory, which others can write. */
@@ -65,7 +75,7 @@ export interface Trust {
 
 const nothing: TrustRecords = {
   ...{ version: 1, drivers: [], inventories: [] },
-  ...{ paths: [], aliases: [] },
+  ...{ paths: [], aliases: [], variables: [] },
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string'
@@ -93,8 +103,9 @@ async function readOwnFile(file: string): Promise<string | undefined> {
 function parse(text: string, file: string): TrustRecords {
   try {
     const records = JSON.parse(text) as Partial<TrustRecords>
-    const { version, drivers, inventories, paths = [], aliases = [] } = records
-    if (version !== 1 || ![drivers, inventories, paths, aliases].every(Array.isArray)) {
+    const { version, drivers, inventories, paths = [], aliases = [], variables = [] } = records
+    const lists = [drivers, inventories, paths, aliases, variables]
+    if (version !== 1 || !lists.every(Array.isArray)) {
       throw new Error('it has another format')
     }
     return {
@@ -107,6 +118,9 @@ function parse(text: string, file: string): TrustRecords {
       ),
       paths: paths.filter((one) => isText(one?.inventory) && isText(one.path)),
       aliases: aliases.filter((one) => isText(one?.inventory) && isText(one.alias)),
+      variables: variables.filter(
+        (one) => isText(one?.inventory) && isText(one.stack) && isText(one.variable),
+      ),
     }
   } catch (error) {
     throw new UserError('failed', `${file} cannot be read: ${messageOf(error)}`, {
