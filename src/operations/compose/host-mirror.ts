@@ -73,8 +73,8 @@ interface Found {
   readonly host: Map<string, HostEntry>
 }
 
-/** Parses the record: one JSON array in each line. Invalid lines are ignored. */
-function parseRecord(text: string): Map<string, Entry> {
+/** Parses the record of copied files: one JSON array in each line. Invalid lines are ignored. */
+export function parseRecord(text: string): Map<string, Entry> {
   const shipped = new Map<string, Entry>()
   for (const line of text.split('\n')) {
     if (line === '') continue
@@ -271,7 +271,8 @@ function scriptFor(plan: ShippingPlan, host: Found['host']): string {
   return `${functions}\n${lines.join('\n')}\n`
 }
 
-const formatRecord = (shipped: Shipped): string =>
+/** Formats the record of copied files. */
+export const formatRecord = (shipped: Shipped): string =>
   [...shipped].map((pair) => `${JSON.stringify(pair)}\n`).join('')
 
 /** Creates the folder for the sent files, and removes those of killed commands. */
@@ -288,22 +289,28 @@ trap 'exit 1' HUP INT TERM PIPE
 sh "$2/script" "$1/root" "$1/$2"
 `
 
+/** Puts items into the incoming folder of an update, as `files/PATH`. */
+type Stage = (incoming: string, items: LocalFiles) => Promise<void>
+
+/** Updates a mirror. The items to send come from this computer, unless `stage` puts them into place. */
 async function apply(
   { host, folder }: HostMirror,
   plan: ShippingPlan,
   found: Found['host'],
+  stage?: Stage,
 ): Promise<void> {
   const { transport, become = [] } = host
   const incoming = `.incoming-${randomUUID()}`
   const made = await run(transport, [...become, 'sh', '-c', receive, 'fleet', folder, incoming])
   if (made.code !== 0) throw writeError(host, folder, made.stderr)
-  const archive = packFiles(plan.send, {
+  const archive = packFiles(stage === undefined ? plan.send : new Map(), {
     script: scriptFor(plan, found),
     shipped: formatRecord(plan.shipped),
     paths: [...plan.shipped.keys()].map((path) => `${path}\0`).join(''),
   })
   const stream = Readable.from(archive, { objectMode: false })
   await unpackOnHost(host, stream, `${folder}/${incoming}`, { keepOwners: true })
+  await stage?.(`${folder}/${incoming}`, plan.send)
   const settled = await run(transport, [...become, 'sh', '-c', settle, 'fleet', folder, incoming])
   if (settled.code !== 0) throw writeError(host, folder, settled.stderr)
 }
@@ -332,10 +339,10 @@ function conflictError(
 }
 
 /**
- * Updates a mirror: sends changed local files and removes deleted ones. Changes on the host are kept. Throws kind `failed`,
- * with nothing changed, when files changed on both sides.
+ * Updates a mirror: sends changed local files and removes deleted ones. Changes on the host are kept. Returns the record of the
+ * copied files. Throws kind `failed`, with nothing changed, when files changed on both sides.
  */
-export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<void> {
+export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<Shipped> {
   const found = await inspectMirror(mirror, local)
   const gone = new Set<string>()
   for (const path of found.shipped.keys()) {
@@ -350,4 +357,26 @@ export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<
 
   const isOnRecord = formatRecord(plan.shipped) === formatRecord(found.shipped)
   if (changes > 0 || !isOnRecord) await apply(mirror, plan, found.host)
+  return plan.shipped
+}
+
+/**
+ * Returns a mirror to an earlier record of copied files. Their content is on the host: `stage` takes it from there. Files that were
+ * changed on the host since the last update are kept.
+ */
+export async function restoreFiles(
+  mirror: HostMirror,
+  earlier: Shipped,
+  stage: Stage,
+): Promise<void> {
+  const facts = { file: '', size: 0, modified: new Date(0), owner: { uid: 0, gid: 0 } }
+  const flags = { isInMount: true, isMountPoint: false }
+  const local: LocalFiles = new Map(
+    [...earlier].map(([path, entry]) => [path, { ...entry, ...facts, ...flags }]),
+  )
+  const found = await inspectMirror(mirror, local)
+  const plan = planShipping({ local, ...found, isHere: () => false })
+  const kept = new Set(plan.conflicts)
+  const send = new Map([...plan.send].filter(([path]) => !kept.has(path)))
+  await apply(mirror, { ...plan, send }, found.host, stage)
 }
