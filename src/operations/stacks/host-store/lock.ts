@@ -89,14 +89,19 @@ export async function lockStack(
     readonly stack: string
     readonly folder: string
     readonly owner: LockOwner
+    /** Not for a lock that is held. */
     readonly signal?: AbortSignal
   },
 ): Promise<StackLock> {
   const { name: machine, transport, become = [] } = host
   const words = [...become, 'sh', '-c', hold, 'fleet', folder, String(silenceSeconds)]
-  const running = await startProgram(transport, words, signal === undefined ? {} : { signal })
+  signal?.throwIfAborted()
+  // Without the signal: what an interrupted command undoes must be done under the lock.
+  const running = await startProgram(transport, words)
   const { stdin, stdout, stderr, exit } = running
-  stdin.on('error', ignored('ssh', 'keep the lock of a stack'))
+  for (const stream of [stdin, stdout, stderr]) {
+    stream.on('error', ignored('ssh', 'keep the lock of a stack')) // reported by `exit`
+  }
   stdin.write(`${JSON.stringify(owner)}\n`)
   const errors: Buffer[] = []
   stderr.on('data', (chunk: Buffer) => errors.push(chunk))

@@ -1,0 +1,320 @@
+import { createHash } from 'node:crypto'
+import type { Engine } from '../../engine/engine.ts'
+import { streamLogs } from '../../engine/logs.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import type { Stack } from '../../machine/stacks.ts'
+import { ignored } from '../../os/trace.ts'
+import type { CommandResult } from '../../transport/run.ts'
+import { type HostMirror, formatRecord, shipFiles } from '../compose/host-mirror.ts'
+import type { Progress } from '../context.ts'
+import { type ServiceChange, compareServices } from './compare-services.ts'
+import { hashesFor } from './hash-services.ts'
+import { type LockOwner, lockStack } from './host-store/lock.ts'
+import { pruneObjects, restoreObjects, saveObjects } from './host-store/objects.ts'
+import {
+  type Release,
+  type Releases,
+  addRelease,
+  finishRelease,
+  nextNumber,
+  outdatedReleases,
+  readReleaseContent,
+  readReleases,
+  removeReleases,
+} from './host-store/releases.ts'
+import { type StackContainer, findStackImages, listStackContainers } from './observe-stack.ts'
+import { dropImages, imagesByService, keepImages, restoreImageNames } from './release-images.ts'
+import type { ResolvedStack } from './resolve-stack.ts'
+import { type StackModel, isOneShot } from './stack-model.ts'
+
+/** Compose with the engine of one machine. */
+export interface MachineCompose {
+  readonly version: string
+  /**
+   * Runs compose with a model as its only file, without input. `variables` are the only variables of the user that it gets.
+   * Rejects with the reason of `signal` when that aborts.
+   */
+  run(
+    model: StackModel,
+    words: readonly string[],
+    options: {
+      readonly variables: Readonly<Record<string, string>>
+      readonly signal: AbortSignal
+    },
+  ): Promise<CommandResult>
+}
+
+/** A machine on which a stack is deployed. */
+export interface DeployTarget {
+  readonly machine: string
+  /** The stack's folder on the host. */
+  readonly mirror: HostMirror
+  readonly engine: Engine
+  readonly compose: MachineCompose
+}
+
+/** What is deployed, and who does it. */
+export interface Deployment {
+  readonly stack: Stack
+  readonly resolved: ResolvedStack
+  /** The variables that configs and secrets use. */
+  readonly variables: Readonly<Record<string, string>>
+  readonly owner: LockOwner
+  /** The git commit of the inventory's folder. */
+  readonly commit?: string | undefined
+  /** The digest of the model that the user has confirmed (see {@link digestModel}). */
+  readonly confirmed?: string | undefined
+}
+
+/** The result of a deployment on one machine. */
+export interface Deployed {
+  readonly machine: string
+  readonly stack: string
+  readonly state: 'deployed' | 'unchanged'
+  readonly release: number
+  readonly changes: readonly ServiceChange[]
+}
+
+interface Calls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** The digest of a deployed model, with that of its files. */
+export const digestModel = (model: StackModel): string =>
+  createHash('sha256').update(JSON.stringify(model)).digest('hex')
+
+const upWords = ({ wait }: Stack): string[] => [
+  ...['up', '--detach', '--wait', `--wait-timeout=${wait}`],
+  ...['--remove-orphans', '--no-build', '--pull=never'],
+]
+
+/** How many lines of a failed container are shown. */
+const shownLines = 20
+
+async function lastLines(engine: Engine, { id, name }: StackContainer): Promise<string> {
+  const lines: string[] = []
+  try {
+    for await (const { line } of streamLogs(engine, id, { tail: shownLines })) lines.push(line)
+  } catch (error) {
+    lines.push(`(no log: ${messageOf(error)})`)
+  }
+  return [`last lines of ${name}:`, ...lines.map((line) => `  ${line}`)].join('\n')
+}
+
+/** Describes the containers of a stack that are not as they should be. */
+async function describeFailed(
+  engine: Engine,
+  model: StackModel,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const containers = await listStackContainers(engine, model.name, signal)
+  const failed = containers.filter(
+    ({ state, health, exitCode, service }) =>
+      health === 'unhealthy' ||
+      (state !== 'running' &&
+        state !== 'created' &&
+        !(exitCode === 0 && isOneShot(model, service))),
+  )
+  return Promise.all(failed.map((container) => lastLines(engine, container)))
+}
+
+/** The error of compose, without its progress lines. */
+const reasonOf = ({ code, stderr }: CommandResult): string =>
+  stderr.trim().split('\n').at(-1)?.trim() || `compose ended with code ${code}`
+
+async function runUp(
+  { compose }: DeployTarget,
+  stack: Stack,
+  { model, variables }: { model: StackModel; variables: Readonly<Record<string, string>> },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const result = await compose.run(model, upWords(stack), { variables, signal })
+  return result.code === 0 ? undefined : reasonOf(result)
+}
+
+/** The model, and how the containers differ from it. */
+async function examine(
+  { engine, compose, mirror }: DeployTarget,
+  { resolved }: Deployment,
+  signal: AbortSignal,
+) {
+  const model = resolved.modelFor(mirror.root)
+  const ask = (asked: StackModel, words: readonly string[]): Promise<CommandResult> =>
+    compose.run(asked, words, { variables: {}, signal })
+  const [containers, images] = await Promise.all([
+    listStackContainers(engine, model.name, signal),
+    findStackImages(engine, model, signal),
+  ])
+  const hashes = await hashesFor(ask, model)(containers)
+  const { version } = compose
+  return { model, images, ...compareServices({ model, hashes, version, images }, containers) }
+}
+
+/** Pulls the images that the host does not have. */
+async function pullMissing(
+  { engine, compose, machine }: DeployTarget,
+  model: StackModel,
+  { variables }: Deployment,
+  { progress, signal }: Calls,
+): Promise<ReadonlyMap<string, string>> {
+  const wanted = Object.values(model.services).map(({ image = '' }) => image)
+  const before = await findStackImages(engine, model, signal)
+  if (wanted.every((image) => before.has(image))) return before
+  progress('pull images')
+  const words = ['pull', '--quiet', '--policy=missing']
+  const result = await compose.run(model, words, { variables, signal })
+  const images = await findStackImages(engine, model, signal)
+  const missing = wanted.find((image) => !images.has(image))
+  if (missing === undefined) return images
+  throw new UserError(
+    'failed',
+    `${machine} does not have the image ${missing}, and cannot pull it: ${reasonOf(result)}`,
+    { machine },
+  )
+}
+
+/** Puts the current release back. Resolves to what happened, as a sentence. */
+async function putBack(
+  target: DeployTarget,
+  { stack }: Deployment,
+  { current, all }: Releases,
+  progress: Progress,
+): Promise<string> {
+  const release = all.find(({ number }) => number === current)
+  if (release === undefined)
+    return 'There is no earlier release; its containers were left for inspection.'
+  progress(`put release ${release.number} back`)
+  const { mirror, engine } = target
+  try {
+    const content = await readReleaseContent(mirror.host, mirror.folder, release)
+    await restoreObjects(mirror, content.files)
+    await restoreImageNames(engine, content.model, release)
+    const { model, environment: variables } = content
+    // not the signal of the command, which may have aborted
+    const { signal } = new AbortController()
+    const why = await runUp(target, stack, { model, variables }, signal)
+    if (why === undefined) return `Release ${release.number} was put back.`
+    return `Release ${release.number} could not be put back: ${why}.`
+  } catch (error) {
+    return `Release ${release.number} could not be put back: ${messageOf(error)}.`
+  }
+}
+
+/** Removes releases that are no longer kept, their image names, and the content of their files. */
+async function prune(target: DeployTarget, stack: string): Promise<void> {
+  const { mirror, engine } = target
+  const { host, folder } = mirror
+  const releases = await readReleases(host, folder)
+  const outdated = outdatedReleases(releases)
+  if (outdated.length === 0) return
+  for (const release of outdated) await dropImages(engine, stack, release)
+  await removeReleases(host, folder, outdated)
+  const kept = releases.all.filter((release) => !outdated.includes(release))
+  const records: string[] = []
+  for (const release of kept) {
+    if (release.by === '') return // damaged: its files are unknown
+    records.push((await readReleaseContent(host, folder, release)).files)
+  }
+  await pruneObjects(mirror, records)
+}
+
+/** The variables that configs and secrets of a model take their content from. All others are in the model already. */
+function contentVariables(
+  { configs = {}, secrets = {} }: StackModel,
+  variables: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const definitions = [...Object.values(configs), ...Object.values(secrets)] as readonly {
+    readonly environment?: string
+  }[]
+  const names = definitions.flatMap(({ environment }) => environment ?? [])
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = variables[name]
+      return value === undefined ? [] : [[name, value] as const]
+    }),
+  )
+}
+
+/** Deploys under the lock. */
+async function deployLocked(
+  target: DeployTarget,
+  deployment: Deployment,
+  { progress, signal }: Calls,
+): Promise<Deployed> {
+  const { machine, mirror, engine, compose } = target
+  const { stack, resolved, owner, commit, confirmed } = deployment
+  const { host, folder } = mirror
+  progress('compare containers')
+  const { model, changes } = await examine(target, deployment, signal)
+  const digest = digestModel(model)
+  if (confirmed !== undefined && confirmed !== digest) {
+    throw new UserError('usage', `stack ${stack.name} has changed since the plan was made`, {
+      machine,
+      hint: 'make a new plan: fleet plan',
+    })
+  }
+  const releases = await readReleases(host, folder)
+  const current = releases.all.find(({ number }) => number === releases.current)
+  if (changes.length === 0 && current?.digest === digest) {
+    return { machine, stack: stack.name, state: 'unchanged', release: current.number, changes }
+  }
+  const images = imagesByService(
+    model,
+    await pullMissing(target, model, deployment, { progress, signal }),
+  )
+  const release: Release = {
+    ...{ number: nextNumber(releases), state: 'deploying', by: owner.by, at: owner.at },
+    ...(commit !== undefined && { commit }),
+    ...{ compose: compose.version, digest, images },
+  }
+  const fail = async (why: string, details: readonly string[]): Promise<never> => {
+    const outcome = await putBack(target, deployment, releases, progress)
+    await finishRelease(host, folder, { ...release, state: 'failed', reason: why }).catch(
+      ignored('docker', 'record that a release failed'),
+    )
+    throw new UserError(
+      'failed',
+      [`stack ${stack.name} was not deployed: ${why}`, ...details, outcome].join('\n'),
+      { machine, hint: `fleet stack logs ${stack.name}` },
+    )
+  }
+  progress('copy files')
+  const shipped = await shipFiles(mirror, resolved.files)
+  await saveObjects(mirror, shipped)
+  const variables = contentVariables(model, deployment.variables)
+  const content = { model, files: formatRecord(shipped), environment: variables }
+  await addRelease(host, folder, release, content)
+  await keepImages(engine, stack.name, release)
+  progress('start containers', `wait up to ${stack.wait} s until healthy`)
+  let why: string | undefined
+  try {
+    why = await runUp(target, stack, { model, variables }, signal)
+  } catch (error) {
+    return await fail(messageOf(error), [])
+  }
+  if (why !== undefined) return await fail(why, await describeFailed(engine, model, signal))
+  await finishRelease(host, folder, { ...release, state: 'ready' })
+  await prune(target, stack.name).catch(ignored('docker', 'remove old releases'))
+  return { machine, stack: stack.name, state: 'deployed', release: release.number, changes }
+}
+
+/**
+ * Deploys a stack on one machine: copies its files, starts its containers, and waits until they are healthy. If that fails, the
+ * release before is put back. Can be interrupted at any point: the next deployment continues. Throws kind `locked` while another
+ * user deploys it, and `failed` with the last lines of failed containers.
+ */
+export async function deployMachine(
+  target: DeployTarget,
+  deployment: Deployment,
+  { progress, signal }: Calls,
+): Promise<Deployed> {
+  const { host, folder } = target.mirror
+  const { stack, owner } = deployment
+  progress('lock the stack')
+  await using lock = await lockStack(host, { stack: stack.name, folder, owner, signal })
+  const lost = new AbortController()
+  lock.lost.catch((error: unknown) => lost.abort(error))
+  const stop = AbortSignal.any([signal, lost.signal])
+  return await deployLocked(target, deployment, { progress, signal: stop })
+}

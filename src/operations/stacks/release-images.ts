@@ -1,0 +1,63 @@
+import { nothing } from '../../engine/answer.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { tagImage } from '../../engine/images.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Release } from './host-store/releases.ts'
+import { type StackModel, imageOf } from './stack-model.ts'
+
+/** The name that keeps an image of a release from being removed by `docker image prune`. */
+export const releaseTag = (stack: string, service: string, release: number): string =>
+  `fleet-release/${stack}-${service}:${release}`
+
+/** The IDs of a model's images by service, of those that the host has. */
+export const imagesByService = (
+  model: StackModel,
+  images: ReadonlyMap<string, string>,
+): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(model.services).flatMap(([name, service]) => {
+      const id = images.get(imageOf(model.name, name, service))
+      return id === undefined ? [] : [[name, id] as const]
+    }),
+  )
+
+/** Gives the images of a release names of their own. */
+export async function keepImages(
+  engine: Engine,
+  stack: string,
+  { number, images }: Pick<Release, 'number' | 'images'>,
+): Promise<void> {
+  for (const [service, id] of Object.entries(images)) {
+    await tagImage(engine, id, releaseTag(stack, service, number))
+  }
+}
+
+/** Removes these names, and images that have no other. Images that are in use stay. */
+export async function dropImages(
+  engine: Engine,
+  stack: string,
+  { number, images }: Pick<Release, 'number' | 'images'>,
+): Promise<void> {
+  for (const service of Object.keys(images)) {
+    const path = `/images/${encodeURIComponent(releaseTag(stack, service, number))}`
+    await engine
+      .json({ method: 'DELETE', path }, nothing)
+      .catch(ignored('docker', 'remove the name of an old image'))
+  }
+}
+
+/** Gives the images of a release the names that its model uses. Needs no registry. */
+export async function restoreImageNames(
+  engine: Engine,
+  model: StackModel,
+  { images }: Pick<Release, 'images'>,
+): Promise<void> {
+  for (const [service, id] of Object.entries(images)) {
+    const definition = model.services[service]
+    if (definition === undefined) continue
+    const name = imageOf(model.name, service, definition)
+    if (name.includes('@')) continue // names its content
+    const isTagged = /:[^/]+$/.test(name)
+    await tagImage(engine, id, isTagged ? name : `${name}:latest`)
+  }
+}

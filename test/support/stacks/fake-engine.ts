@@ -1,0 +1,121 @@
+import { Readable } from 'node:stream'
+import type { Engine } from '../../../src/engine/engine.ts'
+import { UserError } from '../../../src/errors.ts'
+import type { MachineCompose } from '../../../src/operations/stacks/deploy-machine.ts'
+import { type StackModel, imageOf } from '../../../src/operations/stacks/stack-model.ts'
+
+interface FakeContainer {
+  readonly id: string
+  readonly service: string
+  readonly hash: string
+  readonly image: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly isHealthy: boolean
+}
+
+/** An engine and a compose that keep containers in memory. A service whose command is `fail` never becomes healthy. */
+export interface FakeDocker {
+  readonly engine: Engine
+  readonly compose: MachineCompose
+  readonly containers: Map<string, FakeContainer>
+  /** The IDs of images by name. */
+  readonly images: Map<string, string>
+  /** The images that a registry has; pulling fails for others. */
+  readonly registry: Map<string, string>
+  /** The words and variables of the runs of compose that change something. */
+  readonly runs: { readonly words: string; readonly variables: Readonly<Record<string, string>> }[]
+  /** Called before compose starts containers. */
+  beforeUp: (model: StackModel) => Promise<void>
+}
+
+export const imageId = (letter: string): string => `sha256:${letter.repeat(64)}`
+
+const hashOf = (service: object): string =>
+  Buffer.from(JSON.stringify(service)).toString('hex').padEnd(64, '0').slice(-64)
+
+export function fakeDocker(): FakeDocker {
+  const containers = new Map<string, FakeContainer>()
+  const images = new Map<string, string>()
+  const registry = new Map<string, string>()
+  const runs: FakeDocker['runs'] = []
+  let count = 0
+  const answer = ({ method = 'GET', path, query = {} }: Parameters<Engine['json']>[0]): unknown => {
+    const [, image] = /^\/images\/(.+?)(?:\/(?:json|tag))?$/.exec(path) ?? []
+    if (path === '/containers/json') {
+      return [...containers.values()].map(
+        ({ id, service, hash, image: from, labels, isHealthy }) => ({
+          ...{ Id: id, Names: [`/shop-${service}-1`], Image: from, ImageID: from, Command: '' },
+          ...{ Created: 0, Ports: [], Mounts: [], Networks: [], State: 'running' },
+          Status: isHealthy ? 'Up 1 second (healthy)' : 'Up 1 second (unhealthy)',
+          Labels: {
+            ...labels,
+            'com.docker.compose.service': service,
+            'com.docker.compose.config-hash': hash,
+            'com.docker.compose.image': from,
+            'com.docker.compose.version': '2.40.3',
+          },
+        }),
+      )
+    }
+    if (path.startsWith('/containers/')) return { Config: { Tty: true } }
+    const name = decodeURIComponent(image ?? '')
+    if (method === 'POST') {
+      images.set(`${String(query['repo'])}:${String(query['tag'])}`, name)
+      return undefined
+    }
+    if (method === 'DELETE') return void images.delete(name)
+    const id = images.get(name)
+    if (id === undefined) throw new UserError('failed', `No such image: ${name}`)
+    return { Id: id }
+  }
+  const docker: FakeDocker = {
+    ...{ containers, images, registry, runs },
+    beforeUp: async () => {},
+    engine: {
+      json: async (request: Parameters<Engine['json']>[0]) => answer(request) as never,
+      stream: async () => ({
+        body: Readable.from([Buffer.from('2026-01-01T00:00:00.000000000Z it broke\n')]),
+      }),
+    } as unknown as Engine,
+    compose: {
+      version: '2.40.3',
+      async run(model, words, { variables, signal }) {
+        const [verb] = words
+        const services = Object.entries(model.services)
+        if (verb === 'config') {
+          const lines = services.map(([name, service]) => `${name} ${hashOf(service)}\n`)
+          return { code: 0, stdout: lines.join(''), stderr: '' }
+        }
+        runs.push({ words: words.join(' '), variables })
+        if (verb === 'pull') {
+          for (const [name, service] of services) {
+            const image = imageOf(model.name, name, service)
+            const id = registry.get(image)
+            if (id === undefined) return { code: 1, stdout: '', stderr: 'no registry' }
+            images.set(image, id)
+          }
+          return { code: 0, stdout: '', stderr: '' }
+        }
+        await docker.beforeUp(model)
+        signal.throwIfAborted()
+        for (const name of containers.keys()) if (!(name in model.services)) containers.delete(name)
+        let isFailed = false
+        for (const [name, service] of services) {
+          const [hash, image] = [hashOf(service), images.get(imageOf(model.name, name, service))]
+          const before = containers.get(name)
+          const isHealthy = service['command'] !== 'fail'
+          isFailed ||= !isHealthy
+          if (before?.hash === hash && before.image === image) continue
+          const { labels = {} } = service
+          count += 1
+          const made = { id: `${name}${count}`, service: name, hash, labels, isHealthy }
+          containers.set(name, { ...made, image: image ?? '' })
+        }
+        return isFailed
+          ? { code: 1, stdout: '', stderr: 'progress\ncontainer shop-web-1 is unhealthy\n' }
+          : { code: 0, stdout: '', stderr: '' }
+      },
+    },
+  }
+  return docker
+}

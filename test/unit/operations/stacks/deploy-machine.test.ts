@@ -1,0 +1,206 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { stackOf } from '../../../../src/machine/stacks.ts'
+import { mirrorAt } from '../../../../src/operations/compose/host-mirror.ts'
+import { readLocalFiles } from '../../../../src/operations/compose/read-local-files.ts'
+import {
+  type Deployment,
+  deployMachine,
+  digestModel,
+} from '../../../../src/operations/stacks/deploy-machine.ts'
+import { lockStack } from '../../../../src/operations/stacks/host-store/lock.ts'
+import {
+  keptReleases,
+  readReleases,
+} from '../../../../src/operations/stacks/host-store/releases.ts'
+import type { ResolvedStack } from '../../../../src/operations/stacks/resolve-stack.ts'
+import { digestInputs } from '../../../../src/operations/stacks/service-inputs.ts'
+import { localFileAt, storedPath } from '../../../../src/operations/stacks/stack-files.ts'
+import {
+  type StackModel,
+  type StackService,
+  deployedModel,
+} from '../../../../src/operations/stacks/stack-model.ts'
+import { openLocal } from '../../../../src/transport/local/local.ts'
+import { type FakeDocker, fakeDocker, imageId } from '../../../support/stacks/fake-engine.ts'
+
+let outer: string
+let docker: FakeDocker
+beforeEach(async () => {
+  outer = await mkdtemp(join(tmpdir(), 'deploy-'))
+  await mkdir(join(outer, 'clone'))
+  docker = fakeDocker()
+  docker.registry.set('app:1', imageId('a')).set('app:2', imageId('b'))
+})
+afterEach(() => rm(outer, { recursive: true, force: true }))
+
+const clone = (name = ''): string => join(outer, 'clone', name)
+const host = { name: 'web-1', transport: openLocal(process.env) }
+const owner = { by: 'ana@laptop', at: '2026-01-02T03:04:05Z', why: 'deploy shop' }
+const mirror = () => mirrorAt(host, join(outer, 'store'), (path) => localFileAt(clone(), path))
+const stack = stackOf('shop', { compose: 'compose.yaml', on: 'all', wait: 7 })
+const releases = () => readReleases(host, join(outer, 'store'))
+const confOnHost = () => readFile(join(outer, 'store/root/files/conf'), 'utf8')
+
+/** The stack with a service `web` that mounts the file `conf`. */
+async function resolved(service: StackService, conf: string): Promise<ResolvedStack> {
+  await writeFile(clone('conf'), conf)
+  const { files: found } = await readLocalFiles({ mounts: [clone('conf')] })
+  const files = new Map(
+    [...found.values()].map((entry) => [storedPath(clone(), entry.file), entry]),
+  )
+  return {
+    ...{ files, taken: [], skipped: [] },
+    paths: { mounts: new Set(), contexts: [], files: new Set() },
+    modelFor(root) {
+      const volumes = [{ type: 'bind', source: `${root}/files/conf`, target: '/conf' }]
+      const model: StackModel = {
+        name: 'shop',
+        services: { web: { image: 'app:1', volumes, ...service } },
+        secrets: { token: { environment: 'TOKEN' } as object },
+      }
+      const fileOf = (path: string) => path.slice(root.length + 1)
+      return deployedModel(model, digestInputs(model, { files, fileOf, env: {} }))
+    },
+  }
+}
+
+async function deploy(
+  service: StackService = {},
+  {
+    conf = 'one',
+    signal = new AbortController().signal,
+    ...more
+  }: Partial<Deployment> & { conf?: string; signal?: AbortSignal } = {},
+) {
+  const steps: string[] = []
+  const { engine, compose } = docker
+  const deployed = await deployMachine(
+    { machine: 'web-1', mirror: mirror(), engine, compose },
+    {
+      ...{ stack, owner, commit: 'abc', variables: { TOKEN: 't', OTHER: 'o' } },
+      ...{ resolved: await resolved(service, conf), ...more },
+    },
+    { progress: (step) => steps.push(step), signal },
+  )
+  return { ...deployed, steps }
+}
+
+describe('a deployment on one machine', () => {
+  test('pulls, copies, starts and keeps a release; the second one has nothing to do', async () => {
+    expect(await deploy()).toEqual({
+      ...{ machine: 'web-1', stack: 'shop', state: 'deployed', release: 1 },
+      changes: [{ service: 'web', action: 'create', why: 'it has no container' }],
+      steps: [
+        'lock the stack',
+        'compare containers',
+        'pull images',
+        'copy files',
+        'start containers',
+      ],
+    })
+    expect(await confOnHost()).toBe('one')
+    expect(docker.images.get('fleet-release/shop-web:1')).toBe(imageId('a'))
+    expect(docker.runs.at(-1)).toEqual({
+      words: 'up --detach --wait --wait-timeout=7 --remove-orphans --no-build --pull=never',
+      variables: { TOKEN: 't' },
+    })
+    expect(await releases()).toMatchObject({
+      current: 1,
+      all: [{ state: 'ready', by: 'ana@laptop', commit: 'abc', images: { web: imageId('a') } }],
+    })
+    const { length } = docker.runs
+    expect(await deploy()).toMatchObject({ state: 'unchanged', release: 1, changes: [] })
+    expect(docker.runs).toHaveLength(length)
+  })
+
+  test('that fails puts the release before back, and shows why', async () => {
+    await deploy()
+    const [before] = docker.containers.values()
+    docker.registry.clear()
+    docker.images.set('app:1', imageId('c'))
+    await expect(deploy({ command: 'fail' }, { conf: 'two' })).rejects.toMatchObject({
+      kind: 'failed',
+      message: [
+        'stack shop was not deployed: container shop-web-1 is unhealthy',
+        'last lines of shop-web-1:',
+        '  it broke',
+        'Release 1 was put back.',
+      ].join('\n'),
+    })
+    const [after] = docker.containers.values()
+    expect(after).toMatchObject({ hash: before?.hash, image: imageId('a'), isHealthy: true })
+    expect(await confOnHost()).toBe('one')
+    expect(await releases()).toMatchObject({
+      current: 1,
+      all: [{ state: 'ready' }, { state: 'failed', reason: 'container shop-web-1 is unhealthy' }],
+    })
+    expect(await deploy({ command: 'ok' }, { conf: 'two' })).toMatchObject({ release: 3 })
+  })
+
+  test('that is the first one and fails leaves its containers', async () => {
+    await expect(deploy({ command: 'fail' })).rejects.toThrow(/There is no earlier release/)
+    expect(docker.containers.size).toBe(1)
+  })
+
+  test('that is interrupted puts the release before back, and the next one continues', async () => {
+    await deploy()
+    const stopping = new AbortController()
+    const locks: unknown[] = []
+    docker.beforeUp = async () => {
+      stopping.abort(new Error('cancelled'))
+      const other = lockStack(host, { stack: 'shop', folder: join(outer, 'store'), owner })
+      locks.push(await other.catch(({ kind }: { kind: string }) => kind))
+    }
+    await expect(
+      deploy({ command: 'x' }, { conf: 'two', signal: stopping.signal }),
+    ).rejects.toThrow(/not deployed: cancelled\nRelease 1 was put back/)
+    expect(locks).toEqual(['locked', 'locked']) // also while the release is put back
+    expect(await confOnHost()).toBe('one')
+    docker.beforeUp = async () => {}
+    expect(await deploy({ command: 'x' }, { conf: 'two' })).toMatchObject({ state: 'deployed' })
+    expect(await confOnHost()).toBe('two')
+  })
+
+  test('that was killed before its record was complete is made up by the next one', async () => {
+    await deploy()
+    const file = join(outer, 'store/releases/1/release.json')
+    const record = JSON.parse(await readFile(file, 'utf8')) as object
+    await writeFile(file, JSON.stringify({ ...record, state: 'deploying' }))
+    await rm(join(outer, 'store/releases/current'))
+    expect(await deploy()).toMatchObject({ state: 'deployed', release: 2, changes: [] })
+    expect((await releases()).current).toBe(2)
+  })
+
+  test('needs an image that the host has or can pull', async () => {
+    await expect(deploy({ image: 'app:9' })).rejects.toThrow(
+      'web-1 does not have the image app:9, and cannot pull it: no registry',
+    )
+    expect(docker.containers.size).toBe(0)
+    expect((await releases()).all).toEqual([])
+  })
+
+  test('is refused if the model is not the confirmed one, or another user deploys', async () => {
+    await expect(deploy({}, { confirmed: 'other' })).rejects.toMatchObject({ kind: 'usage' })
+    const confirmed = digestModel((await resolved({}, 'one')).modelFor(mirror().root))
+    expect(await deploy({}, { confirmed })).toMatchObject({ state: 'deployed' })
+    await using lock = await lockStack(host, { stack: 'shop', folder: join(outer, 'store'), owner })
+    expect(lock).toBeDefined()
+    await expect(deploy()).rejects.toMatchObject({ kind: 'locked' })
+  })
+
+  test('keeps the last releases and their images only', async () => {
+    for (let number = 1; number <= keptReleases + 2; number += 1) {
+      await deploy({ command: String(number) })
+    }
+    const { all, current } = await releases()
+    expect(current).toBe(keptReleases + 2)
+    expect(all.map(({ number }) => number)).toEqual([3, 4, 5, 6, 7])
+    const kept = [...docker.images.keys()].filter((name) => name.startsWith('fleet-release/'))
+    expect(kept.toSorted()).toEqual(
+      [3, 4, 5, 6, 7].map((number) => `fleet-release/shop-web:${number}`),
+    )
+  })
+})
