@@ -1,19 +1,15 @@
 import { createHash } from 'node:crypto'
-import type { Engine } from '../../engine/engine.ts'
-import { streamLogs } from '../../engine/logs.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Stack } from '../../machine/stacks.ts'
 import { ignored } from '../../os/trace.ts'
 import type { CommandResult } from '../../transport/run.ts'
-import { type HostMirror, formatRecord, shipFiles } from '../compose/host-mirror.ts'
-import type { Progress } from '../context.ts'
+import { formatRecord, shipFiles } from '../compose/host-mirror.ts'
 import { type ServiceChange, compareServices } from './compare-services.ts'
 import { hashesFor } from './hash-services.ts'
 import { type LockOwner, lockStack } from './host-store/lock.ts'
-import { pruneObjects, restoreObjects, saveObjects } from './host-store/objects.ts'
+import { pruneObjects, saveObjects } from './host-store/objects.ts'
 import {
   type Release,
-  type Releases,
   addRelease,
   finishRelease,
   nextNumber,
@@ -22,36 +18,18 @@ import {
   readReleases,
   removeReleases,
 } from './host-store/releases.ts'
-import { type StackContainer, findStackImages, listStackContainers } from './observe-stack.ts'
-import { dropImages, imagesByService, keepImages, restoreImageNames } from './release-images.ts'
+import { findStackImages, listStackContainers } from './observe-stack.ts'
+import { dropImages, imagesByService, keepImages } from './release-images.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
-import { type StackModel, isOneShot } from './stack-model.ts'
-
-/** Compose with the engine of one machine. */
-export interface MachineCompose {
-  readonly version: string
-  /**
-   * Runs compose with a model as its only file, without input. `variables` are the only variables of the user that it gets.
-   * Rejects with the reason of `signal` when that aborts.
-   */
-  run(
-    model: StackModel,
-    words: readonly string[],
-    options: {
-      readonly variables: Readonly<Record<string, string>>
-      readonly signal: AbortSignal
-    },
-  ): Promise<CommandResult>
-}
-
-/** A machine on which a stack is deployed. */
-export interface DeployTarget {
-  readonly machine: string
-  /** The stack's folder on the host. */
-  readonly mirror: HostMirror
-  readonly engine: Engine
-  readonly compose: MachineCompose
-}
+import {
+  type DeployCalls,
+  type DeployTarget,
+  describeFailed,
+  putBack,
+  reasonOf,
+  runUp,
+} from './run-release.ts'
+import type { StackModel } from './stack-model.ts'
 
 /** What is deployed, and who does it. */
 export interface Deployment {
@@ -75,63 +53,9 @@ export interface Deployed {
   readonly changes: readonly ServiceChange[]
 }
 
-interface Calls {
-  readonly progress: Progress
-  readonly signal: AbortSignal
-}
-
 /** The digest of a deployed model, with that of its files. */
 export const digestModel = (model: StackModel): string =>
   createHash('sha256').update(JSON.stringify(model)).digest('hex')
-
-const upWords = ({ wait }: Stack): string[] => [
-  ...['up', '--detach', '--wait', `--wait-timeout=${wait}`],
-  ...['--remove-orphans', '--no-build', '--pull=never'],
-]
-
-/** How many lines of a failed container are shown. */
-const shownLines = 20
-
-async function lastLines(engine: Engine, { id, name }: StackContainer): Promise<string> {
-  const lines: string[] = []
-  try {
-    for await (const { line } of streamLogs(engine, id, { tail: shownLines })) lines.push(line)
-  } catch (error) {
-    lines.push(`(no log: ${messageOf(error)})`)
-  }
-  return [`last lines of ${name}:`, ...lines.map((line) => `  ${line}`)].join('\n')
-}
-
-/** Describes the containers of a stack that are not as they should be. */
-async function describeFailed(
-  engine: Engine,
-  model: StackModel,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const containers = await listStackContainers(engine, model.name, signal)
-  const failed = containers.filter(
-    ({ state, health, exitCode, service }) =>
-      health === 'unhealthy' ||
-      (state !== 'running' &&
-        state !== 'created' &&
-        !(exitCode === 0 && isOneShot(model, service))),
-  )
-  return Promise.all(failed.map((container) => lastLines(engine, container)))
-}
-
-/** The error of compose, without its progress lines. */
-const reasonOf = ({ code, stderr }: CommandResult): string =>
-  stderr.trim().split('\n').at(-1)?.trim() || `compose ended with code ${code}`
-
-async function runUp(
-  { compose }: DeployTarget,
-  stack: Stack,
-  { model, variables }: { model: StackModel; variables: Readonly<Record<string, string>> },
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const result = await compose.run(model, upWords(stack), { variables, signal })
-  return result.code === 0 ? undefined : reasonOf(result)
-}
 
 /** The model, and how the containers differ from it. */
 async function examine(
@@ -156,7 +80,7 @@ async function pullMissing(
   { engine, compose, machine }: DeployTarget,
   model: StackModel,
   { variables }: Deployment,
-  { progress, signal }: Calls,
+  { progress, signal }: DeployCalls,
 ): Promise<ReadonlyMap<string, string>> {
   const wanted = Object.values(model.services).map(({ image = '' }) => image)
   const before = await findStackImages(engine, model, signal)
@@ -172,33 +96,6 @@ async function pullMissing(
     `${machine} does not have the image ${missing}, and cannot pull it: ${reasonOf(result)}`,
     { machine },
   )
-}
-
-/** Puts the current release back. Resolves to what happened, as a sentence. */
-async function putBack(
-  target: DeployTarget,
-  { stack }: Deployment,
-  { current, all }: Releases,
-  progress: Progress,
-): Promise<string> {
-  const release = all.find(({ number }) => number === current)
-  if (release === undefined)
-    return 'There is no earlier release; its containers were left for inspection.'
-  progress(`put release ${release.number} back`)
-  const { mirror, engine } = target
-  try {
-    const content = await readReleaseContent(mirror.host, mirror.folder, release)
-    await restoreObjects(mirror, content.files)
-    await restoreImageNames(engine, content.model, release)
-    const { model, environment: variables } = content
-    // not the signal of the command, which may have aborted
-    const { signal } = new AbortController()
-    const why = await runUp(target, stack, { model, variables }, signal)
-    if (why === undefined) return `Release ${release.number} was put back.`
-    return `Release ${release.number} could not be put back: ${why}.`
-  } catch (error) {
-    return `Release ${release.number} could not be put back: ${messageOf(error)}.`
-  }
 }
 
 /** Removes releases that are no longer kept, their image names, and the content of their files. */
@@ -240,7 +137,7 @@ function contentVariables(
 async function deployLocked(
   target: DeployTarget,
   deployment: Deployment,
-  { progress, signal }: Calls,
+  { progress, signal }: DeployCalls,
 ): Promise<Deployed> {
   const { machine, mirror, engine, compose } = target
   const { stack, resolved, owner, commit, confirmed } = deployment
@@ -269,7 +166,7 @@ async function deployLocked(
     ...{ compose: compose.version, digest, images },
   }
   const fail = async (why: string, details: readonly string[]): Promise<never> => {
-    const outcome = await putBack(target, deployment, releases, progress)
+    const outcome = await putBack(target, stack, releases, progress)
     await finishRelease(host, folder, { ...release, state: 'failed', reason: why }).catch(
       ignored('docker', 'record that a release failed'),
     )
@@ -307,7 +204,7 @@ async function deployLocked(
 export async function deployMachine(
   target: DeployTarget,
   deployment: Deployment,
-  { progress, signal }: Calls,
+  { progress, signal }: DeployCalls,
 ): Promise<Deployed> {
   const { host, folder } = target.mirror
   const { stack, owner } = deployment

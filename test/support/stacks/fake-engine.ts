@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { UserError } from '../../../src/errors.ts'
-import type { MachineCompose } from '../../../src/operations/stacks/deploy-machine.ts'
+import type { MachineCompose } from '../../../src/operations/stacks/run-release.ts'
 import { type StackModel, imageOf } from '../../../src/operations/stacks/stack-model.ts'
 
 interface FakeContainer {

@@ -15,6 +15,7 @@ import {
   keptReleases,
   readReleases,
 } from '../../../../src/operations/stacks/host-store/releases.ts'
+import { rollbackMachine } from '../../../../src/operations/stacks/rollback-machine.ts'
 import type { ResolvedStack } from '../../../../src/operations/stacks/resolve-stack.ts'
 import { digestInputs } from '../../../../src/operations/stacks/service-inputs.ts'
 import { localFileAt, storedPath } from '../../../../src/operations/stacks/stack-files.ts'
@@ -202,5 +203,51 @@ describe('a deployment on one machine', () => {
     expect(kept.toSorted()).toEqual(
       [3, 4, 5, 6, 7].map((number) => `fleet-release/shop-web:${number}`),
     )
+  })
+})
+
+describe('a rollback on one machine', () => {
+  const rollback = (to?: number) =>
+    rollbackMachine(
+      { machine: 'web-1', mirror: mirror(), engine: docker.engine, compose: docker.compose },
+      { stack, to, owner },
+      { progress: () => {}, signal: new AbortController().signal },
+    )
+
+  test('restores files, images and containers, without a registry', async () => {
+    await deploy({ command: 'old' }, { conf: 'one' })
+    const [before] = docker.containers.values()
+    await deploy({ image: 'app:2' }, { conf: 'two' })
+    docker.registry.clear()
+    docker.images.delete('app:1')
+    expect(await rollback()).toEqual({ machine: 'web-1', stack: 'shop', from: 2, release: 1 })
+    expect(await confOnHost()).toBe('one')
+    const [after] = docker.containers.values()
+    expect(after).toMatchObject({ hash: before?.hash, image: imageId('a') })
+    expect((await releases()).current).toBe(1)
+    expect(await rollback(2)).toMatchObject({ from: 1, release: 2 })
+    expect(await confOnHost()).toBe('two')
+  })
+
+  test('needs a release that was deployed without an error', async () => {
+    await deploy()
+    await expect(deploy({ command: 'fail' })).rejects.toThrow(/Release 1 was put back/)
+    await expect(rollback()).rejects.toMatchObject({
+      kind: 'usage',
+      message: 'stack shop has no earlier release on web-1',
+    })
+    await expect(rollback(2)).rejects.toMatchObject({
+      message: 'stack shop has no release 2 on web-1',
+      hint: 'releases that can be restored: 1',
+    })
+  })
+
+  test('puts the current release back if the stored one is not to be trusted', async () => {
+    await deploy({ command: 'old' })
+    await deploy({ command: 'new' })
+    const file = join(outer, 'store/releases/1/model.json')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('old', '${HOME}'))
+    await expect(rollback()).rejects.toThrow(/it has a variable\nRelease 2 was put back/)
+    expect((await releases()).current).toBe(2)
   })
 })

@@ -1,0 +1,99 @@
+import { UserError, messageOf } from '../../errors.ts'
+import type { Stack } from '../../machine/stacks.ts'
+import { ignored } from '../../os/trace.ts'
+import { type LockOwner, lockStack } from './host-store/lock.ts'
+import {
+  type Release,
+  type Releases,
+  finishRelease,
+  readReleaseContent,
+  readReleases,
+} from './host-store/releases.ts'
+import {
+  type DeployCalls,
+  type DeployTarget,
+  describeFailed,
+  putBack,
+  restoreRelease,
+} from './run-release.ts'
+
+/** The release that a rollback restores. */
+export interface Rollback {
+  readonly stack: Pick<Stack, 'name' | 'wait'>
+  /** Its number; absent: the newest one before the current release that was deployed without an error. */
+  readonly to?: number | undefined
+  readonly owner: LockOwner
+}
+
+/** The result of a rollback on one machine. */
+export interface RolledBack {
+  readonly machine: string
+  readonly stack: string
+  readonly from: number | undefined
+  readonly release: number
+}
+
+/** The release to restore. Throws kind `usage` if there is none. */
+function chooseRelease(
+  { current, all }: Releases,
+  { stack: { name }, to }: Rollback,
+  machine: string,
+): Release {
+  const ready = all.filter(({ state }) => state === 'ready')
+  const chosen =
+    to === undefined
+      ? ready.findLast(({ number }) => current === undefined || number < current)
+      : ready.find(({ number }) => number === to)
+  if (chosen !== undefined) return chosen
+  const numbers = ready.map(({ number }) => number).join(', ') || 'none'
+  throw new UserError(
+    'usage',
+    to === undefined
+      ? `stack ${name} has no earlier release on ${machine}`
+      : `stack ${name} has no release ${to} on ${machine}`,
+    { machine, hint: `releases that can be restored: ${numbers}` },
+  )
+}
+
+/**
+ * Restores an earlier release of a stack on one machine, from what its host has kept. If that fails, the current release is put back.
+ * Throws kind `usage` if there is no such release, and as a deployment does.
+ */
+export async function rollbackMachine(
+  target: DeployTarget,
+  rollback: Rollback,
+  { progress, signal }: DeployCalls,
+): Promise<RolledBack> {
+  const { machine, mirror, engine } = target
+  const { host, folder } = mirror
+  const { stack, owner } = rollback
+  progress('lock the stack')
+  await using lock = await lockStack(host, { stack: stack.name, folder, owner, signal })
+  const lost = new AbortController()
+  lock.lost.catch((error: unknown) => lost.abort(error))
+  const stop = AbortSignal.any([signal, lost.signal])
+  const releases = await readReleases(host, folder)
+  const release = chooseRelease(releases, rollback, machine)
+  progress(`restore release ${release.number}`, `wait up to ${stack.wait} s until healthy`)
+  const attempt = restoreRelease(target, stack, release, stop)
+  const why = await attempt.catch((error: unknown) => messageOf(error))
+  if (why === undefined) {
+    await finishRelease(host, folder, release)
+    const { name } = stack
+    return { machine, stack: name, from: releases.current, release: release.number }
+  }
+  const details = await (async () => {
+    const { model } = await readReleaseContent(host, folder, release)
+    return describeFailed(engine, model, stop)
+  })().catch(ignored('docker', 'describe failed containers', []))
+  const outcome = await putBack(target, stack, releases, progress)
+  throw new UserError(
+    'failed',
+    [
+      `release ${release.number} of stack ${stack.name} was not restored: ${why}`,
+      ...details,
+      outcome,
+    ].join('\n'),
+    { machine, hint: `fleet stack logs ${stack.name}` },
+  )
+}

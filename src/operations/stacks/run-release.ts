@@ -1,0 +1,132 @@
+import type { Engine } from '../../engine/engine.ts'
+import { streamLogs } from '../../engine/logs.ts'
+import { messageOf } from '../../errors.ts'
+import type { Stack } from '../../machine/stacks.ts'
+import type { CommandResult } from '../../transport/run.ts'
+import type { HostMirror } from '../compose/host-mirror.ts'
+import type { Progress } from '../context.ts'
+import { restoreObjects } from './host-store/objects.ts'
+import { type Release, type Releases, readReleaseContent } from './host-store/releases.ts'
+import { type StackContainer, listStackContainers } from './observe-stack.ts'
+import { restoreImageNames } from './release-images.ts'
+import { type StackModel, isOneShot } from './stack-model.ts'
+
+/** Compose with the engine of one machine. */
+export interface MachineCompose {
+  readonly version: string
+  /**
+   * Runs compose with a model as its only file, without input. `variables` are the only variables of the user that it gets.
+   * Rejects with the reason of `signal` when that aborts.
+   */
+  run(
+    model: StackModel,
+    words: readonly string[],
+    options: {
+      readonly variables: Readonly<Record<string, string>>
+      readonly signal: AbortSignal
+    },
+  ): Promise<CommandResult>
+}
+
+/** A machine on which a stack is deployed. */
+export interface DeployTarget {
+  readonly machine: string
+  /** The stack's folder on the host. */
+  readonly mirror: HostMirror
+  readonly engine: Engine
+  readonly compose: MachineCompose
+}
+
+/** Progress and cancellation of the work on one machine. */
+export interface DeployCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+const upWords = ({ wait }: Pick<Stack, 'wait'>): string[] => [
+  ...['up', '--detach', '--wait', `--wait-timeout=${wait}`],
+  ...['--remove-orphans', '--no-build', '--pull=never'],
+]
+
+/** How many lines of a failed container are shown. */
+const shownLines = 20
+
+async function lastLines(engine: Engine, { id, name }: StackContainer): Promise<string> {
+  const lines: string[] = []
+  try {
+    for await (const { line } of streamLogs(engine, id, { tail: shownLines })) lines.push(line)
+  } catch (error) {
+    lines.push(`(no log: ${messageOf(error)})`)
+  }
+  return [`last lines of ${name}:`, ...lines.map((line) => `  ${line}`)].join('\n')
+}
+
+/** Describes the containers of a stack that are not as they should be. */
+export async function describeFailed(
+  engine: Engine,
+  model: StackModel,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const containers = await listStackContainers(engine, model.name, signal)
+  const failed = containers.filter(
+    ({ state, health, exitCode, service }) =>
+      health === 'unhealthy' ||
+      (state !== 'running' &&
+        state !== 'created' &&
+        !(exitCode === 0 && isOneShot(model, service))),
+  )
+  return Promise.all(failed.map((container) => lastLines(engine, container)))
+}
+
+/** The error of compose, without its progress lines. */
+export const reasonOf = ({ code, stderr }: CommandResult): string =>
+  stderr.trim().split('\n').at(-1)?.trim() || `compose ended with code ${code}`
+
+/** Starts the containers of a model and waits until they are healthy. Resolves to why that failed. */
+export async function runUp(
+  { compose }: DeployTarget,
+  stack: Pick<Stack, 'wait'>,
+  { model, variables }: { model: StackModel; variables: Readonly<Record<string, string>> },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const result = await compose.run(model, upWords(stack), { variables, signal })
+  return result.code === 0 ? undefined : reasonOf(result)
+}
+
+/** Deploys a stored release again, without a registry and without the computer that has deployed it. Resolves to why it failed. */
+export async function restoreRelease(
+  target: DeployTarget,
+  stack: Pick<Stack, 'wait'>,
+  release: Release,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { mirror, engine } = target
+  const content = await readReleaseContent(mirror.host, mirror.folder, release)
+  await restoreObjects(mirror, content.files)
+  await restoreImageNames(engine, content.model, release)
+  const { model, environment: variables } = content
+  return runUp(target, stack, { model, variables }, signal)
+}
+
+/** Puts the current release back after a failure. Resolves to what happened, as a sentence. */
+export async function putBack(
+  target: DeployTarget,
+  stack: Pick<Stack, 'wait'>,
+  { current, all }: Releases,
+  progress: Progress,
+): Promise<string> {
+  const release = all.find(({ number }) => number === current)
+  if (release === undefined) {
+    return 'There is no earlier release; its containers were left for inspection.'
+  }
+  const { number } = release
+  progress(`put release ${number} back`)
+  try {
+    // not the signal of the command, which may have aborted
+    const why = await restoreRelease(target, stack, release, new AbortController().signal)
+    if (why === undefined) return `Release ${number} was put back.`
+    return `Release ${number} could not be put back: ${why}.`
+  } catch (error) {
+    return `Release ${number} could not be put back: ${messageOf(error)}.`
+  }
+}
