@@ -206,14 +206,14 @@ describe('a deployment on one machine', () => {
   })
 })
 
-describe('a rollback on one machine', () => {
-  const rollback = (to?: number) =>
-    rollbackMachine(
-      { machine: 'web-1', mirror: mirror(), engine: docker.engine, compose: docker.compose },
-      { stack, to, owner },
-      { progress: () => {}, signal: new AbortController().signal },
-    )
+const rollback = (to?: number) =>
+  rollbackMachine(
+    { machine: 'web-1', mirror: mirror(), engine: docker.engine, compose: docker.compose },
+    { stack, to, owner },
+    { progress: () => {}, signal: new AbortController().signal },
+  )
 
+describe('a rollback on one machine', () => {
   test('restores files, images and containers, without a registry', async () => {
     await deploy({ command: 'old' }, { conf: 'one' })
     const [before] = docker.containers.values()
