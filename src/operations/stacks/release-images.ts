@@ -21,7 +21,7 @@ export const imagesByService = (
     }),
   )
 
-/** Gives the images of a release names of their own. */
+/** Adds names to the images of a release, so that they are kept. */
 export async function keepImages(
   engine: Engine,
   stack: string,
@@ -46,7 +46,7 @@ export async function dropImages(
   }
 }
 
-/** Gives the images of a release the names that its model uses. Needs no registry. */
+/** Tags the images of a release with the names that its model uses. Needs no registry. */
 export async function restoreImageNames(
   engine: Engine,
   model: StackModel,

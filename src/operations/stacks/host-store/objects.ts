@@ -16,7 +16,7 @@ const wordsOf = (shipped: Shipped): string =>
     .flatMap(([path, entry]) => (entry.type === 'file' ? [`${entry.digest}\0${path}\0`] : []))
     .join('')
 
-/** Copies files below the root that have these digests. A file that was changed meanwhile is skipped. */
+/** Copies files below the root that have these digests. A file with another digest is skipped. */
 const save = `
 objects=$2
 umask 077

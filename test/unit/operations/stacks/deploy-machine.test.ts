@@ -242,7 +242,7 @@ describe('a rollback on one machine', () => {
     })
   })
 
-  test('puts the current release back if the stored one is not to be trusted', async () => {
+  test('puts the current release back if the stored one cannot be trusted', async () => {
     await deploy({ command: 'old' })
     await deploy({ command: 'new' })
     const file = join(outer, 'store/releases/1/model.json')
