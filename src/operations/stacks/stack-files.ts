@@ -22,8 +22,9 @@ export interface StackFiles {
   readonly variables: Readonly<Record<string, string>>
 }
 
-/** Variables with which compose and docker would do something else than the stack says. */
-const isSetting = (name: string): boolean => /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER)_/.test(name)
+/** Variables with which compose and docker would do something else than the stack says, and those that fleet sets. */
+const isSetting = (name: string): boolean =>
+  /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER|FLEET)_/.test(name)
 
 /** The command line of compose for a stack, with absolute paths. */
 function commandOf({ name, files, envFiles, profiles }: Stack, folder: string): ComposeCommand {

@@ -1,0 +1,176 @@
+import { PassThrough, Readable } from 'node:stream'
+import { UserError } from '../../../errors.ts'
+import { type Machine } from '../../../machine/machine.ts'
+import { resolvePath } from '../../../state/inventory/resolve-path.ts'
+import { type CommandResult, readBeginning } from '../../../transport/run.ts'
+import { type HostSession, askConfig, refuseUnnamed } from '../../compose/host-session.ts'
+import type { ComposeInputs } from '../../compose/read-inputs.ts'
+import type { AskConfig } from '../../compose/resolve-model.ts'
+import type { Context } from '../../context.ts'
+import { type HostDocker, type HostRun, runHostDocker } from '../../docker/on-host/host-docker.ts'
+import { isPathAllowed } from '../../inventory/grants.ts'
+import { type ResolvedStack, resolveStack } from '../resolve-stack.ts'
+import type { StackFiles } from '../stack-files.ts'
+import type { StackModel } from '../stack-model.ts'
+import { modelWords, withoutRemotes } from './local-compose.ts'
+import type { StackCompose } from './stack-compose.ts'
+import { type StackHost, findStackHost } from './store-folder.ts'
+
+/** How long a run waits for one that has outlived its fleet, in seconds. */
+const lockSeconds = 60
+
+/** The docker of a host, that runs only while no other one changes the stack. */
+const lockedDocker = (host: StackHost, folder: string): HostDocker => {
+  const { docker, become = [] } = host
+  const flock = ['flock', '-w', String(lockSeconds), `${folder}/up.lock`]
+  return { ...host, docker: [...become, ...flock, ...docker.slice(become.length)] }
+}
+
+/**
+ * Runs docker on a host without input, and collects its output. `signal` ends it there; rejects with its reason when it has ended.
+ */
+async function collect(
+  { env }: Pick<Context, 'env'>,
+  host: HostDocker,
+  command: HostRun,
+  signal: AbortSignal,
+): Promise<CommandResult> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const output = Promise.all([readBeginning(stdout), readBeginning(stderr)])
+  const streams = { stdin: Readable.from([]), stdout, stderr, env, cwd: '/', signal }
+  try {
+    const code = await runHostDocker(host, command, streams)
+    signal.throwIfAborted()
+    stdout.end()
+    stderr.end()
+    const [printed, reported] = await output
+    return { code, stdout: printed, stderr: reported }
+  } finally {
+    stdout.end()
+    stderr.end()
+  }
+}
+
+/** A run of compose with a model. `folder`: the folder of the stack on the host. */
+const runOf = (
+  model: StackModel,
+  words: readonly string[],
+  {
+    folder,
+    variables = {},
+  }: { folder?: string; variables?: Readonly<Record<string, string>> | undefined } = {},
+): HostRun => ({
+  args: (place) => [
+    ...modelWords(model, {
+      ...{ file: `${place}/compose.json`, empty: `${place}/empty` },
+      folder: folder ?? place,
+    }),
+    ...words,
+  ],
+  files: { 'compose.json': JSON.stringify(model), empty: '' },
+  images:
+    words[0] === 'pull' ? Object.values(model.services).flatMap(({ image }) => image ?? []) : [],
+  environment: variables,
+})
+
+/** Stands for the folder of one run, which has another name in each, in models and messages. */
+const root = '/fleet-project'
+
+/** Replaces the folder of one run in its answer. */
+const withRoot = (ask: AskConfig): AskConfig => async (words, allProfiles) => {
+  const { code, stdout, stderr } = await ask(words, allProfiles)
+  const hide = (text: string): string =>
+    text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}\/root(?=[/"'\s:,]|$)/g, root)
+  return { code, stdout: hide(stdout), stderr: hide(stderr) }
+}
+
+/** The inputs of a stack, without files outside the folder of the inventory that the user has not allowed. */
+function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
+  return {
+    ...inputs,
+    files: inputs.files,
+    openIncludes: inputs.openIncludes,
+    isUncertain: inputs.isUncertain,
+    async add(path) {
+      const { location } = await context.inventory()
+      const { path: real, isInside } = await resolvePath(location, path)
+      if (!isInside && !(await isPathAllowed(context, location, real))) {
+        throw new UserError('usage', `the stack reads ${path}, which you have not allowed yet`, {
+          hint: `to allow it: fleet deploy --allow-path ${path}`,
+        })
+      }
+      return inputs.add(path)
+    },
+  }
+}
+
+/** Lets compose of a host resolve a stack. The host gets the files that compose reads, for the time of the run. */
+async function resolveOnHost(
+  context: Context,
+  host: HostDocker,
+  files: StackFiles,
+  more: Readonly<Record<string, string>>,
+): Promise<ResolvedStack> {
+  const { folder, command, project, inputs } = files
+  const variables = { ...files.variables, ...more }
+  const session: HostSession = {
+    ...{ host, command, project, inputs: allowedInputs(context, inputs), stdin: undefined },
+    mirror: undefined,
+    streams: {
+      ...{ stdin: Readable.from([]), stdout: new PassThrough(), stderr: new PassThrough() },
+      ...{ cwd: folder, env: { ...variables, ...withoutRemotes }, signal: context.signal },
+    },
+  }
+  const ask = withRoot(askConfig(session, async () => {}))
+  const resolved = await resolveStack({ ...files, variables }, { root, ask })
+  refuseUnnamed(session, resolved.paths)
+  return resolved
+}
+
+const missing = ({ name }: Pick<Machine, 'name'>): UserError =>
+  new UserError('unsupported', `its docker has no compose plugin`, {
+    machine: name,
+    hint: `install the package docker-compose-plugin on ${name}, or on this computer together with docker-ce-cli`,
+  })
+
+/** Uses docker compose of hosts, for computers without it. A stack is resolved on `machine`. Throws kind `unsupported`. */
+export async function findHostCompose(context: Context, machine: Machine): Promise<StackCompose> {
+  const hosts = new Map<string, Promise<StackHost>>()
+  const hostOf = (one: Machine): Promise<StackHost> => {
+    const found = hosts.get(one.name) ?? findStackHost(context, one)
+    hosts.set(one.name, found)
+    return found
+  }
+  const main = await hostOf(machine)
+  const { compose: version } = main
+  if (version === undefined) throw missing(machine)
+  const { signal } = context
+  return {
+    version,
+    host: machine.name,
+    resolve: (files, variables) => resolveOnHost(context, main, files, variables),
+    async hasherOf(other, created) {
+      const isSame = created === undefined || version.replace(/^v/, '').startsWith(created)
+      const host = isSame ? main : await hostOf(other)
+      return {
+        version: host.compose ?? version,
+        ask: (model, words) =>
+          collect(context, host.compose === undefined ? main : host, runOf(model, words), signal),
+      }
+    },
+    async on(other, { folder, host }) {
+      const { compose } = host
+      if (compose === undefined) throw missing(other)
+      return {
+        version: compose,
+        run: (model, words, { variables, signal: stop }) =>
+          collect(
+            context,
+            words[0] === 'up' || words[0] === 'down' ? lockedDocker(host, folder) : host,
+            runOf(model, words, { folder, variables }),
+            stop,
+          ),
+      }
+    },
+  }
+}

@@ -1,0 +1,175 @@
+import { spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import type { Machine } from '../../../machine/machine.ts'
+import type { Environment } from '../../../os/environment.ts'
+import { findProgram } from '../../../os/find-program.ts'
+import { signalGroup } from '../../../os/signal-group.ts'
+import { trace } from '../../../os/trace.ts'
+import { type CommandResult, readBeginning } from '../../../transport/run.ts'
+import { askConfig, openWorkplace } from '../../compose/local-session.ts'
+import type { Context } from '../../context.ts'
+import { resolveStack } from '../resolve-stack.ts'
+import type { MachineCompose } from '../run-release.ts'
+import type { StackModel } from '../stack-model.ts'
+import type { StackCompose } from './stack-compose.ts'
+
+/** Variables that docker and its credential helpers need. Compose files may use them: they contain no secrets. */
+const programVariables =
+  /^(?:PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_[A-Z]+|XDG_[A-Z_]+|DOCKER_CONFIG|GNUPGHOME|GPG_TTY|DBUS_SESSION_BUS_ADDRESS|APPDATA|LOCALAPPDATA|USERPROFILE|SYSTEMROOT|TEMP|TMP)$/i
+
+/** Compose files must not load others from git or a registry. */
+export const withoutRemotes = {
+  COMPOSE_EXPERIMENTAL_GIT_REMOTE: '0',
+  COMPOSE_EXPERIMENTAL_OCI_REMOTE: '0',
+}
+
+/** The environment of docker: what it needs to run, and the variables of the stack. */
+function environmentOf(env: Environment, variables: Environment, socket: string): Environment {
+  const own = Object.entries(env).filter(([name]) => programVariables.test(name))
+  return {
+    ...variables,
+    ...Object.fromEntries(own),
+    ...withoutRemotes,
+    DOCKER_HOST: `unix://${socket}`,
+  }
+}
+
+/** The socket for runs that need no engine. */
+const noSocket = '/nonexistent/docker.sock'
+
+/** The largest output of a run, in bytes: models may contain many files of variables. */
+const maxOutput = 64 * 2 ** 20
+
+/**
+ * Runs a local program without input, and collects its output. `signal` ends it, with the programs that it has started; rejects
+ * with the reason of the signal, after the program has ended.
+ */
+async function runToEnd(
+  program: string,
+  args: readonly string[],
+  { cwd, env, signal }: { cwd?: string; env: Environment; signal: AbortSignal },
+): Promise<CommandResult> {
+  signal.throwIfAborted()
+  trace('docker', `run ${program} with ${args.length} arguments`)
+  const child = spawn(program, args, {
+    ...(cwd !== undefined && { cwd }),
+    env: { ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: process.platform !== 'win32', // a group that can be signalled
+  })
+  const end = (): void => {
+    if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
+  }
+  signal.addEventListener('abort', end)
+  const read = (stream: Readable): Promise<string> => readBeginning(stream, { limit: maxOutput })
+  const exit = new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve(code ?? 1))
+  })
+  try {
+    const [code, stdout, stderr] = await Promise.all([exit, read(child.stdout), read(child.stderr)])
+    signal.throwIfAborted()
+    return { code, stdout, stderr }
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}
+
+/** The words of compose for a model as the only file. `file` and `empty` are files with the model and without content. */
+export const modelWords = (
+  { name }: StackModel,
+  { file, empty, folder }: { file: string; empty: string; folder: string },
+): string[] => [
+  'compose',
+  `--project-name=${name}`,
+  `--project-directory=${folder}`,
+  `--file=${file}`,
+  `--env-file=${empty}`, // otherwise compose reads .env of the project folder
+]
+
+/** Runs compose of this computer with a model. `folder` is the stack's folder on the host, if it is known. */
+async function runModel(
+  docker: string,
+  model: StackModel,
+  words: readonly string[],
+  { folder, ...options }: { folder?: string; env: Environment; signal: AbortSignal },
+): Promise<CommandResult> {
+  await using workplace = await openWorkplace()
+  const [file, empty] = [join(workplace.folder, 'compose.json'), join(workplace.folder, 'empty')]
+  await writeFile(file, JSON.stringify(model), { mode: 0o600 })
+  await writeFile(empty, '')
+  const start = modelWords(model, { file, empty, folder: folder ?? workplace.folder })
+  return await runToEnd(docker, [...start, ...words], { ...options, cwd: workplace.folder })
+}
+
+/** Rejects when the host was lost while compose used its engine, since compose may report another reason. */
+async function unlessLost(
+  lost: Promise<never>,
+  run: () => Promise<CommandResult>,
+): Promise<CommandResult> {
+  let loss: unknown
+  lost.catch((error: unknown) => (loss = error))
+  const result = await run()
+  await setImmediate() // process messages of the broker first
+  if (loss !== undefined && result.code !== 0) throw loss
+  return result
+}
+
+/** Compose of this computer with the engine of a machine. */
+function machineCompose(
+  context: Context,
+  machine: Machine,
+  { docker, version, folder }: { docker: string; version: string; folder: string },
+): MachineCompose {
+  return {
+    version,
+    async run(model, words, { variables, signal }) {
+      const { path, lost } = await context.engineSocket(machine)
+      const env = environmentOf(context.env, variables, path)
+      return unlessLost(lost, () => runModel(docker, model, words, { folder, env, signal }))
+    },
+  }
+}
+
+/** Finds docker with its compose plugin on this computer. */
+export async function findLocalCompose(context: Context): Promise<StackCompose | undefined> {
+  const { env, signal } = context
+  const docker = await findProgram('docker', env)
+  if (docker === undefined || process.platform === 'win32') return undefined // no sockets of engines
+  const plain = environmentOf(env, {}, noSocket)
+  const { code, stdout } = await runToEnd(docker, ['compose', 'version', '--short'], {
+    env: plain,
+    signal,
+  })
+  if (code !== 0) return undefined
+  const version = stdout.trim()
+  return {
+    version,
+    async resolve(files, variables) {
+      await using workplace = await openWorkplace()
+      const { folder, command, project } = files
+      const all = { ...files.variables, ...variables }
+      const ask = askConfig({
+        ...{ command, project, workplace, stdin: undefined },
+        streams: { cwd: folder, env: all },
+        docker: {
+          ask: (args, place) =>
+            runToEnd(docker, args, {
+              cwd: place.cwd,
+              env: { ...environmentOf(env, place.env, noSocket), PWD: place.cwd },
+              signal,
+            }),
+        },
+      })
+      return await resolveStack({ ...files, variables: all }, { root: workplace.root, ask })
+    },
+    hasherOf: async () => ({
+      version,
+      ask: (model, words) => runModel(docker, model, words, { env: plain, signal }),
+    }),
+    on: async (machine, { folder }) => machineCompose(context, machine, { docker, version, folder }),
+  }
+}

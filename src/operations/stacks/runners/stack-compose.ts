@@ -1,0 +1,60 @@
+import { UserError, messageOf } from '../../../errors.ts'
+import type { Machine } from '../../../machine/machine.ts'
+import type { Context } from '../../context.ts'
+import type { AskCompose } from '../hash-services.ts'
+import type { ResolvedStack } from '../resolve-stack.ts'
+import type { MachineCompose } from '../run-release.ts'
+import type { StackFiles } from '../stack-files.ts'
+import type { StackHost } from './store-folder.ts'
+
+/** Computes the hashes of services. Other versions of compose may compute other hashes. */
+export interface Hasher {
+  readonly version: string
+  readonly ask: AskCompose
+}
+
+/** The docker compose that resolves stacks and deploys them: of this computer, or of the hosts. */
+export interface StackCompose {
+  /** The version that resolves stacks. */
+  readonly version: string
+  /** The host on which stacks are resolved; absent: this computer. Only files that the user has allowed may be sent there. */
+  readonly host?: string
+  /** Resolves a stack with additional variables, which are those of a machine. Throws as `resolveStack` does. */
+  resolve(files: StackFiles, variables: Readonly<Record<string, string>>): Promise<ResolvedStack>
+  /** The compose that computes the hashes of containers on a machine that compose `version` has created. */
+  hasherOf(machine: Machine, version: string | undefined): Promise<Hasher>
+  /** Compose with the engine of a machine. */
+  on(machine: Machine, store: StackStore): Promise<MachineCompose>
+}
+
+/** The folder of a stack on a host. */
+export interface StackStore {
+  readonly host: StackHost
+  readonly folder: string
+}
+
+/**
+ * Finds compose: on this computer if its docker has the compose plugin, else on the first of the machines that has it. Throws kind
+ * `unsupported` if there is none. `machines`: those with a host.
+ */
+export async function findStackCompose(
+  context: Context,
+  machines: readonly Machine[],
+): Promise<StackCompose> {
+  const { findLocalCompose } = await import('./local-compose.ts')
+  const local = await findLocalCompose(context)
+  if (local !== undefined) return local
+  const { findHostCompose } = await import('./host-compose.ts')
+  let reason = 'no machine of the stack has a host yet'
+  for (const machine of machines) {
+    try {
+      return await findHostCompose(context, machine)
+    } catch (error) {
+      context.signal.throwIfAborted()
+      reason = `${machine.name}: ${messageOf(error)}`
+    }
+  }
+  throw new UserError('unsupported', `this computer has no docker compose (${reason})`, {
+    hint: 'install the packages docker-ce-cli and docker-compose-plugin on this computer (no engine is needed), or compose on the hosts',
+  })
+}

@@ -1,0 +1,87 @@
+import { UserError } from '../../../errors.ts'
+import { type Machine, socketOf } from '../../../machine/machine.ts'
+import { run } from '../../../transport/run.ts'
+import type { Context } from '../../context.ts'
+import type { HostDocker } from '../../docker/on-host/host-docker.ts'
+
+/** A host with stacks. */
+export interface StackHost extends HostDocker {
+  /** Contains a folder for each inventory and stack. */
+  readonly stacks: string
+  /** The version of its docker compose; absent: it has none. */
+  readonly compose?: string
+}
+
+/** Contains the stacks of a host where fleet becomes root. */
+const ofRoot = '/var/lib/fleet/stacks'
+
+/** The folder of stacks below the home folder of a user without root. */
+const ofUser = '.local/share/fleet/stacks'
+
+/**
+ * Prints how the folder of the stacks can be written (as root, with sudo, or as the user), the home folder, and the version of
+ * compose. The engine of a user cannot read files of root.
+ */
+const probe = `
+socket=$1
+owner=$(stat -c %u -- "$socket" 2>/dev/null) user=$(id -u)
+if [ "\${owner:-0}" != 0 ] && [ "$owner" = "$user" ]; then access=user
+elif [ "$user" = 0 ]; then access=root
+elif sudo -n true 2>/dev/null; then access=sudo
+elif [ -w "$socket" ] || [ ! -e "$socket" ]; then access=user
+else access=denied; fi
+become=
+[ "$access" != sudo ] || become='sudo -n'
+printf '%s\\n%s\\n' "$access" "$($become docker compose version --short 2>/dev/null)"
+printf %s "$HOME"
+`
+
+/**
+ * Finds where the stacks of a host are kept, and its docker compose. Throws kind `credentials` if the login user has no permission
+ * for the engine.
+ */
+export async function findStackHost(context: Context, machine: Machine): Promise<StackHost> {
+  const { name } = machine
+  const socket = socketOf(machine)
+  const transport = await context.connect(machine)
+  const { signal } = context
+  const { stdout } = await run(transport, ['sh', '-c', probe, 'fleet', socket], { signal })
+  const [access, compose = '', ...home] = stdout.split('\n')
+  if (access !== 'root' && access !== 'sudo' && access !== 'user') {
+    throw new UserError(
+      'credentials',
+      `the login user has no permission to use ${socket} on ${name}`,
+      { machine: name, hint: 'run on the host: sudo usermod -aG docker USER' },
+    )
+  }
+  const become = access === 'sudo' ? ['sudo', '-n'] : []
+  const folder = home.join('\n')
+  return {
+    ...{ name, transport, become, home: folder },
+    docker: [...become, 'env', `DOCKER_HOST=unix://${socket}`, 'docker'],
+    stacks: access === 'user' ? `${folder}/${ofUser}` : ofRoot,
+    ...(/^v?\d/.test(compose) && { compose }),
+  }
+}
+
+/** The folder of a stack on a host; `inventory` is the ID of the inventory. */
+export const storeFolder = (
+  { stacks }: Pick<StackHost, 'stacks'>,
+  { inventory, stack }: { inventory: string; stack: string },
+): string => `${stacks}/${inventory}/${stack}`
+
+/**
+ * The root of the files of a stack, by a path below it that a container mounts. Its host is not asked, because a plan must not take
+ * longer than a list of containers.
+ */
+export function rootOfMounts(
+  mounts: readonly string[],
+  { inventory, stack }: { inventory: string; stack: string },
+): string {
+  const end = `/fleet/stacks/${inventory}/${stack}/root`
+  for (const source of mounts) {
+    const at = source.indexOf(`${end}/`)
+    if (at !== -1) return source.slice(0, at + end.length)
+  }
+  return `${ofRoot}/${inventory}/${stack}/root`
+}
