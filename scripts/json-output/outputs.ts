@@ -17,7 +17,20 @@ import type { ImportedHost } from '../../src/operations/import/imported-host.ts'
 import type { AllowedCaller } from '../../src/operations/machine/allow-caller.ts'
 import type { Observation } from '../../src/operations/machine/observe-machines.ts'
 import type { KeyChange } from '../../src/operations/machine/rekey-machine.ts'
-import type { Change, ChangePlan, Drift, Issue } from '../../src/operations/plan/change-plan.ts'
+import type {
+  Change,
+  ChangePlan,
+  Drift,
+  Issue,
+  PlannedDeployment,
+} from '../../src/operations/plan/change-plan.ts'
+import type { ServiceChange } from '../../src/operations/stacks/compare-services.ts'
+import type { Deployed } from '../../src/operations/stacks/deploy-machine.ts'
+import type { AdoptedStack } from '../../src/operations/stacks/deployed/adopt-stack.ts'
+import type { RemovedStack } from '../../src/operations/stacks/deployed/remove-stack.ts'
+import type { StackContainerRow } from '../../src/operations/stacks/deployed/stack-containers.ts'
+import type { StackOnMachine } from '../../src/operations/stacks/deployed/stack-states.ts'
+import type { RolledBack } from '../../src/operations/stacks/rollback-machine.ts'
 import type { TrustSubject } from '../../src/operations/trust/trust-driver.ts'
 import type { HostProbe } from '../../src/provision/host/probe.ts'
 
@@ -409,20 +422,52 @@ const drift = fieldsOf<Drift>()({
   actual: text('value now; absent if the engine does not answer').optional(),
 })
 
+const serviceChange = fieldsOf<ServiceChange>()({
+  service: text('name of the service'),
+  action: z
+    .enum(['create', 'recreate', 'scale', 'start', 'remove'])
+    .describe('what happens to its containers'),
+  why: text('the reason'),
+})
+
+const deployment = fieldsOf<PlannedDeployment>()({
+  stack: text('name of the stack'),
+  machine: machineName,
+  digest: text('digest of the compose files and of the files that they name'),
+  after: z
+    .enum(['create', 'adopt', 'replace', 'start'])
+    .optional()
+    .describe('the change of the machine that comes first'),
+  services: z.array(serviceChange).describe('the changes of containers, by service'),
+  pull: z.literal(true).optional().describe('newer images are pulled first'),
+  grants: texts('what the host gets of this computer, and you have not allowed yet').optional(),
+})
+
+const deployed = fieldsOf<Deployed>()({
+  machine: machineName,
+  stack: text('name of the stack'),
+  state: z.enum(['deployed', 'unchanged']),
+  release: count('number of the release on the machine'),
+  changes: z.array(serviceChange).describe('the changes that were made, by service'),
+})
+
+const issues = z
+  .array(
+    fieldsOf<Issue>()({
+      machine: text('name of the machine; absent if it concerns a provider or a stack').optional(),
+      why: text('the problem'),
+      hint: text('the next step').optional(),
+    }),
+  )
+  .describe('what needs your attention')
+
 const planFields = {
   version: z.literal(1).describe('version of this format'),
   inventory: text('digest of the inventory'),
   changes: z.array(change).describe('what `apply` does'),
+  deployments: z.array(deployment).describe('the stacks that `apply` deploys').optional(),
   drift: z.array(drift).describe('what has changed outside of fleet'),
-  issues: z
-    .array(
-      fieldsOf<Issue>()({
-        machine: text('name of the machine; absent if it concerns a provider').optional(),
-        why: text('the problem'),
-        hint: text('the next step').optional(),
-      }),
-    )
-    .describe('what needs your attention'),
+  issues,
   skipped: texts('machines that were not selected').optional(),
 }
 const plan = fieldsOf<ChangePlan>()(planFields)
@@ -468,7 +513,11 @@ const inventory: readonly JsonOutput[] = [
     commands: ['apply'],
     form: 'array',
     schema: z.array(
-      z.strictObject({ name, changes: z.array(change).describe('the changes that were made') }),
+      z.strictObject({
+        name,
+        changes: z.array(change).describe('the changes that were made'),
+        deployments: z.array(deployed).describe('the stacks that were deployed').optional(),
+      }),
     ),
   },
   {
@@ -502,6 +551,21 @@ const inventory: readonly JsonOutput[] = [
   },
 ]
 
+const port = fieldsOf<ContainerPort>()({
+  IP: text('address on the host').optional(),
+  PrivatePort: count('port in the container'),
+  PublicPort: count('port on the host').optional(),
+  Type: text('`tcp`, `udp` or `sctp`'),
+})
+
+const logLine = z.strictObject({
+  machine: machineName,
+  container: text('name of the container, as you typed it'),
+  stream: z.enum(['stdout', 'stderr']),
+  time: time('when the line was written, with nanoseconds'),
+  line: text('the line'),
+})
+
 const containers: readonly JsonOutput[] = [
   {
     id: 'ps',
@@ -517,16 +581,7 @@ const containers: readonly JsonOutput[] = [
         created: time('when it was created'),
         state: text('`running`, `exited` and others, as in the Engine API'),
         status: text('the state for people'),
-        ports: z
-          .array(
-            fieldsOf<ContainerPort>()({
-              IP: text('address on the host').optional(),
-              PrivatePort: count('port in the container'),
-              PublicPort: count('port on the host').optional(),
-              Type: text('`tcp`, `udp` or `sctp`'),
-            }),
-          )
-          .describe('ports, as in the Engine API'),
+        ports: z.array(port).describe('ports, as in the Engine API'),
         labels: pairs('labels of the container'),
         size: z
           .strictObject({
@@ -543,13 +598,7 @@ const containers: readonly JsonOutput[] = [
     id: 'logs',
     commands: ['logs', 'container logs'],
     form: 'object per line',
-    schema: z.strictObject({
-      machine: machineName,
-      container: text('name of the container, as you typed it'),
-      stream: z.enum(['stdout', 'stderr']),
-      time: time('when the line was written, with nanoseconds'),
-      line: text('the line'),
-    }),
+    schema: logLine,
   },
   {
     id: 'stats',
@@ -732,6 +781,106 @@ const volumesAndNetworks: readonly JsonOutput[] = [
   },
 ]
 
+const stackName = text('name of the stack')
+
+const stacks: readonly JsonOutput[] = [
+  { id: 'deploy', commands: ['deploy'], form: 'array', schema: z.array(deployed) },
+  {
+    id: 'stackLs',
+    commands: ['stack ls'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<StackOnMachine>()({
+        stack: stackName,
+        machine: machineName,
+        state: z
+          .enum(['deployed', 'degraded', 'failed', 'deploying', 'unmanaged', 'not-deployed'])
+          .describe(
+            '`degraded`: a container does not run or is unhealthy; `failed`: the last deployment failed; `deploying`: it has not ended, or was interrupted; `unmanaged`: fleet did not deploy the containers',
+          ),
+        selected: flag('whether the inventory deploys the stack on this machine'),
+        release: count('number of the current release').optional(),
+        by: text('who deployed it').optional(),
+        at: time('when it was deployed').optional(),
+        commit: text('the git commit that it was deployed from').optional(),
+        running: count('number of containers that run'),
+        containers: count('number of containers'),
+        reason: text('why the last deployment failed').optional(),
+      }),
+    ),
+    note: 'One object for each stack and machine.',
+  },
+  {
+    id: 'stackPs',
+    commands: ['stack ps'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<StackContainerRow>()({
+        machine: machineName,
+        stack: stackName,
+        service: text('name of the service'),
+        id: text('ID of the container'),
+        name: text('name of the container'),
+        image: text('image that it was created from'),
+        state: text('`running`, `exited` and others'),
+        status: text('state as text, such as `Up 3 minutes (healthy)`'),
+        ports: z.array(port).describe('ports, as in the Engine API'),
+      }),
+    ),
+  },
+  {
+    id: 'stackLogs',
+    commands: ['stack logs'],
+    form: 'object per line',
+    schema: logLine,
+    note: 'One object for each line, as `logs` prints them.',
+  },
+  {
+    id: 'stackRollback',
+    commands: ['stack rollback'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<RolledBack>()({
+        machine: machineName,
+        stack: stackName,
+        from: count('number of the release before, if there was one').optional(),
+        release: count('number of the release that was restored'),
+      }),
+    ),
+  },
+  {
+    id: 'stackAdopt',
+    commands: ['stack adopt'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<AdoptedStack>()({
+        machine: machineName,
+        stack: stackName,
+        release: count('number of the release that was recorded'),
+        services: texts('services of the project'),
+        differing: texts('services whose containers differ from the compose file on the host'),
+        mounts: texts('files and folders of the project on the host that containers mount'),
+      }),
+    ),
+  },
+  {
+    id: 'stackRm',
+    commands: ['stack rm'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<RemovedStack>()({
+        machine: machineName,
+        stack: stackName,
+        containers: count('number of containers that were removed'),
+        networks: texts('networks that were removed'),
+        volumes: texts('volumes that were removed'),
+        keptVolumes: texts('volumes that still exist'),
+        keptFiles: text('folder on the host with files that containers wrote').optional(),
+      }),
+    ),
+  },
+]
+
 const own: readonly JsonOutput[] = [
   {
     id: 'contextSync',
@@ -897,8 +1046,9 @@ const messages: readonly JsonOutput[] = [
         changes: texts('what will be changed on the machine'),
       }),
       z.strictObject({ event: z.literal('plan'), ...planFields }),
+      z.strictObject({ event: z.literal('plan'), deployments: z.array(deployment), issues }),
     ]),
-    note: 'Printed by `provision`, `create`, `rm --on` and `forget --on` for each machine. `apply` prints the whole plan with `event` as its first field.',
+    note: 'Printed by `provision`, `create`, `rm --on` and `forget --on` for each machine. `apply` and `deploy` print the whole plan with `event` as its first field.',
   },
   {
     id: 'grantEvent',
@@ -919,6 +1069,7 @@ export const jsonOutputs: readonly {
 }[] = [
   { title: 'Machines', outputs: machines },
   { title: 'Inventory', outputs: inventory },
+  { title: 'Stacks', outputs: stacks },
   {
     title: 'Containers, images, volumes and networks',
     outputs: [...containers, ...volumesAndNetworks],

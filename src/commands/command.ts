@@ -9,6 +9,7 @@ export type Completes =
   | 'label'
   | 'profile'
   | 'operator'
+  | 'stack'
   | 'driver'
   | 'set-name'
   | 'setting'

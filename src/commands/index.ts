@@ -44,6 +44,7 @@ import { refresh } from './inventory/refresh.ts'
 import { rename } from './inventory/rename.ts'
 import { set } from './inventory/set.ts'
 import { status } from './machine/status.ts'
+import { deploy } from './stack/deploy.ts'
 import { powerCommands } from './machine/power.ts'
 import { provision } from './machine/provision.ts'
 import { rekey } from './machine/rekey.ts'
@@ -51,6 +52,7 @@ import { forget, rm } from './machine/rm.ts'
 import { sshConfig } from './machine/ssh-config.ts'
 import { snapshot } from './machine/snapshot.ts'
 import { ssh } from './machine/ssh.ts'
+import { stackCommands } from './stack/index.ts'
 import { use } from './machine/use.ts'
 import { trustAdd } from './trust/add.ts'
 import { trustAlias } from './trust/alias.ts'
@@ -137,6 +139,10 @@ export const commandList: readonly CommandSection[] = [
       forget,
       gc,
     ],
+  },
+  {
+    title: 'Stacks',
+    entries: [deploy, stackCommands],
   },
   {
     title: 'Containers and images',

@@ -29,8 +29,8 @@ export function colorsOf(io: Io, stream: StreamName): Colors {
 }
 
 /** States in which a machine or container does its work, and those in which something is wrong. */
-const goodStates = /^(?:running|ready|connected|healthy|written)$/
-const badStates = /^(?:unreachable|absent|no-engine|dead|unhealthy|failed|impossible)$/
+const goodStates = /^(?:running|ready|connected|deployed|healthy|written)$/
+const badStates = /^(?:unreachable|absent|no-engine|dead|degraded|unhealthy|failed|impossible)$/
 
 /** The colour of a state of a machine or container: green when it works, red when something is wrong, else yellow. */
 export function stateColor({ green, yellow, red }: Colors, state: string): Paint {

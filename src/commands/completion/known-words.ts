@@ -103,6 +103,8 @@ export async function knownWords(
       return each((await inventoryOf(fleet)).profiles.keys(), 'profile')
     case 'operator':
       return each((await inventoryOf(fleet)).operators.keys(), 'operator')
+    case 'stack':
+      return each((await inventoryOf(fleet)).stacks.keys(), 'stack')
     case 'driver':
       return knownDrivers(fleet)
     case 'completed-shell':

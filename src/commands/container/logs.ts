@@ -1,12 +1,13 @@
 import type { Fleet } from '../../app/fleet.ts'
 import { UserError, exitCodes } from '../../errors.ts'
 import { writeFailures } from '../../ui/failure.ts'
-import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
+import type { LogOptions } from '../../engine/logs.ts'
 import type { InBroker } from '../../operations/context.ts'
 import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
 import { defineCommand, flag, parsed, several, text } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { parseCount } from '../options/numbers.ts'
+import { writeLogs } from './write-logs.ts'
 
 /** The longest log that is printed from the broker, in characters. */
 const longestHosted = 1 << 19
@@ -42,26 +43,50 @@ async function withMachineHint(
 const parseTail = (text: string): number | undefined =>
   text === 'all' ? undefined : parseCount(text)
 
+/** The options of commands that show logs. */
+export const logOptions = {
+  follow: flag('-f, --follow', 'follow new output'),
+  tail: parsed(
+    '-n, --tail <lines>',
+    'number of lines to show from the end of each log (default: all)',
+    parseTail,
+  ),
+  since: text(
+    '--since <time>',
+    'show lines since this time: 10m, 2026-11-23T10:00:00Z or Unix seconds',
+  ),
+  until: text('--until <time>', 'show lines up to this time'),
+  timestamps: flag('-t, --timestamps', 'show the time of each line'),
+} as const
+
+/** The part of logs that the options choose. */
+export async function logRange({
+  follow,
+  tail,
+  since,
+  until,
+}: {
+  readonly follow: boolean
+  readonly tail: number | undefined
+  readonly since: string | undefined
+  readonly until: string | undefined
+}): Promise<LogOptions> {
+  const { unixTime } = await import('../../engine/time.ts')
+  return {
+    follow,
+    ...(tail !== undefined && { tail }),
+    ...(since !== undefined && { since: unixTime(since) }),
+    ...(until !== undefined && { until: unixTime(until) }),
+  }
+}
+
 export const logs = defineCommand({
   name: 'logs',
   summary: 'Show the logs of containers',
   description:
     'Show the logs of containers. With several containers or machines, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
   arguments: { containers: several('containers', 'names or ids of containers', 'container') },
-  options: {
-    follow: flag('-f, --follow', 'follow new output'),
-    tail: parsed(
-      '-n, --tail <lines>',
-      'number of lines to show from the end of each log (default: all)',
-      parseTail,
-    ),
-    since: text(
-      '--since <time>',
-      'show lines since this time: 10m, 2026-11-23T10:00:00Z or Unix seconds',
-    ),
-    until: text('--until <time>', 'show lines up to this time'),
-    timestamps: flag('-t, --timestamps', 'show the time of each line'),
-  },
+  options: logOptions,
   targets: 'many',
   allAtOnce: true,
   answers: 'json',
@@ -69,13 +94,7 @@ export const logs = defineCommand({
   async run({ fleet, io, args, options, targets, format }) {
     const { findContainers } = await import('../../operations/fan-out/locate-containers.ts')
     const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
-    const { unixTime } = await import('../../engine/time.ts')
-    const range = {
-      follow: options.follow,
-      ...(options.tail === undefined ? {} : { tail: options.tail }),
-      ...(options.since === undefined ? {} : { since: unixTime(options.since) }),
-      ...(options.until === undefined ? {} : { until: unixTime(options.until) }),
-    }
+    const range = await logRange(options)
     if (options.follow) fleet.hosted?.fallBack() // following would keep the broker busy
     const { placeNames } = await import('./references.ts')
     const placed = await placeNames({ fleet, targets }, args.containers)
@@ -91,24 +110,19 @@ export const logs = defineCommand({
     if (options.follow) report(failures) // following may never end
     const nameOf = (source: { machine: string; container: string }): string =>
       many ? `${source.machine} ${source.container}` : source.container
-    const prefixed = found.length > 1 || many ? openPrefixedLines(io, found.map(nameOf)) : undefined
     const lines = readLogs(found, { ...range, signal: fleet.signal })
     // A long log would block the other commands in the broker.
-    for await (const entry of fleet.hosted ? await takeShort(lines, fleet.hosted) : lines) {
-      if ('error' in entry) {
-        if (!many) throw entry.error
-        const failure = { machine: { name: entry.machine }, error: entry.error }
+    const taken = fleet.hosted ? await takeShort(lines, fleet.hosted) : lines
+    await writeLogs(io, taken, found, {
+      ...{ json: format.json, timestamps: options.timestamps },
+      nameOf: found.length > 1 || many ? nameOf : undefined,
+      onError({ machine, error }) {
+        if (!many) throw error
+        const failure = { machine: { name: machine }, error }
         failures.push(failure)
         if (options.follow) report([failure])
-        continue
-      }
-      const line = options.timestamps ? `${entry.time} ${entry.line}` : entry.line
-      if (format.json) io.stdout.write(`${JSON.stringify(entry)}\n`)
-      else if (prefixed === undefined) io[entry.stream].pass(`${line}\n`)
-      else prefixed.write(nameOf(entry), entry.stream, line)
-      const output = io[format.json ? 'stdout' : entry.stream]
-      if (output.needsDrain) await output.drained()
-    }
+      },
+    })
     if (!options.follow) report(failures)
     return failures.length === 0 ? exitCodes.ok : exitCodes.failed
   },

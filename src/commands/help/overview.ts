@@ -41,6 +41,10 @@ export const overview: readonly OverviewGroup[] = [
     ],
   },
   {
+    title: 'Stacks (compose files on machines)',
+    lines: [line('deploy stack', 'deploy stacks; list, roll back, adopt and remove them')],
+  },
+  {
     title: 'Containers and images',
     lines: [
       line('ps logs stats events', 'list containers, show logs, usage and events'),
@@ -56,8 +60,7 @@ export const overview: readonly OverviewGroup[] = [
     title: 'fleet itself',
     lines: [
       line('broker cache trust', 'manage connections, disk images, and what you trust'),
-      line('completion', 'print the completion script for a shell'),
-      line('help version', 'show help of a command or topic; print the version'),
+      line('completion help version', 'print a completion script, help and the version'),
     ],
   },
 ]

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { UserError, exitCodes, messageOf } from '../../errors.ts'
-import type { ChangePlan } from '../../operations/plan/change-plan.ts'
+import type { MachineChanges } from '../../operations/plan/apply-plan.ts'
+import type { ChangePlan, PlannedDeployment } from '../../operations/plan/change-plan.ts'
+import type { StackToDeploy } from '../../operations/stacks/apply-stacks.ts'
+import type { Deployed } from '../../operations/stacks/deploy-machine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -20,6 +23,12 @@ import { chosenNames, computePlan, planOptions } from './plan.ts'
 import { describeHosts } from './describe-hosts.ts'
 import { planCode, planDescriber } from './show-plan.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import {
+  allowNamedVariables,
+  confirmStackGrants,
+  deployOptions,
+  runDeployments,
+} from '../stack/run-deployments.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** Asks about each path outside the folder of the inventory that the changes give to a machine. */
@@ -34,6 +43,52 @@ async function confirmChanges(
     return machine === undefined ? [] : grantsOfChange(context.fleet, inventory, machine, change)
   })
   await confirmGrants(context, (await Promise.all(grants)).flat(), 'fleet apply')
+}
+
+/** Prepares the planned deployments of stacks, and asks about what they take of this computer. */
+async function prepareStacks(
+  context: Pick<Invocation, 'fleet' | 'io'>,
+  inventory: Inventory,
+  deployments: readonly PlannedDeployment[],
+): Promise<readonly StackToDeploy[]> {
+  if (deployments.length === 0) return []
+  const { prepareDeployments } = await import('../../operations/stacks/apply-stacks.ts')
+  const stacks = await prepareDeployments(context.fleet, inventory, deployments)
+  await confirmStackGrants(context, stacks, 'fleet apply')
+  return stacks
+}
+
+/** The changes of machines, with the stacks that were deployed on them. */
+function withDeployments(
+  changed: readonly MachineChanges[],
+  deployed: readonly Deployed[],
+): readonly (MachineChanges & { readonly deployments?: readonly Deployed[] })[] {
+  const names = new Set([
+    ...changed.map(({ name }) => name),
+    ...deployed.map(({ machine }) => machine),
+  ])
+  return [...names].map((name) => {
+    const deployments = deployed.filter(({ machine }) => machine === name)
+    return {
+      name: name as MachineChanges['name'],
+      changes: changed.find((one) => one.name === name)?.changes ?? [],
+      ...(deployments.length > 0 && { deployments }),
+    }
+  })
+}
+
+/** How much was done. */
+function summaryOf(
+  changed: readonly MachineChanges[],
+  machines: readonly MachineChanges[],
+  deployed: readonly Deployed[],
+  deployments: readonly PlannedDeployment[],
+): string {
+  const parts = [
+    ...(machines.length > 0 ? [`applied on ${changed.length} of ${machines.length} machines`] : []),
+    ...(deployments.length > 0 ? [`deployed ${deployed.length} of ${deployments.length}`] : []),
+  ]
+  return `${parts.join(', ')}\n`
 }
 
 async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
@@ -61,6 +116,7 @@ export const apply = defineCommand({
     ...hostKeyOptions,
     maxFail: commonOptions.maxFail,
     allowPath: allowPathOption,
+    ...deployOptions,
     yes: yesOption,
     destroy: destroyOption,
   },
@@ -77,6 +133,10 @@ export const apply = defineCommand({
     const { applyTo, orderChanges } = await import('../../operations/plan/apply-plan.ts')
     const { checkPlanned, narrowPlan } = await import('../../operations/plan/change-plan.ts')
     await allowNamedPaths(context, options.allowPath) // looking at an engine may need it
+    if (options.allowVariable.length > 0) {
+      const { stacks } = await (await fleet.inventory()).read()
+      await allowNamedVariables(context, options.allowVariable, stacks.keys())
+    }
     const chosen = await chosenNames({ fleet, targets })
     const made =
       options.plan === undefined
@@ -87,7 +147,8 @@ export const apply = defineCommand({
     checkPlanned(made, before)
     const plan = chosen === undefined ? made : narrowPlan(made, before, chosen)
     const describePlan = planDescriber(io, 'stderr', await describeHosts({ fleet }, plan.changes))
-    if (plan.changes.length === 0) {
+    const { deployments = [] } = plan
+    if (plan.changes.length === 0 && deployments.length === 0) {
       if (format.json) writeJson(io, [])
       else io.stderr.write(describePlan(plan))
       return planCode(plan)
@@ -98,6 +159,7 @@ export const apply = defineCommand({
     const inventory = await store.read()
     checkPlanned(plan, inventory)
     await confirmChanges(context, plan, inventory)
+    const stacks = await prepareStacks(context, inventory, deployments)
     const approved = await confirmDestructive(io, plan, inventory, options.destroy)
     const { approvedChanges, destructiveIn } =
       await import('../../operations/plan/destructive-changes.ts')
@@ -117,17 +179,24 @@ export const apply = defineCommand({
       if (io.signal.aborted) throw await explainStoppedApply(fleet, names)
       throw await explainUnfinished(fleet, names, error, 'fleet apply')
     })
-    const { values, failed, code } = summarize({ io, format }, outcomes)
+    const { values, failed, code: changeCode } = summarize({ io, format }, outcomes)
     await reportUnfinished(
       context,
       failed.map(({ name }) => name),
       'fleet apply',
     )
+    const done = new Set(values.map(({ name }) => name))
+    const { deployed, code: deployCode } = await runDeployments(context, stacks, {
+      failed: new Set(machines.map(({ name }) => name).filter((name) => !done.has(name))),
+      waitLock: options.waitLock,
+    })
+    const code = changeCode === exitCodes.ok ? deployCode : changeCode
     for (const change of left) writeFailure(io, skippedError(change), format.json)
     const places = [...inventory.machines.keys()]
-    const inTheirOrder = values.toSorted((a, b) => places.indexOf(a.name) - places.indexOf(b.name))
+    const results = withDeployments(values, deployed)
+    const inTheirOrder = results.toSorted((a, b) => places.indexOf(a.name) - places.indexOf(b.name))
     if (format.json) writeJson(io, inTheirOrder)
-    else io.stderr.write(`applied on ${values.length} of ${machines.length} machines\n`)
+    else io.stderr.write(summaryOf(values, machines, deployed, deployments))
     return left.length > 0 ? exitCodes.failed : code
   },
 })

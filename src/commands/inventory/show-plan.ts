@@ -1,4 +1,10 @@
-import type { Change, ChangePlan, Drift, Issue } from '../../operations/plan/change-plan.ts'
+import type {
+  Change,
+  ChangePlan,
+  Drift,
+  Issue,
+  PlannedDeployment,
+} from '../../operations/plan/change-plan.ts'
 import { exitCodes } from '../../errors.ts'
 import { type Colors, colorsOf } from '../../ui/color.ts'
 import { foldNames } from '../../ui/fold-names.ts'
@@ -92,6 +98,49 @@ function changeLines(
 export const describeChanges = (changes: readonly Change[]): Styled =>
   joinText(changeLines(undefined, changes, { hosts: new Map(), total: 0 }), '')
 
+/** When a deployment to a machine can be compared or made. */
+const afterTexts: Readonly<Record<NonNullable<PlannedDeployment['after']>, string>> = {
+  create: 'after it is created',
+  adopt: 'after it is adopted',
+  replace: 'after it is replaced',
+  start: 'after it is started',
+}
+
+/** Deployments as lines; machines with the same changes share them. */
+export function deploymentLines(
+  { green, yellow }: Colors,
+  deployments: readonly PlannedDeployment[],
+): Styled[] {
+  const groups = new Map<string, { one: PlannedDeployment; machines: string[] }>()
+  for (const one of deployments) {
+    const { machine, digest: _digest, ...rest } = one
+    const key = JSON.stringify(rest)
+    const group = groups.get(key) ?? { one, machines: [] }
+    groups.set(key, group)
+    group.machines.push(machine)
+  }
+  return [...groups.values()].flatMap(({ one, machines }) => {
+    const { stack, after, services, pull = false, grants = [] } = one
+    const isNew = services.length > 0 && services.every(({ action }) => action === 'create')
+    const when = after === undefined ? '' : `, ${afterTexts[after]}`
+    return [
+      compose`  ${isNew ? green('+') : yellow('~')} ${stack} on ${foldNames(machines)}${when}\n`,
+      ...(pull ? [detail('pull newer images')] : []),
+      ...services.map(({ service, action, why }) => detail(`${action} ${service} (${why})`)),
+      ...grants.map((what) => detail(`gets ${what}`)),
+    ]
+  })
+}
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+/** How many stacks are deployed, and on how many machines. */
+export const countDeployments = (deployments: readonly PlannedDeployment[]): string => {
+  const stacks = new Set(deployments.map(({ stack }) => stack)).size
+  const machines = new Set(deployments.map(({ machine }) => machine)).size
+  return `${counted(stacks, 'stack')} to deploy on ${counted(machines, 'machine')}`
+}
+
 /** How many machines a plan creates, changes and removes. */
 function countOf(changes: readonly Change[]): string {
   const names: Record<Sign['counted'], Set<string>> = {
@@ -116,10 +165,25 @@ export const planDescriber =
   (plan: ChangePlan): Styled =>
     describePlan(colorsOf(io, stream), plan, surroundings)
 
+/** Issues as lines, with their title. */
+export const issueLines = (
+  { bold, yellow }: Pick<Colors, 'bold' | 'yellow'>,
+  issues: readonly Issue[],
+): Styled[] =>
+  issues.length === 0
+    ? []
+    : [
+        compose`${bold('Needs your attention:')}\n`,
+        ...issues.map(
+          ({ machine, why, hint }) =>
+            compose`  ${yellow('?')} ${machine === undefined ? '' : `${machine}: `}${why}${hint === undefined ? '' : ` (${hint})`}\n`,
+        ),
+      ]
+
 /** A plan in words. */
 function describePlan(
   colors: Colors,
-  { changes, drift, issues, skipped = [] }: ChangePlan,
+  { changes, deployments = [], drift, issues, skipped = [] }: ChangePlan,
   surroundings: PlanContext,
 ): Styled {
   const { bold, yellow } = colors
@@ -134,8 +198,6 @@ function describePlan(
     actual = 'not running',
   }: Drift): Styled =>
     compose`  ${yellow('!')} ${machine}: ${field} changed from ${expected} to ${actual}\n`
-  const issueLine = ({ machine, why, hint }: Issue): Styled =>
-    compose`  ${yellow('?')} ${machine === undefined ? '' : `${machine}: `}${why}${hint === undefined ? '' : ` (${hint})`}\n`
   const destructive = changes.filter(isDestructive)
   const all = [
     ...changePart(
@@ -150,13 +212,18 @@ function describePlan(
       'fleet apply stops these hosts, which fleet did not create, after you confirm it:',
       destructive.filter(({ action }) => action === 'stop'),
     ),
+    ...part('fleet apply deploys these stacks:', deploymentLines(colors, deployments)),
     ...part(
       'Changed outside of fleet (to update the records: fleet refresh):',
       drift.map(driftLine),
     ),
-    ...part('Needs your attention:', issues.map(issueLine)),
+    ...issueLines(colors, issues),
   ]
-  const count = changes.length === 0 ? [] : [compose`${bold('Plan:')} ${countOf(changes)}.\n`]
+  const counts = [
+    ...(changes.length === 0 ? [] : [countOf(changes)]),
+    ...(deployments.length === 0 ? [] : [countDeployments(deployments)]),
+  ]
+  const count = counts.length === 0 ? [] : [compose`${bold('Plan:')} ${counts.join(', ')}.\n`]
   const others = foldNames(skipped)
   const rest =
     skipped.length === 0
@@ -168,7 +235,11 @@ function describePlan(
 }
 
 /** 2: there are changes. 1: none, but something could not be checked or needs the user's attention. 0: nothing to do. */
-export function planCode({ changes, issues }: ChangePlan): number {
-  if (changes.length > 0) return hasChanges
+export function planCode({
+  changes,
+  deployments = [],
+  issues,
+}: Pick<ChangePlan, 'changes' | 'deployments' | 'issues'>): number {
+  if (changes.length > 0 || deployments.length > 0) return hasChanges
   return issues.length > 0 ? exitCodes.failed : exitCodes.ok
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import type { ServiceChange } from '../stacks/compare-services.ts'
 
 /** An option whose value changes. */
 interface OptionChange {
@@ -53,13 +54,35 @@ export interface Drift {
   readonly actual?: string
 }
 
+/** A planned deployment of a stack on one machine. It comes after the changes of machines. */
+export interface PlannedDeployment {
+  readonly stack: string
+  readonly machine: string
+  /** The digest of the resolved compose files and of the files that they name. */
+  readonly digest: string
+  /** The change of the machine without which its host is not connected to. */
+  readonly after?: 'create' | 'adopt' | 'replace' | 'start'
+  /** The changes of containers, by service. Unknown, hence empty, of a host that must be started first. */
+  readonly services: readonly ServiceChange[]
+  /** Pull newer images first. */
+  readonly pull?: true
+  /** What the host gets of this computer and the user has not allowed yet: `variable TOKEN of your shell`. */
+  readonly grants?: readonly string[]
+}
+
 /** A problem that the user must resolve. */
 export interface Issue {
-  /** Absent if it concerns a provider, not a machine. */
+  /** Absent if it concerns a provider or a stack, not a machine. */
   readonly machine?: string
   readonly why: string
   readonly hint?: string
 }
+
+/** Turns an error into an issue. */
+export const issueOf = (error: unknown): Issue => ({
+  why: messageOf(error),
+  ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
+})
 
 /** The part of a plan about one machine. */
 export interface PlanPart {
@@ -74,6 +97,8 @@ export interface ChangePlan {
   /** The digest of the inventory from which it was made. */
   readonly inventory: string
   readonly changes: readonly Change[]
+  /** Of stacks; absent: none. */
+  readonly deployments?: readonly PlannedDeployment[]
   readonly drift: readonly Drift[]
   readonly issues: readonly Issue[]
   /** The machines that were not selected, in the order of the inventory. */
@@ -86,13 +111,14 @@ export function narrowPlan(
   { machines }: Pick<Inventory, 'machines'>,
   chosen: ReadonlySet<string>,
 ): ChangePlan {
-  const { changes, drift, issues, skipped: before = [] } = plan
+  const { changes, deployments = [], drift, issues, skipped: before = [] } = plan
   const isChosen = ({ machine }: { readonly machine?: string }): boolean =>
     machine !== undefined && chosen.has(machine)
   const skipped = [...machines.keys()].filter((name) => !chosen.has(name) || before.includes(name))
   return {
     ...plan,
     changes: changes.filter(isChosen),
+    ...(deployments.length > 0 && { deployments: deployments.filter(isChosen) }),
     drift: drift.filter(isChosen),
     issues: issues.filter(isChosen),
     ...(skipped.length > 0 && { skipped }),
@@ -141,8 +167,12 @@ export function parsePlan(text: string, file: string): ChangePlan {
     throw notPlan(messageOf(error))
   }
   if (plan?.version !== 1) throw notPlan('unknown format version')
-  const { inventory, changes, drift, issues, skipped } = plan
+  const { inventory, changes, deployments, drift, issues, skipped } = plan
   if (inventory === undefined || !changes || !drift || !issues) throw notPlan('parts are missing')
-  const parts = { inventory, changes, drift, issues, ...(skipped && { skipped }) }
-  return { version: 1, ...parts }
+  return {
+    ...{ version: 1, inventory, changes },
+    ...(deployments && { deployments }),
+    ...{ drift, issues },
+    ...(skipped && { skipped }),
+  }
 }

@@ -1,5 +1,4 @@
 import { checkOptions } from '../../drivers/options/option-flags.ts'
-import { UserError, messageOf } from '../../errors.ts'
 import type { Machine, ReadyMachine, HostStatus } from '../../machine/machine.ts'
 import { exceededCount } from '../../machine/profiles.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
@@ -11,6 +10,7 @@ import {
   type PlanPart,
   type Issue,
   digestInventory,
+  issueOf,
   narrowPlan,
 } from './change-plan.ts'
 import { findOrphans } from '../machine/collect-garbage.ts'
@@ -21,6 +21,7 @@ import { fanOut } from '../fan-out/fan-out.ts'
 import { describeGrant, grantsOfChange } from '../inventory/grants.ts'
 import { detectDrift } from './detect-drift.ts'
 import { planUnready } from './plan-unready.ts'
+import type { StackPlan } from '../stacks/plan-stacks.ts'
 import { isCreatedByFleet, planDestructive, wasRemovalStartedHere } from './destructive-changes.ts'
 
 /** Options of {@link makePlan}. */
@@ -143,12 +144,6 @@ async function examineHost(
   }
 }
 
-/** Turns an error into an issue. */
-const issueOf = (error: unknown): Issue => ({
-  why: messageOf(error),
-  ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
-})
-
 /** Plans the changes of one machine. */
 async function examine(
   context: Context,
@@ -216,6 +211,17 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
   }
 }
 
+/** Plans the deployments of stacks. Inventories without stacks load nothing for them. */
+async function planStacksOf(
+  context: Context,
+  inventory: Inventory,
+  { skipHosts = false, ...options }: PlanOptions & { readonly changes: readonly Change[] },
+): Promise<StackPlan> {
+  if (skipHosts || inventory.stacks.size === 0) return { deployments: [], issues: [] }
+  const { planStacks } = await import('../stacks/plan-stacks.ts')
+  return planStacks(context, inventory, options)
+}
+
 /**
  * Compares the entries and records of the inventory with the hosts, and plans the changes. Each provider is asked once for all
  * of its machines. Changes nothing.
@@ -250,11 +256,12 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     progress('compare the inventory with the hosts', `${parts.size} of ${machines.length}`)
   }
   const all = joinParts(...machines.flatMap(({ name }) => parts.get(name) ?? []))
+  const { changes, drift } = all
+  const stacks = await planStacksOf(context, inventory, { ...options, changes })
   const plan: ChangePlan = {
-    version: 1,
-    inventory: digestInventory(inventory),
-    ...all,
-    issues: [...all.issues, ...(await orphans)],
+    ...{ version: 1, inventory: digestInventory(inventory), changes },
+    ...(stacks.deployments.length > 0 && { deployments: stacks.deployments }),
+    ...{ drift, issues: [...all.issues, ...stacks.issues, ...(await orphans)] },
   }
   return chosen === undefined ? plan : narrowPlan(plan, inventory, chosen)
 }

@@ -48,7 +48,9 @@ function reasonToRecreate(
 ): string | undefined {
   const { [service]: definition = {} } = model.services
   const { labels = {} } = definition
-  const isOther = upstreamVersion(container.version ?? '') !== upstreamVersion(version)
+  const isOther =
+    container.version !== undefined &&
+    upstreamVersion(container.version) !== upstreamVersion(version)
   const versions = `compose ${container.version} created its containers, and compose ${version} hashes configurations differently`
   const isChanged = hasUnknownHash(definition)
     ? container.labels[stackLabels.definition] !== labels[stackLabels.definition] || isOther
@@ -148,8 +150,9 @@ function compareService(
   const isDone = ({ state, exitCode }: StackContainer): boolean =>
     state === 'running' || (exitCode === 0 && isOneShot(model, service))
   const stopped = containers.filter((container) => !isDone(container))
-  if (stopped.length === 0) return undefined
-  const [{ state = 'stopped', exitCode } = {}] = stopped
+  const [first] = stopped
+  if (first === undefined) return undefined
+  const { state, exitCode } = first
   const code = exitCode === undefined ? '' : ` with code ${exitCode}`
   return change('start', `${stopped.length} of ${containersOf(count)} ${state}${code}`)
 }

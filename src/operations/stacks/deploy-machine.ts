@@ -40,8 +40,10 @@ export interface Deployment {
   readonly owner: LockOwner
   /** The git commit of the inventory's folder. */
   readonly commit?: string | undefined
-  /** The digest of the model that the user has confirmed (see {@link digestModel}). */
-  readonly confirmed?: string | undefined
+  /** Pull newer images of the tags in the model first. */
+  readonly pull?: boolean
+  /** How long to wait for another user who changes the stack, in milliseconds. */
+  readonly waitMs?: number | undefined
 }
 
 /** The result of a deployment on one machine. */
@@ -98,6 +100,19 @@ async function pullMissing(
   )
 }
 
+/** Pulls all images, whether the host has them or not. */
+async function pullNewer(
+  { compose, machine, mirror }: DeployTarget,
+  { resolved, variables }: Deployment,
+  { progress, signal }: DeployCalls,
+): Promise<void> {
+  progress('pull images')
+  const model = resolved.modelFor(mirror.root)
+  const result = await compose.run(model, ['pull', '--quiet'], { variables, signal })
+  if (result.code === 0) return
+  throw new UserError('failed', `${machine} cannot pull images: ${reasonOf(result)}`, { machine })
+}
+
 /** Removes releases that are no longer kept, their image names, and the content of their files. */
 async function prune(target: DeployTarget, stack: string): Promise<void> {
   const { mirror, engine } = target
@@ -140,17 +155,12 @@ async function deployLocked(
   { progress, signal }: DeployCalls,
 ): Promise<Deployed> {
   const { machine, mirror, engine, compose } = target
-  const { stack, resolved, owner, commit, confirmed } = deployment
+  const { stack, resolved, owner, commit, pull = false } = deployment
   const { host, folder } = mirror
+  if (pull) await pullNewer(target, deployment, { progress, signal })
   progress('compare containers')
   const { model, changes } = await examine(target, deployment, signal)
   const digest = digestModel(model)
-  if (confirmed !== undefined && confirmed !== digest) {
-    throw new UserError('usage', `stack ${stack.name} has changed since the plan was made`, {
-      machine,
-      hint: 'make a new plan: fleet plan',
-    })
-  }
   const releases = await readReleases(host, folder)
   const current = releases.all.find(({ number }) => number === releases.current)
   if (changes.length === 0 && current?.digest === digest) {
@@ -207,9 +217,12 @@ export async function deployMachine(
   { progress, signal }: DeployCalls,
 ): Promise<Deployed> {
   const { host, folder } = target.mirror
-  const { stack, owner } = deployment
+  const { stack, owner, waitMs } = deployment
   progress('lock the stack')
-  await using lock = await lockStack(host, { stack: stack.name, folder, owner, signal })
+  const onWait = (reason: string): void => progress('lock the stack', reason)
+  await using lock = await lockStack(host, {
+    ...{ stack: stack.name, folder, owner, signal, waitMs, onWait },
+  })
   const lost = new AbortController()
   lock.lost.catch((error: unknown) => lost.abort(error))
   const stop = AbortSignal.any([signal, lost.signal])

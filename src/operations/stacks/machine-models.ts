@@ -43,7 +43,9 @@ export async function resolveForMachines(
   >
   const models = new Map<string, Promise<ResolvedStack>>()
   const resolveOnce = (variables: Readonly<Record<string, string>>): Promise<ResolvedStack> => {
-    const key = JSON.stringify(Object.entries(variables).sort())
+    const key = JSON.stringify(
+      Object.entries(variables).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+    )
     const known = models.get(key) ?? resolve(variables)
     models.set(key, known)
     return known

@@ -22,9 +22,14 @@ export interface StackContainer {
   readonly health: 'healthy' | 'unhealthy' | 'starting' | undefined
   /** The names of its networks. */
   readonly networks: readonly string[]
+  /** The paths of the host that it mounts. */
+  readonly mounts: readonly string[]
 }
 
 const label = (name: string): string => `com.docker.compose.${name}`
+
+/** The label with the name of a container's project, which is that of its stack. */
+export const projectLabel = label('project')
 
 /** The health in the status text of a container: `Up 3 minutes (healthy)`. */
 function healthIn(status: string): StackContainer['health'] {
@@ -40,7 +45,7 @@ function exitCodeIn(status: string): number | undefined {
 
 /** The container as a part of a stack; undefined for one of `docker compose run`. */
 export function readStackContainer(container: ContainerSummary): StackContainer | undefined {
-  const { Id: id, Labels: labels, State: state, Status, Networks: networks } = container
+  const { Id: id, Labels: labels, State: state, Status, Networks: networks, Mounts } = container
   const service = labels[label('service')]
   if (service === undefined || labels[label('oneoff')] === 'True') return undefined
   return {
@@ -55,6 +60,7 @@ export function readStackContainer(container: ContainerSummary): StackContainer 
     exitCode: exitCodeIn(Status),
     health: healthIn(Status),
     networks,
+    mounts: Mounts.map(({ Source }) => Source),
   }
 }
 
@@ -64,7 +70,7 @@ export async function listStackContainers(
   stack: string,
   signal?: AbortSignal,
 ): Promise<readonly StackContainer[]> {
-  const filters = { label: [`${label('project')}=${stack}`] }
+  const filters = { label: [`${projectLabel}=${stack}`] }
   const all = await listContainers(engine, { all: true, filters, ...(signal && { signal }) })
   return all
     .flatMap((container) => readStackContainer(container) ?? [])

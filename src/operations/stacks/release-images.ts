@@ -6,7 +6,7 @@ import type { Release } from './host-store/releases.ts'
 import { type StackModel, imageOf } from './stack-model.ts'
 
 /** The name that keeps an image of a release from being removed by `docker image prune`. */
-export const releaseTag = (stack: string, service: string, release: number): string =>
+const releaseTag = (stack: string, service: string, release: number): string =>
   `fleet-release/${stack}-${service}:${release}`
 
 /** The IDs of a model's images by service, of those that the host has. */

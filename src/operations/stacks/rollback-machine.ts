@@ -34,9 +34,12 @@ export interface RolledBack {
 }
 
 /** The release to restore. Throws kind `usage` if there is none. */
-function chooseRelease(
+export function chooseRelease(
   { current, all }: Releases,
-  { stack: { name }, to }: Rollback,
+  {
+    stack: { name },
+    to,
+  }: { readonly stack: Pick<Stack, 'name'>; readonly to?: number | undefined },
   machine: string,
 ): Release {
   const ready = all.filter(({ state }) => state === 'ready')

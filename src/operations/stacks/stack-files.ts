@@ -23,8 +23,7 @@ export interface StackFiles {
 }
 
 /** Variables with which compose and docker would do something else than the stack says, and those that fleet sets. */
-const isSetting = (name: string): boolean =>
-  /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER|FLEET)_/.test(name)
+const isSetting = (name: string): boolean => /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER|FLEET)_/.test(name)
 
 /** The command line of compose for a stack, with absolute paths. */
 function commandOf({ name, files, envFiles, profiles }: Stack, folder: string): ComposeCommand {
@@ -71,8 +70,8 @@ export async function readStackFiles(
 }
 
 /**
- * The variables that fleet sets for the compose files of a stack on a machine: FLEET_MACHINE, FLEET_ADDRESS, and FLEET_LABEL_KEY for
- * each label, with KEY in upper case and `_` for other characters than letters and digits.
+ * The variables that fleet sets for the compose files of a stack on a machine: FLEET_MACHINE, FLEET_ADDRESS (empty for this computer,
+ * and for a host that does not exist yet), and FLEET_LABEL_KEY for each label, with KEY in upper case and `_` for other characters than letters and digits.
  */
 export function machineVariables({ name, host, labels = {} }: Machine): Record<string, string> {
   const ofLabels = Object.entries(labels).map(
@@ -81,7 +80,7 @@ export function machineVariables({ name, host, labels = {} }: Machine): Record<s
   )
   return {
     FLEET_MACHINE: name,
-    ...(host?.address !== undefined && { FLEET_ADDRESS: host.address }),
+    FLEET_ADDRESS: host?.address ?? '',
     ...Object.fromEntries(ofLabels),
   }
 }

@@ -4,9 +4,20 @@ const imageId = `sha256:${'a'.repeat(64)}`
 const containerId = 'c'.repeat(64)
 const [layer, created] = [`sha256:${'b'.repeat(64)}`, 1_700_000_000]
 
+/** The container is the only one of a compose project. */
+const labels = {
+  role: 'front',
+  'com.docker.compose.project': 'shop',
+  'com.docker.compose.service': 'web',
+  'com.docker.compose.image': imageId,
+  'com.docker.compose.config-hash': 'd'.repeat(64),
+  'com.docker.compose.project.working_dir': '/srv/shop',
+  'com.docker.compose.project.config_files': '/srv/shop/compose.yaml',
+}
+
 const container = {
   ...{ Id: containerId, Names: ['/app'], Image: 'nginx:1.27', ImageID: imageId },
-  ...{ Command: 'nginx', Created: created, Labels: { role: 'front' }, Mounts: [] },
+  ...{ Command: 'nginx', Created: created, Labels: labels, Mounts: [] },
   Ports: [{ IP: '0.0.0.0', PrivatePort: 80, PublicPort: 8080, Type: 'tcp' }],
   ...{ State: 'running', Status: 'Up 3 minutes', NetworkSettings: { Networks: { bridge: {} } } },
 }
@@ -59,6 +70,8 @@ const answers: Readonly<Record<string, unknown>> = {
     ...{ Id: containerId, Name: '/app', Config: { Tty: false, Image: 'nginx:1.27' } },
     State: { Status: 'running', Running: true, ExitCode: 0 },
   },
+  '/containers/app': '',
+  '/containers/app/stop': '',
   '/containers/app/logs': frame('2026-01-01T00:00:00.000000000Z hello from nginx\n'),
   '/containers/app/stats': stats,
   '/events': {
@@ -80,6 +93,10 @@ const answers: Readonly<Record<string, unknown>> = {
   '/volumes/prune': { VolumesDeleted: ['data'], SpaceReclaimed: 500 },
   '/images/prune': { ImagesDeleted: [{ Untagged: 'nginx:1.27' }, { Deleted: imageId }] },
   '/build/prune': { CachesDeleted: [], SpaceReclaimed: 0 },
+  '/networks of shop': [{ Name: 'shop_default' }],
+  '/networks/shop_default': '',
+  '/volumes of shop': { Volumes: [{ Name: 'shop_data' }] },
+  '/volumes/shop_data': '',
   '/system/df': {
     LayersSize: 50_000_000,
     ...{ Images: [image], Containers: [container], Volumes: [], BuildCache: [] },
@@ -88,8 +105,10 @@ const answers: Readonly<Record<string, unknown>> = {
 
 /** An engine with one container, `app`, of one image, `nginx:1.27`, a volume, `data`, and a network, `front`. All else is not there. */
 export const answerAsEngine: RequestListener = (request, response) => {
-  const path = decodeURIComponent(new URL(request.url ?? '/', 'http://engine').pathname)
-  const known = path
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://engine')
+  const path = decodeURIComponent(pathname)
+  const isOfProject = searchParams.get('filters')?.includes('com.docker.compose.project') === true
+  const known = (isOfProject && `${path} of shop` in answers ? `${path} of shop` : path)
     .replace(containerId, 'app')
     .replace(imageId, 'nginx:1.27')
     .replace(/^\/containers\/c{12}\//, '/containers/app/')

@@ -44,8 +44,36 @@ interface Answer {
 /** Every look at a host finds that it has booted since the last one. */
 let boots = 0
 
+const release = (number: number): string =>
+  JSON.stringify({
+    ...{ number, state: 'ready', by: 'ana@laptop', at: '2026-01-01T00:00:00Z' },
+    ...{ compose: '2.40.3', digest: 'd', images: { web: `sha256:${'a'.repeat(64)}` } },
+  })
+
+const model = JSON.stringify({ name: 'shop', services: { web: { image: 'nginx:1.27' } } })
+
+/** Releases of the stack `shop` on a host: as the list of all stacks, and as the list of this one. */
+const releases = ['2', '1', release(1), '2', release(2), ''].join('\0')
+
+/** Answers of a host to the scripts and the compose of stacks; `shop` has two releases there. */
+function answerForStacks(command: string): Answer | undefined {
+  if (command.includes('docker compose version --short')) return { stdout: 'root\n2.40.3\n/root' }
+  if (command.includes('for folder in [a-z0-9]*')) return { stdout: `shop\0${releases}\0` }
+  if (command.includes('for folder in [0-9]*')) {
+    return { stdout: command.includes('/0123abcd/shop') ? releases : '\0' }
+  }
+  if (command.includes('for file in model.json')) return { stdout: `${model}\0\0{}\0` }
+  if (command.includes('xargs -0 -n 300 sh -c')) return { stdout: '\0' }
+  if (command.includes('for file do [ -r')) return {}
+  if (command.includes('find root -depth')) return { stdout: 'kept\n' }
+  if (command.includes('--hash')) return { stdout: `web ${'d'.repeat(64)}\n` }
+  return command.includes('--format json') ? { stdout: model } : undefined
+}
+
 /** Answers a command by its words and its input. */
 function answer(command: string, input: string, hostKey: string): Answer {
+  const ofStacks = answerForStacks(command)
+  if (ofStacks !== undefined) return ofStacks
   if (input.includes(probeScript.trim())) return { stdout: facts }
   if (input.includes(stageHostKey.trim()))
     return { stdout: `fleet old=${hostKey}\nfleet new=${hostKey}\n` }
@@ -79,14 +107,20 @@ export async function startFakeHost(privateKey?: string): Promise<FakeHost> {
         })
         return
       }
+      const [mark] = /fleet-[0-9a-f-]{36}/.exec(command) ?? []
+      if (command.includes('flock -n 9')) channel.write(`${mark}\nheld\n`) // until its input ends
       const chunks: Buffer[] = []
       channel.on('data', (chunk: Buffer) => void chunks.push(chunk))
       channel.on('end', () => {
         if (channel.writableEnded || channel.stderr.writableEnded) return // the client has gone
         const input = Buffer.concat(chunks).toString()
-        const { stdout = '', stderr = '', code = 0 } = answer(command, input, sshd.hostKey)
-        const [mark] = /fleet-[0-9a-f-]{36}/.exec(command) ?? []
-        if (mark !== undefined) channel.write(`${mark}\n`)
+        const isLock = command.includes('flock -n 9')
+        const {
+          stdout = '',
+          stderr = '',
+          code = 0,
+        } = isLock ? {} : answer(command, input, sshd.hostKey)
+        if (mark !== undefined && !isLock) channel.write(`${mark}\n`)
         channel.write(stdout)
         channel.stderr.write(stderr)
         channel.exit(code)

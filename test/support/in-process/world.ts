@@ -42,6 +42,12 @@ machines:
 `
 }
 
+/** A stack of compose files on the machines web-1 and web-2, and one that is on no host. */
+const stacks = `stacks:
+  shop: { compose: shop/compose.yaml, on: role=web }
+  blog: { compose: shop/compose.yaml, on: role=db }
+`
+
 /** An inventory of this computer alone: its engine needs no broker. */
 const thisComputer = `version: 1
 id: 89abcdef
@@ -60,6 +66,10 @@ export async function openWorld(
   await mkdir(home, { mode: 0o700 })
   await writeFile(join(folder, 'machines.yaml'), inventoryOf(hosts))
   await writeFile(join(folder, 'here.yaml'), thisComputer)
+  const withStacks = `${inventoryOf(hosts)}${stacks}`
+  await writeFile(join(folder, 'stacks.yaml'), withStacks)
+  // an inventory that has deployed nothing
+  await writeFile(join(folder, 'new.yaml'), withStacks.replace('0123abcd', '4567cdef'))
   for (const machine of ['db-1', 'lost-1']) {
     const record = { phase: 'ready' as const, token: tokenOf(machine), id: `fake-${machine}` }
     const tags = { 'fleet:id': '0123abcd', 'fleet:machine': machine }

@@ -9,18 +9,18 @@ const systemPlaces = ['/usr/libexec', '/usr/lib', '/usr/local/lib'].map(
 )
 
 /**
- * Unpacks packages of Debian 13, with apt lists of its own: Debian 12 has no plugins of docker, and nothing is
+ * Unpacks packages of a Debian suite (the first argument is a folder, the second its name), with apt lists of its own: Debian 12 has no plugins of docker, and nothing is
  * installed.
  */
 const unpackScript = `
 set -eu
-folder=$1
-shift
+folder=$1 suite=$2
+shift 2
 mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
 . /etc/os-release
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
   sed -n "s/ $VERSION_CODENAME\\$//p" | head -n 1)
-echo "deb $mirror trixie main" >"$folder/sources.list"
+echo "deb $mirror $suite main" >"$folder/sources.list"
 apt="apt-get -qq -o Dir::State::Lists=$folder/lists -o Dir::Cache=$folder/cache
   -o Dir::Etc::SourceList=$folder/sources.list -o Dir::Etc::SourceParts=/dev/null
   -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root"
@@ -33,24 +33,36 @@ mv "$folder/new" "$folder/root"
 
 const names = /** @type {const} */ (['docker-compose', 'docker-buildx'])
 
+/** Unpacks packages into a folder below the temporary one, unless that has been done. */
+function unpack(
+  /** @type {string} */ folder,
+  /** @type {string} */ suite,
+  /** @type {readonly string[]} */ packages,
+) {
+  const words = ['-c', unpackScript, 'sh', folder, suite, ...packages]
+  const { status, stderr } = spawnSync('sh', words, { encoding: 'utf8' })
+  if (status !== 0) console.error(`No plugins of docker can be had here: ${stderr.trim()}`)
+}
+
 /**
- * The files of docker's plugins, for whoever is to have them. They are fetched where this machine lacks one.
- * @returns {Readonly<Partial<Record<'docker-compose' | 'docker-buildx', string>>>} without those that cannot be had
+ * The files of docker's plugins, for whoever is to have them. They are fetched where this machine lacks one. `docker-compose-new` is
+ * the newest compose that Debian has, in unstable.
+ * @returns {Readonly<Partial<Record<'docker-compose' | 'docker-buildx' | 'docker-compose-new', string>>>} without those that cannot be had
  */
 export function prepareDockerPlugins() {
   const folder = join(tmpdir(), 'fleet-docker-plugins')
-  const fetched = join(folder, 'root', systemPlaces[0] ?? '')
+  const newer = join(tmpdir(), 'fleet-docker-plugins-new')
+  const inFolder = (/** @type {string} */ place) => join(place, 'root', systemPlaces[0] ?? '')
   const find = () =>
     Object.fromEntries(
       names.flatMap((name) => {
-        const file = [...systemPlaces, fetched].map((place) => join(place, name)).find(existsSync)
+        const places = [...systemPlaces, inFolder(folder)]
+        const file = places.map((place) => join(place, name)).find(existsSync)
         return file === undefined ? [] : [[name, file]]
       }),
     )
-  if (Object.keys(find()).length < names.length) {
-    const words = ['-c', unpackScript, 'sh', folder, ...names]
-    const { status, stderr } = spawnSync('sh', words, { encoding: 'utf8' })
-    if (status !== 0) console.error(`No plugins of docker can be had here: ${stderr.trim()}`)
-  }
-  return find()
+  if (Object.keys(find()).length < names.length) unpack(folder, 'trixie', names)
+  const newest = join(inFolder(newer), 'docker-compose')
+  if (!existsSync(newest)) unpack(newer, 'sid', ['docker-compose'])
+  return { ...find(), ...(existsSync(newest) && { 'docker-compose-new': newest }) }
 }

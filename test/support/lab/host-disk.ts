@@ -39,10 +39,10 @@ export async function makeHostKey(etc: string, name: string): Promise<string> {
   return publicKey
 }
 
-/** Makes a host's disk: what it changes of /etc, and its own /srv, /var/log and /var/lib/docker. Gives its host key. */
+/** Makes a host's disk: what it changes of /etc, and its own /srv, /var/log, /var/lib/docker and /var/lib/fleet. Gives its host key. */
 export async function makeDisk(folder: string, plan: DiskPlan): Promise<string> {
   const etc = join(folder, 'etc')
-  for (const part of ['etc/ssh', 'etc.work', 'home', 'log', 'docker'])
+  for (const part of ['etc/ssh', 'etc.work', 'home', 'log', 'docker', 'fleet'])
     await mkdir(join(folder, part), { recursive: true })
   await Promise.all([
     writeAccounts(etc),

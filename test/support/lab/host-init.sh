@@ -18,9 +18,10 @@ mount -t overlay overlay -o "lowerdir=/etc,upperdir=$folder/etc,workdir=$folder/
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount --bind "$folder/log" /var/log
-mkdir -p /srv /var/lib/docker /run/sshd /run/lock
+mkdir -p /srv /var/lib/docker /var/lib/fleet /run/sshd /run/lock
 mount --bind "$folder/home" /srv
 mount --bind "$folder/docker" /var/lib/docker
+mount --bind "$folder/fleet" /var/lib/fleet
 rm -f /etc/docker/daemon.json
 
 cat >/dev/null

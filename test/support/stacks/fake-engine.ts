@@ -60,7 +60,8 @@ export function fakeDocker(): FakeDocker {
     if (path.startsWith('/containers/')) return { Config: { Tty: true } }
     const name = decodeURIComponent(image ?? '')
     if (method === 'POST') {
-      images.set(`${String(query['repo'])}:${String(query['tag'])}`, name)
+      const { repo, tag } = query as { repo: string; tag: string }
+      images.set(`${repo}:${tag}`, name)
       return undefined
     }
     if (method === 'DELETE') return void images.delete(name)

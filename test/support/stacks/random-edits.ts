@@ -28,7 +28,7 @@ export interface EditedProject {
   inlineConfig: string
 }
 
-export const serviceNames = ['a', 'b', 'c', 'd'] as const
+const serviceNames = ['a', 'b', 'c', 'd'] as const
 
 const newService = (): EditedService => ({
   image: 'bb:1',
@@ -55,7 +55,7 @@ export interface Edit {
   readonly value: number
 }
 
-export const editKinds = [
+const editKinds = [
   'nothing',
   'environment',
   'dollar',

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { UserError } from '../../../errors.ts'
 import { ignored } from '../../../os/trace.ts'
 import { startProgram } from '../../../transport/start-program.ts'
@@ -70,28 +71,51 @@ const heldError = (machine: string, stack: string, text: string): UserError => {
       : `${owner.by} has been changing it since ${owner.at}: ${owner.why}`
   return new UserError('locked', `stack ${stack} is locked on ${machine}: ${who}`, {
     machine,
-    hint: 'wait until that has ended, then try again',
+    hint: 'wait until that has ended, or pass --wait-lock SECONDS',
   })
 }
 
+/** How a stack is locked. */
+interface LockOptions {
+  readonly stack: string
+  /** The stack's folder on the host. */
+  readonly folder: string
+  readonly owner: LockOwner
+  /** Not for a lock that is held. */
+  readonly signal?: AbortSignal
+  /** How long to wait for another owner, in milliseconds (default: 0). */
+  readonly waitMs?: number | undefined
+  /** Called when another owner holds the lock, before waiting. */
+  readonly onWait?: (reason: string) => void
+}
+
+/** How often a lock that is held is tried again, in milliseconds. */
+const retryMs = 1000
+
 /**
- * Locks a stack on a host; `folder` is the stack's folder there. Throws kind `locked` with the owner if another user holds the lock.
- * The host releases it when the connection ends, however that happens.
+ * Locks a stack on a host. Throws kind `locked` with the owner if another user holds the lock. The host releases it when the
+ * connection ends, however that happens.
  */
 export async function lockStack(
   host: Host,
-  {
-    stack,
-    folder,
-    owner,
-    signal,
-  }: {
-    readonly stack: string
-    readonly folder: string
-    readonly owner: LockOwner
-    /** Not for a lock that is held. */
-    readonly signal?: AbortSignal
-  },
+  { waitMs = 0, onWait = () => {}, ...options }: LockOptions,
+): Promise<StackLock> {
+  const end = performance.now() + waitMs
+  for (;;) {
+    try {
+      return await tryLock(host, options)
+    } catch (error) {
+      const isHeld = error instanceof UserError && error.kind === 'locked'
+      if (!isHeld || performance.now() >= end) throw error
+      onWait(error.message)
+    }
+    await setTimeout(retryMs, undefined, options.signal && { signal: options.signal })
+  }
+}
+
+async function tryLock(
+  host: Host,
+  { stack, folder, owner, signal }: LockOptions,
 ): Promise<StackLock> {
   const { name: machine, transport, become = [] } = host
   const words = [...become, 'sh', '-c', hold, 'fleet', folder, String(silenceSeconds)]

@@ -19,7 +19,7 @@ export interface Release {
   readonly by: string
   /** When it began, as ISO 8601. */
   readonly at: string
-  /** The git commit of the inventory's folder; `…-dirty` with uncommitted changes. */
+  /** The git commit that was checked out in the inventory's folder. */
   readonly commit?: string | undefined
   /** The version of compose that deployed it. */
   readonly compose: string
@@ -129,9 +129,8 @@ async function runScript(
   })
 }
 
-/** Reads the releases of a stack; `folder` is the stack's folder on the host, which may be missing. */
-export async function readReleases(host: Host, folder: string): Promise<Releases> {
-  const [current = '', ...parts] = (await runScript(host, list, [folder])).split('\0')
+/** Parses releases: `current` is the number of the current one, `parts` are the number and the record of each release in turn. */
+export function parseReleases(current: string, parts: readonly string[]): Releases {
   const all: Release[] = []
   for (let at = 0; at + 1 < parts.length; at += 2) {
     const [name = '', text = ''] = parts.slice(at, at + 2)
@@ -142,6 +141,12 @@ export async function readReleases(host: Host, folder: string): Promise<Releases
   all.sort((one, other) => one.number - other.number)
   const known = all.find(({ number, state }) => String(number) === current && state === 'ready')
   return { current: known?.number, all }
+}
+
+/** Reads the releases of a stack; `folder` is the stack's folder on the host, which may be missing. */
+export async function readReleases(host: Host, folder: string): Promise<Releases> {
+  const [current = '', ...parts] = (await runScript(host, list, [folder])).split('\0')
+  return parseReleases(current, parts)
 }
 
 /** What is needed to deploy a release again. */

@@ -77,12 +77,14 @@ const runOf = (
 const root = '/fleet-project'
 
 /** Replaces the folder of one run in its answer. */
-const withRoot = (ask: AskConfig): AskConfig => async (words, allProfiles) => {
-  const { code, stdout, stderr } = await ask(words, allProfiles)
-  const hide = (text: string): string =>
-    text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}\/root(?=[/"'\s:,]|$)/g, root)
-  return { code, stdout: hide(stdout), stderr: hide(stderr) }
-}
+const withRoot =
+  (ask: AskConfig): AskConfig =>
+  async (words, allProfiles) => {
+    const { code, stdout, stderr } = await ask(words, allProfiles)
+    const hide = (text: string): string =>
+      text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}\/root(?=[/"'\s:,]|$)/g, root)
+    return { code, stdout: hide(stdout), stderr: hide(stderr) }
+  }
 
 /** The inputs of a stack, without files outside the folder of the inventory that the user has not allowed. */
 function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {

@@ -43,6 +43,8 @@ const noSocket = '/nonexistent/docker.sock'
 /** The largest output of a run, in bytes: models may contain many files of variables. */
 const maxOutput = 64 * 2 ** 20
 
+const readAll = (stream: Readable): Promise<string> => readBeginning(stream, { limit: maxOutput })
+
 /**
  * Runs a local program without input, and collects its output. `signal` ends it, with the programs that it has started; rejects
  * with the reason of the signal, after the program has ended.
@@ -64,13 +66,16 @@ async function runToEnd(
     if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
   }
   signal.addEventListener('abort', end)
-  const read = (stream: Readable): Promise<string> => readBeginning(stream, { limit: maxOutput })
   const exit = new Promise<number>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 1))
   })
   try {
-    const [code, stdout, stderr] = await Promise.all([exit, read(child.stdout), read(child.stderr)])
+    const [code, stdout, stderr] = await Promise.all([
+      exit,
+      readAll(child.stdout),
+      readAll(child.stderr),
+    ])
     signal.throwIfAborted()
     return { code, stdout, stderr }
   } finally {
@@ -170,6 +175,7 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
       version,
       ask: (model, words) => runModel(docker, model, words, { env: plain, signal }),
     }),
-    on: async (machine, { folder }) => machineCompose(context, machine, { docker, version, folder }),
+    on: async (machine, { folder }) =>
+      machineCompose(context, machine, { docker, version, folder }),
   }
 }

@@ -28,7 +28,7 @@ export interface StackCompose {
 }
 
 /** The folder of a stack on a host. */
-export interface StackStore {
+interface StackStore {
   readonly host: StackHost
   readonly folder: string
 }

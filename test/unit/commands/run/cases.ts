@@ -84,6 +84,23 @@ const branches = Object.fromEntries(
 )
 const sshConfig = { config: 'Host again\n  HostName 127.0.0.1\n  Port {port}\n  User root\n' }
 
+/** A compose project, and a docker that resolves it. */
+const shopProject = {
+  programs: true,
+  files: {
+    'shop/compose.yaml': 'services: { web: { image: nginx } }',
+    docker: `#!/bin/sh
+case "$*" in
+*version*) echo 2.40.3 ;;
+*--hash*) echo web ${'0'.repeat(64)} ;;
+*) echo '{"name": "shop", "services": {"web": {"image": "nginx:1.27"}}}' ;;
+esac
+`,
+  },
+}
+const plannedDeployment =
+  /~ shop on web-1, web-2\n\s+recreate web \(its configuration has changed\)[^]*1 stack to deploy on 2 machines[^]*--yes/
+
 const lists = {
   ps: (ps: string) => [
     ok(`${ps} --on role=web`, /^web-1\t.*nginx:1\.27.*\nweb-2\t/),
@@ -254,6 +271,15 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('apply --yes --on web-1', {}),
     fails('apply --on web-1', usage, /--yes/),
   ],
+  deploy: [
+    ok('deploy shop --inventory stacks.yaml --on db-1', /nothing to do/),
+    json('deploy shop --inventory stacks.yaml --on db-1', []),
+    fails('deploy shop --inventory stacks.yaml', usage, plannedDeployment, shopProject),
+    fails('apply --on web-1 --inventory stacks.yaml', usage, /deploys these stacks/, shopProject),
+    fails('deploy shpo --inventory stacks.yaml', usage, /"shpo"\n +did you mean shop\?/),
+    fails('deploy', usage, /no stacks/),
+    fails('deploy --inventory stacks.yaml --allow-variable A=b', usage, /name of a variable/),
+  ],
   refresh: [
     ok('refresh --on web-1', /^web-1\tengine\t\t27\.5\.1$/m),
     json('refresh --on web-1', [{ machine: 'web-1' }, {}, {}]),
@@ -412,6 +438,87 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('gc', [{ machine: 'lost-1' }]),
     fails('gc nowhere', missing, /nowhere/),
   ],
+  'stack ls': [
+    ok(
+      'stack ls --inventory stacks.yaml',
+      /^shop\tdeployed\t2\t2\/2\t.*\tana@laptop\t\tweb-1, web-2\t$/m,
+    ),
+    json('stack ls --inventory stacks.yaml --on role=web', [
+      { stack: 'shop', machine: 'web-1', state: 'deployed', release: 2, selected: true },
+      { stack: 'shop', machine: 'web-2' },
+    ]),
+    json('stack ls --on role=db', [{ stack: 'shop', machine: 'db-1', selected: false }]),
+    fails('stack ls --on nowhere', missing, /nowhere/),
+  ],
+  'stack ps': [
+    ok(
+      'stack ps --inventory stacks.yaml',
+      /^web-1\tshop\tweb\tc{12}\tapp\tnginx:1\.27\t.*\nweb-2\t/,
+    ),
+    json('stack ps shop --inventory stacks.yaml', [{ service: 'web' }, { machine: 'web-2' }]),
+    ok('stack ps gone --on role=web', /^$/),
+    fails('stack ps shpo --inventory stacks.yaml', usage, /"shpo" \(did you mean "shop"\?\)/),
+  ],
+  'stack logs': [
+    ok('stack logs shop --inventory stacks.yaml', /^web-1 app \| hello from nginx\nweb-2 app \|/),
+    { ...json('stack logs shop --on web-1', { machine: 'web-1', line: 'hello from nginx' }) },
+    fails('stack logs shop db --inventory stacks.yaml', failed, /no containers of db/),
+  ],
+  'stack rollback': [
+    ok(
+      'stack rollback shop --yes --inventory stacks.yaml',
+      /web-1: release 1 is running again, in place of 2/,
+    ),
+    json('stack rollback shop --yes --inventory stacks.yaml', [
+      { machine: 'web-1', stack: 'shop', from: 2, release: 1 },
+      { machine: 'web-2' },
+    ]),
+    fails(
+      'stack rollback shop --inventory stacks.yaml',
+      usage,
+      /release 2 -> release 1 .*by ana@laptop[^]*--yes/,
+    ),
+    fails(
+      'stack rollback shop --to 7 --yes --inventory stacks.yaml',
+      failed,
+      /has no release 7[^]*can be restored: 1, 2/,
+    ),
+    fails(
+      'stack rollback shop --on db-1 --yes --inventory stacks.yaml',
+      missing,
+      /none of the selected/,
+    ),
+  ],
+  'stack adopt': [
+    ok(
+      'stack adopt shop --inventory new.yaml',
+      /web-1: release 1 of stack shop is what runs now \(web\)\n/,
+    ),
+    json('stack adopt shop --on web-1 --inventory new.yaml', [
+      { machine: 'web-1', release: 1, services: ['web'], differing: [], mounts: [] },
+    ]),
+    fails('stack adopt shop --inventory stacks.yaml', failed, /already deployed or adopted/),
+    fails('stack adopt blog --inventory new.yaml', failed, /no compose project called blog/),
+    fails('stack adopt gone --inventory stacks.yaml', usage, /"gone"[^]*shop, blog/),
+  ],
+  'stack rm': [
+    ok(
+      'stack rm shop --yes --inventory stacks.yaml',
+      /web-1: removed stack shop \(1 container\)\n  kept volumes: shop_data\n  kept files that were changed on the host: .*shop\/root/,
+    ),
+    ok('stack rm shop --yes --volumes --destroy shop --on web-1', /1 volume\)\n$/),
+    json('stack rm shop --yes --on web-1', [
+      { networks: ['shop_default'], keptVolumes: ['shop_data'] },
+    ]),
+    fails('stack rm shop --on web-1', usage, /1 container \(app\)[^]*--yes/),
+    fails(
+      'stack rm shop --on web-1 --yes --volumes',
+      usage,
+      /the volumes shop_data[^]*--destroy shop/,
+    ),
+    fails('stack rm shop --on web-1 --yes --volumes --destroy blog', usage, /"blog", not shop/),
+    fails('stack rm shpo --yes --inventory stacks.yaml', usage, /did you mean "shop"[^]*--on all/),
+  ],
   ps: lists.ps('ps'),
   'container ls': lists.ps('container ls'),
   images: lists.images('images'),
@@ -495,6 +602,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'cache rm': [ok('cache rm --all', /^/), fails('cache rm x', usage, /there is no image x/)],
   completion: [ok('completion bash', /^_fleet\(\)/), fails('completion tcsh', usage, /tcsh/)],
   __complete: [
+    ok('__complete stack logs --inventory stacks.yaml s', /^shop\tstack$/m),
     ok('__complete ssh w', /^web-1\tssh\nweb-2\tssh$/m),
     ok('__complete nowhere x', /^/),
   ],

@@ -10,7 +10,7 @@ const inventory = {
   defaults: {},
   operators: new Map(),
   profiles: new Map(),
-      stacks: new Map(),
+  stacks: new Map(),
   entries: new Map(),
   machines: new Map(machines.map((machine) => [machine.name, machine])),
 }

@@ -12,6 +12,7 @@ const container = (service: string, more: Partial<StackContainer> = {}): StackCo
   ...{ id: `${service}1`, name: `shop-${service}-1`, service },
   ...{ hash: `hash of ${service}`, image: 'sha256:app', version },
   ...{ labels: {}, state: 'running', exitCode: undefined, health: undefined },
+  mounts: [],
   networks: ['shop_default'],
   ...more,
 })

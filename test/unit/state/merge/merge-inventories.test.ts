@@ -31,6 +31,9 @@ const edits = (names: readonly string[]) =>
 const apply = (text: string, changes: readonly (readonly [string, Change])[]): string =>
   changes.reduce((before, [name, change]) => editText(before, name, change), text)
 
+const withStacks = (text: string, ...lines: string[]): string =>
+  text.replace(/^machines:/m, `stacks:\n${lines.join('\n')}\nmachines:`)
+
 describe('merging inventories', () => {
   it('of two writers to different machines gives what one writer would have made', async () => {
     const ours = ['api-1', 'web-1', 'web-3', 'web-5', 'aaa']
@@ -55,8 +58,6 @@ describe('merging inventories', () => {
   })
 
   it('merges stacks one by one, also where only one side has any', async () => {
-    const withStacks = (text: string, ...lines: string[]): string =>
-      text.replace(/^machines:/m, `stacks:\n${lines.join('\n')}\nmachines:`)
     const [shop, mail] = [
       '  shop: { compose: a.yaml, on: web }',
       '  mail: { compose: b.yaml, on: db }',

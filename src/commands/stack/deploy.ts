@@ -1,0 +1,127 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import { nearest } from '../../machine/nearest.ts'
+import { digestInventory } from '../../operations/plan/change-plan.ts'
+import type { StackPlan } from '../../operations/stacks/plan-stacks.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
+import { colorsOf } from '../../ui/color.ts'
+import { withProgress } from '../../ui/progress/progress.ts'
+import { type Styled, compose, joinText } from '../../ui/styled.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Invocation, any, defineCommand, flag } from '../command.ts'
+import { allowNamedPaths, allowPathOption } from '../inventory/confirm-grants.ts'
+import { chosenNames, planOptions } from '../inventory/plan.ts'
+import { deploymentLines, countDeployments, issueLines } from '../inventory/show-plan.ts'
+import { requireConsent, yesOption } from '../options/confirmation.ts'
+import {
+  allowNamedVariables,
+  confirmStackGrants,
+  deployOptions,
+  runDeployments,
+} from './run-deployments.ts'
+
+/** In seconds. */
+const defaultTimeout = 10
+
+/** The names of the chosen stacks, or of all. Throws kind `usage` for an unknown one, or if there is none. */
+function chooseStacks({ stacks }: Inventory, names: readonly string[]): ReadonlySet<string> {
+  if (stacks.size === 0) {
+    throw new UserError('usage', 'the inventory has no stacks', {
+      hint: 'add one to machines.yaml: stacks: { shop: { compose: shop/compose.yaml, on: role=web } }',
+    })
+  }
+  const unknown = names.find((name) => !stacks.has(name))
+  if (unknown === undefined) return new Set(names.length === 0 ? stacks.keys() : names)
+  const near = nearest(unknown, [...stacks.keys()])
+  throw new UserError('usage', `there is no stack called ${JSON.stringify(unknown)}`, {
+    hint: near === undefined ? `stacks: ${[...stacks.keys()].join(', ')}` : `did you mean ${near}?`,
+  })
+}
+
+/** The plan in words. */
+function describe(
+  { io }: Pick<Invocation, 'io'>,
+  { deployments, issues }: StackPlan,
+  stream: 'stdout' | 'stderr',
+): Styled {
+  const colors = colorsOf(io, stream)
+  const { bold } = colors
+  return joinText(
+    [
+      ...(deployments.length === 0
+        ? []
+        : [
+            compose`${bold('fleet deploy makes these changes:')}\n`,
+            ...deploymentLines(colors, deployments),
+            compose`${bold('Plan:')} ${countDeployments(deployments)}.\n`,
+          ]),
+      ...issueLines(colors, issues),
+    ],
+    '',
+  )
+}
+
+export const deploy = defineCommand({
+  name: 'deploy',
+  summary: 'Deploy stacks of compose files on their machines',
+  description:
+    'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy them. Each stack is deployed on one batch of machines after the other, and the first failure stops the rest. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
+  arguments: { stacks: any('stacks', 'names of stacks (default: all)', 'stack') },
+  options: {
+    pull: flag('--pull', 'pull newer images of the same tags first'),
+    ...deployOptions,
+    allowPath: allowPathOption,
+    timeout: planOptions.timeout,
+    yes: yesOption,
+  },
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: [
+    'fleet deploy',
+    'fleet deploy shop --on web-1',
+    'sops exec-env prod.enc.env "fleet deploy shop --yes"',
+  ],
+  async run({ fleet, io, args, options, targets, format }) {
+    const context = { fleet, io, format }
+    const store = await fleet.inventory()
+    const before = await store.read()
+    const stacks = chooseStacks(before, args.stacks)
+    await allowNamedPaths(context, options.allowPath)
+    await allowNamedVariables(context, options.allowVariable, stacks)
+    const chosen = await chosenNames({ fleet, targets })
+    const { planStacks } = await import('../../operations/stacks/plan-stacks.ts')
+    const { timeout = defaultTimeout, pull } = options
+    const plan = await withProgress(
+      ...([io, format, 'plan'] as const),
+      (progress) =>
+        planStacks(fleet, before, { stacks, chosen, pull, progress, timeoutMs: timeout * 1000 }),
+      { isMachine: false },
+    )
+    const { deployments, issues } = plan
+    const issueCode = issues.length > 0 ? exitCodes.failed : exitCodes.ok
+    if (deployments.length === 0) {
+      if (format.json) writeJson(io, [])
+      io.stderr.write(describe(context, plan, 'stderr'))
+      if (issues.length === 0 && !format.json) io.stderr.write('nothing to do\n')
+      return issueCode
+    }
+    if (format.json) io.stderr.write(`${JSON.stringify({ event: 'plan', deployments, issues })}\n`)
+    const preface = format.json ? '' : describe(context, plan, 'stderr')
+    await requireConsent(io, options.yes, 'Make these changes?', preface)
+    const inventory = await store.read()
+    if (digestInventory(inventory) !== digestInventory(before)) {
+      throw new UserError('usage', 'the inventory has changed since the plan was made', {
+        hint: 'run the command again',
+      })
+    }
+    const { prepareDeployments } = await import('../../operations/stacks/apply-stacks.ts')
+    const prepared = await prepareDeployments(fleet, inventory, deployments)
+    await confirmStackGrants(context, prepared, 'fleet deploy')
+    const { deployed, code } = await runDeployments(context, prepared, {
+      waitLock: options.waitLock,
+    })
+    if (format.json) writeJson(io, deployed)
+    else io.stderr.write(`deployed ${deployed.length} of ${deployments.length}\n`)
+    return code === exitCodes.ok ? issueCode : code
+  },
+})

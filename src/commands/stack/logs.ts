@@ -1,0 +1,68 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { LogSource } from '../../operations/fan-out/read-logs.ts'
+import { writeFailures } from '../../ui/failure.ts'
+import { any, defineCommand, required } from '../command.ts'
+import { logOptions, logRange } from '../container/logs.ts'
+import { writeLogs } from '../container/write-logs.ts'
+
+export const stackLogs = defineCommand({
+  name: 'logs',
+  summary: 'Show the logs of a stack',
+  description:
+    'Show the logs of the containers of a stack on all of its machines. Each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+  arguments: {
+    stack: required('stack', 'name of the stack', 'stack'),
+    services: any('services', 'services of the stack (default: all)'),
+  },
+  options: logOptions,
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: ['fleet stack logs shop', 'fleet stack logs -f --tail 10 shop web --on web-1'],
+  async run({ fleet, io, args, options, targets, format }) {
+    const { chooseStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
+    const { listStackRows } = await import('../../operations/stacks/deployed/stack-containers.ts')
+    const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
+    const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
+    const range = await logRange(options)
+    const { name, machines } = await chooseStack(fleet, args.stack, targets)
+    const { services } = args
+    const found = await fanOutInOrder(
+      machines,
+      async (machine, signal): Promise<LogSource[]> => {
+        const rows = await listStackRows(fleet, machine, [name], signal)
+        const engine = await fleet.engine(machine)
+        return rows
+          .filter(({ service }) => services.length === 0 || services.includes(service))
+          .map((row) => ({ machine: machine.name, container: row.name, engine }))
+      },
+      { signal: fleet.signal },
+    )
+    const sources = found.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
+    const failures: { machine: { name: string }; error: UserError }[] = found.filter(
+      (outcome) => 'error' in outcome,
+    )
+    if (sources.length === 0 && failures.length === 0) {
+      const what =
+        services.length === 0 ? 'no containers' : `no containers of ${services.join(', ')}`
+      throw new UserError('failed', `stack ${name} has ${what} on its machines`, {
+        hint: `to list its containers: fleet stack ps ${name}`,
+      })
+    }
+    const report = (some: typeof failures) =>
+      writeFailures(io, some, { of: machines.length, json: format.json })
+    if (options.follow) report(failures) // following may never end
+    const lines = readLogs(sources, { ...range, signal: fleet.signal })
+    await writeLogs(io, lines, sources, {
+      ...{ json: format.json, timestamps: options.timestamps },
+      nameOf: ({ machine, container }) => `${machine} ${container}`,
+      onError({ machine, error }) {
+        const failure = { machine: { name: machine }, error }
+        failures.push(failure)
+        if (options.follow) report([failure])
+      },
+    })
+    if (!options.follow) report(failures)
+    return failures.length === 0 ? exitCodes.ok : exitCodes.failed
+  },
+})

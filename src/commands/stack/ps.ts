@@ -1,0 +1,74 @@
+import type { StackContainerRow } from '../../operations/stacks/deployed/stack-containers.ts'
+import { colorsOf, stateColor } from '../../ui/color.ts'
+import { writeResults } from '../../ui/failure.ts'
+import type { Io } from '../../ui/io.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import { any, defineCommand } from '../command.ts'
+import { mergeIpFamilies, portsText } from '../container/fields.ts'
+import { commonOptions } from '../options/common-options.ts'
+
+const healthOf = ({ state, status }: StackContainerRow): string =>
+  status.includes('(unhealthy)') ? 'unhealthy' : state
+
+function columnsOf(io: Io): Column<StackContainerRow>[] {
+  const colors = colorsOf(io, 'stdout')
+  return [
+    { title: 'MACHINE', text: ({ machine }) => machine, keep: true },
+    { title: 'STACK', text: ({ stack }) => stack, keep: true },
+    { title: 'SERVICE', text: ({ service }) => service, keep: true },
+    { title: 'CONTAINER ID', text: ({ id }) => id.slice(0, 12), drop: 3 },
+    { title: 'NAME', text: ({ name }) => name, drop: 4 },
+    { title: 'IMAGE', text: ({ image }) => image, drop: 2 },
+    {
+      title: 'STATUS',
+      text: ({ status }) => status,
+      paint: (text, row) => stateColor(colors, healthOf(row))(text),
+    },
+    {
+      title: 'PORTS',
+      text: ({ ports }) => portsText(io.stdout.isTTY ? mergeIpFamilies(ports) : ports),
+      drop: 1,
+    },
+  ]
+}
+
+/** Default time limit for a machine, in milliseconds. */
+const defaultTimeoutMs = 30_000
+
+export const stackPs = defineCommand({
+  name: 'ps',
+  summary: 'List the containers of stacks',
+  description:
+    'List the containers of stacks on their machines, also those that have stopped. Without names, the containers of all stacks of the inventory are listed. With --quiet, only ids are printed, as MACHINE/ID.',
+  arguments: { stacks: any('stacks', 'names of stacks (default: all)', 'stack') },
+  options: { timeout: commonOptions.timeout },
+  targets: 'many',
+  answers: 'names',
+  examples: ['fleet stack ps', 'fleet stack ps shop --on web-1'],
+  async run({ fleet, io, args, options, targets, format }) {
+    const { chooseStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
+    const { listStackRows, stacksByMachine } =
+      await import('../../operations/stacks/deployed/stack-containers.ts')
+    const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
+    const { stacks, machines: all } = await (await fleet.inventory()).read()
+    const names = args.stacks.length > 0 ? [...new Set(args.stacks)] : [...stacks.keys()]
+    const chosen = await Promise.all(names.map((name) => chooseStack(fleet, name, targets)))
+    const byMachine = stacksByMachine(chosen)
+    const machines = [...all.values()].filter((machine) => byMachine.has(machine))
+    const results = await collectOutcomes(
+      fleet,
+      machines,
+      (machine, signal) => listStackRows(fleet, machine, byMachine.get(machine) ?? [], signal),
+      {
+        timeoutMs: options.timeout === undefined ? defaultTimeoutMs : options.timeout * 1000,
+        concurrency: targets.parallel,
+      },
+    )
+    const rows = results.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
+    await writeRows(io, format, {
+      ...{ rows, columns: columnsOf(io) },
+      name: ({ machine, id }) => `${machine}/${id.slice(0, 12)}`,
+    })
+    return writeResults(io, results, format)
+  },
+})

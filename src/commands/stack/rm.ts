@@ -1,0 +1,188 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { RemovedStack } from '../../operations/stacks/deployed/remove-stack.ts'
+import { writeFailure } from '../../ui/failure.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import type { Io } from '../../ui/io.ts'
+import { askText, canPrompt } from '../../ui/prompt.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Invocation, defineCommand, flag, required, text } from '../command.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { requireConsent, yesOption } from '../options/confirmation.ts'
+
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/** What of a stack is on a machine. */
+interface Present {
+  readonly machine: Machine
+  readonly containers: readonly string[]
+  readonly volumes: readonly string[]
+  /** Whether the host keeps releases of it. */
+  readonly hasReleases: boolean
+}
+
+const isOn = ({ containers, volumes, hasReleases }: Present): boolean =>
+  containers.length > 0 || volumes.length > 0 || hasReleases
+
+/** Finds what of a stack is on machines. Throws if one of them does not answer: nothing has changed yet. */
+async function findPresent(
+  context: CommandContext,
+  stack: string,
+  machines: readonly Machine[],
+): Promise<{ readonly present: readonly Present[]; readonly code: number }> {
+  const { fleet } = context
+  const { openStore } = await import('../../operations/stacks/deployed/open-store.ts')
+  const { listStackRows } = await import('../../operations/stacks/deployed/stack-containers.ts')
+  const { findVolumes } = await import('../../operations/stacks/deployed/remove-stack.ts')
+  const { readReleases } = await import('../../operations/stacks/host-store/releases.ts')
+  const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
+  const outcomes = await fanOutInOrder(
+    machines.filter(({ host }) => host?.phase === 'ready'),
+    async (machine, signal): Promise<Present> => {
+      const { host, mirror } = await openStore(fleet.with({ signal }), machine, stack)
+      const engine = await fleet.engine(machine)
+      const [rows, volumes, releases] = await Promise.all([
+        listStackRows(fleet, machine, [stack], signal),
+        findVolumes(engine, stack, signal),
+        readReleases(host, mirror.folder),
+      ])
+      const containers = rows.map(({ name }) => name)
+      return { machine, containers, volumes, hasReleases: releases.all.length > 0 }
+    },
+    { signal: fleet.signal },
+  )
+  const { values, code } = summarize(context, outcomes)
+  return { present: values.filter(isOn), code }
+}
+
+const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
+const namesOf = (present: readonly Present[]): string =>
+  foldNames(present.map(({ machine }) => machine.name))
+
+/** What is removed, for people. */
+function describeRemoval(stack: string, present: readonly Present[]): string {
+  const lines = present.map(
+    ({ machine, containers }) =>
+      `  ${machine.name}: ${containers.length === 0 ? 'no containers' : `${countOf(containers.length, 'container')} (${containers.join(', ')})`}\n`,
+  )
+  return `This removes the containers, networks and releases of stack ${stack}:\n${lines.join('')}`
+}
+
+const uniqueVolumes = (present: readonly Present[]): readonly string[] =>
+  [...new Set(present.flatMap(({ volumes }) => volumes))].toSorted()
+
+/**
+ * Whether volumes are deleted too: `--volumes`, and the name of the stack, typed or as `--destroy`. Throws kind `usage` without a
+ * terminal.
+ */
+async function confirmVolumes(
+  io: Io,
+  stack: string,
+  present: readonly Present[],
+  { volumes, destroy }: { readonly volumes: boolean; readonly destroy: string | undefined },
+): Promise<boolean> {
+  if (destroy !== undefined && destroy !== stack) {
+    throw new UserError('usage', `--destroy is ${JSON.stringify(destroy)}, not ${stack}`, {
+      hint: 'it confirms that the volumes of this stack are deleted',
+    })
+  }
+  if (!volumes) {
+    if (destroy === undefined) return false
+    throw new UserError('usage', '--destroy is only used together with --volumes')
+  }
+  if (destroy === stack) return true
+  const names = uniqueVolumes(present)
+  const what = names.length === 0 ? 'no volumes' : `the volumes ${names.join(', ')}`
+  if (!canPrompt(io)) {
+    throw new UserError('usage', `deleting ${what} of stack ${stack} needs confirmation`, {
+      hint: `to confirm it: fleet stack rm ${stack} --volumes --destroy ${stack}`,
+    })
+  }
+  const typed = await askText(
+    io,
+    `This deletes ${what}, and files that containers wrote in copied folders, on ${namesOf(present)}. Type ${stack} to confirm, or press Enter to keep them:`,
+  )
+  return typed.trim() === stack
+}
+
+/** What was removed, and what was kept. */
+function describeRemoved(stack: string, removed: RemovedStack): string {
+  const { machine, containers, volumes, keptVolumes, keptFiles } = removed
+  const lines = [
+    `${machine}: removed stack ${stack} (${countOf(containers, 'container')}${volumes.length === 0 ? '' : `, ${countOf(volumes.length, 'volume')}`})`,
+    ...(keptVolumes.length === 0 ? [] : [`  kept volumes: ${keptVolumes.join(', ')}`]),
+    ...(keptFiles === undefined
+      ? []
+      : [`  kept files that were changed on the host: ${keptFiles}`]),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+export const stackRm = defineCommand({
+  name: 'rm',
+  summary: 'Remove a stack from machines',
+  description:
+    'Remove the containers, networks and releases of a stack from its machines, or from those that --on selects. Neither its compose file nor an entry in the inventory is needed. Volumes stay, and so do files that containers wrote in folders that fleet copied. To delete them too, pass --volumes, and type the name of the stack when asked, or pass --destroy. The entry in machines.yaml does not change; as long as it exists, the next fleet deploy or fleet apply deploys the stack again.',
+  arguments: { stack: required('stack', 'name of the stack', 'stack') },
+  options: {
+    volumes: flag(
+      '--volumes',
+      'also delete its volumes, and files that containers wrote in copied folders',
+    ),
+    destroy: text(
+      '--destroy <stack>',
+      'name of the stack again, to confirm --volumes without a prompt; not implied by --yes',
+      'stack',
+    ),
+    yes: yesOption,
+  },
+  targets: 'many',
+  answers: 'json',
+  examples: [
+    'fleet stack rm shop',
+    'fleet stack rm shop --on web-3',
+    'fleet stack rm shop --volumes --destroy shop --yes',
+  ],
+  async run({ fleet, io, args, options, targets, format }) {
+    const context = { fleet, io, format }
+    const { chooseStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
+    const { name, machines } = await chooseStack(fleet, args.stack, targets)
+    const { present, code: foundCode } = await findPresent(context, name, machines)
+    if (foundCode !== exitCodes.ok) {
+      writeFailure(io, new UserError('failed', 'nothing was changed'), format.json)
+      return foundCode
+    }
+    if (present.length === 0) {
+      throw new UserError(
+        'failed',
+        `stack ${name} is not on ${foldNames(machines.map((machine) => machine.name))}`,
+        { hint: 'to list stacks and their machines: fleet stack ls' },
+      )
+    }
+    const preface = format.json ? '' : describeRemoval(name, present)
+    const what = present.length === 1 ? 'this machine' : `these ${present.length} machines`
+    await requireConsent(io, options.yes, `Remove it from ${what}?`, preface)
+    const withVolumes = await confirmVolumes(io, name, present, options)
+    const { openStore } = await import('../../operations/stacks/deployed/open-store.ts')
+    const { removeStack } = await import('../../operations/stacks/deployed/remove-stack.ts')
+    const { currentOwner } = await import('../../operations/stacks/host-store/lock-owner.ts')
+    const owner = currentOwner(`remove ${name}`)
+    const outcomes = await workOnMachines(
+      context,
+      present.map(({ machine }) => machine),
+      async (machine, calls) => {
+        const calling = fleet.with({ signal: calls.signal })
+        const { mirror } = await openStore(calling, machine, name)
+        const engine = await fleet.engine(machine)
+        const removal = { stack: name, machine: machine.name, engine, mirror, owner, withVolumes }
+        return removeStack(removal, calls)
+      },
+      { concurrency: targets.parallel },
+    )
+    const { values, code } = summarize(context, outcomes)
+    if (format.json) writeJson(io, values)
+    else for (const removed of values) io.stderr.write(describeRemoved(name, removed))
+    return code
+  },
+})

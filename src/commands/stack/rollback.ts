@@ -1,0 +1,155 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Release, Releases } from '../../operations/stacks/host-store/releases.ts'
+import type { RolledBack } from '../../operations/stacks/rollback-machine.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import { humanAge } from '../../ui/human-units.ts'
+import { writeFailure } from '../../ui/failure.ts'
+import { writeJson } from '../../ui/table.ts'
+import { type Invocation, defineCommand, parsed, required } from '../command.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { requireConsent, yesOption } from '../options/confirmation.ts'
+import { parseCount } from '../options/numbers.ts'
+
+/** What a rollback would do on one machine. */
+interface Step {
+  readonly machine: Machine
+  readonly from: Release | undefined
+  readonly to: Release
+}
+
+const describeRelease = ({ number, at, by, commit }: Release): string => {
+  const time = Date.parse(at)
+  const facts = [
+    ...(Number.isNaN(time) ? [] : [`deployed ${humanAge(time / 1000)}`]),
+    ...(by === '' ? [] : [`by ${by}`]),
+    ...(commit === undefined ? [] : [`commit ${commit.slice(0, 12)}`]),
+  ]
+  return `release ${number}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`
+}
+
+/** One line for machines that change between the same releases. */
+function describeSteps(stack: string, steps: readonly Step[]): string {
+  const groups = new Map<string, string[]>()
+  for (const { machine, from, to } of steps) {
+    const line = `${from === undefined ? 'no release' : `release ${from.number}`} -> ${describeRelease(to)}`
+    groups.set(line, [...(groups.get(line) ?? []), machine.name])
+  }
+  const lines = [...groups].map(([line, names]) => `  ${foldNames(names)}: ${line}\n`)
+  return `This restores an earlier release of stack ${stack}:\n${lines.join('')}`
+}
+
+/** The machines of the stack that the options select, or all of them. */
+async function chooseMachines(
+  { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
+  name: string,
+): Promise<readonly Machine[]> {
+  const { chooseStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
+  const { stack, machines } = await chooseStack(fleet, name, targets)
+  if (stack === undefined) return machines
+  const { machinesOf } = await import('../../machine/stacks.ts')
+  const own = machinesOf(stack, machines)
+  if (own.length > 0) return own
+  throw new UserError('unknown-machine', `stack ${name} is on none of the selected machines`, {
+    hint: `to list its machines: fleet stack ls`,
+  })
+}
+
+/** Reads the releases of each machine, and chooses the one to restore. A failure of one machine is thrown: nothing has changed yet. */
+async function planSteps(
+  { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
+  machines: readonly Machine[],
+  { stack, to }: { readonly stack: string; readonly to: number | undefined },
+): Promise<{ readonly steps: readonly Step[]; readonly code: number }> {
+  const { openStore } = await import('../../operations/stacks/deployed/open-store.ts')
+  const { readReleases } = await import('../../operations/stacks/host-store/releases.ts')
+  const { chooseRelease } = await import('../../operations/stacks/rollback-machine.ts')
+  const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
+  const outcomes = await fanOutInOrder(
+    machines,
+    async (machine, signal): Promise<Step> => {
+      const { host, mirror } = await openStore(fleet.with({ signal }), machine, stack)
+      const releases: Releases = await readReleases(host, mirror.folder)
+      const chosen = chooseRelease(releases, { stack: { name: stack }, to }, machine.name)
+      const from = releases.all.find(({ number }) => number === releases.current)
+      return { machine, from, to: chosen }
+    },
+    { signal: fleet.signal },
+  )
+  const { values, code } = summarize({ io, format }, outcomes)
+  return { steps: values, code }
+}
+
+const describeResult = ({ machine, from, release }: RolledBack): string =>
+  `${machine}: release ${release} is running again${from === undefined ? '' : `, in place of ${from}`}\n`
+
+export const stackRollback = defineCommand({
+  name: 'rollback',
+  summary: 'Restore an earlier release of a stack',
+  description:
+    'Restore an earlier release of a stack on its machines: its containers, files and images, from what the hosts have kept. No registry and no compose file is needed. The machines are changed in the batches of the stack, and the first failure stops the rest. If a release does not become healthy, the machine returns to the current one. The next fleet deploy or fleet apply deploys the compose files again, so revert them too.',
+  arguments: { stack: required('stack', 'name of the stack', 'stack') },
+  options: {
+    to: parsed(
+      '--to <release>',
+      'number of the release (default: the newest one before the current release)',
+      (text) => parseCount(text, 1),
+    ),
+    yes: yesOption,
+  },
+  targets: 'many',
+  allAtOnce: true,
+  answers: 'json',
+  examples: ['fleet stack rollback shop', 'fleet stack rollback shop --to 3 --on web-1'],
+  async run({ fleet, io, args, options, targets, format }) {
+    const context = { fleet, io, format }
+    const name = args.stack
+    const machines = await chooseMachines({ fleet, targets }, name)
+    const { steps, code: planCode } = await planSteps(context, machines, {
+      ...{ stack: name, to: options.to },
+    })
+    if (planCode !== exitCodes.ok) {
+      writeFailure(io, new UserError('failed', 'nothing was changed'), format.json)
+      return planCode
+    }
+    const preface = format.json ? '' : describeSteps(name, steps)
+    await requireConsent(io, options.yes, 'Restore these releases?', preface)
+    const { stackOf, batchSize } = await import('../../machine/stacks.ts')
+    const { currentOwner } = await import('../../operations/stacks/host-store/lock-owner.ts')
+    const { findStackCompose } = await import('../../operations/stacks/runners/stack-compose.ts')
+    const { openTarget } = await import('../../operations/stacks/runners/open-target.ts')
+    const { rollbackMachine } = await import('../../operations/stacks/rollback-machine.ts')
+    const { stacks } = await (await fleet.inventory()).read()
+    const stack = stacks.get(name) ?? stackOf(name, { compose: [], on: [] })
+    const compose = await findStackCompose(
+      fleet,
+      steps.map(({ machine }) => machine),
+    )
+    const owner = currentOwner(`roll back ${name}`)
+    const planned = new Map(steps.map(({ machine, to }) => [machine, to.number]))
+    const outcomes = await workOnMachines(
+      context,
+      steps.map(({ machine }) => machine),
+      async (machine, calls) =>
+        rollbackMachine(
+          await openTarget(fleet, compose, machine, name),
+          { stack, to: planned.get(machine), owner },
+          calls,
+        ),
+      { concurrency: batchSize(stack, steps.length), maxFail: 1, throwsAlone: false },
+    )
+    const { values, code } = summarize(context, outcomes)
+    if (format.json) writeJson(io, values)
+    else for (const value of values) io.stderr.write(describeResult(value))
+    const rest = machines.filter((machine) => !outcomes.some((one) => one.machine === machine))
+    if (rest.length > 0) {
+      const names = foldNames(rest.map((machine) => machine.name))
+      writeFailure(
+        io,
+        new UserError('failed', `stopped after a failure: not changed: ${names}`),
+        format.json,
+      )
+    }
+    return code
+  },
+})

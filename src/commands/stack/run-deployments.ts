@@ -1,0 +1,139 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import { batchSize } from '../../machine/stacks.ts'
+import type { PlannedDeployment } from '../../operations/plan/change-plan.ts'
+import type { StackToDeploy } from '../../operations/stacks/apply-stacks.ts'
+import type { Deployed } from '../../operations/stacks/deploy-machine.ts'
+import type { StackGrant } from '../../operations/stacks/stack-grants.ts'
+import { writeFailure } from '../../ui/failure.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import { canPrompt, confirm } from '../../ui/prompt.ts'
+import { type Invocation, parsed, texts } from '../command.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { parseSeconds } from '../options/numbers.ts'
+
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/** Options of the commands that deploy stacks. */
+export const deployOptions = {
+  allowVariable: texts(
+    '--allow-variable <name>',
+    'allow stacks to send this variable of your shell to their hosts; saved for later commands (repeatable)',
+  ),
+  waitLock: parsed(
+    '--wait-lock <seconds>',
+    'time to wait for another user who is changing a stack (default: 0)',
+    parseSeconds,
+  ),
+} as const
+
+/** Saves the variables of `--allow-variable` for these stacks. */
+export async function allowNamedVariables(
+  { fleet }: Pick<Invocation, 'fleet'>,
+  variables: readonly string[],
+  stacks: Iterable<string>,
+): Promise<void> {
+  if (variables.length === 0) return
+  const invalid = variables.find((name) => !/^[A-Za-z_]\w*$/.test(name))
+  if (invalid !== undefined) {
+    throw new UserError('usage', `${JSON.stringify(invalid)} is not the name of a variable`, {
+      hint: 'pass the name only: --allow-variable TOKEN',
+    })
+  }
+  const { allowStackGrants } = await import('../../operations/stacks/stack-grants.ts')
+  const grants = [...stacks].flatMap((stack) => variables.map((variable) => ({ stack, variable })))
+  await allowStackGrants(fleet, grants)
+}
+
+/** Asks about each thing that stacks take of this computer, and saves the answers. Throws as `confirmGrants` does. */
+export async function confirmStackGrants(
+  { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
+  stacks: readonly StackToDeploy[],
+  command: string,
+): Promise<void> {
+  const grants = stacks.flatMap((one) => one.grants)
+  if (grants.length === 0) return
+  const { allowStackGrants, describeStackGrant, requireStackGrants } =
+    await import('../../operations/stacks/stack-grants.ts')
+  if (!canPrompt(io)) requireStackGrants(grants, command)
+  const machinesOf = (grant: StackGrant): string[] =>
+    stacks
+      .filter(({ stack }) => stack.name === grant.stack)
+      .flatMap(({ deployments }) => deployments.map(({ machine }) => machine))
+  const asked = new Set<string>()
+  for (const grant of grants) {
+    const what = describeStackGrant(grant)
+    const key = 'path' in grant ? grant.path : `${grant.stack} ${grant.variable}`
+    if (asked.has(key)) continue
+    asked.add(key)
+    const question = `Allow stack ${grant.stack} to send the ${what} to ${foldNames(machinesOf(grant))}?`
+    if (!(await confirm(io, question))) {
+      throw new UserError(
+        'cancelled',
+        `cancelled: the ${what} was not allowed, and nothing was changed`,
+      )
+    }
+    await allowStackGrants(fleet, [grant])
+  }
+}
+
+/** One machine of a stack. */
+interface Subject {
+  readonly name: string
+  readonly planned: PlannedDeployment
+}
+
+/** Names the machines to which a stack was not deployed, and why. */
+function reportLeft(
+  { io, format }: Pick<Invocation, 'io' | 'format'>,
+  stack: string,
+  machines: readonly string[],
+  why: string,
+): void {
+  if (machines.length === 0) return
+  const message = `stack ${stack} was not deployed on ${foldNames(machines)}: ${why}`
+  writeFailure(io, new UserError('failed', message), format.json)
+}
+
+/**
+ * Deploys stacks, one after the other, each in its batches of machines. The first failure stops the rest. `failed`: machines whose
+ * changes failed, to which nothing is deployed.
+ */
+export async function runDeployments(
+  context: CommandContext,
+  stacks: readonly StackToDeploy[],
+  {
+    failed = new Set(),
+    waitLock = 0,
+  }: { readonly failed?: ReadonlySet<string>; readonly waitLock?: number | undefined },
+): Promise<{ readonly deployed: readonly Deployed[]; readonly code: number }> {
+  const { deployPrepared } = await import('../../operations/stacks/apply-stacks.ts')
+  const deployed: Deployed[] = []
+  let code: number = exitCodes.ok
+  for (const one of stacks) {
+    const { stack, deployments } = one
+    const names = deployments.map(({ machine }) => machine)
+    if (code !== exitCodes.ok) {
+      reportLeft(context, stack.name, names, 'an earlier deployment failed')
+      continue
+    }
+    const skipped = names.filter((name) => failed.has(name))
+    reportLeft(context, stack.name, skipped, 'their changes failed')
+    const subjects = deployments
+      .filter(({ machine }) => !failed.has(machine))
+      .map((planned): Subject => ({ name: planned.machine, planned }))
+    const outcomes = await workOnMachines(
+      context,
+      subjects,
+      ({ planned }, calls) =>
+        deployPrepared(context.fleet, one, planned, { ...calls, waitMs: waitLock * 1000 }),
+      { concurrency: batchSize(stack, subjects.length), maxFail: 1, throwsAlone: false },
+    )
+    const summary = summarize(context, outcomes)
+    deployed.push(...summary.values)
+    const begun = new Set<string>(outcomes.map(({ machine }) => machine.name))
+    const left = subjects.map(({ name }) => name).filter((name) => !begun.has(name))
+    reportLeft(context, stack.name, left, 'another machine failed')
+    if (summary.code !== exitCodes.ok || skipped.length > 0) code = exitCodes.failed
+  }
+  return { deployed, code }
+}

@@ -1,0 +1,96 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { runGit } from '../../state/merge/git.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Context } from '../context.ts'
+import { findMachine } from '../inventory/choose-machines.ts'
+import type { PlannedDeployment } from '../plan/change-plan.ts'
+import { type Deployed, deployMachine } from './deploy-machine.ts'
+import { currentOwner } from './host-store/lock-owner.ts'
+import {
+  type PreparedStack,
+  composeFinder,
+  digestOf,
+  prepareStack,
+  resolveForCreated,
+} from './prepare-stack.ts'
+import type { DeployCalls } from './run-release.ts'
+import { openTarget } from './runners/open-target.ts'
+import { machineVariables } from './stack-files.ts'
+
+/** The git commit that is checked out in a folder; undefined if there is none. */
+async function commitIn(folder: string, env: Context['env']): Promise<string | undefined> {
+  const none = { code: 1, stdout: '', stderr: '' }
+  const { code, stdout } = await runGit(folder, ['rev-parse', '-q', '--verify', 'HEAD'], env).catch(
+    ignored('git', 'find the commit of a stack', none),
+  )
+  const commit = stdout.trim()
+  return code === 0 && /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined
+}
+
+/** A stack with the machines of a plan to which it is deployed. */
+export interface StackToDeploy extends PreparedStack {
+  readonly deployments: readonly PlannedDeployment[]
+  readonly commit: string | undefined
+}
+
+const changedSince = (stack: string): UserError =>
+  new UserError('usage', `the files of stack ${stack} have changed since the plan was made`, {
+    hint: 'make a new plan: fleet plan',
+  })
+
+/**
+ * Prepares the stacks of planned deployments, in the order of the inventory. Throws kind `usage` if a stack is not the planned one any
+ * more.
+ */
+export async function prepareDeployments(
+  context: Context,
+  inventory: Inventory,
+  planned: readonly PlannedDeployment[],
+): Promise<readonly StackToDeploy[]> {
+  if (planned.length === 0) return []
+  const findCompose = composeFinder(context)
+  const stacks = [...inventory.stacks.values()].map(async (stack) => {
+    const deployments = planned.filter((one) => one.stack === stack.name)
+    if (deployments.length === 0) return []
+    const machines = deployments.map(({ machine }) => findMachine(inventory, machine))
+    const prepared = await prepareStack(context, stack, machines, findCompose)
+    for (const { machine, digest } of deployments) {
+      const resolved = prepared.models.get(machine)
+      if (resolved === undefined || digestOf(resolved) !== digest) throw changedSince(stack.name)
+    }
+    const commit = await commitIn(prepared.files.folder, context.env)
+    return [{ ...prepared, deployments, commit }]
+  })
+  return (await Promise.all(stacks)).flat()
+}
+
+/** Deploys a prepared stack on one of its machines, which may have been created since. Throws as `deployMachine` does. */
+export async function deployPrepared(
+  context: Context,
+  prepared: StackToDeploy,
+  { machine: name, after, pull }: PlannedDeployment,
+  { waitMs, ...calls }: DeployCalls & { readonly waitMs?: number | undefined },
+): Promise<Deployed> {
+  const { stack, files, compose, models, commit } = prepared
+  const stoppable = context.with({ signal: calls.signal })
+  const inventory = await (await context.inventory()).read()
+  const machine: Machine = findMachine(inventory, name)
+  const resolved =
+    after === undefined || after === 'start'
+      ? models.get(name)
+      : await resolveForCreated(prepared, machine)
+  if (resolved === undefined) throw changedSince(stack.name)
+  calls.progress('connect')
+  const target = await openTarget(stoppable, compose, machine, stack.name)
+  return await deployMachine(
+    target,
+    {
+      ...{ stack, resolved, commit, waitMs, pull: pull === true },
+      variables: { ...files.variables, ...machineVariables(machine) },
+      owner: currentOwner(`deploy ${stack.name}`),
+    },
+    calls,
+  )
+}

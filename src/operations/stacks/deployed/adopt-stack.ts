@@ -1,0 +1,230 @@
+import { UserError } from '../../../errors.ts'
+import { run } from '../../../transport/run.ts'
+import { parseModel } from '../../compose/project-model.ts'
+import type { Context } from '../../context.ts'
+import { askHostDocker } from '../../docker/on-host/host-docker.ts'
+import type { Engine } from '../../../engine/engine.ts'
+import { digestModel } from '../deploy-machine.ts'
+import { hashesFor } from '../hash-services.ts'
+import { type LockOwner, lockStack } from '../host-store/lock.ts'
+import { addRelease, finishRelease, readReleases } from '../host-store/releases.ts'
+import { parseStoredModel } from '../host-store/stored-model.ts'
+import { type StackContainer, listStackContainers } from '../observe-stack.ts'
+import { keepImages } from '../release-images.ts'
+import type { DeployCalls } from '../run-release.ts'
+import { type StackModel, deployedModel } from '../stack-model.ts'
+import type { StackHost } from '../runners/store-folder.ts'
+
+/** A compose project that another tool has started, on one machine. */
+export interface StackAdoption {
+  readonly stack: string
+  readonly host: StackHost
+  /** The stack's folder on the host. */
+  readonly folder: string
+  readonly engine: Engine
+  readonly owner: LockOwner
+}
+
+/** What was recorded of a compose project. */
+export interface AdoptedStack {
+  readonly machine: string
+  readonly stack: string
+  readonly release: number
+  readonly services: readonly string[]
+  /** Services whose containers differ from the compose file on the host. */
+  readonly differing: readonly string[]
+  /** Files and folders of the project on the host that its containers mount. */
+  readonly mounts: readonly string[]
+}
+
+const label = (name: string): string => `com.docker.compose.project.${name}`
+
+/** Where compose has read a project, by the labels of its containers. */
+interface ProjectOrigin {
+  readonly folder: string
+  readonly files: readonly string[]
+  readonly envFiles: readonly string[]
+}
+
+function originOf(
+  containers: readonly StackContainer[],
+  { stack, host: { name: machine } }: StackAdoption,
+): ProjectOrigin {
+  const values = (name: string): readonly string[] => [
+    ...new Set(containers.flatMap(({ labels }) => labels[label(name)] ?? [])),
+  ]
+  const [folders, files] = [values('working_dir'), values('config_files')]
+  const [folder, fileList] = [folders[0], files[0]]
+  if (folder === undefined || fileList === undefined || folders.length + files.length > 2) {
+    const why =
+      folder === undefined || fileList === undefined
+        ? 'its containers do not name their compose files'
+        : `its containers come from different compose files: ${files.join('; ')}`
+    throw new UserError('unsupported', `stack ${stack} cannot be adopted: ${why}`, {
+      machine,
+      hint: 'start it again with docker compose up, or deploy it without adopting it: fleet deploy',
+    })
+  }
+  const envFiles = values('environment_file')[0]?.split(',') ?? []
+  return { folder, files: fileList.split(','), envFiles: envFiles.filter(Boolean) }
+}
+
+/** The model of a project, as compose on the host reads it from the host's files. */
+async function readProject(
+  context: Context,
+  adoption: StackAdoption,
+  { folder, files, envFiles }: ProjectOrigin,
+): Promise<StackModel> {
+  const { stack, host } = adoption
+  const { name: machine, transport, become = [] } = host
+  const words = [
+    ...become,
+    'sh',
+    '-c',
+    'for file do [ -r "$file" ] || printf "%s\\n" "$file"; done',
+  ]
+  const { stdout } = await run(transport, [...words, 'fleet', ...files], {
+    signal: context.signal,
+  })
+  const [missing] = stdout.split('\n')
+  const args = [
+    ...['compose', `--project-name=${stack}`, `--project-directory=${folder}`],
+    ...files.map((file) => `--file=${file}`),
+    ...envFiles.map((file) => `--env-file=${file}`),
+    ...['config', '--format', 'json'],
+  ]
+  const answer = missing
+    ? { code: 1, stdout: '', stderr: `${missing} does not exist there` }
+    : await askHostDocker(host, { args: () => args }, context)
+  const model = answer.code === 0 ? parseModel(answer.stdout) : undefined
+  if (model?.services !== undefined) return model as StackModel
+  throw new UserError(
+    'failed',
+    `compose on ${machine} cannot read the project of stack ${stack}: ${answer.stderr.trim() || `code ${answer.code}`}`,
+    {
+      machine,
+      hint: 'only a project whose compose files are on the host can be adopted; others can be deployed without that: fleet deploy',
+    },
+  )
+}
+
+/** Throws for a model with values that are only in the environment of who has started it. */
+function checkVariables(model: StackModel, { stack, host }: StackAdoption): void {
+  const definitions = { ...model.configs, ...model.secrets } as Readonly<
+    Record<string, { readonly environment?: string }>
+  >
+  const found = Object.entries(definitions).find(([, one]) => one.environment !== undefined)
+  if (found === undefined) return
+  const [name, { environment }] = found
+  throw new UserError(
+    'unsupported',
+    `stack ${stack} cannot be adopted: ${name} takes its value from the variable ${environment}, which is not known on the host`,
+    { machine: host.name, hint: 'deploy it without adopting it: fleet deploy' },
+  )
+}
+
+/** The services whose containers have another configuration than the model. */
+async function findDiffering(
+  context: Context,
+  { host }: StackAdoption,
+  model: StackModel,
+  containers: readonly StackContainer[],
+): Promise<readonly string[]> {
+  const hash = hashesFor(
+    (asked, words) =>
+      askHostDocker(
+        host,
+        {
+          args: (place) => [
+            ...['compose', `--project-name=${asked.name}`, `--project-directory=${place}`],
+            ...[`--file=${place}/compose.json`, `--env-file=${place}/empty`, ...words],
+          ],
+          files: { 'compose.json': JSON.stringify(asked), empty: '' },
+        },
+        context,
+      ),
+    model,
+  )
+  const hashes = await hash(containers)
+  const others = containers.filter(({ service, hash: own }) => hashes.get(service) !== own)
+  const absent = Object.keys(model.services).filter(
+    (name) => !containers.some(({ service }) => service === name),
+  )
+  return [...new Set([...others.map(({ service }) => service), ...absent])].toSorted()
+}
+
+/** What containers mount of the folder of the project. */
+const mountsBelow = ({ services }: StackModel, folder: string): readonly string[] => {
+  const sources = Object.values(services).flatMap(({ volumes = [] }) =>
+    volumes.flatMap(({ type, source = '' }) => (type === 'bind' ? [source] : [])),
+  )
+  const isBelow = (path: string): boolean => path === folder || path.startsWith(`${folder}/`)
+  return [...new Set(sources.filter(isBelow))].toSorted()
+}
+
+/** Records what runs as release 1. Changes no container. */
+async function adoptLocked(
+  context: Context,
+  adoption: StackAdoption,
+  { progress, signal }: DeployCalls,
+): Promise<AdoptedStack> {
+  const { stack, host, folder, engine, owner } = adoption
+  const { name: machine, compose } = host
+  const releases = await readReleases(host, folder)
+  if (releases.all.length > 0) {
+    throw new UserError('usage', `stack ${stack} was already deployed or adopted by fleet`, {
+      machine,
+      hint: `to show its state: fleet stack ls --on ${machine}`,
+    })
+  }
+  if (compose === undefined) {
+    throw new UserError('unsupported', 'its docker has no compose plugin', {
+      machine,
+      hint: 'compose on the host must read the project: install docker-compose-plugin there',
+    })
+  }
+  progress('read the project')
+  const containers = await listStackContainers(engine, stack, signal)
+  const origin = originOf(containers, adoption)
+  const written = await readProject(context, adoption, origin)
+  checkVariables(written, adoption)
+  const differing = await findDiffering(context, adoption, written, containers)
+  // as a model that the host has stored: what cannot be restored is refused now
+  const source = `the project of stack ${stack} on ${machine}`
+  const model = parseStoredModel(JSON.stringify(deployedModel(written, new Map())), source)
+  const images = Object.fromEntries(
+    containers.flatMap(({ service, image }) => (image === undefined ? [] : [[service, image]])),
+  ) as Readonly<Record<string, string>>
+  const release = {
+    ...({ number: 1, state: 'deploying', by: owner.by, at: owner.at } as const),
+    ...{ compose, digest: digestModel(model), images },
+  }
+  progress('record release 1')
+  await addRelease(host, folder, release, { model, files: '', environment: {} })
+  await keepImages(engine, stack, release)
+  await finishRelease(host, folder, { ...release, state: 'ready' })
+  return {
+    ...{ machine, stack, release: 1, services: Object.keys(model.services), differing },
+    mounts: mountsBelow(written, origin.folder),
+  }
+}
+
+/**
+ * Records a compose project that was started by hand as the first release of a stack, so that a failed deployment returns to it. Its
+ * compose files must be on the host. Throws kind `usage` if fleet has deployed the stack there, `unsupported` or `failed` if the
+ * project cannot be recorded.
+ */
+export async function adoptStack(
+  context: Context,
+  adoption: StackAdoption,
+  calls: DeployCalls,
+): Promise<AdoptedStack> {
+  const { stack, host, folder, owner } = adoption
+  const { signal } = calls
+  calls.progress('lock the stack')
+  await using lock = await lockStack(host, { stack, folder, owner, signal })
+  const lost = new AbortController()
+  lock.lost.catch((error: unknown) => lost.abort(error))
+  const stop = AbortSignal.any([signal, lost.signal])
+  return await adoptLocked(context.with({ signal: stop }), adoption, { ...calls, signal: stop })
+}

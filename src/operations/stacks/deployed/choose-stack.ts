@@ -1,0 +1,74 @@
+import { UserError } from '../../../errors.ts'
+import type { Machine } from '../../../machine/machine.ts'
+import { suggest } from '../../../machine/nearest.ts'
+import { type Stack, machinesOf } from '../../../machine/stacks.ts'
+import type { Inventory } from '../../../state/inventory/inventory.ts'
+import type { Context } from '../../context.ts'
+import { listMachines } from '../../inventory/choose-machines.ts'
+
+/** The options that select machines. */
+interface Selection {
+  readonly machine: string | undefined
+  readonly on: readonly string[]
+}
+
+/** A stack and the machines that a command is for. */
+export interface ChosenStack {
+  readonly name: string
+  /** Its entry in the inventory; absent for one that is only on hosts. */
+  readonly stack: Stack | undefined
+  /** In the order of the inventory, without those that have no engine. */
+  readonly machines: readonly Machine[]
+}
+
+/** The stack called `name`. Throws kind `usage`, with the nearest name. */
+export function findStack({ stacks }: Pick<Inventory, 'stacks'>, name: string): Stack {
+  const stack = stacks.get(name)
+  if (stack !== undefined) return stack
+  const known = [...stacks.keys()]
+  throw new UserError(
+    'usage',
+    `there is no stack called ${JSON.stringify(name)}${suggest(name, known)}`,
+    {
+      hint:
+        known.length === 0
+          ? 'describe it in machines.yaml, under "stacks"'
+          : `the stacks of the inventory: ${known.join(', ')}`,
+    },
+  )
+}
+
+const hasSelection = ({ machine, on }: Selection): boolean => machine !== undefined || on.length > 0
+
+const hasEngine = ({ engine }: Machine): boolean => engine !== 'none'
+
+/**
+ * The machines of a stack: those of its entry, or exactly those that options select. A stack that is no longer in the inventory
+ * needs such options. Throws kind `usage` for an unknown stack, `unknown-machine` if there is no machine.
+ */
+export async function chooseStack(
+  context: Context,
+  name: string,
+  selection: Selection,
+): Promise<ChosenStack> {
+  const inventory = await (await context.inventory()).read()
+  const stack = inventory.stacks.get(name)
+  if (hasSelection(selection)) {
+    const machines = await listMachines(context, selection)
+    return { name, stack, machines: machines.filter(hasEngine) }
+  }
+  const found = (() => {
+    try {
+      return findStack(inventory, name)
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      const hint = `${error.hint}; if it was removed from the inventory, select the machines that have it: --on all`
+      throw new UserError(error.kind, error.message, { hint, cause: error })
+    }
+  })()
+  const machines = machinesOf(found, inventory.machines.values()).filter(hasEngine)
+  if (machines.length > 0) return { name, stack, machines }
+  throw new UserError('unknown-machine', `stack ${name} has no machine`, {
+    hint: `its selector in machines.yaml is ${found.on.join(', ')}; to list the machines: fleet ls`,
+  })
+}

@@ -1,0 +1,172 @@
+import { listContainers } from '../../../engine/containers.ts'
+import type { ContainerSummary } from '../../../engine/containers.ts'
+import { nothing } from '../../../engine/answer.ts'
+import type { Engine } from '../../../engine/engine.ts'
+import { listLabelled, removeNamed } from '../../../engine/labelled-resources.ts'
+import { UserError } from '../../../errors.ts'
+import { run } from '../../../transport/run.ts'
+import { type HostMirror, restoreFiles } from '../../compose/host-mirror.ts'
+import { reasonOf } from '../../copy/remote-tar.ts'
+import { type LockOwner, lockStack } from '../host-store/lock.ts'
+import { readReleases } from '../host-store/releases.ts'
+import { projectLabel } from '../observe-stack.ts'
+import { dropImages } from '../release-images.ts'
+import type { DeployCalls } from '../run-release.ts'
+
+/** A stack on one machine that is removed. */
+export interface StackRemoval {
+  readonly stack: string
+  readonly machine: string
+  readonly engine: Engine
+  /** The stack's folder on the host. */
+  readonly mirror: HostMirror
+  readonly owner: LockOwner
+  /** Whether the user has confirmed that its volumes, and files that containers wrote, are deleted. */
+  readonly withVolumes: boolean
+}
+
+/** What was removed of a stack on one machine. */
+export interface RemovedStack {
+  readonly stack: string
+  readonly machine: string
+  readonly containers: number
+  readonly networks: readonly string[]
+  readonly volumes: readonly string[]
+  /** Volumes that were not removed. */
+  readonly keptVolumes: readonly string[]
+  /** The folder on the host with files that containers wrote, if there are any. */
+  readonly keptFiles?: string
+}
+
+const labelOf = (stack: string): string => `${projectLabel}=${stack}`
+
+/** The names of a stack's volumes on an engine. */
+export const findVolumes = (
+  engine: Engine,
+  stack: string,
+  signal?: AbortSignal,
+): Promise<readonly string[]> => listLabelled(engine, 'volumes', labelOf(stack), signal)
+
+const serviceOf = ({ Labels }: ContainerSummary): string =>
+  Labels['com.docker.compose.service'] ?? ''
+
+/** The services that a container depends on. */
+const dependenciesOf = ({ Labels }: ContainerSummary): readonly string[] =>
+  (Labels['com.docker.compose.depends_on'] ?? '').split(',').map((text) => text.split(':')[0] ?? '')
+
+/** Containers in groups that are removed one after the other: each before the services that it depends on. */
+export function inRemovalOrder(
+  containers: readonly ContainerSummary[],
+): readonly (readonly ContainerSummary[])[] {
+  const groups: ContainerSummary[][] = []
+  let left = [...containers]
+  while (left.length > 0) {
+    const needed = new Set(
+      left.flatMap((one) => dependenciesOf(one).filter((name) => name !== serviceOf(one))),
+    )
+    const free = left.filter((one) => !needed.has(serviceOf(one)))
+    const group = free.length > 0 ? free : left // labels that depend on each other
+    groups.push(group)
+    left = left.filter((one) => !group.includes(one))
+  }
+  return groups
+}
+
+/** How long a container may take to stop, in milliseconds. Its own time limit is usually 10 seconds. */
+const stopTimeoutMs = 600_000
+
+async function removeContainers(
+  engine: Engine,
+  { stack, withVolumes }: StackRemoval,
+  signal: AbortSignal,
+): Promise<number> {
+  const filters = { label: [labelOf(stack)] }
+  const all = await listContainers(engine, { all: true, filters, signal })
+  for (const group of inRemovalOrder(all)) {
+    await Promise.all(
+      group.map(async ({ Id, State }) => {
+        const path = `/containers/${Id}`
+        if (State === 'running' || State === 'paused' || State === 'restarting') {
+          const request = {
+            method: 'POST',
+            path: `${path}/stop`,
+            idleTimeoutMs: stopTimeoutMs,
+          } as const
+          await engine.json({ ...request, signal }, nothing)
+        }
+        const query = { force: true, v: withVolumes } // v: anonymous volumes
+        await engine.json({ method: 'DELETE', path, query, signal }, nothing)
+      }),
+    )
+  }
+  return all.length
+}
+
+/** Removes the records of a stack, and folders without files. Prints whether files are left. */
+const removeRecords = `
+cd -- "$1" 2>/dev/null || exit 0
+rm -rf -- releases objects shipped paths .incoming-* up.lock
+[ ! -d root ] || find root -depth -type d -exec rmdir -- {} + 2>/dev/null
+[ -d root ] && echo kept
+rm -f -- lock.json lock
+cd .. && rmdir -- "$1" 2>/dev/null
+exit 0
+`
+
+const removeAll = `rm -rf -- "$1"`
+
+async function runScript({ host, folder }: HostMirror, script: string): Promise<string> {
+  const { name: machine, transport, become = [] } = host
+  const { code, stdout, stderr } = await run(transport, [
+    ...become,
+    ...['sh', '-c', script, 'fleet', folder],
+  ])
+  if (code === 0) return stdout.trim()
+  throw new UserError('failed', `cannot remove ${folder} on ${machine}: ${reasonOf(stderr)}`, {
+    machine,
+    hint: `remove it on the host: fleet ssh ${machine}`,
+  })
+}
+
+/** Removes the copied files that nobody has changed on the host. */
+const removeShipped = (mirror: HostMirror): Promise<void> =>
+  restoreFiles(mirror, new Map(), async () => {})
+
+/**
+ * Removes a stack from one machine: its containers, networks and releases. Needs neither its compose file nor compose. Volumes, and
+ * files that containers wrote, stay unless `withVolumes`. Can be interrupted at any point and repeated. Throws kind `locked` while
+ * another user changes the stack.
+ */
+export async function removeStack(
+  removal: StackRemoval,
+  { progress, signal }: DeployCalls,
+): Promise<RemovedStack> {
+  const { stack, machine, engine, mirror, owner, withVolumes } = removal
+  const { host, folder } = mirror
+  progress('lock the stack')
+  await using lock = await lockStack(host, { stack, folder, owner, signal })
+  const lost = new AbortController()
+  lock.lost.catch((error: unknown) => lost.abort(error))
+  const stop = AbortSignal.any([signal, lost.signal])
+  progress('remove containers')
+  const containers = await removeContainers(engine, removal, stop)
+  progress('remove networks')
+  const networks = await listLabelled(engine, 'networks', labelOf(stack), stop)
+  for (const name of networks) await removeNamed(engine, 'networks', name, stop)
+  const found = await findVolumes(engine, stack, stop)
+  const volumes = withVolumes ? found : []
+  if (withVolumes) progress('remove volumes')
+  for (const name of volumes) await removeNamed(engine, 'volumes', name, stop)
+  progress('remove releases')
+  const releases = await readReleases(host, folder)
+  for (const release of releases.all) await dropImages(engine, stack, release)
+  stop.throwIfAborted()
+  if (!withVolumes) await removeShipped(mirror)
+  const output = await runScript(mirror, withVolumes ? removeAll : removeRecords)
+  const isKept = !withVolumes && output === 'kept'
+  return {
+    ...{ stack, machine, containers, networks, volumes },
+    keptVolumes: withVolumes ? [] : found,
+    ...(isKept && { keptFiles: mirror.root }),
+  }
+}

@@ -1,0 +1,136 @@
+import { listContainers } from '../../../engine/containers.ts'
+import type { Machine } from '../../../machine/machine.ts'
+import { type Stack, machinesOf } from '../../../machine/stacks.ts'
+import type { Context } from '../../context.ts'
+import { readAllReleases } from '../host-store/all-stacks.ts'
+import type { Release, Releases } from '../host-store/releases.ts'
+import { findStackHost } from '../runners/store-folder.ts'
+import { type StackContainer, projectLabel, readStackContainer } from '../observe-stack.ts'
+
+/** A stack on one machine. */
+export interface StackOnMachine {
+  readonly stack: string
+  readonly machine: string
+  /**
+   * `deployed`: all containers of the current release run and are healthy. `degraded`: some do not. `failed`: the last deployment
+   * failed. `deploying`: it has started, and has not ended or was interrupted. `unmanaged`: it has containers that fleet did not
+   * deploy. `not-deployed`: it has no containers and no release.
+   */
+  readonly state: 'deployed' | 'degraded' | 'failed' | 'deploying' | 'unmanaged' | 'not-deployed'
+  /** Whether the inventory deploys it on this machine. */
+  readonly selected: boolean
+  /** The number of its current release. */
+  readonly release?: number
+  /** Who deployed that, when (ISO 8601), and from which git commit. */
+  readonly by?: string
+  readonly at?: string
+  readonly commit?: string
+  readonly running: number
+  readonly containers: number
+  /** Why the last deployment failed. */
+  readonly reason?: string
+}
+
+/** The services that others wait for until they have ended (`service_completed_successfully`), by compose's label. */
+function oneShots(containers: readonly StackContainer[]): ReadonlySet<string> {
+  const names = containers.flatMap(({ labels }) =>
+    (labels['com.docker.compose.depends_on'] ?? '').split(',').flatMap((text) => {
+      const [name = '', condition] = text.split(':')
+      return condition === 'service_completed_successfully' ? [name] : []
+    }),
+  )
+  return new Set(names)
+}
+
+const isDone = (done: ReadonlySet<string>, { state, exitCode, service }: StackContainer): boolean =>
+  state === 'running' || (exitCode === 0 && done.has(service))
+
+/** The state of a stack on a machine, without its model: nothing is resolved. */
+export function stateOf(
+  releases: Releases | undefined,
+  containers: readonly StackContainer[],
+): StackOnMachine['state'] {
+  const last = releases?.all.at(-1)
+  if (last === undefined) return containers.length === 0 ? 'not-deployed' : 'unmanaged'
+  if (last.number !== releases?.current && last.state !== 'ready') return last.state
+  const done = oneShots(containers)
+  const isFine = containers.every(
+    (container) => isDone(done, container) && container.health !== 'unhealthy',
+  )
+  return containers.length > 0 && isFine ? 'deployed' : 'degraded'
+}
+
+const factsOf = ({ number, by, at, commit }: Release) => ({
+  release: number,
+  ...(by !== '' && { by }),
+  ...(at !== '' && { at }),
+  ...(commit !== undefined && { commit }),
+})
+
+function describe(
+  { stack, machine, selected }: Pick<StackOnMachine, 'stack' | 'machine' | 'selected'>,
+  releases: Releases | undefined,
+  containers: readonly StackContainer[],
+): StackOnMachine {
+  const current = releases?.all.find(({ number }) => number === releases.current)
+  const state = stateOf(releases, containers)
+  const reason = state === 'failed' ? releases?.all.at(-1)?.reason : undefined
+  return {
+    ...{ stack, machine, state, selected },
+    ...(current !== undefined && factsOf(current)),
+    running: containers.filter((container) => container.state === 'running').length,
+    containers: containers.length,
+    ...(reason !== undefined && { reason }),
+  }
+}
+
+/** Whether a machine has a host that can be asked. */
+const isReady = ({ host }: Machine): boolean => host?.phase === 'ready'
+
+/**
+ * The stacks of one machine: those of the inventory, in its order, and then others whose releases its host keeps. Asks the engine
+ * for one list of containers, and the host for the releases; a machine without a host is not asked.
+ */
+export async function stacksOnMachine(
+  context: Context,
+  stacks: Iterable<Stack>,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<readonly StackOnMachine[]> {
+  const known = [...stacks]
+  const isSelected = (stack: Stack): boolean => machinesOf(stack, [machine]).length > 0
+  const { name } = machine
+  if (!isReady(machine)) {
+    return known
+      .filter(isSelected)
+      .map((stack) => describe({ stack: stack.name, machine: name, selected: true }, undefined, []))
+  }
+  const readStore = async (): Promise<ReadonlyMap<string, Releases>> => {
+    const { id } = await (await context.inventory()).read()
+    const host = await findStackHost(context.with({ signal }), machine)
+    return readAllReleases(host, `${host.stacks}/${id}`)
+  }
+  const readContainers = async () => {
+    const engine = await context.engine(machine)
+    return listContainers(engine, { all: true, filters: { label: [projectLabel] }, signal })
+  }
+  const [stores, listed] = await Promise.all([readStore(), readContainers()])
+  const containersOf = (stack: string): readonly StackContainer[] =>
+    listed
+      .filter(({ Labels }) => Labels[projectLabel] === stack)
+      .flatMap((container) => readStackContainer(container) ?? [])
+  const entries = known
+    .map((stack) => ({ stack: stack.name, selected: isSelected(stack) }))
+    .filter(
+      ({ stack, selected }) =>
+        selected ||
+        stores.has(stack) ||
+        listed.some(({ Labels }) => Labels[projectLabel] === stack),
+    )
+  const others = [...stores.keys()]
+    .filter((stack) => !known.some((one) => one.name === stack))
+    .map((stack) => ({ stack, selected: false }))
+  return [...entries, ...others].map(({ stack, selected }) =>
+    describe({ stack, machine: name, selected }, stores.get(stack), containersOf(stack)),
+  )
+}

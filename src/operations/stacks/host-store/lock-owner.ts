@@ -1,0 +1,19 @@
+import { hostname, userInfo } from 'node:os'
+import { traceError } from '../../../os/trace.ts'
+import type { LockOwner } from './lock.ts'
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch (error) {
+    traceError('docker', 'get the name of the user', error)
+    return 'user' // a user without a name, as in some containers
+  }
+}
+
+/** This user and computer as the owner of locks and releases. `why` is what the user does: `deploy shop`. */
+export const currentOwner = (why: string): LockOwner => ({
+  by: `${userName()}@${hostname()}`,
+  at: new Date().toISOString(),
+  why,
+})

@@ -1,0 +1,237 @@
+import type { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { type Stack, machinesOf } from '../../machine/stacks.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
+import type { Progress } from '../../os/progress.ts'
+import type { Context } from '../context.ts'
+import { fanOut } from '../fan-out/fan-out.ts'
+import {
+  type Change,
+  type ChangePlan,
+  type Issue,
+  type PlannedDeployment,
+  issueOf,
+} from '../plan/change-plan.ts'
+import { type StackDrift, compareServices } from './compare-services.ts'
+import { hashesFor } from './hash-services.ts'
+import { findStackImages, listStackContainers } from './observe-stack.ts'
+import {
+  type PreparedStack,
+  composeFinder,
+  digestOf,
+  hasHost,
+  prepareStack,
+} from './prepare-stack.ts'
+import type { ResolvedStack } from './resolve-stack.ts'
+import type { Hasher } from './runners/stack-compose.ts'
+import { rootOfMounts } from './runners/store-folder.ts'
+import { describeStackGrant } from './stack-grants.ts'
+import { type StackModel, scaleOf } from './stack-model.ts'
+
+/** Options of {@link planStacks}. */
+export interface StackPlanOptions {
+  /** The names of the selected stacks; absent: all. */
+  readonly stacks?: ReadonlySet<string> | undefined
+  /** The names of the selected machines; absent: all. */
+  readonly chosen?: ReadonlySet<string> | undefined
+  /** The changes of machines, which come first. */
+  readonly changes?: readonly Change[]
+  /** Plan to pull newer images on all machines. */
+  readonly pull?: boolean
+  /** How long a host may take to answer, in milliseconds. */
+  readonly timeoutMs: number
+  readonly progress: Progress
+}
+
+/** The part of a plan about stacks. */
+export type StackPlan = Required<Pick<ChangePlan, 'deployments' | 'issues'>>
+
+/** How many hosts are compared at the same time. */
+const concurrency = 128
+
+/** A machine of a stack. */
+interface Target {
+  readonly machine: Machine
+  /** The change of the machine that comes first. */
+  readonly after?: PlannedDeployment['after']
+}
+
+/** The machines to which a stack can be deployed, after the changes of the plan. */
+function targetsOf(
+  stack: Stack,
+  { machines }: Inventory,
+  { chosen, changes = [] }: StackPlanOptions,
+): readonly Target[] {
+  return machinesOf(stack, machines.values()).flatMap((machine): Target[] => {
+    const { name, engine, stopped = false } = machine
+    if (engine === 'none' || stopped || (chosen !== undefined && !chosen.has(name))) return []
+    const actions = new Set(
+      changes.filter((one) => one.machine === name).map(({ action }) => action),
+    )
+    if (actions.has('remove')) return []
+    const after = (['replace', 'create', 'adopt', 'start'] as const).find((one) => actions.has(one))
+    if (after !== undefined) return [{ machine, after }]
+    return hasHost(machine) ? [{ machine }] : []
+  })
+}
+
+/** Hashes each model once for each version of compose. */
+function openHashes() {
+  const known = new Map<string, ReturnType<typeof hashesFor>>()
+  return (model: StackModel, text: string, { version, ask }: Hasher) => {
+    const key = `${version} ${text}`
+    const hashes = known.get(key) ?? hashesFor(ask, model)
+    known.set(key, hashes)
+    return hashes
+  }
+}
+
+/** The models of resolved stacks by the folder on hosts, each computed once. */
+function openModels() {
+  const known = new Map<ResolvedStack, Map<string, { model: StackModel; text: string }>>()
+  return (resolved: ResolvedStack, root: string) => {
+    const ofStack = known.get(resolved) ?? new Map<string, { model: StackModel; text: string }>()
+    known.set(resolved, ofStack)
+    const made = ofStack.get(root) ?? { model: resolved.modelFor(root), text: '' }
+    if (made.text === '') made.text = JSON.stringify(made.model)
+    ofStack.set(root, made)
+    return made
+  }
+}
+
+type Hashes = ReturnType<typeof openHashes>
+type Models = ReturnType<typeof openModels>
+
+/** Compares the containers of a host with the model. The list of containers does not wait for the model. */
+async function compareHost(
+  context: Context,
+  { id }: Inventory,
+  { machine, stack }: { machine: Machine; stack: Stack },
+  prepared: Promise<PreparedStack>,
+  { models, hashes }: { models: Models; hashes: Hashes },
+): Promise<StackDrift> {
+  const { signal } = context
+  const engine = await context.engine(machine)
+  const [containers, { compose, models: resolved }] = await Promise.all([
+    listStackContainers(engine, stack.name, signal),
+    prepared,
+  ])
+  const own = resolved.get(machine.name)
+  if (own === undefined) throw new Error(`no model for ${machine.name}`)
+  const mounts = containers.flatMap((container) => container.mounts)
+  const root = rootOfMounts(mounts, { inventory: id, stack: stack.name })
+  const { model, text } = models(own, root)
+  const [images, hasher] = await Promise.all([
+    findStackImages(engine, model, signal),
+    compose.hasherOf(machine, containers[0]?.version),
+  ])
+  const expected = await hashes(model, text, hasher)(containers)
+  const { version } = hasher
+  return compareServices({ model, hashes: expected, version, images }, containers)
+}
+
+/** The changes on a machine without any container. */
+const allServices = (resolved: ResolvedStack): PlannedDeployment['services'] =>
+  Object.entries(resolved.modelFor('/stack').services)
+    .filter(([, service]) => scaleOf(service) > 0)
+    .map(([service]) => ({ service, action: 'create', why: 'it has no container' }))
+
+const isPrepared = (one: PreparedStack | UserError): one is PreparedStack => 'models' in one
+
+/** Plans the deployments of one stack. */
+async function planStack(
+  context: Context,
+  inventory: Inventory,
+  stack: Stack,
+  options: StackPlanOptions & { findCompose: ReturnType<typeof composeFinder> },
+): Promise<StackPlan> {
+  const { timeoutMs, pull = false, findCompose } = options
+  const targets = targetsOf(stack, inventory, options)
+  if (targets.length === 0) return { deployments: [], issues: [] }
+  const existing = targets.filter(({ after }) => after === undefined)
+  const machines = targets.map(({ machine }) => machine)
+  const prepared = prepareStack(context, stack, machines, findCompose)
+  const issues: Issue[] = []
+  const drift = new Map<string, StackDrift>()
+  const shared = { models: openModels(), hashes: openHashes() }
+  const preparation = prepared.catch((error: unknown) => error as UserError)
+  const { signal, clock } = context
+  const limits = { signal, concurrency, timeLimit: { ms: timeoutMs, clock } }
+  const compare = fanOut(
+    existing.map(({ machine }) => machine),
+    (machine, stop) =>
+      compareHost(context.with({ signal: stop }), inventory, { machine, stack }, prepared, shared),
+    limits,
+  )
+  const failures: Issue[] = []
+  for await (const outcome of compare) {
+    const { name } = outcome.machine
+    if ('value' in outcome) drift.set(name, outcome.value)
+    else {
+      const { why, ...rest } = issueOf(outcome.error)
+      failures.push({ ...rest, machine: name, why: `stack ${stack.name} was not compared: ${why}` })
+    }
+  }
+  const result = await preparation
+  if (!isPrepared(result)) {
+    signal.throwIfAborted()
+    const { why, ...rest } = issueOf(result)
+    return {
+      deployments: [],
+      issues: [{ ...rest, why: `stack ${stack.name}: ${why.replace(/^stack \S+: /, '')}` }],
+    }
+  }
+  const grants = result.grants.map(describeStackGrant)
+  const deployments = targets.flatMap(({ machine: { name }, after }): PlannedDeployment[] => {
+    const resolved = result.models.get(name)
+    const found = drift.get(name)
+    if (resolved === undefined || (after === undefined && found === undefined)) return []
+    for (const service of found?.unhealthy ?? []) {
+      issues.push({
+        machine: name,
+        why: `service ${service} of stack ${stack.name} is unhealthy`,
+        hint: `fleet stack logs ${stack.name} ${service} --on ${name}`,
+      })
+    }
+    const created = after === 'start' ? [] : allServices(resolved)
+    const services = found?.changes ?? created
+    if (after === undefined && services.length === 0 && !pull) return []
+    return [
+      {
+        ...{ stack: stack.name, machine: name, digest: digestOf(resolved), services },
+        ...(after !== undefined && { after }),
+        ...(pull && { pull }),
+        ...(grants.length > 0 && { grants }),
+      },
+    ]
+  })
+  const places = [...inventory.machines.keys()] as string[]
+  const placeOf = ({ machine = '' }: Issue): number => places.indexOf(machine)
+  failures.sort((one, other) => placeOf(one) - placeOf(other))
+  return { deployments, issues: [...issues, ...failures] }
+}
+
+/**
+ * Compares the stacks of the inventory with the containers on their machines. Machines without a host are not connected to. Changes
+ * nothing.
+ */
+export async function planStacks(
+  context: Context,
+  inventory: Inventory,
+  options: StackPlanOptions,
+): Promise<StackPlan> {
+  const { stacks, progress } = options
+  const chosen = [...inventory.stacks.values()].filter(
+    ({ name }) => stacks === undefined || stacks.has(name),
+  )
+  if (chosen.length === 0) return { deployments: [], issues: [] }
+  progress('compare stacks with their hosts')
+  const findCompose = composeFinder(context)
+  const parts = await Promise.all(
+    chosen.map((stack) => planStack(context, inventory, stack, { ...options, findCompose })),
+  )
+  return {
+    deployments: parts.flatMap(({ deployments }) => deployments),
+    issues: parts.flatMap(({ issues }) => issues),
+  }
+}

@@ -1,0 +1,82 @@
+import type { Machine } from '../../machine/machine.ts'
+import type { Stack } from '../../machine/stacks.ts'
+import type { Context } from '../context.ts'
+import { digestModel } from './deploy-machine.ts'
+import { resolveForMachines } from './machine-models.ts'
+import type { ResolvedStack } from './resolve-stack.ts'
+import { type StackCompose, findStackCompose } from './runners/stack-compose.ts'
+import { type StackGrant, findStackGrants, requireStackGrants } from './stack-grants.ts'
+import { type StackFiles, machineVariables, readStackFiles } from './stack-files.ts'
+
+/** A stack that has been resolved for its machines. */
+export interface PreparedStack {
+  readonly stack: Stack
+  readonly files: StackFiles
+  readonly compose: StackCompose
+  /** By the name of the machine. */
+  readonly models: ReadonlyMap<string, ResolvedStack>
+  /** What the stack takes of this computer, and the user has not allowed yet. */
+  readonly grants: readonly StackGrant[]
+}
+
+/** Whether the host of a machine exists and is known. */
+export const hasHost = ({ host }: Machine): boolean => host?.phase === 'ready'
+
+/** The digest of what is deployed with a resolved stack. It is the same for all folders on hosts. */
+export const digestOf = (resolved: ResolvedStack): string =>
+  digestModel(resolved.modelFor('/stack'))
+
+/** Finds compose for stacks; on this computer once for all of them. */
+export function composeFinder(
+  context: Context,
+): (machines: readonly Machine[]) => Promise<StackCompose> {
+  const local = import('./runners/local-compose.ts').then(({ findLocalCompose }) =>
+    findLocalCompose(context),
+  )
+  local.catch(() => {}) // awaited where a stack needs it
+  return async (machines) => (await local) ?? findStackCompose(context, machines)
+}
+
+/**
+ * Reads the files of a stack, and lets compose resolve it for machines. Machines without a host get no address. Throws kind `usage`
+ * if a host would have to read files that the user has not allowed, and as `resolveStack` does.
+ */
+export async function prepareStack(
+  context: Context,
+  stack: Stack,
+  machines: readonly Machine[],
+  findCompose: ReturnType<typeof composeFinder>,
+): Promise<PreparedStack> {
+  const { location } = await context.inventory()
+  const [files, compose] = await Promise.all([
+    readStackFiles(location, stack, context.env),
+    findCompose(machines.filter(hasHost)),
+  ])
+  if (compose.host !== undefined) {
+    const read = [{ taken: [...files.inputs.files.keys()] }]
+    requireStackGrants(
+      await findStackGrants(context, files, read),
+      `fleet deploy ${stack.name} --on ${compose.host}`,
+    )
+  }
+  const resolve = (variables: Readonly<Record<string, string>>): Promise<ResolvedStack> =>
+    compose.resolve(files, variables)
+  const models = await resolveForMachines(resolve, machines)
+  const grants = await findStackGrants(context, files, [...new Set(models.values())])
+  return { stack, files, compose, models, grants }
+}
+
+/**
+ * The resolved stack for a machine whose host has been created since the stack was prepared: the same model, with the address.
+ * Undefined if the files have changed in the meantime.
+ */
+export async function resolveForCreated(
+  { compose, files, models }: PreparedStack,
+  machine: Machine,
+): Promise<ResolvedStack | undefined> {
+  const variables = machineVariables(machine)
+  const before = models.get(machine.name)
+  const again = await compose.resolve(files, { ...variables, FLEET_ADDRESS: '' })
+  if (before === undefined || digestOf(again) !== digestOf(before)) return undefined
+  return compose.resolve(files, variables)
+}
