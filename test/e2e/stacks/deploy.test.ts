@@ -35,6 +35,21 @@ configs: { app: { file: ./app.conf } }
 secrets: { password: { file: ./password } }
 `
 
+const onHost = async (host: LabHost, command: string): Promise<string> =>
+  (await host.exec(command)).stdout.trim()
+
+/** The containers of the stack by service, with their IDs. */
+const containers = async (host: LabHost): Promise<Record<string, string>> => {
+  const format = '{{.Label "com.docker.compose.service"}} {{.ID}}'
+  const list = await onHost(
+    host,
+    `docker ps --filter label=com.docker.compose.project=shop --format '${format}'`,
+  )
+  return Object.fromEntries(
+    list.split('\n').flatMap((line) => (line === '' ? [] : [line.split(' ')])),
+  ) as Record<string, string>
+}
+
 describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefined))(
   'a stack with $kind',
   ({ plugin = '', here }) => {
@@ -59,20 +74,6 @@ describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefin
       })
       return stdout + stderr
     }
-    const onHost = async (host: LabHost, command: string): Promise<string> =>
-      (await host.exec(command)).stdout.trim()
-    /** The containers of the stack by service, with their IDs. */
-    const containers = async (host: LabHost): Promise<Record<string, string>> => {
-      const format = '{{.Label "com.docker.compose.service"}} {{.ID}}'
-      const list = await onHost(
-        host,
-        `docker ps --filter label=com.docker.compose.project=shop --format '${format}'`,
-      )
-      return Object.fromEntries(
-        list.split('\n').flatMap((line) => (line === '' ? [] : [line.split(' ')])),
-      ) as Record<string, string>
-    }
-
     beforeAll(async () => {
       lab = await startLab({ hosts: 5, engine: true, image: true })
       ana = await makePerson({ identity: lab.identity.file, broker: true })

@@ -31,6 +31,8 @@ for package in *.deb; do dpkg-deb -x "$package" "$folder/new"; done
 mv "$folder/new" "$folder/root"
 `
 
+const inFolder = (/** @type {string} */ place) => join(place, 'root', systemPlaces[0] ?? '')
+
 const names = /** @type {const} */ (['docker-compose', 'docker-buildx'])
 
 /** Unpacks packages into a folder below the temporary one, unless that has been done. */
@@ -52,7 +54,6 @@ function unpack(
 export function prepareDockerPlugins() {
   const folder = join(tmpdir(), 'fleet-docker-plugins')
   const newer = join(tmpdir(), 'fleet-docker-plugins-new')
-  const inFolder = (/** @type {string} */ place) => join(place, 'root', systemPlaces[0] ?? '')
   const find = () =>
     Object.fromEntries(
       names.flatMap((name) => {

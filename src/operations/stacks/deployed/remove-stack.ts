@@ -55,7 +55,7 @@ const dependenciesOf = ({ Labels }: ContainerSummary): readonly string[] =>
   (Labels['com.docker.compose.depends_on'] ?? '').split(',').map((text) => text.split(':')[0] ?? '')
 
 /** Containers in groups that are removed one after the other: each before the services that it depends on. */
-export function inRemovalOrder(
+function inRemovalOrder(
   containers: readonly ContainerSummary[],
 ): readonly (readonly ContainerSummary[])[] {
   const groups: ContainerSummary[][] = []

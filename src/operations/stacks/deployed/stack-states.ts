@@ -46,7 +46,7 @@ const isDone = (done: ReadonlySet<string>, { state, exitCode, service }: StackCo
   state === 'running' || (exitCode === 0 && done.has(service))
 
 /** The state of a stack on a machine, without its model: nothing is resolved. */
-export function stateOf(
+function stateOf(
   releases: Releases | undefined,
   containers: readonly StackContainer[],
 ): StackOnMachine['state'] {

@@ -76,14 +76,15 @@ const runOf = (
 /** Stands for the folder of one run, which has another name in each, in models and messages. */
 const root = '/fleet-project'
 
+const replaceRoot = (text: string): string =>
+  text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}\/root(?=[/"'\s:,]|$)/g, root)
+
 /** Replaces the folder of one run in its answer. */
 const withRoot =
   (ask: AskConfig): AskConfig =>
   async (words, allProfiles) => {
     const { code, stdout, stderr } = await ask(words, allProfiles)
-    const hide = (text: string): string =>
-      text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}\/root(?=[/"'\s:,]|$)/g, root)
-    return { code, stdout: hide(stdout), stderr: hide(stderr) }
+    return { code, stdout: replaceRoot(stdout), stderr: replaceRoot(stderr) }
   }
 
 /** The inputs of a stack, without files outside the folder of the inventory that the user has not allowed. */

@@ -41,7 +41,7 @@ describe('the variables of a machine', () => {
       FLEET_LABEL_A_B_C_D: 'x',
     })
     const wanted: Machine = { name: 'web-2' as MachineName, driver: 'aws' }
-    expect(machineVariables(wanted)).toEqual({ FLEET_MACHINE: 'web-2' })
+    expect(machineVariables(wanted)).toEqual({ FLEET_MACHINE: 'web-2', FLEET_ADDRESS: '' })
   })
 })
 
