@@ -36,13 +36,10 @@ export const overview: readonly OverviewGroup[] = [
       line('init check merge', 'create the inventory, check it, resolve merge conflicts'),
       line('plan apply refresh', 'show and make pending changes; record outside changes'),
       line('set label rename', 'change settings, labels and names of machines'),
+      line('deploy stack', 'deploy stacks of compose files; list and roll them back'),
       line('operator', 'manage people and their SSH keys on machines'),
       line('export ssh-config', 'print machines for Ansible, Terraform, Prometheus and ssh'),
     ],
-  },
-  {
-    title: 'Stacks (compose files on machines)',
-    lines: [line('deploy stack', 'deploy stacks; list, roll back, adopt and remove them')],
   },
   {
     title: 'Containers and images',

@@ -1,5 +1,5 @@
-import { list, listOrNull, nothing, object, text } from './answer.ts'
-import type { Engine } from './engine.ts'
+import { list, listOrNull, nothing, object, text } from '../../../engine/answer.ts'
+import type { Engine } from '../../../engine/engine.ts'
 
 /** A kind of resource that has a name and labels. */
 type Kind = 'networks' | 'volumes'
