@@ -187,7 +187,10 @@ export const apply = defineCommand({
     )
     const done = new Set(values.map(({ name }) => name))
     const { deployed, code: deployCode } = await runDeployments(context, stacks, {
-      failed: new Set(machines.map(({ name }) => name).filter((name) => !done.has(name))),
+      failed: new Set([
+        ...machines.map(({ name }) => name).filter((name) => !done.has(name)),
+        ...left.map(({ machine }) => machine),
+      ]),
       waitLock: options.waitLock,
     })
     const code = changeCode === exitCodes.ok ? deployCode : changeCode

@@ -13,7 +13,7 @@ import {
   composeFinder,
   digestOf,
   prepareStack,
-  resolveForCreated,
+  resolveForAddress,
 } from './prepare-stack.ts'
 import type { DeployCalls } from './run-release.ts'
 import { openTarget } from './runners/open-target.ts'
@@ -70,17 +70,14 @@ export async function prepareDeployments(
 export async function deployPrepared(
   context: Context,
   prepared: StackToDeploy,
-  { machine: name, after, pull }: PlannedDeployment,
+  { machine: name, pull }: PlannedDeployment,
   { waitMs, ...calls }: DeployCalls & { readonly waitMs?: number | undefined },
 ): Promise<Deployed> {
-  const { stack, files, compose, models, commit } = prepared
+  const { stack, files, compose, commit } = prepared
   const stoppable = context.with({ signal: calls.signal })
   const inventory = await (await context.inventory()).read()
   const machine: Machine = findMachine(inventory, name)
-  const resolved =
-    after === undefined || after === 'start'
-      ? models.get(name)
-      : await resolveForCreated(prepared, machine)
+  const resolved = await resolveForAddress(prepared, machine)
   if (resolved === undefined) throw changedSince(stack.name)
   calls.progress('connect')
   const target = await openTarget(stoppable, compose, machine, stack.name)

@@ -10,18 +10,15 @@ const probeValue = 'fleet-probe'
 
 const modelText = (resolved: ResolvedStack): string => JSON.stringify(resolved.modelFor('/stack'))
 
-/** Whether the model depends on a variable of the machine: with other values, it is another one or invalid. */
-async function dependsOnMachine(
+/** Whether the model is the same with other values of the variables of a machine. */
+async function isSameFor(
   resolve: ResolveWith,
   variables: Readonly<Record<string, string>>,
-  resolved: ResolvedStack,
+  resolved: Promise<ResolvedStack>,
 ): Promise<boolean> {
   const probes = Object.keys(variables).map((name) => [name, probeValue] as const)
-  try {
-    return modelText(await resolve(Object.fromEntries(probes))) !== modelText(resolved)
-  } catch {
-    return true // such as a port that is not a number
-  }
+  const probe = resolve(Object.fromEntries(probes)).then(modelText, () => undefined) // such as a port that is not a number
+  return (await probe) === modelText(await resolved)
 }
 
 /**
@@ -52,8 +49,8 @@ export async function resolveForMachines(
   }
   const [first] = all
   if (first === undefined) return new Map()
-  const resolved = await resolveOnce(first.variables)
-  const isSame = !(await dependsOnMachine(resolve, union, resolved))
+  const resolving = resolveOnce(first.variables)
+  const [resolved, isSame] = await Promise.all([resolving, isSameFor(resolve, union, resolving)])
   const pairs = all.map(
     async ({ name, variables }) =>
       [name, isSame ? resolved : await resolveOnce(variables)] as const,

@@ -15,6 +15,8 @@ export interface PreparedStack {
   readonly compose: StackCompose
   /** By the name of the machine. */
   readonly models: ReadonlyMap<string, ResolvedStack>
+  /** The addresses with which the models have been resolved, by the name of the machine. */
+  readonly addresses: ReadonlyMap<string, string | undefined>
   /** What the stack takes of this computer, and the user has not allowed yet. */
   readonly grants: readonly StackGrant[]
 }
@@ -63,20 +65,22 @@ export async function prepareStack(
     compose.resolve(files, variables)
   const models = await resolveForMachines(resolve, machines)
   const grants = await findStackGrants(context, files, [...new Set(models.values())])
-  return { stack, files, compose, models, grants }
+  const addresses = new Map(machines.map(({ name, host }) => [name as string, host?.address]))
+  return { stack, files, compose, models, addresses, grants }
 }
 
 /**
- * The resolved stack for a machine whose host has been created since the stack was prepared: the same model, with the address.
- * Undefined if the files have changed in the meantime.
+ * The resolved stack for a machine whose host may have got another address since the stack was prepared. Undefined if the files have
+ * changed in the meantime.
  */
-export async function resolveForCreated(
-  { compose, files, models }: PreparedStack,
+export async function resolveForAddress(
+  { compose, files, models, addresses }: PreparedStack,
   machine: Machine,
 ): Promise<ResolvedStack | undefined> {
   const variables = machineVariables(machine)
-  const before = models.get(machine.name)
-  const again = await compose.resolve(files, { ...variables, FLEET_ADDRESS: '' })
-  if (before === undefined || digestOf(again) !== digestOf(before)) return undefined
+  const [before, address = ''] = [models.get(machine.name), addresses.get(machine.name)]
+  if (before === undefined || address === variables['FLEET_ADDRESS']) return before
+  const again = await compose.resolve(files, { ...variables, FLEET_ADDRESS: address })
+  if (digestOf(again) !== digestOf(before)) return undefined
   return compose.resolve(files, variables)
 }

@@ -97,9 +97,11 @@ export async function resolveStack(
   place: ResolvePlace,
 ): Promise<ResolvedStack> {
   const { root } = place
-  const written = await askModel(place, name, ['--no-interpolate'])
+  const [written, model] = await Promise.all([
+    askModel(place, name, ['--no-interpolate']),
+    askModel(place, name, []),
+  ])
   const read = filesReadFor(written, root, name)
-  const model = await askModel(place, name, [])
   checkModel(model, name)
   const paths = findLocalPaths(model, { root, folder: project.folder })
   const { files: found, skipped } = await readLocalFiles({ mounts: paths.mounts })

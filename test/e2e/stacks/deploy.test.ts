@@ -179,6 +179,45 @@ describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefin
       await ok('deploy --yes')
     })
 
+    test('is deployed on a host that the same apply adopts, and that nothing connects to before', async () => {
+      const { machines, ...rest } = JSON.parse(await ana.inventory()) as {
+        machines: Record<string, { host?: unknown }>
+      }
+      const { h5 = {}, ...others } = machines
+      const { host: _record, ...entry } = h5
+      await lab.hosts[4]?.exec('docker rm -f $(docker ps -aq); rm -rf /var/lib/fleet/stacks')
+      await lay({
+        'machines.yaml': JSON.stringify({ ...rest, machines: { ...others, h5: entry } }),
+      })
+      const { code, stdout } = await fleet('plan --on h5')
+      expect(code).toBe(2)
+      expect(stdout).toMatch(/\+ h5: adopt/)
+      expect(stdout).toMatch(/\+ shop on h5, after it is adopted\n +create db/)
+      await ok('apply --yes --accept-new --on h5')
+      expect(Object.keys(await containers(lab.hosts[4] as LabHost)).toSorted()).toEqual([
+        'db',
+        'web',
+      ])
+      expect(await ok('deploy')).toContain('nothing to do')
+    })
+
+    test.each(['lock the stack', 'compare containers', 'copy files', 'start containers'])(
+      'goes on after fleet was killed at "%s"',
+      async (step) => {
+        await lay({ 'shop/app.conf': `${step}\n`, 'shop/site/index.html': step })
+        const killed = await fleet('deploy --yes --on h1', {
+          said: (stderr, pid) => {
+            if (stderr.includes(`h1: ${step}`)) process.kill(pid, 'SIGKILL')
+          },
+        })
+        expect(killed.code).not.toBe(0)
+        await ok('deploy --yes --on h1 --wait-lock 100')
+        expect(await ok('deploy --on h1')).toContain('nothing to do')
+        const { web = '' } = await containers(lab.hosts[0] as LabHost)
+        expect(await onHost(lab.hosts[0] as LabHost, `docker logs ${web}`)).toContain(step)
+      },
+    )
+
     test('tells a second operator who is deploying it, and since when', async () => {
       await lay({
         'shop/site/slow': 'x',
@@ -193,7 +232,7 @@ describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefin
       expect(first).toMatchObject({ code: 0 })
       const told = await second
       expect(told?.stderr).toMatch(
-        /stack shop is locked on h1: .*@.* has been changing it since 20.*: deploy shop/,
+        /stack shop is locked on .*: .*@.* has been changing it since 20.*: deploy shop/,
       )
       expect(told?.code).toBe(1)
       await lay({ 'shop/compose.yaml': composeFile })

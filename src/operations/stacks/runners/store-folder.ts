@@ -56,6 +56,13 @@ export async function findStackHost(context: Context, machine: Machine): Promise
   }
   const become = access === 'sudo' ? ['sudo', '-n'] : []
   const folder = home.join('\n')
+  if (access === 'user' && !isPlainPath(folder)) {
+    throw new UserError(
+      'unsupported',
+      `stacks cannot be kept in the home folder ${JSON.stringify(folder)} on ${name}`,
+      { machine: name, hint: 'log in as root or as a user with sudo' },
+    )
+  }
   return {
     ...{ name, transport, become, home: folder },
     docker: [...become, 'env', `DOCKER_HOST=unix://${socket}`, 'docker'],
@@ -63,6 +70,9 @@ export async function findStackHost(context: Context, machine: Machine): Promise
     ...(/^v?\d/.test(compose) && { compose }),
   }
 }
+
+/** Whether a path that a host names has no variable, which compose would replace in a model. */
+const isPlainPath = (path: string): boolean => /^\/[\w.@+/-]*$/.test(path)
 
 /** The folder of a stack on a host; `inventory` is the ID of the inventory. */
 export const storeFolder = (
@@ -81,7 +91,8 @@ export function rootOfMounts(
   const end = `/fleet/stacks/${inventory}/${stack}/root`
   for (const source of mounts) {
     const at = source.indexOf(`${end}/`)
-    if (at !== -1) return source.slice(0, at + end.length)
+    const root = source.slice(0, at + end.length)
+    if (at !== -1 && isPlainPath(root)) return root
   }
   return `${ofRoot}/${inventory}/${stack}/root`
 }
