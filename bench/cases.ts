@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { serveManyInstances } from '../test/support/aws/ec2/many-instances.ts'
@@ -259,6 +259,41 @@ function manyHosts(ground: Ground): Case[] {
   ]
 }
 
+/** The plan of one stack that is deployed on all hosts, their connections kept from the command before. */
+async function stackPlan(ground: Ground): Promise<Case[]> {
+  const { fleet } = commandsOn(ground)
+  const { folder, home } = ground.person
+  const { 'docker-compose': plugin } = JSON.parse(
+    process.env['FLEET_DOCKER_PLUGINS'] ?? '{}',
+  ) as Readonly<Partial<Record<string, string>>>
+  if (plugin === undefined) throw new Error('docker compose cannot be had here')
+  const plugins = join(home, '.docker/cli-plugins')
+  await mkdir(plugins, { recursive: true })
+  await symlink(plugin, join(plugins, 'docker-compose'))
+  await mkdir(join(folder, 'shop'))
+  await writeFile(
+    join(folder, 'shop/compose.yaml'),
+    'services: { web: { image: "bb:1", command: sleep 1000000, stop_grace_period: 0s } }\n',
+  )
+  await appendFile(
+    join(folder, 'machines.yaml'),
+    'stacks: { shop: { compose: shop/compose.yaml, on: all, batch: 8 } }\n',
+  )
+  const { code, stderr } = await ground.person.fleet(['deploy', '--yes'], {
+    started: countProcess, // as the broker that it starts
+  })
+  if (code !== 0) throw new Error(stderr)
+  const list = fleet('ps', '--all')
+  const hosts = `${ground.machines.length} hosts`
+  return [
+    {
+      work: `plan of a stack, ${hosts}, warm`,
+      fleet: fleet('deploy', 'shop'),
+      peers: [{ ...list, name: `fleet ps --all, ${hosts}, warm`, wanted: 2 }],
+    },
+  ]
+}
+
 /** Files and images of 500 MB. */
 async function transfers(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
@@ -327,6 +362,7 @@ export const suites: readonly Suite[] = [
   { name: 'warm', ground: oneHost, cases: warmHost },
   { name: 'far', ground: { ...oneHost, roundTrips }, cases: farHost },
   { name: 'transfers', ground: oneHost, cases: transfers, rounds: 5 },
+  { name: 'stacks', ground: { hosts: 100, engine: true }, cases: stackPlan },
   { name: '100', ground: { hosts: 100, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
   { name: '200', ground: { hosts: 200, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
   {

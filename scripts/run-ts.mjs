@@ -3,8 +3,9 @@
 // --lab runs it where test/support/lab/lab.ts can start hosts; nothing that it starts there outlives it.
 import { register } from 'node:module'
 import { resolve } from 'node:path'
-import { argv, execPath, exit } from 'node:process'
+import { argv, env, execPath, exit } from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { prepareDockerPlugins } from '../test/support/lab/docker-plugins.mjs'
 import { runInLab } from '../test/support/lab/enter.mjs'
 import { prepareLab } from '../test/support/lab/prerequisites.mjs'
 
@@ -16,6 +17,7 @@ if (argv[2] === '--lab') {
     console.error(`No lab here: ${obstacle}`)
     exit(1)
   }
+  env['FLEET_DOCKER_PLUGINS'] = JSON.stringify(prepareDockerPlugins())
   exit(await runInLab([execPath, self, ...argv.slice(3)]))
 }
 

@@ -98,6 +98,15 @@ esac
 `,
   },
 }
+/** The same, with a file outside the folder of the inventory. */
+const takesMore = {
+  programs: true,
+  files: {
+    ...shopProject.files,
+    'shop/compose.yaml': 'services: { web: { image: nginx, env_file: ../../secret.env } }',
+    '../secret.env': 'TOKEN=t',
+  },
+}
 const plannedDeployment =
   /~ shop on web-1, web-2\n\s+recreate web \(its configuration has changed\)[^]*1 stack to deploy on 2 machines[^]*--yes/
 
@@ -261,6 +270,14 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('rename web-1 web-2', usage, /web-2/),
   ],
   plan: [
+    {
+      ...json(
+        'plan --on web-1 --inventory stacks.yaml',
+        { deployments: [{ stack: 'shop', machine: 'web-1', services: [{ action: 'recreate' }] }] },
+        shopProject,
+      ),
+      code: 2,
+    },
     fails('plan --on web-1', 2, /web-1: operators \(authorize ana\)/),
     { line: 'plan --on web-1 --json', code: 2, json: {} },
     ok('plan --on web-1 --skip-hosts', /./),
@@ -276,6 +293,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('deploy shop --inventory stacks.yaml --on db-1', []),
     fails('deploy shop --inventory stacks.yaml', usage, plannedDeployment, shopProject),
     fails('apply --on web-1 --inventory stacks.yaml', usage, /deploys these stacks/, shopProject),
+    fails(
+      'deploy shop --yes --inventory stacks.yaml',
+      usage,
+      /shop: file or folder .*secret\.env of this computer\n[^]*--allow-path/,
+      takesMore,
+    ),
     fails('deploy shpo --inventory stacks.yaml', usage, /"shpo"\n +did you mean shop\?/),
     fails('deploy', usage, /no stacks/),
     fails('deploy --inventory stacks.yaml --allow-variable A=b', usage, /name of a variable/),
