@@ -5,9 +5,9 @@ import { defineCommand, flag } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 /** Names the machines that plain ssh cannot connect to. */
-export function reportSkipped({ stderr }: Pick<Io, 'stderr'>, names: readonly string[]): void {
+export function reportSkipped(io: Pick<Io, 'stderr'>, names: readonly string[]): void {
   if (names.length === 0) return
-  stderr.write(
+  io.stderr.write(
     `skipped, because only fleet can use their tunnels: ${foldNames(names)}; to log in: fleet ssh ${names[0]}\n`,
   )
 }
