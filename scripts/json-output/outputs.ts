@@ -894,7 +894,7 @@ const own: readonly JsonOutput[] = [
           .describe(
             '`taken`: the name belongs to another context; `impossible`: docker does not accept the name',
           ),
-        host: text('endpoint of the context'),
+        host: text('endpoint of the context; absent if the name is impossible').optional(),
       }),
     ),
   },

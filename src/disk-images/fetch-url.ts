@@ -1,7 +1,6 @@
-import { once } from 'node:events'
-import { type IncomingMessage, get as getHttp } from 'node:http'
-import { get as getHttps } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import { UserError, messageOf } from '../errors.ts'
+import { httpGet } from '../os/http-get.ts'
 import { proxyAgent } from '../os/proxy.ts'
 
 /** How long a server may send nothing, in milliseconds. */
@@ -11,23 +10,6 @@ const maxRedirects = 5
 
 /** Published URLs redirect to mirrors. */
 const redirects = new Set([301, 302, 303, 307, 308])
-
-async function request(
-  url: URL,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
-  const get = url.protocol === 'https:' ? getHttps : getHttp
-  const sent = get(url, {
-    headers: { ...headers, connection: 'close' },
-    signal,
-    agent: proxyAgent(),
-    timeout: dataTimeout,
-  })
-  sent.on('timeout', () => sent.destroy(new Error(`no data for ${dataTimeout / 1000} s`)))
-  const [response] = (await once(sent, 'response')) as [IncomingMessage]
-  return response
-}
 
 /**
  * The target of a redirect. Throws kind `usage` if it is not a web address, or changes from HTTPS
@@ -52,8 +34,12 @@ export async function fetchUrl(
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   let place = new URL(url)
+  const options = {
+    headers: { ...headers, connection: 'close' },
+    ...{ signal, agent: proxyAgent(), idleMs: dataTimeout },
+  }
   for (let hops = 0; hops <= maxRedirects; hops++) {
-    const response = await request(place, headers, signal).catch((error: unknown) => {
+    const response = await httpGet(place, options).catch((error: unknown) => {
       signal.throwIfAborted()
       throw new UserError('unreachable', `cannot reach ${place.host}: ${messageOf(error)}`, {
         hint: 'check the network; if you use a proxy, set HTTPS_PROXY',

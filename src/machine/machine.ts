@@ -77,6 +77,15 @@ export const defaultSocket = '/var/run/docker.sock'
 /** The path of the engine's socket on a machine's host. Throws as {@link requireHost} does. */
 export const socketOf = (machine: Machine): string => requireHost(machine).socket ?? defaultSocket
 
+/** An address to log in to. */
+export type LoginAddress = Pick<HostRecord, 'address' | 'port' | 'user'>
+
+/** Whether two addresses lead to the same login: same address and port, and same user if both are known. */
+export const isSameLogin = (a: LoginAddress, b: LoginAddress): boolean =>
+  a.address === b.address &&
+  (a.port ?? 22) === (b.port ?? 22) &&
+  (a.user === undefined || b.user === undefined || a.user === b.user)
+
 /** Merges a driver's newer resources into the older ones. A value of `undefined` removes the key. */
 export const mergeResources = (
   older: Readonly<Record<string, string>> = {},

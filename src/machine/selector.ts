@@ -21,12 +21,15 @@ export const machineStates = [
 /** The state of a machine now. */
 export type MachineState = (typeof machineStates)[number]
 
+/** What a selector looks at. A host that is not a machine yet has no driver. */
+type Selectable = Pick<Machine, 'name' | 'labels'> & Partial<Pick<Machine, 'driver'>>
+
 interface Term {
   /** `name`, `driver`, `state`, `all` or a label's key. */
   readonly key: string
   readonly value: string
   /** Undefined if that depends on the state, and the state is not known. */
-  readonly matches: (machine: Machine, state: MachineState | undefined) => boolean | undefined
+  readonly matches: (machine: Selectable, state: MachineState | undefined) => boolean | undefined
 }
 
 /** A parsed `--on`: a machine must match at least one term of every group, and none of those that exclude. */
@@ -35,7 +38,7 @@ export interface Selector {
   readonly excluded: readonly Term[]
 }
 
-const labelOf = (machine: Machine, key: string): string | undefined =>
+const labelOf = (machine: Selectable, key: string): string | undefined =>
   machine.labels && Object.hasOwn(machine.labels, key) ? machine.labels[key] : undefined
 
 function parseName(value: string): Term {
@@ -170,7 +173,7 @@ function nothingMatches(
 /** Whether a selector matches a machine, or could match it, where its state is not known. */
 export const selects = (
   { groups, excluded }: Selector,
-  machine: Machine,
+  machine: Selectable,
   state?: MachineState,
 ): boolean =>
   groups.every((group) => group.some((term) => term.matches(machine, state) !== false)) &&

@@ -18,7 +18,7 @@ describe.skipIf(!guestIsHere)('on this computer', () => {
   afterAll(() => rm(folder, { recursive: true }))
 
   describeDriver({
-    definition: { ...qemu, load: async () => checkRecords(qemuDriver(folder)) },
+    definition: { ...qemu, load: async () => checkRecords(qemuDriver(folder, process.env)) },
     lifecycle: {
       options: { accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 },
       changes: { memory: 192, disk: 2 },

@@ -60,6 +60,26 @@ const imports = (await Promise.all(files.map(importsOf))).flat()
 
 const layerOf = (file: string): string => file.split('/')[0]?.replace(/\.ts$/, '') ?? ''
 
+/** Files outside `cli` that name process.env. */
+const withProcessEnv = new Set([
+  'drivers/aws/api/clients.ts', // writes a variable that the SDK reads
+  'drivers/conformance/definition-cases.ts', // runs as the tests of a driver
+  'drivers/conformance/harness.ts',
+  'transport/openssh/questions.ts', // the text of another program
+])
+
+test('the environment is read in cli and passed on', async () => {
+  const found = await Promise.all(
+    files.map(async (file) => {
+      const source = await readFile(path.join(root, file), 'utf8')
+      const code = source.replaceAll(/\/\*.*?\*\//gs, '').replaceAll(/\/\/.*$/gm, '')
+      return /\bprocess\.env\b|\benv\b[^\n;]*\}\s*=\s*process\b/.test(code) ? [file] : []
+    }),
+  )
+  const elsewhere = found.flat().filter((file) => !file.startsWith('cli/'))
+  expect(elsewhere.toSorted()).toEqual([...withProcessEnv].toSorted())
+})
+
 describe('imports look only down', () => {
   test.each(Object.entries(allowed))('%s', (layer, below) => {
     const wrong = imports

@@ -13,7 +13,7 @@ const words: Readonly<Record<SyncedContext['state'], string>> = {
 const columns: readonly Column<SyncedContext>[] = [
   { title: 'CONTEXT', text: ({ name }) => name, keep: true },
   { title: 'STATE', text: ({ state }) => words[state] },
-  { title: 'HOST', text: ({ host }) => host, drop: 1 },
+  { title: 'HOST', text: ({ host = '' }) => host, drop: 1 },
 ]
 
 export const contextSync = defineCommand({

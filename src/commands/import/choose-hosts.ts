@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, isSameLogin } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { parseSelector, selects } from '../../machine/selector.ts'
 import type { SkippedHost } from '../../operations/import/imported-host.ts'
@@ -24,12 +24,8 @@ export interface Choice<Host> {
 }
 
 /** Whether a host is the host of a machine: the same address and login, as far as both are known. */
-function isSameHost({ host }: Machine, { address, port = 22, user }: Candidate): boolean {
-  if (host === undefined) return false
-  if (address === undefined) return true
-  const samePort = (host.port ?? 22) === port
-  return host.address === address && samePort && (user === undefined || host.user === user)
-}
+const isSameHost = ({ host }: Machine, candidate: Candidate): boolean =>
+  host !== undefined && (candidate.address === undefined || isSameLogin(host, candidate))
 
 /**
  * Chooses the hosts to import: those that `only` selects and that are not machines yet. A host is skipped if
@@ -42,9 +38,7 @@ export function chooseHosts<Host extends Candidate>(
   { only, keepsNames }: { readonly only: readonly string[]; readonly keepsNames: boolean },
 ): Choice<Host> {
   const selector = parseSelector(only)
-  const asMachine = ({ name, labels = {} }: Candidate): Machine => ({ name, labels, driver: '' })
-  const wanted =
-    only.length === 0 ? hosts : hosts.filter((host) => selects(selector, asMachine(host)))
+  const wanted = only.length === 0 ? hosts : hosts.filter((host) => selects(selector, host))
   if (wanted.length === 0 && hosts.length > 0) {
     throw new UserError('usage', `--only ${only.join(' --only ')} matches none of the hosts`, {
       hint: 'to see their names and labels, add --dry-run',

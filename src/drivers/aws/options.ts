@@ -1,7 +1,6 @@
 import * as z from 'zod'
-import { parseCidrs } from '../net/cidrs.ts'
+import { portsOption, sshCidrOption } from '../options/shared-options.ts'
 import { imageNames } from './create/image-names.ts'
-import { parsePorts } from '../net/ports.ts'
 import { parseTags } from './tags.ts'
 
 /** Region names, in options and in records. */
@@ -57,21 +56,8 @@ export const awsOptions = z.strictObject({
     .describe(
       'Your own security groups, as sg-…,sg-…, which fleet never changes (default: one that fleet creates)',
     ),
-  sshCidr: z
-    .string()
-    .refine(
-      (text) => parseCidrs(text) !== undefined,
-      'expected addresses or ranges, 203.0.113.0/24,…',
-    )
-    .optional()
-    .describe(
-      'Addresses and ranges that can reach SSH, separated by commas (default: your current address)',
-    ),
-  ports: z
-    .string()
-    .refine((text) => parsePorts(text) !== undefined, 'expected ports, 80,443/tcp,8000-8100/udp')
-    .optional()
-    .describe('Ports open to everyone, such as 80,443/tcp,8000-8100/udp (default: none)'),
+  sshCidr: sshCidrOption,
+  ports: portsOption,
   spot: z
     .enum(['never', 'prefer', 'only'])
     .default('never')

@@ -1,7 +1,6 @@
 import * as z from 'zod'
-import { parseCidrs } from '../net/cidrs.ts'
+import { portsOption, sshCidrOption } from '../options/shared-options.ts'
 import { imageNames } from './create/image-names.ts'
-import { parsePorts } from '../net/ports.ts'
 import { parseTags } from './tags.ts'
 
 const text = (pattern: RegExp, what: string) => z.string().regex(pattern, `expected ${what}`)
@@ -77,21 +76,8 @@ export const azureOptions = z.strictObject({
     .describe(
       'Your own subnet: VNET/SUBNET, GROUP/VNET/SUBNET or its ID (default: a new network for each host)',
     ),
-  sshCidr: z
-    .string()
-    .refine(
-      (list) => parseCidrs(list) !== undefined,
-      'expected addresses or ranges, 203.0.113.0/24,…',
-    )
-    .optional()
-    .describe(
-      'Addresses and ranges that can reach SSH, separated by commas (default: your current address)',
-    ),
-  ports: z
-    .string()
-    .refine((list) => parsePorts(list) !== undefined, 'expected ports, 80,443/tcp,8000-8100/udp')
-    .optional()
-    .describe('Ports open to everyone, such as 80,443/tcp,8000-8100/udp (default: none)'),
+  sshCidr: sshCidrOption,
+  ports: portsOption,
   privateOnly: z
     .boolean()
     .default(false)

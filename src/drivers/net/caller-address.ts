@@ -1,8 +1,8 @@
-import { get } from 'node:https'
-import { type Agent, get as getPlain } from 'node:http'
+import type { Agent } from 'node:http'
 import { isIP } from 'node:net'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Call } from '../driver.ts'
+import { httpGet, readText } from '../../os/http-get.ts'
 import { describeProxy, proxyAgent, proxyFor } from '../../os/proxy.ts'
 import type { Environment } from '../../os/environment.ts'
 
@@ -19,28 +19,8 @@ const services = {
 const requestTimeout = 5_000
 const firstRequestTimeout = 3_000
 
-/** Fetches the text at a URL over IPv4 or IPv6, directly unless an agent is given. */
-function fetchText(
-  url: string,
-  { family, agent }: { readonly family: 4 | 6; readonly agent?: Agent | undefined },
-  signal: AbortSignal,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const read = url.startsWith('https:') ? get : getPlain
-    read(url, { family, agent, signal }, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (part: string) => {
-        text += part
-      })
-      response.on('error', reject)
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(text)
-        else reject(new Error(`answer ${response.statusCode}`))
-      })
-    }).on('error', reject)
-  })
-}
+/** The longest accepted answer, in characters. */
+const longestAnswer = 1 << 16
 
 /** The public address of this computer, and the service that reported it. */
 export interface CallerAddress {
@@ -61,7 +41,9 @@ async function queryCallerAddress(
   const url = env['FLEET_CHECKIP_URL'] || services[family]
   const query = async (agent: Agent | undefined, ms: number, source: string) => {
     const within = AbortSignal.any([signal, AbortSignal.timeout(ms)])
-    const address = (await fetchText(url, { family, agent }, within)).trim()
+    const response = await httpGet(url, { family, agent, signal: within })
+    const address = (await readText(response, longestAnswer)).trim()
+    if (response.statusCode !== 200) throw new Error(`answer ${response.statusCode}`)
     if (isIP(address) !== family) throw new Error(`answer ${JSON.stringify(address.slice(0, 60))}`)
     return { address, source }
   }

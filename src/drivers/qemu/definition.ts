@@ -12,5 +12,5 @@ export const qemu = defineDriver({
     ...imageGrants(image),
     ...folderGrants(shares),
   ],
-  load: async (folder) => (await import('./driver.ts')).qemuDriver(folder),
+  load: async (folder, { env }) => (await import('./driver.ts')).qemuDriver(folder, env),
 })

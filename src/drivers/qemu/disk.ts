@@ -45,6 +45,9 @@ export async function growDisk(
     await execute(paths.socketOf(host.id), 'block_resize', call.signal, wanted)
   } else {
     const disk = paths.of(host.id, 'disk.qcow2')
-    await runProgram('qemu-img', ['resize', '-q', '-f', 'qcow2', disk, `${size}G`], call.signal)
+    await runProgram('qemu-img', ['resize', '-q', '-f', 'qcow2', disk, `${size}G`], {
+      env: paths.env,
+      signal: call.signal,
+    })
   }
 }

@@ -10,6 +10,7 @@ import { type HostFile, type Paths, idOf, pathsIn, readHost, readHosts } from '.
 import { isRunning, killMachine, startMachine, stopMachine } from './machine.ts'
 import { removeUnusedBases, isComplete, createHost } from './make.ts'
 import type { QemuOptions } from './options.ts'
+import type { Environment } from '../../os/environment.ts'
 import { emulatorOf, runProgram } from './programs.ts'
 import { createUpdate } from './update.ts'
 import { checkShares, mountShares } from './shares.ts'
@@ -37,11 +38,12 @@ async function planHost(
   const computer = otherComputer(spec)
   if (known === undefined && computer !== undefined) throw otherComputerError(computer)
   const arch = known?.arch ?? options.arch ?? architectureHere()
-  const version = await runProgram(emulatorOf(arch), ['--version'], call.signal)
-  await runProgram('qemu-img', ['--version'], call.signal)
+  const running = { env: paths.env, signal: call.signal }
+  const version = await runProgram(emulatorOf(arch), ['--version'], running)
+  await runProgram('qemu-img', ['--version'], running)
   const accelerator =
     known?.accelerator ?? (await chooseAccelerator(options.accelerator, arch, call.signal))
-  await checkShares(options.shares, arch, call.signal)
+  await checkShares(options.shares, arch, running)
   const { image, cpus, memory, user, shares, sshPort: port } = options
   const draft = {
     id,
@@ -116,9 +118,9 @@ async function foundHost(paths: Paths, host: HostFile): Promise<FoundHost> {
   return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`], tags }
 }
 
-/** The driver of QEMU, which keeps its virtual machines in `folder`. */
-export function qemuDriver(folder: string): Driver<QemuOptions> {
-  const paths = pathsIn(folder)
+/** The driver of QEMU, which keeps its virtual machines in `folder`, and runs QEMU's programs with the variables `env`. */
+export function qemuDriver(folder: string, env: Environment): Driver<QemuOptions> {
+  const paths = pathsIn(folder, env)
   const requireHost = async (record: HostRecord): Promise<HostFile> => {
     const host = await readHost(paths, idOf(record.token ?? ''))
     if (host !== undefined) return host

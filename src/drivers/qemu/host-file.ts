@@ -5,6 +5,7 @@ import { shortFolderFor } from '../../os/socket-folder.ts'
 import { longestSocketPath } from '../../os/socket-path.ts'
 import { below } from '../../os/child-path.ts'
 import { replaceFile } from '../../os/replace-file.ts'
+import type { Environment } from '../../os/environment.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** Processor architectures of hosts, in Docker's terms. */
@@ -41,11 +42,12 @@ export interface HostFile {
 export const idOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 16)
 
-/** Paths in the driver's folder. */
-export function pathsIn(folder: string) {
+/** Paths in the driver's folder, and the environment variables of the programs that it runs. */
+export function pathsIn(folder: string, env: Environment) {
   const hosts = join(folder, 'hosts')
   const of = (id: string, name: string): string => below(below(hosts, id), name)
   return {
+    env,
     hosts,
     bases: join(folder, 'bases'),
     /** Lock of the whole folder. */

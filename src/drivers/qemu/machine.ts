@@ -96,7 +96,10 @@ export function startMachine(
     await rm(paths.socketOf(host.id), { force: true })
     const words = [...machineArguments(host, paths), ...(await firmwareArguments(host))]
     const from = snapshot === undefined ? [] : ['-loadvm', snapshot]
-    await runProgram(emulatorOf(host.arch), [...words, ...from], call.signal)
+    await runProgram(emulatorOf(host.arch), [...words, ...from], {
+      env: paths.env,
+      signal: call.signal,
+    })
   })
 }
 

@@ -61,10 +61,11 @@ async function createDisk(
 ): Promise<void> {
   const file = paths.of(host.id, 'disk.qcow2')
   const base = below(paths.bases, host.base)
+  const running = { env: paths.env, signal: call.signal }
   const output = await runProgram(
     'qemu-img',
     ['info', '-f', disk.format, '--output=json', base],
-    call.signal,
+    running,
   )
   const { 'virtual-size': minSize } = JSON.parse(output) as { 'virtual-size': number }
   if (minSize > size * gibibyte) {
@@ -75,7 +76,7 @@ async function createDisk(
   const layer = ['-f', 'qcow2', '-F', disk.format, '-b', `../../bases/${host.base}`]
   const draft = `${file}.tmp`
   await rm(draft, { force: true })
-  await runProgram('qemu-img', ['create', '-q', ...layer, draft, `${size}G`], call.signal)
+  await runProgram('qemu-img', ['create', '-q', ...layer, draft, `${size}G`], running)
   await rename(draft, file)
 }
 

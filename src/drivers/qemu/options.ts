@@ -1,19 +1,10 @@
 import * as z from 'zod'
-import { parseShares } from '../local-hosts.ts'
+import { localImageOption, localUserOption, sharesOption } from '../options/shared-options.ts'
 import { maxShareNameLength } from './shares.ts'
-
-const areShares = (text: string): boolean =>
-  parseShares(text)?.every(({ name }) => name.length <= maxShareNameLength) ?? false
 
 /** Options of virtual machines. */
 export const qemuOptions = z.strictObject({
-  image: z
-    .string()
-    .min(1)
-    .default('debian-13')
-    .describe(
-      'Image: debian-12, debian-13, ubuntu-24.04, or your own with cloud-init as PATH|URL[#sha256=…]',
-    ),
+  image: localImageOption,
   cpus: z.int().min(1).max(256).default(2).describe('Number of processors'),
   memory: z.int().min(64).default(2048).describe('Memory in MiB'),
   disk: z
@@ -37,21 +28,8 @@ export const qemuOptions = z.strictObject({
     .max(65_535)
     .optional()
     .describe('Port on 127.0.0.1 that forwards to SSH on the machine (default: a free port)'),
-  shares: z
-    .string()
-    .refine(
-      areShares,
-      `expected name=/absolute/path,…, names of at most ${maxShareNameLength} letters`,
-    )
-    .optional()
-    .describe(
-      'Directories on this computer to share with the machine, as name=/absolute/path,… (default: none)',
-    ),
-  user: z
-    .string()
-    .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'expected a user name')
-    .default('fleet')
-    .describe('User to create on the host and to log in as'),
+  shares: sharesOption(maxShareNameLength),
+  user: localUserOption,
 })
 /** Validated options of a virtual machine. */
 export type QemuOptions = z.infer<typeof qemuOptions>

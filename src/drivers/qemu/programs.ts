@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import type { Architecture } from './host-file.ts'
 import { type ProgramOptions, type ProgramOutput, execProgram } from '../../os/exec-file.ts'
+import type { Environment } from '../../os/environment.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** Commands that install QEMU, by the distribution's id (os-release(5)). */
@@ -78,10 +79,10 @@ function startProgram(
 export async function runProgram(
   program: string,
   words: readonly string[],
-  signal: AbortSignal,
+  { env, signal }: { readonly env: Environment; readonly signal: AbortSignal },
 ): Promise<string> {
-  const env = { ...process.env, LC_ALL: 'C' }
-  const options = { signal, timeout: programTimeout, maxBuffer: 2 ** 24, env }
+  const variables = { ...env, LC_ALL: 'C' }
+  const options = { signal, timeout: programTimeout, maxBuffer: 2 ** 24, env: variables }
   try {
     return (await startProgram(program, words, options)).stdout
   } catch (error) {

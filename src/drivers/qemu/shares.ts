@@ -18,10 +18,10 @@ export const maxShareNameLength = 31
 export async function checkShares(
   text: string | undefined,
   arch: Architecture,
-  signal: AbortSignal,
+  running: Parameters<typeof runProgram>[2],
 ): Promise<void> {
   if (text === undefined) return
-  const help = await runProgram(emulatorOf(arch), ['-device', 'virtio-9p-pci,help'], signal)
+  const help = await runProgram(emulatorOf(arch), ['-device', 'virtio-9p-pci,help'], running)
   if (!help.includes('options')) {
     throw new UserError(
       'unsupported',

@@ -24,7 +24,10 @@ async function readSnapshots(host: HostFile, paths: Paths, call: Call): Promise<
       )
     : ((
         JSON.parse(
-          await runProgram('qemu-img', ['info', '-f', 'qcow2', '--output=json', disk], call.signal),
+          await runProgram('qemu-img', ['info', '-f', 'qcow2', '--output=json', disk], {
+            env: paths.env,
+            signal: call.signal,
+          }),
         ) as {
           snapshots?: SnapshotInfo[]
         }
@@ -94,7 +97,10 @@ export const snapshotsOf = (
   requireHost: (record: Parameters<Snapshots['list']>[0]) => Promise<HostFile>,
 ): Snapshots => {
   const image = (host: HostFile, word: string, name: string, { signal }: Call) =>
-    runProgram('qemu-img', ['snapshot', word, name, paths.of(host.id, 'disk.qcow2')], signal)
+    runProgram('qemu-img', ['snapshot', word, name, paths.of(host.id, 'disk.qcow2')], {
+      env: paths.env,
+      signal,
+    })
   return {
     list: async (record, call) => readSnapshots(await requireHost(record), paths, call),
     async save(record, name, call) {

@@ -1,7 +1,6 @@
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
 import type { HostRecord } from '../../machine/machine.ts'
-import type { Call } from '../driver.ts'
 import type { Difference, Update } from '../update.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import { growDisk, readDiskSize } from './disk.ts'
@@ -53,16 +52,16 @@ async function changedHost(
   host: HostFile,
   { cpus, memory, accelerator, shares }: QemuOptions,
   only: ReadonlySet<string>,
-  { signal }: Call,
+  running: Parameters<typeof checkShares>[2],
 ): Promise<HostFile> {
-  if (only.has('shares')) await checkShares(shares, host.arch, signal)
+  if (only.has('shares')) await checkShares(shares, host.arch, running)
   return {
     ...host,
     ...(only.has('cpus') && { cpus }),
     ...(only.has('memory') && { memory }),
     ...(only.has('shares') && { shares }),
     ...(only.has('accelerator') && {
-      accelerator: await chooseAccelerator(accelerator, host.arch, signal),
+      accelerator: await chooseAccelerator(accelerator, host.arch, running.signal),
     }),
   }
 }
@@ -79,7 +78,10 @@ export const createUpdate = (
   },
   async change(record, { options, only }, call) {
     const host = await requireHost(record)
-    const wanted = await changedHost(host, options, only, call)
+    const wanted = await changedHost(host, options, only, {
+      env: paths.env,
+      signal: call.signal,
+    })
     const stops = JSON.stringify(wanted) !== JSON.stringify(host)
     if (stops) await stopMachine(host, paths, call)
     await withLock(paths.folderOf(host.id), async () => {

@@ -1,5 +1,6 @@
 import { UserError } from '../../errors.ts'
 import { isMachineName, type MachineName } from '../../machine/name.ts'
+import { isSameLogin } from '../../machine/machine.ts'
 import { parseDestination } from '../../transport/ssh/destination.ts'
 import { sshDestination } from '../../machine/fields.ts'
 import {
@@ -152,9 +153,6 @@ interface Stop {
   readonly after: readonly SshConfig[]
 }
 
-const isSameHost = (a: SshConfig, b: SshConfig): boolean =>
-  a.address === b.address && a.port === b.port && a.user === b.user
-
 /** The jump host by ~/.ssh/config. The last host of a ProxyJump list is nearest to the target. */
 async function findJump(
   context: Context,
@@ -168,11 +166,10 @@ async function findJump(
   const { trust, configuration } = request // an expected fingerprint is the target's
   const jump = await resolveSshConfig(nearest, context.env, { configuration })
   const after = [...stop.after, config]
-  if (after.some((passed) => isSameHost(passed, jump))) throw goesInCircle(nearest)
+  if (after.some((passed) => isSameLogin(passed, jump))) throw goesInCircle(nearest)
   const { machines } = await (await context.inventory()).read()
   const there = [...machines.values()].find(
-    ({ host }) =>
-      host?.address === jump.address && (host.port ?? 22) === jump.port && host.user === jump.user,
+    ({ host }) => host !== undefined && isSameLogin(host, jump),
   )
   if (there !== undefined) return there.name
   const name = nameFrom(nearest)

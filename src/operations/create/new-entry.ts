@@ -1,6 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../errors.ts'
-import type { HostRecord, Machine, MachineEntry } from '../../machine/machine.ts'
+import {
+  type HostRecord,
+  type Machine,
+  type MachineEntry,
+  isSameLogin,
+} from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import {
   type Inventory,
@@ -133,7 +138,7 @@ export function checkNotDuplicate(
     (facts.sshAlias === undefined || host.sshAlias === facts.sshAlias) &&
     (facts.address === undefined
       ? host.socket === facts.socket
-      : machine.via === via && (host.port ?? 22) === (facts.port ?? 22) && host.user === facts.user)
+      : machine.via === via && isSameLogin(host, facts))
   const other = [...inventory.machines.values()].find(same)
   if (other === undefined) return
   const where =

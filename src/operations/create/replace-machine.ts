@@ -2,9 +2,8 @@ import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { createMachine } from './create-machine.ts'
-import { updateRecord } from '../inventory/update-record.ts'
 import { grantsOfChange, requireAllowed } from '../inventory/grants.ts'
-import type { RemoveCalls } from '../machine/remove-machine.ts'
+import { type RemoveCalls, removeCreatedHost } from '../machine/remove-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
 /**
@@ -27,26 +26,18 @@ export async function replaceMachine(
   const inventory = await (await context.inventory()).read()
   const grants = await grantsOfChange(context, inventory, machine, { action: 'replace' })
   requireAllowed(grants, 'fleet apply')
-  await context.creations().withLock(token, name, async () => {
-    const leavingHost = { fleet: inventory.id, machine: name, token }
-    await context.removals().begin(leavingHost)
-    const record = await updateRecord(context, name, token, (newest) => ({
-      ...newest,
-      phase: 'removing',
-      replacing: true,
-    }))
-    calls.progress('remove the host')
-    await lifecycle.remove(record, calls)
-    await (
-      await context.inventory()
-    ).update(name, (entry) => {
-      if (entry?.host?.token !== token) return entry
-      const { host: _gone, ...wanted } = entry
-      return wanted
-    })
-    await context.removals().end(leavingHost)
-    await context.creations().drop(token)
-    if (record.key !== undefined) await context.keys().forget(record.key)
+  calls.progress('remove the host')
+  await removeCreatedHost(context, { name, token, lifecycle }, calls, {
+    replacing: true,
+    async forget() {
+      const store = await context.inventory()
+      await store.update(name, (entry) => {
+        if (entry?.host?.token !== token) return entry
+        const { host: _gone, ...wanted } = entry
+        return wanted
+      })
+      await context.creations().drop(token)
+    },
   })
   const { progress, trust } = calls
   await createMachine(context, { name, trust }, { progress, approve: async () => true })

@@ -9,7 +9,8 @@ export interface SyncedContext {
   /** `taken`: the name belongs to a context that fleet did not write, which is not changed. */
   readonly state: 'written' | 'removed' | 'taken' | 'impossible'
   /** Its endpoint. */
-  readonly host: string
+  /** Absent if the name is impossible. */
+  readonly host?: string
 }
 
 /** Whether docker accepts a context name (`restrictedNamePattern` of docker/cli); `default` is reserved. */
@@ -30,7 +31,7 @@ export async function syncContexts(context: Context): Promise<SyncedContext[]> {
   for (const machine of wanted) {
     const { name } = machine
     const there = contexts.find((one) => one.name === name)
-    if (!isContextName(name)) synced.push({ name, state: 'impossible', host: '' })
+    if (!isContextName(name)) synced.push({ name, state: 'impossible' })
     else if (there && there.inventory !== inventory) {
       synced.push({ name, state: 'taken', host: there.host })
     } else {

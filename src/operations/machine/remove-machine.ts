@@ -1,7 +1,7 @@
 import type { Driver } from '../../drivers/driver.ts'
 import { UntrustedDriver } from '../../drivers/external/find-package.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, usesExistingHosts } from '../../machine/machine.ts'
+import { type HostRecord, type Machine, usesExistingHosts } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { countingProfile } from '../../machine/profiles.ts'
 import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
@@ -159,7 +159,31 @@ export async function removeMachine(
   if (lifecycle === undefined || host?.token === undefined) {
     return forgetMachine(context, machine, leaving)
   }
-  const { token } = host
+  await removeCreatedHost(context, { name, token: host.token, lifecycle }, calls, {
+    forget: (record) => forgetMachine(context, { ...machine, host: record }, leaving),
+  })
+}
+
+/** A host that fleet created. */
+interface CreatedHost {
+  readonly name: MachineName
+  readonly token: string
+  readonly lifecycle: NonNullable<Driver['lifecycle']>
+}
+
+/**
+ * Removes a host that fleet created, with all its resources, and then its record (`forget`) and its login key. If it is
+ * interrupted, the record has the phase `removing`, and `replacing` if a new host follows.
+ */
+export async function removeCreatedHost(
+  context: Context,
+  { name, token, lifecycle }: CreatedHost,
+  calls: RemoveCalls,
+  {
+    forget,
+    replacing,
+  }: { readonly forget: (record: HostRecord) => Promise<void>; readonly replacing?: true },
+): Promise<void> {
   await context.creations().withLock(token, name, async () => {
     const { id: fleet } = await (await context.inventory()).read()
     const leavingHost = { fleet, machine: name, token }
@@ -167,10 +191,11 @@ export async function removeMachine(
     const record = await updateRecord(context, name, token, (newest) => ({
       ...newest,
       phase: 'removing',
+      ...(replacing && { replacing }),
     }))
     await calls.meet?.()
     await lifecycle.remove(record, calls)
-    await forgetMachine(context, { ...machine, host: record }, leaving)
+    await forget(record)
     await context.removals().end(leavingHost)
     if (record.key !== undefined) await context.keys().forget(record.key)
   })

@@ -1,6 +1,5 @@
-import { get } from 'node:https'
-import type { Readable } from 'node:stream'
 import { UserError, messageOf } from '../../errors.ts'
+import { httpGet, readText } from '../../os/http-get.ts'
 import { proxyAgent } from '../../os/proxy.ts'
 
 /** GitHub's rule for user names: 1 to 39 letters, digits and inner hyphens. */
@@ -18,13 +17,9 @@ const notFetched = (user: string, why: string, cause?: unknown): UserError =>
 /** The longest accepted answer, in characters: more than a thousand keys. */
 const longestAnswer = 1 << 20
 
-async function readShort(answer: Readable): Promise<string> {
-  let body = ''
-  for await (const part of answer.setEncoding('utf8')) {
-    body += String(part)
-    if (body.length > longestAnswer) throw new Error('the answer is too long')
-  }
-  return body
+async function get(url: string, signal: AbortSignal) {
+  const response = await httpGet(url, { signal, agent: proxyAgent() })
+  return { status: response.statusCode ?? 0, body: await readText(response, longestAnswer) }
 }
 
 /** Fetches the lines of https://github.com/USER.keys, through the proxy of HTTPS_PROXY if it is set. */
@@ -37,13 +32,7 @@ export async function fetchGithubKeys(
   }
   const url = `https://github.com/${user}.keys`
   const stop = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
-  const { status, body } = await new Promise<{ status: number; body: string }>(
-    (resolve, reject) => {
-      get(url, { agent: proxyAgent(), signal: stop }, (answer) => {
-        readShort(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject)
-      }).on('error', reject)
-    },
-  ).catch((error: unknown) => {
+  const { status, body } = await get(url, stop).catch((error: unknown) => {
     signal.throwIfAborted()
     throw notFetched(user, messageOf(error), error)
   })

@@ -3,7 +3,6 @@ import { UserError } from '../../errors.ts'
 import type { AgentForwarding } from '../ssh/agent-forwarding.ts'
 import { startDeadline } from '../ssh/connect-deadline.ts'
 import { retryConnecting } from '../ssh/connect-with-retry.ts'
-import { connectionLost } from '../ssh/connection-errors.ts'
 import {
   HostKeyChanged,
   hostKeyMissing,
@@ -16,7 +15,7 @@ import { openTransport, scanHostKey } from '../ssh/connect.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'
 import { fingerprint } from '../ssh/host-keys/host-key.ts'
 import { type KnownHostKey, findRevokedKeys } from '../ssh/host-keys/known-hosts.ts'
-import type { Link } from '../ssh/link.ts'
+import { type Link, watchLoss } from '../ssh/link.ts'
 import type { Transport } from '../transport.ts'
 import { failureOf, lastWords } from './login-log.ts'
 import { type Master, MasterFailed, startMaster } from './master.ts'
@@ -28,32 +27,22 @@ const defaultConnectTimeoutMs = 10_000
 /** The link of an ssh that is logged in. ssh probes the host itself, and ends when it does not answer. */
 function linkOf(master: Master, endpoint: SshTarget): Link {
   const { client, stream } = master
-  let ended: Error | undefined
-  let disposing = false
-  const lost = new Promise<never>((_resolve, reject) => {
-    const end = (cause?: unknown) => {
-      if (ended) return
-      ended = disposing
-        ? new Error(`the connection to ${endpoint.machine} is closed`)
-        : connectionLost(endpoint, cause)
-      if (!disposing) reject(ended)
-      stream.destroy()
-      void master[Symbol.asyncDispose]()
-    }
-    client.prependListener('error', end).prependListener('close', () => {
-      const why = lastWords(master.words)
-      end(why === undefined ? undefined : new Error(why))
-    })
-    void master.ended.then(() => stream.destroy())
+  const { end, close, ...loss } = watchLoss(client, endpoint, () => {
+    stream.destroy()
+    void master[Symbol.asyncDispose]()
   })
-  lost.catch(() => {}) // not every caller watches
+  client.prependListener('close', () => {
+    const why = lastWords(master.words)
+    end(why === undefined ? undefined : new Error(why))
+  })
+  void master.ended.then(() => stream.destroy())
   return {
-    ...{ client, stream, endpoint, lost },
-    ended: () => ended,
+    ...{ client, stream, endpoint },
+    ...loss,
     flush() {},
     settled: () => Promise.resolve(), // OpenSSH passes no request through that any host answers without effect
     async [Symbol.asyncDispose]() {
-      disposing = true
+      close()
       await master[Symbol.asyncDispose]()
     },
   }

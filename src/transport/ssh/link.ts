@@ -41,6 +41,33 @@ function listenForLife(stream: Duplex, limit: number, dead: () => void): void {
   stream.once('close', () => clearInterval(timer))
 }
 
+/** Whether a connection is up. `end` ends it with a cause; after `close`, its end is no loss. */
+interface Loss extends Pick<Link, 'lost' | 'ended'> {
+  readonly end: (cause?: unknown) => void
+  readonly close: () => void
+}
+
+/** Watches for errors of a client. `destroy` frees what a connection holds when it ends. */
+export function watchLoss(client: Client, endpoint: Endpoint, destroy: () => void): Loss {
+  let ended: Error | undefined
+  let isClosing = false
+  let reject: (error: Error) => void
+  const lost = new Promise<never>((_resolve, rejectLost) => {
+    reject = rejectLost
+  })
+  const end = (cause?: unknown) => {
+    if (ended) return
+    ended = isClosing
+      ? new Error(`the connection to ${endpoint.machine} is closed`)
+      : connectionLost(endpoint, cause)
+    if (!isClosing) reject(ended)
+    destroy()
+  }
+  lost.catch(() => {}) // not every caller watches
+  client.prependListener('error', end)
+  return { lost, ended: () => ended, end, close: () => void (isClosing = true) }
+}
+
 /** Watches over a connection until it is lost or disposed of. */
 export function watchLink(
   client: Client,
@@ -49,37 +76,22 @@ export function watchLink(
 ): Link {
   const { alive } = endpoint
   const limit = alive ? alive.seconds * alive.count : silenceSeconds
-  let ended: Error | undefined
-  let disposing = false
-  const lost = new Promise<never>((_resolve, reject) => {
-    const end = (cause?: unknown) => {
-      if (ended) return
-      ended = disposing
-        ? new Error(`the connection to ${endpoint.machine} is closed`)
-        : connectionLost(endpoint, cause)
-      if (!disposing) reject(ended)
-      stream.destroy()
-    }
-    client.prependListener('error', end).prependListener('close', () => end())
-    listenForLife(stream, limit, () => end(new Error(`silent for ${limit} s`)))
-  })
-  lost.catch(() => {}) // not every caller watches
+  const { end, close, ...loss } = watchLoss(client, endpoint, () => stream.destroy())
+  client.prependListener('close', () => end())
+  listenForLife(stream, limit, () => end(new Error(`silent for ${limit} s`)))
   return {
-    client,
-    stream,
-    endpoint,
-    lost,
-    ended: () => ended,
+    ...{ client, stream, endpoint },
+    ...loss,
     flush() {
-      if (!ended && stream.writable) client.unforwardIn('127.0.0.1', 1)
+      if (!loss.ended() && stream.writable) client.unforwardIn('127.0.0.1', 1)
     },
     settled: () =>
       new Promise((resolve) => {
-        if (ended || !stream.writable) resolve()
+        if (loss.ended() || !stream.writable) resolve()
         else client.unforwardIn('127.0.0.1', 1, () => resolve())
       }),
     async [Symbol.asyncDispose]() {
-      disposing = true
+      close()
       if (stream.destroyed) return
       const waiting = new AbortController()
       const closed = once(stream, 'close', { signal: waiting.signal }).catch(() => {})

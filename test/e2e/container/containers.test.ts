@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type Person, makePerson, program } from '../../support/test-user.ts'
 
 /** Lines of JSON. */
 const lines = (text: string) =>
@@ -354,6 +354,31 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     const all = await ana.fleet(['volume', 'prune', '-a', '--on', 'role=web', '-f'])
     expect(all).toMatchObject({ code: 0, stderr: expect.stringContaining('removed from h1, h2') })
     expect(await fleet('volume', 'prune', '-m', 'h3', '-a', '--yes')).toMatch(/^volumes\t1\t/)
+  })
+
+  test.each([
+    ['SIGTERM', 'TERM', /cancelled/],
+    ['a crash', 'USR2', /crashed on purpose/],
+  ])('%s while a table is live restores the terminal', async (_cause, signal, reason) => {
+    await fleet('-m', 'h1', 'run', '-d', '--name', 'shown', 'bb:1', 'sleep', '600')
+    const preload = join(ana.folder, 'crash.cjs')
+    const crash = "process.on('SIGUSR2', () => { throw new Error('crashed on purpose') })"
+    await writeFile(preload, crash)
+    const script = `"$0" stats -m h1 & pid=$!; read line; kill -${signal} $pid; wait $pid; echo "ended with $?"`
+    const { screen } = await ana.onTerminal(
+      ['sh', '-c', script, program],
+      [{ at: 'shown', type: '\r' }],
+      { env: { NODE_OPTIONS: `--require=${preload}` } },
+    )
+    await fleet('-m', 'h1', 'container', 'rm', '-f', 'shown')
+    const [, live = '', after = ''] = screen
+      .replaceAll('\u001B[?1049l', '\u001B[?1049h')
+      .split('\u001B[?1049h')
+    expect(live).toContain('shown')
+    expect(live.lastIndexOf('\u001B[?25h')).toBeGreaterThan(live.lastIndexOf('\u001B[?25l'))
+    expect(after).toContain('shown') // the last table stays
+    expect(screen).toMatch(reason)
+    expect(after).toMatch(/ended with [1-9]/)
   })
 
   test('image layers tell sizes, and who shares them', async () => {

@@ -86,7 +86,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-qemu-'))
     image = await smallGuest()
-    driver = qemuDriver(folder)
+    driver = qemuDriver(folder, process.env)
   }, guestBuildTime)
   afterAll(() => rm(folder, { recursive: true }))
 

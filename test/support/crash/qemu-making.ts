@@ -14,7 +14,7 @@ const call = { signal: new AbortController().signal, progress: pass }
 const options = qemuOptions.parse({ accelerator: 'tcg', memory: 128, cpus: 1, disk: 1 })
 const tags = { 'fleet:id': '11111111', 'fleet:token': token }
 const wish = { name: 'crash' as MachineName, token, tags, resources: {} }
-const plan = await qemuDriver(folder).lifecycle?.plan(wish, options, call)
+const plan = await qemuDriver(folder, process.env).lifecycle?.plan(wish, options, call)
 const record = async (): Promise<void> => {
   pass()
   await new Promise((resolve) => setTimeout(resolve, 20))

@@ -4,8 +4,7 @@ import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { bundleProgram } from '../../../support/process/bundle-program.ts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type CreationSecrets, openCreations } from '../../../../src/state/home/creations.ts'
 import { openKeys } from '../../../../src/state/home/keys.ts'
@@ -79,18 +78,10 @@ describe('holding a host', () => {
 
   it('ends with the process that is killed, at once, and the next one clears up after it', async () => {
     const program = join(folder, 'holder.mjs')
-    await build({
-      entryPoints: [
-        fileURLToPath(new URL('../../../support/crash/creation-holder.ts', import.meta.url)),
-      ],
-      outfile: program,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      },
-    })
+    await bundleProgram(
+      new URL('../../../support/crash/creation-holder.ts', import.meta.url),
+      program,
+    )
     const child = spawn(execPath, [program, folder, 't1'], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(child.stdout, 'data')
     await expect(openCreations(folder).withLock('t1', 'web-1', idle)).rejects.toMatchObject(locked)

@@ -186,10 +186,10 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
 })
 
 test("a monitor's socket is in the host's folder, or else in one of this user's alone", () => {
-  expect(pathsIn('/home/ana/fleet/qemu').socketOf('0123456789abcdef')).toBe(
+  expect(pathsIn('/home/ana/fleet/qemu', {}).socketOf('0123456789abcdef')).toBe(
     '/home/ana/fleet/qemu/hosts/0123456789abcdef/qmp.sock',
   )
-  const long = pathsIn(`/${'long/'.repeat(20)}`)
+  const long = pathsIn(`/${'long/'.repeat(20)}`, {})
   expect(long.socketOf('0123456789abcdef')).toMatch(
     /^\/tmp\/fleet-[0-9a-f]{12}\/0123456789abcdef\.sock$/,
   )
@@ -199,7 +199,8 @@ test('what programs of QEMU write is open to nobody else, whatever the umask', a
   const before = process.umask(0)
   try {
     const file = join(folder, 'disk')
-    await runProgram('touch', [file], new AbortController().signal)
+    const { signal } = new AbortController()
+    await runProgram('touch', [file], { env: process.env, signal })
     expect((await lstat(file)).mode & 0o777).toBe(0o600)
     expect(process.umask()).toBe(0)
   } finally {

@@ -1,4 +1,4 @@
-import { build } from 'esbuild'
+import { bundleProgram } from '../../../support/process/bundle-program.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
@@ -6,7 +6,6 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseMachineName } from '../../../../src/machine/name.ts'
 import { openFileInventory } from '../../../../src/state/inventory/file-inventory.ts'
@@ -21,18 +20,10 @@ const started: ChildProcess[] = []
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fleet-processes-'))
   program = join(folder, 'writer.mjs')
-  await build({
-    entryPoints: [
-      fileURLToPath(new URL('../../../support/inventory/inventory-writer.ts', import.meta.url)),
-    ],
-    outfile: program,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-  })
+  await bundleProgram(
+    new URL('../../../support/inventory/inventory-writer.ts', import.meta.url),
+    program,
+  )
 })
 afterAll(async () => {
   for (const child of started) child.kill('SIGKILL')
