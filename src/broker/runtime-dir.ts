@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { longestSocketPath } from '../os/socket-path.ts'
+import { longestSocketPath } from '../os/socket-folder.ts'
 import type { Environment } from '../os/environment.ts'
 
 /**

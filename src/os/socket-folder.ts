@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto'
 import { lstat, mkdir } from 'node:fs/promises'
 import { UserError, codeOf } from '../errors.ts'
 
+/** The longest path of a Unix socket, in bytes: that of macOS (Linux has 108). */
+export const longestSocketPath = 103
+
 /**
  * The folder for sockets in place of one whose path is too long for them. It must not depend on the environment (TMPDIR),
  * so that all processes find it. Check it with {@link prepareSocketFolder} or {@link isSocketFolder} first: everybody can

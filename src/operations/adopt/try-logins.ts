@@ -3,7 +3,7 @@ import { type HostRecord, type ReadyMachine, checkAddress } from '../../machine/
 import { shellQuote } from '../../os/shell-quote.ts'
 import { openLocal } from '../../transport/local/local.ts'
 import { chooseClient, connectHost } from '../../transport/connect.ts'
-import { fingerprintKeyFile } from '../../transport/ssh/login/key-fingerprint.ts'
+import { fingerprintKeyFile } from '../../transport/ssh/login/key-file.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 import { agentSocket } from '../../transport/ssh/config/agent-socket.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { ExistingHost } from '../../drivers/driver.ts'
 import { UserError, fileTroubleOf } from '../../errors.ts'
-import { fingerprintKeyFile } from '../../transport/ssh/login/key-fingerprint.ts'
+import { fingerprintKeyFile } from '../../transport/ssh/login/key-file.ts'
 import { type HostId, describeKnownHost, adoptDescribedHost } from '../adopt/adopt-known-host.ts'
 import { type AdoptCalls, adoptMachine } from '../adopt/adopt-machine.ts'
 import type { Context } from '../context.ts'

@@ -5,10 +5,12 @@ import { codeOf } from '../../../errors.ts'
 import {
   type PrivateKey,
   type PublicKey,
+  certifiedKey,
   isCertificate,
   privateKeyFrom,
   readPublicKey,
 } from './key.ts'
+import { fingerprint, formatPublicKey } from '../host-keys/host-key.ts'
 import { WireReader } from '../wire-format.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { ignored } from '../../../os/trace.ts'
@@ -185,4 +187,12 @@ export async function readCertificate(file: string): Promise<PublicKey | undefin
     (await readIfThere(file).catch(ignored('ssh', 'read a certificate'))) ?? '',
   )
   return key !== undefined && isCertificate(key) ? key : undefined
+}
+
+/** `SHA256:…` of the key in a file, private or public, locked or not. Undefined when there is none to read. */
+export async function fingerprintKeyFile(file: string): Promise<string | undefined> {
+  const content = await readKeyFile(file)
+  if (content === undefined || 'unusable' in content) return undefined
+  const key = 'private' in content ? content.private : content.public
+  return fingerprint(formatPublicKey(certifiedKey(key).blob))
 }

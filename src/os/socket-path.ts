@@ -1,2 +1,0 @@
-/** The longest path of a Unix socket, in bytes: that of macOS (Linux has 108). */
-export const longestSocketPath = 103
