@@ -14,7 +14,7 @@ export interface GetOptions {
   readonly idleMs?: number
 }
 
-/** Sends a GET request over HTTP or HTTPS, and resolves to the response, whatever its status is. Follows no redirects. */
+/** Sends a GET request over HTTP or HTTPS, and resolves to the response, also if its status is an error. Follows no redirects. */
 export async function httpGet(
   url: URL | string,
   { idleMs, ...options }: GetOptions,

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { trace } from '../os/trace.ts'
+import type { Environment } from '../os/environment.ts'
+import { ignored, trace } from '../os/trace.ts'
 import { parseDestination } from './ssh/destination.ts'
 import type { SshClient, SshOptions, SshTarget } from './ssh/connect.ts'
 import { authorityMark } from './ssh/host-keys/host-key.ts'
 import type { Transport } from './transport.ts'
-
-type Environment = SshOptions['env']
 
 /** The SSH client of a connection. */
 export interface ClientChoice {
@@ -14,7 +13,8 @@ export interface ClientChoice {
   readonly why?: string | undefined
 }
 
-const readIfThere = (file: string): Promise<string> => readFile(file, 'utf8').catch(() => '')
+const readIfThere = (file: string): Promise<string> =>
+  readFile(file, 'utf8').catch(ignored('ssh', 'read a key file', ''))
 
 /** Whether the private key of a file is on a security key (FIDO), which only OpenSSH can use without an agent. */
 async function isOnSecurityKey(file: string): Promise<boolean> {

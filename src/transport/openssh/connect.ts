@@ -17,6 +17,7 @@ import { fingerprint } from '../ssh/host-keys/host-key.ts'
 import { type KnownHostKey, findRevokedKeys } from '../ssh/host-keys/known-hosts.ts'
 import { type Link, watchLoss } from '../ssh/link.ts'
 import type { Transport } from '../transport.ts'
+import { ignored } from '../../os/trace.ts'
 import { failureOf, lastWords } from './login-log.ts'
 import { type Master, MasterFailed, startMaster } from './master.ts'
 import { findSsh } from './program.ts'
@@ -61,7 +62,9 @@ async function explainHostKey(
   // The callers compare the key itself, and ssh prints its fingerprint only.
   const scanned =
     target.alias === undefined
-      ? await scanHostKey(target, { env, ...(signal && { signal }) }).catch(() => undefined)
+      ? await scanHostKey(target, { env, ...(signal && { signal }) }).catch(
+          ignored('ssh', 'ask for the host key'),
+        )
       : undefined
   if (scanned !== undefined && fingerprint(scanned) === shown?.fingerprint)
     return new HostKeyChanged(target, target.hostKeys, scanned)

@@ -11,6 +11,7 @@ import { allowPathOption } from '../../inventory/confirm-grants.ts'
 import { yesOption } from '../../options/confirmation.ts'
 import { hostKeyOptions } from '../../options/host-key-options.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
+import { ignored } from '../../../os/trace.ts'
 
 const driverOption = (names: string): Option<string | undefined> =>
   text('-d, --driver <driver>', `driver that provides the host${names}`, 'driver')
@@ -81,7 +82,7 @@ async function driverOfEntry(argv: readonly string[], fleet: Fleet): Promise<str
   const inventory = await fleet
     .inventory()
     .then((store) => store.read())
-    .catch(() => undefined)
+    .catch(ignored('inventory', 'read the inventory for the help'))
   return inventory?.machines.get(name as MachineName)?.driver
 }
 
