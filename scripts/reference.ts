@@ -215,6 +215,9 @@ function describeFields(drivers: readonly DriverOptions[]): string {
     '### engine',
     '',
     ...fields(mappingIn(machine?.properties?.['engine'])),
+    'An entry of `registries` has these fields. [Engines](engine.md) explains all of them.',
+    '',
+    ...fields(entryIn(mappingIn(machine?.properties?.['engine'])?.properties?.['registries'])),
     '### options',
     '',
     ...drivers.flatMap(({ name, options }) => [

@@ -32,6 +32,7 @@ import type { StackContainerRow } from '../../src/operations/stacks/deployed/sta
 import type { StackOnMachine } from '../../src/operations/stacks/deployed/stack-states.ts'
 import type { RolledBack } from '../../src/operations/stacks/rollback-machine.ts'
 import type { TrustSubject } from '../../src/operations/trust/trust-driver.ts'
+import type { SettingChange } from '../../src/provision/engine/settings/engine-settings.ts'
 import type { HostProbe } from '../../src/provision/host/probe.ts'
 
 // What commands print with --json. Only documentation and tests use these schemas: fleet itself does not load them. Types of
@@ -273,7 +274,9 @@ const machines: readonly JsonOutput[] = [
     commands: ['provision'],
     form: 'object; with `--on`: array',
     schema: oneOrMany(
-      fieldsOf<HostProbe & { name?: string; changed: string[] }>()({
+      fieldsOf<
+        HostProbe & { name?: string; changed: string[]; skipped?: readonly SettingChange[] }
+      >()({
         name: text('name of the machine, with `--on`').optional(),
         changed: texts('steps that were done'),
         os: z.strictObject({
@@ -284,6 +287,17 @@ const machines: readonly JsonOutput[] = [
         }),
         arch: text('processor architecture in Docker notation'),
         kernel: text('version of the kernel'),
+        skipped: z
+          .array(
+            z.strictObject({
+              option: text('name of the setting'),
+              from: text('value on the host'),
+              to: text('value in the inventory'),
+              effect: z.enum(['live', 'restart', 'destructive']).describe('always `destructive`'),
+            }),
+          )
+          .optional()
+          .describe('settings that were not changed, because images and containers would be lost'),
         init: z.enum(['systemd', 'openrc', 'none']).describe('the init system'),
         user: text('user that fleet logs in as'),
         root: flag('whether this user is root'),
@@ -388,6 +402,7 @@ const change = fieldsOf<Change>()({
       'stop',
       'operators',
       'engine',
+      'engine-config',
       'replace',
       'remove',
     ])
@@ -403,6 +418,12 @@ const change = fieldsOf<Change>()({
     .optional()
     .describe('of `operators`: also removes revoked keys from lines that fleet did not write'),
   stops: z.literal(true).optional().describe('the host is stopped during the change'),
+  effect: z
+    .enum(['live', 'restart', 'destructive'])
+    .optional()
+    .describe(
+      'of `engine-config`: the engine reloads its settings, restarts, or restarts without its images and containers',
+    ),
   options: z
     .array(
       z.strictObject({

@@ -1,4 +1,5 @@
 import type { Machine, MachineEntry, ProfileEntry } from './machine.ts'
+import type { EngineSpec } from './engine-spec.ts'
 import type { MachineName } from './name.ts'
 
 /** The profiles by name, each as written in the file. */
@@ -13,8 +14,31 @@ export interface MachineCount {
 type Layer = Readonly<ProfileEntry & MachineEntry>
 
 /**
- * Merges one layer over another: labels and options key by key, other keys as a whole. Options belong to a driver, so a
- * layer with another driver inherits none. `count` is not inherited.
+ * Merges the engine of one layer over that of another: its settings key by key. Version and channel belong together, so a
+ * layer that has one of them inherits neither.
+ */
+export function mergeEngine(
+  below: MachineEntry['engine'],
+  above: MachineEntry['engine'],
+): MachineEntry['engine'] {
+  if (above === undefined) return below
+  if (typeof below !== 'object' || above === 'none') return above
+  const { version, channel, repository, ...settings } = below
+  const inheritsVersion = above.version === undefined && above.channel === undefined
+  const inherited: EngineSpec = {
+    ...(inheritsVersion && version !== undefined && { version }),
+    ...(inheritsVersion && channel !== undefined && { channel }),
+    ...(above.channel !== 'distribution' && repository !== undefined && { repository }),
+  }
+  const merged = (['config', 'environment', 'registries'] as const).flatMap((key) =>
+    settings[key] && above[key] ? [[key, { ...settings[key], ...above[key] }]] : [],
+  )
+  return { ...inherited, ...settings, ...above, ...(Object.fromEntries(merged) as EngineSpec) }
+}
+
+/**
+ * Merges one layer over another: labels, options and settings of the engine key by key, other keys as a whole. Options
+ * belong to a driver, so a layer with another driver inherits none. `count` is not inherited.
  */
 function mergeLayers({ count: _count, ...below }: Layer, above: Layer): Layer {
   const { driver = below.driver } = above
@@ -22,7 +46,14 @@ function mergeLayers({ count: _count, ...below }: Layer, above: Layer): Layer {
   const labels = below.labels && { ...below.labels, ...above.labels }
   const options = below.options && !isOther && { ...below.options, ...above.options }
   const { options: _options, ...shared } = below
-  return { ...shared, ...above, ...(labels && { labels }), ...(options && { options }) }
+  const engine = mergeEngine(below.engine, above.engine)
+  return {
+    ...shared,
+    ...above,
+    ...(labels && { labels }),
+    ...(options && { options }),
+    ...(engine !== undefined && { engine }),
+  }
 }
 
 /** The maximum length of a chain of profiles. */

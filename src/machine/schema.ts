@@ -17,6 +17,7 @@ import {
   token,
 } from './fields.ts'
 import { labelKeyPattern, maxLabelLength } from './labels.ts'
+import { engineSpec, fileInFolder } from './engine-spec.ts'
 import { isMachineName, machineNamePattern, machineNameRule } from './name.ts'
 
 // A message in these schemas completes the sentence "expected …".
@@ -66,39 +67,6 @@ const operatorEntry = z.union([
 ])
 /** An entry under `operators:`. */
 export type OperatorEntry = z.infer<typeof operatorEntry>
-
-/** A file in or below the inventory's folder, so that it is shared together with the inventory. */
-const fileInFolder = z
-  .string()
-  .regex(
-    /^(?![/\\~]|[A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$)).+$/,
-    'a file in the inventory\'s directory, without ".."',
-  )
-
-/** The Docker engine to install: the package of the distribution or one of Docker's repository. */
-const engineSpec = z
-  .strictObject({
-    version: z
-      .string()
-      .regex(/^\d(?:[\w.~+-]*\w)?$/, 'a version such as "28.2"')
-      .optional()
-      .describe(
-        "The engine version from Docker's repository. A prefix selects the newest match: 28.2 installs the newest 28.2.x. The channel defaults to stable.",
-      ),
-    channel: z
-      .enum(['distribution', 'stable', 'test'])
-      .optional()
-      .describe(
-        "The package source: the Linux distribution, or a channel of Docker's own package repository.",
-      ),
-  })
-  .refine(({ version, channel }) => version === undefined || channel !== 'distribution', {
-    path: ['channel'],
-    message: '"stable" or "test" together with a version: a distribution has only one version',
-  })
-
-/** The Docker engine to install. Without version and channel: the package of the distribution. */
-export type EngineSpec = z.infer<typeof engineSpec>
 
 /** The maximum length of a text that a host reports about itself, in characters. */
 const maxFactLength = 255
@@ -180,7 +148,7 @@ const spec = z.strictObject({
     .union([z.literal('none'), engineSpec])
     .optional()
     .describe(
-      'The Docker engine to install on a new host. `none` means a host without Docker, such as a jump host.',
+      'The Docker engine: which one to install on a new host, and its settings. `none` means a host without Docker, such as a jump host.',
     ),
   userData: fileInFolder
     .optional()

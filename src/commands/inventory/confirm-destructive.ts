@@ -9,24 +9,37 @@ import { describeChanges } from './show-plan.ts'
 /** Confirms destructive changes, which `--yes` does not. */
 export const destroyOption = texts(
   '--destroy <selector>',
-  'allow the hosts of these machines to be removed or replaced, or, if fleet did not create them, to be stopped; not implied by --yes (repeatable)',
+  'allow the hosts of these machines to be removed or replaced, their engines to lose images and containers, or, if fleet did not create them, to be stopped; not implied by --yes (repeatable)',
   'selector',
 )
+
+/** What destructive changes do. */
+function effectOf(destructive: readonly Change[]): string {
+  const [first] = destructive
+  const isOne = destructive.length === 1 && first !== undefined
+  const hosts = isOne ? first.machine : `${destructive.length} hosts`
+  const are = (wanted: Change['action']): boolean =>
+    destructive.every(({ action }) => action === wanted)
+  if (are('stop')) return `This stops ${hosts}, which fleet did not create.`
+  if (are('engine-config')) {
+    const engines = isOne ? `the engine of ${hosts}` : `the engines of ${hosts}`
+    return `This makes ${engines} lose all images, containers and volumes.`
+  }
+  if (destructive.some(({ action }) => action === 'engine-config')) {
+    return `This deletes data on ${hosts}: see the list above.`
+  }
+  if (destructive.some(({ action }) => action === 'stop')) {
+    return `This deletes or stops ${hosts}. All data on deleted hosts is lost.`
+  }
+  return `This deletes ${hosts} and all data on ${isOne ? 'it' : 'them'}.`
+}
 
 /** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
 async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boolean> {
   const [first] = destructive
-  const stops = destructive.filter(({ action }) => action === 'stop').length
   const isOne = destructive.length === 1 && first !== undefined
-  const [hosts, data, expected] = isOne
-    ? [first.machine, 'it', first.machine]
-    : [`${destructive.length} hosts`, 'them', String(destructive.length)]
-  const effect =
-    stops === 0
-      ? `This deletes ${hosts} and all data on ${data}.`
-      : stops === destructive.length
-        ? `This stops ${hosts}, which fleet did not create.`
-        : `This deletes or stops ${hosts}. All data on deleted hosts is lost.`
+  const expected = isOne ? first.machine : String(destructive.length)
+  const effect = effectOf(destructive)
   io.stderr.write(describeChanges(destructive))
   const typed = await askText(io, `${effect} Type ${expected} to confirm, or press Enter to skip:`)
   return typed.trim() === expected
@@ -52,6 +65,11 @@ export async function confirmDestructive(
   return new Set([...named, ...rest.map(({ machine }) => machine)])
 }
 
+const skippedWords = (action: Change['action']): string =>
+  action === 'engine-config'
+    ? 'change settings that make the engine lose its images and containers'
+    : `${action} this machine`
+
 /** Says why a machine was skipped, and how to allow the change. */
 export const skippedError = ({ machine, action }: Change): UserError =>
   action === 'stop'
@@ -63,7 +81,7 @@ export const skippedError = ({ machine, action }: Change): UserError =>
           hint: `to stop it: fleet stop ${machine}, or fleet apply --destroy ${machine}`,
         },
       )
-    : new UserError('failed', `skipped: confirmation is needed to ${action} this machine`, {
+    : new UserError('failed', `skipped: confirmation is needed to ${skippedWords(action)}`, {
         machine,
         hint: `to confirm it: fleet apply --destroy ${machine}`,
       })

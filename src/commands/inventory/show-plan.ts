@@ -34,6 +34,7 @@ const signs: Readonly<Record<Change['action'], Sign>> = {
   stop: change,
   operators: change,
   engine: change,
+  'engine-config': change,
   replace: { sign: '-/+', color: 'red', counted: 'replace' },
   remove: { sign: '-', color: 'red', counted: 'remove' },
 }
@@ -206,7 +207,11 @@ function describePlan(
     ),
     ...changePart(
       'fleet apply deletes these hosts and all data on them, after you confirm it:',
-      destructive.filter(({ action }) => action !== 'stop'),
+      destructive.filter(({ action }) => action === 'replace' || action === 'remove'),
+    ),
+    ...changePart(
+      'fleet apply makes these engines lose their images and containers, after you confirm it:',
+      destructive.filter(({ action }) => action === 'engine-config'),
     ),
     ...changePart(
       'fleet apply stops these hosts, which fleet did not create, after you confirm it:',

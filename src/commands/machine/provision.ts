@@ -13,13 +13,18 @@ import { confirmAndRun } from '../multi/confirm-and-run.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-const asJson = ({ plan, probe }: ProvisionedHost) => ({
+const asJson = ({ plan, probe, skipped }: ProvisionedHost) => ({
   changed: plan.map(({ description }) => description),
+  ...(skipped.length > 0 && { skipped }),
   ...probe,
 })
 
 /** The result of provisioning a machine, for people. */
-function resultOf(name: string, { plan, probe }: ProvisionedHost): string {
+function resultOf(name: string, { plan, probe, skipped }: ProvisionedHost): string {
+  if (skipped.length > 0) {
+    const settings = skipped.map(({ option, from, to }) => `${option} ${from} -> ${to}`).join(', ')
+    return `${name}: not changed, because images and containers would be lost: ${settings}. To change it: fleet apply --destroy ${name}`
+  }
   if (plan.length === 0) return `${name}: nothing to change`
   if (probe.sudoNeeds !== undefined && probe.engine?.direct === false) {
     return `${name} will be ready after the next login. To close the open connection, run: fleet broker stop`
@@ -62,7 +67,7 @@ export const provision = defineCommand({
   name: 'provision',
   summary: 'Install or repair Docker on machines',
   description:
-    'Install or repair Docker on a machine over SSH, or on several machines with --on. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. Docker daemon settings are not changed.',
+    'Install or repair Docker on a machine over SSH, or on several machines with --on. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. If the machine has settings under engine: in machines.yaml, the engine gets them; changes that lose images and containers need fleet apply.',
   arguments: { name: machineArgument('name of the machine (default: the active one)', 'optional') },
   options: { yes: yesOption },
   targets: 'many',

@@ -8,6 +8,7 @@ import type { Progress } from '../../os/progress.ts'
 import { updateRecord } from '../inventory/update-record.ts'
 import { addOperators, operatorsOf } from '../operators/install-operator-keys.ts'
 import { observedFacts } from './observed-facts.ts'
+import { settingsOf } from '../provision/engine-settings.ts'
 import { provisionHost } from '../provision/provision-host.ts'
 import { replaceHostKey } from '../machine/replace-host-key.ts'
 import { waitUntilReady } from '../create/wait-until-ready.ts'
@@ -81,7 +82,14 @@ async function bootstrapOver(
   const probe =
     engine === 'none'
       ? await waitUntilReady(target, progress)
-      : (await provisionHost(target, engine, { progress, approve: async () => true })).probe
+      : (
+          await provisionHost(
+            target,
+            engine,
+            { progress, approve: async () => true },
+            { settings: await settingsOf(context, machine), most: 'destructive' },
+          )
+        ).probe
   progress('replace the host key')
   const owner = { machine: name, signal: context.signal }
   const hostKey = await replaceHostKey(transport, owner, async (hostKeys) => {

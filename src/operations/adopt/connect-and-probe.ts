@@ -10,6 +10,7 @@ import { connectJumpHost } from '../connect/jump-host.ts'
 import { tryLogins } from './try-logins.ts'
 import { observedFacts } from './observed-facts.ts'
 import { probeHost } from './probe-host.ts'
+import { settingsOf } from '../provision/engine-settings.ts'
 import { type ProvisionCalls, provisionHost } from '../provision/provision-host.ts'
 import { type HostKeyTrust, trustHostKey } from '../trust/trust-host-key.ts'
 
@@ -29,7 +30,7 @@ export interface AdoptOptions {
   readonly ssh?: SshLogin | undefined
   /** The host in the user's SSH configuration, for the record. */
   readonly sshAlias?: string | undefined
-  /** Install or repair the engine if it does not answer. */
+  /** Install or repair the engine if it does not answer, and change its settings to those of the entry. */
   readonly installEngine?: boolean
 }
 
@@ -77,10 +78,12 @@ export async function connectAndProbe(
   const target = { machine: name, transport, socket, signal: context.signal }
   const probe = request.installEngine
     ? (
-        await provisionHost(target, engine === 'none' ? undefined : engine, {
-          prompt: context.prompt,
-          ...calls,
-        })
+        await provisionHost(
+          target,
+          engine === 'none' ? undefined : engine,
+          { prompt: context.prompt, ...calls },
+          { settings: await settingsOf(context, machine) },
+        )
       ).probe
     : await probeHost(target)
   if (address === undefined) checkLocalEngine(machine, probe)

@@ -24,6 +24,7 @@ import { updateRecord } from '../inventory/update-record.ts'
 import { examineGrants, requireAllowed } from '../inventory/grants.ts'
 import { checkNoJumpHost } from '../connect/find-tunnel.ts'
 import { currentOrigin, hostTags } from './host-tags.ts'
+import { settingsOf } from '../provision/engine-settings.ts'
 import { readUserData } from './read-user-data.ts'
 import { type ProbedMachine, bootstrapHost } from '../adopt/bootstrap-host.ts'
 import { traceError } from '../../os/trace.ts'
@@ -157,6 +158,7 @@ async function findSecrets(
     authorizedKeys: [login.publicKey],
     hostKey,
     engine,
+    settings: await settingsOf(context, machine),
     bootCommands,
     ...(await readOwnUserData(context, machine)),
   })

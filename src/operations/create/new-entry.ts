@@ -7,6 +7,7 @@ import {
   isSameLogin,
 } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
+import { mergeEngine } from '../../machine/profiles.ts'
 import {
   type Inventory,
   checkExtends,
@@ -52,7 +53,7 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
     ...(Object.keys(labels).length > 0 && { labels }),
     ...(Object.keys(options).length > 0 && { options }),
     ...(request.via !== undefined && { via: request.via }),
-    ...(request.engine !== undefined && { engine: request.engine }),
+    ...(request.engine !== undefined && { engine: mergeEngine(entry?.engine, request.engine) }),
     ...(request.userData !== undefined && { userData: request.userData }),
     ...(request.protected === true && { protected: true }),
   }

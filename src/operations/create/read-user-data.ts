@@ -5,31 +5,53 @@ import { resolvePath } from '../../state/inventory/resolve-path.ts'
 /** The largest user-data file, in bytes; no provider accepts more. */
 const maxBytes = 8 * 2 ** 20
 
+/** A file that an inventory names, for messages. */
+interface NamedFile {
+  /** `user-data file own.yaml` */
+  readonly name: string
+  /** The key of the entry that names it. */
+  readonly key: string
+  readonly maxBytes: number
+}
+
+/** Reads the user-data file of an inventory. Throws as {@link readInventoryFile} does. */
+export const readUserData = (location: string, userData: string): Promise<Uint8Array> =>
+  readInventoryFile(location, userData, {
+    ...{ name: `user-data file ${userData}`, key: 'userData', maxBytes },
+  })
+
 /**
- * Reads the user-data file of an inventory. It must be in the folder of the inventory after all links are followed, so that an
+ * Reads a file that an inventory names. It must be in the folder of the inventory after all links are followed, so that an
  * inventory from git cannot send other files of this computer to a host. Throws kind `usage`.
  */
-export async function readUserData(location: string, userData: string): Promise<Uint8Array> {
-  const { path, isInside } = await resolvePath(location, userData)
+export async function readInventoryFile(
+  location: string,
+  file: string,
+  { name, key, maxBytes }: NamedFile,
+): Promise<Uint8Array> {
+  const { path, isInside } = await resolvePath(location, file)
   if (!isInside) {
     throw new UserError(
       'usage',
-      `the user-data file ${userData} is a link to ${path}, which is outside the directory of ${location}`,
+      `the ${name} is a link to ${path}, which is outside the directory of ${location}`,
       {
         hint: 'if the host may have this file, replace the link with a copy of the file',
       },
     )
   }
   const unreadable = (why: string, cause?: unknown): UserError =>
-    new UserError('usage', `cannot read the user-data file ${userData}: ${why}`, {
-      hint: `check userData in ${location}`,
+    new UserError('usage', `cannot read the ${name}: ${why}`, {
+      hint: `check ${key} in ${location}`,
       cause,
     })
   const about = await stat(path).catch((error: unknown) => {
     throw unreadable(fileTroubleOf(error), error)
   })
   if (!about.isFile()) throw unreadable('it is not a file')
-  if (about.size > maxBytes) throw unreadable(`it is larger than ${maxBytes / 2 ** 20} MiB`)
+  if (about.size > maxBytes) {
+    const limit = maxBytes >= 2 ** 20 ? `${maxBytes / 2 ** 20} MiB` : `${maxBytes / 2 ** 10} KiB`
+    throw unreadable(`it is larger than ${limit}`)
+  }
   return readFile(path).catch((error: unknown) => {
     throw unreadable(fileTroubleOf(error), error)
   })

@@ -35,7 +35,7 @@ function fieldsOf(entry: MachineEntry | ProfileEntry): ReadonlyMap<string, unkno
 }
 
 const engineText = (engine: NonNullable<MachineEntry['engine']>): string =>
-  typeof engine === 'string' ? engine : (Object.values(engine)[0] ?? '')
+  typeof engine === 'string' ? engine : (engine.version ?? engine.channel ?? JSON.stringify(engine))
 
 function valueText(value: unknown): string {
   const text = typeof value === 'string' && /^\S+$/.test(value) ? value : JSON.stringify(value)

@@ -68,15 +68,24 @@ export async function examineGrants(
  */
 async function findGrants(
   context: GrantContext,
-  { name, driver, userData }: Pick<Machine, 'name' | 'driver' | 'userData'>,
+  { name, driver, userData, engine }: Pick<Machine, 'name' | 'driver' | 'userData' | 'engine'>,
   options: Options,
 ): Promise<readonly FoundGrant[]> {
   const definition = await context.driver(driver)
   return examineGrants(context, name, [
     ...(definition.grants?.(options, context.env) ?? []),
     ...(userData === undefined ? [] : [{ what: `user-data ${userData}` }]),
+    ...certificateGrants(engine),
   ])
 }
+
+/** The certificates that a host gets for its registries. */
+const certificateGrants = (engine: Machine['engine']): readonly Grant[] =>
+  typeof engine !== 'object'
+    ? []
+    : Object.entries(engine.registries ?? {}).flatMap(([registry, { ca }]) =>
+        ca === undefined ? [] : [{ what: `CA certificates ${ca} for the registry ${registry}` }],
+      )
 
 /** The options of a machine, with those of its profiles and the defaults. */
 const effectiveOptions = ({ driver, options }: Machine, { defaults }: Inventory): Options => ({
@@ -93,7 +102,15 @@ export async function grantsOfChange(
 ): Promise<readonly FoundGrant[]> {
   const values = effectiveOptions(machine, inventory)
   if (action === 'create' || action === 'replace') return findGrants(context, machine, values)
-  const { userData: _ofNewHosts, ...existing } = machine
+  if (action === 'engine-config') {
+    const changed = new Set(options.map(({ option }) => option))
+    const { engine } = machine
+    const registries = Object.entries((typeof engine === 'object' && engine.registries) || {})
+    const sent = registries.filter(([registry]) => changed.has(`CA of ${registry}`))
+    const grants = certificateGrants({ registries: Object.fromEntries(sent) })
+    return examineGrants(context, machine.name, grants)
+  }
+  const { userData: _ofNewHosts, engine: _ofOtherChanges, ...existing } = machine
   if (action === 'adopt') return findGrants(context, existing, values)
   if (action !== 'change') return []
   const changed = options.map(({ option }) => [option, values[option]] as const)
@@ -129,7 +146,7 @@ export function requireAllowed(grants: readonly FoundGrant[], command: string): 
 /** Throws kind `usage` when the host of a machine would get access that the user has not allowed. */
 export async function checkGrants(
   context: GrantContext,
-  machine: Pick<Machine, 'name' | 'driver' | 'userData'>,
+  machine: Pick<Machine, 'name' | 'driver' | 'userData' | 'engine'>,
   options: Options,
   command: string,
 ): Promise<void> {

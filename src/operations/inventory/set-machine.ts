@@ -2,6 +2,7 @@ import type { DriverDefinition } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
+import { mergeEngine } from '../../machine/profiles.ts'
 import { type Inventory, entryFor, machineWith } from '../../state/inventory/inventory.ts'
 import { checkSettable } from './check-settable.ts'
 import { findMachine } from './choose-machines.ts'
@@ -38,11 +39,16 @@ export function parseSettings(words: readonly string[]): readonly Setting[] {
   })
 }
 
-function engineOf(value: string | undefined): MachineEntry['engine'] {
+/** The engine of an entry with another version or channel. Its settings are kept. */
+function engineOf(
+  value: string | undefined,
+  before: MachineEntry['engine'],
+): MachineEntry['engine'] {
   if (value === undefined || value === 'none') return value
-  return ['distribution', 'stable', 'test'].includes(value)
+  const source = ['distribution', 'stable', 'test'].includes(value)
     ? { channel: value as 'stable' }
     : { version: value }
+  return mergeEngine(before, source)
 }
 
 function protectionOf(value: string | undefined): boolean | undefined {
@@ -66,7 +72,7 @@ export function withSetting(
     key === 'protected'
       ? protectionOf(value)
       : key === 'engine'
-        ? engineOf(value)
+        ? engineOf(value, entry.engine)
         : (value ?? undefined)
   const { [key as Known]: _old, ...others } = entry
   return {

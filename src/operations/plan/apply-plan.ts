@@ -81,7 +81,7 @@ export function applyTo(
 
 async function applyChange(
   context: Context,
-  { machine: name, action, destructive, gone, outside }: Change,
+  { machine: name, action, destructive, effect, gone, outside }: Change,
   { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
 ): Promise<void> {
   const stoppable = context.with({ signal })
@@ -118,6 +118,15 @@ async function applyChange(
         machine,
         { progress, approve: async () => true },
         { upgrades: true },
+      )
+      return
+    case 'engine-config':
+      await provisionMachine(
+        stoppable,
+        machine,
+        { progress, approve: async () => true },
+        // The effect in a plan file is not trusted: only a confirmed change may be destructive.
+        { most: destructive === true ? 'destructive' : effect === 'live' ? 'live' : 'restart' },
       )
       return
     case 'replace':

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { UserError, messageOf } from '../../errors.ts'
+import type { Effect } from '../../provision/engine/settings/engine-settings.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { ServiceChange } from '../stacks/compare-services.ts'
@@ -17,6 +18,7 @@ export interface Change {
   /**
    * `create`, `adopt`: create or adopt the host of the entry, or continue that. `change`: change options of the existing host.
    * `start`, `stop`: switch it. `operators`: authorize exactly the operators of the inventory. `engine`: upgrade the engine.
+   * `engine-config`: change settings of the engine, such as keys of daemon.json.
    * `replace`: remove the host and create a new one under the same name, or continue that. `remove`: remove the host and the
    * entry, or continue that.
    */
@@ -28,10 +30,14 @@ export interface Change {
     | 'stop'
     | 'operators'
     | 'engine'
+    | 'engine-config'
     | 'replace'
     | 'remove'
   readonly why: string
-  /** Removes an existing host with all its data, or stops a host that fleet did not create. The user must confirm it by name. */
+  /**
+   * Removes an existing host with all its data, stops a host that fleet did not create, or makes an engine lose its images and
+   * containers. The user must confirm it by name.
+   */
   readonly destructive?: true
   /** Of `replace`: the host no longer exists, so no data is lost. */
   readonly gone?: true
@@ -39,7 +45,9 @@ export interface Change {
   readonly outside?: true
   /** The host is stopped during the change. */
   readonly stops?: true
-  /** Of `change` and `replace`. */
+  /** Of `engine-config`: whether the engine reloads its settings or is restarted. */
+  readonly effect?: Effect
+  /** Of `change`, `engine-config` and `replace`. */
   readonly options?: readonly OptionChange[]
   /** Access of the host to this computer and its network: `folder /home/ana/code of this computer, writable, as code`. */
   readonly grants?: readonly string[]

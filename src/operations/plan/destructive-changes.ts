@@ -26,7 +26,11 @@ export function planDestructive(
   }
 }
 
-/** The changes of a plan that remove a host, or stop one that fleet did not create. */
+/** Whether a change removes an existing host. */
+const removesHost = ({ destructive, action }: Change): boolean =>
+  destructive === true && (action === 'replace' || action === 'remove')
+
+/** The changes of a plan that need a confirmation of their machine. */
 export const destructiveIn = ({ changes }: ChangePlan): readonly Change[] =>
   changes.filter(({ destructive = false }) => destructive)
 
@@ -40,14 +44,12 @@ export function approvedChanges(
 ): readonly Change[] {
   const going = new Set(
     changes
-      .filter(
-        ({ destructive, action, machine }) =>
-          destructive && action !== 'stop' && approved.has(machine),
-      )
+      .filter((change) => removesHost(change) && approved.has(change.machine))
       .map(({ machine }) => machine),
   )
-  return changes.filter(({ machine, action, destructive = false }) => {
-    if (going.has(machine)) return destructive && action !== 'stop'
+  return changes.filter((change) => {
+    const { machine, destructive = false } = change
+    if (going.has(machine)) return removesHost(change)
     return !destructive || approved.has(machine)
   })
 }

@@ -1,13 +1,21 @@
+import { UserError } from '../../errors.ts'
 import type { Machine, ReadyMachine } from '../../machine/machine.ts'
 import { checkEngine } from '../../provision/engine/upgrade.ts'
+import type { Effect, SettingChange } from '../../provision/engine/settings/engine-settings.ts'
+import {
+  describeChange,
+  describeEffect,
+  planSettings,
+} from '../../provision/engine/settings/plan-settings.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import type { Drift, PlanPart } from './change-plan.ts'
+import type { Change, Drift, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { operatorsOf, readOperators } from '../operators/install-operator-keys.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
 import { planOperators } from './plan-unready.ts'
-import { probeHost } from '../adopt/probe-host.ts'
+import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
+import { checkConfigurable, readEngineState, settingsOf } from '../provision/engine-settings.ts'
 
 /** The recorded facts of a host that have changed. */
 function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
@@ -41,6 +49,44 @@ function planEngineUpgrade({ name, engine }: Machine, probe: HostProbe): PlanPar
   }
 }
 
+/** Plans the changes of the engine's settings; those that lose images and containers are a change of their own. */
+async function planEngineConfig(
+  context: Context,
+  machine: Machine,
+  target: ProbeTarget,
+  probe: HostProbe,
+): Promise<PlanPart> {
+  const settings = await settingsOf(context, machine)
+  const hasEngine = probe.daemon || probe.engine?.version !== undefined
+  if (settings === undefined || !hasEngine) return {}
+  checkConfigurable(machine.name, probe, settings)
+  const state = await readEngineState(target, settings)
+  const { changes, skipped, effect } = planSettings(state, settings, { destructive: false })
+  const part = (some: readonly SettingChange[], how: Effect): Change => ({
+    machine: machine.name,
+    action: 'engine-config',
+    why: `${some.map(describeChange).join(', ')}; ${describeEffect(how, state)}`,
+    effect: how,
+    ...(how === 'destructive' && { destructive: true }),
+    options: some.map(({ option, from, to }) => ({ option, from, to })),
+  })
+  return {
+    changes: [
+      ...(changes.length === 0 ? [] : [part(changes, effect)]),
+      ...(skipped.length === 0 ? [] : [part(skipped, 'destructive')]),
+    ],
+  }
+}
+
+/** An error about the settings of the engine as an issue: the other parts of the plan do not depend on them. */
+function settingsIssue({ name }: Machine, error: unknown): PlanPart {
+  if (!(error instanceof UserError) || error.kind === 'unreachable' || error.kind === 'cancelled') {
+    throw error
+  }
+  const { message, hint } = error
+  return { issues: [{ machine: name, why: message, ...(hint !== undefined && { hint }) }] }
+}
+
 /** Inspects a running host at its current address from the provider. */
 export async function detectDrift(
   context: Context,
@@ -58,9 +104,16 @@ export async function detectDrift(
   const there = isRemote ? await readOperators(transport, operatorTarget) : undefined
   const wanted = isRemote ? operatorsOf(inventory, now) : []
   const engine = planEngineUpgrade(now, probe)
+  const config = await planEngineConfig(context, now, target, probe).catch((error: unknown) =>
+    settingsIssue(now, error),
+  )
   return {
-    ...engine,
-    changes: [...(there ? planOperators(now, wanted, there) : []), ...(engine.changes ?? [])],
+    issues: [...(engine.issues ?? []), ...(config.issues ?? [])],
+    changes: [
+      ...(there ? planOperators(now, wanted, there) : []),
+      ...(engine.changes ?? []),
+      ...(config.changes ?? []),
+    ],
     drift: findDrift({ ...machine, host }, now.host.address, probe),
   }
 }

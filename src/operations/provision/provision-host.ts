@@ -1,12 +1,26 @@
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
-import type { EngineSpec } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/engine-spec.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
-import { type UpgradePolicy, type Plan, planEngine } from '../../provision/engine/plan-engine.ts'
+import {
+  type UpgradePolicy,
+  type Plan,
+  planEngine,
+  withPrivileges,
+} from '../../provision/engine/plan-engine.ts'
+import {
+  type Effect,
+  type EngineSettings,
+  type SettingChange,
+  isEmpty,
+  isWorse,
+} from '../../provision/engine/settings/engine-settings.ts'
+import { planSettings } from '../../provision/engine/settings/plan-settings.ts'
 import type { Prompt } from '../../transport/ssh/connect.ts'
 import type { Progress } from '../../os/progress.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 import { waitForCloudInit } from '../create/wait-until-ready.ts'
+import { checkConfigurable, readEngineState } from './engine-settings.ts'
 import { askSudoPassword, runStep } from './run-step.ts'
 
 /** Callbacks of provisioning. */
@@ -24,11 +38,45 @@ export interface ProvisionedHost {
   readonly plan: Plan
   /** The output of each step of the plan. */
   readonly output: readonly string[]
+  /** Changes of the engine's settings that were not made, because images and containers would be lost. */
+  readonly skipped: readonly SettingChange[]
+}
+
+/** What provisioning may change on a host that has an engine. */
+export interface ProvisionAims extends UpgradePolicy {
+  readonly settings?: EngineSettings | undefined
+  /** The most severe effect that a change of settings may have (default: `restart`). */
+  readonly most?: Effect | undefined
+}
+
+/** The change of the engine's settings, and what it skips. */
+async function planSettingsOf(
+  target: ProbeTarget,
+  probe: HostProbe,
+  { settings, most = 'restart' }: ProvisionAims,
+): Promise<{ readonly plan: Plan; readonly skipped: readonly SettingChange[] }> {
+  if (settings === undefined || isEmpty(settings)) return { plan: [], skipped: [] }
+  checkConfigurable(target.machine, probe, settings)
+  const state = await readEngineState(target, settings)
+  const planned = planSettings(state, settings, { destructive: most === 'destructive' })
+  if (isWorse(planned.effect, most)) {
+    throw new UserError(
+      'failed',
+      'the settings of the engine have changed since the plan was made',
+      {
+        machine: target.machine,
+        hint: 'make a new plan: fleet plan',
+      },
+    )
+  }
+  const { step, skipped } = planned
+  return { plan: step === undefined ? [] : withPrivileges(probe, [step]), skipped }
 }
 
 /**
- * Installs or repairs the engine of a host: inspects the host, makes a plan, asks for approval, runs the steps and inspects it
- * again. A host without an engine gets the one in `wish`.
+ * Installs or repairs the engine of a host, and changes its settings: inspects the host, makes a plan, asks for approval, runs the
+ * steps and inspects it again. A host without an engine gets the wanted one. Changes of settings that lose images and containers
+ * are skipped, unless `most` allows them or there was no engine.
  * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the
  * engine does not answer in the end.
  */
@@ -36,28 +84,45 @@ export async function provisionHost(
   target: ProbeTarget,
   wanted: EngineSpec | undefined,
   { progress, approve, prompt }: ProvisionCalls,
-  aims: UpgradePolicy = {},
+  aims: ProvisionAims = {},
 ): Promise<ProvisionedHost> {
   const { machine } = target
   const { probe: before } = await waitForCloudInit(target, progress)
-  const plan = planEngine(before, wanted, aims)
-  if (plan.length === 0) return { probe: checkEngine(machine, before), plan, output: [] }
+  const isNew = !before.daemon && before.engine?.version === undefined
+  const settingsAims = isNew ? { ...aims, most: 'destructive' as const } : aims
+  const enginePlan = planEngine(before, wanted, aims)
+  const first = await planSettingsOf(target, before, settingsAims)
+  // An engine that is installed and not running may need other settings to start.
+  const isStopped = !isNew && before.engine?.version === undefined
+  const plan = isStopped ? [...first.plan, ...enginePlan] : [...enginePlan, ...first.plan]
+  if (plan.length === 0) {
+    return { probe: checkEngine(machine, before), plan, output: [], skipped: first.skipped }
+  }
   if (!(await approve(plan))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed', { machine })
   }
   const output: string[] = []
   const sudo = askSudoPassword(target, before.user, prompt)
-  for (const step of plan) output.push(await runStep(target, step, progress, sudo))
+  const runAll = async (steps: Plan): Promise<void> => {
+    for (const step of steps) output.push(await runStep(target, step, progress, sudo))
+  }
+  if (!isNew) await runAll(plan)
+  else {
+    await runAll(enginePlan)
+    // The packages may have brought a daemon.json.
+    await runAll((await planSettingsOf(target, before, settingsAims)).plan)
+  }
   progress('check the engine')
   const after = await probeHost(target)
-  const rest = planEngine(after, wanted, aims)
+  const { plan: settingsLeft, skipped } = await planSettingsOf(target, after, settingsAims)
+  const rest = [...planEngine(after, wanted, aims), ...settingsLeft]
   if (rest.length > 0) {
     const left = rest.map((step) => step.description).join('; ')
     throw new UserError('failed', `every step succeeded, but these are still needed: ${left}`, {
       machine,
     })
   }
-  return { probe: checkEngine(machine, after), plan, output }
+  return { probe: checkEngine(machine, after), plan, output, skipped }
 }
 
 /** Returns the probe if the engine works; throws otherwise. */

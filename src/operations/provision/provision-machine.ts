@@ -1,19 +1,24 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import type { UpgradePolicy } from '../../provision/engine/plan-engine.ts'
 import type { Context } from '../context.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
-import { type ProvisionCalls, type ProvisionedHost, provisionHost } from './provision-host.ts'
+import { settingsOf } from './engine-settings.ts'
+import {
+  type ProvisionAims,
+  type ProvisionCalls,
+  type ProvisionedHost,
+  provisionHost,
+} from './provision-host.ts'
 
 /**
- * Installs or repairs the engine of a machine, and records the new facts of its host. If nothing has to be done, nothing is
+ * Installs or repairs the engine of a machine, changes its settings, and records the new facts of its host. If nothing has to be done, nothing is
  * changed. Throws kind `usage` for a machine with `engine: none`.
  */
 export async function provisionMachine(
   context: Context,
   machine: Machine,
   calls: ProvisionCalls,
-  aims: UpgradePolicy = {},
+  aims: Omit<ProvisionAims, 'settings'> = {},
 ): Promise<ProvisionedHost> {
   const { name } = machine
   if (machine.engine === 'none') {
@@ -22,13 +27,14 @@ export async function provisionMachine(
       hint: 'to provision it, remove "engine: none" from its entry',
     })
   }
+  const settings = await settingsOf(context, machine)
   const transport = await context.connect(machine)
   const target = { machine: name, transport, socket: machine.host?.socket, signal: context.signal }
   const provisioned = await provisionHost(
     target,
     machine.engine,
     { prompt: context.prompt, ...calls },
-    aims,
+    { ...aims, settings },
   )
   const facts = observedFacts(provisioned.probe)
   await (

@@ -1,5 +1,9 @@
-import type { EngineSpec } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/engine-spec.ts'
 import { type Task, distributions, engineTasks, installTask } from '../host/distributions.ts'
+import { formatDaemonConfig, mergeDaemonConfig } from '../engine/settings/daemon-config.ts'
+import type { EngineSettings } from '../engine/settings/engine-settings.ts'
+import { certificateFile } from '../engine/settings/engine-state.ts'
+import { environmentFile, formatEnvironment } from '../engine/settings/environment-file.ts'
 import { defaultSocket } from '../../machine/machine.ts'
 import { runServiceScript } from '../host/service.ts'
 import { permanentFailure, shellFunctions } from '../host/shell-functions.ts'
@@ -40,12 +44,44 @@ function branches(spec: EngineSpec): string {
     .join('')
 }
 
+/** The lines that write the engine's settings; the engine must not have been started for the first time yet. */
+function settingsLines(settings: EngineSettings | undefined): string {
+  if (settings === undefined) return ''
+  const { environment, certificates } = settings
+  const config = mergeDaemonConfig({}, settings)
+  const files: readonly (readonly [string, string])[] = [
+    ...(Object.keys(config).length === 0
+      ? []
+      : [['/etc/docker/daemon.json', asAscii(formatDaemonConfig(config, ''))] as const]),
+    ...(Object.keys(environment).length === 0
+      ? []
+      : [[environmentFile, formatEnvironment(environment)] as const]),
+    ...Object.entries(certificates).map(
+      ([registry, pem]) => [certificateFile(registry), pem] as const,
+    ),
+  ]
+  return files
+    .map(([file, text]) => `put ${quote(file)} <<'FLEET-END' || return\n${text}FLEET-END\n`)
+    .join('')
+}
+
+/** JSON without characters outside of ASCII, which a MIME part would have to declare. */
+const asAscii = (json: string): string =>
+  json.replaceAll(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
 /**
- * A POSIX script for the first boot of any distribution: installs the engine unless it exists,
- * starts it, and adds `user` to the docker group. It retries errors of mirrors, but not errors that
+ * A POSIX script for the first boot of any distribution: writes the engine's settings where the image has none, installs the
+ * engine unless it exists, starts it, and adds `user` to the docker group. It retries errors of mirrors, but not errors that
  * cannot succeed. Its exit code is 0 if the engine answers.
  */
-export const writeBootScript = (spec: EngineSpec, user: string): string => `#!/bin/sh
+export const writeBootScript = (
+  spec: EngineSpec,
+  user: string,
+  settings?: EngineSettings,
+): string => `#!/bin/sh
 # Written by fleet: gives this host its Docker engine.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ${shellFunctions}
@@ -61,7 +97,17 @@ ${branches(spec)}
   say "fleet cannot install Docker on $PRETTY_NAME"
   return ${permanentFailure}
 }
+put() { # FILE: writes standard input to a file, unless the image has this file
+  if [ -e "$1" ]; then cat >/dev/null; say "$1 exists and was kept"; return; fi
+  mkdir -p "$(dirname "$1")" && cat >"$1.fleet-new" && chmod 0644 "$1.fleet-new" && mv "$1.fleet-new" "$1" && changed=yes
+}
+configure() {
+${settingsLines(settings)}:
+}
 set_up() {
+  changed= installed=
+  configure || return 1
+  has dockerd && installed=yes
   if ! has dockerd; then
     for pause in 5 10 20 40 last; do
       (install_engine)
@@ -72,6 +118,7 @@ set_up() {
     done
   fi
   say 'start docker' && start_engine || return 1
+  if [ "$installed$changed" = yesyes ]; then restart_engine || return 1; fi
   case " $(id -nG ${user}) " in
     *' docker '*) ;;
     *) say 'add ${user} to the docker group' && { usermod -aG docker ${user} || addgroup ${user} docker; } || return 1 ;;
@@ -85,6 +132,10 @@ set_up() {
 }
 start_engine() {
 ${runServiceScript}}
+restart_engine() {
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload && systemctl restart docker.service
+  elif [ -e /run/openrc/softlevel ]; then rc-service docker restart; fi
+}
 code=$(mktemp)
 { set_up; echo $? >"$code"; } 2>&1 | tee ${bootScriptLog}
 read -r ended <"$code"

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { UserError } from '../../errors.ts'
-import type { EngineSpec } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/engine-spec.ts'
+import type { EngineSettings } from '../engine/settings/engine-settings.ts'
 import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
 import { type OwnUserData, toPart, mentionsUser, usersInText } from './custom-user-data.ts'
@@ -19,6 +20,8 @@ export interface FirstBoot {
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string }
   /** If absent, the engine of the distribution. */
   readonly engine: EngineSpec | 'none' | undefined
+  /** The settings that the engine starts with. */
+  readonly settings?: EngineSettings | undefined
   /** Shell commands that run at every boot before the engine starts. */
   readonly bootCommands?: readonly string[]
   /** The user's own user-data, to be merged. */
@@ -128,16 +131,16 @@ export function writeUserData(boot: FirstBoot): string {
     additions(boot),
     ...(own === undefined ? [] : [userInMapping(boot)]),
     settings(boot),
-    ...(engine === 'none' ? [] : [bootScript(engine ?? {}, user)]),
+    ...(engine === 'none' ? [] : [bootScript(engine ?? {}, boot)]),
   ])
 }
 
-const bootScript = (engine: EngineSpec, user: string): Part => ({
+const bootScript = (engine: EngineSpec, { user, settings: engineSettings }: FirstBoot): Part => ({
   headers: [
     'Content-Type: text/x-shellscript',
     `Content-Disposition: attachment; filename="${bootScriptName}"`,
   ],
-  body: writeBootScript(engine, user),
+  body: writeBootScript(engine, user, engineSettings),
 })
 
 /** Limits of a provider. */

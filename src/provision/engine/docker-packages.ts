@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { EngineSpec } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/engine-spec.ts'
 import {
   type Distribution,
   type Task,

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { EngineSpec } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/engine-spec.ts'
 import { defaultSocket } from '../../machine/machine.ts'
 import type { HostProbe } from '../host/probe.ts'
 import { installPackages, upgradePackages } from './docker-packages.ts'
@@ -21,7 +21,7 @@ export interface UpgradePolicy {
 /**
  * Plans the changes that a host needs so that an engine runs, starts after a reboot, and can be
  * used by the login user. Installs the requested engine if there is none. An existing engine is
- * kept unless `upgrades` is set, and its settings, such as daemon.json, are never changed. Throws
+ * kept unless `upgrades` is set. Its settings are planned by {@link planSettings}. Throws
  * kind `unsupported` for an unknown distribution, `credentials` if root permissions are needed and
  * missing.
  */
@@ -38,6 +38,11 @@ export function planEngine(
     ...startService(probe),
     ...joinDockerGroup(probe),
   ]
+  return withPrivileges(probe, steps)
+}
+
+/** The steps with `sudo` where the login user is not root. Throws kind `credentials` if the user cannot become root. */
+export function withPrivileges(probe: HostProbe, steps: Plan): Plan {
   if (steps.length === 0 || probe.root) return steps
   const { sudoNeeds } = probe
   if (sudoNeeds !== undefined) return steps.map((step) => ({ ...step, sudo: sudoNeeds }))
@@ -61,7 +66,7 @@ export function planEngine(
  * Whether a rootless engine, or one that DOCKER_HOST names, is running: the user configured it, and
  * it works.
  */
-const hasCustomEngine = ({ engine }: HostProbe): boolean =>
+export const hasCustomEngine = ({ engine }: HostProbe): boolean =>
   engine?.version !== undefined && engine.socket !== defaultSocket
 
 function joinDockerGroup(probe: HostProbe): Step[] {

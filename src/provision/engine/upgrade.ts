@@ -1,4 +1,4 @@
-import type { EngineSpec } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/engine-spec.ts'
 import type { HostProbe } from '../host/probe.ts'
 
 /** What to do with an existing engine. */

@@ -1,4 +1,4 @@
-import type { EngineSpec } from '../../machine/schema.ts'
+import type { EngineSpec } from '../../machine/engine-spec.ts'
 import type { HostProbe } from './probe.ts'
 import { lockTimeout } from './shell-functions.ts'
 
@@ -14,7 +14,8 @@ export interface Task {
 
 /** Docker's own packages for a family of distributions. */
 interface DockerRepository {
-  readonly add: (channel: 'stable' | 'test') => Task
+  /** Adds Docker's repository, or its copy at a URL. */
+  readonly add: (channel: 'stable' | 'test', url: string | undefined) => Task
   /** Script that installs `"$@"`; the first argument is the version or its prefix. */
   readonly installVersion: string
 }
@@ -40,12 +41,17 @@ export interface Distribution {
 }
 
 // Docker's own repository: docs.docker.com/engine/install has the URLs and the keys' fingerprints.
-const repository = 'https://download.docker.com/linux'
+const dockerUrl = 'https://download.docker.com/linux'
 const dockerPackages = ['docker-ce', 'docker-ce-cli', 'containerd.io', 'iptables']
 
+/** The URL without a slash at its end. The schema allows no character that a shell interprets. */
+const repositoryUrl = (url: string | undefined): string => url?.replace(/\/+$/, '') ?? dockerUrl
+
+const copyOf = (url: string | undefined): string => (url === undefined ? '' : ` from ${url}`)
+
 const aptRepository: DockerRepository = {
-  add: (channel) => ({
-    description: `add Docker's package repository, channel ${channel} (/etc/apt/sources.list.d/docker.list)`,
+  add: (channel, url) => ({
+    description: `add Docker's package repository, channel ${channel} (/etc/apt/sources.list.d/docker.list)${copyOf(url)}`,
     script: `. /etc/os-release
 case " $ID $ID_LIKE " in
   *' ubuntu '*) system=ubuntu codename=\${UBUNTU_CODENAME:-$VERSION_CODENAME} ;;
@@ -53,8 +59,8 @@ case " $ID $ID_LIKE " in
 esac
 key=/etc/apt/keyrings/docker.asc list=/etc/apt/sources.list.d/docker.list
 apt_install ca-certificates curl gpg &&
-  docker_key "${repository}/$system/gpg" 9DC858229FC7DD38854AE2D88D81803C0EBFCD88 "$key" || exit
-echo "deb [arch=$(dpkg --print-architecture) signed-by=$key] ${repository}/$system $codename $1" >$list
+  docker_key "${repositoryUrl(url)}/$system/gpg" 9DC858229FC7DD38854AE2D88D81803C0EBFCD88 "$key" || exit
+echo "deb [arch=$(dpkg --print-architecture) signed-by=$key] ${repositoryUrl(url)}/$system $codename $1" >$list
 # apt calls lists that it could not get a success; those that it refuses would keep all others from being refreshed
 { apt update && apt-cache show docker-ce >/dev/null; } || { rm -f $list; false; }`,
     args: [channel],
@@ -70,15 +76,15 @@ apt_install "$@"`,
 }
 
 const dnfRepository = (system: 'centos' | 'fedora' | 'rhel'): DockerRepository => ({
-  add: (channel) => ({
-    description: `add Docker's package repository, channel ${channel} (/etc/yum.repos.d/docker-ce.repo)`,
+  add: (channel, url) => ({
+    description: `add Docker's package repository, channel ${channel} (/etc/yum.repos.d/docker-ce.repo)${copyOf(url)}`,
     script: `key=/etc/pki/rpm-gpg/docker.asc
 { has gpg || dnf install gnupg2; } &&
-  docker_key ${repository}/${system}/gpg 060A61C51B558A7F742B77AAC52FEB6B621E9F35 $key &&
+  docker_key ${repositoryUrl(url)}/${system}/gpg 060A61C51B558A7F742B77AAC52FEB6B621E9F35 $key &&
   cat >/etc/yum.repos.d/docker-ce.repo <<END
 [docker-ce-$1]
 name=Docker CE $1
-baseurl=${repository}/${system}/\\$releasever/\\$basearch/$1
+baseurl=${repositoryUrl(url)}/${system}/\\$releasever/\\$basearch/$1
 gpgcheck=1
 gpgkey=file://$key
 END`,
@@ -160,13 +166,13 @@ apt_install "$@"`,
  */
 export function engineTasks(
   { engine, install, docker }: Distribution,
-  { version, channel }: EngineSpec,
+  { version, channel, repository }: EngineSpec,
 ): readonly Task[] | undefined {
-  const own = channel === 'stable' || channel === 'test' || version !== undefined
+  const own = channel === 'stable' || channel === 'test' || (version ?? repository) !== undefined
   if (engine !== undefined && !own) return [installTask(install, engine)]
   if (docker === undefined) return undefined
   return [
-    docker.add(channel === 'test' ? 'test' : 'stable'),
+    docker.add(channel === 'test' ? 'test' : 'stable', repository),
     version === undefined
       ? installTask(install, dockerPackages)
       : {
@@ -183,11 +189,11 @@ export function engineTasks(
  */
 export function upgradeTasks(
   { docker }: Distribution,
-  { version = '', channel }: EngineSpec,
+  { version = '', channel, repository }: EngineSpec,
 ): readonly Task[] | undefined {
   return (
     docker && [
-      docker.add(channel === 'test' ? 'test' : 'stable'),
+      docker.add(channel === 'test' ? 'test' : 'stable', repository),
       {
         description: `upgrade docker-ce to the newest ${version}, which restarts the engine and its containers`,
         script: docker.installVersion,

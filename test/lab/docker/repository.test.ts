@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EngineSpec } from '../../../src/machine/schema.ts'
+import type { EngineSpec } from '../../../src/machine/engine-spec.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import {
   type ProvisionedHost,

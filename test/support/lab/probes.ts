@@ -22,3 +22,14 @@ export const answersHttp = (target: string | RequestOptions): Promise<boolean> =
       resolve(response.statusCode === 200)
     }).on('error', () => resolve(false))
   })
+
+/** Whether something accepts connections on a port. */
+export const answersTcp = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })

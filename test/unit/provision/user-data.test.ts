@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import type { EngineSpec } from '../../../src/machine/schema.ts'
+import type { EngineSpec } from '../../../src/machine/engine-spec.ts'
 import {
   type FirstBoot,
   packUserData,

@@ -6,6 +6,7 @@ import type { Fleet } from '../../../app/fleet.ts'
 import { parseMachineName } from '../../../machine/name.ts'
 import { type Option, flag, parsed, text, texts } from '../../command.ts'
 import { driverHabit } from '../../habit-hints.ts'
+import { engineOptions } from './engine-options.ts'
 import { parseCount } from '../../options/numbers.ts'
 import { allowPathOption } from '../../inventory/confirm-grants.ts'
 import { yesOption } from '../../options/confirmation.ts'
@@ -25,12 +26,7 @@ export const creationOptions = {
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
   protected: flag('--protected', 'ask you to type the name of the machine before removing it'),
-  engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
-  engineChannel: text(
-    '--engine-channel <channel>',
-    'source of Docker for a new host: distribution, stable or test',
-  ),
-  engine: flag('--no-engine', 'do not install Docker on the host (for example, on a jump host)'),
+  ...engineOptions,
   userData: text('--user-data <file>', 'cloud-init user-data for a new host', 'file'),
   identity: text('-i, --identity <file>', 'private key to log in to an existing host with', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
@@ -43,7 +39,7 @@ export const creationOptions = {
 
 /** Those of {@link creationOptions} that apply only to new hosts, or only to existing ones. */
 const fitting = {
-  made: ['engineVersion', 'engineChannel', 'userData', 'rollback'],
+  made: ['engineVersion', 'engineChannel', 'engineRepository', 'userData', 'rollback'],
   existing: ['identity', 'installEngine', 'hostKey', 'acceptNew'],
 } as const
 

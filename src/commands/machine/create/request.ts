@@ -3,11 +3,11 @@ import type { DriverDefinition } from '../../../drivers/driver.ts'
 import { UserError } from '../../../errors.ts'
 import type { Fleet } from '../../../app/fleet.ts'
 import { parseLabels } from '../../../machine/labels.ts'
-import type { MachineEntry } from '../../../machine/machine.ts'
 import { type MachineName, parseMachineName } from '../../../machine/name.ts'
 import { mergeProfiles } from '../../../machine/profiles.ts'
 import type { CreateRequest } from '../../../operations/create/create-machine.ts'
 import type { Invocation } from '../../command.ts'
+import { engineFrom } from './engine-options.ts'
 import { checkFitting, type creationOptions } from './options.ts'
 import { trustFrom } from '../../options/host-key-options.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
@@ -35,26 +35,6 @@ export function numberNames(
     })
   }
   return Array.from({ length: count }, (_, index) => parseMachineName(`${name}-${index + 1}`))
-}
-
-/** The Docker version and channel of the options. */
-function engineFrom({
-  engine: withEngine,
-  engineVersion: version,
-  engineChannel,
-}: Options): MachineEntry['engine'] {
-  const channel = (['distribution', 'stable', 'test'] as const).find(
-    (name) => name === engineChannel,
-  )
-  if (engineChannel !== undefined && channel === undefined) {
-    throw new UserError('usage', `unknown engine channel ${JSON.stringify(engineChannel)}`, {
-      hint: 'use --engine-channel distribution, stable or test',
-    })
-  }
-  if (version === undefined && channel === undefined) return withEngine ? undefined : 'none'
-  if (!withEngine)
-    throw new UserError('usage', '--no-engine cannot be combined with a Docker version or channel')
-  return { ...(version !== undefined && { version }), ...(channel !== undefined && { channel }) }
 }
 
 /** The path of the user-data file relative to the folder of the inventory. */
@@ -97,7 +77,7 @@ export async function requestFor(
     options: driverOptions,
     labels: parseLabels(options.label),
     via: options.via,
-    engine: engineFrom(options),
+    engine: await engineFrom(options),
     userData: await userDataFrom(fleet, io.cwd, options.userData),
     protected: options.protected,
     identityFiles: await namedIdentityFiles(options.identity),

@@ -65,6 +65,18 @@ const dockerMachine = {
     },
   }),
 }
+/** An inventory in which the engine of web-1 has settings. */
+const engineSettings = (engine: string): Record<string, string> => ({
+  'machines.yaml': `version: 1
+id: 0123abcd
+machines:
+  web-1:
+    driver: ssh
+    options: { address: 127.0.0.1, port: {port}, user: root }
+    engine: ${engine}
+    host: { phase: ready, address: 127.0.0.1, port: {port}, user: root, hostKeys: ["{key}"] }
+`,
+})
 /** An inventory in which web-1 has the host key of web-2. */
 const otherKey = {
   'machines.yaml': `version: 1
@@ -175,6 +187,10 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('create extra-1 --driver fake', { driver: 'fake' }),
     json('create extra-1 --driver fake --share site', { driver: 'fake' }),
     fails('create web-1 --driver fake', usage, /web-1/),
+    fails('create extra-1 --driver fake --engine-install-url https://x', usage, /--engine-channel/),
+    fails('create extra-1 --driver fake --engine-opt host=tcp://x', usage, /no TCP port/),
+    fails('create extra-1 --driver fake --engine-env A', usage, /not KEY=VALUE/),
+    fails('create extra-1 --driver fake --no-engine --engine-label a=b', usage, /--no-engine/),
     fails('create extra-1 --driver fakes', usage, /unknown driver "fakes"/),
   ],
   adopt: [
@@ -282,6 +298,27 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     { line: 'plan --on web-1 --json', code: 2, json: {} },
     ok('plan --on web-1 --skip-hosts', /./),
     fails('plan --on nowhere', missing, /nowhere/),
+    fails('plan', 2, /web-1: engine-config \(labels not set -> \["a=b"\]; without a restart\)/, {
+      files: engineSettings('{ config: { labels: [a=b] } }'),
+    }),
+    fails('plan', 2, /lose their images and containers[^]*storage-driver not set -> vfs/, {
+      files: engineSettings('{ config: { storage-driver: vfs } }'),
+    }),
+    fails('apply --yes', failed, /confirmation is needed to change settings/, {
+      files: engineSettings('{ config: { storage-driver: vfs } }'),
+    }),
+    fails('plan', inventory, /fleet does not set hosts: .* no TCP port/, {
+      files: engineSettings('{ config: { hosts: ["tcp://0.0.0.0:2375"] } }'),
+    }),
+    fails('plan', failed, /cannot read the certificate file certs\/no\.pem/, {
+      files: engineSettings('{ registries: { "reg:5000": { ca: certs/no.pem } } }'),
+    }),
+    fails('plan', failed, /own\.pem has no valid CA certificate/, {
+      files: {
+        ...engineSettings('{ registries: { "reg:5000": { ca: own.pem } } }'),
+        'own.pem': '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
+      },
+    }),
   ],
   apply: [
     ok('apply --yes --on web-1', /applied on 1 of 1 machines/),

@@ -61,6 +61,7 @@ async function runCase({ line, files = {}, programs = false, shell = false }: Ca
     text
       .replaceAll('{port}', `${web1.port}`)
       .replaceAll('{key2}', hosts.web2.hostKey)
+      .replaceAll('{key}', hosts.web1.hostKey)
       .replaceAll('{folder}', world.folder)
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(world.folder, name)), { recursive: true })

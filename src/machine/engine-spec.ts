@@ -1,0 +1,205 @@
+import * as z from 'zod'
+import { lineOf } from './fields.ts'
+
+// The engine of a machine. A message in these schemas completes the sentence "expected …".
+
+/** Keys of daemon.json that fleet does not write, and the reason. */
+const refusedKeys: Readonly<Record<string, string>> = {
+  hosts: 'fleet reaches the engine through its Unix socket and SSH, and needs no TCP port',
+  tls: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
+  tlsverify: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
+  tlscacert: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
+  tlscert: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
+  tlskey: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
+  group: 'the users that fleet logs in as are members of the group docker',
+  pidfile: 'fleet finds the engine by its default PID file',
+  'exec-root': 'fleet finds the engine by its default state directory',
+  graph: 'it was replaced by data-root',
+}
+
+/** Why a key of daemon.json cannot be set by fleet; undefined if it can. */
+const refusedKey = (key: string): string | undefined =>
+  Object.hasOwn(refusedKeys, key) ? refusedKeys[key] : undefined
+
+const maxDepth = 8
+const maxConfigLength = 32 * 1024
+
+/** A value as in a JSON file. `null` removes a key. */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json }
+
+/** Settings of daemon.json by key. */
+export type DaemonConfig = Readonly<Record<string, Json>>
+
+/** Why a value cannot be written to daemon.json; undefined if it can. */
+function jsonProblem(value: unknown, depth = 0): string | undefined {
+  if (depth > maxDepth) return `at most ${maxDepth} levels of keys and lists`
+  if (value === null || typeof value === 'boolean') return undefined
+  if (typeof value === 'string') {
+    return lineOf(4096, 0).safeParse(value).success ? undefined : 'values of one line each'
+  }
+  if (typeof value === 'number') {
+    return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value))
+      ? undefined
+      : 'numbers that JSON can represent'
+  }
+  if (typeof value !== 'object') return 'values that JSON can represent'
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) {
+    return 'values that JSON can represent'
+  }
+  for (const [key, item] of Object.entries(value)) {
+    const isKey = key !== '__proto__' && lineOf(256).safeParse(key).success
+    const problem = isKey ? jsonProblem(item, depth + 1) : 'keys of one line each'
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+/** Settings for daemon.json. */
+const daemonConfig = z
+  .record(
+    z.string().regex(/^[a-z][a-z0-9-]{0,63}$/, 'a key of daemon.json, such as log-driver'),
+    z.unknown(),
+  )
+  .superRefine((config, context) => {
+    for (const [key, value] of Object.entries(config)) {
+      const refused = refusedKey(key)
+      const problem =
+        refused === undefined
+          ? jsonProblem(value)
+          : `another key: fleet does not set ${key}: ${refused}`
+      if (problem !== undefined) context.addIssue({ code: 'custom', path: [key], message: problem })
+    }
+    if (JSON.stringify(config).length > maxConfigLength) {
+      context.addIssue({ code: 'custom', message: `at most ${maxConfigLength / 1024} KiB` })
+    }
+  })
+
+/** Variables that would make the engine load other code; systemd sets none of them for a service. */
+const loaderVariable = /^(?:LD_|BASH_ENV$|ENV$|PATH$|GCONV_PATH$|NOTIFY_SOCKET$|LISTEN_)/
+
+/** Environment variables of the service docker. */
+const environment = z.record(
+  z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable')
+    .refine((name) => !loaderVariable.test(name), 'a variable other than PATH, LD_* and LISTEN_*'),
+  z.union([lineOf(4096, 0), z.null()]),
+)
+
+/** `HOST` or `HOST:PORT` of a registry; it is also a directory name on the host. */
+const registryName =
+  /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[1-9][0-9]{0,4})?$/
+
+/** A URL without a login, a query or characters that a shell interprets. */
+const plainUrl =
+  /^https?:\/\/[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[1-9][0-9]{0,4})?(?:\/[A-Za-z0-9._~-]+)*\/?$/
+
+/** A file in or below the inventory's directory, so that it is shared together with the inventory. */
+export const fileInFolder = z
+  .string()
+  .regex(
+    /^(?![/\\~]|[A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$)).+$/,
+    'a file in the inventory\'s directory, without ".."',
+  )
+
+const mirrorUrl = z
+  .string()
+  .max(512)
+  .regex(plainUrl, 'a URL such as https://mirror.example.com, without a login')
+
+const registry = z
+  .strictObject({
+    insecure: z
+      .literal(true)
+      .optional()
+      .describe('Whether the engine may use HTTP, or HTTPS without verifying the certificate.'),
+    ca: fileInFolder
+      .optional()
+      .describe(
+        "A PEM file in the inventory's directory with the CA certificates that the engine trusts for this registry.",
+      ),
+    mirror: z
+      .union([mirrorUrl, z.array(mirrorUrl).min(1).max(16)])
+      .optional()
+      .describe(
+        'The URL of a mirror to pull through, or a list of them. Only docker.io can have one.',
+      ),
+  })
+  .refine(({ insecure, ca }) => insecure === undefined || ca === undefined, {
+    path: ['insecure'],
+    message: 'either "insecure" or "ca", not both',
+  })
+
+/** Registries by host and port. */
+const registries = z
+  .record(z.string().regex(registryName, 'HOST or HOST:PORT of a registry'), registry)
+  .superRefine((all, context) => {
+    for (const [name, { mirror, insecure, ca }] of Object.entries(all)) {
+      const isHub = name === 'docker.io'
+      if (mirror !== undefined && !isHub) {
+        const message = 'no mirror: the engine supports mirrors of docker.io only'
+        context.addIssue({ code: 'custom', path: [name, 'mirror'], message })
+      }
+      if (isHub && (insecure ?? ca) !== undefined) {
+        const path = [name, insecure === undefined ? 'ca' : 'insecure']
+        const message = 'only "mirror" for docker.io'
+        context.addIssue({ code: 'custom', path, message })
+      }
+    }
+  })
+
+/** The Docker engine of a machine: which one to install, and its settings. */
+export const engineSpec = z
+  .strictObject({
+    version: z
+      .string()
+      .regex(/^\d(?:[\w.~+-]*\w)?$/, 'a version such as "28.2"')
+      .optional()
+      .describe(
+        "The engine version from Docker's repository. A prefix selects the newest match: 28.2 installs the newest 28.2.x. The channel defaults to stable.",
+      ),
+    channel: z
+      .enum(['distribution', 'stable', 'test'])
+      .optional()
+      .describe(
+        "The package source: the Linux distribution, or a channel of Docker's own package repository.",
+      ),
+    repository: z
+      .string()
+      .max(512)
+      .regex(plainUrl, 'a URL such as https://mirror.example.com/linux, without a login')
+      .optional()
+      .describe(
+        "The URL of a copy of Docker's package repository (default: https://download.docker.com/linux). Its packages must be signed with Docker's key.",
+      ),
+    config: daemonConfig
+      .optional()
+      .describe(
+        'Settings of the engine by key, as in daemon.json. Other keys on the host are kept; `null` removes a key.',
+      ),
+    environment: environment
+      .optional()
+      .describe(
+        'Environment variables of the engine, such as HTTP_PROXY. Others on the host are kept; `null` removes one.',
+      ),
+    registries: registries
+      .optional()
+      .describe('Registries by HOST or HOST:PORT: how the engine connects to them.'),
+  })
+  .refine(({ version, channel }) => version === undefined || channel !== 'distribution', {
+    path: ['channel'],
+    message: '"stable" or "test" together with a version: a distribution has only one version',
+  })
+  .refine(({ repository, channel }) => repository === undefined || channel !== 'distribution', {
+    path: ['channel'],
+    message: '"stable" or "test" together with a repository',
+  })
+
+/** The Docker engine of a machine. Without version, channel and repository: the package of the distribution. */
+export type EngineSpec = z.infer<typeof engineSpec>

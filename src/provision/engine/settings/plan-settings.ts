@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto'
+import type { Step } from '../../host/distributions.ts'
+import { changeSettingsScript } from './change-settings.ts'
+import {
+  compareDaemonConfig,
+  describeValue,
+  formatDaemonConfig,
+  mergeDaemonConfig,
+  parseDaemonConfig,
+  withoutDestructive,
+} from './daemon-config.ts'
+import { certificateFile, type EngineState } from './engine-state.ts'
+import { type Effect, type EngineSettings, type SettingChange, worstOf } from './engine-settings.ts'
+import { formatEnvironment } from './environment-file.ts'
+
+/** How the engine of a host differs from its entry. */
+export interface SettingsPlan {
+  /** The changes of the step. */
+  readonly changes: readonly SettingChange[]
+  /** Destructive changes that are not part of the step. */
+  readonly skipped: readonly SettingChange[]
+  readonly effect: Effect
+  /** The command that makes the changes, without `sudo`; absent if there are none. */
+  readonly step?: Step
+}
+
+/** A short name of a certificate. */
+const fingerprint = (pem: string | undefined): string =>
+  pem === undefined
+    ? 'not set'
+    : `SHA256:${createHash('sha256').update(pem).digest('base64').slice(0, 12)}`
+
+const describeVariable = (value: string | null | undefined): string =>
+  value === null ? 'unset' : describeValue(value)
+
+function compareEnvironment(
+  { environment: current }: EngineState,
+  { environment: wanted }: EngineSettings,
+): readonly SettingChange[] {
+  return Object.entries(wanted)
+    .filter(([name, value]) => current[name] !== value)
+    .map(([name, value]) => ({
+      option: `environment.${name}`,
+      from: describeVariable(current[name]),
+      to: describeVariable(value),
+      effect: 'restart',
+    }))
+}
+
+const compareCertificates = (
+  { certificates: current }: EngineState,
+  { certificates: wanted }: EngineSettings,
+): readonly SettingChange[] =>
+  Object.entries(wanted)
+    .filter(([registry, pem]) => current[registry] !== pem)
+    .map(([registry, pem]) => ({
+      option: `CA of ${registry}`,
+      from: fingerprint(current[registry]),
+      to: fingerprint(pem),
+      effect: 'live',
+    }))
+
+/** What a change does to the engine and its containers. */
+export function describeEffect(
+  effect: Effect,
+  { keepsContainers, running }: Pick<EngineState, 'keepsContainers' | 'running'>,
+): string {
+  if (effect === 'live') return 'without a restart'
+  const containers = `${running} running container${running === 1 ? '' : 's'}`
+  if (effect === 'destructive') {
+    return `restarts the engine, which no longer finds its images, containers and volumes; stops ${containers}`
+  }
+  if (running === 0) return 'restarts the engine'
+  return keepsContainers
+    ? 'restarts the engine; containers keep running'
+    : `restarts the engine and ${containers}`
+}
+
+export const describeChange = ({ option, from, to }: SettingChange): string =>
+  `${option} ${from} -> ${to}`
+
+const base64 = (content: string): string => Buffer.from(content).toString('base64')
+
+const interrupted: SettingChange = {
+  option: 'interrupted change',
+  from: 'written',
+  to: 'in use',
+  effect: 'restart',
+}
+
+/**
+ * Plans the change of a host's engine to the settings of an entry. Settings that the entry does not name are kept. Without
+ * `destructive`, changes that lose images and containers are skipped. Throws as {@link parseDaemonConfig} does.
+ */
+export function planSettings(
+  state: EngineState,
+  wanted: EngineSettings,
+  { destructive }: { readonly destructive: boolean },
+): SettingsPlan {
+  const { file, text, inUse, pending } = state
+  const current = parseDaemonConfig(text, file)
+  const all = compareDaemonConfig(current, mergeDaemonConfig(current, wanted), inUse)
+  const settings = destructive ? wanted : withoutDestructive(current, wanted, inUse)
+  const merged = mergeDaemonConfig(current, settings)
+  const configChanges = compareDaemonConfig(current, merged, inUse)
+  const environmentChanges = compareEnvironment(state, settings)
+  const changes = [
+    ...configChanges,
+    ...environmentChanges,
+    ...compareCertificates(state, settings),
+    ...(pending === undefined ? [] : [{ ...interrupted, effect: pending }]),
+  ]
+  const names = new Set(configChanges.map(({ option }) => option))
+  const skipped = all.filter(({ option }) => !names.has(option))
+  const effect = worstOf(changes.map((change) => change.effect))
+  if (changes.length === 0) return { changes, skipped, effect }
+  const certificates = Object.entries(settings.certificates)
+    .filter(([registry, pem]) => state.certificates[registry] !== pem)
+    .flatMap(([registry, pem]) => [certificateFile(registry), base64(pem)])
+  const isOnlyCertificates = changes.every(({ option }) => option.startsWith('CA of '))
+  const args = [
+    file,
+    configChanges.length === 0 ? '-' : base64(formatDaemonConfig(merged, text)),
+    state.digest || '-',
+    environmentChanges.length === 0
+      ? '-'
+      : base64(formatEnvironment({ ...state.environment, ...settings.environment })),
+    isOnlyCertificates ? 'none' : effect === 'live' ? 'live' : 'restart',
+    ...certificates,
+  ]
+  const what = changes.map(describeChange).join(', ')
+  return {
+    ...{ changes, skipped, effect },
+    step: {
+      description: `change the engine settings: ${what}; ${describeEffect(effect, state)}`,
+      command: ['sh', '-c', changeSettingsScript, 'sh', ...args],
+    },
+  }
+}

@@ -1,0 +1,307 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { applyTo, orderChanges } from '../../../src/operations/plan/apply-plan.ts'
+import type { Change, ChangePlan } from '../../../src/operations/plan/change-plan.ts'
+import { approvedChanges } from '../../../src/operations/plan/destructive-changes.ts'
+import { makePlan } from '../../../src/operations/plan/make-plan.ts'
+import { provisionMachine } from '../../../src/operations/provision/provision-machine.ts'
+import { planSettings } from '../../../src/provision/engine/settings/plan-settings.ts'
+import { readEngineState, settingsOf } from '../../../src/operations/provision/engine-settings.ts'
+import { type BootedHost, bootHost } from '../../support/booted-host/booted-host.ts'
+import { type LabRegistries, login, startRegistries } from '../../support/docker/lab-registry.ts'
+import { installNewerEngine } from '../../support/docker/newer-engine.ts'
+import { labIsHere } from '../../support/lab/lab.ts'
+import { type Switch, addSwitch, removeSwitch } from '../../support/lab/network.ts'
+import { type Operator, makeOperator } from '../../support/operator.ts'
+
+const { signal } = new AbortController()
+const trust = { kind: 'ask' } as never
+
+const optionsOf = ({ changes }: ChangePlan) =>
+  changes.flatMap(({ options = [], effect }) =>
+    options.map(({ option, to }) => `${effect} ${option} ${to}`),
+  )
+
+describe.skipIf(!labIsHere)('the settings of an engine', { timeout: 600_000 }, () => {
+  let network: Switch
+  let host: BootedHost
+  let operator: Operator
+  let registries: LabRegistries
+
+  const onHost = async (command: string): Promise<string> => {
+    const { code, stdout, stderr } = await host.exec(command)
+    if (code !== 0) throw new Error(`${command}: ${stderr}${stdout}`)
+    return stdout.trim()
+  }
+  const daemonJson = () => onHost('cat /etc/docker/daemon.json 2>/dev/null || true')
+  const enginePid = () => onHost('cat /var/run/docker.pid')
+  const startOf = (container: string) =>
+    onHost(`docker inspect -f '{{.State.Running}} {{.State.StartedAt}}' ${container}`)
+
+  /** Writes the engine of the machine `m` into the inventory. */
+  const setEngine = (engine: unknown) =>
+    writeFile(
+      operator.inventoryFile,
+      `version: 1
+id: 0123abcd
+machines:
+  m:
+    driver: ssh
+    options: { address: ${host.address}, user: debian }
+    engine: ${JSON.stringify(engine)}
+    host:
+      phase: ready
+      address: ${host.address}
+      user: debian
+      hostKeys: [${host.hostKey}]
+`,
+    )
+  async function plan(): Promise<ChangePlan> {
+    await using fleet = operator.open()
+    const made = await makePlan(fleet, { timeoutMs: 120_000, progress() {} })
+    return { ...made, changes: made.changes.filter(({ action }) => action === 'engine-config') }
+  }
+  /** Applies the changes that do not need a confirmation, or all with `confirmed`. */
+  async function apply(made: ChangePlan, confirmed = false): Promise<readonly Change[]> {
+    await using fleet = operator.open()
+    const inventory = await (await fleet.inventory()).read()
+    const changes = approvedChanges(made, new Set(confirmed ? ['m'] : []))
+    for (const part of orderChanges(inventory, changes)) {
+      await applyTo(fleet, inventory)(part, { progress() {}, signal, trust })
+    }
+    return changes
+  }
+
+  beforeAll(async () => {
+    network = await addSwitch()
+    registries = await startRegistries(network.address)
+    host = await bootHost({ place: { network, address: `${network.prefix}.11` } })
+    operator = await makeOperator({ identity: host.identity.file })
+    await mkdir(join(dirname(operator.inventoryFile), 'certs'))
+    await writeFile(
+      join(dirname(operator.inventoryFile), 'certs/reg.pem'),
+      `subject=stand-in\n${registries.certificates.ca}`,
+    )
+    await onHost(`echo '${network.address} reg.lab' >>/etc/hosts; cloud-init status --wait`)
+  }, 600_000)
+  afterAll(async () => {
+    await operator?.[Symbol.asyncDispose]()
+    await host?.[Symbol.asyncDispose]()
+    await registries?.[Symbol.asyncDispose]()
+    await removeSwitch(network)
+  })
+
+  test('are there from the start on a host that gets its engine from fleet', async () => {
+    await setEngine({ config: { labels: ['tier=front'] }, environment: { LAB: 'a "b" 5%' } })
+    await using fleet = operator.open()
+    const machine = await operator.machine('m')
+    if (machine === undefined) throw new Error('no machine')
+    await provisionMachine(fleet, machine, { progress() {}, approve: async () => true })
+    expect(JSON.parse(await daemonJson())).toEqual({ labels: ['tier=front'] })
+    expect(await onHost("docker info --format '{{.Labels}}'")).toBe('[tier=front]')
+    expect(await onHost(`tr '\\0' '\\n' </proc/$(cat /var/run/docker.pid)/environ`)).toContain(
+      'LAB=a "b" 5%',
+    )
+    expect((await plan()).changes).toEqual([])
+    await onHost(`
+      mkdir -p /root/image/bin && cp /bin/dash /root/image/bin/sh && cp /bin/sleep /root/image/bin/sleep
+      ldd /bin/dash /bin/sleep | grep -o '/lib[^ ]*' | sort -u | xargs -I{} cp --parents -L {} /root/image`)
+  })
+
+  describe.each([
+    { name: "the distribution's", newer: false, store: false },
+    { name: 'a newer one', newer: true, store: false },
+    { name: 'a newer one with the containerd image store', newer: true, store: true },
+  ])('of $name', ({ name, newer, store }) => {
+    const tag = store ? 'store' : newer ? 'newer' : 'older'
+    const features = store ? { features: { 'containerd-snapshotter': true } } : {}
+
+    beforeAll(async () => {
+      if (newer && !store) {
+        await onHost('systemctl stop docker.socket docker.service containerd')
+        await installNewerEngine(host.root)
+        await onHost('systemctl daemon-reload; systemctl start containerd docker.service')
+      }
+      if (!store) return
+      // The root folder of a booted host is an overlay, which cannot be below another one.
+      await onHost(`systemctl stop docker.socket docker.service containerd
+        mkdir -p /var/lib/docker/of-containerd /var/lib/containerd
+        mount --bind /var/lib/docker/of-containerd /var/lib/containerd
+        systemctl start containerd docker.service`)
+      await setEngine({ config: { labels: ['tier=front'], ...features } })
+      const made = await plan()
+      expect(made.changes.filter(({ destructive }) => destructive)).toMatchObject([
+        { options: [{ option: 'features.containerd-snapshotter', to: 'true' }] },
+      ])
+      await apply(made, true)
+      expect(await onHost("docker info --format '{{.DriverStatus}}'")).toContain('containerd')
+    }, 600_000)
+
+    test('registries and labels without a restart of any container, proved by pulls', async () => {
+      await onHost(`rm -rf /root/.docker /etc/docker/certs.d
+        printf '{\\n    "shutdown-timeout": 7,\\n    "labels": ["tier=front"]%s\\n}\\n' '${store ? ', "features": {"containerd-snapshotter": true}' : ''}' >/etc/docker/daemon.json
+        systemctl restart docker
+        tar -C /root/image -c . | docker import - shell:1 >/dev/null
+        docker rm -f steady >/dev/null 2>&1 || true
+        docker run -d --name steady --network none shell:1 sh -c 'while :; do sleep 1; done'`)
+      const [pid, started] = [await enginePid(), await startOf('steady')]
+      await setEngine({
+        config: { labels: ['tier=back'], ...features },
+        registries: {
+          [registries.plain]: { insecure: true },
+          [registries.secure]: { ca: 'certs/reg.pem' },
+          'docker.io': { mirror: `http://${registries.plain}` },
+        },
+      })
+      const made = await plan()
+      expect(optionsOf(made)).toEqual([
+        'live labels ["tier=back"]',
+        `live insecure-registries ["${registries.plain}"]`,
+        `live registry-mirrors ["http://${registries.plain}"]`,
+        expect.stringMatching(/^live CA of reg\.lab:5443 SHA256:/),
+      ])
+      expect(made.changes[0]?.why).toContain('without a restart')
+      await apply(made)
+      expect(await enginePid()).toBe(pid)
+      expect(await startOf('steady')).toBe(started)
+      expect(await daemonJson()).toMatch(/^\{\n {4}"shutdown-timeout": 7,/)
+      expect(await onHost("docker info --format '{{.Labels}}'")).toBe('[tier=back]')
+      await onHost(`
+        docker tag shell:1 ${registries.plain}/library/mirrored-${tag}:1
+        docker push -q ${registries.plain}/library/mirrored-${tag}:1
+        docker rmi ${registries.plain}/library/mirrored-${tag}:1
+        docker pull -q mirrored-${tag}:1
+        docker rmi mirrored-${tag}:1
+        docker pull -q ${registries.plain}/library/mirrored-${tag}:1`)
+      const denied = await host.exec(
+        `docker pull -q ${registries.secure}/library/mirrored-${tag}:1`,
+      )
+      expect(denied.stderr).toMatch(/no basic auth|unauthorized|denied|authorization failed/i)
+      await onHost(`docker login -u ${login.user} -p ${login.password} ${registries.secure}
+        docker pull -q ${registries.secure}/library/mirrored-${tag}:1`)
+      expect((await plan()).changes).toEqual([])
+    })
+
+    test('that were changed by hand are shown, and other keys are kept', async () => {
+      await onHost(
+        `sed -i 's/tier=back/tier=hand/; s/"shutdown-timeout": 7/"shutdown-timeout": 8/' /etc/docker/daemon.json`,
+      )
+      const made = await plan()
+      expect(optionsOf(made)).toEqual(['live labels ["tier=back"]'])
+      await apply(made)
+      expect(JSON.parse(await daemonJson())).toMatchObject({
+        ...{ 'shutdown-timeout': 8, labels: ['tier=back'] },
+      })
+    })
+
+    test('that need a restart: the containers run again afterwards', async () => {
+      const started = await startOf('steady')
+      await setEngine({
+        config: { 'log-driver': 'local', 'log-opts': { 'max-size': '5m' }, ...features },
+        environment: { LAB: tag },
+      })
+      const made = await plan()
+      expect(made.changes).toMatchObject([
+        {
+          effect: 'restart',
+          why: expect.stringContaining('restarts the engine and 1 running container'),
+        },
+      ])
+      await apply(made)
+      expect(await startOf('steady')).toMatch(/^true /)
+      expect(await startOf('steady')).not.toBe(started)
+      expect(await onHost("docker info --format '{{.LoggingDriver}}'")).toBe('local')
+      expect(await onHost(`tr '\\0' '\\n' </proc/$(cat /var/run/docker.pid)/environ`)).toContain(
+        `LAB=${tag}`,
+      )
+      expect((await plan()).changes).toEqual([])
+    })
+
+    test.skipIf(store)('another storage driver is not set without a confirmation', async () => {
+      await setEngine({ config: { 'storage-driver': store ? 'native' : 'vfs', ...features } })
+      const [before, pid, made] = [await daemonJson(), await enginePid(), await plan()]
+      expect(made.changes).toMatchObject([{ effect: 'destructive', destructive: true }])
+      expect(await apply(made)).toEqual([])
+      await using fleet = operator.open()
+      const machine = await operator.machine('m')
+      if (machine === undefined) throw new Error('no machine')
+      const calls = { progress() {}, approve: async () => true }
+      expect(await provisionMachine(fleet, machine, calls)).toMatchObject({
+        ...{ plan: [], skipped: [{ option: 'storage-driver' }] },
+      })
+      expect(await daemonJson()).toBe(before)
+      expect(await enginePid()).toBe(pid)
+    })
+
+    test.skipIf(store).each([
+      ['an unknown key', { 'no-such-key': 1 }, /no-such-key/],
+      ['a value of the wrong type', { labels: 'tier=x' }, /label|string|slice|array/],
+      [
+        'a port that is taken',
+        { 'metrics-addr': '127.0.0.1:22', experimental: true },
+        /address already in use|experimental/,
+      ],
+    ])('with %s: the old file is back and the engine runs', async (_what, config, reason) => {
+      await setEngine({ config: { ...config, ...features } })
+      const [before, made] = [await daemonJson(), await plan()]
+      await expect(apply(made)).rejects.toMatchObject({
+        kind: 'failed',
+        message: expect.stringMatching(reason) as string,
+      })
+      expect(await daemonJson()).toBe(before)
+      expect(await startOf('steady')).toMatch(/^true /)
+      await setEngine({ config: features })
+      expect((await plan()).changes).toEqual([])
+    })
+
+    test('killed between write and restart: the next apply goes on', async () => {
+      await setEngine({ config: { mtu: 1400, ...features }, environment: { LAB: 'killed' } })
+      const pid = await enginePid()
+      await using fleet = operator.open()
+      const machine = await operator.machine('m')
+      if (machine === undefined) throw new Error('no machine')
+      const transport = await fleet.connect(machine)
+      const target = { machine: machine.name, transport, socket: undefined, signal }
+      const settings = await settingsOf(fleet, machine)
+      if (settings === undefined) throw new Error('no settings')
+      const state = await readEngineState(target, settings)
+      const [, , script = '', ...words] =
+        planSettings(state, settings, { destructive: false }).step?.command ?? []
+      const killed = script.replace('\nrestart() {', () => '\nrestart() { kill -9 $$')
+      expect(killed).not.toBe(script)
+      await writeFile(join(host.root, 'root/killed'), killed)
+      await host.exec(
+        `sh /root/killed ${words
+          .slice(1)
+          .map((word) => `'${word}'`)
+          .join(' ')}`,
+      )
+      expect(JSON.parse(await daemonJson())).toMatchObject({ mtu: 1400 })
+      expect(await enginePid()).toBe(pid)
+      const made = await plan()
+      expect(optionsOf(made)).toEqual(['restart interrupted change in use'])
+      await apply(made)
+      expect(await enginePid()).not.toBe(pid)
+      expect(await startOf('steady')).toMatch(/^true /)
+      expect(await onHost('ls /etc/docker')).not.toContain('pending')
+      expect((await plan()).changes).toEqual([])
+    })
+
+    test.skipIf(store)(
+      `a broken daemon.json is an issue, and is not changed (${name})`,
+      async () => {
+        const before = await daemonJson()
+        await onHost(`echo '{ "mtu": ' >/etc/docker/daemon.json`)
+        try {
+          await setEngine({ config: { debug: true } })
+          const made = await plan()
+          expect(made.issues).toMatchObject([{ why: expect.stringContaining('not valid JSON') }])
+          expect(await daemonJson()).toBe('{ "mtu":')
+        } finally {
+          await writeFile(join(host.root, 'etc/docker/daemon.json'), before)
+        }
+      },
+    )
+  })
+})
