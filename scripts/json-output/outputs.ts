@@ -270,6 +270,18 @@ const machines: readonly JsonOutput[] = [
     note: 'Hosts that are not in the inventory; after a removal, the removed hosts.',
   },
   {
+    id: 'upgrade',
+    commands: ['upgrade'],
+    form: 'array',
+    schema: z.array(
+      z.strictObject({
+        name: text('name of the machine'),
+        from: text('version of Docker before'),
+        to: text('version of Docker after; the same if there was nothing to upgrade'),
+      }),
+    ),
+  },
+  {
     id: 'provision',
     commands: ['provision'],
     form: 'object; with `--on`: array',

@@ -20,10 +20,6 @@ const habits: readonly Habit[] = [
     next: 'fleet connects over SSH and does not use certificates; to accept a new host key: fleet rekey NAME',
   },
   {
-    typed: 'upgrade',
-    next: 'to change the version of Docker: fleet set NAME engine=VERSION, then fleet apply',
-  },
-  {
     typed: 'mount',
     next: 'to copy files: fleet cp; to mount a directory: fleet ssh-config --include, then sshfs NAME:/PATH DIRECTORY',
   },

@@ -47,6 +47,7 @@ import { status } from './machine/status.ts'
 import { deploy } from './stack/deploy.ts'
 import { powerCommands } from './machine/power.ts'
 import { provision } from './machine/provision.ts'
+import { upgrade } from './machine/upgrade.ts'
 import { rekey } from './machine/rekey.ts'
 import { forget, rm } from './machine/rm.ts'
 import { sshConfig } from './machine/ssh-config.ts'
@@ -110,6 +111,7 @@ export const commandList: readonly CommandSection[] = [
       adopt,
       importCommands,
       provision,
+      upgrade,
       ls,
       status,
       inspect,

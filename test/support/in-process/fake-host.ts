@@ -35,6 +35,13 @@ fleet socket.direct=yes
 fleet engine=27.5.1
 `
 
+/** What the package manager of the host reports of its engine: it is the newest. */
+const packages = `fleet package=docker.io
+fleet installed=27.5.1
+fleet candidate=27.5.1
+fleet order=same
+`
+
 interface Answer {
   readonly stdout?: string
   readonly stderr?: string
@@ -75,6 +82,7 @@ function answer(command: string, input: string, hostKey: string): Answer {
   const ofStacks = answerForStacks(command)
   if (ofStacks !== undefined) return ofStacks
   if (input.includes(probeScript.trim())) return { stdout: facts }
+  if (input.includes('apt-mark showhold')) return { stdout: packages }
   if (input.includes(stageHostKey.trim()))
     return { stdout: `fleet old=${hostKey}\nfleet new=${hostKey}\n` }
   if (input.includes(installHostKey.trim())) return {}

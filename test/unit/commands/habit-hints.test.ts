@@ -42,7 +42,6 @@ test.each([
   ['config web-1', 'fleet env NAME'],
   ['url web-1', 'fleet env NAME'],
   ['regenerate-certs web-1', 'fleet rekey'],
-  ['upgrade web-1', 'engine=VERSION'],
   ['mount web-1:/srv .', 'fleet ssh-config --include'],
   ['scp file web-1:/srv', 'fleet cp'],
   ['context ls', 'docker context ls'],

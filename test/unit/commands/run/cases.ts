@@ -231,6 +231,13 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('provision web-1', {}),
     unknown('provision'),
   ],
+  upgrade: [
+    ok('upgrade web-1 --yes', /web-1: Docker 27\.5\.1 is the newest version/),
+    json('upgrade web-1', [{ name: 'web-1', from: '27.5.1', to: '27.5.1' }]),
+    fails('upgrade web-1 --to latest', usage, /not a version of Docker/),
+    fails('upgrade web-1 --batch 0', usage, /at least 1/),
+    unknown('upgrade'),
+  ],
   ls: [
     ok('ls', /^web-1\t.*\nweb-2\t.*\ndb-1\t.*\nnew-1\t.*not-created\n$/),
     json('ls', [{ name: 'web-1' }, { name: 'web-2' }, { name: 'db-1' }, { name: 'new-1' }]),
