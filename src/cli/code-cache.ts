@@ -11,20 +11,22 @@ import {
   writeFileSync,
 } from 'node:fs'
 import nodeModule from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import vm from 'node:vm'
 
 /**
- * The largest file whose compiled code is kept, in bytes. Larger ones are SDKs of providers, which wait for the
- * network anyway.
+ * The largest file whose compiled code is kept with that of the others, in characters. Larger ones are the SDKs of
+ * providers: each has a cache file of its own, which only commands read that load the SDK.
  */
-const largestSource = 600_000
-/** Number of cache files that are kept: one for each frequent command of a build and a release of Node.js. */
+const largestShared = 600_000
+/** Number of cache files that are kept: a few for each build and release of Node.js. */
 const maxKept = 40
 
 /** A file of the bundle that was loaded. */
 interface Loaded {
   readonly script: vm.Script
+  /** The cache file of its compiled code. */
+  readonly store: string
   isKept: boolean
 }
 
@@ -98,25 +100,33 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
 /**
  * Loads the bundle's files from `folder` faster than Node.js: without searching for them, and with the compiled
  * code in `cache`, a file of this build that only this user can write, since its code runs as this user. When the
- * process ends, newly compiled code is added. Without `cache`, nothing is kept. V8 compiles a function when it is
- * first called, so a cache file for one command has the functions that this command calls, and no others. Node.js
- * has a similar cache only since 22.1.
+ * process ends, newly compiled code is added; that of large files to cache files of their own. Without `cache`,
+ * nothing is kept. V8 compiles a function when it is first called, so a cache file for one command has the functions
+ * that this command calls, and no others. Node.js has a similar cache only since 22.1.
  */
 export function openCode(folder: string, cache: string | undefined): Code {
-  const compiled = cache === undefined ? new Map<string, Buffer>() : readCompiled(cache)
+  const stores = new Map<string, Map<string, Buffer>>()
   const loaded = new Map<string, Loaded>()
   const requireNode = nodeModule.createRequire(join(folder, 'main.js'))
 
+  function readStore(store: string): Map<string, Buffer> {
+    const compiled = stores.get(store) ?? readCompiled(store)
+    stores.set(store, compiled)
+    return compiled
+  }
+
   function compile(file: string, source: string): vm.Script {
     const name = file.slice(folder.length)
-    const cachedData = compiled.get(name)
+    const isShared = source.length <= largestShared
+    const store = isShared || cache === undefined ? cache : `${cache}-${basename(file, '.js')}`
+    const cachedData = store === undefined ? undefined : readStore(store).get(name)
     const script = new vm.Script(nodeModule.wrap(source), {
       filename: file,
       ...(cachedData && { cachedData }),
     })
-    if (source.length <= largestSource) {
+    if (store !== undefined) {
       const isKept = cachedData !== undefined && script.cachedDataRejected !== true
-      loaded.set(name, { script, isKept })
+      loaded.set(name, { script, store, isKept })
     }
     return script
   }
@@ -146,12 +156,15 @@ export function openCode(folder: string, cache: string | undefined): Code {
   }
 
   function keep(): void {
-    if (cache === undefined || [...loaded.values()].every(({ isKept }) => isKept)) return
-    for (const [name, one] of loaded) {
-      compiled.set(name, one.script.createCachedData()) // with all functions that were called by now
-      one.isKept = true
+    for (const [store, compiled] of stores) {
+      const own = [...loaded].filter(([, one]) => one.store === store)
+      if (own.every(([, { isKept }]) => isKept)) continue
+      for (const [name, one] of own) {
+        compiled.set(name, one.script.createCachedData()) // with all functions that were called by now
+        one.isKept = true
+      }
+      writeCompiled(store, compiled)
     }
-    writeCompiled(cache, compiled)
   }
 
   process.once('exit', keep)
