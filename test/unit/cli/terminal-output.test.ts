@@ -213,7 +213,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
     /\.pass\(/,
     [
       'commands/container/logs.ts', // what a container printed, as docker logs
-      'ui/machine-output.ts', // what programs printed on several machines
+      'ui/output-by-machine.ts', // what programs printed on several machines
       'ui/prefixed-lines.ts', // the same, behind prefixes that went through the gate
     ],
   ],
@@ -226,6 +226,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'operations/compose/compose-on-host.ts', // the same
       'operations/docker/exec-in-container.ts', // as docker says it
       'transport/openssh/questions.ts', // a program for ssh
+      'transport/openssh/relay.ts', // a program for ssh
       'cli/run-broker.ts', // its own log
       'cli/ask-broker.ts', // the trace, without control characters
       'main.ts', // the version
