@@ -1,10 +1,11 @@
 import type { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { type Stack, machinesOf } from '../../machine/stacks.ts'
+import type { Engine } from '../../engine/engine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Progress } from '../../os/progress.ts'
 import type { Context } from '../context.ts'
-import { fanOut } from '../fan-out/fan-out.ts'
+import { fanOutInOrder } from '../fan-out/fan-out.ts'
 import {
   type Change,
   type ChangePlan,
@@ -14,7 +15,7 @@ import {
 } from '../plan/change-plan.ts'
 import { type StackDrift, compareServices } from './compare-services.ts'
 import { hashesFor } from './hash-services.ts'
-import { findStackImages, listStackContainers } from './observe-stack.ts'
+import { type StackContainer, findStackImages, listStackContainers } from './observe-stack.ts'
 import {
   type PreparedStack,
   composeFinder,
@@ -99,35 +100,98 @@ function openModels() {
   }
 }
 
-type Hashes = ReturnType<typeof openHashes>
 type Models = ReturnType<typeof openModels>
 
-/** Compares the containers of a host with the model. The list of containers does not wait for the model. */
-async function compareHost(
-  context: Context,
+/** What a host has of a stack. */
+interface Observed {
+  readonly containers: readonly StackContainer[]
+  readonly model: StackModel
+  /** The model as JSON. */
+  readonly text: string
+  readonly images: ReadonlyMap<string, string>
+}
+
+/** The model with the folder in which the containers of a host mount files. */
+function modelOn(
   { id }: Inventory,
-  { machine, stack }: { machine: Machine; stack: Stack },
-  prepared: Promise<PreparedStack>,
-  { models, hashes }: { models: Models; hashes: Hashes },
-): Promise<StackDrift> {
-  const { signal } = context
-  const engine = await context.engine(machine)
-  const [containers, { compose, models: resolved }] = await Promise.all([
-    listStackContainers(engine, stack.name, signal),
-    prepared,
-  ])
+  { stack, models: resolved }: PreparedStack,
+  { machine, containers }: { machine: Machine; containers: readonly StackContainer[] },
+  models: Models,
+) {
   const own = resolved.get(machine.name)
   if (own === undefined) throw new Error(`no model for ${machine.name}`)
   const mounts = containers.flatMap((container) => container.mounts)
-  const root = rootOfMounts(mounts, { inventory: id, stack: stack.name })
-  const { model, text } = models(own, root)
-  const [images, hasher] = await Promise.all([
-    findStackImages(engine, model, signal),
-    compose.hasherOf(machine, containers[0]?.version),
-  ])
-  const expected = await hashes(model, text, hasher)(containers)
-  const { version } = hasher
-  return compareServices({ model, hashes: expected, version, images }, containers)
+  return models(own, rootOfMounts(mounts, { inventory: id, stack: stack.name }))
+}
+
+/**
+ * Compares the containers of hosts with the model. The lists of containers do not wait for the model, and the time limit of a host
+ * does not include the time that compose takes.
+ */
+async function compareHosts(
+  context: Context,
+  inventory: Inventory,
+  {
+    machines,
+    prepared,
+    stack,
+  }: {
+    machines: readonly Machine[]
+    prepared: Promise<PreparedStack | undefined>
+    stack: Stack
+  },
+  timeoutMs: number,
+): Promise<{
+  readonly drift: ReadonlyMap<string, StackDrift>
+  readonly failures: readonly Issue[]
+}> {
+  const { signal, clock } = context
+  const limits = { signal, concurrency, timeLimit: { ms: timeoutMs, clock } }
+  const drift = new Map<string, StackDrift>()
+  const failures: Issue[] = []
+  const fail = (machine: string, error: unknown): void => {
+    const { why, ...rest } = issueOf(error)
+    failures.push({ ...rest, machine, why: `stack ${stack.name} was not compared: ${why}` })
+  }
+  const engineOf = (machine: Machine, stop: AbortSignal): Promise<Engine> =>
+    context.with({ signal: stop }).engine(machine)
+  const list = async (machine: Machine, stop: AbortSignal) =>
+    listStackContainers(await engineOf(machine, stop), stack.name, stop)
+  const [lists, result] = await Promise.all([fanOutInOrder(machines, list, limits), prepared])
+  if (result === undefined) return { drift, failures }
+  const [models, hashes] = [openModels(), openHashes()]
+  const listed = new Map<string, readonly StackContainer[]>()
+  for (const outcome of lists) {
+    if ('value' in outcome) listed.set(outcome.machine.name, outcome.value)
+    else fail(outcome.machine.name, outcome.error)
+  }
+  const observe = async (machine: Machine, stop: AbortSignal): Promise<Observed> => {
+    const containers = listed.get(machine.name) ?? []
+    const made = modelOn(inventory, result, { machine, containers }, models)
+    const images = await findStackImages(await engineOf(machine, stop), made.model, stop)
+    return { ...made, containers, images }
+  }
+  const found = machines.filter(({ name }) => listed.has(name))
+  const observed = await fanOutInOrder(found, observe, limits)
+  const comparisons = observed.map(async (outcome) => {
+    const { machine } = outcome
+    try {
+      if ('error' in outcome) throw outcome.error
+      const { containers, model, text, images } = outcome.value
+      const hasher = await result.compose.hasherOf(machine, containers[0]?.version)
+      const expected = await hashes(model, text, hasher)(containers)
+      const { version } = hasher
+      drift.set(
+        machine.name,
+        compareServices({ model, hashes: expected, version, images }, containers),
+      )
+    } catch (error) {
+      signal.throwIfAborted()
+      fail(machine.name, error)
+    }
+  })
+  await Promise.all(comparisons)
+  return { drift, failures }
 }
 
 /** The changes on a machine without any container. */
@@ -150,37 +214,29 @@ async function planStack(
   if (targets.length === 0) return { deployments: [], issues: [] }
   const existing = targets.filter(({ after }) => after === undefined)
   const machines = targets.map(({ machine }) => machine)
-  const prepared = prepareStack(context, stack, machines, findCompose)
-  const issues: Issue[] = []
-  const drift = new Map<string, StackDrift>()
-  const shared = { models: openModels(), hashes: openHashes() }
-  const preparation = prepared.catch((error: unknown) => error as UserError)
-  const { signal, clock } = context
-  const limits = { signal, concurrency, timeLimit: { ms: timeoutMs, clock } }
-  const compare = fanOut(
-    existing.map(({ machine }) => machine),
-    (machine, stop) =>
-      compareHost(context.with({ signal: stop }), inventory, { machine, stack }, prepared, shared),
-    limits,
+  const prepared = prepareStack(context, stack, machines, findCompose).catch(
+    (error: unknown) => error as UserError,
   )
-  const failures: Issue[] = []
-  for await (const outcome of compare) {
-    const { name } = outcome.machine
-    if ('value' in outcome) drift.set(name, outcome.value)
-    else {
-      const { why, ...rest } = issueOf(outcome.error)
-      failures.push({ ...rest, machine: name, why: `stack ${stack.name} was not compared: ${why}` })
-    }
-  }
-  const result = await preparation
+  const { drift, failures } = await compareHosts(
+    context,
+    inventory,
+    {
+      machines: existing.map(({ machine }) => machine),
+      prepared: prepared.then((one) => (isPrepared(one) ? one : undefined)),
+      stack,
+    },
+    timeoutMs,
+  )
+  const result = await prepared
   if (!isPrepared(result)) {
-    signal.throwIfAborted()
+    context.signal.throwIfAborted()
     const { why, ...rest } = issueOf(result)
     return {
       deployments: [],
       issues: [{ ...rest, why: `stack ${stack.name}: ${why.replace(/^stack \S+: /, '')}` }],
     }
   }
+  const issues: Issue[] = []
   const grants = result.grants.map(describeStackGrant)
   const deployments = targets.flatMap(({ machine: { name }, after }): PlannedDeployment[] => {
     const resolved = result.models.get(name)
@@ -207,8 +263,8 @@ async function planStack(
   })
   const places = [...inventory.machines.keys()] as string[]
   const placeOf = ({ machine = '' }: Issue): number => places.indexOf(machine)
-  failures.sort((one, other) => placeOf(one) - placeOf(other))
-  return { deployments, issues: [...issues, ...failures] }
+  const sorted = failures.toSorted((one, other) => placeOf(one) - placeOf(other))
+  return { deployments, issues: [...issues, ...sorted] }
 }
 
 /**
