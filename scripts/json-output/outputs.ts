@@ -31,6 +31,8 @@ import type { RemovedStack } from '../../src/operations/stacks/deployed/remove-s
 import type { StackContainerRow } from '../../src/operations/stacks/deployed/stack-containers.ts'
 import type { StackOnMachine } from '../../src/operations/stacks/deployed/stack-states.ts'
 import type { RolledBack } from '../../src/operations/stacks/rollback-machine.ts'
+import type { StoredLogin } from '../../src/operations/registry/host-logins.ts'
+import type { LoggedOut } from '../../src/commands/registry/registry.ts'
 import type { TrustSubject } from '../../src/operations/trust/trust-driver.ts'
 import type { SettingChange } from '../../src/provision/engine/settings/engine-settings.ts'
 import type { HostProbe } from '../../src/provision/host/probe.ts'
@@ -914,6 +916,46 @@ const stacks: readonly JsonOutput[] = [
   },
 ]
 
+const storedLogin = fieldsOf<StoredLogin & { machine?: string }>()({
+  ...answering,
+  registry: text("the registry, as docker's configuration names it"),
+  user: text('user name at the registry').optional(),
+  file: text('docker configuration on the host'),
+  helper: text('program that keeps the password; absent: it is in the file').optional(),
+})
+
+const registries: readonly JsonOutput[] = [
+  {
+    id: 'registryLs',
+    commands: ['registry ls', 'registry login'],
+    form: 'array',
+    schema: z.union([
+      z.array(storedLogin),
+      z.array(z.strictObject({ repository: text('name of a repository of the registry') })),
+    ]),
+    note: 'The logins of the machines, without passwords; of `registry ls HOST`, the repositories.',
+  },
+  {
+    id: 'registryTags',
+    commands: ['registry tags'],
+    form: 'array',
+    schema: z.array(z.strictObject({ tag: text('the tag') })),
+  },
+  {
+    id: 'registryLogout',
+    commands: ['registry logout'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<LoggedOut & { machine?: string }>()({
+        ...answering,
+        registry: text("the registry, as docker's configuration names it"),
+        file: text('docker configuration on the host'),
+        removed: flag('whether there was a login'),
+      }),
+    ),
+  },
+]
+
 const own: readonly JsonOutput[] = [
   {
     id: 'contextSync',
@@ -1107,6 +1149,7 @@ export const jsonOutputs: readonly {
     title: 'Containers, images, volumes and networks',
     outputs: [...containers, ...volumesAndNetworks],
   },
+  { title: 'Registries', outputs: registries },
   { title: 'fleet itself', outputs: own },
   { title: 'Messages on stderr', outputs: messages },
 ]

@@ -57,6 +57,16 @@ const habits: readonly Habit[] = [
     typed: 'context create',
     next: 'to add a host: fleet adopt USER@HOST; to create docker contexts: fleet context sync',
   },
+  {
+    typed: 'login',
+    next: 'to log hosts in to a registry: fleet registry login; for fleet pull and fleet run: docker login on this computer',
+  },
+  { typed: 'logout', next: 'to log hosts out of a registry: fleet registry logout' },
+  {
+    typed: 'registry login',
+    options: ['-p', '--password'],
+    next: 'process lists show passwords of command lines: use --password-stdin',
+  },
   { typed: 'rmi', next: 'to remove images: fleet image rm' },
   { typed: 'image rmi', next: 'to remove images: fleet image rm' },
   { typed: 'up', next: 'to start a compose project: fleet compose up' },

@@ -17,6 +17,7 @@ import { logs } from './container/logs.ts'
 import { passThrough } from './docker-cli/pass-through.ts'
 import { ps } from './container/ps.ts'
 import { network } from './network/network.ts'
+import { registry } from './registry/registry.ts'
 import { pruneSystem } from './system/prune.ts'
 import { volume } from './volume/volume.ts'
 import { stats } from './container/stats.ts'
@@ -198,6 +199,7 @@ export const commandList: readonly CommandSection[] = [
           pruneSystem,
         ],
       },
+      registry,
       env,
       {
         name: 'context',

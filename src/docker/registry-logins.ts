@@ -8,7 +8,7 @@ import { execProgram } from '../os/exec-file.ts'
 import type { Environment } from '../os/environment.ts'
 
 /** A login in `auths` of docker's config.json. Secret. */
-interface Login {
+export interface Login {
   readonly auth?: string
   readonly username?: string
   readonly password?: string
@@ -101,10 +101,27 @@ function loginOf(answer: string, program: string): Login | undefined {
   return user === '<token>' ? { identitytoken: secret } : basic(user ?? '', secret)
 }
 
+async function loginIn(
+  config: DockerConfig,
+  registry: string,
+  env: Environment,
+): Promise<Login | undefined> {
+  const helper = config.credHelpers?.[registry] ?? config.credsStore
+  return (
+    (helper ? await askHelper(helper, registry, env) : undefined) ?? storedLogin(config, registry)
+  )
+}
+
 /**
- * A config.json with only the user's logins to `registries`; undefined if there are none. The logins come from
- * docker's file, its credential store and its helpers, in docker's order. The result is secret. Throws kind
- * `credentials` when they cannot be read.
+ * The user's login to a registry, from docker's file, its credential store or its helpers, in docker's order. Secret. Throws
+ * kind `credentials` when it cannot be read.
+ */
+export const findLogin = async (registry: string, env: Environment): Promise<Login | undefined> =>
+  loginIn(await readConfig(env), registry, env)
+
+/**
+ * A config.json with only the user's logins to `registries`; undefined if there are none. The result is secret. Throws as
+ * {@link findLogin} does.
  */
 export async function configWithLogins(
   registries: ReadonlySet<string>,
@@ -113,9 +130,7 @@ export async function configWithLogins(
   const config = await readConfig(env)
   const auths: Record<string, Login> = {}
   for (const registry of registries) {
-    const helper = config.credHelpers?.[registry] ?? config.credsStore
-    const login =
-      (helper ? await askHelper(helper, registry, env) : undefined) ?? storedLogin(config, registry)
+    const login = await loginIn(config, registry, env)
     if (login !== undefined) auths[registry] = login
   }
   return Object.keys(auths).length === 0 ? undefined : JSON.stringify({ auths })

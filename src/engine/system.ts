@@ -103,3 +103,28 @@ export async function* streamEvents(
 ): AsyncGenerator<EngineEvent, void> {
   yield* engine.lines({ path: '/events', query, ...(signal && { signal }) }, readEvent)
 }
+
+/** A login to a registry. Secret. */
+export interface RegistryLogin {
+  /** As docker's configuration names it. */
+  readonly registry: string
+  readonly user: string
+  readonly password: string
+}
+
+/**
+ * Lets an engine log in to a registry, with its certificates and settings (SystemAuth). Resolves to the token that replaces the
+ * password, or to an empty text. Throws kind `failed` if the registry refuses the login.
+ */
+export async function checkLogin(
+  engine: Engine,
+  { registry, user, password }: RegistryLogin,
+  signal: AbortSignal,
+): Promise<string> {
+  const body = { username: user, password, serveraddress: registry }
+  const { IdentityToken } = await engine.json(
+    { method: 'POST', path: '/auth', body, signal },
+    object<{ readonly IdentityToken: string }>({ IdentityToken: withDefault(text, '') }),
+  )
+  return IdentityToken
+}

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
@@ -31,7 +32,7 @@ export async function makeCertificates(
     'basicConstraints=critical,CA:TRUE',
   )
   await openssl(folder, `req ${curve} -keyout server.key -out server.csr -subj /CN=${hosts[0]}`)
-  const names = hosts.map((host) => `DNS:${host}`).join(',')
+  const names = hosts.map((host) => `${isIP(host) === 0 ? 'DNS' : 'IP'}:${host}`).join(',')
   await writeFile(join(folder, 'names'), `subjectAltName=${names}\n`)
   await openssl(
     folder,

@@ -20,13 +20,14 @@ function check(id: string, text: string): void {
   )
 }
 
-/** Results that test/unit/commands/run checks, because they need a driver that creates hosts. */
+/** Results that test/unit/commands/run checks, because they need a driver that creates hosts, or another server. */
 export const checkedInProcess: readonly string[] = [
   'allow',
   'cacheLs',
   'gc',
   'grantEvent',
   'power',
+  'registryTags',
   'snapshotLs',
   'trustAdd',
 ]

@@ -96,6 +96,7 @@ export async function listFromEngines<Item extends object>(
   {
     list,
     timeMs,
+    machines: chosen,
     ...options
   }: {
     list: Ask<readonly Item[]>
@@ -106,6 +107,8 @@ export async function listFromEngines<Item extends object>(
     redrawn?: boolean
     /** Default time limit for an engine, in milliseconds. */
     timeMs?: number
+    /** The machines to query, if they are chosen already. */
+    machines?: readonly Machine[]
     /** What `--quiet` prints of an item; `machine` is absent if only one machine was chosen. */
     name?: (item: Item & { readonly machine?: string | undefined }) => string
   },
@@ -124,7 +127,10 @@ export async function listFromEngines<Item extends object>(
     opened.rows = rows
     return (machine: string, items: readonly Item[]) => rows.add(machine, items)
   }
-  const { answers, many, reportFailures } = await askEngines(invocation, list, { watch, timeMs })
+  const { answers, many, reportFailures } = await askEngines(invocation, list, {
+    ...{ watch, timeMs },
+    ...(chosen && { machines: chosen }),
+  })
   await opened.rows?.finish()
   if (!many) {
     const { name } = options

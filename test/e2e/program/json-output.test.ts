@@ -109,6 +109,8 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await expectJson('removed', 'volume rm h1/data h2/data')
     await expectJson('prune', 'system prune --volumes --yes --on h*')
     await expectJson('prune', 'network prune --yes')
+    await expectJson('registryLs', 'registry ls --on h*')
+    await expectJson('registryLogout', 'registry logout reg.example.com --on h*')
     expect(seen).toContain('df')
   })
 

@@ -1,8 +1,10 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Seat, modes, takeSeat } from '../../support/docker/docker-client.ts'
+import { makeCertificates } from '../../support/certificates.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { type Person, makePerson } from '../../support/test-user.ts'
 import {
   type RegistryWithLogin,
   login,
@@ -127,5 +129,130 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
     expect(await leftovers()).toBe('')
     await seat.ok(['exec', 'quiet', 'touch', '/go'])
     await running
+  })
+})
+
+/** Runs a command on a host, which must succeed. */
+const onHost = async (index: number, command: string): Promise<string> => {
+  const result = await lab.hosts[index]?.exec(command)
+  expect({ command, ...result }).toMatchObject({ code: 0 })
+  return result?.stdout ?? ''
+}
+
+describe.skipIf(!labIsHere)('fleet registry', () => {
+  let ana: Person
+  let own: RegistryWithLogin
+  let image: string
+  const config = (content: unknown) =>
+    writeFile(join(ana.home, '.docker/config.json'), JSON.stringify(content))
+  const fleet = async (line: string, input?: string) =>
+    ana.fleet(line.split(' '), input === undefined ? {} : { input })
+  const ok = async (line: string, input?: string): Promise<string> => {
+    const answer = await fleet(line, input)
+    expect({ line, ...answer }).toMatchObject({ code: 0 })
+    return answer.stdout
+  }
+  beforeAll(async () => {
+    ana = await makePerson({ identity: lab.identity.file })
+    await mkdir(join(ana.home, '.docker'))
+    for (const { name, address } of lab.hosts) {
+      await ok(`adopt root@${address} --name ${name} --accept-new`)
+    }
+    const address = locked.name.split(':')[0] ?? ''
+    const { cert, key } = await makeCertificates(ana.home, [address])
+    own = await startRegistryWithLogin(address, { port: 5002, tls: { cert, key } })
+    image = `${locked.name}/team/app:1`
+    await config({ auths: { [locked.name]: { auth } } })
+    for (const name of [image, `${lab.registry}/plain/app:1`, `${own.name}/own/app:2`]) {
+      await config({ auths: { [locked.name]: { auth }, [own.name]: { auth } } })
+      await ok(`-m h1 image tag bb:1 ${name}`)
+      await ok(`-m h1 push ${name}`)
+      await ok(`-m h1 image rm ${name}`)
+    }
+  })
+  afterAll(async () => {
+    await own[Symbol.asyncDispose]()
+    await ana[Symbol.asyncDispose]()
+  })
+
+  test('lists repositories and tags: of a plain one, and of one with an own authority', async () => {
+    await config({})
+    const refused = await fleet(`registry ls ${lab.registry}`)
+    expect(refused).toMatchObject({ code: 5, stderr: expect.stringContaining('--insecure') })
+    expect(await ok(`registry ls ${lab.registry} --insecure`)).toContain('plain/app\n')
+    expect(await ok(`registry tags ${lab.registry}/plain/app --insecure`)).toBe('1\n')
+
+    const untrusted = await fleet(`registry ls ${own.name}`)
+    expect(untrusted).toMatchObject({ code: 5, stderr: expect.stringContaining('--ca FILE') })
+    const ca = join(ana.home, 'ca.pem')
+    const locked = await fleet(`registry ls ${own.name} --ca ${ca}`)
+    expect(locked).toMatchObject({ code: 6, stderr: expect.stringContaining('docker login') })
+    await config({ auths: { [own.name]: { auth } } })
+    expect(await ok(`registry ls ${own.name} --ca ${ca}`)).toBe('own/app\n')
+    await mkdir(join(ana.home, '.docker/certs.d', own.name), { recursive: true })
+    await writeFile(join(ana.home, '.docker/certs.d', own.name, 'ca.crt'), await readFile(ca))
+    expect(await ok(`registry tags ${own.name}/own/app`)).toBe('2\n')
+    expect(await fleet(`registry tags ${own.name}/own/none`)).toMatchObject({ code: 1 })
+  })
+
+  test('hosts that are logged in pull without fleet, until they are logged out', async () => {
+    await onHost(0, 'mkdir -p ~/.docker && echo \'{"detachKeys":"ctrl-a"}\' >~/.docker/config.json')
+    const login = `registry login ${locked.name} -u ana --password-stdin --on h*`
+    const wrong = await fleet(login, 'not-it')
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('refuses the login') })
+    expect(await onHost(0, 'cat ~/.docker/config.json')).not.toContain('auths')
+    expect((await lab.hosts[1]?.exec(`docker pull ${image}`))?.code).not.toBe(0)
+
+    const answer = await fleet(login, 'lab-password\n')
+    expect(answer).toMatchObject({ code: 0, stderr: expect.stringContaining('not encrypted') })
+    const row = (name: string) =>
+      `${name}\\t${locked.name}\\tana\\t/\\S*root/.docker/config.json\\n`
+    expect(answer.stdout).toMatch(new RegExp(`^${row('h1')}${row('h2')}$`))
+    expect(await onHost(0, 'stat -c %a ~/.docker/config.json')).toBe('600\n')
+    expect(await onHost(0, 'cat ~/.docker/config.json')).toContain('"detachKeys"')
+    for (const index of [0, 1]) await onHost(index, `docker pull ${image} && docker rmi ${image}`)
+    const listed = JSON.parse(await ok('registry ls --all --json')) as object[]
+    expect(listed).toMatchObject([
+      { machine: 'h1', registry: locked.name, user: 'ana' },
+      { machine: 'h2', registry: locked.name, user: 'ana' },
+    ])
+    expect(JSON.stringify(listed)).not.toContain('password')
+    expect(await ana.inventory()).not.toMatch(/lab-password|auths/)
+
+    expect(await ok(`registry logout ${locked.name} --on h1`)).toContain('logged out')
+    expect(await ok(`registry logout ${locked.name} -m h1`)).toContain('was not logged in')
+    expect((await lab.hosts[0]?.exec(`docker pull ${image}`))?.code).not.toBe(0)
+    expect(await ok('registry ls -q --all')).toBe(`h2/${locked.name}\n`)
+    await ok(`registry logout ${locked.name} -m h2`)
+  })
+
+  test('a credential helper of a host keeps the password, which no process list shows', async () => {
+    const kept = '/root/kept'
+    const script = `#!/bin/sh
+case $1 in
+store) cat >${kept}; cat /proc/[0-9]*/cmdline | tr '\\0' ' ' >/root/processes ;;
+erase) read registry; rm -f ${kept} ;;
+get) read registry; cat ${kept} ;;
+list) if [ -e ${kept} ]; then echo '{"${locked.name}":"ana"}'; else echo '{}'; fi ;;
+esac
+`
+    await onHost(
+      0,
+      `cat >/usr/local/bin/docker-credential-lab <<'END'\n${script}END\nchmod +x /usr/local/bin/docker-credential-lab`,
+    )
+    await onHost(0, 'echo \'{"credsStore":"lab"}\' >~/.docker/config.json')
+    const login = `registry login ${locked.name} -u ana --password-stdin -m h1`
+    expect(await ok(login, 'lab-password')).toBe(`${locked.name}\tana\tdocker-credential-lab\n`)
+    expect(await onHost(0, 'cat ~/.docker/config.json')).not.toContain(auth)
+    expect(await onHost(0, `cat ${kept}`)).toContain('"Secret":"lab-password"')
+    expect(await onHost(0, 'cat /root/processes')).not.toContain('lab-password')
+    await onHost(0, `docker pull ${image} && docker rmi ${image}`)
+    expect(JSON.parse(await ok('registry ls -m h1 --json'))).toMatchObject([
+      { registry: locked.name, user: 'ana', helper: 'docker-credential-lab' },
+    ])
+    expect(await ok(`registry logout ${locked.name} -m h1`)).toContain('logged out')
+    await onHost(0, `[ ! -e ${kept} ]`)
+    await onHost(0, 'rm -r ~/.docker /usr/local/bin/docker-credential-lab')
+    await onHost(1, 'rm -r ~/.docker')
   })
 })

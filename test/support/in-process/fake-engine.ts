@@ -84,6 +84,7 @@ const answers: Readonly<Record<string, unknown>> = {
   '/images/nginx:1.27/history': [
     ...[{ Id: imageId, Created: created, CreatedBy: 'COPY site /', Size: 7 }],
   ],
+  '/auth': { Status: 'Login Succeeded', IdentityToken: '' },
   '/volumes': { Volumes: [volume], Warnings: null },
   '/volumes/data': volume,
   '/networks': [network],

@@ -8,10 +8,14 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** Runs one command line in this process: without a terminal, and with nothing on its standard input. */
+/** Runs one command line in this process: without a terminal, and with `input` on its standard input. */
 export async function runHere(
   words: readonly string[],
-  { cwd, env }: { cwd: string; env: Readonly<Record<string, string>> },
+  {
+    cwd,
+    env,
+    input = '',
+  }: { cwd: string; env: Readonly<Record<string, string>>; input?: string | undefined },
 ): Promise<Ran> {
   const output = { stdout: '', stderr: '' }
   const collect = (name: 'stdout' | 'stderr') =>
@@ -22,7 +26,7 @@ export async function runHere(
       },
     })
   const stdin = new PassThrough()
-  stdin.end()
+  stdin.end(input)
   const { signal } = new AbortController()
   const io = { stdin, stdout: collect('stdout'), stderr: collect('stderr'), env, cwd, signal }
   const code = await runCli(words, { io, version: '1.2.3' })

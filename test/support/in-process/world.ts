@@ -11,7 +11,11 @@ export interface World extends AsyncDisposable {
   readonly folder: string
   readonly home: string
   /** Runs `fleet WORDS` in the folder. */
-  run(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>
+  run(
+    words: readonly string[],
+    env?: Readonly<Record<string, string>>,
+    input?: string,
+  ): Promise<Ran>
 }
 
 /** The hosts of a world. */
@@ -83,7 +87,7 @@ export async function openWorld(
   return {
     folder,
     home,
-    run: (words, more) => runHere(words, { cwd: folder, env: { ...env, ...more } }),
+    run: (words, more, input) => runHere(words, { cwd: folder, env: { ...env, ...more }, input }),
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
   }
 }

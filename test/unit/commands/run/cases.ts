@@ -2,7 +2,7 @@ import { exitCodes } from '../../../../src/errors.ts'
 
 /** One command line, and how it ends. */
 export interface Case {
-  /** Words, parted by spaces; `&&` parts command lines, of which all but the last only prepare. `{port}` is that of web-1. */
+  /** Words, parted by spaces; `&&` parts command lines, of which all but the last only prepare. `{port}` is that of web-1, `{registry}` a registry. */
   readonly line: string
   readonly code: number
   /** What stdout or stderr has. */
@@ -11,13 +11,15 @@ export interface Case {
   readonly json?: object
   /** Files of the folder. */
   readonly files?: Readonly<Record<string, string>>
+  /** What the last command line reads from its standard input. */
+  readonly input?: string
   /** With the programs of this computer, and those among the files; not on Windows. */
   readonly programs?: boolean
   /** With a host that runs commands with the shell of this computer. */
   readonly shell?: boolean
 }
 
-type More = Pick<Case, 'files' | 'programs' | 'shell'>
+type More = Pick<Case, 'files' | 'input' | 'programs' | 'shell'>
 
 const ok = (line: string, prints: RegExp, more: More = {}): Case => ({
   ...{ line, code: 0, prints },
@@ -394,9 +396,42 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('export prometheus', /"127\.0\.0\.1:9100"/),
     fails('export prometheus nowhere', usage, /too many arguments/),
   ],
+  'registry login': [
+    ok(
+      'registry login reg.example.com -u ana --password-stdin --on role=web',
+      /^web-1\treg\.example\.com\tana\tdocker answers *$.*not encrypted/ms,
+      { input: 'pull-token\n' },
+    ),
+    json(
+      'registry login docker.io -u ana --password-stdin -m web-1',
+      [{ registry: 'https://index.docker.io/v1/', user: 'ana' }],
+      { input: 'pull-token' },
+    ),
+    fails('registry login reg.example.com -m web-1', usage, /--password-stdin/),
+    fails('registry login reg.example.com -u ana --password-stdin -m web-1', usage, /empty/),
+    fails('registry login reg.example.com/team -m web-1', usage, /is not a registry/),
+  ],
+  'registry logout': [
+    ok('registry logout reg.example.com -m web-1', /reg\.example\.com\twas not logged in/),
+    json('registry logout reg.example.com --on role=web', [{ removed: false }, {}]),
+    fails('registry logout reg.example.com -m nowhere', missing, /nowhere/),
+  ],
+  'registry ls': [
+    ok('registry ls {registry}', /^team\/app\nteam\/other\n$/),
+    json('registry ls {registry}', [{ repository: 'team/app' }, { repository: 'team/other' }]),
+    json('registry ls --on role=web', []),
+    fails('registry ls {registry} --on role=web', usage, /either a registry/),
+    fails('registry ls --insecure -m web-1', usage, /need a registry/),
+  ],
+  'registry tags': [
+    ok('registry tags {registry}/team/app', /^1\nlatest\n$/),
+    json('registry tags {registry}/team/app', [{ tag: '1' }, { tag: 'latest' }]),
+    fails('registry tags {registry}/team/none', failed, /there is no repository team\/none/),
+    fails('registry tags {registry}/team/app:1', usage, /without a tag/),
+  ],
   'volume ls': [
-    ok('volume ls --on role=web', /^web-1\tdata\tlocal\t.*\nweb-2\tdata\t/),
-    ok('volume ls -q --on role=web', /^web-1\/data\nweb-2\/data\n$/),
+    ok('volume ls --on role=web', /^web-2\tdata\tlocal\t/m),
+    ok('volume ls -q --on role=web', /^web-1\/data$/m),
     json('volume ls --machine web-1', [{ machine: 'web-1', name: 'data', driver: 'local' }]),
     fails('volume ls --machine nowhere', missing, /nowhere/),
   ],
@@ -421,7 +456,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('set web-2 protected=true && volume prune --all --yes', usage, /web-2: it is protected/),
   ],
   'network ls': [
-    ok('network ls --on role=web', /^web-1\td{12}\tfront\tbridge\tlocal\t172\.20\.0\.0\/16\n/),
+    ok('network ls --on role=web', /^web-1\td{12}\tfront\tbridge\tlocal\t172\.20\.0\.0\/16$/m),
     json('network ls --machine web-1', [{ name: 'front', subnets: ['172.20.0.0/16'] }]),
     fails('network ls --machine nowhere', missing, /nowhere/),
   ],

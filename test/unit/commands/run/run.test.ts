@@ -5,6 +5,7 @@ import { type Command, isGroup } from '../../../../src/commands/command.ts'
 import { commandList } from '../../../../src/commands/index.ts'
 import { fakeDriver, openFakeCloud } from '../../../support/in-process/fake-driver.ts'
 import { type FakeHost, startFakeHost } from '../../../support/in-process/fake-host.ts'
+import { type FakeRegistry, startFakeRegistry } from '../../../support/in-process/fake-registry.ts'
 import { openWorld } from '../../../support/in-process/world.ts'
 import {
   checkJsonMessages,
@@ -33,12 +34,15 @@ async function start(privateKey?: string): Promise<FakeHost> {
 }
 let cloud: ReturnType<typeof openFakeCloud>
 const fake = fakeDriver(() => cloud)
+let registry: FakeRegistry
 let hosts: Record<'web1' | 'web2' | 'cloud', FakeHost>
 
 beforeAll(async () => {
+  registry = await startFakeRegistry()
   hosts = { web1: await start(), web2: await start(), cloud: await start() }
 })
 afterAll(async () => {
+  await registry[Symbol.asyncDispose]()
   for (const host of started) await host[Symbol.asyncDispose]()
 })
 
@@ -52,13 +56,14 @@ const commands: readonly (readonly [string, Command])[] = commandList
   )
 
 /** Runs a case in a world of its own. */
-async function runCase({ line, files = {}, programs = false, shell = false }: Case) {
+async function runCase({ line, files = {}, input, programs = false, shell = false }: Case) {
   cloud = openFakeCloud(async (key) => (await start(key)).port)
   const web1 = shell ? await start() : hosts.web1
   if (shell) web1.runForReal()
   await using world = await openWorld({ ...hosts, web1 }, cloud)
   const fill = (text: string) =>
     text
+      .replaceAll('{registry}', registry.name)
       .replaceAll('{port}', `${web1.port}`)
       .replaceAll('{key2}', hosts.web2.hostKey)
       .replaceAll('{key}', hosts.web1.hostKey)
@@ -73,7 +78,7 @@ async function runCase({ line, files = {}, programs = false, shell = false }: Ca
     const { code, stderr } = await world.run(before.split(' '), env)
     expect([code, stderr]).toEqual([0, stderr])
   }
-  return await world.run(lines.at(-1)?.split(' ') ?? [], env)
+  return await world.run(lines.at(-1)?.split(' ') ?? [], env, input)
 }
 
 const own = commands.filter(([, { dockerWords }]) => dockerWords === undefined)

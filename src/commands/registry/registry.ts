@@ -1,0 +1,323 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { dockerHub, fullNameOf } from '../../docker/image-reference.ts'
+import type { RegistryAccess } from '../../docker/registry-api.ts'
+import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { StoredLogin } from '../../operations/registry/host-logins.ts'
+import { askQuestion, askText, canPrompt } from '../../ui/prompt.ts'
+import type { Io } from '../../ui/io.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import {
+  type CommandGroup,
+  type Invocation,
+  defineCommand,
+  flag,
+  optional,
+  required,
+  text,
+} from '../command.ts'
+import { chooseEngines } from '../multi/choose-engines.ts'
+import { listFromEngines } from '../multi/query-engines.ts'
+
+const rootOption = flag(
+  '--root',
+  'use the docker configuration of root on the hosts (default: that of the login user)',
+)
+const accessOptions = {
+  ca: text('--ca <file>', 'certificate authority to trust, in PEM format', 'file'),
+  insecure: flag('--insecure', 'accept any certificate, and plain HTTP'),
+} as const
+
+/** A registry: a host name or address, with a port if it is not the usual one. Throws kind `usage`. */
+function parseRegistry(word: string): string {
+  const name = word.replace(/^https:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '')
+  if (/^(?:[A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(name)) {
+    return name === 'index.docker.io' ? 'docker.io' : name
+  }
+  throw new UserError('usage', `${JSON.stringify(word)} is not a registry`, {
+    hint: 'write its host, such as docker.io or registry.example.com:5000',
+  })
+}
+
+/** The key of a registry in docker's configuration. */
+const keyOf = (registry: string): string => (registry === 'docker.io' ? dockerHub : registry)
+
+async function accessOf(
+  { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
+  { ca, insecure }: { readonly ca: string | undefined; readonly insecure: boolean },
+): Promise<RegistryAccess> {
+  const { env } = io
+  const access = { env, insecure, signal: fleet.signal }
+  if (ca === undefined) return access
+  const file = resolve(io.cwd, ca)
+  const pem = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new UserError('usage', `--ca: cannot read ${file}: ${fileTroubleOf(error)}`)
+  })
+  if (pem.includes('-----BEGIN CERTIFICATE-----')) return { ...access, ca: pem }
+  throw new UserError('usage', `--ca: ${file} is not a certificate in PEM format`)
+}
+
+/** The longest password that is read, in bytes. */
+const longestPassword = 1 << 16
+
+/** Reads the password from stdin, without the end of its line. */
+async function readPassword({ stdin }: Io): Promise<string> {
+  let input = ''
+  for await (const chunk of stdin as AsyncIterable<Buffer | string>) {
+    input += chunk.toString()
+    if (input.length > longestPassword) throw new UserError('usage', 'the password is too long')
+  }
+  return input.replace(/\r?\n$/, '')
+}
+
+/** Gets user and password, from a prompt where they are not given. They never come from the command line. */
+async function askForLogin(
+  io: Io,
+  registry: string,
+  { user, fromStdin }: { readonly user: string | undefined; readonly fromStdin: boolean },
+): Promise<{ user: string; password: string }> {
+  if (fromStdin) {
+    if (user === undefined) throw new UserError('usage', '--password-stdin needs --username NAME')
+    return { user, password: await readPassword(io) }
+  }
+  if (!canPrompt(io)) {
+    throw new UserError('usage', 'there is no terminal to ask for the password on', {
+      hint: 'write it to stdin, and pass --username NAME --password-stdin',
+    })
+  }
+  const name = user ?? (await askText(io, `User name at ${registry}:`))
+  const password = await askQuestion(io, {
+    text: `Password or token of ${name} at ${registry}:`,
+    secret: true,
+  })
+  return { user: name, password }
+}
+
+const registryColumn = {
+  title: 'REGISTRY',
+  text: ({ registry }: { readonly registry: string }) => registry,
+  width: 28,
+  keep: true as const,
+}
+
+const loginColumns: readonly Column<StoredLogin>[] = [
+  registryColumn,
+  { title: 'USER', text: ({ user }) => user ?? '', width: 12 },
+  { title: 'STORED IN', text: ({ helper, file }) => helper ?? file, width: 26 },
+]
+
+/** Finds chosen machines by name, for work that needs the host besides its engine. */
+function byName(machines: readonly Machine[]): (name: string) => Machine {
+  const found = new Map<string, Machine>(machines.map((machine) => [machine.name, machine]))
+  return (name) => {
+    const machine = found.get(name)
+    if (machine === undefined) throw new TypeError(`${name} was not chosen`)
+    return machine
+  }
+}
+
+const login = defineCommand({
+  name: 'login',
+  summary: 'Log hosts in to a registry',
+  description:
+    "Log hosts in to a registry, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. It is kept on the host: by the credential helper that docker's configuration there names, or else in config.json with mode 0600, where the password is not encrypted. The output says where. Use a token that can only pull. The password is read from a prompt or from stdin; it is not in the inventory and not in a process list. fleet pull and fleet run do not need this: they use the logins of this computer.",
+  arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
+  options: {
+    username: text('-u, --username <name>', 'user name at the registry'),
+    passwordStdin: flag('--password-stdin', 'read the password from stdin'),
+    root: rootOption,
+  },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  examples: [
+    'fleet registry login registry.example.com --on role=web',
+    'pass show pull-token | fleet registry login ghcr.io -u ana --password-stdin --all',
+  ],
+  async run({ args, options, ...invocation }) {
+    const { fleet, io, format } = invocation
+    fleet.hosted?.fallBack()
+    const { loginOnHost } = await import('../../operations/registry/host-logins.ts')
+    const registry = parseRegistry(args.registry)
+    const machines = await chooseEngines(invocation)
+    const { user, password } = await askForLogin(io, registry, {
+      user: options.username,
+      fromStdin: options.passwordStdin,
+    })
+    if (user === '' || password === '') {
+      throw new UserError('usage', 'the user name and the password must not be empty')
+    }
+    const find = byName(machines)
+    let inFiles = false
+    const code = await listFromEngines<StoredLogin>(invocation, {
+      async list(engine, signal, name) {
+        const stored = await loginOnHost(fleet, engine, find(name), {
+          login: { registry: keyOf(registry), user, password },
+          account: { root: options.root },
+          signal,
+        })
+        inFiles ||= stored.helper === undefined
+        return [stored]
+      },
+      columns: loginColumns,
+      machines,
+    })
+    if (inFiles && !format.json) {
+      io.stderr.write(
+        'the password in config.json is not encrypted; only its owner can read the file\n',
+      )
+    }
+    return code
+  },
+})
+
+/** The registry that a host was logged out of. */
+export interface LoggedOut {
+  readonly registry: string
+  readonly file: string
+  /** Whether there was a login. */
+  readonly removed: boolean
+}
+
+const logout = defineCommand({
+  name: 'logout',
+  summary: 'Log hosts out of a registry',
+  description:
+    "Remove the login to a registry from docker's configuration on hosts, or from the credential helper that it names.",
+  arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
+  options: { root: rootOption },
+  targets: 'many',
+  gathers: true,
+  answers: 'json',
+  examples: ['fleet registry logout registry.example.com --on role=web'],
+  async run({ args, options, ...invocation }) {
+    const { fleet } = invocation
+    fleet.hosted?.fallBack()
+    const { logoutOnHost } = await import('../../operations/registry/host-logins.ts')
+    const registry = keyOf(parseRegistry(args.registry))
+    const machines = await chooseEngines(invocation)
+    const find = byName(machines)
+    const account = { root: options.root }
+    return listFromEngines<LoggedOut>(invocation, {
+      list: async (_engine, signal, name) => [
+        await logoutOnHost(fleet, find(name), { registry, account, signal }),
+      ],
+      columns: [
+        registryColumn,
+        { title: 'RESULT', text: ({ removed }) => (removed ? 'logged out' : 'was not logged in') },
+      ],
+      machines,
+    })
+  },
+})
+
+/** Lists the repositories of a registry. */
+async function listRegistry(
+  invocation: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,
+  word: string,
+  access: RegistryAccess,
+): Promise<number> {
+  const { io, format, targets } = invocation
+  if (targets.machine !== undefined || targets.on.length > 0 || targets.retryFailed) {
+    throw new UserError('usage', 'give either a registry, to list its repositories, or machines', {
+      hint: 'to list the logins of machines: fleet registry ls --on SELECTOR',
+    })
+  }
+  const { listRepositories } = await import('../../docker/registry-api.ts')
+  const repositories = await listRepositories(parseRegistry(word), access)
+  await writeRows(io, format, {
+    rows: repositories.map((repository) => ({ repository })),
+    columns: [{ title: 'REPOSITORY', text: ({ repository }) => repository, keep: true }],
+    name: ({ repository }) => repository,
+  })
+  return exitCodes.ok
+}
+
+const list = defineCommand({
+  name: 'ls',
+  aliases: ['list'],
+  summary: 'List logins of hosts, or repositories of a registry',
+  description:
+    'Without a registry, list the logins to registries that hosts keep, without passwords. With a registry, list its repositories, with the login in the docker configuration of this computer. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in the folder certs.d of docker are trusted, too.',
+  arguments: { registry: optional('registry', 'registry whose repositories to list') },
+  options: { root: rootOption, ...accessOptions },
+  targets: 'many',
+  gathers: true,
+  answers: 'names',
+  examples: [
+    'fleet registry ls --on role=web',
+    'fleet registry ls registry.example.com:5000 --ca certs/registry.pem',
+  ],
+  async run({ args, options, ...invocation }) {
+    const { fleet } = invocation
+    fleet.hosted?.fallBack()
+    if (args.registry !== undefined) {
+      return listRegistry(invocation, args.registry, await accessOf(invocation, options))
+    }
+    if (options.ca !== undefined || options.insecure) {
+      throw new UserError('usage', '--ca and --insecure need a registry', {
+        hint: 'for example: fleet registry ls registry.example.com:5000 --ca FILE',
+      })
+    }
+    const { listLoginsOnHost } = await import('../../operations/registry/host-logins.ts')
+    const machines = await chooseEngines(invocation)
+    const find = byName(machines)
+    const account = { root: options.root }
+    return listFromEngines<StoredLogin>(invocation, {
+      list: (_engine, signal, name) => listLoginsOnHost(fleet, find(name), { account, signal }),
+      columns: loginColumns,
+      name: ({ machine, registry }) =>
+        machine === undefined ? registry : `${machine}/${registry}`,
+      machines,
+    })
+  },
+})
+
+/** Splits `HOST/REPOSITORY`. Throws kind `usage`. */
+function parseRepository(word: string): { registry: string; repository: string } {
+  const [registry = '', ...path] = fullNameOf(word).split('/')
+  const repository = path.join('/')
+  if (
+    /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/.test(
+      repository,
+    )
+  ) {
+    return { registry: parseRegistry(registry), repository }
+  }
+  throw new UserError('usage', `${JSON.stringify(word)} is not a repository`, {
+    hint: 'write it without a tag, such as registry.example.com:5000/team/app',
+  })
+}
+
+const tags = defineCommand({
+  name: 'tags',
+  summary: 'List the tags of a repository',
+  description:
+    'List the tags of a repository, with the login in the docker configuration of this computer. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in the folder certs.d of docker are trusted, too.',
+  arguments: { repository: required('repository', 'registry and repository: HOST/REPOSITORY') },
+  options: accessOptions,
+  answers: 'names',
+  examples: [
+    'fleet registry tags registry.example.com:5000/team/app',
+    'fleet registry tags alpine',
+  ],
+  async run({ args, options, ...invocation }) {
+    const { io, format } = invocation
+    const { registry, repository } = parseRepository(args.repository)
+    const { listTags } = await import('../../docker/registry-api.ts')
+    const found = await listTags(registry, repository, await accessOf(invocation, options))
+    await writeRows(io, format, {
+      rows: found.map((tag) => ({ tag })),
+      columns: [{ title: 'TAG', text: ({ tag }) => tag, keep: true }],
+      name: ({ tag }) => tag,
+    })
+  },
+})
+
+/** Registries, and logins to them. */
+export const registry: CommandGroup = {
+  name: 'registry',
+  summary: 'Log hosts in to registries, list repositories and tags',
+  commands: [login, logout, list, tags],
+}

@@ -1,0 +1,264 @@
+import type { Engine } from '../../engine/engine.ts'
+import { type RegistryLogin, checkLogin } from '../../engine/system.ts'
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { type CommandResult, run } from '../../transport/run.ts'
+import type { Transport } from '../../transport/transport.ts'
+import type { Context } from '../context.ts'
+
+/** Whose docker configuration on a host is used. */
+export interface Account {
+  /** The one of root, in place of the user that fleet logs in as. */
+  readonly root: boolean
+}
+
+/** Where a login is kept on a host. */
+export interface StoredLogin {
+  /** As docker's configuration names it. */
+  readonly registry: string
+  readonly user?: string
+  /** The configuration file. */
+  readonly file: string
+  /** The program that keeps the password; absent: the file keeps it, readable for its owner only. */
+  readonly helper?: string
+}
+
+/** The fields of docker's config.json about logins; all others are kept. */
+interface HostConfig {
+  readonly auths?: Readonly<Record<string, unknown>>
+  readonly credsStore?: unknown
+  readonly credHelpers?: Readonly<Record<string, unknown>>
+  readonly [other: string]: unknown
+}
+
+/** Prints the path of the configuration, a NUL, and its content. */
+const readConfig = `
+file=\${DOCKER_CONFIG:-$HOME/.docker}/config.json
+printf '%s\\0' "$file"
+[ ! -e "$file" ] || exec cat -- "$file"
+`
+
+/** Replaces the configuration with the input, which has $2 bytes; a link to it is kept. */
+const writeConfig = `
+umask 077
+mkdir -p -- "$(dirname -- "$1")" || exit
+file=$(readlink -f -- "$1") || exit
+temporary=$file.fleet-$$
+trap 'rm -f -- "$temporary"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+cat >"$temporary" && [ "$(wc -c <"$temporary")" -eq "$2" ] && mv -f -- "$temporary" "$file"
+`
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const hostOf = (registry: string): string =>
+  registry.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
+
+/** Docker's configuration on a host. */
+class HostLogins {
+  readonly #machine: string
+  readonly #transport: Transport
+  readonly #become: readonly string[]
+  readonly #signal: AbortSignal
+
+  constructor(
+    machine: string,
+    transport: Transport,
+    become: readonly string[],
+    signal: AbortSignal,
+  ) {
+    this.#machine = machine
+    this.#transport = transport
+    this.#become = become
+    this.#signal = signal
+  }
+
+  #run(words: readonly string[], input = ''): Promise<CommandResult> {
+    return run(this.#transport, [...this.#become, ...words], { input, signal: this.#signal })
+  }
+
+  #failed(what: string, { code, stderr }: Pick<CommandResult, 'code' | 'stderr'>): UserError {
+    const why = stderr.trim().slice(0, 500) || `exit code ${code}`
+    return new UserError('failed', `${what}: ${why}`, { machine: this.#machine })
+  }
+
+  async read(): Promise<{ readonly file: string; readonly config: HostConfig }> {
+    const result = await this.#run(['sh', '-c', readConfig])
+    const [file = '', ...content] = result.stdout.split('\0')
+    if (result.code !== 0)
+      throw this.#failed(`cannot read ${file || "docker's configuration"}`, result)
+    const text = content.join('\0')
+    let config: unknown = {}
+    try {
+      if (text.trim() !== '') config = JSON.parse(text)
+    } catch {
+      config = undefined
+    }
+    if (
+      !isObject(config) ||
+      !isObject(config['auths'] ?? {}) ||
+      !isObject(config['credHelpers'] ?? {})
+    ) {
+      throw new UserError('failed', `${file} is not a configuration of docker`, {
+        machine: this.#machine,
+        hint: 'correct the file on the host',
+      })
+    }
+    return { file, config }
+  }
+
+  /** Replaces the file, which only its owner can read. */
+  async write(file: string, config: HostConfig): Promise<void> {
+    const text = `${JSON.stringify(config, undefined, '\t')}\n`
+    const size = String(Buffer.byteLength(text))
+    const result = await this.#run(['sh', '-c', writeConfig, 'fleet', file, size], text)
+    if (result.code !== 0) throw this.#failed(`cannot write ${file}`, result)
+  }
+
+  /** Runs a credential helper (github.com/docker/docker-credential-helpers). Its output and input are secret. */
+  async ask(helper: string, verb: 'store' | 'erase' | 'list', input: string): Promise<string> {
+    const { code, stdout } = await this.#run([helper, verb], input)
+    if (code === 0) return stdout
+    if (code === 127) {
+      throw new UserError('failed', `${helper}, which keeps the logins, is not installed`, {
+        machine: this.#machine,
+        hint: `install ${helper} on the host, or remove it from docker's config.json`,
+      })
+    }
+    // Its message can contain what it was asked.
+    throw new UserError('failed', `${helper} ${verb} failed with exit code ${code}`, {
+      machine: this.#machine,
+      hint: 'log in on the host to see the error',
+    })
+  }
+}
+
+async function openLogins(
+  context: Context,
+  machine: Machine,
+  { root }: Account,
+  signal: AbortSignal,
+): Promise<HostLogins> {
+  const transport = await context.connect(machine)
+  const { stdout } = await run(transport, ['id', '-u'], { signal })
+  const become = root && stdout.trim() !== '0' ? ['sudo', '-n', '-H'] : []
+  return new HostLogins(machine.name, transport, become, signal)
+}
+
+/** The helper that a configuration names for a registry. */
+function helperOf(
+  { credHelpers = {}, credsStore }: HostConfig,
+  registry: string,
+): string | undefined {
+  const name = (Object.hasOwn(credHelpers, registry) && credHelpers[registry]) || credsStore
+  if (typeof name !== 'string' || name === '') return undefined
+  return `docker-credential-${name}`
+}
+
+const encode = (user: string, password: string): string =>
+  Buffer.from(`${user}:${password}`).toString('base64')
+
+/**
+ * Logs a host in to a registry: its engine checks the login, and then docker's configuration on the host keeps it, or the
+ * credential helper that the configuration names. Throws kind `credentials` if the registry refuses the login.
+ */
+export async function loginOnHost(
+  context: Context,
+  engine: Engine,
+  machine: Machine,
+  { login, account, signal }: { login: RegistryLogin; account: Account; signal: AbortSignal },
+): Promise<StoredLogin> {
+  const { registry, user, password } = login
+  const token = await checkLogin(engine, login, signal).catch((error: unknown) => {
+    if (!(error instanceof UserError) || error.kind !== 'failed') throw error
+    throw new UserError('credentials', `${hostOf(registry)} refuses the login: ${error.message}`, {
+      machine: machine.name,
+      cause: error,
+    })
+  })
+  const logins = await openLogins(context, machine, account, signal)
+  const { file, config } = await logins.read()
+  const helper = helperOf(config, registry)
+  const secret = {
+    auth: encode(user, token === '' ? password : ''),
+    ...(token !== '' && { identitytoken: token }),
+  }
+  if (helper !== undefined) {
+    const [Username, Secret] = token === '' ? [user, password] : ['<token>', token]
+    await logins.ask(helper, 'store', JSON.stringify({ ServerURL: registry, Username, Secret }))
+  }
+  // With a helper, docker keeps an empty entry, too.
+  const auths = { ...config.auths, [registry]: helper === undefined ? secret : {} }
+  await logins.write(file, { ...config, auths })
+  return { registry, user, file, ...(helper !== undefined && { helper }) }
+}
+
+/** Logs a host out of a registry. `removed`: whether there was a login. */
+export async function logoutOnHost(
+  context: Context,
+  machine: Machine,
+  { registry, account, signal }: { registry: string; account: Account; signal: AbortSignal },
+): Promise<{ readonly registry: string; readonly file: string; readonly removed: boolean }> {
+  const logins = await openLogins(context, machine, account, signal)
+  const { file, config } = await logins.read()
+  const { auths = {} } = config
+  const same = (key: string): boolean => hostOf(key) === hostOf(registry)
+  const helper = helperOf(config, registry)
+  const isKept = Object.keys(auths).some(same)
+  const isListed = helper !== undefined && (await listIn(logins, helper)).some(([key]) => same(key))
+  if (helper !== undefined && isListed) await logins.ask(helper, 'erase', registry)
+  if (isKept) {
+    const others = Object.entries(auths).filter(([key]) => !same(key))
+    await logins.write(file, { ...config, auths: Object.fromEntries(others) })
+  }
+  return { registry, file, removed: isKept || isListed }
+}
+
+/** The registries of a helper, with their users. */
+async function listIn(logins: HostLogins, helper: string): Promise<[string, string][]> {
+  const text = await logins.ask(helper, 'list', '')
+  try {
+    const found: unknown = JSON.parse(text)
+    if (isObject(found)) return Object.entries(found).map(([key, user]) => [key, String(user)])
+  } catch {
+    // reported below
+  }
+  throw new UserError('failed', `${helper} list printed no JSON object`)
+}
+
+/** The user of an entry of `auths`; undefined if the entry holds no login. */
+function userIn(entry: unknown): string | undefined {
+  if (!isObject(entry)) return undefined
+  const { auth, username } = entry
+  if (typeof auth === 'string' && auth !== '') {
+    return Buffer.from(auth, 'base64').toString().split(':', 1)[0] ?? ''
+  }
+  return typeof username === 'string' && username !== '' ? username : undefined
+}
+
+/** Lists the logins to registries that a host keeps. */
+export async function listLoginsOnHost(
+  context: Context,
+  machine: Machine,
+  { account, signal }: { account: Account; signal: AbortSignal },
+): Promise<StoredLogin[]> {
+  const logins = await openLogins(context, machine, account, signal)
+  const { file, config } = await logins.read()
+  const { auths = {}, credHelpers = {}, credsStore } = config
+  const inFile = Object.entries(auths).flatMap(([registry, entry]) => {
+    const user = userIn(entry)
+    return user === undefined ? [] : [{ registry, user, file }]
+  })
+  const names = [...Object.values(credHelpers), credsStore]
+  const helpers = [...new Set(names.filter((name) => typeof name === 'string' && name !== ''))]
+  const inHelpers: StoredLogin[] = []
+  for (const name of helpers) {
+    const helper = `docker-credential-${String(name)}`
+    const listed = await listIn(logins, helper)
+    const used = listed.filter(([registry]) => helperOf(config, registry) === helper)
+    inHelpers.push(...used.map(([registry, user]) => ({ registry, user, file, helper })))
+  }
+  const isHelped = (registry: string) => inHelpers.some((login) => login.registry === registry)
+  return [...inFile.filter(({ registry }) => !isHelped(registry)), ...inHelpers]
+}
