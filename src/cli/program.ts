@@ -136,6 +136,16 @@ async function addCommand(
   })
 }
 
+/** The outputs of a command for `--format`. Throws kind `usage` with options that print something else. */
+async function templateIo(io: Io, template: string, common: CommonValues): Promise<Io> {
+  const other = (['json', 'quiet', 'fold'] as const).find((name) => common[name] === true)
+  if (other !== undefined) {
+    throw new UserError('usage', `--format and --${other} cannot be combined`)
+  }
+  const { withTemplate } = await import('../ui/template-output.ts')
+  return withTemplate(io, template)
+}
+
 /** Runs a command with the arguments after its name; `before` are the common options before it. */
 async function runCommand(
   command: Command,
@@ -154,6 +164,8 @@ async function runCommand(
       : { after: typed.common, words: typed.words }
   const common = joinCommon(command, before, after)
   ran.json = common.json === true
+  const template = common.format === 'table' ? undefined : common.format
+  const commandIo = template === undefined ? io : await templateIo(io, template, common)
   await using fleet = openFleet(io, common.inventory, { hosted })
   const names = Object.keys(command.arguments ?? {})
   const chosen = targetsOf(common)
@@ -162,11 +174,16 @@ async function runCommand(
   const code = await audited(fleet, io, verbOf(argv) ?? command.name, () =>
     command.run({
       fleet,
-      io,
+      io: commandIo,
       args: Object.fromEntries(names.map((name, index) => [name, named.words[index]])),
       options: typed.options,
       targets: { ...chosen, names: named.names },
-      format: { json: ran.json, quiet: common.quiet === true, fold: common.fold === true },
+      format: {
+        json: ran.json || template !== undefined,
+        quiet: common.quiet === true,
+        fold: common.fold === true,
+        template,
+      },
     }),
   )
   ran.code = code ?? exitCodes.ok

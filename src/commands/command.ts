@@ -155,6 +155,8 @@ export interface Format {
   readonly quiet: boolean
   /** Print identical output of several machines only once. */
   readonly fold: boolean
+  /** The template that prints the JSON of the command. */
+  readonly template: string | undefined
 }
 
 /** One run of a command. */

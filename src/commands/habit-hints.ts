@@ -11,11 +11,6 @@ interface Habit {
 const habits: readonly Habit[] = [
   // docker-machine
   {
-    typed: 'config',
-    next: 'to use a machine in this shell: fleet env NAME; docker config: fleet docker config',
-  },
-  { typed: 'url', next: 'to print DOCKER_HOST of a machine: fleet env NAME' },
-  {
     typed: 'regenerate-certs',
     next: 'fleet connects over SSH and does not use certificates; to accept a new host key: fleet rekey NAME',
   },
@@ -25,7 +20,6 @@ const habits: readonly Habit[] = [
   },
   { typed: 'scp', next: 'to copy files: fleet cp' },
   { typed: 'machine', next: 'commands for machines have no prefix, for example: fleet ls' },
-  { typed: 'ls', options: ['--filter', '-f'], next: 'to choose machines: fleet ls --on role=web' },
   {
     typed: 'rm',
     options: ['-f', '--force'],

@@ -14,6 +14,7 @@ import { images } from './image/images.ts'
 import { inspectContainers, inspectImages } from './container/inspect.ts'
 import { layers } from './image/layers.ts'
 import { logs } from './container/logs.ts'
+import { config, url } from './docker-cli/url.ts'
 import { passThrough } from './docker-cli/pass-through.ts'
 import { ps } from './container/ps.ts'
 import { network } from './network/network.ts'
@@ -201,6 +202,8 @@ export const commandList: readonly CommandSection[] = [
       },
       registry,
       env,
+      url,
+      config,
       {
         name: 'context',
         summary: 'Manage docker contexts for machines',

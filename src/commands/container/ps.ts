@@ -1,6 +1,4 @@
 import type { ContainerPort, ContainerSummary, ListOptions } from '../../engine/containers.ts'
-import { UserError } from '../../errors.ts'
-import { shellQuote } from '../../os/shell-quote.ts'
 import { colorsOf, stateColor } from '../../ui/color.ts'
 import { humanAge, humanSize, shorten } from '../../ui/human-units.ts'
 import type { Io } from '../../ui/io.ts'
@@ -102,27 +100,13 @@ function rowOf(container: ContainerSummary, name: string): Row {
   }
 }
 
-/** Reads `--format`: docker's own JSON, or the table. Go templates are left to docker. */
-function parseFormat(format: string): 'table' | 'json' {
-  if (format === 'table' || format === 'json') return format
-  if (/^\{\{ *json +\. *\}\}$/.test(format)) return 'json'
-  throw new UserError(
-    'usage',
-    'fleet ps does not support Go templates: --format is table or json',
-    {
-      hint: `for the fields of docker: --format json; for templates: fleet docker ps --format ${shellQuote(format)}`,
-    },
-  )
-}
-
 /** Writes one JSON line for each container with the fields of docker, and its machine if there are several. */
 async function writeDockerLines(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   query: ListOptions,
   isWhole: boolean,
 ): Promise<number> {
-  const { format, io } = invocation
-  if (format.fold) throw new UserError('usage', '--fold and --format json cannot be combined')
+  const { io } = invocation
   const { listContainers } = await import('../../engine/containers.ts')
   const { dockerFields } = await import('./fields.ts')
   const { answers, many, reportFailures } = await askEngines(invocation, (engine, signal) =>
@@ -142,18 +126,13 @@ export const ps = defineCommand({
   name: 'ps',
   summary: 'List containers',
   description:
-    'List running containers. With --quiet, only ids are printed, as MACHINE/ID if machines were chosen by selector; all commands for containers accept both forms.',
+    'List running containers. With --quiet, only ids are printed, as MACHINE/ID if machines were chosen by selector; all commands for containers accept both forms. With --format, the fields are those of docker ps, such as {{.Names}}, and {{.Machine}}; --format json prints all of them.',
   options: {
     stopped: flag('-a, --all-containers', 'include stopped containers'),
     last: parsed('-n, --last <count>', 'show only the last containers created', (count) =>
       parseCount(count, 1),
     ),
     latest: flag('-l, --latest', 'show only the last container created'),
-    format: parsed(
-      '--format <format>',
-      'output format: table, or json for one line per container with the fields of docker ps (default: table)',
-      parseFormat,
-    ),
     size: flag('-s, --size', 'show the size of the writable layer, and of all layers'),
     filter: filterOption,
     trunc: noTruncOption,
@@ -177,7 +156,7 @@ export const ps = defineCommand({
       ...(limit === undefined ? {} : { limit }),
     }
     const truncation = truncationOf(invocation.io, options)
-    if (options.format === 'json' && !invocation.format.json) {
+    if (invocation.format.template !== undefined) {
       return writeDockerLines(invocation, query, truncation.fullIds)
     }
     return listFromEngines(invocation, {

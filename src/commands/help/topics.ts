@@ -37,6 +37,7 @@ put them before or after the command name; for commands that take docker options
                          failed
   --fold                 print identical output of several machines only once
   --json                 print JSON
+  --format <template>    print each result with a template (fleet help output)
   -q, --quiet            print only names or ids
   -y, --yes              do not ask for confirmation
   -h, --help             show help
@@ -74,6 +75,13 @@ stderr, so that output can be redirected or piped.
 With --json, results are one JSON object or array; commands that keep running,
 such as logs and events, print one object per line. Errors are then one JSON
 object per line on stderr with kind, message, machine and hint.
+
+With --format, each result is printed with a template in the language of docker
+and Go: text, {{.field.field}}, if, range, with, and the functions json, join,
+split, upper, lower, title, len, index, eq, ne, and, or, not, println. Fields
+are those of --json, in upper or lower case. For example:
+  fleet inspect web-1 --format '{{.host.address}} {{json .labels}}'
+  fleet ls --format '{{.name}}\\t{{index .labels "role"}}'
 
 With --quiet, only names or ids are printed, one per line, for example for
 fleet ls -q | xargs -n1 fleet ip. Tables for pipes are separated by tabs and not

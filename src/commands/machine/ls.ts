@@ -5,7 +5,7 @@ import { colorsOf, stateColor } from '../../ui/color.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, openTable, writeJson, writeName, writeRows } from '../../ui/table.ts'
 import { reportUnanswered } from '../../ui/progress/waiting.ts'
-import { defineCommand, flag, parsed } from '../command.ts'
+import { type Invocation, type Targets, defineCommand, flag, parsed, texts } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
 import { warnUntrusted } from '../trust/warn-untrusted.ts'
 
@@ -79,6 +79,35 @@ function addressOf({ host }: Machine): string {
   return host.port === undefined ? host.address : `${host.address}:${host.port}`
 }
 
+/** The selector for a filter of Docker Machine. Throws kind `usage`. */
+function selectorOf(filter: string): string {
+  const [, key = '', value = ''] = /^(name|driver|state|label)=([^,!]+)$/.exec(filter) ?? []
+  if (key === 'driver') return filter
+  if (key === 'state') return `state=${value.toLowerCase()}`
+  if (key === 'name' || (key === 'label' && /^[^=]+=/.test(value))) return value
+  throw new UserError('usage', `--filter: ${JSON.stringify(filter)} is not a filter of machines`, {
+    hint: 'write driver=NAME, state=STATE, name=PATTERN or label=KEY=VALUE',
+  })
+}
+
+/** The machines to list. In contrast to a selector, a filter can match none. */
+async function machinesToList(
+  fleet: Invocation['fleet'],
+  targets: Targets,
+  filters: readonly string[],
+): Promise<Machine[]> {
+  const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
+  const machines = await listMachines(fleet, targets)
+  if (filters.length === 0) return machines
+  const on = filters.map(selectorOf)
+  const found = await listMachines(fleet, { machine: undefined, on }).catch((error: unknown) => {
+    if (error instanceof UserError && error.kind === 'unknown-machine') return []
+    throw error
+  })
+  const names = new Set(found.map(({ name }) => name))
+  return machines.filter(({ name }) => names.has(name))
+}
+
 export const ls = defineCommand({
   name: 'ls',
   aliases: ['list'],
@@ -86,6 +115,10 @@ export const ls = defineCommand({
   description:
     'List the machines of the inventory. This only reads the inventory file; with --live, all hosts are queried as well.',
   options: {
+    filter: texts(
+      '-f, --filter <filter>',
+      'show only machines that match driver=NAME, state=STATE, name=PATTERN or label=KEY=VALUE (repeatable)',
+    ),
     live: flag('--live', 'query the current state of every machine'),
     timeout: parsed(
       '--timeout <seconds>',
@@ -106,10 +139,9 @@ export const ls = defineCommand({
         },
       )
     }
-    const { activeName, listMachines } =
-      await import('../../operations/inventory/choose-machines.ts')
-    const machines = await listMachines(fleet, targets)
-    if (machines.length === 0 && io.stderr.isTTY) {
+    const { activeName } = await import('../../operations/inventory/choose-machines.ts')
+    const machines = await machinesToList(fleet, targets, options.filter)
+    if (machines.length === 0 && options.filter.length === 0 && io.stderr.isTTY) {
       io.stderr.write(
         'no machines yet: create one with fleet create, or add a host with fleet adopt\n',
       )

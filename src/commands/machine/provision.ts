@@ -2,7 +2,7 @@ import { exitCodes } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { ProvisionedHost } from '../../operations/provision/provision-host.ts'
 import type { Plan } from '../../provision/engine/plan-engine.ts'
-import { type Invocation, defineCommand, machineArgument } from '../command.ts'
+import { type Invocation, defineCommand, machinesArgument } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { withProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -67,17 +67,23 @@ export const provision = defineCommand({
   name: 'provision',
   summary: 'Install or repair Docker on machines',
   description:
-    'Install or repair Docker on a machine over SSH, or on several machines with --on. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. If the machine has settings under engine: in machines.yaml, the engine gets them; changes that lose images and containers need fleet apply.',
-  arguments: { name: machineArgument('name of the machine (default: the active one)', 'optional') },
+    'Install or repair Docker on a machine over SSH, or on several machines. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. If the machine has settings under engine: in machines.yaml, the engine gets them; changes that lose images and containers need fleet apply.',
+  arguments: { names: machinesArgument('names of machines (default: the active one)', 'optional') },
   options: { yes: yesOption },
   targets: 'many',
   answers: 'json',
-  examples: ['fleet provision web-1', 'fleet provision --on role=web'],
+  examples: [
+    'fleet provision web-1',
+    'fleet provision web-1 web-2',
+    'fleet provision --on role=web',
+  ],
   async run({ fleet, io, options, targets, format }) {
     const { choosesMany, namedMachines } =
       await import('../../operations/inventory/choose-machines.ts')
-    if (choosesMany(targets)) {
-      const machines = await chooseEngines({ fleet, io, targets, format })
+    if (choosesMany(targets) || targets.names.length > 1) {
+      const machines = choosesMany(targets)
+        ? await chooseEngines({ fleet, io, targets, format })
+        : await namedMachines(fleet, targets)
       const { yes } = options
       return provisionAll({ fleet, io, format }, machines, { yes, concurrency: targets.parallel })
     }

@@ -19,7 +19,7 @@ export const status = defineCommand({
   name: 'status',
   summary: 'Show the current state of machines',
   description:
-    'Query machines, and show their current state. Exit codes: 0 if all machines are running; 5 if a single machine was queried and is not running; 1 if several were queried and at least one is not running.',
+    'Query machines, and show their current state. With --quiet, only the state is printed: one word for each machine. Exit codes: 0 if all machines are running; 5 if a single machine was queried and is not running; 1 if several were queried and at least one is not running.',
   arguments: {
     names: machinesArgument('names of machines (default: the active one)', 'optional'),
   },
@@ -31,7 +31,8 @@ export const status = defineCommand({
     ),
   },
   targets: 'many',
-  answers: 'json',
+  answers: 'names',
+  examples: ['fleet status --all', 'fleet status -q web-1'],
   async run({ fleet, io, options, targets, format }) {
     const { namedMachines } = await import('../../operations/inventory/choose-machines.ts')
     const { observeMachines } = await import('../../operations/machine/observe-machines.ts')
@@ -69,7 +70,11 @@ export const status = defineCommand({
         text: (row) => systemOf(row),
       },
     ]
-    const write = format.json ? undefined : await openTable(io, columns)
+    const write = format.json
+      ? undefined
+      : format.quiet
+        ? ({ state }: Row) => io.stdout.write(`${state}\n`)
+        : await openTable(io, columns)
     const rows: Row[] = []
     const timeoutMs = (options.timeout ?? 5) * 1000
     const names = machines.map(({ name }) => name)

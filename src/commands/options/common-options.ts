@@ -29,6 +29,10 @@ export const commonOptions = {
   retryFailed: flag('--retry-failed', 'use only the machines on which the previous command failed'),
   fold: flag('--fold', 'print identical output of several machines only once'),
   json: flag('--json', 'print JSON'),
+  format: text(
+    '--format <template>',
+    'print each result with a Go template, such as "{{.name}}", in place of a table',
+  ),
   quiet: flag('-q, --quiet', 'print only names (for containers: only ids)'),
 } as const
 
@@ -53,7 +57,7 @@ export function commonNamesOf(command: Command): CommonOption[] {
     ...(command.targets === 'many' ? (['on', 'all'] as const) : []),
     ...(takesParallel(command) ? (['parallel'] as const) : []),
     ...(command.gathers === true ? (['timeout', 'maxFail', 'retryFailed', 'fold'] as const) : []),
-    ...(command.answers === undefined ? [] : (['json'] as const)),
+    ...(command.answers === undefined ? [] : (['json', 'format'] as const)),
     ...(command.answers === 'names' ? (['quiet'] as const) : []),
   ]
 }

@@ -16,6 +16,7 @@ export interface CommonValues {
   readonly retryFailed?: boolean
   readonly fold?: boolean
   readonly json?: boolean
+  readonly format?: string
   readonly quiet?: boolean
 }
 

@@ -198,7 +198,7 @@ function describeProblems(
  * names.
  */
 export const reservedFlags: ReadonlySet<string> = new Set(
-  'driver extends count label protected engine-version engine-channel engine-repository engine-opt engine-storage-driver engine-label engine-env engine-insecure-registry engine-registry-mirror engine-install-url engine no-engine user-data identity via install-engine host-key accept-new allow-path rollback yes name inventory machine on all parallel timeout max-fail retry-failed fold json quiet help version'.split(
+  'driver extends count label protected engine-version engine-channel engine-repository engine-opt engine-storage-driver engine-label engine-env engine-insecure-registry engine-registry-mirror engine-install-url engine no-engine user-data identity via install-engine host-key accept-new allow-path rollback yes name inventory machine on all parallel timeout max-fail retry-failed fold json format quiet help version'.split(
     ' ',
   ),
 )

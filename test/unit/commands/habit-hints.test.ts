@@ -39,8 +39,6 @@ async function run(line: string) {
 }
 
 test.each([
-  ['config web-1', 'fleet env NAME'],
-  ['url web-1', 'fleet env NAME'],
   ['regenerate-certs web-1', 'fleet rekey'],
   ['mount web-1:/srv .', 'fleet ssh-config --include'],
   ['scp file web-1:/srv', 'fleet cp'],
@@ -50,10 +48,8 @@ test.each([
   ['create -d amazonec2 web-2', '--driver aws'],
   ['create web-2 --driver=generic', '--driver ssh'],
   ['create -d digitalocean web-2', 'fleet adopt USER@HOST'],
-  ['ls --filter driver=aws', 'fleet ls --on'],
   ['ls -o json', '--json'],
   ['ps -o json', '--json'],
-  ['ps --format {{.ID}}', 'fleet docker ps --format'],
   ['rm -f app', 'fleet container rm -f NAME'],
   ['rm app', 'fleet container rm app'],
   ['rm --forget web-1', 'fleet forget NAME'],

@@ -131,6 +131,8 @@ const lists = {
       { machine: 'web-1', name: 'app' },
       { machine: 'web-2', name: 'app' },
     ]),
+    ok(`${ps} -m web-1 --format {{.Names}}:{{.Image}}`, /^app:nginx:1\.27\n$/),
+    fails(`${ps} --on role=web --format {{.Names}} -q`, usage, /cannot be combined/),
     fails(`${ps} --machine nowhere`, missing, /nowhere/),
   ],
   images: (images: string) => [
@@ -230,6 +232,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   provision: [
     ok('provision web-1', /nothing to change/),
+    ok('provision web-2 web-1', /web-2: nothing to change\nweb-1: nothing/),
     json('provision web-1', {}),
     unknown('provision'),
   ],
@@ -244,6 +247,15 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('ls', /^web-1\t.*\nweb-2\t.*\ndb-1\t.*\nnew-1\t.*not-created\n$/),
     json('ls', [{ name: 'web-1' }, { name: 'web-2' }, { name: 'db-1' }, { name: 'new-1' }]),
     fails('ls --on nowhere', missing, /nowhere/),
+    ok('ls -f driver=fake -f name=db-*', /^db-1\t.*\n$/),
+    ok(
+      'ls --filter label=role=web --format {{.Name}}:{{.labels.role}}',
+      /^web-1:web\nweb-2:web\n$/,
+    ),
+    ok('ls --filter state=Paused', /^$/),
+    fails('ls --filter role=web', usage, /is not a filter of machines/),
+    fails('ls --format {{.name', usage, /has no/),
+    fails('ls --json --format {{.name}}', usage, /cannot be combined/),
     json('ls --on state=not-created', [{ name: 'new-1' }]),
     json('ls --on state=running,state=not-created --on role!=web', [{}, { name: 'new-1' }]),
     json('ls --on !web-*,!db-1', [{ name: 'new-1' }]),
@@ -252,11 +264,15 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   status: [
     ok('status web-1', /^web-1\trunning\t27\.5\.1\t/),
+    ok('status -q web-1', /^running\n$/),
+    ok('status --format {{.engine}} --on role=web', /^27\.5\.1\n27\.5\.1\n$/),
     json('status web-1', [{ machine: 'web-1', state: 'running' }]),
     unknown('status'),
   ],
   inspect: [
     ok('inspect db-1', /id: fake-db-1/),
+    ok('inspect --format {{.host.id}} db-1', /^fake-db-1\n$/),
+    fails('inspect --format {{.name}} nowhere', missing, /^fleet: there is no machine/),
     json('inspect db-1', [{ name: 'db-1' }]),
     unknown('inspect'),
   ],
@@ -656,6 +672,14 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   env: [
     ok('env laptop --inventory here.yaml --shell bash', /DOCKER_HOST=.*docker\.sock/),
     fails('env web-1', unsupported, /broker/),
+  ],
+  url: [
+    ok('url laptop --inventory here.yaml', /^unix:\/\/.*docker\.sock\n$/),
+    fails('url web-1', unsupported, /broker/),
+  ],
+  config: [
+    ok('config laptop --inventory here.yaml', /^-H=unix:\/\/.*docker\.sock\n$/),
+    fails('config web-1', unsupported, /broker/),
   ],
   'context sync': [
     ok('context sync --inventory here.yaml', /^laptop\t/),

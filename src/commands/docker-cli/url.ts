@@ -1,0 +1,52 @@
+import { UserError } from '../../errors.ts'
+import { type Command, defineCommand, optional } from '../command.ts'
+
+/** A command that prints how docker reaches a machine. */
+const urlCommand = (
+  name: string,
+  {
+    summary,
+    description,
+    example,
+  }: Readonly<Record<'summary' | 'description' | 'example', string>>,
+  textOf: (url: string) => string,
+): Command =>
+  defineCommand({
+    name,
+    summary,
+    description: `${description} It names a socket on this computer, which stays open as long as the terminal.`,
+    arguments: {
+      name: optional('name', 'name of the machine (default: the active one)', 'machine'),
+    },
+    targets: 'one',
+    examples: [example],
+    async run({ fleet, io, args, targets }) {
+      const { describeEnvironment } = await import('../../operations/docker/shell-environment.ts')
+      const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
+      const machine = await chooseMachine(fleet, args.name ?? targets.machine)
+      const { set } = await describeEnvironment(fleet, machine, { bypassProxy: false })
+      const url = set['DOCKER_HOST']
+      if (url === undefined) throw new UserError('failed', 'there is no address for docker')
+      io.stdout.write(`${textOf(url)}\n`)
+    },
+  })
+
+export const url = urlCommand(
+  'url',
+  {
+    summary: 'Print the DOCKER_HOST of a machine',
+    description: 'Print the value of DOCKER_HOST with which docker uses a machine.',
+    example: 'DOCKER_HOST=$(fleet url web-1) docker ps',
+  },
+  (text) => text,
+)
+
+export const config = urlCommand(
+  'config',
+  {
+    summary: 'Print the docker options for a machine',
+    description: 'Print the options with which docker uses a machine.',
+    example: 'docker $(fleet config web-1) ps',
+  },
+  (text) => `-H=${text}`,
+)

@@ -1,0 +1,89 @@
+import { UserError } from '../errors.ts'
+import type { Io } from './io.ts'
+import { Output } from './output.ts'
+import { type Text, render } from './styled.ts'
+import { type Template, parseTemplate, renderTemplate } from './template.ts'
+
+/** Takes what a command writes as JSON, one value on each line, and writes it by a template: an array item by item. */
+class TemplateOutput extends Output {
+  readonly #template: Template
+  #rest = ''
+
+  constructor({ stdout, screen }: Io, template: Template) {
+    super(stdout.raw, screen)
+    this.#template = template
+  }
+
+  /** JSON for programs is not indented. */
+  override get isTTY(): boolean {
+    return false
+  }
+
+  override write(text: Text): void {
+    const lines = `${this.#rest}${render(text)}`.split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) {
+      if (line.trim() === '') continue
+      const value = parseLine(line)
+      const items: readonly unknown[] = Array.isArray(value) ? value : [value]
+      for (const item of items) super.write(`${renderTemplate(this.#template, item)}\n`)
+    }
+  }
+}
+
+/** The value of a line, or the line if it is not JSON. */
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return line
+  }
+}
+
+/** A message that a command with --json writes to stderr. */
+interface JsonMessage {
+  readonly error?: { readonly message?: string; readonly hint?: string }
+  readonly machine?: string
+  readonly event?: string
+  readonly changes?: readonly string[]
+}
+
+/** Writes the JSON messages of a command as text; those about its progress are omitted. */
+class MessageOutput extends Output {
+  constructor({ stderr, screen }: Io) {
+    super(stderr.raw, screen)
+  }
+
+  override write(text: Text): void {
+    const written = render(text)
+    if (!written.startsWith('{')) return super.write(text)
+    for (const line of written.split('\n').filter((one) => one !== '')) {
+      const { error, machine, event, changes = [] } = (parseLine(line) ?? {}) as JsonMessage
+      const who = machine === undefined ? '' : `${machine}: `
+      if (error !== undefined) {
+        const hint = error.hint === undefined ? '' : `\n  ${error.hint}`
+        super.write(`fleet: ${who}${error.message}${hint}\n`)
+      } else if (event === undefined) super.write(`${line}\n`)
+      else if (event === 'plan') super.write(`${who}${changes.join('; ')}\n`)
+    }
+    return undefined
+  }
+}
+
+/**
+ * The outputs for a command whose results a template prints. The command must run as with --json. Throws kind `usage` for an
+ * invalid template.
+ */
+export function withTemplate(io: Io, source: string): Io {
+  const text = source === 'json' ? '{{json .}}' : source
+  if (/^table\b/.test(text)) {
+    throw new UserError('usage', '--format: tables have fixed columns', {
+      hint: String.raw`write the columns as a template, such as "{{.name}}\t{{.driver}}"`,
+    })
+  }
+  return {
+    ...io,
+    stdout: new TemplateOutput(io, parseTemplate(text)),
+    stderr: new MessageOutput(io),
+  }
+}
