@@ -4,6 +4,7 @@ import { UserError } from '../../../src/errors.ts'
 import { parseMachineName } from '../../../src/machine/name.ts'
 import { replaceHostKey } from '../../../src/operations/machine/replace-host-key.ts'
 import { writeUserData } from '../../../src/provision/cloud-init/user-data.ts'
+import type { EngineSettings } from '../../../src/provision/engine/settings/engine-settings.ts'
 import { run } from '../../../src/transport/run.ts'
 import { scanHostKey } from '../../../src/transport/ssh/connect.ts'
 import { type NewHost, createHost, firstBoot } from '../../support/booted-host/new-host.ts'
@@ -30,6 +31,14 @@ runcmd:
   - docker version >/root/own-runcmd 2>&1
 `
 
+/** The settings of the engine. */
+const settings: EngineSettings = {
+  config: { labels: ['tier=front', 'name=Zoë'], 'live-restore': true },
+  listed: { 'insecure-registries': ['10.0.0.7:5000'], 'registry-mirrors': [] },
+  environment: { LAB: 'a "b" 5%' },
+  certificates: {},
+}
+
 describe.skipIf(!labIsHere)('a new host', () => {
   let created: NewHost
   const waits: string[] = []
@@ -42,7 +51,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
 
   beforeAll(async () => {
     created = await createHost(
-      { own: { file: 'own.yaml', content: Buffer.from(ownUserData) } },
+      { own: { file: 'own.yaml', content: Buffer.from(ownUserData) }, settings },
       { files: { 'etc/cloud/cloud.cfg.d/91_modules.cfg': moreModules } },
       4000, // so that it has to be packed
     )
@@ -73,6 +82,20 @@ describe.skipIf(!labIsHere)('a new host', () => {
     expect(waits.filter((detail) => detail.startsWith('modules-final: ')).length).toBeGreaterThan(1)
     expect(waits.some((detail) => /install docker\.io/.test(detail))).toBe(true)
     expect(waits.some((detail) => detail.includes('ci-info'))).toBe(false)
+  })
+
+  test('has an engine that was started with the settings of the entry, once', async () => {
+    expect(JSON.parse(await onHost('cat /etc/docker/daemon.json'))).toEqual({
+      ...settings.config,
+      'insecure-registries': ['10.0.0.7:5000'],
+    })
+    expect(await onHost("docker info --format '{{.Labels}} {{.LiveRestoreEnabled}}'")).toBe(
+      '[tier=front name=Zoë] true',
+    )
+    expect(await onHost(`tr '\\0' '\\n' </proc/$(cat /run/docker.pid)/environ`)).toContain(
+      'LAB=a "b" 5%',
+    )
+    expect(await onHost('systemctl show -p NRestarts --value docker.service')).toBe('0')
   })
 
   test("does what the person's own user-data says too, with an engine at hand; fleet's settings win", async () => {
