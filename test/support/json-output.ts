@@ -24,12 +24,20 @@ function check(id: string, text: string): void {
 export const checkedInProcess: readonly string[] = [
   'allow',
   'cacheLs',
+  'deploy',
   'gc',
   'grantEvent',
   'power',
   'registryTags',
   'snapshotLs',
+  'stackAdopt',
+  'stackLogs',
+  'stackLs',
+  'stackPs',
+  'stackRm',
+  'stackRollback',
   'trustAdd',
+  'upgrade',
 ]
 
 /** Throws where the output of a command with `--json` is not as its schema says. Each line is a value. */
