@@ -212,7 +212,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   [
     /\.pass\(/,
     [
-      'commands/container/logs.ts', // what a container printed, as docker logs
+      'commands/container/write-logs.ts', // what a container printed, as docker logs
       'ui/output-by-machine.ts', // what programs printed on several machines
       'ui/prefixed-lines.ts', // the same, behind prefixes that went through the gate
     ],
