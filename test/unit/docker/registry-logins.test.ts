@@ -85,7 +85,7 @@ test.each([
   {
     trouble: 'fails',
     helper: 'echo TOPSECRET; echo TOPSECRET >&2; exit 1',
-    says: /could not give/,
+    says: /docker-credential-bad did not return/,
   },
   { trouble: 'speaks no JSON', helper: 'echo TOPSECRET', says: /not JSON/ },
 ])('a helper that $trouble is named, and nothing that it printed', async ({ helper, says }) => {
