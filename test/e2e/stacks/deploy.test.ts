@@ -96,7 +96,7 @@ describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefin
       await lay({
         'machines.yaml': JSON.stringify({
           ...{ version: 1, id: '0123abcd' },
-          stacks: { shop: { compose: 'shop/compose.yaml', on: 'all', wait: 30 } },
+          stacks: { shop: { compose: 'shop/compose.yaml', on: 'all', wait: 300 } },
           machines: Object.fromEntries(machines),
         }),
         'shop/compose.yaml': composeFile,
@@ -227,14 +227,18 @@ describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefin
     )
 
     test('tells a second operator who is deploying it, and since when', async () => {
-      await lay({
-        'shop/site/slow': 'x',
-        'shop/compose.yaml': composeFile.replace('interval: 300ms', 'interval: 4s'),
-      })
+      const [h1] = lab.hosts as [LabHost]
+      // The first deployment ends when the file exists.
+      const gated = composeFile
+        .replace("'-s', '/run/secrets/password'", "'-e', '/gate/open'")
+        .replace('retries: 20 }', "retries: 2000 }\n    volumes: ['/srv/gate:/gate']")
+      await lay({ 'shop/compose.yaml': gated })
       let second: ReturnType<typeof fleet> | undefined
       const first = await fleet('deploy --yes --on h1', {
         said: (stderr) => {
-          if (stderr.includes('start containers')) second ??= fleet('deploy --yes --on h1')
+          if (!stderr.includes('start containers') || second !== undefined) return
+          second = fleet('deploy --yes --on h1')
+          void second.then(() => h1.exec('mkdir -p /srv/gate && touch /srv/gate/open'))
         },
       })
       expect(first).toMatchObject({ code: 0 })
@@ -243,8 +247,6 @@ describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefin
         /stack shop is locked on .*: .*@.* has been changing it since 20.*: deploy shop/,
       )
       expect(told?.code).toBe(1)
-      await lay({ 'shop/compose.yaml': composeFile })
-      await ok('deploy --yes')
     })
   },
 )
