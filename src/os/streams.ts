@@ -10,7 +10,8 @@ export type Terminal = {
 
 /** The streams, environment and working folder of fleet, or of a program that it runs for the user. */
 export interface Streams {
-  readonly stdin: Readable & Terminal & { setRawMode?(on: boolean): unknown }
+  readonly stdin: Readable &
+    Terminal & { setRawMode?(on: boolean): unknown; readonly isRaw?: boolean }
   readonly stdout: Writable & Terminal
   readonly stderr: Writable & Terminal
   readonly env: Environment

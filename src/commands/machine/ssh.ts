@@ -129,7 +129,10 @@ async function forwardPorts(
   forwards: Forwards,
 ): Promise<AsyncDisposable> {
   const { openForwards } = await import('../../operations/forward/open-forwards.ts')
-  return await openForwards(transport, machine, forwards, (line) => io.stderr.write(`${line}\n`))
+  return await openForwards(transport, machine, forwards, (line) => {
+    io.stderr.write(line)
+    io.stderr.pass(io.stdin.isRaw === true ? '\r\n' : '\n') // in raw mode, \n does not return to the first column
+  })
 }
 
 /** Waits for Ctrl-C. Rejects when it came, and when the connection is lost. */

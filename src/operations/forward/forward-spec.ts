@@ -3,8 +3,8 @@ import type { SocketAddress } from '../../transport/transport.ts'
 
 /** A port or socket that is forwarded. */
 export interface ForwardSpec {
-  /** Where connections are accepted. An absent host means the loopback addresses, and "" all addresses. */
-  readonly listen: { readonly path: string } | { readonly host?: string; readonly port: number }
+  /** Where connections are accepted. The host "localhost" means the loopback addresses, and "" all addresses. */
+  readonly listen: SocketAddress
   /** Where each connection leads to. Absent: the client chooses, by SOCKS. */
   readonly target?: SocketAddress
 }
@@ -43,7 +43,7 @@ export function parseForward(flag: '-L' | '-R' | '-D', text: string): ForwardSpe
     throw malformed(flag, text, `"${part ?? ''}" is not a port`)
   }
   const readListen = (address: string | undefined, port: string | undefined) => ({
-    ...(address !== undefined && { host: address === '*' ? '' : address }),
+    host: address === '*' ? '' : (address ?? 'localhost'),
     port: readPort(port, flag === '-R' ? 0 : 1),
   })
   const readTarget = ([host = '', port]: readonly string[]): SocketAddress => {

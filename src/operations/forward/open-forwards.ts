@@ -1,7 +1,6 @@
-import { once } from 'node:events'
-import { type Server, connect, createServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
+import { openLocal } from '../../transport/local/local.ts'
 import type { RemoteListener, SocketAddress, Transport } from '../../transport/transport.ts'
 import type { ForwardSpec } from './forward-spec.ts'
 import { joinConnections } from './join-connections.ts'
@@ -18,8 +17,8 @@ export interface Forwards {
 /** Receives lines about what happens on forwards. */
 type Report = (line: string) => void
 
-const formatAddress = (address: ForwardSpec['listen']): string =>
-  'path' in address ? address.path : `${address.host || 'localhost'}:${address.port}`
+const formatAddress = (address: SocketAddress): string =>
+  'path' in address ? address.path : `${address.host || '*'}:${address.port}`
 
 /** Connects a client to `target`, or to what it requests by SOCKS. */
 async function connectClient(
@@ -46,90 +45,38 @@ async function connectClient(
   }
 }
 
-/** Connects to an address from this computer. */
-async function openFromHere(address: SocketAddress): Promise<Duplex> {
-  const socket = connect('path' in address ? address : { ...address, noDelay: true })
-  await once(socket, 'connect')
-  return socket
+/** One of the two computers of a forward. */
+interface Side {
+  readonly transport: Pick<Transport, 'dial' | 'listen'>
+  /** What messages call it. */
+  readonly title: string
+  /** Absent: this computer. */
+  readonly machine?: string
+  /** The next step if it cannot listen. */
+  readonly hint: string
 }
 
-type Take = (client: Duplex) => void
-
-async function listen(
-  options: { readonly host?: string; readonly port: number } | { readonly path: string },
-  take: Take,
-): Promise<Server> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, take)
-  server.listen(options)
-  await once(server, 'listening')
-  return server
-}
-
-/** Listens on 127.0.0.1 and, where there is IPv6, on ::1. */
-async function listenOnLoopback(port: number, take: Take): Promise<Server[]> {
-  const first = await listen({ host: '127.0.0.1', port }, take)
-  const second = await listen({ host: '::1', port }, take).catch((error: unknown) => {
-    if (codeOf(error) !== 'EADDRINUSE') return []
-    first.close()
-    throw error
-  })
-  return [first, second].flat()
-}
-
-/** Listens on this computer. Throws kind `failed` when it cannot. */
-async function listenHere(address: ForwardSpec['listen'], take: Take): Promise<AsyncDisposable> {
-  try {
-    const servers =
-      'port' in address && (address.host ?? 'localhost') === 'localhost'
-        ? await listenOnLoopback(address.port, take)
-        : [
-            await listen(
-              'port' in address && address.host === '' ? { port: address.port } : address,
-              take,
-            ),
-          ]
-    return {
-      async [Symbol.asyncDispose]() {
-        for (const server of servers) server.close()
-      },
-    }
-  } catch (error) {
-    throw new UserError(
-      'failed',
-      `cannot listen on ${formatAddress(address)} on this computer: ${messageOf(error)}`,
-      { hint: 'choose another port, or stop the program that uses it', cause: error },
-    )
-  }
-}
-
-/** Makes the host listen. Throws kind `failed` when it cannot. */
-async function listenThere(
-  transport: Transport,
-  machine: string,
-  address: ForwardSpec['listen'],
-  take: Take,
+/** Makes a computer listen. Throws kind `failed` when it cannot. */
+async function listenOn(
+  { transport, title, machine, hint }: Side,
+  address: SocketAddress,
+  take: (client: Duplex) => void,
 ): Promise<RemoteListener> {
-  const socket =
-    'path' in address ? address : { host: address.host ?? 'localhost', port: address.port }
   try {
-    return await transport.listen(socket, take)
+    return await transport.listen(address, take)
   } catch (error) {
     if (codeOf(error) !== 'REFUSED') throw error
     throw new UserError(
       'failed',
-      `${machine} cannot listen on ${formatAddress(address)}: ${messageOf(error)}`,
-      {
-        machine,
-        hint: 'choose another port, or check AllowTcpForwarding, GatewayPorts and PermitListen in its sshd_config',
-        cause: error,
-      },
+      `${title} cannot listen on ${formatAddress(address)}: ${messageOf(error)}`,
+      { machine, hint, cause: error },
     )
   }
 }
 
 /**
  * Forwards ports and sockets until the result is disposed of. Throws kind `failed` when one of them cannot be opened; then none
- * is left open. `report` gets a line for each connection that fails, and for each port that the host chose.
+ * is left open. `report` gets a line for each connection that fails, and for each port that a computer chose.
  */
 export async function openForwards(
   transport: Transport,
@@ -137,19 +84,30 @@ export async function openForwards(
   { local, remote }: Forwards,
   report: Report,
 ): Promise<AsyncDisposable> {
+  const here: Side = {
+    transport: openLocal({}),
+    title: 'this computer',
+    hint: 'choose another port, or stop the program that uses it',
+  }
+  const there: Side = {
+    ...{ transport, title: machine, machine },
+    hint: 'choose another port, or check AllowTcpForwarding, GatewayPorts and PermitListen in its sshd_config',
+  }
   const clients = new Set<Duplex>()
   const listeners: AsyncDisposable[] = []
-  const accept =
-    (
-      target: SocketAddress | undefined,
-      open: (address: SocketAddress) => Promise<Duplex>,
-      side: string,
-    ) =>
-    (client: Duplex): void => {
+  const forward = async (spec: ForwardSpec, from: Side, to: Side): Promise<void> => {
+    const { listen: address, target } = spec
+    const listener = await listenOn(from, address, (client) => {
       clients.add(client)
       client.once('close', () => clients.delete(client))
-      void connectClient(client, target, open, (problem) => report(`${side}: ${problem}`))
-    }
+      const open = (destination: SocketAddress) => to.transport.dial(destination)
+      void connectClient(client, target, open, (problem) => report(`${to.title}: ${problem}`))
+    })
+    listeners.push(listener)
+    if (!('port' in address) || address.port !== 0) return
+    const destination = target === undefined ? 'SOCKS' : formatAddress(target)
+    report(`${from.title}: port ${listener.port} is forwarded to ${destination}`)
+  }
   const forwards = {
     async [Symbol.asyncDispose]() {
       await Promise.all(listeners.map((listener) => listener[Symbol.asyncDispose]()))
@@ -157,17 +115,8 @@ export async function openForwards(
     },
   }
   try {
-    const dial = (address: SocketAddress) => transport.dial(address)
-    for (const { listen: address, target } of local)
-      listeners.push(await listenHere(address, accept(target, dial, machine)))
-    for (const { listen: address, target } of remote) {
-      const take = accept(target, openFromHere, 'this computer')
-      const listener = await listenThere(transport, machine, address, take)
-      listeners.push(listener)
-      const isChosen = 'port' in address && address.port === 0
-      const to = target === undefined ? 'SOCKS' : formatAddress(target)
-      if (isChosen) report(`${machine}: port ${listener.port} is forwarded to ${to}`)
-    }
+    for (const spec of local) await forward(spec, here, there)
+    for (const spec of remote) await forward(spec, there, here)
     return forwards
   } catch (error) {
     await forwards[Symbol.asyncDispose]()

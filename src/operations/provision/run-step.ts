@@ -15,8 +15,12 @@ const passwordTries = 3
 
 /** Answers the prompts of sudo on one host. */
 export interface SudoPassword {
-  /** Returns the password. `attempt` counts from 0 for each command. Throws kind `credentials` if nobody can be asked. */
-  readonly get: (attempt: number) => Promise<string>
+  /** Whose password it is. */
+  readonly user: string
+  /**
+   * Returns the password for a step. `attempt` counts from 0 for each step. Throws kind `credentials` if nobody can be asked.
+   */
+  readonly get: (attempt: number, step: Pick<Step, 'description'>) => Promise<string>
 }
 
 /**
@@ -30,9 +34,10 @@ export function askSudoPassword(
 ): SudoPassword {
   let known: string | undefined
   return {
-    async get(attempt) {
+    user,
+    async get(attempt, step) {
       if (attempt === 0 && known !== undefined) return known
-      if (prompt === undefined) throw noTerminal(machine, user)
+      if (prompt === undefined) throw noTerminal(machine, user, step)
       if (attempt >= passwordTries) throw wrongPassword(machine, user)
       const isFirst = attempt === 0
       known = await prompt({
@@ -47,8 +52,12 @@ export function askSudoPassword(
   }
 }
 
-const noTerminal = (machine: string, user: string): UserError =>
-  new UserError('credentials', `sudo requires the password of ${user}`, {
+const noTerminal = (
+  machine: string,
+  user: string,
+  { description }: Pick<Step, 'description'>,
+): UserError =>
+  new UserError('credentials', `sudo requires the password of ${user} to ${description}`, {
     machine,
     hint: `run the command in a terminal to type it, or allow ${user} to use sudo without a password`,
   })
@@ -87,7 +96,7 @@ export async function runStep(
   if (needs === undefined) running.stdin.end(`exec ${shellLine(step.command)} </dev/null\n`)
   const answer = async () => {
     try {
-      const password = await sudo.get(attempts)
+      const password = await sudo.get(attempts, step)
       attempts += 1
       running.stdin.write(`${password}\n`)
     } catch (error) {
@@ -102,7 +111,7 @@ export async function runStep(
   const code = exitCodeOf(status)
   if (code === 0) return lines.join('\n')
   if (attempts > 0 && lines.some((line) => /incorrect password|not in the sudoers/.test(line))) {
-    throw wrongPassword(machine, 'the user')
+    throw wrongPassword(machine, sudo.user)
   }
   const last = lines.slice(-quotedLines).map((line) => `\n  ${line}`)
   throw new UserError(

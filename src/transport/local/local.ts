@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { type AddressInfo, type ListenOptions, type Server, connect, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { UserError, codeOf } from '../../errors.ts'
@@ -91,27 +91,53 @@ async function dial(address: SocketAddress): Promise<Duplex> {
   }
 }
 
-/** A bind address of SSH as Node.js has it: "localhost" is 127.0.0.1, and "" all addresses. */
-const bindAddress = ({ host, port }: { readonly host: string; readonly port: number }) =>
-  host === '' ? { port } : { host: host === 'localhost' ? '127.0.0.1' : host, port }
+type Take = (connection: Duplex) => void
 
-async function listen(
-  address: SocketAddress,
-  take: (connection: Duplex) => void,
-): Promise<RemoteListener> {
+async function serve(address: ListenOptions, take: Take): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, take)
-  server.listen('path' in address ? address : bindAddress(address))
+  server.listen(address)
+  await once(server, 'listening')
+  return server
+}
+
+const portOf = (server: Server | undefined): number | undefined =>
+  (server?.address() as AddressInfo | null | undefined)?.port
+
+/** How many ports of the system's choice are tried, where the one of 127.0.0.1 is in use on ::1. */
+const portTries = 5
+
+/** Serves 127.0.0.1 and, where there is IPv6, the same port of ::1. */
+async function serveLoopback(port: number, take: Take, triesLeft: number): Promise<Server[]> {
+  const first = await serve({ host: '127.0.0.1', port }, take)
   try {
-    await once(server, 'listening')
+    return [first, await serve({ host: '::1', port: portOf(first) ?? port }, take)]
+  } catch (error) {
+    if (codeOf(error) !== 'EADDRINUSE') return [first]
+    first.close()
+    if (port !== 0 || triesLeft <= 1) throw error
+    return serveLoopback(port, take, triesLeft - 1)
+  }
+}
+
+/** The servers of a bind address of SSH: "localhost" is the loopback addresses, and "" all addresses. */
+async function serveAll(address: SocketAddress, take: Take): Promise<Server[]> {
+  if ('path' in address) return [await serve(address, take)]
+  const { host, port } = address
+  if (host === 'localhost') return serveLoopback(port, take, portTries)
+  return [await serve(host === '' ? { port } : { host, port }, take)]
+}
+
+async function listen(address: SocketAddress, take: Take): Promise<RemoteListener> {
+  try {
+    const servers = await serveAll(address, take)
+    return {
+      ...('port' in address && { port: portOf(servers[0]) }),
+      async [Symbol.asyncDispose]() {
+        for (const server of servers) server.close()
+      },
+    }
   } catch (error) {
     throw refused((error as Error).message, error)
-  }
-  const bound = server.address()
-  return {
-    port: bound !== null && typeof bound === 'object' ? bound.port : undefined,
-    async [Symbol.asyncDispose]() {
-      server.close()
-    },
   }
 }
 
