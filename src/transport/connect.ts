@@ -27,23 +27,22 @@ async function isOnSecurityKey(file: string): Promise<boolean> {
   )
 }
 
-/** What the person's ssh_config wants for a host that fleet's own client cannot do. */
-async function wantedByConfig({ alias }: SshTarget, env: Environment): Promise<string | undefined> {
-  if (alias === undefined) return undefined
+/** The host of an alias in the user's SSH configuration, as ssh prints it, so that ssh runs once for a connection. */
+async function readAlias(
+  { alias }: Pick<SshTarget, 'alias'>,
+  env: Environment,
+): Promise<SshTarget['alias']> {
+  if (alias === undefined || alias.answer !== undefined) return alias
   const { askSsh } = await import('./ssh/config/ask-ssh.ts')
-  const lines = (await askSsh(parseDestination(alias.destination), env)) ?? []
-  const value = (keyword: string) =>
-    lines.find((line) => line.startsWith(`${keyword} `))?.slice(keyword.length + 1)
-  const provider = value('pkcs11provider')
-  if (provider !== undefined && provider !== 'none') return `PKCS11Provider is ${provider}`
-  const [gssapi, keys] = [value('gssapiauthentication'), value('pubkeyauthentication')]
-  if (gssapi === 'yes' && keys === 'no')
-    return 'GSSAPIAuthentication is on and PubkeyAuthentication is off'
-  return undefined
+  const answer = await askSsh(parseDestination(alias.destination), env)
+  return answer === undefined ? alias : { ...alias, answer }
 }
 
 /** Chooses the client: the one that the target names, or OpenSSH where fleet's own cannot log in. */
-export async function chooseClient(target: SshTarget, env: Environment): Promise<ClientChoice> {
+export async function chooseClient(
+  target: Pick<SshTarget, 'client' | 'hostKeys' | 'identityFiles' | 'alias'>,
+  env: Environment,
+): Promise<ClientChoice> {
   if (target.client !== undefined) return { client: target.client }
   if (process.platform === 'win32') return { client: 'builtin' }
   if (target.hostKeys.some((key) => key.startsWith(authorityMark)))
@@ -52,12 +51,17 @@ export async function chooseClient(target: SshTarget, env: Environment): Promise
     if (await isOnSecurityKey(file))
       return { client: 'openssh', why: `the key ${file} is on a security key` }
   }
-  const why = await wantedByConfig(target, env)
+  const { answer } = (await readAlias(target, env)) ?? {}
+  if (answer === undefined) return { client: 'builtin' }
+  const { needsOpenSsh } = await import('./ssh/config/coverage.ts')
+  const why = needsOpenSsh(answer)
   return why === undefined ? { client: 'builtin' } : { client: 'openssh', why }
 }
 
 /** Connects and logs in with the client of {@link chooseClient}. Throws as `connectSsh` does. */
-export async function connectHost(target: SshTarget, options: SshOptions): Promise<Transport> {
+export async function connectHost(given: SshTarget, options: SshOptions): Promise<Transport> {
+  const alias = await readAlias(given, options.env)
+  const target = alias === undefined ? given : { ...given, alias }
   const { client, why } = await chooseClient(target, options.env)
   if (client === 'builtin') return (await import('./ssh/connect.ts')).connectSsh(target, options)
   trace('ssh', `use the client openssh for ${target.machine}: ${why ?? 'it was requested'}`)

@@ -9,6 +9,8 @@ import {
   resolveSshConfig,
 } from '../../transport/ssh/config/ssh-config.ts'
 import { trustAliases } from '../connect/ssh-alias.ts'
+import { chooseClient } from '../../transport/connect.ts'
+import { requestedClient } from '../connect/describe-login.ts'
 import type { Context } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
 import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
@@ -88,7 +90,13 @@ export async function adoptMachine(
     { progress: calls.progress, approve: async () => false },
   )
   if (sshAlias !== undefined) await trustAliases(context, [sshAlias])
-  return { ...created, warnings: warningsFor(request.destination, examined.ignored) }
+  const alias = sshAlias && { destination: sshAlias, answer: examined.answer }
+  const target = { hostKeys: [], identityFiles: config.identityFiles, alias: alias || undefined }
+  const { client } = await chooseClient(
+    { ...target, client: requestedClient({}, context.env) },
+    context.env,
+  )
+  return { ...created, warnings: warningsFor(request.destination, examined.ignoredBy(client)) }
 }
 
 /**

@@ -35,13 +35,13 @@ export async function describeLogin(
     ...{ machine: name, address, port, user, hostKeys, identityFiles },
     ...(client !== undefined && { client }),
   }
+  const proxyCommand = await findTunnel(context, machine, host)
   const alias = await usableAlias(context, host)
   if (alias !== undefined) {
     return { ...login, alias }
   }
   const options = await context.keys().findLogin({ address, port, user })
   const { certificateFiles } = options
-  const proxyCommand = await findTunnel(context, machine, host)
   return {
     ...login,
     ...(key !== undefined && { key }),

@@ -18,9 +18,18 @@ export async function findTunnel(
 ): Promise<ProxyCommand | undefined> {
   if (!hasTunnel(host)) return undefined
   const tunnel = (await context.driver(driver)).tunnel?.(host)
-  if (tunnel !== undefined) checkNoJumpHost({ name, via }, host.resources)
+  if (tunnel === undefined) return undefined
+  checkNoJumpHost({ name, via }, host.resources)
+  if (host.sshAlias !== undefined) throw hasAlias(name, host)
   return tunnel
 }
+
+const hasAlias = (name: string, { sshAlias, resources }: HostRecord): UserError =>
+  new UserError(
+    'inventory',
+    `the record of ${name} has "sshAlias: ${sshAlias}" and "reach: ${resources?.['reach']}", which cannot be combined`,
+    { machine: name, hint: 'remove one of the two from its record, under host:' },
+  )
 
 /** Throws kind `usage` if a host would be reached by a tunnel and through a jump host. */
 export function checkNoJumpHost(

@@ -1,6 +1,4 @@
 import { join } from 'node:path'
-import { UserError } from '../../errors.ts'
-import type { AgentForwarding } from '../ssh/agent-forwarding.ts'
 import { startDeadline } from '../ssh/connect-deadline.ts'
 import { retryConnecting } from '../ssh/connect-with-retry.ts'
 import {
@@ -11,19 +9,18 @@ import {
 } from '../ssh/host-keys/host-key-errors.ts'
 import { loginRejected } from '../ssh/login/login-errors.ts'
 import { configOptions, exists, homeOf } from '../ssh/config/ask-ssh.ts'
-import { openTransport, scanHostKey } from '../ssh/connect.ts'
+import { openTransport, scanHostKey, timeoutOf } from '../ssh/connect.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'
 import { fingerprint } from '../ssh/host-keys/host-key.ts'
 import { type KnownHostKey, findRevokedKeys } from '../ssh/host-keys/known-hosts.ts'
 import { type Link, watchLoss } from '../ssh/link.ts'
 import type { Transport } from '../transport.ts'
 import { ignored } from '../../os/trace.ts'
+import { agentBehind } from './agent-gate.ts'
 import { failureOf, lastWords } from './login-log.ts'
 import { type Master, MasterFailed, startMaster } from './master.ts'
 import { findSsh } from './program.ts'
 import { remoteListening } from './remote-listener.ts'
-
-const defaultConnectTimeoutMs = 10_000
 
 /** The link of an ssh that is logged in. ssh probes the host itself, and ends when it does not answer. */
 function linkOf(master: Master, endpoint: SshTarget): Link {
@@ -75,11 +72,20 @@ async function explainHostKey(
 /** ssh(1)'s own key files, those of security keys included. */
 const defaultKeyNames = ['id_ed25519', 'id_ed25519_sk', 'id_ecdsa', 'id_ecdsa_sk', 'id_rsa']
 
+/** The target, and the agent that its commands may use. */
+interface Prepared {
+  readonly target: SshTarget
+  readonly agent: string | undefined
+}
+
+const agentOf = ({ agent }: SshTarget, env: SshOptions['env']): string | undefined =>
+  (agent === undefined ? env['SSH_AUTH_SOCK'] : agent.socket) || undefined
+
 /**
  * The target with what the user's SSH configuration has for its alias; without one, with the usual keys in $HOME, which ssh
  * would look for in the home folder of the account, and only if no other keys are given.
  */
-async function withUsualKeys(target: SshTarget, env: SshOptions['env']): Promise<SshTarget> {
+async function prepare(target: SshTarget, env: SshOptions['env']): Promise<Prepared> {
   if (target.alias === undefined) {
     const folder = join(homeOf(env), '.ssh')
     const files = defaultKeyNames.map((name) => join(folder, name))
@@ -87,22 +93,18 @@ async function withUsualKeys(target: SshTarget, env: SshOptions['env']): Promise
     const usual = files.filter(
       (file, index) => there[index] && !target.identityFiles.includes(file),
     )
-    return { ...target, identityFiles: [...target.identityFiles, ...usual] }
+    const identityFiles = [...target.identityFiles, ...usual]
+    return { target: { ...target, identityFiles }, agent: agentOf(target, env) }
   }
   const { resolveTarget } = await import('../ssh/config/resolve-target.ts')
-  const { address, port, user, identityFiles } = await resolveTarget(target, env)
-  return { ...target, address, port, user, identityFiles }
+  const resolved = await resolveTarget(target, env)
+  // ssh reads the rest of the configuration itself.
+  const { address, port, user, identityFiles, settings, proxyCommand } = resolved
+  return {
+    target: { ...target, address, port, user, identityFiles, settings, proxyCommand },
+    agent: agentOf(resolved, env),
+  }
 }
-
-/** OpenSSH passes no connection to the agent through its shared socket. */
-const withoutAgent = (machine: string): AgentForwarding => ({
-  allow() {
-    throw new UserError('unsupported', 'the client openssh cannot forward the SSH agent', {
-      machine,
-      hint: "use fleet's own client (FLEET_SSH=builtin), or ssh itself (fleet ssh-config)",
-    })
-  },
-})
 
 const hostKeyFailed =
   /^Host key verification failed|HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY/
@@ -116,11 +118,14 @@ const loginFailed = /Permission denied \(|No supported authentication methods|^s
 export async function connectOpenSsh(given: SshTarget, options: SshOptions): Promise<Transport> {
   if (given.hostKeys.length === 0) throw hostKeyMissing(given)
   const { env, prompt, signal: caller, loginTimeoutMs } = options
-  const { connectTimeoutMs = defaultConnectTimeoutMs } = options
-  const target = await withUsualKeys(given, env)
+  const { target, agent } = await prepare(given, env)
+  const { connectTimeoutMs = timeoutOf(target) } = options
   const [program, revoked, configFile] = await Promise.all([
     findSsh(env),
-    findRevokedKeys({ address: target.address, port: target.port }, env),
+    findRevokedKeys(
+      { address: target.address, port: target.port, ...target.settings?.knownHosts },
+      env,
+    ),
     // An inventory may come from others: its names must not select what runs here (see usableAlias).
     target.alias === undefined ? ['-F', 'none'] : configOptions(env),
   ])
@@ -130,7 +135,7 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
     prompt && ((question) => deadline.whileAsking(() => prompt(question)))
   const greeted = () => loginTimeoutMs !== undefined && deadline.restart(loginTimeoutMs)
   const open = () => {
-    const settings = { program, env, revoked, configFile, connectTimeoutMs, greeted, signal }
+    const settings = { program, env, revoked, agent, configFile, connectTimeoutMs, greeted, signal }
     return startMaster(target, { ...settings, prompt: ask })
   }
   const judge = async (error: unknown) => {
@@ -155,7 +160,7 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
   const master = await retryConnecting(open, attempt, signal)
   if (master.acceptedKey !== undefined) options.onKeyLogin?.(master.acceptedKey)
   return openTransport(linkOf(master, target), {
-    agent: withoutAgent(target.machine),
+    agent: agentBehind(master.client, target.machine, master.agent, agent !== undefined),
     listen: remoteListening(master.folder, env),
   })
 }

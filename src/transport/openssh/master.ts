@@ -11,11 +11,12 @@ import { trace } from '../../os/trace.ts'
 import { startProxyCommand } from '../ssh/proxy-command.ts'
 import type { Prompt, SshTarget } from '../ssh/connect.ts'
 import type { KnownHostKey } from '../ssh/host-keys/known-hosts.ts'
+import { type AgentGate, serveAgentGate } from './agent-gate.ts'
 import { createFolder, sharedSocket } from './folder.ts'
 import { type LoginLog, readLogin } from './login-log.ts'
 import { type SharedConnection, joinConnection } from './multiplex.ts'
 import { formatPinnedKeys, masterArguments } from './options.ts'
-import { type SshProgram, pathOf } from './program.ts'
+import { type SshProgram, isSince, pathOf } from './program.ts'
 import { answerQuestions } from './questions.ts'
 import { type Relay, serveRelay } from './relay.ts'
 import { poll } from '../../os/retry.ts'
@@ -33,6 +34,8 @@ export interface MasterOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly prompt: Prompt | undefined
   readonly revoked: readonly KnownHostKey[]
+  /** The agent that commands may use; undefined if there is none. */
+  readonly agent: string | undefined
   readonly configFile: readonly string[]
   readonly connectTimeoutMs: number
   /** Called once the host says that it is an SSH server. */
@@ -48,6 +51,7 @@ export interface Master extends SharedConnection, AsyncDisposable {
   readonly ended: Promise<void>
   /** The fingerprint of the key that the host accepted, if it was a key. */
   readonly acceptedKey: string | undefined
+  readonly agent: AgentGate | undefined
   /** What it printed last. */
   readonly words: readonly string[]
 }
@@ -162,12 +166,15 @@ export async function startMaster(target: SshTarget, options: MasterOptions): Pr
     const open = dialOf(target, options.env)
     relay = open && (await serveRelay(folder, open))
     const questions = prompt && (await answerQuestions(folder, prompt))
+    // Before 8.2, ForwardAgent is only yes or no, and the host could use the agent at any time.
+    const canForward = options.agent !== undefined && isSince(program, 8, 2)
+    const agent = canForward ? await serveAgentGate(folder, options.agent) : undefined
     cleanups.push(() =>
-      Promise.all([relay?.[Symbol.asyncDispose](), questions?.[Symbol.asyncDispose]()]),
+      Promise.all([relay, questions, agent].map((one) => one?.[Symbol.asyncDispose]())),
     )
     const words = masterArguments(
       target,
-      { socket, knownHosts, proxyCommand: relay?.proxyCommand },
+      { socket, knownHosts, proxyCommand: relay?.proxyCommand, agent: agent?.path },
       { program, canAsk: prompt !== undefined, connectTimeoutMs, configFile },
     )
     trace('ssh', `start ssh for ${target.user}@${target.address}:${target.port}`)
@@ -188,7 +195,7 @@ export async function startMaster(target: SshTarget, options: MasterOptions): Pr
     cleanups.push(() => joined.stream.destroy())
     return {
       ...joined,
-      folder,
+      ...{ folder, agent },
       ended,
       words: log.words,
       acceptedKey: log.acceptedKey(),

@@ -18,6 +18,8 @@ export interface MasterFiles {
   readonly knownHosts: string
   /** The command that connects to the host through its jump host. */
   readonly proxyCommand?: string | undefined
+  /** The socket that the host reaches as its agent. */
+  readonly agent?: string | undefined
 }
 
 /** The options of fleet, which come before those of the person's ssh_config and therefore apply. */
@@ -30,7 +32,6 @@ const fixed: readonly (readonly [keyword: string, value: string])[] = [
   ['CheckHostIP', 'no'],
   ['NoHostAuthenticationForLocalhost', 'no'],
   ['ClearAllForwardings', 'yes'],
-  ['ForwardAgent', 'no'],
   ['ForwardX11', 'no'],
   ['GSSAPIDelegateCredentials', 'no'],
   ['Tunnel', 'no'],
@@ -39,9 +40,10 @@ const fixed: readonly (readonly [keyword: string, value: string])[] = [
   ['RequestTTY', 'no'],
   ['StreamLocalBindUnlink', 'no'],
   ['TCPKeepAlive', 'yes'],
-  ['ServerAliveInterval', '4'],
-  ['ServerAliveCountMax', '3'],
 ]
+
+/** A silent connection is lost after 12 s, as with fleet's own client. */
+const usualAlive = { seconds: 4, count: 3 }
 
 /** Options that later releases have. */
 const later: readonly (readonly [major: number, minor: number, keyword: string, value: string])[] =
@@ -58,7 +60,7 @@ const later: readonly (readonly [major: number, minor: number, keyword: string, 
  */
 export function masterArguments(
   target: SshTarget,
-  { socket, knownHosts, proxyCommand }: MasterFiles,
+  { socket, knownHosts, proxyCommand, agent: forwarded }: MasterFiles,
   options: {
     readonly program: SshProgram
     readonly canAsk: boolean
@@ -75,6 +77,7 @@ export function masterArguments(
     alias === undefined ? 'address' : 'alias',
     alias?.host ?? address,
   )
+  const alive = target.settings?.alive ?? usualAlive
   const path = (field: string, file: string) => formatSshPath(machine, field, file)
   const agentPath = agent && (agent.socket === undefined ? 'none' : path('agent', agent.socket))
   const settings: readonly (readonly [keyword: string, value: string | undefined])[] = [
@@ -82,6 +85,9 @@ export function masterArguments(
     ['ControlPath', path('socket', socket)],
     ['UserKnownHostsFile', path('known hosts file', knownHosts)],
     ...fixed,
+    ['ForwardAgent', forwarded === undefined ? 'no' : path('agent', forwarded)],
+    ['ServerAliveInterval', String(alive.seconds)],
+    ['ServerAliveCountMax', String(alive.count)],
     ...later.flatMap(([major, minor, keyword, value]) =>
       isSince(program, major, minor) ? [[keyword, value] as const] : [],
     ),

@@ -62,6 +62,8 @@ export interface SshAlias {
   readonly destination: string
   /** The state of the configuration: when it has changed, another connection is opened. */
   readonly stamp?: string | undefined
+  /** What `ssh -G` prints for it, where ssh was asked already. */
+  readonly answer?: readonly string[] | undefined
 }
 
 export interface SshOptions {
@@ -90,7 +92,8 @@ export const proxyConnectTimeoutMs = 30_000
 
 type Route = Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand' | 'settings'>
 
-const timeoutOf = ({ proxyCommand, settings }: Route): number =>
+/** How long to connect and log in to a host, in milliseconds. */
+export const timeoutOf = ({ proxyCommand, settings }: Route): number =>
   settings?.connectTimeoutMs ??
   (proxyCommand === undefined ? defaultConnectTimeoutMs : proxyConnectTimeoutMs)
 

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseForward } from '../../../src/operations/forward/forward-spec.ts'
 import { type Forwards, openForwards } from '../../../src/operations/forward/open-forwards.ts'
 import { run } from '../../../src/transport/run.ts'
+import { connectOpenSsh } from '../../../src/transport/openssh/connect.ts'
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 import { noDirect, startKeeper } from '../../support/crash/keeper.ts'
@@ -64,7 +65,7 @@ const askOnHost = (port: number | undefined) => [
   `$s = IO::Socket::INET->new("127.0.0.1:${port}") or exit 7; print $s "hello"; $s->flush; shutdown $s, 1; print while <$s>`,
 ]
 
-describe.skipIf(!labIsHere).each(['SSH', 'the broker'])('over %s', (kind) => {
+describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (kind) => {
   let lab: Lab
   let host: LabHost
   let folder: string
@@ -81,6 +82,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'the broker'])('over %s', (kind) => {
     const env = { SSH_AUTH_SOCK: agent.socket }
     const target = targetOf(lab, host)
     if (kind === 'SSH') transport = await connectSsh(target, { env })
+    else if (kind === 'OpenSSH') transport = await connectOpenSsh(target, { env })
     else {
       const keeper = await startKeeper()
       opened.push(keeper)

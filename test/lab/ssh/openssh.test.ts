@@ -193,6 +193,40 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await rm(config)
   })
 
+  test('runs ssh -G once for a connection to an alias', async () => {
+    const config = join(env.HOME, '.ssh', 'config')
+    await writeFile(config, `Host web\n  HostName ${host.address}\n  User root\n  Port 22\n`)
+    const [bin, log] = [join(folder, 'bin'), join(folder, 'asked')]
+    await mkdir(bin)
+    const { stdout: ssh } = await execute('sh', ['-c', 'command -v ssh'])
+    const script = `#!/bin/sh\ncase " $* " in *" -G "*" web "*) echo >>${log};; esac\nexec ${ssh.trim()} "$@"\n`
+    await writeFile(join(bin, 'ssh'), script, { mode: 0o755 })
+    const counted = { ...env, PATH: `${bin}:${env.PATH}` }
+    for (const [index, client] of (['openssh', 'builtin', undefined] as const).entries()) {
+      const alias = { ...target, client, alias: { destination: 'web' } }
+      expect(await whoAmI(alias, { env: counted })).toBe('root')
+      expect((await readFile(log, 'utf8')).length).toBe(index + 1)
+    }
+    await rm(config)
+  })
+
+  test('refuses a key that the known hosts of an alias revoke', async () => {
+    const [config, revoked] = [join(env.HOME, '.ssh', 'config'), join(folder, 'revoked')]
+    await writeFile(revoked, `@revoked * ${target.hostKeys[0]}\n`)
+    await writeFile(
+      config,
+      `Host web\n  HostName ${host.address}\n  UserKnownHostsFile ${revoked}\n`,
+    )
+    for (const client of ['openssh', 'builtin'] as const) {
+      const alias = { ...target, client, alias: { destination: 'web' } }
+      await expect(whoAmI(alias, { env })).rejects.toMatchObject({
+        kind: 'host-key',
+        message: expect.stringContaining('is marked @revoked in'),
+      })
+    }
+    await rm(config)
+  })
+
   test('names what is missing where there is no ssh', async () => {
     await expect(whoAmI(target, { env: { HOME: env.HOME, PATH: folder } })).rejects.toMatchObject({
       kind: 'unsupported',

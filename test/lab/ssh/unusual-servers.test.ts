@@ -144,7 +144,9 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     await limitSudo('bob ALL=(ALL) ALL')
     await expect(provisionBob()).rejects.toMatchObject({
       kind: 'credentials',
-      message: expect.stringMatching(/^sudo requires the password of bob to add bob to the docker group/),
+      message: expect.stringMatching(
+        /^sudo requires the password of bob to add bob to the docker group/,
+      ),
       hint: expect.stringContaining('in a terminal'),
     })
   })

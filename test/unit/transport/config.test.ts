@@ -99,6 +99,10 @@ describe("ssh's configuration", () => {
       Host command-first
         ProxyCommand nc a 1
         ProxyJump bastion
+      Host token
+        PKCS11Provider /usr/lib/token.so
+        Compression yes
+        LocalForward 1 localhost:1
       Host passes
         ProxyCommand nc -F %h %p
         ProxyUseFdpass yes
@@ -261,15 +265,22 @@ describe("ssh's configuration", () => {
   })
 
   test('tells which hosts it has settings for, and which settings have no effect', async () => {
-    expect(await examineSshConfig('web', env)).toMatchObject({ isConfigured: true, ignored: [] })
+    expect(await examineSshConfig('web', env)).toMatchObject({ isConfigured: true })
     expect(await examineSshConfig('ana@unheard-of:2222', env)).toMatchObject({
       isConfigured: false,
-      ignored: [],
     })
-    expect(await examineSshConfig('busy', env)).toMatchObject({
-      isConfigured: false,
-      ignored: expect.arrayContaining(['LocalForward', 'RemoteCommand']),
-    })
+    const busy = await examineSshConfig('busy', env)
+    expect(busy).toMatchObject({ isConfigured: false })
+    expect(busy.ignoredBy('builtin')).toEqual(
+      expect.arrayContaining(['LocalForward', 'RemoteCommand']),
+    )
+    // The token makes fleet use the client openssh, which applies it.
+    const token = await examineSshConfig('token', env)
+    expect(token).toMatchObject({ isConfigured: true })
+    expect(token.ignoredBy('openssh')).toEqual(['LocalForward'])
+    expect(token.ignoredBy('builtin').toSorted()).toEqual([
+      ...['Compression', 'LocalForward', 'PKCS11Provider'],
+    ])
   })
 
   test('tells of a mistake in the file in the words of ssh', async () => {

@@ -1,3 +1,4 @@
+import type { SshClient } from '../connect.ts'
 import type { Destination } from '../destination.ts'
 
 /** Settings that decide how a connection is made, and that fleet applies. In lower case, as `ssh -G` prints them. */
@@ -7,6 +8,12 @@ const applied = new Set(
    serveraliveinterval serveralivecountmax kexalgorithms ciphers macs hostkeyalgorithms pubkeyacceptedalgorithms
    pubkeyacceptedkeytypes preferredauthentications passwordauthentication kbdinteractiveauthentication
    challengeresponseauthentication pubkeyauthentication numberofpasswordprompts`.split(/\s+/),
+)
+
+/** Settings that the client openssh applies besides these. */
+const appliedByOpenSsh = new Set(
+  `pkcs11provider securitykeyprovider gssapiauthentication hostbasedauthentication compression rekeylimit requiredrsasize
+   casignaturealgorithms revokedhostkeys`.split(/\s+/),
 )
 
 /**
@@ -34,6 +41,18 @@ const spelling = new Map(
     .map((name) => [name.toLowerCase(), name]),
 )
 
+/** What the user's settings of a host need that fleet's own client cannot do, for a sentence. */
+export function needsOpenSsh(lines: readonly string[]): string | undefined {
+  const value = (keyword: string) =>
+    lines.find((line) => line.startsWith(`${keyword} `))?.slice(keyword.length + 1)
+  const provider = value('pkcs11provider')
+  if (provider !== undefined && provider !== 'none') return `PKCS11Provider is ${provider}`
+  const [gssapi, keys] = [value('gssapiauthentication'), value('pubkeyauthentication')]
+  if (gssapi === 'yes' && keys === 'no')
+    return 'GSSAPIAuthentication is on and PubkeyAuthentication is off'
+  return undefined
+}
+
 const keywordOf = (line: string): string => line.split(' ', 1)[0] ?? ''
 
 /** What `ssh -G` prints of a host and not of this computer's own configuration. */
@@ -42,13 +61,16 @@ const differing = (lines: readonly string[], system: readonly string[]): readonl
   return lines.filter((line) => line !== '' && !usual.has(line))
 }
 
-/** Settings of the user that have no effect in fleet, by their names in ssh_config(5). */
+/** Settings of the user that have no effect with a client of fleet, by their names in ssh_config(5). */
 export function findIgnored(
   lines: readonly string[],
   system: readonly string[],
+  client: SshClient,
 ): readonly string[] {
+  const isApplied = (name: string): boolean =>
+    applied.has(name) || (client === 'openssh' && appliedByOpenSsh.has(name))
   const keywords = differing(lines, system).map(keywordOf)
-  const ignored = keywords.filter((name) => !applied.has(name) && !irrelevant.has(name))
+  const ignored = keywords.filter((name) => !isApplied(name) && !irrelevant.has(name))
   return [...new Set(ignored)].map((name) => spelling.get(name) ?? name)
 }
 
@@ -64,5 +86,7 @@ export function isConfigured(
     ...(user === undefined ? [] : [`user ${user}`]),
     ...(port === undefined ? [] : [`port ${port}`]),
   ])
-  return differing(lines, system).some((line) => applied.has(keywordOf(line)) && !typed.has(line))
+  const isApplied = (name: string): boolean =>
+    applied.has(name) || (needsOpenSsh(lines) !== undefined && appliedByOpenSsh.has(name))
+  return differing(lines, system).some((line) => isApplied(keywordOf(line)) && !typed.has(line))
 }

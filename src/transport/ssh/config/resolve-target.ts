@@ -38,6 +38,7 @@ export async function resolveTarget(target: SshTarget, env: Environment): Promis
   const { address, user, port } = record
   const config = await resolveSshConfig(alias.destination, env, {
     fallback: { address, user, port },
+    answer: alias.answer,
   })
   const { identityFiles, certificateFiles, proxyJump, settings } = config
   const endpoint = { address: config.address, user: config.user, port: config.port }

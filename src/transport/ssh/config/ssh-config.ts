@@ -2,6 +2,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../../../errors.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
+import type { SshClient } from '../connect.ts'
 import { type Destination, parseDestination } from '../destination.ts'
 import type { ProxyCommand } from '../proxy-command.ts'
 import { askBuiltInSsh, askSsh, askSystemSsh, exists, findSetKeywords, homeOf } from './ask-ssh.ts'
@@ -162,6 +163,8 @@ interface ResolveOptions {
   /** A file to read in place of ~/.ssh/config. */
   readonly configuration?: string | undefined
   readonly fallback?: Fallback | undefined
+  /** What `ssh -G` prints, where ssh was asked already. */
+  readonly answer?: readonly string[] | undefined
 }
 
 /**
@@ -171,10 +174,10 @@ interface ResolveOptions {
 export async function resolveSshConfig(
   destination: string,
   env: Environment,
-  { configuration, fallback }: ResolveOptions = {},
+  { configuration, fallback, answer }: ResolveOptions = {},
 ): Promise<SshConfig> {
   const parsed = parseDestination(destination)
-  const lines = await askSsh(parsed, env, configuration)
+  const lines = answer ?? (await askSsh(parsed, env, configuration))
   if (lines !== undefined) return readAnswer(lines, parsed, { env, fallback })
   return withoutSsh(parsed, env, fallback)
 }
@@ -184,8 +187,10 @@ interface ExaminedConfig {
   readonly config: SshConfig
   /** Whether the user's configuration says how to connect to the host, beyond what was typed. */
   readonly isConfigured: boolean
-  /** Settings that have no effect in fleet, by their names in ssh_config(5). */
-  readonly ignored: readonly string[]
+  /** Settings that have no effect with a client of fleet, by their names in ssh_config(5). */
+  readonly ignoredBy: (client: SshClient) => readonly string[]
+  /** What `ssh -G` prints; absent where there is no ssh. */
+  readonly answer?: readonly string[]
 }
 
 /** As {@link resolveSshConfig}, for a host that is added to the inventory. */
@@ -200,12 +205,13 @@ export async function examineSshConfig(
     askSystemSsh(env),
   ])
   if (lines === undefined) {
-    return { config: withoutSsh(parsed, env), isConfigured: false, ignored: [] }
+    return { config: withoutSsh(parsed, env), isConfigured: false, ignoredBy: () => [] }
   }
   return {
     config: await readAnswer(lines, parsed, { env, fallback: undefined }),
     isConfigured: isConfigured(parsed, lines, system),
-    ignored: findIgnored(lines, system),
+    ignoredBy: (client) => findIgnored(lines, system, client),
+    answer: lines,
   }
 }
 

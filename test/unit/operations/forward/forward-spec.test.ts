@@ -14,7 +14,11 @@ describe('a forward, as ssh has them', () => {
       '[::1]:8080:[fe80::2]:80',
       { listen: { host: '::1', port: 8080 }, target: { host: 'fe80::2', port: 80 } },
     ],
-    ['-L', '8080:/run/app.sock', { listen: { host: 'localhost', port: 8080 }, target: { path: '/run/app.sock' } }],
+    [
+      '-L',
+      '8080:/run/app.sock',
+      { listen: { host: 'localhost', port: 8080 }, target: { path: '/run/app.sock' } },
+    ],
     ['-L', './app.sock:web:80', { listen: { path: './app.sock' }, target: web }],
     [
       '-L',
@@ -26,7 +30,11 @@ describe('a forward, as ssh has them', () => {
       'localhost:8080:/run/app.sock',
       { listen: { host: 'localhost', port: 8080 }, target: { path: '/run/app.sock' } },
     ],
-    ['-R', '0:localhost:80', { listen: { host: 'localhost', port: 0 }, target: { host: 'localhost', port: 80 } }],
+    [
+      '-R',
+      '0:localhost:80',
+      { listen: { host: 'localhost', port: 0 }, target: { host: 'localhost', port: 80 } },
+    ],
     ['-R', '1080', { listen: { host: 'localhost', port: 1080 } }],
     ['-R', 'localhost:1080', { listen: { host: 'localhost', port: 1080 } }],
     ['-R', '/run/here.sock:web:80', { listen: { path: '/run/here.sock' }, target: web }],

@@ -1,0 +1,72 @@
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream'
+import type { Client } from 'ssh2'
+import { UserError } from '../../errors.ts'
+import type { AgentForwarding } from '../ssh/agent-forwarding.ts'
+import { setForwardedAgent } from '../ssh/ssh2-internals.ts'
+import { listenAt } from '../sockets/unix-socket.ts'
+
+/** A socket that leads to the agent while commands run that may use it: ssh would allow it to the host at any time. */
+export interface AgentGate extends AsyncDisposable {
+  /** For ssh's option ForwardAgent. */
+  readonly path: string
+  /** Opens the gate until the returned function is called. */
+  open(): () => void
+}
+
+/** Serves a gate in `folder` to the agent behind `socket`. */
+export async function serveAgentGate(folder: string, socket: string): Promise<AgentGate> {
+  let users = 0
+  const server = createServer((near) => {
+    near.on('error', () => {})
+    if (users === 0) {
+      near.destroy()
+      return
+    }
+    const far = connect(socket)
+    pipeline(near, far, () => near.destroy())
+    pipeline(far, near, () => far.destroy())
+  })
+  const path = join(folder, 'agent')
+  await listenAt(server, path)
+  return {
+    path,
+    open() {
+      users += 1
+      let isOver = false
+      return () => {
+        if (!isOver) users -= 1
+        isOver = true
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      server.close()
+    },
+  }
+}
+
+/** Lets commands of a shared connection use the agent. ssh itself connects the host to the gate. */
+export const agentBehind = (
+  client: Client,
+  machine: string,
+  gate: AgentGate | undefined,
+  hasAgent: boolean,
+): AgentForwarding => ({
+  allow() {
+    if (gate === undefined && hasAgent) {
+      throw new UserError('unsupported', 'agent forwarding needs OpenSSH 8.2 or later here', {
+        machine,
+        hint: "update ssh, or use fleet's own client: FLEET_SSH=builtin",
+      })
+    }
+    if (gate === undefined) {
+      throw new UserError('credentials', 'there is no SSH agent to forward', {
+        machine,
+        hint: 'start one and add your key: eval "$(ssh-agent)" && ssh-add',
+      })
+    }
+    setForwardedAgent(client, (done) => done(new Error('ssh connects to the agent')))
+    return gate.open()
+  },
+})
