@@ -20,31 +20,6 @@ type Report = (line: string) => void
 const formatAddress = (address: SocketAddress): string =>
   'path' in address ? address.path : `${address.host || '*'}:${address.port}`
 
-/** Connects a client to `target`, or to what it requests by SOCKS. */
-async function connectClient(
-  client: Duplex,
-  target: SocketAddress | undefined,
-  open: (address: SocketAddress) => Promise<Duplex>,
-  report: Report,
-): Promise<void> {
-  client.on('error', () => {}) // handled at its close
-  try {
-    const request = target === undefined ? await readSocksRequest(client) : undefined
-    const address = request?.destination ?? target
-    if (address === undefined) return
-    const server = await open(address).catch((error: unknown) => {
-      request?.answer(false)
-      throw new Error(`cannot connect to ${formatAddress(address)}: ${messageOf(error)}`)
-    })
-    request?.answer(true)
-    if (client.destroyed) server.destroy()
-    else joinConnections(client, server)
-  } catch (error) {
-    report(messageOf(error))
-    client.end(() => client.destroy())
-  }
-}
-
 /** One of the two computers of a forward. */
 interface Side {
   readonly transport: Pick<Transport, 'dial' | 'listen'>
@@ -54,6 +29,31 @@ interface Side {
   readonly machine?: string
   /** The next step if it cannot listen. */
   readonly hint: string
+}
+
+/** Connects a client to `target`, or to what it requests by SOCKS. */
+async function connectClient(
+  client: Duplex,
+  target: SocketAddress | undefined,
+  { transport, title }: Side,
+  report: Report,
+): Promise<void> {
+  client.on('error', () => {}) // handled at its close
+  try {
+    const request = target === undefined ? await readSocksRequest(client) : undefined
+    const address = request?.destination ?? target
+    if (address === undefined) return
+    const server = await transport.dial(address).catch((error: unknown) => {
+      request?.answer(false)
+      throw new Error(`cannot connect to ${formatAddress(address)}: ${messageOf(error)}`)
+    })
+    request?.answer(true)
+    if (client.destroyed) server.destroy()
+    else joinConnections(client, server)
+  } catch (error) {
+    report(`${title}: ${messageOf(error)}`)
+    client.end(() => client.destroy())
+  }
 }
 
 /** Makes a computer listen. Throws kind `failed` when it cannot. */
@@ -100,8 +100,7 @@ export async function openForwards(
     const listener = await listenOn(from, address, (client) => {
       clients.add(client)
       client.once('close', () => clients.delete(client))
-      const open = (destination: SocketAddress) => to.transport.dial(destination)
-      void connectClient(client, target, open, (problem) => report(`${to.title}: ${problem}`))
+      void connectClient(client, target, to, report)
     })
     listeners.push(listener)
     if (!('port' in address) || address.port !== 0) return

@@ -169,9 +169,9 @@ export async function startMaster(target: SshTarget, options: MasterOptions): Pr
     // Before 8.2, ForwardAgent is only yes or no, and the host could use the agent at any time.
     const canForward = options.agent !== undefined && isSince(program, 8, 2)
     const agent = canForward ? await serveAgentGate(folder, options.agent) : undefined
-    cleanups.push(() =>
-      Promise.all([relay, questions, agent].map((one) => one?.[Symbol.asyncDispose]())),
-    )
+    cleanups.push(async () => {
+      for (const one of [relay, questions, agent]) await one?.[Symbol.asyncDispose]()
+    })
     const words = masterArguments(
       target,
       { socket, knownHosts, proxyCommand: relay?.proxyCommand, agent: agent?.path },
