@@ -8,6 +8,7 @@ import { findMachine } from '../inventory/choose-machines.ts'
 import type { PlannedDeployment } from '../plan/change-plan.ts'
 import { type Deployed, deployMachine } from './deploy-machine.ts'
 import { currentOwner } from './host-store/lock-owner.ts'
+import { type ImageBuilder, openImageBuilder } from './builds/build-images.ts'
 import {
   type PreparedStack,
   composeFinder,
@@ -33,6 +34,8 @@ async function commitIn(folder: string, env: Context['env']): Promise<string | u
 export interface StackToDeploy extends PreparedStack {
   readonly deployments: readonly PlannedDeployment[]
   readonly commit: string | undefined
+  /** Provides the images that it builds. */
+  readonly images: ImageBuilder
 }
 
 const changedSince = (stack: string): UserError =>
@@ -61,7 +64,11 @@ export async function prepareDeployments(
       if (resolved === undefined || digestOf(resolved) !== digest) throw changedSince(stack.name)
     }
     const commit = await commitIn(prepared.files.folder, context.env)
-    return [{ ...prepared, deployments, commit }]
+    const { files, compose } = prepared
+    const images = openImageBuilder(context, {
+      ...{ stack, compose, folder: files.folder, variables: files.variables },
+    })
+    return [{ ...prepared, deployments, commit, images }]
   })
   return (await Promise.all(stacks)).flat()
 }
@@ -73,7 +80,7 @@ export async function deployPrepared(
   { machine: name, pull }: PlannedDeployment,
   { waitMs, ...calls }: DeployCalls & { readonly waitMs?: number | undefined },
 ): Promise<Deployed> {
-  const { stack, files, compose, commit } = prepared
+  const { stack, files, compose, commit, images } = prepared
   const stoppable = context.with({ signal: calls.signal })
   const inventory = await (await context.inventory()).read()
   const machine: Machine = findMachine(inventory, name)
@@ -81,6 +88,7 @@ export async function deployPrepared(
   if (resolved === undefined) throw changedSince(stack.name)
   calls.progress('connect')
   const target = await openTarget(stoppable, compose, machine, stack.name)
+  await images.provide(machine, resolved, calls)
   return await deployMachine(
     target,
     {

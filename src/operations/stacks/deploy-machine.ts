@@ -10,6 +10,7 @@ import { type LockOwner, lockStack } from './host-store/lock.ts'
 import { pruneObjects, saveObjects } from './host-store/objects.ts'
 import {
   type Release,
+  type ReleaseContent,
   addRelease,
   finishRelease,
   nextNumber,
@@ -19,7 +20,7 @@ import {
   removeReleases,
 } from './host-store/releases.ts'
 import { findStackImages, listStackContainers } from './observe-stack.ts'
-import { dropImages, imagesByService, keepImages } from './release-images.ts'
+import { dropBuilds, dropImages, imagesByService, keepImages } from './release-images.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 import {
   type DeployCalls,
@@ -123,12 +124,20 @@ async function prune(target: DeployTarget, stack: string): Promise<void> {
   for (const release of outdated) await dropImages(engine, stack, release)
   await removeReleases(host, folder, outdated)
   const kept = releases.all.filter((release) => !outdated.includes(release))
-  const records: string[] = []
+  const contents: ReleaseContent[] = []
   for (const release of kept) {
     if (release.by === '') return // damaged: its files are unknown
-    records.push((await readReleaseContent(host, folder, release)).files)
+    contents.push(await readReleaseContent(host, folder, release))
   }
-  await pruneObjects(mirror, records)
+  await dropBuilds(
+    engine,
+    stack,
+    contents.map(({ model }) => model),
+  )
+  await pruneObjects(
+    mirror,
+    contents.map(({ files }) => files),
+  )
 }
 
 /** The variables that configs and secrets of a model take their content from. All others are in the model already. */

@@ -1,13 +1,14 @@
 import { nothing } from '../../engine/answer.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { tagImage } from '../../engine/images.ts'
+import { listImages, tagImage } from '../../engine/images.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Release } from './host-store/releases.ts'
-import { type StackModel, imageOf } from './stack-model.ts'
+import { projectLabel } from './observe-stack.ts'
+import { type StackModel, imageOf, imagePart } from './stack-model.ts'
 
 /** The name that keeps an image of a release from being removed by `docker image prune`. */
 const releaseTag = (stack: string, service: string, release: number): string =>
-  `fleet-release/${stack}-${service}:${release}`
+  `fleet-release/${imagePart(stack)}/${imagePart(service)}:${release}`
 
 /** The IDs of a model's images by service, of those that the host has. */
 export const imagesByService = (
@@ -39,11 +40,34 @@ export async function dropImages(
   { number, images }: Pick<Release, 'number' | 'images'>,
 ): Promise<void> {
   for (const service of Object.keys(images)) {
-    const path = `/images/${encodeURIComponent(releaseTag(stack, service, number))}`
-    await engine
-      .json({ method: 'DELETE', path }, nothing)
-      .catch(ignored('docker', 'remove the name of an old image'))
+    await dropName(engine, releaseTag(stack, service, number))
   }
+}
+
+/** Removes a name of an image. */
+async function dropName(engine: Engine, name: string): Promise<void> {
+  await engine
+    .json({ method: 'DELETE', path: `/images/${encodeURIComponent(name)}` }, nothing)
+    .catch(ignored('docker', 'remove the name of an old image'))
+}
+
+/** Names of images that a stack has built: they end in a digest (see {@link StackBuilds}). */
+const builtName = /:[0-9a-f]{12}$/
+
+/** Removes the names of images that compose has built for a stack and no kept release uses. Images that are in use stay. */
+export async function dropBuilds(
+  engine: Engine,
+  stack: string,
+  kept: readonly StackModel[],
+): Promise<void> {
+  const used = new Set(
+    kept.flatMap(({ services }) => Object.values(services).map(({ image = '' }) => image)),
+  )
+  const filters = { label: [`${projectLabel}=${stack}`] }
+  const names = (await listImages(engine, { filters })).flatMap(({ RepoTags }) => RepoTags ?? [])
+  const isOld = (name: string): boolean =>
+    builtName.test(name) && !name.startsWith('fleet-release/') && !used.has(name)
+  for (const name of names.filter(isOld)) await dropName(engine, name)
 }
 
 /** Tags the images of a release with the names that its model uses. Needs no registry. */

@@ -11,6 +11,7 @@ import { hideRoot } from '../compose/hide-root.ts'
 import { type LocalEntry, type LocalFiles, readLocalFiles } from '../compose/read-local-files.ts'
 import type { AskConfig } from '../compose/resolve-model.ts'
 import { type Root, localPath } from '../compose/rooted-paths.ts'
+import { type StackBuilds, findBuilds } from './builds/service-builds.ts'
 import { digestInputs } from './service-inputs.ts'
 import { type StackFiles, storedPath } from './stack-files.ts'
 import { type StackModel, deployedModel } from './stack-model.ts'
@@ -31,6 +32,8 @@ export interface ResolvedStack {
   /** Sockets and other special files in mounted folders, which are not copied. */
   readonly skipped: readonly string[]
   readonly paths: LocalPaths
+  /** The images that are built before it is deployed. */
+  readonly builds: StackBuilds
   /** The model to deploy where the files are below `root` on a host. */
   modelFor(root: string): StackModel
 }
@@ -108,6 +111,7 @@ export async function resolveStack(
   const files = new Map<string, LocalEntry>(
     [...found.values()].map((entry) => [storedPath(folder, entry.file), entry]),
   )
+  const builds = await findBuilds(model, { root, folder, projectFolder: project.folder })
   const contexts = paths.contexts.flatMap(({ folder: context, dockerfile }) =>
     dockerfile === undefined ? [context] : [context, dockerfile],
   )
@@ -123,6 +127,7 @@ export async function resolveStack(
     files,
     skipped,
     paths,
+    builds,
     modelFor(rootOnHost) {
       const mapped = mapPaths(model, (path) => {
         const local = localFileOf(root, project.folder, path)
@@ -130,7 +135,8 @@ export async function resolveStack(
       }) as StackModel
       const fileOf = (path: string): string | undefined =>
         path.startsWith(`${rootOnHost}/`) ? path.slice(rootOnHost.length + 1) : undefined
-      return deployedModel(mapped, digestInputs(mapped, { files, fileOf, env: variables }))
+      const inputs = digestInputs(mapped, { files, fileOf, env: variables })
+      return deployedModel(mapped, inputs, builds.images)
     },
   }
 }

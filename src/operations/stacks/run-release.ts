@@ -24,6 +24,8 @@ export interface MachineCompose {
     options: {
       readonly variables: Readonly<Record<string, string>>
       readonly signal: AbortSignal
+      /** Images whose registry logins are needed, if they are not those of the model. */
+      readonly images?: readonly string[]
     },
   ): Promise<CommandResult>
 }

@@ -67,6 +67,22 @@ export const scaleOf = ({ scale, deploy }: StackService): number => scale ?? dep
 export const imageOf = (project: string, name: string, { image }: StackService): string =>
   image ?? `${project}-${name}`
 
+/** One part of the name of a repository. Source: github.com/distribution/reference, "path-component". */
+const repositoryPart = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
+
+/**
+ * A name as a part of the name of an image. Services can have names that images cannot have, such as `Web`: these get a digest, so that
+ * no two of them become the same.
+ */
+export function imagePart(name: string): string {
+  if (repositoryPart.test(name)) return name
+  const letters = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '')
+  return `${letters === '' ? 'x' : letters}-${digest(name).slice(0, 8)}`
+}
+
 /** Whether a service is done when its containers have ended, because another one waits for that. */
 export const isOneShot = ({ services }: StackModel, name: string): boolean =>
   Object.values(services).some(
@@ -79,8 +95,13 @@ export const isOneShot = ({ services }: StackModel, name: string): boolean =>
  * - Images have been built.
  * - Variables without a value would be taken from another environment.
  * - `inputs`: the digest of the files and definitions of each service.
+ * - `builds`: the names of built images by service.
  */
-export function deployedModel(model: StackModel, inputs: ReadonlyMap<string, string>): StackModel {
+export function deployedModel(
+  model: StackModel,
+  inputs: ReadonlyMap<string, string>,
+  builds: ReadonlyMap<string, string> = new Map(),
+): StackModel {
   const services = Object.entries(model.services).map(([name, service]) => {
     const {
       build,
@@ -94,8 +115,8 @@ export function deployedModel(model: StackModel, inputs: ReadonlyMap<string, str
     const variables = Object.entries(environment).filter(([, value]) => value !== null)
     const deployed = {
       ...rest,
-      image: imageOf(model.name, name, service),
-      ...(build !== undefined && { pull_policy: 'never' }),
+      image: builds.get(name) ?? imageOf(model.name, name, service),
+      ...((build !== undefined || builds.has(name)) && { pull_policy: 'never' }),
       ...(variables.length > 0 && { environment: Object.fromEntries(variables) }),
     }
     const used = inputs.get(name)

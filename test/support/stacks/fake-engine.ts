@@ -57,6 +57,7 @@ export function fakeDocker(): FakeDocker {
         }),
       )
     }
+    if (path === '/images/json') return []
     if (path.startsWith('/containers/')) return { Config: { Tty: true } }
     const name = decodeURIComponent(image ?? '')
     if (method === 'POST') {

@@ -105,7 +105,7 @@ async function removeContainers(
 /** Removes the records of a stack, and folders without files. Prints whether files are left. */
 const removeRecords = `
 cd -- "$1" 2>/dev/null || exit 0
-rm -rf -- releases objects shipped paths .incoming-* up.lock
+rm -rf -- releases objects build shipped paths .incoming-* up.lock
 [ ! -d root ] || find root -depth -type d -exec rmdir -- {} + 2>/dev/null
 [ -d root ] && echo kept
 rm -f -- lock.json lock

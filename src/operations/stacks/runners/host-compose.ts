@@ -58,7 +58,12 @@ const runOf = (
   {
     folder,
     variables = {},
-  }: { folder?: string; variables?: Readonly<Record<string, string>> | undefined } = {},
+    images = [],
+  }: {
+    folder?: string
+    variables?: Readonly<Record<string, string>> | undefined
+    images?: readonly string[] | undefined
+  } = {},
 ): HostRun => ({
   args: (place) => [
     ...modelWords(model, {
@@ -69,7 +74,9 @@ const runOf = (
   ],
   files: { 'compose.json': JSON.stringify(model), empty: '' },
   images:
-    words[0] === 'pull' ? Object.values(model.services).flatMap(({ image }) => image ?? []) : [],
+    words[0] === 'pull'
+      ? Object.values(model.services).flatMap(({ image }) => image ?? [])
+      : images,
   environment: variables,
 })
 
@@ -166,11 +173,11 @@ export async function findHostCompose(context: Context, machine: Machine): Promi
       if (compose === undefined) throw missing(other)
       return {
         version: compose,
-        run: (model, words, { variables, signal: stop }) =>
+        run: (model, words, { variables, images, signal: stop }) =>
           collect(
             context,
             words[0] === 'up' || words[0] === 'down' ? lockedDocker(host, folder) : host,
-            runOf(model, words, { folder, variables }),
+            runOf(model, words, { folder, variables, images }),
             stop,
           ),
       }

@@ -37,6 +37,7 @@ const clone = (name = ''): string => join(outer, 'clone', name)
 const host = { name: 'web-1', transport: openLocal(process.env) }
 const owner = { by: 'ana@laptop', at: '2026-01-02T03:04:05Z', why: 'deploy shop' }
 const mirror = () => mirrorAt(host, join(outer, 'store'), (path) => localFileAt(clone(), path))
+const noModel: StackModel = { name: 'shop', services: {} }
 const stack = stackOf('shop', { compose: 'compose.yaml', on: 'all', wait: 7 })
 const releases = () => readReleases(host, join(outer, 'store'))
 const confOnHost = () => readFile(join(outer, 'store/root/files/conf'), 'utf8')
@@ -51,6 +52,7 @@ async function resolved(service: StackService, conf: string): Promise<ResolvedSt
   return {
     ...{ files, taken: [], skipped: [] },
     paths: { mounts: new Set(), contexts: [], files: new Set() },
+    builds: { images: new Map(), files: new Map(), dockerfiles: [], modelFor: () => noModel },
     modelFor(root) {
       const volumes = [{ type: 'bind', source: `${root}/files/conf`, target: '/conf' }]
       const model: StackModel = {
@@ -99,7 +101,7 @@ describe('a deployment on one machine', () => {
       ],
     })
     expect(await confOnHost()).toBe('one')
-    expect(docker.images.get('fleet-release/shop-web:1')).toBe(imageId('a'))
+    expect(docker.images.get('fleet-release/shop/web:1')).toBe(imageId('a'))
     expect(docker.runs.at(-1)).toEqual({
       words: 'up --detach --wait --wait-timeout=7 --remove-orphans --no-build --pull=never',
       variables: { TOKEN: 't' },
@@ -194,7 +196,7 @@ describe('a deployment on one machine', () => {
     expect(all.map(({ number }) => number)).toEqual([3, 4, 5, 6, 7])
     const kept = [...docker.images.keys()].filter((name) => name.startsWith('fleet-release/'))
     expect(kept.toSorted()).toEqual(
-      [3, 4, 5, 6, 7].map((number) => `fleet-release/shop-web:${number}`),
+      [3, 4, 5, 6, 7].map((number) => `fleet-release/shop/web:${number}`),
     )
   })
 })

@@ -20,10 +20,12 @@ function fakeCompose(command: (variables: Readonly<Record<string, string>>) => s
   const resolve = async (variables: Readonly<Record<string, string>>): Promise<ResolvedStack> => {
     runs.push(variables)
     const image = command(variables)
+    const model = { name: 'shop', services: { web: { image } } }
     return {
       ...{ taken: [], files: new Map(), skipped: [] },
       paths: { mounts: new Set(), contexts: [], files: new Set() },
-      modelFor: () => ({ name: 'shop', services: { web: { image } } }),
+      builds: { images: new Map(), files: new Map(), dockerfiles: [], modelFor: () => model },
+      modelFor: () => model,
     }
   }
   return { runs, resolve }

@@ -1,0 +1,195 @@
+import { readFile } from 'node:fs/promises'
+import { imagesOf } from '../../../docker/dockerfile.ts'
+import type { Engine } from '../../../engine/engine.ts'
+import { findImage } from '../../../engine/images.ts'
+import { readVersion } from '../../../engine/system.ts'
+import { UserError } from '../../../errors.ts'
+import type { Machine } from '../../../machine/machine.ts'
+import { type Stack, machinesOf } from '../../../machine/stacks.ts'
+import { ignored } from '../../../os/trace.ts'
+import type { CommandResult } from '../../../transport/run.ts'
+import { type HostMirror, mirrorAt, shipFiles } from '../../compose/host-mirror.ts'
+import { type LocalEntry, readLocalFiles } from '../../compose/read-local-files.ts'
+import { copyImage } from '../../copy/copy-image.ts'
+import type { Context } from '../../context.ts'
+import { findMachine } from '../../inventory/choose-machines.ts'
+import type { ResolvedStack } from '../resolve-stack.ts'
+import type { DeployCalls } from '../run-release.ts'
+import { openTarget } from '../runners/open-target.ts'
+import type { StackCompose } from '../runners/stack-compose.ts'
+import { localFileAt, storedPath } from '../stack-files.ts'
+import type { StackModel } from '../stack-model.ts'
+import type { StackBuilds } from './service-builds.ts'
+
+/** Provides the images that a stack builds. */
+export interface ImageBuilder {
+  /**
+   * Makes sure that a machine has the images. They are built once for each architecture, on `buildOn` of the stack or on its first
+   * machine, and copied from there, without a registry. Throws kind `failed` with the output of a failed build.
+   */
+  provide(
+    machine: Machine,
+    resolved: Pick<ResolvedStack, 'builds'>,
+    calls: DeployCalls,
+  ): Promise<void>
+}
+
+/** What an image builder needs to know. */
+interface BuilderOptions {
+  readonly stack: Stack
+  readonly compose: StackCompose
+  /** The real folder of the inventory. */
+  readonly folder: string
+  /** The variables that compose may use. */
+  readonly variables: Readonly<Record<string, string>>
+}
+
+const missingOn = async (
+  engine: Engine,
+  images: Iterable<string>,
+  signal: AbortSignal,
+): Promise<readonly string[]> => {
+  const found = await Promise.all(
+    [...new Set(images)].map(async (image) =>
+      (await findImage(engine, image, signal)) === undefined ? [image] : [],
+    ),
+  )
+  return found.flat()
+}
+
+/** How many lines of a failed build are shown. */
+const shownLines = 20
+
+/** The last lines of a failed build. */
+const outputOf = ({ code, stdout, stderr }: CommandResult): string => {
+  const lines = [...stdout.split('\n'), ...stderr.split('\n')].filter((line) => line.trim() !== '')
+  return lines.slice(-shownLines).join('\n') || `compose ended with code ${code}`
+}
+
+/** The images that Dockerfiles start from, for the logins to their registries. */
+async function baseImages({ dockerfiles }: StackBuilds): Promise<readonly string[]> {
+  const images = dockerfiles.map(async (file) => {
+    const content = await readFile(file, 'utf8').catch(ignored('docker', 'read the Dockerfile'))
+    return content === undefined ? [] : imagesOf(content, new Map())
+  })
+  return (await Promise.all(images)).flat()
+}
+
+/** Copies what images are built from to a host. Returns the model with the paths there. */
+async function shipContexts(
+  mirror: HostMirror,
+  builds: StackBuilds,
+  folder: string,
+): Promise<StackModel> {
+  const secrets = Object.values(builds.modelFor((local) => local).secrets ?? {})
+  const { files: read } = await readLocalFiles({
+    files: secrets.flatMap(({ file }) => file ?? []),
+  })
+  const files = new Map<string, LocalEntry>([
+    ...builds.files,
+    ...[...read.values()].map((entry) => [storedPath(folder, entry.file), entry] as const),
+  ])
+  await shipFiles(mirror, files)
+  return builds.modelFor((local) => `${mirror.root}/${storedPath(folder, local)}`)
+}
+
+/** Provides the images of one stack in one command. */
+export function openImageBuilder(
+  context: Context,
+  { stack, compose, folder, variables }: BuilderOptions,
+): ImageBuilder {
+  const architectures = new Map<string, Promise<string>>()
+  const architectureOf = (machine: Machine): Promise<string> => {
+    const read = async (): Promise<string> =>
+      (await readVersion(await context.engine(machine), context.signal)).Arch
+    const known = architectures.get(machine.name) ?? read()
+    architectures.set(machine.name, known)
+    return known
+  }
+  /** The machine that builds for another one: it has the same architecture. */
+  async function findBuilder(machine: Machine): Promise<Machine> {
+    const wanted = await architectureOf(machine)
+    const inventory = await (await context.inventory()).read()
+    const own = machinesOf(stack, inventory.machines.values())
+    const named = stack.buildOn === undefined ? [] : [findMachine(inventory, stack.buildOn)]
+    for (const candidate of [...named, ...own]) {
+      if (candidate.host?.phase !== 'ready' || candidate.engine === 'none') continue
+      const other = await architectureOf(candidate).catch(
+        ignored('docker', 'get the architecture of a machine'),
+      )
+      if (other === wanted) return candidate
+    }
+    return machine
+  }
+  async function buildOn(
+    builder: Machine,
+    builds: StackBuilds,
+    { progress, signal }: DeployCalls,
+  ): Promise<void> {
+    const engine = await context.engine(builder)
+    const missing = await missingOn(engine, builds.images.values(), signal)
+    if (missing.length === 0) return
+    progress('build images', `on ${builder.name}`)
+    const target = await openTarget(context.with({ signal }), compose, builder, stack.name)
+    const mirror = mirrorAt(target.mirror.host, `${target.mirror.folder}/build`, (path) =>
+      localFileAt(folder, path),
+    )
+    const model =
+      compose.host === undefined
+        ? builds.modelFor((local) => local)
+        : await shipContexts(mirror, builds, folder)
+    const services = Object.entries(model.services).flatMap(([name, { image = '' }]) =>
+      missing.includes(image) ? [name] : [],
+    )
+    const buildKit = context.env['DOCKER_BUILDKIT']
+    const result = await target.compose.run(model, ['build', ...services], {
+      variables: { ...variables, ...(buildKit !== undefined && { DOCKER_BUILDKIT: buildKit }) },
+      images: await baseImages(builds),
+      signal,
+    })
+    const absent = await missingOn(engine, missing, signal)
+    if (result.code === 0 && absent.length === 0) return
+    throw new UserError(
+      'failed',
+      `cannot build the images of stack ${stack.name}:\n${outputOf(result)}`,
+      {
+        machine: builder.name,
+        hint: `to build on another machine, set stacks.${stack.name}.buildOn in machines.yaml`,
+      },
+    )
+  }
+  const built = new Map<string, Promise<Machine>>()
+  /** The machine that has the images for another one, which are built first if necessary. */
+  async function sourceFor(
+    machine: Machine,
+    builds: StackBuilds,
+    calls: DeployCalls,
+  ): Promise<Machine> {
+    const key = JSON.stringify([await architectureOf(machine), ...builds.images.values()])
+    const build = async (): Promise<Machine> => {
+      const builder = await findBuilder(machine)
+      await buildOn(builder, builds, calls)
+      return builder
+    }
+    const source = built.get(key) ?? build()
+    built.set(key, source)
+    return source
+  }
+  return {
+    async provide(machine, { builds }, calls) {
+      if (builds.images.size === 0) return
+      const { progress, signal } = calls
+      const engine = await context.engine(machine)
+      const missing = await missingOn(engine, builds.images.values(), signal)
+      if (missing.length === 0) return
+      const source = await sourceFor(machine, builds, calls)
+      if (source.name === machine.name) return
+      progress('copy images', `from ${source.name}`)
+      for (const image of missing) {
+        await copyImage(context, { image, from: source, to: machine, signal }, (step) =>
+          progress('copy images', `from ${source.name}: ${step}`),
+        )
+      }
+    },
+  }
+}

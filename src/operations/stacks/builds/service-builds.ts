@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto'
+import { findLocalPaths, localFileOf, mapPaths } from '../../compose/project-model.ts'
+import { type LocalEntry, type LocalFiles, readLocalFiles } from '../../compose/read-local-files.ts'
+import type { Root } from '../../compose/rooted-paths.ts'
+import { storedPath } from '../stack-files.ts'
+import { type StackModel, type StackService, imagePart } from '../stack-model.ts'
+
+/** The images that a stack builds. */
+export interface StackBuilds {
+  /**
+   * The name of the image of each service with `build`, and of services that name such an image. It contains a digest of everything
+   * that the image is built from: a host that has it needs no build, and a changed file changes the stack.
+   */
+  readonly images: ReadonlyMap<string, string>
+  /** The local files of the builds, by path below the root of a folder on a host. */
+  readonly files: LocalFiles
+  /** The Dockerfiles, as local files. */
+  readonly dockerfiles: readonly string[]
+  /** The model of the builds. `pathOf` returns the path, where compose runs, of a local file. */
+  modelFor(pathOf: (local: string) => string): StackModel
+}
+
+type Build = NonNullable<StackService['build']>
+
+/** Where the paths of a resolved model lead. */
+interface Places {
+  /** The folder below which compose has resolved it. */
+  readonly root: Root
+  /** The folder of the inventory. */
+  readonly folder: string
+  /** The folder of the compose file. */
+  readonly projectFolder: string
+}
+
+/** How many digits of a digest are in the name of an image. */
+const shownDigits = 12
+
+const digestOf = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex')
+
+/** The name of an image without tag and digest. */
+const repositoryOf = (image: string): string => image.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
+
+/** The services whose images a build uses: `additional_contexts: { base: service:base }`. */
+const usedBy = ({ additional_contexts = {} }: Build): readonly string[] =>
+  Object.values(additional_contexts).flatMap((value) => /^service:(.+)$/.exec(value)?.[1] ?? [])
+
+/** What is compared of a file. Of modes, only what git keeps: clones of two users may differ in the rest. */
+function contentOf(entry: LocalEntry): readonly unknown[] {
+  if (entry.type === 'file') return ['file', (entry.mode & 0o100) !== 0, entry.digest]
+  return entry.type === 'folder' ? ['folder'] : ['link', entry.target]
+}
+
+/** The model with only what is built, with the names of the images. */
+function buildsOnly(
+  { name, services, secrets }: StackModel,
+  images: ReadonlyMap<string, string>,
+): StackModel {
+  const built = Object.entries(services).flatMap(([key, { build, platform }]) => {
+    const image = images.get(key)
+    if (build === undefined || image === undefined) return []
+    return [[key, { build, image, ...(platform !== undefined && { platform }) }] as const]
+  })
+  return { name, services: Object.fromEntries(built), ...(secrets !== undefined && { secrets }) }
+}
+
+/** Replaces the local paths of a model. */
+const mapLocal = (
+  model: StackModel,
+  { root, projectFolder }: Places,
+  pathOf: (local: string) => string,
+): StackModel =>
+  mapPaths(model, (path) => {
+    const local = localFileOf(root, projectFolder, path)
+    return local === undefined ? path : pathOf(local)
+  }) as StackModel
+
+/** Finds the images that a stack builds, and reads the files that they are built from. */
+export async function findBuilds(model: StackModel, places: Places): Promise<StackBuilds> {
+  const { root, folder, projectFolder } = places
+  const stored = mapLocal(model, places, (local) => storedPath(folder, local))
+  const files = new Map<string, LocalEntry>()
+  const dockerfiles = new Set<string>()
+  const digests = new Map<string, string>()
+  for (const [name, { build }] of Object.entries(model.services)) {
+    if (build === undefined) continue
+    const only = { name: model.name, services: { [name]: { build } } }
+    const { contexts } = findLocalPaths(only, { root, folder: projectFolder })
+    const { files: found } = await readLocalFiles({ contexts })
+    const content = [...found.values()].map((entry) => {
+      const path = storedPath(folder, entry.file)
+      files.set(path, entry)
+      return [path, ...contentOf(entry)] as const
+    })
+    for (const { dockerfile } of contexts) if (dockerfile !== undefined) dockerfiles.add(dockerfile)
+    const sorted = content.toSorted(([one], [other]) => (one < other ? -1 : 1))
+    const definition = stored.services[name]
+    digests.set(name, digestOf([definition?.build, definition?.['platform'] ?? null, sorted]))
+  }
+  const digestsFor = (name: string, path: readonly string[] = []): readonly string[] => {
+    const { [name]: service } = model.services
+    if (service?.build === undefined || path.includes(name)) return []
+    const used = usedBy(service.build).flatMap((other) => digestsFor(other, [...path, name]))
+    return [digests.get(name) ?? '', ...used]
+  }
+  const images = new Map(
+    [...digests.keys()].map((name) => {
+      const own = model.services[name]?.image
+      const repository = own === undefined ? imagePart(`${model.name}-${name}`) : repositoryOf(own)
+      return [name, `${repository}:${digestOf(digestsFor(name)).slice(0, shownDigits)}`] as const
+    }),
+  )
+  const byName = new Map(
+    [...images].flatMap(([name, image]) => {
+      const own = model.services[name]?.image
+      return own === undefined ? [] : [[own, image] as const]
+    }),
+  )
+  for (const [name, { image = '' }] of Object.entries(model.services)) {
+    const built = byName.get(image)
+    if (!images.has(name) && built !== undefined) images.set(name, built)
+  }
+  return {
+    ...{ images, files, dockerfiles: [...dockerfiles] },
+    modelFor: (pathOf) => mapLocal(buildsOnly(model, images), places, pathOf),
+  }
+}

@@ -1,0 +1,103 @@
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { findBuilds } from '../../../../../src/operations/stacks/builds/service-builds.ts'
+import {
+  type StackModel,
+  type StackService,
+  deployedModel,
+} from '../../../../../src/operations/stacks/stack-model.ts'
+
+const folders: string[] = []
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+
+const files = {
+  'app/Dockerfile': 'FROM a',
+  'app/.dockerignore': 'ignored',
+  'app/main': 'x',
+  'app/ignored': '1',
+}
+
+/** The builds of services in a clone with these files, where `ROOT` is the folder of the clone below the root. */
+async function buildsOf(
+  services: Readonly<Record<string, object>>,
+  { laid = {}, mode = 0o644 }: { laid?: Readonly<Record<string, string>>; mode?: number } = {},
+) {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'builds-')))
+  folders.push(folder)
+  for (const [name, content] of Object.entries({ ...files, ...laid })) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), content)
+  }
+  await chmod(join(folder, 'app/main'), mode)
+  const text = JSON.stringify(services).replaceAll('ROOT', `/root-link${folder}`)
+  const model: StackModel = {
+    name: 'shop',
+    services: JSON.parse(text) as Readonly<Record<string, StackService>>,
+  }
+  const builds = await findBuilds(model, { root: '/root-link', folder, projectFolder: folder })
+  return { builds, model, folder }
+}
+
+const web = { build: { context: 'ROOT/app', dockerfile: 'Dockerfile', args: { A: '1' } } }
+const imageOf = async (...args: Parameters<typeof buildsOf>) =>
+  (await buildsOf(...args)).builds.images.get('web')
+
+describe('the images that a stack builds', () => {
+  test('have a name that says what they are built from, the same in every clone', async () => {
+    const image = await imageOf({ web })
+    expect(image).toMatch(/^shop-web:[0-9a-f]{12}$/)
+    expect(await imageOf({ web })).toBe(image)
+    expect(await imageOf({ web }, { laid: { 'app/ignored': '2', other: 'x' } })).toBe(image)
+    expect(await imageOf({ web }, { mode: 0o600 })).toBe(image)
+  })
+
+  test.each([
+    ['a file', { web }, { laid: { 'app/main': 'y' } }],
+    ['a new file', { web }, { laid: { 'app/new': '' } }],
+    ['the Dockerfile', { web }, { laid: { 'app/Dockerfile': 'FROM b' } }],
+    ['the rules', { web }, { laid: { 'app/.dockerignore': '' } }],
+    ['an executable bit', { web }, { mode: 0o755 }],
+    ['an argument', { web: { build: { ...web.build, args: { A: '2' } } } }, {}],
+    ['the platform', { web: { ...web, platform: 'linux/arm64' } }, {}],
+  ])('get another one with a change of %s', async (_what, services, more) => {
+    expect(await imageOf(services, more)).not.toBe(await imageOf({ web }))
+  })
+
+  test('include those of services that they are built from', async () => {
+    const build = { context: 'ROOT/app', additional_contexts: { base: 'service:base' } }
+    const services = { web: { build }, base: { build: { context: 'ROOT/base' } } }
+    const laid = { 'base/Dockerfile': 'FROM a' }
+    const image = await imageOf(services, { laid })
+    expect(await imageOf(services, { laid: { 'base/Dockerfile': 'FROM b' } })).not.toBe(image)
+  })
+
+  test('keep the name that the compose file gives, also in services that use it', async () => {
+    const { builds, model, folder } = await buildsOf({
+      web: { ...web, image: 'registry.example:5000/team/app:1' },
+      worker: { image: 'registry.example:5000/team/app:1' },
+      Other_: web,
+      db: { image: 'db:1' },
+    })
+    const { services } = deployedModel(model, new Map(), builds.images)
+    expect(services['web']?.image).toMatch(/^registry\.example:5000\/team\/app:[0-9a-f]{12}$/)
+    expect(services['worker']).toEqual({ image: services['web']?.image, pull_policy: 'never' })
+    expect(services['Other_']?.image).toMatch(/^shop-other-[0-9a-f]{8}:[0-9a-f]{12}$/)
+    expect(services['db']).toEqual({ image: 'db:1' })
+    const built = builds.modelFor((path) => path.replace(folder, '/host'))
+    expect(Object.keys(built.services)).toEqual(['web', 'Other_'])
+    expect(built.services['web']).toEqual({
+      build: { ...web.build, context: '/host/app' },
+      image: services['web']?.image,
+    })
+    expect([...builds.files.keys()].toSorted()).toEqual([
+      'files/app',
+      'files/app/.dockerignore',
+      'files/app/Dockerfile',
+      'files/app/main',
+    ])
+  })
+})
