@@ -262,6 +262,45 @@ services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
   },
 )
 
+describe.skipIf(!labIsHere || plugin === undefined)('compose here and on the host', () => {
+  test('mount the same files, configs and secrets, and replace no container of each other', async () => {
+    await using seat = await sitDown(true)
+    await lay(seat, {
+      'same/compose.yaml': `services:
+  a:
+    image: bb:1
+    command: sh -c 'cat /site/index /etc/app.conf /run/secrets/password; echo "$$FROM_FILE"; exec sleep 600'
+    stop_grace_period: 0s
+    env_file: [a.env]
+    volumes: ['./site:/site', '${seat.folder}/same/absolute:/absolute']
+    configs: [{ source: app, target: /etc/app.conf }]
+    secrets: [password]
+configs: { app: { file: ./app.conf } }
+secrets: { password: { file: ./password } }
+`,
+      'same/site/index': 'site\n',
+      'same/absolute': 'absolute\n',
+      'same/app.conf': 'config\n',
+      'same/password': 'swordfish\n',
+      'same/a.env': 'FROM_FILE=variable\n',
+    })
+    const cwd = join(seat.folder, 'same')
+    const up = async (here: boolean): Promise<string> => {
+      const path = here ? {} : { PATH: seat.folder }
+      await seat.ok(['compose', 'up', '-d'], { cwd, env: { ...env, ...path } })
+      return out('docker compose -p same ps -q')
+    }
+    const id = await up(true)
+    expect(await out(`docker logs ${id}`)).toBe('site\nconfig\nswordfish\nvariable')
+    expect(await out(`docker exec ${id} cat /absolute`)).toBe('absolute')
+    expect([await up(true), await up(false), await up(true)]).toEqual([id, id, id])
+    await lay(seat, { 'same/site/index': 'changed\n' })
+    await up(false)
+    expect(await out(`docker exec ${id} cat /site/index`)).toBe('changed')
+    await seat.ok(['compose', 'down', '-t', '0'], { cwd, env })
+  })
+})
+
 describe.skipIf(!labIsHere || plugin === undefined)('compose on the host', () => {
   test('commands that only read bring nothing there, and are given no more than compose files', async () => {
     await using seat = await sitDown(false)
