@@ -19,6 +19,7 @@ import {
 import { labelKeyPattern, maxLabelLength } from './labels.ts'
 import { engineSpec, fileInFolder } from './engine-spec.ts'
 import { isMachineName, machineNamePattern, machineNameRule } from './name.ts'
+import { stackNamePattern } from './stacks.ts'
 
 // A message in these schemas completes the sentence "expected …".
 
@@ -195,11 +196,11 @@ export type ProfileEntry = z.infer<typeof profileEntry>
 const oneOrMore = <Value extends z.ZodType>(value: Value, most: number) =>
   z.union([value, z.array(value).min(1).max(most)])
 
-/** The name of a stack, and of its compose project. Source: the compose specification, "Version and name". */
+/** The name of a stack, and of its compose project. */
 const stackName = z
   .string()
   .regex(
-    /^[a-z0-9][a-z0-9_-]{0,62}$/,
+    stackNamePattern,
     '1 to 63 lower-case letters, digits, "_" or "-", beginning with a letter or digit',
   )
 

@@ -18,6 +18,9 @@ export interface Stack {
   readonly buildOn?: string | undefined
 }
 
+/** Names of stacks and of their compose projects. Source: the compose specification, "Version and name". */
+export const stackNamePattern = /^[a-z0-9][a-z0-9_-]{0,62}$/
+
 /** The stacks by name, in the order of the file. */
 export type Stacks = ReadonlyMap<string, Stack>
 

@@ -73,6 +73,13 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
   })
 }
 
+/** Keys with which compose would use programs or logins of this computer. */
+const refusedKeys = {
+  models: 'starts a program of this computer',
+  provider: 'is a program of this computer',
+  use_api_socket: 'sends the registry logins of this computer to its container',
+} as const
+
 /** Throws for a model that cannot be deployed, or that would run programs of this computer. */
 function checkModel({ services }: StackModel, stack: string): void {
   if (Object.keys(services).length === 0) {
@@ -80,15 +87,18 @@ function checkModel({ services }: StackModel, stack: string): void {
       hint: `enable profiles in machines.yaml: stacks.${stack}.profiles`,
     })
   }
-  const provided = Object.entries(services).find(([, service]) =>
-    Object.hasOwn(service, 'provider'),
-  )
-  if (provided === undefined) return
-  throw new UserError(
-    'unsupported',
-    `stack ${stack}: service ${provided[0]} has a provider, which is a program of this computer`,
-    { hint: 'run it with fleet compose instead' },
-  )
+  for (const [name, service] of Object.entries(services)) {
+    for (const [key, why] of Object.entries(refusedKeys)) {
+      if (!service[key]) continue
+      throw new UserError(
+        'unsupported',
+        `stack ${stack}: service ${name} has ${key}, which ${why}`,
+        {
+          hint: 'run it with fleet compose instead',
+        },
+      )
+    }
+  }
 }
 
 /**

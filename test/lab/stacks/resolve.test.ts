@@ -186,6 +186,7 @@ services:
     ['env_file: ["${X-a}.env"]', /env_file of service a has a variable in its path/],
     ['command: [', /compose cannot read stack shop/],
     ['profiles: [x]', /no service with an enabled profile/],
+    ['build: { context: ., ssh: [default] }', /build of service a has ssh/],
   ])('is refused with %s', async (line, why) => {
     const folder = await clone({
       'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,

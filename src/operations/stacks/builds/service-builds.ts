@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { UserError } from '../../../errors.ts'
 import { findLocalPaths, localFileOf, mapPaths } from '../../compose/project-model.ts'
 import { type LocalEntry, type LocalFiles, readLocalFiles } from '../../compose/read-local-files.ts'
 import type { Root } from '../../compose/rooted-paths.ts'
@@ -75,8 +76,38 @@ const mapLocal = (
     return local === undefined ? path : pathOf(local)
   }) as StackModel
 
-/** Finds the images that a stack builds, and reads the files that they are built from. */
+/** The values of an entry such as `cache_to: ['type=local,dest=/x']`, or of the entries of a list. */
+const textsOf = (value: unknown): readonly string[] =>
+  (Array.isArray(value) ? (value as unknown[]) : []).map((item) => JSON.stringify(item))
+
+/** What a build would take of this computer, or write there, other than files that fleet knows. */
+function localUse(build: Build): string | undefined {
+  const { ssh, cache_from, cache_to } = build as Readonly<Record<string, unknown>>
+  if (Array.isArray(ssh) && ssh.length > 0) return 'ssh: it would use your SSH keys'
+  const caches = [...textsOf(cache_from), ...textsOf(cache_to)]
+  if (caches.some((text) => text.includes('type=local'))) {
+    return 'a cache of type local: it would read or write folders of this computer'
+  }
+  const isLayout = Object.values(build.additional_contexts ?? {}).some((value) =>
+    value.startsWith('oci-layout:'),
+  )
+  return isLayout ? 'an oci-layout context: it would read a folder of this computer' : undefined
+}
+
+/** Throws kind `unsupported` for builds that would use more of this computer than their contexts. */
+function checkBuilds({ name: stack, services }: StackModel): void {
+  for (const [name, { build }] of Object.entries(services)) {
+    const why = build === undefined ? undefined : localUse(build)
+    if (why === undefined) continue
+    throw new UserError('unsupported', `stack ${stack}: build of service ${name} has ${why}`, {
+      hint: 'build the image elsewhere, and name it with image',
+    })
+  }
+}
+
+/** Finds the images that a stack builds, and reads the files that they are built from. Throws kind `unsupported`. */
 export async function findBuilds(model: StackModel, places: Places): Promise<StackBuilds> {
+  checkBuilds(model)
   const { root, folder, projectFolder } = places
   const stored = mapLocal(model, places, (local) => storedPath(folder, local))
   const files = new Map<string, LocalEntry>()

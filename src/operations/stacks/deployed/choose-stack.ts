@@ -1,7 +1,7 @@
 import { UserError } from '../../../errors.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import { suggest } from '../../../machine/nearest.ts'
-import { type Stack, machinesOf } from '../../../machine/stacks.ts'
+import { type Stack, machinesOf, stackNamePattern } from '../../../machine/stacks.ts'
 import type { Inventory } from '../../../state/inventory/inventory.ts'
 import type { Context } from '../../context.ts'
 import { listMachines } from '../../inventory/choose-machines.ts'
@@ -53,7 +53,8 @@ export async function chooseStack(
 ): Promise<ChosenStack> {
   const inventory = await (await context.inventory()).read()
   const stack = inventory.stacks.get(name)
-  if (hasSelection(selection)) {
+  // A name is part of paths on hosts.
+  if (hasSelection(selection) && stackNamePattern.test(name)) {
     const machines = await listMachines(context, selection)
     return { name, stack, machines: machines.filter(hasEngine) }
   }

@@ -106,7 +106,7 @@ async function removeContainers(
 const removeRecords = `
 cd -- "$1" 2>/dev/null || exit 0
 rm -rf -- releases objects build shipped paths .incoming-* up.lock
-[ ! -d root ] || find root -depth -type d -exec rmdir -- {} + 2>/dev/null
+[ ! -d root ] || find root -depth -type d -empty -delete 2>/dev/null
 [ -d root ] && echo kept
 rm -f -- lock.json lock
 cd .. && rmdir -- "$1" 2>/dev/null

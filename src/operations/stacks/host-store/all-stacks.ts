@@ -1,4 +1,5 @@
 import { UserError } from '../../../errors.ts'
+import { stackNamePattern } from '../../../machine/stacks.ts'
 import { run } from '../../../transport/run.ts'
 import { type Host, reasonOf } from '../../copy/remote-tar.ts'
 import { type Releases, parseReleases } from './releases.ts'
@@ -22,9 +23,6 @@ for folder in [a-z0-9]*; do
 done
 `
 
-/** Names that a stack can have. A host may write anything. */
-const stackName = /^[a-z0-9][a-z0-9_-]{0,62}$/
-
 /** The releases of all stacks on a host, by stack; `parent` contains the folders of the stacks, and may be missing. */
 export async function readAllReleases(
   host: Host,
@@ -43,7 +41,8 @@ export async function readAllReleases(
     const [name = '', current = ''] = parts.slice(at, at + 2)
     let end = at + 2
     while (end < parts.length && parts[end] !== '') end += 2
-    if (stackName.test(name)) found.set(name, parseReleases(current, parts.slice(at + 2, end)))
+    if (stackNamePattern.test(name))
+      found.set(name, parseReleases(current, parts.slice(at + 2, end)))
     at = end + 1
   }
   return found

@@ -2,16 +2,20 @@ import { UserError } from '../../../errors.ts'
 import { parseModel } from '../../compose/project-model.ts'
 import type { StackModel } from '../stack-model.ts'
 
-/** Keys of a service with which compose reads files, runs programs or takes variables where it runs. */
-const localKeys = [
-  'build',
-  'credential_spec',
-  'develop',
-  'env_file',
-  'extends',
-  'label_file',
-  'provider',
-]
+/**
+ * Keys of a service with which compose reads no file, runs no program and uses no login of the computer where it runs. Not among them:
+ * build, credential_spec, develop, env_file, extends, label_file, models, provider, use_api_socket, and what later versions add.
+ * Source: the compose specification, "Services".
+ */
+const harmlessKeys = new Set(
+  `annotations attach blkio_config cap_add cap_drop cgroup cgroup_parent command configs container_name cpu_count cpu_percent
+  cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset depends_on deploy device_cgroup_rules devices dns
+  dns_opt dns_search domainname entrypoint environment expose external_links extra_hosts gpus group_add healthcheck hostname
+  image init ipc isolation labels links logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit network_mode
+  networks oom_kill_disable oom_score_adj pid pids_limit platform ports post_start pre_stop privileged profiles pull_policy
+  read_only restart runtime scale secrets security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls
+  tmpfs tty ulimits user userns_mode uts volumes volumes_from working_dir`.split(/\s+/),
+)
 
 /** Keys of a model that are deployed. Compose reads other files for `include`, and runs programs for `models`. */
 const knownKeys = new Set(['name', 'services', 'networks', 'volumes', 'configs', 'secrets'])
@@ -32,7 +36,7 @@ function localUse(model: StackModel): string | undefined {
   const other = Object.keys(model).find((key) => !knownKeys.has(key) && !key.startsWith('x-'))
   if (other !== undefined) return `it has the key ${other}`
   for (const [name, service] of Object.entries(model.services)) {
-    const key = localKeys.find((one) => Object.hasOwn(service, one))
+    const key = Object.keys(service).find((one) => !harmlessKeys.has(one) && !one.startsWith('x-'))
     if (key !== undefined) return `service ${name} has the key ${key}`
     if (Object.values(service.environment ?? {}).includes(null)) {
       return `service ${name} has a variable without a value`
@@ -52,7 +56,9 @@ function localUse(model: StackModel): string | undefined {
  */
 export function parseStoredModel(text: string, source: string): StackModel {
   const model = parseModel(text) as StackModel | undefined
-  if (model?.services === undefined) {
+  const services: readonly unknown[] = Object.values(model?.services ?? {})
+  const isValid = services.every((one) => typeof one === 'object' && one !== null)
+  if (model?.services === undefined || !isValid) {
     throw new UserError('failed', `${source} has no model that fleet can read`, {
       hint: 'deploy the stack again: fleet deploy',
     })

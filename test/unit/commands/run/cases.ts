@@ -628,6 +628,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('stack rm shop --yes --on web-1', [
       { networks: ['shop_default'], keptVolumes: ['shop_data'] },
     ]),
+    fails('stack rm ../.. --on all --yes', usage, /no stack called "\.\.\/\.\."/),
     fails('stack rm shop --on web-1', usage, /1 container \(app\)[^]*--yes/),
     fails(
       'stack rm shop --on web-1 --yes --volumes',

@@ -75,6 +75,16 @@ describe('the images that a stack builds', () => {
     expect(await imageOf(services, { laid: { 'base/Dockerfile': 'FROM b' } })).not.toBe(image)
   })
 
+  test.each<[object, RegExp]>([
+    [{ ssh: [{ id: 'key', path: '/home/ana/.ssh/id_rsa' }] }, /web has ssh/],
+    [{ ssh: ['default'] }, /web has ssh/],
+    [{ cache_to: ['type=local,dest=/home/ana'] }, /cache of type local/],
+    [{ cache_from: ['type=local,src=/home/ana'] }, /cache of type local/],
+    [{ additional_contexts: { x: 'oci-layout:///home/ana' } }, /oci-layout/],
+  ])('are refused with %j', async (more, why) => {
+    await expect(buildsOf({ web: { build: { ...web.build, ...more } } })).rejects.toThrow(why)
+  })
+
   test('keep the name that the compose file gives, also in services that use it', async () => {
     const { builds, model, folder } = await buildsOf({
       web: { ...web, image: 'registry.example:5000/team/app:1' },

@@ -150,6 +150,9 @@ describe('a model that a host has stored', () => {
     [{ command: ['${AWS_SECRET_ACCESS_KEY}'] }],
     [{ command: ['$$$AWS_SECRET_ACCESS_KEY'] }],
     [{ labels: { $HOME: 'x' } }],
+    [{ use_api_socket: true }],
+    [{ models: ['m'] }],
+    [{ later_key: '/x' }],
     [{}, { include: ['/x'] }],
     [{}, { models: { m: {} } }],
   ])('is refused with %j %j', (service, more) => {
@@ -158,10 +161,13 @@ describe('a model that a host has stored', () => {
     )
   })
 
-  test.each(['', '[]', '{"name":"shop"}', '{"name":"shop","services":[]}'])(
-    'is refused if it is %j',
-    (text) => {
-      expect(() => parseStoredModel(text, 'it')).toThrow(/no model/)
-    },
-  )
+  test.each([
+    '',
+    '[]',
+    '{"name":"shop"}',
+    '{"name":"shop","services":[]}',
+    '{"name":"shop","services":{"a":null}}',
+  ])('is refused if it is %j', (text) => {
+    expect(() => parseStoredModel(text, 'it')).toThrow(/no model/)
+  })
 })
