@@ -33,6 +33,14 @@ services:
 volumes: { data: {} }
 `
 
+const onHost = async (host: LabHost, command: string): Promise<string> =>
+  (await host.exec(command)).stdout.trim()
+
+const inWeb = (host: LabHost, command: string): Promise<string> =>
+  onHost(host, `docker exec shop-web-1 sh -c '${command}'`)
+const imageOf = (host: LabHost): Promise<string> =>
+  onHost(host, `docker inspect --format '{{.Image}}' shop-web-1`)
+
 describe.skipIf(!labIsHere || plugin === undefined).each(kinds)(
   'releases of a stack with $kind',
   ({ here }) => {
@@ -65,12 +73,6 @@ describe.skipIf(!labIsHere || plugin === undefined).each(kinds)(
       })
       return JSON.parse(stdout)
     }
-    const onHost = async (host: LabHost, command: string): Promise<string> =>
-      (await host.exec(command)).stdout.trim()
-    const inWeb = (host: LabHost, command: string): Promise<string> =>
-      onHost(host, `docker exec shop-web-1 sh -c '${command}'`)
-    const imageOf = (host: LabHost): Promise<string> =>
-      onHost(host, `docker inspect --format '{{.Image}}' shop-web-1`)
     const inventory = (stacks: object): string =>
       JSON.stringify({
         ...{ version: 1, id: '0123abcd', stacks },
