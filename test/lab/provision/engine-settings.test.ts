@@ -218,43 +218,6 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    test.skipIf(store)('another storage driver is not set without a confirmation', async () => {
-      await setEngine({ config: { 'storage-driver': store ? 'native' : 'vfs', ...features } })
-      const [before, pid, made] = [await daemonJson(), await enginePid(), await plan()]
-      expect(made.changes).toMatchObject([{ effect: 'destructive', destructive: true }])
-      expect(await apply(made)).toEqual([])
-      await using fleet = operator.open()
-      const machine = await operator.machine('m')
-      if (machine === undefined) throw new Error('no machine')
-      const calls = { progress() {}, approve: async () => true }
-      expect(await provisionMachine(fleet, machine, calls)).toMatchObject({
-        ...{ plan: [], skipped: [{ option: 'storage-driver' }] },
-      })
-      expect(await daemonJson()).toBe(before)
-      expect(await enginePid()).toBe(pid)
-    })
-
-    test.skipIf(store).each([
-      ['an unknown key', { 'no-such-key': 1 }, /no-such-key/],
-      ['a value of the wrong type', { labels: 'tier=x' }, /label|string|slice|array/],
-      [
-        'a port that is taken',
-        { 'metrics-addr': '127.0.0.1:22', experimental: true },
-        /address already in use|experimental/,
-      ],
-    ])('with %s: the old file is back and the engine runs', async (_what, config, reason) => {
-      await setEngine({ config: { ...config, ...features } })
-      const [before, made] = [await daemonJson(), await plan()]
-      await expect(apply(made)).rejects.toMatchObject({
-        kind: 'failed',
-        message: expect.stringMatching(reason) as string,
-      })
-      expect(await daemonJson()).toBe(before)
-      expect(await startOf('steady')).toMatch(/^true /)
-      await setEngine({ config: features })
-      expect((await plan()).changes).toEqual([])
-    })
-
     test('killed between write and restart: the next apply goes on', async () => {
       await setEngine({ config: { mtu: 1400, ...features }, environment: { LAB: 'killed' } })
       const pid = await enginePid()
@@ -288,20 +251,56 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    test.skipIf(store)(
-      `a broken daemon.json is an issue, and is not changed (${name})`,
-      async () => {
-        const before = await daemonJson()
-        await onHost(`echo '{ "mtu": ' >/etc/docker/daemon.json`)
-        try {
-          await setEngine({ config: { debug: true } })
-          const made = await plan()
-          expect(made.issues).toMatchObject([{ why: expect.stringContaining('not valid JSON') }])
-          expect(await daemonJson()).toBe('{ "mtu":')
-        } finally {
-          await writeFile(join(host.root, 'etc/docker/daemon.json'), before)
-        }
-      },
-    )
+    if (store) return // the image store changes none of what follows
+
+    test('another storage driver is not set without a confirmation', async () => {
+      await setEngine({ config: { 'storage-driver': 'vfs', ...features } })
+      const [before, pid, made] = [await daemonJson(), await enginePid(), await plan()]
+      expect(made.changes).toMatchObject([{ effect: 'destructive', destructive: true }])
+      expect(await apply(made)).toEqual([])
+      await using fleet = operator.open()
+      const machine = await operator.machine('m')
+      if (machine === undefined) throw new Error('no machine')
+      const calls = { progress() {}, approve: async () => true }
+      expect(await provisionMachine(fleet, machine, calls)).toMatchObject({
+        ...{ plan: [], skipped: [{ option: 'storage-driver' }] },
+      })
+      expect(await daemonJson()).toBe(before)
+      expect(await enginePid()).toBe(pid)
+    })
+
+    test.each([
+      ['an unknown key', { 'no-such-key': 1 }, /no-such-key/],
+      ['a value of the wrong type', { labels: 'tier=x' }, /label|string|slice|array/],
+      [
+        'a port that is taken',
+        { 'metrics-addr': '127.0.0.1:22', experimental: true },
+        /address already in use|experimental/,
+      ],
+    ])('with %s: the old file is back and the engine runs', async (_what, config, reason) => {
+      await setEngine({ config: { ...config, ...features } })
+      const [before, made] = [await daemonJson(), await plan()]
+      await expect(apply(made)).rejects.toMatchObject({
+        kind: 'failed',
+        message: expect.stringMatching(reason) as string,
+      })
+      expect(await daemonJson()).toBe(before)
+      expect(await startOf('steady')).toMatch(/^true /)
+      await setEngine({ config: features })
+      expect((await plan()).changes).toEqual([])
+    })
+
+    test(`a broken daemon.json is an issue, and is not changed (${name})`, async () => {
+      const before = await daemonJson()
+      await onHost(`echo '{ "mtu": ' >/etc/docker/daemon.json`)
+      try {
+        await setEngine({ config: { debug: true } })
+        const made = await plan()
+        expect(made.issues).toMatchObject([{ why: expect.stringContaining('not valid JSON') }])
+        expect(await daemonJson()).toBe('{ "mtu":')
+      } finally {
+        await writeFile(join(host.root, 'etc/docker/daemon.json'), before)
+      }
+    })
   })
 })
