@@ -221,7 +221,6 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
       const alias = { ...target, client, alias: { destination: 'web' } }
       await expect(whoAmI(alias, { env })).rejects.toMatchObject({
         kind: 'host-key',
-        message: expect.stringContaining('is marked @revoked in'),
       })
     }
     await rm(config)
