@@ -6,7 +6,7 @@ import { resolveForMachines } from './machine-models.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 import { type StackCompose, findStackCompose } from './runners/stack-compose.ts'
 import { type StackGrant, findStackGrants, requireStackGrants } from './stack-grants.ts'
-import { type StackFiles, machineVariables, readStackFiles } from './stack-files.ts'
+import { type StackFiles, readStackFiles, usedVariables } from './stack-files.ts'
 
 /** A stack that has been resolved for its machines. */
 export interface PreparedStack {
@@ -61,9 +61,13 @@ export async function prepareStack(
       `fleet deploy ${stack.name} --on ${compose.host}`,
     )
   }
-  const resolve = (variables: Readonly<Record<string, string>>): Promise<ResolvedStack> =>
-    compose.resolve(files, variables)
-  const models = await resolveForMachines(resolve, machines)
+  const models = await resolveForMachines(
+    {
+      variablesOf: (machine) => usedVariables(files, machine),
+      resolve: (variables) => compose.resolve(files, variables),
+    },
+    machines,
+  )
   const grants = await findStackGrants(context, files, [...new Set(models.values())])
   const addresses = new Map(machines.map(({ name, host }) => [name as string, host?.address]))
   return { stack, files, compose, models, addresses, grants }
@@ -77,9 +81,10 @@ export async function resolveForAddress(
   { compose, files, models, addresses }: PreparedStack,
   machine: Machine,
 ): Promise<ResolvedStack | undefined> {
-  const variables = machineVariables(machine)
+  const variables = usedVariables(files, machine)
   const [before, address = ''] = [models.get(machine.name), addresses.get(machine.name)]
-  if (before === undefined || address === variables['FLEET_ADDRESS']) return before
+  const now = variables['FLEET_ADDRESS']
+  if (before === undefined || now === undefined || now === address) return before
   const again = await compose.resolve(files, { ...variables, FLEET_ADDRESS: address })
   if (digestOf(again) !== digestOf(before)) return undefined
   return compose.resolve(files, variables)

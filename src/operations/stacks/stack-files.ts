@@ -85,6 +85,17 @@ export function machineVariables({ name, host, labels = {} }: Machine): Record<s
   }
 }
 
+/** The variables of a machine that the files of a stack use. Others are not set, so that machines share a model where they can. */
+export const usedVariables = (
+  { inputs }: Pick<StackFiles, 'inputs'>,
+  machine: Machine,
+): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(inputs.variables(machineVariables(machine), [])).filter(([name]) =>
+      name.startsWith('FLEET_'),
+    ),
+  )
+
 /**
  * The path of a local file below the root of a stack's folder on hosts. It is the same for all clones of the inventory's repository,
  * because a mount with another path recreates containers.

@@ -1,12 +1,21 @@
-import { describe, expect, test } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Machine } from '../../../../src/machine/machine.ts'
 import type { MachineName } from '../../../../src/machine/name.ts'
-import { resolveForMachines } from '../../../../src/operations/stacks/machine-models.ts'
+import { stackOf } from '../../../../src/machine/stacks.ts'
+import {
+  type MachineResolver,
+  resolveForMachines,
+} from '../../../../src/operations/stacks/machine-models.ts'
 import type { ResolvedStack } from '../../../../src/operations/stacks/resolve-stack.ts'
 import {
   localFileAt,
   machineVariables,
+  readStackFiles,
   storedPath,
+  usedVariables,
 } from '../../../../src/operations/stacks/stack-files.ts'
 
 const machine = (name: string, labels: Record<string, string> = {}): Machine => ({
@@ -47,6 +56,23 @@ describe('the variables of a machine', () => {
   })
 })
 
+test('only the variables that the files of a stack use are set', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'variables-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await writeFile(
+    join(folder, 'compose.yaml'),
+    'services: { web: { image: "app:${FLEET_LABEL_ROLE:-none}", env_file: web.env } }\n',
+  )
+  await writeFile(join(folder, 'web.env'), 'WHERE=$FLEET_MACHINE\n')
+  const stack = stackOf('shop', { compose: 'compose.yaml', on: 'all' })
+  const files = await readStackFiles(join(folder, 'machines.yaml'), stack, {})
+  expect(usedVariables(files, machine('web-1', { role: 'web', zone: 'a' }))).toEqual({
+    FLEET_MACHINE: 'web-1',
+    FLEET_LABEL_ROLE: 'web',
+  })
+  expect(usedVariables(files, machine('web-2'))).toEqual({ FLEET_MACHINE: 'web-2' })
+})
+
 describe('a stack on several machines', () => {
   const machines = [
     machine('web-1', { zone: 'a' }),
@@ -54,31 +80,44 @@ describe('a stack on several machines', () => {
     machine('web-3'),
   ]
 
-  test('is resolved once, and once more to see that it depends on no machine', async () => {
+  const resolver = (
+    resolve: ReturnType<typeof fakeCompose>['resolve'],
+    ...names: readonly string[]
+  ): MachineResolver => ({
+    variablesOf: (one) =>
+      Object.fromEntries(
+        Object.entries(machineVariables(one)).filter(([name]) => names.includes(name)),
+      ),
+    resolve,
+  })
+
+  test('is resolved once if it uses no variable of a machine', async () => {
     const { runs, resolve } = fakeCompose(() => 'app:1')
-    expect(imagesOf(await resolveForMachines(resolve, machines))).toEqual([
+    expect(imagesOf(await resolveForMachines(resolver(resolve), machines))).toEqual([
       ['web-1', 'app:1'],
       ['web-2', 'app:1'],
       ['web-3', 'app:1'],
     ])
-    expect(runs).toHaveLength(2)
+    expect(runs).toEqual([{}])
   })
 
-  test('is resolved for each machine if it uses a variable, also one that only some have', async () => {
-    const { resolve } = fakeCompose(({ FLEET_LABEL_RACK = 'none' }) => `app:${FLEET_LABEL_RACK}`)
-    expect(imagesOf(await resolveForMachines(resolve, machines))).toEqual([
+  test('is resolved once for machines with the same value of a label that it uses', async () => {
+    const { runs, resolve } = fakeCompose(
+      ({ FLEET_LABEL_RACK }) => (FLEET_LABEL_RACK === undefined ? 'app:none' : 'app:racked'), // as ${FLEET_LABEL_RACK:+racked}
+    )
+    const used = resolver(resolve, 'FLEET_LABEL_RACK')
+    expect(imagesOf(await resolveForMachines(used, machines))).toEqual([
       ['web-1', 'app:none'],
-      ['web-2', 'app:1'],
+      ['web-2', 'app:racked'],
       ['web-3', 'app:none'],
     ])
+    expect(runs).toEqual([{}, { FLEET_LABEL_RACK: '1' }])
   })
 
-  test('is resolved for each machine if other values make it invalid', async () => {
-    const { resolve } = fakeCompose(({ FLEET_MACHINE = '' }) => {
-      if (!FLEET_MACHINE.startsWith('web-')) throw new Error('invalid port')
-      return `app:${FLEET_MACHINE}`
-    })
-    expect(imagesOf(await resolveForMachines(resolve, machines))).toEqual([
+  test('is resolved for each machine if it uses their names', async () => {
+    const { resolve } = fakeCompose(({ FLEET_MACHINE = '' }) => `app:${FLEET_MACHINE}`)
+    const used = resolver(resolve, 'FLEET_MACHINE')
+    expect(imagesOf(await resolveForMachines(used, machines))).toEqual([
       ['web-1', 'app:web-1'],
       ['web-2', 'app:web-2'],
       ['web-3', 'app:web-3'],
@@ -89,8 +128,8 @@ describe('a stack on several machines', () => {
     const { resolve } = fakeCompose(() => {
       throw new Error('no such file')
     })
-    await expect(resolveForMachines(resolve, machines)).rejects.toThrow('no such file')
-    expect(await resolveForMachines(resolve, [])).toEqual(new Map())
+    await expect(resolveForMachines(resolver(resolve), machines)).rejects.toThrow('no such file')
+    expect(await resolveForMachines(resolver(resolve), [])).toEqual(new Map())
   })
 })
 
