@@ -92,12 +92,19 @@ async function collect(
  * Their fleet asks for no prompt, since it has no terminal, unless run by `fleetOnTerminal`. With `broker` it
  * keeps connections from one command to the next, else every command makes its own. The compiled code of commands is
  * shared with other persons, which spares their first commands up to a third of the processor time, unless `ownCode`.
+ * With `client` they log in with that SSH client.
  */
 export async function makePerson({
   identity,
   broker = false,
   ownCode = false,
-}: { identity?: string; broker?: boolean; ownCode?: boolean } = {}): Promise<Person> {
+  client = process.env['FLEET_SSH'], // FLEET_SSH=openssh npm test -- FILE runs a file over the other client
+}: {
+  identity?: string
+  broker?: boolean
+  ownCode?: boolean
+  client?: string | undefined
+} = {}): Promise<Person> {
   const root = await mkdtemp(join(tmpdir(), 'fleet-person-'))
   const home = join(root, 'home')
   const folder = join(root, 'work')
@@ -112,8 +119,7 @@ export async function makePerson({
     TMPDIR: tmpdir(),
     LANG: 'C.UTF-8',
     ...(!broker && { FLEET_BROKER: 'off' }),
-    // FLEET_SSH=openssh npm test -- FILE runs a file over the other SSH client.
-    ...(process.env['FLEET_SSH'] && { FLEET_SSH: process.env['FLEET_SSH'] }),
+    ...(client && { FLEET_SSH: client }),
   }
   if (!ownCode) {
     await mkdir(sharedCode, { recursive: true, mode: 0o700 })

@@ -53,6 +53,13 @@ export function questionOf(text: string, count: number): Question {
   if (ofHost !== null) return { text: ofHost[2] ?? '', from: ofHost[1] ?? '', secret: true }
   const password = /^(\S+@\S+)'s password:$/.exec(text)
   if (password !== null) return { text: 'Password:', from: password[1] ?? '', secret: true }
+  const passphrase = /^Enter passphrase for key '([^]*)':$/.exec(text)
+  if (passphrase !== null) {
+    // In the words of fleet's own client, so that both share the answer.
+    const [, file = ''] = passphrase
+    const wrong = count === 0 ? '' : 'Wrong passphrase. '
+    return { text: `${wrong}Passphrase of ${file}:`, secret: true, sharedAs: `${file} ${count}` }
+  }
   const again = count === 0 ? '' : 'Wrong. '
   return { text: `${again}${text}`, secret: true, sharedAs: `${text} ${count}` }
 }

@@ -6,6 +6,7 @@ import { type Followed, followBy, followBySdk } from '../../support/log-follower
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 import { descriptorsOf, figuresOf } from '../../support/process/process-figures.ts'
+import { testIf } from '../../support/vitest/test-if.ts'
 
 /** How long the streams flow before anything happens to them: minutes, where somebody has them. */
 const flowSeconds = Number(process.env['FLEET_SOAK_SECONDS'] ?? 5)
@@ -83,22 +84,35 @@ async function endClearly(
   expect(all.flatMap(({ gaps }) => gaps)).toEqual([])
 }
 
-describe.skipIf(!labIsHere)('many streams through the broker', () => {
-  let lab: Lab
-  let hosts: readonly LabHost[]
+let lab: Lab
+let hosts: readonly LabHost[]
+beforeAll(async () => {
+  if (!labIsHere) return
+  lab = await startLab({ hosts: 2, engine: true, image: true })
+  hosts = lab.hosts
+  const talk = 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.05; done'
+  for (const host of hosts) {
+    const run = await host.exec(`docker run -d --name app bb:1 sh -c '${talk}'`)
+    expect(run).toMatchObject({ code: 0 })
+  }
+})
+afterAll(async () => lab?.[Symbol.asyncDispose]())
+
+const onAll = (act: (host: LabHost) => Promise<unknown>) => Promise.all(hosts.map(act))
+
+const clients = ['builtin', 'openssh'] as const
+
+describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %s', (client) => {
   let ana: Person
   let socket: string
+  /** What does not depend on the client. */
+  const testOnce = testIf(client === 'builtin')
 
   beforeAll(async () => {
-    lab = await startLab({ hosts: 2, engine: true, image: true })
-    hosts = lab.hosts
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
-    const talk = 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.05; done'
+    ana = await makePerson({ identity: lab.identity.file, broker: true, client })
     for (const host of hosts) {
       const adopt = ['adopt', `root@${host.address}`, '--name', host.name, '--accept-new']
       expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
-      const run = await host.exec(`docker run -d --name app bb:1 sh -c '${talk}'`)
-      expect(run).toMatchObject({ code: 0 })
     }
     const { stdout } = await ana.fleet(['context', 'sync', '--json'])
     const contexts = JSON.parse(stdout) as { name: string; host: string }[]
@@ -107,10 +121,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', () => {
   })
   afterAll(async () => {
     await ana[Symbol.asyncDispose]()
-    await lab[Symbol.asyncDispose]()
   })
-
-  const onAll = (act: (host: LabHost) => Promise<unknown>) => Promise.all(hosts.map(act))
 
   async function brokerPid(): Promise<number> {
     expect(await ana.fleet(['ps', '--all'])).toMatchObject({ code: 0 })
@@ -191,7 +202,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', () => {
     flowSeconds * 1000 + cycles * 60_000 + 1_800_000,
   )
 
-  test(
+  testOnce(
     'flow on while long logs are read, and nobody waits for those',
     async () => {
       const line =
@@ -245,7 +256,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', () => {
     1_800_000 + logMegabytes * 2_000,
   )
 
-  test('of several machines go on without one, and tell at once which is lost', async () => {
+  testOnce('of several machines go on without one, and tell at once which is lost', async () => {
     const argv = [program, '--all', 'logs', '-f', '--tail', '1', 'app']
     const logs = followBy('fleet --all', argv, { env: ana.env, cwd: ana.folder })
     await expect.poll(() => logs.lines(), { timeout: 120_000 }).toBeGreaterThan(3)
@@ -300,7 +311,7 @@ describe.skipIf(!labIsHere)('many streams through the broker', () => {
     await worksAgain()
   })
 
-  test.each([
+  testOnce.each([
     {
       how: 'is killed',
       end: async (pid: number): Promise<unknown> => process.kill(pid, 'SIGKILL'),

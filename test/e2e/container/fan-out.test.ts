@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { runProgram } from '../../support/lab/process.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { testIf } from '../../support/vitest/test-if.ts'
 
 const entry = ({ name, address, hostKey }: Pick<LabHost, 'name' | 'address' | 'hostKey'>): string =>
   `  ${name}:
@@ -21,14 +22,22 @@ async function swallow(address: string): Promise<void> {
   await runProgram(['ip', 'neighbour', 'replace', address, ...card, 'dev', device])
 }
 
-describe.skipIf(!labIsHere)('several machines at once', () => {
-  let lab: Lab
+let lab: Lab
+beforeAll(async () => {
+  if (labIsHere) lab = await startLab({ hosts: 3, engine: true, image: true })
+})
+afterAll(async () => lab?.[Symbol.asyncDispose]())
+
+const clients = ['builtin', 'openssh'] as const
+
+describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (client) => {
   let ana: Person
   const fleet = (...args: string[]) => ana.fleet(args)
+  /** What does not depend on the client. */
+  const testOnce = testIf(client === 'builtin')
 
   beforeAll(async () => {
-    lab = await startLab({ hosts: 3, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file })
+    ana = await makePerson({ identity: lab.identity.file, client })
     const [first] = lab.hosts
     const address = (first?.address ?? '').replace(/\d+$/, '250')
     await swallow(address)
@@ -42,7 +51,6 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
   afterAll(async () => {
     await fleet('broker', 'stop')
     await ana[Symbol.asyncDispose]()
-    await lab[Symbol.asyncDispose]()
   })
 
   test('cp copies several sources, to each machine and from each', async () => {
@@ -98,7 +106,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(stderr.split('\n').sort()).toEqual(['', 'h1 | no', 'h2 | no', 'h3 | no'])
   })
 
-  test('many begin at once without a word of their own', async () => {
+  testOnce('many begin at once without a word of their own', async () => {
     const crowd = Array.from({ length: 24 }, (_, index) => {
       const host = lab.hosts[index % lab.hosts.length]
       return host === undefined ? '' : entry({ ...host, name: `c${index + 1}` })
@@ -114,7 +122,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
   })
 
   test('no host is late while a passphrase is asked for, and nothing is written', async () => {
-    await using eve = await makePerson({ identity: lab.identity.file, broker: true })
+    await using eve = await makePerson({ identity: lab.identity.file, broker: true, client })
     const key = join(eve.home, '.ssh/id_ed25519')
     await runProgram(['ssh-keygen', '-q', '-p', '-P', '', '-N', 'open sesame', '-f', key])
     const entries = lab.hosts.map(entry).join('')
@@ -133,7 +141,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(order).toEqual(['h1', 'h2', 'h3'])
   })
 
-  test('--fold tells equal output once', async () => {
+  testOnce('--fold tells equal output once', async () => {
     const script = 'case $(hostname) in h2) echo other;; *) echo same;; esac'
     const { code, stdout } = await fleet('ssh', '--on', 'h*', '--fold', '--', script)
     expect(code).toBe(0)
@@ -150,7 +158,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     ])
   })
 
-  test('--json gives an object for each, with its exit code', async () => {
+  testOnce('--json gives an object for each, with its exit code', async () => {
     const { code, stdout, stderr } = await fleet(
       'ssh',
       '--on',
@@ -174,7 +182,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(stderr).toMatch(/1 of 4 machines failed\n {2}z-gone: /)
   })
 
-  test('--retry-failed works on those that failed the last time', async () => {
+  testOnce('--retry-failed works on those that failed the last time', async () => {
     const failing = 'test $(hostname) = h2'
     const first = await fleet('ssh', '--on', 'h*', '--', failing)
     expect(first).toMatchObject({ code: 1 })
@@ -187,7 +195,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect(third.stderr).toContain('no machine failed in the last command')
   })
 
-  test('--max-fail begins with no more after so many failures', async () => {
+  testOnce('--max-fail begins with no more after so many failures', async () => {
     const { code, stderr } = await fleet(
       '--parallel',
       '1',
@@ -235,7 +243,7 @@ describe.skipIf(!labIsHere)('several machines at once', () => {
     expect((await first.exec(`cat ${log}`)).stdout).not.toContain('MaxStartups')
   })
 
-  test('what is for several is refused for one', async () => {
+  testOnce('what is for several is refused for one', async () => {
     const { code, stderr } = await fleet('ssh', '--fold', 'h1', 'true')
     expect(code).toBe(255)
     expect(stderr).toContain('more than one machine')

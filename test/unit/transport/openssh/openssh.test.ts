@@ -143,9 +143,20 @@ describe('what ssh prints', () => {
 
 describe('a question of ssh', () => {
   test('about a key is shared by all connections of a command, each time that it is asked', () => {
-    const text = "Enter passphrase for key '/home/ana/.ssh/id':"
+    const text = "Enter PIN for 'token':"
     expect(questionOf(text, 0)).toEqual({ text, secret: true, sharedAs: `${text} 0` })
     expect(questionOf(text, 1)).toMatchObject({ text: `Wrong. ${text}`, sharedAs: `${text} 1` })
+  })
+
+  test('about a passphrase is that of the other client', () => {
+    const text = "Enter passphrase for key '/home/ana/.ssh/id':"
+    expect(questionOf(text, 0)).toEqual({
+      ...{ text: 'Passphrase of /home/ana/.ssh/id:', secret: true },
+      sharedAs: '/home/ana/.ssh/id 0',
+    })
+    expect(questionOf(text, 1)).toMatchObject({
+      text: 'Wrong passphrase. Passphrase of /home/ana/.ssh/id:',
+    })
   })
 
   test('of the host says so, and is never shared', () => {
