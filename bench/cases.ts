@@ -11,6 +11,7 @@ import {
   makeSmallFiles,
   type prepareGround,
   writeInventory,
+  writeRoutes,
 } from './ground.ts'
 import type { Run } from './measure.ts'
 
@@ -43,11 +44,7 @@ function commandsOn({ person, env }: Ground) {
     const run = fleet(...args)
     return { ...run, env: { ...run.env, FLEET_BROKER: 'off' } }
   }
-  const overOpenSsh = (...args: string[]): Run => {
-    const run = fleet(...args)
-    return { ...run, env: { ...run.env, FLEET_SSH: 'openssh' } }
-  }
-  return { fleet, withoutBroker, overOpenSsh, peer, bareNode: peer(node, 'node -e 0') }
+  return { fleet, withoutBroker, peer, bareNode: peer(node, 'node -e 0') }
 }
 
 /** How soon fleet is there. */
@@ -132,9 +129,21 @@ function coldHost(ground: Ground): Case[] {
   ]
 }
 
+/** How the machines of {@link writeRoutes} are connected to. */
+const routeNames = {
+  jumped: 'through a jump host',
+  proxied: 'through a ProxyCommand',
+  openssh: 'over the client openssh',
+} as const
+
 /** One host, its connection kept from the command before. */
 async function warmHost(ground: Ground): Promise<Case[]> {
-  const { fleet, overOpenSsh, peer } = commandsOn(ground)
+  const { fleet, peer } = commandsOn(ground)
+  const routes = await writeRoutes(ground)
+  const through = (name: string): Run => {
+    const run = fleet('-m', name, 'ps')
+    return { ...run, env: { ...run.env, FLEET_INVENTORY: routes } }
+  }
   const fresh = { ...peer(['docker', '-H', 'ssh://root@h1', 'ps']), wanted: 0.2 }
   const { stdout } = await ground.person.fleet(['env', 'h1', '--shell', 'bash'], {
     started: countProcess, // the broker that it starts works for the commands below
@@ -151,13 +160,11 @@ async function warmHost(ground: Ground): Promise<Case[]> {
         peer(['ssh', 'h1.warm', 'docker', 'ps']),
       ],
     },
-    {
-      work: 'fleet ps, warm, over the client openssh',
-      fleet: overOpenSsh('-m', 'h1', 'ps'),
-      peers: [
-        { ...fleet('-m', 'h1', 'ps'), name: 'fleet ps, warm, over its own client', wanted: 1.05 },
-      ],
-    },
+    ...(['jumped', 'proxied', 'openssh'] as const).map((name) => ({
+      work: `fleet ps, warm, ${routeNames[name]}`,
+      fleet: through(name),
+      peers: [{ ...through('direct'), name: 'fleet ps, warm, and 2 ms', plusMs: 2, wanted: 1 }],
+    })),
     {
       work: 'docker ps through fleet env',
       fleet: { ...throughSocket, env: { ...throughSocket.env, DOCKER_HOST: socket } },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lab, type LabHost, startLab } from '../test/support/lab/lab.ts'
 import { runProgram } from '../test/support/lab/process.ts'
+import { netcatLine } from '../test/support/ssh/proxy.ts'
 import { type Person, makePerson } from '../test/support/test-user.ts'
 import { delayHost } from './delay.ts'
 
@@ -175,6 +176,32 @@ export async function prepareGround({
       await lab[Symbol.asyncDispose]()
     },
   }
+}
+
+/**
+ * Writes an inventory in which the first host is four machines: `direct`, `jumped` by a jump host, `proxied` by a ProxyCommand of the
+ * person's SSH configuration, and `openssh` by that client. Gives the file's path.
+ */
+export async function writeRoutes({ person, hosts: [host] }: Ground): Promise<string> {
+  if (host === undefined) throw new Error('no host')
+  const file = join(person.folder, 'routes.yaml')
+  const of = (name: string): string => entry(name, host.address, key(host))
+  await writeFile(
+    file,
+    inventory([
+      of('direct'),
+      of('jumped').replace('    driver:', '    via: direct\n    driver:'),
+      of('proxied').replace('    host:', '    host:\n      sshAlias: proxied'),
+      of('openssh').replace('    driver:', '    ssh: { client: openssh }\n    driver:'),
+    ]),
+  )
+  await writeFile(
+    join(person.home, '.ssh/config'),
+    `Host proxied\nHostName ${host.address}\nUser root\nProxyCommand ${netcatLine(host)}\n`,
+  )
+  const { code, stderr } = await person.fleet(['--inventory', file, 'trust', 'alias', 'proxied'])
+  if (code !== 0) throw new Error(stderr)
+  return file
 }
 
 /** Makes a file of `megabytes` that no compression makes smaller. */
