@@ -33,13 +33,16 @@ const mayDial = new RegExp(
 const mayRun =
   /^(?:VBoxManage (?:--version|list \w+|showvminfo [0-9a-f-]{36} --machinereadable|getextradata [0-9a-f-]{36} enumerate)|qemu-[\w-]+ --version|git .*|az account .*)$/
 
+/** The most processor time of a command, in milliseconds. A busy computer takes three times as much as a quiet one. */
+const longest = 15_000
+
 /** What a deed has in it that no command should do. */
 function findHarm({ code, took, dialled, ran }: Deed, inventory: string): readonly string[] {
   // This computer is looked at as any host is, where an entry names it.
   const mayLook = inventory.includes('driver: local')
   return [
     ...(codes.has(code) && code !== exitCodes.bug ? [] : [`ended with ${code}`]),
-    ...(took < 5000 ? [] : [`took ${took} ms`]),
+    ...(took < longest ? [] : [`took ${took} ms`]),
     ...dialled.filter((one) => !mayDial.test(one)).map((one) => `dialled ${one}`),
     ...ran
       .filter((one) => !mayRun.test(one) && !(mayLook && one === 'sh -s'))
