@@ -200,7 +200,6 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'ui/output.ts', // behind the gate
       'ui/progress/live.ts', // draws with log-update, of styled text
       'ui/prompt.ts', // questions
-      'ui/template-output.ts', // an Output behind the gate, whose parent takes a stream
       'ui/template-output.ts', // Outputs behind the same gate: they write with the write of Output
     ],
   ],
