@@ -7,9 +7,9 @@ type Variables = Readonly<Record<string, string>>
 /** How a stack is resolved for machines. */
 export interface MachineResolver {
   /** The variables of a machine that the files of the stack use. */
-  variablesOf(machine: Machine): Variables
+  readonly variablesOf: (machine: Machine) => Variables
   /** Lets compose resolve the stack with additional variables. */
-  resolve(variables: Variables): Promise<ResolvedStack>
+  readonly resolve: (variables: Variables) => Promise<ResolvedStack>
 }
 
 /** Resolves a stack for each of its machines, once for each different set of variables. Throws as `resolve` does. */

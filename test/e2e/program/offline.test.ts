@@ -159,7 +159,7 @@ test.each([
 test.each([
   [['rmi', 'nginx'], 'fleet image rm'],
   [['top', 'web'], 'fleet container top'],
-  [['network', 'ls'], 'fleet docker network'],
+  [['plugin', 'ls'], 'fleet docker plugin'],
   [['image', 'rmi', 'nginx'], 'fleet image rm'],
   [['sttus'], 'did you mean status'],
 ])('%j is no command, and the one that is meant is named', async (args, named) => {

@@ -40,6 +40,17 @@ function fakeCompose(command: (variables: Readonly<Record<string, string>>) => s
   return { runs, resolve }
 }
 
+const resolver = (
+  resolve: ReturnType<typeof fakeCompose>['resolve'],
+  ...names: readonly string[]
+): MachineResolver => ({
+  variablesOf: (one) =>
+    Object.fromEntries(
+      Object.entries(machineVariables(one)).filter(([name]) => names.includes(name)),
+    ),
+  resolve,
+})
+
 const imagesOf = (resolved: ReadonlyMap<string, ResolvedStack>) =>
   [...resolved].map(([name, one]) => [name, one.modelFor('').services['web']?.image])
 
@@ -79,17 +90,6 @@ describe('a stack on several machines', () => {
     machine('web-2', { rack: '1' }),
     machine('web-3'),
   ]
-
-  const resolver = (
-    resolve: ReturnType<typeof fakeCompose>['resolve'],
-    ...names: readonly string[]
-  ): MachineResolver => ({
-    variablesOf: (one) =>
-      Object.fromEntries(
-        Object.entries(machineVariables(one)).filter(([name]) => names.includes(name)),
-      ),
-    resolve,
-  })
 
   test('is resolved once if it uses no variable of a machine', async () => {
     const { runs, resolve } = fakeCompose(() => 'app:1')
