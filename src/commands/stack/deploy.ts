@@ -1,5 +1,4 @@
 import { UserError, exitCodes } from '../../errors.ts'
-import { nearest } from '../../machine/nearest.ts'
 import { digestInventory } from '../../operations/plan/change-plan.ts'
 import type { StackPlan } from '../../operations/stacks/plan-stacks.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
@@ -23,7 +22,10 @@ import {
 const defaultTimeout = 10
 
 /** The names of the chosen stacks, or of all. Throws kind `usage` for an unknown one, or if there is none. */
-function chooseStacks({ stacks }: Inventory, names: readonly string[]): ReadonlySet<string> {
+async function chooseStacks(
+  { stacks }: Inventory,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
   if (stacks.size === 0) {
     throw new UserError('usage', 'the inventory has no stacks', {
       hint: 'add one to machines.yaml: stacks: { shop: { compose: shop/compose.yaml, on: role=web } }',
@@ -31,6 +33,7 @@ function chooseStacks({ stacks }: Inventory, names: readonly string[]): Readonly
   }
   const unknown = names.find((name) => !stacks.has(name))
   if (unknown === undefined) return new Set(names.length === 0 ? stacks.keys() : names)
+  const { nearest } = await import('../../machine/nearest.ts')
   const near = nearest(unknown, [...stacks.keys()])
   throw new UserError('usage', `there is no stack called ${JSON.stringify(unknown)}`, {
     hint: near === undefined ? `stacks: ${[...stacks.keys()].join(', ')}` : `did you mean ${near}?`,
@@ -85,7 +88,7 @@ export const deploy = defineCommand({
     const context = { fleet, io, format }
     const store = await fleet.inventory()
     const before = await store.read()
-    const stacks = chooseStacks(before, args.stacks)
+    const stacks = await chooseStacks(before, args.stacks)
     await allowNamedPaths(context, options.allowPath)
     await allowNamedVariables(context, options.allowVariable, stacks)
     const chosen = await chosenNames({ fleet, targets })
