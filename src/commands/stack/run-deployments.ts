@@ -1,5 +1,4 @@
 import { UserError, exitCodes } from '../../errors.ts'
-import { batchSize } from '../../machine/stacks.ts'
 import type { PlannedDeployment } from '../../operations/plan/change-plan.ts'
 import type { StackToDeploy } from '../../operations/stacks/apply-stacks.ts'
 import type { Deployed } from '../../operations/stacks/deploy-machine.ts'
@@ -107,6 +106,7 @@ export async function runDeployments(
   }: { readonly failed?: ReadonlySet<string>; readonly waitLock?: number | undefined },
 ): Promise<{ readonly deployed: readonly Deployed[]; readonly code: number }> {
   const { deployPrepared } = await import('../../operations/stacks/apply-stacks.ts')
+  const { batchSize } = await import('../../machine/stacks.ts')
   const deployed: Deployed[] = []
   let code: number = exitCodes.ok
   for (const one of stacks) {

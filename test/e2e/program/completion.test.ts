@@ -106,7 +106,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     [['ps', '--on', 'driver=l'], ['local']],
     [['--on', 'al'], ['all']],
     [['ps', '--on', '!lap'], [String.raw`\!laptop`]],
-    [['ps', '--on', 'all,!lap'], [String.raw`all,\!laptop`]],
+    [['ps', '--on', 'all,!lap'], [String.raw`all\,\!laptop`]],
     [['ps', '--on', 'role!=w'], ['web']],
     [
       ['ps', '--on', 'state=stopp'],
