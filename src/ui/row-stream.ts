@@ -32,7 +32,7 @@ interface Format {
   readonly quiet: boolean
 }
 
-/** How long rows wait for those of machines before theirs, in milliseconds. After that they are written as they arrive. */
+/** How long rows of a table wait for those of machines before theirs, in milliseconds. After that they are written as they arrive. */
 const orderedMs = 1000
 
 /** The rows of all machines in one table, in the order of the machines unless one of them is slow. */
@@ -62,7 +62,7 @@ export function streamRows<Row>(
   }
   let flushed: Promise<void> = Promise.resolve()
   const timer = setTimeout(() => {
-    if (!format.json && !redrawn) flushed = flush()
+    if (!format.json && !format.quiet && !redrawn) flushed = flush()
   }, orderedMs)
   timer.unref()
   return {
