@@ -217,7 +217,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     expect(entries).toHaveLength(12)
     const times = entries.map(({ time }) => time)
     expect(times).toEqual([...times].sort())
-    expect(new Set(entries.slice(0, 3).map(({ machine }) => machine)).size).toBe(3)
+    expect(new Set(entries.map(({ machine }) => machine)).size).toBe(3)
     const one = await ana.fleet(['logs', 'talker'])
     expect(one).toMatchObject({ stdout: 'line 1\nline 2\nline 3\n', stderr: 'trouble\n' })
     expect(await fleet('logs', '-n', '1', '--all', 'talker')).toBe('')
