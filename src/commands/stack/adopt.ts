@@ -62,7 +62,7 @@ export const stackAdopt = defineCommand({
         },
       )
     }
-    const { openStore } = await import('../../operations/stacks/deployed/open-store.ts')
+    const { openStore } = await import('../../operations/stacks/host-store/open-store.ts')
     const { adoptStack } = await import('../../operations/stacks/deployed/adopt-stack.ts')
     const { currentOwner } = await import('../../operations/stacks/host-store/lock-owner.ts')
     const owner = currentOwner(`adopt ${name}`)

@@ -31,7 +31,7 @@ async function findPresent(
   machines: readonly Machine[],
 ): Promise<{ readonly present: readonly Present[]; readonly code: number }> {
   const { fleet } = context
-  const { openStore } = await import('../../operations/stacks/deployed/open-store.ts')
+  const { openStore } = await import('../../operations/stacks/host-store/open-store.ts')
   const { listStackRows } = await import('../../operations/stacks/deployed/stack-containers.ts')
   const { findVolumes } = await import('../../operations/stacks/deployed/remove-stack.ts')
   const { readReleases } = await import('../../operations/stacks/host-store/releases.ts')
@@ -164,7 +164,7 @@ export const stackRm = defineCommand({
     const what = present.length === 1 ? 'this machine' : `these ${present.length} machines`
     await requireConsent(io, options.yes, `Remove it from ${what}?`, preface)
     const withVolumes = await confirmVolumes(io, name, present, options)
-    const { openStore } = await import('../../operations/stacks/deployed/open-store.ts')
+    const { openStore } = await import('../../operations/stacks/host-store/open-store.ts')
     const { removeStack } = await import('../../operations/stacks/deployed/remove-stack.ts')
     const { currentOwner } = await import('../../operations/stacks/host-store/lock-owner.ts')
     const owner = currentOwner(`remove ${name}`)

@@ -61,7 +61,7 @@ async function planSteps(
   machines: readonly Machine[],
   { stack, to }: { readonly stack: string; readonly to: number | undefined },
 ): Promise<{ readonly steps: readonly Step[]; readonly code: number }> {
-  const { openStore } = await import('../../operations/stacks/deployed/open-store.ts')
+  const { openStore } = await import('../../operations/stacks/host-store/open-store.ts')
   const { readReleases } = await import('../../operations/stacks/host-store/releases.ts')
   const { chooseRelease } = await import('../../operations/stacks/rollback-machine.ts')
   const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')

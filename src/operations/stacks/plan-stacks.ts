@@ -25,7 +25,7 @@ import {
 } from './prepare-stack.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 import type { Hasher } from './runners/stack-compose.ts'
-import { rootOfMounts } from './runners/store-folder.ts'
+import { rootOfMounts } from './host-store/store-folder.ts'
 import { describeStackGrant } from './stack-grants.ts'
 import { type StackModel, scaleOf } from './stack-model.ts'
 

@@ -13,7 +13,7 @@ import { type StackContainer, listStackContainers } from '../observe-stack.ts'
 import { keepImages } from '../release-images.ts'
 import type { DeployCalls } from '../run-release.ts'
 import { type StackModel, deployedModel } from '../stack-model.ts'
-import type { StackHost } from '../runners/store-folder.ts'
+import type { StackHost } from '../host-store/store-folder.ts'
 
 /** A compose project that another tool has started, on one machine. */
 export interface StackAdoption {

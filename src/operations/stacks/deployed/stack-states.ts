@@ -4,7 +4,7 @@ import { type Stack, machinesOf } from '../../../machine/stacks.ts'
 import type { Context } from '../../context.ts'
 import { readAllReleases } from '../host-store/all-stacks.ts'
 import type { Release, Releases } from '../host-store/releases.ts'
-import { findStackHost } from '../runners/store-folder.ts'
+import { findStackHost } from '../host-store/store-folder.ts'
 import { type StackContainer, projectLabel, readStackContainer } from '../observe-stack.ts'
 
 /** A stack on one machine. */

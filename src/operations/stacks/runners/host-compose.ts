@@ -14,7 +14,7 @@ import type { StackFiles } from '../stack-files.ts'
 import type { StackModel } from '../stack-model.ts'
 import { modelWords, withoutRemotes } from './local-compose.ts'
 import type { StackCompose } from './stack-compose.ts'
-import { type StackHost, findStackHost } from './store-folder.ts'
+import { type StackHost, findStackHost } from '../host-store/store-folder.ts'
 
 /** How long a run waits for one that has outlived its fleet, in seconds. */
 const lockSeconds = 60

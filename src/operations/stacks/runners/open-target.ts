@@ -6,7 +6,7 @@ import type { Context } from '../../context.ts'
 import type { DeployTarget } from '../run-release.ts'
 import { localFileAt } from '../stack-files.ts'
 import type { StackCompose } from './stack-compose.ts'
-import { findStackHost, storeFolder } from './store-folder.ts'
+import { findStackHost, storeFolder } from '../host-store/store-folder.ts'
 
 /** Opens the folder, the engine and compose of a stack on a machine. `stack` is its name. */
 export async function openTarget(

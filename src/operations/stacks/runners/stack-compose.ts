@@ -5,7 +5,7 @@ import type { AskCompose } from '../hash-services.ts'
 import type { ResolvedStack } from '../resolve-stack.ts'
 import type { MachineCompose } from '../run-release.ts'
 import type { StackFiles } from '../stack-files.ts'
-import type { StackHost } from './store-folder.ts'
+import type { StackHost } from '../host-store/store-folder.ts'
 
 /** Computes the hashes of services. Other versions of compose may compute other hashes. */
 export interface Hasher {

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { Machine } from '../../../machine/machine.ts'
 import { type HostMirror, mirrorAt } from '../../compose/host-mirror.ts'
 import type { Context } from '../../context.ts'
-import { type StackHost, findStackHost, storeFolder } from '../runners/store-folder.ts'
+import { type StackHost, findStackHost, storeFolder } from './store-folder.ts'
 import { localFileAt } from '../stack-files.ts'
 
 /** The folder of a stack on the host of a machine, for work that needs no compose. */
