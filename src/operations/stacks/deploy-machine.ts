@@ -232,8 +232,5 @@ export async function deployMachine(
   await using lock = await lockStack(host, {
     ...{ stack: stack.name, folder, owner, signal, waitMs, onWait },
   })
-  const lost = new AbortController()
-  lock.lost.catch((error: unknown) => lost.abort(error))
-  const stop = AbortSignal.any([signal, lost.signal])
-  return await deployLocked(target, deployment, { progress, signal: stop })
+  return await deployLocked(target, deployment, { progress, signal: lock.signal })
 }

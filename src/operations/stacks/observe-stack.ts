@@ -31,6 +31,11 @@ const label = (name: string): string => `com.docker.compose.${name}`
 /** The label with the name of a container's project, which is that of its stack. */
 export const projectLabel = label('project')
 
+/** The filters of the engine for what belongs to a stack: containers, networks, volumes and built images. */
+export const filtersOf = (stack: string): { readonly label: readonly string[] } => ({
+  label: [`${projectLabel}=${stack}`],
+})
+
 /** The health in the status text of a container: `Up 3 minutes (healthy)`. */
 function healthIn(status: string): StackContainer['health'] {
   if (status.endsWith('(healthy)')) return 'healthy'
@@ -70,7 +75,7 @@ export async function listStackContainers(
   stack: string,
   signal?: AbortSignal,
 ): Promise<readonly StackContainer[]> {
-  const filters = { label: [`${projectLabel}=${stack}`] }
+  const filters = filtersOf(stack)
   const all = await listContainers(engine, { all: true, filters, ...(signal && { signal }) })
   return all
     .flatMap((container) => readStackContainer(container) ?? [])

@@ -3,7 +3,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { listImages, tagImage } from '../../engine/images.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Release } from './host-store/releases.ts'
-import { projectLabel } from './observe-stack.ts'
+import { filtersOf } from './observe-stack.ts'
 import { type StackModel, imageOf, imagePart } from './stack-model.ts'
 
 /** The name that keeps an image of a release from being removed by `docker image prune`. */
@@ -63,8 +63,7 @@ export async function dropBuilds(
   const used = new Set(
     kept.flatMap(({ services }) => Object.values(services).map(({ image = '' }) => image)),
   )
-  const filters = { label: [`${projectLabel}=${stack}`] }
-  const names = (await listImages(engine, { filters })).flatMap(({ RepoTags }) => RepoTags ?? [])
+  const names = (await listImages(engine, { filters: filtersOf(stack) })).flatMap(({ RepoTags }) => RepoTags ?? [])
   const isOld = (name: string): boolean =>
     builtName.test(name) && !name.startsWith('fleet-release/') && !used.has(name)
   for (const name of names.filter(isOld)) await dropName(engine, name)

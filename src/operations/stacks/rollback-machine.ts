@@ -72,9 +72,7 @@ export async function rollbackMachine(
   const { stack, owner } = rollback
   progress('lock the stack')
   await using lock = await lockStack(host, { stack: stack.name, folder, owner, signal })
-  const lost = new AbortController()
-  lock.lost.catch((error: unknown) => lost.abort(error))
-  const stop = AbortSignal.any([signal, lost.signal])
+  const stop = lock.signal
   const releases = await readReleases(host, folder)
   const release = chooseRelease(releases, rollback, machine)
   progress(`restore release ${release.number}`, `wait up to ${stack.wait} s until healthy`)

@@ -223,8 +223,6 @@ export async function adoptStack(
   const { signal } = calls
   calls.progress('lock the stack')
   await using lock = await lockStack(host, { stack, folder, owner, signal })
-  const lost = new AbortController()
-  lock.lost.catch((error: unknown) => lost.abort(error))
-  const stop = AbortSignal.any([signal, lost.signal])
-  return await adoptLocked(context.with({ signal: stop }), adoption, { ...calls, signal: stop })
+  const locked = { ...calls, signal: lock.signal }
+  return await adoptLocked(context.with({ signal: lock.signal }), adoption, locked)
 }

@@ -2,14 +2,15 @@ import { listContainers } from '../../../engine/containers.ts'
 import type { ContainerSummary } from '../../../engine/containers.ts'
 import { nothing } from '../../../engine/answer.ts'
 import type { Engine } from '../../../engine/engine.ts'
-import { listLabelled, removeNamed } from './labelled-resources.ts'
+import { listNetworks, removeNetwork } from '../../../engine/networks.ts'
+import { listVolumes, removeVolume } from '../../../engine/volumes.ts'
 import { UserError } from '../../../errors.ts'
 import { run } from '../../../transport/run.ts'
 import { type HostMirror, restoreFiles } from '../../compose/host-mirror.ts'
 import { reasonOf } from '../../copy/remote-tar.ts'
 import { type LockOwner, lockStack } from '../host-store/lock.ts'
 import { readReleases } from '../host-store/releases.ts'
-import { projectLabel } from '../observe-stack.ts'
+import { filtersOf } from '../observe-stack.ts'
 import { dropImages } from '../release-images.ts'
 import type { DeployCalls } from '../run-release.ts'
 
@@ -38,14 +39,15 @@ export interface RemovedStack {
   readonly keptFiles?: string
 }
 
-const labelOf = (stack: string): string => `${projectLabel}=${stack}`
-
 /** The names of a stack's volumes on an engine. */
-export const findVolumes = (
+export async function findVolumes(
   engine: Engine,
   stack: string,
-  signal?: AbortSignal,
-): Promise<readonly string[]> => listLabelled(engine, 'volumes', labelOf(stack), signal)
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const volumes = await listVolumes(engine, { filters: filtersOf(stack), signal })
+  return volumes.map(({ Name }) => Name)
+}
 
 const serviceOf = ({ Labels }: ContainerSummary): string =>
   Labels['com.docker.compose.service'] ?? ''
@@ -80,7 +82,7 @@ async function removeContainers(
   { stack, withVolumes }: StackRemoval,
   signal: AbortSignal,
 ): Promise<number> {
-  const filters = { label: [labelOf(stack)] }
+  const filters = filtersOf(stack)
   const all = await listContainers(engine, { all: true, filters, signal })
   for (const group of inRemovalOrder(all)) {
     await Promise.all(
@@ -145,18 +147,17 @@ export async function removeStack(
   const { host, folder } = mirror
   progress('lock the stack')
   await using lock = await lockStack(host, { stack, folder, owner, signal })
-  const lost = new AbortController()
-  lock.lost.catch((error: unknown) => lost.abort(error))
-  const stop = AbortSignal.any([signal, lost.signal])
+  const stop = lock.signal
   progress('remove containers')
   const containers = await removeContainers(engine, removal, stop)
   progress('remove networks')
-  const networks = await listLabelled(engine, 'networks', labelOf(stack), stop)
-  for (const name of networks) await removeNamed(engine, 'networks', name, stop)
+  const listed = await listNetworks(engine, { filters: filtersOf(stack), signal: stop })
+  const networks = listed.map(({ Name }) => Name)
+  for (const name of networks) await removeNetwork(engine, name, { signal: stop })
   const found = await findVolumes(engine, stack, stop)
   const volumes = withVolumes ? found : []
   if (withVolumes) progress('remove volumes')
-  for (const name of volumes) await removeNamed(engine, 'volumes', name, stop)
+  for (const name of volumes) await removeVolume(engine, name, { force: false, signal: stop })
   progress('remove releases')
   const releases = await readReleases(host, folder)
   for (const release of releases.all) await dropImages(engine, stack, release)

@@ -17,8 +17,8 @@ export interface LockOwner {
 
 /** A lock that is held. Disposing of it releases it. */
 export interface StackLock extends AsyncDisposable {
-  /** Rejects when the lock is lost, usually together with the connection; never resolves. */
-  readonly lost: Promise<never>
+  /** Aborts with the signal of the command, and when the lock is lost, usually together with the connection. */
+  readonly signal: AbortSignal
 }
 
 /** How often the holder on the host hears from this computer, in milliseconds. */
@@ -81,7 +81,7 @@ interface LockOptions {
   /** The stack's folder on the host. */
   readonly folder: string
   readonly owner: LockOwner
-  /** Not for a lock that is held. */
+  /** Ends the wait for the lock. A lock that is held is not released by it. */
   readonly signal?: AbortSignal
   /** How long to wait for another owner, in milliseconds (default: 0). */
   readonly waitMs?: number | undefined
@@ -150,22 +150,17 @@ async function tryLock(
   }
   const beat = setInterval(() => stdin.write('.'), heartbeatMs)
   let isReleased = false
-  const lost = (async (): Promise<never> => {
-    const cause: unknown = await exit.then(
-      () => undefined,
-      (error: unknown) => error,
-    )
+  const lost = new AbortController()
+  const end = (cause?: unknown): void => {
     clearInterval(beat)
-    if (isReleased) return new Promise<never>(() => {})
-    throw new UserError('unreachable', `the lock of stack ${stack} on ${machine} was lost`, {
-      machine,
-      hint: 'check the connection, then try again',
-      cause,
-    })
-  })()
-  lost.catch(() => {}) // a caller may have ended before
+    if (isReleased) return
+    const message = `the lock of stack ${stack} on ${machine} was lost`
+    const hint = 'check the connection, then try again'
+    lost.abort(new UserError('unreachable', message, { machine, hint, cause }))
+  }
+  exit.then(() => end(), end)
   return {
-    lost,
+    signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
     async [Symbol.asyncDispose]() {
       isReleased = true
       clearInterval(beat)

@@ -1,12 +1,8 @@
-import { realpath } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Machine } from '../../../machine/machine.ts'
-import { mirrorAt } from '../../compose/host-mirror.ts'
 import type { Context } from '../../context.ts'
+import { openStore } from '../host-store/open-store.ts'
 import type { DeployTarget } from '../run-release.ts'
-import { localFileAt } from '../stack-files.ts'
 import type { StackCompose } from './stack-compose.ts'
-import { findStackHost, storeFolder } from '../host-store/store-folder.ts'
 
 /** Opens the folder, the engine and compose of a stack on a machine. `stack` is its name. */
 export async function openTarget(
@@ -15,17 +11,13 @@ export async function openTarget(
   machine: Machine,
   stack: string,
 ): Promise<DeployTarget> {
-  const inventory = await context.inventory()
-  const { id } = await inventory.read()
-  const [host, engine, local] = await Promise.all([
-    findStackHost(context, machine),
+  const [{ host, mirror }, engine] = await Promise.all([
+    openStore(context, machine, stack),
     context.engine(machine),
-    realpath(dirname(inventory.location)),
   ])
-  const folder = storeFolder(host, { inventory: id, stack })
+  const { folder } = mirror
   return {
-    ...{ machine: machine.name, engine },
-    mirror: mirrorAt(host, folder, (path) => localFileAt(local, path)),
+    ...{ machine: machine.name, engine, mirror },
     compose: await compose.on(machine, { host, folder }),
   }
 }

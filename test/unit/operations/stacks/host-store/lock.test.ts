@@ -36,7 +36,7 @@ describe('the lock of a stack', () => {
     })
     await first[Symbol.asyncDispose]()
     await using second = await lock()
-    expect(second.lost).toBeInstanceOf(Promise)
+    expect(second.signal.aborted).toBe(false)
   })
 
   test('does not outlive the process of its owner', async () => {
@@ -75,6 +75,7 @@ describe('the lock of a stack', () => {
   test('reports its loss', async () => {
     const held = await lock()
     for (const pid of await processesIn(folder)) process.kill(pid, 'SIGKILL')
-    await expect(held.lost).rejects.toMatchObject({ kind: 'unreachable' })
+    if (!held.signal.aborted) await once(held.signal, 'abort')
+    expect(held.signal.reason).toMatchObject({ kind: 'unreachable' })
   })
 })
