@@ -44,6 +44,9 @@ export function checkAddress({ name, driver, host }: ReadyMachine): void {
   })
 }
 
+/** Whether a machine has a host that can be connected to: its creation has ended, and its removal has not started. */
+export const hasHost = ({ host }: Machine): boolean => host?.phase === 'ready'
+
 /**
  * The record of a machine's host. Throws kind `unreachable` if the host is not ready, and as {@link checkAddress} does.
  */

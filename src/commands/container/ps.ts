@@ -7,6 +7,7 @@ import { type Invocation, defineCommand, flag, parsed } from '../command.ts'
 import { parseCount } from '../options/numbers.ts'
 import { askEngines, listFromEngines } from '../multi/query-engines.ts'
 import { mergeIpFamilies, portsText } from './fields.ts'
+import { referenceOf } from './references.ts'
 import { filterOption, parseFilters } from '../options/filters.ts'
 import { type Truncation, noTruncOption, truncationOf } from '../options/truncation.ts'
 
@@ -168,7 +169,7 @@ export const ps = defineCommand({
       whole: !options.trunc,
       name({ id, machine }) {
         const shown = truncation.fullIds ? id : id.slice(0, 12)
-        return machine === undefined ? shown : `${machine}/${shown}`
+        return referenceOf(machine, shown)
       },
     })
   },

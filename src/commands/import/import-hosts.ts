@@ -10,6 +10,7 @@ import type {
 } from '../../operations/import/imported-host.ts'
 import type { HostKeyTrust } from '../../operations/trust/trust-host-key.ts'
 import { foldNames } from '../../ui/fold-names.ts'
+import { counted } from '../../ui/human-units.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { type Invocation, flag, text, texts } from '../command.ts'
 import { confirmJumpOn } from '../options/confirmation.ts'
@@ -58,8 +59,6 @@ interface Source<Host> {
   ) => Promise<CreatedMachine>
 }
 
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
-
 /** Prints to stderr which hosts are skipped, and why. */
 function reportSkipped({ io }: Environment, skipped: readonly SkippedHost[]): void {
   for (const { title, reason } of skipped) io.stderr.write(`skipped: ${title}: ${reason}\n`)
@@ -105,7 +104,7 @@ export async function importFrom<Host extends Candidate>(
   }
   if (!format.json && chosen.length > 0) {
     io.stderr.write(
-      `importing ${plural(chosen.length, 'host')}: ${foldNames(chosen.map(({ name }) => name))}\n`,
+      `importing ${counted(chosen.length, 'host')}: ${foldNames(chosen.map(({ name }) => name))}\n`,
     )
   }
   const trustOf = openHostKeyQuestions(io, acceptNew)

@@ -8,6 +8,7 @@ import type {
 import { exitCodes } from '../../errors.ts'
 import { type Colors, colorsOf } from '../../ui/color.ts'
 import { foldNames } from '../../ui/fold-names.ts'
+import { counted } from '../../ui/human-units.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Styled, compose, joinText } from '../../ui/styled.ts'
 import type { NewHost, PlanContext } from './describe-hosts.ts'
@@ -132,8 +133,6 @@ export function deploymentLines(
     ]
   })
 }
-
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** How many stacks are deployed, and on how many machines. */
 export const countDeployments = (deployments: readonly PlannedDeployment[]): string => {

@@ -24,7 +24,7 @@ interface Answers<Value> {
 type Watch<Value> = (machines: readonly string[]) => (machine: string, value: Value) => void
 
 /** Default time limit for an engine, in milliseconds. */
-const defaultTimeoutMs = 30_000
+export const defaultTimeoutMs = 30_000
 
 /** How engines are queried. */
 interface AskOptions<Value> {
@@ -90,6 +90,13 @@ export async function askEngines<Value>(
   }
 }
 
+/** The column of the machine in rows of several machines. */
+export const machineColumn: Column<{ readonly machine?: string | undefined }> = {
+  title: 'MACHINE',
+  text: ({ machine = '' }) => machine,
+  keep: true,
+}
+
 /** Lists items of the engines of the chosen machines, with a MACHINE column if there are several. */
 export async function listFromEngines<Item extends object>(
   invocation: Asking,
@@ -118,7 +125,7 @@ export async function listFromEngines<Item extends object>(
   const opened: { rows?: ReturnType<typeof foldRows<Item>> } = {}
   const columnsFor = (machines: readonly string[]): Column<Row>[] => {
     const width = Math.max(0, ...machines.map((name) => name.length))
-    return [{ title: 'MACHINE', text: (row) => row.machine, width, keep: true }, ...options.columns]
+    return [{ ...machineColumn, width }, ...options.columns]
   }
   const watch = (machines: readonly string[]) => {
     const rows = format.fold

@@ -1,17 +1,18 @@
 import type { Engine } from '../../engine/engine.ts'
 import { UserError } from '../../errors.ts'
-import { writeRows } from '../../ui/table.ts'
 import type { Invocation } from '../command.ts'
-import { placeNames } from '../container/references.ts'
+import { placeNames, referenceOf } from '../container/references.ts'
+import { type Changed, changeEngines } from './change-engines.ts'
 import { chooseEngines } from './choose-engines.ts'
 import { confirmOnEngines } from './confirm-on-engines.ts'
-import { askEngines } from './query-engines.ts'
 
 /** An object that was removed. */
-export interface Removed {
-  readonly machine?: string
+interface Named {
   readonly name: string
 }
+
+/** An object that was removed, and its machine if machines were chosen by selector. */
+export type Removed = Changed<Named>
 
 /** Removing named objects from engines. */
 interface NamedRemoval {
@@ -53,48 +54,28 @@ export async function removeFromEngines(
       yes: yes || isPlaced,
     })
   }
-  const removed = new Map<string, string[]>()
-  const removeAll = async (engine: Engine, signal: AbortSignal, machine: string) => {
-    const done: string[] = []
-    removed.set(machine, done)
-    const errors: UserError[] = []
-    for (const name of namesOn(machine)) {
-      try {
-        await remove(engine, name, signal)
-        done.push(name)
-      } catch (error) {
-        if (!(error instanceof UserError) || error.kind !== 'failed' || signal.aborted) throw error
-        errors.push(error)
-      }
-    }
-    const error = joinErrors(errors)
-    if (error !== undefined) throw error
-  }
-  const write = () =>
-    writeRows<Removed>(io, format, {
-      rows: machines.flatMap(({ name: machine }) =>
-        (removed.get(machine) ?? []).map((name) => (isSelected ? { machine, name } : { name })),
-      ),
-      columns: [
-        ...(isSelected
-          ? [
-              {
-                title: 'MACHINE',
-                text: ({ machine }: Removed) => machine ?? '',
-                keep: true as const,
-              },
-            ]
-          : []),
-        { title: 'REMOVED', text: ({ name }) => name, keep: true },
-      ],
-      name: ({ machine, name }) => (machine === undefined ? name : `${machine}/${name}`),
-    })
-  try {
-    const { reportFailures } = await askEngines({ ...invocation, targets }, removeAll, { machines })
-    await write()
-    return reportFailures()
-  } catch (error) {
-    if ([...removed.values()].some((done) => done.length > 0)) await write()
-    throw error
-  }
+  const { reportFailures } = await changeEngines<Named>(
+    { ...invocation, targets },
+    {
+      machines,
+      async change(done, engine, signal, machine) {
+        const errors: UserError[] = []
+        for (const name of namesOn(machine)) {
+          try {
+            await remove(engine, name, signal)
+            done.push({ name })
+          } catch (error) {
+            if (!(error instanceof UserError) || error.kind !== 'failed' || signal.aborted)
+              throw error
+            errors.push(error)
+          }
+        }
+        const error = joinErrors(errors)
+        if (error !== undefined) throw error
+      },
+      columns: [{ title: 'REMOVED', text: ({ name }) => name, keep: true }],
+      name: ({ machine, name }) => referenceOf(machine, name),
+    },
+  )
+  return reportFailures()
 }

@@ -2,6 +2,7 @@ import type { NetworkSummary } from '../../engine/networks.ts'
 import type { Column } from '../../ui/table.ts'
 import { type CommandGroup, defineCommand, several } from '../command.ts'
 import { inspectNetworks } from '../container/inspect.ts'
+import { referenceOf } from '../container/references.ts'
 import { passThrough } from '../docker-cli/pass-through.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 import { removeFromEngines } from '../multi/remove-from-engines.ts'
@@ -64,7 +65,7 @@ const list = defineCommand({
       list: async (engine, signal) => (await listNetworks(engine, { filters, signal })).map(rowOf),
       columns: columnsOf(truncationOf(invocation.io, options)),
       whole: !options.trunc,
-      name: ({ machine, name }) => (machine === undefined ? name : `${machine}/${name}`),
+      name: ({ machine, name }) => referenceOf(machine, name),
     })
   },
 })

@@ -17,6 +17,7 @@ import {
   required,
   text,
 } from '../command.ts'
+import { referenceOf } from '../container/references.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 
@@ -267,8 +268,7 @@ const list = defineCommand({
     return listFromEngines<StoredLogin>(invocation, {
       list: (_engine, signal, name) => listLoginsOnHost(fleet, find(name), { account, signal }),
       columns: loginColumns,
-      name: ({ machine, registry }) =>
-        machine === undefined ? registry : `${machine}/${registry}`,
+      name: ({ machine, registry }) => referenceOf(machine, registry),
       machines,
     })
   },

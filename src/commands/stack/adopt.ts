@@ -1,5 +1,5 @@
 import { UserError, exitCodes } from '../../errors.ts'
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
 import type { AdoptedStack } from '../../operations/stacks/deployed/adopt-stack.ts'
 import { writeFailure } from '../../ui/failure.ts'
 import { foldNames } from '../../ui/fold-names.ts'
@@ -42,7 +42,7 @@ export const stackAdopt = defineCommand({
     const { name } = findStack(await (await fleet.inventory()).read(), args.stack)
     const { machines } = await chooseStack(fleet, name, targets)
     const found = await fanOutInOrder(
-      machines.filter(({ host }) => host?.phase === 'ready'),
+      machines.filter(hasHost),
       async (machine, signal): Promise<Machine[]> =>
         (await listStackRows(fleet, machine, [name], signal)).length === 0 ? [] : [machine],
       { signal: fleet.signal },

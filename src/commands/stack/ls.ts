@@ -6,6 +6,7 @@ import { humanAge } from '../../ui/human-units.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
+import { defaultTimeoutMs } from '../multi/query-engines.ts'
 import { commonOptions } from '../options/common-options.ts'
 
 /** Machines on which a stack is in the same state. */
@@ -81,9 +82,6 @@ function inOrder(items: readonly StackOnMachine[], known: readonly string[]): St
   }
   return items.toSorted((one, other) => place(one) - place(other) || byName(one.stack, other.stack))
 }
-
-/** Default time limit for a machine, in milliseconds. */
-const defaultTimeoutMs = 30_000
 
 export const stackLs = defineCommand({
   name: 'ls',

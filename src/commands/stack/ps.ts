@@ -5,6 +5,8 @@ import type { Io } from '../../ui/io.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
 import { any, defineCommand } from '../command.ts'
 import { mergeIpFamilies, portsText } from '../container/fields.ts'
+import { referenceOf } from '../container/references.ts'
+import { defaultTimeoutMs, machineColumn } from '../multi/query-engines.ts'
 import { commonOptions } from '../options/common-options.ts'
 
 const healthOf = ({ state, status }: StackContainerRow): string =>
@@ -13,7 +15,7 @@ const healthOf = ({ state, status }: StackContainerRow): string =>
 function columnsOf(io: Io): Column<StackContainerRow>[] {
   const colors = colorsOf(io, 'stdout')
   return [
-    { title: 'MACHINE', text: ({ machine }) => machine, keep: true },
+    machineColumn,
     { title: 'STACK', text: ({ stack }) => stack, keep: true },
     { title: 'SERVICE', text: ({ service }) => service, keep: true },
     { title: 'CONTAINER ID', text: ({ id }) => id.slice(0, 12), drop: 3 },
@@ -31,9 +33,6 @@ function columnsOf(io: Io): Column<StackContainerRow>[] {
     },
   ]
 }
-
-/** Default time limit for a machine, in milliseconds. */
-const defaultTimeoutMs = 30_000
 
 export const stackPs = defineCommand({
   name: 'ps',
@@ -67,7 +66,7 @@ export const stackPs = defineCommand({
     const rows = results.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
     await writeRows(io, format, {
       ...{ rows, columns: columnsOf(io) },
-      name: ({ machine, id }) => `${machine}/${id.slice(0, 12)}`,
+      name: ({ machine, id }) => referenceOf(machine, id.slice(0, 12)),
     })
     return writeResults(io, results, format)
   },

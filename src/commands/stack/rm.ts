@@ -1,8 +1,9 @@
 import { UserError, exitCodes } from '../../errors.ts'
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
 import type { RemovedStack } from '../../operations/stacks/deployed/remove-stack.ts'
 import { writeFailure } from '../../ui/failure.ts'
 import { foldNames } from '../../ui/fold-names.ts'
+import { counted } from '../../ui/human-units.ts'
 import type { Io } from '../../ui/io.ts'
 import { askText, canPrompt } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -37,7 +38,7 @@ async function findPresent(
   const { readReleases } = await import('../../operations/stacks/host-store/releases.ts')
   const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
   const outcomes = await fanOutInOrder(
-    machines.filter(({ host }) => host?.phase === 'ready'),
+    machines.filter(hasHost),
     async (machine, signal): Promise<Present> => {
       const { host, mirror } = await openStore(fleet.with({ signal }), machine, stack)
       const engine = await fleet.engine(machine)
@@ -55,8 +56,6 @@ async function findPresent(
   return { present: values.filter(isOn), code }
 }
 
-const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
-
 const namesOf = (present: readonly Present[]): string =>
   foldNames(present.map(({ machine }) => machine.name))
 
@@ -64,7 +63,7 @@ const namesOf = (present: readonly Present[]): string =>
 function describeRemoval(stack: string, present: readonly Present[]): string {
   const lines = present.map(
     ({ machine, containers }) =>
-      `  ${machine.name}: ${containers.length === 0 ? 'no containers' : `${countOf(containers.length, 'container')} (${containers.join(', ')})`}\n`,
+      `  ${machine.name}: ${containers.length === 0 ? 'no containers' : `${counted(containers.length, 'container')} (${containers.join(', ')})`}\n`,
   )
   return `This removes the containers, networks and releases of stack ${stack}:\n${lines.join('')}`
 }
@@ -110,7 +109,7 @@ async function confirmVolumes(
 function describeRemoved(stack: string, removed: RemovedStack): string {
   const { machine, containers, volumes, keptVolumes, keptFiles } = removed
   const lines = [
-    `${machine}: removed stack ${stack} (${countOf(containers, 'container')}${volumes.length === 0 ? '' : `, ${countOf(volumes.length, 'volume')}`})`,
+    `${machine}: removed stack ${stack} (${counted(containers, 'container')}${volumes.length === 0 ? '' : `, ${counted(volumes.length, 'volume')}`})`,
     ...(keptVolumes.length === 0 ? [] : [`  kept volumes: ${keptVolumes.join(', ')}`]),
     ...(keptFiles === undefined
       ? []

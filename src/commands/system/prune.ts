@@ -1,11 +1,11 @@
 import type { PruneKind, Pruned } from '../../engine/prune.ts'
 import { UserError } from '../../errors.ts'
 import { humanSize } from '../../ui/human-units.ts'
-import { type Column, writeRows } from '../../ui/table.ts'
+import type { Column } from '../../ui/table.ts'
 import { type Command, type Invocation, defineCommand, flag, texts } from '../command.ts'
+import { changeEngines } from '../multi/change-engines.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { confirmOnEngines } from '../multi/confirm-on-engines.ts'
-import { askEngines } from '../multi/query-engines.ts'
 import { yesOption } from '../options/confirmation.ts'
 import { parseFilters } from '../options/filters.ts'
 
@@ -18,10 +18,6 @@ interface Request {
   /** Of these kinds, also objects with a name. */
   readonly allOf: readonly PruneKind[]
   readonly yes: boolean
-}
-
-interface Row extends Pruned {
-  readonly machine?: string
 }
 
 const options = {
@@ -46,10 +42,7 @@ function describe(kind: PruneKind, all: boolean): string {
   }
 }
 
-const columnsOf = (many: boolean): Column<Row>[] => [
-  ...(many
-    ? [{ title: 'MACHINE', text: ({ machine }: Row) => machine ?? '', keep: true as const }]
-    : []),
+const columns: readonly Column<Pruned>[] = [
   { title: 'KIND', text: ({ kind }) => kind, keep: true },
   { title: 'REMOVED', text: ({ removed }) => String(removed.length) },
   { title: 'RECLAIMED', text: ({ reclaimed }) => humanSize(reclaimed), keep: true },
@@ -74,28 +67,16 @@ async function prune(
     volumes: kinds.includes('volumes'),
     yes,
   })
-  const pruned = new Map<string, Pruned[]>()
-  const { many, reportFailures, error } = await askEngines(
-    invocation,
-    async (engine, signal, machine) => {
-      const done: Pruned[] = []
-      pruned.set(machine, done)
+  const { rows, reportFailures } = await changeEngines<Pruned>(invocation, {
+    machines,
+    async change(done, engine, signal) {
       for (const kind of kinds) {
         done.push(await prunes[kind](engine, { filters, all: allOf.includes(kind), signal }))
       }
     },
-    { machines, timeMs: measuringMs },
-  ).then(
-    (answers) => ({ ...answers, error: undefined }),
-    (thrown: unknown) => ({ many: false, reportFailures: () => 0, error: { thrown } }),
-  )
-  const rows = machines.flatMap(({ name: machine }): Row[] =>
-    (pruned.get(machine) ?? []).map((done) => (many ? { machine, ...done } : done)),
-  )
-  if (error === undefined || rows.length > 0) {
-    await writeRows(io, format, { rows, columns: columnsOf(many) })
-  }
-  if (error !== undefined) throw error.thrown
+    columns,
+    timeMs: measuringMs,
+  })
   if (!format.json) {
     const bytes = rows.reduce((sum, { reclaimed }) => sum + reclaimed, 0)
     const where = machines.length > 1 ? ` on ${machines.length} machines` : ''

@@ -3,6 +3,7 @@ import { humanAge } from '../../ui/human-units.ts'
 import type { Column } from '../../ui/table.ts'
 import { type CommandGroup, defineCommand, flag, several } from '../command.ts'
 import { inspectVolumes } from '../container/inspect.ts'
+import { referenceOf } from '../container/references.ts'
 import { passThrough } from '../docker-cli/pass-through.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 import { removeFromEngines } from '../multi/remove-from-engines.ts'
@@ -56,7 +57,7 @@ const list = defineCommand({
     return listFromEngines<Row>(invocation, {
       list: async (engine, signal) => (await listVolumes(engine, { filters, signal })).map(rowOf),
       columns,
-      name: ({ machine, name }) => (machine === undefined ? name : `${machine}/${name}`),
+      name: ({ machine, name }) => referenceOf(machine, name),
     })
   },
 })

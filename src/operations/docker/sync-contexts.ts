@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
 import { type DockerContext, openDockerContexts } from '../../state/external/docker-contexts.ts'
 import type { Context } from '../context.ts'
 
@@ -17,8 +17,7 @@ export interface SyncedContext {
 const isContextName = (name: string): boolean =>
   /^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$/.test(name) && name !== 'default'
 
-const hasEngine = ({ engine, host }: Machine): boolean =>
-  engine !== 'none' && host?.phase === 'ready'
+const hasEngine = (machine: Machine): boolean => machine.engine !== 'none' && hasHost(machine)
 
 /**
  * Creates a docker context for every machine, with the same name, and removes those of removed machines. Does not connect to

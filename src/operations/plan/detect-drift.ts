@@ -9,7 +9,7 @@ import {
 } from '../../provision/engine/settings/plan-settings.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
-import type { Change, Drift, PlanPart } from './change-plan.ts'
+import { type Change, type Drift, type PlanPart, issueOf } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { operatorsOf, readOperators } from '../operators/install-operator-keys.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
@@ -83,8 +83,7 @@ function settingsIssue({ name }: Machine, error: unknown): PlanPart {
   if (!(error instanceof UserError) || error.kind === 'unreachable' || error.kind === 'cancelled') {
     throw error
   }
-  const { message, hint } = error
-  return { issues: [{ machine: name, why: message, ...(hint !== undefined && { hint }) }] }
+  return { issues: [{ machine: name, ...issueOf(error) }] }
 }
 
 /** Inspects a running host at its current address from the provider. */

@@ -1,5 +1,5 @@
 import type { UserError } from '../../errors.ts'
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
 import { type Stack, machinesOf } from '../../machine/stacks.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
@@ -20,7 +20,6 @@ import {
   type PreparedStack,
   composeFinder,
   digestOf,
-  hasHost,
   prepareStack,
 } from './prepare-stack.ts'
 import type { ResolvedStack } from './resolve-stack.ts'

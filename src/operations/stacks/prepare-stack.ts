@@ -1,4 +1,4 @@
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
 import type { Stack } from '../../machine/stacks.ts'
 import type { Context } from '../context.ts'
 import { digestModel } from './deploy-machine.ts'
@@ -20,9 +20,6 @@ export interface PreparedStack {
   /** What the stack takes of this computer, and the user has not allowed yet. */
   readonly grants: readonly StackGrant[]
 }
-
-/** Whether the host of a machine exists and is known. */
-export const hasHost = ({ host }: Machine): boolean => host?.phase === 'ready'
 
 /** The digest of what is deployed with a resolved stack. It is the same for all folders on hosts. */
 export const digestOf = (resolved: ResolvedStack): string =>

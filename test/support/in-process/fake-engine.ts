@@ -94,9 +94,9 @@ const answers: Readonly<Record<string, unknown>> = {
   '/volumes/prune': { VolumesDeleted: ['data'], SpaceReclaimed: 500 },
   '/images/prune': { ImagesDeleted: [{ Untagged: 'nginx:1.27' }, { Deleted: imageId }] },
   '/build/prune': { CachesDeleted: [], SpaceReclaimed: 0 },
-  '/networks of shop': [{ Name: 'shop_default' }],
+  '/networks of shop': [{ ...network, Name: 'shop_default' }],
   '/networks/shop_default': '',
-  '/volumes of shop': { Volumes: [{ Name: 'shop_data' }] },
+  '/volumes of shop': { Volumes: [{ ...volume, Name: 'shop_data' }] },
   '/volumes/shop_data': '',
   '/system/df': {
     LayersSize: 50_000_000,

@@ -1,5 +1,5 @@
 import { listContainers } from '../../../engine/containers.ts'
-import type { Machine } from '../../../machine/machine.ts'
+import { type Machine, hasHost } from '../../../machine/machine.ts'
 import { type Stack, machinesOf } from '../../../machine/stacks.ts'
 import type { Context } from '../../context.ts'
 import { readAllReleases } from '../host-store/all-stacks.ts'
@@ -84,9 +84,6 @@ function describe(
   }
 }
 
-/** Whether a machine has a host that can be asked. */
-const isReady = ({ host }: Machine): boolean => host?.phase === 'ready'
-
 /**
  * The stacks of one machine: those of the inventory, in its order, and then others whose releases its host keeps. Asks the engine
  * for one list of containers, and the host for the releases; a machine without a host is not asked.
@@ -100,7 +97,7 @@ export async function stacksOnMachine(
   const known = [...stacks]
   const isSelected = (stack: Stack): boolean => machinesOf(stack, [machine]).length > 0
   const { name } = machine
-  if (!isReady(machine)) {
+  if (!hasHost(machine)) {
     return known
       .filter(isSelected)
       .map((stack) => describe({ stack: stack.name, machine: name, selected: true }, undefined, []))
