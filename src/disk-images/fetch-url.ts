@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { UserError, messageOf } from '../errors.ts'
-import { httpGet } from '../os/http-get.ts'
+import { httpRequest } from '../os/http-request.ts'
 import { proxyAgent } from '../os/proxy.ts'
 
 /** How long a server may send nothing, in milliseconds. */
@@ -39,7 +39,7 @@ export async function fetchUrl(
     ...{ signal, agent: proxyAgent(), idleMs: dataTimeout },
   }
   for (let hops = 0; hops <= maxRedirects; hops++) {
-    const response = await httpGet(place, options).catch((error: unknown) => {
+    const response = await httpRequest(place, options).catch((error: unknown) => {
       signal.throwIfAborted()
       throw new UserError('unreachable', `cannot reach ${place.host}: ${messageOf(error)}`, {
         hint: 'check the network; if you use a proxy, set HTTPS_PROXY',

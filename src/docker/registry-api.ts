@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import { readFile, readdir } from 'node:fs/promises'
-import { type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import type { Environment } from '../os/environment.ts'
+import { httpRequest, readText } from '../os/http-request.ts'
 import { proxyAgent } from '../os/proxy.ts'
 import { shellQuote } from '../os/shell-quote.ts'
 import { trace } from '../os/trace.ts'
@@ -60,45 +59,21 @@ async function certificatesOf(host: string, env: Environment): Promise<string[]>
   return found.flat()
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > longestResponse) throw new Error(`it sent more than ${longestResponse} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
 /** Sends one request; redirects are not followed, since they could carry a login elsewhere. */
 async function send(
   url: URL,
   { headers = {}, form }: Sending,
   { ca, insecure, signal }: RegistryAccess,
 ): Promise<Response> {
-  const options = {
-    ...{ method: form === undefined ? 'GET' : 'POST', signal, timeout: idleTimeoutMs },
-    headers: {
-      ...headers,
-      ...(form && { 'content-type': 'application/x-www-form-urlencoded' }),
-      connection: 'close',
-    },
-    agent: proxyAgent(),
-  }
-  const trust = { rejectUnauthorized: !insecure, ...(ca && { ca: [...rootCertificates, ca] }) }
-  const request =
-    url.protocol === 'https:'
-      ? requestHttps(url, { ...options, ...trust })
-      : requestHttp(url, options)
-  request.on('timeout', () =>
-    request.destroy(new Error(`it sent no data for ${idleTimeoutMs / 1000} s`)),
-  )
-  request.end(form?.toString())
-  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  const response = await httpRequest(url, {
+    ...{ signal, form, idleMs: idleTimeoutMs, agent: proxyAgent(), rejectUnauthorized: !insecure },
+    headers: { ...headers, connection: 'close' },
+    ca: ca === undefined ? undefined : [...rootCertificates, ca],
+  })
   const status = response.statusCode ?? 0
-  trace('docker', () => `${options.method} ${url.origin}${url.pathname}: ${status}`)
-  return { status, headers: response.headers, body: await readText(response) }
+  const method = form === undefined ? 'GET' : 'POST'
+  trace('docker', () => `${method} ${url.origin}${url.pathname}: ${status}`)
+  return { status, headers: response.headers, body: await readText(response, longestResponse) }
 }
 
 /** The parameters of a challenge: `Bearer realm="…",service="…"` (RFC 9110 11.6.1). */

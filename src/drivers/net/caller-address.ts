@@ -2,7 +2,7 @@ import type { Agent } from 'node:http'
 import { isIP } from 'node:net'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Call } from '../driver.ts'
-import { httpGet, readText } from '../../os/http-get.ts'
+import { httpRequest, readText } from '../../os/http-request.ts'
 import { describeProxy, proxyAgent, proxyFor } from '../../os/proxy.ts'
 import type { Environment } from '../../os/environment.ts'
 
@@ -41,7 +41,7 @@ async function queryCallerAddress(
   const url = env['FLEET_CHECKIP_URL'] || services[family]
   const query = async (agent: Agent | undefined, ms: number, source: string) => {
     const within = AbortSignal.any([signal, AbortSignal.timeout(ms)])
-    const response = await httpGet(url, { family, agent, signal: within })
+    const response = await httpRequest(url, { family, agent, signal: within })
     const address = (await readText(response, longestAnswer)).trim()
     if (response.statusCode !== 200) throw new Error(`answer ${response.statusCode}`)
     if (isIP(address) !== family) throw new Error(`answer ${JSON.stringify(address.slice(0, 60))}`)

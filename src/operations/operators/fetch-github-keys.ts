@@ -1,5 +1,5 @@
 import { UserError, messageOf } from '../../errors.ts'
-import { httpGet, readText } from '../../os/http-get.ts'
+import { httpRequest, readText } from '../../os/http-request.ts'
 import { proxyAgent } from '../../os/proxy.ts'
 
 /** GitHub's rule for user names: 1 to 39 letters, digits and inner hyphens. */
@@ -18,7 +18,7 @@ const notFetched = (user: string, why: string, cause?: unknown): UserError =>
 const longestAnswer = 1 << 20
 
 async function get(url: string, signal: AbortSignal) {
-  const response = await httpGet(url, { signal, agent: proxyAgent() })
+  const response = await httpRequest(url, { signal, agent: proxyAgent() })
   return { status: response.statusCode ?? 0, body: await readText(response, longestAnswer) }
 }
 

@@ -16,12 +16,7 @@ import {
 import { type StackDrift, compareServices } from './compare-services.ts'
 import { hashesFor } from './hash-services.ts'
 import { type StackContainer, findStackImages, listStackContainers } from './observe-stack.ts'
-import {
-  type PreparedStack,
-  composeFinder,
-  digestOf,
-  prepareStack,
-} from './prepare-stack.ts'
+import { type PreparedStack, composeFinder, digestOf, prepareStack } from './prepare-stack.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 import type { Hasher } from './runners/stack-compose.ts'
 import { rootOfMounts } from './host-store/store-folder.ts'

@@ -63,7 +63,9 @@ export async function dropBuilds(
   const used = new Set(
     kept.flatMap(({ services }) => Object.values(services).map(({ image = '' }) => image)),
   )
-  const names = (await listImages(engine, { filters: filtersOf(stack) })).flatMap(({ RepoTags }) => RepoTags ?? [])
+  const names = (await listImages(engine, { filters: filtersOf(stack) })).flatMap(
+    ({ RepoTags }) => RepoTags ?? [],
+  )
   const isOld = (name: string): boolean =>
     builtName.test(name) && !name.startsWith('fleet-release/') && !used.has(name)
   for (const name of names.filter(isOld)) await dropName(engine, name)

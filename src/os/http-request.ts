@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+
+/** How a request is sent. */
+export interface HttpOptions {
+  readonly signal: AbortSignal
+  /** The agent that connects, such as that of a proxy (default: a direct connection). */
+  readonly agent?: Agent | undefined
+  readonly headers?: Readonly<Record<string, string>>
+  /** Connects over this version of IP only. */
+  readonly family?: 4 | 6
+  /** How long the server may send nothing, in milliseconds (default: no limit). */
+  readonly idleMs?: number
+  /** The form to post (application/x-www-form-urlencoded); without one, the request is a GET. */
+  readonly form?: URLSearchParams | undefined
+  /** The certificates of authorities to trust, in PEM format (default: those of Node.js). */
+  readonly ca?: readonly string[] | undefined
+  /** Whether the certificate of the server is checked (default: true). */
+  readonly rejectUnauthorized?: boolean
+}
+
+/** Sends a request over HTTP or HTTPS, and resolves to the response, also if its status is an error. Follows no redirects. */
+export async function httpRequest(
+  url: URL | string,
+  { idleMs, form, headers, ca, ...options }: HttpOptions,
+): Promise<IncomingMessage> {
+  const send = new URL(url).protocol === 'https:' ? requestHttps : requestHttp
+  const request = send(url, {
+    ...options,
+    ...(ca && { ca: [...ca] }),
+    method: form === undefined ? 'GET' : 'POST',
+    headers: {
+      ...headers,
+      ...(form && { 'content-type': 'application/x-www-form-urlencoded' }),
+    },
+    ...(idleMs !== undefined && { timeout: idleMs }),
+  })
+  request.on('timeout', () => request.destroy(new Error(`no data for ${(idleMs ?? 0) / 1000} s`)))
+  request.end(form?.toString())
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  request.on('error', () => {}) // an error after the response is the response's
+  return response
+}
+
+/** Reads a response as UTF-8. Throws if it is longer than `longest` bytes. */
+export async function readText(response: IncomingMessage, longest: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > longest) throw new Error(`it sent more than ${longest} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
