@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { dirname, join } from 'node:path'
-import { below } from '../os/child-path.ts'
+import { childPath } from '../os/child-path.ts'
 import type { Driver, DriverDefinition } from '../drivers/driver.ts'
 import type { DriverPackage } from '../drivers/external/find-package.ts'
 import { lazy, memoizeByName } from '../os/memoize.ts'
@@ -151,7 +151,7 @@ export function openFleet(
     driver: findDriver,
     loadDriver: (name) =>
       loadedDrivers.get(name, async () =>
-        (await findDriver(name)).load(below(home, name), { env, ask: fleet.prompt }),
+        (await findDriver(name)).load(childPath(home, name), { env, ask: fleet.prompt }),
       ),
     ...connections,
     audit: async (verb) => (await audited)?.commit(verb),

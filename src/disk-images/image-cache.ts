@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { below } from '../os/child-path.ts'
+import { childPath } from '../os/child-path.ts'
 import { UserError, codeOf } from '../errors.ts'
 import { withLock } from '../os/lock.ts'
 import { type DownloadCall, download } from './download.ts'
@@ -92,7 +92,7 @@ async function isIntact({ path, digest }: CachedImage, signal: AbortSignal): Pro
 
 /** Opens the cache in `folder`, which downloads at most `mostBytes` per image. */
 export function openImageCache(folder: string, maxBytes: number): ImageCache {
-  const place = (key: string, ending: string): string => below(folder, `${key}.${ending}`)
+  const place = (key: string, ending: string): string => childPath(folder, `${key}.${ending}`)
 
   async function read(key: string): Promise<CachedImage | undefined> {
     try {

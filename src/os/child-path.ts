@@ -9,7 +9,7 @@ const plainName = /^(?!\.{1,2}$)[^/\\:\0-\x1F\x7F]{1,255}$/
  * Joins a folder and a file name. Throws kind `inventory` if the name is not a single path segment: names come from files
  * that others write, and must not lead out of the folder.
  */
-export function below(folder: string, name: string): string {
+export function childPath(folder: string, name: string): string {
   if (plainName.test(name)) return join(folder, name)
   throw new UserError('inventory', `${JSON.stringify(name)} is not a valid file name`, {
     hint: 'check who last changed the inventory: git log -p machines.yaml',

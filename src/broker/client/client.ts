@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import type { SshOptions } from '../../transport/ssh/connect.ts'
 import type {
@@ -195,7 +195,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
     try {
       const wire = await open(request, options, engine.target.machine)
       return {
-        path: below(location.folder, engine.file),
+        path: childPath(location.folder, engine.file),
         lost: rejectWhenLost(wire, () => brokerEnded(engine.target.machine)),
         async [Symbol.asyncDispose]() {
           wire.listen({})

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../../errors.ts'
 import type { ProcessRef } from '../../transport/transport.ts'
@@ -124,7 +124,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     }
     const entry: Entry = {
       engine,
-      served: serve(below(folder, engine.file), () => connect(entry)),
+      served: serve(childPath(folder, engine.file), () => connect(entry)),
       users: new Set(),
       context: false,
       holders: [],
@@ -222,7 +222,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     status: () =>
       [...entries.values()].map(({ engine, context, holders }) => ({
         machine: engine.target.machine,
-        path: below(folder, engine.file),
+        path: childPath(folder, engine.file),
         context,
         holders: holders.map(({ pid }) => pid),
       })),

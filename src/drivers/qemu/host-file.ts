@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shortFolderFor, longestSocketPath } from '../../os/socket-folder.ts'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { replaceFile } from '../../os/replace-file.ts'
 import type { Environment } from '../../os/environment.ts'
 import { ignored } from '../../os/trace.ts'
@@ -44,7 +44,7 @@ export const idOf = (token: string): string =>
 /** Paths in the driver's folder, and the environment variables of the programs that it runs. */
 export function pathsIn(folder: string, env: Environment) {
   const hosts = join(folder, 'hosts')
-  const of = (id: string, name: string): string => below(below(hosts, id), name)
+  const of = (id: string, name: string): string => childPath(childPath(hosts, id), name)
   return {
     env,
     hosts,
@@ -52,7 +52,7 @@ export function pathsIn(folder: string, env: Environment) {
     /** Lock of the whole folder. */
     lock: join(folder, 'hosts'),
     of,
-    folderOf: (id: string): string => below(hosts, id),
+    folderOf: (id: string): string => childPath(hosts, id),
     socketOf(id: string): string {
       const path = of(id, 'qmp.sock')
       if (Buffer.byteLength(path) <= longestSocketPath) return path

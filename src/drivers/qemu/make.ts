@@ -10,7 +10,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { UserError } from '../../errors.ts'
 import { withLock } from '../../os/lock.ts'
 import type { Call, HostFacts, BootstrapData, BootDisk } from '../driver.ts'
@@ -35,7 +35,7 @@ export const isComplete = (paths: Paths, id: string): Promise<boolean> =>
  * Adds a base disk to the driver's folder, as a hard link if possible, so that it needs no space.
  */
 async function addBase(paths: Paths, name: string, disk: BootDisk): Promise<void> {
-  const base = below(paths.bases, name)
+  const base = childPath(paths.bases, name)
   if (await exists(base)) return
   await mkdir(paths.bases, { recursive: true, mode: 0o700 })
   const draft = `${base}.${randomUUID()}.tmp`
@@ -48,7 +48,7 @@ export async function removeUnusedBases(paths: Paths): Promise<void> {
   const used = new Set((await readHosts(paths)).map(({ base }) => base))
   const names = await readdir(paths.bases).catch(ignored('qemu', 'list the base disks', []))
   for (const name of names) {
-    if (!used.has(name)) await rm(below(paths.bases, name), { force: true })
+    if (!used.has(name)) await rm(childPath(paths.bases, name), { force: true })
   }
 }
 
@@ -60,7 +60,7 @@ async function createDisk(
   { disk, call }: { disk: BootDisk; call: Call },
 ): Promise<void> {
   const file = paths.of(host.id, 'disk.qcow2')
-  const base = below(paths.bases, host.base)
+  const base = childPath(paths.bases, host.base)
   const running = { env: paths.env, signal: call.signal }
   const output = await runProgram(
     'qemu-img',

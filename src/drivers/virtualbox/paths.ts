@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
 /** Paths in the driver's folder. */
@@ -55,7 +55,7 @@ export const pathsIn = (folder: string): Paths => {
       return { disk: join(bases, `${owner}.vdi`), owner }
     },
     machine: (token) => {
-      const own = below(machines, token)
+      const own = childPath(machines, token)
       return {
         folder: own,
         metadata: join(own, 'fleet.json'),

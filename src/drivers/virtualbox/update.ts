@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { UserError } from '../../errors.ts'
 import type { HostRecord, HostStatus } from '../../machine/machine.ts'
 import type { Call } from '../driver.ts'
@@ -69,7 +69,7 @@ async function enlargeDisk(
   call: Call,
 ): Promise<void> {
   const old = fields.get('Disks-0-0') ?? ''
-  const larger = below(paths.machine(id).folder, `disk-${size}.vdi`)
+  const larger = childPath(paths.machine(id).folder, `disk-${size}.vdi`)
   if (old === larger) return
   if (fields.has('SnapshotName')) {
     throw new UserError('usage', 'its disk cannot grow while it has snapshots', {

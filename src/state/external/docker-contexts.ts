@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { codeOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { replaceFile } from '../../os/replace-file.ts'
@@ -83,7 +83,7 @@ export function openDockerContexts(env: Environment): DockerContexts {
       }
     },
     async write(context) {
-      const own = below(all, digest(context.name))
+      const own = childPath(all, digest(context.name))
       try {
         await mkdir(own, { recursive: true })
         await replaceFile(join(own, 'meta.json'), toMeta(context))
@@ -91,6 +91,6 @@ export function openDockerContexts(env: Environment): DockerContexts {
         throw explainDiskError(error, { kind: 'failed', operation: 'write', file: own })
       }
     },
-    remove: (name) => rm(below(all, digest(name)), { recursive: true, force: true }),
+    remove: (name) => rm(childPath(all, digest(name)), { recursive: true, force: true }),
   }
 }

@@ -1,7 +1,7 @@
 import { mkdir, readFile, realpath, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { codeOf } from '../../errors.ts'
 import { formatInclude } from '../../machine/ssh-config-text.ts'
 import { explainDiskError } from '../home/disk-error.ts'
@@ -62,7 +62,10 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
  */
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')
-  const [own, knownHosts] = [below(folder, `${id}.conf`), below(folder, `${id}.known_hosts`)]
+  const [own, knownHosts] = [
+    childPath(folder, `${id}.conf`),
+    childPath(folder, `${id}.known_hosts`),
+  ]
   const standalone = join(folder, `${id}.alone.conf`)
   const others = join(folder, `${id}.others.${process.pid}.conf`)
   const configuration = join(env['HOME'] || homedir(), '.ssh', 'config')

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFile, readdir, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { UserError, codeOf } from '../../errors.ts'
 import { prepareSocketFolder, shortFolderFor, longestSocketPath } from '../../os/socket-folder.ts'
 import { explainDiskError } from './disk-error.ts'
@@ -91,7 +91,7 @@ const parse = (text: string): CreationSecrets => {
 /** Opens the unfinished creations in `home`. */
 export function openCreations(home: string): Creations {
   const folder = join(home, 'creations')
-  const fileFor = (token: string): string => below(folder, `${digest(token)}.json`)
+  const fileFor = (token: string): string => childPath(folder, `${digest(token)}.json`)
   const prepare = async (): Promise<void> => {
     await preparePrivateFolder(home)
     await preparePrivateFolder(folder)

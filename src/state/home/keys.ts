@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'
@@ -91,11 +91,11 @@ export function openKeys(home: string): Keys {
       }
     },
     async find(fingerprint) {
-      const link = below(folder, fileNameFor(fingerprint))
+      const link = childPath(folder, fileNameFor(fingerprint))
       return realpath(link).catch(() => readlink(link).catch(() => undefined))
     },
     remember: async (fingerprint, file) => {
-      const link = below(folder, fileNameFor(fingerprint))
+      const link = childPath(folder, fileNameFor(fingerprint))
       const realFile = await realpath(file).catch(ignored('state', 'resolve the key'))
       if (realFile === (await realpath(folder).catch(() => folder)) + sep + basename(link)) return
       const temporary = `${link}.${randomBytes(6).toString('hex')}`
@@ -109,7 +109,7 @@ export function openKeys(home: string): Keys {
       }
     },
     keep: async (fingerprint, privateKey) => {
-      const file = below(folder, fileNameFor(fingerprint))
+      const file = childPath(folder, fileNameFor(fingerprint))
       await prepare()
       try {
         await replaceFile(file, privateKey, { mode: 0o600 })
@@ -117,6 +117,6 @@ export function openKeys(home: string): Keys {
         throw explainDiskError(error, { kind: 'failed', operation: 'write', file })
       }
     },
-    forget: (fingerprint) => removeWithLeftovers(below(folder, fileNameFor(fingerprint))),
+    forget: (fingerprint) => removeWithLeftovers(childPath(folder, fileNameFor(fingerprint))),
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { below } from '../../os/child-path.ts'
+import { childPath } from '../../os/child-path.ts'
 import { explainDiskError } from './disk-error.ts'
 import { preparePrivateFolder } from './home.ts'
 import { replaceFile } from '../../os/replace-file.ts'
@@ -31,7 +31,7 @@ export function openRemovals(home: string): Removals {
   const folder = join(home, 'removals')
   const fileFor = ({ fleet, machine, token }: RemovedHost): string => {
     const identity = JSON.stringify([fleet, machine, token])
-    return below(folder, createHash('sha256').update(identity).digest('hex'))
+    return childPath(folder, createHash('sha256').update(identity).digest('hex'))
   }
   return {
     async begin(host) {
