@@ -26,7 +26,6 @@ export async function replaceMachine(
   const inventory = await (await context.inventory()).read()
   const grants = await grantsOfChange(context, inventory, machine, { action: 'replace' })
   requireAllowed(grants, 'fleet apply')
-  calls.progress('remove the host')
   await removeCreatedHost(context, { name, token, lifecycle }, calls, {
     replacing: true,
     async forget() {

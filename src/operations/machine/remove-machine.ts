@@ -194,6 +194,7 @@ export async function removeCreatedHost(
       ...(replacing && { replacing }),
     }))
     await calls.meet?.()
+    calls.progress('remove the host')
     await lifecycle.remove(record, calls)
     await forget(record)
     await context.removals().end(leavingHost)
