@@ -1,5 +1,5 @@
-// example-cloud: a provider that is small enough to read, and behaves like a big one. Servers take their time to
-// start, stop and go; nothing is made twice on purpose, and nothing is forgotten.
+// example-cloud: a provider that is small enough to read, and behaves like a large one. Servers take time to start, stop
+// and disappear, and every request to create a resource creates another one.
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -10,11 +10,11 @@ import { text } from 'node:stream/consumers'
 
 /**
  * @typedef {object} CloudOptions
- * @property {string} token who has it may do everything
- * @property {number} [port] of 127.0.0.1; any free one unless told
- * @property {number} [delay] how long a server takes for each change, in milliseconds; 1,000 unless told
+ * @property {string} token the token that every request must present
+ * @property {number} [port] port on 127.0.0.1 (default: a free one)
+ * @property {number} [delay] duration of each change of a server, in milliseconds (default: 1,000)
  * @property {(server: Server, userData: Buffer) => Promise<{ address: string, port?: number }>} [boot]
- *   what a server is that starts; unless told, an address where nothing answers
+ *   starts a host for a server (default: none, with an address where nothing answers)
  */
 
 const zones = ['north', 'south']
@@ -31,7 +31,7 @@ class Refusal extends Error {
 /** @template T @param {Map<string, T>} things @param {string} id @returns {T} */
 function get(things, id) {
   const thing = things.get(id)
-  if (thing === undefined) throw new Refusal(404, `there is no ${id}`)
+  if (thing === undefined) throw new Refusal(404, `${id} does not exist`)
   return thing
 }
 
@@ -116,8 +116,8 @@ export async function startCloud({
     },
     'GET servers': (id, _body, query) => (id === '' ? list(servers, query) : get(servers, id)),
     'POST servers': (_id, { name, tags, zone, size, keyId, userData }) => {
-      if (!zones.includes(zone)) throw new Refusal(422, `there is no zone ${zone}`)
-      if (limits().zones[zone]?.free === 0) throw new Refusal(422, `no room in the zone ${zone}`)
+      if (!zones.includes(zone)) throw new Refusal(422, `zone ${zone} does not exist`)
+      if (limits().zones[zone]?.free === 0) throw new Refusal(422, `no capacity in zone ${zone}`)
       get(keys, keyId)
       const id = `srv-${randomBytes(4).toString('hex')}`
       /** @type {Server} */
@@ -148,14 +148,15 @@ export async function startCloud({
   /** @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
   async function answer(request, response) {
     try {
-      if (!isAllowed(request.headers.authorization)) throw new Refusal(401, 'who are you?')
+      if (!isAllowed(request.headers.authorization))
+        throw new Refusal(401, 'the token is missing or invalid')
       const url = new URL(request.url ?? '/', 'http://cloud')
       const [, kind = '', id = '', action] = url.pathname.split('/')
       const route = routes[[request.method, kind, action].filter(Boolean).join(' ')]
-      if (route === undefined) throw new Refusal(404, 'there is no such thing')
+      if (route === undefined) throw new Refusal(404, 'not found')
       const body = await text(request)
-      const told = await route(id, body === '' ? {} : JSON.parse(body), url.searchParams)
-      response.end(JSON.stringify(told ?? {}))
+      const result = await route(id, body === '' ? {} : JSON.parse(body), url.searchParams)
+      response.end(JSON.stringify(result ?? {}))
     } catch (error) {
       response.statusCode = error instanceof Refusal ? error.status : 500
       response.end(error instanceof Error ? error.message : String(error))
@@ -169,7 +170,7 @@ export async function startCloud({
 
   return {
     endpoint: `http://127.0.0.1:${address.port}`,
-    /** All that there is, as the provider's console would show it. */
+    /** All existing resources, as the provider's console would list them. */
     things: () => [...servers.values(), ...keys.values()],
     close() {
       for (const timer of timers) clearTimeout(timer)

@@ -5,18 +5,18 @@ import { UserError } from 'fleet/driver'
  * @property {string} id
  * @property {string} name
  * @property {'starting' | 'running' | 'stopping' | 'stopped'} state
- * @property {string} [address] while it runs
- * @property {number} [port] of SSH, where it is not 22
+ * @property {string} [address] set while the server is running
+ * @property {number} [port] SSH port, if it is not 22
  * @property {string} keyId
  * @property {Record<string, string>} tags
  */
 
 /** @typedef {{ id: string, tags: Record<string, string> }} Key */
 
-/** Where the API answers unless told. */
+/** The default address of the API. */
 export const usualEndpoint = 'http://127.0.0.1:4040'
 
-/** How long one answer may take, in milliseconds. */
+/** The time limit of one request, in milliseconds. */
 const patience = 30_000
 
 /** @param {string} tag @param {string} value */
@@ -29,7 +29,7 @@ const tagged = (tag, value) => `?${new URLSearchParams({ tag, value })}`
  */
 export function openApi({ endpoint, token, signal }) {
   if (!token) {
-    throw new UserError('credentials', 'example-cloud wants a token', {
+    throw new UserError('credentials', 'example-cloud requires a token', {
       hint: 'set EXAMPLE_CLOUD_TOKEN',
     })
   }
@@ -38,7 +38,7 @@ export function openApi({ endpoint, token, signal }) {
    * @param {string} method
    * @param {string} path
    * @param {unknown} [body]
-   * @returns {Promise<any>} the answer; undefined where there is no such thing
+   * @returns {Promise<any>} the response; undefined if the resource does not exist
    */
   async function ask(method, path, body) {
     const answer = await fetch(new URL(path, endpoint), {
@@ -58,12 +58,12 @@ export function openApi({ endpoint, token, signal }) {
     const text = await answer.text()
     if (answer.ok) return text === '' ? {} : JSON.parse(text)
     if (answer.status === 401) {
-      throw new UserError('credentials', 'example-cloud does not take this token', {
+      throw new UserError('credentials', 'example-cloud does not accept this token', {
         hint: 'set EXAMPLE_CLOUD_TOKEN to a valid one',
       })
     }
     const kind = answer.status === 422 ? 'usage' : 'failed'
-    throw new UserError(kind, `example-cloud refuses: ${text || answer.statusText}`)
+    throw new UserError(kind, `example-cloud refused the request: ${text || answer.statusText}`)
   }
 
   return {

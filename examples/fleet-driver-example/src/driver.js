@@ -10,17 +10,17 @@ import { openApi, usualEndpoint } from './api.js'
 /** @typedef {import('./api.js').Server} Server */
 /** @typedef {{ zone: 'north' | 'south', size: 'small' | 'large', endpoint: string }} Options */
 
-/** Who the provider's images let in. */
+/** The user to log in as in the provider's images. */
 const user = 'admin'
 
-/** Time between two looks at something that changes, in milliseconds. */
+/** The time between two requests while the driver waits for a change, in milliseconds. */
 const pause = 100
 
 /** @typedef {ReturnType<typeof openApi>} Api */
 
 /**
- * The server of a host. Where fleet made it, the token finds it: the id may be lost, when fleet was killed before it could write it
- * down, and it may be a lie, for anybody can write it who can change the inventory.
+ * The server of a host. A server that fleet created is found by its token, not by its ID: the ID may not have been recorded
+ * if fleet was killed, and it may be forged, because anybody who can change the inventory can write it.
  *
  * @param {Api} api
  * @param {{ id?: string | undefined, token?: string | undefined }} host
@@ -34,7 +34,7 @@ async function findServer(api, { id, token }) {
 const findKey = async (api, token) => (await api.findKeys('fleet:token', token))[0]
 
 /**
- * Waits until a server is in `state`, telling what it is in meanwhile.
+ * Waits until a server is in `state`, and reports its current state while it waits.
  *
  * @param {Api} api
  * @param {string} id
@@ -65,8 +65,8 @@ export function createDriver(env) {
     openApi({ endpoint, token: env['EXAMPLE_CLOUD_TOKEN'], signal })
 
   /**
-   * Makes what is not there yet. Each thing is looked for by the token first, since an earlier attempt may have
-   * made it, and recorded before the next one is asked for.
+   * Creates the resources that do not exist yet. Each one is first looked up by the token, because an earlier attempt may have
+   * created it, and is recorded before the next one is created.
    *
    * @param {HostSpec} spec
    * @param {Options} options
@@ -117,15 +117,15 @@ export function createDriver(env) {
         const existing = await findServer(api, { token: spec.token })
         const { zones } = await api.limits()
         if (existing === undefined && zones[zone]?.free === 0) {
-          throw new UserError('usage', `example-cloud has no room in the zone ${zone}`, {
-            hint: 'choose another one with --zone',
+          throw new UserError('usage', `example-cloud has no capacity in zone ${zone}`, {
+            hint: 'choose another zone with --zone',
           })
         }
         return {
           user,
-          resources: { endpoint }, // all that `remove` and `observe` get is the record
+          resources: { endpoint }, // `remove` and `observe` get only the record
           userData: { maxBytes: 16_384, gzip: true },
-          notes: [`a ${size} server in the zone ${zone}`],
+          notes: [`a ${size} server in zone ${zone}`],
           exists: existing !== undefined,
           make: (data, call) => make(spec, options, data, call),
         }
@@ -134,7 +134,7 @@ export function createDriver(env) {
       async remove(host, call) {
         const { token } = host
         const endpoint = endpointOf(host)
-        if (endpoint === undefined || token === undefined) return // nothing was ever asked for
+        if (endpoint === undefined || token === undefined) return // nothing was created
         const api = connect(endpoint, call)
         const server = await findServer(api, { token })
         if (server !== undefined) {
@@ -147,7 +147,7 @@ export function createDriver(env) {
       },
 
       async list({ id, options }, call) {
-        // These are as machines.yaml has them: what the schema would fill in may be absent.
+        // The options are as in machines.yaml: the defaults of the schema are not filled in.
         const endpoints = new Set(
           options.map(({ endpoint }) => (typeof endpoint === 'string' ? endpoint : usualEndpoint)),
         )
@@ -181,7 +181,7 @@ export function createDriver(env) {
   }
 
   /**
-   * What a fleet has at one endpoint: each token once, though a key may be all that there is of it.
+   * The hosts of a fleet at one endpoint: one for each token, even if only its key is left.
    *
    * @param {string} endpoint
    * @param {string} fleet

@@ -10,7 +10,7 @@ export default defineDriver({
   options: z.strictObject({
     zone: z.enum(['north', 'south']).describe('Zone of the server'),
     size: z.enum(['small', 'large']).default('small').describe('Size of the server'),
-    endpoint: z.url().default(usualEndpoint).describe('Address of the API of the provider'),
+    endpoint: z.url().default(usualEndpoint).describe("Address of the provider's API"),
   }),
   prompts: ['zone', 'size'],
   load: async (_folder, { env }) => (await import('./driver.js')).createDriver(env),
