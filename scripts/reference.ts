@@ -204,7 +204,7 @@ function describeFields(drivers: readonly DriverOptions[]): string {
     ...fields(mappingIn(operator)),
     '## stacks',
     '',
-    'The name of an entry is also the name of its compose project.',
+    'The name of an entry is also the name of its Compose project.',
     '',
     ...fields(entryIn(top['stacks'])),
     '## machines',
@@ -221,14 +221,14 @@ function describeFields(drivers: readonly DriverOptions[]): string {
     '### options',
     '',
     ...drivers.flatMap(({ name, options }) => [
-      `Options of the driver \`${name}\`: ${Object.keys(options.shape)
+      `Options of the \`${name}\` driver: ${Object.keys(options.shape)
         .map((key) => `\`${key}\``)
         .join(', ')}.`,
       '',
     ]),
     '### host',
     '',
-    'fleet writes this record. Do not edit it.',
+    'fleet saves the state of the host here. Do not edit it.',
     '',
     ...fields(machine?.properties?.['host']),
     '## profiles',

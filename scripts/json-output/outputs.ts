@@ -89,7 +89,7 @@ const states = [
 
 const client = {
   sshClient: z.string().optional().describe("the SSH client, if it is not fleet's own: openssh"),
-  sshClientReason: z.string().optional().describe('why that client is used'),
+  sshClientReason: z.string().optional().describe('why this client is used'),
 }
 
 const observation = {
@@ -183,7 +183,7 @@ const machines: readonly JsonOutput[] = [
       z.union([
         fieldsOf<ImportedHost>()({
           name,
-          address: text('address, or alias of ~/.ssh/config').optional(),
+          address: text('address, or alias in ~/.ssh/config').optional(),
           user: text('user to log in as').optional(),
           port: count('SSH port').optional(),
           labels: pairs('labels').optional(),
@@ -196,10 +196,10 @@ const machines: readonly JsonOutput[] = [
               options: z.record(z.string(), z.unknown()).describe('options of the driver'),
             })
             .optional(),
-          followsSshConfig: flag('whether the address can be an alias of ~/.ssh/config').optional(),
+          followsSshConfig: flag('whether the address can be an alias in ~/.ssh/config').optional(),
           jumps: texts('jump hosts, in the order of connection').optional(),
         }),
-        z.strictObject({ name, destination: text('alias in the ssh configuration') }),
+        z.strictObject({ name, destination: text('alias in the SSH configuration') }),
       ]),
     ),
     note: '`import ssh-config` prints `name` and `destination` only.',
@@ -219,7 +219,7 @@ const machines: readonly JsonOutput[] = [
       z.record(z.string(), z.string()),
       z.array(z.strictObject({ name, labels: pairs('labels') })),
     ]),
-    note: 'Without `--on` the result is the labels themselves.',
+    note: 'Without `--on`, the result contains only the labels.',
   },
   {
     id: 'ip',
@@ -278,8 +278,8 @@ const machines: readonly JsonOutput[] = [
     schema: z.array(
       z.strictObject({
         name: text('name of the machine'),
-        from: text('version of Docker before'),
-        to: text('version of Docker after; the same if there was nothing to upgrade'),
+        from: text('version of Docker before the upgrade'),
+        to: text('version of Docker after the upgrade; the same if there was nothing to upgrade'),
       }),
     ),
   },
@@ -297,7 +297,7 @@ const machines: readonly JsonOutput[] = [
           id: text('`ID` of os-release'),
           like: texts('`ID_LIKE` of os-release'),
           version: text('version').optional(),
-          name: text('name for people'),
+          name: text('name for display'),
         }),
         arch: text('processor architecture in Docker notation'),
         kernel: text('version of the kernel'),
@@ -311,22 +311,24 @@ const machines: readonly JsonOutput[] = [
             }),
           )
           .optional()
-          .describe('settings that were not changed, because images and containers would be lost'),
+          .describe(
+            'settings that were not changed, because the engine would no longer find its images and containers',
+          ),
         init: z.enum(['systemd', 'openrc', 'none']).describe('the init system'),
         user: text('user that fleet logs in as'),
         root: flag('whether this user is root'),
         sudo: flag('whether the user can run sudo without a password'),
         sudoNeeds: z
           .enum(['password', 'terminal'])
-          .describe('what sudo requires from the user, if it refuses without')
+          .describe('what sudo requires, if the user cannot run it without a password or terminal')
           .optional(),
-        dockerGroup: flag('whether the user is in the group docker'),
-        appArmorMissing: flag('whether AppArmor is on, but its tools are missing'),
+        dockerGroup: flag('whether the user is in the docker group'),
+        appArmorMissing: flag('whether AppArmor is enabled, but its tools are missing'),
         cloudInit: z.enum(['absent', 'running', 'done']).describe('state of cloud-init'),
-        alpineCommunity: flag('whether the community repository of Alpine is on'),
-        cli: flag('whether the host has a docker CLI'),
-        daemon: flag('whether the host has dockerd'),
-        engineFromDocker: flag("whether dockerd is a package of Docker's own repository"),
+        alpineCommunity: flag("whether Alpine's community repository is enabled"),
+        cli: flag('whether the Docker CLI is installed'),
+        daemon: flag('whether dockerd is installed'),
+        engineFromDocker: flag("whether dockerd was installed from Docker's own repository"),
         service: z
           .strictObject({ active: flag('running'), enabled: flag('started at boot') })
           .optional(),
@@ -347,7 +349,7 @@ const machines: readonly JsonOutput[] = [
     schema: oneOrMany(
       fieldsOf<KeyChange & { name: string }>()({
         name,
-        before: texts('fingerprints of the pinned keys before'),
+        before: texts('fingerprints of the keys that were pinned before'),
         after: text('fingerprint of the key that is pinned now'),
       }),
     ),
@@ -360,7 +362,7 @@ const machines: readonly JsonOutput[] = [
       fieldsOf<AllowedCaller>()({
         name,
         caller: texts('addresses of this computer, as CIDR ranges'),
-        added: texts('those that were added now'),
+        added: texts('the ranges that were added'),
         allowed: texts('all ranges from which SSH is allowed now'),
       }),
     ),
@@ -426,17 +428,17 @@ const change = fieldsOf<Change>()({
     .literal(true)
     .optional()
     .describe('`apply` needs a separate [confirmation](plan-and-apply.md#confirmation)'),
-  gone: z.literal(true).optional().describe('of `replace`: the host no longer exists'),
+  gone: z.literal(true).optional().describe('for `replace`: the host no longer exists'),
   outside: z
     .literal(true)
     .optional()
-    .describe('of `operators`: also removes revoked keys from lines that fleet did not write'),
+    .describe('for `operators`: also removes revoked keys from lines that fleet did not write'),
   stops: z.literal(true).optional().describe('the host is stopped during the change'),
   effect: z
     .enum(['live', 'restart', 'destructive'])
     .optional()
     .describe(
-      'of `engine-config`: the engine reloads its settings, restarts, or restarts without its images and containers',
+      'for `engine-config`: the engine reloads its settings, restarts, or restarts without its images and containers',
     ),
   options: z
     .array(
@@ -447,7 +449,7 @@ const change = fieldsOf<Change>()({
       }),
     )
     .optional(),
-  grants: texts('what the host may use of this computer').optional(),
+  grants: texts('resources of this computer that the host may use').optional(),
 })
 
 const drift = fieldsOf<Drift>()({
@@ -468,14 +470,16 @@ const serviceChange = fieldsOf<ServiceChange>()({
 const deployment = fieldsOf<PlannedDeployment>()({
   stack: text('name of the stack'),
   machine: machineName,
-  digest: text('digest of the compose files and of the files that they name'),
+  digest: text('digest of the Compose files and of the files that they refer to'),
   after: z
     .enum(['create', 'adopt', 'replace', 'start'])
     .optional()
-    .describe('the change of the machine that comes first'),
-  services: z.array(serviceChange).describe('the changes of containers, by service'),
+    .describe('the change to the machine that is made first'),
+  services: z.array(serviceChange).describe('the changes to containers, by service'),
   pull: z.literal(true).optional().describe('newer images are pulled first'),
-  grants: texts('what the host gets of this computer, and you have not allowed yet').optional(),
+  grants: texts(
+    'files and variables of this computer that the stack uses and that you have not allowed yet',
+  ).optional(),
 })
 
 const deployed = fieldsOf<Deployed>()({
@@ -522,7 +526,7 @@ const inventory: readonly JsonOutput[] = [
       location: text('path of the inventory'),
       machines: count('number of machines'),
     }),
-    note: 'Problems are an error of kind `inventory`.',
+    note: 'Problems are reported as an error of the kind `inventory`.',
   },
   {
     id: 'checkInstallHook',
@@ -530,7 +534,7 @@ const inventory: readonly JsonOutput[] = [
     form: 'object',
     schema: z.strictObject({
       hook: text('path of the hook'),
-      installed: flag('false if it was there already'),
+      installed: flag('false if the hook was already installed'),
     }),
   },
   {
@@ -539,7 +543,7 @@ const inventory: readonly JsonOutput[] = [
     form: 'object',
     schema: z.union([
       z.strictObject({ conflicts: texts('conflicts that remain') }),
-      z.strictObject({ files: texts('of `--install`: paths of the files that were written') }),
+      z.strictObject({ files: texts('with `--install`: paths of the files that were written') }),
     ]),
   },
   { id: 'plan', commands: ['plan'], form: 'object', schema: plan },
@@ -615,7 +619,7 @@ const containers: readonly JsonOutput[] = [
         command: text('the command'),
         created: time('when it was created'),
         state: text('`running`, `exited` and others, as in the Engine API'),
-        status: text('the state for people'),
+        status: text('the state as text, such as `Up 3 minutes`'),
         ports: z.array(port).describe('ports, as in the Engine API'),
         labels: pairs('labels of the container'),
         size: z
@@ -753,7 +757,7 @@ const containers: readonly JsonOutput[] = [
         total: count('number of objects'),
         active: count('number of objects in use'),
         size: bytes('size'),
-        reclaimable: bytes('size of what is not in use'),
+        reclaimable: bytes('size of the objects that are not in use'),
       }),
     ),
   },
@@ -809,7 +813,7 @@ const volumesAndNetworks: readonly JsonOutput[] = [
       fieldsOf<Pruned & { machine?: string }>()({
         ...answering,
         kind: z.enum(['containers', 'networks', 'volumes', 'images', 'build cache']),
-        removed: texts('names or IDs; of images, also the names that they lost'),
+        removed: texts('names or IDs; for images, also the names that were removed'),
         reclaimed: bytes('space that was freed'),
       }),
     ),
@@ -831,14 +835,14 @@ const stacks: readonly JsonOutput[] = [
         state: z
           .enum(['deployed', 'degraded', 'failed', 'deploying', 'unmanaged', 'not-deployed'])
           .describe(
-            '`degraded`: a container does not run or is unhealthy; `failed`: the last deployment failed; `deploying`: it has not ended, or was interrupted; `unmanaged`: fleet did not deploy the containers',
+            '`degraded`: a container is not running or is unhealthy; `failed`: the last deployment failed; `deploying`: the deployment has not ended, or was interrupted; `unmanaged`: fleet did not deploy the containers',
           ),
         selected: flag('whether the inventory deploys the stack on this machine'),
         release: count('number of the current release').optional(),
         by: text('who deployed it').optional(),
         at: time('when it was deployed').optional(),
         commit: text('the git commit that it was deployed from').optional(),
-        running: count('number of containers that run'),
+        running: count('number of running containers'),
         containers: count('number of containers'),
         reason: text('why the last deployment failed').optional(),
       }),
@@ -893,7 +897,7 @@ const stacks: readonly JsonOutput[] = [
         stack: stackName,
         release: count('number of the release that was recorded'),
         services: texts('services of the project'),
-        differing: texts('services whose containers differ from the compose file on the host'),
+        differing: texts('services whose containers differ from the Compose file on the host'),
         mounts: texts('files and folders of the project on the host that containers mount'),
       }),
     ),
@@ -918,10 +922,12 @@ const stacks: readonly JsonOutput[] = [
 
 const storedLogin = fieldsOf<StoredLogin & { machine?: string }>()({
   ...answering,
-  registry: text("the registry, as docker's configuration names it"),
+  registry: text('the registry, as in the Docker configuration'),
   user: text('user name at the registry').optional(),
-  file: text('docker configuration on the host'),
-  helper: text('program that keeps the password; absent: it is in the file').optional(),
+  file: text('Docker configuration file on the host'),
+  helper: text(
+    'credential helper that stores the password; absent if the password is in the file',
+  ).optional(),
 })
 
 const registries: readonly JsonOutput[] = [
@@ -931,9 +937,9 @@ const registries: readonly JsonOutput[] = [
     form: 'array',
     schema: z.union([
       z.array(storedLogin),
-      z.array(z.strictObject({ repository: text('name of a repository of the registry') })),
+      z.array(z.strictObject({ repository: text('name of a repository in the registry') })),
     ]),
-    note: 'The logins of the machines, without passwords; of `registry ls HOST`, the repositories.',
+    note: 'The logins of the machines, without passwords; for `registry ls HOST`, the repositories.',
   },
   {
     id: 'registryTags',
@@ -948,8 +954,8 @@ const registries: readonly JsonOutput[] = [
     schema: z.array(
       fieldsOf<LoggedOut & { machine?: string }>()({
         ...answering,
-        registry: text("the registry, as docker's configuration names it"),
-        file: text('docker configuration on the host'),
+        registry: text('the registry, as in the Docker configuration'),
+        file: text('Docker configuration file on the host'),
         removed: flag('whether there was a login'),
       }),
     ),
@@ -967,7 +973,7 @@ const own: readonly JsonOutput[] = [
         state: z
           .enum(['written', 'removed', 'taken', 'impossible'])
           .describe(
-            '`taken`: the name belongs to another context; `impossible`: docker does not accept the name',
+            '`taken`: the name belongs to another context; `impossible`: Docker does not accept the name',
           ),
         host: text('endpoint of the context; absent if the name is impossible').optional(),
       }),
@@ -983,7 +989,7 @@ const own: readonly JsonOutput[] = [
       hosts: z.array(
         fieldsOf<HostStatus>()({
           machine: machineName,
-          user: text('user of the login'),
+          user: text('user that fleet logged in as'),
           address: text('address of the host'),
           port: count('SSH port'),
           state: z.enum(['connected', 'connecting', 'closed']),
@@ -994,8 +1000,8 @@ const own: readonly JsonOutput[] = [
         fieldsOf<SocketStatus>()({
           machine: machineName,
           path: text('path of the socket'),
-          context: flag('whether a docker context uses it'),
-          holders: z.array(z.number()).describe('process IDs for which it is open'),
+          context: flag('whether a Docker context uses it'),
+          holders: z.array(z.number()).describe('IDs of the processes that keep it open'),
         }),
       ),
     }),
@@ -1037,7 +1043,7 @@ const own: readonly JsonOutput[] = [
         inventory: text('path of the inventory'),
         driver: text('name of a trusted driver').optional(),
         path: text('path that machines may use').optional(),
-        alias: text('trusted alias in the ssh configuration').optional(),
+        alias: text('trusted alias in the SSH configuration').optional(),
         variable: text('variable of the shell that a stack may use').optional(),
         stack: text('the stack that may use the variable').optional(),
         version: text('version of the driver').optional(),
@@ -1075,11 +1081,11 @@ const kinds = Object.keys(exitCodes).filter((kind): kind is ErrorKind => kind !=
 const progressOf = (event: z.ZodType) =>
   z.strictObject({
     event,
-    machine: text('name of the machine that the work is for').optional(),
+    machine: text('name of the machine, if the work is for one machine').optional(),
     task: text('the work, if it is not for one machine').optional(),
     step: text('the step').optional(),
     detail: text('detail of the step').optional(),
-    seconds: count('duration of the step; of `ended` and `failed`, of all steps'),
+    seconds: count('duration of the step; for `ended` and `failed`, of all steps'),
     time: time('when the line was written'),
   })
 
@@ -1093,7 +1099,7 @@ const messages: readonly JsonOutput[] = [
       error: z.strictObject({
         kind: z.enum(kinds).describe('the kind, which determines the exit code'),
         message: text('what failed, and why'),
-        machine: text('the machine that it is about').optional(),
+        machine: text('the machine that failed').optional(),
         hint: text('the next step').optional(),
       }),
     }),
@@ -1130,7 +1136,9 @@ const messages: readonly JsonOutput[] = [
     commands: [],
     form: 'object per line',
     schema: z.strictObject({
-      event: z.literal('grant').describe('what new machines may use of this computer (`create`)'),
+      event: z
+        .literal('grant')
+        .describe('resources of this computer that new machines may use (`create`)'),
       machines: texts('names of the machines'),
       what: text('the file, folder or network'),
     }),

@@ -64,8 +64,8 @@ With \`--json\` a command prints its result on stdout as JSON: one value, on one
 \`logs\`, \`events\` and \`ssh\` print one object per line, and so does \`stats\` without \`--no-stream\`.
 
 - A field without a value is absent. Times are in UTC.
-- In results about machines the machine is \`name\`. In results about something on a machine, such as a container, it is
-  \`machine\`.
+- In results about machines, the name of the machine is in \`name\`. In results about objects on a machine, such as
+  containers, it is in \`machine\`.
 - Arrays are in the order of the inventory.
 - Later versions may add fields: ignore fields that you do not know.
 
@@ -73,12 +73,12 @@ With \`--json\` a command prints its result on stdout as JSON: one value, on one
 command is named after it: \`#/$defs/ls\`, \`#/$defs/operatorLs\`. It describes this version of fleet and allows no other
 fields.
 
-Commands that docker carries out (\`run\`, \`exec\`, \`build\`, \`compose\` and others) print what docker prints, and have docker's
-\`--format\`.`
+Commands that run \`docker\` (\`run\`, \`exec\`, \`build\`, \`compose\` and others) print its output, and support its
+\`--format\` option.`
 
 const aboutMessages = [
-  'Lines of stderr that begin with `{` are JSON; other lines are messages for people. Progress comes from commands that take',
-  'longer. [Scripting](scripting.md#errors) has the exit code of each kind of error.',
+  'Lines on stderr that begin with `{` are JSON; other lines are messages for people. Commands that take longer report their',
+  'progress. [Scripting](scripting.md#errors) lists the exit code of each kind of error.',
   '',
 ]
 

@@ -128,7 +128,7 @@ const registry = z
       .union([mirrorUrl, z.array(mirrorUrl).min(1).max(16)])
       .optional()
       .describe(
-        'The URL of a mirror to pull through, or a list of them. Only docker.io can have one.',
+        'The URL of a mirror to pull through, or a list of them. Only docker.io can have mirrors.',
       ),
   })
   .refine(({ insecure, ca }) => insecure === undefined || ca === undefined, {
@@ -186,7 +186,7 @@ export const engineSpec = z
     environment: environment
       .optional()
       .describe(
-        'Environment variables of the engine, such as HTTP_PROXY. Others on the host are kept; `null` removes one.',
+        'Environment variables of the engine, such as HTTP_PROXY. Other variables on the host are kept; `null` removes a variable.',
       ),
     registries: registries
       .optional()

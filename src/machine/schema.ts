@@ -91,7 +91,7 @@ export const hostRecord = z.strictObject({
   sshAlias: sshDestination
     .optional()
     .describe(
-      'The host in ssh_config, as [user@]host[:port]. Users who trust it (`fleet trust alias`) connect with the settings that their SSH configuration has for it; address, port and user are used if it has none.',
+      'The host in ssh_config, as [user@]host[:port]. Users who trust this alias (`fleet trust alias`) connect with the settings for the alias in their own SSH configuration; address, port and user apply if there are none.',
     ),
   hostKeys: z
     .array(publicKey)
@@ -129,7 +129,7 @@ const sshSettings = z.strictObject({
     .enum(['builtin', 'openssh'])
     .optional()
     .describe(
-      "The SSH client: fleet's own (builtin), or the program ssh of the computer that runs fleet (openssh). By default, fleet uses ssh only where its own client cannot log in.",
+      "The SSH client: fleet's own (builtin), or the ssh program on the computer that runs fleet (openssh). By default, fleet uses ssh only if its own client cannot log in.",
     ),
 })
 
@@ -143,7 +143,7 @@ const spec = z.strictObject({
     ),
   labels: labels.optional().describe('Labels, for selectors such as `--on KEY=VALUE`.'),
   options: z.record(resourceKey, z.unknown()).optional().describe('Options of the driver.'),
-  via: machineName.optional().describe('The machine to use as SSH jump host.'),
+  via: machineName.optional().describe('The machine to use as the SSH jump host.'),
   ssh: sshSettings.optional().describe('Settings of the SSH connection.'),
   engine: z
     .union([z.literal('none'), engineSpec])
@@ -159,7 +159,7 @@ const spec = z.strictObject({
   protected: z
     .boolean()
     .optional()
-    .describe('Whether to ask for the name of the machine before it is removed.'),
+    .describe('Whether you have to type the name of the machine to remove it.'),
 })
 
 /** One entry under `machines:`, with the record of its host. */
@@ -170,7 +170,7 @@ export const machineEntry = spec.extend({
     .describe(
       'The machine should be stopped. `fleet stop` adds this key, `fleet start` removes it.',
     ),
-  host: hostRecord.optional().describe('The record of the host, managed by fleet.'),
+  host: hostRecord.optional().describe('The saved state of the host, managed by fleet.'),
 })
 /** One entry under `machines:` as written, without the values of its profile. */
 export type MachineEntry = z.infer<typeof machineEntry>
@@ -213,7 +213,7 @@ const maxWait = 86_400
 /** One entry under `stacks:`: compose files to deploy on machines. */
 const stackEntry = z.strictObject({
   compose: oneOrMore(fileInFolder, maxPerStack).describe(
-    "The compose file, or a list of files that are merged in this order, in the inventory's folder.",
+    "The Compose file, or a list of files that are merged in this order, in the inventory's folder.",
   ),
   on: oneOrMore(selector, maxPerStack).describe(
     'The machines to deploy on: a selector as for `--on`, such as role=web, or a list of them.',
@@ -225,7 +225,7 @@ const stackEntry = z.strictObject({
     ])
     .optional()
     .describe(
-      'How many machines are deployed to at the same time, or a percentage of them (default: 1).',
+      'The number of machines to deploy to at the same time, or a percentage of them (default: 1).',
     ),
   wait: z
     .int()
@@ -238,7 +238,7 @@ const stackEntry = z.strictObject({
   env: oneOrMore(fileInFolder, maxPerStack)
     .optional()
     .describe(
-      "A file with variables for the compose files, or a list, in the inventory's folder. Variables of the shell have priority.",
+      "A file with variables for the Compose files, or a list, in the inventory's folder. Variables of the shell have priority.",
     ),
   profiles: z
     .array(
@@ -253,7 +253,7 @@ const stackEntry = z.strictObject({
     .min(1)
     .max(maxPerStack)
     .optional()
-    .describe('The profiles of the compose files to enable.'),
+    .describe('The profiles of the Compose files to enable.'),
   buildOn: machineName
     .optional()
     .describe(
