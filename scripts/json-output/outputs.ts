@@ -424,10 +424,7 @@ const change = fieldsOf<Change>()({
     ])
     .describe('what `apply` does'),
   why: text('the reason'),
-  destructive: z
-    .literal(true)
-    .optional()
-    .describe('`apply` needs a separate [confirmation](plan-and-apply.md#confirmation)'),
+  destructive: z.literal(true).optional().describe('`apply` needs a separate confirmation'),
   gone: z.literal(true).optional().describe('for `replace`: the host no longer exists'),
   outside: z
     .literal(true)

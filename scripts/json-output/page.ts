@@ -60,7 +60,7 @@ function describeOutput({ id, commands, form, note }: JsonOutput, schema: Schema
 
 const introduction = `# JSON output
 
-With \`--json\` a command prints its result on stdout as JSON: one value, on one line in a pipe and indented on a terminal.
+With \`--json\`, a command prints its result on stdout as JSON: one value, on one line in a pipe and indented on a terminal.
 \`logs\`, \`events\` and \`ssh\` print one object per line, and so does \`stats\` without \`--no-stream\`.
 
 - A field without a value is absent. Times are in UTC.
