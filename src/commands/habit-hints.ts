@@ -14,10 +14,8 @@ const habits: readonly Habit[] = [
     typed: 'regenerate-certs',
     next: 'fleet connects over SSH and does not use certificates; to accept a new host key: fleet rekey NAME',
   },
-  {
-    typed: 'mount',
-    next: 'to copy files: fleet cp; to mount a directory: fleet ssh-config --include, then sshfs NAME:/PATH DIRECTORY',
-  },
+  { typed: 'umount', next: 'to unmount a directory: fleet mount -u DIRECTORY' },
+  { typed: 'unmount', next: 'to unmount a directory: fleet mount -u DIRECTORY' },
   { typed: 'scp', next: 'to copy files: fleet cp' },
   { typed: 'machine', next: 'commands for machines have no prefix, for example: fleet ls' },
   {

@@ -33,6 +33,7 @@ import { adopt } from './machine/adopt.ts'
 import { check } from './inventory/check.ts'
 import { apply } from './inventory/apply.ts'
 import { cp } from './machine/cp.ts'
+import { mount, sftp } from './machine/mount.ts'
 import { create } from './machine/create/create.ts'
 import { gc } from './machine/gc.ts'
 import { init } from './inventory/init.ts'
@@ -136,6 +137,7 @@ export const commandList: readonly CommandSection[] = [
       sshConfig,
       exportCommands,
       cp,
+      mount,
       rekey,
       ...powerCommands,
       snapshot,
@@ -230,6 +232,7 @@ export const commandList: readonly CommandSection[] = [
       cache,
       completion,
       complete,
+      sftp,
     ],
   },
 ]

@@ -23,7 +23,7 @@ export const overview: readonly OverviewGroup[] = [
       line('create adopt import', 'create hosts, add existing ones, import from other tools'),
       line('ls status inspect ip', 'list machines, show their state, entries and addresses'),
       line('use active', 'set or print the active machine'),
-      line('ssh cp', 'open a shell, run commands, copy files'),
+      line('ssh cp mount', 'open a shell, run commands, copy files, mount directories'),
       line('start stop restart kill', 'switch machines on and off'),
       line('snapshot', 'save and restore the state of machines'),
       line('provision upgrade', 'install, repair and upgrade Docker'),

@@ -40,7 +40,8 @@ async function run(line: string) {
 
 test.each([
   ['regenerate-certs web-1', 'fleet rekey'],
-  ['mount web-1:/srv .', 'fleet ssh-config --include'],
+  ['umount ./srv', 'fleet mount -u DIRECTORY'],
+  ['unmount ./srv', 'fleet mount -u DIRECTORY'],
   ['scp file web-1:/srv', 'fleet cp'],
   ['context ls', 'docker context ls'],
   ['context use web-1', 'fleet use NAME'],

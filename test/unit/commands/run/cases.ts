@@ -509,6 +509,15 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('cp machines.yaml web-1:{folder}/copied', {}, { programs: true, shell: true }),
     fails('cp nowhere web-1:/tmp', failed, /nowhere/),
   ],
+  // test/e2e/machine/mount.test.ts mounts directories
+  mount: [
+    ok('mount --help', /mount web-1:\/srv/),
+    fails('mount', usage, /specify a machine and a directory/),
+    fails('mount web-1:/srv', usage, /fleet mount web-1:\/srv .\/srv/),
+    fails('mount -u web-1:/srv srv', usage, /fleet mount -u srv/),
+    fails('mount nowhere:/srv .', missing, /nowhere/),
+  ],
+  __sftp: [ok('__sftp --help', /SFTP/), unknown('__sftp')],
   rekey: [
     fails('rekey web-1 --yes', usage, /the host key is still SHA256:/),
     ok('rekey web-1 --yes', /web-1/, { files: otherKey }),

@@ -1,0 +1,63 @@
+import { UserError } from '../../errors.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
+import { passThroughStreams } from '../../ui/io.ts'
+import { withProgress } from '../../ui/progress/progress.ts'
+import { defineCommand, optional, required, text } from '../command.ts'
+
+export const mount = defineCommand({
+  name: 'mount',
+  summary: 'Mount a directory of a machine with sshfs',
+  description:
+    'Mount a directory of a machine on an empty directory of this computer, with sshfs, which must be installed. Without a path, the home directory of the login is mounted. sshfs uses the connection of fleet, so it works for each machine that fleet ssh reaches, with the host keys that fleet has pinned, and connects again after a connection is lost. Files of the login on the machine belong to you on this computer.',
+  arguments: {
+    source: optional('machine[:path]', 'machine, and the directory on it', 'place'),
+    directory: optional('directory', 'an empty directory on this computer', 'file'),
+  },
+  options: {
+    unmount: text('-u, --unmount <directory>', 'unmount a directory', 'file'),
+  },
+  examples: ['fleet mount web-1:/srv ./srv', 'fleet mount web-1 ./home', 'fleet mount -u ./srv'],
+  async run({ fleet, io, args: { source, directory }, options: { unmount }, format }) {
+    if (unmount !== undefined) {
+      if (source !== undefined) {
+        throw new UserError('usage', '--unmount needs only the directory on this computer', {
+          hint: `to unmount it: fleet mount -u ${shellQuote(directory ?? source)}`,
+        })
+      }
+      const { unmountDirectory } = await import('../../operations/mount/mount-directory.ts')
+      const unmounted = await unmountDirectory(fleet, unmount, io.cwd)
+      io.stderr.write(`unmounted ${unmounted}\n`)
+      return
+    }
+    if (source === undefined || directory === undefined) {
+      throw new UserError('usage', 'specify a machine and a directory on this computer', {
+        hint: 'for example: fleet mount web-1:/srv ./srv',
+      })
+    }
+    const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
+    const { mountDirectory } = await import('../../operations/mount/mount-directory.ts')
+    const [name = '', path = ''] = source.split(/:(.*)/s)
+    const machine = await chooseMachine(fleet, name === '' ? undefined : name)
+    const mounted = await withProgress(io, format, machine.name, (report) =>
+      mountDirectory(fleet, { machine, path, directory, cwd: io.cwd }, report),
+    )
+    io.stderr.write(
+      `mounted ${mounted.source} on ${mounted.directory}; to unmount it: fleet mount -u ${shellQuote(directory)}\n`,
+    )
+  },
+})
+
+/** sshfs runs this command in place of ssh. */
+export const sftp = defineCommand({
+  name: '__sftp',
+  summary: 'Connect stdin and stdout to the SFTP server of a machine',
+  arguments: { name: required('name', 'name of the machine', 'machine') },
+  hidden: true,
+  async run({ fleet, io, args }) {
+    const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
+    const { serveSftp } = await import('../../operations/mount/sftp-server.ts')
+    const machine = await chooseMachine(fleet, args.name)
+    // A connection that only the mount uses stays when the broker stops.
+    return await serveSftp(await fleet.connectApart(machine), passThroughStreams(io))
+  },
+})

@@ -1,0 +1,153 @@
+import { realpath } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { UserError, messageOf } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { execProgram } from '../../os/exec-file.ts'
+import { findProgram } from '../../os/find-program.ts'
+import type { Progress } from '../../os/progress.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
+import type { Context } from '../context.ts'
+import { checkMountPoint, findMounted, readMountinfo } from './mount-point.ts'
+import { findRemoteDirectory } from './sftp-server.ts'
+
+/** The hidden command that sshfs runs in place of ssh. */
+const sftpCommand = '__sftp'
+
+/** The variable with the command line of {@link sftpCommand}. */
+const commandVariable = 'FLEET_SFTP_COMMAND'
+
+/**
+ * What sshfs starts in place of ssh, for its first connection and after each loss of one. sshfs splits it at spaces, and has no
+ * quotes for them, so tabs part the words of the shell. The words that sshfs adds are arguments of the shell, which ignores them.
+ */
+const sshCommand = `sh -c eval\t"exec\t$${commandVariable}"`
+
+const installSshfs =
+  process.platform === 'darwin'
+    ? 'install macFUSE and sshfs: brew install --cask macfuse, then brew install gromgit/fuse/sshfs-mac'
+    : 'install it: sudo apt-get install sshfs (Debian, Ubuntu), sudo dnf install fuse-sshfs (Fedora), sudo pacman -S sshfs (Arch)'
+
+/** An absolute path in which links are followed, except for the directory itself: a lost connection makes it unreadable. */
+async function realPathOf(cwd: string, typed: string): Promise<string> {
+  const path = resolve(cwd, typed)
+  const parent = await realpath(dirname(path)).catch(() => dirname(path))
+  return join(parent, basename(path))
+}
+
+function requirePlatform(): void {
+  if (process.platform !== 'win32') return
+  throw new UserError('unsupported', 'fleet mount works on Linux and macOS', {
+    hint: 'use fleet in WSL, or copy files with fleet cp',
+  })
+}
+
+/** What is mounted where. */
+export interface MountRequest {
+  readonly machine: Machine
+  /** The directory on the machine (empty: the home directory of the login). */
+  readonly path: string
+  /** The directory on this computer, relative to `cwd`. */
+  readonly directory: string
+  readonly cwd: string
+}
+
+/**
+ * Mounts a directory of a machine with sshfs, over a connection of fleet: its login, its host keys, its jump hosts and tunnels.
+ * Resolves to what was mounted and where. Throws kind `unsupported` without sshfs, else kind `failed`.
+ */
+export async function mountDirectory(
+  context: Context,
+  { machine, path, directory, cwd }: MountRequest,
+  progress: Progress,
+): Promise<{ source: string; directory: string }> {
+  requirePlatform()
+  const { env, program, signal } = context
+  if (program === undefined) {
+    throw new UserError('unsupported', 'only the built fleet can mount directories')
+  }
+  const real = await realpath(resolve(cwd, directory)).catch(() => realPathOf(cwd, directory))
+  await checkMountPoint(real)
+  const sshfs = await findProgram('sshfs', env)
+  if (sshfs === undefined) {
+    throw new UserError('unsupported', 'cannot find sshfs on the PATH', { hint: installSshfs })
+  }
+  progress('connect')
+  const transport = await context.connect(machine)
+  const remote = await findRemoteDirectory(transport, machine.name, path, signal)
+  progress('mount')
+  const { location } = await context.inventory()
+  // sshfs works in the root directory, so no path may depend on the current one.
+  const inventory = ['--inventory', resolve(cwd, location)]
+  const words = [process.execPath, program, sftpCommand, ...inventory, machine.name]
+  const home = env['FLEET_HOME']
+  const source = `${machine.name}:${remote}`
+  await execProgram(sshfs, [source, real, '-o', `reconnect,idmap=user,ssh_command=${sshCommand}`], {
+    cwd: '/',
+    env: {
+      ...env,
+      ...(home && { FLEET_HOME: resolve(cwd, home) }),
+      [commandVariable]: words.map(shellQuote).join(' '),
+    },
+    signal,
+  }).catch((cause: unknown) => {
+    signal.throwIfAborted()
+    throw new UserError('failed', `sshfs cannot mount ${source} on ${real}: ${reasonOf(cause)}`, {
+      machine: machine.name,
+      cause,
+    })
+  })
+  return { source, directory: real }
+}
+
+/** Unmounts a directory. Resolves to its path. Throws kind `failed` if it is in use or was not mounted with sshfs. */
+export async function unmountDirectory(
+  { env, signal }: Pick<Context, 'env' | 'signal'>,
+  typed: string,
+  cwd: string,
+): Promise<string> {
+  requirePlatform()
+  const mountinfo = await readMountinfo()
+  const [named, real] = [
+    await realPathOf(cwd, typed),
+    await realpath(resolve(cwd, typed)).catch(() => undefined),
+  ]
+  const directory = [real, named].find(
+    (path) =>
+      path !== undefined &&
+      (mountinfo === undefined || findMounted(mountinfo, path)?.type === 'fuse.sshfs'),
+  )
+  if (directory === undefined) {
+    throw new UserError('failed', `${real ?? named} is not mounted with sshfs`, {
+      hint: 'to list such directories: mount -t fuse.sshfs',
+    })
+  }
+  const [program, args] = await findUnmount(env, directory)
+  await execProgram(program, args, { cwd: '/', env, signal }).catch((cause: unknown) => {
+    signal.throwIfAborted()
+    throw new UserError('failed', `cannot unmount ${directory}: ${reasonOf(cause)}`, {
+      hint: `if programs use the directory, close them first; to list them: fuser -vm ${shellQuote(directory)}`,
+      cause,
+    })
+  })
+  return directory
+}
+
+/** The program that unmounts a directory for users who are not root, and its arguments. */
+async function findUnmount(
+  env: Context['env'],
+  directory: string,
+): Promise<readonly [string, readonly string[]]> {
+  for (const name of ['fusermount3', 'fusermount']) {
+    const program = await findProgram(name, env)
+    if (program !== undefined) return [program, ['-u', directory]]
+  }
+  return ['umount', [directory]]
+}
+
+/** The last line that a program printed, without its name, or how it ended. */
+function reasonOf(cause: unknown): string {
+  const printed = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : ''
+  const line = printed.trim().split('\n').at(-1)?.trim()
+  if (!line) return messageOf(cause)
+  return line.replace(/^(?:\S*\/)?(?:sshfs|fusermount3?|umount): (?:failed to unmount .*: )?/, '')
+}

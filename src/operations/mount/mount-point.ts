@@ -1,0 +1,69 @@
+import { readFile, readdir, stat } from 'node:fs/promises'
+import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
+import { ignored } from '../../os/trace.ts'
+
+/** A file system that is mounted on a directory of this computer. */
+interface Mounted {
+  /** What is mounted: `web-1:/srv`. */
+  readonly source: string
+  /** Such as `fuse.sshfs`. */
+  readonly type: string
+}
+
+/** proc(5): spaces and the like are octal numbers. */
+const unescapeOctal = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)))
+
+/** What is mounted on a directory, in the text of /proc/self/mountinfo (proc(5)). The last line for a directory counts. */
+export function findMounted(mountinfo: string, directory: string): Mounted | undefined {
+  for (const line of mountinfo.split('\n').toReversed()) {
+    const [before = '', after = ''] = line.split(' - ')
+    if (unescapeOctal(before.split(' ')[4] ?? '') !== directory) continue
+    const [type = '', source = ''] = after.split(' ').map(unescapeOctal)
+    return { type, source }
+  }
+  return undefined
+}
+
+/** The text of /proc/self/mountinfo; undefined on other systems than Linux. */
+export const readMountinfo = (): Promise<string | undefined> =>
+  readFile('/proc/self/mountinfo', 'latin1').then(
+    (text) => Buffer.from(text, 'latin1').toString(),
+    ignored('docker', 'read the mounted file systems'),
+  )
+
+/** Throws kind `failed` with the next step if nothing can be mounted on the directory, an absolute path. */
+export async function checkMountPoint(directory: string): Promise<void> {
+  const mountinfo = await readMountinfo()
+  const mounted = mountinfo === undefined ? undefined : findMounted(mountinfo, directory)
+  if (mounted !== undefined) {
+    throw new UserError('failed', `${mounted.source} is already mounted on ${directory}`, {
+      hint: `to unmount it: fleet mount -u ${shellQuote(directory)}`,
+    })
+  }
+  const found = await stat(directory).catch((cause: unknown) => {
+    if (codeOf(cause) === 'ENOENT') {
+      throw new UserError('failed', `the directory ${directory} does not exist`, {
+        hint: `create it: mkdir ${shellQuote(directory)}`,
+      })
+    }
+    throw unreadable(directory, cause)
+  })
+  if (!found.isDirectory()) {
+    throw new UserError('failed', `${directory} is not a directory`, {
+      hint: 'specify an empty directory',
+    })
+  }
+  const names = await readdir(directory).catch((cause: unknown) => {
+    throw unreadable(directory, cause)
+  })
+  if (names.length > 0) {
+    throw new UserError('failed', `the directory ${directory} is not empty`, {
+      hint: 'mounting would hide its files: specify an empty directory',
+    })
+  }
+}
+
+const unreadable = (directory: string, cause: unknown): UserError =>
+  new UserError('failed', `cannot read ${directory}: ${fileTroubleOf(cause)}`, { cause })
