@@ -57,9 +57,9 @@ interface ConnectionsOptions {
 const brokerMissing = (): UserError =>
   new UserError(
     'unsupported',
-    'other programs reach engines through the broker, and there is none',
+    "other programs can reach engines only through fleet's background process (the broker), which is not available",
     {
-      hint: 'unset FLEET_BROKER; Windows has no broker yet: use fleet docker there',
+      hint: 'unset FLEET_BROKER; on Windows, which has no broker yet, use fleet docker',
     },
   )
 

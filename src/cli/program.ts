@@ -205,7 +205,7 @@ async function audited<Value>(
 }
 
 /** Name and summary of the help command. */
-const helpCommand = ['help [command]', 'Show help of a command'] as const
+const helpCommand = ['help [command]', 'Show help for a command'] as const
 
 /** The commander program: with the command `verb` only, or with all commands if there is none of this name. */
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {

@@ -41,13 +41,13 @@ const habits: readonly Habit[] = [
   // docker
   {
     typed: 'context ls',
-    next: 'to list machines: fleet ls; to list docker contexts: docker context ls',
+    next: 'to list machines: fleet ls; to list Docker contexts: docker context ls',
   },
   { typed: 'context use', next: 'to set the active machine: fleet use NAME' },
   { typed: 'context show', next: 'to print the active machine: fleet active' },
   {
     typed: 'context create',
-    next: 'to add a host: fleet adopt USER@HOST; to create docker contexts: fleet context sync',
+    next: 'to add a host: fleet adopt USER@HOST; to create Docker contexts: fleet context sync',
   },
   {
     typed: 'login',
@@ -57,15 +57,15 @@ const habits: readonly Habit[] = [
   {
     typed: 'registry login',
     options: ['-p', '--password'],
-    next: 'process lists show passwords of command lines: use --password-stdin',
+    next: 'a password on the command line is visible in process lists: use --password-stdin',
   },
   { typed: 'rmi', next: 'to remove images: fleet image rm' },
   { typed: 'image rmi', next: 'to remove images: fleet image rm' },
-  { typed: 'up', next: 'to start a compose project: fleet compose up' },
-  { typed: 'down', next: 'to stop a compose project: fleet compose down' },
+  { typed: 'up', next: 'to start a Compose project: fleet compose up' },
+  { typed: 'down', next: 'to stop a Compose project: fleet compose down' },
   // kubectl
   { typed: 'get', next: 'to list machines: fleet ls; to list containers: fleet ps' },
-  { typed: 'describe', next: 'to show the entry of a machine: fleet inspect NAME' },
+  { typed: 'describe', next: "to show a machine's entry: fleet inspect NAME" },
   { typed: 'delete', next: 'to remove a machine: fleet rm NAME' },
   {
     typed: 'scale',
@@ -98,7 +98,7 @@ export function driverHabit(name: string): string | undefined {
   const own = driversElsewhere[name]
   if (own !== undefined) return `use --driver ${own}`
   return missingDrivers.has(name)
-    ? 'create the host with the tools of the provider, then run fleet adopt USER@HOST'
+    ? "create the host with the provider's tools, then run fleet adopt USER@HOST"
     : undefined
 }
 

@@ -194,7 +194,7 @@ export const commandList: readonly CommandSection[] = [
       network,
       {
         name: 'system',
-        summary: 'Manage the data of Docker',
+        summary: 'Manage Docker data',
         commands: [
           df,
           events,
@@ -208,7 +208,7 @@ export const commandList: readonly CommandSection[] = [
       config,
       {
         name: 'context',
-        summary: 'Manage docker contexts for machines',
+        summary: 'Manage Docker contexts for machines',
         commands: [contextSync],
       },
       passThrough('docker', [], 'Run any docker command'),

@@ -106,7 +106,7 @@ function nextPage(header: string | readonly string[] | undefined, from: URL): UR
   if (target === undefined) return undefined
   const next = URL.canParse(target, from.href) ? new URL(target, from) : undefined
   if (next?.origin === from.origin) return next
-  throw new UserError('failed', `${from.host} names a next page on another server: ${target}`)
+  throw new UserError('failed', `${from.host} links to a next page on another server: ${target}`)
 }
 
 /** A client of the distribution API of one registry (github.com/opencontainers/distribution-spec). */
@@ -154,7 +154,7 @@ class RegistryClient {
       }
       throw this.#unreachable(
         error,
-        isPlain ? 'it does not speak HTTPS; to use plain HTTP: --insecure' : undefined,
+        isPlain ? 'the registry does not use HTTPS; to use plain HTTP: --insecure' : undefined,
       )
     }
   }
@@ -166,7 +166,7 @@ class RegistryClient {
       hint:
         hint ??
         (isUntrusted
-          ? 'if it has a certificate authority of your own: --ca FILE'
+          ? 'if its certificate is from your own certificate authority: --ca FILE'
           : 'check the name, the port and the network; for a proxy, set HTTPS_PROXY'),
       cause: error,
     })
@@ -188,7 +188,7 @@ class RegistryClient {
     if (url === undefined || !isAllowed) {
       throw new UserError(
         'failed',
-        `${this.#name} wants the login to be sent to ${JSON.stringify(realm)}, which is not an HTTPS address`,
+        `${this.#name} asks for the login to be sent to ${JSON.stringify(realm)}, which is not an HTTPS address`,
       )
     }
     const parameters = new URLSearchParams()
@@ -223,7 +223,8 @@ class RegistryClient {
   }
 
   #refused(login: Login | undefined, why: string): UserError {
-    const who = login === undefined ? 'without a login' : "with the login in docker's configuration"
+    const who =
+      login === undefined ? 'without a login' : 'with the login in your Docker configuration'
     return new UserError('credentials', `${this.#name} refuses access ${who}: ${why}`, {
       hint: `to log in: docker login ${shellQuote(this.#name)}`,
     })
@@ -264,7 +265,8 @@ class RegistryClient {
     const seen = new Set<string>()
     let url: URL | undefined = new URL(`${path}?n=${pageSize}`, this.#base)
     while (url !== undefined) {
-      if (seen.has(url.href)) throw new UserError('failed', `${this.#name} repeats its pages`)
+      if (seen.has(url.href))
+        throw new UserError('failed', `${this.#name} returned the same page of results twice`)
       seen.add(url.href)
       const { status, headers, body } = await this.#get(url)
       if (status === 404 || status === 405) throw missing
@@ -288,7 +290,7 @@ class RegistryClient {
       found = undefined
     }
     if (Array.isArray(found) && found.every((name) => typeof name === 'string')) return found
-    throw new UserError('failed', `cannot read the response of ${this.#name}: it has no ${key}`)
+    throw new UserError('failed', `cannot read the response from ${this.#name}: it has no ${key}`)
   }
 }
 

@@ -34,7 +34,7 @@ async function readConfig(env: Environment): Promise<DockerConfig> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return {}
     const why = error instanceof SyntaxError ? 'it is not valid JSON' : messageOf(error)
-    throw new UserError('credentials', `cannot read docker's configuration ${file}: ${why}`)
+    throw new UserError('credentials', `cannot read the Docker configuration ${file}: ${why}`)
   }
 }
 
@@ -70,9 +70,9 @@ async function askHelper(
   if (path === undefined) {
     throw new UserError(
       'credentials',
-      `${program} is not installed, but stores the login for ${registry}`,
+      `the login for ${registry} is stored by ${program}, which is not installed`,
       {
-        hint: `install ${program}, or remove it from docker's config.json`,
+        hint: `install ${program}, or remove it from Docker's config.json`,
       },
     )
   }

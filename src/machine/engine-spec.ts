@@ -11,7 +11,7 @@ const refusedKeys: Readonly<Record<string, string>> = {
   tlscacert: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlscert: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlskey: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
-  group: 'the users that fleet logs in as are members of the group docker',
+  group: 'the users that fleet logs in as are members of the docker group',
   pidfile: 'fleet finds the engine by its default PID file',
   'exec-root': 'fleet finds the engine by its default state directory',
   graph: 'it was replaced by data-root',

@@ -38,7 +38,7 @@ export const setUpCommand = (machine: Machine): string =>
  */
 export function checkAddress({ name, driver, host }: ReadyMachine): void {
   if (host.address !== undefined || driver === 'local') return
-  throw new UserError('inventory', `the host record of ${name} has no address`, {
+  throw new UserError('inventory', `the host section of ${name} in machines.yaml has no address`, {
     machine: name,
     hint: `restore the entry from git, or remove it with fleet forget ${name}`,
   })

@@ -28,7 +28,7 @@ export function unwritableError(
   const whose = machine === undefined ? '' : ` of ${machine}`
   return new UserError('inventory', `the ${field}${whose} is ${JSON.stringify(value)}: ${why}`, {
     machine,
-    hint: machine === undefined ? undefined : `correct the entry of ${machine} in machines.yaml`,
+    hint: machine === undefined ? undefined : `correct the entry for ${machine} in machines.yaml`,
   })
 }
 

@@ -41,7 +41,7 @@ const reasonText = ({ message, hint }: Pick<UserError, 'message' | 'hint'>): str
 function failureText(thrown: unknown): string {
   const bug = bugIn(thrown)
   if (bug !== undefined) {
-    return `this is a bug in fleet; please report it with the lines below\n${bug}`
+    return `this is a bug in fleet; please report it, and include the lines below\n${bug}`
   }
   const { message, machine, hint } = thrown as UserError
   const isNamed = machine === undefined || message.startsWith(`${machine}:`)

@@ -78,7 +78,7 @@ const maxStarts = 3
 export const brokerEnded = (machine: string | undefined): UserError =>
   new UserError(
     'unreachable',
-    `the connection to ${machine ?? 'the machines'} was lost: the broker of fleet stopped`,
+    `the connection to ${machine ?? 'the machines'} was lost: fleet's background process (the broker) stopped`,
     {
       machine,
       hint: `commands on the host may still be running; check its state: fleet status ${machine ?? '--all'}`,
@@ -226,7 +226,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
         } catch (error) {
           if (!(error instanceof BrokerUnavailable)) throw error
           unavailable = error
-          traceError('broker', `reach ${machine} through the broker, and connects directly`, error)
+          traceError('broker', `reach ${machine} through the broker; connecting directly`, error)
           directTransport ??= direct()
           return await otherwise(await directTransport)
         }

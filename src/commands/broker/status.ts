@@ -11,14 +11,14 @@ const columns: readonly Column<HostStatus>[] = [
 
 /** Message for a broker that another build of fleet has started. */
 export const otherBuild =
-  'a broker of another version of fleet is stopping: it exits when its last command ends\n'
+  'a broker from another version of fleet is stopping: it exits when its last command ends\n'
 
 function describeSocket({ machine, path, context, holders }: SocketStatus): string {
   const wanting = [
-    ...(context ? ['a docker context'] : []),
+    ...(context ? ['a Docker context'] : []),
     ...holders.map((pid) => `process ${pid}`),
   ]
-  return `engine socket of ${machine} for ${wanting.join(', ') || 'a command'}: ${path}\n`
+  return `engine socket for ${machine}, used by ${wanting.join(', ') || 'a command'}: ${path}\n`
 }
 
 export const brokerStatus = defineCommand({

@@ -5,7 +5,7 @@ export const brokerStop = defineCommand({
   name: 'stop',
   summary: 'Stop the broker and close its connections',
   description:
-    'Stop the broker, close its connections, and end everything that uses them. The next command that needs a machine starts the broker again, with the engine sockets of shells and docker contexts. With FLEET_BROKER=off in the environment, every command makes its own connections.',
+    'Stop the broker, close its connections, and stop everything that uses them. The next command that needs a machine starts the broker again, together with the engine sockets for shells and Docker contexts. With FLEET_BROKER=off in the environment, every command makes its own connections.',
   async run({ fleet, io }) {
     const status = await (await fleet.broker())?.stop()
     if (status === undefined) io.stderr.write('the broker is not running\n')
@@ -17,7 +17,7 @@ export const brokerStop = defineCommand({
       const names = [...new Set(kept.map(({ machine }) => machine))].join(', ')
       if (kept.length > 0)
         io.stderr.write(
-          `shells and docker contexts can reach ${names} again after the next command that needs a machine, such as fleet ps\n`,
+          `shells and Docker contexts can reach ${names} again after the next command that needs a machine, such as fleet ps\n`,
         )
     }
   },

@@ -65,13 +65,17 @@ export async function knownSettings(
   const options = await Promise.all(drivers.map((driver) => optionFields(fleet, driver)))
   const fields: readonly Field[] = [
     ...(isProfile ? [{ key: 'count', description: 'the number of machines', values: [] }] : []),
-    { key: 'protected', description: 'whether it may be removed', values: ['true', 'false'] },
+    {
+      key: 'protected',
+      description: 'whether removing it needs its name typed',
+      values: ['true', 'false'],
+    },
     {
       ...{ key: 'engine', description: 'none, a version, or a channel' },
       values: ['none', 'distribution', 'stable', 'test'],
     },
     { key: 'via', description: 'the jump host', values: [...inventory.machines.keys()] },
-    { key: 'userData', description: 'a file of user-data', values: [] },
+    { key: 'userData', description: 'a file with cloud-init user data', values: [] },
     ...labelFields(inventory),
     ...options.flat(),
   ]

@@ -22,7 +22,7 @@ const inspectCommand = (what: keyof typeof completions, load: () => Promise<Insp
     arguments: {
       names: several(
         'names',
-        `${what === 'volumes' ? 'names' : 'names or ids'} of ${what}`,
+        `${what === 'volumes' ? 'names' : 'names or IDs'} of ${what}`,
         completions[what],
       ),
     },

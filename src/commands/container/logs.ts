@@ -36,7 +36,7 @@ async function withMachineHint(
   const machines: ReadonlyMap<string, unknown> = (await (await fleet.inventory()).read()).machines
   const name = names.find((word) => machines.has(word))
   if (name === undefined || error.kind === 'unreachable') return error
-  const hint = `${name} is a machine; for a container on it: fleet -m ${name} logs CONTAINER`
+  const hint = `${name} is a machine; for the logs of a container on it: fleet -m ${name} logs CONTAINER`
   return new UserError(error.kind, error.message, { machine: error.machine, hint, cause: error })
 }
 
@@ -85,7 +85,7 @@ export const logs = defineCommand({
   summary: 'Show the logs of containers',
   description:
     'Show the logs of containers. With several containers or machines, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
-  arguments: { containers: several('containers', 'names or ids of containers', 'container') },
+  arguments: { containers: several('containers', 'names or IDs of containers', 'container') },
   options: logOptions,
   targets: 'many',
   allAtOnce: true,

@@ -127,14 +127,16 @@ export const ps = defineCommand({
   name: 'ps',
   summary: 'List containers',
   description:
-    'List running containers. With --quiet, only ids are printed, as MACHINE/ID if machines were chosen by selector; all commands for containers accept both forms. With --format, the fields are those of docker ps, such as {{.Names}}, and {{.Machine}}; --format json prints all of them.',
+    'List running containers. With --quiet, only IDs are printed, as MACHINE/ID if machines were chosen by selector; all container commands accept both forms. With --format, the fields are those of docker ps, such as {{.Names}}, and {{.Machine}}; --format json prints all of them.',
   options: {
     stopped: flag('-a, --all-containers', 'include stopped containers'),
-    last: parsed('-n, --last <count>', 'show only the last containers created', (count) =>
-      parseCount(count, 1),
+    last: parsed(
+      '-n, --last <count>',
+      'show only this many of the last created containers',
+      (count) => parseCount(count, 1),
     ),
-    latest: flag('-l, --latest', 'show only the last container created'),
-    size: flag('-s, --size', 'show the size of the writable layer, and of all layers'),
+    latest: flag('-l, --latest', 'show only the last created container'),
+    size: flag('-s, --size', 'show the size of the writable layer and of all layers'),
     filter: filterOption,
     trunc: noTruncOption,
   },

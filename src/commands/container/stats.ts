@@ -47,7 +47,7 @@ export const stats = defineCommand({
   arguments: {
     containers: any(
       'containers',
-      'names or ids of containers (default: all running ones)',
+      'names or IDs of containers (default: all running ones)',
       'running-container',
     ),
   },

@@ -6,8 +6,8 @@ import { defineCommand, flag } from '../command.ts'
 const words: Readonly<Record<SyncedContext['state'], string>> = {
   written: 'written',
   removed: 'removed',
-  taken: 'skipped: not created for this inventory',
-  impossible: 'skipped: not a valid name for docker',
+  taken: 'skipped: this context was not created for this inventory',
+  impossible: 'skipped: not a valid name for a Docker context',
 }
 
 const columns: readonly Column<SyncedContext>[] = [
@@ -18,9 +18,9 @@ const columns: readonly Column<SyncedContext>[] = [
 
 export const contextSync = defineCommand({
   name: 'sync',
-  summary: 'Create a docker context for every machine',
+  summary: 'Create a Docker context for every machine',
   description:
-    'Create a docker context with the same name for every machine, and remove the contexts of machines that no longer exist. The contexts use sockets of the fleet broker. After a restart of this computer, run any fleet command that needs a machine, such as fleet ps, to start the broker.',
+    "Create a Docker context with the same name for every machine, and remove the contexts of machines that no longer exist. The contexts connect through sockets of fleet's background process (the broker). After this computer restarts, run any fleet command that needs a machine, such as fleet ps, to start the broker.",
   options: {
     remove: flag('--remove', 'remove all contexts that fleet created for this inventory'),
   },

@@ -4,7 +4,7 @@ export const env = defineCommand({
   name: 'env',
   summary: 'Print variables that make docker use a machine',
   description:
-    'Print shell commands that set DOCKER_HOST, so that docker, compose, buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal.',
+    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal.',
   arguments: { name: optional('name', 'name of the machine (default: the active one)', 'machine') },
   options: {
     shell: text(
@@ -13,7 +13,7 @@ export const env = defineCommand({
       'shell',
     ),
     unset: flag('-u, --unset', 'print the commands that unset the variables'),
-    bypassProxy: flag('--bypass-proxy', 'add the address of the machine to NO_PROXY'),
+    bypassProxy: flag('--bypass-proxy', "add the machine's address to NO_PROXY"),
   },
   targets: 'one',
   examples: [

@@ -28,7 +28,7 @@ export function checkPlacement(prefix: readonly string[], words: readonly string
   const example = misplaced === '-m' ? '-m NAME' : misplaced
   throw new UserError(
     'usage',
-    `docker ${verb} has no option ${misplaced}; the fleet option must come before ${verb}`,
+    `docker ${verb} has no ${misplaced} option; the fleet option must come before ${verb}`,
     {
       hint: `for example: fleet ${example} ${verb} …`,
     },

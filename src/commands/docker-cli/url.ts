@@ -35,7 +35,7 @@ export const url = urlCommand(
   'url',
   {
     summary: 'Print the DOCKER_HOST of a machine',
-    description: 'Print the value of DOCKER_HOST with which docker uses a machine.',
+    description: 'Print the value of DOCKER_HOST that makes docker use a machine.',
     example: 'DOCKER_HOST=$(fleet url web-1) docker ps',
   },
   (text) => text,
@@ -45,7 +45,7 @@ export const config = urlCommand(
   'config',
   {
     summary: 'Print the docker options for a machine',
-    description: 'Print the options with which docker uses a machine.',
+    description: 'Print the docker options that make docker use a machine.',
     example: 'docker $(fleet config web-1) ps',
   },
   (text) => `-H=${text}`,

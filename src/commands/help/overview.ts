@@ -27,7 +27,7 @@ export const overview: readonly OverviewGroup[] = [
       line('start stop restart kill', 'switch machines on and off'),
       line('snapshot', 'save and restore the state of machines'),
       line('provision upgrade', 'install, repair and upgrade Docker'),
-      line('rekey allow', 'accept host keys, allow SSH from here'),
+      line('rekey allow', 'accept host keys, allow SSH from this computer'),
       line('rm forget gc', 'remove machines, or only their entries; remove unmanaged hosts'),
     ],
   },

@@ -6,7 +6,7 @@ export const topics = {
   web-*         names that match a pattern: * is any text, ? is one character
   role=web      machines with this label
   driver=aws    machines with this driver
-  state=stopped machines in this state; fleet asks providers and hosts first
+  state=stopped machines in this state; fleet queries providers and hosts first
   all           all machines
   !web-*        all except these machines; also role!=web, state!=running
 
@@ -38,7 +38,7 @@ put them before or after the command name; for commands that take docker options
   --fold                 print identical output of several machines only once
   --json                 print JSON
   --format <template>    print each result with a template (fleet help output)
-  -q, --quiet            print only names or ids
+  -q, --quiet            print only names or IDs
   -y, --yes              do not ask for confirmation
   -h, --help             show help
   -V, -v, --version      print the version
@@ -58,12 +58,12 @@ confirmation then fail with exit code 2, unless you pass --yes.
                       directory of the user)
   FLEET_BROKER=off    make new connections for every command, without the
                       background process
-  FLEET_OPERATOR      name that identifies you as the owner of compose projects
+  FLEET_OPERATOR      name that identifies you as the owner of Compose projects
   FLEET_CHECKIP_URL   service that returns the public address of this computer
                       (default: checkip.amazonaws.com)
   FLEET_DEBUG         1, or topics such as ssh,engine: print a trace of the
                       command to stderr, without secrets
-  FLEET_DEBUG_FILE    file for this trace, in place of stderr
+  FLEET_DEBUG_FILE    file for this trace, instead of stderr
   FLEET_AZURE_LOGIN   device-code to log in to Azure with a code in a browser
 
 SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables of the
@@ -76,16 +76,17 @@ With --json, results are one JSON object or array; commands that keep running,
 such as logs and events, print one object per line. Errors are then one JSON
 object per line on stderr with kind, message, machine and hint.
 
-With --format, each result is printed with a template in the language of docker
-and Go: text, {{.field.field}}, if, range, with, and the functions json, join,
-split, upper, lower, title, len, index, eq, ne, and, or, not, println. Fields
-are those of --json, in upper or lower case. For example:
+With --format, each result is printed with a Go template, as in docker: text,
+{{.field.field}}, if, range, with, and the functions json, join, split, upper,
+lower, title, len, index, eq, ne, and, or, not, println. Fields are those of
+--json, in upper or lower case. For example:
   fleet inspect web-1 --format '{{.host.address}} {{json .labels}}'
   fleet ls --format '{{.name}}\\t{{index .labels "role"}}'
 
-With --quiet, only names or ids are printed, one per line, for example for
-fleet ls -q | xargs -n1 fleet ip. Tables for pipes are separated by tabs and not
-shortened. Colors are used only on terminals, and never if NO_COLOR is set.
+With --quiet, only names or IDs are printed, one per line, for example for
+fleet ls -q | xargs -n1 fleet ip. In pipes, table columns are separated by
+tabs and not shortened. Colors are used only on terminals, and never if NO_COLOR
+is set.
 `,
   'exit-codes': `Exit codes of fleet:
 
@@ -103,7 +104,8 @@ shortened. Colors are used only on terminals, and never if NO_COLOR is set.
   130   cancelled
 
 fleet ssh and commands that are passed to docker exit with the exit code of the
-remote command. Their own failures are 255 for ssh and 125 for docker.
+remote command. If fleet itself fails, the exit code is 255 for ssh and 125 for
+docker.
 `,
 } as const
 

@@ -21,7 +21,7 @@ export const copyImageCommand = defineCommand({
   description:
     'Copy an image from one machine to others without a registry. The data passes through this computer; layers that a machine already has are not sent.',
   arguments: {
-    image: required('image', 'name or id of the image', 'image'),
+    image: required('image', 'name or ID of the image', 'image'),
     from: required('from', 'machine to copy from', 'machine'),
     to: several('to', 'machines to copy to', 'machine'),
   },
@@ -35,7 +35,7 @@ export const copyImageCommand = defineCommand({
     const from = findMachine(inventory, args.from)
     const targets = [...new Set(args.to)].map((name) => findMachine(inventory, name))
     if (targets.includes(from)) {
-      throw new UserError('usage', `${from.name} is both source and target of the copy`)
+      throw new UserError('usage', `${from.name} is both the source and the target of the copy`)
     }
     const names = targets.map(({ name }) => name)
     const copyAll = async () => {

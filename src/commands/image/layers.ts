@@ -40,7 +40,7 @@ export const layers = defineCommand({
   name: 'layers',
   summary: 'List the layers of images',
   description: 'List the layers of images, their sizes, and the other images that share them.',
-  arguments: { images: any('images', 'names or ids of images (default: all)', 'image') },
+  arguments: { images: any('images', 'names or IDs of images (default: all)', 'image') },
   options: { trunc: noTruncOption },
   targets: 'many',
   gathers: true,

@@ -58,7 +58,7 @@ export function chooseHosts<Host extends Candidate>(
     } else if (same !== undefined) present.push({ host, machine: same.name })
     else if (named?.host === undefined) chosen.push(host)
     else {
-      const reason = `the inventory has another host with the name ${host.name} (${named.host.address ?? named.driver}); to rename it: fleet rename ${host.name} OTHER`
+      const reason = `the inventory already has a different host named ${host.name} (${named.host.address ?? named.driver}); to rename it: fleet rename ${host.name} OTHER`
       skipped.push({ title: host.name, reason })
     }
   }

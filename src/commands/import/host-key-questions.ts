@@ -7,7 +7,7 @@ import { askText, canPrompt } from '../../ui/prompt.ts'
 const replies = {
   y: 'trust this key',
   n: 'do not import this host',
-  all: 'trust this key and those of all other hosts',
+  all: 'trust this key and the keys of all other hosts',
   skip: 'do not import this host or other hosts whose keys are unknown',
 } as const
 
@@ -42,7 +42,7 @@ export function openHostKeyQuestions(
     const text = await askText(io, 'Trust this key? [y/n/all/skip]', {
       preface: [
         `${where}: ${address} shows a new ${type} host key:\n  ${fingerprint}\n`,
-        'To compare it, run this on the console of the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n',
+        "To compare it, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
       ].join(''),
       check: (answer) =>
         readReply(answer) === undefined
@@ -60,7 +60,7 @@ export function openHostKeyQuestions(
     confirm: canPrompt(io)
       ? async (key) => {
           if (forAll === 'skip') {
-            throw new UserError('cancelled', `skipped: the key of ${key.address} is unknown`)
+            throw new UserError('cancelled', `skipped: the host key of ${key.address} is unknown`)
           }
           return forAll === 'all' || ask(key, turn)
         }

@@ -6,7 +6,7 @@ import { confirmJumpOn } from '../options/confirmation.ts'
 import { importFrom, importHosts, importOptions } from './import-hosts.ts'
 
 const shared =
-  'fleet connects to each host over SSH and changes nothing on it; fleet never removes imported hosts. If fleet can query the provider, a host on AWS, Azure or VirtualBox gets the driver of that provider, so that fleet can start and stop it; otherwise it gets the ssh driver. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. If any host is skipped, fleet prints the reason and exits with code 1.'
+  "fleet connects to each host over SSH and changes nothing on it; fleet never removes imported hosts. If fleet can query the provider, a host on AWS, Azure or VirtualBox gets that provider's driver, so that fleet can start and stop it; otherwise it gets the ssh driver. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. If any host is skipped, fleet prints the reason and exits with code 1."
 
 const dockerMachine = defineCommand({
   name: 'docker-machine',
@@ -44,7 +44,7 @@ const terraform = defineCommand({
 const ansible = defineCommand({
   name: 'ansible',
   summary: 'Import hosts from an Ansible inventory',
-  description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label; for example, hosts in the group web get the label web=true. Jump hosts in ansible_ssh_common_args become machines too. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
+  description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label; for example, hosts in the web group get the label web=true. Jump hosts in ansible_ssh_common_args become machines too. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
   arguments: { inventory: required('inventory', 'inventory file, directory or script', 'file') },
   options: importOptions,
   answers: 'json',
@@ -106,7 +106,7 @@ const sshConfig = defineCommand({
       .filter(({ name }) => name === undefined)
       .map(({ destination }) => ({
         title: destination,
-        reason: 'its name cannot be the name of a machine',
+        reason: 'its name is not a valid machine name',
       }))
     if (!options.dryRun && !options.allowExec) checkCommands(args.file ?? '', found)
     const confirmJump = confirmJumpOn(io)

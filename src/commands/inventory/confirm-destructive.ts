@@ -9,7 +9,7 @@ import { describeChanges } from './show-plan.ts'
 /** Confirms destructive changes, which `--yes` does not. */
 export const destroyOption = texts(
   '--destroy <selector>',
-  'allow the hosts of these machines to be removed or replaced, their engines to lose images and containers, or, if fleet did not create them, to be stopped; not implied by --yes (repeatable)',
+  'allow removing or replacing the hosts of these machines, engine changes that make images and containers unavailable, and stopping hosts that fleet did not create; not implied by --yes (repeatable)',
   'selector',
 )
 
@@ -22,8 +22,7 @@ function effectOf(destructive: readonly Change[]): string {
     destructive.every(({ action }) => action === wanted)
   if (are('stop')) return `This stops ${hosts}, which fleet did not create.`
   if (are('engine-config')) {
-    const engines = isOne ? `the engine of ${hosts}` : `the engines of ${hosts}`
-    return `This makes ${engines} lose all images, containers and volumes.`
+    return `This makes all images, containers and volumes on ${hosts} unavailable.`
   }
   if (destructive.some(({ action }) => action === 'engine-config')) {
     return `This deletes data on ${hosts}: see the list above.`
@@ -67,7 +66,7 @@ export async function confirmDestructive(
 
 const skippedWords = (action: Change['action']): string =>
   action === 'engine-config'
-    ? 'change settings that make the engine lose its images and containers'
+    ? 'change engine settings that make images and containers unavailable'
     : `${action} this machine`
 
 /** Says why a machine was skipped, and how to allow the change. */

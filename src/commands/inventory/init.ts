@@ -41,7 +41,7 @@ async function confirmNested(
     io,
     yes,
     `Create another inventory in ${folder}?`,
-    `${folder} is below the inventory ${above}: commands there use its machines.\n`,
+    `${folder} is inside the directory of another inventory: ${above}\n`,
   )
 }
 

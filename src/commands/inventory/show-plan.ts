@@ -209,7 +209,7 @@ function describePlan(
       destructive.filter(({ action }) => action === 'replace' || action === 'remove'),
     ),
     ...changePart(
-      'fleet apply makes these engines lose their images and containers, after you confirm it:',
+      'fleet apply makes all images and containers on these hosts unavailable, after you confirm it:',
       destructive.filter(({ action }) => action === 'engine-config'),
     ),
     ...changePart(
@@ -218,7 +218,7 @@ function describePlan(
     ),
     ...part('fleet apply deploys these stacks:', deploymentLines(colors, deployments)),
     ...part(
-      'Changed outside of fleet (to update the records: fleet refresh):',
+      'Changed outside of fleet (to update machines.yaml: fleet refresh):',
       drift.map(driftLine),
     ),
     ...issueLines(colors, issues),

@@ -11,11 +11,11 @@ const options = {
   name: parsed('--name <name>', 'name of the machine (default: its host name)', parseMachineName),
   driver: text(
     '-d, --driver <driver>',
-    'driver of the provider, for a host specified by its ID or name there',
+    'driver of the provider, if the host is specified by its ID or name there',
     'driver',
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
-  identity: text('-i, --identity <file>', 'private key to log in with', 'file'),
+  identity: text('-i, --identity <file>', 'private key for logging in', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
   engine: flag('--no-engine', 'host without Docker (for example, a jump host)'),
   ...hostKeyOptions,

@@ -33,7 +33,7 @@ const columns: readonly Column<Row>[] = [
 const byMachine = (a: Orphan, b: Orphan): number =>
   a.driver.localeCompare(b.driver) || a.machine.localeCompare(b.machine)
 
-const warning = `These hosts may belong to another clone of this inventory whose machines.yaml is not merged yet.
+const warning = `These hosts may belong to another clone of this inventory whose changes are not merged yet.
 Ask whoever created them before you remove one.
 `
 
@@ -58,9 +58,12 @@ export const gc = defineCommand({
   aliases: ['prune'],
   summary: 'Remove hosts that are not in the inventory',
   description:
-    'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may be in the inventory of another clone whose changes are not merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as recorded in its git history and on this computer.',
+    'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may be in another clone of the inventory whose changes are not merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as recorded in its git history and on this computer.',
   arguments: {
-    names: any('name', 'machine name or token of a host to remove, even if it is new or protected'),
+    names: any(
+      'name',
+      'machine name or creation token (in --json output) of a host to remove, even if it is new or protected',
+    ),
   },
   options: {
     driver: texts(

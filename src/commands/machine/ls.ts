@@ -85,7 +85,7 @@ function selectorOf(filter: string): string {
   if (key === 'driver') return filter
   if (key === 'state') return `state=${value.toLowerCase()}`
   if (key === 'name' || (key === 'label' && /^[^=]+=/.test(value))) return value
-  throw new UserError('usage', `--filter: ${JSON.stringify(filter)} is not a filter of machines`, {
+  throw new UserError('usage', `--filter: ${JSON.stringify(filter)} is not a machine filter`, {
     hint: 'write driver=NAME, state=STATE, name=PATTERN or label=KEY=VALUE',
   })
 }

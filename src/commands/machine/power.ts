@@ -47,7 +47,7 @@ export const powerCommands: readonly Command[] = [
   powerCommand(
     'stop',
     'Shut down machines',
-    'Shut down machines, and wait until they are off. Their entries get stopped: true so that fleet apply does not start them again; fleet start removes it.',
+    'Shut down machines, and wait until they are off. fleet adds stopped: true to their entries, so that fleet apply does not start them again; fleet start removes it.',
   ),
   powerCommand(
     'restart',

@@ -23,11 +23,11 @@ const asJson = ({ plan, probe, skipped }: ProvisionedHost) => ({
 function resultOf(name: string, { plan, probe, skipped }: ProvisionedHost): string {
   if (skipped.length > 0) {
     const settings = skipped.map(({ option, from, to }) => `${option} ${from} -> ${to}`).join(', ')
-    return `${name}: not changed, because images and containers would be lost: ${settings}. To change it: fleet apply --destroy ${name}`
+    return `${name}: not changed, because images and containers would become unavailable: ${settings}. To change it: fleet apply --destroy ${name}`
   }
   if (plan.length === 0) return `${name}: nothing to change`
   if (probe.sudoNeeds !== undefined && probe.engine?.direct === false) {
-    return `${name} will be ready after the next login. To close the open connection, run: fleet broker stop`
+    return `${name} will be ready after the next login. To log in again, close the open connection: fleet broker stop`
   }
   const engine = probe.engine?.version === undefined ? '' : `: Docker ${probe.engine.version}`
   return `${name} is ready${engine}`
@@ -67,7 +67,7 @@ export const provision = defineCommand({
   name: 'provision',
   summary: 'Install or repair Docker on machines',
   description:
-    'Install or repair Docker on a machine over SSH, or on several machines. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. If the machine has settings under engine: in machines.yaml, the engine gets them; changes that lose images and containers need fleet apply.',
+    'Install or repair Docker on a machine over SSH, or on several machines. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. Settings under engine: in machines.yaml are applied to the engine; changes that make images and containers unavailable need fleet apply.',
   arguments: { names: machinesArgument('names of machines (default: the active one)', 'optional') },
   options: { yes: yesOption },
   targets: 'many',

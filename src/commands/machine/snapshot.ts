@@ -68,7 +68,7 @@ export const snapshot: CommandGroup = {
     changing('save', 'Save the state of a machine', ({ saveSnapshot }) => saveSnapshot),
     changing(
       'restore',
-      'Restore a snapshot, and discard everything since',
+      'Restore a snapshot, and discard all later changes',
       ({ restoreSnapshot }) => restoreSnapshot,
     ),
     list,

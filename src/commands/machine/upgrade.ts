@@ -25,7 +25,7 @@ export const upgrade = defineCommand({
   name: 'upgrade',
   summary: 'Upgrade Docker on machines',
   description:
-    "Upgrade the Docker engine to the newest version of its package source: the Linux distribution, or the channel of Docker's own repository that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that ran before are started again; if one of them does not run or is unhealthy afterwards, that is a failure. Engines are never downgraded, and packages on hold are not upgraded.",
+    "Upgrade the Docker engine to the newest version of its package source: the Linux distribution, or the channel of Docker's own repository that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that were running are started again; if one of them is not running or is unhealthy afterwards, the upgrade fails. Engines are never downgraded, and packages on hold are not upgraded.",
   arguments: { names: machinesArgument('names of machines', 'required') },
   options: {
     to: parsed(

@@ -75,7 +75,7 @@ const remove = defineCommand({
   summary: 'Remove networks',
   description:
     'Remove networks. A network that a container uses is not removed. With --on or --all, the machines are shown first and need confirmation.',
-  arguments: { names: several('names', 'names or ids of networks', 'network') },
+  arguments: { names: several('names', 'names or IDs of networks', 'network') },
   options: { yes: yesOption },
   targets: 'many',
   gathers: true,

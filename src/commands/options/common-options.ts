@@ -31,9 +31,9 @@ export const commonOptions = {
   json: flag('--json', 'print JSON'),
   format: text(
     '--format <template>',
-    'print each result with a Go template, such as "{{.name}}", in place of a table',
+    'print each result with a Go template, such as "{{.name}}", instead of a table',
   ),
-  quiet: flag('-q, --quiet', 'print only names (for containers: only ids)'),
+  quiet: flag('-q, --quiet', 'print only names (for containers: only IDs)'),
 } as const
 
 /** The inventory that the words of an unparsed command line name. */

@@ -25,7 +25,7 @@ export function trustFrom(
           confirm(io, 'Is this the right key?', {
             preface: [
               `${address} shows a new ${type} host key:\n  ${fingerprint}\n`,
-              'To compare it, run this on the console of the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n',
+              "To compare it, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
             ].join(''),
           })
       : undefined,

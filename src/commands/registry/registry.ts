@@ -23,7 +23,7 @@ import { listFromEngines } from '../multi/query-engines.ts'
 
 const rootOption = flag(
   '--root',
-  'use the docker configuration of root on the hosts (default: that of the login user)',
+  "use root's Docker configuration on the hosts (default: the login user's)",
 )
 const accessOptions = {
   ca: text('--ca <file>', 'certificate authority to trust, in PEM format', 'file'),
@@ -83,7 +83,7 @@ async function askForLogin(
     return { user, password: await readPassword(io) }
   }
   if (!canPrompt(io)) {
-    throw new UserError('usage', 'there is no terminal to ask for the password on', {
+    throw new UserError('usage', 'there is no terminal to prompt for the password on', {
       hint: 'write it to stdin, and pass --username NAME --password-stdin',
     })
   }
@@ -122,7 +122,7 @@ const login = defineCommand({
   name: 'login',
   summary: 'Log hosts in to a registry',
   description:
-    "Log hosts in to a registry, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. It is kept on the host: by the credential helper that docker's configuration there names, or else in config.json with mode 0600, where the password is not encrypted. The output says where. Use a token that can only pull. The password is read from a prompt or from stdin; it is not in the inventory and not in a process list. fleet pull and fleet run do not need this: they use the logins of this computer.",
+    'Log hosts in to a registry, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. The login is stored on the host: by the credential helper set in its Docker configuration, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token that can only pull. The password is read from a prompt or from stdin; it is not in the inventory and not in a process list. fleet pull and fleet run do not need this: they use the logins of this computer.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: {
     username: text('-u, --username <name>', 'user name at the registry'),
@@ -185,7 +185,7 @@ const logout = defineCommand({
   name: 'logout',
   summary: 'Log hosts out of a registry',
   description:
-    "Remove the login to a registry from docker's configuration on hosts, or from the credential helper that it names.",
+    'Remove the login to a registry from the Docker configuration on hosts, or from the credential helper set there.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: { root: rootOption },
   targets: 'many',
@@ -221,9 +221,13 @@ async function listRegistry(
 ): Promise<number> {
   const { io, format, targets } = invocation
   if (targets.machine !== undefined || targets.on.length > 0 || targets.retryFailed) {
-    throw new UserError('usage', 'give either a registry, to list its repositories, or machines', {
-      hint: 'to list the logins of machines: fleet registry ls --on SELECTOR',
-    })
+    throw new UserError(
+      'usage',
+      'specify either a registry, to list its repositories, or machines, to list their logins',
+      {
+        hint: 'to list the logins of machines: fleet registry ls --on SELECTOR',
+      },
+    )
   }
   const { listRepositories } = await import('../../docker/registry-api.ts')
   const repositories = await listRepositories(parseRegistry(word), access)
@@ -240,7 +244,7 @@ const list = defineCommand({
   aliases: ['list'],
   summary: 'List logins of hosts, or repositories of a registry',
   description:
-    'Without a registry, list the logins to registries that hosts keep, without passwords. With a registry, list its repositories, with the login in the docker configuration of this computer. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in the folder certs.d of docker are trusted, too.',
+    "Without a registry, list the registry logins stored on hosts, without passwords. With a registry, list its repositories, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are trusted, too.",
   arguments: { registry: optional('registry', 'registry whose repositories to list') },
   options: { root: rootOption, ...accessOptions },
   targets: 'many',
@@ -294,7 +298,7 @@ const tags = defineCommand({
   name: 'tags',
   summary: 'List the tags of a repository',
   description:
-    'List the tags of a repository, with the login in the docker configuration of this computer. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in the folder certs.d of docker are trusted, too.',
+    "List the tags of a repository, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are trusted, too.",
   arguments: { repository: required('repository', 'registry and repository: HOST/REPOSITORY') },
   options: accessOptions,
   answers: 'names',

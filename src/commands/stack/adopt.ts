@@ -10,7 +10,7 @@ import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 /** What was recorded, and what the next deployment will change. */
 function describeAdopted({ machine, stack, services, differing, mounts }: AdoptedStack): string {
   const lines = [
-    `${machine}: release 1 of stack ${stack} is what runs now (${services.join(', ')})`,
+    `${machine}: recorded the running containers as release 1 of stack ${stack} (${services.join(', ')})`,
     ...(differing.length === 0
       ? []
       : [`  differs from the compose file on the host: ${differing.join(', ')}`]),
@@ -26,9 +26,9 @@ function describeAdopted({ machine, stack, services, differing, mounts }: Adopte
 
 export const stackAdopt = defineCommand({
   name: 'adopt',
-  summary: 'Record a running compose project as a release',
+  summary: 'Record a running Compose project as a release',
   description:
-    'Record a compose project with the name of the stack, which was started with docker compose, as its first release. Nothing that runs is changed. The next fleet deploy replaces the containers by those of the compose files in the inventory, keeps the volumes, and returns to the recorded release if it fails. The compose files of the project must be on the host.',
+    'Record a Compose project that was started with docker compose, and that has the same name as the stack, as the first release of the stack. Its containers are not changed. The next fleet deploy replaces them with containers from the compose files in the inventory, keeps the volumes, and returns to the recorded release if it fails. The compose files of the project must be on the host.',
   arguments: { stack: required('stack', 'name of the stack in the inventory', 'stack') },
   targets: 'many',
   answers: 'json',
@@ -56,7 +56,7 @@ export const stackAdopt = defineCommand({
     if (present.length === 0) {
       throw new UserError(
         'failed',
-        `no compose project called ${name} is on ${foldNames(machines.map((machine) => machine.name))}`,
+        `there is no Compose project named ${name} on ${foldNames(machines.map((machine) => machine.name))}`,
         {
           hint: `to list projects: fleet -m ${machines[0]?.name ?? 'NAME'} compose ls; to deploy the stack: fleet deploy ${name}`,
         },

@@ -70,7 +70,7 @@ export const deploy = defineCommand({
     'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy them. Each stack is deployed on one batch of machines after the other, and the first failure stops the rest. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
   arguments: { stacks: any('stacks', 'names of stacks (default: all)', 'stack') },
   options: {
-    pull: flag('--pull', 'pull newer images of the same tags first'),
+    pull: flag('--pull', 'first pull newer images with the same tags'),
     ...deployOptions,
     allowPath: allowPathOption,
     timeout: planOptions.timeout,

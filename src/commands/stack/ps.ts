@@ -38,7 +38,7 @@ export const stackPs = defineCommand({
   name: 'ps',
   summary: 'List the containers of stacks',
   description:
-    'List the containers of stacks on their machines, also those that have stopped. Without names, the containers of all stacks of the inventory are listed. With --quiet, only ids are printed, as MACHINE/ID.',
+    'List the containers of stacks on their machines, including stopped ones. Without names, the containers of all stacks in the inventory are listed. With --quiet, only IDs are printed, as MACHINE/ID.',
   arguments: { stacks: any('stacks', 'names of stacks (default: all)', 'stack') },
   options: { timeout: commonOptions.timeout },
   targets: 'many',

@@ -82,13 +82,17 @@ async function confirmVolumes(
   { volumes, destroy }: { readonly volumes: boolean; readonly destroy: string | undefined },
 ): Promise<boolean> {
   if (destroy !== undefined && destroy !== stack) {
-    throw new UserError('usage', `--destroy is ${JSON.stringify(destroy)}, not ${stack}`, {
-      hint: 'it confirms that the volumes of this stack are deleted',
-    })
+    throw new UserError(
+      'usage',
+      `--destroy must be the name of the stack, ${stack}, not ${JSON.stringify(destroy)}`,
+      {
+        hint: 'it confirms that the volumes of the stack are deleted',
+      },
+    )
   }
   if (!volumes) {
     if (destroy === undefined) return false
-    throw new UserError('usage', '--destroy is only used together with --volumes')
+    throw new UserError('usage', '--destroy can only be used with --volumes')
   }
   if (destroy === stack) return true
   const names = uniqueVolumes(present)

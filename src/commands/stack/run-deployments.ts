@@ -117,7 +117,7 @@ export async function runDeployments(
       continue
     }
     const skipped = names.filter((name) => failed.has(name))
-    reportLeft(context, stack.name, skipped, 'the changes of the machine were not made')
+    reportLeft(context, stack.name, skipped, 'the changes to the machine were not made')
     const subjects = deployments
       .filter(({ machine }) => !failed.has(machine))
       .map((planned): Subject => ({ name: planned.machine, planned }))

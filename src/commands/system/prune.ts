@@ -89,8 +89,8 @@ export const pruneVolumes = defineCommand({
   name: 'prune',
   summary: 'Remove unused volumes',
   description:
-    'Remove the volumes without a name that no container uses; with --all-volumes, also those with a name. The machines are shown first and need confirmation. On a protected machine you have to type its name, also with --yes.',
-  options: { all: flag('-a, --all-volumes', 'remove also volumes with a name'), ...options },
+    "Remove anonymous volumes that no container uses; with --all-volumes, also named volumes. The machines are shown first and need confirmation. On a protected machine, you must type the machine's name, even with --yes.",
+  options: { all: flag('-a, --all-volumes', 'also remove named volumes'), ...options },
   targets: 'many',
   gathers: true,
   answers: 'json',
@@ -126,9 +126,13 @@ export const pruneNetworks = defineCommand({
 /** What `fleet system prune` removes. Throws kind `usage` for filters that a kind does not have. */
 function systemKinds(filters: Filters, withVolumes: boolean): PruneKind[] {
   if (withVolumes && 'until' in filters) {
-    throw new UserError('usage', 'volumes have no filter until: omit it, or --volumes', {
-      hint: 'to remove volumes: fleet volume prune',
-    })
+    throw new UserError(
+      'usage',
+      'the until filter does not apply to volumes: omit it, or omit --volumes',
+      {
+        hint: 'to remove volumes: fleet volume prune',
+      },
+    )
   }
   const isByLabel = Object.keys(filters).some((key) => key.startsWith('label'))
   return [
@@ -144,10 +148,10 @@ export const pruneSystem: Command = defineCommand({
   name: 'prune',
   summary: 'Remove unused Docker data',
   description:
-    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused volumes without a name. The machines are shown first and need confirmation. With --volumes, you have to type the name of a protected machine, also with --yes. Filters by label leave the build cache unchanged, since it has no labels.',
+    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused anonymous volumes. The machines are shown first and need confirmation. With --volumes, you must type the name of each protected machine, even with --yes. Filters by label leave the build cache unchanged, since it has no labels.',
   options: {
     all: flag('-a, --all-images', 'remove all unused images, not only dangling ones'),
-    volumes: flag('--volumes', 'remove also unused volumes without a name'),
+    volumes: flag('--volumes', 'also remove unused anonymous volumes'),
     ...options,
   },
   targets: 'many',

@@ -106,7 +106,7 @@ function parse(text: string, file: string): TrustRecords {
     const { version, drivers, inventories, paths = [], aliases = [], variables = [] } = records
     const lists = [drivers, inventories, paths, aliases, variables]
     if (version !== 1 || !lists.every(Array.isArray)) {
-      throw new Error('it has another format')
+      throw new Error('it has an unknown format')
     }
     return {
       version,

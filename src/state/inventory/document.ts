@@ -39,9 +39,9 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   MULTIPLE_ANCHORS: 'more than one anchor',
   MULTIPLE_DOCS: 'a second document begins here (---); only one is allowed',
   MULTIPLE_TAGS: 'more than one tag',
-  NON_STRING_KEY: 'a key must be a plain text',
+  NON_STRING_KEY: 'a key must be plain text',
   RESOURCE_EXHAUSTION: 'too deeply nested',
-  TAB_AS_INDENT: 'a tab cannot indent; use spaces',
+  TAB_AS_INDENT: 'tabs cannot be used for indentation; use spaces',
   TAG_RESOLVE_FAILED: 'unknown tag, or one that does not fit (quote a value that begins with !)',
   UNEXPECTED_TOKEN: 'unexpected character or word',
 }
@@ -50,7 +50,8 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
 const duplicateHints = {
   machines:
     'give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
-  profiles: 'keep one, or give one of them another name and change `extends` where it is meant',
+  profiles:
+    'keep one, or give one of them another name and change every `extends` that refers to it',
   operators: 'keep one, or give one of them another name',
   stacks: 'keep one, or give one of them another name',
 } as const
@@ -69,14 +70,14 @@ function explainDuplicate(root: Document.Parsed, text: string, offset: number): 
         pairsOf(value).some((pair) => pair.key.range[0] === offset && keyOf(pair) === 'host'),
     )
     if (twoRecords !== undefined) {
-      return `${keyOf(twoRecords)} has two host records: keep one (fleet gc finds hosts that are not in the inventory)`
+      return `${keyOf(twoRecords)} has two host sections: keep one (fleet gc finds hosts that are not in the inventory)`
     }
     const second = pairsOf(map).find(({ key }) => key.range[0] === offset)
     if (second === undefined) continue
     const name = keyOf(second)
     const first = pairsOf(map).find((pair) => keyOf(pair) === name)
     const line = text.slice(0, first?.key.range[0]).split('\n').length
-    return `${name} is defined twice, first in line ${line}: ${remedy}`
+    return `${name} is defined twice, first on line ${line}: ${remedy}`
   }
   return undefined
 }

@@ -73,9 +73,9 @@ export function editShared<Section extends keyof SharedEntries>(
   if (isDeepStrictEqual(parseInventoryDocument(edited, file).data, wanted)) return edited
   throw new UserError(
     'inventory',
-    `cannot change ${titles[section]} ${name} in ${file} without other lines`,
+    `cannot change ${titles[section]} ${name} in ${file} without changing other lines`,
     {
-      hint: `write \`${section}:\` as plain indented lines, without anchors, aliases and tags`,
+      hint: `write \`${section}:\` as plain indented lines, without anchors, aliases, or tags`,
     },
   )
 }

@@ -21,10 +21,10 @@ const schemaFileName = 'machines.schema.json'
  */
 export const writeNewInventory = (id: string): string => `\
 # yaml-language-server: $schema=./${schemaFileName}
-# The machines of this fleet. Share it through git: nothing secret is ever in it.
+# The machines of this fleet. Share this file through git; it never contains secrets.
 version: 1
-id: "${id}" # permanent ID of this fleet, in the tags of everything that it creates
-# An entry of a machine, written by fleet or by hand, looks like this:
+id: "${id}" # permanent ID of this fleet, used in the tags of everything that fleet creates
+# The entry for a machine, written by fleet or by hand, looks like this:
 #   web-1:
 #     driver: ssh
 #     labels: { role: web, env: prod }

@@ -37,7 +37,7 @@ export function findConflicts(text: string): readonly Problem[] {
     .map(({ index, opens }) => {
       const end = markers.find((other) => !other.opens && other.index > index)?.index
       const names = opens ? namesIn(text, index, end ?? text.length) : []
-      const about = names.length > 0 ? ` about ${names.join(', ')}` : ''
+      const about = names.length > 0 ? ` in ${names.join(', ')}` : ''
       return { offset: index, message: `unresolved git merge conflict${about}` }
     })
 }

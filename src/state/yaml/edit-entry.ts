@@ -202,7 +202,7 @@ export function editInventory(
     `cannot change ${name} in ${file} without changing other lines`,
     {
       machine: name,
-      hint: `write the entry of ${name} as plain indented lines, without anchors, aliases and tags`,
+      hint: `write the entry for ${name} as plain indented lines, without anchors, aliases, or tags`,
     },
   )
 }

@@ -314,7 +314,9 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     process.kill(pid, 'SIGKILL')
     const [[code], [dockerCode]] = await ended
     expect(code).toBe(255)
-    expect(await said).toContain('the connection to h1 was lost: the broker of fleet stopped')
+    expect(await said).toContain(
+      "the connection to h1 was lost: fleet's background process (the broker) stopped",
+    )
     expect(dockerCode).toBeGreaterThan(0)
     expect(await ana.fleet(['ssh', 'h1', 'hostname'])).toMatchObject({ code: 0, stdout: 'h1\n' })
     expect((await status()).pid).not.toBe(pid)

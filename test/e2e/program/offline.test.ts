@@ -59,7 +59,9 @@ test('init in a folder of another fleet asks first', async () => {
   const refused = await ana.fleet(['init', 'deep/er'])
   expect(refused).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining(`is below the inventory ${inFolder('machines.yaml')}`),
+    stderr: expect.stringContaining(
+      `is inside the directory of another inventory: ${inFolder('machines.yaml')}`,
+    ),
   })
   expect(refused.stderr).toContain('--yes')
   await expect(access(inFolder('deep'))).rejects.toThrow('ENOENT')

@@ -269,7 +269,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await broker.stop()
     const ended = {
       kind: 'unreachable',
-      message: 'the connection to h1 was lost: the broker of fleet stopped',
+      message: "the connection to h1 was lost: fleet's background process (the broker) stopped",
     }
     await expect(command.exit).rejects.toMatchObject(ended)
     await expect(way.lost).rejects.toMatchObject(ended)

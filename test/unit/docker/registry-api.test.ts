@@ -84,7 +84,7 @@ test.each<[string, string, RequestListener]>([
   ],
   [
     'names the same page again',
-    'repeats its pages',
+    'returned the same page of results twice',
     (_, response) =>
       response.setHeader('Link', '</v2/app/tags/list?n=1000>; rel="next"').end('{"tags":[]}'),
   ],

@@ -102,7 +102,7 @@ test('a helper that is missing and a file that is broken are told', async () => 
   const missing = await makeConfig({ credHelpers: { 'a.example': 'absent' } })
   await expect(logins(missing, 'a.example')).rejects.toMatchObject({
     kind: 'credentials',
-    message: expect.stringContaining('docker-credential-absent is not installed'),
+    message: expect.stringContaining('docker-credential-absent, which is not installed'),
   })
   const broken = await makeConfig('{"auths": {"a.example": {"auth": "TOPSECRET"')
   const error = await logins(broken, 'a.example').catch((thrown: unknown) => thrown)

@@ -59,17 +59,17 @@ describe('checking an inventory that is shared', () => {
     [
       'two machines of one name',
       '  a: { driver: ssh }\n  b: { driver: ssh }\n  a: { driver: ssh }\n',
-      '6:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
+      '6:3: a is defined twice, first on line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'two records in one machine',
       '  a:\n    driver: ssh\n    host: { phase: ready, id: i }\n    host: { phase: ready, id: j }\n',
-      '7:5: a has two host records: keep one (fleet gc finds hosts that are not in the inventory)',
+      '7:5: a has two host sections: keep one (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'what git left',
       '  a: { driver: ssh }\n<<<<<<< ours\n  b:\n    driver: ssh\n=======\n  b:\n    driver: aws\n>>>>>>> theirs\n',
-      '5:1: unresolved git merge conflict about b',
+      '5:1: unresolved git merge conflict in b',
     ],
     [
       'a secret',
@@ -102,7 +102,7 @@ describe('checking an inventory that is shared', () => {
     [
       'two of one name',
       'p: { driver: ssh }\n  p: { driver: aws }',
-      '5:3: p is defined twice, first in line 4: keep one, or give one of them another name and change `extends` where it is meant',
+      '5:3: p is defined twice, first on line 4: keep one, or give one of them another name and change every `extends` that refers to it',
     ],
   ])('finds in profiles %s', async (_, profiles, message) => {
     const text = `${head}profiles:\n  ${profiles}\nmachines: {}\n`

@@ -20,7 +20,7 @@ test('a bug met on one of many machines is told as one, with its stack', () => {
   writeFailures(io, failures, { of: 3, json: false })
   expect(said().slice(0, 3)).toEqual([
     'fleet: 2 of 3 machines failed',
-    '  web-1: this is a bug in fleet; please report it with the lines below',
+    '  web-1: this is a bug in fleet; please report it, and include the lines below',
     'TypeError: x is undefined',
   ])
   expect(said().at(-1)).toBe('  web-2: refused')

@@ -7,11 +7,11 @@ export const engineOptions = {
   engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
   engineChannel: text(
     '--engine-channel <channel>',
-    'source of Docker for a new host: distribution, stable or test',
+    'package source of Docker for a new host: distribution, stable or test',
   ),
   engineRepository: text(
     '--engine-repository <url>',
-    "copy of Docker's package repository for a new host",
+    "URL of a copy of Docker's package repository, for a new host",
   ),
   engineOpt: texts(
     '--engine-opt <option=value>',
@@ -197,7 +197,7 @@ export async function engineFrom(values: EngineValues): Promise<EngineSpec | 'no
   }
   if (Object.keys(spec).length === 0) return values.engine ? undefined : 'none'
   if (!values.engine) {
-    throw new UserError('usage', '--no-engine cannot be combined with other options of the engine')
+    throw new UserError('usage', '--no-engine cannot be combined with other engine options')
   }
   const { engineSpec } = await import('../../../machine/engine-spec.ts')
   const { error } = engineSpec.safeParse(spec)
@@ -206,6 +206,6 @@ export async function engineFrom(values: EngineValues): Promise<EngineSpec | 'no
   const path = issue.path.map(String).join('.')
   const expected = issue.code === 'invalid_key' ? issue.issues[0]?.message : issue.message
   throw new UserError('usage', `invalid engine.${path}: expected ${expected}`, {
-    hint: 'for the options of the engine: fleet create --help',
+    hint: 'to list the engine options: fleet create --help',
   })
 }

@@ -27,8 +27,8 @@ export const creationOptions = {
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
   protected: flag('--protected', 'ask you to type the name of the machine before removing it'),
   ...engineOptions,
-  userData: text('--user-data <file>', 'cloud-init user-data for a new host', 'file'),
-  identity: text('-i, --identity <file>', 'private key to log in to an existing host with', 'file'),
+  userData: text('--user-data <file>', 'file with cloud-init user data for a new host', 'file'),
+  identity: text('-i, --identity <file>', 'private key for logging in to an existing host', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
   installEngine: flag('--install-engine', 'install or repair Docker on an existing host'),
   ...hostKeyOptions,
@@ -54,8 +54,8 @@ export function checkFitting(
   if (unfit === undefined) return
   const name = /--[\w-]+/.exec(creationOptions[unfit].flags)?.[0]
   const why = makesHosts
-    ? `is for existing hosts, but the driver ${driver} creates new ones`
-    : `is for new hosts, but the driver ${driver} uses existing ones`
+    ? `is for existing hosts, but the ${driver} driver creates new ones`
+    : `is for new hosts, but the ${driver} driver uses existing ones`
   throw new UserError('usage', `${name} ${why}`, {
     hint: `to see its options: fleet create --driver ${shellQuote(driver)} --help`,
   })
@@ -94,7 +94,7 @@ function driverFlag(driver: string, option: OptionFlag, about: string): Option<u
   const { name } = option
   const made =
     placeholder === undefined ? flag(`--${name}`, about) : text(`--${name} ${placeholder}`, about)
-  return { ...made, heading: `Options of the driver ${driver}` }
+  return { ...made, heading: `Options of the ${driver} driver` }
 }
 
 /** The driver of this name. For a driver of Docker Machine that does not exist in fleet, the error says what to use instead. */

@@ -90,7 +90,7 @@ async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<str
     ...drivers.map(({ name, summary }) => ({ value: name, description: summary })),
     ...others.map((name) => ({
       value: name,
-      description: `from the package fleet-driver-${name}`,
+      description: `from the fleet-driver-${name} package`,
     })),
   ]
   return choose(io, 'Driver:', choices, { takesTypeAhead: true })

@@ -58,7 +58,7 @@ export async function checkDriver(
   if (makesHosts || names.length < 2 || Object.keys(driverOptions).length === 0) return
   throw new UserError(
     'usage',
-    `with options for the driver ${name}, only one machine can be created at a time`,
+    `with options for the ${name} driver, only one machine can be created at a time`,
     {
       hint: `create them one after the other, starting with: fleet create ${names[0]} --driver ${shellQuote(name)} …`,
     },

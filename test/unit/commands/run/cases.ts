@@ -253,7 +253,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       /^web-1:web\nweb-2:web\n$/,
     ),
     ok('ls --filter state=Paused', /^$/),
-    fails('ls --filter role=web', usage, /is not a filter of machines/),
+    fails('ls --filter role=web', usage, /is not a machine filter/),
     fails('ls --format {{.name', usage, /has no/),
     fails('ls --json --format {{.name}}', usage, /cannot be combined/),
     json('ls --on state=not-created', [{ name: 'new-1' }]),
@@ -326,10 +326,15 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('plan', 2, /web-1: engine-config \(labels not set -> \["a=b"\]; without a restart\)/, {
       files: engineSettings('{ config: { labels: [a=b] } }'),
     }),
-    fails('plan', 2, /lose their images and containers[^]*storage-driver not set -> vfs/, {
-      files: engineSettings('{ config: { storage-driver: vfs } }'),
-    }),
-    fails('apply --yes', failed, /confirmation is needed to change settings/, {
+    fails(
+      'plan',
+      2,
+      /makes all images and containers[^]*unavailable[^]*storage-driver not set -> vfs/,
+      {
+        files: engineSettings('{ config: { storage-driver: vfs } }'),
+      },
+    ),
+    fails('apply --yes', failed, /confirmation is needed to change engine settings/, {
       files: engineSettings('{ config: { storage-driver: vfs } }'),
     }),
     fails('plan', inventory, /fleet does not set hosts: .* no TCP port/, {
@@ -405,7 +410,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('export ansible nowhere', usage, /too many arguments/),
   ],
   'export terraform-import': [
-    ok('export terraform-import', /no id at a provider: web-1/),
+    ok('export terraform-import', /no ID at a provider: web-1/),
     fails('export terraform-import nowhere', usage, /too many arguments/),
   ],
   'export prometheus': [
@@ -497,7 +502,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       ...[{ kind: 'containers' }, { kind: 'networks' }, { kind: 'images' }],
     ]),
     ok('set web-1 protected=true && system prune -m web-1 --yes', /build cache/),
-    fails('system prune --volumes --filter until=24h --all', usage, /volumes have no filter until/),
+    fails(
+      'system prune --volumes --filter until=24h --all',
+      usage,
+      /until filter does not apply to volumes/,
+    ),
     fails('set web-1 protected=true && system prune -m web-1 --volumes --yes', usage, /protected/),
   ],
   'system df': lists.df('system df'),
@@ -613,19 +622,19 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'stack rollback shop --on db-1 --yes --inventory stacks.yaml',
       missing,
-      /none of the selected/,
+      /not on any of the selected/,
     ),
   ],
   'stack adopt': [
     ok(
       'stack adopt shop --inventory new.yaml',
-      /web-1: release 1 of stack shop is what runs now \(web\)\n/,
+      /web-1: recorded .* as release 1 of stack shop \(web\)\n/,
     ),
     json('stack adopt shop --on web-1 --inventory new.yaml', [
       { machine: 'web-1', release: 1, services: ['web'], differing: [], mounts: [] },
     ]),
     fails('stack adopt shop --inventory stacks.yaml', failed, /already deployed or adopted/),
-    fails('stack adopt blog --inventory new.yaml', failed, /no compose project called blog/),
+    fails('stack adopt blog --inventory new.yaml', failed, /no Compose project named blog/),
     fails('stack adopt gone --inventory stacks.yaml', usage, /"gone"[^]*shop, blog/),
   ],
   'stack rm': [
@@ -644,7 +653,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       usage,
       /the volumes shop_data[^]*--destroy shop/,
     ),
-    fails('stack rm shop --on web-1 --yes --volumes --destroy blog', usage, /"blog", not shop/),
+    fails(
+      'stack rm shop --on web-1 --yes --volumes --destroy blog',
+      usage,
+      /name of the stack, shop, not "blog"/,
+    ),
     fails('stack rm shpo --yes --inventory stacks.yaml', usage, /did you mean "shop"[^]*--on all/),
   ],
   ps: lists.ps('ps'),

@@ -145,7 +145,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     ['labels: { a: @b }', '6:18: a value cannot begin with this character (quote it)'],
     ['labels: { __proto__: b }', '6:15: __proto__ cannot be a key'],
-    ['\tlabels: {}', '6:5: a tab cannot indent; use spaces'],
+    ['\tlabels: {}', '6:5: tabs cannot be used for indentation; use spaces'],
   ])('%s', (lines, problem) => {
     expect(problemsOf(inEntry(lines))).toContain(`machines.yaml:${problem}`)
   })
@@ -197,11 +197,11 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['---\nmachines: {}', '3:1: a second document begins here (---); only one is allowed'],
     [
       'machines:\n  a:\n    driver: ssh\n  b:\n    driver: ssh\n  a:\n    driver: ssh',
-      '8:3: a is defined twice, first in line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
+      '8:3: a is defined twice, first on line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'machines:\n  a:\n    driver: ssh\n<<<<<<< HEAD\n  b:\n    driver: ssh\n=======\n  c:\n    driver: ssh\n>>>>>>> theirs',
-      '6:1: unresolved git merge conflict about b, c',
+      '6:1: unresolved git merge conflict in b, c',
     ],
     ['<<<<<<< HEAD\nmachines: {}\n=======\n>>>>>>> theirs', '3:1: unresolved git merge conflict'],
     [
