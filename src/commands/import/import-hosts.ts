@@ -49,6 +49,7 @@ type Environment = Pick<Invocation, 'fleet' | 'io' | 'format'>
 interface Source<Host> {
   readonly hosts: readonly Host[]
   readonly skipped: readonly SkippedHost[]
+  readonly notes?: ImportedHosts['notes']
   readonly columns: readonly Column<Host>[]
   /** The addresses of hosts are not known before they are imported. */
   readonly onlyNames?: boolean
@@ -83,7 +84,7 @@ function reportPresent<Host extends Candidate>(
  */
 export async function importFrom<Host extends Candidate>(
   environment: Environment,
-  { hosts, skipped: unread, columns, importHost, onlyNames = false }: Source<Host>,
+  { hosts, skipped: unread, notes = [], columns, importHost, onlyNames = false }: Source<Host>,
   { dryRun, only, acceptNew, label }: ImportRequest,
 ): Promise<number> {
   const { fleet, io, format } = environment
@@ -98,6 +99,9 @@ export async function importFrom<Host extends Candidate>(
   const skippedCode = skipped.length === 0 ? exitCodes.ok : exitCodes.failed
   reportSkipped(environment, skipped)
   reportPresent(environment, present)
+  for (const { title, note } of notes) {
+    if (chosen.some(({ name }) => name === title)) io.stderr.write(`${title}: ${note}\n`)
+  }
   if (dryRun) {
     await writeRows(io, format, { rows: chosen, columns })
     return skippedCode
@@ -147,7 +151,7 @@ export async function importFrom<Host extends Candidate>(
 /** Defines the action of an import command. */
 export async function importHosts(
   environment: Environment,
-  { hosts, skipped }: ImportedHosts,
+  { hosts, skipped, notes }: ImportedHosts,
   request: ImportRequest & { readonly user: string | undefined },
 ): Promise<number> {
   const confirmJump = confirmJumpOn(environment.io)
@@ -155,6 +159,7 @@ export async function importHosts(
   const source: Source<ImportedHost> = {
     hosts,
     skipped,
+    notes,
     columns,
     importHost: (host, how, fleet) =>
       importHost(fleet, host, { ...how, confirmJump, user: request.user }),

@@ -8,6 +8,7 @@ import {
   type ReadHost,
   type SkippedHost,
   isTrueAt,
+  machineNameFrom,
   nameHosts,
   portOf,
   readJsonFile,
@@ -89,7 +90,46 @@ function addressOf(driverName: string, driver: unknown): string | undefined {
   return portOf(valueAt(driver, 'SSHPort')) === undefined ? undefined : '127.0.0.1'
 }
 
-async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
+/** Where Docker Machine puts the options of the engine on hosts with systemd (libmachine/provision/systemd.go). */
+const engineDropIn = '/etc/systemd/system/docker.service.d/10-machine.conf'
+
+/** Docker Machine's default for `--engine-install-url`. */
+const defaultInstallUrl = 'https://get.docker.com'
+
+/** A machine of the store, and a note about its settings that are not imported. */
+type Read = (ReadHost | SkippedHost) & { readonly note?: string }
+
+/**
+ * The `--engine-*` options that a machine was created with (libmachine/engine.Options), without the values of variables, which
+ * may be secret.
+ */
+function engineOptionsOf(config: unknown): readonly string[] {
+  const options = valueAt(valueAt(config, 'HostOptions'), 'EngineOptions')
+  const listAt = (key: string): readonly string[] => {
+    const value = valueAt(options, key)
+    return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+  }
+  const storageDriver = textAt(options, 'StorageDriver')
+  const url = textAt(options, 'InstallURL')
+  const lists = [
+    ['--engine-opt', listAt('ArbitraryFlags')],
+    ['--engine-storage-driver', storageDriver === undefined ? [] : [storageDriver]],
+    ['--engine-label', listAt('Labels')],
+    ['--engine-env', listAt('Env').map((variable) => variable.replace(/=.*/s, ''))],
+    ['--engine-insecure-registry', listAt('InsecureRegistry')],
+    ['--engine-registry-mirror', listAt('RegistryMirror')],
+    ['--engine-install-url', url === undefined || url === defaultInstallUrl ? [] : [url]],
+  ] as const
+  return lists.flatMap(([option, values]) => values.map((value) => `${option} ${value}`))
+}
+
+function noteOf(config: unknown): string | undefined {
+  const options = engineOptionsOf(config)
+  if (options.length === 0) return undefined
+  return `not imported: ${options.join(', ')}; the host keeps these options in ${engineDropIn}`
+}
+
+async function readMachine(folder: string): Promise<Read> {
   const title = basename(folder)
   const file = join(folder, 'config.json')
   if (!(await exists(file))) return { title, reason: 'its directory has no config.json' }
@@ -107,7 +147,9 @@ async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
     return { title, reason: `its configuration has no address (driver ${driverName || 'unknown'})` }
   }
   const identityFile = await findKey(folder, driver)
+  const note = noteOf(config)
   return {
+    ...(note !== undefined && { note }),
     titles: [title], // Docker Machine uses the folder name, not the one in the configuration (libmachine/persist)
     host: {
       ...(address !== undefined && { address }),
@@ -121,7 +163,7 @@ async function readMachine(folder: string): Promise<ReadHost | SkippedHost> {
 }
 
 /** As {@link readMachine}; a broken folder is skipped, and does not stop the others. */
-const readMachineOrWhyNot = (folder: string): Promise<ReadHost | SkippedHost> =>
+const readMachineOrWhyNot = (folder: string): Promise<Read> =>
   readMachine(folder).catch((error: unknown) => {
     if (error instanceof UserError) return { title: basename(folder), reason: error.message }
     throw error
@@ -129,7 +171,8 @@ const readMachineOrWhyNot = (folder: string): Promise<ReadHost | SkippedHost> =>
 
 /**
  * Reads the store of Docker Machine or a fork of it (format versions 0 to 3): the address and login of each machine. Cloud
- * credentials and certificates are not read.
+ * credentials and certificates are not read. The options of engines are only noted: the engine has them as flags, so it would
+ * not start with the same keys in daemon.json.
  */
 export async function readDockerMachine(
   store: string | undefined,
@@ -147,7 +190,11 @@ export async function readDockerMachine(
     })
   })
   const folders = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))
-  return nameHosts(
-    await Promise.all(folders.map(({ name }) => readMachineOrWhyNot(join(folder, name)))),
+  const read = await Promise.all(folders.map(({ name }) => readMachineOrWhyNot(join(folder, name))))
+  const notes = read.flatMap(({ note, ...one }) =>
+    note !== undefined && 'host' in one
+      ? one.titles.map((title) => ({ title: machineNameFrom(title) ?? title, note }))
+      : [],
   )
+  return { ...nameHosts(read), ...(notes.length > 0 && { notes }) }
 }

@@ -34,6 +34,8 @@ export interface SkippedHost {
 export interface ImportedHosts {
   readonly hosts: readonly ImportedHost[]
   readonly skipped: readonly SkippedHost[]
+  /** Settings of hosts that are not imported; the title is the name of the machine. */
+  readonly notes?: readonly { readonly title: string; readonly note: string }[]
 }
 
 /** A host with its name in the other tool, and longer unique names for duplicates. */

@@ -65,6 +65,7 @@ const dockerMachine = {
       ...{ IPAddress: '127.0.0.1', MachineName: 'again', SSHUser: 'root', SSHPort: 22 },
       ...{ SSHKeyPath: '', StorePath: '', SSHKey: '', EnginePort: 2376 },
     },
+    HostOptions: { EngineOptions: { Labels: ['spam=eggs'], InstallURL: 'https://get.docker.com' } },
   }),
 }
 /** An inventory in which the engine of web-1 has settings. */
@@ -226,7 +227,9 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('import terraform nowhere', usage, /nowhere/),
   ],
   'import docker-machine': [
-    ok('import docker-machine . --dry-run', /again/, { files: dockerMachine }),
+    ok('import docker-machine . --dry-run', /again: not imported: --engine-label spam=eggs; the/, {
+      files: dockerMachine,
+    }),
     json('import docker-machine . --dry-run', {}, { files: dockerMachine }),
     fails('import docker-machine nowhere', usage, /no machines of Docker Machine/),
   ],

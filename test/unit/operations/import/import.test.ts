@@ -67,6 +67,29 @@ describe('what Docker Machine keeps', () => {
     expect(hosts[0]?.known?.options).toEqual(options)
   })
 
+  it('has options of the engine, which are noted and stay on the host', async () => {
+    const store = join(folder, 'engine-options')
+    const [{ iron = {} }, place] = [dockerMachineConfigs(3), join(store, 'machines/iron')]
+    await mkdir(place, { recursive: true })
+    const { HostOptions } = iron as { HostOptions: { EngineOptions: object } }
+    const EngineOptions = {
+      ...HostOptions.EngineOptions,
+      ...{ ArbitraryFlags: ['log-driver=none'], Env: [`TOKEN=${secret}`], Labels: ['spam=eggs'] },
+      ...{ InsecureRegistry: ['registry.myco.com'], StorageDriver: 'overlay2' },
+      ...{ RegistryMirror: ['https://mirror.example.com'] },
+    }
+    const config = { ...iron, HostOptions: { ...HostOptions, EngineOptions } }
+    await writeFile(join(place, 'config.json'), JSON.stringify(config))
+    const { hosts, notes } = await readDockerMachine(store, {})
+    expect(hosts).toHaveLength(1)
+    expect(notes).toEqual([
+      {
+        title: 'iron',
+        note: 'not imported: --engine-opt log-driver=none, --engine-storage-driver overlay2, --engine-label spam=eggs, --engine-env TOKEN, --engine-insecure-registry registry.myco.com, --engine-registry-mirror https://mirror.example.com; the host keeps these options in /etc/systemd/system/docker.service.d/10-machine.conf',
+      },
+    ])
+  })
+
   it('of a later version is left out', async () => {
     const store = join(folder, 'v9')
     await mkdir(join(store, 'machines/x'), { recursive: true })
