@@ -16,7 +16,7 @@ import vm from 'node:vm'
 
 /**
  * The largest file whose compiled code is kept with that of the others, in characters. Larger ones are the SDKs of
- * providers: each has a cache file of its own, which only commands read that load the SDK.
+ * providers: each has its own cache file, which is read only by commands that load the SDK.
  */
 const largestShared = 600_000
 /** Number of cache files that are kept: a few for each build and release of Node.js. */

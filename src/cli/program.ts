@@ -292,7 +292,7 @@ function helpFor(argv: readonly string[]): string {
   return `to see how to use it: fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
 }
 
-/** The next step after a wrong command line: by habit of another tool, or else the nearest command, or help. */
+/** The next step after a wrong command line: for habits from another tool, or else the nearest command, or help. */
 function hintFor(what: string, suggestion: string | undefined, argv: readonly string[]): string {
   const words = operandsIn(argv).map((index) => argv[index] ?? '')
   const [, kind, word = ''] = /^unknown (command|option) '(.*)'$/.exec(what) ?? []

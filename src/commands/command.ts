@@ -31,8 +31,8 @@ export interface Argument<T> {
   readonly description: string
   readonly completes: Completes
   /**
-   * Names machines, which options such as `--on` may choose in its place; both are an error. `required`: one of the two must be there,
-   * `optional`: without either the active machine is meant. The first argument alone can be one.
+   * Names machines, which options such as `--on` can select instead; using both is an error. `required`: one of the two is required,
+   * `optional`: without either, the active machine is used. Only the first argument can be one.
    */
   readonly machines?: 'required' | 'optional'
   readonly value?: T

@@ -1,4 +1,4 @@
-/** What people type by habit of another tool, and the next step in fleet. */
+/** What people type out of habit from another tool, and the next step in fleet. */
 interface Habit {
   /** The beginning of the command line. */
   readonly typed: string

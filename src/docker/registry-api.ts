@@ -13,7 +13,7 @@ import { type Login, configFolder, findLogin } from './registry-logins.ts'
 
 /** How a registry is reached. */
 export interface RegistryAccess {
-  /** Finds docker's configuration and its credential helpers. */
+  /** Finds the Docker configuration and its credential helpers. */
   readonly env: Environment
   /** Accepts any certificate, and plain HTTP. */
   readonly insecure: boolean
@@ -121,7 +121,7 @@ class RegistryClient {
     this.#access = access
   }
 
-  /** The registry in docker's configuration. */
+  /** The registry as named in the Docker configuration. */
   get #key(): string {
     return this.#name === 'docker.io' ? dockerHub : this.#name
   }
@@ -133,7 +133,7 @@ class RegistryClient {
     })
   }
 
-  /** Finds out whether the registry speaks HTTPS. HTTP is only tried on this computer, and if `insecure` is set. */
+  /** Checks whether the registry uses HTTPS. HTTP is only tried on this computer, and if `insecure` is set. */
   async #connect(): Promise<URL> {
     const host = this.#name === 'docker.io' ? 'registry-1.docker.io' : this.#name
     const secure = new URL(`https://${host}/v2/`)
@@ -302,7 +302,7 @@ async function openRegistry(name: string, access: RegistryAccess): Promise<Regis
 }
 
 /**
- * Lists the repositories of a registry (`host` or `host:port`), with the login in the user's docker configuration. Throws kind
+ * Lists the repositories of a registry (`host` or `host:port`), with the login in the user's Docker configuration. Throws kind
  * `credentials` if the registry refuses it, and `unsupported` if it has no list.
  */
 export async function listRepositories(name: string, access: RegistryAccess): Promise<string[]> {

@@ -23,7 +23,7 @@ interface DockerConfig {
   readonly credHelpers?: Readonly<Record<string, string>>
 }
 
-/** The folder of the user's docker configuration. */
+/** The folder of the user's Docker configuration. */
 export const configFolder = (env: Environment): string =>
   env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
 

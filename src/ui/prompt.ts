@@ -212,7 +212,7 @@ function askLine(
   return ask(io, { preface }, { type: secret ? 'password' : 'input', message })
 }
 
-/** Warns of a host that asks for what looks like a secret of this computer. Throws kind `cancelled` unless it is to be answered. */
+/** Warns of a host that asks for what looks like a secret of this computer. Throws kind `cancelled` unless the user chooses to answer it. */
 async function warnOfImitation(io: Io, question: string, from: string): Promise<void> {
   const choice = await choose(
     io,

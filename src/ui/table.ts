@@ -13,7 +13,7 @@ export interface Column<Row> {
   readonly paint?: (text: string, row: Row) => Text
   /** Cells that are reserved for it, where rows are written before all are known. */
   readonly width?: number
-  /** Its texts are shortened only when nothing else helps: names, ids and what else people copy. */
+  /** Its texts are shortened only when nothing else helps: names, IDs and other texts that people copy. */
   readonly keep?: true
   /** On a terminal that is too narrow for all columns, those with the highest number are left out first. Absent: it stays. */
   readonly drop?: number

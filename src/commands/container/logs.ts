@@ -27,7 +27,7 @@ async function takeShort(
   return taken
 }
 
-/** Adds a hint to an error if one of the names of containers is the name of a machine. */
+/** Adds a hint to an error if one of the container names is the name of a machine. */
 async function withMachineHint(
   fleet: Fleet,
   names: readonly string[],

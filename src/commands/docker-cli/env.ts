@@ -4,7 +4,7 @@ export const env = defineCommand({
   name: 'env',
   summary: 'Print variables that make docker use a machine',
   description:
-    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal.',
+    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal is open.',
   arguments: { name: optional('name', 'name of the machine (default: the active one)', 'machine') },
   options: {
     shell: text(

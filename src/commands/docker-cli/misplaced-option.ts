@@ -1,17 +1,17 @@
 import { UserError } from '../../errors.ts'
 
-/** Verbs with a `-m` of docker's own: memory, or a message. */
+/** Verbs for which docker has its own `-m` option: memory, or a message. */
 const takesM =
   /^(?:run|create|build|(?:container )?(?:run|create|update|commit)|image (?:build|import))$/
 
-/** Verbs with an `--all` of docker's own. */
+/** Verbs for which docker has its own `--all` option. */
 const takesAll = /^image prune$/
 
 /** Verbs after whose first operand all words belong to a command in a container. */
 const runsCommand = /^(?:container )?(?:run|create|exec)$/
 
 /**
- * Refuses the `--all` and `-m` of fleet after a verb that is passed to docker, if docker has no such option and its own error
+ * Refuses fleet's `--all` and `-m` options after a verb that is passed to docker, if docker has no such option and its own error
  * would be misleading. Throws kind `usage`.
  */
 export function checkPlacement(prefix: readonly string[], words: readonly string[]): void {

@@ -14,7 +14,7 @@ const urlCommand = (
   defineCommand({
     name,
     summary,
-    description: `${description} It names a socket on this computer, which stays open as long as the terminal.`,
+    description: `${description} The address is a socket on this computer, which stays open as long as the terminal is open.`,
     arguments: {
       name: optional('name', 'name of the machine (default: the active one)', 'machine'),
     },

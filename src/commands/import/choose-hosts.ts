@@ -15,7 +15,7 @@ export interface Candidate {
   readonly jumps?: readonly string[]
 }
 
-/** The hosts of another tool, by what the import does with them. */
+/** The hosts of another tool, grouped by what the import does with them. */
 export interface Choice<Host> {
   readonly chosen: readonly Host[]
   /** Hosts that are already machines, with the machine's name. */

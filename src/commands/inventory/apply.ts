@@ -45,7 +45,7 @@ async function confirmChanges(
   await confirmGrants(context, (await Promise.all(grants)).flat(), 'fleet apply')
 }
 
-/** Prepares the planned deployments of stacks, and asks about what they take of this computer. */
+/** Prepares the planned deployments of stacks, and asks about what they use from this computer. */
 async function prepareStacks(
   context: Pick<Invocation, 'fleet' | 'io'>,
   inventory: Inventory,

@@ -12,13 +12,13 @@ type Options = Readonly<Record<string, unknown>>
 export interface NewHost {
   /** Driver, place, type, disk and image: `aws, eu-west-1, t3.small, 20 GiB disk, debian-13`. */
   readonly what: string
-  /** From where SSH and other ports can be reached; absent where the driver does not say. */
+  /** The networks from which SSH and other ports can be reached; absent if the driver does not specify them. */
   readonly access?: string
-  /** The grants of a change that `access` already tells. */
+  /** The grants of a change that `access` already describes. */
   readonly told: readonly string[]
 }
 
-/** What a plan is shown with, beside its changes. */
+/** What is shown with a plan in addition to its changes. */
 export interface PlanContext {
   readonly hosts: ReadonlyMap<string, NewHost>
   /** How many machines the inventory has. */
@@ -28,7 +28,7 @@ export interface PlanContext {
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 
-/** Where a host will be. A driver without an option for that has none. */
+/** Where a host will be. Undefined if the driver has no option for it. */
 function locationOf(has: (key: string) => boolean, options: Options): string[] {
   const place = textOf(options['region']) ?? textOf(options['location'])
   const zone = textOf(options['zone'])
@@ -81,7 +81,7 @@ export function describeHost(definition: DriverDefinition, options: Options): Ne
   return { what: parts.join(', '), access, told }
 }
 
-/** Describes the hosts that changes create, by machine. A host whose options are wrong is left out: its plan has an issue. */
+/** Describes the hosts that changes create, by machine. A host whose options are wrong is omitted: its plan has an issue. */
 export async function describeHosts(
   { fleet }: Pick<Invocation, 'fleet'>,
   changes: readonly Change[],

@@ -194,7 +194,7 @@ function describePlan(
   const driftLine = ({
     machine,
     field,
-    expected = 'nothing',
+    expected = 'unknown',
     actual = 'not running',
   }: Drift): Styled =>
     compose`  ${yellow('!')} ${machine}: ${field} changed from ${expected} to ${actual}\n`

@@ -192,7 +192,7 @@ async function copyOnEach(
 /** Number of machines to copy to at the same time: they share the network of this computer. */
 const defaultConcurrency = 8
 
-/** The folder that takes what one of several machines sends. */
+/** The folder for the files from one of several machines. */
 async function folderFor(target: string, machine: string): Promise<string> {
   const folder = join(target, machine)
   await mkdir(folder, { recursive: true }).catch((cause: unknown) => {

@@ -13,7 +13,7 @@ interface Row extends Pick<Orphan, 'driver' | 'machine' | 'token' | 'parts'> {
   readonly created: string | undefined
   readonly createdBy: string | undefined
   readonly protected: boolean
-  /** Why it stays unless it is named. */
+  /** Why the host is kept unless its name is given. */
   readonly keptBecause: string | undefined
 }
 

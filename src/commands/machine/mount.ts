@@ -8,10 +8,10 @@ export const mount = defineCommand({
   name: 'mount',
   summary: 'Mount a directory of a machine with sshfs',
   description:
-    'Mount a directory of a machine on an empty directory of this computer, with sshfs, which must be installed. Without a path, the home directory of the login is mounted. sshfs uses the connection of fleet, so it works for each machine that fleet ssh reaches, with the host keys that fleet has pinned, and connects again after a connection is lost. Files of the login on the machine belong to you on this computer.',
+    'Mount a directory of a machine on an empty directory of this computer, using sshfs, which must be installed. Without a path, the home directory of the login user is mounted. sshfs connects through fleet, so it works for every machine that fleet ssh can reach, checks the pinned host keys, and reconnects if the connection is lost. Files owned by the login user on the machine appear as your own on this computer.',
   arguments: {
     source: optional('machine[:path]', 'machine, and the directory on it', 'place'),
-    directory: optional('directory', 'an empty directory on this computer', 'file'),
+    directory: optional('directory', 'empty directory on this computer', 'file'),
   },
   options: {
     unmount: text('-u, --unmount <directory>', 'unmount a directory', 'file'),

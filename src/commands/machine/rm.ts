@@ -50,7 +50,7 @@ function describeRemoved(machine: Machine, forget: boolean): string {
 
 /** How machines are removed. */
 interface Removal {
-  /** Leaves the hosts alone. */
+  /** Keeps the hosts. */
   readonly forget: boolean
   readonly yes: boolean
 }

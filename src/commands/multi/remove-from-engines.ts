@@ -24,7 +24,7 @@ interface NamedRemoval {
   readonly remove: (engine: Engine, name: string, signal: AbortSignal) => Promise<void>
 }
 
-/** What failed on a machine; the other names were removed all the same. */
+/** What failed on a machine; the other objects were removed anyway. */
 function joinErrors(errors: readonly UserError[]): UserError | undefined {
   const [first, ...others] = errors
   if (first === undefined || others.length === 0) return first

@@ -31,7 +31,7 @@ export async function requireConsent(
   }
 }
 
-/** Asks whether a jump host should become a machine too; without a terminal it does, and a message says so. Its key must be trusted in either case. */
+/** Asks whether a jump host should become a machine too; without a terminal, it becomes one, and a message says so. Its key must be trusted in either case. */
 export const confirmJumpOn =
   (io: Io): AdoptCalls['confirmJump'] =>
   async ({ name, leadsTo }) => {

@@ -41,7 +41,7 @@ function parseRegistry(word: string): string {
   })
 }
 
-/** The key of a registry in docker's configuration. */
+/** The key of a registry in the Docker configuration. */
 const keyOf = (registry: string): string => (registry === 'docker.io' ? dockerHub : registry)
 
 async function accessOf(
@@ -72,7 +72,7 @@ async function readPassword({ stdin }: Io): Promise<string> {
   return input.replace(/\r?\n$/, '')
 }
 
-/** Gets user and password, from a prompt where they are not given. They never come from the command line. */
+/** Gets user and password, from a prompt if they are not given. They never come from the command line. */
 async function askForLogin(
   io: Io,
   registry: string,
@@ -89,7 +89,7 @@ async function askForLogin(
   }
   const name = user ?? (await askText(io, `User name at ${registry}:`))
   const password = await askQuestion(io, {
-    text: `Password or token of ${name} at ${registry}:`,
+    text: `Password or token for ${name} at ${registry}:`,
     secret: true,
   })
   return { user: name, password }

@@ -43,7 +43,7 @@ export async function allowNamedVariables(
   await allowStackGrants(fleet, grants)
 }
 
-/** Asks about each thing that stacks take of this computer, and saves the answers. Throws as `confirmGrants` does. */
+/** Asks about every file and variable of this computer that stacks use, and saves the answers. Throws as `confirmGrants` does. */
 export async function confirmStackGrants(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   stacks: readonly StackToDeploy[],

@@ -5,7 +5,7 @@ export const trustRm = defineCommand({
   name: 'rm',
   summary: 'Stop trusting drivers, paths, aliases and variables',
   description:
-    'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths, SSH aliases and variables. Without names, fleet stops trusting all of them, and also the inventory itself if it belongs to another user.',
+    'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths, SSH aliases and variables. Without names, fleet stops trusting all of them, and also the inventory itself if it is owned by another user.',
   arguments: {
     names: any('names', 'names of drivers, paths, SSH aliases and variables', 'driver'),
   },
