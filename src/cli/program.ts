@@ -329,7 +329,7 @@ function outline(argv: readonly string[]): string {
 async function traced<Value>(io: Io, work: () => Promise<Value>): Promise<Value> {
   const topics = readTopics(io.env)
   if (topics.length === 0 || isTraced()) return work()
-  const { findSecrets } = await import('../machine/secrets.ts')
+  const { findSecrets } = await import('../machine/secrets/find-secrets.ts')
   const tracer = {
     ...{ id: io.program?.traceId ?? newTraceId(), topics },
     write: traceOutput(io.env, io.cwd, (text) => io.stderr.write(text)),

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { UserError } from '../errors.ts'
-import { nearest } from '../machine/nearest.ts'
+import { nearest } from '../machine/nearest-name.ts'
 import type { Architecture, Catalogue, PublishedImage } from './named-images.ts'
 
 /** A parsed image reference. */

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { nearest } from '../machine/nearest.ts'
+import { nearest } from '../machine/nearest-name.ts'
 import { aws } from './aws/definition.ts'
 import { azure } from './azure/definition.ts'
 import type { DriverDefinition } from './driver.ts'

@@ -1,6 +1,6 @@
 import type { Machine } from './machine.ts'
 import type { MachineName } from './name.ts'
-import { suggest } from './nearest.ts'
+import { suggest } from './nearest-name.ts'
 
 /** The maximum number of jump hosts in front of a machine. */
 const maxJumps = 16

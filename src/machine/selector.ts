@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts'
 import { isGlob, matchesGlob } from './glob.ts'
 import type { Machine } from './machine.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from './nearest-name.ts'
 
 /** The states of machines that a selector can ask for, as `fleet status` prints them. */
 export const machineStates = [

@@ -1,5 +1,5 @@
 import { isMachineName } from './name.ts'
-import { suggest } from './nearest.ts'
+import { suggest } from './nearest-name.ts'
 import {
   type Profiles,
   chainFrom,

@@ -107,7 +107,7 @@ class Session {
 /** Traces the work for a client if the client is traced. */
 async function traced(wire: Wire, { open, trace: asked }: Hello, work: () => Promise<void>) {
   if (asked === undefined) return work()
-  const { findSecrets } = await import('../../machine/secrets.ts')
+  const { findSecrets } = await import('../../machine/secrets/find-secrets.ts')
   const redact = createRedactor(findSecrets, {})
   const tracer = { ...asked, redact, write: (lines: string) => wire.trace(lines) }
   return runTraced(tracer, () => traceWork('broker', `serve ${open} in the broker`, work))

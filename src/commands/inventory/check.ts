@@ -28,7 +28,7 @@ export const check = defineCommand({
       else io.stderr.write(`${file} already runs fleet check\n`)
       return
     }
-    const { checkShared } = await import('../../operations/inventory/check-inventory.ts')
+    const { checkShared } = await import('../../operations/inventory/check-shared-inventory.ts')
     const { location, machines, unchecked } = await checkShared(fleet, options)
     for (const { message, hint } of unchecked) {
       io.stderr.write(`driver options not checked: ${message}\n  ${hint}\n`)

@@ -33,7 +33,7 @@ async function chooseStacks(
   }
   const unknown = names.find((name) => !stacks.has(name))
   if (unknown === undefined) return new Set(names.length === 0 ? stacks.keys() : names)
-  const { nearest } = await import('../../machine/nearest.ts')
+  const { nearest } = await import('../../machine/nearest-name.ts')
   const near = nearest(unknown, [...stacks.keys()])
   throw new UserError('usage', `there is no stack called ${JSON.stringify(unknown)}`, {
     hint: near === undefined ? `stacks: ${[...stacks.keys()].join(', ')}` : `did you mean ${near}?`,

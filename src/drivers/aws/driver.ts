@@ -22,7 +22,7 @@ import { restartInstance, startInstance, stopInstance } from './machine/power.ts
 import { removeHost } from './machine/remove.ts'
 import { tagsByKey } from './tags.ts'
 import { recordedSshAccess } from '../net/ssh-access.ts'
-import { checkPrograms, reachNotes, recordedReach } from './create/reach.ts'
+import { checkPrograms, reachNotes, recordedReach } from './create/reach-option.ts'
 import { validateOptions } from './create/validate-options.ts'
 import type { Environment } from '../../os/environment.ts'
 

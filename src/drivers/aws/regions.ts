@@ -1,6 +1,6 @@
 import { DescribeRegionsCommand } from '@aws-sdk/client-ec2'
 import { UserError } from '../../errors.ts'
-import { suggest } from '../../machine/nearest.ts'
+import { suggest } from '../../machine/nearest-name.ts'
 import type { Call } from '../driver.ts'
 import type { Account, Ec2Api } from './api/ec2-api.ts'
 import { isFailure, isServerError } from './api/errors.ts'

@@ -10,7 +10,7 @@ import { connectJumpHost } from '../connect/jump-host.ts'
 import { tryLogins } from './try-logins.ts'
 import { observedFacts } from './observed-facts.ts'
 import { probeHost } from './probe-host.ts'
-import { settingsOf } from '../provision/engine-settings.ts'
+import { settingsOf } from '../provision/prepare-settings.ts'
 import { type ProvisionCalls, provisionHost } from '../provision/provision-host.ts'
 import { type HostKeyTrust, trustHostKey } from '../trust/trust-host-key.ts'
 

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import { nearest } from '../../machine/nearest.ts'
+import { nearest } from '../../machine/nearest-name.ts'
 
 /** Variables to set and to remove. */
 export interface EnvironmentChange {

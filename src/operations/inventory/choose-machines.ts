@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { isMachineName } from '../../machine/name.ts'
-import { nearest } from '../../machine/nearest.ts'
+import { nearest } from '../../machine/nearest-name.ts'
 import {
   type MachineState,
   dependsOnState,

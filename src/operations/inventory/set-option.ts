@@ -2,7 +2,7 @@ import type { DriverDefinition } from '../../drivers/driver.ts'
 import { checkOptions, optionFlags, readOptionFlags } from '../../drivers/options/option-flags.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
-import { suggest } from '../../machine/nearest.ts'
+import { suggest } from '../../machine/nearest-name.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 
 /** Sets one driver option of an entry, or removes it if there is no value. Throws kind `usage` for an unknown option. */

@@ -1,6 +1,6 @@
 import type { DriverDefinition } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
-import { suggest } from '../../machine/nearest.ts'
+import { suggest } from '../../machine/nearest-name.ts'
 import { type Profiles, mergeProfiles } from '../../machine/profiles.ts'
 import type { ProfileEntry } from '../../machine/schema.ts'
 import { findMachine } from './choose-machines.ts'

@@ -15,7 +15,7 @@ import { operatorsOf, readOperators } from '../operators/install-operator-keys.t
 import { observedFacts } from '../adopt/observed-facts.ts'
 import { planOperators } from './plan-unready.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
-import { checkConfigurable, readEngineState, settingsOf } from '../provision/engine-settings.ts'
+import { checkConfigurable, readEngineState, settingsOf } from '../provision/prepare-settings.ts'
 
 /** The recorded facts of a host that have changed. */
 function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {

@@ -20,7 +20,7 @@ import type { Prompt } from '../../transport/ssh/connect.ts'
 import type { Progress } from '../../os/progress.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 import { waitForCloudInit } from '../create/wait-until-ready.ts'
-import { checkConfigurable, readEngineState } from './engine-settings.ts'
+import { checkConfigurable, readEngineState } from './prepare-settings.ts'
 import { askSudoPassword, runStep } from './run-step.ts'
 
 /** Callbacks of provisioning. */

@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { observedFacts } from '../adopt/observed-facts.ts'
-import { settingsOf } from './engine-settings.ts'
+import { settingsOf } from './prepare-settings.ts'
 import {
   type ProvisionAims,
   type ProvisionCalls,

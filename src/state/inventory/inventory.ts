@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { suggest } from '../../machine/nearest.ts'
+import { suggest } from '../../machine/nearest-name.ts'
 import type { Operators } from '../../machine/operators.ts'
 import {
   type Profiles,

@@ -7,7 +7,7 @@ import { approvedChanges } from '../../../src/operations/plan/destructive-change
 import { makePlan } from '../../../src/operations/plan/make-plan.ts'
 import { provisionMachine } from '../../../src/operations/provision/provision-machine.ts'
 import { planSettings } from '../../../src/provision/engine/settings/plan-settings.ts'
-import { readEngineState, settingsOf } from '../../../src/operations/provision/engine-settings.ts'
+import { readEngineState, settingsOf } from '../../../src/operations/provision/prepare-settings.ts'
 import { type BootedHost, bootHost } from '../../support/booted-host/booted-host.ts'
 import { type LabRegistries, login, startRegistries } from '../../support/docker/lab-registry.ts'
 import { installNewerEngine } from '../../support/docker/newer-engine.ts'

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Machine } from '../../../src/machine/machine.ts'
 import { isMachineName, parseMachineName } from '../../../src/machine/name.ts'
 import { inventoryFile } from '../../../src/machine/schema.ts'
-import { nearest } from '../../../src/machine/nearest.ts'
+import { nearest } from '../../../src/machine/nearest-name.ts'
 import { dependsOnState, parseSelector, select, selects } from '../../../src/machine/selector.ts'
 
 const machine = (name: string, driver: string, labels: Record<string, string> = {}): Machine => ({

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openFleet } from '../../../src/app/fleet.ts'
-import { checkShared } from '../../../src/operations/inventory/check-inventory.ts'
+import { checkShared } from '../../../src/operations/inventory/check-shared-inventory.ts'
 import { pipeIo } from '../../support/fake-io.ts'
 
 let folder = ''

@@ -8,7 +8,7 @@ import { openBrokerClient } from '../../../src/broker/client/client.ts'
 import { startBrokerServer } from '../../../src/broker/server/server.ts'
 import { runCli } from '../../../src/cli/program.ts'
 import { UserError } from '../../../src/errors.ts'
-import { findSecrets } from '../../../src/machine/secrets.ts'
+import { findSecrets } from '../../../src/machine/secrets/find-secrets.ts'
 import {
   type Tracer,
   createRedactor,

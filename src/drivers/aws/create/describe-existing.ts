@@ -3,7 +3,7 @@ import type { ExistingHost } from '../../driver.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { addressOf, byId, findInstances, isAlive } from './instance.ts'
 import { type AwsOptions, awsOptions } from '../options.ts'
-import { recordedReach } from './reach.ts'
+import { recordedReach } from './reach-option.ts'
 
 /**
  * See `Driver.describeExisting`. EC2 does not know the login user, so it is the default unless the

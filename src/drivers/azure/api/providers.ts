@@ -1,7 +1,7 @@
 import type { Provider } from '@azure/arm-resources'
 import { UserError } from '../../../errors.ts'
 import { poll } from '../../../os/retry.ts'
-import { nearest } from '../../../machine/nearest.ts'
+import { nearest } from '../../../machine/nearest-name.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from './azure-api.ts'
 import { type Checked, ignoreForbidden } from './sdk-errors.ts'

@@ -1,6 +1,6 @@
 import type { ResourceSku } from '@azure/arm-compute'
 import { UserError } from '../../../errors.ts'
-import { nearest } from '../../../machine/nearest.ts'
+import { nearest } from '../../../machine/nearest-name.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { type Checked, ignoreForbidden } from '../api/sdk-errors.ts'

@@ -1,6 +1,6 @@
 import { UserError } from '../../../errors.ts'
 import type { Machine } from '../../../machine/machine.ts'
-import { suggest } from '../../../machine/nearest.ts'
+import { suggest } from '../../../machine/nearest-name.ts'
 import { type Stack, machinesOf, stackNamePattern } from '../../../machine/stacks.ts'
 import type { Inventory } from '../../../state/inventory/inventory.ts'
 import type { Context } from '../../context.ts'

@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib'
-import { findSecrets } from '../../../machine/secrets.ts'
+import { findSecrets } from '../../../machine/secrets/find-secrets.ts'
 import { type Problem, listProblems } from './problem.ts'
 
 /** A line with this word is skipped; scanners of repositories use the same word. */

@@ -1,6 +1,6 @@
-import { shapes, tokenFormats } from './secrets/formats.ts'
-import { findNamed } from './secrets/named.ts'
-import { findUnnamed } from './secrets/unnamed.ts'
+import { shapes, tokenFormats } from './formats.ts'
+import { findNamed } from './named.ts'
+import { findUnnamed } from './unnamed.ts'
 
 /** A secret found in a text. The secret itself is not stored, so that it cannot be printed. */
 export interface FoundSecret {

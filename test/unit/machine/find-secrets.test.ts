@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { findSecrets } from '../../../src/machine/secrets.ts'
+import { findSecrets } from '../../../src/machine/secrets/find-secrets.ts'
 
 /** Bytes by chance, and the same in each run. */
 let drawn = 0
