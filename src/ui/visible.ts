@@ -10,6 +10,9 @@ const hidden =
 /** A fast check for text of printable ASCII, tabs and line feeds. */
 const isPlain = (text: string): boolean => /^[\t\n -~]*$/.test(text)
 
+/** A fast check for one line of printable ASCII. */
+const isPlainLine = (text: string): boolean => /^[ -~]*$/.test(text)
+
 /** The escape of JSON and JavaScript, so that JSON stays valid and keeps its meaning. */
 const escaped = (character: string): string =>
   Array.from(
@@ -23,7 +26,7 @@ export const visible = (text: string): string =>
 
 /** {@link visible} text on one line, shortened to `length` characters. */
 export function oneLine(text: string, length = Infinity): string {
-  const line = visible(text.replaceAll(/[\t\r\n]+/g, ' '))
+  const line = isPlainLine(text) ? text : visible(text.replaceAll(/[\t\r\n]+/g, ' '))
   return line.length <= length ? line : `${line.slice(0, length - 1)}…`
 }
 

@@ -28,9 +28,9 @@ const staticColumns: readonly Column<Row>[] = [
   {
     title: 'LABELS',
     drop: 5,
-    text: (row) =>
-      Object.entries(row.labels)
-        .map(([key, value]) => `${key}=${value}`)
+    text: ({ labels }) =>
+      Object.keys(labels)
+        .map((key) => `${key}=${labels[key]}`)
         .join(','),
   },
 ]

@@ -47,12 +47,12 @@ export interface ValidInventory {
 /** The inventory in a validated file. */
 export function inventoryOf({ file, names }: ValidInventory): Inventory {
   const { id, defaults = {}, operators = {}, stacks = {}, audit } = file
-  const written = new Map(Object.entries(file.machines ?? {}))
+  const written = file.machines ?? {}
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const merged = mergeProfiles(profiles)
   const entries = new Map<MachineName, MachineEntry>()
   for (const name of names) {
-    const entry = written.get(name)
+    const entry = Object.hasOwn(written, name) ? written[name as MachineName] : undefined
     if (entry !== undefined) entries.set(name as MachineName, entry)
   }
   const machines = new Map<MachineName, Machine>()
