@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { dirname, join } from 'node:path'
 import { childPath } from '../os/child-path.ts'
+import { isBuiltIn } from '../drivers/driver-names.ts'
 import type { Driver, DriverDefinition } from '../drivers/driver.ts'
 import type { DriverPackage } from '../drivers/external/find-package.ts'
 import { lazy, memoizeByName } from '../os/memoize.ts'
@@ -108,9 +109,9 @@ export function openFleet(
   }
 
   const findDriver = async (name: string): Promise<DriverDefinition> => {
-    const { drivers, findDriver } = await import('../drivers/index.ts')
     // The broker runs on and holds all connections, so it never loads code of driver packages.
-    if (hosted !== undefined && !drivers.some((own) => own.name === name)) return hosted.fallBack()
+    if (hosted !== undefined && !isBuiltIn(name)) return hosted.fallBack()
+    const { findDriver } = await import('../drivers/index.ts')
     const location = { folder: dirname(await locate()), env, vet }
     return findDriver(name, location)
   }

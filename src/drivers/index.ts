@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import { nearest } from '../machine/nearest-name.ts'
 import { aws } from './aws/definition.ts'
 import { azure } from './azure/definition.ts'
+import { type DriverName, driverNames } from './driver-names.ts'
 import type { DriverDefinition } from './driver.ts'
 import { local } from './local/definition.ts'
 import type { DriverSearch } from './external/find-package.ts'
@@ -9,8 +10,17 @@ import { qemu } from './qemu/definition.ts'
 import { ssh } from './ssh/definition.ts'
 import { virtualbox } from './virtualbox/definition.ts'
 
+const builtIn: Readonly<Record<DriverName, DriverDefinition>> = {
+  local,
+  ssh,
+  qemu,
+  virtualbox,
+  aws,
+  azure,
+}
+
 /** The built-in drivers, in the order of help. */
-export const drivers: readonly DriverDefinition[] = [local, ssh, qemu, virtualbox, aws, azure]
+export const drivers: readonly DriverDefinition[] = driverNames.map((name) => builtIn[name])
 
 /**
  * The driver called `name`: a built-in one, or the package `fleet-driver-NAME` as resolved from

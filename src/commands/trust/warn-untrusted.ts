@@ -1,12 +1,11 @@
 import type { Fleet } from '../../app/fleet.ts'
+import { isBuiltIn } from '../../drivers/driver-names.ts'
 import type { Io } from '../../ui/io.ts'
 
 /** Warns about drivers of the inventory that are not trusted, so that their options are not checked. */
 export async function warnUntrusted(fleet: Fleet, io: Io): Promise<void> {
   const inventory = await (await fleet.inventory()).read()
-  const { drivers } = await import('../../drivers/index.ts')
-  const isOwn = (name: string): boolean => drivers.some((own) => own.name === name)
-  if ([...inventory.machines.values()].every(({ driver }) => isOwn(driver))) return
+  if ([...inventory.machines.values()].every(({ driver }) => isBuiltIn(driver))) return
   const { findUntrusted, trustCommand } = await import('../../operations/trust/trust-driver.ts')
   for (const name of await findUntrusted(fleet, inventory)) {
     io.stderr.write(

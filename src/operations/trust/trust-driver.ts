@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { drivers as ownDrivers, unknownDriver } from '../../drivers/index.ts'
+import { isBuiltIn } from '../../drivers/driver-names.ts'
+import { unknownDriver } from '../../drivers/index.ts'
 import {
   type DriverPackage,
   findDriverPackage,
@@ -76,7 +77,7 @@ export async function vetPackage(
 const packagedDrivers = ({ machines, profiles, defaults }: Inventory): readonly string[] => {
   const named = [...machines.values(), ...profiles.values()].flatMap(({ driver }) => driver ?? [])
   const all = new Set([...named, ...Object.keys(defaults)])
-  return [...all].filter((name) => !ownDrivers.some((own) => own.name === name))
+  return [...all].filter((name) => !isBuiltIn(name))
 }
 
 const findPackage = async (
@@ -140,7 +141,7 @@ function needsNoTrust(
   found: DriverPackage | undefined,
   { location }: { location: string },
 ): UserError {
-  if (found === undefined && !ownDrivers.some((own) => own.name === name)) {
+  if (found === undefined && !isBuiltIn(name)) {
     return unknownDriver(name, dirname(location))
   }
   const why = found === undefined ? 'is part of fleet' : `is installed globally, in ${found.folder}`

@@ -1,0 +1,7 @@
+/** The names of the built-in drivers, in the order of help. Loads none of them, which takes a while. */
+export const driverNames = ['local', 'ssh', 'qemu', 'virtualbox', 'aws', 'azure'] as const
+
+export type DriverName = (typeof driverNames)[number]
+
+/** Whether fleet includes the driver called `name`. */
+export const isBuiltIn = (name: string): boolean => driverNames.some((builtIn) => builtIn === name)
