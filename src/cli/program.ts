@@ -8,7 +8,7 @@ import {
   operandsIn,
   verbOf,
 } from '../commands/options/common-options.ts'
-import { type Command, type Option, isGroup } from '../commands/command.ts'
+import { type Command, type Invocation, type Option, isGroup } from '../commands/command.ts'
 import { suggestCommand } from '../commands/docker-cli/suggest-command.ts'
 import { habitOf } from '../commands/habit-hints.ts'
 import { formatOverview } from '../commands/help/overview.ts'
@@ -171,21 +171,21 @@ async function runCommand(
   const chosen = targetsOf(common)
   const parted = rest === undefined ? words : withRest(words, rest, chosen)
   const named = withNames(command, parted, chosen)
-  const code = await audited(fleet, io, verbOf(argv) ?? command.name, () =>
-    command.run({
-      fleet,
-      io: commandIo,
-      args: Object.fromEntries(names.map((name, index) => [name, named.words[index]])),
-      options: typed.options,
-      targets: { ...chosen, names: named.names },
-      format: {
-        json: ran.json || template !== undefined,
-        quiet: common.quiet === true,
-        fold: common.fold === true,
-        template,
-      },
-    }),
-  )
+  const invocation: Invocation = {
+    fleet,
+    io: commandIo,
+    args: Object.fromEntries(names.map((name, index) => [name, named.words[index]])),
+    options: typed.options,
+    targets: { ...chosen, names: named.names },
+    format: {
+      json: ran.json || template !== undefined,
+      quiet: common.quiet === true,
+      fold: common.fold === true,
+      template,
+    },
+  }
+  if (command.runsInBroker?.(invocation) !== true) hosted?.fallBack()
+  const code = await audited(fleet, io, verbOf(argv) ?? command.name, () => command.run(invocation))
   ran.code = code ?? exitCodes.ok
 }
 

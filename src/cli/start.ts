@@ -9,8 +9,8 @@ import type { Program } from '../ui/io.ts'
 /** Identifies this build; set by the build. */
 declare const fleetBuild: string
 
-/** Frequent commands, which the broker can run faster than a new process. */
-const hosted: ReadonlySet<string | undefined> = new Set(
+/** The commands with `runsInBroker`, by name: to ask the broker, this process loads no command. */
+export const hosted: ReadonlySet<string | undefined> = new Set(
   'ps images logs df history exec ssh __complete'.split(' '),
 )
 

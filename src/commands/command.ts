@@ -201,6 +201,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly examples?: readonly string[]
   /** Not shown in help. */
   readonly hidden?: boolean
+  /** Whether the broker can run it in place of the client process. Absent: never. `cli/start.ts` lists these commands. */
+  readonly runsInBroker?: (typed: Pick<Invocation<A, O>, 'args' | 'options' | 'targets'>) => boolean
   /** Resolves to the exit code; undefined means 0. */
   readonly run: (invocation: Invocation<A, O>) => Promise<number | void>
 }

@@ -8,10 +8,10 @@ export const complete = defineCommand({
   arguments: { words: any('words', 'words after fleet; the last one is completed') },
   passesThrough: true,
   hidden: true,
+  runsInBroker: ({ args }) => inventoryIn(args.words.slice(0, -1)) === undefined,
   run: async ({ fleet, io, args }) => {
     const { completeWords } = await import('./candidates.ts')
     const inventory = inventoryIn(args.words.slice(0, -1))
-    if (inventory !== undefined) fleet.hosted?.fallBack()
     const { openFleet } = await import('../../app/fleet.ts')
     await using named = inventory === undefined ? undefined : openFleet(io, inventory)
     for (const { word, description } of await completeWords(named ?? fleet, args.words)) {

@@ -90,12 +90,12 @@ export const logs = defineCommand({
   targets: 'many',
   allAtOnce: true,
   answers: 'json',
+  runsInBroker: ({ options }) => !options.follow, // following would keep the broker busy
   examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
   async run({ fleet, io, args, options, targets, format }) {
     const { findContainers } = await import('../../operations/fan-out/locate-containers.ts')
     const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
     const range = await logRange(options)
-    if (options.follow) fleet.hosted?.fallBack() // following would keep the broker busy
     const { placeNames } = await import('./references.ts')
     const placed = await placeNames({ fleet, targets }, args.containers)
     const machines = await chooseEngines({ fleet, io, targets: placed.targets, format })

@@ -143,6 +143,7 @@ export const ps = defineCommand({
   targets: 'many',
   gathers: true,
   answers: 'names',
+  runsInBroker: () => true,
   examples: [
     'fleet ps -a',
     'fleet ps --on role=web',

@@ -60,7 +60,6 @@ export const stats = defineCommand({
     const { readStats } = await import('../../engine/stats.ts')
     const { fleet, io } = invocation
     const live = options.stream && io.stdout.isTTY && !invocation.format.json
-    if (live) fleet.hosted?.fallBack() // this process has to restore its terminal
     const { targets, namesOn } = await placeNames(invocation, args.containers)
     const asking = { ...invocation, targets }
     const list = async (engine: Engine, signal: AbortSignal, machine: string) => {

@@ -15,7 +15,6 @@ async function runEverywhere(
   wordsOn: (machine: Machine) => readonly string[],
 ): Promise<number> {
   const { fleet, io } = invocation
-  fleet.hosted?.fallBack()
   const { checkForMany } = await import('./one-machine-only.ts')
   for (const machine of machines) checkForMany(wordsOn(machine))
   const { runDockerLines } = await import('../../operations/docker/run-docker.ts')
@@ -51,6 +50,9 @@ ${summary}. Accepts the same arguments and options as ${['docker', ...prefix].jo
 To list them: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
 `
 
+const isForOneMachine = ({ targets: { on, retryFailed } }: Pick<Invocation, 'targets'>): boolean =>
+  on.length === 0 && !retryFailed
+
 /**
  * A command that passes its arguments to docker unchanged, after `prefix`: on one machine as if docker ran there, on several
  * with prefixed lines.
@@ -65,6 +67,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
     targets: 'many',
     gathers: true,
     failureCode: dockerFailure,
+    ...(name === 'exec' && { runsInBroker: isForOneMachine }),
     async run(invocation) {
       const { fleet, io, args, targets } = invocation
       const { chooseMachine, choosesMany } =

@@ -19,6 +19,7 @@ export const df = defineCommand({
   targets: 'many',
   gathers: true,
   answers: 'json',
+  runsInBroker: () => true,
   async run(invocation) {
     const { measuringMs, readDiskUsage, summarizeDiskUsage } =
       await import('../../engine/disk-usage.ts')

@@ -43,6 +43,7 @@ export const history = defineCommand({
   targets: 'many',
   gathers: true,
   answers: 'json',
+  runsInBroker: () => true,
   async run({ args, options, ...invocation }) {
     const { readHistory } = await import('../../engine/images.ts')
     return listFromEngines(invocation, {

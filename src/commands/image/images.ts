@@ -82,6 +82,7 @@ export const images = defineCommand({
   targets: 'many',
   gathers: true,
   answers: 'names',
+  runsInBroker: () => true,
   examples: ['fleet images --on role=web', 'fleet images -f dangling=true'],
   async run({ options, ...invocation }) {
     const { listImages } = await import('../../engine/images.ts')

@@ -45,6 +45,9 @@ export const ssh = defineCommand({
   answers: 'json',
   takesRest: true,
   failureCode: sshFailure,
+  // The process of the user listens on the ports that are forwarded.
+  runsInBroker: ({ options: { local, remote, dynamic } }) =>
+    local.length + remote.length + dynamic.length === 0,
   examples: [
     'fleet ssh web-1',
     'fleet ssh -- uptime',
@@ -85,7 +88,6 @@ export const ssh = defineCommand({
     requireMany(targets, format)
     const [machine] = machines
     if (machine === undefined) return undefined
-    if (forwards !== undefined) fleet.hosted?.fallBack() // this process listens on the ports
     const transport = await fleet.connect(machine)
     const open = forwards && (await forwardPorts(io, transport, machine.name, forwards))
     try {

@@ -41,7 +41,6 @@ export async function removeFromEngines(
   { what, names, yes, remove }: NamedRemoval,
 ): Promise<number> {
   const { io, format, fleet } = invocation
-  fleet.hosted?.fallBack()
   const { targets, isPlaced, namesOn } = await placeNames(invocation, names)
   const machines = await chooseEngines({ fleet, io, targets, format })
   const isSelected = targets.on.length > 0 || targets.retryFailed

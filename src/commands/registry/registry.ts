@@ -138,7 +138,6 @@ const login = defineCommand({
   ],
   async run({ args, options, ...invocation }) {
     const { fleet, io, format } = invocation
-    fleet.hosted?.fallBack()
     const { loginOnHost } = await import('../../operations/registry/host-logins.ts')
     const registry = parseRegistry(args.registry)
     const machines = await chooseEngines(invocation)
@@ -194,7 +193,6 @@ const logout = defineCommand({
   examples: ['fleet registry logout registry.example.com --on role=web'],
   async run({ args, options, ...invocation }) {
     const { fleet } = invocation
-    fleet.hosted?.fallBack()
     const { logoutOnHost } = await import('../../operations/registry/host-logins.ts')
     const registry = keyOf(parseRegistry(args.registry))
     const machines = await chooseEngines(invocation)
@@ -256,7 +254,6 @@ const list = defineCommand({
   ],
   async run({ args, options, ...invocation }) {
     const { fleet } = invocation
-    fleet.hosted?.fallBack()
     if (args.registry !== undefined) {
       return listRegistry(invocation, args.registry, await accessOf(invocation, options))
     }

@@ -53,8 +53,7 @@ async function prune(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   { kinds, filters, allOf, yes }: Request,
 ): Promise<number> {
-  const { fleet, io, format } = invocation
-  fleet.hosted?.fallBack()
+  const { io, format } = invocation
   const { prunes } = await import('../../engine/prune.ts')
   const { measuringMs } = await import('../../engine/disk-usage.ts')
   const machines = await chooseEngines(invocation)
