@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { UserError, exitCodes, messageOf } from '../../errors.ts'
+import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
+import { counted } from '../../ui/human-units.ts'
 import type { MachineChanges } from '../../operations/plan/apply-plan.ts'
 import type { ChangePlan, PlannedDeployment } from '../../operations/plan/change-plan.ts'
 import type { StackToDeploy } from '../../operations/stacks/apply-stacks.ts'
@@ -86,7 +87,9 @@ function summaryOf(
 ): string {
   const parts = [
     ...(machines.length > 0 ? [`applied on ${changed.length} of ${machines.length} machines`] : []),
-    ...(deployments.length > 0 ? [`deployed ${deployed.length} of ${deployments.length}`] : []),
+    ...(deployments.length > 0
+      ? [`completed ${deployed.length} of ${counted(deployments.length, 'deployment')}`]
+      : []),
   ]
   return `${parts.join(', ')}\n`
 }
@@ -94,7 +97,7 @@ function summaryOf(
 async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
   const { parsePlan } = await import('../../operations/plan/change-plan.ts')
   const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
-    throw new UserError('usage', `cannot read the plan ${name}: ${messageOf(error)}`, {
+    throw new UserError('usage', `cannot read the plan ${name}: ${fileTroubleOf(error)}`, {
       hint: `to make a plan: fleet plan --out ${shellQuote(name)}`,
     })
   })

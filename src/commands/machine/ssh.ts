@@ -72,7 +72,7 @@ export const ssh = defineCommand({
       throw new UserError('usage', 'port forwarding works with only one machine at a time')
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
     if (choosesMany(targets)) {
-      if (command === undefined) throw new UserError('usage', 'no command specified after --')
+      if (command === undefined) throw new UserError('usage', 'no command specified')
       // The broker must run all of it or nothing, so check that all machines are connected first.
       if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
       const { runEach } = await import('../multi/run-each.ts')
@@ -80,7 +80,7 @@ export const ssh = defineCommand({
       return runEach(
         { fleet, io, format, targets },
         machines,
-        'it',
+        'the command',
         async (machine, signal, take) =>
           runLines(await fleet.connect(machine), command, signal, take, { forwardAgent }),
       )

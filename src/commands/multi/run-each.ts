@@ -30,7 +30,7 @@ export async function runEach(
     )
     output.end(machine.name, code)
     if (code !== 0) {
-      throw new UserError('failed', `${what} exited with ${code}`, { machine: machine.name })
+      throw new UserError('failed', `${what} exited with code ${code}`, { machine: machine.name })
     }
   }
   const gathered = await collectOutcomes(fleet, machines, work, {

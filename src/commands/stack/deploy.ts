@@ -3,6 +3,7 @@ import { digestInventory } from '../../operations/plan/change-plan.ts'
 import type { StackPlan } from '../../operations/stacks/plan-stacks.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { colorsOf } from '../../ui/color.ts'
+import { counted } from '../../ui/human-units.ts'
 import { withProgress } from '../../ui/progress/progress.ts'
 import { type Styled, compose, joinText } from '../../ui/styled.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -124,7 +125,10 @@ export const deploy = defineCommand({
       waitLock: options.waitLock,
     })
     if (format.json) writeJson(io, deployed)
-    else io.stderr.write(`deployed ${deployed.length} of ${deployments.length}\n`)
+    else
+      io.stderr.write(
+        `completed ${deployed.length} of ${counted(deployments.length, 'deployment')}\n`,
+      )
     return code === exitCodes.ok ? issueCode : code
   },
 })

@@ -202,7 +202,9 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     const { code, stdout, stderr } = await ana.fleet(['--all', 'exec', 'only-here', 'echo', 'yes'])
     expect(code).toBe(1)
     expect(stdout).toBe('h1 | yes\n')
-    expect(stderr).toMatch(/2 of 3 machines failed\n {2}2 machines: docker exited with 1: h2, h3/)
+    expect(stderr).toMatch(
+      /2 of 3 machines failed\n {2}2 machines: docker exited with code 1: h2, h3/,
+    )
     await fleet('container', 'rm', '-f', 'only-here')
   })
 

@@ -171,7 +171,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     expect(JSON.parse(stdout)).toEqual({ machine: 'h1', code: 3, stdout: 'a\n', stderr: '' })
     expect(JSON.parse(stderr)).toMatchObject({
       machine: 'h1',
-      error: { message: 'it exited with 3' },
+      error: { message: 'the command exited with code 3' },
     })
   })
 
@@ -186,7 +186,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     const failing = 'test $(hostname) = h2'
     const first = await fleet('ssh', '--on', 'h*', '--', failing)
     expect(first).toMatchObject({ code: 1 })
-    expect(first.stderr).toContain('2 machines: it exited with 1: h1, h3')
+    expect(first.stderr).toContain('2 machines: the command exited with code 1: h1, h3')
     const second = await fleet('ssh', '--retry-failed', '--', 'hostname')
     expect(second.code).toBe(0)
     expect(second.stdout.split('\n').sort()).toEqual(['', 'h1 | h1', 'h3 | h3'])
@@ -208,7 +208,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
       'false',
     )
     expect(code).toBe(1)
-    expect(stderr).toContain('h1: it exited with 1')
+    expect(stderr).toContain('h1: the command exited with code 1')
     expect(stderr).toContain('stopped after 1 failure: not finished on h2, h3')
     expect((await fleet('ssh', '--retry-failed', '--', 'true')).stderr).toBe('')
   })
