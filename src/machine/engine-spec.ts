@@ -70,9 +70,7 @@ const daemonConfig = z
     for (const [key, value] of Object.entries(config)) {
       const refused = refusedKey(key)
       const problem =
-        refused === undefined
-          ? jsonProblem(value)
-          : `another key: fleet does not set ${key}: ${refused}`
+        refused === undefined ? jsonProblem(value) : `a key other than ${key} (${refused})`
       if (problem !== undefined) context.addIssue({ code: 'custom', path: [key], message: problem })
     }
     if (JSON.stringify(config).length > maxConfigLength) {

@@ -14,10 +14,14 @@ const names = { names: machinesArgument('names of machines', 'required') }
 /** Asks for the name of a protected machine, which `--yes` does not replace. */
 function askForName(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
-    throw new UserError('usage', 'it is protected: removing it needs confirmation on a terminal', {
-      machine: name,
-      hint: `to remove the protection: fleet set ${name} protected=false`,
-    })
+    throw new UserError(
+      'usage',
+      'the machine is protected: removing it needs confirmation on a terminal',
+      {
+        machine: name,
+        hint: `to remove the protection: fleet set ${name} protected=false`,
+      },
+    )
   }
   return askText(io, `${name} is protected. Type its name to remove it:`)
 }

@@ -151,7 +151,7 @@ test('rm and forget show what a selector chose, and go on only with --yes', asyn
     )
     const guarded = await ana.fleet([verb, '--all', '--yes'])
     expect(guarded.code).toBe(2)
-    expect(guarded.stderr).toContain('fleet: db: it is protected')
+    expect(guarded.stderr).toContain('fleet: db: the machine is protected')
     expect(await ana.inventory()).toBe(inventory)
   }
   const gone = await ana.fleet(['forget', '--on', 'web-*', '--yes', '--json'])

@@ -38,7 +38,9 @@ test('set says what was and is, and what must follow where a host is concerned',
 test('a machine is named once', async () => {
   const refused = await ana.fleet(['rm', 'db', '--yes'])
   expect(refused.code).toBe(2)
-  expect(refused.stderr).toContain('fleet: db: it is protected: removing it needs confirmation')
+  expect(refused.stderr).toContain(
+    'fleet: db: the machine is protected: removing it needs confirmation',
+  )
 })
 
 test('a file that is not there is told without the words of the system call', async () => {

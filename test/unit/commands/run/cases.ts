@@ -340,7 +340,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('apply --yes', failed, /confirmation is needed to change engine settings/, {
       files: engineSettings('{ config: { storage-driver: vfs } }'),
     }),
-    fails('plan', inventory, /fleet does not set hosts: .* no TCP port/, {
+    fails('plan', inventory, /a key other than hosts .* no TCP port/, {
       files: engineSettings('{ config: { hosts: ["tcp://0.0.0.0:2375"] } }'),
     }),
     fails('plan', failed, /cannot read the certificate file certs\/no\.pem/, {
@@ -470,14 +470,22 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('volume rm data --on role=web --yes', [{ machine: 'web-1' }, { machine: 'web-2' }]),
     fails('volume rm nowhere data --machine web-1', failed, /^data\n.*No such volume: nowhere/s),
     fails('volume rm data --on role=web', usage, /web-1, web-2:\n  volume data\n.*--yes/s),
-    fails('set web-1 protected=true && volume rm data -m web-1 --yes', usage, /it is protected/),
+    fails(
+      'set web-1 protected=true && volume rm data -m web-1 --yes',
+      usage,
+      /machine is protected/,
+    ),
   ],
   'volume prune': [
     ok('volume prune --machine web-1 -f', /^volumes\t0\t0B\n.*reclaimed 0B/s),
     ok('volume prune --on role=web -fa', /web-1\tvolumes\t1\t500B\n.*reclaimed 1kB on 2/s),
     json('volume prune --machine web-1 --yes -a', [{ kind: 'volumes', removed: ['data'] }]),
     fails('volume prune --on role=web', usage, /anonymous volumes .*--yes/s),
-    fails('set web-2 protected=true && volume prune --all --yes', usage, /web-2: it is protected/),
+    fails(
+      'set web-2 protected=true && volume prune --all --yes',
+      usage,
+      /web-2: the machine is protected/,
+    ),
   ],
   'network ls': [
     ok('network ls --on role=web', /^web-1\td{12}\tfront\tbridge\tlocal\t172\.20\.0\.0\/16$/m),
