@@ -41,7 +41,7 @@ function jsonProblem(value: unknown, depth = 0): string | undefined {
   if (depth > maxDepth) return `at most ${maxDepth} levels of keys and lists`
   if (value === null || typeof value === 'boolean') return undefined
   if (typeof value === 'string') {
-    return lineOf(4096, 0).safeParse(value).success ? undefined : 'values of one line each'
+    return lineOf(4096, 0).safeParse(value).success ? undefined : 'single-line values'
   }
   if (typeof value === 'number') {
     return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value))
@@ -54,7 +54,7 @@ function jsonProblem(value: unknown, depth = 0): string | undefined {
   }
   for (const [key, item] of Object.entries(value)) {
     const isKey = key !== '__proto__' && lineOf(256).safeParse(key).success
-    const problem = isKey ? jsonProblem(item, depth + 1) : 'keys of one line each'
+    const problem = isKey ? jsonProblem(item, depth + 1) : 'single-line keys'
     if (problem !== undefined) return problem
   }
   return undefined

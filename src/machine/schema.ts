@@ -196,7 +196,7 @@ export type ProfileEntry = z.infer<typeof profileEntry>
 const oneOrMore = <Value extends z.ZodType>(value: Value, most: number) =>
   z.union([value, z.array(value).min(1).max(most)])
 
-/** The name of a stack, and of its compose project. */
+/** The name of a stack, and of its Compose project. */
 const stackName = z
   .string()
   .regex(

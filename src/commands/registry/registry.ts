@@ -122,7 +122,7 @@ const login = defineCommand({
   name: 'login',
   summary: 'Log hosts in to a registry',
   description:
-    'Log hosts in to a registry, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. The login is stored on the host: by the credential helper set in its Docker configuration, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token that can only pull. The password is read from a prompt or from stdin; it is not in the inventory and not in a process list. fleet pull and fleet run do not need this: they use the logins of this computer.',
+    'Log hosts in to a registry, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. The login is stored on the host: by the credential helper set in its Docker configuration, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: {
     username: text('-u, --username <name>', 'user name at the registry'),
