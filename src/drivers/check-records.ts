@@ -17,7 +17,7 @@ type RecordFields = Pick<HostRecord, 'token' | 'id' | 'resources'>
 const invalidRecord = (what: string, value: string): UserError =>
   new UserError(
     'inventory',
-    `invalid ${what} in the record: ${JSON.stringify(value.slice(0, 100))}`,
+    `invalid ${what} under "host:" in the inventory: ${JSON.stringify(value.slice(0, 100))}`,
     {
       hint: 'check who last changed the inventory: git log -p machines.yaml',
     },

@@ -22,7 +22,7 @@ export interface Grant {
 /** Grants for shared folders, in the format of {@link parseShares}. */
 export const folderGrants = (shares: string | undefined): readonly Grant[] =>
   (parseShares(shares ?? '') ?? []).map(({ name, path }) => ({
-    what: `directory ${path} of this computer, writable, as ${name}`,
+    what: `directory ${path} on this computer, writable, as ${name}`,
     path,
   }))
 
@@ -33,7 +33,7 @@ export function imageGrants(image: string | undefined): readonly Grant[] {
     return [{ what: `image ${rest}${checksum === undefined ? ', without a checksum' : ''}` }]
   }
   const isPath = /[/\\]|\.(?:raw|img|qcow2|vmdk|vdi|ova)$/i.test(rest)
-  return isPath ? [{ what: `image ${rest} of this computer`, path: rest }] : []
+  return isPath ? [{ what: `image ${rest} on this computer`, path: rest }] : []
 }
 
 /** Grants for ports and SSH that are reachable from the network. */

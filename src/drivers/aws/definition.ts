@@ -9,10 +9,10 @@ export const aws = defineDriver({
   summary: 'a new host on Amazon EC2',
   options: awsOptions,
   grants: ({ profile, instanceProfile, ...network }: Partial<AwsOptions>) => [
-    ...(profile === undefined ? [] : [{ what: `AWS profile ${profile} of this computer` }]),
+    ...(profile === undefined ? [] : [{ what: `AWS profile ${profile} on this computer` }]),
     ...(instanceProfile === undefined
       ? []
-      : [{ what: `IAM instance profile ${instanceProfile}, for all programs on it` }]),
+      : [{ what: `IAM instance profile ${instanceProfile}, for all programs on the host` }]),
     ...networkGrants(network),
   ],
   prompts: ['region', 'type', 'image'],

@@ -27,7 +27,7 @@ export const awsOptions = z.strictObject({
     .string()
     .regex(profilePattern, 'expected the name of a profile')
     .optional()
-    .describe('Profile of your AWS configuration (default: AWS_PROFILE, else the default profile)'),
+    .describe('Profile in your AWS configuration (default: AWS_PROFILE, else the default profile)'),
   zone: z
     .string()
     .regex(/^[a-z]{2,}(?:-[a-z0-9]+)+[a-z]$/, 'expected a zone, such as eu-west-1a')
@@ -54,7 +54,7 @@ export const awsOptions = z.strictObject({
     .regex(groupList, 'expected ids, sg-…,sg-…')
     .optional()
     .describe(
-      'Your own security groups, as sg-…,sg-…, which fleet never changes (default: one that fleet creates)',
+      'Your own security groups, which fleet never changes, as sg-…,sg-… (default: one that fleet creates)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,
@@ -66,7 +66,7 @@ export const awsOptions = z.strictObject({
     .enum(['standard', 'unlimited'])
     .optional()
     .describe(
-      'CPU credits of T types; standard slows the host down when they are used up, unlimited costs more (default: that of the type)',
+      'CPU credits for T types; standard slows the host down when they are used up, unlimited costs more (default: depends on the type)',
     ),
   instanceProfile: z
     .string()
@@ -86,7 +86,7 @@ export const awsOptions = z.strictObject({
     .enum(reachNames)
     .optional()
     .describe(
-      'Route of SSH: to the address, by Session Manager, or by an EC2 Instance Connect Endpoint (default: direct)',
+      'Route for SSH: direct to the address, through Session Manager, or through an EC2 Instance Connect Endpoint (default: direct)',
     ),
   elasticIp: z
     .boolean()

@@ -9,7 +9,7 @@ type Reach = (typeof reachNames)[number]
 const install = {
   aws: 'install the AWS CLI, version 2: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html',
   plugin:
-    'install the Session Manager plugin of the AWS CLI: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html',
+    'install the Session Manager plugin for the AWS CLI: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html',
 }
 
 /** How to install the programs that carry connections, by program. */
@@ -54,11 +54,11 @@ const ssmHints: Tunnel['hints'] = [
   { text: 'SessionManagerPlugin is not found', hint: install.plugin, isPermanent: true },
   {
     text: 'TargetNotConnected',
-    hint: 'the host is not registered with Systems Manager: it must run, have the SSM agent, an instance profile with AmazonSSMManagedInstanceCore, and a route to Systems Manager (NAT or VPC endpoints)',
+    hint: 'the host is not registered with Systems Manager: it must be running and have the SSM agent, an instance profile with AmazonSSMManagedInstanceCore, and a route to Systems Manager (NAT or VPC endpoints)',
   },
   {
     text: 'AccessDenied',
-    hint: 'you need the permission ssm:StartSession for the instance and the document AWS-StartSSHSession, and ssm:TerminateSession',
+    hint: 'you need the ssm:StartSession permission for the instance and for the AWS-StartSSHSession document, and ssm:TerminateSession',
     isPermanent: true,
   },
   {
@@ -70,29 +70,33 @@ const ssmHints: Tunnel['hints'] = [
 const eiceHints: Tunnel['hints'] = [
   {
     text: 'no available instance connect endpoints',
-    hint: 'create an EC2 Instance Connect Endpoint in the VPC of the host: aws ec2 create-instance-connect-endpoint',
+    hint: "create an EC2 Instance Connect Endpoint in the host's VPC: aws ec2 create-instance-connect-endpoint",
     isPermanent: true,
   },
   {
     text: 'UnauthorizedOperation',
-    hint: 'you need the permissions ec2:DescribeInstances and ec2:DescribeInstanceConnectEndpoints',
+    hint: 'you need the ec2:DescribeInstances and ec2:DescribeInstanceConnectEndpoints permissions',
     isPermanent: true,
   },
   {
     text: 'AccessDenied',
-    hint: 'you need the permission ec2-instance-connect:OpenTunnel for the endpoint',
+    hint: 'you need the ec2-instance-connect:OpenTunnel permission for the endpoint',
     isPermanent: true,
   },
   {
     text: '',
-    hint: 'check that the security groups of the host allow SSH from the endpoint, and that those of the endpoint allow it to the host; you need the permission ec2-instance-connect:OpenTunnel',
+    hint: 'check that the security groups of the host allow SSH from the endpoint, and that those of the endpoint allow it to the host; you need the ec2-instance-connect:OpenTunnel permission',
   },
 ]
 
 const invalid = (what: string, value: string): UserError =>
-  new UserError('inventory', `invalid ${what} in the record: ${JSON.stringify(value)}`, {
-    hint: 'check who last changed the inventory: git log -p machines.yaml',
-  })
+  new UserError(
+    'inventory',
+    `invalid ${what} under "host:" in the inventory: ${JSON.stringify(value)}`,
+    {
+      hint: 'check who last changed the inventory: git log -p machines.yaml',
+    },
+  )
 
 /** Checks a value of the record that becomes an argument of the AWS CLI. Throws kind `inventory`. */
 function checked(what: string, value: string, pattern: RegExp): string {

@@ -55,7 +55,7 @@ export const azureOptions = z.strictObject({
     .min(4)
     .max(4095)
     .optional()
-    .describe('Size of the disk in GiB (default: that of the image)'),
+    .describe('Size of the disk in GiB (default: the size of the image)'),
   diskType: z
     .enum(['StandardSSD_LRS', 'StandardSSD_ZRS', 'Premium_LRS', 'Premium_ZRS', 'Standard_LRS'])
     .default('StandardSSD_LRS')
@@ -85,14 +85,14 @@ export const azureOptions = z.strictObject({
   reach: z
     .enum(['direct', 'bastion'])
     .optional()
-    .describe('Route of SSH: to the address, or by Azure Bastion (default: direct)'),
+    .describe('Route for SSH: direct to the address, or through Azure Bastion (default: direct)'),
   bastion: text(
     new RegExp(`^(?:${pathPart}/${pathPart}|(?=.*/bastionHosts/[^/]+$)${resourceId})$`, 'i'),
     'GROUP/NAME or an id, /subscriptions/…',
   )
     .optional()
     .describe(
-      'Azure Bastion for `reach: bastion`: GROUP/NAME or its ID (default: that of the network of the subnet)',
+      "Azure Bastion for `reach: bastion`: GROUP/NAME or its ID (default: the one in the subnet's network)",
     ),
   dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lower-case letters, digits and "-"')
     .optional()
@@ -125,7 +125,7 @@ export const azureOptions = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Encryption of temporary disks and caches on the physical host (default: that of Azure, off)',
+      "Encryption of temporary disks and caches on the physical host (default: Azure's default, off)",
     ),
   acceleratedNetworking: z
     .boolean()
@@ -152,7 +152,7 @@ export const azureOptions = z.strictObject({
     .describe(
       'Subscription ID (default: AZURE_SUBSCRIPTION_ID, else the default subscription of `az`)',
     ),
-  tenant: guid.optional().describe('ID of the tenant to log in to (default: that of the login)'),
+  tenant: guid.optional().describe("ID of the tenant to log in to (default: the login's tenant)"),
   cloud: z.enum(['public', 'china', 'usgov']).default('public').describe('Azure cloud'),
   registerProviders: z
     .boolean()

@@ -5,7 +5,7 @@ import type { Tunnel } from '../driver.ts'
 /** How to install the programs that carry connections. */
 export const install = {
   az: 'install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli',
-  extension: 'install the extension of the Azure CLI: az extension add --name bastion',
+  extension: 'install the bastion extension of the Azure CLI: az extension add --name bastion',
 }
 
 const login = 'log in: az login'
@@ -18,7 +18,7 @@ const hints: Tunnel['hints'] = [
   { text: 'AADSTS', hint: login, isPermanent: true },
   {
     text: 'AuthorizationFailed',
-    hint: 'you need the role Reader on the Bastion, on the virtual machine, and on its network interface',
+    hint: 'you need the Reader role on the Bastion, on the virtual machine, and on its network interface',
     isPermanent: true,
   },
   {
@@ -33,14 +33,18 @@ const hints: Tunnel['hints'] = [
   },
   {
     text: '',
-    hint: 'check that the host runs, that its network is that of the Bastion or peered with it, and that its security groups allow SSH from the subnet AzureBastionSubnet',
+    hint: "check that the host is running, that it is in the Bastion's network or in one peered with it, and that its security groups allow SSH from the AzureBastionSubnet subnet",
   },
 ]
 
 const invalid = (what: string, value: string): UserError =>
-  new UserError('inventory', `invalid ${what} in the record: ${JSON.stringify(value)}`, {
-    hint: 'check who last changed the inventory: git log -p machines.yaml',
-  })
+  new UserError(
+    'inventory',
+    `invalid ${what} under "host:" in the inventory: ${JSON.stringify(value)}`,
+    {
+      hint: 'check who last changed the inventory: git log -p machines.yaml',
+    },
+  )
 
 const namePart = String.raw`[\p{L}\p{N}_(][\p{L}\p{N}_().-]{0,89}`
 

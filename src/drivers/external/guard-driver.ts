@@ -24,7 +24,7 @@ const runFor =
     } catch (error) {
       call?.signal.throwIfAborted() // an aborted call ends with the reason of its signal
       if (error instanceof UserError) throw error
-      throw new UserError('failed', `${label} has a mistake: ${describeBug(error)}`, {
+      throw new UserError('failed', `${label} has a bug: ${describeBug(error)}`, {
         hint: 'report it to the author of the package',
         cause: error,
       })

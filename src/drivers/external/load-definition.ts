@@ -58,7 +58,7 @@ function definitionProblem(
 }
 
 function contractError(label: string, { contract }: { contract: number }): UserError {
-  const message = `${label} was written for version ${contract} of the driver contract, and this fleet has version ${contractVersion}`
+  const message = `${label} was written for version ${contract} of the driver contract, but this fleet has version ${contractVersion}`
   return new UserError('unsupported', message, {
     hint: contract > contractVersion ? 'upgrade fleet' : 'install a newer version of the package',
   })

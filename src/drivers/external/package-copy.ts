@@ -46,12 +46,12 @@ const withSlashes = (path: string): string => (sep === '/' ? path : path.replace
  * outside the package.
  */
 async function readLink(link: string, folder: string): Promise<string | undefined> {
-  const target = await realpath(link).catch(ignored('driver', 'resolve a link of the package'))
+  const target = await realpath(link).catch(ignored('driver', 'resolve a link in the package'))
   if (target === undefined) return undefined
   if (target !== folder && !target.startsWith(`${folder}${sep}`)) {
     throw new UserError(
       'failed',
-      `${link} is a link to ${await readlink(link)}, outside of its package`,
+      `${link} is a link to ${await readlink(link)}, outside its package`,
       {
         hint: `replace the link with a copy, or install the package globally`,
       },

@@ -3,10 +3,10 @@ import { socketPath } from '../../machine/fields.ts'
 import { defineDriver } from '../driver.ts'
 import { isEngineSocket } from './engine-sockets.ts'
 
-/** The Docker engine of this computer. */
+/** The Docker engine on this computer. */
 export const local = defineDriver({
   name: 'local',
-  summary: 'the Docker engine of this computer',
+  summary: 'the Docker engine on this computer',
   options: z.strictObject({
     socket: socketPath.optional().describe("Path of the engine's socket (default: detected)"),
   }),
@@ -14,8 +14,8 @@ export const local = defineDriver({
     {
       what:
         socket === undefined
-          ? 'Docker engine of this computer'
-          : `Docker engine of this computer, at the socket ${socket}`,
+          ? 'Docker engine on this computer'
+          : `Docker engine on this computer, at the socket ${socket}`,
       ...(socket !== undefined &&
         !isEngineSocket(socket, env) && { path: socket, isUnknownSocket: true }),
     },

@@ -15,7 +15,7 @@ export async function isPortFree(port: number): Promise<boolean> {
     await once(server, 'listening')
     return true
   } catch (error) {
-    traceError('driver', 'listen at the port', error)
+    traceError('driver', 'listen on the port', error)
     return false
   } finally {
     server.close()

@@ -11,7 +11,7 @@ export const qemuOptions = z.strictObject({
     .int()
     .min(1)
     .default(20)
-    .describe('Size of the disk in GiB; unused space takes no room on this computer'),
+    .describe('Size of the disk in GiB; unused space takes up no room on this computer'),
   accelerator: z
     .enum(['auto', 'kvm', 'hvf', 'tcg'])
     .default('auto')
@@ -21,7 +21,7 @@ export const qemuOptions = z.strictObject({
   arch: z
     .enum(['amd64', 'arm64'])
     .optional()
-    .describe('Processor architecture (default: that of this computer)'),
+    .describe("Processor architecture (default: this computer's architecture)"),
   sshPort: z
     .int()
     .min(1024)

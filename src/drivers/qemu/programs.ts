@@ -24,13 +24,13 @@ export function installHint(
 ): string {
   if (platform === 'darwin') return 'install it: brew install qemu'
   if (platform === 'win32') {
-    return 'install it in WSL, and use fleet there (in a Debian or Ubuntu: sudo apt-get install qemu-system-x86 qemu-utils); or use the driver virtualbox'
+    return 'install it in WSL, and use fleet there (in Debian or Ubuntu: sudo apt-get install qemu-system-x86 qemu-utils); or use the virtualbox driver'
   }
   const words = /^ID(?:_LIKE)?=.*$/gm
   const ids = (osRelease.match(words) ?? []).flatMap((line) => line.split(/[="\s']+/).slice(1))
   const install = ids.map((id) => packages[id]).find((known) => known !== undefined)
   return install === undefined
-    ? 'install QEMU with the package manager of your distribution, qemu-img too'
+    ? "install QEMU and qemu-img with your distribution's package manager"
     : `install it: ${install(arch)}`
 }
 

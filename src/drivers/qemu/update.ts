@@ -89,7 +89,7 @@ export const createUpdate = (
         if (await isRunning(host, paths)) {
           throw new UserError(
             'failed',
-            'the virtual machine was not changed: it was started while it had to be stopped for the change',
+            'the virtual machine was not changed: it was started during a change for which it has to be stopped',
             {
               hint: 'run the command again',
             },

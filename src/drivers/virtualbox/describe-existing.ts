@@ -81,7 +81,7 @@ export async function describeExistingMachine(
       'usage',
       `no SSH address of ${machine.name} is known (it is ${machine.state})`,
       {
-        hint: `forward a port to its SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it runs: controlvm ${shellQuote(machine.id)} natpf1 …)`,
+        hint: `forward a port to its SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it is running: controlvm ${shellQuote(machine.id)} natpf1 …)`,
       },
     )
   }

@@ -67,9 +67,13 @@ export async function findVBoxManage(
     if (version === undefined) continue
     const { major, minor } = version
     if (major > 6 || (major === 6 && minor >= 1)) return { path, major, minor }
-    throw new UserError('unsupported', `VirtualBox ${major}.${minor} is too old: 6.1 is needed`, {
-      hint: installation[platform] ?? 'see virtualbox.org',
-    })
+    throw new UserError(
+      'unsupported',
+      `VirtualBox ${major}.${minor} is too old: version 6.1 or later is needed`,
+      {
+        hint: installation[platform] ?? 'see virtualbox.org',
+      },
+    )
   }
   throw new UserError('unsupported', 'there is no VirtualBox on this computer', {
     hint: installation[platform] ?? 'see virtualbox.org',

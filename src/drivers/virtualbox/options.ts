@@ -11,13 +11,13 @@ export const virtualBoxOptions = z.strictObject({
     .min(1)
     .max(2048)
     .default(20)
-    .describe('Size of the disk in GiB; unused space takes no room on this computer'),
+    .describe('Size of the disk in GiB; unused space takes up no room on this computer'),
   hostOnly: z
     .boolean()
     .default(false)
     .describe('Second network card in a host-only network, which fleet creates if there is none'),
   shares: sharesOption(),
-  gui: z.boolean().default(false).describe('Show the screen of the machine in a window'),
+  gui: z.boolean().default(false).describe("Show the machine's screen in a window"),
   user: localUserOption,
 })
 

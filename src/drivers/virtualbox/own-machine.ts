@@ -59,7 +59,7 @@ export async function requireOwnId(
   if (!isMachineId(id)) {
     throw new UserError(
       'inventory',
-      `invalid id in the record, not a UUID: ${JSON.stringify(id)}`,
+      `invalid id under "host:" in the inventory, not a UUID: ${JSON.stringify(id)}`,
       {
         hint: 'correct `id` under host: in the inventory: VBoxManage list vms',
       },

@@ -76,7 +76,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
   await vbox.run(['startvm', id, '--type', type], call)
   const { state: now } = await waitUntilSettled(vbox, id, call)
   if (stateOf(now) === 'running') return
-  throw new UserError('failed', `the machine is ${now} after its start`, {
+  throw new UserError('failed', `the machine is ${now} after it was started`, {
     hint: 'check its log: Logs/VBox.log in the directory of the virtual machine',
   })
 }

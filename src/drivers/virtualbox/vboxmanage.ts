@@ -89,7 +89,7 @@ const noOutputError = ([verb = '']: readonly string[]): UserError =>
     'failed',
     `VirtualBox does not answer: "VBoxManage ${verb}" printed nothing for 5 minutes`,
     {
-      hint: 'close VirtualBox, end the process VBoxSVC, and run the same command again',
+      hint: 'close VirtualBox, end the VBoxSVC process, and run the same command again',
     },
   )
 

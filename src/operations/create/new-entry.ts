@@ -143,7 +143,7 @@ export function checkNotDuplicate(
   const other = [...inventory.machines.values()].find(same)
   if (other === undefined) return
   const where =
-    facts.address === undefined ? 'the engine of this computer' : `${facts.user}@${facts.address}`
+    facts.address === undefined ? 'the engine on this computer' : `${facts.user}@${facts.address}`
   throw new UserError('usage', `${where} is already the machine ${other.name}`, {
     machine: name,
     hint: `use ${other.name}, or forget it first: fleet forget ${other.name}`,

@@ -163,7 +163,7 @@ export async function checkEngineSocket(
   path: string,
 ): Promise<void> {
   if (isEngineSocket(path, context.env)) return
-  const what = `Docker engine of this computer, at the socket ${path}`
+  const what = `Docker engine on this computer, at the socket ${path}`
   const grants = await examineGrants(context, machine, [{ what, path, isUnknownSocket: true }])
   requireAllowed(grants, 'fleet apply')
 }

@@ -28,7 +28,7 @@ const programKeys = new Set([
 ])
 
 /**
- * Throws kind `usage` for settings that could make the engine of this computer run programs or read files: the inventory may
+ * Throws kind `usage` for settings that could make the engine on this computer run programs or read files: the inventory may
  * come from others.
  */
 function checkLocal(
@@ -40,7 +40,7 @@ function checkLocal(
     Object.keys(config).find((one) => programKeys.has(one)) ??
     Object.keys(environment).find((one) => !proxyVariable.test(one))
   if (key === undefined) return
-  throw new UserError('usage', `fleet does not set ${key} for the engine of this computer`, {
+  throw new UserError('usage', `fleet does not set ${key} for the engine on this computer`, {
     machine: name,
     hint: 'an inventory could make the engine use any program or file; set it in /etc/docker/daemon.json by hand',
   })

@@ -124,7 +124,9 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     await cli.install('aws')
     await cli.install('session-manager-plugin')
     await rewrite((text) => text.replace('        reach: ssm', '        reach: --help'))
-    expect((await use()).stderr).toContain('invalid value of reach in the record: "--help"')
+    expect((await use()).stderr).toContain(
+      'invalid value of reach under "host:" in the inventory: "--help"',
+    )
     await rewrite((text) => text.replace('reach: --help', 'reach: ssm'))
     expect(await processesWith('StartSession')).toEqual([])
   })

@@ -32,9 +32,9 @@ test('a plan shows what a new host is given', async () => {
   expect(stdout).toContain(`  + dev: create (it does not exist yet)
       qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
       SSH from this computer only
-      gets image ./own.img of this computer
-      gets directory ${ana.home}/code of this computer, writable, as home (outside the inventory directory)
-      gets directory ${ana.folder}/cloud of this computer, writable, as inv
+      gets image ./own.img on this computer
+      gets directory ${ana.home}/code on this computer, writable, as home (outside the inventory directory)
+      gets directory ${ana.folder}/cloud on this computer, writable, as inv
       gets user-data cloud/dev.yaml
 `)
   await writeFile(
@@ -46,18 +46,18 @@ test('a plan shows what a new host is given', async () => {
   }
   expect(Object.fromEntries(changes.map(({ machine, grants }) => [machine, grants]))).toEqual({
     web: [
-      'AWS profile prod of this computer',
-      'IAM instance profile admin, for all programs on it',
+      'AWS profile prod on this computer',
+      'IAM instance profile admin, for all programs on the host',
       'ports 80,443, open to everyone',
       'SSH, open to 0.0.0.0/0',
     ],
     here: [
-      'Docker engine of this computer, at the socket /run/other.sock (not a known engine socket)',
+      'Docker engine on this computer, at the socket /run/other.sock (not a known engine socket)',
     ],
   })
 })
 
-test('nothing is said to a socket of this computer that only the inventory names', async () => {
+test('nothing is said to a socket on this computer that only the inventory names', async () => {
   const socket = join(ana.home, 'run/agent.sock')
   await mkdir(join(ana.home, 'run'))
   await symlink(socket, join(ana.folder, 'engine.sock'))
@@ -176,7 +176,7 @@ describe('what is not in the folder of the inventory', () => {
     const shares = `home=${ana.home}/code`
     const words = ['create', 'dev', '--driver', 'qemu', '--accelerator', 'tcg', '--shares', shares]
     const created = await ana.fleet(words, { env })
-    expect(created.stderr).toContain(`dev: can use directory ${ana.home}/code of this computer`)
+    expect(created.stderr).toContain(`dev: can use directory ${ana.home}/code on this computer`)
     expect(created.stderr).toMatch(noQemu)
     await write('cpus: 1')
     await ana.fleet(['set', 'dev', `shares=data=${ana.home}`])

@@ -247,7 +247,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     expect(await inFish('fleet use ')).toEqual(['laptop\tlocal', 'web-1\tssh', 'web-2\tssh'])
     expect(await inFish('fleet container unp')).toEqual(['unpause\tResume paused containers'])
     expect(await inFish('fleet create --driver=l')).toEqual([
-      '--driver=local\tthe Docker engine of this computer',
+      '--driver=local\tthe Docker engine on this computer',
     ])
     expect(await inFish('fleet build oth')).toEqual(['other.yaml'])
     expect(await inFish('fleet create --identity=oth')).toEqual(['--identity=other.yaml'])

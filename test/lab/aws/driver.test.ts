@@ -444,7 +444,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       const subnet = idIn((await callEc2(aws, 'CreateSubnet', parameters)).body, 'subnet')
       const refused = { kind: 'usage', message: expect.stringContaining(subnet) as string }
       await expect(begin({ subnet }).plan()).rejects.toMatchObject(refused)
-      await expect(begin({ vpc }).plan()).rejects.toThrow(/no subnet of vpc-.* internet gateway/)
+      await expect(begin({ vpc }).plan()).rejects.toThrow(/no subnet in vpc-.* internet gateway/)
       expect(await begin({ subnet, privateOnly: true, sshCidr: '10.0.0.0/8' }).plan()).toBeDefined()
       aws.change({ denied: ['DescribeRouteTables'] }) // as for who has an older policy
       expect(await begin({ subnet }).plan()).toBeDefined()

@@ -105,7 +105,7 @@ describe('the Bastion of a host', () => {
     await cli.mode('no-extension')
     expect(await failureOf(attempt())).toMatchObject({
       kind: 'unsupported',
-      message: expect.stringContaining('extension bastion') as string,
+      message: expect.stringContaining('bastion extension') as string,
       hint: expect.stringContaining('az extension add --name bastion') as string,
     })
     await cli.mode('')
@@ -115,7 +115,7 @@ describe('the Bastion of a host', () => {
     await cli.install()
     process.env['PATH'] = `${cli.folder}:${path}`
     expect(missing).toMatchObject({
-      message: '--reach bastion needs the program az',
+      message: '--reach bastion needs the Azure CLI (az)',
       hint: expect.stringContaining('install the Azure CLI') as string,
     })
   })

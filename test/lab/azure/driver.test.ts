@@ -338,7 +338,7 @@ describe('hosts in a group of yours', () => {
     ]) {
       const before = azure.exchanges.length
       await expect(seat.remove({ ...host, resources: { ...resources, ...wrong } })).rejects.toThrow(
-        /the record/,
+        /"host:" in the inventory/,
       )
       expect(azure.exchanges.length).toBe(before)
     }

@@ -103,7 +103,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'an image of another generation',
       { size: 'Standard_A1_v2', image: 'Debian:debian-13:13-gen2:latest' },
-      /generation V2.*V1 only/,
+      /generation V2.*only V1/,
       /--image/,
     ],
     [
@@ -520,7 +520,7 @@ describe('a right that is missing', () => {
     seat.azure.onCall = (operation) =>
       operation === 'PUT Microsoft.Network/networkInterfaces' ? { when: 'before', how } : undefined
     expect((await failureOf(attempt())).message).toBe(
-      'the login lacks the right Microsoft.Network/virtualNetworks/subnets/join/action on /subscriptions/s/subnet',
+      'the login lacks the Microsoft.Network/virtualNetworks/subnets/join/action permission on /subscriptions/s/subnet',
     )
   })
 })
@@ -614,7 +614,7 @@ describe('the login', () => {
   test('that is not there is told in one sentence, and no proxy is asked for a managed identity', async () => {
     without(/^AZURE_(?:CLIENT|TENANT)/)
     const error = await refusedLogin()
-    expect(error).toMatchObject({ kind: 'credentials', message: 'no login to Azure was found' })
+    expect(error).toMatchObject({ kind: 'credentials', message: 'no Azure login was found' })
     expect(error.hint).toMatch(/^run az login/)
     expect(seat.azure.proxied).toEqual([])
   })

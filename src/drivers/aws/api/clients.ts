@@ -49,7 +49,7 @@ export function openClients(ask: Ask | undefined): ClientOf {
    */
   const mfa = ask && {
     mfaCodeProvider: (serial: string) =>
-      ask({ text: `Code of the MFA device ${serial}:`, secret: false }),
+      ask({ text: `Code from the MFA device ${serial}:`, secret: false }),
   }
 
   const open = ({ region, profile }: ClientScope, retryOptions: RetryOptions): EC2Client => {

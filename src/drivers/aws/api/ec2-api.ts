@@ -23,9 +23,13 @@ export interface Account {
 export function readAccount({ region, profile }: DriverState): Account | undefined {
   if (region === undefined) return undefined
   if (regionPattern.test(region)) return { region, profile }
-  throw new UserError('inventory', `invalid AWS region in the record: ${JSON.stringify(region)}`, {
-    hint: 'correct `region` under host: resources: in the inventory',
-  })
+  throw new UserError(
+    'inventory',
+    `invalid AWS region under "host:" in the inventory: ${JSON.stringify(region)}`,
+    {
+      hint: 'correct `region` under host: resources: in the inventory',
+    },
+  )
 }
 
 type Ec2Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = Command<
@@ -106,7 +110,7 @@ async function sendReportingWaits<Output>(
       try {
         return await next(args)
       } catch (error) {
-        traceError('aws', 'get an answer of EC2', error)
+        traceError('aws', 'get an answer from EC2', error)
         if (isThrottling(error)) {
           attempts += 1
           const left = start + reportWaitAfter - performance.now()

@@ -122,7 +122,7 @@ function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserErr
     )
   }
   if (!/MultiFactorAuthentication failed/.test(words)) return undefined
-  return new UserError('credentials', 'AWS does not accept the code of the MFA device', {
+  return new UserError('credentials', 'AWS does not accept the code from the MFA device', {
     hint: 'each code works only once: wait for the next code, then run the command again',
     cause: error,
   })
@@ -141,7 +141,7 @@ export function explainError(error: unknown, context: ErrorContext): unknown {
   if (isClockError(error, skew)) {
     return new UserError(
       'failed',
-      `the clock of this computer ${describeSkew(skew)}, so AWS rejects its requests: ${details}`,
+      `this computer's clock ${describeSkew(skew)}, so AWS rejects its requests: ${details}`,
       {
         hint: setClock,
         cause: error,
@@ -152,7 +152,7 @@ export function explainError(error: unknown, context: ErrorContext): unknown {
   if (failure !== undefined) {
     const clock =
       failure.kind === 'credentials' && isLarge(skew)
-        ? [`the clock of this computer ${describeSkew(skew)}: ${setClock}`]
+        ? [`this computer's clock ${describeSkew(skew)}: ${setClock}`]
         : []
     return new UserError(
       failure.kind,

@@ -86,7 +86,7 @@ export async function findImage(
   const { ImageId: id, RootDeviceName: rootDevice } = found ?? {}
   if (found === undefined || id === undefined || rootDevice === undefined) {
     throw new UserError('usage', `there is no image ${wanted.image} for ${arch} in ${ec2.region}`, {
-      hint: 'choose an image of that region with --image ami-…',
+      hint: 'choose an image in that region with --image ami-…',
     })
   }
   const refuse = (why: string, hint: string) => {
@@ -99,7 +99,7 @@ export async function findImage(
       `use an image for ${arch}, or a --type for ${its} (t3.small: x86_64; t4g.small: arm64)`,
     )
   }
-  if (found.Platform?.toLowerCase() === 'windows') refuse('is Windows', 'use an image with Linux')
+  if (found.Platform?.toLowerCase() === 'windows') refuse('is a Windows image', 'use a Linux image')
   if (found.RootDeviceType !== 'ebs')
     refuse('has no EBS root disk', 'use an image with an EBS root disk')
   if (found.State !== undefined && found.State !== 'available') {

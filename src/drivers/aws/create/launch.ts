@@ -161,7 +161,7 @@ const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promi
     const filter = { Name: 'client-token', Values: [tokenOf(launchSpec, attempt)] }
     const [earlier] = await findInstances(ec2, filter)
     return earlier === undefined
-      ? { pending: 'the instance of an earlier attempt is not visible yet' }
+      ? { pending: 'the instance from an earlier attempt is not visible yet' }
       : { done: earlier.id }
   })
 

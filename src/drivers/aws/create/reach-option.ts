@@ -19,20 +19,20 @@ export async function checkPrograms(
   if (reach === 'direct') return
   for (const [program, hint] of neededPrograms[reach]) {
     if ((await findProgram(program, env)) !== undefined) continue
-    throw new UserError('unsupported', `--reach ${reach} needs the program ${program}`, { hint })
+    throw new UserError('unsupported', `--reach ${reach} needs the ${program} program`, { hint })
   }
 }
 
 /** What cannot be checked before the host exists. */
 export function reachNotes({ reach, instanceProfile }: AwsOptions): readonly string[] {
   if (reach === 'eice') {
-    return ['SSH uses the EC2 Instance Connect Endpoint of the VPC, which must exist']
+    return ['SSH uses the EC2 Instance Connect Endpoint in the VPC, which must exist']
   }
   if (reach !== 'ssm') return []
   return [
     'SSH uses Session Manager: the host needs a route to it (NAT or VPC endpoints)',
     instanceProfile === undefined
       ? 'without --instance-profile, Session Manager reaches the host only if Default Host Management is on in this region'
-      : `the role of ${instanceProfile} needs the policy AmazonSSMManagedInstanceCore`,
+      : `the role of ${instanceProfile} needs the AmazonSSMManagedInstanceCore policy`,
   ]
 }

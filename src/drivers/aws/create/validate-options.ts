@@ -25,12 +25,12 @@ const conflicts: readonly (readonly [
   [
     ({ reach, image }) => reach === 'ssm' && image.startsWith('debian-'),
     "--reach ssm needs an image with the SSM agent, which Debian's images do not have",
-    'use --image ubuntu-24.04, or the ID of an image that has it or whose user-data installs it',
+    'use --image ubuntu-24.04, the ID of an image with the agent, or user-data that installs the agent',
   ],
   [
     ({ reach, securityGroups, sshCidr }) =>
       reach === 'eice' && securityGroups === undefined && sshCidr === undefined,
-    '--reach eice needs --ssh-cidr: the addresses of the endpoint, which SSH comes from',
+    '--reach eice needs --ssh-cidr: the addresses of the endpoint, from which SSH connects',
     'use the range of its subnet or of the VPC, for example: --ssh-cidr 10.0.0.0/16',
   ],
   [

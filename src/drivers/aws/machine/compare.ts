@@ -56,7 +56,7 @@ function isSame(option: string, wanted: string, current: string, { resources }: 
 /** Without the option, the credits stay as they are. */
 function compareCredits(
   { cpuCredits }: AwsOptions,
-  { resources: { credits = 'the default of its type' } }: Known,
+  { resources: { credits = 'the default for its type' } }: Known,
 ): Difference[] {
   if (cpuCredits === undefined || cpuCredits === credits) return []
   return [{ option: 'cpuCredits', from: credits, to: cpuCredits, how: 'live' }]

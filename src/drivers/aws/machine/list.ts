@@ -141,7 +141,7 @@ export async function listHosts(
       [...named][0] ??
       (await api
         .defaultRegion(profile)
-        .catch(ignored('aws', 'tell the usual region', fallbackRegion)))
+        .catch(ignored('aws', 'determine the usual region', fallbackRegion)))
     const others = everywhere ? await listRegions({ region: startRegion, profile }) : []
     const regions = new Set([...named, ...(named.size === 0 ? [startRegion] : []), ...others])
     const found = await Promise.all(

@@ -77,7 +77,7 @@ async function findAllResources(
   resources: DriverState,
 ): Promise<Found> {
   const isHostInstance = ({ id }: Instance) => host.id === undefined || id === host.id
-  const notVisible = new Error('the instance is not seen')
+  const notVisible = new Error('the instance is not visible')
   let found = await findResourcesOnce(ec2, host, resources)
   const isVisible = ({ own, foreign }: Found): boolean =>
     [...own.instances, ...foreign.instances].some(isHostInstance)

@@ -57,7 +57,7 @@ export async function placementsWithInternet(
   if (reachable.length > 0) return reachable
   const where =
     subnet === undefined
-      ? `no subnet of ${vpc ?? 'the default VPC'} has`
+      ? `no subnet in ${vpc ?? 'the default VPC'} has`
       : `subnet ${subnet} has no`
   throw new UserError(
     'usage',

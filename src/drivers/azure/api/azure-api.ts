@@ -149,9 +149,13 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
       return response
     }
     if (response.status === 429 && seconds * 1000 > milliseconds) {
-      throw new UserError('failed', `Azure asks to wait ${seconds} s before the next request`, {
-        hint: 'the subscription makes too many requests; try again later',
-      })
+      throw new UserError(
+        'failed',
+        `Azure requires a wait of ${seconds} s before the next request`,
+        {
+          hint: 'the subscription has sent too many requests: try again later',
+        },
+      )
     }
     if (seconds < minReportedWait || now === undefined) return response
     now.isWaiting = true

@@ -32,7 +32,7 @@ const loginAgain: Failure = {
 }
 const noLogin: Failure = {
   kind: 'credentials',
-  text: 'no login to Azure was found',
+  text: 'no Azure login was found',
   hint: 'run az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
 }
 const badImage: Failure = {
@@ -68,7 +68,7 @@ const failures: Readonly<Record<string, Failure>> = {
   RequestDisallowedByPolicy: {
     kind: 'usage',
     text: 'a policy of the subscription denies it',
-    hint: 'choose what the policy allows (--location, --size, --tags …), or ask its owner for an exemption',
+    hint: 'choose values that the policy allows (--location, --size, --tags …), or ask its owner for an exemption',
   },
   MissingSubscriptionRegistration: {
     kind: 'usage',
@@ -166,7 +166,7 @@ const permissionPatterns = [
 /** The missing permission in an error message, if it names one. */
 function missingPermission(words: string): string | undefined {
   const [, right, scope] = permissionPatterns.map((one) => one.exec(words)).find(Boolean) ?? []
-  return right === undefined ? undefined : `the login lacks the right ${right} on ${scope}`
+  return right === undefined ? undefined : `the login lacks the ${right} permission on ${scope}`
 }
 
 /**
@@ -186,9 +186,13 @@ function explainLogin(error: Error): UserError | undefined {
   const failure = failures[error.name]
   if (failure !== noLogin && failure !== loginAgain) return undefined
   if (offlineAz.test(error.message)) {
-    return new UserError('unreachable', 'az cannot reach the login of Azure', {
-      hint: unreachable.hint,
-    })
+    return new UserError(
+      'unreachable',
+      'the Azure CLI (az) cannot reach the Azure login endpoint',
+      {
+        hint: unreachable.hint,
+      },
+    )
   }
   const sentence = entraSentence.exec(error.message)?.[0]
   // An expired session of az is among the credentials that were tried.

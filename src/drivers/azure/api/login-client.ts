@@ -31,7 +31,7 @@ const hostOf = (url: string): string | undefined =>
  */
 const endpointTimeout = 3000
 
-const endpointUnreachable = 'the endpoint of managed identities cannot be reached'
+const endpointUnreachable = 'the managed identity endpoint cannot be reached'
 
 /** Whether the connection failed, as opposed to an error response. */
 const isConnectionError = (error: unknown): boolean =>

@@ -33,7 +33,7 @@ export async function retryWhileBusy<T>(
     canRetry(error) {
       const code = azureErrorCode(error) ?? ''
       if (!busy.has(code)) return false
-      call.progress(step, `Azure is still busy with it (${code})`)
+      call.progress(step, `Azure is still busy with the resource (${code})`)
       return true
     },
     signal: call.signal,

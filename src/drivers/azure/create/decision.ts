@@ -170,12 +170,12 @@ export function describeDecision({
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${host.account.subscription}`,
     `resource group ${host.group}${host.ownGroup ? ', new' : ', existing'}`,
     `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
-    ...(bastion === undefined ? [] : [`SSH uses the Bastion ${parseResourceId(bastion).name}`]),
+    ...(bastion === undefined ? [] : [`SSH uses Bastion ${parseResourceId(bastion).name}`]),
     ...hostBitsNotes(options.sshCidr ?? ''),
     ...warnings,
     ...(unchecked.length > 0
       ? [
-          `not checked, because the login cannot read it in the subscription: ${unchecked.join(', ')}`,
+          `not checked, because the login cannot read these in the subscription: ${unchecked.join(', ')}`,
         ]
       : []),
   ]

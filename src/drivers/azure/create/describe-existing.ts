@@ -63,7 +63,7 @@ async function findAddressResource(
   if (id !== undefined) return parseResourceId(id)
   throw usageError(
     `${machine.name} has no public address`,
-    `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from here, or with --reach bastion`,
+    `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from this computer, or use --reach bastion`,
   )
 }
 
@@ -102,7 +102,7 @@ export async function describeExistingMachine(
     )
   }
   if (machine.storageProfile?.osDisk?.osType === 'Windows') {
-    throw usageError(`${name} runs Windows`, 'fleet adopts only hosts with Linux')
+    throw usageError(`${name} runs Windows`, 'fleet adopts only Linux hosts')
   }
   const addressedBy = await findAddressResource(api, machine, isPrivate, call)
   const bastion = await findBastionOf(api, machine, options, call)

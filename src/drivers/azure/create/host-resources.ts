@@ -77,9 +77,13 @@ const pathPart = /^(?!\.{1,2}$)[\p{L}\p{N}_().-]{1,90}$/u
 function checkParts(parts: Readonly<Record<string, string | undefined>>): void {
   for (const [key, value] of Object.entries(parts)) {
     if (value === undefined || pathPart.test(value)) continue
-    throw new UserError('inventory', `invalid ${key} in the record: ${JSON.stringify(value)}`, {
-      hint: 'correct `resources` under host: in the inventory',
-    })
+    throw new UserError(
+      'inventory',
+      `invalid ${key} under "host:" in the inventory: ${JSON.stringify(value)}`,
+      {
+        hint: 'correct `resources` under host: in the inventory',
+      },
+    )
   }
 }
 
@@ -99,7 +103,7 @@ function checkNames({
   const what = isOwnName ? `the resource group ${group}` : `the name ${name}`
   throw new UserError(
     'inventory',
-    `the record has ${what}, which fleet did not create for this machine`,
+    `"host:" in the inventory contains ${what}, which fleet did not create for this machine`,
     {
       hint: foreignHint,
     },
@@ -112,7 +116,10 @@ export function readLocation({ token, resources = {} }: HostRecord): HostLocatio
   const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
   if (subscription === undefined || group === undefined || name === undefined) return undefined
   if (!isCloudName(cloud)) {
-    throw new UserError('inventory', `the record has an unknown Azure cloud: ${cloud}`)
+    throw new UserError(
+      'inventory',
+      `"host:" in the inventory contains an unknown Azure cloud: ${cloud}`,
+    )
   }
   checkParts({ tenant, subscription, group, name, addressedBy: more[0] })
   checkParts({ addressedBy: addressGroup })
@@ -136,7 +143,7 @@ export function requireLocation(host: HostRecord): HostLocation {
   if (place !== undefined) return place
   throw new UserError(
     'inventory',
-    'the record has no Azure subscription, resource group and name',
+    '"host:" in the inventory lacks the Azure subscription, resource group, or name',
     {
       hint: 'remove the machine and create it again',
     },

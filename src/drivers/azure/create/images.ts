@@ -28,13 +28,13 @@ function checkFit(
 ): void {
   if (architecture.toLowerCase() !== size.architecture.toLowerCase()) {
     throw usageError(
-      `image ${name} is for ${architecture}, size ${size.name} is ${size.architecture}`,
+      `image ${name} is for ${architecture}, but size ${size.name} is ${size.architecture}`,
       'choose another --image or --size',
     )
   }
   if (hyperVGeneration !== undefined && !size.generations.includes(hyperVGeneration)) {
     throw usageError(
-      `image ${name} is of generation ${hyperVGeneration}, size ${size.name} boots ${size.generations.join(', ')} only`,
+      `image ${name} is generation ${hyperVGeneration}, but size ${size.name} boots only ${size.generations.join(', ')}`,
       'choose another --image or --size',
     )
   }

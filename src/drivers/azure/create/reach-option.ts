@@ -25,16 +25,16 @@ export async function checkPrograms(
   if (process.platform === 'win32') {
     throw missing('Linux or macOS on your computer', 'use a VPN, or a jump host (via:)')
   }
-  if ((await findProgram('az', env)) === undefined) throw missing('the program az', install.az)
+  if ((await findProgram('az', env)) === undefined) throw missing('the Azure CLI (az)', install.az)
   const words = ['extension', 'show', '--name', 'bastion', '--output', 'none']
   try {
     await execProgram('az', words, { env, signal, timeout: extensionTimeoutMs })
   } catch (error) {
     signal.throwIfAborted()
-    traceError('azure', 'find the extension bastion of the Azure CLI', error)
+    traceError('azure', 'find the bastion extension of the Azure CLI', error)
     const { stderr = '' } = error as { stderr?: string }
     if (/not installed/.test(stderr)) {
-      throw missing('the extension bastion of the Azure CLI', install.extension)
+      throw missing('the bastion extension of the Azure CLI', install.extension)
     }
     throw missing(
       `the Azure CLI, which failed: ${stderr.trim().split('\n').at(-1) || messageOf(error)}`,

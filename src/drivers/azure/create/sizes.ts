@@ -43,7 +43,7 @@ function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeReques
   const restrictions = sku.restrictions ?? []
   const whole = restrictions.find(({ type }) => type === 'Location')
   if (whole !== undefined) {
-    const why = whole.reasonCode === 'QuotaId' ? 'by its kind of offer' : 'there'
+    const why = whole.reasonCode === 'QuotaId' ? 'because of its offer type' : 'there'
     refuse(`is not available to the subscription in ${location} (${why})`)
   }
   if (zone !== undefined) {

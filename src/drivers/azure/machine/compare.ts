@@ -51,7 +51,7 @@ const immutable: ImmutableOptions<AzureOptions, DriverState> = {
   privateOnly: ({ access }) => formatBoolean(access === 'private'),
   dnsLabel: ({ dnsLabel = 'none' }) => dnsLabel,
   spot: ({ spot = 'no' }) => spot,
-  securityType: ({ securityType = 'that of Azure' }) => securityType,
+  securityType: ({ securityType = "Azure's default" }) => securityType,
   managedIdentity: ({ identity = 'none' }) => identity,
   user: ({ user }) => user,
   subscription: ({ subscription }) => subscription,

@@ -53,7 +53,7 @@ const start: PowerChange = (power, api, { group, names }, call) => {
 
 const stop: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated') return
-  call.progress('stop and deallocate virtual machine', 'only its disk and address cost money then')
+  call.progress('stop and deallocate virtual machine', 'then only its disk and address are billed')
   return api.compute.virtualMachines.deallocate(group, names.machine, optionsOf(api, call))
 }
 

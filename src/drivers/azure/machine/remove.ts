@@ -120,7 +120,7 @@ async function removeResources(
       'failed',
       `could not delete in the resource group ${place.group}: ${left.join('; ')}`,
       {
-        hint: 'remove what uses it, then run the command again',
+        hint: 'remove the resources that use them, then run the command again',
       },
     )
   }

@@ -44,7 +44,7 @@ function checkTunneling({ id, name, sku, enableTunneling }: BastionHost): void {
   throw usageError(
     isAble
       ? `the Bastion ${name} does not allow native clients`
-      : `the Bastion ${name} has the SKU ${sku?.name}, which does not allow native clients`,
+      : `the Bastion ${name} has the ${sku?.name} SKU, which does not allow native clients`,
     `run: az network bastion update --name ${name} --resource-group ${group} --enable-tunneling true${isAble ? '' : ' --sku Standard'}`,
   )
 }
@@ -96,7 +96,7 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
   if (all === undefined) {
     throw usageError(
       'your login cannot list the Bastions of the subscription',
-      'name the one to use: --bastion GROUP/NAME',
+      'specify the one to use: --bastion GROUP/NAME',
     )
   }
   const inNetwork = (id: string) => all.filter((one) => homeOf(one) === id)
@@ -106,7 +106,7 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
   if (bastion === undefined) {
     throw usageError(
       `there is no Bastion in the virtual network ${name}, or in one that is peered with it`,
-      'create one (az network bastion create), or name one of another network: --bastion GROUP/NAME',
+      'create one (az network bastion create), or specify one in another network: --bastion GROUP/NAME',
     )
   }
   if (another !== undefined) {

@@ -104,7 +104,7 @@ const networkInterface = (
 })
 
 const idOf = ({ id }: { id?: string | undefined }): string => {
-  if (id === undefined) throw new TypeError('Azure made a resource without an id')
+  if (id === undefined) throw new TypeError('Azure created a resource without an ID')
   return id
 }
 

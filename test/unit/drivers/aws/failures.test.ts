@@ -62,8 +62,8 @@ describe('what AWS refuses', () => {
     ['RequestExpired', 20, /20 minutes behind/],
     ['InvalidSignatureException', 20, /20 minutes behind/],
     ['SignatureDoesNotMatch', -20, /20 minutes ahead/],
-    ['RequestTimeTooSkewed', 0, /clock of this computer is wrong/],
-    ['RequestInTheFuture', 0, /clock of this computer is wrong/],
+    ['RequestTimeTooSkewed', 0, /this computer.s clock is wrong/],
+    ['RequestInTheFuture', 0, /this computer.s clock is wrong/],
   ])(
     '%s with a clock that is %i minutes off is no matter of credentials',
     (code, minutes, message) => {
@@ -79,9 +79,7 @@ describe('what AWS refuses', () => {
 
   test('of credentials names the clock too where that is off', () => {
     const error = explained(dated(awsError('AuthFailure'), 20))
-    expect(error.hint).toMatch(
-      /^the clock of this computer is 20 minutes behind.*timedatectl.*enabled/,
-    )
+    expect(error.hint).toMatch(/^this computer.s clock is 20 minutes behind.*timedatectl.*enabled/)
     expect(explained(dated(awsError('AuthFailure'), 0)).hint).not.toMatch(/clock/)
     expect(explained(dated(awsError('RequestExpired'), 0))).toMatchObject({ kind: 'credentials' })
   })

@@ -139,7 +139,7 @@ describe('a driver from outside', () => {
     const call = { signal, progress: () => {} }
     const mistake = {
       kind: 'failed',
-      message: expect.stringMatching(/fleet-driver-it 1\.2\.3 .* has a mistake: .*driver\.js:\d+/),
+      message: expect.stringMatching(/fleet-driver-it 1\.2\.3 .* has a bug: .*driver\.js:\d+/),
       hint: 'report it to the author of the package',
     }
     await expect(driver.observe(hosts('other'), call)).rejects.toMatchObject(mistake)

@@ -6,7 +6,7 @@ test.each([
   ['linux', 'ID="rocky"\nID_LIKE="rhel centos fedora"\n', 'dnf install qemu-kvm qemu-img'],
   ['linux', 'ID=fedora\n', 'dnf install qemu-img qemu-system-x86'],
   ['linux', 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', 'zypper install'],
-  ['linux', 'ID=unheard-of\n', 'package manager of your distribution'],
+  ['linux', 'ID=unheard-of\n', "your distribution's package manager"],
   ['darwin', '', 'brew install qemu'],
   ['win32', '', 'WSL'],
 ] as const)('a computer with %s is told how to install QEMU: %j', (platform, osRelease, said) => {
