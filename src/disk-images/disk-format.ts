@@ -51,7 +51,7 @@ export async function inspectDisk(file: string): Promise<FoundDisk> {
   const [format = 'raw'] = found
   if (found.size > 1) {
     throw new UserError('usage', `${file} matches several disk formats`, {
-      hint: 'use the image only if you trust it; convert it first: qemu-img convert',
+      hint: 'if you trust the image, convert it first: qemu-img convert',
     })
   }
   if (format === 'ova') return { format }

@@ -54,7 +54,7 @@ async function findOffline(
 ): Promise<CachedImage> {
   for (const image of await cache.list()) {
     if (image.label !== label || !(await cache.isIntact(image, call.signal))) continue
-    call.progress(`${error.message}: the image of ${image.since.slice(0, 10)} in the cache is used`)
+    call.progress(`${error.message}: the cached image from ${image.since.slice(0, 10)} is used`)
     return image
   }
   throw error

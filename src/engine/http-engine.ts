@@ -93,7 +93,7 @@ export function openEngine(
     const other = mayDiffer ? await otherVersion(answer, asked, signal) : undefined
     if (other === undefined) throw refusal(answer, words, label)
     version = other
-    trace('engine', `${label} speaks API ${other}: ask again in it`)
+    trace('engine', `${label} uses API ${other}: retry with this version`)
     return ask(request, retries - 1)
   }
 

@@ -64,6 +64,6 @@ export async function connectHost(given: SshTarget, options: SshOptions): Promis
   const target = alias === undefined ? given : { ...given, alias }
   const { client, why } = await chooseClient(target, options.env)
   if (client === 'builtin') return (await import('./ssh/connect.ts')).connectSsh(target, options)
-  trace('ssh', `use the client openssh for ${target.machine}: ${why ?? 'it was requested'}`)
+  trace('ssh', `use the openssh client for ${target.machine}: ${why ?? 'it was requested'}`)
   return (await import('./openssh/connect.ts')).connectOpenSsh(target, options)
 }

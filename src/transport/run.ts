@@ -115,13 +115,9 @@ async function notStarted(code: number, output: string): Promise<UserError> {
   const words = quoteServer(output)
   const shown = words === '' ? `exit code ${code}, no output` : words
   if (/password change required|password has expired/i.test(words)) {
-    return new UserError(
-      'credentials',
-      `the password of the user must be changed first: ${shown}`,
-      {
-        hint: 'log in once with ssh in a terminal and change it, or run on the host: chage -d "$(date +%F)" USER',
-      },
-    )
+    return new UserError('credentials', `the user's password must be changed first: ${shown}`, {
+      hint: 'log in once with ssh in a terminal and change it, or run on the host: chage -d "$(date +%F)" USER',
+    })
   }
   return new UserError('unsupported', `the login does not run commands: ${shown}`, {
     hint: 'the user needs a login shell (not nologin), no command= in authorized_keys, and no ForceCommand such as internal-sftp in sshd_config',

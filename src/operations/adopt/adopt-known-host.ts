@@ -40,7 +40,7 @@ export async function describeKnownHost(
   const said = checkGivenOptions(await context.driver(driver), options, defaults[driver])
   const loaded = await context.loadDriver(driver)
   if (loaded.describeExisting === undefined) {
-    throw new UserError('unsupported', `the driver ${driver} cannot adopt a host by its ID`, {
+    throw new UserError('unsupported', `the ${driver} driver cannot adopt a host by its ID`, {
       hint: 'adopt it over SSH: fleet adopt USER@ADDRESS',
     })
   }

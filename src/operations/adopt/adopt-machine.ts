@@ -121,9 +121,9 @@ function checkProxyCommand(
   if (proxyCommand === undefined || via !== undefined || sshAlias !== undefined) return
   throw new UserError(
     'unsupported',
-    `${destination} is reached by a ProxyCommand that is not in ~/.ssh/config under a plain host name`,
+    `${destination} is reached through a ProxyCommand that is not in ~/.ssh/config under a plain host name`,
     {
-      hint: 'add the host to ~/.ssh/config with a name of letters, digits, ".", "_" and "-", and adopt it by that name',
+      hint: 'add the host to ~/.ssh/config with a name of letters, digits, ".", "_" and "-", and adopt the host by that name',
     },
   )
 }

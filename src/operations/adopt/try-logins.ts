@@ -107,7 +107,7 @@ async function connect(
 export async function namedIdentityFiles(file: string | undefined): Promise<readonly string[]> {
   if (file === undefined) return []
   if ((await fingerprintKeyFile(file)) !== undefined) return [file]
-  throw new UserError('usage', `${file} has no private key that fleet can read`, {
+  throw new UserError('usage', `${file} does not contain a private key that fleet can read`, {
     hint: `check the path and the file: ssh-keygen -lf ${shellQuote(file)}`,
   })
 }

@@ -155,7 +155,7 @@ async function rewrite(
 }
 
 const noModel = (machine: string): UserError =>
-  new UserError('failed', `compose on ${machine} returned no project that fleet can read`, {
+  new UserError('failed', `Compose on ${machine} returned no project that fleet can read`, {
     machine,
     hint: `check its version: fleet -m ${machine} compose version`,
   })
@@ -199,7 +199,8 @@ const runWithoutProject = (
 /** Throws when the host's docker has no compose plugin. */
 async function requireCompose(host: HostDocker, streams: Streams): Promise<void> {
   const { code } = await askHostDocker(host, { args: () => ['compose', 'version'] }, streams)
-  if (code !== 0) throw needsLocalDocker(host.name, 'compose (the host has no compose plugin)')
+  if (code !== 0)
+    throw needsLocalDocker(host.name, 'docker compose (the host does not have the Compose plugin)')
 }
 
 /**

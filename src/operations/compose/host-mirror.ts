@@ -348,7 +348,7 @@ export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<
   for (const path of found.shipped.keys()) {
     if (local.has(path)) continue
     const file = mirror.fileOf(path)
-    if ((await lstat(file).catch(ignored('docker', 'look at a file of the project'))) === undefined)
+    if ((await lstat(file).catch(ignored('docker', 'look at a file in the project'))) === undefined)
       gone.add(path)
   }
   const plan = planShipping({ local, ...found, isHere: (path) => !gone.has(path) })

@@ -148,10 +148,10 @@ export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: Lo
   if (stranger === undefined) return
   throw new UserError(
     'failed',
-    `compose on ${name} asks for ${stranger}, which is not in any compose file of the project`,
+    `Compose on ${name} asks for ${stranger}, which is not in any compose file of the project`,
     {
       machine: name,
-      hint: 'write the path out in the compose file, or install a docker CLI on this computer',
+      hint: 'write the path in the compose file without variables, or install a docker CLI on this computer',
     },
   )
 }

@@ -142,7 +142,7 @@ export async function readInputs(
 }
 
 const readThere = (path: string, machine: string): UserError =>
-  new UserError('unsupported', `compose on ${machine} cannot read ${path} on this computer`, {
+  new UserError('unsupported', `Compose on ${machine} cannot read ${path} on this computer`, {
     machine,
     hint: 'write it as a path relative to the compose file, or install a docker CLI on this computer',
   })

@@ -27,8 +27,8 @@ export async function findTunnel(
 const hasAlias = (name: string, { sshAlias, resources }: HostRecord): UserError =>
   new UserError(
     'inventory',
-    `the record of ${name} has "sshAlias: ${sshAlias}" and "reach: ${resources?.['reach']}", which cannot be combined`,
-    { machine: name, hint: 'remove one of the two from its record, under host:' },
+    `"host:" of ${name} in the inventory sets "sshAlias: ${sshAlias}" and "reach: ${resources?.['reach']}", which cannot be combined`,
+    { machine: name, hint: 'remove one of the two' },
   )
 
 /** Throws kind `usage` if a host would be reached by a tunnel and through a jump host. */

@@ -150,7 +150,7 @@ async function withTimeout<T>(
 const sessionsBusy = (machine: string): UserError =>
   new UserError('failed', 'the SSH server allows no more sessions on this connection', {
     machine,
-    hint: 'select fewer containers, or add the user to the group docker on the host, so that fleet can forward to the engine socket',
+    hint: 'select fewer containers, or add the user to the docker group on the host, so that fleet can forward to the engine socket',
   })
 
 const silentEngine = (machine: string): UserError =>
@@ -187,7 +187,7 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
     })
   }
   if (asUser?.code === notFound) {
-    return new UserError('failed', 'docker is not installed', {
+    return new UserError('failed', 'Docker is not installed', {
       machine,
       hint: `to install it: fleet provision ${machine}`,
     })
@@ -201,8 +201,8 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
       {
         machine,
         hint: requiresTerminal
-          ? 'add the user to the group docker on the host, or add to its sudoers: Defaults:USER !requiretty'
-          : `add the user to the group docker, for example with fleet provision ${machine}, or allow it to use sudo without a password`,
+          ? 'add the user to the docker group on the host, or add to its sudoers: Defaults:USER !requiretty'
+          : `add the user to the docker group, for example with fleet provision ${machine}, or allow it to use sudo without a password`,
       },
     )
   }

@@ -129,7 +129,7 @@ async function send(
     loading.stdout.resume()
     const words = Promise.all(
       [saving.stderr, loading.stderr].map((stderr) =>
-        readBeginning(stderr).catch(ignored('copy', 'read the errors of docker', '')),
+        readBeginning(stderr).catch(ignored('copy', 'read the errors from docker', '')),
       ),
     )
     const wanted = { id, tag: name === id ? undefined : name }
@@ -170,7 +170,7 @@ async function send(
 /** How long to wait for the exit of `docker save` after its output has ended, in milliseconds. */
 const endTimeoutMs = 5000
 
-const reason = (words = ''): string => words.trim() || 'docker gave no reason'
+const reason = (words = ''): string => words.trim() || 'Docker gave no reason'
 
 interface Sending {
   readonly from: Machine

@@ -115,7 +115,7 @@ export async function readOutput(
   running.stdin.on('error', () => {})
   running.stdin.end()
   const complaint = readBeginning(running.stderr).catch(
-    ignored('copy', 'read the errors of tar', ''),
+    ignored('copy', 'read the errors from tar', ''),
   )
   async function* output(): AsyncGenerator<Buffer, void> {
     try {
@@ -169,13 +169,13 @@ export async function openInput(
   running.stdout.resume()
   running.stdin.on('error', () => {}) // the program may exit before it has read everything
   const complaint = readBeginning(running.stderr).catch(
-    ignored('copy', 'read the errors of tar', ''),
+    ignored('copy', 'read the errors from tar', ''),
   )
 
   async function end(): Promise<void> {
     const timer = setTimeout(() => starting.abort(), endTimeoutMs)
     running.stdin.end()
-    await running.exit.catch(ignored('copy', 'tell how tar ended'))
+    await running.exit.catch(ignored('copy', 'read the exit code of tar'))
     clearTimeout(timer)
   }
 

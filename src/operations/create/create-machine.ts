@@ -91,7 +91,7 @@ function locateHost(
   if (driver.locate !== undefined) {
     return driver.locate(name, options, { signal, progress: calls.progress })
   }
-  throw new UserError('unsupported', `the driver ${driverName} can neither create nor find hosts`, {
+  throw new UserError('unsupported', `the ${driverName} driver can neither create nor find hosts`, {
     machine: name,
     hint: 'to list the drivers: fleet create --help',
   })
@@ -99,7 +99,7 @@ function locateHost(
 
 /** For a user who can neither open the engine socket nor become root. */
 const noAccessHint = (user: string, name: string): string =>
-  `the user ${user} has no permission to use Docker on the host: add the user to the group docker, or allow the user to use sudo without a password; then run: fleet ps -m ${name}`
+  `the user ${user} has no permission to use Docker on the host: add the user to the docker group, or allow the user to use sudo without a password; then run: fleet ps -m ${name}`
 
 function hintFor(
   { name, host, engine }: ReadyMachine,
@@ -114,7 +114,7 @@ function hintFor(
     }
   }
   if (host.address === undefined && !probe.engine.direct) {
-    return { hint: `log in again before you use it: ${probe.user} was added to the group docker` }
+    return { hint: `log in again before you use it: ${probe.user} was added to the docker group` }
   }
   return {}
 }

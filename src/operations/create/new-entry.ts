@@ -61,7 +61,7 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
   if (request.extends !== undefined && request.extends !== machine.extends) {
     throw new UserError(
       'usage',
-      `the entry of ${name} extends ${machine.extends ?? 'no profile'}`,
+      `the entry for ${name} extends ${machine.extends ?? 'no profile'}`,
       {
         machine: name,
         hint: `fleet create ${name}`,
@@ -76,8 +76,8 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
   if (request.driver !== undefined && machine.driver !== request.driver) {
     const source =
       entry?.driver === undefined
-        ? `${name} extends the profile ${entry?.extends}, which has`
-        : `the entry of ${name} has`
+        ? `${name} extends the profile ${entry?.extends}, which sets`
+        : `the entry for ${name} sets`
     throw new UserError('usage', `${source} driver: ${machine.driver}`, {
       machine: name,
       hint: `fleet create ${name}`,
@@ -114,7 +114,7 @@ function checkSame(
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `the creation of ${name} was started with another value of ${other}: it was ${formatValue(before[other])}, and is now ${formatValue(now[other])}`,
+    `the creation of ${name} was started with another value for ${other}: it was ${formatValue(before[other])}, and is now ${formatValue(now[other])}`,
     {
       machine: name,
       hint: `to finish it: fleet create ${name}; to remove it and start over: fleet rm ${name}`,

@@ -185,7 +185,7 @@ export async function readDockerMachine(
       const why = fileTroubleOf(error)
       throw new UserError('usage', `cannot read ${folder}: ${why}`, { cause: error })
     }
-    throw new UserError('usage', `there are no machines of Docker Machine in ${folder}`, {
+    throw new UserError('usage', `there are no machines from Docker Machine in ${folder}`, {
       hint: 'specify its storage path, such as ~/.docker/machine: fleet import docker-machine DIR',
     })
   })

@@ -137,7 +137,7 @@ async function importByDriver(
     )
   }
   const taken = await adoptByAddress(context, host, request)
-  const why = `imported with the driver ssh, which cannot start or stop it, because ${known.driver} did not find it: ${answer.message}`
+  const why = `imported with the ssh driver, which cannot start or stop it, because ${known.driver} did not find it: ${answer.message}`
   return { ...taken, hint: [why, taken.hint].filter((line) => line !== undefined).join('; ') }
 }
 

@@ -111,7 +111,7 @@ export function withEngines(chosen: readonly Machine[]): Machine[] {
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
   if (withEngine.length === 0) {
     throw new UserError('unknown-machine', 'the selected machines have no Docker engine', {
-      hint: 'their inventory entries have engine: none',
+      hint: 'their inventory entries set engine: none',
     })
   }
   return withEngine

@@ -89,10 +89,10 @@ const wasUnfinished = ({ before, after }: Change<MachineEntry>): boolean =>
 function deedOf(change: Change<MachineEntry>, verb: string): string | undefined {
   const { before, after } = change
   if (after === undefined) return verb === 'forget' ? 'Forget' : 'Remove'
-  if (after.host?.phase === 'removing') return 'Begin to remove'
+  if (after.host?.phase === 'removing') return 'Begin removing'
   if (before === undefined || wasUnfinished(change)) {
     if (after.host === undefined) return 'Add'
-    if (after.host.phase === 'creating') return 'Begin to create'
+    if (after.host.phase === 'creating') return 'Begin creating'
     return after.host.token === undefined ? 'Adopt' : 'Create'
   }
   return undefined
@@ -109,7 +109,7 @@ function entryClauses({ entries, renamed }: InventoryChanges, verb: string): str
     const deed = deedOf(change, verb)
     const changed = before && after ? changedFields(before, after) : []
     if (deed !== undefined) addDeed(deed, name)
-    else if (changed.length === 0) addDeed('Update the record of', name)
+    else if (changed.length === 0) addDeed('Update the saved state of', name)
     else fields.set(name, changed)
   }
   return [

@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 
 /** The error when the machine no longer has the host with this token. */
 const replacedMeanwhile = (name: MachineName): UserError =>
-  new UserError('failed', `the entry of ${name} was replaced or removed by another command`, {
+  new UserError('failed', `the entry for ${name} was replaced or removed by another command`, {
     machine: name,
     hint: 'restore the entry from git, or look for unmanaged hosts: fleet gc',
   })

@@ -35,7 +35,7 @@ export async function allowCaller(
   const host = requireHost(machine)
   const { sshAccess, update } = await context.loadDriver(driverName)
   if (sshAccess === undefined || update === undefined) {
-    const message = `the driver ${driverName} does not manage the firewall of ${name}`
+    const message = `the ${driverName} driver does not manage the firewall of ${name}`
     throw new UserError('unsupported', message, {
       machine: name,
       hint: 'allow port 22 from your address in the firewall of the host or of its network',
@@ -76,7 +76,7 @@ export async function allowCaller(
       `the firewall of ${name} does not have the tags of this machine, so it was not changed`,
       {
         machine: name,
-        hint: `check its record: fleet inspect ${name}`,
+        hint: `check its saved state: fleet inspect ${name}`,
       },
     )
   }

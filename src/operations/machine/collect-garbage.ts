@@ -88,7 +88,7 @@ async function driversToAsk(
   if (drivers === undefined) return [...new Set(scopes.map(({ driver }) => driver))].sort()
   for (const driver of drivers) {
     if ((await lifecycleOf(context, driver)) !== undefined) continue
-    throw new UserError('unsupported', `the driver ${driver} does not create hosts`, {
+    throw new UserError('unsupported', `the ${driver} driver does not create hosts`, {
       hint: 'fleet gc looks for hosts that fleet created',
     })
   }

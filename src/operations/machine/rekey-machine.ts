@@ -62,7 +62,7 @@ export async function rekeyMachine(
 const changedMeanwhile = (name: MachineName): UserError =>
   new UserError(
     'failed',
-    `the entry of ${name} was changed by another command: the new key was not pinned`,
+    `the entry for ${name} was changed by another command: the new key was not pinned`,
     {
       machine: name,
       hint: `check the entry, then try again: fleet inspect ${name}`,

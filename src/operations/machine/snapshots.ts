@@ -25,7 +25,7 @@ async function open(context: Context, machine: Machine): Promise<Keeping> {
   const host = requireHost(machine)
   const { snapshots } = await context.loadDriver(machine.driver)
   if (snapshots !== undefined) return { snapshots, host }
-  throw new UserError('unsupported', `the driver ${machine.driver} does not support snapshots`, {
+  throw new UserError('unsupported', `the ${machine.driver} driver does not support snapshots`, {
     machine: machine.name,
     hint: 'virtual machines on this computer support them: fleet create --driver qemu',
   })

@@ -45,7 +45,7 @@ export async function switchAndRecordPower(
 async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Promise<Power> {
   const { power } = await context.loadDriver(machine.driver)
   if (power !== undefined) return power
-  throw new UserError('unsupported', `the driver ${machine.driver} cannot ${verb} hosts`, {
+  throw new UserError('unsupported', `the ${machine.driver} driver cannot ${verb} hosts`, {
     machine: machine.name,
     hint:
       verb === 'start'

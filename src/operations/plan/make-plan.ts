@@ -45,8 +45,8 @@ function findAddressIssue({ name, options, host }: ReadyMachine): readonly Issue
   return [
     {
       machine: name,
-      why: `its entry has the address ${typed}, but the recorded address is ${host.address}`,
-      hint: 'if it is the same host, also change the address under "host:"',
+      why: `its entry sets the address ${typed}, but the address under "host:" is ${host.address}`,
+      hint: 'if this is the same host, change the address under "host:", too',
     },
   ]
 }

@@ -33,7 +33,7 @@ export async function updateMachine(
   const driver = await context.loadDriver(driverName)
   const { update } = driver
   if (update === undefined) {
-    throw new UserError('unsupported', `the driver ${driverName} cannot change hosts in place`, {
+    throw new UserError('unsupported', `the ${driverName} driver cannot change hosts in place`, {
       machine: name,
     })
   }

@@ -42,7 +42,7 @@ function checkLocal(
   if (key === undefined) return
   throw new UserError('usage', `fleet does not set ${key} for the engine on this computer`, {
     machine: name,
-    hint: 'an inventory could make the engine use any program or file; set it in /etc/docker/daemon.json by hand',
+    hint: 'with this setting, an inventory could make the engine use any program or file; set it in /etc/docker/daemon.json by hand',
   })
 }
 
@@ -63,7 +63,7 @@ function certificatesIn(content: Uint8Array, file: string, location: string): st
 
 const notCertificate = (file: string, location: string, cause?: unknown): UserError =>
   new UserError('usage', `${file} has no valid CA certificate`, {
-    hint: `"ca" in ${location} names a file with certificates in PEM format (-----BEGIN CERTIFICATE-----)`,
+    hint: `"ca" in ${location} must name a file with certificates in PEM format (-----BEGIN CERTIFICATE-----)`,
     cause,
   })
 
@@ -141,7 +141,10 @@ export function checkConfigurable(
     throw new UserError(
       'unsupported',
       `the engine at ${probe.engine?.socket} is rootless or was set up by hand, so fleet does not change its settings`,
-      { machine, hint: 'remove config, environment and registries from the engine of the entry' },
+      {
+        machine,
+        hint: 'remove "config", "environment" and "registries" under "engine:" from the entry',
+      },
     )
   }
   if (Object.keys(environment).length > 0 && probe.init !== 'systemd') {

@@ -42,8 +42,8 @@ export function askSudoPassword(
       const isFirst = attempt === 0
       known = await prompt({
         text: isFirst
-          ? `Password of ${user} for sudo:`
-          : `Wrong password. Password of ${user} for sudo on ${machine}:`,
+          ? `Password for ${user} (sudo):`
+          : `Wrong password. Password for ${user} (sudo) on ${machine}:`,
         secret: true,
         sharedAs: isFirst ? `sudo ${user}` : `sudo ${user} ${machine} ${attempt}`,
       })
@@ -65,7 +65,7 @@ const noTerminal = (
 const wrongPassword = (machine: string, user: string): UserError =>
   new UserError('credentials', `sudo rejected the password of ${user}`, {
     machine,
-    hint: `check the password and that ${user} may use sudo: fleet ssh ${machine} sudo -v`,
+    hint: `check the password and that ${user} is allowed to use sudo: fleet ssh ${machine} sudo -v`,
   })
 
 /** Runs one step and returns its output. The login shell only has to start `sh` or sudo. */

@@ -87,7 +87,7 @@ class HostLogins {
     const result = await this.#run(['sh', '-c', readConfig])
     const [file = '', ...content] = result.stdout.split('\0')
     if (result.code !== 0)
-      throw this.#failed(`cannot read ${file || "docker's configuration"}`, result)
+      throw this.#failed(`cannot read ${file || "Docker's configuration"}`, result)
     const text = content.join('\0')
     let config: unknown = {}
     try {
@@ -100,7 +100,7 @@ class HostLogins {
       !isObject(config['auths'] ?? {}) ||
       !isObject(config['credHelpers'] ?? {})
     ) {
-      throw new UserError('failed', `${file} is not a configuration of docker`, {
+      throw new UserError('failed', `${file} is not a Docker configuration`, {
         machine: this.#machine,
         hint: 'correct the file on the host',
       })
@@ -123,7 +123,7 @@ class HostLogins {
     if (code === 127) {
       throw new UserError('failed', `${helper}, which keeps the logins, is not installed`, {
         machine: this.#machine,
-        hint: `install ${helper} on the host, or remove it from docker's config.json`,
+        hint: `install ${helper} on the host, or remove it from Docker's config.json`,
       })
     }
     // Its message can contain what it was asked.

@@ -51,7 +51,7 @@ function reasonToRecreate(
   const isOther =
     container.version !== undefined &&
     upstreamVersion(container.version) !== upstreamVersion(version)
-  const versions = `compose ${container.version} created its containers, and compose ${version} hashes configurations differently`
+  const versions = `Compose ${container.version} created its containers, and Compose ${version} hashes configurations differently`
   const isChanged = hasUnknownHash(definition)
     ? container.labels[stackLabels.definition] !== labels[stackLabels.definition] || isOther
     : container.hash !== hashes.get(service)
@@ -135,7 +135,7 @@ function compareService(
   }
   const dependency = Object.keys(definition.depends_on ?? {}).find(isReplaced)
   if (dependency !== undefined && isOlder(version, 30)) {
-    return change('recreate', `compose ${version} replaces it together with ${dependency}`)
+    return change('recreate', `Compose ${version} replaces it together with ${dependency}`)
   }
   for (const container of containers) {
     const why = reasonToRecreate(expected, service, container)

@@ -40,7 +40,7 @@ export interface ResolvedStack {
 
 const failure = (root: Root, stack: string, { code, stderr }: CommandResult): UserError => {
   const why = hideRoot(root, stderr.trim()) || `code ${code}`
-  return new UserError('failed', `compose cannot read stack ${stack}: ${why}`)
+  return new UserError('failed', `Compose cannot read stack ${stack}: ${why}`)
 }
 
 async function askModel(
@@ -68,16 +68,16 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
     throw new UserError(
       'unsupported',
       `stack ${stack}: ${key} of service ${service} has a variable in its path`,
-      { hint: 'write the path out; values can come from the env file of the stack' },
+      { hint: "write the path without variables; values can come from the stack's env file" },
     )
   })
 }
 
 /** Keys with which compose would use programs or logins of this computer. */
 const refusedKeys = {
-  models: 'starts a program of this computer',
-  provider: 'is a program of this computer',
-  use_api_socket: 'sends the registry logins of this computer to its container',
+  models: 'starts a program on this computer',
+  provider: 'is a program on this computer',
+  use_api_socket: "sends this computer's registry logins to its container",
 } as const
 
 /** Throws for a model that cannot be deployed, or that would run programs of this computer. */
@@ -92,7 +92,7 @@ function checkModel({ services }: StackModel, stack: string): void {
       if (!service[key]) continue
       throw new UserError(
         'unsupported',
-        `stack ${stack}: service ${name} has ${key}, which ${why}`,
+        `stack ${stack}: service ${name} sets ${key}, which ${why}`,
         {
           hint: 'run it with fleet compose instead',
         },

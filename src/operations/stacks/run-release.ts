@@ -82,7 +82,7 @@ export async function describeFailed(
 
 /** The error of compose, without its progress lines. */
 export const reasonOf = ({ code, stderr }: CommandResult): string =>
-  stderr.trim().split('\n').at(-1)?.trim() || `compose ended with code ${code}`
+  stderr.trim().split('\n').at(-1)?.trim() || `Compose exited with code ${code}`
 
 /** Starts the containers of a model and waits until they are healthy. Resolves to why that failed. */
 export async function runUp(
@@ -119,16 +119,16 @@ export async function putBack(
 ): Promise<string> {
   const release = all.find(({ number }) => number === current)
   if (release === undefined) {
-    return 'There is no earlier release; its containers were left for inspection.'
+    return 'There is no earlier release to restore; the failed containers were left for inspection.'
   }
   const { number } = release
-  progress(`put release ${number} back`)
+  progress(`restore release ${number}`)
   try {
     // not the signal of the command, which may have aborted
     const why = await restoreRelease(target, stack, release, new AbortController().signal)
-    if (why === undefined) return `Release ${number} was put back.`
-    return `Release ${number} could not be put back: ${why}.`
+    if (why === undefined) return `Release ${number} was restored.`
+    return `Release ${number} could not be restored: ${why}.`
   } catch (error) {
-    return `Release ${number} could not be put back: ${messageOf(error)}.`
+    return `Release ${number} could not be restored: ${messageOf(error)}.`
   }
 }

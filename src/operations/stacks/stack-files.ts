@@ -61,7 +61,7 @@ export async function readStackFiles(
     throw new UserError(
       'unsupported',
       `stack ${stack.name}: "include" in ${open} has a variable, an alias or a merge key`,
-      { hint: 'write the paths of the included files out' },
+      { hint: 'write the paths of the included files without variables, aliases, or merge keys' },
     )
   }
   const used = Object.entries(inputs.variables(shell, []))

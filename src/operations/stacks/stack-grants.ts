@@ -46,8 +46,8 @@ export async function findStackGrants(
 /** Describes a grant: `file or folder /home/ana/.ssh/id_rsa of this computer`. */
 export const describeStackGrant = (grant: StackGrant): string =>
   'path' in grant
-    ? `file or folder ${grant.path} of this computer`
-    : `variable ${grant.variable} of your shell`
+    ? `file or folder ${grant.path} on this computer`
+    : `variable ${grant.variable} in your shell`
 
 /** Remembers that the hosts of these stacks may get these things. */
 export async function allowStackGrants(
@@ -87,7 +87,7 @@ export function requireStackGrants(grants: readonly StackGrant[], command: strin
   )
   throw new UserError(
     'usage',
-    `stacks take things of this computer to their hosts that you have not allowed yet:\n${lines.join('\n')}`,
+    `stacks use files and variables of this computer that you have not allowed yet:\n${lines.join('\n')}`,
     { hint: `to allow it: ${command} ${shellLine(words)}` },
   )
 }

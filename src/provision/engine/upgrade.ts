@@ -39,14 +39,14 @@ export function checkEngine(
   if (installed === undefined) return { kind: 'fits' }
   const isRightSource = channel === undefined || (channel !== 'distribution') === engineFromDocker
   if (version === undefined ? isRightSource : isVersion(installed, version)) return { kind: 'fits' }
-  const wanted = version === undefined ? `one of channel ${channel}` : version
+  const wanted = version === undefined ? `one from channel ${channel}` : version
   const difference = `the engine is ${installed}, but the entry asks for ${wanted}`
   if (version !== undefined && !isOlder(installed, version)) {
     const hint = `fleet does not downgrade engines: ask for ${installed}, or install the older engine by hand`
     return { kind: 'matter', why: difference, hint }
   }
   if (!engineFromDocker || version === undefined) {
-    const source = `${engineFromDocker ? '' : 'not '}of Docker's own repository`
+    const source = `${engineFromDocker ? '' : 'not '}from Docker's own repository`
     const hint =
       'remove the engine from the host by hand, then run fleet provision to install the other one'
     return { kind: 'matter', why: `${difference}, which is ${source}`, hint }

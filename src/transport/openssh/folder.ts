@@ -38,6 +38,6 @@ let cleaning: Promise<void> | undefined
 export async function createFolder(): Promise<string> {
   const base = baseFolder()
   await prepareSocketFolder(base)
-  cleaning ??= removeAbandoned(base).catch(ignored('ssh', 'remove abandoned files of ssh'))
+  cleaning ??= removeAbandoned(base).catch(ignored('ssh', 'remove files that ssh abandoned'))
   return mkdtemp(join(base, 's-'))
 }

@@ -35,8 +35,8 @@ async function readVersion(env: Environment): Promise<SshProgram> {
     words = `${stdout}${stderr}`.trim()
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
-    throw new UserError('unsupported', 'the program ssh is not installed', {
-      hint: 'install the OpenSSH client (Debian, Ubuntu: apt-get install openssh-client; Fedora: dnf install openssh-clients), or unset FLEET_SSH and "ssh: client" of the machine',
+    throw new UserError('unsupported', 'the ssh program is not installed', {
+      hint: 'install the OpenSSH client (Debian, Ubuntu: apt-get install openssh-client; Fedora: dnf install openssh-clients), or unset FLEET_SSH and remove "client" under "ssh:" from the entry for the machine',
       cause: error,
     })
   }
@@ -60,8 +60,8 @@ const found = new Map<string, Promise<SshProgram>>()
  */
 export async function findSsh(env: Environment): Promise<SshProgram> {
   if (process.platform === 'win32') {
-    throw new UserError('unsupported', 'the client openssh does not work on Windows', {
-      hint: 'unset FLEET_SSH and "ssh: client" of the machine: fleet has its own SSH client',
+    throw new UserError('unsupported', 'the openssh client does not work on Windows', {
+      hint: 'unset FLEET_SSH and remove "client" under "ssh:" from the entry for the machine: fleet has its own SSH client',
     })
   }
   const path = pathOf(env)

@@ -117,19 +117,19 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: (_, error, { proxy }) =>
       withOutput(
-        `${proxy?.subject ?? ''} brought ${messageOf(error)} from the SSH server`,
+        `${proxy?.subject ?? ''} started, but there was ${messageOf(error)} from the SSH server`,
         proxy?.output ?? '',
       ),
     hint: ({ user, address }, _error, { proxy }) =>
       proxy?.hint ??
-      `the program may wait for something: a login in a browser, a network. Run ssh -v ${shellQuote(`${user}@${address}`)} to see it`,
+      `the program may be waiting for something, such as a login in a browser or a network: to see it, run ssh -v ${shellQuote(`${user}@${address}`)}`,
   },
   {
     when: code('NO_INTERFACE'),
     kind: 'unreachable',
     why: (_, error) => messageOf(error),
     hint: ({ address }) =>
-      `in ${address}, the part after % is an interface of the computer that connects: it differs between computers. Use an address without it if the host has one`,
+      `in ${address}, the part after % is a network interface of the computer that connects, and differs between computers. If the host has an address without it, use that one`,
   },
   {
     when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),

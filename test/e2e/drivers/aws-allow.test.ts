@@ -108,6 +108,6 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
     await writeFile(join(ana.folder, 'machines.yaml'), text)
     const other = await fleet('allow', 'web-1')
     expect(other.code).toBe(8)
-    expect(other.stderr).toContain('the driver ssh does not manage the firewall of web-1')
+    expect(other.stderr).toContain('the ssh driver does not manage the firewall of web-1')
   })
 })

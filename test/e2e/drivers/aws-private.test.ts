@@ -96,7 +96,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     const use = () => fleet(['ssh', 'web-1', '--', 'true'], alone)
     await cli.mode('denied')
     expect((await use()).stderr).toMatch(
-      /cannot reach web-1 .*: aws exited with code 254: .*not authorized to perform: ssm:StartSession[\s\S]*permission ssm:StartSession/,
+      /cannot reach web-1 .*: aws exited with code 254: .*not authorized to perform: ssm:StartSession[\s\S]*ssm:StartSession permission/,
     )
     await cli.mode('offline')
     expect((await use()).stderr).toMatch(
@@ -113,7 +113,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     const unmade = await create('web-2', ...ssm)
     expect(unmade.code).not.toBe(0)
     expect(unmade.stderr).toMatch(
-      /--reach ssm needs the program session-manager-plugin[\s\S]*install/,
+      /--reach ssm needs the session-manager-plugin program[\s\S]*install/,
     )
     await cli.install('aws', false)
     // Without the folders where the computer may have a real one.

@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
 
     await cli.mode('denied')
     expect(await use()).toMatch(
-      /az exited with code 1: .*\(AuthorizationFailed\)[\s\S]*role Reader on the Bastion/,
+      /az exited with code 1: .*\(AuthorizationFailed\)[\s\S]*Reader role on the Bastion/,
     )
     await cli.mode('login')
     expect(await use()).toMatch(/run 'az login'[\s\S]*log in: az login/)

@@ -94,7 +94,7 @@ test('an entry stays while its profile goes on wanting the machine, and cannot s
   const { code, stderr } = await ana.fleet(words)
   expect(code).toBe(2)
   expect(stderr).toContain(
-    'profile web counts web-2, but is incomplete without its entry: options.location',
+    'the count of profile web includes web-2, but the profile is incomplete without the entry for web-2: options.location',
   )
   expect(stderr).toContain('to prevent that: fleet set --profile web count=1')
   expect(await readFile(file, 'utf8')).toBe(text)

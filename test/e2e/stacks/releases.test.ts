@@ -212,7 +212,7 @@ describe.skipIf(!labIsHere || plugin === undefined).each(kinds)(
       const { code, stderr } = await fleet('deploy --yes')
       expect({ code, stderr }).toEqual({
         code: 1,
-        stderr: expect.stringContaining('Release 1 was put back'),
+        stderr: expect.stringContaining('Release 1 was restored'),
       })
       expect(await inWeb(h1, 'echo $FROM; cat /data/db')).toBe('hand\nkept')
     })

@@ -63,7 +63,7 @@ describe('the Bastion of a host', () => {
       'one of a SKU without tunnels',
       () => addBastion(seat.azure, 'a', addNetwork(seat.azure), { sku: 'Basic' }),
       {},
-      /a has the SKU Basic/,
+      /a has the Basic SKU/,
       /az network bastion update --name a --resource-group net --enable-tunneling true --sku Standard/,
     ],
     [

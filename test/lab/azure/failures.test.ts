@@ -482,10 +482,10 @@ describe('a role on resource groups alone', () => {
     const given = seat.options({ resourceGroup: 'yours' })
     const plan = await seat.driver.lifecycle?.plan(wish, given, seat.call())
     expect(plan?.notes.at(-1)).toBe(
-      'not checked, because the login cannot read it in the subscription: the location, the size, the image, the quotas',
+      'not checked, because the login cannot read these in the subscription: the location, the size, the image, the quotas',
     )
     const error = await failureOf(attempt())
-    expect(error.message).toMatch(/lacks the right .*resourceGroups\/write on /)
+    expect(error.message).toMatch(/lacks the .*resourceGroups\/write permission on /)
     expect(error.hint).toContain('--resource-group')
   })
 })
@@ -508,7 +508,7 @@ describe('a right that is missing', () => {
     const error = await failureOf(asked ?? Promise.resolve())
     expect(error).toMatchObject({
       kind: 'credentials',
-      message: `the login lacks the right ${right} on ${scope}`,
+      message: `the login lacks the ${right} permission on ${scope}`,
     })
     expect(error.hint).toContain('docs/drivers/azure.md')
   })
@@ -551,7 +551,7 @@ describe('throttling', () => {
   test('for an hour is told at once', async () => {
     seat.azure.onCall = (operation) =>
       operation === 'GET Microsoft.Compute/skus' ? throttled('3600') : undefined
-    expect((await failureOf(attempt())).message).toContain('asks to wait 3600 s')
+    expect((await failureOf(attempt())).message).toContain('requires a wait of 3600 s')
   })
 })
 

@@ -74,7 +74,7 @@ describe.skipIf(!labIsHere).each([
       kind: 'failed',
       machine: host.name,
       message: 'the user has no permission to use the engine socket /var/run/docker.sock',
-      hint: expect.stringContaining('group docker'),
+      hint: expect.stringContaining('docker group'),
     })
   })
 
@@ -138,7 +138,7 @@ describe.skipIf(!labIsHere).each([
     const { engine } = await openAs(lab, host, 'ana', '/run/none.sock')
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
-      message: 'docker is not installed',
+      message: 'Docker is not installed',
       hint: `to install it: fleet provision ${host.name}`,
     })
   })

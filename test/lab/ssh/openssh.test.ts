@@ -229,7 +229,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
   test('names what is missing where there is no ssh', async () => {
     await expect(whoAmI(target, { env: { HOME: env.HOME, PATH: folder } })).rejects.toMatchObject({
       kind: 'unsupported',
-      message: 'the program ssh is not installed',
+      message: 'the ssh program is not installed',
       hint: expect.stringContaining('openssh-client'),
     })
   })

@@ -196,7 +196,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     test('says that the password must be changed', async () => {
       await expect(probe({ ...pam, user: 'una' })).rejects.toMatchObject({
         kind: 'credentials',
-        message: expect.stringContaining('the password of the user must be changed first'),
+        message: expect.stringContaining("the user's password must be changed first"),
         hint: expect.stringContaining('ssh'),
       })
     })

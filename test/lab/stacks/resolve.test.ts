@@ -184,7 +184,7 @@ services:
 
   test.each([
     ['env_file: ["${X-a}.env"]', /env_file of service a has a variable in its path/],
-    ['command: [', /compose cannot read stack shop/],
+    ['command: [', /Compose cannot read stack shop/],
     ['profiles: [x]', /no service with an enabled profile/],
     ['build: { context: ., ssh: [default] }', /build of service a has ssh/],
   ])('is refused with %s', async (line, why) => {

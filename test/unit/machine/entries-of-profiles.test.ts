@@ -57,8 +57,8 @@ describe('the entry of a machine that a profile counts', () => {
   })
 
   it.each([
-    [{ driver: 'ssh' }, 'web-2 extends the profile web, which has driver: cloud'],
-    [{ extends: 'base' }, 'the entry of web-2 extends web'],
+    [{ driver: 'ssh' }, 'web-2 extends the profile web, which sets driver: cloud'],
+    [{ extends: 'base' }, 'the entry for web-2 extends web'],
   ])('is not begun with %j', async (request, why) => {
     const inventory = await open().store.read()
     expect(() => newEntry({ name, ...request }, inventory)).toThrow(why)
@@ -89,7 +89,7 @@ describe('the entry of a machine that a profile counts', () => {
     const other = { name, options: { type: 'large' } }
     expect(newEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
     expect(() => newEntry({ name, engine: 'none' }, inventory)).toThrow(
-      'started with another value of engine: it was not set, and is now none',
+      'started with another value for engine: it was not set, and is now none',
     )
   })
 

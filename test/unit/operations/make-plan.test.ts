@@ -174,7 +174,7 @@ test('an address that somebody changed in the entry of an adopted host is told',
   const looking = { skipHosts: true, timeoutMs: 10_000, progress: () => {} }
   const { issues } = await makePlan(context, looking)
   expect(issues[0]?.why).toBe(
-    'its entry has the address 192.0.2.7, but the recorded address is 192.0.2.1',
+    'its entry sets the address 192.0.2.7, but the address under "host:" is 192.0.2.1',
   )
 })
 

@@ -115,7 +115,7 @@ async function readTree(folder: string): Promise<ReadonlyMap<string, Filled>> {
       const text = Buffer.from(message, 'base64').toString('utf8')
       filled.set(host, { values: JSON.parse(text) as Readonly<Record<string, unknown>> })
     } catch (error) {
-      traceError('command', 'ask ansible', error)
+      traceError('command', 'ask Ansible', error)
       filled.set(host, { problem: message })
     }
   }

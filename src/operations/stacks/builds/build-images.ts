@@ -63,7 +63,7 @@ const shownLines = 20
 /** The last lines of a failed build. */
 const outputOf = ({ code, stdout, stderr }: CommandResult): string => {
   const lines = [...stdout.split('\n'), ...stderr.split('\n')].filter((line) => line.trim() !== '')
-  return lines.slice(-shownLines).join('\n') || `compose ended with code ${code}`
+  return lines.slice(-shownLines).join('\n') || `Compose exited with code ${code}`
 }
 
 /** The images that Dockerfiles start from, for the logins to their registries. */

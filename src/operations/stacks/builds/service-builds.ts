@@ -86,12 +86,12 @@ function localUse(build: Build): string | undefined {
   if (Array.isArray(ssh) && ssh.length > 0) return 'ssh: it would use your SSH keys'
   const caches = [...textsOf(cache_from), ...textsOf(cache_to)]
   if (caches.some((text) => text.includes('type=local'))) {
-    return 'a cache of type local: it would read or write folders of this computer'
+    return 'a cache of type local: it would read or write folders on this computer'
   }
   const isLayout = Object.values(build.additional_contexts ?? {}).some((value) =>
     value.startsWith('oci-layout:'),
   )
-  return isLayout ? 'an oci-layout context: it would read a folder of this computer' : undefined
+  return isLayout ? 'an oci-layout context: it would read a folder on this computer' : undefined
 }
 
 /** Throws kind `unsupported` for builds that would use more of this computer than their contexts. */
@@ -99,8 +99,8 @@ function checkBuilds({ name: stack, services }: StackModel): void {
   for (const [name, { build }] of Object.entries(services)) {
     const why = build === undefined ? undefined : localUse(build)
     if (why === undefined) continue
-    throw new UserError('unsupported', `stack ${stack}: build of service ${name} has ${why}`, {
-      hint: 'build the image elsewhere, and name it with image',
+    throw new UserError('unsupported', `stack ${stack}: the build of service ${name} has ${why}`, {
+      hint: 'build the image elsewhere, and set "image" to its name',
     })
   }
 }

@@ -100,10 +100,10 @@ async function readProject(
   if (model?.services !== undefined) return model as StackModel
   throw new UserError(
     'failed',
-    `compose on ${machine} cannot read the project of stack ${stack}: ${answer.stderr.trim() || `code ${answer.code}`}`,
+    `Compose on ${machine} cannot read the project of stack ${stack}: ${answer.stderr.trim() || `code ${answer.code}`}`,
     {
       machine,
-      hint: 'only a project whose compose files are on the host can be adopted; others can be deployed without that: fleet deploy',
+      hint: 'only a project whose compose files are on the host can be adopted; other projects can be deployed without being adopted: fleet deploy',
     },
   )
 }
@@ -178,9 +178,9 @@ async function adoptLocked(
     })
   }
   if (compose === undefined) {
-    throw new UserError('unsupported', 'its docker has no compose plugin', {
+    throw new UserError('unsupported', 'Docker on the host does not have the Compose plugin', {
       machine,
-      hint: 'compose on the host must read the project: install docker-compose-plugin there',
+      hint: 'Compose on the host must read the project: install docker-compose-plugin there',
     })
   }
   progress('read the project')

@@ -71,7 +71,7 @@ const heldError = (machine: string, stack: string, text: string): UserError => {
       : `${owner.by} has been changing it since ${owner.at}: ${owner.why}`
   return new UserError('locked', `stack ${stack} is locked on ${machine}: ${who}`, {
     machine,
-    hint: 'wait until that has ended, or pass --wait-lock SECONDS',
+    hint: 'wait until the stack is unlocked, or pass --wait-lock SECONDS',
   })
 }
 

@@ -74,7 +74,7 @@ export function parseRelease(number: number, text: string): Release | undefined 
 /** A release whose record is damaged. Its number is not used again. */
 const unreadable = (number: number): Release => ({
   ...{ number, state: 'failed', by: '', at: '', compose: '', digest: '', images: {} },
-  reason: 'its record cannot be read',
+  reason: 'its release.json cannot be read',
 })
 
 /** Prints the number of the current release and a NUL; then the number and the record of each release, each followed by a NUL. */

@@ -34,10 +34,10 @@ function someText(value: unknown, matches: (text: string) => boolean): boolean {
 /** Why a model could take something of this computer; undefined if it cannot. */
 function localUse(model: StackModel): string | undefined {
   const other = Object.keys(model).find((key) => !knownKeys.has(key) && !key.startsWith('x-'))
-  if (other !== undefined) return `it has the key ${other}`
+  if (other !== undefined) return `it sets the key ${other}`
   for (const [name, service] of Object.entries(model.services)) {
     const key = Object.keys(service).find((one) => !harmlessKeys.has(one) && !one.startsWith('x-'))
-    if (key !== undefined) return `service ${name} has the key ${key}`
+    if (key !== undefined) return `service ${name} sets the key ${key}`
     if (Object.values(service.environment ?? {}).includes(null)) {
       return `service ${name} has a variable without a value`
     }
@@ -59,9 +59,13 @@ export function parseStoredModel(text: string, source: string): StackModel {
   const services: readonly unknown[] = Object.values(model?.services ?? {})
   const isValid = services.every((one) => typeof one === 'object' && one !== null)
   if (model?.services === undefined || !isValid) {
-    throw new UserError('failed', `${source} has no model that fleet can read`, {
-      hint: 'deploy the stack again: fleet deploy',
-    })
+    throw new UserError(
+      'failed',
+      `${source} has no resolved Compose configuration that fleet can read`,
+      {
+        hint: 'deploy the stack again: fleet deploy',
+      },
+    )
   }
   const why = localUse(model)
   if (why === undefined) return model
@@ -69,7 +73,7 @@ export function parseStoredModel(text: string, source: string): StackModel {
     'failed',
     `${source} was not used, because it could read this computer: ${why}`,
     {
-      hint: 'fleet stores no such model: check who has changed it on the host',
+      hint: 'fleet stores no such configuration: check who has changed it on the host',
     },
   )
 }

@@ -138,9 +138,9 @@ async function resolveOnHost(
 }
 
 const missing = ({ name }: Pick<Machine, 'name'>): UserError =>
-  new UserError('unsupported', `its docker has no compose plugin`, {
+  new UserError('unsupported', 'Docker on the host does not have the Compose plugin', {
     machine: name,
-    hint: `install the package docker-compose-plugin on ${name}, or on this computer together with docker-ce-cli`,
+    hint: `install the docker-compose-plugin package on ${name}, or on this computer together with docker-ce-cli`,
   })
 
 /** Uses docker compose of hosts, for computers without it. A stack is resolved on `machine`. Throws kind `unsupported`. */

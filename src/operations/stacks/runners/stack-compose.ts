@@ -55,6 +55,6 @@ export async function findStackCompose(
     }
   }
   throw new UserError('unsupported', `this computer has no docker compose (${reason})`, {
-    hint: 'install the packages docker-ce-cli and docker-compose-plugin on this computer (no engine is needed), or compose on the hosts; then run fleet deploy',
+    hint: 'install the packages docker-ce-cli and docker-compose-plugin on this computer (no engine is needed), or Compose on the hosts; then run fleet deploy',
   })
 }

@@ -152,7 +152,7 @@ async function readAnswer(
 const passesDescriptors = (host: string): UserError =>
   new UserError(
     'unsupported',
-    `the SSH configuration of ${host} has ProxyUseFdpass, which fleet does not support`,
+    `the SSH configuration for ${host} sets ProxyUseFdpass, which fleet does not support`,
     {
       hint: `use a ProxyCommand that carries the data itself, such as nc without -F: ssh -G -- ${shellQuote(host)}`,
     },

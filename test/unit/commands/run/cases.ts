@@ -231,7 +231,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       files: dockerMachine,
     }),
     json('import docker-machine . --dry-run', {}, { files: dockerMachine }),
-    fails('import docker-machine nowhere', usage, /no machines of Docker Machine/),
+    fails('import docker-machine nowhere', usage, /no machines from Docker Machine/),
   ],
   provision: [
     ok('provision web-1', /nothing to change/),
@@ -366,7 +366,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'deploy shop --yes --inventory stacks.yaml',
       usage,
-      /shop: file or folder .*secret\.env of this computer\n[^]*--allow-path/,
+      /shop: file or folder .*secret\.env on this computer\n[^]*--allow-path/,
       takesMore,
     ),
     fails('deploy shpo --inventory stacks.yaml', usage, /"shpo"\n +did you mean shop\?/),

@@ -33,12 +33,12 @@ describe('a commit says', () => {
       'Create web-1, web-2',
       { 'web-1': { before: undefined, after: made }, 'web-2': { before: begun, after: made } },
     ],
-    ['Begin to create web-1', { 'web-1': { before: undefined, after: begun } }],
+    ['Begin creating web-1', { 'web-1': { before: undefined, after: begun } }],
     ['Adopt web-1', { 'web-1': { before: undefined, after: adopted } }],
     ['Remove web-1, web-2', { 'web-1': gone, 'web-2': gone }],
     ['Forget web-1', { 'web-1': gone }, 'forget'],
     [
-      'Begin to remove web-1',
+      'Begin removing web-1',
       { 'web-1': { before: made, after: { ...made, host: { phase: 'removing', token } } } },
     ],
     [
@@ -71,7 +71,7 @@ describe('a commit says', () => {
       },
     ],
     [
-      'Update the record of web-1',
+      'Update the saved state of web-1',
       {
         'web-1': {
           before: made,

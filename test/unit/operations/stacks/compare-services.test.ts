@@ -95,7 +95,7 @@ describe('the containers of a stack', () => {
       'of another compose',
       {},
       [container('web', { hash: 'other', version: '2.26.1' })],
-      'web: recreate: compose 2.26.1 created its containers, and compose 2.40.3 hashes configurations differently, or its configuration has changed',
+      'web: recreate: Compose 2.26.1 created its containers, and Compose 2.40.3 hashes configurations differently, or its configuration has changed',
     ],
     [
       'of an older image',
@@ -170,7 +170,7 @@ describe('the containers of a stack', () => {
       1,
     )
     expect(changesOf(services, webAndOtherDb('2.26.1'), { composeVersion: '2.26.1-4' })).toEqual([
-      'web: recreate: compose 2.26.1-4 replaces it together with db',
+      'web: recreate: Compose 2.26.1-4 replaces it together with db',
       'db: recreate: its configuration has changed',
     ])
   })

@@ -126,7 +126,7 @@ describe('a deployment on one machine', () => {
         'stack shop was not deployed: container shop-web-1 is unhealthy',
         'last lines of shop-web-1:',
         '  it broke',
-        'Release 1 was put back.',
+        'Release 1 was restored.',
       ].join('\n'),
     })
     const [after] = docker.containers.values()
@@ -155,7 +155,7 @@ describe('a deployment on one machine', () => {
     }
     await expect(
       deploy({ command: 'x' }, { conf: 'two', signal: stopping.signal }),
-    ).rejects.toThrow(/not deployed: cancelled\nRelease 1 was put back/)
+    ).rejects.toThrow(/not deployed: cancelled\nRelease 1 was restored/)
     expect(locks).toEqual(['locked', 'locked']) // also while the release is put back
     expect(await confOnHost()).toBe('one')
     docker.beforeUp = async () => {}
@@ -226,7 +226,7 @@ describe('a rollback on one machine', () => {
 
   test('needs a release that was deployed without an error', async () => {
     await deploy()
-    await expect(deploy({ command: 'fail' })).rejects.toThrow(/Release 1 was put back/)
+    await expect(deploy({ command: 'fail' })).rejects.toThrow(/Release 1 was restored/)
     await expect(rollback()).rejects.toMatchObject({
       kind: 'usage',
       message: 'stack shop has no earlier release on web-1',
@@ -242,7 +242,7 @@ describe('a rollback on one machine', () => {
     await deploy({ command: 'new' })
     const file = join(outer, 'store/releases/1/model.json')
     await writeFile(file, (await readFile(file, 'utf8')).replace('old', '${HOME}'))
-    await expect(rollback()).rejects.toThrow(/it has a variable\nRelease 2 was put back/)
+    await expect(rollback()).rejects.toThrow(/it has a variable\nRelease 2 was restored/)
     expect((await releases()).current).toBe(2)
   })
 })
