@@ -207,6 +207,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
     /\bpassThroughStreams\(/,
     [
       'commands/docker-cli/pass-through.ts', // docker's own output
+      'commands/machine/mount.ts', // the SFTP data of a host, for sshfs
       'commands/machine/ssh.ts', // a shell on a host
     ],
   ],
