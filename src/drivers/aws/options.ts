@@ -25,7 +25,7 @@ export const awsOptions = z.strictObject({
     .describe('AWS region (default: from your environment or profile)'),
   profile: z
     .string()
-    .regex(profilePattern, 'expected the name of a profile')
+    .regex(profilePattern, 'expected a profile name')
     .optional()
     .describe('Profile in your AWS configuration (default: AWS_PROFILE, else the default profile)'),
   zone: z
@@ -96,7 +96,7 @@ export const awsOptions = z.strictObject({
     .string()
     .refine(
       (text) => parseTags(text) !== undefined,
-      'expected tags, key=value,…, none of fleet or aws:',
+      'expected tags, key=value,…, without reserved keys (fleet:, aws:)',
     )
     .optional()
     .describe('Tags for all created resources, as key=value,key=value (default: none)'),

@@ -139,7 +139,7 @@ export const azureOptions = z.strictObject({
     .string()
     .refine(
       (list) => parseTags(list) !== undefined,
-      'expected tags, key=value,…, none of fleet or Azure',
+      'expected tags, key=value,…, without keys that fleet or Azure reserves',
     )
     .optional()
     .describe('Tags for all created resources, as key=value,key=value (default: none)'),

@@ -58,10 +58,10 @@ function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void
   const words = readRest({ name, rest } as ComposeCommand)
   const has = (flag: string): boolean =>
     words.some((word) => word.kind === 'flag' && word.name === flag)
-  if (name === 'cp' || name === 'watch') throw needsLocalDocker(machine, `compose ${name}`)
-  if (name === 'up' && has('--watch')) throw needsLocalDocker(machine, 'compose up --watch')
+  if (name === 'cp' || name === 'watch') throw needsLocalDocker(machine, `fleet compose ${name}`)
+  if (name === 'up' && has('--watch')) throw needsLocalDocker(machine, 'fleet compose up --watch')
   if ((name === 'config' || name === 'convert' || name === 'export') && has('--output')) {
-    throw needsLocalDocker(machine, `compose ${name} --output`)
+    throw needsLocalDocker(machine, `fleet compose ${name} --output`)
   }
 }
 

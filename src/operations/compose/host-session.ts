@@ -151,7 +151,7 @@ export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: Lo
     `Compose on ${name} asks for ${stranger}, which is not in any compose file of the project`,
     {
       machine: name,
-      hint: 'write the path in the compose file without variables, or install a docker CLI on this computer',
+      hint: 'write the path in the compose file without variables, or install the docker CLI on this computer',
     },
   )
 }

@@ -39,7 +39,7 @@ export function checkNoJumpHost(
   if (via === undefined || reach === undefined) return
   throw new UserError(
     'usage',
-    `${name} has the jump host ${via} and "reach: ${reach}", which cannot be combined`,
+    `${name} sets both "via: ${via}" and "reach: ${reach}", which cannot be combined`,
     { machine: name, hint: 'remove "via" or "reach" from its entry' },
   )
 }

@@ -72,7 +72,7 @@ export const draftMachine = (request: EntryRequest, inventory: Inventory): Machi
 
 function checkEngineOption({ name, engine }: Machine, { installEngine }: AdoptOptions): void {
   if (engine !== 'none' || !installEngine) return
-  throw new UserError('usage', `${name} has "engine: none", so no engine can be installed`, {
+  throw new UserError('usage', `${name} sets "engine: none", so no engine can be installed`, {
     machine: name,
     hint: 'omit --install-engine, or give the machine an engine',
   })

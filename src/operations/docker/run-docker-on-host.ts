@@ -31,7 +31,7 @@ const refuseLogin: Handler = ({ name }, { spelling }) => {
     `${spelling} would change the registry logins on ${name}, not on this computer`,
     {
       machine: name,
-      hint: "log in with a docker CLI on this computer: fleet uses the registry logins in this computer's Docker configuration",
+      hint: "log in with the docker CLI on this computer: fleet uses the registry logins in this computer's Docker configuration",
     },
   )
 }
@@ -55,7 +55,7 @@ const wantsHelp = ({ words }: ReadCommand): boolean =>
   valuesOf(words, '--help').length > 0
 
 /**
- * Runs `docker ARGS` on the machine's host over SSH, for computers without a docker CLI. Forwards input, output, terminal,
+ * Runs `docker ARGS` on the machine's host over SSH, for computers without the docker CLI. Forwards input, output, terminal,
  * signals and the exit code, and local files, variables and registry logins for the verbs that use them.
  */
 export async function runDockerOnHost(

@@ -91,7 +91,7 @@ export function describeRecreation(
       `fleet set --profile ${profile} count=${rest}`,
     ]
     const list = gone.map(({ name }) => name).join(', ')
-    return `profile ${profile} has count: ${count}, so the next fleet apply creates ${list} again; to prevent that: ${commands.join(' && ')}`
+    return `profile ${profile} sets count: ${count}, so the next fleet apply creates ${list} again; to prevent that: ${commands.join(' && ')}`
   })
 }
 

@@ -56,7 +56,7 @@ export async function findRemoteDirectory(
   if (code !== 0 || !stdout.endsWith('\n.')) {
     throw new UserError('failed', `cannot read ${path || 'the home directory'}`, {
       machine,
-      hint: 'the login of the machine needs the permission to read the directory',
+      hint: 'the login user needs permission to read the directory',
     })
   }
   return stdout.slice(0, -'\n.'.length)

@@ -156,7 +156,7 @@ async function examine(
   const surplus = exceededCount(inventory.profiles, machine)
   const isGoing = host?.phase === 'removing' && host.replacing !== true
   if (surplus !== undefined && !isGoing) {
-    const why = `profile ${surplus.profile} has count: ${surplus.count}`
+    const why = `profile ${surplus.profile} sets count: ${surplus.count}`
     return planDestructive(machine, { action: 'remove', why })
   }
   if (host?.phase === 'ready') {

@@ -26,7 +26,7 @@ export function planUnready(
     ? undefined
     : countingProfile(inventory.profiles, name)
   const isNew = counted
-    ? `profile ${counted.profile} has count: ${counted.count}`
+    ? `profile ${counted.profile} sets count: ${counted.count}`
     : 'it does not exist yet'
   const why = host === undefined ? isNew : 'its creation was interrupted'
   if (lacksAddress(machine)) {

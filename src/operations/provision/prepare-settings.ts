@@ -150,7 +150,7 @@ export function checkConfigurable(
   if (Object.keys(environment).length > 0 && probe.init !== 'systemd') {
     throw new UserError(
       'unsupported',
-      'the environment of the engine can be set only with systemd',
+      'the environment of the engine can be set only on hosts with systemd',
       {
         machine,
         hint: 'for a proxy, use the key "proxies" in engine.config (Docker 23 or newer)',

@@ -22,9 +22,9 @@ export async function provisionMachine(
 ): Promise<ProvisionedHost> {
   const { name } = machine
   if (machine.engine === 'none') {
-    throw new UserError('usage', `${name} has "engine: none" in its entry`, {
+    throw new UserError('usage', `the entry for ${name} sets "engine: none"`, {
       machine: name,
-      hint: 'to provision it, remove "engine: none" from its entry',
+      hint: 'to provision it, remove "engine: none" from the entry',
     })
   }
   const settings = await settingsOf(context, machine)

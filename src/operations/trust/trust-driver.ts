@@ -68,7 +68,7 @@ export async function vetPackage(
     records.length === 0
       ? `is not trusted: its code is shipped with the inventory, in ${folder}`
       : `has changed since it was trusted: ${folder}`
-  throw new UntrustedDriver('failed', `the driver ${nameOf(name)} ${why}`, {
+  throw new UntrustedDriver('failed', `the ${nameOf(name)} driver ${why}`, {
     hint: `review the package; to trust it to run as you: ${trustCommand(nameOf(name), context)}`,
   })
 }

@@ -33,7 +33,7 @@ function packageOf({ os, daemon, engineFromDocker }: HostProbe): string {
       daemon ? `fleet cannot upgrade Docker on ${os.name}` : 'the host has no Docker engine',
       {
         hint: daemon
-          ? 'upgrade it with the package manager of the host, then run fleet refresh'
+          ? "upgrade it with the host's package manager, then run fleet refresh"
           : 'to install one: fleet provision NAME',
       },
     )
@@ -97,7 +97,7 @@ export function decideUpgrade(
   const { package: name, installed, candidate, order, held } = state
   if (order === 'same') return undefined
   if (candidate === undefined) {
-    throw new UserError('failed', `no package source of the host has ${name}`, {
+    throw new UserError('failed', `no package source on the host has ${name}`, {
       hint: 'check /etc/apt/sources.list and /etc/apt/sources.list.d on the host',
     })
   }

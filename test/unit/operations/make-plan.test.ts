@@ -153,7 +153,7 @@ test('machines that a profile counts are made, and those too many go with a cons
     { web: { driver: 'cloud', count: 3 } },
   )
   const plan = await makePlan(context, options)
-  const why = 'profile web has count: 3'
+  const why = 'profile web sets count: 3'
   expect(plan.changes).toEqual([
     { machine: 'web-2', action: 'create', why: 'it does not exist yet' },
     { machine: 'web-3', action: 'create', why },

@@ -32,7 +32,7 @@ const quota = (): string =>
 export const throttling: Failure = {
   codes: ['RequestLimitExceeded', 'Throttling', 'ThrottlingException', 'EC2ThrottledException'],
   kind: 'failed',
-  message: (context) => `EC2 is throttling the requests of this account${inRegion(context)}`,
+  message: (context) => `EC2 is throttling requests from this account${inRegion(context)}`,
   hint: () => 'run the command again in a few minutes',
 }
 

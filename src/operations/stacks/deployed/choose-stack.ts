@@ -69,7 +69,7 @@ export async function chooseStack(
   })()
   const machines = machinesOf(found, inventory.machines.values()).filter(hasEngine)
   if (machines.length > 0) return { name, stack, machines }
-  throw new UserError('unknown-machine', `stack ${name} has no machine`, {
+  throw new UserError('unknown-machine', `stack ${name} has no machines`, {
     hint: `its selector in machines.yaml is ${found.on.join(', ')}; to list the machines: fleet ls`,
   })
 }
