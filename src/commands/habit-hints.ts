@@ -17,6 +17,11 @@ const habits: readonly Habit[] = [
   { typed: 'umount', next: 'to unmount a directory: fleet mount -u DIRECTORY' },
   { typed: 'unmount', next: 'to unmount a directory: fleet mount -u DIRECTORY' },
   { typed: 'scp', next: 'to copy files: fleet cp' },
+  {
+    typed: 'inspect',
+    options: ['-f'],
+    next: "to print one field: fleet inspect NAME --format '{{.host.address}}'",
+  },
   { typed: 'machine', next: 'commands for machines have no prefix, for example: fleet ls' },
   {
     typed: 'rm',

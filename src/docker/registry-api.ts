@@ -152,22 +152,21 @@ class RegistryClient {
         })
         return plain
       }
-      throw this.#unreachable(
-        error,
-        isPlain ? 'the registry does not use HTTPS; to use plain HTTP: --insecure' : undefined,
-      )
+      if (!isPlain) throw this.#unreachable(error)
+      throw new UserError('unreachable', `the registry ${this.#name} does not use HTTPS`, {
+        hint: 'to connect with plain HTTP: --insecure',
+        cause: error,
+      })
     }
   }
 
-  #unreachable(error: unknown, hint?: string): Error {
+  #unreachable(error: unknown): Error {
     if (error instanceof UserError) return error
     const isUntrusted = /CERT|SIGNED|ISSUER|ALTNAME|VERIFY/.test(codeOf(error) ?? '')
     return new UserError('unreachable', `cannot reach ${this.#name}: ${messageOf(error)}`, {
-      hint:
-        hint ??
-        (isUntrusted
-          ? 'if its certificate is from your own certificate authority: --ca FILE'
-          : 'check the name, the port and the network; for a proxy, set HTTPS_PROXY'),
+      hint: isUntrusted
+        ? 'if its certificate is from your own certificate authority: --ca FILE'
+        : 'check the name, the port and the network; for a proxy, set HTTPS_PROXY',
       cause: error,
     })
   }

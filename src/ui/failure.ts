@@ -94,6 +94,7 @@ const takesSeveral = new RegExp(`(fleet (?:status|start|rm|forget)) ${anyName}`,
 function sharedReason(error: UserError, first: Failed, names: readonly string[]): string {
   const message = generalize(error.message, first)
     .replace(atStart, '')
+    .replaceAll(`${anyName}:/`, ':/') // a path, as in fleet cp with --on
     .replaceAll(anyName, 'the host')
   const general = error.hint && generalize(error.hint, first)
   const hint = general
@@ -118,7 +119,7 @@ function byCause(failures: readonly Failure[]): Failure[][] {
 /** The reason of one machine below its name, which its first line does not repeat; hints keep it for their commands. */
 function withoutName(text: string, name: string): string {
   const [reason = '', ...hint] = text.split('\n')
-  const repeated = new RegExp(`(?<![\\w./-])${quoted(name)}(?![\\w-]|[.:]\\w|/)`, 'g')
+  const repeated = new RegExp(`(?<![\\w./-])${quoted(name)}(?![\\w-]|[.:]\\w|:?/)`, 'g')
   return [reason.replaceAll(repeated, 'the host'), ...hint].join('\n')
 }
 

@@ -22,7 +22,7 @@ function effectOf(destructive: readonly Change[]): string {
     destructive.every(({ action }) => action === wanted)
   if (are('stop')) return `This stops ${hosts}, which fleet did not create.`
   if (are('engine-config')) {
-    return `This makes all images, containers and volumes on ${hosts} unavailable.`
+    return `This makes data on ${hosts} unavailable: see the list above.`
   }
   if (destructive.some(({ action }) => action === 'engine-config')) {
     return `This deletes data on ${hosts}: see the list above.`

@@ -84,9 +84,10 @@ function selectorOf(filter: string): string {
   const [, key = '', value = ''] = /^(name|driver|state|label)=([^,!]+)$/.exec(filter) ?? []
   if (key === 'driver') return filter
   if (key === 'state') return `state=${value.toLowerCase()}`
-  if (key === 'name' || (key === 'label' && /^[^=]+=/.test(value))) return value
+  if (key === 'name') return /[*?]/.test(value) ? value : `*${value}*` // a part of the name, as in docker
+  if (key === 'label' && /^[^=]+=/.test(value)) return value
   throw new UserError('usage', `--filter: ${JSON.stringify(filter)} is not a machine filter`, {
-    hint: 'write driver=NAME, state=STATE, name=PATTERN or label=KEY=VALUE',
+    hint: 'write driver=NAME, state=STATE, name=PART or label=KEY=VALUE',
   })
 }
 
@@ -117,7 +118,7 @@ export const ls = defineCommand({
   options: {
     filter: texts(
       '-f, --filter <filter>',
-      'show only machines that match driver=NAME, state=STATE, name=PATTERN or label=KEY=VALUE (repeatable)',
+      'show only machines that match driver=NAME, state=STATE, name=PART or label=KEY=VALUE (repeatable)',
     ),
     live: flag('--live', 'query the current state of every machine'),
     timeout: parsed(

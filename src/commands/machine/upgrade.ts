@@ -98,6 +98,7 @@ export const upgrade = defineCommand({
         (machine, { progress, signal }) =>
           upgradeMachine(fleet.with({ signal }), machine, options.to, {
             progress,
+            refreshed: true,
             async approve(found) {
               if (isDeepStrictEqual(found, plans.get(machine))) return true
               throw new UserError('failed', 'the packages have changed since you confirmed', {

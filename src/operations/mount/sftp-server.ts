@@ -53,7 +53,7 @@ export async function findRemoteDirectory(
       hint: `to list directories: fleet ssh ${machine} ls`,
     })
   }
-  if (code !== 0 || !stdout.endsWith('\n.')) {
+  if (code !== 0 || !/^\/.*\n\.$/s.test(stdout)) {
     throw new UserError('failed', `cannot read ${path || 'the home directory'}`, {
       machine,
       hint: 'the login user needs permission to read the directory',

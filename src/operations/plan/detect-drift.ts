@@ -65,7 +65,7 @@ async function planEngineConfig(
   const part = (some: readonly SettingChange[], how: Effect): Change => ({
     machine: machine.name,
     action: 'engine-config',
-    why: `${some.map(describeChange).join(', ')}; ${describeEffect(how, state)}`,
+    why: `${some.map(describeChange).join(', ')}; ${describeEffect(how, some, state)}`,
     effect: how,
     ...(how === 'destructive' && { destructive: true }),
     options: some.map(({ option, from, to }) => ({ option, from, to })),

@@ -17,6 +17,8 @@ import { askSudoPassword, runStep } from './run-step.ts'
 
 /** Callbacks of {@link upgradeMachine}. */
 interface UpgradeCalls {
+  /** Whether the package lists of the host were refreshed a moment ago. */
+  readonly refreshed?: boolean
   readonly progress: Progress
   /** Called before anything but the package lists is changed. If it resolves to false, nothing is upgraded. */
   readonly approve: (upgrade: EngineUpgrade) => Promise<boolean>
@@ -38,7 +40,7 @@ export async function upgradeMachine(
   context: Context,
   machine: Machine,
   version: string | undefined,
-  { progress, approve }: UpgradeCalls,
+  { progress, approve, refreshed = false }: UpgradeCalls,
 ): Promise<UpgradedEngine> {
   const { name, engine } = machine
   const transport = await context.connect(machine)
@@ -57,7 +59,7 @@ export async function upgradeMachine(
     return runStep(target, privileged, progress, sudo)
   }
   const wanted = version ?? (typeof engine === 'object' ? engine.version : undefined)
-  const state = parsePackageState(await runAsRoot(inspectPackages(probe, wanted)))
+  const state = parsePackageState(await runAsRoot(inspectPackages(probe, wanted, { refreshed })))
   const upgrade = decideUpgrade(state, wanted)
   const before = probe.engine?.version ?? state.installed
   if (upgrade === undefined || !(await approve(upgrade))) return { from: before, to: before }

@@ -80,7 +80,10 @@ class HostLogins {
 
   #failed(what: string, { code, stderr }: Pick<CommandResult, 'code' | 'stderr'>): UserError {
     const why = stderr.trim().slice(0, 500) || `exit code ${code}`
-    return new UserError('failed', `${what}: ${why}`, { machine: this.#machine })
+    const hint = /^sudo: .*(?:password|not allowed|not in the sudoers)/m.test(why)
+      ? 'allow the user to use sudo without a password, or log in as root'
+      : undefined
+    return new UserError('failed', `${what}: ${why}`, { machine: this.#machine, hint })
   }
 
   async read(): Promise<{ readonly file: string; readonly config: HostConfig }> {

@@ -43,7 +43,7 @@ function packageOf({ os, daemon, engineFromDocker }: HostProbe): string {
 
 const inspectScript = `${shellFunctions}
 name=$1 wanted=$2
-{ apt update || exit; } >&2
+[ "$3" = refreshed ] || { apt update || exit; } >&2
 say() { printf 'fleet %s=%s\\n' "$1" "$2"; }
 installed=$(dpkg-query -W -f '\${Version}' "$name") || { echo "$name is not installed as a package" >&2; exit 1; }
 say package "$name"
@@ -62,10 +62,20 @@ elif dpkg --compare-versions "$candidate" eq "$installed"; then say order same
 else say order older; fi
 `
 
-/** The step that refreshes the package lists of a host and prints what {@link parsePackageState} reads. */
-export const inspectPackages = (probe: HostProbe, version: string | undefined): Step => ({
-  description: 'refresh the package lists',
-  command: ['sh', '-c', inspectScript, 'sh', packageOf(probe), version ?? ''],
+/**
+ * The step that prints what {@link parsePackageState} reads. It refreshes the package lists of the host, unless they were
+ * `refreshed` a moment ago.
+ */
+export const inspectPackages = (
+  probe: HostProbe,
+  version: string | undefined,
+  { refreshed }: { readonly refreshed: boolean },
+): Step => ({
+  description: refreshed ? 'inspect the packages' : 'refresh the package lists',
+  command: [
+    ...['sh', '-c', inspectScript, 'sh', packageOf(probe), version ?? ''],
+    refreshed ? 'refreshed' : '',
+  ],
 })
 
 /** Parses the output of {@link inspectPackages}. */
@@ -130,6 +140,7 @@ name=$1 version=$2 list=/run/fleet-upgrade.containers
 ask() { docker -H unix://${defaultSocket} "$@" </dev/null 2>/dev/null; }
 state() { ask inspect --format '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$1"; }
 nameof() { ask inspect --format '{{.Name}}' "$1" | sed 's,^/,,'; }
+all_run() { while read -r id was; do case $(state "$id") in '' | true*) ;; *) return 1 ;; esac; done <$list; }
 # A run that was killed left the list of what ran before it.
 if [ ! -e $list ]; then
   for id in $(ask ps --quiet --no-trunc); do echo "$id $(state "$id")"; done >$list.new
@@ -139,7 +150,11 @@ fi
 set -- "$name=$version"
 if [ "$name" = docker-ce ] && dpkg-query -W docker-ce-cli >/dev/null 2>&1; then set -- "$@" "docker-ce-cli=$version"; fi
 if [ "$name" = docker.io ] && dpkg-query -W docker-cli >/dev/null 2>&1; then set -- "$@" docker-cli; fi
-apt_install --only-upgrade "$@" || exit
+if ! apt_install --only-upgrade "$@"; then
+  # If nothing has stopped, the next run must not start what is stopped by hand until then.
+  if ask version >/dev/null && all_run; then rm -f $list; fi
+  exit 1
+fi
 running=$(ask version --format '{{.Server.Version}}')
 case $(dockerd --version 2>/dev/null) in *" $running,"*) ;; *)
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; systemctl restart docker.service; fi ;;

@@ -43,6 +43,7 @@ test.each([
   ['umount ./srv', 'fleet mount -u DIRECTORY'],
   ['unmount ./srv', 'fleet mount -u DIRECTORY'],
   ['scp file web-1:/srv', 'fleet cp'],
+  ['inspect -f {{.name}} web-1', '--format'],
   ['context ls', 'docker context ls'],
   ['context use web-1', 'fleet use NAME'],
   ['machine ls', 'fleet ls'],

@@ -50,7 +50,23 @@ const told = (failures: ReturnType<typeof unreachable>[], of: number) => {
   return said()
 }
 
+const absent = (name: string, path: string) => ({
+  machine: { name },
+  error: new UserError('failed', `${name}:${path} does not exist`, { machine: name }),
+})
+
 describe('failures of several machines', () => {
+  test('name a path as it was typed', () => {
+    const { io, said } = pipeIo()
+    writeFailures(io, [absent('a-1', '/x'), absent('b', '/y'), absent('a-2', '/x')], {
+      ...{ of: 4, json: false },
+    })
+    expect(said().slice(1)).toEqual([
+      '  2 machines: :/x does not exist: a-1, a-2',
+      '  b: b:/y does not exist',
+    ])
+  })
+
   test('name a machine once in a line, and in the command of the hint', () => {
     const { io, said } = pipeIo()
     const error = new UserError('unsupported', 'cannot remove b: its driver b-2 is not installed', {

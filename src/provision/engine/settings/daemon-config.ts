@@ -9,6 +9,14 @@ type JsonObject = { readonly [key: string]: Json }
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** The deepest nesting of a daemon.json, in levels. */
+const maxDepth = 64
+
+const isTooDeep = (value: Json, depth = 0): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (depth >= maxDepth || Object.values(value).some((item: Json) => isTooDeep(item, depth + 1)))
+
 /**
  * Parses the daemon.json of a host; an empty file counts as no settings, as in dockerd. Throws kind `failed` if it is not a
  * JSON object, and for numbers that would lose digits: then the file cannot be rewritten without changing other keys.
@@ -27,6 +35,8 @@ export function parseDaemonConfig(text: string, file: string): DaemonConfig {
     throw damaged(`is not valid JSON: ${printable((error as Error).message, 120)}`, error)
   }
   if (!isObject(value)) throw damaged('is not a JSON object')
+  if (isTooDeep(value)) throw damaged(`has more than ${maxDepth} levels of keys and lists`)
+  if (text.includes('\uFFFD')) throw damaged('is not valid UTF-8')
   const withoutStrings = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""')
   if (/\d{16}/.test(withoutStrings)) throw damaged('has a number with more than 15 digits')
   return value

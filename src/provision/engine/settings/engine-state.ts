@@ -47,10 +47,11 @@ say() { printf 'fleet %s=%s\n' "$1" "$2"; }
 as=
 [ "$(id -u)" = 0 ] || { sudo -n true </dev/null >/dev/null 2>&1 && as='sudo -n'; }
 show() { # KEY FILE
-  if [ -r "$2" ]; then say "$1" "+$(head -c ${maxFileBytes} "$2" | base64 | tr -d '\n')"
-  elif $as test -e "$2"; then
+  if [ -f "$2" ] && [ -r "$2" ]; then say "$1" "+$(head -c ${maxFileBytes} "$2" | base64 | tr -d '\n')"
+  elif $as test -f "$2"; then
     if $as test -r "$2"; then say "$1" "+$($as head -c ${maxFileBytes} "$2" | base64 | tr -d '\n')"
     else say unreadable "$2"; fi
+  elif $as test -e "$2"; then say irregular "$2"
   fi
 }
 pid=$(cat /var/run/docker.pid 2>/dev/null)
@@ -81,7 +82,7 @@ fi
 
 /**
  * Parses the output of {@link engineStateScript} that was run for the certificates of `registries`. Throws kind `credentials`
- * for a file that only root can read.
+ * for a file that only root can read, and kind `failed` for one that is not a regular file or too large.
  */
 export function parseEngineState(output: string, registries: readonly string[]): EngineState {
   const values = new Map<string, string>()
@@ -95,11 +96,26 @@ export function parseEngineState(output: string, registries: readonly string[]):
       hint: 'allow the user to use sudo without a password, or log in as root',
     })
   }
+  const irregular = values.get('irregular')
+  if (irregular !== undefined) {
+    throw new UserError(
+      'failed',
+      `${printable(irregular, 255)} on the host is not a regular file`,
+      {
+        hint: 'replace it by a file on the host, or remove it',
+      },
+    )
+  }
   const contentOf = (key: string): Buffer | undefined => {
     const value = values.get(key)
     return value === undefined ? undefined : Buffer.from(value.slice(1), 'base64')
   }
   const config = contentOf('config')
+  if (config !== undefined && config.length >= maxFileBytes) {
+    throw new UserError('failed', 'the daemon.json of the host is larger than 1 MiB', {
+      hint: 'correct the file on the host by hand',
+    })
+  }
   const pending = contentOf('pending')?.toString().split('\n')[0]
   return {
     file: printable(values.get('file') ?? '', 4096) || '/etc/docker/daemon.json',

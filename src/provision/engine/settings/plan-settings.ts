@@ -60,15 +60,21 @@ const compareCertificates = (
       effect: 'live',
     }))
 
-/** What a change does to the engine and its containers. */
+/** Keys whose change also hides the volumes of the engine. */
+const volumeKeys: ReadonlySet<string> = new Set(['data-root', 'userns-remap'])
+
+/** What changes do to the engine and its containers. `effect` is the worst of their effects. */
 export function describeEffect(
   effect: Effect,
+  changes: readonly Pick<SettingChange, 'option'>[],
   { keepsContainers, running }: Pick<EngineState, 'keepsContainers' | 'running'>,
 ): string {
   if (effect === 'live') return 'without a restart'
   const containers = `${running} running container${running === 1 ? '' : 's'}`
   if (effect === 'destructive') {
-    return `restarts the engine, which no longer finds its images, containers and volumes; stops ${containers}`
+    const losesVolumes = changes.some(({ option }) => volumeKeys.has(option))
+    const lost = losesVolumes ? 'images, containers and volumes' : 'images and containers'
+    return `restarts the engine, which no longer finds its ${lost}; stops ${containers}`
   }
   if (running === 0) return 'restarts the engine'
   return keepsContainers
@@ -132,7 +138,7 @@ export function planSettings(
   return {
     ...{ changes, skipped, effect },
     step: {
-      description: `change the engine settings: ${what}; ${describeEffect(effect, state)}`,
+      description: `change the engine settings: ${what}; ${describeEffect(effect, changes, state)}`,
       command: ['sh', '-c', changeSettingsScript, 'sh', ...args],
     },
   }

@@ -54,6 +54,10 @@ const showPath = (path: Path): string =>
     .join('')
     .replace(/^\./, '')
 
+/** The place of a setting that all machines share. */
+const inProfile = (key: string): string =>
+  ` (settings that machines share belong in a profile: profiles.NAME.${key}, and "extends: NAME" in the machines)`
+
 function describeUnknownKeys(
   issue: z.core.$ZodIssueUnrecognizedKeys,
   path: Path,
@@ -61,10 +65,12 @@ function describeUnknownKeys(
   document: InventoryDocument,
 ): Problem[] {
   const known = keysAt(schema, issue.path)
+  const inMachine = path.length === 0 ? keysAt(schema, ['profiles', 'any']) : []
   return issue.keys.slice(0, maxProblems).map((key) => ({
     offset: locate(document.root, [...path, key]).keyOffset,
     message: `${showPath([...path, key])}: unknown key${
-      suggest(key, known) || (known.length > 0 ? ` (known: ${known.join(', ')})` : '')
+      (inMachine.includes(key) ? inProfile(key) : suggest(key, known)) ||
+      (known.length > 0 ? ` (known: ${known.join(', ')})` : '')
     }`,
   }))
 }

@@ -251,6 +251,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('ls', [{ name: 'web-1' }, { name: 'web-2' }, { name: 'db-1' }, { name: 'new-1' }]),
     fails('ls --on nowhere', missing, /nowhere/),
     ok('ls -f driver=fake -f name=db-*', /^db-1\t.*\n$/),
+    ok('ls --filter name=b-1 --format {{.name}}', /^web-1\ndb-1\n$/),
     ok(
       'ls --filter label=role=web --format {{.Name}}:{{.labels.role}}',
       /^web-1:web\nweb-2:web\n$/,

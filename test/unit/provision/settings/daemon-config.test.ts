@@ -173,7 +173,9 @@ test.each([
   ['{ "debug": tru }', /daemon\.json on the host is not valid JSON/],
   ['[]', /not a JSON object/],
   ['{ "mtu": 12345678901234567890 }', /number with more than 15 digits/],
-])('the daemon.json %s is not changed', (text, message) => {
+  ['{ "data-root": "/srv/\uFFFD" }', /not valid UTF-8/],
+  [`{ "a": ${'['.repeat(100_000)}${']'.repeat(100_000)} }`, /more than 64 levels/],
+])('the daemon.json %.40s is not changed', (text, message) => {
   expect(() => parseDaemonConfig(text, '/etc/docker/daemon.json')).toThrow(message)
 })
 

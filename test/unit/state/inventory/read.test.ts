@@ -173,6 +173,14 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       'machines:\n  a_b: { driver: x }',
       '4:3: machines.a_b: bad key: expected 1 to 63 ASCII letters, digits, "-" or ".", beginning and ending with a letter or digit',
     ],
+    [
+      'engine: { config: { debug: true } }',
+      '3:1: engine: unknown key (settings that machines share belong in a profile: profiles.NAME.engine, and "extends: NAME" in the machines)',
+    ],
+    [
+      'defaults: { engine: { config: { debug: true } } }',
+      '3:13: defaults.engine: bad key: expected the name of a driver: settings that machines share belong in a profile',
+    ],
     ['machines:\n  a: {}', '4:3: machines.a.driver: missing: expected a string'],
     [
       'machines:\n  a: { driver: ssh }',
