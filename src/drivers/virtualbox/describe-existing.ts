@@ -70,7 +70,7 @@ export async function describeExistingMachine(
   const found = await findVm(vbox, id, call)
   if (found === undefined) {
     throw new UserError('usage', `there is no machine ${id} in this computer's VirtualBox`, {
-      hint: 'list the machines: VBoxManage list vms',
+      hint: 'to list the machines: VBoxManage list vms',
     })
   }
   const machine = { ...found, id: found.fields.get('UUID') ?? id }

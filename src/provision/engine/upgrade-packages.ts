@@ -191,7 +191,7 @@ done
 rm -f $list
 [ -z "$waiting" ] || bad="$bad some containers are still starting;"
 if [ -n "$bad" ]; then
-  echo "the engine was upgraded, but containers that ran before it are not well:\${bad%;}" >&2
+  echo "the engine was upgraded, but some containers are not healthy or not running:\${bad%;}" >&2
   exit 1
 fi
 `

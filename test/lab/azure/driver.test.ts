@@ -540,10 +540,10 @@ describe('a host that somebody else made', () => {
 
   test.each([
     ['front/nobody', 'there is no virtual machine nobody in the resource group front'],
-    ['nobody', 'nobody is not the ID of a virtual machine in Azure'],
+    ['nobody', 'nobody is not the ID of an Azure virtual machine'],
     [
       '/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s',
-      /is not the ID of a virtual/,
+      /is not the ID of an Azure virtual/,
     ],
   ])('is told where %s leads to none', async (id, message) => {
     await expect(recall(id)).rejects.toMatchObject({

@@ -27,7 +27,7 @@ function parseId(id: string): ParsedId {
     return { subscription: subscription || undefined, group, name }
   }
   throw usageError(
-    `${id} is not the ID of a virtual machine in Azure`,
+    `${id} is not the ID of an Azure virtual machine`,
     'use GROUP/NAME, or the full ID: az vm show --resource-group GROUP --name NAME --query id',
   )
 }

@@ -20,9 +20,13 @@ async function waitForStablePower(api: AzureApi, place: HostLocation, call: Call
     })
     const view = await ignoreNotFound(answer)
     if (view === undefined) {
-      throw new UserError('failed', `there is no virtual machine ${names.machine} in ${group}`, {
-        hint: 'it was deleted outside of fleet; remove the entry: fleet rm NAME',
-      })
+      throw new UserError(
+        'failed',
+        `there is no virtual machine ${names.machine} in the resource group ${group}`,
+        {
+          hint: 'it was deleted outside of fleet; remove the entry: fleet rm NAME',
+        },
+      )
     }
     const power = powerOf(view.statuses) ?? 'unknown'
     if (!changing.has(power)) return power

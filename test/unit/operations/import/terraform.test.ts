@@ -91,7 +91,7 @@ it('the hosts of a state of Terraform are read', async () => {
       { name: 'old', known: azure },
       { name: 'g-1', address: '203.0.113.4' },
     ],
-    skipped: [{ title: 'hcloud_server.h', reason: 'the state has no address for it' }],
+    skipped: [{ title: 'hcloud_server.h', reason: 'the state does not contain its address' }],
   })
 })
 
