@@ -54,7 +54,7 @@ export async function chooseClient(
   const { answer } = (await readAlias(target, env)) ?? {}
   if (answer === undefined) return { client: 'builtin' }
   const { needsOpenSsh } = await import('./ssh/config/coverage.ts')
-  const why = needsOpenSsh(answer)
+  const why = await needsOpenSsh(answer, env)
   return why === undefined ? { client: 'builtin' } : { client: 'openssh', why }
 }
 

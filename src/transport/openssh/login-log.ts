@@ -43,6 +43,8 @@ interface State {
   hostKey: ShownKey | undefined
   accepted: string | undefined
   acceptedKey: string | undefined
+  /** The method that is being tried. */
+  method: string | undefined
   readonly report: LoginReport
 }
 
@@ -59,6 +61,13 @@ const steps: readonly Step[] = [
     (log, [, methods = '']) => {
       log.stage = 'login'
       log.report.left = methods.split(',')
+    },
+  ],
+  [
+    /^(?:Next authentication method: (\S+)|No more authentication methods)/,
+    (log, [, method]) => {
+      log.method = method
+      if (method === 'gssapi-with-mic') log.report.kerberos ??= ''
     },
   ],
   [
@@ -104,14 +113,18 @@ const unusable: readonly Step[] = [
   ],
 ]
 
+/** A message of GSSAPI (RFC 2744, 3.9.1), whose second line has the reason. */
+const beginsReason = /^debug1: (?!Next authentication method)/
+
 /** Reads what `ssh -v` prints while it logs in. `greeted` is called once the host says that it is an SSH server. */
 export function readLogin(greeted: () => void): LoginLog {
   const state: State = {
     ...{ stage: 'connecting', isLoggedIn: false, hostKey: undefined, accepted: undefined },
-    acceptedKey: undefined,
+    ...{ acceptedKey: undefined, method: undefined },
     report: newLoginReport(),
   }
   const words: string[] = []
+  let previous = ''
   const takes =
     (line: string) =>
     ([pattern, take]: Step) => {
@@ -126,9 +139,12 @@ export function readLogin(greeted: () => void): LoginLog {
       const debug = /^debug[123]: (.*)/.exec(line)
       const isKnown = [...steps, ...unusable].some(takes(debug?.[1] ?? line))
       if (debug === null && !isKnown && !/^\s*$|^OpenSSH_/.test(line)) {
-        words.push(line)
+        if (state.method === 'gssapi-with-mic' && beginsReason.test(previous))
+          state.report.kerberos = line
+        else words.push(line)
         if (words.length > mostWords) words.shift()
       }
+      previous = line
       if (before !== 'agreeing' && state.stage === 'agreeing') greeted()
     },
     stage: () => state.stage,

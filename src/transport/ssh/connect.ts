@@ -7,7 +7,12 @@ import { type Attempt, connectWithRetry } from './connect-with-retry.ts'
 import { SessionRefused, startCommand } from './exec.ts'
 import { ClosedEarly, isTooManyFailures } from './connection-errors.ts'
 import { HostKeyChanged, hostKeyMissing, hostKeyRevoked } from './host-keys/host-key-errors.ts'
-import { loginRejected, newLoginReport, refusedAfterKey } from './login/login-errors.ts'
+import {
+  loginRejected,
+  newLoginReport,
+  noKerberosTicket,
+  refusedAfterKey,
+} from './login/login-errors.ts'
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
 import { KeyAnswers } from './login/accepted-keys.ts'
 import { flushEagerly } from './flush.ts'
@@ -208,7 +213,11 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
     }
   }
   const judge = (error: unknown) => {
-    if (error instanceof LoginRefused) return loginRejected(target, report)
+    if (error instanceof LoginRefused) {
+      // With a ticket, the other client would have been chosen.
+      if (settings.kerberos === true) report.kerberos = noKerberosTicket
+      return loginRejected(target, report)
+    }
     if (error instanceof HostKeyRefused) {
       const line = revoked.find(({ key }) => key === error.hostKey)
       if (line !== undefined) return hostKeyRevoked(target, line)

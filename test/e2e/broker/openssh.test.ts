@@ -1,5 +1,8 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { type KerberosRealm, startKerberos } from '../../support/ssh/kerberos.ts'
 import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
@@ -60,6 +63,71 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     expect(await ana.fleet(['ps', '-m', 'h1'], { env: { FLEET_SSH: 'putty' } })).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('FLEET_SSH is "putty"'),
+    })
+  })
+
+  describe('and a Kerberos realm', () => {
+    let realm: KerberosRealm
+    let bea: Person
+    let kerberos: { env: Record<string, string> }
+
+    beforeAll(async () => {
+      bea = await makePerson({ broker: true })
+      realm = await startKerberos(join(bea.home, 'realm'), ['ana', 'bob'])
+      const host = hostOf(lab, 2)
+      await realm.join(host)
+      kerberos = { env: { ...realm.env, PATH: `${realm.programs}:${bea.env['PATH'] ?? ''}` } }
+      await writeFile(
+        join(bea.home, '.ssh/config'),
+        `Host web\n  HostName ${host.address}\n  User ana\n  GSSAPIAuthentication yes\n`,
+      )
+    })
+    afterAll(async () => {
+      realm[Symbol.dispose]()
+      await bea[Symbol.asyncDispose]()
+    })
+    const adopt = ['adopt', 'web', '--accept-new']
+
+    test('names kinit where there is no ticket', async () => {
+      for (const client of ['builtin', 'openssh']) {
+        const { code, stderr } = await bea.fleet(adopt, {
+          env: { ...kerberos.env, FLEET_SSH: client },
+        })
+        expect(stderr).toContain('Kerberos: No Kerberos credentials available')
+        expect(stderr).toContain('get a Kerberos ticket: kinit')
+        expect(code).toBe(6)
+      }
+    })
+
+    test('logs in with a ticket and no key, and tells why by ssh', async () => {
+      await realm.logIn('ana')
+      const adopted = await bea.fleet(adopt, kerberos)
+      expect(`${adopted.code} ${adopted.stderr}`).toMatch(/^0 /)
+      expect(adopted.stderr).not.toContain('no effect')
+      expect(await bea.fleet(['ps', '-m', 'web', '--json'], kerberos)).toMatchObject({
+        code: 0,
+        stdout: '[]\n',
+      })
+      expect((await bea.fleet(['ssh', 'web', '--', 'id', '-un'], kerberos)).stdout).toBe('ana\n')
+      const status = await bea.fleet(['status', 'web', '--json'], kerberos)
+      expect(JSON.parse(status.stdout)).toMatchObject([
+        {
+          sshClient: 'openssh',
+          sshClientReason: 'GSSAPIAuthentication is on and you have a Kerberos ticket',
+        },
+      ])
+      const { stdout } = await hostOf(lab, 2).exec("grep -c 'Accepted gssapi' /var/log/sshd.log")
+      expect(Number(stdout)).toBeGreaterThan(0)
+    })
+
+    test("says so where the host does not allow the ticket's principal", async () => {
+      expect(await bea.fleet(['broker', 'stop'])).toMatchObject({ code: 0 })
+      await realm.logOut()
+      await realm.logIn('bob')
+      const { code, stderr } = await bea.fleet(['ps', '-m', 'web'], kerberos)
+      expect(stderr).toContain('Kerberos: your ticket was rejected')
+      expect(stderr).toContain('~ana/.k5login')
+      expect(code).toBe(6)
     })
   })
 

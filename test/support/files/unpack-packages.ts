@@ -15,7 +15,7 @@ beside="-o Dir::State::Lists=$PWD/lists -o Dir::Etc::SourceList=$PWD/other.list 
   -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false"
 mkdir -p lists/partial downloads
 cd downloads
-apt-get $beside update
+[ "$1" = -- ] || apt-get $beside update
 while [ "$1" != -- ]; do
   apt-get $beside download "$1"
   shift
@@ -27,8 +27,8 @@ shift
 /** Packages of Debian, by name. */
 export interface DebianPackages {
   /** Another release than that of this machine. */
-  readonly release: string
-  readonly ofRelease: readonly string[]
+  readonly release?: string
+  readonly ofRelease?: readonly string[]
   /** Packages of this machine's release. */
   readonly ofThisRelease?: readonly string[]
 }
@@ -45,9 +45,9 @@ function sourceOf(release: string): string {
 /** Downloads packages and unpacks them into `FOLDER/root`. Installs nothing. */
 export async function unpackPackages(
   folder: string,
-  { release, ofRelease, ofThisRelease = [] }: DebianPackages,
+  { release, ofRelease = [], ofThisRelease = [] }: DebianPackages,
 ): Promise<void> {
-  await writeFile(join(folder, 'other.list'), sourceOf(release))
+  await writeFile(join(folder, 'other.list'), release === undefined ? '' : sourceOf(release))
   const names = [...ofRelease, '--', ...ofThisRelease]
   await runProgram(outside('sh', '-c', script, 'sh', folder, ...names))
   const [downloads, root] = [join(folder, 'downloads'), join(folder, 'root')]

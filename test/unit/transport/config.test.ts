@@ -1,9 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDestination } from '../../../src/transport/ssh/destination.ts'
 import { examineSshConfig, resolveSshConfig } from '../../../src/transport/ssh/config/ssh-config.ts'
+
+const keywords = (lines: string): string[] =>
+  lines.split('\n').map((line) => line.replace(/ .*/, ''))
 
 describe('a destination', () => {
   test.each([
@@ -281,6 +284,72 @@ describe("ssh's configuration", () => {
     expect(token.ignoredBy('builtin').toSorted()).toEqual([
       ...['Compression', 'LocalForward', 'PKCS11Provider'],
     ])
+  })
+
+  const named = {
+    always: `BatchMode yes
+ForwardAgent yes
+ForwardX11 yes
+GSSAPIDelegateCredentials yes
+GatewayPorts yes
+LocalForward 127.0.0.1:4711 127.0.0.1:22
+NoHostAuthenticationForLocalhost yes
+RemoteCommand true
+RequestTTY force
+SendEnv LC_FLEET
+SetEnv FLEET=1
+StreamLocalBindMask 0077
+StreamLocalBindUnlink yes
+StrictHostKeyChecking no
+TCPKeepAlive no
+Tunnel yes
+VerifyHostKeyDNS yes`,
+    unlessOpenSsh: `AddKeysToAgent yes
+CASignatureAlgorithms ssh-ed25519
+Compression yes
+ConnectionAttempts 3
+EnableSSHKeysign yes
+GSSAPIKeyExchange yes
+GSSAPIRenewalForcesRekey yes
+GSSAPITrustDns yes
+HostbasedAcceptedAlgorithms ssh-ed25519
+HostbasedAuthentication yes
+IPQoS cs1
+RekeyLimit 1G
+RequiredRSASize 2048`,
+    never: `CanonicalDomains example.com
+CanonicalizeHostname no
+CheckHostIP yes
+ControlMaster auto
+ControlPersist yes
+EscapeChar none
+ExitOnForwardFailure yes
+FingerprintHash md5
+ForwardX11Trusted no
+GSSAPIAuthentication yes
+HashKnownHosts yes
+LogLevel QUIET
+PermitLocalCommand yes
+UpdateHostKeys no
+VisualHostKey yes`,
+  }
+  test('names each setting that has no effect with a client', async () => {
+    const file = join(home, 'full')
+    await writeFile(file, `Host full\n${Object.values(named).join('\n')}\n`)
+    const { ignoredBy } = await examineSshConfig('full', env, file)
+    expect(ignoredBy('openssh').toSorted()).toEqual(keywords(named.always))
+    expect(ignoredBy('builtin').toSorted()).toEqual(
+      keywords(`${named.always}\n${named.unlessOpenSsh}`).toSorted(),
+    )
+  })
+
+  test('has all settings of ssh described in docs/ssh.md', async () => {
+    const docs = await readFile(join(import.meta.dirname, '../../../docs/ssh.md'), 'utf8')
+    const { answer = [] } = await examineSshConfig('full', env, join(home, 'full'))
+    const missing = answer
+      .map((line) => line.split(' ')[0] ?? '')
+      .filter((keyword) => !new RegExp(`\\b${keyword}\\b`, 'i').test(docs))
+    expect(new Set(missing)).toEqual(new Set())
   })
 
   test('tells of a mistake in the file in the words of ssh', async () => {

@@ -63,7 +63,7 @@ export async function askSsh(
   ]
   try {
     const { stdout } = await limit(() =>
-      execProgram('ssh', ['-G', '-T', ...options, '--', host], {
+      execProgram('ssh', ['-G', ...options, '--', host], {
         env,
         timeout: answerTimeoutMs, // a command of `Match exec` may never end
       }),

@@ -1,3 +1,4 @@
+import { allowsKerberos } from './coverage.ts'
 import type { KnownHostQuery } from '../host-keys/known-hosts.ts'
 
 /** A method of authentication, as ssh_config(5) names it. */
@@ -33,6 +34,8 @@ export interface SshSettings {
   readonly methods?: readonly LoginMethod[] | undefined
   /** How often a password is asked for. */
   readonly passwordPrompts?: number | undefined
+  /** A Kerberos ticket may be used, which only OpenSSH can do. */
+  readonly kerberos?: boolean | undefined
 }
 
 const seconds = (value: string | undefined): number | undefined =>
@@ -90,5 +93,6 @@ export function readSettings(lines: readonly string[], builtIn: readonly string[
     algorithms: Object.keys(algorithms).length > 0 ? algorithms : undefined,
     methods: methodsOf(first),
     passwordPrompts: attempts === 3 ? undefined : attempts,
+    kerberos: allowsKerberos(lines) || undefined,
   }) as SshSettings
 }

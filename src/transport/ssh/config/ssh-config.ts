@@ -6,7 +6,7 @@ import type { SshClient } from '../connect.ts'
 import { type Destination, parseDestination } from '../destination.ts'
 import type { ProxyCommand } from '../proxy-command.ts'
 import { askBuiltInSsh, askSsh, askSystemSsh, exists, findSetKeywords, homeOf } from './ask-ssh.ts'
-import { findIgnored, isConfigured } from './coverage.ts'
+import { allowsKerberos, findIgnored, isConfigured, needsOpenSsh } from './coverage.ts'
 import { type SshSettings, readSettings } from './settings.ts'
 import { expandCommand, expandPath } from './tokens.ts'
 import type { Environment } from '../../../os/environment.ts'
@@ -207,9 +207,13 @@ export async function examineSshConfig(
   if (lines === undefined) {
     return { config: withoutSsh(parsed, env), isConfigured: false, ignoredBy: () => [] }
   }
+  const client = (await needsOpenSsh(lines, env)) === undefined ? 'builtin' : 'openssh'
   return {
     config: await readAnswer(lines, parsed, { env, fallback: undefined }),
-    isConfigured: isConfigured(parsed, lines, system),
+    // A ticket is used for an alias only, so the configuration of this computer counts too.
+    isConfigured:
+      isConfigured(parsed, lines, { system, client }) ||
+      (client === 'openssh' && allowsKerberos(lines)),
     ignoredBy: (client) => findIgnored(lines, system, client),
     answer: lines,
   }

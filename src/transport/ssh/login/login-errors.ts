@@ -13,9 +13,14 @@ export interface LoginReport {
   readonly remedies: string[]
   /** The methods that the server takes, as it said last. */
   left: readonly string[]
+  /** Why the login with a Kerberos ticket failed; empty: the server gave no reason. Undefined: it was not tried. */
+  kerberos?: string | undefined
   /** What the server has to say to whoever logs in (RFC 4252 5.4). */
   banner: string
 }
+
+/** The reason where there is no Kerberos ticket, as MIT Kerberos words it. */
+export const noKerberosTicket = 'No Kerberos credentials available'
 
 export const newLoginReport = (): LoginReport => ({
   ...{ offered: [], accepted: [], skipped: [], remedies: [] },
@@ -66,7 +71,26 @@ export function loginRejected(endpoint: Endpoint, report: LoginReport): UserErro
   )
 }
 
+/** The next step after a login with a Kerberos ticket failed. */
+function kerberosHint(user: string, reason: string): string {
+  if (/not found in Kerberos database/i.test(reason))
+    return 'set HostName in ~/.ssh/config to the name that the Kerberos realm has for the host'
+  if (reason !== '') return 'get a Kerberos ticket: kinit'
+  return `the host does not allow your Kerberos principal to log in as ${user}: check ~${user}/.k5login on the host`
+}
+
 function explainRejection(
+  endpoint: Endpoint,
+  report: LoginReport,
+): { readonly why: string; readonly hint: string } {
+  const { kerberos: reason, left } = report
+  const { why, hint } = explainKeys(endpoint, report)
+  if (reason === undefined || !left.includes('gssapi-with-mic')) return { why, hint }
+  const words = reason === '' ? 'your ticket was rejected' : reason
+  return { why: `${why}; Kerberos: ${words}`, hint: kerberosHint(endpoint.user, reason) }
+}
+
+function explainKeys(
   { user }: Endpoint,
   { offered, accepted, remedies, left }: LoginReport,
 ): { readonly why: string; readonly hint: string } {
