@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lab, type LabHost, startLab } from '../test/support/lab/lab.ts'
 import { runProgram } from '../test/support/lab/process.ts'
-import { netcatLine } from '../test/support/ssh/proxy.ts'
 import { type Person, makePerson } from '../test/support/test-user.ts'
 import { delayHost } from './delay.ts'
 
@@ -197,7 +196,7 @@ export async function writeRoutes({ person, hosts: [host] }: Ground): Promise<st
   )
   await writeFile(
     join(person.home, '.ssh/config'),
-    `Host proxied\nHostName ${host.address}\nUser root\nProxyCommand ${netcatLine(host)}\n`,
+    `Host proxied\nHostName ${host.address}\nUser root\nProxyCommand busybox nc ${host.address} ${host.port}\n`,
   )
   const { code, stderr } = await person.fleet(['--inventory', file, 'trust', 'alias', 'proxied'])
   if (code !== 0) throw new Error(stderr)

@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Person, makePerson } from '../../support/test-user.ts'
+
+const hostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)}`
+
+/** An inventory with one adopted host; port 1 of this computer refuses connections. */
+const inventory = (record: Readonly<Record<string, unknown>>, more: object = {}) =>
+  JSON.stringify({
+    version: 1,
+    id: '0123abcd',
+    machines: {
+      m: {
+        driver: 'ssh',
+        options: { address: '127.0.0.1' },
+        ...more,
+        host: {
+          ...{ phase: 'ready', address: '127.0.0.1', port: 1, user: 'ana', hostKeys: [hostKey] },
+          ...record,
+        },
+      },
+    },
+  })
+
+describe("an inventory of somebody else's", () => {
+  let ana: Person
+  let mark: string
+
+  beforeAll(async () => {
+    ana = await makePerson()
+    mark = join(ana.home, 'ran')
+    const run = `touch ${mark}`
+    await writeFile(
+      join(ana.home, '.ssh/config'),
+      `Host *
+  PermitLocalCommand yes
+  LocalCommand ${run}
+  KnownHostsCommand /usr/bin/touch ${mark}
+  ProxyCommand ${run} %h %n %r; false
+Match exec "${run}"
+  Compression yes
+`,
+    )
+  })
+  afterAll(() => ana[Symbol.asyncDispose]())
+
+  const use = (text: string) => writeFile(join(ana.folder, 'machines.yaml'), text)
+
+  test.each<[string, Readonly<Record<string, unknown>>, object?]>([
+    ['an address that is an option', { address: '-oProxyCommand=id' }],
+    ['an address with a space', { address: 'a -oProxyCommand=id' }],
+    ['an address with a token', { address: '%h' }],
+    ['an address with a command', { address: '$(id)' }],
+    ['an address with a line', { address: 'a\nProxyCommand id' }],
+    ['a user that is an option', { user: '-oProxyCommand=id' }],
+    ['a user with a command', { user: 'a`id`' }],
+    ['a user with a space', { user: 'a -oProxyCommand=id' }],
+    ['an alias that is an option', { sshAlias: '-oProxyCommand=id' }],
+    ['an alias with a token', { sshAlias: '%h' }],
+    ['an alias with a command', { sshAlias: 'a;id' }],
+    ['an alias of two words', { sshAlias: 'a b' }],
+    ['a host key with a line', { hostKeys: [`${hostKey}\n* ssh-rsa AAAA`] }],
+    ['a ProxyCommand in its record', { proxyCommand: 'id' }],
+    ['a ProxyCommand for ssh', {}, { ssh: { client: 'openssh', proxyCommand: 'id' } }],
+    ['options for ssh', {}, { ssh: { client: 'openssh', options: ['-oProxyCommand=id'] } }],
+    ['a program as client', {}, { ssh: { client: '/bin/sh' } }],
+  ])('with %s is refused as a whole', async (_, record, more) => {
+    await use(inventory(record, more))
+    const { code, stderr } = await ana.fleet(['ssh', 'm', 'true'])
+    expect(stderr).toContain('machines.yaml')
+    expect(code).toBe(255)
+    expect((await ana.fleet(['check'])).code).toBe(4)
+    expect(existsSync(mark)).toBe(false)
+  })
+
+  test.each([
+    ['the builtin client', {}],
+    ['ssh', { ssh: { client: 'openssh' } }],
+  ])('runs nothing of the SSH configuration, with %s', async (_, more) => {
+    for (const record of [
+      {},
+      { sshAlias: 'gate' },
+      { address: 'gate.invalid', sshAlias: 'a@gate:22' },
+    ]) {
+      await use(inventory(record, more))
+      const { code } = await ana.fleet(['ssh', 'm', 'true'])
+      expect(code).toBe(255)
+      await ana.fleet(['status', 'm'])
+      expect(existsSync(mark)).toBe(false)
+    }
+  })
+
+  test('runs it once its user trusts the alias', async () => {
+    await use(inventory({ sshAlias: 'gate' }))
+    expect(await ana.fleet(['trust', 'alias', 'm'])).toMatchObject({ code: 0 })
+    expect((await ana.fleet(['ssh', 'm', 'true'])).code).toBe(255)
+    expect(existsSync(mark)).toBe(true)
+  })
+})
