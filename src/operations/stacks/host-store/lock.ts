@@ -28,7 +28,8 @@ const silenceSeconds = 90
 
 /**
  * Holds a lock of the kernel as long as its input is open and not silent, so that no lock outlives its owner. The first line of the
- * output is `held`, or the owner of the lock. Child processes do not inherit the lock.
+ * output is `held`, or the owner of the lock. Child processes do not inherit the lock. Removes temporary files of owners that were
+ * killed.
  */
 const hold = `
 folder=$1 silence=$2
@@ -42,6 +43,7 @@ if ! flock -n 9; then
   exit
 fi
 printf '%s\\n' "$owner" >.lock.json && mv -f .lock.json lock.json || exit
+rm -rf .incoming-* releases/.[0-9]* objects/.[0-9a-f]*
 echo held
 while [ -n "$(timeout "$silence" head -c 1 9>&-)" ]; do :; done
 rm -f lock.json
@@ -63,15 +65,18 @@ function parseOwner(text: string): LockOwner | undefined {
   }
 }
 
-const heldError = (machine: string, stack: string, text: string): UserError => {
+/** `canWait`: whether the command has the option --wait-lock. */
+const heldError = (machine: string, stack: string, text: string, canWait: boolean): UserError => {
   const owner = parseOwner(text)
   const who =
     owner === undefined
       ? 'another user is changing it'
       : `${owner.by} has been changing it since ${owner.at}: ${owner.why}`
-  return new UserError('locked', `stack ${stack} is locked on ${machine}: ${who}`, {
+  return new UserError('locked', `stack ${stack} is locked: ${who}`, {
     machine,
-    hint: 'wait until the stack is unlocked, or pass --wait-lock SECONDS',
+    hint: canWait
+      ? 'wait until the stack is unlocked, or pass --wait-lock SECONDS'
+      : 'wait until the stack is unlocked, then run the command again',
   })
 }
 
@@ -83,7 +88,7 @@ interface LockOptions {
   readonly owner: LockOwner
   /** Ends the wait for the lock. A lock that is held is not released by it. */
   readonly signal?: AbortSignal
-  /** How long to wait for another owner, in milliseconds (default: 0). */
+  /** How long to wait for another owner, in milliseconds; absent: the command cannot wait. */
   readonly waitMs?: number | undefined
   /** Called when another owner holds the lock, before waiting. */
   readonly onWait?: (reason: string) => void
@@ -98,9 +103,9 @@ const retryMs = 1000
  */
 export async function lockStack(
   host: Host,
-  { waitMs = 0, onWait = () => {}, ...options }: LockOptions,
+  { onWait = () => {}, ...options }: LockOptions,
 ): Promise<StackLock> {
-  const end = performance.now() + waitMs
+  const end = performance.now() + (options.waitMs ?? 0)
   for (;;) {
     try {
       return await tryLock(host, options)
@@ -115,7 +120,7 @@ export async function lockStack(
 
 async function tryLock(
   host: Host,
-  { stack, folder, owner, signal }: LockOptions,
+  { stack, folder, owner, signal, waitMs }: LockOptions,
 ): Promise<StackLock> {
   const { name: machine, transport, become = [] } = host
   const words = [...become, 'sh', '-c', hold, 'fleet', folder, String(silenceSeconds)]
@@ -141,7 +146,9 @@ async function tryLock(
   const state = await Promise.race([first, exit.then(() => first)])
   if (state !== 'held') {
     stdin.end()
-    if (state === 'taken') throw heldError(machine, stack, lines.slice(1).join(''))
+    if (state === 'taken') {
+      throw heldError(machine, stack, lines.slice(1).join(''), waitMs !== undefined)
+    }
     const why = Buffer.concat(errors).toString().trim() || 'no reason given'
     throw new UserError('failed', `cannot lock stack ${stack} on ${machine}: ${why}`, {
       machine,

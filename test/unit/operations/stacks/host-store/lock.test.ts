@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, readdir, readlink, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -32,7 +32,7 @@ describe('the lock of a stack', () => {
     await expect(lock()).rejects.toMatchObject({
       kind: 'locked',
       message:
-        'stack shop is locked on web-1: ana@laptop has been changing it since 2026-01-02T03:04:05Z: deploy shop',
+        'stack shop is locked: ana@laptop has been changing it since 2026-01-02T03:04:05Z: deploy shop',
     })
     await first[Symbol.asyncDispose]()
     await using second = await lock()
@@ -61,6 +61,16 @@ describe('the lock of a stack', () => {
     await expect
       .poll(() => lock().then((held) => held[Symbol.asyncDispose](), String))
       .toBeUndefined()
+  })
+
+  test('removes the temporary files of owners that were killed', async () => {
+    const names = ['.incoming-1', 'releases/.3', 'releases/3', 'objects/.ab', 'objects/ab', 'root']
+    for (const name of names) await mkdir(join(folder, name), { recursive: true })
+    await (await lock())[Symbol.asyncDispose]()
+    const left = await Promise.all(
+      [folder, join(folder, 'releases'), join(folder, 'objects')].map((place) => readdir(place)),
+    )
+    expect(left.flat().toSorted()).toEqual(['3', 'ab', 'lock', 'objects', 'releases', 'root'])
   })
 
   test('that cannot be taken says why', async () => {
