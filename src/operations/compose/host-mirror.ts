@@ -73,14 +73,35 @@ interface Found {
   readonly host: Map<string, HostEntry>
 }
 
-/** Parses the record of copied files: one JSON array in each line. Invalid lines are ignored. */
+/** A path below a folder, without `..`. */
+const isBelow = (path: unknown): path is string =>
+  typeof path === 'string' &&
+  path !== '' &&
+  !path.includes('\0') &&
+  path.split('/').every((name) => name !== '' && name !== '.' && name !== '..')
+
+/** An entry of a record without anything else; undefined if it is invalid. */
+function parseEntry(value: unknown): Entry | undefined {
+  const { type, mode, digest, target } = value as Partial<Record<string, unknown>>
+  if (type === 'link') return typeof target === 'string' ? { type, target } : undefined
+  if (!Number.isInteger(mode) || (mode as number) < 0 || (mode as number) > 0o7777) return undefined
+  if (type === 'folder') return { type, mode: mode as number }
+  const isFile = type === 'file' && typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest)
+  return isFile ? { type, mode: mode as number, digest } : undefined
+}
+
+/**
+ * Parses the record of copied files: one JSON array in each line. Invalid lines are ignored, because a host or a container may write
+ * anything there.
+ */
 export function parseRecord(text: string): Map<string, Entry> {
   const shipped = new Map<string, Entry>()
   for (const line of text.split('\n')) {
     if (line === '') continue
     try {
-      const [path, entry] = JSON.parse(line) as [string, Entry]
-      if (typeof path === 'string' && typeof entry.type === 'string') shipped.set(path, entry)
+      const [path, value] = JSON.parse(line) as readonly unknown[]
+      const entry = parseEntry(value)
+      if (isBelow(path) && entry !== undefined) shipped.set(path, entry)
     } catch (error) {
       traceError('docker', 'read a record of the mirror', error)
       continue
@@ -123,7 +144,11 @@ async function inspectMirror({ host, folder }: HostMirror, local: LocalFiles): P
     throw new UserError(
       'failed',
       `cannot compare the files in ${folder} on ${name}: ${stderr.trim() || `code ${code}`}`,
-      { machine: name, cause: error },
+      {
+        machine: name,
+        cause: error,
+        hint: `if the record of the files is damaged, remove it: fleet ssh ${name} rm -f ${folder}/shipped ${folder}/paths`,
+      },
     )
   }
 }
