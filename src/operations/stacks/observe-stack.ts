@@ -9,7 +9,7 @@ export interface StackContainer {
   readonly name: string
   readonly service: string
   /** Compose's hash of the configuration that it was created from. */
-  readonly hash: string | undefined
+  readonly hash: string
   /** The ID of the image that it was created from. */
   readonly image: string | undefined
   /** The version of compose that created it. */
@@ -48,16 +48,22 @@ function exitCodeIn(status: string): number | undefined {
   return code === undefined ? undefined : Number(code)
 }
 
-/** The container as a part of a stack; undefined for one of `docker compose run`. */
+/**
+ * The container as a part of a stack. Undefined for one of `docker compose run`, and for one that compose has not created: without
+ * a hash, compose leaves it alone. Source: getDefaultFilters in pkg/compose/containers.go of compose 2.26 and 2.40.
+ */
 export function readStackContainer(container: ContainerSummary): StackContainer | undefined {
   const { Id: id, Labels: labels, State: state, Status, Networks: networks, Mounts } = container
   const service = labels[label('service')]
-  if (service === undefined || labels[label('oneoff')] === 'True') return undefined
+  const hash = labels[label('config-hash')]
+  if (service === undefined || hash === undefined || labels[label('oneoff')] === 'True') {
+    return undefined
+  }
   return {
     id,
     name: containerName(container),
     service,
-    hash: labels[label('config-hash')],
+    hash,
     image: labels[label('image')],
     version: labels[label('version')],
     labels,
