@@ -24,21 +24,17 @@ const defaultTimeout = 10
 
 /** The names of the chosen stacks, or of all. Throws kind `usage` for an unknown one, or if there is none. */
 async function chooseStacks(
-  { stacks }: Inventory,
+  inventory: Inventory,
   names: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  if (stacks.size === 0) {
+  if (inventory.stacks.size === 0) {
     throw new UserError('usage', 'the inventory has no stacks', {
       hint: 'add one to machines.yaml: stacks: { shop: { compose: shop/compose.yaml, on: role=web } }',
     })
   }
-  const unknown = names.find((name) => !stacks.has(name))
-  if (unknown === undefined) return new Set(names.length === 0 ? stacks.keys() : names)
-  const { nearest } = await import('../../machine/nearest-name.ts')
-  const near = nearest(unknown, [...stacks.keys()])
-  throw new UserError('usage', `there is no stack called ${JSON.stringify(unknown)}`, {
-    hint: near === undefined ? `stacks: ${[...stacks.keys()].join(', ')}` : `did you mean ${near}?`,
-  })
+  const { findStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
+  const chosen = names.map((name) => findStack(inventory, name).name)
+  return new Set(names.length === 0 ? inventory.stacks.keys() : chosen)
 }
 
 /** The plan in words. */

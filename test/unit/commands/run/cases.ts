@@ -370,7 +370,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       /shop: file or folder .*secret\.env on this computer\n[^]*--allow-path/,
       takesMore,
     ),
-    fails('deploy shpo --inventory stacks.yaml', usage, /"shpo"\n +did you mean shop\?/),
+    fails('deploy shpo --inventory stacks.yaml', usage, /"shpo" \(did you mean "shop"\?\)/),
     fails('deploy', usage, /no stacks/),
     fails('deploy --inventory stacks.yaml --allow-variable A=b', usage, /name of a variable/),
   ],
