@@ -1,0 +1,136 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { expect } from 'vitest'
+import { type Lab, type LabHost, labIsHere, startLab } from '../lab/lab.ts'
+import { type Person, makePerson } from '../test-user.ts'
+
+const plugins = JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<
+  Record<'docker-compose' | 'docker-compose-new', string>
+>
+
+/** Where compose runs: on the operator's computer, or on the hosts of an operator without a docker CLI. */
+interface ComposeKind {
+  readonly kind: string
+  readonly here: boolean
+  /** The file of the compose plugin; each kind has another version. */
+  readonly plugin: string
+}
+
+const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = plugins
+
+/** Compose of the operator's computer. */
+const localCompose = { here: true, plugin: newer } as const
+
+/** Each kind of compose, with a version of its own. */
+export const composeKinds: readonly ComposeKind[] = [
+  { kind: 'compose of this computer', ...localCompose },
+  { kind: 'compose of the hosts', here: false, plugin: older },
+]
+
+/** Whether this process runs where stacks can be deployed. */
+export const canDeployStacks = labIsHere && older !== '' && newer !== ''
+
+/** A command for a container that runs until it is stopped. */
+export const waitForever = 'trap exit TERM; while :; do sleep 0.1; done'
+
+type Options = NonNullable<Parameters<Person['fleet']>[1]>
+
+/** The name of the stack in the inventory of a {@link StackLab}. */
+const stack = 'shop'
+
+/** Hosts with engines, and an operator whose inventory has them and the stack `shop`. */
+export interface StackLab extends AsyncDisposable {
+  readonly lab: Lab
+  readonly hosts: readonly LabHost[]
+  readonly ana: Person
+  /** Writes files in the folder of the inventory. */
+  lay(files: Readonly<Record<string, string>>): Promise<void>
+  /** Runs fleet with the words of a line. */
+  fleet(line: string, options?: Options): ReturnType<Person['fleet']>
+  /** Runs fleet, which must succeed. Resolves to all of its output. */
+  ok(line: string, options?: Options): Promise<string>
+}
+
+/** Gives a person the compose plugin. */
+async function giveCompose(person: Person, plugin: string): Promise<void> {
+  const folder = join(person.home, '.docker/cli-plugins')
+  await mkdir(folder, { recursive: true })
+  await symlink(plugin, join(folder, 'docker-compose'))
+}
+
+/** Writes files below a folder. */
+async function layFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), content)
+  }
+}
+
+/** Starts hosts, and lays an inventory with them and the stack `shop` of `shop/compose.yaml`. */
+export async function startStackLab({
+  hosts,
+  here,
+  plugin,
+  wait = 300,
+}: Omit<ComposeKind, 'kind'> & {
+  readonly hosts: number
+  /** The time limit of a deployment, in seconds. */
+  readonly wait?: number
+}): Promise<StackLab> {
+  const lab = await startLab({ hosts, engine: true, image: true })
+  const ana = await makePerson({ identity: lab.identity.file, broker: true })
+  const env = { DOCKER_BUILDKIT: '0', ...(!here && { PATH: ana.nodeOnly }) }
+  if (here) await giveCompose(ana, plugin)
+  else {
+    for (const host of lab.hosts) {
+      await host.exec(
+        `mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/docker-compose`,
+      )
+    }
+  }
+  const machines = lab.hosts.map(({ name, address, hostKey }) => {
+    const host = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
+    return [name, { driver: 'ssh', options: { address }, host }]
+  })
+  const inventory = JSON.stringify({
+    ...{ version: 1, id: '0123abcd' },
+    stacks: { [stack]: { compose: 'shop/compose.yaml', on: 'all', wait } },
+    machines: Object.fromEntries(machines),
+  })
+  await layFiles(ana.folder, { 'machines.yaml': inventory })
+  const fleet: StackLab['fleet'] = (line, options = {}) => {
+    const words = line.split(' ')
+    // On a busy machine hosts take long to answer.
+    if (/^(?:apply|deploy|plan) ?/.test(line)) words.push('--timeout', '600')
+    return ana.fleet(words, { ...options, env: { ...env, ...options.env } })
+  }
+  await fleet('refresh')
+  return {
+    ...{ lab, hosts: lab.hosts, ana, fleet },
+    lay: (files) => layFiles(ana.folder, files),
+    async ok(line, options) {
+      const { code, stdout, stderr } = await fleet(line, options)
+      const expected = { line, code: 0, stderr: '' }
+      expect({ line, code, stderr: code === 0 ? '' : stderr }).toEqual(expected)
+      return stdout + stderr
+    },
+    async [Symbol.asyncDispose]() {
+      await fleet('broker stop')
+      await ana[Symbol.asyncDispose]()
+      await lab[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Runs a shell command on a host. Resolves to its output, without spaces around it. */
+export const onHost = async (host: LabHost, command: string): Promise<string> =>
+  (await host.exec(command)).stdout.trim()
+
+/** The running containers of the stack, with their IDs by service. */
+export async function containersOn(host: LabHost): Promise<Record<string, string>> {
+  const format = '{{.Label "com.docker.compose.service"}} {{.ID}}'
+  const filter = `label=com.docker.compose.project=${stack}`
+  const list = await onHost(host, `docker ps --filter ${filter} --format '${format}'`)
+  const lines = list.split('\n').filter((line) => line !== '')
+  return Object.fromEntries(lines.map((line) => line.split(' '))) as Record<string, string>
+}
