@@ -114,7 +114,7 @@ export const ls = defineCommand({
   aliases: ['list'],
   summary: 'List machines',
   description:
-    'List the machines of the inventory. This only reads the inventory file; with --live, all hosts are queried as well.',
+    'List the machines in the inventory. This only reads the inventory file; with --live, all hosts are queried as well.',
   options: {
     filter: texts(
       '-f, --filter <filter>',

@@ -143,7 +143,7 @@ export function withRest(
   if (!isMarked && !isChosen && first.startsWith('-')) {
     throw new UserError(
       'usage',
-      `option ${JSON.stringify(first)} follows the name of the machine`,
+      `option ${JSON.stringify(first)} must come before the name of the machine`,
       {
         hint: 'put fleet options before the name, and -- before a command that begins with -',
       },

@@ -34,7 +34,7 @@ export async function allowNamedVariables(
   if (variables.length === 0) return
   const invalid = variables.find((name) => !/^[A-Za-z_]\w*$/.test(name))
   if (invalid !== undefined) {
-    throw new UserError('usage', `${JSON.stringify(invalid)} is not the name of a variable`, {
+    throw new UserError('usage', `${JSON.stringify(invalid)} is not a valid variable name`, {
       hint: 'pass the name only: --allow-variable TOKEN',
     })
   }

@@ -45,7 +45,7 @@ async function dependencyNames({ name, folder }: { name: string; folder: string 
   const names = [dependencies, optionalDependencies, peerDependencies].flatMap(Object.keys)
   const wrong = names.find((one) => !packageName.test(one))
   if (wrong !== undefined) {
-    throw new UserError('failed', `${file}: ${JSON.stringify(wrong)} is not the name of a package`)
+    throw new UserError('failed', `${file}: ${JSON.stringify(wrong)} is not a valid package name`)
   }
   return [...new Set(names)].filter((one) => one !== ownName).toSorted()
 }
