@@ -4,7 +4,7 @@ import { isEngineSocket } from '../drivers/local/engine-sockets.ts'
 import { UserError } from '../errors.ts'
 import { lazy, memoizeByMachine } from '../os/memoize.ts'
 import { type Machine, type ReadyMachine, requireHost, socketOf } from '../machine/machine.ts'
-import type { Context, InBroker } from '../operations/context.ts'
+import type { Connections, Context, InBroker } from '../operations/context.ts'
 import type { MemoryCache } from '../state/inventory/cache.ts'
 import {
   createHandshakeLimiter,
@@ -29,16 +29,8 @@ export interface HostedFleet extends InBroker {
   connect(target: BrokerTarget | undefined, env: Environment): Promise<Transport>
 }
 
-/** The connections of one command to machines and their engines. */
-export interface Connections extends Pick<
-  Context,
-  | 'connect'
-  | 'connectApart'
-  | 'engine'
-  | 'engineSocket'
-  | 'keepEngineSocket'
-  | 'forgetEngineSockets'
-> {
+/** The connections of one command, and what opens and ends them. */
+export interface OpenConnections extends Connections {
   /** The broker; undefined if this command must connect directly. */
   broker(): Promise<BrokerClient | undefined>
   /** Closes all connections of this command. */
@@ -64,7 +56,12 @@ const brokerMissing = (): UserError =>
   )
 
 /** Opens connections when they are needed, through the broker if it is available. */
-export function openConnections({ io, home, hosted, context }: ConnectionsOptions): Connections {
+export function openConnections({
+  io,
+  home,
+  hosted,
+  context,
+}: ConnectionsOptions): OpenConnections {
   const { env } = io
 
   const broker = lazy(async () => {

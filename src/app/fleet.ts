@@ -9,7 +9,7 @@ import type { TextEdit } from '../state/inventory/file-inventory.ts'
 import type { AuditedInventory } from '../operations/inventory/audit-changes.ts'
 import { createClock } from '../operations/clock.ts'
 import type { Context } from '../operations/context.ts'
-import { type HostedFleet, type Connections, openConnections } from './connections.ts'
+import { type HostedFleet, type OpenConnections, openConnections } from './connections.ts'
 import { openCreations } from '../state/home/creations.ts'
 import { openKeys } from '../state/home/keys.ts'
 import { checkHome } from '../state/home/home.ts'
@@ -23,7 +23,7 @@ import type { Io } from '../ui/io.ts'
 import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
 /** The context of one command. Disposing closes its connections. */
-export interface Fleet extends Context, Pick<Connections, 'broker'>, AsyncDisposable {
+export interface Fleet extends Context, Pick<OpenConnections, 'broker'>, AsyncDisposable {
   with(change: { readonly signal: AbortSignal }): Fleet
   /** Commits the changes of the inventory if it has `audit: git`. Resolves to the reason if that fails. */
   audit(verb: string): Promise<string | undefined>

@@ -24,28 +24,18 @@ export interface InBroker {
   fallBack(): never
 }
 
-/** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
-export interface Context {
-  readonly signal: AbortSignal
-  /** This context for work that `signal` aborts: one of several machines, or a rollback after an interrupt. */
-  with(change: { readonly signal: AbortSignal }): Context
-  readonly env: Environment
-  /** Absent where the client process runs the command. */
-  readonly hosted?: InBroker | undefined
-  /** The value of `$FLEET_MACHINE`. */
-  readonly machineFromEnvironment: string | undefined
+/** The files of the user: the inventory and the home folder. Each is opened at its first use. */
+export interface Stores {
+  /** The path given with `--inventory`, else with `$FLEET_INVENTORY`. */
+  readonly inventoryFile: string | undefined
   /** The inventory of the current folder. Throws kind `inventory` when there is none. */
   inventory(): Promise<InventoryStore>
   /** The active machine of this user and inventory. */
   active(): Promise<ActiveMachine>
   /** The machines on which the last command for several machines failed, for this user and inventory. */
   failures(): Promise<LastFailures>
-  /** The path given with `--inventory`, else with `$FLEET_INVENTORY`. */
-  readonly inventoryFile: string | undefined
   /** The drivers, inventories and paths that this user trusts. */
   trust(): Promise<Trust>
-  /** The file of the running program; absent when it runs from source. */
-  readonly program: string | undefined
   keys(): Keys
   creations(): Creations
   removals(): Removals
@@ -53,14 +43,18 @@ export interface Context {
   providerScopes(): ProviderScopes
   /** Disk images and their cache. */
   diskImages(): Promise<DiskImages>
-  /** The clock of time limits for work on a host. */
-  readonly clock: Clock
-  /** Asks the user for a passphrase or the like; absent where nobody can answer. */
-  readonly prompt: Prompt | undefined
+}
+
+/** The drivers: those of fleet, and those of packages that the user trusts. */
+export interface Drivers {
   /** A driver by name. Throws kind `usage` with the nearest known name. */
   driver(name: string): Promise<DriverDefinition>
   /** The code of a driver; loaded once, so that its cached look-ups serve all machines. Throws as `driver` does. */
   loadDriver(name: string): Promise<Driver>
+}
+
+/** The connections to hosts and their engines. Those that are shared end with the command. */
+export interface Connections {
   /** The shared connection to a machine, opened at its first use and closed at the end of the command. */
   connect(machine: Machine): Promise<Transport>
   /**
@@ -79,6 +73,24 @@ export interface Context {
   keepEngineSocket(machine: Machine, holder: ProcessRef | 'context'): Promise<string>
   /** Removes engine sockets, by file name, that no docker context needs any more. */
   forgetEngineSockets(files: readonly string[]): Promise<void>
+}
+
+/** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
+export interface Context extends Stores, Drivers, Connections {
+  readonly signal: AbortSignal
+  /** This context for work that `signal` aborts: one of several machines, or a rollback after an interrupt. */
+  with(change: { readonly signal: AbortSignal }): Context
+  readonly env: Environment
+  /** Absent where the client process runs the command. */
+  readonly hosted?: InBroker | undefined
+  /** The value of `$FLEET_MACHINE`. */
+  readonly machineFromEnvironment: string | undefined
+  /** The file of the running program; absent when it runs from source. */
+  readonly program: string | undefined
+  /** The clock of time limits for work on a host. */
+  readonly clock: Clock
+  /** Asks the user for a passphrase or the like; absent where nobody can answer. */
+  readonly prompt: Prompt | undefined
 }
 
 /** Reports the steps of a rollback as details of the step that failed, so that the failed step stays visible. */

@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord, Machine } from '../../machine/machine.ts'
 import type { ProxyCommand } from '../../transport/ssh/connect.ts'
-import type { Context } from '../context.ts'
+import type { Drivers } from '../context.ts'
 
 /** Whether a host is reached by its ID at the provider, so that its address does not matter. */
 export const hasTunnel = ({ resources = {} }: Pick<HostRecord, 'resources'>): boolean =>
@@ -12,7 +12,7 @@ export const hasTunnel = ({ resources = {} }: Pick<HostRecord, 'resources'>): bo
  * machines.yaml only has values that the driver checks. Throws kind `inventory` for values that it does not accept.
  */
 export async function findTunnel(
-  context: Pick<Context, 'driver'>,
+  context: Pick<Drivers, 'driver'>,
   { name, driver, via }: Pick<Machine, 'name' | 'driver' | 'via'>,
   host: HostRecord,
 ): Promise<ProxyCommand | undefined> {

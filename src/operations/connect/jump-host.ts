@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { resolveJumpChain } from '../../machine/jump-hosts.ts'
 import type { Transport } from '../../transport/transport.ts'
-import type { Context } from '../context.ts'
+import type { Context, Stores } from '../context.ts'
 
 /** A machine that may have a jump host. */
 type Reached = Pick<Machine, 'name' | 'via'>
@@ -12,7 +12,7 @@ type Reached = Pick<Machine, 'name' | 'via'>
  * them, and `inventory` when the chain is circular.
  */
 export async function findJumpHosts(
-  { inventory }: Pick<Context, 'inventory'>,
+  { inventory }: Pick<Stores, 'inventory'>,
   machine: Reached,
 ): Promise<readonly Machine[]> {
   if (machine.via === undefined) return []
@@ -33,7 +33,7 @@ export async function findJumpHosts(
  * host has not been created yet.
  */
 export async function checkJumpHosts(
-  context: Pick<Context, 'inventory'>,
+  context: Pick<Stores, 'inventory'>,
   machine: Reached,
 ): Promise<void> {
   const jumps = await findJumpHosts(context, machine)

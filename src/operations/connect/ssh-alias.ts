@@ -5,7 +5,7 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord, Machine } from '../../machine/machine.ts'
 import { ignored } from '../../os/trace.ts'
 import type { SshAlias } from '../../transport/ssh/connect.ts'
-import type { Context } from '../context.ts'
+import type { Context, Stores } from '../context.ts'
 import { inventoryKey } from '../trust/inventory-key.ts'
 
 type AliasContext = Pick<Context, 'env' | 'inventory' | 'trust'>
@@ -39,7 +39,7 @@ export async function usableAlias(
 
 /** Lets hosts of this inventory be reached as hosts of the user's SSH configuration. */
 export async function trustAliases(
-  context: Pick<Context, 'inventory' | 'trust'>,
+  context: Pick<Stores, 'inventory' | 'trust'>,
   names: readonly string[],
 ): Promise<void> {
   if (names.length === 0) return

@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { type Inventory, entryFor } from '../../state/inventory/inventory.ts'
-import type { Context } from '../context.ts'
+import type { Stores } from '../context.ts'
 import type { Outcome } from '../fan-out/fan-out.ts'
 
 /** An edited entry, and the machine that it describes together with its profiles. */
@@ -33,7 +33,7 @@ function attempt(
  * the errors.
  */
 export async function editEntries(
-  context: Pick<Context, 'inventory'>,
+  context: Pick<Stores, 'inventory'>,
   machines: readonly Machine[],
   edit: (inventory: Inventory, name: MachineName) => EditedEntry,
 ): Promise<Outcome<Machine, Machine>[]> {

@@ -4,7 +4,7 @@ import { type Machine, type ReadyMachine, requireHost } from '../../machine/mach
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
-import type { Context } from '../context.ts'
+import type { Context, Stores } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
 import { findAddress } from '../connect/find-address.ts'
 import { probeHost } from '../adopt/probe-host.ts'
@@ -151,7 +151,7 @@ const notReady = ({ name }: ReadyMachine): UserError =>
 
 /** Records in the entry of a machine whether it should be stopped. Plans compare the state of the host with it. */
 export async function recordWantedPower(
-  context: Pick<Context, 'inventory'>,
+  context: Pick<Stores, 'inventory'>,
   { name }: Pick<Machine, 'name'>,
   { isOff }: { readonly isOff: boolean },
 ): Promise<void> {

@@ -14,7 +14,7 @@ import { type EngineSettings, isEmpty } from '../../provision/engine/settings/en
 import type { HostProbe } from '../../provision/host/probe.ts'
 import { run } from '../../transport/run.ts'
 import type { ProbeTarget } from '../adopt/probe-host.ts'
-import type { Context } from '../context.ts'
+import type { Stores } from '../context.ts'
 import { readInventoryFile } from '../create/read-user-data.ts'
 
 /** The largest file of CA certificates, in bytes. */
@@ -84,7 +84,7 @@ function registrySettings({ registries = {} }: EngineSpec) {
  * a file that cannot be read or has no certificate, and for settings that fleet does not change on this computer.
  */
 export async function settingsOf(
-  context: Pick<Context, 'inventory'>,
+  context: Pick<Stores, 'inventory'>,
   machine: Machine,
 ): Promise<EngineSettings | undefined> {
   const { name, engine } = machine

@@ -24,7 +24,7 @@ import type {
   TrustedAlias,
   TrustedDriver,
 } from '../../state/home/trust.ts'
-import type { Context } from '../context.ts'
+import type { Context, Stores } from '../context.ts'
 import { ignored } from '../../os/trace.ts'
 import { inventoryKey } from './inventory-key.ts'
 
@@ -43,7 +43,7 @@ const recordsOf = (
   drivers.filter((one) => one.inventory === inventory && one.package === packageName)
 
 /** The command that trusts a driver. */
-export const trustCommand = (name: string, { inventoryFile }: Pick<Context, 'inventoryFile'>) =>
+export const trustCommand = (name: string, { inventoryFile }: Pick<Stores, 'inventoryFile'>) =>
   `fleet trust ${shellQuote(name)}${inventoryFile === undefined ? '' : ` --inventory ${shellQuote(inventoryFile)}`}`
 
 /**

@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
 import { nearestInventory } from '../../state/inventory/find-inventory.ts'
 import { decodeInventory, readInventoryFile } from '../../state/inventory/decode-text.ts'
-import type { Context } from '../context.ts'
+import type { Stores } from '../context.ts'
 
 /** Checks that a file is an inventory, without running code of its drivers. Throws kind `inventory` if it is not. */
 async function checkInventory(inventory: string): Promise<Stats> {
@@ -28,7 +28,7 @@ async function checkInventory(inventory: string): Promise<Stats> {
  * kind `inventory` when there is none, and for a file that is not an inventory.
  */
 export async function trustInventoryFile(
-  { trust }: Pick<Context, 'trust'>,
+  { trust }: Pick<Stores, 'trust'>,
   { cwd, file }: { readonly cwd: string; readonly file: string | undefined },
 ): Promise<string> {
   const found = file ?? (await nearestInventory(cwd))

@@ -1,6 +1,6 @@
 import { type ContainerPort, containerName, listContainers } from '../../../engine/containers.ts'
 import type { Machine } from '../../../machine/machine.ts'
-import type { Context } from '../../context.ts'
+import type { Connections } from '../../context.ts'
 import { projectLabel, readStackContainer } from '../observe-stack.ts'
 import type { ChosenStack } from './choose-stack.ts'
 
@@ -30,7 +30,7 @@ export function stacksByMachine(
 
 /** Lists the containers of stacks on a machine, by stack and name, also those that have stopped. */
 export async function listStackRows(
-  context: Pick<Context, 'engine'>,
+  context: Pick<Connections, 'engine'>,
   machine: Machine,
   stacks: readonly string[],
   signal: AbortSignal,
