@@ -1,4 +1,5 @@
 import { bootScriptLog, bootScriptName } from './boot-script.ts'
+import { findSudo } from '../../os/find-sudo.ts'
 import { traceError } from '../../os/trace.ts'
 
 /** How long the first boot of a host may take, in seconds. */
@@ -14,8 +15,7 @@ const quotedLines = 15
  */
 export const cloudInitScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-sudo=
-if [ "$(id -u)" != 0 ] && sudo -n true </dev/null 2>/dev/null; then sudo='sudo -n'; fi
+${findSudo}
 log=/var/log/cloud-init-output.log
 state=/run/cloud-init
 last() { # LINES FILE

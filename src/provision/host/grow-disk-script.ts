@@ -1,3 +1,5 @@
+import { findSudo } from '../../os/find-sudo.ts'
+
 /**
  * A script that enlarges the partition of `/` and its file system after the disk was enlarged.
  * Prints what is left for a restart, when cloud-init does the same. Does nothing if `/` is not on a
@@ -10,16 +12,16 @@ name=\${root#/dev/}
 [ -r "/sys/class/block/$name/partition" ] || exit 0
 number=$(cat "/sys/class/block/$name/partition")
 disk=/dev/$(basename "$(dirname "$(readlink -f "/sys/class/block/$name")")")
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
-if ! command -v growpart >/dev/null 2>&1 && ! as_root sh -c 'command -v growpart' >/dev/null 2>&1; then
+${findSudo}
+if ! command -v growpart >/dev/null 2>&1 && ! $sudo sh -c 'command -v growpart' >/dev/null 2>&1; then
   echo 'growpart is missing'
   exit 0
 fi
-grown=$(as_root growpart "$disk" "$number" 2>&1)
+grown=$($sudo growpart "$disk" "$number" 2>&1)
 case $? in 0) ;; *) case $grown in *NOCHANGE*) ;; *) echo "$grown" >&2; exit 1 ;; esac ;; esac
 case $(findmnt -no FSTYPE /) in
-  ext2 | ext3 | ext4) as_root resize2fs "$root" >/dev/null 2>&1 ;;
-  xfs) as_root xfs_growfs / >/dev/null ;;
-  btrfs) as_root btrfs filesystem resize max / >/dev/null ;;
+  ext2 | ext3 | ext4) $sudo resize2fs "$root" >/dev/null 2>&1 ;;
+  xfs) $sudo xfs_growfs / >/dev/null ;;
+  btrfs) $sudo btrfs filesystem resize max / >/dev/null ;;
 esac
 `

@@ -12,6 +12,7 @@ import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
 import type { Host } from '../../copy/remote-tar.ts'
 import { runOnHost } from '../../fan-out/run-on-host.ts'
 import type { Streams } from '../../../os/streams.ts'
+import { findSudo } from '../../../os/find-sudo.ts'
 import { ignored } from '../../../os/trace.ts'
 
 /** A host whose files and engine a command uses, with sudo if needed. */
@@ -28,8 +29,9 @@ export interface HostDocker extends EngineHost {
 
 /** Prints whether docker is installed, how its engine can be accessed, and the home folder. */
 const probe = `
+${findSudo}
 if [ -w "$1" ] || [ ! -e "$1" ]; then access=direct
-elif sudo -n true 2>/dev/null; then access=sudo
+elif [ -n "$sudo" ]; then access=sudo
 else access=denied; fi
 command -v docker >/dev/null && echo "$access" || echo none
 printf '%s\\n%s' "$access" "$HOME"

@@ -3,6 +3,7 @@ import { type Machine, socketOf } from '../../../machine/machine.ts'
 import { run } from '../../../transport/run.ts'
 import type { Context } from '../../context.ts'
 import type { HostDocker } from '../../docker/on-host/host-docker.ts'
+import { findSudo } from '../../../os/find-sudo.ts'
 
 /** A host with stacks. */
 export interface StackHost extends HostDocker {
@@ -24,15 +25,15 @@ const ofUser = '.local/share/fleet/stacks'
  */
 const probe = `
 socket=$1
+${findSudo}
 owner=$(stat -c %u -- "$socket" 2>/dev/null) user=$(id -u)
 if [ "\${owner:-0}" != 0 ] && [ "$owner" = "$user" ]; then access=user
 elif [ "$user" = 0 ]; then access=root
-elif sudo -n true 2>/dev/null; then access=sudo
+elif [ -n "$sudo" ]; then access=sudo
 elif [ -w "$socket" ] || [ ! -e "$socket" ]; then access=user
 else access=denied; fi
-become=
-[ "$access" != sudo ] || become='sudo -n'
-printf '%s\\n%s\\n' "$access" "$($become docker compose version --short 2>/dev/null)"
+[ "$access" = sudo ] || sudo=
+printf '%s\\n%s\\n' "$access" "$($sudo docker compose version --short 2>/dev/null)"
 printf %s "$HOME"
 `
 

@@ -4,6 +4,7 @@ import { defaultSocket } from '../../../machine/machine.ts'
 import { printable } from '../../../machine/hidden-characters.ts'
 import type { EngineInUse } from './daemon-config.ts'
 import { type EngineEnvironment, environmentFile, parseEnvironment } from './environment-file.ts'
+import { findSudo } from '../../../os/find-sudo.ts'
 
 /** The settings of a host's engine. */
 export interface EngineState {
@@ -44,14 +45,13 @@ export const engineStateScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 has() { command -v "$1" >/dev/null 2>&1; }
 say() { printf 'fleet %s=%s\n' "$1" "$2"; }
-as=
-[ "$(id -u)" = 0 ] || { sudo -n true </dev/null >/dev/null 2>&1 && as='sudo -n'; }
+${findSudo}
 show() { # KEY FILE
   if [ -f "$2" ] && [ -r "$2" ]; then say "$1" "+$(head -c ${maxFileBytes} "$2" | base64 | tr -d '\n')"
-  elif $as test -f "$2"; then
-    if $as test -r "$2"; then say "$1" "+$($as head -c ${maxFileBytes} "$2" | base64 | tr -d '\n')"
+  elif $sudo test -f "$2"; then
+    if $sudo test -r "$2"; then say "$1" "+$($sudo head -c ${maxFileBytes} "$2" | base64 | tr -d '\n')"
     else say unreadable "$2"; fi
-  elif $as test -e "$2"; then say irregular "$2"
+  elif $sudo test -e "$2"; then say irregular "$2"
   fi
 }
 pid=$(cat /var/run/docker.pid 2>/dev/null)
@@ -72,7 +72,7 @@ for one; do
 done
 if has docker; then
   if [ -w ${defaultSocket} ]; then as=; fi
-  $as docker -H unix://${defaultSocket} info --format '{{.Driver}}|{{.DockerRootDir}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.ContainersRunning}}' </dev/null 2>/dev/null |
+  $sudo docker -H unix://${defaultSocket} info --format '{{.Driver}}|{{.DockerRootDir}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.ContainersRunning}}' </dev/null 2>/dev/null |
     while IFS='|' read -r driver root live swarm running; do
       say driver "$driver"; say root "$root"; say live "$live"; say swarm "$swarm"; say running "$running"
     done
