@@ -19,7 +19,7 @@ interface ComposeKind {
 const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = plugins
 
 /** Compose of the operator's computer. */
-const localCompose = { here: true, plugin: newer } as const
+export const localCompose = { here: true, plugin: newer } as const
 
 /** Each kind of compose, with a version of its own. */
 export const composeKinds: readonly ComposeKind[] = [
@@ -52,14 +52,17 @@ export interface StackLab extends AsyncDisposable {
 }
 
 /** Gives a person the compose plugin. */
-async function giveCompose(person: Person, plugin: string): Promise<void> {
+export async function giveCompose(person: Person, plugin: string): Promise<void> {
   const folder = join(person.home, '.docker/cli-plugins')
   await mkdir(folder, { recursive: true })
   await symlink(plugin, join(folder, 'docker-compose'))
 }
 
 /** Writes files below a folder. */
-async function layFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+export async function layFiles(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true })
     await writeFile(join(folder, name), content)
