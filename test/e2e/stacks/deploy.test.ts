@@ -1,158 +1,110 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
-
-const plugins = JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<
-  Record<string, string>
->
-
-/** Each version of compose, one on the operator's computer and one on the hosts alone. */
-const kinds = [
-  { kind: 'compose of this computer', plugin: plugins['docker-compose-new'], here: true },
-  { kind: 'compose of the hosts', plugin: plugins['docker-compose'], here: false },
-] as const
+import type { LabHost } from '../../support/lab/lab.ts'
+import {
+  type StackLab,
+  canDeployStacks,
+  composeKinds,
+  containersOn,
+  onHost,
+  startStackLab,
+  waitForever,
+} from '../../support/stacks/stack-lab.ts'
 
 const composeFile = `
 services:
   db:
     image: bb:1
-    command: sh -c 'trap exit TERM; while :; do sleep 0.1; done'
+    command: sh -c 'sleep 1; cp /run/secrets/password /state/; ${waitForever}'
     secrets: [password]
     stop_grace_period: 0s
-    healthcheck: { test: ['CMD', 'test', '-s', '/run/secrets/password'], interval: 300ms, retries: 20 }
+    volumes: ['state:/state']
+    healthcheck: { test: ['CMD', 'test', '-s', '/state/password'], interval: 300ms, retries: 20 }
   web:
     image: bb:1
-    command: sh -c 'cat /etc/app.conf; echo on $$FLEET; trap exit TERM; while :; do sleep 0.1; done'
+    command: sh -c 'cat /etc/app.conf; echo on $$FLEET, $$COLOR, after $$(ls /state); ${waitForever}'
     stop_grace_period: 0s
     env_file: [web.env]
     environment: { FLEET: '\${FLEET_MACHINE}' }
     configs: [{ source: app, target: /etc/app.conf }]
-    volumes: ['./site:/site:ro']
+    volumes: ['./site:/site:ro', 'state:/state']
     depends_on: { db: { condition: service_healthy } }
+  worker:
+    build: ./worker
+    command: sh -c 'cat /version; ${waitForever}'
+    stop_grace_period: 0s
+  cache:
+    image: bb:1
+    command: sh -c '${waitForever}'
+    stop_grace_period: 0s
+    depends_on: [worker]
 configs: { app: { file: ./app.conf } }
 secrets: { password: { file: ./password } }
+volumes: { state: {} }
 `
 
-const onHost = async (host: LabHost, command: string): Promise<string> =>
-  (await host.exec(command)).stdout.trim()
+describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ here, plugin }) => {
+  let shop: StackLab
+  let h1: LabHost
+  beforeAll(async () => {
+    shop = await startStackLab({ hosts: 3, here, plugin })
+    ;[h1] = shop.hosts as [LabHost]
+    await shop.lay({
+      'shop/compose.yaml': composeFile,
+      'shop/web.env': 'COLOR=blue\n',
+      'shop/app.conf': 'first\n',
+      'shop/password': 'swordfish',
+      'shop/site/index.html': 'hello',
+      'shop/worker/Dockerfile': 'FROM bb:1\nCOPY version /version\n',
+      'shop/worker/version': 'built once\n',
+    })
+  })
+  afterAll(() => shop?.[Symbol.asyncDispose]())
 
-/** The containers of the stack by service, with their IDs. */
-const containers = async (host: LabHost): Promise<Record<string, string>> => {
-  const format = '{{.Label "com.docker.compose.service"}} {{.ID}}'
-  const list = await onHost(
-    host,
-    `docker ps --filter label=com.docker.compose.project=shop --format '${format}'`,
-  )
-  return Object.fromEntries(
-    list.split('\n').flatMap((line) => (line === '' ? [] : [line.split(' ')])),
-  ) as Record<string, string>
-}
-
-describe.skipIf(!labIsHere).each(kinds.filter(({ plugin }) => plugin !== undefined))(
-  'a stack with $kind',
-  ({ plugin = '', here }) => {
-    let lab: Lab
-    let ana: Person
-    let env: Record<string, string>
-
-    const lay = async (files: Readonly<Record<string, string>>): Promise<void> => {
-      for (const [name, content] of Object.entries(files)) {
-        await mkdir(dirname(join(ana.folder, name)), { recursive: true })
-        await writeFile(join(ana.folder, name), content)
-      }
+  test('of four services is deployed on three hosts, and the second plan is empty', async () => {
+    const plan = await shop.fleet('plan')
+    expect(plan.code).toBe(2)
+    expect(plan.stdout).toMatch(
+      /\+ shop on h1..h3\n( +create (db|web|worker|cache) \(it has no container\)\n){4}/,
+    )
+    await shop.ok('apply --yes')
+    expect(await shop.ok('plan')).toContain('nothing to do')
+    const images = new Set<string>()
+    for (const host of shop.hosts) {
+      const { db, web, worker, ...others } = await containersOn(host)
+      expect(Object.keys(others)).toEqual(['cache'])
+      expect(
+        await onHost(host, `docker logs ${web}; docker exec ${web} cat /site/index.html`),
+      ).toBe(`first\non ${host.name}, blue, after password\nhello`)
+      expect(await onHost(host, `docker exec ${db} cat /run/secrets/password`)).toBe('swordfish')
+      expect(await onHost(host, `docker logs ${worker}`)).toBe('built once')
+      images.add(await onHost(host, `docker inspect --format '{{.Image}}' ${worker}`))
+      expect(await onHost(host, `docker inspect ${web} ${db}`)).not.toContain('swordfish')
     }
-    const fleet = (line: string, options: Parameters<Person['fleet']>[1] = {}) =>
-      ana.fleet(line.split(' '), { ...options, env: { ...env, ...options.env } })
-    const ok = async (line: string): Promise<string> => {
-      const { code, stdout, stderr } = await fleet(line)
-      expect({ line, code, stderr: code === 0 ? '' : stderr }).toEqual({
-        line,
-        code: 0,
-        stderr: '',
+    expect(images.size).toBe(1)
+  })
+
+  test('recreates the services whose file has changed, and nothing else', async () => {
+    const before = await containersOn(h1)
+    await shop.lay({ 'shop/app.conf': 'second\n' })
+    const planned = await shop.fleet('deploy --on h1 --on h2')
+    expect(planned).toMatchObject({ code: 2, stderr: expect.stringMatching(/--yes/) })
+    expect(planned.stderr).toContain('recreate web (a file or definition that it uses has changed)')
+    expect(await containersOn(h1)).toEqual(before)
+    await shop.ok('deploy --yes --on h1 --on h2')
+    const { web: newWeb, ...after } = await containersOn(h1)
+    const { web: oldWeb, ...others } = before
+    expect(after).toEqual(others)
+    expect(newWeb).not.toBe(oldWeb)
+    expect(await onHost(h1, `docker logs ${newWeb}`)).toContain('second')
+  })
+
+  test('that is not in the inventory is named alike by all commands', async () => {
+    const lines = ['deploy shpo', 'stack ps shpo', 'stack logs shpo', 'stack rollback shpo']
+    for (const line of lines) {
+      expect(await shop.fleet(line)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('there is no stack called "shpo" (did you mean "shop"?)'),
       })
-      return stdout + stderr
     }
-    beforeAll(async () => {
-      lab = await startLab({ hosts: 5, engine: true, image: true })
-      ana = await makePerson({ identity: lab.identity.file, broker: true })
-      env = here ? {} : { PATH: ana.nodeOnly }
-      if (here) {
-        const folder = join(ana.home, '.docker/cli-plugins')
-        await mkdir(folder, { recursive: true })
-        await symlink(plugin, join(folder, 'docker-compose'))
-      } else {
-        for (const host of lab.hosts) {
-          await host.exec(
-            `mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/docker-compose`,
-          )
-        }
-      }
-      const machines = lab.hosts.map(({ name, address, hostKey }) => {
-        const host = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
-        return [name, { driver: 'ssh', labels: { n: name.slice(1) }, options: { address }, host }]
-      })
-      await lay({
-        'machines.yaml': JSON.stringify({
-          ...{ version: 1, id: '0123abcd' },
-          stacks: { shop: { compose: 'shop/compose.yaml', on: 'all', wait: 300 } },
-          machines: Object.fromEntries(machines),
-        }),
-        'shop/compose.yaml': composeFile,
-        'shop/web.env': 'COLOR=blue\n',
-        'shop/app.conf': 'first\n',
-        'shop/password': 'swordfish',
-        'shop/site/index.html': 'hello',
-      })
-    })
-    afterAll(async () => {
-      await ana?.[Symbol.asyncDispose]()
-      await lab?.[Symbol.asyncDispose]()
-    })
-
-    test('is deployed on three hosts, and the second plan is empty', async () => {
-      const plan = await fleet('plan --on h1 --on h2 --on h3')
-      expect(plan.code).toBe(2)
-      expect(plan.stdout).toMatch(/\+ shop on h1..h3\n +create db \(it has no container\)\n/)
-      await ok('apply --yes --on h1 --on h2 --on h3')
-      expect(await ok('deploy --on h1 --on h2 --on h3')).toContain('nothing to do')
-      const [h1] = lab.hosts as [LabHost]
-      expect(Object.keys(await containers(h1)).toSorted()).toEqual(['db', 'web'])
-      const { web = '' } = await containers(h1)
-      expect(await onHost(h1, `docker logs ${web}; docker exec ${web} cat /site/index.html`)).toBe(
-        'first\non h1\nhello',
-      )
-      expect(await onHost(h1, `docker inspect ${web}`)).not.toContain('swordfish')
-    })
-
-    test('recreates the services whose file has changed, and nothing else', async () => {
-      const [h1] = lab.hosts as [LabHost]
-      const before = await containers(h1)
-      await lay({ 'shop/app.conf': 'second\n' })
-      const planned = await fleet('deploy --on h1 --on h2')
-      expect(planned).toMatchObject({ code: 2, stderr: expect.stringMatching(/--yes/) })
-      expect(planned.stderr).toContain(
-        'recreate web (a file or definition that it uses has changed)',
-      )
-      expect(await containers(h1)).toEqual(before)
-      await ok('deploy --yes --on h1 --on h2')
-      const after = await containers(h1)
-      expect(after['db']).toBe(before['db'])
-      expect(after['web']).not.toBe(before['web'])
-      expect(await onHost(h1, `docker logs ${after['web']}`)).toContain('second')
-    })
-
-    test('shows containers that were stopped or removed by hand', async () => {
-      const [h1, h2] = lab.hosts as [LabHost, LabHost]
-      await h1.exec('docker stop -t 0 shop-web-1')
-      await h2.exec('docker rm -f shop-web-1')
-      const { stderr, code } = await fleet('deploy --on h1 --on h2')
-      expect(code).toBe(2)
-      expect(stderr).toMatch(/~ shop on h1\n +start web \(1 of 1 container exited with code \d+\)/)
-      expect(stderr).toMatch(/\+ shop on h2\n +create web \(it has no container\)/)
-      await ok('deploy --yes --on h1 --on h2')
-      expect(Object.keys(await containers(h2)).toSorted()).toEqual(['db', 'web'])
-    })
-  },
-)
+  })
+})
