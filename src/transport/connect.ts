@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import type { Environment } from '../os/environment.ts'
 import { ignored, trace } from '../os/trace.ts'
 import { parseDestination } from './ssh/destination.ts'
@@ -27,6 +30,34 @@ async function isOnSecurityKey(file: string): Promise<boolean> {
   )
 }
 
+/** The files of security keys that ssh(1) looks for, and those of other keys. */
+const [usualSecurityKeys, usualKeys] = [
+  ['id_ed25519_sk', 'id_ecdsa_sk'],
+  ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_dsa', 'id_xmss'],
+]
+
+/**
+ * The first key file on a security key, among those that are chosen by name: `files`, and those of the alias. The usual file of
+ * a security key counts if there is no other key.
+ */
+async function findSecurityKey(
+  files: readonly string[],
+  answer: readonly string[],
+  env: Environment,
+): Promise<string | undefined> {
+  const home = env['HOME'] ?? homedir()
+  const named = answer
+    .filter((line) => line.startsWith('identityfile '))
+    .map((line) => line.slice('identityfile '.length).replace(/^~(?=\/)/, home))
+  const usual = (names: readonly string[]) => names.map((name) => join(home, '.ssh', name))
+  const isUsual = (file: string) => usual([...usualSecurityKeys, ...usualKeys]).includes(file)
+  const chosen = [...files, ...named.filter((file) => !isUsual(file))]
+  for (const file of chosen) if (await isOnSecurityKey(file)) return file
+  const others = [...chosen, ...usual(usualKeys)]
+  const found = usual(usualSecurityKeys).find((file) => existsSync(file))
+  return found !== undefined && !others.some((file) => existsSync(file)) ? found : undefined
+}
+
 /** The host of an alias in the user's SSH configuration, as ssh prints it, so that ssh runs once for a connection. */
 async function readAlias(
   { alias }: Pick<SshTarget, 'alias'>,
@@ -47,11 +78,9 @@ export async function chooseClient(
   if (process.platform === 'win32') return { client: 'builtin' }
   if (target.hostKeys.some((key) => key.startsWith(authorityMark)))
     return { client: 'openssh', why: 'the pinned host key is a certificate authority' }
-  for (const file of target.identityFiles) {
-    if (await isOnSecurityKey(file))
-      return { client: 'openssh', why: `the key ${file} is on a security key` }
-  }
   const { answer } = (await readAlias(target, env)) ?? {}
+  const key = await findSecurityKey(target.identityFiles, answer ?? [], env)
+  if (key !== undefined) return { client: 'openssh', why: `the key ${key} is on a security key` }
   if (answer === undefined) return { client: 'builtin' }
   const { needsOpenSsh } = await import('./ssh/config/coverage.ts')
   const why = await needsOpenSsh(answer, env)

@@ -108,6 +108,15 @@ const unusable: readonly Step[] = [
     ({ report }, [, file = '', why = '']) => report.skipped.push(`${file} (${why})`),
   ],
   [
+    /^sign_and_send_pubkey: signing failed for (\S+) "(.*)"(?: from agent)?: (.*)/,
+    ({ report }, [, type = '', file = '', why = '']) => {
+      report.offered.pop()
+      report.skipped.push(`${file} (the server accepts this key, but it cannot sign: ${why})`)
+      if (type.endsWith('-SK'))
+        report.remedies.push('plug in the security key, and touch it when it asks for it')
+    },
+  ],
+  [
     /^no such identity: (.*): No such file or directory/,
     ({ report }, [, file = '']) => report.skipped.push(`${file} (there is no such file)`),
   ],

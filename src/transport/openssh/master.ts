@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import type { Duplex, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
@@ -132,12 +131,33 @@ function start(words: readonly string[], folder: string, env: NodeJS.ProcessEnv)
   })
 }
 
+/** The longest line that is read, in characters: the host decides how long its banner is. */
+const longestLine = 8_192
+
+/** Calls `take` for each line of a text. A line that is too long is split. */
+function readLines(stream: Readable, take: (line: string) => void): void {
+  let rest = ''
+  const read = (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) take(line)
+    if (rest.length <= longestLine) return
+    take(rest)
+    rest = ''
+  }
+  stream
+    .setEncoding('utf8')
+    .on('data', read)
+    .once('close', () => rest !== '' && take(rest))
+}
+
 /** Resolves when ssh has ended, its last words are read, and programs that it started are told to end. */
 async function untilEnded(child: ChildProcess): Promise<void> {
   const closed = once(child, 'close').catch(() => {}) // it could not be started
   await Promise.race([closed, once(child, 'exit').catch(() => {})])
   if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
   await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
+  child.stderr?.destroy() // a background process of ProxyCommand may keep it open
 }
 
 /** How fleet itself connects to the host for ssh: through a jump host, or with a program of a driver. */
@@ -179,7 +199,7 @@ export async function startMaster(target: SshTarget, options: MasterOptions): Pr
     )
     trace('ssh', `start ssh for ${target.user}@${target.address}:${target.port}`)
     const child = start(words, folder, environmentFor(options, relay !== undefined, questions?.env))
-    createInterface({ input: child.stderr as Readable }).on('line', (line) => {
+    readLines(child.stderr as Readable, (line) => {
       trace('ssh', `ssh: ${line}`)
       log.add(line)
     })

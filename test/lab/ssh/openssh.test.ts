@@ -1,20 +1,28 @@
+import { randomUUID } from 'node:crypto'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { shellQuote } from '../../../src/os/shell-quote.ts'
 import { shortFolderFor } from '../../../src/os/socket-folder.ts'
-import { connectHost } from '../../../src/transport/connect.ts'
+import { chooseClient, connectHost } from '../../../src/transport/connect.ts'
 import { connectOpenSsh } from '../../../src/transport/openssh/connect.ts'
 import { run } from '../../../src/transport/run.ts'
 import type { Question, SshOptions, SshTarget } from '../../../src/transport/ssh/connect.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { buildSecurityKey } from '../../support/ssh/security-key.ts'
 import { netcatLine, processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
 const execute = promisify(execFile)
+const pathOf = (file: string) => new URL(`../../../${file}`, import.meta.url).pathname
+const [runner, connectSource] = [
+  pathOf('scripts/run-ts.mjs'),
+  pathOf('src/transport/openssh/connect.ts'),
+]
 const module = '/usr/lib/softhsm/libsofthsm2.so'
 
 /** The name that a login has on the host. */
@@ -141,6 +149,37 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await rm(config)
   })
 
+  test('logs in with a security key, chosen by its key file', async () => {
+    const [config, file] = [join(env.HOME, '.ssh', 'config'), join(folder, 'touched')]
+    const provider = await buildSecurityKey(folder)
+    const options = ['-q', '-t', 'ed25519-sk', '-w', provider, '-N', '', '-f', file]
+    await execute('ssh-keygen', options)
+    await authorize(await readFile(`${file}.pub`, 'utf8'))
+    await writeFile(config, `Host *\n  SecurityKeyProvider ${provider}\n  IdentityFile ${file}\n`)
+    const { client: _client, ...automatic } = target
+    const alias = { destination: host.address }
+    const used: string[] = []
+    const onKeyLogin = (fingerprint: string) => used.push(fingerprint)
+    const login = { ...automatic, identityFiles: [], alias }
+    expect(await whoAmI(login, { env, onKeyLogin })).toBe('root')
+    const { stdout } = await execute('ssh-keygen', ['-lf', `${file}.pub`])
+    expect(used).toEqual([stdout.split(' ')[1]])
+    // Without an alias, ssh reads no configuration: it looks for keys that are plugged in.
+    await copyFile(file, join(env.HOME, '.ssh/id_ed25519_sk'))
+    const plain = { ...automatic, identityFiles: [] }
+    expect(await chooseClient(plain, env)).toMatchObject({
+      client: 'openssh',
+      why: expect.stringContaining('id_ed25519_sk is on a security key'),
+    })
+    await expect(whoAmI(plain, { env })).rejects.toMatchObject({
+      kind: 'credentials',
+      message: expect.stringMatching(/id_ed25519_sk \(the server accepts this key, but it cannot/),
+      hint: expect.stringContaining('plug in the security key'),
+    })
+    await rm(join(env.HOME, '.ssh/id_ed25519_sk'))
+    await rm(config)
+  })
+
   test('does not obey what would run or forward something in ssh_config', async () => {
     const config = join(env.HOME, '.ssh', 'config')
     const mark = join(folder, 'ran')
@@ -226,6 +265,76 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await rm(config)
   })
 
+  test('ends though a background process of the ProxyCommand keeps its output', async () => {
+    const config = join(env.HOME, '.ssh', 'config')
+    const mark = randomUUID()
+    const background = [process.execPath, '-e', 'setInterval(() => {}, 1000)', mark]
+    const left = background.map(shellQuote).join(' ')
+    await writeFile(config, `Host *\n  ProxyCommand setsid ${left} & ${netcatLine(host)}\n`)
+    const script = join(folder, 'once.ts')
+    const known = { ...target, alias: { destination: 'web' } }
+    await writeFile(
+      script,
+      `import { connectOpenSsh } from ${JSON.stringify(connectSource)}
+const transport = await connectOpenSsh(${JSON.stringify(known)}, { env: ${JSON.stringify(env)} })
+await transport[Symbol.asyncDispose]()
+console.log('closed')
+`,
+    )
+    const { stdout } = await execute(process.execPath, [runner, script])
+    expect(stdout).toBe('closed\n')
+    for (const pid of await processesWith(mark)) process.kill(pid, 'SIGKILL')
+    await rm(config)
+  })
+
+  test('waits for as long as ssh_config says, and for a silent host', async () => {
+    const config = join(env.HOME, '.ssh', 'config')
+    const mark = randomUUID()
+    await writeFile(
+      config,
+      `Host hanging
+  ProxyCommand sleep 1000
+  ConnectTimeout 1
+Host silent
+  ProxyCommand ${netcatLine(host, { mark })}
+  ServerAliveInterval 1
+  ServerAliveCountMax 2
+`,
+    )
+    const hanging = { ...target, alias: { destination: 'hanging' } }
+    await expect(whoAmI(hanging, { env })).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringMatching(/1 s/),
+    })
+    const silent = { ...target, alias: { destination: 'silent' } }
+    await using transport = await connectHost(silent, { env })
+    for (const pid of await processesWith(mark)) process.kill(pid, 'SIGSTOP')
+    await expect(transport.lost).rejects.toMatchObject({ kind: 'unreachable' })
+    await rm(config)
+  })
+
+  test('reaches a link-local address with a zone', async () => {
+    const { stdout } = await host.exec('ip -6 -o addr show dev eth0 scope link')
+    const [, found = ''] = /inet6 (fe80:[^/]+)/.exec(stdout) ?? []
+    const address = `${found}%${lab.network.bridge}`
+    const zoned = () => whoAmI({ ...target, address }, { env }).catch(String)
+    // An address can be used once nobody else has it (RFC 4862 5.4).
+    await expect.poll(zoned, { timeout: 60_000 }).toBe('root')
+  })
+
+  test('quotes a banner without end in part, and escapes what it contains', async () => {
+    await host.exec(
+      `{ printf 'begin \\033[31mred\\033[0m '; head -c 200000 /dev/zero | tr '\\0' x; echo; echo 'last words'; } > /etc/ssh/banner
+      echo 'Banner /etc/ssh/banner' >> /etc/ssh/sshd_config`,
+    )
+    await reload()
+    const stranger = { ...target, user: 'ana', identityFiles: [await makeKey('stranger')] }
+    const failure = () => whoAmI(stranger, { env }).catch(String)
+    await expect.poll(failure, { timeout: 60_000 }).toMatch(/the server reported: begin .*xxx…/)
+    expect((await failure()).length).toBeLessThan(2000)
+    expect(await failure()).not.toContain('\u001B')
+  })
+
   test('names what is missing where there is no ssh', async () => {
     await expect(whoAmI(target, { env: { HOME: env.HOME, PATH: folder } })).rejects.toMatchObject({
       kind: 'unsupported',
@@ -247,16 +356,14 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
   test('leaves no process and no file when fleet is killed', async () => {
     const before = await openFolders()
     const script = join(folder, 'hold.ts')
-    const source = new URL('../../../src/transport/openssh/connect.ts', import.meta.url).pathname
     await writeFile(
       script,
-      `import { connectOpenSsh } from ${JSON.stringify(source)}
+      `import { connectOpenSsh } from ${JSON.stringify(connectSource)}
 await connectOpenSsh(${JSON.stringify(target)}, { env: ${JSON.stringify(env)} })
 console.log('connected')
 setInterval(() => {}, 1000)
 `,
     )
-    const runner = new URL('../../../scripts/run-ts.mjs', import.meta.url).pathname
     const fleet = spawn(process.execPath, [runner, script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

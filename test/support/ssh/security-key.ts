@@ -1,0 +1,24 @@
+import { execFile } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { cachedFolder } from '../files/cached-folder.ts'
+import { unpackPackages } from '../files/unpack-packages.ts'
+
+const packages = { ofThisRelease: ['libssl-dev'] } as const
+
+/** Compiles a security key in software. Gives the library for SecurityKeyProvider of ssh_config(5), in `folder`. */
+export async function buildSecurityKey(folder: string): Promise<string> {
+  const unpacked = await cachedFolder('libssl', packages, (place) =>
+    unpackPackages(place, packages),
+  )
+  const headers = join(unpacked, 'root/usr/include')
+  const ofProcessor = (await readdir(headers)).filter((name) => name.endsWith('-linux-gnu'))
+  const library = join(folder, 'security-key.so')
+  await promisify(execFile)('gcc', [
+    ...['-shared', '-fPIC', '-O1', '-o', library],
+    ...['', ...ofProcessor].map((name) => `-I${join(headers, name)}`),
+    ...[join(import.meta.dirname, 'security-key.c'), '-l:libcrypto.so.3'],
+  ])
+  return library
+}
