@@ -56,6 +56,12 @@ async function prune(
   const { io, format } = invocation
   const { prunes } = await import('../../engine/prune.ts')
   const { measuringMs } = await import('../../engine/disk-usage.ts')
+  const { keeperLabel } = await import('../../operations/stacks/release-images.ts')
+  /** Containers that keep images of stacks stay. */
+  const filtersOf = (kind: PruneKind): Filters =>
+    kind === 'containers'
+      ? { ...filters, 'label!': [...(filters['label!'] ?? []), keeperLabel] }
+      : filters
   const machines = await chooseEngines(invocation)
   const filtered = Object.entries(filters).flatMap(([key, values]) =>
     values.map((value) => `${key}=${value}`),
@@ -70,7 +76,11 @@ async function prune(
     machines,
     async change(done, engine, signal) {
       for (const kind of kinds) {
-        done.push(await prunes[kind](engine, { filters, all: allOf.includes(kind), signal }))
+        done.push(
+          await prunes[kind](engine, {
+            ...{ filters: filtersOf(kind), all: allOf.includes(kind), signal },
+          }),
+        )
       }
     },
     columns,

@@ -20,7 +20,13 @@ import {
   removeReleases,
 } from './host-store/releases.ts'
 import { findStackImages, listStackContainers } from './observe-stack.ts'
-import { dropBuilds, dropImages, imagesByService, keepImages } from './release-images.ts'
+import {
+  dropBuilds,
+  dropImages,
+  holdImages,
+  imagesByService,
+  keepImages,
+} from './release-images.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 import {
   type DeployCalls,
@@ -120,10 +126,15 @@ async function prune(target: DeployTarget, stack: string): Promise<void> {
   const { host, folder } = mirror
   const releases = await readReleases(host, folder)
   const outdated = outdatedReleases(releases)
+  const kept = releases.all.filter((release) => !outdated.includes(release))
+  await holdImages(
+    engine,
+    stack,
+    kept.filter(({ state }) => state === 'ready'),
+  )
   if (outdated.length === 0) return
   for (const release of outdated) await dropImages(engine, stack, release)
   await removeReleases(host, folder, outdated)
-  const kept = releases.all.filter((release) => !outdated.includes(release))
   const contents: ReleaseContent[] = []
   for (const release of kept) {
     if (release.by === '') return // damaged: its files are unknown

@@ -10,8 +10,12 @@ export interface StackContainer {
   readonly service: string
   /** Compose's hash of the configuration that it was created from. */
   readonly hash: string
-  /** The ID of the image that it was created from. */
+  /** The ID of the image that it was created from, as compose has recorded it. */
   readonly image: string | undefined
+  /** The name of its image; the engine of Docker lists its ID instead as soon as the name is that of another image. */
+  readonly imageName: string
+  /** The ID of its image, as the engine lists it. */
+  readonly imageId: string
   /** The version of compose that created it. */
   readonly version: string | undefined
   readonly labels: Readonly<Record<string, string>>
@@ -54,6 +58,7 @@ function exitCodeIn(status: string): number | undefined {
  */
 export function readStackContainer(container: ContainerSummary): StackContainer | undefined {
   const { Id: id, Labels: labels, State: state, Status, Networks: networks, Mounts } = container
+  const { Image: imageName, ImageID: imageId } = container
   const service = labels[label('service')]
   const hash = labels[label('config-hash')]
   if (service === undefined || hash === undefined || labels[label('oneoff')] === 'True') {
@@ -65,6 +70,7 @@ export function readStackContainer(container: ContainerSummary): StackContainer 
     service,
     hash,
     image: labels[label('image')],
+    ...{ imageName, imageId },
     version: labels[label('version')],
     labels,
     state,
@@ -88,16 +94,62 @@ export async function listStackContainers(
     .toSorted(({ name: one }, { name: other }) => (one < other ? -1 : 1))
 }
 
+/** The names of the images of a model, by service. */
+const imageNames = ({ name: project, services }: StackModel): ReadonlyMap<string, string> =>
+  new Map(
+    Object.entries(services).map(([name, service]) => [name, imageOf(project, name, service)]),
+  )
+
+/** The IDs of images on an engine, by name. Images that the engine does not have are absent. */
+async function findImages(
+  engine: Engine,
+  names: Iterable<string>,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  const found = await Promise.all(
+    [...new Set(names)].map(
+      async (name) => [name, (await findImage(engine, name, signal))?.Id] as const,
+    ),
+  )
+  return new Map(found.flatMap(([name, id]) => (id === undefined ? [] : [[name, id] as const])))
+}
+
 /** The IDs of a model's images on an engine, by name. Images that the engine does not have are absent. */
-export async function findStackImages(
+export const findStackImages = (
   engine: Engine,
   model: StackModel,
   signal?: AbortSignal,
+): Promise<ReadonlyMap<string, string>> => findImages(engine, imageNames(model).values(), signal)
+
+/** The first release of Docker with a year in its number. Lower numbers are those of Podman. */
+const firstDocker = 17
+
+/**
+ * Whether an engine of a recorded release lists the name of a container's image only while it is the name of that image. Docker
+ * does (`refreshImage` in daemon/list.go); Podman lists the name at the time of the creation.
+ */
+export const listsCurrentNames = (release: string | undefined): boolean =>
+  Number(/^\d+/.exec(release ?? '')?.[0] ?? 0) >= firstDocker
+
+/**
+ * As {@link findStackImages}, of the images with which containers are compared. The engine is asked only for those that the list of
+ * the containers does not show to be current, so the plan of a stack without changes needs one request.
+ */
+export async function findComparedImages(
+  engine: Engine,
+  model: StackModel,
+  { containers, release }: { containers: readonly StackContainer[]; release: string | undefined },
+  signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
-  const services = Object.entries(model.services)
-  const names = new Set(services.map(([name, service]) => imageOf(model.name, name, service)))
-  const found = await Promise.all(
-    [...names].map(async (name) => [name, (await findImage(engine, name, signal))?.Id] as const),
+  const names = imageNames(model)
+  const current = new Map(
+    listsCurrentNames(release)
+      ? containers
+          .filter(({ image, imageId }) => image === imageId)
+          .map(({ imageName, imageId }) => [imageName, imageId] as const)
+      : [],
   )
-  return new Map(found.flatMap(([name, id]) => (id === undefined ? [] : [[name, id] as const])))
+  const used = new Set(containers.flatMap(({ service }) => names.get(service) ?? []))
+  const asked = [...used].filter((name) => !current.has(name))
+  return new Map([...current, ...(await findImages(engine, asked, signal))])
 }

@@ -15,13 +15,13 @@ import {
 } from '../plan/change-plan.ts'
 import { type StackDrift, compareServices } from './compare-services.ts'
 import { hashesFor } from './hash-services.ts'
-import { type StackContainer, findStackImages, listStackContainers } from './observe-stack.ts'
+import { type StackContainer, findComparedImages, listStackContainers } from './observe-stack.ts'
 import { type PreparedStack, composeFinder, digestOf, prepareStack } from './prepare-stack.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 import type { Hasher } from './runners/stack-compose.ts'
 import { rootOfMounts } from './host-store/store-folder.ts'
 import { describeStackGrant } from './stack-grants.ts'
-import { type StackModel, scaleOf } from './stack-model.ts'
+import { type StackModel, scaleOf, sharesNamespaces } from './stack-model.ts'
 
 /** Options of {@link planStacks}. */
 export interface StackPlanOptions {
@@ -151,9 +151,19 @@ async function compareHosts(
     context.with({ signal: stop }).engine(machine)
   const list = async (machine: Machine, stop: AbortSignal) =>
     listStackContainers(await engineOf(machine, stop), stack.name, stop)
+  const [models, hashes] = [openModels(), openHashes()]
+  /** Hashes the model that most hosts have, while they list their containers. */
+  const hashEarly = async (): Promise<void> => {
+    const [one, [machine]] = [await prepared, machines]
+    if (one === undefined || one.compose.host !== undefined || machine === undefined) return
+    const { model, text } = modelOn(inventory, one, { machine, containers: [] }, models)
+    if (sharesNamespaces(model)) return
+    const hasher = await one.compose.hasherOf(machine, undefined)
+    await hashes(model, text, hasher)([])
+  }
+  void hashEarly().catch(() => {}) // reported where the hashes are needed
   const [lists, result] = await Promise.all([fanOutInOrder(machines, list, limits), prepared])
   if (result === undefined) return { drift, failures }
-  const [models, hashes] = [openModels(), openHashes()]
   const listed = new Map<string, readonly StackContainer[]>()
   for (const outcome of lists) {
     if ('value' in outcome) listed.set(outcome.machine.name, outcome.value)
@@ -162,7 +172,9 @@ async function compareHosts(
   const observe = async (machine: Machine, stop: AbortSignal): Promise<Observed> => {
     const containers = listed.get(machine.name) ?? []
     const made = modelOn(inventory, result, { machine, containers }, models)
-    const images = await findStackImages(await engineOf(machine, stop), made.model, stop)
+    const engine = await engineOf(machine, stop)
+    const release = machine.host?.engine
+    const images = await findComparedImages(engine, made.model, { containers, release }, stop)
     return { ...made, containers, images }
   }
   const found = machines.filter(({ name }) => listed.has(name))
@@ -243,8 +255,7 @@ async function planStack(
         hint: `fleet stack logs ${stack.name} ${service} --on ${name}`,
       })
     }
-    const created = after === 'start' ? [] : allServices(resolved)
-    const services = found?.changes ?? created
+    const services = found?.changes ?? (after === 'start' ? [] : allServices(resolved))
     if (after === undefined && services.length === 0 && !pull) return []
     return [
       {

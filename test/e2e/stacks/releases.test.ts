@@ -1,14 +1,17 @@
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { otherSocket, serveAs } from '../../support/docker/other-architecture.ts'
+import { startRegistry } from '../../support/lab/registry.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-const plugin = (
-  JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>
-)['docker-compose']
+const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = JSON.parse(
+  process.env['FLEET_DOCKER_PLUGINS'] ?? '{}',
+) as Partial<Record<string, string>>
 
-/** Whether compose is on the operator's computer, or on the hosts alone. */
+/** An older compose on the operator's computer, or a newer one on the hosts alone. */
 const kinds = [
   { kind: 'compose of this computer', here: true },
   { kind: 'compose of the hosts', here: false },
@@ -33,6 +36,9 @@ services:
 volumes: { data: {} }
 `
 
+const addCompose = (host: LabHost) =>
+  host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${newer}' ~/.docker/cli-plugins/docker-compose`)
+
 const onHost = async (host: LabHost, command: string): Promise<string> =>
   (await host.exec(command)).stdout.trim()
 
@@ -41,7 +47,7 @@ const inWeb = (host: LabHost, command: string): Promise<string> =>
 const imageOf = (host: LabHost): Promise<string> =>
   onHost(host, `docker inspect --format '{{.Image}}' shop-web-1`)
 
-describe.skipIf(!labIsHere || plugin === undefined).each(kinds)(
+describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
   'releases of a stack with $kind',
   ({ here }) => {
     let lab: Lab
@@ -73,36 +79,34 @@ describe.skipIf(!labIsHere || plugin === undefined).each(kinds)(
       })
       return JSON.parse(stdout)
     }
-    const inventory = (stacks: object): string =>
+    const inventory = (stacks: object, socketOf: (host: LabHost) => object = () => ({})): string =>
       JSON.stringify({
         ...{ version: 1, id: '0123abcd', stacks },
         machines: Object.fromEntries(
-          lab.hosts.map(({ name, address, hostKey }) => [
-            name,
+          lab.hosts.map((host) => [
+            host.name,
             {
-              ...{ driver: 'ssh', options: { address } },
-              host: { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] },
+              ...{ driver: 'ssh', options: { address: host.address } },
+              host: {
+                ...{ phase: 'ready', address: host.address, port: 22, user: 'root' },
+                ...{ hostKeys: [host.hostKey], engine: '20.10.24', ...socketOf(host) },
+              },
             },
           ]),
         ),
       })
+    const withoutDocker = () => ({ PATH: ana.nodeOnly })
     const shop = { shop: { compose: 'shop/compose.yaml', on: 'all', batch: 2, wait: 60 } }
 
     beforeAll(async () => {
       lab = await startLab({ hosts: 2, engine: true, image: true })
       ;[h1, h2] = lab.hosts as [LabHost, LabHost]
       ana = await makePerson({ identity: lab.identity.file, broker: true })
-      env = { DOCKER_BUILDKIT: '0', ...(!here && { PATH: ana.nodeOnly }) }
-      for (const host of lab.hosts) {
-        await host.exec(
-          `mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/docker-compose`,
-        )
-      }
-      if (here) {
-        const folder = join(ana.home, '.docker/cli-plugins')
-        await mkdir(folder, { recursive: true })
-        await symlink(plugin ?? '', join(folder, 'docker-compose'))
-      }
+      env = { DOCKER_BUILDKIT: '0', ...(!here && withoutDocker()) }
+      for (const host of lab.hosts) await addCompose(host)
+      const folder = join(ana.home, '.docker/cli-plugins')
+      await mkdir(folder, { recursive: true })
+      await symlink(older, join(folder, 'docker-compose'))
       await lay({
         'machines.yaml': inventory(shop),
         'shop/compose.yaml': composeFile(wait),
@@ -168,6 +172,135 @@ describe.skipIf(!labIsHere || plugin === undefined).each(kinds)(
       await onHost(h1, 'docker start shop-worker-1')
     })
 
+    test('one from a registry is restored without the registry, also after images were pruned', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'registry-'))
+      const registry = await startRegistry(folder, lab.network.address)
+      const image = (tag: number) => `${registry.name}/app:${tag}`
+      /** Pushes an image with a file and a volume. Its name on the host stays that of the image before. */
+      const push = async (tag: number, version: string): Promise<void> => {
+        const name = image(tag)
+        const { code, stderr } = await h1.exec(
+          [
+            `was=$(docker image ls -q ${name})`,
+            `printf 'FROM bb:1\\nRUN echo ${version} >/version\\nVOLUME /cache\\n' | DOCKER_BUILDKIT=0 docker build -q -t ${name} -`,
+            `docker push -q ${name}`,
+            `if [ -n "$was" ]; then docker tag "$was" ${name}; else docker rmi ${name}; fi`,
+          ].join(' && '),
+        )
+        expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
+      }
+      const deploy = async (tag: number, words = ''): Promise<void> => {
+        await lay({
+          'goods/compose.yaml': `services: { app: { image: '${image(tag)}', command: ${wait}, stop_grace_period: 0s } }\n`,
+        })
+        await ok(`deploy goods --yes${words}`)
+      }
+      const version = (host: LabHost) => onHost(host, 'docker exec goods-app-1 cat /version')
+      const goods = { compose: 'goods/compose.yaml', on: 'all', batch: '100%', wait: 60 }
+      await lay({ 'machines.yaml': inventory({ ...shop, goods }) })
+      await push(1, 'one')
+      await push(2, 'two')
+      await deploy(1)
+      expect(await version(h2)).toBe('one')
+      await push(1, 'moved')
+      expect(await ok('deploy goods')).toContain('nothing to do') // registries are not asked
+      await deploy(1, ' --pull')
+      expect([await version(h1), await version(h2)]).toEqual(['moved', 'moved'])
+      await deploy(2)
+      // what keeps the images has no volume, although they have one
+      const keepers = `docker ps -aq --filter label=fleet.keeps-image-of=goods`
+      const shown = `docker inspect --format '{{.State.Status}}{{range .Mounts}} {{.Type}}{{end}}'`
+      expect(await onHost(h2, `${shown} $(${keepers}) | sort -u`)).toBe('created tmpfs')
+      await registry[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true })
+      await ok('system prune --yes --on all') // leaves the containers that keep images
+      for (const host of lab.hosts) await onHost(host, 'docker image prune --all --force')
+      expect((await h1.exec(`docker pull ${image(1)}`)).code).not.toBe(0)
+      await ok('stack rollback goods --yes')
+      expect([await version(h1), await version(h2)]).toEqual(['moved', 'moved'])
+      await ok('stack rollback goods --to 1 --yes --on h2')
+      expect([await version(h1), await version(h2)]).toEqual(['moved', 'one'])
+      await ok('stack rm goods --yes')
+      for (const host of lab.hosts) {
+        expect(await onHost(host, keepers)).toBe('')
+        expect(await onHost(host, `docker image ls -q 'fleet-release/goods/*'`)).toBe('')
+      }
+      await lay({ 'machines.yaml': inventory(shop) })
+    })
+
+    test('containers of another version of compose are said to be that, and env and profiles apply', async () => {
+      const duo = {
+        ...{ compose: 'duo/compose.yaml', on: 'all', batch: '50%', wait: 60 },
+        ...{ env: 'duo/prod.env', profiles: ['web'] },
+      }
+      const service = { image: 'bb:1', command: ['sleep', '900'], stop_grace_period: '0s' }
+      await lay({
+        'machines.yaml': inventory({ ...shop, duo }),
+        'duo/prod.env': 'COLOR=blue\n',
+        'duo/compose.yaml': JSON.stringify({
+          services: {
+            db: { ...service, environment: { COLOR: '${COLOR}' } },
+            // compose 2.26 and 2.40 hash a service that depends on another one differently
+            web: { ...service, profiles: ['web'], depends_on: ['db'] },
+            tool: { ...service, profiles: ['tool'] },
+          },
+        }),
+      })
+      await ok('deploy duo --yes')
+      const list = `docker ps --filter label=com.docker.compose.project=duo --format '{{.Names}}' | sort`
+      expect(await onHost(h2, list)).toBe('duo-db-1\nduo-web-1')
+      expect(await onHost(h2, `docker exec duo-db-1 sh -c 'echo $COLOR'`)).toBe('blue')
+      expect(await ok('deploy duo')).toContain('nothing to do')
+      const mine = env
+      env = { DOCKER_BUILDKIT: '0', ...(here && withoutDocker()) }
+      const [created, plans] = here ? ['2\\.26', '2\\.4\\d'] : ['2\\.4\\d', '2\\.26']
+      expect((await fleet('plan --on h1')).stdout).toMatch(/recreate web/)
+      expect((await fleet('deploy duo --on h1')).stderr).toMatch(
+        new RegExp(
+          `recreate web \\(compose ${created}\\S* created its containers, and compose v?${plans}\\S* hashes configurations differently`,
+        ),
+      )
+      await ok('deploy duo --yes --on h1')
+      expect(await ok('deploy duo --on h1')).toContain('nothing to do')
+      env = mine
+    })
+
+    test('a failure stops the other batches, and a lock is waited for', async () => {
+      const health = { test: ['CMD', 'false'], interval: '100ms', start_period: '900s' }
+      const web = { image: 'bb:1', command: ['sleep', '900'], stop_grace_period: '0s' }
+      await lay({
+        'machines.yaml': inventory({
+          ...shop,
+          late: { compose: 'late/compose.yaml', on: 'all', batch: '50%', wait: 2 },
+        }),
+        'late/compose.yaml': JSON.stringify({ services: { web: { ...web, healthcheck: health } } }),
+      })
+      const { code, stderr } = await fleet('deploy late --yes')
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/h1: .*not deployed/s),
+      })
+      expect(stderr).toMatch(/not deployed on h2: another machine failed/)
+      await lay({ 'late/compose.yaml': JSON.stringify({ services: { web } }) })
+      const store = '/var/lib/fleet/stacks/0123abcd/late'
+      const holder = h1.exec(
+        `exec 9>>${store}/lock; flock 9; echo '{"by":"ben@desk","at":"now","why":"test"}' >${store}/lock.json; touch /held; until [ -e /go ]; do sleep 0.1; done`,
+      )
+      await h1.exec('until [ -e /held ]; do sleep 0.1; done')
+      const refused = await fleet('deploy late --yes --on h1')
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('ben@desk') })
+      const waiting = await ana.fleet('deploy late --yes --on h1 --wait-lock 600'.split(' '), {
+        env,
+        said(text) {
+          if (text.includes('ben@desk')) void h1.exec('touch /go')
+        },
+      })
+      await holder
+      expect({ ...waiting, stdout: '' }).toEqual({ code: 0, stdout: '', stderr: expect.anything() })
+      await ok('stack rm late --yes')
+      await ok('stack rm duo --yes --on all')
+    })
+
     test('a stack that has left the inventory is listed and removed; what it wrote stays until that is confirmed', async () => {
       await lay({ 'machines.yaml': inventory({}) })
       expect(await json('stack ls --on h1')).toMatchObject([
@@ -215,6 +348,31 @@ describe.skipIf(!labIsHere || plugin === undefined).each(kinds)(
         stderr: expect.stringContaining('Release 1 was restored'),
       })
       expect(await inWeb(h1, 'echo $FROM; cat /data/db')).toBe('hand\nkept')
+    })
+
+    test('images are built once for each architecture, on buildOn where that has it', async () => {
+      const h3 = await lab.add()
+      await addCompose(h3)
+      const others = await Promise.all([h2, h3].map((host) => serveAs(host, 'arm64')))
+      const multi = { compose: 'multi/compose.yaml', on: 'all', buildOn: 'h3', wait: 60 }
+      await lay({
+        'machines.yaml': inventory({ multi }, ({ name }) =>
+          name === 'h1' ? {} : { socket: otherSocket },
+        ),
+        'multi/compose.yaml': `services: { web: { build: ./app, command: ${wait}, stop_grace_period: 0s } }\n`,
+        // another image for each build
+        'multi/app/Dockerfile': 'FROM bb:1\nRUN cat /proc/sys/kernel/random/uuid >/version\n',
+      })
+      const output = await ok('deploy multi --yes')
+      expect(output).toMatch(/h1: build images: on h1/)
+      expect(output).toMatch(/h2: build images: on h3/)
+      expect(output).toMatch(/h2: copy images: from h3/)
+      const [one, two, three] = await Promise.all(
+        lab.hosts.map((host) => onHost(host, 'docker exec multi-web-1 cat /version')),
+      )
+      expect(two).toBe(three)
+      expect(one).not.toBe(two)
+      for (const other of others) await other[Symbol.asyncDispose]()
     })
   },
 )

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { UserError } from '../../../src/errors.ts'
 import type { MachineCompose } from '../../../src/operations/stacks/run-release.ts'
+import { keeperLabel } from '../../../src/operations/stacks/release-images.ts'
 import { type StackModel, imageOf } from '../../../src/operations/stacks/stack-model.ts'
 
 interface FakeContainer {
@@ -20,6 +21,8 @@ export interface FakeDocker {
   readonly containers: Map<string, FakeContainer>
   /** The IDs of images by name. */
   readonly images: Map<string, string>
+  /** The images that containers keep which are never started. */
+  readonly keepers: ReadonlySet<string>
   /** The images that a registry has; pulling fails for others. */
   readonly registry: Map<string, string>
   /** The words and variables of the runs of compose that change something. */
@@ -39,8 +42,27 @@ export function fakeDocker(): FakeDocker {
   const registry = new Map<string, string>()
   const runs: FakeDocker['runs'] = []
   let count = 0
-  const answer = ({ method = 'GET', path, query = {} }: Parameters<Engine['json']>[0]): unknown => {
+  const keepers = new Set<string>()
+  const answer = ({
+    method = 'GET',
+    path,
+    query = {},
+    body,
+  }: Parameters<Engine['json']>[0]): unknown => {
     const [, image] = /^\/images\/(.+?)(?:\/(?:json|tag))?$/.exec(path) ?? []
+    const { label = [] } = (query['filters'] ?? {}) as { label?: readonly string[] }
+    if (label[0]?.startsWith(keeperLabel)) {
+      return [...keepers].map((image) => ({
+        ...{ Id: image, Names: [`/keeps-${image}`], Image: image, ImageID: image, Created: 0 },
+        ...{ Ports: [], Mounts: [], State: 'created', Status: 'Created', Labels: {} },
+      }))
+    }
+    if (path === '/containers/create') {
+      return void keepers.add((body as { readonly Image: string }).Image)
+    }
+    if (method === 'DELETE' && path.startsWith('/containers/')) {
+      return void keepers.delete(path.slice('/containers/'.length))
+    }
     if (path === '/containers/json') {
       return [...containers.values()].map(
         ({ id, service, hash, image: from, labels, isHealthy }) => ({
@@ -66,12 +88,12 @@ export function fakeDocker(): FakeDocker {
       return undefined
     }
     if (method === 'DELETE') return void images.delete(name)
-    const id = images.get(name)
+    const id = name.startsWith('sha256:') ? name : images.get(name)
     if (id === undefined) throw new UserError('failed', `No such image: ${name}`)
     return { Id: id }
   }
   const docker: FakeDocker = {
-    ...{ containers, images, registry, runs },
+    ...{ containers, images, keepers, registry, runs },
     beforeUp: async () => {},
     engine: {
       json: async (request: Parameters<Engine['json']>[0]) => answer(request) as never,

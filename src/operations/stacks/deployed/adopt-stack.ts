@@ -10,7 +10,7 @@ import { type LockOwner, lockStack } from '../host-store/lock.ts'
 import { addRelease, finishRelease, readReleases } from '../host-store/releases.ts'
 import { parseStoredModel } from '../host-store/stored-model.ts'
 import { type StackContainer, listStackContainers } from '../observe-stack.ts'
-import { keepImages } from '../release-images.ts'
+import { holdImages, keepImages } from '../release-images.ts'
 import type { DeployCalls } from '../run-release.ts'
 import { type StackModel, deployedModel } from '../stack-model.ts'
 import type { StackHost } from '../host-store/store-folder.ts'
@@ -202,6 +202,7 @@ async function adoptLocked(
   progress('record release 1')
   await addRelease(host, folder, release, { model, files: '', environment: {} })
   await keepImages(engine, stack, release)
+  await holdImages(engine, stack, [release])
   await finishRelease(host, folder, { ...release, state: 'ready' })
   return {
     ...{ machine, stack, release: 1, services: Object.keys(model.services), differing },

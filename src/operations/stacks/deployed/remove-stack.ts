@@ -11,7 +11,7 @@ import { reasonOf } from '../../copy/remote-tar.ts'
 import { type LockOwner, lockStack } from '../host-store/lock.ts'
 import { readReleases } from '../host-store/releases.ts'
 import { filtersOf } from '../observe-stack.ts'
-import { dropImages } from '../release-images.ts'
+import { dropImages, holdImages } from '../release-images.ts'
 import type { DeployCalls } from '../run-release.ts'
 
 /** A stack on one machine that is removed. */
@@ -160,6 +160,7 @@ export async function removeStack(
   for (const name of volumes) await removeVolume(engine, name, { force: false, signal: stop })
   progress('remove releases')
   const releases = await readReleases(host, folder)
+  await holdImages(engine, stack, [])
   for (const release of releases.all) await dropImages(engine, stack, release)
   stop.throwIfAborted()
   if (!withVolumes) await removeShipped(mirror)

@@ -156,7 +156,6 @@ export async function findHostCompose(context: Context, machine: Machine): Promi
   if (version === undefined) throw missing(machine)
   const { signal } = context
   return {
-    version,
     host: machine.name,
     resolve: (files, variables) => resolveOnHost(context, main, files, variables),
     async hasherOf(other, created) {

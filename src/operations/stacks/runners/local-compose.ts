@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
+import { UserError } from '../../../errors.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { Environment } from '../../../os/environment.ts'
 import { findProgram } from '../../../os/find-program.ts'
@@ -173,14 +174,20 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
     plugin === undefined
       ? runToEnd(docker, args, options)
       : runToEnd(plugin, args.slice(1), options)
-  const { code, stdout } = await query(['compose', 'version', '--short'], {
-    env: plain,
-    signal,
-  })
-  if (code !== 0) return undefined
-  const version = stdout.trim()
+  const readVersion = async (): Promise<string> => {
+    const result = await query(['compose', 'version', '--short'], { env: plain, signal })
+    if (result.code === 0) return result.stdout.trim()
+    const why = result.stderr.trim() || `code ${result.code}`
+    const program = plugin ?? `${docker} compose`
+    throw new UserError('unsupported', `${program} of this computer does not work: ${why}`, {
+      hint: 'reinstall the package docker-compose-plugin, or remove it to use compose of the hosts',
+    })
+  }
+  const version = readVersion() // while it resolves stacks
+  version.catch(() => {}) // awaited where it is needed
+  // Only docker itself knows whether it has a plugin in other folders.
+  if (plugin === undefined && (await version.catch(() => '')) === '') return undefined
   return {
-    version,
     async resolve(files, variables) {
       await using workplace = await openWorkplace()
       const { folder, command, project } = files
@@ -197,13 +204,16 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
             }),
         },
       })
-      return await resolveStack({ ...files, variables: all }, { root: workplace.root, ask })
+      const resolving = resolveStack({ ...files, variables: all }, { root: workplace.root, ask })
+      await Promise.allSettled([resolving, version])
+      await version // a plugin that does not work is a better reason than what it printed
+      return await resolving
     },
     hasherOf: async () => ({
-      version,
+      version: await version,
       ask: (model, words) => runModel(query, model, words, { env: plain, signal }),
     }),
     on: async (machine, { folder }) =>
-      machineCompose(context, machine, { docker, version, folder }),
+      machineCompose(context, machine, { docker, version: await version, folder }),
   }
 }

@@ -15,8 +15,6 @@ export interface Hasher {
 
 /** The docker compose that resolves stacks and deploys them: of this computer, or of the hosts. */
 export interface StackCompose {
-  /** The version that resolves stacks. */
-  readonly version: string
   /** The host on which stacks are resolved; absent: this computer. Only files that the user has allowed may be sent there. */
   readonly host?: string
   /** Resolves a stack with additional variables, which are those of a machine. Throws as `resolveStack` does. */

@@ -11,6 +11,7 @@ const version = '2.40.3'
 const container = (service: string, more: Partial<StackContainer> = {}): StackContainer => ({
   ...{ id: `${service}1`, name: `shop-${service}-1`, service },
   ...{ hash: `hash of ${service}`, image: 'sha256:app', version },
+  ...{ imageName: 'app:1', imageId: 'sha256:app' },
   ...{ labels: {}, state: 'running', exitCode: undefined, health: undefined },
   mounts: [],
   networks: ['shop_default'],
@@ -204,6 +205,7 @@ describe('a container of the engine', () => {
   ])('with status %s', (Status, expected) => {
     expect(readStackContainer({ ...summary, Status })).toMatchObject({
       ...{ id: 'c1', name: 'shop-web-1', service: 'web', hash: 'h', image: 'sha256:app', version },
+      ...{ imageName: 'app:1', imageId: 'sha256:app' },
       ...expected,
     })
   })

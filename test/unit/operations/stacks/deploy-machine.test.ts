@@ -198,6 +198,11 @@ describe('a deployment on one machine', () => {
     expect(kept.toSorted()).toEqual(
       [3, 4, 5, 6, 7].map((number) => `fleet-release/shop/web:${number}`),
     )
+    expect([...docker.keepers]).toEqual([imageId('a')])
+    for (let number = 1; number <= keptReleases; number += 1) {
+      await deploy({ image: 'app:2', command: String(number) })
+    }
+    expect([...docker.keepers]).toEqual([imageId('b')])
   })
 })
 
