@@ -128,7 +128,7 @@ const firstDocker = 17
  * Whether an engine of a recorded release lists the name of a container's image only while it is the name of that image. Docker
  * does (`refreshImage` in daemon/list.go); Podman lists the name at the time of the creation.
  */
-export const listsCurrentNames = (release: string | undefined): boolean =>
+const listsCurrentNames = (release: string | undefined): boolean =>
   Number(/^\d+/.exec(release ?? '')?.[0] ?? 0) >= firstDocker
 
 /**
@@ -142,14 +142,15 @@ export async function findComparedImages(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const names = imageNames(model)
-  const current = new Map(
-    listsCurrentNames(release)
-      ? containers
-          .filter(({ image, imageId }) => image === imageId)
-          .map(({ imageName, imageId }) => [imageName, imageId] as const)
-      : [],
-  )
   const used = new Set(containers.flatMap(({ service }) => names.get(service) ?? []))
+  const current = new Map(
+    containers
+      .filter(
+        ({ image, imageName, imageId }) =>
+          listsCurrentNames(release) && image === imageId && used.has(imageName),
+      )
+      .map(({ imageName, imageId }) => [imageName, imageId] as const),
+  )
   const asked = [...used].filter((name) => !current.has(name))
   return new Map([...current, ...(await findImages(engine, asked, signal))])
 }

@@ -8,13 +8,14 @@ import { dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { openEngine } from '../../../src/engine/http-engine.ts'
+import { readVersion } from '../../../src/engine/system.ts'
 import { readLocalFiles } from '../../../src/operations/compose/read-local-files.ts'
 import { findLocalPaths } from '../../../src/operations/compose/project-model.ts'
 import { compareServices } from '../../../src/operations/stacks/compare-services.ts'
 import { type AskCompose, hashesFor } from '../../../src/operations/stacks/hash-services.ts'
 import {
   type StackContainer,
-  findStackImages,
+  findComparedImages,
   listStackContainers,
 } from '../../../src/operations/stacks/observe-stack.ts'
 import { digestInputs } from '../../../src/operations/stacks/service-inputs.ts'
@@ -98,6 +99,7 @@ const idsByService = (containers: readonly StackContainer[]): Record<string, str
 describe.skipIf(!labIsHere || plugin === undefined)('drift of a stack', () => {
   test('the services predicted to be replaced are those whose containers compose replaces', async () => {
     const version = (await succeed(['version', '--short'])).trim()
+    const { Version: release } = await readVersion(engine)
     const project = newProject()
     const all = fc.sample(edit, { numRuns: edits, seed })
     for (const [step, one] of all.entries()) {
@@ -121,7 +123,7 @@ describe.skipIf(!labIsHere || plugin === undefined)('drift of a stack', () => {
       }
       const observed = await listStackContainers(engine, 'shop')
       const hashes = await hashesFor(ask, model)(observed)
-      const images = await findStackImages(engine, model)
+      const images = await findComparedImages(engine, model, { containers: observed, release })
       const { changes } = compareServices({ model, hashes, version, images }, observed)
       const predicted = changes
         .filter(({ action }) => action !== 'start')
@@ -147,7 +149,10 @@ describe.skipIf(!labIsHere || plugin === undefined)('drift of a stack', () => {
       })
       const after = await listStackContainers(engine, 'shop')
       const left = compareServices(
-        { model, hashes: await hashesFor(ask, model)(after), version, images },
+        {
+          ...{ model, version, hashes: await hashesFor(ask, model)(after) },
+          images: await findComparedImages(engine, model, { containers: after, release }),
+        },
         after,
       ).changes.filter(({ action }) => action !== 'start')
       expect({ ...where, left }).toEqual({ ...where, left: [] })

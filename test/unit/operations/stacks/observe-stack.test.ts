@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest'
+import type { Engine } from '../../../../src/engine/engine.ts'
+import { UserError } from '../../../../src/errors.ts'
+import {
+  type StackContainer,
+  findComparedImages,
+} from '../../../../src/operations/stacks/observe-stack.ts'
+import type { StackModel } from '../../../../src/operations/stacks/stack-model.ts'
+
+const model: StackModel = {
+  name: 'shop',
+  services: { web: { image: 'app:1' }, db: { image: 'db:1' }, built: {} },
+}
+
+const container = (service: string, more: Partial<StackContainer> = {}): StackContainer => ({
+  ...{ id: service, name: `shop-${service}-1`, service, hash: '', version: '2.40.3', labels: {} },
+  ...{ image: 'sha256:a', imageName: 'app:1', imageId: 'sha256:a', state: 'running' },
+  ...{ exitCode: undefined, health: undefined, networks: [], mounts: [] },
+  ...more,
+})
+
+/** The images that are found, and those that the engine was asked for. It has the image `app:1`. */
+async function find(
+  containers: readonly StackContainer[],
+  release: string | undefined = '20.10.24',
+) {
+  const asked: string[] = []
+  const engine = {
+    async json({ path }: { path: string }) {
+      const [, name = ''] = /^\/images\/(.+)\/json$/.exec(path) ?? []
+      asked.push(decodeURIComponent(name))
+      if (name === 'app%3A1') return { Id: 'sha256:b' }
+      throw new UserError('failed', `No such image: ${name}`)
+    },
+  } as unknown as Engine
+  const images = await findComparedImages(engine, model, { containers, release })
+  return { images: Object.fromEntries(images), asked }
+}
+
+describe('the images with which containers are compared', () => {
+  test('are those in the list of the containers while their names are current', async () => {
+    expect(await find([container('web')])).toEqual({ images: { 'app:1': 'sha256:a' }, asked: [] })
+  })
+
+  test('are asked for if a name is that of another image now, which Docker lists by its ID', async () => {
+    const old = container('web', { imageName: 'sha256:a' })
+    expect(await find([old])).toEqual({ images: { 'app:1': 'sha256:b' }, asked: ['app:1'] })
+    const [newer] = [container('web', { id: '2', image: 'sha256:b', imageId: 'sha256:b' })]
+    expect(await find([old, newer ?? old])).toEqual({ images: { 'app:1': 'sha256:b' }, asked: [] })
+  })
+
+  test('are asked for if compose has recorded another image than the engine lists', async () => {
+    const unlike = container('web', { image: 'sha256:manifest' })
+    expect(await find([unlike])).toMatchObject({ asked: ['app:1'] })
+  })
+
+  test.each(['4.3.1', undefined, 'unknown'])(
+    'are asked for if the engine may list names that are old: %s',
+    async (release) => {
+      expect(await find([container('web')], release ?? '')).toEqual({
+        images: { 'app:1': 'sha256:b' },
+        asked: ['app:1'],
+      })
+    },
+  )
+
+  test('are absent if the engine does not have them, or no container needs them', async () => {
+    const db = container('db', { imageName: 'sha256:a' })
+    expect(await find([db])).toEqual({ images: {}, asked: ['db:1'] })
+    expect(await find([])).toEqual({ images: {}, asked: [] })
+  })
+})
