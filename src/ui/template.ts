@@ -60,6 +60,7 @@ const isTrue = (value: unknown): boolean => {
 
 const functions: Readonly<Record<string, (...operands: readonly unknown[]) => unknown>> = {
   json: (value) => JSON.stringify(value ?? null),
+  prettyjson: (value) => JSON.stringify(value ?? null, undefined, 4), // as Docker Machine has it
   join: (list, separator) =>
     (Array.isArray(list) ? list : [])
       .map(show)

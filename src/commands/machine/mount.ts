@@ -29,15 +29,15 @@ export const mount = defineCommand({
       io.stderr.write(`unmounted ${unmounted}\n`)
       return
     }
-    if (source === undefined || directory === undefined) {
+    const [name = '', path = ''] = source?.split(/:(.*)/s) ?? []
+    if (name === '' || directory === undefined) {
       throw new UserError('usage', 'specify a machine and a directory on this computer', {
         hint: 'for example: fleet mount web-1:/srv ./srv',
       })
     }
     const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
     const { mountDirectory } = await import('../../operations/mount/mount-directory.ts')
-    const [name = '', path = ''] = source.split(/:(.*)/s)
-    const machine = await chooseMachine(fleet, name === '' ? undefined : name)
+    const machine = await chooseMachine(fleet, name)
     const mounted = await withProgress(io, format, machine.name, (report) =>
       mountDirectory(fleet, { machine, path, directory, cwd: io.cwd }, report),
     )

@@ -91,8 +91,13 @@ export async function mountDirectory(
     signal,
   }).catch((cause: unknown) => {
     signal.throwIfAborted()
-    throw new UserError('failed', `sshfs cannot mount ${source} on ${real}: ${reasonOf(cause)}`, {
+    const reason = reasonOf(cause)
+    const isClosed = /reset by peer|disconnected/.test(reason)
+    throw new UserError('failed', `sshfs cannot mount ${source} on ${real}: ${reason}`, {
       machine: machine.name,
+      hint: isClosed
+        ? 'sshfs cannot prompt: if the login needs a passphrase, run ssh-add, or do not set FLEET_BROKER=off'
+        : undefined,
       cause,
     })
   })

@@ -127,6 +127,11 @@ describe.skipIf(!labIsHere || !existsSync('/dev/fuse'))('mounting directories', 
     await refused(['web-1:/missing', 'empty'], /web-1: there is no directory \/missing/)
     await refused(['web-1:/etc/passwd', 'empty'], /web-1: there is no directory/)
     await refused(['web-1', 'empty'], /cannot find sshfs.*\n.*install/, ana.nodeOnly)
+    const fake = await newDirectory('bin')
+    const script = '#!/bin/sh\necho "read: Connection reset by peer" >&2\nexit 1\n'
+    await writeFile(join(fake, 'sshfs'), script, { mode: 0o755 })
+    const closed = /web-1: sshfs cannot mount web-1:\S+ on \S+: read: .*reset by peer\n.*ssh-add/
+    await refused(['web-1', 'empty'], closed, `${fake}:${env['PATH']}`)
     await web.exec('mv /usr/lib/openssh/sftp-server /usr/lib/openssh/away')
     await refused(['web-1', 'empty'], /web-1: the host has no SFTP server\n.*install/)
     await web.exec('mv /usr/lib/openssh/away /usr/lib/openssh/sftp-server')

@@ -255,4 +255,22 @@ esac
     await onHost(0, 'rm -r ~/.docker /usr/local/bin/docker-credential-lab')
     await onHost(1, 'rm -r ~/.docker')
   })
+
+  test('--root logs root in, for users who may use sudo', async () => {
+    for (const user of ['bob', 'ana']) {
+      await ok(`adopt ${user}@${lab.hosts[0]?.address} --name ${user}-1 --accept-new`)
+    }
+    const login = `registry login ${locked.name} -u ana --password-stdin --root -m`
+    expect(await ok(`${login} bob-1`, 'lab-password')).toMatch(/root\/\.docker\/config\.json\n$/)
+    await onHost(0, `docker pull ${image} && docker rmi ${image}; [ ! -e ~bob/.docker ]`)
+    expect(await ok('registry ls --root -m bob-1')).toContain(locked.name)
+    await ok(`registry logout ${locked.name} --root -m bob-1`)
+    expect((await lab.hosts[0]?.exec(`docker pull ${image}`))?.code).not.toBe(0)
+    expect(await fleet(`${login} ana-1`, 'lab-password')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/sudo: .*\n.*allow the user to use sudo without a password/),
+    })
+    for (const user of ['bob', 'ana']) await ok(`forget ${user}-1 --yes`)
+    await onHost(0, 'rm -r ~/.docker')
+  })
 })

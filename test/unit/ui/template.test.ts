@@ -17,6 +17,7 @@ test.each([
   ['{{.missing}}/{{.name.x}}', '<no value>/<no value>'],
   ['{{.constructor}}{{.__proto__}}', '<no value><no value>'],
   ['{{json .ports}} {{json .missing}}', '[80,443] null'],
+  ['{{prettyjson .ports}}', '[\n    80,\n    443\n]'],
   ['{{.host}}', '{"address":"192.0.2.1","port":22}'],
   ['{{index .labels "app.kubernetes.io/name"}}{{index .ports 1}}', 'x443'],
   ['{{range .ports}}<{{.}}>{{end}}', '<80><443>'],

@@ -534,6 +534,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   mount: [
     ok('mount --help', /mount web-1:\/srv/),
     fails('mount', usage, /specify a machine and a directory/),
+    fails('mount :/srv srv', usage, /specify a machine and a directory/),
     fails('mount web-1:/srv', usage, /fleet mount web-1:\/srv .\/srv/),
     fails('mount -u web-1:/srv srv', usage, /fleet mount -u srv/),
     fails('mount nowhere:/srv .', missing, /nowhere/),
