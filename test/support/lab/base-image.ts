@@ -25,7 +25,7 @@ export async function makeBaseRoot(folder: string): Promise<void> {
 
 /** Imports a root folder as `baseImage` into the engine on a socket (Engine API, ImageCreate with fromSrc). */
 export async function importBaseImage(socketPath: string, root: string): Promise<void> {
-  const query = new URLSearchParams({ fromSrc: '-', repo: 'bb', tag: '1', changes: 'CMD ["sh"]' })
+  const query = new URLSearchParams({ fromSrc: '-', repo: baseImage, changes: 'CMD ["sh"]' })
   const tar = spawn('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
