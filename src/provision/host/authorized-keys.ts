@@ -99,7 +99,8 @@ export interface AuthorizedKeysChange {
  * A `sh` script that replaces the block of the fleet with this id, or removes it, and removes other
  * lines with revoked keys, with one rename per file. Other lines and the blocks of other fleets are
  * kept. The old files are kept for {@link rollbackAuthorizedKeys} until {@link
- * commitAuthorizedKeys}. A block without an end counts as other lines.
+ * commitAuthorizedKeys}. If the script fails, as on a full disk, it restores them. A block without
+ * an end counts as other lines.
  */
 export function installAuthorizedKeys(
   fleet: string,
@@ -125,8 +126,17 @@ others() {
       }
     }' "$1"
 }
+created=
+undo() {
+  for one in "$file" "$second"; do
+    rm -f "$one.fleet-new"
+    [ ! -f "$one.fleet-before" ] || mv "$one.fleet-before" "$one"
+  done
+  [ -z "$created" ] || rm -f "$file"
+}
 keep() {
-  cp -p "$1" "$1.fleet-before"
+  cp -p "$1" "$1.fleet-new"
+  mv "$1.fleet-new" "$1.fleet-before" # it is never there in part
   cp -p "$1" "$1.fleet-new"
 }
 replace() {
@@ -135,17 +145,23 @@ replace() {
   ! command -v restorecon >/dev/null 2>&1 || restorecon "$1"
 }
 mkdir -p "$(dirname "$file")"
-[ -f "$file" ] || : >"$file"
+rm -f "$file.fleet-before" "$second.fleet-before"
+trap undo EXIT
+[ -f "$file" ] || { created=yes; : >"$file"; }
 keep "$file"
 {
   others "$file"
-${block.map((line) => `  printf '%s\\n' ${shellQuote(line)}\n`).join('')}} >"$file.fleet-new"
+  {
+    :
+${block.map((line) => `    printf '%s\\n' ${shellQuote(line)}\n`).join('')}  } | cat # names a full disk
+} >"$file.fleet-new"
 replace "$file"
 if [ -n "$revoked" ] && [ -f "$second" ]; then
   keep "$second"
   others "$second" >"$second.fleet-new"
   replace "$second"
 fi
+trap - EXIT
 `
 }
 

@@ -29,15 +29,24 @@ pending=$file${pendingSuffix}
 ask() { docker -H unix://${defaultSocket} "$@" </dev/null 2>/dev/null 9>&-; }
 put() { # FILE BASE64
   mkdir -p "$(dirname "$1")" || return
-  if [ -e "$1" ]; then cp -p "$1" "$1.fleet-new" || return; fi
-  printf %s "$2" | base64 -d >"$1.fleet-new" && replace "$1.fleet-new" "$1"
+  { [ ! -e "$1" ] || cp -p "$1" "$1.fleet-new"; } && printf %s "$2" | base64 -d >"$1.fleet-new" &&
+    replace "$1.fleet-new" "$1" && return
+  rm -f "$1.fleet-new"
+  return 1
 }
 replace() { # NEW FILE
   { sync "$1" 2>/dev/null || sync; } && mv -f "$1" "$2" || return
-  ! has restorecon || restorecon "$2"
+  ! has restorecon || restorecon "$2" || :
+}
+note() { # writes what restores the containers
+  { echo "$effect"; ask ps --quiet --no-trunc; } | cat >"$pending.new" && replace "$pending.new" "$pending" && return
+  rm -f "$pending.new"
+  exit 1
 }
 keep() { # FILE
-  if [ -e "$1" ]; then cp -p "$1" "$1${backupSuffix}"; else rm -f "$1${backupSuffix}"; fi
+  if [ -e "$1" ] && cp -p "$1" "$1${backupSuffix}"; then return; fi
+  rm -f "$1${backupSuffix}"
+  [ ! -e "$1" ]
 }
 put_back() { # FILE
   if [ -e "$1${backupSuffix}" ]; then cp -p "$1${backupSuffix}" "$1.fleet-new" && replace "$1.fleet-new" "$1"; else rm -f "$1"; fi
@@ -115,7 +124,10 @@ if [ "$sum" != "$digest" ]; then
   exit 1
 fi
 if [ "$config" != - ] && has dockerd && dockerd --help 2>/dev/null | grep -q -e --validate; then
-  mkdir -p "$(dirname "$file")" && printf %s "$config" | base64 -d >"$file.fleet-try" || exit 1
+  mkdir -p "$(dirname "$file")" && printf %s "$config" | base64 -d >"$file.fleet-try" || {
+    rm -f "$file.fleet-try"
+    exit 1
+  }
   new=$config
   (
     words >/run/fleet-engine.words
@@ -137,18 +149,23 @@ while [ $# -ge 2 ]; do
 done
 [ "$effect" != none ] || exit 0
 
-since=$(date +%s)
+since=$(date +%s) is_first= is_changed=
 if [ ! -e "$pending" ]; then
+  is_first=yes
   mkdir -p "$(dirname "$file")" && keep "$file" && keep "$dropin" || exit 1
-  { echo "$effect"; ask ps --quiet --no-trunc; } >"$pending.new"
-  replace "$pending.new" "$pending" || exit 1
+  note
 elif [ "$(head -n 1 "$pending")" = restart ]; then effect=restart
 elif [ "$effect" = restart ]; then
-  { echo restart; ask ps --quiet --no-trunc; } >"$pending.new"
-  replace "$pending.new" "$pending" || exit 1
+  note
 fi
-{ [ "$config" = - ] || put "$file" "$config"; } && { [ "$environment" = - ] || put "$dropin" "$environment"; }
-if [ $? = 0 ] && if [ "$effect" = live ]; then reload; else restart; fi; then
+{ [ "$config" = - ] || { put "$file" "$config" && is_changed=yes; }; } &&
+  { [ "$environment" = - ] || { put "$dropin" "$environment" && is_changed=yes; }; }
+code=$?
+if [ $code != 0 ] && [ -z "$is_changed" ]; then # the disk is full
+  [ -z "$is_first" ] || rm -f "$pending"
+  exit 1
+fi
+if [ $code = 0 ] && if [ "$effect" = live ]; then reload; else restart; fi; then
   [ "$effect" = live ] || start_containers
   rm -f "$pending"
   exit 0
