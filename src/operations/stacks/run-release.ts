@@ -73,6 +73,7 @@ export async function describeFailed(
   const failed = containers.filter(
     ({ state, health, exitCode, service }) =>
       health === 'unhealthy' ||
+      health === 'starting' ||
       (state !== 'running' &&
         state !== 'created' &&
         !(exitCode === 0 && isOneShot(model, service))),
@@ -84,15 +85,29 @@ export async function describeFailed(
 export const reasonOf = ({ code, stderr }: CommandResult): string =>
   stderr.trim().split('\n').at(-1)?.trim() || `Compose exited with code ${code}`
 
-/** Starts the containers of a model and waits until they are healthy. Resolves to why that failed. */
+/**
+ * Starts the containers of a model and waits until they are healthy. Resolves to why that failed. The health is checked here too,
+ * because Compose exits with code 0 if its time limit ends between two of its checks. Source: `case <-ctx.Done(): return nil` of
+ * waitDependencies in pkg/compose/convergence.go.
+ */
 export async function runUp(
-  { compose }: DeployTarget,
+  { compose, engine }: DeployTarget,
   stack: Pick<Stack, 'wait'>,
   { model, variables }: { model: StackModel; variables: Readonly<Record<string, string>> },
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const result = await compose.run(model, upWords(stack), { variables, signal })
-  return result.code === 0 ? undefined : reasonOf(result)
+  if (result.code !== 0) return reasonOf(result)
+  const containers = await listStackContainers(engine, model.name, signal)
+  const failed = containers.find(
+    ({ service, health = 'healthy' }) =>
+      Object.hasOwn(model.services, service) && health !== 'healthy',
+  )
+  if (failed === undefined) return undefined
+  const { name, health } = failed
+  return health === 'starting'
+    ? `container ${name} is not healthy after ${stack.wait} s`
+    : `container ${name} is unhealthy`
 }
 
 /** Deploys a stored release again, without a registry and without the computer that has deployed it. Resolves to why it failed. */

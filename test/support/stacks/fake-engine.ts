@@ -11,10 +11,11 @@ interface FakeContainer {
   readonly hash: string
   readonly image: string
   readonly labels: Readonly<Record<string, string>>
-  readonly isHealthy: boolean
+  readonly health: 'healthy' | 'unhealthy' | 'health: starting'
 }
 
-/** An engine and a compose that keep containers in memory. A service whose command is `fail` never becomes healthy. */
+/** An engine and a compose that keep containers in memory. A service whose command is `fail` or `slow` never becomes
+ * healthy; compose does not report `slow`. */
 export interface FakeDocker {
   readonly engine: Engine
   readonly compose: MachineCompose
@@ -64,20 +65,18 @@ export function fakeDocker(): FakeDocker {
       return void keepers.delete(path.slice('/containers/'.length))
     }
     if (path === '/containers/json') {
-      return [...containers.values()].map(
-        ({ id, service, hash, image: from, labels, isHealthy }) => ({
-          ...{ Id: id, Names: [`/shop-${service}-1`], Image: from, ImageID: from, Command: '' },
-          ...{ Created: 0, Ports: [], Mounts: [], Networks: [], State: 'running' },
-          Status: isHealthy ? 'Up 1 second (healthy)' : 'Up 1 second (unhealthy)',
-          Labels: {
-            ...labels,
-            'com.docker.compose.service': service,
-            'com.docker.compose.config-hash': hash,
-            'com.docker.compose.image': from,
-            'com.docker.compose.version': '2.40.3',
-          },
-        }),
-      )
+      return [...containers.values()].map(({ id, service, hash, image: from, labels, health }) => ({
+        ...{ Id: id, Names: [`/shop-${service}-1`], Image: from, ImageID: from, Command: '' },
+        ...{ Created: 0, Ports: [], Mounts: [], Networks: [], State: 'running' },
+        Status: `Up 1 second (${health})`,
+        Labels: {
+          ...labels,
+          'com.docker.compose.service': service,
+          'com.docker.compose.config-hash': hash,
+          'com.docker.compose.image': from,
+          'com.docker.compose.version': '2.40.3',
+        },
+      }))
     }
     if (path === '/images/json') return []
     if (path.startsWith('/containers/')) return { Config: { Tty: true } }
@@ -127,12 +126,14 @@ export function fakeDocker(): FakeDocker {
         for (const [name, service] of services) {
           const [hash, image] = [hashOf(service), images.get(imageOf(model.name, name, service))]
           const before = containers.get(name)
-          const isHealthy = service['command'] !== 'fail'
-          isFailed ||= !isHealthy
+          const { command } = service
+          const health =
+            command === 'fail' ? 'unhealthy' : command === 'slow' ? 'health: starting' : 'healthy'
+          isFailed ||= command === 'fail'
           if (before?.hash === hash && before.image === image) continue
           const { labels = {} } = service
           count += 1
-          const made = { id: `${name}${count}`, service: name, hash, labels, isHealthy }
+          const made = { id: `${name}${count}`, service: name, hash, labels, health } as const
           containers.set(name, { ...made, image: image ?? '' })
         }
         return isFailed

@@ -130,13 +130,21 @@ describe('a deployment on one machine', () => {
       ].join('\n'),
     })
     const [after] = docker.containers.values()
-    expect(after).toMatchObject({ hash: before?.hash, image: imageId('a'), isHealthy: true })
+    expect(after).toMatchObject({ hash: before?.hash, image: imageId('a'), health: 'healthy' })
     expect(await confOnHost()).toBe('one')
     expect(await releases()).toMatchObject({
       current: 1,
       all: [{ state: 'ready' }, { state: 'failed', reason: 'container shop-web-1 is unhealthy' }],
     })
     expect(await deploy({ command: 'ok' }, { conf: 'two' })).toMatchObject({ release: 3 })
+  })
+
+  test('fails also if compose exits without an error before all containers are healthy', async () => {
+    await deploy()
+    await expect(deploy({ command: 'slow' }, { conf: 'two' })).rejects.toThrow(
+      /not deployed: container shop-web-1 is not healthy after 7 s\nlast lines of shop-web-1:[^]*Release 1 was restored/,
+    )
+    expect(await releases()).toMatchObject({ current: 1, all: [{}, { state: 'failed' }] })
   })
 
   test('that is the first one and fails leaves its containers', async () => {
