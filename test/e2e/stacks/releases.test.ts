@@ -257,7 +257,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       expect((await fleet('plan --on h1')).stdout).toMatch(/recreate web/)
       expect((await fleet('deploy duo --on h1')).stderr).toMatch(
         new RegExp(
-          `recreate web \\(compose ${created}\\S* created its containers, and compose v?${plans}\\S* hashes configurations differently`,
+          `recreate web \\(Compose ${created}\\S* created its containers, and Compose v?${plans}\\S* hashes configurations differently`,
         ),
       )
       await ok('deploy duo --yes --on h1')
