@@ -8,7 +8,15 @@ import { fileURLToPath } from 'node:url'
 import { codeOf } from '../../../src/errors.ts'
 import { removeControlGroups } from '../lab/control-groups.ts'
 import { type Switch, addSwitch, removeSwitch } from '../lab/network.ts'
-import { type Finished, childrenOf, ended, finish, spawnTied, until } from '../lab/process.ts'
+import {
+  type Finished,
+  childrenOf,
+  ended,
+  finish,
+  runProgram,
+  spawnTied,
+  until,
+} from '../lab/process.ts'
 import { type Identity, makeKey } from '../lab/ssh-key.ts'
 import { findRootFolder } from './root-folder.ts'
 import { type HostNetwork, makeNetwork } from './host-network.ts'
@@ -23,6 +31,8 @@ export interface BootedHost extends AsyncDisposable {
   readonly identity: Identity
   /** Its root folder, as this process sees it. */
   readonly root: string
+  /** The folder with what differs from the root folder of all booted hosts. */
+  readonly disk: string
   /** Runs a shell command on the host, as root, not through SSH. */
   exec(command: string): Promise<Finished>
   /** Shuts it down in good order, or pulls the plug. Its disk stays. */
@@ -45,6 +55,8 @@ export interface BootOptions {
   readonly provider?: Provider
   /** The place on a switch that there is already; by default the host has a switch of its own. */
   readonly place?: { readonly network: Switch; readonly address: string }
+  /** A running host whose disk is copied, without the data of its engine: its packages are installed, and its login keys work. */
+  readonly like?: Pick<BootedHost, 'disk'>
 }
 
 /** What cloud-init is told beside user-data. All of its usual modules run then, the slow ones too. */
@@ -109,7 +121,9 @@ const ownFiles = (folder: string, { publicKey }: Identity): Record<string, strin
 
 /** Makes what the host's disk has over the root folder. Gives its keys. */
 async function makeDisk(folder: string, options: BootOptions) {
-  for (const part of ['disk', 'work', 'root', 'docker']) await mkdir(join(folder, part))
+  for (const part of ['work', 'root', 'docker']) await mkdir(join(folder, part))
+  const disk = join(folder, 'disk')
+  await (options.like ? runProgram(['cp', '-a', options.like.disk, disk]) : mkdir(disk))
   const identity = await makeKey(join(folder, 'id'), 'booted')
   const host = await makeKey(join(folder, 'host-key'), 'booted')
   const key = readFileSync(host.file, 'utf8')
@@ -212,6 +226,7 @@ export async function bootHost(options: BootOptions = {}): Promise<BootedHost> {
     return {
       ...keys,
       address: host.address,
+      disk: join(folder, 'disk'),
       get root() {
         return `/proc/${firstProcess(run())}/root`
       },

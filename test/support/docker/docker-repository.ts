@@ -84,7 +84,7 @@ systemctl restart docker.service # as Docker's own packages do after an upgrade
 const { suite } = findSources()
 
 /** `5:28.2.10-1~debian~bookworm` as an engine names it. */
-const plainVersion = (version: string): string =>
+export const plainVersion = (version: string): string =>
   version
     .replace(/^5:/, '')
     .replace(/-1~debian~.*$/, '')
