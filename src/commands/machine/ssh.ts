@@ -132,8 +132,7 @@ async function forwardPorts(
 ): Promise<AsyncDisposable> {
   const { openForwards } = await import('../../operations/forward/open-forwards.ts')
   return await openForwards(transport, machine, forwards, (line) => {
-    io.stderr.write(line)
-    io.stderr.pass(io.stdin.isRaw === true ? '\r\n' : '\n') // in raw mode, \n does not return to the first column
+    io.stderr.write(`${line}\n`)
   })
 }
 

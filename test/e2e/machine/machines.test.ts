@@ -332,6 +332,13 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(asked).toEqual({ code: 0, stdout: 'from here\n', stderr: '' })
     server.close()
 
+    const shown = await ana.fleetOnTerminal(
+      ['ssh', '-R', '7003:127.0.0.1:1', 'h1'],
+      [{ at: '# ', type: 'cat </dev/tcp/127.0.0.1/7003; exit\r' }],
+    )
+    expect(shown.screen).toMatch(/cannot connect to 127\.0\.0\.1:1: .*\r\n/)
+    expect(shown.screen).not.toMatch(/[^\r]\n/) // lines begin in the first column
+
     const taken = await ana.fleet(['ssh', '-R', '22:localhost:80', 'h1', 'true'])
     expect(taken).toMatchObject({ code: 255, stderr: expect.stringContaining('h1') as string })
     for (const wrong of [
