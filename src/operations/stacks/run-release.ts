@@ -1,3 +1,4 @@
+import { nothing } from '../../engine/answer.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { streamLogs } from '../../engine/logs.ts'
 import { messageOf } from '../../errors.ts'
@@ -5,6 +6,7 @@ import type { Stack } from '../../machine/stacks.ts'
 import type { CommandResult } from '../../transport/run.ts'
 import type { HostMirror } from '../compose/host-mirror.ts'
 import type { Progress } from '../../os/progress.ts'
+import { ignored } from '../../os/trace.ts'
 import { restoreObjects } from './host-store/objects.ts'
 import { type Release, type Releases, readReleaseContent } from './host-store/releases.ts'
 import { type StackContainer, listStackContainers } from './observe-stack.ts'
@@ -85,6 +87,24 @@ export async function describeFailed(
 export const reasonOf = ({ code, stderr }: CommandResult): string =>
   stderr.trim().split('\n').at(-1)?.trim() || `Compose exited with code ${code}`
 
+/** The name of a container while Compose replaces another one by it: 12 digits of the ID of that one, and the name that it will get. */
+const temporaryName = /^[0-9a-f]{12}_(.+)$/s
+
+/** Renames containers that still have their temporary name because Compose was killed while it replaced others by them. */
+async function finishNames(
+  engine: Engine,
+  containers: readonly StackContainer[],
+  signal: AbortSignal,
+): Promise<void> {
+  const taken = new Set(containers.map(({ name }) => name))
+  for (const { id, name: temporary } of containers) {
+    const [, name] = temporaryName.exec(temporary) ?? []
+    if (name === undefined || taken.has(name)) continue
+    const path = `/containers/${id}/rename`
+    await engine.json({ method: 'POST', path, query: { name }, signal }, nothing)
+  }
+}
+
 /**
  * Starts the containers of a model and waits until they are healthy. Resolves to why that failed. The health is checked here too,
  * because Compose exits with code 0 if its time limit ends between two of its checks. Source: `case <-ctx.Done(): return nil` of
@@ -103,7 +123,10 @@ export async function runUp(
     ({ service, health = 'healthy' }) =>
       Object.hasOwn(model.services, service) && health !== 'healthy',
   )
-  if (failed === undefined) return undefined
+  if (failed === undefined) {
+    await finishNames(engine, containers, signal).catch(ignored('docker', 'rename containers'))
+    return undefined
+  }
   const { name, health } = failed
   return health === 'starting'
     ? `container ${name} is not healthy after ${stack.wait} s`

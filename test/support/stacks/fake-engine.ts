@@ -7,6 +7,8 @@ import { type StackModel, imageOf } from '../../../src/operations/stacks/stack-m
 
 interface FakeContainer {
   readonly id: string
+  /** Default: the name that compose gives. */
+  readonly name?: string
   readonly service: string
   readonly hash: string
   readonly image: string
@@ -65,18 +67,31 @@ export function fakeDocker(): FakeDocker {
       return void keepers.delete(path.slice('/containers/'.length))
     }
     if (path === '/containers/json') {
-      return [...containers.values()].map(({ id, service, hash, image: from, labels, health }) => ({
-        ...{ Id: id, Names: [`/shop-${service}-1`], Image: from, ImageID: from, Command: '' },
-        ...{ Created: 0, Ports: [], Mounts: [], Networks: [], State: 'running' },
-        Status: `Up 1 second (${health})`,
-        Labels: {
-          ...labels,
-          'com.docker.compose.service': service,
-          'com.docker.compose.config-hash': hash,
-          'com.docker.compose.image': from,
-          'com.docker.compose.version': '2.40.3',
-        },
-      }))
+      return [...containers.values()].map(
+        ({ id, name, service, hash, image: from, labels, health }) => ({
+          ...{
+            Id: id,
+            Names: [`/${name ?? `shop-${service}-1`}`],
+            Image: from,
+            ImageID: from,
+            Command: '',
+          },
+          ...{ Created: 0, Ports: [], Mounts: [], Networks: [], State: 'running' },
+          Status: `Up 1 second (${health})`,
+          Labels: {
+            ...labels,
+            'com.docker.compose.service': service,
+            'com.docker.compose.config-hash': hash,
+            'com.docker.compose.image': from,
+            'com.docker.compose.version': '2.40.3',
+          },
+        }),
+      )
+    }
+    const [, renamed] = /^\/containers\/(.+)\/rename$/.exec(path) ?? []
+    for (const [service, container] of containers) {
+      if (container.id !== renamed) continue
+      return void containers.set(service, { ...container, name: String(query['name']) })
     }
     if (path === '/images/json') return []
     if (path.startsWith('/containers/')) return { Config: { Tty: true } }

@@ -181,6 +181,16 @@ describe('a deployment on one machine', () => {
     expect((await releases()).current).toBe(2)
   })
 
+  test('completes the replacement of a container in which compose was killed', async () => {
+    await deploy()
+    const [service = '', container] = [...docker.containers][0] ?? []
+    if (container === undefined) throw new Error('no container')
+    docker.containers.set(service, { ...container, name: `0123456789ab_shop-${service}-1` })
+    await rm(join(outer, 'store/releases/current'))
+    await deploy()
+    expect(docker.containers.get(service)?.name).toBe(`shop-${service}-1`)
+  })
+
   test('needs an image that the host has or can pull', async () => {
     await expect(deploy({ image: 'app:9' })).rejects.toThrow(
       'web-1 does not have the image app:9, and cannot pull it: no registry',
