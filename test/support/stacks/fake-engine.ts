@@ -91,7 +91,7 @@ export function fakeDocker(): FakeDocker {
     const [, renamed] = /^\/containers\/(.+)\/rename$/.exec(path) ?? []
     for (const [service, container] of containers) {
       if (container.id !== renamed) continue
-      return void containers.set(service, { ...container, name: String(query['name']) })
+      return void containers.set(service, { ...container, ...(query as { name: string }) })
     }
     if (path === '/images/json') return []
     if (path.startsWith('/containers/')) return { Config: { Tty: true } }
