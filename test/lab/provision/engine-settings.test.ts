@@ -11,9 +11,11 @@ import { readEngineState, settingsOf } from '../../../src/operations/provision/p
 import { type BootedHost, bootHost } from '../../support/booted-host/booted-host.ts'
 import { type LabRegistries, login, startRegistries } from '../../support/docker/lab-registry.ts'
 import { installNewerEngine } from '../../support/docker/newer-engine.ts'
+import { runHere } from '../../support/in-process/run.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { type Switch, addSwitch, removeSwitch } from '../../support/lab/network.ts'
 import { type Operator, makeOperator } from '../../support/operator.ts'
+import { testIf } from '../../support/vitest/test-if.ts'
 
 const { signal } = new AbortController()
 const trust = { kind: 'ask' } as never
@@ -73,6 +75,13 @@ machines:
     return changes
   }
 
+  const runFleet = (...words: string[]) =>
+    runHere([...words, '--inventory', operator.inventoryFile], {
+      cwd: operator.home,
+      env: { ...operator.env, FLEET_BROKER: 'off' },
+    })
+  const fleetApply = (...words: string[]) => runFleet('apply', ...words)
+
   beforeAll(async () => {
     network = await addSwitch()
     registries = await startRegistries(network.address)
@@ -92,21 +101,55 @@ machines:
     await removeSwitch(network)
   })
 
-  test('are there from the start on a host that gets its engine from fleet', async () => {
-    await setEngine({ config: { labels: ['tier=front'] }, environment: { LAB: 'a "b" 5%' } })
-    await using fleet = operator.open()
-    const machine = await operator.machine('m')
-    if (machine === undefined) throw new Error('no machine')
-    await provisionMachine(fleet, machine, { progress() {}, approve: async () => true })
-    expect(JSON.parse(await daemonJson())).toEqual({ labels: ['tier=front'] })
-    expect(await onHost("docker info --format '{{.Labels}}'")).toBe('[tier=front]')
-    expect(await onHost(`tr '\\0' '\\n' </proc/$(cat /var/run/docker.pid)/environ`)).toContain(
-      'LAB=a "b" 5%',
-    )
-    expect((await plan()).changes).toEqual([])
-    await onHost(`
-      mkdir -p /root/image/bin && cp /bin/dash /root/image/bin/sh && cp /bin/sleep /root/image/bin/sleep
-      ldd /bin/dash /bin/sleep | grep -o '/lib[^ ]*' | sort -u | xargs -I{} cp --parents -L {} /root/image`)
+  // Docker Machine's test/integration/core/engine-options.bats, with its values
+  describe('as options of fleet create, which are those of Docker Machine', () => {
+    test('are there from the start', async () => {
+      const created = await runFleet(
+        ...['create', 'm', '--driver', 'ssh', '--address', host.address, '--user', 'debian'],
+        ...['--engine-label', 'spam=eggs', '--engine-storage-driver', 'overlay2'],
+        ...['--engine-insecure-registry', 'registry.myco.com', '--engine-env', 'TEST=VALUE'],
+        ...['--engine-env', 'LAB=a "b" 5%', '--engine-opt', 'log-driver=none'],
+        ...['--engine-registry-mirror', `http://${registries.plain}`],
+        ...['--install-engine', '--accept-new', '--yes'],
+      )
+      expect(created).toMatchObject({ code: 0 })
+      await onHost(`
+        mkdir -p /root/image/bin && cp /bin/dash /root/image/bin/sh && cp /bin/sleep /root/image/bin/sleep
+        ldd /bin/dash /bin/sleep | grep -o '/lib[^ ]*' | sort -u | xargs -I{} cp --parents -L {} /root/image
+        tar -C /root/image -c . | docker import - shell:1 >/dev/null`)
+      expect((await plan()).changes).toEqual([])
+    })
+
+    test.each([
+      ['the label', `docker info | grep spam`, 'spam=eggs'],
+      ['the storage driver', `docker info | grep 'Storage Driver'`, 'Storage Driver: overlay2'],
+      [
+        'the insecure registry',
+        `docker info | sed -n '/Insecure Registries/,/^ [A-Z]/p'`,
+        'registry.myco.com',
+      ],
+      ['the mirror', `docker info | sed -n '/Registry Mirrors/,/^ [A-Z]/p'`, 'http://'],
+      [
+        'the environment',
+        `tr '\\0' '\\n' </proc/$(cat /var/run/docker.pid)/environ | grep -e TEST -e LAB`,
+        'TEST=VALUE\nLAB=a "b" 5%',
+      ],
+      [
+        'the log driver, also of containers',
+        `docker run --name nolog --network none shell:1 sh -c 'echo this should not be logged'
+         docker inspect -f 'type={{.HostConfig.LogConfig.Type}}' nolog && docker rm nolog`,
+        'type=none',
+      ],
+    ])('%s is in use', async (_what, command, expected) => {
+      expect(await onHost(command)).toContain(expected)
+    })
+
+    test('an installation script is refused, with the next step', async () => {
+      const url = ['--engine-install-url', 'https://test.docker.com']
+      expect(await runFleet('create', 'n', '--driver', 'ssh', ...url)).toMatchObject({
+        ...{ code: 2, stderr: expect.stringContaining('--engine-channel test') as string },
+      })
+    })
   })
 
   describe.each([
@@ -251,9 +294,8 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    if (store) return // the image store changes none of what follows
-
-    test('another storage driver is not set without a confirmation', async () => {
+    // With the containerd image store, the engine has no other drivers.
+    testIf(!store)('another storage driver is not set without a confirmation', async () => {
       await setEngine({ config: { 'storage-driver': 'vfs', ...features } })
       const [before, pid, made] = [await daemonJson(), await enginePid(), await plan()]
       expect(made.changes).toMatchObject([{ effect: 'destructive', destructive: true }])
@@ -265,10 +307,50 @@ machines:
       expect(await provisionMachine(fleet, machine, calls)).toMatchObject({
         ...{ plan: [], skipped: [{ option: 'storage-driver' }] },
       })
+      const skipped = await fleetApply('--yes')
+      expect(skipped).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /confirmation is needed[^]*fleet apply --destroy m/,
+        ) as string,
+      })
       expect(await daemonJson()).toBe(before)
       expect(await enginePid()).toBe(pid)
     })
 
+    testIf(!store)(
+      'with a confirmation, images and containers are unavailable until the old value is back',
+      async () => {
+        const [before, driver] = [await daemonJson(), await onHost(`docker info -f '{{.Driver}}'`)]
+        await onHost('docker volume create kept')
+        const objects = () => onHost('docker ps -aq; docker images -q; docker volume ls -q')
+
+        const vfs = await fleetApply('--yes', '--destroy', 'm')
+        expect(vfs).toMatchObject({ code: 0 })
+        expect(vfs.stderr).toMatch(/storage-driver not set -> vfs; .*its images and containers;/)
+        expect(await onHost(`docker info -f '{{.Driver}}'`)).toBe('vfs')
+        expect(await objects()).toBe('kept')
+        expect((await plan()).changes).toEqual([])
+
+        await setEngine({
+          config: { 'storage-driver': driver, 'data-root': '/var/lib/docker/other' },
+        })
+        const moved = await fleetApply('--yes', '--destroy', 'm')
+        expect(moved).toMatchObject({ code: 0 })
+        expect(moved.stderr).toMatch(
+          /its images, containers and volumes; stops 0 running containers/,
+        )
+        expect(await objects()).toBe('')
+
+        await setEngine({ config: { 'storage-driver': null, 'data-root': null } })
+        expect((await fleetApply('--yes')).code).toBe(1)
+        expect(await fleetApply('--yes', '--destroy', 'm')).toMatchObject({ code: 0 })
+        expect(JSON.parse(await daemonJson())).toEqual(JSON.parse(before))
+        expect(await onHost('docker volume rm kept')).toBe('kept')
+        expect(await startOf('steady')).toMatch(/^false /)
+        await onHost('docker start steady')
+      },
+    )
     test.each([
       ['an unknown key', { 'no-such-key': 1 }, /no-such-key/],
       ['a value of the wrong type', { labels: 'tier=x' }, /label|string|slice|array/],
