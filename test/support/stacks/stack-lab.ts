@@ -137,3 +137,7 @@ export async function containersOn(host: LabHost): Promise<Record<string, string
   const lines = list.split('\n').filter((line) => line !== '')
   return Object.fromEntries(lines.map((line) => line.split(' '))) as Record<string, string>
 }
+
+/** A file in the folder of the stack on a host, as this process sees it. */
+export const inStore = ({ engineSocket }: LabHost, path: string): string =>
+  engineSocket.replace(/run\/docker\.sock$/, `var/lib/fleet/stacks/0123abcd/${stack}/${path}`)

@@ -1,0 +1,147 @@
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { LabHost } from '../../support/lab/lab.ts'
+import { signalProcess } from '../../support/lab/process.ts'
+import {
+  type StackLab,
+  canDeployStacks,
+  containersOn,
+  inStore,
+  localCompose,
+  onHost,
+  startStackLab,
+  waitForever,
+} from '../../support/stacks/stack-lab.ts'
+
+const store = '/var/lib/fleet/stacks/0123abcd/shop'
+
+const composeFile = `
+services:
+  db:
+    image: bb:1
+    command: sh -c '${waitForever}'
+    stop_grace_period: 0s
+    secrets: [password]
+    healthcheck: { test: ['CMD', 'test', '-s', '/run/secrets/password'], interval: 200ms, retries: 20 }
+  web:
+    build: ./app
+    command: sh -c 'cat /version /etc/app.conf; ${waitForever}'
+    stop_grace_period: 0s
+    configs: [{ source: app, target: /etc/app.conf }]
+    depends_on: { db: { condition: service_healthy } }
+configs: { app: { file: ./app.conf } }
+secrets: { password: { file: ./password } }
+`
+
+/** What a deployment has done so far. */
+interface Seen {
+  readonly host: LabHost
+  readonly stderr: string
+  /** What the engine has done with containers since the deployment began. */
+  readonly events: readonly string[]
+  /** A part of each changed file. */
+  readonly text: string
+  /** The number of the new release. */
+  readonly number: number
+}
+
+const currentOf = (host: LabHost): string => {
+  try {
+    return readlinkSync(inStore(host, 'releases/current'))
+  } catch {
+    return ''
+  }
+}
+const holds = (host: LabHost, path: string, text: string): boolean =>
+  existsSync(inStore(host, path)) && readFileSync(inStore(host, path), 'utf8').includes(text)
+
+/** When fleet is killed. */
+const points: Readonly<Record<string, (seen: Seen) => boolean>> = {
+  'while it builds images': ({ stderr }) => stderr.includes('h1: build images'),
+  'when it has the lock': ({ host }) => existsSync(inStore(host, 'lock.json')),
+  'while it sends files': ({ host }) =>
+    readdirSync(inStore(host, '')).some((name) => name.startsWith('.incoming')),
+  'when the files are in place': ({ host, text }) => holds(host, 'root/files/shop/app.conf', text),
+  'when the release is recorded': ({ host, number }) =>
+    existsSync(inStore(host, `releases/${number}`)),
+  'when it starts compose': ({ stderr }) => stderr.includes('h1: start containers'),
+  'when a new container exists': ({ events }) => events.includes('create'),
+  'when an old container was stopped': ({ events }) => events.includes('die'),
+  'when an old container was removed': ({ events }) => events.includes('destroy'),
+  'when a new container runs': ({ events }) => events.includes('start'),
+  'when the release is current': ({ host, number }) => currentOf(host) === String(number),
+  'when it has released the lock': ({ host, number }) =>
+    currentOf(host) === String(number) && !existsSync(inStore(host, 'lock.json')),
+}
+
+describe.skipIf(!canDeployStacks)('a deployment', () => {
+  let shop: StackLab
+  let host: LabHost
+  let number = 0
+
+  beforeAll(async () => {
+    shop = await startStackLab({ hosts: 1, ...localCompose })
+    ;[host] = shop.hosts as [LabHost]
+    await shop.lay({
+      'shop/compose.yaml': composeFile,
+      'shop/app/Dockerfile': 'FROM bb:1\nCOPY version /version\n',
+      'shop/app/version': 'first\n',
+      'shop/app.conf': 'first\n',
+      'shop/password': 'first',
+    })
+    await shop.ok('deploy --yes')
+    number = 1
+  })
+  afterAll(() => shop?.[Symbol.asyncDispose]())
+
+  /** Deploys, and kills fleet once `isReached`. On a busy computer it may have ended before. */
+  async function deployUntil(isReached: (seen: Seen) => boolean, text: string): Promise<void> {
+    const events: string[] = []
+    const watch = host.spawn([
+      'docker',
+      'events',
+      '--filter=type=container',
+      '--format={{.Action}}',
+    ])
+    if (watch.stdout) createInterface(watch.stdout).on('line', (line) => events.push(line))
+    let stderr = ''
+    let pid: number | undefined
+    const look = setInterval(() => {
+      if (pid === undefined) return
+      if (!isReached({ host, stderr, events, text, number: number + 1 })) return
+      signalProcess(pid, 'SIGKILL')
+      pid = undefined
+    }, 1)
+    await shop.fleet('deploy --yes', {
+      started: (id) => (pid = id),
+      said: (all) => (stderr = all),
+    })
+    clearInterval(look)
+    watch.kill()
+  }
+
+  test.each(Object.entries(points))(
+    'that was killed %s is completed by the next one',
+    async (when, isReached) => {
+      const text = `${when}\n`
+      await shop.lay({ 'shop/app/version': text, 'shop/app.conf': text, 'shop/password': text })
+      await deployUntil(isReached, text)
+      await shop.ok('deploy --yes --wait-lock 300')
+      expect(await shop.ok('plan')).toContain('nothing to do')
+      const { web = '', db = '', ...others } = await containersOn(host)
+      expect(others).toEqual({})
+      expect(await onHost(host, `docker logs ${web}`)).toBe(`${text}${when}`)
+      expect(await onHost(host, `docker exec ${db} cat /run/secrets/password`)).toBe(when)
+      expect(
+        await onHost(
+          host,
+          "docker ps -a --filter label=com.docker.compose.project=shop --format '{{.Names}}' | sort",
+        ),
+      ).toBe('shop-db-1\nshop-web-1')
+      const temporary = "find . -name '.[!.]*' ! -path './root/*' ! -path './build/*'; ls lock.json"
+      expect(await onHost(host, `cd ${store}; ${temporary}`)).toBe('')
+      number = Number(currentOf(host))
+    },
+  )
+})
