@@ -150,7 +150,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
       await host.exec(
         `chattr -i ${store} 2>/dev/null; rm -rf /var/lib/fleet/stacks; mkdir -p ${store}`,
       )
-      await shop.lay({ 'shop/site/index': `text ${number++}` })
+      await shop.lay({ 'shop/compose.yaml': harmless, 'shop/site/index': `text ${number++}` })
     })
 
     const garbage: Readonly<Record<string, string>> = {
