@@ -31,7 +31,9 @@ const block = (change: Partial<SshHostBlock> = {}): SshHostBlock => ({
 function read(config: string, host: string): Map<string, string> {
   const file = join(folder, 'config')
   writeFileSync(file, config)
-  const lines = String(execFileSync('ssh', ['-G', '-F', file, host])).split('\n')
+  const lines = String(
+    execFileSync('ssh', ['-G', '-F', file, host], { stdio: ['ignore', 'pipe', 'ignore'] }),
+  ).split('\n')
   return new Map(lines.map((line) => [line.replace(/ .*/, ''), line.replace(/^\S+ /, '')]))
 }
 

@@ -372,7 +372,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ),
     fails('deploy shpo --inventory stacks.yaml', usage, /"shpo" \(did you mean "shop"\?\)/),
     fails('deploy', usage, /no stacks/),
-    fails('deploy --inventory stacks.yaml --allow-variable A=b', usage, /name of a variable/),
+    fails('deploy --inventory stacks.yaml --allow-variable A=b', usage, /valid variable name/),
   ],
   refresh: [
     ok('refresh --on web-1', /^web-1\tengine\t\t27\.5\.1$/m),
