@@ -220,9 +220,10 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       expect([await version(h1), await version(h2)]).toEqual(['moved', 'moved'])
       await ok('stack rollback goods --to 1 --yes --on h2')
       expect([await version(h1), await version(h2)]).toEqual(['moved', 'one'])
-      await ok('stack rm goods --yes')
+      await ok('stack rm goods --yes --volumes --destroy goods')
       for (const host of lab.hosts) {
         expect(await onHost(host, keepers)).toBe('')
+        expect(await onHost(host, 'docker volume ls -q --filter dangling=true')).toBe('')
         expect(await onHost(host, `docker image ls -q 'fleet-release/goods/*'`)).toBe('')
       }
       await lay({ 'machines.yaml': inventory(shop) })
