@@ -39,14 +39,23 @@ export interface RemovedStack {
   readonly keptFiles?: string
 }
 
-/** The names of a stack's volumes on an engine. */
+/** The name of an anonymous volume, which has no label of a stack. */
+const anonymousName = /^[0-9a-f]{64}$/
+
+/** The names of a stack's volumes on an engine, and of the anonymous volumes of its containers. */
 export async function findVolumes(
   engine: Engine,
   stack: string,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const volumes = await listVolumes(engine, { filters: filtersOf(stack), signal })
-  return volumes.map(({ Name }) => Name)
+  const filters = filtersOf(stack)
+  const [volumes, containers] = await Promise.all([
+    listVolumes(engine, { filters, signal }),
+    listContainers(engine, { all: true, filters, signal }),
+  ])
+  const mounted = containers.flatMap(({ Mounts }) => Mounts.map(({ Name = '' }) => Name))
+  const anonymous = mounted.filter((name) => anonymousName.test(name))
+  return [...new Set([...volumes.map(({ Name }) => Name), ...anonymous])]
 }
 
 const serviceOf = ({ Labels }: ContainerSummary): string =>
@@ -96,7 +105,7 @@ async function removeContainers(
           } as const
           await engine.json({ ...request, signal }, nothing)
         }
-        const query = { force: true, v: withVolumes } // v: anonymous volumes
+        const query = { force: true, v: withVolumes } // v: its anonymous volumes, but not those from a container before it
         await engine.json({ method: 'DELETE', path, query, signal }, nothing)
       }),
     )
@@ -148,16 +157,16 @@ export async function removeStack(
   progress('lock the stack')
   await using lock = await lockStack(host, { stack, folder, owner, signal })
   const stop = lock.signal
+  const found = await findVolumes(engine, stack, stop)
   progress('remove containers')
   const containers = await removeContainers(engine, removal, stop)
   progress('remove networks')
   const listed = await listNetworks(engine, { filters: filtersOf(stack), signal: stop })
   const networks = listed.map(({ Name }) => Name)
   for (const name of networks) await removeNetwork(engine, name, { signal: stop })
-  const found = await findVolumes(engine, stack, stop)
   const volumes = withVolumes ? found : []
   if (withVolumes) progress('remove volumes')
-  for (const name of volumes) await removeVolume(engine, name, { force: false, signal: stop })
+  for (const name of volumes) await removeVolume(engine, name, { force: true, signal: stop })
   progress('remove releases')
   const releases = await readReleases(host, folder)
   await holdImages(engine, stack, [])
