@@ -44,12 +44,11 @@ export async function findDriver(name: string, search: DriverSearch): Promise<Dr
 
 /** The error for an unknown driver of an inventory in `folder`, with the nearest name. */
 export function unknownDriver(name: string, folder: string): UserError {
-  const names = drivers.map((driver) => driver.name)
-  const near = nearest(name, names)
+  const near = nearest(name, driverNames)
   return new UserError('usage', `unknown driver ${JSON.stringify(name)}`, {
     hint:
       near === undefined
-        ? `available: ${names.join(', ')}; for another driver, install the npm package fleet-driver-NAME in ${folder} or globally`
+        ? `available: ${driverNames.join(', ')}; for another driver, install the npm package fleet-driver-NAME in ${folder} or globally`
         : `did you mean ${near}?`,
   })
 }

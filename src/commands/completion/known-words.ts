@@ -1,3 +1,4 @@
+import { isBuiltIn } from '../../drivers/driver-names.ts'
 import type { Fleet } from '../../app/fleet.ts'
 import type { Completes } from '../command.ts'
 import { completionScripts } from './scripts.ts'
@@ -36,7 +37,7 @@ async function knownDrivers(fleet: Fleet): Promise<Candidate[]> {
   const own = drivers.map(({ name, summary }) => ({ word: name, description: summary }))
   const inventory = await inventoryOf(fleet).catch(ignored('completion', 'read the inventory'))
   const used = [...(inventory?.machines.values() ?? [])].map(({ driver }) => driver)
-  const others = used.filter((name) => !own.some(({ word }) => word === name))
+  const others = used.filter((name) => !isBuiltIn(name))
   return [
     ...own,
     ...[...new Set(others)].map((word) => ({ word, description: `fleet-driver-${word}` })),

@@ -1,3 +1,4 @@
+import { isBuiltIn } from '../../../drivers/driver-names.ts'
 import type { DriverDefinition } from '../../../drivers/driver.ts'
 import type { OptionFlag } from '../../../drivers/options/option-flags.ts'
 import { UserError } from '../../../errors.ts'
@@ -83,9 +84,8 @@ async function askOption(
 /** Asks for the driver: a built-in one, or another one that the inventory uses. */
 async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<string> {
   const { drivers } = await import('../../../drivers/index.ts')
-  const own = new Set(drivers.map(({ name }) => name))
   const used = [...[...machines.values()].map(({ driver }) => driver), ...Object.keys(defaults)]
-  const others = [...new Set(used)].filter((name) => !own.has(name))
+  const others = [...new Set(used)].filter((name) => !isBuiltIn(name))
   const choices = [
     ...drivers.map(({ name, summary }) => ({ value: name, description: summary })),
     ...others.map((name) => ({
