@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Environment } from '../os/environment.ts'
+import { type Environment, homeOf } from '../os/environment.ts'
 import { ignored, trace } from '../os/trace.ts'
+import { valuesOf } from './ssh/config/answer.ts'
 import { parseDestination } from './ssh/destination.ts'
 import type { SshClient, SshOptions, SshTarget } from './ssh/connect.ts'
 import { authorityMark } from './ssh/host-keys/host-key.ts'
@@ -45,10 +45,8 @@ async function findSecurityKey(
   answer: readonly string[],
   env: Environment,
 ): Promise<string | undefined> {
-  const home = env['HOME'] ?? homedir()
-  const named = answer
-    .filter((line) => line.startsWith('identityfile '))
-    .map((line) => line.slice('identityfile '.length).replace(/^~(?=\/)/, home))
+  const home = homeOf(env)
+  const named = valuesOf(answer, 'identityfile').map((file) => file.replace(/^~(?=\/)/, home))
   const usual = (names: readonly string[]) => names.map((name) => join(home, '.ssh', name))
   const isUsual = (file: string) => usual([...usualSecurityKeys, ...usualKeys]).includes(file)
   const chosen = [...files, ...named.filter((file) => !isUsual(file))]

@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../../errors.ts'
 import type { HostRecord, Machine } from '../../machine/machine.ts'
@@ -7,12 +6,13 @@ import { ignored } from '../../os/trace.ts'
 import type { SshAlias } from '../../transport/ssh/connect.ts'
 import type { Context, Stores } from '../context.ts'
 import { inventoryKey } from '../trust/inventory-key.ts'
+import { homeOf } from '../../os/environment.ts'
 
 type AliasContext = Pick<Context, 'env' | 'inventory' | 'trust'>
 
 /** When the user's SSH configuration was changed last; its includes are not looked at. */
 async function stampOf({ env }: Pick<Context, 'env'>): Promise<string | undefined> {
-  const file = join(env['HOME'] ?? homedir(), '.ssh', 'config')
+  const file = join(homeOf(env), '.ssh', 'config')
   const found = await stat(file).catch(ignored('ssh', 'look at the SSH configuration'))
   return found && `${found.mtimeMs} ${found.size}`
 }

@@ -1,5 +1,4 @@
 import { access, readdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { basename, join, win32 } from 'node:path'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
 import type { HostId } from '../adopt/adopt-known-host.ts'
@@ -15,7 +14,7 @@ import {
   textAt,
   valueAt,
 } from './imported-host.ts'
-import type { Environment } from '../../os/environment.ts'
+import { type Environment, homeOf } from '../../os/environment.ts'
 
 /** The default login users of Docker Machine's drivers; root for all others. */
 const defaultUsers: Readonly<Record<string, string>> = {
@@ -178,7 +177,7 @@ export async function readDockerMachine(
   store: string | undefined,
   env: Environment,
 ): Promise<ImportedHosts> {
-  const usual = env['MACHINE_STORAGE_PATH'] ?? join(env['HOME'] ?? homedir(), '.docker', 'machine')
+  const usual = env['MACHINE_STORAGE_PATH'] ?? join(homeOf(env), '.docker', 'machine')
   const folder = join(store ?? usual, 'machines')
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) {

@@ -1,9 +1,9 @@
 import { readFile, realpath } from 'node:fs/promises'
-import { homedir, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
-import type { Environment } from '../../os/environment.ts'
+import { type Environment, homeOf } from '../../os/environment.ts'
 
 /** The maximum depth of nested includes (the limit of ssh). */
 const maxDepth = 16
@@ -16,8 +16,6 @@ export interface SshAliases {
   /** `FILE:LINE` of each Include whose files only ssh can resolve. */
   readonly unread: readonly string[]
 }
-
-const homeOf = (env: Environment): string => env['HOME'] ?? homedir()
 
 /** The user's own SSH configuration. */
 const ownConfig = (env: Environment): string => join(homeOf(env), '.ssh', 'config')

@@ -8,7 +8,8 @@ import {
   hostKeyRevoked,
 } from '../ssh/host-keys/host-key-errors.ts'
 import { loginRejected } from '../ssh/login/login-errors.ts'
-import { configOptions, exists, homeOf } from '../ssh/config/ask-ssh.ts'
+import { homeOf } from '../../os/environment.ts'
+import { configOptions, exists } from '../ssh/config/ask-ssh.ts'
 import { openTransport, scanHostKey, timeoutOf } from '../ssh/connect.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'
 import { fingerprint } from '../ssh/host-keys/host-key.ts'

@@ -2,14 +2,13 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
-import { homedir } from 'node:os'
 import { basename } from 'node:path'
 import { Duplex, type Readable, type Writable } from 'node:stream'
 import { callbackify, stripVTControlCharacters } from 'node:util'
 import { codeOf } from '../../errors.ts'
 import { signalGroup } from '../../os/signal-group.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
-import type { Environment } from '../../os/environment.ts'
+import { type Environment, homeOf } from '../../os/environment.ts'
 import { pause, poll, retry } from '../../os/retry.ts'
 
 /**
@@ -164,7 +163,7 @@ export class ProxyStream extends Duplex {
     this.install = details?.install
     this.#hints = details?.hints ?? []
     this.#listens = details?.listens
-    const home = env['HOME'] ?? homedir()
+    const home = homeOf(env)
     this.#child = spawn(program, words, {
       cwd: existsSync(home) ? home : '/', // the same in a command and in the broker
       detached: true, // a process group, so that all of it can be ended

@@ -1,5 +1,5 @@
 import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir, userInfo } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
@@ -8,7 +8,7 @@ import { execProgram } from '../../../os/exec-file.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Destination } from '../destination.ts'
-import type { Environment } from '../../../os/environment.ts'
+import { type Environment, homeOf } from '../../../os/environment.ts'
 
 /** How long ssh may take to print its configuration, in milliseconds. */
 const answerTimeoutMs = 20_000
@@ -19,8 +19,6 @@ const limit = pLimit(concurrency)
 
 /** The configuration of this computer, which ssh does not read with `-F`. */
 const systemFile = '/etc/ssh/ssh_config'
-
-export const homeOf = (env: Environment): string => env['HOME'] ?? homedir()
 
 export async function exists(file: string): Promise<boolean> {
   try {

@@ -1,6 +1,7 @@
 import type { Environment } from '../../../os/environment.ts'
 import type { SshClient } from '../connect.ts'
 import type { Destination } from '../destination.ts'
+import { valueOf } from './answer.ts'
 import { hasKerberosTicket } from './kerberos.ts'
 
 /** Settings that decide how a connection is made, and that fleet applies. In lower case, as `ssh -G` prints them. */
@@ -47,9 +48,6 @@ const spelling = new Map(
     .split(/\s+/)
     .map((name) => [name.toLowerCase(), name]),
 )
-
-const valueOf = (lines: readonly string[], keyword: string): string | undefined =>
-  lines.find((line) => line.startsWith(`${keyword} `))?.slice(keyword.length + 1)
 
 /** Whether the user's settings of a host allow a login with a Kerberos ticket. */
 export function allowsKerberos(lines: readonly string[]): boolean {

@@ -1,5 +1,6 @@
 import { allowsKerberos } from './coverage.ts'
 import type { KnownHostQuery } from '../host-keys/known-hosts.ts'
+import { valueOf } from './answer.ts'
 
 /** A method of authentication, as ssh_config(5) names it. */
 type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password'
@@ -58,18 +59,15 @@ function present<Value extends object>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Value
 }
 
-const valueIn = (answer: readonly string[], keyword: string): string | undefined =>
-  answer.find((line) => line.startsWith(`${keyword} `))?.slice(keyword.length + 1)
-
 /** Reads the answer of `ssh -G`. Algorithms count where they differ from those built into ssh. */
 export function readSettings(lines: readonly string[], builtIn: readonly string[]): SshSettings {
   const first = (keyword: string): string | undefined => {
-    const found = valueIn(lines, keyword)
+    const found = valueOf(lines, keyword)
     return found === 'none' ? undefined : found
   }
   const chosen = (keyword: string): readonly string[] | undefined => {
     const list = first(keyword)
-    return list === undefined || list === valueIn(builtIn, keyword) ? undefined : list.split(',')
+    return list === undefined || list === valueOf(builtIn, keyword) ? undefined : list.split(',')
   }
   const algorithms = present({
     kex: chosen('kexalgorithms'),

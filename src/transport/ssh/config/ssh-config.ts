@@ -5,11 +5,12 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 import type { SshClient } from '../connect.ts'
 import { type Destination, parseDestination } from '../destination.ts'
 import type { ProxyCommand } from '../proxy-command.ts'
-import { askBuiltInSsh, askSsh, askSystemSsh, exists, findSetKeywords, homeOf } from './ask-ssh.ts'
+import { valuesOf } from './answer.ts'
+import { askBuiltInSsh, askSsh, askSystemSsh, exists, findSetKeywords } from './ask-ssh.ts'
 import { allowsKerberos, findIgnored, isConfigured, needsOpenSsh } from './coverage.ts'
 import { type SshSettings, readSettings } from './settings.ts'
 import { expandCommand, expandPath } from './tokens.ts'
-import type { Environment } from '../../../os/environment.ts'
+import { type Environment, homeOf } from '../../../os/environment.ts'
 
 /** How to log in to a host, by the user's SSH configuration. */
 export interface SshConfig {
@@ -48,14 +49,6 @@ async function agentOf(
 ): Promise<string | undefined> {
   if (value === undefined || value === 'SSH_AUTH_SOCK') return undefined
   return value === 'none' || /^\$\w+$/.test(value) ? value : find(value)
-}
-
-/** The values of each keyword of `ssh -G`, in order. */
-function readKeywords(lines: readonly string[]): (keyword: string) => readonly string[] {
-  return (keyword) =>
-    lines
-      .filter((line) => line.startsWith(`${keyword} `))
-      .map((line) => line.slice(keyword.length + 1))
 }
 
 /** Values to use where the configuration has none. */
@@ -98,7 +91,7 @@ async function readAnswer(
   { env, fallback }: { readonly env: Environment; readonly fallback: Fallback | undefined },
 ): Promise<SshConfig> {
   const { host } = destination
-  const values = readKeywords(lines)
+  const values = (keyword: string) => valuesOf(lines, keyword)
   const first = (keyword: string): string | undefined =>
     values(keyword).find((text) => text !== 'none')
   const endpoint = await findEndpoint(first, destination, { env, fallback })

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import { UserError } from '../../../errors.ts'
-import { homeOf } from './ask-ssh.ts'
-import type { Environment } from '../../../os/environment.ts'
+import { type Environment, homeOf } from '../../../os/environment.ts'
 
 /** The login that tokens of ssh_config(5) are expanded for. */
 export interface TokenValues {

@@ -1,4 +1,3 @@
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { AnyAuthMethod, KeyboardInteractiveAuthMethod } from 'ssh2'
 import { messageOf } from '../../../errors.ts'
@@ -19,7 +18,7 @@ import { type KeyFile, readCertificate, readKeyFile } from './key-file.ts'
 import type { SshSettings } from '../config/settings.ts'
 import { OneKeyAgent, type UserAuth } from './userauth-protocol.ts'
 import { ignored, trace, traceError } from '../../../os/trace.ts'
-import type { Environment } from '../../../os/environment.ts'
+import { type Environment, homeOf } from '../../../os/environment.ts'
 
 /** A question for the person. */
 export interface Question {
@@ -199,7 +198,7 @@ async function* candidates(
     yield { key, label: `${isCertificate(key) ? 'certificate of ' : ''}agent: ${comment}`, sign }
   }
   if (settings?.identitiesOnly === true) return
-  const home = env['HOME'] ?? homedir()
+  const home = homeOf(env)
   for (const name of defaultKeyNames) yield* fromFile(join(home, '.ssh', name), false)
 }
 
