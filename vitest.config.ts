@@ -4,9 +4,33 @@ import { LongestFirst } from './test/support/vitest/longest-first.ts'
 import { progressReporter } from './test/support/vitest/progress-reporter.ts'
 import { summaryReporter } from './test/support/vitest/summary-reporter.ts'
 
+/** Unit tests that replace modules. The others share a process, in which each module is loaded once. */
+const withOwnModules = [
+  'commands/run/run',
+  'state/inventory/edit-at-size',
+  'transport/connect-tcp',
+].map((name) => `test/unit/${name}.test.ts`)
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          exclude: withOwnModules,
+          isolate: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/{contract,e2e,fuzz,lab}/**/*.test.ts', ...withOwnModules],
+        },
+      },
+    ],
     // A process for each file: what a lab starts ends with the process that started it.
     pool: 'forks',
     // Tests wait more than they compute: for hosts to boot, for time-outs, for the locks of the dead.

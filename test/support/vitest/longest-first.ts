@@ -36,8 +36,8 @@ const long = [
   'lab/docker/passthrough',
   'lab/ssh/link',
   'e2e/drivers/virtualbox',
-  'unit/state/inventory/hostile-inventories-1',
-  'unit/state/inventory/hostile-inventories-2',
+  'fuzz/hostile-inventories-1',
+  'fuzz/hostile-inventories-2',
 ]
 
 const rankOf = ({ moduleId }: TestSpecification): number => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkInventories } from '../../../support/hostile/check-inventories.ts'
+import { checkInventories } from '../support/hostile/check-inventories.ts'
 
 test('no command does what a hostile inventory wants, part 1 of 2', async () => {
   const { checked, taken } = await checkInventories(0, 2)
