@@ -23,6 +23,7 @@ import type {
   Drift,
   Issue,
   PlannedDeployment,
+  PlannedSwarmChange,
 } from '../../src/operations/plan/change-plan.ts'
 import type { ServiceChange } from '../../src/operations/stacks/compare-services.ts'
 import type { Deployed } from '../../src/operations/stacks/deploy-machine.ts'
@@ -31,6 +32,7 @@ import type { RemovedStack } from '../../src/operations/stacks/deployed/remove-s
 import type { StackContainerRow } from '../../src/operations/stacks/deployed/stack-containers.ts'
 import type { StackOnMachine } from '../../src/operations/stacks/deployed/stack-states.ts'
 import type { RolledBack } from '../../src/operations/stacks/rollback-machine.ts'
+import type { SwarmNodeState, SwarmSummary } from '../../src/operations/swarm/swarm-states.ts'
 import type { StoredLogin } from '../../src/operations/registry/host-logins.ts'
 import type { LoggedOut } from '../../src/commands/registry/registry.ts'
 import type { TrustSubject } from '../../src/operations/trust/trust-driver.ts'
@@ -479,6 +481,23 @@ const deployment = fieldsOf<PlannedDeployment>()({
   ).optional(),
 })
 
+const swarmChange = fieldsOf<PlannedSwarmChange>()({
+  swarm: text('name of the swarm'),
+  machine: machineName,
+  action: z
+    .enum(['init', 'record', 'join', 'promote', 'demote', 'label', 'leave', 'remove-node'])
+    .describe(
+      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: a node that the machine no longer is is removed',
+    ),
+  role: z.enum(['manager', 'worker']).optional().describe('of `join`'),
+  node: text('ID of an existing node').optional(),
+  why: text('the reason'),
+  after: z
+    .enum(['create', 'adopt', 'replace'])
+    .optional()
+    .describe('the change of the machine that comes first'),
+})
+
 const deployed = fieldsOf<Deployed>()({
   machine: machineName,
   stack: text('name of the stack'),
@@ -490,7 +509,9 @@ const deployed = fieldsOf<Deployed>()({
 const issues = z
   .array(
     fieldsOf<Issue>()({
-      machine: text('name of the machine; absent if it concerns a provider or a stack').optional(),
+      machine: text(
+        'name of the machine; absent if it concerns a provider, a stack or a swarm',
+      ).optional(),
       why: text('the problem'),
       hint: text('the next step').optional(),
     }),
@@ -501,6 +522,10 @@ const planFields = {
   version: z.literal(1).describe('version of this format'),
   inventory: text('digest of the inventory'),
   changes: z.array(change).describe('what `apply` does'),
+  swarms: z
+    .array(swarmChange)
+    .describe('what `apply` changes in swarms, in this order, after the machines')
+    .optional(),
   deployments: z.array(deployment).describe('the stacks that `apply` deploys').optional(),
   drift: z.array(drift).describe('what has changed outside of fleet'),
   issues,
@@ -552,6 +577,7 @@ const inventory: readonly JsonOutput[] = [
       z.strictObject({
         name,
         changes: z.array(change).describe('the changes that were made'),
+        swarms: z.array(swarmChange).describe('the changes of swarms that were made').optional(),
         deployments: z.array(deployed).describe('the stacks that were deployed').optional(),
       }),
     ),
@@ -1142,6 +1168,53 @@ const messages: readonly JsonOutput[] = [
   },
 ]
 
+const swarmName = text('name of the swarm')
+
+const swarms: readonly JsonOutput[] = [
+  {
+    id: 'swarmLs',
+    commands: ['swarm ls'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<SwarmSummary>()({
+        swarm: swarmName,
+        id: text('ID of the cluster').optional(),
+        state: z
+          .enum(['healthy', 'degraded', 'no-leader', 'unreachable', 'unknown', 'not-initialized'])
+          .describe(
+            '`degraded`: a node is not ready or a manager not reachable; `no-leader`: most managers are not reachable; `unreachable`: no manager answers; `unknown`: no machine knows the cluster',
+          ),
+        managers: count('number of managers'),
+        reachableManagers: count('number of managers that are reachable'),
+        nodes: count('number of nodes; 0 if no manager answers'),
+        readyNodes: count('number of nodes that are ready'),
+      }),
+    ),
+  },
+  {
+    id: 'swarmStatus',
+    commands: ['swarm status'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<SwarmNodeState>()({
+        swarm: swarmName,
+        node: text('ID of the node'),
+        machine: text('name of the machine; absent if no machine is the node').optional(),
+        hostname: text('name of the host, as it reports it'),
+        role: text('`manager` or `worker`'),
+        state: text('`ready`, `down`, `disconnected` or `unknown`'),
+        availability: text('`active`, `pause` or `drain`'),
+        reachability: text('of managers: `reachable`, `unreachable` or `unknown`').optional(),
+        leader: flag('whether it is the leader of the managers'),
+        address: text('address at which other nodes reach it'),
+        engine: text('version of its engine'),
+        labels: z.record(z.string(), z.string()).describe('node labels'),
+      }),
+    ),
+    note: 'One object for each node.',
+  },
+]
+
 /** All results, by section of docs/json-output.md. */
 export const jsonOutputs: readonly {
   readonly title: string
@@ -1150,6 +1223,7 @@ export const jsonOutputs: readonly {
   { title: 'Machines', outputs: machines },
   { title: 'Inventory', outputs: inventory },
   { title: 'Stacks', outputs: stacks },
+  { title: 'Swarms', outputs: swarms },
   {
     title: 'Containers, images, volumes and networks',
     outputs: [...containers, ...volumesAndNetworks],

@@ -10,6 +10,7 @@ export type Completes =
   | 'profile'
   | 'operator'
   | 'stack'
+  | 'swarm'
   | 'driver'
   | 'set-name'
   | 'setting'

@@ -57,6 +57,7 @@ import { sshConfig } from './machine/ssh-config.ts'
 import { snapshot } from './machine/snapshot.ts'
 import { ssh } from './machine/ssh.ts'
 import { stackCommands } from './stack/index.ts'
+import { swarmCommands } from './swarm/index.ts'
 import { use } from './machine/use.ts'
 import { trustAdd } from './trust/add.ts'
 import { trustAlias } from './trust/alias.ts'
@@ -147,8 +148,8 @@ export const commandList: readonly CommandSection[] = [
     ],
   },
   {
-    title: 'Stacks',
-    entries: [deploy, stackCommands],
+    title: 'Stacks and swarms',
+    entries: [deploy, stackCommands, swarmCommands],
   },
   {
     title: 'Containers and images',

@@ -263,6 +263,49 @@ const stackEntry = z.strictObject({
 /** One entry under `stacks:`. */
 export type StackEntry = z.infer<typeof stackEntry>
 
+/** The name of a swarm. */
+const swarmName = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    '1 to 63 lower-case letters, digits or "-", beginning and ending with a letter or digit',
+  )
+
+/** An IPv4 network from which an overlay network with 256 addresses can be taken at least 16 times. */
+const addressPool = z
+  .string()
+  .regex(
+    /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\/(?:[89]|1\d|20)$/,
+    'an IPv4 network with 8 to 20 bits, such as 10.99.0.0/16',
+  )
+
+/** One entry under `swarms:`: machines whose engines form a cluster. */
+const swarmEntry = z.strictObject({
+  managers: oneOrMore(selector, maxPerStack).describe(
+    'The machines that manage the swarm: a selector as for `--on`, such as role=manager, or a list of them. Use 1, 3 or 5 machines.',
+  ),
+  workers: oneOrMore(selector, maxPerStack)
+    .optional()
+    .describe('The other machines of the swarm: a selector, or a list of them (default: none).'),
+  labels: z
+    .array(z.string().regex(labelKeyPattern, 'the key of a label'))
+    .max(maxPerStack)
+    .optional()
+    .describe('The keys of the machine labels that become node labels (default: all).'),
+  addressPool: addressPool
+    .optional()
+    .describe(
+      'The network from which overlay networks get their subnets (default: the first of 10.99.0.0/16, 10.100.0.0/16 … that overlaps no route of the machines). It cannot be changed later.',
+    ),
+  id: z
+    .string()
+    .regex(/^[a-z0-9]{25}$/, '25 lower-case letters or digits')
+    .optional()
+    .describe('The ID of the cluster. fleet writes it when it initializes the swarm.'),
+})
+/** One entry under `swarms:`. */
+export type SwarmEntry = z.infer<typeof swarmEntry>
+
 /** The whole of machines.yaml. */
 export const inventoryFile = z.strictObject({
   version: z.literal(1).describe('The format of this file.'),
@@ -292,6 +335,10 @@ export const inventoryFile = z.strictObject({
     .record(stackName, stackEntry)
     .optional()
     .describe('Compose files to deploy on machines, by the name of their stack.'),
+  swarms: z
+    .record(swarmName, swarmEntry)
+    .optional()
+    .describe('Machines whose engines form a cluster in Swarm mode, by the name of the swarm.'),
   audit: z
     .literal('git')
     .optional()

@@ -63,11 +63,17 @@ function findCountProblems(
 }
 
 /** The maximum number of entries in a section. Machines include those that profiles count. */
-const limits = { machines: 10_000, profiles: 1000, operators: 1000, stacks: 1000 } as const
+const limits = {
+  machines: 10_000,
+  profiles: 1000,
+  operators: 1000,
+  stacks: 1000,
+  swarms: 100,
+} as const
 
 /** Rejects sections so large that later checks would take long. */
 function findSizeProblem(file: InventoryFile, profiles: Profiles): SpecProblem | undefined {
-  for (const section of ['profiles', 'operators', 'stacks'] as const) {
+  for (const section of ['profiles', 'operators', 'stacks', 'swarms'] as const) {
     const count = Object.keys(file[section] ?? {}).length
     if (count <= limits[section]) continue
     const message = `${section}: ${count} ${section}; a file can have at most ${limits[section]}`

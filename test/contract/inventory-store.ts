@@ -132,6 +132,21 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect((await store.read()).machines.has(a)).toBe(false)
     })
 
+    it('records the ID of a swarm', async () => {
+      const store = await open()
+      const id = 'c'.repeat(25)
+      await store.updateSwarm('prod', () => ({ managers: 'role=manager', workers: ['w-1', 'w-2'] }))
+      await store.updateSwarm('prod', (entry) => entry && { ...entry, id })
+      const { swarms } = await store.read()
+      expect(swarms.get('prod')).toEqual({
+        ...{ name: 'prod', managers: 'role=manager', workers: ['w-1', 'w-2'], id },
+      })
+      const invalid = store.updateSwarm('prod', () => ({ managers: 'all', id: 'x' }))
+      await expect(invalid).rejects.toMatchObject({ kind: 'usage' })
+      await store.updateSwarm('prod', () => undefined)
+      expect((await store.read()).swarms.size).toBe(0)
+    })
+
     it('refuses an entry that extends what is not there', async () => {
       const store = await open()
       const refused = store.update(a, () => ({ extends: 'web' }))

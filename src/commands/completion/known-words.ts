@@ -106,6 +106,8 @@ export async function knownWords(
       return each((await inventoryOf(fleet)).operators.keys(), 'operator')
     case 'stack':
       return each((await inventoryOf(fleet)).stacks.keys(), 'stack')
+    case 'swarm':
+      return each((await inventoryOf(fleet)).swarms.keys(), 'swarm')
     case 'driver':
       return knownDrivers(fleet)
     case 'completed-shell':

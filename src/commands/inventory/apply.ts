@@ -3,7 +3,11 @@ import { resolve } from 'node:path'
 import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
 import { counted } from '../../ui/human-units.ts'
 import type { MachineChanges } from '../../operations/plan/apply-plan.ts'
-import type { ChangePlan, PlannedDeployment } from '../../operations/plan/change-plan.ts'
+import type {
+  ChangePlan,
+  PlannedDeployment,
+  PlannedSwarmChange,
+} from '../../operations/plan/change-plan.ts'
 import type { StackToDeploy } from '../../operations/stacks/apply-stacks.ts'
 import type { Deployed } from '../../operations/stacks/deploy-machine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
@@ -30,6 +34,7 @@ import {
   deployOptions,
   runDeployments,
 } from '../stack/run-deployments.ts'
+import { runSwarmChanges } from '../swarm/run-swarm-changes.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** Asks about each path outside the folder of the inventory that the changes give to a machine. */
@@ -59,36 +64,47 @@ async function prepareStacks(
   return stacks
 }
 
-/** The changes of machines, with the stacks that were deployed on them. */
-function withDeployments(
+/** What was done on a machine. */
+type AppliedMachine = MachineChanges & {
+  readonly swarms?: readonly PlannedSwarmChange[]
+  readonly deployments?: readonly Deployed[]
+}
+
+/** The changes of machines, with those in swarms, and the stacks that were deployed on them. */
+function resultsOf(
   changed: readonly MachineChanges[],
+  swarmed: readonly PlannedSwarmChange[],
   deployed: readonly Deployed[],
-): readonly (MachineChanges & { readonly deployments?: readonly Deployed[] })[] {
+): readonly AppliedMachine[] {
   const names = new Set([
     ...changed.map(({ name }) => name),
-    ...deployed.map(({ machine }) => machine),
+    ...[...swarmed, ...deployed].map(({ machine }) => machine),
   ])
   return [...names].map((name) => {
+    const swarms = swarmed.filter(({ machine }) => machine === name)
     const deployments = deployed.filter(({ machine }) => machine === name)
     return {
       name: name as MachineChanges['name'],
       changes: changed.find((one) => one.name === name)?.changes ?? [],
+      ...(swarms.length > 0 && { swarms }),
       ...(deployments.length > 0 && { deployments }),
     }
   })
 }
 
+/** How much of something was done. */
+interface Share {
+  readonly done: number
+  readonly of: number
+}
+
 /** How much was done. */
-function summaryOf(
-  changed: readonly MachineChanges[],
-  machines: readonly MachineChanges[],
-  deployed: readonly Deployed[],
-  deployments: readonly PlannedDeployment[],
-): string {
+function summaryOf(machines: Share, swarms: Share, deployments: Share): string {
   const parts = [
-    ...(machines.length > 0 ? [`applied on ${changed.length} of ${machines.length} machines`] : []),
-    ...(deployments.length > 0
-      ? [`completed ${deployed.length} of ${counted(deployments.length, 'deployment')}`]
+    ...(machines.of > 0 ? [`applied on ${machines.done} of ${machines.of} machines`] : []),
+    ...(swarms.of > 0 ? [`made ${swarms.done} of ${swarms.of} changes of swarms`] : []),
+    ...(deployments.of > 0
+      ? [`completed ${deployments.done} of ${counted(deployments.of, 'deployment')}`]
       : []),
   ]
   return `${parts.join(', ')}\n`
@@ -150,8 +166,8 @@ export const apply = defineCommand({
     checkPlanned(made, before)
     const plan = chosen === undefined ? made : narrowPlan(made, before, chosen)
     const describePlan = planDescriber(io, 'stderr', await describeHosts({ fleet }, plan.changes))
-    const { deployments = [] } = plan
-    if (plan.changes.length === 0 && deployments.length === 0) {
+    const { deployments = [], swarms = [] } = plan
+    if (plan.changes.length + swarms.length + deployments.length === 0) {
       if (format.json) writeJson(io, [])
       else io.stderr.write(describePlan(plan))
       return planCode(plan)
@@ -188,21 +204,33 @@ export const apply = defineCommand({
       failed.map(({ name }) => name),
       'fleet apply',
     )
-    const done = new Set(values.map(({ name }) => name))
+    const done = new Set<string>(values.map(({ name }) => name))
+    const unchanged = new Set<string>([
+      ...machines.map(({ name }) => name).filter((name) => !done.has(name)),
+      ...left.map(({ machine }) => machine),
+    ])
+    const { changed: swarmed, code: swarmCode } = await runSwarmChanges(context, swarms, {
+      failed: unchanged,
+    })
     const { deployed, code: deployCode } = await runDeployments(context, stacks, {
-      failed: new Set([
-        ...machines.map(({ name }) => name).filter((name) => !done.has(name)),
-        ...left.map(({ machine }) => machine),
-      ]),
+      failed: unchanged,
       waitLock: options.waitLock,
     })
-    const code = changeCode === exitCodes.ok ? deployCode : changeCode
+    const code =
+      [changeCode, swarmCode, deployCode].find((one) => one !== exitCodes.ok) ?? exitCodes.ok
     for (const change of left) writeFailure(io, skippedError(change), format.json)
     const places = [...inventory.machines.keys()]
-    const results = withDeployments(values, deployed)
+    const results = resultsOf(values, swarmed, deployed)
     const inTheirOrder = results.toSorted((a, b) => places.indexOf(a.name) - places.indexOf(b.name))
     if (format.json) writeJson(io, inTheirOrder)
-    else io.stderr.write(summaryOf(values, machines, deployed, deployments))
+    else {
+      const summary = summaryOf(
+        { done: values.length, of: machines.length },
+        { done: swarmed.length, of: swarms.length },
+        { done: deployed.length, of: deployments.length },
+      )
+      io.stderr.write(summary)
+    }
     return left.length > 0 ? exitCodes.failed : code
   },
 })

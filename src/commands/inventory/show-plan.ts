@@ -4,6 +4,7 @@ import type {
   Drift,
   Issue,
   PlannedDeployment,
+  PlannedSwarmChange,
 } from '../../operations/plan/change-plan.ts'
 import { exitCodes } from '../../errors.ts'
 import { type Colors, colorsOf } from '../../ui/color.ts'
@@ -134,6 +135,42 @@ export function deploymentLines(
   })
 }
 
+const swarmSigns: Readonly<Record<PlannedSwarmChange['action'], Sign>> = {
+  init: { sign: '+', color: 'green', counted: 'create' },
+  record: change,
+  join: { sign: '+', color: 'green', counted: 'create' },
+  promote: change,
+  demote: change,
+  label: change,
+  leave: { sign: '-', color: 'red', counted: 'remove' },
+  'remove-node': { sign: '-', color: 'red', counted: 'remove' },
+}
+
+/** The actions of swarms in words. */
+const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
+  init: 'initialize',
+  record: 'record',
+  join: 'join',
+  promote: 'promote to manager',
+  demote: 'demote to worker',
+  label: 'label',
+  leave: 'leave',
+  'remove-node': 'remove old node',
+}
+
+/** Changes of swarms as lines, in the order in which they are made. */
+const swarmLines = (colors: Colors, changes: readonly PlannedSwarmChange[]): Styled[] =>
+  changes.map(({ swarm, machine, action, role, why, after }) => {
+    const { sign, color } = swarmSigns[action]
+    const as = role === undefined ? '' : ` as ${role}`
+    const when = after === undefined ? '' : `, ${afterTexts[after]}`
+    return compose`  ${colors[color](sign)} ${machine}: ${swarmTexts[action]} ${swarm}${as} (${why})${when}\n`
+  })
+
+/** How many changes of swarms there are. */
+const countSwarmChanges = (changes: readonly PlannedSwarmChange[]): string =>
+  `${counted(changes.length, 'change')} of ${counted(new Set(changes.map(({ swarm }) => swarm)).size, 'swarm')}`
+
 /** How many stacks are deployed, and on how many machines. */
 export const countDeployments = (deployments: readonly PlannedDeployment[]): string => {
   const stacks = new Set(deployments.map(({ stack }) => stack)).size
@@ -183,7 +220,7 @@ export const issueLines = (
 /** A plan in words. */
 function describePlan(
   colors: Colors,
-  { changes, deployments = [], drift, issues, skipped = [] }: ChangePlan,
+  { changes, deployments = [], swarms = [], drift, issues, skipped = [] }: ChangePlan,
   surroundings: PlanContext,
 ): Styled {
   const { bold, yellow } = colors
@@ -216,6 +253,7 @@ function describePlan(
       'fleet apply stops these hosts, which fleet did not create, after you confirm it:',
       destructive.filter(({ action }) => action === 'stop'),
     ),
+    ...part('fleet apply changes these swarms, in this order:', swarmLines(colors, swarms)),
     ...part('fleet apply deploys these stacks:', deploymentLines(colors, deployments)),
     ...part(
       'Changed outside of fleet (to update machines.yaml: fleet refresh):',
@@ -225,6 +263,7 @@ function describePlan(
   ]
   const counts = [
     ...(changes.length === 0 ? [] : [countOf(changes)]),
+    ...(swarms.length === 0 ? [] : [countSwarmChanges(swarms)]),
     ...(deployments.length === 0 ? [] : [countDeployments(deployments)]),
   ]
   const count = counts.length === 0 ? [] : [compose`${bold('Plan:')} ${counts.join(', ')}.\n`]
@@ -242,8 +281,9 @@ function describePlan(
 export function planCode({
   changes,
   deployments = [],
+  swarms = [],
   issues,
-}: Pick<ChangePlan, 'changes' | 'deployments' | 'issues'>): number {
-  if (changes.length > 0 || deployments.length > 0) return hasChanges
+}: Pick<ChangePlan, 'changes' | 'deployments' | 'swarms' | 'issues'>): number {
+  if (changes.length + deployments.length + swarms.length > 0) return hasChanges
   return issues.length > 0 ? exitCodes.failed : exitCodes.ok
 }

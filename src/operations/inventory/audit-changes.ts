@@ -1,5 +1,5 @@
 import type { MachineEntry } from '../../machine/machine.ts'
-import type { OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
+import type { OperatorEntry, ProfileEntry, SwarmEntry } from '../../machine/schema.ts'
 import type { InventoryStore } from '../../state/inventory/inventory.ts'
 import type { TextEdit } from '../../state/inventory/file-inventory.ts'
 import type { Context } from '../context.ts'
@@ -50,6 +50,7 @@ export function auditInventory(
     entries: new Map<string, Change<MachineEntry>>(),
     profiles: new Map<string, Change<ProfileEntry>>(),
     operators: new Map<string, Change<OperatorEntry>>(),
+    swarms: new Map<string, Change<SwarmEntry>>(),
   } satisfies InventoryChanges
   const watched: InventoryStore = {
     ...store,
@@ -75,6 +76,11 @@ export function auditInventory(
     async updateOperator(name, change) {
       const noted = noteIn(changes.operators, name)
       await store.updateOperator(name, noted.watch(change))
+      noted.keep()
+    },
+    async updateSwarm(name, change) {
+      const noted = noteIn(changes.swarms, name)
+      await store.updateSwarm(name, noted.watch(change))
       noted.keep()
     },
     async rename(from, to) {

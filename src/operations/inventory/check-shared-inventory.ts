@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import type { DriverDefinition } from '../../drivers/driver.ts'
 import { UntrustedDriver } from '../../drivers/external/find-package.ts'
 import { UserError, codeOf, fileTroubleOf, messageOf } from '../../errors.ts'
+import { findSwarmProblems } from '../../machine/swarms.ts'
 import { checkInventory } from '../../state/inventory/check/check-inventory.ts'
 import { findSecretsInFile } from '../../state/inventory/check/check-secrets.ts'
 import { runGit } from '../../state/merge/git.ts'
@@ -25,6 +26,8 @@ interface Checked {
   readonly machines: number
   /** Drivers whose options were not checked, because their code is not trusted. */
   readonly unchecked: readonly UntrustedDriver[]
+  /** What works, but is a risk. */
+  readonly warnings: readonly string[]
 }
 
 async function readStaged(location: string, env: Context['env']): Promise<string> {
@@ -122,5 +125,8 @@ export async function checkShared(context: Context, { staged }: Check): Promise<
   })
   await checkUserData(context, inventory, { location, staged })
   const unchecked = [...known.values()].flatMap(({ untrusted = [] }) => untrusted)
-  return { location, machines: inventory.machines.size, unchecked }
+  const warnings = findSwarmProblems(inventory.swarms, inventory.machines.values())
+    .filter(({ isWarning }) => isWarning === true)
+    .map(({ message }) => message)
+  return { location, machines: inventory.machines.size, unchecked, warnings }
 }

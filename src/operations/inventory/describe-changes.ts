@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { MachineEntry } from '../../machine/machine.ts'
-import type { OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
+import type { OperatorEntry, ProfileEntry, SwarmEntry } from '../../machine/schema.ts'
 
 /** The state of an item before and after a command. */
 export interface Change<Value> {
@@ -13,6 +13,7 @@ export interface InventoryChanges {
   readonly entries: ReadonlyMap<string, Change<MachineEntry>>
   readonly profiles: ReadonlyMap<string, Change<ProfileEntry>>
   readonly operators: ReadonlyMap<string, Change<OperatorEntry>>
+  readonly swarms: ReadonlyMap<string, Change<SwarmEntry>>
   /** Old names of machines, and their new ones. */
   readonly renamed: readonly (readonly [string, string])[]
 }
@@ -137,12 +138,18 @@ const operatorClauses = ({ operators }: InventoryChanges): string[] =>
       return `${deed} operator ${name}`
     })
 
+const swarmClauses = ({ swarms }: InventoryChanges): string[] =>
+  [...swarms]
+    .filter(([, { before, after }]) => !isDeepStrictEqual(before, after))
+    .map(([name]) => `Record the ID of swarm ${name}`)
+
 /** The commit message for the changes of the command `verb`: one line, or a subject and a list. */
 export function describeChanges(changes: InventoryChanges, verb: string): string {
   const clauses = [
     ...entryClauses(changes, verb),
     ...profileClauses(changes),
     ...operatorClauses(changes),
+    ...swarmClauses(changes),
   ]
   if (clauses.length === 0) return `Change the inventory (fleet ${verb})`
   const [first = '', ...others] = clauses
@@ -150,7 +157,12 @@ export function describeChanges(changes: InventoryChanges, verb: string): string
     '; ',
   )
   if (subject.length <= longest.subject) return subject
-  const names = [...changes.entries.keys(), ...changes.profiles.keys(), ...changes.operators.keys()]
+  const names = [
+    ...changes.entries.keys(),
+    ...changes.profiles.keys(),
+    ...changes.operators.keys(),
+    ...changes.swarms.keys(),
+  ]
   const isOneDeed = others.length === 0 && names.length > 1
   const heading = isOneDeed
     ? `${first.replace(/ [^ ]+, .*$/s, '')} ${names.length} machines`

@@ -3,6 +3,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import type { Effect } from '../../provision/engine/settings/engine-settings.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import type { SwarmRole } from '../../machine/swarms.ts'
 import type { ServiceChange } from '../stacks/compare-services.ts'
 
 /** An option whose value changes. */
@@ -78,6 +79,33 @@ export interface PlannedDeployment {
   readonly grants?: readonly string[]
 }
 
+/** A planned change of one machine in a swarm. It comes after the changes of machines. */
+export interface PlannedSwarmChange {
+  readonly swarm: string
+  readonly machine: string
+  /**
+   * `init`: initialize the swarm on its first manager. `record`: write the ID of a swarm that was initialized already.
+   * `join`, `promote`, `demote`: let the machine join, or change its role. `label`: set node labels, and activate a node
+   * that has just joined. `leave`: let the machine leave. `remove-node`: remove a node that the machine no longer is.
+   */
+  readonly action:
+    | 'init'
+    | 'record'
+    | 'join'
+    | 'promote'
+    | 'demote'
+    | 'label'
+    | 'leave'
+    | 'remove-node'
+  /** Of `join`. */
+  readonly role?: SwarmRole
+  /** The ID of an existing node. */
+  readonly node?: string
+  readonly why: string
+  /** The change of the machine that comes first. */
+  readonly after?: 'create' | 'adopt' | 'replace'
+}
+
 /** A problem that the user must resolve. */
 export interface Issue {
   /** Absent if it concerns a provider or a stack, not a machine. */
@@ -107,6 +135,8 @@ export interface ChangePlan {
   readonly changes: readonly Change[]
   /** Of stacks; absent: none. */
   readonly deployments?: readonly PlannedDeployment[]
+  /** Of swarms; absent: none. */
+  readonly swarms?: readonly PlannedSwarmChange[]
   readonly drift: readonly Drift[]
   readonly issues: readonly Issue[]
   /** The machines that were not selected, in the order of the inventory. */
@@ -119,7 +149,7 @@ export function narrowPlan(
   { machines }: Pick<Inventory, 'machines'>,
   chosen: ReadonlySet<string>,
 ): ChangePlan {
-  const { changes, deployments = [], drift, issues, skipped: before = [] } = plan
+  const { changes, deployments = [], swarms = [], drift, issues, skipped: before = [] } = plan
   const isChosen = ({ machine }: { readonly machine?: string }): boolean =>
     machine !== undefined && chosen.has(machine)
   const skipped = [...machines.keys()].filter((name) => !chosen.has(name) || before.includes(name))
@@ -127,6 +157,7 @@ export function narrowPlan(
     ...plan,
     changes: changes.filter(isChosen),
     ...(deployments.length > 0 && { deployments: deployments.filter(isChosen) }),
+    ...(swarms.length > 0 && { swarms: swarms.filter(isChosen) }),
     drift: drift.filter(isChosen),
     issues: issues.filter(isChosen),
     ...(skipped.length > 0 && { skipped }),
@@ -140,6 +171,7 @@ export function digestInventory({
   operators,
   profiles,
   stacks,
+  swarms,
   machines,
 }: Inventory): string {
   const content = {
@@ -147,6 +179,7 @@ export function digestInventory({
     operators: [...operators],
     profiles: [...profiles],
     stacks: [...stacks],
+    swarms: [...swarms],
     machines: [...machines.values()],
   }
   return createHash('sha256').update(JSON.stringify(content)).digest('base64url')
@@ -175,11 +208,12 @@ export function parsePlan(text: string, file: string): ChangePlan {
     throw notPlan(messageOf(error))
   }
   if (plan?.version !== 1) throw notPlan('unknown format version')
-  const { inventory, changes, deployments, drift, issues, skipped } = plan
+  const { inventory, changes, deployments, swarms, drift, issues, skipped } = plan
   if (inventory === undefined || !changes || !drift || !issues) throw notPlan('parts are missing')
   return {
     ...{ version: 1, inventory, changes },
     ...(deployments && { deployments }),
+    ...(swarms && { swarms }),
     ...{ drift, issues },
     ...(skipped && { skipped }),
   }

@@ -1,3 +1,4 @@
+import type { UserError } from '../../errors.ts'
 import { checkOptions } from '../../drivers/options/option-flags.ts'
 import type { Machine, ReadyMachine, HostStatus } from '../../machine/machine.ts'
 import { exceededCount } from '../../machine/profiles.ts'
@@ -22,6 +23,7 @@ import { describeGrant, grantsOfChange } from '../inventory/grants.ts'
 import { detectDrift } from './detect-drift.ts'
 import { planUnready } from './plan-unready.ts'
 import type { StackPlan } from '../stacks/plan-stacks.ts'
+import type { SwarmsPlan, SwarmPlanOptions } from '../swarm/plan-swarms.ts'
 import { isCreatedByFleet, planDestructive, wasRemovalStartedHere } from './destructive-changes.ts'
 
 /** Options of {@link makePlan}. */
@@ -222,6 +224,19 @@ async function planStacksOf(
   return planStacks(context, inventory, options)
 }
 
+/** Plans the changes of swarms. Inventories without swarms load nothing for them. */
+async function planSwarmsOf(
+  context: Context,
+  inventory: Inventory,
+  { skipHosts = false, ...options }: SwarmPlanOptions & Pick<PlanOptions, 'skipHosts'>,
+): Promise<SwarmsPlan> {
+  if (skipHosts || inventory.swarms.size === 0) {
+    return { swarms: [], issues: [], refused: new Set() }
+  }
+  const { planSwarms } = await import('../swarm/plan-swarms.ts')
+  return planSwarms(context, inventory, options)
+}
+
 /**
  * Compares the entries and records of the inventory with the hosts, and plans the changes. Each provider is asked once for all
  * of its machines. Changes nothing.
@@ -245,8 +260,10 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     const part = await examine(stoppable, inventory, machine, ask, options)
     return withGrants(stoppable, inventory, machine, part)
   }
+  const unreachable = new Map<string, UserError>()
   for await (const outcome of fanOut(machines, work, { signal, concurrency, timeLimit })) {
     const { name } = outcome.machine
+    if ('error' in outcome) unreachable.set(name, outcome.error)
     parts.set(
       name,
       'error' in outcome
@@ -256,12 +273,17 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
     progress('compare the inventory with the hosts', `${parts.size} of ${machines.length}`)
   }
   const all = joinParts(...machines.flatMap(({ name }) => parts.get(name) ?? []))
-  const { changes, drift } = all
+  const { drift } = all
+  const swarms = await planSwarmsOf(context, inventory, {
+    ...{ ...options, changes: all.changes, unreachable },
+  })
+  const changes = all.changes.filter((change) => !swarms.refused.has(change))
   const stacks = await planStacksOf(context, inventory, { ...options, changes })
   const plan: ChangePlan = {
     ...{ version: 1, inventory: digestInventory(inventory), changes },
     ...(stacks.deployments.length > 0 && { deployments: stacks.deployments }),
-    ...{ drift, issues: [...all.issues, ...stacks.issues, ...(await orphans)] },
+    ...(swarms.swarms.length > 0 && { swarms: swarms.swarms }),
+    ...{ drift, issues: [...all.issues, ...swarms.issues, ...stacks.issues, ...(await orphans)] },
   }
   return chosen === undefined ? plan : narrowPlan(plan, inventory, chosen)
 }

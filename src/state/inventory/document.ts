@@ -54,6 +54,7 @@ const duplicateHints = {
     'keep one, or give one of them another name and change every `extends` that refers to it',
   operators: 'keep one, or give one of them another name',
   stacks: 'keep one, or give one of them another name',
+  swarms: 'keep one, or give one of them another name',
 } as const
 
 /**

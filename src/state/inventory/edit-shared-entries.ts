@@ -2,7 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { isMap } from 'yaml'
 import type { YAMLMap } from 'yaml'
 import { UserError } from '../../errors.ts'
-import { inventoryFile, type OperatorEntry, type ProfileEntry } from '../../machine/schema.ts'
+import {
+  inventoryFile,
+  type OperatorEntry,
+  type ProfileEntry,
+  type SwarmEntry,
+} from '../../machine/schema.ts'
 import { describeExpected } from './check/describe-expected.ts'
 import { findPair, parseInventoryDocument } from './document.ts'
 import { checkHidden } from '../yaml/normalize-entry.ts'
@@ -14,10 +19,11 @@ type Values = Readonly<Record<string, unknown>>
 interface SharedEntries {
   readonly operators: OperatorEntry
   readonly profiles: ProfileEntry
+  readonly swarms: SwarmEntry
 }
 
 /** Names of the sections' entries in messages. */
-const titles = { operators: 'operator', profiles: 'profile' } as const
+const titles = { operators: 'operator', profiles: 'profile', swarms: 'swarm' } as const
 
 /** Validates an entry before it is written. Throws kind `usage` if it could not be read back. */
 export function validateShared<Section extends keyof SharedEntries>(
@@ -52,7 +58,7 @@ function dataWith(
 }
 
 /**
- * Sets or removes one operator or profile in the text of `file`. Everything else stays unchanged
+ * Sets or removes one operator, profile or swarm in the text of `file`. Everything else stays unchanged
  * byte for byte. Throws kind `inventory` if the layout does not permit it.
  */
 export function editShared<Section extends keyof SharedEntries>(

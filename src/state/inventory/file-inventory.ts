@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { codeOf, UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
+import type { SwarmEntry } from '../../machine/schema.ts'
 import { findJumpHostErrors } from './check/check-jump-hosts.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import type { InventoryCache } from './cache.ts'
@@ -218,6 +219,18 @@ export function openFileInventory(
       return edited
     }
 
+  const editSwarm =
+    (...[name, change]: Parameters<InventoryStore['updateSwarm']>): EditText =>
+    async ({ text, inventory }) => {
+      const { name: _name, ...before } = inventory.swarms.get(name) ?? { name }
+      const known = inventory.swarms.has(name) ? (before as SwarmEntry) : undefined
+      const changed = change(known && structuredClone(known), inventory)
+      if (isDeepStrictEqual(known, changed)) return undefined
+      const { editShared, validateShared } = await import('./edit-shared-entries.ts')
+      const after = changed && validateShared('swarms', name, changed)
+      return editShared(text, ['swarms', name, after], location)
+    }
+
   const editName =
     (from: MachineName, to: MachineName): EditText =>
     async ({ text, inventory }) => {
@@ -274,6 +287,7 @@ export function openFileInventory(
       enqueue(editEntries(names.map((name) => [name, (_, newest) => change(name, newest)]))),
     updateOperator: (...update) => enqueue(editOperator(...update)),
     updateProfile: (...update) => enqueue(editProfile(...update)),
+    updateSwarm: (...update) => enqueue(editSwarm(...update)),
     rename: (from, to) => enqueue(editName(from, to)),
   }
 }

@@ -10,8 +10,14 @@ import {
   listMachineNames,
   countingProfile,
 } from '../../machine/profiles.ts'
-import type { InventoryFile, OperatorEntry, ProfileEntry } from '../../machine/schema.ts'
+import type {
+  InventoryFile,
+  OperatorEntry,
+  ProfileEntry,
+  SwarmEntry,
+} from '../../machine/schema.ts'
 import { type Stacks, stackOf } from '../../machine/stacks.ts'
+import type { Swarms } from '../../machine/swarms.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The contents of an inventory at one time. */
@@ -25,6 +31,7 @@ export interface Inventory {
   readonly audit?: 'git' | undefined
   readonly profiles: Profiles
   readonly stacks: Stacks
+  readonly swarms: Swarms
   /** The entries of the file, in its order. */
   readonly entries: ReadonlyMap<MachineName, MachineEntry>
   /**
@@ -46,7 +53,7 @@ export interface ValidInventory {
 
 /** The inventory in a validated file. */
 export function inventoryOf({ file, names }: ValidInventory): Inventory {
-  const { id, defaults = {}, operators = {}, stacks = {}, audit } = file
+  const { id, defaults = {}, operators = {}, stacks = {}, swarms = {}, audit } = file
   const written = file.machines ?? {}
   const profiles: Profiles = new Map(Object.entries(file.profiles ?? {}))
   const merged = mergeProfiles(profiles)
@@ -68,6 +75,7 @@ export function inventoryOf({ file, names }: ValidInventory): Inventory {
     ...(audit !== undefined && { audit }),
     profiles,
     stacks: new Map(Object.entries(stacks).map(([name, entry]) => [name, stackOf(name, entry)])),
+    swarms: new Map(Object.entries(swarms).map(([name, entry]) => [name, { name, ...entry }])),
     entries,
     machines,
   }
@@ -107,6 +115,11 @@ export interface InventoryStore {
   updateProfile(
     name: string,
     change: (entry: ProfileEntry | undefined, inventory: Inventory) => ProfileEntry | undefined,
+  ): Promise<void>
+  /** Like `updateOperator`, for a swarm. */
+  updateSwarm(
+    name: string,
+    change: (entry: SwarmEntry | undefined, inventory: Inventory) => SwarmEntry | undefined,
   ): Promise<void>
   /**
    * Renames a machine and updates `via` of machines that use it as jump host, in one write. Throws

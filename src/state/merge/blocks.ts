@@ -5,7 +5,7 @@ import { applyEdits, type Edit } from '../yaml/edit-mapping.ts'
 import { endOfLines, endOfPair, isBlankLine, nextLine, startOfLines } from '../yaml/layout.ts'
 
 /** The sections of an inventory whose entries are merged one by one. */
-export const sections = ['operators', 'profiles', 'stacks', 'machines'] as const
+export const sections = ['operators', 'profiles', 'stacks', 'swarms', 'machines'] as const
 /** A section. */
 export type Section = (typeof sections)[number]
 

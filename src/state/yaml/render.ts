@@ -5,7 +5,7 @@ import type { Machine } from '../../machine/machine.ts'
 const maxLineLength = 100
 
 /** Keys whose value is always in block style: it is long and grows, or branches merge its lines. */
-const alwaysBlock = new Set(['host', 'operators', 'profiles', 'stacks'])
+const alwaysBlock = new Set(['host', 'operators', 'profiles', 'stacks', 'swarms'])
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -50,6 +50,20 @@ const network = {
   IPAM: { Driver: 'default', Options: null, Config: [{ Subnet: '172.20.0.0/16' }] },
 }
 
+/** What a manager says of its swarm, and the only node of that. */
+const swarm = {
+  ...{ NodeID: 'n'.repeat(25), LocalNodeState: 'active', ControlAvailable: true, Error: '' },
+  RemoteManagers: [{ NodeID: 'n'.repeat(25), Addr: '192.0.2.1:2377' }],
+  Cluster: { ID: 'c'.repeat(25), Spec: { Labels: {} }, DefaultAddrPool: ['10.99.0.0/16'] },
+}
+const node = {
+  ...{ ID: 'n'.repeat(25), Version: { Index: 7 } },
+  Spec: { Labels: { 'fleet.machine': 'web-2' }, Role: 'manager', Availability: 'active' },
+  Description: { Hostname: 'host', Engine: { EngineVersion: '27.5.1' } },
+  Status: { State: 'ready', Addr: '192.0.2.1' },
+  ManagerStatus: { Leader: true, Reachability: 'reachable', Addr: '192.0.2.1:2377' },
+}
+
 /** A line of a log in the framing of the API: stream, three zeros, length (ContainerAttach). */
 function frame(text: string): Buffer {
   const head = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])
@@ -64,7 +78,9 @@ const answers: Readonly<Record<string, unknown>> = {
   '/info': {
     ...{ Name: 'host', ServerVersion: '27.5.1', OperatingSystem: 'Debian 12', NCPU: 2 },
     ...{ Containers: 1, ContainersRunning: 1, Images: 1, MemTotal: 1_073_741_824 },
+    Swarm: swarm,
   },
+  '/nodes': [node],
   '/containers/json': [container],
   '/containers/app/json': {
     ...{ Id: containerId, Name: '/app', Config: { Tty: false, Image: 'nginx:1.27' } },

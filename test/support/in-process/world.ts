@@ -52,6 +52,12 @@ const stacks = `stacks:
   blog: { compose: shop/compose.yaml, on: role=db }
 `
 
+/** A swarm that the engines of all hosts manage, and one that does not exist yet. */
+const swarms = `swarms:
+  prod: { managers: web-1, id: ${'c'.repeat(25)} }
+  test: { managers: new-1 }
+`
+
 /** An inventory of this computer alone: its engine needs no broker. */
 const thisComputer = `version: 1
 id: 89abcdef
@@ -72,6 +78,7 @@ export async function openWorld(
   await writeFile(join(folder, 'here.yaml'), thisComputer)
   const withStacks = `${inventoryOf(hosts)}${stacks}`
   await writeFile(join(folder, 'stacks.yaml'), withStacks)
+  await writeFile(join(folder, 'swarms.yaml'), `${inventoryOf(hosts)}${swarms}`)
   // an inventory that has deployed nothing
   await writeFile(join(folder, 'new.yaml'), withStacks.replace('0123abcd', '4567cdef'))
   for (const machine of ['db-1', 'lost-1']) {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../../src/errors.ts'
 import type { MachineEntry } from '../../../src/machine/machine.ts'
-import type { ProfileEntry } from '../../../src/machine/schema.ts'
+import type { ProfileEntry, SwarmEntry } from '../../../src/machine/schema.ts'
 import { findJumpHostErrors } from '../../../src/state/inventory/check/check-jump-hosts.ts'
 import { validateShared } from '../../../src/state/inventory/edit-shared-entries.ts'
 import {
@@ -17,6 +17,7 @@ import { checkMachine, normalizeEntry } from '../../../src/state/yaml/normalize-
 /** What a new inventory in memory has. */
 interface Beginning extends Partial<Pick<Inventory, 'id' | 'defaults' | 'operators'>> {
   readonly profiles?: Readonly<Record<string, ProfileEntry>>
+  readonly swarms?: Readonly<Record<string, SwarmEntry>>
   readonly optionsOf?: OptionsOf
 }
 
@@ -37,17 +38,20 @@ export function openMemoryInventory(
     defaults = {},
     operators = new Map(),
     profiles = {},
+    swarms = {},
     optionsOf = () => undefined,
   }: Beginning = {},
 ): InventoryStore {
   const machines = new Map(Object.entries(structuredClone(entries)))
   const keys = new Map(operators)
   const shared = new Map(Object.entries(profiles))
+  const clusters = new Map(Object.entries(swarms))
   const snapshot = (): Inventory => {
     const file = structuredClone({
       ...{ version: 1 as const, id, defaults: { ...defaults } },
       operators: Object.fromEntries(keys),
       profiles: Object.fromEntries(shared),
+      swarms: Object.fromEntries(clusters),
       machines: Object.fromEntries(machines),
     })
     return inventoryOf({ file, names: [...machines.keys()] })
@@ -74,6 +78,10 @@ export function openMemoryInventory(
     updateProfile: async (name, change) => {
       const entry = change(shared.get(name), snapshot())
       setOrDelete(shared, name, entry && validateShared('profiles', name, entry))
+    },
+    updateSwarm: async (name, change) => {
+      const entry = change(clusters.get(name), snapshot())
+      setOrDelete(clusters, name, entry && validateShared('swarms', name, entry))
     },
     rename: async (from, to) => {
       checkRename(snapshot(), from, to)

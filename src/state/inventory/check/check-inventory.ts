@@ -1,5 +1,6 @@
 import type { Machine } from '../../../machine/machine.ts'
 import { findJumpChainErrors } from '../../../machine/jump-hosts.ts'
+import { findSwarmProblems } from '../../../machine/swarms.ts'
 import { locate, parseInventoryDocument } from '../document.ts'
 import { inventoryError } from './problem.ts'
 import { inventoryOf, type Inventory } from '../inventory.ts'
@@ -71,6 +72,15 @@ function findSharedRecords({ entries, machines }: Inventory): readonly LocatedPr
   })
 }
 
+function findSwarmMistakes({ swarms, machines }: Inventory): readonly LocatedProblem[] {
+  return findSwarmProblems(swarms, machines.values())
+    .filter(({ isWarning }) => isWarning !== true)
+    .map(({ swarm, key, message }) => ({
+      path: ['swarms', swarm, ...(key === undefined ? [] : [key])],
+      message,
+    }))
+}
+
 /** Finds problems of a readable inventory that matter to others who share it. */
 function findProblems(
   inventory: Inventory,
@@ -80,6 +90,7 @@ function findProblems(
   return [
     ...findUnfinished(inventory),
     ...findSharedRecords(inventory),
+    ...findSwarmMistakes(inventory),
     ...findJumpChainErrors(machines).map(({ name, message }) => ({
       path: settingPath(inventory, name, 'via'),
       message,

@@ -587,6 +587,27 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('gc', [{ machine: 'lost-1' }]),
     fails('gc nowhere', missing, /nowhere/),
   ],
+  'swarm ls': [
+    ok(
+      'swarm ls --inventory swarms.yaml',
+      /prod\s+healthy\s+1\/1\s+1\/1\s+c+\ntest\s+not-initialized/,
+    ),
+    json('swarm ls --inventory swarms.yaml', [
+      { swarm: 'prod', state: 'healthy', managers: 1, reachableManagers: 1, nodes: 1 },
+      { swarm: 'test', state: 'not-initialized', nodes: 0 },
+    ]),
+    ok('swarm ls', /^$/),
+    fails('swarm ls --timeout x', usage, /x/),
+  ],
+  'swarm status': [
+    ok('swarm status prod --inventory swarms.yaml', /ready\s+manager \(leader\)\s+active/),
+    json('swarm status prod --inventory swarms.yaml', [
+      { swarm: 'prod', node: 'n'.repeat(25), state: 'ready', leader: true, engine: '27.5.1' },
+    ]),
+    fails('swarm status test --inventory swarms.yaml', failed, /test is not initialized/),
+    fails('swarm status prd --inventory swarms.yaml', usage, /"prd"[^]*prod/),
+    fails('swarm status prod', usage, /under "swarms"/),
+  ],
   'stack ls': [
     ok(
       'stack ls --inventory stacks.yaml',

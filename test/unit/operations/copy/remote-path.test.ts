@@ -11,6 +11,7 @@ const inventory = {
   operators: new Map(),
   profiles: new Map(),
   stacks: new Map(),
+  swarms: new Map(),
   entries: new Map(),
   machines: new Map(machines.map((machine) => [machine.name, machine])),
 }

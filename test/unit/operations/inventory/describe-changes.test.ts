@@ -20,6 +20,7 @@ const told = (
       entries: new Map(Object.entries(entries)),
       profiles: new Map(),
       operators: new Map(),
+      swarms: new Map(),
       renamed: [],
       ...others,
     },

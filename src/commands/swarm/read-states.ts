@@ -1,0 +1,35 @@
+import { UserError } from '../../errors.ts'
+import { suggest } from '../../machine/nearest-name.ts'
+import type { SwarmStatus } from '../../operations/swarm/swarm-states.ts'
+import type { Invocation } from '../command.ts'
+import { defaultTimeoutMs } from '../multi/query-engines.ts'
+
+/** The states of the named swarms, or of all. Throws kind `usage` for an unknown name. */
+export async function readStates(
+  { fleet }: Pick<Invocation, 'fleet'>,
+  names: readonly string[],
+  timeout: number | undefined,
+): Promise<readonly SwarmStatus[]> {
+  const { readSwarmStates } = await import('../../operations/swarm/swarm-states.ts')
+  const { swarms, machines } = await (await fleet.inventory()).read()
+  const known = [...swarms.keys()]
+  const unknown = names.find((name) => !swarms.has(name))
+  if (unknown !== undefined) {
+    throw new UserError(
+      'usage',
+      `there is no swarm called ${JSON.stringify(unknown)}${suggest(unknown, known)}`,
+      {
+        hint:
+          known.length === 0
+            ? 'describe it in machines.yaml, under "swarms"'
+            : `the swarms of the inventory: ${known.join(', ')}`,
+      },
+    )
+  }
+  const chosen = [...swarms.values()].filter(
+    ({ name }) => names.length === 0 || names.includes(name),
+  )
+  if (chosen.length === 0) return []
+  const timeoutMs = timeout === undefined ? defaultTimeoutMs : timeout * 1000
+  return readSwarmStates(fleet, chosen, [...machines.values()], { timeoutMs })
+}

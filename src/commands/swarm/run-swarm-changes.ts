@@ -1,0 +1,79 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { PlannedSwarmChange } from '../../operations/plan/change-plan.ts'
+import { writeFailure } from '../../ui/failure.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import type { Invocation } from '../command.ts'
+import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+
+type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
+
+/** How many workers join, or get labels, at the same time. */
+const concurrency = 8
+
+/** Changes that are made on several machines at the same time. All others concern managers, or end nodes. */
+const isParallel = ({ action, role }: PlannedSwarmChange): boolean =>
+  action === 'label' || (action === 'join' && role === 'worker')
+
+/** Names the machines for which nothing was done, and why. */
+function reportLeft(
+  { io, format }: Pick<Invocation, 'io' | 'format'>,
+  changes: readonly PlannedSwarmChange[],
+  why: string,
+): void {
+  const [first] = changes
+  if (first === undefined) return
+  const names = [...new Set(changes.map(({ machine }) => machine))]
+  const message = `swarm ${first.swarm} was not changed on ${foldNames(names)}: ${why}`
+  writeFailure(io, new UserError('failed', message), format.json)
+}
+
+/**
+ * Makes the planned changes of swarms, one phase after the other. A phase is not begun if an earlier one of the same swarm failed.
+ * `failed`: machines whose own changes failed, for which nothing is done.
+ */
+export async function runSwarmChanges(
+  context: CommandContext,
+  planned: readonly PlannedSwarmChange[],
+  { failed }: { readonly failed: ReadonlySet<string> },
+): Promise<{ readonly changed: readonly PlannedSwarmChange[]; readonly code: number }> {
+  if (planned.length === 0) return { changed: [], code: exitCodes.ok }
+  const { applySwarmChange } = await import('../../operations/swarm/apply-swarm.ts')
+  const { inPhases } = await import('../../operations/swarm/plan-members.ts')
+  const changed: PlannedSwarmChange[] = []
+  let code: number = exitCodes.ok
+  for (const swarm of new Set(planned.map((change) => change.swarm))) {
+    const own = planned.filter((change) => change.swarm === swarm)
+    const skipped = own.filter(({ machine }) => failed.has(machine))
+    reportLeft(context, skipped, 'the changes of the machine were not made')
+    let isStopped = false
+    if (skipped.length > 0) code = exitCodes.failed
+    for (const phase of inPhases(own)) {
+      const changes = phase.filter(({ machine }) => !failed.has(machine))
+      if (isStopped) {
+        reportLeft(context, changes, 'an earlier step failed')
+        continue
+      }
+      const subjects = changes.map((change) => ({ name: change.machine, change }))
+      const isOneByOne = !changes.every(isParallel)
+      const outcomes = await workOnMachines(
+        context,
+        subjects,
+        ({ change }, calls) => applySwarmChange(context.fleet, change, calls),
+        {
+          concurrency: isOneByOne ? 1 : concurrency,
+          ...(isOneByOne && { maxFail: 1 }),
+          throwsAlone: false,
+        },
+      )
+      const summary = summarize(context, outcomes)
+      changed.push(...summary.values)
+      const begun = new Set(outcomes.map(({ machine }) => machine))
+      const left = subjects.filter((subject) => !begun.has(subject)).map(({ change }) => change)
+      reportLeft(context, left, 'an earlier step failed')
+      if (summary.code === exitCodes.ok) continue
+      code = exitCodes.failed
+      isStopped = true
+    }
+  }
+  return { changed, code }
+}

@@ -1,0 +1,78 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { SwarmNodeState, SwarmSummary } from '../../operations/swarm/swarm-states.ts'
+import { colorsOf, stateColor } from '../../ui/color.ts'
+import { writeFailure } from '../../ui/failure.ts'
+import { writeRows } from '../../ui/table.ts'
+import { any, defineCommand } from '../command.ts'
+import { commonOptions } from '../options/common-options.ts'
+import { readStates } from './read-states.ts'
+
+/** Why the nodes of a swarm are unknown, and the next step. */
+const explanations: Readonly<
+  Partial<Record<SwarmSummary['state'], readonly [why: string, hint: string]>>
+> = {
+  'no-leader': [
+    'has no leader: most of its managers are not reachable',
+    'start the other managers; see "Lost quorum" in docs/swarm.md',
+  ],
+  unreachable: ['has no manager that answers', 'fleet status --all'],
+  unknown: ['is known to no machine', 'fleet plan'],
+  'not-initialized': ['is not initialized', 'fleet apply'],
+}
+
+/** The role of a manager with what else matters about it. */
+const roleOf = ({ role, leader, reachability }: SwarmNodeState): string => {
+  if (leader) return `${role} (leader)`
+  return reachability === undefined || reachability === 'reachable'
+    ? role
+    : `${role} (${reachability})`
+}
+
+const isWell = ({ state, reachability = 'reachable' }: SwarmNodeState): boolean =>
+  state === 'ready' && reachability === 'reachable'
+
+export const swarmStatus = defineCommand({
+  name: 'status',
+  summary: 'Show the nodes of swarms',
+  description:
+    'Show the nodes of swarms, as their managers see them, and the machine that each node is. The exit code is 0 if all nodes are ready and all managers reachable, and else 1.',
+  arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
+  options: { timeout: commonOptions.timeout },
+  answers: 'names',
+  examples: ['fleet swarm status', 'fleet swarm status prod --json'],
+  async run({ fleet, io, args, options, format }) {
+    const states = await readStates({ fleet }, args.swarms, options.timeout)
+    const colors = colorsOf(io, 'stdout')
+    const rows = states.flatMap(({ nodes }) => nodes)
+    await writeRows<SwarmNodeState>(io, format, {
+      rows,
+      columns: [
+        ...(states.length > 1
+          ? [{ title: 'SWARM', text: ({ swarm }: SwarmNodeState) => swarm, keep: true as const }]
+          : []),
+        { title: 'MACHINE', text: ({ machine = '' }) => machine, keep: true },
+        {
+          title: 'STATE',
+          text: ({ state }) => state,
+          paint: (text, { state }) => stateColor(colors, state)(text),
+        },
+        { title: 'ROLE', text: roleOf },
+        { title: 'AVAILABILITY', text: ({ availability }) => availability },
+        { title: 'ADDRESS', text: ({ address }) => address, drop: 2 },
+        { title: 'ENGINE', text: ({ engine }) => engine, drop: 3 },
+        { title: 'HOST', text: ({ hostname }) => hostname, drop: 4 },
+        { title: 'NODE', text: ({ node }) => node, drop: 1 },
+      ],
+      name: ({ machine, node }) => machine ?? node,
+    })
+    for (const { summary } of states) {
+      const explanation = explanations[summary.state]
+      if (explanation === undefined) continue
+      const [why, hint] = explanation
+      const error = new UserError('failed', `swarm ${summary.swarm} ${why}`, { hint })
+      writeFailure(io, error, format.json)
+    }
+    const known = states.every(({ nodes }) => nodes.length > 0)
+    return known && rows.every(isWell) ? exitCodes.ok : exitCodes.failed
+  },
+})

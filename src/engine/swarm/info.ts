@@ -1,0 +1,96 @@
+import {
+  type Read,
+  flag,
+  id,
+  listOrNull,
+  object,
+  optional,
+  record,
+  text,
+  withDefault,
+} from '../answer.ts'
+import type { Engine } from '../engine.ts'
+
+/** What an engine knows of the swarm that it is in (SystemInfo.Swarm). */
+export interface SwarmInfo {
+  /** Absent if the engine is in no swarm. */
+  readonly nodeId?: string | undefined
+  /** `inactive`, `pending`, `active`, `error` or `locked`. */
+  readonly state: string
+  /** Whether the engine manages the swarm. */
+  readonly isManager: boolean
+  /** Why the state is not `active`, or why a manager does not answer. Empty if there is no error. */
+  readonly error: string
+  /** The node IDs of the managers that a worker knows. */
+  readonly managers: readonly string[]
+  /** Absent on workers, and on managers without a leader. */
+  readonly cluster?: ClusterInfo | undefined
+}
+
+/** A cluster as its managers describe it (ClusterInfo). */
+export interface ClusterInfo {
+  readonly id: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly addressPools: readonly string[]
+}
+
+/** An ID of an answer that is empty if there is none. */
+const idOrNone: Read<string | undefined> = (value, at) =>
+  value === undefined || value === null || value === '' ? undefined : id(value, at)
+
+const readAnswer = object<{
+  readonly Swarm:
+    | {
+        readonly NodeID: string | undefined
+        readonly LocalNodeState: string
+        readonly ControlAvailable: boolean
+        readonly Error: string
+        readonly RemoteManagers: readonly { readonly NodeID: string }[]
+        readonly Cluster:
+          | {
+              readonly ID: string | undefined
+              readonly Spec: { readonly Labels: Readonly<Record<string, string>> }
+              readonly DefaultAddrPool: readonly string[]
+            }
+          | undefined
+      }
+    | undefined
+}>({
+  Swarm: optional(
+    object({
+      NodeID: idOrNone,
+      LocalNodeState: withDefault(text, 'inactive'),
+      ControlAvailable: withDefault(flag, false),
+      Error: withDefault(text, ''),
+      RemoteManagers: listOrNull(object<{ readonly NodeID: string }>({ NodeID: text })),
+      Cluster: optional(
+        object({
+          ID: idOrNone,
+          Spec: object<{ readonly Labels: Readonly<Record<string, string>> }>({
+            Labels: withDefault(record(text), {}),
+          }),
+          DefaultAddrPool: listOrNull(text),
+        }),
+      ),
+    }),
+  ),
+})
+
+/** Reads what an engine knows of its swarm. Managers without a leader take 20 seconds to answer. */
+export async function readSwarmInfo(engine: Engine, signal?: AbortSignal): Promise<SwarmInfo> {
+  const { Swarm: swarm } = await engine.json(
+    { path: '/info', ...(signal && { signal }) },
+    readAnswer,
+  )
+  const { NodeID, LocalNodeState = 'inactive', ControlAvailable = false } = swarm ?? {}
+  const { Error: error = '', RemoteManagers = [], Cluster } = swarm ?? {}
+  return {
+    ...{ nodeId: NodeID, state: LocalNodeState, isManager: ControlAvailable, error },
+    managers: RemoteManagers.map((one) => one.NodeID),
+    ...(Cluster?.ID !== undefined && {
+      cluster: {
+        ...{ id: Cluster.ID, labels: Cluster.Spec.Labels, addressPools: Cluster.DefaultAddrPool },
+      },
+    }),
+  }
+}

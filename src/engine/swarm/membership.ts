@@ -1,0 +1,93 @@
+import { UserError } from '../../errors.ts'
+import { nothing, object, text } from '../answer.ts'
+import type { Engine } from '../engine.ts'
+
+/** Where a node listens for other nodes (docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols and ports"). */
+const swarmPort = 2377
+
+const listenAddress = `0.0.0.0:${swarmPort}`
+
+/** A swarm to initialize. */
+export interface NewSwarm {
+  /** The IP address at which other nodes reach this one. */
+  readonly advertise: string
+  readonly addressPool: string
+  /** Labels of the cluster. */
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Initializes a swarm, with the engine as its first manager, which gets no tasks yet (SwarmInit). */
+export const initSwarm = (
+  engine: Engine,
+  { advertise, addressPool, labels }: NewSwarm,
+  signal: AbortSignal,
+): Promise<void> =>
+  engine.json(
+    {
+      ...{ method: 'POST', path: '/swarm/init', signal },
+      body: {
+        ...{ ListenAddr: listenAddress, AdvertiseAddr: advertise, Availability: 'drain' },
+        ...{ DefaultAddrPool: [addressPool], SubnetSize: 24, Spec: { Labels: labels } },
+      },
+    },
+    nothing,
+  )
+
+/** The tokens with which engines join a swarm (JoinTokens). Secret. */
+export interface JoinTokens {
+  readonly worker: string
+  readonly manager: string
+}
+
+/** Reads the join tokens of a swarm from a manager (SwarmInspect). */
+export async function readJoinTokens(engine: Engine, signal: AbortSignal): Promise<JoinTokens> {
+  const { JoinTokens: tokens } = await engine.json(
+    { path: '/swarm', signal },
+    object<{ readonly JoinTokens: { readonly Worker: string; readonly Manager: string } }>({
+      JoinTokens: object<{ readonly Worker: string; readonly Manager: string }>({
+        Worker: text,
+        Manager: text,
+      }),
+    }),
+  )
+  return { worker: tokens.Worker, manager: tokens.Manager }
+}
+
+/** How an engine joins a swarm. */
+export interface Joining {
+  readonly advertise: string
+  /** Addresses of managers, with their port. */
+  readonly managers: readonly string[]
+  /** Secret; its kind decides on the role. */
+  readonly token: string
+}
+
+/**
+ * Lets an engine join a swarm, as a node that gets no tasks yet (SwarmJoin). Throws kind `failed` with the reason of the engine,
+ * without the token. After 20 seconds without success, the engine reports an error, but keeps trying.
+ */
+export async function joinSwarm(
+  engine: Engine,
+  { advertise, managers, token }: Joining,
+  signal: AbortSignal,
+): Promise<void> {
+  const body = {
+    ...{ ListenAddr: listenAddress, AdvertiseAddr: advertise, Availability: 'drain' },
+    ...{ RemoteAddrs: managers, JoinToken: token },
+  }
+  try {
+    await engine.json({ method: 'POST', path: '/swarm/join', body, signal }, nothing)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    const { kind, machine, hint } = error
+    const message = error.message.replaceAll(token, '…').replaceAll(/SWMTKN-[\w-]*/g, 'SWMTKN-…')
+    throw new UserError(kind, message, {
+      ...(machine !== undefined && { machine }),
+      ...(hint !== undefined && { hint }),
+    })
+  }
+}
+
+/** Lets an engine leave its swarm; its tasks end (SwarmLeave). */
+export const leaveSwarm = (engine: Engine, signal: AbortSignal): Promise<void> =>
+  engine.json({ method: 'POST', path: '/swarm/leave', signal }, nothing)

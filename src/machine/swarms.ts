@@ -1,0 +1,80 @@
+import type { Machine } from './machine.ts'
+import type { SwarmEntry } from './schema.ts'
+import { parseSelector, selects } from './selector.ts'
+
+/** A cluster of engines in Swarm mode: its entry, and its name. */
+export type Swarm = Readonly<SwarmEntry> & { readonly name: string }
+
+/** The swarms by name, in the order of the file. */
+export type Swarms = ReadonlyMap<string, Swarm>
+
+/** The role of a node (Node.Spec.Role of the Engine API). */
+export type SwarmRole = 'manager' | 'worker'
+
+const listOf = (value: string | readonly string[] = []): readonly string[] =>
+  typeof value === 'string' ? [value] : value
+
+/** The members of a swarm with their roles, in the given order. A machine that both selectors choose is a manager. */
+export function rolesOf<Selected extends Machine>(
+  { managers, workers }: Pick<Swarm, 'managers' | 'workers'>,
+  machines: Iterable<Selected>,
+): ReadonlyMap<Selected['name'], SwarmRole> {
+  const roles = new Map<Selected['name'], SwarmRole>()
+  const managing = parseSelector(listOf(managers))
+  const working = workers === undefined ? undefined : parseSelector(listOf(workers))
+  for (const machine of machines) {
+    if (machine.engine === 'none') continue
+    if (selects(managing, machine)) roles.set(machine.name, 'manager')
+    else if (working !== undefined && selects(working, machine)) roles.set(machine.name, 'worker')
+  }
+  return roles
+}
+
+/** A mistake in the definition of swarms. */
+export interface SwarmProblem {
+  readonly swarm: string
+  /** The key of the entry; absent: the entry. */
+  readonly key?: 'managers' | 'workers'
+  /** The machine that it concerns. */
+  readonly machine?: string
+  readonly message: string
+  /** Only a risk: the swarm can be set up like that. */
+  readonly isWarning?: true
+}
+
+/** Finds swarms without members, machines of several swarms, and numbers of managers that add nothing to fault tolerance. */
+export function findSwarmProblems(
+  swarms: Swarms,
+  machines: Iterable<Machine>,
+): readonly SwarmProblem[] {
+  const all = [...machines]
+  const owners = new Map<string, string>()
+  return [...swarms.values()].flatMap((swarm): SwarmProblem[] => {
+    const { name, workers } = swarm
+    const roles = rolesOf(swarm, all)
+    const count = [...roles.values()].filter((role) => role === 'manager').length
+    const problems: SwarmProblem[] = []
+    if (count === 0) {
+      const message = `swarm ${name}: no machine matches its managers`
+      problems.push({ swarm: name, key: 'managers', message })
+    }
+    const working = parseSelector(listOf(workers))
+    if (workers !== undefined && !all.some((machine) => selects(working, machine))) {
+      const message = `swarm ${name}: no machine matches its workers`
+      problems.push({ swarm: name, key: 'workers', message })
+    }
+    for (const machine of roles.keys()) {
+      const owner = owners.get(machine)
+      if (owner === undefined) owners.set(machine, name)
+      else {
+        const message = `${machine} is in the swarms ${owner} and ${name}; an engine can be in one only`
+        problems.push({ swarm: name, machine, message })
+      }
+    }
+    if (count > 0 && count % 2 === 0) {
+      const message = `swarm ${name} has ${count} managers: it tolerates no more failures than with ${count - 1}, so use an odd number`
+      problems.push({ swarm: name, key: 'managers', message, isWarning: true })
+    }
+    return problems
+  })
+}

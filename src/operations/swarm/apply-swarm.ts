@@ -1,0 +1,420 @@
+import type { Engine } from '../../engine/engine.ts'
+import { type SwarmInfo, readSwarmInfo } from '../../engine/swarm/info.ts'
+import { initSwarm, joinSwarm, leaveSwarm, readJoinTokens } from '../../engine/swarm/membership.ts'
+import { type SwarmNode, countTasks, removeNode, updateNode } from '../../engine/swarm/nodes.ts'
+import { UserError } from '../../errors.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
+import { type Swarm, type SwarmRole, rolesOf } from '../../machine/swarms.ts'
+import type { Progress } from '../../os/progress.ts'
+import { poll } from '../../os/retry.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Context } from '../context.ts'
+import { findMachine } from '../inventory/choose-machines.ts'
+import type { PlannedSwarmChange } from '../plan/change-plan.ts'
+import { findManager, initializedSwarm } from './find-manager.ts'
+import { freePool, poolOverlaps, readNetworks } from './host-networks.ts'
+import { memberAddress } from './member-address.ts'
+import { clusterLabels, machineLabel, withLabels } from './node-labels.ts'
+import { managersAmong, quorumLoss } from './quorum.ts'
+
+/** Callbacks of the work on one machine. */
+export interface SwarmCalls {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** How long a node may take to reach the state that it should have, in milliseconds. */
+const nodeMs = 60_000
+
+/** How long the tasks of a node may take to end, in milliseconds. */
+const drainMs = 60_000
+
+/** The pause between checks, in milliseconds. */
+const pauseMs = 250
+
+/** The work on one machine. */
+interface Work extends SwarmCalls {
+  readonly context: Context
+  readonly swarm: string
+  readonly machine: Machine
+}
+
+const engineOf = ({ context, machine, signal }: Work): Promise<Engine> =>
+  context.with({ signal }).engine(machine)
+
+/** Waits until `check` has a result. Errors in between are normal: leaders change, and engines are busy. */
+async function waitFor<Value>(
+  { signal, machine }: Work,
+  check: () => Promise<Value | undefined>,
+  problem: () => string,
+  limitMs = nodeMs,
+): Promise<Value> {
+  return poll<Value | undefined>(() => check().catch(ignored('engine', 'check a node')), {
+    ...{ signal, pauseMs, withinMs: limitMs },
+    otherwise: () => {
+      throw new UserError('failed', problem(), {
+        machine: machine.name,
+        hint: 'run fleet apply again; engine log: journalctl -u docker on the host',
+      })
+    },
+  }).then((value) => value as Value)
+}
+
+/** A node of a swarm; undefined if no manager lists it. */
+async function findNode(
+  { context, swarm, signal }: Work,
+  node: string,
+  except?: string,
+): Promise<SwarmNode | undefined> {
+  const { nodes } = await findManager(context, swarm, {
+    signal,
+    ...(except !== undefined && { except }),
+  })
+  return nodes.find(({ ID }) => ID === node)
+}
+
+/** Records the ID of a cluster in the inventory. */
+async function recordId({ context, swarm, machine }: Work, id: string): Promise<void> {
+  const store = await context.inventory()
+  await store.updateSwarm(swarm, (entry) => {
+    if (entry === undefined) throw new UserError('usage', `there is no swarm ${swarm} any more`)
+    if (entry.id === undefined || entry.id === id) return { ...entry, id }
+    throw new UserError(
+      'failed',
+      `swarm ${swarm} has the ID ${entry.id} in the inventory, but ${machine.name} initialized ${id}`,
+      {
+        machine: machine.name,
+        hint: `another user has initialized the swarm at the same time; let this one leave: fleet -m ${machine.name} docker swarm leave --force`,
+      },
+    )
+  })
+}
+
+const hasLabels = (info: SwarmInfo, labels: Readonly<Record<string, string>>): boolean =>
+  Object.entries(labels).every(([key, value]) => info.cluster?.labels[key] === value)
+
+/** The address of the first manager, and the network of the swarm's overlay networks. */
+async function chooseNetworks(
+  { context, machine, signal }: Work,
+  { id: _id, ...swarm }: Swarm,
+  machines: Iterable<Machine>,
+): Promise<{ readonly advertise: string; readonly addressPool: string }> {
+  const all = [...machines]
+  const roles = rolesOf(swarm, all)
+  const members = all.filter((one) => roles.has(one.name) && hasHost(one) && one.stopped !== true)
+  const known = await Promise.all(
+    members.map(async (one) => ({ one, networks: await readNetworks(context, one, signal) })),
+  )
+  const hosts = known.map(({ networks }) => networks)
+  const own = known.find(({ one }) => one.name === machine.name)
+  if (own === undefined) throw new Error(`${machine.name} is no member of swarm ${swarm.name}`)
+  const peers = known.filter((one) => one !== own).map(({ networks: { addresses } }) => addresses)
+  const advertise = await memberAddress(
+    machine,
+    own.networks,
+    peers.map((addresses) => addresses.map(({ address }) => address)),
+  )
+  const given = swarm.addressPool
+  const overlapping = known.find(
+    ({ networks }) => given !== undefined && poolOverlaps(given, [networks]),
+  )
+  if (given !== undefined && overlapping !== undefined) {
+    const why = `the address pool ${given} of swarm ${swarm.name} overlaps a route of ${overlapping.one.name}`
+    throw new UserError('failed', why, {
+      machine: machine.name,
+      hint: 'choose another addressPool',
+    })
+  }
+  const addressPool = given ?? freePool(hosts)
+  if (addressPool !== undefined) return { advertise, addressPool }
+  const why = `no network below 10.0.0.0/8 is free on all machines of swarm ${swarm.name}`
+  throw new UserError('failed', why, {
+    machine: machine.name,
+    hint: 'set addressPool in its entry',
+  })
+}
+
+/** Initializes a swarm on its first manager, and records its ID. */
+async function initialize(work: Work): Promise<void> {
+  const { context, progress, signal } = work
+  const inventory = await (await context.inventory()).read()
+  const swarm = inventory.swarms.get(work.swarm)
+  if (swarm === undefined) throw new UserError('usage', `there is no swarm ${work.swarm} any more`)
+  const labels = clusterLabels(inventory.id, swarm.name)
+  const engine = await engineOf(work)
+  const before = await readSwarmInfo(engine, signal)
+  if (before.nodeId === undefined && swarm.id === undefined) {
+    progress('choose the network')
+    const networks = await chooseNetworks(work, swarm, inventory.machines.values())
+    progress('initialize the swarm')
+    await initSwarm(engine, { ...networks, labels }, signal)
+  }
+  await record(work)
+  await finishNode(work)
+}
+
+/** Records the ID of the cluster that a machine has initialized. */
+async function record(work: Work): Promise<void> {
+  const { context, machine, progress, signal } = work
+  progress('record the ID')
+  const { id: inventory } = await (await context.inventory()).read()
+  const engine = await engineOf(work)
+  const problem = () => `${machine.name} has not become the manager of a new swarm`
+  const info = await waitFor(
+    work,
+    async () => {
+      const found = await readSwarmInfo(engine, signal)
+      return found.cluster === undefined ? undefined : found
+    },
+    problem,
+  )
+  if (info.cluster === undefined || !hasLabels(info, clusterLabels(inventory, work.swarm))) {
+    throw new UserError('failed', `its engine is in a swarm that is not the one of ${work.swarm}`, {
+      machine: machine.name,
+      hint: 'make a new plan: fleet plan',
+    })
+  }
+  await recordId(work, info.cluster.id)
+}
+
+/** Sets the labels of a node, and then lets it get tasks if it has just joined. */
+async function finishNode(work: Work, known?: string): Promise<void> {
+  const { context, machine, progress, signal } = work
+  progress('set node labels')
+  const { nodeId = known } = await readSwarmInfo(await engineOf(work), signal)
+  const { swarm } = await initializedSwarm(context, work.swarm)
+  const { engine, nodes } = await findManager(context, work.swarm, { signal })
+  if (nodeId === undefined || !nodes.some(({ ID }) => ID === nodeId)) {
+    throw new UserError('failed', `it is not a node of swarm ${work.swarm}`, {
+      machine: machine.name,
+      hint: 'make a new plan: fleet plan',
+    })
+  }
+  await updateNode(engine, nodeId, (spec) => withLabels(swarm, machine, spec), signal)
+}
+
+/** Waits until the others reach a manager. Without that, one more failure could stop the swarm. */
+async function waitUntilReachable(work: Work, node: string): Promise<void> {
+  work.progress('wait until it is reachable as a manager')
+  await waitFor(
+    work,
+    async () => {
+      const found = await findNode(work, node)
+      return found?.ManagerStatus?.Reachability === 'reachable' ? true : undefined
+    },
+    () => `the other managers do not reach it after ${nodeMs / 1000} s`,
+  )
+}
+
+/** Lets a machine join, drained; sets its labels; then lets it get tasks. */
+async function join(work: Work, role: SwarmRole): Promise<void> {
+  const { context, machine, progress, signal } = work
+  const joiner = await engineOf(work)
+  const before = await readSwarmInfo(joiner, signal)
+  if (before.nodeId === undefined && before.state === 'inactive') {
+    progress('find its address')
+    const networks = await readNetworks(context, machine, signal)
+    const { engine, nodes } = await findManager(context, work.swarm, { signal })
+    const managers = nodes.flatMap(({ ManagerStatus }) =>
+      ManagerStatus?.Reachability === 'reachable' ? ManagerStatus.Addr : [],
+    )
+    const peers = managers.map((address) => [address.replace(/:\d+$/, '')])
+    const advertise = await memberAddress(machine, networks, peers)
+    progress('join the swarm')
+    const { [role]: token } = await readJoinTokens(engine, signal)
+    await joinSwarm(joiner, { advertise, managers, token }, signal).catch((error: unknown) => {
+      if (!(error instanceof UserError) || error.kind !== 'failed') throw error
+      throw new UserError('failed', `it cannot join swarm ${work.swarm}: ${error.message}`, {
+        machine: machine.name,
+        hint: `check that it reaches ${managers.join(', ')}, that the managers reach ${advertise}, and that ports 2377/tcp, 7946/tcp+udp and 4789/udp are open between them; to stop the attempt: fleet -m ${machine.name} docker swarm leave --force`,
+        cause: error,
+      })
+    })
+  }
+  progress('wait until it is a node')
+  const node = await waitFor(
+    work,
+    async () => {
+      const { state, nodeId } = await readSwarmInfo(joiner, signal)
+      if (state !== 'active' || nodeId === undefined) return undefined
+      return (await findNode(work, nodeId)) === undefined ? undefined : nodeId
+    },
+    () => `it has not become a node of swarm ${work.swarm} within ${nodeMs / 1000} s`,
+  )
+  if (role === 'manager') await promote(work, node)
+  await finishNode(work)
+}
+
+/** Makes a node a manager. */
+async function promote(work: Work, node: string): Promise<void> {
+  const { context, progress, signal } = work
+  const { engine, nodes } = await findManager(context, work.swarm, { signal })
+  const isManager = nodes.some(({ ID, Spec }) => ID === node && Spec.Role === 'manager')
+  if (!isManager) {
+    progress('promote it to a manager')
+    await updateNode(engine, node, (spec) => ({ ...spec, Role: 'manager' }), signal)
+  }
+  await waitUntilReachable(work, node)
+}
+
+/** Throws kind `failed` if the majority of the managers would not be reachable without a node. */
+function checkQuorum({ swarm, machine }: Work, nodes: readonly SwarmNode[], node: string): void {
+  const managers = managersAmong(nodes)
+  const loss = managers.has(node) ? quorumLoss(managers, new Set([node])) : undefined
+  if (loss === undefined) return
+  throw new UserError('failed', `swarm ${swarm} needs it as a manager: ${loss}`, {
+    machine: machine.name,
+    hint: 'bring back the other managers first, or select more machines as managers',
+  })
+}
+
+/** Makes a manager a worker, if the others have a majority without it, and waits until they have removed it. */
+async function demote(work: Work, node: string): Promise<void> {
+  const { context, machine, progress, signal } = work
+  const { engine, nodes } = await findManager(context, work.swarm, {
+    ...{ signal, except: machine.name },
+  })
+  checkQuorum(work, nodes, node)
+  progress('demote it to a worker')
+  if (nodes.some(({ ID, Spec }) => ID === node && Spec.Role === 'manager')) {
+    // An interrupted promotion: the managers refuse to demote a node that has not joined them yet.
+    await waitFor(
+      work,
+      async () => (await findNode(work, node, machine.name))?.ManagerStatus,
+      () => `it was promoted, but has not become a manager after ${nodeMs / 1000} s`,
+    )
+  }
+  await updateNode(engine, node, (spec) => ({ ...spec, Role: 'worker' }), signal)
+  await waitFor(
+    work,
+    async () => {
+      const found = await findNode(work, node, machine.name)
+      return found?.ManagerStatus === undefined ? true : undefined
+    },
+    () => `it is still a manager after ${nodeMs / 1000} s`,
+  )
+}
+
+/** Waits until a demoted node has noticed it: until then, its engine does not leave without force. */
+async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
+  await waitFor(
+    work,
+    async () => ((await readSwarmInfo(engine, work.signal)).isManager ? undefined : true),
+    () => `its engine still acts as a manager after ${nodeMs / 1000} s`,
+  )
+}
+
+/** Removes a node that is down from the list, after its role as manager. */
+async function removeGoneNode(work: Work, node: string): Promise<void> {
+  const { context, machine, progress, signal } = work
+  progress('wait until the node is down')
+  const found = await waitFor(
+    work,
+    async () => {
+      const listed = await findNode(work, node, machine.name)
+      return listed === undefined || listed.Status.State === 'down' ? { listed } : undefined
+    },
+    () => `the node ${node} is not down after ${nodeMs / 1000} s`,
+  )
+  if (found.listed === undefined) return
+  if (found.listed.Spec.Role === 'manager' || found.listed.ManagerStatus !== undefined) {
+    await demote(work, node)
+  }
+  progress('remove the node')
+  const { engine, nodes } = await findManager(context, work.swarm, {
+    ...{ signal, except: machine.name },
+  })
+  if (nodes.some(({ ID }) => ID === node)) await removeNode(engine, node, signal)
+}
+
+/** Lets a machine leave: as a worker, drained, and removed from the list of nodes. */
+async function leave(work: Work, node: string): Promise<void> {
+  const { context, machine, progress, signal } = work
+  const leaver = await engineOf(work)
+  const { nodeId } = await readSwarmInfo(leaver, signal)
+  if (nodeId === node) {
+    const listed = await findNode(work, node, machine.name)
+    if (listed?.Spec.Role === 'manager' || listed?.ManagerStatus !== undefined) {
+      await demote(work, node)
+    }
+    await waitUntilWorker(work, leaver)
+    progress('drain it')
+    const { engine } = await findManager(context, work.swarm, { signal, except: machine.name })
+    await updateNode(engine, node, (spec) => ({ ...spec, Availability: 'drain' }), signal)
+    await waitFor(
+      work,
+      async () => ((await countTasks(engine, node, signal)) === 0 ? true : undefined),
+      () => `its tasks have not ended within ${drainMs / 1000} s`,
+      drainMs,
+    )
+    progress('leave the swarm')
+    await leaveSwarm(leaver, signal)
+  }
+  await removeGoneNode(work, node)
+}
+
+/** Removes a node that a machine no longer is. Throws kind `failed` if it still is that node. */
+async function removeOldNode(work: Work, node: string): Promise<void> {
+  const { machine, signal } = work
+  const { nodeId } = await readSwarmInfo(await engineOf(work), signal)
+  const listed = await findNode(work, node, machine.name)
+  if (listed === undefined) return
+  if (nodeId === node || listed.Spec.Labels[machineLabel] !== machine.name) {
+    throw new UserError('failed', `the node ${node} was not removed: it is still in use`, {
+      machine: machine.name,
+      hint: 'make a new plan: fleet plan',
+    })
+  }
+  await removeGoneNode(work, node)
+}
+
+/** The node that a machine is. Throws kind `failed` if it is another one than planned. */
+async function plannedNode(work: Work, planned: string | undefined): Promise<string> {
+  const { nodeId } = await readSwarmInfo(await engineOf(work), work.signal)
+  if (nodeId !== undefined && (planned === undefined || planned === nodeId)) return nodeId
+  throw new UserError('failed', `it is no longer the node ${planned ?? ''} of the plan`, {
+    machine: work.machine.name,
+    hint: 'make a new plan: fleet plan',
+  })
+}
+
+/**
+ * Makes one planned change of a swarm. The engines are read again, so that a change that was made already is not repeated, and a
+ * change that would lose the quorum is refused. It can be interrupted at any point: the next plan continues it.
+ */
+export async function applySwarmChange(
+  context: Context,
+  change: PlannedSwarmChange,
+  calls: SwarmCalls,
+): Promise<PlannedSwarmChange> {
+  const inventory = await (await context.inventory()).read()
+  const machine = findMachine(inventory, change.machine)
+  const work: Work = { context, swarm: change.swarm, machine, ...calls }
+  switch (change.action) {
+    case 'init':
+      await initialize(work)
+      break
+    case 'record':
+      await record(work)
+      break
+    case 'join':
+      await join(work, change.role ?? 'worker')
+      break
+    case 'promote':
+      await promote(work, await plannedNode(work, change.node))
+      break
+    case 'label':
+      await finishNode(work, change.node)
+      break
+    case 'demote':
+      await demote(work, await plannedNode(work, change.node))
+      break
+    case 'leave':
+      await leave(work, change.node ?? (await plannedNode(work, undefined)))
+      break
+    case 'remove-node':
+      if (change.node !== undefined) await removeOldNode(work, change.node)
+      break
+  }
+  return change
+}

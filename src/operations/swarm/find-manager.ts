@@ -1,0 +1,66 @@
+import type { Engine } from '../../engine/engine.ts'
+import { readSwarmInfo } from '../../engine/swarm/info.ts'
+import { type SwarmNode, listNodes } from '../../engine/swarm/nodes.ts'
+import { UserError } from '../../errors.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
+import { rolesOf } from '../../machine/swarms.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Context } from '../context.ts'
+
+/** How long one manager may take to answer before another one is asked, in milliseconds. */
+const answerMs = 10_000
+
+/** A manager of a swarm that answers. */
+export interface Manager {
+  readonly machine: Machine
+  readonly engine: Engine
+  readonly nodes: readonly SwarmNode[]
+}
+
+/** The swarm as the inventory has it now. Throws kind `usage` if it is not there, or not initialized. */
+export async function initializedSwarm(context: Context, name: string) {
+  const inventory = await (await context.inventory()).read()
+  const swarm = inventory.swarms.get(name)
+  if (swarm === undefined) throw new UserError('usage', `there is no swarm ${name} any more`)
+  const { id } = swarm
+  if (id === undefined) {
+    throw new UserError('failed', `swarm ${name} is not initialized`, {
+      hint: 'run fleet apply again',
+    })
+  }
+  return { inventory, swarm: { ...swarm, id } }
+}
+
+/**
+ * Finds a manager of a swarm that answers, with the nodes that it lists. `except`: a machine that is asked last, because it is about to
+ * lose that role. Throws kind `failed` if none answers.
+ */
+export async function findManager(
+  context: Context,
+  name: string,
+  { except, signal }: { readonly except?: string; readonly signal: AbortSignal },
+): Promise<Manager> {
+  const { inventory, swarm } = await initializedSwarm(context, name)
+  const roles = rolesOf(swarm, inventory.machines.values())
+  const rank = (machine: Machine): number =>
+    machine.name === except ? 2 : roles.get(machine.name) === 'manager' ? 0 : 1
+  const candidates = [...inventory.machines.values()]
+    .filter((machine) => hasHost(machine) && machine.engine !== 'none' && machine.stopped !== true)
+    .toSorted((one, other) => rank(one) - rank(other))
+  for (const machine of candidates) {
+    signal.throwIfAborted()
+    const stop = AbortSignal.any([signal, AbortSignal.timeout(answerMs)])
+    const ask = async (): Promise<Manager | undefined> => {
+      const engine = await context.with({ signal: stop }).engine(machine)
+      const { cluster } = await readSwarmInfo(engine, stop)
+      if (cluster?.id !== swarm.id) return undefined
+      return { machine, engine, nodes: await listNodes(engine, stop) }
+    }
+    const found = await ask().catch(ignored('engine', `ask ${machine.name} about its swarm`))
+    if (found !== undefined) return found
+  }
+  signal.throwIfAborted()
+  throw new UserError('failed', `no manager of swarm ${name} answers`, {
+    hint: `fleet swarm status ${name}`,
+  })
+}

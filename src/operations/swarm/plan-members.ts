@@ -1,0 +1,379 @@
+import { UserError } from '../../errors.ts'
+import type { SwarmInfo } from '../../engine/swarm/info.ts'
+import type { SwarmNode } from '../../engine/swarm/nodes.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import { type Swarm, type SwarmRole, rolesOf } from '../../machine/swarms.ts'
+import type { Change, Issue, PlannedSwarmChange } from '../plan/change-plan.ts'
+import { clusterLabels, describeLabels, isUnfinished, machineLabel } from './node-labels.ts'
+import { type Cluster, type SwarmObservation, answerOf, reasonOf } from './observe-swarms.ts'
+import { managersAmong, quorumLoss } from './quorum.ts'
+
+/** What the plan of a swarm is made from. */
+export interface SwarmSituation extends SwarmObservation {
+  /** The ID of the inventory. */
+  readonly inventory: string
+  readonly machines: ReadonlyMap<MachineName, Machine>
+  /** The changes of machines, which come first. */
+  readonly changes: readonly Change[]
+  /** Machines that have not answered, and have an issue for that already. */
+  readonly unreachable: ReadonlySet<string>
+  /** Machines of several swarms: nothing changes for them. */
+  readonly ambiguous: ReadonlySet<string>
+  /** The names of the selected machines; absent: all. */
+  readonly chosen?: ReadonlySet<string> | undefined
+}
+
+/** The planned changes of a swarm, in the order in which they are made, and problems. */
+export interface SwarmPart {
+  readonly changes: readonly PlannedSwarmChange[]
+  readonly issues: readonly Issue[]
+}
+
+/** The order in which changes are made. Managers join before others, and go last. */
+const phases: readonly ((change: PlannedSwarmChange) => boolean)[] = [
+  ({ action }) => action === 'init' || action === 'record',
+  ({ action, role }) => (action === 'join' && role === 'manager') || action === 'promote',
+  ({ action, role }) => action === 'join' && role === 'worker',
+  ({ action }) => action === 'label',
+  ({ action }) => action === 'remove-node',
+  ({ action }) => action === 'demote',
+  ({ action }) => action === 'leave',
+]
+
+/** Changes by phase, in the order in which they are made. */
+export const inPhases = (
+  changes: readonly PlannedSwarmChange[],
+): readonly (readonly PlannedSwarmChange[])[] =>
+  phases.map((matches) => changes.filter(matches)).filter((phase) => phase.length > 0)
+
+/** The change of a machine that makes a new host, if the plan has one. */
+function newHostOf(changes: readonly Change[], machine: string): PlannedSwarmChange['after'] {
+  const actions = new Set(
+    changes.filter((one) => one.machine === machine).map(({ action }) => action),
+  )
+  return (['replace', 'create', 'adopt'] as const).find((action) => actions.has(action))
+}
+
+const isStarted = (changes: readonly Change[], machine: string): boolean =>
+  changes.some((one) => one.machine === machine && one.action === 'start')
+
+const isRemoved = (changes: readonly Change[], machine: string): boolean =>
+  changes.some((one) => one.machine === machine && one.action === 'remove')
+
+/** The machines of a list in a sentence. */
+const listed = (names: readonly string[]): string => names.join(', ')
+
+/** The cluster of a swarm, or the change that makes or records it, or why there is none. */
+type Beginning =
+  | { readonly cluster: Cluster; readonly change?: PlannedSwarmChange }
+  | { readonly change: PlannedSwarmChange }
+  | { readonly issues: readonly Issue[] }
+
+/** Finds the cluster that the inventory names. A cluster that nobody knows is never created again. */
+function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation): Beginning {
+  const cluster = at.clusters.get(id)
+  if (cluster !== undefined) return { cluster }
+  const managers = [...roles.keys()].filter((name) => roles.get(name) === 'manager')
+  const silent = managers.filter(
+    (name) => at.engines.get(name) instanceof UserError || isStarted(at.changes, name),
+  )
+  const locked = managers.filter((name) => answerOf(at, name)?.state === 'locked')
+  const leaderless = managers.filter((name) => {
+    const answer = answerOf(at, name)
+    return answer?.isManager === true && answer.cluster === undefined
+  })
+  const [first = ''] = locked
+  if (leaderless.length > 0) {
+    return {
+      issues: [
+        {
+          why: `swarm ${swarm.name} has no leader: ${listed(leaderless)} cannot reach a majority of its managers`,
+          hint: 'start the other managers, and check them with fleet status; see "Lost quorum" in docs/swarm.md',
+        },
+      ],
+    }
+  }
+  if (locked.length > 0) {
+    return {
+      issues: [
+        {
+          why: `swarm ${swarm.name} is locked on ${listed(locked)}`,
+          hint: `unlock it: fleet -m ${first} docker swarm unlock`,
+        },
+      ],
+    }
+  }
+  if (silent.length > 0) {
+    return {
+      issues: [
+        {
+          why: `no manager of swarm ${swarm.name} answers: ${listed(silent)}`,
+          hint: `fleet status ${silent.join(' ')}`,
+        },
+      ],
+    }
+  }
+  return {
+    issues: [
+      {
+        why: `no machine knows the cluster ${id} of swarm ${swarm.name}`,
+        hint: 'if it no longer exists, remove the line "id:" from its entry; then fleet apply initializes a new swarm',
+      },
+    ],
+  }
+}
+
+/** Finds a cluster that was initialized but not recorded, or plans to initialize one. */
+function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
+  const { name } = swarm
+  const labels = Object.entries(clusterLabels(at.inventory, name))
+  const own = [...at.clusters.values()].filter((cluster) =>
+    labels.every(([key, value]) => cluster.labels[key] === value),
+  )
+  const [cluster, second] = own
+  if (cluster !== undefined && second !== undefined) {
+    const why = `swarm ${name} has two clusters: ${cluster.id} on ${cluster.manager} and ${second.id} on ${second.manager}`
+    const hint = `let the machines of one of them leave (fleet -m ${second.manager} docker swarm leave --force)`
+    return { issues: [{ why, hint }] }
+  }
+  if (cluster !== undefined) {
+    const why = `its ID ${cluster.id} is not in the inventory`
+    return {
+      cluster,
+      change: { swarm: name, machine: cluster.manager, action: 'record', why },
+    }
+  }
+  const managers = [...roles.keys()].filter((machine) => roles.get(machine) === 'manager')
+  const foreign = [...roles.keys()].filter(
+    (machine) => newHostOf(at.changes, machine) === undefined && isInSwarm(answerOf(at, machine)),
+  )
+  if (foreign.length > 0) {
+    return {
+      issues: foreign.map((machine) => {
+        const id = answerOf(at, machine)?.cluster?.id
+        const manage = id === undefined ? '' : `to manage it with fleet, add "id: ${id}"; `
+        return {
+          ...{ machine, why: `it is in a swarm that is not the one of ${name}` },
+          hint: `${manage}to leave it: fleet -m ${machine} docker swarm leave --force`,
+        }
+      }),
+    }
+  }
+  const silent = managers.filter((machine) => at.engines.get(machine) instanceof UserError)
+  const starting = managers.filter((machine) => isStarted(at.changes, machine))
+  if (silent.length + starting.length > 0) {
+    const why = `swarm ${name} is not initialized: ${listed([...silent, ...starting])} may be in a swarm already`
+    return { issues: [{ why, hint: 'run fleet apply again when all its managers answer' }] }
+  }
+  const ready = managers.filter(
+    (machine) => answerOf(at, machine) !== undefined || newHostOf(at.changes, machine),
+  )
+  const first = ready.find((machine) => at.chosen === undefined || at.chosen.has(machine))
+  if (first === undefined) {
+    if (ready.length === 0) return { issues: [] }
+    const why = `swarm ${name} is not initialized, and none of its managers is selected`
+    return { issues: [{ why, hint: `also select one of them: ${listed(ready)}` }] }
+  }
+  const after = newHostOf(at.changes, first)
+  return {
+    change: {
+      ...{ swarm: name, machine: first, action: 'init' },
+      why: 'the swarm does not exist yet',
+      ...(after !== undefined && { after }),
+    },
+  }
+}
+
+type Roles = ReadonlyMap<string, SwarmRole>
+
+const isInSwarm = (info: SwarmInfo | undefined): boolean =>
+  info !== undefined && (info.nodeId !== undefined || info.state !== 'inactive')
+
+/** Plans what a machine needs to be a member with its role. */
+function planMember(
+  swarm: Swarm,
+  { machine, role }: { readonly machine: Machine; readonly role: SwarmRole },
+  nodes: ReadonlyMap<string, SwarmNode>,
+  at: SwarmSituation,
+): SwarmPart {
+  const { name } = machine
+  const change = (
+    action: PlannedSwarmChange['action'],
+    why: string,
+    more: Partial<PlannedSwarmChange> = {},
+  ): PlannedSwarmChange => ({ swarm: swarm.name, machine: name, action, ...more, why })
+  const issue = (why: string, hint: string): SwarmPart => ({
+    changes: [],
+    issues: [{ machine: name, why, hint }],
+  })
+  const nothing = { changes: [], issues: [] }
+  const after = newHostOf(at.changes, name)
+  if (after !== undefined) {
+    const join = change('join', 'it is not in the swarm', { role, after })
+    return { changes: [join], issues: [] }
+  }
+  if (isStarted(at.changes, name) || !at.engines.has(name)) return nothing
+  const info = answerOf(at, name)
+  if (info === undefined) {
+    if (at.unreachable.has(name) || machine.stopped === true) return nothing
+    const why = `swarm ${swarm.name} was not compared: ${reasonOf(at.engines.get(name))}`
+    return issue(why, `fleet status ${name}`)
+  }
+  const rejoin = `to let it join again: fleet -m ${name} docker swarm leave --force && fleet apply`
+  if (info.state === 'locked') {
+    return issue('its swarm is locked', `to unlock it: fleet -m ${name} docker swarm unlock`)
+  }
+  if (info.state === 'error') {
+    return issue(`it cannot take part in its swarm: ${reasonOf(new Error(info.error))}`, rejoin)
+  }
+  if (info.state === 'pending') {
+    const join = change('join', 'it has not finished joining', { role })
+    return { changes: [join], issues: [] }
+  }
+  if (info.nodeId === undefined) {
+    return { changes: [change('join', 'it is not in the swarm', { role })], issues: [] }
+  }
+  const node = nodes.get(info.nodeId)
+  if (node === undefined) {
+    const wasRemoved = info.managers.some((id) => nodes.has(id))
+    return issue(
+      wasRemoved
+        ? `its node ${info.nodeId} was removed from swarm ${swarm.name}`
+        : `it is in another swarm than ${swarm.name}`,
+      rejoin,
+    )
+  }
+  const labels = describeLabels(swarm, machine, node.Spec)
+  const activates = isUnfinished(node.Spec)
+  const changes = [
+    ...(node.Spec.Role === role
+      ? []
+      : [
+          change(role === 'manager' ? 'promote' : 'demote', `the inventory selects it as ${role}`, {
+            node: node.ID,
+          }),
+        ]),
+    ...(labels === undefined
+      ? []
+      : [
+          change('label', activates ? `it has not finished joining: ${labels}` : labels, {
+            node: node.ID,
+          }),
+        ]),
+  ]
+  return { changes, issues: [] }
+}
+
+/** Plans what happens to nodes that are not those of members. */
+function planOthers(
+  swarm: Swarm,
+  { manager, nodes }: Cluster,
+  roles: Roles,
+  at: SwarmSituation,
+): SwarmPart {
+  const names = [...at.machines.keys()] as string[]
+  const owners = new Map<string, string>()
+  for (const name of names) {
+    const id = answerOf(at, name)?.nodeId
+    if (id !== undefined) owners.set(id, name)
+  }
+  const allAnswer = [...at.engines.values()].every((answer) => !(answer instanceof UserError))
+  const changes: PlannedSwarmChange[] = []
+  const issues: Issue[] = []
+  for (const { ID: node, Spec, Description, Status } of nodes) {
+    const owner = owners.get(node)
+    if (owner !== undefined) {
+      if (roles.has(owner) || at.ambiguous.has(owner) || isRemoved(at.changes, owner)) continue
+      const why = `swarm ${swarm.name} does not select it`
+      changes.push({ swarm: swarm.name, machine: owner, action: 'leave', node, why })
+      continue
+    }
+    const labelled = Spec.Labels[machineLabel]
+    if (labelled !== undefined && names.includes(labelled)) {
+      const answer = answerOf(at, labelled)
+      if (answer === undefined || newHostOf(at.changes, labelled) !== undefined) continue
+      const why = `the machine is no longer the node ${node}`
+      changes.push({ swarm: swarm.name, machine: labelled, action: 'remove-node', node, why })
+    } else if (labelled !== undefined || allAnswer) {
+      const demote =
+        Spec.Role === 'manager' ? `fleet -m ${manager} docker node demote ${node} && ` : ''
+      issues.push({
+        why: `node ${node} of swarm ${swarm.name} (host ${Description.Hostname || 'unknown'}, ${Status.State}) belongs to no machine of the inventory`,
+        hint: `if it is gone for good: ${demote}fleet -m ${manager} docker node rm --force ${node}`,
+      })
+    }
+  }
+  return { changes, issues }
+}
+
+/** Leaves out changes after which fewer than a majority of the managers would be reachable. */
+function keepQuorum(
+  changes: readonly PlannedSwarmChange[],
+  nodes: readonly SwarmNode[],
+): SwarmPart {
+  const managers = managersAmong(nodes)
+  const issues: Issue[] = []
+  const kept = changes.filter(({ action, machine, node = machine, role, swarm }) => {
+    if (action === 'init' || action === 'promote' || (action === 'join' && role === 'manager')) {
+      managers.set(node, true)
+    }
+    if (action !== 'demote' && action !== 'leave' && action !== 'remove-node') return true
+    if (!managers.has(node)) return true
+    const loss = quorumLoss(managers, new Set([node]))
+    if (loss === undefined) {
+      managers.delete(node)
+      return true
+    }
+    const deed = { demote: 'demoted', leave: 'let leave', 'remove-node': 'removed' }[action]
+    issues.push({
+      machine,
+      why: `${action === 'remove-node' ? `its old node ${node}` : 'it'} would have to be ${deed}, but swarm ${swarm} needs it: ${loss}`,
+      hint: 'bring back the other managers first, or select more machines as managers',
+    })
+    return false
+  })
+  return { changes: kept, issues }
+}
+
+/** Plans the changes of one swarm. Pure. */
+export function planSwarm(swarm: Swarm, at: SwarmSituation): SwarmPart {
+  const all = rolesOf(swarm, at.machines.values())
+  const roles = new Map(
+    [...all].filter(([name]) => !at.ambiguous.has(name) && !isRemoved(at.changes, name)),
+  )
+  const beginning =
+    swarm.id === undefined ? begin(swarm, roles, at) : findRecorded(swarm, swarm.id, roles, at)
+  if ('issues' in beginning) return { changes: [], issues: beginning.issues }
+  const cluster = 'cluster' in beginning ? beginning.cluster : undefined
+  const nodes = new Map(cluster?.nodes.map((node) => [node.ID, node]))
+  const first = beginning.change
+  const parts = [...roles].flatMap(([name, role]): SwarmPart[] => {
+    const machine = at.machines.get(name)
+    if (machine === undefined || (first?.action === 'init' && first.machine === name)) return []
+    return [planMember(swarm, { machine, role }, nodes, at)]
+  })
+  if (cluster !== undefined) parts.push(planOthers(swarm, cluster, roles, at))
+  const pools = cluster?.addressPools ?? []
+  const pool = swarm.addressPool
+  const ordered = inPhases([
+    ...(first === undefined ? [] : [first]),
+    ...parts.flatMap(({ changes }) => changes),
+  ]).flat()
+  const kept = keepQuorum(ordered, cluster?.nodes ?? [])
+  return {
+    changes: kept.changes,
+    issues: [
+      ...parts.flatMap(({ issues }) => issues),
+      ...(pool === undefined || cluster === undefined || pools.includes(pool)
+        ? []
+        : [
+            {
+              why: `swarm ${swarm.name} has the address pool ${listed(pools) || '10.0.0.0/8'}, not ${pool}; it cannot be changed`,
+              hint: 'restore "addressPool" in its entry',
+            },
+          ]),
+      ...kept.issues,
+    ],
+  }
+}

@@ -1,0 +1,73 @@
+import type { SwarmInfo } from '../../engine/swarm/info.ts'
+import type { UserError } from '../../errors.ts'
+import type { Progress } from '../../os/progress.ts'
+import { type Swarm, findSwarmProblems } from '../../machine/swarms.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
+import type { Context } from '../context.ts'
+import type { Change, Issue, PlannedSwarmChange } from '../plan/change-plan.ts'
+import { observeSwarms } from './observe-swarms.ts'
+import { planSwarm } from './plan-members.ts'
+import { machinesLosingQuorum } from './guard-machines.ts'
+
+/** Options of {@link planSwarms}. */
+export interface SwarmPlanOptions {
+  /** The changes of machines, which come first. */
+  readonly changes: readonly Change[]
+  /** Machines that have not answered, with the reason, which the plan has as an issue already. */
+  readonly unreachable: ReadonlyMap<string, UserError>
+  /** The names of the selected machines; absent: all. */
+  readonly chosen?: ReadonlySet<string> | undefined
+  /** How long an engine may take to answer, in milliseconds. */
+  readonly timeoutMs: number
+  readonly progress: Progress
+}
+
+/** The part of a plan about swarms. */
+export interface SwarmsPlan {
+  readonly swarms: readonly PlannedSwarmChange[]
+  readonly issues: readonly Issue[]
+  /** Changes of machines that are not made, because a swarm would lose its quorum. */
+  readonly refused: ReadonlySet<Change>
+}
+
+/**
+ * Compares the swarms of the inventory with what engines say, and plans the changes. All machines are asked, because a machine that
+ * no selector chooses may still be a node. Changes nothing.
+ */
+export async function planSwarms(
+  context: Context,
+  inventory: Inventory,
+  { changes, timeoutMs, progress, unreachable, chosen }: SwarmPlanOptions,
+): Promise<SwarmsPlan> {
+  progress('compare swarms with their engines')
+  const machines = [...inventory.machines.values()]
+  const asked = machines.filter(({ name }) => !unreachable.has(name))
+  const observed = await observeSwarms(context, asked, { timeoutMs })
+  const problems = findSwarmProblems(inventory.swarms, machines)
+  const ambiguous = new Set(problems.flatMap(({ machine = [] }) => machine))
+  const engines = new Map<string, SwarmInfo | UserError>([...observed.engines, ...unreachable])
+  const { refused, issues: guarded } = machinesLosingQuorum(inventory, observed, changes)
+  const made = changes.filter((change) => !refused.has(change))
+  const parts = [...inventory.swarms.values()].map((swarm: Swarm) =>
+    planSwarm(swarm, {
+      ...{ inventory: inventory.id, machines: inventory.machines, engines },
+      ...{ clusters: observed.clusters, changes: made, ambiguous, chosen },
+      unreachable: new Set(unreachable.keys()),
+    }),
+  )
+  return {
+    swarms: parts.flatMap((part) => part.changes),
+    issues: [
+      ...problems
+        .filter(({ isWarning }) => isWarning !== true)
+        .map(({ message, machine }): Issue => ({
+          ...(machine !== undefined && { machine }),
+          why: message,
+          hint: 'change the selectors under "swarms:", or the labels of machines',
+        })),
+      ...guarded,
+      ...parts.flatMap((part) => part.issues),
+    ],
+    refused,
+  }
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { findSwarmProblems, rolesOf } from '../../../src/machine/swarms.ts'
+import { inventoryOf } from '../../../src/state/inventory/inventory.ts'
+import { parseInventory } from '../../../src/state/inventory/parse-inventory.ts'
+import { head } from '../../support/inventory/edit-text.ts'
+
+const machines = `machines:
+  m-1: { driver: ssh, labels: { role: manager } }
+  m-2: { driver: ssh, labels: { role: manager } }
+  m-3: { driver: ssh, labels: { role: manager } }
+  w-1: { driver: ssh, labels: { role: web } }
+  jump: { driver: ssh, engine: none }
+`
+
+const read = (entries: string) =>
+  inventoryOf(
+    parseInventory(`${head}swarms:\n${entries}${machines}`, 'm.yaml', () => undefined).valid,
+  )
+
+const problemsOf = (entries: string): string[] => {
+  const inventory = read(entries)
+  return findSwarmProblems(inventory.swarms, inventory.machines.values()).map(
+    ({ message, isWarning }) => `${isWarning === true ? 'warning: ' : ''}${message}`,
+  )
+}
+
+describe('a swarm', () => {
+  it('has the machines that its selectors choose and that have an engine', () => {
+    const { swarms, machines: all } = read('  prod: { managers: role=manager, workers: all }\n')
+    const [prod] = swarms.values()
+    if (prod === undefined) throw new Error('no swarm')
+    expect([...rolesOf(prod, all.values())]).toEqual([
+      ...[
+        ['m-1', 'manager'],
+        ['m-2', 'manager'],
+        ['m-3', 'manager'],
+        ['w-1', 'worker'],
+      ],
+    ])
+    expect([...rolesOf({ managers: 'm-1' }, all.values()).keys()]).toEqual(['m-1'])
+  })
+
+  it.each([
+    ['Prod: { managers: all }', /swarms\.Prod/],
+    ['prod: { workers: all }', /swarms\.prod\.managers/],
+    ['prod: { managers: state=running }', /swarms\.prod\.managers/],
+    ['prod: { managers: all, id: x }', /swarms\.prod\.id/],
+    ['prod: { managers: all, addressPool: 10.99.0.0 }', /swarms\.prod\.addressPool/],
+    ['prod: { managers: all, addressPool: 10.300.0.0/16 }', /swarms\.prod\.addressPool/],
+    ['prod: { managers: all, autolock: true }', /autolock/],
+  ])('is refused as %s', (entry, problem) => {
+    expect(() => read(`  ${entry}\n`)).toThrow(problem)
+  })
+
+  it('needs managers, workers that exist, and machines of its own', () => {
+    expect(problemsOf('  prod: { managers: role=manager, workers: role=web }\n')).toEqual([])
+    expect(problemsOf('  prod: { managers: role=none, workers: role=no }\n')).toEqual([
+      ...[
+        'swarm prod: no machine matches its managers',
+        'swarm prod: no machine matches its workers',
+      ],
+    ])
+    const both = '  prod: { managers: role=manager }\n  test: { managers: m-3 }\n'
+    expect(problemsOf(both)).toEqual([
+      'm-3 is in the swarms prod and test; an engine can be in one only',
+    ])
+    expect(problemsOf('  prod: { managers: [m-1, m-2] }\n')).toEqual([
+      expect.stringMatching(/^warning: swarm prod has 2 managers/),
+    ])
+  })
+})

@@ -1,0 +1,295 @@
+import { describe, expect, it } from 'vitest'
+import type { SwarmInfo } from '../../../../src/engine/swarm/info.ts'
+import type { SwarmNode } from '../../../../src/engine/swarm/nodes.ts'
+import { UserError } from '../../../../src/errors.ts'
+import type { Machine } from '../../../../src/machine/machine.ts'
+import type { MachineName } from '../../../../src/machine/name.ts'
+import type { Change } from '../../../../src/operations/plan/change-plan.ts'
+import { machinesLosingQuorum } from '../../../../src/operations/swarm/guard-machines.ts'
+import { planSwarm, type SwarmSituation } from '../../../../src/operations/swarm/plan-members.ts'
+
+const cluster = 'c'.repeat(25)
+const prod = { name: 'prod', managers: 'role=manager', workers: 'role=web', id: cluster }
+
+const machine = (name: string, labels: Record<string, string>): Machine => ({
+  ...{ name: name as MachineName, driver: 'ssh', labels },
+  host: { phase: 'ready', address: '192.0.2.1' },
+})
+
+/** `m1` to `m3` manage the swarm, `w1` and `w2` are its workers. */
+const machines = [
+  ...['m1', 'm2', 'm3'].map((name) => machine(name, { role: 'manager' })),
+  ...['w1', 'w2'].map((name) => machine(name, { role: 'web' })),
+]
+
+const inactive: SwarmInfo = {
+  ...{ nodeId: undefined, state: 'inactive', isManager: false, error: '', managers: [] },
+}
+
+const infoOf = (name: string, isManager: boolean): SwarmInfo => ({
+  ...{ nodeId: `node-${name}`, state: 'active', isManager, error: '', managers: ['node-m1'] },
+  ...(isManager && { cluster: { id: cluster, labels: {}, addressPools: ['10.99.0.0/16'] } }),
+})
+
+const nodeOf = (name: string, role: string, more: Partial<SwarmNode> = {}): SwarmNode => ({
+  ID: `node-${name}`,
+  Version: { Index: 1 },
+  Spec: {
+    ...{ Role: role, Availability: 'active' },
+    Labels: {
+      ...{ role: role === 'manager' ? 'manager' : 'web' },
+      ...{ 'fleet.machine': name, 'fleet.labels': 'role' },
+    },
+  },
+  Description: { Hostname: name, Engine: { EngineVersion: '20.10' } },
+  Status: { State: 'ready', Addr: '192.0.2.1' },
+  ...(role === 'manager' && {
+    ManagerStatus: { Leader: name === 'm1', Reachability: 'reachable', Addr: '192.0.2.1:2377' },
+  }),
+  ...more,
+})
+
+const allNodes = [
+  ...['m1', 'm2', 'm3'].map((name) => nodeOf(name, 'manager')),
+  ...['w1', 'w2'].map((name) => nodeOf(name, 'worker')),
+]
+
+const unreachable = (name: string): SwarmNode =>
+  nodeOf(name, 'manager', {
+    Status: { State: 'down', Addr: '' },
+    ManagerStatus: { Leader: false, Reachability: 'unreachable', Addr: '' },
+  })
+
+/** The situation in which all is as the inventory says, with changes. */
+function situation({
+  engines = {},
+  nodes = allNodes,
+  labels = {},
+  own = {},
+  ...more
+}: {
+  engines?: Record<string, SwarmInfo | UserError>
+  nodes?: readonly SwarmNode[]
+  /** Labels of the cluster. */
+  own?: Record<string, string>
+  /** Labels of machines. */
+  labels?: Record<string, Record<string, string>>
+} & Partial<Pick<SwarmSituation, 'changes' | 'chosen' | 'ambiguous'>> = {}): SwarmSituation {
+  const all = machines.map((one) => ({ ...one, labels: labels[one.name] ?? one.labels ?? {} }))
+  const answers = new Map<string, SwarmInfo | UserError>(
+    all.map(({ name }) => [name, infoOf(name, name.startsWith('m'))]),
+  )
+  for (const [name, answer] of Object.entries(engines)) answers.set(name, answer)
+  const isKnown = [...answers.values()].some((one) => !(one instanceof UserError) && one.cluster)
+  return {
+    ...{ inventory: '0123abcd', machines: new Map(all.map((one) => [one.name, one])) },
+    ...{ changes: [], unreachable: new Set(), ambiguous: new Set(), engines: answers },
+    clusters: new Map(
+      isKnown
+        ? [
+            [
+              cluster,
+              { id: cluster, labels: own, addressPools: ['10.99.0.0/16'], manager: 'm1', nodes },
+            ],
+          ]
+        : [],
+    ),
+    ...more,
+  }
+}
+
+/** The planned changes as texts, and the problems. */
+function planned(at: SwarmSituation, swarm: Parameters<typeof planSwarm>[0] = prod) {
+  const { changes, issues } = planSwarm(swarm, at)
+  return {
+    changes: changes.map(({ machine: name, action, role = '', after = '' }) =>
+      [name, action, role, after].filter((word) => word !== '').join(' '),
+    ),
+    issues: issues.map(({ machine: name = '', why }) => `${name}: ${why}`),
+  }
+}
+
+const none = Object.fromEntries(machines.map(({ name }) => [name, inactive]))
+const silent = new UserError('unreachable', 'no answer within 10 s')
+const fresh = { name: 'prod', managers: 'role=manager', workers: 'role=web' }
+
+describe('the plan of a swarm', () => {
+  it('is empty if the nodes are as the inventory selects them', () => {
+    expect(planned(situation())).toEqual({ changes: [], issues: [] })
+  })
+
+  it('initializes a new one on the first manager, and lets the others join', () => {
+    expect(planned(situation({ engines: none }), fresh).changes).toEqual([
+      ...['m1 init', 'm2 join manager', 'm3 join manager', 'w1 join worker', 'w2 join worker'],
+    ])
+  })
+
+  it('initializes none while a manager may be in one already', () => {
+    const { changes, issues } = planned(situation({ engines: { ...none, m2: silent } }), fresh)
+    expect(changes).toEqual([])
+    expect(issues).toEqual([expect.stringMatching(/not initialized: m2 may be in a swarm already/)])
+  })
+
+  it('records one whose initialization was interrupted', () => {
+    const own = { 'fleet.id': '0123abcd', 'fleet.swarm': 'prod' }
+    const engines = { ...none, m1: infoOf('m1', true) }
+    const nodes = [nodeOf('m1', 'manager')]
+    expect(planned(situation({ engines, nodes, own }), fresh).changes).toEqual([
+      ...['m1 record', 'm2 join manager', 'm3 join manager', 'w1 join worker', 'w2 join worker'],
+    ])
+  })
+
+  it('leaves the swarm of somebody else alone', () => {
+    const engines = { ...none, m1: infoOf('m1', true) }
+    const { changes, issues } = planned(situation({ engines }), fresh)
+    expect(changes).toEqual([])
+    expect(issues).toEqual([expect.stringMatching(/m1: it is in a swarm that is not the one/)])
+  })
+
+  it('never initializes a recorded one again', () => {
+    const { changes, issues } = planned(situation({ engines: none }))
+    expect(changes).toEqual([])
+    expect(issues).toEqual([expect.stringMatching(/no machine knows the cluster c+ of swarm prod/)])
+  })
+
+  it('reports managers without a leader, and those that do not answer', () => {
+    const leaderless = { ...infoOf('m1', true), cluster: undefined }
+    const lost = situation({ engines: { ...none, m1: leaderless, m2: silent, m3: silent } })
+    expect(planned(lost)).toEqual({
+      changes: [],
+      issues: [expect.stringMatching(/prod has no leader: m1 cannot reach/)],
+    })
+    const gone = situation({ engines: { ...none, m1: silent, m2: silent, m3: silent } })
+    expect(planned(gone).issues).toEqual([
+      expect.stringMatching(/no manager of swarm prod answers: m1, m2, m3/),
+    ])
+  })
+
+  it('promotes before it demotes', () => {
+    const labels = { m1: { role: 'web' }, w1: { role: 'manager' } }
+    expect(planned(situation({ labels })).changes).toEqual([
+      ...['w1 promote', 'm1 label', 'w1 label', 'm1 demote'],
+    ])
+  })
+
+  it('lets a machine leave that nothing selects, and join after it was created', () => {
+    const changes: Change[] = [{ machine: 'w2', action: 'create', why: '' }]
+    const engines = { w2: silent }
+    const nodes = allNodes.filter(({ ID }) => ID !== 'node-w2')
+    const labels = { w1: { role: 'db' } }
+    expect(planned(situation({ changes, engines, nodes, labels })).changes).toEqual([
+      ...['w2 join worker create', 'w1 leave'],
+    ])
+  })
+
+  it('keeps labels that others have set, and a node that a person has drained', () => {
+    const [spec] = allNodes.filter(({ ID }) => ID === 'node-w1').map(({ Spec }) => Spec)
+    if (spec === undefined) throw new Error('no node')
+    const drained = nodeOf('w1', 'worker', {
+      Spec: { ...spec, Availability: 'drain', Labels: { ...spec.Labels, owner: 'ben' } },
+    })
+    const nodes = allNodes.map((node) => (node.ID === 'node-w1' ? drained : node))
+    expect(planned(situation({ nodes })).changes).toEqual([])
+  })
+
+  it('finishes a node that has joined without labels', () => {
+    const joined = nodeOf('w1', 'worker', {
+      Spec: { Role: 'worker', Availability: 'drain', Labels: {} },
+    })
+    const nodes = allNodes.map((node) => (node.ID === 'node-w1' ? joined : node))
+    const { changes } = planSwarm(prod, situation({ nodes }))
+    expect(changes).toMatchObject([
+      {
+        machine: 'w1',
+        action: 'label',
+        why: expect.stringMatching(/^it has not finished joining/),
+      },
+    ])
+  })
+
+  it('removes the old node of a machine, and reports nodes of no machine', () => {
+    const old = nodeOf('old', 'worker', {
+      Spec: { Role: 'worker', Availability: 'active', Labels: { 'fleet.machine': 'w1' } },
+      Status: { State: 'down', Addr: '' },
+    })
+    const other = nodeOf('other', 'worker', {
+      Spec: { Role: 'worker', Availability: 'active', Labels: {} },
+    })
+    expect(planned(situation({ nodes: [...allNodes, old, other] }))).toEqual({
+      changes: ['w1 remove-node'],
+      issues: [expect.stringMatching(/node node-other of swarm prod .* belongs to no machine/)],
+    })
+  })
+
+  it('reports a machine of another swarm, a removed node, and a failed one', () => {
+    const other = { ...infoOf('w1', false), nodeId: 'node-x', managers: ['node-y'] }
+    const removed = { ...infoOf('w2', false), nodeId: 'node-z' }
+    const failed = { ...infoOf('m3', true), state: 'error', error: 'certificate\nexpired' }
+    const { changes, issues } = planned(
+      situation({
+        engines: { w1: other, w2: removed, m3: failed },
+        nodes: allNodes.filter(({ Spec }) => Spec.Role === 'manager'),
+      }),
+    )
+    expect(changes).toEqual([])
+    expect(issues).toEqual([
+      ...['m3: it cannot take part in its swarm: certificate expired'],
+      ...[
+        'w1: it is in another swarm than prod',
+        'w2: its node node-z was removed from swarm prod',
+      ],
+    ])
+  })
+
+  it('changes nothing for a machine of two swarms', () => {
+    const at = situation({ labels: { w1: { role: 'db' } }, ambiguous: new Set(['w1']) })
+    expect(planned(at)).toEqual({ changes: [], issues: [] })
+  })
+
+  it('reports another address pool, which cannot be changed', () => {
+    const { issues } = planned(situation(), { ...prod, addressPool: '10.50.0.0/16' })
+    expect(issues).toEqual([expect.stringMatching(/has the address pool 10.99.0.0\/16, not/)])
+  })
+})
+
+const removal = (name: string): Change => ({ machine: name, action: 'remove', why: '' })
+
+describe('the quorum of a swarm', () => {
+  const nodes = [unreachable('m3'), ...allNodes.filter(({ ID }) => ID !== 'node-m3')]
+
+  it('is kept when managers are demoted or leave', () => {
+    const labels = { m1: { role: 'web' }, m2: { role: 'db' } }
+    const engines = { m3: silent }
+    const { changes, issues } = planned(situation({ nodes, labels, engines }))
+    expect(changes).toEqual(['m1 label'])
+    expect(issues).toEqual([
+      expect.stringMatching(/^m3: swarm prod was not compared/),
+      expect.stringMatching(/^m1: .*only 1 of the other 2 managers is reachable/),
+      expect.stringMatching(/^m2: .*only 1 of the other 2 managers is reachable/),
+    ])
+  })
+
+  it('never loses its last manager', () => {
+    const alone = { ...prod, managers: 'm3' }
+    const one = [nodeOf('m1', 'manager'), nodeOf('w1', 'worker')]
+    const engines = { m2: silent, m3: silent, w2: silent }
+    const at = situation({ nodes: one, engines, labels: { m1: { role: 'web' } } })
+    const { issues } = planned(at, alone)
+    expect(issues.at(-1)).toMatch(/m1: .*the swarm would have no manager/)
+  })
+
+  it('is kept when machines are removed, replaced or stopped, unless all are', () => {
+    const swarms = new Map([['prod', prod]])
+    const refusedOf = (names: readonly string[]) => {
+      const { refused, issues } = machinesLosingQuorum(
+        { swarms },
+        situation(),
+        names.map((name) => removal(name)),
+      )
+      return { refused: [...refused].map((one) => one.machine), issues: issues.length }
+    }
+    expect(refusedOf(['m1', 'w1'])).toEqual({ refused: [], issues: 0 })
+    expect(refusedOf(['m1', 'm2', 'w1'])).toEqual({ refused: ['m2'], issues: 1 })
+    expect(refusedOf(machines.map(({ name }) => name))).toEqual({ refused: [], issues: 0 })
+  })
+})
