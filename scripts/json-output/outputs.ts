@@ -487,7 +487,7 @@ const swarmChange = fieldsOf<PlannedSwarmChange>()({
   action: z
     .enum(['init', 'record', 'join', 'promote', 'demote', 'label', 'leave', 'remove-node'])
     .describe(
-      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: a node that the machine no longer is is removed',
+      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the node that a machine was before, such as that of its replaced host, is removed',
     ),
   role: z.enum(['manager', 'worker']).optional().describe('of `join`'),
   node: text('ID of an existing node').optional(),

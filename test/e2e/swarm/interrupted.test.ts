@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { labIsHere } from '../../support/lab/lab.ts'
+import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
+
+/** Machines with their new role, and the steps of the changes that follow, in the order in which they come. */
+interface Turn {
+  readonly roles: Readonly<Record<string, 'manager' | 'web' | 'none'>>
+  readonly steps: readonly string[]
+}
+
+const turns: readonly Turn[] = [
+  {
+    roles: { h1: 'manager', h2: 'manager', h3: 'web' },
+    steps: ['choose the network', 'initialize the swarm', 'record the ID', 'set node labels'],
+  },
+  {
+    roles: { h4: 'web', h3: 'manager', h2: 'web' },
+    steps: [
+      ...['promote it to a manager', 'wait until it is reachable as a manager'],
+      ...['find its address', 'join the swarm', 'wait until it is a node', 'set node labels'],
+      'demote it to a worker',
+    ],
+  },
+  {
+    roles: { h4: 'manager', h2: 'manager', h3: 'none' },
+    steps: [
+      ...['demote it to a worker', 'drain it', 'leave the swarm'],
+      ...['wait until the node is down', 'remove the node'],
+    ],
+  },
+]
+
+describe.skipIf(!labIsHere)('apply that is killed at any step', () => {
+  let swarm: SwarmLab
+
+  beforeAll(async () => {
+    const none = { role: 'none' }
+    swarm = await SwarmLab.start({ h1: none, h2: none, h3: none, h4: none })
+  })
+  afterAll(() => swarm?.[Symbol.asyncDispose]())
+
+  test.each(turns)('ends in the same cluster with $roles', async ({ roles, steps }) => {
+    for (const [name, role] of Object.entries(roles)) swarm.labels[name] = { role }
+    await swarm.save()
+    const before = swarm.id
+    const killed: string[] = []
+    for (const step of steps) if (await swarm.applyUntil(step)) killed.push(step)
+    await swarm.ok('apply --yes --timeout 60')
+    expect(await swarm.plan()).toEqual(nothingToDo)
+    // What a killed apply has asked for, the engines may have done: then the step does not come again.
+    expect(killed.length).toBeGreaterThanOrEqual(steps.length - 2)
+    await swarm.save()
+    expect(swarm.id).toMatch(/^[a-z0-9]{25}$/)
+    expect(before ?? swarm.id).toBe(swarm.id)
+    const nodes = await swarm.nodes()
+    const members = Object.entries(swarm.labels).filter(([, { role }]) => role !== 'none')
+    expect(
+      Object.entries(nodes)
+        .map(([name, { Spec }]) => [name, Spec.Role])
+        .toSorted(),
+    ).toEqual(members.map(([name, { role }]) => [name, role === 'manager' ? 'manager' : 'worker']))
+  })
+})

@@ -1,0 +1,123 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { type Person, makePerson } from '../test-user.ts'
+import { type Lab, type LabHost, startLab } from './lab.ts'
+
+/** A node as `docker node inspect` describes it. */
+interface Node {
+  readonly ID: string
+  readonly Spec: {
+    readonly Role: string
+    readonly Availability: string
+    readonly Labels: Readonly<Record<string, string>>
+  }
+  readonly Description: { readonly Hostname: string }
+  readonly Status: { readonly State: string; readonly Addr: string }
+  readonly ManagerStatus?: { readonly Reachability: string }
+}
+
+/** The labels of machines, by name. */
+type Labels = Record<string, Readonly<Record<string, string>>>
+
+/** No changes, and no problems; the records lack facts of the hosts, which a plan reports. */
+export const nothingToDo = {
+  code: 0,
+  text: expect.not.stringMatching(/fleet apply|attention/) as string,
+}
+
+/** Hosts with engines, and an inventory with a swarm of those with the label `role=manager` or `role=web`. */
+export class SwarmLab implements AsyncDisposable {
+  readonly lab: Lab
+  readonly ana: Person
+  /** Change them, and then call `save`. */
+  readonly labels: Labels
+  /** The ID of the cluster, once it is recorded. */
+  id: string | undefined
+
+  private constructor(lab: Lab, ana: Person, labels: Labels) {
+    this.lab = lab
+    this.ana = ana
+    this.labels = labels
+  }
+
+  /** Starts as many hosts as there are labels: h1, h2 and so on. */
+  static async start(labels: Labels): Promise<SwarmLab> {
+    const lab = await startLab({ hosts: Object.keys(labels).length, engine: true, image: true })
+    const ana = await makePerson({ identity: lab.identity.file, broker: true })
+    const started = new SwarmLab(lab, ana, labels)
+    await started.save()
+    return started
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.ana[Symbol.asyncDispose]()
+    await this.lab[Symbol.asyncDispose]()
+  }
+
+  host(name: string): LabHost {
+    const host = this.lab.hosts.find((one) => one.name === name)
+    if (host === undefined) throw new Error(`there is no host ${name}`)
+    return host
+  }
+
+  /** Writes the inventory with the current labels. */
+  async save(): Promise<void> {
+    const file = join(this.ana.folder, 'machines.yaml')
+    this.id = /^ +id: ([a-z0-9]{25})$/m.exec(await readFile(file, 'utf8'))?.[1]
+    const recorded = this.id === undefined ? '' : `\n    id: ${this.id}`
+    const machines = this.lab.hosts.map(({ name, address, hostKey }) => {
+      const host = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
+      const machine = { driver: 'ssh', labels: this.labels[name], options: { address }, host }
+      return `  ${name}: ${JSON.stringify(machine)}\n`
+    })
+    const text = `version: 1
+id: 0123abcd
+swarms:
+  prod:
+    managers: role=manager
+    workers: role=web # the shop${recorded}
+machines:
+${machines.join('')}`
+    await writeFile(file, text)
+  }
+
+  /** Runs a command of fleet, which must succeed. */
+  async ok(line: string, who = this.ana): Promise<string> {
+    const { code, stdout, stderr } = await who.fleet(line.split(' '))
+    expect({ line, code, stderr: code === 0 ? '' : stderr }).toEqual({ line, code: 0, stderr: '' })
+    return stdout + stderr
+  }
+
+  async plan(who = this.ana): Promise<{ readonly code: number; readonly text: string }> {
+    const { code, stdout, stderr } = await who.fleet(['plan', '--timeout', '60'])
+    return { code, text: stdout + stderr }
+  }
+
+  /** Applies, and kills the program with SIGKILL when a step begins. Whether it began. */
+  async applyUntil(step: string): Promise<boolean> {
+    let isKilled = false
+    await this.ana.fleet(['apply', '--yes', '--json', '--timeout', '60'], {
+      said: (stderr, pid) => {
+        if (isKilled || !stderr.includes(`"step":"${step}"`)) return
+        isKilled = true
+        process.kill(pid, 'SIGKILL')
+      },
+    })
+    return isKilled
+  }
+
+  /** The output of a shell command on a host. */
+  async on(name: string, command: string): Promise<string> {
+    return (await this.host(name).exec(command)).stdout.trim()
+  }
+
+  /** The nodes that a manager lists, by the name of their host. No host is two nodes. */
+  async nodes(manager = 'h1'): Promise<Record<string, Node>> {
+    const text = await this.on(manager, 'docker node ls -q | xargs docker node inspect')
+    const nodes = JSON.parse(text) as Node[]
+    const named = Object.fromEntries(nodes.map((node) => [node.Description.Hostname, node]))
+    expect(Object.keys(named)).toHaveLength(nodes.length)
+    return named
+  }
+}
