@@ -53,11 +53,10 @@ describe.skipIf(!labIsHere)('apply that is killed at any step', () => {
     expect(swarm.id).toMatch(/^[a-z0-9]{25}$/)
     expect(before ?? swarm.id).toBe(swarm.id)
     const nodes = await swarm.nodes()
-    const members = Object.entries(swarm.labels).filter(([, { role }]) => role !== 'none')
-    expect(
-      Object.entries(nodes)
-        .map(([name, { Spec }]) => [name, Spec.Role])
-        .toSorted(),
-    ).toEqual(members.map(([name, { role }]) => [name, role === 'manager' ? 'manager' : 'worker']))
+    const wanted = Object.entries(swarm.labels)
+      .filter(([, { role }]) => role !== 'none')
+      .map(([name, { role }]) => [name, role === 'manager' ? 'manager' : 'worker'])
+    const found = Object.entries(nodes).map(([name, { Spec }]) => [name, Spec.Role])
+    expect(Object.fromEntries(found)).toEqual(Object.fromEntries(wanted))
   })
 })
