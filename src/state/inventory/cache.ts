@@ -44,7 +44,9 @@ async function readPrivate(file: string): Promise<Buffer> {
     const { uid, mode, size } = await handle.stat()
     const isOwn = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o077))
     if (!isOwn || size > maxFileSize) throw new Error('not ours')
-    return await handle.readFile()
+    const bytes = Buffer.allocUnsafe(size)
+    const { bytesRead } = await handle.read(bytes)
+    return bytes.subarray(0, bytesRead)
   } finally {
     await handle.close()
   }

@@ -21,14 +21,18 @@ const tooLarge = (file: string): UserError =>
 export async function readInventoryFile(file: string): Promise<Buffer> {
   const handle = await open(file)
   try {
-    const chunks: Uint8Array[] = []
+    const chunks: Buffer[] = []
     let size = 0
+    // A usual file is one chunk, which is not copied. The size of a pipe is 0.
+    let next = Math.min((await handle.stat()).size, maxFileSize) + 1
     for (;;) {
-      const { bytesRead, buffer } = await handle.read({ buffer: Buffer.allocUnsafe(2 ** 18) })
-      if (bytesRead === 0) return Buffer.concat(chunks)
+      const { bytesRead, buffer } = await handle.read({ buffer: Buffer.allocUnsafe(next) })
+      if (bytesRead === 0)
+        return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
       chunks.push(buffer.subarray(0, bytesRead))
       size += bytesRead
       if (size > maxFileSize) throw tooLarge(file)
+      next = 2 ** 18
     }
   } finally {
     await handle.close()
