@@ -7,7 +7,7 @@ import {
 } from '../src/commands/command.ts'
 import { type Topic, topics } from '../src/commands/help/topics.ts'
 import { overview } from '../src/commands/help/overview.ts'
-import { commonNamesOf, commonOptions } from '../src/commands/options/common-options.ts'
+import { commonOptions, commonOptionsOf } from '../src/commands/options/common-options.ts'
 
 /** A manual page. */
 export interface ManPage {
@@ -99,7 +99,7 @@ function synopsis(command: Command, path: string): string {
 
 /** What a page says of options that stand elsewhere. */
 function otherOptions(command: Command): string[] {
-  const common = commonNamesOf(command).map((name) => commonOptions[name].flags.split(' <')[0])
+  const common = commonOptionsOf(command).map(({ flags }) => flags.split(' <')[0])
   const shared = `Common options (see fleet help options): ${common.join('; ')}.`
   if (command.passesThrough === true) {
     const words = ['docker', ...(command.dockerWords ?? [])].join(' ')

@@ -32,6 +32,8 @@ import type { RemovedStack } from '../../src/operations/stacks/deployed/remove-s
 import type { StackContainerRow } from '../../src/operations/stacks/deployed/stack-containers.ts'
 import type { StackOnMachine } from '../../src/operations/stacks/deployed/stack-states.ts'
 import type { RolledBack } from '../../src/operations/stacks/rollback-machine.ts'
+import type { ChangedService } from '../../src/operations/services/change-service.ts'
+import type { ServiceRow, TaskRow } from '../../src/operations/services/list-services.ts'
 import type { SwarmNodeState, SwarmSummary } from '../../src/operations/swarm/swarm-states.ts'
 import type { StoredLogin } from '../../src/operations/registry/host-logins.ts'
 import type { LoggedOut } from '../../src/commands/registry/registry.ts'
@@ -622,7 +624,8 @@ const port = fieldsOf<ContainerPort>()({
 
 const logLine = z.strictObject({
   machine: machineName,
-  container: text('name of the container, as you typed it'),
+  container: text('name of the container, as you typed it; of services: its ID'),
+  task: text('of services: name of the task').optional(),
   stream: z.enum(['stdout', 'stderr']),
   time: time('when the line was written, with nanoseconds'),
   line: text('the line'),
@@ -1212,6 +1215,75 @@ const swarms: readonly JsonOutput[] = [
       }),
     ),
     note: 'One object for each node.',
+  },
+  {
+    id: 'serviceLs',
+    commands: ['service ls'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<ServiceRow>()({
+        swarm: swarmName,
+        service: text('name of the service'),
+        id: text('ID of the service'),
+        stack: text('name of its stack').optional(),
+        mode: z.enum(['replicated', 'global', 'replicated-job', 'global-job']),
+        running: count('number of tasks that run; of jobs: that have completed'),
+        desired: count('number of tasks that should run; of jobs: that should complete'),
+        image: text('image of its containers'),
+        ports: texts('published ports, such as `8080->80/tcp`'),
+        update: text(
+          'state of its last update: `updating`, `paused`, `completed`, `rollback_started`, `rollback_paused` or `rollback_completed`',
+        ).optional(),
+        updatedAt: time('when it was changed'),
+      }),
+    ),
+  },
+  {
+    id: 'servicePs',
+    commands: ['service ps'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<TaskRow>()({
+        swarm: swarmName,
+        service: text('name of the service'),
+        task: text('name of the task: of its service and slot, or of its service and machine'),
+        id: text('ID of the task'),
+        machine: text('name of the machine').optional(),
+        node: text('ID of the node').optional(),
+        state: text(
+          '`pending`, `preparing`, `running`, `complete`, `failed`, `rejected` and so on',
+        ),
+        desired: text('the state that it should have: `ready`, `running`, `shutdown` and so on'),
+        since: time('when it got its state'),
+        error: text('why it failed, or cannot run yet').optional(),
+        exitCode: count('exit code of its container').optional(),
+        image: text('image of its container'),
+        container: text('ID of its container').optional(),
+      }),
+    ),
+  },
+  {
+    id: 'serviceLogs',
+    commands: ['service logs'],
+    form: 'object per line',
+    schema: logLine,
+    note: 'One object for each line, as `logs` prints them.',
+  },
+  {
+    id: 'serviceChanges',
+    commands: ['service scale', 'service update', 'service rollback'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<ChangedService>()({
+        swarm: swarmName,
+        service: text('name of the service'),
+        state: z
+          .enum(['converged', 'detached'])
+          .describe('`converged`: all of its tasks run; `detached`: with `--detach`'),
+        running: count('number of tasks that run').optional(),
+        desired: count('number of tasks that should run').optional(),
+      }),
+    ),
   },
 ]
 

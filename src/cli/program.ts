@@ -2,8 +2,8 @@ import { version as nodeVersion } from 'node:process'
 import { Command as Program, CommanderError, Option as ProgramOption } from 'commander'
 import {
   type CommonOption,
-  commonNamesOf,
   commonOptions,
+  commonOptionsOf,
   inventoryIn,
   operandsIn,
   verbOf,
@@ -120,7 +120,7 @@ async function addCommand(
   if (command.passesThrough === true) {
     program.allowUnknownOption().passThroughOptions().helpOption(false)
   } else {
-    for (const name of commonNamesOf(command)) program.addOption(programOption(commonOptions[name]))
+    for (const option of commonOptionsOf(command)) program.addOption(programOption(option))
   }
   const examples = (command.examples ?? []).map((example) => `  $ ${example}\n`)
   if (examples.length > 0) program.addHelpText('after', `\nExamples:\n${examples.join('')}`)

@@ -11,6 +11,7 @@ export type Completes =
   | 'operator'
   | 'stack'
   | 'swarm'
+  | 'service'
   | 'driver'
   | 'set-name'
   | 'setting'
@@ -183,8 +184,8 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly dockerWords?: readonly string[]
   /** Options that depend on others, such as a driver's. Keys are those of `Invocation.options`. */
   readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
-  /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. */
-  readonly targets?: 'one' | 'many'
+  /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. `swarm`: takes `--machine` with the name of a swarm. */
+  readonly targets?: 'one' | 'many' | 'swarm'
   /** Has `--parallel` although it has no `--on`. */
   readonly worksOnSeveral?: boolean
   /** Works on all machines at the same time or queries none, so it has no `--parallel`. */

@@ -57,6 +57,7 @@ import { sshConfig } from './machine/ssh-config.ts'
 import { snapshot } from './machine/snapshot.ts'
 import { ssh } from './machine/ssh.ts'
 import { stackCommands } from './stack/index.ts'
+import { serviceCommands } from './service/index.ts'
 import { swarmCommands } from './swarm/index.ts'
 import { use } from './machine/use.ts'
 import { trustAdd } from './trust/add.ts'
@@ -149,7 +150,7 @@ export const commandList: readonly CommandSection[] = [
   },
   {
     title: 'Stacks and swarms',
-    entries: [deploy, stackCommands, swarmCommands],
+    entries: [deploy, stackCommands, swarmCommands, serviceCommands],
   },
   {
     title: 'Containers and images',

@@ -38,11 +38,13 @@ export interface SwarmProblem {
   /** The machine that it concerns. */
   readonly machine?: string
   readonly message: string
+  /** The next step; absent: other selectors or labels. */
+  readonly hint?: string
   /** Only a risk: the swarm can be set up like that. */
   readonly isWarning?: true
 }
 
-/** Finds swarms without members, machines of several swarms, and numbers of managers that add nothing to fault tolerance. */
+/** Finds swarms without members, machines of several swarms, names that machines have too, and numbers of managers that add nothing to fault tolerance. */
 export function findSwarmProblems(
   swarms: Swarms,
   machines: Iterable<Machine>,
@@ -54,6 +56,11 @@ export function findSwarmProblems(
     const roles = rolesOf(swarm, all)
     const count = [...roles.values()].filter((role) => role === 'manager').length
     const problems: SwarmProblem[] = []
+    const namesake = all.find((machine) => machine.name === name)
+    if (namesake !== undefined) {
+      const message = `${name} is the name of a machine and of a swarm, so -m ${name} is ambiguous`
+      problems.push({ swarm: name, message, hint: `fleet rename ${name} NAME` })
+    }
     if (count === 0) {
       const message = `swarm ${name}: no machine matches its managers`
       problems.push({ swarm: name, key: 'managers', message })

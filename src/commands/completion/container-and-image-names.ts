@@ -5,7 +5,14 @@ import type { Candidate } from './known-words.ts'
 import { ignored } from '../../os/trace.ts'
 
 /** The kinds of objects on an engine. */
-type Kind = 'container' | 'running-container' | 'stopped-container' | 'image' | 'volume' | 'network'
+type Kind =
+  | 'container'
+  | 'running-container'
+  | 'stopped-container'
+  | 'image'
+  | 'volume'
+  | 'network'
+  | 'service'
 
 /** How long to wait for an engine, in milliseconds: with and without earlier results. */
 const timeoutsMs = { seen: 40, unseen: 300 }
@@ -46,6 +53,14 @@ async function listNetworkNames(engine: Engine): Promise<Candidate[]> {
   }))
 }
 
+async function listServiceNames(engine: Engine): Promise<Candidate[]> {
+  const { listServices } = await import('../../engine/swarm/services.ts')
+  return (await listServices(engine)).map(({ Spec }) => ({
+    word: Spec.Name,
+    description: Spec.TaskTemplate.ContainerSpec?.Image ?? '',
+  }))
+}
+
 function listNames(engine: Engine, kind: Kind): Promise<Candidate[]> {
   switch (kind) {
     case 'image':
@@ -54,6 +69,8 @@ function listNames(engine: Engine, kind: Kind): Promise<Candidate[]> {
       return listVolumeNames(engine)
     case 'network':
       return listNetworkNames(engine)
+    case 'service':
+      return listServiceNames(engine)
     case 'container':
     case 'running-container':
     case 'stopped-container':
@@ -83,18 +100,31 @@ async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<read
   )
 }
 
+/** The value of an option in an unfinished command line. */
+function valueIn(line: readonly string[], ...names: readonly string[]): string | undefined {
+  const at = line.findIndex((word, index) => names.includes(word) && index < line.length - 2)
+  const joined = line.find((word) => names.some((name) => word.startsWith(`${name}=`)))
+  return at === -1 ? joined?.slice(joined.indexOf('=') + 1) : line[at + 1]
+}
+
+/** The managers of the swarm that an unfinished command line names, else of the only one. */
+async function managersIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
+  const { chooseSwarm } = await import('../../operations/services/open-swarm.ts')
+  const { rolesOf } = await import('../../machine/swarms.ts')
+  const inventory = await (await fleet.inventory()).read()
+  const { swarms, machines } = inventory
+  const swarm = swarms.get(chooseSwarm(inventory, valueIn(line, '-m', '--machine')))
+  const roles = swarm && rolesOf(swarm, machines.values())
+  return [...machines.values()].filter(({ name }) => roles?.get(name) === 'manager')
+}
+
 /** The machines that an unfinished command line names, else the active one. */
 async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
   const { chooseHosts } = await import('../../operations/inventory/choose-machines.ts')
-  const valueOf = (...names: string[]): string | undefined => {
-    const at = line.findIndex((word, index) => names.includes(word) && index < line.length - 2)
-    const joined = line.find((word) => names.some((name) => word.startsWith(`${name}=`)))
-    return at === -1 ? joined?.slice(joined.indexOf('=') + 1) : line[at + 1]
-  }
-  const on = line.includes('--all') ? 'all' : valueOf('--on')
+  const on = line.includes('--all') ? 'all' : valueIn(line, '--on')
   if (on !== undefined && /(?:^|[,!])state!?=/.test(on)) return [] // it would query hosts
   return chooseHosts(fleet, {
-    machine: valueOf('-m', '--machine'),
+    machine: valueIn(line, '-m', '--machine'),
     on: on === undefined ? [] : [on],
   })
 }
@@ -109,7 +139,10 @@ export async function namesOnEngines(
   kind: Kind,
 ): Promise<Candidate[]> {
   if (fleet.hosted === undefined) return []
-  const machines = await machinesIn(fleet, line)
-  const found = await Promise.all(machines.map((machine) => namesOn(fleet, machine, kind)))
+  const machines = await (kind === 'service' ? managersIn : machinesIn)(fleet, line)
+  const naming = machines.map((machine) => namesOn(fleet, machine, kind))
+  const found = (await Promise.allSettled(naming)).flatMap((names) =>
+    names.status === 'fulfilled' ? [names.value] : [],
+  )
   return [...new Map(found.flat().map((name) => [name.word, name])).values()]
 }

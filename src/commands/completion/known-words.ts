@@ -1,6 +1,7 @@
 import { isBuiltIn } from '../../drivers/driver-names.ts'
 import type { Fleet } from '../../app/fleet.ts'
 import type { Completes } from '../command.ts'
+import { verbOf } from '../options/common-options.ts'
 import { completionScripts } from './scripts.ts'
 import { ignored } from '../../os/trace.ts'
 
@@ -83,6 +84,18 @@ async function knownSelectors({ fleet, line }: Typed): Promise<Candidate[]> {
 const knownPlaces = async (fleet: Fleet): Promise<Candidate[]> =>
   (await knownMachines(fleet)).map((machine) => ({ ...machine, word: `${machine.word}:` }))
 
+const knownSwarms = async (fleet: Fleet): Promise<Candidate[]> =>
+  each((await inventoryOf(fleet)).swarms.keys(), 'swarm')
+
+/** Commands that take the name of a swarm in place of a machine. */
+const swarmVerbs = new Set(['docker', 'exec', 'logs', 'service', 'env', 'url', 'config'])
+
+/** Whether the command may take the name of a swarm; before the verb, it is not known yet. */
+function takesSwarms(line: readonly string[]): boolean {
+  const verb = verbOf(line.slice(0, -1))
+  return verb === undefined || swarmVerbs.has(verb)
+}
+
 /** The candidates of a kind of word. */
 export async function knownWords(
   { fleet, line }: Typed,
@@ -90,7 +103,9 @@ export async function knownWords(
 ): Promise<Candidate[]> {
   switch (completes) {
     case 'machine':
-      return knownMachines(fleet)
+      return takesSwarms(line)
+        ? [...(await knownMachines(fleet)), ...(await knownSwarms(fleet))]
+        : knownMachines(fleet)
     case 'selector':
       return knownSelectors({ fleet, line })
     case 'place':
@@ -107,7 +122,7 @@ export async function knownWords(
     case 'stack':
       return each((await inventoryOf(fleet)).stacks.keys(), 'stack')
     case 'swarm':
-      return each((await inventoryOf(fleet)).swarms.keys(), 'swarm')
+      return knownSwarms(fleet)
     case 'driver':
       return knownDrivers(fleet)
     case 'completed-shell':
@@ -129,7 +144,8 @@ export async function knownWords(
     case 'stopped-container':
     case 'image':
     case 'volume':
-    case 'network': {
+    case 'network':
+    case 'service': {
       const { namesOnEngines } = await import('./container-and-image-names.ts')
       return namesOnEngines(fleet, line, completes)
     }

@@ -4,7 +4,7 @@ import { writeFailures } from '../../ui/failure.ts'
 import type { LogOptions } from '../../engine/logs.ts'
 import type { InBroker } from '../../operations/context.ts'
 import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
-import { defineCommand, flag, parsed, several, text } from '../command.ts'
+import { type Invocation, defineCommand, flag, parsed, several, text } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { parseCount } from '../options/numbers.ts'
 import { writeLogs } from './write-logs.ts'
@@ -80,6 +80,19 @@ export async function logRange({
   }
 }
 
+/** The swarm whose services are named; undefined if containers of machines are. */
+async function swarmIn(
+  { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
+  names: readonly string[],
+): Promise<string | undefined> {
+  const { swarms } = await (await fleet.inventory()).read()
+  if (swarms.size === 0) return undefined
+  const { isReference } = await import('./references.ts')
+  if (names.some(isReference)) return undefined
+  const { swarmOfTargets } = await import('../../operations/services/open-swarm.ts')
+  return swarmOfTargets(fleet, targets)
+}
+
 export const logs = defineCommand({
   name: 'logs',
   summary: 'Show the logs of containers',
@@ -93,6 +106,13 @@ export const logs = defineCommand({
   runsInBroker: ({ options }) => !options.follow, // following would keep the broker busy
   examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
   async run({ fleet, io, args, options, targets, format }) {
+    const swarm = await swarmIn({ fleet, targets }, args.containers)
+    if (swarm !== undefined) {
+      fleet.hosted?.fallBack() // managers and machines may have to be connected
+      const { showServiceLogs } = await import('../service/logs.ts')
+      const call = { fleet, io, format, options, targets: { ...targets, machine: swarm } }
+      return showServiceLogs(call, args.containers)
+    }
     const { findContainers } = await import('../../operations/fan-out/locate-containers.ts')
     const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
     const range = await logRange(options)

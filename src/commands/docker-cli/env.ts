@@ -5,7 +5,9 @@ export const env = defineCommand({
   summary: 'Print variables that make docker use a machine',
   description:
     'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal is open.',
-  arguments: { name: optional('name', 'name of the machine (default: the active one)', 'machine') },
+  arguments: {
+    name: optional('name', 'name of the machine or swarm (default: the active machine)', 'machine'),
+  },
   options: {
     shell: text(
       '--shell <name>',
@@ -25,13 +27,17 @@ export const env = defineCommand({
     const { chooseShell, clearedEnvironment, describeEnvironment } =
       await import('../../operations/docker/shell-environment.ts')
     const { howToUse, writeChange } = await import('../../operations/docker/shells.ts')
-    const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
+    const { chooseMachineOrManager } = await import('../../operations/inventory/choose-machines.ts')
     const shell = await chooseShell(options.shell, io.env)
     const change = options.unset
       ? clearedEnvironment
-      : await describeEnvironment(fleet, await chooseMachine(fleet, args.name ?? targets.machine), {
-          bypassProxy: options.bypassProxy,
-        })
+      : await describeEnvironment(
+          fleet,
+          await chooseMachineOrManager(fleet, args.name ?? targets.machine),
+          {
+            bypassProxy: options.bypassProxy,
+          },
+        )
     io.stdout.write(writeChange(shell, change))
     if (io.stdout.isTTY) {
       const typed = ['fleet env', args.name, options.shell && `--shell ${options.shell}`]

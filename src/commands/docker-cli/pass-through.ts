@@ -42,6 +42,33 @@ async function runWhereNamed(
   return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
 }
 
+/** Runs docker exec in the container of a task, if the command is for a swarm; undefined if it is not. */
+async function runInService(
+  { fleet, io, targets }: Invocation,
+  words: readonly string[],
+): Promise<number | undefined> {
+  const { swarms } = await (await fleet.inventory()).read()
+  if (swarms.size === 0) return undefined
+  const { openSwarm, swarmOfTargets } = await import('../../operations/services/open-swarm.ts')
+  const { readContainerNames } = await import('../../docker/container-names.ts')
+  const { isReference } = await import('../container/references.ts')
+  const command = readContainerNames(words)
+  const [name] = command?.names ?? []
+  if (command === undefined || name === undefined || isReference(name)) return undefined
+  const swarm = await swarmOfTargets(fleet, targets)
+  if (swarm === undefined) return undefined
+  fleet.hosted?.fallBack() // managers and machines may have to be connected
+  const { findTaskContainer } = await import('../../operations/services/task-containers.ts')
+  const { runDocker } = await import('../../operations/docker/run-docker.ts')
+  const { machine, container } = await findTaskContainer(fleet, openSwarm(fleet, swarm), name)
+  return runDocker(
+    fleet,
+    machine,
+    command.rename(() => container),
+    passThroughStreams(io),
+  )
+}
+
 /** Help of fleet, if there is no machine whose docker can print its own. */
 const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
   `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
@@ -70,17 +97,21 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
     ...(name === 'exec' && { runsInBroker: isForOneMachine }),
     async run(invocation) {
       const { fleet, io, args, targets } = invocation
-      const { chooseMachine, choosesMany } =
+      const { chooseMachine, chooseMachineOrManager, choosesMany } =
         await import('../../operations/inventory/choose-machines.ts')
       const words = [...prefix, ...args.words]
       checkPlacement(prefix, args.words)
-      const code = await runWhereNamed(invocation, words)
+      const isExec = prefix.at(-1) === 'exec'
+      const code =
+        (isExec ? await runInService(invocation, words) : undefined) ??
+        (await runWhereNamed(invocation, words))
       if (code !== undefined) return code
       if (choosesMany(targets)) {
         return runEverywhere(invocation, await chooseEngines(invocation), () => words)
       }
       const { runDocker } = await import('../../operations/docker/run-docker.ts')
-      const machine = await chooseMachine(fleet, targets.machine).catch((error: unknown) => {
+      const choose = prefix.length === 0 ? chooseMachineOrManager : chooseMachine
+      const machine = await choose(fleet, targets.machine).catch((error: unknown) => {
         if (args.words[0] === '--help' && error instanceof UserError) return undefined
         throw error
       })

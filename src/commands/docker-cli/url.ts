@@ -16,14 +16,19 @@ const urlCommand = (
     summary,
     description: `${description} The address is a socket on this computer, which stays open as long as the terminal is open.`,
     arguments: {
-      name: optional('name', 'name of the machine (default: the active one)', 'machine'),
+      name: optional(
+        'name',
+        'name of the machine or swarm (default: the active machine)',
+        'machine',
+      ),
     },
     targets: 'one',
     examples: [example],
     async run({ fleet, io, args, targets }) {
       const { describeEnvironment } = await import('../../operations/docker/shell-environment.ts')
-      const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
-      const machine = await chooseMachine(fleet, args.name ?? targets.machine)
+      const { chooseMachineOrManager } =
+        await import('../../operations/inventory/choose-machines.ts')
+      const machine = await chooseMachineOrManager(fleet, args.name ?? targets.machine)
       const { set } = await describeEnvironment(fleet, machine, { bypassProxy: false })
       const url = set['DOCKER_HOST']
       if (url === undefined) throw new UserError('failed', 'there is no address for docker')

@@ -37,7 +37,7 @@ export const overview: readonly OverviewGroup[] = [
       line('init check merge', 'create the inventory, check it, resolve merge conflicts'),
       line('plan apply refresh', 'show and make pending changes; record outside changes'),
       line('set label rename', 'change settings, labels and names of machines'),
-      line('deploy stack swarm', 'deploy stacks of Compose files, roll them back; show swarms'),
+      line('deploy stack swarm service', 'deploy stacks of Compose files; show swarms'),
       line('operator', 'manage people and their SSH keys on machines'),
       line('export ssh-config', 'print machines for Ansible, Terraform, Prometheus and ssh'),
     ],

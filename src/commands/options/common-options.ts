@@ -62,9 +62,14 @@ export function commonNamesOf(command: Command): CommonOption[] {
   ]
 }
 
+/** `--machine`, for commands that are for a swarm. */
+const swarmOption = text('-m, --machine <swarm>', 'swarm to use (default: the only one)', 'swarm')
+
 /** The definitions of the common options of a command. */
 export const commonOptionsOf = (command: Command): Option<unknown>[] =>
-  commonNamesOf(command).map((name) => commonOptions[name])
+  commonNamesOf(command).map((name) =>
+    name === 'machine' && command.targets === 'swarm' ? swarmOption : commonOptions[name],
+  )
 
 const hasFlag = ({ flags }: Option<unknown>, word: string): boolean =>
   flags.split(/[ ,]+/).includes(word)

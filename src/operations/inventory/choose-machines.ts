@@ -16,6 +16,11 @@ import type { Context } from '../context.ts'
 export function findMachine(inventory: Inventory, name: string): Machine {
   const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
   if (machine !== undefined) return machine
+  if (inventory.swarms.has(name)) {
+    throw new UserError('unknown-machine', `${name} is a swarm, and this command needs a machine`, {
+      hint: `to see its machines: fleet swarm status ${name}`,
+    })
+  }
   const near = nearest(name, [...inventory.machines.keys()])
   throw new UserError('unknown-machine', `there is no machine called ${JSON.stringify(name)}`, {
     hint: near === undefined ? 'to list the machines: fleet ls' : `did you mean ${near}?`,
@@ -55,6 +60,24 @@ export async function chooseMachine(context: Context, name: string | undefined):
   throw new UserError('usage', 'no machine specified, and no machine is active', {
     hint: 'specify one with --machine NAME, or set the active machine: fleet use NAME',
   })
+}
+
+/**
+ * As {@link chooseMachine}, for commands that speak with an engine: for the name of a swarm, it is a manager of that which answers.
+ * Throws kind `failed` if none does.
+ */
+export async function chooseMachineOrManager(
+  context: Context,
+  name: string | undefined,
+): Promise<Machine> {
+  if (name !== undefined) {
+    const { machines, swarms } = await (await context.inventory()).read()
+    if (swarms.has(name) && !(machines as ReadonlyMap<string, Machine>).has(name)) {
+      const { findManager } = await import('../swarm/find-manager.ts')
+      return (await findManager(context, name, { signal: context.signal })).machine
+    }
+  }
+  return chooseMachine(context, name)
 }
 
 /** The options that select machines. */

@@ -4,11 +4,14 @@ import { type SwarmNode, listNodes } from '../../engine/swarm/nodes.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, hasHost } from '../../machine/machine.ts'
 import { rolesOf } from '../../machine/swarms.ts'
-import { ignored } from '../../os/trace.ts'
 import type { Context } from '../context.ts'
+import { firstAnswer } from '../fan-out/first-answer.ts'
 
-/** How long one manager may take to answer before another one is asked, in milliseconds. */
+/** How long one manager may take to answer, in milliseconds. */
 const answerMs = 10_000
+
+/** After how long without an answer the next manager is asked too, in milliseconds. */
+const patienceMs = 1000
 
 /** A manager of a swarm that answers. */
 export interface Manager {
@@ -32,7 +35,7 @@ export async function initializedSwarm(context: Context, name: string) {
 }
 
 /**
- * Finds a manager of a swarm that answers, with the nodes that it lists. `except`: a machine that is asked last, because it is about to
+ * Finds a manager of a swarm that answers, with the nodes that it lists: the first that does. `except`: a machine that is asked last, because it is about to
  * lose that role. Throws kind `failed` if none answers.
  */
 export async function findManager(
@@ -47,18 +50,14 @@ export async function findManager(
   const candidates = [...inventory.machines.values()]
     .filter((machine) => hasHost(machine) && machine.engine !== 'none' && machine.stopped !== true)
     .toSorted((one, other) => rank(one) - rank(other))
-  for (const machine of candidates) {
-    signal.throwIfAborted()
-    const stop = AbortSignal.any([signal, AbortSignal.timeout(answerMs)])
-    const ask = async (): Promise<Manager | undefined> => {
-      const engine = await context.with({ signal: stop }).engine(machine)
-      const { cluster } = await readSwarmInfo(engine, stop)
-      if (cluster?.id !== swarm.id) return undefined
-      return { machine, engine, nodes: await listNodes(engine, stop) }
-    }
-    const found = await ask().catch(ignored('engine', `ask ${machine.name} about its swarm`))
-    if (found !== undefined) return found
+  const ask = async (machine: Machine, stop: AbortSignal): Promise<Manager | undefined> => {
+    const engine = await context.with({ signal: stop }).engine(machine)
+    const { cluster } = await readSwarmInfo(engine, stop)
+    if (cluster?.id !== swarm.id) return undefined
+    return { machine, engine, nodes: await listNodes(engine, stop) }
   }
+  const found = await firstAnswer(candidates, ask, { patienceMs, answerMs, signal })
+  if (found !== undefined) return found
   signal.throwIfAborted()
   throw new UserError('failed', `no manager of swarm ${name} answers`, {
     hint: `fleet swarm status ${name}`,

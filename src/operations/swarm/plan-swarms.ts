@@ -60,10 +60,10 @@ export async function planSwarms(
     issues: [
       ...problems
         .filter(({ isWarning }) => isWarning !== true)
-        .map(({ message, machine }): Issue => ({
+        .map(({ message, machine, hint }): Issue => ({
           ...(machine !== undefined && { machine }),
           why: message,
-          hint: 'change the selectors under "swarms:", or the labels of machines',
+          hint: hint ?? 'change the selectors under "swarms:", or the labels of machines',
         })),
       ...guarded,
       ...parts.flatMap((part) => part.issues),

@@ -64,6 +64,34 @@ const node = {
   ManagerStatus: { Leader: true, Reachability: 'reachable', Addr: '192.0.2.1:2377' },
 }
 
+const spec = (image: string) => ({
+  ...{ Name: 'web', Labels: { 'com.docker.stack.namespace': 'front' } },
+  TaskTemplate: { ContainerSpec: { Image: image, Env: ['A=1'] }, ForceUpdate: 0 },
+  Mode: { Replicated: { Replicas: 1 } },
+})
+
+/** A service that has been updated once. */
+const service = {
+  ...{ ID: 's'.repeat(25), Version: { Index: 9 }, Spec: spec('nginx:1.27') },
+  ...{ CreatedAt: '2026-01-01T00:00:00Z', UpdatedAt: '2026-01-02T00:00:00Z' },
+  PreviousSpec: spec('nginx:1.26'),
+  Endpoint: { Ports: [{ Protocol: 'tcp', TargetPort: 80, PublishedPort: 8080 }] },
+  UpdateStatus: { State: 'completed', Message: 'update completed' },
+  ServiceStatus: { RunningTasks: 1, DesiredTasks: 1, CompletedTasks: 0 },
+}
+
+/** The task of that service, and the one that it has replaced. */
+const tasks = ['running', 'shutdown'].map((desired) => ({
+  ...{ ID: desired[0]?.repeat(25), ServiceID: service.ID, Slot: 1, NodeID: node.ID },
+  ...{ CreatedAt: `2026-01-0${desired === 'running' ? 2 : 1}T00:00:00Z`, DesiredState: desired },
+  Spec: { ContainerSpec: { Image: 'nginx:1.27' } },
+  Status: {
+    ...{ State: desired === 'running' ? 'running' : 'failed', Timestamp: '2026-01-02T00:00:00Z' },
+    ...(desired === 'shutdown' && { Err: 'task: non-zero exit (1)' }),
+    ContainerStatus: { ContainerID: containerId, ExitCode: desired === 'running' ? 0 : 1 },
+  },
+}))
+
 /** A line of a log in the framing of the API: stream, three zeros, length (ContainerAttach). */
 function frame(text: string): Buffer {
   const head = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])
@@ -81,6 +109,10 @@ const answers: Readonly<Record<string, unknown>> = {
     Swarm: swarm,
   },
   '/nodes': [node],
+  '/services': [service],
+  [`/services/${service.ID}`]: service,
+  [`/services/${service.ID}/update`]: { Warnings: null },
+  '/tasks': tasks,
   '/containers/json': [container],
   '/containers/app/json': {
     ...{ Id: containerId, Name: '/app', Config: { Tty: false, Image: 'nginx:1.27' } },

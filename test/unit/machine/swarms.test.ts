@@ -68,4 +68,10 @@ describe('a swarm', () => {
       expect.stringMatching(/^warning: swarm prod has 2 managers/),
     ])
   })
+
+  it('has no name of a machine', () => {
+    expect(problemsOf('  w-1: { managers: m-1 }\n')).toEqual([
+      'w-1 is the name of a machine and of a swarm, so -m w-1 is ambiguous',
+    ])
+  })
 })

@@ -99,6 +99,26 @@ const branches = Object.fromEntries(
 )
 const sshConfig = { config: 'Host again\n  HostName 127.0.0.1\n  Port {port}\n  User root\n' }
 
+/** An inventory with one swarm only. */
+const oneSwarm = {
+  files: {
+    'service.yaml': `version: 1
+id: 0123abcd
+swarms:
+  prod: { managers: web-1, id: ${'c'.repeat(25)} }
+machines:
+  web-1:
+    driver: ssh
+    options: { address: 127.0.0.1, port: {port}, user: root }
+    host: { phase: ready, address: 127.0.0.1, port: {port}, user: root, hostKeys: ["{key}"] }
+  web-2:
+    driver: ssh
+    options: { address: 127.0.0.1, port: {port}, user: root }
+    host: { phase: ready, address: 127.0.0.1, port: {port}, user: root, hostKeys: ["{key}"] }
+`,
+  },
+}
+
 /** A compose project, and a docker that resolves it. */
 const shopProject = {
   programs: true,
@@ -608,6 +628,69 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('swarm status prd --inventory swarms.yaml', usage, /"prd"[^]*prod/),
     fails('swarm status prod', usage, /under "swarms"/),
   ],
+  'service ls': [
+    ok(
+      'service ls --inventory service.yaml',
+      /^web\treplicated\t1\/1\tnginx:1\.27\t8080->80\/tcp\tcompleted\n$/,
+      oneSwarm,
+    ),
+    json('service ls -m prod --inventory swarms.yaml', [
+      { swarm: 'prod', service: 'web', stack: 'front', running: 1 },
+    ]),
+    fails('service ls --inventory swarms.yaml', usage, /2 swarms[^]*prod, test/),
+    fails('service ls -m web-1 --inventory swarms.yaml', usage, /web-1 is a machine[^]*prod, test/),
+    fails('service ls -m test --inventory swarms.yaml', failed, /test is not initialized/),
+    fails('service ls', usage, /no swarms[^]*under "swarms"/),
+  ],
+  'service ps': [
+    ok(
+      'service ps web -m prod --inventory swarms.yaml',
+      /^web\.1\tweb-2\trunning .*\nweb\.1\tweb-2\tfailed .*non-zero exit \(1\)/,
+    ),
+    json('service ps --current -m prod --inventory swarms.yaml', [
+      { task: 'web.1', machine: 'web-2', state: 'running', container: 'c'.repeat(64) },
+    ]),
+    fails(
+      'service ps webb -m prod --inventory swarms.yaml',
+      failed,
+      /"webb" \(did you mean "web"\?\)/,
+    ),
+  ],
+  'service logs': [
+    ok('service logs web -m prod --inventory swarms.yaml', /^hello from nginx\n$/),
+    json('service logs web.1 -m prod --inventory swarms.yaml', {
+      ...{ machine: 'web-2', task: 'web.1', line: 'hello from nginx' },
+    }),
+    fails('service logs web.7 -m prod --inventory swarms.yaml', failed, /has no task web\.7/),
+  ],
+  'service scale': [
+    ok('service scale web=1 -m prod --inventory swarms.yaml', /web: 1 of 1 tasks are ready/),
+    json('service scale web=1 -m prod --inventory swarms.yaml', [
+      { service: 'web', state: 'converged', running: 1, desired: 1 },
+    ]),
+    fails(
+      'service scale web -m prod --inventory swarms.yaml',
+      usage,
+      /"web" is not SERVICE=REPLICAS/,
+    ),
+    fails('service scale api=2 -m prod --inventory swarms.yaml', failed, /no service "api"/),
+  ],
+  'service update': [
+    ok(
+      'service update --image nginx:2 --env-add B=2 web -m prod --inventory swarms.yaml',
+      /web: 1 of 1 tasks are ready/,
+    ),
+    json('service update --force --detach web -m prod --inventory swarms.yaml', [
+      { service: 'web', state: 'detached' },
+    ]),
+    fails('service update web -m prod --inventory swarms.yaml', usage, /nothing to change/),
+    fails('service update --env-add B web -m prod --inventory swarms.yaml', usage, /"B" is not/),
+  ],
+  'service rollback': [
+    ok('service rollback web -m prod --inventory swarms.yaml', /web: 1 of 1 tasks are ready/),
+    json('service rollback web -m prod --inventory swarms.yaml', [{ state: 'converged' }]),
+    fails('service rollback api -m prod --inventory swarms.yaml', failed, /no service "api"/),
+  ],
   'stack ls': [
     ok(
       'stack ls --inventory stacks.yaml',
@@ -700,7 +783,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'image ls': lists.images('image ls'),
   history: lists.history('history'),
   'image history': lists.history('image history'),
-  logs: lists.logs('logs'),
+  logs: [
+    ...lists.logs('logs'),
+    ok('logs -m prod web --inventory swarms.yaml', /^hello from nginx\n$/),
+    ok('logs web --inventory service.yaml', /^hello from nginx\n$/, oneSwarm),
+    fails('logs -m prod api --inventory swarms.yaml', failed, /swarm prod has no service "api"/),
+  ],
   'container logs': lists.logs('container logs'),
   stats: lists.stats('stats'),
   'container stats': lists.stats('container stats'),

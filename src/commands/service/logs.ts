@@ -1,0 +1,68 @@
+import { exitCodes } from '../../errors.ts'
+import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
+import { writeFailures } from '../../ui/failure.ts'
+import { type Invocation, defineCommand, several } from '../command.ts'
+import { logOptions, logRange } from '../container/logs.ts'
+import { writeLogs } from '../container/write-logs.ts'
+import { swarmOf } from './swarm-of.ts'
+
+type LogArguments = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'> & {
+  readonly options: Parameters<typeof logRange>[0] & { readonly timestamps: boolean }
+}
+
+/** Adds to each line of a log the name of its task. */
+async function* withTasks(
+  entries: AsyncIterable<LogEntry>,
+  tasks: ReadonlyMap<string, string>,
+): AsyncGenerator<LogEntry, void> {
+  for await (const entry of entries) {
+    const task = { task: tasks.get(entry.container) }
+    yield { ...entry, ...task }
+  }
+}
+
+/** Writes the logs of the tasks that names choose: SERVICE, or SERVICE.N. Returns the exit code. */
+export async function showServiceLogs(
+  { fleet, io, targets, format, options }: LogArguments,
+  names: readonly string[],
+): Promise<number> {
+  const { findTaskLogs } = await import('../../operations/services/task-containers.ts')
+  const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
+  const range = await logRange(options)
+  const swarm = await swarmOf({ fleet, targets })
+  const { sources, failures: unread } = await findTaskLogs(fleet, swarm, names)
+  const failures = [...unread]
+  const of = sources.length + unread.length
+  const report = (some: typeof failures) => writeFailures(io, some, { of, json: format.json })
+  if (options.follow) report(failures) // following may never end
+  const tasks = new Map(sources.map(({ container, task }) => [container, task]))
+  const nameOf = ({ machine, container }: { machine: string; container: string }): string =>
+    `${tasks.get(container) ?? container} ${machine}`
+  const lines = withTasks(readLogs(sources, { ...range, signal: fleet.signal }), tasks)
+  await writeLogs(io, lines, sources, {
+    ...{ json: format.json, timestamps: options.timestamps },
+    nameOf: sources.length > 1 ? nameOf : undefined,
+    onError({ machine, error }) {
+      const failure = { machine: { name: machine }, error }
+      failures.push(failure)
+      if (options.follow) report([failure])
+    },
+  })
+  if (!options.follow) report(failures)
+  return failures.length === 0 ? exitCodes.ok : exitCodes.failed
+}
+
+export const serviceLogs = defineCommand({
+  name: 'logs',
+  summary: 'Show the logs of services',
+  description:
+    'Show the logs of services, read from the engines that run their tasks: of SERVICE, the running task of each slot, or else the newest one; of SERVICE.N, that one. With several tasks, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+  arguments: {
+    services: several('services', 'names of services or tasks: web, web.2', 'service'),
+  },
+  options: logOptions,
+  targets: 'swarm',
+  answers: 'json',
+  examples: ['fleet service logs web', 'fleet service logs -f web.2 -m prod'],
+  run: ({ args, ...invocation }) => showServiceLogs(invocation, args.services),
+})

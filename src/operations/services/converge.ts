@@ -1,0 +1,216 @@
+import { streamLogs } from '../../engine/logs.ts'
+import { type Service, inspectService } from '../../engine/swarm/services.ts'
+import { type Task, listTasks } from '../../engine/swarm/tasks.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import type { Progress } from '../../os/progress.ts'
+import { pause } from '../../os/retry.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Context } from '../context.ts'
+import { findMachine } from '../inventory/choose-machines.ts'
+import { modeOf } from './list-services.ts'
+import type { OpenSwarm } from './open-swarm.ts'
+import { placeTasks } from './placed-tasks.ts'
+
+/** How far a service is on the way to its desired state. */
+export interface ServiceState {
+  /**
+   * `settling`: all tasks run, but nobody has watched them for a while yet. `rolling-back`: an update has failed. `failed`: the service
+   * will not get there without help.
+   */
+  readonly state: 'converged' | 'settling' | 'waiting' | 'rolling-back' | 'failed'
+  /** Tasks that run and should run; of jobs: that have completed. */
+  readonly running: number
+  readonly desired: number
+  /** Why it has failed, or is being rolled back. */
+  readonly why?: string
+}
+
+/** The number of tasks that are as they should be, and that there should be. */
+function countTasks(
+  { Spec, JobStatus }: Pick<Service, 'Spec' | 'JobStatus'>,
+  tasks: readonly Task[],
+): Pick<ServiceState, 'running' | 'desired'> {
+  const mode = modeOf(Spec)
+  if (mode.endsWith('job')) {
+    const iteration = JobStatus?.JobIteration.Index ?? 0
+    const current = tasks.filter(({ JobIteration }) => (JobIteration?.Index ?? 0) === iteration)
+    const running = current.filter(({ Status }) => Status.State === 'complete').length
+    const total = Spec.Mode?.ReplicatedJob?.TotalCompletions
+    return { running, desired: total ?? Math.max(1, current.length) }
+  }
+  const wanted = tasks.filter(({ DesiredState }) => DesiredState === 'running')
+  const running = wanted.filter(({ Status }) => Status.State === 'running').length
+  const replicas = Spec.Mode?.Replicated?.Replicas ?? 1
+  return { running, desired: mode === 'global' ? wanted.length : replicas }
+}
+
+const withMessage = (text: string, message: string): string =>
+  message === '' ? text : `${text}: ${message}`
+
+/** Reads from a service and its tasks how far it is; `expects`: the change that was asked for. */
+export function stateOf(
+  service: Pick<Service, 'Spec' | 'UpdateStatus' | 'JobStatus'>,
+  tasks: readonly Task[],
+  { expects }: { readonly expects: 'update' | 'rollback' },
+): ServiceState {
+  const counts = countTasks(service, tasks)
+  const isWhole = counts.running === counts.desired
+  const { State = '', Message = '' } = service.UpdateStatus ?? {}
+  switch (State) {
+    case 'paused':
+      return { ...counts, state: 'failed', why: withMessage('its update is paused', Message) }
+    case 'rollback_paused':
+      return { ...counts, state: 'failed', why: withMessage('its rollback is paused', Message) }
+    case 'rollback_started':
+      if (expects === 'rollback') return { ...counts, state: 'waiting' }
+      return { ...counts, state: 'rolling-back', why: Message }
+    case 'rollback_completed':
+      if (expects === 'rollback') return { ...counts, state: isWhole ? 'converged' : 'waiting' }
+      return { ...counts, state: 'failed', why: 'it was rolled back' }
+    case 'updating':
+      return { ...counts, state: 'waiting' }
+    case 'completed':
+      return { ...counts, state: isWhole ? 'converged' : 'waiting' }
+    default:
+      return { ...counts, state: isWhole ? 'settling' : 'waiting' }
+  }
+}
+
+/** The newest task that failed, or else that cannot run; `before`: the IDs of tasks that are not considered. */
+export function newestFailure(
+  tasks: readonly Task[],
+  before: ReadonlySet<string>,
+): Task | undefined {
+  const failing = tasks.filter(({ ID, Status }) => !before.has(ID) && Status.Err !== '')
+  const isEnded = ({ Status }: Task): boolean => /^(?:failed|rejected)$/.test(Status.State)
+  return failing.toSorted(
+    (one, other) =>
+      Number(isEnded(other)) - Number(isEnded(one)) || (one.CreatedAt < other.CreatedAt ? 1 : -1),
+  )[0]
+}
+
+/** How many lines of the log of a failed task are shown. */
+const shownLines = 10
+
+/** Describes a failed task, with the last lines of its log. */
+async function describeFailure(
+  context: Context,
+  swarm: OpenSwarm,
+  service: Service,
+  task: Task,
+): Promise<string> {
+  const [placed] = await swarm.ask(({ nodes }) => placeTasks(context, nodes, [service], [task]))
+  if (placed === undefined) return task.Status.Err
+  const where = placed.machine === undefined ? '' : ` on ${placed.machine}`
+  const lines: string[] = []
+  const container = task.Status.ContainerStatus?.ContainerID
+  if (placed.machine !== undefined && container !== undefined) {
+    const inventory = await (await context.inventory()).read()
+    const engine = await context.engine(findMachine(inventory, placed.machine))
+    const { signal } = context
+    try {
+      for await (const { line } of streamLogs(engine, container, { tail: shownLines, signal })) {
+        lines.push(line)
+      }
+    } catch (error) {
+      context.signal.throwIfAborted()
+      lines.push(`(no log: ${messageOf(error)})`)
+    }
+  }
+  return [
+    `${placed.name}${where}: ${task.Status.Err}`,
+    ...(lines.length === 0 ? [] : [`last lines of ${placed.name}:`]),
+    ...lines.map((line) => `  ${line}`),
+  ].join('\n')
+}
+
+/** How to wait for a service. */
+export interface ConvergeOptions {
+  readonly expects: 'update' | 'rollback'
+  /** The IDs of the tasks before the change. */
+  readonly before: ReadonlySet<string>
+  /** The time limit, in milliseconds. */
+  readonly waitMs: number
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** How often a service is looked at, in milliseconds. */
+const lookMs = 500
+
+/** How long all tasks must run after a change that replaced none, in milliseconds, if the service does not set it (as docker does). */
+const defaultMonitorMs = 5000
+
+/**
+ * Waits until a service has the tasks that it should have. Throws kind `failed` if it is rolled back, its update is paused, or the time
+ * is up: with the error of the newest failed task and its last lines.
+ */
+export async function waitForService(
+  context: Context,
+  swarm: OpenSwarm,
+  id: string,
+  { expects, before, waitMs, progress, signal }: ConvergeOptions,
+): Promise<Pick<ServiceState, 'running' | 'desired'>> {
+  const deadline = performance.now() + waitMs
+  let settledAt: number | undefined
+  let last: { readonly service: Service; readonly counts: ServiceState } | undefined
+  let failure: Task | undefined
+  let cause = ''
+  let trouble: unknown
+  const fail = async (why: string): Promise<UserError> => {
+    if (last === undefined) return new UserError('failed', `${why}: ${messageOf(trouble)}`)
+    const { service } = last
+    const details =
+      failure === undefined
+        ? undefined
+        : await describeFailure(context, swarm, service, failure).catch(
+            ignored('engine', 'read the log of a failed task'),
+          )
+    const name = service.Spec.Name
+    return new UserError(
+      'failed',
+      `service ${name}: ${why}${details === undefined ? '' : `\n${details}`}`,
+      { hint: `to see its tasks: fleet service ps ${name} -m ${swarm.name}` },
+    )
+  }
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      const [service, tasks] = await swarm.ask(({ engine }) =>
+        Promise.all([
+          inspectService(engine, id, signal),
+          listTasks(engine, { services: [id], signal }),
+        ]),
+      )
+      const counts = stateOf(service, tasks, { expects })
+      last = { service, counts }
+      failure = newestFailure(tasks, before) ?? failure
+      const { state, running, desired, why } = counts
+      progress(
+        state === 'rolling-back' ? 'roll back' : 'wait for tasks',
+        `${running} of ${desired} ${modeOf(service.Spec).endsWith('job') ? 'completed' : 'running'}`,
+      )
+      if (state === 'rolling-back' && why) cause = why
+      if (state === 'failed') throw await fail(withMessage(why ?? '', cause))
+      if (state === 'converged') return { running, desired }
+      if (state === 'settling') {
+        settledAt ??= performance.now()
+        const { Monitor } = service.Spec.UpdateConfig ?? {}
+        const monitorMs = Monitor ? Monitor / 1e6 : defaultMonitorMs
+        const isJob = modeOf(service.Spec).endsWith('job')
+        if (isJob || performance.now() - settledAt >= monitorMs) return { running, desired }
+      } else settledAt = undefined
+    } catch (error) {
+      // A manager may be gone, or the swarm may choose another leader; the service is asked again.
+      signal.throwIfAborted()
+      if (last?.counts.state === 'failed' || !(error instanceof UserError)) throw error
+      if (/not found/.test(error.message)) throw error
+      trouble = error
+    }
+    if (performance.now() >= deadline) {
+      const { running = 0, desired = 0 } = last?.counts ?? {}
+      throw await fail(`${running} of ${desired} tasks run after ${Math.round(waitMs / 1000)} s`)
+    }
+    await pause(lookMs, signal)
+  }
+}

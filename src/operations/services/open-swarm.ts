@@ -1,0 +1,91 @@
+import { UserError } from '../../errors.ts'
+import { suggest } from '../../machine/nearest-name.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
+import type { Context } from '../context.ts'
+import { activeName } from '../inventory/choose-machines.ts'
+import { type Manager, findManager } from '../swarm/find-manager.ts'
+
+/** A swarm whose managers are asked. */
+export interface OpenSwarm {
+  readonly name: string
+  /** Asks a manager that answers; another one if the connection to it breaks. For requests that change nothing. */
+  ask<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
+  /** As `ask`, but sends the request once. */
+  change<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
+}
+
+/** Opens a swarm of the inventory. Its managers are looked for at the first request, which throws kind `failed` if none answers. */
+export function openSwarm(context: Context, name: string): OpenSwarm {
+  const { signal } = context
+  let found: Promise<Manager> | undefined
+  const manager = () => (found ??= findManager(context, name, { signal }))
+  return {
+    name,
+    async ask(request) {
+      const first = await manager()
+      try {
+        return await request(first)
+      } catch (error) {
+        if (!(error instanceof UserError) || error.kind !== 'unreachable') throw error
+        found = findManager(context, name, { except: first.machine.name, signal })
+        return request(await found)
+      }
+    },
+    change: async (request) => request(await manager()),
+  }
+}
+
+const addSwarm = 'describe one in machines.yaml, under "swarms"; see docs/swarm.md'
+
+/** The name of the swarm that a command is for: the given one, else the only one of the inventory. Throws kind `usage`. */
+export function chooseSwarm(
+  { swarms, machines }: Pick<Inventory, 'swarms' | 'machines'>,
+  name: string | undefined,
+): string {
+  const names = [...swarms.keys()]
+  if (name === undefined) {
+    const [only, ...others] = names
+    if (only === undefined) {
+      throw new UserError('usage', 'the inventory has no swarms', { hint: addSwarm })
+    }
+    if (others.length === 0) return only
+    throw new UserError('usage', `the inventory has ${names.length} swarms`, {
+      hint: `choose one with --machine: ${names.join(', ')}`,
+    })
+  }
+  if (swarms.has(name)) return name
+  const isMachine = (machines as ReadonlyMap<string, unknown>).has(name)
+  const message = isMachine
+    ? `${name} is a machine, and services belong to a swarm`
+    : `there is no swarm called ${JSON.stringify(name)}${suggest(name, names)}`
+  throw new UserError('usage', message, {
+    hint: names.length === 0 ? addSwarm : `the swarms of the inventory: ${names.join(', ')}`,
+  })
+}
+
+/**
+ * The swarm in whose services a command looks for a container: the one that `--machine` names; without a machine, an active machine and
+ * other targets, the only one of the inventory. Undefined if the command is for machines.
+ */
+export async function swarmOfTargets(
+  context: Context,
+  {
+    machine,
+    on,
+    retryFailed,
+  }: {
+    readonly machine: string | undefined
+    readonly on: readonly string[]
+    readonly retryFailed: boolean
+  },
+): Promise<string | undefined> {
+  if (on.length > 0 || retryFailed) return undefined
+  const { swarms, machines } = await (await context.inventory()).read()
+  if (swarms.size === 0) return undefined
+  if (machine !== undefined) {
+    const isMachine = (machines as ReadonlyMap<string, unknown>).has(machine)
+    return swarms.has(machine) && !isMachine ? machine : undefined
+  }
+  if (swarms.size > 1 || (await activeName(context)) !== undefined) return undefined
+  return [...swarms.keys()][0]
+}

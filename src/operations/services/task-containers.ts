@@ -1,0 +1,116 @@
+import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Context } from '../context.ts'
+import { fanOutInOrder } from '../fan-out/fan-out.ts'
+import type { LogSource } from '../fan-out/read-logs.ts'
+import { findMachine } from '../inventory/choose-machines.ts'
+import { findService, readServices, readTasks } from './list-services.ts'
+import type { OpenSwarm } from './open-swarm.ts'
+import type { PlacedTask } from './placed-tasks.ts'
+
+/** The container of a task. */
+export interface TaskContainer {
+  /** The name of the task. */
+  readonly task: string
+  readonly machine: Machine
+  /** The ID of the container. */
+  readonly container: string
+}
+
+const containerIn = ({ task }: PlacedTask): string | undefined =>
+  task.Status.ContainerStatus?.ContainerID
+
+const isRunning = (placed: PlacedTask): boolean =>
+  placed.task.Status.State === 'running' && containerIn(placed) !== undefined
+
+/** The tasks that a name chooses: SERVICE, or SERVICE.N for one of them. Names of services contain no dot. */
+async function tasksNamed(
+  context: Context,
+  swarm: OpenSwarm,
+  name: string,
+): Promise<readonly PlacedTask[]> {
+  const [service = '', ...rest] = name.split('.')
+  const found = findService(await readServices(context, swarm), swarm.name, service)
+  const tasks = await readTasks(context, swarm, [found])
+  if (rest.length === 0) return tasks
+  const chosen = tasks.filter((task) => task.name === `${found.Spec.Name}.${rest.join('.')}`)
+  if (chosen.length > 0) return chosen
+  throw new UserError('failed', `service ${service} has no task ${name}`, {
+    hint: `to list its tasks: fleet service ps ${service} -m ${swarm.name}`,
+  })
+}
+
+const nodeless = ({ name, task }: PlacedTask): UserError =>
+  new UserError('failed', `${name} is on node ${task.NodeID ?? ''}, which belongs to no machine`, {
+    hint: 'fleet swarm status',
+  })
+
+/**
+ * The container of a running task: of SERVICE.N, or of the first running one of SERVICE. Throws kind `failed` if there is none, with
+ * the reason of the newest task.
+ */
+export async function findTaskContainer(
+  context: Context,
+  swarm: OpenSwarm,
+  name: string,
+): Promise<TaskContainer> {
+  const tasks = await tasksNamed(context, swarm, name)
+  const task = tasks.find(isRunning)
+  const container = task && containerIn(task)
+  if (task === undefined || container === undefined) {
+    const error = tasks.map((one) => one.task.Status.Err).find((text) => text !== '')
+    throw new UserError(
+      'failed',
+      `${name} has no running task${error === undefined ? '' : `: ${error}`}`,
+      { hint: `fleet service ps ${name.split('.')[0] ?? name} -m ${swarm.name}` },
+    )
+  }
+  if (task.machine === undefined) throw nodeless(task)
+  const inventory = await (await context.inventory()).read()
+  return { task: task.name, machine: findMachine(inventory, task.machine), container }
+}
+
+/** How long an engine may take to be reached, in milliseconds. */
+const connectMs = 10_000
+
+/** The logs of tasks, and the tasks whose log cannot be read. */
+export interface TaskLogs {
+  readonly sources: readonly (LogSource & { readonly task: string })[]
+  readonly failures: readonly {
+    readonly machine: { readonly name: string }
+    readonly error: UserError
+  }[]
+}
+
+/**
+ * The logs of services, from the engines that run the tasks: of each SERVICE, the running task of each slot, or else the newest one;
+ * of SERVICE.N, that one. Throws kind `failed` for an unknown name.
+ */
+export async function findTaskLogs(
+  context: Context,
+  swarm: OpenSwarm,
+  names: readonly string[],
+): Promise<TaskLogs> {
+  const inventory = await (await context.inventory()).read()
+  const named = await Promise.all(names.map((name) => tasksNamed(context, swarm, name)))
+  const bySlot = new Map<string, PlacedTask>()
+  for (const task of named.flat()) {
+    if (containerIn(task) === undefined) continue
+    const before = bySlot.get(task.name)
+    if (before === undefined || (!isRunning(before) && isRunning(task))) bySlot.set(task.name, task)
+  }
+  const { signal, clock } = context
+  const opened = await fanOutInOrder(
+    [...bySlot.values()].map((task) => ({ name: task.machine ?? task.task.NodeID ?? '', task })),
+    async ({ name: machine, task }) => {
+      if (task.machine === undefined) throw nodeless(task)
+      const engine = await context.engine(findMachine(inventory, machine))
+      return { machine, container: containerIn(task) ?? '', engine, task: task.name }
+    },
+    { signal, timeLimit: { ms: connectMs, clock } },
+  )
+  return {
+    sources: opened.flatMap((outcome) => ('value' in outcome ? outcome.value : [])),
+    failures: opened.filter((outcome) => 'error' in outcome),
+  }
+}
