@@ -12,16 +12,16 @@ interface AskOptions {
 
 /** Rejects with the reason of a signal as soon as it is aborted. */
 async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  let abort = (): void => {}
+  const left = new AbortController()
   const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason as Error)
+    const abort = (): void => reject(signal.reason as Error)
     if (signal.aborted) abort()
-    signal.addEventListener('abort', abort)
+    signal.addEventListener('abort', abort, { signal: left.signal })
   })
   try {
     return await Promise.race([work, aborted])
   } finally {
-    signal.removeEventListener('abort', abort)
+    left.abort()
   }
 }
 
@@ -35,9 +35,8 @@ export async function firstAnswer<Place extends { readonly name: string }, Answe
   { patienceMs, answerMs, signal }: AskOptions,
 ): Promise<Answer | undefined> {
   const over = new AbortController()
-  let resolve: (answer: Answer) => void = () => {}
-  const found = new Promise<Answer>((found) => (resolve = found))
-  const asked: Promise<Answer | undefined>[] = []
+  const answers: Promise<Answer>[] = []
+  const first = () => Promise.any(answers).catch(() => undefined)
   try {
     for (const place of places) {
       signal.throwIfAborted()
@@ -45,13 +44,14 @@ export async function firstAnswer<Place extends { readonly name: string }, Answe
       const asking = unlessAborted(ask(place, stop), stop).catch(
         ignored('engine', `ask ${place.name}`),
       )
-      asked.push(asking)
-      void asking.then((answer) => answer !== undefined && resolve(answer))
+      answers.push(asking.then((answer) => answer ?? Promise.reject(new Error('no answer'))))
       const patience = wait(patienceMs, undefined, { ref: false, signal: over.signal })
-      const early = await Promise.race([found, asking, patience.catch(() => undefined)])
+      const early = await Promise.race([first(), asking, patience.catch(() => undefined)])
       if (early !== undefined) return early
     }
-    return await Promise.race([found, Promise.all(asked).then(() => undefined)])
+    const late = await first()
+    signal.throwIfAborted()
+    return late
   } finally {
     over.abort()
   }

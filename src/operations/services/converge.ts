@@ -76,13 +76,14 @@ export function stateOf(
   }
 }
 
+const isEnded = ({ Status }: Task): boolean => /^(?:failed|rejected)$/.test(Status.State)
+
 /** The newest task that failed, or else that cannot run; `before`: the IDs of tasks that are not considered. */
 export function newestFailure(
   tasks: readonly Task[],
   before: ReadonlySet<string>,
 ): Task | undefined {
   const failing = tasks.filter(({ ID, Status }) => !before.has(ID) && Status.Err !== '')
-  const isEnded = ({ Status }: Task): boolean => /^(?:failed|rejected)$/.test(Status.State)
   return failing.toSorted(
     (one, other) =>
       Number(isEnded(other)) - Number(isEnded(one)) || (one.CreatedAt < other.CreatedAt ? 1 : -1),

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { firstAnswer } from '../../../../src/operations/fan-out/first-answer.ts'
+import { makeGate } from '../../../support/deferred.ts'
 
 const places = ['a', 'b', 'c'].map((name) => ({ name }))
 const { signal } = new AbortController()
@@ -22,18 +23,21 @@ test('the next place is asked after one that fails or has no answer', async () =
 })
 
 test('a place that is slow does not keep the next one waiting', async () => {
-  const ask = ({ name }: { readonly name: string }) =>
-    name === 'a' ? never() : Promise.resolve(name)
-  expect(await firstAnswer(places, ask, { ...long, patienceMs: 1 })).toBe('b')
+  const answer = await firstAnswer(
+    places,
+    ({ name }) => (name === 'a' ? never() : Promise.resolve(name)),
+    { ...long, patienceMs: 1 },
+  )
+  expect(answer).toBe('b')
 })
 
 test('a slow place may still answer after the others have failed', async () => {
-  let answerA: (answer: string) => void = () => {}
+  const slow = makeGate()
   const answer = await firstAnswer(
     places,
     ({ name }) => {
-      if (name === 'a') return new Promise<string>((resolve) => (answerA = resolve))
-      if (name === 'c') setImmediate(() => answerA('late'))
+      if (name === 'a') return slow.promise.then(() => 'late')
+      if (name === 'c') setImmediate(() => slow.resolve())
       return Promise.resolve(undefined)
     },
     { ...long, patienceMs: 1 },

@@ -64,10 +64,11 @@ describe('the state of a service', () => {
   })
 })
 
-describe('the newest failure', () => {
-  const failed = (ID: string, time: string, state = 'failed') =>
-    task(state, { ID, CreatedAt: `2026-01-01T00:00:0${time}Z`, error: `error of ${ID}` })
+/** A task that has ended with an error. */
+const failed = (ID: string, time: string, state = 'failed'): Task =>
+  task(state, { ID, CreatedAt: `2026-01-01T00:00:0${time}Z`, error: `error of ${ID}` })
 
+describe('the newest failure', () => {
   it('is the newest task that ended with an error, and began after the change', () => {
     const tasks = [failed('a', '1'), failed('b', '3'), failed('c', '2', 'rejected'), running]
     expect(newestFailure(tasks, new Set(['b']))?.ID).toBe('c')
