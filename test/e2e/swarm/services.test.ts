@@ -105,22 +105,21 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
   }, 120_000)
 
   test('a paused update fails, and so does a service that does not get ready in time', async () => {
-    await ok('-m prod docker service update --detach --update-failure-action pause web')
-    const paused = await fleet('service update --env-add MODE=bad --wait 60 web')
+    const create = '-m prod docker service create --detach --no-resolve-image --name'
+    await ok(`${create} fragile --update-failure-action pause bb:1 sh -c`, serve)
+    const paused = await fleet('service update --env-add MODE=bad --wait 60 fragile')
     expect(paused).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/its update is paused[^]*cannot start/),
     })
-    await ok('service rollback web --wait 60')
-    const { code, stderr } = await fleet(
-      'service update --constraint-add node.labels.none==1 --replicas 4 --wait 3 web',
-    )
-    expect({ code, stderr }).toEqual({
+    await ok(`${create} stuck --replicas 0 --constraint node.labels.none==1 bb:1`)
+    const stuck = await fleet('service scale stuck=1 --wait 3')
+    expect(stuck).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/of 4 tasks run after 3 s[^]*no suitable node/),
+      stderr: expect.stringMatching(/0 of 1 tasks run after 3 s[^]*no suitable node/),
     })
-    await ok('service rollback web --wait 60')
-  }, 180_000)
+    await ok('-m prod docker service rm fragile stuck')
+  }, 120_000)
 
   test('another manager answers when one is down, and logs of the others are shown', async () => {
     const [first] = lab.hosts
