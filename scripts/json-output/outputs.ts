@@ -1,5 +1,10 @@
 import * as z from 'zod'
-import type { BrokerStatus, HostStatus, SocketStatus } from '../../src/broker/protocol.ts'
+import type {
+  BrokerStatus,
+  ForwardStatus,
+  HostStatus,
+  SocketStatus,
+} from '../../src/broker/protocol.ts'
 import type { CachedImage } from '../../src/disk-images/image-cache.ts'
 import type { Snapshot } from '../../src/drivers/driver.ts'
 import type { ContainerPort } from '../../src/engine/containers.ts'
@@ -9,6 +14,7 @@ import type { ContainerStats } from '../../src/engine/stats.ts'
 import type { EngineEvent } from '../../src/engine/system.ts'
 import { type ErrorKind, exitCodes } from '../../src/errors.ts'
 import { machineEntry, profileEntry } from '../../src/machine/schema.ts'
+import type { FoundContainer } from '../../src/commands/container/where.ts'
 import type { Removed } from '../../src/commands/multi/remove-from-engines.ts'
 import type { Copied } from '../../src/operations/copy/copy-files.ts'
 import type { ImageCopy } from '../../src/operations/copy/copy-image.ts'
@@ -660,6 +666,23 @@ const containers: readonly JsonOutput[] = [
     note: '`ps --format json` prints the fields of `docker ps --format json` instead, one object per line.',
   },
   {
+    id: 'where',
+    commands: ['where'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<FoundContainer & { machine?: string }>()({
+        ...answering,
+        id: text('ID of the container'),
+        name: text('name of the container'),
+        project: text('Compose project, if it belongs to one').optional(),
+        service: text('Compose service, if it belongs to one').optional(),
+        image: text('name or ID of the image'),
+        state: text('`running`, `exited` and others, as in the Engine API'),
+        status: text('the state as text, such as `Up 3 minutes`'),
+      }),
+    ),
+  },
+  {
     id: 'logs',
     commands: ['logs', 'container logs'],
     form: 'object per line',
@@ -988,6 +1011,18 @@ const registries: readonly JsonOutput[] = [
   },
 ]
 
+const forwardStatus = fieldsOf<ForwardStatus>()({
+  local: text('local address and port, such as `127.0.0.1:8080`, or the path of a local socket'),
+  machine: machineName,
+  container: text('container or Compose service; absent for a port of the host').optional(),
+  port: count('port of the container or the host'),
+  connections: count('number of open connections'),
+  error: z
+    .strictObject({ message: text('the reason'), at: time('when it happened') })
+    .optional()
+    .describe('why the last connection failed, or why the local port is not open'),
+})
+
 const own: readonly JsonOutput[] = [
   {
     id: 'contextSync',
@@ -1030,7 +1065,14 @@ const own: readonly JsonOutput[] = [
           holders: z.array(z.number()).describe('IDs of the processes that keep it open'),
         }),
       ),
+      forwards: z.array(forwardStatus),
     }),
+  },
+  {
+    id: 'forwardLs',
+    commands: ['forward ls'],
+    form: 'array',
+    schema: z.array(forwardStatus),
   },
   {
     id: 'trustAdd',

@@ -27,12 +27,16 @@ export interface HostedFleet extends InBroker {
    * computer.
    */
   connect(target: BrokerTarget | undefined, env: Environment): Promise<Transport>
+  /** Whether a connection to a host is open. */
+  isConnected(target: BrokerTarget, env: Environment): boolean
 }
 
 /** The connections of one command, and what opens and ends them. */
 export interface OpenConnections extends Connections {
   /** The broker; undefined if this command must connect directly. */
   broker(): Promise<BrokerClient | undefined>
+  /** Whether this process is the broker, and has a connection to a machine. */
+  isConnected(machine: Machine): Promise<boolean>
   /** Closes all connections of this command. */
   readonly dispose: () => Promise<void>
 }
@@ -169,6 +173,11 @@ export function openConnections({
   return {
     broker,
     connect: (machine) => transports.get(machine),
+    async isConnected(machine) {
+      if (hosted === undefined || machine.host?.phase !== 'ready') return false
+      if (machine.host.address === undefined) return false
+      return hosted.isConnected(await describe(machine), env)
+    },
     async connectApart(machine) {
       const shared = await transports.get(machine)
       if (shared.relay === undefined || machine.via !== undefined) return shared

@@ -23,7 +23,8 @@ import type { Io } from '../ui/io.ts'
 import { askQuestion, canPrompt } from '../ui/prompt.ts'
 
 /** The context of one command. Disposing closes its connections. */
-export interface Fleet extends Context, Pick<OpenConnections, 'broker'>, AsyncDisposable {
+export interface Fleet
+  extends Context, Pick<OpenConnections, 'broker' | 'isConnected'>, AsyncDisposable {
   with(change: { readonly signal: AbortSignal }): Fleet
   /** Commits the changes of the inventory if it has `audit: git`. Resolves to the reason if that fails. */
   audit(verb: string): Promise<string | undefined>

@@ -36,7 +36,8 @@ import type { Environment } from '../os/environment.ts'
  *   accept               the data of a connection that was announced to a listener; { error } when it breaks
  *   socket               nothing: the engine socket is served until the connection closes, or until its holder ends;
  *                        { error } when a connection through it breaks
- *   forget, status, stop nothing
+ *   forward              nothing: the ports are forwarded until they are stopped
+ *   forget, stopForwards, status, stop  nothing
  * The side that has finished closes the connection. A connection that closes before the end of the data, { exit } or
  * { error } was broken. The content of requests may change with every build, but `protocol`, `build` and { retired }
  * keep their meaning.
@@ -119,6 +120,24 @@ export interface HostedRun extends RunningCommand {
   abandon(): void
 }
 
+/** What a forwarded connection leads to: a TCP port of a host, or of a container on it. */
+export interface ForwardTarget {
+  /** The name, ID or Compose service of the container. Absent: the host itself. */
+  readonly container?: string | undefined
+  /** The address of the host that the port is published on (default: localhost). */
+  readonly address?: string | undefined
+  readonly port: number
+}
+
+/** A port or socket of this computer that is forwarded. */
+export interface PortForward {
+  /** Where connections are accepted. Port 0: the system chooses one. */
+  readonly listen: SocketAddress
+  /** Whether another port will do if this one is in use, or only root may use it. */
+  readonly orAnyPort?: boolean
+  readonly target: ForwardTarget
+}
+
 /** A request to the broker. Each connection carries one. */
 export type Request =
   | (OnHost & { readonly open: 'link' })
@@ -138,6 +157,13 @@ export type Request =
       readonly file: string
       readonly holder?: ProcessRef | 'context' | undefined
     })
+  | (OnHost & {
+      readonly open: 'forward'
+      /** The path of the engine's socket, to look containers up. */
+      readonly path: string
+      readonly forwards: readonly PortForward[]
+    })
+  | { readonly open: 'stopForwards'; readonly locals: readonly string[] }
   | (HostedCommand & { readonly open: 'command' })
   | { readonly open: 'forget'; readonly files: readonly string[] }
   | { readonly open: 'status' }
@@ -197,6 +223,20 @@ export interface BrokerStatus {
   readonly started: string
   readonly hosts: readonly HostStatus[]
   readonly sockets: readonly SocketStatus[]
+  readonly forwards: readonly ForwardStatus[]
+}
+
+/** A port or socket of this computer that the broker forwards. */
+export interface ForwardStatus {
+  /** `127.0.0.1:8080`, `[::1]:8080`, or the path of a socket. */
+  readonly local: string
+  readonly machine: string
+  readonly container?: string | undefined
+  readonly port: number
+  /** How many connections are open. */
+  readonly connections: number
+  /** Why the last connection failed, or why nothing is accepted. */
+  readonly error?: { readonly message: string; readonly at: string } | undefined
 }
 
 /** An engine socket that the broker serves. */

@@ -37,3 +37,6 @@ export function isPrivate(folder: string): boolean {
 
 /** The path of the broker's socket. */
 export const brokerSocket = (folder: string): string => join(folder, 'broker.sock')
+
+/** The path of the list of ports that the broker forwards. */
+export const forwardsFile = (folder: string): string => join(folder, 'forwards.json')

@@ -2,6 +2,7 @@ import { connectHost } from '../transport/connect.ts'
 import type * as HostedCommand from './run-in-broker.ts'
 import { openEngineConnections } from '../operations/connect/engine-connections.ts'
 import { serveSocketAt } from '../operations/connect/engine-socket.ts'
+import { forwarding } from '../operations/forward/forwarding.ts'
 import { findProcess, isAlive } from '../operations/connect/running-processes.ts'
 import { locateHome } from '../state/home/locate-home.ts'
 import { brokerFolder, brokerSocket } from '../broker/runtime-dir.ts'
@@ -25,6 +26,7 @@ export async function runBroker(program: Program): Promise<void> {
     },
     serveSocket: serveSocketAt,
     isAlive,
+    forwarding,
     self: await findProcess(process.pid),
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const)

@@ -123,7 +123,10 @@ export async function runHosted(
   const ran = runCli(argv, {
     io,
     version: program.version,
-    hosted: { ...hosted, connect, inventories },
+    hosted: {
+      ...{ ...hosted, connect, inventories },
+      isConnected: (target, env) => connections.has(target, loginEnvironment(env, target)),
+    },
   })
   const code = await Promise.race([
     ran,

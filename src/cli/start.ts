@@ -11,7 +11,7 @@ declare const fleetBuild: string
 
 /** The commands with `runsInBroker`, by name: to ask the broker, this process loads no command. */
 export const hosted: ReadonlySet<string | undefined> = new Set(
-  'ps images logs df history exec ssh __complete'.split(' '),
+  'ps images logs df history where exec ssh __complete'.split(' '),
 )
 
 /** Other commands whose compiled code is kept apart from that of all the rest. */

@@ -23,6 +23,8 @@ export type Completes =
   | 'image'
   | 'volume'
   | 'network'
+  | 'forward'
+  | 'forwarded-port'
   | 'file'
   | 'nothing'
 

@@ -59,7 +59,11 @@ import { ssh } from './machine/ssh.ts'
 import { stackCommands } from './stack/index.ts'
 import { serviceCommands } from './service/index.ts'
 import { swarmCommands } from './swarm/index.ts'
+import { ls as forwardLs } from './forward/ls.ts'
+import { start as forwardStart } from './forward/start.ts'
+import { stop as forwardStop } from './forward/stop.ts'
 import { use } from './machine/use.ts'
+import { where } from './container/where.ts'
 import { trustAdd } from './trust/add.ts'
 import { trustAlias } from './trust/alias.ts'
 import { trustInventory } from './trust/inventory.ts'
@@ -138,6 +142,12 @@ export const commandList: readonly CommandSection[] = [
       ssh,
       sshConfig,
       exportCommands,
+      {
+        name: 'forward',
+        summary: 'Forward local ports to machines and containers',
+        commands: [forwardStart, forwardLs, forwardStop],
+        default: forwardStart.name,
+      },
       cp,
       mount,
       rekey,
@@ -156,6 +166,7 @@ export const commandList: readonly CommandSection[] = [
     title: 'Containers and images',
     entries: [
       ps,
+      where,
       passThrough('run', ['run'], 'Create and start a container'),
       passThrough('exec', ['exec'], 'Run a command in a container'),
       logs,

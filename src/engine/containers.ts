@@ -167,3 +167,52 @@ export const inspectContainer = (
     },
     readDetails,
   )
+
+/** Where a container can be reached from its host. */
+export interface ContainerAddresses {
+  readonly Id: string
+  readonly State: { readonly Running: boolean }
+  /** `host`, `none`, `container:ID`, or the name of a network. */
+  readonly HostConfig: { readonly NetworkMode: string }
+  readonly NetworkSettings: {
+    readonly Networks: Readonly<
+      Record<string, { readonly IPAddress: string; readonly GlobalIPv6Address: string }>
+    >
+    /** The published ports by `PORT/PROTOCOL`. */
+    readonly Ports: Readonly<
+      Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>
+    >
+  }
+}
+
+const readAddresses = object<ContainerAddresses>({
+  Id: id,
+  State: object<ContainerAddresses['State']>({ Running: flag }),
+  HostConfig: object<ContainerAddresses['HostConfig']>({ NetworkMode: withDefault(text, '') }),
+  NetworkSettings: object<ContainerAddresses['NetworkSettings']>({
+    Networks: withDefault(
+      record(
+        object<ContainerAddresses['NetworkSettings']['Networks'][string]>({
+          IPAddress: withDefault(text, ''),
+          GlobalIPv6Address: withDefault(text, ''),
+        }),
+      ),
+      {},
+    ),
+    Ports: withDefault(
+      record(
+        listOrNull(
+          object<ContainerAddresses['NetworkSettings']['Ports'][string][number]>({
+            HostIp: withDefault(text, ''),
+            HostPort: withDefault(text, ''),
+          }),
+        ),
+      ),
+      {},
+    ),
+  }),
+})
+
+/** The addresses of a container (ContainerInspect), found as {@link inspectContainer} does. */
+export const inspectAddresses = (engine: Engine, container: string): Promise<ContainerAddresses> =>
+  engine.json({ path: `/containers/${encodeURIComponent(container)}/json` }, readAddresses)

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { childPath } from '../../os/child-path.ts'
 import { UserError, messageOf } from '../../errors.ts'
@@ -17,12 +18,15 @@ import {
   type ServerMessage,
   type BrokerStatus,
   type BrokerTarget,
+  type ForwardStatus,
   type Login,
+  type PortForward,
   type Request,
   loginEnvironment,
   protocolVersion,
 } from '../protocol.ts'
 import { joinCommand } from './remote-command.ts'
+import { forwardsFile } from '../runtime-dir.ts'
 import { joinListener } from './remote-listener.ts'
 import { deserializeError } from '../serialize-error.ts'
 import type { Verdict } from '../server/pid-file.ts'
@@ -57,6 +61,19 @@ export interface BrokerClient {
    * build of fleet, and exits when its current work is done.
    */
   status(): Promise<BrokerStatus | 'retired' | undefined>
+  /**
+   * Forwards ports of this computer to a host, all or none, until they are stopped. Rejects as `connectSsh` does, with kind
+   * `failed` if one cannot be opened, and with {@link BrokerUnavailable}. `path` is that of the engine's socket on the host.
+   */
+  forward(
+    host: Pick<ServedEngine, 'target' | 'env' | 'path'>,
+    forwards: readonly PortForward[],
+    options: SshOptions,
+  ): Promise<readonly ForwardStatus[]>
+  /** The ports that are forwarded. A broker that ended without being stopped is started again, and forwards them again. */
+  forwards(): Promise<readonly ForwardStatus[]>
+  /** Stops the forwards with these local ends. */
+  stopForwards(locals: readonly string[]): Promise<void>
   /** Stops serving the engine sockets with these names for docker contexts. */
   forget(files: readonly string[]): Promise<void>
   /**
@@ -137,18 +154,31 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
     return undefined
   }
 
+  /** Sends a request that is carried out once, and resolves to what the broker answers. Rejects as `open` does. */
+  async function ask(request: Request, options: SshOptions, machine: string): Promise<unknown> {
+    let answer: unknown
+    const wire = await open(request, options, machine, (opened) => (answer = opened))
+    wire.destroy()
+    return answer
+  }
+
   /**
    * Sends a request and waits until it was carried out. Rejects with `BrokerUnavailable` if nothing was done
    * because there is no broker.
    */
-  async function open(request: Request, options: SshOptions, machine: string): Promise<Wire> {
+  async function open(
+    request: Request,
+    options: SshOptions,
+    machine: string,
+    take: (opened: unknown) => void = () => {},
+  ): Promise<Wire> {
     if (unavailable) throw unavailable
     for (let attempt = 0; attempt < maxStarts; attempt += 1) {
       options.signal?.throwIfAborted()
       const wire = await sendRequest(await connectOrStart(), request)
       if (!(wire instanceof Wire)) continue
       try {
-        await waitUntilOpened(wire, options)
+        take(await waitUntilOpened(wire, options))
         return wire
       } catch (error) {
         if (!(error instanceof BrokerGone)) throw error
@@ -293,6 +323,21 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
           )?.[Symbol.asyncDispose]()
         },
       }
+    },
+    async forward({ target, env, path }, forwards, options) {
+      const login = loginOf(env, target, options)
+      const request = { ...{ target, path, forwards }, ...login, open: 'forward' } as const
+      return (await ask(request, options, target.machine)) as readonly ForwardStatus[]
+    },
+    async forwards() {
+      const recorded = await readFile(forwardsFile(location.folder), 'utf8').catch(
+        ignored('broker', 'read the list of forwards'),
+      )
+      if (recorded === undefined || recorded === '[]') return []
+      return ((await ask({ open: 'status' }, { env: {} }, '')) as BrokerStatus).forwards
+    },
+    async stopForwards(locals) {
+      await ask({ open: 'stopForwards', locals }, { env: {} }, '')
     },
     status: () =>
       query(

@@ -11,12 +11,14 @@ import { serveCommand, serveConnection, serveHosted } from './channels.ts'
 import { announceConnections } from './announce-connections.ts'
 import { type SharedConnections, shareConnections } from './connections.ts'
 import { type Engines, dialServed, engineOf } from './engines.ts'
+import { type DialTarget, type ForwardsOptions, openForwards } from './forwards.ts'
 import { type HostsOptions, openHosts } from './hosts.ts'
 import { writePidFile } from './pid-file.ts'
 import {
   type BrokerStatus,
   type HostedCommand,
   type HostedRun,
+  type ForwardTarget,
   type Hello,
   type Request,
   type ClientMessage,
@@ -43,6 +45,15 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Serves a Unix socket; each connection is forwarded to a new `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
+  /** Accepts connections to forward, and prepares connections to what they lead to. */
+  readonly forwarding: {
+    readonly listen: ForwardsOptions['listen']
+    readonly openTarget: (
+      target: ForwardTarget,
+      machine: string,
+      dialEngine: () => Promise<Duplex>,
+    ) => DialTarget
+  }
   /** The process of the broker, which may be killed if it hangs. */
   readonly self?: ProcessRef | undefined
   /** How long an unused connection is kept, in milliseconds (default: 10 minutes). */
@@ -144,9 +155,18 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
   })
 
   /** Connects to an engine for a program that is not fleet and cannot be prompted. */
-  function dialFor(served: ServedEngine): Promise<Duplex> {
+  function dialFor(served: Pick<ServedEngine, 'target' | 'env' | 'path'>): Promise<Duplex> {
     return dialServed(hosts, engines, served)
   }
+
+  const forwards = openForwards({
+    folder: dirname(socket),
+    listen: options.forwarding.listen,
+    openTarget: (target, host) =>
+      options.forwarding.openTarget(target, host.target.machine, () => dialFor(host)),
+    use: ({ target, env }) => hosts.use(target, { env, prompt: undefined }),
+    onClosed: exitWhenIdle,
+  })
 
   const connections = shareConnections(hosts, engines)
   const announced = announceConnections()
@@ -154,9 +174,10 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
   /** Stops the broker when it has had nothing to do for a while, or immediately if it is retired. */
   function exitWhenIdle(): void {
     clearTimeout(exitTimer)
-    const isBusy = clients.size > 0 || sockets.connections() > 0
+    const isBusy = clients.size > 0 || sockets.connections() + forwards.connections() > 0
     if (isRetired && !isBusy) void stop()
-    const isIdle = !isBusy && hosts.count() === 0 && sockets.status().length === 0
+    const isServing = sockets.status().length + forwards.status().length > 0
+    const isIdle = !isBusy && hosts.count() === 0 && !isServing
     if (isIdle) exitTimer = setTimeout(() => void stop(), idleExitMs)
   }
 
@@ -165,6 +186,7 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     started,
     hosts: hosts.status(),
     sockets: sockets.status(),
+    forwards: forwards.status(),
   })
 
   const server = createServer({ noDelay: true }, (client) => {
@@ -212,6 +234,12 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
       wire.send({ opened: true })
       return wire.close()
     }
+    if (request.open === 'stopForwards') {
+      await forwards.stop(request.locals)
+      wire.send({ opened: true })
+      return wire.close()
+    }
+    if (request.open === 'forward') return serveForwards(wire, request, session)
     if (request.open === 'command') {
       const running = await options.runCommand(request, connections)
       if (session.gone.aborted) return running.abandon()
@@ -246,6 +274,17 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     )
     wire.listen({ closed: release })
     wire.send({ opened: true })
+  }
+
+  async function serveForwards(
+    wire: Wire,
+    { target, env, canPrompt, path, forwards: asked }: On<'forward'>,
+    session: Session,
+  ): Promise<void> {
+    const caller = { env, prompt: canPrompt ? session.ask : undefined }
+    const hold = async () => (await hosts.use(target, caller)).release
+    wire.send({ opened: await forwards.start({ target, env, path }, asked, hold) })
+    wire.close()
   }
 
   const open = {
@@ -305,7 +344,9 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     clearInterval(watch)
     sockets.drain()
     server.close()
-    removed = isOurs().then(async (ours) => ours && (await rm(socket, { force: true })))
+    removed = Promise.all([isOurs(), forwards.drain()]).then(
+      async ([ours]) => ours && (await rm(socket, { force: true })),
+    )
     void removed.then(exitWhenIdle)
   }
 
@@ -313,12 +354,14 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     drain()
     for (const client of clients) client.destroySoon()
     await sockets[Symbol.asyncDispose]()
+    await forwards[Symbol.asyncDispose]()
     await hosts[Symbol.asyncDispose]()
     await removed
     stopped.abort()
   }
 
   await sockets.restore()
+  await forwards.restore()
   exitWhenIdle()
   return { ended, drain, stop }
 }

@@ -77,7 +77,8 @@ const quickFailureMs = 3_000
 /** The variables that the list on disk has. A program that carries a connection gets no others from the next broker. */
 const stored = /^(?:SSH_AUTH_SOCK|HOME|PATH|SHELL|USER|LOGNAME|LANG|LC_\w+|TMPDIR|XDG_\w+)$/
 
-const storedEnvironment = (env: Login['env']): Login['env'] =>
+/** The variables of a login that are kept on disk for the next broker. */
+export const storedEnvironment = (env: Login['env']): Login['env'] =>
   Object.fromEntries(Object.entries(env).filter(([name]) => stored.test(name)))
 
 /** Serves engine sockets, and records in the folder those that outlive the commands which requested them. */

@@ -23,12 +23,12 @@ function describeSocket({ machine, path, context, holders }: SocketStatus): stri
 
 export const brokerStatus = defineCommand({
   name: 'status',
-  summary: 'Show open connections and engine sockets',
+  summary: 'Show open connections, engine sockets and forwards',
   answers: 'json',
   async run({ fleet, io, format }) {
     const status = await (await fleet.broker())?.status()
     const isThere = status !== undefined && status !== 'retired'
-    if (format.json) writeJson(io, isThere ? status : { hosts: [], sockets: [] })
+    if (format.json) writeJson(io, isThere ? status : { hosts: [], sockets: [], forwards: [] })
     else if (status === undefined) io.stderr.write('the broker is not running\n')
     else if (status === 'retired') io.stderr.write(otherBuild)
     else {
@@ -37,6 +37,10 @@ export const brokerStatus = defineCommand({
       )
       await writeRows(io, format, { rows: status.hosts, columns })
       for (const socket of status.sockets) io.stderr.write(describeSocket(socket))
+      if (status.forwards.length > 0) {
+        const locals = status.forwards.map(({ local }) => local).join(', ')
+        io.stderr.write(`forwarded ports, listed by fleet forward ls: ${locals}\n`)
+      }
     }
   },
 })

@@ -5,7 +5,7 @@ export const brokerStop = defineCommand({
   name: 'stop',
   summary: 'Stop the broker and close its connections',
   description:
-    'Stop the broker, close its connections, and stop everything that uses them. The next command that needs a machine starts the broker again, together with the engine sockets for shells and Docker contexts. With FLEET_BROKER=off in the environment, every command makes its own connections.',
+    'Stop the broker, close its connections, and stop everything that uses them. The next command that needs a machine starts the broker again, together with the engine sockets for shells and Docker contexts, and with forwarded ports. With FLEET_BROKER=off in the environment, every command makes its own connections.',
   async run({ fleet, io }) {
     const status = await (await fleet.broker())?.stop()
     if (status === undefined) io.stderr.write('the broker is not running\n')
@@ -19,6 +19,12 @@ export const brokerStop = defineCommand({
         io.stderr.write(
           `shells and Docker contexts can reach ${names} again after the next command that needs a machine, such as fleet ps\n`,
         )
+      if (status.forwards.length > 0) {
+        const locals = status.forwards.map(({ local }) => local).join(', ')
+        io.stderr.write(
+          `${locals} will be forwarded again after the next command that needs a machine; to prevent that: fleet forward stop --all\n`,
+        )
+      }
     }
   },
 })

@@ -1,7 +1,14 @@
 import type { Fleet } from '../../app/fleet.ts'
-import { commonOptions, commonOptionsOf } from '../options/common-options.ts'
+import { commonOptions, commonOptionsOf, findFlag } from '../options/common-options.ts'
 import { isMachineName } from '../../machine/name.ts'
-import { type Argument, type Command, type CommandGroup, type Option, isGroup } from '../command.ts'
+import {
+  type Argument,
+  type Command,
+  type CommandGroup,
+  type Option,
+  flag,
+  isGroup,
+} from '../command.ts'
 import { topics } from '../help/topics.ts'
 import { commandList } from '../index.ts'
 import { completeDockerOption, namesAt } from './docker-words.ts'
@@ -43,6 +50,8 @@ async function candidatesOfOption(
   )
 }
 
+const findOption = flag(findFlag, 'search all machines, or the selected ones, for the container')
+
 /** The options of fleet for the last of `words`. Those of docker are added by {@link dockerOptions}. */
 async function optionsAt(
   typed: Typed,
@@ -51,7 +60,8 @@ async function optionsAt(
 ): Promise<readonly Option<unknown>[]> {
   if (command.passesThrough === true) {
     const isFirst = words.length === 1 || ['--machine', '--on'].includes(words[0] ?? '')
-    return isFirst ? [commonOptions.machine, commonOptions.on] : []
+    const find = command.name === 'exec' ? [findOption] : []
+    return isFirst ? [commonOptions.machine, commonOptions.on, ...find] : []
   }
   const more = await command.moreOptions?.(words.slice(0, -1), typed.fleet)
   return [...Object.values({ ...command.options, ...more }), ...commonOptionsOf(command)]
@@ -67,9 +77,10 @@ function argumentsLeft(command: Command, line: readonly string[]): Argument<unkn
     : all
 }
 
-/** The words for docker, without the options before them that select machines. */
+/** The words for docker, without the options before them that select or search machines. */
 function withoutTargets(words: readonly string[]): readonly string[] {
   const [first = ''] = words
+  if (words.length > 1 && first === findFlag) return withoutTargets(words.slice(1))
   if (words.length < 2 || !choosesMachines(first)) return words
   return withoutTargets(words.slice(first.includes('=') || first === '--all' ? 1 : 2))
 }

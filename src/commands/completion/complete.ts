@@ -1,5 +1,6 @@
 import { oneLine } from '../../ui/visible.ts'
 import { inventoryIn } from '../options/common-options.ts'
+import type { HostedFleet } from '../../app/connections.ts'
 import { any, defineCommand } from '../command.ts'
 
 export const complete = defineCommand({
@@ -13,10 +14,22 @@ export const complete = defineCommand({
     const { completeWords } = await import('./candidates.ts')
     const inventory = inventoryIn(args.words.slice(0, -1))
     const { openFleet } = await import('../../app/fleet.ts')
-    await using named = inventory === undefined ? undefined : openFleet(io, inventory)
-    for (const { word, description } of await completeWords(named ?? fleet, args.words)) {
-      if (oneLine(word) !== word) continue // the shell would insert something else
-      io.stdout.write(description === '' ? `${word}\n` : `${word}\t${oneLine(description)}\n`)
+    // Engines that answer late are for the next Tab, so connections outlive this command in the broker.
+    const { signal } = new AbortController()
+    const own = openFleet({ ...io, signal }, inventory ?? fleet.inventoryFile, {
+      hosted: fleet.hosted as HostedFleet | undefined,
+    })
+    try {
+      for (const { word, description } of await completeWords(own, args.words)) {
+        if (oneLine(word) !== word) continue // the shell would insert something else
+        io.stdout.write(description === '' ? `${word}\n` : `${word}\t${oneLine(description)}\n`)
+      }
+    } finally {
+      if (fleet.hosted === undefined) await own[Symbol.asyncDispose]()
+      else {
+        const { completionEnded } = await import('./container-and-image-names.ts')
+        void completionEnded(own).then(async () => own[Symbol.asyncDispose]())
+      }
     }
   },
 })

@@ -1,8 +1,9 @@
 import type { Fleet } from '../../app/fleet.ts'
-import type { Machine } from '../../machine/machine.ts'
+import type { ContainerSummary } from '../../engine/containers.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { Candidate } from './known-words.ts'
+import type { Machine } from '../../machine/machine.ts'
 import { ignored } from '../../os/trace.ts'
+import type { Candidate } from './known-words.ts'
 
 /** The kinds of objects on an engine. */
 type Kind =
@@ -14,91 +15,136 @@ type Kind =
   | 'network'
   | 'service'
 
-/** How long to wait for an engine, in milliseconds: with and without earlier results. */
-const timeoutsMs = { seen: 40, unseen: 300 }
+/** The lists of an engine that completion reads. `running` are the containers of a list without stopped ones. */
+type List = 'containers' | 'running' | 'images' | 'volumes' | 'networks' | 'services'
 
-/** The results of earlier completions in this broker. */
-const seen = new Map<string, readonly Candidate[]>()
-
-async function listContainerNames(engine: Engine, kind: Kind): Promise<Candidate[]> {
-  const { containerName, listContainers } = await import('../../engine/containers.ts')
-  const containers = await listContainers(engine, { all: kind !== 'running-container' })
-  return containers
-    .filter(({ State }) => kind !== 'stopped-container' || State !== 'running')
-    .map((container) => ({
-      word: containerName(container),
-      description: `${container.Image}, ${container.Status}`,
-    }))
+/** A container as completion remembers it. */
+interface SeenContainer extends Candidate {
+  readonly isRunning: boolean
+  /** Its TCP ports, published or not. */
+  readonly ports: readonly number[]
 }
 
-async function listImageNames(engine: Engine): Promise<Candidate[]> {
-  const { listImages } = await import('../../engine/images.ts')
-  const names = (await listImages(engine)).flatMap(({ RepoTags }) => RepoTags ?? [])
-  return names.filter((name) => !name.includes('<none>')).map((word) => ({ word, description: '' }))
+/** A list that the broker has seen. */
+interface SeenList {
+  readonly names: readonly Candidate[]
+  /** When, by the clock of the process in milliseconds. */
+  readonly at: number
 }
 
-async function listVolumeNames(engine: Engine): Promise<Candidate[]> {
-  const { listVolumes } = await import('../../engine/volumes.ts')
-  return (await listVolumes(engine)).map(({ Name, Driver }) => ({
-    word: Name,
-    description: Driver,
-  }))
+/** How long a Tab waits for engines, in milliseconds. Later answers are for the next Tab. */
+const waitMs = 20
+/** How long a list is not asked for again, in milliseconds. */
+const freshMs = 2_000
+/** How many engines are asked at the same time, so that the broker can still answer. */
+const atOnce = 8
+
+/** What commands and completions in this broker have seen, by machine and list. */
+const seen = new Map<string, SeenList>()
+
+async function keyOf(fleet: Fleet, machine: string, list: List): Promise<string> {
+  return JSON.stringify([(await fleet.inventory()).location, machine, list])
 }
 
-async function listNetworkNames(engine: Engine): Promise<Candidate[]> {
-  const { listNetworks } = await import('../../engine/networks.ts')
-  return (await listNetworks(engine)).map(({ Name, Driver }) => ({
-    word: Name,
-    description: Driver,
-  }))
+const candidateOf = (container: ContainerSummary, name: string): SeenContainer => ({
+  word: name,
+  description: `${container.Image}, ${container.Status}`,
+  isRunning: container.State === 'running',
+  ports: [
+    ...new Set(
+      container.Ports.filter(({ Type }) => Type === 'tcp').map(({ PrivatePort }) => PrivatePort),
+    ),
+  ],
+})
+
+/** Remembers a whole list of containers for completion, if this process is the broker. */
+export async function rememberContainers(
+  fleet: Fleet,
+  machine: string,
+  containers: readonly ContainerSummary[],
+  { all }: { readonly all: boolean },
+): Promise<void> {
+  if (fleet.hosted === undefined) return
+  const { containerName } = await import('../../engine/containers.ts')
+  const names = containers.map((container) => candidateOf(container, containerName(container)))
+  const at = performance.now()
+  if (all) seen.set(await keyOf(fleet, machine, 'containers'), { names, at })
+  const running = names.filter(({ isRunning }) => isRunning)
+  seen.set(await keyOf(fleet, machine, 'running'), { names: running, at })
 }
 
-async function listServiceNames(engine: Engine): Promise<Candidate[]> {
-  const { listServices } = await import('../../engine/swarm/services.ts')
-  return (await listServices(engine)).map(({ Spec }) => ({
-    word: Spec.Name,
-    description: Spec.TaskTemplate.ContainerSpec?.Image ?? '',
-  }))
+const named = (names: readonly string[]): Candidate[] =>
+  names.filter((name) => !name.includes('<none>')).map((word) => ({ word, description: '' }))
+
+/** Remembers the names of all images of a machine for completion, if this process is the broker. */
+export async function rememberImages(
+  fleet: Fleet,
+  machine: string,
+  names: readonly string[],
+): Promise<void> {
+  if (fleet.hosted === undefined) return
+  const key = await keyOf(fleet, machine, 'images')
+  seen.set(key, { names: named(names), at: performance.now() })
 }
 
-function listNames(engine: Engine, kind: Kind): Promise<Candidate[]> {
-  switch (kind) {
-    case 'image':
-      return listImageNames(engine)
-    case 'volume':
-      return listVolumeNames(engine)
-    case 'network':
-      return listNetworkNames(engine)
-    case 'service':
-      return listServiceNames(engine)
-    case 'container':
-    case 'running-container':
-    case 'stopped-container':
-      return listContainerNames(engine, kind)
+/** Asks an engine for a list, and remembers it. */
+async function refresh(fleet: Fleet, machine: Machine, list: List): Promise<void> {
+  const engine: Engine = await fleet.engine(machine)
+  if (list === 'containers' || list === 'running') {
+    const { listContainers } = await import('../../engine/containers.ts')
+    const containers = await listContainers(engine, { all: true })
+    return rememberContainers(fleet, machine.name, containers, { all: true })
   }
+  if (list === 'images') {
+    const { listImages } = await import('../../engine/images.ts')
+    const names = (await listImages(engine)).flatMap(({ RepoTags }) => RepoTags ?? [])
+    return rememberImages(fleet, machine.name, names)
+  }
+  if (list === 'services') {
+    const { listServices } = await import('../../engine/swarm/services.ts')
+    const names = (await listServices(engine)).map(({ Spec }) => ({
+      word: Spec.Name,
+      description: Spec.TaskTemplate.ContainerSpec?.Image ?? '',
+    }))
+    seen.set(await keyOf(fleet, machine.name, list), { names, at: performance.now() })
+    return
+  }
+  const found =
+    list === 'volumes'
+      ? await (await import('../../engine/volumes.ts')).listVolumes(engine)
+      : await (await import('../../engine/networks.ts')).listNetworks(engine)
+  const names = found.map(({ Name, Driver }) => ({ word: Name, description: Driver }))
+  seen.set(await keyOf(fleet, machine.name, list), { names, at: performance.now() })
 }
 
-/** The names on one engine; those of the earlier result if the engine is slow. */
-async function namesOn(fleet: Fleet, machine: Machine, kind: Kind): Promise<readonly Candidate[]> {
-  const { host } = machine
-  const key = JSON.stringify([kind, host?.address, host?.port, host?.user, machine.name])
-  const before = seen.get(key)
-  const engine = await fleet.engine(machine)
-  const asked = listNames(engine, kind)
-  const now = asked.then((names) => {
-    seen.set(key, names)
-    return names
-  })
-  const late = new Promise<undefined>((resolve) => {
-    const ms = before === undefined ? timeoutsMs.unseen : timeoutsMs.seen
-    setTimeout(() => resolve(undefined), ms).unref()
-  })
-  return (
-    (await Promise.race([now.catch(ignored('completion', 'ask the engines')), late])) ??
-    before ??
-    []
-  )
+/** What is still asked for each completion. */
+const refreshing = new WeakMap<Fleet, Promise<unknown>>()
+
+/** Resolves when a completion asks no engine any more: until then, its connections must stay open. */
+export const completionEnded = async (fleet: Fleet): Promise<void> => {
+  await refreshing.get(fleet)
 }
+
+/** Asks those engines that are connected and have not been asked lately. */
+async function refreshAll(fleet: Fleet, machines: readonly Machine[], list: List): Promise<void> {
+  const isDue = async (machine: Machine): Promise<boolean> => {
+    const known = seen.get(await keyOf(fleet, machine.name, list))
+    if (known !== undefined && performance.now() - known.at < freshMs) return false
+    return fleet.isConnected(machine).catch(ignored('completion', 'describe the login', false))
+  }
+  const waiting = machines.values()
+  const takeTurns = async (): Promise<void> => {
+    for (const machine of waiting) {
+      if (!(await isDue(machine))) continue
+      await refresh(fleet, machine, list).catch(ignored('completion', 'ask the engine'))
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, machines.length) }, takeTurns))
+}
+
+/** Whether a command line is for all machines, unless options select some. */
+const searchesAll = (line: readonly string[]): boolean =>
+  line.includes('--find') || line.find((word) => !word.startsWith('-')) === 'where'
 
 /** The value of an option in an unfinished command line. */
 function valueIn(line: readonly string[], ...names: readonly string[]): string | undefined {
@@ -121,17 +167,48 @@ async function managersIn(fleet: Fleet, line: readonly string[]): Promise<readon
 /** The machines that an unfinished command line names, else the active one. */
 async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
   const { chooseHosts } = await import('../../operations/inventory/choose-machines.ts')
-  const on = line.includes('--all') ? 'all' : valueIn(line, '--on')
+  const machine = valueIn(line, '-m', '--machine')
+  const isAll = line.includes('--all') || (machine === undefined && searchesAll(line))
+  const on = valueIn(line, '--on') ?? (isAll ? 'all' : undefined)
   if (on !== undefined && /(?:^|[,!])state!?=/.test(on)) return [] // it would query hosts
-  return chooseHosts(fleet, {
-    machine: valueIn(line, '-m', '--machine'),
-    on: on === undefined ? [] : [on],
-  })
+  return chooseHosts(fleet, { machine, on: on === undefined ? [] : [on] })
+}
+
+/** The lists that have names of a kind, the best one first. */
+const listsOf: Readonly<Record<Kind, readonly [List, ...List[]]>> = {
+  container: ['containers', 'running'],
+  'running-container': ['running'],
+  'stopped-container': ['containers'],
+  image: ['images'],
+  volume: ['volumes'],
+  network: ['networks'],
+  service: ['services'],
+}
+
+/** What the broker has seen of a kind on the machines. Hosts that are not connected are not connected to. */
+async function seenOn(
+  fleet: Fleet,
+  machines: readonly Machine[],
+  kind: Kind,
+): Promise<readonly Candidate[]> {
+  if (fleet.hosted === undefined) return []
+  const lists = listsOf[kind]
+  const asking = refreshAll(fleet, machines, lists[0])
+  refreshing.set(fleet, asking)
+  const late = new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref())
+  await Promise.race([asking, late])
+  const found = await Promise.all(
+    machines.map(async ({ name }) => {
+      const all = await Promise.all(lists.map((list) => keyOf(fleet, name, list)))
+      return all.map((key) => seen.get(key)?.names).find((names) => names !== undefined) ?? []
+    }),
+  )
+  return found.flat()
 }
 
 /**
- * The names on the engines of the chosen machines. Only the broker knows them, and only for connected hosts:
- * completion never logs in.
+ * The names on the engines of the chosen machines, as the broker has seen them: completion never logs in, and does not wait for
+ * slow engines.
  */
 export async function namesOnEngines(
   fleet: Fleet,
@@ -140,9 +217,19 @@ export async function namesOnEngines(
 ): Promise<Candidate[]> {
   if (fleet.hosted === undefined) return []
   const machines = await (kind === 'service' ? managersIn : machinesIn)(fleet, line)
-  const naming = machines.map((machine) => namesOn(fleet, machine, kind))
-  const found = (await Promise.allSettled(naming)).flatMap((names) =>
-    names.status === 'fulfilled' ? [names.value] : [],
+  const names = await seenOn(fleet, machines, kind)
+  const chosen = names.filter(
+    (name) => kind !== 'stopped-container' || !('isRunning' in name && name.isRunning === true),
   )
-  return [...new Map(found.flat().map((name) => [name.word, name])).values()]
+  return [...new Map(chosen.map(({ word, description }) => [word, { word, description }])).values()]
+}
+
+/** The ports of the running containers of a machine as `fleet forward` accepts them: `db:5432`, or `db:` if none is known. */
+export async function containerPorts(fleet: Fleet, machine: Machine): Promise<Candidate[]> {
+  const containers = (await seenOn(fleet, [machine], 'running-container')) as SeenContainer[]
+  return containers.flatMap(({ word, description, ports }) =>
+    ports.length === 0
+      ? [{ word: `${word}:`, description }]
+      : ports.map((port) => ({ word: `${word}:${port}`, description })),
+  )
 }

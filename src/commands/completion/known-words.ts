@@ -149,6 +149,14 @@ export async function knownWords(
       const { namesOnEngines } = await import('./container-and-image-names.ts')
       return namesOnEngines(fleet, line, completes)
     }
+    case 'forward': {
+      const { forwardNames } = await import('./forward-names.ts')
+      return forwardNames(fleet)
+    }
+    case 'forwarded-port': {
+      const { forwardablePorts } = await import('./forward-names.ts')
+      return forwardablePorts(fleet, line)
+    }
     case 'file':
       return [files]
     case 'nothing':

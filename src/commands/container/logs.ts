@@ -4,7 +4,15 @@ import { writeFailures } from '../../ui/failure.ts'
 import type { LogOptions } from '../../engine/logs.ts'
 import type { InBroker } from '../../operations/context.ts'
 import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
-import { type Invocation, defineCommand, flag, parsed, several, text } from '../command.ts'
+import {
+  type Invocation,
+  type Targets,
+  defineCommand,
+  flag,
+  parsed,
+  several,
+  text,
+} from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { parseCount } from '../options/numbers.ts'
 import { writeLogs } from './write-logs.ts'
@@ -93,31 +101,57 @@ async function swarmIn(
   return swarmOfTargets(fleet, targets)
 }
 
+/** The containers whose logs to show. With `--find`, they are searched for, and the exit code is returned if that fails. */
+async function soughtContainers({
+  args,
+  options,
+  ...invocation
+}: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'> & {
+  readonly args: { readonly containers: readonly string[] }
+  readonly options: { readonly find: boolean }
+}): Promise<{ readonly names: readonly string[]; readonly targets: Targets } | number> {
+  if (!options.find) return { names: args.containers, targets: invocation.targets }
+  const { findContainers, noTargets } = await import('./find-containers.ts')
+  const found = await findContainers(invocation, args.containers, { verb: 'logs', running: false })
+  return typeof found === 'number' ? found : { names: found, targets: noTargets }
+}
+
 export const logs = defineCommand({
   name: 'logs',
   summary: 'Show the logs of containers',
   description:
     'Show the logs of containers. With several containers or machines, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
   arguments: { containers: several('containers', 'names or IDs of containers', 'container') },
-  options: logOptions,
+  options: {
+    ...logOptions,
+    find: flag('--find', 'search all machines, or the selected ones, for the containers'),
+  },
   targets: 'many',
   allAtOnce: true,
   answers: 'json',
   runsInBroker: ({ options }) => !options.follow, // following would keep the broker busy
-  examples: ['fleet logs -f web', 'fleet logs --on role=web --since 10m web'],
-  async run({ fleet, io, args, options, targets, format }) {
-    const swarm = await swarmIn({ fleet, targets }, args.containers)
+  examples: [
+    'fleet logs -f web',
+    'fleet logs --on role=web --since 10m web',
+    'fleet logs --find web',
+  ],
+  async run(invocation) {
+    const { fleet, io, args, options, format } = invocation
+    const sought = await soughtContainers(invocation)
+    if (typeof sought === 'number') return sought
+    const { names, targets } = sought
+    const swarm = await swarmIn({ fleet, targets }, names)
     if (swarm !== undefined) {
       fleet.hosted?.fallBack() // managers and machines may have to be connected
       const { showServiceLogs } = await import('../service/logs.ts')
       const call = { fleet, io, format, options, targets: { ...targets, machine: swarm } }
-      return showServiceLogs(call, args.containers)
+      return showServiceLogs(call, names)
     }
     const { findContainers } = await import('../../operations/fan-out/locate-containers.ts')
     const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
     const range = await logRange(options)
     const { placeNames } = await import('./references.ts')
-    const placed = await placeNames({ fleet, targets }, args.containers)
+    const placed = await placeNames({ fleet, targets }, names)
     const machines = await chooseEngines({ fleet, io, targets: placed.targets, format })
     const many = placed.targets.on.length > 0
     const { found, failures: missing } = await findContainers(fleet, machines, placed)

@@ -164,8 +164,13 @@ export const ps = defineCommand({
       return writeDockerLines(invocation, query, truncation.fullIds)
     }
     return listFromEngines(invocation, {
-      async list(engine, signal) {
+      async list(engine, signal, machine) {
         const containers = await listContainers(engine, { ...query, signal })
+        if (invocation.fleet.hosted && limit === undefined && options.filter.length === 0) {
+          const { rememberContainers } = await import('../completion/container-and-image-names.ts')
+          const { stopped: all } = options
+          await rememberContainers(invocation.fleet, machine, containers, { all })
+        }
         return containers.map((container) => rowOf(container, containerName(container)))
       },
       columns: columnsOf(invocation.io, truncation, options.size),

@@ -3,6 +3,7 @@ import { passThroughStreams } from '../../ui/io.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { type Command, type Invocation, any, defineCommand } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
+import { findFlag } from '../options/common-options.ts'
 import { checkPlacement } from './misplaced-option.ts'
 
 /** Exit code of failures of fleet itself, as with docker run (docs.docker.com/reference/cli/docker/container/run/#exit-status). */
@@ -40,6 +41,27 @@ async function runWhereNamed(
   const { runDocker } = await import('../../operations/docker/run-docker.ts')
   const streams = passThroughStreams(invocation.io)
   return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
+}
+
+/** Runs a command in the container that `words` name, on the machine that has it. */
+async function runWhereFound(
+  invocation: Invocation,
+  name: string,
+  words: readonly string[],
+): Promise<number> {
+  const { readContainerNames } = await import('../../docker/container-names.ts')
+  const { findContainers, noTargets } = await import('../container/find-containers.ts')
+  const command = readContainerNames(words)
+  const [container] = command?.names ?? []
+  if (command === undefined || container === undefined) {
+    throw new UserError('usage', 'no container specified', {
+      hint: `for example: fleet ${name} ${findFlag} web sh`,
+    })
+  }
+  const found = await findContainers(invocation, [container], { verb: name, running: true })
+  if (typeof found === 'number') return found
+  const placed = command.rename(() => found[0])
+  return (await runWhereNamed({ ...invocation, targets: noTargets }, placed)) ?? dockerFailure
 }
 
 /** Runs docker exec in the container of a task, if the command is for a swarm; undefined if it is not. */
@@ -94,11 +116,18 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
     targets: 'many',
     gathers: true,
     failureCode: dockerFailure,
-    ...(name === 'exec' && { runsInBroker: isForOneMachine }),
+    ...(name === 'exec' && {
+      runsInBroker: (typed: Pick<Invocation, 'args' | 'targets'>) =>
+        isForOneMachine(typed) || (typed.args['words'] as string[])[0] === findFlag,
+    }),
     async run(invocation) {
       const { fleet, io, args, targets } = invocation
       const { chooseMachine, chooseMachineOrManager, choosesMany } =
         await import('../../operations/inventory/choose-machines.ts')
+      if (name === 'exec' && args.words[0] === findFlag) {
+        checkPlacement(prefix, args.words.slice(1))
+        return runWhereFound(invocation, name, [...prefix, ...args.words.slice(1)])
+      }
       const words = [...prefix, ...args.words]
       checkPlacement(prefix, args.words)
       const isExec = prefix.at(-1) === 'exec'

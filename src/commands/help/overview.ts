@@ -23,7 +23,7 @@ export const overview: readonly OverviewGroup[] = [
       line('create adopt import', 'create hosts, add existing ones, import from other tools'),
       line('ls status inspect ip', 'list machines, show their state, entries and addresses'),
       line('use active', 'set or print the active machine'),
-      line('ssh cp mount', 'open a shell, run commands, copy files, mount directories'),
+      line('ssh cp mount forward', 'open a shell, copy files, mount directories, forward ports'),
       line('start stop restart kill', 'switch machines on and off'),
       line('snapshot', 'save and restore the state of machines'),
       line('provision upgrade', 'install, repair and upgrade Docker'),
@@ -45,7 +45,7 @@ export const overview: readonly OverviewGroup[] = [
   {
     title: 'Containers and images',
     lines: [
-      line('ps logs stats events', 'list containers, show logs, usage and events'),
+      line('ps where logs stats events', 'list and find containers, show logs, usage and events'),
       line('run exec container', 'run containers, run commands in them, and 20 more commands'),
       line('images build pull push', 'list, build, pull and push images'),
       line('history df image', 'show layers and disk usage, copy images, and more'),

@@ -92,8 +92,15 @@ export const images = defineCommand({
       filters: parseFilters(options.filter),
     }
     return listFromEngines(invocation, {
-      list: async (engine, signal) =>
-        (await listImages(engine, { ...query, signal })).flatMap(rowsOf),
+      async list(engine, signal, machine) {
+        const listed = await listImages(engine, { ...query, signal })
+        if (invocation.fleet.hosted && options.filter.length === 0) {
+          const { rememberImages } = await import('../completion/container-and-image-names.ts')
+          const names = listed.flatMap(({ RepoTags }) => RepoTags ?? [])
+          await rememberImages(invocation.fleet, machine, names)
+        }
+        return listed.flatMap(rowsOf)
+      },
       columns: columnsOf(truncationOf(invocation.io, options), options.digests),
       whole: !options.trunc,
       name: (row) => (row.tag === none ? row.id : `${row.repository}:${row.tag}`),

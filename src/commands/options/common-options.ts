@@ -36,6 +36,9 @@ export const commonOptions = {
   quiet: flag('-q, --quiet', 'print only names (for containers: only IDs)'),
 } as const
 
+/** The option of `fleet exec` that searches machines for the container; it comes before docker's arguments. */
+export const findFlag = '--find'
+
 /** The inventory that the words of an unparsed command line name. */
 export function inventoryIn(words: readonly string[]): string | undefined {
   const index = words.lastIndexOf('--inventory')

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import { commonNamesOf, operandsIn, verbOf } from './common-options.ts'
+import { commonNamesOf, findFlag, operandsIn, verbOf } from './common-options.ts'
 import { isMachineName } from '../../machine/name.ts'
 import { type Command, type Targets, isGroup } from '../command.ts'
 import { commandList } from '../index.ts'
@@ -61,8 +61,8 @@ export function targetsOf({
 }
 
 /**
- * Reads `--on` and `--machine` at the beginning of arguments for docker. docker has no such options, and users
- * often write them after the command.
+ * Reads `--on` and `--machine` at the beginning of arguments for docker, and moves `--find` there. docker has no such options,
+ * and users often write them after the command.
  */
 export function takeLeadingTargets(words: readonly unknown[]): {
   after: CommonValues
@@ -70,9 +70,15 @@ export function takeLeadingTargets(words: readonly unknown[]): {
 } {
   const rest = [...(words[0] as string[])]
   const after: { on: string[]; machine?: string } = { on: [] }
+  const first: string[] = []
   for (;;) {
+    if (rest[0] === findFlag && first.length === 0) {
+      first.push(findFlag)
+      rest.shift()
+      continue
+    }
     const [, name, joined] = /^--(on|machine)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? []
-    if (name === undefined) return { after, words: [rest] }
+    if (name === undefined) return { after, words: [[...first, ...rest]] }
     const value = joined ?? rest[1]
     if (value === undefined) throw new UserError('usage', `--${name} requires a value`)
     rest.splice(0, joined === undefined ? 2 : 1)

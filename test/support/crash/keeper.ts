@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openEngineConnections } from '../../../src/operations/connect/engine-connections.ts'
 import { serveSocketAt } from '../../../src/operations/connect/engine-socket.ts'
+import { forwarding } from '../../../src/operations/forward/forwarding.ts'
 import { findProcess, isAlive } from '../../../src/operations/connect/running-processes.ts'
 import { type BrokerClient as Client, openBrokerClient } from '../../../src/broker/client/client.ts'
 import { brokerSocket } from '../../../src/broker/runtime-dir.ts'
@@ -34,6 +35,7 @@ export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise
     connect: connectSsh,
     engines: openEngineConnections(),
     serveSocket: serveSocketAt,
+    forwarding,
     isAlive,
     runCommand: () => Promise.reject(new Error('no program here')),
     ...options,

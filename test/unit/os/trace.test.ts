@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { openBrokerClient } from '../../../src/broker/client/client.ts'
+import { forwarding } from '../../../src/operations/forward/forwarding.ts'
 import { startBrokerServer } from '../../../src/broker/server/server.ts'
 import { runCli } from '../../../src/cli/program.ts'
 import { UserError } from '../../../src/errors.ts'
@@ -189,6 +190,7 @@ test('the broker sends the lines of what it does for a command to that command',
     engines: { needsSession: () => false, dial: () => Promise.reject(new Error('no engine')) },
     runCommand: () => Promise.reject(new Error('not here')),
     serveSocket: () => Promise.reject(new Error('no sockets')),
+    forwarding,
     async connect() {
       trace('ssh', 'shake hands, with the token ghp_0123456789abcdefghijABCDEFGHIJ012345')
       return transport

@@ -169,3 +169,25 @@ describe.each(
     expect(stderr).toContain('nowhere')
   })
 })
+
+describe('fleet exec --find', () => {
+  test.each(['exec --find --on web-2 web hostname', 'exec --on web-2 --find web hostname'])(
+    '%s runs where the container is',
+    async (line) => {
+      hosts.web2.commands()
+      const { code, stdout } = await runCase({ line, code: 0 })
+      expect({ code, stdout }).toEqual({ code: 0, stdout: 'docker answers\n' })
+      expect(hosts.web2.commands().join('\n')).toMatch(/'exec' 'app' 'hostname'|exec app hostname/)
+    },
+  )
+  test.each([
+    ['exec --find web sh', 2, /3 containers match "web"[^]*web-1\/app[^]*fleet exec web-1\/app/],
+    ['exec --find wep sh', 1, /no container or Compose service is called "wep"[^]*"web"\?/],
+    ['exec --find', 125, /no container specified/],
+    ['exec --find web-1/app sh', 125, /already includes its machine/],
+  ])('%s ends with %i', async (line, code, prints) => {
+    const ran = await runCase({ line, code })
+    expect(ran.code).toBe(code)
+    expect(ran.stderr).toMatch(prints)
+  })
+})

@@ -1,0 +1,268 @@
+import { readFile } from 'node:fs/promises'
+import type { Duplex } from 'node:stream'
+import { UserError, messageOf } from '../../errors.ts'
+import { replaceFile } from '../../os/replace-file.ts'
+import { ignored, traceError } from '../../os/trace.ts'
+import type { SocketAddress, Transport } from '../../transport/transport.ts'
+import type { ForwardStatus, ForwardTarget, PortForward } from '../protocol.ts'
+import { forwardsFile } from '../runtime-dir.ts'
+import { type ServedEngine, storedEnvironment } from './sockets.ts'
+
+/** How to log in to the host of a forward, and the path of its engine's socket. */
+type ForwardHost = Pick<ServedEngine, 'target' | 'env' | 'path'>
+
+/** A port or socket of this computer on which connections are accepted. Disposing of it ends them too. */
+export interface ListeningPort extends AsyncDisposable {
+  /** The TCP port; absent for a Unix socket. */
+  readonly port?: number | undefined
+  /** The number of open connections. */
+  connections(): number
+  /** Accepts no more connections. */
+  close(): Promise<void>
+}
+
+/** Connects to a target over a connection to its host. */
+export type DialTarget = (transport: Transport) => Promise<Duplex>
+
+export interface ForwardsOptions {
+  readonly folder: string
+  /** Accepts connections; each is joined with a new `dial()`. Throws code `REFUSED` if it cannot listen. */
+  readonly listen: (
+    address: SocketAddress,
+    dial: () => Promise<Duplex>,
+    onClosed: () => void,
+  ) => Promise<ListeningPort>
+  /** Prepares connections to a target; containers are looked up on the engine for each of them. */
+  readonly openTarget: (target: ForwardTarget, host: ForwardHost) => DialTarget
+  /** The connection to a host, as the registry of hosts returns it. */
+  readonly use: (
+    host: ForwardHost,
+  ) => Promise<{ readonly transport: Transport; readonly release: () => void }>
+  /** Called when a connection or a forward was closed. */
+  readonly onClosed: () => void
+}
+
+/** The forwards of a broker. */
+export interface Forwards extends AsyncDisposable {
+  /**
+   * Forwards ports, all or none, until they are stopped; `hold` keeps the connection to the host open. The next broker
+   * continues it. Throws kind `failed` if one cannot be opened.
+   */
+  start(
+    host: ForwardHost,
+    forwards: readonly PortForward[],
+    hold: () => Promise<() => void>,
+  ): Promise<readonly ForwardStatus[]>
+  /** Stops the forwards with these local ends. */
+  stop(locals: readonly string[]): Promise<void>
+  /** Forwards what an earlier broker recorded. */
+  restore(): Promise<void>
+  /** Accepts no more connections, and leaves the recorded forwards to the next broker. */
+  drain(): Promise<void>
+  status(): ForwardStatus[]
+  /** The number of open connections. */
+  connections(): number
+}
+
+/** A forward as the list on disk has it. */
+interface RecordedForward extends ForwardHost {
+  readonly listen: SocketAddress
+  readonly forwardTo: ForwardTarget
+}
+
+interface Entry {
+  host: ForwardHost
+  /** With the port that the system chose. */
+  listen: SocketAddress
+  readonly target: ForwardTarget
+  dial: DialTarget
+  port: ListeningPort | undefined
+  release: (() => void) | undefined
+  error: ForwardStatus['error']
+}
+
+/** How often a port that could not be opened again is tried, in milliseconds. */
+const retryMs = 2_000
+
+/** The text of a local address, which identifies a forward. */
+export function formatLocal(listen: SocketAddress): string {
+  if ('path' in listen) return listen.path
+  return `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
+}
+
+const describeTarget = (machine: string, { container, port }: ForwardTarget): string =>
+  `${machine} ${container === undefined ? 'port ' : `${container}:`}${port}`
+
+const statusOf = ({ host, listen, target, port, error }: Entry): ForwardStatus => ({
+  local: formatLocal(listen),
+  machine: host.target.machine,
+  ...(target.container !== undefined && { container: target.container }),
+  port: target.port,
+  connections: port?.connections() ?? 0,
+  ...(error && { error }),
+})
+
+const sameTarget = (a: ForwardTarget, b: ForwardTarget): boolean =>
+  a.container === b.container && a.address === b.address && a.port === b.port
+
+/** Keeps forwarded ports, and records them in the folder for the next broker. */
+export function openForwards(options: ForwardsOptions): Forwards {
+  const { folder, listen, openTarget, use, onClosed } = options
+  const entries = new Set<Entry>()
+  let isRetired = false
+  let saving = Promise.resolve()
+
+  const failed = (entry: Entry, error: unknown) => {
+    entry.error = { message: messageOf(error), at: new Date().toISOString() }
+  }
+
+  async function connect(entry: Entry): Promise<Duplex> {
+    try {
+      const { transport, release } = await use(entry.host)
+      try {
+        const stream = await entry.dial(transport)
+        entry.error = undefined
+        return stream.once('close', release)
+      } catch (error) {
+        release()
+        throw error
+      }
+    } catch (error) {
+      failed(entry, error)
+      traceError('broker', `forward a connection to ${entry.host.target.machine}`, error)
+      throw error
+    }
+  }
+
+  async function open(entry: Entry): Promise<void> {
+    const port = await listen(entry.listen, () => connect(entry), onClosed)
+    entry.port = port
+    if ('port' in entry.listen && port.port !== undefined)
+      entry.listen = { ...entry.listen, port: port.port }
+  }
+
+  async function close(entry: Entry): Promise<void> {
+    entries.delete(entry)
+    entry.release?.()
+    await entry.port?.[Symbol.asyncDispose]()
+    onClosed()
+  }
+
+  const newEntry = (host: ForwardHost, address: SocketAddress, target: ForwardTarget): Entry => ({
+    ...{ host, listen: address, target, dial: openTarget(target, host) },
+    ...{ port: undefined, release: undefined, error: undefined },
+  })
+
+  /** The forward that already does what is asked. Throws if its local end is used by another one. */
+  function known(host: ForwardHost, { listen: address, orAnyPort, target }: PortForward) {
+    const { machine } = host.target
+    const isSame = (entry: Entry) =>
+      entry.host.target.machine === machine && sameTarget(entry.target, target)
+    if (orAnyPort === true) {
+      const same = [...entries].find(
+        (entry) => isSame(entry) && 'port' in entry.listen && 'port' in address,
+      )
+      if (same) return same
+    }
+    const local = formatLocal(address)
+    const found = [...entries].find((entry) => formatLocal(entry.listen) === local)
+    if (found === undefined || isSame(found) || orAnyPort === true)
+      return found && isSame(found) ? found : undefined
+    throw new UserError(
+      'failed',
+      `${local} is already forwarded to ${describeTarget(found.host.target.machine, found.target)}`,
+      { hint: `choose another local port, or stop that one: fleet forward stop ${local}` },
+    )
+  }
+
+  async function openNew(host: ForwardHost, forward: PortForward): Promise<Entry> {
+    const entry = newEntry(host, forward.listen, forward.target)
+    try {
+      await open(entry)
+    } catch (error) {
+      if (forward.orAnyPort !== true || !('port' in entry.listen)) throw error
+      entry.listen = { ...entry.listen, port: 0 }
+      await open(entry)
+    }
+    entries.add(entry)
+    return entry
+  }
+
+  /** Records the forwards for the next broker. */
+  function save(): Promise<void> {
+    saving = saving.then(async () => {
+      if (isRetired) return
+      const kept = [...entries].map(({ host, listen, target }): RecordedForward => ({
+        ...{ ...host, env: storedEnvironment(host.env) },
+        ...{ listen, forwardTo: target },
+      }))
+      const text = JSON.stringify(kept)
+      await replaceFile(forwardsFile(folder), text, { mode: 0o600, isDurable: false })
+    })
+    return saving
+  }
+
+  /** Opens forwards whose ports were in use when the broker started. */
+  async function retryClosed(): Promise<void> {
+    for (const entry of entries) {
+      if (entry.port !== undefined || isRetired) continue
+      try {
+        await open(entry)
+        entry.error = undefined
+      } catch (error) {
+        failed(entry, error)
+      }
+    }
+  }
+  const retrying = setInterval(() => void retryClosed(), retryMs).unref()
+
+  return {
+    async start(host, forwards, hold) {
+      const opened: Entry[] = []
+      const all: Entry[] = []
+      try {
+        for (const forward of forwards) {
+          const same = known(host, forward)
+          const entry = same ?? (await openNew(host, forward))
+          if (same === undefined) opened.push(entry)
+          all.push(entry)
+        }
+        for (const entry of all) {
+          const release = await hold()
+          entry.release?.()
+          Object.assign(entry, { host, release, dial: openTarget(entry.target, host) })
+        }
+      } catch (error) {
+        for (const entry of opened) await close(entry)
+        throw error
+      }
+      await retryClosed()
+      await save()
+      return all.map(statusOf)
+    },
+    async stop(locals) {
+      const stopped = [...entries].filter(({ listen }) => locals.includes(formatLocal(listen)))
+      for (const entry of stopped) await close(entry)
+      await save()
+    },
+    async restore() {
+      const text = await readFile(forwardsFile(folder), 'utf8').catch(
+        ignored('broker', 'read the list of forwards', '[]'),
+      )
+      for (const { listen: address, forwardTo, ...host } of JSON.parse(text) as RecordedForward[])
+        entries.add(newEntry(host, address, forwardTo))
+      await retryClosed()
+    },
+    async drain() {
+      isRetired = true
+      clearInterval(retrying)
+      await Promise.all([...entries].map(async ({ port }) => port?.close()))
+    },
+    status: () => [...entries].map(statusOf),
+    connections: () => [...entries].reduce((sum, { port }) => sum + (port?.connections() ?? 0), 0),
+    async [Symbol.asyncDispose]() {
+      await saving
+      await Promise.all([...entries].map(async ({ port }) => port?.[Symbol.asyncDispose]()))
+    },
+  }
+}

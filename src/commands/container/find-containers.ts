@@ -1,0 +1,159 @@
+import type { ContainerSummary } from '../../engine/containers.ts'
+import { UserError, exitCodes } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { writeFailure, writeFailures } from '../../ui/failure.ts'
+import { oneLine } from '../../ui/visible.ts'
+import type { Invocation, Targets } from '../command.ts'
+import { chooseEngines } from '../multi/choose-engines.ts'
+
+/** Default time limit for a machine that is searched, in milliseconds. */
+export const searchTimeoutMs = 5_000
+
+/** How many machines are searched at the same time. */
+const concurrency = 128
+
+/** How many matches a message lists. */
+const listed = 20
+
+type Searching = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
+
+/** No machine is selected by options. */
+export const noTargets: Targets = {
+  ...{ names: [], machine: undefined, on: [], retryFailed: false },
+  ...{ parallel: undefined, timeoutMs: undefined, maxFail: undefined },
+}
+
+/** The machines to search: those that options select, else all that exist and have an engine. */
+export async function searchedMachines(invocation: Searching): Promise<Machine[]> {
+  const { machine, on, retryFailed } = invocation.targets
+  if (machine !== undefined || on.length > 0 || retryFailed) return chooseEngines(invocation)
+  const targets = { ...invocation.targets, on: ['all'] }
+  const machines = await chooseEngines({ ...invocation, targets })
+  return machines.filter(({ host }) => host !== undefined)
+}
+
+/** The error for a name that no container has. */
+export async function noContainer(
+  name: string,
+  containers: readonly ContainerSummary[],
+  machines: number,
+): Promise<UserError> {
+  const { nearestContainer } = await import('../../operations/fan-out/search-containers.ts')
+  const near = nearestContainer(containers, name)
+  const where = machines === 1 ? 'the machine' : `the ${machines} machines`
+  return new UserError(
+    'failed',
+    `no container or Compose service is called ${JSON.stringify(name)} on ${where} that answered`,
+    {
+      hint:
+        near === undefined
+          ? 'to list all containers: fleet ps --all --all-containers'
+          : `did you mean ${JSON.stringify(oneLine(near))}?`,
+    },
+  )
+}
+
+/** A container that was found: MACHINE/NAME, and its state. */
+interface Match {
+  readonly reference: string
+  readonly state: string
+}
+
+function severalMatches(verb: string, name: string, matches: readonly Match[]): UserError {
+  const lines = matches.slice(0, listed).map(({ reference, state }) => `${reference} (${state})`)
+  const more = matches.length - listed
+  if (more > 0) lines.push(`and ${more} more; to list all: fleet where ${name}`)
+  const [first] = matches
+  return new UserError(
+    'usage',
+    `${matches.length} containers match ${JSON.stringify(name)}; choose one`,
+    { hint: [...lines, `for example: fleet ${verb} ${first?.reference}`].join('\n') },
+  )
+}
+
+/**
+ * Searches machines for containers by name, Compose service or the beginning of an ID, and resolves to one MACHINE/NAME for
+ * each name. If a name matches none or several containers, it resolves to the exit code, and the reason is on stderr. With
+ * `running`, stopped containers count only if no running one matches. Machines that do not answer are reported; they do not
+ * prevent a match on the others.
+ */
+export async function findContainers(
+  { fleet, io, targets, format }: Searching,
+  names: readonly string[],
+  { verb, running }: { readonly verb: string; readonly running: boolean },
+): Promise<readonly string[] | number> {
+  const { isReference } = await import('./references.ts')
+  const placed = names.find(isReference)
+  if (placed !== undefined)
+    throw new UserError('usage', `${placed} already includes its machine, so --find has no use`)
+  const machines = await searchedMachines({ fleet, io, targets, format })
+  // The broker must run all of it or nothing, so check that all machines are connected first.
+  if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
+  const { containerWord, matchContainers } =
+    await import('../../operations/fan-out/search-containers.ts')
+  const { answers, failures } = await listEverywhere({ fleet, io, targets, format }, machines)
+  if (failures.length === 0) fleet.hosted?.commit()
+  writeFailures(io, failures, { of: machines.length, json: format.json })
+  if (answers.length === 0) return exitCodes.failed
+  const found: string[] = []
+  for (const name of names) {
+    const all = answers.flatMap(({ machine, containers }) =>
+      matchContainers(containers, name).map((container) => ({
+        reference: `${machine.name}/${containerWord(container)}`,
+        state: oneLine(container.State, 20),
+      })),
+    )
+    const inUse = running ? all.filter(({ state }) => state === 'running') : []
+    const matches = inUse.length > 0 ? inUse : all
+    const [first] = matches
+    if (first === undefined || matches.length > 1) {
+      const containers = answers.flatMap((answer) => answer.containers)
+      const error =
+        first === undefined
+          ? await noContainer(name, containers, answers.length)
+          : severalMatches(verb, name, matches)
+      writeFailure(io, error, format.json)
+      return exitCodes[error.kind as 'usage' | 'failed']
+    }
+    found.push(first.reference)
+    const isSure = failures.length === 0
+    if (!format.json && (!isSure || io.stderr.isTTY)) {
+      const rest = isSure ? '' : ', the only match on the machines that answered'
+      io.stderr.write(`found ${first.reference}${rest}\n`)
+    }
+  }
+  return found
+}
+
+/** Lists the containers of all machines, running or not. */
+async function listEverywhere(
+  { fleet, io, targets, format }: Searching,
+  machines: readonly Machine[],
+) {
+  const { listContainers } = await import('../../engine/containers.ts')
+  const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
+  const { reportUnanswered } = await import('../../ui/progress/waiting.ts')
+  const machineNames = machines.map(({ name }) => name)
+  using waiting = reportUnanswered(io, format, machineNames, fleet.clock)
+  const outcomes = await fanOutInOrder(
+    machines,
+    async (machine, signal) => {
+      try {
+        return await listContainers(await fleet.engine(machine), { all: true, signal })
+      } finally {
+        waiting.done(machine.name)
+      }
+    },
+    {
+      signal: fleet.signal,
+      concurrency: targets.parallel ?? concurrency,
+      timeLimit: { ms: targets.timeoutMs ?? searchTimeoutMs, clock: fleet.clock },
+    },
+  )
+  return {
+    answers: outcomes.flatMap((outcome) =>
+      'value' in outcome ? [{ machine: outcome.machine, containers: outcome.value }] : [],
+    ),
+    failures: outcomes.filter((outcome) => 'error' in outcome),
+  }
+}

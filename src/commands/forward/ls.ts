@@ -1,0 +1,30 @@
+import type { ForwardStatus } from '../../broker/protocol.ts'
+import { humanAge } from '../../ui/human-units.ts'
+import { type Column, writeRows } from '../../ui/table.ts'
+import { defineCommand } from '../command.ts'
+import { forwardColumns } from './columns.ts'
+
+const columns: readonly Column<ForwardStatus>[] = [
+  ...forwardColumns,
+  { title: 'CONNECTIONS', text: ({ connections }) => String(connections), drop: 1 },
+  {
+    title: 'LAST ERROR',
+    text: ({ error }) =>
+      error === undefined ? '' : `${humanAge(Date.parse(error.at) / 1000)}: ${error.message}`,
+    wrap: true,
+  },
+]
+
+export const ls = defineCommand({
+  name: 'ls',
+  summary: 'List the ports that the broker forwards',
+  description:
+    'List the ports that the broker forwards, with the reason if the last connection failed. If the broker was stopped or killed, it is started again, and forwards the same ports again.',
+  answers: 'json',
+  async run({ fleet, io, format }) {
+    const broker = await fleet.broker()
+    const rows = (await broker?.forwards()) ?? []
+    if (rows.length === 0 && !format.json) io.stderr.write('no ports are forwarded\n')
+    else await writeRows(io, format, { rows, columns })
+  },
+})

@@ -1,0 +1,111 @@
+import { type BrokerClient } from '../../broker/client/client.ts'
+import type { ForwardStatus, PortForward } from '../../broker/protocol.ts'
+import { formatLocal } from '../../broker/server/forwards.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import { type Machine, socketOf } from '../../machine/machine.ts'
+import { describeTarget } from '../connect/broker-target.ts'
+import type { Context } from '../context.ts'
+import { findMachine } from '../inventory/choose-machines.ts'
+import { checkTarget, openTarget } from './dial-target.ts'
+import { listenAndJoin } from './listen-and-join.ts'
+
+/** Checks that the containers exist and are running. Throws kind `failed`. */
+export async function checkForwards(
+  context: Context,
+  machine: Machine,
+  forwards: readonly PortForward[],
+): Promise<void> {
+  const engine = await context.engine(machine)
+  for (const { target } of forwards) await checkTarget(target, engine)
+}
+
+/** Has the broker forward ports until they are stopped. Throws kind `failed` if one cannot be opened. */
+export async function keepForwards(
+  context: Context,
+  broker: BrokerClient,
+  machine: Machine,
+  forwards: readonly PortForward[],
+): Promise<readonly ForwardStatus[]> {
+  await context.connect(machine)
+  // Connecting may have found the host at another address.
+  const current = findMachine(await (await context.inventory()).read(), machine.name)
+  const { env, signal, prompt } = context
+  const target = await describeTarget(context, current)
+  const host = { target, env, path: socketOf(current) }
+  return broker.forward(host, forwards, { env, signal, prompt })
+}
+
+/** Forwards that exist until they are disposed of. */
+interface OwnForwards extends AsyncDisposable {
+  readonly opened: readonly ForwardStatus[]
+  /** Rejects when the connection to the host is lost. */
+  readonly lost: Promise<never>
+}
+
+/**
+ * Forwards ports from this process, all or none. `report` gets the reason of each connection that fails. Throws kind `failed` if
+ * one cannot be opened.
+ */
+export async function openOwnForwards(
+  context: Context,
+  machine: Machine,
+  forwards: readonly PortForward[],
+  report: (line: string) => void,
+): Promise<OwnForwards> {
+  const transport = await context.connect(machine)
+  const engine = await context.engine(machine)
+  const ports: AsyncDisposable[] = []
+  const opened: ForwardStatus[] = []
+  const dispose = async () => {
+    await Promise.all(ports.map((port) => port[Symbol.asyncDispose]()))
+  }
+  const openOne = async ({ listen, orAnyPort, target }: PortForward): Promise<void> => {
+    const dialTarget = openTarget(target, engine)
+    const dial = async () => {
+      try {
+        return await dialTarget(transport)
+      } catch (error) {
+        report(`${machine.name}: ${messageOf(error)}`)
+        throw error
+      }
+    }
+    const listening = await listenAndJoin(listen, dial).catch((error: unknown) => {
+      if (orAnyPort !== true || !('port' in listen)) throw error
+      return listenAndJoin({ ...listen, port: 0 }, dial)
+    })
+    ports.push(listening)
+    const local = 'path' in listen ? listen : { ...listen, port: listening.port ?? listen.port }
+    opened.push({
+      local: formatLocal(local),
+      machine: machine.name,
+      ...(target.container !== undefined && { container: target.container }),
+      port: target.port,
+      connections: 0,
+    })
+  }
+  try {
+    for (const forward of forwards) await openOne(forward)
+    return { opened, lost: transport.lost, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+/** The forwards that words mean: local ports, addresses or sockets, or all of a machine. Throws kind `usage` for an unknown one. */
+export function chooseForwards(
+  forwards: readonly ForwardStatus[],
+  words: readonly string[],
+): readonly ForwardStatus[] {
+  const chosen = words.flatMap((word) => {
+    const found = forwards.filter(
+      ({ local, machine }) =>
+        local === word || machine === word || (/^\d+$/.test(word) && local.endsWith(`:${word}`)),
+    )
+    if (found.length > 0) return found
+    throw new UserError('usage', `nothing is forwarded from or to ${JSON.stringify(word)}`, {
+      hint: 'to list the forwarded ports: fleet forward ls',
+    })
+  })
+  return [...new Set(chosen)]
+}

@@ -1,0 +1,135 @@
+import { lstat, rm, stat } from 'node:fs/promises'
+import { type Server, Socket, connect, createServer } from 'node:net'
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import type { ListeningPort } from '../../broker/server/forwards.ts'
+import { UserError, codeOf, messageOf } from '../../errors.ts'
+import { longestSocketPath } from '../../os/socket-folder.ts'
+import { ignored } from '../../os/trace.ts'
+import { openLocal } from '../../transport/local/local.ts'
+import { listenAt } from '../../transport/sockets/unix-socket.ts'
+import type { RemoteListener, SocketAddress } from '../../transport/transport.ts'
+import { joinConnections } from './join-connections.ts'
+
+/** What the user can do if this computer cannot listen on an address, by the error code of the system. */
+function listenError(address: SocketAddress, thrown: unknown): UserError {
+  const cause = (thrown as Error).cause ?? thrown
+  const [where, again] =
+    'path' in address
+      ? [`the socket ${address.path}`, 'choose another path']
+      : [`port ${address.port} of ${address.host}`, 'choose another local port: LOCAL:PORT']
+  switch (codeOf(cause) ?? '') {
+    case 'EADDRINUSE':
+      return new UserError('failed', `${where} is already in use`, { cause, hint: again })
+    case 'EACCES':
+      return new UserError('failed', `you have no permission to listen on ${where}`, {
+        cause,
+        hint:
+          'path' in address
+            ? again
+            : 'ports below 1024 need root: choose another local port, such as 8080:80',
+      })
+    case 'EADDRNOTAVAIL':
+      return new UserError('failed', `${where}: this computer does not have this address`, {
+        cause,
+      })
+    default:
+      return new UserError('failed', `cannot listen on ${where}: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Throws if something other than a socket without a listener is at `path`. */
+async function checkSocketPath(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > longestSocketPath - '.0000000-00'.length) {
+    throw new UserError('failed', `the path ${path} is too long for a Unix socket`, {
+      hint: 'choose a path with less than 90 bytes',
+    })
+  }
+  const there = await lstat(path).catch(ignored('broker', 'look at the socket'))
+  if (there === undefined) return
+  if (!there.isSocket()) {
+    throw new UserError('failed', `${path} exists and is not a socket`, {
+      hint: 'choose another path, or remove the file',
+    })
+  }
+  const client = connect(path)
+  try {
+    await once(client, 'connect')
+  } catch {
+    return // its listener is gone
+  } finally {
+    client.destroy()
+  }
+  throw Object.assign(new Error('another program listens on it'), { code: 'EADDRINUSE' })
+}
+
+/** Listens on a Unix socket (mode 0600). Disposing of it removes the socket, unless it was replaced. */
+async function listenOnPath(
+  path: string,
+  take: (client: Socket) => void,
+): Promise<AsyncDisposable> {
+  await checkSocketPath(path)
+  const server: Server = createServer({ allowHalfOpen: true }, take)
+  const inode = await listenAt(server, path)
+  return {
+    async [Symbol.asyncDispose]() {
+      server.close()
+      const there = await stat(path).catch(ignored('broker', 'look at the socket'))
+      if (there?.ino === inode) await rm(path, { force: true })
+    },
+  }
+}
+
+/** Closes a connection so that its client sees a failure, not the end of the data. */
+function abort(client: Duplex): void {
+  if (client instanceof Socket && client.remoteFamily !== undefined) client.resetAndDestroy()
+  else client.destroy()
+}
+
+/**
+ * Accepts connections on an address of this computer, and joins each with a new `dial()`. A connection whose other half fails is
+ * reset. Throws kind `failed` if this computer cannot listen there.
+ */
+export async function listenAndJoin(
+  address: SocketAddress,
+  dial: () => Promise<Duplex>,
+  onClosed: () => void = () => {},
+): Promise<ListeningPort> {
+  const clients = new Set<Duplex>()
+  const take = async (client: Duplex): Promise<void> => {
+    clients.add(client)
+    client.on('error', () => {}) // handled at its close
+    client.once('close', () => {
+      clients.delete(client)
+      onClosed()
+    })
+    try {
+      const server = await dial()
+      if (client.destroyed) return void server.destroy()
+      server.once('close', () => server.readableEnded || abort(client))
+      joinConnections(client, server)
+    } catch {
+      abort(client) // `dial` reports the error
+    }
+  }
+  try {
+    const listener: RemoteListener =
+      'path' in address
+        ? await listenOnPath(address.path, (client) => void take(client))
+        : await openLocal({}).listen(address, (client) => void take(client))
+    let closing: Promise<void> | undefined
+    const close = (): Promise<void> =>
+      (closing ??= Promise.resolve(listener[Symbol.asyncDispose]()))
+    return {
+      port: listener.port,
+      connections: () => clients.size,
+      close,
+      async [Symbol.asyncDispose]() {
+        await close()
+        for (const client of clients) client.destroy()
+      },
+    }
+  } catch (error) {
+    throw error instanceof UserError ? error : listenError(address, error)
+  }
+}

@@ -1,0 +1,173 @@
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Forwards, openForwards } from '../../../src/broker/server/forwards.ts'
+import { listenAndJoin } from '../../../src/operations/forward/listen-and-join.ts'
+import { openLocal } from '../../../src/transport/local/local.ts'
+
+const transport = openLocal({})
+const target = (machine: string) => ({
+  ...{ machine, address: '203.0.113.7', port: 22, user: 'root' },
+  ...{ hostKeys: ['k'], identityFiles: [] },
+})
+const host = (machine: string) => ({
+  ...{ target: target(machine), path: '/var/run/docker.sock' },
+  env: { HOME: '/root', SECRET: 'hunter2' },
+})
+const hold = async () => () => {}
+const unreachable = () => Promise.reject(new Error('no login'))
+
+/** A server of this computer, in place of one on a host. It answers with what it reads. */
+const server = createServer({ allowHalfOpen: true }, (client) => void client.pipe(client))
+let folder: string
+let opened: Forwards[]
+let released = 0
+
+function openRegistry(): Forwards {
+  const forwards = openForwards({
+    folder,
+    listen: listenAndJoin,
+    openTarget:
+      ({ port }) =>
+      (over) =>
+        over.dial({ host: '127.0.0.1', port }),
+    use: async () => ({ transport, release: () => void (released += 1) }),
+    onClosed: () => {},
+  })
+  opened.push(forwards)
+  return forwards
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'forwards-'))
+  opened = []
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+})
+afterEach(async () => {
+  for (const forwards of opened) {
+    await forwards.drain()
+    await forwards[Symbol.asyncDispose]()
+  }
+  server.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const serverPort = () => (server.address() as AddressInfo).port
+const anyPort = { host: '127.0.0.1', port: 0 }
+const portOf = ({ local }: { readonly local: string }) => Number(local.split(':').at(-1))
+
+async function echo(port: number, data: string): Promise<string> {
+  const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  client.end(data)
+  return await text(client)
+}
+
+test('a port leads to its target until it is stopped, and each use of the host is released', async () => {
+  const forwards = openRegistry()
+  const [one] = await forwards.start(
+    host('web-1'),
+    [{ listen: anyPort, target: { port: serverPort() } }],
+    hold,
+  )
+  if (one === undefined) throw new Error('no forward')
+  const before = released
+  expect(await echo(portOf(one), 'hello')).toBe('hello')
+  await expect.poll(() => released).toBe(before + 1)
+  expect(forwards.status()).toMatchObject([{ machine: 'web-1', port: serverPort() }])
+  await forwards.stop([one.local])
+  expect(forwards.status()).toEqual([])
+  const [error] = (await once(connect(portOf(one), '127.0.0.1'), 'error')) as [Error]
+  expect(error.message).toContain('ECONNREFUSED')
+})
+
+test('the same forward again is the same; another target is refused; none is left half done', async () => {
+  const forwards = openRegistry()
+  const ask = { listen: anyPort, target: { port: serverPort() } }
+  const [one] = await forwards.start(host('web-1'), [ask], hold)
+  const listen = { host: '127.0.0.1', port: portOf(one ?? { local: '' }) }
+  await forwards.start(host('web-1'), [{ ...ask, listen }], hold)
+  expect(forwards.status()).toHaveLength(1)
+  await expect(forwards.start(host('web-2'), [ask, { ...ask, listen }], hold)).rejects.toThrow(
+    `127.0.0.1:${listen.port} is already forwarded to web-1 port ${serverPort()}`,
+  )
+  await expect(forwards.start(host('web-2'), [ask], unreachable)).rejects.toThrow('no login')
+  expect(forwards.status()).toHaveLength(1)
+})
+
+test('where another port will do, one that is in use is replaced', async () => {
+  const forwards = openRegistry()
+  const listen = { host: '127.0.0.1', port: serverPort() }
+  const ask = { listen, orAnyPort: true, target: { port: serverPort() } }
+  const [one] = await forwards.start(host('web-1'), [ask], hold)
+  expect(portOf(one ?? { local: '' })).not.toBe(serverPort())
+  await forwards.start(host('web-1'), [ask], hold) // it exists already
+  expect(forwards.status()).toHaveLength(1)
+  await expect(
+    forwards.start(host('web-1'), [{ listen, target: { port: 1 } }], hold),
+  ).rejects.toThrow(`port ${serverPort()} of 127.0.0.1 is already in use`)
+})
+
+test('a connection that fails is reset, and its reason stays until one succeeds', async () => {
+  const forwards = openRegistry()
+  const [one] = await forwards.start(
+    host('web-1'),
+    [{ listen: anyPort, target: { port: serverPort() } }],
+    hold,
+  )
+  const port = portOf(one ?? { local: '' })
+  const at = serverPort()
+  server.close()
+  const [error] = (await once(connect(port, '127.0.0.1'), 'error')) as [Error]
+  expect(error.message).toContain('ECONNRESET')
+  expect(forwards.status()[0]?.error?.message).toContain('ECONNREFUSED')
+  server.listen(at, '127.0.0.1')
+  await once(server, 'listening')
+  expect(await echo(port, 'again')).toBe('again')
+  expect(forwards.status()[0]?.error).toBeUndefined()
+})
+
+test('the next broker forwards the same, with no secrets on disk, and tries a port in use again', async () => {
+  const first = openRegistry()
+  const [one] = await first.start(
+    host('web-1'),
+    [{ listen: anyPort, target: { port: serverPort() } }],
+    hold,
+  )
+  const port = portOf(one ?? { local: '' })
+  const file = join(folder, 'forwards.json')
+  expect(await readFile(file, 'utf8')).not.toContain('hunter2')
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  const client = connect(port, '127.0.0.1')
+  await once(client, 'connect')
+  const second = openRegistry()
+  await second.restore() // the first one still listens
+  expect(second.status()[0]?.error?.message).toContain('already in use')
+  await first.drain()
+  client.end('still open') // a connection outlives its broker's retirement
+  expect(await text(client)).toBe('still open')
+  await expect.poll(() => second.status()[0]?.error, { timeout: 10_000 }).toBeUndefined()
+  expect(await echo(port, 'next')).toBe('next')
+  expect(second.connections()).toBe(0)
+})
+
+test.skipIf(process.platform === 'win32')('a socket is private, and replaces no file', async () => {
+  const forwards = openRegistry()
+  const path = join(folder, 'db.sock')
+  const ask = { listen: { path }, target: { port: serverPort() } }
+  await forwards.start(host('web-1'), [ask], hold)
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  const client = connect({ path, allowHalfOpen: true })
+  client.end('through the socket')
+  expect(await text(client)).toBe('through the socket')
+  const other = openRegistry()
+  await expect(other.start(host('web-2'), [ask], hold)).rejects.toThrow('is already in use')
+  await forwards.stop([path])
+  await writeFile(path, 'a file')
+  await expect(forwards.start(host('web-1'), [ask], hold)).rejects.toThrow('not a socket')
+  expect(await readFile(path, 'utf8')).toBe('a file')
+})

@@ -1,0 +1,107 @@
+import { PassThrough } from 'node:stream'
+import { expect, test } from 'vitest'
+import type { Engine } from '../../../../src/engine/engine.ts'
+import { UserError } from '../../../../src/errors.ts'
+import { openTarget } from '../../../../src/operations/forward/dial-target.ts'
+import { refused } from '../../../../src/transport/sockets/socket-stream.ts'
+import type { SocketAddress, Transport } from '../../../../src/transport/transport.ts'
+
+const id = 'a'.repeat(64)
+const details = (changes: object = {}, state = true) => ({
+  ...{ Id: id, State: { Running: state }, HostConfig: { NetworkMode: 'default' } },
+  NetworkSettings: { Networks: { bridge: { IPAddress: '172.17.0.2' } }, Ports: {} },
+  ...changes,
+})
+const listed = (name: string, service: string) => ({
+  ...{ Id: id, Names: [`/${name}`], Image: 'i', Created: 1, State: 'running' },
+  Labels: { 'com.docker.compose.service': service },
+})
+
+/** An engine that answers by path; a function answers anew each time. */
+function engineOf(answers: Readonly<Record<string, unknown>>) {
+  const asked: string[] = []
+  const engine: Pick<Engine, 'json'> = {
+    async json({ path }, read) {
+      asked.push(path)
+      const answer = answers[path]
+      if (answer === undefined) throw new UserError('failed', `No such container: ${path}`)
+      return read(typeof answer === 'function' ? (answer as () => unknown)() : answer, '')
+    },
+  }
+  return { asked, engine: engine as Engine }
+}
+
+/** A host on which only these addresses accept connections. */
+function hostWith(...open: readonly string[]) {
+  const dialled: string[] = []
+  const transport = {
+    async dial(address: SocketAddress) {
+      const where = 'path' in address ? address.path : `${address.host}:${address.port}`
+      dialled.push(where)
+      if (!open.includes(where)) throw refused('Connection refused')
+      return new PassThrough()
+    },
+  } as Partial<Transport> as Transport
+  return { dialled, transport }
+}
+
+test('a container is dialled at its address, which is looked up for each connection', async () => {
+  let address = '172.17.0.2'
+  const networks = () => ({ NetworkSettings: { Networks: { n: { IPAddress: address } } } })
+  const { engine } = engineOf({ '/containers/db/json': () => details(networks()) })
+  const { dialled, transport } = hostWith('172.17.0.2:5432', '172.17.0.9:5432')
+  const dial = openTarget({ container: 'db', port: 5432 }, engine)
+  await dial(transport)
+  address = '172.17.0.9'
+  await dial(transport)
+  expect(dialled).toEqual(['172.17.0.2:5432', '172.17.0.9:5432'])
+})
+
+test('connections at the same time share one look-up', async () => {
+  const { asked, engine } = engineOf({ '/containers/db/json': details() })
+  const { transport } = hostWith('172.17.0.2:5432')
+  const dial = openTarget({ container: 'db', port: 5432 }, engine)
+  await Promise.all(Array.from({ length: 100 }, () => dial(transport)))
+  expect(asked).toHaveLength(1)
+})
+
+test('a published port comes first, then the addresses of the container', async () => {
+  const Ports = { '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '8080' }], '81/tcp': null }
+  const NetworkSettings = { Networks: { n: { IPAddress: '10.0.0.2' } }, Ports }
+  const { engine } = engineOf({ '/containers/web/json': details({ NetworkSettings }) })
+  const { dialled, transport } = hostWith('10.0.0.2:80')
+  await openTarget({ container: 'web', port: 80 }, engine)(transport)
+  expect(dialled).toEqual(['localhost:8080', '10.0.0.2:80'])
+})
+
+const HostConfig = (NetworkMode: string) => ({ HostConfig: { NetworkMode } })
+
+test('a Compose service, the network of the host, and that of another container', async () => {
+  const { engine } = engineOf({
+    '/containers/json': [listed('shop-web-1', 'web')],
+    [`/containers/${id}/json`]: details(HostConfig('host')),
+    '/containers/side/json': details({ ...HostConfig('container:main'), NetworkSettings: {} }),
+    '/containers/main/json': details(),
+  })
+  const { dialled, transport } = hostWith('localhost:80', '172.17.0.2:80')
+  await openTarget({ container: 'web', port: 80 }, engine)(transport)
+  await openTarget({ container: 'side', port: 80 }, engine)(transport)
+  await openTarget({ port: 80 }, engine)(transport)
+  expect(dialled).toEqual(['localhost:80', '172.17.0.2:80', 'localhost:80'])
+})
+
+test.each([
+  ['gone', {}, /No such container/],
+  ['stopped', details({}, false), /the container stopped is not running/],
+  ['lonely', details({ NetworkSettings: { Networks: {} } }), /has no address in a network/],
+  ['odd', { Id: '--rm', State: {} }, /not a valid ID/],
+  ['lying', details({ NetworkSettings: { Networks: { n: { IPAddress: '-oProxy' } } } }), /no addr/],
+  ['shut', details(), /cannot connect to shut: 172\.17\.0\.2:80: Connection refused/],
+])('a container that is %s is an error', async (name, answer, message) => {
+  const answers = { '/containers/json': [], [`/containers/${name}/json`]: answer }
+  const { engine } = engineOf(name === 'gone' ? { '/containers/json': [] } : answers)
+  const { transport } = hostWith()
+  await expect(openTarget({ container: name, port: 80 }, engine)(transport)).rejects.toThrow(
+    message,
+  )
+})
