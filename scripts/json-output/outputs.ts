@@ -493,9 +493,12 @@ const swarmChange = fieldsOf<PlannedSwarmChange>()({
   swarm: text('name of the swarm'),
   machine: machineName,
   action: z
-    .enum(['init', 'record', 'join', 'promote', 'demote', 'label', 'leave', 'remove-node'])
+    .enum([
+      ...(['open-ports', 'init', 'record', 'join', 'promote', 'label'] as const),
+      ...(['remove-node', 'demote', 'leave', 'close-ports'] as const),
+    ])
     .describe(
-      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the node that a machine was before, such as that of its replaced host, is removed',
+      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the node that a machine was before, such as that of its replaced host, is removed; `open-ports`, `close-ports`: at the provider, between the machine and the other members',
     ),
   role: z.enum(['manager', 'worker']).optional().describe('of `join`'),
   node: text('ID of an existing node').optional(),

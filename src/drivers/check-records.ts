@@ -9,6 +9,7 @@ import {
 } from '../machine/record-patterns.ts'
 import type { Driver, Lifecycle, Power, Snapshots } from './driver.ts'
 import type { Update } from './update.ts'
+import type { PeerAccess } from './net/peer-access.ts'
 import type { SshAccess } from './net/ssh-access.ts'
 
 /** The fields of a record that a driver acts on. */
@@ -84,6 +85,15 @@ const checkSshAccess = (access: SshAccess): SshAccess => ({
   caller: withCheckedRecord((...call: Parameters<SshAccess['caller']>) => access.caller(...call)),
 })
 
+const checkPeerAccess = (access: PeerAccess): PeerAccess => ({
+  async observe(hosts, group, call) {
+    for (const host of hosts.values()) check(host)
+    return access.observe(hosts, group, call)
+  },
+  open: withCheckedRecord((...call: Parameters<PeerAccess['open']>) => access.open(...call)),
+  close: withCheckedRecord((...call: Parameters<PeerAccess['close']>) => access.close(...call)),
+})
+
 /**
  * Wraps a driver so that it only gets records that fleet could have written: everyone who can push
  * to the repository of the inventory can edit a record. Throws kind `inventory` for other records,
@@ -101,4 +111,5 @@ export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> 
   ...(driver.snapshots && { snapshots: checkSnapshots(driver.snapshots) }),
   ...(driver.update && { update: checkUpdate(driver.update) }),
   ...(driver.sshAccess && { sshAccess: checkSshAccess(driver.sshAccess) }),
+  ...(driver.peerAccess && { peerAccess: checkPeerAccess(driver.peerAccess) }),
 })

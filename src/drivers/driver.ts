@@ -5,6 +5,7 @@ import type { Environment } from '../os/environment.ts'
 import { checkRecords } from './check-records.ts'
 import type { Grant } from './grants.ts'
 import type { Update } from './update.ts'
+import type { PeerAccess } from './net/peer-access.ts'
 import type { SshAccess } from './net/ssh-access.ts'
 
 /** Passed to every method of a driver. */
@@ -290,6 +291,7 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly snapshots?: Snapshots
   readonly update?: Update<Options>
   readonly sshAccess?: SshAccess
+  readonly peerAccess?: PeerAccess
 }
 
 /** Version of this contract. A change that drivers must follow increments it. */

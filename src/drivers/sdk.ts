@@ -32,6 +32,8 @@ export type {
   DriverContext,
 } from './driver.ts'
 export type { Grant } from './grants.ts'
+export type { PeerAccess, PeerGroup, PeerState } from './net/peer-access.ts'
+export type { PortRange } from './net/ports.ts'
 export type { SshAccess } from './net/ssh-access.ts'
 export type { Difference, Update, UpdateRequest } from './update.ts'
 

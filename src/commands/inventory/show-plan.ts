@@ -144,6 +144,8 @@ const swarmSigns: Readonly<Record<PlannedSwarmChange['action'], Sign>> = {
   label: change,
   leave: { sign: '-', color: 'red', counted: 'remove' },
   'remove-node': { sign: '-', color: 'red', counted: 'remove' },
+  'open-ports': change,
+  'close-ports': change,
 }
 
 /** The actions of swarms in words. */
@@ -156,6 +158,8 @@ const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   label: 'label',
   leave: 'leave',
   'remove-node': 'remove old node',
+  'open-ports': 'open ports for',
+  'close-ports': 'close ports for',
 }
 
 /** Changes of swarms as lines, in the order in which they are made. */

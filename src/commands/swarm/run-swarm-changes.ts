@@ -12,7 +12,8 @@ const concurrency = 8
 
 /** Changes that are made on several machines at the same time. All others concern managers, or end nodes. */
 const isParallel = ({ action, role }: PlannedSwarmChange): boolean =>
-  action === 'label' || (action === 'join' && role === 'worker')
+  ['label', 'open-ports', 'close-ports'].includes(action) ||
+  (action === 'join' && role === 'worker')
 
 /** Names the machines for which nothing was done, and why. */
 function reportLeft(

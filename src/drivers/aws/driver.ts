@@ -20,6 +20,7 @@ import { explainRegionError } from './regions.ts'
 import { describeExistingInstance } from './create/describe-existing.ts'
 import { restartInstance, startInstance, stopInstance } from './machine/power.ts'
 import { removeHost } from './machine/remove.ts'
+import { joinPeerGroup, leavePeerGroup, observePeerGroup } from './network/peer-groups.ts'
 import { tagsByKey } from './tags.ts'
 import { recordedSshAccess } from '../net/ssh-access.ts'
 import { checkPrograms, reachNotes, recordedReach } from './create/reach-option.ts'
@@ -243,6 +244,20 @@ export function awsDriver(env: Environment, ask?: Ask): Driver<AwsOptions> {
       },
     },
     sshAccess: recordedSshAccess(getCallerAddress),
+    peerAccess: {
+      observe: (hosts, group, call) =>
+        withExplainedErrors({}, () => observePeerGroup(api, hosts, group, call)),
+      async open(host, group, record, call) {
+        const ec2 = openEc2(api, host, call)
+        if (ec2 === undefined || host.token === undefined) return
+        await withExplainedErrors(ec2, () => joinPeerGroup(ec2, host, group, record))
+      },
+      async close(host, group, call) {
+        const ec2 = openEc2(api, host, call)
+        if (ec2 === undefined || host.token === undefined) return {}
+        return withExplainedErrors(ec2, () => leavePeerGroup(ec2, host, group))
+      },
+    },
     power: {
       start: withInstance(api, startInstance),
       stop: withInstance(api, (ec2, id) => stopInstance(ec2, id, { force: false })),

@@ -1,5 +1,6 @@
 import { UserError, messageOf } from '../../errors.ts'
 import type { Call, Driver, HostPlan, Lifecycle, Power, Snapshots } from '../driver.ts'
+import type { PeerAccess } from '../net/peer-access.ts'
 import type { SshAccess } from '../net/ssh-access.ts'
 import type { Update } from '../update.ts'
 
@@ -76,6 +77,12 @@ const guardSshAccess = (run: Run, access: SshAccess): SshAccess => ({
   caller: (host, call) => run(call, () => access.caller(host, call)),
 })
 
+const guardPeerAccess = (run: Run, access: PeerAccess): PeerAccess => ({
+  observe: (hosts, group, call) => run(call, () => access.observe(hosts, group, call)),
+  open: (host, group, record, call) => run(call, () => access.open(host, group, record, call)),
+  close: (host, group, call) => run(call, () => access.close(host, group, call)),
+})
+
 /**
  * Wraps the driver of a package so that its bugs are reported with the package's `label` and not as
  * bugs of fleet, and so that an aborted call ends with the reason of its signal.
@@ -84,7 +91,7 @@ export function guardDriver(driver: Driver, label: string): Driver {
   const run = runFor(label)
   const locate = driver.locate?.bind(driver)
   const describeExisting = driver.describeExisting?.bind(driver)
-  const { lifecycle, power, snapshots, update, sshAccess } = driver
+  const { lifecycle, power, snapshots, update, sshAccess, peerAccess } = driver
   return {
     ...(locate && {
       locate: (name, options, call) => run(call, () => locate(name, options, call)),
@@ -98,5 +105,6 @@ export function guardDriver(driver: Driver, label: string): Driver {
     ...(snapshots && { snapshots: guardSnapshots(run, snapshots) }),
     ...(update && { update: guardUpdate(run, update) }),
     ...(sshAccess && { sshAccess: guardSshAccess(run, sshAccess) }),
+    ...(peerAccess && { peerAccess: guardPeerAccess(run, peerAccess) }),
   }
 }

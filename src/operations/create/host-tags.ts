@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 
 /** When and by whom a host was created, from its tags. */
@@ -35,6 +36,22 @@ export const hostTags = (
   ...(origin.createdBy !== undefined && { 'fleet:created-by': origin.createdBy }),
   ...(origin.protected && { 'fleet:protected': 'true' }),
 })
+
+/**
+ * The tags of what several hosts share, such as the firewall rules of a swarm. The token is new: it
+ * identifies what one call creates, and no host has it.
+ */
+export function swarmTags(
+  fleet: string,
+  swarm: string,
+  { created, createdBy }: HostOrigin,
+): Readonly<Record<string, string>> {
+  return {
+    ...{ fleet: 'true', 'fleet:id': fleet, 'fleet:swarm': swarm, 'fleet:token': randomUUID() },
+    ...(created !== undefined && { 'fleet:created': created }),
+    ...(createdBy !== undefined && { 'fleet:created-by': createdBy }),
+  }
+}
 
 /** Reads the origin of a host from its tags. */
 export function originIn(tags: Readonly<Record<string, string>> = {}): HostOrigin {

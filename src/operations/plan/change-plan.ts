@@ -87,6 +87,7 @@ export interface PlannedSwarmChange {
    * `init`: initialize the swarm on its first manager. `record`: write the ID of a swarm that was initialized already.
    * `join`, `promote`, `demote`: let the machine join, or change its role. `label`: set node labels, and activate a node
    * that has just joined. `leave`: let the machine leave. `remove-node`: remove a node that the machine no longer is.
+   * `open-ports`, `close-ports`: open the ports of nodes between the machine and the other members at its provider, or close them.
    */
   readonly action:
     | 'init'
@@ -97,6 +98,8 @@ export interface PlannedSwarmChange {
     | 'label'
     | 'leave'
     | 'remove-node'
+    | 'open-ports'
+    | 'close-ports'
   /** Of `join`. */
   readonly role?: SwarmRole
   /** The ID of an existing node. */

@@ -14,6 +14,7 @@ import type { PlannedSwarmChange } from '../plan/change-plan.ts'
 import { findManager, initializedSwarm } from './find-manager.ts'
 import { freePool, poolOverlaps, readNetworks } from './host-networks.ts'
 import { memberAddress } from './member-address.ts'
+import { closePorts, openPorts } from './member-ports.ts'
 import { clusterLabels, machineLabel, withLabels } from './node-labels.ts'
 import { managersAmong, quorumLoss } from './quorum.ts'
 
@@ -414,6 +415,12 @@ export async function applySwarmChange(
       break
     case 'remove-node':
       if (change.node !== undefined) await removeOldNode(work, change.node)
+      break
+    case 'open-ports':
+      await openPorts(work)
+      break
+    case 'close-ports':
+      await closePorts(work)
       break
   }
   return change

@@ -32,6 +32,7 @@ export interface SwarmPart {
 
 /** The order in which changes are made. Managers join before others, and go last. */
 const phases: readonly ((change: PlannedSwarmChange) => boolean)[] = [
+  ({ action }) => action === 'open-ports',
   ({ action }) => action === 'init' || action === 'record',
   ({ action, role }) => (action === 'join' && role === 'manager') || action === 'promote',
   ({ action, role }) => action === 'join' && role === 'worker',
@@ -39,6 +40,7 @@ const phases: readonly ((change: PlannedSwarmChange) => boolean)[] = [
   ({ action }) => action === 'remove-node',
   ({ action }) => action === 'demote',
   ({ action }) => action === 'leave',
+  ({ action }) => action === 'close-ports',
 ]
 
 /** Changes by phase, in the order in which they are made. */
@@ -48,7 +50,10 @@ export const inPhases = (
   phases.map((matches) => changes.filter(matches)).filter((phase) => phase.length > 0)
 
 /** The change of a machine that makes a new host, if the plan has one. */
-function newHostOf(changes: readonly Change[], machine: string): PlannedSwarmChange['after'] {
+export function newHostOf(
+  changes: readonly Change[],
+  machine: string,
+): PlannedSwarmChange['after'] {
   const actions = new Set(
     changes.filter((one) => one.machine === machine).map(({ action }) => action),
   )
@@ -58,7 +63,7 @@ function newHostOf(changes: readonly Change[], machine: string): PlannedSwarmCha
 const isStarted = (changes: readonly Change[], machine: string): boolean =>
   changes.some((one) => one.machine === machine && one.action === 'start')
 
-const isRemoved = (changes: readonly Change[], machine: string): boolean =>
+export const isRemoved = (changes: readonly Change[], machine: string): boolean =>
   changes.some((one) => one.machine === machine && one.action === 'remove')
 
 /** The machines of a list in a sentence. */

@@ -5,8 +5,9 @@ import { type Swarm, findSwarmProblems } from '../../machine/swarms.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 import type { Change, Issue, PlannedSwarmChange } from '../plan/change-plan.ts'
-import { observeSwarms } from './observe-swarms.ts'
-import { planSwarm } from './plan-members.ts'
+import { observePorts, planPorts } from './member-ports.ts'
+import { answerOf, observeSwarms } from './observe-swarms.ts'
+import { type SwarmPart, inPhases, planSwarm } from './plan-members.ts'
 import { machinesLosingQuorum } from './guard-machines.ts'
 
 /** Options of {@link planSwarms}. */
@@ -48,13 +49,24 @@ export async function planSwarms(
   const engines = new Map<string, SwarmInfo | UserError>([...observed.engines, ...unreachable])
   const { refused, issues: guarded } = machinesLosingQuorum(inventory, observed, changes)
   const made = changes.filter((change) => !refused.has(change))
-  const parts = [...inventory.swarms.values()].map((swarm: Swarm) =>
-    planSwarm(swarm, {
-      ...{ inventory: inventory.id, machines: inventory.machines, engines },
+  const { machines: byName } = inventory
+  const planOne = async (swarm: Swarm): Promise<SwarmPart> => {
+    const part = planSwarm(swarm, {
+      ...{ inventory: inventory.id, machines: byName, engines },
       ...{ clusters: observed.clusters, changes: made, ambiguous, chosen },
       unreachable: new Set(unreachable.keys()),
-    }),
-  )
+    })
+    const ports = await observePorts(context, inventory, swarm)
+    const portChanges = planPorts(swarm, {
+      ...{ ...ports, machines: byName, changes: made, planned: part.changes, ambiguous },
+      answerOf: (machine) => answerOf({ engines }, machine),
+    })
+    return {
+      changes: inPhases([...portChanges, ...part.changes]).flat(),
+      issues: [...part.issues, ...ports.issues],
+    }
+  }
+  const parts = await Promise.all([...inventory.swarms.values()].map(planOne))
   return {
     swarms: parts.flatMap((part) => part.changes),
     issues: [

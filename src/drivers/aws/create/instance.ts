@@ -27,7 +27,9 @@ export interface Instance {
   readonly vpc: string | undefined
   readonly zone: string | undefined
   readonly subnet: string | undefined
+  /** The security groups of its first network interface. */
   readonly groups: readonly string[]
+  /** Its network interfaces, the first one first. */
   readonly interfaces: readonly string[]
   readonly rootVolume: string | undefined
   /** ARN of the instance profile. */
@@ -49,9 +51,9 @@ const readInstance = (instance: Ec2Instance): Instance => ({
   zone: instance.Placement?.AvailabilityZone,
   subnet: instance.SubnetId,
   groups: (instance.SecurityGroups ?? []).flatMap(({ GroupId }) => GroupId ?? []),
-  interfaces: (instance.NetworkInterfaces ?? []).flatMap(
-    ({ NetworkInterfaceId }) => NetworkInterfaceId ?? [],
-  ),
+  interfaces: (instance.NetworkInterfaces ?? [])
+    .toSorted((a, b) => (a.Attachment?.DeviceIndex ?? 0) - (b.Attachment?.DeviceIndex ?? 0))
+    .flatMap(({ NetworkInterfaceId }) => NetworkInterfaceId ?? []),
   rootVolume: instance.BlockDeviceMappings?.find(
     ({ DeviceName }) => DeviceName === instance.RootDeviceName,
   )?.Ebs?.VolumeId,

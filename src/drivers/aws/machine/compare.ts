@@ -30,7 +30,12 @@ const immutable: ImmutableOptions<AwsOptions, Known> = {
   image: ({ resources: { release, image } }) => release ?? image,
   vpc: ({ observed }) => observed['vpc'],
   subnet: ({ observed }) => observed['subnet'],
-  securityGroups: ({ observed }) => observed['groups'],
+  // A member of a swarm also has the group that fleet attached to it.
+  securityGroups: ({ observed, resources }) =>
+    observed['groups']
+      ?.split(',')
+      .filter((id) => id !== resources['peerGroup'])
+      .join(','),
   instanceProfile: ({ observed }) => observed['instanceProfile'] ?? 'none',
   keyPair: ({ resources }) => resources['keyPair'],
   privateOnly: ({ resources: { access } }) => access && formatBoolean(access === 'private'),

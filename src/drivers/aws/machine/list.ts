@@ -6,6 +6,7 @@ import type { Account, Ec2, Ec2Api } from '../api/ec2-api.ts'
 import { explainError, isFailure } from '../api/errors.ts'
 import { isAlive } from '../create/instance.ts'
 import { type HostResources, filterAllBy, findResources } from './resources.ts'
+import { isPeerGroup, swarmOf, withoutMembers } from '../network/peer-groups.ts'
 import { fallbackRegion } from '../regions.ts'
 import { fleetTagsIn, tagOf } from '../tags.ts'
 import { ignored } from '../../../os/trace.ts'
@@ -34,9 +35,9 @@ function listFound({
       description: `instance ${id} (${state})`,
       resources: {},
     })),
-    ...groups.map(({ GroupId = '', Tags }) => ({
-      tags: Tags,
-      description: `security group ${GroupId}`,
+    ...groups.map(({ GroupId = '', ...group }) => ({
+      tags: group.Tags,
+      description: `security group ${GroupId}${isPeerGroup(group) ? ` of swarm ${swarmOf(group)}` : ''}`,
       resources: { securityGroup: GroupId },
     })),
     ...keyPairs.map(({ KeyName = '', Tags }) => ({
@@ -64,7 +65,7 @@ function hostsOf({ region, profile }: Ec2, parts: HostResources): readonly Found
     const id = found.find((one) => one.id !== undefined)?.id
     return {
       token,
-      machine: tagOf(found[0]?.tags, 'fleet:machine') ?? '',
+      machine: tagOf(found[0]?.tags, 'fleet:machine') ?? tagOf(found[0]?.tags, 'fleet:swarm') ?? '',
       record: {
         phase: 'ready',
         token,
@@ -96,7 +97,12 @@ async function listRegion(
 ): Promise<readonly FoundHost[]> {
   const ofFleet = filterAllBy({ Name: 'tag:fleet:id', Values: [id] })
   try {
-    return hostsOf(ec2, await findResources(ec2, ofFleet))
+    const found = await findResources(ec2, ofFleet)
+    const shared = found.groups.filter(isPeerGroup)
+    const own = found.groups.filter((group) => !isPeerGroup(group))
+    // The group of a swarm belongs to no single host: it is left over once it has no members.
+    const groups = [...own, ...(await withoutMembers(ec2, shared))]
+    return hostsOf(ec2, { ...found, groups })
   } catch (error) {
     ec2.call.signal.throwIfAborted()
     // Only report regions that options name, or that failed for another reason than missing

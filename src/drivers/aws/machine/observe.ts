@@ -12,13 +12,13 @@ const maxIds = 200
 const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 
 /** Hosts of one account and region, by instance id. */
-interface RegionHosts {
+export interface RegionHosts {
   readonly account: Account
   readonly hosts: Map<string, { readonly name: MachineName; readonly resources: DriverState }>
 }
 
 /** Groups hosts with an instance by account and region. */
-function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<RegionHosts> {
+export function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<RegionHosts> {
   const groups = new Map<string, RegionHosts>()
   for (const [name, { id, resources = {} }] of hosts) {
     const account = readAccount(resources)
@@ -39,7 +39,7 @@ function* inChunks<Item>(items: readonly Item[], size: number): Generator<readon
  * The instances with these ids. Many ids are looked up with one query for all instances of fleet;
  * only the missing ones (launched by others, or long gone) are queried by id.
  */
-async function findMany(ec2: Ec2, ids: readonly string[]): Promise<readonly Instance[]> {
+export async function findMany(ec2: Ec2, ids: readonly string[]): Promise<readonly Instance[]> {
   const launched = ids.length > maxIds ? await findInstances(ec2, ofFleet) : []
   const known = new Set(launched.map(({ id }) => id))
   const rest = inChunks(

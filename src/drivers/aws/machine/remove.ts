@@ -4,6 +4,7 @@ import {
   DisassociateAddressCommand,
   ModifyInstanceAttributeCommand,
   ReleaseAddressCommand,
+  type SecurityGroup,
   type Tag,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2'
@@ -14,6 +15,7 @@ import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'
 import { explainError, isFailure } from '../api/errors.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
+import { peerGroupsAmong, removeUnusedGroup } from '../network/peer-groups.ts'
 import { foreignHint, isOwnedBy } from '../../ownership.ts'
 import {
   type HostResources,
@@ -23,7 +25,7 @@ import {
   findResources,
   mergeHostResources,
 } from './resources.ts'
-import { byToken, tagsByKey } from '../tags.ts'
+import { byToken, tagOf, tagsByKey } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** Filters for what the record names. The user's own key pairs and groups are never recorded. */
@@ -38,6 +40,24 @@ const recorded = ({ id }: HostRecord, resources: DriverState) => ({
 interface Found {
   readonly own: HostResources
   readonly foreign: HostResources
+}
+
+/** The security groups of swarms that a host is in. They are deleted with their last member. */
+async function findPeerGroups(
+  ec2: Ec2,
+  { instances, groups, keyPairs }: HostResources,
+  { peerGroup }: DriverState,
+): Promise<readonly SecurityGroup[]> {
+  const own = new Set(groups.map(({ GroupId }) => GroupId))
+  const named = [...instances.flatMap((one) => one.groups), ...(peerGroup ? [peerGroup] : [])]
+  const others = [...new Set(named)].filter((id) => !own.has(id))
+  // Everyone who can edit the inventory can name any group, so it must be of the same inventory.
+  const tags = [
+    ...instances.map((one) => one.tags),
+    ...[...groups, ...keyPairs].map((one) => one.Tags),
+  ]
+  const fleet = tags.map((of) => tagOf(of, 'fleet:id')).find((id) => id !== undefined)
+  return peerGroupsAmong(ec2, others, fleet)
 }
 
 /**
@@ -233,6 +253,7 @@ export async function removeHost(
 ): Promise<void> {
   const { own, foreign } = await findAllResources(ec2, host, resources)
   const { instances, groups, keyPairs, addresses } = own
+  const peerGroups = await findPeerGroups(ec2, own, resources)
   const leftovers: Leftover[] = []
   const attempt = async (what: string, work: Promise<unknown>): Promise<void> => {
     await work.catch((why: unknown) => {
@@ -245,6 +266,10 @@ export async function removeHost(
   )
   // The other resources are in use while an instance exists.
   if (leftovers.length > 0) throw leftoverError(leftovers, ec2.region)
+  // First, because the tags of the other resources show that they belong to the same inventory.
+  await each(peerGroups, ({ GroupId = '' }) =>
+    attempt(`security group ${GroupId}`, removeUnusedGroup(ec2, GroupId, host.id)),
+  )
   if (groups.length > 0) ec2.call.progress('delete security group')
   await Promise.all([
     each(keyPairs, ({ KeyName }) =>

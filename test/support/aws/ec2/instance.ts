@@ -45,6 +45,8 @@ export class Instance {
   stateReason: { readonly code: string; readonly message: string } | undefined
   /** Time of the termination, in the clock of `performance.now()`. */
   terminatedAt: number | undefined
+  /** The groups of its network interface, which can change. */
+  groups: readonly string[]
   /** An elastic address, instead of a temporary one. */
   elastic: string | undefined
   #address: string | undefined
@@ -55,6 +57,7 @@ export class Instance {
 
   constructor(plan: InstancePlan, surroundings: Surroundings) {
     this.plan = plan
+    this.groups = plan.groups
     this.#surroundings = surroundings
   }
 

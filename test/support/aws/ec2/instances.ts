@@ -274,9 +274,31 @@ const changeInstances: Handler = async (account, call) => {
   return { instancesSet: listOf(list) }
 }
 
-/** Attributes that EC2 only changes while an instance is stopped. */
+/** Groups that an interface can have (VPC user guide, "Amazon VPC quotas"). */
+const maxGroups = 5
+
+/** Checks new groups of an instance. moto ignores those that do not exist, and knows no maximum. */
+async function checkNewGroups(
+  { moto }: Account,
+  region: string,
+  groups: readonly string[],
+): Promise<void> {
+  if (groups.length > maxGroups) throw new Ec2Error('SecurityGroupsPerInterfaceLimitExceeded')
+  const all = await moto.ec2(region, { Action: 'DescribeSecurityGroups' })
+  const existing = new Set(itemsOf(all, 'securityGroupInfo').map((tree) => textOf(tree, 'groupId')))
+  const missing = groups.find((id) => !existing.has(id))
+  if (missing !== undefined)
+    throw new Ec2Error('InvalidGroup.NotFound', `The security group '${missing}' does not exist`)
+}
+
+/** Attributes that EC2 only changes while an instance is stopped, and groups. */
 const modifyInstanceAttribute: Handler = async (account, { region, parameters }) => {
   const instance = account.instances.get(parameters['InstanceId'] ?? '')
+  const groups = listParameter(parameters, 'GroupId')
+  if (instance && groups.length > 0) {
+    await checkNewGroups(account, region, groups)
+    instance.groups = groups
+  }
   if (parameters['InstanceType.Value'] !== undefined && instance?.state !== 'stopped')
     throw new Ec2Error(
       'IncorrectInstanceState',
@@ -297,7 +319,7 @@ export const instanceHandlers = (tokens: ClientTokens<Tree>): Record<string, Han
 /** The instances that use a group, or used it a moment ago. */
 export const holdersOf = ({ instances, settings }: Account, group: string): Instance[] =>
   [...instances.values()].filter(
-    ({ plan, terminatedAt }) =>
-      plan.groups.includes(group) &&
+    ({ groups, terminatedAt }) =>
+      groups.includes(group) &&
       (terminatedAt === undefined || performance.now() - terminatedAt < settings().lags.groupHeld),
   )

@@ -43,8 +43,8 @@ function canonicalCidr(cidr: string): string {
 }
 
 /** One rule of a request or a group, as text. */
-const ruleText = (protocol?: string, from?: string, to?: string, cidr?: string): string =>
-  [protocol, from, to, cidr].join(' ')
+const ruleText = (protocol?: string, from?: string, to?: string, source?: string): string =>
+  [protocol, from, to, source].join(' ')
 
 /** The rules of a group. */
 async function rulesOf(
@@ -60,7 +60,8 @@ async function rulesOf(
       return [
         ...itemsOf(permission, 'ipRanges').map((range) => textOf(range, 'cidrIp')),
         ...itemsOf(permission, 'ipv6Ranges').map((range) => textOf(range, 'cidrIpv6')),
-      ].map((cidr) => ruleText(ports[0], ports[1], ports[2], cidr))
+        ...itemsOf(permission, 'groups').map((source) => textOf(source, 'groupId')),
+      ].map((source) => ruleText(ports[0], ports[1], ports[2], source))
     }),
   )
 }
@@ -69,7 +70,9 @@ async function rulesOf(
 const rulesIn = (parameters: Parameters): readonly string[] =>
   Object.entries(parameters).flatMap(([key, cidr]) => {
     const [, permission] =
-      /^(IpPermissions\.\d+)\.(?:IpRanges|Ipv6Ranges)\.\d+\.Cidr/.exec(key) ?? []
+      /^(IpPermissions\.\d+)\.(?:(?:IpRanges|Ipv6Ranges)\.\d+\.Cidr|Groups\.\d+\.GroupId)/.exec(
+        key,
+      ) ?? []
     if (permission === undefined) return []
     const of = (name: string) => parameters[`${permission}.${name}`]
     return [ruleText(of('IpProtocol'), of('FromPort'), of('ToPort'), cidr)]

@@ -1,0 +1,61 @@
+import type { HostRecord } from '../../machine/machine.ts'
+import type { MachineName } from '../../machine/name.ts'
+import type { Call, DriverState } from '../driver.ts'
+import type { PortRange } from './ports.ts'
+
+/** Hosts that reach each other on some ports, which nobody else reaches: the nodes of a swarm. */
+export interface PeerGroup {
+  /** The ID of the inventory. */
+  readonly fleet: string
+  /** The name of the swarm, which is unique in the inventory. */
+  readonly name: string
+  readonly ports: readonly PortRange[]
+  /** Tags for every resource, to be set in the call that creates it. */
+  readonly tags: Readonly<Record<string, string>>
+}
+
+/** Whether a host reaches its peers. */
+export interface PeerState {
+  /** The network in which the hosts of the group reach each other, for the user: `vpc-0abc`. */
+  readonly network: string
+  /** Whether the provider counts the host among the group. */
+  readonly isMember: boolean
+  /** What a member lacks, for the user: `sg-0abc has no rule for 2377/tcp`. */
+  readonly missing?: string
+}
+
+/**
+ * Opening ports between hosts, for drivers that manage the host's firewall. The source of each rule
+ * is the group itself, never a range of addresses.
+ */
+export interface PeerAccess {
+  /**
+   * Returns the state of hosts with as few requests as possible. Hosts whose firewall fleet does not
+   * manage are absent from the result. Changes nothing.
+   */
+  observe(
+    hosts: ReadonlyMap<MachineName, HostRecord>,
+    group: PeerGroup,
+    call: Call,
+  ): Promise<ReadonlyMap<MachineName, PeerState>>
+  /**
+   * Adds a host to the group, and creates what the group lacks. Several hosts can be added at the
+   * same time, also by other users. `record` stores values in the host's record before the host
+   * uses a resource, so that `Lifecycle.remove` finds it; they are durable once it resolves.
+   */
+  open(
+    host: HostRecord,
+    group: PeerGroup,
+    record: (resources: DriverState) => Promise<void>,
+    call: Call,
+  ): Promise<void>
+  /**
+   * Removes a host from the group, and what was created for the group with its last host. Returns
+   * the resources to record (`undefined` to remove a value).
+   */
+  close(
+    host: HostRecord,
+    group: PeerGroup,
+    call: Call,
+  ): Promise<Readonly<Record<string, string | undefined>>>
+}

@@ -1,0 +1,294 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { awsDriver } from '../../../src/drivers/aws/driver.ts'
+import type { PeerAccess, PeerGroup } from '../../../src/drivers/net/peer-access.ts'
+import { parsePorts } from '../../../src/drivers/net/ports.ts'
+import { mergeResources } from '../../../src/machine/machine.ts'
+import { type Aws, startAws } from '../../support/aws/aws.ts'
+import { callEc2 } from '../../support/aws/http/ec2-client.ts'
+import { itemsOf, textOf } from '../../support/aws/http/xml.ts'
+import { AwsTrial, countWorld, quietCall, startCheckIp } from '../../support/aws/trial.ts'
+import { labIsHere } from '../../support/lab/lab.ts'
+
+const nothing = { instances: 0, groups: 0, keyPairs: 0, addresses: 0, volumes: 0 }
+
+const prod: PeerGroup = {
+  ...{ fleet: '4f0c2f6e', name: 'prod' },
+  ports: parsePorts('2377/tcp,7946/tcp,7946/udp,4789/udp') ?? [],
+  tags: {
+    ...{ fleet: 'true', 'fleet:id': '4f0c2f6e', 'fleet:swarm': 'prod', 'fleet:token': 'of-prod' },
+  },
+}
+
+const idIn = (body: string, prefix: string): string =>
+  new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
+
+describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
+  let aws: Aws
+  let checkIp: Awaited<ReturnType<typeof startCheckIp>>
+  beforeAll(async () => {
+    checkIp = await startCheckIp()
+    const lags = { pending: 20, address: 20, stopping: 20, shuttingDown: 50, hidden: 0 }
+    aws = await startAws({ lags: { ...lags, groupHeld: 50 } })
+    Object.assign(process.env, aws.environment)
+  })
+  afterEach(() => aws.reset())
+  afterAll(async () => {
+    await aws[Symbol.asyncDispose]()
+    await checkIp[Symbol.asyncDispose]()
+  })
+
+  const newDriver = () => awsDriver({ FLEET_CHECKIP_URL: checkIp.url })
+  const make = async (name: string, options: Readonly<Record<string, unknown>> = {}) => {
+    const trial = new AwsTrial(checkIp.url, options, { name, driver: newDriver() })
+    await trial.make()
+    return trial
+  }
+  /** As a command of its own. */
+  const accessOf = () => newDriver().peerAccess as PeerAccess
+  const recordIn = (trial: AwsTrial) => async (resources: Readonly<Record<string, string>>) => {
+    trial.record = { ...trial.record, resources: { ...trial.record.resources, ...resources } }
+  }
+  const open = (trial: AwsTrial, call = quietCall(), group = prod) =>
+    accessOf().open(trial.record, group, recordIn(trial), call)
+  const close = async (trial: AwsTrial) => {
+    const changed = await accessOf().close(trial.record, prod, quietCall())
+    const resources = mergeResources(trial.record.resources, changed)
+    trial.record = { ...trial.record, resources }
+  }
+  const stateOf = async (...trials: readonly AwsTrial[]) => {
+    const hosts = new Map(trials.map(({ name, record }) => [name, record]))
+    const states = await newDriver().peerAccess?.observe(hosts, prod, quietCall())
+    return trials.map(({ name }) => {
+      const state = states?.get(name)
+      return state === undefined ? 'unmanaged' : (state.missing ?? 'open')
+    })
+  }
+
+  /** The security groups of swarms, with their rules: `tcp 2377 sg-1`. */
+  const swarmGroups = async () => {
+    const { tree } = await callEc2(aws, 'DescribeSecurityGroups', {
+      'Filter.1.Name': 'tag-key',
+      'Filter.1.Value.1': 'fleet:swarm',
+    })
+    return itemsOf(tree, 'securityGroupInfo').map((group) => ({
+      id: textOf(group, 'groupId') ?? '',
+      vpc: textOf(group, 'vpcId') ?? '',
+      rules: itemsOf(group, 'ipPermissions').flatMap((rule) => {
+        const ports = `${textOf(rule, 'ipProtocol')} ${textOf(rule, 'fromPort')}-${textOf(rule, 'toPort')}`
+        const sources = [
+          ...itemsOf(rule, 'groups').map((source) => textOf(source, 'groupId')),
+          ...itemsOf(rule, 'ipRanges').map((range) => textOf(range, 'cidrIp')),
+          ...itemsOf(rule, 'ipv6Ranges').map((range) => textOf(range, 'cidrIpv6')),
+        ]
+        return sources.map((source) => `${ports} ${source}`)
+      }),
+    }))
+  }
+  const rulesOf = (id: string) =>
+    ['tcp 2377-2377', 'tcp 7946-7946', 'udp 4789-4789', 'udp 7946-7946'].map(
+      (ports) => `${ports} ${id}`,
+    )
+
+  /** A VPC with a route to the internet. Returns a subnet in it. */
+  const newSubnet = async (): Promise<string> => {
+    const vpc = idIn((await callEc2(aws, 'CreateVpc', { CidrBlock: '10.9.0.0/16' })).body, 'vpc')
+    const parameters = { VpcId: vpc, CidrBlock: '10.9.1.0/24' }
+    const subnet = idIn((await callEc2(aws, 'CreateSubnet', parameters)).body, 'subnet')
+    const gateway = idIn((await callEc2(aws, 'CreateInternetGateway')).body, 'igw')
+    await callEc2(aws, 'AttachInternetGateway', { InternetGatewayId: gateway, VpcId: vpc })
+    const tables = await callEc2(aws, 'DescribeRouteTables', {
+      ...{ 'Filter.1.Name': 'vpc-id', 'Filter.1.Value.1': vpc },
+    })
+    await callEc2(aws, 'CreateRoute', {
+      ...{ RouteTableId: idIn(tables.body, 'rtb'), DestinationCidrBlock: '0.0.0.0/0' },
+      GatewayId: gateway,
+    })
+    return subnet
+  }
+
+  test('open ports to members only, one group for each VPC, until the last member is removed', async () => {
+    const [m1, m2, other] = [await make('m1'), await make('m2'), await make('other')]
+    const far = await make('far', { subnet: await newSubnet() })
+    expect(await stateOf(m1, far)).toEqual([
+      expect.stringMatching(/^vpc-\w+ has no security group for the swarm$/),
+      expect.stringMatching(/^vpc-\w+ has no security group for the swarm$/),
+    ])
+    // Several members at the same time, as apply does it, and from two computers.
+    await Promise.all([m1, m2, far].map((trial) => open(trial)))
+    expect(await stateOf(m1, m2, far, other)).toEqual([
+      ...['open', 'open', 'open'],
+      expect.stringMatching(/^it is not in the security group sg-/),
+    ])
+    const groups = await swarmGroups()
+    expect(new Set(groups.map(({ vpc }) => vpc)).size).toBe(2)
+    expect(groups).toHaveLength(2)
+    for (const { id, rules } of groups) expect(rules.toSorted()).toEqual(rulesOf(id))
+    expect(m1.record.resources?.['peerGroup']).toBe(m2.record.resources?.['peerGroup'])
+    expect(far.record.resources?.['peerGroup']).not.toBe(m1.record.resources?.['peerGroup'])
+
+    // Groups in use are nobody's leftovers.
+    const list = () => newDriver().lifecycle?.list({ id: prod.fleet, options: [{}] }, quietCall())
+    expect((await list())?.map(({ machine }) => machine).sort()).toEqual([
+      'far',
+      'm1',
+      'm2',
+      'other',
+    ])
+
+    await close(m2)
+    expect(m2.record.resources?.['peerGroup']).toBeUndefined()
+    expect(await stateOf(m1, m2)).toEqual(['open', expect.stringContaining('it is not in')])
+    expect(await swarmGroups()).toHaveLength(2)
+    await far.remove()
+    expect(await swarmGroups()).toHaveLength(1)
+    await m1.remove()
+    expect(await swarmGroups()).toEqual([])
+    for (const trial of [m2, other]) await trial.remove()
+    expect(await countWorld(aws)).toEqual(nothing)
+  })
+
+  test('are removed by the last two members that are removed at the same time', async () => {
+    const [m1, m2] = [await make('m1'), await make('m2')]
+    await Promise.all([m1, m2].map((trial) => open(trial)))
+    await Promise.all([m1, m2].map((trial) => trial.remove()))
+    expect(await countWorld(aws)).toEqual(nothing)
+  })
+
+  test('get back a rule that was removed by hand', async () => {
+    const m1 = await make('m1')
+    await open(m1)
+    const [{ id } = { id: '' }] = await swarmGroups()
+    const revoked = await callEc2(aws, 'RevokeSecurityGroupIngress', {
+      ...{ GroupId: id, 'IpPermissions.1.IpProtocol': 'tcp', 'IpPermissions.1.FromPort': '2377' },
+      ...{ 'IpPermissions.1.ToPort': '2377', 'IpPermissions.1.Groups.1.GroupId': id },
+    })
+    expect(revoked.code).toBeUndefined()
+    expect(await stateOf(m1)).toEqual([`the security group ${id} does not open 2377/tcp`])
+    await open(m1)
+    expect(await stateOf(m1)).toEqual(['open'])
+    expect((await swarmGroups())[0]?.rules.toSorted()).toEqual(rulesOf(id))
+  })
+
+  test('do not count as a change of the groups that the user chose', async () => {
+    const { tree: subnets } = await callEc2(aws, 'DescribeSubnets')
+    const vpc = /vpc-[0-9a-f]+/.exec(JSON.stringify(subnets))?.[0] ?? ''
+    const parameters = { GroupName: 'mine', GroupDescription: 'mine', VpcId: vpc }
+    const mine = idIn((await callEc2(aws, 'CreateSecurityGroup', parameters)).body, 'sg')
+    const m1 = await make('m1', { securityGroups: mine })
+    await open(m1)
+    const status = (await m1.observe()) ?? { state: 'unknown' }
+    expect(status.options?.['groups']?.split(',')).toHaveLength(2)
+    const { awsOptions } = await import('../../../src/drivers/aws/options.ts')
+    const options = awsOptions.parse(m1.options)
+    const differences = await m1.driver.update?.compare(m1.record, options, status, quietCall())
+    expect(differences).toEqual([])
+    await m1.remove()
+    expect(await countWorld(aws)).toEqual({ ...nothing, groups: 1 })
+  })
+
+  test('of hosts that fleet did not create are left to the user', async () => {
+    const m1 = await make('m1')
+    const { token: _token, ...adopted } = m1.record
+    m1.record = adopted
+    expect(await stateOf(m1)).toEqual(['unmanaged'])
+    await open(m1)
+    expect(await swarmGroups()).toEqual([])
+  })
+
+  test('are found by gc when no member is left, and are removed', async () => {
+    const m1 = await make('m1')
+    await open(m1)
+    const { resources: { peerGroup: _group, ...resources } = {}, ...record } = m1.record
+    // An old fleet, or another program, ends the only member.
+    await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': record.id ?? '' })
+    await expect
+      .poll(async () => {
+        const scope = { id: prod.fleet, options: [{}] }
+        const found = (await newDriver().lifecycle?.list(scope, quietCall())) ?? []
+        return found.map(({ machine, parts }) => [machine, parts.length])
+      })
+      .toEqual(expect.arrayContaining([['prod', 1]]))
+    const scope = { id: prod.fleet, options: [{}] }
+    const found = (await newDriver().lifecycle?.list(scope, quietCall())) ?? []
+    const group = found.find(({ machine }) => machine === 'prod')
+    expect(group?.parts).toEqual([
+      expect.stringMatching(/^security group sg-\w+ of swarm prod in eu-west-1$/),
+    ])
+    expect(group?.token).toBe('of-prod')
+    await m1.lifecycle.remove(group?.record ?? { phase: 'ready' }, quietCall())
+    expect(await swarmGroups()).toEqual([])
+    await m1.lifecycle.remove({ ...record, resources }, quietCall())
+    expect(await countWorld(aws)).toEqual(nothing)
+  })
+
+  test('that a record names are deleted only if they are of a swarm of the same inventory', async () => {
+    const m1 = await make('m1')
+    const group = { ...prod, fleet: '00000000', tags: { ...prod.tags, 'fleet:id': '00000000' } }
+    const m2 = await make('m2')
+    await open(m2, quietCall(), group)
+    const foreign = m2.record.resources?.['peerGroup'] ?? ''
+    await callEc2(aws, 'ModifyInstanceAttribute', {
+      InstanceId: m2.record.id ?? '',
+      'GroupId.1': m2.record.resources?.['securityGroup'] ?? '',
+    })
+    m1.record = { ...m1.record, resources: { ...m1.record.resources, peerGroup: foreign } }
+    await m1.remove()
+    expect((await swarmGroups()).map(({ id }) => id)).toEqual([foreign])
+  })
+
+  test('can be interrupted at every call: repeating it, or removing the host, ends well', async () => {
+    const m1 = await make('m1')
+    const before = aws.calls.length
+    await open(m1)
+    const opening = aws.calls.length - before
+    await close(m1)
+    const closing = aws.calls.length - before - opening
+    expect(Math.min(opening, closing)).toBeGreaterThan(4)
+
+    /** Runs `work`, and ends it at its nth call, which is still executed if it is `after` that. */
+    const cut = async (
+      n: number,
+      phase: 'before' | 'after',
+      work: (call: ReturnType<typeof quietCall>) => Promise<unknown>,
+    ) => {
+      const killed = new AbortController()
+      let seen = 0
+      const undo = aws.onCall((at) => {
+        if (killed.signal.aborted) return 'drop'
+        if (at !== phase || (seen += 1) < n) return undefined
+        killed.abort(new Error('killed'))
+        return 'drop'
+      })
+      await work({ ...quietCall(), signal: killed.signal }).catch(() => {})
+      undo()
+    }
+    const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
+    for (const phase of ['before', 'after'] as const) {
+      for (const n of numbers(opening)) {
+        await cut(n, phase, (call) => open(m1, call))
+        await open(m1)
+        expect(await stateOf(m1), `open, ${phase} call ${n}`).toEqual(['open'])
+        expect(await swarmGroups(), `open, ${phase} call ${n}`).toHaveLength(1)
+        await close(m1)
+      }
+      for (const n of numbers(closing)) {
+        await open(m1)
+        await cut(n, phase, (call) => accessOf().close(m1.record, prod, call))
+        await close(m1)
+        expect(await swarmGroups(), `close, ${phase} call ${n}`).toEqual([])
+      }
+    }
+    await m1.remove()
+    for (const n of numbers(opening)) {
+      const trial = await make('m1')
+      await cut(n, 'after', (call) => open(trial, call))
+      await trial.remove()
+      const scope = { id: prod.fleet, options: [{}] }
+      const left = (await newDriver().lifecycle?.list(scope, quietCall())) ?? []
+      // Killed between the creation of the group and its record: gc finds it.
+      for (const { record } of left) await trial.lifecycle.remove(record, quietCall())
+      expect(left.length, `rm, after call ${n}`).toBeLessThanOrEqual(1)
+      expect(await countWorld(aws), `rm, after call ${n}`).toEqual(nothing)
+    }
+  })
+})

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest'
+import type { PeerState } from '../../../../src/drivers/net/peer-access.ts'
+import type { SwarmInfo } from '../../../../src/engine/swarm/info.ts'
+import type { Machine } from '../../../../src/machine/machine.ts'
+import type { MachineName } from '../../../../src/machine/name.ts'
+import type { Change, PlannedSwarmChange } from '../../../../src/operations/plan/change-plan.ts'
+import { planPorts } from '../../../../src/operations/swarm/member-ports.ts'
+import { inPhases } from '../../../../src/operations/swarm/plan-members.ts'
+
+const prod = { name: 'prod', managers: 'role=manager', workers: 'role=web' }
+
+const machine = (name: string, role: string, driver = 'aws'): Machine => ({
+  ...{ name: name as MachineName, driver, labels: { role } },
+  host: { phase: 'ready', address: '192.0.2.1', token: name },
+})
+
+const machines = [
+  machine('m1', 'manager'),
+  machine('w1', 'web'),
+  machine('own', 'web', 'ssh'),
+  machine('other', 'db'),
+]
+
+const open: PeerState = { network: 'vpc-1', isMember: true }
+const outside: PeerState = {
+  ...{ network: 'vpc-1', isMember: false },
+  missing: 'vpc-1 has no security group for the swarm',
+}
+
+const infoOf = (nodeId?: string): SwarmInfo => ({
+  ...{ nodeId, state: nodeId === undefined ? 'inactive' : 'active', isManager: false },
+  ...{ error: '', managers: [] },
+})
+
+const planned = ({
+  states = {},
+  changes = [],
+  swarm = [],
+  nodes = {},
+  ambiguous = [],
+}: {
+  states?: Record<string, PeerState>
+  changes?: readonly Change[]
+  swarm?: readonly PlannedSwarmChange[]
+  /** The answers of engines; all others have not answered. */
+  nodes?: Record<string, SwarmInfo>
+  ambiguous?: readonly string[]
+}) =>
+  planPorts(prod, {
+    machines: new Map(machines.map((one) => [one.name, one])),
+    ...{ changes, planned: swarm, ambiguous: new Set(ambiguous), issues: [] },
+    ...{ drivers: new Set(['aws']), states: new Map(Object.entries(states)) },
+    answerOf: (name) => nodes[name],
+  })
+
+const texts = (changes: readonly PlannedSwarmChange[]) =>
+  changes.map(({ machine: name, action, after = '' }) => `${name} ${action} ${after}`.trim())
+
+describe('the plan of the ports of a swarm', () => {
+  it('is empty where members reach each other, and others do not', () => {
+    expect(planned({ states: { m1: open, w1: open, other: outside } })).toEqual([])
+  })
+
+  it('names who reaches whom, on which ports, and where', () => {
+    expect(planned({ states: { m1: outside, w1: open } })).toEqual([
+      {
+        ...{ swarm: 'prod', machine: 'm1', action: 'open-ports' },
+        why: 'vpc-1 has no security group for the swarm; then only the other members of prod in vpc-1 reach it on 2377/tcp, 7946/tcp, 7946/udp, 4789/udp',
+      },
+    ])
+  })
+
+  it('adds a rule that is gone', () => {
+    const missing = 'the security group sg-1 does not open 2377/tcp'
+    const changes = planned({ states: { m1: { ...open, missing }, w1: open } })
+    expect(texts(changes)).toEqual(['m1 open-ports'])
+    expect(changes[0]?.why).toContain(missing)
+  })
+
+  it('opens ports for new hosts of drivers that can do it, and leaves those that go', () => {
+    const change = (name: string, action: Change['action']): Change => ({
+      ...{ machine: name, action, why: 'it is in the inventory' },
+    })
+    const changes = [change('m1', 'create'), change('own', 'create'), change('w1', 'remove')]
+    expect(texts(planned({ states: { w1: outside }, changes }))).toEqual(['m1 open-ports create'])
+    const replaced = planned({ states: { m1: open }, changes: [change('m1', 'replace')] })
+    expect(texts(replaced)).toEqual(['m1 open-ports replace'])
+  })
+
+  it('closes ports once a machine has left, and not before', () => {
+    const states = { m1: open, other: open }
+    const leave: PlannedSwarmChange = {
+      ...{ swarm: 'prod', machine: 'other', action: 'leave', node: 'n4', why: 'not selected' },
+    }
+    const nodes = { other: infoOf('n4') }
+    const changes = planned({ states, nodes, swarm: [leave] })
+    expect(texts(changes)).toEqual(['other close-ports'])
+    expect(inPhases([...changes, leave]).flat()).toEqual([leave, ...changes])
+    // Still a node, because the quorum needs it.
+    expect(planned({ states, nodes })).toEqual([])
+    // It has not answered.
+    expect(planned({ states })).toEqual([])
+    expect(texts(planned({ states, nodes: { other: infoOf() } }))).toEqual(['other close-ports'])
+  })
+
+  it('comes before all other changes', () => {
+    const init: PlannedSwarmChange = {
+      ...{ swarm: 'prod', machine: 'm1', action: 'init', why: 'the swarm does not exist yet' },
+    }
+    const changes = planned({ states: { m1: outside } })
+    expect(texts(inPhases([init, ...changes]).flat())).toEqual(['m1 open-ports', 'm1 init'])
+  })
+
+  it('does nothing for a machine of several swarms', () => {
+    expect(planned({ states: { m1: outside, w1: open }, ambiguous: ['m1'] })).toEqual([])
+  })
+})
