@@ -6,7 +6,7 @@ import { images } from './images.ts'
 import { instanceHandlers } from './instances.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { removeMadeUpAddresses } from './made-up-addresses.ts'
-import { tagSpecifications } from '../http/query.ts'
+import { filtersOf, tagSpecifications, withFilters } from '../http/query.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { showInterfaces } from './show-instance.ts'
 import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
@@ -51,9 +51,17 @@ const describeImages: Handler = async ({ moto }, { region, parameters }) => {
   return answer
 }
 
+/** moto compares the groups with which an interface was created, not its current ones. */
 const describeNetworkInterfaces: Handler = async ({ moto, instances }, { region, parameters }) => {
-  const answer = await moto.ec2(region, parameters)
+  const filters = new Map(filtersOf(parameters))
+  const groups = filters.get('group-id')
+  filters.delete('group-id')
+  const answer = await moto.ec2(region, withFilters(parameters, filters))
   showInterfaces(answer, instances)
+  const isMeant = (tree: Tree) =>
+    itemsOf(tree, 'groupSet').some((group) => groups?.includes(textOf(group, 'groupId') ?? ''))
+  const shown = itemsOf(answer, 'networkInterfaceSet')
+  answer['networkInterfaceSet'] = listOf(groups === undefined ? shown : shown.filter(isMeant))
   return answer
 }
 

@@ -1,6 +1,6 @@
 import { images } from './images.ts'
 import { type Instance, stateCodes, type StateName } from './instance.ts'
-import { type Tree, childOf, itemsOf, textOf } from '../http/xml.ts'
+import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
 /** A state as EC2 writes it. */
 export const showState = (name: StateName): Tree => ({ code: stateCodes[name], name })
@@ -22,6 +22,9 @@ function showInterface(tree: Tree, { plan }: Instance, address: string | undefin
   }
 }
 
+const groupSetOf = ({ groups }: Instance): Tree | string =>
+  listOf(groups.map((groupId) => ({ groupId })))
+
 /** Updates moto's description of an instance: its current state, and the addresses of its host. */
 export function showInstance(tree: Tree, instance: Instance): void {
   const { plan, state } = instance
@@ -34,6 +37,8 @@ export function showInstance(tree: Tree, instance: Instance): void {
   if (!isGone) tree['privateIpAddress'] = plan.host.privateAddress
   if (instance.address !== undefined) tree['ipAddress'] = instance.address
   if (isGone) tree['networkInterfaceSet'] = ''
+  // Those of the first interface (EC2 API reference, Instance); moto does not show them.
+  tree['groupSet'] = isGone ? '' : groupSetOf(instance)
   for (const entry of itemsOf(tree, 'networkInterfaceSet'))
     showInterface(entry, instance, instance.address)
   const image = images.find(({ id }) => id === tree['imageId'])
@@ -46,6 +51,8 @@ export function showInstance(tree: Tree, instance: Instance): void {
 export function showInterfaces(answer: Tree, instances: ReadonlyMap<string, Instance>): void {
   for (const entry of itemsOf(answer, 'networkInterfaceSet')) {
     const instance = instances.get(textOf(childOf(entry, 'attachment'), 'instanceId') ?? '')
-    if (instance) showInterface(entry, instance, instance.address)
+    if (!instance) continue
+    showInterface(entry, instance, instance.address)
+    entry['groupSet'] = groupSetOf(instance)
   }
 }
