@@ -22,6 +22,19 @@ const prod: PeerGroup = {
 const idIn = (body: string, prefix: string): string =>
   new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
 
+const recordIn = (trial: AwsTrial) => async (resources: Readonly<Record<string, string>>) => {
+  trial.record = { ...trial.record, resources: { ...trial.record.resources, ...resources } }
+}
+
+const rulesOf = (id: string) =>
+  ['tcp 2377-2377', 'tcp 7946-7946', 'udp 4789-4789', 'udp 7946-7946'].map(
+    (ports) => `${ports} ${id}`,
+  )
+
+const isChange = ({ action }: { readonly action: string }) => !action.startsWith('Describe')
+
+const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
+
 describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
   let aws: Aws
   let checkIp: Awaited<ReturnType<typeof startCheckIp>>
@@ -38,6 +51,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
   })
 
   const newDriver = () => awsDriver({ FLEET_CHECKIP_URL: checkIp.url })
+  const list = () => newDriver().lifecycle?.list({ id: prod.fleet, options: [{}] }, quietCall())
   const make = async (name: string, options: Readonly<Record<string, unknown>> = {}) => {
     const trial = new AwsTrial(checkIp.url, options, { name, driver: newDriver() })
     await trial.make()
@@ -45,9 +59,6 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
   }
   /** As a command of its own. */
   const accessOf = () => newDriver().peerAccess as PeerAccess
-  const recordIn = (trial: AwsTrial) => async (resources: Readonly<Record<string, string>>) => {
-    trial.record = { ...trial.record, resources: { ...trial.record.resources, ...resources } }
-  }
   const open = (trial: AwsTrial, call = quietCall(), group = prod) =>
     accessOf().open(trial.record, group, recordIn(trial), call)
   const close = async (trial: AwsTrial) => {
@@ -84,10 +95,6 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
       }),
     }))
   }
-  const rulesOf = (id: string) =>
-    ['tcp 2377-2377', 'tcp 7946-7946', 'udp 4789-4789', 'udp 7946-7946'].map(
-      (ports) => `${ports} ${id}`,
-    )
 
   /** A VPC with a route to the internet. Returns a subnet in it. */
   const newSubnet = async (): Promise<string> => {
@@ -127,7 +134,6 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     expect(far.record.resources?.['peerGroup']).not.toBe(m1.record.resources?.['peerGroup'])
 
     // Groups in use are nobody's leftovers.
-    const list = () => newDriver().lifecycle?.list({ id: prod.fleet, options: [{}] }, quietCall())
     expect((await list())?.map(({ machine }) => machine).sort()).toEqual([
       'far',
       'm1',
@@ -239,7 +245,6 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
   test('can be interrupted at every change: repeating it, or removing the host, ends well', async () => {
     aws.change({ lags: { groupHeld: 0 } })
     const m1 = await make('m1')
-    const isChange = ({ action }: { readonly action: string }) => !action.startsWith('Describe')
     const changesOf = async (work: () => Promise<unknown>) => {
       const before = aws.calls.filter(isChange).length
       await work()
@@ -267,7 +272,6 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
       await work({ ...quietCall(), signal: killed.signal }).catch(() => {})
       undo()
     }
-    const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
     for (const phase of ['before', 'after'] as const) {
       for (const n of numbers(opening)) {
         await cut(n, phase, (call) => open(m1, call))

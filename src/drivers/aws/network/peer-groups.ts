@@ -23,6 +23,8 @@ import { type Instance, byId, findInstances, isAlive } from '../create/instance.
 import { findMany, groupHosts } from '../machine/observe.ts'
 import { tagAll, tagOf, tagsByKey } from '../tags.ts'
 
+const isUserError = (error: unknown): boolean => error instanceof UserError
+
 /** The tag with the name of the swarm that a security group is for. */
 const swarmTag = 'fleet:swarm'
 
@@ -73,7 +75,6 @@ async function ensureGroup(ec2: Ec2, group: PeerGroup, vpc: string): Promise<Sec
   } catch (error) {
     if (!isFailure('InvalidGroup.Duplicate')(error)) throw error
   }
-  const isUserError = (error: unknown) => error instanceof UserError
   const findAgain = async (): Promise<SecurityGroup> => {
     const now = await find()
     if (now !== undefined) return now

@@ -56,6 +56,10 @@ const planned = ({
 const texts = (changes: readonly PlannedSwarmChange[]) =>
   changes.map(({ machine: name, action, after = '' }) => `${name} ${action} ${after}`.trim())
 
+const change = (name: string, action: Change['action']): Change => ({
+  ...{ machine: name, action, why: 'it is in the inventory' },
+})
+
 describe('the plan of the ports of a swarm', () => {
   it('is empty where members reach each other, and others do not', () => {
     expect(planned({ states: { m1: open, w1: open, other: outside } })).toEqual([])
@@ -78,9 +82,6 @@ describe('the plan of the ports of a swarm', () => {
   })
 
   it('opens ports for new hosts of drivers that can do it, and leaves those that go', () => {
-    const change = (name: string, action: Change['action']): Change => ({
-      ...{ machine: name, action, why: 'it is in the inventory' },
-    })
     const changes = [change('m1', 'create'), change('own', 'create'), change('w1', 'remove')]
     expect(texts(planned({ states: { w1: outside }, changes }))).toEqual(['m1 open-ports create'])
     const replaced = planned({ states: { m1: open }, changes: [change('m1', 'replace')] })
