@@ -477,6 +477,9 @@ const serviceChange = fieldsOf<ServiceChange>()({
 const deployment = fieldsOf<PlannedDeployment>()({
   stack: text('name of the stack'),
   machine: machineName,
+  swarm: text(
+    'name of the swarm, if it is deployed on one; the machine then manages it',
+  ).optional(),
   digest: text('digest of the Compose files and of the files that they refer to'),
   after: z
     .enum(['create', 'adopt', 'replace', 'start'])
@@ -884,6 +887,7 @@ const stacks: readonly JsonOutput[] = [
       fieldsOf<StackOnMachine>()({
         stack: stackName,
         machine: machineName,
+        swarm: text('name of the swarm that it is on; the machine manages that').optional(),
         state: z
           .enum(['deployed', 'degraded', 'failed', 'deploying', 'unmanaged', 'not-deployed'])
           .describe(
@@ -963,6 +967,7 @@ const stacks: readonly JsonOutput[] = [
         machine: machineName,
         stack: stackName,
         containers: count('number of containers that were removed'),
+        services: texts('services that were removed from a swarm').optional(),
         networks: texts('networks that were removed'),
         volumes: texts('volumes that were removed'),
         keptVolumes: texts('volumes that still exist'),

@@ -210,59 +210,6 @@ const maxPerStack = 64
 /** The longest time to wait for a deployment, in seconds. */
 const maxWait = 86_400
 
-/** One entry under `stacks:`: compose files to deploy on machines. */
-const stackEntry = z.strictObject({
-  compose: oneOrMore(fileInFolder, maxPerStack).describe(
-    "The Compose file, or a list of files that are merged in this order, in the inventory's folder.",
-  ),
-  on: oneOrMore(selector, maxPerStack).describe(
-    'The machines to deploy on: a selector as for `--on`, such as role=web, or a list of them.',
-  ),
-  batch: z
-    .union([
-      z.int().min(1).max(10_000),
-      z.string().regex(/^(?:[1-9]\d?|100)%$/, 'a number of machines, or a percentage such as 25%'),
-    ])
-    .optional()
-    .describe(
-      'The number of machines to deploy to at the same time, or a percentage of them (default: 1).',
-    ),
-  wait: z
-    .int()
-    .min(1)
-    .max(maxWait)
-    .optional()
-    .describe(
-      'The time limit in seconds until all services are running and healthy (default: 120).',
-    ),
-  env: oneOrMore(fileInFolder, maxPerStack)
-    .optional()
-    .describe(
-      "A file with variables for the Compose files, or a list, in the inventory's folder. Variables of the shell have priority.",
-    ),
-  profiles: z
-    .array(
-      z
-        .string()
-        .max(64)
-        .regex(
-          /^[A-Za-z0-9][\w.-]*$/,
-          'letters, digits, "_", "." or "-", beginning with a letter or digit',
-        ),
-    )
-    .min(1)
-    .max(maxPerStack)
-    .optional()
-    .describe('The profiles of the Compose files to enable.'),
-  buildOn: machineName
-    .optional()
-    .describe(
-      'The machine that builds the images of the stack (default: the first machine of each architecture).',
-    ),
-})
-/** One entry under `stacks:`. */
-export type StackEntry = z.infer<typeof stackEntry>
-
 /** The name of a swarm. */
 const swarmName = z
   .string()
@@ -270,6 +217,75 @@ const swarmName = z
     /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
     '1 to 63 lower-case letters, digits or "-", beginning and ending with a letter or digit',
   )
+
+/** One entry under `stacks:`: compose files to deploy on machines, or on a swarm. */
+const stackEntry = z
+  .strictObject({
+    compose: oneOrMore(fileInFolder, maxPerStack).describe(
+      "The Compose file, or a list of files that are merged in this order, in the inventory's folder.",
+    ),
+    on: oneOrMore(selector, maxPerStack)
+      .optional()
+      .describe(
+        'The machines to deploy on: a selector as for `--on`, such as role=web, or a list of them. Required, unless `swarm` is set.',
+      ),
+    swarm: swarmName
+      .optional()
+      .describe('The swarm to deploy on, as services, in place of single machines.'),
+    batch: z
+      .union([
+        z.int().min(1).max(10_000),
+        z
+          .string()
+          .regex(/^(?:[1-9]\d?|100)%$/, 'a number of machines, or a percentage such as 25%'),
+      ])
+      .optional()
+      .describe(
+        'The number of machines to deploy to at the same time, or a percentage of them (default: 1).',
+      ),
+    wait: z
+      .int()
+      .min(1)
+      .max(maxWait)
+      .optional()
+      .describe(
+        'The time limit in seconds until all services are running and healthy (default: 120).',
+      ),
+    env: oneOrMore(fileInFolder, maxPerStack)
+      .optional()
+      .describe(
+        "A file with variables for the Compose files, or a list, in the inventory's folder. Variables of the shell have priority.",
+      ),
+    profiles: z
+      .array(
+        z
+          .string()
+          .max(64)
+          .regex(
+            /^[A-Za-z0-9][\w.-]*$/,
+            'letters, digits, "_", "." or "-", beginning with a letter or digit',
+          ),
+      )
+      .min(1)
+      .max(maxPerStack)
+      .optional()
+      .describe('The profiles of the Compose files to enable.'),
+    buildOn: machineName
+      .optional()
+      .describe(
+        'The machine that builds the images of the stack (default: the first machine of each architecture).',
+      ),
+  })
+  .refine(({ on, swarm }) => (on === undefined) !== (swarm === undefined), {
+    error: 'set either "on" or "swarm"',
+    path: ['on'],
+  })
+  .refine(({ batch, swarm }) => batch === undefined || swarm === undefined, {
+    error: 'not for a swarm: set deploy.update_config in the Compose file',
+    path: ['batch'],
+  })
+/** One entry under `stacks:`. */
+export type StackEntry = z.infer<typeof stackEntry>
 
 /** An IPv4 network from which an overlay network with 256 addresses can be taken at least 16 times. */
 const addressPool = z

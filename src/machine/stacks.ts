@@ -8,8 +8,10 @@ export interface Stack {
   readonly name: string
   readonly files: readonly string[]
   readonly envFiles: readonly string[]
-  /** Selectors as for `--on`. */
+  /** Selectors as for `--on`. None if it is for a swarm. */
   readonly on: readonly string[]
+  /** The swarm whose services it is; absent: containers on each of its machines. */
+  readonly swarm?: string | undefined
   /** How many machines are deployed to at the same time, or a percentage of them. */
   readonly batch: number | `${number}%`
   /** The time limit of one deployment, in seconds. */
@@ -35,17 +37,19 @@ export const stackOf = (name: string, entry: StackEntry): Stack => ({
   files: listOf(entry.compose),
   envFiles: listOf(entry.env),
   on: listOf(entry.on),
+  ...(entry.swarm !== undefined && { swarm: entry.swarm }),
   batch: (entry.batch ?? defaultBatch) as Stack['batch'],
   wait: entry.wait ?? defaultWait,
   profiles: entry.profiles ?? [],
   ...(entry.buildOn !== undefined && { buildOn: entry.buildOn }),
 })
 
-/** The machines of a stack, in the given order. None if no machine matches. */
+/** The machines of a stack, in the given order. None if no machine matches, or if it is for a swarm. */
 export function machinesOf<Selected extends Machine>(
-  { on }: Pick<Stack, 'on'>,
+  { on, swarm }: Pick<Stack, 'on' | 'swarm'>,
   machines: Iterable<Selected>,
 ): readonly Selected[] {
+  if (swarm !== undefined) return []
   const selector = parseSelector(on)
   return [...machines].filter((machine) => selects(selector, machine))
 }

@@ -123,11 +123,12 @@ export function deploymentLines(
     group.machines.push(machine)
   }
   return [...groups.values()].flatMap(({ one, machines }) => {
-    const { stack, after, services, pull = false, grants = [] } = one
+    const { stack, swarm, after, services, pull = false, grants = [] } = one
+    const where = swarm === undefined ? foldNames(machines) : `swarm ${swarm}`
     const isNew = services.length > 0 && services.every(({ action }) => action === 'create')
     const when = after === undefined ? '' : `, ${afterTexts[after]}`
     return [
-      compose`  ${isNew ? green('+') : yellow('~')} ${stack} on ${foldNames(machines)}${when}\n`,
+      compose`  ${isNew ? green('+') : yellow('~')} ${stack} on ${where}${when}\n`,
       ...(pull ? [detail('pull newer images')] : []),
       ...services.map(({ service, action, why }) => detail(`${action} ${service} (${why})`)),
       ...grants.map((what) => detail(`gets ${what}`)),
@@ -178,8 +179,14 @@ const countSwarmChanges = (changes: readonly PlannedSwarmChange[]): string =>
 /** How many stacks are deployed, and on how many machines. */
 export const countDeployments = (deployments: readonly PlannedDeployment[]): string => {
   const stacks = new Set(deployments.map(({ stack }) => stack)).size
-  const machines = new Set(deployments.map(({ machine }) => machine)).size
-  return `${counted(stacks, 'stack')} to deploy on ${counted(machines, 'machine')}`
+  const onMachines = deployments.filter(({ swarm }) => swarm === undefined)
+  const machines = new Set(onMachines.map(({ machine }) => machine)).size
+  const swarms = new Set(deployments.flatMap(({ swarm = [] }) => swarm)).size
+  const places = [
+    ...(machines > 0 ? [counted(machines, 'machine')] : []),
+    ...(swarms > 0 ? [counted(swarms, 'swarm')] : []),
+  ]
+  return `${counted(stacks, 'stack')} to deploy on ${places.join(' and ')}`
 }
 
 /** How many machines a plan creates, changes and removes. */

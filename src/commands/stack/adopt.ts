@@ -39,7 +39,16 @@ export const stackAdopt = defineCommand({
       await import('../../operations/stacks/deployed/choose-stack.ts')
     const { listStackRows } = await import('../../operations/stacks/deployed/stack-containers.ts')
     const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
-    const { name } = findStack(await (await fleet.inventory()).read(), args.stack)
+    const { name, swarm } = findStack(await (await fleet.inventory()).read(), args.stack)
+    if (swarm !== undefined) {
+      throw new UserError(
+        'usage',
+        `stack ${name} is on swarm ${swarm}: there is nothing to adopt`,
+        {
+          hint: `the next fleet deploy ${name} takes over services of the same names`,
+        },
+      )
+    }
     const { machines } = await chooseStack(fleet, name, targets)
     const found = await fanOutInOrder(
       machines.filter(hasHost),

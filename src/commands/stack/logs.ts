@@ -3,6 +3,7 @@ import type { LogSource } from '../../operations/fan-out/read-logs.ts'
 import { writeFailures } from '../../ui/failure.ts'
 import { any, defineCommand, required } from '../command.ts'
 import { logOptions, logRange } from '../container/logs.ts'
+import { swarmOfStack } from './on-swarm.ts'
 import { writeLogs } from '../container/write-logs.ts'
 
 export const stackLogs = defineCommand({
@@ -24,6 +25,17 @@ export const stackLogs = defineCommand({
     const { listStackRows } = await import('../../operations/stacks/deployed/stack-containers.ts')
     const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
     const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
+    const swarm = await swarmOfStack({ fleet, targets }, args.stack)
+    if (swarm !== undefined) {
+      const { serviceNames } = await import('../../operations/swarm-stacks/swarm-stack-states.ts')
+      const { showServiceLogs } = await import('../service/logs.ts')
+      const names =
+        args.services.length > 0
+          ? args.services.map((service) => `${args.stack}_${service}`)
+          : await serviceNames(fleet, swarm, args.stack)
+      const call = { fleet, io, format, options, targets: { ...targets, machine: swarm.name } }
+      return showServiceLogs(call, names)
+    }
     const range = await logRange(options)
     const { name, machines } = await chooseStack(fleet, args.stack, targets)
     const { services } = args

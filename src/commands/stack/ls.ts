@@ -1,3 +1,4 @@
+import { exitCodes } from '../../errors.ts'
 import type { StackOnMachine } from '../../operations/stacks/deployed/stack-states.ts'
 import { colorsOf, stateColor } from '../../ui/color.ts'
 import { writeResults } from '../../ui/failure.ts'
@@ -8,6 +9,7 @@ import { type Column, writeRows } from '../../ui/table.ts'
 import { defineCommand } from '../command.ts'
 import { defaultTimeoutMs } from '../multi/query-engines.ts'
 import { commonOptions } from '../options/common-options.ts'
+import { statesOnSwarms } from './on-swarm.ts'
 
 /** Machines on which a stack is in the same state. */
 interface Row {
@@ -65,7 +67,8 @@ function columnsOf(io: Io): Column<Row>[] {
     { title: 'COMMIT', text: ({ first }) => first.commit?.slice(0, 12) ?? '', drop: 5 },
     {
       title: 'MACHINES',
-      text: ({ all }) => foldNames(all.map(({ machine }) => machine)),
+      text: ({ first: { swarm }, all }) =>
+        swarm === undefined ? foldNames(all.map(({ machine }) => machine)) : `swarm ${swarm}`,
       keep: true,
     },
     { title: 'NOTE', text: ({ first }) => noteOf(first), drop: 2, wrap: true },
@@ -88,7 +91,7 @@ export const stackLs = defineCommand({
   aliases: ['list'],
   summary: 'List stacks and their state on machines',
   description:
-    'List the stacks in the inventory, and stacks that were removed from it but are still on machines. The state comes from the containers and releases on the hosts; to compare them with the compose files, use fleet plan. Without --on, all machines are queried.',
+    'List the stacks in the inventory, and stacks that were removed from it but are still on machines. The state comes from the containers and releases on the hosts; to compare them with the compose files, use fleet plan. Without --on, all machines are queried, and the swarms of stacks.',
   targets: 'many',
   options: { timeout: commonOptions.timeout },
   answers: 'names',
@@ -109,8 +112,13 @@ export const stackLs = defineCommand({
         concurrency: targets.parallel,
       },
     )
+    const isSelection = targets.machine !== undefined || targets.on.length > 0
+    const onSwarms = isSelection ? undefined : await statesOnSwarms({ fleet, io, format })
     const items = inOrder(
-      results.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : [])),
+      [
+        ...results.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : [])),
+        ...(onSwarms?.states ?? []),
+      ],
       [...stacks.keys()],
     )
     if (format.json) await writeRows(io, format, { rows: items, columns: [] })
@@ -121,7 +129,8 @@ export const stackLs = defineCommand({
         name: ({ first }) => first.stack,
       })
     }
-    return writeResults(io, results, format)
+    const code = writeResults(io, results, format)
+    return code === exitCodes.ok ? (onSwarms?.code ?? code) : code
   },
 })
 

@@ -3,11 +3,12 @@ import { colorsOf, stateColor } from '../../ui/color.ts'
 import { writeResults } from '../../ui/failure.ts'
 import type { Io } from '../../ui/io.ts'
 import { type Column, writeRows } from '../../ui/table.ts'
-import { any, defineCommand } from '../command.ts'
+import { type Invocation, any, defineCommand } from '../command.ts'
 import { mergeIpFamilies, portsText } from '../container/fields.ts'
 import { referenceOf } from '../container/references.ts'
 import { defaultTimeoutMs, machineColumn } from '../multi/query-engines.ts'
 import { commonOptions } from '../options/common-options.ts'
+import { swarmOfStack } from './on-swarm.ts'
 
 const healthOf = ({ state, status }: StackContainerRow): string =>
   status.includes('(unhealthy)') ? 'unhealthy' : state
@@ -34,6 +35,19 @@ function columnsOf(io: Io): Column<StackContainerRow>[] {
   ]
 }
 
+/** The tasks of those of the stacks that are on swarms. */
+async function tasksOnSwarms(
+  context: Pick<Invocation, 'fleet' | 'targets'>,
+  names: readonly string[],
+): Promise<readonly StackContainerRow[]> {
+  const { stackTasks } = await import('../../operations/swarm-stacks/swarm-stack-states.ts')
+  const rows = names.map(async (name) => {
+    const swarm = await swarmOfStack(context, name)
+    return swarm === undefined ? [] : stackTasks(context.fleet, swarm, name)
+  })
+  return (await Promise.all(rows)).flat()
+}
+
 export const stackPs = defineCommand({
   name: 'ps',
   summary: 'List the containers of stacks',
@@ -51,7 +65,9 @@ export const stackPs = defineCommand({
     const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
     const { stacks, machines: all } = await (await fleet.inventory()).read()
     const names = args.stacks.length > 0 ? [...new Set(args.stacks)] : [...stacks.keys()]
-    const chosen = await Promise.all(names.map((name) => chooseStack(fleet, name, targets)))
+    const onSwarms = await tasksOnSwarms({ fleet, targets }, names)
+    const onMachines = names.filter((name) => stacks.get(name)?.swarm === undefined)
+    const chosen = await Promise.all(onMachines.map((name) => chooseStack(fleet, name, targets)))
     const byMachine = stacksByMachine(chosen)
     const machines = [...all.values()].filter((machine) => byMachine.has(machine))
     const results = await collectOutcomes(
@@ -63,7 +79,10 @@ export const stackPs = defineCommand({
         concurrency: targets.parallel,
       },
     )
-    const rows = results.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
+    const rows = [
+      ...results.outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : [])),
+      ...onSwarms,
+    ]
     await writeRows(io, format, {
       ...{ rows, columns: columnsOf(io) },
       name: ({ machine, id }) => referenceOf(machine, id.slice(0, 12)),

@@ -8,6 +8,7 @@ import { writeFailure } from '../../ui/failure.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, parsed, required } from '../command.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { rollBackOnSwarm, swarmOfStack } from './on-swarm.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { parseCount } from '../options/numbers.ts'
 
@@ -104,6 +105,8 @@ export const stackRollback = defineCommand({
   async run({ fleet, io, args, options, targets, format }) {
     const context = { fleet, io, format }
     const name = args.stack
+    const swarm = await swarmOfStack({ fleet, targets }, name)
+    if (swarm !== undefined) return rollBackOnSwarm(context, swarm, name, options)
     const machines = await chooseMachines({ fleet, targets }, name)
     const { steps, code: planCode } = await planSteps(context, machines, {
       ...{ stack: name, to: options.to },

@@ -238,6 +238,17 @@ export const rollBackService = (
     signal,
   )
 
+/** Removes a service and its tasks (ServiceDelete). */
+export const removeService = (
+  engine: Engine,
+  service: string,
+  signal: AbortSignal,
+): Promise<void> =>
+  engine.json(
+    { method: 'DELETE', path: `/services/${encodeURIComponent(service)}`, signal },
+    nothing,
+  )
+
 /** The digest of an image in its registry, as a manager sees it (DistributionInspect). Throws if there is none. */
 export async function findImageDigest(
   engine: Engine,

@@ -66,7 +66,10 @@ export interface Drift {
 /** A planned deployment of a stack on one machine. It comes after the changes of machines. */
 export interface PlannedDeployment {
   readonly stack: string
+  /** Of a stack on a swarm: a machine that manages it. */
   readonly machine: string
+  /** The swarm on which the stack is deployed; absent: the machine. */
+  readonly swarm?: string
   /** The digest of the resolved compose files and of the files that they name. */
   readonly digest: string
   /** The change of the machine without which its host is not connected to. */

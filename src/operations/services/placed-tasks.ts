@@ -24,7 +24,7 @@ const nodeTimeoutMs = 5000
  * The machines of nodes, by the ID of the node: those that fleet has labelled, and else those whose engines know that they are the
  * node.
  */
-async function machinesOfNodes(
+export async function machinesOfNodes(
   context: Context,
   nodes: readonly SwarmNode[],
 ): Promise<ReadonlyMap<string, string>> {

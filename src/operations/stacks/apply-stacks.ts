@@ -82,6 +82,10 @@ export async function deployPrepared(
 ): Promise<Deployed> {
   const { stack, files, compose, commit, images } = prepared
   const stoppable = context.with({ signal: calls.signal })
+  if (stack.swarm !== undefined) {
+    const { deploySwarmStack } = await import('../swarm-stacks/deploy-swarm-stack.ts')
+    return deploySwarmStack(stoppable, prepared, name, calls)
+  }
   const inventory = await (await context.inventory()).read()
   const machine: Machine = findMachine(inventory, name)
   const resolved = await resolveForAddress(prepared, machine)

@@ -289,7 +289,12 @@ export async function planStacks(
   progress('compare stacks with their hosts')
   const findCompose = composeFinder(context)
   const parts = await Promise.all(
-    chosen.map((stack) => planStack(context, inventory, stack, { ...options, findCompose })),
+    chosen.map(async (stack) => {
+      const given = { ...options, findCompose }
+      if (stack.swarm === undefined) return planStack(context, inventory, stack, given)
+      const { planSwarmStack } = await import('../swarm-stacks/plan-swarm-stack.ts')
+      return planSwarmStack(context, inventory, { ...stack, swarm: stack.swarm }, given)
+    }),
   )
   return {
     deployments: parts.flatMap(({ deployments }) => deployments),

@@ -113,6 +113,7 @@ const answers: Readonly<Record<string, unknown>> = {
   [`/services/${service.ID}`]: service,
   [`/services/${service.ID}/update`]: { Warnings: null },
   '/tasks': tasks,
+  ...{ '/configs': [], '/secrets': [] },
   '/containers/json': [container],
   '/containers/app/json': {
     ...{ Id: containerId, Name: '/app', Config: { Tty: false, Image: 'nginx:1.27' } },

@@ -31,6 +31,8 @@ export interface RemovedStack {
   readonly stack: string
   readonly machine: string
   readonly containers: number
+  /** Of a stack on a swarm. */
+  readonly services?: readonly string[]
   readonly networks: readonly string[]
   readonly volumes: readonly string[]
   /** Volumes that were not removed. */

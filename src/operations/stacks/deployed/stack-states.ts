@@ -10,7 +10,10 @@ import { type StackContainer, projectLabel, readStackContainer } from '../observ
 /** A stack on one machine. */
 export interface StackOnMachine {
   readonly stack: string
+  /** Of a stack on a swarm: the manager that has answered. */
   readonly machine: string
+  /** The swarm that it is on; absent: the machine. */
+  readonly swarm?: string
   /**
    * `deployed`: all containers of the current release run and are healthy. `degraded`: some do not. `failed`: the last deployment
    * failed. `deploying`: it has started, and has not ended or was interrupted. `unmanaged`: it has containers that fleet did not

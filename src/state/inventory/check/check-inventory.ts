@@ -81,6 +81,20 @@ function findSwarmMistakes({ swarms, machines }: Inventory): readonly LocatedPro
     }))
 }
 
+/** Finds stacks for a swarm that does not exist. */
+function findUnknownSwarms({ stacks, swarms }: Inventory): readonly LocatedProblem[] {
+  return [...stacks.values()].flatMap(({ name, swarm }) =>
+    swarm === undefined || swarms.has(swarm)
+      ? []
+      : [
+          {
+            path: ['stacks', name, 'swarm'],
+            message: `stack ${name}: there is no swarm called ${JSON.stringify(swarm)}`,
+          },
+        ],
+  )
+}
+
 /** Finds problems of a readable inventory that matter to others who share it. */
 function findProblems(
   inventory: Inventory,
@@ -91,6 +105,7 @@ function findProblems(
     ...findUnfinished(inventory),
     ...findSharedRecords(inventory),
     ...findSwarmMistakes(inventory),
+    ...findUnknownSwarms(inventory),
     ...findJumpChainErrors(machines).map(({ name, message }) => ({
       path: settingPath(inventory, name, 'via'),
       message,

@@ -119,6 +119,15 @@ machines:
   },
 }
 
+/** An inventory with a stack on its only swarm. */
+const onSwarm = {
+  files: {
+    'service.yaml': `${oneSwarm.files['service.yaml']}stacks:
+  shop: { compose: shop/compose.yaml, swarm: prod }
+`,
+  },
+}
+
 /** A compose project, and a docker that resolves it. */
 const shopProject = {
   programs: true,
@@ -200,6 +209,14 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('init', inventory, /machines\.yaml/),
   ],
   check: [
+    fails('check --inventory service.yaml', inventory, /no swarm called "test"/, {
+      files: {
+        'service.yaml': onSwarm.files['service.yaml'].replace('swarm: prod', 'swarm: test'),
+      },
+    }),
+    fails('check --inventory service.yaml', inventory, /either "on" or "swarm"/, {
+      files: { 'service.yaml': onSwarm.files['service.yaml'].replace('swarm: prod', 'wait: 9') },
+    }),
     ok('check', /no problems found/),
     json('check', { machines: 4 }),
     fails('check', inventory, /machines: expected keys and values/, {
@@ -384,6 +401,15 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('apply --on web-1', usage, /--yes/),
   ],
   deploy: [
+    fails(
+      'deploy --inventory service.yaml',
+      usage,
+      /shop on swarm prod\n +create web .*\n +remove web/,
+      {
+        ...shopProject,
+        files: { ...shopProject.files, ...onSwarm.files },
+      },
+    ),
     ok('deploy shop --inventory stacks.yaml --on db-1', /nothing to do/),
     json('deploy shop --inventory stacks.yaml --on db-1', []),
     fails('deploy shop --inventory stacks.yaml', usage, plannedDeployment, shopProject),
@@ -728,6 +754,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'stack ls': [
     ok(
+      'stack ls --inventory service.yaml',
+      /^shop\tunmanaged\t\t1\/1\t.*\tswarm prod\tnot deployed by fleet$/m,
+      onSwarm,
+    ),
+    ok(
       'stack ls --inventory stacks.yaml',
       /^shop\tdeployed\t2\t2\/2\t.*\tana@laptop\t\tweb-1, web-2\t$/m,
     ),
@@ -739,6 +770,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('stack ls --on nowhere', missing, /nowhere/),
   ],
   'stack ps': [
+    json(
+      'stack ps --inventory service.yaml',
+      [{ stack: 'shop', service: 'web', machine: 'web-2', name: 'web.1', state: 'running' }],
+      onSwarm,
+    ),
     ok(
       'stack ps --inventory stacks.yaml',
       /^web-1\tshop\tweb\tc{12}\tapp\tnginx:1\.27\t.*\nweb-2\t/,
@@ -748,11 +784,24 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('stack ps shpo --inventory stacks.yaml', usage, /"shpo" \(did you mean "shop"\?\)/),
   ],
   'stack logs': [
+    ok('stack logs shop --inventory service.yaml', /hello from nginx/, onSwarm),
+    fails(
+      'stack logs shop --on web-1 --inventory service.yaml',
+      usage,
+      /is on swarm prod/,
+      onSwarm,
+    ),
     ok('stack logs shop --inventory stacks.yaml', /^web-1 app \| hello from nginx\nweb-2 app \|/),
     { ...json('stack logs shop --on web-1', { machine: 'web-1', line: 'hello from nginx' }) },
     fails('stack logs shop db --inventory stacks.yaml', failed, /no containers of db/),
   ],
   'stack rollback': [
+    fails(
+      'stack rollback shop --inventory service.yaml',
+      failed,
+      /stack shop has no release before the current one/,
+      onSwarm,
+    ),
     ok(
       'stack rollback shop --yes --inventory stacks.yaml',
       /web-1: release 1 is running again, in place of 2/,
@@ -778,6 +827,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ),
   ],
   'stack adopt': [
+    fails('stack adopt shop --inventory service.yaml', usage, /is on swarm prod/, onSwarm),
     ok(
       'stack adopt shop --inventory new.yaml',
       /web-1: recorded .* as release 1 of stack shop \(web\)\n/,
@@ -790,6 +840,13 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('stack adopt gone --inventory stacks.yaml', usage, /"gone"[^]*shop, blog/),
   ],
   'stack rm': [
+    fails('stack rm shop --inventory service.yaml', usage, /removes 1 service \(web\)/, onSwarm),
+    fails(
+      'stack rm shop --volumes --inventory service.yaml',
+      unsupported,
+      /volumes of swarm prod are not removed/,
+      onSwarm,
+    ),
     ok(
       'stack rm shop --yes --inventory stacks.yaml',
       /web-1: removed stack shop \(1 container\)\n  kept volumes: shop_data\n  kept files that were changed on the host: .*shop\/root/,

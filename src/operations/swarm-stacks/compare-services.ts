@@ -1,0 +1,84 @@
+import { fullNameOf } from '../../docker/image-reference.ts'
+import type { Service } from '../../engine/swarm/services.ts'
+import { modeOf } from '../services/list-services.ts'
+import type { ServiceChange } from '../stacks/compare-services.ts'
+import { type SwarmFile, type SwarmService, digestLabel } from './swarm-file.ts'
+
+/** How the services of a stack on a swarm differ from its file. */
+interface SwarmDrift {
+  /** The changes of a deployment, in the order of the services; removals last. */
+  readonly changes: readonly ServiceChange[]
+  /** Services that are as they should be, but whose tasks do not all run. */
+  readonly waiting: readonly { readonly service: string; readonly why: string }[]
+}
+
+/** An image without its digest, and with its whole name and tag: docker adds the tag to services. */
+function imageName(image: string): string {
+  const name = fullNameOf(image.replace(/@sha256:.*$/, ''))
+  return /:[^/]*$/.test(name) ? name : `${name}:latest`
+}
+
+const isSame = (one: readonly string[], other: readonly string[]): boolean =>
+  JSON.stringify(one.toSorted()) === JSON.stringify(other.toSorted())
+
+/** The variables of a service as the engine has them; in the file, `$` is written `$$`. */
+const variablesOf = ({ environment = {} }: SwarmService): readonly string[] =>
+  Object.entries(environment).map(([name, value]) => `${name}=${value.replaceAll('$$', '$')}`)
+
+/** Why a service is updated; undefined if only its number of tasks may differ. */
+function reasonToUpdate(wanted: SwarmService, { Spec, UpdateStatus }: Service): string | undefined {
+  if (Spec.Labels?.[digestLabel] === undefined) return 'fleet has not deployed it'
+  if (Spec.Labels[digestLabel] !== wanted.deploy.labels[digestLabel]) {
+    return UpdateStatus?.State === 'rollback_completed'
+      ? 'its last update was rolled back'
+      : 'its definition, or a config or secret that it uses, has changed'
+  }
+  const { Image = '', Env = [] } = Spec.TaskTemplate.ContainerSpec ?? {}
+  if (imageName(Image) !== imageName(wanted.image)) return 'its image was changed by hand'
+  if (!isSame(Env, variablesOf(wanted))) return 'its environment was changed by hand'
+  if (UpdateStatus?.State === 'paused') return 'its last update is paused'
+  return undefined
+}
+
+/** Compares the file of a stack with the services that a manager lists. */
+export function compareSwarmServices(
+  stack: string,
+  { services: wanted }: SwarmFile,
+  services: readonly Service[],
+): SwarmDrift {
+  const changes: ServiceChange[] = []
+  const waiting: { service: string; why: string }[] = []
+  const found = new Map(services.map((service) => [service.Spec.Name, service]))
+  for (const [service, definition] of Object.entries(wanted)) {
+    const existing = found.get(`${stack}_${service}`)
+    found.delete(`${stack}_${service}`)
+    if (existing === undefined) {
+      changes.push({ service, action: 'create', why: 'the swarm does not have it' })
+      continue
+    }
+    const why = reasonToUpdate(definition, existing)
+    if (why !== undefined) {
+      changes.push({ service, action: 'recreate', why })
+      continue
+    }
+    const replicas = existing.Spec.Mode?.Replicated?.Replicas
+    const { replicas: expected } = definition.deploy
+    if (replicas !== undefined && expected !== undefined && replicas !== expected) {
+      changes.push({
+        service,
+        action: 'scale',
+        why: `it has ${replicas} replicas, not ${expected}`,
+      })
+      continue
+    }
+    const { RunningTasks = 0, DesiredTasks = 0 } = existing.ServiceStatus ?? {}
+    if (RunningTasks < DesiredTasks && !modeOf(existing.Spec).endsWith('job')) {
+      waiting.push({ service, why: `${RunningTasks} of ${DesiredTasks} tasks run` })
+    }
+  }
+  for (const name of found.keys()) {
+    const service = name.startsWith(`${stack}_`) ? name.slice(stack.length + 1) : name
+    changes.push({ service, action: 'remove', why: `the stack has no service ${service}` })
+  }
+  return { changes, waiting }
+}

@@ -1,0 +1,276 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { UserError } from '../../errors.ts'
+import type { ObjectKind } from '../../engine/swarm/objects.ts'
+import type { LocalFiles } from '../compose/read-local-files.ts'
+import { type StackModel, type StackService, scaleOf, stackLabels } from '../stacks/stack-model.ts'
+
+/** A compose file in the format of `docker stack deploy` (version 3.8), which docker reads as JSON. */
+export interface SwarmFile {
+  readonly version: '3.8'
+  readonly services: Readonly<Record<string, SwarmService>>
+  readonly [section: string]: unknown
+}
+
+/** A service of such a file. Only docker interprets the fields without a type here. */
+export interface SwarmService {
+  readonly image: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly deploy: {
+    readonly mode?: string
+    readonly replicas?: number
+    readonly labels: Readonly<Record<string, string>>
+    readonly placement?: { readonly constraints?: readonly string[] } | undefined
+  }
+  readonly [key: string]: unknown
+}
+
+/** A config or secret, with a name that contains a digest of its content: other content is another object. */
+export interface NamedContent {
+  readonly kind: ObjectKind
+  readonly name: string
+  readonly content: Buffer
+}
+
+/** What is deployed to a swarm. */
+export interface SwarmStack {
+  readonly file: SwarmFile
+  readonly objects: readonly NamedContent[]
+}
+
+/** The label of a service with the digest of its definition in the file. */
+export const digestLabel = 'fleet.digest'
+
+/** The folder of local files in the model from which a swarm file is made. */
+export const localRoot = '/fleet'
+
+/** Keys of services that Swarm has. Source: docker/cli, cli/compose/convert/service.go. */
+const supported = new Set(
+  'cap_add cap_drop command configs credential_spec deploy dns dns_search domainname entrypoint environment extra_hosts healthcheck hostname image init isolation labels logging networks ports read_only secrets stdin_open stop_grace_period stop_signal sysctls tty ulimits user volumes working_dir'.split(
+    ' ',
+  ),
+)
+
+/** Keys that a swarm does not need: images are built before, names are given, and tasks are always restarted. */
+const unneeded = new Set(
+  'attach build container_name depends_on develop env_file expose label_file platform profiles pull_policy restart scale'.split(
+    ' ',
+  ),
+)
+
+/** The largest content of configs and secrets, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize. */
+const largestContent = 500 * 1024
+
+/** The longest name of configs and secrets. Source: moby/swarmkit, validateConfigOrSecretName. */
+const longestName = 64
+
+const shownDigits = 12
+
+const digest = (content: string | Buffer): string =>
+  createHash('sha256').update(content).digest('hex')
+
+type Item = Readonly<Record<string, unknown>>
+
+/** The use of a config or secret, with its mode as a number: compose prints `"0440"`. */
+const withMode = (item: Item): Item => {
+  const { mode } = item
+  return typeof mode === 'string' ? { ...item, mode: Number.parseInt(mode, 8) } : item
+}
+
+/** The fields of an item that docker's format has. */
+const pick = (item: Item, names: string): Item =>
+  Object.fromEntries(
+    names.split(' ').flatMap((name) => (item[name] == null ? [] : [[name, item[name]]])),
+  )
+
+/** Refuses parts of a service that a swarm cannot have. */
+function checkService(stack: string, name: string, service: StackService): void {
+  const refuse = (why: string, hint: string): never => {
+    throw new UserError('unsupported', `stack ${stack}: service ${name} ${why}`, { hint })
+  }
+  for (const [key, value] of Object.entries(service)) {
+    if (supported.has(key) || unneeded.has(key) || value == null || value === false) continue
+    refuse(`sets ${key}, which services of a swarm cannot have`, 'remove it from the compose file')
+  }
+  for (const { type, source = '' } of service.volumes ?? []) {
+    if (type !== 'bind' || !`${source}/`.startsWith(`${localRoot}/`)) continue
+    refuse(
+      'mounts a file or folder of the inventory, which is not on the nodes',
+      'use a config or a secret for files, and a volume for data',
+    )
+  }
+}
+
+function portOf(stack: string, name: string, port: Item): Item {
+  const rest = pick(port, 'target protocol mode')
+  const { published = '' } = port as { published?: string | number }
+  if (published === '') return rest
+  if (/^\d+$/.test(`${published}`)) return { ...rest, published: Number(published) }
+  throw new UserError(
+    'unsupported',
+    `stack ${stack}: service ${name} publishes the ports ${published}; a swarm publishes one port for each`,
+  )
+}
+
+function volumeOf(volume: Item): Item {
+  const { tmpfs, bind } = volume as { tmpfs?: { size?: unknown }; bind?: Item }
+  return {
+    ...pick(volume, 'type source target read_only consistency'),
+    ...(bind?.['propagation'] != null && { bind: pick(bind, 'propagation') }),
+    ...(volume['volume'] != null && { volume: pick(volume['volume'] as Item, 'nocopy') }),
+    ...(tmpfs?.size !== undefined && { tmpfs: { size: Number(tmpfs.size) } }),
+  }
+}
+
+/** Limits as docker reads them: CPUs as a text. */
+function resourcesOf(resources: Item): Item {
+  const parts = Object.entries(resources).map(([part, limits]) => {
+    const { cpus } = limits as { cpus?: string | number }
+    return [part, { ...(limits as Item), ...(cpus !== undefined && { cpus: `${cpus}` }) }]
+  })
+  return Object.fromEntries(parts) as Item
+}
+
+function deployOf(service: StackService): Item {
+  const deploy = (service.deploy ?? {}) as Item
+  const { resources } = deploy
+  const isReplicated = (deploy['mode'] ?? 'replicated') === 'replicated'
+  return {
+    ...deploy,
+    ...(isReplicated && { replicas: scaleOf(service) }),
+    ...(resources != null && { resources: resourcesOf(resources as Item) }),
+  }
+}
+
+const itemsOf = (value: unknown): readonly Item[] => (value ?? []) as readonly Item[]
+
+/** A service in docker's format. */
+function serviceOf(stack: string, name: string, service: StackService): SwarmService {
+  checkService(stack, name, service)
+  const { [stackLabels.inputs]: inputs, ...labels } = service.labels ?? {}
+  const kept = Object.entries(service).filter(([key, value]) => supported.has(key) && value != null)
+  const definition = {
+    ...Object.fromEntries(kept),
+    image: service.image ?? '',
+    ...(service['ports'] != null && {
+      ports: itemsOf(service['ports']).map((port) => portOf(stack, name, port)),
+    }),
+    ...(service.volumes !== undefined && { volumes: itemsOf(service.volumes).map(volumeOf) }),
+    ...(service.configs !== undefined && { configs: itemsOf(service.configs).map(withMode) }),
+    ...(service.secrets !== undefined && { secrets: itemsOf(service.secrets).map(withMode) }),
+    ...(Array.isArray(service['extra_hosts']) && {
+      extra_hosts: (service['extra_hosts'] as string[]).map((host) => host.replace('=', ':')),
+    }),
+    labels,
+  }
+  const deploy = deployOf(service)
+  const own = (deploy['labels'] ?? {}) as Record<string, string>
+  const value = digest(JSON.stringify([definition, deploy, inputs ?? null]))
+  return {
+    ...definition,
+    deploy: { ...deploy, labels: { ...own, [digestLabel]: value } },
+  }
+}
+
+/** Where the contents of configs and secrets come from. */
+export interface ContentSources {
+  readonly files: LocalFiles
+  /** For those with `environment`. */
+  readonly variables: Readonly<Record<string, string>>
+}
+
+interface Definition {
+  readonly external?: boolean
+  readonly name?: string
+  readonly file?: string
+  readonly content?: string
+  readonly environment?: string
+}
+
+/** The content of a config or secret. */
+async function contentOf(
+  { file, content, environment }: Definition,
+  { files, variables }: ContentSources,
+): Promise<Buffer | undefined> {
+  if (content !== undefined) return Buffer.from(content.replaceAll('$$', '$'))
+  if (environment !== undefined) {
+    const value = variables[environment]
+    return value === undefined ? undefined : Buffer.from(value)
+  }
+  const local = file?.startsWith(`${localRoot}/`)
+    ? files.get(file.slice(localRoot.length + 1))
+    : undefined
+  return local?.type === 'file' ? readFile(local.file) : undefined
+}
+
+/**
+ * Makes the file for `docker stack deploy` from a model whose local files are below {@link localRoot}. Configs and secrets become
+ * external ones that are named by their content. Throws kind `unsupported` for what a swarm cannot have, `failed` for missing content.
+ */
+export async function swarmStackOf(
+  model: StackModel,
+  sources: ContentSources,
+): Promise<SwarmStack> {
+  const stack = model.name
+  const objects: NamedContent[] = []
+  const sections: Record<string, Record<string, unknown>> = {}
+  for (const kind of ['configs', 'secrets'] as const) {
+    for (const [key, value] of Object.entries(model[kind] ?? {})) {
+      const definition = value as Definition
+      const section = (sections[kind] ??= {})
+      if (definition.external === true) {
+        section[key] = { external: true, name: definition.name ?? key }
+        continue
+      }
+      const content = await contentOf(definition, sources)
+      const what = `${kind.slice(0, -1)} ${key} of stack ${stack}`
+      if (content === undefined) {
+        throw new UserError('failed', `the ${what} has no content: its file or variable is missing`)
+      }
+      if (content.length > largestContent) {
+        throw new UserError('failed', `the ${what} has more than ${largestContent / 1024} KiB`, {
+          hint: 'this is the limit of Swarm mode; put the file into an image or a volume',
+        })
+      }
+      const prefix = `${stack}_${key}`.slice(0, longestName - shownDigits - 1)
+      const name = `${prefix}-${digest(content).slice(0, shownDigits)}`
+      objects.push({ kind, name, content })
+      section[key] = { external: true, name }
+    }
+  }
+  const networks = Object.entries(model.networks ?? {}).map(([key, network]) => [
+    key,
+    pick(
+      (network ?? {}) as Item,
+      'name driver driver_opts external internal attachable labels ipam',
+    ),
+  ])
+  const volumes = Object.entries(model.volumes ?? {}).map(([key, volume]) => [
+    key,
+    pick((volume ?? {}) as Item, 'name driver driver_opts external labels'),
+  ])
+  const names = new Map(
+    Object.values(sections).flatMap((section) =>
+      Object.entries(section).map(([key, value]) => [key, (value as Definition).name ?? key]),
+    ),
+  )
+  const services = Object.entries(model.services).map(([name, service]) => {
+    const used = [...itemsOf(service.configs), ...itemsOf(service.secrets)]
+    const inputs = used.map(({ source }) => names.get(String(source)) ?? '').join(' ')
+    const labels = {
+      ...service.labels,
+      [stackLabels.inputs]: `${service.labels?.[stackLabels.inputs] ?? ''} ${inputs}`,
+    }
+    return [name, serviceOf(stack, name, { ...service, labels })]
+  })
+  return {
+    file: {
+      version: '3.8',
+      services: Object.fromEntries(services) as SwarmFile['services'],
+      ...(networks.length > 0 && { networks: Object.fromEntries(networks) as Item }),
+      ...(volumes.length > 0 && { volumes: Object.fromEntries(volumes) as Item }),
+      ...sections,
+    },
+    objects,
+  }
+}
