@@ -330,6 +330,7 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     },
   }
 
+  await forwards.restore() // before clients can ask which there are
   if (options.self) await writePidFile(dirname(socket), options.self)
   /** Whether the socket still belongs to this broker; another process may have removed or replaced it. */
   const inode = await listenAt(server, socket)
@@ -361,7 +362,6 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
   }
 
   await sockets.restore()
-  await forwards.restore()
   exitWhenIdle()
   return { ended, drain, stop }
 }

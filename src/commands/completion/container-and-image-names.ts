@@ -21,6 +21,8 @@ type List = 'containers' | 'running' | 'images' | 'volumes' | 'networks' | 'serv
 /** A container as completion remembers it. */
 interface SeenContainer extends Candidate {
   readonly isRunning: boolean
+  /** Its Compose service, if any. */
+  readonly service: string | undefined
   /** Its TCP ports, published or not. */
   readonly ports: readonly number[]
 }
@@ -50,6 +52,7 @@ const candidateOf = (container: ContainerSummary, name: string): SeenContainer =
   word: name,
   description: `${container.Image}, ${container.Status}`,
   isRunning: container.State === 'running',
+  service: container.Labels['com.docker.compose.service'],
   ports: [
     ...new Set(
       container.Ports.filter(({ Type }) => Type === 'tcp').map(({ PrivatePort }) => PrivatePort),
@@ -221,8 +224,15 @@ export async function namesOnEngines(
   const chosen = names.filter(
     (name) => kind !== 'stopped-container' || !('isRunning' in name && name.isRunning === true),
   )
-  return [...new Map(chosen.map(({ word, description }) => [word, { word, description }])).values()]
+  const services = searchesAll(line) && kind.endsWith('container') ? servicesOf(chosen) : []
+  const all = [...services, ...chosen.map(({ word, description }) => ({ word, description }))]
+  return [...new Map(all.map((name) => [name.word, name])).values()]
 }
+
+const servicesOf = (containers: readonly Candidate[]): Candidate[] =>
+  (containers as readonly SeenContainer[]).flatMap(({ service }) =>
+    service === undefined ? [] : [{ word: service, description: 'Compose service' }],
+  )
 
 /** The ports of the running containers of a machine as `fleet forward` accepts them: `db:5432`, or `db:` if none is known. */
 export async function containerPorts(fleet: Fleet, machine: Machine): Promise<Candidate[]> {

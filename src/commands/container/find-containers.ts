@@ -7,7 +7,7 @@ import type { Invocation, Targets } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 
 /** Default time limit for a machine that is searched, in milliseconds. */
-export const searchTimeoutMs = 5_000
+export const searchTimeoutMs = 10_000
 
 /** How many machines are searched at the same time. */
 const concurrency = 128
@@ -86,32 +86,23 @@ export async function findContainers(
   const placed = names.find(isReference)
   if (placed !== undefined)
     throw new UserError('usage', `${placed} already includes its machine, so --find has no use`)
-  const machines = await searchedMachines({ fleet, io, targets, format })
-  // The broker must run all of it or nothing, so check that all machines are connected first.
-  if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
-  const { containerWord, matchContainers } =
-    await import('../../operations/fan-out/search-containers.ts')
-  const { answers, failures } = await listEverywhere({ fleet, io, targets, format }, machines)
-  if (failures.length === 0) fleet.hosted?.commit()
-  writeFailures(io, failures, { of: machines.length, json: format.json })
-  if (answers.length === 0) return exitCodes.failed
+  const shared = await matchesInBroker({ fleet, io, targets }, names)
+  const search = shared ?? (await searchHere({ fleet, io, targets, format }, names))
+  const { machines, failures, answers } = search
+  writeFailures(io, failures, { of: machines, json: format.json })
+  if (machines > 0 && failures.length === machines) return exitCodes.failed
   const found: string[] = []
   for (const name of names) {
-    const all = answers.flatMap(({ machine, containers }) =>
-      matchContainers(containers, name).map((container) => ({
-        reference: `${machine.name}/${containerWord(container)}`,
-        state: oneLine(container.State, 20),
-      })),
-    )
+    const all = search.matches.get(name) ?? []
     const inUse = running ? all.filter(({ state }) => state === 'running') : []
     const matches = inUse.length > 0 ? inUse : all
     const [first] = matches
     if (first === undefined || matches.length > 1) {
-      const containers = answers.flatMap((answer) => answer.containers)
       const error =
         first === undefined
-          ? await noContainer(name, containers, answers.length)
+          ? await noContainer(name, answers, machines - failures.length)
           : severalMatches(verb, name, matches)
+      if (failures.length === 0) fleet.hosted?.commit() // a new search would find the same
       writeFailure(io, error, format.json)
       return exitCodes[error.kind as 'usage' | 'failed']
     }
@@ -123,6 +114,60 @@ export async function findContainers(
     }
   }
   return found
+}
+
+/** What a search has found. */
+interface Search {
+  /** The matches by the name that was searched for. */
+  readonly matches: ReadonlyMap<string, readonly Match[]>
+  /** How many machines were searched. */
+  readonly machines: number
+  readonly failures: readonly { readonly machine: Machine; readonly error: UserError }[]
+  /** All containers that were seen. */
+  readonly answers: readonly ContainerSummary[]
+}
+
+/** A search by the broker, if that found every name and every machine answered. */
+async function matchesInBroker(
+  invocation: Pick<Invocation, 'fleet' | 'io' | 'targets'>,
+  names: readonly string[],
+): Promise<Search | undefined> {
+  const { searchInBroker } = await import('./search-in-broker.ts')
+  const matches = new Map<string, Match[]>()
+  for (const name of names) {
+    const found = await searchInBroker(invocation, name)
+    if (found === undefined) return undefined
+    const matching = found.map((row) => ({
+      reference: `${row.machine}/${row.name}`,
+      state: oneLine(row.state, 20),
+    }))
+    matches.set(name, matching)
+  }
+  return { matches, machines: 0, failures: [], answers: [] }
+}
+
+/** A search by this process. */
+async function searchHere(invocation: Searching, names: readonly string[]): Promise<Search> {
+  const { fleet } = invocation
+  const machines = await searchedMachines(invocation)
+  // The broker must run all of it or nothing, so check that all machines are connected first.
+  if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
+  const { containerWord, matchContainers } =
+    await import('../../operations/fan-out/search-containers.ts')
+  const { answers, failures } = await listEverywhere(invocation, machines)
+  const matchesOf = (name: string): Match[] =>
+    answers.flatMap(({ machine, containers }) =>
+      matchContainers(containers, name).map((container) => ({
+        reference: `${machine.name}/${containerWord(container)}`,
+        state: oneLine(container.State, 20),
+      })),
+    )
+  return {
+    matches: new Map(names.map((name) => [name, matchesOf(name)])),
+    machines: machines.length,
+    failures,
+    answers: answers.flatMap(({ containers }) => containers),
+  }
 }
 
 /** Lists the containers of all machines, running or not. */

@@ -43,6 +43,10 @@ async function runWhereNamed(
   return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
 }
 
+/** Whether a search is for a command without a terminal, which the broker can run; undefined if it is no search. */
+const isSearchWithoutTerminal = (words: readonly string[]): boolean | undefined =>
+  words[0] === findFlag ? !words.some((word) => /^-(?:[a-z]*t[a-z]*|-tty)$/.test(word)) : undefined
+
 /** Runs a command in the container that `words` name, on the machine that has it. */
 async function runWhereFound(
   invocation: Invocation,
@@ -118,7 +122,7 @@ export const passThrough = (name: string, prefix: readonly string[], summary: st
     failureCode: dockerFailure,
     ...(name === 'exec' && {
       runsInBroker: (typed: Pick<Invocation, 'args' | 'targets'>) =>
-        isForOneMachine(typed) || (typed.args['words'] as string[])[0] === findFlag,
+        isSearchWithoutTerminal(typed.args['words'] as string[]) ?? isForOneMachine(typed),
     }),
     async run(invocation) {
       const { fleet, io, args, targets } = invocation

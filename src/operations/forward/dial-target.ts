@@ -17,19 +17,23 @@ import { containerWord, matchContainers } from '../fan-out/search-containers.ts'
 type HostAddress = Extract<SocketAddress, { readonly port: number }>
 
 /** The ID of the container that a name means: its own name or ID, or the Compose service that only one running container has. */
-async function findByService(engine: Engine, name: string, cause: unknown): Promise<string> {
+async function findByService(engine: Engine, name: string, cause: UserError): Promise<string> {
   const all = await listContainers(engine)
   const found = matchContainers(all, name)
   const [first] = found
   if (first !== undefined && found.length === 1) return first.Id
   if (first === undefined) {
     const near = suggest(name, all.map(containerWord))
-    throw new UserError('failed', `${messageOf(cause)}${near}`, { cause })
+    throw new UserError('failed', `${cause.message}${near}`, { machine: cause.machine, cause })
   }
   throw new UserError(
     'failed',
     `${found.length} running containers belong to the Compose service ${name}`,
-    { hint: `choose one: ${found.map(containerWord).join(', ')}`, cause },
+    {
+      machine: cause.machine,
+      hint: `choose one: ${found.map(containerWord).join(', ')}`,
+      cause,
+    },
   )
 }
 
