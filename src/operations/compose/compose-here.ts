@@ -8,8 +8,10 @@ import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { findEngineHost } from '../docker/on-host/host-docker.ts'
+import { homeOf } from '../../os/environment.ts'
 import type { Streams } from '../../os/streams.ts'
 import { readCompose, readRest } from './compose-words.ts'
+import { checkLocalPaths } from './check-local-paths.ts'
 import { findProject } from './find-project.ts'
 import { mirrorAt, shipFiles } from './host-mirror.ts'
 import {
@@ -56,6 +58,10 @@ async function runWithMounts(
   const resolved = await resolveFor(command, ask)
   if (!('model' in resolved)) return asTyped() // compose reports the error
   const { folder } = project
+  await checkLocalPaths(resolved.model, {
+    ...{ root, folder, home: homeOf(streams.env) },
+    uses: ['mount'],
+  })
   const { mounts } = findLocalPaths(resolved.model, { root, folder })
   const words = command.name === 'run' ? readRest(command) : []
   const all = new Set([...mounts, ...volumesTyped(words, cwd)])

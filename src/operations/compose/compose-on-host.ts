@@ -13,7 +13,9 @@ import {
   pickVariables,
   runHostDocker,
 } from '../docker/on-host/host-docker.ts'
+import { homeOf } from '../../os/environment.ts'
 import type { Streams } from '../../os/streams.ts'
+import { checkLocalPaths } from './check-local-paths.ts'
 import { type ComposeCommand, readCompose, readRest } from './compose-words.ts'
 import { findProject, readLocalFile } from './find-project.ts'
 import { hideRootIn } from './hide-root.ts'
@@ -118,6 +120,7 @@ async function runWithFiles(session: HostSession, mirror: HostMirror): Promise<n
     return code
   }
   const { model } = resolved
+  await checkLocalPaths(model, { root, folder, home: homeOf(streams.env) })
   const found = findLocalPaths(model, { root, folder })
   refuseUnnamed(session, found)
   const paths = { ...found, mounts: new Set([...found.mounts, ...volumesTyped(words, cwd)]) }

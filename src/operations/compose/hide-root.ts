@@ -1,8 +1,14 @@
 import { Transform, type TransformCallback } from 'node:stream'
-import type { Root } from './rooted-paths.ts'
+import { type Root, folderOfRoot } from './rooted-paths.ts'
 
 /** Replaces paths below `root` by local paths in the output of compose. */
-export const hideRoot = (root: Root, text: string): string => text.replaceAll(root, '')
+export function hideRoot(root: Root, text: string): string {
+  const below = text.replaceAll(root, '')
+  const folder = folderOfRoot(root)
+  if (folder === undefined) return below
+  const [start = '', ...rest] = below.split(folder)
+  return [start, ...rest.map((part) => part.replace(/^(?:\/up)+(?=\/)/, ''))].join('')
+}
 
 /** As {@link hideRoot}, for a stream. */
 export function hideRootIn(root: Root): Transform {

@@ -8,7 +8,7 @@ import type { HostMirror } from './host-mirror.ts'
 import type { LocalPaths, ProjectModel } from './project-model.ts'
 import type { ComposeInputs } from './read-inputs.ts'
 import type { AskConfig } from './resolve-model.ts'
-import { type Root, localPath, rootedPath } from './rooted-paths.ts'
+import { type Root, localPath, rootBelow, rootedPath } from './rooted-paths.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 
 /** A compose command on a host. */
@@ -25,7 +25,7 @@ export interface HostSession {
 }
 
 /** The root folder of the copied files; `folder` is the temporary folder of one run. */
-const rootOf = ({ mirror }: HostSession, folder: string): Root => mirror?.root ?? `${folder}/root`
+const rootOf = ({ mirror }: HostSession, folder: string): Root => mirror?.root ?? rootBelow(folder)
 
 /** A run of compose on a host. */
 export interface ComposeRun {
@@ -48,7 +48,8 @@ export function prepare(
   if (stdin !== undefined) files['stdin.yaml'] = stdin
   if (model !== undefined) files['compose.json'] = JSON.stringify(model)
   if (mirror === undefined) {
-    for (const [file, content] of inputs.files) files[rootedPath('root', file)] = content
+    const root = rootBelow('.').slice('./'.length)
+    for (const [file, content] of inputs.files) files[rootedPath(root, file)] = content
   }
   const ownFlags = command.flags.filter(
     (word) =>

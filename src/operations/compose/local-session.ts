@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, parse } from 'node:path'
+import { dirname, join, parse } from 'node:path'
 import { formatWords, withoutFlags } from '../../docker/command-line.ts'
 import type { CommandResult } from '../../transport/run.ts'
 import type { Streams } from '../../os/streams.ts'
@@ -8,7 +8,7 @@ import type { ComposeCommand } from './compose-words.ts'
 import type { ComposeProject } from './find-project.ts'
 import type { ProjectModel } from './project-model.ts'
 import type { AskConfig } from './resolve-model.ts'
-import { type Root, rootedPath } from './rooted-paths.ts'
+import { type Root, rootBelow, rootedPath } from './rooted-paths.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 
 /** The local docker, connected to the engine of a machine. */
@@ -21,7 +21,7 @@ export interface LocalDocker {
   ): Promise<CommandResult>
 }
 
-/** A local temporary folder; `root` in it is a link to `/`. */
+/** A local temporary folder; `root` below it is a link to `/`. */
 export interface Workplace extends AsyncDisposable {
   readonly folder: string
   readonly root: Root
@@ -30,7 +30,8 @@ export interface Workplace extends AsyncDisposable {
 /** Creates such a folder. */
 export async function openWorkplace(): Promise<Workplace> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-compose-'))
-  const root = join(folder, 'root')
+  const root = rootBelow(folder)
+  await mkdir(dirname(root), { recursive: true })
   if (process.platform === 'win32') {
     const drive = parse(process.cwd()).root
     await mkdir(root)

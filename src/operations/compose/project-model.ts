@@ -47,24 +47,34 @@ export function parseModel(text: string): ProjectModel | undefined {
 const values = <Value>(record: Readonly<Record<string, Value>> | undefined): Value[] =>
   Object.values(record ?? {})
 
-/** How a path is used: mounted by a container, or read by compose. */
-type Use = 'mount' | 'read'
+/** How a path is used: mounted by a container, read by compose, or sent to the engine for a build. */
+export type Use = 'mount' | 'read' | 'build'
 
-/** Replaces each path of a model that may be a local one with `map`. */
+/** A text of a resolved model as its author meant it. Compose writes each `$` as `$$`, since it reads the model again. */
+export const plainText = (text: string): string => text.replaceAll('$$', () => '$')
+
+const escapeDollars = (text: string): string => text.replaceAll('$', () => '$$')
+
+/**
+ * Replaces each path of a model that may be a local one with `map`. `owner` is what has the path: `service web`, `config app`.
+ */
 export function mapPaths(
   model: ProjectModel,
-  map: (path: string, use: Use) => string,
+  map: (path: string, use: Use, owner: string) => string,
 ): ProjectModel {
   const copy = structuredClone(model)
+  let owner = ''
   const replace = <Key extends string>(
     holder: { [key in Key]?: unknown } | null | undefined,
     key: Key,
     use: Use,
   ): void => {
     const value: unknown = holder?.[key]
-    if (holder && typeof value === 'string') Object.assign(holder, { [key]: map(value, use) })
+    if (!holder || typeof value !== 'string') return
+    Object.assign(holder, { [key]: escapeDollars(map(plainText(value), use, owner)) })
   }
-  for (const service of values(copy.services)) {
+  for (const [name, service] of Object.entries(copy.services ?? {})) {
+    owner = `service ${name}`
     for (const volume of service.volumes ?? []) {
       if (volume.type === 'bind') replace(volume, 'source', 'mount')
     }
@@ -74,19 +84,23 @@ export function mapPaths(
     )
     for (const watched of service.develop?.watch ?? []) replace(watched, 'path', 'read')
     const { build } = service
-    replace(build, 'context', 'read')
-    replace(build, 'dockerfile', 'read')
+    replace(build, 'context', 'build')
+    replace(build, 'dockerfile', 'build')
     for (const name of Object.keys(build?.additional_contexts ?? {})) {
-      replace(build?.additional_contexts, name, 'read')
+      replace(build?.additional_contexts, name, 'build')
     }
   }
-  for (const volume of values(copy.volumes)) {
+  for (const [name, volume] of Object.entries(copy.volumes ?? {})) {
+    owner = `volume ${name}`
     if (volume?.driver_opts?.['o']?.split(',').includes('bind') === true) {
       replace(volume.driver_opts, 'device', 'mount')
     }
   }
-  for (const file of [...values(copy.configs), ...values(copy.secrets)]) {
-    replace(file, 'file', 'mount')
+  for (const kind of ['config', 'secret'] as const) {
+    for (const [name, file] of Object.entries(copy[`${kind}s`] ?? {})) {
+      owner = `${kind} ${name}`
+      replace(file, 'file', 'mount')
+    }
   }
   return copy
 }
@@ -128,15 +142,15 @@ export function findLocalPaths(
   const mounts = new Set<string>()
   const files = new Set<string>()
   const contexts: LocalContext[] = []
-  const meant = (path: string): string | undefined => localFileOf(root, folder, path)
+  const meant = (path: string): string | undefined => localFileOf(root, folder, plainText(path))
   mapPaths(model, (path, use) => {
-    const local = use === 'mount' ? meant(path) : undefined
+    const local = use === 'mount' ? localFileOf(root, folder, path) : undefined
     if (local !== undefined) mounts.add(local)
     return path
   })
   for (const { build, security_opt = [], credential_spec } of values(model.services)) {
     for (const name of [...security_opt.map(profileOf), credential_spec?.file]) {
-      if (name !== undefined && !isAbsolute(name)) files.add(join(folder, name))
+      if (name !== undefined && !isAbsolute(name)) files.add(join(folder, plainText(name)))
     }
     if (build === undefined) continue
     const { context = '', dockerfile = 'Dockerfile', dockerfile_inline: inline } = build

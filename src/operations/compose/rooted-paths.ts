@@ -6,6 +6,19 @@ import { relative, resolve, sep } from 'node:path'
  */
 export type Root = string
 
+/** How many folders a temporary root is below the folder of its run. */
+const steps = 32
+
+/**
+ * The root in the folder of one run. A relative path with more `..` than its folder is deep ends at `/` of this computer; below the
+ * root it leads to one of the folders above it, so that it can be told from a path of the host.
+ */
+export const rootBelow = (folder: string): Root => `${folder}${'/up'.repeat(steps)}/root`
+
+/** The folder of the run that a temporary root is in; undefined for another root. */
+export const folderOfRoot = (root: Root): string | undefined =>
+  /^(.*?)(?:\/up)+\/root$/s.exec(slashed(root))?.[1]
+
 /** The path of a local file below `root`. */
 export const rootedPath = (root: Root, path: string): string =>
   `${root}/${slashed(path).replace(/^\//, '')}`
@@ -14,12 +27,19 @@ export const rootedPath = (root: Root, path: string): string =>
 export const slashed = (path: string): string =>
   sep === '/' ? path : path.replaceAll(sep, '/').replace(/^([A-Za-z]):/, '$1')
 
-/** The local file of a path below `root`; undefined if the path is elsewhere. */
+/** The part of a path below a folder, with `/` at the start; undefined if it is elsewhere. */
+const partBelow = (folder: string, path: string): string | undefined =>
+  path === folder || path.startsWith(`${folder}/`) ? path.slice(folder.length) : undefined
+
+/** The local file of a path below `root`, or above a temporary one; undefined if the path is elsewhere. */
 export function localPath(root: Root, path: string): string | undefined {
-  const [whole, start] = [slashed(path), slashed(root)]
-  if (whole !== start && !whole.startsWith(`${start}/`)) return undefined
-  const below = whole.slice(start.length) || '/'
-  return resolve(sep === '/' ? below : below.replace(/^\/([A-Za-z])(?=\/|$)/, '$1:'))
+  const whole = slashed(path)
+  const folder = folderOfRoot(root)
+  const below =
+    partBelow(slashed(root), whole) ??
+    (folder === undefined ? undefined : partBelow(folder, whole)?.replace(/^(?:\/up)+(?=\/|$)/, ''))
+  if (below === undefined) return undefined
+  return resolve(sep === '/' ? below || '/' : below.replace(/^\/([A-Za-z])(?=\/|$)/, '$1:') || '/')
 }
 
 /** Whether `path` is `folder` or in it. */

@@ -1,3 +1,4 @@
+import { plainText } from '../compose/project-model.ts'
 import type { StackContainer } from './observe-stack.ts'
 import {
   type StackModel,
@@ -64,8 +65,8 @@ function reasonToRecreate(
   }
   const image = imageOf(model.name, service, definition)
   const id = images.get(image)
-  if (id === undefined) return `the host does not have its image ${image}`
-  return container.image === id ? undefined : `its image ${image} has changed`
+  if (id === undefined) return `the host does not have its image ${plainText(image)}`
+  return container.image === id ? undefined : `its image ${plainText(image)} has changed`
 }
 
 /** A version without the suffix of a package, which compose does not write in labels: `2.40.3` for `2.40.3-3`. */

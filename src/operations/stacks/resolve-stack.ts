@@ -6,7 +6,9 @@ import {
   localFileOf,
   mapPaths,
   parseModel,
+  plainText,
 } from '../compose/project-model.ts'
+import { checkLocalPaths } from '../compose/check-local-paths.ts'
 import { hideRoot } from '../compose/hide-root.ts'
 import { type LocalEntry, type LocalFiles, readLocalFiles } from '../compose/read-local-files.ts'
 import type { AskConfig } from '../compose/resolve-model.ts'
@@ -64,7 +66,10 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
     ],
   )
   return named.map(({ service, path, key }) => {
-    if (!path.replaceAll('$$', '').includes('$')) return localPath(root, path) ?? path
+    if (!path.replaceAll('$$', '').includes('$')) {
+      const plain = plainText(path)
+      return localPath(root, plain) ?? plain
+    }
     throw new UserError(
       'unsupported',
       `stack ${stack}: ${key} of service ${service} has a variable in its path`,
@@ -106,7 +111,7 @@ function checkModel({ services }: StackModel, stack: string): void {
  * Throws kind `failed` with compose's message.
  */
 export async function resolveStack(
-  { stack: { name }, folder, project, inputs, variables }: StackFiles,
+  { stack: { name }, folder, project, inputs, home, variables }: StackFiles,
   place: ResolvePlace,
 ): Promise<ResolvedStack> {
   const { root } = place
@@ -116,6 +121,8 @@ export async function resolveStack(
   ])
   const read = filesReadFor(written, root, name)
   checkModel(model, name)
+  const subject = `stack ${name}: `
+  await checkLocalPaths(model, { root, folder: project.folder, home, subject })
   const paths = findLocalPaths(model, { root, folder: project.folder })
   const { files: found, skipped } = await readLocalFiles({ mounts: paths.mounts })
   const files = new Map<string, LocalEntry>(
@@ -144,7 +151,7 @@ export async function resolveStack(
         return local === undefined ? path : `${rootOnHost}/${storedPath(folder, local)}`
       }) as StackModel
       const fileOf = (path: string): string | undefined =>
-        path.startsWith(`${rootOnHost}/`) ? path.slice(rootOnHost.length + 1) : undefined
+        path.startsWith(`${rootOnHost}/`) ? plainText(path.slice(rootOnHost.length + 1)) : undefined
       const inputs = digestInputs(mapped, { files, fileOf, env: variables })
       return deployedModel(mapped, inputs, builds.images)
     },

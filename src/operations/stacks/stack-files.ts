@@ -4,7 +4,7 @@ import { readCommand } from '../../docker/verbs.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Stack } from '../../machine/stacks.ts'
-import type { Environment } from '../../os/environment.ts'
+import { type Environment, homeOf } from '../../os/environment.ts'
 import { type ComposeCommand, readCompose } from '../compose/compose-words.ts'
 import { type ComposeProject, findProject } from '../compose/find-project.ts'
 import { type ComposeInputs, readInputs } from '../compose/read-inputs.ts'
@@ -18,6 +18,8 @@ export interface StackFiles {
   readonly command: ComposeCommand
   readonly project: ComposeProject
   readonly inputs: ComposeInputs
+  /** The home folder of the user. */
+  readonly home: string
   /** The variables of the shell that the files use. Compose gets no others. */
   readonly variables: Readonly<Record<string, string>>
 }
@@ -66,7 +68,7 @@ export async function readStackFiles(
   }
   const used = Object.entries(inputs.variables(shell, []))
   const variables = Object.fromEntries(used.filter(([name]) => !isSetting(name)))
-  return { stack, folder, command, project, inputs, variables }
+  return { stack, folder, command, project, inputs, home: homeOf(env), variables }
 }
 
 /**

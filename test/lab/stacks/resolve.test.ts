@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -41,6 +41,8 @@ const ask: LocalDocker['ask'] = ([, ...args], { cwd, env }) =>
     )
     child.stdin?.end()
   })
+
+const serviceOf = (resolved: ResolvedStack) => resolved.modelFor('/store').services['a']
 
 /** Resolves the stack `shop` of a clone with the compose of this computer. */
 async function resolveIn(
@@ -195,6 +197,63 @@ services:
     const message = await resolveIn(folder).then(() => '', String)
     expect(message).toMatch(why)
     expect(message).not.toContain('/root/')
+  })
+
+  test('mounts files with a dollar sign in their names', async () => {
+    const files = {
+      'shop/compose.yaml': "services: { a: { image: a, volumes: ['./a$$b:/b', './$${x}:/x'] } }\n",
+      'shop/a$b': '1',
+      'shop/${x}/y': '2',
+    }
+    const folder = await clone(files)
+    const resolved = await resolveIn(folder)
+    expect([...resolved.files.keys()].toSorted()).toEqual([
+      'files/shop/${x}',
+      'files/shop/${x}/y',
+      'files/shop/a$b',
+    ])
+    const a = serviceOf(resolved)
+    expect(a?.volumes?.map(({ source }) => source)).toEqual([
+      '/store/files/shop/a$$b',
+      '/store/files/shop/$${x}',
+    ])
+    await writeFile(join(folder, 'shop/a$b'), '3')
+    expect(serviceOf(await resolveIn(folder))?.labels).not.toEqual(a?.labels)
+  })
+
+  test.each([8, 30])('takes a path with %i times ".." as one below /', async (count) => {
+    const path = `${'../'.repeat(count)}srv/fleet-none`
+    const folder = await clone({
+      'shop/compose.yaml': `services: { a: { image: a, volumes: ['${path}:/x'] } }\n`,
+    })
+    const resolved = await resolveIn(folder)
+    expect(serviceOf(resolved)?.volumes?.[0]?.source).toBe('/store/outside/srv/fleet-none')
+    expect(resolved.taken).toContain('/srv/fleet-none')
+  })
+
+  test.each([
+    ['volumes: ["../..:/x"]', 'a directory that contains your home directory'],
+    ['volumes: ["../../home:/x"]', 'your home directory'],
+    ['volumes: ["./link:/x"]', 'your home directory'],
+    ['volumes: ["../../../..:/x"]', 'all files of this computer'],
+    ['volumes: ["../../../../../../../../..:/x"]', 'all files of this computer'],
+    ['volumes: ["../../../../etc:/x"]', 'a directory of the operating system'],
+    ['volumes: ["../../../../proc/self:/x"]', 'a part of the kernel'],
+    ['build: ../../../..', 'all files of this computer'],
+  ])('does not take too much of this computer: %s', async (line, why) => {
+    const folder = await clone({
+      'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,
+      '../home/.ssh/id_rsa': 'key',
+    })
+    const home = join(dirname(folder), 'home')
+    await symlink(home, join(folder, 'shop/link'))
+    await expect(resolveIn(folder, { env: { HOME: home } })).rejects.toMatchObject({
+      kind: 'unsupported',
+      message: expect.stringMatching(
+        new RegExp(`^stack shop: service a uses /.*, which is ${why}, and is not copied`),
+      ),
+      hint: expect.stringContaining('for a path of the host, write an absolute path'),
+    })
   })
 
   test.each([

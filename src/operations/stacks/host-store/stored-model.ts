@@ -1,5 +1,5 @@
 import { UserError } from '../../../errors.ts'
-import { parseModel } from '../../compose/project-model.ts'
+import { parseModel, plainText } from '../../compose/project-model.ts'
 import type { StackModel } from '../stack-model.ts'
 
 /**
@@ -45,7 +45,8 @@ function localUse(model: StackModel): string | undefined {
       (option) =>
         /^seccomp[:=]/.test(option) && !/^seccomp[:=](?:unconfined|builtin)$/.test(option),
     )
-    if (profile !== undefined) return `service ${name} has the seccomp profile ${profile}`
+    if (profile !== undefined)
+      return `service ${name} has the seccomp profile ${plainText(profile)}`
   }
   return someText(model, hasVariable) ? 'it has a variable' : undefined
 }

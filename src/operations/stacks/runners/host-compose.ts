@@ -6,6 +6,7 @@ import { type CommandResult, readBeginning } from '../../../transport/run.ts'
 import { type HostSession, askConfig, refuseUnnamed } from '../../compose/host-session.ts'
 import type { ComposeInputs } from '../../compose/read-inputs.ts'
 import type { AskConfig } from '../../compose/resolve-model.ts'
+import { rootBelow } from '../../compose/rooted-paths.ts'
 import type { Context } from '../../context.ts'
 import { type HostDocker, type HostRun, runHostDocker } from '../../docker/on-host/host-docker.ts'
 import { isPathAllowed } from '../../inventory/grants.ts'
@@ -80,18 +81,18 @@ const runOf = (
   environment: variables,
 })
 
-/** Stands for the folder of one run, which has another name in each, in models and messages. */
-const root = '/fleet-project'
+/** Replaces the folder of one run, which has another name in each, in models and messages. */
+const folderOfRuns = '/fleet-project'
 
-const replaceRoot = (text: string): string =>
-  text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}\/root(?=[/"'\s:,]|$)/g, root)
+const replaceFolder = (text: string): string =>
+  text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}(?=[/"'\s:,]|$)/g, folderOfRuns)
 
 /** Replaces the folder of one run in its answer. */
-const withRoot =
+const withFolder =
   (ask: AskConfig): AskConfig =>
   async (words, allProfiles) => {
     const { code, stdout, stderr } = await ask(words, allProfiles)
-    return { code, stdout: replaceRoot(stdout), stderr: replaceRoot(stderr) }
+    return { code, stdout: replaceFolder(stdout), stderr: replaceFolder(stderr) }
   }
 
 /** The inputs of a stack, without files outside the folder of the inventory that the user has not allowed. */
@@ -131,7 +132,8 @@ async function resolveOnHost(
       ...{ cwd: folder, env: { ...variables, ...withoutRemotes }, signal: context.signal },
     },
   }
-  const ask = withRoot(askConfig(session, async () => {}))
+  const ask = withFolder(askConfig(session, async () => {}))
+  const root = rootBelow(folderOfRuns)
   const resolved = await resolveStack({ ...files, variables }, { root, ask })
   refuseUnnamed(session, resolved.paths)
   return resolved

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
+import { posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
-import { hideRootIn } from '../../../../src/operations/compose/hide-root.ts'
+import { hideRoot, hideRootIn } from '../../../../src/operations/compose/hide-root.ts'
 import { interpolate } from '../../../../src/operations/compose/interpolate.ts'
 import { type HostEntry, planShipping } from '../../../../src/operations/compose/plan-shipping.ts'
 import {
@@ -14,6 +15,7 @@ import type { Entry, LocalEntry } from '../../../../src/operations/compose/read-
 import {
   localPath,
   relativePath,
+  rootBelow,
   rootedPath,
 } from '../../../../src/operations/compose/rooted-paths.ts'
 import { mapVolumes, volumesTyped } from '../../../../src/operations/compose/run-volumes.ts'
@@ -166,6 +168,19 @@ test('paths below a root lead back', () => {
   )
   expect(localPath('/r/root', '/r/rooted')).toBeUndefined()
   expect(localPath('/r/root', '/r/root/../etc')).toBe('/etc')
+})
+
+test('a relative path that leads above a temporary root ends at the root of this computer', () => {
+  const root = rootBelow('/tmp/run')
+  const folder = rootedPath(root, '/home/ana')
+  for (const count of [2, 3, 9, 20]) {
+    const path = posix.join(folder, '../'.repeat(count), 'srv/x')
+    expect(localPath(root, path)).toBe('/srv/x')
+    expect(hideRoot(root, `stat ${path}: no such file`)).toBe('stat /srv/x: no such file')
+  }
+  expect(localPath(root, posix.join(folder, '../'.repeat(9)))).toBe('/')
+  expect(localPath(root, '/tmp/running/x')).toBeUndefined()
+  expect(localPath(root, rootedPath(root, '/up/a'))).toBe('/up/a')
 })
 
 test('the root is taken out of what compose says, wherever it is cut', async () => {

@@ -1,0 +1,72 @@
+import { realpath } from 'node:fs/promises'
+import { parse } from 'node:path'
+import { UserError } from '../../errors.ts'
+import { ignored } from '../../os/trace.ts'
+import { type ProjectModel, type Use, localFileOf, mapPaths } from './project-model.ts'
+import { type Root, isWithin } from './rooted-paths.ts'
+
+/** Folders at the top of a file system that no project owns. Sources: the Filesystem Hierarchy Standard 3.0; macOS. */
+const systemFolders = new Set(
+  `bin boot dev etc home lib lib32 lib64 media mnt opt private proc root run sbin srv sys tmp usr var
+  Applications Library System Users Volumes`
+    .split(/\s+/)
+    .map((name) => `/${name}`),
+)
+
+/** Folders whose files are interfaces of the kernel. */
+const kernelFolders = ['/dev', '/proc', '/sys']
+
+/** What makes a path one that is never copied; undefined for any other. */
+function reasonOf(
+  path: string,
+  { home, folder }: { readonly home: string; readonly folder: string },
+): string | undefined {
+  if (path === parse(path).root) return 'all files of this computer'
+  if (path === home) return 'your home directory'
+  if (isWithin(path, home)) return 'a directory that contains your home directory'
+  if (kernelFolders.some((one) => isWithin(one, path))) return 'a part of the kernel'
+  const isSystem = systemFolders.has(path) && !isWithin(folder, path)
+  return isSystem ? 'a directory of the operating system' : undefined
+}
+
+/**
+ * Throws kind `unsupported` for a model that would copy all of this computer, a home folder or a folder of the system: relative paths
+ * with too many `..`, and links to such folders. `folder` is that of the project, `subject` begins the message.
+ */
+export async function checkLocalPaths(
+  model: ProjectModel,
+  {
+    root,
+    folder,
+    home,
+    uses = ['mount', 'build'],
+    subject = '',
+  }: {
+    readonly root: Root
+    readonly folder: string
+    readonly home: string
+    readonly uses?: readonly Use[]
+    readonly subject?: string
+  },
+): Promise<void> {
+  const owners = new Map<string, string>()
+  mapPaths(model, (path, use, owner) => {
+    const local = uses.includes(use) ? localFileOf(root, folder, path) : undefined
+    if (local !== undefined && !owners.has(local)) owners.set(local, owner)
+    return path
+  })
+  const none = ignored('docker', 'resolve the links of a path')
+  const realHome = (await realpath(home).catch(none)) ?? home
+  for (const [path, owner] of owners) {
+    const real = (await realpath(path).catch(none)) ?? path
+    const why = reasonOf(path, { home, folder }) ?? reasonOf(real, { home: realHome, folder })
+    if (why === undefined) continue
+    throw new UserError(
+      'unsupported',
+      `${subject}${owner} uses ${path}, which is ${why}, and is not copied to hosts`,
+      {
+        hint: 'name the file or directory that it needs; for a path of the host, write an absolute path',
+      },
+    )
+  }
+}
