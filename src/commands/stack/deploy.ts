@@ -89,6 +89,8 @@ export const deploy = defineCommand({
     await allowNamedPaths(context, options.allowPath)
     await allowNamedVariables(context, options.allowVariable, stacks)
     const chosen = await chosenNames({ fleet, targets })
+    const { requireMachines } = await import('../../operations/stacks/deployed/choose-stack.ts')
+    requireMachines(before, args.stacks)
     const { planStacks } = await import('../../operations/stacks/plan-stacks.ts')
     const { timeout = defaultTimeout, pull } = options
     const plan = await withProgress(

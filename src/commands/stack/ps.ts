@@ -59,14 +59,19 @@ export const stackPs = defineCommand({
   answers: 'names',
   examples: ['fleet stack ps', 'fleet stack ps shop --on web-1'],
   async run({ fleet, io, args, options, targets, format }) {
-    const { chooseStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
+    const { chooseStack, stacksWithMachines } =
+      await import('../../operations/stacks/deployed/choose-stack.ts')
     const { listStackRows, stacksByMachine } =
       await import('../../operations/stacks/deployed/stack-containers.ts')
     const { collectOutcomes } = await import('../../operations/fan-out/collect-outcomes.ts')
-    const { stacks, machines: all } = await (await fleet.inventory()).read()
-    const names = args.stacks.length > 0 ? [...new Set(args.stacks)] : [...stacks.keys()]
+    const inventory = await (await fleet.inventory()).read()
+    const { stacks, machines: all } = inventory
+    const isNamed = args.stacks.length > 0
+    const names = isNamed ? [...new Set(args.stacks)] : [...stacks.keys()]
     const onSwarms = await tasksOnSwarms({ fleet, targets }, names)
-    const onMachines = names.filter((name) => stacks.get(name)?.swarm === undefined)
+    const onMachines = isNamed
+      ? names.filter((name) => stacks.get(name)?.swarm === undefined)
+      : stacksWithMachines(inventory)
     const chosen = await Promise.all(onMachines.map((name) => chooseStack(fleet, name, targets)))
     const byMachine = stacksByMachine(chosen)
     const machines = [...all.values()].filter((machine) => byMachine.has(machine))

@@ -50,6 +50,7 @@ machines:
 const stacks = `stacks:
   shop: { compose: shop/compose.yaml, on: role=web }
   blog: { compose: shop/compose.yaml, on: role=db }
+  idle: { compose: shop/compose.yaml, on: role=none }
 `
 
 /** A swarm that the engines of all hosts manage, and one that does not exist yet. */

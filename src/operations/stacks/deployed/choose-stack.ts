@@ -69,7 +69,27 @@ export async function chooseStack(
   })()
   const machines = machinesOf(found, inventory.machines.values()).filter(hasEngine)
   if (machines.length > 0) return { name, stack, machines }
-  throw new UserError('unknown-machine', `stack ${name} has no machines`, {
-    hint: `its selector in machines.yaml is ${found.on.join(', ')}; to list the machines: fleet ls`,
+  throw noMachines(found)
+}
+
+const noMachines = ({ name, on }: Stack): UserError =>
+  new UserError('unknown-machine', `stack ${name} has no machines`, {
+    hint: `its selector in machines.yaml is ${on.join(', ')}; to list the machines: fleet ls`,
   })
+
+type StacksAndMachines = Pick<Inventory, 'stacks' | 'machines'>
+
+/** The names of the stacks that have machines with an engine. */
+export const stacksWithMachines = ({ stacks, machines }: StacksAndMachines): readonly string[] =>
+  [...stacks.values()]
+    .filter((stack) => machinesOf(stack, machines.values()).some(hasEngine))
+    .map(({ name }) => name)
+
+/** Throws kind `unknown-machine` for the first of these stacks that has no machines. A stack of a swarm needs none. */
+export function requireMachines(inventory: StacksAndMachines, names: readonly string[]): void {
+  const used = stacksWithMachines(inventory)
+  const unused = names
+    .map((name) => findStack(inventory, name))
+    .find(({ name, swarm }) => swarm === undefined && !used.includes(name))
+  if (unused !== undefined) throw noMachines(unused)
 }

@@ -422,6 +422,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ),
     fails('deploy shpo --inventory stacks.yaml', usage, /"shpo" \(did you mean "shop"\?\)/),
     fails('deploy', usage, /no stacks/),
+    fails(
+      'deploy idle --inventory stacks.yaml',
+      missing,
+      /idle has no machines\s+its selector [^]*role=none/,
+    ),
     fails('deploy --inventory stacks.yaml --allow-variable A=b', usage, /valid variable name/),
   ],
   refresh: [
