@@ -486,6 +486,10 @@ const deployment = fieldsOf<PlannedDeployment>()({
     .optional()
     .describe('the change to the machine that is made first'),
   services: z.array(serviceChange).describe('the changes to containers, by service'),
+  unfinished: z
+    .literal(true)
+    .optional()
+    .describe('a deployment was interrupted, so files are compared and copied again'),
   pull: z.literal(true).optional().describe('newer images are pulled first'),
   grants: texts(
     'files and variables of this computer that the stack uses and that you have not allowed yet',

@@ -123,12 +123,13 @@ export function deploymentLines(
     group.machines.push(machine)
   }
   return [...groups.values()].flatMap(({ one, machines }) => {
-    const { stack, swarm, after, services, pull = false, grants = [] } = one
+    const { stack, swarm, after, services, unfinished = false, pull = false, grants = [] } = one
     const where = swarm === undefined ? foldNames(machines) : `swarm ${swarm}`
     const isNew = services.length > 0 && services.every(({ action }) => action === 'create')
     const when = after === undefined ? '' : `, ${afterTexts[after]}`
     return [
       compose`  ${isNew ? green('+') : yellow('~')} ${stack} on ${where}${when}\n`,
+      ...(unfinished ? [detail('copy files again (a deployment was interrupted)')] : []),
       ...(pull ? [detail('pull newer images')] : []),
       ...services.map(({ service, action, why }) => detail(`${action} ${service} (${why})`)),
       ...grants.map((what) => detail(`gets ${what}`)),

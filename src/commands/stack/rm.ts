@@ -34,8 +34,9 @@ async function findPresent(
 ): Promise<{ readonly present: readonly Present[]; readonly code: number }> {
   const { fleet } = context
   const { openStore } = await import('../../operations/stacks/host-store/open-store.ts')
-  const { listStackRows } = await import('../../operations/stacks/deployed/stack-containers.ts')
-  const { findVolumes } = await import('../../operations/stacks/deployed/remove-stack.ts')
+  const { containerName } = await import('../../engine/containers.ts')
+  const { listStackItems } = await import('../../operations/stacks/deployed/remove-stack.ts')
+  const { isIdle } = await import('../../operations/stacks/idle-container.ts')
   const { readReleases } = await import('../../operations/stacks/host-store/releases.ts')
   const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
   const outcomes = await fanOutInOrder(
@@ -43,12 +44,12 @@ async function findPresent(
     async (machine, signal): Promise<Present> => {
       const { host, mirror } = await openStore(fleet.with({ signal }), machine, stack)
       const engine = await fleet.engine(machine)
-      const [rows, volumes, releases] = await Promise.all([
-        listStackRows(fleet, machine, [stack], signal),
-        findVolumes(engine, stack, signal),
+      const [{ containers: listed, volumes }, releases] = await Promise.all([
+        listStackItems(engine, stack, signal),
         readReleases(host, mirror.folder),
       ])
-      const containers = rows.map(({ name }) => name)
+      const shown = listed.filter((container) => !isIdle(container))
+      const containers = shown.map(containerName).toSorted()
       return { machine, containers, volumes, hasReleases: releases.all.length > 0 }
     },
     { signal: fleet.signal },

@@ -93,6 +93,18 @@ function reportLeft(
   writeFailure(io, new UserError('failed', message), format.json)
 }
 
+/** Names the sockets and other special files in mounted folders, which are not copied. */
+async function reportUncopied(
+  { io, format }: Pick<Invocation, 'io' | 'format'>,
+  { stack, models }: StackToDeploy,
+): Promise<void> {
+  if (format.json) return
+  const { noticeSkipped } = await import('../../operations/compose/read-local-files.ts')
+  for (const path of new Set([...models.values()].flatMap(({ skipped }) => skipped))) {
+    io.stderr.write(noticeSkipped(path, `the hosts of stack ${stack.name}`))
+  }
+}
+
 /**
  * Deploys stacks, one after the other, each in its batches of machines. The first failure stops the rest. `failed`: machines whose
  * changes failed, to which nothing is deployed.
@@ -112,6 +124,7 @@ export async function runDeployments(
   for (const one of stacks) {
     const { stack, deployments } = one
     const names = deployments.map(({ machine }) => machine)
+    await reportUncopied(context, one)
     if (code !== exitCodes.ok) {
       reportLeft(context, stack.name, names, 'an earlier deployment failed')
       continue

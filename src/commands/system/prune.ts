@@ -56,11 +56,11 @@ async function prune(
   const { io, format } = invocation
   const { prunes } = await import('../../engine/prune.ts')
   const { measuringMs } = await import('../../engine/disk-usage.ts')
-  const { keeperLabel } = await import('../../operations/stacks/release-images.ts')
-  /** Containers that keep images of stacks stay. */
+  const { idleLabels } = await import('../../operations/stacks/idle-container.ts')
+  /** Containers that keep images of stacks, or mark a stack as unfinished, stay. */
   const filtersOf = (kind: PruneKind): Filters =>
     kind === 'containers'
-      ? { ...filters, 'label!': [...(filters['label!'] ?? []), keeperLabel] }
+      ? { ...filters, 'label!': [...(filters['label!'] ?? []), ...Object.values(idleLabels)] }
       : filters
   const machines = await chooseEngines(invocation)
   const filtered = Object.entries(filters).flatMap(([key, values]) =>

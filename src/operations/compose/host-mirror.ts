@@ -7,7 +7,13 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import { run } from '../../transport/run.ts'
 import { encodeHeader, endOfArchive, padding, toByteString } from '../copy/archive/tar-format.ts'
 import { type Host, unpackOnHost } from '../copy/remote-tar.ts'
-import { type HostEntry, type Shipped, type ShippingPlan, planShipping } from './plan-shipping.ts'
+import {
+  type HostEntry,
+  type Shipped,
+  type ShippingPlan,
+  isSame,
+  planShipping,
+} from './plan-shipping.ts'
 import type { Entry, LocalFiles } from './read-local-files.ts'
 import type { Root } from './rooted-paths.ts'
 import { ignored, traceError } from '../../os/trace.ts'
@@ -34,15 +40,24 @@ export const mirrorAt = (host: Host, folder: string, fileOf = absoluteFile): Hos
 })
 
 /**
- * Prints the record and a NUL; then one line with the type of each path (first the input, then the record). Paths are processed
- * in batches; the digests of the files of a batch follow its types.
+ * Prints, each with a NUL: the record, the record of an unfinished update, the file that this was overwriting, the paths of both
+ * records, and an empty text.
+ * Then follows one line with the type of each path: first those of the input. Paths are processed in batches; the digests of the
+ * files of a batch follow its types.
  */
 const look = `
 folder=$1
 mkdir -p -- "$folder/root" && chmod 700 -- "$folder" && cd -- "$folder/root" || exit
-[ ! -f ../shipped ] || cat ../shipped
+show() { for file; do [ ! -f "$file" ] || cat "$file"; done; }
+show ../shipped
 printf '\\0'
-{ cat; [ ! -f ../paths ] || cat ../paths; } | xargs -0 -n 300 sh -c '
+show ../pending/shipped
+printf '\\0'
+show ../pending/overwriting
+printf '\\0'
+show ../paths ../pending/paths
+printf '\\0'
+{ cat; show ../paths ../pending/paths; } | xargs -0 -n 300 sh -c '
 count=$#
 while [ $count -gt 0 ]; do
   path=$1 count=$((count - 1))
@@ -71,6 +86,8 @@ const writeError = ({ name }: Host, folder: string, output: string): UserError =
 interface Found {
   readonly shipped: Map<string, Entry>
   readonly host: Map<string, HostEntry>
+  /** Whether an update was interrupted. */
+  readonly isUnfinished: boolean
 }
 
 /** A path below a folder, without `..`. */
@@ -128,18 +145,73 @@ function parseEntries(lines: readonly string[], paths: readonly string[]): Map<s
   return new Map(paths.map((path, index) => [path, found[index] ?? { type: 'other' }]))
 }
 
+const isEqual = (one: Entry | undefined, other: Entry | undefined): boolean =>
+  JSON.stringify(one) === JSON.stringify(other)
+
+/** An update of a mirror that was interrupted. */
+interface Unfinished {
+  /** The record before it. */
+  readonly shipped: Shipped
+  /** The record that it would have left. */
+  readonly pending: Shipped
+  /** The path of the file that it was overwriting. */
+  readonly overwriting: string
+}
+
+/** The record of copied files after an interrupted update: each file as the update has left it. */
+function recordAfter(
+  { shipped, pending, overwriting }: Unfinished,
+  host: ReadonlyMap<string, HostEntry>,
+  local: LocalFiles,
+): Map<string, Entry> {
+  const record = new Map(shipped)
+  for (const path of new Set([...shipped.keys(), ...pending.keys()])) {
+    const [before, after] = [shipped.get(path), pending.get(path)]
+    const found = host.get(path)
+    if (isEqual(before, after) || found === undefined || found.type === 'other') continue
+    if (found.type === 'nothing') {
+      record.delete(path)
+      continue
+    }
+    const isOurs = path === overwriting || isSame(before, found) || isSame(after, found)
+    if (!isOurs) continue
+    // Modes are not read from the host: the one that differs from the local file is set again.
+    const [wanted] = modesOf(local.get(path))
+    const modes = [...modesOf(before), ...modesOf(after)]
+    const mode = modes.find((one) => one !== wanted) ?? wanted ?? 0
+    if (found.type === 'file') record.set(path, { type: 'file', mode, digest: found.digest })
+    else if (found.type === 'link') record.set(path, found)
+    else record.set(path, { type: found.type, mode })
+  }
+  return record
+}
+
+const modesOf = (entry: Entry | undefined): number[] =>
+  entry === undefined || entry.type === 'link' ? [] : [entry.mode]
+
 /** Reads the record of a mirror and the types of its files. */
 async function inspectMirror({ host, folder }: HostMirror, local: LocalFiles): Promise<Found> {
   const { transport, become = [], name } = host
   const words = [...become, 'sh', '-c', look, 'fleet', folder]
   const input = [...local.keys()].map((path) => `${path}\0`).join('')
   const { code, stdout, stderr } = await run(transport, words, { input })
-  const end = stdout.indexOf('\0')
-  if (end === -1) throw writeError(host, folder, stderr)
-  const shipped = parseRecord(stdout.slice(0, end))
-  const lines = stdout.slice(end + 1).split('\n')
+  const [recorded = '', unfinished = '', overwriting = '', ...rest] = stdout.split('\0')
+  const count = rest.indexOf('')
+  if (count === -1) throw writeError(host, folder, stderr)
+  const [shipped, pending] = [parseRecord(recorded), parseRecord(unfinished)]
+  const lines = rest
+    .slice(count + 1)
+    .join('\0')
+    .split('\n')
   try {
-    return { shipped, host: parseEntries(lines, [...local.keys(), ...shipped.keys()]) }
+    const entries = parseEntries(lines, [...local.keys(), ...rest.slice(0, count)])
+    const unlisted = [...shipped.keys(), ...pending.keys()].find((path) => !entries.has(path))
+    if (unfinished === '') {
+      if (unlisted !== undefined) throw new Error(`no line for ${unlisted}`)
+      return { shipped, host: entries, isUnfinished: false }
+    }
+    const record = recordAfter({ shipped, pending, overwriting }, entries, local)
+    return { shipped: record, host: entries, isUnfinished: true }
   } catch (error) {
     throw new UserError(
       'failed',
@@ -147,7 +219,7 @@ async function inspectMirror({ host, folder }: HostMirror, local: LocalFiles): P
       {
         machine: name,
         cause: error,
-        hint: `if the record of the files is damaged, remove it: fleet ssh ${name} rm -f ${folder}/shipped ${folder}/paths`,
+        hint: `if the record of the files is damaged, remove it: fleet ssh ${name} rm -rf ${folder}/shipped ${folder}/paths ${folder}/pending`,
       },
     )
   }
@@ -239,7 +311,9 @@ place() {
 }
 rewrite() {
   enter "$1"
+  printf '%s' "\${1:+$1/}$2" >"$root/../pending/overwriting"
   [ ! -h "./$2" ] && [ -f "./$2" ] && cat -- "$incoming/files/$1/$2" >"./$2" || fail "cannot write $root/$1/$2"
+  rm -f -- "$root/../pending/overwriting"
 }
 `
 
@@ -253,7 +327,7 @@ const batch = 400
 
 /** The script that moves the sent files to their targets. Files that are mounted individually are overwritten, since a container would not see a new file. */
 function scriptFor(plan: ShippingPlan, host: Found['host']): string {
-  const lines: string[] = []
+  const lines = ['cd -- "$root/.." && rm -rf pending && mv -- "$incoming/pending" ./ || exit']
   for (const path of plan.remove) {
     const [folder, name] = splitPath(path)
     const isFolder = host.get(path)?.type === 'folder'
@@ -292,7 +366,7 @@ function scriptFor(plan: ShippingPlan, host: Found['host']): string {
       `enter ${shellQuote(folder)}; [ -h ${file} ] || chmod ${entry.mode.toString(8)} -- ${file}`,
     )
   }
-  lines.push('cd -- "$root/.." && mv -f -- "$incoming/paths" "$incoming/shipped" ./')
+  lines.push('cd -- "$root/.." && mv -f -- pending/paths pending/shipped ./ && rm -rf pending')
   return `${functions}\n${lines.join('\n')}\n`
 }
 
@@ -330,8 +404,8 @@ async function apply(
   if (made.code !== 0) throw writeError(host, folder, made.stderr)
   const archive = packFiles(stage === undefined ? plan.send : new Map(), {
     script: scriptFor(plan, found),
-    shipped: formatRecord(plan.shipped),
-    paths: [...plan.shipped.keys()].map((path) => `${path}\0`).join(''),
+    'pending/shipped': formatRecord(plan.shipped),
+    'pending/paths': [...plan.shipped.keys()].map((path) => `${path}\0`).join(''),
   })
   const stream = Readable.from(archive, { objectMode: false })
   await unpackOnHost(host, stream, `${folder}/${incoming}`, { keepOwners: true })
@@ -365,9 +439,14 @@ function conflictError(
 
 /**
  * Updates a mirror: sends changed local files and removes deleted ones. Changes on the host are kept. Returns the record of the
- * copied files. Throws kind `failed`, with nothing changed, when files changed on both sides.
+ * copied files. Throws kind `failed`, with nothing changed, when files changed on both sides. `beforeChange` is called before files
+ * on the host change.
  */
-export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<Shipped> {
+export async function shipFiles(
+  mirror: HostMirror,
+  local: LocalFiles,
+  { beforeChange = async () => {} }: { readonly beforeChange?: () => Promise<void> } = {},
+): Promise<Shipped> {
   const found = await inspectMirror(mirror, local)
   const gone = new Set<string>()
   for (const path of found.shipped.keys()) {
@@ -381,7 +460,8 @@ export async function shipFiles(mirror: HostMirror, local: LocalFiles): Promise<
   const changes = plan.send.size + plan.remove.length + plan.chmod.size
 
   const isOnRecord = formatRecord(plan.shipped) === formatRecord(found.shipped)
-  if (changes > 0 || !isOnRecord) await apply(mirror, plan, found.host)
+  if (changes > 0) await beforeChange()
+  if (changes > 0 || !isOnRecord || found.isUnfinished) await apply(mirror, plan, found.host)
   return plan.shipped
 }
 

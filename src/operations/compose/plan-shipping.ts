@@ -23,7 +23,8 @@ export interface ShippingPlan {
   readonly shipped: Shipped
 }
 
-const isSame = (
+/** Whether two items are the same, apart from modes. */
+export const isSame = (
   one: Entry | HostEntry | undefined,
   other: Entry | HostEntry | undefined,
 ): boolean =>

@@ -76,6 +76,8 @@ export interface PlannedDeployment {
   readonly after?: 'create' | 'adopt' | 'replace' | 'start'
   /** The changes of containers, by service. Unknown, hence empty, of a host that must be started first. */
   readonly services: readonly ServiceChange[]
+  /** A deployment was interrupted while it changed files on the host, so they are compared and copied again. */
+  readonly unfinished?: true
   /** Pull newer images first. */
   readonly pull?: true
   /** What the host gets of this computer and the user has not allowed yet: `variable TOKEN of your shell`. */

@@ -4,6 +4,7 @@ import type { Stack } from '../../machine/stacks.ts'
 import { ignored } from '../../os/trace.ts'
 import type { CommandResult } from '../../transport/run.ts'
 import { formatRecord, shipFiles } from '../compose/host-mirror.ts'
+import { plainText } from '../compose/project-model.ts'
 import { type ServiceChange, compareServices } from './compare-services.ts'
 import { hashesFor } from './hash-services.ts'
 import { type LockOwner, lockStack } from './host-store/lock.ts'
@@ -19,7 +20,7 @@ import {
   readReleases,
   removeReleases,
 } from './host-store/releases.ts'
-import { findStackImages, listStackContainers } from './observe-stack.ts'
+import { findStackImages, listStack } from './observe-stack.ts'
 import {
   dropBuilds,
   dropImages,
@@ -37,6 +38,7 @@ import {
   runUp,
 } from './run-release.ts'
 import type { StackModel } from './stack-model.ts'
+import { clearUnfinished, markUnfinished } from './unfinished-mark.ts'
 
 /** What is deployed, and who does it. */
 export interface Deployment {
@@ -75,13 +77,14 @@ async function examine(
   const model = resolved.modelFor(mirror.root)
   const ask = (asked: StackModel, words: readonly string[]): Promise<CommandResult> =>
     compose.run(asked, words, { variables: {}, signal })
-  const [containers, images] = await Promise.all([
-    listStackContainers(engine, model.name, signal),
+  const [{ containers, isUnfinished }, images] = await Promise.all([
+    listStack(engine, model.name, signal),
     findStackImages(engine, model, signal),
   ])
   const hashes = await hashesFor(ask, model)(containers)
   const { version } = compose
-  return { model, images, ...compareServices({ model, hashes, version, images }, containers) }
+  const { changes } = compareServices({ model, hashes, version, images }, containers)
+  return { model, changes, isUnfinished, hasContainers: containers.length > 0 }
 }
 
 /** Pulls the images that the host does not have. */
@@ -102,7 +105,7 @@ async function pullMissing(
   if (missing === undefined) return images
   throw new UserError(
     'failed',
-    `${machine} does not have the image ${missing}, and cannot pull it: ${reasonOf(result)}`,
+    `${machine} does not have the image ${plainText(missing)}, and cannot pull it: ${reasonOf(result)}`,
     { machine },
   )
 }
@@ -179,11 +182,11 @@ async function deployLocked(
   const { host, folder } = mirror
   if (pull) await pullNewer(target, deployment, { progress, signal })
   progress('compare containers')
-  const { model, changes } = await examine(target, deployment, signal)
+  const { model, changes, ...found } = await examine(target, deployment, signal)
   const digest = digestModel(model)
   const releases = await readReleases(host, folder)
   const current = releases.all.find(({ number }) => number === releases.current)
-  if (changes.length === 0 && current?.digest === digest) {
+  if (changes.length === 0 && !found.isUnfinished && current?.digest === digest) {
     return { machine, stack: stack.name, state: 'unchanged', release: current.number, changes }
   }
   const images = imagesByService(
@@ -207,7 +210,14 @@ async function deployLocked(
     )
   }
   progress('copy files')
-  const shipped = await shipFiles(mirror, resolved.files)
+  const [anyImage] = Object.values(images)
+  const shipped = await shipFiles(mirror, resolved.files, {
+    async beforeChange() {
+      if (found.hasContainers && anyImage !== undefined) {
+        await markUnfinished(engine, stack.name, anyImage)
+      }
+    },
+  })
   await saveObjects(mirror, shipped)
   const variables = contentVariables(model, deployment.variables)
   const content = { model, files: formatRecord(shipped), environment: variables }
@@ -222,6 +232,7 @@ async function deployLocked(
   }
   if (why !== undefined) return await fail(why, await describeFailed(engine, model, signal))
   await finishRelease(host, folder, { ...release, state: 'ready' })
+  await clearUnfinished(engine, stack.name)
   await prune(target, stack.name).catch(ignored('docker', 'remove old releases'))
   return { machine, stack: stack.name, state: 'deployed', release: release.number, changes }
 }

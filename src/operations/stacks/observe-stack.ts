@@ -1,7 +1,9 @@
 import { type ContainerSummary, containerName, listContainers } from '../../engine/containers.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { findImage } from '../../engine/images.ts'
-import { type StackModel, imageOf } from './stack-model.ts'
+import { hashLabel } from './idle-container.ts'
+import { type StackModel, imageOf, projectLabel } from './stack-model.ts'
+import { isUnfinishedMark } from './unfinished-mark.ts'
 
 /** A container of a stack. */
 export interface StackContainer {
@@ -32,9 +34,6 @@ export interface StackContainer {
 
 const label = (name: string): string => `com.docker.compose.${name}`
 
-/** The label with the name of a container's project, which is that of its stack. */
-export const projectLabel = label('project')
-
 /** The filters of the engine for what belongs to a stack: containers, networks, volumes and built images. */
 export const filtersOf = (stack: string): { readonly label: readonly string[] } => ({
   label: [`${projectLabel}=${stack}`],
@@ -60,7 +59,7 @@ export function readStackContainer(container: ContainerSummary): StackContainer 
   const { Id: id, Labels: labels, State: state, Status, Networks: networks, Mounts } = container
   const { Image: imageName, ImageID: imageId } = container
   const service = labels[label('service')]
-  const hash = labels[label('config-hash')]
+  const hash = labels[hashLabel]
   if (service === undefined || hash === undefined || labels[label('oneoff')] === 'True') {
     return undefined
   }
@@ -81,18 +80,34 @@ export function readStackContainer(container: ContainerSummary): StackContainer 
   }
 }
 
-/** Lists the containers of a stack on an engine, by name. */
-export async function listStackContainers(
+/** What an engine has of a stack. */
+export interface ListedStack {
+  /** By name. */
+  readonly containers: readonly StackContainer[]
+  /** Whether its files may differ from those with which the containers were created, because a deployment was interrupted. */
+  readonly isUnfinished: boolean
+}
+
+/** Lists the containers of a stack on an engine. */
+export async function listStack(
   engine: Engine,
   stack: string,
   signal?: AbortSignal,
-): Promise<readonly StackContainer[]> {
+): Promise<ListedStack> {
   const filters = filtersOf(stack)
   const all = await listContainers(engine, { all: true, filters, ...(signal && { signal }) })
-  return all
+  const containers = all
     .flatMap((container) => readStackContainer(container) ?? [])
     .toSorted(({ name: one }, { name: other }) => (one < other ? -1 : 1))
+  return { containers, isUnfinished: all.some(isUnfinishedMark) }
 }
+
+/** Lists the containers of a stack on an engine, by name. */
+export const listStackContainers = async (
+  engine: Engine,
+  stack: string,
+  signal?: AbortSignal,
+): Promise<readonly StackContainer[]> => (await listStack(engine, stack, signal)).containers
 
 /** The names of the images of a model, by service. */
 const imageNames = ({ name: project, services }: StackModel): ReadonlyMap<string, string> =>

@@ -15,7 +15,12 @@ import {
 } from '../plan/change-plan.ts'
 import { type StackDrift, compareServices } from './compare-services.ts'
 import { hashesFor } from './hash-services.ts'
-import { type StackContainer, findComparedImages, listStackContainers } from './observe-stack.ts'
+import {
+  type ListedStack,
+  type StackContainer,
+  findComparedImages,
+  listStack,
+} from './observe-stack.ts'
 import { type PreparedStack, composeFinder, digestOf, prepareStack } from './prepare-stack.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 import type { Hasher } from './runners/stack-compose.ts'
@@ -94,11 +99,15 @@ function openModels() {
   }
 }
 
+const nothingListed: ListedStack = { containers: [], isUnfinished: false }
+
 type Models = ReturnType<typeof openModels>
 
+/** How a host differs from the model of a stack. */
+type HostDrift = StackDrift & Pick<ListedStack, 'isUnfinished'>
+
 /** What a host has of a stack. */
-interface Observed {
-  readonly containers: readonly StackContainer[]
+interface Observed extends ListedStack {
   readonly model: StackModel
   /** The model as JSON. */
   readonly text: string
@@ -136,12 +145,12 @@ async function compareHosts(
   },
   timeoutMs: number,
 ): Promise<{
-  readonly drift: ReadonlyMap<string, StackDrift>
+  readonly drift: ReadonlyMap<string, HostDrift>
   readonly failures: readonly Issue[]
 }> {
   const { signal, clock } = context
   const limits = { signal, concurrency, timeLimit: { ms: timeoutMs, clock } }
-  const drift = new Map<string, StackDrift>()
+  const drift = new Map<string, HostDrift>()
   const failures: Issue[] = []
   const fail = (machine: string, error: unknown): void => {
     const { why, ...rest } = issueOf(error)
@@ -150,7 +159,7 @@ async function compareHosts(
   const engineOf = (machine: Machine, stop: AbortSignal): Promise<Engine> =>
     context.with({ signal: stop }).engine(machine)
   const list = async (machine: Machine, stop: AbortSignal) =>
-    listStackContainers(await engineOf(machine, stop), stack.name, stop)
+    listStack(await engineOf(machine, stop), stack.name, stop)
   const [models, hashes] = [openModels(), openHashes()]
   /** Hashes the model that most hosts have, while they list their containers. */
   const hashEarly = async (): Promise<void> => {
@@ -164,18 +173,18 @@ async function compareHosts(
   void hashEarly().catch(() => {}) // reported where the hashes are needed
   const [lists, result] = await Promise.all([fanOutInOrder(machines, list, limits), prepared])
   if (result === undefined) return { drift, failures }
-  const listed = new Map<string, readonly StackContainer[]>()
+  const listed = new Map<string, ListedStack>()
   for (const outcome of lists) {
     if ('value' in outcome) listed.set(outcome.machine.name, outcome.value)
     else fail(outcome.machine.name, outcome.error)
   }
   const observe = async (machine: Machine, stop: AbortSignal): Promise<Observed> => {
-    const containers = listed.get(machine.name) ?? []
+    const { containers, isUnfinished } = listed.get(machine.name) ?? nothingListed
     const made = modelOn(inventory, result, { machine, containers }, models)
     const engine = await engineOf(machine, stop)
     const release = machine.host?.engine
     const images = await findComparedImages(engine, made.model, { containers, release }, stop)
-    return { ...made, containers, images }
+    return { ...made, containers, isUnfinished, images }
   }
   const found = machines.filter(({ name }) => listed.has(name))
   const observed = await fanOutInOrder(found, observe, limits)
@@ -183,14 +192,12 @@ async function compareHosts(
     const { machine } = outcome
     try {
       if ('error' in outcome) throw outcome.error
-      const { containers, model, text, images } = outcome.value
+      const { containers, isUnfinished, model, text, images } = outcome.value
       const hasher = await result.compose.hasherOf(machine, containers[0]?.version)
       const expected = await hashes(model, text, hasher)(containers)
       const { version } = hasher
-      drift.set(
-        machine.name,
-        compareServices({ model, hashes: expected, version, images }, containers),
-      )
+      const compared = compareServices({ model, hashes: expected, version, images }, containers)
+      drift.set(machine.name, { ...compared, isUnfinished })
     } catch (error) {
       signal.throwIfAborted()
       fail(machine.name, error)
@@ -256,11 +263,13 @@ async function planStack(
       })
     }
     const services = found?.changes ?? (after === 'start' ? [] : allServices(resolved))
-    if (after === undefined && services.length === 0 && !pull) return []
+    const isUnfinished = found?.isUnfinished === true
+    if (after === undefined && services.length === 0 && !pull && !isUnfinished) return []
     return [
       {
         ...{ stack: stack.name, machine: name, digest: digestOf(resolved), services },
         ...(after !== undefined && { after }),
+        ...(isUnfinished && { unfinished: true }),
         ...(pull && { pull }),
         ...(grants.length > 0 && { grants }),
       },

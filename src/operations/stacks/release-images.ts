@@ -1,9 +1,9 @@
 import { nothing } from '../../engine/answer.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { type ContainerSummary, listContainers } from '../../engine/containers.ts'
-import { inspectImage, listImages, tagImage } from '../../engine/images.ts'
+import { listImages, tagImage } from '../../engine/images.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Release } from './host-store/releases.ts'
+import { createIdle, idleLabels, listIdle, removeIdle } from './idle-container.ts'
 import { filtersOf } from './observe-stack.ts'
 import { type StackModel, imageOf, imagePart } from './stack-model.ts'
 
@@ -11,39 +11,11 @@ import { type StackModel, imageOf, imagePart } from './stack-model.ts'
 const releaseTag = (stack: string, service: string, release: number): string =>
   `fleet-release/${imagePart(stack)}/${imagePart(service)}:${release}`
 
-/** The label of containers that are never started, and keep an image of a stack from `docker image prune --all`. */
-export const keeperLabel = 'fleet.keeps-image-of'
-
 /** How many digits of an image's ID are in the name of its container. */
 const shownDigits = 12
 
 const keeperName = (stack: string, image: string): string =>
   `fleet-release-${imagePart(stack)}-${image.replace(/^sha256:/, '').slice(0, shownDigits)}`
-
-/** The containers that keep images of a stack. */
-const listKeepers = (engine: Engine, stack: string): Promise<readonly ContainerSummary[]> =>
-  listContainers(engine, { all: true, filters: { label: [`${keeperLabel}=${stack}`] } })
-
-/** Creates a container that keeps an image. It is never started, and gets no volumes. */
-async function createKeeper(engine: Engine, stack: string, image: string): Promise<void> {
-  const { Config } = (await inspectImage(engine, image)) as {
-    readonly Config?: { readonly Volumes?: object | null } | null
-  }
-  const body = {
-    Image: image,
-    Entrypoint: ['fleet-release'], // an image may have no command, and the container must not start by mistake
-    Cmd: [],
-    Labels: { [keeperLabel]: stack },
-    Healthcheck: { Test: ['NONE'] },
-    HostConfig: {
-      NetworkMode: 'none',
-      // otherwise the engine would create volumes for them
-      Mounts: Object.keys(Config?.Volumes ?? {}).map((Target) => ({ Type: 'tmpfs', Target })),
-    },
-  }
-  const query = { name: keeperName(stack, image) }
-  await engine.json({ method: 'POST', path: '/containers/create', query, body }, nothing)
-}
 
 /** The IDs of a model's images by service, of those that the host has. */
 export const imagesByService = (
@@ -78,14 +50,15 @@ export async function holdImages(
   releases: readonly Pick<Release, 'images'>[],
 ): Promise<void> {
   const used = new Set(releases.flatMap(({ images }) => Object.values(images)))
-  const keepers = await listKeepers(engine, stack)
-  for (const { Id } of keepers.filter(({ ImageID }) => !used.has(ImageID))) {
-    const query = { force: true, v: true }
-    await engine.json({ method: 'DELETE', path: `/containers/${Id}`, query }, nothing)
-  }
+  const keepers = await listIdle(engine, idleLabels.keeper, stack)
+  await removeIdle(
+    engine,
+    keepers.filter(({ ImageID }) => !used.has(ImageID)),
+  )
   const held = new Set(keepers.map(({ ImageID }) => ImageID))
-  for (const id of [...used].filter((one) => !held.has(one))) {
-    await createKeeper(engine, stack, id).catch(
+  const labels = { [idleLabels.keeper]: stack }
+  for (const image of [...used].filter((one) => !held.has(one))) {
+    await createIdle(engine, { name: keeperName(stack, image), image, labels }).catch(
       ignored('docker', 'create a container that keeps an image'),
     )
   }

@@ -12,6 +12,7 @@ import { type Release, type Releases, readReleaseContent } from './host-store/re
 import { type StackContainer, listStackContainers } from './observe-stack.ts'
 import { restoreImageNames } from './release-images.ts'
 import { type StackModel, isOneShot } from './stack-model.ts'
+import { clearUnfinished, markUnfinished } from './unfinished-mark.ts'
 
 /** Compose with the engine of one machine. */
 export interface MachineCompose {
@@ -136,22 +137,26 @@ export async function runUp(
 /** Deploys a stored release again, without a registry and without the computer that has deployed it. Resolves to why it failed. */
 export async function restoreRelease(
   target: DeployTarget,
-  stack: Pick<Stack, 'wait'>,
+  stack: Pick<Stack, 'name' | 'wait'>,
   release: Release,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { mirror, engine } = target
   const content = await readReleaseContent(mirror.host, mirror.folder, release)
-  await restoreObjects(mirror, content.files)
   await restoreImageNames(engine, content.model, release)
+  const [image] = Object.values(release.images)
+  if (image !== undefined) await markUnfinished(engine, stack.name, image)
+  await restoreObjects(mirror, content.files)
   const { model, environment: variables } = content
-  return runUp(target, stack, { model, variables }, signal)
+  const why = await runUp(target, stack, { model, variables }, signal)
+  if (why === undefined) await clearUnfinished(engine, stack.name)
+  return why
 }
 
 /** Puts the current release back after a failure. Resolves to what happened, as a sentence. */
 export async function putBack(
   target: DeployTarget,
-  stack: Pick<Stack, 'wait'>,
+  stack: Pick<Stack, 'name' | 'wait'>,
   { current, all }: Releases,
   progress: Progress,
 ): Promise<string> {

@@ -24,6 +24,9 @@ export interface StackModel extends ProjectModel {
   readonly networks?: Readonly<Record<string, unknown>>
 }
 
+/** Compose's label with the name of a container's project, which is that of its stack. */
+export const projectLabel = 'com.docker.compose.project'
+
 /**
  * The labels that fleet adds to services. A label is part of compose's hash of the configuration, so a changed value recreates
  * the containers.

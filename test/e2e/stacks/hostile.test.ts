@@ -5,6 +5,7 @@ import type { LabHost } from '../../support/lab/lab.ts'
 import {
   type StackLab,
   canDeployStacks,
+  layFiles,
   localCompose,
   onHost,
   startStackLab,
@@ -32,7 +33,7 @@ const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]
     webWith('configs: [c]', 'configs: { c: { file: ../../secret } }'),
     needsConsent,
   ],
-  'a build context above the folder': [webWith('build: ../..'), needsConsent],
+  'a build context above the folder': [webWith('build: ../../extra'), needsConsent],
   'a mount through a symbolic link': [webWith("volumes: ['./outside/secret:/x']"), needsConsent],
   'another compose file above the folder': [
     `include: [../../secret]\n${harmless}`,
@@ -74,6 +75,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     ;[host] = shop.hosts as [LabHost]
     const outside = join(shop.ana.folder, '..')
     await writeFile(join(outside, 'secret'), `TOKEN=${secret}\n`)
+    await layFiles(join(outside, 'extra'), { Dockerfile: 'FROM bb:1\n', secret })
     await shop.lay({ 'shop/compose.yaml': harmless, 'shop/site/index': 'hello' })
     await symlink(outside, join(shop.ana.folder, 'shop/outside'))
   })

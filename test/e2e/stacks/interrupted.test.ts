@@ -6,7 +6,10 @@ import { signalProcess } from '../../support/lab/process.ts'
 import {
   type StackLab,
   canDeployStacks,
+  composeKinds,
   containersOn,
+  giveHostCompose,
+  hostCompose,
   inStore,
   localCompose,
   onHost,
@@ -75,25 +78,46 @@ const points: Readonly<Record<string, (seen: Seen) => boolean>> = {
     currentOf(host) === String(number) && !existsSync(inStore(host, 'lock.json')),
 }
 
+/** The points where fleet is killed with compose of the hosts. FLEET_TEST_POINTS=all: every point. */
+const fewPoints = new Set([
+  'while it sends files',
+  'when it starts compose',
+  'when an old container was stopped',
+  'when the release is current',
+])
+const cases = composeKinds.flatMap(({ kind, here }) =>
+  Object.keys(points)
+    .filter((when) => here || process.env['FLEET_TEST_POINTS'] === 'all' || fewPoints.has(when))
+    .map((when) => ({ when, kind, here })),
+)
+
 describe.skipIf(!canDeployStacks)('a deployment', () => {
   let shop: StackLab
   let host: LabHost
   let number = 0
+  let env: Record<string, string> = {}
 
   beforeAll(async () => {
     shop = await startStackLab({ hosts: 1, ...localCompose })
     ;[host] = shop.hosts as [LabHost]
+    await giveHostCompose(host, hostCompose.plugin)
     await shop.lay({
       'shop/compose.yaml': composeFile,
       'shop/app/Dockerfile': 'FROM bb:1\nCOPY version /version\n',
-      'shop/app/version': 'first\n',
-      'shop/app.conf': 'first\n',
-      'shop/password': 'first',
     })
-    await shop.ok('deploy --yes')
-    number = 1
   })
   afterAll(() => shop?.[Symbol.asyncDispose]())
+
+  /** Deploys these texts with one of the kinds of compose. */
+  async function deployFirst(here: boolean, text: string): Promise<void> {
+    await layTexts(text)
+    env = here ? {} : { PATH: shop.ana.nodeOnly }
+    await shop.ok('deploy --yes --wait-lock 300', { env })
+    number = Number(currentOf(host))
+  }
+
+  const layTexts = (text: string): Promise<void> =>
+    shop.lay({ 'shop/app/version': text, 'shop/app.conf': text, 'shop/password': text })
 
   /** Deploys, and kills fleet once `isReached`. On a busy computer it may have ended before. */
   async function deployUntil(isReached: (seen: Seen) => boolean, text: string): Promise<void> {
@@ -114,6 +138,7 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
       pid = undefined
     }, 1)
     await shop.fleet('deploy --yes', {
+      env,
       started: (id) => (pid = id),
       said: (all) => (stderr = all),
     })
@@ -121,14 +146,15 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
     watch.kill()
   }
 
-  test.each(Object.entries(points))(
-    'that was killed %s is completed by the next one',
-    async (when, isReached) => {
+  test.each(cases)(
+    'that was killed $when is completed by the next one ($kind)',
+    async ({ when, here }) => {
       const text = `${when}\n`
-      await shop.lay({ 'shop/app/version': text, 'shop/app.conf': text, 'shop/password': text })
-      await deployUntil(isReached, text)
-      await shop.ok('deploy --yes --wait-lock 300')
-      expect(await shop.ok('plan')).toContain('nothing to do')
+      if (number === 0 || here !== (env['PATH'] === undefined)) await deployFirst(here, 'first\n')
+      await layTexts(text)
+      await deployUntil(points[when] ?? (() => false), text)
+      await shop.ok('deploy --yes --wait-lock 300', { env })
+      expect(await shop.ok('plan', { env })).toContain('nothing to do')
       const { web = '', db = '', ...others } = await containersOn(host)
       expect(others).toEqual({})
       expect(await onHost(host, `docker logs ${web}`)).toBe(`${text}${when}`)
@@ -144,4 +170,25 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
       number = Number(currentOf(host))
     },
   )
+
+  test('that was killed after it changed files is undone by the next one', async () => {
+    const when = 'when the files are in place'
+    await deployFirst(false, 'kept\n')
+    const before = await containersOn(host)
+    await layTexts('undone\n')
+    await deployUntil(points[when] ?? (() => false), 'undone\n')
+    await layTexts('kept\n')
+    const { code, stdout } = await shop.fleet('plan', { env })
+    expect({ code, stdout }).toMatchObject({
+      code: 2,
+      stdout: expect.stringContaining('copy files again (a deployment was interrupted)'),
+    })
+    await shop.ok('deploy --yes --wait-lock 300', { env })
+    expect(await shop.ok('plan', { env })).toContain('nothing to do')
+    const { web = '' } = await containersOn(host)
+    expect(await onHost(host, `docker exec ${web} cat /etc/app.conf`)).toBe('kept')
+    expect(holds(host, 'root/files/shop/app.conf', 'kept')).toBe(true)
+    expect(await containersOn(host)).toEqual(before)
+    expect(await onHost(host, 'docker ps -aq --filter label=fleet.unfinished')).toBe('')
+  })
 })

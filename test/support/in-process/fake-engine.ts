@@ -120,6 +120,7 @@ const answers: Readonly<Record<string, unknown>> = {
     State: { Status: 'running', Running: true, ExitCode: 0 },
   },
   '/containers/app': '',
+  '/containers/create': { Id: containerId },
   '/containers/app/stop': '',
   '/containers/app/logs': frame('2026-01-01T00:00:00.000000000Z hello from nginx\n'),
   '/containers/app/stats': stats,

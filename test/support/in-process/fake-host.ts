@@ -70,7 +70,7 @@ function answerForStacks(command: string): Answer | undefined {
     return { stdout: command.includes('/0123abcd/shop') ? releases : '\0' }
   }
   if (command.includes('for file in model.json')) return { stdout: `${model}\0\0{}\0` }
-  if (command.includes('xargs -0 -n 300 sh -c')) return { stdout: '\0' }
+  if (command.includes('xargs -0 -n 300 sh -c')) return { stdout: '\0\0\0\0' }
   if (command.includes('for file do [ -r')) return {}
   if (command.includes('find root -depth')) return { stdout: 'kept\n' }
   if (command.includes('--hash')) return { stdout: `web ${'d'.repeat(64)}\n` }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { UserError } from '../../../src/errors.ts'
 import type { MachineCompose } from '../../../src/operations/stacks/run-release.ts'
-import { keeperLabel } from '../../../src/operations/stacks/release-images.ts'
+import { idleLabels } from '../../../src/operations/stacks/idle-container.ts'
 import { type StackModel, imageOf } from '../../../src/operations/stacks/stack-model.ts'
 
 interface FakeContainer {
@@ -26,6 +26,8 @@ export interface FakeDocker {
   readonly images: Map<string, string>
   /** The images that containers keep which are never started. */
   readonly keepers: ReadonlySet<string>
+  /** Whether the stack is marked as unfinished. */
+  readonly isUnfinished: () => boolean
   /** The images that a registry has; pulling fails for others. */
   readonly registry: Map<string, string>
   /** The words and variables of the runs of compose that change something. */
@@ -45,7 +47,14 @@ export function fakeDocker(): FakeDocker {
   const registry = new Map<string, string>()
   const runs: FakeDocker['runs'] = []
   let count = 0
-  const keepers = new Set<string>()
+  /** The images and labels of containers that are never started, by ID. */
+  const idle = new Map<string, { image: string; labels: Readonly<Record<string, string>> }>()
+  const idleWith = (label: string) =>
+    [...idle].filter(([, { labels }]) => labels[label] !== undefined)
+  const summaryOf = ([id, { image, labels }]: ReturnType<typeof idleWith>[number]) => ({
+    ...{ Id: id, Names: [`/${id}`], Image: image, ImageID: image, Created: 0, Command: '' },
+    ...{ Ports: [], Mounts: [], Networks: [], State: 'created', Status: 'Created', Labels: labels },
+  })
   const answer = ({
     method = 'GET',
     path,
@@ -54,20 +63,22 @@ export function fakeDocker(): FakeDocker {
   }: Parameters<Engine['json']>[0]): unknown => {
     const [, image] = /^\/images\/(.+?)(?:\/(?:json|tag))?$/.exec(path) ?? []
     const { label = [] } = (query['filters'] ?? {}) as { label?: readonly string[] }
-    if (label[0]?.startsWith(keeperLabel)) {
-      return [...keepers].map((image) => ({
-        ...{ Id: image, Names: [`/keeps-${image}`], Image: image, ImageID: image, Created: 0 },
-        ...{ Ports: [], Mounts: [], State: 'created', Status: 'Created', Labels: {} },
-      }))
+    const [wanted = ''] = (label[0] ?? '').split('=')
+    if (path === '/containers/json' && wanted.startsWith('fleet.')) {
+      return idleWith(wanted).map(summaryOf)
     }
     if (path === '/containers/create') {
-      return void keepers.add((body as { readonly Image: string }).Image)
+      const { Image: from, Labels: labels } = body as {
+        Image: string
+        Labels: Record<string, string>
+      }
+      return void idle.set(`idle${(count += 1)}`, { image: from, labels })
     }
     if (method === 'DELETE' && path.startsWith('/containers/')) {
-      return void keepers.delete(path.slice('/containers/'.length))
+      return void idle.delete(path.slice('/containers/'.length))
     }
     if (path === '/containers/json') {
-      return [...containers.values()].map(
+      const started = [...containers.values()].map(
         ({ id, name, service, hash, image: from, labels, health }) => ({
           ...{
             Id: id,
@@ -87,6 +98,7 @@ export function fakeDocker(): FakeDocker {
           },
         }),
       )
+      return [...started, ...idleWith(wanted).map(summaryOf)]
     }
     const [, renamed] = /^\/containers\/(.+)\/rename$/.exec(path) ?? []
     for (const [service, container] of containers) {
@@ -107,7 +119,11 @@ export function fakeDocker(): FakeDocker {
     return { Id: id }
   }
   const docker: FakeDocker = {
-    ...{ containers, images, keepers, registry, runs },
+    ...{ containers, images, registry, runs },
+    get keepers() {
+      return new Set(idleWith(idleLabels.keeper).map(([, { image }]) => image))
+    },
+    isUnfinished: () => idleWith(idleLabels.unfinished).length > 0,
     beforeUp: async () => {},
     engine: {
       json: async (request: Parameters<Engine['json']>[0]) => answer(request) as never,

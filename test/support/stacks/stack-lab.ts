@@ -21,10 +21,13 @@ const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = plugi
 /** Compose of the operator's computer. */
 export const localCompose = { here: true, plugin: newer } as const
 
+/** Compose of the hosts of an operator without a docker CLI. */
+export const hostCompose = { here: false, plugin: older } as const
+
 /** Each kind of compose, with a version of its own. */
 export const composeKinds: readonly ComposeKind[] = [
   { kind: 'compose of this computer', ...localCompose },
-  { kind: 'compose of the hosts', here: false, plugin: older },
+  { kind: 'compose of the hosts', ...hostCompose },
 ]
 
 /** Whether this process runs where stacks can be deployed. */
@@ -58,6 +61,10 @@ export async function giveCompose(person: Person, plugin: string): Promise<void>
   await symlink(plugin, join(folder, 'docker-compose'))
 }
 
+/** Gives a host the compose plugin. */
+export const giveHostCompose = (host: LabHost, plugin: string) =>
+  host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/docker-compose`)
+
 /** Writes files below a folder. */
 export async function layFiles(
   folder: string,
@@ -84,13 +91,7 @@ export async function startStackLab({
   const ana = await makePerson({ identity: lab.identity.file, broker: true })
   const env = { DOCKER_BUILDKIT: '0', ...(!here && { PATH: ana.nodeOnly }) }
   if (here) await giveCompose(ana, plugin)
-  else {
-    for (const host of lab.hosts) {
-      await host.exec(
-        `mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/docker-compose`,
-      )
-    }
-  }
+  else for (const host of lab.hosts) await giveHostCompose(host, plugin)
   const machines = lab.hosts.map(({ name, address, hostKey }) => {
     const host = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
     return [name, { driver: 'ssh', options: { address }, host }]

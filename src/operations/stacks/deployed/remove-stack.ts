@@ -10,6 +10,7 @@ import { type HostMirror, restoreFiles } from '../../compose/host-mirror.ts'
 import { reasonOf } from '../../copy/remote-tar.ts'
 import { type LockOwner, lockStack } from '../host-store/lock.ts'
 import { readReleases } from '../host-store/releases.ts'
+import { isIdle } from '../idle-container.ts'
 import { filtersOf } from '../observe-stack.ts'
 import { dropImages, holdImages } from '../release-images.ts'
 import type { DeployCalls } from '../run-release.ts'
@@ -44,12 +45,20 @@ export interface RemovedStack {
 /** The name of an anonymous volume, which has no label of a stack. */
 const anonymousName = /^[0-9a-f]{64}$/
 
-/** The names of a stack's volumes on an engine, and of the anonymous volumes of its containers. */
-export async function findVolumes(
+/** What {@link removeStack} removes of an engine. */
+interface StackItems {
+  /** All containers with the label of the project, also those that Compose has not created. */
+  readonly containers: readonly ContainerSummary[]
+  /** The names of its volumes, and of the anonymous volumes of its containers. */
+  readonly volumes: readonly string[]
+}
+
+/** Lists the containers and volumes of a stack on an engine. */
+export async function listStackItems(
   engine: Engine,
   stack: string,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<StackItems> {
   const filters = filtersOf(stack)
   const [volumes, containers] = await Promise.all([
     listVolumes(engine, { filters, signal }),
@@ -57,7 +66,7 @@ export async function findVolumes(
   ])
   const mounted = containers.flatMap(({ Mounts }) => Mounts.map(({ Name = '' }) => Name))
   const anonymous = mounted.filter((name) => anonymousName.test(name))
-  return [...new Set([...volumes.map(({ Name }) => Name), ...anonymous])]
+  return { containers, volumes: [...new Set([...volumes.map(({ Name }) => Name), ...anonymous])] }
 }
 
 const serviceOf = ({ Labels }: ContainerSummary): string =>
@@ -89,13 +98,11 @@ function inRemovalOrder(
 const stopTimeoutMs = 600_000
 
 async function removeContainers(
-  engine: Engine,
-  { stack, withVolumes }: StackRemoval,
+  { engine, withVolumes }: StackRemoval,
+  containers: readonly ContainerSummary[],
   signal: AbortSignal,
-): Promise<number> {
-  const filters = filtersOf(stack)
-  const all = await listContainers(engine, { all: true, filters, signal })
-  for (const group of inRemovalOrder(all)) {
+): Promise<void> {
+  for (const group of inRemovalOrder(containers)) {
     await Promise.all(
       group.map(async ({ Id, State }) => {
         const path = `/containers/${Id}`
@@ -112,13 +119,12 @@ async function removeContainers(
       }),
     )
   }
-  return all.length
 }
 
 /** Removes the records of a stack, and folders without files. Prints whether files are left. */
 const removeRecords = `
 cd -- "$1" 2>/dev/null || exit 0
-rm -rf -- releases objects build shipped paths .incoming-* up.lock
+rm -rf -- releases objects build shipped paths pending .incoming-* up.lock
 [ ! -d root ] || find root -depth -type d -empty -delete 2>/dev/null
 [ -d root ] && echo kept
 rm -f -- lock.json lock
@@ -159,14 +165,14 @@ export async function removeStack(
   progress('lock the stack')
   await using lock = await lockStack(host, { stack, folder, owner, signal })
   const stop = lock.signal
-  const found = await findVolumes(engine, stack, stop)
+  const found = await listStackItems(engine, stack, stop)
   progress('remove containers')
-  const containers = await removeContainers(engine, removal, stop)
+  await removeContainers(removal, found.containers, stop)
   progress('remove networks')
   const listed = await listNetworks(engine, { filters: filtersOf(stack), signal: stop })
   const networks = listed.map(({ Name }) => Name)
   for (const name of networks) await removeNetwork(engine, name, { signal: stop })
-  const volumes = withVolumes ? found : []
+  const volumes = withVolumes ? found.volumes : []
   if (withVolumes) progress('remove volumes')
   for (const name of volumes) await removeVolume(engine, name, { force: true, signal: stop })
   progress('remove releases')
@@ -178,8 +184,9 @@ export async function removeStack(
   const output = await runScript(mirror, withVolumes ? removeAll : removeRecords)
   const isKept = !withVolumes && output === 'kept'
   return {
-    ...{ stack, machine, containers, networks, volumes },
-    keptVolumes: withVolumes ? [] : found,
+    ...{ stack, machine, networks, volumes },
+    containers: found.containers.filter((one) => !isIdle(one)).length,
+    keptVolumes: withVolumes ? [] : found.volumes,
     ...(isKept && { keptFiles: mirror.root }),
   }
 }

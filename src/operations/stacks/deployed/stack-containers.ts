@@ -1,7 +1,8 @@
 import { type ContainerPort, containerName, listContainers } from '../../../engine/containers.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { Connections } from '../../context.ts'
-import { projectLabel, readStackContainer } from '../observe-stack.ts'
+import { readStackContainer } from '../observe-stack.ts'
+import { projectLabel } from '../stack-model.ts'
 import type { ChosenStack } from './choose-stack.ts'
 
 /** A container of a stack, as `fleet stack ps` shows it. */

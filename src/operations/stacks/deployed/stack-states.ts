@@ -1,11 +1,13 @@
-import { listContainers } from '../../../engine/containers.ts'
+import { type ContainerSummary, listContainers } from '../../../engine/containers.ts'
 import { type Machine, hasHost } from '../../../machine/machine.ts'
 import { type Stack, machinesOf } from '../../../machine/stacks.ts'
 import type { Context } from '../../context.ts'
 import { readAllReleases } from '../host-store/all-stacks.ts'
 import type { Release, Releases } from '../host-store/releases.ts'
 import { findStackHost } from '../host-store/store-folder.ts'
-import { type StackContainer, projectLabel, readStackContainer } from '../observe-stack.ts'
+import { type StackContainer, readStackContainer } from '../observe-stack.ts'
+import { projectLabel } from '../stack-model.ts'
+import { isUnfinishedMark } from '../unfinished-mark.ts'
 
 /** A stack on one machine. */
 export interface StackOnMachine {
@@ -52,9 +54,11 @@ const isDone = (done: ReadonlySet<string>, { state, exitCode, service }: StackCo
 function stateOf(
   releases: Releases | undefined,
   containers: readonly StackContainer[],
+  isUnfinished: boolean,
 ): StackOnMachine['state'] {
   const last = releases?.all.at(-1)
   if (last === undefined) return containers.length === 0 ? 'not-deployed' : 'unmanaged'
+  if (last.state !== 'failed' && isUnfinished) return 'deploying'
   if (last.number !== releases?.current && last.state !== 'ready') return last.state
   const done = oneShots(containers)
   const isFine = containers.every(
@@ -73,10 +77,11 @@ const factsOf = ({ number, by, at, commit }: Release) => ({
 function describe(
   { stack, machine, selected }: Pick<StackOnMachine, 'stack' | 'machine' | 'selected'>,
   releases: Releases | undefined,
-  containers: readonly StackContainer[],
+  listed: readonly ContainerSummary[],
 ): StackOnMachine {
   const current = releases?.all.find(({ number }) => number === releases.current)
-  const state = stateOf(releases, containers)
+  const containers = listed.flatMap((container) => readStackContainer(container) ?? [])
+  const state = stateOf(releases, containers, listed.some(isUnfinishedMark))
   const reason = state === 'failed' ? releases?.all.at(-1)?.reason : undefined
   return {
     ...{ stack, machine, state, selected },
@@ -115,22 +120,15 @@ export async function stacksOnMachine(
     return listContainers(engine, { all: true, filters: { label: [projectLabel] }, signal })
   }
   const [stores, listed] = await Promise.all([readStore(), readContainers()])
-  const containersOf = (stack: string): readonly StackContainer[] =>
-    listed
-      .filter(({ Labels }) => Labels[projectLabel] === stack)
-      .flatMap((container) => readStackContainer(container) ?? [])
+  const listedOf = (stack: string): readonly ContainerSummary[] =>
+    listed.filter(({ Labels }) => Labels[projectLabel] === stack)
   const entries = known
     .map((stack) => ({ stack: stack.name, selected: isSelected(stack) }))
-    .filter(
-      ({ stack, selected }) =>
-        selected ||
-        stores.has(stack) ||
-        listed.some(({ Labels }) => Labels[projectLabel] === stack),
-    )
+    .filter(({ stack, selected }) => selected || stores.has(stack) || listedOf(stack).length > 0)
   const others = [...stores.keys()]
     .filter((stack) => !known.some((one) => one.name === stack))
     .map((stack) => ({ stack, selected: false }))
   return [...entries, ...others].map(({ stack, selected }) =>
-    describe({ stack, machine: name, selected }, stores.get(stack), containersOf(stack)),
+    describe({ stack, machine: name, selected }, stores.get(stack), listedOf(stack)),
   )
 }

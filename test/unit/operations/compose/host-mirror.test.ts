@@ -1,5 +1,15 @@
-import { describe, expect, test } from 'vitest'
-import { formatRecord, parseRecord } from '../../../../src/operations/compose/host-mirror.ts'
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  formatRecord,
+  mirrorAt,
+  parseRecord,
+  shipFiles,
+} from '../../../../src/operations/compose/host-mirror.ts'
+import { readLocalFiles } from '../../../../src/operations/compose/read-local-files.ts'
+import { openLocal } from '../../../../src/transport/local/local.ts'
 
 const digest = 'a'.repeat(64)
 
@@ -28,5 +38,85 @@ describe('the record of copied files', () => {
     const valid = ['b', { type: 'folder', mode: 0o755 }]
     const lines = [[path, entry], valid].map((line) => JSON.stringify(line))
     expect([...parseRecord(lines.join('\n')).keys()]).toEqual(['b'])
+  })
+})
+
+async function write(place: (name: string) => string, files: Record<string, string>) {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(place(name)), { recursive: true })
+    await writeFile(place(name), content)
+  }
+}
+
+describe('an update that was interrupted', () => {
+  let outer: string
+  beforeEach(async () => {
+    outer = await mkdtemp(join(tmpdir(), 'mirror-'))
+  })
+  afterEach(() => rm(outer, { recursive: true, force: true }))
+
+  const local = (name: string) => join(outer, 'data', name)
+  const there = (name: string) => join(outer, 'store/root', local(name))
+  const mirror = () =>
+    mirrorAt({ name: 'web-1', transport: openLocal(process.env) }, join(outer, 'store'))
+  const ship = async () =>
+    shipFiles(mirror(), (await readLocalFiles({ mounts: [local('dir'), local('conf')] })).files)
+  /** Ships files, and undoes the end of that: it was killed just before. */
+  async function shipUntilRecord(): Promise<void> {
+    const [shipped, paths] = await Promise.all(
+      ['shipped', 'paths'].map((name) => readFile(join(outer, 'store', name))),
+    )
+    const record = formatRecord(await ship())
+    await mkdir(join(outer, 'store/pending'))
+    const listed = [...parseRecord(record).keys()].map((path) => `${path}\0`).join('')
+    await write((name) => join(outer, 'store', name), {
+      'pending/shipped': record,
+      'pending/paths': listed,
+    })
+    await writeFile(join(outer, 'store/shipped'), shipped ?? '')
+    await writeFile(join(outer, 'store/paths'), paths ?? '')
+  }
+  const old = { conf: 'old', 'dir/a': 'old', 'dir/removed': 'old' }
+  beforeEach(async () => {
+    await write(local, old)
+    await ship()
+    await write(local, { conf: 'new', 'dir/a': 'new', 'dir/added': 'new' })
+    await rm(local('dir/removed'))
+  })
+  const state = async () =>
+    Object.fromEntries(
+      await Promise.all(
+        ['conf', ...(await readdir(there('dir'))).map((name) => `dir/${name}`)].map(
+          async (name) => [name, await readFile(there(name), 'utf8')] as const,
+        ),
+      ),
+    )
+
+  test('is undone by copying the old files again', async () => {
+    await shipUntilRecord()
+    expect(await state()).toEqual({ conf: 'new', 'dir/a': 'new', 'dir/added': 'new' })
+    await write(local, old)
+    await rm(local('dir/added'))
+    await ship()
+    expect(await state()).toEqual(old)
+    expect((await readdir(join(outer, 'store'))).toSorted()).toEqual(['paths', 'root', 'shipped'])
+  })
+
+  test('is completed, also where it was overwriting a file', async () => {
+    await shipUntilRecord()
+    await writeFile(there('conf'), 'ne')
+    await writeFile(join(outer, 'store/pending/overwriting'), local('conf').slice(1))
+    await ship()
+    expect(await state()).toEqual({ conf: 'new', 'dir/a': 'new', 'dir/added': 'new' })
+  })
+
+  test('leaves what a container has written since', async () => {
+    await shipUntilRecord()
+    await writeFile(there('dir/a'), 'of a container')
+    await write(local, { 'dir/a': 'newer' })
+    await expect(ship()).rejects.toThrow(/conflict: .*dir\/a changed on both/)
+    await write(local, { 'dir/a': 'old' })
+    await ship()
+    expect(await readFile(there('dir/a'), 'utf8')).toBe('of a container')
   })
 })

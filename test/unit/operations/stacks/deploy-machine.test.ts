@@ -181,6 +181,31 @@ describe('a deployment on one machine', () => {
     expect((await releases()).current).toBe(2)
   })
 
+  test('that was killed after it changed files is made up although its containers match', async () => {
+    await deploy()
+    expect(docker.isUnfinished()).toBe(false)
+    // as SIGKILL would leave it
+    docker.beforeUp = () => Promise.reject(new Error('killed'))
+    await expect(deploy({}, { conf: 'two' })).rejects.toThrow(/Release 1 could not be restored/)
+    docker.beforeUp = async () => {}
+    await writeFile(join(outer, 'store/root/files/conf'), 'two')
+    expect(docker.isUnfinished()).toBe(true)
+    expect(await deploy({}, { conf: 'one' })).toMatchObject({ state: 'deployed', changes: [] })
+    expect(docker.isUnfinished()).toBe(false)
+    expect(await deploy({}, { conf: 'one' })).toMatchObject({ state: 'unchanged' })
+  })
+
+  test('marks the stack as unfinished until its containers run, also in a rollback', async () => {
+    const marks: boolean[] = []
+    docker.beforeUp = async () => void marks.push(docker.isUnfinished())
+    await deploy() // no containers yet
+    await deploy({}, { conf: 'two' })
+    await deploy({ command: 'other' }, { conf: 'two' }) // no file changes
+    await rollback(1)
+    expect(marks).toEqual([false, true, false, true])
+    expect(docker.isUnfinished()).toBe(false)
+  })
+
   test('completes the replacement of a container in which compose was killed', async () => {
     await deploy()
     const [service = '', container] = [...docker.containers][0] ?? []

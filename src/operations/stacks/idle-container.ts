@@ -1,0 +1,80 @@
+import { nothing } from '../../engine/answer.ts'
+import { type ContainerSummary, listContainers } from '../../engine/containers.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { inspectImage } from '../../engine/images.ts'
+
+/** Creates a container that is never started, and gets no volumes. `image` is the ID of an image that the engine has. */
+export async function createIdle(
+  engine: Engine,
+  {
+    name,
+    image,
+    labels,
+  }: {
+    readonly name: string
+    readonly image: string
+    readonly labels: Readonly<Record<string, string>>
+  },
+): Promise<void> {
+  const { Config } = (await inspectImage(engine, image)) as {
+    readonly Config?: { readonly Volumes?: object | null } | null
+  }
+  const body = {
+    Image: image,
+    Entrypoint: ['fleet'], // an image may have no command, and the container must not start by mistake
+    Cmd: [],
+    Labels: labels,
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      NetworkMode: 'none',
+      // otherwise the engine would create volumes for them
+      Mounts: Object.keys(Config?.Volumes ?? {}).map((Target) => ({ Type: 'tmpfs', Target })),
+    },
+  }
+  await engine.json({ method: 'POST', path: '/containers/create', query: { name }, body }, nothing)
+}
+
+/** The labels of idle containers, whose values are the names of stacks. */
+export const idleLabels = {
+  /** Keeps an image of a stack from `docker image prune --all`. */
+  keeper: 'fleet.keeps-image-of',
+  /** Marks a stack as unfinished. */
+  unfinished: 'fleet.unfinished',
+} as const
+
+/** Compose's hash of the configuration of a container that it has created. */
+export const hashLabel = 'com.docker.compose.config-hash'
+
+/**
+ * Whether a container is idle and has one of the labels. A service of a Compose file may have the label too: such containers have a
+ * hash.
+ */
+export const isIdle = (
+  { Labels, State }: Pick<ContainerSummary, 'Labels' | 'State'>,
+  labels: readonly string[] = Object.values(idleLabels),
+): boolean =>
+  State === 'created' &&
+  Labels[hashLabel] === undefined &&
+  labels.some((label) => Labels[label] !== undefined)
+
+/** Lists the idle containers of a stack with a label. */
+export async function listIdle(
+  engine: Engine,
+  label: string,
+  stack: string,
+): Promise<readonly ContainerSummary[]> {
+  const filters = { label: [`${label}=${stack}`] }
+  const found = await listContainers(engine, { all: true, filters })
+  return found.filter((container) => isIdle(container, [label]))
+}
+
+/** Removes idle containers. */
+export async function removeIdle(
+  engine: Engine,
+  containers: readonly Pick<ContainerSummary, 'Id'>[],
+): Promise<void> {
+  for (const { Id } of containers) {
+    const query = { force: true, v: true }
+    await engine.json({ method: 'DELETE', path: `/containers/${Id}`, query }, nothing)
+  }
+}

@@ -1,0 +1,26 @@
+import type { ContainerSummary } from '../../engine/containers.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { ignored } from '../../os/trace.ts'
+import { createIdle, idleLabels, isIdle, listIdle, removeIdle } from './idle-container.ts'
+import { imagePart, projectLabel } from './stack-model.ts'
+
+/** Whether a container marks its stack as unfinished. */
+export const isUnfinishedMark = (container: ContainerSummary): boolean =>
+  isIdle(container, [idleLabels.unfinished])
+
+/**
+ * Marks a stack on a host as unfinished before its files are changed: until the end of the deployment, containers may mount other files
+ * than those that they were created with. The mark is a container that is never started. The list of the stack's containers shows
+ * it, so a plan needs no other request; Compose ignores it, since it has no hash. `image` is the ID of any image that the host has.
+ */
+export async function markUnfinished(engine: Engine, stack: string, image: string): Promise<void> {
+  if ((await listIdle(engine, idleLabels.unfinished, stack)).length > 0) return
+  const labels = { [idleLabels.unfinished]: stack, [projectLabel]: stack }
+  await createIdle(engine, { name: `fleet-unfinished-${imagePart(stack)}`, image, labels })
+}
+
+/** Removes the mark of a stack. If that fails, the next plan deploys the stack again. */
+export const clearUnfinished = (engine: Engine, stack: string): Promise<void> =>
+  listIdle(engine, idleLabels.unfinished, stack)
+    .then((marks) => removeIdle(engine, marks))
+    .catch(ignored('docker', 'remove the mark of an unfinished deployment'))
