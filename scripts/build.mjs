@@ -1,10 +1,10 @@
 // Bundles the program into dist/, which runs without node_modules.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmod, copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build, transform } from 'esbuild'
+import { leanAzure } from './lean-azure.mjs'
 import { thirdPartyLicenses } from './third-party-licenses.mjs'
 
 const declarations = fileURLToPath(new URL('tsconfig.declarations.json', import.meta.url))
@@ -53,43 +53,6 @@ const leanSsh2 = {
         contents: source.replace(begin, `if (binding) return resolve()\n      ${begin}`),
       }
     })
-  },
-}
-
-/** The text of all files of the driver for Azure. */
-async function azureSource() {
-  const folder = fileURLToPath(new URL('../src/drivers/azure/', import.meta.url))
-  const files = await readdir(folder, { recursive: true, withFileTypes: true })
-  const texts = files
-    .filter((file) => file.isFile())
-    .map((file) => readFile(join(file.parentPath, file.name), 'utf8'))
-  return (await Promise.all(texts)).join('\n')
-}
-
-/**
- * Leaves out the groups of operations of Azure's clients that no file of the driver names, such as those of VPN gateways. The clients
- * create an object for each group, so an empty one takes its place.
- */
-const leanAzure = {
-  name: 'lean-azure',
-  async setup(/** @type {import('esbuild').PluginBuild} */ bundle) {
-    const source = await azureSource()
-    const isUsed = (/** @type {string} */ group) => new RegExp(`\\b${group}\\b`).test(source)
-    /** @type {(path: string, group: string, exported: RegExp, body: string) => Promise<import('esbuild').OnLoadResult | undefined>} */
-    const empty = async (path, group, exported, body) => {
-      if (group === 'index' || isUsed(group)) return undefined
-      const names = (await readFile(path, 'utf8')).matchAll(exported)
-      return { contents: [...names].map(([declaration]) => `${declaration}${body}`).join('\n') }
-    }
-    bundle.onLoad(
-      { filter: /[/\\]arm-network[/\\]dist[/\\]esm[/\\]operations[/\\]\w+\.js$/ },
-      ({ path }) => empty(path, basename(path, '.js'), /^export class \w+/gm, ' {}'),
-    )
-    bundle.onLoad(
-      { filter: /[/\\]arm-compute[/\\]dist[/\\]esm[/\\]classic[/\\]\w+[/\\]index\.js$/ },
-      ({ path }) =>
-        empty(path, basename(dirname(path)), /^export function \w+/gm, '() { return {} }'),
-    )
   },
 }
 
