@@ -24,7 +24,11 @@ export const ls = defineCommand({
   async run({ fleet, io, format }) {
     const broker = await fleet.broker()
     const rows = (await broker?.forwards()) ?? []
-    if (rows.length === 0 && !format.json) io.stderr.write('no ports are forwarded\n')
+    const none =
+      broker === undefined
+        ? 'without the broker, ports are forwarded only while fleet forward runs\n'
+        : 'no ports are forwarded\n'
+    if (rows.length === 0 && !format.json) io.stderr.write(none)
     else await writeRows(io, format, { rows, columns })
   },
 })

@@ -173,25 +173,27 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     })
 
     test('the completion of names, of hosts that are connected', async () => {
+      const patient = { timeout: 60_000 } // engines that answer late are for the next Tab
       const both = { alone: false, names: ['talker', 'sleeper', ''] }
       const running = { alone: false, names: ['sleeper', ''] }
       const images = { alone: false, names: ['bb:1', ''] }
-      expect(await namesOffered('logs', '')).toEqual(both)
-      expect(await namesOffered('-m', 'h1', 'logs', 'tal')).toEqual({
+      const offers = (...words: string[]) => expect.poll(() => namesOffered(...words), patient)
+      await offers('logs', '').toEqual(both)
+      await offers('-m', 'h1', 'logs', 'tal').toEqual({
         alone: false,
         names: ['talker', ''],
       })
-      expect(await namesOffered('exec', '-it', '')).toEqual(running)
-      expect(await namesOffered('exec', '-m', 'h1', '-u', '7', 'sl')).toEqual(running)
-      expect(await namesOffered('exec', 'sleeper', '')).toMatchObject({ names: [':files', ''] })
-      expect(await namesOffered('container', 'rm', 'sleeper', '')).toEqual(both)
-      expect(await namesOffered('container', 'start', '--on', 'h1', '')).toEqual({
+      await offers('exec', '-it', '').toEqual(running)
+      await offers('exec', '-m', 'h1', '-u', '7', 'sl').toEqual(running)
+      await offers('exec', 'sleeper', '').toMatchObject({ names: [':files', ''] })
+      await offers('container', 'rm', 'sleeper', '').toEqual(both)
+      await offers('container', 'start', '--on', 'h1', '').toEqual({
         alone: false,
         names: ['talker', ''],
       })
-      expect(await namesOffered('run', '--rm', '')).toEqual(images)
-      expect(await namesOffered('image', 'rm', 'b')).toEqual(images)
-      expect(await namesOffered('docker', 'image', 'rm', '')).toEqual(images)
+      await offers('run', '--rm', '').toEqual(images)
+      await offers('image', 'rm', 'b').toEqual(images)
+      await offers('docker', 'image', 'rm', '').toEqual(images)
       const nowhere = { env: { FLEET_BROKER: 'off' } }
       expect(await ana.fleet(['__complete', 'logs', ''], nowhere)).toMatchObject({ stdout: '' })
     })

@@ -615,7 +615,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('forward nowhere 80', missing, /nowhere/),
   ],
   'forward ls': [
-    ok('forward ls', /no ports are forwarded/),
+    ok('forward ls', /without the broker, ports are forwarded only while/),
     json('forward ls', []),
     fails('forward ls web-1', usage, /too many arguments/),
   ],
