@@ -4,7 +4,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import { replaceFile } from '../../os/replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 import type { SocketAddress, Transport } from '../../transport/transport.ts'
-import type { ForwardStatus, ForwardTarget, PortForward } from '../protocol.ts'
+import type { BrokerTarget, ForwardStatus, ForwardTarget, PortForward } from '../protocol.ts'
 import { forwardsFile } from '../runtime-dir.ts'
 import { type ServedEngine, storedEnvironment } from './sockets.ts'
 
@@ -105,6 +105,12 @@ const statusOf = ({ host, listen, target, port, error }: Entry): ForwardStatus =
 const sameTarget = (a: ForwardTarget, b: ForwardTarget): boolean =>
   a.container === b.container && a.address === b.address && a.port === b.port
 
+/** Whether two logins are for the same machine: another inventory may have one of the same name. A host that has moved keeps its key. */
+const sameHost = (a: BrokerTarget, b: BrokerTarget): boolean =>
+  a.machine === b.machine &&
+  ((a.address === b.address && a.port === b.port) ||
+    a.hostKeys.some((key) => b.hostKeys.includes(key)))
+
 /** Keeps forwarded ports, and records them in the folder for the next broker. */
 export function openForwards(options: ForwardsOptions): Forwards {
   const { folder, listen, openTarget, use, onClosed } = options
@@ -155,9 +161,8 @@ export function openForwards(options: ForwardsOptions): Forwards {
 
   /** The forward that already does what is asked. Throws if its local end is used by another one. */
   function known(host: ForwardHost, { listen: address, orAnyPort, target }: PortForward) {
-    const { machine } = host.target
     const isSame = (entry: Entry) =>
-      entry.host.target.machine === machine && sameTarget(entry.target, target)
+      sameHost(entry.host.target, host.target) && sameTarget(entry.target, target)
     if (orAnyPort === true) {
       const same = [...entries].find(
         (entry) => isSame(entry) && 'port' in entry.listen && 'port' in address,

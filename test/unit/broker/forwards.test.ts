@@ -10,12 +10,12 @@ import { listenAndJoin } from '../../../src/operations/forward/listen-and-join.t
 import { openLocal } from '../../../src/transport/local/local.ts'
 
 const transport = openLocal({})
-const target = (machine: string) => ({
-  ...{ machine, address: '203.0.113.7', port: 22, user: 'root' },
-  ...{ hostKeys: ['k'], identityFiles: [] },
+const target = (machine: string, address: string, key: string) => ({
+  ...{ machine, address, port: 22, user: 'root' },
+  ...{ hostKeys: [key], identityFiles: [] },
 })
-const host = (machine: string) => ({
-  ...{ target: target(machine), path: '/var/run/docker.sock' },
+const host = (machine: string, address = '203.0.113.7', key = 'k') => ({
+  ...{ target: target(machine, address, key), path: '/var/run/docker.sock' },
   env: { HOME: '/root', SECRET: 'hunter2' },
 })
 const hold = async () => () => {}
@@ -92,6 +92,9 @@ test('the same forward again is the same; another target is refused; none is lef
   const listen = { host: '127.0.0.1', port: portOf(one ?? { local: '' }) }
   await forwards.start(host('web-1'), [{ ...ask, listen }], hold)
   expect(forwards.status()).toHaveLength(1)
+  await forwards.start(host('web-1', '203.0.113.8'), [{ ...ask, listen }], hold) // it has moved
+  const namesake = host('web-1', '203.0.113.9', 'other')
+  await expect(forwards.start(namesake, [{ ...ask, listen }], hold)).rejects.toThrow('already')
   await expect(forwards.start(host('web-2'), [ask, { ...ask, listen }], hold)).rejects.toThrow(
     `127.0.0.1:${listen.port} is already forwarded to web-1 port ${serverPort()}`,
   )
