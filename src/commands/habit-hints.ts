@@ -50,6 +50,13 @@ const habits: readonly Habit[] = [
   },
   { typed: 'context use', next: 'to set the active machine: fleet use NAME' },
   { typed: 'context show', next: 'to print the active machine: fleet active' },
+  ...['create', 'inspect', 'rm'].map((verb) => ({
+    typed: `service ${verb}`,
+    next: `to run docker on a manager of a swarm: fleet -m SWARM docker service ${verb}`,
+  })),
+  { typed: 'stack deploy', next: 'to deploy the stacks of the inventory: fleet deploy' },
+  { typed: 'stack services', next: 'to list the services of a swarm: fleet service ls' },
+  { typed: 'node', next: 'to list the nodes of swarms: fleet swarm status' },
   {
     typed: 'context create',
     next: 'to add a host: fleet adopt USER@HOST; to create Docker contexts: fleet context sync',

@@ -69,6 +69,11 @@ test.each([
   ['delete web-1', 'fleet rm'],
   ['apply -f machines.yaml', '--inventory FILE'],
   ['up', 'fleet compose up'],
+  ['service create --name web nginx', 'fleet -m SWARM docker service create'],
+  ['service rm web', 'fleet -m SWARM docker service rm'],
+  ['stack deploy -c compose.yaml shop', 'fleet deploy'],
+  ['stack services shop', 'fleet service ls'],
+  ['node ls', 'fleet swarm status'],
 ])('fleet %s fails with the next step', async (line, hint) => {
   const { code, stdout, stderr } = await run(line)
   expect(code).toBeGreaterThan(0)
