@@ -16,7 +16,7 @@ export const hosted: ReadonlySet<string | undefined> = new Set(
 
 /** Other commands whose compiled code is kept apart from that of all the rest. */
 const frequent: ReadonlySet<string> = new Set(
-  '__broker ls status cp env run compose docker'.split(' '),
+  '__broker ls status cp env run compose docker top'.split(' '),
 )
 
 /** The command, if only the most frequent options are before it. */

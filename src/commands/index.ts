@@ -62,6 +62,7 @@ import { swarmCommands } from './swarm/index.ts'
 import { ls as forwardLs } from './forward/ls.ts'
 import { start as forwardStart } from './forward/start.ts'
 import { stop as forwardStop } from './forward/stop.ts'
+import { top } from './top/top.ts'
 import { use } from './machine/use.ts'
 import { where } from './container/where.ts'
 import { trustAdd } from './trust/add.ts'
@@ -123,6 +124,7 @@ export const commandList: readonly CommandSection[] = [
       upgrade,
       ls,
       status,
+      top,
       inspect,
       use,
       active,

@@ -216,3 +216,24 @@ const readAddresses = object<ContainerAddresses>({
 /** The addresses of a container (ContainerInspect), found as {@link inspectContainer} does. */
 export const inspectAddresses = (engine: Engine, container: string): Promise<ContainerAddresses> =>
   engine.json({ path: `/containers/${encodeURIComponent(container)}/json` }, readAddresses)
+
+/** What can be done to a container. */
+export type ContainerChange = 'start' | 'stop' | 'restart' | 'kill' | 'rm'
+
+/** How long a container may take to stop, in milliseconds: its image may ask for more than the ten seconds of the engine. */
+const stoppingMs = 300_000
+
+/** Starts, stops, restarts, kills or removes a container. Throws kind `failed` with the reason of the engine. */
+export const changeContainer = (
+  engine: Engine,
+  container: string,
+  change: ContainerChange,
+  signal?: AbortSignal,
+): Promise<void> => {
+  const path = `/containers/${encodeURIComponent(container)}`
+  const request =
+    change === 'rm'
+      ? ({ method: 'DELETE', path } as const)
+      : ({ method: 'POST', path: `${path}/${change}` } as const)
+  return engine.json({ ...request, idleTimeoutMs: stoppingMs, ...(signal && { signal }) }, nothing)
+}

@@ -27,6 +27,8 @@ export interface ImageSummary {
   readonly Created: number
   /** Bytes of all its layers together. */
   readonly Size: number
+  /** Bytes of the layers that other images have too; absent or -1 if the engine did not measure them. */
+  readonly SharedSize?: number | undefined
   readonly Labels: Readonly<Record<string, string>> | null
 }
 
@@ -40,12 +42,17 @@ export const imageFields = {
   Labels: withDefault(record(text), {}),
 }
 
-const readImage: Read<ImageSummary> = object<ImageSummary>(imageFields)
+const readImage: Read<ImageSummary> = object<ImageSummary>({
+  ...imageFields,
+  SharedSize: optional(number),
+})
 
 export interface ListImagesOptions {
   /** Include intermediate images. */
   readonly all?: boolean
   readonly digests?: boolean
+  /** Measure what images share, which takes the engine a while (API 1.42). */
+  readonly 'shared-size'?: boolean
   readonly filters?: Filters
   readonly signal?: AbortSignal
 }
@@ -110,6 +117,10 @@ export async function tagImage(
     nothing,
   )
 }
+
+/** Removes an image by ID or name. Throws kind `failed` if a container uses it, or if it has several names. */
+export const removeImage = (engine: Engine, image: string, signal?: AbortSignal): Promise<void> =>
+  engine.json({ method: 'DELETE', path: imagePath(image), ...(signal && { signal }) }, nothing)
 
 /** One step of the history of an image (ImageHistory). */
 export interface HistoryEntry {

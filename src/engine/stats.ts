@@ -87,6 +87,19 @@ export async function readStats(
   return computeStats(await engine.json(statsRequest(container, false, signal), readReading))
 }
 
+/**
+ * Reads the counters of a container at once, without the second reading that `readStats` waits for (API 1.41; older engines
+ * wait). Pass the reading before to {@link computeStats}.
+ */
+export const readCounters = (
+  engine: Engine,
+  container: string,
+  signal?: AbortSignal,
+): Promise<StatsReading> => {
+  const request = statsRequest(container, false, signal)
+  return engine.json({ ...request, query: { ...request.query, 'one-shot': true } }, readReading)
+}
+
 /** The usage of a container, about once a second, until it is removed. */
 export async function* streamStats(
   engine: Engine,
@@ -103,15 +116,18 @@ const statsRequest = (container: string, stream: boolean, signal?: AbortSignal) 
   ...(signal && { signal }),
 })
 
-/** Computes usage from counters (formulas: API reference, ContainerStats). */
-export function computeStats(reading: StatsReading): ContainerStats {
+/**
+ * Computes usage from counters (formulas: API reference, ContainerStats). `before` is an earlier reading, for one that does not
+ * contain it.
+ */
+export function computeStats(reading: StatsReading, before?: StatsReading): ContainerStats {
   const used = usedMemory(reading.memory_stats)
   const limit = reading.memory_stats.limit ?? 0
   const networks = Object.values(reading.networks ?? {})
   return {
     id: reading.id,
     name: reading.name.replace(/^\//, ''),
-    cpuPercent: cpuPercent(reading.cpu_stats, reading.precpu_stats),
+    cpuPercent: cpuPercent(reading.cpu_stats, before?.cpu_stats ?? reading.precpu_stats),
     memory: { used, limit, percent: limit === 0 ? 0 : (used / limit) * 100 },
     network: {
       received: sum(networks.map((network) => network.rx_bytes)),

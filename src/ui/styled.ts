@@ -2,7 +2,7 @@ import { visible } from './visible.ts'
 
 /**
  * Text with fleet's own control sequences. Text of others must be escaped by {@link render} before it becomes part of one;
- * only color.ts, page.ts, screen.ts and {@link compose} create them.
+ * only color.ts, page.ts, screen.ts, terminal-screen.ts and {@link compose} create them.
  */
 export class Styled {
   readonly rendered: string

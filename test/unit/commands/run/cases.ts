@@ -897,6 +897,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'container logs': lists.logs('container logs'),
   stats: lists.stats('stats'),
+  top: [fails('top', usage, /needs a terminal[^]*fleet status/)],
   'container stats': lists.stats('container stats'),
   events: lists.events('events'),
   df: lists.df('df'),

@@ -1,0 +1,37 @@
+import type { Demand } from '../../operations/top/open-sources.ts'
+import { listOf, visibleRows } from './list.ts'
+import type { Model, StackModel } from './model/model.ts'
+import type { ContainerItem } from './views/containers.ts'
+import type { Row } from './views/view.ts'
+
+/** The running containers that a row shows. */
+function containersOf({ view, item }: Row): readonly (readonly [string, string])[] {
+  if (view.name === 'containers') {
+    const { machine, container } = item as ContainerItem
+    return container.state === 'running' ? [[machine.machine.name, container.id]] : []
+  }
+  if (view.name !== 'stacks') return []
+  const { machine, containers } = item as StackModel
+  return containers
+    .filter(({ state }) => state === 'running')
+    .map(({ id }) => [machine.machine.name, id])
+}
+
+/** What has to be read for what is on the screen. */
+export function demandOf(model: Model): Demand {
+  const { page } = model
+  const list = listOf(model)
+  const rows =
+    page.kind === 'list'
+      ? visibleRows(list)
+      : page.kind === 'details'
+        ? list.rows.filter(({ id }) => id === page.of)
+        : []
+  const stats = new Map<string, string[]>()
+  for (const [machine, id] of rows.flatMap(containersOf)) {
+    const known = stats.get(machine)
+    if (known === undefined) stats.set(machine, [id])
+    else known.push(id)
+  }
+  return { stats, images: model.view === 'images' }
+}

@@ -1,0 +1,57 @@
+import type { Model } from '../model/model.ts'
+
+/** A key and what it does. */
+type Line = readonly [key: string, text: string]
+
+const everywhere: readonly Line[] = [
+  ['1 … 5, ← →', 'Machines, containers, images, stacks, events'],
+  ['↑ ↓, j k', 'Select a row; PgUp, PgDn, Home, End, g, G jump'],
+  ['Enter', 'Show details: inspect, usage over time, layers'],
+  ['Space', 'Mark a row: keys below are for all marked rows'],
+  ['/', 'Filter: text, role=web, !web-*, driver=ssh, state=exited'],
+  ['s, S', 'Sort by the next column, reverse the order'],
+  ['Tab', 'Group by machine or stack'],
+  ['Esc', 'Clear the marks, then the filter'],
+  ['l', 'Follow the logs of containers or stacks'],
+  ['r', 'Connect again to machines that do not answer'],
+  ['Ctrl-Z', 'Suspend fleet top; fg continues it'],
+  ['q, Ctrl-C', 'Quit'],
+]
+
+const changing: readonly Line[] = [
+  ['e', 'Open a shell in a container or on a machine'],
+  ['x', 'Actions: start, stop, restart, kill, remove, pull'],
+  [':', 'Run any fleet command for what is marked or selected'],
+]
+
+const logs: readonly Line[] = [
+  ['Space', 'Stop and continue to follow'],
+  ['/', 'Search; n and N go to the next and previous line'],
+  ['f', 'Fold JSON lines to their message and fields, or show them as written'],
+  ['Esc', 'Back'],
+]
+
+const text = (unicode: boolean, lines: readonly Line[]): readonly string[] =>
+  lines.map(([key, what]) => {
+    const plain = key
+      .replace('←', 'Left')
+      .replace('→', 'Right')
+      .replace('↑', 'Up')
+      .replace('↓', 'Down')
+    const shown = unicode ? key : plain.replace('…', '-')
+    return `  ${shown.padEnd(14)} ${what}`
+  })
+
+/** The lines of the help. */
+export function helpLines({ look: { unicode }, isReadOnly }: Model): readonly string[] {
+  return [
+    'Keys',
+    ...text(unicode, everywhere),
+    ...(isReadOnly ? [] : ['', 'Changes', ...text(unicode, changing)]),
+    '',
+    'In logs',
+    ...text(unicode, logs),
+    '',
+    'Rows of a machine that does not answer are grey, and show the age of their data.',
+  ]
+}

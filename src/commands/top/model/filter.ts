@@ -1,0 +1,53 @@
+import type { MachineState, Selector } from '../../../machine/selector.ts'
+import { parseSelector, selects } from '../../../machine/selector.ts'
+import type { Machine } from '../../../machine/machine.ts'
+
+/** What a filter looks at. */
+interface Filterable {
+  /** The machine of a row; absent for one that is on several. */
+  readonly machine: Machine | undefined
+  /** The state of the row's thing, and that of its machine. */
+  readonly state: string
+  readonly machineState: string
+  /** The text of the row. */
+  readonly text: () => string
+}
+
+/** A term of the selector language: it has a key, excludes, or is a glob. Other words are searched for in the row. */
+const isSelector = (word: string): boolean => /[=*?]|^!|^all$/.test(word)
+
+const stateTerm = /^state(!?)=(.+)$/
+
+/**
+ * Parses a filter: words that must all match. `role=web`, `!web-*` and the like select machines as `--on` does, `state=exited` the
+ * state of the row, and other words are texts of the row. An unfinished selector, which is still being typed, matches all.
+ */
+export function parseFilter(filter: string): (row: Filterable) => boolean {
+  const words = filter.split(/\s+/).filter((word) => word !== '')
+  const texts = words.filter((word) => !isSelector(word)).map((word) => word.toLowerCase())
+  const states = words.flatMap((word) => {
+    const [, not, state] = stateTerm.exec(word) ?? []
+    return state === undefined ? [] : [{ not: not !== '', values: state.split(',') }]
+  })
+  const typed = words.filter((word) => isSelector(word) && !stateTerm.test(word))
+  let selector: Selector | undefined
+  try {
+    selector = typed.length === 0 ? undefined : parseSelector(typed)
+  } catch {
+    selector = undefined
+  }
+  return ({ machine, state, machineState, text }) => {
+    const hasStates = states.every(
+      ({ not, values }) =>
+        values.some((value) => value === state || value === machineState) !== not,
+    )
+    if (!hasStates) return false
+    if (selector !== undefined) {
+      if (machine === undefined) return false
+      if (!selects(selector, machine, machineState as MachineState)) return false
+    }
+    if (texts.length === 0) return true
+    const searched = text().toLowerCase()
+    return texts.every((one) => searched.includes(one))
+  }
+}

@@ -1,0 +1,260 @@
+import type { ContainerStats } from '../../../engine/stats.ts'
+import type { Machine } from '../../../machine/machine.ts'
+import type { Stack, Stacks } from '../../../machine/stacks.ts'
+import type { Change } from '../../../operations/top/change-targets.ts'
+import type { Target } from '../../../operations/top/open-sources.ts'
+import type {
+  Details,
+  DiskParts,
+  HostFigures,
+  TopContainer,
+  TopEvent,
+  TopImage,
+} from '../../../operations/top/updates.ts'
+import type { Look } from '../../../ui/screen/palette.ts'
+
+export const viewNames = ['machines', 'containers', 'images', 'stacks', 'events'] as const
+export type ViewName = (typeof viewNames)[number]
+
+/** By what rows are grouped. */
+export type Grouping = 'none' | 'machine' | 'stack'
+
+/** How many values a sparkline remembers, and how many events and log lines are kept. */
+export const [historyLength, mostEvents, mostLogLines] = [120, 1000, 10_000]
+
+/** A connected host that has sent nothing for this time is shown as not answering, in milliseconds. */
+const staleMs = 4000
+
+/** What is known of a machine. */
+export interface MachineModel {
+  readonly machine: Machine
+  readonly phase: 'connecting' | 'connected' | 'lost'
+  /** When it was heard last, in milliseconds since 1970. */
+  readonly heardAt?: number
+  /** Why it is lost, and whether its host is, or only its engine. */
+  readonly reason?: string
+  readonly isHostLost?: boolean
+  readonly engine?: string
+  readonly processors?: number
+  readonly figures?: HostFigures
+  /** Shares of all processors and of the memory, the newest last. */
+  readonly cpu: readonly number[]
+  readonly memory: readonly number[]
+  readonly containers?: readonly TopContainer[]
+  readonly images?: readonly TopImage[]
+  readonly disk?: DiskParts
+}
+
+/** The usage of a container. Histories have the newest value last; network is in bytes per second. */
+export interface Usage {
+  readonly stats: ContainerStats
+  readonly at: number
+  readonly restarts: number | undefined
+  readonly cpu: readonly number[]
+  readonly memory: readonly number[]
+  readonly received: readonly number[]
+  readonly sent: readonly number[]
+}
+
+/** The order, selection and filter of a view. */
+export interface ViewState {
+  /** The index of the column that rows are sorted by. */
+  readonly sort: number
+  readonly isReversed: boolean
+  readonly grouping: Grouping
+  readonly filter: string
+  /** The selected row, by id, and where it was, in case it disappears. */
+  readonly cursor: { readonly id: string; readonly index: number }
+  /** The index of the first line that is shown. */
+  readonly top: number
+  readonly marked: ReadonlySet<string>
+}
+
+/** Something to confirm: a change, after the names of protected machines were typed. */
+export interface Confirmation {
+  readonly change: Change
+  readonly label: string
+  readonly targets: readonly Target[]
+  /** Protected machines whose names were not typed yet. */
+  readonly names: readonly string[]
+}
+
+/** What takes the keys in place of the page. */
+export type Dialog =
+  | { readonly kind: 'filter' | 'search'; readonly text: string; readonly before: string }
+  | { readonly kind: 'command'; readonly text: string }
+  | { readonly kind: 'menu'; readonly targets: readonly Target[] }
+  | ({ readonly kind: 'confirm'; readonly text: string } & Confirmation)
+
+/** A line of a log. */
+export interface LogLine {
+  readonly source: string
+  readonly time: string
+  readonly text: string
+  readonly isError: boolean
+}
+
+/** What fills the window. */
+export type Page =
+  | { readonly kind: 'list' }
+  | { readonly kind: 'help'; readonly top: number }
+  | {
+      readonly kind: 'details'
+      /** The id of the row. */
+      readonly of: string
+      readonly top: number
+      readonly details?: Details
+    }
+  | {
+      readonly kind: 'logs'
+      readonly sources: readonly string[]
+      readonly lines: readonly LogLine[]
+      /** How many lines came before `lines` and are forgotten. */
+      readonly dropped: number
+      /** The number of the line at the top, counted with `dropped`; undefined: the end is followed. */
+      readonly top: number | undefined
+      readonly isFolded: boolean
+      readonly search: string
+    }
+
+/** All that the dashboard shows depends on. */
+export interface Model {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  readonly columns: number
+  readonly rows: number
+  readonly look: Look
+  readonly isReadOnly: boolean
+  /** In the order of the inventory. */
+  readonly machines: ReadonlyMap<string, MachineModel>
+  readonly stacks: Stacks
+  /** By machine and container id, joined with a slash. */
+  readonly usage: ReadonlyMap<string, Usage>
+  /** The newest first. */
+  readonly events: readonly TopEvent[]
+  readonly view: ViewName
+  readonly views: Readonly<Record<ViewName, ViewState>>
+  readonly page: Page
+  readonly dialog?: Dialog | undefined
+  /** What the last key did, or why it did nothing. */
+  readonly message?: { readonly text: string; readonly isBad: boolean } | undefined
+}
+
+/** What the reducer asks for. */
+export type Effect =
+  | { readonly kind: 'quit' | 'suspend' | 'redraw' | 'retry' }
+  | { readonly kind: 'details'; readonly target: Target; readonly of: string }
+  | {
+      readonly kind: 'logs'
+      readonly targets: readonly (Target & { readonly kind: 'container' })[]
+    }
+  | {
+      readonly kind: 'change'
+      readonly change: Change
+      readonly label: string
+      readonly targets: readonly Target[]
+    }
+  /** A command line of fleet that the user has typed, for what is selected. */
+  | { readonly kind: 'command'; readonly text: string; readonly targets: readonly Target[] }
+  | {
+      /** Command lines of fleet that get the terminal, one after the other. */
+      readonly kind: 'run'
+      readonly lines: readonly (readonly string[])[]
+      /** Whether Enter leads back, so that the output can be read. */
+      readonly pauses: boolean
+    }
+
+const viewState = (sort: number, grouping: Grouping = 'none'): ViewState => ({
+  ...{ sort, grouping, isReversed: false, filter: '', top: 0, marked: new Set<string>() },
+  cursor: { id: '', index: 0 },
+})
+
+/** The model before the first machine has answered. */
+export function initialModel({
+  machines,
+  stacks,
+  ...rest
+}: Pick<Model, 'now' | 'columns' | 'rows' | 'look' | 'isReadOnly'> & {
+  readonly machines: readonly Machine[]
+  readonly stacks: Stacks
+}): Model {
+  return {
+    ...rest,
+    machines: new Map(
+      machines.map((machine) => [
+        machine.name,
+        { machine, phase: 'connecting', cpu: [], memory: [] },
+      ]),
+    ),
+    stacks,
+    usage: new Map(),
+    events: [],
+    view: 'machines',
+    views: {
+      machines: viewState(-1),
+      containers: viewState(-1),
+      images: viewState(-1),
+      stacks: viewState(-1),
+      events: viewState(-1),
+    },
+    page: { kind: 'list' },
+  }
+}
+
+/** Whether a machine does not answer now. */
+export const isStale = ({ phase, heardAt = 0 }: MachineModel, now: number): boolean =>
+  phase === 'lost' || (phase === 'connected' && now - heardAt > staleMs)
+
+/** The state of a machine in the words of `fleet status`. */
+export function stateOfMachine(model: MachineModel, now: number): string {
+  const { machine, phase } = model
+  if (machine.host === undefined) return 'not-created'
+  if (machine.host.phase !== 'ready') return machine.host.phase
+  if (phase === 'connecting') return 'connecting'
+  if (phase === 'lost' && model.isHostLost === false) return 'no-engine'
+  return isStale(model, now) ? 'unreachable' : 'running'
+}
+
+/** The key of a container's usage. */
+export const usageKey = (machine: string, container: string): string => `${machine}/${container}`
+
+/** A stack on a machine, as far as its containers show it. */
+export interface StackModel {
+  readonly name: string
+  readonly machine: MachineModel
+  readonly containers: readonly TopContainer[]
+  /**
+   * `running`: all containers run and none is unhealthy. `degraded`: some do not. `stopped`: none does. `missing`: the inventory
+   * has it on this machine, and it has no containers there. `unmanaged`: it is not in the inventory for this machine.
+   */
+  readonly state: 'running' | 'degraded' | 'stopped' | 'missing' | 'unmanaged'
+}
+
+function stackState(containers: readonly TopContainer[], isWanted: boolean): StackModel['state'] {
+  if (containers.length === 0) return 'missing'
+  if (!isWanted) return 'unmanaged'
+  const running = containers.filter(({ state }) => state === 'running')
+  if (running.length === 0) return 'stopped'
+  const isFine =
+    running.length === containers.length && running.every(({ health }) => health !== 'unhealthy')
+  return isFine ? 'running' : 'degraded'
+}
+
+/** The stacks of a machine: those of the inventory, and those that only its containers name. `wanted` are the first. */
+export function stacksOf(model: MachineModel, wanted: readonly Stack[]): readonly StackModel[] {
+  if (model.containers === undefined) return []
+  const byStack = new Map<string, TopContainer[]>(wanted.map(({ name }) => [name, []]))
+  for (const container of model.containers) {
+    if (container.stack === '') continue
+    const known = byStack.get(container.stack)
+    if (known === undefined) byStack.set(container.stack, [container])
+    else known.push(container)
+  }
+  return [...byStack].map(([name, containers]) => ({
+    ...{ name, machine: model, containers },
+    state: stackState(
+      containers,
+      wanted.some((stack) => stack.name === name),
+    ),
+  }))
+}

@@ -1,0 +1,214 @@
+import { spawn } from 'node:child_process'
+import type { Fleet } from '../../app/fleet.ts'
+import { messageOf } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Stacks } from '../../machine/stacks.ts'
+import { type ChangeFailure, changeTargets } from '../../operations/top/change-targets.ts'
+import { openSources } from '../../operations/top/open-sources.ts'
+import type { Update } from '../../operations/top/updates.ts'
+import type { Io } from '../../ui/io.ts'
+import { lookOf } from '../../ui/screen/palette.ts'
+import { openTerminalScreen } from '../../ui/screen/terminal-screen.ts'
+import { withTargets } from './command-lines.ts'
+import { demandOf } from './demand.ts'
+import { draw } from './draw/draw.ts'
+import { describeTargets } from './model/actions.ts'
+import { applyUpdate } from './model/apply-update.ts'
+import { type Effect, type Model, initialModel } from './model/model.ts'
+import { pressKey } from './model/press-key.ts'
+
+/** The pause between pictures of new data, in milliseconds. Keys are shown at once. */
+const frameMs = 500
+
+/** The pause between pictures while logs are followed, in milliseconds. */
+const logFrameMs = 100
+
+/** The pause between looks at the clock, which turns machines grey, in milliseconds. */
+const tickMs = 1000
+
+interface Start {
+  readonly fleet: Fleet
+  readonly io: Io
+  readonly machines: readonly Machine[]
+  readonly stacks: Stacks
+  readonly isReadOnly: boolean
+}
+
+const withMessage = (model: Model, text: string, isBad: boolean): Model => ({
+  ...model,
+  message: { text, isBad },
+})
+
+function describeFailures(
+  label: string,
+  failures: readonly ChangeFailure[],
+  count: number,
+): string {
+  const [first] = failures
+  if (first === undefined) return ''
+  const others = failures.length === 1 ? '' : ` (and ${failures.length - 1} more)`
+  const of = count === 1 ? '' : ` for ${failures.length} of ${count}`
+  return `${label} failed${of}: ${describeTargets([first.target])}: ${first.reason}${others}`
+}
+
+const nothing = (): void => {}
+
+/** Shows the dashboard until it is quit. Throws the signal's reason when the command is aborted. */
+export async function runDashboard({
+  fleet,
+  io,
+  machines,
+  stacks,
+  isReadOnly,
+}: Start): Promise<void> {
+  let model = initialModel({
+    ...{ machines, stacks, isReadOnly, now: Date.now(), look: lookOf(io.env) },
+    ...{ columns: io.stdout.columns ?? 80, rows: io.stdout.rows ?? 24 },
+  })
+  let timer: NodeJS.Timeout | undefined
+  let drawnAt = 0
+  let quit = nothing
+  let fail: (error: unknown) => void = nothing
+  const ended = new Promise<void>((resolve, reject) => {
+    quit = resolve
+    fail = reject
+  })
+
+  const drawNow = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    if (!screen.isReady) return drawSoon()
+    drawnAt = performance.now()
+    screen.draw(draw(model))
+    sources.demand(demandOf(model))
+  }
+  const drawSoon = (): void => {
+    const ms = model.page.kind === 'logs' ? logFrameMs : frameMs
+    timer ??= setTimeout(guarded(drawNow), Math.max(20, ms - (performance.now() - drawnAt)))
+  }
+  /** A bug must not leave the terminal as it is. */
+  const guarded =
+    <Values extends readonly unknown[]>(work: (...values: Values) => void) =>
+    (...values: Values): void => {
+      try {
+        work(...values)
+      } catch (error) {
+        fail(error)
+      }
+    }
+  const update = guarded((news: Update) => {
+    model = applyUpdate(model, news)
+    drawSoon()
+  })
+  const press = guarded((key: string) => {
+    const step = pressKey({ ...model, now: Date.now() }, key)
+    model = step.model
+    for (const effect of step.effects) carryOut(effect)
+    drawNow()
+  })
+  const redraw = guarded(() => {
+    model = { ...model, columns: screen.columns, rows: screen.rows }
+    drawNow()
+  })
+
+  /** Runs command lines of fleet on the terminal, one after the other. */
+  async function runCommands(
+    lines: readonly (readonly string[])[],
+    pauses: boolean,
+  ): Promise<void> {
+    const { program } = io
+    if (program === undefined) throw new Error('fleet cannot start itself')
+    const { inventoryFile } = fleet
+    const before = inventoryFile === undefined ? [] : ['--inventory', inventoryFile]
+    await screen.lend(async () => {
+      for (const words of lines) {
+        const shown = words.map((word) => (/\s/.test(word) ? JSON.stringify(word) : word)).join(' ')
+        if (pauses) io.stdout.write(`\n$ fleet ${shown}\n`)
+        const args = [program.file, ...before, ...words]
+        await new Promise<void>((resolve, reject) => {
+          const child = spawn(process.execPath, args, { stdio: 'inherit', cwd: io.cwd })
+          child.once('error', reject).once('close', () => resolve())
+        })
+      }
+      if (pauses) await waitForEnter(io)
+    })
+  }
+
+  const run = (lines: readonly (readonly string[])[], pauses: boolean): void => {
+    runCommands(lines, pauses).catch(fail)
+  }
+
+  function carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case 'quit':
+        return quit()
+      case 'suspend':
+        return screen.suspend()
+      case 'redraw':
+        return screen.forget()
+      case 'retry':
+        return sources.retry()
+      case 'details':
+        return sources.readDetails(effect.target, effect.of)
+      case 'logs':
+        return sources.followLogs(effect.targets)
+      case 'run':
+        return run(effect.lines, effect.pauses)
+      case 'command': {
+        try {
+          run([withTargets(effect.text, effect.targets)], true)
+        } catch (error) {
+          model = withMessage(model, messageOf(error), true)
+        }
+        return
+      }
+      case 'change': {
+        const { label, targets, change } = effect
+        changeTargets(fleet, targets, change).then(
+          guarded((failures) => {
+            const text = describeFailures(label, failures, targets.length)
+            model =
+              failures.length === 0
+                ? withMessage(model, `${label}: ${describeTargets(targets)}: done`, false)
+                : withMessage(model, text, true)
+            drawNow()
+          }),
+          fail,
+        )
+      }
+    }
+  }
+
+  const aborted = (): void => fail(fleet.signal.reason)
+  using screen = openTerminalScreen(io, { onKey: press, onRedraw: redraw })
+  await using sources = openSources(fleet, machines, update)
+  const ticking = setInterval(
+    guarded(() => {
+      model = { ...model, now: Date.now() }
+      drawSoon()
+    }),
+    tickMs,
+  )
+  fleet.signal.addEventListener('abort', aborted, { once: true })
+  try {
+    fleet.signal.throwIfAborted()
+    guarded(drawNow)()
+    await ended
+  } finally {
+    clearInterval(ticking)
+    clearTimeout(timer)
+    fleet.signal.removeEventListener('abort', aborted)
+  }
+}
+
+/** Waits until the user has read what a command printed. */
+async function waitForEnter({ stdin, stdout }: Io): Promise<void> {
+  stdout.write('\nPress Enter to return to fleet top.')
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      stdin.off('data', done).off('end', done).pause()
+      resolve()
+    }
+    stdin.on('data', done).once('end', done).resume()
+  })
+}

@@ -1,0 +1,37 @@
+import { UserError } from '../../errors.ts'
+import { shouldStyle } from '../../ui/color.ts'
+import { defineCommand, flag } from '../command.ts'
+
+export const top = defineCommand({
+  name: 'top',
+  summary: 'Show a live dashboard of machines and containers',
+  description:
+    'Show machines, containers, images, stacks and events on the whole terminal, and update them as they change. Without --on or -m, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for what is marked. A machine that does not answer stays in the list, in grey and with the age of its data, and is connected again automatically.',
+  options: {
+    readOnly: flag('--read-only', 'disable the keys that change something or open a shell'),
+  },
+  targets: 'many',
+  allAtOnce: true,
+  examples: ['fleet top', 'fleet top --on role=web --read-only'],
+  async run({ fleet, io, options, targets }) {
+    if (io.stdin.isTTY !== true || !shouldStyle(io, 'stdout')) {
+      throw new UserError(
+        'usage',
+        'fleet top needs a terminal that understands control sequences',
+        {
+          hint: 'to print the same once: fleet status, fleet ps --all or fleet stats --all --no-stream',
+        },
+      )
+    }
+    const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
+    const machines = await listMachines(fleet, targets)
+    if (machines.length === 0) {
+      throw new UserError('unknown-machine', 'the inventory has no machines to show', {
+        hint: 'create a machine with fleet create, or add an existing host with fleet adopt',
+      })
+    }
+    const { stacks } = await (await fleet.inventory()).read()
+    const { runDashboard } = await import('./run.ts')
+    await runDashboard({ fleet, io, machines, stacks, isReadOnly: options.readOnly })
+  },
+})

@@ -1,0 +1,101 @@
+import type { Target } from '../../../operations/top/open-sources.ts'
+import type { Tone } from '../../../ui/screen/palette.ts'
+import type { Grouping, MachineModel, Model, ViewName } from '../model/model.ts'
+
+/** A cell of a table. */
+export interface Cell {
+  readonly text: string
+  readonly tone?: Tone
+  /** Draws a bar of this share before the text. */
+  readonly bar?: number | undefined
+  /** Draws these shares as a sparkline before the text. */
+  readonly spark?: readonly number[]
+}
+
+/** A column of a view. */
+interface Column<Item> {
+  readonly title: string
+  readonly width: number
+  /** Takes a share of the room that is left. */
+  readonly grow?: number
+  readonly right?: boolean
+  /** Columns with higher numbers are left out first where the window is narrow. Absent: never. */
+  readonly drop?: number
+  /** What rows are sorted by: numbers descending, texts ascending. */
+  readonly value: (item: Item, model: Model) => number | string
+  readonly cell: (item: Item, model: Model) => Cell
+}
+
+/** A view of the model as a table. */
+export interface ViewDefinition<Item> {
+  readonly name: ViewName
+  readonly groupings: readonly Grouping[]
+  readonly items: (model: Model) => readonly Item[]
+  readonly id: (item: Item) => string
+  /** The machine of an item. */
+  readonly machine: (item: Item, model: Model) => MachineModel | undefined
+  readonly stack: (item: Item) => string
+  readonly state: (item: Item, model: Model) => string
+  readonly text: (item: Item, model: Model) => string
+  readonly target: (item: Item) => Target | undefined
+  readonly columns: readonly Column<Item>[]
+}
+
+/** A row of a view, whose cells are computed when they are drawn. */
+export class Row<Item = unknown> {
+  readonly id: string
+  readonly item: Item
+  readonly view: ViewDefinition<Item>
+  readonly #model: Model
+
+  constructor(view: ViewDefinition<Item>, item: Item, model: Model) {
+    this.view = view
+    this.item = item
+    this.id = view.id(item)
+    this.#model = model
+  }
+
+  get machine(): MachineModel | undefined {
+    return this.view.machine(this.item, this.#model)
+  }
+
+  get stack(): string {
+    return this.view.stack(this.item)
+  }
+
+  get state(): string {
+    return this.view.state(this.item, this.#model)
+  }
+
+  get target(): Target | undefined {
+    return this.view.target(this.item)
+  }
+
+  text(): string {
+    return this.view.text(this.item, this.#model)
+  }
+
+  value(column: number): number | string {
+    return this.view.columns[column]?.value(this.item, this.#model) ?? ''
+  }
+
+  cell(column: number): Cell {
+    return this.view.columns[column]?.cell(this.item, this.#model) ?? { text: '' }
+  }
+}
+
+/** A view without the type of its items. */
+export interface View {
+  readonly name: ViewName
+  readonly groupings: readonly Grouping[]
+  readonly columns: readonly Pick<Column<never>, 'title' | 'width' | 'grow' | 'right' | 'drop'>[]
+  readonly rows: (model: Model) => Row[]
+}
+
+export const defineView = <Item>(definition: ViewDefinition<Item>): View => ({
+  name: definition.name,
+  groupings: definition.groupings,
+  columns: definition.columns,
+  rows: (model) =>
+    definition.items(model).map((item) => new Row(definition, item, model) as unknown as Row),
+})

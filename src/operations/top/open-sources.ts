@@ -1,0 +1,177 @@
+import { setMaxListeners } from 'node:events'
+import pLimit from 'p-limit'
+import { type DiskUsageRow, readDiskUsage, summarizeDiskUsage } from '../../engine/disk-usage.ts'
+import { inspectContainer } from '../../engine/containers.ts'
+import { imageLayers } from '../../engine/image-layers.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import type { Context } from '../context.ts'
+import { type LogEntry, readLogs } from '../fan-out/read-logs.ts'
+import { type StatsSampler, sampleStats } from './sample-stats.ts'
+import type { Details } from './updates.ts'
+import { type Emit, type WatchedMachine, watchMachine } from './watch-machine.ts'
+
+/** Something of a machine that is shown, or the machine. */
+export type Target =
+  | { readonly kind: 'machine'; readonly machine: string }
+  | {
+      readonly kind: 'container' | 'image'
+      readonly machine: string
+      readonly id: string
+      readonly name: string
+    }
+
+/** What the views show now, and so what is read. */
+export interface Demand {
+  /** The containers whose usage is read, by machine. */
+  readonly stats: ReadonlyMap<string, readonly string[]>
+  readonly images: boolean
+}
+
+/** Where the news of machines come from. */
+export interface Sources extends AsyncDisposable {
+  demand(wanted: Demand): void
+  /** Connects at once to machines that do not answer. */
+  retry(): void
+  /** Reads the details of something. Their update names `of`. */
+  readDetails(target: Target, of: string): void
+  /** Follows the logs of containers, and of no others from now on. */
+  followLogs(targets: readonly (Target & { readonly kind: 'container' })[]): void
+}
+
+/** How many machines are connected at the same time at the beginning. */
+const startsAtOnce = 32
+
+/** How many lines each log begins with. */
+const tail = 200
+
+/** How often log lines are passed on, in milliseconds, and how many at most: a faster log loses its oldest lines. */
+const [logMs, mostLines] = [100, 5000]
+
+const sizeOf = (rows: readonly DiskUsageRow[], kind: DiskUsageRow['kind']): number =>
+  rows.find((row) => row.kind === kind)?.size ?? 0
+
+const jsonLines = (value: unknown): readonly string[] => JSON.stringify(value, null, 2).split('\n')
+
+/** Begins to watch machines. `emit` receives what they report until the sources are disposed. */
+export function openSources(context: Context, machines: readonly Machine[], emit: Emit): Sources {
+  const ending = new AbortController()
+  const signal = AbortSignal.any([context.signal, ending.signal])
+  setMaxListeners(0, signal, ending.signal, context.signal)
+  const scope = context.with({ signal })
+  const limit = pLimit(startsAtOnce)
+  const send: Emit = (update) => {
+    if (!signal.aborted) emit(update)
+  }
+  const watched = new Map<string, WatchedMachine>(
+    machines.map((machine) => [
+      machine.name,
+      watchMachine(scope, machine, send, (work) => limit(work)),
+    ]),
+  )
+  const samplers = new Map<string, StatsSampler>()
+  let logs: AbortController | undefined
+
+  const engineOf = async (machine: string) => {
+    const found = watched.get(machine)
+    if (found === undefined) throw new Error(`no such machine: ${machine}`)
+    return found.engine() ?? (await context.engine(found.machine))
+  }
+
+  async function detailsOf(target: Target): Promise<Details | undefined> {
+    const engine = await engineOf(target.machine)
+    if (target.kind === 'machine') {
+      const rows = summarizeDiskUsage(await readDiskUsage(engine, signal))
+      send({
+        ...{ kind: 'disk', machine: target.machine },
+        parts: {
+          images: sizeOf(rows, 'images'),
+          containers: sizeOf(rows, 'containers'),
+          volumes: sizeOf(rows, 'volumes'),
+          cache: sizeOf(rows, 'build cache'),
+        },
+      })
+      return undefined
+    }
+    if (target.kind === 'container') {
+      return {
+        kind: 'json',
+        lines: jsonLines(await inspectContainer(engine, target.id, { signal })),
+      }
+    }
+    const [image] = await imageLayers(engine, { images: [target.id], signal })
+    const layers = (image?.layers ?? []).map(
+      ({ size = 0, createdBy = '', digest, sharedWith }) => ({
+        size,
+        text: createdBy === '' ? digest : createdBy,
+        shared: sharedWith.length > 0,
+      }),
+    )
+    return { kind: 'layers', layers, lines: [] }
+  }
+
+  async function follow(
+    targets: readonly (Target & { readonly kind: 'container' })[],
+    stop: AbortSignal,
+  ): Promise<void> {
+    let waiting: LogEntry[] = []
+    const pass = (): void => {
+      if (waiting.length > 0 && !stop.aborted) send({ kind: 'logs', entries: waiting })
+      waiting = []
+    }
+    const timer = setInterval(pass, logMs)
+    try {
+      const sources = await Promise.all(
+        targets.map(async ({ machine, name }) => {
+          return { machine, container: name, engine: await engineOf(machine) }
+        }),
+      )
+      for await (const entry of readLogs(sources, { follow: true, tail, signal: stop })) {
+        waiting.push(entry)
+        if (waiting.length > mostLines * 2) waiting = waiting.slice(-mostLines)
+      }
+    } catch (error) {
+      if (stop.aborted) return
+      const [first] = targets
+      const failed = new UserError('failed', messageOf(error))
+      waiting.push({ machine: first?.machine ?? '', container: first?.name ?? '', error: failed })
+    } finally {
+      clearInterval(timer)
+      pass()
+    }
+  }
+
+  return {
+    demand({ stats, images }) {
+      for (const [name, machine] of watched) {
+        machine.wantImages(images)
+        const wanted = stats.get(name) ?? []
+        const known = samplers.get(name)
+        if (known === undefined && wanted.length === 0) continue
+        const sampler = known ?? sampleStats(name, machine.engine, send, signal)
+        samplers.set(name, sampler)
+        sampler.choose(wanted)
+      }
+    },
+    retry() {
+      for (const machine of watched.values()) machine.retry()
+    },
+    readDetails(target, of) {
+      void detailsOf(target).then(
+        (details) => details && send({ kind: 'details', of, details }),
+        (error: unknown) =>
+          send({ kind: 'details', of, details: { kind: 'json', lines: [messageOf(error)] } }),
+      )
+    },
+    followLogs(targets) {
+      logs?.abort(new UserError('cancelled', 'other logs are followed'))
+      logs = new AbortController()
+      if (targets.length > 0) void follow(targets, AbortSignal.any([signal, logs.signal]))
+    },
+    async [Symbol.asyncDispose]() {
+      ending.abort(new UserError('cancelled', 'the dashboard was closed'))
+      for (const sampler of samplers.values()) sampler[Symbol.dispose]()
+      await Promise.all([...watched.values()].map(({ ended }) => ended))
+    },
+  }
+}

@@ -1,0 +1,121 @@
+import type { ContainerStats } from '../../engine/stats.ts'
+import type { LogEntry } from '../fan-out/read-logs.ts'
+
+/** A container, with the parts of the engine's answer that are shown. */
+export interface TopContainer {
+  readonly id: string
+  readonly name: string
+  readonly image: string
+  readonly imageId: string
+  /** `running`, `exited`, … */
+  readonly state: string
+  /** `Up 3 minutes`. */
+  readonly status: string
+  /** Empty without a health check. */
+  readonly health: '' | 'healthy' | 'unhealthy' | 'starting'
+  /** The compose project and service, if any. */
+  readonly stack: string
+  readonly service: string
+}
+
+/** An image. Sizes are in bytes; `shared` is undefined if the engine did not measure it. */
+export interface TopImage {
+  readonly id: string
+  /** Empty for a dangling image. */
+  readonly names: readonly string[]
+  readonly size: number
+  readonly shared: number | undefined
+  /** Unix seconds. */
+  readonly created: number
+}
+
+/** The figures of a host. Sizes are in bytes. */
+export interface HostFigures {
+  /** The load average of the last minute. */
+  readonly load: number
+  /** 1 is all processors. Undefined in the first reading. */
+  readonly cpu: number | undefined
+  readonly memory: { readonly used: number; readonly total: number }
+  /** The file system of the engine's data. */
+  readonly disk: { readonly used: number; readonly total: number } | undefined
+}
+
+/** The disk usage of an engine by kind, in bytes. */
+export interface DiskParts {
+  readonly images: number
+  readonly containers: number
+  readonly volumes: number
+  readonly cache: number
+}
+
+/** An event of an engine. */
+export interface TopEvent {
+  /** Counts up, and identifies the event. */
+  readonly id: number
+  readonly machine: string
+  /** Unix seconds. */
+  readonly time: number
+  readonly type: string
+  readonly action: string
+  readonly name: string
+  readonly attributes: Readonly<Record<string, string>>
+}
+
+/** What the details of something show. */
+export type Details =
+  | { readonly kind: 'json'; readonly lines: readonly string[] }
+  | {
+      readonly kind: 'layers'
+      readonly lines: readonly string[]
+      readonly layers: readonly {
+        readonly size: number
+        readonly text: string
+        readonly shared: boolean
+      }[]
+    }
+
+/** News of the machines. `at` are milliseconds since 1970 on this computer. */
+export type Update =
+  | {
+      readonly kind: 'connected'
+      readonly machine: string
+      readonly engine: string
+      readonly processors: number
+      readonly at: number
+    }
+  | {
+      readonly kind: 'lost'
+      readonly machine: string
+      readonly reason: string
+      readonly isHost: boolean
+    }
+  | {
+      readonly kind: 'containers'
+      readonly machine: string
+      readonly containers: readonly TopContainer[]
+      readonly at: number
+    }
+  | {
+      readonly kind: 'images'
+      readonly machine: string
+      readonly images: readonly TopImage[]
+      readonly at: number
+    }
+  | {
+      readonly kind: 'figures'
+      readonly machine: string
+      readonly figures: HostFigures
+      readonly at: number
+    }
+  | { readonly kind: 'heard'; readonly machine: string; readonly at: number }
+  | { readonly kind: 'disk'; readonly machine: string; readonly parts: DiskParts }
+  | {
+      readonly kind: 'stats'
+      readonly machine: string
+      readonly container: string
+      readonly stats: ContainerStats
+      readonly restarts: number | undefined
+    }
+  | { readonly kind: 'event'; readonly event: TopEvent }
+  | { readonly kind: 'logs'; readonly entries: readonly LogEntry[] }
+  | { readonly kind: 'details'; readonly of: string; readonly details: Details }

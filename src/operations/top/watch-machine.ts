@@ -1,0 +1,278 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ContainerSummary, containerName, listContainers } from '../../engine/containers.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { type ImageSummary, listImages } from '../../engine/images.ts'
+import { type EngineEvent, readInfo, readVersion, streamEvents } from '../../engine/system.ts'
+import { UserError, messageOf } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Context } from '../context.ts'
+import { readingSeconds, watchHostFigures } from './host-figures.ts'
+import type { TopContainer, TopEvent, TopImage, Update } from './updates.ts'
+
+/** Receives news of machines. */
+export type Emit = (update: Update) => void
+
+/** A machine that is watched until its signal aborts. */
+export interface WatchedMachine {
+  readonly machine: Machine
+  /** The engine, while the machine answers. */
+  readonly engine: () => Engine | undefined
+  /** Lists the images now, and again after each change, while `isWanted`. */
+  wantImages(isWanted: boolean): void
+  /** Connects at once if the machine is not connected. */
+  retry(): void
+  readonly ended: Promise<void>
+}
+
+/** How long a machine may take to connect, and how long it may be silent then, in milliseconds. */
+const connectMs = 15_000
+const silenceMs = 10_000
+
+/** The pause before the first and before later attempts to connect again, in milliseconds. */
+const [firstPauseMs, longestPauseMs] = [1000, 5000]
+
+/** Changes that come within this time are one list of containers, in milliseconds. */
+const settleMs = 250
+
+/** What happens at each health check and each `exec`, which changes nothing that is shown. */
+const isNoise = ({ Action }: EngineEvent): boolean => Action.startsWith('exec_')
+
+const healthOf = (status: string): TopContainer['health'] => {
+  const [, word] = /\((?:health: )?(healthy|unhealthy|starting)\)/.exec(status) ?? []
+  return (word ?? '') as TopContainer['health']
+}
+
+/** The parts of a container that are shown. */
+const topContainer = (container: ContainerSummary): TopContainer => ({
+  id: container.Id,
+  name: containerName(container),
+  image: container.Image,
+  imageId: container.ImageID,
+  state: container.State,
+  status: container.Status,
+  health: healthOf(container.Status),
+  stack: container.Labels['com.docker.compose.project'] ?? '',
+  service: container.Labels['com.docker.compose.service'] ?? '',
+})
+
+const topImage = ({ Id, RepoTags, Size, SharedSize, Created }: ImageSummary): TopImage => ({
+  id: Id,
+  names: (RepoTags ?? []).filter((name) => !name.includes('<none>')),
+  size: Size,
+  shared: SharedSize === undefined || SharedSize < 0 ? undefined : SharedSize,
+  created: Created,
+})
+
+let events = 0
+
+const topEvent = (machine: string, { Type, Action, Actor, time }: EngineEvent): TopEvent => ({
+  ...{ id: (events += 1), machine, time, type: Type, action: Action },
+  name: Actor.Attributes['name'] ?? Actor.ID.replace(/^sha256:/, '').slice(0, 12),
+  attributes: Actor.Attributes,
+})
+
+/** Runs `work` after the last of several calls. */
+function settled(work: () => Promise<void>, signal: AbortSignal): () => void {
+  let timer: NodeJS.Timeout | undefined
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  return () => {
+    if (signal.aborted) return
+    timer ??= setTimeout(() => {
+      timer = undefined
+      void work().catch(ignored('engine', 'list what has changed'))
+    }, settleMs)
+  }
+}
+
+/** Rejects when a machine has sent nothing for a while. */
+function watchSilence(): { heard: () => void; tooLong: Promise<never> } & Disposable {
+  let timer: NodeJS.Timeout | undefined
+  const tooLong = new Promise<never>((_, reject) => {
+    const silent = new UserError('unreachable', `no answer for ${silenceMs / 1000} s`)
+    timer = setTimeout(() => reject(silent), silenceMs)
+  })
+  tooLong.catch(() => {})
+  return {
+    heard: () => timer?.refresh(),
+    tooLong,
+    [Symbol.dispose]: () => clearTimeout(timer),
+  }
+}
+
+const nothing = (): void => {}
+
+/** Watches a machine: connects, lists, follows its events and figures, and does all of it again after a loss. */
+export function watchMachine(
+  context: Context,
+  machine: Machine,
+  emit: Emit,
+  start: <Result>(work: () => Promise<Result>) => Promise<Result>,
+): WatchedMachine {
+  const { name } = machine
+  const { signal } = context
+  let engine: Engine | undefined
+  let wantsImages = false
+  let listImagesSoon = nothing
+  let wake = nothing
+
+  /** Sends signs of life of a host whose figures cannot be read. */
+  async function ping(open: Engine, stop: AbortSignal, heard: () => void): Promise<void> {
+    for (;;) {
+      await readVersion(open, stop)
+      heard()
+      emit({ kind: 'heard', machine: name, at: Date.now() })
+      await sleep(readingSeconds * 1000, undefined, { signal: stop })
+    }
+  }
+
+  async function followFigures(
+    connection: Context,
+    open: Engine | undefined,
+    stop: AbortSignal,
+    heard: () => void,
+  ): Promise<void> {
+    try {
+      const transport = await connection.connect(machine)
+      for await (const figures of watchHostFigures(transport, stop)) {
+        heard()
+        emit({ kind: 'figures', machine: name, figures, at: Date.now() })
+      }
+    } catch (error) {
+      const isLost = error instanceof UserError && error.kind === 'unreachable'
+      if (stop.aborted || isLost || open === undefined) throw error
+    }
+    if (open === undefined) {
+      throw new UserError('failed', 'the host has no /proc to read its figures from', {
+        machine: name,
+      })
+    }
+    await ping(open, stop, heard)
+  }
+
+  async function followEvents(
+    open: Engine,
+    stop: AbortSignal,
+    changed: (event: EngineEvent) => void,
+  ): Promise<void> {
+    for await (const event of streamEvents(open, { signal: stop })) {
+      if (isNoise(event)) continue
+      emit({ kind: 'event', event: topEvent(name, event) })
+      changed(event)
+    }
+    throw new UserError('failed', 'the engine has stopped', { machine: name })
+  }
+
+  /** One connection, from its beginning to its loss. Throws why it is lost. */
+  async function follow(connection: Context, opened: () => void): Promise<void> {
+    const stop = connection.signal
+    using silence = watchSilence()
+    if (machine.engine === 'none') {
+      emit({ kind: 'connected', machine: name, engine: '', processors: 0, at: Date.now() })
+      opened()
+      await Promise.race([
+        followFigures(connection, undefined, stop, silence.heard),
+        silence.tooLong,
+      ])
+      return
+    }
+    const open = await start(async () => {
+      await connection.connect(machine)
+      opened()
+      return connection.engine(machine)
+    })
+    const list = async (): Promise<void> => {
+      const containers = await listContainers(open, { all: true, signal: stop })
+      silence.heard()
+      emit({
+        ...{ kind: 'containers', machine: name, at: Date.now() },
+        containers: containers.map(topContainer),
+      })
+    }
+    const images = async (): Promise<void> => {
+      if (!wantsImages) return
+      const found = await listImages(open, { 'shared-size': true, signal: stop })
+      emit({ kind: 'images', machine: name, images: found.map(topImage), at: Date.now() })
+    }
+    const listSoon = settled(list, stop)
+    listImagesSoon = settled(images, stop)
+    const changed = ({ Type }: EngineEvent): void => {
+      if (Type === 'container') listSoon()
+      if (Type === 'image') listImagesSoon()
+    }
+    const info = await readInfo(open, stop)
+    emit({
+      ...{ kind: 'connected', machine: name, engine: info.ServerVersion },
+      ...{ processors: info.NCPU, at: Date.now() },
+    })
+    engine = open
+    const following = [
+      followEvents(open, stop, changed),
+      followFigures(connection, open, stop, silence.heard),
+      silence.tooLong,
+    ]
+    for (const one of following) one.catch(() => {})
+    await list()
+    listImagesSoon()
+    await Promise.race(following)
+  }
+
+  async function attempt(): Promise<void> {
+    const ending = new AbortController()
+    const stop = AbortSignal.any([signal, ending.signal])
+    const timer = setTimeout(
+      () => ending.abort(new UserError('unreachable', `no answer within ${connectMs / 1000} s`)),
+      connectMs,
+    )
+    let isReached = false
+    const aborted = new Promise<never>((_, reject) => {
+      stop.addEventListener('abort', () => reject(stop.reason as Error), { once: true })
+    })
+    const work = follow(context.with({ signal: stop }), () => {
+      isReached = true
+      clearTimeout(timer)
+    })
+    work.catch(() => {})
+    try {
+      await Promise.race([work, aborted])
+    } catch (error) {
+      if (signal.aborted) return
+      const isSilent = error instanceof UserError && error.kind === 'unreachable'
+      const isHost = !isReached || isSilent
+      emit({ kind: 'lost', machine: name, reason: messageOf(error), isHost })
+    } finally {
+      clearTimeout(timer)
+      engine = undefined
+      ending.abort(new UserError('unreachable', 'the connection was lost'))
+    }
+  }
+
+  async function watch(): Promise<void> {
+    let pauseMs = firstPauseMs
+    while (!signal.aborted) {
+      const began = Date.now()
+      await attempt()
+      if (Date.now() - began > longestPauseMs * 2) pauseMs = firstPauseMs
+      const woken = new AbortController()
+      wake = () => {
+        pauseMs = firstPauseMs
+        woken.abort()
+      }
+      const until = AbortSignal.any([signal, woken.signal])
+      await sleep(pauseMs, undefined, { signal: until }).catch(() => {})
+      pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+    }
+  }
+
+  return {
+    machine,
+    engine: () => engine,
+    wantImages(isWanted) {
+      if (isWanted === wantsImages) return
+      wantsImages = isWanted
+      if (isWanted) listImagesSoon()
+    },
+    retry: () => wake(),
+    ended: watch(),
+  }
+}

@@ -1,0 +1,72 @@
+import type { Canvas } from './canvas.ts'
+
+/** Whether a cell differs, also by a wide character that only one of the two canvases has there. */
+function changedCells(before: Canvas, after: Canvas, row: number): boolean[] | undefined {
+  const { columns } = after
+  const from = row * columns
+  let changed: boolean[] | undefined
+  for (let x = 0; x < columns; x += 1) {
+    const index = from + x
+    if (
+      before.texts[index] === after.texts[index] &&
+      before.styles[index] === after.styles[index]
+    ) {
+      continue
+    }
+    changed ??= Array.from({ length: columns }, () => false)
+    changed[x] = true
+    // A terminal erases both halves of a wide character when one of them is overwritten.
+    if (x > 0 && (before.texts[index] === '' || after.texts[index] === '')) changed[x - 1] = true
+    if (x + 1 < columns && (before.texts[index + 1] === '' || after.texts[index + 1] === '')) {
+      changed[x + 1] = true
+    }
+  }
+  return changed
+}
+
+/** More unchanged cells than this between changed ones are skipped by a movement of the cursor. */
+const shortestSkip = 6
+
+/** Positions of the cursor count from 1 (CUP, ECMA-48 8.3.21). */
+const moveTo = (x: number, y: number): string => `\u001B[${y + 1};${x + 1}H`
+
+/**
+ * The control sequences and texts that turn one picture on a terminal into another. Without a picture before, every cell is
+ * written. It moves the cursor, and clears and scrolls nothing.
+ */
+export function drawChanges(before: Canvas | undefined, after: Canvas): string {
+  const { columns, rows } = after
+  const isSameSize = before !== undefined && before.columns === columns && before.rows === rows
+  const parts: string[] = []
+  let style = ''
+  for (let y = 0; y < rows; y += 1) {
+    const changed = isSameSize ? changedCells(before, after, y) : undefined
+    if (isSameSize && changed === undefined) continue
+    let cursor = -1
+    for (let x = 0; x < columns; x += 1) {
+      if (changed !== undefined && changed[x] !== true) continue
+      const index = y * columns + x
+      const text = after.texts[index] ?? ' '
+      if (text === '') continue // written with the cell before it
+      const isNear = cursor !== -1 && x >= cursor && x - cursor <= shortestSkip
+      const first = isNear ? cursor : x
+      if (!isNear) parts.push(moveTo(x, y))
+      for (let at = first; at <= x; at += 1) {
+        const cell = y * columns + at
+        const written = after.texts[cell] ?? ' '
+        if (written === '') continue
+        const wanted = after.styles[cell] ?? ''
+        if (wanted !== style) {
+          parts.push(`\u001B[0${wanted === '' ? '' : `;${wanted}`}m`)
+          style = wanted
+        }
+        parts.push(written)
+      }
+      const isWide = x + 1 < columns && after.texts[index + 1] === ''
+      // Terminals disagree about the width of some characters, so the cursor is placed anew after a wide one.
+      cursor = isWide ? -1 : x + 1
+    }
+  }
+  if (style !== '') parts.push('\u001B[0m')
+  return parts.join('')
+}

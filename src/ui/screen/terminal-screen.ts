@@ -1,0 +1,158 @@
+import { StringDecoder } from 'node:string_decoder'
+import type { Io } from '../io.ts'
+import { alternateScreen } from '../progress/screen.ts'
+import { Styled } from '../styled.ts'
+import type { Canvas } from './canvas.ts'
+import { drawChanges } from './draw-changes.ts'
+import { type Key, readKeys } from './keys.ts'
+
+/** What happens on the terminal. */
+export interface ScreenCalls {
+  readonly onKey: (key: Key) => void
+  /** The terminal has another size, or nothing of what was drawn is on it any more. */
+  readonly onRedraw: () => void
+}
+
+/** The whole terminal, for a program that draws on it. Disposed, the terminal is as before. */
+export interface TerminalScreen extends Disposable {
+  readonly columns: number
+  readonly rows: number
+  /** Draws the changes since the picture before, with one write. Does nothing while the terminal is used by others. */
+  draw(picture: Canvas): void
+  /** Draws every cell with the next picture, for a terminal that shows something else. */
+  forget(): void
+  /** Whether a picture can be drawn now: the terminal has read the ones before. */
+  readonly isReady: boolean
+  /** Gives the terminal, as it was before, to a program that runs until `work` is done. Ctrl-C is for that program alone. */
+  lend<Result>(work: () => Promise<Result>): Promise<Result>
+  /** Stops the process as Ctrl-Z does for other programs, and draws again when it continues. */
+  suspend(): void
+}
+
+/** After this time, in milliseconds, an escape character is a key and not the beginning of a sequence. */
+const escapeMs = 40
+
+/** After this time, in milliseconds, a stop that the shell has not carried out is given up. */
+const stopMs = 300
+
+const ignore = (): void => {}
+
+/** Takes the terminal: the alternate screen, raw input, and the signals that concern a terminal. */
+export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): TerminalScreen {
+  const { stdin, stdout } = io
+  const decoder = new StringDecoder()
+  let before: Canvas | undefined
+  let users = 0 // programs and questions that use the terminal now
+  let isSuspended = false
+  let rest = ''
+  let escapeTimer: NodeJS.Timeout | undefined
+
+  const send = (isEnd: boolean, text = ''): void => {
+    clearTimeout(escapeTimer)
+    const read = readKeys(`${rest}${text}`, isEnd)
+    rest = read.rest
+    if (rest !== '') escapeTimer = setTimeout(() => send(true), escapeMs)
+    for (const key of read.keys) if (users === 0) onKey(key)
+  }
+  const take = (chunk: Buffer | string): void => send(false, decoder.write(Buffer.from(chunk)))
+  const ended = (): void => onKey('ctrl-c')
+
+  const enter = (): void => {
+    before = undefined
+    stdin.setRawMode?.(true)
+    stdin.on('data', take).once('end', ended).resume()
+    stdout.raw.write(alternateScreen.enter.rendered) // a question holds what is written otherwise
+  }
+  const leave = (): void => {
+    clearTimeout(escapeTimer)
+    rest = ''
+    stdin.off('data', take).off('end', ended).pause()
+    stdin.setRawMode?.(false)
+    stdout.raw.write(alternateScreen.leave.rendered)
+  }
+  const pass = (): void => {
+    users += 1
+    if (users === 1) leave()
+  }
+  const regain = (): void => {
+    users -= 1
+    if (users > 0) return
+    enter()
+    onRedraw()
+  }
+
+  const listening = io.screen.onQuestion((isOpen) => (isOpen ? pass() : regain()))
+  const resized = (): void => {
+    before = undefined
+    onRedraw()
+  }
+  const suspend = (): void => {
+    if (isSuspended || users > 0) return
+    isSuspended = true
+    leave()
+    process.off('SIGTSTP', suspend)
+    process.kill(0, 'SIGTSTP')
+    // In a group without a shell, the system ignores the signal, and nothing continues what was never stopped.
+    setTimeout(resume, stopMs)
+  }
+  const resume = (): void => {
+    if (!isSuspended) return
+    isSuspended = false
+    process.on('SIGTSTP', suspend)
+    enter()
+    onRedraw()
+  }
+  const continued = (): void => {
+    if (isSuspended) resume()
+    else if (users === 0) {
+      stdin.setRawMode?.(true)
+      resized()
+    }
+  }
+  const restore = (): void => {
+    if (users === 0 && !isSuspended) leave()
+  }
+
+  process.once('exit', restore)
+  process.on('SIGTSTP', suspend).on('SIGCONT', continued)
+  stdout.raw.on('resize', resized)
+  enter()
+  return {
+    get columns() {
+      return Math.max(1, stdout.columns ?? 80)
+    },
+    get rows() {
+      return Math.max(1, stdout.rows ?? 24)
+    },
+    get isReady() {
+      return users === 0 && !isSuspended && !stdout.needsDrain
+    },
+    draw(picture) {
+      if (users > 0 || isSuspended) return
+      const changes = drawChanges(before, picture)
+      before = picture
+      if (changes !== '') stdout.write(new Styled(changes))
+    },
+    async lend(work) {
+      const kept = process.listeners('SIGINT')
+      process.removeAllListeners('SIGINT').on('SIGINT', ignore)
+      process.off('SIGTSTP', suspend)
+      pass()
+      try {
+        return await work()
+      } finally {
+        process.off('SIGINT', ignore).on('SIGTSTP', suspend)
+        for (const listener of kept) process.on('SIGINT', listener)
+        regain()
+      }
+    },
+    forget: () => (before = undefined),
+    suspend,
+    [Symbol.dispose]() {
+      listening[Symbol.dispose]()
+      process.off('exit', restore).off('SIGTSTP', suspend).off('SIGCONT', continued)
+      stdout.raw.off('resize', resized)
+      restore()
+    },
+  }
+}

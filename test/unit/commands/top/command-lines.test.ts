@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { splitWords, withTargets } from '../../../../src/commands/top/command-lines.ts'
+
+const [app, job, image] = [
+  { kind: 'container', machine: 'web-1', id: 'a', name: 'app' },
+  { kind: 'container', machine: 'web-2', id: 'b', name: 'job' },
+  { kind: 'image', machine: 'web-1', id: 'c', name: 'nginx:1.27' },
+] as const
+const web1 = { kind: 'machine', machine: 'web-1' } as const
+const web2 = { kind: 'machine', machine: 'web-2' } as const
+
+test.each([
+  ['logs -n 5', [app, job], 'logs -n 5 web-1/app web-2/job'],
+  ['fleet logs', [app], 'logs web-1/app'],
+  ['logs other', [app], '-m web-1 logs other'],
+  ['logs -m db-1 other', [app], 'logs -m db-1 other'],
+  ['ps -a', [web1, web2], '--on web-1 --on web-2 ps -a'],
+  ['ps', [app], '-m web-1 ps'],
+  ['ps --all', [app], 'ps --all'],
+  ['status', [web1, web2], 'status web-1 web-2'],
+  ['restart', [app], 'restart web-1'],
+  ['history', [image], '-m web-1 history nginx:1.27'],
+  ['image ls', [image], '-m web-1 image ls'],
+  ['df', [web1], '-m web-1 df'],
+  ['version', [web1], 'version'],
+  ['ps', [], 'ps'],
+] as const)('%s', (typed, targets, line) => {
+  expect(withTargets(typed, targets).join(' ')).toBe(line)
+})
+
+test('words are split at spaces outside of quotes', () => {
+  expect(splitWords(`ssh -- echo "a b" 'c d'e ""`)).toEqual([
+    'ssh',
+    '--',
+    'echo',
+    'a b',
+    'c de',
+    '',
+  ])
+  expect(() => splitWords('echo "a')).toThrow(/quote " is not closed/)
+})
