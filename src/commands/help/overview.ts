@@ -21,7 +21,7 @@ export const overview: readonly OverviewGroup[] = [
     title: 'Machines',
     lines: [
       line('create adopt import', 'create hosts, add existing ones, import from other tools'),
-      line('ls status inspect ip', 'list machines, show their state, entries and addresses'),
+      line('ls status top inspect ip', 'list and watch machines, show their entries and addresses'),
       line('use active', 'set or print the active machine'),
       line('ssh cp mount forward', 'open a shell, copy files, mount directories, forward ports'),
       line('start stop restart kill', 'switch machines on and off'),

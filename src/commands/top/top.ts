@@ -1,19 +1,26 @@
 import { UserError } from '../../errors.ts'
 import { shouldStyle } from '../../ui/color.ts'
-import { defineCommand, flag } from '../command.ts'
+import { defineCommand, flag, machinesArgument } from '../command.ts'
+import { chooseNamed } from '../multi/choose-named.ts'
 
 export const top = defineCommand({
   name: 'top',
   summary: 'Show a live dashboard of machines and containers',
   description:
-    'Show machines, containers, images, stacks and events on the whole terminal, and update them as they change. Without --on or -m, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for what is marked. A machine that does not answer stays in the list, in grey and with the age of its data, and is connected again automatically.',
+    'Show machines, containers, images, stacks and events on the whole terminal, and update them as they change. Without names or options, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for what is marked. A machine that does not answer stays in the list, in grey and with the age of its data, and is connected again automatically.',
+  arguments: { names: machinesArgument('names of machines (default: all)', 'optional') },
   options: {
     readOnly: flag('--read-only', 'disable the keys that change something or open a shell'),
   },
   targets: 'many',
   allAtOnce: true,
-  examples: ['fleet top', 'fleet top --on role=web --read-only'],
+  examples: ['fleet top', 'fleet top web-1 web-2', 'fleet top --on role=web --read-only'],
   async run({ fleet, io, options, targets }) {
+    const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
+    const machines =
+      targets.names.length > 0
+        ? await chooseNamed({ fleet, targets }, 'top')
+        : await listMachines(fleet, targets)
     if (io.stdin.isTTY !== true || !shouldStyle(io, 'stdout')) {
       throw new UserError(
         'usage',
@@ -23,8 +30,6 @@ export const top = defineCommand({
         },
       )
     }
-    const { listMachines } = await import('../../operations/inventory/choose-machines.ts')
-    const machines = await listMachines(fleet, targets)
     if (machines.length === 0) {
       throw new UserError('unknown-machine', 'the inventory has no machines to show', {
         hint: 'create a machine with fleet create, or add an existing host with fleet adopt',

@@ -67,7 +67,7 @@ export class Canvas {
     return at
   }
 
-  /** Gives all cells of a part of a row this style, and keeps their texts. */
+  /** Changes the style of a part of a row, and keeps its text. */
   restyle(x: number, y: number, width: number, style: CellStyle): void {
     if (y < 0 || y >= this.rows) return
     const from = y * this.columns

@@ -23,7 +23,7 @@ export interface TerminalScreen extends Disposable {
   forget(): void
   /** Whether a picture can be drawn now: the terminal has read the ones before. */
   readonly isReady: boolean
-  /** Gives the terminal, as it was before, to a program that runs until `work` is done. Ctrl-C is for that program alone. */
+  /** Restores the terminal for a program that uses it until `work` is done. Ctrl-C is for that program alone. */
   lend<Result>(work: () => Promise<Result>): Promise<Result>
   /** Stops the process as Ctrl-Z does for other programs, and draws again when it continues. */
   suspend(): void
