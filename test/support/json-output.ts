@@ -25,6 +25,7 @@ export const checkedInProcess: readonly string[] = [
   'allow',
   'cacheLs',
   'deploy',
+  'forwardLs',
   'gc',
   'grantEvent',
   'power',
@@ -38,6 +39,7 @@ export const checkedInProcess: readonly string[] = [
   'stackRollback',
   'trustAdd',
   'upgrade',
+  'where',
 ]
 
 /** Throws where the output of a command with `--json` is not as its schema says. Each line is a value. */
