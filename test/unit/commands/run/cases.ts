@@ -897,7 +897,11 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'container logs': lists.logs('container logs'),
   stats: lists.stats('stats'),
-  top: [fails('top', usage, /needs a terminal[^]*fleet status/)],
+  top: [
+    ok('top --help', /fleet top --on role=web --read-only/),
+    fails('top', usage, /needs a terminal[^]*fleet status/),
+    fails('top nowhere', missing, /nowhere[^]*fleet container top nowhere/),
+  ],
   'container stats': lists.stats('container stats'),
   events: lists.events('events'),
   df: lists.df('df'),
