@@ -112,4 +112,47 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(await shop.ok('plan --on h1')).toContain('nothing to do')
     expect(await stateOf(h1)).toBe('next on h1\nhealthy\nnew')
   })
+
+  /** Replaces the fields of the stack in the inventory, apart from its file and machines. */
+  const setFields = async (fields: object): Promise<void> => {
+    const text = JSON.stringify(fields).slice(1, -1)
+    const inventory = await shop.ana.inventory()
+    await shop.lay({ 'machines.yaml': inventory.replace(/"wait":.*?(?=\})/, text) })
+  }
+
+  test('is deployed on a percentage of its machines at a time', async () => {
+    await setFields({ wait: 300, batch: here ? '50%' : '70%' }) // 2 of 5, 2 of 3
+    await shop.lay({ 'shop/compose.yaml': composeFile('half', 'test -e /gate/half', 9999) })
+    const [h1] = shop.hosts as [LabHost]
+    const begun: string[][] = []
+    const all = shop.hosts.map(({ name }) => name)
+    const { code, stderr } = await shop.fleet('deploy --yes', {
+      said(text) {
+        const has = (name: string, step: string): boolean => text.includes(`${name}: ${step}`)
+        const locked = all.filter((name) => has(name, 'lock the stack'))
+        if (begun.length === 0 && has('h1', 'start containers') && has('h2', 'start containers')) {
+          begun.push(locked)
+          void h1.exec('touch /srv/gate/half')
+        }
+        // in place of h1, while h2 waits
+        if (begun.length === 1 && locked.length > 2) {
+          begun.push(locked)
+          for (const host of shop.hosts) void host.exec('touch /srv/gate/half')
+        }
+      },
+    })
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
+    expect(begun).toEqual([all.slice(0, 2), all.slice(0, 3)])
+  })
+
+  test('fails when its time limit is over', async () => {
+    await setFields({ wait: 2 })
+    await shop.lay({ 'shop/compose.yaml': composeFile('late', 'test -e /gate/never', 9999) })
+    const { code, stderr } = await shop.fleet('deploy --yes --on h1')
+    expect({ code, stderr }).toMatchObject({ code: 1 })
+    expect(stderr).toContain('wait up to 2 s until healthy')
+    expect(stderr).toMatch(
+      /stack shop was not deployed: .*[^]*last lines of shop-web-1:\n +late on h1/,
+    )
+  })
 })
