@@ -106,6 +106,14 @@ async function finishNames(
   }
 }
 
+/** Continues paused containers, since Compose cannot start them: "cannot start a paused container, try unpause instead". */
+async function unpause(engine: Engine, stack: string, signal: AbortSignal): Promise<void> {
+  for (const { id, state } of await listStackContainers(engine, stack, signal)) {
+    if (state !== 'paused') continue
+    await engine.json({ method: 'POST', path: `/containers/${id}/unpause`, signal }, nothing)
+  }
+}
+
 /**
  * Starts the containers of a model and waits until they are healthy. Resolves to why that failed. The health is checked here too,
  * because Compose exits with code 0 if its time limit ends between two of its checks. Source: `case <-ctx.Done(): return nil` of
@@ -117,6 +125,7 @@ export async function runUp(
   { model, variables }: { model: StackModel; variables: Readonly<Record<string, string>> },
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  await unpause(engine, model.name, signal)
   const result = await compose.run(model, upWords(stack), { variables, signal })
   if (result.code !== 0) return reasonOf(result)
   const containers = await listStackContainers(engine, model.name, signal)

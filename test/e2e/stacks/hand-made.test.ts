@@ -16,6 +16,7 @@ const service = (image: string): string =>
 const composeFile = `
 services:
   kept: ${service('bb:1')}
+  paused: ${service('bb:1')}
   stopped: ${service('bb:1')}
   removed: ${service('bb:1')}
   moved: ${service('app:1')}
@@ -45,6 +46,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('with $kind', ({ here, plug
     const runWith = (values: Readonly<Record<string, string>>): string =>
       run.replace('-d', `-d ${labels(values)}`)
     await host.exec(`
+docker pause shop-paused-1
 docker stop -t 0 shop-stopped-1
 docker rm -f shop-removed-1
 echo 'FROM bb:1' | docker build -q -t app:1 --label moved=1 -
@@ -56,9 +58,10 @@ ${runWith({ service: 'foreign' })}
     expect({ code, stdout }).toMatchObject({ code: 2 })
     const lines = stdout.split('\n').map((line) => line.trim())
     expect(
-      lines.slice(lines.indexOf('~ shop on h1') + 1, lines.indexOf('~ shop on h1') + 6),
+      lines.slice(lines.indexOf('~ shop on h1') + 1, lines.indexOf('~ shop on h1') + 7),
     ).toEqual([
       'recreate moved (its image app:1 has changed)',
+      'start paused (1 of 1 container paused)',
       'create removed (it has no container)',
       expect.stringMatching(/^start stopped \(1 of 1 container exited with code \d+\)$/),
       expect.stringMatching(/^recreate twice \(/),
@@ -70,6 +73,10 @@ ${runWith({ service: 'foreign' })}
     expect(foreign).toBeDefined()
     expect(Object.keys(after).toSorted()).toEqual(Object.keys(before).toSorted())
     expect(after['kept']).toBe(before['kept'])
+    expect(after['paused']).toBe(before['paused'])
+    expect(await onHost(host, `docker inspect -f '{{.State.Status}}' shop-paused-1`)).toBe(
+      'running',
+    )
     expect(await onHost(host, `docker inspect -f '{{.Config.Labels.moved}}' shop-moved-1`)).toBe(
       '1',
     )

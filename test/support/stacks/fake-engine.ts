@@ -14,6 +14,7 @@ interface FakeContainer {
   readonly image: string
   readonly labels: Readonly<Record<string, string>>
   readonly health: 'healthy' | 'unhealthy' | 'health: starting'
+  readonly isPaused?: boolean
 }
 
 /** An engine and a compose that keep containers in memory. A service whose command is `fail` or `slow` never becomes
@@ -79,7 +80,7 @@ export function fakeDocker(): FakeDocker {
     }
     if (path === '/containers/json') {
       const started = [...containers.values()].map(
-        ({ id, name, service, hash, image: from, labels, health }) => ({
+        ({ id, name, service, hash, image: from, labels, health, isPaused = false }) => ({
           ...{
             Id: id,
             Names: [`/${name ?? `shop-${service}-1`}`],
@@ -87,7 +88,8 @@ export function fakeDocker(): FakeDocker {
             ImageID: from,
             Command: '',
           },
-          ...{ Created: 0, Ports: [], Mounts: [], Networks: [], State: 'running' },
+          ...{ Created: 0, Ports: [], Mounts: [], Networks: [] },
+          State: isPaused ? 'paused' : 'running',
           Status: `Up 1 second (${health})`,
           Labels: {
             ...labels,
@@ -104,6 +106,11 @@ export function fakeDocker(): FakeDocker {
     for (const [service, container] of containers) {
       if (container.id !== renamed) continue
       return void containers.set(service, { ...container, ...(query as { name: string }) })
+    }
+    const [, unpaused] = /^\/containers\/(.+)\/unpause$/.exec(path) ?? []
+    for (const [service, container] of containers) {
+      if (container.id !== unpaused) continue
+      return void containers.set(service, { ...container, isPaused: false })
     }
     if (path === '/images/json') return []
     if (path.startsWith('/containers/')) return { Config: { Tty: true } }
@@ -152,6 +159,9 @@ export function fakeDocker(): FakeDocker {
         }
         await docker.beforeUp(model)
         signal.throwIfAborted()
+        if ([...containers.values()].some(({ isPaused }) => isPaused)) {
+          return { code: 1, stdout: '', stderr: 'cannot start a paused container' }
+        }
         for (const name of containers.keys()) if (!(name in model.services)) containers.delete(name)
         let isFailed = false
         for (const [name, service] of services) {

@@ -216,6 +216,18 @@ describe('a deployment on one machine', () => {
     expect(docker.containers.get(service)?.name).toBe(`shop-${service}-1`)
   })
 
+  test('continues a container that was paused', async () => {
+    await deploy()
+    const [service = '', container] = [...docker.containers][0] ?? []
+    if (container === undefined) throw new Error('no container')
+    docker.containers.set(service, { ...container, isPaused: true })
+    expect(await deploy()).toMatchObject({
+      state: 'deployed',
+      changes: [{ action: 'start', why: '1 of 1 container paused' }],
+    })
+    expect(docker.containers.get(service)).toMatchObject({ id: container.id, isPaused: false })
+  })
+
   test('needs an image that the host has or can pull', async () => {
     await expect(deploy({ image: 'app:9' })).rejects.toThrow(
       'web-1 does not have the image app:9, and cannot pull it: no registry',
