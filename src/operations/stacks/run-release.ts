@@ -114,10 +114,21 @@ async function unpause(engine: Engine, stack: string, signal: AbortSignal): Prom
   }
 }
 
+/** Why a container is not as it should be after a deployment; undefined if it is. */
+function troubleOf(
+  { name, state, exitCode = 0, health }: StackContainer,
+  { wait }: Pick<Stack, 'wait'>,
+): string | undefined {
+  if (state === 'restarting') return `container ${name} is restarting`
+  if (exitCode !== 0) return `container ${name} exited with code ${exitCode}`
+  if (health === 'starting') return `container ${name} is not healthy after ${wait} s`
+  return health === 'unhealthy' ? `container ${name} is unhealthy` : undefined
+}
+
 /**
- * Starts the containers of a model and waits until they are healthy. Resolves to why that failed. The health is checked here too,
- * because Compose exits with code 0 if its time limit ends between two of its checks. Source: `case <-ctx.Done(): return nil` of
- * waitDependencies in pkg/compose/convergence.go.
+ * Starts the containers of a model and waits until they are healthy. Resolves to why that failed. The containers are checked here
+ * too, because Compose exits with code 0 if its time limit ends between two of its checks, and for containers that end and are
+ * restarted. Source: `case <-ctx.Done(): return nil` of waitDependencies in pkg/compose/convergence.go.
  */
 export async function runUp(
   { compose, engine }: DeployTarget,
@@ -129,18 +140,12 @@ export async function runUp(
   const result = await compose.run(model, upWords(stack), { variables, signal })
   if (result.code !== 0) return reasonOf(result)
   const containers = await listStackContainers(engine, model.name, signal)
-  const failed = containers.find(
-    ({ service, health = 'healthy' }) =>
-      Object.hasOwn(model.services, service) && health !== 'healthy',
-  )
-  if (failed === undefined) {
-    await finishNames(engine, containers, signal).catch(ignored('docker', 'rename containers'))
-    return undefined
-  }
-  const { name, health } = failed
-  return health === 'starting'
-    ? `container ${name} is not healthy after ${stack.wait} s`
-    : `container ${name} is unhealthy`
+  const [why] = containers
+    .filter(({ service }) => Object.hasOwn(model.services, service))
+    .flatMap((container) => troubleOf(container, stack) ?? [])
+  if (why !== undefined) return why
+  await finishNames(engine, containers, signal).catch(ignored('docker', 'rename containers'))
+  return undefined
 }
 
 /** Deploys a stored release again, without a registry and without the computer that has deployed it. Resolves to why it failed. */

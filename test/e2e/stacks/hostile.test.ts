@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { LabHost } from '../../support/lab/lab.ts'
 import {
@@ -34,6 +36,10 @@ const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]
     needsConsent,
   ],
   'a build context above the folder': [webWith('build: ../../extra'), needsConsent],
+  'a mount of what contains the home folder': [
+    webWith("volumes: ['../..:/x']"),
+    /service web uses \S+, which is a directory that contains your home directory/,
+  ],
   'a mount through a symbolic link': [webWith("volumes: ['./outside/secret:/x']"), needsConsent],
   'another compose file above the folder': [
     `include: [../../secret]\n${harmless}`,
@@ -53,7 +59,7 @@ const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]
   ],
   'a command in the name of an image': [
     "services: { web: { image: '$(touch pwned)' } }",
-    /invalid reference format/,
+    /have the image \$\(touch pwned\), [^]*invalid reference format/,
   ],
   'a variable of the shell': [
     webWith("environment: { TOKEN: '${TOKEN}' }"),
@@ -137,7 +143,11 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     const name = '$(touch pwned) `touch pwned`; \'"*'
     await shop.lay({ 'shop/compose.yaml': harmless, [`shop/site/${name}`]: 'text' })
     await symlink('../outside/secret', join(shop.ana.folder, 'shop/site/link'))
-    await shop.ok('deploy --yes')
+    const pipe = join(shop.ana.folder, 'shop/site/pipe')
+    await promisify(execFile)('mkfifo', [pipe])
+    expect(await shop.ok('deploy --yes')).toContain(
+      `fleet: ${pipe} is neither a file nor a directory, so it is not copied to the hosts of stack shop`,
+    )
     const listed = await onHost(host, 'docker exec shop-web-1 ls -A /site')
     expect(listed).toBe(['link', 'index', name].toSorted().join('\n'))
     expect(await onHost(host, `grep -rl ${secret} /var/lib/fleet`)).toBe('')

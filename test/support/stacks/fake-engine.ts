@@ -14,11 +14,12 @@ interface FakeContainer {
   readonly image: string
   readonly labels: Readonly<Record<string, string>>
   readonly health: 'healthy' | 'unhealthy' | 'health: starting'
-  readonly isPaused?: boolean
+  /** Default: `running`. */
+  readonly state?: 'paused' | 'restarting'
 }
 
-/** An engine and a compose that keep containers in memory. A service whose command is `fail` or `slow` never becomes
- * healthy; compose does not report `slow`. */
+/** An engine and a compose that keep containers in memory. A service whose command is `fail`, `slow` or `crash` never becomes
+ * healthy; compose reports only `fail`. */
 export interface FakeDocker {
   readonly engine: Engine
   readonly compose: MachineCompose
@@ -80,7 +81,7 @@ export function fakeDocker(): FakeDocker {
     }
     if (path === '/containers/json') {
       const started = [...containers.values()].map(
-        ({ id, name, service, hash, image: from, labels, health, isPaused = false }) => ({
+        ({ id, name, service, hash, image: from, labels, health, state = 'running' }) => ({
           ...{
             Id: id,
             Names: [`/${name ?? `shop-${service}-1`}`],
@@ -89,7 +90,7 @@ export function fakeDocker(): FakeDocker {
             Command: '',
           },
           ...{ Created: 0, Ports: [], Mounts: [], Networks: [] },
-          State: isPaused ? 'paused' : 'running',
+          State: state,
           Status: `Up 1 second (${health})`,
           Labels: {
             ...labels,
@@ -110,7 +111,8 @@ export function fakeDocker(): FakeDocker {
     const [, unpaused] = /^\/containers\/(.+)\/unpause$/.exec(path) ?? []
     for (const [service, container] of containers) {
       if (container.id !== unpaused) continue
-      return void containers.set(service, { ...container, isPaused: false })
+      const { state: _paused, ...running } = container
+      return void containers.set(service, running)
     }
     if (path === '/images/json') return []
     if (path.startsWith('/containers/')) return { Config: { Tty: true } }
@@ -159,7 +161,7 @@ export function fakeDocker(): FakeDocker {
         }
         await docker.beforeUp(model)
         signal.throwIfAborted()
-        if ([...containers.values()].some(({ isPaused }) => isPaused)) {
+        if ([...containers.values()].some(({ state }) => state === 'paused')) {
           return { code: 1, stdout: '', stderr: 'cannot start a paused container' }
         }
         for (const name of containers.keys()) if (!(name in model.services)) containers.delete(name)
@@ -174,7 +176,15 @@ export function fakeDocker(): FakeDocker {
           if (before?.hash === hash && before.image === image) continue
           const { labels = {} } = service
           count += 1
-          const made = { id: `${name}${count}`, service: name, hash, labels, health } as const
+          const crashes = command === 'crash' && ({ state: 'restarting' } as const)
+          const made = {
+            id: `${name}${count}`,
+            service: name,
+            hash,
+            labels,
+            health,
+            ...crashes,
+          } as const
           containers.set(name, { ...made, image: image ?? '' })
         }
         return isFailed

@@ -147,6 +147,13 @@ describe('a deployment on one machine', () => {
     expect(await releases()).toMatchObject({ current: 1, all: [{}, { state: 'failed' }] })
   })
 
+  test('fails also if a container ends and is restarted', async () => {
+    await deploy()
+    await expect(deploy({ command: 'crash' }, { conf: 'two' })).rejects.toThrow(
+      /not deployed: container shop-web-1 is restarting\nlast lines of shop-web-1:[^]*Release 1 was restored/,
+    )
+  })
+
   test('that is the first one and fails leaves its containers', async () => {
     await expect(deploy({ command: 'fail' })).rejects.toThrow(/There is no earlier release/)
     expect(docker.containers.size).toBe(1)
@@ -220,12 +227,12 @@ describe('a deployment on one machine', () => {
     await deploy()
     const [service = '', container] = [...docker.containers][0] ?? []
     if (container === undefined) throw new Error('no container')
-    docker.containers.set(service, { ...container, isPaused: true })
+    docker.containers.set(service, { ...container, state: 'paused' })
     expect(await deploy()).toMatchObject({
       state: 'deployed',
       changes: [{ action: 'start', why: '1 of 1 container paused' }],
     })
-    expect(docker.containers.get(service)).toMatchObject({ id: container.id, isPaused: false })
+    expect(docker.containers.get(service)).toEqual(container)
   })
 
   test('needs an image that the host has or can pull', async () => {
