@@ -16,6 +16,8 @@ import { type ErrorKind, exitCodes } from '../../src/errors.ts'
 import { machineEntry, profileEntry } from '../../src/machine/schema.ts'
 import type { FoundContainer } from '../../src/commands/container/where.ts'
 import type { Removed } from '../../src/commands/multi/remove-from-engines.ts'
+import type { CheckRow } from '../../src/commands/doctor/doctor.ts'
+import { computerChecks, machineChecks } from '../../src/operations/doctor/check.ts'
 import type { Copied } from '../../src/operations/copy/copy-files.ts'
 import type { ImageCopy } from '../../src/operations/copy/copy-image.ts'
 import type { SyncedContext } from '../../src/operations/docker/sync-contexts.ts'
@@ -156,6 +158,27 @@ const machines: readonly JsonOutput[] = [
     commands: ['status'],
     form: 'array',
     schema: z.array(fieldsOf<Observation>()({ machine: machineName, ...observation })),
+  },
+  {
+    id: 'doctor',
+    commands: ['doctor'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<CheckRow>()({
+        machine: text('name of the machine; absent for this computer').optional(),
+        check: z
+          .enum([...new Set([...computerChecks, ...machineChecks])])
+          .describe('what was checked'),
+        state: z
+          .enum(['ok', 'warn', 'fail', 'skipped'])
+          .describe(
+            '`skipped`: there is nothing to check, or another check that failed explains it',
+          ),
+        message: text('the result as a sentence'),
+        fix: text('the command or the step that mends it').optional(),
+      }),
+    ),
+    note: 'The checks of this computer come first, then those of each machine.',
   },
   {
     id: 'inspect',

@@ -6,6 +6,7 @@ import { completion } from './completion/completion.ts'
 import type { CommandSection } from './command.ts'
 import { copyImageCommand } from './image/copy-image.ts'
 import { df } from './image/df.ts'
+import { doctor } from './doctor/doctor.ts'
 import { contextSync } from './docker-cli/context.ts'
 import { env } from './docker-cli/env.ts'
 import { events } from './container/events.ts'
@@ -125,6 +126,7 @@ export const commandList: readonly CommandSection[] = [
       ls,
       status,
       top,
+      doctor,
       inspect,
       use,
       active,

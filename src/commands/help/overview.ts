@@ -26,7 +26,7 @@ export const overview: readonly OverviewGroup[] = [
       line('ssh cp mount forward', 'open a shell, copy files, mount directories, forward ports'),
       line('start stop restart kill', 'switch machines on and off'),
       line('snapshot', 'save and restore the state of machines'),
-      line('provision upgrade', 'install, repair and upgrade Docker'),
+      line('doctor provision upgrade', 'find problems; install, repair and upgrade Docker'),
       line('rekey allow', 'accept host keys, allow SSH from this computer'),
       line('rm forget gc', 'remove machines, or only their entries; remove unmanaged hosts'),
     ],

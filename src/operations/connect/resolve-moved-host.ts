@@ -46,7 +46,7 @@ export async function resolveMovedHost(
 }
 
 /** The error for a firewall that does not allow SSH from the current address of this computer. */
-async function firewallError(
+export async function firewallError(
   context: Context,
   machine: ReadyMachine,
   call: Call,

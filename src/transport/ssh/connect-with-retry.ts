@@ -43,7 +43,8 @@ export interface Connected {
   readonly stream: Duplex
 }
 
-async function openStream(
+/** Opens the stream that carries a connection: TCP, a channel of a jump host, or a program. */
+export async function openStream(
   { endpoint: { address, port }, via, proxy, settings }: Attempt,
   signal: AbortSignal,
 ): Promise<Duplex> {
@@ -58,8 +59,8 @@ async function openStream(
   return connectTcp(address, port, signal, settings)
 }
 
-/** A program that ended well and printed nothing has passed on that the server hung up. */
-function failureOf(error: unknown, stream: Duplex | undefined): Failure {
+/** What failed. A program that ended well and printed nothing has passed on that the server hung up. */
+export function failureOf(error: unknown, stream: Duplex | undefined): Failure {
   const { stage, error: reason } =
     error instanceof HandshakeError ? error : { stage: 'connecting' as const, error }
   if (!(stream instanceof ProxyStream)) return { stage, error: reason }

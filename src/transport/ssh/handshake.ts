@@ -16,7 +16,7 @@ import {
 } from './connection-errors.ts'
 import type { SshAlgorithms, SshSettings } from './config/settings.ts'
 import { UserError } from '../../errors.ts'
-import { protocolOf } from './ssh2-internals.ts'
+import { protocolOf, serverReleaseOf } from './ssh2-internals.ts'
 import { type UserAuth, followUserAuth } from './login/userauth-protocol.ts'
 
 /** How often an idle link is probed. */
@@ -155,10 +155,20 @@ export interface Handshake {
 export class HandshakeError extends Error implements Failure {
   readonly stage: Stage
   readonly error: unknown
-  constructor(stage: Stage, error: unknown) {
+  /** The beginning of what the server sent in place of its version. */
+  readonly printed: string
+  /** The release of the server, such as `OpenSSH_9.2p1`, if it has sent its version. */
+  readonly release: string | undefined
+  constructor(
+    stage: Stage,
+    error: unknown,
+    { printed = '', release }: { printed?: string; release?: string | undefined } = {},
+  ) {
     super('the SSH handshake failed', { cause: error })
     this.stage = stage
     this.error = error
+    this.printed = printed
+    this.release = release
   }
 }
 
@@ -216,7 +226,8 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
   return new Promise<Client>((resolve, reject) => {
     const fail = (error: unknown) => {
       signal.removeEventListener('abort', abort)
-      reject(new HandshakeError(stage, error))
+      const server = { printed: greeting.printed(), release: serverReleaseOf(client) }
+      reject(new HandshakeError(stage, error, server))
       stream.destroy()
     }
     const abort = () => fail(signal.reason)

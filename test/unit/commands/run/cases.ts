@@ -1,4 +1,5 @@
 import { exitCodes } from '../../../../src/errors.ts'
+import { computerChecks, machineChecks } from '../../../../src/operations/doctor/check.ts'
 
 /** One command line, and how it ends. */
 export interface Case {
@@ -34,6 +35,12 @@ const fails = (line: string, code: number, prints: RegExp, more: More = {}): Cas
   ...more,
 })
 const { usage, failed, unsupported, inventory, 'unknown-machine': missing } = exitCodes
+
+/** Every check of this computer, then every one of web-1. */
+const allChecks = [
+  ...computerChecks.map((check) => ({ check })),
+  ...machineChecks.map((check) => ({ machine: 'web-1', check })),
+]
 
 const unknown = (command: string): Case => fails(`${command} nowhere`, missing, /nowhere/)
 
@@ -306,6 +313,17 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('ls --on !web-*,!db-1', [{ name: 'new-1' }]),
     fails('ls --on state=paused', missing, /no machine matches state=paused/),
     fails('ls --on state=Running', usage, /did you mean state=running/),
+  ],
+  doctor: [
+    fails(
+      'doctor new-1',
+      failed,
+      /^host\tfail\tthe machine is not created yet\tto set it up: fleet create new-1/m,
+    ),
+    ok('doctor web-1', /^engine\tok\tDocker 27\.5\.1 answers/m, { shell: true }),
+    json('doctor web-1', allChecks, { shell: true }),
+    unknown('doctor'),
+    fails('doctor web-1 --all', usage, /not both/),
   ],
   status: [
     ok('status web-1', /^web-1\trunning\t27\.5\.1\t/),

@@ -1,0 +1,145 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BrokerStatus } from '../../broker/protocol.ts'
+import { UserError, codeOf } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { execProgram } from '../../os/exec-file.ts'
+import { findProgram } from '../../os/find-program.ts'
+import { type Environment, homeOf } from '../../os/environment.ts'
+import { ignored } from '../../os/trace.ts'
+import { readAgent } from '../../transport/ssh/login/agent.ts'
+import { fingerprint, formatPublicKey } from '../../transport/ssh/host-keys/host-key.ts'
+import type { Context } from '../context.ts'
+import { troubleOf } from './judge-connection.ts'
+import type { ComputerObservation, ProviderLogin } from './judge-computer.ts'
+
+/** How long a program or a provider may take, in milliseconds. */
+const [programMs, agentMs, providerMs] = [8_000, 5_000, 20_000]
+
+/** A path, its mode and whether it belongs to another user. */
+async function readMode(path: string) {
+  try {
+    const { mode, uid } = await stat(path)
+    const isForeign = process.getuid !== undefined && uid !== process.getuid()
+    return { path, mode: mode & 0o777, isForeign }
+  } catch (error) {
+    return { path, missing: codeOf(error) === 'ENOENT' }
+  }
+}
+
+async function readTheAgent(env: Environment): Promise<ComputerObservation['agent']> {
+  const socket = env['SSH_AUTH_SOCK']
+  if (!socket) return undefined
+  try {
+    const keys = await readAgent(socket, AbortSignal.timeout(agentMs))
+    return { socket, keys: keys.map(({ blob }) => fingerprint(formatPublicKey(blob))) }
+  } catch (error) {
+    return { socket, trouble: troubleOf(error).message }
+  }
+}
+
+const run = async (program: string, words: readonly string[], env: Environment) =>
+  (await execProgram(program, words, { env, timeout: programMs })).stdout.trim()
+
+const note = (what: string) => ignored('docker', `read ${what} of the docker CLI`)
+
+/** The docker CLI of this computer, its context and its compose. */
+async function readDocker(env: Environment): Promise<ComputerObservation['docker']> {
+  const program = await findProgram('docker', env)
+  if (program === undefined) return undefined
+  const [version, compose, context] = await Promise.all([
+    run(program, ['--version'], env).catch(note('the version')),
+    run(program, ['compose', 'version', '--short'], env).catch(note('the version of compose')),
+    run(program, ['context', 'show'], env).catch(note('the context')),
+  ])
+  const endpoint =
+    context === undefined
+      ? undefined
+      : await run(
+          program,
+          ['context', 'inspect', '--format', '{{.Endpoints.docker.Host}}', context],
+          env,
+        ).catch(note('the endpoint of the context'))
+  const host = env['DOCKER_HOST'] || endpoint
+  const socket = host?.startsWith('unix://') ? host.slice('unix://'.length) : undefined
+  const isMissing = socket === undefined ? false : 'missing' in (await readMode(socket))
+  return { version, compose: compose ?? '', context, host, isMissing }
+}
+
+/** Logs in to the providers of the machines, each by asking for one of them. */
+async function readProviders(
+  context: Context,
+  machines: readonly Machine[],
+  signal: AbortSignal,
+): Promise<readonly ProviderLogin[]> {
+  const byDriver = new Map<string, Machine>()
+  for (const machine of machines) {
+    if (machine.host?.phase !== 'ready' || machine.host.id === undefined) continue
+    if (!byDriver.has(machine.driver)) byDriver.set(machine.driver, machine)
+  }
+  return Promise.all(
+    [...byDriver].map(async ([name, machine]): Promise<ProviderLogin> => {
+      try {
+        const driver = await context.loadDriver(name)
+        const { host } = machine
+        if (driver.lifecycle === undefined || host === undefined) return { driver: name }
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(providerMs)])
+        await driver.observe(new Map([[machine.name, host]]), {
+          ...{ signal: limit, progress: () => {} },
+        })
+        return { driver: name }
+      } catch (error) {
+        signal.throwIfAborted()
+        const isLogin = error instanceof UserError && error.kind === 'credentials'
+        return { driver: name, trouble: troubleOf(error), isLogin }
+      }
+    }),
+  )
+}
+
+/** Looks at this computer. `inventory`: its machines, or why it cannot be read. */
+export async function examineComputer(
+  context: Context,
+  {
+    home,
+    inventory,
+    broker,
+    usesBroker,
+    signal,
+  }: {
+    readonly home: string
+    readonly inventory: readonly Machine[] | Error
+    readonly broker: BrokerStatus | 'retired' | Error | undefined
+    readonly usesBroker: boolean
+    readonly signal: AbortSignal
+  },
+): Promise<ComputerObservation> {
+  const { env } = context
+  const [folder, keys, userHome, agent, docker, providers] = await Promise.all([
+    readMode(home),
+    readMode(join(home, 'keys')),
+    readMode(homeOf(env)),
+    readTheAgent(env),
+    readDocker(env),
+    readProviders(context, inventory instanceof Error ? [] : inventory, signal),
+  ])
+  return {
+    node: process.versions.node,
+    platform: process.platform,
+    home: [folder, keys],
+    inventory: inventory instanceof Error ? troubleOf(inventory) : { machines: inventory.length },
+    userHome,
+    agent,
+    docker,
+    providers,
+    broker: !usesBroker
+      ? 'off'
+      : broker === undefined
+        ? 'stopped'
+        : broker === 'retired'
+          ? 'retired'
+          : broker instanceof Error
+            ? troubleOf(broker)
+            : { pid: broker.pid, connections: broker.hosts.length },
+  }
+}

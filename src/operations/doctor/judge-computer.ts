@@ -1,0 +1,192 @@
+import {
+  type ComputerCheck,
+  type Verdict,
+  computerChecks,
+  fail,
+  listOf,
+  ok,
+  skip,
+  warn,
+} from './check.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
+import type { Trouble } from './observation.ts'
+
+/** A file or folder of this computer. */
+type PathMode =
+  | { readonly path: string; readonly mode: number; readonly isForeign: boolean }
+  | { readonly path: string; readonly missing: boolean }
+
+/** Whether a provider accepts the credentials of this computer. */
+export interface ProviderLogin {
+  readonly driver: string
+  readonly trouble?: Trouble | undefined
+  /** Whether the provider rejected the credentials, or there are none. */
+  readonly isLogin?: boolean | undefined
+}
+
+/** What is known of this computer. */
+export interface ComputerObservation {
+  readonly node: string
+  readonly platform: string
+  /** Folders that others must not read. */
+  readonly home: readonly PathMode[]
+  readonly userHome: PathMode
+  /** How many machines the inventory has, or why it cannot be read. */
+  readonly inventory: Trouble | { readonly machines: number }
+  /** Absent: SSH_AUTH_SOCK is not set. */
+  readonly agent?:
+    | { readonly socket: string; readonly keys: readonly string[] }
+    | { readonly socket: string; readonly trouble: string }
+    | undefined
+  /** Absent: no docker CLI. */
+  readonly docker?:
+    | {
+        readonly version?: string | undefined
+        readonly compose: string
+        readonly context?: string | undefined
+        readonly host?: string | undefined
+        /** The socket that it uses does not exist. */
+        readonly isMissing: boolean
+      }
+    | undefined
+  readonly providers: readonly ProviderLogin[]
+  readonly broker:
+    | 'off'
+    | 'stopped'
+    | 'retired'
+    | Trouble
+    | { readonly pid: number; readonly connections: number }
+  /** Seconds by which most of the hosts are ahead, if they agree; undefined where too few were read. */
+  readonly hostsAhead?: number | undefined
+}
+
+/** The oldest release of Node.js that fleet supports (`engines` in package.json). */
+const oldestNode = [20, 19] as const
+
+function judgeNode({ node }: ComputerObservation): Verdict {
+  const [major = 0, minor = 0] = node.split('.').map(Number)
+  const [oldMajor, oldMinor] = oldestNode
+  const isOld = major < oldMajor || (major === oldMajor && minor < oldMinor)
+  if (!isOld) return ok(`Node.js ${node}`)
+  return fail(
+    `Node.js ${node} is older than ${oldestNode.join('.')}, which fleet requires`,
+    'install a newer release of Node.js',
+  )
+}
+
+function judgeHome({ home, userHome }: ComputerObservation): Verdict {
+  const [folder] = home
+  for (const one of home) {
+    if ('missing' in one) continue
+    if (one.isForeign) {
+      return fail(
+        `fleet's home ${one.path} belongs to another user`,
+        'set FLEET_HOME to a directory that you own',
+      )
+    }
+    if ((one.mode & 0o077) !== 0) {
+      return fail(
+        `others can read fleet's home ${one.path} (mode ${one.mode.toString(8)}), which has login keys`,
+        `chmod 700 ${shellQuote(one.path)}`,
+      )
+    }
+  }
+  if (!('missing' in userHome) && (userHome.mode & 0o002) !== 0) {
+    return warn(
+      `everybody can write to ${userHome.path}, your home directory`,
+      `chmod go-w ${shellQuote(userHome.path)}`,
+    )
+  }
+  return ok(
+    folder === undefined || 'missing' in folder
+      ? `${folder?.path ?? ''} does not exist yet`
+      : `${folder.path} is private`,
+  )
+}
+
+function judgeInventory({ inventory }: ComputerObservation): Verdict {
+  if ('message' in inventory) return fail(inventory.message, inventory.hint ?? 'fleet check')
+  const { machines } = inventory
+  return ok(`the inventory has ${machines} ${machines === 1 ? 'machine' : 'machines'}`)
+}
+
+function judgeAgent({ agent }: ComputerObservation): Verdict {
+  if (agent === undefined) return skip('SSH_AUTH_SOCK is not set')
+  if ('trouble' in agent) {
+    return warn(
+      `the SSH agent at ${agent.socket} (SSH_AUTH_SOCK) does not answer: ${agent.trouble}`,
+      'eval "$(ssh-agent)" && ssh-add',
+    )
+  }
+  if (agent.keys.length === 0) return ok('the SSH agent has no keys')
+  return ok(`the SSH agent has ${agent.keys.length} ${agent.keys.length === 1 ? 'key' : 'keys'}`)
+}
+
+function judgeDocker({ docker }: ComputerObservation): Verdict {
+  if (docker === undefined) return ok('no docker CLI: fleet runs docker on the hosts')
+  const compose = docker.compose === '' ? 'without compose' : `with compose ${docker.compose}`
+  return ok(`${docker.version ?? 'the docker CLI'}, ${compose}`)
+}
+
+function judgeContext({ docker }: ComputerObservation): Verdict {
+  if (docker === undefined) return skip('no docker CLI')
+  const { context, isMissing } = docker
+  const name = context ?? 'default'
+  // Without an engine of its own, the default context of a computer has no socket.
+  if (isMissing && name !== 'default') {
+    return warn(
+      `the socket of the docker context ${name} does not exist`,
+      'fleet context sync, or docker context use default',
+    )
+  }
+  return ok(`docker uses the context ${name}`)
+}
+
+function judgeProviders({ providers }: ComputerObservation): Verdict {
+  if (providers.length === 0) return skip('no machine has a provider')
+  const bad = providers.find(({ trouble }) => trouble !== undefined)
+  if (bad?.trouble === undefined) {
+    return ok(`${listOf(providers.map(({ driver }) => driver))}: the credentials are accepted`)
+  }
+  const { message, hint } = bad.trouble
+  const verdict = bad.isLogin === true ? fail : warn
+  return verdict(`${bad.driver}: ${message}`, hint ?? `check the credentials for ${bad.driver}`)
+}
+
+function judgeBroker({ broker }: ComputerObservation): Verdict {
+  if (broker === 'off') return skip('turned off')
+  if (broker === 'stopped') return ok('the broker is not running; it starts when it is needed')
+  if (broker === 'retired') return ok('a broker of another version of fleet is stopping')
+  if ('message' in broker) return fail(broker.message, broker.hint ?? 'fleet broker stop')
+  return ok(`the broker is running with ${broker.connections} connections`)
+}
+
+/** Hosts whose clocks differ from this computer's by more, all in the same direction, show that this one is wrong (seconds). */
+const clockTolerance = 30
+
+function judgeClock({ hostsAhead }: ComputerObservation): Verdict {
+  if (hostsAhead === undefined) return skip('not compared with enough hosts')
+  if (Math.abs(hostsAhead) < clockTolerance) return ok('the clock agrees with the hosts')
+  return fail(
+    `the clock of this computer is ${Math.abs(Math.round(hostsAhead))} s ${hostsAhead > 0 ? 'behind' : 'ahead of'} that of all hosts`,
+    'sudo timedatectl set-ntp true',
+  )
+}
+
+const judges: Readonly<
+  Record<ComputerCheck['check'], (observation: ComputerObservation) => Verdict>
+> = {
+  node: judgeNode,
+  home: judgeHome,
+  inventory: judgeInventory,
+  agent: judgeAgent,
+  docker: judgeDocker,
+  context: judgeContext,
+  providers: judgeProviders,
+  broker: judgeBroker,
+  clock: judgeClock,
+}
+
+/** Judges every check of this computer. */
+export const judgeComputer = (observation: ComputerObservation): readonly ComputerCheck[] =>
+  computerChecks.map((check) => ({ check, ...judges[check](observation) }))

@@ -1,0 +1,306 @@
+import { UserError } from '../../errors.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
+import { type Verdict, fail, listOf, ok, skip, warn } from './check.ts'
+import type { HostFacts, Rights } from './host-script.ts'
+import type { Observation } from './observation.ts'
+
+/** `fleet ssh NAME -- …` as root. */
+export function onHost({ name, facts, login }: Observation, command: string): string {
+  const isRoot = facts?.isRoot ?? login?.user === 'root'
+  return `fleet ssh ${name} -- ${isRoot ? '' : 'sudo '}${command}`
+}
+
+/** A step on the host, for somebody who cannot log in. */
+const onConsole = (command: string): string => `on the console of the host: ${command}`
+
+export function judgeHost({ name, record, provider, isLocal }: Observation): Verdict {
+  if (record !== undefined) return fail(record.message, record.hint ?? `fleet inspect ${name}`)
+  switch (provider?.state) {
+    case 'stopped':
+    case 'paused':
+      return fail(`the provider reports that the host is ${provider.state}`, `fleet start ${name}`)
+    case 'absent':
+      return fail('the provider reports that the host does not exist', `fleet rm ${name}`)
+    case 'starting':
+    case 'stopping':
+      return fail(
+        `the provider reports that the host is ${provider.state}`,
+        `wait a minute, then run fleet doctor ${name} again`,
+      )
+    case 'running':
+      return ok('the provider reports that the host is running')
+    case 'unknown':
+    case 'unasked':
+    case undefined:
+      return ok(isLocal ? 'this computer' : 'the inventory has a host for it')
+  }
+}
+
+export function judgeName({ isLocal, jump, login, route }: Observation): Verdict {
+  if (isLocal) return skip('no network between')
+  if (jump !== undefined) return skip(`the jump host ${jump.name} looks it up`)
+  if (route !== undefined || login === undefined) return skip('not looked up')
+  if (login.byProgram) return skip('a program of this computer connects')
+  const { failure, address, addresses } = login
+  if (failure?.step === 'name') {
+    return fail(
+      `this computer cannot resolve the host name ${address}`,
+      'check the name in the inventory, and the DNS settings and VPN of this computer',
+    )
+  }
+  if (addresses.length === 0) return ok(`${address} is an IP address`)
+  return ok(`${address} resolves to ${listOf(addresses.slice(0, 4))}`)
+}
+
+export function judgeRoute({ name, isLocal, jump, login, route }: Observation): Verdict {
+  if (isLocal) return skip('no network between')
+  if (jump?.trouble !== undefined) {
+    const { message, hint } = jump.trouble
+    return fail(`the jump host ${jump.name}: ${message}`, hint ?? `fleet doctor ${jump.name}`)
+  }
+  if (route !== undefined) return fail(route.message, route.hint ?? `fleet inspect ${name}`)
+  const { failure, byProgram } = login ?? {}
+  if (failure?.step === 'route')
+    return fail(failure.message, failure.hint ?? `fleet inspect ${name}`)
+  if (jump !== undefined) return ok(`through the jump host ${jump.name}`)
+  return ok(byProgram === true ? 'through a program of this computer' : 'direct')
+}
+
+export function judgePort({ name, isLocal, jump, login, firewall }: Observation): Verdict {
+  if (isLocal || login === undefined) return skip('no network between')
+  const { failure, port, address } = login
+  const where = `port ${port} of ${address}`
+  if (failure?.step !== 'port') return ok(`${where} accepts connections`)
+  if (firewall !== undefined) return fail(firewall.message, firewall.hint ?? `fleet allow ${name}`)
+  switch (failure.reason) {
+    case 'refused':
+      return fail(
+        `${where} refuses connections: sshd is not running there, or a firewall rejects them`,
+        onConsole('systemctl start ssh (or sshd), and allow the port in the firewall'),
+      )
+    case 'silent':
+      return fail(
+        `${where} does not answer: the host is off, or a firewall drops the packets`,
+        'check that the host is running, and allow this computer in its firewall',
+      )
+    case 'no-route':
+      return fail(
+        `there is no route to ${address}: the host is off, or this computer is not in its network`,
+        'check that the host is running, and that this computer is in its network or VPN',
+      )
+    case 'closed':
+    case 'early':
+    case 'not-ssh':
+    case 'other':
+      return jump === undefined
+        ? fail(failure.message, failure.hint ?? `fleet inspect ${name}`)
+        : fail(
+            `the jump host ${jump.name} cannot connect to ${where}: ${lastPart(failure.message)}`,
+            failure.hint ?? `check that ${name} is running`,
+          )
+  }
+}
+
+const lastPart = (message: string): string => message.split(': ').at(-1) ?? message
+
+export function judgeBanner({ isLocal, login, broker, name }: Observation): Verdict {
+  if (isLocal || login === undefined) return skip('no network between')
+  const { failure, release, port } = login
+  if (failure?.step === 'banner') {
+    const { printed, reason } = failure
+    const quoted = printed === '' ? '' : `: it printed ${JSON.stringify(printed.slice(0, 100))}`
+    if (/maxstartups/i.test(printed)) {
+      const limit = broker.facts?.maxStartups
+      return fail(
+        `sshd turns new connections away: too many logins are in progress (MaxStartups${limit === undefined ? '' : ` ${limit}`})`,
+        'wait, end what opens the connections, or raise MaxStartups in /etc/ssh/sshd_config of the host',
+      )
+    }
+    if (reason === 'not-ssh' || /^(?:HTTP\/|220[ -]|\* OK|\+OK|[<{])/.test(printed)) {
+      return fail(
+        `what answers on port ${port} is not an SSH server${quoted}`,
+        `check "port" of ${name} in the inventory`,
+      )
+    }
+    if (reason === 'silent') {
+      return fail(
+        'the host accepts connections but sends no SSH banner: sshd hangs, or the host is overloaded or booting',
+        onConsole('restart sshd, or reboot the host'),
+      )
+    }
+    if (reason === 'closed') {
+      return fail(
+        `the host closes connections before its SSH banner${quoted}: sshd is starting, overloaded (MaxStartups) or blocks this address`,
+        onConsole('check the log of sshd, and fail2ban if it is installed'),
+      )
+    }
+    return fail(failure.message, failure.hint ?? onConsole('check the log of sshd'))
+  }
+  if (failure?.step === 'key-exchange') {
+    if (failure.reason === 'silent') {
+      return fail(
+        'the host stops answering in the key exchange: large packets are lost on the way (MTU), or the host is overloaded',
+        'lower the MTU of this computer, for example: ip link set dev DEVICE mtu 1280',
+      )
+    }
+    return fail(failure.message, failure.hint ?? onConsole('check the log of sshd'))
+  }
+  return ok(release === undefined ? 'an SSH server answers' : `an SSH server answers: ${release}`)
+}
+
+export function judgeHostKey({ isLocal, login, name }: Observation): Verdict {
+  if (isLocal || login === undefined) return skip('no network between')
+  const { failure } = login
+  if (failure?.step !== 'host-key') return ok('the host key is the pinned one')
+  return fail(failure.message, `fleet rekey ${name}, if you know that the host was rebuilt`)
+}
+
+const isTooOpen = ({ mode }: Rights): boolean => (Number.parseInt(mode, 8) & 0o022) !== 0
+
+/** Why sshd does not use authorized_keys although it has a key that was offered (StrictModes of sshd_config(5)). */
+function whyKeysAreIgnored(
+  facts: HostFacts,
+): { path: string; why: string; fix: string } | undefined {
+  const owners = new Set(['root', facts.user])
+  for (const [path, rights] of facts.keyFiles) {
+    if (!owners.has(rights.owner)) {
+      const why = `${path} belongs to ${rights.owner}`
+      return { path, why, fix: `chown ${shellQuote(facts.user ?? '')} ${shellQuote(path)}` }
+    }
+    if (isTooOpen(rights)) {
+      const why = `others can write to ${path} (mode ${rights.mode})`
+      return { path, why, fix: `chmod go-w ${shellQuote(path)}` }
+    }
+  }
+  return undefined
+}
+
+/** Whether an account that expires at a date of chage(1), such as `Jan 02, 2020`, has expired. */
+const hasExpired = (date: string | undefined): boolean =>
+  date !== undefined && Date.parse(`${date} UTC`) < Date.now()
+
+/** The cause of a failed login, as the host shows it over a connection that the broker has open. */
+function explainByHost(observation: Observation): Verdict | undefined {
+  const { login, broker, name } = observation
+  const { facts } = broker
+  if (login === undefined || facts === undefined) return undefined
+  const fix = (command: string) => `fleet ssh ${name} -- ${facts.isRoot ? '' : 'sudo '}${command}`
+  if (hasExpired(facts.accountExpires)) {
+    return fail(
+      `the account ${login.user} expired on ${facts.accountExpires}`,
+      fix(`chage -E -1 ${login.user}`),
+    )
+  }
+  if (facts.home?.state === 'missing') {
+    return fail(
+      `the home directory ${facts.home.path} of ${login.user} is missing, so sshd finds no authorized_keys`,
+      fix(`mkhomedir_helper ${login.user}`),
+    )
+  }
+  const ignored = whyKeysAreIgnored(facts)
+  if (ignored !== undefined) {
+    return fail(`sshd ignores authorized_keys of ${login.user}: ${ignored.why}`, fix(ignored.fix))
+  }
+  const offered = login.keys.offered.map((key) => key.split(' ')[0] ?? '')
+  const isRead = [...facts.keyFiles.keys()].some((path) => path.endsWith('/authorized_keys'))
+  if (isRead && offered.length > 0 && !offered.some((key) => facts.authorized.includes(key))) {
+    return fail(
+      `authorized_keys of ${login.user} has none of the keys offered: ${login.keys.offered.join(', ')}`,
+      `fleet operator add NAME KEY-FILE, or add the key to ~${login.user}/.ssh/authorized_keys`,
+    )
+  }
+  return undefined
+}
+
+const withoutPrefix = (message: string): string => message.replace(/^cannot log in to [^:]*: /, '')
+
+export function judgeLogin(observation: Observation): Verdict {
+  const { isLocal, login, name } = observation
+  if (isLocal || login === undefined) return skip('no network between')
+  const { failure, user, keys, accepted } = login
+  if (failure === undefined) {
+    const key = accepted === undefined ? '' : ` with the key ${accepted}`
+    const rejected = keys.offered.length === 0 ? '' : `; it rejected ${keys.offered.join(', ')}`
+    return ok(`the host accepts ${user}${key}${rejected}`)
+  }
+  const known = explainByHost(observation)
+  if (known !== undefined) return known
+  if (failure.reason === 'early') {
+    return fail(
+      withoutPrefix(failure.message),
+      failure.hint ?? onConsole(`check chage -l ${user} and the log of sshd`),
+    )
+  }
+  const agent = keys.skipped.find((one) => one.startsWith('the keys of the agent'))
+  const { wanted } = login
+  const isOffered =
+    wanted === undefined
+      ? keys.offered.length > 0
+      : keys.offered.some((one) => one.startsWith(wanted))
+  if (agent !== undefined && !isOffered && keys.accepted.length === 0) {
+    const offered =
+      keys.offered.length === 0 ? '' : `; the host rejected ${keys.offered.join(', ')}`
+    return fail(
+      `the SSH agent of this computer does not answer: ${agent}${offered}`,
+      'eval "$(ssh-agent)" && ssh-add',
+    )
+  }
+  return fail(
+    withoutPrefix(failure.message),
+    failure.hint ?? `add a key to ~${user}/.ssh/authorized_keys of ${name}`,
+  )
+}
+
+export function judgeShell(observation: Observation): Verdict {
+  const { shell, isLocal } = observation
+  if (isLocal || shell === undefined) return skip('commands run directly')
+  const { trouble, noise } = shell
+  if (trouble !== undefined) {
+    return fail(trouble.message, trouble.hint ?? onConsole('check the login shell of the user'))
+  }
+  if (noise === '') return ok('commands run')
+  return warn(
+    `the login shell prints text before each command, which breaks scp, sftp and rsync: ${JSON.stringify(noise)}`,
+    'in the startup files of the shell on the host (~/.bashrc), print only in interactive shells',
+  )
+}
+
+export function judgeMtu({ isLocal, large }: Observation): Verdict {
+  if (isLocal) return skip('no network between')
+  if (large === undefined) return skip('not tried')
+  const lower = 'ip link set dev DEVICE mtu 1280'
+  if (large.sent === 'lost') {
+    return fail(
+      'small packets arrive at the host, but large ones are lost: the MTU of the path is smaller than that of this computer',
+      `on this computer, lower the MTU of the network device: ${lower}`,
+    )
+  }
+  if (large.received === 'lost') {
+    return fail(
+      'large packets from the host are lost: the MTU of the path is smaller than that of the host',
+      `on the host, lower the MTU of the network device: ${lower}`,
+    )
+  }
+  return ok('large packets arrive in both directions')
+}
+
+/** How many sessions at once fleet wants of a connection: below, commands wait for each other. */
+export const wantedSessions = 4
+
+export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdict {
+  if (isLocal) return skip('no network between')
+  if (sessions === undefined) return skip("measured only with fleet's own SSH client")
+  const { opened, refused } = sessions
+  const limits = facts?.maxStartups === undefined ? '' : `; MaxStartups ${facts.maxStartups}`
+  if (refused === 0) return ok(`${opened} sessions at once are allowed${limits}`)
+  return warn(
+    `the SSH server allows only ${opened} ${opened === 1 ? 'session' : 'sessions'} at once on a connection (MaxSessions), so commands wait for each other`,
+    'set MaxSessions 10 in /etc/ssh/sshd_config of the host, and reload sshd',
+  )
+}
+
+/** The trouble of an error, for an observation. Throws what is a bug. */
+export function troubleOf(error: unknown): { message: string; hint?: string | undefined } {
+  if (error instanceof UserError) return { message: error.message, hint: error.hint }
+  return { message: error instanceof Error ? error.message : String(error) }
+}

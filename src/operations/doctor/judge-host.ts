@@ -1,0 +1,158 @@
+import { shellQuote } from '../../os/shell-quote.ts'
+import { type Verdict, fail, ok, skip, warn } from './check.ts'
+import type { Room } from './host-script.ts'
+import { onHost } from './judge-connection.ts'
+import type { Observation } from './observation.ts'
+
+/** A clock that is wrong by more is a warning, or a failure: TLS and cloud APIs refuse 5 minutes (seconds). */
+const [clockWarning, clockFailure] = [30, 300]
+
+/** Seconds by which the host's clock is ahead, as far as it is certain. Undefined where it was not read. */
+export function clockOffset({ facts, asked }: Observation): number | undefined {
+  if (facts?.clock === undefined || asked === undefined) return undefined
+  // The host prints whole seconds.
+  if (facts.clock + 1 < asked.from) return facts.clock + 1 - asked.from
+  if (facts.clock > asked.to) return facts.clock - asked.to
+  return 0
+}
+
+function durationText(seconds: number): string {
+  const rounded = Math.round(seconds)
+  if (rounded < 120) return `${rounded} s`
+  if (rounded < 7_200) return `${Math.round(rounded / 60)} min`
+  if (rounded < 172_800) return `${Math.round(rounded / 3_600)} h`
+  return `${Math.round(rounded / 86_400)} days`
+}
+
+export function judgeClock(observation: Observation): Verdict {
+  const { isLocal, facts } = observation
+  if (isLocal) return skip('the clock of this computer')
+  const offset = clockOffset(observation)
+  if (offset === undefined) return skip('the host did not print its time')
+  const difference = Math.abs(offset)
+  if (difference < clockWarning) return ok('the clock agrees with that of this computer')
+  const message = `the clock of the host is ${durationText(difference)} ${offset > 0 ? 'ahead of' : 'behind'} that of this computer`
+  const fix = onHost(
+    observation,
+    facts?.timeSynchronized === undefined ? 'date -s @$(date +%s)' : 'timedatectl set-ntp true',
+  )
+  return difference < clockFailure ? warn(message, fix) : fail(message, fix)
+}
+
+export function judgeHome(observation: Observation): Verdict {
+  const { facts } = observation
+  if (facts?.home === undefined) return skip('not read')
+  const { path, state } = facts.home
+  const user = facts.user ?? ''
+  if (state === 'missing') {
+    return fail(
+      `the home directory ${path} of ${user} does not exist`,
+      onHost(observation, `mkhomedir_helper ${shellQuote(user)}`),
+    )
+  }
+  if (state === 'unwritable') {
+    const rights = facts.keyFiles.get(path)
+    const whose =
+      rights === undefined ? '' : ` (${rights.owner}:${rights.group}, mode ${rights.mode})`
+    return fail(
+      `${user} cannot write to its home directory ${path}${whose}, where fleet keeps files of stacks and copies`,
+      onHost(observation, `chown ${shellQuote(user)} ${shellQuote(path)}`),
+    )
+  }
+  const full = facts.rooms.find((room) => room.path === path && isFull(room))
+  if (full === undefined) return ok(`${user} can write to ${path}`)
+  return fail(`the file system of ${path} is full: ${roomText(full)}`, freeSpace(observation, path))
+}
+
+const membership = (user: string) => `usermod -aG docker ${shellQuote(user)}`
+
+export function judgeSudo(observation: Observation): Verdict {
+  const { facts, isLocal, hasEngine } = observation
+  if (isLocal || facts === undefined) return skip('not needed')
+  if (facts.isRoot) return ok('the login is root')
+  const user = facts.user ?? ''
+  const why = {
+    password: 'sudo asks for a password',
+    terminal: 'sudo requires a terminal (requiretty)',
+    denied: `sudo does not run commands for ${user}`,
+    none: 'sudo is not installed',
+    hung: 'sudo does not answer',
+    works: '',
+  }[facts.sudo ?? 'denied']
+  if (why === '') return ok('sudo works without a password')
+  const needsIt =
+    hasEngine &&
+    facts.socket !== undefined &&
+    !facts.socket.direct &&
+    !facts.groups.includes('docker')
+  if (!needsIt) return ok(`${why}: fleet provision and fleet upgrade need it`)
+  return fail(
+    `${user} can use the engine neither directly nor as root: it is not in the group docker, and ${why}`,
+    `on the host, as root: ${membership(user)}, or allow ${user} to use sudo without a password`,
+  )
+}
+
+export function judgeCloudInit(observation: Observation): Verdict {
+  const { facts, hasEngine, engine } = observation
+  const result = facts?.cloudInit
+  if (result === undefined) return skip('not read')
+  const look = onHost(observation, 'cloud-init status --long')
+  if (result.state === 'absent') return skip('the host has no cloud-init')
+  if (result.state === 'running') {
+    return warn(
+      'cloud-init is still running on the host',
+      onHost(observation, 'cloud-init status --wait'),
+    )
+  }
+  if (result.errors.length === 0) return ok('cloud-init ended without errors')
+  const message = `cloud-init failed on the host: ${result.errors.slice(0, 2).join('; ')}`
+  const isHarmless = !hasEngine || (engine !== undefined && 'version' in engine)
+  return isHarmless ? warn(message, look) : fail(message, look)
+}
+
+const [mib, gib] = [1 << 20, 1 << 30]
+
+const isFull = ({ size, free, inodes }: Room): boolean =>
+  (size > 0 && (free < 100 * mib || (free < gib && free < size * 0.02)) && free < size * 0.1) ||
+  (inodes !== undefined && inodes.free < 1_000 && inodes.free < inodes.all * 0.02)
+
+const isTight = ({ size, free, inodes }: Room): boolean =>
+  (size > 0 && free < size * 0.1 && free < 5 * gib) ||
+  (inodes !== undefined && inodes.free < inodes.all * 0.05 && inodes.free < 50_000)
+
+const sizeText = (bytes: number): string =>
+  bytes < gib ? `${Math.floor(bytes / mib)} MiB` : `${(bytes / gib).toFixed(1)} GiB`
+
+const lacksInodes = ({ inodes }: Room): boolean =>
+  inodes !== undefined && inodes.free < inodes.all * 0.05 && inodes.free < 50_000
+
+const roomText = (room: Room): string =>
+  lacksInodes(room)
+    ? `${room.inodes?.free} of ${room.inodes?.all} inodes are free`
+    : `${sizeText(room.free)} of ${sizeText(room.size)} are free`
+
+const freeSpace = (observation: Observation, path: string): string =>
+  observation.hasEngine && observation.engine !== undefined && 'version' in observation.engine
+    ? `fleet system prune -m ${observation.name}`
+    : onHost(observation, `du -xh --max-depth=2 ${shellQuote(path)} | sort -h | tail`)
+
+export function judgeDisk(observation: Observation): Verdict {
+  const { facts } = observation
+  if (facts === undefined || facts.rooms.length === 0) return skip('not read')
+  const [root] = facts.rooms
+  // A home directory is judged with the home directory.
+  const judged = facts.rooms.filter(({ path }) => path === root?.path || path === '/')
+  for (const [isBad, verdict, words] of [
+    [isFull, fail, 'full'],
+    [isTight, warn, 'almost full'],
+  ] as const) {
+    const found = judged.find(isBad)
+    if (found === undefined) continue
+    const what = lacksInodes(found) ? ` (inodes)` : ''
+    return verdict(
+      `the file system of ${found.path} is ${words}${what}: ${roomText(found)}`,
+      freeSpace(observation, found.path),
+    )
+  }
+  return ok(root === undefined ? 'there is room' : `${root.path}: ${roomText(root)}`)
+}

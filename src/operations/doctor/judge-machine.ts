@@ -1,0 +1,112 @@
+import { type MachineCheck, type Verdict, fail, machineChecks, skip } from './check.ts'
+import {
+  judgeBanner,
+  judgeHost,
+  judgeHostKey,
+  judgeLogin,
+  judgeMtu,
+  judgeName,
+  judgePort,
+  judgeRoute,
+  judgeSessions,
+  judgeShell,
+} from './judge-connection.ts'
+import { judgeBroker, judgeCompose, judgeEngine, judgeSocket } from './judge-engine.ts'
+import { judgeClock, judgeCloudInit, judgeDisk, judgeHome, judgeSudo } from './judge-host.ts'
+import { onHost } from './judge-connection.ts'
+import type { Observation } from './observation.ts'
+
+type Name = MachineCheck['check']
+
+/** How a check is judged, and the checks without which it says nothing. */
+interface Judge {
+  readonly needs: readonly Name[]
+  readonly judge: (observation: Observation) => Verdict
+}
+
+const judges: Readonly<Record<Name, Judge>> = {
+  host: { needs: [], judge: judgeHost },
+  name: { needs: ['host'], judge: judgeName },
+  route: { needs: ['host', 'name'], judge: judgeRoute },
+  port: { needs: ['route'], judge: judgePort },
+  banner: { needs: ['port'], judge: judgeBanner },
+  'host-key': { needs: ['banner'], judge: judgeHostKey },
+  login: { needs: ['host-key'], judge: judgeLogin },
+  shell: { needs: ['login'], judge: judgeShell },
+  mtu: { needs: ['shell'], judge: judgeMtu },
+  sessions: { needs: ['mtu'], judge: judgeSessions },
+  clock: { needs: ['mtu'], judge: judgeClock },
+  home: { needs: ['mtu'], judge: judgeHome },
+  sudo: { needs: ['mtu'], judge: judgeSudo },
+  'cloud-init': { needs: ['mtu'], judge: judgeCloudInit },
+  disk: { needs: ['mtu'], judge: judgeDisk },
+  socket: { needs: ['mtu', 'sudo'], judge: judgeSocket },
+  engine: { needs: ['mtu', 'socket'], judge: judgeEngine },
+  compose: { needs: ['mtu'], judge: judgeCompose },
+  broker: { needs: ['mtu'], judge: judgeBroker },
+}
+
+/** Failures that the failure of another check explains: a full disk stops an engine and fills the home directory. */
+const causes: readonly (readonly [cause: Name, symptoms: readonly Name[]])[] = [
+  ['disk', ['engine', 'home', 'cloud-init']],
+  ['cloud-init', ['engine', 'socket', 'sudo', 'compose']],
+  ['engine', ['compose']],
+]
+
+/** Parts of the script on the host that hung, and the check that they belong to. */
+const hungParts: readonly (readonly [part: RegExp, check: Name])[] = [
+  [/login shell|look-up of the user|account/, 'shell'],
+  [/home directory$/, 'home'],
+  [/^sudo$/, 'sudo'],
+  [/time service/, 'clock'],
+  [/cloud-init/, 'cloud-init'],
+  [/file system/, 'disk'],
+  [/socket/, 'socket'],
+  [/^the engine$/, 'engine'],
+  [/compose/, 'compose'],
+]
+
+/** The failure of the check whose part of the script did not end. */
+function hangingPart(observation: Observation, check: Name): Verdict | undefined {
+  const part = observation.facts?.hungAt
+  if (part === undefined) return undefined
+  const [, hung] = hungParts.find(([pattern]) => pattern.test(part)) ?? [undefined, 'shell']
+  if (hung !== check) return undefined
+  return fail(
+    `the host did not finish ${part === 'sudo' ? 'sudo -n true' : `reading ${part}`} in time`,
+    onHost(observation, 'dmesg | tail'),
+  )
+}
+
+/**
+ * Judges every check of a machine. A check that needs one that failed is skipped, as is a failure that another one explains: so
+ * a cause is named once.
+ */
+export function judgeMachine(observation: Observation): readonly MachineCheck[] {
+  const found = new Map<Name, Verdict>()
+  /** The check whose failure is behind a check that is skipped for it. */
+  const blockedBy = new Map<Name, Name>()
+  for (const check of machineChecks) {
+    const { needs, judge } = judges[check]
+    const failed = needs.find((name) => found.get(name)?.state === 'fail' || blockedBy.has(name))
+    if (failed === undefined) {
+      found.set(check, hangingPart(observation, check) ?? judge(observation))
+      continue
+    }
+    const cause = blockedBy.get(failed) ?? failed
+    blockedBy.set(check, cause)
+    found.set(check, skip(`needs ${cause}`))
+  }
+  for (const [cause, symptoms] of causes) {
+    if (found.get(cause)?.state !== 'fail') continue
+    for (const symptom of symptoms) {
+      if (found.get(symptom)?.state === 'fail') found.set(symptom, skip(`explained by ${cause}`))
+    }
+  }
+  return machineChecks.map((check) => ({ check, ...(found.get(check) ?? skip('not looked at')) }))
+}
+
+/** The first failure of the connection to a host, for machines that have it as a jump host. */
+export function firstFailure(checks: readonly MachineCheck[]): MachineCheck | undefined {
+  return checks.find(({ state }) => state === 'fail')
+}
