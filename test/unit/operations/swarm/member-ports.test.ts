@@ -1,11 +1,19 @@
 import { describe, expect, it } from 'vitest'
-import type { PeerState } from '../../../../src/drivers/net/peer-access.ts'
+import type { PeerAccess, PeerGroup, PeerState } from '../../../../src/drivers/net/peer-access.ts'
 import type { SwarmInfo } from '../../../../src/engine/swarm/info.ts'
+import { UserError } from '../../../../src/errors.ts'
 import type { Machine } from '../../../../src/machine/machine.ts'
 import type { MachineName } from '../../../../src/machine/name.ts'
 import type { Change, PlannedSwarmChange } from '../../../../src/operations/plan/change-plan.ts'
-import { planPorts } from '../../../../src/operations/swarm/member-ports.ts'
+import type { Context } from '../../../../src/operations/context.ts'
+import {
+  closePorts,
+  observePorts,
+  openPorts,
+  planPorts,
+} from '../../../../src/operations/swarm/member-ports.ts'
 import { inPhases } from '../../../../src/operations/swarm/plan-members.ts'
+import { openMemoryInventory } from '../../../support/inventory/memory-inventory.ts'
 
 const prod = { name: 'prod', managers: 'role=manager', workers: 'role=web' }
 
@@ -114,5 +122,71 @@ describe('the plan of the ports of a swarm', () => {
 
   it('does nothing for a machine of several swarms', () => {
     expect(planned({ states: { m1: outside, w1: open }, ambiguous: ['m1'] })).toEqual([])
+  })
+})
+
+/** A provider whose firewall fleet manages, and an inventory with one of its hosts and another. */
+function provider(observe?: PeerAccess['observe']) {
+  const groups: PeerGroup[] = []
+  const peerAccess: PeerAccess = {
+    observe: observe ?? (async (hosts) => new Map([...hosts.keys()].map((name) => [name, open]))),
+    async open(_host, group, record) {
+      groups.push(group)
+      await record({ peerGroup: 'sg-1' })
+    },
+    close: async () => ({ peerGroup: undefined }),
+  }
+  const token = '00000001-1c2d-4e3f-8a4b-5c6d7e8f9a0b'
+  const host = { phase: 'ready', address: '192.0.2.1', token, resources: { region: 'r' } } as const
+  const store = openMemoryInventory({
+    m1: { driver: 'aws', host },
+    own: { driver: 'ssh', host: { phase: 'ready', address: '192.0.2.2' } },
+  })
+  const context = {
+    signal: new AbortController().signal,
+    inventory: async () => store,
+    loadDriver: async (name: string) => (name === 'aws' ? { peerAccess } : {}),
+  } as unknown as Context
+  const work = async (name: string) => {
+    const machine = (await store.read()).machines.get(name as MachineName)
+    if (machine === undefined) throw new Error('no machine')
+    return { context, swarm: 'prod', machine, progress: () => {}, signal: context.signal }
+  }
+  const resources = async () =>
+    (await store.read()).machines.get('m1' as MachineName)?.host?.resources
+  return { context, store, groups, work, resources }
+}
+
+describe('the ports of a swarm', () => {
+  it('are opened by the driver, which records what it has created before the host uses it', async () => {
+    const { groups, work, resources } = provider()
+    await openPorts(await work('m1'))
+    expect(await resources()).toEqual({ region: 'r', peerGroup: 'sg-1' })
+    expect(groups).toMatchObject([
+      {
+        ...{ fleet: '4f0c2f6e', name: 'prod' },
+        tags: { fleet: 'true', 'fleet:id': '4f0c2f6e', 'fleet:swarm': 'prod' },
+      },
+    ])
+    await closePorts(await work('m1'))
+    expect(await resources()).toEqual({ region: 'r' })
+    await openPorts(await work('own')) // nothing to open
+    expect(groups).toHaveLength(1)
+  })
+
+  it('are observed where a driver manages a firewall, and a provider that fails is an issue', async () => {
+    const { context, store } = provider()
+    const observed = await observePorts(context, await store.read(), prod)
+    expect([...observed.states]).toEqual([['m1', open]])
+    expect([...observed.drivers]).toEqual(['aws'])
+    const failing = provider(async () => {
+      throw new UserError('credentials', 'no AWS credentials were found')
+    })
+    const failed = await observePorts(failing.context, await failing.store.read(), prod)
+    expect(failed.issues).toEqual([
+      {
+        why: 'the ports of swarm prod were not compared: aws: no AWS credentials were found',
+      },
+    ])
   })
 })
