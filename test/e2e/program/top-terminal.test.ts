@@ -1,0 +1,134 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type QuietFleet, startQuietFleet } from '../../support/in-process/quiet-fleet.ts'
+import { type LiveTerminal, openTerminal } from '../../support/process/live-terminal.ts'
+import { program } from '../../support/test-user.ts'
+
+const escape = '\u001B'
+
+/** How often a control sequence is in a text. */
+const countOf = (text: string, sequence: string): number => text.split(sequence).length - 1
+
+describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () => {
+  let fleet: QuietFleet
+  let root: string
+  let env: Record<string, string>
+
+  beforeAll(async () => {
+    fleet = await startQuietFleet(2, 3)
+    root = await mkdtemp(join(tmpdir(), 'fleet-top-'))
+    await mkdir(join(root, 'home'), { mode: 0o700 })
+    await writeFile(join(root, 'machines.yaml'), fleet.inventory)
+    env = {
+      ...{ PATH: process.env['PATH'] ?? '', HOME: root, FLEET_HOME: join(root, 'home') },
+      ...{ TMPDIR: root, LANG: 'C.UTF-8', FLEET_BROKER: 'off' },
+    }
+  })
+
+  afterAll(async () => {
+    await fleet?.[Symbol.asyncDispose]()
+    await rm(root, { recursive: true, force: true, maxRetries: 10 })
+  })
+
+  const open = (
+    args: readonly string[] = [],
+    {
+      env: more = {},
+      ...size
+    }: { rows?: number; columns?: number; env?: Record<string, string> } = {},
+  ): LiveTerminal =>
+    openTerminal([program, 'top', ...args], {
+      ...{ cwd: root, env: { ...env, ...more }, rows: 24, columns: 140 },
+      ...size,
+    })
+
+  test('follows the size of the window, and never clears it', async () => {
+    await using top = open([], { rows: 20, columns: 60 })
+    await top.until(/host-1 +running/)
+    for (const [rows, columns] of [
+      [100, 300],
+      [20, 60],
+      [60, 200],
+    ] as const) {
+      top.resize(rows, columns)
+      await top.until(
+        (lines) => /\? help/.test(lines[rows - 1] ?? '') && /host-1/.test(lines.join()),
+      )
+    }
+    top.type('q')
+    expect(await top.ended).toBe(0)
+    const written = top.written()
+    expect(written).not.toMatch(/\[[0123]?J/)
+    expect(countOf(written, `${escape}[?1049h`)).toBe(1)
+  })
+
+  test('stops at Ctrl-Z and goes on at fg', async () => {
+    await using shell = openTerminal(['/bin/bash', '--norc', '-i'], {
+      ...{ cwd: root, rows: 24, columns: 100 },
+      env: { ...env, PS1: 'ready> ', FLEET: program },
+    })
+    await shell.until(/ready>/)
+    shell.type('"$FLEET" top\n')
+    await shell.until(/host-1 +running/)
+    shell.type('\u001A')
+    await shell.until(/Stopped/)
+    expect(shell.screen()).toBe('normal')
+    shell.type('stty -a | grep -o " echo "; fg\n')
+    await shell.until(/host-1 +running/)
+    expect(shell.screen()).toBe('alternate')
+    shell.type('q')
+    await shell.until(/ready> $|ready>\s*$/)
+    shell.type('stty -a | grep -c -w -- "icanon"; exit 3\n')
+    expect(await shell.ended).toBe(3)
+  })
+
+  test('leaves the terminal as it was at SIGTERM and after a crash', async () => {
+    await using top = open()
+    await top.until(/host-1 +running/)
+    top.signal('SIGTERM')
+    expect(await top.ended).not.toBe(0)
+    expect(top.screen()).toBe('normal')
+    const crash = join(root, 'crash.cjs')
+    await writeFile(
+      crash,
+      `if (process.argv.includes('top')) setTimeout(() => { throw new Error('a bug') }, 4000)`,
+    )
+    await using other = open([], { env: { NODE_OPTIONS: `--require=${crash}` } })
+    await other.until(() => other.screen() === 'alternate')
+    expect(await other.ended).not.toBe(0)
+    expect(other.screen()).toBe('normal')
+    expect(other.written()).toContain('a bug')
+    expect(other.written().endsWith(`${escape}[?1049h`)).toBe(false)
+  })
+
+  test('runs a command for what is selected, and comes back at Enter', async () => {
+    await using top = open()
+    await top.until(/host-1 +running/)
+    top.type(' ')
+    await top.until(/1 marked/)
+    top.type(':ps -q\r')
+    await top.until(/Press Enter to return/)
+    expect(top.screen()).toBe('normal')
+    expect(top.lines().join('\n')).toMatch(/\$ fleet -m host-1 ps -q\n\w{12}\n\w{12}\n\w{12}\n/)
+    top.type('\u0003\r') // Ctrl-C is not for the dashboard now
+    await top.until(/1 marked/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
+    expect(top.screen()).toBe('normal')
+  })
+
+  test('--read-only has no keys that change something', async () => {
+    await using top = open(['--read-only'])
+    await top.until(/host-1 +running/)
+    for (const key of ['x', 'e', ':']) {
+      top.type(key)
+      await top.until(/not possible with --read-only/)
+      top.type('\u001B[A')
+      await top.until((lines) => !/not possible/.test(lines.join()))
+    }
+    top.type('q')
+    expect(await top.ended).toBe(0)
+  })
+})

@@ -1,0 +1,104 @@
+import type { RequestListener } from 'node:http'
+import { spawn } from 'node:child_process'
+import { startLoopbackSshd } from '../ssh/loopback-sshd.ts'
+
+/** Hosts whose engines have many containers and nothing to do, and an inventory of them. */
+export interface QuietFleet extends AsyncDisposable {
+  readonly inventory: string
+}
+
+const idOf = (host: number, container: number): string =>
+  `${host.toString(16).padStart(4, '0')}${container.toString(16).padStart(4, '0')}`.padEnd(64, '0')
+
+/** The usage grows by the time, so that each reading differs. */
+const usageOf = (id: string, name: string): object => {
+  const time = Date.now() * 1e6
+  const usage = { total_usage: time / 50, usage_in_usermode: 0 }
+  return {
+    ...{ id, name: `/${name}`, precpu_stats: { cpu_usage: { total_usage: 0 } } },
+    cpu_stats: { cpu_usage: usage, system_cpu_usage: time * 2, online_cpus: 2 },
+    memory_stats: { usage: 50_000_000, limit: 1_000_000_000, stats: {} },
+    networks: { eth0: { rx_bytes: time / 1e6, tx_bytes: 2 } },
+    ...{ blkio_stats: {}, pids_stats: { current: 2 } },
+  }
+}
+
+/** An engine with `containers` running containers and no events. */
+function quietEngine(host: number, containers: number): RequestListener {
+  const listed = Array.from({ length: containers }, (_, index) => ({
+    ...{ Id: idOf(host, index), Names: [`/app-${index + 1}`], Image: 'nginx:1.27' },
+    ...{ ImageID: `sha256:${'a'.repeat(64)}`, Command: 'nginx', Created: 1_700_000_000, Ports: [] },
+    ...{ Mounts: [], State: 'running', Status: 'Up 3 minutes', NetworkSettings: { Networks: {} } },
+    Labels: { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'web' },
+  }))
+  const info = {
+    ...{ Name: 'host', ServerVersion: '27.5.1', OperatingSystem: 'Debian 12', NCPU: 2, Images: 1 },
+    ...{ Containers: containers, ContainersRunning: containers, MemTotal: 1_000_000_000 },
+  }
+  return (request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://engine')
+    const path = pathname.replace(/^\/v[\d.]+/, '')
+    request.resume()
+    if (path === '/events') {
+      response.writeHead(200).flushHeaders()
+      return
+    }
+    const [, id = '', part] = /^\/containers\/(\w{64})\/(\w+)$/.exec(path) ?? []
+    const name = listed.find(({ Id }) => Id === id)?.Names[0]?.slice(1) ?? ''
+    const answers: Readonly<Record<string, unknown>> = {
+      '/_ping': 'OK',
+      '/info': info,
+      '/containers/json': listed,
+      '/images/json': [],
+    }
+    const answer =
+      part === 'stats'
+        ? usageOf(id, name)
+        : part === 'json'
+          ? {
+              ...{
+                Id: id,
+                Name: `/${name}`,
+                Config: { Tty: false, Image: 'nginx' },
+                RestartCount: 0,
+              },
+              State: { Status: 'running', Running: true, ExitCode: 0 },
+            }
+          : answers[path]
+    response.writeHead(answer === undefined ? 404 : 200, { 'Api-Version': '1.47' })
+    response.end(JSON.stringify(answer ?? { message: 'no such thing' }))
+  }
+}
+
+/** Starts hosts that run commands with the shell of this computer. All show one host key. */
+export async function startQuietFleet(hosts: number, containers: number): Promise<QuietFleet> {
+  const servers: Awaited<ReturnType<typeof startLoopbackSshd>>[] = []
+  for (let host = 0; host < hosts; host += 1) {
+    servers.push(
+      await startLoopbackSshd({
+        login: (attempt) => attempt.accept(),
+        engine: quietEngine(host, containers),
+        exec(command, channel) {
+          const child = spawn('sh', ['-c', command], { stdio: ['pipe', 'pipe', 'ignore'] })
+          channel.pipe(child.stdin).on('error', () => {})
+          child.stdout.pipe(channel, { end: false })
+          channel.on('close', () => child.kill())
+          child.on('close', (code) => {
+            channel.exit(code ?? 1)
+            channel.end()
+          })
+        },
+      }),
+    )
+  }
+  const entries = servers.map(
+    ({ port, hostKey }, index) =>
+      `  host-${index + 1}: { driver: ssh, options: { address: 127.0.0.1, port: ${port}, user: root }, host: { phase: ready, address: 127.0.0.1, port: ${port}, user: root, hostKeys: ["${hostKey}"] } }\n`,
+  )
+  return {
+    inventory: `version: 1\nid: 0123abcd\nmachines:\n${entries.join('')}`,
+    async [Symbol.asyncDispose]() {
+      for (const server of servers) await server[Symbol.asyncDispose]()
+    },
+  }
+}
