@@ -119,6 +119,19 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     expect(top.screen()).toBe('normal')
   })
 
+  test('a host that does not answer is grey with the age of its data, and comes back', async () => {
+    await using top = open()
+    const row = (): number => top.lines().findIndex((line) => line.includes('host-2'))
+    await top.until(/host-2 +running .*3\/3/)
+    fleet.hold(true)
+    await top.until(/host-2 +unreachable \d+s .*3\/3/)
+    expect(top.isStyled(row(), 2)).toBe(true)
+    fleet.hold(false)
+    await top.until(/host-2 +running .*3\/3/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
+  })
+
   test('--read-only has no keys that change something', async () => {
     await using top = open(['--read-only'])
     await top.until(/host-1 +running/)

@@ -1,10 +1,13 @@
 import type { RequestListener } from 'node:http'
 import { spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { startLoopbackSshd } from '../ssh/loopback-sshd.ts'
 
 /** Hosts whose engines have many containers and nothing to do, and an inventory of them. */
 export interface QuietFleet extends AsyncDisposable {
   readonly inventory: string
+  /** Whether the output of all commands on the hosts is held back, as if the network were cut. */
+  hold(on: boolean): void
 }
 
 const idOf = (host: number, container: number): string =>
@@ -72,6 +75,7 @@ function quietEngine(host: number, containers: number): RequestListener {
 
 /** Starts hosts that run commands with the shell of this computer. All show one host key. */
 export async function startQuietFleet(hosts: number, containers: number): Promise<QuietFleet> {
+  const outputs = new Set<Readable>()
   const servers: Awaited<ReturnType<typeof startLoopbackSshd>>[] = []
   for (let host = 0; host < hosts; host += 1) {
     servers.push(
@@ -82,7 +86,11 @@ export async function startQuietFleet(hosts: number, containers: number): Promis
           const child = spawn('sh', ['-c', command], { stdio: ['pipe', 'pipe', 'ignore'] })
           channel.pipe(child.stdin).on('error', () => {})
           child.stdout.pipe(channel, { end: false })
-          channel.on('close', () => child.kill())
+          outputs.add(child.stdout)
+          channel.on('close', () => {
+            outputs.delete(child.stdout)
+            child.kill()
+          })
           child.on('close', (code) => {
             channel.exit(code ?? 1)
             channel.end()
@@ -97,6 +105,11 @@ export async function startQuietFleet(hosts: number, containers: number): Promis
   )
   return {
     inventory: `version: 1\nid: 0123abcd\nmachines:\n${entries.join('')}`,
+    hold(on) {
+      for (const output of outputs)
+        if (on) output.pause()
+        else output.resume()
+    },
     async [Symbol.asyncDispose]() {
       for (const server of servers) await server[Symbol.asyncDispose]()
     },
