@@ -82,7 +82,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     await writeFile(join(ana.folder, 'machines.yaml'), text)
     await ok('apply --yes --timeout 60')
     if (canDeployStacks) await giveCompose(ana, localCompose.plugin)
-  }, 180_000)
+  }, 300_000)
   afterAll(async () => {
     await ana?.[Symbol.asyncDispose]()
     await lab?.[Symbol.asyncDispose]()
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     const create = 'docker service create --detach --no-resolve-image --name'
     const policy = '--update-failure-action rollback --update-monitor 1s --stop-grace-period 1s'
     await ok(`-m prod ${create} web --replicas 2 ${policy} bb:1 sh -c`, serve)
-    await ok('service scale web=3 --wait 60')
+    await ok('service scale web=3 --wait 150')
     const listed = await ok('service ls --json')
     checkJsonOutput('serviceLs', listed)
     expect(JSON.parse(listed)).toMatchObject([{ service: 'web', running: 3, desired: 3 }])
@@ -102,7 +102,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     expect(new Set(rows.map(({ machine }) => machine)).size).toBe(3)
     const other = await fleet('service ls -m h1')
     expect(other).toMatchObject({ code: 2, stderr: expect.stringMatching(/h1 is a machine/) })
-  }, 120_000)
+  }, 300_000)
 
   test('exec and logs speak with the engine that runs the task', async () => {
     const [, second] = await running('web')
@@ -117,21 +117,21 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       [{ at: '#', type: 'echo "in $((40 + 2))"; exit\r' }],
     )
     expect(shell).toMatchObject({ code: 0, screen: expect.stringMatching(/in 42/) })
-  }, 60_000)
+  }, 120_000)
 
   test('an update replaces the tasks, and a rollback brings the old ones back', async () => {
     const before = new Set((await running('web')).map(({ container }) => container))
-    await ok('service update --env-add COLOR=blue --no-resolve-image --wait 60 web')
+    await ok('service update --env-add COLOR=blue --no-resolve-image --wait 150 web')
     const after = await running('web')
     expect(after).toHaveLength(3)
     expect(after.filter(({ container }) => before.has(container))).toEqual([])
     expect(await ok('exec web.1 sh -c', 'echo "$COLOR"')).toBe('blue\n')
-    await ok('service rollback web --wait 60')
+    await ok('service rollback web --wait 150')
     expect(await ok('exec web.1 sh -c', 'echo "$COLOR"')).toBe('\n')
-  }, 120_000)
+  }, 300_000)
 
   test('an update that is rolled back fails with the error and the log of the task', async () => {
-    const { code, stderr } = await fleet('service update --env-add MODE=bad --wait 60 web')
+    const { code, stderr } = await fleet('service update --env-add MODE=bad --wait 150 web')
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
@@ -139,12 +139,12 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       ),
     })
     expect(await running('web')).toHaveLength(3)
-  }, 120_000)
+  }, 300_000)
 
   test('a paused update fails, and so does a service that does not get ready in time', async () => {
     const create = '-m prod docker service create --detach --no-resolve-image --name'
     await ok(`${create} fragile --update-failure-action pause bb:1 sh -c`, serve)
-    const paused = await fleet('service update --env-add MODE=bad --wait 60 fragile')
+    const paused = await fleet('service update --env-add MODE=bad --wait 150 fragile')
     expect(paused).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/its update is paused[^]*cannot start/),
@@ -156,7 +156,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       stderr: expect.stringMatching(/0 of 1 tasks run after 3 s[^]*no suitable node/),
     })
     await ok('-m prod docker service rm fragile stuck')
-  }, 120_000)
+  }, 300_000)
 
   describe.skipIf(!canDeployStacks)('a stack', () => {
     const nothingToDo = {
@@ -173,7 +173,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
         'shop/worker/version': 'built once\n',
       })
       const inventory = await ana.inventory()
-      const stacks = 'stacks:\n  shop: { compose: shop/compose.yaml, swarm: prod, wait: 60 }\n'
+      const stacks = 'stacks:\n  shop: { compose: shop/compose.yaml, swarm: prod, wait: 150 }\n'
       await writeFile(join(ana.folder, 'machines.yaml'), `${inventory}${stacks}`)
       const before = await plan()
       expect(before).toMatchObject({ code: 2 })
@@ -192,7 +192,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
         { stack: 'shop', swarm: 'prod', state: 'deployed', release: 1, running: 5 },
       ])
       expect(JSON.parse(await ok('stack ps shop --json'))).toHaveLength(5)
-    }, 180_000)
+    }, 300_000)
 
     test('replaces only tasks whose config has changed', async () => {
       const before = await tasks('shop_worker')
@@ -203,7 +203,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect(await tasks('shop_worker')).toEqual(before)
       await ok('-m prod docker service scale --detach shop_web=1')
       expect((await plan()).text).toMatch(/scale web \(it has 1 replicas, not 2\)/)
-    }, 120_000)
+    }, 300_000)
 
     test('that is rolled back fails with the last lines of the task', async () => {
       await layFiles(ana.folder, { 'shop/compose.yaml': composeFile('bad') })
@@ -215,7 +215,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
         ),
       })
       expect((await plan()).text).toMatch(/recreate web \(its last update was rolled back\)/)
-    }, 120_000)
+    }, 300_000)
 
     test('is deployed without docker on this computer', async () => {
       const [first] = lab.hosts
@@ -231,7 +231,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
         stderr: expect.stringMatching(/1 of 1 deployment/),
       })
       expect(await plan()).toEqual(nothingToDo)
-    }, 120_000)
+    }, 300_000)
 
     test('returns to an earlier release, and is removed with all that it had', async () => {
       await ok('stack rollback shop --to 1 --yes')
@@ -240,7 +240,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect(await ok('-m prod docker service ls -q --filter name=shop')).toBe('')
       const left = await ok('-m prod docker config ls -q')
       expect(left + (await ok('-m prod docker secret ls -q'))).toBe('')
-    }, 120_000)
+    }, 300_000)
   })
 
   test('another manager answers when one is down, and logs of the others are shown', async () => {
@@ -255,5 +255,5 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     expect(code === 0 ? 'h1' : stderr).toMatch(/h1/)
     expect(stdout).toMatch(/h2 +\| hello from/)
     expect(stdout).toMatch(/h3 +\| hello from/)
-  }, 180_000)
+  }, 300_000)
 })
