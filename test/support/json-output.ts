@@ -25,6 +25,7 @@ export const checkedInProcess: readonly string[] = [
   'allow',
   'cacheLs',
   'deploy',
+  'doctor',
   'forwardLs',
   'gc',
   'grantEvent',
