@@ -91,12 +91,10 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     expect(await top.ended).not.toBe(0)
     expect(top.screen()).toBe('normal')
     const crash = join(root, 'crash.cjs')
-    await writeFile(
-      crash,
-      `if (process.argv.includes('top')) setTimeout(() => { throw new Error('a bug') }, 4000)`,
-    )
+    await writeFile(crash, `process.on('SIGUSR2', () => { throw new Error('a bug') })`)
     await using other = open([], { env: { NODE_OPTIONS: `--require=${crash}` } })
-    await other.until(() => other.screen() === 'alternate')
+    await other.until(/host-1 +running/)
+    other.signal('SIGUSR2')
     expect(await other.ended).not.toBe(0)
     expect(other.screen()).toBe('normal')
     expect(other.written()).toContain('a bug')

@@ -17,7 +17,7 @@ export interface LiveTerminal extends AsyncDisposable {
   isStyled(row: number, column: number): boolean
   type(text: string): void
   resize(rows: number, columns: number): void
-  signal(name: 'SIGTERM' | 'SIGCONT' | 'SIGKILL'): void
+  signal(name: 'SIGTERM' | 'SIGUSR2'): void
   /** Resolves when the window fits; rejects with what it shows after `seconds`, or if the program has ended. */
   until(fits: RegExp | ((lines: readonly string[]) => boolean), seconds?: number): Promise<void>
   /** The exit code of the program. */
