@@ -120,9 +120,9 @@ async function runWithFiles(session: HostSession, mirror: HostMirror): Promise<n
     return code
   }
   const { model } = resolved
-  await checkLocalPaths(model, { root, folder, home: homeOf(streams.env) })
   const found = findLocalPaths(model, { root, folder })
   refuseUnnamed(session, found)
+  await checkLocalPaths(model, { root, folder, home: homeOf(streams.env) })
   const paths = { ...found, mounts: new Set([...found.mounts, ...volumesTyped(words, cwd)]) }
   const contexts = command.needs === 'contexts' ? paths.contexts : emptyPaths.contexts
   await ship({ ...paths, contexts })
