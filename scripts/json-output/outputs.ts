@@ -42,6 +42,9 @@ import type { StackOnMachine } from '../../src/operations/stacks/deployed/stack-
 import type { RolledBack } from '../../src/operations/stacks/rollback-machine.ts'
 import type { ChangedService } from '../../src/operations/services/change-service.ts'
 import type { ServiceRow, TaskRow } from '../../src/operations/services/list-services.ts'
+import type { PortProblem } from '../../src/operations/swarm/check-ports.ts'
+import type { Rotated } from '../../src/commands/swarm/rotate.ts'
+import type { Unlocked } from '../../src/commands/swarm/unlock.ts'
 import type { SwarmNodeState, SwarmSummary } from '../../src/operations/swarm/swarm-states.ts'
 import type { StoredLogin } from '../../src/operations/registry/host-logins.ts'
 import type { LoggedOut } from '../../src/commands/registry/registry.ts'
@@ -525,10 +528,10 @@ const swarmChange = fieldsOf<PlannedSwarmChange>()({
   action: z
     .enum([
       ...(['open-ports', 'init', 'record', 'join', 'promote', 'label'] as const),
-      ...(['remove-node', 'demote', 'leave', 'close-ports'] as const),
+      ...(['remove-node', 'demote', 'leave', 'close-ports', 'autolock'] as const),
     ])
     .describe(
-      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the node that a machine was before, such as that of its replaced host, is removed; `open-ports`, `close-ports`: at the provider, between the machine and the other members',
+      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the node that a machine was before, such as that of its replaced host, is removed; `open-ports`, `close-ports`: at the provider, between the machine and the other members; `autolock`: managers are locked after a restart of their engine, or no longer',
     ),
   role: z.enum(['manager', 'worker']).optional().describe('of `join`'),
   node: text('ID of an existing node').optional(),
@@ -1361,6 +1364,45 @@ const swarms: readonly JsonOutput[] = [
         desired: count('number of tasks that should run').optional(),
       }),
     ),
+  },
+  {
+    id: 'swarmCheck',
+    commands: ['swarm check'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<PortProblem>()({
+        swarm: swarmName,
+        from: text('name of the machine that cannot connect'),
+        to: text('name of the machine on which the port must be open'),
+        address: text('IP address of that machine'),
+        port: count('TCP port'),
+        state: z
+          .enum(['closed', 'blocked', 'unknown'])
+          .describe(
+            '`closed`: nothing listens on the port; `blocked`: no answer; `unknown`: the SSH server of the first machine forwards no connections',
+          ),
+      }),
+    ),
+    note: 'One object for each connection that does not work.',
+  },
+  {
+    id: 'swarmUnlock',
+    commands: ['swarm unlock'],
+    form: 'array',
+    schema: z.array(
+      fieldsOf<Unlocked>()({ swarm: swarmName, machine: text('name of the unlocked manager') }),
+    ),
+  },
+  {
+    id: 'swarmRotate',
+    commands: ['swarm rotate'],
+    form: 'object',
+    schema: fieldsOf<Rotated>()({
+      swarm: swarmName,
+      rotated: z
+        .array(z.enum(['join tokens', 'unlock key', 'certificates']))
+        .describe('the secrets that were replaced'),
+    }),
   },
 ]
 

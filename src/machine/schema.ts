@@ -313,6 +313,12 @@ const swarmEntry = z.strictObject({
     .describe(
       'The network from which overlay networks get their subnets (default: the first of 10.99.0.0/16, 10.100.0.0/16 … that overlaps no route of the machines). It cannot be changed later.',
     ),
+  autolock: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether managers need a key after a restart of their engine, which `fleet swarm unlock` gives them (default: as it is; false for new swarms).',
+    ),
   id: z
     .string()
     .regex(/^[a-z0-9]{25}$/, '25 lower-case letters or digits')

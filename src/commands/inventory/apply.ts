@@ -34,6 +34,7 @@ import {
   deployOptions,
   runDeployments,
 } from '../stack/run-deployments.ts'
+import { drainMsOf, drainOptions, openMembers } from '../swarm/open-members.ts'
 import { runSwarmChanges } from '../swarm/run-swarm-changes.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
@@ -136,6 +137,7 @@ export const apply = defineCommand({
     maxFail: commonOptions.maxFail,
     allowPath: allowPathOption,
     ...deployOptions,
+    ...drainOptions,
     yes: yesOption,
     destroy: destroyOption,
   },
@@ -185,7 +187,16 @@ export const apply = defineCommand({
     const agreed = approvedChanges(plan, approved)
     const leaving = agreed.filter(({ action }) => action === 'remove')
     const left = destructiveIn(plan).filter(({ machine }) => !approved.has(machine))
-    const applyOne = applyTo(fleet, inventory, new Set(leaving.map(({ machine }) => machine)))
+    const { interruptionsOf } = await import('../../operations/swarm/guard-machines.ts')
+    const interrupted = [...interruptionsOf(agreed)].flatMap(([name, interruption]) => {
+      const machine = [...inventory.machines.values()].find((one) => one.name === name)
+      return machine === undefined ? [] : [{ machine, interruption }]
+    })
+    await using members = await openMembers({ fleet }, interrupted, options)
+    const applyOne = applyTo(fleet, inventory, {
+      leaving: new Set(leaving.map(({ machine }) => machine)),
+      members,
+    })
     const trust = trustFrom(io, options)
     const machines = orderChanges(inventory, agreed)
     const outcomes = await workOnMachines(
@@ -211,6 +222,7 @@ export const apply = defineCommand({
     ])
     const { changed: swarmed, code: swarmCode } = await runSwarmChanges(context, swarms, {
       failed: unchanged,
+      drainMs: drainMsOf(options),
     })
     const { deployed, code: deployCode } = await runDeployments(context, stacks, {
       failed: unchanged,

@@ -148,6 +148,7 @@ const swarmSigns: Readonly<Record<PlannedSwarmChange['action'], Sign>> = {
   'remove-node': { sign: '-', color: 'red', counted: 'remove' },
   'open-ports': change,
   'close-ports': change,
+  autolock: change,
 }
 
 /** The actions of swarms in words. */
@@ -162,6 +163,7 @@ const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   'remove-node': 'remove old node',
   'open-ports': 'open ports for',
   'close-ports': 'close ports for',
+  autolock: 'change autolock of',
 }
 
 /** Changes of swarms as lines, in the order in which they are made. */

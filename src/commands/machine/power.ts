@@ -1,62 +1,117 @@
-import type { ReadyMachine } from '../../machine/machine.ts'
+import type { Machine, ReadyMachine } from '../../machine/machine.ts'
+import type { Context } from '../../operations/context.ts'
 import type { PowerVerb } from '../../operations/machine/switch-power.ts'
 import { writeRows } from '../../ui/table.ts'
-import { type Command, defineCommand, machinesArgument } from '../command.ts'
-import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { type Command, type Invocation, defineCommand, machinesArgument } from '../command.ts'
+import { type WorkCalls, summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { chooseNamed } from '../multi/choose-named.ts'
+import { drainOptions, openMembers } from '../swarm/open-members.ts'
 
-const powerCommand = (verb: PowerVerb, summary: string, description: string): Command =>
-  defineCommand({
+/** Switches one machine. */
+type Switch = (machine: Machine, context: Context, calls: WorkCalls) => Promise<ReadyMachine>
+
+/** Switches machines, and prints them. */
+async function switchAll(
+  { fleet, io, targets, format }: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
+  machines: readonly Machine[],
+  work: Switch,
+): Promise<number> {
+  const outcomes = await workOnMachines(
+    { fleet, io, format },
+    machines,
+    (machine, calls) => work(machine, fleet.with({ signal: calls.signal }), calls),
+    { concurrency: targets.parallel },
+  )
+  const { values, code } = summarize({ io, format }, outcomes)
+  await writeRows<ReadyMachine>(io, format, {
+    rows: values,
+    columns: [
+      { title: 'MACHINE', text: ({ name }) => name, keep: true },
+      { title: 'ADDRESS', text: ({ host }) => host.address ?? '' },
+    ],
+    name: ({ name }) => name,
+  })
+  return code
+}
+
+/** What the power commands have in common. */
+const powerCommand = (verb: PowerVerb) =>
+  ({
     name: verb,
-    summary,
-    description,
     arguments: { names: machinesArgument('names of machines', 'required') },
     targets: 'many',
     answers: 'names',
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
-    async run({ fleet, io, targets, format }) {
-      const { switchAndRecordPower } = await import('../../operations/machine/switch-power.ts')
-      const machines = await chooseNamed({ fleet, targets }, verb)
-      const outcomes = await workOnMachines(
-        { fleet, io, format },
-        machines,
-        (machine, calls) =>
-          switchAndRecordPower(fleet.with({ signal: calls.signal }), machine, verb, calls),
-        { concurrency: targets.parallel },
+  }) as const
+
+const start = defineCommand({
+  ...powerCommand('start'),
+  summary: 'Start machines',
+  description:
+    'Start machines, and wait until they accept SSH connections. If the address of a machine has changed, its entry is updated. A swarm node that fleet drained when it stopped the machine becomes active again.',
+  async run(invocation) {
+    const { switchAndRecordPower } = await import('../../operations/machine/switch-power.ts')
+    const machines = await chooseNamed(invocation, 'start')
+    const { swarms } = await (await invocation.fleet.inventory()).read()
+    return switchAll(invocation, machines, async (machine, context, calls) => {
+      const started = await switchAndRecordPower(context, machine, 'start', calls)
+      if (swarms.size === 0) return started
+      const { activateMember } = await import('../../operations/swarm/interrupt-members.ts')
+      await activateMember(context, started, calls)
+      return started
+    })
+  },
+})
+
+/** A command that switches hosts off, which may be nodes of swarms. */
+const interruptingCommand = (
+  verb: Exclude<PowerVerb, 'start'>,
+  summary: string,
+  description: string,
+): Command =>
+  defineCommand({
+    ...powerCommand(verb),
+    ...{ summary, description },
+    options: drainOptions,
+    async run({ options, ...invocation }) {
+      const { canSwitch, switchAndRecordPower } =
+        await import('../../operations/machine/switch-power.ts')
+      const machines = await chooseNamed(invocation, verb)
+      const able = await Promise.all(
+        machines.map((machine) => canSwitch(invocation.fleet, machine)),
       )
-      const { values, code } = summarize({ io, format }, outcomes)
-      await writeRows<ReadyMachine>(io, format, {
-        rows: values,
-        columns: [
-          { title: 'MACHINE', text: ({ name }) => name, keep: true },
-          { title: 'ADDRESS', text: ({ host }) => host.address ?? '' },
-        ],
-        name: ({ name }) => name,
+      const interruption = verb === 'restart' ? 'restart' : 'fail'
+      const interrupted = machines
+        .filter((_, index) => able[index])
+        .map((machine) => ({ machine, interruption }) as const)
+      await using members = await openMembers(invocation, interrupted, options)
+      return await switchAll(invocation, machines, (machine, context, calls) => {
+        const work = () => switchAndRecordPower(context, machine, verb, calls)
+        if (members === undefined) return work()
+        return members[verb === 'restart' ? 'restart' : 'stop'](machine, calls, work)
       })
-      return code
     },
   })
 
+const drains =
+  'Nodes of swarms are drained first; fleet refuses to interrupt the majority of their managers.'
+
 /** Starting, stopping and restarting the hosts of machines. */
 export const powerCommands: readonly Command[] = [
-  powerCommand(
-    'start',
-    'Start machines',
-    'Start machines, and wait until they accept SSH connections. If the address of a machine has changed, its entry is updated.',
-  ),
-  powerCommand(
+  start,
+  interruptingCommand(
     'stop',
     'Shut down machines',
-    'Shut down machines, and wait until they are off. fleet adds stopped: true to their entries, so that fleet apply does not start them again; fleet start removes it.',
+    `Shut down machines, and wait until they are off. fleet adds stopped: true to their entries, so that fleet apply does not start them again; fleet start removes it. ${drains}`,
   ),
-  powerCommand(
+  interruptingCommand(
     'restart',
     'Restart machines',
-    'Restart machines, and wait until they accept SSH connections again.',
+    `Restart machines, and wait until they accept SSH connections again. ${drains} Managers restart one at a time.`,
   ),
-  powerCommand(
+  interruptingCommand(
     'kill',
     'Power off machines without shutting them down',
-    'Power off machines immediately, without shutting down their operating systems. Data that is not written to the disk yet is lost.',
+    `Power off machines immediately, without shutting down their operating systems. Data that is not written to the disk yet is lost. ${drains}`,
   ),
 ]

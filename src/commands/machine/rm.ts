@@ -8,6 +8,7 @@ import { type Invocation, defineCommand, machinesArgument } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { chooseNamed } from '../multi/choose-named.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
+import { drainOptions, openMembers } from '../swarm/open-members.ts'
 
 const names = { names: machinesArgument('names of machines', 'required') }
 
@@ -29,23 +30,27 @@ function askForName(io: Io, { name }: Machine): Promise<string> {
 /** Whether fleet created the host, so that removing the machine removes it too. */
 const isCreated = ({ host }: Machine): boolean => host?.token !== undefined
 
-/** What will be removed with a machine, for people. */
-function describeRemoval(machine: Machine, forget: boolean): string {
+/** What will be removed with a machine, for people. `swarm`: the swarm that it leaves. */
+function describeRemoval(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
-  if (!isCreated(machine)) return `${name}: its entry; the host does not change`
+  if (!isCreated(machine)) {
+    const change = swarm === undefined ? 'does not change' : `leaves swarm ${swarm}`
+    return `${name}: its entry; the host ${change}`
+  }
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
   return forget
     ? `${name}: its entry; the host (${where}) stays, and fleet gc lists it`
     : `${name}: its entry and the host (${where}), with everything that fleet created for it`
 }
 
-/** What was removed with a machine, and what is left. */
-function describeRemoved(machine: Machine, forget: boolean): string {
+/** What was removed with a machine, and what is left. `swarm`: the swarm that it has left. */
+function describeRemoved(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
   if (host === undefined) return `${name}: removed its entry; it had no host`
   if (!isCreated(machine)) {
-    return `${name}: removed its entry; the host (${where}), its containers and its authorized keys are unchanged`
+    const left = swarm === undefined ? '' : `; it has left swarm ${swarm}`
+    return `${name}: removed its entry${left}; the host (${where}), its containers and its authorized keys are unchanged`
   }
   return forget
     ? `${name}: removed its entry; the host (${where}) still exists, and fleet gc lists it`
@@ -57,6 +62,8 @@ interface Removal {
   /** Keeps the hosts. */
   readonly forget: boolean
   readonly yes: boolean
+  readonly drain: boolean
+  readonly drainTimeout?: number | undefined
 }
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
@@ -76,15 +83,29 @@ async function chooseRemovals({ fleet, io, format, targets }: CommandContext): P
   return created
 }
 
+/** The swarms that exist, with the roles of their members. */
+async function initializedSwarms(fleet: Invocation['fleet']) {
+  const { swarms, machines } = await (await fleet.inventory()).read()
+  if (swarms.size === 0) return []
+  const { rolesOf } = await import('../../machine/swarms.ts')
+  return [...swarms.values()]
+    .filter(({ id }) => id !== undefined)
+    .map((swarm) => ({ name: swarm.name, roles: rolesOf(swarm, machines.values()) }))
+}
+
 /** Shows what will be removed and asks for confirmation. With a selector it is always shown, also with `--yes`. */
 async function confirmRemoval(
-  { io, format, targets }: CommandContext,
+  { fleet, io, format, targets }: CommandContext,
   machines: readonly Machine[],
-  { forget, yes }: Removal,
+  { forget, yes, drain }: Removal,
 ): Promise<void> {
   const isSelected = targets.on.length > 0
   if (yes && !isSelected) return
-  const lines = machines.map((machine) => describeRemoval(machine, forget))
+  const swarms = forget || !drain ? [] : await initializedSwarms(fleet)
+  const lines = machines.map((machine) => {
+    const swarm = swarms.find(({ roles }) => roles.has(machine.name))?.name
+    return describeRemoval(machine, forget, swarm)
+  })
   if (format.json) {
     const changes = machines.map(({ name }, index) => ({
       ...{ event: 'plan', machine: name },
@@ -113,6 +134,11 @@ async function removeAll(context: CommandContext, removal: Removal): Promise<num
   const check = forget ? checkForgettable : checkRemovable
   await check(fleet, machines, (machine) => askForName(io, machine))
   const leaving = new Set(machines.map(({ name }) => name))
+  await using members = await openMembers(
+    context,
+    machines.map((machine) => ({ machine, interruption: 'leave' as const })),
+    { drainTimeout: undefined, ...removal, drain: removal.drain && !forget },
+  )
   const { createBarrier } = await import('../../operations/fan-out/barrier.ts')
   const meet = createBarrier(machines.filter(isCreated).length)
   const outcomes = await workOnMachines(
@@ -120,12 +146,14 @@ async function removeAll(context: CommandContext, removal: Removal): Promise<num
     machines,
     async (machine, calls) => {
       if (forget) await forgetMachine(fleet, machine, leaving)
-      else
+      else {
+        await members?.leave(machine, calls)
         await removeMachine(fleet.with({ signal: calls.signal }), machine, {
           ...calls,
           leaving,
           meet,
         })
+      }
       return { name: machine.name, hostRemoved: isCreated(machine) && !forget, machine }
     },
     { concurrency: targets.parallel ?? removalConcurrency },
@@ -139,7 +167,10 @@ async function removeAll(context: CommandContext, removal: Removal): Promise<num
   } else {
     const inventory = await (await fleet.inventory()).read()
     const gone = values.map(({ name }) => name)
-    for (const { machine } of values) io.stderr.write(`${describeRemoved(machine, forget)}\n`)
+    for (const { machine } of values) {
+      const [swarm] = members?.swarmsOf(machine.name) ?? []
+      io.stderr.write(`${describeRemoved(machine, forget, swarm)}\n`)
+    }
     for (const line of describeRecreation(inventory, gone)) io.stderr.write(`  ${line}\n`)
   }
   return code
@@ -149,13 +180,13 @@ export const rm = defineCommand({
   name: 'rm',
   summary: 'Remove machines',
   description:
-    'Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change. To keep a host and remove only its entry, use fleet forget. With --on, the chosen machines are always shown first.',
+    'Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change, except that nodes of swarms are drained and leave; fleet refuses to remove the majority of their managers. To keep a host and remove only its entry, use fleet forget. With --on, the chosen machines are always shown first.',
   arguments: names,
-  options: { yes: yesOption },
+  options: { yes: yesOption, ...drainOptions },
   targets: 'many',
   answers: 'json',
   examples: ['fleet rm web-1', 'fleet rm -y web-1 web-2', 'fleet rm --on role=web'],
-  run: ({ options, ...context }) => removeAll(context, { forget: false, yes: options.yes }),
+  run: ({ options, ...context }) => removeAll(context, { ...options, forget: false }),
 })
 
 export const forget = defineCommand({
@@ -170,7 +201,7 @@ export const forget = defineCommand({
   examples: ['fleet forget web-1', 'fleet forget --on role=web'],
   run: ({ options, ...context }) =>
     removeAll(context, {
-      forget: true,
+      ...{ forget: true, drain: false },
       yes: options.yes || context.targets.on.length === 0,
     }),
 })

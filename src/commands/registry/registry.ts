@@ -18,6 +18,7 @@ import {
   text,
 } from '../command.ts'
 import { referenceOf } from '../container/references.ts'
+import { readSecret } from '../options/read-secret.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
 
@@ -59,19 +60,6 @@ async function accessOf(
   throw new UserError('usage', `--ca: ${file} is not a certificate in PEM format`)
 }
 
-/** The longest password that is read, in bytes. */
-const longestPassword = 1 << 16
-
-/** Reads the password from stdin, without the end of its line. */
-async function readPassword({ stdin }: Io): Promise<string> {
-  let input = ''
-  for await (const chunk of stdin as AsyncIterable<Buffer | string>) {
-    input += chunk.toString()
-    if (input.length > longestPassword) throw new UserError('usage', 'the password is too long')
-  }
-  return input.replace(/\r?\n$/, '')
-}
-
 /** Gets user and password, from a prompt if they are not given. They never come from the command line. */
 async function askForLogin(
   io: Io,
@@ -80,7 +68,7 @@ async function askForLogin(
 ): Promise<{ user: string; password: string }> {
   if (fromStdin) {
     if (user === undefined) throw new UserError('usage', '--password-stdin needs --username NAME')
-    return { user, password: await readPassword(io) }
+    return { user, password: await readSecret(io, 'password') }
   }
   if (!canPrompt(io)) {
     throw new UserError('usage', 'there is no terminal to prompt for the password on', {

@@ -1,17 +1,16 @@
 import { UserError } from '../../errors.ts'
 import { suggest } from '../../machine/nearest-name.ts'
+import type { Swarm } from '../../machine/swarms.ts'
 import type { SwarmStatus } from '../../operations/swarm/swarm-states.ts'
 import type { Invocation } from '../command.ts'
 import { defaultTimeoutMs } from '../multi/query-engines.ts'
 
-/** The states of the named swarms, or of all. Throws kind `usage` for an unknown name. */
-export async function readStates(
+/** The named swarms, or all. Throws kind `usage` for an unknown name. */
+export async function chooseSwarms(
   { fleet }: Pick<Invocation, 'fleet'>,
   names: readonly string[],
-  timeout: number | undefined,
-): Promise<readonly SwarmStatus[]> {
-  const { readSwarmStates } = await import('../../operations/swarm/swarm-states.ts')
-  const { swarms, machines } = await (await fleet.inventory()).read()
+): Promise<readonly Swarm[]> {
+  const { swarms } = await (await fleet.inventory()).read()
   const known = [...swarms.keys()]
   const unknown = names.find((name) => !swarms.has(name))
   if (unknown !== undefined) {
@@ -26,10 +25,19 @@ export async function readStates(
       },
     )
   }
-  const chosen = [...swarms.values()].filter(
-    ({ name }) => names.length === 0 || names.includes(name),
-  )
+  return [...swarms.values()].filter(({ name }) => names.length === 0 || names.includes(name))
+}
+
+/** The states of the named swarms, or of all. Throws kind `usage` for an unknown name. */
+export async function readStates(
+  { fleet }: Pick<Invocation, 'fleet'>,
+  names: readonly string[],
+  timeout: number | undefined,
+): Promise<readonly SwarmStatus[]> {
+  const { readSwarmStates } = await import('../../operations/swarm/swarm-states.ts')
+  const chosen = await chooseSwarms({ fleet }, names)
   if (chosen.length === 0) return []
+  const { machines } = await (await fleet.inventory()).read()
   const timeoutMs = timeout === undefined ? defaultTimeoutMs : timeout * 1000
   return readSwarmStates(fleet, chosen, [...machines.values()], { timeoutMs })
 }

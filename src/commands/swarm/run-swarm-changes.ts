@@ -30,12 +30,12 @@ function reportLeft(
 
 /**
  * Makes the planned changes of swarms, one phase after the other. A phase is not begun if an earlier one of the same swarm failed.
- * `failed`: machines whose own changes failed, for which nothing is done.
+ * `failed`: machines whose own changes failed, for which nothing is done. `drainMs`: see {@link drainMsOf}.
  */
 export async function runSwarmChanges(
   context: CommandContext,
   planned: readonly PlannedSwarmChange[],
-  { failed }: { readonly failed: ReadonlySet<string> },
+  { failed, drainMs }: { readonly failed: ReadonlySet<string>; readonly drainMs: number },
 ): Promise<{ readonly changed: readonly PlannedSwarmChange[]; readonly code: number }> {
   if (planned.length === 0) return { changed: [], code: exitCodes.ok }
   const { applySwarmChange } = await import('../../operations/swarm/apply-swarm.ts')
@@ -59,7 +59,7 @@ export async function runSwarmChanges(
       const outcomes = await workOnMachines(
         context,
         subjects,
-        ({ change }, calls) => applySwarmChange(context.fleet, change, calls),
+        ({ change }, calls) => applySwarmChange(context.fleet, change, { ...calls, drainMs }),
         {
           concurrency: isOneByOne ? 1 : concurrency,
           ...(isOneByOne && { maxFail: 1 }),

@@ -32,6 +32,14 @@ export interface ClusterInfo {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
   readonly addressPools: readonly string[]
+  /** Whether managers need a key after a restart. */
+  readonly autolock?: boolean
+}
+
+/** Some of the settings of a cluster (SwarmSpec). */
+interface ClusterSettings {
+  readonly Labels: Readonly<Record<string, string>>
+  readonly EncryptionConfig: { readonly AutoLockManagers: boolean }
 }
 
 /** An ID of an answer that is empty if there is none. */
@@ -49,7 +57,7 @@ const readAnswer = object<{
         readonly Cluster:
           | {
               readonly ID: string | undefined
-              readonly Spec: { readonly Labels: Readonly<Record<string, string>> }
+              readonly Spec: ClusterSettings
               readonly DefaultAddrPool: readonly string[]
             }
           | undefined
@@ -66,8 +74,14 @@ const readAnswer = object<{
       Cluster: optional(
         object({
           ID: idOrNone,
-          Spec: object<{ readonly Labels: Readonly<Record<string, string>> }>({
+          Spec: object<ClusterSettings>({
             Labels: withDefault(record(text), {}),
+            EncryptionConfig: withDefault(
+              object<ClusterSettings['EncryptionConfig']>({
+                AutoLockManagers: withDefault(flag, false),
+              }),
+              { AutoLockManagers: false },
+            ),
           }),
           DefaultAddrPool: listOrNull(text),
         }),
@@ -90,6 +104,7 @@ export async function readSwarmInfo(engine: Engine, signal?: AbortSignal): Promi
     ...(Cluster?.ID !== undefined && {
       cluster: {
         ...{ id: Cluster.ID, labels: Cluster.Spec.Labels, addressPools: Cluster.DefaultAddrPool },
+        autolock: Cluster.Spec.EncryptionConfig.AutoLockManagers,
       },
     }),
   }

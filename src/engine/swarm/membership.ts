@@ -14,12 +14,14 @@ export interface NewSwarm {
   readonly addressPool: string
   /** Labels of the cluster. */
   readonly labels: Readonly<Record<string, string>>
+  /** Whether managers need a key after a restart of their engine. */
+  readonly autolock: boolean
 }
 
 /** Initializes a swarm, with the engine as its first manager, which gets no tasks yet (SwarmInit). */
 export const initSwarm = (
   engine: Engine,
-  { advertise, addressPool, labels }: NewSwarm,
+  { advertise, addressPool, labels, autolock }: NewSwarm,
   signal: AbortSignal,
 ): Promise<void> =>
   engine.json(
@@ -27,7 +29,8 @@ export const initSwarm = (
       ...{ method: 'POST', path: '/swarm/init', signal },
       body: {
         ...{ ListenAddr: listenAddress, AdvertiseAddr: advertise, Availability: 'drain' },
-        ...{ DefaultAddrPool: [addressPool], SubnetSize: 24, Spec: { Labels: labels } },
+        ...{ DefaultAddrPool: [addressPool], SubnetSize: 24 },
+        Spec: { Labels: labels, EncryptionConfig: { AutoLockManagers: autolock } },
       },
     },
     nothing,

@@ -42,6 +42,13 @@ export async function switchAndRecordPower(
   return switchPower(context, machine, verb, calls)
 }
 
+/** Whether a machine has a host, and its driver can switch it. */
+export async function canSwitch(context: Context, { driver, host }: Machine): Promise<boolean> {
+  if (host === undefined) return false
+  const loaded = await context.loadDriver(driver).catch(ignored('driver', `load driver ${driver}`))
+  return loaded?.power !== undefined
+}
+
 async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Promise<Power> {
   const { power } = await context.loadDriver(machine.driver)
   if (power !== undefined) return power

@@ -13,6 +13,7 @@ import { provisionMachine } from '../provision/provision-machine.ts'
 import { removeMachine } from '../machine/remove-machine.ts'
 import { replaceMachine } from '../create/replace-machine.ts'
 import { updateMachine } from './update-machine.ts'
+import type { Members } from '../swarm/interrupt-members.ts'
 import { switchPower } from '../machine/switch-power.ts'
 import { isCreatedByFleet, wasRemovalStartedHere } from './destructive-changes.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
@@ -51,12 +52,16 @@ export function orderChanges(
 
 /**
  * Applies the changes of each machine in sequence, after those of its jump host. Each change can be interrupted at any point:
- * the next plan continues it. `leaving`: the machines that are removed; they may be jump hosts of each other.
+ * the next plan continues it. `leaving`: the machines that are removed; they may be jump hosts of each other. `members`: those
+ * that are nodes of swarms.
  */
 export function applyTo(
   context: Context,
   inventory: Inventory,
-  leaving: ReadonlySet<string> = new Set(),
+  {
+    leaving = new Set(),
+    members,
+  }: { readonly leaving?: ReadonlySet<string>; readonly members?: Members | undefined } = {},
 ) {
   const running = new Map<string, Promise<void>>()
   return async ({ name, changes }: MachineChanges, calls: ApplyCalls): Promise<MachineChanges> => {
@@ -71,7 +76,8 @@ export function applyTo(
           })
         })
       }
-      for (const change of changes) await applyChange(context, change, { ...calls, leaving })
+      for (const change of changes)
+        await applyChange(context, change, { ...calls, leaving, members })
     })()
     running.set(name, work)
     await work
@@ -79,14 +85,21 @@ export function applyTo(
   }
 }
 
+/** Machines whose hosts are interrupted at the same time. */
+interface HostsInTransition {
+  readonly leaving: ReadonlySet<string>
+  readonly members: Members | undefined
+}
+
 async function applyChange(
   context: Context,
-  { machine: name, action, destructive, effect, gone, outside }: Change,
-  { progress, signal, trust, leaving }: ApplyCalls & { readonly leaving: ReadonlySet<string> },
+  { machine: name, action, destructive, effect, gone, outside, stops }: Change,
+  { progress, signal, trust, leaving, members }: ApplyCalls & HostsInTransition,
 ): Promise<void> {
   const stoppable = context.with({ signal })
   const inventory = await (await context.inventory()).read()
   const machine = findMachine(inventory, name)
+  const calls = { progress, signal }
   switch (action) {
     case 'create':
     case 'adopt':
@@ -97,13 +110,19 @@ async function applyChange(
       )
       return
     case 'change':
-      await updateMachine(stoppable, machine, { progress, signal })
+      await (stops === true && members !== undefined
+        ? members.restart(machine, calls, () => updateMachine(stoppable, machine, calls))
+        : updateMachine(stoppable, machine, calls))
       return
     case 'start':
-    case 'stop':
-      if (action === 'stop') checkStopApproved(machine, destructive === true)
-      await switchPower(stoppable, machine, action, { progress, signal })
+      await startMachine(stoppable, machine, calls)
       return
+    case 'stop': {
+      checkStopApproved(machine, destructive === true)
+      const stop = () => switchPower(stoppable, machine, action, calls)
+      await (members === undefined ? stop() : members.stop(machine, calls, stop))
+      return
+    }
     case 'operators':
       progress('update operator keys')
       await syncOperatorKeys(
@@ -133,10 +152,24 @@ async function applyChange(
     case 'remove':
       if (gone === true) await checkGone(stoppable, machine)
       else await checkRemovalApproved(context, machine, destructive === true)
+      await members?.leave(machine, calls)
       if (action === 'replace')
         await replaceMachine(stoppable, machine, { progress, signal, trust })
       else await removeMachine(stoppable, machine, { progress, signal, leaving })
   }
+}
+
+/** Starts a host, and lets its node of a swarm get tasks again. */
+async function startMachine(
+  context: Context,
+  machine: Machine,
+  calls: Pick<ApplyCalls, 'progress' | 'signal'>,
+): Promise<void> {
+  const started = await switchPower(context, machine, 'start', calls)
+  const { swarms } = await (await context.inventory()).read()
+  if (swarms.size === 0) return
+  const { activateMember } = await import('../swarm/interrupt-members.ts')
+  await activateMember(context, started, calls)
 }
 
 /** A host that fleet did not create is stopped only after the user has confirmed it. */

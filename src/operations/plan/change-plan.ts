@@ -93,6 +93,7 @@ export interface PlannedSwarmChange {
    * `join`, `promote`, `demote`: let the machine join, or change its role. `label`: set node labels, and activate a node
    * that has just joined. `leave`: let the machine leave. `remove-node`: remove a node that the machine no longer is.
    * `open-ports`, `close-ports`: open the ports of nodes between the machine and the other members at its provider, or close them.
+   * `autolock`: lock managers after a restart, or no longer.
    */
   readonly action:
     | 'init'
@@ -105,6 +106,7 @@ export interface PlannedSwarmChange {
     | 'remove-node'
     | 'open-ports'
     | 'close-ports'
+    | 'autolock'
   /** Of `join`. */
   readonly role?: SwarmRole
   /** The ID of an existing node. */

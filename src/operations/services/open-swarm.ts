@@ -27,7 +27,7 @@ export function openSwarm(context: Context, name: string): OpenSwarm {
         return await request(first)
       } catch (error) {
         if (!(error instanceof UserError) || error.kind !== 'unreachable') throw error
-        found = findManager(context, name, { except: first.machine.name, signal })
+        found = findManager(context, name, { leaving: new Set([first.machine.name]), signal })
         return request(await found)
       }
     },

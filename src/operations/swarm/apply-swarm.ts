@@ -1,4 +1,5 @@
 import type { Engine } from '../../engine/engine.ts'
+import { updateCluster } from '../../engine/swarm/cluster.ts'
 import { type SwarmInfo, readSwarmInfo } from '../../engine/swarm/info.ts'
 import { initSwarm, joinSwarm, leaveSwarm, readJoinTokens } from '../../engine/swarm/membership.ts'
 import { type SwarmNode, countTasks, removeNode, updateNode } from '../../engine/swarm/nodes.ts'
@@ -6,71 +7,82 @@ import { UserError } from '../../errors.ts'
 import { type Machine, hasHost } from '../../machine/machine.ts'
 import { type Swarm, type SwarmRole, rolesOf } from '../../machine/swarms.ts'
 import type { Progress } from '../../os/progress.ts'
-import { poll } from '../../os/retry.ts'
+import { poll, retry } from '../../os/retry.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Context } from '../context.ts'
+import { addressOf, checkBeforeJoin } from './check-ports.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 import type { PlannedSwarmChange } from '../plan/change-plan.ts'
-import { findManager, initializedSwarm } from './find-manager.ts'
+import { type Manager, findManager, initializedSwarm } from './find-manager.ts'
 import { freePool, poolOverlaps, readNetworks } from './host-networks.ts'
 import { memberAddress } from './member-address.ts'
 import { closePorts, openPorts } from './member-ports.ts'
-import { clusterLabels, machineLabel, withLabels } from './node-labels.ts'
+import { clusterLabels, drained, machineLabel, withLabels } from './node-labels.ts'
 import { managersAmong, quorumLoss } from './quorum.ts'
 
 /** Callbacks of the work on one machine. */
 export interface SwarmCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
+  /** How long the tasks of a node that is drained may take to end, in milliseconds; 0: they are not waited for. */
+  readonly drainMs?: number
 }
 
 /** How long a node may take to reach the state that it should have, in milliseconds. */
 const nodeMs = 60_000
 
-/** How long the tasks of a node may take to end, in milliseconds. */
-const drainMs = 60_000
+/** How long the tasks of a node may take to end by default, in milliseconds. */
+const defaultDrainMs = 5 * 60_000
 
 /** The pause between checks, in milliseconds. */
 const pauseMs = 250
 
 /** The work on one machine. */
-interface Work extends SwarmCalls {
+export interface Work extends SwarmCalls {
   readonly context: Context
   readonly swarm: string
   readonly machine: Machine
+  /** Machines that may leave the swarm during this work, including this one: other managers are asked first. Absent: none leaves. */
+  readonly leaving?: ReadonlySet<string>
 }
 
 const engineOf = ({ context, machine, signal }: Work): Promise<Engine> =>
   context.with({ signal }).engine(machine)
 
 /** Waits until `check` has a result. Errors in between are normal: leaders change, and engines are busy. */
-async function waitFor<Value>(
+export async function waitFor<Value>(
   { signal, machine }: Work,
   check: () => Promise<Value | undefined>,
   problem: () => string,
-  limitMs = nodeMs,
+  {
+    limitMs = nodeMs,
+    hint = 'run fleet apply again; engine log: journalctl -u docker on the host',
+  }: { readonly limitMs?: number; readonly hint?: string } = {},
 ): Promise<Value> {
   return poll<Value | undefined>(() => check().catch(ignored('engine', 'check a node')), {
     ...{ signal, pauseMs, withinMs: limitMs },
     otherwise: () => {
       throw new UserError('failed', problem(), {
         machine: machine.name,
-        hint: 'run fleet apply again; engine log: journalctl -u docker on the host',
+        hint,
       })
     },
   }).then((value) => value as Value)
 }
 
-/** A node of a swarm; undefined if no manager lists it. */
-async function findNode(
-  { context, swarm, signal }: Work,
-  node: string,
-  except?: string,
-): Promise<SwarmNode | undefined> {
-  const { nodes } = await findManager(context, swarm, {
-    signal,
-    ...(except !== undefined && { except }),
+/** How long managers may take to elect a leader, in milliseconds. Until then, none of them answers. */
+const electionMs = 60_000
+
+/** A manager that answers, and stays a manager. */
+export const managerOf = ({ context, swarm, leaving, signal }: Work): Promise<Manager> =>
+  retry(() => findManager(context, swarm, { signal, ...(leaving && { leaving }) }), {
+    ...{ signal, pauseMs, withinMs: electionMs },
+    canRetry: (error) => error instanceof UserError && error.kind === 'failed',
   })
+
+/** A node of a swarm; undefined if no manager lists it. */
+async function findNode(work: Work, node: string): Promise<SwarmNode | undefined> {
+  const { nodes } = await managerOf(work)
   return nodes.find(({ ID }) => ID === node)
 }
 
@@ -148,7 +160,7 @@ async function initialize(work: Work): Promise<void> {
     progress('choose the network')
     const networks = await chooseNetworks(work, swarm, inventory.machines.values())
     progress('initialize the swarm')
-    await initSwarm(engine, { ...networks, labels }, signal)
+    await initSwarm(engine, { ...networks, labels, autolock: swarm.autolock === true }, signal)
   }
   await record(work)
   await finishNode(work)
@@ -184,7 +196,7 @@ async function finishNode(work: Work, known?: string): Promise<void> {
   progress('set node labels')
   const { nodeId = known } = await readSwarmInfo(await engineOf(work), signal)
   const { swarm } = await initializedSwarm(context, work.swarm)
-  const { engine, nodes } = await findManager(context, work.swarm, { signal })
+  const { engine, nodes } = await managerOf(work)
   if (nodeId === undefined || !nodes.some(({ ID }) => ID === nodeId)) {
     throw new UserError('failed', `it is not a node of swarm ${work.swarm}`, {
       machine: machine.name,
@@ -207,6 +219,20 @@ async function waitUntilReachable(work: Work, node: string): Promise<void> {
   )
 }
 
+/** The managers that a joining machine must reach. */
+async function peersOf(
+  { context }: Work,
+  nodes: readonly SwarmNode[],
+): Promise<readonly { readonly machine?: Machine | undefined; readonly address: string }[]> {
+  const { machines } = await (await context.inventory()).read()
+  return nodes
+    .filter(({ ManagerStatus }) => ManagerStatus?.Reachability === 'reachable')
+    .map((node) => ({
+      address: addressOf(node),
+      machine: [...machines.values()].find(({ name }) => name === node.Spec.Labels[machineLabel]),
+    }))
+}
+
 /** Lets a machine join, drained; sets its labels; then lets it get tasks. */
 async function join(work: Work, role: SwarmRole): Promise<void> {
   const { context, machine, progress, signal } = work
@@ -215,12 +241,14 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
   if (before.nodeId === undefined && before.state === 'inactive') {
     progress('find its address')
     const networks = await readNetworks(context, machine, signal)
-    const { engine, nodes } = await findManager(context, work.swarm, { signal })
+    const { engine, nodes } = await managerOf(work)
     const managers = nodes.flatMap(({ ManagerStatus }) =>
       ManagerStatus?.Reachability === 'reachable' ? ManagerStatus.Addr : [],
     )
     const peers = managers.map((address) => [address.replace(/:\d+$/, '')])
     const advertise = await memberAddress(machine, networks, peers)
+    progress('check the ports')
+    await checkBeforeJoin(context, { machine, advertise }, await peersOf(work, nodes), signal)
     progress('join the swarm')
     const { [role]: token } = await readJoinTokens(engine, signal)
     await joinSwarm(joiner, { advertise, managers, token }, signal).catch((error: unknown) => {
@@ -248,8 +276,8 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
 
 /** Makes a node a manager. */
 async function promote(work: Work, node: string): Promise<void> {
-  const { context, progress, signal } = work
-  const { engine, nodes } = await findManager(context, work.swarm, { signal })
+  const { progress, signal } = work
+  const { engine, nodes } = await managerOf(work)
   const isManager = nodes.some(({ ID, Spec }) => ID === node && Spec.Role === 'manager')
   if (!isManager) {
     progress('promote it to a manager')
@@ -270,18 +298,16 @@ function checkQuorum({ swarm, machine }: Work, nodes: readonly SwarmNode[], node
 }
 
 /** Makes a manager a worker, if the others have a majority without it, and waits until they have removed it. */
-async function demote(work: Work, node: string): Promise<void> {
-  const { context, machine, progress, signal } = work
-  const { engine, nodes } = await findManager(context, work.swarm, {
-    ...{ signal, except: machine.name },
-  })
+export async function demote(work: Work, node: string): Promise<void> {
+  const { progress, signal } = work
+  const { engine, nodes } = await managerOf(work)
   checkQuorum(work, nodes, node)
   progress('demote it to a worker')
   if (nodes.some(({ ID, Spec }) => ID === node && Spec.Role === 'manager')) {
     // An interrupted promotion: the managers refuse to demote a node that has not joined them yet.
     await waitFor(
       work,
-      async () => (await findNode(work, node, machine.name))?.ManagerStatus,
+      async () => (await findNode(work, node))?.ManagerStatus,
       () => `it was promoted, but has not become a manager after ${nodeMs / 1000} s`,
     )
   }
@@ -289,7 +315,7 @@ async function demote(work: Work, node: string): Promise<void> {
   await waitFor(
     work,
     async () => {
-      const found = await findNode(work, node, machine.name)
+      const found = await findNode(work, node)
       return found?.ManagerStatus === undefined ? true : undefined
     },
     () => `it is still a manager after ${nodeMs / 1000} s`,
@@ -307,12 +333,12 @@ async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
 
 /** Removes a node that is down from the list, after its role as manager. */
 async function removeGoneNode(work: Work, node: string): Promise<void> {
-  const { context, machine, progress, signal } = work
+  const { progress, signal } = work
   progress('wait until the node is down')
   const found = await waitFor(
     work,
     async () => {
-      const listed = await findNode(work, node, machine.name)
+      const listed = await findNode(work, node)
       return listed === undefined || listed.Status.State === 'down' ? { listed } : undefined
     },
     () => `the node ${node} is not down after ${nodeMs / 1000} s`,
@@ -322,32 +348,42 @@ async function removeGoneNode(work: Work, node: string): Promise<void> {
     await demote(work, node)
   }
   progress('remove the node')
-  const { engine, nodes } = await findManager(context, work.swarm, {
-    ...{ signal, except: machine.name },
-  })
+  const { engine, nodes } = await managerOf(work)
   if (nodes.some(({ ID }) => ID === node)) await removeNode(engine, node, signal)
 }
 
+/** Waits until no task of a drained node runs any more. */
+export async function waitForTasks(work: Work, node: string): Promise<void> {
+  const { drainMs = defaultDrainMs, machine, signal } = work
+  if (drainMs === 0) return
+  await waitFor(
+    work,
+    async () => {
+      const { engine } = await managerOf(work)
+      return (await countTasks(engine, node, signal)) === 0 ? true : undefined
+    },
+    () => `its tasks have not ended within ${drainMs / 1000} s`,
+    {
+      limitMs: drainMs,
+      hint: `its tasks: fleet -m ${machine.name} ps; to wait longer: --drain-timeout; not to wait: --no-drain`,
+    },
+  )
+}
+
 /** Lets a machine leave: as a worker, drained, and removed from the list of nodes. */
-async function leave(work: Work, node: string): Promise<void> {
-  const { context, machine, progress, signal } = work
+export async function leave(work: Work, node: string): Promise<void> {
+  const { progress, signal } = work
   const leaver = await engineOf(work)
   const { nodeId } = await readSwarmInfo(leaver, signal)
   if (nodeId === node) {
-    const listed = await findNode(work, node, machine.name)
+    const listed = await findNode(work, node)
     if (listed?.Spec.Role === 'manager' || listed?.ManagerStatus !== undefined) {
       await demote(work, node)
     }
     await waitUntilWorker(work, leaver)
     progress('drain it')
-    const { engine } = await findManager(context, work.swarm, { signal, except: machine.name })
-    await updateNode(engine, node, (spec) => ({ ...spec, Availability: 'drain' }), signal)
-    await waitFor(
-      work,
-      async () => ((await countTasks(engine, node, signal)) === 0 ? true : undefined),
-      () => `its tasks have not ended within ${drainMs / 1000} s`,
-      drainMs,
-    )
+    await updateNode((await managerOf(work)).engine, node, drained, signal)
+    await waitForTasks(work, node)
     progress('leave the swarm')
     await leaveSwarm(leaver, signal)
   }
@@ -358,7 +394,7 @@ async function leave(work: Work, node: string): Promise<void> {
 async function removeOldNode(work: Work, node: string): Promise<void> {
   const { machine, signal } = work
   const { nodeId } = await readSwarmInfo(await engineOf(work), signal)
-  const listed = await findNode(work, node, machine.name)
+  const listed = await findNode(work, node)
   if (listed === undefined) return
   if (nodeId === node || listed.Spec.Labels[machineLabel] !== machine.name) {
     throw new UserError('failed', `the node ${node} was not removed: it is still in use`, {
@@ -367,6 +403,15 @@ async function removeOldNode(work: Work, node: string): Promise<void> {
     })
   }
   await removeGoneNode(work, node)
+}
+
+/** Sets whether managers need a key after a restart, as the inventory says. */
+async function setAutolock(work: Work): Promise<void> {
+  const { context, progress, signal } = work
+  const { swarm } = await initializedSwarm(context, work.swarm)
+  const autolock = swarm.autolock ?? false
+  progress(autolock ? 'lock managers after a restart' : 'do not lock managers after a restart')
+  await updateCluster((await managerOf(work)).engine, { autolock }, signal)
 }
 
 /** The node that a machine is. Throws kind `failed` if it is another one than planned. */
@@ -390,7 +435,11 @@ export async function applySwarmChange(
 ): Promise<PlannedSwarmChange> {
   const inventory = await (await context.inventory()).read()
   const machine = findMachine(inventory, change.machine)
-  const work: Work = { context, swarm: change.swarm, machine, ...calls }
+  const { swarm } = change
+  const leaving = ['demote', 'leave', 'remove-node'].includes(change.action)
+    ? new Set<string>([machine.name])
+    : new Set<string>()
+  const work: Work = { context, swarm, machine, leaving, ...calls }
   switch (change.action) {
     case 'init':
       await initialize(work)
@@ -412,6 +461,9 @@ export async function applySwarmChange(
       break
     case 'leave':
       await leave(work, change.node ?? (await plannedNode(work, undefined)))
+      break
+    case 'autolock':
+      await setAutolock(work)
       break
     case 'remove-node':
       if (change.node !== undefined) await removeOldNode(work, change.node)

@@ -35,18 +35,18 @@ export async function initializedSwarm(context: Context, name: string) {
 }
 
 /**
- * Finds a manager of a swarm that answers, with the nodes that it lists: the first that does. `except`: a machine that is asked last, because it is about to
- * lose that role. Throws kind `failed` if none answers.
+ * Finds a manager of a swarm that answers, with the nodes that it lists: the first that does. `leaving`: machines that are asked last,
+ * because they are about to lose that role. Throws kind `failed` if none answers.
  */
 export async function findManager(
   context: Context,
   name: string,
-  { except, signal }: { readonly except?: string; readonly signal: AbortSignal },
+  { leaving, signal }: { readonly leaving?: ReadonlySet<string>; readonly signal: AbortSignal },
 ): Promise<Manager> {
   const { inventory, swarm } = await initializedSwarm(context, name)
   const roles = rolesOf(swarm, inventory.machines.values())
   const rank = (machine: Machine): number =>
-    machine.name === except ? 2 : roles.get(machine.name) === 'manager' ? 0 : 1
+    leaving?.has(machine.name) === true ? 2 : roles.get(machine.name) === 'manager' ? 0 : 1
   const candidates = [...inventory.machines.values()]
     .filter((machine) => hasHost(machine) && machine.engine !== 'none' && machine.stopped !== true)
     .toSorted((one, other) => rank(one) - rank(other))

@@ -1,10 +1,66 @@
+import type { SwarmNode } from '../../engine/swarm/nodes.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Change, Issue } from '../plan/change-plan.ts'
+import { machineLabel } from './node-labels.ts'
 import { type SwarmObservation, answerOf } from './observe-swarms.ts'
-import { failureLoss, managersAmong } from './quorum.ts'
+import { failureLoss, managersAmong, quorumLoss } from './quorum.ts'
 
-/** The changes of machines that end their host, or switch it off. */
-const ending: ReadonlySet<Change['action']> = new Set(['replace', 'remove', 'stop'])
+/**
+ * What happens to the host of a machine, and so to its node. `fail`: it is switched off. `leave`: it is removed, after its node has
+ * left the swarm. `restart`: it is switched off and on again; managers restart one after the other.
+ */
+export type Interruption = 'fail' | 'leave' | 'restart'
+
+/** Interruptions by node, or by machine, in the order in which they happen. */
+type Interruptions = ReadonlyMap<string, Interruption>
+
+/** The interruption of the host that a change causes; undefined if there is none. */
+function interruptionOf({ action, gone, stops }: Change): Interruption | undefined {
+  if (gone === true) return undefined
+  if (action === 'stop') return 'fail'
+  if (action === 'remove' || action === 'replace') return 'leave'
+  return action === 'change' && stops === true ? 'restart' : undefined
+}
+
+/** The interruptions that changes cause, by machine. A removal matters more than being switched off, and that more than a restart. */
+export function interruptionsOf(changes: readonly Change[]): Interruptions {
+  const order: readonly Interruption[] = ['restart', 'fail', 'leave']
+  const found = new Map<string, Interruption>()
+  for (const change of changes) {
+    const interruption = interruptionOf(change)
+    const before = found.get(change.machine)
+    if (interruption === undefined) continue
+    if (before !== undefined && order.indexOf(before) >= order.indexOf(interruption)) continue
+    found.set(change.machine, interruption)
+  }
+  return found
+}
+
+/**
+ * The nodes whose interruption would cost a swarm the majority of its managers, with the reason. None if all nodes of the swarm are
+ * interrupted: then the swarm ends, or stops, as a whole. Swarms of one or two managers have no majority without one of them: there,
+ * a manager may restart, and the second one may leave.
+ */
+export function neededNodes(
+  nodes: readonly SwarmNode[],
+  interruptions: Interruptions,
+): ReadonlyMap<string, string> {
+  if (nodes.every(({ ID }) => interruptions.has(ID))) return new Map()
+  const managers = managersAmong(nodes)
+  const isSmall = managers.size <= 2
+  const failing = new Set<string>()
+  const needed = new Map<string, string>()
+  for (const [node, interruption] of interruptions) {
+    if (!managers.has(node)) continue
+    if (interruption === 'restart' && isSmall) continue
+    const without = new Set([...failing, node])
+    const isLeaving = interruption === 'leave' && isSmall
+    const why = isLeaving ? quorumLoss(managers, without) : failureLoss(managers, without)
+    if (why !== undefined) needed.set(node, why)
+    else if (interruption !== 'restart') failing.add(node)
+  }
+  return needed
+}
 
 /** A machine without which a swarm would lose its quorum. */
 interface NeededManager {
@@ -13,33 +69,40 @@ interface NeededManager {
   readonly why: string
 }
 
-/**
- * The first machines, in this order, without which a swarm would lose the majority of its managers. None if all nodes of the swarm
- * are among the machines: then the swarm ends.
- */
+/** The machines whose interruption would cost a swarm its majority. */
 function neededManagers(
   { swarms }: Pick<Inventory, 'swarms'>,
   observed: SwarmObservation,
-  machines: readonly string[],
+  machines: Interruptions,
 ): readonly NeededManager[] {
   return [...swarms.values()].flatMap(({ name: swarm, id }): NeededManager[] => {
     const cluster = id === undefined ? undefined : observed.clusters.get(id)
     if (cluster === undefined) return []
-    const managers = managersAmong(cluster.nodes)
-    const nodeOf = (machine: string) => answerOf(observed, machine)?.nodeId ?? ''
-    const all = new Set(machines.map(nodeOf))
-    if (cluster.nodes.every(({ ID }) => all.has(ID))) return []
-    const failing = new Set<string>()
-    return machines.flatMap((machine) => {
-      const node = nodeOf(machine)
-      if (!managers.has(node)) return []
-      const why = failureLoss(managers, new Set([...failing, node]))
-      if (why !== undefined) return [{ machine, swarm, why }]
-      failing.add(node)
-      return []
-    })
+    const owners = new Map(
+      [...machines.keys()].flatMap((machine) =>
+        nodesOf(machine, answerOf(observed, machine)?.nodeId, cluster.nodes).map(
+          ({ ID }) => [ID, machine] as const,
+        ),
+      ),
+    )
+    const interruptions = new Map(
+      [...owners].map(([node, machine]) => [node, machines.get(machine) ?? 'fail'] as const),
+    )
+    return [...neededNodes(cluster.nodes, interruptions)].map(([node, why]) => ({
+      ...{ machine: owners.get(node) ?? node, swarm, why },
+    }))
   })
 }
+
+/** The nodes that a machine is: that of its engine, or those with its name if the engine does not answer. */
+export const nodesOf = (
+  machine: string,
+  nodeId: string | undefined,
+  nodes: readonly SwarmNode[],
+): readonly SwarmNode[] =>
+  nodes.filter(({ ID, Spec }) =>
+    nodeId === undefined ? Spec.Labels[machineLabel] === machine : ID === nodeId,
+  )
 
 /** The changes of machines that a plan must leave out, so that no swarm loses its quorum. */
 export function machinesLosingQuorum(
@@ -47,14 +110,11 @@ export function machinesLosingQuorum(
   observed: SwarmObservation,
   changes: readonly Change[],
 ): { readonly refused: ReadonlySet<Change>; readonly issues: readonly Issue[] } {
-  const ends = changes.filter(({ action, gone }) => ending.has(action) && gone !== true)
-  const needed = neededManagers(
-    inventory,
-    observed,
-    ends.map(({ machine }) => machine),
-  )
+  const needed = neededManagers(inventory, observed, interruptionsOf(changes))
   const refused = new Set(
-    ends.filter(({ machine }) => needed.some((manager) => manager.machine === machine)),
+    changes
+      .filter((change) => interruptionOf(change) !== undefined)
+      .filter(({ machine }) => needed.some((manager) => manager.machine === machine)),
   )
   const issues = needed.map(({ machine, swarm, why }): Issue => {
     const actions = [...refused].filter((one) => one.machine === machine)

@@ -8,6 +8,26 @@ export const machineLabel = 'fleet.machine'
 /** The node label with the keys of the labels that fleet has set; labels of others are kept. */
 const keysLabel = 'fleet.labels'
 
+/** The node label of nodes that fleet has drained, because their host is stopped or leaves: they become active again later. */
+const drainedLabel = 'fleet.drained'
+
+/** Whether fleet has drained a node, and not a person. */
+const isDrainedByFleet = ({ Labels, Availability }: NodeSpec): boolean =>
+  drainedLabel in Labels && Availability === 'drain'
+
+/** A node that gets no tasks until fleet activates it. One that a person has drained or paused does not change. */
+export const drained = (spec: NodeSpec): NodeSpec =>
+  spec.Availability === 'active'
+    ? { ...spec, Labels: { ...spec.Labels, [drainedLabel]: 'true' }, Availability: 'drain' }
+    : spec
+
+/** A node that gets tasks again, if fleet has drained it. */
+export function activated(spec: NodeSpec): NodeSpec {
+  const { [drainedLabel]: mark, ...Labels } = spec.Labels
+  if (mark === undefined) return spec
+  return { ...spec, Labels, ...(isDrainedByFleet(spec) && { Availability: 'active' }) }
+}
+
 /** The labels of the cluster: the ID of the inventory, and the name of the swarm in it. */
 export const clusterLabels = (inventory: string, swarm: string): Record<string, string> => ({
   'fleet.id': inventory,
@@ -26,10 +46,11 @@ function labelsFor(
 ): Record<string, string> {
   const wanted = Object.entries(labels).filter(
     ([key]) =>
-      key !== machineLabel && key !== keysLabel && (chosen === undefined || chosen.includes(key)),
+      ![machineLabel, keysLabel, drainedLabel].includes(key) &&
+      (chosen === undefined || chosen.includes(key)),
   )
   const keys = wanted.map(([key]) => key).toSorted()
-  const earlier = new Set([...(before[keysLabel]?.split(',') ?? []), keysLabel])
+  const earlier = new Set([...(before[keysLabel]?.split(',') ?? []), keysLabel, drainedLabel])
   const others = Object.entries(before).filter(([key]) => !earlier.has(key))
   return Object.fromEntries([
     ...others,
@@ -39,7 +60,10 @@ function labelsFor(
   ]) as Record<string, string>
 }
 
-/** The node of a machine with its labels, and activated if it has just joined. A node that a person has drained stays so. */
+/**
+ * The node of a machine with its labels, and activated if it has just joined, or if fleet has drained it. A node that a person has
+ * drained stays so.
+ */
 export function withLabels(
   swarm: Pick<Swarm, 'labels'>,
   machine: Pick<Machine, 'name' | 'labels'>,
@@ -48,7 +72,7 @@ export function withLabels(
   return {
     ...spec,
     Labels: labelsFor(swarm, machine, spec.Labels),
-    ...(isUnfinished(spec) && { Availability: 'active' }),
+    ...((isUnfinished(spec) || isDrainedByFleet(spec)) && { Availability: 'active' }),
   }
 }
 
@@ -62,10 +86,11 @@ export function describeLabels(
   const changed = Object.entries(after).filter(([key, value]) => spec.Labels[key] !== value)
   const removed = Object.keys(spec.Labels).filter((key) => !(key in after))
   if (changed.length === 0 && removed.length === 0) return undefined
-  const shown = changed.filter(([key]) => key !== keysLabel)
+  const own = new Set([keysLabel, drainedLabel])
   const parts = [
-    ...shown.map(([key, value]) => `${key}=${value}`),
-    ...removed.filter((key) => key !== keysLabel).map((key) => `remove ${key}`),
+    ...(isDrainedByFleet(spec) ? ['it is still drained'] : []),
+    ...changed.filter(([key]) => !own.has(key)).map(([key, value]) => `${key}=${value}`),
+    ...removed.filter((key) => !own.has(key)).map((key) => `remove ${key}`),
   ]
   return parts.length === 0 ? 'its labels are recorded' : parts.join(', ')
 }

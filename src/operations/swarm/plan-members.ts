@@ -41,6 +41,7 @@ const phases: readonly ((change: PlannedSwarmChange) => boolean)[] = [
   ({ action }) => action === 'demote',
   ({ action }) => action === 'leave',
   ({ action }) => action === 'close-ports',
+  ({ action }) => action === 'autolock',
 ]
 
 /** Changes by phase, in the order in which they are made. */
@@ -88,7 +89,6 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
     const answer = answerOf(at, name)
     return answer?.isManager === true && answer.cluster === undefined
   })
-  const [first = ''] = locked
   if (leaderless.length > 0) {
     return {
       issues: [
@@ -104,7 +104,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
       issues: [
         {
           why: `swarm ${swarm.name} is locked on ${listed(locked)}`,
-          hint: `unlock it: fleet -m ${first} docker swarm unlock`,
+          hint: `unlock it: fleet swarm unlock ${swarm.name}`,
         },
       ],
     }
@@ -218,16 +218,18 @@ function planMember(
     const join = change('join', 'it is not in the swarm', { role, after })
     return { changes: [join], issues: [] }
   }
-  if (isStarted(at.changes, name) || !at.engines.has(name)) return nothing
+  // A machine that should be stopped may answer because it is just being stopped: its node is drained for that.
+  if (isStarted(at.changes, name) || machine.stopped === true) return nothing
+  if (!at.engines.has(name)) return nothing
   const info = answerOf(at, name)
   if (info === undefined) {
-    if (at.unreachable.has(name) || machine.stopped === true) return nothing
+    if (at.unreachable.has(name)) return nothing
     const why = `swarm ${swarm.name} was not compared: ${reasonOf(at.engines.get(name))}`
     return issue(why, `fleet status ${name}`)
   }
   const rejoin = `to let it join again: fleet -m ${name} docker swarm leave --force && fleet apply`
   if (info.state === 'locked') {
-    return issue('its swarm is locked', `to unlock it: fleet -m ${name} docker swarm unlock`)
+    return issue('its swarm is locked', `to unlock it: fleet swarm unlock ${swarm.name}`)
   }
   if (info.state === 'error') {
     return issue(`it cannot take part in its swarm: ${reasonOf(new Error(info.error))}`, rejoin)
@@ -312,6 +314,20 @@ function planOthers(
   return { changes, issues }
 }
 
+/** Plans to lock managers after a restart, or not to. */
+const planAutolock = (
+  { name: swarm, autolock }: Swarm,
+  cluster: Cluster,
+): readonly PlannedSwarmChange[] =>
+  autolock === undefined || autolock === (cluster.autolock ?? false)
+    ? []
+    : [
+        {
+          ...{ swarm, machine: cluster.manager, action: 'autolock' },
+          why: `the inventory has "autolock: ${autolock}"`,
+        },
+      ]
+
 /** Leaves out changes after which fewer than a majority of the managers would be reachable. */
 function keepQuorum(
   changes: readonly PlannedSwarmChange[],
@@ -358,7 +374,10 @@ export function planSwarm(swarm: Swarm, at: SwarmSituation): SwarmPart {
     if (machine === undefined || (first?.action === 'init' && first.machine === name)) return []
     return [planMember(swarm, { machine, role }, nodes, at)]
   })
-  if (cluster !== undefined) parts.push(planOthers(swarm, cluster, roles, at))
+  if (cluster !== undefined) {
+    parts.push(planOthers(swarm, cluster, roles, at))
+    parts.push({ changes: planAutolock(swarm, cluster), issues: [] })
+  }
   const pools = cluster?.addressPools ?? []
   const pool = swarm.addressPool
   const ordered = inPhases([

@@ -114,6 +114,11 @@ const answers: Readonly<Record<string, unknown>> = {
   [`/services/${service.ID}/update`]: { Warnings: null },
   '/tasks': tasks,
   ...{ '/configs': [], '/secrets': [] },
+  '/swarm': {
+    ...{ ID: 'c'.repeat(25), Version: { Index: 9 } },
+    Spec: { Labels: {}, EncryptionConfig: { AutoLockManagers: false }, CAConfig: {} },
+  },
+  '/swarm/update': '',
   '/containers/json': [container],
   '/containers/app/json': {
     ...{ Id: containerId, Name: '/app', Config: { Tty: false, Image: 'nginx:1.27' } },

@@ -1,8 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { installDriver, installZod } from '../external-driver/driver-package.ts'
 import { type Person, makePerson } from '../test-user.ts'
+import { tokenOf } from '../token-of.ts'
 import { type Lab, type LabHost, startLab } from './lab.ts'
+import { type LabPower, labDriver, servePower } from './lab-driver.ts'
 
 /** A node as `docker node inspect` describes it. */
 interface Node {
@@ -26,32 +29,50 @@ export const nothingToDo = {
   text: expect.not.stringMatching(/fleet apply|attention/) as string,
 }
 
+/** How a lab is set up. */
+interface SwarmLabOptions {
+  /** The hosts are those of a driver, which can switch and remove them. */
+  readonly power?: true
+}
+
 /** Hosts with engines, and an inventory with a swarm of those with the label `role=manager` or `role=web`. */
 export class SwarmLab implements AsyncDisposable {
   readonly lab: Lab
   readonly ana: Person
   /** Change them, and then call `save`. */
   readonly labels: Labels
+  /** More fields of the swarm, such as `autolock: true`. */
+  settings: readonly string[] = []
   /** The ID of the cluster, once it is recorded. */
   id: string | undefined
 
-  private constructor(lab: Lab, ana: Person, labels: Labels) {
+  readonly #power: LabPower | undefined
+
+  private constructor(lab: Lab, ana: Person, labels: Labels, power: LabPower | undefined) {
     this.lab = lab
     this.ana = ana
     this.labels = labels
+    this.#power = power
   }
 
   /** Starts as many hosts as there are labels: h1, h2 and so on. */
-  static async start(labels: Labels): Promise<SwarmLab> {
+  static async start(labels: Labels, { power }: SwarmLabOptions = {}): Promise<SwarmLab> {
     const lab = await startLab({ hosts: Object.keys(labels).length, engine: true, image: true })
     const ana = await makePerson({ identity: lab.identity.file, broker: true })
-    const started = new SwarmLab(lab, ana, labels)
+    const served = power && (await servePower(lab.hosts))
+    const started = new SwarmLab(lab, ana, labels, served)
     await started.save()
+    if (served !== undefined) {
+      await installZod(ana.folder)
+      await installDriver(ana.folder, 'lab', labDriver(served.port))
+      await started.ok('trust add lab --yes')
+    }
     return started
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.ana[Symbol.asyncDispose]()
+    this.#power?.[Symbol.dispose]()
     await this.lab[Symbol.asyncDispose]()
   }
 
@@ -65,18 +86,23 @@ export class SwarmLab implements AsyncDisposable {
   async save(): Promise<void> {
     const file = join(this.ana.folder, 'machines.yaml')
     this.id = /^ +id: ([a-z0-9]{25})$/m.exec(await readFile(file, 'utf8'))?.[1]
-    const recorded = this.id === undefined ? '' : `\n    id: ${this.id}`
-    const machines = this.lab.hosts.map(({ name, address, hostKey }) => {
-      const host = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
-      const machine = { driver: 'ssh', labels: this.labels[name], options: { address }, host }
-      return `  ${name}: ${JSON.stringify(machine)}\n`
+    const recorded = this.id === undefined ? [] : [`id: ${this.id}`]
+    const fields = [...this.settings, ...recorded].map((field) => `\n    ${field}`).join('')
+    const hosts = this.lab.hosts.filter(({ name }) => name in this.labels)
+    const machines = hosts.map(({ name, address, hostKey }) => {
+      const record = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
+      const own =
+        this.#power === undefined
+          ? { driver: 'ssh', options: { address }, host: record }
+          : { driver: 'lab', host: { ...record, id: name, token: tokenOf(name) } }
+      return `  ${name}: ${JSON.stringify({ labels: this.labels[name], ...own })}\n`
     })
     const text = `version: 1
 id: 0123abcd
 swarms:
   prod:
     managers: role=manager
-    workers: role=web # the shop${recorded}
+    workers: role=web # the shop${fields}
 machines:
 ${machines.join('')}`
     await writeFile(file, text)

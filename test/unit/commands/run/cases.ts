@@ -775,6 +775,40 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('service rollback web -m prod --inventory swarms.yaml', [{ state: 'converged' }]),
     fails('service rollback api -m prod --inventory swarms.yaml', failed, /no service "api"/),
   ],
+  // the SSH server of these hosts forwards no connections
+  'swarm check': [
+    fails(
+      'swarm check prod --inventory swarms.yaml',
+      failed,
+      /prod\tweb-1\tweb-2\t192.0.2.1\t2377\/tcp\tnot checked[^]*0 of 12 connections/,
+    ),
+    ok('swarm check --inventory new.yaml', /^$|check/),
+    {
+      ...json('swarm check prod --inventory swarms.yaml', {
+        0: { from: 'web-1', state: 'unknown' },
+      }),
+      code: failed,
+    },
+    fails('swarm check prd --inventory swarms.yaml', usage, /"prd"[^]*prod/),
+  ],
+  'swarm unlock': [
+    ok('swarm unlock prod --inventory swarms.yaml', /no manager of swarm prod is locked/),
+    json('swarm unlock prod --inventory swarms.yaml', []),
+    fails('swarm unlock test --inventory swarms.yaml', failed, /test is not initialized/),
+  ],
+  'swarm rotate': [
+    ok('swarm rotate prod --yes --inventory swarms.yaml', /replaced join tokens of swarm prod/),
+    json('swarm rotate prod --yes --inventory swarms.yaml', {
+      swarm: 'prod',
+      rotated: ['join tokens'],
+    }),
+    fails('swarm rotate prod --inventory swarms.yaml', usage, /--yes/),
+    fails(
+      'swarm rotate prod --unlock-key --yes --inventory swarms.yaml',
+      usage,
+      /no unlock key[^]*autolock/,
+    ),
+  ],
   'stack ls': [
     ok(
       'stack ls --inventory service.yaml',

@@ -5,7 +5,10 @@ import { UserError } from '../../../../src/errors.ts'
 import type { Machine } from '../../../../src/machine/machine.ts'
 import type { MachineName } from '../../../../src/machine/name.ts'
 import type { Change } from '../../../../src/operations/plan/change-plan.ts'
-import { machinesLosingQuorum } from '../../../../src/operations/swarm/guard-machines.ts'
+import {
+  machinesLosingQuorum,
+  neededNodes,
+} from '../../../../src/operations/swarm/guard-machines.ts'
 import { planSwarm, type SwarmSituation } from '../../../../src/operations/swarm/plan-members.ts'
 
 const cluster = 'c'.repeat(25)
@@ -291,5 +294,37 @@ describe('the quorum of a swarm', () => {
     expect(refusedOf(['m1', 'w1'])).toEqual({ refused: [], issues: 0 })
     expect(refusedOf(['m1', 'm2', 'w1'])).toEqual({ refused: ['m2'], issues: 1 })
     expect(refusedOf(machines.map(({ name }) => name))).toEqual({ refused: [], issues: 0 })
+  })
+
+  it('is kept when a resized host is switched off meanwhile', () => {
+    const swarms = new Map([['prod', prod]])
+    const resize: Change = { machine: 'm2', action: 'change', why: 'size', stops: true }
+    const nodes = [unreachable('m1'), ...allNodes.slice(1)]
+    const { refused } = machinesLosingQuorum({ swarms }, situation({ nodes }), [resize])
+    expect([...refused]).toEqual([resize])
+    const { stops: _stops, ...live } = resize
+    expect([...machinesLosingQuorum({ swarms }, situation({ nodes }), [live]).refused]).toEqual([])
+  })
+
+  it.each([
+    ['fail', 3, ['m1'], []],
+    ['fail', 3, ['m1', 'm2'], ['m2']],
+    ['restart', 3, ['m1', 'm2', 'm3'], []],
+    ['leave', 3, ['m1', 'm2'], ['m2']],
+    ['fail', 2, ['m1'], ['m1']],
+    ['leave', 2, ['m1'], []],
+    ['leave', 2, ['m1', 'm2'], ['m2']],
+    ['restart', 2, ['m1', 'm2'], []],
+    ['fail', 1, ['m1'], ['m1']],
+    ['leave', 1, ['m1'], ['m1']],
+    ['restart', 1, ['m1'], []],
+  ] as const)('%s: of %i managers, of %j, %j are needed', (interruption, count, names, needed) => {
+    const nodes = allNodes.filter(({ ID }) => !/m[123]/.test(ID) || Number(ID.at(-1)) <= count)
+    const all = new Map(names.map((name) => [`node-${name}`, interruption]))
+    const found = [...neededNodes(nodes, all).keys()]
+    expect(found).toEqual(needed.map((name) => `node-${name}`))
+    // all nodes
+    const whole = new Map(nodes.map(({ ID }) => [ID, interruption]))
+    expect(neededNodes(nodes, whole).size).toBe(0)
   })
 })

@@ -1,0 +1,15 @@
+import { UserError } from '../../errors.ts'
+import type { Io } from '../../ui/io.ts'
+
+/** The longest secret that is read, in bytes. */
+const longestSecret = 1 << 16
+
+/** Reads a secret from stdin, without the end of its line. `what`: its name in messages. */
+export async function readSecret({ stdin }: Io, what: string): Promise<string> {
+  let input = ''
+  for await (const chunk of stdin as AsyncIterable<Buffer | string>) {
+    input += chunk.toString()
+    if (input.length > longestSecret) throw new UserError('usage', `the ${what} is too long`)
+  }
+  return input.replace(/\r?\n$/, '')
+}

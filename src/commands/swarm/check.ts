@@ -1,0 +1,72 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { PortProblem } from '../../operations/swarm/check-ports.ts'
+import { foldNames } from '../../ui/fold-names.ts'
+import { withProgress } from '../../ui/progress/progress.ts'
+import { writeFailure } from '../../ui/failure.ts'
+import { writeRows } from '../../ui/table.ts'
+import { any, defineCommand } from '../command.ts'
+import { commonOptions } from '../options/common-options.ts'
+import { defaultTimeoutMs } from '../multi/query-engines.ts'
+import { chooseSwarms } from './read-states.ts'
+
+/** What a state of a connection means. */
+const explanations: Readonly<Record<PortProblem['state'], string>> = {
+  closed: 'nothing listens',
+  blocked: 'no answer: open the port',
+  unknown: 'not checked: the SSH server of the first machine forwards no connections',
+}
+
+export const swarmCheck = defineCommand({
+  name: 'check',
+  summary: 'Check the ports between the members of swarms',
+  description:
+    'Check that each member of a swarm reaches each manager on port 2377/tcp, and each other member on port 7946/tcp. The connections that do not work are listed with the port to open, and the exit code is then 1. UDP ports (7946 and 4789) are not checked.',
+  arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
+  options: { timeout: commonOptions.timeout },
+  answers: 'json',
+  examples: ['fleet swarm check', 'fleet swarm check prod --json'],
+  async run({ fleet, io, args, options, format }) {
+    const { checkPorts } = await import('../../operations/swarm/check-ports.ts')
+    const chosen = await chooseSwarms({ fleet }, args.swarms)
+    const swarms = chosen.filter(({ id }) => id !== undefined)
+    const timeoutMs = options.timeout === undefined ? defaultTimeoutMs : options.timeout * 1000
+    const checks = await withProgress(
+      io,
+      format,
+      'check',
+      async (progress) => {
+        progress('connect the members to each other')
+        return Promise.all(swarms.map(({ name }) => checkPorts(fleet, name, { timeoutMs })))
+      },
+      { isMachine: false },
+    )
+    const rows = checks.flatMap(({ problems }) => problems)
+    await writeRows<PortProblem>(io, format, {
+      rows,
+      columns: [
+        { title: 'SWARM', text: ({ swarm }) => swarm, drop: 1 },
+        { title: 'FROM', text: ({ from }) => from, keep: true },
+        { title: 'TO', text: ({ to }) => to, keep: true },
+        { title: 'ADDRESS', text: ({ address }) => address },
+        { title: 'PORT', text: ({ port }) => `${port}/tcp`, keep: true },
+        { title: 'PROBLEM', text: ({ state }) => explanations[state] },
+      ],
+      name: ({ from }) => from,
+    })
+    for (const { swarm, silent } of checks) {
+      if (silent.length === 0) continue
+      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: not a node that answers`
+      const hint = `fleet swarm status ${swarm}`
+      writeFailure(io, new UserError('failed', message, { hint }), format.json)
+    }
+    if (!format.json) {
+      for (const { swarm, connections, members, problems } of checks) {
+        io.stderr.write(
+          `${swarm}: ${connections - problems.length} of ${connections} connections between ${members} members work\n`,
+        )
+      }
+    }
+    const isWell = rows.length === 0 && checks.every(({ silent }) => silent.length === 0)
+    return isWell ? exitCodes.ok : exitCodes.failed
+  },
+})

@@ -1,0 +1,44 @@
+import type { Members } from '../../operations/swarm/interrupt-members.ts'
+import type { Interruption } from '../../operations/swarm/guard-machines.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { type Invocation, flag, parsed } from '../command.ts'
+import { parseSeconds } from '../options/numbers.ts'
+
+/** How long the tasks of a node may take to end by default, in seconds. */
+const defaultDrainTimeout = 300
+
+/** Options of commands that interrupt hosts, which may be nodes of swarms. */
+export const drainOptions = {
+  drainTimeout: parsed(
+    '--drain-timeout <seconds>',
+    `time limit for the tasks of a swarm node to end (default: ${defaultDrainTimeout})`,
+    parseSeconds,
+  ),
+  drain: flag('--no-drain', 'do not drain swarm nodes first, and do not check the quorum'),
+} as const
+
+/** The values of {@link drainOptions}. */
+interface DrainValues {
+  readonly drainTimeout: number | undefined
+  readonly drain: boolean
+}
+
+/** How long the tasks of a drained node may take to end, in milliseconds; 0: they are not waited for. */
+export const drainMsOf = ({ drain, drainTimeout = defaultDrainTimeout }: DrainValues): number =>
+  drain ? drainTimeout * 1000 : 0
+
+/**
+ * Drains those of the machines that are nodes of swarms. Undefined if there are no swarms, or nothing is to be drained. Throws kind
+ * `failed` if a swarm would lose the majority of its managers.
+ */
+export async function openMembers(
+  { fleet }: Pick<Invocation, 'fleet'>,
+  machines: readonly { readonly machine: Machine; readonly interruption: Interruption }[],
+  options: DrainValues,
+): Promise<Members | undefined> {
+  if (!options.drain || machines.length === 0) return undefined
+  const { swarms } = await (await fleet.inventory()).read()
+  if (swarms.size === 0) return undefined
+  const { Members } = await import('../../operations/swarm/interrupt-members.ts')
+  return Members.open(fleet, machines, { drainMs: drainMsOf(options) })
+}

@@ -1,0 +1,59 @@
+import { exitCodes } from '../../errors.ts'
+import { withProgress } from '../../ui/progress/progress.ts'
+import { writeJson } from '../../ui/table.ts'
+import { defineCommand, flag, required } from '../command.ts'
+import { requireConsent, yesOption } from '../options/confirmation.ts'
+import { chooseSwarms } from './read-states.ts'
+
+/** The secrets that were replaced. */
+export interface Rotated {
+  readonly swarm: string
+  readonly rotated: readonly ('join tokens' | 'unlock key' | 'certificates')[]
+}
+
+export const swarmRotate = defineCommand({
+  name: 'rotate',
+  summary: 'Replace the secrets of a swarm',
+  description:
+    'Replace the join tokens of a swarm, so that the old ones are of no use any more. With --unlock-key or --ca, replace the key that unlocks managers, or the certificates of all nodes, in place of the tokens. fleet stores none of them: it reads tokens and keys from a manager when it uses them.',
+  arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
+  options: {
+    tokens: flag('--tokens', 'also replace the join tokens, with --unlock-key or --ca'),
+    unlockKey: flag('--unlock-key', 'replace the unlock key (only with autolock)'),
+    ca: flag('--ca', 'replace the certificate authority, and the certificates of all nodes'),
+    yes: yesOption,
+  },
+  answers: 'json',
+  examples: ['fleet swarm rotate prod', 'fleet swarm rotate prod --unlock-key --yes'],
+  async run({ fleet, io, args, options, format }) {
+    await chooseSwarms({ fleet }, [args.swarm])
+    const tokens = options.tokens || !(options.unlockKey || options.ca)
+    const rotated: Rotated['rotated'] = [
+      ...(tokens ? (['join tokens'] as const) : []),
+      ...(options.unlockKey ? (['unlock key'] as const) : []),
+      ...(options.ca ? (['certificates'] as const) : []),
+    ]
+    const what = rotated.join(', ')
+    await requireConsent(io, options.yes, `Replace these secrets of swarm ${args.swarm}: ${what}?`)
+    const { rotateSecrets } = await import('../../operations/swarm/rotate-secrets.ts')
+    await withProgress(
+      io,
+      format,
+      'rotate',
+      (progress) => {
+        progress(`replace ${what}`)
+        const { unlockKey, ca } = options
+        return rotateSecrets(fleet, args.swarm, { tokens, unlockKey, ca })
+      },
+      { isMachine: false },
+    )
+    if (format.json) writeJson(io, { swarm: args.swarm, rotated })
+    else {
+      io.stderr.write(`replaced ${what} of swarm ${args.swarm}\n`)
+      if (options.unlockKey) {
+        io.stderr.write('save the new unlock key: fleet -m MANAGER docker swarm unlock-key\n')
+      }
+    }
+    return exitCodes.ok
+  },
+})

@@ -1,0 +1,201 @@
+import { UserError, messageOf } from '../../errors.ts'
+import type { SwarmNode } from '../../engine/swarm/nodes.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
+import { rolesOf } from '../../machine/swarms.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Context } from '../context.ts'
+import { fanOutInOrder } from '../fan-out/fan-out.ts'
+import { initializedSwarm } from './find-manager.ts'
+import { type Cluster, answerOf, observeSwarms } from './observe-swarms.ts'
+
+/** The ports of swarms over TCP: managers listen on the first one, all nodes on the second one. */
+const swarmPorts = { management: 2377, gossip: 7946 } as const
+
+/** How long a connection may take, in milliseconds. */
+const connectMs = 5000
+
+/**
+ * What comes of a connection. `closed`: the host answers, but nothing listens on the port. `blocked`: no answer. `unknown`: the SSH
+ * server of the host from which it is made allows no forwarding.
+ */
+type PortState = 'open' | 'closed' | 'blocked' | 'unknown'
+
+/** Connects to a TCP port from a host, through its SSH server. */
+async function probePort(
+  context: Context,
+  from: Machine,
+  address: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<PortState> {
+  const transport = await context.connect(from)
+  const dialing = transport.dial(address).then(
+    (socket): PortState => {
+      socket.destroy()
+      return 'open'
+    },
+    (error: unknown): PortState => {
+      const why = messageOf(error)
+      if (/prohibited/i.test(why)) return 'unknown'
+      return /connection refused/i.test(why) ? 'closed' : 'blocked'
+    },
+  )
+  const stop = new AbortController()
+  const late = new Promise<PortState>((resolve) => {
+    const timer = setTimeout(() => resolve('blocked'), connectMs)
+    stop.signal.addEventListener('abort', () => clearTimeout(timer))
+  })
+  try {
+    const state = await Promise.race([dialing, late])
+    signal.throwIfAborted()
+    return state
+  } finally {
+    stop.abort()
+  }
+}
+
+/** A connection between two members that does not work. */
+export interface PortProblem {
+  readonly swarm: string
+  /** The machine that cannot connect. */
+  readonly from: string
+  /** The machine on which the port must be open. */
+  readonly to: string
+  /** The IP address of that machine. */
+  readonly address: string
+  readonly port: number
+  readonly state: Exclude<PortState, 'open'>
+}
+
+/** The result of {@link checkPorts}. */
+export interface PortCheck {
+  readonly swarm: string
+  /** How many connections were made. */
+  readonly connections: number
+  readonly members: number
+  readonly problems: readonly PortProblem[]
+  /** Members that did not answer, from which nothing was checked. */
+  readonly silent: readonly string[]
+}
+
+/** The IP address at which other nodes reach a node. Managers may report 0.0.0.0 as that of the node. */
+export const addressOf = ({ Status, ManagerStatus }: SwarmNode): string =>
+  ManagerStatus === undefined ? Status.Addr : ManagerStatus.Addr.replace(/:\d+$/, '')
+
+/** The connections that a member must be able to make. */
+function connectionsOf(
+  own: string,
+  nodes: ReadonlyMap<string, SwarmNode>,
+): readonly { readonly to: string; readonly address: string; readonly port: number }[] {
+  return [...nodes].flatMap(([to, node]) => {
+    if (to === own) return []
+    const address = addressOf(node)
+    const ports = node.ManagerStatus === undefined ? [] : [swarmPorts.management]
+    return [...ports, swarmPorts.gossip].map((port) => ({ to, address, port }))
+  })
+}
+
+/** How many connections one host makes at the same time. sshd limits sessions, not connections. */
+const perHost = 16
+
+/** Checks a list in parts, so that a host does not make all connections at once. */
+async function inBatches<Item, Value>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Value>,
+): Promise<readonly Value[]> {
+  const values: Value[] = []
+  for (let index = 0; index < items.length; index += perHost) {
+    values.push(...(await Promise.all(items.slice(index, index + perHost).map(work))))
+  }
+  return values
+}
+
+/**
+ * Checks that each member of a swarm reaches each manager on 2377/tcp, and each other member on 7946/tcp. UDP cannot be checked like
+ * that. Throws kind `failed` if no manager answers.
+ */
+export async function checkPorts(
+  context: Context,
+  name: string,
+  { timeoutMs }: { readonly timeoutMs: number },
+): Promise<PortCheck> {
+  const { inventory, swarm } = await initializedSwarm(context, name)
+  const machines = [...inventory.machines.values()].filter(hasHost)
+  const observed = await observeSwarms(context, machines, { timeoutMs })
+  const cluster: Cluster | undefined = observed.clusters.get(swarm.id)
+  if (cluster === undefined) {
+    throw new UserError('failed', `no manager of swarm ${name} answers`, {
+      hint: `fleet swarm status ${name}`,
+    })
+  }
+  const nodes = new Map<string, SwarmNode>()
+  for (const machine of machines) {
+    const id = answerOf(observed, machine.name)?.nodeId
+    const node = cluster.nodes.find(({ ID }) => ID === id)
+    if (node !== undefined) nodes.set(machine.name, node)
+  }
+  const members = machines.filter((machine) => nodes.has(machine.name))
+  const outcomes = await fanOutInOrder(
+    members,
+    (machine, signal) =>
+      inBatches(connectionsOf(machine.name, nodes), async ({ to, address, port }) => ({
+        ...{ swarm: name, from: machine.name, to, address, port },
+        state: await probePort(context, machine, { host: address, port }, signal),
+      })),
+    { signal: context.signal },
+  )
+  const checked = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
+  const silent = [...rolesOf(swarm, machines).keys()].filter((one) => !nodes.has(one))
+  return {
+    ...{ swarm: name, connections: checked.length, members: members.length },
+    problems: checked.flatMap(({ state, ...one }) => (state === 'open' ? [] : [{ ...one, state }])),
+    silent: [
+      ...silent,
+      ...outcomes.flatMap(({ machine, ...outcome }) => ('error' in outcome ? machine.name : [])),
+    ],
+  }
+}
+
+/** A member that a machine joins, or that joins. */
+export interface Peer {
+  /** Absent if it is no machine of the inventory. */
+  readonly machine?: Machine | undefined
+  readonly address: string
+}
+
+/**
+ * Checks the ports before a machine joins: it must reach all managers, and they must reach its address, where nothing listens yet.
+ * Throws kind `failed`, with the port to open. Hosts whose SSH server allows no forwarding are not checked.
+ */
+export async function checkBeforeJoin(
+  context: Context,
+  { machine: joiner, advertise }: { readonly machine: Machine; readonly advertise: string },
+  managers: readonly Peer[],
+  signal: AbortSignal,
+): Promise<void> {
+  const problem = (from: string, to: string, address: string, port: number): UserError =>
+    new UserError('failed', `${from} does not reach ${to} at ${address} on port ${port}/tcp`, {
+      machine: joiner.name,
+      hint: `open ${port}/tcp on ${to} for ${from}; between all members, 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open`,
+    })
+  const to = managers.flatMap(({ machine, address }) =>
+    Object.values(swarmPorts).map((port) => ({ name: machine?.name ?? address, address, port })),
+  )
+  const out = await inBatches(to, async (one) => ({
+    ...one,
+    state: await probePort(context, joiner, { host: one.address, port: one.port }, signal),
+  }))
+  const blocked = out.find(({ state }) => state === 'blocked' || state === 'closed')
+  if (blocked !== undefined) {
+    throw problem(joiner.name, blocked.name, blocked.address, blocked.port)
+  }
+  const back = await inBatches(managers, async ({ machine }) => {
+    if (machine === undefined) return undefined
+    const address = { host: advertise, port: swarmPorts.gossip }
+    const state = await probePort(context, machine, address, signal).catch(
+      ignored('ssh', `connect from ${machine.name} to ${joiner.name}`),
+    )
+    return state === 'blocked' ? machine.name : undefined
+  })
+  const manager = back.find((name) => name !== undefined)
+  if (manager !== undefined) throw problem(manager, joiner.name, advertise, swarmPorts.gossip)
+}

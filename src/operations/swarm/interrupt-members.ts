@@ -1,0 +1,363 @@
+import { readSwarmInfo } from '../../engine/swarm/info.ts'
+import { type SwarmNode, removeNode, updateNode } from '../../engine/swarm/nodes.ts'
+import { UserError } from '../../errors.ts'
+import { type Machine, hasHost } from '../../machine/machine.ts'
+import { rolesOf } from '../../machine/swarms.ts'
+import { ignored } from '../../os/trace.ts'
+import type { Context } from '../context.ts'
+import {
+  type SwarmCalls,
+  type Work,
+  demote,
+  leave,
+  managerOf,
+  waitFor,
+  waitForTasks,
+} from './apply-swarm.ts'
+import { findManager } from './find-manager.ts'
+import { type Interruption, neededNodes, nodesOf } from './guard-machines.ts'
+import { activated, drained } from './node-labels.ts'
+import { managersAmong } from './quorum.ts'
+
+/** How long an engine may take to say which node it is, in milliseconds. */
+const answerMs = 10_000
+
+/** How long a node may take to be ready after its host has started, in milliseconds. */
+const readyMs = 60_000
+
+/** A machine that is about to be interrupted. */
+export interface InterruptedMachine {
+  readonly machine: Machine
+  readonly interruption: Interruption
+}
+
+/** A machine that is a node. */
+interface Member {
+  readonly machine: Machine
+  readonly swarm: string
+  readonly interruption: Interruption
+  readonly node: string
+  readonly isManager: boolean
+  /** Whether its engine answers. Others cannot leave: their node is removed from the list. */
+  readonly answers: boolean
+  /** Whether the node runs, and has tasks that can end. */
+  readonly isUp: boolean
+}
+
+/** Asks an engine which node it is. Undefined if it does not answer. */
+async function askNode(
+  context: Context,
+  machine: Machine,
+): Promise<{ readonly nodeId?: string | undefined } | undefined> {
+  if (!hasHost(machine) || machine.engine === 'none') return {}
+  const stop = AbortSignal.any([context.signal, AbortSignal.timeout(answerMs)])
+  const ask = async () => readSwarmInfo(await context.with({ signal: stop }).engine(machine), stop)
+  return ask().catch((error: unknown) => {
+    context.signal.throwIfAborted()
+    return ignored('engine', `ask ${machine.name} which node it is`)(error)
+  })
+}
+
+/** Finds the members of swarms among machines. Throws kind `failed` if no manager of their swarm answers. */
+async function findMembers(
+  context: Context,
+  interrupted: readonly InterruptedMachine[],
+): Promise<{ readonly members: readonly Member[]; readonly whole: ReadonlySet<string> }> {
+  const { swarms, machines } = await (await context.inventory()).read()
+  const asked = await Promise.all(
+    interrupted.map(async (one) => ({ ...one, answer: await askNode(context, one.machine) })),
+  )
+  const maybe = asked.filter(({ answer }) => answer === undefined || answer.nodeId !== undefined)
+  const members: Member[] = []
+  const whole = new Set<string>()
+  const unknown: { readonly swarm: string; readonly names: ReadonlySet<string> }[] = []
+  for (const swarm of swarms.values()) {
+    if (swarm.id === undefined || maybe.length === 0) continue
+    const found = await findManager(context, swarm.name, { signal: context.signal }).catch(
+      ignored('engine', `find a manager of swarm ${swarm.name}`),
+    )
+    context.signal.throwIfAborted()
+    if (found === undefined) {
+      const names = [...rolesOf(swarm, machines.values()).keys()]
+      unknown.push({ swarm: swarm.name, names: new Set<string>(names) })
+      continue
+    }
+    const managers = managersAmong(found.nodes)
+    const own = maybe.flatMap(({ machine, interruption, answer }) =>
+      nodesOf(machine.name, answer?.nodeId, found.nodes).map((node): Member => ({
+        ...{ machine, interruption, swarm: swarm.name, node: node.ID },
+        ...{ isManager: managers.has(node.ID), answers: answer !== undefined },
+        isUp: node.Status.State === 'ready',
+      })),
+    )
+    checkQuorum(swarm.name, found.nodes, own)
+    const nodes = new Set(own.map(({ node }) => node))
+    if (found.nodes.every(({ ID }) => nodes.has(ID))) whole.add(swarm.name)
+    members.push(...own)
+  }
+  const known = new Set(members.map(({ machine }) => machine.name))
+  for (const { machine, answer } of maybe) {
+    const lost = unknown.find(({ names }) => names.has(machine.name))
+    // A host that is off already needs no manager, unless its node has to leave.
+    const isOff = answer === undefined && machine.stopped === true
+    if (known.has(machine.name) || lost === undefined || isOff) continue
+    throw new UserError(
+      'failed',
+      `no manager of swarm ${lost.swarm} answers, so its node cannot be drained`,
+      {
+        machine: machine.name,
+        hint: `fleet swarm status ${lost.swarm}; to continue without draining it: --no-drain`,
+      },
+    )
+  }
+  return { members, whole }
+}
+
+/** Throws kind `failed` if the majority of the managers would not be reachable. */
+function checkQuorum(swarm: string, nodes: readonly SwarmNode[], own: readonly Member[]): void {
+  const interruptions = new Map(own.map(({ node, interruption }) => [node, interruption]))
+  const [first] = neededNodes(nodes, interruptions)
+  if (first === undefined) return
+  const [node, why] = first
+  const member = own.find((one) => one.node === node)
+  throw new UserError('failed', `swarm ${swarm} needs it as a manager: ${why}`, {
+    ...(member && { machine: member.machine.name }),
+    hint: `nothing was changed; bring back the other managers first (fleet swarm status ${swarm}), select fewer managers at a time, or select all nodes of the swarm`,
+  })
+}
+
+/** Runs work one after the other. */
+function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const next = last.then(work)
+    last = next.catch(() => {})
+    return next
+  }
+}
+
+/**
+ * Machines that are about to be interrupted, of which some are nodes of swarms. All nodes are drained before the first host is
+ * interrupted, so that no task moves to a node that is next. Disposing of it activates the nodes that were not interrupted.
+ */
+export class Members implements AsyncDisposable {
+  readonly #context: Context
+  readonly #drainMs: number
+  readonly #members: readonly Member[]
+  readonly #leaving: ReadonlySet<string>
+  readonly #drained = new Set<Member>()
+  readonly #queue = createQueue()
+
+  private constructor(context: Context, members: readonly Member[], drainMs: number) {
+    this.#context = context
+    this.#members = members
+    this.#drainMs = drainMs
+    this.#leaving = new Set(members.map(({ machine }) => machine.name))
+  }
+
+  /**
+   * Finds the nodes, and drains those that are not only restarted. Throws kind `failed` if that would cost a swarm the majority of its
+   * managers, before anything changes. A swarm of which all nodes are interrupted is neither drained nor left.
+   */
+  static async open(
+    context: Context,
+    interrupted: readonly InterruptedMachine[],
+    { drainMs }: { readonly drainMs: number },
+  ): Promise<Members> {
+    const { members, whole } = await findMembers(context, interrupted)
+    const left = members.filter(({ swarm }) => !whole.has(swarm))
+    const opened = new Members(context, left, drainMs)
+    try {
+      for (const member of left) if (member.interruption !== 'restart') await opened.#drain(member)
+    } catch (error) {
+      await opened[Symbol.asyncDispose]()
+      throw error
+    }
+    return opened
+  }
+
+  /** The swarms that a machine is a node of. */
+  swarmsOf(machine: string): readonly string[] {
+    return this.#of(machine).map(({ swarm }) => swarm)
+  }
+
+  /** Switches a host off when no task runs there any more. */
+  async stop<Value>(
+    machine: Machine,
+    calls: SwarmCalls,
+    work: () => Promise<Value>,
+  ): Promise<Value> {
+    const members = this.#of(machine.name)
+    for (const member of members) await this.#waitForTasks(member, calls)
+    const value = await work()
+    for (const member of members) this.#drained.delete(member)
+    return value
+  }
+
+  /** Restarts a host when no task runs there any more, one manager at a time, and then lets it get tasks again. */
+  async restart<Value>(
+    machine: Machine,
+    calls: SwarmCalls,
+    work: () => Promise<Value>,
+  ): Promise<Value> {
+    const members = this.#of(machine.name)
+    // It is switched off for a change, and then stays off, or is removed.
+    if (members.some(({ interruption }) => interruption !== 'restart')) {
+      for (const member of members) await this.#waitForTasks(member, calls)
+      return work()
+    }
+    const restart = async (): Promise<Value> => {
+      for (const member of members) {
+        await this.#recheck(member, calls)
+        await this.#drain(member)
+        await this.#waitForTasks(member, calls)
+      }
+      const value = await work()
+      for (const member of members) {
+        await activateNode(this.#work(member, calls), member.node)
+        this.#drained.delete(member)
+      }
+      return value
+    }
+    if (!members.some(({ isManager }) => isManager)) return restart()
+    calls.progress('wait for other managers')
+    return this.#queue(restart)
+  }
+
+  /** Lets a machine leave before its host is removed, one manager at a time. */
+  async leave(machine: Machine, calls: SwarmCalls): Promise<void> {
+    for (const member of this.#of(machine.name)) {
+      const work = this.#work(member, calls)
+      const go = async (): Promise<void> => {
+        await (member.answers ? leave(work, member.node) : removeSilentNode(work, member.node))
+        this.#drained.delete(member)
+      }
+      if (member.isManager) {
+        calls.progress('wait for other managers')
+        await this.#queue(go)
+      } else await go()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { swarm, node } of this.#drained) {
+      const signal = AbortSignal.timeout(answerMs)
+      const undo = async (): Promise<void> => {
+        const { engine } = await findManager(this.#context, swarm, { signal })
+        await updateNode(engine, node, activated, signal)
+      }
+      await undo().catch(ignored('engine', `activate node ${node}`))
+    }
+    this.#drained.clear()
+  }
+
+  #of(machine: string): readonly Member[] {
+    return this.#members.filter((member) => member.machine.name === machine)
+  }
+
+  #work({ swarm, machine, interruption }: Member, calls: SwarmCalls): Work {
+    return {
+      ...{ ...calls, context: this.#context.with({ signal: calls.signal }), swarm, machine },
+      ...{ leaving: interruption === 'restart' ? new Set([machine.name]) : this.#leaving },
+      drainMs: this.#drainMs,
+    }
+  }
+
+  async #drain(member: Member): Promise<void> {
+    const { swarm, node, machine, isUp } = member
+    if (!isUp) return
+    const { signal } = this.#context
+    const leaving = this.#leaving
+    const { engine } = await findManager(this.#context, swarm, { signal, leaving })
+    this.#drained.add(member)
+    await updateNode(engine, node, drained, signal).catch((error: unknown) => {
+      if (!(error instanceof UserError)) throw error
+      throw new UserError(error.kind, `cannot drain its node: ${error.message}`, {
+        ...{ machine: machine.name, hint: error.hint, cause: error },
+      })
+    })
+  }
+
+  async #waitForTasks(member: Member, calls: SwarmCalls): Promise<void> {
+    if (!member.isUp) return
+    calls.progress('drain it')
+    await waitForTasks(this.#work(member, calls), member.node)
+  }
+
+  /** Checks the quorum again when it is the turn of a machine. */
+  async #recheck(member: Member, calls: SwarmCalls): Promise<void> {
+    const { nodes } = await managerOf(this.#work(member, calls))
+    checkQuorum(member.swarm, nodes, [member])
+  }
+}
+
+/** Removes the node of a host that does not answer, after its role as manager. */
+async function removeSilentNode(work: Work, node: string): Promise<void> {
+  const { engine, nodes } = await managerOf(work)
+  if (managersAmong(nodes).has(node)) await demote(work, node)
+  work.progress('remove the node')
+  if (nodes.some(({ ID }) => ID === node)) await removeNode(engine, node, work.signal)
+}
+
+/** Unlocks a manager that has just started, with the key of another one. A swarm whose managers are all locked is left to the user. */
+async function unlockIfLocked(work: Work): Promise<void> {
+  const { context, swarm, machine, signal } = work
+  const engine = await context.engine(machine)
+  if ((await readSwarmInfo(engine, signal)).state !== 'locked') return
+  const { findUnlockKey, unlockMember } = await import('./unlock-members.ts')
+  const key = await findUnlockKey(context, swarm, signal)
+  if (key === undefined) {
+    throw new UserError(
+      'failed',
+      `it runs, but swarm ${swarm} is locked, and no manager has the key`,
+      {
+        machine: machine.name,
+        hint: `fleet swarm unlock ${swarm}`,
+      },
+    )
+  }
+  await unlockMember(context, { swarm, machine, key }, work)
+}
+
+/** Waits until a node is ready, and lets it get tasks if fleet had drained it. */
+async function activateNode(work: Work, node: string): Promise<void> {
+  const { signal, progress } = work
+  await unlockIfLocked(work)
+  progress('wait until the node is ready')
+  const manager = await waitFor(
+    work,
+    async () => {
+      const { engine, nodes } = await managerOf(work)
+      const found = nodes.find(({ ID }) => ID === node)
+      if (found === undefined) return { engine, isMember: false }
+      const isReady =
+        found.Status.State === 'ready' &&
+        (found.ManagerStatus === undefined || found.ManagerStatus.Reachability === 'reachable')
+      return isReady ? { engine, isMember: true } : undefined
+    },
+    () => `its host runs, but its node of swarm ${work.swarm} is not ready`,
+    { limitMs: readyMs, hint: `fleet swarm status ${work.swarm}; then fleet apply activates it` },
+  )
+  if (manager.isMember) await updateNode(manager.engine, node, activated, signal)
+}
+
+/** Lets the node of a machine that was started get tasks again, if fleet had drained it. */
+export async function activateMember(
+  context: Context,
+  machine: Machine,
+  calls: SwarmCalls,
+): Promise<void> {
+  const { swarms, machines } = await (await context.inventory()).read()
+  if (swarms.size === 0 || machine.engine === 'none') return
+  const own = context.with({ signal: calls.signal })
+  const engine = await own.engine(machine)
+  const before = await readSwarmInfo(engine, calls.signal)
+  if (before.nodeId === undefined && before.state !== 'locked') return
+  for (const swarm of swarms.values()) {
+    if (swarm.id === undefined || !rolesOf(swarm, machines.values()).has(machine.name)) continue
+    const work: Work = { ...calls, context: own, swarm: swarm.name, machine }
+    await unlockIfLocked(work)
+    const { nodeId } = await readSwarmInfo(engine, calls.signal)
+    if (nodeId !== undefined) await activateNode(work, nodeId)
+  }
+}

@@ -1,0 +1,22 @@
+import { setImmediate } from 'node:timers/promises'
+import type * as real from '../../../src/os/retry.ts'
+
+/** What the simulation does, it does at once, or some requests later. */
+const attempts = 30
+
+/** {@link real.poll} by the number of attempts, for tests with simulated engines: a slow computer changes nothing. */
+export const poll = (async (
+  check: () => Promise<unknown>,
+  { signal, otherwise }: { readonly signal?: AbortSignal; readonly otherwise?: () => unknown },
+) => {
+  for (let count = 0; count < attempts; count += 1) {
+    signal?.throwIfAborted()
+    const result = await check()
+    if (result !== undefined) return result
+    await setImmediate()
+  }
+  return otherwise?.()
+}) as typeof real.poll
+
+/** {@link real.retry} with one attempt. */
+export const retry: typeof real.retry = (work) => work()
