@@ -1,0 +1,418 @@
+import { connect } from 'node:net'
+import type { LabHost } from '../../support/lab/lab.ts'
+import { answersSsh } from '../../support/lab/probes.ts'
+import { until } from '../../support/lab/process.ts'
+
+/** Fields of an entry's record and options that differ from those of a host that works. */
+interface Login {
+  readonly address?: string
+  readonly port?: number
+  readonly user?: string
+  readonly key?: string
+}
+
+/** What the parts of the lab are for a breakage. */
+export interface Bench {
+  readonly host: LabHost
+  /** The key of an agent that is gone: its public part and its fingerprint. */
+  readonly agentKey: { readonly publicKey: string; readonly fingerprint: string }
+  /** Held until the end: connections that use up what a server allows. */
+  readonly held: (dispose: () => void) => void
+  /** Logs in through the broker before the host is broken. */
+  readonly warm: () => Promise<void>
+}
+
+/** A way in which a host is broken, and what the doctor has to say about it. */
+export interface Breakage {
+  readonly name: string
+  /** Where it happens: on a host of its own without an engine (the default), or on one with an engine. */
+  readonly on?: 'engine' | 'hung'
+  /** The machine should have an engine. */
+  readonly hasEngine?: true
+  readonly via?: string
+  /** Breaks the host; gives the login that is tried. */
+  readonly break: (bench: Bench) => Promise<Login | void>
+  /** The one check that is not ok. */
+  readonly check: string
+  readonly state?: 'warn'
+  readonly says: RegExp
+  /** What the fix has. */
+  readonly fix?: RegExp
+  /** Checks that are skipped because of it. */
+  readonly skips?: readonly string[]
+}
+
+const run = async (host: LabHost, script: string): Promise<string> => {
+  const { code, stdout, stderr } = await host.exec(`set -e\n${script}`)
+  if (code !== 0) throw new Error(`${host.name}: ${stderr || stdout}`)
+  return stdout
+}
+
+/** Starts another sshd on a host, with other settings. Gives its port. */
+export async function startSshd(
+  host: LabHost,
+  port: number,
+  settings: Readonly<Record<string, string>>,
+): Promise<number> {
+  const own = { ...settings, Port: String(port), PidFile: `/run/sshd-${port}.pid` }
+  const lines = Object.entries(own).map(([name, value]) => `${name} ${value}`)
+  await run(
+    host,
+    `{ echo '${lines.join("'; echo '")}'; cat /etc/ssh/sshd_config; } > /etc/ssh/sshd-${port}
+    /usr/sbin/sshd -f /etc/ssh/sshd-${port} -E /run/sshd-${port}.log`,
+  )
+  // sshd goes to the background before it listens.
+  const isUp = async () => (await answersSsh(host.address, port)) || undefined
+  await until(`sshd to listen on port ${port} of ${host.name}`, isUp)
+  return port
+}
+
+const firewall = (rule: string) => (bench: Bench) =>
+  run(bench.host, `iptables -w -A INPUT -p tcp --dport 22 -j ${rule}`).then(() => {})
+
+/** Changes a file of a host by sed, in place. */
+const edit = (file: string, script: string) => (bench: Bench) =>
+  run(bench.host, `sed -i '${script}' ${file}`).then(() => {})
+
+/** Puts a script in place of a program of one host. The program itself is \$0.real. */
+const wrap = (host: LabHost, program: string, body: string) =>
+  run(
+    host,
+    `name=$(readlink -f "$(command -v ${program})")
+    cp "$name" /run/${program}.real
+    printf '%s\\n' '#!/bin/sh' '${body}' > /run/${program}.wrapped
+    chmod 755 /run/${program}.wrapped
+    mount --bind /run/${program}.wrapped "$name"`,
+  )
+
+const fill = (options: string, more: string) => (bench: Bench) =>
+  run(
+    bench.host,
+    `mount -t tmpfs -o ${options} tmpfs /var/lib/docker; cd /var/lib/docker; ${more}`,
+  ).then(() => {})
+
+/** An account of a host with other settings in shadow(5), that PAM judges. */
+async function withPam({ host }: Bench, shadow: string): Promise<Login> {
+  await run(
+    host,
+    `echo 'pat:x:2000:2000::/srv/pat:/bin/bash' >> /etc/passwd
+    echo 'pat:*:${shadow}' >> /etc/shadow
+    mkdir -p /srv/pat/.ssh && cp /srv/root/.ssh/authorized_keys /srv/pat/.ssh && chown -R 2000:2000 /srv/pat`,
+  )
+  return { user: 'pat', port: await startSshd(host, 2201, { UsePAM: 'yes' }) }
+}
+
+/** Starts a server with Node.js on a host, and waits until it listens. */
+async function serve({ host, held }: Bench, code: string): Promise<void> {
+  const child = host.spawn([
+    process.execPath,
+    '-e',
+    `${code}.on('listening', () => console.log('up'))`,
+  ])
+  held(() => child.kill('SIGKILL'))
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.once('data', () => resolve())
+    child.once('exit', (exit) => reject(new Error(`the server ended with ${exit}`)))
+  })
+}
+
+/** A token that a host prints. No output of fleet may have it. */
+export const hostToken = `ghp_${'Zq7'.repeat(12)}`
+
+export const breakages: readonly Breakage[] = [
+  {
+    name: 'no-name',
+    break: async () => ({ address: 'nowhere.invalid' }),
+    ...{ check: 'name', says: /cannot resolve the host name nowhere\.invalid/ },
+    skips: ['route', 'port', 'banner', 'host-key', 'login', 'shell', 'disk'],
+  },
+  {
+    name: 'rejected',
+    break: firewall('REJECT --reject-with tcp-reset'),
+    ...{ check: 'port', says: /port 22 of .* refuses connections/ },
+    skips: ['banner', 'host-key', 'login', 'shell', 'mtu', 'clock'],
+  },
+  { name: 'dropped', break: firewall('DROP'), check: 'port', says: /does not answer: .*firewall/ },
+  {
+    name: 'no-route',
+    break: firewall('REJECT --reject-with icmp-host-unreachable'),
+    ...{ check: 'port', says: /no route to / },
+  },
+  {
+    name: 'sshd-down',
+    break: ({ host }) => host.killSshd(),
+    ...{ check: 'port', says: /sshd is not running there/, fix: /systemctl start ssh/ },
+  },
+  {
+    name: 'no-banner',
+    break: async ({ host }) => host.pause(),
+    ...{ check: 'banner', says: /sends no SSH banner/ },
+  },
+  {
+    name: 'not-ssh',
+    async break(bench) {
+      await serve(bench, `require('http').createServer((_, answer) => answer.end()).listen(8022)`)
+      return { port: 8022 }
+    },
+    ...{ check: 'banner', says: /is not an SSH server.*HTTP\/1\.1 400/, fix: /"port" of not-ssh/ },
+  },
+  {
+    name: 'endless-banner',
+    async break(bench) {
+      await serve(
+        bench,
+        `require('net').createServer((socket) => { socket.on('error', () => {}); const send = () => { while (socket.write('x'.repeat(65536))); socket.once('drain', send) }; send() }).listen(8022)`,
+      )
+      return { port: 8022 }
+    },
+    ...{ check: 'banner', says: /is not an SSH server: it printed "x{20}/ },
+  },
+  {
+    name: 'max-startups',
+    async break({ host, held }) {
+      const port = await startSshd(host, 2201, { MaxStartups: '1', LoginGraceTime: '600' })
+      const socket = connect({ host: host.address, port })
+      held(() => socket.destroy())
+      await new Promise((resolve) => socket.once('data', resolve))
+      return { port }
+    },
+    ...{ check: 'banner', says: /turns new connections away.*MaxStartups/ },
+  },
+  {
+    name: 'host-key',
+    // The record keeps the first key: the lab's own knowledge of the new one is not used.
+    break: ({ host }) => host.replaceHostKey().then(() => {}),
+    ...{ check: 'host-key', says: /host key .* has changed/, fix: /^fleet rekey host-key/ },
+    skips: ['login', 'shell'],
+  },
+  {
+    name: 'wrong-key',
+    break: ({ host, agentKey }) =>
+      run(host, `echo '${agentKey.publicKey}' > /srv/root/.ssh/authorized_keys`).then(() => {}),
+    ...{ check: 'login', says: /accepts none of the keys offered: SHA256:.*id_ed25519/ },
+    fix: /authorized_keys/,
+  },
+  {
+    name: 'no-agent',
+    async break({ host, agentKey }) {
+      await run(host, `echo '${agentKey.publicKey}' > /srv/root/.ssh/authorized_keys`)
+      return { key: agentKey.fingerprint }
+    },
+    ...{ check: 'login', says: /SSH agent of this computer does not answer/, fix: /ssh-add/ },
+  },
+  {
+    name: 'key-modes',
+    async break({ host, warm }) {
+      await warm()
+      await run(host, 'chmod 777 /srv/root/.ssh')
+    },
+    ...{
+      check: 'login',
+      says: /ignores authorized_keys of root: others can write to \/srv\/root\/\.ssh/,
+    },
+    fix: /^fleet ssh key-modes -- chmod go-w \/srv\/root\/\.ssh$/,
+  },
+  {
+    name: 'expired',
+    break: (bench) => withPam(bench, '19000:0:99999:7::1:'),
+    ...{ check: 'login', says: /accepted the key .* closed the connection/, fix: /chage -l pat/ },
+  },
+  {
+    name: 'password-due',
+    break: (bench) => withPam(bench, '0:0:99999:7:::'),
+    ...{ check: 'shell', says: /must be changed first/, fix: /chage -d/ },
+  },
+  {
+    name: 'no-shell',
+    break: edit('/etc/passwd', 's,^\\(root:.*\\):[^:]*$,\\1:/usr/sbin/nologin,'),
+    ...{ check: 'shell', says: /does not run commands: .*not available/ },
+  },
+  {
+    name: 'noisy-shell',
+    break: ({ host }) =>
+      run(host, `echo "echo welcome ${hostToken}" > /srv/root/.bashrc`).then(() => {}),
+    ...{ check: 'shell', state: 'warn', says: /prints text before each command/, fix: /bashrc/ },
+  },
+  {
+    name: 'hung-shell',
+    break: ({ host }) => run(host, 'echo "sleep 1000" > /srv/root/.bashrc').then(() => {}),
+    ...{ check: 'shell', says: /login shell did not run a command/, fix: /startup files/ },
+  },
+  {
+    name: 'no-sessions',
+    break: async ({ host }) => ({ port: await startSshd(host, 2201, { MaxSessions: '0' }) }),
+    ...{ check: 'shell', says: /refused to run a command/, fix: /MaxSessions/ },
+  },
+  {
+    name: 'one-session',
+    break: async ({ host }) => ({ port: await startSshd(host, 2201, { MaxSessions: '1' }) }),
+    ...{ check: 'sessions', state: 'warn', says: /only 1 session at once/, fix: /MaxSessions/ },
+  },
+  {
+    name: 'mtu',
+    break: ({ host }) =>
+      run(
+        host,
+        `iptables -w -A INPUT -p tcp -m length --length 1300:65535 -j DROP
+        iptables -w -A OUTPUT -p tcp -m length --length 1300:65535 -j DROP`,
+      ).then(() => {}),
+    ...{ check: 'mtu', says: /large ones are lost/, fix: /mtu 1280/ },
+    skips: ['clock', 'disk', 'sessions'],
+  },
+  {
+    name: 'mtu-back',
+    break: ({ host }) =>
+      run(host, 'iptables -w -A OUTPUT -p tcp -m length --length 1300:65535 -j DROP').then(
+        () => {},
+      ),
+    ...{ check: 'mtu', says: /large packets from the host are lost/, fix: /on the host/ },
+  },
+  {
+    name: 'clock',
+    break: ({ host }) =>
+      wrap(host, 'date', 'exec /run/date.real -d "1 hour ago" "$@"').then(() => {}),
+    ...{ check: 'clock', says: /60 min behind/ },
+  },
+  {
+    name: 'home',
+    async break({ host }) {
+      await run(host, 'chown root:root /srv/ana && chmod 755 /srv/ana')
+      return { user: 'ana' }
+    },
+    ...{
+      check: 'home',
+      says: /ana cannot write to its home directory \/srv\/ana \(root:root, mode 755\)/,
+    },
+  },
+  {
+    name: 'full-disk',
+    hasEngine: true,
+    break: fill('size=8m', 'head -c 8m /dev/zero > full || true'),
+    ...{ check: 'disk', says: /file system of \/var\/lib\/docker is full: 0 MiB of 8 MiB/ },
+    skips: ['engine'],
+  },
+  {
+    name: 'inodes',
+    hasEngine: true,
+    break: fill(
+      'size=900m,nr_inodes=200',
+      'for n in $(seq 300); do touch $n || true; done 2>/dev/null',
+    ),
+    ...{ check: 'disk', says: /\/var\/lib\/docker is full \(inodes\): 0 of 200 inodes/ },
+    skips: ['engine'],
+  },
+  {
+    name: 'cloud-init',
+    hasEngine: true,
+    break: ({ host }) =>
+      run(
+        host,
+        `mkdir -p /run/cloud-init
+        printf '{\\n "v1": {\\n  "datasource": "DataSourceNone",\\n  "errors": [\\n   "apt failed with token ${hostToken}"\\n  ]\\n }\\n}\\n' > /run/cloud-init/result.json`,
+      ).then(() => {}),
+    ...{
+      check: 'cloud-init',
+      says: /cloud-init failed on the host: apt failed/,
+      fix: /cloud-init status --long/,
+    },
+    skips: ['engine'],
+  },
+  {
+    name: 'engine-down',
+    hasEngine: true,
+    break: async () => {},
+    ...{
+      check: 'engine',
+      says: /engine is not running: nothing answers on \/var\/run\/docker\.sock/,
+    },
+    fix: /^fleet ssh engine-down -- (?:service docker start|systemctl start docker)$/,
+    skips: ['socket'],
+  },
+  {
+    name: 'old-engine',
+    hasEngine: true,
+    break: (bench) =>
+      serve(
+        bench,
+        `require('http').createServer((request, answer) => {
+          answer.setHeader('Api-Version', '1.24')
+          if (request.url === '/_ping') return answer.end('OK')
+          answer.statusCode = 400
+          answer.end(JSON.stringify({ message: 'client is newer than server' }))
+        }).listen('/run/docker.sock')`,
+      ),
+    ...{
+      check: 'engine',
+      says: /supports API 1\.24; fleet requires/,
+      fix: /^fleet upgrade old-engine/,
+    },
+  },
+  {
+    name: 'hung-engine',
+    ...{ on: 'hung', hasEngine: true },
+    break: ({ host }) => run(host, 'kill -STOP "$(cat /run/docker.pid)"').then(() => {}),
+    ...{ check: 'engine', says: /does not answer: it hangs/, fix: /restart/ },
+  },
+  {
+    name: 'socket-rights',
+    ...{ on: 'hung', hasEngine: true },
+    async break({ host }) {
+      await run(host, 'chown root:root /run/docker.sock && chmod 600 /run/docker.sock')
+      return { user: 'ana' }
+    },
+    ...{
+      check: 'socket',
+      says: /ana has no permission to use .*docker\.sock \(root:root, mode 600\)/,
+    },
+    fix: /chgrp docker/,
+    skips: ['engine'],
+  },
+  {
+    name: 'no-sudo',
+    ...{ on: 'engine', hasEngine: true },
+    async break({ host }) {
+      await run(host, 'rm /etc/sudoers.d/bob')
+      return { user: 'bob' }
+    },
+    ...{
+      check: 'sudo',
+      says: /bob can use the engine neither directly nor as root/,
+      fix: /usermod -aG docker bob/,
+    },
+    skips: ['socket', 'engine'],
+  },
+  {
+    name: 'no-compose',
+    ...{ on: 'engine', hasEngine: true },
+    async break({ host }) {
+      await run(host, 'rm -rf /srv/ana/.docker')
+      return { user: 'ana' }
+    },
+    ...{
+      check: 'compose',
+      state: 'warn',
+      says: /docker compose is not installed/,
+      fix: /docker-compose/,
+    },
+  },
+  {
+    name: 'jump-down',
+    via: 'sshd-down',
+    break: async () => {},
+    ...{ check: 'route', says: /jump host sshd-down: port 22 of .* refuses connections/ },
+    skips: ['port', 'login', 'disk'],
+  },
+  {
+    name: 'jump-key',
+    via: 'host-key',
+    break: async () => {},
+    ...{ check: 'route', says: /jump host host-key: the host key .* has changed/ },
+    fix: /^fleet rekey host-key/,
+  },
+  {
+    name: 'behind-jump',
+    via: 'one-session',
+    break: ({ host }) => host.killSshd(),
+    ...{ check: 'port', says: /jump host one-session cannot connect/ },
+  },
+]
