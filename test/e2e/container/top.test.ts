@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type LiveTerminal, openTerminal } from '../../support/process/live-terminal.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 
@@ -8,6 +8,7 @@ const escape = '\u001B'
 describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
   let lab: Lab
   let ana: Person
+  let h2: LabHost
 
   const fleet = async (...args: string[]): Promise<void> => {
     const answer = await ana.fleet(args)
@@ -38,6 +39,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
       await fleet(...words)
     }
     await fleet('set', 'h2', 'protected=true')
+    h2 = lab.hosts[1] as LabHost
     await fleet('--all', 'run', '-d', '--name', 'web', 'bb:1', 'sleep', '3600')
     await fleet('-m', 'h1', 'run', '-d', '--name', 'talk', 'bb:1', 'sh', '-c', talk)
   })
@@ -70,5 +72,98 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     top.type('q')
     expect(await top.ended).toBe(0)
     expect(top.screen()).toBe('normal')
+  })
+
+  test('filters, and removes what is confirmed; a protected machine asks for its name', async () => {
+    await using top = open()
+    await top.until(/h2 +running .*1\/1/)
+    top.type('2/role=h2 web\r')
+    await top.until((lines) => lines.filter((line) => / web /.test(line)).length === 1)
+    top.type('x')
+    await top.until(/container web on h2/)
+    top.type('k')
+    await top.until(/h2 is protected. Kill container web on h2\? Type its name:/)
+    top.type('h1\r')
+    await top.until(/Nothing was changed: h2 is protected/)
+    top.type('xkh2\r')
+    await top.until(/web +h2 +exited/)
+    top.type('xs')
+    await top.until(/web +h2 +running/)
+    top.type(escape)
+    await top.until(/new +h1 +running/)
+    top.type('/new\r')
+    top.type('xk')
+    await top.until(/Kill container new on h1\? \[y\/N\]/)
+    top.type('y')
+    await top.until(/new +h1 +exited/)
+    top.type('xdy')
+    await top.until(/None of \d+ containers matches new/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
+  })
+
+  test('opens shells, runs commands for what is marked, and comes back', async () => {
+    await using top = open()
+    await top.until(/h1 +running .*\d\/\d/)
+    top.type('e')
+    await top.until(() => top.screen() === 'normal')
+    top.type('echo on-$((40+2)); exit\n')
+    await top.until(/h1 +running/)
+    expect(top.written()).toContain('on-42')
+    top.type('2/web\r')
+    await top.until(/web +h2 +running/)
+    top.type('  ')
+    await top.until(/2 marked/)
+    top.type(':container inspect --format {{.Name}}\r')
+    await top.until(/\$ fleet container inspect .* h1\/web h2\/web/)
+    await top.until(/Press Enter/)
+    top.type('\u0003') // for the command alone
+    top.type('\r')
+    await top.until(/2 marked/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
+  })
+
+  test('follows merged logs with JSON folded and wide characters, and keys work in a flood', async () => {
+    await using top = open()
+    await top.until(/h1 +running .*\d\/\d/)
+    top.type('2/talk\r')
+    await top.until(/talk +h1 +running/)
+    top.type('l')
+    await top.until(/INFO hello there user=7/)
+    await top.until(/日本語 ok/)
+    top.type('f')
+    await top.until(/\{"level":"info"/)
+    top.type('/ok\r')
+    await top.until(/1 with ok/)
+    top.type('q')
+    await top.until(/talk +h1/)
+    await fleet('-m', 'h1', 'run', '-d', '--name', 'flood', 'bb:1', 'yes', '{"msg":"all work"}')
+    top.type(`${escape}/flood\r`)
+    await top.until(/flood +h1 +running/)
+    top.type('l')
+    await top.until((lines) => Number(/(\d+) lines/.exec(lines.join())?.[1]) > 100_000, 120)
+    top.type('f')
+    await top.until(/as written/)
+    top.type('q')
+    await top.until(/flood +h1/)
+    await fleet('-m', 'h1', 'container', 'rm', '-f', 'flood')
+    await top.until(/None of \d+ containers matches flood/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
+  })
+
+  test('a host that does not answer is grey with the age of its data, and comes back', async () => {
+    await using top = open()
+    const row = (): number => top.lines().findIndex((line) => /h2 /.test(line))
+    await top.until(/h2 +running .*1\/1/)
+    await h2.drop(true)
+    await top.until(/h2 +unreachable \d+s/)
+    expect(top.isStyled(row(), 2)).toBe(true)
+    expect(top.lines()[row()]).toMatch(/1\/1/)
+    await h2.drop(false)
+    await top.until(/h2 +running .*1\/1/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
   })
 })
