@@ -344,9 +344,8 @@ async function removeGoneNode(work: Work, node: string): Promise<void> {
     () => `the node ${node} is not down after ${nodeMs / 1000} s`,
   )
   if (found.listed === undefined) return
-  if (found.listed.Spec.Role === 'manager' || found.listed.ManagerStatus !== undefined) {
-    await demote(work, node)
-  }
+  // The managers refuse to demote a node that was promoted but has not joined them, and remove it as it is.
+  if (found.listed.ManagerStatus !== undefined) await demote(work, node)
   progress('remove the node')
   const { engine, nodes } = await managerOf(work)
   if (nodes.some(({ ID }) => ID === node)) await removeNode(engine, node, signal)

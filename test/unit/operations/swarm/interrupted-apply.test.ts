@@ -64,3 +64,16 @@ test.each([0, 1])(
   },
   300_000,
 )
+
+test('a node whose engine left while it was promoted is removed, and the machine joins again', async () => {
+  const fleet = await fleetAt(1)
+  const [cluster] = fleet.engines.clusters
+  const host = fleet.engines.host('d')
+  const old = cluster?.nodes.get(host.membership?.node ?? '')
+  if (cluster === undefined || old === undefined) throw new Error('d is no node')
+  Object.assign(old, { spec: { ...old.spec, Role: 'manager' }, delay: Infinity })
+  host.membership = undefined
+  for (let round = 0; round < 4; round += 1) if ((await fleet.apply()) === 0) break
+  expect([...cluster.nodes.keys()]).not.toContain(old.id)
+  expect(fleet.engines.nodes()).toEqual(await fleet.wanted())
+})
