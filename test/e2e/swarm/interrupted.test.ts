@@ -22,7 +22,7 @@ const turns: readonly Turn[] = [
     ],
   },
   {
-    roles: { h4: 'manager', h3: 'none' },
+    roles: { h3: 'none' },
     steps: [
       ...['demote it to a worker', 'drain it', 'leave the swarm'],
       ...['wait until the node is down', 'remove the node'],
