@@ -12,7 +12,7 @@ interface Login {
 }
 
 /** What the parts of the lab are for a breakage. */
-export interface Bench {
+interface Bench {
   readonly host: LabHost
   /** The key of an agent that is gone: its public part and its fingerprint. */
   readonly agentKey: { readonly publicKey: string; readonly fingerprint: string }

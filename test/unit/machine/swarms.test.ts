@@ -47,7 +47,7 @@ describe('a swarm', () => {
     ['prod: { managers: all, id: x }', /swarms\.prod\.id/],
     ['prod: { managers: all, addressPool: 10.99.0.0 }', /swarms\.prod\.addressPool/],
     ['prod: { managers: all, addressPool: 10.300.0.0/16 }', /swarms\.prod\.addressPool/],
-    ['prod: { managers: all, autolock: true }', /autolock/],
+    ['prod: { managers: all, autolock: 1 }', /autolock/],
   ])('is refused as %s', (entry, problem) => {
     expect(() => read(`  ${entry}\n`)).toThrow(problem)
   })
