@@ -221,7 +221,16 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'ui/prefixed-lines.ts', // the same, behind prefixes that went through the gate
     ],
   ],
-  [/new Styled\(/, ['ui/color.ts', 'ui/page.ts', 'ui/progress/screen.ts', 'ui/styled.ts']],
+  [
+    /new Styled\(/,
+    [
+      'ui/color.ts',
+      'ui/page.ts',
+      'ui/progress/screen.ts',
+      'ui/screen/terminal-screen.ts', // the changed cells of a Canvas
+      'ui/styled.ts',
+    ],
+  ],
   [
     /\b(?:stdout|stderr)\.write\(/,
     [
@@ -238,6 +247,8 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'cli/program.ts', // an Output: help
       'ui/progress/events.ts', // an Output
       'ui/progress/lines.ts', // an Output
+      'ui/screen/terminal-screen.ts', // an Output
+      'commands/top/run.ts', // an Output
     ],
   ],
 ]
