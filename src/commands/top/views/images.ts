@@ -11,6 +11,9 @@ export interface ImageItem {
   readonly name: string
 }
 
+/** How a reference to an image begins. An engine could report a name that is an option of a command. */
+const imageLike = /^\w/
+
 const shortId = ({ id }: TopImage): string => id.replace(/^sha256:/, '').slice(0, 12)
 
 const usedBy = ({ machine, image }: ImageItem): number =>
@@ -40,7 +43,7 @@ export const imagesView = defineView<ImageItem>({
     kind: 'image',
     machine: machine.machine.name,
     id: image.id,
-    name: name === '' ? image.id : name,
+    name: imageLike.test(name) ? name : image.id,
   }),
   columns: [
     {

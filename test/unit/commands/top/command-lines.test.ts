@@ -1,4 +1,7 @@
 import { expect, test } from 'vitest'
+import { imagesView } from '../../../../src/commands/top/views/images.ts'
+import { applyUpdate } from '../../../../src/commands/top/model/apply-update.ts'
+import { fleetModel, now } from './fleet-model.ts'
 import { splitWords, withTargets } from '../../../../src/commands/top/command-lines.ts'
 
 const [app, job, image] = [
@@ -38,4 +41,20 @@ test('words are split at spaces outside of quotes', () => {
     '',
   ])
   expect(() => splitWords('echo "a')).toThrow(/quote " is not closed/)
+})
+
+test('an image whose name looks like an option is called by its ID', () => {
+  const image = { id: 'sha256:aa', size: 5, shared: 1, created: 0 }
+  const names = ['nginx:1.27', '--help']
+  const update = {
+    kind: 'images',
+    machine: 'web-1',
+    at: now,
+    images: [{ ...image, names }],
+  } as const
+  const rows = imagesView.rows(applyUpdate(fleetModel(), update))
+  expect(rows.map(({ target }) => target)).toMatchObject([
+    { kind: 'image', name: 'nginx:1.27' },
+    { kind: 'image', name: 'sha256:aa' },
+  ])
 })
