@@ -178,7 +178,7 @@ const machines: readonly JsonOutput[] = [
             '`skipped`: there is nothing to check, or another check that failed explains it',
           ),
         message: text('the result as a sentence'),
-        fix: text('the command or the step that mends it').optional(),
+        fix: text('the command or the step that fixes it').optional(),
       }),
     ),
     note: 'The checks of this computer come first, then those of each machine.',

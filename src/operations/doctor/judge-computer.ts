@@ -86,7 +86,7 @@ function judgeHome({ home, userHome }: ComputerObservation): Verdict {
     }
     if ((one.mode & 0o077) !== 0) {
       return fail(
-        `others can read fleet's home ${one.path} (mode ${one.mode.toString(8)}), which has login keys`,
+        `others can read fleet's home ${one.path} (mode ${one.mode.toString(8)}), which contains login keys`,
         `chmod 700 ${shellQuote(one.path)}`,
       )
     }

@@ -37,7 +37,7 @@ export function judgeHost({ name, record, provider, isLocal }: Observation): Ver
 }
 
 export function judgeName({ isLocal, jump, login, route }: Observation): Verdict {
-  if (isLocal) return skip('no network between')
+  if (isLocal) return skip('no network connection to check')
   if (jump !== undefined) return skip(`the jump host ${jump.name} looks it up`)
   if (route !== undefined || login === undefined) return skip('not looked up')
   if (login.byProgram) return skip('a program of this computer connects')
@@ -53,7 +53,7 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
 }
 
 export function judgeRoute({ name, isLocal, jump, login, route }: Observation): Verdict {
-  if (isLocal) return skip('no network between')
+  if (isLocal) return skip('no network connection to check')
   if (jump?.trouble !== undefined) {
     const { message, hint } = jump.trouble
     return fail(`the jump host ${jump.name}: ${message}`, hint ?? `fleet doctor ${jump.name}`)
@@ -67,7 +67,7 @@ export function judgeRoute({ name, isLocal, jump, login, route }: Observation): 
 }
 
 export function judgePort({ name, isLocal, jump, login, firewall }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('no network between')
+  if (isLocal || login === undefined) return skip('no network connection to check')
   const { failure, port, address } = login
   const where = `port ${port} of ${address}`
   if (failure?.step !== 'port') return ok(`${where} accepts connections`)
@@ -104,7 +104,7 @@ export function judgePort({ name, isLocal, jump, login, firewall }: Observation)
 const lastPart = (message: string): string => message.split(': ').at(-1) ?? message
 
 export function judgeBanner({ isLocal, login, broker, name }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('no network between')
+  if (isLocal || login === undefined) return skip('no network connection to check')
   const { failure, release, port } = login
   if (failure?.step === 'banner') {
     const { printed, reason } = failure
@@ -113,12 +113,12 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
       const limit = broker.facts?.maxStartups
       return fail(
         `sshd turns new connections away: too many logins are in progress (MaxStartups${limit === undefined ? '' : ` ${limit}`})`,
-        'wait, end what opens the connections, or raise MaxStartups in /etc/ssh/sshd_config of the host',
+        'wait, stop the programs that open the connections, or raise MaxStartups in /etc/ssh/sshd_config of the host',
       )
     }
     if (reason === 'not-ssh' || /^(?:HTTP\/|220[ -]|\* OK|\+OK|[<{])/.test(printed)) {
       return fail(
-        `what answers on port ${port} is not an SSH server${quoted}`,
+        `the service on port ${port} is not an SSH server${quoted}`,
         `check "port" of ${name} in the inventory`,
       )
     }
@@ -139,7 +139,7 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
   if (failure?.step === 'key-exchange') {
     if (failure.reason === 'silent') {
       return fail(
-        'the host stops answering in the key exchange: large packets are lost on the way (MTU), or the host is overloaded',
+        'the host stops answering in the key exchange: large packets are lost on the network path (MTU), or the host is overloaded',
         'lower the MTU of this computer, for example: ip link set dev DEVICE mtu 1280',
       )
     }
@@ -149,7 +149,7 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
 }
 
 export function judgeHostKey({ isLocal, login, name }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('no network between')
+  if (isLocal || login === undefined) return skip('no network connection to check')
   const { failure } = login
   if (failure?.step !== 'host-key') return ok('the host key is the pinned one')
   return fail(failure.message, `fleet rekey ${name}, if you know that the host was rebuilt`)
@@ -216,7 +216,7 @@ const withoutPrefix = (message: string): string => message.replace(/^cannot log 
 
 export function judgeLogin(observation: Observation): Verdict {
   const { isLocal, login, name } = observation
-  if (isLocal || login === undefined) return skip('no network between')
+  if (isLocal || login === undefined) return skip('no network connection to check')
   const { failure, user, keys, accepted } = login
   if (failure === undefined) {
     const key = accepted === undefined ? '' : ` with the key ${accepted}`
@@ -266,7 +266,7 @@ export function judgeShell(observation: Observation): Verdict {
 }
 
 export function judgeMtu({ isLocal, large }: Observation): Verdict {
-  if (isLocal) return skip('no network between')
+  if (isLocal) return skip('no network connection to check')
   if (large === undefined) return skip('not tried')
   const lower = 'ip link set dev DEVICE mtu 1280'
   if (large.sent === 'lost') {
@@ -288,7 +288,7 @@ export function judgeMtu({ isLocal, large }: Observation): Verdict {
 export const wantedSessions = 4
 
 export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdict {
-  if (isLocal) return skip('no network between')
+  if (isLocal) return skip('no network connection to check')
   if (sessions === undefined) return skip("measured only with fleet's own SSH client")
   const { opened, refused } = sessions
   const limits = facts?.maxStartups === undefined ? '' : `; MaxStartups ${facts.maxStartups}`

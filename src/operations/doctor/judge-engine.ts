@@ -57,7 +57,7 @@ export function judgeEngine(observation: Observation): Verdict {
   }
   const isDown = found?.exists === false || found?.answers === 'refused'
   if (isDown) {
-    const state = docker?.service ? ` (the service docker is ${docker.service})` : ''
+    const state = docker?.service ? ` (the docker service is ${docker.service})` : ''
     return fail(
       docker?.isRunning === true
         ? `the engine does not listen on ${socket}, though dockerd is running`
@@ -82,12 +82,15 @@ export function judgeCompose({
   if (!hasEngine) return withoutEngine
   if (facts?.compose === undefined) return skip('not read')
   if (facts.compose !== '') return ok(`docker compose ${facts.compose}`)
-  const fix = `on the host, install the package docker-compose-plugin (Debian: docker-compose)`
+  const fix = `on the host, install the docker-compose-plugin package (Debian: docker-compose)`
   const message = 'docker compose is not installed on the host'
-  if (composeHere) return ok(`${message}; fleet uses that of this computer`)
+  if (composeHere) return ok(`${message}; fleet uses Docker Compose on this computer`)
   return hasStacks
-    ? fail(`${message}, and this computer has none: the stacks of ${name} cannot be deployed`, fix)
-    : warn(`${message}, and this computer has none`, fix)
+    ? fail(
+        `${message}, and this computer does not have it: the stacks of ${name} cannot be deployed`,
+        fix,
+      )
+    : warn(`${message}, and this computer does not have it`, fix)
 }
 
 export function judgeBroker({ broker, isLocal }: Observation): Verdict {

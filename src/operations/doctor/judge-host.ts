@@ -85,9 +85,9 @@ export function judgeSudo(observation: Observation): Verdict {
     facts.socket !== undefined &&
     !facts.socket.direct &&
     !facts.groups.includes('docker')
-  if (!needsIt) return ok(`${why}: fleet provision and fleet upgrade need it`)
+  if (!needsIt) return ok(`${why}; only fleet provision and fleet upgrade need sudo`)
   return fail(
-    `${user} can use the engine neither directly nor as root: it is not in the group docker, and ${why}`,
+    `${user} can use the engine neither directly nor as root: it is not in the docker group, and ${why}`,
     `on the host, as root: ${membership(user)}, or allow ${user} to use sudo without a password`,
   )
 }
