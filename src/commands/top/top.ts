@@ -7,7 +7,7 @@ export const top = defineCommand({
   name: 'top',
   summary: 'Show a live dashboard of machines and containers',
   description:
-    'Show machines, containers, images, stacks and events on the whole terminal, and update them as they change. Without names or options, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for what is marked. A machine that does not answer stays in the list, in grey and with the age of its data, and is connected again automatically.',
+    'Show machines, containers, images, stacks and events on the whole terminal, and update them as they change. Without names or options, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for the marked rows. A machine that does not answer stays in the list, in grey and with the age of its data, and fleet reconnects to it automatically.',
   arguments: { names: machinesArgument('names of machines (default: all)', 'optional') },
   options: {
     readOnly: flag('--read-only', 'disable the keys that change something or open a shell'),

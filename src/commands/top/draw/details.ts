@@ -108,7 +108,7 @@ function machineLines(model: Model, name: string): readonly Line[] {
                 fact(
                   model,
                   '',
-                  `${size(figures.disk.used)} of ${size(figures.disk.total)} used, also by other data`,
+                  `${size(figures.disk.used)} of ${size(figures.disk.total)} used, including other data`,
                 ),
               ]
             : []),

@@ -7,13 +7,13 @@ const everywhere: readonly Line[] = [
   ['1 … 5, ← →', 'Machines, containers, images, stacks, events'],
   ['↑ ↓, j k', 'Select a row; PgUp, PgDn, Home, End, g, G jump'],
   ['Enter', 'Show details: inspect, usage over time, layers'],
-  ['Space', 'Mark a row: keys below are for all marked rows'],
+  ['Space', 'Mark a row; the keys below apply to all marked rows'],
   ['/', 'Filter: text, role=web, !web-*, driver=ssh, state=exited'],
   ['s, S', 'Sort by the next column, reverse the order'],
   ['Tab', 'Group by machine or stack'],
   ['Esc', 'Clear the marks, then the filter'],
   ['l', 'Follow the logs of containers or stacks'],
-  ['r', 'Connect again to machines that do not answer'],
+  ['r', 'Reconnect to machines that do not answer'],
   ['Ctrl-Z', 'Suspend fleet top; fg continues it'],
   ['q, Ctrl-C', 'Quit'],
 ]
@@ -21,11 +21,11 @@ const everywhere: readonly Line[] = [
 const changing: readonly Line[] = [
   ['e', 'Open a shell in a container or on a machine'],
   ['x', 'Actions: start, stop, restart, kill, remove, pull'],
-  [':', 'Run any fleet command for what is marked or selected'],
+  [':', 'Run any fleet command for the marked or selected rows'],
 ]
 
 const logs: readonly Line[] = [
-  ['Space', 'Stop and continue to follow'],
+  ['Space', 'Pause or resume following'],
   ['/', 'Search; n and N go to the next and previous line'],
   ['f', 'Fold JSON lines to their message and fields, or show them as written'],
   ['Esc', 'Back'],

@@ -207,7 +207,7 @@ function pressInList(model: Model, key: Key): Step {
       return stay(
         {
           ...model,
-          message: { text: 'Connecting again to machines that do not answer.', isBad: false },
+          message: { text: 'Reconnecting to machines that do not answer.', isBad: false },
         },
         { kind: 'retry' },
       )
@@ -256,7 +256,7 @@ function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: 
       return stay({ ...model, dialog: { kind: 'search', text: '', before: page.search } })
     case 'n':
     case 'N': {
-      if (page.search === '') return say(model, 'Nothing was searched for: press /')
+      if (page.search === '') return say(model, 'There is no search yet: press /')
       const found = logMatches(page)
       const next =
         key === 'N' ? found.findLast((index) => index < at) : found.find((index) => index > at)
