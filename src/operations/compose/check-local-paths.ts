@@ -63,9 +63,9 @@ export async function checkLocalPaths(
     if (why === undefined) continue
     throw new UserError(
       'unsupported',
-      `${subject}${owner} uses ${path}, which is ${why}, and is not copied to hosts`,
+      `${subject}${owner} uses ${path}, which is ${why}; fleet does not copy it to hosts`,
       {
-        hint: 'name the file or directory that it needs; for a path of the host, write an absolute path',
+        hint: 'specify only the file or directory that is needed; for a path on the host, use an absolute path',
       },
     )
   }
