@@ -317,7 +317,7 @@ const swarmEntry = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Whether managers need a key after a restart of their engine, which `fleet swarm unlock` gives them (default: as it is; false for new swarms).',
+      'Whether managers must be unlocked with a key after their engine restarts, see `fleet swarm unlock` (default: unchanged; false for new swarms).',
     ),
   id: z
     .string()

@@ -103,7 +103,7 @@ interface Share {
 function summaryOf(machines: Share, swarms: Share, deployments: Share): string {
   const parts = [
     ...(machines.of > 0 ? [`applied on ${machines.done} of ${machines.of} machines`] : []),
-    ...(swarms.of > 0 ? [`made ${swarms.done} of ${swarms.of} changes of swarms`] : []),
+    ...(swarms.of > 0 ? [`made ${swarms.done} of ${swarms.of} swarm changes`] : []),
     ...(deployments.of > 0
       ? [`completed ${deployments.done} of ${counted(deployments.of, 'deployment')}`]
       : []),

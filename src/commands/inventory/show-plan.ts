@@ -177,7 +177,7 @@ const swarmLines = (colors: Colors, changes: readonly PlannedSwarmChange[]): Sty
 
 /** How many changes of swarms there are. */
 const countSwarmChanges = (changes: readonly PlannedSwarmChange[]): string =>
-  `${counted(changes.length, 'change')} of ${counted(new Set(changes.map(({ swarm }) => swarm)).size, 'swarm')}`
+  `${counted(changes.length, 'change')} to ${counted(new Set(changes.map(({ swarm }) => swarm)).size, 'swarm')}`
 
 /** How many stacks are deployed, and on how many machines. */
 export const countDeployments = (deployments: readonly PlannedDeployment[]): string => {

@@ -56,7 +56,7 @@ export const serviceLogs = defineCommand({
   name: 'logs',
   summary: 'Show the logs of services',
   description:
-    'Show the logs of services, read from the engines that run their tasks: of SERVICE, the running task of each slot, or else the newest one; of SERVICE.N, that one. With several tasks, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+    'Show the logs of services, read from the engines that run their tasks. SERVICE selects the running task of each slot, or the newest one if none is running; SERVICE.N selects one task. With several tasks, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
   arguments: {
     services: several('services', 'names of services or tasks: web, web.2', 'service'),
   },

@@ -18,7 +18,7 @@ export const serviceScale = defineCommand({
   name: 'scale',
   summary: 'Change the number of replicas of services',
   description:
-    'Change the number of replicas of services, and wait until they run. The exit code is 1 if they do not within the time limit.',
+    'Change the number of replicas of services, and wait until their tasks are running. If the tasks are not running within the time limit, the exit code is 1.',
   arguments: {
     services: several('service=replicas', 'services and their numbers of replicas', 'service'),
   },

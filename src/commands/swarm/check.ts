@@ -55,7 +55,7 @@ export const swarmCheck = defineCommand({
     })
     for (const { swarm, silent } of checks) {
       if (silent.length === 0) continue
-      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: not a node that answers`
+      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: the engine does not answer, or is not a node of the swarm`
       const hint = `fleet swarm status ${swarm}`
       writeFailure(io, new UserError('failed', message, { hint }), format.json)
     }

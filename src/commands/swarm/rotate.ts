@@ -15,7 +15,7 @@ export const swarmRotate = defineCommand({
   name: 'rotate',
   summary: 'Replace the secrets of a swarm',
   description:
-    'Replace the join tokens of a swarm, so that the old ones are of no use any more. With --unlock-key or --ca, replace the key that unlocks managers, or the certificates of all nodes, in place of the tokens. fleet stores none of them: it reads tokens and keys from a manager when it uses them.',
+    'Replace the join tokens of a swarm, so that the old ones are no longer valid. With --unlock-key or --ca, replace the key that unlocks managers, or the certificates of all nodes, in place of the tokens. fleet stores none of them: it reads tokens and keys from a manager when it uses them.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     tokens: flag('--tokens', 'also replace the join tokens, with --unlock-key or --ca'),

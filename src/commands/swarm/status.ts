@@ -16,7 +16,7 @@ const explanations: Readonly<
     'start the other managers; see "Lost quorum" in docs/swarm.md',
   ],
   unreachable: ['has no manager that answers', 'fleet status --all'],
-  unknown: ['is known to no machine', 'fleet plan'],
+  unknown: ['is not known to any machine', 'fleet plan'],
   'not-initialized': ['is not initialized', 'fleet apply'],
 }
 
@@ -35,7 +35,7 @@ export const swarmStatus = defineCommand({
   name: 'status',
   summary: 'Show the nodes of swarms',
   description:
-    'Show the nodes of swarms, as their managers see them, and the machine that each node is. The exit code is 0 if all nodes are ready and all managers reachable, and else 1.',
+    'Show the nodes of swarms, as their managers see them, with the machine of each node. The exit code is 0 if all nodes are ready and all managers are reachable, and otherwise 1.',
   arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'names',

@@ -18,7 +18,7 @@ export const swarmUnlock = defineCommand({
   name: 'unlock',
   summary: 'Unlock the managers of a swarm',
   description:
-    'Unlock managers whose engine has restarted, in a swarm with autolock. The key comes from a manager that answers. If all are locked, fleet prompts for it. It is neither stored nor shown, and appears in no process list. To have one when all managers are locked, save the output of docker swarm unlock-key.',
+    'Unlock managers whose engine has restarted, in a swarm with autolock. The key comes from a manager that answers. If all managers are locked, fleet prompts for it. fleet does not store or show the key, and does not pass it on a command line. Save the output of docker swarm unlock-key beforehand, in case all managers are locked.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     keyStdin: flag('--key-stdin', 'read the unlock key from stdin'),
@@ -36,8 +36,8 @@ export const swarmUnlock = defineCommand({
       const known = await findUnlockKey(fleet, args.swarm, fleet.signal)
       if (known !== undefined) return known
       if (!canPrompt(io)) {
-        const why = `no manager of swarm ${args.swarm} that answers has the unlock key, and there is no terminal to prompt for it on`
-        throw new UserError('usage', why, { hint: 'write it to stdin, and pass --key-stdin' })
+        const why = `no manager of swarm ${args.swarm} can provide the unlock key, and fleet cannot prompt for it without a terminal`
+        throw new UserError('usage', why, { hint: 'write the key to stdin, and pass --key-stdin' })
       }
       const text = `Unlock key of swarm ${args.swarm}:`
       return (await askQuestion(io, { text, secret: true })).trim()

@@ -210,7 +210,9 @@ export async function waitForService(
     }
     if (performance.now() >= deadline) {
       const { running = 0, desired = 0 } = last?.counts ?? {}
-      throw await fail(`${running} of ${desired} tasks run after ${Math.round(waitMs / 1000)} s`)
+      throw await fail(
+        `${running} of ${desired} tasks are running after ${Math.round(waitMs / 1000)} s`,
+      )
     }
     await pause(lookMs, signal)
   }

@@ -73,7 +73,7 @@ export function compareSwarmServices(
     }
     const { RunningTasks = 0, DesiredTasks = 0 } = existing.ServiceStatus ?? {}
     if (RunningTasks < DesiredTasks && !modeOf(existing.Spec).endsWith('job')) {
-      waiting.push({ service, why: `${RunningTasks} of ${DesiredTasks} tasks run` })
+      waiting.push({ service, why: `${RunningTasks} of ${DesiredTasks} tasks are running` })
     }
   }
   for (const name of found.keys()) {

@@ -90,7 +90,7 @@ function checkService(stack: string, name: string, service: StackService): void 
   }
   for (const [key, value] of Object.entries(service)) {
     if (supported.has(key) || unneeded.has(key) || value == null || value === false) continue
-    refuse(`sets ${key}, which services of a swarm cannot have`, 'remove it from the compose file')
+    refuse(`sets ${key}, which Swarm mode does not support`, 'remove it from the compose file')
   }
   for (const { type, source = '' } of service.volumes ?? []) {
     if (type !== 'bind' || !`${source}/`.startsWith(`${localRoot}/`)) continue
@@ -108,7 +108,7 @@ function portOf(stack: string, name: string, port: Item): Item {
   if (/^\d+$/.test(`${published}`)) return { ...rest, published: Number(published) }
   throw new UserError(
     'unsupported',
-    `stack ${stack}: service ${name} publishes the ports ${published}; a swarm publishes one port for each`,
+    `stack ${stack}: service ${name} publishes the ports ${published}; on a swarm, each entry publishes one port`,
   )
 }
 

@@ -182,7 +182,7 @@ async function record(work: Work): Promise<void> {
     problem,
   )
   if (info.cluster === undefined || !hasLabels(info, clusterLabels(inventory, work.swarm))) {
-    throw new UserError('failed', `its engine is in a swarm that is not the one of ${work.swarm}`, {
+    throw new UserError('failed', `its engine is in a swarm other than ${work.swarm}`, {
       machine: machine.name,
       hint: 'make a new plan: fleet plan',
     })

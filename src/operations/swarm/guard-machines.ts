@@ -121,7 +121,7 @@ export function machinesLosingQuorum(
     const deed = actions.map(({ action }) => action).join(' and ')
     return {
       machine,
-      why: `${deed} is not possible, because it manages swarm ${swarm}: ${why}`,
+      why: `cannot ${deed} this machine, because it manages swarm ${swarm}: ${why}`,
       hint: 'bring back its other managers, or select other machines as managers first',
     }
   })

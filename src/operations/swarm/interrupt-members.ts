@@ -309,7 +309,7 @@ async function unlockIfLocked(work: Work): Promise<void> {
   if (key === undefined) {
     throw new UserError(
       'failed',
-      `it runs, but swarm ${swarm} is locked, and no manager has the key`,
+      `its host is running, but swarm ${swarm} is locked, and no manager can provide the key`,
       {
         machine: machine.name,
         hint: `fleet swarm unlock ${swarm}`,
@@ -335,7 +335,7 @@ async function activateNode(work: Work, node: string): Promise<void> {
         (found.ManagerStatus === undefined || found.ManagerStatus.Reachability === 'reachable')
       return isReady ? { engine, isMember: true } : undefined
     },
-    () => `its host runs, but its node of swarm ${work.swarm} is not ready`,
+    () => `its host is running, but its node in swarm ${work.swarm} is not ready`,
     { limitMs: readyMs, hint: `fleet swarm status ${work.swarm}; then fleet apply activates it` },
   )
   if (manager.isMember) await updateNode(manager.engine, node, activated, signal)

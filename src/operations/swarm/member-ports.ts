@@ -113,7 +113,7 @@ export function planPorts(swarm: Swarm, at: PortSituation): readonly PlannedSwar
       return [{ ...change, action: 'open-ports', why: who(''), after }]
     }
     if (state?.missing === undefined) return []
-    const why = `${state.missing}; then ${who(` in ${state.network}`)}`
+    const why = `${state.missing}; afterwards, ${who(` in ${state.network}`)}`
     return [{ ...change, action: 'open-ports', why }]
   })
 }

@@ -92,5 +92,5 @@ export function describeLabels(
     ...changed.filter(([key]) => !own.has(key)).map(([key, value]) => `${key}=${value}`),
     ...removed.filter((key) => !own.has(key)).map((key) => `remove ${key}`),
   ]
-  return parts.length === 0 ? 'its labels are recorded' : parts.join(', ')
+  return parts.length === 0 ? 'record the keys of its labels' : parts.join(', ')
 }

@@ -139,7 +139,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   const [cluster, second] = own
   if (cluster !== undefined && second !== undefined) {
     const why = `swarm ${name} has two clusters: ${cluster.id} on ${cluster.manager} and ${second.id} on ${second.manager}`
-    const hint = `let the machines of one of them leave (fleet -m ${second.manager} docker swarm leave --force)`
+    const hint = `make the machines of one cluster leave it (fleet -m ${second.manager} docker swarm leave --force)`
     return { issues: [{ why, hint }] }
   }
   if (cluster !== undefined) {
@@ -159,7 +159,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
         const id = answerOf(at, machine)?.cluster?.id
         const manage = id === undefined ? '' : `to manage it with fleet, add "id: ${id}"; `
         return {
-          ...{ machine, why: `it is in a swarm that is not the one of ${name}` },
+          ...{ machine, why: `it is in a swarm other than ${name}` },
           hint: `${manage}to leave it: fleet -m ${machine} docker swarm leave --force`,
         }
       }),
@@ -247,7 +247,7 @@ function planMember(
     return issue(
       wasRemoved
         ? `its node ${info.nodeId} was removed from swarm ${swarm.name}`
-        : `it is in another swarm than ${swarm.name}`,
+        : `it is in a swarm other than ${swarm.name}`,
       rejoin,
     )
   }
@@ -346,10 +346,10 @@ function keepQuorum(
       managers.delete(node)
       return true
     }
-    const deed = { demote: 'demoted', leave: 'let leave', 'remove-node': 'removed' }[action]
+    const deed = { demote: 'be demoted', leave: 'leave', 'remove-node': 'be removed' }[action]
     issues.push({
       machine,
-      why: `${action === 'remove-node' ? `its old node ${node}` : 'it'} would have to be ${deed}, but swarm ${swarm} needs it: ${loss}`,
+      why: `${action === 'remove-node' ? `its old node ${node}` : 'it'} would have to ${deed}, but swarm ${swarm} needs it: ${loss}`,
       hint: 'bring back the other managers first, or select more machines as managers',
     })
     return false

@@ -93,7 +93,7 @@ describe('the services of a stack', () => {
 
   it('are reported if they do not run', () => {
     expect(compare(service({ running: 1 })).waiting).toEqual([
-      { service: 'web', why: '1 of 2 tasks run' },
+      { service: 'web', why: '1 of 2 tasks are running' },
     ])
   })
 })

@@ -77,7 +77,7 @@ describe('the file for docker stack deploy', () => {
   })
 
   it.each([
-    [{ privileged: true }, /service web sets privileged, which services of a swarm cannot have/],
+    [{ privileged: true }, /service web sets privileged, which Swarm mode does not support/],
     [{ network_mode: 'host' }, /sets network_mode/],
     [{ ports: [{ target: 80, published: '8000-8010' }] }, /publishes the ports 8000-8010/],
     [{ volumes: [{ type: 'bind', source: '/fleet/files/site' }] }, /mounts a file or folder/],

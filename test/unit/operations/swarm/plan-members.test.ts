@@ -146,7 +146,7 @@ describe('the plan of a swarm', () => {
     const engines = { ...none, m1: infoOf('m1', true) }
     const { changes, issues } = planned(situation({ engines }), fresh)
     expect(changes).toEqual([])
-    expect(issues).toEqual([expect.stringMatching(/m1: it is in a swarm that is not the one/)])
+    expect(issues).toEqual([expect.stringMatching(/m1: it is in a swarm other than/)])
   })
 
   it('never initializes a recorded one again', () => {
@@ -238,7 +238,7 @@ describe('the plan of a swarm', () => {
     expect(issues).toEqual([
       ...['m3: it cannot take part in its swarm: certificate expired'],
       ...[
-        'w1: it is in another swarm than prod',
+        'w1: it is in a swarm other than prod',
         'w2: its node node-z was removed from swarm prod',
       ],
     ])
