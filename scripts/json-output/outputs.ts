@@ -504,7 +504,7 @@ const deployment = fieldsOf<PlannedDeployment>()({
   stack: text('name of the stack'),
   machine: machineName,
   swarm: text(
-    'name of the swarm, if it is deployed on one; the machine then manages it',
+    'name of the swarm, if it is deployed on one; the machine is then a manager of the swarm',
   ).optional(),
   digest: text('digest of the Compose files and of the files that they refer to'),
   after: z
@@ -531,7 +531,7 @@ const swarmChange = fieldsOf<PlannedSwarmChange>()({
       ...(['remove-node', 'demote', 'leave', 'close-ports', 'autolock'] as const),
     ])
     .describe(
-      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the node that a machine was before, such as that of its replaced host, is removed; `open-ports`, `close-ports`: at the provider, between the machine and the other members; `autolock`: managers are locked after a restart of their engine, or no longer',
+      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the old node of the machine, such as that of its replaced host, is removed; `open-ports`, `close-ports`: at the provider, between the machine and the other members; `autolock`: turns the lock of managers after a restart of their engine on or off',
     ),
   role: z.enum(['manager', 'worker']).optional().describe('of `join`'),
   node: text('ID of an existing node').optional(),
@@ -621,7 +621,7 @@ const inventory: readonly JsonOutput[] = [
       z.strictObject({
         name,
         changes: z.array(change).describe('the changes that were made'),
-        swarms: z.array(swarmChange).describe('the changes of swarms that were made').optional(),
+        swarms: z.array(swarmChange).describe('the swarm changes that were made').optional(),
         deployments: z.array(deployed).describe('the stacks that were deployed').optional(),
       }),
     ),
@@ -917,7 +917,9 @@ const stacks: readonly JsonOutput[] = [
       fieldsOf<StackOnMachine>()({
         stack: stackName,
         machine: machineName,
-        swarm: text('name of the swarm that it is on; the machine manages that').optional(),
+        swarm: text(
+          'name of the swarm, if it is on one; the machine is then a manager of the swarm',
+        ).optional(),
         state: z
           .enum(['deployed', 'degraded', 'failed', 'deploying', 'unmanaged', 'not-deployed'])
           .describe(
@@ -1282,7 +1284,7 @@ const swarms: readonly JsonOutput[] = [
       fieldsOf<SwarmNodeState>()({
         swarm: swarmName,
         node: text('ID of the node'),
-        machine: text('name of the machine; absent if no machine is the node').optional(),
+        machine: text('name of the machine; absent if the node belongs to no machine').optional(),
         hostname: text('name of the host, as it reports it'),
         role: text('`manager` or `worker`'),
         state: text('`ready`, `down`, `disconnected` or `unknown`'),
@@ -1307,8 +1309,8 @@ const swarms: readonly JsonOutput[] = [
         id: text('ID of the service'),
         stack: text('name of its stack').optional(),
         mode: z.enum(['replicated', 'global', 'replicated-job', 'global-job']),
-        running: count('number of tasks that run; of jobs: that have completed'),
-        desired: count('number of tasks that should run; of jobs: that should complete'),
+        running: count('number of running tasks; for jobs: of completed tasks'),
+        desired: count('number of tasks that should run; for jobs: that should complete'),
         image: text('image of its containers'),
         ports: texts('published ports, such as `8080->80/tcp`'),
         update: text(
@@ -1359,8 +1361,8 @@ const swarms: readonly JsonOutput[] = [
         service: text('name of the service'),
         state: z
           .enum(['converged', 'detached'])
-          .describe('`converged`: all of its tasks run; `detached`: with `--detach`'),
-        running: count('number of tasks that run').optional(),
+          .describe('`converged`: all of its tasks are running; `detached`: with `--detach`'),
+        running: count('number of running tasks').optional(),
         desired: count('number of tasks that should run').optional(),
       }),
     ),

@@ -80,7 +80,7 @@ async function ensureGroup(ec2: Ec2, group: PeerGroup, vpc: string): Promise<Sec
     if (now !== undefined) return now
     throw new UserError(
       'failed',
-      `security group ${GroupName} exists in ${vpc}, but lacks the tags of fleet`,
+      `security group ${GroupName} exists in ${vpc}, but does not have fleet's tags`,
       { hint: `remove it, or add the tags fleet:id=${group.fleet} and ${swarmTag}=${group.name}` },
     )
   }
@@ -131,7 +131,7 @@ async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]
     const missing = groups.find((group) => !instance.groups.includes(group))
     const what = missing === undefined ? 'which groups to remove' : `which one gets ${missing}`
     throw new UserError('failed', `${id} has several network interfaces`, {
-      hint: `fleet cannot know ${what}: aws ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`,
+      hint: `fleet cannot tell ${what}; run: aws ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`,
     })
   }
   await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, Groups: [...groups] }))
