@@ -250,9 +250,9 @@ services:
     await expect(resolveIn(folder, { env: { HOME: home } })).rejects.toMatchObject({
       kind: 'unsupported',
       message: expect.stringMatching(
-        new RegExp(`^stack shop: service a uses /.*, which is ${why}, and is not copied`),
+        new RegExp(`^stack shop: service a uses /.*, which is ${why}; fleet does not copy it`),
       ),
-      hint: expect.stringContaining('for a path of the host, write an absolute path'),
+      hint: expect.stringContaining('for a path on the host, use an absolute path'),
     })
   })
 
