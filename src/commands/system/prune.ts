@@ -1,3 +1,4 @@
+import type { Engine } from '../../engine/engine.ts'
 import type { PruneKind, Pruned } from '../../engine/prune.ts'
 import { UserError } from '../../errors.ts'
 import { humanSize } from '../../ui/human-units.ts'
@@ -56,12 +57,22 @@ async function prune(
   const { io, format } = invocation
   const { prunes } = await import('../../engine/prune.ts')
   const { measuringMs } = await import('../../engine/disk-usage.ts')
-  const { idleLabels } = await import('../../operations/stacks/idle-container.ts')
-  /** Containers that keep images of stacks, or mark a stack as unfinished, stay. */
-  const filtersOf = (kind: PruneKind): Filters =>
-    kind === 'containers'
-      ? { ...filters, 'label!': [...(filters['label!'] ?? []), ...Object.values(idleLabels)] }
-      : filters
+  const { idleLabel, keepingIdle } = await import('../../operations/stacks/idle-container.ts')
+  /** Prunes, but for containers that keep images of stacks or mark a stack as unfinished. */
+  const pruneKind = async (
+    kind: PruneKind,
+    engine: Engine,
+    signal: AbortSignal,
+  ): Promise<Pruned> => {
+    const request = { filters, all: allOf.includes(kind), signal }
+    if (kind !== 'containers') return prunes[kind](engine, request)
+    // Engines keep only the containers that match all `label!` filters, so one more would weaken those of the user.
+    if ('label!' in filters) return keepingIdle(engine, () => prunes.containers(engine, request))
+    return prunes.containers(engine, {
+      ...request,
+      filters: { ...filters, 'label!': [idleLabel] },
+    })
+  }
   const machines = await chooseEngines(invocation)
   const filtered = Object.entries(filters).flatMap(([key, values]) =>
     values.map((value) => `${key}=${value}`),
@@ -75,13 +86,7 @@ async function prune(
   const { rows, reportFailures } = await changeEngines<Pruned>(invocation, {
     machines,
     async change(done, engine, signal) {
-      for (const kind of kinds) {
-        done.push(
-          await prunes[kind](engine, {
-            ...{ filters: filtersOf(kind), all: allOf.includes(kind), signal },
-          }),
-        )
-      }
+      for (const kind of kinds) done.push(await pruneKind(kind, engine, signal))
     },
     columns,
     timeMs: measuringMs,

@@ -3,6 +3,9 @@ import { type ContainerSummary, listContainers } from '../../engine/containers.t
 import type { Engine } from '../../engine/engine.ts'
 import { inspectImage } from '../../engine/images.ts'
 
+/** All idle containers have it, because engines ignore several `label!` filters but for containers that match all of them. */
+export const idleLabel = 'fleet.idle'
+
 /** Creates a container that is never started, and gets no volumes. `image` is the ID of an image that the engine has. */
 export async function createIdle(
   engine: Engine,
@@ -23,7 +26,7 @@ export async function createIdle(
     Image: image,
     Entrypoint: ['fleet'], // an image may have no command, and the container must not start by mistake
     Cmd: [],
-    Labels: labels,
+    Labels: { ...labels, [idleLabel]: '' },
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       NetworkMode: 'none',
@@ -77,4 +80,24 @@ export async function removeIdle(
     const query = { force: true, v: true }
     await engine.json({ method: 'DELETE', path: `/containers/${Id}`, query }, nothing)
   }
+}
+
+/** Does what may remove idle containers, and then creates those again that are gone. */
+export async function keepingIdle<Value>(
+  engine: Engine,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  const list = async () =>
+    listContainers(engine, { all: true, filters: { label: [idleLabel] } }).then((found) =>
+      found.filter((container) => isIdle(container)),
+    )
+  const before = await list()
+  const value = await work()
+  const left = new Set(before.length === 0 ? [] : (await list()).map(({ Id }) => Id))
+  for (const { Id, Names, ImageID, Labels } of before) {
+    const name = Names[0]?.replace(/^\//, '')
+    if (left.has(Id) || name === undefined) continue
+    await createIdle(engine, { name, image: ImageID, labels: Labels })
+  }
+  return value
 }

@@ -213,7 +213,9 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       expect(await onHost(h2, `${shown} $(${keepers}) | sort -u`)).toBe('created tmpfs')
       await registry[Symbol.asyncDispose]()
       await rm(folder, { recursive: true })
-      await ok('system prune --yes --on all') // leaves the containers that keep images
+      // leaves the containers that keep images, also with a filter of the user
+      await ok('system prune --yes --on all --filter label!=keep')
+      await ok('system prune --yes --on all')
       for (const host of lab.hosts) await onHost(host, 'docker image prune --all --force')
       expect((await h1.exec(`docker pull ${image(1)}`)).code).not.toBe(0)
       await ok('stack rollback goods --yes')
