@@ -160,13 +160,20 @@ test.each([
 
 test.each([
   [['rmi', 'nginx'], 'fleet image rm'],
-  [['top', 'web'], 'fleet container top'],
   [['plugin', 'ls'], 'fleet docker plugin'],
   [['image', 'rmi', 'nginx'], 'fleet image rm'],
   [['sttus'], 'did you mean status'],
 ])('%j is no command, and the one that is meant is named', async (args, named) => {
   const { code, stderr } = await ana.fleet(args)
   expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(named) })
+})
+
+test('docker top is answered with the command for containers', async () => {
+  const { code, stderr } = await ana.fleet(['top', 'web'])
+  expect({ code, stderr }).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('fleet container top web'),
+  })
 })
 
 test.each([
