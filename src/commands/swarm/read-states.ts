@@ -1,5 +1,4 @@
 import { UserError } from '../../errors.ts'
-import { suggest } from '../../machine/nearest-name.ts'
 import type { Swarm } from '../../machine/swarms.ts'
 import type { SwarmStatus } from '../../operations/swarm/swarm-states.ts'
 import type { Invocation } from '../command.ts'
@@ -14,6 +13,7 @@ export async function chooseSwarms(
   const known = [...swarms.keys()]
   const unknown = names.find((name) => !swarms.has(name))
   if (unknown !== undefined) {
+    const { suggest } = await import('../../machine/nearest-name.ts')
     throw new UserError(
       'usage',
       `there is no swarm called ${JSON.stringify(unknown)}${suggest(unknown, known)}`,

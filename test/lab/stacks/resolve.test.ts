@@ -235,11 +235,11 @@ services:
     ['volumes: ["../..:/x"]', 'a directory that contains your home directory'],
     ['volumes: ["../../home:/x"]', 'your home directory'],
     ['volumes: ["./link:/x"]', 'your home directory'],
-    ['volumes: ["../../../..:/x"]', 'all files of this computer'],
-    ['volumes: ["../../../../../../../../..:/x"]', 'all files of this computer'],
-    ['volumes: ["../../../../etc:/x"]', 'a directory of the operating system'],
-    ['volumes: ["../../../../proc/self:/x"]', 'a part of the kernel'],
-    ['build: ../../../..', 'all files of this computer'],
+    // more than there are directories above it
+    [`volumes: ["${'../'.repeat(20)}.:/x"]`, 'all files of this computer'],
+    [`volumes: ["${'../'.repeat(20)}etc:/x"]`, 'a directory of the operating system'],
+    [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'a part of the kernel'],
+    [`build: ${'../'.repeat(20)}.`, 'all files of this computer'],
   ])('does not take too much of this computer: %s', async (line, why) => {
     const folder = await clone({
       'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,
