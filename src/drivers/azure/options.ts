@@ -74,7 +74,7 @@ export const azureOptions = z.strictObject({
   )
     .optional()
     .describe(
-      'Your own subnet: VNET/SUBNET, GROUP/VNET/SUBNET or its ID (default: a new network for each host)',
+      'Your own subnet: VNET/SUBNET, GROUP/VNET/SUBNET or its ID (default: a network that the hosts of the inventory share)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,

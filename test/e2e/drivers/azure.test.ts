@@ -55,7 +55,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
   test('a host runs containers, is followed to other addresses, is switched, and is removed', async () => {
     await expectOk(...create)
     expect(await greet()).toBe('hello\n')
-    expect(azure.remains()).toHaveLength(7)
+    expect(azure.remains()).toHaveLength(8)
 
     expect(await expectOk('plan')).toBe('nothing to do\n')
     await expectOk('set', 'web-1', 'size=Standard_D2s_v5', 'disk=64', 'tags=team=red', 'ports=80')
@@ -65,7 +65,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     await expectOk('apply', '--yes')
     expect(await expectOk('plan')).toBe('nothing to do\n')
     expect(await greet()).toBe('hello\n')
-    expect(azure.remains()).toHaveLength(7)
+    expect(azure.remains()).toHaveLength(8)
 
     const name = /name: (web-1-\S+?)[,\s}]/.exec(await ana.inventory())?.[1] ?? ''
     const other = await hosts.newAddress()
@@ -134,7 +134,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
   test('a host that no entry owns is found and removed', async () => {
     await expectOk(...create)
     await expectOk('forget', 'web-1')
-    expect(azure.remains()).toHaveLength(7)
+    expect(azure.remains()).toHaveLength(8)
     expect(await expectOk('gc', 'web-1', '--driver', 'azure', '-y')).toContain('web-1')
     expect(azure.remains()).toEqual([])
   })
@@ -161,7 +161,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(code).toBe(-2)
     await expectOk('create', 'web-1')
     expect(await greet()).toBe('hello\n')
-    expect(azure.remains()).toHaveLength(7)
+    expect(azure.remains()).toHaveLength(8)
     await expectOk('rm', '-y', 'web-1')
     expect(azure.remains()).toEqual([])
   })

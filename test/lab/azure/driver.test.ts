@@ -50,6 +50,12 @@ const callsOf = (method: string): string[] =>
     .map(({ request }) => operationOf(request))
     .filter((operation) => operation.startsWith(`${method} `) && !operation.includes('login.'))
 
+/** The rule that keeps hosts apart which share a network. */
+const isolation = {
+  name: 'deny-shared-network',
+  properties: { access: 'Deny', direction: 'Inbound', protocol: '*', priority: 4000 },
+}
+
 /** The body of the last PUT of a kind. */
 const sent = (type: string): unknown =>
   JSON.parse(
@@ -64,7 +70,7 @@ describe('a host in a group of its own', () => {
     const host = await seat.attempt(newAttempt(seat.options()))
     expect(host).toMatchObject({ user: 'fleet', address: '203.0.113.1' })
     expect(host.id).toMatch(/\/virtualMachines\/web-1-[0-9a-f]{12}$/)
-    expect(typesOf(azure.remains())).toEqual([...parts, 'resourceGroups'].sort())
+    expect(typesOf(azure.remains())).toEqual([...parts, 'resourceGroups', 'resourceGroups'].sort())
     expect(await statusOf(host)).toEqual({ state: 'running', address: '203.0.113.1' })
 
     await driver.power?.stop(host, seat.call())
@@ -80,7 +86,7 @@ describe('a host in a group of its own', () => {
 
     const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
     expect(found).toMatchObject([{ machine: 'web-1', token: host.token }])
-    expect(found?.[0]?.parts).toHaveLength(parts.length + 1)
+    expect(found?.[0]?.parts).toHaveLength(parts.length) // with its group, without the network
     expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, seat.call())).toEqual([])
 
     await driver.lifecycle?.remove(found?.[0]?.record ?? { phase: 'ready' }, seat.call())
@@ -114,7 +120,7 @@ describe('a host in a group of its own', () => {
       'PUT Microsoft.Network/networkSecurityGroups',
       'PUT Microsoft.Network/publicIPAddresses',
       'PUT Microsoft.Network/virtualNetworks',
-      'PUT resourceGroup',
+      ...['PUT resourceGroup', 'PUT resourceGroup'],
     ])
     const tags = { owner: 'ana', cost: '42', 'fleet:id': fleetId, 'fleet:token': host.token }
     expect(sent('virtualMachines')).toMatchObject({
@@ -151,6 +157,7 @@ describe('a host in a group of its own', () => {
           { name: 'ssh-ipv6', properties: { sourceAddressPrefixes: ['2001:db8::/32'] } },
           { properties: { destinationPortRange: '80', protocol: 'Tcp' } },
           { properties: { destinationPortRange: '8000-8100', protocol: 'Udp' } },
+          isolation,
         ],
       },
     })
@@ -176,7 +183,10 @@ describe('a host in a group of its own', () => {
     expect(await update?.change(host, wish, seat.call())).toMatchObject({ sshCidr })
     expect(sent('networkSecurityGroups')).toMatchObject({
       properties: {
-        securityRules: [{ name: 'ssh', properties: { sourceAddressPrefixes: sshCidr.split(',') } }],
+        securityRules: [
+          isolation,
+          { name: 'ssh', properties: { sourceAddressPrefixes: sshCidr.split(',') } },
+        ],
       },
     })
   })
@@ -205,8 +215,10 @@ describe('a host in a group of its own', () => {
     await expect(seat.remove(host)).rejects.toThrow(
       'also contains Microsoft.Storage/storageAccounts theirs',
     )
-    expect(typesOf(azure.remains())).toEqual(['resourceGroups', 'storageAccounts'])
-    azure.store.resources.clear()
+    expect(typesOf(azure.remains())).toEqual([
+      ...['resourceGroups', 'resourceGroups', 'storageAccounts', 'virtualNetworks'],
+    ])
+    azure.store.resources.delete(id.toLowerCase())
     await seat.remove(host)
     expect(azure.remains()).toEqual([])
   })
@@ -251,26 +263,27 @@ describe('hosts in a group of yours', () => {
       seat.attempt(newAttempt(seat.options({ resourceGroup: 'theirs' }), 'web-2')),
       seat.attempt(newAttempt(seat.options(), 'web-3')),
     ])
-    const foreign = resourcesOf(azure.store, 'Microsoft.Network/virtualNetworks').find(({ body }) =>
-      body.name.startsWith('web-1'),
+    const foreign = resourcesOf(azure.store, 'Microsoft.Network/networkSecurityGroups').find(
+      ({ body }) => body.name.startsWith('web-1'),
     )
-    if (foreign === undefined) throw new Error('no network was made')
+    if (foreign === undefined) throw new Error('no security group was made')
     Object.assign(foreign.body, { tags: { owner: 'ana' } })
     const before = azure.exchanges.length
     const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
     const listed = (found ?? []).toSorted((a, b) => a.machine.localeCompare(b.machine))
     expect(listed.map(({ machine, token, parts }) => [machine, token, parts.length])).toEqual([
-      ['web-1', hosts[0]?.token, 5],
-      ['web-2', hosts[1]?.token, 6],
-      ['web-3', hosts[2]?.token, 7],
+      ['web-1', hosts[0]?.token, 4],
+      ['web-2', hosts[1]?.token, 5],
+      ['web-3', hosts[2]?.token, 6],
     ])
     expect(listed[0]?.tags).toMatchObject({ 'fleet:machine': 'web-1' })
-    // One list of each group of somebody's, in pages of two; none of fleet's own.
+    // One list of each group of somebody's, in pages of two; none of fleet's own, but a look at their network.
     const lists = azure.exchanges
       .slice(before)
       .map(({ request }) => request.path.split('/').slice(3, 5).join('/').toLowerCase())
     expect([...new Set(lists)].sort()).toEqual([
       'resourcegroups',
+      `resourcegroups/fleet-${fleetId}-westeurope`,
       'resourcegroups/theirs',
       'resourcegroups/yours',
       'resources',
@@ -278,8 +291,8 @@ describe('hosts in a group of yours', () => {
     for (const { record } of listed)
       await driver.lifecycle?.remove(record, seat.call()).catch(() => {})
     expect(typesOf(azure.remains())).toEqual([
-      'resourceGroups',
-      'resourceGroups',
+      'networkSecurityGroups',
+      ...['resourceGroups', 'resourceGroups'],
       'virtualNetworks',
     ])
   })
@@ -318,7 +331,9 @@ describe('hosts in a group of yours', () => {
     await expect(seat.remove(host)).rejects.toThrow(
       /in the resource group shared were not deleted .*security group web-1-/,
     )
-    expect(typesOf(azure.remains())).toEqual(['networkSecurityGroups', 'resourceGroups'])
+    expect(typesOf(azure.remains())).toEqual([
+      ...['networkSecurityGroups', 'resourceGroups', 'virtualNetworks'],
+    ])
     for (const key of resources.keys()) if (isSecurityGroup(key)) resources.delete(key)
     await seat.remove(host)
   })

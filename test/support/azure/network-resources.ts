@@ -265,6 +265,21 @@ function remove({ store, operations }: NetworkContext, address: Address): Answer
   }
 }
 
+/** A virtual network as it is shown: each subnet with the interfaces in it. */
+function showNetwork(store: Store, body: Body): Body {
+  const used = resourcesOf(store, 'Microsoft.Network/networkInterfaces').flatMap((one) =>
+    configurationsOf(one.body),
+  )
+  const subnets = ((body.properties['subnets'] ?? []) as Properties[]).map((subnet) => {
+    const ipConfigurations = used
+      .filter(({ properties }) => same(properties.subnet?.id, String(subnet['id'])))
+      .map(({ id }) => ({ id }))
+    if (ipConfigurations.length === 0) return subnet
+    return { ...subnet, properties: { ...(subnet['properties'] as Properties), ipConfigurations } }
+  })
+  return { ...body, properties: { ...body.properties, subnets } }
+}
+
 /** Interfaces, addresses, security groups, virtual networks. */
 export function answerNetwork(
   context: NetworkContext,
@@ -272,7 +287,11 @@ export function answerNetwork(
   request: Request,
 ): Answer | undefined {
   const { method } = request
-  if (method === 'GET') return { status: 200, body: requireResource(context.store, address).body }
+  if (method === 'GET') {
+    const { body } = requireResource(context.store, address)
+    const isNetwork = address.type === 'virtualNetworks'
+    return { status: 200, body: isNetwork ? showNetwork(context.store, body) : body }
+  }
   if (method === 'PUT') return put(context, address, request)
   if (method === 'DELETE') return remove(context, address)
   return undefined

@@ -2,6 +2,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take minutes, the longest first: begun with last, they would run alone in the end. */
 const long = [
+  'lab/azure/crash',
+  'lab/azure/crash-yours',
   'e2e/drivers/qemu',
   'e2e/drivers/aws-crash',
   'lab/virtualbox/driver',
@@ -27,7 +29,6 @@ const long = [
   'e2e/drivers/azure',
   'lab/docker/repository',
   'lab/compose/compose-files',
-  'lab/azure/crash',
   'lab/qemu/driver',
   'lab/provision/first-boot',
   'lab/provision/provision',

@@ -6,7 +6,13 @@ import { hostBitsNotes, parseCidrs } from '../../net/cidrs.ts'
 import type { AzureOptions } from '../options.ts'
 import { recordOptions } from '../machine/compare.ts'
 import { findBastion, recordBastion } from '../network/bastion.ts'
-import { type HostLocation, parseResourceId, recordLocation } from './host-resources.ts'
+import { sharedNetworkOf } from '../network/shared-network.ts'
+import {
+  type HostLocation,
+  type ResourceRef,
+  parseResourceId,
+  recordLocation,
+} from './host-resources.ts'
 import { type Image, findImage } from './images.ts'
 import { allSettled } from '../api/retry.ts'
 import { checkGroup, findSubnet, subnetWarnings } from './placement.ts'
@@ -28,6 +34,8 @@ export interface Decision {
   /** Warnings to show to the user before the creation. */
   readonly warnings: readonly string[]
   readonly host: HostLocation
+  /** The shared network of an earlier attempt, if this one uses another. */
+  readonly previousNetwork: ResourceRef | undefined
   readonly hostName: string
   readonly location: string
   readonly size: Size
@@ -89,6 +97,24 @@ function checkCapabilities(size: Size, options: AzureOptions): void {
 }
 
 /**
+ * The network that the host shares with others of the inventory. None in the user's own subnet, and
+ * for a creation that an older fleet started with a network for this host.
+ */
+function chooseNetwork(
+  { tags, resources: earlier }: HostSpec,
+  { subnet, resourceGroup }: AzureOptions,
+  location: string,
+): ResourceRef | undefined {
+  const fleet = tags['fleet:id']
+  const hasOwn =
+    earlier['location'] !== undefined &&
+    earlier['network'] === undefined &&
+    earlier['subnet'] === undefined
+  if (subnet !== undefined || fleet === undefined || hasOwn) return undefined
+  return sharedNetworkOf(fleet, location, resourceGroup)
+}
+
+/**
  * Checks the options against Azure and the subscription, and makes the remaining decisions. Only
  * called while no virtual machine exists, so everything except the place can be decided again.
  * Throws kind `usage`.
@@ -128,11 +154,15 @@ export async function decide(
       : undefined
   const warnings = subnet ? await subnetWarnings(api, subnet, sshCidrs, call) : []
   const checks = [where, whichSize, whichImage, quotas]
+  const network = chooseNetwork(spec, options, location)
+  const isSameNetwork =
+    network?.group === host.network?.group && network?.name === host.network?.name
   return {
     token: spec.token,
     unchecked: checks.flatMap(({ unchecked }) => unchecked ?? []),
     isFirst,
-    host,
+    host: { ...host, network },
+    previousNetwork: isSameNetwork ? undefined : host.network,
     hostName: spec.name.replaceAll('.', '-'),
     location,
     size,
@@ -169,6 +199,11 @@ export function describeDecision({
     `image ${image.name}`,
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${host.account.subscription}`,
     `resource group ${host.group}${host.ownGroup ? ', new' : ', existing'}`,
+    ...(host.network === undefined
+      ? []
+      : [
+          `virtual network ${host.network.name}, shared by the hosts of this inventory in ${location}`,
+        ]),
     `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
     ...(bastion === undefined ? [] : [`SSH uses Bastion ${parseResourceId(bastion).name}`]),
     ...hostBitsNotes(options.sshCidr ?? ''),

@@ -22,6 +22,11 @@ export interface HostLocation {
   readonly isPrivate: boolean
   readonly names: ResourceNames
   /**
+   * The virtual network that the host shares with others; undefined for one of its own, or of the
+   * user.
+   */
+  readonly network?: ResourceRef | undefined
+  /**
    * The resource with the address, if fleet did not name it: for hosts that fleet did not create.
    */
   readonly addressedBy?: ResourceRef | undefined
@@ -56,6 +61,7 @@ export const recordLocation = ({
   ownGroup,
   isPrivate,
   names,
+  network,
   addressedBy,
 }: HostLocation): DriverState => ({
   ...(account.cloud !== 'public' && { cloud: account.cloud }),
@@ -65,6 +71,7 @@ export const recordLocation = ({
   ...(!ownGroup && { groupOwner: 'you' }),
   name: names.machine,
   ...(isPrivate && { access: 'private' }),
+  ...(network && { network: `${network.group}/${network.name}` }),
   ...(addressedBy && { addressedBy: `${addressedBy.group}/${addressedBy.name}` }),
 })
 
@@ -110,26 +117,49 @@ function checkNames({
   )
 }
 
-/** The place in a record; `undefined` if no place was recorded yet. */
-export function readLocation({ token, resources = {} }: HostRecord): HostLocation | undefined {
-  const { cloud = 'public', tenant, subscription, group, groupOwner, name, access } = resources
-  const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
-  if (subscription === undefined || group === undefined || name === undefined) return undefined
+/** The account in a record; `undefined` if none was recorded yet. */
+function readAccount({ resources = {} }: HostRecord): Account | undefined {
+  const { cloud = 'public', tenant, subscription } = resources
+  if (subscription === undefined) return undefined
   if (!isCloudName(cloud)) {
     throw new UserError(
       'inventory',
       `"host:" in the inventory contains an unknown Azure cloud: ${cloud}`,
     )
   }
-  checkParts({ tenant, subscription, group, name, addressedBy: more[0] })
+  checkParts({ tenant, subscription })
+  return { cloud, subscription, tenant }
+}
+
+/** The shared network in a record, and its account. A record may have nothing else. */
+export function readNetwork(
+  host: HostRecord,
+): { readonly account: Account; readonly network: ResourceRef } | undefined {
+  const account = readAccount(host)
+  const [group, name, ...more] = host.resources?.['network']?.split('/') ?? []
+  if (account === undefined || group === undefined) return undefined
+  checkParts({ network: group })
+  // The names of fleet's networks begin like this.
+  checkParts({ network: more.length > 0 || !name?.startsWith('fleet-') ? '/' : name })
+  return { account, network: { group, name: name ?? '' } }
+}
+
+/** The place in a record; `undefined` if no place was recorded yet. */
+export function readLocation(host: HostRecord): HostLocation | undefined {
+  const { token, resources = {} } = host
+  const { group, groupOwner, name, access } = resources
+  const [addressGroup, addressName, ...more] = resources['addressedBy']?.split('/') ?? []
+  const account = readAccount(host)
+  if (account === undefined || group === undefined || name === undefined) return undefined
+  const network = readNetwork(host)?.network
+  checkParts({ group, name, addressedBy: more[0] })
   checkParts({ addressedBy: addressGroup })
   checkParts({ addressedBy: addressName })
   const ownGroup = groupOwner !== 'you'
   checkNames({ token, group, ownGroup, name })
   return {
-    account: { cloud, subscription, tenant },
-    group,
-    ownGroup,
+    ...{ account, group, ownGroup },
+    ...(network && { network }),
     isPrivate: access === 'private',
     names: namesOf(name),
     ...(addressGroup !== undefined &&

@@ -4,6 +4,7 @@ import type { AzureApi } from '../api/azure-api.ts'
 import type { Decision } from './decision.ts'
 import { type HostLocation, machineId } from './host-resources.ts'
 import { createNetwork } from '../network/network.ts'
+import { removeUnusedNetwork } from '../network/shared-network.ts'
 import { retryWhileBusy } from '../api/retry.ts'
 import { azureErrorCode } from '../api/sdk-errors.ts'
 import { removeAll } from '../machine/remove.ts'
@@ -76,6 +77,8 @@ export async function createHost(
   // It has the user-data of the earlier attempt, so it is created again.
   if (failed !== undefined) await removeMachine(api, host, call)
   const nic = await createGroupAndNetwork(api, decision, call)
+  const { previousNetwork } = decision
+  if (previousNetwork !== undefined) await removeUnusedNetwork(api, previousNetwork, call)
   const id = await createMachine(api, decision, nic, data, call)
   return { id, address: await requireAddress(api, host, call), user: options.user }
 }

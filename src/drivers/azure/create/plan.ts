@@ -78,7 +78,7 @@ function validateOptions(options: AzureOptions): void {
   const { privateOnly, subnet, dnsLabel, reach = 'direct', bastion } = options
   if (reach === 'bastion' && subnet === undefined) {
     throw usageError(
-      '--reach bastion needs --subnet: a new network has no Bastion',
+      '--reach bastion needs --subnet: the network that fleet creates has no Bastion',
       'choose your own subnet with --subnet',
     )
   }
@@ -87,7 +87,7 @@ function validateOptions(options: AzureOptions): void {
   }
   if (privateOnly && subnet === undefined) {
     throw usageError(
-      '--private-only needs --subnet: a private host in a new network cannot be reached',
+      '--private-only needs --subnet: a private host in the network that fleet creates cannot be reached',
       'choose your own subnet with --subnet',
     )
   }

@@ -47,7 +47,7 @@ const immutable: ImmutableOptions<AzureOptions, DriverState> = {
   image: ({ release }) => release,
   diskType: ({ diskType }) => diskType,
   resourceGroup: ({ group }) => group,
-  subnet: ({ subnet = 'its own' }) => subnet,
+  subnet: ({ subnet, network }) => subnet ?? (network === undefined ? 'its own' : 'shared'),
   privateOnly: ({ access }) => formatBoolean(access === 'private'),
   dnsLabel: ({ dnsLabel = 'none' }) => dnsLabel,
   spot: ({ spot = 'no' }) => spot,

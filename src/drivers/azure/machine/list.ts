@@ -7,12 +7,14 @@ import { explainError } from '../api/errors.ts'
 import { azureOptions } from '../options.ts'
 import { machineId, recordLocation } from '../create/host-resources.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
+import { isUnusedNetwork, sharedNetworkOf, sharedTag } from '../network/shared-network.ts'
 import { allSettled } from '../api/retry.ts'
 import { chooseAccount } from '../create/plan.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 import type { Environment } from '../../../os/environment.ts'
 
-type Tagged = Pick<GenericResourceExpanded & ResourceGroup, 'id' | 'name' | 'type' | 'tags'>
+type Tagged = Pick<GenericResourceExpanded & ResourceGroup, 'id' | 'name' | 'type' | 'tags'> &
+  Pick<GenericResourceExpanded, 'location'>
 
 /** Display names of resource types. */
 const typeNames: Readonly<Record<string, string>> = {
@@ -53,7 +55,11 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
   const ownGroup = found.toLowerCase() === own.toLowerCase()
   const isPrivate = !parts.some(({ type = '' }) => /publicIPAddresses$/i.test(type))
   const group = ownGroup ? own : found
-  const place = { account, group, ownGroup, isPrivate, names: namesOf(base) }
+  const tags = parts.find((one) => one.tags?.['fleet:token'] === token)?.tags ?? {}
+  const { location = '' } = parts.find((one) => one.location !== undefined) ?? {}
+  // Its network, which is removed with it if no other host uses it.
+  const network = sharedNetworkOf(tags['fleet:id'] ?? '', location, ownGroup ? undefined : group)
+  const place = { account, group, ownGroup, isPrivate, names: namesOf(base), network }
   const hasMachine = parts.some(({ type = '' }) => /virtualMachines$/i.test(type))
   return {
     token,
@@ -65,7 +71,41 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
       resources: recordLocation(place),
     },
     parts: parts.map(describePart),
-    tags: parts.find(({ tags }) => tags?.['fleet:token'] === token)?.tags ?? {},
+    tags,
+  }
+}
+
+/** What hosts share, which belongs to none of them: its network, and the group of that. */
+const isShared = ({ tags }: Tagged): boolean => tags?.[sharedTag] !== undefined
+
+/** A shared network of a fleet, from its parts; undefined while hosts use it. */
+async function foundNetwork(
+  api: AzureApi,
+  token: string,
+  parts: readonly Tagged[],
+  call: Call,
+): Promise<FoundHost | undefined> {
+  const network = parts.find(({ type = '' }) => /virtualNetworks$/i.test(type))
+  const [first] = parts
+  const { name = '' } = network ?? first ?? {}
+  const ref = { group: network === undefined ? name : groupOf(network), name }
+  if (network !== undefined && !(await isUnusedNetwork(api, ref, call))) return undefined
+  const { cloud, tenant, subscription } = api.account
+  return {
+    token,
+    machine: name,
+    record: {
+      phase: 'ready',
+      token,
+      resources: {
+        ...(cloud !== 'public' && { cloud }),
+        ...(tenant !== undefined && { tenant }),
+        subscription,
+        network: `${ref.group}/${ref.name}`,
+      },
+    },
+    parts: parts.map(describePart),
+    tags: first?.tags ?? {},
   }
 }
 
@@ -114,7 +154,14 @@ async function listIn(api: AzureApi, fleet: string, call: Call): Promise<FoundHo
     if (token === undefined) continue
     byToken.set(token, [...(byToken.get(token) ?? []), resource])
   }
-  return [...byToken].map(([token, parts]) => foundHost(api.account, token, parts))
+  const found = await allSettled(
+    [...byToken].map(([token, parts]) =>
+      parts.some(isShared)
+        ? foundNetwork(api, token, parts, call)
+        : foundHost(api.account, token, parts),
+    ),
+  )
+  return found.filter((host) => host !== undefined)
 }
 
 /** The options that identify an account. Others may be from an older version. */

@@ -4,7 +4,8 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call } from '../../driver.ts'
 import { checkOwnedBy, foreignHint, isOwnedBy } from '../../ownership.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
-import { type HostLocation, readLocation } from '../create/host-resources.ts'
+import { type HostLocation, readLocation, readNetwork } from '../create/host-resources.ts'
+import { removeUnusedNetwork } from '../network/shared-network.ts'
 import { retryWhileBusy } from '../api/retry.ts'
 import { ignoreNotFound, azureErrorMessage } from '../api/sdk-errors.ts'
 import { type FoundMachine, findVirtualMachine, removeMachine } from '../create/virtual-machine.ts'
@@ -211,9 +212,12 @@ export const removeAll = (
 /** See `Lifecycle.remove`. */
 export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
-  const place = readLocation(host)
   // The place is recorded before anything is created. Hosts without a token were not created by
   // fleet.
-  if (place === undefined || token === undefined) return
-  await removeAll(openApi(place.account, call), place, token, call)
+  if (token === undefined) return
+  const place = readLocation(host)
+  if (place !== undefined) await removeAll(openApi(place.account, call), place, token, call)
+  const shared = readNetwork(host)
+  if (shared === undefined) return
+  await removeUnusedNetwork(openApi(shared.account, call), shared.network, call)
 }

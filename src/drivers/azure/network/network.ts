@@ -10,6 +10,8 @@ import type { AzureApi } from '../api/azure-api.ts'
 import { allSettled, retryWhileBusy } from '../api/retry.ts'
 import type { Decision } from '../create/decision.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
+import { retry } from '../../../os/retry.ts'
+import { ensureSharedNetwork, isNetworkGone, rangeOf } from './shared-network.ts'
 
 const step = 'create network'
 
@@ -52,10 +54,27 @@ export function rulesFor({
   return [...ssh, ...open]
 }
 
+/**
+ * Azure's default rules allow everything within a virtual network. This rule keeps the hosts that
+ * share one apart, as if each had its own: only the rules before it let anything in.
+ */
+const isolationRule = (range: string): SecurityRule =>
+  inbound({
+    name: 'deny-shared-network',
+    priority: 4000,
+    access: 'Deny',
+    protocol: '*',
+    sourceAddressPrefix: range,
+    destinationPortRange: '*',
+  })
+
 const securityGroup = (decision: Decision): NetworkSecurityGroup => ({
   location: decision.location,
   tags: decision.tags,
-  securityRules: rulesFor(decision),
+  securityRules: [
+    ...rulesFor(decision),
+    ...(decision.host.network === undefined ? [] : [isolationRule(rangeOf(decision.host.network))]),
+  ],
 })
 
 /** A standard address is static: it is kept while the host is stopped. */
@@ -138,6 +157,28 @@ async function removeForeignInterface(
   )
 }
 
+/** The subnet of a host: in the network that it shares with others, else in its own. */
+async function ensureSubnet(
+  api: AzureApi,
+  decision: Decision,
+  call: Call,
+  how: { readonly isAgain?: boolean } = {},
+): Promise<string> {
+  const { location, tags } = decision
+  const { group, names, network } = decision.host
+  if (network !== undefined) return ensureSharedNetwork(api, { network, location, tags }, call, how)
+  const options = { abortSignal: call.signal, updateIntervalInMs: api.timeouts.pollMs }
+  const made = await retryWhileBusy(api.timeouts, call, step, () =>
+    api.network.virtualNetworks.beginCreateOrUpdateAndWait(
+      group,
+      names.network,
+      virtualNetwork(decision),
+      options,
+    ),
+  )
+  return `${idOf(made)}/subnets/hosts`
+}
+
 /**
  * Creates the network resources of a host that do not exist yet. Returns the id of the network
  * interface.
@@ -154,7 +195,7 @@ export async function createNetwork(
   const make = async (put: () => Promise<{ id?: string | undefined }>): Promise<string> =>
     idOf(await retryWhileBusy(timeouts, call, step, put))
 
-  const [securityGroupId, publicAddressId, subnet] = await allSettled([
+  const [securityGroupId, publicAddressId, firstSubnet] = await allSettled([
     make(() =>
       network.networkSecurityGroups.beginCreateOrUpdateAndWait(
         group,
@@ -173,24 +214,27 @@ export async function createNetwork(
             options,
           ),
         ),
-    decision.subnet ??
-      make(() =>
-        network.virtualNetworks.beginCreateOrUpdateAndWait(
-          group,
-          names.network,
-          virtualNetwork(decision),
-          options,
-        ),
-      ).then((id) => `${id}/subnets/hosts`),
+    decision.subnet ?? ensureSubnet(api, decision, call),
   ])
-  const joined = { securityGroup: securityGroupId, publicAddress: publicAddressId, subnet }
-  await removeForeignInterface(api, decision, subnet, call)
-  return make(() =>
-    network.networkInterfaces.beginCreateOrUpdateAndWait(
-      group,
-      names.networkInterface,
-      networkInterface(decision, joined),
-      options,
-    ),
-  )
+  const joined = { securityGroup: securityGroupId, publicAddress: publicAddressId }
+  let attempts = 0
+  const join = async (): Promise<string> => {
+    const isAgain = (attempts += 1) > 1
+    const subnet = isAgain ? await ensureSubnet(api, decision, call, { isAgain }) : firstSubnet
+    await removeForeignInterface(api, decision, subnet, call)
+    return make(() =>
+      network.networkInterfaces.beginCreateOrUpdateAndWait(
+        group,
+        names.networkInterface,
+        networkInterface(decision, { ...joined, subnet }),
+        options,
+      ),
+    )
+  }
+  if (decision.host.network === undefined) return join()
+  // Another command may remove the network with its last host while this one is being created.
+  return retry(join, {
+    ...{ canRetry: isNetworkGone, signal: call.signal },
+    ...{ pauseMs: timeouts.pollMs, longestMs: timeouts.pollMs * 8, withinMs: timeouts.busyMs },
+  })
 }
