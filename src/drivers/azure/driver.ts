@@ -13,6 +13,7 @@ import { planHost } from './create/plan.ts'
 import { switchPower } from './machine/power.ts'
 import { describeExistingMachine } from './create/describe-existing.ts'
 import { removeHost } from './machine/remove.ts'
+import { joinPeerGroup, leavePeerGroup, observePeerGroup } from './network/peer-group.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
@@ -71,6 +72,27 @@ export function azureDriver(
         ),
     },
     sshAccess: recordedSshAccess(getCallerAddress),
+    peerAccess: {
+      observe: (hosts, group, call) =>
+        withExplainedErrors(call, (call) => observePeerGroup(openApi, hosts, group, call)),
+      open: (host, group, record, call) =>
+        withExplainedErrors(call, async (call) => {
+          if (host.token === undefined) return
+          await joinPeerGroup(
+            openApi(requireLocation(host).account, call),
+            host,
+            group,
+            record,
+            call,
+          )
+        }),
+      close: (host, group, call) =>
+        withExplainedErrors(call, async (call) =>
+          host.token === undefined
+            ? {}
+            : leavePeerGroup(openApi(requireLocation(host).account, call), host, group, call),
+        ),
+    },
     power: {
       start: (host, call) => withExplainedErrors(call, (call) => power.start(host, call)),
       stop: (host, call) => withExplainedErrors(call, (call) => power.stop(host, call)),

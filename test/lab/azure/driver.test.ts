@@ -387,6 +387,8 @@ describe('the role in docs/drivers/azure.md', async () => {
   const implied = /\/join\/action$|^Microsoft\.Compute\/disks\//
   /** Only for an image of yours. */
   const ownImages = /^Microsoft\.Compute\/(?:images|galleries)\//
+  /** Only for members of swarms: test/lab/azure/peer-groups.test.ts. */
+  const swarms = /^Microsoft\.Network\/applicationSecurityGroups\//
   /** Only for tags that are changed later, which the conformance suite has done. */
   const laterTags = /^Microsoft\.Resources\/tags\/write$/
 
@@ -403,6 +405,7 @@ describe('the role in docs/drivers/azure.md', async () => {
       ({ action, pattern }) =>
         !implied.test(action) &&
         !ownImages.test(action) &&
+        !swarms.test(action) &&
         !laterTags.test(action) &&
         ![...needed].some((one) => pattern.test(one)),
     )

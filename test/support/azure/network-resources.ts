@@ -26,6 +26,7 @@ export interface IpConfiguration {
     readonly subnet?: Reference
     readonly publicIPAddress?: Reference
     readonly privateIPAddress?: string
+    readonly applicationSecurityGroups?: readonly Reference[]
   }
 }
 
@@ -72,6 +73,8 @@ function checkInterface(store: Store, id: string, properties: Properties): void 
     requireReferenced(store, configuration.subnet?.id, id)
     const address = configuration.publicIPAddress?.id
     requireReferenced(store, address, id)
+    for (const one of configuration.applicationSecurityGroups ?? [])
+      requireReferenced(store, one.id, id)
     const user = resourcesOf(store, 'Microsoft.Network/networkInterfaces').find(
       ({ body }) =>
         !same(body.id, id) &&
@@ -137,6 +140,7 @@ async function provision(
   if (type === 'networkSecurityGroups') {
     return { ...base, securityRules: children(id, 'securityRules', sent['securityRules']) }
   }
+  if (type === 'applicationSecurityGroups') return base
   if (type === 'virtualNetworks')
     return { ...base, subnets: children(id, 'subnets', sent['subnets']) }
   if (type === 'publicIPAddresses') {
@@ -221,6 +225,20 @@ function holdersOf(store: Store, type: string, id: string): readonly [string, Bo
       referring(
         ({ properties }) => properties.subnet?.id.toLowerCase().startsWith(inside) ?? false,
       ),
+    ]
+  }
+  if (type === 'applicationSecurityGroups') {
+    const rule = resourcesOf(store, 'Microsoft.Network/networkSecurityGroups').find(({ body }) =>
+      JSON.stringify(body.properties['securityRules'])
+        .toLowerCase()
+        .includes(`${id}"`.toLowerCase()),
+    )
+    return [
+      'InUseApplicationSecurityGroupCannotBeDeleted', // the code is the stand-in's own
+      rule?.body ??
+        referring(({ properties }) =>
+          (properties.applicationSecurityGroups ?? []).some((one) => same(one.id, id)),
+        ),
     ]
   }
   if (type === 'networkSecurityGroups') {

@@ -41,7 +41,7 @@ function checkVersion(
 const networkTypes = new Map(
   [
     ...['networkInterfaces', 'publicIPAddresses', 'networkSecurityGroups', 'virtualNetworks'],
-    'bastionHosts',
+    ...['bastionHosts', 'applicationSecurityGroups'],
   ].map((type) => [type.toLowerCase(), type]),
 )
 

@@ -131,17 +131,32 @@ function readAccount({ resources = {} }: HostRecord): Account | undefined {
   return { cloud, subscription, tenant }
 }
 
+/** What a record names as GROUP/NAME under a key, if fleet can have given it that name. */
+function readShared(host: HostRecord, key: string): ResourceRef | undefined {
+  const [group, name, ...more] = host.resources?.[key]?.split('/') ?? []
+  if (group === undefined) return undefined
+  checkParts({ [key]: group })
+  // The names of what hosts share begin like this.
+  checkParts({ [key]: more.length > 0 || !name?.startsWith('fleet-') ? '/' : name })
+  return { group, name: name ?? '' }
+}
+
 /** The shared network in a record, and its account. A record may have nothing else. */
 export function readNetwork(
   host: HostRecord,
 ): { readonly account: Account; readonly network: ResourceRef } | undefined {
   const account = readAccount(host)
-  const [group, name, ...more] = host.resources?.['network']?.split('/') ?? []
-  if (account === undefined || group === undefined) return undefined
-  checkParts({ network: group })
-  // The names of fleet's networks begin like this.
-  checkParts({ network: more.length > 0 || !name?.startsWith('fleet-') ? '/' : name })
-  return { account, network: { group, name: name ?? '' } }
+  const network = readShared(host, 'network')
+  return account === undefined || network === undefined ? undefined : { account, network }
+}
+
+/** The application security group of a swarm in a record, and its account. */
+export function readPeerGroup(
+  host: HostRecord,
+): { readonly account: Account; readonly group: ResourceRef } | undefined {
+  const account = readAccount(host)
+  const group = readShared(host, 'peerGroup')
+  return account === undefined || group === undefined ? undefined : { account, group }
 }
 
 /** The place in a record; `undefined` if no place was recorded yet. */

@@ -7,6 +7,7 @@ import { explainError } from '../api/errors.ts'
 import { azureOptions } from '../options.ts'
 import { machineId, recordLocation } from '../create/host-resources.ts'
 import { baseName, namesOf, ownGroupName } from '../names.ts'
+import { isUnusedPeerGroup, swarmTag } from '../network/peer-group.ts'
 import { isUnusedNetwork, sharedNetworkOf, sharedTag } from '../network/shared-network.ts'
 import { allSettled } from '../api/retry.ts'
 import { chooseAccount } from '../create/plan.ts'
@@ -24,6 +25,7 @@ const typeNames: Readonly<Record<string, string>> = {
   'microsoft.network/publicipaddresses': 'public address',
   'microsoft.network/networksecuritygroups': 'security group',
   'microsoft.network/virtualnetworks': 'virtual network',
+  'microsoft.network/applicationsecuritygroups': 'application security group',
   'microsoft.resources/resourcegroups': 'resource group',
 }
 
@@ -78,6 +80,35 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
 /** What hosts share, which belongs to none of them: its network, and the group of that. */
 const isShared = ({ tags }: Tagged): boolean => tags?.[sharedTag] !== undefined
 
+/** Whether a resource is for the members of a swarm. */
+const isPeerGroup = ({ type = '' }: Tagged): boolean => /applicationSecurityGroups$/i.test(type)
+
+/** The fields of a record that store an account. */
+const recordAccount = ({ cloud, tenant, subscription }: Account) => ({
+  ...(cloud !== 'public' && { cloud }),
+  ...(tenant !== undefined && { tenant }),
+  subscription,
+})
+
+/** The application security group of a swarm, from its parts; undefined while it has members. */
+async function foundPeerGroup(
+  api: AzureApi,
+  token: string,
+  parts: readonly Tagged[],
+  call: Call,
+): Promise<FoundHost | undefined> {
+  const { id = '', name = '', tags = {} } = parts.find(isPeerGroup) ?? {}
+  if (!(await isUnusedPeerGroup(api, id, call))) return undefined
+  const peerGroup = `${groupOf({ id })}/${name}`
+  return {
+    token,
+    machine: tags[swarmTag] ?? name,
+    record: { phase: 'ready', token, resources: { ...recordAccount(api.account), peerGroup } },
+    parts: parts.map(describePart),
+    tags,
+  }
+}
+
 /** A shared network of a fleet, from its parts; undefined while hosts use it. */
 async function foundNetwork(
   api: AzureApi,
@@ -90,20 +121,11 @@ async function foundNetwork(
   const { name = '' } = network ?? first ?? {}
   const ref = { group: network === undefined ? name : groupOf(network), name }
   if (network !== undefined && !(await isUnusedNetwork(api, ref, call))) return undefined
-  const { cloud, tenant, subscription } = api.account
+  const resources = { ...recordAccount(api.account), network: `${ref.group}/${ref.name}` }
   return {
     token,
     machine: name,
-    record: {
-      phase: 'ready',
-      token,
-      resources: {
-        ...(cloud !== 'public' && { cloud }),
-        ...(tenant !== undefined && { tenant }),
-        subscription,
-        network: `${ref.group}/${ref.name}`,
-      },
-    },
+    record: { phase: 'ready', token, resources },
     parts: parts.map(describePart),
     tags: first?.tags ?? {},
   }
@@ -125,7 +147,9 @@ async function listResources(
   const tagsOfGroup = new Map(groups.map(({ name = '', tags }) => [name.toLowerCase(), tags]))
   // Everything in a group that fleet created belongs to one host, and the group has its tags.
   const known = found.map((resource) => {
-    const tags = resource.tags ?? tagsOfGroup.get(keyOfGroup(resource))
+    // The groups of swarms have tags that differ from those of the group that they are in.
+    const ofGroup = isPeerGroup(resource) ? undefined : tagsOfGroup.get(keyOfGroup(resource))
+    const tags = resource.tags ?? ofGroup
     return { ...resource, ...(tags && { tags }) }
   })
   const unknown = new Set(known.filter(({ tags }) => tags === undefined).map(keyOfGroup))
@@ -139,7 +163,7 @@ async function listResources(
     ),
   )
   return [
-    ...known.filter(({ tags }) => tags !== undefined),
+    ...known.filter((one) => one.tags !== undefined && !unknown.has(keyOfGroup(one))),
     ...listed.flatMap((all) => all ?? []).filter(({ tags }) => tags?.['fleet:id'] === fleet),
   ]
 }
@@ -155,11 +179,11 @@ async function listIn(api: AzureApi, fleet: string, call: Call): Promise<FoundHo
     byToken.set(token, [...(byToken.get(token) ?? []), resource])
   }
   const found = await allSettled(
-    [...byToken].map(([token, parts]) =>
-      parts.some(isShared)
-        ? foundNetwork(api, token, parts, call)
-        : foundHost(api.account, token, parts),
-    ),
+    [...byToken].map(([token, parts]) => {
+      if (parts.some(isPeerGroup)) return foundPeerGroup(api, token, parts, call)
+      if (parts.some(isShared)) return foundNetwork(api, token, parts, call)
+      return foundHost(api.account, token, parts)
+    }),
   )
   return found.filter((host) => host !== undefined)
 }

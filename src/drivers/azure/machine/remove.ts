@@ -4,7 +4,13 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { Call } from '../../driver.ts'
 import { checkOwnedBy, foreignHint, isOwnedBy } from '../../ownership.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
-import { type HostLocation, readLocation, readNetwork } from '../create/host-resources.ts'
+import {
+  type HostLocation,
+  readLocation,
+  readNetwork,
+  readPeerGroup,
+} from '../create/host-resources.ts'
+import { removeUnusedPeerGroup } from '../network/peer-group.ts'
 import { removeUnusedNetwork } from '../network/shared-network.ts'
 import { retryWhileBusy } from '../api/retry.ts'
 import { ignoreNotFound, azureErrorMessage } from '../api/sdk-errors.ts'
@@ -217,6 +223,10 @@ export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call)
   if (token === undefined) return
   const place = readLocation(host)
   if (place !== undefined) await removeAll(openApi(place.account, call), place, token, call)
+  const peers = readPeerGroup(host)
+  if (peers !== undefined) {
+    await removeUnusedPeerGroup(openApi(peers.account, call), peers.group, call)
+  }
   const shared = readNetwork(host)
   if (shared === undefined) return
   await removeUnusedNetwork(openApi(shared.account, call), shared.network, call)

@@ -177,7 +177,11 @@ export async function isUnusedNetwork(
 }
 
 /** Deletes the group of a shared network if it is empty. */
-async function removeEmptyGroup(api: AzureApi, network: ResourceRef, call: Call): Promise<void> {
+export async function removeEmptyGroup(
+  api: AzureApi,
+  network: ResourceRef,
+  call: Call,
+): Promise<void> {
   if (!hasOwnGroup(network)) return
   const { resources, timeouts } = api
   const { group } = network
