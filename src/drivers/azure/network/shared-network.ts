@@ -30,7 +30,7 @@ export const sharedNetworkOf = (
 }
 
 /** Whether fleet created the group of a shared network, which then has the same name. */
-export const hasOwnGroup = ({ group, name }: ResourceRef): boolean => group === name
+const hasOwnGroup = ({ group, name }: ResourceRef): boolean => group === name
 
 /** The number from a text: the same on every computer. */
 const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
