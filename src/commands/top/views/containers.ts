@@ -2,7 +2,7 @@ import type { TopContainer } from '../../../operations/top/updates.ts'
 import type { Tone } from '../../../ui/screen/palette.ts'
 import { type MachineModel, type Model, type Usage, usageKey } from '../model/model.ts'
 import { percent, size } from './texts.ts'
-import { defineView } from './view.ts'
+import { defineView, machineColumn } from './view.ts'
 
 /** A container and its machine. */
 export interface ContainerItem {
@@ -58,13 +58,7 @@ export const containersView = defineView<ContainerItem>({
       value: ({ container }) => container.name,
       cell: ({ container }) => ({ text: container.name, tone: 'strong' }),
     },
-    {
-      title: 'MACHINE',
-      width: 10,
-      grow: 1,
-      value: ({ machine }) => machine.machine.name,
-      cell: ({ machine }) => ({ text: machine.machine.name }),
-    },
+    machineColumn,
     {
       title: 'STATE',
       width: 10,

@@ -1,7 +1,7 @@
 import type { TopImage } from '../../../operations/top/updates.ts'
 import type { MachineModel } from '../model/model.ts'
 import { age, size } from './texts.ts'
-import { defineView } from './view.ts'
+import { defineView, machineColumn } from './view.ts'
 
 /** A name of an image, or an image without one, and its machine. */
 export interface ImageItem {
@@ -54,13 +54,7 @@ export const imagesView = defineView<ImageItem>({
       cell: ({ name }) =>
         name === '' ? { text: '<none>', tone: 'dim' } : { text: name, tone: 'strong' },
     },
-    {
-      title: 'MACHINE',
-      width: 10,
-      grow: 1,
-      value: ({ machine }) => machine.machine.name,
-      cell: ({ machine }) => ({ text: machine.machine.name }),
-    },
+    machineColumn,
     {
       title: 'STATE',
       width: 8,

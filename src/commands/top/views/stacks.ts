@@ -2,7 +2,7 @@ import { machinesOf } from '../../../machine/stacks.ts'
 import type { Tone } from '../../../ui/screen/palette.ts'
 import { type StackModel, stacksOf, usageKey } from '../model/model.ts'
 import { size } from './texts.ts'
-import { defineView } from './view.ts'
+import { defineView, machineColumn } from './view.ts'
 
 const tones: Readonly<Record<StackModel['state'], Tone>> = {
   running: 'good',
@@ -43,13 +43,7 @@ export const stacksView = defineView<StackModel>({
       value: ({ name }) => name,
       cell: ({ name }) => ({ text: name, tone: 'strong' }),
     },
-    {
-      title: 'MACHINE',
-      width: 10,
-      grow: 1,
-      value: ({ machine }) => machine.machine.name,
-      cell: ({ machine }) => ({ text: machine.machine.name }),
-    },
+    machineColumn,
     {
       title: 'STATE',
       width: 9,

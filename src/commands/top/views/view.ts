@@ -92,6 +92,15 @@ export interface View {
   readonly rows: (model: Model) => Row[]
 }
 
+/** The machine of a row. */
+export const machineColumn: Column<{ readonly machine: MachineModel }> = {
+  title: 'MACHINE',
+  width: 10,
+  grow: 1,
+  value: ({ machine }) => machine.machine.name,
+  cell: ({ machine }) => ({ text: machine.machine.name }),
+}
+
 export const defineView = <Item>(definition: ViewDefinition<Item>): View => ({
   name: definition.name,
   groupings: definition.groupings,
