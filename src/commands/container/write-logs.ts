@@ -1,5 +1,6 @@
-import type { UserError } from '../../errors.ts'
+import { type UserError, exitCodes } from '../../errors.ts'
 import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
+import { writeFailures } from '../../ui/failure.ts'
 import type { Io } from '../../ui/io.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 
@@ -35,4 +36,44 @@ export async function writeLogs(
     const output = io[json ? 'stdout' : entry.stream]
     if (output.needsDrain) await output.drained()
   }
+}
+
+/** A machine whose logs are not read, or not to their end. */
+interface LogFailure {
+  readonly machine: { readonly name: string }
+  readonly error: UserError
+}
+
+/**
+ * Writes the lines of logs, and the failures of machines, `of` in all: after the lines, or as they happen if logs are followed, which
+ * may never end. Returns the exit code.
+ */
+export async function writeLogsAndFailures(
+  io: Io,
+  lines: Parameters<typeof writeLogs>[1],
+  sources: Parameters<typeof writeLogs>[2],
+  {
+    unread,
+    of,
+    follow,
+    ...output
+  }: Omit<LogOutput, 'onError'> & {
+    readonly unread: readonly LogFailure[]
+    readonly of: number
+    readonly follow: boolean
+  },
+): Promise<number> {
+  const failures = [...unread]
+  const report = (some: readonly LogFailure[]) => writeFailures(io, some, { of, json: output.json })
+  if (follow) report(failures)
+  await writeLogs(io, lines, sources, {
+    ...output,
+    onError({ machine, error }) {
+      const failure = { machine: { name: machine }, error }
+      failures.push(failure)
+      if (follow) report([failure])
+    },
+  })
+  if (!follow) report(failures)
+  return failures.length === 0 ? exitCodes.ok : exitCodes.failed
 }

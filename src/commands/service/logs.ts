@@ -1,9 +1,7 @@
-import { exitCodes } from '../../errors.ts'
 import type { LogEntry } from '../../operations/fan-out/read-logs.ts'
-import { writeFailures } from '../../ui/failure.ts'
 import { type Invocation, defineCommand, several } from '../command.ts'
 import { logOptions, logRange } from '../container/logs.ts'
-import { writeLogs } from '../container/write-logs.ts'
+import { writeLogsAndFailures } from '../container/write-logs.ts'
 import { swarmOf } from './swarm-of.ts'
 
 type LogArguments = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'> & {
@@ -31,25 +29,15 @@ export async function showServiceLogs(
   const range = await logRange(options)
   const swarm = await swarmOf({ fleet, targets })
   const { sources, failures: unread } = await findTaskLogs(fleet, swarm, names)
-  const failures = [...unread]
-  const of = sources.length + unread.length
-  const report = (some: typeof failures) => writeFailures(io, some, { of, json: format.json })
-  if (options.follow) report(failures) // following may never end
   const tasks = new Map(sources.map(({ container, task }) => [container, task]))
   const nameOf = ({ machine, container }: { machine: string; container: string }): string =>
     `${tasks.get(container) ?? container} ${machine}`
   const lines = withTasks(readLogs(sources, { ...range, signal: fleet.signal }), tasks)
-  await writeLogs(io, lines, sources, {
-    ...{ json: format.json, timestamps: options.timestamps },
+  return writeLogsAndFailures(io, lines, sources, {
+    ...{ json: format.json, timestamps: options.timestamps, follow: options.follow },
     nameOf: sources.length > 1 ? nameOf : undefined,
-    onError({ machine, error }) {
-      const failure = { machine: { name: machine }, error }
-      failures.push(failure)
-      if (options.follow) report([failure])
-    },
+    ...{ unread, of: sources.length + unread.length },
   })
-  if (!options.follow) report(failures)
-  return failures.length === 0 ? exitCodes.ok : exitCodes.failed
 }
 
 export const serviceLogs = defineCommand({

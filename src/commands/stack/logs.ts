@@ -1,10 +1,9 @@
-import { UserError, exitCodes } from '../../errors.ts'
+import { UserError } from '../../errors.ts'
 import type { LogSource } from '../../operations/fan-out/read-logs.ts'
-import { writeFailures } from '../../ui/failure.ts'
 import { any, defineCommand, required } from '../command.ts'
 import { logOptions, logRange } from '../container/logs.ts'
 import { swarmOfStack } from './on-swarm.ts'
-import { writeLogs } from '../container/write-logs.ts'
+import { writeLogsAndFailures } from '../container/write-logs.ts'
 
 export const stackLogs = defineCommand({
   name: 'logs',
@@ -61,20 +60,11 @@ export const stackLogs = defineCommand({
         hint: `to list its containers: fleet stack ps ${name}`,
       })
     }
-    const report = (some: typeof failures) =>
-      writeFailures(io, some, { of: machines.length, json: format.json })
-    if (options.follow) report(failures) // following may never end
     const lines = readLogs(sources, { ...range, signal: fleet.signal })
-    await writeLogs(io, lines, sources, {
-      ...{ json: format.json, timestamps: options.timestamps },
+    return writeLogsAndFailures(io, lines, sources, {
+      ...{ json: format.json, timestamps: options.timestamps, follow: options.follow },
       nameOf: ({ machine, container }) => `${machine} ${container}`,
-      onError({ machine, error }) {
-        const failure = { machine: { name: machine }, error }
-        failures.push(failure)
-        if (options.follow) report([failure])
-      },
+      ...{ unread: failures, of: machines.length },
     })
-    if (!options.follow) report(failures)
-    return failures.length === 0 ? exitCodes.ok : exitCodes.failed
   },
 })
