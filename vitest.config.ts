@@ -31,6 +31,7 @@ export default defineConfig({
         },
       },
     ],
+    setupFiles: ['test/support/vitest/seed.ts'],
     // A process for each file: what a lab starts ends with the process that started it.
     pool: 'forks',
     // Tests wait more than they compute: for hosts to boot, for time-outs, for the locks of the dead.

@@ -52,7 +52,7 @@ async function runTests(obstacle, args) {
 const failedOf = (files) => files.filter(({ failed }) => failed > 0)
 
 /**
- * Runs files again that failed beside others, where they use real hosts. Gives the summary with the second results.
+ * Runs files again that failed beside others, alone. Gives the summary with the second results.
  * @param {string | undefined} obstacle
  * @param {readonly string[]} args
  */
@@ -63,8 +63,7 @@ async function runSteadily(obstacle, args) {
     first.errors === 0 &&
     first.files.length > 1 &&
     failed.length > 0 &&
-    failed.length <= mostRepeated &&
-    failed.every(({ file }) => !file.startsWith('test/unit/'))
+    failed.length <= mostRepeated
   if (!isWorthIt) return first
 
   const names = failed.map(({ file }) => file)

@@ -43,10 +43,11 @@ export class VBoxError extends Error {
 
 /**
  * Errors while another process uses the same object, or while the VirtualBox service starts or
- * exits.
+ * exits. A drive is not attached if a VBoxManage whose parent was killed attaches the same drive: the two share a session, and
+ * the first to end undoes the changes of the other.
  */
 const transientErrors =
-  /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION/
+  /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION|No drive attached to device slot/
 
 /**
  * Commands that only read. While a machine starts or stops, VirtualBox answers them with various

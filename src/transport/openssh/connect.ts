@@ -152,10 +152,14 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
   }
   const failure = (error: unknown) => {
     if (!(error instanceof MasterFailed)) return { stage: 'connecting' as const, error }
-    if (signal.aborted) return { stage: error.log.stage(), error: signal.reason as unknown }
+    const proxy = target.proxyCommand && {
+      subject: 'its ProxyCommand',
+      output: lastWords(error.log.words) ?? '',
+    }
+    if (signal.aborted) return { stage: error.log.stage(), error: signal.reason as unknown, proxy }
     if (error.relayFailure !== undefined)
       return { stage: 'connecting' as const, error: error.relayFailure }
-    return failureOf(error.log, Math.round(connectTimeoutMs / 1000))
+    return { ...failureOf(error.log, Math.round(connectTimeoutMs / 1000)), proxy }
   }
   const attempt = { endpoint: target, judge, caller, failure }
   const master = await retryConnecting(open, attempt, signal)

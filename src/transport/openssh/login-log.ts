@@ -183,7 +183,7 @@ const notSsh =
 
 /** Lines of ssh's that only repeat that it ended. */
 const sayNothing =
-  /^(?:\w+_exchange_identification: |banner exchange: )?(?:read: )?Connection (?:to UNKNOWN|closed by|reset by) |^Killed by signal/
+  /^(?:\w+_exchange_identification: |banner exchange: )?(?:read: )?Connection (?:to UNKNOWN|closed by|reset by|timed out during) |^Killed by signal/
 
 /** The line that tells best why ssh ended. */
 export const lastWords = (words: readonly string[]): string | undefined =>

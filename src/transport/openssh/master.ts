@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../../errors.ts'
 import { signalGroup } from '../../os/signal-group.ts'
 import { trace } from '../../os/trace.ts'
@@ -157,6 +157,7 @@ async function untilEnded(child: ChildProcess): Promise<void> {
   await Promise.race([closed, once(child, 'exit').catch(() => {})])
   if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
   await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
+  await immediate() // on a busy computer the time can be over before what is there was read
   child.stderr?.destroy() // a background process of ProxyCommand may keep it open
 }
 

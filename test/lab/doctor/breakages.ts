@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { LabHost } from '../../support/lab/lab.ts'
 import { answersSsh } from '../../support/lab/probes.ts'
@@ -171,9 +172,13 @@ export const breakages: readonly Breakage[] = [
     name: 'max-startups',
     async break({ host, held }) {
       const port = await startSshd(host, 2201, { MaxStartups: '1', LoginGraceTime: '600' })
-      const socket = connect({ host: host.address, port })
-      held(() => socket.destroy())
-      await new Promise((resolve) => socket.once('data', resolve))
+      // Until sshd has forgotten the connection that saw it listen, it turns this one away.
+      for (let isHeld = false; !isHeld;) {
+        const socket = connect({ host: host.address, port })
+        held(() => socket.destroy())
+        const [greeting] = (await once(socket, 'data')) as [Buffer]
+        isHeld = greeting.toString('latin1').startsWith('SSH-')
+      }
       return { port }
     },
     ...{ check: 'banner', says: /turns new connections away.*MaxStartups/ },

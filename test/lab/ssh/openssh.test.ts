@@ -215,7 +215,14 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     const config = join(env.HOME, '.ssh', 'config')
     await writeFile(
       config,
-      `Host good\n  HostName ${host.address}\n  ProxyCommand ${netcatLine(host)}\nHost bad\n  ProxyCommand echo not logged in >&2; exit 3\n`,
+      `Host good
+  HostName ${host.address}
+  ProxyCommand ${netcatLine(host)}
+Host bad
+  ProxyCommand sh -c 'echo not logged in >&2; exit 3'
+Host slow
+  ProxyCommand sh -c 'echo open the browser >&2; sleep 600'
+`,
     )
     expect(await whoAmI({ ...target, alias: { destination: 'good' } }, { env })).toBe('root')
     await expect(
@@ -223,6 +230,12 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     ).rejects.toMatchObject({
       kind: 'unreachable',
       message: expect.stringContaining('not logged in'),
+    })
+    await expect(
+      whoAmI({ ...target, alias: { destination: 'slow' } }, { env, connectTimeoutMs: 3_000 }),
+    ).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringMatching(/its ProxyCommand started.* 3 s .*: open the browser/),
     })
     // Without an alias that the user trusts, an inventory could name what runs here.
     const named = { ...target, address: 'bad' }

@@ -121,6 +121,11 @@ describe('what VBoxManage prints', () => {
       "VBoxManage: error: The machine 'm' already has a lock request pending",
     ].map((said) => new VBoxError(['list'], said).isTransient)
     expect(passing).toEqual([true, true])
+    const unattached = new VBoxError(
+      ['storageattach'],
+      "VBoxManage: error: No drive attached to device slot 0 on port 1 of controller 'Disks'\nVBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001), component SessionMachine\n",
+    )
+    expect(unattached.isTransient).toBe(true)
     const silent = [['showvminfo'], ['list'], ['createvm']].map((words) => new VBoxError(words, ''))
     expect(silent.map(({ isTransient }) => isTransient)).toEqual([true, true, false])
     const ending =
