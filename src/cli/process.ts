@@ -33,7 +33,7 @@ export function failWhenIdle(io: ProcessIo): () => void {
     process.exitCode = exitCodes.bug
     writeFailure(
       openIo(io),
-      new Error('the command is waiting for something that can no longer happen'),
+      new Error('internal error: the command stopped before it was finished'),
       false,
     )
   }

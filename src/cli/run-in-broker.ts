@@ -94,7 +94,7 @@ export async function runHosted(
     fallBack() {
       trace(
         'broker',
-        'leave the command to its own process: it needs something that only that process can do',
+        'run the command in its own process: it needs something that only that process can do',
       )
       hasFallenBack = true
       throw new FallBack()
@@ -139,7 +139,7 @@ export async function runHosted(
     if (failed)
       trace(
         'broker',
-        `leave the command to its own process: it failed quickly, with exit code ${code}`,
+        `run the command again in its own process: it failed quickly, with exit code ${code}`,
       )
     hasFallenBack = true
     controller.abort(new FallBack())
@@ -163,7 +163,7 @@ export async function runHosted(
     },
     kill: cancel,
     abandon() {
-      clientGone.abort(new UserError('cancelled', 'the command that asked is gone'))
+      clientGone.abort(new UserError('cancelled', 'the client has disconnected'))
       cancel('HUP')
       for (const stream of [stdout, stderr]) stream.resume()
     },

@@ -52,20 +52,20 @@ const habits: readonly Habit[] = [
   { typed: 'context show', next: 'to print the active machine: fleet active' },
   ...['create', 'inspect', 'rm'].map((verb) => ({
     typed: `service ${verb}`,
-    next: `to run docker on a manager of a swarm: fleet -m SWARM docker service ${verb}`,
+    next: `to run docker on a swarm manager: fleet -m SWARM docker service ${verb}`,
   })),
-  { typed: 'stack deploy', next: 'to deploy the stacks of the inventory: fleet deploy' },
-  { typed: 'stack services', next: 'to list the services of a swarm: fleet service ls' },
-  { typed: 'node', next: 'to list the nodes of swarms: fleet swarm status' },
+  { typed: 'stack deploy', next: 'to deploy the stacks in the inventory: fleet deploy' },
+  { typed: 'stack services', next: 'to list the services in a swarm: fleet service ls' },
+  { typed: 'node', next: 'to list the nodes in swarms: fleet swarm status' },
   {
     typed: 'context create',
     next: 'to add a host: fleet adopt USER@HOST; to create Docker contexts: fleet context sync',
   },
   {
     typed: 'login',
-    next: 'to log hosts in to a registry: fleet registry login; for fleet pull and fleet run: docker login on this computer',
+    next: 'to log in to a registry on hosts: fleet registry login; for fleet pull and fleet run: docker login on this computer',
   },
-  { typed: 'logout', next: 'to log hosts out of a registry: fleet registry logout' },
+  { typed: 'logout', next: 'to log out of a registry on hosts: fleet registry logout' },
   {
     typed: 'registry login',
     options: ['-p', '--password'],

@@ -91,7 +91,7 @@ const containerVerbs = [
   ['wait', 'Wait until containers stop'],
   ['top', 'Show the processes of a container'],
   ['port', 'Show the ports of a container'],
-  ['diff', 'Show changed files of a container'],
+  ['diff', 'Show changed files in a container'],
   ['cp', 'Copy files to or from a container'],
   ['commit', 'Create an image from a container'],
   ['export', 'Export the files of a container as a tar archive'],
@@ -242,7 +242,7 @@ export const commandList: readonly CommandSection[] = [
       },
       {
         name: 'trust',
-        summary: 'Manage what you trust in inventories',
+        summary: 'Manage trusted drivers, paths, aliases and variables',
         commands: [trustAdd, trustAlias, trustInventory, trustLs, trustRm],
         default: trustAdd.name,
       },

@@ -40,7 +40,7 @@ export function parseImage(
     if (!URL.canParse(rest)) throw usage(`${rest} is not a valid URL`, 'check the image')
     if (/^http:/i.test(rest) && sha256 === undefined) {
       throw usage(
-        `${rest} is downloaded without encryption, so it can be replaced in transit`,
+        `${rest} would be downloaded without encryption, so it could be replaced in transit`,
         `add its checksum (${rest}#sha256=…), or use https`,
       )
     }

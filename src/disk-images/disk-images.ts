@@ -54,7 +54,7 @@ async function findOffline(
 ): Promise<CachedImage> {
   for (const image of await cache.list()) {
     if (image.label !== label || !(await cache.isIntact(image, call.signal))) continue
-    call.progress(`${error.message}: the cached image from ${image.since.slice(0, 10)} is used`)
+    call.progress(`${error.message}: using the cached image from ${image.since.slice(0, 10)}`)
     return image
   }
   throw error
@@ -81,7 +81,7 @@ async function checkFile(
   { path, sha256 }: Extract<ImageSource, { kind: 'file' }>,
   call: DownloadCall,
 ): Promise<Pick<CachedImage, 'path' | 'digest'>> {
-  const found = await stat(path).catch(ignored('driver', 'look at the disk image'))
+  const found = await stat(path).catch(ignored('driver', 'check the disk image'))
   if (!found?.isFile()) {
     throw new UserError('usage', `there is no image ${path}`, {
       hint: 'relative paths are resolved from the directory of machines.yaml',
@@ -90,7 +90,7 @@ async function checkFile(
   call.progress('check the image')
   const digest = await digestFile(path, 'sha256', call.signal)
   if (sha256 !== undefined && digest !== sha256) {
-    throw new UserError('failed', `checksum mismatch for ${path}: it has ${digest}`, {
+    throw new UserError('failed', `checksum mismatch for ${path}: its checksum is ${digest}`, {
       hint: 'check the image and the checksum',
     })
   }

@@ -88,13 +88,9 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
   if (response.statusCode !== 200 && from === 0) {
     response.destroy()
     if (!ranged) {
-      throw new UserError(
-        'usage',
-        `the server answered ${url} with a part of the file that was not requested`,
-        {
-          hint: 'check the image, or try again later',
-        },
-      )
+      throw new UserError('usage', `the server returned a part of ${url} that was not requested`, {
+        hint: 'check the image, or try again later',
+      })
     }
     await rm(file, { force: true }) // the partial file is longer than the new one, or a different version
     return fetchRest(url, file, step, call)

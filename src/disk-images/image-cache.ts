@@ -136,9 +136,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
   return {
     isIntact,
     async list() {
-      const names = await readdir(folder).catch(
-        ignored('driver', 'list the cache of disk images', []),
-      )
+      const names = await readdir(folder).catch(ignored('driver', 'list the disk image cache', []))
       const keys = names
         .filter((name) => name.endsWith('.json'))
         .map((name) => name.slice(0, -'.json'.length))
@@ -164,9 +162,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
     },
     async remove(key) {
       await rm(place(key, 'json'), { force: true })
-      const names = await readdir(folder).catch(
-        ignored('driver', 'list the cache of disk images', []),
-      )
+      const names = await readdir(folder).catch(ignored('driver', 'list the disk image cache', []))
       const own = names.filter((name) => name.startsWith(`${key}.`) && !name.endsWith('.lock'))
       for (const name of own) await rm(join(folder, name), { force: true })
     },

@@ -111,7 +111,7 @@ async function readVdi(handle: FileHandle, file: string): Promise<number> {
   if (header.readUInt16LE(0x46) !== 1) throw damaged(file)
   const parent = header.subarray(0x1a8, 0x1b8)
   if (!standaloneTypes.has(header.readUInt32LE(0x4c)) || parent.some((byte) => byte !== 0)) {
-    throw otherFilesError(file, 'it is a differencing disk of another file')
+    throw otherFilesError(file, 'it is a differencing disk based on another file')
   }
   return asNumber(header.readBigUInt64LE(0x170), file)
 }

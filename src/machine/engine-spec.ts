@@ -179,16 +179,16 @@ export const engineSpec = z
     config: daemonConfig
       .optional()
       .describe(
-        'Settings of the engine by key, as in daemon.json. Other keys on the host are kept; `null` removes a key.',
+        'Engine settings, keyed as in daemon.json. Other keys on the host are kept; `null` removes a key.',
       ),
     environment: environment
       .optional()
       .describe(
-        'Environment variables of the engine, such as HTTP_PROXY. Other variables on the host are kept; `null` removes a variable.',
+        'Environment variables for the engine, such as HTTP_PROXY. Other variables on the host are kept; `null` removes a variable.',
       ),
     registries: registries
       .optional()
-      .describe('Registries by HOST or HOST:PORT: how the engine connects to them.'),
+      .describe('How the engine connects to registries, keyed by HOST or HOST:PORT.'),
   })
   .refine(({ version, channel }) => version === undefined || channel !== 'distribution', {
     path: ['channel'],

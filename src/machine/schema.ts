@@ -62,7 +62,7 @@ const operatorEntry = z.union([
       .min(1)
       .max(64)
       .describe(
-        'The machines that authorize the key: selectors as for `--on`, such as [web-*, role=web], without states.',
+        'The machines to install the key on: selectors as for `--on`, such as [web-*, role=web], but without states.',
       ),
   }),
 ])
@@ -82,7 +82,7 @@ export const hostRecord = z.strictObject({
     .describe(
       'The creation token. It is sent to the provider, so that a repeated creation does not create a second host.',
     ),
-  id: providerId.optional().describe("The provider's ID of the host."),
+  id: providerId.optional().describe("The provider's ID for the host."),
   address: hostAddress
     .optional()
     .describe('The last known address of the host. Without an address, the host is this computer.'),
@@ -91,13 +91,13 @@ export const hostRecord = z.strictObject({
   sshAlias: sshDestination
     .optional()
     .describe(
-      'The host in ssh_config, as [user@]host[:port]. Users who trust this alias (`fleet trust alias`) connect with the settings for the alias in their own SSH configuration; address, port and user apply if there are none.',
+      'The host in ssh_config, as [user@]host[:port]. Users who trust this alias (`fleet trust alias`) connect with the settings for the alias in their own SSH configuration; address, port and user apply if there are no such settings.',
     ),
   hostKeys: z
     .array(publicKey)
     .max(64)
     .optional()
-    .describe('The SSH host keys of the host. fleet accepts no others.'),
+    .describe('The SSH host keys. fleet accepts no others.'),
   key: keyFingerprint
     .optional()
     .describe('The fingerprint of the login key. The private key is never in this file.'),
@@ -114,7 +114,7 @@ export const hostRecord = z.strictObject({
   resources: z
     .record(resourceKey, lineOf(maxResourceLength))
     .optional()
-    .describe('IDs of resources and other state that only the driver uses.'),
+    .describe('Resource IDs and other state that only the driver uses.'),
   replacing: z
     .literal(true)
     .optional()
@@ -142,14 +142,14 @@ const spec = z.strictObject({
       'The driver that provides the host, such as ssh, aws or local: see `fleet create --help`.',
     ),
   labels: labels.optional().describe('Labels, for selectors such as `--on KEY=VALUE`.'),
-  options: z.record(resourceKey, z.unknown()).optional().describe('Options of the driver.'),
+  options: z.record(resourceKey, z.unknown()).optional().describe('Options for the driver.'),
   via: machineName.optional().describe('The machine to use as the SSH jump host.'),
-  ssh: sshSettings.optional().describe('Settings of the SSH connection.'),
+  ssh: sshSettings.optional().describe('Settings for the SSH connection.'),
   engine: z
     .union([z.literal('none'), engineSpec])
     .optional()
     .describe(
-      'The Docker engine: which one to install on a new host, and its settings. `none` means a host without Docker, such as a jump host.',
+      'The Docker engine to install on a new host, and its settings. `none` means a host without Docker, such as a jump host.',
     ),
   userData: fileInFolder
     .optional()
@@ -222,7 +222,7 @@ const swarmName = z
 const stackEntry = z
   .strictObject({
     compose: oneOrMore(fileInFolder, maxPerStack).describe(
-      "The Compose file, or a list of files that are merged in this order, in the inventory's folder.",
+      "The Compose file, or a list of files that are merged in this order, in the inventory's directory.",
     ),
     on: oneOrMore(selector, maxPerStack)
       .optional()
@@ -254,7 +254,7 @@ const stackEntry = z
     env: oneOrMore(fileInFolder, maxPerStack)
       .optional()
       .describe(
-        "A file with variables for the Compose files, or a list, in the inventory's folder. Variables of the shell have priority.",
+        "A file with variables for the Compose files, or a list, in the inventory's directory. Variables that are set in the shell take precedence.",
       ),
     profiles: z
       .array(
@@ -269,7 +269,7 @@ const stackEntry = z
       .min(1)
       .max(maxPerStack)
       .optional()
-      .describe('The profiles of the Compose files to enable.'),
+      .describe('The Compose profiles to enable.'),
     buildOn: machineName
       .optional()
       .describe(
@@ -302,7 +302,7 @@ const swarmEntry = z.strictObject({
   ),
   workers: oneOrMore(selector, maxPerStack)
     .optional()
-    .describe('The other machines of the swarm: a selector, or a list of them (default: none).'),
+    .describe('The other machines in the swarm: a selector, or a list of them (default: none).'),
   labels: z
     .array(z.string().regex(labelKeyPattern, 'the key of a label'))
     .max(maxPerStack)
@@ -311,7 +311,7 @@ const swarmEntry = z.strictObject({
   addressPool: addressPool
     .optional()
     .describe(
-      'The network from which overlay networks get their subnets (default: the first of 10.99.0.0/16, 10.100.0.0/16 … that overlaps no route of the machines). It cannot be changed later.',
+      'The network from which overlay networks get their subnets (default: the first of 10.99.0.0/16, 10.100.0.0/16 … that does not overlap any route on the machines). It cannot be changed later.',
     ),
   autolock: z
     .boolean()
@@ -348,19 +348,19 @@ export const inventoryFile = z.strictObject({
   operators: z
     .record(operatorName, operatorEntry)
     .optional()
-    .describe('Public keys to authorize on machines, by the name of their owner.'),
+    .describe('Public keys to authorize on machines, keyed by the name of their owner.'),
   profiles: z
     .record(machineName, profileEntry)
     .nullish()
-    .describe('Common values of machines by profile name, for `extends:`.'),
+    .describe('Settings that machines share, keyed by profile name, for `extends:`.'),
   stacks: z
     .record(stackName, stackEntry)
     .optional()
-    .describe('Compose files to deploy on machines, by the name of their stack.'),
+    .describe('Compose files to deploy on machines, keyed by stack name.'),
   swarms: z
     .record(swarmName, swarmEntry)
     .optional()
-    .describe('Machines whose engines form a cluster in Swarm mode, by the name of the swarm.'),
+    .describe('Machines whose engines form a cluster in Swarm mode, keyed by swarm name.'),
   audit: z
     .literal('git')
     .optional()
@@ -371,7 +371,7 @@ export const inventoryFile = z.strictObject({
       machineEntry,
     )
     .nullish()
-    .describe('The machines, by name.'),
+    .describe('The machines, keyed by name.'),
 })
 /** The whole of machines.yaml. */
 export type InventoryFile = z.infer<typeof inventoryFile>

@@ -55,7 +55,7 @@ function parseState(value: string, takesState: boolean): Term {
   }
   if (!machineStates.some((state) => state === value)) {
     const meant = nearest(value, [...machineStates])
-    throw new UserError('usage', `there is no state ${JSON.stringify(value)}`, {
+    throw new UserError('usage', `unknown state ${JSON.stringify(value)}`, {
       hint:
         meant === undefined
           ? `the states are ${machineStates.join(', ')}`

@@ -91,7 +91,7 @@ function findSizeProblem(file: InventoryFile, profiles: Profiles): SpecProblem |
 
 const tooManyMachines = (path: readonly string[], total: number): SpecProblem => ({
   path,
-  message: `${path.join('.')}: ${total} machines so far; a file can have at most ${limits.machines}, including those from the counts of profiles`,
+  message: `${path.join('.')}: ${total} machines so far; a file can have at most ${limits.machines}, including those from profile counts`,
 })
 
 /** The search stops here: each problem costs a comparison with all names. */

@@ -111,7 +111,12 @@ function hostPattern(machine: string, name: string): string {
 
 function userName(machine: string, value: string): string {
   if (value.includes('%')) {
-    throw unwritableError(machine, 'user', value, 'releases of ssh disagree about % in user names')
+    throw unwritableError(
+      machine,
+      'user',
+      value,
+      'versions of ssh handle % in user names differently',
+    )
   }
   return quoted(machine, 'user', checkUser(machine, value))
 }

@@ -113,7 +113,7 @@ function parseText(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw problem(`cannot read the text ${text}`)
+    throw problem(`invalid string ${text}`)
   }
 }
 
@@ -121,7 +121,7 @@ function parseText(text: string): unknown {
 const maxDepth = 50
 
 function parsePipeline(tokens: RegExpExecArray[], depth = 0): Pipeline {
-  if (depth > maxDepth) throw problem('it is nested too deeply')
+  if (depth > maxDepth) throw problem('it is too deeply nested')
   const calls: Call[] = []
   for (;;) {
     const operands: Operand[] = []
@@ -132,7 +132,7 @@ function parsePipeline(tokens: RegExpExecArray[], depth = 0): Pipeline {
       tokens.shift()
       if (mark === '(') {
         operands.push({ kind: 'pipeline', pipeline: parsePipeline(tokens, depth + 1) })
-        if (tokens.shift()?.groups?.['mark'] !== ')') throw problem('a ( has no )')
+        if (tokens.shift()?.groups?.['mark'] !== ')') throw problem('a "(" has no matching ")"')
       } else if (path !== undefined) {
         const fields = path
           .replace('$', '')
@@ -165,9 +165,9 @@ function parsePipeline(tokens: RegExpExecArray[], depth = 0): Pipeline {
 function parseWhole(words: string): Pipeline {
   const tokens = tokensOf(words)
   const pipeline = parsePipeline(tokens)
-  if (tokens.length > 0) throw problem('a ) has no (')
+  if (tokens.length > 0) throw problem('a ")" has no matching "("')
   if (pipeline.slice(1).some(({ name }) => name === undefined)) {
-    throw problem('after | there must be a function')
+    throw problem('"|" must be followed by a function')
   }
   return pipeline
 }
@@ -190,13 +190,13 @@ export function parseTemplate(source: string): Template {
     const node = { kind, pipeline: parseWhole(words), body: [] as Node[], otherwise: [] as Node[] }
     current().into.push(node)
     blocks.push({ into: node.body, closes, otherwise: node.otherwise })
-    if (blocks.length > maxDepth) throw problem('it is nested too deeply')
+    if (blocks.length > maxDepth) throw problem('it is too deeply nested')
   }
   parts.forEach((part, index) => {
     if (index % 2 === 0) {
       const after = parts[index - 1]?.endsWith('-') ? part.trimStart() : part
       const text = parts[index + 1]?.startsWith('-') ? after.trimEnd() : after
-      if (text.includes('{{') || text.includes('}}')) throw problem('a {{ has no }}')
+      if (text.includes('{{') || text.includes('}}')) throw problem('a "{{" or "}}" has no match')
       if (text !== '') current().into.push({ kind: 'text', text })
       return
     }

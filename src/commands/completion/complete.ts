@@ -5,7 +5,7 @@ import { any, defineCommand } from '../command.ts'
 
 export const complete = defineCommand({
   name: '__complete',
-  summary: 'Print completions of the last word',
+  summary: 'Print completions for the last word',
   arguments: { words: any('words', 'words after fleet; the last one is completed') },
   passesThrough: true,
   hidden: true,

@@ -133,13 +133,15 @@ async function refreshAll(fleet: Fleet, machines: readonly Machine[], list: List
   const isDue = async (machine: Machine): Promise<boolean> => {
     const known = seen.get(await keyOf(fleet, machine.name, list))
     if (known !== undefined && performance.now() - known.at < freshMs) return false
-    return fleet.isConnected(machine).catch(ignored('completion', 'describe the login', false))
+    return fleet
+      .isConnected(machine)
+      .catch(ignored('completion', 'check for an open connection', false))
   }
   const waiting = machines.values()
   const takeTurns = async (): Promise<void> => {
     for (const machine of waiting) {
       if (!(await isDue(machine))) continue
-      await refresh(fleet, machine, list).catch(ignored('completion', 'ask the engine'))
+      await refresh(fleet, machine, list).catch(ignored('completion', 'query the engine'))
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, machines.length) }, takeTurns))

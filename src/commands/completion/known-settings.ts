@@ -67,7 +67,7 @@ export async function knownSettings(
     ...(isProfile ? [{ key: 'count', description: 'the number of machines', values: [] }] : []),
     {
       key: 'protected',
-      description: 'whether removing it needs its name typed',
+      description: 'whether removing it requires typing its name',
       values: ['true', 'false'],
     },
     {

@@ -43,7 +43,7 @@ export async function noContainer(
   const where = machines === 1 ? 'the machine' : `the ${machines} machines`
   return new UserError(
     'failed',
-    `no container or Compose service is called ${JSON.stringify(name)} on ${where} that answered`,
+    `no container or Compose service named ${JSON.stringify(name)} was found on ${where} that responded`,
     {
       hint:
         near === undefined
@@ -109,7 +109,7 @@ export async function findContainers(
     found.push(first.reference)
     const isSure = failures.length === 0
     if (!format.json && (!isSure || io.stderr.isTTY)) {
-      const rest = isSure ? '' : ', the only match on the machines that answered'
+      const rest = isSure ? '' : ', the only match on the machines that responded'
       io.stderr.write(`found ${first.reference}${rest}\n`)
     }
   }

@@ -61,7 +61,7 @@ const terraformImport = defineCommand({
   name: 'terraform-import',
   summary: 'Print import blocks for Terraform',
   description:
-    'Print import blocks for Terraform 1.5 or later, or OpenTofu, for hosts that have an ID at their provider. Then terraform plan -generate-config-out=hosts.tf writes the configuration.',
+    'Print import blocks for Terraform 1.5 or later, or OpenTofu, for hosts that have a provider ID. To generate the configuration, then run terraform plan -generate-config-out=hosts.tf.',
   targets: 'many',
   examples: ['fleet export terraform-import > import.tf'],
   async run({ fleet, io, targets }) {
@@ -69,7 +69,7 @@ const terraformImport = defineCommand({
     const { text, skipped } = describeForTerraform(await readyMachines({ fleet, targets }))
     io.stdout.write(text)
     if (skipped.length > 0) {
-      io.stderr.write(`skipped, because they have no ID at a provider: ${foldNames(skipped)}\n`)
+      io.stderr.write(`skipped, because they have no provider ID: ${foldNames(skipped)}\n`)
     }
   },
 })
@@ -81,7 +81,7 @@ const prometheus = defineCommand({
   name: 'prometheus',
   summary: 'Print machines as targets for Prometheus',
   description:
-    "Print machines as targets for file_sd_configs in Prometheus. Each target has its machine's labels, plus the labels machine and driver.",
+    "Print machines as targets for file_sd_configs in Prometheus. Each target has its machine's labels, plus the machine and driver labels.",
   options: {
     port: parsed('--port <port>', `port to scrape (default: ${defaultPort})`, (word) =>
       parseCount(word),

@@ -57,7 +57,7 @@ export const start = defineCommand({
   name: 'start',
   summary: 'Forward local ports to a machine or its containers',
   description:
-    'Forward ports of this computer to a machine, or to containers on it, through SSH. The ports of containers need not be published. A port is given as [LOCAL:][CONTAINER:]PORT; without LOCAL, the local port has the same number, and 0 lets the system choose one. For each connection, fleet looks up the container again by name, ID or Compose service, so it can be restarted or replaced. The command returns when the ports are open: the broker forwards them until fleet forward stop. With --foreground, or without a broker, they are forwarded until Ctrl-C. Local ports are open to every user of this computer; only you can use a socket (--socket).',
+    "Forward ports on this computer to a machine, or to containers on it, through SSH. Container ports need not be published. A port is given as [LOCAL:][CONTAINER:]PORT; without LOCAL, the local port has the same number, and with 0, the system chooses one. For each connection, fleet looks up the container again by name, ID or Compose service, so it can be restarted or replaced. The command returns when the ports are open: fleet's background process (the broker) forwards them until fleet forward stop. With --foreground, or without a broker, they are forwarded until Ctrl-C. All users of this computer can connect to local ports; only you can connect to a socket (--socket).",
   arguments: {
     machine: required('machine', 'machine, or MACHINE/CONTAINER', 'machine'),
     ports: any('ports', 'ports to forward, as [LOCAL:][CONTAINER:]PORT', 'forwarded-port'),

@@ -25,7 +25,7 @@ export const overview: readonly OverviewGroup[] = [
       line('use active', 'set or print the active machine'),
       line('ssh cp mount forward', 'open a shell, copy files, mount directories, forward ports'),
       line('start stop restart kill', 'switch machines on and off'),
-      line('snapshot', 'save and restore the state of machines'),
+      line('snapshot', 'take and restore snapshots of machines'),
       line('doctor provision upgrade', 'find problems; install, repair and upgrade Docker'),
       line('rekey allow', 'accept host keys, allow SSH from this computer'),
       line('rm forget gc', 'remove machines, or only their entries; remove unmanaged hosts'),
@@ -37,7 +37,7 @@ export const overview: readonly OverviewGroup[] = [
       line('init check merge', 'create the inventory, check it, resolve merge conflicts'),
       line('plan apply refresh', 'show and make pending changes; record outside changes'),
       line('set label rename', 'change settings, labels and names of machines'),
-      line('deploy stack swarm service', 'deploy stacks of Compose files; show swarms'),
+      line('deploy stack swarm service', 'deploy stacks from Compose files; show swarms'),
       line('operator', 'manage people and their SSH keys on machines'),
       line('export ssh-config', 'print machines for Ansible, Terraform, Prometheus and ssh'),
     ],
@@ -57,7 +57,7 @@ export const overview: readonly OverviewGroup[] = [
   {
     title: 'fleet itself',
     lines: [
-      line('broker cache trust', 'manage connections, disk images, and what you trust'),
+      line('broker cache trust', 'manage connections, disk images and trust settings'),
       line('completion help version', 'print a completion script, help and the version'),
     ],
   },
@@ -68,7 +68,7 @@ const examples: readonly (readonly [command: string, text: string])[] = [
   ['fleet adopt ana@203.0.113.7 --name web-1', 'add an existing host over SSH'],
   ['fleet create web-2 --driver aws --region eu-west-1', 'create a host'],
   ['fleet -m web-1 run -d -p 80:80 nginx', 'run a container on a machine'],
-  ['fleet ps --all', 'list the containers of all machines'],
+  ['fleet ps --all', 'list the containers on all machines'],
 ]
 
 const columns = (rows: readonly (readonly [string, string])[]): string => {

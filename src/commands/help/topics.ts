@@ -54,8 +54,8 @@ confirmation then fail with exit code 2, unless you pass --yes.
   FLEET_HOME          directory for keys, the active machine and other state
                       (default: $XDG_DATA_HOME/fleet, ~/.local/share/fleet, or
                       the usual directory of the operating system)
-  FLEET_CACHE         directory for downloaded disk images (default: the cache
-                      directory of the user)
+  FLEET_CACHE         directory for downloaded disk images (default: the usual
+                      cache directory of the operating system)
   FLEET_BROKER=off    make new connections for every command, without the
                       background process
   FLEET_OPERATOR      name that identifies you as the owner of Compose projects

@@ -129,7 +129,7 @@ export const apply = defineCommand({
   options: {
     plan: text(
       '--plan <file>',
-      'apply exactly this plan; fails if the inventory has changed since it was made',
+      'apply exactly this plan; fails if the inventory has changed since the plan was made',
       'file',
     ),
     ...planOptions,

@@ -11,7 +11,7 @@ const options = {
   name: parsed('--name <name>', 'name of the machine (default: its host name)', parseMachineName),
   driver: text(
     '-d, --driver <driver>',
-    'driver of the provider, if the host is specified by its ID or name there',
+    'driver for the provider, if you specify the host by its ID or name at that provider',
     'driver',
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),

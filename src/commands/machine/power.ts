@@ -94,7 +94,7 @@ const interruptingCommand = (
   })
 
 const drains =
-  'Nodes of swarms are drained first; fleet refuses to interrupt the majority of their managers.'
+  "Swarm nodes are drained first; fleet refuses to interrupt a majority of a swarm's managers."
 
 /** Starting, stopping and restarting the hosts of machines. */
 export const powerCommands: readonly Command[] = [
@@ -112,6 +112,6 @@ export const powerCommands: readonly Command[] = [
   interruptingCommand(
     'kill',
     'Power off machines without shutting them down',
-    `Power off machines immediately, without shutting down their operating systems. Data that is not written to the disk yet is lost. ${drains}`,
+    `Power off machines immediately, without shutting down their operating systems. Data that has not yet been written to the disk is lost. ${drains}`,
   ),
 ]

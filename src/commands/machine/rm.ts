@@ -180,7 +180,7 @@ export const rm = defineCommand({
   name: 'rm',
   summary: 'Remove machines',
   description:
-    'Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change, except that nodes of swarms are drained and leave their swarm; fleet refuses to remove the majority of their managers. To keep a host and remove only its entry, use fleet forget. With --on, the chosen machines are always shown first.',
+    "Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change, except that swarm nodes are drained and leave their swarm; fleet refuses to remove a majority of a swarm's managers. To keep a host and remove only its entry, use fleet forget. With --on, the chosen machines are always shown first.",
   arguments: names,
   options: { yes: yesOption, ...drainOptions },
   targets: 'many',

@@ -63,9 +63,9 @@ const list = defineCommand({
 /** Snapshots of machines. */
 export const snapshot: CommandGroup = {
   name: 'snapshot',
-  summary: 'Save and restore the state of machines',
+  summary: 'Take and restore snapshots of machines',
   commands: [
-    changing('save', 'Save the state of a machine', ({ saveSnapshot }) => saveSnapshot),
+    changing('save', 'Take a snapshot of a machine', ({ saveSnapshot }) => saveSnapshot),
     changing(
       'restore',
       'Restore a snapshot, and discard all later changes',

@@ -108,9 +108,9 @@ function byName(machines: readonly Machine[]): (name: string) => Machine {
 
 const login = defineCommand({
   name: 'login',
-  summary: 'Log hosts in to a registry',
+  summary: 'Log in to a registry on hosts',
   description:
-    'Log hosts in to a registry, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. The login is stored on the host: by the credential helper set in its Docker configuration, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
+    'Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. The login is stored on the host: by the credential helper that its Docker configuration sets, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: {
     username: text('-u, --username <name>', 'user name at the registry'),
@@ -170,9 +170,9 @@ export interface LoggedOut {
 
 const logout = defineCommand({
   name: 'logout',
-  summary: 'Log hosts out of a registry',
+  summary: 'Log out of a registry on hosts',
   description:
-    'Remove the login to a registry from the Docker configuration on hosts, or from the credential helper set there.',
+    'Remove the login to a registry from the Docker configuration on hosts, or from the credential helper that it sets.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: { root: rootOption },
   targets: 'many',
@@ -228,7 +228,7 @@ async function listRegistry(
 const list = defineCommand({
   name: 'ls',
   aliases: ['list'],
-  summary: 'List logins of hosts, or repositories of a registry',
+  summary: 'List logins on hosts, or repositories in a registry',
   description:
     "Without a registry, list the registry logins stored on hosts, without passwords. With a registry, list its repositories, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are trusted, too.",
   arguments: { registry: optional('registry', 'registry whose repositories to list') },
@@ -307,6 +307,6 @@ const tags = defineCommand({
 /** Registries, and logins to them. */
 export const registry: CommandGroup = {
   name: 'registry',
-  summary: 'Log hosts in to registries, list repositories and tags',
+  summary: 'Log in to registries on hosts; list repositories and tags',
   commands: [login, logout, list, tags],
 }

@@ -9,6 +9,6 @@ import { serviceUpdate } from './update.ts'
 /** Commands for services of swarms. */
 export const serviceCommands: CommandGroup = {
   name: 'service',
-  summary: 'Show and change services of swarms',
+  summary: 'Show and change swarm services',
   commands: [serviceLs, servicePs, serviceLogs, serviceScale, serviceUpdate, serviceRollback],
 }

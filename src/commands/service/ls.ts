@@ -10,7 +10,7 @@ export const shortImage = (image: string): string => image.replace(/(?<=:.*)@sha
 export const serviceLs = defineCommand({
   name: 'ls',
   aliases: ['list'],
-  summary: 'List the services of a swarm',
+  summary: 'List the services in a swarm',
   targets: 'swarm',
   answers: 'names',
   examples: ['fleet service ls', 'fleet service ls -m prod --json'],

@@ -20,7 +20,7 @@ export const serviceScale = defineCommand({
   description:
     'Change the number of replicas of services, and wait until their tasks are running. If the tasks are not running within the time limit, the exit code is 1.',
   arguments: {
-    services: several('service=replicas', 'services and their numbers of replicas', 'service'),
+    services: several('service=replicas', 'services and their replica counts', 'service'),
   },
   options: changeOptions,
   targets: 'swarm',

@@ -13,7 +13,7 @@ function describeAdopted({ machine, stack, services, differing, mounts }: Adopte
     `${machine}: recorded the running containers as release 1 of stack ${stack} (${services.join(', ')})`,
     ...(differing.length === 0
       ? []
-      : [`  differs from the compose file on the host: ${differing.join(', ')}`]),
+      : [`  differs from the Compose file on the host: ${differing.join(', ')}`]),
     ...(mounts.length === 0
       ? []
       : [
@@ -28,7 +28,7 @@ export const stackAdopt = defineCommand({
   name: 'adopt',
   summary: 'Record a running Compose project as a release',
   description:
-    'Record a Compose project that was started with docker compose, and that has the same name as the stack, as the first release of the stack. Its containers are not changed. The next fleet deploy replaces them with containers from the compose files in the inventory, keeps the volumes, and returns to the recorded release if the deployment fails. The compose files of the project must be on the host.',
+    "Record a Compose project that was started with docker compose, and that has the same name as the stack, as the first release of the stack. Its containers are not changed. The next fleet deploy replaces them with containers from the Compose files in the inventory, keeps the volumes, and returns to the recorded release if the deployment fails. The project's Compose files must be on the host.",
   arguments: { stack: required('stack', 'name of the stack in the inventory', 'stack') },
   targets: 'many',
   answers: 'json',

@@ -9,7 +9,7 @@ export const stackLogs = defineCommand({
   name: 'logs',
   summary: 'Show the logs of a stack',
   description:
-    'Show the logs of the containers of a stack on all of its machines. Each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+    'Show the logs of the containers in a stack on all of its machines. Each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
   arguments: {
     stack: required('stack', 'name of the stack', 'stack'),
     services: any('services', 'services of the stack (default: all)'),
@@ -55,7 +55,7 @@ export const stackLogs = defineCommand({
     )
     if (sources.length === 0 && failures.length === 0) {
       const what =
-        services.length === 0 ? 'no containers' : `no containers of ${services.join(', ')}`
+        services.length === 0 ? 'no containers' : `no containers for ${services.join(', ')}`
       throw new UserError('failed', `stack ${name} has ${what} on its machines`, {
         hint: `to list its containers: fleet stack ps ${name}`,
       })

@@ -50,9 +50,9 @@ async function tasksOnSwarms(
 
 export const stackPs = defineCommand({
   name: 'ps',
-  summary: 'List the containers of stacks',
+  summary: 'List the containers in stacks',
   description:
-    'List the containers of stacks on their machines, including stopped ones. Without names, the containers of all stacks in the inventory are listed. With --quiet, only IDs are printed, as MACHINE/ID.',
+    'List the containers in stacks on their machines, including stopped ones. Without names, the containers in all stacks in the inventory are listed. With --quiet, only IDs are printed, as MACHINE/ID.',
   arguments: { stacks: any('stacks', 'names of stacks (default: all)', 'stack') },
   options: { timeout: commonOptions.timeout },
   targets: 'many',

@@ -88,7 +88,7 @@ export const stackRollback = defineCommand({
   name: 'rollback',
   summary: 'Restore an earlier release of a stack',
   description:
-    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the compose files are needed. The machines are changed in the batches of the stack, and the first failure stops the rest. If a release does not become healthy, the machine returns to the current one. The next fleet deploy or fleet apply deploys the compose files again, so revert them too.',
+    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the Compose files are needed. The machines are changed in the batches of the stack, and the first failure stops the rest. If a release does not become healthy, the machine returns to the current one. The next fleet deploy or fleet apply deploys the Compose files again, so revert them too.',
   arguments: { stack: required('stack', 'name of the stack', 'stack') },
   options: {
     to: parsed(

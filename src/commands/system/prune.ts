@@ -162,7 +162,7 @@ export const pruneSystem: Command = defineCommand({
   name: 'prune',
   summary: 'Remove unused Docker data',
   description:
-    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused anonymous volumes. The machines are shown first and need confirmation. With --volumes, you must type the name of each protected machine, even with --yes. Filters by label leave the build cache unchanged, since it has no labels.',
+    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused anonymous volumes. The machines are shown first and need confirmation. With --volumes, you must type the name of each protected machine, even with --yes. Label filters leave the build cache unchanged, because it has no labels.',
   options: {
     all: flag('-a, --all-images', 'remove all unused images, not only dangling ones'),
     volumes: flag('--volumes', 'also remove unused anonymous volumes'),

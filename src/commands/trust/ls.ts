@@ -32,7 +32,7 @@ const columns: readonly Column<Row>[] = [
 
 export const trustLs = defineCommand({
   name: 'ls',
-  summary: 'List what you have trusted',
+  summary: 'List trusted drivers, paths, aliases and variables',
   answers: 'names',
   async run({ fleet, io, format }) {
     const { drivers, inventories, paths, aliases, variables } = await (await fleet.trust()).read()

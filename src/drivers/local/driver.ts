@@ -27,7 +27,7 @@ const acceptsConnections = (path: string): Promise<boolean> =>
   })
 
 const isSocket = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(ignored('driver', 'look at the engine socket')))?.isSocket() ?? false
+  (await stat(path).catch(ignored('driver', 'check the engine socket')))?.isSocket() ?? false
 
 /** The first socket that accepts connections, else the first that exists, else Docker's default. */
 async function findSocket(env: Environment): Promise<string> {

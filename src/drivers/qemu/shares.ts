@@ -32,7 +32,7 @@ export async function checkShares(
     )
   }
   for (const { path } of parseShares(text) ?? []) {
-    const found = await stat(path).catch(ignored('qemu', 'look at the shared directory'))
+    const found = await stat(path).catch(ignored('qemu', 'check the shared directory'))
     if (found?.isDirectory()) continue
     throw new UserError('usage', `there is no directory ${path} to share`, {
       hint: 'create it, or remove it from --shares',

@@ -35,17 +35,17 @@ test.each([
 })
 
 test.each([
-  ['{{.name', 'a {{ has no }}'],
+  ['{{.name', 'a "{{" or "}}" has no match'],
   ['{{if .x}}', 'an {{end}} is missing'],
   ['{{end}}', '{{end}}'],
   ['{{else}}', 'outside of a block'],
   ['{{nothing .x}}', 'there is no function nothing'],
   ['{{}}', 'empty'],
-  ['{{(.x}}', 'a ( has no )'],
-  ['{{.x)}}', 'a ) has no ('],
-  ['{{.x | .y}}', 'after | there must be a function'],
+  ['{{(.x}}', 'a "(" has no matching ")"'],
+  ['{{.x)}}', 'a ")" has no matching "("'],
+  ['{{.x | .y}}', '"|" must be followed by a function'],
   ['{{.x & 1}}', 'cannot read "& 1"'],
-  ['{{'.concat('('.repeat(100), '.', ')'.repeat(100), '}}'), 'nested too deeply'],
+  ['{{'.concat('('.repeat(100), '.', ')'.repeat(100), '}}'), 'too deeply nested'],
 ])('%s is a usage error', (source, message) => {
   expect(() => parseTemplate(source)).toThrow(
     expect.objectContaining({ kind: 'usage', message: expect.stringContaining(message) }),

@@ -18,10 +18,10 @@ export const engineOptions = {
     'option of dockerd, such as log-driver=local (repeatable)',
   ),
   engineStorageDriver: text('--engine-storage-driver <driver>', 'storage driver of the engine'),
-  engineLabel: texts('--engine-label <key=value>', 'label of the engine (repeatable)'),
+  engineLabel: texts('--engine-label <key=value>', 'label for the engine (repeatable)'),
   engineEnv: texts(
     '--engine-env <name=value>',
-    'environment variable of the engine, such as HTTP_PROXY (repeatable)',
+    'environment variable for the engine, such as HTTP_PROXY (repeatable)',
   ),
   engineInsecureRegistry: texts(
     '--engine-insecure-registry <registry>',

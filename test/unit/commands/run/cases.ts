@@ -487,7 +487,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('export ansible nowhere', usage, /too many arguments/),
   ],
   'export terraform-import': [
-    ok('export terraform-import', /no ID at a provider: web-1/),
+    ok('export terraform-import', /no provider ID: web-1/),
     fails('export terraform-import nowhere', usage, /too many arguments/),
   ],
   'export prometheus': [
@@ -850,7 +850,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ),
     ok('stack logs shop --inventory stacks.yaml', /^web-1 app \| hello from nginx\nweb-2 app \|/),
     { ...json('stack logs shop --on web-1', { machine: 'web-1', line: 'hello from nginx' }) },
-    fails('stack logs shop db --inventory stacks.yaml', failed, /no containers of db/),
+    fails('stack logs shop db --inventory stacks.yaml', failed, /no containers for db/),
   ],
   'stack rollback': [
     fails(
@@ -932,8 +932,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('where app -q --on role=web', /^web-1\/app\nweb-2\/app\n$/),
     ok('where -m web-1 cccccc -q', /^web-1\/app\n$/),
     json('where app --on role=web', [{ machine: 'web-1', service: 'web' }, { machine: 'web-2' }]),
-    fails('where ccccc', failed, /called "ccccc" on the 3 machines that answered/),
-    fails('where apq --on web-2', failed, /"apq" on the machine that answered\n.*"app"\?/),
+    fails('where ccccc', failed, /named "ccccc" was found on the 3 machines that responded/),
+    fails(
+      'where apq --on web-2',
+      failed,
+      /"apq" was found on the machine that responded\n.*"app"\?/,
+    ),
     fails('where app --machine nowhere', missing, /nowhere/),
   ],
   'container ls': lists.ps('container ls'),
