@@ -25,11 +25,7 @@ export function checkOwnedBy(
   what: string,
 ): void {
   if (token === undefined || isOwnedBy(token, tags)) return
-  throw new UserError(
-    'failed',
-    `${what} does not have the tags of this machine and was not changed`,
-    {
-      hint: foreignHint,
-    },
-  )
+  throw new UserError('failed', `${what} does not have this machine's tags and was not changed`, {
+    hint: foreignHint,
+  })
 }

@@ -58,7 +58,7 @@ export function openApi({ endpoint, token, signal }) {
     const text = await answer.text()
     if (answer.ok) return text === '' ? {} : JSON.parse(text)
     if (answer.status === 401) {
-      throw new UserError('credentials', 'example-cloud does not accept this token', {
+      throw new UserError('credentials', 'example-cloud rejected this token', {
         hint: 'set EXAMPLE_CLOUD_TOKEN to a valid one',
       })
     }

@@ -12,7 +12,7 @@ export const profilePattern = /^(?![-\s])[^\p{C}\p{Zl}\p{Zp}]{1,128}(?<!\s)$/u
 export const reachNames = ['direct', 'ssm', 'eice'] as const
 
 const id = (prefix: string) =>
-  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an id, ${prefix}-…`)
+  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an ID, ${prefix}-…`)
 
 const groupList = /^\s*sg-[0-9a-f]{8,17}\s*(?:,\s*sg-[0-9a-f]{8,17}\s*)*$/
 
@@ -42,7 +42,7 @@ export const awsOptions = z.strictObject({
     .string()
     .regex(
       new RegExp(`^(?:${imageNames.join('|').replaceAll('.', '\\.')}|ami-[0-9a-f]{8,17})$`),
-      `expected one of ${imageNames.join(', ')}, or an id, ami-…`,
+      `expected one of ${imageNames.join(', ')}, or an ID, ami-…`,
     )
     .default('debian-13')
     .describe(`Image: the newest ${imageNames.join(', ')}, or the ID of an AMI with cloud-init`),
@@ -51,7 +51,7 @@ export const awsOptions = z.strictObject({
   subnet: id('subnet').optional().describe('Subnet (default: any subnet of the VPC with capacity)'),
   securityGroups: z
     .string()
-    .regex(groupList, 'expected ids, sg-…,sg-…')
+    .regex(groupList, 'expected IDs, sg-…,sg-…')
     .optional()
     .describe(
       'Your own security groups, which fleet never changes, as sg-…,sg-… (default: one that fleet creates)',

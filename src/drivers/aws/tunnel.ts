@@ -85,7 +85,7 @@ const eiceHints: Tunnel['hints'] = [
   },
   {
     text: '',
-    hint: 'check that the security groups of the host allow SSH from the endpoint, and that those of the endpoint allow it to the host; you need the ec2-instance-connect:OpenTunnel permission',
+    hint: "check that the host's security groups allow SSH from the endpoint, and that the endpoint's security groups allow SSH to the host; you need the ec2-instance-connect:OpenTunnel permission",
   },
 ]
 
@@ -112,7 +112,7 @@ function checked(what: string, value: string, pattern: RegExp): string {
 export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {
   const { reach = 'direct', region = '', profile } = resources
   if (reach === 'direct') return undefined
-  const instance = checked('instance id', id, /^i-[0-9a-f]{8,17}$/)
+  const instance = checked('instance ID', id, /^i-[0-9a-f]{8,17}$/)
   const account = [
     `--region=${checked('AWS region', region, regionPattern)}`,
     ...(profile === undefined

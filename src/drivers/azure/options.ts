@@ -7,7 +7,7 @@ const text = (pattern: RegExp, what: string) => z.string().regex(pattern, `expec
 
 const guid = text(
   /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-  'an id, 00000000-0000-0000-0000-000000000000',
+  'an ID, 00000000-0000-0000-0000-000000000000',
 )
 
 /** A segment of a resource id, but not `.` or `..`. */
@@ -44,7 +44,7 @@ export const azureOptions = z.strictObject({
     new RegExp(
       `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|${imagePart}(?::${imagePart}){3}|${resourceId})$`,
     ),
-    `one of ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or an id, /subscriptions/…`,
+    `one of ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or an ID, /subscriptions/…`,
   )
     .default('debian-13')
     .describe(
@@ -70,11 +70,11 @@ export const azureOptions = z.strictObject({
       `^(?:(?:${pathPart}/)?${pathPart}/${pathPart}|(?=.*/subnets/[^/]+$)${resourceId})$`,
       'i',
     ),
-    'VNET/SUBNET, GROUP/VNET/SUBNET or an id, /subscriptions/…',
+    'VNET/SUBNET, GROUP/VNET/SUBNET or an ID, /subscriptions/…',
   )
     .optional()
     .describe(
-      'Your own subnet: VNET/SUBNET, GROUP/VNET/SUBNET or its ID (default: a network that the hosts of the inventory share)',
+      'Your own subnet: VNET/SUBNET, GROUP/VNET/SUBNET or its ID (default: a network that the hosts in the inventory share)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,
@@ -88,7 +88,7 @@ export const azureOptions = z.strictObject({
     .describe('Route for SSH: direct to the address, or through Azure Bastion (default: direct)'),
   bastion: text(
     new RegExp(`^(?:${pathPart}/${pathPart}|(?=.*/bastionHosts/[^/]+$)${resourceId})$`, 'i'),
-    'GROUP/NAME or an id, /subscriptions/…',
+    'GROUP/NAME or an ID, /subscriptions/…',
   )
     .optional()
     .describe(
@@ -109,7 +109,7 @@ export const azureOptions = z.strictObject({
     .describe('Action when Azure evicts a spot host'),
   managedIdentity: text(
     new RegExp(`^(?:system|${resourceId})$`, 'i'),
-    'system, or an id, /subscriptions/…',
+    'system, or an ID, /subscriptions/…',
   )
     .optional()
     .describe(

@@ -15,7 +15,11 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
       const { contract, name, summary, prompts = [] } = subject.definition
       assert.equal(contract, contractVersion)
       assert.match(name, /^[a-z][a-z0-9-]*$/)
-      assert.match(summary, /^[^\n]{10,}[^.\n]$/, 'the summary is one line without a full stop')
+      assert.match(
+        summary,
+        /^[^\n]{10,}[^.\n]$/,
+        'the summary must be one line without a full stop',
+      )
       const flags = optionFlags(subject.definition)
       const names = flags.map((flag) => flag.name)
       assert.equal(new Set(names).size, names.length, `two options share a flag: ${names.join()}`)
@@ -24,7 +28,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
         assert.match(
           flag.description,
           /^[^\n]{3,}[^.\n]$/,
-          `the description of --${flag.name} is one line without a full stop`,
+          `the description of --${flag.name} must be one line without a full stop`,
         )
       }
       const keys = new Set(flags.map(({ key }) => key))
@@ -44,7 +48,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
     name: 'describes grants, also if options are missing',
     async run() {
       for (const { what } of subject.definition.grants?.({}, process.env) ?? []) {
-        assert.match(what, /^[^\n]{3,}[^.\n]$/, 'a grant is a phrase without a full stop')
+        assert.match(what, /^[^\n]{3,}[^.\n]$/, 'a grant must be a phrase without a full stop')
       }
     },
   },
@@ -60,12 +64,12 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
       assert.equal(
         subject.existing !== undefined,
         findsHosts,
-        'existing is needed exactly if the driver has locate',
+        'existing must be set exactly if the driver has locate',
       )
       assert.equal(
         subject.lifecycle !== undefined,
         makesHosts,
-        'lifecycle is needed exactly if the driver has lifecycle',
+        'lifecycle must be set exactly if the driver has lifecycle',
       )
     },
   },

@@ -21,7 +21,7 @@ export function describeExistingCases(
           if (driver.describeExisting === undefined) return
           const creation = begin('conformance-existing')
           const made = await creation.make()
-          assert.ok(made.id, 'the host has no id')
+          assert.ok(made.id, 'the host has no ID')
           const before = await listResources()
           const { options = {}, ...facts } = await driver.describeExisting(
             made.id,
@@ -50,7 +50,7 @@ export function describeExistingCases(
         }),
     },
     {
-      name: 'rejects the id of a deleted host',
+      name: 'rejects the ID of a deleted host',
       run: () =>
         withHarness(definition, subject, async ({ begin, driver }) => {
           if (driver.describeExisting === undefined) return

@@ -28,7 +28,7 @@ export function lifecycleCases(
         assert.equal(plan.exists, false)
         assert.notEqual(plan.user, '')
         assert.ok(plan.userData.maxBytes > 0)
-        assert.ok(areNonEmptyStrings(plan.resources), 'resources are non-empty strings')
+        assert.ok(areNonEmptyStrings(plan.resources), 'resources must be non-empty strings')
         for (const note of plan.notes) assert.equal(typeof note, 'string')
       },
     ),
@@ -39,18 +39,18 @@ export function lifecycleCases(
       const creation = begin('conformance-make')
       const { user } = await creation.plan()
       const facts = await creation.make({ progress: (step) => steps.push(step) })
-      assert.ok(facts.id, 'the host has no id')
+      assert.ok(facts.id, 'the host has no ID')
       assert.ok(facts.address, 'the host has no address')
       assert.equal(facts.user, user, 'make and plan differ on the user')
       assert.ok(steps.length > 0, 'no progress was reported')
       assert.ok(
         areNonEmptyStrings(creation.record().resources ?? {}),
-        'resources are non-empty strings',
+        'resources must be non-empty strings',
       )
       assert.ok((await listResources()).length > before.length, 'nothing was created')
     }),
 
-    harnessCase('records the id and the resources before make resolves', async ({ begin }) => {
+    harnessCase('records the ID and the resources before make resolves', async ({ begin }) => {
       const creation = begin('conformance-record')
       let recorded: string | undefined
       const facts = await creation.make({
@@ -58,7 +58,7 @@ export function lifecycleCases(
           recorded = creation.record().id
         },
       })
-      assert.equal(recorded, facts.id, 'the id was not recorded')
+      assert.equal(recorded, facts.id, 'the ID was not recorded')
     }),
 
     harnessCase('tags everything that it creates', async ({ begin }) => {

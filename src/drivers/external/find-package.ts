@@ -85,9 +85,9 @@ async function checkOwners(
   for (const path of [join(holder, 'node_modules'), folder]) {
     const { uid, mode } = await stat(path)
     const reason = !isTrustedOwner(uid, env)
-      ? `${path} belongs to another user`
+      ? `${path} is owned by another user`
       : isWorldWritable(mode)
-        ? `every user can write to ${path}`
+        ? `${path} is writable by all users`
         : undefined
     if (reason === undefined) continue
     throw new UserError('failed', `the code of ${name} in ${folder} was not run: ${reason}`, {

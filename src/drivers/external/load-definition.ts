@@ -44,9 +44,9 @@ function definitionProblem(
   name: string,
   definition: Partial<DriverDefinition>,
 ): string | undefined {
-  if (definition.name !== name) return `its driver is called ${JSON.stringify(definition.name)}`
+  if (definition.name !== name) return `its driver is named ${JSON.stringify(definition.name)}`
   if (typeof definition.summary !== 'string') return 'its driver has no summary'
-  if (typeof definition.load !== 'function') return 'its driver cannot be loaded: load is missing'
+  if (typeof definition.load !== 'function') return 'its driver has no load() function'
   const problem = schemaProblem(definition.options)
   if (problem !== undefined) return problem
   try {
@@ -107,5 +107,5 @@ async function loadDriver(
     throw error instanceof UserError ? error : brokenError(label, messageOf(error), error)
   })
   if (typeof driver?.observe === 'function') return guardDriver(driver, label)
-  throw brokenError(label, 'load does not return a driver')
+  throw brokenError(label, 'load() does not return a driver')
 }

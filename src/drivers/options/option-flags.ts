@@ -62,7 +62,7 @@ function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   const { inner, required, description = '', fallback } = unwrap(field)
   const name = flagName(key)
   if (reservedFlags.has(name))
-    throw new TypeError(`option ${key}: --${name} is reserved for a flag of fleet`)
+    throw new TypeError(`option ${key}: --${name} is reserved for a fleet flag`)
   return {
     name,
     key,

@@ -39,7 +39,7 @@ export async function growDisk(
 ): Promise<void> {
   const now = await readDiskSize(paths, host)
   if (now === undefined || now >= size) return
-  call.progress('grow disk')
+  call.progress('grow the disk')
   if (await isRunning(host, paths)) {
     const wanted = { device: 'virtio0', size: size * gibibyte } // QEMU's name of the first drive with `if=virtio`
     await execute(paths.socketOf(host.id), 'block_resize', call.signal, wanted)

@@ -76,7 +76,7 @@ async function planHost(
 
 async function deleteFiles(paths: Paths, id: string): Promise<void> {
   const names = await readdir(paths.folderOf(id)).catch(
-    ignored('qemu', 'list the directory of the machine', []),
+    ignored('qemu', "list the machine's directory", []),
   )
   const others = names.filter((name) => name !== 'host.json') // deleted last, because the host is found by it
   for (const name of others) await rm(paths.of(id, name), { recursive: true, force: true })

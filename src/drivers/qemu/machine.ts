@@ -82,7 +82,7 @@ export function startMachine(
   return withLock(paths.folderOf(host.id), async () => {
     if (await isRunning(host, paths)) return
     call.signal.throwIfAborted()
-    call.progress('start virtual machine')
+    call.progress('start the virtual machine')
     if (!(await isPortFree(host.port))) {
       throw new UserError(
         'failed',
@@ -108,7 +108,7 @@ const isAlive = (pid: number): boolean => {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    traceError('qemu', 'ask the machine over QMP', error)
+    traceError('qemu', 'check the QEMU process', error)
     return false
   }
 }
@@ -122,7 +122,7 @@ async function waitForExit(
 ): Promise<boolean> {
   const pid = Number(
     await readFile(paths.of(host.id, 'pid'), 'utf8').catch(
-      ignored('qemu', 'read the id of the process', ''),
+      ignored('qemu', 'read the process ID', ''),
     ),
   )
   const check = async (): Promise<true | undefined> => {
@@ -137,15 +137,15 @@ async function waitForExit(
 export async function killMachine(host: HostFile, paths: Paths, call: Call): Promise<void> {
   call.signal.throwIfAborted()
   if (!(await isRunning(host, paths))) return
-  call.progress('power off virtual machine')
+  call.progress('power off the virtual machine')
   await execute(paths.socketOf(host.id), 'quit', call.signal)
   if (await waitForExit(host, paths, 30_000, call.signal)) return
   const pid = Number(
     await readFile(paths.of(host.id, 'pid'), 'utf8').catch(
-      ignored('qemu', 'read the id of the process', ''),
+      ignored('qemu', 'read the process ID', ''),
     ),
   )
-  throw new UserError('failed', `the QEMU process of ${host.name} does not exit`, {
+  throw new UserError('failed', `the QEMU process of ${host.name} did not exit`, {
     hint: pid > 0 ? `end its process: kill -9 ${pid}` : 'end its process',
   })
 }

@@ -69,7 +69,7 @@ export async function describeExistingMachine(
 ): Promise<ExistingHost> {
   const found = await findVm(vbox, id, call)
   if (found === undefined) {
-    throw new UserError('usage', `there is no machine ${id} in this computer's VirtualBox`, {
+    throw new UserError('usage', `there is no machine ${id} in VirtualBox on this computer`, {
       hint: 'to list the machines: VBoxManage list vms',
     })
   }
@@ -79,7 +79,7 @@ export async function describeExistingMachine(
   if (endpoint === undefined) {
     throw new UserError(
       'usage',
-      `no SSH address of ${machine.name} is known (it is ${machine.state})`,
+      `the SSH address of ${machine.name} is unknown (the machine is ${machine.state})`,
       {
         hint: `forward a port to its SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it is running: controlvm ${shellQuote(machine.id)} natpf1 …)`,
       },

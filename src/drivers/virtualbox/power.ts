@@ -24,7 +24,7 @@ export async function requireMachine(
 ): Promise<VirtualMachine> {
   const machine = await findVm(vbox, id, call)
   if (machine !== undefined) return machine
-  throw new UserError('failed', `there is no machine ${id} in this computer's VirtualBox`, {
+  throw new UserError('failed', `there is no machine ${id} in VirtualBox on this computer`, {
     hint: 'it exists only on the computer that created it; if it was deleted outside of fleet, remove the entry: fleet rm NAME',
   })
 }
@@ -71,7 +71,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
     return
   }
   await requirePort(machine)
-  call.progress('start virtual machine')
+  call.progress('start the virtual machine')
   const type = machine.fields.get('defaultfrontend') === 'gui' ? 'gui' : 'headless'
   await vbox.run(['startvm', id, '--type', type], call)
   const { state: now } = await waitUntilSettled(vbox, id, call)
@@ -85,7 +85,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
 export async function killMachine(vbox: VBoxManage, id: string, call: Call): Promise<void> {
   const { state } = await waitUntilSettled(vbox, id, call)
   if (stateOf(state) === 'stopped') return
-  call.progress('power off virtual machine')
+  call.progress('power off the virtual machine')
   try {
     await vbox.run(['controlvm', id, 'poweroff'], call)
   } catch (error) {
@@ -108,7 +108,7 @@ export async function stopMachine(
   let presses = 0
   const check = async (): Promise<true | undefined> => {
     const since = Date.now() - start
-    call.progress('shut down virtual machine')
+    call.progress('shut down the virtual machine')
     const machine = await waitUntilSettled(vbox, id, call)
     if (stateOf(machine.state) === 'stopped') return true
     if (since >= presses * powerButtonInterval) {

@@ -21,7 +21,7 @@ export async function removeMachine(
   const machine = await findOwnMachine({ vbox, paths }, token, call)
   if (machine !== undefined) {
     await killMachine(vbox, token, call)
-    call.progress('delete virtual machine')
+    call.progress('delete the virtual machine')
     await ignoreMissing(vbox.run(['unregistervm', token], call))
   }
   await removeDisks({ vbox, paths }, folder, call)

@@ -76,7 +76,7 @@ async function enlargeDisk(
       hint: 'remove them first: fleet snapshot ls, fleet snapshot rm',
     })
   }
-  call.progress('grow disk')
+  call.progress('grow the disk')
   await ignoreMissing(vbox.run(['closemedium', 'disk', larger, '--delete'], call))
   await rm(larger, { force: true })
   await vbox.run(['clonemedium', 'disk', old, larger, '--format', 'VDI'], call)

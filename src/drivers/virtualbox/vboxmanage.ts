@@ -88,7 +88,7 @@ const abortGracePeriod = 3000
 const noOutputError = ([verb = '']: readonly string[]): UserError =>
   new UserError(
     'failed',
-    `VirtualBox does not answer: "VBoxManage ${verb}" printed nothing for 5 minutes`,
+    `VirtualBox did not answer: "VBoxManage ${verb}" printed nothing for 5 minutes`,
     {
       hint: 'close VirtualBox, end the VBoxSVC process, and run the same command again',
     },

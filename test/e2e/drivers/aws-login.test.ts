@@ -76,7 +76,7 @@ describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device
     const typing = [{ at: 'MFA device', type: '000000\r' }]
     const refused = await ana.fleetOnTerminal(['stop', 'web-1'], typing, { env })
     expect(refused).toMatchObject({ code: 6 })
-    expect(refused.screen).toContain('web-1: AWS does not accept the code from the MFA device')
+    expect(refused.screen).toContain('web-1: AWS rejected the code from the MFA device')
   })
 
   test('is told what to do where there is no terminal', async () => {

@@ -412,7 +412,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         {},
         { credentials: 'AuthFailure' },
         'credentials',
-        /does not accept/,
+        /rejected the credentials/,
       ],
       [
         'what the policy forbids',

@@ -580,7 +580,7 @@ describe('the login', () => {
     expect(error.kind).toBe('credentials')
     expect(error.hint).toContain('az login')
     expect(error.message).toBe(
-      'Azure does not accept the login: AADSTS7000215: Invalid client secret provided',
+      'Azure rejected the login: AADSTS7000215: Invalid client secret provided',
     )
   })
 

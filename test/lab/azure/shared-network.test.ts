@@ -140,7 +140,7 @@ describe('the network that hosts share', () => {
     if (network === undefined) throw new Error('no network')
     Object.assign(network, { tags: { owner: 'ana' } })
     await expect(create('web-2', { resourceGroup: 'yours' })).rejects.toThrow(
-      `the virtual network ${west} in the resource group yours lacks the tags of this inventory`,
+      `the virtual network ${west} in the resource group yours lacks this inventory's tags`,
     )
     const named = { subscription: seat.azure.subscription, network: `yours/${west}` }
     await seat.remove({ phase: 'ready', token: crypto.randomUUID(), resources: named })

@@ -146,7 +146,7 @@ function trackSteps(call: Call): TrackedCall {
       current = step
       call.progress(step, detail)
     },
-    renew: (detail) => call.progress(current ?? 'ask EC2', detail),
+    renew: (detail) => call.progress(current ?? 'query EC2', detail),
   }
 }
 

@@ -81,9 +81,9 @@ export const failures: readonly Failure[] = [
       'InvalidAccessKeyId',
     ],
     kind: 'credentials',
-    message: (context) => `AWS does not accept the credentials${inRegion(context)}`,
+    message: (context) => `AWS rejected the credentials${inRegion(context)}`,
     hint: ({ region = 'the region' }) =>
-      `check them with aws sts get-caller-identity, and that ${region} is enabled for the account`,
+      `check them with aws sts get-caller-identity, and check that ${region} is enabled for the account`,
   },
   {
     codes: [
@@ -199,7 +199,7 @@ export const failures: readonly Failure[] = [
       'ValidationError',
     ],
     kind: 'usage',
-    message: () => 'EC2 does not accept the options',
+    message: () => 'EC2 rejected the options',
     hint: () => 'docs/drivers/aws.md explains them',
   },
   throttling,
@@ -222,7 +222,7 @@ export const failures: readonly Failure[] = [
     codes: [proxyRefused],
     kind: 'unreachable',
     message: (context) => `EC2 cannot be reached${inRegion(context)}`,
-    hint: () => 'check HTTPS_PROXY and NO_PROXY, and that the proxy allows the connection',
+    hint: () => 'check HTTPS_PROXY and NO_PROXY, and check that the proxy allows the connection',
   },
   {
     codes: ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'EPIPE', 'ETIMEDOUT', 'TimeoutError'],

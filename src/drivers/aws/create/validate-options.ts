@@ -19,7 +19,7 @@ const conflicts: readonly (readonly [
   ],
   [
     ({ spot, terminationProtection }) => spot !== 'never' && terminationProtection,
-    '--termination-protection and --spot cannot be combined: EC2 does not support it for spot instances',
+    '--termination-protection and --spot cannot be combined: EC2 does not support termination protection for spot instances',
     'omit --termination-protection, or use --spot never',
   ],
   [

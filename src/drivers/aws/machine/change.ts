@@ -64,10 +64,10 @@ async function growDisk({
   const { Size: size = 0 } = volume ?? {}
   if (size > disk) return { disk: String(size) }
   if (size < disk) {
-    ec2.call.progress('grow root disk', `${disk} GiB`)
+    ec2.call.progress('grow the root disk', `${disk} GiB`)
     await ec2.send(new ModifyVolumeCommand({ VolumeId: rootVolume, Size: disk }))
   }
-  await waitUntil(ec2.call, 'grow root disk', async () => {
+  await waitUntil(ec2.call, 'grow the root disk', async () => {
     const filter = { Name: 'volume-id', Values: [rootVolume] }
     const asked = new DescribeVolumesModificationsCommand({ Filters: [filter] })
     const { VolumesModifications = [] } = await ec2.send(asked)

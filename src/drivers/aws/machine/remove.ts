@@ -169,7 +169,7 @@ async function terminateAndWait(
   resources: DriverState,
 ): Promise<void> {
   if (isAlive(instance)) await terminate(ec2, instance, resources)
-  await waitUntil(ec2.call, 'terminate instance', async () => {
+  await waitUntil(ec2.call, 'terminate the instance', async () => {
     const [now] = await findInstances(ec2, byId(instance.id))
     if (now === undefined || now.state === 'terminated') return { done: undefined }
     return { pending: `${instance.id} is ${now.state}` }
@@ -237,7 +237,7 @@ function checkForeign(foreign: HostResources, region: string): void {
   if (what.length === 0) return
   throw new UserError(
     'failed',
-    `these resources in ${region} were not deleted because they lack the tags of this machine: ${what.join(', ')}`,
+    `these resources in ${region} were not deleted because they lack this machine's tags: ${what.join(', ')}`,
     { hint: foreignHint },
   )
 }

@@ -12,7 +12,7 @@ const otherSize =
   'choose another --size, --zone or --location, for example: fleet create NAME --size SIZE'
 const noCapacity: Failure = {
   kind: 'failed',
-  text: 'Azure has no capacity for this size there at the moment',
+  text: 'Azure has no capacity for this size in this location at the moment',
   hint: `run the command again later, or ${otherSize}`,
 }
 const overQuota: Failure = {
@@ -23,11 +23,11 @@ const overQuota: Failure = {
 const notAllowed: Failure = {
   kind: 'credentials',
   text: 'the login does not have the required permissions',
-  hint: 'assign it the role in docs/drivers/azure.md; a new assignment takes effect after some minutes',
+  hint: 'assign the role in docs/drivers/azure.md to it; a new assignment takes effect after a few minutes',
 }
 const loginAgain: Failure = {
   kind: 'credentials',
-  text: 'Azure does not accept the login',
+  text: 'Azure rejected the login',
   hint: 'run az login again, or check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
 }
 const noLogin: Failure = {
@@ -37,7 +37,7 @@ const noLogin: Failure = {
 }
 const badImage: Failure = {
   kind: 'usage',
-  text: 'the image does not exist there',
+  text: 'the image does not exist in this location',
   hint: 'choose one with --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an ID',
 }
 const inUse: Failure = {
@@ -67,7 +67,7 @@ const failures: Readonly<Record<string, Failure>> = {
   ResourceCountExceedsLimitDueToTemplate: overQuota,
   RequestDisallowedByPolicy: {
     kind: 'usage',
-    text: 'a policy of the subscription denies it',
+    text: 'a policy of the subscription denies the request',
     hint: 'choose values that the policy allows (--location, --size, --tags …), or ask its owner for an exemption',
   },
   MissingSubscriptionRegistration: {
@@ -98,7 +98,7 @@ const failures: Readonly<Record<string, Failure>> = {
   },
   ScopeLocked: {
     kind: 'failed',
-    text: 'a resource lock prevents it',
+    text: 'a resource lock prevents the operation',
     hint: 'remove the lock in the portal, then run the command again',
   },
   PlatformImageNotFound: badImage,

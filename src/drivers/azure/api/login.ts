@@ -62,7 +62,7 @@ async function azSubscription(signal: AbortSignal): Promise<string | undefined> 
     const { id } = JSON.parse(stdout) as { id?: unknown }
     return typeof id === 'string' ? id : undefined
   } catch (error) {
-    traceError('azure', 'get a login', error)
+    traceError('azure', 'log in to Azure', error)
     signal.throwIfAborted()
     return undefined
   }

@@ -202,7 +202,7 @@ export function describeDecision({
     ...(host.network === undefined
       ? []
       : [
-          `virtual network ${host.network.name}, shared by the hosts of this inventory in ${location}`,
+          `virtual network ${host.network.name}, shared by the hosts in this inventory in ${location}`,
         ]),
     `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
     ...(bastion === undefined ? [] : [`SSH uses Bastion ${parseResourceId(bastion).name}`]),

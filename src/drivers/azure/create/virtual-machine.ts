@@ -179,7 +179,7 @@ export async function waitForMachine(
  */
 export async function removeMachine(api: AzureApi, place: HostLocation, call: Call): Promise<void> {
   const options = { abortSignal: call.signal, updateIntervalInMs: api.timeouts.pollMs }
-  call.progress('delete virtual machine')
+  call.progress('delete the virtual machine')
   await ignoreNotFound(
     api.compute.virtualMachines.delete(place.group, place.names.machine, options),
   )

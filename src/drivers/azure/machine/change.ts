@@ -80,7 +80,7 @@ async function growDisk(context: ChangeContext): Promise<ChangedResources> {
   const { diskSizeGB: size = 0 } = await disks.get(group, name, { abortSignal: call.signal })
   if (size > disk) return { disk: String(size) }
   if (size < disk) {
-    call.progress('grow disk', `${disk} GiB`)
+    call.progress('grow the disk', `${disk} GiB`)
     const change = { diskSizeGB: disk }
     await disks.update(group, name, change, pollOptions(context))
   }

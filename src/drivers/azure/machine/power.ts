@@ -30,7 +30,7 @@ async function waitForStablePower(api: AzureApi, place: HostLocation, call: Call
     }
     const power = powerOf(view.statuses) ?? 'unknown'
     if (!changing.has(power)) return power
-    call.progress('wait for virtual machine', power)
+    call.progress('wait for the virtual machine', power)
     return undefined
   }
   return poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })
@@ -51,26 +51,29 @@ const optionsOf = (api: AzureApi, { signal }: Call) => ({
 
 const start: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'running') return
-  call.progress('start virtual machine')
+  call.progress('start the virtual machine')
   return api.compute.virtualMachines.start(group, names.machine, optionsOf(api, call))
 }
 
 const stop: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated') return
-  call.progress('stop and deallocate virtual machine', 'then only its disk and address are billed')
+  call.progress(
+    'stop and deallocate the virtual machine',
+    'then only its disk and address are billed',
+  )
   return api.compute.virtualMachines.deallocate(group, names.machine, optionsOf(api, call))
 }
 
 const restart: PowerChange = (power, api, place, call) => {
   if (power !== 'running') return start(power, api, place, call)
-  call.progress('restart virtual machine')
+  call.progress('restart the virtual machine')
   const { group, names } = place
   return api.compute.virtualMachines.restart(group, names.machine, optionsOf(api, call))
 }
 
 const kill: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated' || power === 'stopped') return
-  call.progress('power off virtual machine', 'Azure continues to bill it until fleet stop')
+  call.progress('power off the virtual machine', 'Azure continues to bill it until fleet stop')
   const options = { ...optionsOf(api, call), skipShutdown: true }
   return api.compute.virtualMachines.powerOff(group, names.machine, options)
 }

@@ -100,7 +100,7 @@ async function removeResources(
     checkOwnedBy(token, machine.tags, `the virtual machine ${place.names.machine}`)
     await removeMachine(api, place, call)
   }
-  const step = 'delete network and disk'
+  const step = 'delete the network and the disk'
   call.progress(step)
   const [left, foreign]: [string[], string[]] = [[], []]
   const removePart = async ({ label, find, isOwn, remove }: HostResource): Promise<void> => {
@@ -134,7 +134,7 @@ async function removeResources(
   if (foreign.length > 0) {
     throw new UserError(
       'failed',
-      `these resources in the resource group ${place.group} were not deleted because they lack the tags of this machine: ${foreign.join(', ')}`,
+      `these resources in the resource group ${place.group} were not deleted because they lack this machine's tags: ${foreign.join(', ')}`,
       { hint: foreignHint },
     )
   }
@@ -189,7 +189,7 @@ async function removeGroup(
       hint: 'check it in the portal; fleet forget NAME removes only the entry from the inventory',
     })
   }
-  call.progress('delete resource group', group)
+  call.progress('delete the resource group', group)
   const others = await ignoreNotFound(listOthers(api, place, token, call))
   if (others === undefined) return // an earlier deletion has finished in the meantime
   if (others.length > 0) {

@@ -65,7 +65,7 @@ const describe = ({ group, name }: ResourceRef): string =>
 /** Throws unless a network has the tags of the inventory. */
 function checkOwn(network: ResourceRef, { tags }: VirtualNetwork, fleet: string | undefined): void {
   if (tags?.[sharedTag] !== undefined && tags['fleet:id'] === fleet) return
-  throw new UserError('failed', `${describe(network)} lacks the tags of this inventory`, {
+  throw new UserError('failed', `${describe(network)} lacks this inventory's tags`, {
     hint: 'delete or rename it, or use your own with --subnet',
   })
 }

@@ -82,7 +82,7 @@ describe('a driver from outside', () => {
     ['lacks a part', 'failed', 'import "not-there"', "Cannot find package 'not-there'"],
     ['exports nothing', 'failed', 'export const x = 1', 'not a driver with a contract version'],
     ['is newer', 'unsupported', definitionWith('contract: 3'), 'version 3 of the driver contract'],
-    ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is called "other"'],
+    ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is named "other"'],
     ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject of zod 4'],
     ['has no schema', 'failed', definitionWith('options: {}'), 'z.strictObject of zod 4'],
     [
@@ -91,7 +91,12 @@ describe('a driver from outside', () => {
       definitionWith('options: z.strictObject({ when: z.date() })'),
       'option when: the type date cannot be a flag',
     ],
-    ['cannot be loaded', 'failed', definitionWith('load: undefined'), 'load is missing'],
+    [
+      'cannot be loaded',
+      'failed',
+      definitionWith('load: undefined'),
+      'its driver has no load\\(\\) function',
+    ],
   ])('that %s is told with its package and place', async (folder, kind, code, why) => {
     const place = join(root, folder)
     const path = await installDriver(place, 'it', code)
@@ -106,7 +111,7 @@ describe('a driver from outside', () => {
   test.each([
     ['late', "load: async () => { throw new Error('too late') }", 'too late'],
     ['at once', "load() { throw new Error('at once') }", 'at once'],
-    ['with nothing', 'load: async () => ({})', 'load does not return a driver'],
+    ['with nothing', 'load: async () => ({})', 'load() does not return a driver'],
   ])('that fails %s when its code is loaded is told so too', async (folder, load, why) => {
     const place = join(root, folder)
     await installDriver(place, 'it', definitionWith(load))
@@ -161,7 +166,7 @@ describe('a driver from outside', () => {
     const place = join(root, 'theirs')
     const path = await installDriver(place, 'it', 'globalThis.ranTheirs = true')
     await chown(path, 12_345, 12_345)
-    const refused = { kind: 'failed', message: expect.stringContaining('belongs to another user') }
+    const refused = { kind: 'failed', message: expect.stringContaining('is owned by another user') }
     await expect(find('it', place)).rejects.toMatchObject(refused)
     const linked = join(root, 'linked')
     await mkdir(join(linked, 'node_modules'), { recursive: true })

@@ -67,7 +67,7 @@ test.each([
     describeExistingMachine(virtualBoxWith(lines, guest), 'dev box', {}, call),
   ).rejects.toMatchObject({
     kind: 'usage',
-    message: 'no SSH address of dev box is known (it is running)',
+    message: 'the SSH address of dev box is unknown (the machine is running)',
     hint: expect.stringContaining(`VBoxManage modifyvm ${id} --natpf1 ssh,tcp`) as string,
   })
 })
@@ -76,7 +76,7 @@ test('one that VirtualBox does not have is told', async () => {
   await expect(describeExistingMachine(virtualBoxWith([]), 'prod', {}, call)).rejects.toMatchObject(
     {
       kind: 'usage',
-      message: "there is no machine prod in this computer's VirtualBox",
+      message: 'there is no machine prod in VirtualBox on this computer',
     },
   )
 })
