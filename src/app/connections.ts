@@ -55,7 +55,7 @@ const brokerMissing = (): UserError =>
     'unsupported',
     "other programs can reach engines only through fleet's background process (the broker), which is not available",
     {
-      hint: 'unset FLEET_BROKER; on Windows, which has no broker yet, use fleet docker',
+      hint: 'unset FLEET_BROKER; on Windows, where the broker is not available yet, use fleet docker',
     },
   )
 

@@ -106,7 +106,7 @@ function nextPage(header: string | readonly string[] | undefined, from: URL): UR
   if (target === undefined) return undefined
   const next = URL.canParse(target, from.href) ? new URL(target, from) : undefined
   if (next?.origin === from.origin) return next
-  throw new UserError('failed', `${from.host} links to a next page on another server: ${target}`)
+  throw new UserError('failed', `${from.host} links to a next page of results on another server: ${target}`)
 }
 
 /** A client of the distribution API of one registry (github.com/opencontainers/distribution-spec). */
@@ -154,7 +154,7 @@ class RegistryClient {
       }
       if (!isPlain) throw this.#unreachable(error)
       throw new UserError('unreachable', `the registry ${this.#name} does not use HTTPS`, {
-        hint: 'to connect with plain HTTP: --insecure',
+        hint: 'to connect over plain HTTP: --insecure',
         cause: error,
       })
     }
@@ -224,7 +224,7 @@ class RegistryClient {
   #refused(login: Login | undefined, why: string): UserError {
     const who =
       login === undefined ? 'without a login' : 'with the login in your Docker configuration'
-    return new UserError('credentials', `${this.#name} refuses access ${who}: ${why}`, {
+    return new UserError('credentials', `${this.#name} refused access ${who}: ${why}`, {
       hint: `to log in: docker login ${shellQuote(this.#name)}`,
     })
   }
@@ -274,7 +274,7 @@ class RegistryClient {
       }
       names.push(...this.#namesIn(body, key))
       if (names.length > maxNames) {
-        throw new UserError('failed', `${this.#name} has more than ${maxNames} names in this list`)
+        throw new UserError('failed', `${this.#name} lists more than ${maxNames} names`)
       }
       url = nextPage(headers['link'], url)
     }
@@ -325,6 +325,6 @@ export async function listTags(
   return client.list(
     `/v2/${repository}/tags/list`,
     'tags',
-    new UserError('failed', `there is no repository ${repository} at ${name}`),
+    new UserError('failed', `there is no repository ${repository} in the registry ${name}`),
   )
 }

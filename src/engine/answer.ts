@@ -31,7 +31,7 @@ const primitive =
     return value as T
   }
 
-export const text = primitive<string>('string', 'a text')
+export const text = primitive<string>('string', 'a string')
 export const flag = primitive<boolean>('boolean', 'true or false')
 
 export const number: Read<number> = (value, at) => {

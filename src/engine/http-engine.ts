@@ -135,7 +135,7 @@ export function openEngine(
       answer.destroy()
       throw new UserError(
         'unsupported',
-        `the engine does not upgrade the connection for ${request.path}`,
+        `the engine did not upgrade the connection for ${request.path}`,
         {
           machine: label,
         },
@@ -207,7 +207,7 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       clearTimeout(idleTimer)
       if (upgraded === undefined) {
         connection.destroy()
-        reject(new InvalidResponse('it upgrades the connection, which was not requested'))
+        reject(new InvalidResponse('it upgraded the connection, which was not requested'))
         return
       }
       if (head.length > 0) connection.unshift(head)
@@ -265,17 +265,17 @@ function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undef
   if (signal?.aborted === true) return signal.reason as Error
   if (thrown instanceof UserError) return thrown
   if (thrown instanceof InvalidResponse) {
-    const message = `cannot read the response of the engine: ${thrown.message}`
+    const message = `cannot read the response from the engine: ${thrown.message}`
     return new UserError('failed', message, { machine, cause: thrown })
   }
   if (thrown instanceof IdleTimeout) {
-    const message = `the engine does not answer: ${thrown.message}`
+    const message = `the engine did not answer: ${thrown.message}`
     return new UserError('unreachable', message, { machine, cause: thrown })
   }
   if (codeOf(thrown) === undefined) return thrown as Error
   const why = messageOf(thrown)
   // node:http reports a truncated response like this.
-  const message = why === 'aborted' ? 'broke in the middle of a response' : `broke: ${why}`
+  const message = why === 'aborted' ? 'was lost in the middle of a response' : `was lost: ${why}`
   return new UserError('unreachable', `the connection to the engine ${message}`, {
     machine,
     cause: thrown,

@@ -57,7 +57,7 @@ export async function replaceFile(
   options: ReplaceOptions = {},
 ): Promise<boolean> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
-  const old = await stat(file).catch(ignored('state', 'look at the file to replace'))
+  const old = await stat(file).catch(ignored('state', 'inspect the file to replace'))
   try {
     await writeNew(temporary, text, options, old)
     if (options.shouldReplace !== undefined && !(await options.shouldReplace())) return false

@@ -36,7 +36,7 @@ export function readTopics({ FLEET_DEBUG = '' }: Environment): readonly string[]
   const unknown = words.find((word) => word !== '' && !traceTopics.some((topic) => topic === word))
   if (unknown === undefined) return words.filter((word) => word !== '')
   throw new UserError('usage', `FLEET_DEBUG: unknown topic ${JSON.stringify(unknown)}`, {
-    hint: `use 1 for everything, or some of ${traceTopics.join(',')}`,
+    hint: `use 1 for all topics, or a comma-separated list of topics: ${traceTopics.join(',')}`,
   })
 }
 

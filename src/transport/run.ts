@@ -86,7 +86,7 @@ export async function run(
       readBeginning(running.stderr, { limit: maxOutputBytes, onData }),
       running.exit,
     ])
-    ended.catch(ignored('ssh', 'read what a command printed')) // one that does not react to the signal is abandoned
+    ended.catch(ignored('ssh', 'read the output of a command')) // one that does not react to the signal is abandoned
     const [stdout, stderr, status] = await Promise.race([ended, rejectOnAbort(ending.signal)])
     if (running.stdout instanceof AfterMark && !isStarted() && 'code' in status) {
       throw await notStarted(status.code, `${running.stdout.greeting}\n${stderr}`)
@@ -119,7 +119,7 @@ async function notStarted(code: number, output: string): Promise<UserError> {
       hint: 'log in once with ssh in a terminal and change it, or run on the host: chage -d "$(date +%F)" USER',
     })
   }
-  return new UserError('unsupported', `the login does not run commands: ${shown}`, {
+  return new UserError('unsupported', `the login shell does not run commands: ${shown}`, {
     hint: 'the user needs a login shell (not nologin), no command= in authorized_keys, and no ForceCommand such as internal-sftp in sshd_config',
   })
 }

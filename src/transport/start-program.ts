@@ -7,7 +7,7 @@ const startTimeoutMs = 60_000
 
 const tooLate = (): UserError =>
   new UserError('failed', `no command could be started within ${startTimeoutMs / 1000} s`, {
-    hint: 'other commands use all sessions of the SSH server; see MaxSessions in its sshd_config',
+    hint: 'other commands are using all sessions of the SSH server; see MaxSessions in sshd_config on the host',
   })
 
 /**

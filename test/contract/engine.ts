@@ -269,7 +269,7 @@ export function engineContract(
       await host.exec('kill -KILL $(cat /run/docker.pid)')
       expect(await failure).toMatchObject({
         kind: 'unreachable',
-        message: expect.stringContaining('the connection to the engine broke'),
+        message: expect.stringContaining('the connection to the engine was lost'),
       })
       await expect(readInfo(engine)).rejects.toBeInstanceOf(UserError)
     })

@@ -186,7 +186,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
         if (request.open === 'exec') throw brokerEnded(machine)
       }
     }
-    throw new BrokerUnavailable('the broker does not answer')
+    throw new BrokerUnavailable("fleet's background process (the broker) did not answer")
   }
 
   /**

@@ -26,7 +26,7 @@ export function sendHello(socket: Socket, hello: Hello): Promise<Wire | 'retired
       resolve(result)
     }
     const giveUp = () => {
-      reject(new BrokerHung('the broker does not answer'))
+      reject(new BrokerHung("fleet's background process (the broker) did not answer"))
       wire.destroy()
     }
     const timer = setTimeout(giveUp, acceptTimeoutMs)

@@ -71,7 +71,7 @@ function spawnBroker({ folder, program, env }: BrokerLocation): { hasEnded: () =
 }
 
 const doesNotStart = (): never => {
-  throw new BrokerUnavailable('the broker does not start')
+  throw new BrokerUnavailable("fleet's background process (the broker) did not start")
 }
 
 /** Waits for the broker that this process or another one starts. */
@@ -108,6 +108,6 @@ export async function launchBroker(location: BrokerLocation): Promise<Socket> {
     return await waitForBroker(location)
   } catch (error) {
     if (error instanceof BrokerUnavailable) throw error
-    throw new BrokerUnavailable('the broker cannot be started', { cause: error })
+    throw new BrokerUnavailable("fleet's background process (the broker) cannot be started", { cause: error })
   }
 }

@@ -335,7 +335,7 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
   /** Whether the socket still belongs to this broker; another process may have removed or replaced it. */
   const inode = await listenAt(server, socket)
   const isOurs = async (): Promise<boolean> =>
-    (await stat(socket).catch(ignored('broker', 'look at the socket')))?.ino === inode
+    (await stat(socket).catch(ignored('broker', 'inspect the socket')))?.ino === inode
   const watch = setInterval(() => void isOurs().then((ours) => ours || drain()), 10_000).unref()
 
   let removed: Promise<unknown> | undefined

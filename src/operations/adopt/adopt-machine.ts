@@ -123,7 +123,7 @@ function checkProxyCommand(
     'unsupported',
     `${destination} is reached through a ProxyCommand that is not in ~/.ssh/config under a plain host name`,
     {
-      hint: 'add the host to ~/.ssh/config with a name of letters, digits, ".", "_" and "-", and adopt the host by that name',
+      hint: 'add the host to ~/.ssh/config under a name that consists of letters, digits, ".", "_", and "-", and adopt the host by that name',
     },
   )
 }
@@ -132,7 +132,7 @@ const warningsFor = (destination: string, ignored: readonly string[]): readonly 
   ignored.length === 0
     ? []
     : [
-        `SSH settings of ${destination} that have no effect in fleet: ${ignored.join(', ')}; see docs/ssh.md`,
+        `SSH settings for ${destination} that have no effect in fleet: ${ignored.join(', ')}; see docs/ssh.md`,
       ]
 
 /** Whether a key file was configured: `ssh -G` also lists the default ones (ssh_config(5), IdentityFile). */

@@ -104,7 +104,7 @@ function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe):
   if (engine === 'none' || probe.engine?.version !== undefined) return
   const socket = options?.['socket']
   const where = typeof socket === 'string' ? `at ${socket}` : 'on this computer'
-  throw new UserError('failed', `no Docker engine answers ${where}`, {
+  throw new UserError('failed', `no Docker engine is responding ${where}`, {
     machine: name,
     hint:
       socket === undefined

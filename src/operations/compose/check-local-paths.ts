@@ -21,10 +21,10 @@ function reasonOf(
   path: string,
   { home, folder }: { readonly home: string; readonly folder: string },
 ): string | undefined {
-  if (path === parse(path).root) return 'all files of this computer'
+  if (path === parse(path).root) return 'the root directory of this computer'
   if (path === home) return 'your home directory'
   if (isWithin(path, home)) return 'a directory that contains your home directory'
-  if (kernelFolders.some((one) => isWithin(one, path))) return 'a part of the kernel'
+  if (kernelFolders.some((one) => isWithin(one, path))) return 'part of the kernel'
   const isSystem = systemFolders.has(path) && !isWithin(folder, path)
   return isSystem ? 'a directory of the operating system' : undefined
 }

@@ -120,7 +120,7 @@ export function parseRecord(text: string): Map<string, Entry> {
       const entry = parseEntry(value)
       if (isBelow(path) && entry !== undefined) shipped.set(path, entry)
     } catch (error) {
-      traceError('docker', 'read a record of the mirror', error)
+      traceError('docker', 'read the list of copied files', error)
       continue
     }
   }
@@ -219,14 +219,14 @@ async function inspectMirror({ host, folder }: HostMirror, local: LocalFiles): P
       {
         machine: name,
         cause: error,
-        hint: `if the record of the files is damaged, remove it: fleet ssh ${name} rm -rf ${folder}/shipped ${folder}/paths ${folder}/pending`,
+        hint: `if the list of copied files on the host is damaged, remove it: fleet ssh ${name} rm -rf ${folder}/shipped ${folder}/paths ${folder}/pending`,
       },
     )
   }
 }
 
 const changed = (file: string): UserError =>
-  new UserError('failed', `${file} changed while it was copied`, {
+  new UserError('failed', `${file} changed while it was being copied`, {
     hint: 'run the command again',
   })
 
@@ -452,7 +452,7 @@ export async function shipFiles(
   for (const path of found.shipped.keys()) {
     if (local.has(path)) continue
     const file = mirror.fileOf(path)
-    if ((await lstat(file).catch(ignored('docker', 'look at a file in the project'))) === undefined)
+    if ((await lstat(file).catch(ignored('docker', 'inspect a file in the project'))) === undefined)
       gone.add(path)
   }
   const plan = planShipping({ local, ...found, isHere: (path) => !gone.has(path) })

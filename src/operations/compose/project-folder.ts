@@ -13,7 +13,7 @@ const userName = (): string => {
   try {
     return userInfo().username
   } catch (error) {
-    traceError('docker', 'get the name of the user', error)
+    traceError('docker', 'get the user name', error)
     return 'user' // a user without a name, as in some containers
   }
 }

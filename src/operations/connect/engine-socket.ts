@@ -120,7 +120,7 @@ export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisp
       }, closeTimeoutMs)
       await new Promise((resolve) => server.close(resolve))
       clearTimeout(late)
-      const there = await stat(path).catch(ignored('engine', 'look at the socket'))
+      const there = await stat(path).catch(ignored('engine', 'inspect the socket'))
       if (there?.ino === inode) await rm(path, { force: true })
     },
   }

@@ -181,7 +181,7 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
     )
   }
   if (tried.some(({ words }) => notRunning.test(words))) {
-    return new UserError('failed', `the engine is not running: nothing answers on ${path}`, {
+    return new UserError('failed', `the engine is not running: nothing is listening on ${path}`, {
       machine,
       hint: `to repair it: fleet provision ${machine}`,
     })
@@ -201,8 +201,8 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
       {
         machine,
         hint: requiresTerminal
-          ? 'add the user to the docker group on the host, or add to its sudoers: Defaults:USER !requiretty'
-          : `add the user to the docker group, for example with fleet provision ${machine}, or allow it to use sudo without a password`,
+          ? 'add the user to the docker group on the host, or add this line to sudoers on the host: Defaults:USER !requiretty'
+          : `add the user to the docker group, for example with fleet provision ${machine}, or allow the user to use sudo without a password`,
       },
     )
   }
@@ -210,6 +210,6 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
   const why = words ?? `docker system dial-stdio ended with exit code ${asUser?.code}`
   return new UserError('failed', `the engine cannot be reached: ${why}`, {
     machine,
-    hint: 'fleet forwards to the engine socket (AllowStreamLocalForwarding in sshd_config), or runs "docker system dial-stdio" on the host',
+    hint: 'allow forwarding to the engine socket (AllowStreamLocalForwarding in sshd_config on the host), or allow the user to run "docker system dial-stdio"',
   })
 }

@@ -13,7 +13,7 @@ type AliasContext = Pick<Context, 'env' | 'inventory' | 'trust'>
 /** When the user's SSH configuration was changed last; its includes are not looked at. */
 async function stampOf({ env }: Pick<Context, 'env'>): Promise<string | undefined> {
   const file = join(homeOf(env), '.ssh', 'config')
-  const found = await stat(file).catch(ignored('ssh', 'look at the SSH configuration'))
+  const found = await stat(file).catch(ignored('ssh', 'inspect the SSH configuration'))
   return found && `${found.mtimeMs} ${found.size}`
 }
 

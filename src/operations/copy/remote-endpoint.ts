@@ -156,7 +156,7 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
   const kinds = new Set(['absent', 'file', 'folder', 'other'])
   function readFound(kind: string | undefined, link: string | undefined): Found {
     if (kind === undefined || !kinds.has(kind)) {
-      throw failed('the host gave an unexpected answer about the path')
+      throw failed('the host returned an unexpected response for the path')
     }
     return { kind: kind as Found['kind'], isLink: link === 'link' }
   }

@@ -114,7 +114,7 @@ function hintFor(
     }
   }
   if (host.address === undefined && !probe.engine.direct) {
-    return { hint: `log in again before you use it: ${probe.user} was added to the docker group` }
+    return { hint: `${probe.user} was added to the docker group; log in again on this computer for this to take effect` }
   }
   return {}
 }

@@ -144,7 +144,7 @@ export function checkNotDuplicate(
   if (other === undefined) return
   const where =
     facts.address === undefined ? 'the engine on this computer' : `${facts.user}@${facts.address}`
-  throw new UserError('usage', `${where} is already the machine ${other.name}`, {
+  throw new UserError('usage', `${where} is already in the inventory, as machine ${other.name}`, {
     machine: name,
     hint: `use ${other.name}, or forget it first: fleet forget ${other.name}`,
   })

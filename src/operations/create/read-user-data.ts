@@ -35,7 +35,7 @@ export async function readInventoryFile(
       'usage',
       `the ${name} is a link to ${path}, which is outside the directory of ${location}`,
       {
-        hint: 'to let the host have this file, replace the link with a copy of the file',
+        hint: 'to send this file to the host, replace the link with a copy of the file',
       },
     )
   }

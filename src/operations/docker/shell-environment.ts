@@ -56,7 +56,7 @@ export async function describeEnvironment(
   const holder = (await findAncestors()).at(-1)
   if (address !== undefined && holder === undefined) {
     throw new UserError('unsupported', 'cannot find the process of your shell', {
-      hint: 'use a docker context instead: fleet context sync',
+      hint: 'use a Docker context instead: fleet context sync',
     })
   }
   const { pid, since } = holder ?? { pid: process.pid, since: undefined }

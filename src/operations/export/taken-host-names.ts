@@ -96,7 +96,7 @@ export async function findTakenNames(
       if (hasDot && (await isKnownAsAnother(context, machine)))
         return 'known_hosts has another host with this name'
       if (hasDot && (await resolvesElsewhere(machine)))
-        return 'another host in the network has this name'
+        return 'another host on the network has this name'
       return undefined
     }
     const taken = new Map<string, string>()

@@ -78,7 +78,7 @@ async function addressesOf(engine: Engine, name: string, port: number): Promise<
   // A published port is reachable on hosts where addresses of containers are not, as with rootless Docker.
   const all = [...publishedAt(networked, port), ...own]
   if (all.length > 0) return all
-  throw new UserError('failed', `the container ${name} has no address in a network (${mode})`, {
+  throw new UserError('failed', `the container ${name} has no network address (network mode: ${mode})`, {
     hint: 'connect it to a network, or publish the port',
   })
 }

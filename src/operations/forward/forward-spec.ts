@@ -11,7 +11,7 @@ export interface ForwardSpec {
 
 const malformed = (flag: string, text: string, why: string): UserError =>
   new UserError('usage', `${flag} ${text}: ${why}`, {
-    hint: `for example: ${flag} ${flag === '-D' ? '1080' : '8080:localhost:80'}, as for ssh`,
+    hint: `for example: ${flag} ${flag === '-D' ? '1080' : '8080:localhost:80'}, as in ssh`,
   })
 
 /** The parts between colons; those in brackets may contain colons. */
@@ -35,7 +35,7 @@ const isPath = (part: string): boolean => part.includes('/')
  */
 export function parseForward(flag: '-L' | '-R' | '-D', text: string): ForwardSpec {
   const parts = splitParts(text)
-  if (parts === undefined) throw malformed(flag, text, 'a bracket is not closed or misplaced')
+  if (parts === undefined) throw malformed(flag, text, 'a bracket is misplaced or not closed')
   const readPort = (part: string | undefined, lowest: 0 | 1): number => {
     const port = Number(part)
     if (part !== undefined && /^\d{1,5}$/.test(part) && port >= lowest && port <= 65_535)

@@ -17,7 +17,7 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
   const [where, again] =
     'path' in address
       ? [`the socket ${address.path}`, 'choose another path']
-      : [`port ${address.port} of ${address.host}`, 'choose another local port: LOCAL:PORT']
+      : [`port ${address.port} on ${address.host}`, 'choose another local port: LOCAL:PORT']
   switch (codeOf(cause) ?? '') {
     case 'EADDRINUSE':
       return new UserError('failed', `${where} is already in use`, { cause, hint: again })
@@ -42,10 +42,10 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
 async function checkSocketPath(path: string): Promise<void> {
   if (Buffer.byteLength(path) > longestSocketPath - '.0000000-00'.length) {
     throw new UserError('failed', `the path ${path} is too long for a Unix socket`, {
-      hint: 'choose a path with less than 90 bytes',
+      hint: 'choose a path with fewer than 90 bytes',
     })
   }
-  const there = await lstat(path).catch(ignored('broker', 'look at the socket'))
+  const there = await lstat(path).catch(ignored('broker', 'inspect the socket'))
   if (there === undefined) return
   if (!there.isSocket()) {
     throw new UserError('failed', `${path} exists and is not a socket`, {
@@ -60,7 +60,7 @@ async function checkSocketPath(path: string): Promise<void> {
   } finally {
     client.destroy()
   }
-  throw Object.assign(new Error('another program listens on it'), { code: 'EADDRINUSE' })
+  throw Object.assign(new Error('another program is listening on it'), { code: 'EADDRINUSE' })
 }
 
 /** Listens on a Unix socket (mode 0600). Disposing of it removes the socket, unless it was replaced. */
@@ -74,7 +74,7 @@ async function listenOnPath(
   return {
     async [Symbol.asyncDispose]() {
       server.close()
-      const there = await stat(path).catch(ignored('broker', 'look at the socket'))
+      const there = await stat(path).catch(ignored('broker', 'inspect the socket'))
       if (there?.ino === inode) await rm(path, { force: true })
     },
   }

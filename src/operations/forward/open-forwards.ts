@@ -87,11 +87,11 @@ export async function openForwards(
   const here: Side = {
     transport: openLocal({}),
     title: 'this computer',
-    hint: 'choose another port, or stop the program that uses it',
+    hint: 'choose another port, or stop the program that is using it',
   }
   const there: Side = {
     ...{ transport, title: machine, machine },
-    hint: 'choose another port, or check AllowTcpForwarding, GatewayPorts and PermitListen in its sshd_config',
+    hint: 'choose another port, or check AllowTcpForwarding, GatewayPorts, and PermitListen in sshd_config on the host',
   }
   const clients = new Set<Duplex>()
   const listeners: AsyncDisposable[] = []

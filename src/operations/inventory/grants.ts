@@ -135,7 +135,7 @@ export function requireAllowed(grants: readonly FoundGrant[], command: string): 
   const all = outside.map((grant) => `${grant.machine}: ${describeGrant(grant)}`).join('\n')
   throw new UserError(
     'usage',
-    `the inventory gives machines access to resources of this computer that you have not allowed yet:\n${all}`,
+    `the inventory gives machines access to resources on this computer that you have not allowed yet:\n${all}`,
     {
       ...(outside.length === 1 && { machine: first?.machine }),
       hint: `to allow it: ${command} ${allowWords(outside)}`,

@@ -46,7 +46,7 @@ export async function allowCaller(
   if (before === undefined) {
     throw new UserError(
       'usage',
-      `the firewall of ${name} is not managed by fleet, or it sees this computer at a private address`,
+      `the firewall of ${name} is not managed by fleet, or fleet connects to the host from a private address`,
       {
         machine: name,
         hint: `allow port 22 from your address there; if fleet created the host: fleet set ${name} ${option}=RANGES`,

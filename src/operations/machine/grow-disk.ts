@@ -26,7 +26,7 @@ export async function growDisk(
       `the disk was enlarged, but its file system could not be grown: ${stderr.trim()}`,
       {
         machine: name,
-        hint: `restart the machine, and cloud-init grows the file system: fleet restart ${name}`,
+        hint: `to let cloud-init grow the file system, restart the machine: fleet restart ${name}`,
       },
     )
   }

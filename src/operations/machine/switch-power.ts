@@ -45,7 +45,7 @@ export async function switchAndRecordPower(
 /** Whether a machine has a host, and its driver can switch it. */
 export async function canSwitch(context: Context, { driver, host }: Machine): Promise<boolean> {
   if (host === undefined) return false
-  const loaded = await context.loadDriver(driver).catch(ignored('driver', `load driver ${driver}`))
+  const loaded = await context.loadDriver(driver).catch(ignored('driver', `load the ${driver} driver`))
   return loaded?.power !== undefined
 }
 
@@ -56,7 +56,7 @@ async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Pro
     machine: machine.name,
     hint:
       verb === 'start'
-        ? 'start it at its provider, or manually'
+        ? 'start the host in its provider's console, or manually'
         : `to do it on the host itself: fleet ssh ${machine.name}`,
   })
 }
@@ -94,7 +94,7 @@ const readBoot = (context: Context, machine: Machine): Promise<string | undefine
   context
     .connect(machine)
     .then((transport) => bootOf(transport, context.signal))
-    .catch(ignored('driver', 'observe the machine'))
+    .catch(ignored('driver', 'get the boot ID of the machine'))
 
 /**
  * Waits until a host has booted, accepts logins, and its engine answers if it had one. `before` is the ID of the earlier boot: a

@@ -36,7 +36,7 @@ async function realPathOf(cwd: string, typed: string): Promise<string> {
 
 function requirePlatform(): void {
   if (process.platform !== 'win32') return
-  throw new UserError('unsupported', 'fleet mount works on Linux and macOS', {
+  throw new UserError('unsupported', 'fleet mount works only on Linux and macOS', {
     hint: 'use fleet in WSL, or copy files with fleet cp',
   })
 }
@@ -63,7 +63,7 @@ export async function mountDirectory(
   requirePlatform()
   const { env, program, signal } = context
   if (program === undefined) {
-    throw new UserError('unsupported', 'only the built fleet can mount directories')
+    throw new UserError('unsupported', 'fleet cannot mount directories when it runs from its source files')
   }
   const real = await realpath(resolve(cwd, directory)).catch(() => realPathOf(cwd, directory))
   await checkMountPoint(real)
@@ -130,7 +130,7 @@ export async function unmountDirectory(
   await execProgram(program, args, { cwd: '/', env, signal }).catch((cause: unknown) => {
     signal.throwIfAborted()
     throw new UserError('failed', `cannot unmount ${directory}: ${reasonOf(cause)}`, {
-      hint: `if programs use the directory, close them first; to list them: fuser -vm ${shellQuote(directory)}`,
+      hint: `if programs are using the directory, close them first; to list them: fuser -vm ${shellQuote(directory)}`,
       cause,
     })
   })

@@ -48,7 +48,7 @@ function findAddressIssue({ name, options, host }: ReadyMachine): readonly Issue
     {
       machine: name,
       why: `its entry sets the address ${typed}, but the address under "host:" is ${host.address}`,
-      hint: 'if this is the same host, change the address under "host:", too',
+      hint: 'if this is the same host, change the address under "host:" as well',
     },
   ]
 }

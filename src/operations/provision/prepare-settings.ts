@@ -143,7 +143,7 @@ export function checkConfigurable(
       `the engine at ${probe.engine?.socket} is rootless or was set up by hand, so fleet does not change its settings`,
       {
         machine,
-        hint: 'remove "config", "environment" and "registries" under "engine:" from the entry',
+        hint: 'remove "config", "environment", and "registries" under "engine:" from the entry',
       },
     )
   }

@@ -124,7 +124,7 @@ class HostLogins {
     const { code, stdout } = await this.#run([helper, verb], input)
     if (code === 0) return stdout
     if (code === 127) {
-      throw new UserError('failed', `${helper}, which keeps the logins, is not installed`, {
+      throw new UserError('failed', `${helper}, which stores the logins, is not installed`, {
         machine: this.#machine,
         hint: `install ${helper} on the host, or remove it from Docker's config.json`,
       })
@@ -175,7 +175,7 @@ export async function loginOnHost(
   const { registry, user, password } = login
   const token = await checkLogin(engine, login, signal).catch((error: unknown) => {
     if (!(error instanceof UserError) || error.kind !== 'failed') throw error
-    throw new UserError('credentials', `${hostOf(registry)} refuses the login: ${error.message}`, {
+    throw new UserError('credentials', `${hostOf(registry)} rejected the login: ${error.message}`, {
       machine: machine.name,
       cause: error,
     })

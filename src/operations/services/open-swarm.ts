@@ -35,7 +35,7 @@ export function openSwarm(context: Context, name: string): OpenSwarm {
   }
 }
 
-const addSwarm = 'describe one in machines.yaml, under "swarms"; see docs/swarm.md'
+const addSwarm = 'define one under "swarms" in machines.yaml; see docs/swarm.md'
 
 /** The name of the swarm that a command is for: the given one, else the only one of the inventory. Throws kind `usage`. */
 export function chooseSwarm(
@@ -56,10 +56,10 @@ export function chooseSwarm(
   if (swarms.has(name)) return name
   const isMachine = (machines as ReadonlyMap<string, unknown>).has(name)
   const message = isMachine
-    ? `${name} is a machine, and services belong to a swarm`
+    ? `${name} is a machine, but services belong to swarms`
     : `there is no swarm called ${JSON.stringify(name)}${suggest(name, names)}`
   throw new UserError('usage', message, {
-    hint: names.length === 0 ? addSwarm : `the swarms of the inventory: ${names.join(', ')}`,
+    hint: names.length === 0 ? addSwarm : `swarms in the inventory: ${names.join(', ')}`,
   })
 }
 

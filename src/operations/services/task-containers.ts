@@ -41,7 +41,7 @@ async function tasksNamed(
 }
 
 const nodeless = ({ name, task }: PlacedTask): UserError =>
-  new UserError('failed', `${name} is on node ${task.NodeID ?? ''}, which belongs to no machine`, {
+  new UserError('failed', `${name} is on node ${task.NodeID ?? ''}, which is not a machine in the inventory`, {
     hint: 'fleet swarm status',
   })
 

@@ -126,13 +126,13 @@ function compareService(
     why,
   })
   if (count === 0) return scale === 0 ? undefined : change('create', 'it has no container')
-  if (scale === 0) return change('scale', `it has ${containersOf(count)}, and should have none`)
+  if (scale === 0) return change('scale', `it has ${containersOf(count)}, but should have none`)
   const isReplaced = (other: string): boolean => changes.get(other)?.action === 'recreate'
   const followed = followedBy(definition).find(
     (other) => isReplaced(other) || changes.get(other)?.action === 'create',
   )
   if (followed !== undefined) {
-    return change('recreate', `it shares a container of ${followed}, which is replaced`)
+    return change('recreate', `it shares resources with a container of ${followed}, which will be replaced`)
   }
   const dependency = Object.keys(definition.depends_on ?? {}).find(isReplaced)
   if (dependency !== undefined && isOlder(version, 30)) {
@@ -146,7 +146,7 @@ function compareService(
       return change('recreate', `it is not connected to network ${network}`)
   }
   if (count !== scale) {
-    return change('scale', `it has ${containersOf(count)}, and should have ${scale}`)
+    return change('scale', `it has ${containersOf(count)}, but should have ${scale}`)
   }
   const isDone = ({ state, exitCode }: StackContainer): boolean =>
     state === 'running' || (exitCode === 0 && isOneShot(model, service))

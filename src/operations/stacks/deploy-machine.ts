@@ -201,7 +201,7 @@ async function deployLocked(
   const fail = async (why: string, details: readonly string[]): Promise<never> => {
     const outcome = await putBack(target, stack, releases, progress)
     await finishRelease(host, folder, { ...release, state: 'failed', reason: why }).catch(
-      ignored('docker', 'record that a release failed'),
+      ignored('docker', 'mark a release as failed'),
     )
     throw new UserError(
       'failed',
@@ -223,7 +223,7 @@ async function deployLocked(
   const content = { model, files: formatRecord(shipped), environment: variables }
   await addRelease(host, folder, release, content)
   await keepImages(engine, stack.name, release)
-  progress('start containers', `wait up to ${stack.wait} s until healthy`)
+  progress('start containers', `wait up to ${stack.wait} s for the services to become healthy`)
   let why: string | undefined
   try {
     why = await runUp(target, stack, { model, variables }, signal)

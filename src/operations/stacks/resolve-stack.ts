@@ -72,7 +72,7 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
     }
     throw new UserError(
       'unsupported',
-      `stack ${stack}: ${key} of service ${service} has a variable in its path`,
+      `stack ${stack}: ${key} of service ${service} contains a variable in its path`,
       { hint: "write the path without variables; values can come from the stack's env file" },
     )
   })

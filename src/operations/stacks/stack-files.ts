@@ -62,7 +62,7 @@ export async function readStackFiles(
   if (open !== undefined) {
     throw new UserError(
       'unsupported',
-      `stack ${stack.name}: "include" in ${open} has a variable, an alias or a merge key`,
+      `stack ${stack.name}: "include" in ${open} contains a variable, an alias, or a merge key`,
       { hint: 'write the paths of the included files without variables, aliases, or merge keys' },
     )
   }

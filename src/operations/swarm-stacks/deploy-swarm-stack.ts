@@ -182,7 +182,7 @@ export async function deploySwarmStack(
     throw error
   }
   await end('ready')
-  progress('remove what is unused')
+  progress('remove unused configs and secrets')
   await swarm.change(({ engine }) => removeUnused(engine, name, signal))
   return { machine, stack: name, state: 'deployed', release: number, changes }
 }

@@ -50,7 +50,7 @@ function managerOf(
 /** Why a stack with variables of machines cannot be deployed on a swarm. */
 function variableIssue(stack: string, names: readonly string[]): Issue {
   return {
-    why: `stack ${stack}: its Compose files use ${names.join(', ')}, which have no value on a swarm`,
+    why: `stack ${stack}: its Compose files use ${names.join(', ')}, which have no value in a swarm`,
     hint: "use Swarm's templates, such as {{.Node.Hostname}}",
   }
 }
@@ -69,7 +69,7 @@ export async function planSwarmStack(
   const nothing = { deployments: [], issues: [] }
   if (entry === undefined) {
     const why = `stack ${name}: there is no swarm called ${JSON.stringify(swarm)}`
-    return problem({ why, hint: 'describe it in machines.yaml, under "swarms"' })
+    return problem({ why, hint: 'define it under "swarms" in machines.yaml' })
   }
   const machine = managerOf(inventory, stack, options)
   if (machine === undefined) return nothing

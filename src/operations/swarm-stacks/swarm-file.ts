@@ -108,7 +108,7 @@ function portOf(stack: string, name: string, port: Item): Item {
   if (/^\d+$/.test(`${published}`)) return { ...rest, published: Number(published) }
   throw new UserError(
     'unsupported',
-    `stack ${stack}: service ${name} publishes the ports ${published}; on a swarm, each entry publishes one port`,
+    `stack ${stack}: service ${name} publishes the ports ${published}; in a swarm, each entry publishes one port`,
   )
 }
 
@@ -228,7 +228,7 @@ export async function swarmStackOf(
         throw new UserError('failed', `the ${what} has no content: its file or variable is missing`)
       }
       if (content.length > largestContent) {
-        throw new UserError('failed', `the ${what} has more than ${largestContent / 1024} KiB`, {
+        throw new UserError('failed', `the ${what} is larger than ${largestContent / 1024} KiB`, {
           hint: 'this is the limit of Swarm mode; put the file into an image or a volume',
         })
       }

@@ -196,9 +196,9 @@ export async function revokeTrust(
   if (missing !== undefined) {
     throw new UserError(
       'usage',
-      `${missing} is neither a trusted driver, nor an allowed path, SSH alias or variable of ${inventory}`,
+      `${missing} is neither a trusted driver, nor an allowed path, SSH alias, or variable of ${inventory}`,
       {
-        hint: 'to list what is trusted: fleet trust ls',
+        hint: 'to list trusted drivers and allowed items: fleet trust ls',
       },
     )
   }
@@ -228,7 +228,7 @@ async function dropCopies(context: TrustContext): Promise<void> {
     const copy = join(trust.packages, name)
     const isDraft = name.startsWith('.')
     const since = isDraft
-      ? (await stat(copy).catch(ignored('driver', 'look at a draft')))?.mtimeMs
+      ? (await stat(copy).catch(ignored('driver', 'inspect a partial copy')))?.mtimeMs
       : undefined
     const isOld = since === undefined || Date.now() - since > draftTime
     if (!kept.has(copy) && isOld) await rm(copy, { recursive: true, force: true })

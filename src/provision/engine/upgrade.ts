@@ -42,7 +42,7 @@ export function checkEngine(
   const wanted = version === undefined ? `one from channel ${channel}` : version
   const difference = `the engine is ${installed}, but the entry asks for ${wanted}`
   if (version !== undefined && !isOlder(installed, version)) {
-    const hint = `fleet does not downgrade engines: ask for ${installed}, or install the older engine by hand`
+    const hint = `fleet does not downgrade engines: set the version in the entry to ${installed}, or install the older engine by hand`
     return { kind: 'matter', why: difference, hint }
   }
   if (!engineFromDocker || version === undefined) {

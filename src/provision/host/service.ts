@@ -58,7 +58,7 @@ const startOpenRc: Step = {
 
 /** The script of a package may have started it already, if it found no init system either. */
 const startDaemon: Step = {
-  description: `start dockerd, logging to ${logFile}; no init system runs here, so a reboot will end it`,
+  description: `start dockerd, logging to ${logFile}; no init system is running, so dockerd will not start again after a reboot`,
   command: [
     'sh',
     '-c',

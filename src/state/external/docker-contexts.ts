@@ -67,7 +67,7 @@ export function openDockerContexts(env: Environment): DockerContexts {
     try {
       return [fromMeta(JSON.parse(await readFile(join(all, entry, 'meta.json'), 'utf8')) as Meta)]
     } catch (error) {
-      traceError('state', 'read a docker context', error)
+      traceError('state', 'read a Docker context', error)
       return [] // docker also skips files that it cannot read
     }
   }

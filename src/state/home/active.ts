@@ -39,7 +39,7 @@ function parseChoices(text: string): Choices {
       ]),
     )
   } catch (error) {
-    traceError('state', 'read which machine is active', error)
+    traceError('state', 'read the name of the active machine', error)
     // A damaged file costs the user one `fleet use`; an error would cost more.
     return new Map()
   }

@@ -70,12 +70,12 @@ export function openKeys(home: string): Keys {
   return {
     async findLogin(target) {
       const text = await readFile(loginFile(target), 'utf8').catch(
-        ignored('state', 'read how to log in', '{}'),
+        ignored('state', 'read the login settings', '{}'),
       )
       try {
         return JSON.parse(text) as LoginOptions
       } catch (error) {
-        traceError('state', 'read how to log in', error)
+        traceError('state', 'read the login settings', error)
         return {}
       }
     },

@@ -29,7 +29,7 @@ export function openLastFailures(home: string, inventoryPath: string): LastFailu
         const machines: unknown = JSON.parse(await readFile(await locate(), 'utf8'))
         return Array.isArray(machines) ? machines.filter(isText) : []
       } catch (error) {
-        traceError('state', 'read which machines failed last', error)
+        traceError('state', 'read the list of failed machines', error)
         return []
       }
     },
@@ -40,7 +40,7 @@ export function openLastFailures(home: string, inventoryPath: string): LastFailu
         await preparePrivateFolder(folder)
         await replaceFile(file, `${JSON.stringify(machines)}\n`, { mode: 0o600 })
       } catch (error) {
-        traceError('state', 'write which machines failed last', error)
+        traceError('state', 'write the list of failed machines', error)
         // The result of the command does not depend on it.
       }
     },

@@ -111,7 +111,7 @@ export function openInventoryCache(
         const kept = JSON.parse(content.toString()) as CacheEntry
         if (kept.build !== build || kept.text !== digest(text)) return undefined
         read?.keep(file, text, kept)
-        trace('inventory', `${file} is known from the cache`)
+        trace('inventory', `read ${file} from the cache`)
         return kept
       } catch (error) {
         traceError('inventory', 'read the cache', error)

@@ -33,7 +33,7 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   BLOCK_IN_FLOW: 'indented lines are not allowed inside { } or [ ]',
   DUPLICATE_KEY: 'duplicate key',
   IMPOSSIBLE: 'malformed YAML',
-  KEY_OVER_1024_CHARS: 'a key can have 1,024 characters at most',
+  KEY_OVER_1024_CHARS: 'a key can have at most 1,024 characters',
   MISSING_CHAR: 'something is missing here: a ":", a comma, a bracket, a quote or a space',
   MULTILINE_IMPLICIT_KEY: 'a key must be on one line (is a ":" missing?)',
   MULTIPLE_ANCHORS: 'more than one anchor',

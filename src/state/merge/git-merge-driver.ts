@@ -23,7 +23,7 @@ export async function addLine(file: string, line: string): Promise<boolean> {
   try {
     const found = await lstat(file).catch(ignored('git', 'look for .git'))
     if (found?.isSymbolicLink()) {
-      throw new UserError('inventory', `${file} is a symbolic link: fleet does not write to it`, {
+      throw new UserError('inventory', `${file} is a symbolic link, which fleet does not write to`, {
         hint: `replace it with a regular file that has the line ${line}`,
       })
     }

@@ -168,7 +168,7 @@ async function mergeTexts(versions: Versions, mergeLines: MergeLines): Promise<M
   const blocks = new Map(merged.map(([section, { blocks }]) => [section, blocks]))
   const text = joinInventory({ skeleton: withHeadings(skeleton.text, blocks), blocks })
   const conflicts = [
-    ...(skeleton.isClean ? [] : ['the lines outside of the entries differ']),
+    ...(skeleton.isClean ? [] : ['the lines outside the entries differ']),
     ...merged.flatMap(([, { conflicts }]) => conflicts),
   ]
   return conflicts.length > 0 || hasExactEntries(text, blocks) ? { text, conflicts } : byLines()

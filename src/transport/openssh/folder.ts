@@ -38,6 +38,6 @@ let cleaning: Promise<void> | undefined
 export async function createFolder(): Promise<string> {
   const base = baseFolder()
   await prepareSocketFolder(base)
-  cleaning ??= removeAbandoned(base).catch(ignored('ssh', 'remove files that ssh abandoned'))
+  cleaning ??= removeAbandoned(base).catch(ignored('ssh', 'remove files that ssh left behind'))
   return mkdtemp(join(base, 's-'))
 }

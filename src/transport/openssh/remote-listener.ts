@@ -45,14 +45,14 @@ export function remoteListening(folder: string, env: Environment): Transport['li
       return {
         ...(port !== undefined && { port }),
         async [Symbol.asyncDispose]() {
-          await request('cancel', forward).catch(ignored('ssh', 'end a forwarding'))
+          await request('cancel', forward).catch(ignored('ssh', 'cancel a forward'))
           server.close()
         },
       }
     } catch (error) {
       server.close()
       const { stderr = '' } = error as { stderr?: string }
-      throw refused(lastWords(stderr.trim().split('\n')) || 'the host does not listen', error)
+      throw refused(lastWords(stderr.trim().split('\n')) || 'the host did not start to listen', error)
     }
   }
 }

@@ -103,7 +103,7 @@ export async function retryConnecting<Opened>(
       caller?.throwIfAborted()
       const failed = failure(error)
       if (canContinue?.(failed.error) === true) {
-        traceError('ssh', 'log in, and continues with other keys', error)
+        traceError('ssh', 'log in; fleet continues with other keys', error)
         continue
       }
       const judged = await judge(error)
@@ -112,7 +112,7 @@ export async function retryConnecting<Opened>(
       const wait = retryWaits[tries]
       tries += 1
       if (!passing || wait === undefined) throw explained
-      traceError('ssh', `connect (attempt ${tries}), and tries again`, error)
+      traceError('ssh', `connect (attempt ${tries}); fleet tries again`, error)
       await pause(wait * (1 - Math.random() / 2), signal).catch(() => {
         throw explained
       })
@@ -123,7 +123,7 @@ export async function retryConnecting<Opened>(
 /** Connects; again after a moment where a busy sshd hangs up. Throws what is shown to a person. */
 export function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
   const { address, port } = attempt.endpoint
-  const through = attempt.via ? ' through a jump host' : attempt.proxy ? ' through a program' : ''
+  const through = attempt.via ? ' through a jump host' : attempt.proxy ? ' through a proxy program' : ''
   let stream: Duplex | undefined
   const open = async () => {
     stream = undefined

@@ -208,7 +208,7 @@ const rules: readonly Rule[] = [
   {
     when: ({ error }) => error instanceof EndlessBanner,
     kind: 'unreachable',
-    why: () => 'its SSH server sends text without end during the login',
+    why: () => 'its SSH server sends endless text during the login',
     hint: () => 'check Banner in its sshd_config, and that this is the right host',
   },
   {

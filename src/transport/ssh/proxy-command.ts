@@ -82,7 +82,7 @@ function describeEnding(ending: Ending): string {
   if ('missing' in ending) return 'is not installed on this computer'
   return 'code' in ending
     ? `exited with code ${ending.code}`
-    : `was ended by the signal ${ending.signal}`
+    : `was killed by signal ${ending.signal}`
 }
 
 /** Adds what the program printed to a sentence about it. */
@@ -204,9 +204,9 @@ export class ProxyStream extends Duplex {
         }
         void this.#finish(signal === null ? { code: code ?? 0 } : { signal })
       })
-    stdin.on('error', ignored('ssh', 'write to the program of a connection'))
+    stdin.on('error', ignored('ssh', 'write to a proxy program'))
     stderr
-      .on('error', ignored('ssh', 'read the messages of the program of a connection'))
+      .on('error', ignored('ssh', 'read the error output of a proxy program'))
       .setEncoding('utf8')
       .on('data', (text: string) => {
         this.#stderr = (this.#stderr + text).slice(-keptOutput)
@@ -253,9 +253,9 @@ export class ProxyStream extends Duplex {
   #carryBy(carrier: Carrier): void {
     this.#carrier = carrier
     const { input, output } = carrier
-    input.on('error', ignored('ssh', 'write to the program of a connection'))
+    input.on('error', ignored('ssh', 'write to a proxy program'))
     output
-      .on('error', ignored('ssh', 'read from the program of a connection'))
+      .on('error', ignored('ssh', 'read from a proxy program'))
       .on('data', (chunk: Buffer) => {
         if (!this.push(chunk)) output.pause()
       })

@@ -150,7 +150,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     await shop.lay({ 'shop/compose.yaml': composeFile('late', 'test -e /gate/never', 9999) })
     const { code, stderr } = await shop.fleet('deploy --yes --on h1')
     expect({ code, stderr }).toMatchObject({ code: 1 })
-    expect(stderr).toContain('wait up to 2 s until healthy')
+    expect(stderr).toContain('wait up to 2 s for the services to become healthy')
     expect(stderr).toMatch(
       /stack shop was not deployed: .*[^]*last lines of shop-web-1:\n +late on h1/,
     )

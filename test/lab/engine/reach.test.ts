@@ -127,7 +127,7 @@ describe.skipIf(!labIsHere).each([
     const { engine } = await openAs(lab, host, 'ana', '/run/none.sock')
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
-      message: 'the engine is not running: nothing answers on /run/none.sock',
+      message: 'the engine is not running: nothing is listening on /run/none.sock',
       hint: `to repair it: fleet provision ${host.name}`,
     })
   })

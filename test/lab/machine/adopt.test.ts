@@ -283,7 +283,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       const destination = `root@${host.address}`
       expect(await refused({ destination, name: name('n'), ...acceptNew })).toMatchObject({
         kind: 'usage',
-        message: expect.stringContaining('already the machine m'),
+        message: expect.stringContaining('already in the inventory, as machine m'),
       })
     })
 
@@ -418,7 +418,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       const { machine } = await adopt({ destination: 'west', ...acceptNew })
       expect(machine.host).toMatchObject({ address: '10.99.0.5', hostKeys: [other.hostKey] })
       expect(await refused({ destination: 'west', name: name('w'), ...acceptNew })).toMatchObject({
-        message: expect.stringContaining('is already the machine west'),
+        message: expect.stringContaining('is already in the inventory, as machine west'),
       })
     })
 

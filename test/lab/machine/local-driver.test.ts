@@ -48,7 +48,7 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
     expect(Version).toBe(machine.host.engine)
     await expect(
       createMachine(fleet, { ...request, name: parseMachineName('again') }, calls),
-    ).rejects.toMatchObject({ message: expect.stringContaining('already the machine me') })
+    ).rejects.toMatchObject({ message: expect.stringContaining('already in the inventory, as machine me') })
   })
 
   test('is installed where there is none, also without an init system', async () => {

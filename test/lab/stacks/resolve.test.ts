@@ -185,10 +185,10 @@ services:
   })
 
   test.each([
-    ['env_file: ["${X-a}.env"]', /env_file of service a has a variable in its path/],
+    ['env_file: ["${X-a}.env"]', /env_file of service a contains a variable in its path/],
     ['command: [', /Compose cannot read stack shop/],
     ['profiles: [x]', /no service with an enabled profile/],
-    ['build: { context: ., ssh: [default] }', /build of service a has ssh/],
+    ['build: { context: ., ssh: [default] }', /build of service a uses ssh/],
   ])('is refused with %s', async (line, why) => {
     const folder = await clone({
       'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,
@@ -236,10 +236,10 @@ services:
     ['volumes: ["../../home:/x"]', 'your home directory'],
     ['volumes: ["./link:/x"]', 'your home directory'],
     // more than there are directories above it
-    [`volumes: ["${'../'.repeat(20)}.:/x"]`, 'all files of this computer'],
+    [`volumes: ["${'../'.repeat(20)}.:/x"]`, 'the root directory of this computer'],
     [`volumes: ["${'../'.repeat(20)}etc:/x"]`, 'a directory of the operating system'],
-    [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'a part of the kernel'],
-    [`build: ${'../'.repeat(20)}.`, 'all files of this computer'],
+    [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'part of the kernel'],
+    [`build: ${'../'.repeat(20)}.`, 'the root directory of this computer'],
   ])('does not take too much of this computer: %s', async (line, why) => {
     const folder = await clone({
       'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,

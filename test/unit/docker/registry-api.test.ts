@@ -102,7 +102,7 @@ test.each<[string, string, RequestListener]>([
   ],
   [
     'refuses the login',
-    'refuses access with the login',
+    'refused access with the login',
     (_, response) => response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="lab"' }).end(),
   ],
 ])('a registry that %s is an error', async (_what, message, answer) => {

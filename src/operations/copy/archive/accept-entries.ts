@@ -148,7 +148,7 @@ export async function* acceptEntries(
 
   function remember(set: Set<string>, path: string, entry: Entry): void {
     remembered += path.length
-    if (remembered > memoryLimit) throw refuse(entry, 'exceeds the limit of directories and links')
+    if (remembered > memoryLimit) throw refuse(entry, 'exceeds the limit on directories and links')
     set.add(path)
   }
 

@@ -184,7 +184,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Re
       for (let count = 0; !isZero(header); count += 1) {
         checkSum(header)
         if (!(await readExtension(header, bytes, extensions))) break
-        if (count === extensionsPerEntry) throw refuse('it has too many records about one entry')
+        if (count === extensionsPerEntry) throw refuse('it has too many records for one entry')
         header = await bytes.exactly(blockSize)
       }
       if (isZero(header)) break

@@ -275,7 +275,7 @@ function takeOutput(
   const takeEarly = async (): Promise<boolean> => {
     // The host may have no free session while docker is running.
     const content = await read(awaitContent, signal).catch(
-      ignored('docker', 'read a file of the container'),
+      ignored('docker', 'read a file that the container writes'),
     )
     if (content !== undefined) await take(content)
     return content !== undefined

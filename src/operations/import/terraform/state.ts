@@ -67,8 +67,8 @@ function unreadable(file: string, state: unknown): UserError {
     new UserError('usage', `${file} ${message}`, { hint })
   if (valueAt(state, 'encrypted_data') !== undefined) {
     return refuse(
-      'is an encrypted state of OpenTofu',
-      'decrypt it with OpenTofu: tofu show -json > state.json, and import state.json',
+      'is an encrypted OpenTofu state',
+      'decrypt it with OpenTofu: tofu show -json > state.json, then import state.json',
     )
   }
   if (valueAt(state, 'backend') !== undefined) {
@@ -81,7 +81,7 @@ function unreadable(file: string, state: unknown): UserError {
   if (typeof version === 'number') {
     const age = version < 4 ? 'Terraform 0.11 or older wrote it' : 'a newer Terraform wrote it'
     return refuse(
-      `is a Terraform state of version ${version}, but fleet reads version 4 (${age})`,
+      `is a version ${version} Terraform state, but fleet reads version 4 (${age})`,
       version < 4
         ? 'upgrade it with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
         : 'import the output of this command: terraform show -json',

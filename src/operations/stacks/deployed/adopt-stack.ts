@@ -94,7 +94,7 @@ async function readProject(
     ...['config', '--format', 'json'],
   ]
   const answer = missing
-    ? { code: 1, stdout: '', stderr: `${missing} does not exist there` }
+    ? { code: 1, stdout: '', stderr: `${missing} does not exist on the host` }
     : await askHostDocker(host, { args: () => args }, context)
   const model = answer.code === 0 ? parseModel(answer.stdout) : undefined
   if (model?.services !== undefined) return model as StackModel
@@ -118,7 +118,7 @@ function checkVariables(model: StackModel, { stack, host }: StackAdoption): void
   const [name, { environment }] = found
   throw new UserError(
     'unsupported',
-    `stack ${stack} cannot be adopted: ${name} takes its value from the variable ${environment}, which is not known on the host`,
+    `stack ${stack} cannot be adopted: ${name} takes its value from the variable ${environment}, which is unknown on the host`,
     { machine: host.name, hint: 'deploy it without adopting it: fleet deploy' },
   )
 }
@@ -180,7 +180,7 @@ async function adoptLocked(
   if (compose === undefined) {
     throw new UserError('unsupported', 'Docker on the host does not have the Compose plugin', {
       machine,
-      hint: 'Compose on the host must read the project: install docker-compose-plugin there',
+      hint: 'install the docker-compose-plugin package on the host: Compose must read the project there',
     })
   }
   progress('read the project')

@@ -32,8 +32,8 @@ export function findStack({ stacks }: Pick<Inventory, 'stacks'>, name: string): 
     {
       hint:
         known.length === 0
-          ? 'describe it in machines.yaml, under "stacks"'
-          : `the stacks of the inventory: ${known.join(', ')}`,
+          ? 'define it under "stacks" in machines.yaml'
+          : `stacks in the inventory: ${known.join(', ')}`,
     },
   )
 }

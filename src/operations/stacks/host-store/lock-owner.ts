@@ -6,7 +6,7 @@ function userName(): string {
   try {
     return userInfo().username
   } catch (error) {
-    traceError('docker', 'get the name of the user', error)
+    traceError('docker', 'get the user name', error)
     return 'user' // a user without a name, as in some containers
   }
 }

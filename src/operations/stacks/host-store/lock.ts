@@ -129,7 +129,7 @@ async function tryLock(
   const running = await startProgram(transport, words)
   const { stdin, stdout, stderr, exit } = running
   for (const stream of [stdin, stdout, stderr]) {
-    stream.on('error', ignored('ssh', 'keep the lock of a stack')) // reported by `exit`
+    stream.on('error', ignored('ssh', 'hold the lock on a stack')) // reported by `exit`
   }
   stdin.write(`${JSON.stringify(owner)}\n`)
   const errors: Buffer[] = []
@@ -161,7 +161,7 @@ async function tryLock(
   const end = (cause?: unknown): void => {
     clearInterval(beat)
     if (isReleased) return
-    const message = `the lock of stack ${stack} on ${machine} was lost`
+    const message = `the lock on stack ${stack} on ${machine} was lost`
     const hint = 'check the connection, then try again'
     lost.abort(new UserError('unreachable', message, { machine, hint, cause }))
   }
@@ -172,7 +172,7 @@ async function tryLock(
       isReleased = true
       clearInterval(beat)
       stdin.end()
-      await exit.catch(ignored('ssh', 'release the lock of a stack'))
+      await exit.catch(ignored('ssh', 'release the lock on a stack'))
     },
   }
 }

@@ -70,7 +70,7 @@ async function runScript(
   if (code === 0) return
   throw new UserError(
     'failed',
-    `cannot keep the files of a release on ${machine}: ${reasonOf(stderr)}`,
+    `cannot save the files of a release on ${machine}: ${reasonOf(stderr)}`,
     {
       machine,
       hint: `check the free space: fleet ssh ${machine} df -h`,

@@ -39,16 +39,16 @@ function localUse(model: StackModel): string | undefined {
     const key = Object.keys(service).find((one) => !harmlessKeys.has(one) && !one.startsWith('x-'))
     if (key !== undefined) return `service ${name} sets the key ${key}`
     if (Object.values(service.environment ?? {}).includes(null)) {
-      return `service ${name} has a variable without a value`
+      return `service ${name} sets a variable without a value`
     }
     const profile = service.security_opt?.find(
       (option) =>
         /^seccomp[:=]/.test(option) && !/^seccomp[:=](?:unconfined|builtin)$/.test(option),
     )
     if (profile !== undefined)
-      return `service ${name} has the seccomp profile ${plainText(profile)}`
+      return `service ${name} sets the seccomp profile ${plainText(profile)}`
   }
-  return someText(model, hasVariable) ? 'it has a variable' : undefined
+  return someText(model, hasVariable) ? 'it contains a variable' : undefined
 }
 
 /**
@@ -72,9 +72,9 @@ export function parseStoredModel(text: string, source: string): StackModel {
   if (why === undefined) return model
   throw new UserError(
     'failed',
-    `${source} was not used, because it could read this computer: ${why}`,
+    `${source} was not used, because it could access this computer: ${why}`,
     {
-      hint: 'fleet stores no such configuration: check who has changed it on the host',
+      hint: 'fleet never stores such a configuration: check who changed it on the host',
     },
   )
 }

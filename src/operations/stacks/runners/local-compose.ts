@@ -179,8 +179,8 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
     if (result.code === 0) return result.stdout.trim()
     const why = result.stderr.trim() || `code ${result.code}`
     const program = plugin ?? `${docker} compose`
-    throw new UserError('unsupported', `${program} of this computer does not work: ${why}`, {
-      hint: 'reinstall the package docker-compose-plugin, or remove it to use compose of the hosts',
+    throw new UserError('unsupported', `${program} on this computer does not work: ${why}`, {
+      hint: 'reinstall the docker-compose-plugin package, or remove it to use Compose on the hosts',
     })
   }
   const version = readVersion() // while it resolves stacks

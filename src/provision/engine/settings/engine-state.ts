@@ -102,7 +102,7 @@ export function parseEngineState(output: string, registries: readonly string[]):
       'failed',
       `${printable(irregular, 255)} on the host is not a regular file`,
       {
-        hint: 'replace it by a file on the host, or remove it',
+        hint: 'replace it with a file on the host, or remove it',
       },
     )
   }
@@ -112,7 +112,7 @@ export function parseEngineState(output: string, registries: readonly string[]):
   }
   const config = contentOf('config')
   if (config !== undefined && config.length >= maxFileBytes) {
-    throw new UserError('failed', 'the daemon.json of the host is larger than 1 MiB', {
+    throw new UserError('failed', 'daemon.json on the host is larger than 1 MiB', {
       hint: 'correct the file on the host by hand',
     })
   }

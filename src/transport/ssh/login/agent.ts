@@ -75,7 +75,7 @@ export async function readAgent(socket: string, signal: AbortSignal): Promise<re
         })
         const signature = signed.string()
         if (new WireReader(signature).text() !== algorithm) {
-          throw new Error(`the agent did not sign by ${algorithm}`)
+          throw new Error(`the agent did not sign with ${algorithm}`)
         }
         return signature
       },

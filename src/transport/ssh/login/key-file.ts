@@ -44,7 +44,7 @@ function parsePrivate(text: string, passphrase?: string): PrivateKey | 'locked' 
     if (isPkcs8(text)) {
       if (isEncryptedPkcs8(text) && passphrase === undefined) return 'locked'
       const key = createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) })
-      return privateKeyFrom(key) ?? new Error(`SSH has no keys of kind ${key.asymmetricKeyType}`)
+      return privateKeyFrom(key) ?? new Error(`SSH has no keys of type ${key.asymmetricKeyType}`)
     }
     const parsed = ssh2.utils.parseKey(text, passphrase) as ParsedKey | ParsedKey[] | Error
     const key = Array.isArray(parsed) ? (parsed[0] ?? new Error('the file is empty')) : parsed
@@ -120,7 +120,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
 /** Why a private key cannot be read, in terms of what it is. */
 function explainUnreadable(file: string, text: string, { message }: Error): KeyFile {
   const kind = text.startsWith('PuTTY-User-Key-File-3')
-    ? 'a PuTTY key of version 3'
+    ? 'a version 3 PuTTY key'
     : text.startsWith('-----BEGIN DSA')
       ? 'a DSA key, which servers no longer accept'
       : undefined

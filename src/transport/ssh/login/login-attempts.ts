@@ -220,7 +220,7 @@ const keyboardInteractive = (
       return answers
     }
     // Whoever gave no answer has ended the whole attempt.
-    askAll().then(finish, ignored('ssh', 'pass the answers on'))
+    askAll().then(finish, ignored('ssh', 'send the answers to the server'))
   },
 })
 
@@ -239,10 +239,10 @@ async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAu
     if (method === undefined) return
     asked[method] += 1
     if (method === 'keyboard-interactive') {
-      trace('ssh', `log in as ${user} by keyboard-interactive`)
+      trace('ssh', `log in as ${user} with keyboard-interactive authentication`)
       yield keyboardInteractive(credentials, prompt)
     } else {
-      trace('ssh', `log in as ${user} by password`)
+      trace('ssh', `log in as ${user} with a password`)
       const password = await prompt({ text: 'Password:', from: `${user}@${host}`, secret: true })
       yield { type: 'password', username: user, password }
     }

@@ -66,19 +66,19 @@ describe('the containers of a stack', () => {
       'too few',
       { deploy: { replicas: 2 } },
       [container('web')],
-      'web: scale: it has 1 container, and should have 2',
+      'web: scale: it has 1 container, but should have 2',
     ],
     [
       'too many',
       {},
       [container('web'), container('web', { id: 'web2' })],
-      'web: scale: it has 2 containers, and should have 1',
+      'web: scale: it has 2 containers, but should have 1',
     ],
     [
       'unwanted',
       { scale: 0 },
       [container('web')],
-      'web: scale: it has 1 container, and should have none',
+      'web: scale: it has 1 container, but should have none',
     ],
     [
       'of another configuration',
@@ -159,8 +159,8 @@ describe('the containers of a stack', () => {
     }
     const all = [container('web', { hash: 'other' }), container('side'), container('tail')]
     expect(changesOf(services, all)).toEqual([
-      'tail: recreate: it shares a container of side, which is replaced',
-      'side: recreate: it shares a container of web, which is replaced',
+      'tail: recreate: it shares resources with a container of side, which will be replaced',
+      'side: recreate: it shares resources with a container of web, which will be replaced',
       'web: recreate: its configuration has changed',
     ])
   })

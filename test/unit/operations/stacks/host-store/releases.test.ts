@@ -157,7 +157,7 @@ describe('a model that a host has stored', () => {
     [{}, { models: { m: {} } }],
   ])('is refused with %j %j', (service, more) => {
     expect(() => parse(service, more)).toThrow(
-      /it was not used, because it could read this computer/,
+      /it was not used, because it could access this computer/,
     )
   })
 
