@@ -106,7 +106,10 @@ function nextPage(header: string | readonly string[] | undefined, from: URL): UR
   if (target === undefined) return undefined
   const next = URL.canParse(target, from.href) ? new URL(target, from) : undefined
   if (next?.origin === from.origin) return next
-  throw new UserError('failed', `${from.host} links to a next page of results on another server: ${target}`)
+  throw new UserError(
+    'failed',
+    `${from.host} links to a next page of results on another server: ${target}`,
+  )
 }
 
 /** A client of the distribution API of one registry (github.com/opencontainers/distribution-spec). */

@@ -108,6 +108,8 @@ export async function launchBroker(location: BrokerLocation): Promise<Socket> {
     return await waitForBroker(location)
   } catch (error) {
     if (error instanceof BrokerUnavailable) throw error
-    throw new BrokerUnavailable("fleet's background process (the broker) cannot be started", { cause: error })
+    throw new BrokerUnavailable("fleet's background process (the broker) cannot be started", {
+      cause: error,
+    })
   }
 }

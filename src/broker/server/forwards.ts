@@ -176,7 +176,9 @@ export function openForwards(options: ForwardsOptions): Forwards {
     throw new UserError(
       'failed',
       `${local} is already forwarded to ${describeTarget(found.host.target.machine, found.target)}`,
-      { hint: `choose another local port, or stop the existing forward: fleet forward stop ${local}` },
+      {
+        hint: `choose another local port, or stop the existing forward: fleet forward stop ${local}`,
+      },
     )
   }
 

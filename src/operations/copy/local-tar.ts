@@ -81,7 +81,10 @@ async function* readPieces(file: FileHandle, path: Buffer, size: number): AsyncG
     const piece = Buffer.allocUnsafeSlow(Math.min(pieceSize, size - at))
     const { bytesRead } = await onFile('read', path, () => file.read(piece, 0, piece.length, at))
     if (bytesRead === 0) {
-      throw new UserError('failed', `${shown(path)} became shorter while it was being read; try again`)
+      throw new UserError(
+        'failed',
+        `${shown(path)} became shorter while it was being read; try again`,
+      )
     }
     at += bytesRead
     yield piece.subarray(0, bytesRead)

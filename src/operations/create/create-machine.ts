@@ -114,7 +114,9 @@ function hintFor(
     }
   }
   if (host.address === undefined && !probe.engine.direct) {
-    return { hint: `${probe.user} was added to the docker group; log in again on this computer for this to take effect` }
+    return {
+      hint: `${probe.user} was added to the docker group; log in again on this computer for this to take effect`,
+    }
   }
   return {}
 }

@@ -78,9 +78,13 @@ async function addressesOf(engine: Engine, name: string, port: number): Promise<
   // A published port is reachable on hosts where addresses of containers are not, as with rootless Docker.
   const all = [...publishedAt(networked, port), ...own]
   if (all.length > 0) return all
-  throw new UserError('failed', `the container ${name} has no network address (network mode: ${mode})`, {
-    hint: 'connect it to a network, or publish the port',
-  })
+  throw new UserError(
+    'failed',
+    `the container ${name} has no network address (network mode: ${mode})`,
+    {
+      hint: 'connect it to a network, or publish the port',
+    },
+  )
 }
 
 /**

@@ -16,7 +16,8 @@ export function withOption(
   const flag = flags.find((one) => one.key === key)
   if (flag === undefined) {
     const keys = flags.map((one) => one.key)
-    const of = keys.length === 0 ? '' : `; options of the ${definition.name} driver: ${keys.join(', ')}`
+    const of =
+      keys.length === 0 ? '' : `; options of the ${definition.name} driver: ${keys.join(', ')}`
     const meant = suggest(key, [...others, 'label.', ...keys])
     throw new UserError('usage', `${JSON.stringify(key)} is not a setting${meant}`, {
       hint: `use key=value to set and key- to remove: label.KEY, ${others.join(', ')}${of}`,

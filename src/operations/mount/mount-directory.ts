@@ -63,7 +63,10 @@ export async function mountDirectory(
   requirePlatform()
   const { env, program, signal } = context
   if (program === undefined) {
-    throw new UserError('unsupported', 'fleet cannot mount directories when it runs from its source files')
+    throw new UserError(
+      'unsupported',
+      'fleet cannot mount directories when it runs from its source files',
+    )
   }
   const real = await realpath(resolve(cwd, directory)).catch(() => realPathOf(cwd, directory))
   await checkMountPoint(real)

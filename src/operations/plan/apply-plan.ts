@@ -204,7 +204,9 @@ async function checkRemovalApproved(
 ): Promise<void> {
   const { name, protected: isProtected } = machine
   if (!isProtected && (isApproved || (await wasRemovalStartedHere(context, machine)))) return
-  const why = isProtected ? 'it is protected' : 'you have not confirmed its removal on this computer'
+  const why = isProtected
+    ? 'it is protected'
+    : 'you have not confirmed its removal on this computer'
   throw new UserError('failed', `${name} was not removed: ${why}`, {
     machine: name,
     hint: `make a new plan: fleet plan; or remove it: fleet rm ${name}`,

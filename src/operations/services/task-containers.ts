@@ -41,9 +41,13 @@ async function tasksNamed(
 }
 
 const nodeless = ({ name, task }: PlacedTask): UserError =>
-  new UserError('failed', `${name} is on node ${task.NodeID ?? ''}, which is not a machine in the inventory`, {
-    hint: 'fleet swarm status',
-  })
+  new UserError(
+    'failed',
+    `${name} is on node ${task.NodeID ?? ''}, which is not a machine in the inventory`,
+    {
+      hint: 'fleet swarm status',
+    },
+  )
 
 /**
  * The container of a running task: of SERVICE.N, or of the first running one of SERVICE. Throws kind `failed` if there is none, with

@@ -132,7 +132,10 @@ function compareService(
     (other) => isReplaced(other) || changes.get(other)?.action === 'create',
   )
   if (followed !== undefined) {
-    return change('recreate', `it shares resources with a container of ${followed}, which will be replaced`)
+    return change(
+      'recreate',
+      `it shares resources with a container of ${followed}, which will be replaced`,
+    )
   }
   const dependency = Object.keys(definition.depends_on ?? {}).find(isReplaced)
   if (dependency !== undefined && isOlder(version, 30)) {

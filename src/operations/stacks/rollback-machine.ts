@@ -75,7 +75,10 @@ export async function rollbackMachine(
   const stop = lock.signal
   const releases = await readReleases(host, folder)
   const release = chooseRelease(releases, rollback, machine)
-  progress(`restore release ${release.number}`, `wait up to ${stack.wait} s for the services to become healthy`)
+  progress(
+    `restore release ${release.number}`,
+    `wait up to ${stack.wait} s for the services to become healthy`,
+  )
   const attempt = restoreRelease(target, stack, release, stop)
   const why = await attempt.catch((error: unknown) => messageOf(error))
   if (why === undefined) {

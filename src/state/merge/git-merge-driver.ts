@@ -23,9 +23,13 @@ export async function addLine(file: string, line: string): Promise<boolean> {
   try {
     const found = await lstat(file).catch(ignored('git', 'look for .git'))
     if (found?.isSymbolicLink()) {
-      throw new UserError('inventory', `${file} is a symbolic link, which fleet does not write to`, {
-        hint: `replace it with a regular file that has the line ${line}`,
-      })
+      throw new UserError(
+        'inventory',
+        `${file} is a symbolic link, which fleet does not write to`,
+        {
+          hint: `replace it with a regular file that has the line ${line}`,
+        },
+      )
     }
     const text = await readFile(file, 'utf8').catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return ''

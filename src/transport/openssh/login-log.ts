@@ -111,7 +111,9 @@ const unusable: readonly Step[] = [
     /^sign_and_send_pubkey: signing failed for (\S+) "(.*)"(?: from agent)?: (.*)/,
     ({ report }, [, type = '', file = '', why = '']) => {
       report.offered.pop()
-      report.skipped.push(`${file} (the server accepted this key, but the signature failed: ${why})`)
+      report.skipped.push(
+        `${file} (the server accepted this key, but the signature failed: ${why})`,
+      )
       if (type.endsWith('-SK'))
         report.remedies.push('plug in the security key, and touch it when it blinks')
     },

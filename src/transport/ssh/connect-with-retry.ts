@@ -123,7 +123,11 @@ export async function retryConnecting<Opened>(
 /** Connects; again after a moment where a busy sshd hangs up. Throws what is shown to a person. */
 export function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
   const { address, port } = attempt.endpoint
-  const through = attempt.via ? ' through a jump host' : attempt.proxy ? ' through a proxy program' : ''
+  const through = attempt.via
+    ? ' through a jump host'
+    : attempt.proxy
+      ? ' through a proxy program'
+      : ''
   let stream: Duplex | undefined
   const open = async () => {
     stream = undefined

@@ -254,11 +254,9 @@ export class ProxyStream extends Duplex {
     this.#carrier = carrier
     const { input, output } = carrier
     input.on('error', ignored('ssh', 'write to a proxy program'))
-    output
-      .on('error', ignored('ssh', 'read from a proxy program'))
-      .on('data', (chunk: Buffer) => {
-        if (!this.push(chunk)) output.pause()
-      })
+    output.on('error', ignored('ssh', 'read from a proxy program')).on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) output.pause()
+    })
     this.#whenCarried?.()
   }
 

@@ -149,7 +149,7 @@ describe('an answer that is not what the API says is the failure of its machine'
       ])
       expect(stderr).not.toContain('bug in fleet')
       const failure = stderr.replaceAll('waiting for evil\n', '') // printed where the computer is slow
-      expect(code === 0 ? '' : failure).toMatch(/^$|^fleet: evil: .*the response of the engine/)
+      expect(code === 0 ? '' : failure).toMatch(/^$|^fleet: evil: .*the response from the engine/)
     }
   })
 
@@ -358,7 +358,7 @@ describe('a host that is copied from', () => {
     const { code, stderr } = await copyFrom('notes')
     expect([code, stderr]).toEqual([
       1,
-      expect.stringContaining('the host gave an unexpected answer'),
+      expect.stringContaining('the host returned an unexpected response'),
     ])
   })
 })

@@ -48,7 +48,9 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
     expect(Version).toBe(machine.host.engine)
     await expect(
       createMachine(fleet, { ...request, name: parseMachineName('again') }, calls),
-    ).rejects.toMatchObject({ message: expect.stringContaining('already in the inventory, as machine me') })
+    ).rejects.toMatchObject({
+      message: expect.stringContaining('already in the inventory, as machine me'),
+    })
   })
 
   test('is installed where there is none, also without an init system', async () => {
@@ -76,7 +78,7 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
     const created = await fleet('create me --driver local --install-engine --yes')
     expect(created).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('a reboot will end it'),
+      stderr: expect.stringContaining('will not start again after a reboot'),
     })
     const { stdout } = await fleet('inspect me --json')
     expect(stdout).toContain('"engine"')

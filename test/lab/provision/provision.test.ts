@@ -246,11 +246,11 @@ while not os.path.exists('/run/release-all'): time.sleep(0.1)"`
 })
 
 describe.skipIf(!labIsHere)('a host without an init system', () => {
-  test('gets an engine that runs, and is told that a reboot will end it', async () => {
+  test('gets an engine that runs, and is told that will not start again after a reboot', async () => {
     await using host = await bootHost({ init: 'none' })
     await using operator = await operatorOf(host, 'root')
     const run = await provision(operator)
-    expect(run.shown?.at(-1)?.description).toContain('a reboot will end it')
+    expect(run.shown?.at(-1)?.description).toContain('will not start again after a reboot')
     expect(await engineAnswers(host)).toMatch(/^\d/)
     expect((await provision(operator)).plan).toEqual([])
     await host.exec('kill $(pidof dockerd)')

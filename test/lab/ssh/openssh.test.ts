@@ -173,7 +173,9 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     })
     await expect(whoAmI(plain, { env })).rejects.toMatchObject({
       kind: 'credentials',
-      message: expect.stringMatching(/id_ed25519_sk \(the server accepts this key, but it cannot/),
+      message: expect.stringMatching(
+        /id_ed25519_sk \(the server accepted this key, but the signature failed/,
+      ),
       hint: expect.stringContaining('plug in the security key'),
     })
     await rm(join(env.HOME, '.ssh/id_ed25519_sk'))

@@ -105,7 +105,7 @@ describe('repairs', () => {
   test('starts a daemon that has no init system to start it', () => {
     const [change = ''] = changes({ ...stopped, init: 'none' })
     expect(change).toContain('start dockerd')
-    expect(change).toContain('a reboot will end it')
+    expect(change).toContain('will not start again after a reboot')
   })
 
   test('restarts no engine that hangs: its containers would go with it', () => {

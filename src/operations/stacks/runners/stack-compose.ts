@@ -52,7 +52,11 @@ export async function findStackCompose(
       reason = `${machine.name}: ${messageOf(error)}`
     }
   }
-  throw new UserError('unsupported', `docker compose is not available on this computer (${reason})`, {
-    hint: 'install the docker-ce-cli and docker-compose-plugin packages on this computer (no engine is needed), or Compose on the hosts; then run fleet deploy',
-  })
+  throw new UserError(
+    'unsupported',
+    `docker compose is not available on this computer (${reason})`,
+    {
+      hint: 'install the docker-ce-cli and docker-compose-plugin packages on this computer (no engine is needed), or Compose on the hosts; then run fleet deploy',
+    },
+  )
 }

@@ -626,10 +626,10 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('forward web-1 81:80 --socket s', usage, /has a local port/),
     fails('forward web-1 80 --address example.com', usage, /"example\.com" is not an IP address/),
     fails('forward web-1 80 --socket machines.yaml', failed, /exists and is not a socket/),
-    fails('forward web-1 {port}:80', failed, /port \d+ of 127\.0\.0\.1 is already in use\n.*LOCAL/),
+    fails('forward web-1 {port}:80', failed, /port \d+ on 127\.0\.0\.1 is already in use\n.*LOCAL/),
     fails('forward web-1 2{port}:80', usage, /is not a port/),
     fails('forward web-1 apq:80', failed, /No such container: apq \(did you mean "app"\?\)/),
-    fails('forward web-1 app:80', failed, /HostConfig is missing|no address in a network/),
+    fails('forward web-1 app:80', failed, /HostConfig is missing|no network address/),
     fails('forward nowhere 80', missing, /nowhere/),
   ],
   'forward ls': [

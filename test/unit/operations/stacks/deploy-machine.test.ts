@@ -309,7 +309,7 @@ describe('a rollback on one machine', () => {
     await deploy({ command: 'new' })
     const file = join(outer, 'store/releases/1/model.json')
     await writeFile(file, (await readFile(file, 'utf8')).replace('old', '${HOME}'))
-    await expect(rollback()).rejects.toThrow(/it has a variable\nRelease 2 was restored/)
+    await expect(rollback()).rejects.toThrow(/it contains a variable\nRelease 2 was restored/)
     expect((await releases()).current).toBe(2)
   })
 })
