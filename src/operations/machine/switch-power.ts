@@ -45,7 +45,9 @@ export async function switchAndRecordPower(
 /** Whether a machine has a host, and its driver can switch it. */
 export async function canSwitch(context: Context, { driver, host }: Machine): Promise<boolean> {
   if (host === undefined) return false
-  const loaded = await context.loadDriver(driver).catch(ignored('driver', `load the ${driver} driver`))
+  const loaded = await context
+    .loadDriver(driver)
+    .catch(ignored('driver', `load the ${driver} driver`))
   return loaded?.power !== undefined
 }
 
@@ -56,7 +58,7 @@ async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Pro
     machine: machine.name,
     hint:
       verb === 'start'
-        ? 'start the host in its provider's console, or manually'
+        ? 'start the host in the console of its provider, or manually'
         : `to do it on the host itself: fleet ssh ${machine.name}`,
   })
 }

@@ -228,7 +228,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
       expect({ code, stderr }).toMatchObject({
         code: 1,
         stderr: expect.stringMatching(
-          /could read this computer: service web sets the key env_file/,
+          /could access this computer: service web sets the key env_file/,
         ),
       })
     })

@@ -204,7 +204,7 @@ describe.skipIf(!labIsHere)('fleet registry', () => {
     await onHost(0, 'mkdir -p ~/.docker && echo \'{"detachKeys":"ctrl-a"}\' >~/.docker/config.json')
     const login = `registry login ${locked.name} -u ana --password-stdin --on h*`
     const wrong = await fleet(login, 'not-it')
-    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('refuses the login') })
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('rejected the login') })
     expect(await onHost(0, 'cat ~/.docker/config.json')).not.toContain('auths')
     expect((await lab.hosts[1]?.exec(`docker pull ${image}`))?.code).not.toBe(0)
 

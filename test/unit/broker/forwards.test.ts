@@ -112,7 +112,7 @@ test('where another port will do, one that is in use is replaced', async () => {
   expect(forwards.status()).toHaveLength(1)
   await expect(
     forwards.start(host('web-1'), [{ listen, target: { port: 1 } }], hold),
-  ).rejects.toThrow(`port ${serverPort()} of 127.0.0.1 is already in use`)
+  ).rejects.toThrow(`port ${serverPort()} on 127.0.0.1 is already in use`)
 })
 
 test('a connection that fails is reset, and its reason stays until one succeeds', async () => {

@@ -93,9 +93,13 @@ test('a Compose service, the network of the host, and that of another container'
 test.each([
   ['gone', {}, /No such container/],
   ['stopped', details({}, false), /the container stopped is not running/],
-  ['lonely', details({ NetworkSettings: { Networks: {} } }), /has no address in a network/],
+  ['lonely', details({ NetworkSettings: { Networks: {} } }), /has no network address/],
   ['odd', { Id: '--rm', State: {} }, /not a valid ID/],
-  ['lying', details({ NetworkSettings: { Networks: { n: { IPAddress: '-oProxy' } } } }), /no addr/],
+  [
+    'lying',
+    details({ NetworkSettings: { Networks: { n: { IPAddress: '-oProxy' } } } }),
+    /no network addr/,
+  ],
   ['shut', details(), /cannot connect to shut: 172\.17\.0\.2:80: Connection refused/],
 ])('a container that is %s is an error', async (name, answer, message) => {
   const answers = { '/containers/json': [], [`/containers/${name}/json`]: answer }

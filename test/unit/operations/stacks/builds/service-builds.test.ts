@@ -76,8 +76,8 @@ describe('the images that a stack builds', () => {
   })
 
   test.each<[object, RegExp]>([
-    [{ ssh: [{ id: 'key', path: '/home/ana/.ssh/id_rsa' }] }, /web has ssh/],
-    [{ ssh: ['default'] }, /web has ssh/],
+    [{ ssh: [{ id: 'key', path: '/home/ana/.ssh/id_rsa' }] }, /web uses ssh/],
+    [{ ssh: ['default'] }, /web uses ssh/],
     [{ cache_to: ['type=local,dest=/home/ana'] }, /cache of type local/],
     [{ cache_from: ['type=local,src=/home/ana'] }, /cache of type local/],
     [{ additional_contexts: { x: 'oci-layout:///home/ana' } }, /oci-layout/],
