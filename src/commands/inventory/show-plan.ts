@@ -163,7 +163,7 @@ const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   'remove-node': 'remove old node',
   'open-ports': 'open ports for',
   'close-ports': 'close ports for',
-  autolock: 'change autolock of',
+  autolock: 'change autolock for',
 }
 
 /** Changes of swarms as lines, in the order in which they are made. */

@@ -75,7 +75,7 @@ export async function findVBoxManage(
       },
     )
   }
-  throw new UserError('unsupported', 'there is no VirtualBox on this computer', {
+  throw new UserError('unsupported', 'VirtualBox is not installed on this computer', {
     hint: installation[platform] ?? 'see virtualbox.org',
   })
 }

@@ -23,7 +23,7 @@ describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
   test('without VirtualBox says how to install it', async () => {
     const { code, stderr } = await person.fleet(words, { env: { PATH: '/nowhere' } })
     expect(code).not.toBe(0)
-    expect(stderr).toContain('there is no VirtualBox on this computer')
+    expect(stderr).toContain('VirtualBox is not installed on this computer')
     expect(stderr).toContain('sudo apt-get install virtualbox')
   })
 
