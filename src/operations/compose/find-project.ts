@@ -64,7 +64,7 @@ async function findComposeFiles(start: string): Promise<string[]> {
     }
     if (dirname(folder) === folder) break
   }
-  throw new UserError('failed', `there is no compose file in ${start} or a directory above it`, {
+  throw new UserError('failed', `there is no Compose file in ${start} or a directory above it`, {
     hint: 'to specify its path: fleet compose -f FILE …',
   })
 }

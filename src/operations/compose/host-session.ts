@@ -149,10 +149,10 @@ export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: Lo
   if (stranger === undefined) return
   throw new UserError(
     'failed',
-    `Compose on ${name} asks for ${stranger}, which is not in any compose file of the project`,
+    `Compose on ${name} asks for ${stranger}, which is not in any Compose file of the project`,
     {
       machine: name,
-      hint: 'write the path in the compose file without variables, or install the docker CLI on this computer',
+      hint: 'write the path in the Compose file without variables, or install the Docker CLI on this computer',
     },
   )
 }

@@ -27,7 +27,7 @@ export async function findTunnel(
 const hasAlias = (name: string, { sshAlias, resources }: HostRecord): UserError =>
   new UserError(
     'inventory',
-    `"host:" of ${name} in the inventory sets "sshAlias: ${sshAlias}" and "reach: ${resources?.['reach']}", which cannot be combined`,
+    `"host:" in the entry for ${name} sets "sshAlias: ${sshAlias}" and "reach: ${resources?.['reach']}", which cannot be combined`,
     { machine: name, hint: 'remove one of the two' },
   )
 

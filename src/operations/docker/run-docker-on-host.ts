@@ -31,7 +31,7 @@ const refuseLogin: Handler = ({ name }, { spelling }) => {
     `${spelling} would change the registry logins on ${name}, not on this computer`,
     {
       machine: name,
-      hint: "log in with the docker CLI on this computer: fleet uses the registry logins in this computer's Docker configuration",
+      hint: "log in with the Docker CLI on this computer: fleet uses the registry logins in this computer's Docker configuration",
     },
   )
 }

@@ -90,12 +90,12 @@ function checkService(stack: string, name: string, service: StackService): void 
   }
   for (const [key, value] of Object.entries(service)) {
     if (supported.has(key) || unneeded.has(key) || value == null || value === false) continue
-    refuse(`sets ${key}, which Swarm mode does not support`, 'remove it from the compose file')
+    refuse(`sets ${key}, which Swarm mode does not support`, 'remove it from the Compose file')
   }
   for (const { type, source = '' } of service.volumes ?? []) {
     if (type !== 'bind' || !`${source}/`.startsWith(`${localRoot}/`)) continue
     refuse(
-      'mounts a file or folder of the inventory, which is not on the nodes',
+      'mounts a file or folder from the inventory, which does not exist on the nodes',
       'use a config or a secret for files, and a volume for data',
     )
   }

@@ -30,7 +30,7 @@ export function installPackages(probe: HostProbe, spec: EngineSpec): Step[] {
   if (distribution === undefined) {
     if (!engineMissing) return []
     throw new UserError('unsupported', `fleet cannot install Docker on ${probe.os.name}`, {
-      hint: 'install dockerd and the docker CLI by hand, then run this command again',
+      hint: 'install dockerd and the Docker CLI by hand, then run this command again',
     })
   }
   const engine = engineMissing ? engineTasks(distribution, spec) : []

@@ -55,10 +55,14 @@ export const agentBehind = (
 ): AgentForwarding => ({
   allow() {
     if (gate === undefined && hasAgent) {
-      throw new UserError('unsupported', 'agent forwarding needs OpenSSH 8.2 or later here', {
-        machine,
-        hint: "update ssh, or use fleet's own client: FLEET_SSH=builtin",
-      })
+      throw new UserError(
+        'unsupported',
+        'agent forwarding needs OpenSSH 8.2 or later on this computer',
+        {
+          machine,
+          hint: "update ssh, or use fleet's own client: FLEET_SSH=builtin",
+        },
+      )
     }
     if (gate === undefined) {
       throw new UserError('credentials', 'there is no SSH agent to forward', {

@@ -58,7 +58,7 @@ export function questionOf(text: string, count: number): Question {
     // In the words of fleet's own client, so that both share the answer.
     const [, file = ''] = passphrase
     const wrong = count === 0 ? '' : 'Wrong passphrase. '
-    return { text: `${wrong}Passphrase of ${file}:`, secret: true, sharedAs: `${file} ${count}` }
+    return { text: `${wrong}Passphrase for ${file}:`, secret: true, sharedAs: `${file} ${count}` }
   }
   const again = count === 0 ? '' : 'Wrong. '
   return { text: `${again}${text}`, secret: true, sharedAs: `${text} ${count}` }

@@ -132,7 +132,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     )
     const { screen } = await eve.fleetOnTerminal(
       ['ls', '--live', '--timeout', '10'],
-      [{ at: 'Passphrase of', type: 'open sesame\r', pause: 12 }],
+      [{ at: 'Passphrase for', type: 'open sesame\r', pause: 12 }],
     )
     const [asking, answered = ''] = screen.split('\u2714')
     expect(asking).not.toMatch(/no answer within|waiting for|\nh\d/)

@@ -206,7 +206,7 @@ test('who does not answer is named, and given up after the time there is', async
 })
 
 describe('a question of a host', () => {
-  const imitation = `Passphrase of /home/ana/.ssh/id_ed25519:${sequences}`
+  const imitation = `Passphrase for /home/ana/.ssh/id_ed25519:${sequences}`
 
   test('carries its login on every line', async () => {
     host.behave({
@@ -233,7 +233,7 @@ describe('a question of a host', () => {
       [{ at: 'do not answer', type: 'my real passphrase\r' }],
     )
     expect(code).toBe(130)
-    expect(screen).toContain('(bob@127.0.0.1) Passphrase of')
+    expect(screen).toContain('(bob@127.0.0.1) Passphrase for')
     expect(screen).not.toContain('\u001B]52')
     expect(host.answers).not.toContain('my real passphrase')
   })

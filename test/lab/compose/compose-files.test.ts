@@ -389,7 +389,7 @@ esac
     await using seat = await sitDown(false)
     await expect(seat.docker(['compose', 'ps'])).rejects.toMatchObject({
       kind: 'failed',
-      message: expect.stringContaining('no compose file'),
+      message: expect.stringContaining('no Compose file'),
     })
     await lay(seat, { 'compose.yaml': `services: { a: { image: 'bb:1', env_file: /abs.env } }` })
     for (const args of [['cp', 'a:b', 'c'], ['watch'], ['up', '--watch'], ['config', '-o', 'x']]) {

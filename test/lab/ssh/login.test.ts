@@ -140,7 +140,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     test('whose passphrase is asked for, three times at most', async () => {
       const { prompt, questions } = answering('wrong', 'wrong too', 'open sesame')
       expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
-      const question = `Passphrase of ${file}:`
+      const question = `Passphrase for ${file}:`
       const again = `Wrong passphrase. ${question}`
       expect(questions.map(({ text }) => text)).toEqual([question, again, again])
       expect(questions.every(({ secret }) => secret)).toBe(true)

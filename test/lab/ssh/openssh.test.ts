@@ -118,8 +118,8 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     const { prompt, asked } = answering('wrong', 'open sesame')
     expect(await whoAmI(locked, { env, prompt })).toBe('root')
     expect(asked.map(({ text, secret }) => [text, secret])).toEqual([
-      [`Passphrase of ${file}:`, true],
-      [`Wrong passphrase. Passphrase of ${file}:`, true],
+      [`Passphrase for ${file}:`, true],
+      [`Wrong passphrase. Passphrase for ${file}:`, true],
     ])
     await expect(whoAmI(locked, { env })).rejects.toMatchObject({ kind: 'credentials' })
     await expect(whoAmI(locked, { env, prompt: answering().prompt })).rejects.toThrow('no answer')

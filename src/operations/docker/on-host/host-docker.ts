@@ -61,7 +61,7 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
       `there is no docker command, neither on this computer nor on ${name}`,
       {
         machine: name,
-        hint: `install the docker CLI on this computer or on ${name}`,
+        hint: `install the Docker CLI on this computer or on ${name}`,
       },
     )
   }
@@ -339,7 +339,7 @@ export function pickVariables(
 
 /** The error for a command that needs the docker CLI on this computer. */
 export const needsLocalDocker = (machine: string, what: string): UserError =>
-  new UserError('unsupported', `${what} needs the docker CLI on this computer`, {
+  new UserError('unsupported', `${what} needs the Docker CLI on this computer`, {
     machine,
     hint: 'install docker-ce-cli (no engine is needed), then try again',
   })

@@ -58,8 +58,8 @@ function originOf(
   if (folder === undefined || fileList === undefined || folders.length + files.length > 2) {
     const why =
       folder === undefined || fileList === undefined
-        ? 'its containers do not name their compose files'
-        : `its containers come from different compose files: ${files.join('; ')}`
+        ? 'its containers do not name their Compose files'
+        : `its containers come from different Compose files: ${files.join('; ')}`
     throw new UserError('unsupported', `stack ${stack} cannot be adopted: ${why}`, {
       machine,
       hint: 'start it again with docker compose up, or deploy it without adopting it: fleet deploy',
@@ -103,7 +103,7 @@ async function readProject(
     `Compose on ${machine} cannot read the project of stack ${stack}: ${answer.stderr.trim() || `code ${answer.code}`}`,
     {
       machine,
-      hint: 'only a project whose compose files are on the host can be adopted; other projects can be deployed without being adopted: fleet deploy',
+      hint: 'only a project whose Compose files are on the host can be adopted; other projects can be deployed without being adopted: fleet deploy',
     },
   )
 }

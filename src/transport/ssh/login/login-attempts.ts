@@ -87,7 +87,7 @@ function signAfterAsking(
 ): Sign {
   return async (data, algorithm) => {
     for (let asked = 0; asked < prompts; asked += 1) {
-      const text = `${asked === 0 ? '' : 'Wrong passphrase. '}Passphrase of ${file}:`
+      const text = `${asked === 0 ? '' : 'Wrong passphrase. '}Passphrase for ${file}:`
       const key = unlock(await prompt({ text, secret: true, sharedAs: `${file} ${asked}` }))
       if (key) return key.sign(data, algorithm)
     }

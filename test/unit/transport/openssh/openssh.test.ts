@@ -151,11 +151,11 @@ describe('a question of ssh', () => {
   test('about a passphrase is that of the other client', () => {
     const text = "Enter passphrase for key '/home/ana/.ssh/id':"
     expect(questionOf(text, 0)).toEqual({
-      ...{ text: 'Passphrase of /home/ana/.ssh/id:', secret: true },
+      ...{ text: 'Passphrase for /home/ana/.ssh/id:', secret: true },
       sharedAs: '/home/ana/.ssh/id 0',
     })
     expect(questionOf(text, 1)).toMatchObject({
-      text: 'Wrong passphrase. Passphrase of /home/ana/.ssh/id:',
+      text: 'Wrong passphrase. Passphrase for /home/ana/.ssh/id:',
     })
   })
 
