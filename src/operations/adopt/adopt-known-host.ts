@@ -44,7 +44,7 @@ export async function describeKnownHost(
       hint: 'adopt it over SSH: fleet adopt USER@ADDRESS',
     })
   }
-  progress(`ask ${driver} for ${id}`)
+  progress(`look up ${id} with the ${driver} driver`)
   return loaded.describeExisting(id, said, { signal: context.signal, progress })
 }
 

@@ -69,7 +69,7 @@ export async function vetPackage(
       ? `is not trusted: its code is shipped with the inventory, in ${folder}`
       : `has changed since it was trusted: ${folder}`
   throw new UntrustedDriver('failed', `the ${nameOf(name)} driver ${why}`, {
-    hint: `review the package; to trust it to run as you: ${trustCommand(nameOf(name), context)}`,
+    hint: `review the package; to allow it to run with your permissions: ${trustCommand(nameOf(name), context)}`,
   })
 }
 

@@ -48,8 +48,12 @@ export function checkEngine(
   if (!engineFromDocker || version === undefined) {
     const source = `${engineFromDocker ? '' : 'not '}from Docker's own repository`
     const hint =
-      'remove the engine from the host by hand, then run fleet provision to install the other one'
-    return { kind: 'matter', why: `${difference}, which is ${source}`, hint }
+      'remove the engine from the host by hand, then run fleet provision to install the engine in the entry'
+    return {
+      kind: 'matter',
+      why: `the engine is ${installed}, ${source}, but the entry asks for ${wanted}`,
+      hint,
+    }
   }
   return { kind: 'upgrade', from: installed, to: version }
 }

@@ -22,10 +22,10 @@ const maxAliases = 10_000
 const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   ALIAS_PROPS: 'an alias cannot have an anchor or a tag',
   BAD_ALIAS: 'unknown or malformed alias (quote a value that begins with * or &)',
-  BAD_COLLECTION_TYPE: 'the tag does not fit the value',
+  BAD_COLLECTION_TYPE: 'the tag does not match the value',
   BAD_DIRECTIVE: 'malformed % directive',
   BAD_DQ_ESCAPE: String.raw`unknown escape in double quotes (a backslash is written \\)`,
-  BAD_INDENT: 'the indentation does not fit the lines around',
+  BAD_INDENT: 'the indentation does not match the surrounding lines',
   BAD_PROP_ORDER: 'an anchor or tag in the wrong place',
   BAD_SCALAR_START: 'a value cannot begin with this character (quote it)',
   BLOCK_AS_IMPLICIT_KEY:
@@ -155,7 +155,7 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
   if (!isMerge && !(error instanceof ReferenceError)) return undefined
   let problem = isMerge
     ? { offset: 0, message: '<< requires keys and values, or an alias of a mapping' }
-    : { offset: 0, message: 'aliases expand to more than this file may contain' }
+    : { offset: 0, message: 'aliases expand to too much data' }
   visit(root, {
     Pair(_, pair) {
       if (!isMerge || !mergesKeys(pair as ParsedPair)) return undefined

@@ -113,13 +113,13 @@ function explainKeys(
   if (offered.length === 0) {
     return {
       why: `there is no key to offer${alsoTakes}`,
-      hint: remedy ?? 'load a key that the host knows: ssh-add FILE',
+      hint: remedy ?? 'load a key that the host accepts: ssh-add FILE',
     }
   }
   return {
     why: `it accepts none of the keys offered: ${offered.join(', ')}${alsoTakes}`,
     hint:
       remedy ??
-      `add one of these keys to ~${user}/.ssh/authorized_keys on the host, or load one it knows: ssh-add FILE`,
+      `add one of these keys to ~${user}/.ssh/authorized_keys on the host, or load a key that the host accepts: ssh-add FILE`,
   }
 }

@@ -293,7 +293,7 @@ describe('an inventory that is too much', () => {
     [
       'aliases',
       `${head}x0: &x0 [a,a,a,a,a,a,a,a]\n${Array.from({ length: 9 }, (_, n) => `x${n + 1}: &x${n + 1} [${`*x${n},`.repeat(9)}1]\n`).join('')}`,
-      /aliases expand to more/,
+      /aliases expand to too much/,
     ],
     [
       'depth',

@@ -251,7 +251,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       return `${name}: &${name} [${Array.from({ length: 10 }, () => (index ? `*${below}` : 'x')).join(', ')}]`
     })
     expect(problemsOf(`${head}${levels.join('\n')}\n`)).toEqual([
-      'machines.yaml:1:1: aliases expand to more than this file may contain',
+      'machines.yaml:1:1: aliases expand to too much data',
     ])
   })
 })
