@@ -169,9 +169,7 @@ const machines: readonly JsonOutput[] = [
     schema: z.array(
       fieldsOf<CheckRow>()({
         machine: text('name of the machine; absent for this computer').optional(),
-        check: z
-          .enum([...new Set([...computerChecks, ...machineChecks])])
-          .describe('what was checked'),
+        check: z.enum([...new Set([...computerChecks, ...machineChecks])]).describe('the check'),
         state: z
           .enum(['ok', 'warn', 'fail', 'skipped'])
           .describe(
@@ -227,8 +225,8 @@ const machines: readonly JsonOutput[] = [
           keyIsItsOwn: flag('whether the key belongs to this host only').optional(),
           known: z
             .strictObject({
-              driver: text('driver of the provider'),
-              id: text('ID of the host at the provider'),
+              driver: text('driver for the provider'),
+              id: text("the provider's ID for the host"),
               options: z.record(z.string(), z.unknown()).describe('options of the driver'),
             })
             .optional(),
@@ -458,7 +456,7 @@ const change = fieldsOf<Change>()({
       'replace',
       'remove',
     ])
-    .describe('what `apply` does'),
+    .describe('the action that `apply` takes'),
   why: text('the reason'),
   destructive: z.literal(true).optional().describe('`apply` needs a separate confirmation'),
   gone: z.literal(true).optional().describe('for `replace`: the host no longer exists'),
@@ -482,7 +480,7 @@ const change = fieldsOf<Change>()({
       }),
     )
     .optional(),
-  grants: texts('resources of this computer that the host may use').optional(),
+  grants: texts('resources on this computer that the host may use').optional(),
 })
 
 const drift = fieldsOf<Drift>()({
@@ -518,7 +516,7 @@ const deployment = fieldsOf<PlannedDeployment>()({
     .describe('a deployment was interrupted, so files are compared and copied again'),
   pull: z.literal(true).optional().describe('newer images are pulled first'),
   grants: texts(
-    'files and variables of this computer that the stack uses and that you have not allowed yet',
+    'files and shell variables on this computer that the stack uses and that you have not allowed yet',
   ).optional(),
 })
 
@@ -531,15 +529,15 @@ const swarmChange = fieldsOf<PlannedSwarmChange>()({
       ...(['remove-node', 'demote', 'leave', 'close-ports', 'autolock'] as const),
     ])
     .describe(
-      '`record`: the ID of a swarm that was initialized already is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the old node of the machine, such as that of its replaced host, is removed; `open-ports`, `close-ports`: at the provider, between the machine and the other members; `autolock`: turns the lock of managers after a restart of their engine on or off',
+      '`record`: the ID of an existing swarm is written to the inventory; `label`: node labels change, and a node that has just joined is activated; `remove-node`: the old node of the machine, such as that of its replaced host, is removed; `open-ports`, `close-ports`: the firewall of the provider is changed between the machine and the other members; `autolock`: autolock is turned on or off',
     ),
-  role: z.enum(['manager', 'worker']).optional().describe('of `join`'),
+  role: z.enum(['manager', 'worker']).optional().describe('role, for `join`'),
   node: text('ID of an existing node').optional(),
   why: text('the reason'),
   after: z
     .enum(['create', 'adopt', 'replace'])
     .optional()
-    .describe('the change of the machine that comes first'),
+    .describe('the change to the machine that is made first'),
 })
 
 const deployed = fieldsOf<Deployed>()({
@@ -560,18 +558,20 @@ const issues = z
       hint: text('the next step').optional(),
     }),
   )
-  .describe('what needs your attention')
+  .describe('the issues that need your attention')
 
 const planFields = {
   version: z.literal(1).describe('version of this format'),
   inventory: text('digest of the inventory'),
-  changes: z.array(change).describe('what `apply` does'),
+  changes: z.array(change).describe('the changes that `apply` makes'),
   swarms: z
     .array(swarmChange)
-    .describe('what `apply` changes in swarms, in this order, after the machines')
+    .describe(
+      'the changes that `apply` makes to swarms, in this order, after the changes to machines',
+    )
     .optional(),
   deployments: z.array(deployment).describe('the stacks that `apply` deploys').optional(),
-  drift: z.array(drift).describe('what has changed outside of fleet'),
+  drift: z.array(drift).describe('the changes that were made outside of fleet'),
   issues,
   skipped: texts('machines that were not selected').optional(),
 }
@@ -970,7 +970,7 @@ const stacks: readonly JsonOutput[] = [
       fieldsOf<RolledBack>()({
         machine: machineName,
         stack: stackName,
-        from: count('number of the release before, if there was one').optional(),
+        from: count('number of the previous release, if there was one').optional(),
         release: count('number of the release that was restored'),
       }),
     ),
@@ -1152,7 +1152,7 @@ const own: readonly JsonOutput[] = [
         driver: text('name of a trusted driver').optional(),
         path: text('path that machines may use').optional(),
         alias: text('trusted alias in the SSH configuration').optional(),
-        variable: text('variable of the shell that a stack may use').optional(),
+        variable: text('shell variable that a stack may use').optional(),
         stack: text('the stack that may use the variable').optional(),
         version: text('version of the driver').optional(),
         digest: text('digest of the driver').optional(),
@@ -1230,9 +1230,9 @@ const messages: readonly JsonOutput[] = [
     form: 'object per line',
     schema: z.union([
       z.strictObject({
-        event: z.literal('plan').describe('what is about to change'),
+        event: z.literal('plan').describe('the changes that are about to be made'),
         machine: machineName,
-        changes: texts('what will be changed on the machine'),
+        changes: texts('the changes to be made on the machine'),
       }),
       z.strictObject({ event: z.literal('plan'), ...planFields }),
       z.strictObject({ event: z.literal('plan'), deployments: z.array(deployment), issues }),
@@ -1246,7 +1246,7 @@ const messages: readonly JsonOutput[] = [
     schema: z.strictObject({
       event: z
         .literal('grant')
-        .describe('resources of this computer that new machines may use (`create`)'),
+        .describe('resources on this computer that new machines may use (`create`)'),
       machines: texts('names of the machines'),
       what: text('the file, folder or network'),
     }),
@@ -1289,7 +1289,7 @@ const swarms: readonly JsonOutput[] = [
         role: text('`manager` or `worker`'),
         state: text('`ready`, `down`, `disconnected` or `unknown`'),
         availability: text('`active`, `pause` or `drain`'),
-        reachability: text('of managers: `reachable`, `unreachable` or `unknown`').optional(),
+        reachability: text('for managers: `reachable`, `unreachable` or `unknown`').optional(),
         leader: flag('whether it is the leader of the managers'),
         address: text('address at which other nodes reach it'),
         engine: text('version of its engine'),
@@ -1309,8 +1309,8 @@ const swarms: readonly JsonOutput[] = [
         id: text('ID of the service'),
         stack: text('name of its stack').optional(),
         mode: z.enum(['replicated', 'global', 'replicated-job', 'global-job']),
-        running: count('number of running tasks; for jobs: of completed tasks'),
-        desired: count('number of tasks that should run; for jobs: that should complete'),
+        running: count('number of running tasks; for jobs, completed tasks'),
+        desired: count('number of tasks that should run; for jobs, tasks that should complete'),
         image: text('image of its containers'),
         ports: texts('published ports, such as `8080->80/tcp`'),
         update: text(
@@ -1381,7 +1381,7 @@ const swarms: readonly JsonOutput[] = [
         state: z
           .enum(['closed', 'blocked', 'unknown'])
           .describe(
-            '`closed`: nothing listens on the port; `blocked`: no answer; `unknown`: the SSH server of the first machine forwards no connections',
+            '`closed`: nothing is listening on the port; `blocked`: no answer; `unknown`: the SSH server of the first machine does not forward connections',
           ),
       }),
     ),

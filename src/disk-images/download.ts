@@ -77,7 +77,7 @@ const isRest = ({ statusCode, headers }: IncomingMessage, have: number): boolean
 async function fetchRest(url: string, file: string, step: string, call: SizedCall): Promise<void> {
   const have = await sizeOf(file)
   const mark = await readFile(`${file}.etag`, 'utf8').catch(
-    ignored('driver', 'read the mark of the download', ''),
+    ignored('driver', 'read the ETag of the partial download', ''),
   )
   const ranged = have > 0 && mark !== ''
   const headers: Record<string, string> = ranged

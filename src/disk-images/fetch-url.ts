@@ -20,7 +20,7 @@ function followRedirect(from: URL, location: string): URL {
   if (to?.protocol === 'https:') return to
   if (to?.protocol === 'http:' && from.protocol === 'http:') return to
   throw new UserError('usage', `${from.href} redirects to ${to?.href ?? location}: refused`, {
-    hint: 'the redirect leaves HTTPS; use another source, or ask the operator of the server',
+    hint: "the redirect leaves HTTPS; use another source, or ask the server's operator",
   })
 }
 

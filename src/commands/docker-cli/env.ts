@@ -2,7 +2,7 @@ import { defineCommand, flag, optional, text } from '../command.ts'
 
 export const env = defineCommand({
   name: 'env',
-  summary: 'Print variables that make docker use a machine',
+  summary: 'Print variables that connect docker to a machine',
   description:
     'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal is open.',
   arguments: {

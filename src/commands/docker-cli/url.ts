@@ -31,7 +31,8 @@ const urlCommand = (
       const machine = await chooseMachineOrManager(fleet, args.name ?? targets.machine)
       const { set } = await describeEnvironment(fleet, machine, { bypassProxy: false })
       const url = set['DOCKER_HOST']
-      if (url === undefined) throw new UserError('failed', 'there is no address for docker')
+      if (url === undefined)
+        throw new UserError('failed', 'there is no DOCKER_HOST address for this machine')
       io.stdout.write(`${textOf(url)}\n`)
     },
   })
@@ -39,8 +40,8 @@ const urlCommand = (
 export const url = urlCommand(
   'url',
   {
-    summary: 'Print the DOCKER_HOST of a machine',
-    description: 'Print the value of DOCKER_HOST that makes docker use a machine.',
+    summary: 'Print the DOCKER_HOST value for a machine',
+    description: 'Print the value of DOCKER_HOST that connects docker to a machine.',
     example: 'DOCKER_HOST=$(fleet url web-1) docker ps',
   },
   (text) => text,
@@ -50,7 +51,7 @@ export const config = urlCommand(
   'config',
   {
     summary: 'Print the docker options for a machine',
-    description: 'Print the docker options that make docker use a machine.',
+    description: 'Print the docker options that connect docker to a machine.',
     example: 'docker $(fleet config web-1) ps',
   },
   (text) => `-H=${text}`,

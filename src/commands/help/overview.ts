@@ -50,7 +50,7 @@ export const overview: readonly OverviewGroup[] = [
       line('images build pull push', 'list, build, pull and push images'),
       line('history df image', 'show layers and disk usage, copy images, and more'),
       line('volume network system', 'list and remove volumes and networks, remove unused data'),
-      line('env url config context', 'let docker and other programs use a machine'),
+      line('env url config context', 'connect docker and other programs to a machine'),
       line('compose docker registry', 'run docker compose or any docker command; use registries'),
     ],
   },

@@ -29,7 +29,7 @@ const dockerMachine = defineCommand({
 const terraform = defineCommand({
   name: 'terraform',
   summary: 'Import hosts from a Terraform or OpenTofu state',
-  description: `Import hosts from a Terraform or OpenTofu state: a state file, or the output of terraform show -json. Terraform keeps managing them. ${shared}`,
+  description: `Import hosts from a Terraform or OpenTofu state: a state file, or the output of terraform show -json. Terraform continues to manage them. ${shared}`,
   arguments: { state: required('state', 'state file, such as terraform.tfstate', 'file') },
   options: importOptions,
   answers: 'json',

@@ -110,7 +110,7 @@ const login = defineCommand({
   name: 'login',
   summary: 'Log in to a registry on hosts',
   description:
-    'Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine of each host checks the login. The login is stored on the host: by the credential helper that its Docker configuration sets, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
+    'Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine on each host checks the login. The login is stored on the host: by the credential helper that its Docker configuration sets, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: {
     username: text('-u, --username <name>', 'user name at the registry'),

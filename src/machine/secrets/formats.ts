@@ -120,8 +120,8 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('an xAI key', 'xai-', /[A-Za-z0-9]{60,100}/y),
   format('a Perplexity key', 'pplx-', /[A-Za-z0-9]{40,60}/y),
   // clusters
-  format('a join token of a swarm', 'SWMTKN-', /\d-[a-z0-9]{40,60}-[a-z0-9]{20,30}/y),
-  format('an unlock key of a swarm', 'SWMKEY-', /\d-[\w+/]{40,50}/y),
+  format('a swarm join token', 'SWMTKN-', /\d-[a-z0-9]{40,60}-[a-z0-9]{20,30}/y),
+  format('a swarm unlock key', 'SWMKEY-', /\d-[\w+/]{40,50}/y),
   // any issuer
   format('a JSON web token', 'eyJ', /[\w-]{10,4000}\.eyJ[\w-]{10,8000}\.[\w-]{10,2000}/y),
 ]

@@ -161,7 +161,7 @@ test('asking: driver, name, options with their defaults; then it says how to typ
     { env: cloud.env },
   )
   expect(screen).toContain(
-    "The same without prompts: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
+    "To do the same without prompts: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
   )
   expect(screen).toMatch(
     /New: web-1\r?\n {2}driver: example\r?\n {2}zone: south\r?\n {2}size: small\r?\nHosts on example cost money/,

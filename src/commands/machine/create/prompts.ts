@@ -59,12 +59,12 @@ async function askOption(
           io,
           isNeeded || fallback !== undefined || statesDefault
             ? question
-            : `${question} (press Enter for automatic)`,
+            : `${question} (press Enter for the default)`,
           {
             fallback,
             takesTypeAhead: true,
             check(text) {
-              if (text === '') return isNeeded ? 'this is required' : undefined
+              if (text === '') return isNeeded ? 'a value is required' : undefined
               return text === fallback ? undefined : validationError(driver, flag, text)
             },
           },
@@ -230,5 +230,5 @@ async function printCommand(
     ...optionWords(flags, options),
     ...optionWords(creationOptions, { ...options, driver: undefined }),
   ]
-  io.stderr.write(`The same without prompts: ${shellLine(words)}\n`)
+  io.stderr.write(`To do the same without prompts: ${shellLine(words)}\n`)
 }
