@@ -55,7 +55,7 @@ export function openEngine(
     if (oldest === undefined || !isOlder(newestVersion, oldest)) return
     throw new UserError(
       'unsupported',
-      `the engine requires API ${oldest} or later; this fleet supports ${newestVersion} or earlier`,
+      `the engine requires API ${oldest} or later; this version of fleet supports ${newestVersion} or earlier`,
       { machine: label, hint: 'upgrade fleet' },
     )
   }

@@ -173,7 +173,7 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
     const said = words === '' ? `ended with exit code ${asUser?.code}` : `printed: ${words}`
     return new UserError(
       'failed',
-      `the host ran another command in place of docker, which ${said}`,
+      `the host ran another command instead of docker, which ${said}`,
       {
         machine,
         hint: 'the login allows only one command (command= in authorized_keys, ForceCommand in sshd_config), or has no shell: allow the user to run docker, or to forward to the engine socket',

@@ -31,5 +31,8 @@ export async function growDisk(
     )
   }
   if (stdout.trim() !== '')
-    progress('grow the file system', `${stdout.trim()} will grow the next time the machine starts`)
+    progress(
+      'grow the file system',
+      `${stdout.trim()}: the file system will grow the next time the machine starts`,
+    )
 }

@@ -27,7 +27,7 @@ shows() { # PUBLIC-KEY ADDRESS PORT: whether sshd uses the key; assumed if ssh-k
   tries=0
   until [ "$(ssh-keyscan -T 5 -t ed25519 -p "$3" "$2" 2>/dev/null | cut -d' ' -f2-3)" = "$1" ]; do
     tries=$((tries + 1))
-    if [ $tries -gt 20 ]; then echo "sshd does not show the key in $key" >&2; return 1; fi
+    if [ $tries -gt 20 ]; then echo "sshd does not present the key in $key" >&2; return 1; fi
     sleep 0.5
   done
 }

@@ -40,7 +40,7 @@ export function describeInventoryFile(drivers: readonly DriverOptions[]): JsonSc
       }
     },
   })
-  return { ...schema, title: 'machines.yaml, the inventory of fleet' }
+  return { ...schema, title: 'fleet inventory (machines.yaml)' }
 }
 
 /** The text of machines.schema.json. */

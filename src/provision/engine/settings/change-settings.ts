@@ -138,7 +138,7 @@ if [ "$config" != - ] && has dockerd && dockerd --help 2>/dev/null | grep -q -e 
   code=$?
   rm -f "$file.fleet-try" /run/fleet-engine.words
   if [ $code != 0 ]; then
-    echo "the engine rejects these settings, so nothing was changed:" >&2
+    echo "the engine rejected these settings, so nothing was changed:" >&2
     tail -n 8 /run/fleet-engine.answer >&2
     exit 1
   fi
