@@ -148,7 +148,7 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
       idleTimeoutMs: lookTimeoutMs,
     })
     if (code === noFolder)
-      throw failed(`the directory ${parent} does not exist or cannot be entered`)
+      throw failed(`the directory ${parent} does not exist or cannot be accessed`)
     if (code !== 0) throw failed(`cannot read ${path}: ${reasonOf(stderr)}`)
     return stdout.split('\0')
   }

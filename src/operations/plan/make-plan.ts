@@ -200,7 +200,7 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
       ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
         machine,
         why: `${parts.join(', ')} is not in the inventory; it may belong to another clone${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
-        hint: 'merge the branch that has its entry; if there is none, see fleet gc',
+        hint: 'merge the branch that contains its entry; if there is none, see fleet gc',
       })),
       ...unasked.map(({ place, reason }) => ({
         why: `could not look for unmanaged hosts (${place}): ${reason}`,

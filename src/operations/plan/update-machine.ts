@@ -89,7 +89,7 @@ async function startAgain(
     const stopped = 'it was stopped for the change and is still stopped'
     if (calls.signal.aborted) return fail(stopped, `to start it: fleet start ${name}`)
     try {
-      calls.progress('start it again')
+      calls.progress('start the host again')
       await switchPower(context, machine, 'start', calls)
       return fail(
         'it was stopped for the change and is running again',

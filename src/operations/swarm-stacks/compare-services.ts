@@ -53,7 +53,7 @@ export function compareSwarmServices(
     const existing = found.get(`${stack}_${service}`)
     found.delete(`${stack}_${service}`)
     if (existing === undefined) {
-      changes.push({ service, action: 'create', why: 'the swarm does not have it' })
+      changes.push({ service, action: 'create', why: 'it does not exist in the swarm' })
       continue
     }
     const why = reasonToUpdate(definition, existing)

@@ -123,7 +123,7 @@ async function runScript(
   const words = [...become, 'sh', '-c', script, 'fleet', ...args]
   const { code, stdout, stderr } = await run(transport, words, { input })
   if (code === 0) return stdout
-  throw new UserError('failed', `cannot use ${args[0]} on ${machine}: ${reasonOf(stderr)}`, {
+  throw new UserError('failed', `cannot access ${args[0]} on ${machine}: ${reasonOf(stderr)}`, {
     machine,
     hint: `check its permissions and free space: fleet ssh ${machine} df -h`,
   })
