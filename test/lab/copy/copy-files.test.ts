@@ -174,7 +174,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     {
       from: 'file',
       to: 'h1:/srv/t/absent/x',
-      says: /does not exist or cannot be entered/,
+      says: /does not exist or cannot be accessed/,
       machine: 'h1',
     },
     {

@@ -65,7 +65,7 @@ describe('the services of a stack', () => {
   })
 
   it.each([
-    ['are created if they are missing', [], 'create', /does not have it/],
+    ['are created if they are missing', [], 'create', /does not exist in the swarm/],
     ['are updated after a change', [service({ digest: 'two' })], 'recreate', /has changed/],
     ['are taken over from others', [service({ digest: undefined })], 'recreate', /not deployed/],
     ['are updated after another image', [service({ image: 'x:2' })], 'recreate', /image was/],
