@@ -102,7 +102,7 @@ async function findAllResources(
   const isVisible = ({ own, foreign }: Found): boolean =>
     [...own.instances, ...foreign.instances].some(isHostInstance)
   if (isVisible(found)) return found
-  ec2.call.progress('look for instances', 'making sure that there are none')
+  ec2.call.progress('look for instances', 'confirming that there are none')
   const searchAgain = async (): Promise<void> => {
     const now = await findResourcesOnce(ec2, host, resources)
     found = { own: mergeHostResources(found.own, now.own), foreign: now.foreign }

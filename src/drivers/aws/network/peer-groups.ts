@@ -131,7 +131,7 @@ async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]
     const missing = groups.find((group) => !instance.groups.includes(group))
     const what = missing === undefined ? 'which groups to remove' : `which one gets ${missing}`
     throw new UserError('failed', `${id} has several network interfaces`, {
-      hint: `fleet cannot tell ${what}; run: aws ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`,
+      hint: `fleet cannot determine ${what}; run: aws ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`,
     })
   }
   await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, Groups: [...groups] }))
@@ -308,7 +308,7 @@ export async function withoutMembers(
   const unused = await Promise.all(
     groups.map(async (group) => {
       const users = await usersOf(ec2, group.GroupId ?? '', undefined).catch(
-        ignored('aws', 'find the members of a security group', ['?']),
+        ignored('aws', 'find the members of the security group', ['?']),
       )
       return users.length === 0 ? [group] : []
     }),

@@ -23,7 +23,7 @@ const overQuota: Failure = {
 const notAllowed: Failure = {
   kind: 'credentials',
   text: 'the login does not have the required permissions',
-  hint: 'assign the role in docs/drivers/azure.md to it; a new assignment takes effect after a few minutes',
+  hint: 'assign the role in docs/drivers/azure.md to the login; a new assignment takes effect after a few minutes',
 }
 const loginAgain: Failure = {
   kind: 'credentials',
