@@ -116,7 +116,7 @@ async function notStarted(code: number, output: string): Promise<UserError> {
   const shown = words === '' ? `exit code ${code}, no output` : words
   if (/password change required|password has expired/i.test(words)) {
     return new UserError('credentials', `the user's password must be changed first: ${shown}`, {
-      hint: 'log in once with ssh in a terminal and change it, or run on the host: chage -d "$(date +%F)" USER',
+      hint: 'log in once with ssh in a terminal and change the password, or run on the host: chage -d "$(date +%F)" USER',
     })
   }
   return new UserError('unsupported', `the login shell does not run commands: ${shown}`, {

@@ -17,7 +17,7 @@ export function findMachine(inventory: Inventory, name: string): Machine {
   const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
   if (machine !== undefined) return machine
   if (inventory.swarms.has(name)) {
-    throw new UserError('unknown-machine', `${name} is a swarm, and this command needs a machine`, {
+    throw new UserError('unknown-machine', `${name} is a swarm, but this command needs a machine`, {
       hint: `to see its machines: fleet swarm status ${name}`,
     })
   }

@@ -60,7 +60,7 @@ export function withChange(spec: ServiceSpec, change: ServiceChange): ServiceSpe
   if (replicas !== undefined && modeOf(spec) !== 'replicated') {
     throw new UserError(
       'usage',
-      `service ${spec.Name} is ${modeOf(spec)}: only replicated services have a number of replicas`,
+      `service ${spec.Name} is ${modeOf(spec)}: only replicated services can be scaled`,
     )
   }
   return {

@@ -42,7 +42,8 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   NON_STRING_KEY: 'a key must be plain text',
   RESOURCE_EXHAUSTION: 'too deeply nested',
   TAB_AS_INDENT: 'tabs cannot be used for indentation; use spaces',
-  TAG_RESOLVE_FAILED: 'unknown tag, or one that does not fit (quote a value that begins with !)',
+  TAG_RESOLVE_FAILED:
+    'unknown tag, or a tag that does not match the value (quote a value that begins with !)',
   UNEXPECTED_TOKEN: 'unexpected character or word',
 }
 

@@ -27,7 +27,7 @@ export async function addLine(file: string, line: string): Promise<boolean> {
         'inventory',
         `${file} is a symbolic link, which fleet does not write to`,
         {
-          hint: `replace it with a regular file that has the line ${line}`,
+          hint: `replace it with a regular file that contains the line ${line}`,
         },
       )
     }

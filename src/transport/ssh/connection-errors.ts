@@ -122,14 +122,14 @@ const rules: readonly Rule[] = [
       ),
     hint: ({ user, address }, _error, { proxy }) =>
       proxy?.hint ??
-      `the program may be waiting for something, such as a login in a browser or a network: to see it, run ssh -v ${shellQuote(`${user}@${address}`)}`,
+      `the program may be waiting for something, such as a login in a browser or a network connection; to see the reason, run ssh -v ${shellQuote(`${user}@${address}`)}`,
   },
   {
     when: code('NO_INTERFACE'),
     kind: 'unreachable',
     why: (_, error) => messageOf(error),
     hint: ({ address }) =>
-      `in ${address}, the part after % is a network interface of the computer that connects, and differs between computers. If the host has an address without it, use that one`,
+      `in ${address}, the part after % is a network interface of the connecting computer, and differs between computers. If the host has an address without this part, use that address`,
   },
   {
     when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),

@@ -107,7 +107,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     const refused = whoAmI({ ...automatic, hostKeys: await pin(other) }, { env })
     await expect(refused).rejects.toMatchObject({
       kind: 'host-key',
-      message: expect.stringMatching(/expected a certificate of SHA256:/),
+      message: expect.stringMatching(/expected a certificate signed by SHA256:/),
     })
   })
 

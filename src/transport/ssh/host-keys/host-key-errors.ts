@@ -10,7 +10,7 @@ const changedHint = (machine: string): string =>
 /** A pinned key, or a certificate of a pinned authority. */
 const describePinned = (key: string): string =>
   key.startsWith(authorityMark)
-    ? `a certificate of ${fingerprint(key.slice(authorityMark.length))}`
+    ? `a certificate signed by ${fingerprint(key.slice(authorityMark.length))}`
     : fingerprint(key)
 
 /** The host presented a key that is not pinned. Keys are `TYPE BASE64`. */

@@ -99,14 +99,14 @@ function explainKeys(
     const turnedDown = offered.length === 0 ? '' : `, and rejected ${offered.join(', ')}`
     return {
       why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
-      hint: 'run the command in a terminal, where the second factor can be typed; without one, the server must accept a key alone (AuthenticationMethods in its sshd_config)',
+      hint: 'run the command in a terminal, where the second factor can be typed; without a terminal, the server must accept a key alone (AuthenticationMethods in sshd_config on the host)',
     }
   }
   const remedy = remedies.length === 0 ? undefined : remedies.join('; ')
   if (left.length > 0 && !left.includes('publickey')) {
     return {
       why: `the server accepts no keys for this user, only ${others}`,
-      hint: 'run the command in a terminal and type it, or enable PubkeyAuthentication in its sshd_config',
+      hint: 'run the command in a terminal to log in without a key, or enable PubkeyAuthentication in sshd_config on the host',
     }
   }
   const alsoTakes = others === '' ? '' : `; the server would also accept ${others}`

@@ -141,7 +141,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'labels: { a: !x b }',
-      '6:18: unknown tag, or one that does not fit (quote a value that begins with !)',
+      '6:18: unknown tag, or a tag that does not match the value (quote a value that begins with !)',
     ],
     ['labels: { a: @b }', '6:18: a value cannot begin with this character (quote it)'],
     ['labels: { __proto__: b }', '6:15: __proto__ cannot be a key'],
