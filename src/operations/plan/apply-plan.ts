@@ -180,7 +180,7 @@ function checkStopApproved(
   if (isApproved || isCreatedByFleet(host)) return
   throw new UserError('failed', `fleet did not create the host of ${name}, so it was not stopped`, {
     machine: name,
-    hint: `make a new plan: fleet plan; or stop it: fleet stop ${name}`,
+    hint: `make a new plan: fleet plan; or stop the host: fleet stop ${name}`,
   })
 }
 
