@@ -52,9 +52,9 @@ const takes = (command: Command, pattern: RegExp): boolean =>
   )
 
 /**
- * A typed command line of fleet with what is selected as its target: containers or images for a command that takes their names,
+ * A typed command line of fleet with what is selected as its target: containers, images or services for a command that takes their names,
  * machines for one that takes theirs, else options that select the machines. Words that choose machines, and operands, stay as they
- * are typed. Throws as {@link splitWords} does.
+ * are typed. Throws as {@link splitWords} does, and kind `usage` for services of several swarms.
  */
 export function withTargets(line: string, targets: readonly Target[]): string[] {
   const typed = splitWords(line)
@@ -71,6 +71,13 @@ export function withTargets(line: string, targets: readonly Target[]): string[] 
       : options.includes('on')
         ? machines.flatMap((name) => ['--on', name])
         : []
+  const services = targets.flatMap((target) => (target.kind === 'service' ? [target.name] : []))
+  if (!hasOperands && takes(command, /container$|^service$/) && services.length > 0) {
+    if (machines.length > 1) {
+      throw new UserError('usage', `the marked services belong to ${machines.length} swarms`)
+    }
+    return ['-m', machines[0] ?? '', ...words, ...services]
+  }
   const named = targets.flatMap((target) => (target.kind === 'container' ? [target] : []))
   if (!hasOperands && takes(command, /container$/) && named.length > 0) {
     return [...words, ...named.map(({ machine, name }) => `${machine}/${name}`)]

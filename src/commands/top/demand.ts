@@ -2,6 +2,7 @@ import type { Demand } from '../../operations/top/open-sources.ts'
 import { listOf, visibleRows } from './list.ts'
 import type { Model, StackModel } from './model/model.ts'
 import type { ContainerItem } from './views/containers.ts'
+import type { ServiceItem } from './views/services.ts'
 import type { Row } from './views/view.ts'
 
 /** The running containers that a row shows. */
@@ -33,5 +34,13 @@ export function demandOf(model: Model): Demand {
     if (known === undefined) stats.set(machine, [id])
     else known.push(id)
   }
-  return { stats, images: model.view === 'images' }
+  const [row] = rows
+  const opened =
+    page.kind === 'details' && row?.view.name === 'services' ? (row.item as ServiceItem) : undefined
+  return {
+    stats,
+    images: model.view === 'images',
+    services: model.view === 'services',
+    tasksOf: opened && { swarm: opened.swarm.name, service: opened.service.id },
+  }
 }

@@ -38,8 +38,10 @@ const compare = (a: number | string, b: number | string): number =>
     ? b - a
     : String(a).localeCompare(String(b), 'en', { numeric: true })
 
-const groupOf = (row: Row, grouping: ViewState['grouping']): string =>
-  grouping === 'machine' ? (row.machine?.machine.name ?? '') : row.stack || '(no stack)'
+function groupOf(row: Row, grouping: ViewState['grouping']): string {
+  if (grouping === 'machine') return row.machine?.machine.name ?? ''
+  return grouping === 'swarm' ? row.swarm : row.stack || '(no stack)'
+}
 
 function sortRows(rows: Row[], { sort, isReversed }: ViewState): Row[] {
   if (sort < 0) return isReversed ? rows.reverse() : rows

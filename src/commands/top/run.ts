@@ -14,7 +14,7 @@ import { demandOf } from './demand.ts'
 import { draw } from './draw/draw.ts'
 import { describeTargets } from './model/actions.ts'
 import { applyUpdate } from './model/apply-update.ts'
-import { type Effect, type Model, initialModel } from './model/model.ts'
+import { type Effect, type Model, type SwarmModel, initialModel } from './model/model.ts'
 import { pressKey } from './model/press-key.ts'
 
 /** The pause between pictures of new data, in milliseconds. Keys are shown at once. */
@@ -31,6 +31,8 @@ interface Start {
   readonly io: Io
   readonly machines: readonly Machine[]
   readonly stacks: Stacks
+  /** The swarms that the machines are in. */
+  readonly swarms: readonly Pick<SwarmModel, 'name' | 'isProtected'>[]
   readonly isReadOnly: boolean
 }
 
@@ -59,10 +61,11 @@ export async function runDashboard({
   io,
   machines,
   stacks,
+  swarms,
   isReadOnly,
 }: Start): Promise<void> {
   let model = initialModel({
-    ...{ machines, stacks, isReadOnly, now: Date.now(), look: lookOf(io.env) },
+    ...{ machines, stacks, swarms, isReadOnly, now: Date.now(), look: lookOf(io.env) },
     ...{ columns: io.stdout.columns ?? 80, rows: io.stdout.rows ?? 24 },
   })
   let timer: NodeJS.Timeout | undefined
@@ -181,7 +184,8 @@ export async function runDashboard({
 
   const aborted = (): void => fail(fleet.signal.reason)
   using screen = openTerminalScreen(io, { onKey: press, onRedraw: redraw })
-  await using sources = openSources(fleet, machines, update)
+  const watched = { machines, swarms: swarms.map(({ name }) => name) }
+  await using sources = openSources(fleet, watched, update)
   const ticking = setInterval(
     guarded(() => {
       model = { ...model, now: Date.now() }

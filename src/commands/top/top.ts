@@ -1,13 +1,32 @@
 import { UserError } from '../../errors.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { rolesOf } from '../../machine/swarms.ts'
+import type { Inventory } from '../../state/inventory/inventory.ts'
 import { shouldStyle } from '../../ui/color.ts'
 import { defineCommand, flag, machinesArgument } from '../command.ts'
 import { chooseNamed } from '../multi/choose-named.ts'
+
+/** The initialized swarms that have some of the machines as members, and whether one of all their members is protected. */
+function swarmsOf(
+  { swarms, machines }: Pick<Inventory, 'swarms' | 'machines'>,
+  chosen: readonly Machine[],
+): readonly { readonly name: string; readonly isProtected: boolean }[] {
+  return [...swarms.values()]
+    .filter((swarm) => swarm.id !== undefined && rolesOf(swarm, chosen).size > 0)
+    .map((swarm) => {
+      const members = rolesOf(swarm, machines.values())
+      const isProtected = [...machines.values()].some(
+        (machine) => machine.protected === true && members.has(machine.name),
+      )
+      return { name: swarm.name, isProtected }
+    })
+}
 
 export const top = defineCommand({
   name: 'top',
   summary: 'Show a live dashboard of machines and containers',
   description:
-    'Show machines, containers, images, stacks and events on the whole terminal, and update them as they change. Without names or options, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for the marked rows. A machine that does not answer stays in the list, in grey and with the age of its data, and fleet reconnects to it automatically.',
+    'Show machines, containers, images, stacks, services of swarms and events on the whole terminal, and update them as they change. Without names or options, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for the marked rows. A machine that does not answer stays in the list, in grey and with the age of its data, and fleet reconnects to it automatically.',
   arguments: { names: machinesArgument('names of machines (default: all)', 'optional') },
   options: {
     readOnly: flag('--read-only', 'disable the keys that change something or open a shell'),
@@ -35,8 +54,9 @@ export const top = defineCommand({
         hint: 'create a machine with fleet create, or add an existing host with fleet adopt',
       })
     }
-    const { stacks } = await (await fleet.inventory()).read()
+    const { stacks, ...inventory } = await (await fleet.inventory()).read()
     const { runDashboard } = await import('./run.ts')
-    await runDashboard({ fleet, io, machines, stacks, isReadOnly: options.readOnly })
+    const swarms = swarmsOf(inventory, machines)
+    await runDashboard({ fleet, io, machines, stacks, swarms, isReadOnly: options.readOnly })
   },
 })

@@ -1,14 +1,17 @@
 import { type ContainerChange, changeContainer } from '../../engine/containers.ts'
 import { removeImage } from '../../engine/images.ts'
+import { removeService } from '../../engine/swarm/services.ts'
 import { messageOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { fanOut } from '../fan-out/fan-out.ts'
 import { switchAndRecordPower } from '../machine/switch-power.ts'
+import { changeService, rollBack } from '../services/change-service.ts'
+import { openSwarm } from '../services/open-swarm.ts'
 import type { Target } from './open-sources.ts'
 
-/** What can be done to things of a machine, or to a machine. */
-export type Change = ContainerChange
+/** What can be done to things of a machine or swarm, or to a machine. */
+export type Change = ContainerChange | 'rollback' | { readonly replicas: number }
 
 /** What failed; the other changes were made. */
 export interface ChangeFailure {
@@ -19,13 +22,30 @@ export interface ChangeFailure {
 /** How many changes are made at the same time. */
 const concurrency = 8
 
+/** Changes a service; its tasks follow, and nobody waits for them. */
+async function changeOneService(
+  context: Context,
+  { machine, id }: { readonly machine: string; readonly id: string },
+  change: Change,
+): Promise<void> {
+  const swarm = openSwarm(context, machine)
+  const { signal } = context
+  const options = { progress: () => {}, signal }
+  if (change === 'rm') return swarm.change(({ engine }) => removeService(engine, id, signal))
+  if (change === 'rollback') await rollBack(context, swarm, id, options)
+  else {
+    const wanted = typeof change === 'object' ? change : { force: true }
+    await changeService(context, swarm, id, { ...wanted, resolveImage: false }, options)
+  }
+}
+
 async function changeOne(
   context: Context,
   machine: Machine,
   target: Target,
   change: Change,
 ): Promise<void> {
-  if (target.kind === 'container') {
+  if (target.kind === 'container' && typeof change === 'string' && change !== 'rollback') {
     return changeContainer(await context.engine(machine), target.id, change, context.signal)
   }
   if (target.kind === 'image') {
@@ -33,7 +53,7 @@ async function changeOne(
     return removeImage(await context.engine(machine), target.name, context.signal)
   }
   if (change !== 'start' && change !== 'stop')
-    throw new Error(`no such change of a machine: ${change}`)
+    throw new Error(`no such change of a ${target.kind}: ${JSON.stringify(change)}`)
   await switchAndRecordPower(context, machine, change, {
     progress: () => {},
     signal: context.signal,
@@ -52,6 +72,9 @@ export async function changeTargets(
   const outcomes = fanOut(
     work,
     async ({ name, target }, signal) => {
+      if (target.kind === 'service') {
+        return changeOneService(context.with({ signal }), target, change)
+      }
       const machine = [...machines.values()].find((one) => one.name === name)
       if (machine === undefined) throw new Error(`${name} is no longer in the inventory`)
       await changeOne(context.with({ signal }), machine, target, change)

@@ -7,15 +7,19 @@ import { UserError, messageOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { type LogEntry, readLogs } from '../fan-out/read-logs.ts'
+import { openSwarm } from '../services/open-swarm.ts'
+import { type TaskLogs, findTaskLogs } from '../services/task-containers.ts'
 import { type StatsSampler, sampleStats } from './sample-stats.ts'
 import type { Details } from './updates.ts'
 import { type Emit, type WatchedMachine, watchMachine } from './watch-machine.ts'
+import { concernsServices, watchSwarm } from './watch-swarm.ts'
 
-/** Something of a machine that is shown, or the machine. */
+/** Something of a machine or swarm that is shown, or the machine. */
 export type Target =
   | { readonly kind: 'machine'; readonly machine: string }
   | {
-      readonly kind: 'container' | 'image'
+      readonly kind: 'container' | 'image' | 'service'
+      /** Of a service: the swarm, which `--machine` accepts too. */
       readonly machine: string
       readonly id: string
       readonly name: string
@@ -26,7 +30,13 @@ export interface Demand {
   /** The containers whose usage is read, by machine. */
   readonly stats: ReadonlyMap<string, readonly string[]>
   readonly images: boolean
+  readonly services: boolean
+  /** The service whose tasks are read. */
+  readonly tasksOf: { readonly swarm: string; readonly service: string } | undefined
 }
+
+/** Something whose logs can be followed: a container, or a service with all its tasks. */
+export type LogTarget = Target & { readonly kind: 'container' | 'service' }
 
 /** Where the news of machines come from. */
 export interface Sources extends AsyncDisposable {
@@ -35,8 +45,8 @@ export interface Sources extends AsyncDisposable {
   retry(): void
   /** Reads the details of something. Their update names `of`. */
   readDetails(target: Target, of: string): void
-  /** Follows the logs of containers, and of no others from now on. */
-  followLogs(targets: readonly (Target & { readonly kind: 'container' })[]): void
+  /** Follows the logs of containers and of the tasks of services, and of no others from now on. */
+  followLogs(targets: readonly LogTarget[]): void
 }
 
 /** How many machines are connected at the same time at the beginning. */
@@ -53,16 +63,29 @@ const sizeOf = (rows: readonly DiskUsageRow[], kind: DiskUsageRow['kind']): numb
 
 const jsonLines = (value: unknown): readonly string[] => JSON.stringify(value, null, 2).split('\n')
 
-/** Begins to watch machines. `emit` receives what they report until the sources are disposed. */
-export function openSources(context: Context, machines: readonly Machine[], emit: Emit): Sources {
+/** Begins to watch machines and swarms. `emit` receives what they report until the sources are disposed. */
+export function openSources(
+  context: Context,
+  {
+    machines,
+    swarms,
+  }: { readonly machines: readonly Machine[]; readonly swarms: Iterable<string> },
+  emit: Emit,
+): Sources {
   const ending = new AbortController()
   const signal = AbortSignal.any([context.signal, ending.signal])
   setMaxListeners(0, signal, ending.signal, context.signal)
   const scope = context.with({ signal })
   const limit = pLimit(startsAtOnce)
   const send: Emit = (update) => {
-    if (!signal.aborted) emit(update)
+    if (signal.aborted) return
+    emit(update)
+    if (update.kind !== 'event' || !concernsServices(update.event)) return
+    for (const swarm of watchedSwarms.values()) swarm.changed()
   }
+  const watchedSwarms = new Map(
+    [...swarms].map((name) => [name, watchSwarm(scope, name, send)] as const),
+  )
   const watched = new Map<string, WatchedMachine>(
     machines.map((machine) => [
       machine.name,
@@ -99,6 +122,7 @@ export function openSources(context: Context, machines: readonly Machine[], emit
         lines: jsonLines(await inspectContainer(engine, target.id, { signal })),
       }
     }
+    if (target.kind === 'service') return undefined
     const [image] = await imageLayers(engine, { images: [target.id], signal })
     const layers = (image?.layers ?? []).map(
       ({ size = 0, createdBy = '', digest, sharedWith }) => ({
@@ -110,10 +134,17 @@ export function openSources(context: Context, machines: readonly Machine[], emit
     return { kind: 'layers', layers, lines: [] }
   }
 
-  async function follow(
-    targets: readonly (Target & { readonly kind: 'container' })[],
-    stop: AbortSignal,
-  ): Promise<void> {
+  /** The logs of a target: of a service, those of its tasks, under their names. */
+  async function logsOf({ kind, machine, name }: LogTarget, stop: AbortSignal): Promise<TaskLogs> {
+    if (kind === 'container') {
+      const engine = await engineOf(machine)
+      return { sources: [{ machine, container: name, engine, task: name }], failures: [] }
+    }
+    const inScope = context.with({ signal: stop })
+    return findTaskLogs(inScope, openSwarm(inScope, machine), [name])
+  }
+
+  async function follow(targets: readonly LogTarget[], stop: AbortSignal): Promise<void> {
     let waiting: LogEntry[] = []
     const pass = (): void => {
       if (waiting.length > 0 && !stop.aborted) send({ kind: 'logs', entries: waiting })
@@ -121,13 +152,17 @@ export function openSources(context: Context, machines: readonly Machine[], emit
     }
     const timer = setInterval(pass, logMs)
     try {
-      const sources = await Promise.all(
-        targets.map(async ({ machine, name }) => {
-          return { machine, container: name, engine: await engineOf(machine) }
-        }),
-      )
+      const found = await Promise.all(targets.map((target) => logsOf(target, stop)))
+      const sources = found.flatMap((one) => one.sources)
+      const tasks = new Map<string, string>()
+      for (const one of found) {
+        for (const { container, task } of one.sources) tasks.set(container, task)
+        for (const { machine, error } of one.failures) {
+          waiting.push({ machine: machine.name, container: '', error })
+        }
+      }
       for await (const entry of readLogs(sources, { follow: true, tail, signal: stop })) {
-        waiting.push(entry)
+        waiting.push({ ...entry, container: tasks.get(entry.container) ?? entry.container })
         if (waiting.length > mostLines * 2) waiting = waiting.slice(-mostLines)
       }
     } catch (error) {
@@ -142,7 +177,10 @@ export function openSources(context: Context, machines: readonly Machine[], emit
   }
 
   return {
-    demand({ stats, images }) {
+    demand({ stats, images, services, tasksOf }) {
+      for (const [name, swarm] of watchedSwarms) {
+        swarm.want(services, tasksOf?.swarm === name ? tasksOf.service : undefined)
+      }
       for (const [name, machine] of watched) {
         machine.wantImages(images)
         const wanted = stats.get(name) ?? []

@@ -1,5 +1,6 @@
 import type { ContainerStats } from '../../engine/stats.ts'
 import type { LogEntry } from '../fan-out/read-logs.ts'
+import type { ServiceRow, TaskRow } from '../services/list-services.ts'
 
 /** A container, with the parts of the engine's answer that are shown. */
 export interface TopContainer {
@@ -74,7 +75,13 @@ export type Details =
       }[]
     }
 
-/** News of the machines. `at` are milliseconds since 1970 on this computer. */
+/** The tasks of one service, which its ID names. */
+export interface ServiceTasks {
+  readonly service: string
+  readonly rows: readonly TaskRow[]
+}
+
+/** News of the machines and swarms. `at` are milliseconds since 1970 on this computer. */
 export type Update =
   | {
       readonly kind: 'connected'
@@ -108,6 +115,15 @@ export type Update =
       readonly at: number
     }
   | { readonly kind: 'heard'; readonly machine: string; readonly at: number }
+  | {
+      readonly kind: 'services'
+      readonly swarm: string
+      readonly services: readonly ServiceRow[]
+      /** Of the service whose details are shown. */
+      readonly tasks: ServiceTasks | undefined
+      readonly at: number
+    }
+  | { readonly kind: 'swarm-lost'; readonly swarm: string; readonly reason: string }
   | { readonly kind: 'disk'; readonly machine: string; readonly parts: DiskParts }
   | {
       readonly kind: 'stats'

@@ -61,7 +61,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     await top.until(/web +h1 +running .*\d%/) // its usage is read
     await fleet('-m', 'h1', 'run', '-d', '--name', 'new', 'bb:1', 'sleep', '3600')
     await top.until(/new +h1 +running/)
-    top.type('5')
+    top.type('6')
     await top.until(/h1 +container +start +new/)
     top.type('3')
     await top.until(/bb:1 +h2 +used/)

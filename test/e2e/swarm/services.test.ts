@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { checkJsonOutput } from '../../support/json-output.ts'
+import { openTerminal } from '../../support/process/live-terminal.ts'
 import {
   canDeployStacks,
   giveCompose,
   layFiles,
   localCompose,
 } from '../../support/stacks/stack-lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type Person, makePerson, program } from '../../support/test-user.ts'
 
 /** Says hello and stays; fails if the variable MODE says so. */
 const serve =
@@ -156,6 +157,41 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       stderr: expect.stringMatching(/0 of 1 tasks are running after 3 s[^]*no suitable node/),
     })
     await ok('-m prod docker service rm fragile stuck')
+  }, 300_000)
+
+  test('fleet top shows services, their tasks and logs, and changes them', async () => {
+    const create = '-m prod docker service create --detach --no-resolve-image --name'
+    await ok(`${create} gone --replicas 0 bb:1`)
+    await using top = openTerminal([program, 'top'], {
+      ...{ cwd: ana.folder, env: ana.env, rows: 30, columns: 160 },
+    })
+    await top.until(/h1 +running/)
+    top.type('5')
+    await top.until(/gone +prod +stopped +0\/0[^]*web +prod +running +3\/3 +replicated .*bb:1/)
+    top.type('xd')
+    await top.until(/Remove service gone in swarm prod\? \[y\/N\]/)
+    top.type('y')
+    await top.until((lines) => !/gone +prod/.test(lines.join('\n')))
+    top.type('\r')
+    await top.until(/web\.1 +h\d +running[^]*web\.2 +h\d +running[^]*web\.3 +h\d +running/)
+    top.type('l')
+    await top.until((lines) =>
+      [1, 2, 3].every((slot) => lines.some((line) => line.includes(`/web.${slot} hello from `))),
+    )
+    top.type('q')
+    await top.until(/web +prod +running +3\/3/)
+    top.type('xs2\r')
+    await top.until(/Scale service web in swarm prod to 2 replicas\? \[y\/N\]/)
+    top.type('y')
+    await top.until(/web +prod +running +2\/2/)
+    top.type('xry')
+    await top.until(/web +prod +running +2\/2 +replicated +completed/, 150)
+    top.type('xby')
+    await top.until(/web +prod +running +2\/2 +replicated +rollback completed/, 150)
+    top.type('xs3\ry')
+    await top.until(/web +prod +running +3\/3/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
   }, 300_000)
 
   describe.skipIf(!canDeployStacks)('a stack', () => {

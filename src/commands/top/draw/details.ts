@@ -1,13 +1,16 @@
 import { type Canvas, fitCells } from '../../../ui/screen/canvas.ts'
 import { type Tone, partTones, styleOf } from '../../../ui/screen/palette.ts'
 import { drawParts, partGlyph, sparkline } from '../../../ui/screen/pictures.ts'
+import { shortImage } from '../../service/ls.ts'
 import { listOf } from '../list.ts'
 import { type Model, type StackModel, stateOfMachine, usageKey } from '../model/model.ts'
+import type { TaskRow } from '../../../operations/services/list-services.ts'
 import type { TopEvent } from '../../../operations/top/updates.ts'
 import type { ContainerItem } from '../views/containers.ts'
 import type { ImageItem } from '../views/images.ts'
+import { type ServiceItem, stateOfService, toneOfService } from '../views/services.ts'
 import { dataAge } from '../views/machines.ts'
-import { percent, size } from '../views/texts.ts'
+import { age, percent, size } from '../views/texts.ts'
 import type { Row } from '../views/view.ts'
 
 /** Draws one line of the details from the left. */
@@ -205,6 +208,44 @@ function stackLines(
   ]
 }
 
+/** A task: its state, how long it has had it, its machine, and why it failed. */
+function taskLine(model: Model, row: TaskRow): Line {
+  const since = Date.parse(row.since)
+  const lasting = Number.isNaN(since) ? '' : age((model.now - since) / 1000)
+  const isReplaced = row.desired !== 'running' && row.desired !== 'ready'
+  const isBad = /^(?:failed|rejected|orphaned)$/.test(row.state)
+  const tone = isBad ? 'bad' : isReplaced ? 'dim' : row.state === 'running' ? 'good' : 'warn'
+  return (canvas, y) => {
+    canvas.put(1, y, fitCells(row.task, 24), styleOf(model.look, isReplaced ? 'dim' : 'strong'))
+    canvas.put(26, y, fitCells(row.machine ?? row.node ?? '', 14))
+    canvas.put(41, y, `${row.state} ${lasting}`, styleOf(model.look, tone))
+    canvas.put(58, y, row.error ?? '', styleOf(model.look, 'bad'))
+  }
+}
+
+function serviceLines(model: Model, { swarm, service }: ServiceItem): readonly Line[] {
+  const { look } = model
+  const tasks = swarm.tasks?.service === service.id ? swarm.tasks.rows : undefined
+  const { stack, update, ports } = service
+  const updated = Date.parse(service.updatedAt)
+  return [
+    fact(model, 'State', stateOfService(service), toneOfService(service)),
+    ...(swarm.reason === undefined ? [] : [fact(model, 'Reason', swarm.reason, 'bad')]),
+    fact(model, 'Swarm', swarm.name),
+    ...(stack === undefined ? [] : [fact(model, 'Stack', stack)]),
+    fact(model, 'Mode', service.mode),
+    fact(model, 'Tasks', `${service.running} of ${service.desired}`),
+    fact(model, 'Image', shortImage(service.image)),
+    ...(ports.length === 0 ? [] : [fact(model, 'Ports', ports.join(', '))]),
+    ...(update === undefined ? [] : [fact(model, 'Update', update.replace('_', ' '))]),
+    ...(Number.isNaN(updated)
+      ? []
+      : [fact(model, 'Changed', `${age((model.now - updated) / 1000)} ago`)]),
+    blank,
+    ...(tasks?.map((row) => taskLine(model, row)) ?? [plain('Reading …', styleOf(look, 'dim'))]),
+  ]
+}
+
 const eventLines = ({ attributes, ...event }: TopEvent): readonly Line[] =>
   JSON.stringify(
     { ...event, time: new Date(event.time * 1000).toISOString(), attributes },
@@ -224,6 +265,8 @@ function linesOf(model: Model, row: Row): readonly Line[] {
       return imageLines(model, row.item as ImageItem)
     case 'stacks':
       return stackLines(model, row.item as StackModel)
+    case 'services':
+      return serviceLines(model, row.item as ServiceItem)
     case 'events':
       return eventLines(row.item as TopEvent)
   }

@@ -20,8 +20,12 @@ function drawTitle(canvas: Canvas, model: Model): void {
   }
   const all = [...machines.values()]
   const alive = all.filter((one) => one.phase === 'connected' && !isStale(one, now)).length
-  const count = `${alive}/${all.length} machines${isReadOnly ? ', read-only' : ''} `
-  if (x + count.length + 1 > canvas.columns) return
+  const answering = `${alive}/${all.length}`
+  const mode = isReadOnly ? ', read-only' : ''
+  const count = [`${answering} machines${mode} `, `${answering}${mode} `, `${answering} `].find(
+    ({ length }) => x + length + 1 <= canvas.columns,
+  )
+  if (count === undefined) return
   const tone = alive === all.length ? 'good' : 'warn'
   canvas.put(canvas.columns - count.length, 0, count, styleOf(look, tone))
 }
@@ -57,11 +61,11 @@ function keysOf(model: Model): string {
     case 'logs':
       return 'Esc back  / search  n N next  Space follow  f fold JSON'
     case 'details': {
-      const own = view === 'containers' || view === 'stacks' ? '  l logs' : ''
+      const own = hasLogs(view) ? '  l logs' : ''
       return `Esc back${own}${changes(keysForTarget(view))}`
     }
     case 'list': {
-      const own = view === 'containers' || view === 'stacks' ? '  l logs' : ''
+      const own = hasLogs(view) ? '  l logs' : ''
       const tab = view === 'machines' ? '' : '  Tab group'
       const more = changes(keysForTarget(view))
       return `? help  q quit  Enter details  / filter  s sort${tab}  Space mark${own}${more}`
@@ -69,8 +73,12 @@ function keysOf(model: Model): string {
   }
 }
 
+const hasLogs = (view: Model['view']): boolean =>
+  view === 'containers' || view === 'stacks' || view === 'services'
+
 const keysForTarget = (view: Model['view']): string => {
-  if (view === 'machines' || view === 'containers') return 'e shell  x actions  : command'
+  if (view === 'machines' || view === 'containers' || view === 'services')
+    return 'e shell  x actions  : command'
   return view === 'images' ? 'x actions  : command' : ': command'
 }
 
@@ -110,6 +118,8 @@ function inputOf(dialog: Dialog): string | undefined {
       return `Search: ${dialog.text}`
     case 'command':
       return `fleet ${dialog.text}`
+    case 'replicas':
+      return `Number of replicas of ${describeTargets(dialog.targets)}: ${dialog.text}`
     case 'confirm':
       return `${questionOf(dialog)}${dialog.text}`
     case 'menu':

@@ -4,23 +4,23 @@ import type { Model } from '../model/model.ts'
 type Line = readonly [key: string, text: string]
 
 const everywhere: readonly Line[] = [
-  ['1 … 5, ← →', 'Machines, containers, images, stacks, events'],
+  ['1 … 6, ← →', 'Machines, containers, images, stacks, services, events'],
   ['↑ ↓, j k', 'Select a row; PgUp, PgDn, Home, End, g, G jump'],
-  ['Enter', 'Show details: inspect, usage over time, layers'],
+  ['Enter', 'Show details: inspect, usage over time, layers, tasks'],
   ['Space', 'Mark a row; the keys below apply to all marked rows'],
   ['/', 'Filter: text, role=web, !web-*, driver=ssh, state=exited'],
   ['s, S', 'Sort by the next column, reverse the order'],
-  ['Tab', 'Group by machine or stack'],
+  ['Tab', 'Group by machine, swarm or stack'],
   ['Esc', 'Clear the marks, then the filter'],
-  ['l', 'Follow the logs of containers or stacks'],
+  ['l', 'Follow the logs of containers, stacks or services'],
   ['r', 'Reconnect to machines that do not answer'],
   ['Ctrl-Z', 'Suspend fleet top; fg continues it'],
   ['q, Ctrl-C', 'Quit'],
 ]
 
 const changing: readonly Line[] = [
-  ['e', 'Open a shell in a container or on a machine'],
-  ['x', 'Actions: start, stop, restart, kill, remove, pull'],
+  ['e', 'Open a shell in a container or task, or on a machine'],
+  ['x', 'Actions: start, stop, restart, kill, remove, pull, scale, roll back'],
   [':', 'Run any fleet command for the marked or selected rows'],
 ]
 

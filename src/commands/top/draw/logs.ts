@@ -51,9 +51,7 @@ function drawLine(
 export function drawLogs(canvas: Canvas, model: Model, page: Logs): void {
   const { look } = model
   const height = logsHeight(model)
-  const [first = ''] = page.sources
-  const subject = page.sources.length === 1 ? first : `${page.sources.length} containers`
-  const end = canvas.put(0, 0, ` Logs of ${subject} `, styleOf(look, 'title'))
+  const end = canvas.put(0, 0, ` Logs of ${page.subject} `, styleOf(look, 'title'))
   const state = page.top === undefined ? 'following' : 'paused'
   const format = page.isFolded ? 'JSON folded' : 'as written'
   const searched = page.search === '' ? '' : `, ${logMatches(page).length} with ${page.search}`

@@ -2,7 +2,7 @@ import { type Canvas, cellWidth, fitCells } from '../../../ui/screen/canvas.ts'
 import { type Look, styleOf } from '../../../ui/screen/palette.ts'
 import { drawBar, sparkline } from '../../../ui/screen/pictures.ts'
 import type { List } from '../list.ts'
-import { type Model, isStale } from '../model/model.ts'
+import type { Model } from '../model/model.ts'
 import type { Cell, Row, View } from '../views/view.ts'
 
 /** A column and where it is. */
@@ -80,13 +80,15 @@ interface RowPlace {
 
 function drawRow(
   canvas: Canvas,
-  { look, now }: Model,
+  { look }: Model,
   row: Row,
   { y, isSelected, isMarked, placed }: RowPlace,
 ): void {
-  const { machine } = row
-  const isGrey = machine !== undefined && isStale(machine, now)
-  const style = isSelected ? styleOf(look, 'selected') : isGrey ? styleOf(look, 'dim') : undefined
+  const style = isSelected
+    ? styleOf(look, 'selected')
+    : row.isStale
+      ? styleOf(look, 'dim')
+      : undefined
   if (isSelected) canvas.put(0, y, ' '.repeat(canvas.columns), style)
   if (isMarked) canvas.put(0, y, look.unicode ? '●' : '*', style ?? styleOf(look, 'marked'))
   else if (isSelected) canvas.put(0, y, '>', style)
@@ -126,9 +128,15 @@ export function drawTable(canvas: Canvas, model: Model, list: List, y: number): 
 }
 
 /** Why a table is empty. */
-function emptyText({ machines, view }: Model, { all, state }: List): string {
+function emptyText({ machines, view, swarms }: Model, { all, state }: List): string {
   if (all > 0) return `None of ${all} ${view} matches ${state.filter} (Esc clears the filter).`
   if (view === 'events') return 'No events yet.'
+  if (view === 'services') {
+    const [first] = swarms.values()
+    if (first === undefined) return 'These machines are in no swarm of the inventory.'
+    const unread = [...swarms.values()].filter(({ services }) => services === undefined)
+    if (unread.length > 0) return unread.find(({ reason }) => reason)?.reason ?? 'Reading …'
+  }
   const isConnecting = [...machines.values()].some(({ phase }) => phase === 'connecting')
   return isConnecting ? 'Connecting …' : `No ${view}.`
 }

@@ -6,26 +6,31 @@ import type { Confirmation, Dialog, Effect, Model } from './model.ts'
 export interface Action {
   readonly key: string
   readonly label: string
-  readonly change: Change | 'pull'
+  readonly change: Change | 'pull' | 'scale'
   /** It ends something or removes it, so it needs confirmation. */
   readonly isDestructive: boolean
 }
 
 const start = { key: 's', label: 'Start', change: 'start', isDestructive: false } as const
 const stop = { key: 'o', label: 'Stop', change: 'stop', isDestructive: true } as const
+const restart = { key: 'r', label: 'Restart', change: 'restart', isDestructive: true } as const
+const remove = { key: 'd', label: 'Remove', change: 'rm', isDestructive: true } as const
 
 const actions: Readonly<Record<Target['kind'], readonly Action[]>> = {
   machine: [start, stop],
   container: [
     start,
     stop,
-    { key: 'r', label: 'Restart', change: 'restart', isDestructive: true },
+    restart,
     { key: 'k', label: 'Kill', change: 'kill', isDestructive: true },
-    { key: 'd', label: 'Remove', change: 'rm', isDestructive: true },
+    remove,
   ],
-  image: [
-    { key: 'p', label: 'Pull', change: 'pull', isDestructive: false },
-    { key: 'd', label: 'Remove', change: 'rm', isDestructive: true },
+  image: [{ key: 'p', label: 'Pull', change: 'pull', isDestructive: false }, remove],
+  service: [
+    restart,
+    { key: 's', label: 'Scale', change: 'scale', isDestructive: true },
+    { key: 'b', label: 'Roll back', change: 'rollback', isDestructive: true },
+    remove,
   ],
 }
 
@@ -41,23 +46,33 @@ export function describeTargets(targets: readonly Target[]): string {
   if (targets.length === 1) {
     return first.kind === 'machine'
       ? `machine ${first.machine}`
-      : `${first.kind} ${first.name} on ${first.machine}`
+      : `${first.kind} ${first.name} ${placeOf(first)} ${first.machine}`
   }
   if (first.kind === 'machine') return `${targets.length} machines`
-  const where = machines === 1 ? first.machine : `${machines} machines`
-  return `${targets.length} ${first.kind}s on ${where}`
+  const places = first.kind === 'service' ? 'swarms' : 'machines'
+  const where = machines === 1 ? first.machine : `${machines} ${places}`
+  return `${targets.length} ${first.kind}s ${placeOf(first)} ${where}`
 }
 
-/** Protected machines among those of the targets. */
-const protectedOf = ({ machines }: Model, targets: readonly Target[]): readonly string[] => [
+const placeOf = ({ kind }: Target): string => (kind === 'service' ? 'in swarm' : 'on')
+
+/** Protected machines among those of the targets, and the swarms of services that have such machines. */
+const protectedOf = (
+  { machines, swarms }: Model,
+  targets: readonly Target[],
+): readonly string[] => [
   ...new Set(
-    targets.flatMap(({ machine }) =>
-      machines.get(machine)?.machine.protected === true ? [machine] : [],
-    ),
+    targets.flatMap(({ kind, machine }) => {
+      const isProtected =
+        kind === 'service'
+          ? swarms.get(machine)?.isProtected
+          : machines.get(machine)?.machine.protected
+      return isProtected === true ? [machine] : []
+    }),
   ),
 ]
 
-/** What an action needs before it is done: a confirmation, or nothing. */
+/** What an action needs before it is done: a number, a confirmation, or nothing. */
 export function begin(
   model: Model,
   { change, label, isDestructive }: Action,
@@ -71,14 +86,22 @@ export function begin(
     )
     return { effect: { kind: 'run', lines, pauses: true } }
   }
+  if (change === 'scale') return { dialog: { kind: 'replicas', text: '', targets } }
   if (!isDestructive) return { effect: { kind: 'change', change, label, targets } }
   const names = protectedOf(model, targets)
   return { dialog: { kind: 'confirm', text: '', change, label, targets, names } }
 }
 
 /** The question of a confirmation. */
-export function questionOf({ label, targets, names }: Confirmation): string {
-  const what = `${label} ${describeTargets(targets)}`
+export function questionOf({ label, change, targets, names }: Confirmation): string {
+  const to = typeof change === 'object' ? ` to ${change.replicas} replicas` : ''
+  const what = `${label} ${describeTargets(targets)}${to}`
   const [name] = names
-  return name === undefined ? `${what}? [y/N] ` : `${name} is protected. ${what}? Type its name: `
+  return name === undefined
+    ? `${what}? [y/N] `
+    : `${name} ${protectionOf(targets)}. ${what}? Type its name: `
 }
+
+/** Why the name of a machine or swarm has to be typed. */
+export const protectionOf = ([first]: readonly Target[]): string =>
+  first?.kind === 'service' ? 'has protected machines' : 'is protected'

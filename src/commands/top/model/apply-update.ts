@@ -4,6 +4,7 @@ import {
   type LogLine,
   type MachineModel,
   type Model,
+  type SwarmModel,
   type Usage,
   historyLength,
   mostEvents,
@@ -24,6 +25,12 @@ function changeMachine(
   const machine = model.machines.get(name)
   if (machine === undefined) return model
   return { ...model, machines: new Map(model.machines).set(name, change(machine)) }
+}
+
+function changeSwarm(model: Model, name: string, change: (swarm: SwarmModel) => SwarmModel): Model {
+  const swarm = model.swarms.get(name)
+  if (swarm === undefined) return model
+  return { ...model, swarms: new Map(model.swarms).set(name, change(swarm)) }
 }
 
 /** Bytes per second between two readings; 0 after a restart, which sets the counters back. */
@@ -49,7 +56,7 @@ function nextUsage(
 }
 
 const logLine = (entry: LogEntry): LogLine => ({
-  source: `${entry.machine}/${entry.container}`,
+  source: entry.container === '' ? entry.machine : `${entry.machine}/${entry.container}`,
   time: 'error' in entry ? '' : entry.time,
   text: 'error' in entry ? entry.error.message : entry.line,
   isError: 'error' in entry || entry.stream === 'stderr',
@@ -58,11 +65,13 @@ const logLine = (entry: LogEntry): LogLine => ({
 function addLogs(model: Model, entries: readonly LogEntry[]): Model {
   const { page } = model
   if (page.kind !== 'logs') return model
-  const lines = [...page.lines, ...entries.slice(-mostLogLines).map(logLine)]
+  const added = entries.slice(-mostLogLines).map(logLine)
+  const lines = [...page.lines, ...added]
+  const sources = [...new Set([...page.sources, ...added.map(({ source }) => source)])]
   const excess = Math.max(0, lines.length - mostLogLines)
   return {
     ...model,
-    page: { ...page, lines: lines.slice(excess), dropped: page.dropped + excess },
+    page: { ...page, sources, lines: lines.slice(excess), dropped: page.dropped + excess },
   }
 }
 
@@ -127,6 +136,15 @@ export function applyUpdate(model: Model, update: Update): Model {
       })
     case 'heard':
       return changeMachine(model, update.machine, (machine) => ({ ...machine, heardAt: update.at }))
+    case 'services':
+      return changeSwarm(model, update.swarm, ({ reason: _, ...swarm }) => ({
+        ...swarm,
+        heardAt: update.at,
+        services: update.services,
+        tasks: update.tasks,
+      }))
+    case 'swarm-lost':
+      return changeSwarm(model, update.swarm, (swarm) => ({ ...swarm, reason: update.reason }))
     case 'disk':
       return changeMachine(model, update.machine, (machine) => ({ ...machine, disk: update.parts }))
     case 'stats': {

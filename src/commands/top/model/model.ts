@@ -2,22 +2,31 @@ import type { ContainerStats } from '../../../engine/stats.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { Stack, Stacks } from '../../../machine/stacks.ts'
 import type { Change } from '../../../operations/top/change-targets.ts'
-import type { Target } from '../../../operations/top/open-sources.ts'
+import type { ServiceRow } from '../../../operations/services/list-services.ts'
+import type { LogTarget, Target } from '../../../operations/top/open-sources.ts'
 import type {
   Details,
   DiskParts,
   HostFigures,
+  ServiceTasks,
   TopContainer,
   TopEvent,
   TopImage,
 } from '../../../operations/top/updates.ts'
 import type { Look } from '../../../ui/screen/palette.ts'
 
-export const viewNames = ['machines', 'containers', 'images', 'stacks', 'events'] as const
+export const viewNames = [
+  'machines',
+  'containers',
+  'images',
+  'stacks',
+  'services',
+  'events',
+] as const
 export type ViewName = (typeof viewNames)[number]
 
 /** By what rows are grouped. */
-export type Grouping = 'none' | 'machine' | 'stack'
+export type Grouping = 'none' | 'machine' | 'stack' | 'swarm'
 
 /** How many values a sparkline remembers, and how many events and log lines are kept. */
 export const [historyLength, mostEvents, mostLogLines] = [120, 1000, 10_000]
@@ -43,6 +52,20 @@ export interface MachineModel {
   readonly containers?: readonly TopContainer[]
   readonly images?: readonly TopImage[]
   readonly disk?: DiskParts
+}
+
+/** A swarm of the inventory, and what is known of it. */
+export interface SwarmModel {
+  readonly name: string
+  /** Whether one of its machines is protected. */
+  readonly isProtected: boolean
+  /** When a manager answered last, in milliseconds since 1970. */
+  readonly heardAt?: number
+  /** Why no manager answers; absent if one does. */
+  readonly reason?: string
+  readonly services?: readonly ServiceRow[]
+  /** Of the service whose details are shown. */
+  readonly tasks?: ServiceTasks | undefined
 }
 
 /** The usage of a container. Histories have the newest value last; network is in bytes per second. */
@@ -75,7 +98,7 @@ export interface Confirmation {
   readonly change: Change
   readonly label: string
   readonly targets: readonly Target[]
-  /** Protected machines whose names were not typed yet. */
+  /** Protected machines, and swarms with such machines, whose names were not typed yet. */
   readonly names: readonly string[]
 }
 
@@ -84,6 +107,8 @@ export type Dialog =
   | { readonly kind: 'filter' | 'search'; readonly text: string; readonly before: string }
   | { readonly kind: 'command'; readonly text: string }
   | { readonly kind: 'menu'; readonly targets: readonly Target[] }
+  /** The number of replicas of services. */
+  | { readonly kind: 'replicas'; readonly text: string; readonly targets: readonly Target[] }
   | ({ readonly kind: 'confirm'; readonly text: string } & Confirmation)
 
 /** A line of a log. */
@@ -107,6 +132,9 @@ export type Page =
     }
   | {
       readonly kind: 'logs'
+      /** What the logs are of. */
+      readonly subject: string
+      /** The names before the lines; those of tasks are known when their lines come. */
       readonly sources: readonly string[]
       readonly lines: readonly LogLine[]
       /** How many lines came before `lines` and are forgotten. */
@@ -128,6 +156,7 @@ export interface Model {
   /** In the order of the inventory. */
   readonly machines: ReadonlyMap<string, MachineModel>
   readonly stacks: Stacks
+  readonly swarms: ReadonlyMap<string, SwarmModel>
   /** By machine and container id, joined with a slash. */
   readonly usage: ReadonlyMap<string, Usage>
   /** The newest first. */
@@ -146,7 +175,7 @@ export type Effect =
   | { readonly kind: 'details'; readonly target: Target; readonly of: string }
   | {
       readonly kind: 'logs'
-      readonly targets: readonly (Target & { readonly kind: 'container' })[]
+      readonly targets: readonly LogTarget[]
     }
   | {
       readonly kind: 'change'
@@ -173,10 +202,12 @@ const viewState = (sort: number, grouping: Grouping = 'none'): ViewState => ({
 export function initialModel({
   machines,
   stacks,
+  swarms,
   ...rest
 }: Pick<Model, 'now' | 'columns' | 'rows' | 'look' | 'isReadOnly'> & {
   readonly machines: readonly Machine[]
   readonly stacks: Stacks
+  readonly swarms: readonly Pick<SwarmModel, 'name' | 'isProtected'>[]
 }): Model {
   return {
     ...rest,
@@ -187,6 +218,7 @@ export function initialModel({
       ]),
     ),
     stacks,
+    swarms: new Map(swarms.map((swarm) => [swarm.name, swarm])),
     usage: new Map(),
     events: [],
     view: 'machines',
@@ -195,6 +227,7 @@ export function initialModel({
       containers: viewState(-1),
       images: viewState(-1),
       stacks: viewState(-1),
+      services: viewState(-1),
       events: viewState(-1),
     },
     page: { kind: 'list' },

@@ -1,11 +1,11 @@
-import type { Target } from '../../../operations/top/open-sources.ts'
+import type { LogTarget, Target } from '../../../operations/top/open-sources.ts'
 import type { Key } from '../../../ui/screen/keys.ts'
 import { listOf } from '../list.ts'
 import { detailsHeight, detailsLines } from '../draw/details.ts'
 import { helpLines } from '../draw/help.ts'
 import { logMatches, logsHeight } from '../draw/logs.ts'
 import type { Row } from '../views/view.ts'
-import { type Action, actionsFor, begin, describeTargets } from './actions.ts'
+import { type Action, actionsFor, begin, describeTargets, protectionOf } from './actions.ts'
 import {
   type Dialog,
   type Effect,
@@ -58,12 +58,10 @@ const commandTargets = (rows: readonly Row[]): readonly Target[] =>
     return row.machine ? [{ kind: 'machine', machine: row.machine.machine.name }] : []
   })
 
-type ContainerTarget = Target & { readonly kind: 'container' }
-
-/** The containers of rows: themselves, or those of their stack. */
-function containersOf(rows: readonly Row[]): readonly ContainerTarget[] {
-  return rows.flatMap(({ view, item, target }): readonly ContainerTarget[] => {
-    if (target?.kind === 'container') return [target as ContainerTarget]
+/** What has logs among rows: containers and services, or the containers of stacks. */
+function logTargetsOf(rows: readonly Row[]): readonly LogTarget[] {
+  return rows.flatMap(({ view, item, target }): readonly LogTarget[] => {
+    if (target?.kind === 'container' || target?.kind === 'service') return [target as LogTarget]
     if (view.name !== 'stacks') return []
     const { machine, containers } = item as StackModel
     return containers.map(({ id, name }) => ({
@@ -98,11 +96,18 @@ function pressCommand(model: Model, key: Key): Step | undefined {
   const { isReadOnly } = model
   switch (key) {
     case 'l': {
-      const targets = containersOf(currentRows(model))
-      if (targets.length === 0) return say(model, 'Logs need a container or a stack.')
-      const sources = targets.map(({ machine, name }) => `${machine}/${name}`)
+      const targets = logTargetsOf(currentRows(model))
+      const [first] = targets
+      if (first === undefined) return say(model, 'Logs need a container, a stack or a service.')
+      const sources = targets.flatMap(({ kind, machine, name }) =>
+        kind === 'service' ? [] : `${machine}/${name}`,
+      )
+      const subject =
+        targets.length === 1 && first.kind === 'container'
+          ? `${first.machine}/${first.name}`
+          : describeLogs(targets)
       const page: Page = {
-        ...{ kind: 'logs', sources, lines: [], dropped: 0, top: undefined },
+        ...{ kind: 'logs', subject, sources, lines: [], dropped: 0, top: undefined },
         ...{ isFolded: true, search: '' },
       }
       return stay({ ...model, page }, { kind: 'logs', targets })
@@ -117,25 +122,31 @@ function pressCommand(model: Model, key: Key): Step | undefined {
   }
 }
 
+const describeLogs = (targets: readonly LogTarget[]): string =>
+  targets[0]?.kind === 'service' ? describeTargets(targets) : `${targets.length} containers`
+
 /** A shell of the container's image, the best that it has. */
 const containerShell = 'command -v bash >/dev/null 2>&1 && exec bash || exec sh'
 
 function openShell(model: Model): Step {
   const target = currentRow(model)?.target
   if (target === undefined || target.kind === 'image') {
-    return say(model, 'A shell needs a machine or a container.')
+    return say(model, 'A shell needs a machine, a container or a service.')
   }
   const line =
     target.kind === 'machine'
       ? ['ssh', target.machine]
-      : ['-m', target.machine, 'exec', '-it', target.id, 'sh', '-c', containerShell]
+      : [
+          ...['-m', target.machine, 'exec', '-it'],
+          ...[target.kind === 'service' ? target.name : target.id, 'sh', '-c', containerShell],
+        ]
   return stay(model, { kind: 'run', lines: [line], pauses: false })
 }
 
 function openMenu(model: Model): Step {
   const targets = targetsOf(currentRows(model))
   if (targets.length === 0) {
-    return say(model, 'Actions need a machine, a container or an image.')
+    return say(model, 'Actions need a machine, a container, an image or a service.')
   }
   return stay({ ...model, dialog: { kind: 'menu', targets } })
 }
@@ -168,7 +179,7 @@ function pressInList(model: Model, key: Key): Step {
   const { view, state } = listOf(model)
   const move = movements[key]
   if (move !== undefined) return stay(moveCursor(model, move))
-  if (/^[1-5]$/.test(key)) return switchView(model, Number(key) - 1)
+  if (/^[1-6]$/.test(key)) return switchView(model, Number(key) - 1)
   const sorts = view.columns.length + 1
   switch (key) {
     case 'q':
@@ -293,7 +304,9 @@ function pressInDialog(model: Model, dialog: Dialog, key: Key): Step {
     const back = closed(model)
     if (dialog.kind === 'filter') return stay(withView(back, { filter: dialog.before }))
     if (dialog.kind === 'search') return stay(search(back, dialog.before))
-    return dialog.kind === 'confirm' ? say(back, 'Nothing was changed.', false) : stay(back)
+    return dialog.kind === 'confirm' || dialog.kind === 'replicas'
+      ? say(back, 'Nothing was changed.', false)
+      : stay(back)
   }
   if (key === 'enter') return enter(model, dialog)
   const text = edit(dialog.text, key)
@@ -323,10 +336,21 @@ function enter(model: Model, dialog: Exclude<Dialog, { readonly kind: 'menu' }>)
       if (text === '') return stay(next)
       return stay(next, { kind: 'command', text, targets: commandTargets(currentRows(next)) })
     }
+    case 'replicas': {
+      if (!/^\d{1,5}$/.test(dialog.text)) {
+        return say(
+          next,
+          `Nothing was changed: ${JSON.stringify(dialog.text)} is not a number of replicas.`,
+        )
+      }
+      const change = { replicas: Number(dialog.text) }
+      return act(next, { key: 's', label: 'Scale', change, isDestructive: true }, dialog.targets)
+    }
     case 'confirm': {
       const [name, ...names] = dialog.names
       if (dialog.text !== name) {
-        return say(next, `Nothing was changed: ${name} is protected, and its name was not typed.`)
+        const why = `${name} ${protectionOf(dialog.targets)}, and its name was not typed`
+        return say(next, `Nothing was changed: ${why}.`)
       }
       const { change, label, targets } = dialog
       if (names.length > 0) return stay({ ...model, dialog: { ...dialog, names, text: '' } })

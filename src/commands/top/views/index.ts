@@ -3,6 +3,7 @@ import { containersView } from './containers.ts'
 import { eventsView } from './events.ts'
 import { imagesView } from './images.ts'
 import { machinesView } from './machines.ts'
+import { servicesView } from './services.ts'
 import { stacksView } from './stacks.ts'
 import type { View } from './view.ts'
 
@@ -12,5 +13,6 @@ export const views: Readonly<Record<ViewName, View>> = {
   containers: containersView,
   images: imagesView,
   stacks: stacksView,
+  services: servicesView,
   events: eventsView,
 }

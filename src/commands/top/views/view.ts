@@ -1,6 +1,12 @@
 import type { Target } from '../../../operations/top/open-sources.ts'
 import type { Tone } from '../../../ui/screen/palette.ts'
-import type { Grouping, MachineModel, Model, ViewName } from '../model/model.ts'
+import {
+  type Grouping,
+  type MachineModel,
+  type Model,
+  type ViewName,
+  isStale,
+} from '../model/model.ts'
 
 /** A cell of a table. */
 export interface Cell {
@@ -35,6 +41,10 @@ export interface ViewDefinition<Item> {
   /** The machine of an item. */
   readonly machine: (item: Item, model: Model) => MachineModel | undefined
   readonly stack: (item: Item) => string
+  /** The swarm of an item; absent: it is of a machine. */
+  readonly swarm?: (item: Item) => string
+  /** Whether the data of an item are old; absent: if its machine does not answer. */
+  readonly isStale?: (item: Item) => boolean
   readonly state: (item: Item, model: Model) => string
   readonly text: (item: Item, model: Model) => string
   readonly target: (item: Item) => Target | undefined
@@ -61,6 +71,16 @@ export class Row<Item = unknown> {
 
   get stack(): string {
     return this.view.stack(this.item)
+  }
+
+  get swarm(): string {
+    return this.view.swarm?.(this.item) ?? ''
+  }
+
+  get isStale(): boolean {
+    const { machine, view } = this
+    if (view.isStale !== undefined) return view.isStale(this.item)
+    return machine !== undefined && isStale(machine, this.#model.now)
   }
 
   get state(): string {

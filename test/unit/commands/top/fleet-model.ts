@@ -40,6 +40,10 @@ export function fleetModel(
   const machines = [machine('web-1'), machine('web-2'), machine('db-1', { protected: true })]
   let model = initialModel({
     ...{ now, columns, rows, isReadOnly: false, machines },
+    swarms: [
+      { name: 'prod', isProtected: false },
+      { name: 'live', isProtected: true },
+    ],
     look: { colors: 'none', unicode },
     stacks: new Map([['shop', stackOf('shop', { compose: 'compose.yaml', on: 'role=web' })]]),
   })

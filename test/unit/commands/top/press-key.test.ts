@@ -23,13 +23,14 @@ const selected = (model: Model): string | undefined => {
 
 describe('the list', () => {
   test('switches views by number and by arrow', () => {
-    const views = ['2', '3', '4', '5', '1', 'left', 'right'].map(
+    const views = ['2', '3', '4', '5', '6', '1', 'left', 'right'].map(
       (key) => press(fleetModel(), key).model.view,
     )
     expect(views).toEqual([
       'containers',
       'images',
       'stacks',
+      'services',
       'events',
       'machines',
       'events',
@@ -195,7 +196,7 @@ describe('shells, commands and details', () => {
     expect(effect).toMatchObject({
       lines: [['-m', 'web-1', 'exec', '-it', expect.any(String), 'sh', '-c', expect.any(String)]],
     })
-    expect(press(fleetModel(), '5', 'e').model.message?.text).toMatch(/A shell needs/)
+    expect(press(fleetModel(), '6', 'e').model.message?.text).toMatch(/A shell needs/)
   })
 
   test('a command is for what is marked', () => {

@@ -1,0 +1,112 @@
+import { messageOf } from '../../errors.ts'
+import type { Context } from '../context.ts'
+import { type ServiceRow, serviceRows, taskRows } from '../services/list-services.ts'
+import { type OpenSwarm, openSwarm } from '../services/open-swarm.ts'
+import type { TopEvent } from './updates.ts'
+import type { Emit } from './watch-machine.ts'
+
+/** A swarm whose services are read while they are shown, until its signal aborts. */
+export interface WatchedSwarm {
+  /** Reads the services from now on, or stops; `service`: the ID of the one whose tasks are read too. */
+  want(isWanted: boolean, service: string | undefined): void
+  /** Reads them soon, because something has changed. */
+  changed(): void
+}
+
+/** Changes that come within this time are one reading, in milliseconds. */
+const settleMs = 250
+
+/**
+ * The pause between readings, in milliseconds: short while tasks are starting or stopping, of which a manager sends no events. The
+ * other one finds changes on machines whose events are not followed.
+ */
+const [restlessMs, restfulMs] = [2000, 10_000]
+
+/** How long readings are frequent after an event, in milliseconds: managers learn the states of tasks a little later. */
+const restlessForMs = 6000
+
+/** How long one reading may take, in milliseconds. */
+const answerMs = 15_000
+
+/** Whether an event may change the services of a swarm: their own, those of nodes, and those of the containers of tasks. */
+export const concernsServices = ({ type, attributes }: TopEvent): boolean =>
+  type === 'service' ||
+  type === 'node' ||
+  (type === 'container' && 'com.docker.swarm.service.id' in attributes)
+
+const isSettled = ({ running, desired, update = '' }: ServiceRow): boolean =>
+  running === desired && !/^(?:updating|rollback_started)$/.test(update)
+
+/** Watches the services of a swarm of the inventory, which one of its managers lists. */
+export function watchSwarm(context: Context, name: string, emit: Emit): WatchedSwarm {
+  const { signal } = context
+  let swarm: OpenSwarm | undefined
+  let isShown = false
+  let tasksOf: string | undefined
+  let timer: NodeJS.Timeout | undefined
+  let isReading = false
+  let isDue = false
+  let restlessUntil = 0
+
+  /** Reads once. Resolves to the pause before the next reading. */
+  async function read(): Promise<number> {
+    const service = tasksOf
+    const stop = AbortSignal.any([signal, AbortSignal.timeout(answerMs)])
+    const scope = context.with({ signal: stop })
+    swarm ??= openSwarm(context, name)
+    try {
+      const services = await serviceRows(scope, swarm)
+      const isThere = services.some(({ id }) => id === service)
+      const tasks =
+        service !== undefined && isThere
+          ? { service, rows: await taskRows(scope, swarm, [service]) }
+          : undefined
+      emit({ kind: 'services', swarm: name, services, tasks, at: Date.now() })
+      return services.every(isSettled) && Date.now() > restlessUntil ? restfulMs : restlessMs
+    } catch (error) {
+      swarm = undefined
+      if (!signal.aborted) emit({ kind: 'swarm-lost', swarm: name, reason: messageOf(error) })
+      return restlessMs
+    }
+  }
+
+  function plan(ms: number): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (!isShown || signal.aborted) return
+    timer = setTimeout(() => {
+      isReading = true
+      isDue = false
+      void read().then((pauseMs) => {
+        isReading = false
+        plan(isDue ? settleMs : pauseMs)
+      })
+    }, ms)
+  }
+
+  /** Reads after `ms`, or once more after the reading that has begun. */
+  function hurry(ms: number): void {
+    if (isReading) isDue = true
+    else plan(ms)
+  }
+
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  return {
+    want(isWanted, service) {
+      const isNew = isWanted && (!isShown || (service !== undefined && service !== tasksOf))
+      isShown = isWanted
+      tasksOf = service
+      if (isNew) hurry(0)
+      if (isWanted) return
+      clearTimeout(timer)
+      isDue = false
+    },
+    changed() {
+      restlessUntil = Date.now() + restlessForMs
+      if (isShown && !isDue) {
+        hurry(settleMs)
+        isDue = true
+      }
+    },
+  }
+}
