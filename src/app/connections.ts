@@ -130,7 +130,12 @@ export function openConnections({
     return path
   }
 
-  const transports = memoizeByMachine(async (machine: Machine): Promise<Transport> => {
+  /** Forgets what uses a connection when it is lost. The broker reconnects automatically under the same transport. */
+  const forgetWhenLost = ({ lost, relay }: Transport, forget: () => void): void => {
+    if (hosted === undefined && relay === undefined) lost.catch(forget)
+  }
+
+  async function openTransport(machine: Machine): Promise<Transport> {
     const { host } = machine
     if (host?.phase === 'ready' && host.address === undefined) await checkedLocalSocket(machine)
     if (hosted !== undefined) {
@@ -144,30 +149,43 @@ export function openConnections({
       const { explainUnusedAlias } = await import('../operations/connect/ssh-alias.ts')
       throw await explainUnusedAlias(context(), machine, error)
     }
-  })
-
-  const apart = memoizeByMachine((machine: Machine) => connectDirectly(machine, {}))
-
-  async function openDial(machine: Machine) {
-    const { dialEngine } = await import('../operations/connect/reach-engine.ts')
-    return dialEngine(await transports.get(machine), socketOf(machine), machine.name)
   }
 
-  const engines = memoizeByMachine(async (machine: Machine): Promise<Engine> => {
+  const transports = memoizeByMachine(async (machine: Machine, forget) => {
+    const transport = await openTransport(machine)
+    forgetWhenLost(transport, forget)
+    return transport
+  })
+
+  const apart = memoizeByMachine(async (machine: Machine, forget) => {
+    const transport = await connectDirectly(machine, {})
+    forgetWhenLost(transport, forget)
+    return transport
+  })
+
+  async function openDial(transport: Transport, machine: Machine) {
+    const { dialEngine } = await import('../operations/connect/reach-engine.ts')
+    return dialEngine(transport, socketOf(machine), machine.name)
+  }
+
+  const engines = memoizeByMachine(async (machine: Machine, forget): Promise<Engine> => {
     const { openEngine } = await import('../engine/http-engine.ts')
     const { name: label, host } = machine
-    return openEngine(await openDial(machine), { label, release: host?.engine })
+    const transport = await transports.get(machine)
+    forgetWhenLost(transport, forget)
+    return openEngine(await openDial(transport, machine), { label, release: host?.engine })
   })
 
   const engineSockets = memoizeByMachine(async (machine: Machine) => {
-    const { relay, lost } = await transports.get(machine)
+    const transport = await transports.get(machine)
+    const { relay, lost } = transport
     if (relay) {
       const { nameEngineSocket } = await import('../operations/connect/engine-socket-name.ts')
       return relay.serveEngine(socketOf(machine), await nameEngineSocket(context(), machine))
     }
     const { serveEngineSocket } = await import('../operations/connect/engine-socket.ts')
     const folder = env['TMPDIR'] ?? tmpdir()
-    return { ...(await serveEngineSocket(await openDial(machine), folder)), lost }
+    return { ...(await serveEngineSocket(await openDial(transport, machine), folder)), lost }
   })
 
   return {

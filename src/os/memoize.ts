@@ -1,3 +1,5 @@
+import { ignored } from './trace.ts'
+
 /** Creates a value at the first call, and returns the same promise afterwards. */
 export function lazy<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
@@ -19,17 +21,33 @@ export function memoizeByName<Value>() {
       value.catch(() => values.delete(name))
       return value
     },
+    /** Forgets a value, unless the name has another one by now. */
+    forget(name: string, value: Promise<Value>): void {
+      if (values.get(name) === value) values.delete(name)
+    },
   }
 }
 
-/** {@link memoizeByName} for values of machines that have to be disposed. */
+/**
+ * {@link memoizeByName} for values of machines that have to be disposed. `make` also receives a function that forgets the value and
+ * disposes of it, because it cannot be used any more: the next call makes another one.
+ */
 export function memoizeByMachine<
   Machine extends { readonly name: string },
   Value extends AsyncDisposable,
->(make: (machine: Machine) => Promise<Value>) {
+>(make: (machine: Machine, forget: () => void) => Promise<Value>) {
   const values = memoizeByName<Value>()
   return {
-    get: (machine: Machine): Promise<Value> => values.get(machine.name, () => make(machine)),
+    get: (machine: Machine): Promise<Value> =>
+      values.get(machine.name, () => {
+        const value = make(machine, () => {
+          values.forget(machine.name, value)
+          void value
+            .then((made) => made[Symbol.asyncDispose]())
+            .catch(ignored('ssh', 'close what is lost'))
+        })
+        return value
+      }),
     async dispose(): Promise<void> {
       const made = await Promise.allSettled(values.values())
       await Promise.all(

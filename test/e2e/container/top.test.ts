@@ -153,6 +153,19 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     expect(await top.ended).toBe(0)
   })
 
+  test('without the broker, it connects again when a host is back', async () => {
+    await using top = open([], { env: { FLEET_BROKER: 'off' } })
+    await top.until(/h2 +running .*1\/1/)
+    await h2.killSshd()
+    await top.until(/h2 +unreachable/)
+    await h2.startSshd()
+    await top.until(/h2 +running .*1\/1/)
+    top.type('2/role=h2\r')
+    await top.until(/web +h2 +running .*\d%/) // its usage is read again
+    top.type('q')
+    expect(await top.ended).toBe(0)
+  })
+
   test('a host that does not answer is grey with the age of its data, and comes back', async () => {
     await using top = open()
     const row = (): number => top.lines().findIndex((line) => /h2 /.test(line))

@@ -1,5 +1,24 @@
 import { expect, test } from 'vitest'
-import { shareNextCall } from '../../../src/os/memoize.ts'
+import { memoizeByMachine, shareNextCall } from '../../../src/os/memoize.ts'
+
+test('a value that is forgotten is disposed of, and the next call makes another one', async () => {
+  const disposed: number[] = []
+  const forgets: (() => void)[] = []
+  const values = memoizeByMachine(async (_: { readonly name: string }, forget) => {
+    const number = forgets.push(forget)
+    return { number, [Symbol.asyncDispose]: async () => void disposed.push(number) }
+  })
+  const web = { name: 'web' }
+  expect((await values.get(web)).number).toBe(1)
+  forgets[0]?.()
+  expect((await values.get(web)).number).toBe(2)
+  forgets[0]?.() // the first one: the second one stays
+  expect((await values.get(web)).number).toBe(2)
+  expect(disposed).toContain(1)
+  expect(disposed).not.toContain(2)
+  await values.dispose()
+  expect(disposed).toContain(2)
+})
 
 test('calls during a run share the next one, which begins after all of them', async () => {
   const begun: ((value: string) => void)[] = []
