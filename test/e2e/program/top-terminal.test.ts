@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type QuietFleet, startQuietFleet } from '../../support/in-process/quiet-fleet.ts'
 import { type LiveTerminal, openTerminal } from '../../support/process/live-terminal.ts'
+import { startTmux } from '../../support/process/tmux.ts'
 import { program } from '../../support/test-user.ts'
 
 const escape = '\u001B'
 
 /** How often a control sequence is in a text. */
 const countOf = (text: string, sequence: string): number => text.split(sequence).length - 1
+
+const isList = (lines: readonly string[]): boolean =>
+  lines.some((line) => line.includes('? help')) && /host-1 +running/.test(lines.join('\n'))
 
 describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () => {
   let fleet: QuietFleet
@@ -128,6 +132,39 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     await top.until(/host-2 +running .*3\/3/)
     top.type('q')
     expect(await top.ended).toBe(0)
+  })
+
+  test('works in tmux: keys, sizes, detaching, and the pane is restored', async () => {
+    const variables = { ...env, PS1: 'ready> ', FLEET: program }
+    await using tmux = await startTmux(root, variables)
+    {
+      await using first = tmux.attach({ rows: 31, columns: 100 })
+      await first.until(/ready>/)
+      first.type('echo before-$((40 + 2)); "$FLEET" top\n')
+      await first.until(isList)
+      expect(first.lines().join('\n')).not.toContain('before-42')
+      first.resize(16, 60)
+      await first.until((lines) => isList(lines) && lines.length === 16)
+      first.resize(51, 180)
+      await first.until((lines) => isList(lines) && (lines[49] ?? '').includes('? help'))
+      first.type('2')
+      await first.until(/> app-1 .*\n +app-2 /)
+      first.type(`${escape}[B`)
+      await first.until(/ {2}app-1 .*\n> app-2 /)
+      await tmux.run('detach-client')
+      expect(await first.ended).toBe(0)
+    }
+    await using second = tmux.attach({ rows: 25, columns: 90 })
+    await second.until((lines) => /> app-2 /.test(lines.join('\n')) && /help/.test(lines[23] ?? ''))
+    second.type('\u001B[D')
+    await second.until(isList)
+    second.type('q')
+    await second.until(/before-42\n(?:.*\n)*ready> *$/m)
+    expect(second.lines().join('\n')).not.toContain('host-1')
+    expect(await tmux.run('display-message', '-p', '#{alternate_on} #{cursor_flag}')).toBe('0 1\n')
+    second.type('stty -a | grep -o -w -- "-\\?icanon"; exit\n')
+    expect(await second.ended).toBe(0)
+    expect(second.written()).not.toContain('-icanon')
   })
 
   test('--read-only has no keys that change something', async () => {

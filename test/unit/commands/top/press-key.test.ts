@@ -280,6 +280,36 @@ describe('logs', () => {
     expect(press(filled, 'escape').effects).toEqual([{ kind: 'logs', targets: [] }])
   })
 
+  test('Enter shows the selected line in full, and no other', () => {
+    const { model } = press(fleetModel({ columns: 60 }), '2', 'l')
+    const json = '{"level":"warn","msg":"slow","user":{"id":7}}'
+    const filled = withLines(model, json, 'x'.repeat(120), json, 'last')
+    const opened = press(filled, 'up', 'enter').model
+    expect(screenOf(opened)).toMatch(
+      /10:11:12 WARN slow user=\{"id":7\}\n[^]*10:11:12>\{\n {11}"level": "warn",\n[^]*"id": 7\n/,
+    )
+    expect(screenOf(press(opened, 'enter').model)).toMatch(/10:11:12>WARN slow/)
+    const wrapped = press(filled, 'g', 'down', 'enter').model
+    expect(screenOf(wrapped)).toMatch(/10:11:12>x{51}\n {9}x{51}\n {9}x{18}\n10:11:12 WARN/)
+    const following = press(wrapped, 'end').model
+    expect(screenOf(following)).toMatch(/following[^]*10:11:12 last/)
+    expect(screenOf(press(wrapped, 'f').model)).toMatch(/10:11:12>x{50}…\n/)
+  })
+
+  test('a selected line stays in the window, though unfolded lines are higher', () => {
+    const { model } = press(fleetModel({ rows: 10 }), '2', 'l')
+    const json = '{"level":"info","msg":"a","b":1}'
+    const lines = Array.from({ length: 30 }, (_, index) => (index % 5 ? `line ${index}` : json))
+    let shown = press(withLines(model, ...lines), 'g').model
+    for (let index = 0; index < 28; index += 1) {
+      if (index % 5 === 0) shown = press(shown, 'enter').model
+      expect(screenOf(shown)).toMatch(/10:11:12>/)
+      shown = press(shown, 'down').model
+    }
+    expect(screenOf(shown)).toContain('>line 28')
+    expect(screenOf(press(shown, 'down').model)).toMatch(/following[^]*line 29/)
+  })
+
   test('keep the newest lines, and the place where one reads', () => {
     const { model } = press(fleetModel(), '2', 'l')
     const many = withLines(model, ...Array.from({ length: 12_000 }, (_, index) => `line ${index}`))

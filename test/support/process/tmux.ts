@@ -1,0 +1,44 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { cachedFolder } from '../files/cached-folder.ts'
+import { unpackPackages } from '../files/unpack-packages.ts'
+import { type LiveTerminal, openTerminal } from './live-terminal.ts'
+
+const packages = { ofThisRelease: ['tmux', 'libevent-core-2.1-7', 'libutempter0'] } as const
+
+const libraries = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
+
+/** A server of tmux with one session, whose pane runs bash. */
+export interface Tmux extends AsyncDisposable {
+  /** Runs a command of tmux, and returns what it prints. */
+  run(...words: readonly string[]): Promise<string>
+  /** Shows the session on a terminal; the last line is tmux's status line. */
+  attach(size: { readonly rows: number; readonly columns: number }): LiveTerminal
+}
+
+/** Starts tmux of Debian's package, which needs not be installed. Its socket is in `folder`. */
+export async function startTmux(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Tmux> {
+  const unpacked = await cachedFolder('tmux', packages, (place) => unpackPackages(place, packages))
+  const root = join(unpacked, 'root')
+  const argv = [join(root, 'usr/bin/tmux'), '-u', '-S', join(folder, 'tmux'), '-f', '/dev/null']
+  const [file = '', ...options] = argv
+  const inEnv = {
+    ...{ ...env, SHELL: '/bin/bash', TERM: 'xterm-256color' },
+    LD_LIBRARY_PATH: `${root}/usr/lib/${libraries}:${root}/lib/${libraries}`,
+  }
+  const run: Tmux['run'] = async (...words) =>
+    (await promisify(execFile)(file, [...options, ...words], { env: inEnv, cwd: folder })).stdout
+  await run('new-session', '-d', '-x', '100', '-y', '30', 'exec bash --norc -i')
+  return {
+    run,
+    attach: (size) =>
+      openTerminal([...argv, 'attach-session'], { cwd: folder, env: inEnv, ...size }),
+    async [Symbol.asyncDispose]() {
+      await run('kill-server').catch(() => {})
+    },
+  }
+}
