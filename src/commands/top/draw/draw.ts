@@ -59,7 +59,7 @@ function keysOf(model: Model): string {
     case 'help':
       return 'Esc back'
     case 'logs':
-      return 'Esc back  / search  n N next  Space follow  f fold JSON'
+      return 'Esc back  / search  n N next  Space follow  Enter unfold  f fold JSON'
     case 'details': {
       const own = hasLogs(view) ? '  l logs' : ''
       return `Esc back${own}${changes(keysForTarget(view))}`

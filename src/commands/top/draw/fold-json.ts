@@ -1,9 +1,41 @@
+import { cellWidth } from '../../../ui/screen/canvas.ts'
+
 /** Fields of a line in JSON that hold its message, its level and its time, by the names that loggers use. */
 const [messageFields, levelFields, timeFields] = [
   ['msg', 'message', 'event', 'log'],
   ['level', 'lvl', 'severity', 'levelname'],
   ['time', 'ts', 'timestamp', '@timestamp'],
 ] as const
+
+/** Cuts a text into lines of `width` cells. */
+function wrap(text: string, width: number): readonly string[] {
+  if (cellWidth(text) <= width) return [text]
+  const lines: string[] = []
+  let [line, used] = ['', 0]
+  for (const character of text) {
+    const cells = cellWidth(character)
+    if (used + cells > width) {
+      lines.push(line)
+      ;[line, used] = ['', 0]
+    }
+    line += character
+    used += cells
+  }
+  return [...lines, line]
+}
+
+/** A log line in full, in lines of at most `width` cells: JSON with one field on each line. */
+export function unfoldLine(line: string, width: number): readonly string[] {
+  let shown = [line]
+  if (/^\s*[{[]/.test(line)) {
+    try {
+      shown = JSON.stringify(JSON.parse(line), null, 2).split('\n')
+    } catch {
+      shown = [line]
+    }
+  }
+  return shown.flatMap((one) => wrap(one, Math.max(10, width)))
+}
 
 const valueText = (value: unknown): string =>
   typeof value === 'string' ? value : JSON.stringify(value)

@@ -25,6 +25,8 @@ const changing: readonly Line[] = [
 ]
 
 const logs: readonly Line[] = [
+  ['↑ ↓, j k', 'Select a line; PgUp, PgDn, Home, g jump; End, G follow'],
+  ['Enter', 'Show the selected line in full, JSON with one field on each line'],
   ['Space', 'Pause or resume following'],
   ['/', 'Search; n and N go to the next and previous line'],
   ['f', 'Fold JSON lines to their message and fields, or show them as written'],

@@ -1,7 +1,7 @@
 import { type Canvas, cellWidth, fitCells } from '../../../ui/screen/canvas.ts'
 import { type Tone, styleOf } from '../../../ui/screen/palette.ts'
 import type { LogLine, Model, Page } from '../model/model.ts'
-import { foldJson } from './fold-json.ts'
+import { foldJson, unfoldLine } from './fold-json.ts'
 
 type Logs = Page & { readonly kind: 'logs' }
 
@@ -19,20 +19,62 @@ const sourceTones: readonly Tone[] = ['accent', 'good', 'warn', 'title', 'strong
 /** The time of day in the engine's time, which is in UTC. */
 const timeText = (time: string): string => time.slice(11, 19)
 
+/** The cells of the time, and of the name of a source. */
+const timeWidth = 9
+const sourceWidth = ({ sources }: Logs): number =>
+  sources.length > 1 ? Math.min(30, Math.max(...sources.map(cellWidth))) + 1 : 0
+
+/** The text of a line as it is shown: in one line of the window, or in several if it was unfolded. */
+function textOf({ columns }: Model, page: Logs, index: number): readonly string[] {
+  const text = page.lines[index]?.text ?? ''
+  if (!page.unfolded.has(index + page.dropped)) return [page.isFolded ? foldJson(text) : text]
+  return unfoldLine(text, columns - timeWidth - sourceWidth(page))
+}
+
+/** How many lines of the window a line takes. */
+export const logTextHeight = (model: Model, page: Logs, index: number): number =>
+  textOf(model, page, index).length
+
+/** The index of the line at the top: the chosen one, but at most the one from which the rest fills the window. */
+export function firstLogLine(model: Model, page: Logs): number {
+  let room = logsHeight(model)
+  let first = page.lines.length
+  while (first > 0) {
+    room -= logTextHeight(model, page, first - 1)
+    if (room < 0) break
+    first -= 1
+  }
+  first = Math.min(first, Math.max(0, page.lines.length - 1))
+  return page.top === undefined ? first : Math.max(0, Math.min(first, page.top - page.dropped))
+}
+
+interface PlacedLine {
+  readonly line: LogLine
+  readonly text: string
+  readonly y: number
+  /** Whether this is the first line of its text, which has the time and the source. */
+  readonly isFirst: boolean
+  readonly isSelected: boolean
+}
+
 function drawLine(
   canvas: Canvas,
   { look }: Model,
-  { sources, isFolded, search }: Logs,
-  { line, y }: { readonly line: LogLine; readonly y: number },
+  page: Logs,
+  { line, text: shown, y, isFirst, isSelected }: PlacedLine,
 ): void {
-  let x = canvas.put(0, y, `${timeText(line.time)} `, styleOf(look, 'dim'))
-  if (sources.length > 1) {
-    const width = Math.min(30, Math.max(...sources.map(cellWidth)))
-    const tone = sourceTones[sources.indexOf(line.source) % sourceTones.length] ?? 'accent'
-    canvas.put(x, y, fitCells(line.source, width), styleOf(look, tone))
-    x += width + 1
+  const { sources, search } = page
+  const width = sourceWidth(page)
+  const x = timeWidth + width
+  if (isFirst) {
+    const mark = isSelected ? '>' : ' '
+    const style = styleOf(look, isSelected ? 'selected' : 'dim')
+    canvas.put(0, y, `${timeText(line.time).padEnd(timeWidth - 1)}${mark}`, style)
+    if (width > 0) {
+      const tone = sourceTones[sources.indexOf(line.source) % sourceTones.length] ?? 'accent'
+      canvas.put(timeWidth, y, fitCells(line.source, width - 1), styleOf(look, tone))
+    }
   }
-  const shown = isFolded ? foldJson(line.text) : line.text
   const text = fitCells(shown, canvas.columns - x, look.unicode ? '…' : '~')
   canvas.put(x, y, text, line.isError ? styleOf(look, 'warn') : '')
   if (search === '') return
@@ -57,10 +99,16 @@ export function drawLogs(canvas: Canvas, model: Model, page: Logs): void {
   const searched = page.search === '' ? '' : `, ${logMatches(page).length} with ${page.search}`
   const count = `${page.lines.length + page.dropped} lines${searched}`
   canvas.put(end, 0, `${state}, ${format}, ${count}`, styleOf(look, 'dim'))
-  const last = Math.max(0, page.lines.length - height)
-  const top = page.top === undefined ? last : Math.max(0, Math.min(last, page.top - page.dropped))
-  for (const [offset, line] of page.lines.slice(top, top + height).entries()) {
-    drawLine(canvas, model, page, { line, y: offset + 1 })
+  const first = firstLogLine(model, page)
+  let y = 1
+  for (const [offset, line] of page.lines.slice(first, first + height).entries()) {
+    const index = first + offset
+    const isSelected = page.selected === index + page.dropped
+    for (const [part, text] of textOf(model, page, index).entries()) {
+      if (y > height) break
+      drawLine(canvas, model, page, { line, text, y, isFirst: part === 0, isSelected })
+      y += 1
+    }
   }
   if (page.lines.length === 0) canvas.put(1, 1, 'No lines yet.', styleOf(look, 'dim'))
 }

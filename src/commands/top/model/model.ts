@@ -141,7 +141,11 @@ export type Page =
       readonly dropped: number
       /** The number of the line at the top, counted with `dropped`; undefined: the end is followed. */
       readonly top: number | undefined
+      /** The number of the selected line, counted in the same way; undefined while the end is followed. */
+      readonly selected: number | undefined
       readonly isFolded: boolean
+      /** The numbers of lines that are shown in full, over several lines of the window. */
+      readonly unfolded: ReadonlySet<number>
       readonly search: string
     }
 

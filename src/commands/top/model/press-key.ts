@@ -3,7 +3,7 @@ import type { Key } from '../../../ui/screen/keys.ts'
 import { listOf } from '../list.ts'
 import { detailsHeight, detailsLines } from '../draw/details.ts'
 import { helpLines } from '../draw/help.ts'
-import { logMatches, logsHeight } from '../draw/logs.ts'
+import { firstLogLine, logMatches, logsHeight, logTextHeight } from '../draw/logs.ts'
 import type { Row } from '../views/view.ts'
 import { type Action, actionsFor, begin, describeTargets, protectionOf } from './actions.ts'
 import {
@@ -108,7 +108,7 @@ function pressCommand(model: Model, key: Key): Step | undefined {
           : describeLogs(targets)
       const page: Page = {
         ...{ kind: 'logs', subject, sources, lines: [], dropped: 0, top: undefined },
-        ...{ isFolded: true, search: '' },
+        ...{ selected: undefined, isFolded: true, unfolded: new Set<number>(), search: '' },
       }
       return stay({ ...model, page }, { kind: 'logs', targets })
     }
@@ -245,24 +245,46 @@ function pressInDetails(model: Model, page: Page & { readonly kind: 'details' },
   return pressCommand(model, key) ?? stay(model)
 }
 
+/** The logs with a selected line, paused, and scrolled no more than the line needs. */
+function selectLogLine(model: Model, page: Page & { readonly kind: 'logs' }, index: number): Model {
+  let top = Math.min(firstLogLine(model, page), Math.max(0, index))
+  const heights = (from: number): number => {
+    let sum = 0
+    for (let line = from; line <= index; line += 1) sum += logTextHeight(model, page, line)
+    return sum
+  }
+  top = Math.max(top, index - logsHeight(model))
+  while (top < index && heights(top) > logsHeight(model)) top += 1
+  const { dropped } = page
+  return { ...model, page: { ...page, top: top + dropped, selected: index + dropped } }
+}
+
 function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: Key): Step {
-  const [height, count] = [logsHeight(model), page.lines.length]
-  const at = page.top === undefined ? Math.max(0, count - height) : page.top - page.dropped
-  const moved = scroll(key, Math.max(0, at), count, height)
+  const { dropped } = page
+  const last = page.lines.length - 1
+  const at = Math.max(0, Math.min(last, (page.selected ?? Infinity) - dropped))
   const show = (change: Partial<typeof page>): Step =>
     stay({ ...model, page: { ...page, ...change } })
-  if (moved !== undefined) {
-    const isEnd = moved >= count - height
-    return show({ top: isEnd ? undefined : moved + page.dropped })
+  const follow = (): Step => show({ top: undefined, selected: undefined })
+  const move = movements[key]
+  if (move !== undefined) {
+    const moved = Math.max(0, Math.min(last, move(at, logsHeight(model))))
+    return moved === last ? follow() : stay(selectLogLine(model, page, moved))
   }
   switch (key) {
     case 'escape':
     case 'q':
       return stay(toList(model), { kind: 'logs', targets: [] })
     case 'f':
-      return show({ isFolded: !page.isFolded })
+      return show({ isFolded: !page.isFolded, unfolded: new Set() })
     case ' ':
-      return show({ top: page.top === undefined ? Math.max(0, at) + page.dropped : undefined })
+      return page.top === undefined ? stay(selectLogLine(model, page, at)) : follow()
+    case 'enter': {
+      if (last < 0) return stay(model)
+      const unfolded = new Set(page.unfolded)
+      if (!unfolded.delete(at + dropped)) unfolded.add(at + dropped)
+      return stay(selectLogLine(model, { ...page, unfolded }, at))
+    }
     case '/':
       return stay({ ...model, dialog: { kind: 'search', text: '', before: page.search } })
     case 'n':
@@ -272,7 +294,7 @@ function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: 
       const next =
         key === 'N' ? found.findLast((index) => index < at) : found.find((index) => index > at)
       if (next === undefined) return say(model, `No more lines with ${page.search}.`)
-      return show({ top: next + page.dropped })
+      return show({ top: next + dropped, selected: next + dropped })
     }
     default:
       return stay(model)
@@ -320,9 +342,10 @@ function search(model: Model, text: string): Model {
   const { page } = model
   if (page.kind !== 'logs') return model
   const found = text === '' ? undefined : logMatches({ ...page, search: text }).at(-1)
-  const isShown = found === undefined || found >= page.lines.length - logsHeight(model)
-  const top = found === undefined || isShown ? page.top : found + page.dropped
-  return { ...model, page: { ...page, search: text, top } }
+  const isShown = found === undefined || found >= firstLogLine(model, { ...page, top: undefined })
+  if (isShown) return { ...model, page: { ...page, search: text } }
+  const top = found + page.dropped
+  return { ...model, page: { ...page, search: text, top, selected: top } }
 }
 
 function enter(model: Model, dialog: Exclude<Dialog, { readonly kind: 'menu' }>): Step {
