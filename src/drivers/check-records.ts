@@ -83,6 +83,12 @@ const checkSshAccess = (access: SshAccess): SshAccess => ({
     access.allowed(...call),
   ),
   caller: withCheckedRecord((...call: Parameters<SshAccess['caller']>) => access.caller(...call)),
+  ...(access.blockedBy && {
+    blockedBy: withCheckedRecord(
+      (...call: Parameters<NonNullable<SshAccess['blockedBy']>>) =>
+        access.blockedBy?.(...call) ?? Promise.resolve(undefined),
+    ),
+  }),
 })
 
 const checkPeerAccess = (access: PeerAccess): PeerAccess => ({

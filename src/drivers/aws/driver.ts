@@ -11,7 +11,7 @@ import { byId, findInstances } from './create/instance.ts'
 import { listHosts } from './machine/list.ts'
 import { createHost } from './create/make.ts'
 import { observeHosts } from './machine/observe.ts'
-import type { IngressRules } from './network/security-groups.ts'
+import { type IngressRules, allowsSsh } from './network/security-groups.ts'
 import { decideIngressRules } from './network/ingress-rules.ts'
 import { changeHost } from './machine/change.ts'
 import { compareHost } from './machine/compare.ts'
@@ -243,7 +243,13 @@ export function awsDriver(env: Environment, ask?: Ask): Driver<AwsOptions> {
         return withExplainedErrors(ec2, () => changeHost(ec2, host, spec))
       },
     },
-    sshAccess: recordedSshAccess(getCallerAddress),
+    sshAccess: recordedSshAccess(getCallerAddress, async (host, range, call) => {
+      const ec2 = openEc2(api, host, call)
+      const group = host.resources?.['securityGroup']
+      if (ec2 === undefined || group === undefined) return undefined
+      const isAllowed = await withExplainedErrors(ec2, () => allowsSsh(ec2, group, range))
+      return isAllowed ? undefined : `the security group ${group}`
+    }),
     peerAccess: {
       observe: (hosts, group, call) =>
         withExplainedErrors({}, () => observePeerGroup(api, hosts, group, call)),

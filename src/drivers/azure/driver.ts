@@ -1,4 +1,5 @@
 import { cacheCallerAddress } from '../net/caller-address.ts'
+import { allowsSsh } from './network/ssh-rules.ts'
 import { recordedSshAccess } from '../net/ssh-access.ts'
 import type { Call, Driver } from '../driver.ts'
 import { type Timeouts, azureTimeouts, trackCall, openAzure } from './api/azure-api.ts'
@@ -71,7 +72,20 @@ export function azureDriver(
           changeHost(openApi(requireLocation(host).account, call), host, spec, call),
         ),
     },
-    sshAccess: recordedSshAccess(getCallerAddress),
+    sshAccess: recordedSshAccess(getCallerAddress, (host, range, call) =>
+      withExplainedErrors(call, async (call) => {
+        const { account, group, names } = requireLocation(host)
+        const { securityRules = [] } = await openApi(
+          account,
+          call,
+        ).network.networkSecurityGroups.get(group, names.securityGroup, {
+          abortSignal: call.signal,
+        })
+        return allowsSsh(securityRules, range)
+          ? undefined
+          : `the network security group ${names.securityGroup}`
+      }),
+    ),
     peerAccess: {
       observe: (hosts, group, call) =>
         withExplainedErrors(call, (call) => observePeerGroup(openApi, hosts, group, call)),

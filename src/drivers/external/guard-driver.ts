@@ -71,11 +71,17 @@ const guardUpdate = (run: Run, update: Update): Update => ({
   change: (host, request, call) => run(call, () => update.change(host, request, call)),
 })
 
-const guardSshAccess = (run: Run, access: SshAccess): SshAccess => ({
-  option: access.option,
-  allowed: (host) => run(undefined, () => access.allowed(host)),
-  caller: (host, call) => run(call, () => access.caller(host, call)),
-})
+const guardSshAccess = (run: Run, access: SshAccess): SshAccess => {
+  return {
+    option: access.option,
+    allowed: (host) => run(undefined, () => access.allowed(host)),
+    caller: (host, call) => run(call, () => access.caller(host, call)),
+    ...(access.blockedBy && {
+      blockedBy: (host, range, call) =>
+        run(call, async () => access.blockedBy?.(host, range, call)),
+    }),
+  }
+}
 
 const guardPeerAccess = (run: Run, access: PeerAccess): PeerAccess => ({
   observe: (hosts, group, call) => run(call, () => access.observe(hosts, group, call)),

@@ -21,18 +21,33 @@ export interface SshAccess {
    * `unreachable` if they cannot be detected.
    */
   caller(host: HostRecord, call: Call): Promise<readonly string[]>
+  /**
+   * Asks the provider for the firewall, which others may have changed. Returns its name, such as `security group sg-1`, if it
+   * does not allow SSH from a range; `undefined` if it does, or if fleet does not manage it.
+   */
+  blockedBy?(host: HostRecord, range: string, call: Call): Promise<string | undefined>
 }
 
-/** SSH access by firewall rules that fleet created and whose ranges are in the record. */
-export const recordedSshAccess = (getCallerAddress: GetCallerAddress): SshAccess => ({
+/** Whether fleet manages the firewall of a host, and the host sees the public address of this computer. */
+function isManaged({ token, resources: { sshCidr, access, reach } = {} }: HostRecord): boolean {
+  // A host at a private address sees a private address of this computer, which no service can
+  // report; a host behind a tunnel does not see this computer.
+  return token !== undefined && sshCidr !== undefined && access !== 'private' && reach === undefined
+}
+
+/** SSH access by firewall rules that fleet created and whose ranges are in the record. `blockedBy` gets managed hosts only. */
+export const recordedSshAccess = (
+  getCallerAddress: GetCallerAddress,
+  blockedBy?: NonNullable<SshAccess['blockedBy']>,
+): SshAccess => ({
   option: 'sshCidr',
-  async allowed({ token, resources: { sshCidr, access, reach } = {} }) {
-    // A host at a private address sees a private address of this computer, which no service can
-    // report; a host behind a tunnel does not see this computer.
-    if (token === undefined || sshCidr === undefined) return undefined
-    if (access === 'private' || reach !== undefined) return undefined
-    return parseCidrs(sshCidr)
+  async allowed(host) {
+    return isManaged(host) ? parseCidrs(host.resources?.['sshCidr'] ?? '') : undefined
   },
+  ...(blockedBy && {
+    blockedBy: async (host, range, call) =>
+      isManaged(host) ? blockedBy(host, range, call) : undefined,
+  }),
   async caller({ address = '' }, call) {
     const found = await getCallerAddress(isIPv6(address) ? 6 : 4, call)
     return parseCidrs(found.address) ?? []

@@ -2,6 +2,7 @@ import { coversRange } from '../../drivers/net/cidrs.ts'
 import type { Call } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
+import { ignored } from '../../os/trace.ts'
 import { isUnanswered } from '../../transport/ssh/connection-errors.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
@@ -45,7 +46,13 @@ export async function resolveMovedHost(
   }
 }
 
-/** The error for a firewall that does not allow SSH from the current address of this computer. */
+/** An address without the length of a range that is one address. */
+const plainAddress = (range: string): string => range.replace(/\/(?:32|128)$/, '')
+
+/**
+ * The error for a firewall that does not allow SSH from the current address of this computer: because the address is another one
+ * than before, or because somebody has changed the firewall at the provider.
+ */
 export async function firewallError(
   context: Context,
   machine: ReadyMachine,
@@ -58,10 +65,27 @@ export async function firewallError(
   if (sshAccess === undefined || allowed === undefined) return undefined
   const mine = await sshAccess.caller(host, call).catch((): string[] => [])
   const shut = mine.filter((one) => !allowed.some((range) => coversRange(range, one)))
-  if (shut.length === 0) return undefined
+  if (shut.length === 0) {
+    for (const range of mine) {
+      const firewall = await sshAccess
+        .blockedBy?.(host, range, call)
+        .catch(ignored('driver', `ask for the firewall of ${name}`))
+      if (firewall === undefined) continue
+      const address = plainAddress(range)
+      return new UserError(
+        'unreachable',
+        `cannot reach ${name} at ${host.address}: ${firewall} does not allow SSH from this computer (${address})`,
+        {
+          machine: name,
+          hint: `at the provider, allow TCP port 22 from ${address} in ${firewall}`,
+        },
+      )
+    }
+    return undefined
+  }
   return new UserError(
     'unreachable',
-    `cannot reach ${name} at ${host.address}: its firewall allows SSH from ${allowed.join(', ')}, but this computer has the address ${shut.join(', ').replaceAll(/\/(?:32|128)/g, '')}`,
+    `cannot reach ${name} at ${host.address}: its firewall allows SSH from ${allowed.join(', ')}, but this computer has the address ${shut.map(plainAddress).join(', ')}`,
     { machine: name, hint: `allow this address too: fleet allow ${name}` },
   )
 }

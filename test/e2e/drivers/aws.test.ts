@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { callEc2 } from '../../support/aws/http/ec2-client.ts'
+import { startCheckIp } from '../../support/aws/trial.ts'
+import { failuresOf } from '../../support/doctor-findings.ts'
 import { makeBaseRoot } from '../../support/lab/base-image.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { runProgram, until } from '../../support/lab/process.ts'
@@ -311,11 +313,56 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await ana.inventory()).toContain('machines: {}')
   })
 
-  test('stop, start, restart and kill, with another address every time', async () => {
+  test('stop, start, restart and kill, with another address every time, and what the doctor finds', async () => {
     expect((await create('web-1')).code).toBe(0)
+    await using checkIp = await startCheckIp()
+    checkIp.address = '10.77.0.9'
+    const doctor = async () => {
+      const env = { ...aws.environment, FLEET_CHECKIP_URL: checkIp.url }
+      return failuresOf((await ana.fleet(['doctor', 'web-1', '--json'], { env })).stdout)
+    }
+    expect(await doctor()).toEqual([])
+    aws.change({ credentials: 'ExpiredToken' })
+    expect(await doctor()).toMatchObject([
+      { check: 'providers', message: expect.stringMatching(/^aws: .*expired/) },
+    ])
+    aws.change({ credentials: 'valid' })
+    const { groups } = await aws.world()
+    const rule = {
+      GroupId: groups[0]?.id ?? '',
+      'IpPermissions.1.IpProtocol': 'tcp',
+      'IpPermissions.1.FromPort': '22',
+      'IpPermissions.1.ToPort': '22',
+      'IpPermissions.1.IpRanges.1.CidrIp': '10.77.0.0/16',
+    }
+    const { host } = aws.instance(await instanceId()).plan
+    expect(await callEc2(aws, 'RevokeSecurityGroupIngress', rule)).toMatchObject({
+      code: undefined,
+    })
+    await host.drop?.(true)
+    expect(await doctor()).toMatchObject([
+      {
+        machine: 'web-1',
+        check: 'port',
+        message: expect.stringMatching(
+          /the security group sg-\w+ does not allow SSH from this computer \(10\.77\.0\.9\)/,
+        ),
+        fix: expect.stringMatching(/allow TCP port 22 from 10\.77\.0\.9 in the security group sg-/),
+      },
+    ])
+    await host.drop?.(false)
+    await callEc2(aws, 'AuthorizeSecurityGroupIngress', rule)
     const before = (await fleet('ip', 'web-1')).stdout
     for (const _ of [1, 2]) expect((await fleet('stop', 'web-1')).code).toBe(0)
     expect(await stateOf()).toBe('stopped')
+    expect(await doctor()).toMatchObject([
+      {
+        machine: 'web-1',
+        check: 'host',
+        message: 'the provider reports that the host is stopped',
+        fix: 'fleet start web-1',
+      },
+    ])
     const refused = await fleet('-m', 'web-1', 'ps')
     expect(refused).toMatchObject({ code: 5 })
     expect(refused.stderr).toContain('fleet start web-1')

@@ -7,6 +7,8 @@ import { type AzureStandIn, type Fault, startAzure } from '../../support/azure/a
 import { hostsBehind } from '../../support/azure/computers.ts'
 import { testDescribed } from '../../support/azure/described.ts'
 import { Refusal } from '../../support/azure/exchange.ts'
+import { resourcesOf } from '../../support/azure/store.ts'
+import { failuresOf } from '../../support/doctor-findings.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
@@ -42,6 +44,13 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     return stdout
   }
   const create = ['create', 'web-1', '--driver', 'azure', '--location', 'westeurope']
+  /** What `fleet doctor web-1` finds. */
+  const doctor = async (env: Readonly<Record<string, string>> = {}) => {
+    const words = ['doctor', 'web-1', '--json']
+    const { stdout, stderr } = await ana.fleet(words, { env: { ...azure.env, ...env } })
+    said.push(stdout, stderr)
+    return failuresOf(stdout)
+  }
   const greet = () => expectOk('-m', 'web-1', 'run', '--rm', 'bb:1', 'echo', 'hello')
 
   test('asked for what Azure has not, it exits with the code of wrong use, and leaves nothing', async () => {
@@ -74,7 +83,37 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(await greet()).toBe('hello\n')
     expect(await ana.inventory()).toContain(other)
 
+    expect(await doctor()).toEqual([])
+    expect(await doctor({ AZURE_CLIENT_SECRET: 'wrong' })).toMatchObject([
+      { check: 'providers', message: expect.stringMatching(/^azure: /) },
+    ])
+    const [group] = resourcesOf(azure.store, 'Microsoft.Network/networkSecurityGroups')
+    if (group === undefined) throw new Error('there is no security group')
+    const { securityRules } = group.body.properties
+    group.body.properties = { ...group.body.properties, securityRules: [] }
+    await behind.drop(name, true)
+    expect(await doctor()).toMatchObject([
+      {
+        machine: 'web-1',
+        check: 'port',
+        message: expect.stringMatching(
+          /the network security group \S+ does not allow SSH from this computer \(198\.51\.100\.7\)/,
+        ),
+        fix: expect.stringContaining('allow TCP port 22 from 198.51.100.7'),
+      },
+    ])
+    await behind.drop(name, false)
+    group.body.properties = { ...group.body.properties, securityRules }
+
     await expectOk('stop', 'web-1')
+    expect(await doctor()).toMatchObject([
+      {
+        machine: 'web-1',
+        check: 'host',
+        message: 'the provider reports that the host is stopped',
+        fix: 'fleet start web-1',
+      },
+    ])
     const another = await hosts.newAddress()
     azure.moveAddress(name, another)
     await expectOk('start', 'web-1')

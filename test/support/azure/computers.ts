@@ -5,6 +5,8 @@ import type { AzureOptions } from './azure.ts'
 interface HostsBehind extends Required<Pick<AzureOptions, 'computers' | 'newPublicAddress'>> {
   /** Moves the host of a virtual machine to another address. */
   answerOn(machine: string, address: string): Promise<void>
+  /** Throws every packet to and from the host of a virtual machine away, or ends that. */
+  drop(machine: string, on: boolean): Promise<void>
 }
 
 /** Uses hosts that accept logins for virtual machines and public addresses. */
@@ -18,6 +20,7 @@ export function hostsBehind(source: HostSource): HostsBehind {
   return {
     newPublicAddress: () => source.newAddress(),
     answerOn: (machine, address) => hostOf(machine).answerOn(address),
+    drop: async (machine, on) => hostOf(machine).drop?.(on),
     computers: {
       async boot({ name, address, user, publicKey, customData }, first) {
         if (!first) return hostOf(name).start(address)

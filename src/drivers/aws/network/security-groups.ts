@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-ec2'
 import { isIPv6 } from 'node:net'
 import { UserError } from '../../../errors.ts'
-import { parseCidrs } from '../../net/cidrs.ts'
+import { coversRange, parseCidrs } from '../../net/cidrs.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 import { isFailure } from '../api/errors.ts'
@@ -116,6 +116,22 @@ const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
   const ask = new DescribeSecurityGroupsCommand({ GroupIds: [id] })
   const { SecurityGroups: [group = { GroupId: id }] = [] } = await ec2.send(ask)
   return group
+}
+
+/** Whether a group allows SSH from a range. Rules for other groups and for prefix lists are not resolved, and allow it. */
+export async function allowsSsh(ec2: Ec2, id: string, range: string): Promise<boolean> {
+  const { IpPermissions = [] } = await describeGroup(ec2, id)
+  return IpPermissions.filter(
+    ({ IpProtocol, FromPort = 0, ToPort = 65_535 }) =>
+      IpProtocol === '-1' || (IpProtocol === 'tcp' && FromPort <= 22 && ToPort >= 22),
+  ).some(
+    ({ IpRanges = [], Ipv6Ranges = [], PrefixListIds = [], UserIdGroupPairs = [] }) =>
+      PrefixListIds.length > 0 ||
+      UserIdGroupPairs.length > 0 ||
+      [...IpRanges.map(({ CidrIp }) => CidrIp), ...Ipv6Ranges.map(({ CidrIpv6 }) => CidrIpv6)].some(
+        (cidr) => coversRange(canonical(cidr), range),
+      ),
+  )
 }
 
 /**

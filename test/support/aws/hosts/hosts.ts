@@ -19,6 +19,8 @@ export interface Host {
   start(address: string | undefined): Promise<void>
   /** `force`: without shutdown. */
   stop(force: boolean): Promise<void>
+  /** Throws every packet to and from it away, or ends that. Only of hosts of the lab. */
+  drop?(on: boolean): Promise<void>
   /** Releases the host and everything on it. */
   release(): Promise<void>
 }

@@ -145,6 +145,7 @@ function leaseHost(host: LabHost, giveBack: (host: LabHost) => Promise<unknown>)
       await runOn(host, setPublicAddress(address) + cloudInitDone)
     },
     stop: (force) => (force ? host.kill() : host.stop()),
+    drop: (on) => host.drop(on),
     async release() {
       await giveBack(host)
     },

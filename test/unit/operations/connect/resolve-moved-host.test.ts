@@ -22,10 +22,15 @@ const machineWith = (more: object = {}, sshCidr = '203.0.113.9/32'): ReadyMachin
   }) as unknown as ReadyMachine
 
 /** Fails to connect as SSH does, to a host that runs where it ran before. */
-async function follow(machine: ReadyMachine, caller: string, error: unknown): Promise<unknown> {
+async function follow(
+  machine: ReadyMachine,
+  caller: string,
+  error: unknown,
+  blockedBy?: () => Promise<string | undefined>,
+): Promise<unknown> {
   const driver = {
     observe: async () => new Map([['web-1', { state: 'running', address: '192.0.2.1' }]]),
-    sshAccess: recordedSshAccess(async () => ({ address: caller, source: 'test' })),
+    sshAccess: recordedSshAccess(async () => ({ address: caller, source: 'test' }), blockedBy),
   } as unknown as Driver
   const context = { signal: new AbortController().signal, loadDriver: async () => driver }
   return resolveMovedHost(context as unknown as Context, machine, () =>
@@ -43,6 +48,8 @@ const refused = explainFailure(
   endpoint,
 ).error
 
+const denied = () => Promise.reject(new Error('not allowed to ask'))
+
 describe('a connection that times out', () => {
   test('says so where SSH is open to another address than that of now', async () => {
     expect(await follow(machineWith(), '198.51.100.4', timeout)).toMatchObject({
@@ -52,6 +59,19 @@ describe('a connection that times out', () => {
         'cannot reach web-1 at 192.0.2.1: its firewall allows SSH from 203.0.113.9/32, but this computer has the address 198.51.100.4',
       hint: 'allow this address too: fleet allow web-1',
     })
+  })
+
+  test('asks the provider for the firewall, which others may have changed', async () => {
+    const [here, blocked] = ['203.0.113.9', async () => 'the security group sg-1']
+    expect(await follow(machineWith(), here, timeout, blocked)).toMatchObject({
+      message:
+        'cannot reach web-1 at 192.0.2.1: the security group sg-1 does not allow SSH from this computer (203.0.113.9)',
+      hint: 'at the provider, allow TCP port 22 from 203.0.113.9 in the security group sg-1',
+    })
+    expect(await follow(machineWith(), here, timeout, async () => undefined)).toBe(timeout)
+    expect(await follow(machineWith(), here, timeout, denied)).toBe(timeout)
+    const adopted = machineWith({ host: { ...machineWith().host, token: undefined } })
+    expect(await follow(adopted, here, timeout, blocked)).toBe(timeout)
   })
 
   test.each([

@@ -1,0 +1,12 @@
+/** A check of `fleet doctor --json`. */
+interface Check {
+  readonly machine?: string
+  readonly check: string
+  readonly state: string
+  readonly message: string
+  readonly fix?: string
+}
+
+/** The checks that failed, from the output of `fleet doctor --json`. */
+export const failuresOf = (stdout: string): readonly Check[] =>
+  (JSON.parse(stdout) as readonly Check[]).filter(({ state }) => state === 'fail')
