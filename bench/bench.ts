@@ -104,5 +104,6 @@ for (const suite of suites) {
   await using ground = await prepareGround(suite.ground)
   for (const one of await suite.cases(ground)) await runCase(one, suite.rounds)
   if (suite.memory === true) await tellMemory(ground)
+  if (suite.tell !== undefined) stderr.write(`${await suite.tell(ground)}\n`)
 }
 if (values.json) stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`)

@@ -1,8 +1,12 @@
 import { appendFile, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { serveManyInstances } from '../test/support/aws/ec2/many-instances.ts'
-import { countProcess } from './processor.ts'
+import { onlyOn, startQuietFleet } from '../test/support/in-process/quiet-fleet.ts'
+import { openTerminal } from '../test/support/process/live-terminal.ts'
+import { figuresOf } from '../test/support/process/process-figures.ts'
+import { countProcess, processorTimeOf } from './processor.ts'
 import { program } from '../test/support/test-user.ts'
 import {
   type Ground,
@@ -301,6 +305,76 @@ async function stackPlan(ground: Ground): Promise<Case[]> {
   ]
 }
 
+/** How many hosts the dashboard has, and how many containers each of them has. */
+const [quietHosts, quietContainers] = [100, 20]
+
+/** The inventory of the hosts that {@link dashboard} starts. */
+const quietInventory = ({ person }: Ground): string => join(person.folder, 'quiet.yaml')
+
+/** The dashboard, and the search for a container, with connections to all hosts. This process is the hosts. */
+async function dashboard(ground: Ground): Promise<Case[]> {
+  const { fleet, bareNode } = commandsOn(ground)
+  const { person, owned } = ground
+  const quiet = await startQuietFleet(quietHosts, quietContainers)
+  owned.push(quiet)
+  const file = quietInventory(ground)
+  await writeFile(file, quiet.inventory)
+  const { code, stderr } = await person.fleet(['--inventory', file, 'ps', '--all'], {
+    started: countProcess, // as the broker that it starts
+  })
+  if (code !== 0) throw new Error(stderr)
+  const on = (...args: string[]): Run => fleet('--inventory', file, ...args)
+  const relay = join(import.meta.dirname, '../test/support/process/pty_relay.py')
+  const keys = join(person.folder, 'keys')
+  await writeFile(keys, '{"type": "q"}\n')
+  /** On a terminal on which q was typed already: the dashboard ends after its first picture. */
+  const onTerminal = ({ argv, env }: Run): Run => ({
+    argv: ['sh', '-c', `exec python3 "$0" 24 140 "$@" <'${keys}'`, relay, ...argv],
+    env: { ...env, TERM: 'xterm-256color', LANG: 'C.UTF-8' },
+  })
+  const name = onlyOn(quietHosts)
+  return [
+    {
+      work: 'fleet top, first picture, warm',
+      fleet: onTerminal(on('top')),
+      peers: [{ ...onTerminal(bareNode), name: 'node -e 0, and 150 ms', plusMs: 150, wanted: 1 }],
+    },
+    {
+      work: `fleet exec --find, ${quietHosts} hosts, warm`,
+      fleet: on('exec', '--find', name, 'true'),
+      peers: [
+        {
+          ...on('-m', `host-${quietHosts}`, 'exec', name, 'true'),
+          ...{ name: 'fleet exec, 1 host, warm, and 300 ms', plusMs: 300, wanted: 1 },
+        },
+      ],
+    },
+  ]
+}
+
+/** How long the dashboard is left alone before and while it is measured, in milliseconds. */
+const [settleMs, idleMs] = [8_000, 20_000]
+
+/** Tells what the dashboard takes of a processor and of the memory while nothing happens on the hosts. */
+async function tellIdle(ground: Ground): Promise<string> {
+  const { person } = ground
+  await using top = openTerminal([program, '--inventory', quietInventory(ground), 'top'], {
+    ...{ cwd: person.folder, rows: 24, columns: 140 },
+    env: { ...person.env, LANG: 'C.UTF-8' },
+  })
+  await top.until((lines) => lines.filter((line) => line.includes('running')).length > 15)
+  top.type('2')
+  await sleep(settleMs)
+  const pid = await top.pid()
+  const [before, from] = [processorTimeOf(pid), performance.now()]
+  await sleep(idleMs)
+  const share = (processorTimeOf(pid) - before) / (performance.now() - from)
+  const { memory } = await figuresOf(pid)
+  top.type('q')
+  await top.ended
+  return `fleet top, ${quietHosts} hosts with ${quietContainers} containers, idle: ${(share * 100).toFixed(1)} % of one processor (wanted: 10), ${(memory / 1000).toFixed(0)} MB (wanted: 150)`
+}
+
 /** Files and images of 500 MB. */
 async function transfers(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
@@ -353,6 +427,8 @@ export interface Suite {
   readonly cases: (ground: Ground) => Case[] | Promise<Case[]>
   /** Also tell what memory fleet takes for each host. */
   readonly memory?: boolean
+  /** What else there is to tell, after the cases. */
+  readonly tell?: (ground: Ground) => Promise<string>
   /** How many times each command runs at least. */
   readonly rounds?: number
 }
@@ -369,6 +445,7 @@ export const suites: readonly Suite[] = [
   { name: 'warm', ground: oneHost, cases: warmHost },
   { name: 'far', ground: { ...oneHost, roundTrips }, cases: farHost },
   { name: 'transfers', ground: oneHost, cases: transfers, rounds: 5 },
+  { name: 'top', ground: nowhere, cases: dashboard, tell: tellIdle },
   { name: 'stacks', ground: { hosts: 100, engine: true }, cases: stackPlan },
   { name: '100', ground: { hosts: 100, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
   { name: '200', ground: { hosts: 200, engine: false }, cases: manyHosts, memory: true, rounds: 1 },

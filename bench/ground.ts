@@ -16,6 +16,8 @@ export interface Ground extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>
   /** The ssh_config(5) of that `ssh`. */
   readonly sshConfig: string
+  /** What ends with it. */
+  readonly owned: AsyncDisposable[]
 }
 
 const key = (host: LabHost): string => host.hostKey.split(' ').slice(0, 2).join(' ')
@@ -159,14 +161,17 @@ export async function prepareGround({
     }),
   ])
   const env = { ...person.env, PATH: `${programs}:${person.env['PATH']}` }
+  const owned: AsyncDisposable[] = []
   return {
     hosts,
     machines,
     person,
     sshConfig,
     env,
+    owned,
     async [Symbol.asyncDispose]() {
       await person.fleet(['broker', 'stop'])
+      for (const one of owned) await one[Symbol.asyncDispose]()
       const masters = known.map(({ name }) => `${name}.warm`)
       const leave = 'for host; do ssh -O exit "$host" 2>/dev/null; done; true'
       await runProgram(['env', `PATH=${env.PATH}`, 'sh', '-c', leave, 'sh', ...masters])

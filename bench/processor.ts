@@ -59,3 +59,15 @@ export async function processorTime(): Promise<number> {
   }
   return last
 }
+
+/** The length of a tick in /proc (USER_HZ of Linux), in milliseconds. */
+const tickMs = 10
+
+/** The processor time of one process, without those that it has started, in milliseconds (proc(5)). */
+export function processorTimeOf(pid: number): number {
+  // The name of the program, in parentheses, may have spaces.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * tickMs
+}

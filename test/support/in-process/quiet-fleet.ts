@@ -26,10 +26,14 @@ const usageOf = (id: string, name: string): object => {
   }
 }
 
-/** An engine with `containers` running containers and no events. */
+/** The name of a container that only one host has; counted from 1. */
+export const onlyOn = (host: number): string => `only-on-${host}`
+
+/** An engine with `containers` running containers and no events. Commands in them succeed at once. */
 function quietEngine(host: number, containers: number): RequestListener {
   const listed = Array.from({ length: containers }, (_, index) => ({
-    ...{ Id: idOf(host, index), Names: [`/app-${index + 1}`], Image: 'nginx:1.27' },
+    ...{ Id: idOf(host, index), Image: 'nginx:1.27' },
+    Names: [`/${index > 0 && index === containers - 1 ? onlyOn(host + 1) : `app-${index + 1}`}`],
     ...{ ImageID: `sha256:${'a'.repeat(64)}`, Command: 'nginx', Created: 1_700_000_000, Ports: [] },
     ...{ Mounts: [], State: 'running', Status: 'Up 3 minutes', NetworkSettings: { Networks: {} } },
     Labels: { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'web' },
@@ -46,6 +50,11 @@ function quietEngine(host: number, containers: number): RequestListener {
       response.writeHead(200).flushHeaders()
       return
     }
+    if (/^\/exec\/\w+\/start$/.test(path)) {
+      response.writeHead(101, { Connection: 'Upgrade', Upgrade: 'tcp' }).flushHeaders()
+      request.socket.end()
+      return
+    }
     const [, id = '', part] = /^\/containers\/(\w{64})\/(\w+)$/.exec(path) ?? []
     const name = listed.find(({ Id }) => Id === id)?.Names[0]?.slice(1) ?? ''
     const answers: Readonly<Record<string, unknown>> = {
@@ -53,6 +62,7 @@ function quietEngine(host: number, containers: number): RequestListener {
       '/info': info,
       '/containers/json': listed,
       '/images/json': [],
+      [`/exec/${id}/json`]: { Running: false, ExitCode: 0 },
     }
     const answer =
       part === 'stats'

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import xterm from '@xterm/headless'
@@ -15,6 +16,8 @@ export interface LiveTerminal extends AsyncDisposable {
   readonly written: () => string
   /** Whether the cell is drawn with a style other than that of plain text, such as inverse or grey. */
   isStyled(row: number, column: number): boolean
+  /** The ID of the program's process. */
+  readonly pid: () => Promise<number>
   type(text: string): void
   resize(rows: number, columns: number): void
   signal(name: 'SIGTERM' | 'SIGUSR2'): void
@@ -79,6 +82,10 @@ export function openTerminal(
     isStyled(row, column) {
       const cell = terminal.buffer.active.getLine(row)?.getCell(column)
       return cell !== undefined && !cell.isAttributeDefault()
+    },
+    async pid() {
+      const children = `/proc/${child.pid}/task/${child.pid}/children`
+      return Number.parseInt(await readFile(children, 'utf8'), 10)
     },
     type: (text) => send({ type: text }),
     resize(rows, columns) {
