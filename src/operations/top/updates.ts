@@ -17,6 +17,10 @@ export interface TopContainer {
   /** The compose project and service, if any. */
   readonly stack: string
   readonly service: string
+  /** Compose's hash of the configuration that it was created with; empty without Compose. */
+  readonly hash: string
+  /** It is never started, and marks a deployment of its stack by fleet that has not ended. */
+  readonly isUnfinishedMark: boolean
 }
 
 /** An image. Sizes are in bytes; `shared` is undefined if the engine did not measure it. */

@@ -7,6 +7,9 @@ import { UserError, messageOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Context } from '../context.ts'
+import { hashLabel } from '../stacks/idle-container.ts'
+import { projectLabel } from '../stacks/stack-model.ts'
+import { isUnfinishedMark } from '../stacks/unfinished-mark.ts'
 import { readingSeconds, watchHostFigures } from './host-figures.ts'
 import type { TopContainer, TopEvent, TopImage, Update } from './updates.ts'
 
@@ -52,8 +55,10 @@ const topContainer = (container: ContainerSummary): TopContainer => ({
   state: container.State,
   status: container.Status,
   health: healthOf(container.Status),
-  stack: container.Labels['com.docker.compose.project'] ?? '',
+  stack: container.Labels[projectLabel] ?? '',
   service: container.Labels['com.docker.compose.service'] ?? '',
+  hash: container.Labels[hashLabel] ?? '',
+  isUnfinishedMark: isUnfinishedMark(container),
 })
 
 const topImage = ({ Id, RepoTags, Size, SharedSize, Created }: ImageSummary): TopImage => ({

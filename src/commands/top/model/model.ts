@@ -262,19 +262,43 @@ export interface StackModel {
   readonly containers: readonly TopContainer[]
   /**
    * `running`: all containers run and none is unhealthy. `degraded`: some do not. `stopped`: none does. `missing`: the inventory
-   * has it on this machine, and it has no containers there. `unmanaged`: it is not in the inventory for this machine.
+   * has it on this machine, and it has no containers there. `unmanaged`: it is not in the inventory for this machine. `unfinished`: a
+   * deployment has not ended. `mixed`: containers of one service have different configurations, by Compose's hashes.
    */
-  readonly state: 'running' | 'degraded' | 'stopped' | 'missing' | 'unmanaged'
+  readonly state:
+    | 'running'
+    | 'degraded'
+    | 'stopped'
+    | 'missing'
+    | 'unmanaged'
+    | 'unfinished'
+    | 'mixed'
 }
 
-function stackState(containers: readonly TopContainer[], isWanted: boolean): StackModel['state'] {
+/** Whether containers of one service were created with different configurations. */
+function isMixed(containers: readonly TopContainer[]): boolean {
+  const hashes = new Map<string, string>()
+  return containers.some(({ service, hash }) => {
+    if (hash === '') return false
+    const other = hashes.get(service) ?? hash
+    hashes.set(service, hash)
+    return other !== hash
+  })
+}
+
+function stackState(
+  containers: readonly TopContainer[],
+  { isWanted, isUnfinished }: { readonly isWanted: boolean; readonly isUnfinished: boolean },
+): StackModel['state'] {
+  if (isUnfinished) return 'unfinished'
   if (containers.length === 0) return 'missing'
   if (!isWanted) return 'unmanaged'
   const running = containers.filter(({ state }) => state === 'running')
   if (running.length === 0) return 'stopped'
   const isFine =
     running.length === containers.length && running.every(({ health }) => health !== 'unhealthy')
-  return isFine ? 'running' : 'degraded'
+  if (!isFine) return 'degraded'
+  return isMixed(containers) ? 'mixed' : 'running'
 }
 
 /** The stacks of a machine: those of the inventory, and those that only its containers name. `wanted` are the first. */
@@ -287,11 +311,13 @@ export function stacksOf(model: MachineModel, wanted: readonly Stack[]): readonl
     if (known === undefined) byStack.set(container.stack, [container])
     else known.push(container)
   }
-  return [...byStack].map(([name, containers]) => ({
-    ...{ name, machine: model, containers },
-    state: stackState(
-      containers,
-      wanted.some((stack) => stack.name === name),
-    ),
-  }))
+  return [...byStack].map(([name, found]) => {
+    const containers = found.filter((container) => !container.isUnfinishedMark)
+    const isUnfinished = containers.length < found.length
+    const isWanted = wanted.some((stack) => stack.name === name)
+    return {
+      ...{ name, machine: model, containers },
+      state: stackState(containers, { isWanted, isUnfinished }),
+    }
+  })
 }

@@ -10,6 +10,8 @@ const tones: Readonly<Record<StackModel['state'], Tone>> = {
   stopped: 'warn',
   missing: 'bad',
   unmanaged: 'dim',
+  unfinished: 'bad',
+  mixed: 'warn',
 }
 
 const running = ({ containers }: StackModel) =>
@@ -46,7 +48,7 @@ export const stacksView = defineView<StackModel>({
     machineColumn,
     {
       title: 'STATE',
-      width: 9,
+      width: 10,
       value: ({ state }) => state,
       cell: ({ state }) => ({ text: state, tone: tones[state] }),
     },

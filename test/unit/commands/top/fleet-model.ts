@@ -22,6 +22,7 @@ export const machine = (name: string, more: object = {}): Machine =>
 export const container = (name: string, more: Partial<TopContainer> = {}): TopContainer => ({
   ...{ id: `${name}-id`.padEnd(64, '0'), name, image: 'nginx:1.27', imageId: 'sha256:aa' },
   ...{ state: 'running', status: 'Up 3 minutes', health: '', stack: '', service: '' },
+  ...{ hash: '', isUnfinishedMark: false },
   ...more,
 })
 

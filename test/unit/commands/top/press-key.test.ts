@@ -322,6 +322,26 @@ describe('logs', () => {
   })
 })
 
+test('stacks show unfinished deployments and services with different configurations', () => {
+  const [web1, web2] = ['a', 'b'].map((hash, index) =>
+    container(`shop-web-${index + 1}`, { stack: 'shop', service: 'web', hash }),
+  )
+  const mark = container('fleet-unfinished-shop', {
+    ...{ stack: 'shop', state: 'created', isUnfinishedMark: true },
+  })
+  const shown = (...containers: readonly (typeof mark | undefined)[]): string => {
+    const model = applyUpdate(fleetModel(), {
+      ...{ kind: 'containers', machine: 'web-1', at: now },
+      containers: containers.filter((one) => one !== undefined),
+    })
+    return `${screenOf(press(model, '4').model)}\n${screenOf(model)}`
+  }
+  expect(shown(web1, web1)).toMatch(/shop +web-1 +running +2\/2[^]*web-1 .* ok/)
+  expect(shown(web1, web2)).toMatch(/shop +web-1 +mixed +2\/2/)
+  expect(shown(web1, mark)).toMatch(/shop +web-1 +unfinished +1\/1/)
+  expect(shown(mark)).toMatch(/shop +web-1 +unfinished +0\/0/)
+})
+
 test('usage is shown per second, from the difference of two readings', () => {
   const { model } = press(fleetModel({ columns: 200 }), '2')
   const { id } = container('shop-web')
