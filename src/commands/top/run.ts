@@ -3,8 +3,8 @@ import type { Fleet } from '../../app/fleet.ts'
 import { messageOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Stacks } from '../../machine/stacks.ts'
-import { type ChangeFailure, changeTargets } from '../../operations/top/change-targets.ts'
-import { openSources } from '../../operations/top/open-sources.ts'
+import type { Change, ChangeFailure } from '../../operations/top/change-targets.ts'
+import { type Target, openSources } from '../../operations/top/open-sources.ts'
 import type { Update } from '../../operations/top/updates.ts'
 import type { Io } from '../../ui/io.ts'
 import { lookOf } from '../../ui/screen/palette.ts'
@@ -137,6 +137,11 @@ export async function runDashboard({
     })
   }
 
+  const makeChange = async (targets: readonly Target[], change: Change) => {
+    const { changeTargets } = await import('../../operations/top/change-targets.ts')
+    return changeTargets(fleet, targets, change)
+  }
+
   const run = (lines: readonly (readonly string[])[], pauses: boolean): void => {
     runCommands(lines, pauses).catch(fail)
   }
@@ -167,7 +172,7 @@ export async function runDashboard({
       }
       case 'change': {
         const { label, targets, change } = effect
-        changeTargets(fleet, targets, change).then(
+        makeChange(targets, change).then(
           guarded((failures) => {
             const text = describeFailures(label, failures, targets.length)
             model =

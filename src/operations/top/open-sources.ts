@@ -7,8 +7,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { type LogEntry, readLogs } from '../fan-out/read-logs.ts'
-import { openSwarm } from '../services/open-swarm.ts'
-import { type TaskLogs, findTaskLogs } from '../services/task-containers.ts'
+import type { TaskLogs } from '../services/task-containers.ts'
 import { type StatsSampler, sampleStats } from './sample-stats.ts'
 import type { Details } from './updates.ts'
 import { type Emit, type WatchedMachine, watchMachine } from './watch-machine.ts'
@@ -140,6 +139,8 @@ export function openSources(
       const engine = await engineOf(machine)
       return { sources: [{ machine, container: name, engine, task: name }], failures: [] }
     }
+    const { openSwarm } = await import('../services/open-swarm.ts')
+    const { findTaskLogs } = await import('../services/task-containers.ts')
     const inScope = context.with({ signal: stop })
     return findTaskLogs(inScope, openSwarm(inScope, machine), [name])
   }

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts'
 import type { Context } from '../context.ts'
-import { type ServiceRow, serviceRows, taskRows } from '../services/list-services.ts'
-import { type OpenSwarm, openSwarm } from '../services/open-swarm.ts'
+import type { ServiceRow } from '../services/list-services.ts'
+import type { OpenSwarm } from '../services/open-swarm.ts'
 import type { TopEvent } from './updates.ts'
 import type { Emit } from './watch-machine.ts'
 
@@ -53,6 +53,8 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
     const service = tasksOf
     const stop = AbortSignal.any([signal, AbortSignal.timeout(answerMs)])
     const scope = context.with({ signal: stop })
+    const { openSwarm } = await import('../services/open-swarm.ts')
+    const { serviceRows, taskRows } = await import('../services/list-services.ts')
     swarm ??= openSwarm(context, name)
     try {
       const services = await serviceRows(scope, swarm)

@@ -395,6 +395,7 @@ test('every view, page and dialog fits every size', () => {
       ['3'],
       ['4'],
       ['5'],
+      ['6'],
       ['?'],
       ['enter'],
       ['2', 'enter'],

@@ -152,6 +152,18 @@ test('a swarm with protected machines asks for its name', () => {
   expect(press(model, ...typing('live'), 'enter').effects).toMatchObject([{ change: 'restart' }])
 })
 
+test.each([
+  [20, 60],
+  [100, 300],
+  [1, 1],
+  [3, 10],
+])('%i rows of %i cells are filled, and no more', (rows, columns) => {
+  for (const keys of [[], ['enter'], ['l'], ['x'], ['x', 's', '1'], ['x', 'r'], ['tab']]) {
+    const { model } = press({ ...servicesModel(), rows, columns }, ...keys)
+    expect(screenOf(model).split('\n')).toHaveLength(rows)
+  }
+})
+
 test('--read-only has no actions', () => {
   const { model, effects } = press({ ...servicesModel(), isReadOnly: true }, 'x')
   expect(effects).toEqual([])
