@@ -32,7 +32,7 @@ export async function startTmux(
   }
   const run: Tmux['run'] = async (...words) =>
     (await promisify(execFile)(file, [...options, ...words], { env: inEnv, cwd: folder })).stdout
-  await run('new-session', '-d', '-x', '100', '-y', '30', 'exec bash --norc -i')
+  await run('new-session', '-d', '-x', '100', '-y', '30', '/bin/bash', '--norc', '-i')
   return {
     run,
     attach: (size) =>
