@@ -59,6 +59,11 @@ const brokerMissing = (): UserError =>
     },
   )
 
+async function openDial(transport: Transport, machine: Machine) {
+  const { dialEngine } = await import('../operations/connect/reach-engine.ts')
+  return dialEngine(transport, socketOf(machine), machine.name)
+}
+
 /** Opens connections when they are needed, through the broker if it is available. */
 export function openConnections({
   io,
@@ -162,11 +167,6 @@ export function openConnections({
     forgetWhenLost(transport, forget)
     return transport
   })
-
-  async function openDial(transport: Transport, machine: Machine) {
-    const { dialEngine } = await import('../operations/connect/reach-engine.ts')
-    return dialEngine(transport, socketOf(machine), machine.name)
-  }
 
   const engines = memoizeByMachine(async (machine: Machine, forget): Promise<Engine> => {
     const { openEngine } = await import('../engine/http-engine.ts')
