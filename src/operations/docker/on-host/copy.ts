@@ -40,7 +40,7 @@ cd "$stage" || exit
 /** Reports items that were skipped or changed. If there are any, the copy has failed. */
 function reportSkipped(skipped: SkippedItems, { stderr }: Streams): number {
   const all = skipped.list()
-  for (const what of all) stderr.write(`not copied unchanged: ${what}\n`)
+  for (const what of all) stderr.write(`not an exact copy: ${what}\n`)
   return all.length === 0 ? 0 : 1
 }
 

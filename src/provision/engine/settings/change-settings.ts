@@ -179,7 +179,7 @@ if answers 30; then
   rm -f "$pending"
   echo "the engine did not accept these settings; the previous ones were restored:" >&2
 else
-  echo "the engine did not accept these settings, and does not start with the restored ones either:" >&2
+  echo "the engine did not accept these settings, and did not start with the previous ones either:" >&2
 fi
 cat /run/fleet-engine.answer >&2
 exit 1
