@@ -5,15 +5,20 @@ import { unpackPackages } from '../files/unpack-packages.ts'
 
 const packages = { release: 'sid', ofRelease: ['docker.io', 'docker-cli', 'containerd'] } as const
 
+/** A folder with the programs of a newer engine in `usr/bin` and `usr/sbin`. */
+export async function newerEngine(): Promise<string> {
+  const unpacked = await cachedFolder('newer-engine', packages, (place) =>
+    unpackPackages(place, packages),
+  )
+  return join(unpacked, 'root')
+}
+
 /**
  * Copies the programs of a newer engine, which runs with the libraries and the runc of this release, over those on a host.
  * `root` is the root folder of the host; its engine must not be running.
  */
 export async function installNewerEngine(root: string): Promise<void> {
-  const unpacked = await cachedFolder('newer-engine', packages, (place) =>
-    unpackPackages(place, packages),
-  )
-  const folder = join(unpacked, 'root')
+  const folder = await newerEngine()
   for (const part of ['usr/bin', 'usr/sbin']) {
     for (const name of await readdir(join(folder, part)).catch(() => [])) {
       await rm(join(root, part, name), { force: true })

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAccounts, writeHomes } from './accounts.ts'
 import { makeKey } from './ssh-key.ts'
@@ -11,6 +11,8 @@ export interface DiskPlan {
   readonly publicKey: string
   /** Lines of sshd_config(5) that replace or join the lab's own. */
   readonly sshdOptions: Readonly<Record<string, string>>
+  /** A folder whose programs in `usr/bin` and `usr/sbin` replace those of this machine. */
+  readonly programs?: string
 }
 
 const sshdDefaults = {
@@ -46,6 +48,7 @@ export async function makeDisk(folder: string, plan: DiskPlan): Promise<string> 
     await mkdir(join(folder, part), { recursive: true })
   await Promise.all([
     writeAccounts(etc),
+    plan.programs !== undefined && symlink(plan.programs, join(folder, 'programs')),
     writeHomes(join(folder, 'home'), plan.publicKey),
     writeFile(join(etc, 'hostname'), `${plan.name}\n`),
     writeFile(join(etc, 'hosts'), `127.0.0.1 localhost\n${plan.address} ${plan.name}\n`),

@@ -23,6 +23,11 @@ mount --bind "$folder/home" /srv
 mount --bind "$folder/docker" /var/lib/docker
 mount --bind "$folder/fleet" /var/lib/fleet
 rm -f /etc/docker/daemon.json
+if [ -e "$folder/programs" ]; then
+  for part in bin sbin; do
+    mount -t overlay overlay -o "lowerdir=$folder/programs/usr/$part:/usr/$part" "/usr/$part"
+  done
+fi
 
 cat >/dev/null
 hostname "$name"

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { newerEngine } from '../docker/newer-engine.ts'
 import { importBaseImage, makeBaseRoot } from './base-image.ts'
 import { removeControlGroups } from './control-groups.ts'
 import { type LabHost, startHost } from './host.ts'
@@ -23,6 +24,8 @@ export interface LabOptions {
   readonly hosts: number
   /** Gives each host a Docker engine of its own. */
   readonly engine?: boolean
+  /** The names of hosts, such as `h2`, whose engine is of a newer release than this machine's. Needs `engine`. */
+  readonly newerEngines?: readonly string[]
   /** Starts a registry that the hosts' engines may use. */
   readonly registry?: boolean
   /** Imports the image `bb:1`, a shell and its tools, on each host. Needs `engine`. */
@@ -81,6 +84,7 @@ function hostStarter(parts: Parts, options: LabOptions, identity: Identity) {
       publicKey: identity.publicKey,
       sshdOptions: options.sshdOptions ?? {},
       engine: options.engine ? dockerdOptions(parts, name) : [],
+      ...(options.newerEngines?.includes(name) && { programs: await newerEngine() }),
     })
     parts.hosts[number - 1] = host
     await rootReady

@@ -15,7 +15,10 @@ interface Node {
     readonly Availability: string
     readonly Labels: Readonly<Record<string, string>>
   }
-  readonly Description: { readonly Hostname: string }
+  readonly Description: {
+    readonly Hostname: string
+    readonly Engine: { readonly EngineVersion: string }
+  }
   readonly Status: { readonly State: string; readonly Addr: string }
   readonly ManagerStatus?: { readonly Reachability: string }
 }
@@ -33,6 +36,8 @@ export const nothingToDo = {
 interface SwarmLabOptions {
   /** The hosts are those of a driver, which can switch and remove them. */
   readonly power?: true
+  /** The hosts whose engine is of a newer release. */
+  readonly newerEngines?: readonly string[]
 }
 
 /** Hosts with engines, and an inventory with a swarm of those with the label `role=manager` or `role=web`. */
@@ -56,8 +61,12 @@ export class SwarmLab implements AsyncDisposable {
   }
 
   /** Starts as many hosts as there are labels: h1, h2 and so on. */
-  static async start(labels: Labels, { power }: SwarmLabOptions = {}): Promise<SwarmLab> {
-    const lab = await startLab({ hosts: Object.keys(labels).length, engine: true, image: true })
+  static async start(
+    labels: Labels,
+    { power, newerEngines = [] }: SwarmLabOptions = {},
+  ): Promise<SwarmLab> {
+    const hosts = Object.keys(labels).length
+    const lab = await startLab({ hosts, engine: true, image: true, newerEngines })
     const ana = await makePerson({ identity: lab.identity.file, broker: true })
     const served = power && (await servePower(lab.hosts))
     const started = new SwarmLab(lab, ana, labels, served)

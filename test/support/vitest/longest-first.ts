@@ -24,6 +24,7 @@ const long = [
   'e2e/stacks/deploy',
   'e2e/swarm/services',
   'e2e/swarm/power',
+  'e2e/swarm/engines',
   'e2e/swarm/interrupted',
   'e2e/stacks/hand-made',
   'e2e/drivers/azure',
