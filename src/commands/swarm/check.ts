@@ -1,5 +1,6 @@
 import { UserError, exitCodes } from '../../errors.ts'
 import type { PortProblem } from '../../operations/swarm/check-ports.ts'
+import type { SwarmModule } from '../../operations/swarm/kernel-modules.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import { withProgress } from '../../ui/progress/progress.ts'
 import { writeFailure } from '../../ui/failure.ts'
@@ -16,17 +17,24 @@ const explanations: Readonly<Record<PortProblem['state'], string>> = {
   unknown: 'not checked: the SSH server of the first machine forwards no connections',
 }
 
+/** What does not work on a node whose kernel lacks a module. */
+const effects: Readonly<Record<SwarmModule, string>> = {
+  ip_vs:
+    'IPVS: virtual IP addresses of services do not work there, and ports are published only in host mode',
+  vxlan: 'VXLAN: overlay networks do not work there',
+}
+
 export const swarmCheck = defineCommand({
   name: 'check',
-  summary: 'Check the ports between the members of swarms',
+  summary: 'Check the ports and kernels of the members of swarms',
   description:
-    'Check that each member of a swarm reaches each manager on port 2377/tcp, and each other member on port 7946/tcp. The connections that do not work are listed with the port to open, and the exit code is then 1. UDP ports (7946 and 4789) are not checked.',
+    'Check that each member of a swarm reaches each manager on port 2377/tcp, and each other member on port 7946/tcp. The connections that do not work are listed with the port to open, and the exit code is then 1. UDP ports (7946 and 4789) are not checked. A warning names members whose kernel has no IPVS or no VXLAN.',
   arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'json',
   examples: ['fleet swarm check', 'fleet swarm check prod --json'],
   async run({ fleet, io, args, options, format }) {
-    const { checkPorts } = await import('../../operations/swarm/check-ports.ts')
+    const { checkMembers } = await import('../../operations/swarm/check-ports.ts')
     const chosen = await chooseSwarms({ fleet }, args.swarms)
     const swarms = chosen.filter(({ id }) => id !== undefined)
     const timeoutMs = options.timeout === undefined ? defaultTimeoutMs : options.timeout * 1000
@@ -36,7 +44,7 @@ export const swarmCheck = defineCommand({
       'check',
       async (progress) => {
         progress('connect the members to each other')
-        return Promise.all(swarms.map(({ name }) => checkPorts(fleet, name, { timeoutMs })))
+        return Promise.all(swarms.map(({ name }) => checkMembers(fleet, name, { timeoutMs })))
       },
       { isMachine: false },
     )
@@ -58,6 +66,15 @@ export const swarmCheck = defineCommand({
       const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: the engine does not answer, or is not a node of the swarm`
       const hint = `fleet swarm status ${swarm}`
       writeFailure(io, new UserError('failed', message, { hint }), format.json)
+    }
+    for (const { swarm, missingModules } of checks) {
+      for (const [module, effect] of Object.entries(effects)) {
+        const names = missingModules.flatMap((one) => (one.module === module ? one.machine : []))
+        if (names.length === 0) continue
+        io.stderr.write(
+          `warning: swarm ${swarm}: the kernel of ${foldNames(names)} has no module ${module} (${effect})\n`,
+        )
+      }
     }
     if (!format.json) {
       for (const { swarm, connections, members, problems } of checks) {

@@ -6,6 +6,7 @@ import { ignored } from '../../os/trace.ts'
 import type { Context } from '../context.ts'
 import { fanOutInOrder } from '../fan-out/fan-out.ts'
 import { initializedSwarm } from './find-manager.ts'
+import { type SwarmModule, findMissingModules } from './kernel-modules.ts'
 import { type Cluster, answerOf, observeSwarms } from './observe-swarms.ts'
 
 /** The ports of swarms over TCP: managers listen on the first one, all nodes on the second one. */
@@ -66,13 +67,20 @@ export interface PortProblem {
   readonly state: Exclude<PortState, 'open'>
 }
 
-/** The result of {@link checkPorts}. */
-export interface PortCheck {
+/** A kernel module that a member needs, and that its kernel lacks. */
+interface MissingModule {
+  readonly machine: string
+  readonly module: SwarmModule
+}
+
+/** The result of {@link checkMembers}. */
+interface MemberCheck {
   readonly swarm: string
   /** How many connections were made. */
   readonly connections: number
   readonly members: number
   readonly problems: readonly PortProblem[]
+  readonly missingModules: readonly MissingModule[]
   /** Members that did not answer, from which nothing was checked. */
   readonly silent: readonly string[]
 }
@@ -110,14 +118,14 @@ async function inBatches<Item, Value>(
 }
 
 /**
- * Checks that each member of a swarm reaches each manager on 2377/tcp, and each other member on 7946/tcp. UDP cannot be checked like
- * that. Throws kind `failed` if no manager answers.
+ * Checks that each member of a swarm reaches each manager on 2377/tcp, and each other member on 7946/tcp, and that its kernel has
+ * the modules that nodes need. UDP cannot be checked like that. Throws kind `failed` if no manager answers.
  */
-export async function checkPorts(
+export async function checkMembers(
   context: Context,
   name: string,
   { timeoutMs }: { readonly timeoutMs: number },
-): Promise<PortCheck> {
+): Promise<MemberCheck> {
   const { inventory, swarm } = await initializedSwarm(context, name)
   const machines = [...inventory.machines.values()].filter(hasHost)
   const observed = await observeSwarms(context, machines, { timeoutMs })
@@ -136,18 +144,27 @@ export async function checkPorts(
   const members = machines.filter((machine) => nodes.has(machine.name))
   const outcomes = await fanOutInOrder(
     members,
-    (machine, signal) =>
-      inBatches(connectionsOf(machine.name, nodes), async ({ to, address, port }) => ({
-        ...{ swarm: name, from: machine.name, to, address, port },
-        state: await probePort(context, machine, { host: address, port }, signal),
-      })),
+    async (machine, signal) => {
+      const [modules, connections] = await Promise.all([
+        findMissingModules(context, machine, signal),
+        inBatches(connectionsOf(machine.name, nodes), async ({ to, address, port }) => ({
+          ...{ swarm: name, from: machine.name, to, address, port },
+          state: await probePort(context, machine, { host: address, port }, signal),
+        })),
+      ])
+      return { modules, connections }
+    },
     { signal: context.signal },
   )
-  const checked = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []))
+  const checks = outcomes.flatMap((outcome) => ('value' in outcome ? outcome : []))
+  const checked = checks.flatMap(({ value }) => value.connections)
   const silent = [...rolesOf(swarm, machines).keys()].filter((one) => !nodes.has(one))
   return {
     ...{ swarm: name, connections: checked.length, members: members.length },
     problems: checked.flatMap(({ state, ...one }) => (state === 'open' ? [] : [{ ...one, state }])),
+    missingModules: checks.flatMap(({ machine, value }) =>
+      value.modules.map((module) => ({ machine: machine.name, module })),
+    ),
     silent: [
       ...silent,
       ...outcomes.flatMap(({ machine, ...outcome }) => ('error' in outcome ? machine.name : [])),

@@ -16,6 +16,9 @@ async function filesWith(folder: string, text: string): Promise<string[]> {
   return (await Promise.all(found)).flat()
 }
 
+/** A shell command that empties a directory of a host, as far as the host sees. */
+const hide = (folder: string): string => `mkdir -p ${folder} && mount -t tmpfs tmpfs ${folder}`
+
 /** The part of a join token that is a digest of the certificate authority. */
 const ca = (token: string): string | undefined => token.split('-')[2]
 
@@ -53,6 +56,23 @@ describe.skipIf(!labIsHere)('a swarm', () => {
         ...{ port: 7946, state: 'blocked' },
       },
     ])
+  })
+
+  test('has its kernels checked', async () => {
+    // What is in neither of them is neither loaded nor loadable.
+    await swarm.on(
+      'h5',
+      `${hide('/sys/module')} && { [ ! -e /lib/modules ] || ${hide('/lib/modules')}; }`,
+    )
+    const { code, stderr } = await swarm.ana.fleet(['swarm', 'check', 'prod'])
+    await swarm.on('h5', 'umount /sys/module; [ ! -e /lib/modules ] || umount /lib/modules')
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(
+        /warning: swarm prod: the kernel of (?:h1\.\.)?h5 has no module ip_vs \(IPVS/,
+      ),
+    })
+    expect(stderr).toMatch(/warning: swarm prod: the kernel of h5 has no module vxlan \(VXLAN/)
   })
 
   test('does not get a member that a manager cannot reach', async () => {
