@@ -57,7 +57,7 @@ export function requireHost(machine: Machine): HostRecord {
     return host
   }
   if (host === undefined) {
-    throw new UserError('unreachable', 'the machine is not created yet', {
+    throw new UserError('unreachable', 'the machine has not been created yet', {
       machine: name,
       hint: `to set it up: ${setUpCommand(machine)}`,
     })

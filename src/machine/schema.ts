@@ -108,7 +108,7 @@ export const hostRecord = z.strictObject({
   arch: lineOf(maxFactLength)
     .optional()
     .describe(
-      'The processor architecture at the last connection in Docker notation (amd64, arm64).',
+      'The processor architecture at the last connection, in Docker notation (amd64, arm64).',
     ),
   engine: lineOf(maxFactLength).optional().describe('The engine version at the last connection.'),
   resources: z
@@ -292,7 +292,7 @@ const addressPool = z
   .string()
   .regex(
     /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\/(?:[89]|1\d|20)$/,
-    'an IPv4 network with 8 to 20 bits, such as 10.99.0.0/16',
+    'an IPv4 network with a prefix length of 8 to 20, such as 10.99.0.0/16',
   )
 
 /** One entry under `swarms:`: machines whose engines form a cluster. */

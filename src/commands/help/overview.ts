@@ -46,7 +46,7 @@ export const overview: readonly OverviewGroup[] = [
     title: 'Containers and images',
     lines: [
       line('ps where logs stats events', 'list and find containers, show logs, usage and events'),
-      line('run exec container', 'run containers, run commands in them, and 20 more commands'),
+      line('run exec container', 'run containers, run commands in them, and more'),
       line('images build pull push', 'list, build, pull and push images'),
       line('history df image', 'show layers and disk usage, copy images, and more'),
       line('volume network system', 'list and remove volumes and networks, remove unused data'),

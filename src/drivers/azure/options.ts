@@ -139,7 +139,7 @@ export const azureOptions = z.strictObject({
     .string()
     .refine(
       (list) => parseTags(list) !== undefined,
-      'expected tags, key=value,…, without keys that fleet or Azure reserves',
+      'expected tags as key=value,…; keys that fleet or Azure reserves are not allowed',
     )
     .optional()
     .describe('Tags for all created resources, as key=value,key=value (default: none)'),

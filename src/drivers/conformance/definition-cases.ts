@@ -41,7 +41,10 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
     async run() {
       const result = subject.definition.options.safeParse({ 'no-such-option': 1 })
       const codes = result.error?.issues.map(({ code }) => code)
-      assert.ok(codes?.includes('unrecognized_keys'), 'options is not a strict object')
+      assert.ok(
+        codes?.includes('unrecognized_keys'),
+        'the schema of options must reject unknown keys',
+      )
     },
   },
   {
@@ -60,7 +63,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
       const findsHosts = driver.locate !== undefined
       assert.ok(makesHosts || findsHosts, 'the driver has neither locate nor lifecycle')
       if (driver.power !== undefined)
-        assert.ok(makesHosts, 'the driver has power without lifecycle')
+        assert.ok(makesHosts, 'a driver with power must have lifecycle too')
       assert.equal(
         subject.existing !== undefined,
         findsHosts,

@@ -29,7 +29,11 @@ export function describeExistingCases(
             callOf(),
           )
           for (const key of ['id', 'address', 'port', 'user'] as const) {
-            assert.equal(facts[key], made[key], `the described host has a different ${key}`)
+            assert.equal(
+              facts[key],
+              made[key],
+              `describeExisting returned a different ${key} than make`,
+            )
           }
           checkOptions(definition, { ...subject.options, ...options })
           const host: HostRecord = { phase: 'ready', ...facts }

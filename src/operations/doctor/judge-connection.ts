@@ -130,7 +130,7 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
     }
     if (reason === 'closed') {
       return fail(
-        `the host closes connections before its SSH banner${quoted}: sshd is starting, overloaded (MaxStartups) or blocks this address`,
+        `the host closes connections before it sends its SSH banner${quoted}: sshd is starting, is overloaded (MaxStartups), or is blocking this address`,
         onConsole('check the log of sshd, and fail2ban if it is installed'),
       )
     }

@@ -87,7 +87,7 @@ export function requireStackGrants(grants: readonly StackGrant[], command: strin
   )
   throw new UserError(
     'usage',
-    `stacks use files and variables of this computer that you have not allowed yet:\n${lines.join('\n')}`,
+    `stacks use files and environment variables from this computer that you have not allowed yet:\n${lines.join('\n')}`,
     { hint: `to allow it: ${command} ${shellLine(words)}` },
   )
 }

@@ -48,7 +48,7 @@ export function checkEngine(
   if (!engineFromDocker || version === undefined) {
     const source = `${engineFromDocker ? '' : 'not '}from Docker's own repository`
     const hint =
-      'remove the engine from the host by hand, then run fleet provision to install the engine in the entry'
+      'remove the engine from the host by hand, then run fleet provision to install the engine that the entry specifies'
     return {
       kind: 'matter',
       why: `the engine is ${installed}, ${source}, but the entry asks for ${wanted}`,

@@ -107,7 +107,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await writeFile(join(ana.folder, 'machines.yaml'), text)
     expect((await fleet('ls', '-q', '--on', 'role=web')).stdout).toBe('web-1\nweb-2\n')
     const unmade = await fleet('-m', 'web-2', 'ps')
-    expect(unmade.stderr).toContain('web-2: the machine is not created yet')
+    expect(unmade.stderr).toContain('web-2: the machine has not been created yet')
     expect((await fleet('rm', '-y', 'web-2')).stderr).toContain('there is nothing to remove')
 
     expect(await fleet('create', 'web-2')).toMatchObject({ code: 0 })
