@@ -30,6 +30,7 @@ import {
   refusedAfterKey,
 } from './login/login-errors.ts'
 import type { UserAuth } from './login/userauth-protocol.ts'
+import { ProxyCommandEnded } from './proxy-command.ts'
 import { listenOnHost } from './remote-listener.ts'
 import { serverReleaseOf } from './ssh2-internals.ts'
 import type { Transport } from '../transport.ts'
@@ -255,7 +256,10 @@ export async function tryLogin(
         return failed({ ...known, reason }, server.release)
       }
       const { error: explained } = explainFailure(failure, target)
-      const isProgram = failure.proxy !== undefined && failure.stage === 'connecting'
+      const isProgram =
+        failure.proxy !== undefined &&
+        (failure.stage === 'connecting' ||
+          (failure.stage === 'greeting' && error instanceof ProxyCommandEnded))
       const described = describeFailure(explained, isProgram ? 'route' : step, printed)
       const reason = error instanceof EndlessBanner ? 'other' : reasonOf(error)
       return failed({ ...described, reason }, server.release)

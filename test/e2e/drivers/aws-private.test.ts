@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { type AwsCli, makeAwsCli } from '../../support/aws/cli/aws-cli.ts'
+import { failuresOf } from '../../support/doctor-findings.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { until } from '../../support/lab/process.ts'
 import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
@@ -94,6 +95,11 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
 
   test('fail with the words of the program, and the next step', async () => {
     const use = () => fleet(['ssh', 'web-1', '--', 'true'], alone)
+    const doctor = async () =>
+      failuresOf((await fleet(['doctor', 'web-1', '--json'], alone)).stdout).map(
+        ({ check, message, fix }) => `${check}: ${message}; ${fix}`,
+      )
+    expect(await doctor()).toEqual([])
     await cli.mode('denied')
     expect((await use()).stderr).toMatch(
       /cannot reach web-1 .*: aws exited with code 254: .*not authorized to perform: ssm:StartSession[\s\S]*ssm:StartSession permission/,
@@ -102,6 +108,9 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect((await use()).stderr).toMatch(
       /TargetNotConnected[\s\S]*is not connected[\s\S]*AmazonSSMManagedInstanceCore/,
     )
+    expect(await doctor()).toEqual([
+      expect.stringMatching(/^route: .*TargetNotConnected.*; .*AmazonSSMManagedInstanceCore/s),
+    ])
     await cli.mode('')
     expect((await fleet(['ssh', 'web-1', '--', 'true'], { ...alone, AWS_PROFILE: '' })).code).toBe(
       0,
@@ -110,6 +119,11 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect((await use()).stderr).toMatch(
       /exited with code 255: .*SessionManagerPlugin is not found[\s\S]*install the Session Manager plugin/,
     )
+    expect(await doctor()).toEqual([
+      expect.stringMatching(
+        /^route: .*SessionManagerPlugin is not found.*; .*install the Session/s,
+      ),
+    ])
     const unmade = await create('web-2', ...ssm)
     expect(unmade.code).not.toBe(0)
     expect(unmade.stderr).toMatch(

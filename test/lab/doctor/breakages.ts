@@ -10,6 +10,7 @@ interface Login {
   readonly port?: number
   readonly user?: string
   readonly key?: string
+  readonly sshAlias?: string
 }
 
 /** What the parts of the lab are for a breakage. */
@@ -21,6 +22,8 @@ interface Bench {
   readonly held: (dispose: () => void) => void
   /** Logs in through the broker before the host is broken. */
   readonly warm: () => Promise<void>
+  /** Writes the SSH configuration of the user. The inventory may name its host "office". */
+  readonly configureSsh: (text: string) => Promise<void>
 }
 
 /** A way in which a host is broken, and what the doctor has to say about it. */
@@ -413,6 +416,19 @@ export const breakages: readonly Breakage[] = [
     break: async () => {},
     ...{ check: 'route', says: /jump host host-key: the host key .* has changed/ },
     fix: /^fleet rekey host-key/,
+  },
+  {
+    name: 'proxy-command',
+    async break({ configureSsh }) {
+      const command = `sh -c 'echo the token of the company network has expired >&2; exit 3'`
+      await configureSsh(`Host office\n  HostName 127.0.0.1\n  ProxyCommand ${command}\n`)
+      return { sshAlias: 'office' }
+    },
+    ...{
+      check: 'route',
+      says: /ProxyCommand exited with code 3: .*the token of the company network has expired/,
+    },
+    skips: ['port', 'login', 'disk'],
   },
   {
     name: 'behind-jump',

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
@@ -42,6 +42,7 @@ const entryOf = (
     address = host.address,
     key,
     via,
+    sshAlias,
     labels,
     hasEngine = false,
   }: {
@@ -50,6 +51,7 @@ const entryOf = (
     address?: string | undefined
     key?: string | undefined
     via?: string | undefined
+    sshAlias?: string | undefined
     labels: Readonly<Record<string, string>>
     hasEngine?: boolean | undefined
   },
@@ -57,7 +59,10 @@ const entryOf = (
   ...{ driver: 'ssh', options: { address, port, user }, labels },
   ...(via !== undefined && { via }),
   ...(!hasEngine && { engine: 'none' }),
-  host: { phase: 'ready', address, port, user, hostKeys: [hostKey], ...(key && { key }) },
+  host: {
+    ...{ phase: 'ready', address, port, user, hostKeys: [hostKey] },
+    ...{ ...(key && { key }), ...(sshAlias && { sshAlias }) },
+  },
 })
 
 describe.skipIf(!labIsHere)('fleet doctor', () => {
@@ -99,6 +104,10 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
       await host.exec('mount -t tmpfs -o size=8g tmpfs /var/lib/docker')
     ana = await makePerson({ identity: lab.identity.file, broker: true })
     const agent = { SSH_AUTH_SOCK: join(ana.home, 'no-agent') }
+    const configureSsh = async (text: string): Promise<void> => {
+      await mkdir(join(ana.home, '.ssh'), { recursive: true, mode: 0o700 })
+      await writeFile(join(ana.home, '.ssh/config'), text)
+    }
     const agentKey = await makeKey(join(ana.home, 'agent-key'), 'agent')
     const hostFor = ({ on, name }: Breakage): LabHost =>
       on === undefined
@@ -117,9 +126,11 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
         })
       }
       const login =
-        (await breakage.break({ host, agentKey, held, warm }).catch((error: unknown) => {
-          unbroken.set(name, error)
-        })) ?? {}
+        (await breakage
+          .break({ host, agentKey, held, warm, configureSsh })
+          .catch((error: unknown) => {
+            unbroken.set(name, error)
+          })) ?? {}
       inventory.machines[name] = entryOf(host, pinned.get(name) ?? '', {
         ...{ ...login, labels, hasEngine, via },
       })
@@ -142,6 +153,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
       }
     }
     await writeInventory()
+    expect(await ana.fleet(['trust', 'alias', 'proxy-command'])).toMatchObject({ code: 0 })
     const env = { ...secrets, ...agent, FLEET_DEBUG: '1' }
     answer = await ana.fleet(['doctor', '--on', 'set=broken', '--json'], { env })
     rows = JSON.parse(answer.stdout) as Row[]
