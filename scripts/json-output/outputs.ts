@@ -43,6 +43,7 @@ import type { RolledBack } from '../../src/operations/stacks/rollback-machine.ts
 import type { ChangedService } from '../../src/operations/services/change-service.ts'
 import type { ServiceRow, TaskRow } from '../../src/operations/services/list-services.ts'
 import type { PortProblem } from '../../src/operations/swarm/check-ports.ts'
+import type { Recovered } from '../../src/operations/swarm/recover-swarm.ts'
 import type { Rotated } from '../../src/commands/swarm/rotate.ts'
 import type { Unlocked } from '../../src/commands/swarm/unlock.ts'
 import type { SwarmNodeState, SwarmSummary } from '../../src/operations/swarm/swarm-states.ts'
@@ -1394,6 +1395,16 @@ const swarms: readonly JsonOutput[] = [
     schema: z.array(
       fieldsOf<Unlocked>()({ swarm: swarmName, machine: text('name of the unlocked manager') }),
     ),
+  },
+  {
+    id: 'swarmRecover',
+    commands: ['swarm recover'],
+    form: 'object',
+    schema: fieldsOf<Recovered>()({
+      swarm: swarmName,
+      manager: text('name of the only manager'),
+      removed: texts('hosts whose nodes were removed'),
+    }),
   },
   {
     id: 'swarmRotate',

@@ -52,6 +52,9 @@ export const checkedInProcess: readonly string[] = [
   'where',
 ]
 
+/** Results that another test with real hosts checks: test/e2e/swarm/recover.test.ts. */
+export const checkedElsewhere: readonly string[] = ['swarmRecover']
+
 /** Throws where the output of a command with `--json` is not as its schema says. Each line is a value. */
 export function checkJsonOutput(id: string, stdout: string): void {
   const lines = stdout.split('\n').filter((line) => line !== '')

@@ -29,16 +29,17 @@ export const drainMsOf = ({ drain, drainTimeout = defaultDrainTimeout }: DrainVa
 
 /**
  * Drains those of the machines that are nodes of swarms. Undefined if there are no swarms, or nothing is to be drained. Throws kind
- * `failed` if a swarm would lose the majority of its managers.
+ * `failed` if a swarm would lose the majority of its managers. `rolling`: see `Members.open`.
  */
 export async function openMembers(
   { fleet }: Pick<Invocation, 'fleet'>,
   machines: readonly { readonly machine: Machine; readonly interruption: Interruption }[],
   options: DrainValues,
+  { rolling = false }: { readonly rolling?: boolean } = {},
 ): Promise<Members | undefined> {
   if (!options.drain || machines.length === 0) return undefined
   const { swarms } = await (await fleet.inventory()).read()
   if (swarms.size === 0) return undefined
   const { Members } = await import('../../operations/swarm/interrupt-members.ts')
-  return Members.open(fleet, machines, { drainMs: drainMsOf(options) })
+  return Members.open(fleet, machines, { drainMs: drainMsOf(options), rolling })
 }

@@ -43,7 +43,7 @@ export const swarmRotate = defineCommand({
       (progress) => {
         progress(`replace ${what}`)
         const { unlockKey, ca } = options
-        return rotateSecrets(fleet, args.swarm, { tokens, unlockKey, ca })
+        return rotateSecrets(fleet, args.swarm, { tokens, unlockKey, ca }, progress)
       },
       { isMachine: false },
     )

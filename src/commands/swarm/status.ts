@@ -13,7 +13,7 @@ const explanations: Readonly<
 > = {
   'no-leader': [
     'has no leader: most of its managers are not reachable',
-    'start the other managers; see "Lost quorum" in docs/swarm.md',
+    'start the other managers; if they are gone for good: fleet swarm recover SWARM',
   ],
   unreachable: ['has no manager that answers', 'fleet status --all'],
   unknown: ['is not known to any machine', 'fleet plan'],
@@ -69,7 +69,9 @@ export const swarmStatus = defineCommand({
       const explanation = explanations[summary.state]
       if (explanation === undefined) continue
       const [why, hint] = explanation
-      const error = new UserError('failed', `swarm ${summary.swarm} ${why}`, { hint })
+      const error = new UserError('failed', `swarm ${summary.swarm} ${why}`, {
+        hint: hint.replace('SWARM', summary.swarm),
+      })
       writeFailure(io, error, format.json)
     }
     const known = states.every(({ nodes }) => nodes.length > 0)

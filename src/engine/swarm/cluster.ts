@@ -1,6 +1,7 @@
 import { UserError } from '../../errors.ts'
-import { flag, nothing, number, object, text, whole, withDefault } from '../answer.ts'
+import { flag, nothing, object, text, whole, withDefault } from '../answer.ts'
 import type { Engine } from '../engine.ts'
+import { type Version, readVersion, sendUpdate } from './versions.ts'
 
 /** The settings of a cluster (SwarmSpec), of which fleet knows some. An update must contain all. */
 interface ClusterSpec {
@@ -9,10 +10,12 @@ interface ClusterSpec {
 }
 
 const readCluster = object<{
-  readonly Version: { readonly Index: number }
+  readonly Version: Version
+  readonly RootRotationInProgress: boolean
   readonly Spec: ClusterSpec & Readonly<Record<string, unknown>>
 }>({
-  Version: object<{ readonly Index: number }>({ Index: withDefault(number, 0) }),
+  Version: readVersion,
+  RootRotationInProgress: withDefault(flag, false),
   Spec: whole<ClusterSpec>({
     EncryptionConfig: withDefault(
       object<{ readonly AutoLockManagers: boolean }>({
@@ -33,16 +36,13 @@ export interface ClusterUpdate {
   readonly rotatesUnlockKey?: boolean
 }
 
-/** How often an update is repeated when another one came in between. */
-const maxUpdates = 10
-
 /** Changes a cluster (SwarmUpdate). Needs a manager. */
 export async function updateCluster(
   engine: Engine,
   { autolock, rotatesCa, rotatesTokens, rotatesUnlockKey }: ClusterUpdate,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
+  await sendUpdate(async () => {
     const { Version, Spec } = await engine.json({ path: '/swarm', signal }, readCluster)
     const ca = Spec.CAConfig ?? {}
     const rotations = Number(ca['ForceRotate'] ?? 0) + 1
@@ -58,20 +58,20 @@ export async function updateCluster(
       ...(rotatesTokens === true && { rotateWorkerToken: true, rotateManagerToken: true }),
       ...(rotatesUnlockKey === true && { rotateManagerUnlockKey: true }),
     }
-    try {
-      await engine.json({ method: 'POST', path: '/swarm/update', query, body, signal }, nothing)
-      return
-    } catch (error) {
-      const isOutdated = error instanceof UserError && /out of sequence/.test(error.message)
-      if (!isOutdated || attempt >= maxUpdates) throw error
-    }
-  }
+    await engine.json({ method: 'POST', path: '/swarm/update', query, body, signal }, nothing)
+  })
 }
 
 /** Whether the managers of a cluster need a key after a restart. Needs a manager. */
 export async function isAutolocked(engine: Engine, signal: AbortSignal): Promise<boolean> {
   const { Spec } = await engine.json({ path: '/swarm', signal }, readCluster)
   return Spec.EncryptionConfig?.AutoLockManagers === true
+}
+
+/** Whether nodes still have certificates of the earlier certificate authority. Needs a manager. */
+export async function isRotatingCa(engine: Engine, signal: AbortSignal): Promise<boolean> {
+  const { RootRotationInProgress } = await engine.json({ path: '/swarm', signal }, readCluster)
+  return RootRotationInProgress
 }
 
 /** Reads the key that unlocks managers (SwarmUnlockkey). Secret; empty if the swarm is not locked automatically. */

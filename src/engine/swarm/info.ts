@@ -1,15 +1,6 @@
-import {
-  type Read,
-  flag,
-  id,
-  listOrNull,
-  object,
-  optional,
-  record,
-  text,
-  withDefault,
-} from '../answer.ts'
+import { flag, listOrNull, object, optional, record, text, withDefault } from '../answer.ts'
 import type { Engine } from '../engine.ts'
+import { idOrNone } from './versions.ts'
 
 /** What an engine knows of the swarm that it is in (SystemInfo.Swarm). */
 export interface SwarmInfo {
@@ -17,6 +8,8 @@ export interface SwarmInfo {
   readonly nodeId?: string | undefined
   /** `inactive`, `pending`, `active`, `error` or `locked`. */
   readonly state: string
+  /** The IP address at which other nodes reach it. Absent if the engine is in no swarm. */
+  readonly address?: string | undefined
   /** Whether the engine manages the swarm. */
   readonly isManager: boolean
   /** Why the state is not `active`, or why a manager does not answer. Empty if there is no error. */
@@ -42,14 +35,11 @@ interface ClusterSettings {
   readonly EncryptionConfig: { readonly AutoLockManagers: boolean }
 }
 
-/** An ID of an answer that is empty if there is none. */
-const idOrNone: Read<string | undefined> = (value, at) =>
-  value === undefined || value === null || value === '' ? undefined : id(value, at)
-
 const readAnswer = object<{
   readonly Swarm:
     | {
         readonly NodeID: string | undefined
+        readonly NodeAddr: string
         readonly LocalNodeState: string
         readonly ControlAvailable: boolean
         readonly Error: string
@@ -67,6 +57,7 @@ const readAnswer = object<{
   Swarm: optional(
     object({
       NodeID: idOrNone,
+      NodeAddr: withDefault(text, ''),
       LocalNodeState: withDefault(text, 'inactive'),
       ControlAvailable: withDefault(flag, false),
       Error: withDefault(text, ''),
@@ -97,10 +88,11 @@ export async function readSwarmInfo(engine: Engine, signal?: AbortSignal): Promi
     readAnswer,
   )
   const { NodeID, LocalNodeState = 'inactive', ControlAvailable = false } = swarm ?? {}
-  const { Error: error = '', RemoteManagers = [], Cluster } = swarm ?? {}
+  const { Error: error = '', NodeAddr: address = '', RemoteManagers = [], Cluster } = swarm ?? {}
   return {
     ...{ nodeId: NodeID, state: LocalNodeState, isManager: ControlAvailable, error },
     managers: RemoteManagers.map((one) => one.NodeID),
+    ...(address !== '' && { address }),
     ...(Cluster?.ID !== undefined && {
       cluster: {
         ...{ id: Cluster.ID, labels: Cluster.Spec.Labels, addressPools: Cluster.DefaultAddrPool },

@@ -36,6 +36,23 @@ export const initSwarm = (
     nothing,
   )
 
+/**
+ * Makes a manager the only manager of its swarm, with all services and nodes that it knows (SwarmInit with ForceNewCluster). The
+ * swarm keeps its ID.
+ */
+export const forceNewCluster = (
+  engine: Engine,
+  advertise: string,
+  signal: AbortSignal,
+): Promise<void> =>
+  engine.json(
+    {
+      ...{ method: 'POST', path: '/swarm/init', signal },
+      body: { ListenAddr: listenAddress, AdvertiseAddr: advertise, ForceNewCluster: true },
+    },
+    nothing,
+  )
+
 /** The tokens with which engines join a swarm (JoinTokens). Secret. */
 export interface JoinTokens {
   readonly worker: string
@@ -91,6 +108,13 @@ export async function joinSwarm(
   }
 }
 
-/** Lets an engine leave its swarm; its tasks end (SwarmLeave). */
-export const leaveSwarm = (engine: Engine, signal: AbortSignal): Promise<void> =>
-  engine.json({ method: 'POST', path: '/swarm/leave', signal }, nothing)
+/** Lets an engine leave its swarm; its tasks end (SwarmLeave). Managers leave only by force. */
+export const leaveSwarm = (
+  engine: Engine,
+  signal: AbortSignal,
+  { force = false }: { readonly force?: boolean } = {},
+): Promise<void> =>
+  engine.json(
+    { method: 'POST', path: '/swarm/leave', ...(force && { query: { force } }), signal },
+    nothing,
+  )

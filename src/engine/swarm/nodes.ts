@@ -1,18 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import { UserError } from '../../errors.ts'
-import {
-  flag,
-  id,
-  list,
-  nothing,
-  number,
-  object,
-  optional,
-  record,
-  text,
-  withDefault,
-} from '../answer.ts'
+import { flag, id, list, nothing, object, optional, record, text, withDefault } from '../answer.ts'
 import type { Engine } from '../engine.ts'
+import { listTasks } from './tasks.ts'
+import { type Version, readVersion, sendUpdate } from './versions.ts'
 
 /** The desired state of a node (NodeSpec). */
 export interface NodeSpec {
@@ -26,8 +16,7 @@ export interface NodeSpec {
 /** A node in the list of a manager (Node). */
 export interface SwarmNode {
   readonly ID: string
-  /** Each update of a node names the version that it changes. */
-  readonly Version: { readonly Index: number }
+  readonly Version: Version
   readonly Spec: NodeSpec
   readonly Description: {
     readonly Hostname: string
@@ -48,7 +37,7 @@ export interface SwarmNode {
 
 const readNode = object<SwarmNode>({
   ID: id,
-  Version: object<SwarmNode['Version']>({ Index: withDefault(number, 0) }),
+  Version: readVersion,
   Spec: object<NodeSpec>({
     Name: optional(text),
     Labels: withDefault(record(text), {}),
@@ -89,9 +78,6 @@ export const listNodes = (engine: Engine, signal?: AbortSignal): Promise<readonl
 const inspectNode = (engine: Engine, node: string, signal: AbortSignal): Promise<SwarmNode> =>
   engine.json({ path: `/nodes/${encodeURIComponent(node)}`, signal }, readNode)
 
-/** How often an update is repeated when another one came in between. */
-const maxUpdates = 10
-
 /** Changes a node of a swarm (NodeUpdate); `change` gets its newest state. Does nothing if that changes nothing. */
 export async function updateNode(
   engine: Engine,
@@ -99,20 +85,14 @@ export async function updateNode(
   change: (spec: NodeSpec) => NodeSpec,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
+  await sendUpdate(async () => {
     const { Version, Spec } = await inspectNode(engine, node, signal)
     const body = change(Spec)
     if (isDeepStrictEqual(body, Spec)) return
     const query = { version: Version.Index }
     const path = `/nodes/${encodeURIComponent(node)}/update`
-    try {
-      await engine.json({ method: 'POST', path, query, body, signal }, nothing)
-      return
-    } catch (error) {
-      const isOutdated = error instanceof UserError && /out of sequence/.test(error.message)
-      if (!isOutdated || attempt >= maxUpdates) throw error
-    }
-  }
+    await engine.json({ method: 'POST', path, query, body, signal }, nothing)
+  })
 }
 
 /** Removes a node that has left from the list of a swarm (NodeDelete). */
@@ -125,20 +105,12 @@ export const removeNode = (engine: Engine, node: string, signal: AbortSignal): P
     nothing,
   )
 
-/** Lists the tasks that run, or should run, on a node (TaskList): their number. */
+/** The number of tasks that run on a node. */
 export const countTasks = async (
   engine: Engine,
   node: string,
   signal: AbortSignal,
 ): Promise<number> => {
-  const filters = { node: [node] }
-  const tasks = await engine.json(
-    { path: '/tasks', query: { filters }, signal },
-    list(
-      object<{ readonly Status: { readonly State: string } }>({
-        Status: object<{ readonly State: string }>({ State: withDefault(text, '') }),
-      }),
-    ),
-  )
+  const tasks = await listTasks(engine, { node, signal })
   return tasks.filter(({ Status }) => Status.State === 'running').length
 }

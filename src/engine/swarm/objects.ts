@@ -1,15 +1,6 @@
-import {
-  id,
-  list,
-  nothing,
-  number,
-  object,
-  optional,
-  record,
-  text,
-  withDefault,
-} from '../answer.ts'
+import { id, list, nothing, object, optional, record, text, withDefault } from '../answer.ts'
 import type { Engine } from '../engine.ts'
+import { type Version, readVersion } from './versions.ts'
 
 /** The kinds of data that a swarm keeps for its services. */
 export type ObjectKind = 'configs' | 'secrets'
@@ -17,7 +8,7 @@ export type ObjectKind = 'configs' | 'secrets'
 /** A config or a secret (Config, Secret). */
 export interface SwarmObject {
   readonly ID: string
-  readonly Version: { readonly Index: number }
+  readonly Version: Version
   readonly Spec: {
     readonly Name: string
     readonly Labels: Readonly<Record<string, string>>
@@ -28,7 +19,7 @@ export interface SwarmObject {
 
 const readObject = object<SwarmObject>({
   ID: id,
-  Version: object<SwarmObject['Version']>({ Index: withDefault(number, 0) }),
+  Version: readVersion,
   Spec: object<SwarmObject['Spec']>({
     Name: text,
     Labels: withDefault(record(text), {}),

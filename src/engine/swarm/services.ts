@@ -13,6 +13,7 @@ import {
   withDefault,
 } from '../answer.ts'
 import type { Engine } from '../engine.ts'
+import { type Version, readVersion, sendUpdate } from './versions.ts'
 
 /** The containers of a service (TaskSpec.ContainerSpec). */
 interface ContainerSpec {
@@ -48,8 +49,7 @@ export interface ServiceSpec {
 /** A service of a swarm (Service). */
 export interface Service {
   readonly ID: string
-  /** Each update names the version that it changes. */
-  readonly Version: { readonly Index: number }
+  readonly Version: Version
   readonly CreatedAt: string
   readonly UpdatedAt: string
   readonly Spec: ServiceSpec
@@ -71,7 +71,7 @@ export interface Service {
       }
     | undefined
   /** Of jobs. */
-  readonly JobStatus?: { readonly JobIteration: { readonly Index: number } } | undefined
+  readonly JobStatus?: { readonly JobIteration: Version } | undefined
   /** Only of services that were listed. */
   readonly ServiceStatus?:
     | {
@@ -114,7 +114,7 @@ type Status = NonNullable<Service['ServiceStatus']>
 
 const readService = object<Service>({
   ID: id,
-  Version: object<Service['Version']>({ Index: withDefault(number, 0) }),
+  Version: readVersion,
   CreatedAt: withDefault(text, ''),
   UpdatedAt: withDefault(text, ''),
   Spec: readSpec,
@@ -139,10 +139,7 @@ const readService = object<Service>({
   ),
   JobStatus: optional(
     object<NonNullable<Service['JobStatus']>>({
-      JobIteration: withDefault(
-        object<{ readonly Index: number }>({ Index: withDefault(number, 0) }),
-        { Index: 0 },
-      ),
+      JobIteration: withDefault(readVersion, { Index: 0 }),
     }),
   ),
   ServiceStatus: optional(
@@ -182,17 +179,14 @@ export const inspectService = (
 ): Promise<Service> =>
   engine.json({ path: `/services/${encodeURIComponent(service)}`, signal }, readService)
 
-/** How often an update is repeated when another one came in between. */
-const maxUpdates = 10
-
 /** Sends an update with the newest version of the service, again if another one came in between. */
-async function sendUpdate(
+async function sendServiceUpdate(
   engine: Engine,
   service: string,
   change: (service: Service) => { readonly spec: ServiceSpec; readonly rollback?: true },
   signal: AbortSignal,
 ): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
+  await sendUpdate(async () => {
     const found = await inspectService(engine, service, signal)
     const { spec, rollback } = change(found)
     const request = {
@@ -202,14 +196,8 @@ async function sendUpdate(
         ...(rollback && { registryAuthFrom: 'previous-spec', rollback: 'previous' }),
       },
     }
-    try {
-      await engine.json({ method: 'POST', ...request, body: spec, signal }, nothing)
-      return
-    } catch (error) {
-      const isOutdated = error instanceof UserError && /out of sequence/.test(error.message)
-      if (!isOutdated || attempt >= maxUpdates) throw error
-    }
-  }
+    await engine.json({ method: 'POST', ...request, body: spec, signal }, nothing)
+  })
 }
 
 /** Changes a service (ServiceUpdate); `change` gets its newest state. The login to its registry is kept. */
@@ -218,7 +206,8 @@ export const updateService = (
   service: string,
   change: (spec: ServiceSpec) => ServiceSpec,
   signal: AbortSignal,
-): Promise<void> => sendUpdate(engine, service, ({ Spec }) => ({ spec: change(Spec) }), signal)
+): Promise<void> =>
+  sendServiceUpdate(engine, service, ({ Spec }) => ({ spec: change(Spec) }), signal)
 
 /** Returns a service to the state before its last update (ServiceUpdate). Throws kind `failed` if it was never updated. */
 export const rollBackService = (
@@ -226,7 +215,7 @@ export const rollBackService = (
   service: string,
   signal: AbortSignal,
 ): Promise<void> =>
-  sendUpdate(
+  sendServiceUpdate(
     engine,
     service,
     ({ Spec, PreviousSpec }) => {

@@ -1,5 +1,6 @@
-import { type Read, id, list, number, object, optional, text, withDefault } from '../answer.ts'
+import { id, list, number, object, optional, text, withDefault } from '../answer.ts'
 import type { Engine } from '../engine.ts'
+import { type Version, idOrNone, readVersion } from './versions.ts'
 
 /** A task of a service: one container on one node (Task). */
 export interface Task {
@@ -23,12 +24,8 @@ export interface Task {
       | undefined
   }
   /** Of jobs. */
-  readonly JobIteration?: { readonly Index: number } | undefined
+  readonly JobIteration?: Version | undefined
 }
-
-/** An ID of an answer that is empty if there is none. */
-const idOrNone: Read<string | undefined> = (value, at) =>
-  value === undefined || value === null || value === '' ? undefined : id(value, at)
 
 const readTask = object<Task>({
   ID: id,
@@ -57,19 +54,27 @@ const readTask = object<Task>({
     }),
     { State: '', Timestamp: '', Err: '' },
   ),
-  JobIteration: optional(object<{ readonly Index: number }>({ Index: withDefault(number, 0) })),
+  JobIteration: optional(readVersion),
 })
 
-/** Lists the tasks of services, also those that have ended (TaskList). `services`: names or IDs; absent: all. */
+/** Which tasks are listed. */
+interface TaskFilter {
+  /** Names or IDs of services; absent: all. */
+  readonly services?: readonly string[]
+  /** The ID of a node; absent: all. */
+  readonly node?: string
+  readonly signal?: AbortSignal
+}
+
+/** Lists tasks, also those that have ended (TaskList). */
 export const listTasks = (
   engine: Engine,
-  { services, signal }: { readonly services?: readonly string[]; readonly signal?: AbortSignal },
-): Promise<readonly Task[]> =>
-  engine.json(
-    {
-      path: '/tasks',
-      ...(services !== undefined && { query: { filters: { service: services } } }),
-      ...(signal && { signal }),
-    },
-    list(readTask),
-  )
+  { services, node, signal }: TaskFilter,
+): Promise<readonly Task[]> => {
+  const filters = {
+    ...(services !== undefined && { service: services }),
+    ...(node !== undefined && { node: [node] }),
+  }
+  const query = Object.keys(filters).length === 0 ? {} : { query: { filters } }
+  return engine.json({ path: '/tasks', ...query, ...(signal && { signal }) }, list(readTask))
+}

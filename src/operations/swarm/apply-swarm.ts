@@ -17,7 +17,14 @@ import { type Manager, findManager, initializedSwarm } from './find-manager.ts'
 import { freePool, poolOverlaps, readNetworks } from './host-networks.ts'
 import { memberAddress } from './member-address.ts'
 import { closePorts, openPorts } from './member-ports.ts'
-import { clusterLabels, drained, machineLabel, withLabels } from './node-labels.ts'
+import {
+  canRejoin,
+  clusterLabels,
+  drained,
+  machineLabel,
+  nodesLabelled,
+  withLabels,
+} from './node-labels.ts'
 import { managersAmong, quorumLoss } from './quorum.ts'
 
 /** Callbacks of the work on one machine. */
@@ -30,6 +37,9 @@ export interface SwarmCalls {
 
 /** How long a node may take to reach the state that it should have, in milliseconds. */
 const nodeMs = 60_000
+
+/** How long the others may take to reach a new manager, in milliseconds. If its engine fails, it takes 40 s until its node is down. */
+const promotionMs = 120_000
 
 /** How long the tasks of a node may take to end by default, in milliseconds. */
 const defaultDrainMs = 5 * 60_000
@@ -206,17 +216,51 @@ async function finishNode(work: Work, known?: string): Promise<void> {
   await updateNode(engine, nodeId, (spec) => withLabels(swarm, machine, spec), signal)
 }
 
-/** Waits until the others reach a manager. Without that, one more failure could stop the swarm. */
-async function waitUntilReachable(work: Work, node: string): Promise<void> {
+/** The error that an engine reports about its swarm, at the end of a message. */
+const engineError = (error: string): string => (error === '' ? '' : `; its engine: ${error}`)
+
+/**
+ * Waits until the others reach a manager: without that, one more failure could stop the swarm. Returns `failed` if its engine has
+ * failed, and the swarm counts it as down.
+ */
+async function waitUntilReachable(work: Work, node: string): Promise<'reachable' | 'failed'> {
   work.progress('wait until it is reachable as a manager')
-  await waitFor(
+  let error = ''
+  return waitFor<'reachable' | 'failed'>(
     work,
     async () => {
-      const found = await findNode(work, node)
-      return found?.ManagerStatus?.Reachability === 'reachable' ? true : undefined
+      const { nodes } = await managerOf(work)
+      const found = nodes.find(({ ID }) => ID === node)
+      if (found?.ManagerStatus?.Reachability === 'reachable') return 'reachable'
+      const info = await readSwarmInfo(await engineOf(work), work.signal)
+      error = info.error
+      if (info.state !== 'error') return undefined
+      return canRejoin(nodesLabelled(work.machine.name, nodes)) ? 'failed' : undefined
     },
-    () => `the other managers do not reach it after ${nodeMs / 1000} s`,
+    () => `the other managers do not reach it after ${promotionMs / 1000} s${engineError(error)}`,
+    { limitMs: promotionMs },
   )
+}
+
+/**
+ * Lets a machine whose engine has failed leave by force: its swarm counts it as down. Throws kind `failed` if the swarm still counts
+ * on it.
+ */
+async function leaveFailed(
+  work: Work,
+  engine: Engine,
+  { error }: Pick<SwarmInfo, 'error'>,
+): Promise<void> {
+  const { machine, progress, signal } = work
+  const { nodes } = await managerOf(work)
+  if (!canRejoin(nodesLabelled(machine.name, nodes))) {
+    throw new UserError('failed', `it cannot take part in swarm ${work.swarm}: ${error}`, {
+      machine: machine.name,
+      hint: `to let it leave: fleet -m ${machine.name} docker swarm leave --force; then fleet apply`,
+    })
+  }
+  progress('leave the swarm by force')
+  await leaveSwarm(engine, signal, { force: true })
 }
 
 /** The managers that a joining machine must reach. */
@@ -237,7 +281,11 @@ async function peersOf(
 async function join(work: Work, role: SwarmRole): Promise<void> {
   const { context, machine, progress, signal } = work
   const joiner = await engineOf(work)
-  const before = await readSwarmInfo(joiner, signal)
+  let before = await readSwarmInfo(joiner, signal)
+  if (before.state === 'error') {
+    await leaveFailed(work, joiner, before)
+    before = await readSwarmInfo(joiner, signal)
+  }
   if (before.nodeId === undefined && before.state === 'inactive') {
     progress('find its address')
     const networks = await readNetworks(context, machine, signal)
@@ -261,20 +309,26 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
     })
   }
   progress('wait until it is a node')
+  let error = ''
   const node = await waitFor(
     work,
     async () => {
-      const { state, nodeId } = await readSwarmInfo(joiner, signal)
+      const { state, nodeId, error: reported } = await readSwarmInfo(joiner, signal)
+      error = reported
       if (state !== 'active' || nodeId === undefined) return undefined
       return (await findNode(work, nodeId)) === undefined ? undefined : nodeId
     },
-    () => `it has not become a node of swarm ${work.swarm} within ${nodeMs / 1000} s`,
+    () =>
+      `it has not become a node of swarm ${work.swarm} within ${nodeMs / 1000} s${engineError(error)}`,
   )
   if (role === 'manager') await promote(work, node)
   await finishNode(work)
 }
 
-/** Makes a node a manager. */
+/**
+ * Makes a node a manager. If its engine cannot start one, it leaves and joins again as a manager: an engine that has to try again looks
+ * for the manager with which it once joined, even if that one is gone for good.
+ */
 async function promote(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   const { engine, nodes } = await managerOf(work)
@@ -283,7 +337,11 @@ async function promote(work: Work, node: string): Promise<void> {
     progress('promote it to a manager')
     await updateNode(engine, node, (spec) => ({ ...spec, Role: 'manager' }), signal)
   }
-  await waitUntilReachable(work, node)
+  if ((await waitUntilReachable(work, node)) === 'reachable') return
+  const own = await engineOf(work)
+  await leaveFailed(work, own, await readSwarmInfo(own, signal))
+  await removeGoneNode(work, node)
+  await join(work, 'manager')
 }
 
 /** Throws kind `failed` if the majority of the managers would not be reachable without a node. */
@@ -373,7 +431,8 @@ export async function waitForTasks(work: Work, node: string): Promise<void> {
 export async function leave(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   const leaver = await engineOf(work)
-  const { nodeId } = await readSwarmInfo(leaver, signal)
+  const info = await readSwarmInfo(leaver, signal)
+  const { nodeId } = info
   if (nodeId === node) {
     const listed = await findNode(work, node)
     if (listed?.Spec.Role === 'manager' || listed?.ManagerStatus !== undefined) {
@@ -385,7 +444,7 @@ export async function leave(work: Work, node: string): Promise<void> {
     await waitForTasks(work, node)
     progress('leave the swarm')
     await leaveSwarm(leaver, signal)
-  }
+  } else if (info.state === 'error') await leaveFailed(work, leaver, info)
   await removeGoneNode(work, node)
 }
 

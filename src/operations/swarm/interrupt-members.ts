@@ -157,15 +157,16 @@ export class Members implements AsyncDisposable {
 
   /**
    * Finds the nodes, and drains those that are not only restarted. Throws kind `failed` if that would cost a swarm the majority of its
-   * managers, before anything changes. A swarm of which all nodes are interrupted is neither drained nor left.
+   * managers, before anything changes. A swarm of which all nodes are interrupted is neither drained nor left, unless `rolling`: then
+   * only a few of them are interrupted at the same time.
    */
   static async open(
     context: Context,
     interrupted: readonly InterruptedMachine[],
-    { drainMs }: { readonly drainMs: number },
+    { drainMs, rolling = false }: { readonly drainMs: number; readonly rolling?: boolean },
   ): Promise<Members> {
     const { members, whole } = await findMembers(context, interrupted)
-    const left = members.filter(({ swarm }) => !whole.has(swarm))
+    const left = rolling ? members : members.filter(({ swarm }) => !whole.has(swarm))
     const opened = new Members(context, left, drainMs)
     try {
       for (const member of left) if (member.interruption !== 'restart') await opened.#drain(member)

@@ -1,4 +1,4 @@
-import type { NodeSpec } from '../../engine/swarm/nodes.ts'
+import type { NodeSpec, SwarmNode } from '../../engine/swarm/nodes.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Swarm } from '../../machine/swarms.ts'
 
@@ -37,6 +37,18 @@ export const clusterLabels = (inventory: string, swarm: string): Record<string, 
 /** Whether fleet has let the node join, and has not set it up yet: such nodes get no tasks. */
 export const isUnfinished = ({ Labels, Availability }: NodeSpec): boolean =>
   !(machineLabel in Labels) && Availability === 'drain'
+
+/** The nodes with the label of a machine, whose engine may not know any more which node it is. */
+export const nodesLabelled = (machine: string, nodes: Iterable<SwarmNode>): readonly SwarmNode[] =>
+  [...nodes].filter(({ Spec }) => Spec.Labels[machineLabel] === machine)
+
+/**
+ * Whether a machine whose engine has failed can leave its swarm by force, and join again: its swarm knows it, runs nothing on it, and
+ * counts it as no manager, so that nothing is lost with its state. (A promoted node that has not joined the managers is none.)
+ */
+export const canRejoin = (own: readonly SwarmNode[]): boolean =>
+  own.length > 0 &&
+  own.every(({ Status, ManagerStatus }) => Status.State !== 'ready' && ManagerStatus === undefined)
 
 /** The labels of a node: those of its machine, and those that others have set. */
 function labelsFor(

@@ -5,7 +5,14 @@ import type { Machine } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { type Swarm, type SwarmRole, rolesOf } from '../../machine/swarms.ts'
 import type { Change, Issue, PlannedSwarmChange } from '../plan/change-plan.ts'
-import { clusterLabels, describeLabels, isUnfinished, machineLabel } from './node-labels.ts'
+import {
+  canRejoin,
+  clusterLabels,
+  describeLabels,
+  isUnfinished,
+  machineLabel,
+  nodesLabelled,
+} from './node-labels.ts'
 import { type Cluster, type SwarmObservation, answerOf, reasonOf } from './observe-swarms.ts'
 import { managersAmong, quorumLoss } from './quorum.ts'
 
@@ -94,7 +101,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
       issues: [
         {
           why: `swarm ${swarm.name} has no leader: ${listed(leaderless)} cannot reach a majority of its managers`,
-          hint: 'start the other managers, and check them with fleet status; see "Lost quorum" in docs/swarm.md',
+          hint: `start the other managers (fleet status); if they are gone for good: fleet swarm recover ${swarm.name}`,
         },
       ],
     }
@@ -195,6 +202,16 @@ type Roles = ReadonlyMap<string, SwarmRole>
 const isInSwarm = (info: SwarmInfo | undefined): boolean =>
   info !== undefined && (info.nodeId !== undefined || info.state !== 'inactive')
 
+const rejoinHint = (machine: string): string =>
+  `to let it join again: fleet -m ${machine} docker swarm leave --force && fleet apply`
+
+/** Why an engine is in the state `error`. */
+const describeFailure = ({ error }: SwarmInfo): string =>
+  `it cannot take part in its swarm: ${reasonOf(new Error(error))}`
+
+const describeForcedLeave = (info: SwarmInfo): string =>
+  `${describeFailure(info)}; its node is down, so it leaves by force first`
+
 /** Plans what a machine needs to be a member with its role. */
 function planMember(
   swarm: Swarm,
@@ -227,12 +244,14 @@ function planMember(
     const why = `swarm ${swarm.name} was not compared: ${reasonOf(at.engines.get(name))}`
     return issue(why, `fleet status ${name}`)
   }
-  const rejoin = `to let it join again: fleet -m ${name} docker swarm leave --force && fleet apply`
+  const rejoin = rejoinHint(name)
   if (info.state === 'locked') {
     return issue('its swarm is locked', `to unlock it: fleet swarm unlock ${swarm.name}`)
   }
   if (info.state === 'error') {
-    return issue(`it cannot take part in its swarm: ${reasonOf(new Error(info.error))}`, rejoin)
+    if (!canRejoin(nodesLabelled(name, nodes.values()))) return issue(describeFailure(info), rejoin)
+    const join = change('join', describeForcedLeave(info), { role })
+    return { changes: [join], issues: [] }
   }
   if (info.state === 'pending') {
     const join = change('join', 'it has not finished joining', { role })
@@ -272,6 +291,40 @@ function planMember(
   return { changes, issues: [] }
 }
 
+/**
+ * Plans what happens to the node with the label of a machine whose engine does not report which node it is, because it is locked, has
+ * failed, or is joining: it may still be this one. `isLeaving`: the swarm does not select the machine.
+ */
+function planSilentNode(
+  { name: swarm }: Swarm,
+  {
+    labelled: machine,
+    node,
+    answer,
+    isLeaving,
+  }: {
+    readonly labelled: string
+    readonly node: string
+    readonly answer: SwarmInfo
+    readonly isLeaving: boolean
+  },
+  nodes: readonly SwarmNode[],
+): SwarmPart {
+  if (answer.state !== 'error') return { changes: [], issues: [] }
+  if (canRejoin(nodesLabelled(machine, nodes))) {
+    const [action, why] = isLeaving
+      ? ([
+          'leave',
+          `swarm ${swarm} does not select it, and ${describeForcedLeave(answer)}`,
+        ] as const)
+      : (['remove-node', 'it is down, and the engine of the machine has failed'] as const)
+    return { changes: [{ swarm, machine, action, node, why }], issues: [] }
+  }
+  if (!isLeaving) return { changes: [], issues: [] }
+  const hint = `to let it leave: fleet -m ${machine} docker swarm leave --force && fleet apply`
+  return { changes: [], issues: [{ machine, why: describeFailure(answer), hint }] }
+}
+
 /** Plans what happens to nodes that are not those of members. */
 function planOthers(
   swarm: Swarm,
@@ -300,6 +353,14 @@ function planOthers(
     if (labelled !== undefined && names.includes(labelled)) {
       const answer = answerOf(at, labelled)
       if (answer === undefined || newHostOf(at.changes, labelled) !== undefined) continue
+      if (answer.nodeId === undefined && answer.state !== 'inactive') {
+        if (at.ambiguous.has(labelled)) continue
+        const isLeaving = !roles.has(labelled) && !isRemoved(at.changes, labelled)
+        const part = planSilentNode(swarm, { labelled, node, answer, isLeaving }, nodes)
+        changes.push(...part.changes)
+        issues.push(...part.issues)
+        continue
+      }
       const why = `the machine is no longer the node ${node}`
       changes.push({ swarm: swarm.name, machine: labelled, action: 'remove-node', node, why })
     } else if (labelled !== undefined || allAnswer) {

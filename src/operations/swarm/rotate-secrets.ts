@@ -1,13 +1,23 @@
-import { isAutolocked, updateCluster } from '../../engine/swarm/cluster.ts'
+import { isAutolocked, isRotatingCa, updateCluster } from '../../engine/swarm/cluster.ts'
 import { UserError } from '../../errors.ts'
+import type { Progress } from '../../os/progress.ts'
+import { poll } from '../../os/retry.ts'
+import { ignored } from '../../os/trace.ts'
 import type { Context } from '../context.ts'
 import { findManager } from './find-manager.ts'
 
-/** Replaces secrets of a swarm. Throws kind `usage` for the unlock key of a swarm without autolock. */
+/** How long the nodes may take to get new certificates, in milliseconds. */
+const certificatesMs = 3 * 60_000
+
+/**
+ * Replaces secrets of a swarm, and waits until all nodes have new certificates. Throws kind `usage` for the unlock key of a swarm
+ * without autolock.
+ */
 export async function rotateSecrets(
   context: Context,
   swarm: string,
   rotated: { readonly tokens: boolean; readonly unlockKey: boolean; readonly ca: boolean },
+  progress: Progress,
 ): Promise<void> {
   const { signal } = context
   const { engine } = await findManager(context, swarm, { signal })
@@ -24,4 +34,18 @@ export async function rotateSecrets(
     },
     signal,
   )
+  if (!rotated.ca) return
+  progress('wait until all nodes have new certificates')
+  const isDone = async (): Promise<true | undefined> => {
+    const manager = await findManager(context, swarm, { signal })
+    return (await isRotatingCa(manager.engine, signal)) ? undefined : true
+  }
+  await poll<true | undefined>(() => isDone().catch(ignored('engine', 'check the certificates')), {
+    ...{ signal, pauseMs: 500, withinMs: certificatesMs },
+    otherwise: () => {
+      throw new UserError('failed', `some nodes of swarm ${swarm} have no new certificates yet`, {
+        hint: `they get them when they run and are reachable: fleet swarm status ${swarm}`,
+      })
+    },
+  })
 }

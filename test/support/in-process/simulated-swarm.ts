@@ -10,6 +10,10 @@ interface SimulatedHost {
   isUp: boolean
   /** The node that the engine is, and of which cluster. It outlives the host's being switched off. */
   membership: { readonly node: string; readonly cluster: SimulatedCluster } | undefined
+  /** Why its engine cannot take part in its cluster. It does not report which node it is, and only leaves by force. */
+  failure?: string | undefined
+  /** Whether its engine fails when it is promoted for the first time. */
+  failsPromotion?: boolean
 }
 
 /** A node in the list of a cluster. */
@@ -142,7 +146,11 @@ export class SimulatedEngines {
       const isManager = cluster.raft.has(node.id)
       if (isManager === (node.spec.Role === 'manager')) continue
       node.delay -= 1
-      if (node.delay > 0) continue
+      if (node.delay > 0 || node.host.failure !== undefined) continue
+      if (!isManager && node.host.failsPromotion === true) {
+        Object.assign(node.host, { failsPromotion: false, failure: 'no route to host' })
+        continue
+      }
       if (!isManager) cluster.raft.add(node.id)
     }
   }
@@ -157,14 +165,17 @@ export class SimulatedEngines {
     if (membership === undefined) throw failed('This node is not a swarm manager')
     const { cluster } = membership
     if (path === '/swarm/leave') {
-      if (cluster.raft.has(membership.node) && query?.['force'] !== true) {
+      const isBound = host.failure !== undefined || cluster.raft.has(membership.node)
+      if (isBound && query?.['force'] !== true) {
         throw failed(
           'You are attempting to leave the swarm on a node that is participating as a manager',
         )
       }
       host.membership = undefined
+      host.failure = undefined
       return undefined
     }
+    if (host.failure !== undefined) throw failed('This node is not a swarm manager')
     if (!cluster.raft.has(membership.node)) throw failed('This node is not a swarm manager')
     if (!this.hasQuorum(cluster)) throw failed('The swarm does not have a leader')
     if (path === '/swarm') {
@@ -260,7 +271,8 @@ export class SimulatedEngines {
     return `${kind}${this.#count}`.padEnd(25, 'x')
   }
 
-  #info({ membership, address }: SimulatedHost): object {
+  #info({ membership, address, failure }: SimulatedHost): object {
+    if (failure !== undefined) return { NodeID: '', LocalNodeState: 'error', Error: failure }
     if (membership === undefined) return { NodeID: '', LocalNodeState: 'inactive' }
     const { cluster, node } = membership
     const isManager = cluster.raft.has(node)
@@ -276,7 +288,7 @@ export class SimulatedEngines {
   }
 
   #describe({ raft }: SimulatedCluster, { id, host, spec, version }: SimulatedNode): object {
-    const isReady = host.isUp && host.membership?.node === id
+    const isReady = host.isUp && host.membership?.node === id && host.failure === undefined
     return {
       ...{ ID: id, Version: { Index: version }, Spec: structuredClone(spec) },
       Description: { Hostname: host.name, Engine: { EngineVersion: '28.5' } },

@@ -796,6 +796,10 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('swarm unlock prod --inventory swarms.yaml', []),
     fails('swarm unlock test --inventory swarms.yaml', failed, /test is not initialized/),
   ],
+  'swarm recover': [
+    fails('swarm recover prod --inventory swarms.yaml --confirm prod', failed, /it has a leader/),
+    fails('swarm recover prd --inventory swarms.yaml', usage, /"prd"[^]*prod/),
+  ],
   'swarm rotate': [
     ok('swarm rotate prod --yes --inventory swarms.yaml', /replaced join tokens of swarm prod/),
     json('swarm rotate prod --yes --inventory swarms.yaml', {

@@ -1,4 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
+import type { Machine } from '../../../../src/machine/machine.ts'
+import { Members } from '../../../../src/operations/swarm/interrupt-members.ts'
 import { SimulatedFleet } from '../../../support/in-process/simulated-fleet.ts'
 import { printedNetworks } from '../../../support/in-process/simulated-swarm.ts'
 
@@ -75,5 +78,64 @@ test('a node whose engine left while it was promoted is removed, and the machine
   host.membership = undefined
   for (let round = 0; round < 4; round += 1) if ((await fleet.apply()) === 0) break
   expect([...cluster.nodes.keys()]).not.toContain(old.id)
+  expect(fleet.engines.nodes()).toEqual(await fleet.wanted())
+})
+
+test.each([
+  ['join again', 'web'],
+  ['leave', 'none'],
+])('lets a worker whose engine has failed %s, wherever apply is killed', async (_what, role) => {
+  let number = 1
+  for (; number < 1000; number += 1) {
+    const fleet = await fleetAt(1)
+    await fleet.apply()
+    fleet.engines.host('e').failure = 'no certificate'
+    await fleet.edit('e', { labels: { role } })
+    if (!(await applyUntil(fleet, number))) break
+    for (let round = 0; round < 4; round += 1) if ((await fleet.apply()) === 0) break
+    expect(fleet.engines.nodes(), `killed at ${number}\n${fleet.log.join('\n')}`).toEqual(
+      await fleet.wanted(),
+    )
+    expect(fleet.engines.host('e').failure).toBeUndefined()
+    expect(fleet.engines.clusters[0]?.nodes.size).toBe(Object.keys(await fleet.wanted()).length)
+  }
+  expect(number).toBeGreaterThan(5)
+})
+
+test('a worker whose engine cannot become a manager joins again as one', async () => {
+  const fleet = await fleetAt(1)
+  await fleet.apply()
+  const before = fleet.engines.host('e').membership?.node
+  fleet.engines.host('e').failsPromotion = true
+  await fleet.edit('e', { labels: { role: 'manager' } })
+  await fleet.apply()
+  expect(fleet.engines.host('e')).toMatchObject({ failsPromotion: false, failure: undefined })
+  expect(fleet.engines.host('e').membership?.node).not.toBe(before)
+  expect(fleet.engines.nodes()).toEqual(await fleet.wanted())
+  expect(await fleet.apply()).toBe(0)
+})
+
+test('all nodes of a swarm are interrupted in turn: drained first, and one manager at a time', async () => {
+  const fleet = await fleetAt(1)
+  await fleet.apply()
+  const machines = (await fleet.machines()).filter(({ name }) => name in fleet.engines.nodes())
+  const interrupted = machines.map((machine) => ({ machine, interruption: 'restart' as const }))
+  await using members = await Members.open(fleet.context, interrupted, {
+    ...{ drainMs: 1000, rolling: true },
+  })
+  const down = new Set<string>()
+  const calls = { signal: fleet.signal, progress: () => {} }
+  const restart = (machine: Machine): Promise<string> =>
+    members.restart(machine, calls, async () => {
+      down.add(machine.name)
+      const nodes = fleet.engines.nodes()
+      const managers = [...down].filter((name) => nodes[name]?.Role === 'manager')
+      expect(managers.length).toBeLessThan(2)
+      expect(nodes[machine.name]?.Availability).toBe('drain')
+      await setImmediate()
+      down.delete(machine.name)
+      return machine.name
+    })
+  expect(await Promise.all(machines.map(restart))).toHaveLength(machines.length)
   expect(fleet.engines.nodes()).toEqual(await fleet.wanted())
 })

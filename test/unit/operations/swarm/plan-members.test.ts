@@ -244,6 +244,65 @@ describe('the plan of a swarm', () => {
     ])
   })
 
+  describe('with an engine that has failed, and does not report which node it is', () => {
+    const failed = (name: string): SwarmInfo => ({
+      ...{ ...inactive, state: 'error', error: `${name} cannot\njoin raft` },
+    })
+    const down = (name: string, role: string): SwarmNode => {
+      const { ManagerStatus: _status, ...node } = nodeOf(name, role)
+      return { ...node, Status: { State: 'down', Addr: '' } }
+    }
+    const withNode = (node: SwarmNode): readonly SwarmNode[] =>
+      allNodes.map((one) => (one.ID === node.ID ? node : one))
+
+    it('lets a worker that is down leave by force, and join again', () => {
+      const at = situation({ engines: { w1: failed('w1') }, nodes: withNode(down('w1', 'worker')) })
+      expect(planned(at)).toEqual({ changes: ['w1 join worker', 'w1 remove-node'], issues: [] })
+      expect(planSwarm(prod, at).changes[0]?.why).toMatch(
+        /cannot take part in its swarm: w1 cannot join raft; its node is down, so it leaves by force/,
+      )
+    })
+
+    it('does so for a promoted node that has not joined the managers', () => {
+      const nodes = withNode(down('w1', 'manager'))
+      const labels = { w1: { role: 'manager' } }
+      const at = situation({ engines: { w1: failed('w1') }, nodes, labels })
+      expect(planned(at)).toEqual({ changes: ['w1 join manager', 'w1 remove-node'], issues: [] })
+      const none = situation({ engines: { w1: failed('w1') }, nodes, labels: { w1: {} } })
+      expect(planned(none)).toEqual({ changes: ['w1 leave'], issues: [] })
+    })
+
+    it.each([
+      ['a manager', 'm3', withNode(unreachable('m3'))],
+      ['a node that is ready', 'w1', allNodes],
+      [
+        'a machine that the swarm does not know',
+        'w1',
+        allNodes.filter(({ ID }) => ID !== 'node-w1'),
+      ],
+    ])('leaves %s to the user, with the error and the command', (_what, name, nodes) => {
+      const at = situation({ engines: { [name]: failed(name) }, nodes })
+      const { changes, issues } = planSwarm(prod, at)
+      expect(changes).toEqual([])
+      expect(issues).toEqual([
+        {
+          machine: name,
+          why: `it cannot take part in its swarm: ${name} cannot join raft`,
+          hint: `to let it join again: fleet -m ${name} docker swarm leave --force && fleet apply`,
+        },
+      ])
+    })
+
+    it('keeps the node of a manager that is locked', () => {
+      const locked = { ...inactive, state: 'locked' }
+      const at = situation({ engines: { m3: locked }, nodes: withNode(unreachable('m3')) })
+      expect(planned(at)).toEqual({
+        changes: [],
+        issues: ['m3: its swarm is locked'],
+      })
+    })
+  })
+
   it('changes nothing for a machine of two swarms', () => {
     const at = situation({ labels: { w1: { role: 'db' } }, ambiguous: new Set(['w1']) })
     expect(planned(at)).toEqual({ changes: [], issues: [] })

@@ -1,6 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { checkJsonOutput } from '../../support/json-output.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 
@@ -22,7 +23,7 @@ const hide = (folder: string): string => `mkdir -p ${folder} && mount -t tmpfs t
 /** The part of a join token that is a digest of the certificate authority. */
 const ca = (token: string): string | undefined => token.split('-')[2]
 
-describe.skipIf(!labIsHere)('a swarm', () => {
+describe.skipIf(!labIsHere)('a swarm in trouble', () => {
   let swarm: SwarmLab
 
   beforeAll(async () => {
@@ -121,6 +122,29 @@ describe.skipIf(!labIsHere)('a swarm', () => {
     expect(await swarm.plan()).toEqual(nothingToDo)
   })
 
+  test('has a worker whose engine has failed join again', async () => {
+    const h6 = swarm.host('h6')
+    await h6.exec('echo broken >/var/lib/docker/swarm/certificates/swarm-node.crt')
+    await h6.stop()
+    await h6.start()
+    const state = () => swarm.on('h6', 'docker info -f {{.Swarm.LocalNodeState}}')
+    await expect.poll(state, { timeout: 60_000 }).toBe('error')
+    const status = async () => (await swarm.nodes())['h6']?.Status.State
+    await expect.poll(status, { timeout: 60_000 }).toBe('down')
+    const before = (await swarm.nodes())['h6']?.ID
+    expect((await swarm.plan()).text).toMatch(
+      /h6: join prod as worker \(it cannot take part in its swarm: .*certificate.*leaves by force/i,
+    )
+    await swarm.ok('apply --yes --timeout 60')
+    expect(await swarm.plan()).toEqual(nothingToDo)
+    const node = (await swarm.nodes())['h6']
+    expect(node).toMatchObject({
+      Status: { State: 'ready' },
+      Spec: { Availability: 'active', Labels: { 'fleet.machine': 'h6', role: 'web' } },
+    })
+    expect(node?.ID).not.toBe(before)
+  })
+
   test('gets new join tokens, and new certificates', async () => {
     const token = () => swarm.on('h1', 'docker swarm join-token -q worker')
     const before = await token()
@@ -128,6 +152,57 @@ describe.skipIf(!labIsHere)('a swarm', () => {
     const tokens = await token()
     expect(tokens).not.toBe(before)
     await swarm.ok('swarm rotate prod --ca --yes')
-    await expect.poll(async () => ca(await token()), { timeout: 60_000 }).not.toBe(ca(tokens))
+    expect(await swarm.on('h1', 'docker node ls --format {{.TLSStatus}} | sort -u')).toBe('Ready')
+    expect(ca(await token())).not.toBe(ca(tokens))
+  })
+
+  test('is recovered from the only manager that is left', async () => {
+    swarm.labels['h6'] = { role: 'web' }
+    await swarm.save()
+    await swarm.ok('apply --yes --timeout 60')
+    await swarm.on(
+      'h1',
+      'docker service create --quiet --detach --name shop --endpoint-mode dnsrr --no-resolve-image --constraint node.labels.role==web bb:1 sleep 100000',
+    )
+    const running = async () => {
+      const tasks = await swarm.on('h1', `docker service ps shop --format '{{.CurrentState}}'`)
+      return tasks.split('\n').filter((line) => line.startsWith('Running ')).length
+    }
+    await expect.poll(running, { timeout: 60_000 }).toBe(1)
+    const refused = await swarm.ana.fleet(['swarm', 'recover', 'prod', '--confirm', 'prod'])
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/it has a leader/) })
+    await swarm.host('h2').kill()
+    await swarm.host('h3').kill()
+    const leader = () => swarm.on('h1', 'docker node ls >/dev/null 2>&1; echo $?')
+    await expect.poll(leader, { timeout: 60_000 }).not.toBe('0')
+    const unconfirmed = await swarm.ana.fleet(['swarm', 'recover', 'prod', '--timeout', '5'])
+    expect(unconfirmed).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/do not answer: h2, h3[^]*--confirm prod/),
+    })
+    const words = ['swarm', 'recover', 'prod', '--confirm', 'prod', '--json', '--timeout', '5']
+    const { code, stdout, stderr } = await swarm.ana.fleet(words)
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
+    checkJsonOutput('swarmRecover', stdout)
+    const result = JSON.parse(stdout) as { removed: string[] }
+    expect(result).toMatchObject({ swarm: 'prod', manager: 'h1' })
+    expect(result.removed.toSorted()).toEqual(['h2', 'h3'])
+    const names = async () => Object.keys(await swarm.nodes()).toSorted()
+    expect(await names()).toEqual(['h1', 'h4', 'h5', 'h6'])
+
+    await swarm.ok('rm --yes h2 h3')
+    delete swarm.labels['h2']
+    delete swarm.labels['h3']
+    for (const name of ['h4', 'h5']) swarm.labels[name] = { role: 'manager' }
+    await swarm.save()
+    await swarm.ok('apply --yes --timeout 60')
+    expect(await swarm.plan()).toEqual(nothingToDo)
+    const nodes = await swarm.nodes()
+    expect(await names()).toEqual(['h1', 'h4', 'h5', 'h6'])
+    for (const name of ['h1', 'h4', 'h5']) {
+      expect(nodes[name]?.ManagerStatus?.Reachability).toBe('reachable')
+    }
+    expect(nodes['h6']?.Spec.Labels).toMatchObject({ role: 'web', 'fleet.machine': 'h6' })
+    await expect.poll(running, { timeout: 60_000 }).toBe(1)
   })
 })

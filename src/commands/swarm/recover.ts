@@ -1,0 +1,111 @@
+import { UserError, exitCodes } from '../../errors.ts'
+import type { Recovery } from '../../operations/swarm/recover-swarm.ts'
+import type { Io } from '../../ui/io.ts'
+import { askText, canPrompt } from '../../ui/prompt.ts'
+import { withProgress } from '../../ui/progress/progress.ts'
+import { writeJson } from '../../ui/table.ts'
+import { chooseSwarms } from './read-states.ts'
+import { defaultTimeoutMs } from '../multi/query-engines.ts'
+import { defineCommand, required, text } from '../command.ts'
+import { commonOptions } from '../options/common-options.ts'
+import { workOnMachines } from '../multi/work-on-machines.ts'
+
+/** What a recovery does, for people. */
+function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery): string {
+  const lines = [
+    isBegun
+      ? `${survivor.name} manages swarm ${swarm} again. This removes the nodes of the managers that were lost.`
+      : `This makes ${survivor.name} the only manager of swarm ${swarm}, and removes the nodes of its other managers.`,
+    ...(others.length === 0
+      ? []
+      : [`These managers leave, and can join again: ${others.map(({ name }) => name).join(', ')}`]),
+    ...(silent.length === 0
+      ? []
+      : [
+          `These managers do not answer: ${silent.join(', ')}`,
+          'They must be gone for good. If one of them still runs, the swarm is split into two.',
+        ]),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+/** Makes sure that the user has confirmed a recovery by the name of the swarm. */
+async function confirmRecovery(
+  io: Io,
+  recovery: Recovery,
+  confirmed: string | undefined,
+): Promise<void> {
+  const { swarm } = recovery
+  if (confirmed !== undefined && confirmed !== swarm) {
+    throw new UserError(
+      'usage',
+      `--confirm must be the name of the swarm, ${swarm}, not ${JSON.stringify(confirmed)}`,
+    )
+  }
+  io.stderr.write(describeRecovery(recovery))
+  if (confirmed === swarm) return
+  if (!canPrompt(io)) {
+    throw new UserError('usage', `recovering swarm ${swarm} needs confirmation`, {
+      hint: `to confirm it: fleet swarm recover ${swarm} --confirm ${swarm}`,
+    })
+  }
+  const typed = await askText(io, `Type ${swarm} to confirm:`)
+  if (typed.trim() !== swarm) {
+    throw new UserError('cancelled', `swarm ${swarm} was not recovered: its name was not confirmed`)
+  }
+}
+
+export const swarmRecover = defineCommand({
+  name: 'recover',
+  summary: 'Recover a swarm that has lost its managers',
+  description:
+    'Recover a swarm most of whose managers are gone for good. A manager that is left becomes the only one; services, configs, secrets, labels and workers stay. The nodes of the other managers are removed. Then fleet plan shows how the swarm gets three managers again. If the other managers only do not run, start them instead. The swarm must be confirmed by its name.',
+  arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
+  options: {
+    from: text(
+      '--from <machine>',
+      'manager to recover from (default: the first that answers)',
+      'machine',
+    ),
+    confirm: text(
+      '--confirm <swarm>',
+      'name of the swarm again, to recover it without a prompt',
+      'swarm',
+    ),
+    timeout: commonOptions.timeout,
+  },
+  answers: 'json',
+  examples: ['fleet swarm recover prod', 'fleet swarm recover prod --from m2 --confirm prod'],
+  async run({ fleet, io, args, options, format }) {
+    await chooseSwarms({ fleet }, [args.swarm])
+    const { planRecovery, recoverSwarm } = await import('../../operations/swarm/recover-swarm.ts')
+    const timeoutMs = options.timeout === undefined ? defaultTimeoutMs : options.timeout * 1000
+    const recovery = await withProgress(
+      io,
+      format,
+      'recover',
+      (progress) => {
+        progress('ask the managers')
+        return planRecovery(fleet, args.swarm, { from: options.from, timeoutMs })
+      },
+      { isMachine: false },
+    )
+    await confirmRecovery(io, recovery, options.confirm)
+    const outcomes = await workOnMachines(
+      { fleet, io, format },
+      [{ name: recovery.survivor.name, recovery }],
+      (subject, calls) => recoverSwarm(fleet, subject.recovery, calls),
+    )
+    for (const outcome of outcomes) {
+      if ('error' in outcome) continue
+      const { swarm, manager, removed } = outcome.value
+      if (format.json) writeJson(io, outcome.value)
+      else {
+        const nodes = removed.length === 0 ? '' : `; removed the nodes of ${removed.join(', ')}`
+        io.stderr.write(`${manager} is the only manager of swarm ${swarm}${nodes}\n`)
+        io.stderr.write('to get more managers: fleet plan\n')
+      }
+    }
+    return exitCodes.ok
+  },
+})
