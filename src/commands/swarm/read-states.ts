@@ -1,4 +1,3 @@
-import { UserError } from '../../errors.ts'
 import type { Swarm } from '../../machine/swarms.ts'
 import type { SwarmStatus } from '../../operations/swarm/swarm-states.ts'
 import type { Invocation } from '../command.ts'
@@ -13,17 +12,8 @@ export async function chooseSwarms(
   const known = [...swarms.keys()]
   const unknown = names.find((name) => !swarms.has(name))
   if (unknown !== undefined) {
-    const { suggest } = await import('../../machine/nearest-name.ts')
-    throw new UserError(
-      'usage',
-      `there is no swarm called ${JSON.stringify(unknown)}${suggest(unknown, known)}`,
-      {
-        hint:
-          known.length === 0
-            ? 'describe it in machines.yaml, under "swarms"'
-            : `the swarms of the inventory: ${known.join(', ')}`,
-      },
-    )
+    const { unknownSwarm } = await import('../../operations/services/open-swarm.ts')
+    throw unknownSwarm(unknown, known)
   }
   return [...swarms.values()].filter(({ name }) => names.length === 0 || names.includes(name))
 }

@@ -37,6 +37,16 @@ export function openSwarm(context: Context, name: string): OpenSwarm {
 
 const addSwarm = 'define one under "swarms" in machines.yaml; see docs/swarm.md'
 
+/** The error for a name that no swarm of the inventory has, with the nearest one. */
+export const unknownSwarm = (name: string, names: readonly string[]): UserError =>
+  new UserError(
+    'usage',
+    `there is no swarm called ${JSON.stringify(name)}${suggest(name, names)}`,
+    {
+      hint: names.length === 0 ? addSwarm : `swarms in the inventory: ${names.join(', ')}`,
+    },
+  )
+
 /** The name of the swarm that a command is for: the given one, else the only one of the inventory. Throws kind `usage`. */
 export function chooseSwarm(
   { swarms, machines }: Pick<Inventory, 'swarms' | 'machines'>,
@@ -54,12 +64,10 @@ export function chooseSwarm(
     })
   }
   if (swarms.has(name)) return name
-  const isMachine = (machines as ReadonlyMap<string, unknown>).has(name)
-  const message = isMachine
-    ? `${name} is a machine, but services belong to swarms`
-    : `there is no swarm called ${JSON.stringify(name)}${suggest(name, names)}`
-  throw new UserError('usage', message, {
-    hint: names.length === 0 ? addSwarm : `swarms in the inventory: ${names.join(', ')}`,
+  const unknown = unknownSwarm(name, names)
+  if (!(machines as ReadonlyMap<string, unknown>).has(name)) throw unknown
+  throw new UserError('usage', `${name} is a machine, but services belong to swarms`, {
+    hint: unknown.hint,
   })
 }
 
