@@ -9,6 +9,7 @@ import { chooseNamed } from '../multi/choose-named.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { parseCount } from '../options/numbers.ts'
+import { drainOptions, openMembers } from '../swarm/open-members.ts'
 
 const describeUpgrade = ({ name }: Machine, { package: engine, from, to }: EngineUpgrade): string =>
   `${name}: upgrade ${engine} ${from} -> ${to}\n`
@@ -25,7 +26,7 @@ export const upgrade = defineCommand({
   name: 'upgrade',
   summary: 'Upgrade Docker on machines',
   description:
-    "Upgrade the Docker engine to the newest version of its package source: the Linux distribution, or the channel of Docker's own repository that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that were running are started again; if one of them is not running or is unhealthy afterwards, the upgrade fails. Engines are never downgraded, and packages on hold are not upgraded.",
+    "Upgrade the Docker engine to the newest version of its package source: the Linux distribution, or the channel of Docker's own repository that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that were running are started again; if one of them is not running or is unhealthy afterwards, the upgrade fails. Engines are never downgraded, and packages on hold are not upgraded. Nodes of swarms are drained first, and become active again afterwards; managers are upgraded one at a time, and fleet refuses to interrupt the majority of them.",
   arguments: { names: machinesArgument('names of machines', 'required') },
   options: {
     to: parsed(
@@ -38,6 +39,7 @@ export const upgrade = defineCommand({
       'number of hosts to upgrade at the same time (default: 1)',
       (count) => parseCount(count, 1),
     ),
+    ...drainOptions,
     yes: yesOption,
   },
   targets: 'many',
@@ -92,21 +94,26 @@ export const upgrade = defineCommand({
       }
       const question = 'Upgrade these engines, which restarts their containers?'
       await requireConsent(io, options.yes, question, format.json ? '' : text)
+      const interrupted = waiting.map((machine) => ({ machine, interruption: 'restart' }) as const)
+      await using members = await openMembers({ fleet }, interrupted, options, { rolling: true })
       const done = await workOnMachines(
         context,
         waiting,
-        (machine, { progress, signal }) =>
-          upgradeMachine(fleet.with({ signal }), machine, options.to, {
-            progress,
-            refreshed: true,
-            async approve(found) {
-              if (isDeepStrictEqual(found, plans.get(machine))) return true
-              throw new UserError('failed', 'the packages have changed since you confirmed', {
-                machine: machine.name,
-                hint: 'run the same command again',
-              })
-            },
-          }),
+        (machine, calls) => {
+          const work = () =>
+            upgradeMachine(fleet.with({ signal: calls.signal }), machine, options.to, {
+              progress: calls.progress,
+              refreshed: true,
+              async approve(found) {
+                if (isDeepStrictEqual(found, plans.get(machine))) return true
+                throw new UserError('failed', 'the packages have changed since you confirmed', {
+                  machine: machine.name,
+                  hint: 'run the same command again',
+                })
+              },
+            })
+          return members === undefined ? work() : members.restart(machine, calls, work)
+        },
         { concurrency: options.batch ?? 1, maxFail: 1, throwsAlone: false },
       )
       const summary = summarize(context, done)
