@@ -52,6 +52,17 @@ const nodeOf = (name: string, role: string, more: Partial<SwarmNode> = {}): Swar
   ...more,
 })
 
+/** An engine that has failed does not report which node it is. */
+const failedInfo = (name: string): SwarmInfo => ({
+  ...{ ...inactive, state: 'error', error: `${name} cannot\njoin raft` },
+})
+
+/** A node that is down, and has not joined the managers, even if it was promoted. */
+const downNode = (name: string, role: string): SwarmNode => {
+  const { ManagerStatus: _status, ...node } = nodeOf(name, role)
+  return { ...node, Status: { State: 'down', Addr: '' } }
+}
+
 const allNodes = [
   ...['m1', 'm2', 'm3'].map((name) => nodeOf(name, 'manager')),
   ...['w1', 'w2'].map((name) => nodeOf(name, 'worker')),
@@ -245,18 +256,14 @@ describe('the plan of a swarm', () => {
   })
 
   describe('with an engine that has failed, and does not report which node it is', () => {
-    const failed = (name: string): SwarmInfo => ({
-      ...{ ...inactive, state: 'error', error: `${name} cannot\njoin raft` },
-    })
-    const down = (name: string, role: string): SwarmNode => {
-      const { ManagerStatus: _status, ...node } = nodeOf(name, role)
-      return { ...node, Status: { State: 'down', Addr: '' } }
-    }
     const withNode = (node: SwarmNode): readonly SwarmNode[] =>
       allNodes.map((one) => (one.ID === node.ID ? node : one))
 
     it('lets a worker that is down leave by force, and join again', () => {
-      const at = situation({ engines: { w1: failed('w1') }, nodes: withNode(down('w1', 'worker')) })
+      const at = situation({
+        engines: { w1: failedInfo('w1') },
+        nodes: withNode(downNode('w1', 'worker')),
+      })
       expect(planned(at)).toEqual({ changes: ['w1 join worker', 'w1 remove-node'], issues: [] })
       expect(planSwarm(prod, at).changes[0]?.why).toMatch(
         /cannot take part in its swarm: w1 cannot join raft; its node is down, so it leaves by force/,
@@ -264,11 +271,11 @@ describe('the plan of a swarm', () => {
     })
 
     it('does so for a promoted node that has not joined the managers', () => {
-      const nodes = withNode(down('w1', 'manager'))
+      const nodes = withNode(downNode('w1', 'manager'))
       const labels = { w1: { role: 'manager' } }
-      const at = situation({ engines: { w1: failed('w1') }, nodes, labels })
+      const at = situation({ engines: { w1: failedInfo('w1') }, nodes, labels })
       expect(planned(at)).toEqual({ changes: ['w1 join manager', 'w1 remove-node'], issues: [] })
-      const none = situation({ engines: { w1: failed('w1') }, nodes, labels: { w1: {} } })
+      const none = situation({ engines: { w1: failedInfo('w1') }, nodes, labels: { w1: {} } })
       expect(planned(none)).toEqual({ changes: ['w1 leave'], issues: [] })
     })
 
@@ -281,7 +288,7 @@ describe('the plan of a swarm', () => {
         allNodes.filter(({ ID }) => ID !== 'node-w1'),
       ],
     ])('leaves %s to the user, with the error and the command', (_what, name, nodes) => {
-      const at = situation({ engines: { [name]: failed(name) }, nodes })
+      const at = situation({ engines: { [name]: failedInfo(name) }, nodes })
       const { changes, issues } = planSwarm(prod, at)
       expect(changes).toEqual([])
       expect(issues).toEqual([
