@@ -1,16 +1,16 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { rolesOf } from '../../machine/swarms.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { shouldStyle } from '../../ui/color.ts'
 import { defineCommand, flag, machinesArgument } from '../command.ts'
 import { chooseNamed } from '../multi/choose-named.ts'
 
 /** The initialized swarms that have some of the machines as members, and whether one of all their members is protected. */
-function swarmsOf(
+async function swarmsOf(
   { swarms, machines }: Pick<Inventory, 'swarms' | 'machines'>,
   chosen: readonly Machine[],
-): readonly { readonly name: string; readonly isProtected: boolean }[] {
+): Promise<readonly { readonly name: string; readonly isProtected: boolean }[]> {
+  const { rolesOf } = await import('../../machine/swarms.ts')
   return [...swarms.values()]
     .filter((swarm) => swarm.id !== undefined && rolesOf(swarm, chosen).size > 0)
     .map((swarm) => {
@@ -56,7 +56,7 @@ export const top = defineCommand({
     }
     const { stacks, ...inventory } = await (await fleet.inventory()).read()
     const { runDashboard } = await import('./run.ts')
-    const swarms = swarmsOf(inventory, machines)
+    const swarms = await swarmsOf(inventory, machines)
     await runDashboard({ fleet, io, machines, stacks, swarms, isReadOnly: options.readOnly })
   },
 })
