@@ -213,7 +213,8 @@ describe.skipIf(!labIsHere)('adopting', () => {
       )
       const request = { destination: `root@${other.address}`, name: name('m'), trust: {} }
       await certify('another.example')
-      expect(await refused(request)).toMatchObject({ kind: 'host-key' })
+      // While sshd reads its configuration again, it accepts no connection.
+      await expect.poll(() => refused(request)).toMatchObject({ kind: 'host-key' })
       await certify(other.address)
       await expect
         .poll(() => adopt(request).then(({ machine }) => machine.host.hostKeys, String))
