@@ -20,6 +20,8 @@ export interface SystemInfo {
   readonly Images: number
   /** The storage driver: `overlay2`, … */
   readonly Driver: string
+  /** The clock of the engine, as RFC 3339. */
+  readonly SystemTime?: string | undefined
 }
 
 const readInfoAnswer = object<SystemInfo>({
@@ -37,6 +39,7 @@ const readInfoAnswer = object<SystemInfo>({
   ContainersStopped: withDefault(number, 0),
   Images: number,
   Driver: withDefault(text, ''),
+  SystemTime: optional(text),
 })
 
 /** Reads information about an engine and its host. */

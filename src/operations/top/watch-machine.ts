@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ContainerSummary, containerName, listContainers } from '../../engine/containers.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { type ImageSummary, listImages } from '../../engine/images.ts'
-import { type EngineEvent, readInfo, readVersion, streamEvents } from '../../engine/system.ts'
+import {
+  type EngineEvent,
+  type EventOptions,
+  type SystemInfo,
+  readInfo,
+  readVersion,
+  streamEvents,
+} from '../../engine/system.ts'
 import { UserError, messageOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { ignored } from '../../os/trace.ts'
@@ -69,6 +76,12 @@ const topImage = ({ Id, RepoTags, Size, SharedSize, Created }: ImageSummary): To
   created: Created,
 })
 
+/** The time of an engine, for the events since then. */
+function unixTimeOf({ SystemTime = '' }: SystemInfo): string | undefined {
+  const milliseconds = Date.parse(SystemTime)
+  return Number.isNaN(milliseconds) ? undefined : (milliseconds / 1000).toFixed(3)
+}
+
 let events = 0
 
 const topEvent = (machine: string, { Type, Action, Actor, time }: EngineEvent): TopEvent => ({
@@ -77,17 +90,29 @@ const topEvent = (machine: string, { Type, Action, Actor, time }: EngineEvent): 
   attributes: Actor.Attributes,
 })
 
-/** Runs `work` after the last of several calls. */
-function settled(work: () => Promise<void>, signal: AbortSignal): () => void {
+/**
+ * Runs `work` a moment after calls, and never twice at once: an answer that is overtaken by the next one would stay on the screen.
+ */
+export function settled(work: () => Promise<void>, signal: AbortSignal): () => void {
   let timer: NodeJS.Timeout | undefined
+  let isWorking = false
+  let isStale = false
   signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
-  return () => {
-    if (signal.aborted) return
-    timer ??= setTimeout(() => {
-      timer = undefined
-      void work().catch(ignored('engine', 'list what has changed'))
-    }, settleMs)
+  const run = async (): Promise<void> => {
+    timer = undefined
+    isWorking = true
+    await work().catch(ignored('engine', 'list what has changed'))
+    isWorking = false
+    if (!isStale) return
+    isStale = false
+    call()
   }
+  const call = (): void => {
+    if (signal.aborted) return
+    if (isWorking) isStale = true
+    else timer ??= setTimeout(() => void run(), settleMs)
+  }
+  return call
 }
 
 /** Rejects when a machine has sent nothing for a while. */
@@ -157,10 +182,10 @@ export function watchMachine(
 
   async function followEvents(
     open: Engine,
-    stop: AbortSignal,
+    options: EventOptions & { readonly signal: AbortSignal },
     changed: (event: EngineEvent) => void,
   ): Promise<void> {
-    for await (const event of streamEvents(open, { signal: stop })) {
+    for await (const event of streamEvents(open, options)) {
       if (isNoise(event)) continue
       emit({ kind: 'event', event: topEvent(name, event) })
       changed(event)
@@ -211,15 +236,14 @@ export function watchMachine(
       ...{ processors: info.NCPU, at: Date.now() },
     })
     engine = open
-    const following = [
-      followEvents(open, stop, changed),
-      followFigures(connection, open, stop, silence.heard),
-      silence.tooLong,
-    ]
+    const following = [followFigures(connection, open, stop, silence.heard), silence.tooLong]
     for (const one of following) one.catch(() => {})
-    await list()
+    await Promise.race([list(), ...following])
     listImagesSoon()
-    await Promise.race(following)
+    // Changes since before the list, in case the engine made it before they happened.
+    const since = unixTimeOf(info)
+    const events = followEvents(open, { signal: stop, ...(since && { since }) }, changed)
+    await Promise.race([events, ...following])
   }
 
   async function attempt(): Promise<void> {
