@@ -1268,7 +1268,7 @@ const swarms: readonly JsonOutput[] = [
         state: z
           .enum(['healthy', 'degraded', 'no-leader', 'unreachable', 'unknown', 'not-initialized'])
           .describe(
-            '`degraded`: a node is not ready or a manager not reachable; `no-leader`: most managers are not reachable; `unreachable`: no manager answers; `unknown`: no machine knows the cluster',
+            '`degraded`: a node is not ready or a manager not reachable; `no-leader`: most managers are not reachable; `unreachable`: no manager answers; `unknown`: no machine is in the cluster',
           ),
         managers: count('number of managers'),
         reachableManagers: count('number of managers that are reachable'),

@@ -129,7 +129,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
   return {
     issues: [
       {
-        why: `no machine knows the cluster ${id} of swarm ${swarm.name}`,
+        why: `no machine is in the cluster ${id} of swarm ${swarm.name}`,
         hint: 'if it no longer exists, remove the line "id:" from its entry; then fleet apply initializes a new swarm',
       },
     ],

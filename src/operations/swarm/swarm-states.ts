@@ -7,7 +7,7 @@ import { type Cluster, type SwarmObservation, answerOf, observeSwarms } from './
 
 /**
  * The state of a swarm. `degraded`: it works, but a node is not ready, or a manager not reachable. `no-leader`: its managers have lost
- * their majority. `unreachable`: no manager answers. `unknown`: no machine knows the cluster of the inventory.
+ * their majority. `unreachable`: no manager answers. `unknown`: no machine is in the cluster of the inventory.
  */
 type SwarmState =
   | 'healthy'

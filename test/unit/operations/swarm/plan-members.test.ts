@@ -163,7 +163,7 @@ describe('the plan of a swarm', () => {
   it('never initializes a recorded one again', () => {
     const { changes, issues } = planned(situation({ engines: none }))
     expect(changes).toEqual([])
-    expect(issues).toEqual([expect.stringMatching(/no machine knows the cluster c+ of swarm prod/)])
+    expect(issues).toEqual([expect.stringMatching(/no machine is in the cluster c+ of swarm prod/)])
   })
 
   it('reports managers without a leader, and those that do not answer', () => {
