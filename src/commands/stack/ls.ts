@@ -18,9 +18,10 @@ interface Row {
 }
 
 /** Stacks that are on machines where the inventory does not deploy them need an action. */
-const noteOf = ({ selected, state, reason }: StackOnMachine): string => {
+const noteOf = ({ selected, state, reason, swarm }: StackOnMachine): string => {
   if (reason !== undefined) return reason
-  if (!selected) return 'not in the inventory for these machines'
+  if (!selected)
+    return `not in the inventory for ${swarm === undefined ? 'these machines' : 'this swarm'}`
   return state === 'unmanaged' ? 'not deployed by fleet' : ''
 }
 

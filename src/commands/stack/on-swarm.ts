@@ -28,29 +28,70 @@ export async function swarmOfStack(
   return openSwarm(fleet, chooseSwarm(inventory, swarm))
 }
 
-/** The states of the stacks on swarms. Failures are reported; `code` is 1 if there are any. */
+/**
+ * The swarms that run a stack which is no longer in the inventory: they have services or releases of it. None if options select
+ * machines. Throws kind `failed` if a swarm does not answer.
+ */
+export async function swarmsOfRemovedStack(
+  { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
+  name: string,
+): Promise<readonly OpenSwarm[]> {
+  const { stacks, swarms } = await (await fleet.inventory()).read()
+  const isSelection = targets.machine !== undefined || targets.on.length > 0
+  const { stackNamePattern } = await import('../../machine/stacks.ts')
+  if (stacks.has(name) || isSelection || !stackNamePattern.test(name)) return []
+  const initialized = [...swarms.values()].filter(({ id }) => id !== undefined)
+  const { openSwarm } = await import('../../operations/services/open-swarm.ts')
+  const { stateOnSwarm } = await import('../../operations/swarm-stacks/swarm-stack-states.ts')
+  const found = await Promise.all(
+    initialized.map(async (one) => {
+      const swarm = openSwarm(fleet, one.name)
+      const { state } = await stateOnSwarm(fleet, swarm, name)
+      return state === 'not-deployed' ? [] : [swarm]
+    }),
+  )
+  return found.flat()
+}
+
+/**
+ * The states of the stacks on swarms, and of those that are no longer in the inventory but have releases there. Failures are reported;
+ * `code` is 1 if there are any.
+ */
 export async function statesOnSwarms({ fleet, io, format }: CommandContext): Promise<{
   readonly states: readonly StackOnMachine[]
   readonly code: number
 }> {
-  const { stacks } = await (await fleet.inventory()).read()
-  const onSwarms = [...stacks.values()].flatMap(({ name, swarm }) =>
-    swarm === undefined ? [] : [{ name, swarm }],
-  )
-  if (onSwarms.length === 0) return { states: [], code: exitCodes.ok }
+  const { stacks, swarms } = await (await fleet.inventory()).read()
+  const own = [...stacks.values()]
+  const initialized = [...swarms.values()].filter(({ id }) => id !== undefined)
+  const used = new Set([
+    ...own.flatMap(({ swarm = [] }) => swarm),
+    ...initialized.map(({ name }) => name),
+  ])
+  if (used.size === 0) return { states: [], code: exitCodes.ok }
   const { openSwarm } = await import('../../operations/services/open-swarm.ts')
   const { stateOnSwarm } = await import('../../operations/swarm-stacks/swarm-stack-states.ts')
-  const found = await Promise.all(
-    onSwarms.map(({ name, swarm }) =>
-      stateOnSwarm(fleet, openSwarm(fleet, swarm), name).catch((error: unknown) => {
-        fleet.signal.throwIfAborted()
-        writeFailure(io, error, format.json)
-        return undefined
-      }),
-    ),
-  )
-  const states = found.flatMap((state) => state ?? [])
-  return { states, code: states.length === found.length ? exitCodes.ok : exitCodes.failed }
+  const { stacksWithReleases } = await import('../../operations/swarm-stacks/releases.ts')
+  let code: number = exitCodes.ok
+  const report = (error: unknown): [] => {
+    fleet.signal.throwIfAborted()
+    writeFailure(io, error, format.json)
+    code = exitCodes.failed
+    return []
+  }
+  const statesOn = async (name: string): Promise<readonly StackOnMachine[]> => {
+    const swarm = openSwarm(fleet, name)
+    const released = await swarm.ask(({ engine }) => stacksWithReleases(engine, fleet.signal))
+    const selected = own.filter((stack) => stack.swarm === name).map((stack) => stack.name)
+    const removed = released.filter((stack) => !selected.includes(stack))
+    const states = [...selected, ...removed].map(async (stack) => {
+      const state = await stateOnSwarm(fleet, swarm, stack).catch(report)
+      return Array.isArray(state) ? [] : [{ ...state, selected: selected.includes(stack) }]
+    })
+    return (await Promise.all(states)).flat()
+  }
+  const states = await Promise.all([...used].map((name) => statesOn(name).catch(report)))
+  return { states: states.flat(), code }
 }
 
 /** Restores an earlier release of a stack on a swarm. Returns the exit code. */
@@ -76,7 +117,7 @@ export async function rollBackOnSwarm(
   const result = await withProgress(
     ...([io, format, name] as const),
     (progress) =>
-      restoreSwarmRelease(...([fleet, swarm, { stack: name, number, wait }] as const), {
+      restoreSwarmRelease(...([fleet, swarm.name, { stack: name, number, wait }] as const), {
         progress,
         signal: fleet.signal,
       }),
@@ -87,13 +128,29 @@ export async function rollBackOnSwarm(
   return exitCodes.ok
 }
 
-/** Removes a stack from its swarm. Returns the exit code. */
-export async function removeFromSwarm(
+/** Removes a stack from its swarms: more than one only if it is no longer in the inventory. Returns the exit code. */
+export async function removeFromSwarms(
+  { fleet, io, format }: CommandContext,
+  swarms: readonly OpenSwarm[],
+  name: string,
+  options: { readonly volumes: boolean; readonly yes: boolean },
+): Promise<number> {
+  const removed: RemovedStack[] = []
+  for (const swarm of swarms) {
+    removed.push(await removeFromSwarm({ fleet, io, format }, swarm, name, options))
+    if (!format.json) io.stderr.write(`removed stack ${name} from swarm ${swarm.name}\n`)
+  }
+  if (format.json) writeJson(io, removed)
+  return exitCodes.ok
+}
+
+/** Removes a stack from a swarm, after confirmation. */
+async function removeFromSwarm(
   { fleet, io, format }: CommandContext,
   swarm: OpenSwarm,
   name: string,
   { volumes, yes }: { readonly volumes: boolean; readonly yes: boolean },
-): Promise<number> {
+): Promise<RemovedStack> {
   if (volumes) {
     throw new UserError(
       'unsupported',
@@ -111,14 +168,11 @@ export async function removeFromSwarm(
   await requireConsent(io, yes, 'Remove it?', format.json ? '' : preface)
   const { machine } = await withProgress(
     ...([io, format, name] as const),
-    (progress) => removeSwarmStack(fleet, swarm, name, { progress, signal: fleet.signal }),
+    (progress) => removeSwarmStack(fleet, swarm.name, name, { progress, signal: fleet.signal }),
     { isMachine: false },
   )
-  const removed: RemovedStack = {
+  return {
     ...{ stack: name, machine, containers: 0, networks: [], volumes: [], keptVolumes: [] },
     services,
   }
-  if (format.json) writeJson(io, [removed])
-  else io.stderr.write(`removed stack ${name} from swarm ${swarm.name}\n`)
-  return exitCodes.ok
 }

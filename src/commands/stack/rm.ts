@@ -9,7 +9,7 @@ import { askText, canPrompt } from '../../ui/prompt.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, required, text } from '../command.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
-import { removeFromSwarm, swarmOfStack } from './on-swarm.ts'
+import { removeFromSwarms, swarmOfStack, swarmsOfRemovedStack } from './on-swarm.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
@@ -151,8 +151,10 @@ export const stackRm = defineCommand({
   ],
   async run({ fleet, io, args, options, targets, format }) {
     const context = { fleet, io, format }
-    const swarm = await swarmOfStack({ fleet, targets }, args.stack)
-    if (swarm !== undefined) return removeFromSwarm(context, swarm, args.stack, options)
+    const own = await swarmOfStack({ fleet, targets }, args.stack)
+    const swarms =
+      own === undefined ? await swarmsOfRemovedStack({ fleet, targets }, args.stack) : [own]
+    if (swarms.length > 0) return removeFromSwarms(context, swarms, args.stack, options)
     const { chooseStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
     const { name, machines } = await chooseStack(fleet, args.stack, targets)
     const { present, code: foundCode } = await findPresent(context, name, machines)

@@ -84,7 +84,7 @@ export async function deployPrepared(
   const stoppable = context.with({ signal: calls.signal })
   if (stack.swarm !== undefined) {
     const { deploySwarmStack } = await import('../swarm-stacks/deploy-swarm-stack.ts')
-    return deploySwarmStack(stoppable, prepared, name, calls)
+    return deploySwarmStack(stoppable, prepared, name, { ...calls, waitMs })
   }
   const inventory = await (await context.inventory()).read()
   const machine: Machine = findMachine(inventory, name)

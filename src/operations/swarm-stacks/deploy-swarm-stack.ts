@@ -18,6 +18,7 @@ import type { Deployed } from '../stacks/deploy-machine.ts'
 import { currentOwner } from '../stacks/host-store/lock-owner.ts'
 import type { DeployCalls } from '../stacks/run-release.ts'
 import { compareSwarmServices } from './compare-services.ts'
+import { lockSwarmStack } from './lock-swarm-stack.ts'
 import { provideImages } from './node-images.ts'
 import { type StackOnSwarm, swarmStackIn } from './plan-swarm-stack.ts'
 import {
@@ -141,8 +142,24 @@ async function deployFile(
 /**
  * Deploys a prepared stack on its swarm. `machine`: the manager in the plan. Throws kind `failed` if a service does not converge, with
  * the error and the last lines of its newest failed task; whether such a service is rolled back is decided by its `update_config`.
+ * Throws kind `locked` while another user changes the stack.
  */
 export async function deploySwarmStack(
+  context: Context,
+  prepared: StackToDeploy,
+  machine: string,
+  { waitMs, ...calls }: DeployCalls & { readonly waitMs?: number | undefined },
+): Promise<Deployed> {
+  const { progress } = calls
+  const { name, swarm } = prepared.stack as StackOnSwarm
+  const owner = currentOwner(`deploy ${name}`)
+  await using lock = await lockSwarmStack(context, swarm, { stack: name, owner, progress, waitMs })
+  const { signal } = lock
+  return await deployLocked(context.with({ signal }), prepared, machine, { progress, signal })
+}
+
+/** Deploys under the lock. */
+async function deployLocked(
   context: Context,
   prepared: StackToDeploy,
   machine: string,
@@ -195,18 +212,26 @@ export interface SwarmRollback {
   readonly release: number
 }
 
-/** Deploys the file of an earlier release again. Its images must still be on the nodes, or in a registry. */
+/**
+ * Deploys the file of an earlier release again. Its images must still be on the nodes, or in a registry. Throws kind `locked` while
+ * another user changes the stack.
+ */
 export async function restoreSwarmRelease(
-  context: Context,
-  swarm: OpenSwarm,
+  shared: Context,
+  swarmName: string,
   {
     stack,
     number,
     wait,
   }: { readonly stack: string; readonly number: number; readonly wait: number },
-  calls: DeployCalls,
+  { progress }: DeployCalls,
 ): Promise<SwarmRollback> {
-  const { signal } = calls
+  const owner = currentOwner(`roll back ${stack}`)
+  await using lock = await lockSwarmStack(shared, swarmName, { stack, owner, progress })
+  const { signal } = lock
+  const context = shared.with({ signal })
+  const swarm = openSwarm(context, swarmName)
+  const calls = { progress, signal }
   const [machine, releases] = await swarm.ask(async ({ engine, machine }) => [
     machine.name,
     await readSwarmReleases(engine, stack, signal),
@@ -227,13 +252,21 @@ const isUserError = (error: unknown): boolean => error instanceof UserError
 /** How long the tasks of removed services may use networks, configs and secrets, in milliseconds. */
 const removalMs = 60_000
 
-/** Removes the services, networks, configs, secrets and releases of a stack. Volumes stay on the nodes. */
+/**
+ * Removes the services, networks, configs, secrets and releases of a stack. Volumes stay on the nodes. Throws kind `locked` while
+ * another user changes the stack.
+ */
 export async function removeSwarmStack(
-  context: Context,
-  swarm: OpenSwarm,
+  shared: Context,
+  swarmName: string,
   stack: string,
-  { progress, signal }: DeployCalls,
+  { progress }: DeployCalls,
 ): Promise<{ readonly machine: string; readonly services: number }> {
+  const owner = currentOwner(`remove ${stack}`)
+  await using lock = await lockSwarmStack(shared, swarmName, { stack, owner, progress })
+  const { signal } = lock
+  const context = shared.with({ signal })
+  const swarm = openSwarm(context, swarmName)
   const services = await readServices(context, swarm, { stack })
   progress('remove services')
   await swarm.change(async ({ engine }) => {
@@ -250,5 +283,7 @@ export async function removeSwarmStack(
       return machine.name
     })
   const pacing = { signal, pauseMs: 500, withinMs: removalMs, canRetry: isUserError }
-  return { machine: await retry(removeRest, pacing), services: services.length }
+  const machine = await retry(removeRest, pacing)
+  await lock.removeFolder()
+  return { machine, services: services.length }
 }

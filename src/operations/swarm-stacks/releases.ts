@@ -66,6 +66,15 @@ export async function readSwarmReleases(
   return objects.flatMap(releaseOf).toSorted((one, other) => one.number - other.number)
 }
 
+/** The names of the stacks that have releases on a swarm. */
+export async function stacksWithReleases(
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const objects = await listObjects(engine, 'configs', labelNames.stack, signal)
+  return [...new Set(objects.flatMap(({ Spec }) => Spec.Labels[labelNames.stack] ?? []))]
+}
+
 /** The file of a release. Throws kind `failed` if it cannot be read. */
 export function fileOf({ number, object }: SwarmRelease): SwarmFile {
   try {

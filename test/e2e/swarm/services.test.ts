@@ -230,6 +230,47 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect(JSON.parse(await ok('stack ps shop --json'))).toHaveLength(5)
     }, 300_000)
 
+    test('is locked for others while one user deploys it', async () => {
+      await layFiles(ana.folder, { 'shop/app.conf': 'third\n' })
+      const env = { DOCKER_BUILDKIT: '0' }
+      const words = ['deploy', '--yes', '--timeout', '60']
+      let others: readonly ReturnType<typeof fleet>[] = []
+      const first = await ana.fleet(words, {
+        env,
+        said(stderr, pid) {
+          if (others.length > 0 || !stderr.includes('create configs and secrets')) return
+          process.kill(pid, 'SIGSTOP')
+          const resume = () => {
+            try {
+              process.kill(pid, 'SIGCONT')
+            } catch {
+              // it has ended
+            }
+          }
+          const second = ana.fleet(words, { env })
+          const third = ana.fleet([...words, '--wait-lock', '300'], {
+            env,
+            said(text) {
+              if (!text.includes('stack shop is locked')) return
+              void second.finally(resume)
+            },
+          })
+          others = [second, third]
+          void Promise.allSettled(others).then(resume)
+        },
+      })
+      expect(first).toMatchObject({ code: 0 })
+      const [second, third] = await Promise.all(others)
+      expect(second).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /h\d: stack shop is locked: \S+@\S+ has been changing it since 20\S+: deploy shop\n +wait/,
+        ),
+      })
+      expect(third).toMatchObject({ code: 0 })
+      expect(await plan()).toEqual(nothingToDo)
+    }, 300_000)
+
     test('replaces only tasks whose config has changed', async () => {
       const before = await tasks('shop_worker')
       await layFiles(ana.folder, { 'shop/app.conf': 'second\n' })
@@ -270,9 +311,22 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     }, 300_000)
 
     test('returns to an earlier release, and is removed with all that it had', async () => {
-      await ok('stack rollback shop --to 1 --yes')
-      expect(await ok('stack logs shop web')).toMatch(/first/)
+      await ok('stack rollback shop --to 2 --yes')
+      expect(await ok('stack logs shop web')).toMatch(/third/)
+      const inventory = await ana.inventory()
+      await writeFile(
+        join(ana.folder, 'machines.yaml'),
+        inventory.replace(/stacks:\n {2}shop: .*\n/, ''),
+      )
+      expect(await ok('stack ls')).toMatch(
+        /^shop\tdeployed\t2\t.*not in the inventory for this swarm$/m,
+      )
       await ok('stack rm shop --yes')
+      for (const host of lab.hosts) {
+        expect(
+          (await host.exec('ls /var/lib/fleet/stacks/0123abcd 2>/dev/null; true')).stdout,
+        ).toBe('')
+      }
       expect(await ok('-m prod docker service ls -q --filter name=shop')).toBe('')
       const left = await ok('-m prod docker config ls -q')
       expect(left + (await ok('-m prod docker secret ls -q'))).toBe('')

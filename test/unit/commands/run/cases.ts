@@ -902,6 +902,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'stack rm': [
     fails('stack rm shop --inventory service.yaml', usage, /removes 1 service \(web\)/, onSwarm),
+    fails('stack rm shop --inventory swarms.yaml', usage, /removes 1 service .* on swarm prod/),
     fails(
       'stack rm shop --volumes --inventory service.yaml',
       unsupported,
