@@ -11,6 +11,9 @@ const withOwnModules = [
   'transport/connect-tcp',
 ].map((name) => `test/unit/${name}.test.ts`)
 
+/** Tests that take many minutes; they run only with FLEET_TEST_SLOW=1. */
+const slow = process.env['FLEET_TEST_SLOW'] ? [] : ['test/e2e/swarm/routing-mesh.test.ts']
+
 export default defineConfig({
   test: {
     projects: [
@@ -28,6 +31,7 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/{contract,e2e,fuzz,lab}/**/*.test.ts', ...withOwnModules],
+          exclude: slow,
         },
       },
     ],
