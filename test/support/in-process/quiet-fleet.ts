@@ -26,6 +26,9 @@ const usageOf = (id: string, name: string): object => {
   }
 }
 
+/** The ID of every command in a container. */
+const execId = 'e'.repeat(64)
+
 /** The name of a container that only one host has; counted from 1. */
 export const onlyOn = (host: number): string => `only-on-${host}`
 
@@ -50,7 +53,11 @@ function quietEngine(host: number, containers: number): RequestListener {
       response.writeHead(200).flushHeaders()
       return
     }
-    if (/^\/exec\/\w+\/start$/.test(path)) {
+    if (/^\/containers\/[\w-]+\/exec$/.test(path)) {
+      response.writeHead(201).end(JSON.stringify({ Id: execId }))
+      return
+    }
+    if (path === `/exec/${execId}/start`) {
       response.writeHead(101, { Connection: 'Upgrade', Upgrade: 'tcp' }).flushHeaders()
       request.socket.end()
       return
@@ -62,7 +69,7 @@ function quietEngine(host: number, containers: number): RequestListener {
       '/info': info,
       '/containers/json': listed,
       '/images/json': [],
-      [`/exec/${id}/json`]: { Running: false, ExitCode: 0 },
+      [`/exec/${execId}/json`]: { Running: false, ExitCode: 0 },
     }
     const answer =
       part === 'stats'
