@@ -64,8 +64,11 @@ export function openTerminal(
   const ended = new Promise<number>((resolve) => {
     child.once('close', (code) => {
       hasEnded = true
-      terminal.write('', look)
-      resolve(code ?? -1)
+      // What was written last is parsed later.
+      terminal.write('', () => {
+        look()
+        resolve(code ?? -1)
+      })
     })
   })
   const lines = (): readonly string[] => {
