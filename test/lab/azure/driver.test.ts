@@ -320,7 +320,7 @@ describe('hosts in a group of yours', () => {
     const [id, { body }] = machine
     const { tags = {} } = body
     Object.assign(body, { tags: { owner: 'ana' } })
-    const told = 'does not have the tags of this machine'
+    const told = "does not have this machine's tags"
     await expect(seat.remove(host)).rejects.toThrow(told)
     await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(told)
     Object.assign(body, { tags })
