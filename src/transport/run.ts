@@ -119,7 +119,7 @@ async function notStarted(code: number, output: string): Promise<UserError> {
       hint: 'log in once with ssh in a terminal and change the password, or run on the host: chage -d "$(date +%F)" USER',
     })
   }
-  return new UserError('unsupported', `the login shell does not run commands: ${shown}`, {
+  return new UserError('unsupported', `the account does not run commands: ${shown}`, {
     hint: 'the user needs a login shell (not nologin), no command= in authorized_keys, and no ForceCommand such as internal-sftp in sshd_config',
   })
 }

@@ -18,7 +18,14 @@ function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery
       : `This makes ${survivor.name} the only manager of swarm ${swarm}, and removes the nodes of its other managers.`,
     ...(others.length === 0
       ? []
-      : [`These managers leave, and can join again: ${others.map(({ name }) => name).join(', ')}`]),
+      : [
+          `These managers leave, and can join again: ${others.map(({ name }) => name).join(', ')}`,
+          ...(isBegun
+            ? []
+            : [
+                `The state that ${survivor.name} knows is kept. To keep that of another: --from NAME`,
+              ]),
+        ]),
     ...(silent.length === 0
       ? []
       : [

@@ -16,7 +16,7 @@ const explanations: Readonly<
     'start the other managers; if they are gone for good: fleet swarm recover SWARM',
   ],
   unreachable: ['has no manager that answers', 'fleet status --all'],
-  unknown: ['is not known to any machine', 'fleet plan'],
+  unknown: ['has no machine in its cluster', 'fleet plan'],
   'not-initialized': ['is not initialized', 'fleet apply'],
 }
 

@@ -246,13 +246,16 @@ async function waitUntilReachable(work: Work, node: string): Promise<'reachable'
  * Lets a machine whose engine has failed leave by force: its swarm counts it as down. Throws kind `failed` if the swarm still counts
  * on it.
  */
-async function leaveFailed(
-  work: Work,
-  engine: Engine,
-  { error }: Pick<SwarmInfo, 'error'>,
-): Promise<void> {
+async function leaveFailed(work: Work, engine: Engine): Promise<void> {
   const { machine, progress, signal } = work
   const { nodes } = await managerOf(work)
+  // Docker starts the node again and again: one that has joined in the meantime must not leave.
+  const { state, error } = await readSwarmInfo(engine, signal)
+  if (state !== 'error') {
+    throw new UserError('failed', 'its engine has started its node in the meantime', {
+      ...{ machine: machine.name, hint: 'run fleet apply again' },
+    })
+  }
   if (!canRejoin(nodesLabelled(machine.name, nodes))) {
     throw new UserError('failed', `it cannot take part in swarm ${work.swarm}: ${error}`, {
       machine: machine.name,
@@ -283,7 +286,7 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
   const joiner = await engineOf(work)
   let before = await readSwarmInfo(joiner, signal)
   if (before.state === 'error') {
-    await leaveFailed(work, joiner, before)
+    await leaveFailed(work, joiner)
     before = await readSwarmInfo(joiner, signal)
   }
   if (before.nodeId === undefined && before.state === 'inactive') {
@@ -338,8 +341,7 @@ async function promote(work: Work, node: string): Promise<void> {
     await updateNode(engine, node, (spec) => ({ ...spec, Role: 'manager' }), signal)
   }
   if ((await waitUntilReachable(work, node)) === 'reachable') return
-  const own = await engineOf(work)
-  await leaveFailed(work, own, await readSwarmInfo(own, signal))
+  await leaveFailed(work, await engineOf(work))
   await removeGoneNode(work, node)
   await join(work, 'manager')
 }
@@ -444,7 +446,7 @@ export async function leave(work: Work, node: string): Promise<void> {
     await waitForTasks(work, node)
     progress('leave the swarm')
     await leaveSwarm(leaver, signal)
-  } else if (info.state === 'error') await leaveFailed(work, leaver, info)
+  } else if (info.state === 'error') await leaveFailed(work, leaver)
   await removeGoneNode(work, node)
 }
 

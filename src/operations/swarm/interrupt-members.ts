@@ -158,7 +158,7 @@ export class Members implements AsyncDisposable {
   /**
    * Finds the nodes, and drains those that are not only restarted. Throws kind `failed` if that would cost a swarm the majority of its
    * managers, before anything changes. A swarm of which all nodes are interrupted is neither drained nor left, unless `rolling`: then
-   * only a few of them are interrupted at the same time.
+   * only a few of them are interrupted at the same time. A swarm of one node is never drained: its tasks have nowhere to go.
    */
   static async open(
     context: Context,
@@ -166,7 +166,8 @@ export class Members implements AsyncDisposable {
     { drainMs, rolling = false }: { readonly drainMs: number; readonly rolling?: boolean },
   ): Promise<Members> {
     const { members, whole } = await findMembers(context, interrupted)
-    const left = rolling ? members : members.filter(({ swarm }) => !whole.has(swarm))
+    const count = (name: string) => members.filter(({ swarm }) => swarm === name).length
+    const left = members.filter(({ swarm }) => !whole.has(swarm) || (rolling && count(swarm) > 1))
     const opened = new Members(context, left, drainMs)
     try {
       for (const member of left) if (member.interruption !== 'restart') await opened.#drain(member)

@@ -44,11 +44,17 @@ export const nodesLabelled = (machine: string, nodes: Iterable<SwarmNode>): read
 
 /**
  * Whether a machine whose engine has failed can leave its swarm by force, and join again: its swarm knows it, runs nothing on it, and
- * counts it as no manager, so that nothing is lost with its state. (A promoted node that has not joined the managers is none.)
+ * counts it as no manager, so that nothing is lost with its state. (A promoted node that has not joined the managers is none.) A node
+ * that a person has drained or paused stays: the new one would get tasks.
  */
 export const canRejoin = (own: readonly SwarmNode[]): boolean =>
   own.length > 0 &&
-  own.every(({ Status, ManagerStatus }) => Status.State !== 'ready' && ManagerStatus === undefined)
+  own.every(
+    ({ Spec, Status, ManagerStatus }) =>
+      Status.State !== 'ready' &&
+      ManagerStatus === undefined &&
+      (Spec.Availability === 'active' || isDrainedByFleet(Spec) || isUnfinished(Spec)),
+  )
 
 /** The labels of a node: those of its machine, and those that others have set. */
 function labelsFor(

@@ -1,7 +1,7 @@
 import { forceNewCluster, leaveSwarm } from '../../engine/swarm/membership.ts'
 import { readSwarmInfo } from '../../engine/swarm/info.ts'
 import { type SwarmNode, listNodes, removeNode } from '../../engine/swarm/nodes.ts'
-import { UserError } from '../../errors.ts'
+import { UserError, messageOf } from '../../errors.ts'
 import { type Machine, hasHost } from '../../machine/machine.ts'
 import { rolesOf } from '../../machine/swarms.ts'
 import type { Context } from '../context.ts'
@@ -18,7 +18,7 @@ export interface Recovery {
   readonly survivor: Machine
   /** Whether an interrupted recovery has made it the only one already. */
   readonly isBegun: boolean
-  /** Other managers that answer. They leave, and can join again. */
+  /** Other managers that answer. Those that belong to the cluster leave, and can join again. */
   readonly others: readonly Machine[]
   /** Managers of the inventory that do not answer. They must never run again with their old data. */
   readonly silent: readonly string[]
@@ -36,13 +36,31 @@ export interface Recovered {
   readonly removed: readonly string[]
 }
 
-/** Managers that the others no longer count, because another manager has become the only one. */
-const isLeftOver = ({ Spec, Status, ManagerStatus }: SwarmNode): boolean =>
-  Spec.Role === 'manager' && ManagerStatus === undefined && Status.State !== 'ready'
+const isManager = ({ Spec }: SwarmNode): boolean => Spec.Role === 'manager'
+
+/** Whether a manager has become the only one, and the nodes of the others are not removed yet. */
+const isHalfRecovered = (nodes: readonly SwarmNode[]): boolean =>
+  nodes.filter(({ ManagerStatus }) => ManagerStatus !== undefined).length === 1 &&
+  nodes.some(
+    (node) => isManager(node) && node.ManagerStatus === undefined && node.Status.State !== 'ready',
+  )
+
+/** The error for a swarm that Docker cannot recover, since it cannot unlock the data that it reads again (moby issue 36852). */
+const autolocked = (swarm: string): UserError =>
+  new UserError(
+    'unsupported',
+    `swarm ${swarm} uses autolock, and Docker cannot make a locked manager the only one`,
+    { hint: 'start one of the other managers again; see "Lost quorum" in docs/swarm.md' },
+  )
+
+const hasLeader = (swarm: string): UserError =>
+  new UserError('failed', `swarm ${swarm} needs no recovery: it has a leader`, {
+    hint: `fleet swarm status ${swarm}`,
+  })
 
 /**
  * Finds a manager from which a swarm can be recovered; `from`: the machine to use. Throws kind `failed` if the swarm has a leader, or
- * no manager answers. Changes nothing.
+ * no manager answers, and kind `unsupported` if the swarm is locked. Changes nothing.
  */
 export async function planRecovery(
   context: Context,
@@ -58,21 +76,32 @@ export async function planRecovery(
   const silent = managers
     .filter((machine) => hasHost(machine) && answerOf(observed, machine.name) === undefined)
     .map((machine) => machine.name as string)
-  const cluster = observed.clusters.get(swarm.id)
-  if (cluster !== undefined) {
-    const survivor = machines.find((machine) => machine.name === cluster.manager)
-    if (survivor !== undefined && cluster.nodes.some(isLeftOver)) {
-      return { swarm: name, id: swarm.id, survivor, isBegun: true, others: [], silent }
-    }
-    throw new UserError('failed', `swarm ${name} needs no recovery: it has a leader`, {
-      hint: `fleet swarm status ${name}`,
-    })
-  }
-  // Without a leader, an engine does not know the ID of its cluster.
   const leaderless = answering.filter(
     (machine) => answerOf(observed, machine.name)?.cluster === undefined && roles.has(machine.name),
   )
-  const survivor = leaderless.find((machine) => from === undefined || machine.name === from)
+  const cluster = observed.clusters.get(swarm.id)
+  if (cluster !== undefined) {
+    const survivor = machines.find((machine) => machine.name === cluster.manager)
+    if (survivor === undefined || !isHalfRecovered(cluster.nodes)) throw hasLeader(name)
+    const others = leaderless.filter((machine) => machine !== survivor)
+    return { swarm: name, id: swarm.id, survivor, isBegun: true, others, silent }
+  }
+  const knowsLeader = ({ name: one }: Machine) => answerOf(observed, one)?.cluster?.id === swarm.id
+  if (answering.some(knowsLeader)) throw hasLeader(name)
+  if (swarm.autolock === true) throw autolocked(name)
+  // An engine without a leader does not know the ID of its cluster, but the workers know their managers.
+  const known = new Set(
+    machines.flatMap(({ name: one }) =>
+      roles.has(one) && answerOf(observed, one)?.isManager === false
+        ? (answerOf(observed, one)?.managers ?? [])
+        : [],
+    ),
+  )
+  const isKnown = ({ name: one }: Machine) =>
+    known.size === 0 || known.has(answerOf(observed, one)?.nodeId ?? '')
+  const survivor = leaderless.find((machine) =>
+    from === undefined ? isKnown(machine) : machine.name === from,
+  )
   if (survivor === undefined) {
     const why = `no manager of swarm ${name} answers, so there is nothing to recover it from`
     const isLocked = managers.some(({ name: one }) => answerOf(observed, one)?.state === 'locked')
@@ -94,29 +123,37 @@ export async function planRecovery(
   }
 }
 
-/** Lets a manager of the old cluster leave it by force. */
-async function abandon(context: Context, machine: Machine, { signal }: SwarmCalls): Promise<void> {
-  const engine = await context.with({ signal }).engine(machine)
-  const { nodeId } = await readSwarmInfo(engine, signal)
-  if (nodeId !== undefined) await leaveSwarm(engine, signal, { force: true })
+/** The nodes of managers that the only manager does not count any more. */
+async function listLeftOver({ context, machine, signal }: Work): Promise<readonly SwarmNode[]> {
+  const nodes = await listNodes(await context.engine(machine), signal)
+  return nodes.filter((node) => isManager(node) && node.ManagerStatus === undefined)
 }
 
-/** Removes nodes of managers that are gone. The names of their hosts. */
+/** Lets managers leave by force whose nodes the only manager does not count any more. Managers of other clusters stay. */
+async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
+  const { context, progress, signal } = work
+  const leftOver = new Set((await listLeftOver(work)).map(({ ID }) => ID))
+  for (const { name, ...machine } of others) {
+    const engine = await context.engine({ name, ...machine })
+    const { nodeId, cluster } = await readSwarmInfo(engine, signal)
+    if (nodeId === undefined || cluster !== undefined || !leftOver.has(nodeId)) continue
+    progress('let another manager leave', name)
+    await leaveSwarm(engine, signal, { force: true })
+  }
+}
+
+/** Removes the nodes of managers that are gone. The names of their hosts. */
 async function removeLeftOver(work: Work): Promise<readonly string[]> {
   const { context, machine, signal } = work
-  const engine = await context.with({ signal }).engine(machine)
-  const { nodeId } = await readSwarmInfo(engine, signal)
-  const nodes = await listNodes(engine, signal)
-  const gone = nodes.filter(
-    ({ ID, Spec, ManagerStatus }) =>
-      ID !== nodeId && Spec.Role === 'manager' && ManagerStatus === undefined,
-  )
+  const engine = await context.engine(machine)
+  const gone = await listLeftOver(work)
   for (const { ID } of gone) {
     await waitFor(
       work,
       async () => {
         const found = (await listNodes(engine, signal)).find((node) => node.ID === ID)
-        if (found === undefined) return true
+        if (found === undefined || found.ManagerStatus !== undefined) return true
+        if (found.Status.State === 'ready') return undefined // it still counts the node that has left
         await removeNode(engine, ID, signal)
         return undefined
       },
@@ -150,9 +187,34 @@ async function waitForWorkers(work: Work): Promise<void> {
   )
 }
 
+/** Makes a manager the only one. Throws kind `failed` if the swarm has a leader by now: the confirmation may have taken long. */
+async function becomeOnlyManager(work: Work): Promise<void> {
+  const { context, machine, progress, signal, swarm } = work
+  progress('ask the managers again')
+  const { isBegun } = await planRecovery(context, swarm, {
+    ...{ from: machine.name, timeoutMs: answerMs },
+  })
+  if (isBegun) return
+  const engine = await context.engine(machine)
+  const { address } = await readSwarmInfo(engine, signal)
+  if (address === undefined) {
+    throw new UserError('failed', `it is no longer a manager of swarm ${swarm}`, {
+      machine: machine.name,
+    })
+  }
+  progress('make it the only manager')
+  await forceNewCluster(engine, address, signal).catch((error: unknown) => {
+    throw new UserError('failed', `it did not become the only manager: ${messageOf(error)}`, {
+      machine: machine.name,
+      hint: `restart Docker on ${machine.name}, and run the command again; keep the id of swarm ${swarm} in machines.yaml, because removing it would create a new swarm`,
+      cause: error,
+    })
+  })
+}
+
 /**
- * Makes the surviving manager the only one of its swarm, with all services, secrets, configs and nodes, and removes the nodes of the
- * other managers. It can be interrupted at any point, and is then run again.
+ * Makes the surviving manager the only one of its swarm, with all services, secrets, configs and nodes; then the other managers that
+ * answer leave, and the nodes of all others are removed. It can be interrupted at any point, and is then run again.
  */
 export async function recoverSwarm(
   context: Context,
@@ -163,20 +225,7 @@ export async function recoverSwarm(
   const own = context.with({ signal })
   const work: Work = { ...calls, context: own, swarm, machine: survivor }
   const engine = await own.engine(survivor)
-  if (!isBegun) {
-    for (const other of others) {
-      progress('let another manager leave', other.name)
-      await abandon(context, other, calls)
-    }
-    const { address } = await readSwarmInfo(engine, signal)
-    if (address === undefined) {
-      throw new UserError('failed', `it is no longer a manager of swarm ${swarm}`, {
-        machine: survivor.name,
-      })
-    }
-    progress('make it the only manager')
-    await forceNewCluster(engine, address, signal)
-  }
+  if (!isBegun) await becomeOnlyManager(work)
   progress('wait until it is the leader')
   const cluster = await waitFor(
     work,
@@ -194,6 +243,7 @@ export async function recoverSwarm(
       },
     )
   }
+  await abandon(work, others)
   progress('remove the nodes of the other managers')
   const removed = await removeLeftOver(work)
   progress('wait until the workers are connected')

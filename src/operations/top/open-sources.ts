@@ -101,6 +101,7 @@ export function openSources(
   }
 
   async function detailsOf(target: Target): Promise<Details | undefined> {
+    if (target.kind === 'service') return undefined
     const engine = await engineOf(target.machine)
     if (target.kind === 'machine') {
       const rows = summarizeDiskUsage(await readDiskUsage(engine, signal))
@@ -121,7 +122,6 @@ export function openSources(
         lines: jsonLines(await inspectContainer(engine, target.id, { signal })),
       }
     }
-    if (target.kind === 'service') return undefined
     const [image] = await imageLayers(engine, { images: [target.id], signal })
     const layers = (image?.layers ?? []).map(
       ({ size = 0, createdBy = '', digest, sharedWith }) => ({

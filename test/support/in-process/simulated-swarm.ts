@@ -14,6 +14,8 @@ interface SimulatedHost {
   failure?: string | undefined
   /** Whether its engine fails when it is promoted for the first time. */
   failsPromotion?: boolean
+  /** Whether another manager has become the only one, and this one still looks for the others. */
+  isAbandoned?: boolean
 }
 
 /** A node in the list of a cluster. */
@@ -142,7 +144,8 @@ export class SimulatedEngines {
   #tick(cluster: SimulatedCluster): void {
     if (!this.hasQuorum(cluster)) return
     for (const node of cluster.nodes.values()) {
-      if (!node.host.isUp) continue
+      const { host } = node
+      if (!host.isUp || host.isAbandoned || host.membership?.node !== node.id) continue
       const isManager = cluster.raft.has(node.id)
       if (isManager === (node.spec.Role === 'manager')) continue
       node.delay -= 1
@@ -160,6 +163,7 @@ export class SimulatedEngines {
     if (path === '/info') return { Swarm: this.#info(host) }
     if (path === '/swarm/init')
       return this.#init(host, body as { Spec: { Labels: Record<string, string> } })
+    if (host.isAbandoned && path !== '/swarm/leave') throw failed('The swarm has no leader')
     if (path === '/swarm/join')
       return this.#join(host, body as { JoinToken: string; RemoteAddrs: string[] })
     if (membership === undefined) throw failed('This node is not a swarm manager')
@@ -171,8 +175,7 @@ export class SimulatedEngines {
           'You are attempting to leave the swarm on a node that is participating as a manager',
         )
       }
-      host.membership = undefined
-      host.failure = undefined
+      Object.assign(host, { membership: undefined, failure: undefined, isAbandoned: false })
       return undefined
     }
     if (host.failure !== undefined) throw failed('This node is not a swarm manager')
@@ -227,8 +230,24 @@ export class SimulatedEngines {
 
   #init(
     host: SimulatedHost,
-    { Spec }: { readonly Spec: { readonly Labels: Record<string, string> } },
+    {
+      Spec,
+      ForceNewCluster = false,
+    }: {
+      readonly Spec: { readonly Labels: Record<string, string> }
+      readonly ForceNewCluster?: boolean
+    },
   ): string {
+    if (ForceNewCluster && host.membership !== undefined) {
+      const { node, cluster } = host.membership
+      for (const id of cluster.raft) {
+        const other = cluster.nodes.get(id)?.host
+        if (other !== undefined && id !== node) other.isAbandoned = true
+      }
+      cluster.raft.clear()
+      cluster.raft.add(node)
+      return node
+    }
     if (host.membership !== undefined) throw failed('This node is already part of a swarm')
     const cluster: SimulatedCluster = {
       ...{ id: this.#newId('c'), labels: { ...Spec.Labels }, nodes: new Map() },
@@ -271,13 +290,14 @@ export class SimulatedEngines {
     return `${kind}${this.#count}`.padEnd(25, 'x')
   }
 
-  #info({ membership, address, failure }: SimulatedHost): object {
+  #info({ membership, address, failure, isAbandoned = false }: SimulatedHost): object {
     if (failure !== undefined) return { NodeID: '', LocalNodeState: 'error', Error: failure }
     if (membership === undefined) return { NodeID: '', LocalNodeState: 'inactive' }
     const { cluster, node } = membership
     const isManager = cluster.raft.has(node)
     const RemoteManagers = [...cluster.raft].map((NodeID) => ({ NodeID }))
     const own = { NodeID: node, NodeAddr: address, LocalNodeState: 'active', RemoteManagers }
+    if (isAbandoned) return { ...own, ControlAvailable: true }
     if (!isManager) return { ...own, ControlAvailable: false }
     const known = {
       ID: cluster.id,
@@ -288,7 +308,11 @@ export class SimulatedEngines {
   }
 
   #describe({ raft }: SimulatedCluster, { id, host, spec, version }: SimulatedNode): object {
-    const isReady = host.isUp && host.membership?.node === id && host.failure === undefined
+    const isReady =
+      host.isUp &&
+      host.membership?.node === id &&
+      host.failure === undefined &&
+      host.isAbandoned !== true
     return {
       ...{ ID: id, Version: { Index: version }, Spec: structuredClone(spec) },
       Description: { Hostname: host.name, Engine: { EngineVersion: '28.5' } },

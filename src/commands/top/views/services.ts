@@ -55,7 +55,8 @@ export const servicesView = defineView<ServiceItem>({
     kind: 'service',
     machine: swarm.name,
     id: service.id,
-    name: service.service,
+    // It becomes an operand, and a manager could list a service with the name of an option.
+    name: /^\w/.test(service.service) ? service.service : service.id,
   }),
   columns: [
     {
