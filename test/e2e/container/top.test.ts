@@ -78,7 +78,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     await using top = open()
     await top.until(/h2 +running .*1\/1/)
     top.type('2/role=h2 web\r')
-    await top.until((lines) => lines.filter((line) => / web /.test(line)).length === 1)
+    await top.until((lines) => lines.filter((line) => / web +h\d /.test(line)).length === 1)
     top.type('x')
     await top.until(/container web on h2/)
     top.type('k')
