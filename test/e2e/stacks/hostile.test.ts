@@ -20,7 +20,8 @@ const harmless = `services: { web: { ${service}, volumes: ['./site:/site'] } }`
 const webWith = (more: string, rest = ''): string =>
   `services: { web: { ${service}, ${more} } }\n${rest}`
 
-const needsConsent = /use files and environment variables from this computer[^]*not allowed yet:[^]*--allow-path/
+const needsConsent =
+  /use files and environment variables from this computer[^]*not allowed yet:[^]*--allow-path/
 
 /** Compose files of a pull request, and why they are not deployed. */
 const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]>> = {
