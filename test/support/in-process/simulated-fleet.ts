@@ -30,7 +30,7 @@ const roles = ['manager', 'manager', 'web', 'none'] as const
 
 /**
  * A fleet of simulated machines, with a swarm of those with the label `role=manager` or `role=web`. Its users replace
- * os/retry.ts by simulated-retry.ts, and the look at the networks of hosts by {@link printedNetworks}.
+ * os/retry.ts by simulated-retry.ts, and host-networks.ts by simulated-networks.ts.
  */
 export class SimulatedFleet {
   readonly random: () => number

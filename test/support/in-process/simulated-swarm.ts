@@ -40,10 +40,6 @@ interface SimulatedCluster {
 
 const failed = (message: string): UserError => new UserError('failed', message)
 
-/** The routes and addresses of a host, as its kernel prints them. */
-export const printedNetworks = (address: string): string =>
-  `Iface Destination Gateway Flags RefCnt Use Metric Mask\neth0 00004D0A 00000000 0001 0 0 0 00FFFFFF\n--\n  |-- ${address}\n     /32 host LOCAL\n`
-
 /**
  * Engines that can form swarms, after the rules of swarmkit: raft needs a majority, roles change some requests later, managers neither
  * leave nor are removed, and the list of nodes is only known where there is a leader.

@@ -3,7 +3,6 @@ import { expect, test, vi } from 'vitest'
 import type { Machine } from '../../../../src/machine/machine.ts'
 import { Members } from '../../../../src/operations/swarm/interrupt-members.ts'
 import { SimulatedFleet } from '../../../support/in-process/simulated-fleet.ts'
-import { printedNetworks } from '../../../support/in-process/simulated-swarm.ts'
 
 vi.mock(import('../../../../src/os/retry.ts'), async (original) => ({
   ...(await original()),
@@ -11,10 +10,8 @@ vi.mock(import('../../../../src/os/retry.ts'), async (original) => ({
 }))
 
 vi.mock(import('../../../../src/operations/swarm/host-networks.ts'), async (original) => {
-  const real = await original()
-  const readNetworks: typeof real.readNetworks = async (_context, { host }) =>
-    real.parseNetworks(printedNetworks(host?.address ?? ''))
-  return { ...real, readNetworks }
+  const { simulateNetworks } = await import('../../../support/in-process/simulated-networks.ts')
+  return simulateNetworks(await original())
 })
 
 /** Roles of machines, one after the other. */

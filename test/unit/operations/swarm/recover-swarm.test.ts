@@ -1,7 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { planRecovery, recoverSwarm } from '../../../../src/operations/swarm/recover-swarm.ts'
 import { SimulatedFleet } from '../../../support/in-process/simulated-fleet.ts'
-import { printedNetworks } from '../../../support/in-process/simulated-swarm.ts'
 
 vi.mock(import('../../../../src/os/retry.ts'), async (original) => ({
   ...(await original()),
@@ -9,10 +8,8 @@ vi.mock(import('../../../../src/os/retry.ts'), async (original) => ({
 }))
 
 vi.mock(import('../../../../src/operations/swarm/host-networks.ts'), async (original) => {
-  const real = await original()
-  const readNetworks: typeof real.readNetworks = async (_context, { host }) =>
-    real.parseNetworks(printedNetworks(host?.address ?? ''))
-  return { ...real, readNetworks }
+  const { simulateNetworks } = await import('../../../support/in-process/simulated-networks.ts')
+  return simulateNetworks(await original())
 })
 
 const limits = { timeoutMs: 1000 }
