@@ -36,14 +36,14 @@ export interface Recovered {
   readonly removed: readonly string[]
 }
 
-const isManager = ({ Spec }: SwarmNode): boolean => Spec.Role === 'manager'
+/** Whether a node is that of a manager which the others do not count any more. */
+const isLeftOver = ({ Spec, ManagerStatus }: SwarmNode): boolean =>
+  Spec.Role === 'manager' && ManagerStatus === undefined
 
 /** Whether a manager has become the only one, and the nodes of the others are not removed yet. */
 const isHalfRecovered = (nodes: readonly SwarmNode[]): boolean =>
   nodes.filter(({ ManagerStatus }) => ManagerStatus !== undefined).length === 1 &&
-  nodes.some(
-    (node) => isManager(node) && node.ManagerStatus === undefined && node.Status.State !== 'ready',
-  )
+  nodes.some((node) => isLeftOver(node) && node.Status.State !== 'ready')
 
 /** The error for a swarm that Docker cannot recover, since it cannot unlock the data that it reads again (moby issue 36852). */
 const autolocked = (swarm: string): UserError =>
@@ -71,14 +71,17 @@ export async function planRecovery(
   const machines = [...inventory.machines.values()]
   const roles = rolesOf(swarm, machines)
   const observed = await observeSwarms(context, machines, { timeoutMs })
+  const infoOf = (machine: Machine) => answerOf(observed, machine.name)
   const managers = machines.filter((machine) => roles.get(machine.name) === 'manager')
-  const answering = machines.filter((machine) => answerOf(observed, machine.name)?.isManager)
   const silent = managers
-    .filter((machine) => hasHost(machine) && answerOf(observed, machine.name) === undefined)
+    .filter((machine) => hasHost(machine) && infoOf(machine) === undefined)
     .map((machine) => machine.name as string)
-  const leaderless = answering.filter(
-    (machine) => answerOf(observed, machine.name)?.cluster === undefined && roles.has(machine.name),
-  )
+  const members = machines.filter((machine) => roles.has(machine.name))
+  // An engine without a leader does not know the ID of its cluster.
+  const leaderless = members.filter((machine) => {
+    const info = infoOf(machine)
+    return info?.isManager === true && info.cluster === undefined
+  })
   const cluster = observed.clusters.get(swarm.id)
   if (cluster !== undefined) {
     const survivor = machines.find((machine) => machine.name === cluster.manager)
@@ -86,25 +89,21 @@ export async function planRecovery(
     const others = leaderless.filter((machine) => machine !== survivor)
     return { swarm: name, id: swarm.id, survivor, isBegun: true, others, silent }
   }
-  const knowsLeader = ({ name: one }: Machine) => answerOf(observed, one)?.cluster?.id === swarm.id
-  if (answering.some(knowsLeader)) throw hasLeader(name)
-  if (swarm.autolock === true) throw autolocked(name)
-  // An engine without a leader does not know the ID of its cluster, but the workers know their managers.
+  if (machines.some((machine) => infoOf(machine)?.cluster?.id === swarm.id)) throw hasLeader(name)
+  // The workers know their managers.
   const known = new Set(
-    machines.flatMap(({ name: one }) =>
-      roles.has(one) && answerOf(observed, one)?.isManager === false
-        ? (answerOf(observed, one)?.managers ?? [])
-        : [],
-    ),
+    members.flatMap((machine) => {
+      const info = infoOf(machine)
+      return info === undefined || info.isManager ? [] : info.managers
+    }),
   )
-  const isKnown = ({ name: one }: Machine) =>
-    known.size === 0 || known.has(answerOf(observed, one)?.nodeId ?? '')
+  const isKnown = (machine: Machine) => known.size === 0 || known.has(infoOf(machine)?.nodeId ?? '')
   const survivor = leaderless.find((machine) =>
     from === undefined ? isKnown(machine) : machine.name === from,
   )
   if (survivor === undefined) {
     const why = `no manager of swarm ${name} answers, so there is nothing to recover it from`
-    const isLocked = managers.some(({ name: one }) => answerOf(observed, one)?.state === 'locked')
+    const isLocked = managers.some((machine) => infoOf(machine)?.state === 'locked')
     throw new UserError(
       'failed',
       from === undefined ? why : `${from} is no manager of swarm ${name} that answers`,
@@ -117,6 +116,7 @@ export async function planRecovery(
       },
     )
   }
+  if (swarm.autolock === true) throw autolocked(name)
   return {
     ...{ swarm: name, id: swarm.id, survivor, isBegun: false, silent },
     others: leaderless.filter((machine) => machine !== survivor),
@@ -126,18 +126,18 @@ export async function planRecovery(
 /** The nodes of managers that the only manager does not count any more. */
 async function listLeftOver({ context, machine, signal }: Work): Promise<readonly SwarmNode[]> {
   const nodes = await listNodes(await context.engine(machine), signal)
-  return nodes.filter((node) => isManager(node) && node.ManagerStatus === undefined)
+  return nodes.filter(isLeftOver)
 }
 
 /** Lets managers leave by force whose nodes the only manager does not count any more. Managers of other clusters stay. */
 async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
   const { context, progress, signal } = work
   const leftOver = new Set((await listLeftOver(work)).map(({ ID }) => ID))
-  for (const { name, ...machine } of others) {
-    const engine = await context.engine({ name, ...machine })
+  for (const other of others) {
+    const engine = await context.engine(other)
     const { nodeId, cluster } = await readSwarmInfo(engine, signal)
     if (nodeId === undefined || cluster !== undefined || !leftOver.has(nodeId)) continue
-    progress('let another manager leave', name)
+    progress('let another manager leave', other.name)
     await leaveSwarm(engine, signal, { force: true })
   }
 }
