@@ -66,7 +66,7 @@ export const swarmRecover = defineCommand({
   name: 'recover',
   summary: 'Recover a swarm that has lost its managers',
   description:
-    'Recover a swarm most of whose managers are gone for good. A manager that is left becomes the only one; services, configs, secrets, labels and workers stay. The nodes of the other managers are removed. Then fleet plan shows how the swarm gets three managers again. If the other managers only do not run, start them instead. The swarm must be confirmed by its name.',
+    'Recover a swarm after most of its managers have been lost for good. A remaining manager becomes the only one; services, configs, secrets, labels and workers stay. The nodes of the other managers are removed. Afterwards, fleet plan shows how the swarm gets its managers back. If the other managers are only stopped, start them instead. To confirm, type the name of the swarm.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     from: text(
