@@ -62,7 +62,7 @@ async function decideAccount(
       'usage',
       `the creation was started with ${key} ${recordedValue}, but the ${key} is now ${wanted}`,
       {
-        hint: `use --${key} ${recordedValue}, or remove the machine first: fleet rm`,
+        hint: `use --${key} ${recordedValue}, or remove the machine first: fleet rm NAME`,
       },
     )
   }
@@ -158,7 +158,7 @@ async function planHost(
       user: options.user,
       userData: { maxBytes: maxUserData, gzip: true },
       notes: [
-        decision === undefined ? `instance ${alive?.id} in ${region}` : describe(decision),
+        decision === undefined ? `existing instance ${alive?.id} in ${region}` : describe(decision),
         ...(decision?.notes ?? []),
         ...notes,
         ...reachNotes(options),
@@ -166,7 +166,8 @@ async function planHost(
       exists: alive !== undefined,
       make: (data, makeCall) => {
         const start = alive ?? decision
-        if (start === undefined) throw new TypeError('there is neither an instance nor a decision')
+        if (start === undefined)
+          throw new TypeError('the plan has neither an instance nor a launch decision')
         const planned = {
           spec,
           options,
@@ -195,7 +196,7 @@ function withInstance(api: Ec2Api, work: (ec2: Ec2, id: string) => Promise<void>
     const { id } = host
     if (ec2 === undefined || id === undefined) {
       throw new UserError('failed', 'the machine has no instance yet', {
-        hint: 'run fleet create to finish it',
+        hint: 'to finish creating the machine, run fleet create again',
       })
     }
     await withExplainedErrors(ec2, async () => {

@@ -12,7 +12,7 @@ export const profilePattern = /^(?![-\s])[^\p{C}\p{Zl}\p{Zp}]{1,128}(?<!\s)$/u
 export const reachNames = ['direct', 'ssm', 'eice'] as const
 
 const id = (prefix: string) =>
-  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an ID, ${prefix}-…`)
+  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an ID (${prefix}-…)`)
 
 const groupList = /^\s*sg-[0-9a-f]{8,17}\s*(?:,\s*sg-[0-9a-f]{8,17}\s*)*$/
 
@@ -42,7 +42,7 @@ export const awsOptions = z.strictObject({
     .string()
     .regex(
       new RegExp(`^(?:${imageNames.join('|').replaceAll('.', '\\.')}|ami-[0-9a-f]{8,17})$`),
-      `expected one of ${imageNames.join(', ')}, or an ID, ami-…`,
+      `expected one of ${imageNames.join(', ')}, or an image ID (ami-…)`,
     )
     .default('debian-13')
     .describe(`Image: the newest ${imageNames.join(', ')}, or the ID of an AMI with cloud-init`),
@@ -51,10 +51,10 @@ export const awsOptions = z.strictObject({
   subnet: id('subnet').optional().describe('Subnet (default: any subnet of the VPC with capacity)'),
   securityGroups: z
     .string()
-    .regex(groupList, 'expected IDs, sg-…,sg-…')
+    .regex(groupList, 'expected IDs separated by commas (sg-…,sg-…)')
     .optional()
     .describe(
-      'Your own security groups, which fleet never changes, as sg-…,sg-… (default: one that fleet creates)',
+      'IDs of your own security groups, separated by commas, which fleet never changes (default: one that fleet creates)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,
@@ -66,7 +66,7 @@ export const awsOptions = z.strictObject({
     .enum(['standard', 'unlimited'])
     .optional()
     .describe(
-      'CPU credits for T types; standard slows the host down when they are used up, unlimited costs more (default: depends on the type)',
+      'CPU credits for T types; standard throttles the host when the credits are used up, unlimited can cost more (default: depends on the type)',
     ),
   instanceProfile: z
     .string()
@@ -86,7 +86,7 @@ export const awsOptions = z.strictObject({
     .enum(reachNames)
     .optional()
     .describe(
-      'Route for SSH: direct to the address, through Session Manager, or through an EC2 Instance Connect Endpoint (default: direct)',
+      'Route for SSH: directly to the address, through Session Manager (ssm), or through an EC2 Instance Connect Endpoint (eice) (default: direct)',
     ),
   elasticIp: z
     .boolean()
@@ -96,7 +96,7 @@ export const awsOptions = z.strictObject({
     .string()
     .refine(
       (text) => parseTags(text) !== undefined,
-      'expected tags, key=value,…, without reserved keys (fleet:, aws:)',
+      'expected tags as key=value,… without reserved keys (fleet:, aws:)',
     )
     .optional()
     .describe('Tags for all created resources, as key=value,key=value (default: none)'),

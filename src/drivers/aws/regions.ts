@@ -50,7 +50,7 @@ export async function explainRegionError(
   }
   if (found.OptInStatus !== 'not-opted-in') return error
   return new UserError('credentials', `AWS region ${region} is not enabled for the account`, {
-    hint: `enable it: aws account enable-region --region-name ${shellQuote(region)}`,
+    hint: `enable the region: aws account enable-region --region-name ${shellQuote(region)}`,
     cause: error,
   })
 }

@@ -23,7 +23,7 @@ export const neededPrograms: Readonly<
   eice: [['aws', install.aws]],
 }
 
-const login = 'log in: aws sso login, or check the credentials in your environment or profile'
+const login = 'sign in with aws sso login, or check the credentials in your environment or profile'
 
 /** Messages of the AWS CLI that both kinds of tunnels have. */
 const commonHints: Tunnel['hints'] = [
@@ -35,17 +35,17 @@ const commonHints: Tunnel['hints'] = [
   { text: 'Token has expired', hint: login, isPermanent: true },
   {
     text: 'could not be found',
-    hint: 'check the profile in the entry: aws configure list-profiles',
+    hint: "check the profile in the machine's entry: aws configure list-profiles",
     isPermanent: true,
   },
   {
     text: 'argument command: Invalid choice',
-    hint: `the AWS CLI is too old: ${install.aws}`,
+    hint: `the AWS CLI is too old; ${install.aws}`,
     isPermanent: true,
   },
   {
     text: 'argument operation: Invalid choice',
-    hint: `the AWS CLI is too old: ${install.aws}`,
+    hint: `the AWS CLI is too old; ${install.aws}`,
     isPermanent: true,
   },
 ]

@@ -540,7 +540,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await expect(trial.remove()).rejects.toMatchObject({
         kind: 'credentials',
         message: expect.stringMatching(
-          /could not delete everything in eu-west-1: elastic IP .*UnauthorizedOperation/,
+          /could not delete some resources in eu-west-1: Elastic IP .*UnauthorizedOperation/,
         ) as string,
       })
       expect(await countWorld(aws)).toEqual({ ...nothing, addresses: 1 })
@@ -610,7 +610,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         `instance ${here.record.id}`,
         `security group`,
         `key pair`,
-        `elastic IP`,
+        `Elastic IP`,
       ])
       expect(await here.lifecycle.list({ id: 'ffffffff', options: [{}] }, quietCall())).toEqual([])
       for (const { record } of found) await here.lifecycle.remove(record, quietCall())

@@ -124,7 +124,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     await Promise.all([m1, m2, far].map((trial) => open(trial)))
     expect(await stateOf(m1, m2, far, other)).toEqual([
       ...['open', 'open', 'open'],
-      expect.stringMatching(/^it is not in the security group sg-/),
+      expect.stringMatching(/^the instance is not in the security group sg-/),
     ])
     const groups = await swarmGroups()
     expect(new Set(groups.map(({ vpc }) => vpc)).size).toBe(2)
@@ -143,7 +143,10 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
 
     await close(m2)
     expect(m2.record.resources?.['peerGroup']).toBeUndefined()
-    expect(await stateOf(m1, m2)).toEqual(['open', expect.stringContaining('it is not in')])
+    expect(await stateOf(m1, m2)).toEqual([
+      'open',
+      expect.stringContaining('the instance is not in'),
+    ])
     expect(await swarmGroups()).toHaveLength(2)
     await far.remove()
     expect(await swarmGroups()).toHaveLength(1)

@@ -27,7 +27,7 @@ export function readAccount({ region, profile }: DriverState): Account | undefin
     'inventory',
     `invalid AWS region under "host:" in the inventory: ${JSON.stringify(region)}`,
     {
-      hint: 'correct `region` under host: resources: in the inventory',
+      hint: 'correct "region" under "host:" in the inventory',
     },
   )
 }
@@ -110,7 +110,7 @@ async function sendReportingWaits<Output>(
       try {
         return await next(args)
       } catch (error) {
-        traceError('aws', 'get an answer from EC2', error)
+        traceError('aws', 'get a response from EC2', error)
         if (isThrottling(error)) {
           attempts += 1
           const left = start + reportWaitAfter - performance.now()

@@ -22,7 +22,7 @@ export interface Failure {
 
 const signIn = ({ profile }: ErrorContext): string =>
   profile === undefined
-    ? 'sign in (aws sso login), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+    ? 'sign in with aws sso login, set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
     : `sign in: aws sso login --profile ${shellQuote(profile)}, or aws configure --profile ${shellQuote(profile)}`
 const inRegion = ({ region }: ErrorContext): string => (region === undefined ? '' : ` in ${region}`)
 const quota = (): string =>
@@ -46,7 +46,7 @@ export const internalError: Failure = {
     'ServerInternal',
   ],
   kind: 'failed',
-  message: (context) => `EC2 has an internal error${inRegion(context)}`,
+  message: (context) => `EC2${inRegion(context)} returned an internal error`,
   hint: () => 'run the command again in a few minutes',
 }
 
@@ -94,12 +94,12 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'credentials',
     message: () => 'AWS does not allow this operation with these credentials',
-    hint: () => 'docs/drivers/aws.md shows the IAM policy that fleet requires',
+    hint: () => 'see the IAM policy that fleet requires in docs/drivers/aws.md',
   },
   {
     codes: ['OptInRequired', 'PendingVerification', 'Blocked', 'AccountDisabledException'],
     kind: 'credentials',
-    message: (context) => `the AWS account cannot be used${inRegion(context)} yet`,
+    message: (context) => `the AWS account cannot be used${inRegion(context)}`,
   },
   {
     codes: [
@@ -116,7 +116,7 @@ export const failures: readonly Failure[] = [
       'ResourceLimitExceeded',
     ],
     kind: 'failed',
-    message: (context) => `a quota of the AWS account is used up${inRegion(context)}`,
+    message: (context) => `the AWS account has reached a quota${inRegion(context)}`,
     hint: quota,
   },
   {
@@ -165,7 +165,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'usage',
     message: (context) => `there is no such VPC${inRegion(context)}`,
-    hint: () => 'choose one with --vpc or --subnet',
+    hint: () => 'choose another --vpc or --subnet',
   },
   {
     codes: [
@@ -182,13 +182,13 @@ export const failures: readonly Failure[] = [
     codes: ['InvalidKeyPair.NotFound'],
     kind: 'usage',
     message: (context) => `there is no such key pair${inRegion(context)}`,
-    hint: () => 'omit --key-pair to have fleet create one',
+    hint: () => 'omit --key-pair to let fleet create a key pair',
   },
   {
     codes: ['InsufficientFreeAddressesInSubnet'],
     kind: 'failed',
     message: () => 'the subnet has no free addresses',
-    hint: () => 'choose another one with --subnet',
+    hint: () => 'choose another --subnet',
   },
   {
     codes: [
@@ -200,7 +200,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'usage',
     message: () => 'EC2 rejected the options',
-    hint: () => 'docs/drivers/aws.md explains them',
+    hint: () => 'see the description of the options in docs/drivers/aws.md',
   },
   throttling,
   internalError,
@@ -208,26 +208,26 @@ export const failures: readonly Failure[] = [
     codes: ['ENOTFOUND'],
     kind: 'unreachable',
     message: (context) =>
-      `the address of EC2${inRegion(context)} was not found: this computer is offline, or there is no such region`,
+      `could not resolve the hostname of EC2${inRegion(context)}: this computer is offline, or there is no such region`,
     hint: () =>
       'check the network; to list the regions: aws ec2 describe-regions; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],
     kind: 'unreachable',
-    message: (context) => `EC2 cannot be reached${inRegion(context)}: this computer is offline`,
+    message: (context) => `EC2${inRegion(context)} cannot be reached: this computer is offline`,
     hint: () => 'check the network and the name server; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: [proxyRefused],
     kind: 'unreachable',
-    message: (context) => `EC2 cannot be reached${inRegion(context)}`,
+    message: (context) => `EC2${inRegion(context)} cannot be reached`,
     hint: () => 'check HTTPS_PROXY and NO_PROXY, and check that the proxy allows the connection',
   },
   {
     codes: ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'EPIPE', 'ETIMEDOUT', 'TimeoutError'],
     kind: 'unreachable',
-    message: (context) => `EC2 cannot be reached${inRegion(context)}`,
+    message: (context) => `EC2${inRegion(context)} cannot be reached`,
     hint: () => 'check the network; if you use a proxy, set HTTPS_PROXY',
   },
 ]

@@ -82,7 +82,7 @@ function describeSkew(skew: number | undefined): string {
   return `is ${minutes} minutes ${skew > 0 ? 'ahead' : 'behind'}`
 }
 
-const setClock = 'set it, for example with: sudo timedatectl set-ntp true'
+const setClock = 'set the clock, for example: sudo timedatectl set-ntp true'
 
 const isDateError = isFailure('RequestTimeTooSkewed', 'RequestInTheFuture')
 /** EC2 uses these codes for credentials and signatures, too (EC2 API reference, "Error codes"). */
@@ -141,7 +141,7 @@ export function explainError(error: unknown, context: ErrorContext): unknown {
   if (isClockError(error, skew)) {
     return new UserError(
       'failed',
-      `this computer's clock ${describeSkew(skew)}, so AWS rejects its requests: ${details}`,
+      `this computer's clock ${describeSkew(skew)}, so AWS rejects requests: ${details}`,
       {
         hint: setClock,
         cause: error,
@@ -166,5 +166,9 @@ export function explainError(error: unknown, context: ErrorContext): unknown {
     )
   }
   if (!isAwsError(error)) return error
-  return new UserError('failed', `EC2 in ${context.region}: ${details}`, { cause: error })
+  return new UserError(
+    'failed',
+    `EC2${context.region === undefined ? '' : ` in ${context.region}`}: ${details}`,
+    { cause: error },
+  )
 }

@@ -63,7 +63,7 @@ export async function waitUntil<Value>(
     jitter: aligned,
     otherwise: () => {
       const minutes = Math.round(within / 60_000)
-      throw new UserError('failed', `cannot ${step} within ${minutes} minutes: ${pending}`)
+      throw new UserError('failed', `could not ${step} within ${minutes} minutes: ${pending}`)
     },
   })
   return done

@@ -20,14 +20,20 @@ export async function describeExistingInstance(
   const [instance] = await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
     throw new UserError('usage', `there is no instance ${id} in ${region}`, {
-      hint: 'check the ID, and use --region and --profile if it is elsewhere',
+      hint: 'check the ID; if the instance is in another region or account, use --region or --profile',
     })
   }
   const address = addressOf(instance, access)
   if (address === undefined) {
-    throw new UserError('usage', `${id} has no ${access} address (it is ${instance.state})`, {
-      hint: privateOnly ? 'start it first' : 'start it first, or use --private-only',
-    })
+    throw new UserError(
+      'usage',
+      `instance ${id} has no ${access} address (state: ${instance.state})`,
+      {
+        hint: privateOnly
+          ? 'start the instance first'
+          : 'start the instance, or use --private-only',
+      },
+    )
   }
   const reach = recordedReach(options)
   const resources = {

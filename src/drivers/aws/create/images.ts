@@ -42,7 +42,7 @@ export async function findType(ec2: Ec2, type: string): Promise<InstanceType> {
   if (able.includes('x86_64')) return { architecture: 'x86_64', hasCredits }
   throw new UserError(
     'usage',
-    `instance type ${type} runs ${able.join(', ')}, not Linux on amd64 or arm64`,
+    `instance type ${type} supports ${able.join(', ')}, but fleet requires x86_64 or arm64`,
   )
 }
 
@@ -106,6 +106,6 @@ export async function findImage(
     refuse(`is ${found.State}`, 'use another image')
   }
   const size = sizeOf(found)
-  if (size > wanted.disk) refuse(`needs a disk of ${size} GiB`, `use --disk ${size}`)
+  if (size > wanted.disk) refuse(`requires a disk of at least ${size} GiB`, `use --disk ${size}`)
   return { id, name: found.Name ?? id, rootDevice }
 }

@@ -169,7 +169,7 @@ export async function waitForState(
   wanted: InstanceStateName,
   isComplete: (instance: Instance) => boolean = () => true,
 ): Promise<Instance> {
-  return waitUntil(ec2.call, 'wait for the instance', async () => {
+  return waitUntil(ec2.call, 'start the instance', async () => {
     const [instance] = await findInstances(ec2, byId(id))
     if (instance === undefined) return { pending: `${id} is not visible yet` }
     if (instance.state === wanted) {

@@ -49,7 +49,7 @@ export async function ensureKeyPair(ec2: Ec2, wanted: KeyPairSpec): Promise<void
       'failed',
       `key pair ${wanted.name} already exists and was not created by fleet`,
       {
-        hint: `remove it: aws ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`,
+        hint: `delete the key pair: aws ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`,
       },
     )
   }

@@ -157,7 +157,7 @@ const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined>
 
 /** The instance of an earlier attempt whose request differed, for example in its user-data. */
 const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<string> =>
-  waitUntil(ec2.call, 'launch instance', async () => {
+  waitUntil(ec2.call, 'launch the instance', async () => {
     const filter = { Name: 'client-token', Values: [tokenOf(launchSpec, attempt)] }
     const [earlier] = await findInstances(ec2, filter)
     return earlier === undefined
@@ -184,7 +184,7 @@ export async function launch(
       if (alive !== undefined) return alive.id
     }
     await record(attempt)
-    ec2.call.progress('launch instance', `${launchSpec.type} ${market} in ${placement.zone}`)
+    ec2.call.progress('launch the instance', `${launchSpec.type} ${market} in ${placement.zone}`)
     try {
       return await run(ec2, launchSpec, attempt)
     } catch (error) {

@@ -46,13 +46,13 @@ async function createGroupAndAddress(ec2: Ec2, planned: PlannedHost, record: Rec
   const { vpc = '' } = resources
   let group: string | undefined
   if (ingressRules !== undefined) {
-    ec2.call.progress('create security group')
+    ec2.call.progress('create the security group')
     const wanted = { name: ownName(token), machine: spec.name, vpc, token, tags, ingressRules }
     group = await ensureGroup(ec2, wanted, (securityGroup) => record({ securityGroup }))
   }
   let allocation: string | undefined
   if (options.elasticIp) {
-    ec2.call.progress('allocate Elastic IP')
+    ec2.call.progress('allocate an Elastic IP')
     const isFirst = spec.resources['region'] === undefined && !('id' in planned.start)
     allocation = await ensureAddress(ec2, { token, tags, isFirst })
     await record({ elasticIp: allocation })
@@ -79,7 +79,7 @@ async function launchInstance(
   const { token } = planned.spec
   const { tags, keyPair = ownName(token) } = launchSpec
   if (launchSpec.keyPair === undefined) {
-    ec2.call.progress('create key pair')
+    ec2.call.progress('create the key pair')
     await ensureKeyPair(ec2, { name: keyPair, publicKey: data.publicKey, token, tags })
     await record({ keyPair })
   }

@@ -63,7 +63,7 @@ async function findSubnets(
     ? new UserError('usage', `there is no default VPC with subnets in ${ec2.region}`, {
         hint: 'choose a VPC or subnet with --vpc or --subnet, or create a default VPC: aws ec2 create-default-vpc',
       })
-    : new UserError('usage', `there is no VPC ${vpc} with subnets in ${ec2.region}`, {
+    : new UserError('usage', `VPC ${vpc} does not exist in ${ec2.region} or has no subnets`, {
         hint: 'to list the subnets: aws ec2 describe-subnets',
       })
 }
@@ -106,24 +106,28 @@ export async function findPlacements(
     const what =
       wanted.subnet === undefined ? 'there is no subnet' : `subnet ${wanted.subnet} is not`
     throw new UserError('usage', `${what} in zone ${wanted.zone}`, {
-      hint: `use --zone ${zonesOf(subnets)}`,
+      hint: `choose another --zone: ${zonesOf(subnets)}`,
     })
   }
   const offered = inZone.filter(({ AvailabilityZone = '' }) => zones.has(AvailabilityZone))
   if (offered.length === 0) {
-    throw new UserError('usage', `there is no ${wanted.type} in ${zonesOf(inZone)}`, {
-      hint:
-        zones.size > 0
-          ? `it is available in ${[...zones].sort().join(', ')}`
-          : 'use another --type',
-    })
+    throw new UserError(
+      'usage',
+      `instance type ${wanted.type} is not available in ${zonesOf(inZone)}`,
+      {
+        hint:
+          zones.size > 0
+            ? `this type is available in ${[...zones].sort().join(', ')}`
+            : 'choose another --type',
+      },
+    )
   }
   const withAddresses = offered.filter(
     ({ AvailableIpAddressCount }) => AvailableIpAddressCount !== 0,
   )
   if (withAddresses.length === 0) {
     throw new UserError('failed', 'no suitable subnet has a free address', {
-      hint: 'choose another with --subnet',
+      hint: 'choose another --subnet',
     })
   }
   return (wanted.privateOnly ? withAddresses : withAddresses.toSorted(bySubnetPreference)).flatMap(

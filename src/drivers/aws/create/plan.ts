@@ -71,7 +71,7 @@ function placementsInOneVpc(
     'usage',
     `the creation was started in ${vpc}, but the options now specify another VPC`,
     {
-      hint: `use --vpc ${vpc}, or remove the machine first: fleet rm`,
+      hint: `use --vpc ${vpc}, or remove the machine first: fleet rm NAME`,
     },
   )
 }
@@ -111,8 +111,8 @@ export interface Decision {
 
 function checkCredits({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceType): void {
   if (cpuCredits === undefined || hasCredits) return
-  throw new UserError('usage', `${type} has no CPU credits`, {
-    hint: 'omit --cpu-credits, or use a T type: --type t3.small',
+  throw new UserError('usage', `instance type ${type} has no CPU credits`, {
+    hint: 'omit --cpu-credits, or use a burstable type, such as --type t3.small',
   })
 }
 
@@ -124,7 +124,7 @@ function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceT
   const credits = cpuCredits ?? (type.startsWith('t2.') ? 'standard' : 'unlimited')
   if (!hasCredits || credits === 'standard') return []
   return [
-    `${type} has unlimited CPU credits: AWS charges for sustained load above its baseline; --cpu-credits standard throttles the host instead`,
+    `${type} has unlimited CPU credits: AWS charges extra for sustained load above the baseline; to throttle the host instead, use --cpu-credits standard`,
   ]
 }
 
@@ -160,7 +160,7 @@ export async function decide(
     : await placementsWithInternet(ec2, options, within)
   const attempts = attemptsFor(options.spot, reachable, resources)
   const [first] = attempts
-  if (first === undefined) throw new TypeError('there is no placement')
+  if (first === undefined) throw new TypeError('no placement is available')
   const groups = groupsOf(options)
   if (groups.length > 0) await checkGroups(ec2, groups, first.placement.vpc)
   const launchSpec: LaunchSpec = {

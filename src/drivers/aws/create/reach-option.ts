@@ -26,13 +26,13 @@ export async function checkPrograms(
 /** What cannot be checked before the host exists. */
 export function reachNotes({ reach, instanceProfile }: AwsOptions): readonly string[] {
   if (reach === 'eice') {
-    return ['SSH uses the EC2 Instance Connect Endpoint in the VPC, which must exist']
+    return ['SSH uses an EC2 Instance Connect Endpoint, which must already exist in the VPC']
   }
   if (reach !== 'ssm') return []
   return [
-    'SSH uses Session Manager: the host needs a route to it (NAT or VPC endpoints)',
+    'SSH uses Session Manager: the host needs a route to Systems Manager (NAT or VPC endpoints)',
     instanceProfile === undefined
-      ? 'without --instance-profile, Session Manager reaches the host only if Default Host Management is on in this region'
-      : `the role of ${instanceProfile} needs the AmazonSSMManagedInstanceCore policy`,
+      ? 'without --instance-profile, Session Manager can reach the host only if Default Host Management Configuration is enabled in the region'
+      : `the role of the instance profile ${instanceProfile} needs the AmazonSSMManagedInstanceCore policy`,
   ]
 }

@@ -15,7 +15,7 @@ const conflicts: readonly (readonly [
     ({ securityGroups, ports, sshCidr }) =>
       securityGroups !== undefined && (ports !== undefined || sshCidr !== undefined),
     '--ports and --ssh-cidr cannot be combined with --security-groups: fleet does not change your security groups',
-    'open the ports in your groups, or omit --security-groups',
+    'open the ports in your own security groups, or omit --security-groups',
   ],
   [
     ({ spot, terminationProtection }) => spot !== 'never' && terminationProtection,
@@ -24,14 +24,14 @@ const conflicts: readonly (readonly [
   ],
   [
     ({ reach, image }) => reach === 'ssm' && image.startsWith('debian-'),
-    "--reach ssm needs an image with the SSM agent, which Debian's images do not have",
+    '--reach ssm needs an image with the SSM agent, which Debian images do not have',
     'use --image ubuntu-24.04, the ID of an image with the agent, or user-data that installs the agent',
   ],
   [
     ({ reach, securityGroups, sshCidr }) =>
       reach === 'eice' && securityGroups === undefined && sshCidr === undefined,
-    '--reach eice needs --ssh-cidr: the addresses of the endpoint, from which SSH connects',
-    'use the range of its subnet or of the VPC, for example: --ssh-cidr 10.0.0.0/16',
+    '--reach eice needs --ssh-cidr: the addresses from which the endpoint connects',
+    "use the range of the endpoint's subnet or of the VPC, for example: --ssh-cidr 10.0.0.0/16",
   ],
   [
     ({ privateOnly, reach = 'direct', securityGroups, sshCidr }) =>

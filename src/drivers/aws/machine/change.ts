@@ -44,7 +44,7 @@ const modify = (
 async function changeType(context: ChangeContext): Promise<ChangedResources> {
   const { ec2, instance, options } = context
   if (instance.type === options.type) return {}
-  ec2.call.progress('change instance type', options.type)
+  ec2.call.progress('change the instance type', options.type)
   // EC2 reports an instance as stopped shortly before it can be modified.
   await retry(ec2.call, isFailure('IncorrectInstanceState'), () =>
     modify(context, { InstanceType: { Value: options.type } }),
@@ -58,7 +58,8 @@ async function growDisk({
   options: { disk },
 }: ChangeContext): Promise<ChangedResources> {
   const { rootVolume } = instance
-  if (rootVolume === undefined) throw new UserError('failed', `${instance.id} has no root volume`)
+  if (rootVolume === undefined)
+    throw new UserError('failed', `instance ${instance.id} has no root volume`)
   const ask = new DescribeVolumesCommand({ VolumeIds: [rootVolume] })
   const { Volumes: [volume] = [] } = await ec2.send(ask)
   const { Size: size = 0 } = volume ?? {}
@@ -93,7 +94,7 @@ async function changeTags({
     ...[instance.id, instance.rootVolume, ...instance.interfaces],
     ...[resources['securityGroup'], resources['elasticIp']],
   ].filter((id) => id !== undefined)
-  ec2.call.progress('tags')
+  ec2.call.progress('update the tags')
   const addedTags = Object.entries(set).map(([Key, Value]) => ({ Key, Value }))
   // With a Value, EC2 deletes a key only if it still has the value that fleet set.
   const removedTags = removed.map((Key) => ({ Key, Value: now[Key] }))
@@ -115,13 +116,13 @@ async function changeIngressRules(
   if (securityGroup === undefined) {
     throw new UserError(
       'usage',
-      `${context.instance.id} has no security group that fleet created`,
+      `instance ${context.instance.id} has no security group that fleet created`,
       {
         hint: 'remove "ports" and "sshCidr" from the inventory, and change your own security group in AWS',
       },
     )
   }
-  ec2.call.progress('update security group')
+  ec2.call.progress('update the security group')
   const ingressRules = ({ ports, sshCidr }: ChangedResources) => ({
     ports: ports === undefined ? [] : (parsePorts(ports) ?? []),
     sshCidrs: sshCidr === undefined ? [] : (parseCidrs(sshCidr) ?? []),
@@ -141,7 +142,7 @@ async function changeCredits({
   instance,
   options: { cpuCredits },
 }: ChangeContext): Promise<ChangedResources> {
-  ec2.call.progress('change CPU credits', cpuCredits)
+  ec2.call.progress('change the CPU credits', cpuCredits)
   const { UnsuccessfulInstanceCreditSpecifications: [failed] = [] } = await ec2.send(
     new ModifyInstanceCreditSpecificationCommand({
       InstanceCreditSpecifications: [{ InstanceId: instance.id, CpuCredits: cpuCredits }],
@@ -151,7 +152,7 @@ async function changeCredits({
   const { Code = '', Message = 'refused' } = failed.Error ?? {}
   throw new UserError(
     'failed',
-    `cannot set the CPU credits of ${instance.id}: ${Message} (${Code})`,
+    `cannot change the CPU credits of instance ${instance.id}: ${Message} (${Code})`,
     {
       hint: 'only burstable instance types (T2, T3, T4g) have CPU credits; for other types, remove cpuCredits from the inventory',
     },
@@ -202,7 +203,7 @@ export async function changeHost(
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
     throw new UserError('failed', `instance ${id} no longer exists`, {
-      hint: 'to see what fleet would do about it: fleet plan',
+      hint: 'to see the changes that fleet would make: fleet plan',
     })
   }
   checkOwnedBy(token, tagsByKey(instance.tags), `instance ${id}`)

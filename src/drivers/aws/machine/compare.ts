@@ -61,7 +61,7 @@ function isSame(option: string, wanted: string, current: string, { resources }: 
 /** Without the option, the credits stay as they are. */
 function compareCredits(
   { cpuCredits }: AwsOptions,
-  { resources: { credits = 'the default for its type' } }: Known,
+  { resources: { credits = 'default for the type' } }: Known,
 ): Difference[] {
   if (cpuCredits === undefined || cpuCredits === credits) return []
   return [{ option: 'cpuCredits', from: credits, to: cpuCredits, how: 'live' }]

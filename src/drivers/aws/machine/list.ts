@@ -47,7 +47,7 @@ function listFound({
     })),
     ...addresses.map(({ AllocationId = '', PublicIp, Tags }) => ({
       tags: Tags,
-      description: `elastic IP ${PublicIp}`,
+      description: `Elastic IP ${PublicIp}`,
       resources: { elasticIp: AllocationId },
     })),
   ]
@@ -147,7 +147,7 @@ export async function listHosts(
       [...named][0] ??
       (await api
         .defaultRegion(profile)
-        .catch(ignored('aws', 'determine the usual region', fallbackRegion)))
+        .catch(ignored('aws', 'determine the default region', fallbackRegion)))
     const others = everywhere ? await listRegions({ region: startRegion, profile }) : []
     const regions = new Set([...named, ...(named.size === 0 ? [startRegion] : []), ...others])
     const found = await Promise.all(

@@ -45,7 +45,7 @@ async function changeState(
     }
     return { pending: `${id} is ${instance.state}` }
   }
-  await waitUntil(ec2.call, `${to === 'running' ? 'start' : 'stop'} instance`, check)
+  await waitUntil(ec2.call, `${to === 'running' ? 'start' : 'stop'} the instance`, check)
 }
 
 const revertedError = (id: string, state: string): UserError =>
@@ -54,7 +54,7 @@ const revertedError = (id: string, state: string): UserError =>
 const goneError = (id: string, instance: Instance | undefined): UserError =>
   new UserError(
     'failed',
-    `instance ${id} ${instance === undefined ? 'no longer exists' : `is ${instance.state}`}: it cannot run again`,
+    `instance ${id} ${instance === undefined ? 'no longer exists' : `is ${instance.state} and cannot be started again`}`,
     {
       hint: 'remove the machine with fleet rm, then create it again',
     },

@@ -102,7 +102,7 @@ async function findAllResources(
   const isVisible = ({ own, foreign }: Found): boolean =>
     [...own.instances, ...foreign.instances].some(isHostInstance)
   if (isVisible(found)) return found
-  ec2.call.progress('look for instances', 'confirming that there are none')
+  ec2.call.progress('check that no instance exists')
   const searchAgain = async (): Promise<void> => {
     const now = await findResourcesOnce(ec2, host, resources)
     found = { own: mergeHostResources(found.own, now.own), foreign: now.foreign }
@@ -148,8 +148,8 @@ async function terminate(ec2: Ec2, { id }: Instance, resources: DriverState): Pr
     if (isFailure('InvalidInstanceID.NotFound')(error)) return
     if (!isFailure('OperationNotPermitted')(error)) throw error
     if (resources['protection'] !== 'fleet') {
-      throw new UserError('failed', 'it has termination protection, which fleet did not set', {
-        hint: `turn it off: aws ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`,
+      throw new UserError('failed', 'termination protection was enabled outside of fleet', {
+        hint: `disable termination protection: aws ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`,
         cause: error,
       })
     }
@@ -228,7 +228,7 @@ const describeForeign = ({
   ...instances.filter(isAlive).map(({ id }) => `instance ${id}`),
   ...groups.map(({ GroupId }) => `security group ${GroupId}`),
   ...keyPairs.map(({ KeyName }) => `key pair ${KeyName}`),
-  ...addresses.map(({ AllocationId }) => `elastic IP ${AllocationId}`),
+  ...addresses.map(({ AllocationId }) => `Elastic IP ${AllocationId}`),
 ]
 
 /** Throws if the record names resources of something else, which were not changed. */
@@ -270,13 +270,13 @@ export async function removeHost(
   await each(peerGroups, ({ GroupId = '' }) =>
     attempt(`security group ${GroupId}`, removeUnusedGroup(ec2, GroupId, host.id)),
   )
-  if (groups.length > 0) ec2.call.progress('delete security group')
+  if (groups.length > 0) ec2.call.progress('delete the security group')
   await Promise.all([
     each(keyPairs, ({ KeyName }) =>
       attempt(`key pair ${KeyName}`, ec2.send(new DeleteKeyPairCommand({ KeyName }))),
     ),
     each(addresses, ({ AllocationId = '', PublicIp }) =>
-      attempt(`elastic IP ${PublicIp} (${AllocationId})`, release(ec2, AllocationId)),
+      attempt(`Elastic IP ${PublicIp} (${AllocationId})`, release(ec2, AllocationId)),
     ),
     each(groups, ({ GroupId = '' }) =>
       attempt(`security group ${GroupId}`, deleteGroup(ec2, GroupId)),
@@ -294,7 +294,7 @@ function leftoverError(leftovers: readonly Leftover[], region: string): unknown 
   const descriptions = leftovers.map(({ what, why }) => `${what}: ${messageOf(why)}`)
   return new UserError(
     kind,
-    `could not delete everything in ${region}: ${descriptions.join('; ')}`,
+    `could not delete some resources in ${region}: ${descriptions.join('; ')}`,
     {
       hint,
       cause: first?.why,

@@ -81,7 +81,9 @@ async function ensureGroup(ec2: Ec2, group: PeerGroup, vpc: string): Promise<Sec
     throw new UserError(
       'failed',
       `security group ${GroupName} exists in ${vpc}, but does not have fleet's tags`,
-      { hint: `remove it, or add the tags fleet:id=${group.fleet} and ${swarmTag}=${group.name}` },
+      {
+        hint: `delete the security group, or add the tags fleet:id=${group.fleet} and ${swarmTag}=${group.name}`,
+      },
     )
   }
   return retry(ec2.call, isUserError, findAgain, 20_000)
@@ -129,16 +131,25 @@ async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]
   const { id, interfaces } = instance
   if (interfaces.length > 1) {
     const missing = groups.find((group) => !instance.groups.includes(group))
-    const what = missing === undefined ? 'which groups to remove' : `which one gets ${missing}`
-    throw new UserError('failed', `${id} has several network interfaces`, {
-      hint: `fleet cannot determine ${what}; run: aws ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`,
-    })
+    const what =
+      missing === undefined
+        ? 'remove from the security group'
+        : `add to the security group ${missing}`
+    throw new UserError(
+      'failed',
+      `instance ${id} has several network interfaces, and fleet cannot determine which one to ${what}`,
+      {
+        hint: `change the security groups yourself, for example: aws ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`,
+      },
+    )
   }
   await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, Groups: [...groups] }))
   await waitUntil(ec2.call, step, async () => {
     const [now] = await findInstances(ec2, byId(id))
     const isDone = now === undefined || [...now.groups].sort().join() === [...groups].sort().join()
-    return isDone ? { done: undefined } : { pending: `${id} has other security groups` }
+    return isDone
+      ? { done: undefined }
+      : { pending: `the new security groups of ${id} are not visible yet` }
   })
 }
 
@@ -162,7 +173,9 @@ export async function joinPeerGroup(
   const join = async (): Promise<void> => {
     const instance = await findOwnInstance(ec2, host)
     if (instance?.vpc === undefined) {
-      throw new UserError('failed', 'its instance does not exist', { hint: 'fleet plan' })
+      throw new UserError('failed', 'the instance does not exist', {
+        hint: 'to see the changes that fleet would make: fleet plan',
+      })
     }
     const found = await ensureGroup(ec2, group, instance.vpc)
     const { GroupId: id = '' } = found
@@ -242,7 +255,11 @@ function stateOf(
     return { network: vpc, isMember: false, missing }
   }
   if (!groups.includes(id)) {
-    return { network: vpc, isMember: false, missing: `it is not in the security group ${id}` }
+    return {
+      network: vpc,
+      isMember: false,
+      missing: `the instance is not in the security group ${id}`,
+    }
   }
   const lacking = missingPorts(group, ports).map(nameOfRange)
   if (lacking.length === 0) return { network: vpc, isMember: true }

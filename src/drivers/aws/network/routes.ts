@@ -63,7 +63,7 @@ export async function placementsWithInternet(
     'usage',
     `${where}${subnet === undefined ? ' a' : ''} route to an internet gateway, so a host there cannot be reached at its public address`,
     {
-      hint: 'choose another subnet with --subnet, or use --private-only and connect over a VPN or a jump host (via)',
+      hint: 'choose another subnet with --subnet, or use --private-only and connect over a VPN or a jump host (--via)',
     },
   )
 }

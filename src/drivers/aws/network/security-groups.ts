@@ -154,7 +154,7 @@ export async function updateIngressRules(
     id,
     closed.filter((rule) => isIn(existing, rule)),
   )
-  await waitUntil(ec2.call, 'update security group', async () => {
+  await waitUntil(ec2.call, 'update the security group', async () => {
     const now = rulesIn(await describeGroup(ec2, id))
     const missing = wanted.filter((rule) => !isIn(now, rule))
     const left = closed.filter((rule) => isIn(now, rule))
@@ -222,7 +222,7 @@ async function createGroup(ec2: Ec2, wanted: GroupSpec): Promise<SecurityGroup> 
         'failed',
         `security group ${wanted.name} already exists and was not created by fleet`,
         {
-          hint: `remove it: aws ec2 delete-security-group --group-name ${shellQuote(wanted.name)}`,
+          hint: `delete the security group: aws ec2 delete-security-group --group-name ${shellQuote(wanted.name)}`,
         },
       )
     },
@@ -240,7 +240,7 @@ export async function checkGroups(ec2: Ec2, ids: readonly string[], vpc: string)
       'usage',
       `security group ${GroupId} is in ${VpcId}, but the host would be in ${vpc}`,
       {
-        hint: `choose a subnet of ${VpcId} with --subnet, or another group`,
+        hint: `choose a --subnet of ${VpcId}, or other --security-groups`,
       },
     )
   }

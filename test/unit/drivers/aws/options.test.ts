@@ -97,7 +97,7 @@ describe('options', () => {
     [{ zone: 'eu-west-1' }, /expected a zone/],
     [{ image: 'debian-11' }, /expected one of debian-13, .*ami-/],
     [{ image: 'debian-13x' }, /expected one of/],
-    [{ subnet: 'vpc-0a1b2c3d' }, /expected an ID, subnet-/],
+    [{ subnet: 'vpc-0a1b2c3d' }, /expected an ID \(subnet-/],
     [{ securityGroups: 'sg-0a1b2c3d;sg-0a1b2c3e' }, /expected IDs/],
     [{ sshCidr: 'everybody' }, /expected addresses/],
     [{ ports: 'http' }, /expected ports/],
