@@ -7,7 +7,7 @@ const text = (pattern: RegExp, what: string) => z.string().regex(pattern, `expec
 
 const guid = text(
   /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-  'an ID, 00000000-0000-0000-0000-000000000000',
+  'an ID (00000000-0000-0000-0000-000000000000)',
 )
 
 /** A segment of a resource id, but not `.` or `..`. */
@@ -44,7 +44,7 @@ export const azureOptions = z.strictObject({
     new RegExp(
       `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|${imagePart}(?::${imagePart}){3}|${resourceId})$`,
     ),
-    `one of ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or an ID, /subscriptions/…`,
+    `one of ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or an ID (/subscriptions/…)`,
   )
     .default('debian-13')
     .describe(
@@ -70,11 +70,11 @@ export const azureOptions = z.strictObject({
       `^(?:(?:${pathPart}/)?${pathPart}/${pathPart}|(?=.*/subnets/[^/]+$)${resourceId})$`,
       'i',
     ),
-    'VNET/SUBNET, GROUP/VNET/SUBNET or an ID, /subscriptions/…',
+    'VNET/SUBNET, GROUP/VNET/SUBNET or an ID (/subscriptions/…)',
   )
     .optional()
     .describe(
-      'Your own subnet: VNET/SUBNET, GROUP/VNET/SUBNET or its ID (default: a network that the hosts in the inventory share)',
+      'Your own subnet, as VNET/SUBNET, GROUP/VNET/SUBNET or an ID (default: a network that the hosts in the inventory share)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,
@@ -85,14 +85,14 @@ export const azureOptions = z.strictObject({
   reach: z
     .enum(['direct', 'bastion'])
     .optional()
-    .describe('Route for SSH: direct to the address, or through Azure Bastion (default: direct)'),
+    .describe('Route for SSH: directly to the address, or through Azure Bastion (default: direct)'),
   bastion: text(
     new RegExp(`^(?:${pathPart}/${pathPart}|(?=.*/bastionHosts/[^/]+$)${resourceId})$`, 'i'),
-    'GROUP/NAME or an ID, /subscriptions/…',
+    'GROUP/NAME or an ID (/subscriptions/…)',
   )
     .optional()
     .describe(
-      "Azure Bastion for `reach: bastion`: GROUP/NAME or its ID (default: the one in the subnet's network)",
+      "Azure Bastion for `reach: bastion`, as GROUP/NAME or an ID (default: the Bastion in the subnet's network)",
     ),
   dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lower-case letters, digits and "-"')
     .optional()
@@ -102,14 +102,14 @@ export const azureOptions = z.strictObject({
   spot: z
     .boolean()
     .default(false)
-    .describe('Spot capacity, which costs less and which Azure can evict at any time'),
+    .describe('Spot virtual machine, which costs less but which Azure can evict at any time'),
   eviction: z
     .enum(['deallocate', 'delete'])
     .default('deallocate')
     .describe('Action when Azure evicts a spot host'),
   managedIdentity: text(
     new RegExp(`^(?:system|${resourceId})$`, 'i'),
-    'system, or an ID, /subscriptions/…',
+    'system, or an ID (/subscriptions/…)',
   )
     .optional()
     .describe(
@@ -124,9 +124,7 @@ export const azureOptions = z.strictObject({
   encryptionAtHost: z
     .boolean()
     .optional()
-    .describe(
-      "Encryption of temporary disks and caches on the physical host (default: Azure's default, off)",
-    ),
+    .describe('Encryption of temporary disks and caches on the physical host (default: off)'),
   acceleratedNetworking: z
     .boolean()
     .optional()
@@ -139,7 +137,7 @@ export const azureOptions = z.strictObject({
     .string()
     .refine(
       (list) => parseTags(list) !== undefined,
-      'expected tags as key=value,…; keys that fleet or Azure reserves are not allowed',
+      'expected tags as key=value,… without keys that are reserved by fleet or Azure',
     )
     .optional()
     .describe('Tags for all created resources, as key=value,key=value (default: none)'),
@@ -152,7 +150,9 @@ export const azureOptions = z.strictObject({
     .describe(
       'Subscription ID (default: AZURE_SUBSCRIPTION_ID, else the default subscription of `az`)',
     ),
-  tenant: guid.optional().describe("ID of the tenant to log in to (default: the login's tenant)"),
+  tenant: guid
+    .optional()
+    .describe('ID of the tenant to log in to (default: the tenant of your login)'),
   cloud: z.enum(['public', 'china', 'usgov']).default('public').describe('Azure cloud'),
   registerProviders: z
     .boolean()

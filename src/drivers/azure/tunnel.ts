@@ -33,7 +33,7 @@ const hints: Tunnel['hints'] = [
   },
   {
     text: '',
-    hint: "check that the host is running, that it is in the Bastion's network or in one peered with it, and that its security groups allow SSH from the AzureBastionSubnet subnet",
+    hint: "check that the host is running, that it is in the Bastion's network or in a network that is peered with it, and that its security groups allow SSH from the AzureBastionSubnet subnet",
   },
 ]
 

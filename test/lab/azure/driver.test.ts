@@ -203,7 +203,7 @@ describe('a host in a group of its own', () => {
     if (group === undefined) throw new Error('no group')
     const { tags } = group
     group.tags = {}
-    await expect(seat.remove(host)).rejects.toThrow('is not the one that fleet created')
+    await expect(seat.remove(host)).rejects.toThrow('was not created by fleet for this machine')
     group.tags = tags
     const id = `${group.id}/providers/Microsoft.Storage/storageAccounts/theirs`
     const type = 'Microsoft.Storage/storageAccounts'
@@ -472,7 +472,7 @@ describe('a host that somebody else made', () => {
     ) as typeof nic.body
     await expect(recall(`${group}/${name}`)).rejects.toMatchObject({
       kind: 'usage',
-      message: `${name} has no public address`,
+      message: `the virtual machine ${name} has no public address`,
       hint: expect.stringMatching(/^use --private-only if you can reach 10\.0\.0\.\d+/) as string,
     })
     const recalled = await recall(`${group}/${name}`, { privateOnly: true })

@@ -48,7 +48,12 @@ const puts = () => seat.azure.exchanges.filter(({ request }) => request.method =
 
 describe('what cannot be made is refused before anything is', () => {
   test.each<[string, Record<string, unknown>, RegExp, RegExp]>([
-    ['an unknown location', { location: 'westeurop' }, /no location westeurop/, /westeurope\?/],
+    [
+      'an unknown location',
+      { location: 'westeurop' },
+      /no Azure location westeurop/,
+      /westeurope\?/,
+    ],
     [
       'a location without the size',
       { location: 'eastus2' },
@@ -60,10 +65,15 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'a zone without the size',
       { size: 'Standard_D2s_v5', zone: '3' },
-      /zone 3.*only in 1, 2/,
+      /zone 3.*available zones: 1, 2/,
       /--zone/,
     ],
-    ['spot of a size that has none', { size: 'Standard_A1_v2', spot: true }, /no spot/, /--size/],
+    [
+      'spot of a size that has none',
+      { size: 'Standard_A1_v2', spot: true },
+      /spot virtual machine/,
+      /--size/,
+    ],
     [
       'a premium disk for a size that takes none',
       { size: 'Standard_A1_v2', diskType: 'Premium_LRS' },
@@ -109,7 +119,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'an image of another subscription',
       { image: '/subscriptions/x/resourceGroups/g/providers/Microsoft.Compute/images/i' },
-      /not an image of this subscription/,
+      /not an image in this subscription/,
       /galleries/,
     ],
     ['an image of yours that is gone', { image: 'OWN' }, /there is no image/, /--image/],
@@ -163,7 +173,7 @@ describe('what cannot be made is refused before anything is', () => {
 
   test.each<[string, string, string, RegExp]>([
     ['in another location', 'northeurope', '10.1.0.0/24', /is in northeurope, not in westeurope/],
-    ['that is full', 'westeurope', '10.1.0.0/30', /is full/],
+    ['that is full', 'westeurope', '10.1.0.0/30', /has no free addresses/],
   ])('a network %s', async (_, location, prefix, message) => {
     addNetwork(seat.azure, { location, prefix })
     const error = await failureOf(attempt({ subnet: 'net/main/hosts' }))
@@ -390,7 +400,7 @@ describe('a creation that was refused', () => {
     const again = { ...host, options: seat.options({ resourceGroup: 'yours' }) }
     const error = await failureOf(seat.attempt(again))
     expect(error.message).toMatch(
-      /started in the resource group \(new\) and cannot continue in yours/,
+      /started in a new resource group and cannot continue in the resource group yours/,
     )
     expect(error.hint).toContain('fleet rm')
     await seat.remove(host.record)
@@ -482,7 +492,7 @@ describe('a role on resource groups alone', () => {
     const given = seat.options({ resourceGroup: 'yours' })
     const plan = await seat.driver.lifecycle?.plan(wish, given, seat.call())
     expect(plan?.notes.at(-1)).toBe(
-      'not checked, because the login cannot read these in the subscription: the location, the size, the image, the quotas',
+      'could not check the location, the size, the image, the quotas: your login lacks read permission in the subscription',
     )
     const error = await failureOf(attempt())
     expect(error.message).toMatch(/lacks the .*resourceGroups\/write permission on /)
@@ -508,7 +518,7 @@ describe('a right that is missing', () => {
     const error = await failureOf(asked ?? Promise.resolve())
     expect(error).toMatchObject({
       kind: 'credentials',
-      message: `the login lacks the ${right} permission on ${scope}`,
+      message: `your login lacks the ${right} permission on ${scope}`,
     })
     expect(error.hint).toContain('docs/drivers/azure.md')
   })
@@ -520,7 +530,7 @@ describe('a right that is missing', () => {
     seat.azure.onCall = (operation) =>
       operation === 'PUT Microsoft.Network/networkInterfaces' ? { when: 'before', how } : undefined
     expect((await failureOf(attempt())).message).toBe(
-      'the login lacks the Microsoft.Network/virtualNetworks/subnets/join/action permission on /subscriptions/s/subnet',
+      'your login lacks the Microsoft.Network/virtualNetworks/subnets/join/action permission on /subscriptions/s/subnet',
     )
   })
 })
@@ -531,11 +541,11 @@ describe('throttling', () => {
     seat.azure.onCall = (operation) =>
       operation === 'PUT resourceGroup' && left-- > 0 ? throttled('2') : undefined
     await attempt()
-    const at = seat.steps.indexOf('wait for Azure: it is throttling requests for 2 s')
+    const at = seat.steps.indexOf('wait for Azure: requests are throttled for 2 s')
     expect(seat.steps.slice(at - 1, at + 2)).toEqual([
-      expect.stringMatching(/^create resource group: /),
+      expect.stringMatching(/^create the resource group: /),
       expect.anything(),
-      'create resource group',
+      'create the resource group',
     ])
   })
 
@@ -551,7 +561,7 @@ describe('throttling', () => {
   test('for an hour is told at once', async () => {
     seat.azure.onCall = (operation) =>
       operation === 'GET Microsoft.Compute/skus' ? throttled('3600') : undefined
-    expect((await failureOf(attempt())).message).toContain('requires a wait of 3600 s')
+    expect((await failureOf(attempt())).message).toContain('the next request is allowed in 3600 s')
   })
 })
 
@@ -580,7 +590,7 @@ describe('the login', () => {
     expect(error.kind).toBe('credentials')
     expect(error.hint).toContain('az login')
     expect(error.message).toBe(
-      'Azure rejected the login: AADSTS7000215: Invalid client secret provided',
+      'Azure rejected your login: AADSTS7000215: Invalid client secret provided',
     )
   })
 

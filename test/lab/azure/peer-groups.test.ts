@@ -107,7 +107,9 @@ describe('the application security group of a swarm', () => {
   test('opens the ports of nodes between its members only, until the last one is removed', async () => {
     const [m1, m2, other] = [await make('m1'), await make('m2'), await make('other')]
     expect(await stateOf(m1)).toEqual([
-      expect.stringMatching(/^it is not in the application security group fleet-4f0c2f6e-prod-/),
+      expect.stringMatching(
+        /^the host is not in the application security group fleet-4f0c2f6e-prod-/,
+      ),
     ])
     await Promise.all([m1, m2].map((host) => open(host)))
     expect(await stateOf(m1, m2, other)).toEqual([

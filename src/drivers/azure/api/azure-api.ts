@@ -99,7 +99,7 @@ const timeLimit = (milliseconds: number): PipelinePolicy => ({
     } catch (error) {
       const isLate = error instanceof Error && error.name === 'AbortError'
       if (!isLate || request.abortSignal?.aborted) throw error
-      throw new RestError('Azure did not answer in time', { code: 'ETIMEDOUT', request })
+      throw new RestError('Azure did not respond in time', { code: 'ETIMEDOUT', request })
     }
   },
 })
@@ -151,15 +151,15 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
     if (response.status === 429 && seconds * 1000 > milliseconds) {
       throw new UserError(
         'failed',
-        `Azure requires a wait of ${seconds} s before the next request`,
+        `Azure is throttling requests: the next request is allowed in ${seconds} s`,
         {
-          hint: 'the subscription has sent too many requests: try again later',
+          hint: 'too many requests were sent for this subscription: run the command again later',
         },
       )
     }
     if (seconds < minReportedWait || now === undefined) return response
     now.isWaiting = true
-    now.call.progress('wait for Azure', `it is throttling requests for ${seconds} s`)
+    now.call.progress('wait for Azure', `requests are throttled for ${seconds} s`)
     return response
   },
 })

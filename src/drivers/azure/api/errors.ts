@@ -8,8 +8,7 @@ interface Failure {
   readonly hint: string
 }
 
-const otherSize =
-  'choose another --size, --zone or --location, for example: fleet create NAME --size SIZE'
+const otherSize = 'choose another --size, --zone or --location'
 const noCapacity: Failure = {
   kind: 'failed',
   text: 'Azure has no capacity for this size in this location at the moment',
@@ -17,17 +16,17 @@ const noCapacity: Failure = {
 }
 const overQuota: Failure = {
   kind: 'usage',
-  text: 'the quota of the subscription is exceeded',
+  text: 'the request exceeds a quota of the subscription',
   hint: 'request an increase in the portal (Quotas), or use another --size or --location',
 }
 const notAllowed: Failure = {
   kind: 'credentials',
-  text: 'the login does not have the required permissions',
-  hint: 'assign the role in docs/drivers/azure.md to the login; a new assignment takes effect after a few minutes',
+  text: 'your login does not have the required permissions',
+  hint: 'assign the role in docs/drivers/azure.md to your login; a new assignment takes effect after a few minutes',
 }
 const loginAgain: Failure = {
   kind: 'credentials',
-  text: 'Azure rejected the login',
+  text: 'Azure rejected your login',
   hint: 'run az login again, or check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
 }
 const noLogin: Failure = {
@@ -38,12 +37,12 @@ const noLogin: Failure = {
 const badImage: Failure = {
   kind: 'usage',
   text: 'the image does not exist in this location',
-  hint: 'choose one with --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an ID',
+  hint: 'choose another --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an ID',
 }
 const inUse: Failure = {
   kind: 'failed',
   text: 'a resource that fleet created is in use and cannot be deleted',
-  hint: 'detach it, then run the command again',
+  hint: 'detach the resource, then run the command again',
 }
 const unreachable: Failure = {
   kind: 'unreachable',
@@ -68,7 +67,7 @@ const failures: Readonly<Record<string, Failure>> = {
   RequestDisallowedByPolicy: {
     kind: 'usage',
     text: 'a policy of the subscription denies the request',
-    hint: 'choose values that the policy allows (--location, --size, --tags …), or ask its owner for an exemption',
+    hint: 'choose values that the policy allows (--location, --size, --tags …), or ask the owner of the policy for an exemption',
   },
   MissingSubscriptionRegistration: {
     kind: 'usage',
@@ -83,13 +82,13 @@ const failures: Readonly<Record<string, Failure>> = {
   AuthenticationFailed: loginAgain,
   SubscriptionNotFound: {
     kind: 'usage',
-    text: 'the login has no access to this subscription',
-    hint: 'check --subscription, or log in to its tenant: --tenant',
+    text: 'your login has no access to this subscription',
+    hint: 'check --subscription, or log in to the tenant of the subscription with --tenant',
   },
   ReadOnlyDisabledSubscription: {
     kind: 'usage',
     text: 'the subscription is disabled and read-only',
-    hint: 'enable it in the portal',
+    hint: 'enable the subscription in the portal',
   },
   ResourceGroupNotFound: {
     kind: 'usage',
@@ -105,13 +104,13 @@ const failures: Readonly<Record<string, Failure>> = {
   ImageNotFound: badImage,
   MarketplacePurchaseEligibilityFailed: {
     kind: 'usage',
-    text: 'the terms of the image are not accepted',
-    hint: 'accept them: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
+    text: 'the terms of the image have not been accepted',
+    hint: 'accept the terms: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
   },
   ResourcePurchaseValidationFailed: {
     kind: 'usage',
-    text: 'the terms of the image are not accepted',
-    hint: 'accept them: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
+    text: 'the terms of the image have not been accepted',
+    hint: 'accept the terms: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
   },
   EncryptionAtHost: {
     kind: 'usage',
@@ -120,7 +119,7 @@ const failures: Readonly<Record<string, Failure>> = {
   },
   DnsRecordInUse: {
     kind: 'usage',
-    text: 'the DNS label is taken',
+    text: 'the DNS label is already in use',
     hint: 'choose another --dns-label',
   },
   NicInUse: inUse,
@@ -166,7 +165,7 @@ const permissionPatterns = [
 /** The missing permission in an error message, if it names one. */
 function missingPermission(words: string): string | undefined {
   const [, right, scope] = permissionPatterns.map((one) => one.exec(words)).find(Boolean) ?? []
-  return right === undefined ? undefined : `the login lacks the ${right} permission on ${scope}`
+  return right === undefined ? undefined : `your login lacks the ${right} permission on ${scope}`
 }
 
 /**
@@ -231,5 +230,8 @@ export function explainError(error: unknown, signal: AbortSignal): unknown {
   }
   if (!isSdkError(error)) return error
   const code = azureErrorCode(error) ?? azureErrorStatus(error)
-  return new UserError('failed', `Azure refused: ${words}${code === undefined ? '' : ` (${code})`}`)
+  return new UserError(
+    'failed',
+    `Azure rejected the request: ${words}${code === undefined ? '' : ` (${code})`}`,
+  )
 }

@@ -94,7 +94,7 @@ export function openLoginClient(env: Environment): LoginClient {
           throw new UserError(
             'unreachable',
             `the Azure login endpoint ${host} cannot be reached: ${codeOf(reason) ?? messageOf(reason)}`,
-            { hint: 'check the network; behind a proxy, set HTTPS_PROXY', cause: error },
+            { hint: 'check the network; if you use a proxy, set HTTPS_PROXY', cause: error },
           )
         }
       },

@@ -45,7 +45,7 @@ export function chooseCredential(
     throw new UserError('usage', `FLEET_AZURE_LOGIN=${how}: expected default or device-code`)
   }
   const userPromptCallback = ({ message }: { message: string }) =>
-    call.progress('wait for login', message)
+    call.progress('wait for the login', message)
   return wrapCredential(new DeviceCodeCredential({ ...options, userPromptCallback }))
 }
 
@@ -62,7 +62,7 @@ async function azSubscription(signal: AbortSignal): Promise<string | undefined> 
     const { id } = JSON.parse(stdout) as { id?: unknown }
     return typeof id === 'string' ? id : undefined
   } catch (error) {
-    traceError('azure', 'log in to Azure', error)
+    traceError('azure', 'read the subscription of the Azure CLI', error)
     signal.throwIfAborted()
     return undefined
   }

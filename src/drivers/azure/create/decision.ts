@@ -80,18 +80,22 @@ const recordedImage = (earlier: DriverState, { image, size }: AzureOptions): str
 function checkCapabilities(size: Size, options: AzureOptions): void {
   const { diskType, securityType, encryptionAtHost } = options
   const missing: readonly (readonly [boolean, string, string])[] = [
-    [diskType.startsWith('Premium') && !size.premiumDisks, 'premium disks', '--disk-type'],
-    [securityType === 'TrustedLaunch' && !size.trustedLaunch, 'Trusted Launch', '--security-type'],
+    [diskType.startsWith('Premium') && !size.premiumDisks, 'premium disks', 'another --disk-type'],
+    [
+      securityType === 'TrustedLaunch' && !size.trustedLaunch,
+      'Trusted Launch',
+      'another --security-type',
+    ],
     [
       encryptionAtHost === true && !size.encryptionAtHost,
       'encryption at host',
       '--no-encryption-at-host',
     ],
   ]
-  for (const [isMissing, what, flag] of missing) {
+  for (const [isMissing, what, instead] of missing) {
     if (!isMissing) continue
     throw new UserError('usage', `size ${size.name} does not support ${what}`, {
-      hint: `choose another ${flag} or --size`,
+      hint: `use ${instead}, or another --size`,
     })
   }
 }
@@ -190,12 +194,12 @@ export function describeDecision({
   bastion,
   options,
 }: Decision): string[] {
-  const from = sshCidrs.length > 0 ? sshCidrs.join(', ') : 'its network'
+  const from = sshCidrs.length > 0 ? sshCidrs.join(', ') : 'the virtual network'
   const open = ports.map(
     ({ from, to, protocol }) => `${from === to ? from : `${from}-${to}`}/${protocol}`,
   )
   return [
-    `size ${size.name}: ${size.cores ?? '?'} cores, ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''}`,
+    `size ${size.name} (vCPUs: ${size.cores ?? '?'}, memory: ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''})`,
     `image ${image.name}`,
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${host.account.subscription}`,
     `resource group ${host.group}${host.ownGroup ? ', new' : ', existing'}`,
@@ -204,13 +208,13 @@ export function describeDecision({
       : [
           `virtual network ${host.network.name}, shared by the hosts in this inventory in ${location}`,
         ]),
-    `SSH from ${from}${open.length > 0 ? `; open to everyone: ${open.join(', ')}` : ''}`,
-    ...(bastion === undefined ? [] : [`SSH uses Bastion ${parseResourceId(bastion).name}`]),
+    `SSH is open to ${from}${open.length > 0 ? `; ports open to everyone: ${open.join(', ')}` : ''}`,
+    ...(bastion === undefined ? [] : [`SSH uses the Bastion ${parseResourceId(bastion).name}`]),
     ...hostBitsNotes(options.sshCidr ?? ''),
     ...warnings,
     ...(unchecked.length > 0
       ? [
-          `not checked, because the login cannot read these in the subscription: ${unchecked.join(', ')}`,
+          `could not check ${unchecked.join(', ')}: your login lacks read permission in the subscription`,
         ]
       : []),
   ]

@@ -62,7 +62,7 @@ async function findAddressResource(
   const id = configuration?.publicIPAddress?.id
   if (id !== undefined) return parseResourceId(id)
   throw usageError(
-    `${machine.name} has no public address`,
+    `the virtual machine ${machine.name} has no public address`,
     `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from this computer, or use --reach bastion`,
   )
 }
@@ -98,11 +98,11 @@ export async function describeExistingMachine(
   if (machine === undefined) {
     throw usageError(
       `there is no virtual machine ${name} in the resource group ${group}`,
-      'check the ID, and use --subscription and --tenant if it is elsewhere',
+      'check the ID; if the virtual machine is in another subscription or tenant, use --subscription or --tenant',
     )
   }
   if (machine.storageProfile?.osDisk?.osType === 'Windows') {
-    throw usageError(`${name} runs Windows`, 'fleet adopts only Linux hosts')
+    throw usageError(`the virtual machine ${name} runs Windows`, 'fleet adopts only Linux hosts')
   }
   const addressedBy = await findAddressResource(api, machine, isPrivate, call)
   const bastion = await findBastionOf(api, machine, options, call)

@@ -88,7 +88,7 @@ function checkParts(parts: Readonly<Record<string, string | undefined>>): void {
       'inventory',
       `invalid ${key} under "host:" in the inventory: ${JSON.stringify(value)}`,
       {
-        hint: 'correct `resources` under host: in the inventory',
+        hint: 'correct "resources" under "host:" in the inventory',
       },
     )
   }

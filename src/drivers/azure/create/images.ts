@@ -34,7 +34,7 @@ function checkFit(
   }
   if (hyperVGeneration !== undefined && !size.generations.includes(hyperVGeneration)) {
     throw usageError(
-      `image ${name} is generation ${hyperVGeneration}, but size ${size.name} boots only ${size.generations.join(', ')}`,
+      `image ${name} requires generation ${hyperVGeneration}, but size ${size.name} supports only ${size.generations.join(', ')}`,
       'choose another --image or --size',
     )
   }
@@ -138,7 +138,7 @@ export async function findImage(
   const [, subscription] = image.split('/').filter((part) => part !== '')
   if (!idParts.test(image) || subscription?.toLowerCase() !== api.account.subscription) {
     throw usageError(
-      `${image} is not an image of this subscription`,
+      `${image} is not an image in this subscription`,
       'expected /subscriptions/…/images/NAME or …/galleries/GALLERY/images/NAME[/versions/VERSION]',
     )
   }

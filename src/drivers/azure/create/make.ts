@@ -21,7 +21,7 @@ async function createGroup(
   call: Call,
 ): Promise<void> {
   if (!host.ownGroup) return
-  const step = 'create resource group'
+  const step = 'create the resource group'
   call.progress(step, host.group)
   const options = { abortSignal: call.signal }
   const group = { location, tags: { ...tags } }
@@ -55,7 +55,7 @@ async function createGroupAndNetwork(
     return await make()
   } catch (error) {
     if (!otherLocationCodes.has(azureErrorCode(error) ?? '')) throw error
-    call.progress('delete resources in the previous location')
+    call.progress('delete the resources in the previous location')
     await removeAll(api, decision.host, decision.token, call)
     return make()
   }

@@ -67,12 +67,12 @@ export async function findSubnet(
   if (of === '')
     throw usageError(
       `--subnet ${wanted} requires a resource group`,
-      'write it as GROUP/VNET/SUBNET',
+      'specify the subnet as GROUP/VNET/SUBNET',
     )
   const options = { abortSignal: call.signal }
   const ask = () => api.network.virtualNetworks.get(of, network, options)
   const found = await ignoreNotFound(api.cached(`network ${of}/${network}`, ask, maxAge))
-  if (found === undefined) throw missing(`virtual network ${network} in the group ${of}`)
+  if (found === undefined) throw missing(`virtual network ${network} in the resource group ${of}`)
   if (found.location !== location) {
     throw usageError(
       `the virtual network ${network} is in ${found.location}, not in ${location}`,
@@ -85,7 +85,7 @@ export async function findSubnet(
     throw usageError(`the subnet ${name} is delegated to a service`, 'choose another --subnet')
   }
   if (freeAddresses(subnet) < 1)
-    throw usageError(`the subnet ${name} is full`, 'choose another --subnet')
+    throw usageError(`the subnet ${name} has no free addresses`, 'choose another --subnet')
   return { id: subnet.id, securityGroup: subnet.networkSecurityGroup?.id }
 }
 
@@ -113,7 +113,9 @@ export async function subnetWarnings(
     ignoreNotFound(api.cached(`rules ${group}/${name}`, ask, maxAge)),
   )
   if (found === undefined) {
-    return [`the security group ${name} of the subnet cannot be read: it must allow SSH, too`]
+    return [
+      `the security group ${name} of the subnet cannot be read; check that this group also allows SSH`,
+    ]
   }
   const blocked = sources.filter(
     (source) => !isPrivate(source) && !allowsSsh(found.securityRules ?? [], source),

@@ -31,6 +31,12 @@ export async function chooseAccount(
   return { cloud, subscription: subscription.toLowerCase(), tenant }
 }
 
+/** Stands for a resource group that fleet creates; no name of a group has brackets at both ends. */
+const newGroup = '(new)'
+
+const placeIn = (what: string, value: string): string =>
+  value === newGroup ? `a new ${what}` : `the ${what} ${value}`
+
 /**
  * Throws kind `usage` if the creation was started in another subscription or group: resources there
  * would be forgotten.
@@ -39,17 +45,17 @@ function checkSameTarget({ account, group, ownGroup }: HostLocation, options: Az
   const { cloud, subscription, resourceGroup } = options
   const started = {
     ...{ cloud: account.cloud, subscription: account.subscription },
-    'resource group': ownGroup ? '(new)' : group,
+    'resource group': ownGroup ? newGroup : group,
   }
   const wanted: Record<string, string | undefined> = {
     ...{ cloud, subscription },
-    'resource group': resourceGroup ?? '(new)',
+    'resource group': resourceGroup ?? newGroup,
   }
   for (const [what, value] of Object.entries(started)) {
     const other = wanted[what]
     if (other === undefined || other.toLowerCase() === value.toLowerCase()) continue
     throw usageError(
-      `the creation was started in the ${what} ${value} and cannot continue in ${other}`,
+      `the creation was started in ${placeIn(what, value)} and cannot continue in ${placeIn(what, other)}`,
       'remove the machine with fleet rm, then create it again',
     )
   }
@@ -131,7 +137,7 @@ function planExisting(
     ...commonPlan(machine.user),
     resources: { ...spec.resources, ...recordLocation(place) },
     notes: [
-      `virtual machine ${place.names.machine} exists: ${machine.state}`,
+      `virtual machine ${place.names.machine} already exists (${machine.state})`,
       ...changedSince(spec, options),
     ],
     exists: true,

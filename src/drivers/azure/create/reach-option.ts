@@ -23,7 +23,7 @@ export async function checkPrograms(
 ): Promise<void> {
   if (reach === 'direct') return
   if (process.platform === 'win32') {
-    throw missing('Linux or macOS on your computer', 'use a VPN, or a jump host (via:)')
+    throw missing('Linux or macOS on this computer', 'use a VPN, or a jump host (--via)')
   }
   if ((await findProgram('az', env)) === undefined) throw missing('the Azure CLI (az)', install.az)
   const words = ['extension', 'show', '--name', 'bastion', '--output', 'none']

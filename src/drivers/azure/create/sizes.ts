@@ -43,8 +43,9 @@ function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeReques
   const restrictions = sku.restrictions ?? []
   const whole = restrictions.find(({ type }) => type === 'Location')
   if (whole !== undefined) {
-    const why = whole.reasonCode === 'QuotaId' ? 'because of its offer type' : 'there'
-    refuse(`is not available to the subscription in ${location} (${why})`)
+    const why =
+      whole.reasonCode === 'QuotaId' ? ' because of the offer type of the subscription' : ''
+    refuse(`is not available to the subscription in ${location}${why}`)
   }
   if (zone !== undefined) {
     const zones = sku.locationInfo?.flatMap((info) => info.zones ?? []) ?? []
@@ -54,11 +55,12 @@ function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeReques
     const open = zones.filter((one) => !closed.has(one)).sort()
     if (!open.includes(zone)) {
       refuse(
-        `is not available in zone ${zone} of ${location}, ${open.length > 0 ? `only in ${open.join(', ')}` : 'nor in any other'}`,
+        `is not available in zone ${zone} of ${location} (available zones: ${open.length > 0 ? open.join(', ') : 'none'})`,
       )
     }
   }
-  if (spot && capabilityOf(sku, 'LowPriorityCapable') === 'False') refuse('has no spot capacity')
+  if (spot && capabilityOf(sku, 'LowPriorityCapable') === 'False')
+    refuse('is not available as a spot virtual machine')
 }
 
 function describe(sku: ResourceSku, name: string): Size {

@@ -135,7 +135,7 @@ export async function createMachine(
   call: Call,
 ): Promise<string> {
   const { host } = decision
-  call.progress('create virtual machine', `${decision.size.name} in ${decision.location}`)
+  call.progress('create the virtual machine', `${decision.size.name} in ${decision.location}`)
   const options = { abortSignal: call.signal, updateIntervalInMs: timeouts.pollMs }
   const poller = compute.virtualMachines.createOrUpdate(
     host.group,
@@ -164,10 +164,10 @@ export async function waitForMachine(
     if (machine?.state === 'Succeeded') return true
     if (machine === undefined || machine.state === 'Failed' || machine.state === 'Canceled') {
       throw new UserError('failed', 'Azure could not create the virtual machine', {
-        hint: 'run the command again to create a new one',
+        hint: 'run the command again to create a new virtual machine',
       })
     }
-    call.progress('create virtual machine', machine.state)
+    call.progress('create the virtual machine', machine.state)
     return undefined
   }
   await poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })

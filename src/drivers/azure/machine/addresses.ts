@@ -30,6 +30,6 @@ export async function requireAddress(
   const address = await addressOf(api, place, call)
   if (address !== undefined) return address
   throw new UserError('failed', `the virtual machine ${place.names.machine} has no address`, {
-    hint: `check ${place.names.publicAddress} in the resource group ${place.group}`,
+    hint: `check the public address ${place.names.publicAddress} in the resource group ${place.group}`,
   })
 }

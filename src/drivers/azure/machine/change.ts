@@ -43,7 +43,7 @@ const pollOptions = ({ api, call }: ChangeContext) => ({
 /** The host is deallocated, so it can get any size of its architecture. */
 async function changeSize(context: ChangeContext): Promise<ChangedResources> {
   const { api, place, options, call } = context
-  call.progress('change size', options.size)
+  call.progress('change the size', options.size)
   const change = { hardwareProfile: { vmSize: options.size } }
   const { virtualMachines } = api.compute
   await virtualMachines.update(place.group, place.names.machine, change, pollOptions(context))
@@ -66,8 +66,8 @@ async function changeEncryption(context: ChangeContext): Promise<ChangedResource
 
 const noDisk = ({ name }: VirtualMachine): never => {
   throw usageError(
-    `the system disk of the virtual machine ${name} cannot be enlarged`,
-    'it is ephemeral or not managed by Azure; remove "disk" from the entry',
+    `the OS disk of the virtual machine ${name} cannot be enlarged`,
+    'the disk is ephemeral or not managed by Azure; remove "disk" from the machine\'s entry',
   )
 }
 
@@ -117,7 +117,7 @@ function taggedIds({ place, machine, isAdopted }: ChangeContext): readonly strin
 async function changeTags(context: ChangeContext): Promise<ChangedResources> {
   const { api, resources, options, call } = context
   const { set, removed } = changedTags(resources['tags'] ?? '', options.tags ?? '')
-  call.progress('update tags')
+  call.progress('update the tags')
   const { tagsOperations } = api.resources
   const patch = async (operation: 'Delete' | 'Merge', tags: DriverState): Promise<void> => {
     if (Object.keys(tags).length === 0) return
@@ -141,7 +141,7 @@ async function changeSecurityRules(
   only: ReadonlySet<string>,
 ): Promise<ChangedResources> {
   const { api, place, resources, options, call } = context
-  const step = 'update security rules'
+  const step = 'update the security rules'
   call.progress(step)
   const ports = only.has('ports') ? options.ports : resources['ports']
   const sshCidr = only.has('sshCidr')
@@ -199,7 +199,7 @@ export async function changeHost(
   )
   if (found === undefined) {
     throw new UserError('failed', `there is no virtual machine ${place.names.machine}`, {
-      hint: 'to see what fleet would do about it: fleet plan',
+      hint: 'to see the changes that fleet would make: fleet plan',
     })
   }
   checkOwnedBy(host.token, found.tags, `the virtual machine ${place.names.machine}`)

@@ -105,7 +105,7 @@ function compareSecurityRules(
   resources: DriverState,
 ): readonly Difference[] {
   const open = comparePorts(resources['ports'], ports)
-  const recorded = resources['sshCidr'] ?? 'its network'
+  const recorded = resources['sshCidr'] ?? 'the virtual network'
   const from = parseCidrs(recorded)?.join(',') ?? recorded
   const to = sshCidr && parseCidrs(sshCidr)?.join(',')
   return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
@@ -153,7 +153,7 @@ async function compareAdopted(
   if (machine === undefined || systemDiskOf(machine) !== undefined) return network
   return network.map((one) =>
     one.option === 'disk'
-      ? asReplacement(one, 'its system disk is ephemeral or not managed by Azure')
+      ? asReplacement(one, 'the OS disk is ephemeral or not managed by Azure')
       : one,
   )
 }

@@ -204,7 +204,10 @@ async function accountsOf(
   for (const one of options.length > 0 ? options : [{}]) {
     const { success, data } = accountOptions.safeParse(one)
     if (!success) {
-      onSkipped?.(`subscription ${String(one['subscription'])}`, 'its options are not valid')
+      onSkipped?.(
+        `subscription ${String(one['subscription'])}`,
+        'the cloud, tenant or subscription in the inventory is invalid',
+      )
       continue
     }
     const { cloud = 'public', tenant, subscription } = data

@@ -24,7 +24,7 @@ async function waitForStablePower(api: AzureApi, place: HostLocation, call: Call
         'failed',
         `there is no virtual machine ${names.machine} in the resource group ${group}`,
         {
-          hint: 'it was deleted outside of fleet; remove the entry: fleet rm NAME',
+          hint: 'the virtual machine was deleted outside of fleet; remove the entry: fleet rm NAME',
         },
       )
     }
@@ -59,7 +59,7 @@ const stop: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated') return
   call.progress(
     'stop and deallocate the virtual machine',
-    'then only its disk and address are billed',
+    'Azure then bills only the disk and the address',
   )
   return api.compute.virtualMachines.deallocate(group, names.machine, optionsOf(api, call))
 }
@@ -73,7 +73,10 @@ const restart: PowerChange = (power, api, place, call) => {
 
 const kill: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated' || power === 'stopped') return
-  call.progress('power off the virtual machine', 'Azure continues to bill it until fleet stop')
+  call.progress(
+    'power off the virtual machine',
+    'Azure continues to bill for it until you run fleet stop',
+  )
   const options = { ...optionsOf(api, call), skipShutdown: true }
   return api.compute.virtualMachines.powerOff(group, names.machine, options)
 }

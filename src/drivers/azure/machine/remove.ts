@@ -125,7 +125,7 @@ async function removeResources(
   if (left.length > 0) {
     throw new UserError(
       'failed',
-      `could not delete in the resource group ${place.group}: ${left.join('; ')}`,
+      `could not delete some resources in the resource group ${place.group}: ${left.join('; ')}`,
       {
         hint: 'remove the resources that use them, then run the command again',
       },
@@ -185,9 +185,13 @@ async function removeGroup(
   const found = await ignoreNotFound(resources.resourceGroups.get(group, options))
   if (found === undefined) return
   if (found.tags?.['fleet:token'] !== token) {
-    throw new UserError('failed', `the resource group ${group} is not the one that fleet created`, {
-      hint: 'check it in the portal; fleet forget NAME removes only the entry from the inventory',
-    })
+    throw new UserError(
+      'failed',
+      `the resource group ${group} was not created by fleet for this machine`,
+      {
+        hint: 'check the resource group in the portal; to remove only the entry from the inventory: fleet forget NAME',
+      },
+    )
   }
   call.progress('delete the resource group', group)
   const others = await ignoreNotFound(listOthers(api, place, token, call))

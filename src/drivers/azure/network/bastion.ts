@@ -72,7 +72,7 @@ async function findChosen(api: AzureApi, wanted: string, call: Call): Promise<st
   if (found === 'missing') {
     throw usageError(
       `there is no Bastion ${ref.name} in the resource group ${ref.group}`,
-      'check --bastion: az network bastion list --output table',
+      'check --bastion; to list the Bastions: az network bastion list --output table',
     )
   }
   if (found !== undefined) checkTunneling(found)
@@ -96,7 +96,7 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
   if (all === undefined) {
     throw usageError(
       'your login cannot list the Bastions of the subscription',
-      'specify the one to use: --bastion GROUP/NAME',
+      'specify a Bastion: --bastion GROUP/NAME',
     )
   }
   const inNetwork = (id: string) => all.filter((one) => homeOf(one) === id)
@@ -105,8 +105,8 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
   const [bastion, another] = candidates
   if (bastion === undefined) {
     throw usageError(
-      `there is no Bastion in the virtual network ${name}, or in one that is peered with it`,
-      'create one (az network bastion create), or specify one in another network: --bastion GROUP/NAME',
+      `there is no Bastion in the virtual network ${name} or in a network that is peered with it`,
+      'create a Bastion (az network bastion create), or specify a Bastion in another network: --bastion GROUP/NAME',
     )
   }
   if (another !== undefined) {

@@ -13,7 +13,7 @@ import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { retry } from '../../../os/retry.ts'
 import { ensureSharedNetwork, isNetworkGone, rangeOf } from './shared-network.ts'
 
-const step = 'create network'
+const step = 'create the network'
 
 const inbound = (rule: SecurityRule): SecurityRule => ({
   direction: 'Inbound',

@@ -311,7 +311,7 @@ function stateOf(
   const id = idOf(api, ref)
   const state = { network: parseResourceId(network).name, isMember: isMember(nic, id) }
   if (!state.isMember) {
-    return { ...state, missing: `it is not in the application security group ${ref.name}` }
+    return { ...state, missing: `the host is not in the application security group ${ref.name}` }
   }
   const lacking = missingRules(firewall, id, group).map(({ name = '' }) => name)
   if (lacking.length === 0) return state

@@ -66,7 +66,7 @@ const describe = ({ group, name }: ResourceRef): string =>
 function checkOwn(network: ResourceRef, { tags }: VirtualNetwork, fleet: string | undefined): void {
   if (tags?.[sharedTag] !== undefined && tags['fleet:id'] === fleet) return
   throw new UserError('failed', `${describe(network)} lacks this inventory's tags`, {
-    hint: 'delete or rename it, or use your own with --subnet',
+    hint: 'delete the virtual network, or use your own with --subnet',
   })
 }
 
@@ -81,7 +81,7 @@ interface SharedNetworkSpec {
   readonly tags: Tags
 }
 
-const step = 'create network'
+const step = 'create the network'
 
 /** Creates a network and its group, unless it exists. Returns the ID of the subnet for hosts. */
 async function ensure(
@@ -98,7 +98,7 @@ async function ensure(
     const subnet = found.subnets?.find(({ name }) => name === subnetName)?.id
     if (subnet !== undefined) return subnet
     throw new UserError('failed', `${describe(network)} lacks the subnet ${subnetName}`, {
-      hint: 'add it, or use your own with --subnet',
+      hint: 'add the subnet, or use your own with --subnet',
     })
   }
   const range = rangeOf(network)
@@ -207,7 +207,7 @@ export async function removeUnusedNetwork(
   const found = await find(api, network, call)
   // Everyone who can edit the inventory can name any network.
   if (found !== undefined && (found.tags?.[sharedTag] === undefined || isUsed(found))) return
-  const removal = 'delete network'
+  const removal = 'delete the network'
   if (found !== undefined) {
     call.progress(removal)
     const isRemoved = await retryWhileBusy(timeouts, call, removal, async () => {
