@@ -23,7 +23,7 @@ describe('the conformance suite', () => {
     ['plan creates a key', 'plan creates nothing, and describes its decisions'],
     [
       'does not look for existing resources',
-      'the same token leads to the same host, even if the record is lost',
+      'returns the same host for the same token, even if the record is lost',
     ],
     ['forgets an orphaned server', 'resumes to one host after a record failed'],
     ['records nothing', 'records the ID and the resources before make resolves'],
@@ -37,28 +37,31 @@ describe('the conformance suite', () => {
     ['fails for a deleted host', 'remove resolves if the host is deleted or never existed'],
     ['lists all fleets', 'list finds the hosts of one fleet only'],
     ['reports deleted hosts as running', 'observe distinguishes existing and deleted hosts'],
-    ['hangs after an abort', 'ends soon after an abort at any step that it reports'],
-    ['hangs after an abort', 'creates nothing and ends soon if the signal is already aborted'],
+    ['hangs after an abort', 'stops soon after it is aborted at any step that it reports'],
+    ['hangs after an abort', 'creates nothing and stops soon if the signal is already aborted'],
     [
       'creates a host after an abort',
-      'creates nothing and ends soon if the signal is already aborted',
+      'creates nothing and stops soon if the signal is already aborted',
     ],
     ['always needs a key', 'an existing host needs no bootstrap data'],
     ['describes a deleted host', 'rejects the ID of a deleted host'],
     [
       'removes resources of others',
-      'describes an existing host, to be observed and started, without owning it',
+      'describes an existing host, which can be observed and started but is not owned',
     ],
     [
       'removes resources of others',
-      'changes nothing that a record names but that was not created for it',
+      'does not change resources in a record that were not created for its host',
     ],
     [
       'starts and stops hosts of others',
-      'changes nothing that a record names but that was not created for it',
+      'does not change resources in a record that were not created for its host',
     ],
-    ['accepts any record', 'rejects records that fleet never writes'],
-    ['fails to stop a stopped host', 'changes the power state of a host, or keeps it'],
+    ['accepts any record', 'rejects records that fleet cannot have written'],
+    [
+      'fails to stop a stopped host',
+      'changes the power state of a host, and accepts its current state',
+    ],
   ])('fails one that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)
   })

@@ -10,7 +10,7 @@ const quietCall = (): Call => ({ signal: new AbortController().signal, progress:
 /** Cases for all drivers: their definition, and hosts that they did not create. */
 export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
   {
-    name: 'is data until it is loaded',
+    name: 'has a valid definition',
     async run() {
       const { contract, name, summary, prompts = [] } = subject.definition
       assert.equal(contract, contractVersion)
@@ -33,7 +33,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
       }
       const keys = new Set(flags.map(({ key }) => key))
       for (const key of prompts)
-        assert.ok(keys.has(key), `prompts contains ${key}, which is not an option`)
+        assert.ok(keys.has(key), `"prompts" contains ${key}, which is not an option`)
     },
   },
   {
@@ -48,7 +48,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
     },
   },
   {
-    name: 'describes grants, also if options are missing',
+    name: 'describes its grants, even if options are missing',
     async run() {
       for (const { what } of subject.definition.grants?.({}, process.env) ?? []) {
         assert.match(what, /^[^\n]{3,}[^.\n]$/, 'a grant must be a phrase without a full stop')
@@ -56,7 +56,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
     },
   },
   {
-    name: 'declares its capabilities, and the test provides what they need',
+    name: 'declares its capabilities, and the test provides the required fields',
     async run() {
       const driver = await subject.definition.load(driverFolder, { env: process.env })
       const makesHosts = driver.lifecycle !== undefined
@@ -67,12 +67,12 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
       assert.equal(
         subject.existing !== undefined,
         findsHosts,
-        'existing must be set exactly if the driver has locate',
+        'existing must be set if and only if the driver has locate',
       )
       assert.equal(
         subject.lifecycle !== undefined,
         makesHosts,
-        'lifecycle must be set exactly if the driver has lifecycle',
+        'lifecycle must be set if and only if the driver has lifecycle',
       )
     },
   },
@@ -91,7 +91,7 @@ const existingCases = (
   { options, facts }: NonNullable<DriverUnderTest['existing']>,
 ): ContractCase[] => [
   {
-    name: 'locates a host repeatedly with the same result',
+    name: 'returns the same result each time it locates a host',
     async run() {
       const driver = await definition.load(driverFolder, { env: process.env })
       const locate = () =>
@@ -101,7 +101,7 @@ const existingCases = (
     },
   },
   {
-    name: 'observes exactly the given hosts',
+    name: 'observes only the given hosts, and all of them',
     async run() {
       const driver = await definition.load(driverFolder, { env: process.env })
       const record: HostRecord = { phase: 'ready', id: 'gone-1', address: '192.0.2.1', user: 'u' }

@@ -15,7 +15,7 @@ export function describeExistingCases(
     checkGivenOptions(definition, subject.options)
   return [
     {
-      name: 'describes an existing host, to be observed and started, without owning it',
+      name: 'describes an existing host, which can be observed and started but is not owned',
       run: () =>
         withHarness(definition, subject, async ({ begin, driver, lifecycle, listResources }) => {
           if (driver.describeExisting === undefined) return
@@ -64,7 +64,7 @@ export function describeExistingCases(
           await assert.rejects(
             driver.describeExisting(id, givenOptions(), callOf()),
             (error: unknown) => {
-              assert.ok(error instanceof UserError, `no UserError: ${String(error)}`)
+              assert.ok(error instanceof UserError, `expected a UserError, not ${String(error)}`)
               assert.equal(error.kind, 'usage')
               return true
             },

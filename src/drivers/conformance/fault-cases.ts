@@ -81,7 +81,7 @@ export function interruptionCases(
         () => undefined,
         (error: unknown) => error,
       )
-      if (isReached()) assert.ok(error, 'make continues although a resource could not be recorded')
+      if (isReached()) assert.ok(error, 'make continued although a resource could not be recorded')
       else if (error !== undefined) throw error
       return isReached()
     }
@@ -123,7 +123,7 @@ export function interruptionCases(
     eachStep('resumes to one host after an abort', abortsAfterRecord, checkResume),
     eachStep('remove deletes what an interrupted attempt created', recordFails, async () => {}),
     {
-      name: 'creates nothing and ends soon if the signal is already aborted',
+      name: 'creates nothing and stops soon if the signal is already aborted',
       run: () =>
         withHarness(definition, subject, async ({ begin, listResources, lifecycle, driver }) => {
           const before = await listResources()
@@ -142,7 +142,7 @@ export function interruptionCases(
         }),
     },
     {
-      name: 'ends soon after an abort at any step that it reports',
+      name: 'stops soon after it is aborted at any step that it reports',
       run: () =>
         withHarness(definition, subject, async ({ begin, listResources }) => {
           const before = await listResources()

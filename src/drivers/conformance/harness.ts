@@ -184,11 +184,11 @@ export async function withHarness(
 /** The only host that the driver lists for a creation's fleet. */
 export async function findOnly(creation: Creation): Promise<FoundHost> {
   const found = await creation.list()
-  assert.equal(found.length, 1, `one host was created, but list finds ${found.length}`)
+  assert.equal(found.length, 1, `one host was created, but list returned ${found.length}`)
   const [host] = found as [FoundHost]
   if (host.tags !== undefined) {
     const { token, tags } = host
-    assert.equal(tags['fleet:token'], token, 'list returns the tags that plan got')
+    assert.equal(tags['fleet:token'], token, 'list must return the tags that were passed to plan')
   }
   return host
 }
@@ -200,7 +200,7 @@ export async function findOnly(creation: Creation): Promise<FoundHost> {
 export async function settle(work: Promise<unknown>, ms: number, what: string): Promise<string> {
   const timer = new AbortController()
   const timeout = sleep(ms, undefined, { signal: timer.signal }).then(
-    () => assert.fail(`${what} continues ${ms} ms after an abort`),
+    () => assert.fail(`${what} was still running ${ms} ms after it was aborted`),
     () => 'aborted',
   )
   const ended = work.then(
@@ -222,8 +222,8 @@ export async function atEachStep(work: (step: number) => Promise<boolean>): Prom
       throw new Error(`at record ${step}: ${messageOf(error)}`, { cause: error })
     })
     if (reached) continue
-    assert.ok(step > 1, 'make records nothing')
+    assert.ok(step > 1, 'make did not record anything')
     return
   }
-  assert.fail(`make records more than ${maxSteps} times`)
+  assert.fail(`make recorded more than ${maxSteps} times`)
 }

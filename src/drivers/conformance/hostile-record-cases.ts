@@ -84,7 +84,11 @@ export function hostileRecordCases(
         await victim.make()
         const before = await subject.listResources()
         await work(harness, victim)
-        assert.deepEqual(await subject.listResources(), before, 'resources of others were changed')
+        assert.deepEqual(
+          await subject.listResources(),
+          before,
+          'resources of other hosts were changed',
+        )
         assert.equal(await readFile(bystanderFile, 'utf8'), 'important')
         const hosts = new Map([[victim.name, victim.record()]])
         const status = (await harness.driver.observe(hosts, callOf())).get(victim.name)
@@ -99,19 +103,22 @@ export function hostileRecordCases(
     })
   return [
     {
-      name: 'rejects records that fleet never writes',
+      name: 'rejects records that fleet cannot have written',
       run: withVictim(async (harness, victim) => {
         for (const fields of invalidRecords) {
           const record = { ...victim.record(), ...fields }
           const refused = await callAllMethods(harness, definition, subject, victim, record)
           for (const what of ['lifecycle.plan', 'lifecycle.remove']) {
-            assert.ok(refused.includes(what), `${what} accepts ${JSON.stringify(fields)}`)
+            assert.ok(
+              refused.includes(what),
+              `${what} accepted the invalid record ${JSON.stringify(fields)}`,
+            )
           }
         }
       }),
     },
     {
-      name: 'changes nothing that a record names but that was not created for it',
+      name: 'does not change resources in a record that were not created for its host',
       run: withVictim(async (harness, victim) => {
         const record = { ...victim.record(), token: randomUUID() }
         await callAllMethods(harness, definition, subject, victim, record)

@@ -41,7 +41,7 @@ export function lifecycleCases(
       const facts = await creation.make({ progress: (step) => steps.push(step) })
       assert.ok(facts.id, 'the host has no ID')
       assert.ok(facts.address, 'the host has no address')
-      assert.equal(facts.user, user, 'make and plan differ on the user')
+      assert.equal(facts.user, user, 'make and plan returned different users')
       assert.ok(steps.length > 0, 'no progress was reported')
       assert.ok(
         areNonEmptyStrings(creation.record().resources ?? {}),
@@ -76,15 +76,19 @@ export function lifecycleCases(
     }),
 
     harnessCase(
-      'the same token leads to the same host, even if the record is lost',
+      'returns the same host for the same token, even if the record is lost',
       async ({ begin, listResources }) => {
         const creation = begin('conformance-token')
         const { id } = await creation.make()
         const made = await listResources()
-        assert.equal((await creation.plan()).exists, true, 'plan does not find the existing host')
+        assert.equal((await creation.plan()).exists, true, 'plan did not find the existing host')
         assert.equal((await creation.make()).id, id)
         creation.forget()
-        assert.equal((await creation.make()).id, id, 'a lost record leads to another host')
+        assert.equal(
+          (await creation.make()).id,
+          id,
+          'make created another host after the record was lost',
+        )
         assert.deepEqual(await listResources(), made)
       },
     ),
@@ -97,7 +101,7 @@ export function lifecycleCases(
       assert.deepEqual(await listResources(), made)
     }),
 
-    harnessCase('another token leads to another host', async ({ begin }) => {
+    harnessCase('creates another host for another token', async ({ begin }) => {
       const one = begin('conformance-one')
       const two = begin('conformance-one', one.fleet)
       const facts = await Promise.all([one.make(), two.make()])
@@ -114,7 +118,7 @@ export function lifecycleCases(
       const found = await findOnly(mine)
       assert.equal(found.token, mine.record().token)
       assert.equal(found.machine, mine.name)
-      assert.ok(found.parts.length > 0, 'parts is empty')
+      assert.ok(found.parts.length > 0, '"parts" is empty')
     }),
 
     harnessCase(

@@ -11,14 +11,14 @@ export const updateCases = (
   subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'finds no difference on a new host, and changes the options that differ later',
+    name: 'finds no differences on a new host, and later changes the options that differ',
     run: () =>
       withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { update, power } = driver
         if (update === undefined) return
         const { changes = {} } = subject
         const names = Object.keys(changes)
-        assert.notEqual(names.length, 0, 'changes is empty')
+        assert.notEqual(names.length, 0, '"changes" is empty')
         const before = await listResources()
         const creation = begin('conformance-update')
         await creation.make()
@@ -39,7 +39,7 @@ export const updateCases = (
         assert.deepEqual(found.map(({ option }) => option).sort(), names.sort())
         assert.ok(
           found.every(({ how }) => how !== 'replace'),
-          'changes contains an option that needs a new host',
+          '"changes" contains an option that requires a new host',
         )
         if (found.some(({ how }) => how === 'stop')) await power?.stop(host, callOf())
         const request = { options: checkOptions(definition, wanted), only: new Set(names) }
