@@ -26,7 +26,7 @@ const invalidRecord = (what: string, value: string): UserError =>
 
 function check({ token, id, resources = {} }: RecordFields): void {
   if (token !== undefined && !tokenPattern.test(token)) throw invalidRecord('token', token)
-  if (id !== undefined && !idPattern.test(id)) throw invalidRecord('id', id)
+  if (id !== undefined && !idPattern.test(id)) throw invalidRecord('ID', id)
   for (const [key, value] of Object.entries(resources)) {
     if (!resourceKeyPattern.test(key)) throw invalidRecord('resource key', key)
     if (value.length > maxResourceLength || hiddenCharacter.test(value)) {

@@ -48,7 +48,7 @@ export function unknownDriver(name: string, folder: string): UserError {
   return new UserError('usage', `unknown driver ${JSON.stringify(name)}`, {
     hint:
       near === undefined
-        ? `available: ${driverNames.join(', ')}; for another driver, install the npm package fleet-driver-NAME in ${folder} or globally`
+        ? `available drivers: ${driverNames.join(', ')}; to use another driver, install the npm package fleet-driver-NAME in ${folder} or globally`
         : `did you mean ${near}?`,
   })
 }

@@ -12,7 +12,7 @@ export const isOwnedBy = (token: string | undefined, tags: Tags | undefined): bo
 
 /** Hint for resources that a record names but that belong to something else. */
 export const foreignHint =
-  'correct "id" and "resources" under "host" in the inventory, or remove the entry: fleet forget NAME'
+  'correct "id" and "resources" under "host:" in the inventory, or remove the entry: fleet forget NAME'
 
 /**
  * Throws kind `failed` if a resource does not have the token of the record that names it, because

@@ -37,7 +37,7 @@ async function dependencyNames({ name, folder }: { name: string; folder: string 
     manifest = (JSON.parse(await readFile(file, 'utf8')) ?? {}) as Manifest
   } catch (error) {
     throw new UserError('failed', `cannot read ${file}: ${messageOf(error)}`, {
-      hint: `install ${name} again`,
+      hint: `reinstall the package ${name}`,
       cause: error,
     })
   }

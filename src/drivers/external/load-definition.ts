@@ -58,7 +58,7 @@ function definitionProblem(
 }
 
 function contractError(label: string, { contract }: { contract: number }): UserError {
-  const message = `${label} was written for version ${contract} of the driver contract, but this fleet has version ${contractVersion}`
+  const message = `${label} was written for version ${contract} of the driver contract, but this version of fleet supports version ${contractVersion}`
   return new UserError('unsupported', message, {
     hint: contract > contractVersion ? 'upgrade fleet' : 'install a newer version of the package',
   })
@@ -66,7 +66,7 @@ function contractError(label: string, { contract }: { contract: number }): UserE
 
 function brokenError(label: string, reason: string, cause?: unknown): UserError {
   return new UserError('failed', `${label} cannot be used: ${reason}`, {
-    hint: 'install it again or install another version, or report it to its author',
+    hint: 'reinstall the package or install another version, or report the problem to the author',
     cause,
   })
 }
@@ -107,5 +107,5 @@ async function loadDriver(
     throw error instanceof UserError ? error : brokenError(label, messageOf(error), error)
   })
   if (typeof driver?.observe === 'function') return guardDriver(driver, label)
-  throw brokenError(label, 'load() does not return a driver')
+  throw brokenError(label, 'load() did not return a driver')
 }

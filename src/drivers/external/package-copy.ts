@@ -51,7 +51,7 @@ async function readLink(link: string, folder: string): Promise<string | undefine
   if (target !== folder && !target.startsWith(`${folder}${sep}`)) {
     throw new UserError(
       'failed',
-      `${link} is a link to ${await readlink(link)}, outside its package`,
+      `${link} is a link to ${await readlink(link)}, which is outside the package`,
       {
         hint: `replace the link with a copy, or install the package globally`,
       },
@@ -85,7 +85,7 @@ async function* listFiles(folder: string, below = ''): AsyncGenerator<PackageFil
 const tooLarge = (path: string): UserError =>
   new UserError(
     'failed',
-    `${path} is too large to be loaded as a driver: the limit is ${limits.files} files of ${limits.bytes / 2 ** 20} MiB`,
+    `${path} is too large to be loaded as a driver: the limits are ${limits.files} files and ${limits.bytes / 2 ** 20} MiB`,
     { hint: 'install the package globally' },
   )
 

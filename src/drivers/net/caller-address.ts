@@ -43,8 +43,9 @@ async function queryCallerAddress(
     const within = AbortSignal.any([signal, AbortSignal.timeout(ms)])
     const response = await httpRequest(url, { family, agent, signal: within })
     const address = (await readText(response, longestAnswer)).trim()
-    if (response.statusCode !== 200) throw new Error(`answer ${response.statusCode}`)
-    if (isIP(address) !== family) throw new Error(`answer ${JSON.stringify(address.slice(0, 60))}`)
+    if (response.statusCode !== 200) throw new Error(`HTTP status ${response.statusCode}`)
+    if (isIP(address) !== family)
+      throw new Error(`unexpected response ${JSON.stringify(address.slice(0, 60))}`)
     return { address, source }
   }
   try {

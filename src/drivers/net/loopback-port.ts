@@ -34,5 +34,8 @@ export async function chooseLoopbackPort(taken: ReadonlySet<number>): Promise<nu
     const port = lowest + ((first + index) % count)
     if (!taken.has(port) && (await isPortFree(port))) return port
   }
-  throw new UserError('failed', `no free port on 127.0.0.1 between ${lowest} and ${highest}`)
+  throw new UserError(
+    'failed',
+    `there is no free port on 127.0.0.1 between ${lowest} and ${highest}`,
+  )
 }

@@ -61,8 +61,7 @@ const isPlain = (value: unknown): value is string | number | boolean =>
 function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   const { inner, required, description = '', fallback } = unwrap(field)
   const name = flagName(key)
-  if (reservedFlags.has(name))
-    throw new TypeError(`option ${key}: --${name} is reserved for a fleet flag`)
+  if (reservedFlags.has(name)) throw new TypeError(`option ${key}: --${name} is reserved by fleet`)
   return {
     name,
     key,

@@ -8,7 +8,7 @@ export const sshCidrOption = z
   .string()
   .refine(
     (text) => parseCidrs(text) !== undefined,
-    'expected addresses or ranges, 203.0.113.0/24,…',
+    'expected addresses or ranges separated by commas, such as 203.0.113.0/24',
   )
   .optional()
   .describe(
@@ -18,7 +18,10 @@ export const sshCidrOption = z
 /** The option `ports` of hosts in a cloud. */
 export const portsOption = z
   .string()
-  .refine((text) => parsePorts(text) !== undefined, 'expected ports, 80,443/tcp,8000-8100/udp')
+  .refine(
+    (text) => parsePorts(text) !== undefined,
+    'expected ports, such as 80,443/tcp,8000-8100/udp',
+  )
   .optional()
   .describe('Ports open to everyone, such as 80,443/tcp,8000-8100/udp (default: none)')
 
@@ -28,7 +31,7 @@ export const localImageOption = z
   .min(1)
   .default('debian-13')
   .describe(
-    'Image: debian-12, debian-13, ubuntu-24.04, or your own with cloud-init as PATH|URL[#sha256=…]',
+    'Image: debian-12, debian-13, ubuntu-24.04, or your own image with cloud-init as PATH|URL[#sha256=…]',
   )
 
 /** The option `shares` of virtual machines on this computer. `longestName` is the longest name of a folder, in letters. */
@@ -37,7 +40,7 @@ export const sharesOption = (longestName?: number) =>
     .string()
     .refine(
       (text) => parseShares(text)?.every(({ name }) => name.length <= (longestName ?? Infinity)),
-      `expected name=/absolute/path,…${longestName === undefined ? '' : `, names of at most ${longestName} letters`}`,
+      `expected name=/absolute/path,…${longestName === undefined ? '' : ` with names of at most ${longestName} letters`}`,
     )
     .optional()
     .describe(

@@ -67,7 +67,7 @@ async function planHost(
     disk: { image, arch },
     bootCommands: [mountShares],
     notes: [
-      `${image} with ${cpus} processors and ${memory} MiB, accelerator ${accelerator}${slow}, QEMU ${/\d[\d.]*\d/.exec(version)?.[0] ?? ''}`,
+      `${image}, CPUs: ${cpus}, memory: ${memory} MiB, accelerator: ${accelerator}${slow}, QEMU ${/\d[\d.]*\d/.exec(version)?.[0] ?? ''}`,
     ],
     exists: await isComplete(paths, id),
     make: (data, making) => createHost(paths, draft, options.disk, { data, call: making }),
@@ -126,7 +126,7 @@ export function qemuDriver(folder: string, env: Environment): Driver<QemuOptions
     if (host !== undefined) return host
     const computer = otherComputer(record)
     if (computer !== undefined) throw otherComputerError(computer)
-    throw new UserError('failed', 'its virtual machine no longer exists', {
+    throw new UserError('failed', 'the virtual machine no longer exists', {
       hint: 'remove the entry: fleet rm NAME',
     })
   }

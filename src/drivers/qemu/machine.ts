@@ -84,13 +84,9 @@ export function startMachine(
     call.signal.throwIfAborted()
     call.progress('start the virtual machine')
     if (!(await isPortFree(host.port))) {
-      throw new UserError(
-        'failed',
-        `another program is listening on port ${host.port} on 127.0.0.1`,
-        {
-          hint: 'stop that program: the virtual machine needs this port',
-        },
-      )
+      throw new UserError('failed', `another program is listening on 127.0.0.1:${host.port}`, {
+        hint: 'stop that program: the virtual machine needs this port',
+      })
     }
     await prepareSocketFolder(dirname(paths.socketOf(host.id)))
     await rm(paths.socketOf(host.id), { force: true })
@@ -146,7 +142,7 @@ export async function killMachine(host: HostFile, paths: Paths, call: Call): Pro
     ),
   )
   throw new UserError('failed', `the QEMU process of ${host.name} did not exit`, {
-    hint: pid > 0 ? `end its process: kill -9 ${pid}` : 'end its process',
+    hint: pid > 0 ? `end the process: kill -9 ${pid}` : 'end the process',
   })
 }
 

@@ -69,9 +69,13 @@ async function createDisk(
   )
   const { 'virtual-size': minSize } = JSON.parse(output) as { 'virtual-size': number }
   if (minSize > size * gibibyte) {
-    throw new UserError('usage', `the image needs a disk of ${Math.ceil(minSize / gibibyte)} GiB`, {
-      hint: `use --disk ${Math.ceil(minSize / gibibyte)}`,
-    })
+    throw new UserError(
+      'usage',
+      `the image requires a disk of at least ${Math.ceil(minSize / gibibyte)} GiB`,
+      {
+        hint: `use --disk ${Math.ceil(minSize / gibibyte)}`,
+      },
+    )
   }
   const layer = ['-f', 'qcow2', '-F', disk.format, '-b', `../../bases/${host.base}`]
   const draft = `${file}.tmp`
@@ -94,7 +98,7 @@ async function reserveHost(paths: Paths, draft: HostDraft, disk: BootDisk): Prom
     const host = known ?? { ...draft, port, base }
     if (known === undefined && taken.has(port)) {
       throw new UserError('usage', `port ${port} is used by another machine`, {
-        hint: 'choose another port with --ssh-port, or omit it for a free port',
+        hint: 'choose another --ssh-port, or omit --ssh-port to use a free port',
       })
     }
     if (known === undefined) await createHostFolder(paths, host)
@@ -115,8 +119,8 @@ export async function createHost(
   let host = await readHost(paths, id)
   if (!(await isComplete(paths, id))) {
     const { disk } = data
-    if (disk === undefined) throw new TypeError('an incomplete host needs a disk')
-    call.progress('create disk')
+    if (disk === undefined) throw new TypeError('a boot disk is required to complete the host')
+    call.progress('create the disk')
     host = await reserveHost(paths, draft, disk)
     await data.record({ id })
     call.signal.throwIfAborted()
@@ -127,7 +131,7 @@ export async function createHost(
     await writeFile(written, disk.noCloud, { mode: 0o600 })
     await rename(written, paths.of(id, 'seed.iso'))
   }
-  if (host === undefined) throw new TypeError('a complete host has properties')
+  if (host === undefined) throw new TypeError('a complete host must have a properties file')
   await data.record({ id })
   await startMachine(host, paths, call)
   return { id, address: '127.0.0.1', port: host.port, user: host.user }

@@ -11,7 +11,7 @@ export const qemuOptions = z.strictObject({
     .int()
     .min(1)
     .default(20)
-    .describe('Size of the disk in GiB; unused space takes up no room on this computer'),
+    .describe('Size of the disk in GiB; unused space is not allocated on this computer'),
   accelerator: z
     .enum(['auto', 'kvm', 'hvf', 'tcg'])
     .default('auto')

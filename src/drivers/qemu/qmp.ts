@@ -81,7 +81,7 @@ export async function execute(
     for await (const { QMP, error, event, return: value } of readMessages(socket)) {
       if (QMP !== undefined) socket.write('{"execute":"qmp_capabilities"}\n')
       else if (error !== undefined)
-        throw new UserError('failed', `cannot execute ${command}: QEMU: ${error.desc}`)
+        throw new UserError('failed', `QEMU cannot execute ${command}: ${error.desc}`)
       else if (event !== undefined) continue
       else if (isReady) return value
       else {

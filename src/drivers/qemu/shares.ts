@@ -27,7 +27,7 @@ export async function checkShares(
       'unsupported',
       'QEMU on this computer was built without support for shared directories',
       {
-        hint: 'omit --shares, or install a QEMU with virtio-9p',
+        hint: 'omit --shares, or install a version of QEMU with support for virtio-9p',
       },
     )
   }
@@ -35,7 +35,7 @@ export async function checkShares(
     const found = await stat(path).catch(ignored('qemu', 'check the shared directory'))
     if (found?.isDirectory()) continue
     throw new UserError('usage', `there is no directory ${path} to share`, {
-      hint: 'create it, or remove it from --shares',
+      hint: 'create the directory, or remove it from --shares',
     })
   }
 }

@@ -54,7 +54,7 @@ async function runMonitorCommand(
   if (typeof output === 'string' && output.trim() !== '') {
     throw new UserError(
       'failed',
-      `cannot execute ${line}: QEMU: ${output.trim().replace(/^Error: /, '')}`,
+      `QEMU cannot execute ${line}: ${output.trim().replace(/^Error: /, '')}`,
     )
   }
 }
@@ -84,7 +84,7 @@ async function saveRunning(host: HostFile, paths: Paths, name: string, call: Cal
       'unsupported',
       'cannot save the memory of a machine with mounted shared directories',
       {
-        hint: 'stop the machine first, or unmount the directories in it',
+        hint: 'stop the machine first, or unmount the directories in the machine',
         cause: error,
       },
     )
@@ -111,14 +111,14 @@ export const snapshotsOf = (
           hint: 'use another name, or remove the snapshot first',
         })
       }
-      call.progress('save snapshot')
+      call.progress('save the snapshot')
       if (await isRunning(host, paths)) await saveRunning(host, paths, name, call)
       else await image(host, '-c', name, call)
     },
     async restore(record, name, call) {
       const host = await requireHost(record)
       const found = await find(host, paths, name, call)
-      call.progress('restore snapshot')
+      call.progress('restore the snapshot')
       const runs = await isRunning(host, paths)
       if (runs && found.isRunning) return runMonitorCommand(host, paths, `loadvm ${name}`, call)
       if (runs) await killMachine(host, paths, call)

@@ -138,7 +138,7 @@ export async function cloneDisk(
 ): Promise<void> {
   const minSize = Math.ceil((image.size ?? 0) / gibibyte)
   if (minSize > size) {
-    throw new UserError('usage', `the image needs a disk of ${minSize} GiB`, {
+    throw new UserError('usage', `the image requires a disk of at least ${minSize} GiB`, {
       hint: `use --disk ${minSize}`,
     })
   }
@@ -146,10 +146,10 @@ export async function cloneDisk(
   await mkdir(paths.bases, { recursive: true, mode: 0o700 })
   const work = async (): Promise<void> => {
     if (!(await exists(base.disk))) {
-      call.progress('convert image')
+      call.progress('convert the image')
       await convert({ vbox, paths }, image, { base: base.disk, size }, call)
     }
-    call.progress('create disk')
+    call.progress('create the disk')
     await registerOwner(vbox, base, call)
     const clone = ['--diffparent', base.disk, '--format', 'VDI', '--variant', 'Standard']
     await vbox.run(['createmedium', 'disk', '--filename', to, ...clone], call)

@@ -79,9 +79,9 @@ export async function describeExistingMachine(
   if (endpoint === undefined) {
     throw new UserError(
       'usage',
-      `the SSH address of ${machine.name} is unknown (the machine is ${machine.state})`,
+      `the SSH address of ${machine.name} is unknown (state: ${machine.state})`,
       {
-        hint: `forward a port to its SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (while it is running: controlvm ${shellQuote(machine.id)} natpf1 …)`,
+        hint: `forward a port to the SSH server of the machine: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (if the machine is running: VBoxManage controlvm ${shellQuote(machine.id)} natpf1 …)`,
       },
     )
   }

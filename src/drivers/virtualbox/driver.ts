@@ -37,7 +37,7 @@ async function planHost(
       'usage',
       `the creation was started on the computer ${other} and can only be finished there`,
       {
-        hint: 'run fleet create there to finish it, or fleet rm there to remove it',
+        hint: `run fleet create on ${other} to finish it, or fleet rm on ${other} to remove it`,
       },
     )
   }
@@ -55,8 +55,8 @@ async function planHost(
     },
     notes: [
       exists
-        ? `machine ${spec.token} exists`
-        : `${cpus} processors, ${memory} MiB, a disk of ${disk} GiB from ${image}, in VirtualBox ${major}.${minor}`,
+        ? `machine ${spec.token} already exists`
+        : `${image}, CPUs: ${cpus}, memory: ${memory} MiB, disk: ${disk} GiB, VirtualBox ${major}.${minor}`,
     ],
     exists,
     make: (data, making) =>
@@ -140,7 +140,7 @@ async function removeHost(env: Env, host: HostRecord, call: Call): Promise<void>
       'failed',
       `the machine is on the computer ${other} and can only be removed there`,
       {
-        hint: 'if that computer no longer exists: fleet forget NAME',
+        hint: 'if that computer no longer exists, remove the entry: fleet forget NAME',
       },
     )
   }

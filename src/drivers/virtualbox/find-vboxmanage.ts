@@ -69,13 +69,13 @@ export async function findVBoxManage(
     if (major > 6 || (major === 6 && minor >= 1)) return { path, major, minor }
     throw new UserError(
       'unsupported',
-      `VirtualBox ${major}.${minor} is too old: version 6.1 or later is needed`,
+      `VirtualBox ${major}.${minor} is too old: version 6.1 or later is required`,
       {
-        hint: installation[platform] ?? 'see virtualbox.org',
+        hint: installation[platform] ?? 'install it from virtualbox.org',
       },
     )
   }
   throw new UserError('unsupported', 'VirtualBox is not installed on this computer', {
-    hint: installation[platform] ?? 'see virtualbox.org',
+    hint: installation[platform] ?? 'install it from virtualbox.org',
   })
 }

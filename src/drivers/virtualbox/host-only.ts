@@ -43,7 +43,7 @@ export const firstName = (text: string): string | undefined => /^Name: +(.+?)\r?
 async function findOrCreateInterface(vbox: VBoxManage, call: Call): Promise<string> {
   const known = firstName(await vbox.run(['list', 'hostonlyifs'], call))
   if (known !== undefined) return known
-  call.progress('create host-only network')
+  call.progress('create the host-only network')
   const made = await vbox.run(['hostonlyif', 'create'], call)
   const name = /Interface '(.+?)' was successfully created/.exec(made)?.[1]
   if (name === undefined) throw new TypeError(`unexpected output of hostonlyif create: ${made}`)

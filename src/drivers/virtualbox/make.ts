@@ -79,7 +79,7 @@ async function createStopped(
 ): Promise<void> {
   const { token } = spec
   const { disk } = data
-  if (disk === undefined) throw new TypeError('a new machine needs a disk')
+  if (disk === undefined) throw new TypeError('a boot disk is required to create a machine')
   const own = paths.machine(token)
   await removeMachine({ vbox, paths }, token, call, { keepsPort: true })
   call.signal.throwIfAborted()
@@ -91,7 +91,7 @@ async function createStopped(
   const cards = options.hostOnly
     ? [...(await hostOnlyCard(vbox, call)), '--macaddress2', macAddressOf(token, 2)]
     : []
-  call.progress('create virtual machine')
+  call.progress('create the virtual machine')
   for (const words of creationCommands(spec, options, { ...own, port, cards })) {
     await vbox.run(words, call)
   }

@@ -11,7 +11,7 @@ export const virtualBoxOptions = z.strictObject({
     .min(1)
     .max(2048)
     .default(20)
-    .describe('Size of the disk in GiB; unused space takes up no room on this computer'),
+    .describe('Size of the disk in GiB; unused space is not allocated on this computer'),
   hostOnly: z
     .boolean()
     .default(false)

@@ -53,15 +53,15 @@ export async function requireOwnId(
 ): Promise<string> {
   if (id === undefined) {
     throw new UserError('failed', 'the machine does not exist yet', {
-      hint: 'run fleet create to finish it',
+      hint: 'to finish creating the machine, run fleet create again',
     })
   }
   if (!isMachineId(id)) {
     throw new UserError(
       'inventory',
-      `invalid id under "host:" in the inventory, not a UUID: ${JSON.stringify(id)}`,
+      `invalid ID under "host:" in the inventory (not a UUID): ${JSON.stringify(id)}`,
       {
-        hint: 'correct `id` under host: in the inventory: VBoxManage list vms',
+        hint: 'correct "id" under "host:" in the inventory; to list the machines: VBoxManage list vms',
       },
     )
   }

@@ -25,7 +25,7 @@ export async function requireMachine(
   const machine = await findVm(vbox, id, call)
   if (machine !== undefined) return machine
   throw new UserError('failed', `there is no machine ${id} in VirtualBox on this computer`, {
-    hint: 'it exists only on the computer that created it; if it was deleted outside of fleet, remove the entry: fleet rm NAME',
+    hint: 'the machine exists only on the computer where it was created; if it was deleted outside of fleet, remove the entry: fleet rm NAME',
   })
 }
 
@@ -76,7 +76,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
   await vbox.run(['startvm', id, '--type', type], call)
   const { state: now } = await waitUntilSettled(vbox, id, call)
   if (stateOf(now) === 'running') return
-  throw new UserError('failed', `the machine is ${now} after it was started`, {
+  throw new UserError('failed', `the machine was started but is ${now}`, {
     hint: 'check its log: Logs/VBox.log in the directory of the virtual machine',
   })
 }

@@ -35,7 +35,7 @@ async function readHeader(file: FileHandle, path: string): Promise<Header> {
       'usage',
       `${path} is a qcow2 image with features that cannot be converted for VirtualBox`,
       {
-        hint: 'convert it: qemu-img convert -O vdi IMAGE IMAGE.vdi',
+        hint: 'convert the image: qemu-img convert -O vdi IMAGE IMAGE.vdi',
       },
     )
   }

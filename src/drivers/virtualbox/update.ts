@@ -29,9 +29,9 @@ export const optionsOf = ({
 
 /** Why an option can only change with a new machine. */
 const reasons: Readonly<Record<string, string>> = {
-  hostOnly: 'its network cards are configured when it is created',
-  image: 'its disk was created from that image',
-  user: 'its user is created with the machine',
+  hostOnly: 'network cards are configured when the machine is created',
+  image: 'the disk was created from the current image',
+  user: 'the user is created with the machine',
 }
 
 /** Compares a machine with its options, using its status and its record. */
@@ -72,8 +72,8 @@ async function enlargeDisk(
   const larger = childPath(paths.machine(id).folder, `disk-${size}.vdi`)
   if (old === larger) return
   if (fields.has('SnapshotName')) {
-    throw new UserError('usage', 'its disk cannot grow while it has snapshots', {
-      hint: 'remove them first: fleet snapshot ls, fleet snapshot rm',
+    throw new UserError('usage', 'the disk cannot grow while the machine has snapshots', {
+      hint: 'remove the snapshots first: fleet snapshot ls, fleet snapshot rm',
     })
   }
   call.progress('grow the disk')
@@ -125,7 +125,7 @@ async function changeMachine(
   if (state.endsWith('saved')) await startMachine(vbox, id, call)
   await stopMachine(vbox, id, shutdownTimeout, call)
   const machine = await requireMachine(vbox, id, call)
-  if (stateOf(machine.state) !== 'stopped') throw new TypeError(`it is ${machine.state}`)
+  if (stateOf(machine.state) !== 'stopped') throw new TypeError(`the machine is ${machine.state}`)
   if (only.has('disk')) await enlargeDisk(env, machine, options.disk, call)
   const hardware = hardwareOf(options, only)
   if (hardware.length > 0) await vbox.run(['modifyvm', id, ...hardware], call)

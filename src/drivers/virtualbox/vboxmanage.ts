@@ -29,7 +29,9 @@ export class VBoxError extends Error {
       .flatMap((line) => /^VBoxManage(?:\.exe)?: error: (.*)$/.exec(line.trim())?.[1] ?? [])
       .filter((line) => !/^(?:Details|Context): /.test(line))
     const what =
-      messages.join(' ') || stderr.trim().split('\n').at(-1) || 'it failed without a message'
+      messages.join(' ') ||
+      stderr.trim().split('\n').at(-1) ||
+      'the command failed without an error message'
     super(`VBoxManage ${words.slice(0, 1).join(' ')}: ${what}`)
     this.code = /code (\w+) \(0x/.exec(stderr)?.[1] ?? ''
     this.isTransient =
@@ -88,7 +90,7 @@ const abortGracePeriod = 3000
 const noOutputError = ([verb = '']: readonly string[]): UserError =>
   new UserError(
     'failed',
-    `VirtualBox did not answer: "VBoxManage ${verb}" printed nothing for 5 minutes`,
+    `VirtualBox did not respond: "VBoxManage ${verb}" printed no output for 5 minutes`,
     {
       hint: 'close VirtualBox, end the VBoxSVC process, and run the same command again',
     },
@@ -176,10 +178,10 @@ export async function withExplainedErrors<Value>(work: () => Promise<Value>): Pr
 /** A hint for an error message. */
 function hintFor(message: string): string {
   if (/vboxnet(?:ctl|adp)/i.test(message)) {
-    return 'load its network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only'
+    return 'load the network driver of VirtualBox: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only'
   }
   if (/vboxdrv|kernel driver|VERR_SUP|VERR_VM_DRIVER/i.test(message)) {
-    return 'load its kernel driver: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot the module must be signed'
+    return 'load the kernel driver of VirtualBox: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot, the module must be signed'
   }
   if (/VERR_(?:VMX|SVM)_|VT-x|AMD-V/.test(message)) {
     return 'enable virtualization in the firmware of this computer, and disable other hypervisors'
@@ -187,6 +189,6 @@ function hintFor(message: string): string {
   if (/VERR_(?:NO_MEMORY|NO_LOW_MEMORY|NO_PHYS_MEMORY)/.test(message)) {
     return 'not enough memory: use a lower --memory, or stop other machines'
   }
-  if (/VERR_DISK_FULL|No space left/i.test(message)) return 'free space on the disk'
-  return 'run the same command again; if the error remains, check the machine in VirtualBox'
+  if (/VERR_DISK_FULL|No space left/i.test(message)) return 'free up disk space'
+  return 'run the same command again; if the error persists, check the machine in VirtualBox'
 }

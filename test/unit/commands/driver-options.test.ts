@@ -63,7 +63,7 @@ test('a schema says which flags there are', () => {
 test('no option can have a flag of fleet’s own', () => {
   const options = z.strictObject({ hostKey: z.string().describe('A key.') })
   expect(() => optionFlags({ ...sample, options })).toThrow(
-    'hostKey: --host-key is reserved for a fleet flag',
+    'hostKey: --host-key is reserved by fleet',
   )
   const own = { ...create.options, ...adopt.options, ...commonOptions }
   const names = Object.values(own).map(({ flags }) => /--([\w-]+)/.exec(flags)?.[1])

@@ -111,7 +111,7 @@ describe('a driver from outside', () => {
   test.each([
     ['late', "load: async () => { throw new Error('too late') }", 'too late'],
     ['at once', "load() { throw new Error('at once') }", 'at once'],
-    ['with nothing', 'load: async () => ({})', 'load() does not return a driver'],
+    ['with nothing', 'load: async () => ({})', 'load() did not return a driver'],
   ])('that fails %s when its code is loaded is told so too', async (folder, load, why) => {
     const place = join(root, folder)
     await installDriver(place, 'it', definitionWith(load))
@@ -145,7 +145,7 @@ describe('a driver from outside', () => {
     const mistake = {
       kind: 'failed',
       message: expect.stringMatching(/fleet-driver-it 1\.2\.3 .* has a bug: .*driver\.js:\d+/),
-      hint: 'report it to the author of the package',
+      hint: 'report the problem to the author of the package',
     }
     await expect(driver.observe(hosts('other'), call)).rejects.toMatchObject(mistake)
     await expect(driver.power?.start({} as HostRecord, call)).rejects.toMatchObject(mistake)

@@ -67,7 +67,7 @@ test.each([
     describeExistingMachine(virtualBoxWith(lines, guest), 'dev box', {}, call),
   ).rejects.toMatchObject({
     kind: 'usage',
-    message: 'the SSH address of dev box is unknown (the machine is running)',
+    message: 'the SSH address of dev box is unknown (state: running)',
     hint: expect.stringContaining(`VBoxManage modifyvm ${id} --natpf1 ssh,tcp`) as string,
   })
 })

@@ -181,7 +181,7 @@ describe('finding VBoxManage', () => {
     const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` }
     await expect(findVBoxManage(env, 'linux')).rejects.toMatchObject({
       kind: 'unsupported',
-      message: 'VirtualBox 5.2 is too old: version 6.1 or later is needed',
+      message: 'VirtualBox 5.2 is too old: version 6.1 or later is required',
     })
     await rm(path)
   })
