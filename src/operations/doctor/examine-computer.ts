@@ -41,16 +41,18 @@ async function readTheAgent(env: Environment): Promise<ComputerObservation['agen
 const run = async (program: string, words: readonly string[], env: Environment) =>
   (await execProgram(program, words, { env, timeout: programMs })).stdout.trim()
 
-const note = (what: string) => ignored('docker', `read ${what} of the docker CLI`)
+const note = (what: string) => ignored('docker', `read ${what}`)
 
 /** The docker CLI of this computer, its context and its compose. */
 async function readDocker(env: Environment): Promise<ComputerObservation['docker']> {
   const program = await findProgram('docker', env)
   if (program === undefined) return undefined
   const [version, compose, context] = await Promise.all([
-    run(program, ['--version'], env).catch(note('the version')),
-    run(program, ['compose', 'version', '--short'], env).catch(note('the version of compose')),
-    run(program, ['context', 'show'], env).catch(note('the context')),
+    run(program, ['--version'], env).catch(note('the version of the Docker CLI')),
+    run(program, ['compose', 'version', '--short'], env).catch(
+      note('the version of Docker Compose'),
+    ),
+    run(program, ['context', 'show'], env).catch(note('the current Docker context')),
   ])
   const endpoint =
     context === undefined
@@ -59,7 +61,7 @@ async function readDocker(env: Environment): Promise<ComputerObservation['docker
           program,
           ['context', 'inspect', '--format', '{{.Endpoints.docker.Host}}', context],
           env,
-        ).catch(note('the endpoint of the context'))
+        ).catch(note('the endpoint of the Docker context'))
   const host = env['DOCKER_HOST'] || endpoint
   const socket = host?.startsWith('unix://') ? host.slice('unix://'.length) : undefined
   const isMissing = socket === undefined ? false : 'missing' in (await readMode(socket))

@@ -107,12 +107,12 @@ async function examineHost(
     if (seen.large.sent === 'lost' || seen.large.received === 'lost') return
   }
   if (seen.hasEngine) {
-    progress('ask the engine')
+    progress('query the engine')
     seen.engine = await askEngine(transport, {
       ...{ socket: seen.socket, machine: seen.name, release, signal },
     })
   }
-  progress('read the host')
+  progress('inspect the host')
   const dataRoot = seen.engine && 'dataRoot' in seen.engine ? seen.engine.dataRoot : undefined
   const from = Date.now() / 1000
   const read = await readHostFacts(transport, {
@@ -146,7 +146,7 @@ async function examineBroker(
   )
   seen.broker = { state: isOpen === true ? 'connected' : 'none' }
   if (isOpen !== true) return
-  progress('use the connection of the broker')
+  progress('check the connection of the broker')
   const work = async (): Promise<Observation['broker']> => {
     const transport = await context.connect(machine)
     const answers = await runsCommands(transport, { limitMs: brokerMs, signal })
@@ -157,7 +157,7 @@ async function examineBroker(
   }
   const working = work().catch((error: unknown) => {
     signal.throwIfAborted()
-    ignored('broker', `use its connection to ${machine.name}`)(error)
+    ignored('broker', `use the connection of the broker to ${machine.name}`)(error)
     return { state: 'connected', answers: false } as const
   })
   seen.broker = await within(brokerMs * 3, working, { state: 'connected', answers: false })
@@ -174,7 +174,7 @@ async function findFirewall(
 ): Promise<Trouble | undefined> {
   const call = { signal, progress: () => {} }
   const asking = firewallError(context, machine, call).catch(
-    ignored('driver', `ask for the firewall of ${machine.name}`),
+    ignored('driver', `query the firewall of ${machine.name}`),
   )
   const error = await within(providerMs, asking, undefined)
   return error && troubleOf(error)
@@ -211,7 +211,7 @@ export async function examineMachine(
     return seen
   }
 
-  progress('ask the provider')
+  progress('query the provider')
   const unasked = { state: 'unasked' } as const
   seen.provider = await within<ProviderAnswer>(providerMs, askProvider(machine), unasked)
   const [nearest] = await findJumpHosts(context, machine).catch((error: unknown) => {

@@ -88,7 +88,7 @@ room() {
 }
 
 say clock "$(date -u +%s)"
-at 'the look-up of the user'
+at 'the user database'
 uid=$(id -u); user=$(id -un); say uid "$uid"; say user "$user"; say groups "$(id -nG "$user")"
 at 'the home directory'
 if [ ! -d "$HOME" ]; then state=missing; elif [ ! -w "$HOME" ]; then state=unwritable; else state=ok; fi

@@ -80,20 +80,20 @@ function judgeHome({ home, userHome }: ComputerObservation): Verdict {
     if ('missing' in one) continue
     if (one.isForeign) {
       return fail(
-        `fleet's home ${one.path} belongs to another user`,
+        `fleet's home directory ${one.path} belongs to another user`,
         'set FLEET_HOME to a directory that you own',
       )
     }
     if ((one.mode & 0o077) !== 0) {
       return fail(
-        `others can read fleet's home ${one.path} (mode ${one.mode.toString(8)}), which contains login keys`,
+        `other users can read fleet's home directory ${one.path} (mode ${one.mode.toString(8)}), which contains login keys`,
         `chmod 700 ${shellQuote(one.path)}`,
       )
     }
   }
   if (!('missing' in userHome) && (userHome.mode & 0o002) !== 0) {
     return warn(
-      `everybody can write to ${userHome.path}, your home directory`,
+      `everyone can write to your home directory ${userHome.path}`,
       `chmod go-w ${shellQuote(userHome.path)}`,
     )
   }
@@ -123,27 +123,28 @@ function judgeAgent({ agent }: ComputerObservation): Verdict {
 }
 
 function judgeDocker({ docker }: ComputerObservation): Verdict {
-  if (docker === undefined) return ok('no docker CLI: fleet runs docker on the hosts')
-  const compose = docker.compose === '' ? 'without compose' : `with compose ${docker.compose}`
-  return ok(`${docker.version ?? 'the docker CLI'}, ${compose}`)
+  if (docker === undefined)
+    return ok('the Docker CLI is not installed; fleet runs docker on the hosts instead')
+  const compose = docker.compose === '' ? 'without Compose' : `with Compose ${docker.compose}`
+  return ok(`${docker.version ?? 'the Docker CLI'}, ${compose}`)
 }
 
 function judgeContext({ docker }: ComputerObservation): Verdict {
-  if (docker === undefined) return skip('no docker CLI')
+  if (docker === undefined) return skip('the Docker CLI is not installed')
   const { context, isMissing } = docker
   const name = context ?? 'default'
   // Without an engine of its own, the default context of a computer has no socket.
   if (isMissing && name !== 'default') {
     return warn(
-      `the socket of the docker context ${name} does not exist`,
-      'fleet context sync, or docker context use default',
+      `the socket of the Docker context ${name} does not exist`,
+      'run fleet context sync, or docker context use default',
     )
   }
-  return ok(`docker uses the context ${name}`)
+  return ok(`the current Docker context is ${name}`)
 }
 
 function judgeProviders({ providers }: ComputerObservation): Verdict {
-  if (providers.length === 0) return skip('no machine has a provider')
+  if (providers.length === 0) return skip('no machine uses a provider')
   const bad = providers.find(({ trouble }) => trouble !== undefined)
   if (bad?.trouble === undefined) {
     return ok(`${listOf(providers.map(({ driver }) => driver))}: the credentials are accepted`)
@@ -154,21 +155,24 @@ function judgeProviders({ providers }: ComputerObservation): Verdict {
 }
 
 function judgeBroker({ broker }: ComputerObservation): Verdict {
-  if (broker === 'off') return skip('turned off')
-  if (broker === 'stopped') return ok('the broker is not running; it starts when it is needed')
+  if (broker === 'off') return skip('the broker is turned off')
+  if (broker === 'stopped') return ok('the broker is not running; fleet starts it when needed')
   if (broker === 'retired') return ok('a broker of another version of fleet is stopping')
   if ('message' in broker) return fail(broker.message, broker.hint ?? 'fleet broker stop')
-  return ok(`the broker is running with ${broker.connections} connections`)
+  return ok(
+    `the broker is running with ${broker.connections} ${broker.connections === 1 ? 'connection' : 'connections'}`,
+  )
 }
 
 /** Hosts whose clocks differ from this computer's by more, all in the same direction, show that this one is wrong (seconds). */
 const clockTolerance = 30
 
 function judgeClock({ hostsAhead }: ComputerObservation): Verdict {
-  if (hostsAhead === undefined) return skip('not compared with enough hosts')
-  if (Math.abs(hostsAhead) < clockTolerance) return ok('the clock agrees with the hosts')
+  if (hostsAhead === undefined) return skip('there are too few hosts to compare the clock with')
+  if (Math.abs(hostsAhead) < clockTolerance)
+    return ok('the clock agrees with the clocks of the hosts')
   return fail(
-    `the clock of this computer is ${Math.abs(Math.round(hostsAhead))} s ${hostsAhead > 0 ? 'behind' : 'ahead of'} that of all hosts`,
+    `the clock of this computer is ${Math.abs(Math.round(hostsAhead))} s ${hostsAhead > 0 ? 'behind' : 'ahead of'} the clocks of all hosts`,
     'sudo timedatectl set-ntp true',
   )
 }

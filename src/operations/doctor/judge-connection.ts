@@ -32,15 +32,15 @@ export function judgeHost({ name, record, provider, isLocal }: Observation): Ver
     case 'unknown':
     case 'unasked':
     case undefined:
-      return ok(isLocal ? 'this computer' : 'the inventory has a host for it')
+      return ok(isLocal ? 'this computer' : 'the inventory records a host for this machine')
   }
 }
 
 export function judgeName({ isLocal, jump, login, route }: Observation): Verdict {
-  if (isLocal) return skip('no network connection to check')
-  if (jump !== undefined) return skip(`the jump host ${jump.name} looks it up`)
-  if (route !== undefined || login === undefined) return skip('not looked up')
-  if (login.byProgram) return skip('a program of this computer connects')
+  if (isLocal) return skip('there is no network connection to check')
+  if (jump !== undefined) return skip(`the jump host ${jump.name} resolves the name`)
+  if (route !== undefined || login === undefined) return skip('not resolved')
+  if (login.byProgram) return skip('a program on this computer makes the connection')
   const { failure, address, addresses } = login
   if (failure?.step === 'name') {
     return fail(
@@ -53,7 +53,7 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
 }
 
 export function judgeRoute({ name, isLocal, jump, login, route }: Observation): Verdict {
-  if (isLocal) return skip('no network connection to check')
+  if (isLocal) return skip('there is no network connection to check')
   if (jump?.trouble !== undefined) {
     const { message, hint } = jump.trouble
     return fail(`the jump host ${jump.name}: ${message}`, hint ?? `fleet doctor ${jump.name}`)
@@ -63,19 +63,19 @@ export function judgeRoute({ name, isLocal, jump, login, route }: Observation): 
   if (failure?.step === 'route')
     return fail(failure.message, failure.hint ?? `fleet inspect ${name}`)
   if (jump !== undefined) return ok(`through the jump host ${jump.name}`)
-  return ok(byProgram === true ? 'through a program of this computer' : 'direct')
+  return ok(byProgram === true ? 'through a program on this computer' : 'direct')
 }
 
 export function judgePort({ name, isLocal, jump, login, firewall }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('no network connection to check')
+  if (isLocal || login === undefined) return skip('there is no network connection to check')
   const { failure, port, address } = login
-  const where = `port ${port} of ${address}`
+  const where = `port ${port} on ${address}`
   if (failure?.step !== 'port') return ok(`${where} accepts connections`)
   if (firewall !== undefined) return fail(firewall.message, firewall.hint ?? `fleet allow ${name}`)
   switch (failure.reason) {
     case 'refused':
       return fail(
-        `${where} refuses connections: sshd is not running there, or a firewall rejects them`,
+        `${where} refuses connections: sshd is not running, or a firewall rejects connections`,
         onConsole('systemctl start ssh (or sshd), and allow the port in the firewall'),
       )
     case 'silent':
@@ -104,7 +104,7 @@ export function judgePort({ name, isLocal, jump, login, firewall }: Observation)
 const lastPart = (message: string): string => message.split(': ').at(-1) ?? message
 
 export function judgeBanner({ isLocal, login, broker, name }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('no network connection to check')
+  if (isLocal || login === undefined) return skip('there is no network connection to check')
   const { failure, release, port } = login
   if (failure?.step === 'banner') {
     const { printed, reason } = failure
@@ -112,25 +112,25 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
     if (/maxstartups/i.test(printed)) {
       const limit = broker.facts?.maxStartups
       return fail(
-        `sshd turns new connections away: too many logins are in progress (MaxStartups${limit === undefined ? '' : ` ${limit}`})`,
-        'wait, stop the programs that open the connections, or raise MaxStartups in /etc/ssh/sshd_config of the host',
+        `sshd rejects new connections: too many logins are in progress (MaxStartups${limit === undefined ? '' : ` ${limit}`})`,
+        'wait, stop the programs that open the connections, or raise MaxStartups in /etc/ssh/sshd_config on the host',
       )
     }
     if (reason === 'not-ssh' || /^(?:HTTP\/|220[ -]|\* OK|\+OK|[<{])/.test(printed)) {
       return fail(
         `the service on port ${port} is not an SSH server${quoted}`,
-        `check "port" of ${name} in the inventory`,
+        `check "port" in the entry for ${name}`,
       )
     }
     if (reason === 'silent') {
       return fail(
-        'the host accepts connections but sends no SSH banner: sshd hangs, or the host is overloaded or booting',
+        'the host accepts connections but sends no SSH banner: sshd is hung, or the host is overloaded or booting',
         onConsole('restart sshd, or reboot the host'),
       )
     }
     if (reason === 'closed') {
       return fail(
-        `the host closes connections before it sends its SSH banner${quoted}: sshd is starting, is overloaded (MaxStartups), or is blocking this address`,
+        `the host closes connections before it sends its SSH banner${quoted}; sshd may be starting, overloaded (MaxStartups) or blocking this address`,
         onConsole('check the log of sshd, and fail2ban if it is installed'),
       )
     }
@@ -139,20 +139,22 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
   if (failure?.step === 'key-exchange') {
     if (failure.reason === 'silent') {
       return fail(
-        'the host stops answering in the key exchange: large packets are lost on the network path (MTU), or the host is overloaded',
+        'the host stops responding during the key exchange: large packets are lost on the network path (MTU), or the host is overloaded',
         'lower the MTU of this computer, for example: ip link set dev DEVICE mtu 1280',
       )
     }
     return fail(failure.message, failure.hint ?? onConsole('check the log of sshd'))
   }
-  return ok(release === undefined ? 'an SSH server answers' : `an SSH server answers: ${release}`)
+  return ok(
+    release === undefined ? 'the SSH server is running' : `the SSH server is running: ${release}`,
+  )
 }
 
 export function judgeHostKey({ isLocal, login, name }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('no network connection to check')
+  if (isLocal || login === undefined) return skip('there is no network connection to check')
   const { failure } = login
-  if (failure?.step !== 'host-key') return ok('the host key is the pinned one')
-  return fail(failure.message, `fleet rekey ${name}, if you know that the host was rebuilt`)
+  if (failure?.step !== 'host-key') return ok('the host key matches the pinned key')
+  return fail(failure.message, `if you know that the host was rebuilt, run fleet rekey ${name}`)
 }
 
 const isTooOpen = ({ mode }: Rights): boolean => (Number.parseInt(mode, 8) & 0o022) !== 0
@@ -168,7 +170,7 @@ function whyKeysAreIgnored(
       return { path, why, fix: `chown ${shellQuote(facts.user ?? '')} ${shellQuote(path)}` }
     }
     if (isTooOpen(rights)) {
-      const why = `others can write to ${path} (mode ${rights.mode})`
+      const why = `other users can write to ${path} (mode ${rights.mode})`
       return { path, why, fix: `chmod go-w ${shellQuote(path)}` }
     }
   }
@@ -193,20 +195,23 @@ function explainByHost(observation: Observation): Verdict | undefined {
   }
   if (facts.home?.state === 'missing') {
     return fail(
-      `the home directory ${facts.home.path} of ${login.user} is missing, so sshd finds no authorized_keys`,
+      `the home directory ${facts.home.path} of ${login.user} is missing, so sshd cannot find authorized_keys`,
       fix(`mkhomedir_helper ${login.user}`),
     )
   }
   const ignored = whyKeysAreIgnored(facts)
   if (ignored !== undefined) {
-    return fail(`sshd ignores authorized_keys of ${login.user}: ${ignored.why}`, fix(ignored.fix))
+    return fail(
+      `sshd ignores the authorized_keys file of ${login.user}: ${ignored.why}`,
+      fix(ignored.fix),
+    )
   }
   const offered = login.keys.offered.map((key) => key.split(' ')[0] ?? '')
   const isRead = [...facts.keyFiles.keys()].some((path) => path.endsWith('/authorized_keys'))
   if (isRead && offered.length > 0 && !offered.some((key) => facts.authorized.includes(key))) {
     return fail(
-      `authorized_keys of ${login.user} has none of the keys offered: ${login.keys.offered.join(', ')}`,
-      `fleet operator add NAME KEY-FILE, or add the key to ~${login.user}/.ssh/authorized_keys`,
+      `the authorized_keys file of ${login.user} contains none of the offered keys: ${login.keys.offered.join(', ')}`,
+      `run fleet operator add NAME KEY-FILE, or add the key to ~${login.user}/.ssh/authorized_keys on the host`,
     )
   }
   return undefined
@@ -216,19 +221,20 @@ const withoutPrefix = (message: string): string => message.replace(/^cannot log 
 
 export function judgeLogin(observation: Observation): Verdict {
   const { isLocal, login, name } = observation
-  if (isLocal || login === undefined) return skip('no network connection to check')
+  if (isLocal || login === undefined) return skip('there is no network connection to check')
   const { failure, user, keys, accepted } = login
   if (failure === undefined) {
     const key = accepted === undefined ? '' : ` with the key ${accepted}`
-    const rejected = keys.offered.length === 0 ? '' : `; it rejected ${keys.offered.join(', ')}`
-    return ok(`the host accepts ${user}${key}${rejected}`)
+    const rejected =
+      keys.offered.length === 0 ? '' : `; the host rejected ${keys.offered.join(', ')}`
+    return ok(`${user} can log in${key}${rejected}`)
   }
   const known = explainByHost(observation)
   if (known !== undefined) return known
   if (failure.reason === 'early') {
     return fail(
       withoutPrefix(failure.message),
-      failure.hint ?? onConsole(`check chage -l ${user} and the log of sshd`),
+      failure.hint ?? onConsole(`check the output of chage -l ${user}, and the log of sshd`),
     )
   }
   const agent = keys.skipped.find((one) => one.startsWith('the keys of the agent'))
@@ -241,24 +247,24 @@ export function judgeLogin(observation: Observation): Verdict {
     const offered =
       keys.offered.length === 0 ? '' : `; the host rejected ${keys.offered.join(', ')}`
     return fail(
-      `the SSH agent of this computer does not answer: ${agent}${offered}`,
+      `the SSH agent on this computer does not answer, so fleet skipped ${agent}${offered}`,
       'eval "$(ssh-agent)" && ssh-add',
     )
   }
   return fail(
     withoutPrefix(failure.message),
-    failure.hint ?? `add a key to ~${user}/.ssh/authorized_keys of ${name}`,
+    failure.hint ?? `add a key to ~${user}/.ssh/authorized_keys on ${name}`,
   )
 }
 
 export function judgeShell(observation: Observation): Verdict {
   const { shell, isLocal } = observation
-  if (isLocal || shell === undefined) return skip('commands run directly')
+  if (isLocal || shell === undefined) return skip('commands run without a login shell')
   const { trouble, noise } = shell
   if (trouble !== undefined) {
     return fail(trouble.message, trouble.hint ?? onConsole('check the login shell of the user'))
   }
-  if (noise === '') return ok('commands run')
+  if (noise === '') return ok('the login shell runs commands')
   return warn(
     `the login shell prints text before each command, which breaks scp, sftp and rsync: ${JSON.stringify(noise)}`,
     'in the startup files of the shell on the host (~/.bashrc), print only in interactive shells',
@@ -266,8 +272,8 @@ export function judgeShell(observation: Observation): Verdict {
 }
 
 export function judgeMtu({ isLocal, large }: Observation): Verdict {
-  if (isLocal) return skip('no network connection to check')
-  if (large === undefined) return skip('not tried')
+  if (isLocal) return skip('there is no network connection to check')
+  if (large === undefined) return skip('not checked')
   const lower = 'ip link set dev DEVICE mtu 1280'
   if (large.sent === 'lost') {
     return fail(
@@ -288,14 +294,17 @@ export function judgeMtu({ isLocal, large }: Observation): Verdict {
 export const wantedSessions = 4
 
 export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdict {
-  if (isLocal) return skip('no network connection to check')
-  if (sessions === undefined) return skip("measured only with fleet's own SSH client")
+  if (isLocal) return skip('there is no network connection to check')
+  if (sessions === undefined) return skip("checked only with fleet's built-in SSH client")
   const { opened, refused } = sessions
   const limits = facts?.maxStartups === undefined ? '' : `; MaxStartups ${facts.maxStartups}`
-  if (refused === 0) return ok(`${opened} sessions at once are allowed${limits}`)
+  if (refused === 0)
+    return ok(
+      `the SSH server allows ${opened} ${opened === 1 ? 'session' : 'sessions'} at once${limits}`,
+    )
   return warn(
     `the SSH server allows only ${opened} ${opened === 1 ? 'session' : 'sessions'} at once on a connection (MaxSessions), so commands wait for each other`,
-    'set MaxSessions 10 in /etc/ssh/sshd_config of the host, and reload sshd',
+    'set MaxSessions 10 in /etc/ssh/sshd_config on the host, and reload sshd',
   )
 }
 

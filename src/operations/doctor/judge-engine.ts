@@ -3,14 +3,14 @@ import { type Verdict, fail, ok, skip, warn } from './check.ts'
 import { onHost } from './judge-connection.ts'
 import type { Observation } from './observation.ts'
 
-const withoutEngine = skip('the inventory sets engine: none')
+const withoutEngine = skip('the machine has no engine (engine: none)')
 
 export function judgeSocket(observation: Observation): Verdict {
   const { hasEngine, facts, socket, engine, isLocal } = observation
   if (!hasEngine) return withoutEngine
-  if (facts?.socket === undefined) return skip('not read')
+  if (facts?.socket === undefined) return skip('not checked')
   const { exists, direct, rights } = facts.socket
-  if (!exists) return skip(`there is no socket ${socket}`)
+  if (!exists) return skip(`the socket ${socket} does not exist`)
   const user = facts.user ?? ''
   const whose =
     rights === undefined ? '' : ` (${rights.owner}:${rights.group}, mode ${rights.mode})`
@@ -38,8 +38,8 @@ const service = (observation: Observation, verb: 'start' | 'restart'): string =>
 export function judgeEngine(observation: Observation): Verdict {
   const { hasEngine, engine, facts, name, socket } = observation
   if (!hasEngine) return withoutEngine
-  if (engine === undefined) return skip('not asked')
-  if ('version' in engine) return ok(`Docker ${engine.version} answers (API ${engine.api})`)
+  if (engine === undefined) return skip('not checked')
+  if ('version' in engine) return ok(`Docker ${engine.version} is running (API ${engine.api})`)
   if (engine.reason === 'unsupported') {
     const isNewer = /upgrade fleet/.test(engine.hint ?? '')
     return fail(engine.message, isNewer ? 'upgrade fleet' : `fleet upgrade ${name}`)
@@ -51,7 +51,7 @@ export function judgeEngine(observation: Observation): Verdict {
   const isHung = found?.answers === 'hung' || (engine.reason === 'silent' && found?.exists === true)
   if (isHung) {
     return fail(
-      `the engine accepts connections on ${socket} but does not answer: it hangs`,
+      `the engine is hung: it accepts connections on ${socket} but does not answer`,
       service(observation, 'restart'),
     )
   }
@@ -60,10 +60,10 @@ export function judgeEngine(observation: Observation): Verdict {
     const state = docker?.service ? ` (the docker service is ${docker.service})` : ''
     return fail(
       docker?.isRunning === true
-        ? `the engine does not listen on ${socket}, though dockerd is running`
-        : `the engine is not running: nothing answers on ${socket}${state}`,
+        ? `dockerd is running, but does not listen on ${socket}`
+        : `the engine is not running: nothing is listening on ${socket}${state}`,
       docker?.isRunning === true
-        ? `check "socket" of ${name} in the inventory, and "hosts" in /etc/docker/daemon.json`
+        ? `check "socket" in the entry for ${name}, and "hosts" in /etc/docker/daemon.json on the host`
         : docker?.daemon === false
           ? `fleet provision ${name}`
           : service(observation, 'start'),
@@ -80,27 +80,24 @@ export function judgeCompose({
   name,
 }: Observation): Verdict {
   if (!hasEngine) return withoutEngine
-  if (facts?.compose === undefined) return skip('not read')
-  if (facts.compose !== '') return ok(`docker compose ${facts.compose}`)
+  if (facts?.compose === undefined) return skip('not checked')
+  if (facts.compose !== '') return ok(`Docker Compose ${facts.compose}`)
   const fix = `on the host, install the docker-compose-plugin package (Debian: docker-compose)`
-  const message = 'docker compose is not installed on the host'
+  const message = 'Docker Compose is not installed on the host'
   if (composeHere) return ok(`${message}; fleet uses Docker Compose on this computer`)
   return hasStacks
-    ? fail(
-        `${message}, and this computer does not have it: the stacks of ${name} cannot be deployed`,
-        fix,
-      )
-    : warn(`${message}, and this computer does not have it`, fix)
+    ? fail(`${message} or on this computer, so the stacks of ${name} cannot be deployed`, fix)
+    : warn(`${message} or on this computer`, fix)
 }
 
 export function judgeBroker({ broker, isLocal }: Observation): Verdict {
-  if (isLocal || broker.state === 'off') return skip('not used')
-  if (broker.state === 'none') return ok('it has no connection to the machine')
+  if (isLocal || broker.state === 'off') return skip('the broker is not used')
+  if (broker.state === 'none') return ok('the broker has no connection to the machine')
   if (broker.answers === false) {
     return fail(
-      "the broker's connection to the machine does not answer, though the host does",
+      "the broker's connection to the machine does not answer, although the host does",
       'fleet broker stop',
     )
   }
-  return ok('its connection to the machine works')
+  return ok("the broker's connection to the machine works")
 }

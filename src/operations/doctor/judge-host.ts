@@ -26,12 +26,12 @@ function durationText(seconds: number): string {
 
 export function judgeClock(observation: Observation): Verdict {
   const { isLocal, facts } = observation
-  if (isLocal) return skip('the clock of this computer')
+  if (isLocal) return skip('the host is this computer')
   const offset = clockOffset(observation)
-  if (offset === undefined) return skip('the host did not print its time')
+  if (offset === undefined) return skip('the host did not report its time')
   const difference = Math.abs(offset)
-  if (difference < clockWarning) return ok('the clock agrees with that of this computer')
-  const message = `the clock of the host is ${durationText(difference)} ${offset > 0 ? 'ahead of' : 'behind'} that of this computer`
+  if (difference < clockWarning) return ok('the clock agrees with the clock of this computer')
+  const message = `the clock of the host is ${durationText(difference)} ${offset > 0 ? 'ahead of' : 'behind'} the clock of this computer`
   const fix = onHost(
     observation,
     facts?.timeSynchronized === undefined ? 'date -s @$(date +%s)' : 'timedatectl set-ntp true',
@@ -41,7 +41,7 @@ export function judgeClock(observation: Observation): Verdict {
 
 export function judgeHome(observation: Observation): Verdict {
   const { facts } = observation
-  if (facts?.home === undefined) return skip('not read')
+  if (facts?.home === undefined) return skip('not checked')
   const { path, state } = facts.home
   const user = facts.user ?? ''
   if (state === 'missing') {
@@ -55,7 +55,7 @@ export function judgeHome(observation: Observation): Verdict {
     const whose =
       rights === undefined ? '' : ` (${rights.owner}:${rights.group}, mode ${rights.mode})`
     return fail(
-      `${user} cannot write to its home directory ${path}${whose}, where fleet keeps files of stacks and copies`,
+      `${user} cannot write to the home directory ${path}${whose}, where fleet stores files for stacks and copies`,
       onHost(observation, `chown ${shellQuote(user)} ${shellQuote(path)}`),
     )
   }
@@ -69,12 +69,12 @@ const membership = (user: string) => `usermod -aG docker ${shellQuote(user)}`
 export function judgeSudo(observation: Observation): Verdict {
   const { facts, isLocal, hasEngine } = observation
   if (isLocal || facts === undefined) return skip('not needed')
-  if (facts.isRoot) return ok('the login is root')
+  if (facts.isRoot) return ok('the login user is root')
   const user = facts.user ?? ''
   const why = {
     password: 'sudo asks for a password',
     terminal: 'sudo requires a terminal (requiretty)',
-    denied: `sudo does not run commands for ${user}`,
+    denied: `sudo does not allow ${user} to run commands`,
     none: 'sudo is not installed',
     hung: 'sudo does not answer',
     works: '',
@@ -87,7 +87,7 @@ export function judgeSudo(observation: Observation): Verdict {
     !facts.groups.includes('docker')
   if (!needsIt) return ok(`${why}; only fleet provision and fleet upgrade need sudo`)
   return fail(
-    `${user} can use the engine neither directly nor as root: it is not in the docker group, and ${why}`,
+    `${user} cannot use the engine: the user is not in the docker group, and ${why}`,
     `on the host, as root: ${membership(user)}, or allow ${user} to use sudo without a password`,
   )
 }
@@ -95,7 +95,7 @@ export function judgeSudo(observation: Observation): Verdict {
 export function judgeCloudInit(observation: Observation): Verdict {
   const { facts, hasEngine, engine } = observation
   const result = facts?.cloudInit
-  if (result === undefined) return skip('not read')
+  if (result === undefined) return skip('not checked')
   const look = onHost(observation, 'cloud-init status --long')
   if (result.state === 'absent') return skip('the host has no cloud-init')
   if (result.state === 'running') {
@@ -104,7 +104,7 @@ export function judgeCloudInit(observation: Observation): Verdict {
       onHost(observation, 'cloud-init status --wait'),
     )
   }
-  if (result.errors.length === 0) return ok('cloud-init ended without errors')
+  if (result.errors.length === 0) return ok('cloud-init finished without errors')
   const message = `cloud-init failed on the host: ${result.errors.slice(0, 2).join('; ')}`
   const isHarmless = !hasEngine || (engine !== undefined && 'version' in engine)
   return isHarmless ? warn(message, look) : fail(message, look)
@@ -128,8 +128,8 @@ const lacksInodes = ({ inodes }: Room): boolean =>
 
 const roomText = (room: Room): string =>
   lacksInodes(room)
-    ? `${room.inodes?.free} of ${room.inodes?.all} inodes are free`
-    : `${sizeText(room.free)} of ${sizeText(room.size)} are free`
+    ? `${room.inodes?.free} of ${room.inodes?.all} inodes free`
+    : `${sizeText(room.free)} of ${sizeText(room.size)} free`
 
 const freeSpace = (observation: Observation, path: string): string =>
   observation.hasEngine && observation.engine !== undefined && 'version' in observation.engine
@@ -138,7 +138,7 @@ const freeSpace = (observation: Observation, path: string): string =>
 
 export function judgeDisk(observation: Observation): Verdict {
   const { facts } = observation
-  if (facts === undefined || facts.rooms.length === 0) return skip('not read')
+  if (facts === undefined || facts.rooms.length === 0) return skip('not checked')
   const [root] = facts.rooms
   // A home directory is judged with the home directory.
   const judged = facts.rooms.filter(({ path }) => path === root?.path || path === '/')
@@ -154,5 +154,5 @@ export function judgeDisk(observation: Observation): Verdict {
       freeSpace(observation, found.path),
     )
   }
-  return ok(root === undefined ? 'there is room' : `${root.path}: ${roomText(root)}`)
+  return ok(root === undefined ? 'there is enough free space' : `${root.path}: ${roomText(root)}`)
 }

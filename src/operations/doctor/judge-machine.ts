@@ -55,7 +55,7 @@ const causes: readonly (readonly [cause: Name, symptoms: readonly Name[]])[] = [
 
 /** Parts of the script on the host that hung, and the check that they belong to. */
 const hungParts: readonly (readonly [part: RegExp, check: Name])[] = [
-  [/login shell|look-up of the user|account/, 'shell'],
+  [/login shell|user database|account/, 'shell'],
   [/home directory$/, 'home'],
   [/^sudo$/, 'sudo'],
   [/time service/, 'clock'],
@@ -72,10 +72,7 @@ function hangingPart(observation: Observation, check: Name): Verdict | undefined
   if (part === undefined) return undefined
   const [, hung] = hungParts.find(([pattern]) => pattern.test(part)) ?? [undefined, 'shell']
   if (hung !== check) return undefined
-  return fail(
-    `the host did not finish ${part === 'sudo' ? 'sudo -n true' : `reading ${part}`} in time`,
-    onHost(observation, 'dmesg | tail'),
-  )
+  return fail(`the check of ${part} timed out on the host`, onHost(observation, 'dmesg | tail'))
 }
 
 /**
@@ -95,15 +92,16 @@ export function judgeMachine(observation: Observation): readonly MachineCheck[] 
     }
     const cause = blockedBy.get(failed) ?? failed
     blockedBy.set(check, cause)
-    found.set(check, skip(`needs ${cause}`))
+    found.set(check, skip(`the check "${cause}" failed`))
   }
   for (const [cause, symptoms] of causes) {
     if (found.get(cause)?.state !== 'fail') continue
     for (const symptom of symptoms) {
-      if (found.get(symptom)?.state === 'fail') found.set(symptom, skip(`explained by ${cause}`))
+      if (found.get(symptom)?.state === 'fail')
+        found.set(symptom, skip(`caused by the failure of the check "${cause}"`))
     }
   }
-  return machineChecks.map((check) => ({ check, ...(found.get(check) ?? skip('not looked at')) }))
+  return machineChecks.map((check) => ({ check, ...(found.get(check) ?? skip('not checked')) }))
 }
 
 /** The first failure of the connection to a host, for machines that have it as a jump host. */

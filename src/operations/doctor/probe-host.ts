@@ -114,12 +114,12 @@ function explainShell(code: number, words: readonly string[]): Trouble {
   if (/password change required|password has expired/i.test(printed)) {
     return {
       message: `the password of the user must be changed first: ${printed}`,
-      hint: 'log in once with ssh in a terminal and change it, or run on the host: chage -d "$(date +%F)" USER',
+      hint: 'log in with ssh in a terminal and change the password, or run on the host: chage -d "$(date +%F)" USER',
     }
   }
-  const what = printed === '' ? `it ended with exit code ${code} and no output` : printed
+  const what = printed === '' ? `the shell exited with code ${code} and printed nothing` : printed
   return {
-    message: `the login does not run commands: ${what}`,
+    message: `the login user cannot run commands: ${what}`,
     hint: 'give the user a login shell (not nologin), no command= in authorized_keys, and no ForceCommand in sshd_config',
   }
 }

@@ -133,7 +133,7 @@ export const breakages: readonly Breakage[] = [
   {
     name: 'rejected',
     break: firewall('REJECT --reject-with tcp-reset'),
-    ...{ check: 'port', says: /port 22 of .* refuses connections/ },
+    ...{ check: 'port', says: /port 22 on .* refuses connections/ },
     skips: ['banner', 'host-key', 'login', 'shell', 'mtu', 'clock'],
   },
   { name: 'dropped', break: firewall('DROP'), check: 'port', says: /does not answer: .*firewall/ },
@@ -145,7 +145,7 @@ export const breakages: readonly Breakage[] = [
   {
     name: 'sshd-down',
     break: ({ host }) => host.killSshd(),
-    ...{ check: 'port', says: /sshd is not running there/, fix: /systemctl start ssh/ },
+    ...{ check: 'port', says: /sshd is not running/, fix: /systemctl start ssh/ },
   },
   {
     name: 'no-banner',
@@ -184,13 +184,13 @@ export const breakages: readonly Breakage[] = [
       }
       return { port }
     },
-    ...{ check: 'banner', says: /turns new connections away.*MaxStartups/ },
+    ...{ check: 'banner', says: /rejects new connections.*MaxStartups/ },
   },
   {
     name: 'host-key',
     // The record keeps the first key: the lab's own knowledge of the new one is not used.
     break: ({ host }) => host.replaceHostKey().then(() => {}),
-    ...{ check: 'host-key', says: /host key .* has changed/, fix: /^fleet rekey host-key/ },
+    ...{ check: 'host-key', says: /host key .* has changed/, fix: /run fleet rekey host-key$/ },
     skips: ['login', 'shell'],
   },
   {
@@ -206,7 +206,7 @@ export const breakages: readonly Breakage[] = [
       await run(host, `echo '${agentKey.publicKey}' > /srv/root/.ssh/authorized_keys`)
       return { key: agentKey.fingerprint }
     },
-    ...{ check: 'login', says: /SSH agent of this computer does not answer/, fix: /ssh-add/ },
+    ...{ check: 'login', says: /SSH agent on this computer does not answer/, fix: /ssh-add/ },
   },
   {
     name: 'key-modes',
@@ -216,7 +216,7 @@ export const breakages: readonly Breakage[] = [
     },
     ...{
       check: 'login',
-      says: /ignores authorized_keys of root: others can write to \/srv\/root\/\.ssh/,
+      says: /ignores the authorized_keys file of root: other users can write to \/srv\/root\/\.ssh/,
     },
     fix: /^fleet ssh key-modes -- chmod go-w \/srv\/root\/\.ssh$/,
   },
@@ -233,7 +233,7 @@ export const breakages: readonly Breakage[] = [
   {
     name: 'no-shell',
     break: edit('/etc/passwd', 's,^\\(root:.*\\):[^:]*$,\\1:/usr/sbin/nologin,'),
-    ...{ check: 'shell', says: /does not run commands: .*not available/ },
+    ...{ check: 'shell', says: /cannot run commands: .*not available/ },
   },
   {
     name: 'noisy-shell',
@@ -289,7 +289,7 @@ export const breakages: readonly Breakage[] = [
     },
     ...{
       check: 'home',
-      says: /ana cannot write to its home directory \/srv\/ana \(root:root, mode 755\)/,
+      says: /ana cannot write to the home directory \/srv\/ana \(root:root, mode 755\)/,
     },
   },
   {
@@ -331,7 +331,7 @@ export const breakages: readonly Breakage[] = [
     break: async () => {},
     ...{
       check: 'engine',
-      says: /engine is not running: nothing answers on \/var\/run\/docker\.sock/,
+      says: /engine is not running: nothing is listening on \/var\/run\/docker\.sock/,
     },
     fix: /^fleet ssh engine-down -- (?:service docker start|systemctl start docker)$/,
     skips: ['socket'],
@@ -359,7 +359,7 @@ export const breakages: readonly Breakage[] = [
     name: 'hung-engine',
     ...{ on: 'hung', hasEngine: true },
     break: ({ host }) => run(host, 'kill -STOP "$(cat /run/docker.pid)"').then(() => {}),
-    ...{ check: 'engine', says: /does not answer: it hangs/, fix: /restart/ },
+    ...{ check: 'engine', says: /the engine is hung/, fix: /restart/ },
   },
   {
     name: 'socket-rights',
@@ -384,7 +384,7 @@ export const breakages: readonly Breakage[] = [
     },
     ...{
       check: 'sudo',
-      says: /bob can use the engine neither directly nor as root/,
+      says: /bob cannot use the engine: .*docker group/,
       fix: /usermod -aG docker bob/,
     },
     skips: ['socket', 'engine'],
@@ -399,7 +399,7 @@ export const breakages: readonly Breakage[] = [
     ...{
       check: 'compose',
       state: 'warn',
-      says: /docker compose is not installed/,
+      says: /Docker Compose is not installed/,
       fix: /docker-compose/,
     },
   },
@@ -407,7 +407,7 @@ export const breakages: readonly Breakage[] = [
     name: 'jump-down',
     via: 'sshd-down',
     break: async () => {},
-    ...{ check: 'route', says: /jump host sshd-down: port 22 of .* refuses connections/ },
+    ...{ check: 'route', says: /jump host sshd-down: port 22 on .* refuses connections/ },
     skips: ['port', 'login', 'disk'],
   },
   {
@@ -415,7 +415,7 @@ export const breakages: readonly Breakage[] = [
     via: 'host-key',
     break: async () => {},
     ...{ check: 'route', says: /jump host host-key: the host key .* has changed/ },
-    fix: /^fleet rekey host-key/,
+    fix: /run fleet rekey host-key$/,
   },
   {
     name: 'proxy-command',

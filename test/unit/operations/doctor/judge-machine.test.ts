@@ -136,7 +136,7 @@ describe('one cause', () => {
     expect(
       only({ ...good, facts: { ...facts, hungAt: 'the file system /', rooms: [] } }),
     ).toMatchObject({
-      ...{ check: 'disk', message: expect.stringContaining('did not finish') },
+      ...{ check: 'disk', message: expect.stringContaining('timed out') },
     })
   })
 })
@@ -159,7 +159,7 @@ describe('the engine', () => {
     ],
     ['is down', engine({ exists: false }), /not running/, /service docker start$/],
     ['left its socket behind', engine({ answers: 'refused' }), /not running/, /docker start$/],
-    ['hangs', engine({ answers: 'hung' }), /it hangs/, /docker restart$/],
+    ['hangs', engine({ answers: 'hung' }), /is hung/, /docker restart$/],
   ] as const)('%s', (_, seen, says, fix) => {
     expect(only(seen)).toMatchObject({
       check: 'engine',
@@ -219,7 +219,7 @@ describe('a login that fails while the broker is connected', () => {
   test.each([
     [
       { keyFiles: new Map([['/home/ana/.ssh', { ...rights, mode: '775' }]]) },
-      /others can write to \/home\/ana\/\.ssh \(mode 775\)/,
+      /other users can write to \/home\/ana\/\.ssh \(mode 775\)/,
     ],
     [
       { keyFiles: new Map([['/home/ana', { ...rights, owner: 'eve' }]]) },
@@ -231,7 +231,7 @@ describe('a login that fails while the broker is connected', () => {
         authorized: ['SHA256:other'],
         keyFiles: new Map([['/home/ana/.ssh/authorized_keys', rights]]),
       },
-      /has none of the keys offered: SHA256:abc/,
+      /contains none of the offered keys: SHA256:abc/,
     ],
     [{ authorized: [] }, /^no$/],
     [{ authorized: ['SHA256:abc'], keyFiles: new Map([['/home/ana', rights]]) }, /^no$/],
