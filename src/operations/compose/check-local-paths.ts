@@ -24,9 +24,9 @@ function reasonOf(
   if (path === parse(path).root) return 'the root directory of this computer'
   if (path === home) return 'your home directory'
   if (isWithin(path, home)) return 'a directory that contains your home directory'
-  if (kernelFolders.some((one) => isWithin(one, path))) return 'part of the kernel'
+  if (kernelFolders.some((one) => isWithin(one, path))) return 'part of a kernel file system'
   const isSystem = systemFolders.has(path) && !isWithin(folder, path)
-  return isSystem ? 'a directory of the operating system' : undefined
+  return isSystem ? 'a system directory' : undefined
 }
 
 /**
@@ -65,7 +65,7 @@ export async function checkLocalPaths(
       'unsupported',
       `${subject}${owner} uses ${path}, which is ${why}; fleet does not copy it to hosts`,
       {
-        hint: 'specify only the file or directory that is needed; for a path on the host, use an absolute path',
+        hint: 'specify only the file or directory that you need; for a path on the host, use an absolute path',
       },
     )
   }

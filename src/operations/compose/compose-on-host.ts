@@ -158,9 +158,9 @@ async function rewrite(
 }
 
 const noModel = (machine: string): UserError =>
-  new UserError('failed', `Compose on ${machine} returned no project that fleet can read`, {
+  new UserError('failed', `cannot parse the project configuration from Compose on ${machine}`, {
     machine,
-    hint: `check its version: fleet -m ${machine} compose version`,
+    hint: `check the version of Compose: fleet -m ${machine} compose version`,
   })
 
 /** Runs a command that needs no mounted files; nothing of the project is kept on the host. */
@@ -203,7 +203,11 @@ const runWithoutProject = (
 async function requireCompose(host: HostDocker, streams: Streams): Promise<void> {
   const { code } = await askHostDocker(host, { args: () => ['compose', 'version'] }, streams)
   if (code !== 0)
-    throw needsLocalDocker(host.name, 'docker compose (the host does not have the Compose plugin)')
+    throw needsLocalDocker(
+      host.name,
+      'docker compose',
+      ', because the host does not have the Compose plugin',
+    )
 }
 
 /**

@@ -40,7 +40,7 @@ export async function readLocalFile(file: string): Promise<Buffer> {
   try {
     return await readFile(file)
   } catch (error) {
-    const why = codeOf(error) === 'ENOENT' ? 'there is no such file' : fileTroubleOf(error)
+    const why = codeOf(error) === 'ENOENT' ? 'no such file' : fileTroubleOf(error)
     throw new UserError('failed', `cannot read ${file}: ${why}`, { cause: error })
   }
 }
@@ -64,8 +64,8 @@ async function findComposeFiles(start: string): Promise<string[]> {
     }
     if (dirname(folder) === folder) break
   }
-  throw new UserError('failed', `there is no Compose file in ${start} or a directory above it`, {
-    hint: 'to specify its path: fleet compose -f FILE …',
+  throw new UserError('failed', `no Compose file was found in ${start} or any parent directory`, {
+    hint: 'to specify the file: fleet compose -f FILE …',
   })
 }
 

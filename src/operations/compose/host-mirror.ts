@@ -76,10 +76,10 @@ done
 const writeError = ({ name }: Host, folder: string, output: string): UserError =>
   new UserError(
     'failed',
-    `cannot write ${folder} on ${name}: ${output.trim() || 'no reason given'}`,
+    `cannot write to ${folder} on ${name}: ${output.trim() || 'unknown error'}`,
     {
       machine: name,
-      hint: `check its permissions: fleet ssh ${name} ls -ld ${folder}`,
+      hint: `check the permissions: fleet ssh ${name} ls -ld ${folder}`,
     },
   )
 
@@ -141,7 +141,8 @@ function parseEntries(lines: readonly string[], paths: readonly string[]): Map<s
       found.push({ type: 'other' })
     } else if (kind === 'o') found.push({ type: 'other' })
   }
-  if (found.length !== paths.length || files.length > 0) throw new Error('not one line a path')
+  if (found.length !== paths.length || files.length > 0)
+    throw new Error('expected one line for each path')
   return new Map(paths.map((path, index) => [path, found[index] ?? { type: 'other' }]))
 }
 
@@ -215,7 +216,7 @@ async function inspectMirror({ host, folder }: HostMirror, local: LocalFiles): P
   } catch (error) {
     throw new UserError(
       'failed',
-      `cannot compare the files in ${folder} on ${name}: ${stderr.trim() || `code ${code}`}`,
+      `cannot compare the files in ${folder} on ${name}: ${stderr.trim() || `exit code ${code}`}`,
       {
         machine: name,
         cause: error,
@@ -298,7 +299,7 @@ make() {
     name=\${left%%/*} left=\${left#*/}
     enter "$below"
     if [ -h "./$name" ] || [ ! -d "./$name" ]; then
-      mkdir -- "./$name" || fail "cannot make $root/$below/$name"
+      mkdir -- "./$name" || fail "cannot create $root/$below/$name"
     fi
     below=$below\${below:+/}$name
   done
@@ -307,7 +308,7 @@ place() {
   folder=$1
   shift
   enter "$folder"
-  mv -f -- "$@" ./ || fail "cannot write in $root/$folder"
+  mv -f -- "$@" ./ || fail "cannot write to $root/$folder"
 }
 rewrite() {
   enter "$1"

@@ -149,7 +149,7 @@ export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: Lo
   if (stranger === undefined) return
   throw new UserError(
     'failed',
-    `Compose on ${name} asks for ${stranger}, which is not in any Compose file of the project`,
+    `Compose on ${name} needs ${stranger}, but no Compose file of the project contains this path`,
     {
       machine: name,
       hint: 'write the path in the Compose file without variables, or install the Docker CLI on this computer',

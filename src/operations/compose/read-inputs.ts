@@ -144,5 +144,5 @@ export async function readInputs(
 const readThere = (path: string, machine: string): UserError =>
   new UserError('unsupported', `Compose on ${machine} cannot read ${path} on this computer`, {
     machine,
-    hint: 'write it as a path relative to the Compose file, or install the Docker CLI on this computer',
+    hint: 'use a path relative to the Compose file, or install the Docker CLI on this computer',
   })

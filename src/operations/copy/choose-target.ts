@@ -24,9 +24,10 @@ export function chooseTarget(
       throw refuse(place, 'is a broken link')
     }
     if (found.kind === 'absent') return { path, how: 'place' }
-    if (asFolder) throw refuse(place, `is already a ${nounOf(found)}`)
+    if (asFolder) throw refuse(place, `already exists and is a ${nounOf(found)}`)
     if (!isLink) return { path, how: 'write' }
-    if (found.kind === 'other') throw refuse(place, 'is already a device, a FIFO or a socket')
+    if (found.kind === 'other')
+      throw refuse(place, 'already exists and is a device, FIFO or socket')
     return { path, how: 'place' }
   }
   const inside = { ...place, path: path === '' ? name : `${path.replace(/\/+$/, '')}/${name}` }
@@ -35,14 +36,17 @@ export function chooseTarget(
   if (there.kind === 'absent' && !there.isLink) return target('place')
   if (there.kind === 'folder') {
     if (asFolder && !there.isLink) return target('merge')
-    throw refuse(inside, `is already a ${there.isLink ? 'link to a directory' : 'directory'}`)
+    throw refuse(
+      inside,
+      `already exists and is a ${there.isLink ? 'link to a directory' : 'directory'}`,
+    )
   }
-  if (asFolder) throw refuse(inside, `is already a ${nounOf(there)}`)
+  if (asFolder) throw refuse(inside, `already exists and is a ${nounOf(there)}`)
   // Replace a link that the user did not name: it may come from an earlier copy from an untrusted host.
   if (there.isLink || (isLink && there.kind === 'file')) return target('place')
-  if (isLink) throw refuse(inside, 'is already a device, a FIFO or a socket')
+  if (isLink) throw refuse(inside, 'already exists and is a device, FIFO or socket')
   return target('write')
 }
 
 const nounOf = ({ kind, isLink }: Found): string =>
-  isLink ? 'link' : kind === 'file' ? 'file' : 'device, a FIFO or a socket'
+  isLink ? 'link' : kind === 'file' ? 'file' : 'device, FIFO or socket'

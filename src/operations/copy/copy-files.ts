@@ -39,7 +39,7 @@ function nameOf(place: CopyPath, found: FoundSource): string {
   if (name === '.' || name === '..' || /[/\\\p{Cc}]/u.test(name)) {
     throw refuse(
       place,
-      'has no usable name: specify a directory below it, or a target that does not exist yet',
+      'has a name that cannot be used for the copy: specify a directory below it, or a target that does not exist yet',
     )
   }
   return name
@@ -57,7 +57,7 @@ function checkSource(place: CopyPath, found: FoundSource, follow: boolean): Sour
   if (kind === 'other' && !isLink) {
     throw refuse(
       place,
-      'is a device, a FIFO or a socket: only files, directories and links can be copied',
+      'is a device, FIFO or socket: only files, directories and links can be copied',
     )
   }
   return { path: place.path, asFolder: kind === 'folder' && (asFolder || !isLink), follow }
@@ -166,5 +166,8 @@ async function* counted(
 /** Throws when a copy on this computer would read its own output. */
 async function refuseItself(from: CopyPath, source: Source, target: Target): Promise<void> {
   if (!(await isSameLocal(source, target))) return
-  throw refuse(from, source.asFolder ? 'cannot be copied into itself' : 'is the same file')
+  throw refuse(
+    from,
+    source.asFolder ? 'cannot be copied into itself' : 'is the same file as the target',
+  )
 }

@@ -170,7 +170,7 @@ async function send(
 /** How long to wait for the exit of `docker save` after its output has ended, in milliseconds. */
 const endTimeoutMs = 5000
 
-const reason = (words = ''): string => words.trim() || 'Docker gave no reason'
+const reason = (words = ''): string => words.trim() || 'unknown error'
 
 interface Sending {
   readonly from: Machine

@@ -90,7 +90,7 @@ const trimmed = (path: string): string => resolve(path)
 async function requireParent(path: string): Promise<void> {
   const parent = dirname(path)
   if (!(await isFolder(parent)))
-    throw new UserError('failed', `there is no directory ${shown(parent)}`)
+    throw new UserError('failed', `the directory ${shown(parent)} does not exist`)
 }
 
 async function inspectSource(typed: string): Promise<FoundSource> {
@@ -185,7 +185,10 @@ async function write(
 ): Promise<void> {
   for await (const entry of entries) {
     if (entry.type !== 'file') {
-      throw new UserError('failed', `cannot write ${shown(path)}: no file was sent`)
+      throw new UserError(
+        'failed',
+        `cannot write ${shown(path)}: expected a file, but received a ${entry.type}`,
+      )
     }
     const isFile = (await writing(path, () => stat(path))).isFile()
     await (isFile
@@ -216,7 +219,7 @@ async function move(from: Buffer, to: Buffer): Promise<void> {
 
 const nounOf = (found: Stats): string =>
   found.isDirectory()
-    ? 'folder'
+    ? 'directory'
     : found.isSymbolicLink()
       ? 'link'
       : found.isFile()
@@ -251,7 +254,7 @@ async function merge(from: Buffer, to: Buffer, path: Buffer, were: Set<string>):
 }
 
 const isAlready = (path: Buffer, found: Stats): UserError =>
-  new UserError('failed', `${shown(path)} is already a ${nounOf(found)}`)
+  new UserError('failed', `${shown(path)} already exists and is a ${nounOf(found)}`)
 
 const disposable = (file: FileHandle) => ({
   file,

@@ -83,7 +83,7 @@ async function* readPieces(file: FileHandle, path: Buffer, size: number): AsyncG
     if (bytesRead === 0) {
       throw new UserError(
         'failed',
-        `${shown(path)} became shorter while it was being read; try again`,
+        `${shown(path)} was truncated while it was being read; try again`,
       )
     }
     at += bytesRead

@@ -156,7 +156,7 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
   const kinds = new Set(['absent', 'file', 'folder', 'other'])
   function readFound(kind: string | undefined, link: string | undefined): Found {
     if (kind === undefined || !kinds.has(kind)) {
-      throw failed('the host returned an unexpected response for the path')
+      throw failed('the host returned an unknown file type')
     }
     return { kind: kind as Found['kind'], isLink: link === 'link' }
   }
@@ -214,7 +214,7 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
 /** The single file of entries as a stream: its size, a line feed, and its content. */
 async function* contentOf(entries: AsyncIterable<Accepted>): AsyncGenerator<Buffer, void> {
   for await (const { type, size, content } of entries) {
-    if (type !== 'file') throw new UserError('failed', `a ${type} was sent in place of a file`)
+    if (type !== 'file') throw new UserError('failed', `expected a file, but received a ${type}`)
     yield Buffer.from(`${size}\n`)
     yield* content
   }

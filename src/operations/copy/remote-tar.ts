@@ -35,7 +35,7 @@ export const reasonOf = (complaint: string): string =>
     )
     .filter((line) => line !== '' && !/^(?:Exiting with|Error is not recoverable)/.test(line))
     .slice(0, 3)
-    .join('; ') || 'the program gave no reason'
+    .join('; ') || 'unknown error'
 
 /** Whether an archive is complete. GNU tar exits with 1 if a file changed while it was packed. */
 const isWholeArchive = (status: ExitStatus, complaint: string): boolean =>
@@ -224,7 +224,9 @@ export async function unpackOnHost(
     await using program = await openInput(transport, words)
     const { code, complaint } = await program.feed(archive)
     if (code !== 0) {
-      throw new UserError('failed', `cannot write: ${reasonOf(complaint)}`, { machine })
+      throw new UserError('failed', `cannot write files to the host: ${reasonOf(complaint)}`, {
+        machine,
+      })
     }
   } finally {
     archive.destroy()

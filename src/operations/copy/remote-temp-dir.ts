@@ -110,7 +110,7 @@ export async function openHostFolder(
   const { code, stdout, stderr } = await run(transport, words, options)
   const [path, end] = stdout.split('\0')
   if (code !== 0 || path === undefined || end === undefined) {
-    const reason = stderr.trim() || 'the command ended early'
+    const reason = stderr.trim() || 'the command ended unexpectedly'
     throw new UserError('failed', `cannot create a temporary directory: ${reason}`, { machine })
   }
   return {

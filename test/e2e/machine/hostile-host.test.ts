@@ -334,7 +334,7 @@ describe('a host that is copied from', () => {
     host.behave(sending(found(kind, 'notes'), ...parts))
     const { code, stderr, names } = await copyFrom('notes')
     expect([code, names]).toEqual([1, []])
-    expect(stderr).toMatch(/refused an archive|archive is not valid/)
+    expect(stderr).toMatch(/rejected an archive|archive is invalid/)
     expect(stderr).not.toContain('bug in fleet')
   })
 
@@ -358,7 +358,7 @@ describe('a host that is copied from', () => {
     const { code, stderr } = await copyFrom('notes')
     expect([code, stderr]).toEqual([
       1,
-      expect.stringContaining('the host returned an unexpected response'),
+      expect.stringContaining('the host returned an unknown file type'),
     ])
   })
 })

@@ -237,8 +237,8 @@ services:
     ['volumes: ["./link:/x"]', 'your home directory'],
     // more than there are directories above it
     [`volumes: ["${'../'.repeat(20)}.:/x"]`, 'the root directory of this computer'],
-    [`volumes: ["${'../'.repeat(20)}etc:/x"]`, 'a directory of the operating system'],
-    [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'part of the kernel'],
+    [`volumes: ["${'../'.repeat(20)}etc:/x"]`, 'a system directory'],
+    [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'part of a kernel file system'],
     [`build: ${'../'.repeat(20)}.`, 'the root directory of this computer'],
   ])('does not take too much of this computer: %s', async (line, why) => {
     const folder = await clone({

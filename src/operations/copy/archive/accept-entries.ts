@@ -69,7 +69,7 @@ const specialBits = (mode: number): string =>
     [0o1000, 'sticky'],
   ]
     .filter(([bit]) => mode & Number(bit))
-    .map(([, word]) => word)
+    .map(([, word]) => `${word} bit`)
     .join(' and ')
 
 /**
@@ -88,7 +88,7 @@ export async function* acceptEntries(
   let remembered = 0
 
   const refuse = (entry: Entry, why: string): UserError =>
-    new UserError('failed', `refused an archive: ${showName(entry.name)} ${why}`, { machine })
+    new UserError('failed', `rejected an archive: ${showName(entry.name)} ${why}`, { machine })
 
   /** The path of a name below the copied item; undefined if it is elsewhere. */
   function below(name: string): string | undefined {
@@ -119,7 +119,7 @@ export async function* acceptEntries(
       return undefined
     }
     if (links.has(path) || (folders.has(path) && type !== 'directory')) {
-      throw refuse(entry, 'is in the archive twice')
+      throw refuse(entry, 'appears twice in the archive')
     }
     const common = { ...facts, path, type, content }
     if (type === 'directory') {
@@ -142,13 +142,14 @@ export async function* acceptEntries(
     }
     if (keepBits) return { ...common, mode, linkname: '' }
     const bits = specialBits(mode)
-    if (bits !== '') onSkipped(`${showName(shown)} was copied without its ${bits} bit`)
+    if (bits !== '') onSkipped(`${showName(shown)} was copied without its ${bits}`)
     return { ...common, mode: mode & 0o777, linkname: '' }
   }
 
   function remember(set: Set<string>, path: string, entry: Entry): void {
     remembered += path.length
-    if (remembered > memoryLimit) throw refuse(entry, 'exceeds the limit on directories and links')
+    if (remembered > memoryLimit)
+      throw refuse(entry, 'exceeds the limit on the total length of directory and link paths')
     set.add(path)
   }
 
@@ -162,5 +163,5 @@ export async function* acceptEntries(
     const { kind, message, hint } = error
     throw new UserError(kind, message, { machine, hint, cause: error })
   }
-  if (isFirst) throw new UserError('failed', 'refused an archive: it is empty', { machine })
+  if (isFirst) throw new UserError('failed', 'rejected an archive: it is empty', { machine })
 }

@@ -19,7 +19,7 @@ const namesLimit = 1 << 26
 const metadataLimit = 4 << 20
 
 const refuse = (why: string): UserError =>
-  new UserError('failed', `refused the image archive: ${why}`)
+  new UserError('failed', `rejected the image archive: ${why}`)
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -54,7 +54,7 @@ const tagKey = 'org.opencontainers.image.ref.name'
 
 /** Reduces the OCI `index.json` in the same way; names are annotations there. */
 function filterIndex(index: unknown, { id, tag }: WantedImage): unknown {
-  if (!isObject(index)) throw refuse('its index.json is not an index')
+  if (!isObject(index)) throw refuse('its index.json is not an OCI image index')
   const fullName = tag === undefined ? undefined : fullNameOf(tag)
   const image = chooseOne(index['manifests'], ({ digest, annotations }) =>
     fullName === undefined
@@ -83,12 +83,12 @@ const dropped = new Set(['repositories'])
 
 async function readJson({ entry, content }: Read): Promise<unknown> {
   if (entry.type !== 'file' || entry.size > metadataLimit) {
-    throw refuse(`${showName(entry.name)} is not a file, or is too long`)
+    throw refuse(`${showName(entry.name)} is not a file, or is too large`)
   }
   try {
     return JSON.parse((await buffer(content)).toString('utf8')) as unknown
   } catch (error) {
-    if (error instanceof SyntaxError) throw refuse(`${showName(entry.name)} is not JSON`)
+    if (error instanceof SyntaxError) throw refuse(`${showName(entry.name)} is not valid JSON`)
     throw error
   }
 }
@@ -97,7 +97,8 @@ async function readJson({ entry, content }: Read): Promise<unknown> {
 function plainName(name: string): string {
   const plain = name.replace(/^(?:\.\/+)+/, '').replace(/\/$/, '')
   const isPlain = plain.split('/').every((part) => !['', '.', '..'].includes(part))
-  if (!isPlain || name.includes('\0')) throw refuse(`it contains ${showName(name)}`)
+  if (!isPlain || name.includes('\0'))
+    throw refuse(`it contains the invalid path ${showName(name)}`)
   return plain
 }
 
@@ -133,7 +134,7 @@ export async function* filterImage(
     }
     const isAllowed =
       type === 'file' || type === 'directory' || (type === 'symlink' && isLayerLink(entry.linkname))
-    if (!isAllowed) throw refuse(`${showName(name)} is a ${type}`)
+    if (!isAllowed) throw refuse(`${showName(name)} is a ${type}, which is not allowed`)
     yield encodeHeader({ ...entry, name, type })
     if (size === 0) continue
     yield* content

@@ -14,8 +14,7 @@ const extensionsPerEntry = 16
 /** The maximum padding after the end of an archive, in bytes. */
 const trailerLimit = 1 << 20
 
-const refuse = (why: string): UserError =>
-  new UserError('failed', `the archive is not valid: ${why}`)
+const refuse = (why: string): UserError => new UserError('failed', `the archive is invalid: ${why}`)
 
 /** Reads pieces of requested sizes from a stream. */
 function openBytes(source: AsyncIterable<Buffer>) {
@@ -36,7 +35,7 @@ function openBytes(source: AsyncIterable<Buffer>) {
     const parts: Buffer[] = []
     for (let missing = count; missing > 0;) {
       const part = await some(missing)
-      if (part === undefined) throw refuse('it ended early')
+      if (part === undefined) throw refuse('it is incomplete')
       parts.push(part)
       missing -= part.length
     }
@@ -83,7 +82,7 @@ function checkSum(header: Buffer): void {
     (total, byte, index) => total + (index >= 148 && index < 156 ? 32 : byte),
     0,
   )
-  if (sum !== numberAt(header, 148, 8)) throw refuse('this is not a tar archive')
+  if (sum !== numberAt(header, 148, 8)) throw refuse('it is not a tar archive')
 }
 
 /** Values of pax headers or GNU long names for the next entry. */
@@ -112,7 +111,8 @@ function readPax(records: string, extensions: Extensions): void {
       throw refuse('a pax record is malformed')
     }
     const [key, value] = [record.slice(0, equals), record.slice(equals + 1)]
-    if (key.startsWith('GNU.sparse')) throw refuse('it contains a sparse file')
+    if (key.startsWith('GNU.sparse'))
+      throw refuse('it contains a sparse file, which is not supported')
     if (key === 'path' || key === 'linkpath') extensions[key] = value
     if (key === 'size') extensions.size = wholeNumber(value)
     if (key === 'mtime' && /^\d+(?:\.\d*)?$/.test(value)) extensions.mtime = Number(value)
@@ -135,7 +135,8 @@ const types: Readonly<Record<string, Entry['type']>> = {
 function readEntry(header: Buffer, extensions: Extensions): Entry {
   const flag = header.toString('latin1', 156, 157)
   const type = types[flag]
-  if (type === undefined) throw refuse(`it contains an entry of type ${JSON.stringify(flag)}`)
+  if (type === undefined)
+    throw refuse(`it contains an entry of the unsupported type ${JSON.stringify(flag)}`)
   const isPosix = header.toString('latin1', 257, 263) === 'ustar\0'
   const prefix = isPosix ? textAt(header, 345, 155) : ''
   const short = textAt(header, 0, 100)
@@ -163,7 +164,7 @@ async function readExtension(
   const flag = header.toString('latin1', 156, 157)
   if (!'xgLK'.includes(flag) || flag === '\0') return false
   const size = numberAt(header, 124, 12)
-  if (size > extensionLimit) throw refuse('a name or a record is too long')
+  if (size > extensionLimit) throw refuse('a name or a pax record is too long')
   const content = (await bytes.exactly(Math.ceil(size / blockSize) * blockSize)).subarray(0, size)
   if (flag === 'x') readPax(content.toString('latin1'), extensions)
   else if (flag === 'L') extensions.path = textAt(content, 0, size)
@@ -184,7 +185,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Re
       for (let count = 0; !isZero(header); count += 1) {
         checkSum(header)
         if (!(await readExtension(header, bytes, extensions))) break
-        if (count === extensionsPerEntry) throw refuse('it has too many records for one entry')
+        if (count === extensionsPerEntry) throw refuse('an entry has too many extension headers')
         header = await bytes.exactly(blockSize)
       }
       if (isZero(header)) break
@@ -193,7 +194,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Re
       const content = (async function* read() {
         while (left > 0) {
           const part = await bytes.some(left)
-          if (part === undefined) throw refuse('it ended early')
+          if (part === undefined) throw refuse('it is incomplete')
           left -= part.length
           yield part
         }
@@ -205,7 +206,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Re
     let trailer = 0
     for (let part = await bytes.some(blockSize); part; part = await bytes.some(1 << 16)) {
       trailer += part.length
-      if (trailer > trailerLimit) throw refuse('it has data after its end')
+      if (trailer > trailerLimit) throw refuse('it contains data after the end-of-archive marker')
     }
   } finally {
     await bytes.end()
@@ -213,5 +214,5 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Re
 }
 
 function ended(): never {
-  throw refuse('it ended early')
+  throw refuse('it is incomplete')
 }

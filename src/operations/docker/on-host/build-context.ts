@@ -33,7 +33,7 @@ async function readDockerfile(path: string): Promise<Buffer> {
     return await readFile(path)
   } catch (error) {
     throw codeOf(error) === 'ENOENT'
-      ? new UserError('failed', `there is no Dockerfile ${path}`, {
+      ? new UserError('failed', `the Dockerfile ${path} does not exist`, {
           hint: 'specify its path with --file',
         })
       : unreadable(path, error)

@@ -107,7 +107,7 @@ async function collectLocalInputs(
     } else if (name === '--iidfile' || name === '--metadata-file') {
       const file = resolve(cwd, value)
       if (!(await isDirectory(dirname(file)))) {
-        throw new UserError('failed', `there is no directory ${dirname(file)}`)
+        throw new UserError('failed', `the directory ${dirname(file)} does not exist`)
       }
       outputs[`out-${index}`] = fileOutput(file)
       given(at.file(`out-${index}`))

@@ -40,7 +40,7 @@ cd "$stage" || exit
 /** Reports items that were skipped or changed. If there are any, the copy has failed. */
 function reportSkipped(skipped: SkippedItems, { stderr }: Streams): number {
   const all = skipped.list()
-  for (const what of all) stderr.write(`not an exact copy: ${what}\n`)
+  for (const what of all) stderr.write(`skipped or changed: ${what}\n`)
   return all.length === 0 ? 0 : 1
 }
 
@@ -103,7 +103,7 @@ class DockerFailed extends Error {
   readonly complaint: string
 
   constructor(code: number, complaint: string) {
-    super(`docker exited with ${code}`)
+    super(`docker exited with code ${code}`)
     this.code = code
     this.complaint = complaint
   }
@@ -163,7 +163,7 @@ async function writeLocally(
   const place = { path: resolve(cwd, target) }
   const found = await side.inspectTarget(place.path, name ?? '.')
   if (endingOf(target) !== '' && found.kind !== 'folder' && !asFolder) {
-    throw new UserError('failed', `there is no directory ${target}`)
+    throw new UserError('failed', `the directory ${target} does not exist`)
   }
   const isContent = asFolder && name === undefined && found.kind === 'folder'
   const kept = { name: name ?? 'root', asFolder, isLink: type === 'symlink' }
@@ -187,7 +187,7 @@ async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void
   if (kind === 'absent') return
   throw new UserError(
     'failed',
-    `${path} would be a link to ${showName(linkname)} on this computer`,
+    `refused to create the link ${path}: it would point to ${showName(linkname)} on this computer`,
     {
       hint: 'to copy the target of the link in the container, use --follow-link',
     },

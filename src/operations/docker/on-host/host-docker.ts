@@ -58,7 +58,7 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
   if (docker === 'none') {
     throw new UserError(
       'unsupported',
-      `there is no docker command, neither on this computer nor on ${name}`,
+      `the docker command was not found on this computer or on ${name}`,
       {
         machine: name,
         hint: `install the Docker CLI on this computer or on ${name}`,
@@ -337,9 +337,9 @@ export function pickVariables(
   return picked
 }
 
-/** The error for a command that needs the docker CLI on this computer. */
-export const needsLocalDocker = (machine: string, what: string): UserError =>
-  new UserError('unsupported', `${what} needs the Docker CLI on this computer`, {
+/** The error for a command that needs the docker CLI on this computer. `reason`: the end of the sentence. */
+export const needsLocalDocker = (machine: string, what: string, reason = ''): UserError =>
+  new UserError('unsupported', `${what} needs the Docker CLI on this computer${reason}`, {
     machine,
-    hint: 'install docker-ce-cli (no engine is needed), then try again',
+    hint: 'install the Docker CLI (package docker-ce-cli; the engine is not needed), then try again',
   })

@@ -95,9 +95,13 @@ async function cidFile(words: readonly Word[], { cwd }: Streams): Promise<string
       () => false,
     )
   ) {
-    throw new UserError('failed', `${file} exists, and may contain the ID of another container`, {
-      hint: `remove it first: rm ${shellQuote(file)}`,
-    })
+    throw new UserError(
+      'failed',
+      `${file} already exists and may contain the ID of another container`,
+      {
+        hint: `remove it first: rm ${shellQuote(file)}`,
+      },
+    )
   }
   return file
 }

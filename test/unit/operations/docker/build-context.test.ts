@@ -140,7 +140,7 @@ test('modes, empty folders, links and long names are kept; owners and sockets ar
 test('a folder without a Dockerfile is refused with a hint', async () => {
   await expect(openBuildContext(await makeFolder({ a: '' }))).rejects.toMatchObject({
     kind: 'failed',
-    message: expect.stringContaining('there is no Dockerfile'),
+    message: expect.stringContaining('does not exist'),
     hint: expect.stringContaining('--file'),
   })
 })
