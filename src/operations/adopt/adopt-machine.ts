@@ -121,9 +121,9 @@ function checkProxyCommand(
   if (proxyCommand === undefined || via !== undefined || sshAlias !== undefined) return
   throw new UserError(
     'unsupported',
-    `${destination} is reached through a ProxyCommand that is not in ~/.ssh/config under a plain host name`,
+    `${destination} needs a ProxyCommand, but has no alias in ~/.ssh/config that fleet can use`,
     {
-      hint: 'add the host to ~/.ssh/config under a name that consists of letters, digits, ".", "_", and "-", and adopt the host by that name',
+      hint: 'add an alias for the host to ~/.ssh/config (only letters, digits, ".", "_" and "-"), then adopt the host by its alias',
     },
   )
 }
@@ -132,7 +132,7 @@ const warningsFor = (destination: string, ignored: readonly string[]): readonly 
   ignored.length === 0
     ? []
     : [
-        `SSH settings for ${destination} that have no effect in fleet: ${ignored.join(', ')}; see docs/ssh.md`,
+        `fleet ignores these SSH settings for ${destination}: ${ignored.join(', ')}; see docs/ssh.md`,
       ]
 
 /** Whether a key file was configured: `ssh -G` also lists the default ones (ssh_config(5), IdentityFile). */
@@ -182,7 +182,10 @@ async function findJump(
   if (there !== undefined) return there.name
   const name = nameFrom(nearest)
   if (!(await calls.confirmJump({ name, leadsTo }))) {
-    throw new UserError('cancelled', `${leadsTo} needs the jump host ${name}: nothing was changed`)
+    throw new UserError(
+      'cancelled',
+      `${leadsTo} needs the jump host ${name}, which was not added; nothing was changed`,
+    )
   }
   const earlier = { name, config: withJumps(jump, before.toReversed()), after }
   const via = await findJump(context, earlier, request, calls)

@@ -37,7 +37,7 @@ export async function probeHost({
   })
   const probe = parseHostProbe(stdout)
   if (code === 0 && probe.arch !== '') return probe
-  const why = stderr.trim().split('\n').at(-1) || `its shell ended with exit code ${code}`
+  const why = stderr.trim().split('\n').at(-1) || `the shell exited with code ${code}`
   throw new UserError('unsupported', `cannot inspect ${machine}: ${why}`, {
     machine,
     hint: 'the host must run Linux, and the user must be able to run sh',

@@ -13,7 +13,7 @@ export function requestedClient(
 ): SshTarget['client'] {
   const name = env['FLEET_SSH'] || ssh?.client
   if (name === undefined || name === 'builtin' || name === 'openssh') return name
-  throw new UserError('usage', `FLEET_SSH is ${JSON.stringify(name)}`, {
+  throw new UserError('usage', `invalid value for FLEET_SSH: ${JSON.stringify(name)}`, {
     hint: 'set it to openssh or builtin, or unset it',
   })
 }

@@ -114,7 +114,8 @@ export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisp
   const inode = await listenAt(server, path)
   return {
     async [Symbol.asyncDispose]() {
-      for (const cutOff of clients.values()) cutOff("fleet's background process (the broker) ended")
+      for (const cutOff of clients.values())
+        cutOff("fleet's background process (the broker) stopped")
       const late = setTimeout(() => {
         for (const client of clients.keys()) client.destroy()
       }, closeTimeoutMs)

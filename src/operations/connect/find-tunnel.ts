@@ -27,8 +27,8 @@ export async function findTunnel(
 const hasAlias = (name: string, { sshAlias, resources }: HostRecord): UserError =>
   new UserError(
     'inventory',
-    `"host:" in the entry for ${name} sets "sshAlias: ${sshAlias}" and "reach: ${resources?.['reach']}", which cannot be combined`,
-    { machine: name, hint: 'remove one of the two' },
+    `"host" in the entry for ${name} sets both "sshAlias: ${sshAlias}" and "reach: ${resources?.['reach']}", which cannot be combined`,
+    { machine: name, hint: 'remove "sshAlias" or "reach" from the entry' },
   )
 
 /** Throws kind `usage` if a host would be reached by a tunnel and through a jump host. */
@@ -40,6 +40,6 @@ export function checkNoJumpHost(
   throw new UserError(
     'usage',
     `${name} sets both "via: ${via}" and "reach: ${reach}", which cannot be combined`,
-    { machine: name, hint: 'remove "via" or "reach" from its entry' },
+    { machine: name, hint: 'remove "via" or "reach" from the entry' },
   )
 }

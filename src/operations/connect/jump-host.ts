@@ -21,7 +21,10 @@ export async function findJumpHosts(
   if (problem === undefined) return jumps
   const { kind, name, message } = problem
   throw kind === 'cycle'
-    ? new UserError('inventory', message, { machine: name, hint: 'change "via" in their entries' })
+    ? new UserError('inventory', message, {
+        machine: name,
+        hint: 'change "via" in the entry of one of these machines',
+      })
     : new UserError('unknown-machine', message, {
         machine: name,
         hint: 'to list the machines: fleet ls',

@@ -96,7 +96,7 @@ async function openRelay(
     ([status, words]) => {
       const ended = 'code' in status && status.code === 0
       if (!ended) failed()
-      const why = quoteServer(words) || 'the docker command on the host ended'
+      const why = quoteServer(words) || 'the docker command on the host exited unexpectedly'
       if (ended) connection.push(null)
       else connection.destroy(new UserError('failed', why, { machine }))
     },
@@ -150,13 +150,13 @@ async function withTimeout<T>(
 const sessionsBusy = (machine: string): UserError =>
   new UserError('failed', 'the SSH server allows no more sessions on this connection', {
     machine,
-    hint: 'select fewer containers, or add the user to the docker group on the host, so that fleet can forward to the engine socket',
+    hint: 'select fewer containers, or add the user to the docker group on the host, so that fleet can use the engine socket directly',
   })
 
 const silentEngine = (machine: string): UserError =>
   new UserError('failed', `the engine did not answer within ${timeoutMs / 1000} s`, {
     machine,
-    hint: `it may be overloaded or hung; see its log: fleet ssh ${machine} -- journalctl -u docker -n 50`,
+    hint: `the engine may be overloaded or hung; to see its log: fleet ssh ${machine} -- journalctl -u docker -n 50`,
   })
 
 /** The exit code of a shell, and of env(1), where a command is not found. */
@@ -170,13 +170,13 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
   const tried = [asUser, asRoot].filter((attempt) => attempt !== undefined)
   if (!tried.some(({ wasRun }) => wasRun)) {
     const words = quoteServer(asUser?.words ?? '')
-    const said = words === '' ? `ended with exit code ${asUser?.code}` : `printed: ${words}`
+    const said = words === '' ? `exited with code ${asUser?.code}` : `printed: ${words}`
     return new UserError(
       'failed',
-      `the host ran another command instead of docker, which ${said}`,
+      `the host ran another command instead of docker, and that command ${said}`,
       {
         machine,
-        hint: 'the login allows only one command (command= in authorized_keys, ForceCommand in sshd_config), or has no shell: allow the user to run docker, or to forward to the engine socket',
+        hint: 'allow the user to run docker or to forward the engine socket: the user is restricted to one command (command= in authorized_keys or ForceCommand in sshd_config), or has no login shell',
       },
     )
   }
@@ -207,9 +207,9 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
     )
   }
   const words = tried.map((attempt) => quoteServer(attempt.words)).find((said) => said !== '')
-  const why = words ?? `docker system dial-stdio ended with exit code ${asUser?.code}`
-  return new UserError('failed', `the engine cannot be reached: ${why}`, {
+  const why = words ?? `docker system dial-stdio exited with code ${asUser?.code}`
+  return new UserError('failed', `cannot connect to the engine: ${why}`, {
     machine,
-    hint: 'allow forwarding to the engine socket (AllowStreamLocalForwarding in sshd_config on the host), or allow the user to run "docker system dial-stdio"',
+    hint: 'allow forwarding of the engine socket (AllowStreamLocalForwarding in sshd_config on the host), or allow the user to run "docker system dial-stdio"',
   })
 }

@@ -69,7 +69,7 @@ export async function firewallError(
     for (const range of mine) {
       const firewall = await sshAccess
         .blockedBy?.(host, range, call)
-        .catch(ignored('driver', `ask for the firewall of ${name}`))
+        .catch(ignored('driver', `query the firewall of ${name}`))
       if (firewall === undefined) continue
       const address = plainAddress(range)
       return new UserError(
@@ -86,7 +86,7 @@ export async function firewallError(
   return new UserError(
     'unreachable',
     `cannot reach ${name} at ${host.address}: its firewall allows SSH from ${allowed.join(', ')}, but this computer has the address ${shut.map(plainAddress).join(', ')}`,
-    { machine: name, hint: `allow this address too: fleet allow ${name}` },
+    { machine: name, hint: `to allow this address: fleet allow ${name}` },
   )
 }
 
@@ -96,12 +96,12 @@ function stateError({ name }: Machine, state: string): UserError | undefined {
     case 'stopped':
       return new UserError('unreachable', `${name} is ${state}`, {
         machine: name,
-        hint: `fleet start ${name}`,
+        hint: `to start it: fleet start ${name}`,
       })
     case 'absent':
       return new UserError('unreachable', `the host of ${name} no longer exists`, {
         machine: name,
-        hint: `remove its entry: fleet rm ${name}`,
+        hint: `to remove its entry: fleet rm ${name}`,
       })
     case 'starting':
     case 'stopping':

@@ -66,6 +66,6 @@ export async function explainUnusedAlias(
   const advice = `your SSH configuration was not used for this machine; to use its settings for ${alias}: fleet trust alias ${name}`
   return new UserError(kind, message, {
     ...{ machine, cause },
-    hint: hint === undefined ? advice : `${hint}. Or: ${advice}`,
+    hint: hint === undefined ? advice : `${hint}; note: ${advice}`,
   })
 }

@@ -72,9 +72,9 @@ export const draftMachine = (request: EntryRequest, inventory: Inventory): Machi
 
 function checkEngineOption({ name, engine }: Machine, { installEngine }: AdoptOptions): void {
   if (engine !== 'none' || !installEngine) return
-  throw new UserError('usage', `${name} sets "engine: none", so no engine can be installed`, {
+  throw new UserError('usage', `cannot install an engine: ${name} has the setting "engine: none"`, {
     machine: name,
-    hint: 'omit --install-engine, or give the machine an engine',
+    hint: 'omit --install-engine, or change the setting',
   })
 }
 

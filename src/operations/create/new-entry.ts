@@ -61,10 +61,12 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
   if (request.extends !== undefined && request.extends !== machine.extends) {
     throw new UserError(
       'usage',
-      `the entry for ${name} extends ${machine.extends ?? 'no profile'}`,
+      machine.extends === undefined
+        ? `the entry for ${name} does not extend a profile`
+        : `the entry for ${name} already extends the profile ${machine.extends}`,
       {
         machine: name,
-        hint: `fleet create ${name}`,
+        hint: `omit --extends: fleet create ${name}`,
       },
     )
   }
@@ -77,10 +79,10 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
     const source =
       entry?.driver === undefined
         ? `${name} extends the profile ${entry?.extends}, which sets`
-        : `the entry for ${name} sets`
-    throw new UserError('usage', `${source} driver: ${machine.driver}`, {
+        : `the entry for ${name} already sets`
+    throw new UserError('usage', `${source} "driver: ${machine.driver}"`, {
       machine: name,
-      hint: `fleet create ${name}`,
+      hint: `omit --driver: fleet create ${name}`,
     })
   }
   if (phase === 'creating') checkSame(name, machine, said)
@@ -114,7 +116,7 @@ function checkSame(
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `the creation of ${name} was started with another value for ${other}: it was ${formatValue(before[other])}, and is now ${formatValue(now[other])}`,
+    `the creation of ${name} was started with a different value for ${other}: it was ${formatValue(before[other])} and is now ${formatValue(now[other])}`,
     {
       machine: name,
       hint: `to finish it: fleet create ${name}; to remove it and start over: fleet rm ${name}`,
@@ -144,8 +146,8 @@ export function checkNotDuplicate(
   if (other === undefined) return
   const where =
     facts.address === undefined ? 'the engine on this computer' : `${facts.user}@${facts.address}`
-  throw new UserError('usage', `${where} is already in the inventory, as machine ${other.name}`, {
+  throw new UserError('usage', `${where} is already in the inventory as machine ${other.name}`, {
     machine: name,
-    hint: `use ${other.name}, or forget it first: fleet forget ${other.name}`,
+    hint: `use ${other.name}, or remove it from the inventory first: fleet forget ${other.name}`,
   })
 }

@@ -59,7 +59,7 @@ export async function waitForCloudInit(
     )
     return { probe: settled, failure }
   }
-  if (running) progress(`cloud-init ended with errors: ${what}`)
+  if (running) progress(`cloud-init finished with errors: ${what}`)
   return { probe: settled }
 }
 

@@ -42,7 +42,7 @@ export async function firstAnswer<Place extends { readonly name: string }, Answe
       signal.throwIfAborted()
       const stop = AbortSignal.any([signal, over.signal, AbortSignal.timeout(answerMs)])
       const asking = unlessAborted(ask(place, stop), stop).catch(
-        ignored('engine', `ask ${place.name}`),
+        ignored('engine', `query ${place.name}`),
       )
       answers.push(asking.then((answer) => answer ?? Promise.reject(new Error('no answer'))))
       const patience = wait(patienceMs, undefined, { ref: false, signal: over.signal })

@@ -82,7 +82,7 @@ async function addressesOf(engine: Engine, name: string, port: number): Promise<
     'failed',
     `the container ${name} has no network address (network mode: ${mode})`,
     {
-      hint: 'connect it to a network, or publish the port',
+      hint: 'connect the container to a network, or publish the port',
     },
   )
 }

@@ -10,7 +10,7 @@ export interface ForwardSpec {
 }
 
 const malformed = (flag: string, text: string, why: string): UserError =>
-  new UserError('usage', `${flag} ${text}: ${why}`, {
+  new UserError('usage', `invalid value ${JSON.stringify(text)} for ${flag}: ${why}`, {
     hint: `for example: ${flag} ${flag === '-D' ? '1080' : '8080:localhost:80'}, as in ssh`,
   })
 

@@ -30,9 +30,13 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
             : 'ports below 1024 need root: choose another local port, such as 8080:80',
       })
     case 'EADDRNOTAVAIL':
-      return new UserError('failed', `${where}: this computer does not have this address`, {
-        cause,
-      })
+      return new UserError(
+        'failed',
+        `cannot listen on ${where}: this computer does not have this address`,
+        {
+          cause,
+        },
+      )
     default:
       return new UserError('failed', `cannot listen on ${where}: ${messageOf(cause)}`, { cause })
   }
@@ -42,7 +46,7 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
 async function checkSocketPath(path: string): Promise<void> {
   if (Buffer.byteLength(path) > longestSocketPath - '.0000000-00'.length) {
     throw new UserError('failed', `the path ${path} is too long for a Unix socket`, {
-      hint: 'choose a path with fewer than 90 bytes',
+      hint: 'choose a path shorter than 90 bytes',
     })
   }
   const there = await lstat(path).catch(ignored('broker', 'inspect the socket'))
@@ -60,7 +64,9 @@ async function checkSocketPath(path: string): Promise<void> {
   } finally {
     client.destroy()
   }
-  throw Object.assign(new Error('another program is listening on it'), { code: 'EADDRINUSE' })
+  throw Object.assign(new Error('another program is listening on the socket'), {
+    code: 'EADDRINUSE',
+  })
 }
 
 /** Listens on a Unix socket (mode 0600). Disposing of it removes the socket, unless it was replaced. */

@@ -7,7 +7,7 @@ import type { SocketAddress } from '../../transport/transport.ts'
 
 const malformed = (text: string, why: string): UserError =>
   new UserError('usage', `cannot forward ${JSON.stringify(text)}: ${why}`, {
-    hint: 'use [LOCAL:][CONTAINER:]PORT: 8080, 8080:80, db:5432 or 15432:db:5432',
+    hint: 'use [LOCAL:][CONTAINER:]PORT, for example 8080, 8080:80, db:5432 or 15432:db:5432',
   })
 
 function readPort(text: string, part: string, lowest: 0 | 1): number {
@@ -22,7 +22,7 @@ const containerName = /^[a-zA-Z0-9][\w.-]*$/
 
 function readContainer(text: string, name: string): string {
   if (containerName.test(name)) return name
-  throw malformed(text, `${JSON.stringify(name)} is not the name of a container`)
+  throw malformed(text, `${JSON.stringify(name)} is not a valid container name`)
 }
 
 /** Where to accept connections: a port of an address, or a socket. */
@@ -51,10 +51,10 @@ export function parsePortForward(
   const isPort = /^\d*$/.test(first)
   const named = parts.length === 3 ? second : parts.length === 2 && !isPort ? first : undefined
   if (named !== undefined && container !== undefined)
-    throw malformed(text, `the container was already named with the machine (${container})`)
+    throw malformed(text, `the container ${container} is already specified with the machine`)
   const localText = parts.length === 3 || (parts.length === 2 && isPort) ? first : undefined
   if ('path' in local && localText !== undefined)
-    throw malformed(text, 'it has a local port, but --socket replaces local ports')
+    throw malformed(text, 'a local port cannot be combined with --socket')
   const target: ForwardTarget = {
     container: named === undefined ? container : readContainer(text, named),
     port: last,
@@ -79,7 +79,7 @@ export async function publishedForwards(
   const running = await listContainers(engine)
   const chosen = container === undefined ? running : matchContainers(running, container)
   if (chosen.length === 0 && container !== undefined)
-    throw new UserError('failed', `no running container is called ${JSON.stringify(container)}`)
+    throw new UserError('failed', `no running container is named ${JSON.stringify(container)}`)
   const byPort = new Map<number, PortForward>()
   for (const { IP = '', PublicPort: port, Type } of chosen.flatMap(({ Ports }) => Ports)) {
     const isPublished = port !== undefined && Number.isInteger(port) && port > 0 && port <= 65_535

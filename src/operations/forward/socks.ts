@@ -33,7 +33,7 @@ async function readText(stream: Duplex): Promise<string> {
     const [byte = 0] = await readBytes(stream, 1)
     if (byte === 0) return text
     text += String.fromCharCode(byte)
-    if (text.length > longestName) throw new Error('a name is too long')
+    if (text.length > longestName) throw new Error('a name in the SOCKS request is too long')
   }
 }
 
@@ -48,7 +48,7 @@ async function readSocks4(stream: Duplex): Promise<SocksRequest> {
   const host = isNamed ? await readText(stream) : address.join('.')
   if (head[0] !== connectCommand) {
     reply(rejected)
-    throw new Error(`command ${head[0]} is not supported`)
+    throw new Error(`the SOCKS command ${head[0]} is not supported`)
   }
   return {
     destination: { host, port: head.readUInt16BE(1) },
@@ -65,7 +65,7 @@ async function readAddress(stream: Duplex, type: number | undefined): Promise<st
     const address = groups.map((group) => group.toString(16)).join(':')
     return new IpAddress({ address, family: 'ipv6' }).address
   }
-  if (type !== 3) throw new Error(`address type ${type} is not supported`)
+  if (type !== 3) throw new Error(`the SOCKS address type ${type} is not supported`)
   const [length = 0] = await readBytes(stream, 1)
   return (await readBytes(stream, length)).toString('latin1')
 }
@@ -78,7 +78,7 @@ async function readSocks5(stream: Duplex): Promise<SocksRequest> {
   const methods = count === 0 ? Buffer.alloc(0) : await readBytes(stream, count)
   if (!methods.includes(noAuthentication)) {
     stream.write(Buffer.from([socks5, noneAcceptable]))
-    throw new Error('the client requires authentication')
+    throw new Error('the SOCKS client requires authentication')
   }
   stream.write(Buffer.from([socks5, noAuthentication]))
   const [, command, , type] = await readBytes(stream, 4)
@@ -88,7 +88,7 @@ async function readSocks5(stream: Duplex): Promise<SocksRequest> {
   const port = (await readBytes(stream, 2)).readUInt16BE()
   if (command !== connectCommand) {
     reply(unsupported)
-    throw new Error(`command ${command} is not supported`)
+    throw new Error(`the SOCKS command ${command} is not supported`)
   }
   return {
     destination: { host, port },

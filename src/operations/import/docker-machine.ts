@@ -135,7 +135,7 @@ async function readMachine(folder: string): Promise<Read> {
   const config = await readJsonFile(file)
   const version = valueAt(config, 'ConfigVersion') ?? 0
   if (typeof version !== 'number' || version > newestVersion) {
-    const reason = `its configuration has version ${JSON.stringify(version)}, but fleet reads versions up to ${newestVersion}`
+    const reason = `its configuration has version ${JSON.stringify(version)}, but fleet supports only versions up to ${newestVersion}`
     return { title, reason }
   }
   const driver = valueAt(config, 'Driver')
@@ -184,8 +184,8 @@ export async function readDockerMachine(
       const why = fileTroubleOf(error)
       throw new UserError('usage', `cannot read ${folder}: ${why}`, { cause: error })
     }
-    throw new UserError('usage', `there are no machines from Docker Machine in ${folder}`, {
-      hint: 'specify its storage path, such as ~/.docker/machine: fleet import docker-machine DIR',
+    throw new UserError('usage', `no machines of Docker Machine were found in ${folder}`, {
+      hint: 'specify the storage path of Docker Machine, such as ~/.docker/machine: fleet import docker-machine DIR',
     })
   })
   const folders = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))

@@ -99,7 +99,7 @@ export async function readJsonFile(file: string): Promise<unknown> {
     return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown
   } catch (error) {
     const why = text.trim() === '' ? 'the file is empty' : messageOf(error)
-    throw new UserError('usage', `${file} is not JSON: ${why}`, { cause: error })
+    throw new UserError('usage', `${file} is not valid JSON: ${why}`, { cause: error })
   }
 }
 

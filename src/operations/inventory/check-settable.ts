@@ -28,8 +28,12 @@ export function checkSettable(
   const [own, effective] = [keysOf(before), keysOf(machine)]
   const left = removed.find((key) => effective.has(key) && !own.has(key))
   if (left === undefined) return machine
-  throw new UserError('usage', `${left} of ${name} comes from the profile ${entry.extends}`, {
-    machine: name,
-    hint: `set another value: fleet set ${name} ${shellQuote(left)}=VALUE; or change the profile`,
-  })
+  throw new UserError(
+    'usage',
+    `cannot remove ${left} from ${name}: it comes from the profile ${entry.extends}`,
+    {
+      machine: name,
+      hint: `set another value: fleet set ${name} ${shellQuote(left)}=VALUE; or change the profile`,
+    },
+  )
 }

@@ -88,7 +88,7 @@ async function checkUserData(
   }
   if (found.length === 0) return
   throw new UserError('inventory', found.join('\n'), {
-    hint: 'remove them, and revoke every secret that was ever committed; if a line contains no secret, mark it with the comment gitleaks:allow',
+    hint: 'remove the secrets, and revoke every secret that was ever committed; if a line contains no secret, mark it with the comment gitleaks:allow',
   })
 }
 

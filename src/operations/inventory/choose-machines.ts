@@ -47,7 +47,10 @@ export async function findActive(
   const [who, hint] =
     context.machineFromEnvironment === undefined
       ? ['the active machine is', 'choose another one: fleet use NAME']
-      : ['$FLEET_MACHINE is', 'unset it, or set it to one of the machines: fleet ls']
+      : [
+          'FLEET_MACHINE is set to',
+          'unset it, or set it to a machine in the inventory; to list the machines: fleet ls',
+        ]
   throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, { hint })
 }
 

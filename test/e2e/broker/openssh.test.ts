@@ -62,7 +62,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     expect((await ana.fleet(['inspect', 'h1'])).stdout).not.toContain('SSH client')
     expect(await ana.fleet(['ps', '-m', 'h1'], { env: { FLEET_SSH: 'putty' } })).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('FLEET_SSH is "putty"'),
+      stderr: expect.stringContaining('invalid value for FLEET_SSH: "putty"'),
     })
   })
 

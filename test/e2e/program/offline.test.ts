@@ -269,7 +269,7 @@ test('a machine that is gone is named, with who meant it', async () => {
   const { code, stderr } = await ana.fleet(['ip'], { env: { FLEET_MACHINE: 'gone' } })
   expect({ code, stderr }).toMatchObject({
     code: 3,
-    stderr: expect.stringContaining('$FLEET_MACHINE is gone'),
+    stderr: expect.stringContaining('FLEET_MACHINE is set to gone'),
   })
 })
 

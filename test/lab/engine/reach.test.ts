@@ -106,7 +106,8 @@ describe.skipIf(!labIsHere).each([
     onTestFinished(async () => void (await host.exec(`mv ${keys}.all ${keys}`)))
     const { engine } = await openAs(lab, host, 'ana', '/run/none.sock')
     await expect(readInfo(engine)).rejects.toMatchObject({
-      message: 'the host ran another command instead of docker, which printed: Backups only.',
+      message:
+        'the host ran another command instead of docker, and that command printed: Backups only.',
       hint: expect.stringContaining('command='),
     })
   })

@@ -251,7 +251,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
       env: { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') },
     })
     expect(taken.code).toBe(1)
-    expect(taken.stderr).toContain('skipped: w: Ansible connects to it over winrm, not SSH')
+    expect(taken.stderr).toContain('skipped: w: Ansible connects to this host over winrm, not SSH')
     expect(JSON.parse(taken.stdout)).toMatchObject([
       { name: 'other-1', labels: { web: 'true', front: 'true' } },
     ])

@@ -49,7 +49,7 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
     await expect(
       createMachine(fleet, { ...request, name: parseMachineName('again') }, calls),
     ).rejects.toMatchObject({
-      message: expect.stringContaining('already in the inventory, as machine me'),
+      message: expect.stringContaining('already in the inventory as machine me'),
     })
   })
 

@@ -57,8 +57,8 @@ describe('the entry of a machine that a profile counts', () => {
   })
 
   it.each([
-    [{ driver: 'ssh' }, 'web-2 extends the profile web, which sets driver: cloud'],
-    [{ extends: 'base' }, 'the entry for web-2 extends web'],
+    [{ driver: 'ssh' }, 'web-2 extends the profile web, which sets "driver: cloud"'],
+    [{ extends: 'base' }, 'the entry for web-2 already extends the profile web'],
   ])('is not begun with %j', async (request, why) => {
     const inventory = await open().store.read()
     expect(() => newEntry({ name, ...request }, inventory)).toThrow(why)
@@ -89,7 +89,7 @@ describe('the entry of a machine that a profile counts', () => {
     const other = { name, options: { type: 'large' } }
     expect(newEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
     expect(() => newEntry({ name, engine: 'none' }, inventory)).toThrow(
-      'started with another value for engine: it was not set, and is now none',
+      'started with a different value for engine: it was not set and is now none',
     )
   })
 
@@ -107,13 +107,18 @@ describe('the entry of a machine that a profile counts', () => {
 
   it('cannot take out what its profile says', async () => {
     const { context, entry } = open()
-    const why = { kind: 'usage', message: 'label.role of web-2 comes from the profile web' }
+    const why = {
+      kind: 'usage',
+      message: 'cannot remove label.role from web-2: it comes from the profile web',
+    }
     await expect(label(context, 'role-')).rejects.toMatchObject(why)
     await expect(setMachine(context, name, parseSettings(['label.role-']))).rejects.toMatchObject(
       why,
     )
     const option = setMachine(context, name, parseSettings(['type-']))
-    await expect(option).rejects.toThrow('type of web-2 comes from the profile web')
+    await expect(option).rejects.toThrow(
+      'cannot remove type from web-2: it comes from the profile web',
+    )
     expect(await entry()).toBeUndefined()
   })
 })

@@ -53,7 +53,7 @@ export async function askAnsible(inventory: string, env: Environment): Promise<A
     const { stderr = '' } = error as { readonly stderr?: string }
     const [why] = warningsIn(stderr)
     throw new UserError('usage', `Ansible cannot read ${inventory}: ${why ?? messageOf(error)}`, {
-      hint: `see the full output: ansible-inventory -i ${inventory} --list`,
+      hint: `to see the full output: ansible-inventory -i ${inventory} --list`,
       cause: error,
     })
   }

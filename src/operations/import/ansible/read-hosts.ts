@@ -120,7 +120,7 @@ export async function readAnsibleInventory(
     }
     const connection = first(variables.connection)
     if (connection !== undefined && !sshConnections.has(connection)) {
-      return { title, reason: `Ansible connects to it over ${connection}, not SSH` }
+      return { title, reason: `Ansible connects to this host over ${connection}, not SSH` }
     }
     const texts = variables.arguments.map((name) => textAt(vars, name) ?? '')
     const said = readSshArguments(texts.join(' '))

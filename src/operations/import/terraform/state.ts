@@ -79,9 +79,12 @@ function unreadable(file: string, state: unknown): UserError {
   }
   const version = valueAt(state, 'version')
   if (typeof version === 'number') {
-    const age = version < 4 ? 'Terraform 0.11 or older wrote it' : 'a newer Terraform wrote it'
+    const age =
+      version < 4
+        ? 'it was written by Terraform 0.11 or older'
+        : 'it was written by a newer version of Terraform'
     return refuse(
-      `is a version ${version} Terraform state, but fleet reads version 4 (${age})`,
+      `is a version ${version} Terraform state, but fleet supports only version 4 (${age})`,
       version < 4
         ? 'upgrade it with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
         : 'import the output of this command: terraform show -json',

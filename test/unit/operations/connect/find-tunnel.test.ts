@@ -25,6 +25,6 @@ test('a record with a tunnel and an alias is refused, so that none of the two is
   await expect(describeLogin(context, machine)).rejects.toMatchObject({
     kind: 'inventory',
     message: expect.stringContaining('"sshAlias: web" and "reach: bastion"') as string,
-    hint: expect.stringContaining('remove one of the two') as string,
+    hint: expect.stringContaining('remove "sshAlias" or "reach"') as string,
   })
 })

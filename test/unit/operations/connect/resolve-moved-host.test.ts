@@ -57,7 +57,7 @@ describe('a connection that times out', () => {
       machine: 'web-1',
       message:
         'cannot reach web-1 at 192.0.2.1: its firewall allows SSH from 203.0.113.9/32, but this computer has the address 198.51.100.4',
-      hint: 'allow this address too: fleet allow web-1',
+      hint: 'to allow this address: fleet allow web-1',
     })
   })
 

@@ -57,6 +57,8 @@ describe('a forward, as ssh has them', () => {
     ['-D', '1080:web:80'],
     ['-D', ''],
   ] as const)('%s %s is malformed', (flag, text) => {
-    expect(() => parseForward(flag, text)).toThrow(`${flag} ${text}: `)
+    expect(() => parseForward(flag, text)).toThrow(
+      `invalid value ${JSON.stringify(text)} for ${flag}: `,
+    )
   })
 })

@@ -99,7 +99,7 @@ describe('what Docker Machine keeps', () => {
       skipped: [
         {
           title: 'x',
-          reason: 'its configuration has version 9, but fleet reads versions up to 3',
+          reason: 'its configuration has version 9, but fleet supports only versions up to 3',
         },
       ],
     })

@@ -91,7 +91,9 @@ it('the hosts of a state of Terraform are read', async () => {
       { name: 'old', known: azure },
       { name: 'g-1', address: '203.0.113.4' },
     ],
-    skipped: [{ title: 'hcloud_server.h', reason: 'the state does not contain its address' }],
+    skipped: [
+      { title: 'hcloud_server.h', reason: 'the state does not contain the address of the host' },
+    ],
   })
 })
 
@@ -280,7 +282,7 @@ test.each([
   [{ meta: {}, encrypted_data: 'x', version: 4 }, 'encrypted', 'tofu show -json'],
   [[], 'is not a Terraform state', 'terraform.tfstate'],
   ['', 'the file is empty', ''],
-  ['{', 'is not JSON', ''],
+  ['{', 'is not valid JSON', ''],
 ])('%j is refused with the command that helps', async (state, message, hint) => {
   const error = await read(state).catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ kind: 'usage', message: expect.stringContaining(message) })
