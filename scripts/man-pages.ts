@@ -104,7 +104,7 @@ function otherOptions(command: Command): string[] {
   if (command.passesThrough === true) {
     const words = ['docker', ...(command.dockerWords ?? [])].join(' ')
     return paragraph(
-      `Accepts the same arguments and options as ${words}. Put fleet options before the command: fleet --machine web-1 … ${shared}`,
+      `This command accepts the same arguments and options as ${words}. Put fleet options before the command: fleet --machine web-1 … ${shared}`,
     )
   }
   const driver =

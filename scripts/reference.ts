@@ -46,7 +46,7 @@ function usageOf(command: Command, path: string, hasOptions: boolean): string {
 
 /** Commands that docker carries out take its options: fleet's own come before the command. */
 const dockerOptions = (dockerWords: readonly string[]): string =>
-  `Accepts the same arguments and options as \`${['docker', ...dockerWords].join(' ')}\`. ` +
+  `This command accepts the same arguments and options as \`${['docker', ...dockerWords].join(' ')}\`. ` +
   'Put fleet options before the command: `fleet --machine web-1 …`.'
 
 function describeCommand(command: Command, path: string, level: string): string[] {

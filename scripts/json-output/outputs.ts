@@ -1013,7 +1013,7 @@ const stacks: readonly JsonOutput[] = [
 const storedLogin = fieldsOf<StoredLogin & { machine?: string }>()({
   ...answering,
   registry: text('the registry, as in the Docker configuration'),
-  user: text('user name at the registry').optional(),
+  user: text('user name for the registry').optional(),
   file: text('Docker configuration file on the host'),
   helper: text(
     'credential helper that stores the password; absent if the password is in the file',

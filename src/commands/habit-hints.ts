@@ -26,7 +26,7 @@ const habits: readonly Habit[] = [
   {
     typed: 'rm',
     options: ['-f', '--force'],
-    next: 'to remove a machine without a prompt: fleet rm --yes NAME; a container: fleet container rm -f NAME',
+    next: 'to remove a machine without a prompt: fleet rm --yes NAME; to remove a container: fleet container rm -f NAME',
   },
   // vagrant, and the other exports of fleet
   { typed: 'export ssh-config', next: 'to print machines as SSH configuration: fleet ssh-config' },
@@ -88,7 +88,7 @@ const habits: readonly Habit[] = [
     options: ['-f', '--filename'],
     next: 'fleet apply reads machines.yaml; to use another file: fleet apply --inventory FILE',
   },
-  { typed: '', options: ['-o', '--output'], next: 'for JSON: --json' },
+  { typed: '', options: ['-o', '--output'], next: 'to print JSON: --json' },
 ]
 
 /** Drivers of docker-machine that have another name in fleet, or none. */

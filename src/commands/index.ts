@@ -102,7 +102,7 @@ const imageVerbs = [
   ['build', 'Build an image from a Dockerfile'],
   ['pull', 'Pull an image from a registry'],
   ['push', 'Push an image to a registry'],
-  ['tag', 'Add a name to an image'],
+  ['tag', 'Add a tag to an image'],
   ['rm', 'Remove images'],
   ['prune', 'Remove unused images'],
   ['save', 'Save images to a tar archive'],

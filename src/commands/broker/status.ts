@@ -11,7 +11,7 @@ const columns: readonly Column<HostStatus>[] = [
 
 /** Message for a broker that another build of fleet has started. */
 export const otherBuild =
-  'a broker from another version of fleet is stopping: it exits when its last command ends\n'
+  'a broker from another version of fleet is stopping; it exits when its last command ends\n'
 
 function describeSocket({ machine, path, context, holders }: SocketStatus): string {
   const wanting = [
@@ -39,7 +39,7 @@ export const brokerStatus = defineCommand({
       for (const socket of status.sockets) io.stderr.write(describeSocket(socket))
       if (status.forwards.length > 0) {
         const locals = status.forwards.map(({ local }) => local).join(', ')
-        io.stderr.write(`forwarded ports, listed by fleet forward ls: ${locals}\n`)
+        io.stderr.write(`forwarded ports (for details: fleet forward ls): ${locals}\n`)
       }
     }
   },

@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts'
+import { counted } from '../../ui/human-units.ts'
 import { writeRows } from '../../ui/table.ts'
 import { type CommandGroup, any, defineCommand, flag } from '../command.ts'
 
@@ -50,7 +51,7 @@ const remove = defineCommand({
       )
     }
     for (const { key } of wanted) await cache.remove(key)
-    io.stderr.write(`removed ${wanted.length} images\n`)
+    io.stderr.write(`removed ${counted(wanted.length, 'image')}\n`)
   },
 })
 

@@ -18,13 +18,9 @@ export const completion = defineCommand({
   ],
   run: async ({ io, args }) => {
     if (!isShell(args.shell)) {
-      throw new UserError(
-        'usage',
-        `no completion script for the shell ${JSON.stringify(args.shell)}`,
-        {
-          hint: `supported shells: ${shells.join(', ')}`,
-        },
-      )
+      throw new UserError('usage', `unsupported shell ${JSON.stringify(args.shell)}`, {
+        hint: `supported shells: ${shells.join(', ')}`,
+      })
     }
     io.stdout.write(completionScripts[args.shell])
   },

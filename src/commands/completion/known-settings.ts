@@ -64,18 +64,22 @@ export async function knownSettings(
   const drivers = [...driversOf(inventory, line)]
   const options = await Promise.all(drivers.map((driver) => optionFields(fleet, driver)))
   const fields: readonly Field[] = [
-    ...(isProfile ? [{ key: 'count', description: 'the number of machines', values: [] }] : []),
+    ...(isProfile ? [{ key: 'count', description: 'number of machines', values: [] }] : []),
     {
       key: 'protected',
-      description: 'whether removing it requires typing its name',
+      description: 'true to require typing the machine name before removal',
       values: ['true', 'false'],
     },
     {
-      ...{ key: 'engine', description: 'none, a version, or a channel' },
+      ...{ key: 'engine', description: 'Docker version or channel, or none' },
       values: ['none', 'distribution', 'stable', 'test'],
     },
-    { key: 'via', description: 'the jump host', values: [...inventory.machines.keys()] },
-    { key: 'userData', description: 'a file with cloud-init user data', values: [] },
+    {
+      key: 'via',
+      description: 'machine to use as the jump host',
+      values: [...inventory.machines.keys()],
+    },
+    { key: 'userData', description: 'file with cloud-init user data', values: [] },
     ...labelFields(inventory),
     ...options.flat(),
   ]

@@ -110,7 +110,7 @@ export async function knownWords(
       return knownSelectors({ fleet, line })
     case 'place':
       return [
-        ...(await knownPlaces(fleet).catch(ignored('completion', 'list the places', []))),
+        ...(await knownPlaces(fleet).catch(ignored('completion', 'list the machines', []))),
         files,
       ]
     case 'label':

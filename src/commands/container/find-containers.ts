@@ -85,7 +85,10 @@ export async function findContainers(
   const { isReference } = await import('./references.ts')
   const placed = names.find(isReference)
   if (placed !== undefined)
-    throw new UserError('usage', `${placed} already includes its machine, so --find cannot be used`)
+    throw new UserError(
+      'usage',
+      `${placed} already includes a machine name, so --find cannot be used`,
+    )
   const shared = await matchesInBroker({ fleet, io, targets }, names)
   const search = shared ?? (await searchHere({ fleet, io, targets, format }, names))
   const { machines, failures, answers } = search

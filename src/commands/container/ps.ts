@@ -132,10 +132,10 @@ export const ps = defineCommand({
     stopped: flag('-a, --all-containers', 'include stopped containers'),
     last: parsed(
       '-n, --last <count>',
-      'show only this many of the last created containers',
+      'number of most recently created containers to show',
       (count) => parseCount(count, 1),
     ),
-    latest: flag('-l, --latest', 'show only the last created container'),
+    latest: flag('-l, --latest', 'show only the most recently created container'),
     size: flag('-s, --size', 'show the size of the writable layer and of all layers'),
     filter: filterOption,
     trunc: noTruncOption,

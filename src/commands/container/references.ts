@@ -47,7 +47,7 @@ function checkAlone(
   if (machine !== undefined || on.length > 0 || retryFailed) {
     throw new UserError(
       'usage',
-      `${first} already includes its machine, so the machine cannot be selected by options`,
+      `${first} already includes a machine name, so machines cannot be selected with options`,
       {
         hint: 'omit --machine, --on, --all and --retry-failed',
       },
@@ -57,7 +57,7 @@ function checkAlone(
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `${first} includes its machine, but ${JSON.stringify(other)} does not`,
+    `${first} includes a machine name, but ${JSON.stringify(other)} does not`,
     {
       hint: `write MACHINE/${other}`,
     },

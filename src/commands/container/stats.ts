@@ -47,11 +47,11 @@ export const stats = defineCommand({
   arguments: {
     containers: any(
       'containers',
-      'names or IDs of containers (default: all running ones)',
+      'names or IDs of containers (default: all running containers)',
       'running-container',
     ),
   },
-  options: { stream: flag('--no-stream', 'measure only once') },
+  options: { stream: flag('--no-stream', 'show the usage once, and exit') },
   targets: 'many',
   gathers: true,
   answers: 'json',

@@ -6,7 +6,7 @@ import { defineCommand, flag } from '../command.ts'
 const words: Readonly<Record<SyncedContext['state'], string>> = {
   written: 'written',
   removed: 'removed',
-  taken: 'skipped: this context was not created for this inventory',
+  taken: 'skipped: the existing context was not created for this inventory',
   impossible: 'skipped: not a valid name for a Docker context',
 }
 
@@ -20,7 +20,7 @@ export const contextSync = defineCommand({
   name: 'sync',
   summary: 'Create a Docker context for every machine',
   description:
-    "Create a Docker context with the same name for every machine, and remove the contexts of machines that no longer exist. The contexts connect through sockets of fleet's background process (the broker). After this computer restarts, run any fleet command that needs a machine, such as fleet ps, to start the broker.",
+    "Create a Docker context for every machine, with the same name as the machine, and remove the contexts of machines that no longer exist. The contexts connect through sockets of fleet's background process (the broker). After this computer restarts, run any fleet command that needs a machine, such as fleet ps, to start the broker.",
   options: {
     remove: flag('--remove', 'remove all contexts that fleet created for this inventory'),
   },

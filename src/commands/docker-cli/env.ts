@@ -4,7 +4,7 @@ export const env = defineCommand({
   name: 'env',
   summary: 'Print variables that connect docker to a machine',
   description:
-    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs use a machine. They connect to a socket on this computer, which stays open as long as the terminal is open.',
+    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs connect to a machine. The address is a socket on this computer, which stays open as long as the terminal is open.',
   arguments: {
     name: optional('name', 'name of the machine or swarm (default: the active machine)', 'machine'),
   },
@@ -42,9 +42,7 @@ export const env = defineCommand({
     if (io.stdout.isTTY) {
       const typed = ['fleet env', args.name, options.shell && `--shell ${options.shell}`]
       const command = [...typed, options.unset && '--unset'].filter(Boolean).join(' ')
-      io.stderr.write(
-        `to apply this to your shell, run: ${howToUse(shell, command, options.unset)}\n`,
-      )
+      io.stderr.write(`to configure your shell, run: ${howToUse(shell, command, options.unset)}\n`)
     }
   },
 })

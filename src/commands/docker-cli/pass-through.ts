@@ -99,7 +99,7 @@ async function runInService(
 const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
   `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
 
-${summary}. Accepts the same arguments and options as ${['docker', ...prefix].join(' ')}.
+${summary}. This command accepts the same arguments and options as ${['docker', ...prefix].join(' ')}.
 To list them: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
 `
 

@@ -94,7 +94,7 @@ function summarize(
   if (machines.length === 1) return bad.length === 0 ? `${only?.name} is healthy\n` : ''
   return bad.length === 0
     ? `all ${machines.length} machines are healthy\n`
-    : `${bad.length} of ${machines.length} machines have problems: ${foldNames(bad)}\n`
+    : `found problems on ${bad.length} of ${machines.length} machines: ${foldNames(bad)}\n`
 }
 
 /** Writes the rows as a table: the fix is part of the last column on a terminal, and a column in a pipe. */

@@ -27,7 +27,7 @@ const ansible = defineCommand({
   name: 'ansible',
   summary: 'Print an inventory for Ansible',
   description:
-    'Print an inventory script for Ansible; keep it next to machines.yaml. Ansible calls the script with --list or --host, and the script then runs fleet. Labels and drivers become groups (role=web becomes role_web). Ansible then connects through the same jump hosts as fleet, with the pinned host keys.',
+    'Print an inventory script for Ansible. Save the script next to machines.yaml. Ansible calls the script with --list or --host, and the script then runs fleet. Labels and drivers become groups (role=web becomes role_web). Ansible then connects through the same jump hosts as fleet, with the pinned host keys.',
   options: {
     list: flag('--list', 'print all machines as JSON for Ansible'),
     host: text('--host <machine>', 'print one machine as JSON for Ansible', 'nothing'),
@@ -61,7 +61,7 @@ const terraformImport = defineCommand({
   name: 'terraform-import',
   summary: 'Print import blocks for Terraform',
   description:
-    'Print import blocks for Terraform 1.5 or later, or OpenTofu, for hosts that have a provider ID. To generate the configuration, then run terraform plan -generate-config-out=hosts.tf.',
+    'Print import blocks for Terraform 1.5 or later, or OpenTofu, for hosts that have a provider ID. Then run terraform plan -generate-config-out=hosts.tf to generate the configuration.',
   targets: 'many',
   examples: ['fleet export terraform-import > import.tf'],
   async run({ fleet, io, targets }) {
@@ -81,7 +81,7 @@ const prometheus = defineCommand({
   name: 'prometheus',
   summary: 'Print machines as targets for Prometheus',
   description:
-    "Print machines as targets for file_sd_configs in Prometheus. Each target has its machine's labels, plus the machine and driver labels.",
+    'Print machines as targets for file_sd_configs in Prometheus. Each target has the labels of its machine, plus two labels named machine and driver.',
   options: {
     port: parsed('--port <port>', `port to scrape (default: ${defaultPort})`, (word) =>
       parseCount(word),

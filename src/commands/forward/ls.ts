@@ -19,7 +19,7 @@ export const ls = defineCommand({
   name: 'ls',
   summary: 'List the ports that the broker forwards',
   description:
-    "List the ports that fleet's background process (the broker) forwards, with the reason if the last connection failed. If the broker was stopped or killed, it is started again, and forwards the same ports again.",
+    "List the ports that fleet's background process (the broker) forwards, with the error if the last connection failed. If the broker was stopped or killed, this command starts it again, and it forwards the same ports again.",
   answers: 'json',
   async run({ fleet, io, format }) {
     const broker = await fleet.broker()

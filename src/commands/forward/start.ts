@@ -31,7 +31,7 @@ async function readForwards(
   }
   const host = readAddress(address)
   if (socket !== undefined && ports.length > 1)
-    throw new UserError('usage', '--socket forwards only one port')
+    throw new UserError('usage', '--socket can forward only one port')
   if (!published) {
     const local = socket === undefined ? { address: host } : { path: resolve(io.cwd, socket) }
     return ports.map((port) => parsePortForward(port, local, container))
@@ -40,7 +40,7 @@ async function readForwards(
   if (found.length > 0) return found
   throw new UserError('failed', 'no running container publishes a TCP port', {
     machine: machine.name,
-    hint: `to see the ports: fleet -m ${machine.name} ps`,
+    hint: `to list containers and their ports: fleet -m ${machine.name} ps`,
   })
 }
 
@@ -57,7 +57,7 @@ export const start = defineCommand({
   name: 'start',
   summary: 'Forward local ports to a machine or its containers',
   description:
-    "Forward ports on this computer to a machine, or to containers on it, through SSH. Container ports need not be published. A port is given as [LOCAL:][CONTAINER:]PORT; without LOCAL, the local port has the same number, and with 0, the system chooses one. For each connection, fleet looks up the container again by name, ID or Compose service, so it can be restarted or replaced. The command returns when the ports are open: fleet's background process (the broker) forwards them until fleet forward stop. With --foreground, or without a broker, they are forwarded until Ctrl-C. All users of this computer can connect to local ports; only you can connect to a socket (--socket).",
+    "Forward ports on this computer to a machine, or to containers on it, through SSH. Container ports need not be published. A port is given as [LOCAL:][CONTAINER:]PORT; without LOCAL, the local port has the same number; if LOCAL is 0, the operating system chooses a free port. For each connection, fleet looks up the container again by name, ID or Compose service, so the container can be restarted or replaced. The command returns when the ports are open: fleet's background process (the broker) forwards them until fleet forward stop. With --foreground, or without a broker, they are forwarded until you press Ctrl-C. All users of this computer can connect to local ports; only you can connect to a socket (--socket).",
   arguments: {
     machine: required('machine', 'machine, or MACHINE/CONTAINER', 'machine'),
     ports: any('ports', 'ports to forward, as [LOCAL:][CONTAINER:]PORT', 'forwarded-port'),
@@ -65,11 +65,11 @@ export const start = defineCommand({
   options: {
     published: flag(
       '--published',
-      'forward all published ports, to the same local port if it is free',
+      'forward all published ports, with the same local port numbers if they are free',
     ),
     address: text('--address <address>', 'local address to listen on (default: 127.0.0.1)'),
     socket: text('--socket <path>', 'listen on a local Unix socket instead of a port', 'file'),
-    foreground: flag('-f, --foreground', 'forward until Ctrl-C, without the broker'),
+    foreground: flag('-f, --foreground', 'forward until you press Ctrl-C, without the broker'),
   },
   examples: [
     'fleet forward web-1 8080:80',
@@ -105,7 +105,7 @@ export const start = defineCommand({
       io.stderr.write(`${line}\n`)
     })
     await write(own.opened)
-    io.stderr.write('forwarding until Ctrl-C\n')
+    io.stderr.write('forwarding until you press Ctrl-C\n')
     await waitForEnd(io.signal, own.lost)
   },
 })

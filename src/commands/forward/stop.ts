@@ -23,7 +23,7 @@ export const stop = defineCommand({
     const chosen = options.all ? known : chooseForwards(known, args.forwards)
     const locals = chosen.map(({ local }) => local)
     if (locals.length > 0) await broker?.stopForwards(locals)
-    for (const local of locals) io.stderr.write(`stopped ${local}\n`)
+    for (const local of locals) io.stderr.write(`stopped forwarding ${local}\n`)
     if (locals.length === 0) io.stderr.write('no ports are forwarded\n')
   },
 })

@@ -35,7 +35,7 @@ export const overview: readonly OverviewGroup[] = [
     title: 'Inventory (machines.yaml)',
     lines: [
       line('init check merge', 'create the inventory, check it, resolve merge conflicts'),
-      line('plan apply refresh', 'show and make pending changes; record outside changes'),
+      line('plan apply refresh', 'preview and apply changes; record changes made elsewhere'),
       line('set label rename', 'change settings, labels and names of machines'),
       line('deploy stack swarm service', 'deploy stacks from Compose files; show swarms'),
       line('operator', 'manage people and their SSH keys on machines'),

@@ -3,7 +3,7 @@ export const topics = {
   selectors: `Selectors choose machines for --on, --destroy and --only.
 
   web-1         the machine with this name
-  web-*         names that match a pattern: * is any text, ? is one character
+  web-*         machines whose names match; * matches any text, ? one character
   role=web      machines with this label
   driver=aws    machines with this driver
   state=stopped machines in this state; fleet queries providers and hosts first
@@ -11,7 +11,7 @@ export const topics = {
   !web-*        all except these machines; also role!=web, state!=running
 
 A comma means "or": --on role=web,role=db. Repeated options with the same key
-also mean "or"; with different keys, all of them must match: --on role=web
+also mean "or". Options with different keys must all match: --on role=web
 --on driver=aws. A selector that matches no machine is an error.
 
 Examples:
@@ -31,8 +31,8 @@ put them before or after the command name; for commands that take docker options
                          (default: 32; ls and status: 128; commands that change
                          machines, such as create and start: 8)
   --timeout <seconds>    time limit for each machine
-  --max-fail <count>     do not start on any more machines after this many
-                         failures (default: no limit)
+  --max-fail <count>     skip the remaining machines after this many failures
+                         (default: no limit)
   --retry-failed         use only the machines on which the previous command
                          failed
   --fold                 print identical output of several machines only once
@@ -73,8 +73,8 @@ AWS and Azure tools have their usual meaning.
 stderr, so that output can be redirected or piped.
 
 With --json, results are one JSON object or array; commands that keep running,
-such as logs and events, print one object per line. Errors are then one JSON
-object per line on stderr with kind, message, machine and hint.
+such as logs and events, print one object per line. Errors are then printed to
+stderr, as one JSON object per line with kind, message, machine and hint.
 
 With --format, each result is printed with a Go template, as in docker: text,
 {{.field.field}}, if, range, with, and the functions json, join, split, upper,
@@ -91,11 +91,11 @@ is set.
   'exit-codes': `Exit codes of fleet:
 
     0   success
-    1   an operation failed, or some of several machines failed
+    1   an operation failed, on at least one of the machines
     2   invalid usage, or confirmation is needed and there is no terminal; for
         fleet plan: there are changes to apply
     3   unknown machine
-    4   the inventory cannot be read, or fleet check has found a problem
+    4   the inventory cannot be read, or fleet check found a problem
     5   a machine is unreachable, or its host key is not accepted
     6   credentials are missing or were refused
     7   another fleet command is working on the same machine

@@ -40,9 +40,13 @@ export function chooseHosts<Host extends Candidate>(
   const selector = parseSelector(only)
   const wanted = only.length === 0 ? hosts : hosts.filter((host) => selects(selector, host))
   if (wanted.length === 0 && hosts.length > 0) {
-    throw new UserError('usage', `--only ${only.join(' --only ')} matches none of the hosts`, {
-      hint: 'to see their names and labels, add --dry-run',
-    })
+    throw new UserError(
+      'usage',
+      `--only ${only.join(' --only ')} does not match any of the hosts`,
+      {
+        hint: 'to list all hosts: --dry-run without --only',
+      },
+    )
   }
   const chosen: Host[] = []
   const present: { host: Host; machine: MachineName }[] = []

@@ -41,8 +41,8 @@ export function openHostKeyQuestions(
     const where = `${machine} (${turn.number} of ${turn.of})`
     const text = await askText(io, 'Trust this key? [y/n/all/skip]', {
       preface: [
-        `${where}: ${address} shows a new ${type} host key:\n  ${fingerprint}\n`,
-        "To compare it, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
+        `${where}: ${address} has an unknown ${type} host key:\n  ${fingerprint}\n`,
+        "To compare the fingerprint, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
       ].join(''),
       check: (answer) =>
         readReply(answer) === undefined

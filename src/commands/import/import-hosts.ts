@@ -22,7 +22,10 @@ import { openHostKeyQuestions } from './host-key-questions.ts'
 /** The options of every import. */
 export const importOptions = {
   dryRun: flag('--dry-run', 'show what would be imported, without changing anything'),
-  only: texts('--only <selector>', 'import only hosts that match: web-*, role=web (repeatable)'),
+  only: texts(
+    '--only <selector>',
+    'import only hosts that match a selector, such as web-* or role=web (repeatable)',
+  ),
   acceptNew: flag('--accept-new', 'trust new host keys without asking'),
   user: text('-u, --user <user>', 'login user for hosts that have no user in the imported file'),
   label: texts('-l, --label <key=value>', 'label for all imported machines (repeatable)', 'label'),

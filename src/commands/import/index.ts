@@ -44,7 +44,7 @@ const terraform = defineCommand({
 const ansible = defineCommand({
   name: 'ansible',
   summary: 'Import hosts from an Ansible inventory',
-  description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label; for example, hosts in the web group get the label web=true. Jump hosts in ansible_ssh_common_args become machines too. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
+  description: `Import hosts from an Ansible inventory, in any format that ansible-inventory reads. Each group becomes a label; for example, hosts in the web group get the label web=true. Jump hosts in ansible_ssh_common_args are also added as machines. Ansible runs inventory scripts and plugins, so import only inventories that you trust. ${shared}`,
   arguments: { inventory: required('inventory', 'inventory file, directory or script', 'file') },
   options: importOptions,
   answers: 'json',
@@ -74,17 +74,17 @@ function checkCommands(
   if (places.length === 0) return
   const what =
     commands.length > 0
-      ? `has "Match exec" commands, which ssh runs when it reads the file`
+      ? `contains "Match exec" commands, which ssh runs when it reads the file`
       : 'includes files that fleet cannot check for "Match exec" commands'
   throw new UserError('usage', `${file} ${what}: ${foldNames(places)}`, {
-    hint: 'read the commands first; to run them, add --allow-exec',
+    hint: 'review the commands first; to run them, pass --allow-exec',
   })
 }
 
 const sshConfig = defineCommand({
   name: 'ssh-config',
   summary: 'Import hosts from ~/.ssh/config',
-  description: `Import every host in an SSH configuration, as if by running fleet adopt for each. Host entries with wildcards are ignored. If a file other than ~/.ssh/config contains "Match exec", it is refused unless you pass --allow-exec. ${shared}`,
+  description: `Import every host in an SSH configuration, as if by running fleet adopt for each. Host entries with wildcards are ignored. If a file other than ~/.ssh/config contains "Match exec", fleet does not import it unless you pass --allow-exec. ${shared}`,
   arguments: { file: optional('file', 'SSH configuration file (default: ~/.ssh/config)', 'file') },
   options: sshConfigOptions,
   answers: 'json',

@@ -102,7 +102,7 @@ interface Share {
 /** How much was done. */
 function summaryOf(machines: Share, swarms: Share, deployments: Share): string {
   const parts = [
-    ...(machines.of > 0 ? [`applied on ${machines.done} of ${machines.of} machines`] : []),
+    ...(machines.of > 0 ? [`applied changes to ${machines.done} of ${machines.of} machines`] : []),
     ...(swarms.of > 0 ? [`made ${swarms.done} of ${swarms.of} swarm changes`] : []),
     ...(deployments.of > 0
       ? [`completed ${deployments.done} of ${counted(deployments.of, 'deployment')}`]
@@ -115,7 +115,7 @@ async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<C
   const { parsePlan } = await import('../../operations/plan/change-plan.ts')
   const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read the plan ${name}: ${fileTroubleOf(error)}`, {
-      hint: `to make a plan: fleet plan --out ${shellQuote(name)}`,
+      hint: `to create a plan: fleet plan --out ${shellQuote(name)}`,
     })
   })
   return parsePlan(content, name)
@@ -125,11 +125,11 @@ export const apply = defineCommand({
   name: 'apply',
   summary: 'Make the changes that fleet plan shows',
   description:
-    'Show the plan, ask for confirmation, and then make its changes on several machines at the same time. With --on, only the chosen machines are changed. If apply is interrupted, run it again to continue. Removing or replacing a host deletes all data on it, so --yes does not confirm that: type the name of the machine when asked, or pass --destroy. Unconfirmed changes of this kind are skipped, and the exit code is then 1.',
+    'Show the plan, ask for confirmation, and then make the changes, on several machines at the same time. With --on, only the chosen machines are changed. If apply is interrupted, run it again to continue. Removing or replacing a host deletes all data on it, so --yes does not confirm such changes: type the name of the machine when asked, or pass --destroy. Unconfirmed changes are skipped, and the exit code is then 1.',
   options: {
     plan: text(
       '--plan <file>',
-      'apply exactly this plan; fails if the inventory has changed since the plan was made',
+      'saved plan to apply; fails if the inventory has changed since the plan was saved',
       'file',
     ),
     ...planOptions,

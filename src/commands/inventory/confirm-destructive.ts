@@ -9,7 +9,7 @@ import { describeChanges } from './show-plan.ts'
 /** Confirms destructive changes, which `--yes` does not. */
 export const destroyOption = texts(
   '--destroy <selector>',
-  'allow removing or replacing the hosts of these machines, making images and containers unavailable by changing engine settings, and stopping hosts that fleet did not create; not implied by --yes (repeatable)',
+  'machines for which destructive changes are allowed: removing or replacing the host, making images and containers unavailable by changing engine settings, or stopping a host that fleet did not create; not implied by --yes (repeatable)',
   'selector',
 )
 

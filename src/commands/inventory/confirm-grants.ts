@@ -44,7 +44,7 @@ export async function confirmGrants(
     if (!(await confirm(io, question))) {
       throw new UserError(
         'cancelled',
-        `cancelled: ${outside} was not allowed, and nothing was changed`,
+        `cancelled: you did not allow access to ${outside}; nothing was changed`,
       )
     }
     await allowPaths(fleet, [outside])
@@ -65,7 +65,7 @@ export async function reportGrants(
   for (const [what, names] of owners) {
     const line = format.json
       ? JSON.stringify({ event: 'grant', machines: names, what })
-      : `${foldNames(names)}: can use ${what}`
+      : `${foldNames(names)} can use ${what}`
     io.stderr.write(`${line}\n`)
   }
 }

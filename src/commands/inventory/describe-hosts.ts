@@ -44,7 +44,11 @@ function sizeOf(has: (key: string) => boolean, options: Options): string[] {
     ...(type === undefined ? [] : [type]),
     ...(cpus === undefined ? [] : [cpus === '1' ? '1 CPU' : `${cpus} CPUs`]),
     ...(memory === undefined ? [] : [`${memory} MiB memory`]),
-    ...(disk === undefined ? (has('disk') ? ["the image's disk size"] : []) : [`${disk} GiB disk`]),
+    ...(disk === undefined
+      ? has('disk')
+        ? ['disk size of the image']
+        : []
+      : [`${disk} GiB disk`]),
   ]
 }
 

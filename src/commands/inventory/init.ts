@@ -48,12 +48,19 @@ async function confirmNested(
 export const init = defineCommand({
   name: 'init',
   summary: 'Create an empty machines.yaml',
-  description: 'Create an empty inventory, machines.yaml, and a JSON Schema for it next to it.',
+  description:
+    'Create an empty inventory, machines.yaml, and its JSON Schema in the same directory.',
   arguments: {
-    folder: optional('directory', 'directory to create it in (default: working directory)', 'file'),
+    folder: optional(
+      'directory',
+      'directory for the inventory (default: working directory)',
+      'file',
+    ),
   },
   answers: 'json',
-  options: { yes: flag('-y, --yes', 'do not ask if a parent directory has an inventory') },
+  options: {
+    yes: flag('-y, --yes', 'do not ask for confirmation if a parent directory has an inventory'),
+  },
   examples: ['fleet init', 'fleet init ops'],
   async run({ fleet, io, args, options, format }) {
     const { initInventory } = await import('../../state/inventory/init-inventory.ts')

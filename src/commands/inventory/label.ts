@@ -11,7 +11,7 @@ export const label = defineCommand({
   name: 'label',
   summary: 'Show, set or remove the labels of machines',
   description:
-    'Show, set or remove the labels of a machine, or of several machines with --on. If any of them cannot be changed, none are.',
+    'Show, set or remove the labels of a machine, or of several machines with --on. If one of them cannot be changed, no machine is changed.',
   arguments: {
     name: machineArgument('name of the machine', 'required'),
     labels: any('labels', 'key=value to set a label, key- to remove it', 'label'),

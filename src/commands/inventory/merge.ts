@@ -9,7 +9,11 @@ export const merge = defineCommand({
   description:
     'Resolve git merge conflicts in the inventory by merging both branches entry by entry. After fleet merge --install, git does this automatically in this clone.',
   arguments: {
-    files: any('files', 'for git: base, ours and theirs; the result is written to ours', 'file'),
+    files: any(
+      'files',
+      'files to merge, for git: base, ours and theirs (the result is written to ours)',
+      'file',
+    ),
   },
   options: { install: flag('--install', 'configure git to use fleet merge in this clone') },
   answers: 'json',

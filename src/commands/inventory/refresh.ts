@@ -14,7 +14,7 @@ export const refresh = defineCommand({
   name: 'refresh',
   summary: 'Update the inventory with the current state of hosts',
   description:
-    'Query all hosts, and update their entries in the inventory with what has changed outside of fleet: addresses, operating systems, Docker versions. No host is changed.',
+    'Query all hosts, and record in the inventory which addresses, operating systems and Docker versions have changed outside of fleet. The hosts do not change.',
   options: planOptions,
   targets: 'many',
   allAtOnce: true,

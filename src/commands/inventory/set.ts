@@ -31,7 +31,7 @@ function describeNext(machines: readonly Machine[], on: readonly string[]): stri
   }
   const chosen = on.length === 0 ? [first.name] : on
   const target = chosen.map((selector) => `--on ${shellQuote(selector)}`).join(' ')
-  return `next: fleet apply ${target} (fleet plan ${target} shows what changes on the host)\n`
+  return `next: fleet apply ${target} (to preview the changes: fleet plan ${target})\n`
 }
 
 /** Changes a profile. */
@@ -45,7 +45,7 @@ async function setProfileOf(
   if (name === undefined) {
     throw new UserError(
       'usage',
-      '--profile requires the name of a profile: --on and --machine select only machines',
+      '--profile requires the name of a profile; --on and --machine select only machines',
       {
         hint: 'to change a profile: fleet set --profile NAME KEY=VALUE',
       },
@@ -56,7 +56,7 @@ async function setProfileOf(
   else {
     io.stderr.write(describeSet(`profile ${name}`, changes))
     if (concernsHost(changes)) {
-      io.stderr.write('next: fleet apply (fleet plan shows what changes on which machines)\n')
+      io.stderr.write('next: fleet apply (to preview the changes: fleet plan)\n')
     }
   }
 }
@@ -65,13 +65,17 @@ export const set = defineCommand({
   name: 'set',
   summary: 'Change settings of machines in the inventory',
   description:
-    'Change the entry of a machine in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and all options of its driver, such as type, disk and tags. The host does not change until you run fleet apply, which changes it in place if the provider supports that. With --on, the entries of several machines change; if any of them cannot be changed, none are. With --profile, fleet changes a profile, which affects all machines that extend it. Profiles also have a count setting.',
+    'Change the entry of a machine in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and all options of its driver, such as type, disk and tags. The host does not change until you run fleet apply, which changes it in place if the provider supports that. With --on, the entries of several machines change; if one of them cannot be changed, no entry is changed. With --profile, fleet changes a profile, which affects all machines that extend it. Profiles also have a count setting.',
   arguments: {
     name: {
       ...machineArgument('name of the machine; with --profile, name of the profile', 'required'),
       completes: 'set-name',
     },
-    settings: any('settings', 'key=value to set, key- to remove; at least one', 'setting'),
+    settings: any(
+      'settings',
+      'key=value to set a value, key- to remove it (at least one)',
+      'setting',
+    ),
   },
   options: { profile: flag('--profile', 'change a profile instead of a machine') },
   targets: 'many',
@@ -93,7 +97,7 @@ export const set = defineCommand({
           ? 'no machine specified'
           : 'no setting specified',
         {
-          hint: 'to set a value: fleet set NAME key=value, or fleet set --on SELECTOR key=value; to remove it: key-',
+          hint: 'to set a value: fleet set NAME key=value, or fleet set --on SELECTOR key=value; to remove a value: fleet set NAME key-',
         },
       )
     }

@@ -86,13 +86,13 @@ function changeLines(
       machines.length === 1
         ? (machines[0] ?? '')
         : `${isAll ? 'all ' : ''}${machines.length} machines`
-    const downtime = stops ? '; stops the host for a while' : ''
+    const downtime = stops ? '; the host is stopped temporarily' : ''
     return [
       compose`  ${colors?.[color](sign) ?? sign} ${who}: ${action} (${why}${downtime})\n`,
       ...(machines.length === 1 || isAll ? [] : [detail(foldNames(machines))]),
       ...(host === undefined ? [] : [detail(host.what)]),
       ...(host?.access === undefined ? [] : [detail(host.access)]),
-      ...grants.filter((what) => !host?.told.includes(what)).map((what) => detail(`gets ${what}`)),
+      ...grants.filter((what) => !host?.told.includes(what)).map((what) => detail(`uses ${what}`)),
     ]
   })
 }
@@ -103,11 +103,16 @@ export const describeChanges = (changes: readonly Change[]): Styled =>
 
 /** When a deployment to a machine can be compared or made. */
 const afterTexts: Readonly<Record<NonNullable<PlannedDeployment['after']>, string>> = {
-  create: 'after it is created',
-  adopt: 'after it is adopted',
-  replace: 'after it is replaced',
-  start: 'after it is started',
+  create: 'created',
+  adopt: 'adopted',
+  replace: 'replaced',
+  start: 'started',
 }
+
+const describeAfter = (after: PlannedDeployment['after'], machines: number): string =>
+  after === undefined
+    ? ''
+    : `, after the ${machines === 1 ? 'machine is' : 'machines are'} ${afterTexts[after]}`
 
 /** Deployments as lines; machines with the same changes share them. */
 export function deploymentLines(
@@ -126,13 +131,13 @@ export function deploymentLines(
     const { stack, swarm, after, services, unfinished = false, pull = false, grants = [] } = one
     const where = swarm === undefined ? foldNames(machines) : `swarm ${swarm}`
     const isNew = services.length > 0 && services.every(({ action }) => action === 'create')
-    const when = after === undefined ? '' : `, ${afterTexts[after]}`
+    const when = describeAfter(after, machines.length)
     return [
       compose`  ${isNew ? green('+') : yellow('~')} ${stack} on ${where}${when}\n`,
       ...(unfinished ? [detail('copy files again (a deployment was interrupted)')] : []),
       ...(pull ? [detail('pull newer images')] : []),
       ...services.map(({ service, action, why }) => detail(`${action} ${service} (${why})`)),
-      ...grants.map((what) => detail(`gets ${what}`)),
+      ...grants.map((what) => detail(`uses ${what}`)),
     ]
   })
 }
@@ -154,13 +159,13 @@ const swarmSigns: Readonly<Record<PlannedSwarmChange['action'], Sign>> = {
 /** The actions of swarms in words. */
 const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   init: 'initialize',
-  record: 'record',
+  record: 'record ID of',
   join: 'join',
-  promote: 'promote to manager',
-  demote: 'demote to worker',
-  label: 'label',
+  promote: 'promote to manager in',
+  demote: 'demote to worker in',
+  label: 'change labels in',
   leave: 'leave',
-  'remove-node': 'remove old node',
+  'remove-node': 'remove old node from',
   'open-ports': 'open ports for',
   'close-ports': 'close ports for',
   autolock: 'change autolock for',
@@ -171,7 +176,7 @@ const swarmLines = (colors: Colors, changes: readonly PlannedSwarmChange[]): Sty
   changes.map(({ swarm, machine, action, role, why, after }) => {
     const { sign, color } = swarmSigns[action]
     const as = role === undefined ? '' : ` as ${role}`
-    const when = after === undefined ? '' : `, ${afterTexts[after]}`
+    const when = describeAfter(after, 1)
     return compose`  ${colors[color](sign)} ${machine}: ${swarmTexts[action]} ${swarm}${as} (${why})${when}\n`
   })
 

@@ -17,7 +17,7 @@ const options = {
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
   identity: text('-i, --identity <file>', 'private key for logging in', 'file'),
   via: parsed('--via <machine>', 'machine to use as the jump host', parseMachineName, 'machine'),
-  engine: flag('--no-engine', 'host without Docker (for example, a jump host)'),
+  engine: flag('--no-engine', 'add a host that does not run Docker (for example, a jump host)'),
   ...hostKeyOptions,
 } as const
 

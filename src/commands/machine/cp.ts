@@ -65,7 +65,7 @@ export const cp = defineCommand({
     for (const [typed, from, to] of places) {
       copies.push(
         await display.track(`${typed} to ${target}`, async (report) => {
-          report('find the files')
+          report('find files')
           return await copyOne(
             fleet,
             { typed: [typed, target], from, to, intoFolder: places.length > 1 },
@@ -141,7 +141,7 @@ async function copyOnEach(
   if (onEach(target) === sources.some(onEach) || (!onEach(target) && !sources.every(onEach))) {
     throw new UserError(
       'usage',
-      'with --on, write :PATH for the path on each machine, on one side only',
+      'with --on or --all, either the sources or the target must be :PATH',
       {
         hint: 'for example: fleet cp ./site :/srv --on role=web',
       },
@@ -161,7 +161,7 @@ async function copyOnEach(
     using display = await openProgress(io, format, names)
     const work = (machine: Machine, signal: AbortSignal): Promise<Copy[]> =>
       display.track(machine.name, async (report) => {
-        report('find the files')
+        report('find files')
         const to = placeOn(machine, target)
         const folder = eachApart ? await folderFor(to.path, machine.name) : undefined
         const copies: Copy[] = []

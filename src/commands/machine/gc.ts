@@ -121,7 +121,7 @@ export const gc = defineCommand({
     await requireConsent(
       io,
       options.yes,
-      `This deletes ${count} not in the inventory, and all data on them. Continue?`,
+      `This deletes ${count} and all data on ${removable.length === 1 ? 'it' : 'them'}. Continue?`,
     )
     const outcomes = await workOnMachines(
       { fleet, io, format },

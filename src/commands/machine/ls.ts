@@ -86,8 +86,8 @@ function selectorOf(filter: string): string {
   if (key === 'state') return `state=${value.toLowerCase()}`
   if (key === 'name') return /[*?]/.test(value) ? value : `*${value}*` // a part of the name, as in docker
   if (key === 'label' && /^[^=]+=/.test(value)) return value
-  throw new UserError('usage', `--filter: ${JSON.stringify(filter)} is not a machine filter`, {
-    hint: 'write driver=NAME, state=STATE, name=PART or label=KEY=VALUE',
+  throw new UserError('usage', `--filter: ${JSON.stringify(filter)} is not a valid filter`, {
+    hint: 'use driver=NAME, state=STATE, name=PART or label=KEY=VALUE',
   })
 }
 
@@ -114,7 +114,7 @@ export const ls = defineCommand({
   aliases: ['list'],
   summary: 'List machines',
   description:
-    'List the machines in the inventory. This only reads the inventory file; with --live, all hosts are queried as well.',
+    'List the machines in the inventory. Without --live, only the inventory file is read; with --live, all hosts are queried as well.',
   options: {
     filter: texts(
       '-f, --filter <filter>',
@@ -134,7 +134,7 @@ export const ls = defineCommand({
     if (options.timeout !== undefined && !options.live) {
       throw new UserError(
         'usage',
-        '--timeout can only be used with --live: without it, no host is queried',
+        '--timeout can only be used with --live, because no hosts are queried otherwise',
         {
           hint: 'to query the hosts: fleet ls --live',
         },

@@ -102,7 +102,7 @@ export const powerCommands: readonly Command[] = [
   interruptingCommand(
     'stop',
     'Shut down machines',
-    `Shut down machines, and wait until they are off. fleet adds stopped: true to their entries, so that fleet apply does not start them again; fleet start removes it. ${drains}`,
+    `Shut down machines, and wait until they are off. fleet adds stopped: true to their entries, so that fleet apply does not start them again; fleet start removes this setting. ${drains}`,
   ),
   interruptingCommand(
     'restart',

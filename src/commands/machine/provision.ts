@@ -23,7 +23,7 @@ const asJson = ({ plan, probe, skipped }: ProvisionedHost) => ({
 function resultOf(name: string, { plan, probe, skipped }: ProvisionedHost): string {
   if (skipped.length > 0) {
     const settings = skipped.map(({ option, from, to }) => `${option} ${from} -> ${to}`).join(', ')
-    return `${name}: not changed, because images and containers would become unavailable: ${settings}. To change it: fleet apply --destroy ${name}`
+    return `${name}: not changed, because images and containers would become unavailable: ${settings}. To change the settings anyway: fleet apply --destroy ${name}`
   }
   if (plan.length === 0) return `${name}: nothing to change`
   if (probe.sudoNeeds !== undefined && probe.engine?.direct === false) {

@@ -19,7 +19,7 @@ function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): vo
 /** Asks whether the new key is right. Throws kind `usage` if there is no terminal to ask on. */
 function askToAccept(io: Io, machine: Machine): Promise<boolean> {
   if (canPrompt(io)) return confirm(io, `Accept the new host key of ${machine.name}?`)
-  throw new UserError('usage', 'this needs confirmation, but there is no terminal to prompt on', {
+  throw new UserError('usage', 'confirmation is required, but there is no terminal to prompt on', {
     machine: machine.name,
     hint: 'compare the fingerprints, then pass --yes',
   })

@@ -47,9 +47,9 @@ function describeRemoval(machine: Machine, forget: boolean, swarm?: string): str
 function describeRemoved(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
-  if (host === undefined) return `${name}: removed its entry; it had no host`
+  if (host === undefined) return `${name}: removed its entry; the machine had no host`
   if (!isCreated(machine)) {
-    const left = swarm === undefined ? '' : `; it has left swarm ${swarm}`
+    const left = swarm === undefined ? '' : `; the host has left swarm ${swarm}`
     return `${name}: removed its entry${left}; the host (${where}), its containers and its authorized keys are unchanged`
   }
   return forget
@@ -115,7 +115,7 @@ async function confirmRemoval(
   }
   const preface = format.json
     ? ''
-    : `This will be removed:\n${lines.map((line) => `  ${line}\n`).join('')}`
+    : `The following will be removed:\n${lines.map((line) => `  ${line}\n`).join('')}`
   const what = machines.length === 1 ? 'this machine' : `these ${machines.length} machines`
   await requireConsent(io, yes, `Remove ${what}?`, preface)
 }

@@ -8,7 +8,7 @@ import { requireConsent, yesOption } from '../options/confirmation.ts'
 export function reportSkipped(io: Pick<Io, 'stderr'>, names: readonly string[]): void {
   if (names.length === 0) return
   io.stderr.write(
-    `skipped, because only fleet can use their tunnels: ${foldNames(names)}; to log in: fleet ssh ${names[0]}\n`,
+    `skipped machines that only fleet can connect to: ${foldNames(names)}; to log in: fleet ssh ${names[0]}\n`,
   )
 }
 
@@ -37,7 +37,9 @@ export const sshConfig = defineCommand({
     if (options.remove) {
       const was = await includes.exclude()
       io.stderr.write(
-        was ? 'removed from ~/.ssh/config\n' : 'nothing to remove from ~/.ssh/config\n',
+        was
+          ? 'removed the Include line from ~/.ssh/config\n'
+          : 'nothing to remove from ~/.ssh/config\n',
       )
       return
     }

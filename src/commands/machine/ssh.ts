@@ -19,7 +19,7 @@ export const ssh = defineCommand({
   name: 'ssh',
   summary: 'Open a shell or run a command on machines',
   description:
-    'Open a shell on a machine, or run a command there. Input, output, terminal, signals and the exit code are passed through. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put fleet options before the name. On several machines, the command has no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them. Port forwarding uses the syntax of ssh: [address:]port:host:port, where a path on either side is a Unix socket. Port forwarding stops when the command ends.',
+    'Open a shell on a machine, or run a command there. Input, output, terminal, signals and the exit code are passed through. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put fleet options before the name. On several machines, the command gets no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them. Port forwarding uses the syntax of ssh: [address:]port:host:port, where a path on either side is a Unix socket. Port forwarding stops when the command ends.',
   arguments: {
     name: optional('name', 'name of the machine (default: the active one)', 'machine'),
     command: any('command', 'command to run; put -- before it if you do not specify a machine'),
@@ -38,7 +38,10 @@ export const ssh = defineCommand({
       '-D, --dynamic-forward <[address:]port>',
       'open a local SOCKS proxy port (repeatable)',
     ),
-    forwardOnly: flag('-N, --forward-only', 'forward ports until Ctrl-C, without a command'),
+    forwardOnly: flag(
+      '-N, --forward-only',
+      'forward ports until you press Ctrl-C, without a command',
+    ),
   },
   targets: 'many',
   gathers: true,

@@ -17,7 +17,7 @@ const describeUpgrade = ({ name }: Machine, { package: engine, from, to }: Engin
 /** Checks a version or its first part: it becomes an argument of a script. */
 function parseVersion(version: string): string {
   if (/^\d(?:[\w.~+-]*\w)?$/.test(version)) return version
-  throw new UserError('usage', `${JSON.stringify(version)} is not a version of Docker`, {
+  throw new UserError('usage', `${JSON.stringify(version)} is not a Docker version`, {
     hint: 'for example: --to 28.2, for the newest 28.2.x',
   })
 }
@@ -92,7 +92,7 @@ export const upgrade = defineCommand({
         }))
         io.stderr.write(`${JSON.stringify({ event: 'plan', upgrades })}\n`)
       }
-      const question = 'Upgrade these engines, which restarts their containers?'
+      const question = 'Upgrade these engines and restart their containers?'
       await requireConsent(io, options.yes, question, format.json ? '' : text)
       const interrupted = waiting.map((machine) => ({ machine, interruption: 'restart' }) as const)
       await using members = await openMembers({ fleet }, interrupted, options, { rolling: true })
@@ -106,10 +106,14 @@ export const upgrade = defineCommand({
               refreshed: true,
               async approve(found) {
                 if (isDeepStrictEqual(found, plans.get(machine))) return true
-                throw new UserError('failed', 'the packages have changed since you confirmed', {
-                  machine: machine.name,
-                  hint: 'run the same command again',
-                })
+                throw new UserError(
+                  'failed',
+                  'the packages have changed since you confirmed the upgrade',
+                  {
+                    machine: machine.name,
+                    hint: 'run the same command again',
+                  },
+                )
               },
             })
           return members === undefined ? work() : members.restart(machine, calls, work)
@@ -124,7 +128,7 @@ export const upgrade = defineCommand({
       const left = waiting.filter((machine) => done.every((outcome) => outcome.machine !== machine))
       if (left.length > 0 && !format.json) {
         const names = left.map(({ name }) => name).join(', ')
-        io.stderr.write(`not upgraded, because of the failure: ${names}\n`)
+        io.stderr.write(`not upgraded, because another upgrade failed: ${names}\n`)
       }
     }
     const rows = machines.flatMap(({ name }) => {
@@ -134,7 +138,8 @@ export const upgrade = defineCommand({
     if (format.json) writeJson(io, rows)
     else {
       for (const { name, from, to } of rows) {
-        const what = from === to ? `Docker ${to} is the newest version` : `Docker ${from} -> ${to}`
+        const what =
+          from === to ? `Docker ${to} is already the newest version` : `Docker ${from} -> ${to}`
         io.stderr.write(`${name}: ${what}\n`)
       }
     }

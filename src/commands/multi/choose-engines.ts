@@ -16,7 +16,7 @@ export async function chooseEngines({
   const machines = withEngines(hosts)
   const others = hosts.filter((host) => !machines.includes(host)).map(({ name }) => name)
   if (others.length > 0 && !format.json) {
-    io.stderr.write(`skipped, no Docker (engine: none): ${foldNames(others)}\n`)
+    io.stderr.write(`skipped machines without Docker (engine: none): ${foldNames(others)}\n`)
   }
   return machines
 }

@@ -60,7 +60,7 @@ export async function confirmAndRun<Value, Plan>(
     (machine, calls) =>
       work(machine, calls, async (plan) => {
         if (isDeepStrictEqual(plan, plans.get(machine))) return true
-        throw new UserError('failed', 'the host has changed since you confirmed', {
+        throw new UserError('failed', 'the host has changed since you confirmed the changes', {
           machine: machine.name,
           hint: 'run the same command again',
         })

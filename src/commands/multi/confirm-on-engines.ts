@@ -46,9 +46,9 @@ export async function confirmOnEngines(
   if (format.json) io.stderr.write(`${events.join('\n')}\n`)
   const preface = format.json
     ? ''
-    : `This will be removed from ${foldNames(names)}:\n${items.map((item) => `  ${item}\n`).join('')}`
+    : `The following will be removed from ${foldNames(names)}:\n${items.map((item) => `  ${item}\n`).join('')}`
   const where = names.length === 1 ? 'this machine' : `these ${names.length} machines`
-  await requireConsent(io, yes, `Remove it from ${where}?`, preface)
+  await requireConsent(io, yes, `Remove all of this from ${where}?`, preface)
   if (!volumes) return
   for (const machine of machines) if (machine.protected) await confirmProtected(io, machine)
 }

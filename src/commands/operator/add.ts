@@ -10,7 +10,7 @@ export const operatorAdd = defineCommand({
   arguments: { name: required('name', 'name of the new operator') },
   options: {
     key: text('--key <file>', 'file with the public key', 'file'),
-    github: text('--github <user>', 'get the public key of this GitHub user'),
+    github: text('--github <user>', 'GitHub user to get the public key from'),
     on: texts(
       '--on <selector>',
       'machines to install the key on (repeatable; default: all)',

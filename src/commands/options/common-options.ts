@@ -23,7 +23,7 @@ export const commonOptions = {
   timeout: parsed('--timeout <seconds>', 'time limit for each machine', parseSeconds),
   maxFail: parsed(
     '--max-fail <count>',
-    'do not start on any more machines after this many failures (default: no limit)',
+    'skip the remaining machines after this many failures (default: no limit)',
     (count) => parseCount(count, 1),
   ),
   retryFailed: flag('--retry-failed', 'use only the machines on which the previous command failed'),

@@ -22,9 +22,13 @@ export async function requireConsent(
   if (!asks && preface !== '') io.stderr.write(preface)
   if (yes) return
   if (!asks) {
-    throw new UserError('usage', 'this needs confirmation, but there is no terminal to prompt on', {
-      hint: 'to confirm, pass --yes',
-    })
+    throw new UserError(
+      'usage',
+      'confirmation is required, but there is no terminal to prompt on',
+      {
+        hint: 'to confirm, pass --yes',
+      },
+    )
   }
   if (!(await confirm(io, question, { preface }))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed')
@@ -38,6 +42,8 @@ export const confirmJumpOn =
     if (canPrompt(io)) {
       return confirm(io, `${leadsTo} is reached through ${name}. Add ${name} as a machine too?`)
     }
-    io.stderr.write(`${leadsTo} is reached through ${name}, so ${name} becomes a machine too.\n`)
+    io.stderr.write(
+      `${leadsTo} is reached through ${name}, so ${name} is also added as a machine.\n`,
+    )
     return true
   }

@@ -15,7 +15,7 @@ export function parseFilters(words: readonly string[]): Filters {
     const [, name = '', value] = /^([^=]+)=(.*)$/s.exec(word) ?? []
     const key = name.trim().toLowerCase()
     if (key === '' || value === undefined) {
-      throw new UserError('usage', `${JSON.stringify(word)} is not a filter: write key=value`)
+      throw new UserError('usage', `${JSON.stringify(word)} is not a valid filter: use key=value`)
     }
     filters.set(key, [...(filters.get(key) ?? []), value])
   }

@@ -24,8 +24,8 @@ export function trustFrom(
       ? ({ address, type, fingerprint }) =>
           confirm(io, 'Is this the right key?', {
             preface: [
-              `${address} shows a new ${type} host key:\n  ${fingerprint}\n`,
-              "To compare it, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
+              `${address} has an unknown ${type} host key:\n  ${fingerprint}\n`,
+              "To compare the fingerprint, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
             ].join(''),
           })
       : undefined,

@@ -34,7 +34,7 @@ export function joinCommon(
   const refused = Object.keys(before).find((name) => !taken.has(name))
   if (refused !== undefined) {
     throw new UserError('usage', `fleet ${command.name} does not accept ${longFlagOf(refused)}`, {
-      hint: `to see its options: fleet ${command.name} --help`,
+      hint: `to list the options: fleet ${command.name} --help`,
     })
   }
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
@@ -115,7 +115,7 @@ export function withNames(
     throw new UserError(
       'usage',
       `machines can be selected by name (${JSON.stringify(name)}) or by an option, not both`,
-      { hint: `to see its options: fleet ${verb} --help` },
+      { hint: `to list the options: fleet ${verb} --help` },
     )
   }
   return { words: [undefined, [name, ...rest.flat()]], names: [] }

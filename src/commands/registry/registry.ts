@@ -37,8 +37,8 @@ function parseRegistry(word: string): string {
   if (/^(?:[A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(name)) {
     return name === 'index.docker.io' ? 'docker.io' : name
   }
-  throw new UserError('usage', `${JSON.stringify(word)} is not a registry`, {
-    hint: 'write its host, such as docker.io or registry.example.com:5000',
+  throw new UserError('usage', `${JSON.stringify(word)} is not a valid registry`, {
+    hint: 'use the host name of the registry, such as docker.io or registry.example.com:5000',
   })
 }
 
@@ -67,17 +67,18 @@ async function askForLogin(
   { user, fromStdin }: { readonly user: string | undefined; readonly fromStdin: boolean },
 ): Promise<{ user: string; password: string }> {
   if (fromStdin) {
-    if (user === undefined) throw new UserError('usage', '--password-stdin needs --username NAME')
+    if (user === undefined)
+      throw new UserError('usage', '--password-stdin requires --username NAME')
     return { user, password: await readSecret(io, 'password') }
   }
   if (!canPrompt(io)) {
-    throw new UserError('usage', 'there is no terminal to prompt for the password on', {
-      hint: 'write it to stdin, and pass --username NAME --password-stdin',
+    throw new UserError('usage', 'cannot prompt for the password without a terminal', {
+      hint: 'write the password to stdin, and pass --username NAME --password-stdin',
     })
   }
-  const name = user ?? (await askText(io, `User name at ${registry}:`))
+  const name = user ?? (await askText(io, `User name for ${registry}:`))
   const password = await askQuestion(io, {
-    text: `Password or token for ${name} at ${registry}:`,
+    text: `Password or token of ${name} for ${registry}:`,
     secret: true,
   })
   return { user: name, password }
@@ -110,10 +111,10 @@ const login = defineCommand({
   name: 'login',
   summary: 'Log in to a registry on hosts',
   description:
-    'Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine on each host checks the login. The login is stored on the host: by the credential helper that its Docker configuration sets, or else in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
+    'Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine on each host checks the login. The login is stored on the host: in the credential helper that its Docker configuration specifies, or otherwise in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: {
-    username: text('-u, --username <name>', 'user name at the registry'),
+    username: text('-u, --username <name>', 'user name for the registry'),
     passwordStdin: flag('--password-stdin', 'read the password from stdin'),
     root: rootOption,
   },
@@ -153,7 +154,7 @@ const login = defineCommand({
     })
     if (inFiles && !format.json) {
       io.stderr.write(
-        'the password in config.json is not encrypted; only its owner can read the file\n',
+        'the password in config.json is not encrypted, but only the owner of the file can read it\n',
       )
     }
     return code
@@ -172,7 +173,7 @@ const logout = defineCommand({
   name: 'logout',
   summary: 'Log out of a registry on hosts',
   description:
-    'Remove the login to a registry from the Docker configuration on hosts, or from the credential helper that it sets.',
+    'Remove the login to a registry from the Docker configuration on hosts, or from the credential helper that the configuration specifies.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: { root: rootOption },
   targets: 'many',
@@ -230,8 +231,8 @@ const list = defineCommand({
   aliases: ['list'],
   summary: 'List logins on hosts, or repositories in a registry',
   description:
-    "Without a registry, list the registry logins stored on hosts, without passwords. With a registry, list its repositories, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are trusted, too.",
-  arguments: { registry: optional('registry', 'registry whose repositories to list') },
+    "Without a registry, list the registry logins stored on hosts, without passwords. With a registry, list its repositories, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are also trusted.",
+  arguments: { registry: optional('registry', 'registry to list the repositories of') },
   options: { root: rootOption, ...accessOptions },
   targets: 'many',
   gathers: true,
@@ -246,7 +247,7 @@ const list = defineCommand({
       return listRegistry(invocation, args.registry, await accessOf(invocation, options))
     }
     if (options.ca !== undefined || options.insecure) {
-      throw new UserError('usage', '--ca and --insecure need a registry', {
+      throw new UserError('usage', '--ca and --insecure require a registry', {
         hint: 'for example: fleet registry ls registry.example.com:5000 --ca FILE',
       })
     }
@@ -274,8 +275,8 @@ function parseRepository(word: string): { registry: string; repository: string }
   ) {
     return { registry: parseRegistry(registry), repository }
   }
-  throw new UserError('usage', `${JSON.stringify(word)} is not a repository`, {
-    hint: 'write it without a tag, such as registry.example.com:5000/team/app',
+  throw new UserError('usage', `${JSON.stringify(word)} is not a valid repository`, {
+    hint: 'use the name without a tag, such as registry.example.com:5000/team/app',
   })
 }
 
@@ -283,7 +284,7 @@ const tags = defineCommand({
   name: 'tags',
   summary: 'List the tags of a repository',
   description:
-    "List the tags of a repository, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are trusted, too.",
+    "List the tags of a repository, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are also trusted.",
   arguments: { repository: required('repository', 'registry and repository: HOST/REPOSITORY') },
   options: accessOptions,
   answers: 'names',

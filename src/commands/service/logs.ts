@@ -46,7 +46,7 @@ export const serviceLogs = defineCommand({
   description:
     'Show the logs of services, read from the engines that run their tasks. SERVICE selects the running task of each slot, or the newest one if none is running; SERVICE.N selects one task. With several tasks, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
   arguments: {
-    services: several('services', 'names of services or tasks: web, web.2', 'service'),
+    services: several('services', 'names of services or tasks, such as web or web.2', 'service'),
   },
   options: logOptions,
   targets: 'swarm',

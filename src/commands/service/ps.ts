@@ -15,9 +15,11 @@ export const servicePs = defineCommand({
   name: 'ps',
   summary: 'List the tasks of services',
   description:
-    'List the tasks of services with their machines: for each slot, the newest task first, and then those that it has replaced.',
+    'List the tasks of services with their machines. For each slot, the newest task is listed first, and then the tasks that it has replaced.',
   arguments: { services: any('services', 'names of services (default: all)', 'service') },
-  options: { current: flag('--current', 'omit tasks that have been replaced or should not run') },
+  options: {
+    current: flag('--current', 'show only tasks whose desired state is running or ready'),
+  },
   targets: 'swarm',
   answers: 'names',
   examples: ['fleet service ps', 'fleet service ps web -m prod --current'],

@@ -18,7 +18,7 @@ function describeAdopted({ machine, stack, services, differing, mounts }: Adopte
       ? []
       : [
           `  mounted from the host: ${mounts.join(', ')}`,
-          "  the next deployment mounts copies of this computer's files instead; move data that containers wrote there first",
+          '  the next deployment mounts copies of the files on this computer instead; first move data that containers wrote to these paths',
         ]),
   ]
   return lines.map((line) => `${line}\n`).join('')
@@ -45,7 +45,7 @@ export const stackAdopt = defineCommand({
         'usage',
         `stack ${name} is on swarm ${swarm}: there is nothing to adopt`,
         {
-          hint: `the next fleet deploy ${name} takes over services of the same names`,
+          hint: `the next fleet deploy ${name} takes over services with the same names`,
         },
       )
     }

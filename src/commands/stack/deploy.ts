@@ -64,7 +64,7 @@ export const deploy = defineCommand({
   name: 'deploy',
   summary: 'Deploy stacks from Compose files on their machines',
   description:
-    'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy them. Each stack is deployed to one batch of machines at a time, and the first failure stops the rest. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
+    'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy them. Each stack is deployed to one batch of machines at a time, and deployment stops at the first failure. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
   arguments: { stacks: any('stacks', 'names of stacks (default: all)', 'stack') },
   options: {
     pull: flag('--pull', 'first pull newer images with the same tags'),

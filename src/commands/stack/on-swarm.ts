@@ -20,9 +20,13 @@ export async function swarmOfStack(
   const swarm = inventory.stacks.get(name)?.swarm
   if (swarm === undefined) return undefined
   if (targets.machine !== undefined || targets.on.length > 0) {
-    throw new UserError('usage', `stack ${name} is on swarm ${swarm}, not on single machines`, {
-      hint: 'omit --machine, --on and --all',
-    })
+    throw new UserError(
+      'usage',
+      `stack ${name} is deployed to swarm ${swarm}, not to individual machines`,
+      {
+        hint: 'omit --machine, --on and --all',
+      },
+    )
   }
   const { chooseSwarm, openSwarm } = await import('../../operations/services/open-swarm.ts')
   return openSwarm(fleet, chooseSwarm(inventory, swarm))
@@ -154,9 +158,9 @@ async function removeFromSwarm(
   if (volumes) {
     throw new UserError(
       'unsupported',
-      `--volumes: volumes of swarm ${swarm.name} are not removed`,
+      `fleet does not remove the volumes of swarm ${swarm.name}, so --volumes cannot be used`,
       {
-        hint: 'they are on the nodes: fleet volume ls --all, fleet volume rm',
+        hint: 'to remove volumes from the nodes: fleet volume ls --all, then fleet volume rm',
       },
     )
   }
@@ -165,7 +169,7 @@ async function removeFromSwarm(
   const services = await serviceNames(fleet, swarm, name)
   const list = services.length === 0 ? '' : ` (${services.join(', ')})`
   const preface = `This removes ${counted(services.length, 'service')}${list}, and the networks, configs, secrets and releases of stack ${name} on swarm ${swarm.name}.\n`
-  await requireConsent(io, yes, 'Remove it?', format.json ? '' : preface)
+  await requireConsent(io, yes, `Remove stack ${name}?`, format.json ? '' : preface)
   const { machine } = await withProgress(
     ...([io, format, name] as const),
     (progress) => removeSwarmStack(fleet, swarm.name, name, { progress, signal: fleet.signal }),

@@ -88,7 +88,7 @@ async function confirmVolumes(
       'usage',
       `--destroy must be the name of the stack, ${stack}, not ${JSON.stringify(destroy)}`,
       {
-        hint: 'it confirms that the volumes of the stack are deleted',
+        hint: '--destroy confirms that the volumes of the stack are deleted',
       },
     )
   }
@@ -98,15 +98,17 @@ async function confirmVolumes(
   }
   if (destroy === stack) return true
   const names = uniqueVolumes(present)
-  const what = names.length === 0 ? 'no volumes' : `the volumes ${names.join(', ')}`
+  const files = 'files that containers wrote in copied folders'
+  const volumeList = names.length === 0 ? 'the volumes' : `the volumes ${names.join(', ')}`
+  const what = names.length === 0 ? files : `${volumeList}, and ${files},`
   if (!canPrompt(io)) {
-    throw new UserError('usage', `deleting ${what} of stack ${stack} needs confirmation`, {
+    throw new UserError('usage', `deleting ${volumeList} of stack ${stack} needs confirmation`, {
       hint: `to confirm it: fleet stack rm ${stack} --volumes --destroy ${stack}`,
     })
   }
   const typed = await askText(
     io,
-    `This deletes ${what}, and files that containers wrote in copied folders, on ${namesOf(present)}. Type ${stack} to confirm, or press Enter to keep them:`,
+    `This deletes ${what} on ${namesOf(present)}. Type ${stack} to confirm, or press Enter to keep them:`,
   )
   return typed.trim() === stack
 }
@@ -133,7 +135,7 @@ export const stackRm = defineCommand({
   options: {
     volumes: flag(
       '--volumes',
-      'also delete its volumes, and files that containers wrote in copied folders',
+      'also delete the volumes of the stack, and files that containers wrote in copied folders',
     ),
     destroy: text(
       '--destroy <stack>',
@@ -171,7 +173,7 @@ export const stackRm = defineCommand({
     }
     const preface = format.json ? '' : describeRemoval(name, present)
     const what = present.length === 1 ? 'this machine' : `these ${present.length} machines`
-    await requireConsent(io, options.yes, `Remove it from ${what}?`, preface)
+    await requireConsent(io, options.yes, `Remove stack ${name} from ${what}?`, preface)
     const withVolumes = await confirmVolumes(io, name, present, options)
     const { openStore } = await import('../../operations/stacks/host-store/open-store.ts')
     const { removeStack } = await import('../../operations/stacks/deployed/remove-stack.ts')

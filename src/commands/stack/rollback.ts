@@ -82,13 +82,13 @@ async function planSteps(
 }
 
 const describeResult = ({ machine, from, release }: RolledBack): string =>
-  `${machine}: release ${release} is running again${from === undefined ? '' : `, in place of ${from}`}\n`
+  `${machine}: release ${release} is running again${from === undefined ? '' : `, replacing release ${from}`}\n`
 
 export const stackRollback = defineCommand({
   name: 'rollback',
   summary: 'Restore an earlier release of a stack',
   description:
-    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the Compose files are needed. The machines are changed in the batches of the stack, and the first failure stops the rest. If a release does not become healthy, the machine returns to the current one. The next fleet deploy or fleet apply deploys the Compose files again, so revert them too.',
+    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the Compose files are needed. The machines are changed in the same batches as in a deployment, and the rollback stops at the first failure. If a release does not become healthy, the machine returns to the current one. The next fleet deploy or fleet apply deploys the Compose files again, so revert them too.',
   arguments: { stack: required('stack', 'name of the stack', 'stack') },
   options: {
     to: parsed(
@@ -149,7 +149,7 @@ export const stackRollback = defineCommand({
       const names = foldNames(rest.map((machine) => machine.name))
       writeFailure(
         io,
-        new UserError('failed', `stopped after a failure: not changed: ${names}`),
+        new UserError('failed', `not changed, because another machine failed: ${names}`),
         format.json,
       )
     }

@@ -20,7 +20,7 @@ export const deployOptions = {
   ),
   waitLock: parsed(
     '--wait-lock <seconds>',
-    'time to wait for another user who is changing a stack (default: 0)',
+    'time to wait for another user to finish changing a stack (default: 0)',
     parseSeconds,
   ),
 } as const
@@ -145,7 +145,7 @@ export async function runDeployments(
     deployed.push(...summary.values)
     const begun = new Set<string>(outcomes.map(({ machine }) => machine.name))
     const left = subjects.map(({ name }) => name).filter((name) => !begun.has(name))
-    reportLeft(context, stack.name, left, 'another machine failed')
+    reportLeft(context, stack.name, left, 'the deployment to another machine failed')
     if (summary.code !== exitCodes.ok || skipped.length > 0) code = exitCodes.failed
   }
   return { deployed, code }

@@ -12,23 +12,22 @@ import { chooseSwarms } from './read-states.ts'
 
 /** What a state of a connection means. */
 const explanations: Readonly<Record<PortProblem['state'], string>> = {
-  closed: 'nothing listens',
+  closed: 'no process is listening on the port',
   blocked: 'no answer: open the port',
-  unknown: 'not checked: the SSH server of the first machine forwards no connections',
+  unknown: 'not checked: the SSH server of the FROM machine does not allow port forwarding',
 }
 
 /** What does not work on a node whose kernel lacks a module. */
 const effects: Readonly<Record<SwarmModule, string>> = {
-  ip_vs:
-    'IPVS: virtual IP addresses of services do not work there, and ports are published only in host mode',
-  vxlan: 'VXLAN: overlay networks do not work there',
+  ip_vs: 'virtual IP addresses of services do not work, and ports are published only in host mode',
+  vxlan: 'overlay networks do not work',
 }
 
 export const swarmCheck = defineCommand({
   name: 'check',
-  summary: 'Check the ports and kernels of the members of swarms',
+  summary: 'Check the ports and kernels of swarm members',
   description:
-    'Check that each member of a swarm reaches each manager on port 2377/tcp, and each other member on port 7946/tcp. The connections that do not work are listed with the port to open, and the exit code is then 1. UDP ports (7946 and 4789) are not checked. A warning names members whose kernel has no IPVS or no VXLAN.',
+    'Check that each member of a swarm can connect to each manager on port 2377/tcp, and to each other member on port 7946/tcp. Connections that do not work are listed with the port to open, and the exit code is then 1. UDP ports (7946 and 4789) are not checked. A warning lists members whose kernel does not support IPVS or VXLAN.',
   arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'json',
@@ -43,7 +42,7 @@ export const swarmCheck = defineCommand({
       format,
       'check',
       async (progress) => {
-        progress('connect the members to each other')
+        progress('test connections between members')
         return Promise.all(swarms.map(({ name }) => checkMembers(fleet, name, { timeoutMs })))
       },
       { isMachine: false },
@@ -63,8 +62,8 @@ export const swarmCheck = defineCommand({
     })
     for (const { swarm, silent } of checks) {
       if (silent.length === 0) continue
-      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: the engine does not answer, or is not a node of the swarm`
-      const hint = `fleet swarm status ${swarm}`
+      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: the engine does not respond, or is not a node of the swarm`
+      const hint = `to show the nodes: fleet swarm status ${swarm}`
       writeFailure(io, new UserError('failed', message, { hint }), format.json)
     }
     for (const { swarm, missingModules } of checks) {
@@ -72,7 +71,7 @@ export const swarmCheck = defineCommand({
         const names = missingModules.flatMap((one) => (one.module === module ? one.machine : []))
         if (names.length === 0) continue
         io.stderr.write(
-          `warning: swarm ${swarm}: the kernel of ${foldNames(names)} has no module ${module} (${effect})\n`,
+          `warning: swarm ${swarm}: the kernel of ${foldNames(names)} has no ${module} module; without it, ${effect}\n`,
         )
       }
     }

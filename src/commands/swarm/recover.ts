@@ -19,18 +19,18 @@ function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery
     ...(others.length === 0
       ? []
       : [
-          `These managers leave, and can join again: ${others.map(({ name }) => name).join(', ')}`,
+          `These managers leave the swarm, and can join it again: ${others.map(({ name }) => name).join(', ')}`,
           ...(isBegun
             ? []
             : [
-                `The state that ${survivor.name} knows is kept. To keep that of another: --from NAME`,
+                `The swarm state of ${survivor.name} is kept. To keep the state of another manager: --from NAME`,
               ]),
         ]),
     ...(silent.length === 0
       ? []
       : [
           `These managers do not answer: ${silent.join(', ')}`,
-          'They must be gone for good. If one of them still runs, the swarm is split into two.',
+          'Continue only if they are permanently lost. If one of them is still running, the swarm is split in two.',
         ]),
   ]
   return lines.map((line) => `${line}\n`).join('')
@@ -66,17 +66,17 @@ export const swarmRecover = defineCommand({
   name: 'recover',
   summary: 'Recover a swarm that has lost its managers',
   description:
-    'Recover a swarm after most of its managers have been lost for good. A remaining manager becomes the only one; services, configs, secrets, labels and workers stay. The nodes of the other managers are removed. Afterwards, fleet plan shows how the swarm gets its managers back. If the other managers are only stopped, start them instead. To confirm, type the name of the swarm.',
+    'Recover a swarm after most of its managers have been permanently lost. A remaining manager becomes the only one; services, configs, secrets, labels and workers are kept. The nodes of the other managers are removed. Afterwards, fleet plan shows how to add managers again. If the other managers are only stopped, start them instead. To confirm, type the name of the swarm.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     from: text(
       '--from <machine>',
-      'manager to recover from (default: the first that answers)',
+      'manager to recover from (default: the first one that responds)',
       'machine',
     ),
     confirm: text(
       '--confirm <swarm>',
-      'name of the swarm again, to recover it without a prompt',
+      'name of the swarm again, to confirm without a prompt',
       'swarm',
     ),
     timeout: commonOptions.timeout,
@@ -92,7 +92,7 @@ export const swarmRecover = defineCommand({
       format,
       'recover',
       (progress) => {
-        progress('ask the managers')
+        progress('query the managers')
         return planRecovery(fleet, args.swarm, { from: options.from, timeoutMs })
       },
       { isMachine: false },
@@ -110,7 +110,7 @@ export const swarmRecover = defineCommand({
       else {
         const nodes = removed.length === 0 ? '' : `; removed the nodes of ${removed.join(', ')}`
         io.stderr.write(`${manager} is the only manager of swarm ${swarm}${nodes}\n`)
-        io.stderr.write('to get more managers: fleet plan\n')
+        io.stderr.write('to show how to add managers: fleet plan\n')
       }
     }
     return exitCodes.ok

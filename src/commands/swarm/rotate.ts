@@ -13,14 +13,14 @@ export interface Rotated {
 
 export const swarmRotate = defineCommand({
   name: 'rotate',
-  summary: 'Replace the secrets of a swarm',
+  summary: 'Replace the tokens, keys or certificates of a swarm',
   description:
-    'Replace the join tokens of a swarm, so that the old ones are no longer valid. With --unlock-key or --ca, replace the key that unlocks managers, or the certificates of all nodes, in place of the tokens. fleet stores none of them: it reads tokens and keys from a manager when it uses them.',
+    'Replace the join tokens of a swarm, so that the old ones are no longer valid. With --unlock-key or --ca, replace the unlock key of the managers, or the certificates of all nodes, instead of the tokens. fleet does not store tokens or keys: it reads them from a manager when it needs them.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     tokens: flag('--tokens', 'also replace the join tokens, with --unlock-key or --ca'),
     unlockKey: flag('--unlock-key', 'replace the unlock key (only with autolock)'),
-    ca: flag('--ca', 'replace the certificate authority, and the certificates of all nodes'),
+    ca: flag('--ca', 'replace the certificate authority and the certificates of all nodes'),
     yes: yesOption,
   },
   answers: 'json',
@@ -33,8 +33,8 @@ export const swarmRotate = defineCommand({
       ...(options.unlockKey ? (['unlock key'] as const) : []),
       ...(options.ca ? (['certificates'] as const) : []),
     ]
-    const what = rotated.join(', ')
-    await requireConsent(io, options.yes, `Replace these secrets of swarm ${args.swarm}: ${what}?`)
+    const what = rotated.join(' and ')
+    await requireConsent(io, options.yes, `Replace the ${what} of swarm ${args.swarm}?`)
     const { rotateSecrets } = await import('../../operations/swarm/rotate-secrets.ts')
     await withProgress(
       io,
@@ -49,7 +49,7 @@ export const swarmRotate = defineCommand({
     )
     if (format.json) writeJson(io, { swarm: args.swarm, rotated })
     else {
-      io.stderr.write(`replaced ${what} of swarm ${args.swarm}\n`)
+      io.stderr.write(`replaced the ${what} of swarm ${args.swarm}\n`)
       if (options.unlockKey) {
         io.stderr.write('save the new unlock key: fleet -m MANAGER docker swarm unlock-key\n')
       }

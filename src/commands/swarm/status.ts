@@ -13,11 +13,11 @@ const explanations: Readonly<
 > = {
   'no-leader': [
     'has no leader: most of its managers are not reachable',
-    'start the other managers; if they are gone for good: fleet swarm recover SWARM',
+    'start the other managers; if they are permanently lost: fleet swarm recover SWARM',
   ],
-  unreachable: ['has no manager that answers', 'fleet status --all'],
-  unknown: ['has no machine in its cluster', 'fleet plan'],
-  'not-initialized': ['is not initialized', 'fleet apply'],
+  unreachable: ['has no reachable manager', 'to check the machines: fleet status --all'],
+  unknown: ['has no members among the machines in the inventory', 'to see the problem: fleet plan'],
+  'not-initialized': ['is not initialized', 'to initialize it: fleet apply'],
 }
 
 /** The role of a manager with what else matters about it. */
@@ -35,7 +35,7 @@ export const swarmStatus = defineCommand({
   name: 'status',
   summary: 'Show the nodes of swarms',
   description:
-    'Show the nodes of swarms, as their managers see them, with the machine of each node. The exit code is 0 if all nodes are ready and all managers are reachable, and otherwise 1.',
+    'Show the nodes of swarms, as their managers see them, with the machine of each node. The exit code is 0 if all nodes are ready and all managers are reachable, and 1 otherwise.',
   arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'names',

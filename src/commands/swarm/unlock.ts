@@ -18,7 +18,7 @@ export const swarmUnlock = defineCommand({
   name: 'unlock',
   summary: 'Unlock the managers of a swarm',
   description:
-    'Unlock managers whose engine has restarted, in a swarm with autolock. The key comes from a manager that answers. If all managers are locked, fleet prompts for it. fleet does not store or show the key, and does not pass it on a command line. Save the output of docker swarm unlock-key beforehand, in case all managers are locked.',
+    'Unlock managers whose engine has restarted, in a swarm with autolock. fleet reads the unlock key from a manager that is not locked. If all managers are locked, fleet prompts for the key. fleet does not store or show the key, and does not pass it on a command line. Save the output of docker swarm unlock-key beforehand, in case all managers are locked.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     keyStdin: flag('--key-stdin', 'read the unlock key from stdin'),

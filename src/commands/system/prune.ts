@@ -24,7 +24,7 @@ interface Request {
 const options = {
   filter: texts('--filter <filter>', 'remove only items that match key=value (repeatable)'),
   yes: yesOption,
-  force: flag('-f, --force', 'same as --yes, as in docker'),
+  force: flag('-f, --force', 'same as --yes, for compatibility with docker'),
 } as const
 
 /** What a kind of pruning removes, for people. */
@@ -142,7 +142,7 @@ function systemKinds(filters: Filters, withVolumes: boolean): PruneKind[] {
   if (withVolumes && 'until' in filters) {
     throw new UserError(
       'usage',
-      'the until filter does not apply to volumes: omit it, or omit --volumes',
+      'the until filter does not apply to volumes: omit the filter or --volumes',
       {
         hint: 'to remove volumes: fleet volume prune',
       },
@@ -162,7 +162,7 @@ export const pruneSystem: Command = defineCommand({
   name: 'prune',
   summary: 'Remove unused Docker data',
   description:
-    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused anonymous volumes. The machines are shown first and need confirmation. With --volumes, you must type the name of each protected machine, even with --yes. Label filters leave the build cache unchanged, because it has no labels.',
+    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused anonymous volumes. The machines are shown first and need confirmation. With --volumes, you must type the name of each protected machine, even with --yes. Label filters do not affect the build cache, because it has no labels.',
   options: {
     all: flag('-a, --all-images', 'remove all unused images, not only dangling ones'),
     volumes: flag('--volumes', 'also remove unused anonymous volumes'),

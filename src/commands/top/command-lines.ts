@@ -21,7 +21,7 @@ export function splitWords(line: string): string[] {
       word = undefined
     } else word = `${word ?? ''}${character}`
   }
-  if (quote !== undefined) throw new UserError('usage', `the quote ${quote} is not closed`)
+  if (quote !== undefined) throw new UserError('usage', `missing closing quote: ${quote}`)
   return word === undefined ? words : [...words, word]
 }
 
@@ -74,7 +74,10 @@ export function withTargets(line: string, targets: readonly Target[]): string[] 
   const services = targets.flatMap((target) => (target.kind === 'service' ? [target.name] : []))
   if (!hasOperands && takes(command, /container$|^service$/) && services.length > 0) {
     if (machines.length > 1) {
-      throw new UserError('usage', `the marked services belong to ${machines.length} swarms`)
+      throw new UserError(
+        'usage',
+        `the marked services belong to ${machines.length} swarms; mark services of one swarm only`,
+      )
     }
     return ['-m', machines[0] ?? '', ...words, ...services]
   }

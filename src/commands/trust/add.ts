@@ -1,10 +1,11 @@
 import type { TrustSubject } from '../../operations/trust/trust-driver.ts'
+import { counted } from '../../ui/human-units.ts'
 import { writeJson } from '../../ui/table.ts'
 import { any, defineCommand } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 const describe = ({ driver, version, folder, files, dependencies, digest }: TrustSubject): string =>
-  `fleet-driver-${driver}${version === undefined ? '' : ` ${version}`} in ${folder}: ${files} files, ${dependencies} dependencies, ${digest}\n`
+  `fleet-driver-${driver}${version === undefined ? '' : ` ${version}`} in ${folder}: ${counted(files, 'file')}, ${dependencies === 1 ? '1 dependency' : `${dependencies} dependencies`}, ${digest}\n`
 
 export const trustAdd = defineCommand({
   name: 'add',

@@ -155,8 +155,12 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     expect(await fleet('container', 'rm', first)).toBe(`${one}\n`)
     expect(await json('ps', '-a', '--all')).toMatchObject([{ machine: 'h2' }, { machine: 'h3' }])
     for (const [words, code, says] of [
-      [['container', 'rm', '-f', second, 'web'], 125, 'includes its machine, but "web" does not'],
-      [['-m', 'h1', 'container', 'rm', '-f', second], 125, 'already includes its machine'],
+      [
+        ['container', 'rm', '-f', second, 'web'],
+        125,
+        'includes a machine name, but "web" does not',
+      ],
+      [['-m', 'h1', 'container', 'rm', '-f', second], 125, 'already includes a machine name'],
       [['container', 'rm', '-f', 'h9/web'], 125, 'no machine called "h9"'],
       [['logs', 'h9/web'], 3, 'no machine called "h9"'],
     ] as const) {

@@ -205,7 +205,9 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect(await exchange(connect(path), 'socket')).toBe('socket')
 
     const stopped = await ana.fleet(['forward', 'stop', path, String(port)])
-    expect(stopped.stderr).toBe(`stopped ${path}\nstopped 127.0.0.1:${port}\n`)
+    expect(stopped.stderr).toBe(
+      `stopped forwarding ${path}\nstopped forwarding 127.0.0.1:${port}\n`,
+    )
     const [error] = (await once(open(Number(port)), 'error')) as [Error]
     expect(error.message).toContain('ECONNREFUSED')
     await expect(stat(path)).rejects.toThrow('ENOENT')

@@ -82,7 +82,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     top.type('x')
     await top.until(/container web on h2/)
     top.type('k')
-    await top.until(/h2 is protected. Kill container web on h2\? Type its name:/)
+    await top.until(/h2 is protected. Kill container web on h2\? Type h2 to confirm:/)
     top.type('h1\r')
     await top.until(/Nothing was changed: h2 is protected/)
     top.type('xkh2\r')

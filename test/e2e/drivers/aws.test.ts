@@ -164,7 +164,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const { code, stdout } = await fleet('plan')
     expect(code).toBe(2)
     expect(stdout).toContain(
-      '~ web-1: change (type t3.small -> t3.medium, disk 20 -> 40, tags team=blue -> team=red,tier=1, ports none -> 80/tcp; stops the host for a while)',
+      '~ web-1: change (type t3.small -> t3.medium, disk 20 -> 40, tags team=blue -> team=red,tier=1, ports none -> 80/tcp; the host is stopped temporarily)',
     )
 
     // Killed when EC2 is about to change the type: the host is stopped then.

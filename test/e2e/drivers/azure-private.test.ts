@@ -100,7 +100,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     // Plain ssh cannot use it.
     const exported = await fleet(['ssh-config'])
     expect(exported.stdout).not.toContain('web-1')
-    expect(exported.stderr).toMatch(/only fleet can use their tunnels: web-1/)
+    expect(exported.stderr).toMatch(/only fleet can connect to: web-1/)
 
     // The session at the Bastion is closed, as by Ctrl-C.
     await cli.forgetCalls()

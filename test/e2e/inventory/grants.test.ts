@@ -32,10 +32,10 @@ test('a plan shows what a new host is given', async () => {
   expect(stdout).toContain(`  + dev: create (it does not exist yet)
       qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
       SSH from this computer only
-      gets image ./own.img on this computer
-      gets directory ${ana.home}/code on this computer, writable, as home (outside the inventory directory)
-      gets directory ${ana.folder}/cloud on this computer, writable, as inv
-      gets user-data cloud/dev.yaml
+      uses image ./own.img on this computer
+      uses directory ${ana.home}/code on this computer, writable, as home (outside the inventory directory)
+      uses directory ${ana.folder}/cloud on this computer, writable, as inv
+      uses user-data cloud/dev.yaml
 `)
   await writeFile(
     join(ana.folder, 'machines.yaml'),
@@ -126,7 +126,7 @@ describe('what is not in the folder of the inventory', () => {
   test('is asked for on a terminal, apart from all else, and remembered', async () => {
     await write(share())
     const refused = await ana.fleetOnTerminal(['apply'], typing('n'), { env })
-    expect(refused.screen).toContain('was not allowed, and nothing was changed')
+    expect(refused.screen).toContain('; nothing was changed')
     expect(refused.screen).not.toMatch(noQemu)
     const allowed = await ana.fleetOnTerminal(['apply'], typing('y'), { env })
     expect(allowed.screen).toMatch(noQemu)
@@ -176,7 +176,7 @@ describe('what is not in the folder of the inventory', () => {
     const shares = `home=${ana.home}/code`
     const words = ['create', 'dev', '--driver', 'qemu', '--accelerator', 'tcg', '--shares', shares]
     const created = await ana.fleet(words, { env })
-    expect(created.stderr).toContain(`dev: can use directory ${ana.home}/code on this computer`)
+    expect(created.stderr).toContain(`dev can use directory ${ana.home}/code on this computer`)
     expect(created.stderr).toMatch(noQemu)
     await write('cpus: 1')
     await ana.fleet(['set', 'dev', `shares=data=${ana.home}`])

@@ -147,7 +147,7 @@ test('rm and forget show what a selector chose, and go on only with --yes', asyn
     const refused = await ana.fleet([verb, '--on', 'role=web'])
     expect(refused.code).toBe(2)
     expect(refused.stderr).toMatch(
-      /app-1\nThis will be removed:\n {2}web-2: .*\n {2}web-1: .*\nfleet: .*no terminal/,
+      /app-1\nThe following will be removed:\n {2}web-2: .*\n {2}web-1: .*\nfleet: .*no terminal/,
     )
     const guarded = await ana.fleet([verb, '--all', '--yes'])
     expect(guarded.code).toBe(2)

@@ -31,7 +31,7 @@ test('set says what was and is, and what must follow where a host is concerned',
   )
   expect(await said('--profile', 'web', 'count=0', 'type=t3.nano')).toBe(
     'profile web: count: (not set) -> 0\nprofile web: type: (not set) -> t3.nano\n' +
-      'next: fleet apply (fleet plan shows what changes on which machines)\n',
+      'next: fleet apply (to preview the changes: fleet plan)\n',
   )
 })
 
@@ -139,8 +139,8 @@ test('rm of several numbered machines gives one hint for all of them', async () 
   const { code, stderr } = await bob.fleet(['rm', '-y', 'web-1', 'web-3'])
   expect(code).toBe(0)
   expect(stderr).toContain(
-    'web-1: removed its entry; it had no host\n' +
-      'web-3: removed its entry; it had no host\n' +
+    'web-1: removed its entry; the machine had no host\n' +
+      'web-3: removed its entry; the machine had no host\n' +
       '  profile web sets count: 4, so the next fleet apply creates web-1, web-3 again; to prevent that: ' +
       'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
   )

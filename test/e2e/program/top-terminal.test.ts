@@ -172,9 +172,9 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     await top.until(/host-1 +running/)
     for (const key of ['x', 'e', ':']) {
       top.type(key)
-      await top.until(/not possible with --read-only/)
+      await top.until(/disabled by --read-only/)
       top.type('\u001B[A')
-      await top.until((lines) => !/not possible/.test(lines.join()))
+      await top.until((lines) => !/disabled by/.test(lines.join()))
     }
     top.type('q')
     expect(await top.ended).toBe(0)

@@ -62,14 +62,14 @@ describe.skipIf(!canDeployStacks)('a stack on machines of a profile', () => {
 
   test('comes up on each new machine in the apply that creates it', async () => {
     expect((await fleet('plan')).stdout).toMatch(
-      /\+ web-1: create[^]*\+ shop on web-1, after it is created\n +create web/,
+      /\+ web-1: create[^]*\+ shop on web-1, after the machine is created\n +create web/,
     )
     await ok('apply', '--yes')
     const [first] = JSON.parse(await ok('stack', 'ps', '--json')) as { id: string }[]
     await ok('set', '--profile', 'web', 'count=4')
     const { stdout } = await fleet('plan')
     expect(stdout).toMatch(/\+ web-4: create/)
-    expect(stdout).toMatch(/\+ shop on web-2..web-4, after it is created\n +create web/)
+    expect(stdout).toMatch(/\+ shop on web-2..web-4, after the machines are created\n +create web/)
     await ok('apply', '--yes')
     expect(await ok('plan')).toContain('nothing to do')
     const rows = JSON.parse(await ok('stack', 'ps', '--json')) as Record<string, string>[]

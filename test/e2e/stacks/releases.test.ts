@@ -145,7 +145,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       await rm(join(ana.folder, 'shop'), { recursive: true })
       for (const host of lab.hosts) await onHost(host, 'docker image prune --force')
       const said = await ok('stack rollback shop --yes')
-      expect(said).toMatch(/h1: release 1 is running again, in place of 2/)
+      expect(said).toMatch(/h1: release 1 is running again, replacing release 2/)
       for (const host of lab.hosts) {
         expect(await inWeb(host, 'cat /version /conf')).toBe('onefirst')
         expect(await imageOf(host)).toBe(before)

@@ -98,7 +98,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect(await person.fleet([...args, '--dry-run'])).toMatchObject({ code: 0, stdout: 'h0\n' })
     const refused = await person.fleet(args)
     expect(refused).toMatchObject({ code: 2, stdout: '' })
-    expect(refused.stderr).toContain(`hosts.conf:4\n  read the commands first`)
+    expect(refused.stderr).toContain(`hosts.conf:4\n  review the commands first`)
     await expect(readFile(ran)).rejects.toThrow('ENOENT')
     expect(await person.fleet([...args, '--allow-exec'])).toMatchObject({ code: 0 })
     expect(await readFile(ran, 'utf8')).toBe('')

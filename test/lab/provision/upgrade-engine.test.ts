@@ -156,7 +156,7 @@ ${[host, ...copies].map(entryOf).join('')}`,
       expect({ code, stderr }).toEqual({
         code: 1,
         stderr: expect.stringMatching(
-          /m2: [\s\S]*the disk is read-only[\s\S]*not upgraded, because of the failure: m3\n[\s\S]*m: Docker 28\.2\.10 -> 28\.20\.1\n/,
+          /m2: [\s\S]*the disk is read-only[\s\S]*not upgraded, because another upgrade failed: m3\n[\s\S]*m: Docker 28\.2\.10 -> 28\.20\.1\n/,
         ),
       })
       expect(await versions()).toEqual(['28.20.1', '28.1.0', '28.1.0'])

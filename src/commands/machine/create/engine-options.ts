@@ -11,7 +11,7 @@ export const engineOptions = {
   ),
   engineRepository: text(
     '--engine-repository <url>',
-    "URL of a copy of Docker's package repository, for a new host",
+    "URL of a mirror of Docker's package repository, for a new host",
   ),
   engineOpt: texts(
     '--engine-opt <option=value>',
@@ -155,8 +155,8 @@ function registriesOf(
 
 function refuseInstallUrl(url: string): never {
   const channel = url.includes('test.docker.com') ? 'test' : 'stable'
-  throw new UserError('usage', 'fleet does not run an installation script from a URL', {
-    hint: `for Docker's own packages: --engine-channel ${channel}; for a copy of its package repository: --engine-repository URL`,
+  throw new UserError('usage', 'fleet does not run installation scripts from a URL', {
+    hint: `to install Docker's own packages: --engine-channel ${channel}; to use a mirror of their repository: --engine-repository URL`,
   })
 }
 

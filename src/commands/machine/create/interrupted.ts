@@ -79,7 +79,7 @@ export async function explainStoppedApply(
   ]
   const message = [
     'cancelled',
-    ...(parts.length === 0 ? ['no host is partly created'] : [parts.join('; ')]),
+    ...(parts.length === 0 ? ['no partly created hosts remain'] : [parts.join('; ')]),
   ]
   return new UserError('cancelled', message.join(': '), {
     hint:
@@ -120,7 +120,7 @@ export async function rollBack(
   try {
     await undo(fleet, name, calls)
   } catch (left) {
-    const why = `${messageOf(error)}; removing the host failed too: ${messageOf(left)}`
+    const why = `${messageOf(error)}; removing the host also failed: ${messageOf(left)}`
     throw new UserError('failed', why, {
       machine: name,
       hint: `to remove: fleet rm ${name}`,
@@ -139,7 +139,8 @@ export async function handleInterruption(
 ): Promise<never> {
   const partial = await unfinished(fleet, names)
   const list = foldNames(namesOf(partial))
-  if (partial.length === 0) throw new UserError('cancelled', 'cancelled: no host is partly created')
+  if (partial.length === 0)
+    throw new UserError('cancelled', 'cancelled: no partly created hosts remain')
   const stays = new UserError('cancelled', `cancelled: ${describePartial(partial)}`, {
     hint: nextSteps(namesOf(partial)),
   })

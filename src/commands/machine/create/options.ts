@@ -21,11 +21,13 @@ const driverOption = (names: string): Option<string | undefined> =>
 export const creationOptions = {
   driver: driverOption(''),
   extends: text('--extends <profile>', 'profile to inherit other settings from', 'profile'),
-  count: parsed('--count <count>', 'create NAME-1, NAME-2 and so on up to this number', (count) =>
-    parseCount(count, 1),
+  count: parsed(
+    '--count <count>',
+    'number of machines to create, named NAME-1, NAME-2 and so on',
+    (count) => parseCount(count, 1),
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
-  protected: flag('--protected', 'ask you to type the name of the machine before removing it'),
+  protected: flag('--protected', 'require typing the name of the machine before removing it'),
   ...engineOptions,
   userData: text('--user-data <file>', 'file with cloud-init user data for a new host', 'file'),
   identity: text('-i, --identity <file>', 'private key for logging in to an existing host', 'file'),
@@ -57,7 +59,7 @@ export function checkFitting(
     ? `is for existing hosts, but the ${driver} driver creates new ones`
     : `is for new hosts, but the ${driver} driver uses existing ones`
   throw new UserError('usage', `${name} ${why}`, {
-    hint: `to see its options: fleet create --driver ${shellQuote(driver)} --help`,
+    hint: `to list the options of the driver: fleet create --driver ${shellQuote(driver)} --help`,
   })
 }
 

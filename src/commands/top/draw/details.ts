@@ -280,7 +280,7 @@ const shownRow = (model: Model): Row | undefined => {
 /** The lines of the details, of which the window shows a part. */
 export function detailsLines(model: Model): readonly Line[] {
   const row = shownRow(model)
-  return row === undefined ? [plain('It does not exist any more.')] : linesOf(model, row)
+  return row === undefined ? [plain('This item no longer exists.')] : linesOf(model, row)
 }
 
 /** Draws the details of a row. */

@@ -5,7 +5,7 @@ type Line = readonly [key: string, text: string]
 
 const everywhere: readonly Line[] = [
   ['1 … 6, ← →', 'Machines, containers, images, stacks, services, events'],
-  ['↑ ↓, j k', 'Select a row; PgUp, PgDn, Home, End, g, G jump'],
+  ['↑ ↓, j k', 'Select a row (also PgUp, PgDn, Home, End, g, G)'],
   ['Enter', 'Show details: inspect, usage over time, layers, tasks'],
   ['Space', 'Mark a row; the keys below apply to all marked rows'],
   ['/', 'Filter: text, role=web, !web-*, driver=ssh, state=exited'],
@@ -14,7 +14,7 @@ const everywhere: readonly Line[] = [
   ['Esc', 'Clear the marks, then the filter'],
   ['l', 'Follow the logs of containers, stacks or services'],
   ['r', 'Reconnect to machines that do not answer'],
-  ['Ctrl-Z', 'Suspend fleet top; fg continues it'],
+  ['Ctrl-Z', 'Suspend fleet top (to resume it: fg)'],
   ['q, Ctrl-C', 'Quit'],
 ]
 
@@ -25,8 +25,8 @@ const changing: readonly Line[] = [
 ]
 
 const logs: readonly Line[] = [
-  ['↑ ↓, j k', 'Select a line; PgUp, PgDn, Home, g jump; End, G follow'],
-  ['Enter', 'Show the selected line in full, JSON with one field on each line'],
+  ['↑ ↓, j k', 'Select a line (also PgUp, PgDn, Home, g); End, G: follow'],
+  ['Enter', 'Show the whole line, or JSON with one field per line'],
   ['Space', 'Pause or resume following'],
   ['/', 'Search; n and N go to the next and previous line'],
   ['f', 'Fold JSON lines to their message and fields, or show them as written'],
@@ -54,6 +54,6 @@ export function helpLines({ look: { unicode }, isReadOnly }: Model): readonly st
     'In logs',
     ...text(unicode, logs),
     '',
-    'Rows of a machine that does not answer are grey, and show the age of their data.',
+    'Rows of machines that do not answer are gray, and show the age of their data.',
   ]
 }

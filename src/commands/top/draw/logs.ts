@@ -96,7 +96,7 @@ export function drawLogs(canvas: Canvas, model: Model, page: Logs): void {
   const end = canvas.put(0, 0, ` Logs of ${page.subject} `, styleOf(look, 'title'))
   const state = page.top === undefined ? 'following' : 'paused'
   const format = page.isFolded ? 'JSON folded' : 'as written'
-  const searched = page.search === '' ? '' : `, ${logMatches(page).length} with ${page.search}`
+  const searched = page.search === '' ? '' : `, ${logMatches(page).length} matching ${page.search}`
   const count = `${page.lines.length + page.dropped} lines${searched}`
   canvas.put(end, 0, `${state}, ${format}, ${count}`, styleOf(look, 'dim'))
   const first = firstLogLine(model, page)

@@ -133,7 +133,7 @@ function emptyText({ machines, view, swarms }: Model, { all, state }: List): str
   if (view === 'events') return 'No events yet.'
   if (view === 'services') {
     const [first] = swarms.values()
-    if (first === undefined) return 'These machines are in no swarm of the inventory.'
+    if (first === undefined) return 'None of these machines belong to a swarm in the inventory.'
     const unread = [...swarms.values()].filter(({ services }) => services === undefined)
     if (unread.length > 0) return unread.find(({ reason }) => reason)?.reason ?? 'Reading …'
   }

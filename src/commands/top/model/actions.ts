@@ -99,7 +99,7 @@ export function questionOf({ label, change, targets, names }: Confirmation): str
   const [name] = names
   return name === undefined
     ? `${what}? [y/N] `
-    : `${name} ${protectionOf(targets)}. ${what}? Type its name: `
+    : `${name} ${protectionOf(targets)}. ${what}? Type ${name} to confirm: `
 }
 
 /** Why the name of a machine or swarm has to be typed. */

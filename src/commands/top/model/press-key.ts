@@ -98,7 +98,8 @@ function pressCommand(model: Model, key: Key): Step | undefined {
     case 'l': {
       const targets = logTargetsOf(currentRows(model))
       const [first] = targets
-      if (first === undefined) return say(model, 'Logs need a container, a stack or a service.')
+      if (first === undefined)
+        return say(model, 'To show logs, select a container, a stack or a service.')
       const sources = targets.flatMap(({ kind, machine, name }) =>
         kind === 'service' ? [] : `${machine}/${name}`,
       )
@@ -115,7 +116,7 @@ function pressCommand(model: Model, key: Key): Step | undefined {
     case 'e':
     case 'x':
     case ':':
-      if (isReadOnly) return say(model, 'This is not possible with --read-only.')
+      if (isReadOnly) return say(model, 'This key is disabled by --read-only.')
       return key === 'e' ? openShell(model) : key === 'x' ? openMenu(model) : openCommand(model)
     default:
       return undefined
@@ -131,7 +132,7 @@ const containerShell = 'command -v bash >/dev/null 2>&1 && exec bash || exec sh'
 function openShell(model: Model): Step {
   const target = currentRow(model)?.target
   if (target === undefined || target.kind === 'image') {
-    return say(model, 'A shell needs a machine, a container or a service.')
+    return say(model, 'To open a shell, select a machine, a container or a service.')
   }
   const line =
     target.kind === 'machine'
@@ -146,7 +147,7 @@ function openShell(model: Model): Step {
 function openMenu(model: Model): Step {
   const targets = targetsOf(currentRows(model))
   if (targets.length === 0) {
-    return say(model, 'Actions need a machine, a container, an image or a service.')
+    return say(model, 'To show actions, select a machine, a container, an image or a service.')
   }
   return stay({ ...model, dialog: { kind: 'menu', targets } })
 }
@@ -197,7 +198,7 @@ function pressInList(model: Model, key: Key): Step {
     case 'tab':
     case 'shift-tab': {
       const { groupings } = view
-      if (groupings.length === 1) return say(model, `The ${view.name} are not grouped.`)
+      if (groupings.length === 1) return say(model, `The ${view.name} cannot be grouped.`)
       const step = key === 'tab' ? 1 : groupings.length - 1
       const next = (groupings.indexOf(state.grouping) + step) % groupings.length
       return stay(withView(model, { grouping: groupings[next] ?? 'none' }))
@@ -289,11 +290,11 @@ function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: 
       return stay({ ...model, dialog: { kind: 'search', text: '', before: page.search } })
     case 'n':
     case 'N': {
-      if (page.search === '') return say(model, 'There is no search yet: press /')
+      if (page.search === '') return say(model, 'Press / to search first.')
       const found = logMatches(page)
       const next =
         key === 'N' ? found.findLast((index) => index < at) : found.find((index) => index > at)
-      if (next === undefined) return say(model, `No more lines with ${page.search}.`)
+      if (next === undefined) return say(model, `No more lines match ${page.search}.`)
       return show({ top: next + dropped, selected: next + dropped })
     }
     default:
@@ -363,7 +364,7 @@ function enter(model: Model, dialog: Exclude<Dialog, { readonly kind: 'menu' }>)
       if (!/^\d{1,5}$/.test(dialog.text)) {
         return say(
           next,
-          `Nothing was changed: ${JSON.stringify(dialog.text)} is not a number of replicas.`,
+          `Nothing was changed: ${JSON.stringify(dialog.text)} is not a valid number of replicas.`,
         )
       }
       const change = { replicas: Number(dialog.text) }

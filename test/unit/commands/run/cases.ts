@@ -189,7 +189,7 @@ const lists = {
     ok(`${logs} --find web --on web-2`, /^hello from nginx$/m),
     fails(`${logs} --find web`, usage, /3 containers match "web"[^]*web-1\/app \(running\)/),
     fails(`${logs} --find wep --on web-2`, failed, /did you mean "web"\?/),
-    fails(`${logs} --find web-1/app`, usage, /includes its machine/),
+    fails(`${logs} --find web-1/app`, usage, /includes a machine name/),
   ],
   events: (events: string) => [
     ok(`${events} --since 1h --until 1m --machine web-1`, /container start app/),
@@ -288,9 +288,9 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     unknown('provision'),
   ],
   upgrade: [
-    ok('upgrade web-1 --yes', /web-1: Docker 27\.5\.1 is the newest version/),
+    ok('upgrade web-1 --yes', /web-1: Docker 27\.5\.1 is already the newest version/),
     json('upgrade web-1', [{ name: 'web-1', from: '27.5.1', to: '27.5.1' }]),
-    fails('upgrade web-1 --to latest', usage, /not a version of Docker/),
+    fails('upgrade web-1 --to latest', usage, /not a Docker version/),
     fails('upgrade web-1 --batch 0', usage, /at least 1/),
     unknown('upgrade'),
   ],
@@ -305,7 +305,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       /^web-1:web\nweb-2:web\n$/,
     ),
     ok('ls --filter state=Paused', /^$/),
-    fails('ls --filter role=web', usage, /is not a machine filter/),
+    fails('ls --filter role=web', usage, /is not a valid filter/),
     fails('ls --format {{.name', usage, /has no/),
     fails('ls --json --format {{.name}}', usage, /cannot be combined/),
     json('ls --on state=not-created', [{ name: 'new-1' }]),
@@ -414,7 +414,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     }),
   ],
   apply: [
-    ok('apply --yes --on web-1', /applied on 1 of 1 machines/),
+    ok('apply --yes --on web-1', /applied changes to 1 of 1 machines/),
     json('apply --yes --on web-1', {}),
     fails('apply --on web-1', usage, /--yes/),
   ],
@@ -507,7 +507,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ),
     fails('registry login reg.example.com -m web-1', usage, /--password-stdin/),
     fails('registry login reg.example.com -u ana --password-stdin -m web-1', usage, /empty/),
-    fails('registry login reg.example.com/team -m web-1', usage, /is not a registry/),
+    fails('registry login reg.example.com/team -m web-1', usage, /is not a valid registry/),
   ],
   'registry logout': [
     ok('registry logout reg.example.com -m web-1', /reg\.example\.com\twas not logged in/),
@@ -519,7 +519,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('registry ls {registry}', [{ repository: 'team/app' }, { repository: 'team/other' }]),
     json('registry ls --on role=web', []),
     fails('registry ls {registry} --on role=web', usage, /either a registry/),
-    fails('registry ls --insecure -m web-1', usage, /need a registry/),
+    fails('registry ls --insecure -m web-1', usage, /require a registry/),
   ],
   'registry tags': [
     ok('registry tags {registry}/team/app', /^1\nlatest\n$/),
@@ -780,7 +780,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'swarm check prod --inventory swarms.yaml',
       failed,
-      /prod\tweb-1\tweb-2\t192.0.2.1\t2377\/tcp\tnot checked[^]*db-1 has no module ip_vs \(IPVS[^]*0 of 12 connections/,
+      /prod\tweb-1\tweb-2\t192.0.2.1\t2377\/tcp\tnot checked[^]*db-1 has no ip_vs module; [^]*0 of 12 connections/,
     ),
     ok('swarm check --inventory new.yaml', /^$|check/),
     {
@@ -801,7 +801,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('swarm recover prd --inventory swarms.yaml', usage, /"prd"[^]*prod/),
   ],
   'swarm rotate': [
-    ok('swarm rotate prod --yes --inventory swarms.yaml', /replaced join tokens of swarm prod/),
+    ok('swarm rotate prod --yes --inventory swarms.yaml', /replaced the join tokens of swarm prod/),
     json('swarm rotate prod --yes --inventory swarms.yaml', {
       swarm: 'prod',
       rotated: ['join tokens'],
@@ -849,7 +849,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'stack logs shop --on web-1 --inventory service.yaml',
       usage,
-      /is on swarm prod/,
+      /is (?:on|deployed to) swarm prod/,
       onSwarm,
     ),
     ok('stack logs shop --inventory stacks.yaml', /^web-1 app \| hello from nginx\nweb-2 app \|/),
@@ -865,7 +865,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ),
     ok(
       'stack rollback shop --yes --inventory stacks.yaml',
-      /web-1: release 1 is running again, in place of 2/,
+      /web-1: release 1 is running again, replacing release 2/,
     ),
     json('stack rollback shop --yes --inventory stacks.yaml', [
       { machine: 'web-1', stack: 'shop', from: 2, release: 1 },
@@ -888,7 +888,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ),
   ],
   'stack adopt': [
-    fails('stack adopt shop --inventory service.yaml', usage, /is on swarm prod/, onSwarm),
+    fails(
+      'stack adopt shop --inventory service.yaml',
+      usage,
+      /is (?:on|deployed to) swarm prod/,
+      onSwarm,
+    ),
     ok(
       'stack adopt shop --inventory new.yaml',
       /web-1: recorded .* as release 1 of stack shop \(web\)\n/,
@@ -906,7 +911,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'stack rm shop --volumes --inventory service.yaml',
       unsupported,
-      /volumes of swarm prod are not removed/,
+      /does not remove the volumes of swarm prod/,
       onSwarm,
     ),
     ok(

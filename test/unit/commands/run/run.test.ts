@@ -190,7 +190,7 @@ describe('fleet exec --find', () => {
     ['exec --find web sh', 2, /3 containers match "web"[^]*web-1\/app[^]*fleet exec web-1\/app/],
     ['exec --find wep sh', 1, /no container or Compose service named "wep"[^]*"web"\?/],
     ['exec --find', 125, /no container specified/],
-    ['exec --find web-1/app sh', 125, /already includes its machine/],
+    ['exec --find web-1/app sh', 125, /already includes a machine name/],
   ])('%s ends with %i', async (line, code, prints) => {
     const ran = await runCase({ line, code })
     expect(ran.code).toBe(code)

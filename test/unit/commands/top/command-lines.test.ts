@@ -40,7 +40,7 @@ test('words are split at spaces outside of quotes', () => {
     'c de',
     '',
   ])
-  expect(() => splitWords('echo "a')).toThrow(/quote " is not closed/)
+  expect(() => splitWords('echo "a')).toThrow(/missing closing quote: "/)
 })
 
 test('an image whose name looks like an option is called by its ID', () => {

@@ -85,7 +85,7 @@ describe('the list', () => {
     expect(screenOf(model)).toMatch(/web-1 \(3\)\n> shop-web[^]*web-2 \(1\)\n {2}cache/)
     expect(screenOf(press(model, 'tab').model)).toMatch(/\(no stack\) \(2\)[^]*shop \(2\)/)
     expect(screenOf(press(model, 'shift-tab').model)).not.toContain('web-1 (3)')
-    expect(press(fleetModel(), 'tab').model.message?.text).toMatch(/not grouped/)
+    expect(press(fleetModel(), 'tab').model.message?.text).toMatch(/cannot be grouped/)
   })
 
   test('filters while the filter is typed; Esc restores the one before', () => {
@@ -144,7 +144,7 @@ describe('actions', () => {
 
   test('on protected machines need the name of each', () => {
     const { model } = press(fleetModel(), 'end', 'x', 'o')
-    expect(screenOf(model)).toContain('db-1 is protected. Stop machine db-1? Type its name:')
+    expect(screenOf(model)).toContain('db-1 is protected. Stop machine db-1? Type db-1 to confirm:')
     expect(press(model, 'y', 'enter')).toMatchObject({
       effects: [],
       model: {
@@ -177,7 +177,7 @@ describe('actions', () => {
   })
 
   test('are not there for stacks and events, nor with --read-only', () => {
-    expect(press(fleetModel(), '4', 'x').model.message?.text).toMatch(/Actions need/)
+    expect(press(fleetModel(), '4', 'x').model.message?.text).toMatch(/To show actions/)
     for (const key of ['x', 'e', ':']) {
       const { model, effects } = press({ ...fleetModel(), isReadOnly: true }, key)
       expect(effects).toEqual([])
@@ -196,7 +196,7 @@ describe('shells, commands and details', () => {
     expect(effect).toMatchObject({
       lines: [['-m', 'web-1', 'exec', '-it', expect.any(String), 'sh', '-c', expect.any(String)]],
     })
-    expect(press(fleetModel(), '6', 'e').model.message?.text).toMatch(/A shell needs/)
+    expect(press(fleetModel(), '6', 'e').model.message?.text).toMatch(/To open a shell/)
   })
 
   test('a command is for what is marked', () => {
@@ -229,7 +229,7 @@ describe('shells, commands and details', () => {
       containers: [],
       at: now,
     })
-    expect(screenOf(gone)).toContain('It does not exist any more.')
+    expect(screenOf(gone)).toContain('This item no longer exists.')
     expect(press(gone, 'escape').model.page.kind).toBe('list')
   })
 
@@ -260,7 +260,7 @@ describe('logs', () => {
     expect(press(fleetModel(), '4', 'l').effects).toMatchObject([
       { kind: 'logs', targets: [{ name: 'shop-web' }, { name: 'shop-db' }] },
     ])
-    expect(press(fleetModel(), 'l').model.message?.text).toMatch(/Logs need/)
+    expect(press(fleetModel(), 'l').model.message?.text).toMatch(/To show logs/)
   })
 
   test('fold JSON, search, and stop to follow', () => {
@@ -270,7 +270,7 @@ describe('logs', () => {
     expect(screenOf(filled)).toContain('10:11:12 WARN slow ms=7')
     expect(screenOf(press(filled, 'f').model)).toContain('{"level":"warn"')
     const found = press(filled, '/', ...typing('line 7'), 'enter').model
-    expect(screenOf(found)).toMatch(/paused.*1 with line 7\n.*line 7\n/)
+    expect(screenOf(found)).toMatch(/paused.*1 matching line 7\n.*line 7\n/)
     expect(press(found, 'n').model.message?.text).toMatch(/No more lines/)
     expect(screenOf(press(found, 'end').model)).toContain('following')
     const paused = press(filled, ' ').model

@@ -61,7 +61,7 @@ test('an empty view says why', () => {
   const lost = applyUpdate(model, { kind: 'swarm-lost', swarm: 'prod', reason })
   expect(screenOf(lost)).toContain(reason)
   const none = press({ ...fleetModel(), swarms: new Map() }, '5').model
-  expect(screenOf(none)).toContain('These machines are in no swarm of the inventory.')
+  expect(screenOf(none)).toContain('None of these machines belong to a swarm in the inventory.')
 })
 
 test('services and the tasks of one are read only while they are shown', () => {
@@ -132,14 +132,16 @@ test('scaling asks for the number of replicas', () => {
   ])
   const wrong = press(servicesModel(), 'x', 's', ...typing('-1'), 'enter')
   expect(wrong.effects).toEqual([])
-  expect(wrong.model.message?.text).toBe('Nothing was changed: "-1" is not a number of replicas.')
+  expect(wrong.model.message?.text).toBe(
+    'Nothing was changed: "-1" is not a valid number of replicas.',
+  )
   expect(press(model, 'escape').model.message?.text).toBe('Nothing was changed.')
 })
 
 test('a swarm with protected machines asks for its name', () => {
   const { model } = press(servicesModel(), 'end', 'x', 'r')
   expect(screenOf(model)).toContain(
-    'live has protected machines. Restart service live-db in swarm live? Type its name:',
+    'live has protected machines. Restart service live-db in swarm live? Type live to confirm:',
   )
   expect(press(model, ...typing('prod'), 'enter')).toMatchObject({
     effects: [],
