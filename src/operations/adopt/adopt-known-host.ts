@@ -41,7 +41,7 @@ export async function describeKnownHost(
   const loaded = await context.loadDriver(driver)
   if (loaded.describeExisting === undefined) {
     throw new UserError('unsupported', `the ${driver} driver cannot adopt a host by its ID`, {
-      hint: 'adopt it over SSH: fleet adopt USER@ADDRESS',
+      hint: 'adopt the host over SSH: fleet adopt USER@ADDRESS',
     })
   }
   progress(`look up ${id} with the ${driver} driver`)

@@ -206,5 +206,5 @@ const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
 
 const goesInCircle = (destination: string): UserError =>
   new UserError('usage', `~/.ssh/config uses ${destination} as its own jump host`, {
-    hint: `check its ProxyJump: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
+    hint: `check the ProxyJump setting of the host: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
   })

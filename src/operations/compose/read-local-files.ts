@@ -45,7 +45,7 @@ async function digestOf(file: string): Promise<string> {
 
 const unreadable = (file: string, error: unknown): UserError =>
   new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, {
-    hint: 'make it readable, or remove it from the Compose file',
+    hint: 'check its permissions, or remove it from the Compose file',
     cause: error,
   })
 

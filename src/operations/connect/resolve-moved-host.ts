@@ -77,7 +77,7 @@ export async function firewallError(
         `cannot reach ${name} at ${host.address}: ${firewall} does not allow SSH from this computer (${address})`,
         {
           machine: name,
-          hint: `at the provider, allow TCP port 22 from ${address} in ${firewall}`,
+          hint: `allow TCP port 22 from ${address} in ${firewall}`,
         },
       )
     }

@@ -20,8 +20,8 @@ export async function replaceMachine(
   const { lifecycle } = await context.loadDriver(machine.driver)
   const { token } = machine.host ?? {}
   if (lifecycle === undefined || token === undefined || machine.protected) {
-    const why = machine.protected ? 'is protected' : 'was not created by fleet'
-    throw new UserError('failed', `cannot replace ${name}: its host ${why}`, { machine: name })
+    const why = machine.protected ? 'the machine is protected' : 'fleet did not create its host'
+    throw new UserError('failed', `cannot replace ${name}: ${why}`, { machine: name })
   }
   const inventory = await (await context.inventory()).read()
   const grants = await grantsOfChange(context, inventory, machine, { action: 'replace' })

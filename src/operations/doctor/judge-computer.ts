@@ -157,7 +157,7 @@ function judgeProviders({ providers }: ComputerObservation): Verdict {
 function judgeBroker({ broker }: ComputerObservation): Verdict {
   if (broker === 'off') return skip('the broker is turned off')
   if (broker === 'stopped') return ok('the broker is not running; fleet starts it when needed')
-  if (broker === 'retired') return ok('a broker of another version of fleet is stopping')
+  if (broker === 'retired') return ok('a broker from another version of fleet is stopping')
   if ('message' in broker) return fail(broker.message, broker.hint ?? 'fleet broker stop')
   return ok(
     `the broker is running with ${broker.connections} ${broker.connections === 1 ? 'connection' : 'connections'}`,

@@ -39,7 +39,7 @@ export function judgeHost({ name, record, provider, isLocal }: Observation): Ver
 export function judgeName({ isLocal, jump, login, route }: Observation): Verdict {
   if (isLocal) return skip('there is no network connection to check')
   if (jump !== undefined) return skip(`the jump host ${jump.name} resolves the name`)
-  if (route !== undefined || login === undefined) return skip('not resolved')
+  if (route !== undefined || login === undefined) return skip('not checked')
   if (login.byProgram) return skip('a program on this computer makes the connection')
   const { failure, address, addresses } = login
   if (failure?.step === 'name') {

@@ -128,7 +128,9 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     const args = ['import', 'ansible', hosts, '--accept-new']
     const done = await person.fleet(args, { env })
     expect(done.code).toBe(1)
-    expect(done.stderr).toMatch(/^skipped: lost: its ansible_host is the template .*nowhere/m)
+    expect(done.stderr).toMatch(
+      /^skipped: lost: the value of ansible_host is the template .*nowhere/m,
+    )
     expect(done.stderr).toMatch(/^skipped: socks: Ansible connects through a ProxyCommand/m)
     expect(done.stderr).toContain(`app is reached through ${gate.address}, so`)
     expect(done.stderr).toMatch(/^2 imported, 2 skipped$/m)

@@ -58,17 +58,17 @@ function numberAt(header: Buffer, at: number, length: number): number {
   const first = header[at] ?? 0
   if (first >= 0x80) {
     if (first !== 0x80 || !isZero(header.subarray(at + 1, at + length - 8))) {
-      throw refuse('a number is negative or too large')
+      throw refuse('a header field is negative or too large')
     }
     const value = header.readBigUInt64BE(at + length - 8)
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw refuse('a number is too large')
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw refuse('a header field is too large')
     return Number(value)
   }
   const text = header
     .toString('latin1', at, at + length)
     .replaceAll('\0', ' ')
     .trim()
-  if (!/^[0-7]*$/.test(text)) throw refuse('a number is malformed')
+  if (!/^[0-7]*$/.test(text)) throw refuse('a header field is malformed')
   return text === '' ? 0 : Number.parseInt(text, 8)
 }
 

@@ -99,7 +99,7 @@ async function cidFile(words: readonly Word[], { cwd }: Streams): Promise<string
       'failed',
       `${file} already exists and may contain the ID of another container`,
       {
-        hint: `remove it first: rm ${shellQuote(file)}`,
+        hint: `remove the file first: rm ${shellQuote(file)}`,
       },
     )
   }

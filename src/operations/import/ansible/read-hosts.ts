@@ -69,7 +69,7 @@ function variablesOf(
   const template = Object.entries(own).find(([, value]) => isTemplate(value))
   if (template === undefined) return own
   const [name, text] = template
-  const reason = `its ${name} is the template ${JSON.stringify(text)}, which was not evaluated`
+  const reason = `the value of ${name} is the template ${JSON.stringify(text)}, which was not evaluated`
   if (filled?.values === undefined) {
     return filled?.problem === undefined ? reason : `${reason}: ${filled.problem.slice(0, 300)}`
   }

@@ -66,7 +66,7 @@ describe('a connection that times out', () => {
     expect(await follow(machineWith(), here, timeout, blocked)).toMatchObject({
       message:
         'cannot reach web-1 at 192.0.2.1: the security group sg-1 does not allow SSH from this computer (203.0.113.9)',
-      hint: 'at the provider, allow TCP port 22 from 203.0.113.9 in the security group sg-1',
+      hint: 'allow TCP port 22 from 203.0.113.9 in the security group sg-1',
     })
     expect(await follow(machineWith(), here, timeout, async () => undefined)).toBe(timeout)
     expect(await follow(machineWith(), here, timeout, denied)).toBe(timeout)
