@@ -66,7 +66,7 @@ export async function waitFor<Value>(
   problem: () => string,
   {
     limitMs = nodeMs,
-    hint = 'run fleet apply again; engine log: journalctl -u docker on the host',
+    hint = 'run fleet apply again; to see the engine log, run on the host: journalctl -u docker',
   }: { readonly limitMs?: number; readonly hint?: string } = {},
 ): Promise<Value> {
   return poll<Value | undefined>(() => check().catch(ignored('engine', 'check a node')), {
@@ -100,14 +100,15 @@ async function findNode(work: Work, node: string): Promise<SwarmNode | undefined
 async function recordId({ context, swarm, machine }: Work, id: string): Promise<void> {
   const store = await context.inventory()
   await store.updateSwarm(swarm, (entry) => {
-    if (entry === undefined) throw new UserError('usage', `there is no swarm ${swarm} any more`)
+    if (entry === undefined)
+      throw new UserError('usage', `swarm ${swarm} is no longer in the inventory`)
     if (entry.id === undefined || entry.id === id) return { ...entry, id }
     throw new UserError(
       'failed',
-      `swarm ${swarm} has the ID ${entry.id} in the inventory, but ${machine.name} initialized ${id}`,
+      `swarm ${swarm} has the ID ${entry.id} in the inventory, but ${machine.name} initialized a swarm with the ID ${id}`,
       {
         machine: machine.name,
-        hint: `another user has initialized the swarm at the same time; let this one leave: fleet -m ${machine.name} docker swarm leave --force`,
+        hint: `another user initialized the swarm at the same time; to make ${machine.name} leave its swarm: fleet -m ${machine.name} docker swarm leave --force`,
       },
     )
   })
@@ -130,7 +131,7 @@ async function chooseNetworks(
   )
   const hosts = known.map(({ networks }) => networks)
   const own = known.find(({ one }) => one.name === machine.name)
-  if (own === undefined) throw new Error(`${machine.name} is no member of swarm ${swarm.name}`)
+  if (own === undefined) throw new Error(`${machine.name} is not a member of swarm ${swarm.name}`)
   const peers = known.filter((one) => one !== own).map(({ networks: { addresses } }) => addresses)
   const advertise = await memberAddress(
     machine,
@@ -145,15 +146,15 @@ async function chooseNetworks(
     const why = `the address pool ${given} of swarm ${swarm.name} overlaps a route of ${overlapping.one.name}`
     throw new UserError('failed', why, {
       machine: machine.name,
-      hint: 'choose another addressPool',
+      hint: 'set another addressPool in the entry for the swarm',
     })
   }
   const addressPool = given ?? freePool(hosts)
   if (addressPool !== undefined) return { advertise, addressPool }
-  const why = `no network below 10.0.0.0/8 is free on all machines of swarm ${swarm.name}`
+  const why = `no subnet of 10.0.0.0/8 is free on all machines of swarm ${swarm.name}`
   throw new UserError('failed', why, {
     machine: machine.name,
-    hint: 'set addressPool in its entry',
+    hint: 'set addressPool in the entry for the swarm',
   })
 }
 
@@ -162,12 +163,13 @@ async function initialize(work: Work): Promise<void> {
   const { context, progress, signal } = work
   const inventory = await (await context.inventory()).read()
   const swarm = inventory.swarms.get(work.swarm)
-  if (swarm === undefined) throw new UserError('usage', `there is no swarm ${work.swarm} any more`)
+  if (swarm === undefined)
+    throw new UserError('usage', `swarm ${work.swarm} is no longer in the inventory`)
   const labels = clusterLabels(inventory.id, swarm.name)
   const engine = await engineOf(work)
   const before = await readSwarmInfo(engine, signal)
   if (before.nodeId === undefined && swarm.id === undefined) {
-    progress('choose the network')
+    progress('choose the networks')
     const networks = await chooseNetworks(work, swarm, inventory.machines.values())
     progress('initialize the swarm')
     await initSwarm(engine, { ...networks, labels, autolock: swarm.autolock === true }, signal)
@@ -179,10 +181,10 @@ async function initialize(work: Work): Promise<void> {
 /** Records the ID of the cluster that a machine has initialized. */
 async function record(work: Work): Promise<void> {
   const { context, machine, progress, signal } = work
-  progress('record the ID')
+  progress('record the swarm ID')
   const { id: inventory } = await (await context.inventory()).read()
   const engine = await engineOf(work)
-  const problem = () => `${machine.name} has not become the manager of a new swarm`
+  const problem = () => `${machine.name} did not become the manager of a new swarm`
   const info = await waitFor(
     work,
     async () => {
@@ -192,7 +194,7 @@ async function record(work: Work): Promise<void> {
     problem,
   )
   if (info.cluster === undefined || !hasLabels(info, clusterLabels(inventory, work.swarm))) {
-    throw new UserError('failed', `its engine is in a swarm other than ${work.swarm}`, {
+    throw new UserError('failed', `the engine is in a swarm other than ${work.swarm}`, {
       machine: machine.name,
       hint: 'make a new plan: fleet plan',
     })
@@ -208,7 +210,7 @@ async function finishNode(work: Work, known?: string): Promise<void> {
   const { swarm } = await initializedSwarm(context, work.swarm)
   const { engine, nodes } = await managerOf(work)
   if (nodeId === undefined || !nodes.some(({ ID }) => ID === nodeId)) {
-    throw new UserError('failed', `it is not a node of swarm ${work.swarm}`, {
+    throw new UserError('failed', `the machine is not a node of swarm ${work.swarm}`, {
       machine: machine.name,
       hint: 'make a new plan: fleet plan',
     })
@@ -217,14 +219,14 @@ async function finishNode(work: Work, known?: string): Promise<void> {
 }
 
 /** The error that an engine reports about its swarm, at the end of a message. */
-const engineError = (error: string): string => (error === '' ? '' : `; its engine: ${error}`)
+const engineError = (error: string): string => (error === '' ? '' : `; engine error: ${error}`)
 
 /**
  * Waits until the others reach a manager: without that, one more failure could stop the swarm. Returns `failed` if its engine has
  * failed, and the swarm counts it as down.
  */
 async function waitUntilReachable(work: Work, node: string): Promise<'reachable' | 'failed'> {
-  work.progress('wait until it is reachable as a manager')
+  work.progress('wait until the new manager is reachable')
   let error = ''
   return waitFor<'reachable' | 'failed'>(
     work,
@@ -237,7 +239,8 @@ async function waitUntilReachable(work: Work, node: string): Promise<'reachable'
       if (info.state !== 'error') return undefined
       return canRejoin(nodesLabelled(work.machine.name, nodes)) ? 'failed' : undefined
     },
-    () => `the other managers do not reach it after ${promotionMs / 1000} s${engineError(error)}`,
+    () =>
+      `the other managers could not reach it within ${promotionMs / 1000} s${engineError(error)}`,
     { limitMs: promotionMs },
   )
 }
@@ -252,17 +255,17 @@ async function leaveFailed(work: Work, engine: Engine): Promise<void> {
   // Docker starts the node again and again: one that has joined in the meantime must not leave.
   const { state, error } = await readSwarmInfo(engine, signal)
   if (state !== 'error') {
-    throw new UserError('failed', 'its engine has started its node in the meantime', {
+    throw new UserError('failed', 'the engine has started the node in the meantime', {
       ...{ machine: machine.name, hint: 'run fleet apply again' },
     })
   }
   if (!canRejoin(nodesLabelled(machine.name, nodes))) {
-    throw new UserError('failed', `it cannot take part in swarm ${work.swarm}: ${error}`, {
+    throw new UserError('failed', `the node cannot take part in swarm ${work.swarm}: ${error}`, {
       machine: machine.name,
-      hint: `to let it leave: fleet -m ${machine.name} docker swarm leave --force; then fleet apply`,
+      hint: `to make the machine leave: fleet -m ${machine.name} docker swarm leave --force; then run fleet apply`,
     })
   }
-  progress('leave the swarm by force')
+  progress('force the machine to leave the swarm')
   await leaveSwarm(engine, signal, { force: true })
 }
 
@@ -290,7 +293,7 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
     before = await readSwarmInfo(joiner, signal)
   }
   if (before.nodeId === undefined && before.state === 'inactive') {
-    progress('find its address')
+    progress('choose the address of the node')
     const networks = await readNetworks(context, machine, signal)
     const { engine, nodes } = await managerOf(work)
     const managers = nodes.flatMap(({ ManagerStatus }) =>
@@ -304,14 +307,18 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
     const { [role]: token } = await readJoinTokens(engine, signal)
     await joinSwarm(joiner, { advertise, managers, token }, signal).catch((error: unknown) => {
       if (!(error instanceof UserError) || error.kind !== 'failed') throw error
-      throw new UserError('failed', `it cannot join swarm ${work.swarm}: ${error.message}`, {
-        machine: machine.name,
-        hint: `check that it reaches ${managers.join(', ')}, that the managers reach ${advertise}, and that ports 2377/tcp, 7946/tcp+udp and 4789/udp are open between them; to stop the attempt: fleet -m ${machine.name} docker swarm leave --force`,
-        cause: error,
-      })
+      throw new UserError(
+        'failed',
+        `the machine cannot join swarm ${work.swarm}: ${error.message}`,
+        {
+          machine: machine.name,
+          hint: `check that ${machine.name} can reach ${managers.join(', ')}, that the managers can reach ${advertise}, and that ports 2377/tcp, 7946/tcp+udp and 4789/udp are open between them; to stop the attempt: fleet -m ${machine.name} docker swarm leave --force`,
+          cause: error,
+        },
+      )
     })
   }
-  progress('wait until it is a node')
+  progress('wait until the machine is a node')
   let error = ''
   const node = await waitFor(
     work,
@@ -322,7 +329,7 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
       return (await findNode(work, nodeId)) === undefined ? undefined : nodeId
     },
     () =>
-      `it has not become a node of swarm ${work.swarm} within ${nodeMs / 1000} s${engineError(error)}`,
+      `the machine did not become a node of swarm ${work.swarm} within ${nodeMs / 1000} s${engineError(error)}`,
   )
   if (role === 'manager') await promote(work, node)
   await finishNode(work)
@@ -337,7 +344,7 @@ async function promote(work: Work, node: string): Promise<void> {
   const { engine, nodes } = await managerOf(work)
   const isManager = nodes.some(({ ID, Spec }) => ID === node && Spec.Role === 'manager')
   if (!isManager) {
-    progress('promote it to a manager')
+    progress('promote the node to manager')
     await updateNode(engine, node, (spec) => ({ ...spec, Role: 'manager' }), signal)
   }
   if ((await waitUntilReachable(work, node)) === 'reachable') return
@@ -351,7 +358,7 @@ function checkQuorum({ swarm, machine }: Work, nodes: readonly SwarmNode[], node
   const managers = managersAmong(nodes)
   const loss = managers.has(node) ? quorumLoss(managers, new Set([node])) : undefined
   if (loss === undefined) return
-  throw new UserError('failed', `swarm ${swarm} needs it as a manager: ${loss}`, {
+  throw new UserError('failed', `swarm ${swarm} needs this machine as a manager: ${loss}`, {
     machine: machine.name,
     hint: 'bring back the other managers first, or select more machines as managers',
   })
@@ -362,13 +369,13 @@ export async function demote(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   const { engine, nodes } = await managerOf(work)
   checkQuorum(work, nodes, node)
-  progress('demote it to a worker')
+  progress('demote the node to worker')
   if (nodes.some(({ ID, Spec }) => ID === node && Spec.Role === 'manager')) {
     // An interrupted promotion: the managers refuse to demote a node that has not joined them yet.
     await waitFor(
       work,
       async () => (await findNode(work, node))?.ManagerStatus,
-      () => `it was promoted, but has not become a manager after ${nodeMs / 1000} s`,
+      () => `the node was promoted, but did not become a manager within ${nodeMs / 1000} s`,
     )
   }
   await updateNode(engine, node, (spec) => ({ ...spec, Role: 'worker' }), signal)
@@ -378,7 +385,7 @@ export async function demote(work: Work, node: string): Promise<void> {
       const found = await findNode(work, node)
       return found?.ManagerStatus === undefined ? true : undefined
     },
-    () => `it is still a manager after ${nodeMs / 1000} s`,
+    () => `the node is still a manager after ${nodeMs / 1000} s`,
   )
 }
 
@@ -387,7 +394,7 @@ async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
   await waitFor(
     work,
     async () => ((await readSwarmInfo(engine, work.signal)).isManager ? undefined : true),
-    () => `its engine still acts as a manager after ${nodeMs / 1000} s`,
+    () => `the engine is still a manager after ${nodeMs / 1000} s`,
   )
 }
 
@@ -401,7 +408,7 @@ async function removeGoneNode(work: Work, node: string): Promise<void> {
       const listed = await findNode(work, node)
       return listed === undefined || listed.Status.State === 'down' ? { listed } : undefined
     },
-    () => `the node ${node} is not down after ${nodeMs / 1000} s`,
+    () => `node ${node} is not down after ${nodeMs / 1000} s`,
   )
   if (found.listed === undefined) return
   // The managers refuse to demote a node that was promoted but has not joined them, and remove it as it is.
@@ -421,10 +428,10 @@ export async function waitForTasks(work: Work, node: string): Promise<void> {
       const { engine } = await managerOf(work)
       return (await countTasks(engine, node, signal)) === 0 ? true : undefined
     },
-    () => `its tasks have not ended within ${drainMs / 1000} s`,
+    () => `the tasks of the node did not stop within ${drainMs / 1000} s`,
     {
       limitMs: drainMs,
-      hint: `its tasks: fleet -m ${machine.name} ps; to wait longer: --drain-timeout; not to wait: --no-drain`,
+      hint: `to see the tasks: fleet -m ${machine.name} ps; to wait longer: --drain-timeout; to skip draining: --no-drain`,
     },
   )
 }
@@ -441,7 +448,7 @@ export async function leave(work: Work, node: string): Promise<void> {
       await demote(work, node)
     }
     await waitUntilWorker(work, leaver)
-    progress('drain it')
+    progress('drain the node')
     await updateNode((await managerOf(work)).engine, node, drained, signal)
     await waitForTasks(work, node)
     progress('leave the swarm')
@@ -457,7 +464,7 @@ async function removeOldNode(work: Work, node: string): Promise<void> {
   const listed = await findNode(work, node)
   if (listed === undefined) return
   if (nodeId === node || listed.Spec.Labels[machineLabel] !== machine.name) {
-    throw new UserError('failed', `the node ${node} was not removed: it is still in use`, {
+    throw new UserError('failed', `node ${node} was not removed: it is still in use`, {
       machine: machine.name,
       hint: 'make a new plan: fleet plan',
     })
@@ -470,7 +477,7 @@ async function setAutolock(work: Work): Promise<void> {
   const { context, progress, signal } = work
   const { swarm } = await initializedSwarm(context, work.swarm)
   const autolock = swarm.autolock ?? false
-  progress(autolock ? 'lock managers after a restart' : 'do not lock managers after a restart')
+  progress(autolock ? 'turn on autolock' : 'turn off autolock')
   await updateCluster((await managerOf(work)).engine, { autolock }, signal)
 }
 
@@ -478,10 +485,14 @@ async function setAutolock(work: Work): Promise<void> {
 async function plannedNode(work: Work, planned: string | undefined): Promise<string> {
   const { nodeId } = await readSwarmInfo(await engineOf(work), work.signal)
   if (nodeId !== undefined && (planned === undefined || planned === nodeId)) return nodeId
-  throw new UserError('failed', `it is no longer the node ${planned ?? ''} of the plan`, {
-    machine: work.machine.name,
-    hint: 'make a new plan: fleet plan',
-  })
+  throw new UserError(
+    'failed',
+    `the machine is no longer ${planned === undefined ? 'a node' : `node ${planned}`} of the swarm`,
+    {
+      machine: work.machine.name,
+      hint: 'make a new plan: fleet plan',
+    },
+  )
 }
 
 /**

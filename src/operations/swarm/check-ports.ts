@@ -131,8 +131,8 @@ export async function checkMembers(
   const observed = await observeSwarms(context, machines, { timeoutMs })
   const cluster: Cluster | undefined = observed.clusters.get(swarm.id)
   if (cluster === undefined) {
-    throw new UserError('failed', `no manager of swarm ${name} answers`, {
-      hint: `fleet swarm status ${name}`,
+    throw new UserError('failed', `no manager of swarm ${name} responded`, {
+      hint: `to see the state of its nodes: fleet swarm status ${name}`,
     })
   }
   const nodes = new Map<string, SwarmNode>()
@@ -190,7 +190,7 @@ export async function checkBeforeJoin(
   signal: AbortSignal,
 ): Promise<void> {
   const problem = (from: string, to: string, address: string, port: number): UserError =>
-    new UserError('failed', `${from} does not reach ${to} at ${address} on port ${port}/tcp`, {
+    new UserError('failed', `${from} cannot reach ${to} at ${address} on port ${port}/tcp`, {
       machine: joiner.name,
       hint: `open ${port}/tcp on ${to} for ${from}; between all members, 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open`,
     })

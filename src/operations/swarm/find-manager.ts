@@ -24,7 +24,8 @@ export interface Manager {
 export async function initializedSwarm(context: Context, name: string) {
   const inventory = await (await context.inventory()).read()
   const swarm = inventory.swarms.get(name)
-  if (swarm === undefined) throw new UserError('usage', `there is no swarm ${name} any more`)
+  if (swarm === undefined)
+    throw new UserError('usage', `swarm ${name} is no longer in the inventory`)
   const { id } = swarm
   if (id === undefined) {
     throw new UserError('failed', `swarm ${name} is not initialized`, {
@@ -59,7 +60,7 @@ export async function findManager(
   const found = await firstAnswer(candidates, ask, { patienceMs, answerMs, signal })
   if (found !== undefined) return found
   signal.throwIfAborted()
-  throw new UserError('failed', `no manager of swarm ${name} answers`, {
-    hint: `fleet swarm status ${name}`,
+  throw new UserError('failed', `no manager of swarm ${name} responded`, {
+    hint: `to see the state of its nodes: fleet swarm status ${name}`,
   })
 }

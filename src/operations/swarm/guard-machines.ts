@@ -121,8 +121,8 @@ export function machinesLosingQuorum(
     const deed = actions.map(({ action }) => action).join(' and ')
     return {
       machine,
-      why: `cannot ${deed} this machine, because it manages swarm ${swarm}: ${why}`,
-      hint: 'bring back its other managers, or select other machines as managers first',
+      why: `cannot ${deed} this machine, because it is a manager of swarm ${swarm}: ${why}`,
+      hint: 'bring back the other managers first, or select more machines as managers',
     }
   })
   return { refused, issues }

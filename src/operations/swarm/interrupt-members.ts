@@ -54,7 +54,7 @@ async function askNode(
   const ask = async () => readSwarmInfo(await context.with({ signal: stop }).engine(machine), stop)
   return ask().catch((error: unknown) => {
     context.signal.throwIfAborted()
-    return ignored('engine', `ask ${machine.name} which node it is`)(error)
+    return ignored('engine', `get the node ID of ${machine.name}`)(error)
   })
 }
 
@@ -103,10 +103,10 @@ async function findMembers(
     if (known.has(machine.name) || lost === undefined || isOff) continue
     throw new UserError(
       'failed',
-      `no manager of swarm ${lost.swarm} answers, so its node cannot be drained`,
+      `no manager of swarm ${lost.swarm} responded, so the node of this machine cannot be drained`,
       {
         machine: machine.name,
-        hint: `fleet swarm status ${lost.swarm}; to continue without draining it: --no-drain`,
+        hint: `to see the state of the swarm: fleet swarm status ${lost.swarm}; to skip draining: --no-drain`,
       },
     )
   }
@@ -120,7 +120,7 @@ function checkQuorum(swarm: string, nodes: readonly SwarmNode[], own: readonly M
   if (first === undefined) return
   const [node, why] = first
   const member = own.find((one) => one.node === node)
-  throw new UserError('failed', `swarm ${swarm} needs it as a manager: ${why}`, {
+  throw new UserError('failed', `swarm ${swarm} needs this machine as a manager: ${why}`, {
     ...(member && { machine: member.machine.name }),
     hint: `nothing was changed; bring back the other managers first (fleet swarm status ${swarm}), select fewer managers at a time, or select all nodes of the swarm`,
   })
@@ -274,7 +274,7 @@ export class Members implements AsyncDisposable {
     this.#drained.add(member)
     await updateNode(engine, node, drained, signal).catch((error: unknown) => {
       if (!(error instanceof UserError)) throw error
-      throw new UserError(error.kind, `cannot drain its node: ${error.message}`, {
+      throw new UserError(error.kind, `cannot drain the node: ${error.message}`, {
         ...{ machine: machine.name, hint: error.hint, cause: error },
       })
     })
@@ -282,7 +282,7 @@ export class Members implements AsyncDisposable {
 
   async #waitForTasks(member: Member, calls: SwarmCalls): Promise<void> {
     if (!member.isUp) return
-    calls.progress('drain it')
+    calls.progress('drain the node')
     await waitForTasks(this.#work(member, calls), member.node)
   }
 
@@ -311,10 +311,10 @@ async function unlockIfLocked(work: Work): Promise<void> {
   if (key === undefined) {
     throw new UserError(
       'failed',
-      `its host is running, but swarm ${swarm} is locked, and no manager can provide the key`,
+      `the host is running, but swarm ${swarm} is locked, and no manager can provide the key`,
       {
         machine: machine.name,
-        hint: `fleet swarm unlock ${swarm}`,
+        hint: `to unlock the swarm: fleet swarm unlock ${swarm}`,
       },
     )
   }
@@ -337,8 +337,11 @@ async function activateNode(work: Work, node: string): Promise<void> {
         (found.ManagerStatus === undefined || found.ManagerStatus.Reachability === 'reachable')
       return isReady ? { engine, isMember: true } : undefined
     },
-    () => `its host is running, but its node in swarm ${work.swarm} is not ready`,
-    { limitMs: readyMs, hint: `fleet swarm status ${work.swarm}; then fleet apply activates it` },
+    () => `the host is running, but its node in swarm ${work.swarm} is not ready`,
+    {
+      limitMs: readyMs,
+      hint: `to see the state of the node: fleet swarm status ${work.swarm}; once the node is ready, fleet apply activates it`,
+    },
   )
   if (manager.isMember) await updateNode(manager.engine, node, activated, signal)
 }

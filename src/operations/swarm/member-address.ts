@@ -7,9 +7,13 @@ import { type HostNetworks, numberOf, privateAddress, sharedAddress } from './ho
 async function entryAddress(machine: Machine): Promise<string> {
   const { address } = requireHost(machine)
   if (address === undefined) {
-    throw new UserError('failed', 'it shares no network with the other machines of the swarm', {
-      machine: machine.name,
-    })
+    throw new UserError(
+      'failed',
+      'the machine shares no network with the other machines of the swarm',
+      {
+        machine: machine.name,
+      },
+    )
   }
   if (numberOf(address) !== undefined) return address
   try {

@@ -106,9 +106,9 @@ export function describeLabels(
   if (changed.length === 0 && removed.length === 0) return undefined
   const own = new Set([keysLabel, drainedLabel])
   const parts = [
-    ...(isDrainedByFleet(spec) ? ['it is still drained'] : []),
+    ...(isDrainedByFleet(spec) ? ['the node is still drained'] : []),
     ...changed.filter(([key]) => !own.has(key)).map(([key, value]) => `${key}=${value}`),
     ...removed.filter((key) => !own.has(key)).map((key) => `remove ${key}`),
   ]
-  return parts.length === 0 ? 'record the keys of its labels' : parts.join(', ')
+  return parts.length === 0 ? 'record the label keys' : parts.join(', ')
 }

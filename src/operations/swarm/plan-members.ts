@@ -101,7 +101,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
       issues: [
         {
           why: `swarm ${swarm.name} has no leader: ${listed(leaderless)} cannot reach a majority of its managers`,
-          hint: `start the other managers (fleet status); if they are gone for good: fleet swarm recover ${swarm.name}`,
+          hint: `start the other managers (fleet status); if they no longer exist: fleet swarm recover ${swarm.name}`,
         },
       ],
     }
@@ -111,7 +111,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
       issues: [
         {
           why: `swarm ${swarm.name} is locked on ${listed(locked)}`,
-          hint: `unlock it: fleet swarm unlock ${swarm.name}`,
+          hint: `to unlock it: fleet swarm unlock ${swarm.name}`,
         },
       ],
     }
@@ -120,8 +120,8 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
     return {
       issues: [
         {
-          why: `no manager of swarm ${swarm.name} answers: ${listed(silent)}`,
-          hint: `fleet status ${silent.join(' ')}`,
+          why: `no manager of swarm ${swarm.name} responded: ${listed(silent)}`,
+          hint: `to see their state: fleet status ${silent.join(' ')}`,
         },
       ],
     }
@@ -129,8 +129,8 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
   return {
     issues: [
       {
-        why: `no machine is in the cluster ${id} of swarm ${swarm.name}`,
-        hint: 'if it no longer exists, remove the line "id:" from its entry; then fleet apply initializes a new swarm',
+        why: `no machine belongs to cluster ${id} of swarm ${swarm.name}`,
+        hint: 'if the cluster no longer exists, remove the line "id:" from the entry for the swarm, and fleet apply will initialize a new one',
       },
     ],
   }
@@ -150,7 +150,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
     return { issues: [{ why, hint }] }
   }
   if (cluster !== undefined) {
-    const why = `its ID ${cluster.id} is not in the inventory`
+    const why = `the ID ${cluster.id} is not in the inventory`
     return {
       cluster,
       change: { swarm: name, machine: cluster.manager, action: 'record', why },
@@ -164,10 +164,11 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
     return {
       issues: foreign.map((machine) => {
         const id = answerOf(at, machine)?.cluster?.id
-        const manage = id === undefined ? '' : `to manage it with fleet, add "id: ${id}"; `
+        const manage =
+          id === undefined ? '' : `to manage that swarm with fleet, add "id: ${id}" to the entry; `
         return {
-          ...{ machine, why: `it is in a swarm other than ${name}` },
-          hint: `${manage}to leave it: fleet -m ${machine} docker swarm leave --force`,
+          ...{ machine, why: `the machine is in a swarm other than ${name}` },
+          hint: `${manage}to make the machine leave it: fleet -m ${machine} docker swarm leave --force`,
         }
       }),
     }
@@ -175,8 +176,8 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   const silent = managers.filter((machine) => at.engines.get(machine) instanceof UserError)
   const starting = managers.filter((machine) => isStarted(at.changes, machine))
   if (silent.length + starting.length > 0) {
-    const why = `swarm ${name} is not initialized: ${listed([...silent, ...starting])} may be in a swarm already`
-    return { issues: [{ why, hint: 'run fleet apply again when all its managers answer' }] }
+    const why = `swarm ${name} is not initialized: ${listed([...silent, ...starting])} may already be in a swarm`
+    return { issues: [{ why, hint: 'run fleet apply again when all managers are running' }] }
   }
   const ready = managers.filter(
     (machine) => answerOf(at, machine) !== undefined || newHostOf(at.changes, machine),
@@ -203,14 +204,14 @@ const isInSwarm = (info: SwarmInfo | undefined): boolean =>
   info !== undefined && (info.nodeId !== undefined || info.state !== 'inactive')
 
 const rejoinHint = (machine: string): string =>
-  `to let it join again: fleet -m ${machine} docker swarm leave --force && fleet apply`
+  `to make the machine join again: fleet -m ${machine} docker swarm leave --force && fleet apply`
 
 /** Why an engine is in the state `error`. */
 const describeFailure = ({ error }: SwarmInfo): string =>
-  `it cannot take part in its swarm: ${reasonOf(new Error(error))}`
+  `the node cannot take part in its swarm: ${reasonOf(new Error(error))}`
 
 const describeForcedLeave = (info: SwarmInfo): string =>
-  `${describeFailure(info)}; its node is down, so it leaves by force first`
+  `${describeFailure(info)}; the node is down, so the machine is forced to leave first`
 
 /** Plans what a machine needs to be a member with its role. */
 function planMember(
@@ -232,7 +233,7 @@ function planMember(
   const nothing = { changes: [], issues: [] }
   const after = newHostOf(at.changes, name)
   if (after !== undefined) {
-    const join = change('join', 'it is not in the swarm', { role, after })
+    const join = change('join', 'the machine is not in the swarm', { role, after })
     return { changes: [join], issues: [] }
   }
   // A machine that should be stopped may answer because it is just being stopped: its node is drained for that.
@@ -241,12 +242,12 @@ function planMember(
   const info = answerOf(at, name)
   if (info === undefined) {
     if (at.unreachable.has(name)) return nothing
-    const why = `swarm ${swarm.name} was not compared: ${reasonOf(at.engines.get(name))}`
-    return issue(why, `fleet status ${name}`)
+    const why = `could not compare swarm ${swarm.name} with the host: ${reasonOf(at.engines.get(name))}`
+    return issue(why, `to see its state: fleet status ${name}`)
   }
   const rejoin = rejoinHint(name)
   if (info.state === 'locked') {
-    return issue('its swarm is locked', `to unlock it: fleet swarm unlock ${swarm.name}`)
+    return issue('the swarm is locked', `to unlock it: fleet swarm unlock ${swarm.name}`)
   }
   if (info.state === 'error') {
     if (!canRejoin(nodesLabelled(name, nodes.values()))) return issue(describeFailure(info), rejoin)
@@ -254,19 +255,19 @@ function planMember(
     return { changes: [join], issues: [] }
   }
   if (info.state === 'pending') {
-    const join = change('join', 'it has not finished joining', { role })
+    const join = change('join', 'the machine has not finished joining', { role })
     return { changes: [join], issues: [] }
   }
   if (info.nodeId === undefined) {
-    return { changes: [change('join', 'it is not in the swarm', { role })], issues: [] }
+    return { changes: [change('join', 'the machine is not in the swarm', { role })], issues: [] }
   }
   const node = nodes.get(info.nodeId)
   if (node === undefined) {
     const wasRemoved = info.managers.some((id) => nodes.has(id))
     return issue(
       wasRemoved
-        ? `its node ${info.nodeId} was removed from swarm ${swarm.name}`
-        : `it is in a swarm other than ${swarm.name}`,
+        ? `node ${info.nodeId} of this machine was removed from swarm ${swarm.name}`
+        : `the machine is in a swarm other than ${swarm.name}`,
       rejoin,
     )
   }
@@ -276,14 +277,18 @@ function planMember(
     ...(node.Spec.Role === role
       ? []
       : [
-          change(role === 'manager' ? 'promote' : 'demote', `the inventory selects it as ${role}`, {
-            node: node.ID,
-          }),
+          change(
+            role === 'manager' ? 'promote' : 'demote',
+            `the inventory selects the machine as a ${role}`,
+            {
+              node: node.ID,
+            },
+          ),
         ]),
     ...(labels === undefined
       ? []
       : [
-          change('label', activates ? `it has not finished joining: ${labels}` : labels, {
+          change('label', activates ? `the machine has not finished joining: ${labels}` : labels, {
             node: node.ID,
           }),
         ]),
@@ -315,13 +320,13 @@ function planSilentNode(
     const [action, why] = isLeaving
       ? ([
           'leave',
-          `swarm ${swarm} does not select it, and ${describeForcedLeave(answer)}`,
+          `swarm ${swarm} does not select the machine, and ${describeForcedLeave(answer)}`,
         ] as const)
-      : (['remove-node', 'it is down, and the engine of the machine has failed'] as const)
+      : (['remove-node', 'the node is down, and the engine of the machine has failed'] as const)
     return { changes: [{ swarm, machine, action, node, why }], issues: [] }
   }
   if (!isLeaving) return { changes: [], issues: [] }
-  const hint = `to let it leave: fleet -m ${machine} docker swarm leave --force && fleet apply`
+  const hint = `to make the machine leave: fleet -m ${machine} docker swarm leave --force && fleet apply`
   return { changes: [], issues: [{ machine, why: describeFailure(answer), hint }] }
 }
 
@@ -345,7 +350,7 @@ function planOthers(
     const owner = owners.get(node)
     if (owner !== undefined) {
       if (roles.has(owner) || at.ambiguous.has(owner) || isRemoved(at.changes, owner)) continue
-      const why = `swarm ${swarm.name} does not select it`
+      const why = `swarm ${swarm.name} does not select the machine`
       changes.push({ swarm: swarm.name, machine: owner, action: 'leave', node, why })
       continue
     }
@@ -361,14 +366,14 @@ function planOthers(
         issues.push(...part.issues)
         continue
       }
-      const why = `the machine is no longer the node ${node}`
+      const why = `the machine is no longer node ${node}`
       changes.push({ swarm: swarm.name, machine: labelled, action: 'remove-node', node, why })
     } else if (labelled !== undefined || allAnswer) {
       const demote =
         Spec.Role === 'manager' ? `fleet -m ${manager} docker node demote ${node} && ` : ''
       issues.push({
-        why: `node ${node} of swarm ${swarm.name} (host ${Description.Hostname || 'unknown'}, ${Status.State}) belongs to no machine of the inventory`,
-        hint: `if it is gone for good: ${demote}fleet -m ${manager} docker node rm --force ${node}`,
+        why: `node ${node} of swarm ${swarm.name} (host ${Description.Hostname || 'unknown'}, ${Status.State}) does not belong to a machine in the inventory`,
+        hint: `if the host of the node no longer exists: ${demote}fleet -m ${manager} docker node rm --force ${node}`,
       })
     }
   }
@@ -385,7 +390,7 @@ const planAutolock = (
     : [
         {
           ...{ swarm, machine: cluster.manager, action: 'autolock' },
-          why: `the inventory has "autolock: ${autolock}"`,
+          why: `the inventory sets "autolock: ${autolock}"`,
         },
       ]
 
@@ -410,7 +415,7 @@ function keepQuorum(
     const deed = { demote: 'be demoted', leave: 'leave', 'remove-node': 'be removed' }[action]
     issues.push({
       machine,
-      why: `${action === 'remove-node' ? `its old node ${node}` : 'it'} would have to ${deed}, but swarm ${swarm} needs it: ${loss}`,
+      why: `${action === 'remove-node' ? `its old node ${node}` : 'the machine'} would have to ${deed}, but swarm ${swarm} needs it: ${loss}`,
       hint: 'bring back the other managers first, or select more machines as managers',
     })
     return false
@@ -454,8 +459,8 @@ export function planSwarm(swarm: Swarm, at: SwarmSituation): SwarmPart {
         ? []
         : [
             {
-              why: `swarm ${swarm.name} has the address pool ${listed(pools) || '10.0.0.0/8'}, not ${pool}; it cannot be changed`,
-              hint: 'restore "addressPool" in its entry',
+              why: `swarm ${swarm.name} has the address pool ${listed(pools) || '10.0.0.0/8'}, not ${pool}, and address pools cannot be changed`,
+              hint: 'restore "addressPool" in the entry for the swarm',
             },
           ]),
       ...kept.issues,

@@ -24,7 +24,7 @@ export function quorumLoss(managers: Managers, without: ReadonlySet<string>): st
   if (rest.length === 0) return 'the swarm would have no manager'
   const reachable = rest.filter(([, isReachable]) => isReachable).length
   if (reachable > rest.length / 2) return undefined
-  return `only ${reachable} of the other ${rest.length} managers ${reachable === 1 ? 'is' : 'are'} reachable, which is not a majority`
+  return `only ${reachable} of ${rest.length} remaining managers ${reachable === 1 ? 'is' : 'are'} reachable, which is not a majority`
 }
 
 /**

@@ -49,13 +49,13 @@ const isHalfRecovered = (nodes: readonly SwarmNode[]): boolean =>
 const autolocked = (swarm: string): UserError =>
   new UserError(
     'unsupported',
-    `swarm ${swarm} uses autolock, and Docker cannot make a locked manager the only one`,
+    `swarm ${swarm} uses autolock, and Docker cannot make a locked manager the only manager`,
     { hint: 'start one of the other managers again; see "Lost quorum" in docs/swarm.md' },
   )
 
 const hasLeader = (swarm: string): UserError =>
-  new UserError('failed', `swarm ${swarm} needs no recovery: it has a leader`, {
-    hint: `fleet swarm status ${swarm}`,
+  new UserError('failed', `swarm ${swarm} does not need recovery: it has a leader`, {
+    hint: `to see its state: fleet swarm status ${swarm}`,
   })
 
 /**
@@ -102,17 +102,17 @@ export async function planRecovery(
     from === undefined ? isKnown(machine) : machine.name === from,
   )
   if (survivor === undefined) {
-    const why = `no manager of swarm ${name} answers, so there is nothing to recover it from`
+    const why = `no manager of swarm ${name} responded, so the swarm cannot be recovered`
     const isLocked = managers.some((machine) => infoOf(machine)?.state === 'locked')
     throw new UserError(
       'failed',
-      from === undefined ? why : `${from} is no manager of swarm ${name} that answers`,
+      from === undefined ? why : `${from} is not a manager of swarm ${name}, or did not respond`,
       {
         hint: isLocked
-          ? `unlock the managers that are left first: fleet swarm unlock ${name}`
+          ? `to unlock the remaining managers first: fleet swarm unlock ${name}`
           : leaderless.length === 0
-            ? 'fleet status --all'
-            : `managers that answer: ${leaderless.map((one) => one.name).join(', ')}`,
+            ? 'to see the state of all machines: fleet status --all'
+            : `managers that responded: ${leaderless.map((one) => one.name).join(', ')}`,
       },
     )
   }
@@ -137,7 +137,7 @@ async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
     const engine = await context.engine(other)
     const { nodeId, cluster } = await readSwarmInfo(engine, signal)
     if (nodeId === undefined || cluster !== undefined || !leftOver.has(nodeId)) continue
-    progress('let another manager leave', other.name)
+    progress('force another manager to leave', other.name)
     await leaveSwarm(engine, signal, { force: true })
   }
 }
@@ -157,8 +157,8 @@ async function removeLeftOver(work: Work): Promise<readonly string[]> {
         await removeNode(engine, ID, signal)
         return undefined
       },
-      () => `the node ${ID} was not removed from swarm ${work.swarm}`,
-      { hint: `run it again: fleet swarm recover ${work.swarm}` },
+      () => `node ${ID} was not removed from swarm ${work.swarm}`,
+      { hint: `run the command again: fleet swarm recover ${work.swarm}` },
     )
   }
   return gone.map(({ ID, Description }) => Description.Hostname || ID)
@@ -182,15 +182,15 @@ async function waitForWorkers(work: Work): Promise<void> {
       const all = nodes.filter(({ ID }) => running.has(ID))
       return all.every(({ Status }) => Status.State === 'ready') ? true : undefined
     },
-    () => `it is the only manager of swarm ${name}, but some nodes are not ready`,
-    { hint: `fleet swarm status ${name}` },
+    () => `the machine is now the only manager of swarm ${name}, but some nodes are not ready`,
+    { hint: `to see the state of its nodes: fleet swarm status ${name}` },
   )
 }
 
 /** Makes a manager the only one. Throws kind `failed` if the swarm has a leader by now: the confirmation may have taken long. */
 async function becomeOnlyManager(work: Work): Promise<void> {
   const { context, machine, progress, signal, swarm } = work
-  progress('ask the managers again')
+  progress('check the managers again')
   const { isBegun } = await planRecovery(context, swarm, {
     ...{ from: machine.name, timeoutMs: answerMs },
   })
@@ -198,17 +198,21 @@ async function becomeOnlyManager(work: Work): Promise<void> {
   const engine = await context.engine(machine)
   const { address } = await readSwarmInfo(engine, signal)
   if (address === undefined) {
-    throw new UserError('failed', `it is no longer a manager of swarm ${swarm}`, {
+    throw new UserError('failed', `the machine is no longer a manager of swarm ${swarm}`, {
       machine: machine.name,
     })
   }
-  progress('make it the only manager')
+  progress('make the machine the only manager')
   await forceNewCluster(engine, address, signal).catch((error: unknown) => {
-    throw new UserError('failed', `it did not become the only manager: ${messageOf(error)}`, {
-      machine: machine.name,
-      hint: `restart Docker on ${machine.name}, and run the command again; keep the id of swarm ${swarm} in machines.yaml, because removing it would create a new swarm`,
-      cause: error,
-    })
+    throw new UserError(
+      'failed',
+      `the machine did not become the only manager: ${messageOf(error)}`,
+      {
+        machine: machine.name,
+        hint: `restart Docker on ${machine.name}, and run the command again; do not remove the ID of swarm ${swarm} from machines.yaml, because fleet apply would then create a new swarm`,
+        cause: error,
+      },
+    )
   })
 }
 
@@ -226,20 +230,20 @@ export async function recoverSwarm(
   const work: Work = { ...calls, context: own, swarm, machine: survivor }
   const engine = await own.engine(survivor)
   if (!isBegun) await becomeOnlyManager(work)
-  progress('wait until it is the leader')
+  progress('wait until the machine is the leader')
   const cluster = await waitFor(
     work,
     async () => (await readSwarmInfo(engine, signal)).cluster,
-    () => `it has not become the leader of swarm ${swarm}`,
-    { hint: `run it again: fleet swarm recover ${swarm}` },
+    () => `the machine did not become the leader of swarm ${swarm}`,
+    { hint: `run the command again: fleet swarm recover ${swarm}` },
   )
   if (cluster.id !== id) {
     throw new UserError(
       'failed',
-      `it manages the cluster ${cluster.id}, not ${id} of swarm ${swarm}`,
+      `the machine manages cluster ${cluster.id}, but the ID of swarm ${swarm} is ${id}`,
       {
         machine: survivor.name,
-        hint: `fleet swarm status ${swarm}`,
+        hint: `to see the state of its nodes: fleet swarm status ${swarm}`,
       },
     )
   }

@@ -23,7 +23,7 @@ export async function rotateSecrets(
   const { engine } = await findManager(context, swarm, { signal })
   if (rotated.unlockKey && !(await isAutolocked(engine, signal))) {
     throw new UserError('usage', `swarm ${swarm} has no unlock key`, {
-      hint: 'set "autolock: true" in its entry, and run fleet apply',
+      hint: 'set "autolock: true" in the entry for the swarm, and run fleet apply',
     })
   }
   await updateCluster(
@@ -43,9 +43,13 @@ export async function rotateSecrets(
   await poll<true | undefined>(() => isDone().catch(ignored('engine', 'check the certificates')), {
     ...{ signal, pauseMs: 500, withinMs: certificatesMs },
     otherwise: () => {
-      throw new UserError('failed', `some nodes of swarm ${swarm} have no new certificates yet`, {
-        hint: `they get them when they run and are reachable: fleet swarm status ${swarm}`,
-      })
+      throw new UserError(
+        'failed',
+        `some nodes of swarm ${swarm} do not have new certificates yet`,
+        {
+          hint: `nodes get new certificates once they are reachable; to see their state: fleet swarm status ${swarm}`,
+        },
+      )
     },
   })
 }

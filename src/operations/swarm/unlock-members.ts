@@ -58,20 +58,20 @@ export async function unlockMember(
   const { signal, progress } = calls
   const own = context.with({ signal })
   const engine = await own.engine(machine)
-  progress('unlock it')
+  progress('unlock the manager')
   await unlockSwarm(engine, key, signal).catch((error: unknown) => {
     if (!(error instanceof UserError) || error.kind !== 'failed') throw error
-    throw new UserError('failed', `cannot unlock it: ${error.message}`, {
+    throw new UserError('failed', `cannot unlock the manager: ${error.message}`, {
       machine: machine.name,
-      hint: 'the key may have been rotated while the engine was stopped: use the earlier one',
+      hint: 'the key may have been rotated while the engine was stopped: use the previous key',
     })
   })
   const work: Work = { ...calls, context: own, swarm, machine }
   await waitFor(
     work,
     async () => ((await readSwarmInfo(engine, signal)).state === 'active' ? true : undefined),
-    () => 'it was unlocked, but does not take part in its swarm',
-    { hint: `fleet swarm status ${swarm}` },
+    () => 'the manager was unlocked, but has not rejoined its swarm',
+    { hint: `to see the state of its nodes: fleet swarm status ${swarm}` },
   )
   return { swarm, machine: machine.name }
 }

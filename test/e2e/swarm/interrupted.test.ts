@@ -11,20 +11,30 @@ interface Turn {
 const turns: readonly Turn[] = [
   {
     roles: { h1: 'manager', h2: 'manager', h3: 'web' },
-    steps: ['choose the network', 'initialize the swarm', 'record the ID', 'set node labels'],
+    steps: [
+      'choose the networks',
+      'initialize the swarm',
+      'record the swarm ID',
+      'set node labels',
+    ],
   },
   {
     roles: { h4: 'web', h3: 'manager', h2: 'web' },
     steps: [
-      ...['promote it to a manager', 'wait until it is reachable as a manager'],
-      ...['find its address', 'join the swarm', 'wait until it is a node', 'set node labels'],
-      'demote it to a worker',
+      ...['promote the node to manager', 'wait until the new manager is reachable'],
+      ...[
+        'choose the address of the node',
+        'join the swarm',
+        'wait until the machine is a node',
+        'set node labels',
+      ],
+      'demote the node to worker',
     ],
   },
   {
     roles: { h3: 'none' },
     steps: [
-      ...['demote it to a worker', 'drain it', 'leave the swarm'],
+      ...['demote the node to worker', 'drain the node', 'leave the swarm'],
       ...['wait until the node is down', 'remove the node'],
     ],
   },

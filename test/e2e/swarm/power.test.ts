@@ -51,7 +51,7 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
       const { code, stderr } = await swarm.ana.fleet(words)
       expect({ words, code, stderr }).toMatchObject({
         code: 1,
-        stderr: expect.stringMatching(/swarm prod needs it as a manager: only \d of 3/),
+        stderr: expect.stringMatching(/swarm prod needs this machine as a manager: only \d of 3/),
       })
     }
     expect(await swarm.ana.inventory()).toBe(before)
@@ -93,20 +93,23 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
     const { code, stderr } = await swarm.ana.fleet(['stop', busy, '--drain-timeout', '2'])
     expect({ code, stderr }).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/its tasks have not ended within 2 s/),
+      stderr: expect.stringMatching(/the tasks of the node did not stop within 2 s/),
     })
     expect(await availability(busy)).toBe('active')
     let isKilled = false
     await swarm.ana.fleet(['stop', busy, '--json'], {
       said: (text, pid) => {
-        if (isKilled || !text.includes('"step":"drain it"')) return
+        if (isKilled || !text.includes('"step":"drain the node"')) return
         isKilled = true
         process.kill(pid, 'SIGKILL')
       },
     })
     expect(await availability(busy)).toBe('drain')
     const plan = await swarm.plan()
-    expect(plan).toMatchObject({ code: 2, text: expect.stringMatching(/it is still drained/) })
+    expect(plan).toMatchObject({
+      code: 2,
+      text: expect.stringMatching(/the node is still drained/),
+    })
     await swarm.ok('apply --yes')
     expect(await availability(busy)).toBe('active')
     await swarm.on('h1', 'docker service rm shop')

@@ -106,7 +106,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     await swarm.host('h3').start()
     expect(await state('h3')).toBe('locked')
     expect(await swarm.plan()).toMatchObject({
-      text: expect.stringMatching(/h3: its swarm is locked .*fleet swarm unlock prod/),
+      text: expect.stringMatching(/h3: the swarm is locked .*fleet swarm unlock prod/),
     })
     const env = { FLEET_DEBUG: '1', FLEET_DEBUG_FILE: join(swarm.ana.home, 'trace.log') }
     const { code, stdout } = await swarm.ana.fleet(['swarm', 'unlock', 'prod'], { env })
@@ -133,7 +133,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     await expect.poll(status, { timeout: 60_000 }).toBe('down')
     const before = (await swarm.nodes())['h6']?.ID
     expect((await swarm.plan()).text).toMatch(
-      /h6: join prod as worker \(it cannot take part in its swarm: .*certificate.*leaves by force/i,
+      /h6: join prod as worker \(the node cannot take part in its swarm: .*certificate.*is forced to leave/i,
     )
     await swarm.ok('apply --yes --timeout 60')
     expect(await swarm.plan()).toEqual(nothingToDo)

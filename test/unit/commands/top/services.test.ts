@@ -57,7 +57,7 @@ test('states are filtered, and rows are grouped by swarm and stack', () => {
 test('an empty view says why', () => {
   const { model } = press(fleetModel(), '5')
   expect(screenOf(model)).toContain('Reading …')
-  const reason = 'no manager of swarm prod answers'
+  const reason = 'no manager of swarm prod responded'
   const lost = applyUpdate(model, { kind: 'swarm-lost', swarm: 'prod', reason })
   expect(screenOf(lost)).toContain(reason)
   const none = press({ ...fleetModel(), swarms: new Map() }, '5').model

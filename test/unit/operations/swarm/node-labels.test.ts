@@ -35,7 +35,7 @@ describe('a node that fleet has drained', () => {
   it('becomes active again, without a trace', () => {
     expect(drained(active).Availability).toBe('drain')
     expect(activated(drained(active))).toEqual(active)
-    expect(describeLabels({}, machine, drained(active))).toBe('it is still drained')
+    expect(describeLabels({}, machine, drained(active))).toBe('the node is still drained')
     expect(withLabels({}, machine, drained(active))).toEqual(active)
   })
 

@@ -141,7 +141,7 @@ describe('the plan of a swarm', () => {
   it('initializes none while a manager may be in one already', () => {
     const { changes, issues } = planned(situation({ engines: { ...none, m2: silent } }), fresh)
     expect(changes).toEqual([])
-    expect(issues).toEqual([expect.stringMatching(/not initialized: m2 may be in a swarm already/)])
+    expect(issues).toEqual([expect.stringMatching(/not initialized: m2 may already be in a swarm/)])
   })
 
   it('records one whose initialization was interrupted', () => {
@@ -157,13 +157,15 @@ describe('the plan of a swarm', () => {
     const engines = { ...none, m1: infoOf('m1', true) }
     const { changes, issues } = planned(situation({ engines }), fresh)
     expect(changes).toEqual([])
-    expect(issues).toEqual([expect.stringMatching(/m1: it is in a swarm other than/)])
+    expect(issues).toEqual([expect.stringMatching(/m1: the machine is in a swarm other than/)])
   })
 
   it('never initializes a recorded one again', () => {
     const { changes, issues } = planned(situation({ engines: none }))
     expect(changes).toEqual([])
-    expect(issues).toEqual([expect.stringMatching(/no machine is in the cluster c+ of swarm prod/)])
+    expect(issues).toEqual([
+      expect.stringMatching(/no machine belongs to cluster c+ of swarm prod/),
+    ])
   })
 
   it('reports managers without a leader, and those that do not answer', () => {
@@ -175,7 +177,7 @@ describe('the plan of a swarm', () => {
     })
     const gone = situation({ engines: { ...none, m1: silent, m2: silent, m3: silent } })
     expect(planned(gone).issues).toEqual([
-      expect.stringMatching(/no manager of swarm prod answers: m1, m2, m3/),
+      expect.stringMatching(/no manager of swarm prod responded: m1, m2, m3/),
     ])
   })
 
@@ -216,7 +218,7 @@ describe('the plan of a swarm', () => {
       {
         machine: 'w1',
         action: 'label',
-        why: expect.stringMatching(/^it has not finished joining/),
+        why: expect.stringMatching(/^the machine has not finished joining/),
       },
     ])
   })
@@ -231,7 +233,9 @@ describe('the plan of a swarm', () => {
     })
     expect(planned(situation({ nodes: [...allNodes, old, other] }))).toEqual({
       changes: ['w1 remove-node'],
-      issues: [expect.stringMatching(/node node-other of swarm prod .* belongs to no machine/)],
+      issues: [
+        expect.stringMatching(/node node-other of swarm prod .* does not belong to a machine/),
+      ],
     })
   })
 
@@ -247,10 +251,10 @@ describe('the plan of a swarm', () => {
     )
     expect(changes).toEqual([])
     expect(issues).toEqual([
-      ...['m3: it cannot take part in its swarm: certificate expired'],
+      ...['m3: the node cannot take part in its swarm: certificate expired'],
       ...[
-        'w1: it is in a swarm other than prod',
-        'w2: its node node-z was removed from swarm prod',
+        'w1: the machine is in a swarm other than prod',
+        'w2: node node-z of this machine was removed from swarm prod',
       ],
     ])
   })
@@ -266,7 +270,7 @@ describe('the plan of a swarm', () => {
       })
       expect(planned(at)).toEqual({ changes: ['w1 join worker', 'w1 remove-node'], issues: [] })
       expect(planSwarm(prod, at).changes[0]?.why).toMatch(
-        /cannot take part in its swarm: w1 cannot join raft; its node is down, so it leaves by force/,
+        /cannot take part in its swarm: w1 cannot join raft; the node is down, so the machine is forced to leave/,
       )
     })
 
@@ -294,8 +298,8 @@ describe('the plan of a swarm', () => {
       expect(issues).toEqual([
         {
           machine: name,
-          why: `it cannot take part in its swarm: ${name} cannot join raft`,
-          hint: `to let it join again: fleet -m ${name} docker swarm leave --force && fleet apply`,
+          why: `the node cannot take part in its swarm: ${name} cannot join raft`,
+          hint: `to make the machine join again: fleet -m ${name} docker swarm leave --force && fleet apply`,
         },
       ])
     })
@@ -305,7 +309,7 @@ describe('the plan of a swarm', () => {
       const at = situation({ engines: { m3: locked }, nodes: withNode(unreachable('m3')) })
       expect(planned(at)).toEqual({
         changes: [],
-        issues: ['m3: its swarm is locked'],
+        issues: ['m3: the swarm is locked'],
       })
     })
   })
@@ -332,9 +336,9 @@ describe('the quorum of a swarm', () => {
     const { changes, issues } = planned(situation({ nodes, labels, engines }))
     expect(changes).toEqual(['m1 label'])
     expect(issues).toEqual([
-      expect.stringMatching(/^m3: swarm prod was not compared/),
-      expect.stringMatching(/^m1: .*only 1 of the other 2 managers is reachable/),
-      expect.stringMatching(/^m2: .*only 1 of the other 2 managers is reachable/),
+      expect.stringMatching(/^m3: could not compare swarm prod with the host/),
+      expect.stringMatching(/^m1: .*only 1 of 2 remaining managers is reachable/),
+      expect.stringMatching(/^m2: .*only 1 of 2 remaining managers is reachable/),
     ])
   })
 
