@@ -60,7 +60,7 @@ export function withChange(spec: ServiceSpec, change: ServiceChange): ServiceSpe
   if (replicas !== undefined && modeOf(spec) !== 'replicated') {
     throw new UserError(
       'usage',
-      `service ${spec.Name} is ${modeOf(spec)}: only replicated services can be scaled`,
+      `service ${spec.Name} runs in ${modeOf(spec)} mode: only replicated services can be scaled`,
     )
   }
   return {

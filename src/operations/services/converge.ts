@@ -58,15 +58,15 @@ export function stateOf(
   const { State = '', Message = '' } = service.UpdateStatus ?? {}
   switch (State) {
     case 'paused':
-      return { ...counts, state: 'failed', why: withMessage('its update is paused', Message) }
+      return { ...counts, state: 'failed', why: withMessage('the update is paused', Message) }
     case 'rollback_paused':
-      return { ...counts, state: 'failed', why: withMessage('its rollback is paused', Message) }
+      return { ...counts, state: 'failed', why: withMessage('the rollback is paused', Message) }
     case 'rollback_started':
       if (expects === 'rollback') return { ...counts, state: 'waiting' }
       return { ...counts, state: 'rolling-back', why: Message }
     case 'rollback_completed':
       if (expects === 'rollback') return { ...counts, state: isWhole ? 'converged' : 'waiting' }
-      return { ...counts, state: 'failed', why: 'it was rolled back' }
+      return { ...counts, state: 'failed', why: 'the update was rolled back' }
     case 'updating':
       return { ...counts, state: 'waiting' }
     case 'completed':
@@ -115,12 +115,12 @@ async function describeFailure(
       }
     } catch (error) {
       context.signal.throwIfAborted()
-      lines.push(`(no log: ${messageOf(error)})`)
+      lines.push(`(cannot read the log: ${messageOf(error)})`)
     }
   }
   return [
     `${placed.name}${where}: ${task.Status.Err}`,
-    ...(lines.length === 0 ? [] : [`last lines of ${placed.name}:`]),
+    ...(lines.length === 0 ? [] : [`last log lines of ${placed.name}:`]),
     ...lines.map((line) => `  ${line}`),
   ].join('\n')
 }

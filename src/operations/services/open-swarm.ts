@@ -66,7 +66,7 @@ export function chooseSwarm(
   if (swarms.has(name)) return name
   const unknown = unknownSwarm(name, names)
   if (!(machines as ReadonlyMap<string, unknown>).has(name)) throw unknown
-  throw new UserError('usage', `${name} is a machine, but services belong to swarms`, {
+  throw new UserError('usage', `${name} is a machine, not a swarm`, {
     hint: unknown.hint,
   })
 }

@@ -45,7 +45,7 @@ const nodeless = ({ name, task }: PlacedTask): UserError =>
     'failed',
     `${name} is on node ${task.NodeID ?? ''}, which is not a machine in the inventory`,
     {
-      hint: 'fleet swarm status',
+      hint: 'to list the nodes: fleet swarm status',
     },
   )
 
@@ -66,7 +66,7 @@ export async function findTaskContainer(
     throw new UserError(
       'failed',
       `${name} has no running task${error === undefined ? '' : `: ${error}`}`,
-      { hint: `fleet service ps ${name.split('.')[0] ?? name} -m ${swarm.name}` },
+      { hint: `to see its tasks: fleet service ps ${name.split('.')[0] ?? name} -m ${swarm.name}` },
     )
   }
   if (task.machine === undefined) throw nodeless(task)

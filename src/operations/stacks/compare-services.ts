@@ -52,21 +52,21 @@ function reasonToRecreate(
   const isOther =
     container.version !== undefined &&
     upstreamVersion(container.version) !== upstreamVersion(version)
-  const versions = `Compose ${container.version} created its containers, and Compose ${version} hashes configurations differently`
+  const versions = `Compose ${container.version} created the containers, and Compose ${version} hashes configurations differently`
   const isChanged = hasUnknownHash(definition)
     ? container.labels[stackLabels.definition] !== labels[stackLabels.definition] || isOther
     : container.hash !== hashes.get(service)
   if (isChanged) {
     const isSame = (label: string): boolean => container.labels[label] === labels[label]
-    if (!isSame(stackLabels.inputs)) return 'a file or definition that it uses has changed'
+    if (!isSame(stackLabels.inputs)) return 'a file or definition that the service uses has changed'
     return isOther
-      ? `${versions}, or its configuration has changed`
-      : 'its configuration has changed'
+      ? `${versions}, or the configuration has changed`
+      : 'the configuration has changed'
   }
   const image = imageOf(model.name, service, definition)
   const id = images.get(image)
-  if (id === undefined) return `the host does not have its image ${plainText(image)}`
-  return container.image === id ? undefined : `its image ${plainText(image)} has changed`
+  if (id === undefined) return `the host does not have the image ${plainText(image)}`
+  return container.image === id ? undefined : `the image ${plainText(image)} has changed`
 }
 
 /** A version without the suffix of a package, which compose does not write in labels: `2.40.3` for `2.40.3-3`. */
@@ -125,8 +125,9 @@ function compareService(
     action,
     why,
   })
-  if (count === 0) return scale === 0 ? undefined : change('create', 'it has no container')
-  if (scale === 0) return change('scale', `it has ${containersOf(count)}, but should have none`)
+  if (count === 0) return scale === 0 ? undefined : change('create', 'the service has no container')
+  if (scale === 0)
+    return change('scale', `the service has ${containersOf(count)}, but should have none`)
   const isReplaced = (other: string): boolean => changes.get(other)?.action === 'recreate'
   const followed = followedBy(definition).find(
     (other) => isReplaced(other) || changes.get(other)?.action === 'create',
@@ -134,22 +135,25 @@ function compareService(
   if (followed !== undefined) {
     return change(
       'recreate',
-      `it shares resources with a container of ${followed}, which will be replaced`,
+      `the service shares resources with a container of ${followed}, which will be replaced`,
     )
   }
   const dependency = Object.keys(definition.depends_on ?? {}).find(isReplaced)
   if (dependency !== undefined && isOlder(version, 30)) {
-    return change('recreate', `Compose ${version} replaces it together with ${dependency}`)
+    return change(
+      'recreate',
+      `Compose ${version} recreates the service together with ${dependency}`,
+    )
   }
   for (const container of containers) {
     const why = reasonToRecreate(expected, service, container)
     if (why !== undefined) return change('recreate', why)
     const network = missingNetwork(expected, service, container)
     if (network !== undefined)
-      return change('recreate', `it is not connected to network ${network}`)
+      return change('recreate', `a container is not connected to network ${network}`)
   }
   if (count !== scale) {
-    return change('scale', `it has ${containersOf(count)}, but should have ${scale}`)
+    return change('scale', `the service has ${containersOf(count)}, but should have ${scale}`)
   }
   const isDone = ({ state, exitCode }: StackContainer): boolean =>
     state === 'running' || (exitCode === 0 && isOneShot(model, service))
@@ -195,7 +199,7 @@ export function compareServices(
       ...orphans.map((service): ServiceChange => ({
         service,
         action: 'remove',
-        why: `the stack has no service ${service}`,
+        why: 'the stack does not define this service',
       })),
     ],
     unhealthy: Object.keys(services).filter(

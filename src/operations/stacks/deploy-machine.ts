@@ -206,7 +206,7 @@ async function deployLocked(
     throw new UserError(
       'failed',
       [`stack ${stack.name} was not deployed: ${why}`, ...details, outcome].join('\n'),
-      { machine, hint: `fleet stack logs ${stack.name}` },
+      { machine, hint: `to see the logs: fleet stack logs ${stack.name}` },
     )
   }
   progress('copy files')

@@ -24,7 +24,7 @@ async function hashServices(
   const hashes = parseHashes(stdout)
   const missing = Object.keys(model.services).find((name) => !hashes.has(name))
   if (code === 0 && missing === undefined) return hashes
-  const why = stderr.trim() || `it printed no hash for service ${missing ?? ''}`
+  const why = stderr.trim() || `no hash was printed for service ${missing ?? ''}`
   throw new UserError('failed', `Compose cannot hash the services of ${model.name}: ${why}`)
 }
 

@@ -154,7 +154,11 @@ async function compareHosts(
   const failures: Issue[] = []
   const fail = (machine: string, error: unknown): void => {
     const { why, ...rest } = issueOf(error)
-    failures.push({ ...rest, machine, why: `stack ${stack.name} was not compared: ${why}` })
+    failures.push({
+      ...rest,
+      machine,
+      why: `could not compare stack ${stack.name} with the host: ${why}`,
+    })
   }
   const engineOf = (machine: Machine, stop: AbortSignal): Promise<Engine> =>
     context.with({ signal: stop }).engine(machine)
@@ -211,7 +215,7 @@ async function compareHosts(
 const allServices = (resolved: ResolvedStack): PlannedDeployment['services'] =>
   Object.entries(resolved.modelFor('/stack').services)
     .filter(([, service]) => scaleOf(service) > 0)
-    .map(([service]) => ({ service, action: 'create', why: 'it has no container' }))
+    .map(([service]) => ({ service, action: 'create', why: 'the service has no container' }))
 
 const isPrepared = (one: PreparedStack | UserError): one is PreparedStack => 'models' in one
 
@@ -259,7 +263,7 @@ async function planStack(
       issues.push({
         machine: name,
         why: `service ${service} of stack ${stack.name} is unhealthy`,
-        hint: `fleet stack logs ${stack.name} ${service} --on ${name}`,
+        hint: `to see the logs: fleet stack logs ${stack.name} ${service} --on ${name}`,
       })
     }
     const services = found?.changes ?? (after === 'start' ? [] : allServices(resolved))

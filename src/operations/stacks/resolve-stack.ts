@@ -41,7 +41,7 @@ export interface ResolvedStack {
 }
 
 const failure = (root: Root, stack: string, { code, stderr }: CommandResult): UserError => {
-  const why = hideRoot(root, stderr.trim()) || `code ${code}`
+  const why = hideRoot(root, stderr.trim()) || `exit code ${code}`
   return new UserError('failed', `Compose cannot read stack ${stack}: ${why}`)
 }
 
@@ -72,7 +72,7 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
     }
     throw new UserError(
       'unsupported',
-      `stack ${stack}: ${key} of service ${service} contains a variable in its path`,
+      `stack ${stack}: the path in ${key} of service ${service} contains a variable`,
       { hint: "write the path without variables; values can come from the stack's env file" },
     )
   })
@@ -80,15 +80,15 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
 
 /** Keys with which compose would use programs or logins of this computer. */
 const refusedKeys = {
-  models: 'starts a program on this computer',
-  provider: 'is a program on this computer',
-  use_api_socket: "sends this computer's registry logins to its container",
+  models: 'runs a program on this computer',
+  provider: 'runs a program on this computer',
+  use_api_socket: "sends this computer's registry logins to the container",
 } as const
 
 /** Throws for a model that cannot be deployed, or that would run programs of this computer. */
 function checkModel({ services }: StackModel, stack: string): void {
   if (Object.keys(services).length === 0) {
-    throw new UserError('failed', `stack ${stack} has no service with an enabled profile`, {
+    throw new UserError('failed', `stack ${stack} has no enabled services`, {
       hint: `enable profiles in machines.yaml: stacks.${stack}.profiles`,
     })
   }
@@ -99,7 +99,7 @@ function checkModel({ services }: StackModel, stack: string): void {
         'unsupported',
         `stack ${stack}: service ${name} sets ${key}, which ${why}`,
         {
-          hint: 'run it with fleet compose instead',
+          hint: 'run the stack with fleet compose instead',
         },
       )
     }

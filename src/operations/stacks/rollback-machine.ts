@@ -98,6 +98,6 @@ export async function rollbackMachine(
       ...details,
       outcome,
     ].join('\n'),
-    { machine, hint: `fleet stack logs ${stack.name}` },
+    { machine, hint: `to see the logs: fleet stack logs ${stack.name}` },
   )
 }

@@ -61,9 +61,9 @@ async function lastLines(engine: Engine, { id, name }: StackContainer): Promise<
   try {
     for await (const { line } of streamLogs(engine, id, { tail: shownLines })) lines.push(line)
   } catch (error) {
-    lines.push(`(no log: ${messageOf(error)})`)
+    lines.push(`(cannot read the log: ${messageOf(error)})`)
   }
-  return [`last lines of ${name}:`, ...lines.map((line) => `  ${line}`)].join('\n')
+  return [`last log lines of ${name}:`, ...lines.map((line) => `  ${line}`)].join('\n')
 }
 
 /** Describes the containers of a stack that are not as they should be. */
@@ -176,7 +176,7 @@ export async function putBack(
 ): Promise<string> {
   const release = all.find(({ number }) => number === current)
   if (release === undefined) {
-    return 'There is no earlier release to restore; the failed containers were left for inspection.'
+    return 'There is no earlier release to restore; the failed containers were kept for inspection.'
   }
   const { number } = release
   progress(`restore release ${number}`)

@@ -27,16 +27,16 @@ const variablesOf = ({ environment = {} }: SwarmService): readonly string[] =>
 
 /** Why a service is updated; undefined if only its number of tasks may differ. */
 function reasonToUpdate(wanted: SwarmService, { Spec, UpdateStatus }: Service): string | undefined {
-  if (Spec.Labels?.[digestLabel] === undefined) return 'fleet has not deployed it'
+  if (Spec.Labels?.[digestLabel] === undefined) return 'fleet has not deployed this service'
   if (Spec.Labels[digestLabel] !== wanted.deploy.labels[digestLabel]) {
     return UpdateStatus?.State === 'rollback_completed'
-      ? 'its last update was rolled back'
-      : 'its definition, or a config or secret that it uses, has changed'
+      ? 'the last update was rolled back'
+      : 'the definition, or a config or secret that the service uses, has changed'
   }
   const { Image = '', Env = [] } = Spec.TaskTemplate.ContainerSpec ?? {}
-  if (imageName(Image) !== imageName(wanted.image)) return 'its image was changed by hand'
-  if (!isSame(Env, variablesOf(wanted))) return 'its environment was changed by hand'
-  if (UpdateStatus?.State === 'paused') return 'its last update is paused'
+  if (imageName(Image) !== imageName(wanted.image)) return 'the image was changed by hand'
+  if (!isSame(Env, variablesOf(wanted))) return 'the environment was changed by hand'
+  if (UpdateStatus?.State === 'paused') return 'the last update is paused'
   return undefined
 }
 
@@ -53,7 +53,7 @@ export function compareSwarmServices(
     const existing = found.get(`${stack}_${service}`)
     found.delete(`${stack}_${service}`)
     if (existing === undefined) {
-      changes.push({ service, action: 'create', why: 'it does not exist in the swarm' })
+      changes.push({ service, action: 'create', why: 'the service does not exist in the swarm' })
       continue
     }
     const why = reasonToUpdate(definition, existing)
@@ -67,7 +67,7 @@ export function compareSwarmServices(
       changes.push({
         service,
         action: 'scale',
-        why: `it has ${replicas} replicas, not ${expected}`,
+        why: `replicas ${replicas} -> ${expected}`,
       })
       continue
     }
@@ -78,7 +78,7 @@ export function compareSwarmServices(
   }
   for (const name of found.keys()) {
     const service = name.startsWith(`${stack}_`) ? name.slice(stack.length + 1) : name
-    changes.push({ service, action: 'remove', why: `the stack has no service ${service}` })
+    changes.push({ service, action: 'remove', why: 'the stack does not define this service' })
   }
   return { changes, waiting }
 }

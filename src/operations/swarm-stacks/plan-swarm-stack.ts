@@ -50,8 +50,8 @@ function managerOf(
 /** Why a stack with variables of machines cannot be deployed on a swarm. */
 function variableIssue(stack: string, names: readonly string[]): Issue {
   return {
-    why: `stack ${stack}: its Compose files use ${names.join(', ')}, which have no value in a swarm`,
-    hint: "use Swarm's templates, such as {{.Node.Hostname}}",
+    why: `stack ${stack}: the Compose files cannot use ${names.join(', ')} in a swarm`,
+    hint: 'use Swarm templates, such as {{.Node.Hostname}}',
   }
 }
 
@@ -92,7 +92,7 @@ export async function planSwarmStack(
     const drift = compareSwarmServices(name, file, services)
     const issues = drift.waiting.map(({ service, why }): Issue => ({
       why: `service ${service} of stack ${name}: ${why}`,
-      hint: `fleet service ps ${name}_${service} -m ${swarm}`,
+      hint: `to see its tasks: fleet service ps ${name}_${service} -m ${swarm}`,
     }))
     if (drift.changes.length === 0 && !pull) return { deployments: [], issues }
     const grants = prepared.grants.map(describeStackGrant)

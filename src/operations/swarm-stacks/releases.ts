@@ -84,7 +84,7 @@ export function fileOf({ number, object }: SwarmRelease): SwarmFile {
   } catch {
     // reported below
   }
-  throw new UserError('failed', `release ${number} cannot be read`)
+  throw new UserError('failed', `cannot read release ${number}`)
 }
 
 /** The earlier release to restore: `to`, or the newest ready one before the current one. Throws kind `failed`. */
@@ -103,9 +103,11 @@ export function chooseSwarmRelease(
   throw new UserError(
     'failed',
     to === undefined
-      ? `stack ${stack} has no release before the current one`
+      ? `stack ${stack} has no earlier release`
       : `stack ${stack} has no release ${to}`,
-    { hint: known === '' ? `fleet deploy ${stack}` : `its releases: ${known}` },
+    {
+      hint: known === '' ? `to deploy the stack: fleet deploy ${stack}` : `its releases: ${known}`,
+    },
   )
 }
 

@@ -95,7 +95,7 @@ function checkService(stack: string, name: string, service: StackService): void 
   for (const { type, source = '' } of service.volumes ?? []) {
     if (type !== 'bind' || !`${source}/`.startsWith(`${localRoot}/`)) continue
     refuse(
-      'mounts a file or folder from the inventory, which does not exist on the nodes',
+      'mounts a file or folder from the inventory directory, but the nodes do not have it',
       'use a config or a secret for files, and a volume for data',
     )
   }
@@ -108,7 +108,7 @@ function portOf(stack: string, name: string, port: Item): Item {
   if (/^\d+$/.test(`${published}`)) return { ...rest, published: Number(published) }
   throw new UserError(
     'unsupported',
-    `stack ${stack}: service ${name} publishes the ports ${published}; in a swarm, each entry publishes one port`,
+    `stack ${stack}: service ${name} publishes the ports ${published}; in a swarm, each entry can publish only one port`,
   )
 }
 

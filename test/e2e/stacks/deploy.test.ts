@@ -64,7 +64,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     const plan = await shop.fleet('plan')
     expect(plan.code).toBe(2)
     expect(plan.stdout).toMatch(
-      /\+ shop on h1..h3\n( +create (db|web|worker|cache) \(it has no container\)\n){4}/,
+      /\+ shop on h1..h3\n( +create (db|web|worker|cache) \(the service has no container\)\n){4}/,
     )
     await shop.ok('apply --yes')
     expect(await shop.ok('plan')).toContain('nothing to do')
@@ -88,7 +88,9 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     await shop.lay({ 'shop/app.conf': 'second\n' })
     const planned = await shop.fleet('deploy --on h1 --on h2')
     expect(planned).toMatchObject({ code: 2, stderr: expect.stringMatching(/--yes/) })
-    expect(planned.stderr).toContain('recreate web (a file or definition that it uses has changed)')
+    expect(planned.stderr).toContain(
+      'recreate web (a file or definition that the service uses has changed)',
+    )
     expect(await containersOn(h1)).toEqual(before)
     await shop.ok('deploy --yes --on h1 --on h2')
     const { web: newWeb, ...after } = await containersOn(h1)

@@ -47,7 +47,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     const { code, stderr } = await shop.fleet('deploy --yes')
     expect({ code, stderr }).toMatchObject({ code: 1 })
     expect(stderr).toMatch(/h2: stack shop was not deployed: .*shop-web-1.*unhealthy/)
-    expect(stderr).toMatch(/last lines of shop-web-1:\n +no luck on h2\n/)
+    expect(stderr).toMatch(/last log lines of shop-web-1:\n +no luck on h2\n/)
     expect(stderr).toMatch(/Release 1 was restored\./)
     expect(stderr).toMatch(
       /stack shop was not deployed on h3(..h5)?: the deployment to another machine failed/,
@@ -91,7 +91,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(first).toMatchObject({ code: 0 })
     const [second, third] = await Promise.all(others)
     expect(second?.stderr).toMatch(
-      /h1: stack shop is locked: \S+@\S+ has been changing it since 20\S+: deploy shop\n +wait until the stack is unlocked, or pass --wait-lock SECONDS/,
+      /h1: stack shop is locked: \S+@\S+ has been changing it since 20\S+ \(deploy shop\)\n +wait until the stack is unlocked, or pass --wait-lock SECONDS/,
     )
     expect(second?.code).toBe(1)
     expect(third).toMatchObject({ code: 0 })
@@ -154,7 +154,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect({ code, stderr }).toMatchObject({ code: 1 })
     expect(stderr).toContain('wait up to 2 s for the services to become healthy')
     expect(stderr).toMatch(
-      /stack shop was not deployed: .*[^]*last lines of shop-web-1:\n +late on h1/,
+      /stack shop was not deployed: .*[^]*last log lines of shop-web-1:\n +late on h1/,
     )
   })
 })

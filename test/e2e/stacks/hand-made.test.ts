@@ -60,12 +60,12 @@ ${runWith({ service: 'foreign' })}
     expect(
       lines.slice(lines.indexOf('~ shop on h1') + 1, lines.indexOf('~ shop on h1') + 7),
     ).toEqual([
-      'recreate moved (its image app:1 has changed)',
+      'recreate moved (the image app:1 has changed)',
       'start paused (1 of 1 container paused)',
-      'create removed (it has no container)',
+      'create removed (the service has no container)',
       expect.stringMatching(/^start stopped \(1 of 1 container exited with code \d+\)$/),
       expect.stringMatching(/^recreate twice \(/),
-      'remove extra (the stack has no service extra)',
+      'remove extra (the stack does not define this service)',
     ])
     await shop.ok('apply --yes')
     expect(await shop.ok('plan')).toContain('nothing to do')

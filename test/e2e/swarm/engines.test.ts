@@ -94,7 +94,7 @@ describe.skipIf(!canDeployStacks).for([
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        /service shop_web: it was rolled back[^]*non-zero exit \(3\)[^]*cannot start/,
+        /service shop_web: the update was rolled back[^]*non-zero exit \(3\)[^]*cannot start/,
       ),
     })
     await expect.poll(get, { timeout: 60_000 }).toBe('web-on-h3\n')

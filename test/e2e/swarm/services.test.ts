@@ -136,7 +136,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        /service web: it was rolled back[^]*web\.\d on h\d: .*non-zero exit \(3\)[^]*cannot start/,
+        /service web: the update was rolled back[^]*web\.\d on h\d: .*non-zero exit \(3\)[^]*cannot start/,
       ),
     })
     expect(await running('web')).toHaveLength(3)
@@ -148,7 +148,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     const paused = await fleet('service update --env-add MODE=bad --wait 150 fragile')
     expect(paused).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/its update is paused[^]*cannot start/),
+      stderr: expect.stringMatching(/the update is paused[^]*cannot start/),
     })
     await ok(`${create} stuck --replicas 0 --constraint node.labels.none==1 bb:1`)
     const stuck = await fleet('service scale stuck=1 --wait 3')
@@ -264,7 +264,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect(second).toMatchObject({
         code: 1,
         stderr: expect.stringMatching(
-          /h\d: stack shop is locked: \S+@\S+ has been changing it since 20\S+: deploy shop\n +wait/,
+          /h\d: stack shop is locked: \S+@\S+ has been changing it since 20\S+ \(deploy shop\)\n +wait/,
         ),
       })
       expect(third).toMatchObject({ code: 0 })
@@ -279,7 +279,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect(await ok('stack logs shop web')).toMatch(/second/)
       expect(await tasks('shop_worker')).toEqual(before)
       await ok('-m prod docker service scale --detach shop_web=1')
-      expect((await plan()).text).toMatch(/scale web \(it has 1 replicas, not 2\)/)
+      expect((await plan()).text).toMatch(/scale web \(replicas 1 -> 2\)/)
     }, 300_000)
 
     test('that is rolled back fails with the last lines of the task', async () => {
@@ -288,10 +288,10 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect({ code, stderr }).toEqual({
         code: 1,
         stderr: expect.stringMatching(
-          /service shop_web: it was rolled back[^]*non-zero exit \(3\)[^]*cannot start/,
+          /service shop_web: the update was rolled back[^]*non-zero exit \(3\)[^]*cannot start/,
         ),
       })
-      expect((await plan()).text).toMatch(/recreate web \(its last update was rolled back\)/)
+      expect((await plan()).text).toMatch(/recreate web \(the last update was rolled back\)/)
     }, 300_000)
 
     test('is deployed without docker on this computer', async () => {

@@ -185,9 +185,9 @@ services:
   })
 
   test.each([
-    ['env_file: ["${X-a}.env"]', /env_file of service a contains a variable in its path/],
+    ['env_file: ["${X-a}.env"]', /the path in env_file of service a contains a variable/],
     ['command: [', /Compose cannot read stack shop/],
-    ['profiles: [x]', /no service with an enabled profile/],
+    ['profiles: [x]', /has no enabled services/],
     ['build: { context: ., ssh: [default] }', /build of service a uses ssh/],
   ])('is refused with %s', async (line, why) => {
     const folder = await clone({

@@ -83,7 +83,8 @@ const textsOf = (value: unknown): readonly string[] =>
 /** What a build would take of this computer, or write there, other than files that fleet knows. */
 function localUse(build: Build): string | undefined {
   const { ssh, cache_from, cache_to } = build as Readonly<Record<string, unknown>>
-  if (Array.isArray(ssh) && ssh.length > 0) return 'ssh, which would use your SSH keys'
+  if (Array.isArray(ssh) && ssh.length > 0)
+    return 'ssh, which would give it access to your SSH keys'
   const caches = [...textsOf(cache_from), ...textsOf(cache_to)]
   if (caches.some((text) => text.includes('type=local'))) {
     return 'a cache of type local, which would read or write folders on this computer'

@@ -58,11 +58,11 @@ function originOf(
   if (folder === undefined || fileList === undefined || folders.length + files.length > 2) {
     const why =
       folder === undefined || fileList === undefined
-        ? 'its containers do not name their Compose files'
+        ? 'the labels of its containers do not name Compose files'
         : `its containers come from different Compose files: ${files.join('; ')}`
     throw new UserError('unsupported', `stack ${stack} cannot be adopted: ${why}`, {
       machine,
-      hint: 'start it again with docker compose up, or deploy it without adopting it: fleet deploy',
+      hint: 'start the stack again with docker compose up; or, to deploy it without adopting it: fleet deploy',
     })
   }
   const envFiles = values('environment_file')[0]?.split(',') ?? []
@@ -100,10 +100,10 @@ async function readProject(
   if (model?.services !== undefined) return model as StackModel
   throw new UserError(
     'failed',
-    `Compose on ${machine} cannot read the project of stack ${stack}: ${answer.stderr.trim() || `code ${answer.code}`}`,
+    `Compose on ${machine} cannot read the project of stack ${stack}: ${answer.stderr.trim() || `exit code ${answer.code}`}`,
     {
       machine,
-      hint: 'only a project whose Compose files are on the host can be adopted; other projects can be deployed without being adopted: fleet deploy',
+      hint: 'only projects with Compose files on the host can be adopted; to deploy the stack without adopting it: fleet deploy',
     },
   )
 }
@@ -118,8 +118,8 @@ function checkVariables(model: StackModel, { stack, host }: StackAdoption): void
   const [name, { environment }] = found
   throw new UserError(
     'unsupported',
-    `stack ${stack} cannot be adopted: ${name} takes its value from the variable ${environment}, which is unknown on the host`,
-    { machine: host.name, hint: 'deploy it without adopting it: fleet deploy' },
+    `stack ${stack} cannot be adopted: ${name} gets its value from the variable ${environment}, which is not stored on the host`,
+    { machine: host.name, hint: 'to deploy the stack without adopting it: fleet deploy' },
   )
 }
 
@@ -172,7 +172,7 @@ async function adoptLocked(
   const { name: machine, compose } = host
   const releases = await readReleases(host, folder)
   if (releases.all.length > 0) {
-    throw new UserError('usage', `stack ${stack} was already deployed or adopted by fleet`, {
+    throw new UserError('usage', `stack ${stack} has already been deployed or adopted by fleet`, {
       machine,
       hint: `to show its state: fleet stack ls --on ${machine}`,
     })
@@ -180,7 +180,7 @@ async function adoptLocked(
   if (compose === undefined) {
     throw new UserError('unsupported', 'Docker on the host does not have the Compose plugin', {
       machine,
-      hint: 'install the docker-compose-plugin package on the host: Compose must read the project there',
+      hint: 'install the docker-compose-plugin package on the host, because Compose must read the project there',
     })
   }
   progress('read the project')

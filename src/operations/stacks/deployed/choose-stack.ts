@@ -63,7 +63,7 @@ export async function chooseStack(
       return findStack(inventory, name)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
-      const hint = `${error.hint}; if the stack was removed from the inventory, select the machines that have it: --on all`
+      const hint = `${error.hint}; if the stack was removed from the inventory, use --on to select its machines, such as --on all`
       throw new UserError(error.kind, error.message, { hint, cause: error })
     }
   })()

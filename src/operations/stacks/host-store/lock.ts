@@ -70,8 +70,8 @@ const heldError = (machine: string, stack: string, text: string, canWait: boolea
   const owner = parseOwner(text)
   const who =
     owner === undefined
-      ? 'another user is changing it'
-      : `${owner.by} has been changing it since ${owner.at}: ${owner.why}`
+      ? 'another user is changing the stack'
+      : `${owner.by} has been changing it since ${owner.at} (${owner.why})`
   return new UserError('locked', `stack ${stack} is locked: ${who}`, {
     machine,
     hint: canWait

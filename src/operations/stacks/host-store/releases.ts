@@ -74,7 +74,7 @@ export function parseRelease(number: number, text: string): Release | undefined 
 /** A release whose record is damaged. Its number is not used again. */
 const unreadable = (number: number): Release => ({
   ...{ number, state: 'failed', by: '', at: '', compose: '', digest: '', images: {} },
-  reason: 'its release.json cannot be read',
+  reason: 'release.json cannot be read',
 })
 
 /** Prints the number of the current release and a NUL; then the number and the record of each release, each followed by a NUL. */
@@ -125,7 +125,7 @@ async function runScript(
   if (code === 0) return stdout
   throw new UserError('failed', `cannot access ${args[0]} on ${machine}: ${reasonOf(stderr)}`, {
     machine,
-    hint: `check its permissions and free space: fleet ssh ${machine} df -h`,
+    hint: `check the permissions of the folder and the free space: fleet ssh ${machine} df -h`,
   })
 }
 

@@ -60,7 +60,7 @@ export async function findStackHost(context: Context, machine: Machine): Promise
   if (access === 'user' && !isPlainPath(folder)) {
     throw new UserError(
       'unsupported',
-      `stacks cannot be stored in the home folder ${JSON.stringify(folder)} on ${name}`,
+      `stacks cannot be stored in the home directory ${JSON.stringify(folder)} on ${name}`,
       { machine: name, hint: 'log in as root or as a user with sudo' },
     )
   }

@@ -34,7 +34,7 @@ function someText(value: unknown, matches: (text: string) => boolean): boolean {
 /** Why a model could take something of this computer; undefined if it cannot. */
 function localUse(model: StackModel): string | undefined {
   const other = Object.keys(model).find((key) => !knownKeys.has(key) && !key.startsWith('x-'))
-  if (other !== undefined) return `it sets the key ${other}`
+  if (other !== undefined) return `the configuration sets the key ${other}`
   for (const [name, service] of Object.entries(model.services)) {
     const key = Object.keys(service).find((one) => !harmlessKeys.has(one) && !one.startsWith('x-'))
     if (key !== undefined) return `service ${name} sets the key ${key}`
@@ -48,7 +48,7 @@ function localUse(model: StackModel): string | undefined {
     if (profile !== undefined)
       return `service ${name} sets the seccomp profile ${plainText(profile)}`
   }
-  return someText(model, hasVariable) ? 'it contains a variable' : undefined
+  return someText(model, hasVariable) ? 'the configuration contains a variable' : undefined
 }
 
 /**
@@ -60,13 +60,9 @@ export function parseStoredModel(text: string, source: string): StackModel {
   const services: readonly unknown[] = Object.values(model?.services ?? {})
   const isValid = services.every((one) => typeof one === 'object' && one !== null)
   if (model?.services === undefined || !isValid) {
-    throw new UserError(
-      'failed',
-      `${source} has no resolved Compose configuration that fleet can read`,
-      {
-        hint: 'deploy the stack again: fleet deploy',
-      },
-    )
+    throw new UserError('failed', `${source} has no Compose configuration that fleet can read`, {
+      hint: 'deploy the stack again: fleet deploy',
+    })
   }
   const why = localUse(model)
   if (why === undefined) return model

@@ -177,7 +177,7 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
   const readVersion = async (): Promise<string> => {
     const result = await query(['compose', 'version', '--short'], { env: plain, signal })
     if (result.code === 0) return result.stdout.trim()
-    const why = result.stderr.trim() || `code ${result.code}`
+    const why = result.stderr.trim() || `exit code ${result.code}`
     const program = plugin ?? `${docker} compose`
     throw new UserError('unsupported', `${program} on this computer does not work: ${why}`, {
       hint: 'reinstall the docker-compose-plugin package, or remove it to use Compose on the hosts',

@@ -54,7 +54,7 @@ export async function findStackCompose(
   }
   throw new UserError(
     'unsupported',
-    `docker compose is not available on this computer (${reason})`,
+    `docker compose is not available on this computer or on a host of the stack (${reason})`,
     {
       hint: 'install the docker-ce-cli and docker-compose-plugin packages on this computer (no engine is needed), or Compose on the hosts; then run fleet deploy',
     },

@@ -159,7 +159,7 @@ const takesMore = {
   },
 }
 const plannedDeployment =
-  /~ shop on web-1, web-2\n\s+recreate web \(its configuration has changed\)[^]*1 stack to deploy on 2 machines[^]*--yes/
+  /~ shop on web-1, web-2\n\s+recreate web \(the configuration has changed\)[^]*1 stack to deploy on 2 machines[^]*--yes/
 
 const lists = {
   ps: (ps: string) => [
@@ -860,7 +860,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'stack rollback shop --inventory service.yaml',
       failed,
-      /stack shop has no release before the current one/,
+      /stack shop has no earlier release/,
       onSwarm,
     ),
     ok(
@@ -901,7 +901,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('stack adopt shop --on web-1 --inventory new.yaml', [
       { machine: 'web-1', release: 1, services: ['web'], differing: [], mounts: [] },
     ]),
-    fails('stack adopt shop --inventory stacks.yaml', failed, /already deployed or adopted/),
+    fails('stack adopt shop --inventory stacks.yaml', failed, /already been deployed or adopted/),
     fails('stack adopt blog --inventory new.yaml', failed, /no Compose project named blog/),
     fails('stack adopt gone --inventory stacks.yaml', usage, /"gone"[^]*shop, blog/),
   ],

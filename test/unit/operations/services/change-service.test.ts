@@ -41,7 +41,7 @@ describe('a change of a service', () => {
 
   it('refuses replicas of a global service', () => {
     expect(() => withChange({ ...spec, Mode: { Global: {} } }, { replicas: 2 })).toThrow(
-      /service web is global/,
+      /service web runs in global mode/,
     )
   })
 })

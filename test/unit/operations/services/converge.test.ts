@@ -32,9 +32,9 @@ describe('the state of a service', () => {
   })
 
   it.each([
-    ['paused', 'its update is paused: because'],
-    ['rollback_paused', 'its rollback is paused: because'],
-    ['rollback_completed', 'it was rolled back'],
+    ['paused', 'the update is paused: because'],
+    ['rollback_paused', 'the rollback is paused: because'],
+    ['rollback_completed', 'the update was rolled back'],
   ])('has failed when it is %s', (update, why) => {
     const found = stateOf(service(update), [running, running], { expects: 'update' })
     expect(found).toMatchObject({ state: 'failed', why })

@@ -61,60 +61,60 @@ describe('the containers of a stack', () => {
   })
 
   test.each<[string, StackService, readonly StackContainer[], string]>([
-    ['missing', {}, [], 'web: create: it has no container'],
+    ['missing', {}, [], 'web: create: the service has no container'],
     [
       'too few',
       { deploy: { replicas: 2 } },
       [container('web')],
-      'web: scale: it has 1 container, but should have 2',
+      'web: scale: the service has 1 container, but should have 2',
     ],
     [
       'too many',
       {},
       [container('web'), container('web', { id: 'web2' })],
-      'web: scale: it has 2 containers, but should have 1',
+      'web: scale: the service has 2 containers, but should have 1',
     ],
     [
       'unwanted',
       { scale: 0 },
       [container('web')],
-      'web: scale: it has 1 container, but should have none',
+      'web: scale: the service has 1 container, but should have none',
     ],
     [
       'of another configuration',
       {},
       [container('web', { hash: 'other' })],
-      'web: recreate: its configuration has changed',
+      'web: recreate: the configuration has changed',
     ],
     [
       'of other files',
       { labels: { 'fleet.inputs': 'new' } },
       [container('web', { hash: 'other', labels: { 'fleet.inputs': 'old' } })],
-      'web: recreate: a file or definition that it uses has changed',
+      'web: recreate: a file or definition that the service uses has changed',
     ],
     [
       'of another compose',
       {},
       [container('web', { hash: 'other', version: '2.26.1' })],
-      'web: recreate: Compose 2.26.1 created its containers, and Compose 2.40.3 hashes configurations differently, or its configuration has changed',
+      'web: recreate: Compose 2.26.1 created the containers, and Compose 2.40.3 hashes configurations differently, or the configuration has changed',
     ],
     [
       'of an older image',
       {},
       [container('web', { image: 'sha256:old' })],
-      'web: recreate: its image app:1 has changed',
+      'web: recreate: the image app:1 has changed',
     ],
     [
       'of an image that is gone',
       { image: 'app:2' },
       [container('web')],
-      'web: recreate: the host does not have its image app:2',
+      'web: recreate: the host does not have the image app:2',
     ],
     [
       'off its network',
       {},
       [container('web', { networks: ['bridge'] })],
-      'web: recreate: it is not connected to network shop_default',
+      'web: recreate: a container is not connected to network shop_default',
     ],
     [
       'stopped',
@@ -129,8 +129,8 @@ describe('the containers of a stack', () => {
   test('of services that the stack does not have are removed, the last', () => {
     const all = [container('old'), container('web')]
     expect(changesOf({ web: {}, db: {} }, all)).toEqual([
-      'db: create: it has no container',
-      'old: remove: the stack has no service old',
+      'db: create: the service has no container',
+      'old: remove: the stack does not define this service',
     ])
   })
 
@@ -159,9 +159,9 @@ describe('the containers of a stack', () => {
     }
     const all = [container('web', { hash: 'other' }), container('side'), container('tail')]
     expect(changesOf(services, all)).toEqual([
-      'tail: recreate: it shares resources with a container of side, which will be replaced',
-      'side: recreate: it shares resources with a container of web, which will be replaced',
-      'web: recreate: its configuration has changed',
+      'tail: recreate: the service shares resources with a container of side, which will be replaced',
+      'side: recreate: the service shares resources with a container of web, which will be replaced',
+      'web: recreate: the configuration has changed',
     ])
   })
 
@@ -171,8 +171,8 @@ describe('the containers of a stack', () => {
       1,
     )
     expect(changesOf(services, webAndOtherDb('2.26.1'), { composeVersion: '2.26.1-4' })).toEqual([
-      'web: recreate: Compose 2.26.1-4 replaces it together with db',
-      'db: recreate: its configuration has changed',
+      'web: recreate: Compose 2.26.1-4 recreates the service together with db',
+      'db: recreate: the configuration has changed',
     ])
   })
 

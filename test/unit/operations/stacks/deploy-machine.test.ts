@@ -91,7 +91,7 @@ describe('a deployment on one machine', () => {
   test('pulls, copies, starts and keeps a release; the second one has nothing to do', async () => {
     expect(await deploy()).toEqual({
       ...{ machine: 'web-1', stack: 'shop', state: 'deployed', release: 1 },
-      changes: [{ service: 'web', action: 'create', why: 'it has no container' }],
+      changes: [{ service: 'web', action: 'create', why: 'the service has no container' }],
       steps: [
         'lock the stack',
         'compare containers',
@@ -124,7 +124,7 @@ describe('a deployment on one machine', () => {
       kind: 'failed',
       message: [
         'stack shop was not deployed: container shop-web-1 is unhealthy',
-        'last lines of shop-web-1:',
+        'last log lines of shop-web-1:',
         '  it broke',
         'Release 1 was restored.',
       ].join('\n'),
@@ -142,7 +142,7 @@ describe('a deployment on one machine', () => {
   test('fails also if compose exits without an error before all containers are healthy', async () => {
     await deploy()
     await expect(deploy({ command: 'slow' }, { conf: 'two' })).rejects.toThrow(
-      /not deployed: container shop-web-1 is not healthy after 7 s\nlast lines of shop-web-1:[^]*Release 1 was restored/,
+      /not deployed: container shop-web-1 is not healthy after 7 s\nlast log lines of shop-web-1:[^]*Release 1 was restored/,
     )
     expect(await releases()).toMatchObject({ current: 1, all: [{}, { state: 'failed' }] })
   })
@@ -150,7 +150,7 @@ describe('a deployment on one machine', () => {
   test('fails also if a container ends and is restarted', async () => {
     await deploy()
     await expect(deploy({ command: 'crash' }, { conf: 'two' })).rejects.toThrow(
-      /not deployed: container shop-web-1 is restarting\nlast lines of shop-web-1:[^]*Release 1 was restored/,
+      /not deployed: container shop-web-1 is restarting\nlast log lines of shop-web-1:[^]*Release 1 was restored/,
     )
   })
 
@@ -309,7 +309,9 @@ describe('a rollback on one machine', () => {
     await deploy({ command: 'new' })
     const file = join(outer, 'store/releases/1/model.json')
     await writeFile(file, (await readFile(file, 'utf8')).replace('old', '${HOME}'))
-    await expect(rollback()).rejects.toThrow(/it contains a variable\nRelease 2 was restored/)
+    await expect(rollback()).rejects.toThrow(
+      /the configuration contains a variable\nRelease 2 was restored/,
+    )
     expect((await releases()).current).toBe(2)
   })
 })

@@ -77,7 +77,7 @@ describe('the services of a stack', () => {
       'recreate',
       /was rolled back/,
     ],
-    ['get other replicas', [service({ replicas: 5 })], 'scale', /5 replicas, not 2/],
+    ['get other replicas', [service({ replicas: 5 })], 'scale', /replicas 5 -> 2/],
   ])('%s', (_, services, action, why) => {
     expect(compare(...services).changes).toEqual([
       { service: 'web', action, why: expect.stringMatching(why) },
@@ -87,7 +87,7 @@ describe('the services of a stack', () => {
   it('are removed if the file has none of their name', () => {
     const { changes } = compare(service(), service({ name: 'shop_old' }))
     expect(changes).toEqual([
-      { service: 'old', action: 'remove', why: 'the stack has no service old' },
+      { service: 'old', action: 'remove', why: 'the stack does not define this service' },
     ])
   })
 

@@ -32,7 +32,7 @@ describe('the lock of a stack', () => {
     await expect(lock()).rejects.toMatchObject({
       kind: 'locked',
       message:
-        'stack shop is locked: ana@laptop has been changing it since 2026-01-02T03:04:05Z: deploy shop',
+        'stack shop is locked: ana@laptop has been changing it since 2026-01-02T03:04:05Z (deploy shop)',
     })
     await first[Symbol.asyncDispose]()
     await using second = await lock()

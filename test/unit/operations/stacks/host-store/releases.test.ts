@@ -77,7 +77,7 @@ describe('the releases of a stack on a host', () => {
     const read = await readReleases(host, folder)
     expect(read).toMatchObject({
       current: undefined,
-      all: [{ number: 1, state: 'failed', reason: 'its release.json cannot be read' }],
+      all: [{ number: 1, state: 'failed', reason: 'release.json cannot be read' }],
     })
     expect(nextNumber(read)).toBe(2)
   })
@@ -168,6 +168,8 @@ describe('a model that a host has stored', () => {
     '{"name":"shop","services":[]}',
     '{"name":"shop","services":{"a":null}}',
   ])('is refused if it is %j', (text) => {
-    expect(() => parseStoredModel(text, 'it')).toThrow(/no resolved Compose configuration/)
+    expect(() => parseStoredModel(text, 'it')).toThrow(
+      /no Compose configuration that fleet can read/,
+    )
   })
 })
