@@ -55,7 +55,7 @@ async function checkFilters(git: Git, name: string): Promise<void> {
   const isConfigured = await git.find(['config', '--get-regexp', '^filter\\..*\\.(clean|process)$'])
   if (isConfigured === undefined || isConfigured === '') return
   throw new NotCommitted(
-    `it passes through the filter ${JSON.stringify(filter)}, a program that fleet does not run`,
+    `fleet does not run the git filter ${JSON.stringify(filter)}, which applies to the file`,
   )
 }
 
@@ -137,7 +137,7 @@ async function commit(work: Commit): Promise<void> {
   await checkUndisturbed(git)
   const tracked = await findTracked(git, name)
   if (tracked === undefined && (await git.find(['check-ignore', '-q', '--', name])) !== undefined) {
-    throw new NotCommitted('git ignores it')
+    throw new NotCommitted('git ignores the file')
   }
   await checkFilters(git, name)
   const before = await git.find(['rev-parse', '-q', '--verify', `HEAD:./${name}`])

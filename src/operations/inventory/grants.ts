@@ -74,7 +74,7 @@ async function findGrants(
   const definition = await context.driver(driver)
   return examineGrants(context, name, [
     ...(definition.grants?.(options, context.env) ?? []),
-    ...(userData === undefined ? [] : [{ what: `user-data ${userData}` }]),
+    ...(userData === undefined ? [] : [{ what: `user-data file ${userData}` }]),
     ...certificateGrants(engine),
   ])
 }
@@ -84,7 +84,7 @@ const certificateGrants = (engine: Machine['engine']): readonly Grant[] =>
   typeof engine !== 'object'
     ? []
     : Object.entries(engine.registries ?? {}).flatMap(([registry, { ca }]) =>
-        ca === undefined ? [] : [{ what: `CA certificates ${ca} for the registry ${registry}` }],
+        ca === undefined ? [] : [{ what: `CA certificates in ${ca} for the registry ${registry}` }],
       )
 
 /** The options of a machine, with those of its profiles and the defaults. */

@@ -32,7 +32,7 @@ export async function mergeConflicted(
   location: string,
 ): Promise<readonly string[]> {
   const file = await realpath(location).catch(
-    ignored('inventory', 'resolve the inventory', location),
+    ignored('inventory', 'resolve the path of the inventory', location),
   )
   const folder = dirname(file)
   const stage = async (number: number): Promise<string | undefined> => {

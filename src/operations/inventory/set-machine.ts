@@ -31,8 +31,8 @@ export function parseSettings(words: readonly string[]): readonly Setting[] {
   return words.map((word) => {
     const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
     if (key === undefined) {
-      throw new UserError('usage', `${JSON.stringify(word)} is not a setting`, {
-        hint: `use key=value to set and key- to remove: label.KEY, ${known.join(', ')}`,
+      throw new UserError('usage', `invalid setting ${JSON.stringify(word)}`, {
+        hint: `use key=value to change a setting and key- to remove it; settings: label.KEY, ${known.join(', ')}`,
       })
     }
     return { key, value }

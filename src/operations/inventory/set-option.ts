@@ -19,8 +19,8 @@ export function withOption(
     const of =
       keys.length === 0 ? '' : `; options of the ${definition.name} driver: ${keys.join(', ')}`
     const meant = suggest(key, [...others, 'label.', ...keys])
-    throw new UserError('usage', `${JSON.stringify(key)} is not a setting${meant}`, {
-      hint: `use key=value to set and key- to remove: label.KEY, ${others.join(', ')}${of}`,
+    throw new UserError('usage', `unknown setting ${JSON.stringify(key)}${meant}`, {
+      hint: `use key=value to change a setting and key- to remove it; settings: label.KEY, ${others.join(', ')}${of}`,
     })
   }
   const { [key]: _old, ...rest } = before ?? {}

@@ -38,7 +38,7 @@ export async function allowCaller(
     const message = `the ${driverName} driver does not manage the firewall of ${name}`
     throw new UserError('unsupported', message, {
       machine: name,
-      hint: 'allow port 22 from your address in the firewall of the host or of its network',
+      hint: 'allow port 22 from your address in the firewall of the host or its network',
     })
   }
   const { option } = sshAccess
@@ -49,7 +49,7 @@ export async function allowCaller(
       `the firewall of ${name} is not managed by fleet, or fleet connects to the host from a private address`,
       {
         machine: name,
-        hint: `allow port 22 from your address there; if fleet created the host: fleet set ${name} ${option}=RANGES`,
+        hint: `allow port 22 from your address in that firewall; if fleet created the host: fleet set ${name} ${option}=RANGES`,
       },
     )
   }
@@ -73,10 +73,10 @@ export async function allowCaller(
   if (notes[option] === undefined) {
     throw new UserError(
       'failed',
-      `the firewall of ${name} does not have the tags of this machine, so it was not changed`,
+      `the firewall of ${name} was not changed, because it does not have the tags of this machine`,
       {
         machine: name,
-        hint: `check its saved state: fleet inspect ${name}`,
+        hint: `to check the saved state of the machine: fleet inspect ${name}`,
       },
     )
   }

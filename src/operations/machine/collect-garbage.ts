@@ -89,7 +89,7 @@ async function driversToAsk(
   for (const driver of drivers) {
     if ((await lifecycleOf(context, driver)) !== undefined) continue
     throw new UserError('unsupported', `the ${driver} driver does not create hosts`, {
-      hint: 'fleet gc looks for hosts that fleet created',
+      hint: 'fleet gc looks only for hosts that fleet created',
     })
   }
   return drivers
@@ -153,10 +153,10 @@ const youngFor = 24 * 60 * 60_000
 
 /** Why an orphan is kept unless it is removed by name; undefined if it can be removed. */
 export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): string | undefined {
-  if (origin.protected) return 'it is protected'
-  if (origin.created === undefined) return 'its age is unknown'
+  if (origin.protected) return 'the host is protected'
+  if (origin.created === undefined) return 'the age of the host is unknown'
   const age = now.getTime() - new Date(origin.created).getTime()
-  return age < youngFor ? 'it is less than a day old' : undefined
+  return age < youngFor ? 'the host is less than a day old' : undefined
 }
 
 /**

@@ -34,9 +34,13 @@ export async function rekeyMachine(
 ): Promise<KeyChange> {
   const { name, host } = machine
   if (host?.address === undefined) {
-    throw new UserError('usage', `${name} is not reached over SSH: it has no host key`, {
-      machine: name,
-    })
+    throw new UserError(
+      'usage',
+      `${name} has no host key, because fleet does not connect to it over SSH`,
+      {
+        machine: name,
+      },
+    )
   }
   const via = await connectJumpHost(context, machine)
   const endpoint = { ...(await describeLogin(context, { ...machine, host })), via }
@@ -62,9 +66,9 @@ export async function rekeyMachine(
 const changedMeanwhile = (name: MachineName): UserError =>
   new UserError(
     'failed',
-    `the entry for ${name} was changed by another command: the new key was not pinned`,
+    `the entry for ${name} was changed by another command, so the new key was not pinned`,
     {
       machine: name,
-      hint: `check the entry, then try again: fleet inspect ${name}`,
+      hint: `check the entry (fleet inspect ${name}), then try again`,
     },
   )

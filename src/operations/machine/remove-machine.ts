@@ -60,7 +60,7 @@ function checkWritten(inventory: Inventory, { name }: Machine, of: number): void
   const others = of > 1 ? '; no machine was removed' : ''
   throw new UserError(
     'usage',
-    `${name} has not been created: there is nothing to remove${others}`,
+    `${name} has not been created, so there is nothing to remove${others}`,
     {
       machine: name,
       hint: describeRecreation(inventory, [name])[0],
@@ -91,7 +91,7 @@ export function describeRecreation(
       `fleet set --profile ${profile} count=${rest}`,
     ]
     const list = gone.map(({ name }) => name).join(', ')
-    return `profile ${profile} sets count: ${count}, so the next fleet apply creates ${list} again; to prevent that: ${commands.join(' && ')}`
+    return `profile ${profile} sets "count: ${count}", so the next fleet apply creates ${list} again; to prevent that: ${commands.join(' && ')}`
   })
 }
 

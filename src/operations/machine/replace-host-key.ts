@@ -27,7 +27,7 @@ export async function replaceHostKey(
   const output = await runAsRoot(transport, owner, stageHostKey)
   const [before, after] = ['old', 'new'].map((name) => keyIn(output, name))
   if (before === undefined || after === undefined)
-    throw notReplaced(owner, 'the host reported no key')
+    throw notReplaced(owner, 'the host did not return a key')
   await record([before, after])
   await runAsRoot(transport, owner, installHostKey)
   await record([after])

@@ -27,7 +27,7 @@ async function open(context: Context, machine: Machine): Promise<Keeping> {
   if (snapshots !== undefined) return { snapshots, host }
   throw new UserError('unsupported', `the ${machine.driver} driver does not support snapshots`, {
     machine: machine.name,
-    hint: 'virtual machines on this computer support them: fleet create --driver qemu',
+    hint: 'to create a virtual machine that supports snapshots: fleet create --driver qemu',
   })
 }
 
@@ -35,7 +35,7 @@ function checkName({ name }: Machine, snapshot: string): void {
   if (namePattern.test(snapshot)) return
   throw new UserError('usage', `${JSON.stringify(snapshot)} is not a valid snapshot name`, {
     machine: name,
-    hint: 'use a letter, then up to 62 letters, digits, ".", "_" and "-"',
+    hint: 'use a letter, followed by up to 62 letters, digits, ".", "_" or "-"',
   })
 }
 

@@ -58,8 +58,8 @@ async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Pro
     machine: machine.name,
     hint:
       verb === 'start'
-        ? 'start the host in the console of its provider, or manually'
-        : `to do it on the host itself: fleet ssh ${machine.name}`,
+        ? 'start the host manually or in the console of its provider'
+        : `to log in and ${verb} the host: fleet ssh ${machine.name}`,
   })
 }
 
@@ -151,7 +151,7 @@ async function hasBooted(
 const notReady = ({ name }: ReadyMachine): UserError =>
   new UserError(
     'failed',
-    `${name} or its engine did not come back within ${bootTime / 60_000} minutes`,
+    `${name} or its engine was not ready within ${bootTime / 60_000} minutes`,
     {
       machine: name,
       hint: `to repair it: fleet provision ${name}; to see the engine log: fleet ssh ${name} -- sudo journalctl -u docker`,

@@ -25,7 +25,7 @@ const sshCommand = `sh -c eval\t"exec\t$${commandVariable}"`
 const installSshfs =
   process.platform === 'darwin'
     ? 'install macFUSE and sshfs: brew install --cask macfuse, then brew install gromgit/fuse/sshfs-mac'
-    : 'install it: sudo apt-get install sshfs (Debian, Ubuntu), sudo dnf install fuse-sshfs (Fedora), sudo pacman -S sshfs (Arch)'
+    : 'install sshfs: sudo apt-get install sshfs (Debian, Ubuntu), sudo dnf install fuse-sshfs (Fedora), sudo pacman -S sshfs (Arch)'
 
 /** An absolute path in which links are followed, except for the directory itself: a lost connection makes it unreadable. */
 async function realPathOf(cwd: string, typed: string): Promise<string> {
@@ -63,10 +63,7 @@ export async function mountDirectory(
   requirePlatform()
   const { env, program, signal } = context
   if (program === undefined) {
-    throw new UserError(
-      'unsupported',
-      'fleet cannot mount directories when it runs from its source files',
-    )
+    throw new UserError('unsupported', 'fleet cannot mount directories when it is run from source')
   }
   const real = await realpath(resolve(cwd, directory)).catch(() => realPathOf(cwd, directory))
   await checkMountPoint(real)
@@ -126,7 +123,7 @@ export async function unmountDirectory(
   )
   if (directory === undefined) {
     throw new UserError('failed', `${real ?? named} is not mounted with sshfs`, {
-      hint: 'to list such directories: mount -t fuse.sshfs',
+      hint: 'to list sshfs mounts: mount -t fuse.sshfs',
     })
   }
   const [program, args] = await findUnmount(env, directory)

@@ -45,7 +45,7 @@ export async function checkMountPoint(directory: string): Promise<void> {
   const found = await stat(directory).catch((cause: unknown) => {
     if (codeOf(cause) === 'ENOENT') {
       throw new UserError('failed', `the directory ${directory} does not exist`, {
-        hint: `create it: mkdir ${shellQuote(directory)}`,
+        hint: `to create it: mkdir ${shellQuote(directory)}`,
       })
     }
     throw unreadable(directory, cause)
@@ -60,7 +60,7 @@ export async function checkMountPoint(directory: string): Promise<void> {
   })
   if (names.length > 0) {
     throw new UserError('failed', `the directory ${directory} is not empty`, {
-      hint: 'mounting would hide its files: specify an empty directory',
+      hint: 'specify an empty directory: mounting would hide existing files',
     })
   }
 }

@@ -33,7 +33,7 @@ async function readKeyLines({ file, github }: OperatorRequest, context: Context)
   }
   if (github !== undefined) {
     const lines = await fetchGithubKeys(github, context.signal)
-    return { from: `GitHub user ${github}`, lines }
+    return { from: `GitHub account ${github}`, lines }
   }
   const content = await readFile(file ?? '', 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read ${file}: ${fileTroubleOf(error)}`)

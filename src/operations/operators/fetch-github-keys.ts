@@ -37,6 +37,6 @@ export async function fetchGithubKeys(
     throw notFetched(user, messageOf(error), error)
   })
   if (status === 404) throw notFetched(user, 'no such user')
-  if (status !== 200) throw notFetched(user, `it answered with status ${status}`)
+  if (status !== 200) throw notFetched(user, `HTTP status ${status}`)
   return body.split('\n').filter((line) => line.trim() !== '')
 }

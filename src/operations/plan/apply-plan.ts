@@ -71,9 +71,13 @@ export function applyTo(
       if (jumpHost !== undefined) {
         calls.progress(`wait for ${via}`)
         await jumpHost.catch(() => {
-          throw new UserError('failed', `${name} was not changed: its jump host ${via} failed`, {
-            machine: name,
-          })
+          throw new UserError(
+            'failed',
+            `${name} was not changed: changing its jump host ${via} failed`,
+            {
+              machine: name,
+            },
+          )
         })
       }
       for (const change of changes)
@@ -178,7 +182,7 @@ function checkStopApproved(
   isApproved: boolean,
 ): void {
   if (isApproved || isCreatedByFleet(host)) return
-  throw new UserError('failed', `fleet did not create the host of ${name}, so it was not stopped`, {
+  throw new UserError('failed', `the host of ${name} was not stopped: fleet did not create it`, {
     machine: name,
     hint: `make a new plan: fleet plan; or stop the host: fleet stop ${name}`,
   })

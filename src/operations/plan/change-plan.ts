@@ -208,7 +208,7 @@ export function checkPlanned(plan: ChangePlan, inventory: Inventory): void {
 /** Reads a plan that `fleet plan --out` wrote. Throws kind `usage` for anything else. */
 export function parsePlan(text: string, file: string): ChangePlan {
   const notPlan = (why: string): UserError =>
-    new UserError('usage', `${file} is not a plan: ${why}`, {
+    new UserError('usage', `${file} is not a valid plan: ${why}`, {
       hint: `to make a plan: fleet plan --out ${shellQuote(file)}`,
     })
   let plan: Partial<ChangePlan> | null
@@ -217,9 +217,10 @@ export function parsePlan(text: string, file: string): ChangePlan {
   } catch (error) {
     throw notPlan(messageOf(error))
   }
-  if (plan?.version !== 1) throw notPlan('unknown format version')
+  if (plan?.version !== 1) throw notPlan('unsupported format version')
   const { inventory, changes, deployments, swarms, drift, issues, skipped } = plan
-  if (inventory === undefined || !changes || !drift || !issues) throw notPlan('parts are missing')
+  if (inventory === undefined || !changes || !drift || !issues)
+    throw notPlan('required fields are missing')
   return {
     ...{ version: 1, inventory, changes },
     ...(deployments && { deployments }),

@@ -76,8 +76,11 @@ export async function planOptions(
   const why = byNew.map(inWords).join(', ')
   if (host.token === undefined) {
     const hint =
-      'restore the options in its entry: fleet does not replace a host that it did not create'
-    return { changes, issues: [{ machine: name, why: `only a new host can have ${why}`, hint }] }
+      'restore the options in the entry: fleet does not replace hosts that it did not create'
+    return {
+      changes,
+      issues: [{ machine: name, why: `the host must be replaced to change ${why}`, hint }],
+    }
   }
   const destructive = planDestructive(machine, {
     action: 'replace',

@@ -19,8 +19,8 @@ export function planDestructive(
     issues: [
       {
         machine: name,
-        why: `it is protected, but would have to be ${action}d: ${why}`,
-        hint: `remove the protection: fleet set ${name} protected-; or restore its entry`,
+        why: `the machine is protected, but would have to be ${action}d: ${why}`,
+        hint: `to remove the protection: fleet set ${name} protected-; otherwise, restore the entry`,
       },
     ],
   }

@@ -47,7 +47,7 @@ function findAddressIssue({ name, options, host }: ReadyMachine): readonly Issue
   return [
     {
       machine: name,
-      why: `its entry sets the address ${typed}, but the address under "host:" is ${host.address}`,
+      why: `the entry sets the address ${typed}, but the address under "host:" is ${host.address}`,
       hint: 'if this is the same host, change the address under "host:" as well',
     },
   ]
@@ -95,26 +95,26 @@ async function examineHost(
     case 'stopped': {
       const options = await planOptions(context, inventory, machine, status)
       if (stopped) return options
-      const why = `it is ${status.state}`
+      const why = `the host is ${status.state}`
       return joinParts(options, await planPower(context, machine, 'start', why))
     }
     case 'absent':
       if (status.reclaimed === true && machine.host.token !== undefined && !machine.protected) {
-        const why = 'its provider reclaimed it'
+        const why = 'the provider reclaimed the host'
         return { changes: [{ machine: name, action: 'replace', why, gone: true }] }
       }
       return {
         issues: [
           {
             machine: name,
-            why: 'its host no longer exists',
-            hint: `remove its entry: fleet rm ${name}`,
+            why: 'the host no longer exists',
+            hint: `to remove the entry: fleet rm ${name}`,
           },
         ],
       }
     case 'starting':
     case 'stopping':
-      return { issues: [{ machine: name, why: `it is ${status.state}` }] }
+      return { issues: [{ machine: name, why: `the host is ${status.state}` }] }
     case 'unasked': {
       const { why } = status
       const issues = [
@@ -131,7 +131,7 @@ async function examineHost(
         status.state === 'running' ? await planOptions(context, inventory, machine, status) : {}
       const addressIssues = { issues: findAddressIssue(machine) }
       if (stopped && status.state === 'running') {
-        const why = 'it should be stopped, but is running'
+        const why = 'the host should be stopped, but is running'
         return joinParts(addressIssues, options, await planPower(context, machine, 'stop', why))
       }
       if (skipHosts)
@@ -158,7 +158,7 @@ async function examine(
   const surplus = exceededCount(inventory.profiles, machine)
   const isGoing = host?.phase === 'removing' && host.replacing !== true
   if (surplus !== undefined && !isGoing) {
-    const why = `profile ${surplus.profile} sets count: ${surplus.count}`
+    const why = `profile ${surplus.profile} sets "count: ${surplus.count}"`
     return planDestructive(machine, { action: 'remove', why })
   }
   if (host?.phase === 'ready') {
@@ -199,8 +199,8 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
     return [
       ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
         machine,
-        why: `${parts.join(', ')} is not in the inventory; it may belong to another clone${createdBy === undefined ? '' : `: ${createdBy} created it${created === undefined ? '' : ` at ${created}`}`}`,
-        hint: 'merge the branch that contains its entry; if there is none, see fleet gc',
+        why: `the inventory has no entry for ${parts.join(', ')}, which may belong to another clone${createdBy === undefined ? '' : ` (created by ${createdBy}${created === undefined ? '' : ` at ${created}`})`}`,
+        hint: 'merge the branch that contains the entry; if there is no such branch, see fleet gc',
       })),
       ...unasked.map(({ place, reason }) => ({
         why: `could not look for unmanaged hosts (${place}): ${reason}`,

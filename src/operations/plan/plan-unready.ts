@@ -26,15 +26,15 @@ export function planUnready(
     ? undefined
     : countingProfile(inventory.profiles, name)
   const isNew = counted
-    ? `profile ${counted.profile} sets count: ${counted.count}`
-    : 'it does not exist yet'
-  const why = host === undefined ? isNew : 'its creation was interrupted'
+    ? `profile ${counted.profile} sets "count: ${counted.count}"`
+    : 'the host does not exist yet'
+  const why = host === undefined ? isNew : 'the creation of the host was interrupted'
   if (lacksAddress(machine)) {
     return {
       issues: [
         {
           machine: name,
-          why: `${why}, and its entry has no address`,
+          why: `${why}, and the entry has no address`,
           hint: `to set it up: ${setUpCommand(machine)}`,
         },
       ],
@@ -51,18 +51,22 @@ function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
   const isReplaced = host?.replacing === true
   const action = isReplaced ? 'replace' : 'remove'
-  const subject = `its ${isReplaced ? 'replacement' : 'removal'}`
+  const subject = `the ${isReplaced ? 'replacement' : 'removal'} of the host`
   if (!wasStartedHere) {
     return planDestructive(machine, {
       action,
-      why: `${subject} was started, but not by you on this computer`,
+      why: `${subject} was started by another user or on another computer`,
     })
   }
   const why = `${subject} was interrupted`
   if (!isProtected) return { changes: [{ machine: name, action, why }] }
   return {
     issues: [
-      { machine: name, why: `${why}, and it is protected`, hint: `to finish it: fleet rm ${name}` },
+      {
+        machine: name,
+        why: `${why}, and the machine is protected`,
+        hint: `to finish it: fleet rm ${name}`,
+      },
     ],
   }
 }

@@ -86,13 +86,13 @@ async function startAgain(
       new UserError(kind, `${name} was not changed: ${message}; ${state}`, {
         ...{ machine: name, hint, cause: failure },
       })
-    const stopped = 'it was stopped for the change and is still stopped'
+    const stopped = 'the host was stopped for the change and is still stopped'
     if (calls.signal.aborted) return fail(stopped, `to start it: fleet start ${name}`)
     try {
       calls.progress('start the host again')
       await switchPower(context, machine, 'start', calls)
       return fail(
-        'it was stopped for the change and is running again',
+        'the host was stopped for the change and is running again',
         failure instanceof UserError ? failure.hint : undefined,
       )
     } catch (error) {

@@ -59,13 +59,13 @@ const noTerminal = (
 ): UserError =>
   new UserError('credentials', `sudo requires the password of ${user} to ${description}`, {
     machine,
-    hint: `run the command in a terminal to type it, or allow ${user} to use sudo without a password`,
+    hint: `run the command in a terminal to enter the password, or allow ${user} to use sudo without a password`,
   })
 
 const wrongPassword = (machine: string, user: string): UserError =>
   new UserError('credentials', `sudo rejected the password of ${user}`, {
     machine,
-    hint: `check the password and that ${user} is allowed to use sudo: fleet ssh ${machine} sudo -v`,
+    hint: `check that the password is correct and that ${user} can use sudo: fleet ssh ${machine} sudo -v`,
   })
 
 /** Runs one step and returns its output. The login shell only has to start `sh` or sudo. */

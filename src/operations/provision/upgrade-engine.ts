@@ -48,10 +48,14 @@ export async function upgradeMachine(
   progress('inspect the host')
   const probe = await probeHost(target)
   if (engine === 'none' || hasCustomEngine(probe)) {
-    throw new UserError('unsupported', 'fleet did not install this engine with a package', {
-      machine: name,
-      hint: 'upgrade it by hand, then run fleet refresh',
-    })
+    throw new UserError(
+      'unsupported',
+      'fleet cannot upgrade an engine that it did not install from a package',
+      {
+        machine: name,
+        hint: 'upgrade the engine by hand, then run fleet refresh',
+      },
+    )
   }
   const sudo = askSudoPassword(target, probe.user, context.prompt)
   const runAsRoot = async (step: Step): Promise<string> => {

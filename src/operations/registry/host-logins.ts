@@ -103,7 +103,7 @@ class HostLogins {
       !isObject(config['auths'] ?? {}) ||
       !isObject(config['credHelpers'] ?? {})
     ) {
-      throw new UserError('failed', `${file} is not a Docker configuration`, {
+      throw new UserError('failed', `${file} is not a valid Docker configuration file`, {
         machine: this.#machine,
         hint: 'correct the file on the host',
       })
@@ -124,7 +124,7 @@ class HostLogins {
     const { code, stdout } = await this.#run([helper, verb], input)
     if (code === 0) return stdout
     if (code === 127) {
-      throw new UserError('failed', `${helper}, which stores the logins, is not installed`, {
+      throw new UserError('failed', `the credential helper ${helper} is not installed`, {
         machine: this.#machine,
         hint: `install ${helper} on the host, or remove it from Docker's config.json`,
       })
@@ -132,7 +132,7 @@ class HostLogins {
     // Its message can contain what it was asked.
     throw new UserError('failed', `${helper} ${verb} failed with exit code ${code}`, {
       machine: this.#machine,
-      hint: 'log in on the host to see the error',
+      hint: 'to see the error, run the helper on the host',
     })
   }
 }
@@ -227,7 +227,7 @@ async function listIn(logins: HostLogins, helper: string): Promise<[string, stri
   } catch {
     // reported below
   }
-  throw new UserError('failed', `${helper} list printed no JSON object`)
+  throw new UserError('failed', `${helper} list did not print a JSON object`)
 }
 
 /** The user of an entry of `auths`; undefined if the entry holds no login. */

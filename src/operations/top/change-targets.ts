@@ -53,7 +53,7 @@ async function changeOne(
     return removeImage(await context.engine(machine), target.name, context.signal)
   }
   if (change !== 'start' && change !== 'stop')
-    throw new Error(`no such change of a ${target.kind}: ${JSON.stringify(change)}`)
+    throw new Error(`unknown action for a ${target.kind}: ${JSON.stringify(change)}`)
   await switchAndRecordPower(context, machine, change, {
     progress: () => {},
     signal: context.signal,

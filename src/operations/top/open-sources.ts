@@ -203,7 +203,7 @@ export function openSources(
       )
     },
     followLogs(targets) {
-      logs?.abort(new UserError('cancelled', 'other logs are followed'))
+      logs?.abort(new UserError('cancelled', 'other logs were chosen'))
       logs = new AbortController()
       if (targets.length > 0) void follow(targets, AbortSignal.any([signal, logs.signal]))
     },

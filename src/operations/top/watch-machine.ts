@@ -101,7 +101,7 @@ export function settled(work: () => Promise<void>, signal: AbortSignal): () => v
   const run = async (): Promise<void> => {
     timer = undefined
     isWorking = true
-    await work().catch(ignored('engine', 'list what has changed'))
+    await work().catch(ignored('engine', 'update the lists'))
     isWorking = false
     if (!isStale) return
     isStale = false
@@ -173,7 +173,7 @@ export function watchMachine(
       if (stop.aborted || isLost || open === undefined) throw error
     }
     if (open === undefined) {
-      throw new UserError('failed', 'the host has no /proc to read its figures from', {
+      throw new UserError('failed', 'cannot read the resource usage of the host: it has no /proc', {
         machine: name,
       })
     }

@@ -6,5 +6,7 @@ import type { Stores } from '../context.ts'
 /** The real path of the inventory, which identifies it in the trust records. */
 export async function inventoryKey({ inventory }: Pick<Stores, 'inventory'>): Promise<string> {
   const { location } = await inventory()
-  return realpath(location).catch(ignored('inventory', 'resolve the inventory', resolve(location)))
+  return realpath(location).catch(
+    ignored('inventory', 'resolve the path of the inventory', resolve(location)),
+  )
 }

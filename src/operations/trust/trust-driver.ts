@@ -66,7 +66,7 @@ export async function vetPackage(
   }
   const why =
     records.length === 0
-      ? `is not trusted: its code is shipped with the inventory, in ${folder}`
+      ? `is not trusted: its code comes with the inventory, in ${folder}`
       : `has changed since it was trusted: ${folder}`
   throw new UntrustedDriver('failed', `the ${nameOf(name)} driver ${why}`, {
     hint: `review the package; to allow it to run with your permissions: ${trustCommand(nameOf(name), context)}`,

@@ -35,7 +35,7 @@ export async function trustInventoryFile(
   if (found === undefined) {
     throw new UserError(
       'inventory',
-      `there is no machines.yaml in ${cwd} or a directory above it`,
+      `there is no machines.yaml in ${cwd} or its parent directories`,
       {
         hint: 'specify the file: fleet trust inventory FILE',
       },

@@ -81,7 +81,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const file = join(ana.folder, 'machines.yaml')
     const stopped = await readFile(file, 'utf8')
     await writeFile(file, stopped.replace('    stopped: true\n', ''))
-    expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
+    expect((await fleet('plan')).stdout).toContain('~ web-1: start (the host is stopped)')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await stateOf()).toBe('running')
     const before = await ana.inventory()
@@ -91,7 +91,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await writeFile(join(ana.folder, 'machines.yaml'), before)
     const stale = await fleet('plan')
     expect(stale.code).toBe(1)
-    expect(stale.stdout).toContain('? web-1: its host no longer exists')
+    expect(stale.stdout).toContain('? web-1: the host no longer exists')
   })
 
   test('counted by a profile, they are made by name and by apply, and those too many go with a consent of its own', async () => {
@@ -114,13 +114,13 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const made = await ana.inventory()
     expect(made).toContain(`${profiles}\nmachines:\n  web-2:\n    extends: web\n    host:\n`)
     expect(made.match(/driver:|options:|labels:/g)).toHaveLength(3)
-    expect((await fleet('plan')).stdout).toContain('+ web-1: create (profile web sets count: 2)')
+    expect((await fleet('plan')).stdout).toContain('+ web-1: create (profile web sets "count: 2")')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
 
     expect(await fleet('set', '--profile', 'web', 'count=1')).toMatchObject({ code: 0 })
     expect(await ana.inventory()).toContain('    count: 1 # as few as can be\n')
-    expect((await fleet('plan')).stdout).toContain('- web-2: remove (profile web sets count: 1)')
+    expect((await fleet('plan')).stdout).toContain('- web-2: remove (profile web sets "count: 1")')
     const left = await fleet('apply', '--yes')
     expect(left.code).toBe(1)
     expect((await aws.world()).instances).toHaveLength(2)
@@ -174,7 +174,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
         if (stderr.includes('instance type')) process.kill(pid, 'SIGKILL')
       },
     })
-    expect((await fleet('plan')).stdout).toContain('~ web-1: start (it is stopped)')
+    expect((await fleet('plan')).stdout).toContain('~ web-1: start (the host is stopped)')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     expect(await instanceId()).toBe(id)
@@ -185,7 +185,9 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await fleet('ps')).toMatchObject({ code: 0 })
 
     expect(await fleet('set', 'web-1', 'disk=20', 'protected=true')).toMatchObject({ code: 0 })
-    expect((await fleet('plan')).stdout).toContain('it is protected, but would have to be replaced')
+    expect((await fleet('plan')).stdout).toContain(
+      'the machine is protected, but would have to be replaced',
+    )
     expect(await fleet('set', 'web-1', 'protected-')).toMatchObject({ code: 0 })
     const severe = '-/+ web-1: replace (disk 40 -> 20: a disk cannot shrink)'
     expect((await fleet('plan')).stdout).toContain(severe)
@@ -200,7 +202,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
         if (stderr.includes('remove the host')) process.kill(pid, 'SIGKILL')
       },
     })
-    expect((await fleet('plan')).stdout).toContain('its replacement was interrupted')
+    expect((await fleet('plan')).stdout).toContain('the replacement of the host was interrupted')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await instanceId()).not.toBe(id)
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
@@ -400,7 +402,9 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const spot = aws.instance(first)
     await aws.reclaim(first)
     await until('it to be gone', async () => spot.state === 'terminated' || undefined)
-    expect((await fleet('plan')).stdout).toContain('-/+ web-1: replace (its provider reclaimed it)')
+    expect((await fleet('plan')).stdout).toContain(
+      '-/+ web-1: replace (the provider reclaimed the host)',
+    )
     const applied = await fleet('apply', '--yes')
     expect([applied.code, applied.stderr]).toEqual([0, expect.any(String)])
     expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
@@ -414,7 +418,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
       'it to be gone',
       async () => aws.instance(second).state === 'terminated' || undefined,
     )
-    expect((await fleet('plan')).stdout).toContain('? web-1: its host no longer exists')
+    expect((await fleet('plan')).stdout).toContain('? web-1: the host no longer exists')
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     await isEmpty()
   })
@@ -537,10 +541,10 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const listed = await fleet('gc')
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('web-2') })
     expect(listed.stdout).not.toContain('web-1')
-    expect(listed.stdout).toMatch(/web-2\t.* ago\t\S+@\S+\t.*it is less than a day old/)
+    expect(listed.stdout).toMatch(/web-2\t.* ago\t\S+@\S+\t.*the host is less than a day old/)
     expect(listed.stderr).toContain('may belong to another clone of this inventory')
     const plan = await fleet('plan')
-    expect(plan.stdout + plan.stderr).toMatch(/it may belong to another clone: \S+@\S+ created it/)
+    expect(plan.stdout + plan.stderr).toMatch(/may belong to another clone \(created by \S+@\S+/)
     expect(plan.stdout + plan.stderr).not.toContain('gc --yes')
     expect((await fleet('gc', '--yes')).code).toBe(0)
     expect((await aws.world()).instances).toHaveLength(2)

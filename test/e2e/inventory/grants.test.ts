@@ -29,13 +29,13 @@ test('a plan shows what a new host is given', async () => {
   await write(`image: ./own.img, ${share()}`, ', userData: cloud/dev.yaml')
   const { code, stdout } = await ana.fleet(['plan'])
   expect(code).toBe(2)
-  expect(stdout).toContain(`  + dev: create (it does not exist yet)
+  expect(stdout).toContain(`  + dev: create (the host does not exist yet)
       qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
       SSH from this computer only
       uses image ./own.img on this computer
       uses directory ${ana.home}/code on this computer, writable, as home (outside the inventory directory)
       uses directory ${ana.folder}/cloud on this computer, writable, as inv
-      uses user-data cloud/dev.yaml
+      uses user-data file cloud/dev.yaml
 `)
   await writeFile(
     join(ana.folder, 'machines.yaml'),

@@ -50,8 +50,8 @@ test('the best key that GitHub knows is taken, over the proxy', async () => {
 
 test.each([
   ['nobody', 1, 'no such user'],
-  ['broken', 1, 'it answered with status 503'],
-  ['nokey', 2, 'there is no public key in GitHub user nokey'],
+  ['broken', 1, 'HTTP status 503'],
+  ['nokey', 2, 'there is no public key in GitHub account nokey'],
   ['../x', 2, 'is not a valid GitHub user name'],
 ])('no key of %s is told, and nothing is written', async (user, code, why) => {
   const before = await ana.inventory()

@@ -111,7 +111,7 @@ test('set changes all in one write and one commit, in the order of the inventory
 test('set changes none where one cannot be changed, and says which and why', async () => {
   const { code, stderr } = await ana.fleet(['set', '--all', 'port=2222'])
   expect(code).toBe(1)
-  expect(stderr).toContain('1 of 5 machines failed\n  laptop: "port" is not a setting')
+  expect(stderr).toContain('1 of 5 machines failed\n  laptop: unknown setting "port"')
   expect(stderr).toContain('fleet: nothing was changed\n')
   const alike = await ana.fleet(['set', '--on', 'role=web', 'port=many'])
   expect(alike.stderr).toMatch(/all 3 machines: .*port.*\n/)

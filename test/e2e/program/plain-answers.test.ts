@@ -141,7 +141,7 @@ test('rm of several numbered machines gives one hint for all of them', async () 
   expect(stderr).toContain(
     'web-1: removed its entry; the machine had no host\n' +
       'web-3: removed its entry; the machine had no host\n' +
-      '  profile web sets count: 4, so the next fleet apply creates web-1, web-3 again; to prevent that: ' +
+      '  profile web sets "count: 4", so the next fleet apply creates web-1, web-3 again; to prevent that: ' +
       'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
   )
 })

@@ -142,7 +142,7 @@ describe('setting what a profile says', () => {
   it.each([
     ['webb', 'count=1', 'there is no profile webb (did you mean "web"?)'],
     ['web', 'count=many', 'count must be a number of machines, not "many"'],
-    ['web', 'typ=large', '"typ" is not a setting (did you mean "type"?)'],
+    ['web', 'typ=large', 'unknown setting "typ" (did you mean "type"?)'],
     ['web', 'via=nope', 'there is no machine called "nope"'],
   ])('refuses %s %s', async (profile, word, why) => {
     const changed = setProfile(open().context, profile, parseSettings([word]))
@@ -151,6 +151,6 @@ describe('setting what a profile says', () => {
 
   it('is the only thing that has a count', async () => {
     const changed = setMachine(open().context, name, parseSettings(['count=1']))
-    await expect(changed).rejects.toThrow('"count" is not a setting')
+    await expect(changed).rejects.toThrow('unknown setting "count"')
   })
 })

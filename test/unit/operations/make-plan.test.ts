@@ -153,13 +153,13 @@ test('machines that a profile counts are made, and those too many go with a cons
     { web: { driver: 'cloud', count: 3 } },
   )
   const plan = await makePlan(context, options)
-  const why = 'profile web sets count: 3'
+  const why = 'profile web sets "count: 3"'
   expect(plan.changes).toEqual([
-    { machine: 'web-2', action: 'create', why: 'it does not exist yet' },
+    { machine: 'web-2', action: 'create', why: 'the host does not exist yet' },
     { machine: 'web-3', action: 'create', why },
     { machine: 'web-4', action: 'remove', why, destructive: true },
-    { machine: 'web-6', action: 'remove', why: 'its removal was interrupted' },
-    { machine: 'web-7', action: 'create', why: 'it does not exist yet' },
+    { machine: 'web-6', action: 'remove', why: 'the removal of the host was interrupted' },
+    { machine: 'web-7', action: 'create', why: 'the host does not exist yet' },
   ])
   expect(plan.issues[0]).toMatchObject({ machine: 'web-5' })
   const store = await context.inventory()
@@ -174,7 +174,7 @@ test('an address that somebody changed in the entry of an adopted host is told',
   const looking = { skipHosts: true, timeoutMs: 10_000, progress: () => {} }
   const { issues } = await makePlan(context, looking)
   expect(issues[0]?.why).toBe(
-    'its entry sets the address 192.0.2.7, but the address under "host:" is 192.0.2.1',
+    'the entry sets the address 192.0.2.7, but the address under "host:" is 192.0.2.1',
   )
 })
 
@@ -189,7 +189,7 @@ test('a plan is for one inventory, whatever its comments', async () => {
 })
 
 test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])('%j is no plan', (text) => {
-  expect(() => parsePlan(text, 'x')).toThrow('x is not a plan')
+  expect(() => parsePlan(text, 'x')).toThrow('x is not a valid plan')
 })
 
 test('a refresh leaves a record that somebody changed meanwhile', async () => {
@@ -234,8 +234,8 @@ test('options are changed in place, by another host, or not at all', async () =>
     },
   ])
   expect(issues.map(({ machine, why }) => [machine, why]).slice(0, 2)).toEqual([
-    ['kept', 'it is protected, but would have to be replaced: place there -> here'],
-    ['foreign', 'only a new host can have place there -> here'],
+    ['kept', 'the machine is protected, but would have to be replaced: place there -> here'],
+    ['foreign', 'the host must be replaced to change place there -> here'],
   ])
 })
 
@@ -262,7 +262,7 @@ test('a host that is stopped on purpose stays off, and one that was to be stoppe
   const context = contextOf({ ...running, on: wanted, ...others, off: wanted })
   const { changes } = await makePlan(context, options)
   expect(changes).toEqual([
-    { machine: 'on', action: 'stop', why: 'it should be stopped, but is running' },
+    { machine: 'on', action: 'stop', why: 'the host should be stopped, but is running' },
   ])
 })
 
@@ -302,7 +302,7 @@ test('a replacement that was cut short goes on', async () => {
     contextOf({ a: { driver: 'cloud', host: replacing } }),
     options,
   )
-  const why = 'its replacement was interrupted'
+  const why = 'the replacement of the host was interrupted'
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
 })
 
@@ -382,7 +382,7 @@ test('any option of the driver is set, once its schema has allowed it', async ()
     labels: { x: '1' },
   })
   expect(await set('size=large', 'place-')).toMatchObject({ options: { size: 'large' } })
-  await expect(set('sise=large')).rejects.toThrow('"sise" is not a setting (did you mean "size"?)')
+  await expect(set('sise=large')).rejects.toThrow('unknown setting "sise" (did you mean "size"?)')
   await expect(set('size=')).rejects.toThrow('--size')
   expect((await (await context.inventory()).read()).machines.get('a' as MachineName)).toMatchObject(
     { options: { size: 'large' } },

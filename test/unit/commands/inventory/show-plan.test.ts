@@ -33,7 +33,7 @@ test('a creation shows what is created, who can reach it, and what it is given',
   const changes: Change[] = [
     { machine: 'web-1', action: 'create', why: 'no host yet', grants },
     { machine: 'db', action: 'change', why: 'disk 20 -> 40', stops: true },
-    { machine: 'old', action: 'remove', why: 'profile web sets count: 1', destructive: true },
+    { machine: 'old', action: 'remove', why: 'profile web sets "count: 1"', destructive: true },
   ]
   expect(shown(planOf({ changes }), { hosts, total: 3 })).toBe(
     [
@@ -44,7 +44,7 @@ test('a creation shows what is created, who can reach it, and what it is given',
       '      uses AWS profile ops on this computer',
       '  ~ db: change (disk 20 -> 40; the host is stopped temporarily)',
       'fleet apply deletes these hosts and all data on them, after you confirm it:',
-      '  - old: remove (profile web sets count: 1)',
+      '  - old: remove (profile web sets "count: 1")',
       'Plan: 1 to create, 1 to change, 1 to remove.',
       '',
     ].join('\n'),

@@ -65,7 +65,7 @@ describe('a commit of the inventory', () => {
   test('is not made where git would not make it, with the reason', async () => {
     await writeFile(file(), 'one\n')
     await writeFile(join(folder, '.gitignore'), 'machines.yaml\n')
-    expect(await commit()).toContain('git ignores it')
+    expect(await commit()).toContain('git ignores the file')
     await rm(join(folder, '.gitignore'))
     expect(await commit()).toBeUndefined()
     git('checkout', '-q', '-b', 'side')
@@ -139,7 +139,7 @@ describe('a commit of the inventory', () => {
     git('config', 'filter.crypt.clean', 'false')
     await writeFile(file(), 'one\n')
     await writeFile(join(folder, '.gitattributes'), 'machines.yaml filter=crypt\n')
-    expect(await commit()).toContain('the filter "crypt"')
+    expect(await commit()).toContain('the git filter "crypt"')
   })
 })
 
