@@ -240,7 +240,7 @@ async function waitUntilReachable(work: Work, node: string): Promise<'reachable'
       return canRejoin(nodesLabelled(work.machine.name, nodes)) ? 'failed' : undefined
     },
     () =>
-      `the other managers could not reach it within ${promotionMs / 1000} s${engineError(error)}`,
+      `the other managers could not reach this machine within ${promotionMs / 1000} s${engineError(error)}`,
     { limitMs: promotionMs },
   )
 }
