@@ -23,7 +23,7 @@ function describeSocket({ machine, path, context, holders }: SocketStatus): stri
 
 export const brokerStatus = defineCommand({
   name: 'status',
-  summary: 'Show open connections, engine sockets and forwards',
+  summary: 'Show open connections, engine sockets and forwarded ports',
   answers: 'json',
   async run({ fleet, io, format }) {
     const status = await (await fleet.broker())?.status()

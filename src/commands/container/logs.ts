@@ -61,9 +61,9 @@ export const logOptions = {
   ),
   since: text(
     '--since <time>',
-    'show lines since this time: 10m, 2026-11-23T10:00:00Z or Unix seconds',
+    'show lines since a time: 10m (ago), 2026-11-23T10:00:00Z or Unix seconds',
   ),
-  until: text('--until <time>', 'show lines up to this time'),
+  until: text('--until <time>', 'show lines up to a time'),
   timestamps: flag('-t, --timestamps', 'show the time of each line'),
 } as const
 

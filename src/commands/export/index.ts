@@ -69,7 +69,7 @@ const terraformImport = defineCommand({
     const { text, skipped } = describeForTerraform(await readyMachines({ fleet, targets }))
     io.stdout.write(text)
     if (skipped.length > 0) {
-      io.stderr.write(`skipped, because they have no provider ID: ${foldNames(skipped)}\n`)
+      io.stderr.write(`skipped hosts without a provider ID: ${foldNames(skipped)}\n`)
     }
   },
 })

@@ -9,7 +9,7 @@ export const stop = defineCommand({
   arguments: {
     forwards: any('forwards', 'local ports, sockets or machines', 'forward'),
   },
-  options: { all: flag('--all', 'stop all forwards') },
+  options: { all: flag('--all', 'stop forwarding all ports') },
   examples: ['fleet forward stop 8080', 'fleet forward stop web-1', 'fleet forward stop --all'],
   async run({ fleet, io, args, options }) {
     if (options.all === args.forwards.length > 0) {

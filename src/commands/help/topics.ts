@@ -91,7 +91,7 @@ is set.
   'exit-codes': `Exit codes of fleet:
 
     0   success
-    1   an operation failed, on at least one of the machines
+    1   an operation failed, or failed on some of the machines
     2   invalid usage, or confirmation is needed and there is no terminal; for
         fleet plan: there are changes to apply
     3   unknown machine

@@ -6,7 +6,7 @@ import { confirmJumpOn } from '../options/confirmation.ts'
 import { importFrom, importHosts, importOptions } from './import-hosts.ts'
 
 const shared =
-  "fleet connects to each host over SSH and changes nothing on it; fleet never removes imported hosts. If fleet can query the provider, a host on AWS, Azure or VirtualBox gets that provider's driver, so that fleet can start and stop it; otherwise it gets the ssh driver. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. If any host is skipped, fleet prints the reason and exits with code 1."
+  'fleet connects to each host over SSH and changes nothing on it; fleet never removes imported hosts. For hosts on AWS, Azure and VirtualBox, fleet uses the driver of the provider if it can query the provider, so that it can start and stop them; for all other hosts, it uses the ssh driver. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. If any host is skipped, fleet prints the reason and exits with code 1.'
 
 const dockerMachine = defineCommand({
   name: 'docker-machine',

@@ -58,7 +58,7 @@ export const plan = defineCommand({
   allAtOnce: true,
   options: {
     ...planOptions,
-    out: text('--out <file>', 'save the plan for fleet apply --plan', 'file'),
+    out: text('--out <file>', 'save the plan to a file, for fleet apply --plan', 'file'),
   },
   answers: 'json',
   examples: [

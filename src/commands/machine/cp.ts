@@ -26,7 +26,7 @@ export const cp = defineCommand({
   name: 'cp',
   summary: 'Copy files to, from and between machines',
   description:
-    'Copy files and directories, as cp -R does. The last path is the target; with several sources, it must be an existing directory. A new file or directory appears under its name once it is complete; an existing file is written in place and keeps its owner and mode. Symbolic links are copied as links. A source that is itself a link on a machine is followed, as with scp, unless the target is on the same machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each chosen machine; files from several machines are copied to a separate directory for each machine.',
+    'Copy files and directories, as cp -R does. The last path is the target; with several sources, it must be an existing directory. A new file or directory appears under its final name only when the copy is complete; an existing file is written in place and keeps its owner and mode. Symbolic links are copied as links. A source that is itself a link on a machine is followed, as with scp, unless the target is on the same machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each chosen machine; files from several machines are copied to a separate directory for each machine.',
   arguments: {
     paths: several('paths', 'sources, then the target: local paths or MACHINE:PATH', 'place'),
   },

@@ -10,7 +10,7 @@ export const mount = defineCommand({
   description:
     'Mount a directory from a machine on an empty directory on this computer, using sshfs, which must be installed. Without a path, the home directory of the login user is mounted. sshfs connects through fleet, so it works for every machine that fleet ssh can reach, checks the pinned host keys, and reconnects if the connection is lost. Files owned by the login user on the machine appear as your own on this computer.',
   arguments: {
-    source: optional('machine[:path]', 'machine, and the directory on it', 'place'),
+    source: optional('machine[:path]', 'machine, and optionally the directory to mount', 'place'),
     directory: optional('directory', 'empty directory on this computer', 'file'),
   },
   options: {

@@ -48,7 +48,7 @@ const start = defineCommand({
   ...powerCommand('start'),
   summary: 'Start machines',
   description:
-    'Start machines, and wait until they accept SSH connections. If the address of a machine has changed, its entry is updated. A swarm node that fleet drained when it stopped the machine becomes active again.',
+    'Start machines, and wait until they accept SSH connections. If the address of a machine has changed, the inventory entry is updated. A swarm node that fleet drained when it stopped the machine becomes active again.',
   async run(invocation) {
     const { switchAndRecordPower } = await import('../../operations/machine/switch-power.ts')
     const machines = await chooseNamed(invocation, 'start')

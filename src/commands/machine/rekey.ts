@@ -12,8 +12,8 @@ import { type Proposal, confirmAndRun } from '../multi/confirm-and-run.ts'
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): void {
-  io.stderr.write(`${name}: pinned host key: ${before.join(', ')}\n`)
-  io.stderr.write(`${name}: host key now:    ${after}\n`)
+  io.stderr.write(`${name}: pinned host key:  ${before.join(', ')}\n`)
+  io.stderr.write(`${name}: current host key: ${after}\n`)
 }
 
 /** Asks whether the new key is right. Throws kind `usage` if there is no terminal to ask on. */

@@ -193,7 +193,7 @@ export const forget = defineCommand({
   name: 'forget',
   summary: 'Remove machines from the inventory, but keep hosts',
   description:
-    'Remove the entries of machines from the inventory. Their hosts do not change. With --on, the chosen machines are shown and need confirmation.',
+    'Remove the entries of machines from the inventory. Their hosts do not change. With --on, fleet lists the chosen machines and asks for confirmation.',
   arguments: names,
   options: { yes: yesOption },
   targets: 'many',

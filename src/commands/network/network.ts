@@ -74,7 +74,7 @@ const remove = defineCommand({
   name: 'rm',
   summary: 'Remove networks',
   description:
-    'Remove networks. A network that a container uses is not removed. With --on or --all, the machines are shown first and need confirmation.',
+    'Remove networks. A network that a container uses is not removed. With --on or --all, fleet first lists the machines and asks for confirmation.',
   arguments: { names: several('names', 'names or IDs of networks', 'network') },
   options: { yes: yesOption },
   targets: 'many',

@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 export function parseSeconds(text: string): number {
   const seconds = Number(text)
   if (text.trim() !== '' && seconds > 0 && Number.isFinite(seconds)) return seconds
-  throw new UserError('usage', `${JSON.stringify(text)} is not a number of seconds`)
+  throw new UserError('usage', `${JSON.stringify(text)} is not a valid number of seconds`)
 }
 
 /** Parses a whole number of at least `least`. */

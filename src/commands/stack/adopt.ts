@@ -13,11 +13,11 @@ function describeAdopted({ machine, stack, services, differing, mounts }: Adopte
     `${machine}: recorded the running containers as release 1 of stack ${stack} (${services.join(', ')})`,
     ...(differing.length === 0
       ? []
-      : [`  differs from the Compose file on the host: ${differing.join(', ')}`]),
+      : [`  services that differ from the Compose file on the host: ${differing.join(', ')}`]),
     ...(mounts.length === 0
       ? []
       : [
-          `  mounted from the host: ${mounts.join(', ')}`,
+          `  paths mounted from the host: ${mounts.join(', ')}`,
           '  the next deployment mounts copies of the files on this computer instead; first move data that containers wrote to these paths',
         ]),
   ]

@@ -9,6 +9,6 @@ import { stackRollback } from './rollback.ts'
 /** Commands for stacks on hosts. */
 export const stackCommands: CommandGroup = {
   name: 'stack',
-  summary: 'Manage Compose files that are deployed on machines',
+  summary: 'Manage stacks that are deployed from Compose files',
   commands: [stackLs, stackPs, stackLogs, stackRollback, stackAdopt, stackRm],
 }

@@ -130,7 +130,7 @@ export const stackRm = defineCommand({
   name: 'rm',
   summary: 'Remove a stack from machines',
   description:
-    'Remove the containers, networks and releases of a stack from its machines, or from those that --on selects. Neither its Compose file nor an entry in the inventory is needed. Volumes stay, and so do files that containers wrote in folders that fleet copied. To delete them too, pass --volumes, and type the name of the stack when asked, or pass --destroy. The entry in machines.yaml does not change; as long as it exists, the next fleet deploy or fleet apply deploys the stack again.',
+    'Remove the containers, networks and releases of a stack from its machines, or from those that --on selects. Neither its Compose file nor an entry in the inventory is needed. Volumes are kept, and so are files that containers wrote in folders that fleet copied. To delete them too, pass --volumes, and type the name of the stack when asked, or pass --destroy. The entry in machines.yaml does not change; as long as it exists, the next fleet deploy or fleet apply deploys the stack again.',
   arguments: { stack: required('stack', 'name of the stack', 'stack') },
   options: {
     volumes: flag(

@@ -35,7 +35,7 @@ export const swarmStatus = defineCommand({
   name: 'status',
   summary: 'Show the nodes of swarms',
   description:
-    'Show the nodes of swarms, as their managers see them, with the machine of each node. The exit code is 0 if all nodes are ready and all managers are reachable, and 1 otherwise.',
+    'Show the nodes of swarms, as reported by their managers, with the machine of each node. The exit code is 0 if all nodes are ready and all managers are reachable, and 1 otherwise.',
   arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'names',

@@ -103,7 +103,7 @@ export const pruneVolumes = defineCommand({
   name: 'prune',
   summary: 'Remove unused volumes',
   description:
-    "Remove anonymous volumes that no container uses; with --all-volumes, also named volumes. The machines are shown first and need confirmation. On a protected machine, you must type the machine's name, even with --yes.",
+    "Remove anonymous volumes that no container uses; with --all-volumes, also named volumes. fleet first lists the machines and asks for confirmation. On a protected machine, you must type the machine's name, even with --yes.",
   options: { all: flag('-a, --all-volumes', 'also remove named volumes'), ...options },
   targets: 'many',
   gathers: true,
@@ -122,7 +122,7 @@ export const pruneNetworks = defineCommand({
   name: 'prune',
   summary: 'Remove unused networks',
   description:
-    'Remove the networks that no container uses. The machines are shown first and need confirmation.',
+    'Remove the networks that no container uses. fleet first lists the machines and asks for confirmation.',
   options,
   targets: 'many',
   gathers: true,
@@ -162,7 +162,7 @@ export const pruneSystem: Command = defineCommand({
   name: 'prune',
   summary: 'Remove unused Docker data',
   description:
-    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused anonymous volumes. The machines are shown first and need confirmation. With --volumes, you must type the name of each protected machine, even with --yes. Label filters do not affect the build cache, because it has no labels.',
+    'Remove stopped containers, unused networks, dangling images and unused build cache; with --volumes, also unused anonymous volumes. fleet first lists the machines and asks for confirmation. With --volumes, you must type the name of each protected machine, even with --yes. Label filters do not affect the build cache, because it has no labels.',
   options: {
     all: flag('-a, --all-images', 'remove all unused images, not only dangling ones'),
     volumes: flag('--volumes', 'also remove unused anonymous volumes'),

@@ -120,7 +120,7 @@ export async function runDashboard({
     pauses: boolean,
   ): Promise<void> {
     const { program } = io
-    if (program === undefined) throw new Error('fleet cannot start itself')
+    if (program === undefined) throw new Error('cannot find the fleet program')
     const { inventoryFile } = fleet
     const before = inventoryFile === undefined ? [] : ['--inventory', inventoryFile]
     await screen.lend(async () => {

@@ -84,7 +84,7 @@ export const create = defineCommand({
   description:
     'Create machines. Each driver has its own options: see fleet create --driver DRIVER --help. For a machine that already has an entry in machines.yaml, or whose creation was interrupted, only the name is needed.',
   arguments: {
-    names: any('names', 'names of the new machines (default: fleet asks on a terminal)', 'machine'),
+    names: any('names', 'names of the new machines (if omitted, fleet prompts for one)', 'machine'),
   },
   options: creationOptions,
   moreOptions: (argv, fleet) => driverOptions(argv, fleet),

@@ -139,7 +139,7 @@ function needsDriver(names: readonly MachineName[], { profiles }: Inventory): Us
     ? new UserError('usage', `no driver specified for ${names.join(', ')}`, {
         hint: `to specify one: fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE`,
       })
-    : new UserError('usage', `${numbered} is a profile whose machines are numbered`, {
+    : new UserError('usage', `${numbered} is a profile with numbered machines`, {
         hint: `to create one machine: fleet create ${numbered}-1; to create all of them: fleet apply`,
       })
 }

@@ -487,7 +487,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('export ansible nowhere', usage, /too many arguments/),
   ],
   'export terraform-import': [
-    ok('export terraform-import', /no provider ID: web-1/),
+    ok('export terraform-import', /without a provider ID: web-1/),
     fails('export terraform-import nowhere', usage, /too many arguments/),
   ],
   'export prometheus': [
