@@ -78,7 +78,8 @@ export async function chooseClient(
     return { client: 'openssh', why: 'the pinned host key is a certificate authority' }
   const { answer } = (await readAlias(target, env)) ?? {}
   const key = await findSecurityKey(target.identityFiles, answer ?? [], env)
-  if (key !== undefined) return { client: 'openssh', why: `the key ${key} is on a security key` }
+  if (key !== undefined)
+    return { client: 'openssh', why: `the key ${key} is stored on a security key` }
   if (answer === undefined) return { client: 'builtin' }
   const { needsOpenSsh } = await import('./ssh/config/coverage.ts')
   const why = await needsOpenSsh(answer, env)
@@ -91,6 +92,9 @@ export async function connectHost(given: SshTarget, options: SshOptions): Promis
   const target = alias === undefined ? given : { ...given, alias }
   const { client, why } = await chooseClient(target, options.env)
   if (client === 'builtin') return (await import('./ssh/connect.ts')).connectSsh(target, options)
-  trace('ssh', `use the openssh client for ${target.machine}: ${why ?? 'it was requested'}`)
+  trace(
+    'ssh',
+    `use the openssh client for ${target.machine}: ${why ?? 'it is the configured client'}`,
+  )
   return (await import('./openssh/connect.ts')).connectOpenSsh(target, options)
 }

@@ -49,7 +49,7 @@ export class AfterMark extends Transform {
 }
 
 const greetingTooLong = (): UserError =>
-  new UserError('failed', 'the login shell prints too much output before the command starts', {
+  new UserError('failed', 'the login shell printed too much output before the command started', {
     hint: 'check the startup files of the shell on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
   })
 

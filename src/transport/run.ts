@@ -101,7 +101,7 @@ const tooMuch = (): UserError =>
   new UserError('failed', `a command on the host printed more than ${maxOutputBytes} bytes`)
 
 const idleError = (ms: number): UserError =>
-  new UserError('unreachable', `a command on the host printed nothing for ${ms / 1000} s`)
+  new UserError('unreachable', `a command on the host produced no output for ${ms / 1000} s`)
 
 /** The program did not print anything, not even its mark: the login shell has not come that far. */
 const shellHangs = (ms: number): UserError =>
@@ -113,7 +113,7 @@ const shellHangs = (ms: number): UserError =>
 async function notStarted(code: number, output: string): Promise<UserError> {
   const { quoteServer } = await import('./ssh/connection-errors.ts') // rare, and a program need not load it
   const words = quoteServer(output)
-  const shown = words === '' ? `exit code ${code}, no output` : words
+  const shown = words === '' ? `exit code ${code} and no output` : words
   if (/password change required|password has expired/i.test(words)) {
     return new UserError('credentials', `the user's password must be changed first: ${shown}`, {
       hint: 'log in once with ssh in a terminal and change the password, or run on the host: chage -d "$(date +%F)" USER',

@@ -6,7 +6,7 @@ import type { ExecOptions, RunningCommand, Transport } from './transport.ts'
 const startTimeoutMs = 60_000
 
 const tooLate = (): UserError =>
-  new UserError('failed', `no command could be started within ${startTimeoutMs / 1000} s`, {
+  new UserError('failed', `the command could not be started within ${startTimeoutMs / 1000} s`, {
     hint: 'other commands are using all sessions of the SSH server; see MaxSessions in sshd_config on the host',
   })
 

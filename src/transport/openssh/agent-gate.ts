@@ -67,10 +67,10 @@ export const agentBehind = (
     if (gate === undefined) {
       throw new UserError('credentials', 'there is no SSH agent to forward', {
         machine,
-        hint: 'start one and add your key: eval "$(ssh-agent)" && ssh-add',
+        hint: 'start an agent and add your key: eval "$(ssh-agent)" && ssh-add',
       })
     }
-    setForwardedAgent(client, (done) => done(new Error('ssh connects to the agent')))
+    setForwardedAgent(client, (done) => done(new Error('ssh handles agent forwarding')))
     return gate.open()
   },
 })

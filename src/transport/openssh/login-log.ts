@@ -120,7 +120,7 @@ const unusable: readonly Step[] = [
   ],
   [
     /^no such identity: (.*): No such file or directory/,
-    ({ report }, [, file = '']) => report.skipped.push(`${file} (there is no such file)`),
+    ({ report }, [, file = '']) => report.skipped.push(`${file} (no such file)`),
   ],
 ]
 
@@ -195,7 +195,7 @@ export const lastWords = (words: readonly string[]): string | undefined =>
 export function failureOf(log: LoginLog, seconds: number): Failure {
   const stage = log.stage()
   const last = log.words.at(-1) ?? ''
-  const why = lastWords(log.words) ?? 'ssh ended without a message'
+  const why = lastWords(log.words) ?? 'ssh exited without an error message'
   if (notSsh.test(why)) return { stage, error: new NotSsh(why) }
   if (/timed out during banner exchange/.test(last))
     return { stage: 'greeting', error: new ConnectTimeout(seconds) }

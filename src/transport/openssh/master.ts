@@ -61,7 +61,7 @@ export class MasterFailed extends Error {
   /** Why fleet's own part of the connection was not made, if that is the reason. */
   readonly relayFailure: unknown
   constructor(log: LoginLog, relayFailure: unknown, cause?: unknown) {
-    super('ssh did not log in', { cause })
+    super('ssh could not log in', { cause })
     this.log = log
     this.relayFailure = relayFailure
   }
@@ -115,7 +115,7 @@ async function joinOnceShared(
 ): Promise<SharedConnection> {
   const check = async (): Promise<SharedConnection | undefined> => {
     signal.throwIfAborted()
-    if (hasEnded()) throw new Error('ssh has ended')
+    if (hasEnded()) throw new Error('ssh has exited')
     if (!log.isLoggedIn()) return undefined
     return joinConnection(socket).catch(() => undefined) // it does not listen yet
   }

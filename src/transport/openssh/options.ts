@@ -123,7 +123,7 @@ export function formatPinnedKeys(
 ): string {
   const lines = hostKeys.map((key) => {
     if (!pinnedKey.test(key)) {
-      throw unwritableError(machine, 'host key', key, 'it is not a public key (TYPE BASE64)')
+      throw unwritableError(machine, 'host key', key, 'the value is not a public key (TYPE BASE64)')
     }
     return key.startsWith(authorityMark)
       ? `${authorityMark}* ${key.slice(authorityMark.length)}`

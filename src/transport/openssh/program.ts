@@ -45,7 +45,7 @@ async function readVersion(env: Environment): Promise<SshProgram> {
   if (major === undefined || isBelow(program, oldest)) {
     throw new UserError(
       'unsupported',
-      `fleet cannot use the ssh program on this computer: it is ${words.split('\n')[0] ?? ''}`,
+      `the ssh program on this computer is too old or is not OpenSSH: ${words.split('\n')[0] ?? ''}`,
       { hint: `install OpenSSH ${oldest.join('.')} or later` },
     )
   }
@@ -61,7 +61,7 @@ const found = new Map<string, Promise<SshProgram>>()
 export async function findSsh(env: Environment): Promise<SshProgram> {
   if (process.platform === 'win32') {
     throw new UserError('unsupported', 'the openssh client does not work on Windows', {
-      hint: 'unset FLEET_SSH and remove "client" under "ssh:" from the entry for the machine: fleet has its own SSH client',
+      hint: 'to use fleet\'s own SSH client, unset FLEET_SSH and remove "client" under "ssh:" from the entry for the machine',
     })
   }
   const path = pathOf(env)

@@ -75,7 +75,7 @@ export async function answerQuestions(folder: string, prompt: Prompt): Promise<Q
   const times = new Map<string, number>()
   const server = createServer((client) => {
     let line = ''
-    client.setEncoding('utf8').on('error', ignored('ssh', 'answer a prompt of ssh'))
+    client.setEncoding('utf8').on('error', ignored('ssh', 'answer a prompt from ssh'))
     client.on('data', (chunk: string) => {
       line += chunk
       if (!line.endsWith('\n')) return

@@ -52,10 +52,7 @@ export function remoteListening(folder: string, env: Environment): Transport['li
     } catch (error) {
       server.close()
       const { stderr = '' } = error as { stderr?: string }
-      throw refused(
-        lastWords(stderr.trim().split('\n')) || 'the host did not start to listen',
-        error,
-      )
+      throw refused(lastWords(stderr.trim().split('\n')) || 'the host refused to listen', error)
     }
   }
 }

@@ -26,7 +26,7 @@ export function createAgentForwarding(
       if (!socket) {
         throw new UserError('credentials', 'there is no SSH agent to forward', {
           machine,
-          hint: 'start one and add your key: eval "$(ssh-agent)" && ssh-add',
+          hint: 'start an agent and add your key: eval "$(ssh-agent)" && ssh-add',
         })
       }
       setForwardedAgent(client, (done) => {

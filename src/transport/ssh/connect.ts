@@ -162,7 +162,7 @@ export function openTransport(link: Link, { agent, listen }: Abilities): Transpo
   return {
     exec,
     async dial(address) {
-      if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session to flush the login')) // a host without sessions may still forward
+      if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session after the login')) // a host without sessions may still forward
       return await openSocket(link, address)
     },
     listen,
@@ -272,5 +272,5 @@ export async function scanHostKey(
     if (error instanceof HostKeyRefused) return error.hostKey
     throw error
   }
-  throw new Error(`${address} accepted a login without verification`)
+  throw new Error(`${address} accepted a login before its host key was verified`)
 }

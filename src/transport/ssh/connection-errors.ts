@@ -80,7 +80,7 @@ function printedBy(error: unknown): string {
   return words === '' ? '' : `: ${words}`
 }
 
-const noAnswer = 'it did not answer'
+const noAnswer = 'the host did not answer'
 
 /** Whether nothing came back from a host at all, as where a firewall drops what is sent to it. */
 export const isUnanswered = (error: unknown): boolean =>
@@ -99,7 +99,7 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: (_, error) => messageOf(error),
     hint: (_, error) =>
-      (isMissing(error) ? error.hint : undefined) ?? 'install it, or check your PATH',
+      (isMissing(error) ? error.hint : undefined) ?? 'install the program, or check your PATH',
   },
   {
     when: ({ error }) => error instanceof ProxyCommandEnded,
@@ -148,7 +148,7 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: () => 'no route to the host',
     hint: (endpoint) =>
-      `check that it is running and that this computer is in its network or VPN.${look(endpoint)}`,
+      `check that the host is running and that this computer is connected to its network or VPN.${look(endpoint)}`,
   },
   {
     when: code('EACCES', 'EPERM'),
@@ -159,41 +159,42 @@ const rules: readonly Rule[] = [
   {
     when: (failure) => code('REFUSED')(failure) && says(/administratively prohibited/)(failure),
     kind: 'unreachable',
-    why: (_, error) => `its jump host refused to forward the connection (${messageOf(error)})`,
+    why: (_, error) => `the jump host refused to forward the connection (${messageOf(error)})`,
     hint: () =>
       'on the jump host, check AllowTcpForwarding and PermitOpen in sshd_config, and restrict or no-port-forwarding in authorized_keys',
   },
   {
     when: code('REFUSED'),
     kind: 'unreachable',
-    why: (_, error) => `its jump host cannot connect to it: ${messageOf(error)}`,
+    why: (_, error) => `the jump host cannot connect to the host: ${messageOf(error)}`,
     hint: (endpoint) =>
-      `check that it is running and can be reached from the jump host.${look(endpoint)}`,
+      `check that the host is running and that the jump host can reach it.${look(endpoint)}`,
   },
   {
     when: (failure) => timeout('connecting')(failure) || code('ETIMEDOUT')(failure),
     kind: 'unreachable',
     why: (_, error) => `${noAnswer} (${messageOf(error)})`,
     hint: (endpoint) =>
-      `check that it is running and that its firewall allows this computer.${look(endpoint)}`,
+      `check that the host is running and that its firewall allows this computer.${look(endpoint)}`,
   },
   {
     when: timeout('greeting'),
     kind: 'unreachable',
-    why: (_, error) => `it accepts connections, but sends no SSH greeting (${messageOf(error)})`,
+    why: (_, error) =>
+      `the host accepts connections, but sends no SSH greeting (${messageOf(error)})`,
     hint: () =>
-      'it may be overloaded or still booting; also check that this is the port of its sshd',
+      'the host may be overloaded or still booting; also check that sshd listens on this port',
   },
   {
     when: ({ error }) => error instanceof ConnectTimeout,
     kind: 'unreachable',
-    why: (_, error) => `it stopped answering during the login (${messageOf(error)})`,
-    hint: () => 'it may be overloaded: try again, or look at its console',
+    why: (_, error) => `the host stopped answering during the login (${messageOf(error)})`,
+    hint: () => 'the host may be overloaded: try again, or check its console',
   },
   {
     when: ({ error }) => isTooManyFailures(error),
     kind: 'credentials',
-    why: ({ user }) => `it disconnected ${user} because too many keys were offered`,
+    why: ({ user }) => `the host disconnected ${user} because too many keys were offered`,
     hint: () =>
       'set IdentityFile for this host in ~/.ssh/config, or remove keys from the agent: ssh-add -d FILE',
   },
@@ -201,15 +202,15 @@ const rules: readonly Rule[] = [
     when: says(/no matching (key exchange|host key|cipher|MAC|C->S|S->C)/),
     kind: 'unreachable',
     why: (_, error) =>
-      `its SSH server supports no algorithm that fleet accepts (${messageOf(error).replace('Handshake failed: ', '')})`,
+      `the SSH server supports no algorithm that fleet accepts (${messageOf(error).replace('Handshake failed: ', '')})`,
     hint: () =>
-      'its sshd is very old or restrictive: update it, or allow more algorithms in its sshd_config',
+      'the SSH server is very old or restrictive: update it, or allow more algorithms in sshd_config on the host',
   },
   {
     when: ({ error }) => error instanceof EndlessBanner,
     kind: 'unreachable',
-    why: () => 'its SSH server sends endless text during the login',
-    hint: () => 'check Banner in its sshd_config, and that this is the right host',
+    why: () => 'the SSH server sends endless text during the login',
+    hint: () => 'check Banner in sshd_config on the host, and that this is the right host',
   },
   {
     when: ({ error }) => error instanceof NotSsh,
@@ -220,8 +221,8 @@ const rules: readonly Rule[] = [
   {
     when: says(/identification string/i),
     kind: 'unreachable',
-    why: () => 'it does not support version 2 of the SSH protocol',
-    hint: () => 'check the port, or update its SSH server',
+    why: () => 'the SSH server does not support version 2 of the SSH protocol',
+    hint: () => 'check the port, or update the SSH server',
   },
   {
     when: (failure) =>
@@ -229,9 +230,9 @@ const rules: readonly Rule[] = [
       code('ECONNRESET', 'EPIPE')(failure) ||
       says(/lost before handshake/)(failure),
     kind: 'unreachable',
-    why: (_, error) => `it closed the connection during the handshake${printedBy(error)}`,
+    why: (_, error) => `the host closed the connection during the handshake${printedBy(error)}`,
     hint: () =>
-      'its sshd may be starting, overloaded (MaxStartups) or blocking this address: try again, or check its log',
+      'sshd may be starting, overloaded (MaxStartups) or blocking this computer: try again, or check the log of sshd',
     passing: true,
   },
 ]

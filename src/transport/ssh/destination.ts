@@ -10,13 +10,13 @@ export interface Destination {
 
 const refuse = (text: string, why: string) =>
   new UserError('usage', `${JSON.stringify(text)} is not a valid SSH destination: ${why}`, {
-    hint: 'write it as user@host, user@host:port or user@[2001:db8::1]:port',
+    hint: 'use user@host, user@host:port or user@[2001:db8::1]:port',
   })
 
 function parsePort(text: string, digits: string): number {
   const port = Number(digits)
   if (!/^\d{1,5}$/.test(digits) || port < 1 || port > 65_535)
-    throw refuse(text, `${JSON.stringify(digits)} is not a port`)
+    throw refuse(text, `${JSON.stringify(digits)} is not a valid port`)
   return port
 }
 
@@ -39,9 +39,9 @@ export function parseDestination(text: string): Destination {
   const user = at < 0 ? undefined : plain.slice(0, at)
   const [host, port] = splitPort(plain.slice(at + 1))
   if (!/^[^\s:/@[\]-][^\s/@[\]]*$/.test(host) && !isIPv6(host))
-    throw refuse(text, 'its host is missing or malformed')
+    throw refuse(text, 'the host is missing or malformed')
   if (user !== undefined && !/^[^\s-][^\s]*$/.test(user))
-    throw refuse(text, 'its user is missing or malformed')
+    throw refuse(text, 'the user is missing or malformed')
   return {
     host,
     ...(user !== undefined && { user }),

@@ -69,7 +69,7 @@ function openSession(
             `${machine} refused to run a command over SSH: ${error.message}`,
             {
               machine,
-              hint: 'check MaxSessions, ForceCommand and PermitTTY in its sshd_config',
+              hint: 'check MaxSessions, ForceCommand and PermitTTY in sshd_config on the host',
               cause: error,
             },
           ),
@@ -81,20 +81,24 @@ function openSession(
 const agentRefused = (machine: string, cause: Error): UserError =>
   new UserError('failed', `${machine} refused agent forwarding`, {
     machine,
-    hint: 'check AllowAgentForwarding and DisableForwarding in its sshd_config',
+    hint: 'check AllowAgentForwarding and DisableForwarding in sshd_config on the host',
     cause,
   })
 
 const sessionLate = ({ machine }: Link['endpoint']): UserError =>
-  new UserError('unreachable', `${machine} opened no session within ${openTimeoutMs / 1000} s`, {
-    machine,
-    hint: 'its SSH server may be overloaded: try again, or check its console',
-  })
+  new UserError(
+    'unreachable',
+    `${machine} did not open a session within ${openTimeoutMs / 1000} s`,
+    {
+      machine,
+      hint: 'the SSH server may be overloaded: try again, or check the console of the host',
+    },
+  )
 
 const deafAfterSignal = ({ machine }: Link['endpoint']): UserError =>
   new UserError(
     'unreachable',
-    `${machine} does not respond: the command there could not be stopped`,
+    `${machine} does not respond, and the command on it could not be stopped`,
     {
       machine,
       hint: `commands on the host may still be running; check its state: fleet status ${machine}`,
@@ -197,7 +201,7 @@ export async function startCommand(
       link.ended() ??
       new UserError('failed', `the command on ${machine} ended without an exit code`, {
         machine,
-        hint: `sshd or the shell on ${machine} may have been killed; check the system log there, or try again`,
+        hint: `sshd or the shell on ${machine} may have been killed; check the system log of the host, or try again`,
       })
     )
   }

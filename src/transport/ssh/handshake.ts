@@ -126,7 +126,7 @@ function serverHostKey(
 export class HostKeyRefused extends Error {
   readonly hostKey: string
   constructor(hostKey: string) {
-    super('the host key is not accepted')
+    super('host key verification failed')
     this.hostKey = hostKey
   }
 }

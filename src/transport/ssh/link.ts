@@ -78,7 +78,7 @@ export function watchLink(
   const limit = alive ? alive.seconds * alive.count : silenceSeconds
   const { end, close, ...loss } = watchLoss(client, endpoint, () => stream.destroy())
   client.prependListener('close', () => end())
-  listenForLife(stream, limit, () => end(new Error(`silent for ${limit} s`)))
+  listenForLife(stream, limit, () => end(new Error(`no data received for ${limit} s`)))
   return {
     ...{ client, stream, endpoint },
     ...loss,

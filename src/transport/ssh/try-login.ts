@@ -122,7 +122,7 @@ function describeFailure(error: unknown, step: LoginStep, printed = ''): LoginFa
 async function lookUp(address: string): Promise<readonly string[]> {
   if (isIP(address.replace(/%.*$/, '')) !== 0) return []
   const late = sleep(lookUpMs, undefined, { ref: false }).then(() => {
-    throw Object.assign(new Error('the name server did not answer'), { code: 'EAI_AGAIN' })
+    throw Object.assign(new Error('the DNS server did not answer'), { code: 'EAI_AGAIN' })
   })
   const found = await Promise.race([lookup(address, { all: true }), late])
   return found.map((one) => one.address)
@@ -296,5 +296,5 @@ export async function tryLogin(
 
 /** {@link openStream} needs no handshake. */
 const unused = (): never => {
-  throw new Error('no handshake is needed to open a stream')
+  throw new Error('opening a stream must not start a handshake')
 }

@@ -31,7 +31,7 @@ export class WireReader {
   string(): Buffer {
     const length = this.number()
     const start = this.#offset
-    if (start + length > this.#bytes.length) throw new RangeError('the string is cut off')
+    if (start + length > this.#bytes.length) throw new RangeError('the string is truncated')
     this.#offset = start + length
     return this.#bytes.subarray(start, this.#offset)
   }

@@ -539,7 +539,7 @@ Host b
     await using fleet = operator.open()
     await expect(fleet.connect(machine)).rejects.toMatchObject({
       kind: 'credentials',
-      message: expect.stringContaining(`${file} (there is no such file)`),
+      message: expect.stringContaining(`${file} (no such file)`),
     })
   })
 

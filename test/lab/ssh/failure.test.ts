@@ -162,7 +162,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure).toMatchObject({ kind: 'credentials', machine: 'h1' })
       expect(failure.message).toContain(`root@${host.address}`)
       expect(failure.message).toContain(`${other.identity.fingerprint} (${other.identity.file})`)
-      expect(failure.message).toContain('/nowhere/id (there is no such file)')
+      expect(failure.message).toContain('/nowhere/id (no such file)')
       expect(failure.hint).toContain('authorized_keys')
     })
 
@@ -172,7 +172,7 @@ describe.skipIf(!labIsHere).each(clients)(
         { env: { HOME: '/nowhere' } },
       )
       expect(failure).toMatchObject({ kind: 'credentials' })
-      expect(failure.message).toContain('there is no key to offer')
+      expect(failure.message).toContain('no key could be offered')
     })
 
     test('the caller has had enough: with the reason of its own', async () => {

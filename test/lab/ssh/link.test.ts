@@ -79,7 +79,7 @@ describe.skipIf(!labIsHere).each(clients)(
       await using near = await connect(target, patient)
       await expect(connect({ ...target, port: 2, via: near }, patient)).rejects.toMatchObject({
         kind: 'unreachable',
-        message: expect.stringContaining('its jump host cannot connect to it'),
+        message: expect.stringContaining('the jump host cannot connect to the host'),
       })
     })
 
@@ -93,7 +93,7 @@ describe.skipIf(!labIsHere).each(clients)(
       ).rejects.toMatchObject({
         kind: 'unreachable',
         message: expect.stringMatching(
-          /its jump host refused to forward the connection \(.*administratively prohibited/,
+          /the jump host refused to forward the connection \(.*administratively prohibited/,
         ),
         hint: expect.stringContaining('AllowTcpForwarding'),
       })
@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere).each(clients)(
         message:
           client === 'openssh'
             ? 'the connection to h1 was lost'
-            : 'h1 does not respond: the command there could not be stopped',
+            : 'h1 does not respond, and the command on it could not be stopped',
       })
       await transport[Symbol.asyncDispose]()
       host.resume()

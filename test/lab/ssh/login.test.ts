@@ -225,7 +225,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
         const failure = await connectSsh(strict, withAgent()).catch((error: unknown) => error)
         expect(failure).toMatchObject({ kind: 'credentials' })
         const { message } = failure as UserError
-        expect(message).toContain('it accepts none of the keys offered')
+        expect(message).toContain('the server accepts none of the keys offered')
         expect(message.match(/SHA256:/g)).toHaveLength(9)
       })
 

@@ -96,7 +96,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
     const [pid = 0] = await processesWith(mark)
     process.kill(pid, 'SIGSTOP')
     await expect(transport.lost).rejects.toMatchObject({
-      cause: expect.objectContaining({ message: 'silent for 2 s' }),
+      cause: expect.objectContaining({ message: 'no data received for 2 s' }),
     })
     const hanging = {
       ...target,

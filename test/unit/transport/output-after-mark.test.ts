@@ -39,7 +39,7 @@ test('of a program that was not begun nothing comes through, and what came in it
 
 test('a login shell that prints too much output is an error', async () => {
   const endless = Readable.from(print())
-  await expect(buffer(afterMark(endless, 'm'))).rejects.toThrow('prints too much output')
+  await expect(buffer(afterMark(endless, 'm'))).rejects.toThrow('printed too much output')
   expect(endless.destroyed).toBe(true)
 })
 

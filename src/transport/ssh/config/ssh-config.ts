@@ -147,7 +147,7 @@ const passesDescriptors = (host: string): UserError =>
     'unsupported',
     `the SSH configuration for ${host} sets ProxyUseFdpass, which fleet does not support`,
     {
-      hint: `use a ProxyCommand that carries the data itself, such as nc without -F: ssh -G -- ${shellQuote(host)}`,
+      hint: `use a ProxyCommand that carries the data itself, such as nc without -F; to see the configuration: ssh -G -- ${shellQuote(host)}`,
     },
   )
 

@@ -5,7 +5,7 @@ import { authorityMark, fingerprint } from './host-key.ts'
 import type { KnownHostKey } from './known-hosts.ts'
 
 const changedHint = (machine: string): string =>
-  `this may be an attack. If the host was rebuilt, accept its new key: fleet rekey ${machine}`
+  `this may be an attack. If the host was rebuilt, accept the new key: fleet rekey ${machine}`
 
 /** A pinned key, or a certificate of a pinned authority. */
 const describePinned = (key: string): string =>
@@ -77,7 +77,7 @@ export const hostKeyRevoked = (
     `the host key of ${machine} (${address}), ${fingerprint(key)}, is marked @revoked in ${file}, line ${line}`,
     {
       machine,
-      hint: 'create a new host key on the host, or remove the line if it is wrong: a revoked key may be in the hands of an attacker',
+      hint: 'generate a new host key on the host, or remove the line if it is wrong: an attacker may have a revoked key',
     },
   )
 
@@ -85,5 +85,5 @@ export const hostKeyRevoked = (
 export const hostKeyMissing = ({ machine, address }: Endpoint): UserError =>
   new UserError('host-key', `no host key is pinned for ${machine} (${address})`, {
     machine,
-    hint: `read and pin it: fleet rekey ${machine}`,
+    hint: `to read and pin the host key: fleet rekey ${machine}`,
   })

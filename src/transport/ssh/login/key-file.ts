@@ -44,7 +44,10 @@ function parsePrivate(text: string, passphrase?: string): PrivateKey | 'locked' 
     if (isPkcs8(text)) {
       if (isEncryptedPkcs8(text) && passphrase === undefined) return 'locked'
       const key = createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) })
-      return privateKeyFrom(key) ?? new Error(`SSH has no keys of type ${key.asymmetricKeyType}`)
+      return (
+        privateKeyFrom(key) ??
+        new Error(`SSH does not support keys of type ${key.asymmetricKeyType}`)
+      )
     }
     const parsed = ssh2.utils.parseKey(text, passphrase) as ParsedKey | ParsedKey[] | Error
     const key = Array.isArray(parsed) ? (parsed[0] ?? new Error('the file is empty')) : parsed
@@ -107,7 +110,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   const key = readablePart(text) ?? parsePublic((await readIfThere(`${file}.pub`)) ?? '')
   if (key === undefined || isCertificate(key)) {
     return {
-      unusable: 'it is encrypted and its public part, the .pub file, is missing',
+      unusable: 'it is encrypted and its .pub file is missing',
       remedy: `to create it: ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
     }
   }
@@ -131,11 +134,11 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
   const type = /-----BEGIN OPENSSH/.test(text) ? readablePart(text)?.type : undefined
   if (type?.startsWith('sk-') === true) {
     return {
-      unusable: 'it is the key of a security token, which only an agent can use',
+      unusable: 'it belongs to a security key and can be used only through an agent',
       remedy: `to add it to the agent: ssh-add ${shellQuote(file)}`,
     }
   }
-  return { unusable: `it is not a private key that fleet can read (${message})` }
+  return { unusable: `it is not a supported private key (${message})` }
 }
 
 /** The content, and the mode of a file that others can read as well. */
@@ -158,9 +161,7 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
     const text = content.trim()
     if (!isPrivate(text)) {
       const key = parsePublic(text)
-      return key === undefined
-        ? { unusable: 'it is not a key that fleet can read' }
-        : { public: key }
+      return key === undefined ? { unusable: 'it is not a supported key' } : { public: key }
     }
     if (openMode !== undefined) {
       const mode = openMode.toString(8).padStart(4, '0')

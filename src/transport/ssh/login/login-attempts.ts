@@ -165,7 +165,7 @@ async function* candidates(
   async function* fromFile(file: string, wanted: boolean) {
     const content = await readKeyFile(file)
     if (content === undefined) {
-      if (wanted) report.skipped.push(`${file} (there is no such file)`)
+      if (wanted) report.skipped.push(`${file} (no such file)`)
       return
     }
     if ('unusable' in content && content.remedy !== undefined) report.remedies.push(content.remedy)
@@ -193,9 +193,13 @@ async function* candidates(
     const { comment, sign } = key
     for (const certificate of certificates) {
       if (idOf(certifiedKey(certificate)) === idOf(key))
-        yield { key: certificate, label: `certificate of agent: ${comment}`, sign }
+        yield { key: certificate, label: `certificate of agent key: ${comment}`, sign }
     }
-    yield { key, label: `${isCertificate(key) ? 'certificate of ' : ''}agent: ${comment}`, sign }
+    yield {
+      key,
+      label: `${isCertificate(key) ? 'certificate of ' : ''}agent key: ${comment}`,
+      sign,
+    }
   }
   if (settings?.identitiesOnly === true) return
   const home = homeOf(env)
@@ -267,7 +271,7 @@ function describeValidity(key: PublicKey): { readonly note: string; readonly rem
     return { note: `, which is not valid before ${formatTime(from)}`, remedy }
   }
   const remedy =
-    'check on the host that its clock is right (date) and that sshd trusts the authority of the certificate for this user (TrustedUserCAKeys)'
+    'check on the host that the clock is correct (date) and that sshd trusts the certificate authority for this user (TrustedUserCAKeys)'
   return {
     note: Number.isFinite(to) ? `, valid from ${formatTime(from)} to ${formatTime(to)}` : '',
     remedy,

@@ -74,8 +74,8 @@ export function loginRejected(endpoint: Endpoint, report: LoginReport): UserErro
 /** The next step after a login with a Kerberos ticket failed. */
 function kerberosHint(user: string, reason: string): string {
   if (/not found in Kerberos database/i.test(reason))
-    return 'set HostName in ~/.ssh/config to the name that the Kerberos realm has for the host'
-  if (reason !== '') return 'get a Kerberos ticket: kinit'
+    return 'set HostName in ~/.ssh/config to the name of the host in the Kerberos realm'
+  if (reason !== '') return 'to get a Kerberos ticket: kinit'
   return `the host does not allow your Kerberos principal to log in as ${user}: check ~${user}/.k5login on the host`
 }
 
@@ -99,7 +99,7 @@ function explainKeys(
     const turnedDown = offered.length === 0 ? '' : `, and rejected ${offered.join(', ')}`
     return {
       why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
-      hint: 'run the command in a terminal, where the second factor can be typed; without a terminal, the server must accept a key alone (AuthenticationMethods in sshd_config on the host)',
+      hint: 'run the command in a terminal, where you can enter the second factor; without a terminal, the server must accept a key alone (AuthenticationMethods in sshd_config on the host)',
     }
   }
   const remedy = remedies.length === 0 ? undefined : remedies.join('; ')
@@ -112,12 +112,12 @@ function explainKeys(
   const alsoTakes = others === '' ? '' : `; the server would also accept ${others}`
   if (offered.length === 0) {
     return {
-      why: `there is no key to offer${alsoTakes}`,
+      why: `no key could be offered${alsoTakes}`,
       hint: remedy ?? 'load a key that the host accepts: ssh-add FILE',
     }
   }
   return {
-    why: `it accepts none of the keys offered: ${offered.join(', ')}${alsoTakes}`,
+    why: `the server accepts none of the keys offered: ${offered.join(', ')}${alsoTakes}`,
     hint:
       remedy ??
       `add one of these keys to ~${user}/.ssh/authorized_keys on the host, or load a key that the host accepts: ssh-add FILE`,
