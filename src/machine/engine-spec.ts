@@ -14,7 +14,7 @@ const refusedKeys: Readonly<Record<string, string>> = {
   group: 'the users that fleet logs in as are members of the docker group',
   pidfile: 'fleet finds the engine by its default PID file',
   'exec-root': 'fleet finds the engine by its default state directory',
-  graph: 'it was replaced by data-root',
+  graph: 'replaced by data-root',
 }
 
 /** Why a key of daemon.json cannot be set by fleet; undefined if it can. */
@@ -141,7 +141,7 @@ const registries = z
     for (const [name, { mirror, insecure, ca }] of Object.entries(all)) {
       const isHub = name === 'docker.io'
       if (mirror !== undefined && !isHub) {
-        const message = 'no mirror: the engine supports mirrors of docker.io only'
+        const message = 'no mirror: the engine supports mirrors only for docker.io'
         context.addIssue({ code: 'custom', path: [name, 'mirror'], message })
       }
       if (isHub && (insecure ?? ca) !== undefined) {
@@ -192,11 +192,11 @@ export const engineSpec = z
   })
   .refine(({ version, channel }) => version === undefined || channel !== 'distribution', {
     path: ['channel'],
-    message: '"stable" or "test" together with a version: a distribution has only one version',
+    message: '"stable" or "test" if "version" is set: a distribution has only one version',
   })
   .refine(({ repository, channel }) => repository === undefined || channel !== 'distribution', {
     path: ['channel'],
-    message: '"stable" or "test" together with a repository',
+    message: '"stable" or "test" if "repository" is set',
   })
 
 /** The Docker engine of a machine. Without version, channel and repository: the package of the distribution. */

@@ -7,12 +7,15 @@ export const labelKeyPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])
 export const maxLabelLength = 255
 
 /** Parses one `key=value` argument. Throws kind `usage` with `hint` if it is not a label. */
-export function parseLabel(word: string, hint = 'write key=value'): [key: string, value: string] {
+export function parseLabel(
+  word: string,
+  hint = 'use the format key=value',
+): [key: string, value: string] {
   const equals = word.indexOf('=')
   const key = word.slice(0, Math.max(0, equals))
   const value = word.slice(equals + 1)
   if (labelKeyPattern.test(key) && value.length <= maxLabelLength) return [key, value]
-  throw new UserError('usage', `${JSON.stringify(word)} is not a label`, { hint })
+  throw new UserError('usage', `invalid label ${JSON.stringify(word)}`, { hint })
 }
 
 /** Parses `key=value` arguments. Throws kind `usage`. */

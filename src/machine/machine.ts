@@ -69,7 +69,7 @@ export function requireHost(machine: Machine): HostRecord {
   throw new UserError('unreachable', state, {
     machine: name,
     hint: isCreating
-      ? `wait; or continue with fleet create ${name}, or remove it with fleet rm ${name}`
+      ? `wait, continue with fleet create ${name}, or remove the machine with fleet rm ${name}`
       : `wait, or continue with fleet rm ${name}`,
   })
 }

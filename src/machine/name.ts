@@ -24,6 +24,6 @@ export const isMachineName = (text: string): text is MachineName =>
 /** Checks a machine name from the command line. Throws kind `usage`. */
 export function parseMachineName(text: string): MachineName {
   if (isMachineName(text)) return text
-  const why = reserved.has(text) ? 'it selects every machine' : `use ${machineNameRule}`
+  const why = reserved.has(text) ? 'this name selects every machine' : `use ${machineNameRule}`
   throw new UserError('usage', `invalid machine name ${JSON.stringify(text)}: ${why}`)
 }

@@ -91,7 +91,7 @@ export const hostRecord = z.strictObject({
   sshAlias: sshDestination
     .optional()
     .describe(
-      'The host in ssh_config, as [user@]host[:port]. Users who trust this alias (`fleet trust alias`) connect with the settings for the alias in their own SSH configuration; address, port and user apply if there are no such settings.',
+      'An alias of the host in ssh_config, as [user@]host[:port]. For users who trust the alias (`fleet trust alias`), the settings for the alias in their own SSH configuration take precedence over address, port and user.',
     ),
   hostKeys: z
     .array(publicKey)
@@ -118,7 +118,7 @@ export const hostRecord = z.strictObject({
   replacing: z
     .literal(true)
     .optional()
-    .describe('The host is being replaced: after it is removed, a new one is created.'),
+    .describe('The host is being replaced: a new host is created after this one is removed.'),
   created: z.iso.datetime().optional().describe('The time when fleet added the entry.'),
 })
 /** The record of a host (`host:`). */
@@ -168,7 +168,7 @@ export const machineEntry = spec.extend({
     .literal(true)
     .optional()
     .describe(
-      'The machine should be stopped. `fleet stop` adds this key, `fleet start` removes it.',
+      'The machine should be stopped. `fleet stop` adds this key; `fleet start` removes it.',
     ),
   host: hostRecord.optional().describe('The saved state of the host, managed by fleet.'),
 })
@@ -231,7 +231,7 @@ const stackEntry = z
       ),
     swarm: swarmName
       .optional()
-      .describe('The swarm to deploy on, as services, in place of single machines.'),
+      .describe('The swarm to deploy the services to, instead of single machines.'),
     batch: z
       .union([
         z.int().min(1).max(10_000),
@@ -277,11 +277,11 @@ const stackEntry = z
       ),
   })
   .refine(({ on, swarm }) => (on === undefined) !== (swarm === undefined), {
-    error: 'set either "on" or "swarm"',
+    error: 'either "on" or "swarm"',
     path: ['on'],
   })
   .refine(({ batch, swarm }) => batch === undefined || swarm === undefined, {
-    error: 'not for a swarm: set deploy.update_config in the Compose file',
+    error: 'no "batch" together with "swarm": set deploy.update_config in the Compose file',
     path: ['batch'],
   })
 /** One entry under `stacks:`. */
@@ -317,7 +317,7 @@ const swarmEntry = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Whether managers must be unlocked with a key after their engine restarts, see `fleet swarm unlock` (default: unchanged; false for new swarms).',
+      'Whether managers must be unlocked with a key (`fleet swarm unlock`) after their engine restarts (default: unchanged; false for new swarms).',
     ),
   id: z
     .string()
@@ -364,7 +364,7 @@ export const inventoryFile = z.strictObject({
   audit: z
     .literal('git')
     .optional()
-    .describe('`git`: every command that changes this file also commits it to git.'),
+    .describe('`git`: commands that change this file also commit it to git.'),
   machines: z
     .record(
       machineName.refine(isMachineName, 'another name: "all" selects every machine'),

@@ -49,9 +49,13 @@ function parseName(value: string): Term {
 
 function parseState(value: string, takesState: boolean): Term {
   if (!takesState) {
-    throw new UserError('usage', `state=${value} cannot be used here: states change`, {
-      hint: 'select by name (web-1, web-*), label (role=web) or driver (driver=ssh)',
-    })
+    throw new UserError(
+      'usage',
+      `state=${value} cannot be used here, because states change over time`,
+      {
+        hint: 'select by name (web-1, web-*), label (role=web) or driver (driver=ssh)',
+      },
+    )
   }
   if (!machineStates.some((state) => state === value)) {
     const meant = nearest(value, [...machineStates])

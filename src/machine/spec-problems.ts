@@ -34,7 +34,7 @@ function findExtendsProblems(
   }
   const chain = chainFrom(profiles, extended)
   if (chain.length > maxChainLength) {
-    const message = `${at.join('.')}: a chain of more than ${maxChainLength} profiles`
+    const message = `${at.join('.')}: the chain of profiles is longer than ${maxChainLength}`
     return [{ path: at, message }]
   }
   if (section !== 'profiles' || !chain.includes(own)) return []
@@ -76,22 +76,22 @@ function findSizeProblem(file: InventoryFile, profiles: Profiles): SpecProblem |
   for (const section of ['profiles', 'operators', 'stacks', 'swarms'] as const) {
     const count = Object.keys(file[section] ?? {}).length
     if (count <= limits[section]) continue
-    const message = `${section}: ${count} ${section}; a file can have at most ${limits[section]}`
+    const message = `${section}: ${count} entries; the maximum is ${limits[section]}`
     return { path: [section], message }
   }
   const written = Object.keys(file.machines ?? {})
   let total = written.filter((name) => countingProfile(profiles, name) === undefined).length
-  if (total > limits.machines) return tooManyMachines(['machines'], total)
+  if (total > limits.machines) return tooManyMachines(['machines'])
   for (const [name, { count = 0 }] of profiles) {
     total += count
-    if (total > limits.machines) return tooManyMachines(['profiles', name, 'count'], total)
+    if (total > limits.machines) return tooManyMachines(['profiles', name, 'count'])
   }
   return undefined
 }
 
-const tooManyMachines = (path: readonly string[], total: number): SpecProblem => ({
+const tooManyMachines = (path: readonly string[]): SpecProblem => ({
   path,
-  message: `${path.join('.')}: ${total} machines so far; a file can have at most ${limits.machines}, including those from profile counts`,
+  message: `${path.join('.')}: more than ${limits.machines} machines, including those from profile counts`,
 })
 
 /** The search stops here: each problem costs a comparison with all names. */
@@ -133,7 +133,7 @@ export function findSpecProblems(file: InventoryFile): readonly SpecProblem[] {
       .filter(([, entry]) => mergeEntry(merged, entry).driver === undefined)
       .map(([name]): SpecProblem => {
         const path = ['machines', name, 'driver']
-        return { path, message: `${path.join('.')}: missing: expected a string` } // as describeIssue words it
+        return { path, message: `${path.join('.')}: missing (expected a string)` } // as describeIssue words it
       }),
   ]
 }

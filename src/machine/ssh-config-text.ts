@@ -39,9 +39,9 @@ const shellCharacters = /['"`$;&<>|(){}]/
 
 /** Why a value cannot be written into any ssh configuration; undefined if it can. */
 function generalFlaw(value: string): string | undefined {
-  if (value === '') return 'it is empty'
-  if (unprintable.test(value)) return 'it contains a line break or another control character'
-  if (value.startsWith('-')) return 'ssh would read it as an option'
+  if (value === '') return 'the value is empty'
+  if (unprintable.test(value)) return 'the value contains a line break or another control character'
+  if (value.startsWith('-')) return 'ssh would interpret the value as an option'
   return undefined
 }
 
@@ -50,7 +50,7 @@ export function checkHostName(machine: string, field: string, value: string): st
   const flaw =
     generalFlaw(value) ??
     (/[\s\\/,@#=!*?[\]]/.test(value) || shellCharacters.test(value)
-      ? 'it is neither a host name nor an IP address'
+      ? 'the value is neither a host name nor an IP address'
       : undefined)
   if (flaw !== undefined) throw unwritableError(machine, field, value, flaw)
   return value
@@ -75,7 +75,7 @@ function quoted(machine: string | undefined, field: string, value: string): stri
   const flaw =
     generalFlaw(value) ??
     (value.includes('"') || /\\(?:[\\']|$)/.test(value)
-      ? 'its quotes or backslashes cannot be written in ssh_config'
+      ? 'ssh_config cannot represent these quotes or backslashes'
       : undefined)
   if (flaw !== undefined) throw unwritableError(machine, field, value, flaw)
   return /^[\w./:@%+~-]+$/.test(value) ? value : `"${value}"`
@@ -98,9 +98,9 @@ function commandLine(machine: string, words: readonly string[]): string {
   if (unsafe === undefined) return words.map((word) => word.replaceAll('%', '%%')).join(' ')
   throw unwritableError(
     machine,
-    'argument of its tunnel',
+    'tunnel argument',
     unsafe,
-    'a shell would interpret its characters',
+    'a shell would interpret some of the characters',
   )
 }
 
@@ -115,7 +115,7 @@ function userName(machine: string, value: string): string {
       machine,
       'user',
       value,
-      'versions of ssh handle % in user names differently',
+      'different versions of ssh interpret % in user names differently',
     )
   }
   return quoted(machine, 'user', checkUser(machine, value))
@@ -162,7 +162,12 @@ export const formatKnownHosts = (
     .flatMap(({ machine, alias, keys }) =>
       keys.map((key) => {
         if (!/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/.test(key)) {
-          throw unwritableError(machine, 'host key', key, 'it is not a public key (TYPE BASE64)')
+          throw unwritableError(
+            machine,
+            'host key',
+            key,
+            'the value is not a public key (TYPE BASE64)',
+          )
         }
         return `${hostPattern(machine, alias)} ${key}\n`
       }),

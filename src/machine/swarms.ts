@@ -59,15 +59,19 @@ export function findSwarmProblems(
     const namesake = all.find((machine) => machine.name === name)
     if (namesake !== undefined) {
       const message = `${name} is the name of a machine and of a swarm, so -m ${name} is ambiguous`
-      problems.push({ swarm: name, message, hint: `fleet rename ${name} NAME` })
+      problems.push({
+        swarm: name,
+        message,
+        hint: `to rename the machine: fleet rename ${name} NAME`,
+      })
     }
     if (count === 0) {
-      const message = `swarm ${name}: no machine matches its managers`
+      const message = `swarm ${name}: no machine matches the selector for managers`
       problems.push({ swarm: name, key: 'managers', message })
     }
     const working = parseSelector(listOf(workers))
     if (workers !== undefined && !all.some((machine) => selects(working, machine))) {
-      const message = `swarm ${name}: no machine matches its workers`
+      const message = `swarm ${name}: no machine matches the selector for workers`
       problems.push({ swarm: name, key: 'workers', message })
     }
     for (const machine of roles.keys()) {
@@ -79,7 +83,7 @@ export function findSwarmProblems(
       }
     }
     if (count > 0 && count % 2 === 0) {
-      const message = `swarm ${name} has ${count} managers: it tolerates no more failures than with ${count - 1}, so use an odd number`
+      const message = `swarm ${name} has ${count} managers, which tolerate no more failures than ${count - 1}: use an odd number`
       problems.push({ swarm: name, key: 'managers', message, isWarning: true })
     }
     return problems

@@ -123,7 +123,7 @@ export const tokenFormats: readonly TokenFormat[] = [
   format('a swarm join token', 'SWMTKN-', /\d-[a-z0-9]{40,60}-[a-z0-9]{20,30}/y),
   format('a swarm unlock key', 'SWMKEY-', /\d-[\w+/]{40,50}/y),
   // any issuer
-  format('a JSON web token', 'eyJ', /[\w-]{10,4000}\.eyJ[\w-]{10,8000}\.[\w-]{10,2000}/y),
+  format('a JSON Web Token', 'eyJ', /[\w-]{10,4000}\.eyJ[\w-]{10,8000}\.[\w-]{10,2000}/y),
 ]
 
 /** Credentials whose distinctive part is not at the start. All quantifiers are bounded. */

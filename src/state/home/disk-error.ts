@@ -11,23 +11,29 @@ interface Attempt {
 /** By error code: why a file operation failed, and a hint. */
 const reasons: Readonly<Record<string, (file: string) => readonly [why: string, remedy: string]>> =
   {
-    EACCES: (file) => ['permission denied', `check who owns ${file} and ${dirname(file)}`],
-    EPERM: (file) => ['permission denied', `check who owns ${file} and ${dirname(file)}`],
+    EACCES: (file) => [
+      'permission denied',
+      `check the owner and permissions of ${file} and ${dirname(file)}`,
+    ],
+    EPERM: (file) => [
+      'permission denied',
+      `check the owner and permissions of ${file} and ${dirname(file)}`,
+    ],
     EROFS: (file) => ['the file system is read-only', `make ${dirname(file)} writable`],
     ENOSPC: (file) => ['the disk is full', `free some space in ${dirname(file)}`],
-    EDQUOT: (file) => ['the disk quota is used up', `free some space in ${dirname(file)}`],
-    EFBIG: (file) => ['a size limit is reached', `raise the limit for ${dirname(file)}`],
-    EIO: (file) => ['the disk failed', `check the disk that holds ${dirname(file)}`],
-    EISDIR: (file) => ['it is a directory', `specify a file in ${file}`],
+    EDQUOT: (file) => ['the disk quota is exceeded', `free some space in ${dirname(file)}`],
+    EFBIG: () => ['the file would exceed the size limit', 'raise the file size limit (ulimit -f)'],
+    EIO: (file) => ['the disk returned an I/O error', `check the disk that holds ${dirname(file)}`],
+    EISDIR: (file) => ['the path is a directory', `specify a file in ${file}`],
     ENOTDIR: (file) => ['a part of the path is a file, not a directory', `check the path ${file}`],
     ENOENT: (file) => [`${dirname(file)} does not exist`, `create the directory ${dirname(file)}`],
     ELOOP: (file) => [
-      'its symbolic links form a loop',
+      'the symbolic links in the path form a loop',
       `check the symbolic links in the path ${file}`,
     ],
     ENAMETOOLONG: () => ['the path is too long', 'use a shorter path'],
-    EMFILE: () => ['too many files are open', 'raise the limit of open files (ulimit -n)'],
-    ENFILE: () => ['too many files are open', 'raise the limit of open files'],
+    EMFILE: () => ['too many files are open', 'raise the limit on open files (ulimit -n)'],
+    ENFILE: () => ['too many files are open', 'raise the limit on open files'],
   }
 
 /**

@@ -93,7 +93,7 @@ async function readOwnFile(file: string): Promise<string | undefined> {
     const isOwn = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o022))
     if (isOwn) return await handle.readFile('utf8')
     throw new UserError('failed', `${file} is not used: another user may have written it`, {
-      hint: 'remove it, or set FLEET_HOME to a directory that you own',
+      hint: 'remove the file, or set FLEET_HOME to a directory that you own',
     })
   } finally {
     await handle.close()
@@ -106,7 +106,7 @@ function parse(text: string, file: string): TrustRecords {
     const { version, drivers, inventories, paths = [], aliases = [], variables = [] } = records
     const lists = [drivers, inventories, paths, aliases, variables]
     if (version !== 1 || !lists.every(Array.isArray)) {
-      throw new Error('it has an unknown format')
+      throw new Error('unknown format')
     }
     return {
       version,
@@ -124,7 +124,7 @@ function parse(text: string, file: string): TrustRecords {
     }
   } catch (error) {
     throw new UserError('failed', `${file} cannot be read: ${messageOf(error)}`, {
-      hint: 'remove it; after that, nothing is trusted until you run fleet trust again',
+      hint: 'remove the file; after that, nothing is trusted until you run fleet trust again',
       cause: error,
     })
   }

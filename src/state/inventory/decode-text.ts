@@ -11,7 +11,7 @@ const maxFileSize = 8 * 2 ** 20
 
 const tooLarge = (file: string): UserError =>
   new UserError('inventory', `${file} is larger than ${maxFileSize / 2 ** 20} MiB`, {
-    hint: 'split it into several inventories, each in its own directory',
+    hint: 'split the inventory into several, each in its own directory',
   })
 
 /**
@@ -43,13 +43,13 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 const notText = (file: string, why: string): UserError =>
   new UserError('inventory', `${file} is not UTF-8 text: ${why}`, {
-    hint: `save it as UTF-8, or restore it from git: git checkout -- ${shellQuote(file)}`,
+    hint: `save the file as UTF-8, or restore it from git: git checkout -- ${shellQuote(file)}`,
   })
 
 /** Decodes an inventory's file. Throws kind `inventory` if it is not text. A BOM is kept. */
 export function decodeInventory(bytes: Uint8Array, file: string): string {
   const nul = bytes.indexOf(0)
-  if (nul >= 0) throw notText(file, `there is a NUL at byte ${nul}`)
+  if (nul >= 0) throw notText(file, `it contains a NUL character at byte ${nul}`)
   try {
     return decoder.decode(bytes)
   } catch {
@@ -83,7 +83,7 @@ export function checkInventoryText(text: string, file: string): void {
       file,
       text,
       conflicts,
-      'resolve it with fleet merge, or keep the correct lines; then run git add',
+      'resolve the conflict with fleet merge, or edit the file by hand; then run git add',
     )
   }
   const secrets = secretProblems(text)
@@ -92,7 +92,7 @@ export function checkInventoryText(text: string, file: string): void {
       file,
       text,
       secrets,
-      'remove it; if it was ever committed, revoke it, because git keeps old versions',
+      'remove the secret; if it was ever committed, revoke it, because git keeps old versions',
     )
   }
 }

@@ -26,10 +26,9 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   BAD_DIRECTIVE: 'malformed % directive',
   BAD_DQ_ESCAPE: String.raw`unknown escape in double quotes (a backslash is written \\)`,
   BAD_INDENT: 'the indentation does not match the surrounding lines',
-  BAD_PROP_ORDER: 'an anchor or tag in the wrong place',
+  BAD_PROP_ORDER: 'an anchor or tag is in the wrong place',
   BAD_SCALAR_START: 'a value cannot begin with this character (quote it)',
-  BLOCK_AS_IMPLICIT_KEY:
-    'a key and its value do not fit on this line (is a space missing, or a quote?)',
+  BLOCK_AS_IMPLICIT_KEY: 'malformed key or value (is a space or a quote missing?)',
   BLOCK_IN_FLOW: 'indented lines are not allowed inside { } or [ ]',
   DUPLICATE_KEY: 'duplicate key',
   IMPOSSIBLE: 'malformed YAML',
@@ -40,7 +39,7 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
   MULTIPLE_DOCS: 'a second document begins here (---); only one is allowed',
   MULTIPLE_TAGS: 'more than one tag',
   NON_STRING_KEY: 'a key must be plain text',
-  RESOURCE_EXHAUSTION: 'too deeply nested',
+  RESOURCE_EXHAUSTION: 'the values are too deeply nested',
   TAB_AS_INDENT: 'tabs cannot be used for indentation; use spaces',
   TAG_RESOLVE_FAILED:
     'unknown tag, or a tag that does not match the value (quote a value that begins with !)',
@@ -155,7 +154,7 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
   const isMerge = messageOf(error).startsWith('Merge sources')
   if (!isMerge && !(error instanceof ReferenceError)) return undefined
   let problem = isMerge
-    ? { offset: 0, message: '<< requires keys and values, or an alias of a mapping' }
+    ? { offset: 0, message: '<< requires a mapping, or an alias of a mapping' }
     : { offset: 0, message: 'aliases expand to too much data' }
   visit(root, {
     Pair(_, pair) {

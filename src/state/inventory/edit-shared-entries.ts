@@ -81,7 +81,7 @@ export function editShared<Section extends keyof SharedEntries>(
     'inventory',
     `cannot change ${titles[section]} ${name} in ${file} without changing other lines`,
     {
-      hint: `write \`${section}:\` as plain indented lines, without anchors, aliases, or tags`,
+      hint: `write \`${section}:\` as plain indented lines, without anchors, aliases or tags`,
     },
   )
 }

@@ -72,7 +72,7 @@ const missingInventory = (file: string, searchedFrom?: string, cause?: unknown):
       hint:
         searchedFrom === undefined
           ? `create it with fleet init --inventory ${shellQuote(file)}, or choose another file with --inventory`
-          : 'create one in this directory with fleet init; for an existing one, clone its git repository and run fleet there, or pass --inventory FILE',
+          : 'create one in this directory with fleet init; to use an existing one, clone its git repository and run fleet there, or pass --inventory FILE',
       cause,
     },
   )

@@ -50,7 +50,8 @@ async function findForeignWriter(path: string, env: Environment): Promise<string
   // With sudo, files of the calling user are trusted, as in git.
   const sudoer = me === 0 && env['SUDO_UID'] ? Number(env['SUDO_UID']) : me
   const { uid, mode } = await lstat(path)
-  if (uid !== me && uid !== 0 && uid !== sudoer) return `${path} belongs to user ${uid}`
+  if (uid !== me && uid !== 0 && uid !== sudoer)
+    return `${path} belongs to another user (UID ${uid})`
   const [isLink, isSticky] = [(mode & 0o170000) === 0o120000, (mode & 0o1000) !== 0]
   const isOpen = (mode & 0o002) !== 0 && !isLink && !isSticky
   return isOpen ? `every user can write to ${path}` : undefined

@@ -28,6 +28,6 @@ export function renameInText(
   if (isDeepStrictEqual(parseInventoryDocument(edited, file).data, wanted)) return edited
   throw new UserError('inventory', `cannot rename ${from} in ${file}`, {
     machine: from,
-    hint: `write the entry for ${from} as plain indented lines, without anchors, aliases, or tags`,
+    hint: `write the entry for ${from} as plain indented lines, without anchors, aliases or tags`,
   })
 }

@@ -21,11 +21,11 @@ const driver =
  */
 export async function addLine(file: string, line: string): Promise<boolean> {
   try {
-    const found = await lstat(file).catch(ignored('git', 'look for .git'))
+    const found = await lstat(file).catch(ignored('git', `inspect ${file}`))
     if (found?.isSymbolicLink()) {
       throw new UserError(
         'inventory',
-        `${file} is a symbolic link, which fleet does not write to`,
+        `${file} is a symbolic link, and fleet does not write to symbolic links`,
         {
           hint: `replace it with a regular file that contains the line ${line}`,
         },
@@ -56,7 +56,7 @@ export async function installMergeDriver(
   const attributes = join(folder, '.gitattributes')
   const isNew = await addLine(attributes, `/${name} merge=fleet`)
   for (const [key, value] of [
-    ['merge.fleet.name', 'fleet, entry by entry'],
+    ['merge.fleet.name', 'fleet merge driver for inventories'],
     ['merge.fleet.driver', driver],
   ] as const) {
     await runGit(folder, ['config', key, value], env).catch(

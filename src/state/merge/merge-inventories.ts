@@ -149,7 +149,7 @@ export async function mergeInventories(
 async function mergeTexts(versions: Versions, mergeLines: MergeLines): Promise<MergedInventory> {
   const byLines = async (): Promise<MergedInventory> => {
     const { text, isClean } = await mergeLines(versions)
-    return { text, conflicts: isClean ? [] : ['the lines differ'] }
+    return { text, conflicts: isClean ? [] : ['both sides changed the same lines'] }
   }
   const [base, ours, theirs] = [versions.base, versions.ours, versions.theirs].map(readSide)
   if (base === undefined || ours === undefined || theirs === undefined) return byLines()
@@ -168,7 +168,7 @@ async function mergeTexts(versions: Versions, mergeLines: MergeLines): Promise<M
   const blocks = new Map(merged.map(([section, { blocks }]) => [section, blocks]))
   const text = joinInventory({ skeleton: withHeadings(skeleton.text, blocks), blocks })
   const conflicts = [
-    ...(skeleton.isClean ? [] : ['the lines outside the entries differ']),
+    ...(skeleton.isClean ? [] : ['both sides changed the same lines outside of entries']),
     ...merged.flatMap(([, { conflicts }]) => conflicts),
   ]
   return conflicts.length > 0 || hasExactEntries(text, blocks) ? { text, conflicts } : byLines()

@@ -196,13 +196,14 @@ export function editInventory(
   const text = applyEdits(document.text, editsFor(document, name, entry))
   const wanted = dataWith(document.data, name, entry)
   if (isDeepStrictEqual(readBack(text, file), wanted)) return text
-  if (!isUnusual(document)) throw new Error(`the edit of ${name} in ${file} went wrong`)
+  if (!isUnusual(document))
+    throw new Error(`the edit of ${name} in ${file} produced an unexpected result`)
   throw new UserError(
     'inventory',
     `cannot change ${name} in ${file} without changing other lines`,
     {
       machine: name,
-      hint: `write the entry for ${name} as plain indented lines, without anchors, aliases, or tags`,
+      hint: `write the entry for ${name} as plain indented lines, without anchors, aliases or tags`,
     },
   )
 }

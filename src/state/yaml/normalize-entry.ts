@@ -42,7 +42,7 @@ export function checkHidden(value: unknown, name: string): void {
   throw new UserError(
     'usage',
     `${found.path.map(String).join('.')}: ${describeHidden(found.character)}`,
-    { hint: 'write it without that character' },
+    { hint: 'remove that character' },
   )
 }
 
@@ -75,7 +75,7 @@ export function checkMachine(
   optionsOf: OptionsOf,
 ): void {
   checkExtends(inventory, name, extended)
-  if (driver === '') throw new UserError('usage', `${name} needs a driver`, { machine: name })
+  if (driver === '') throw new UserError('usage', `${name} has no driver`, { machine: name })
   const inherited = new Map(Object.entries(inventory.defaults)).get(driver)
   const options = optionsOf(driver)
   if (options) check(options, { ...inherited, ...own }, name, 'options')

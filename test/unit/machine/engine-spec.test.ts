@@ -45,7 +45,7 @@ describe('the settings of an engine', () => {
     [{ registries: { reg: { ca: '/etc/shadow' } } }, /directory/],
     [{ registries: { reg: { ca: '~/.ssh/id_ed25519' } } }, /directory/],
     [{ registries: { reg: { insecure: true, ca: 'a.pem' } } }, /not both/],
-    [{ registries: { reg: { mirror: 'https://m.example.com' } } }, /docker.io only/],
+    [{ registries: { reg: { mirror: 'https://m.example.com' } } }, /only for docker.io/],
     [{ registries: { 'docker.io': { insecure: true } } }, /only/],
     [
       { registries: { 'docker.io': { mirror: 'https://ana:pw@m.example.com' } } },

@@ -76,7 +76,7 @@ const secrets: readonly (readonly [what: string, make: () => string])[] = [
   ['Vault token', () => `hvs.${some(95)}`],
   ['Tailscale key', () => `tskey-auth-${some(20)}-${some(30)}`],
   [
-    'JSON web token',
+    'JSON Web Token',
     () =>
       `${base64('{"alg":"HS256"}').replace(/=+$/, '')}.${base64('{"sub":"12345"}').replace(/=+$/, '')}.${some(43)}`,
   ],

@@ -103,7 +103,7 @@ describe('what is wrong with profiles is told with place', () => {
     ],
     [
       'profiles:\n  a: { labels: {} }\nmachines:\n  x: { extends: a }',
-      '6:3: machines.x.driver: missing: expected a string',
+      '6:3: machines.x.driver: missing (expected a string)',
     ],
     [
       'profiles:\n  a: { count: 2 }',
@@ -115,7 +115,7 @@ describe('what is wrong with profiles is told with place', () => {
     ],
     [
       'profiles:\n  a: { driver: cloud, count: 1 }',
-      '4:3: profiles.a.options.type: missing: expected a string',
+      '4:3: profiles.a.options.type: missing (expected a string)',
     ],
     [
       'profiles:\n  a: { driver: cloud, options: { typ: x } }\nmachines: { x: { extends: a, options: { type: x } } }',

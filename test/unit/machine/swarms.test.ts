@@ -56,8 +56,8 @@ describe('a swarm', () => {
     expect(problemsOf('  prod: { managers: role=manager, workers: role=web }\n')).toEqual([])
     expect(problemsOf('  prod: { managers: role=none, workers: role=no }\n')).toEqual([
       ...[
-        'swarm prod: no machine matches its managers',
-        'swarm prod: no machine matches its workers',
+        'swarm prod: no machine matches the selector for managers',
+        'swarm prod: no machine matches the selector for workers',
       ],
     ])
     const both = '  prod: { managers: role=manager }\n  test: { managers: m-3 }\n'

@@ -19,22 +19,22 @@ describe('checking an inventory that is shared', () => {
     [
       'a path',
       '  a: { driver: ssh, options: { k: /home/ana/key } }\n',
-      '4:35: machines.a.options.k: this path is valid on one computer only',
+      '4:35: machines.a.options.k: this path is valid on only one computer',
     ],
     [
       'a path of Windows',
       "  a: { driver: ssh, options: { k: 'C:\\k' } }\n",
-      '4:35: machines.a.options.k: this path is valid on one computer only',
+      '4:35: machines.a.options.k: this path is valid on only one computer',
     ],
     [
       'a machine half made',
       '  a: { driver: ssh, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '4:36: a is only partly created: run fleet create a to finish it, or fleet rm a to remove it',
+      '4:36: a is only partly created: to complete the creation, run fleet create a; to remove the machine, fleet rm a',
     ],
     [
       'a removal half done',
       '  a: { driver: ssh, host: { phase: removing, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '4:36: a is only partly removed: run fleet rm a to finish it',
+      '4:36: a is only partly removed: to complete the removal, run fleet rm a',
     ],
     [
       'a way to no machine',
@@ -49,12 +49,12 @@ describe('checking an inventory that is shared', () => {
     [
       'one host under two names',
       '  a: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n  b: { driver: ssh, host: { phase: ready, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '5:50: b and a are the same host: keep one of the two entries',
+      '5:50: b and a refer to the same host: keep only one of the two entries',
     ],
     [
       'one host that was taken in under two names',
       '  a: { driver: ssh, host: { phase: ready, address: h, user: u } }\n  b: { driver: ssh, host: { phase: ready, address: h, user: u, port: 22 } }\n',
-      '5:52: b and a are the same host: keep one of the two entries',
+      '5:52: b and a refer to the same host: keep only one of the two entries',
     ],
     [
       'two machines of one name',
@@ -87,7 +87,7 @@ describe('checking an inventory that is shared', () => {
     [
       'a path',
       'p: { driver: ssh, options: { k: /home/ana/key } }',
-      '4:35: profiles.p.options.k: this path is valid on one computer only',
+      '4:35: profiles.p.options.k: this path is valid on only one computer',
     ],
     [
       'a driver that is not known',

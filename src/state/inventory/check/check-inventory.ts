@@ -30,7 +30,7 @@ function* findPaths(value: unknown, path: Path): Generator<LocatedProblem> {
   if (typeof value === 'string' && localPath.test(value) && path.at(-1) !== 'socket') {
     yield {
       path,
-      message: `${path.map(String).join('.')}: this path is valid on one computer only`,
+      message: `${path.map(String).join('.')}: this path is valid on only one computer`,
     }
   }
   if (typeof value !== 'object' || value === null) return
@@ -43,8 +43,8 @@ function findUnfinished({ machines }: Inventory): readonly LocatedProblem[] {
     if (host === undefined || host.phase === 'ready') return []
     const state =
       host.phase === 'creating'
-        ? `is only partly created: run fleet create ${name} to finish it, or fleet rm ${name} to remove it`
-        : `is only partly removed: run fleet rm ${name} to finish it`
+        ? `is only partly created: to complete the creation, run fleet create ${name}; to remove the machine, fleet rm ${name}`
+        : `is only partly removed: to complete the removal, run fleet rm ${name}`
     return [{ path: ['machines', name, 'host', 'phase'], message: `${name} ${state}` }]
   })
 }
@@ -67,7 +67,7 @@ function findSharedRecords({ entries, machines }: Inventory): readonly LocatedPr
     const owner = owners.get(host.key)
     if (owner === undefined) owners.set(host.key, name)
     if (owner === undefined) return []
-    const message = `${name} and ${owner} are the same host: keep one of the two entries`
+    const message = `${name} and ${owner} refer to the same host: keep only one of the two entries`
     return [{ path: ['machines', name, 'host', host.field], message }]
   })
 }

@@ -8,9 +8,9 @@ const typeNames: Readonly<Record<string, string>> = {
   int: 'a whole number',
   boolean: 'true or false',
   array: 'a list',
-  object: 'keys and values',
-  record: 'keys and values',
-  null: 'nothing',
+  object: 'a mapping',
+  record: 'a mapping',
+  null: 'null',
 }
 
 const units: Readonly<Record<string, string>> = {

@@ -38,9 +38,9 @@ const quote = (value: unknown): string => JSON.stringify(value)
 
 /** Describes an actual value, unless it is long or looks like a secret. */
 function describeValue(value: unknown, source: string | undefined, key: string): string {
-  if (value === null) return 'nothing'
+  if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'object') return 'keys and values'
+  if (typeof value === 'object') return 'a mapping'
   if (typeof value === 'string') {
     return value.length > 40 || looksSecret(value, key) ? 'a different string' : quote(value)
   }
@@ -106,10 +106,10 @@ export function describeIssue(
   const where = path.length === 0 ? '' : `${showPath(path)}: `
   const expected = describeExpected(issue)
   if (issue.code === 'invalid_key') {
-    return [{ offset: keyOffset, message: `${where}bad key: expected ${expected}` }]
+    return [{ offset: keyOffset, message: `${where}invalid key: expected ${expected}` }]
   }
   if (node === undefined) {
-    return [{ offset: keyOffset, message: `${where}missing: expected ${expected}` }]
+    return [{ offset: keyOffset, message: `${where}missing (expected ${expected})` }]
   }
   const source = isScalar(node) ? node.source : undefined
   const value: unknown = node === null ? null : node.toJS(document.root)

@@ -91,7 +91,7 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
   test('an inventory that is found is refused, by its owner, its folder or its mode', async () => {
     expect(await find()).toBe(file())
     await chown(file(), stranger, stranger)
-    await expect(find()).rejects.toMatchObject(refused(`belongs to user ${stranger}`))
+    await expect(find()).rejects.toMatchObject(refused(`belongs to another user (UID ${stranger})`))
     await chown(file(), 0, 0)
     await chmod(file(), 0o666)
     await expect(find()).rejects.toMatchObject(refused('every user can write to'))
@@ -102,7 +102,7 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
     await chmod(join(folder, 'a'), 0o1777) // as /tmp: nobody can replace what is another user's
     expect(await find()).toBe(file())
     await chown(join(folder, 'a'), stranger, stranger)
-    await expect(find()).rejects.toMatchObject(refused(`belongs to user ${stranger}`))
+    await expect(find()).rejects.toMatchObject(refused(`belongs to another user (UID ${stranger})`))
   })
 
   test('a link is refused by its own owner, and by what it leads to', async () => {

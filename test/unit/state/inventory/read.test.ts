@@ -62,11 +62,11 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       '6:21: machines.web-1.labels.role: expected a string, got true (quote it: "true")',
     ],
     ['labels: { role: [a] }', '6:21: machines.web-1.labels.role: expected a string, got a list'],
-    ['labels: { role: }', '6:21: machines.web-1.labels.role: expected a string, got nothing'],
-    ['labels: web', '6:13: machines.web-1.labels: expected keys and values, got "web"'],
+    ['labels: { role: }', '6:21: machines.web-1.labels.role: expected a string, got null'],
+    ['labels: web', '6:13: machines.web-1.labels: expected a mapping, got "web"'],
     [
       'labels: { "a b": c }',
-      '6:15: machines.web-1.labels.a b: bad key: expected 1 to 63 ASCII letters, digits, ".", "_", "/" or "-", beginning and ending with a letter or digit',
+      '6:15: machines.web-1.labels.a b: invalid key: expected 1 to 63 ASCII letters, digits, ".", "_", "/" or "-", beginning and ending with a letter or digit',
     ],
     ['lables: {}', '6:5: machines.web-1.lables: unknown key (did you mean "labels"?)'],
     [
@@ -78,10 +78,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       '6:5: machines.web-1.constructor: unknown key (known: extends, driver, labels, options, via, ssh, engine, userData, protected, stopped, host)',
     ],
     ['protected: "yes"', '6:16: machines.web-1.protected: expected true or false, got "yes"'],
-    [
-      'engine: docker',
-      '6:13: machines.web-1.engine: expected "none" or keys and values, got "docker"',
-    ],
+    ['engine: docker', '6:13: machines.web-1.engine: expected "none" or a mapping, got "docker"'],
     [
       'engine: { chanel: test }',
       '6:15: machines.web-1.engine.chanel: unknown key (did you mean "channel"?)',
@@ -100,7 +97,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'engine: { version: "28", channel: distribution }',
-      '6:39: machines.web-1.engine.channel: expected "stable" or "test" together with a version: a distribution has only one version, got "distribution"',
+      '6:39: machines.web-1.engine.channel: expected "stable" or "test" if "version" is set: a distribution has only one version, got "distribution"',
     ],
     [
       'via: -x',
@@ -112,7 +109,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'host: { address: a }',
-      '6:5: machines.web-1.host.phase: missing: expected "creating", "ready" or "removing"',
+      '6:5: machines.web-1.host.phase: missing (expected "creating", "ready" or "removing")',
     ],
     [
       'host: { phase: ready, port: 70000 }',
@@ -164,14 +161,14 @@ describe('what is wrong in an inventory is told with place and expectation', () 
       'operators: { ana: AAAA }',
       '3:19: operators.ana: expected a public key (TYPE BASE64 COMMENT), got "AAAA"',
     ],
-    ['machines: [1]', '3:11: machines: expected keys and values, got a list'],
+    ['machines: [1]', '3:11: machines: expected a mapping, got a list'],
     [
       'machines:\n  all: { driver: x }',
-      '4:3: machines.all: bad key: expected another name: "all" selects every machine',
+      '4:3: machines.all: invalid key: expected another name: "all" selects every machine',
     ],
     [
       'machines:\n  a_b: { driver: x }',
-      '4:3: machines.a_b: bad key: expected 1 to 63 ASCII letters, digits, "-" or ".", beginning and ending with a letter or digit',
+      '4:3: machines.a_b: invalid key: expected 1 to 63 ASCII letters, digits, "-" or ".", beginning and ending with a letter or digit',
     ],
     [
       'engine: { config: { debug: true } }',
@@ -179,12 +176,12 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'defaults: { engine: { config: { debug: true } } }',
-      '3:13: defaults.engine: bad key: expected the name of a driver: settings that machines share belong in a profile',
+      '3:13: defaults.engine: invalid key: expected the name of a driver: settings that machines share belong in a profile',
     ],
-    ['machines:\n  a: {}', '4:3: machines.a.driver: missing: expected a string'],
+    ['machines:\n  a: {}', '4:3: machines.a.driver: missing (expected a string)'],
     [
       'machines:\n  a: { driver: ssh }',
-      '4:3: machines.a.options.address: missing: expected a string',
+      '4:3: machines.a.options.address: missing (expected a string)',
     ],
     [
       'machines:\n  a: { driver: ssh, options: { address: h, prt: 22 } }',
@@ -223,7 +220,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
   it.each([
     ['', 'machines.yaml is empty'],
     ['# only a comment\n', 'machines.yaml is empty'],
-    ['- 1\n', 'machines.yaml:1:1: expected keys and values, got a list'],
+    ['- 1\n', 'machines.yaml:1:1: expected a mapping, got a list'],
     [
       'version: 2\nid: x\nnew: 1\n',
       'machines.yaml:1:10: version: 2 is not supported: this version of fleet supports version 1',
@@ -342,8 +339,8 @@ describe('a file', () => {
     openFileInventory(path, { loadOptions: async () => ({ optionsOf }) })
 
   it.each([
-    ['a NUL', Buffer.from('version: 1\0'), 'NUL at byte 10'],
-    ['UTF-16', Buffer.from('version: 1', 'utf16le'), 'NUL at byte 1'],
+    ['a NUL', Buffer.from('version: 1\0'), 'NUL character at byte 10'],
+    ['UTF-16', Buffer.from('version: 1', 'utf16le'), 'NUL character at byte 1'],
     ['bytes that are no characters', Buffer.from([0x61, 0xff]), 'it contains invalid bytes'],
   ])('with %s is refused', async (_, bytes, message) => {
     await writeFile(file, bytes)
@@ -359,7 +356,7 @@ describe('a file', () => {
     await expect(missing.read()).rejects.toMatchObject(hint)
     await expect(missing.update(parseMachineName('a'), () => undefined)).rejects.toMatchObject(hint)
     await expect(store(folder).read()).rejects.toMatchObject({
-      message: expect.stringContaining('it is a directory') as string,
+      message: expect.stringContaining('the path is a directory') as string,
     })
     await symlink('loop.yaml', join(folder, 'loop.yaml'))
     await expect(store(join(folder, 'loop.yaml')).read()).rejects.toMatchObject({
