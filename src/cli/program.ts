@@ -200,7 +200,8 @@ async function audited<Value>(
     return await run()
   } finally {
     const reason = await fleet.audit(verb).catch(ignored('git', 'commit the inventory'))
-    if (reason !== undefined) io.stderr.write(`not committed (audit: git): ${reason}\n`)
+    if (reason !== undefined)
+      io.stderr.write(`the inventory was not committed (audit: git): ${reason}\n`)
   }
 }
 
@@ -289,7 +290,7 @@ function helpFor(argv: readonly string[]): string {
   if (verb === undefined || !isKnown(verb)) return 'to list the commands: fleet --help'
   const next = argv[argv.indexOf(verb) + 1]
   const isNamed = findGroup(verb)?.commands.some(({ name }) => name === next) === true
-  return `to see how to use it: fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
+  return `for help: fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
 }
 
 /** The next step after a wrong command line: for habits from another tool, or else the nearest command, or help. */

@@ -92,10 +92,7 @@ export async function runHosted(
       committed.abort()
     },
     fallBack() {
-      trace(
-        'broker',
-        'run the command in its own process: it needs something that only that process can do',
-      )
+      trace('broker', 'run the command in its own process: it cannot complete in the broker')
       hasFallenBack = true
       throw new FallBack()
     },
@@ -139,7 +136,7 @@ export async function runHosted(
     if (failed)
       trace(
         'broker',
-        `run the command again in its own process: it failed quickly, with exit code ${code}`,
+        `run the command again in its own process: it failed in the broker with exit code ${code}`,
       )
     hasFallenBack = true
     controller.abort(new FallBack())

@@ -15,7 +15,7 @@ async function readList(answer: Readable): Promise<string> {
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     chunks.push(chunk)
     size += chunk.length
-    if (size > maxListSize) throw new Error(`it is longer than ${maxListSize} bytes`)
+    if (size > maxListSize) throw new Error(`the checksum list is longer than ${maxListSize} bytes`)
   }
   return Buffer.concat(chunks).toString()
 }

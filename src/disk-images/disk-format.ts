@@ -57,12 +57,12 @@ export async function inspectDisk(file: string): Promise<FoundDisk> {
   if (format === 'ova') return { format }
   if (format === 'packed') {
     throw new UserError('usage', `${file} is compressed`, {
-      hint: 'unpack it, and use the disk in it: raw, qcow2, vmdk, vdi or ova',
+      hint: 'decompress the file and use the disk image in it: raw, qcow2, vmdk, vdi or ova',
     })
   }
   if (format === 'foreign') {
     throw new UserError('usage', `${file} is in a format that fleet does not support`, {
-      hint: 'convert it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
+      hint: 'to convert it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
     })
   }
   if (format === 'raw') return { format, size: (await handle.stat()).size }

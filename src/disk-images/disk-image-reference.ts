@@ -18,7 +18,10 @@ function splitChecksum(text: string): { readonly rest: string; readonly sha256?:
   if (checksum === undefined) return { rest: text }
   const [, sha256] = /^sha256=([0-9a-fA-F]{64})$/.exec(checksum) ?? []
   if (sha256 !== undefined) return { rest, sha256: sha256.toLowerCase() }
-  throw usage(`${text}: expected #sha256= and 64 hexadecimal digits`, 'sha256sum FILE prints them')
+  throw usage(
+    `${text}: expected #sha256= followed by 64 hexadecimal digits`,
+    'to compute the checksum: sha256sum FILE',
+  )
 }
 
 const looksLikePath = (text: string): boolean =>
@@ -37,7 +40,7 @@ export function parseImage(
   if (published !== undefined) return { kind: 'named', name: text, published }
   const { rest, sha256 } = splitChecksum(text)
   if (/^https?:\/\//i.test(rest)) {
-    if (!URL.canParse(rest)) throw usage(`${rest} is not a valid URL`, 'check the image')
+    if (!URL.canParse(rest)) throw usage(`${rest} is not a valid URL`, 'check the URL of the image')
     if (/^http:/i.test(rest) && sha256 === undefined) {
       throw usage(
         `${rest} would be downloaded without encryption, so it could be replaced in transit`,

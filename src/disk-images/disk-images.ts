@@ -90,9 +90,13 @@ async function checkFile(
   call.progress('check the image')
   const digest = await digestFile(path, 'sha256', call.signal)
   if (sha256 !== undefined && digest !== sha256) {
-    throw new UserError('failed', `checksum mismatch for ${path}: its checksum is ${digest}`, {
-      hint: 'check the image and the checksum',
-    })
+    throw new UserError(
+      'failed',
+      `checksum mismatch for ${path}: expected ${sha256}, got ${digest}`,
+      {
+        hint: 'check the image and the checksum',
+      },
+    )
   }
   return { path: await realpath(path), digest: `sha256:${digest}` } // a driver creates a hard link, which must not point to a symbolic link
 }

@@ -89,7 +89,7 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
     response.destroy()
     if (!ranged) {
       throw new UserError('usage', `the server returned a part of ${url} that was not requested`, {
-        hint: 'check the image, or try again later',
+        hint: 'check the URL of the image, or try again later',
       })
     }
     await rm(file, { force: true }) // the partial file is longer than the new one, or a different version

@@ -19,9 +19,13 @@ function followRedirect(from: URL, location: string): URL {
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined
   if (to?.protocol === 'https:') return to
   if (to?.protocol === 'http:' && from.protocol === 'http:') return to
-  throw new UserError('usage', `${from.href} redirects to ${to?.href ?? location}: refused`, {
-    hint: "the redirect leaves HTTPS; use another source, or ask the server's operator",
-  })
+  throw new UserError(
+    'usage',
+    `refused the redirect from ${from.href} to ${to?.href ?? location}, which is not an HTTPS URL`,
+    {
+      hint: 'use another URL, or contact the operator of the server',
+    },
+  )
 }
 
 /**
@@ -50,10 +54,11 @@ export async function fetchUrl(
     if (!redirects.has(statusCode) || responseHeaders.location === undefined) {
       if (statusCode === 200 || statusCode === 206 || statusCode === 416) return response
       response.resume()
+      const status = `${statusCode} ${response.statusMessage ?? ''}`.trim()
       throw new UserError(
         statusCode >= 500 ? 'unreachable' : 'usage',
-        `the server answered ${place.href} with ${statusCode} ${response.statusMessage ?? ''}`.trim(),
-        { hint: 'check the image, or try again later' },
+        `the server returned ${status} for ${place.href}`,
+        { hint: 'check the URL, or try again later' },
       )
     }
     response.resume()

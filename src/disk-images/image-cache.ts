@@ -82,7 +82,7 @@ async function withImageLock<Value>(
 
 const mismatch = ({ url }: ImageRequest, expected: string, found: string): UserError =>
   new UserError('failed', `checksum mismatch for ${url}: expected ${expected}, got ${found}`, {
-    hint: 'try again; if the error remains, do not use the image',
+    hint: 'try again; if the error persists, do not use the image',
   })
 
 async function isIntact({ path, digest }: CachedImage, signal: AbortSignal): Promise<boolean> {
@@ -129,7 +129,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
     await rename(part, place(key, 'img'))
     await replaceFile(place(key, 'json'), JSON.stringify(note))
     const image = await read(key)
-    if (image === undefined) throw new TypeError(`the image ${key} vanished`)
+    if (image === undefined) throw new TypeError(`the image ${key} disappeared from the cache`)
     return image
   }
 
@@ -153,7 +153,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
           call.progress('check the image')
           const isRight = request.digest === undefined || request.digest === here.digest
           if (isRight && (await isIntact(here, call.signal))) return here
-          call.progress('the image in the cache is damaged; downloading it again')
+          call.progress('download the image again, because the cached copy is damaged')
           await rm(place(request.key, 'json'), { force: true })
           await rm(here.path, { force: true })
         }

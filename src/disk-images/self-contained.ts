@@ -19,9 +19,13 @@ const damaged = (file: string): UserError =>
   })
 
 const otherFilesError = (file: string, what: string): UserError =>
-  new UserError('usage', `${file} is refused: ${what}, which can be any file on this computer`, {
-    hint: 'if you trust the image, convert it into a single file: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
-  })
+  new UserError(
+    'usage',
+    `${file} cannot be used: ${what}; such an image can expose any file on this computer`,
+    {
+      hint: 'if you trust the image, convert it into a single file: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
+    },
+  )
 
 const asNumber = (value: bigint, file: string): number => {
   if (value <= 0n || value > BigInt(maxDiskSize)) throw damaged(file)
@@ -53,7 +57,7 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   }
   if (header.readUInt32BE(32) !== 0) {
     throw new UserError('usage', `${file} is encrypted`, {
-      hint: 'decrypt it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
+      hint: 'to decrypt it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
     })
   }
   let at = version === 3 ? header.readUInt32BE(100) : 72

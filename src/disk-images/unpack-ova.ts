@@ -25,5 +25,5 @@ export async function unpackOva(
     await pipeline(content, createWriteStream(file), { signal })
     return
   }
-  throw new UserError('usage', `there is no disk in ${ova}`, { hint: 'check the image' })
+  throw new UserError('usage', `${ova} contains no disk`, { hint: 'check the image' })
 }

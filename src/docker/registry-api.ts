@@ -108,7 +108,7 @@ function nextPage(header: string | readonly string[] | undefined, from: URL): UR
   if (next?.origin === from.origin) return next
   throw new UserError(
     'failed',
-    `${from.host} links to a next page of results on another server: ${target}`,
+    `the next page of results from ${from.host} is on another server: ${target}`,
   )
 }
 
@@ -157,7 +157,7 @@ class RegistryClient {
       }
       if (!isPlain) throw this.#unreachable(error)
       throw new UserError('unreachable', `the registry ${this.#name} does not use HTTPS`, {
-        hint: 'to connect over plain HTTP: --insecure',
+        hint: 'to connect over plain HTTP, add --insecure',
         cause: error,
       })
     }
@@ -168,8 +168,8 @@ class RegistryClient {
     const isUntrusted = /CERT|SIGNED|ISSUER|ALTNAME|VERIFY/.test(codeOf(error) ?? '')
     return new UserError('unreachable', `cannot reach ${this.#name}: ${messageOf(error)}`, {
       hint: isUntrusted
-        ? 'if its certificate is from your own certificate authority: --ca FILE'
-        : 'check the name, the port and the network; for a proxy, set HTTPS_PROXY',
+        ? 'if the certificate was issued by your own certificate authority, add --ca FILE'
+        : 'check the name, the port and the network; if you use a proxy, set HTTPS_PROXY',
       cause: error,
     })
   }
@@ -190,7 +190,7 @@ class RegistryClient {
     if (url === undefined || !isAllowed) {
       throw new UserError(
         'failed',
-        `${this.#name} asks for the login to be sent to ${JSON.stringify(realm)}, which is not an HTTPS address`,
+        `${this.#name} requests that the login be sent to ${JSON.stringify(realm)}, which is not an HTTPS URL`,
       )
     }
     const parameters = new URLSearchParams()
@@ -221,13 +221,13 @@ class RegistryClient {
       token = undefined
     }
     if (typeof token === 'string' && /^[\w.~+/=-]+$/.test(token)) return token
-    throw new UserError('failed', `${url.host} sent no token for ${this.#name}`)
+    throw new UserError('failed', `${url.host} returned no token for ${this.#name}`)
   }
 
   #refused(login: Login | undefined, why: string): UserError {
     const who =
       login === undefined ? 'without a login' : 'with the login in your Docker configuration'
-    return new UserError('credentials', `${this.#name} refused access ${who}: ${why}`, {
+    return new UserError('credentials', `${this.#name} denied access ${who}: ${why}`, {
       hint: `to log in: docker login ${shellQuote(this.#name)}`,
     })
   }
@@ -273,11 +273,14 @@ class RegistryClient {
       const { status, headers, body } = await this.#get(url)
       if (status === 404 || status === 405) throw missing
       if (status !== 200) {
-        throw new UserError('failed', `${this.#name}: ${errorIn(body) ?? `HTTP ${status}`}`)
+        throw new UserError(
+          'failed',
+          `${this.#name} returned an error: ${errorIn(body) ?? `HTTP ${status}`}`,
+        )
       }
       names.push(...this.#namesIn(body, key))
       if (names.length > maxNames) {
-        throw new UserError('failed', `${this.#name} lists more than ${maxNames} names`)
+        throw new UserError('failed', `${this.#name} returned more than ${maxNames} names`)
       }
       url = nextPage(headers['link'], url)
     }
@@ -313,7 +316,7 @@ export async function listRepositories(name: string, access: RegistryAccess): Pr
     '/v2/_catalog',
     'repositories',
     new UserError('unsupported', `${name} does not list its repositories`, {
-      hint: `to list the tags of one: fleet registry tags ${name}/REPOSITORY`,
+      hint: `to list the tags of a repository: fleet registry tags ${name}/REPOSITORY`,
     }),
   )
 }

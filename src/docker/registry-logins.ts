@@ -94,7 +94,7 @@ function loginOf(answer: string, program: string): Login | undefined {
   try {
     parsed = JSON.parse(answer) as typeof parsed
   } catch {
-    throw new UserError('credentials', `${program} returned output that is not JSON`)
+    throw new UserError('credentials', `${program} returned invalid JSON`)
   }
   const { Username: user, Secret: secret } = parsed
   if (!secret) return undefined

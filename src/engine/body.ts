@@ -4,7 +4,7 @@ import { InvalidResponse } from './answer.ts'
 /** No data has arrived for too long. Never shown without context. */
 export class IdleTimeout extends Error {
   constructor(ms: number) {
-    super(`no data for ${Math.round(ms / 1000)} s`)
+    super(`no data received for ${Math.round(ms / 1000)} s`)
   }
 }
 
@@ -19,7 +19,7 @@ export async function readBody(
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > limit) throw new InvalidResponse(`it is longer than ${limit} bytes`)
+      if (length > limit) throw new InvalidResponse(`the body is longer than ${limit} bytes`)
       chunks.push(chunk)
       idleTimer.refresh()
     }

@@ -207,7 +207,7 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       clearTimeout(idleTimer)
       if (upgraded === undefined) {
         connection.destroy()
-        reject(new InvalidResponse('it upgraded the connection, which was not requested'))
+        reject(new InvalidResponse('the connection was upgraded without a request'))
         return
       }
       if (head.length > 0) connection.unshift(head)
@@ -232,7 +232,7 @@ function parseJson(body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {
-    throw new InvalidResponse(`it is not JSON: ${body.slice(0, 200).trim()}`)
+    throw new InvalidResponse(`the body is not JSON: ${body.slice(0, 200).trim()}`)
   }
 }
 

@@ -45,7 +45,7 @@ function frameLength(bytes: Buffer): number {
   if (length <= longestPayload) return headerLength + length
   throw new UserError(
     'failed',
-    `cannot read the response from the engine: a frame has ${length} bytes`,
+    `cannot read the response from the engine: a frame of ${length} bytes is too long`,
   )
 }
 

@@ -36,7 +36,9 @@ export async function httpRequest(
     },
     ...(idleMs !== undefined && { timeout: idleMs }),
   })
-  request.on('timeout', () => request.destroy(new Error(`no data for ${(idleMs ?? 0) / 1000} s`)))
+  request.on('timeout', () =>
+    request.destroy(new Error(`no data received for ${(idleMs ?? 0) / 1000} s`)),
+  )
   request.end(form?.toString())
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   request.on('error', () => {}) // an error after the response is the response's
@@ -49,7 +51,7 @@ export async function readText(response: IncomingMessage, longest: number): Prom
   let length = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > longest) throw new Error(`it sent more than ${longest} bytes`)
+    if (length > longest) throw new Error(`the response is longer than ${longest} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()

@@ -44,7 +44,7 @@ export function memoizeByMachine<
           values.forget(machine.name, value)
           void value
             .then((made) => made[Symbol.asyncDispose]())
-            .catch(ignored('ssh', 'close what is lost'))
+            .catch(ignored('ssh', 'close a lost connection'))
         })
         return value
       }),

@@ -77,8 +77,8 @@ class MessageOutput extends Output {
 export function withTemplate(io: Io, source: string): Io {
   const text = source === 'json' ? '{{json .}}' : source
   if (/^table\b/.test(text)) {
-    throw new UserError('usage', '--format: tables have fixed columns', {
-      hint: String.raw`write the columns as a template, such as "{{.name}}\t{{.driver}}"`,
+    throw new UserError('usage', '--format: "table" is not supported', {
+      hint: String.raw`use a template without "table", such as "{{.name}}\t{{.driver}}"`,
     })
   }
   return {

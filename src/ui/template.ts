@@ -102,7 +102,7 @@ function tokensOf(action: string): RegExpExecArray[] {
   while (tokenPattern.lastIndex < source.length) {
     const at = tokenPattern.lastIndex
     const token = tokenPattern.exec(source)
-    if (token === null) throw problem(`cannot read ${JSON.stringify(source.slice(at).trim())}`)
+    if (token === null) throw problem(`cannot parse ${JSON.stringify(source.slice(at).trim())}`)
     tokens.push(token)
   }
   return tokens
@@ -121,7 +121,7 @@ function parseText(text: string): unknown {
 const maxDepth = 50
 
 function parsePipeline(tokens: RegExpExecArray[], depth = 0): Pipeline {
-  if (depth > maxDepth) throw problem('it is too deeply nested')
+  if (depth > maxDepth) throw problem('the template is too deeply nested')
   const calls: Call[] = []
   for (;;) {
     const operands: Operand[] = []
@@ -146,11 +146,11 @@ function parsePipeline(tokens: RegExpExecArray[], depth = 0): Pipeline {
         operands.push({ kind: 'value', value: word === 'nil' ? null : word === 'true' })
       } else if (word !== undefined && Object.hasOwn(functions, word)) {
         if (operands.length > 0 || name !== undefined)
-          throw problem(`put (${word} …) in parentheses`)
+          throw problem(`the function ${word} must be in parentheses: (${word} …)`)
         name = word
       } else {
         throw problem(
-          `there is no function ${word}; the functions are ${Object.keys(functions).join(', ')}`,
+          `unknown function ${word}; the functions are ${Object.keys(functions).join(', ')}`,
         )
       }
     }
@@ -190,7 +190,7 @@ export function parseTemplate(source: string): Template {
     const node = { kind, pipeline: parseWhole(words), body: [] as Node[], otherwise: [] as Node[] }
     current().into.push(node)
     blocks.push({ into: node.body, closes, otherwise: node.otherwise })
-    if (blocks.length > maxDepth) throw problem('it is too deeply nested')
+    if (blocks.length > maxDepth) throw problem('the template is too deeply nested')
   }
   parts.forEach((part, index) => {
     if (index % 2 === 0) {
@@ -206,11 +206,11 @@ export function parseTemplate(source: string): Template {
       /^(if|range|with|else|end)(?:\s+(.*))?$/s.exec(action) ?? []
     if (keyword === '') current().into.push({ kind: 'print', pipeline: parseWhole(action) })
     else if (keyword === 'end') {
-      if (blocks.length === 1) throw problem('an {{end}} is outside of a block')
+      if (blocks.length === 1) throw problem('an {{end}} is outside a block')
       for (let left = current().closes; left > 0; left -= 1) blocks.pop()
     } else if (keyword === 'else') {
       const { otherwise, closes } = current()
-      if (otherwise === undefined) throw problem('an {{else}} is outside of a block')
+      if (otherwise === undefined) throw problem('an {{else}} is outside a block')
       blocks[blocks.length - 1] = { into: otherwise, closes }
       if (words.startsWith('if ')) open('if', words.slice('if '.length), closes + 1)
     } else open(keyword as 'if' | 'range' | 'with', words, 1)

@@ -199,7 +199,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
   ): Promise<BrokerStatus | Else | undefined> {
     const socket = await findBroker(location.folder).catch((cause: unknown) => {
       throw new UserError('failed', `cannot connect to the broker: ${messageOf(cause)}`, {
-        hint: `check who owns ${location.folder} and who can write to it: you must own it, and its mode must be 0700`,
+        hint: `make sure that you own ${location.folder} and that its mode is 0700`,
         cause,
       })
     })
@@ -342,7 +342,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
     status: () =>
       query(
         (socket) => sendHello(socket, { open: 'status', ...identity }),
-        async () => 'stop it with fleet broker stop; the next command starts a new one',
+        async () => 'stop the broker with fleet broker stop; the next command starts a new one',
       ),
     stop: () =>
       query(

@@ -34,7 +34,7 @@ export function sendHello(socket: Socket, hello: Hello): Promise<Wire | 'retired
       message: (answer: ServerMessage) => settle('accepted' in answer ? wire : 'retired'),
       closed: () => settle(undefined),
     })
-    trace('broker', `ask the broker: ${hello.open}`)
+    trace('broker', `send a request to the broker: ${hello.open}`)
     wire.send({ ...hello, trace: traceRequest() })
   })
 }

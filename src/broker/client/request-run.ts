@@ -40,7 +40,7 @@ export function requestRun(
     const wire = new Wire(connect(brokerSocket(folder)))
     const leave = () => {
       clearTimeout(timer)
-      trace('broker', 'the broker leaves the command to this process')
+      trace('broker', 'the broker does not run the command: this process runs it')
       resolve(undefined)
       wire.destroy()
     }

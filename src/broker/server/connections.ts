@@ -38,7 +38,7 @@ export function shareConnections(hosts: Hosts, engines: Engines): SharedConnecti
         relay: {
           dialEngine: (path) => dialServed(hosts, engines, { target, env, path }),
           async serveEngine() {
-            throw new Error('a hosted command starts no program') // the command falls back to its own process
+            throw new Error('a command that runs in the broker cannot start a program') // the command falls back to its own process
           },
         },
         lost: transport.lost,

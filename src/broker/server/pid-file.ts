@@ -22,10 +22,10 @@ export async function writePidFile(folder: string, self: ProcessRef): Promise<vo
 export async function stopHint(folder: string): Promise<string> {
   try {
     const { pid } = JSON.parse(await readFile(pidFile(folder), 'utf8')) as ProcessRef
-    return `stop its process on the computer or in the container that started it: kill ${pid}`
+    return `stop the broker on the computer or in the container where it was started: kill ${pid}`
   } catch (error) {
     traceError('broker', 'read the process ID of the broker', error)
-    return `stop its process and remove ${brokerSocket(folder)}; the next command starts a new broker`
+    return `stop the broker process and remove ${brokerSocket(folder)}; the next command starts a new broker`
   }
 }
 

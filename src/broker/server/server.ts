@@ -96,7 +96,7 @@ class Session {
   }
 
   leave(): void {
-    const reason = new UserError('cancelled', 'the command that asked is gone')
+    const reason = new UserError('cancelled', 'the client has disconnected')
     this.#gone.abort(reason)
     this.#failed?.(reason)
   }

@@ -220,7 +220,10 @@ export const rollBackService = (
     service,
     ({ Spec, PreviousSpec }) => {
       if (PreviousSpec === undefined) {
-        throw new UserError('failed', `service ${Spec.Name} was never updated`)
+        throw new UserError(
+          'failed',
+          `service ${Spec.Name} has no previous version to roll back to`,
+        )
       }
       return { spec: Spec, rollback: true }
     },

@@ -33,7 +33,7 @@ function branches(spec: EngineSpec): string {
       const engine = engineTasks(distribution, spec)
       const body =
         engine === undefined
-          ? `say "Docker has no repository for $PRETTY_NAME"; return ${permanentFailure}\n`
+          ? `say "Docker has no package repository for $PRETTY_NAME"; return ${permanentFailure}\n`
           : [...(prepare ? [prepare] : []), ...engine].map(taskLines).join('')
       const confined =
         engine !== undefined && appArmor !== undefined

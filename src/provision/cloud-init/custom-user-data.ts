@@ -74,7 +74,7 @@ export function toPart(own: OwnUserData): Part {
   const start = text.trimStart().toLowerCase()
   if (!formats.some((beginning) => start.startsWith(beginning))) {
     throw new UserError('usage', `${own.file} is not user-data in a cloud-init format`, {
-      hint: 'its first line must name the format: #cloud-config, #! or another cloud-init format',
+      hint: 'the first line must name the format: #cloud-config, #! or another cloud-init format',
     })
   }
   return { headers: ['Content-Type: text/plain; charset="utf-8"'], body: bytes }

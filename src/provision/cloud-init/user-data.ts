@@ -123,7 +123,7 @@ export function writeUserData(boot: FirstBoot): string {
   const { user, engine, own } = boot
   if (user === 'root') {
     throw new UserError('usage', 'root cannot be the login user of a new host', {
-      hint: 'choose another user; that user can use sudo without a password',
+      hint: 'choose another user; fleet allows that user to use sudo without a password',
     })
   }
   return writeMultipart([
@@ -162,10 +162,10 @@ export function packUserData(text: string, { maxBytes, gzip }: UserDataLimit): B
   if (plain.length <= maxBytes) return plain
   const packed = gzip ? gzipSync(plain, { level: 9 }) : plain
   if (packed.length <= maxBytes) return packed
-  const packedSize = gzip ? `, compressed ${size(packed.length)}` : ''
+  const packedSize = gzip ? ` (${size(packed.length)} compressed)` : ''
   throw new UserError(
     'usage',
-    `the user-data has ${size(plain.length)}${packedSize}; the provider allows ${size(maxBytes)}`,
+    `the user-data is too large: ${size(plain.length)}${packedSize}; the provider allows ${size(maxBytes)}`,
     { hint: 'shorten your own user-data, or load the rest with #include URL' },
   )
 }

@@ -83,7 +83,7 @@ export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerat
       timedOut: values.has('late'),
       errors: [
         ...new Set([
-          ...(values.has('crashed') ? ['its last stage failed to run'] : []),
+          ...(values.has('crashed') ? ['the last stage of cloud-init failed to run'] : []),
           ...errorsIn(values.get('result')),
           ...errorsIn(values.get('status')),
         ]),

@@ -35,7 +35,7 @@ export function installPackages(probe: HostProbe, spec: EngineSpec): Step[] {
   }
   const engine = engineMissing ? engineTasks(distribution, spec) : []
   if (engine === undefined) {
-    throw new UserError('unsupported', `Docker has no repository for ${probe.os.name}`, {
+    throw new UserError('unsupported', `Docker has no package repository for ${probe.os.name}`, {
       hint: "remove channel and version from the entry to use the distribution's engine",
     })
   }

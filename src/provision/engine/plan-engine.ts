@@ -50,7 +50,7 @@ export function withPrivileges(probe: HostProbe, steps: Plan): Plan {
     const changes = steps.map((step) => step.description).join('; ')
     throw new UserError(
       'credentials',
-      `${probe.user} cannot become root, which is needed to ${changes}`,
+      `${probe.user} cannot become root, but root access is needed to ${changes}`,
       {
         hint: `allow ${probe.user} to use sudo without a password, or log in as root`,
       },

@@ -33,8 +33,8 @@ function packageOf({ os, daemon, engineFromDocker }: HostProbe): string {
       daemon ? `fleet cannot upgrade Docker on ${os.name}` : 'the host has no Docker engine',
       {
         hint: daemon
-          ? "upgrade it with the host's package manager, then run fleet refresh"
-          : 'to install one: fleet provision NAME',
+          ? "upgrade Docker with the host's package manager, then run fleet refresh"
+          : 'to install Docker: fleet provision NAME',
       },
     )
   }
@@ -107,7 +107,7 @@ export function decideUpgrade(
   const { package: name, installed, candidate, order, held } = state
   if (order === 'same') return undefined
   if (candidate === undefined) {
-    throw new UserError('failed', `no package source on the host has ${name}`, {
+    throw new UserError('failed', `no package source on the host provides ${name}`, {
       hint: 'check /etc/apt/sources.list and /etc/apt/sources.list.d on the host',
     })
   }
@@ -122,9 +122,9 @@ export function decideUpgrade(
   if (held.length > 0) {
     throw new UserError(
       'failed',
-      `${held.join(', ')} is on hold on the host, so it was not upgraded`,
+      `the engine was not upgraded, because packages are on hold on the host: ${held.join(', ')}`,
       {
-        hint: `to allow it: sudo apt-mark unhold ${held.join(' ')}`,
+        hint: `to allow the upgrade: sudo apt-mark unhold ${held.join(' ')}`,
       },
     )
   }

@@ -39,19 +39,19 @@ export function checkEngine(
   if (installed === undefined) return { kind: 'fits' }
   const isRightSource = channel === undefined || (channel !== 'distribution') === engineFromDocker
   if (version === undefined ? isRightSource : isVersion(installed, version)) return { kind: 'fits' }
-  const wanted = version === undefined ? `one from channel ${channel}` : version
-  const difference = `the engine is ${installed}, but the entry asks for ${wanted}`
+  const wanted = version === undefined ? `channel ${channel}` : version
+  const difference = `the engine is ${installed}, but the entry specifies ${wanted}`
   if (version !== undefined && !isOlder(installed, version)) {
     const hint = `fleet does not downgrade engines: set the version in the entry to ${installed}, or install the older engine by hand`
     return { kind: 'matter', why: difference, hint }
   }
   if (!engineFromDocker || version === undefined) {
-    const source = `${engineFromDocker ? '' : 'not '}from Docker's own repository`
+    const source = `${engineFromDocker ? 'comes' : 'does not come'} from Docker's own repository`
     const hint =
       'remove the engine from the host by hand, then run fleet provision to install the engine that the entry specifies'
     return {
       kind: 'matter',
-      why: `the engine is ${installed}, ${source}, but the entry asks for ${wanted}`,
+      why: `the engine is ${installed} and ${source}, but the entry specifies ${wanted}`,
       hint,
     }
   }

@@ -53,7 +53,7 @@ newest() { # PREFIX: the newest version on standard input with this prefix
   }
   END {
     if (found) exit
-    print "there is no version " wish " of docker-ce for this system, " (shown ? "only:" shown : "nor any other") >"/dev/stderr"
+    print "there is no version " wish " of docker-ce for this system" (shown ? "; available:" shown : "") >"/dev/stderr"
     exit shown ? ${permanentFailure} : 1
   }'
 }

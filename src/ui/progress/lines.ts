@@ -29,7 +29,7 @@ export function openLines({ stderr }: Io, { many }: { many: boolean }): Progress
       running.ended(task)
       const { subject, step } = task
       if (step !== undefined) {
-        write(`${subject}: failed at: ${step.name} (${secondsSince(step.began)}s)`)
+        write(`${subject}: failed: ${step.name} (${secondsSince(step.began)}s)`)
       }
     },
     [Symbol.dispose]: () => running[Symbol.dispose](),

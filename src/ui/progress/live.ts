@@ -97,7 +97,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
       const times = task.past.map(({ name, seconds }) => `${name}${timeText(seconds)}`)
       const steps = more.length === 0 ? (first?.name ?? '') : times.join(', ')
       const total = timeText(secondsSince(task.began))
-      const time = total === '' || more.length === 0 ? total : `,${total} in all`
+      const time = total === '' || more.length === 0 ? total : `,${total} in total`
       if (many) keep(green('✔'), task.subject, dim(steps), time)
       else redraw()
     },

@@ -426,7 +426,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
   test('errors name the machine, and the step that failed and none of the undoing', async () => {
     aws.change({ lags: { hidden: 0 }, vcpuLimit: 0 })
     const refused = await create('web-1', '--no-engine')
-    expect(refused.stderr).toMatch(/^web-1: failed at: launch the instance /m)
+    expect(refused.stderr).toMatch(/^web-1: failed: launch the instance /m)
     expect(refused.stderr).toMatch(/^fleet: web-1: the AWS account has reached a quota/m)
     aws.change({ vcpuLimit: 100 })
     expect(await create('web-1', '--no-engine')).toMatchObject({ code: 0 })

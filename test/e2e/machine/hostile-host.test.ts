@@ -177,7 +177,9 @@ describe('an answer that is not what the API says is the failure of its machine'
     })
     const { code, stderr } = await ana.fleet(['-m', 'evil', 'ps'])
     expect(code).toBe(1)
-    expect(stderr).toContain('evil: cannot read the response from the engine: it is longer than')
+    expect(stderr).toContain(
+      'evil: cannot read the response from the engine: the body is longer than',
+    )
   })
 
   test('an engine that refuses every version is not asked for ever', async () => {

@@ -15,7 +15,7 @@ test('a pipe is told the steps as lines, and which one failed', async () => {
   expect({ code, stdout }).toEqual({ code: 5, stdout: '' })
   const [first, second, error] = stderr.split('\n')
   expect(first).toBe('web-1: connect to 127.0.0.1')
-  expect(second).toMatch(/^web-1: failed at: connect to 127\.0\.0\.1 \(\d+s\)$/)
+  expect(second).toMatch(/^web-1: failed: connect to 127\.0\.0\.1 \(\d+s\)$/)
   expect(error).toMatch(/^fleet: .*refused/)
 })
 

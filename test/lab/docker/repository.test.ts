@@ -193,7 +193,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     const failure = {
       kind: 'failed',
       message: expect.stringContaining(
-        `there is no version 28.7 of docker-ce for this system, only: ${names.join(' ')}`,
+        `there is no version 28.7 of docker-ce for this system; available: ${names.join(' ')}`,
       ) as string,
     }
     await expect(bootWith({ version: '28.7' })).rejects.toMatchObject(failure)

@@ -286,7 +286,7 @@ machines:
       expect(JSON.parse(await daemonJson())).toMatchObject({ mtu: 1400 })
       expect(await enginePid()).toBe(pid)
       const made = await plan()
-      expect(optionsOf(made)).toEqual(['restart interrupted change in use'])
+      expect(optionsOf(made)).toEqual(['restart interrupted change applied'])
       await apply(made)
       expect(await enginePid()).not.toBe(pid)
       expect(await startOf('steady')).toMatch(/^true /)

@@ -110,7 +110,10 @@ ${[host, ...copies].map(entryOf).join('')}`,
   test('respects packages on hold', async () => {
     await onHost('apt-mark hold docker-ce')
     await expect(upgrade(undefined)).rejects.toMatchObject({
-      ...{ kind: 'failed', message: expect.stringContaining('docker-ce is on hold') as string },
+      ...{
+        kind: 'failed',
+        message: expect.stringContaining('packages are on hold on the host: docker-ce') as string,
+      },
       hint: expect.stringContaining('apt-mark unhold docker-ce') as string,
     })
     await onHost('apt-mark unhold docker-ce')
@@ -142,7 +145,9 @@ ${[host, ...copies].map(entryOf).join('')}`,
       await onHost('apt-mark unhold docker-ce', copies[1])
       expect(held).toMatchObject({
         code: 1,
-        stderr: expect.stringMatching(/m3: docker-ce is on hold[\s\S]*no engine was upgraded/),
+        stderr: expect.stringMatching(
+          /m3: the engine was not upgraded, because packages are on hold on the host: docker-ce[\s\S]*no engine was upgraded/,
+        ),
       })
       expect(await versions()).toEqual(['28.2.10', '28.1.0', '28.1.0'])
     })

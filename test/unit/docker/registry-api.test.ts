@@ -70,7 +70,7 @@ test('an identity token is exchanged in a form, not in the address', async () =>
 test.each<[string, string, RequestListener]>([
   [
     'sends its login to a server without HTTPS',
-    'not an HTTPS address',
+    'not an HTTPS URL',
     (_, response) =>
       response
         .writeHead(401, { 'WWW-Authenticate': 'Bearer realm="http://192.0.2.1/token"' })
@@ -92,7 +92,7 @@ test.each<[string, string, RequestListener]>([
   ['sends no JSON', 'it has no tags', (_, response) => response.end('<html>')],
   [
     'sends too much',
-    'more than 4194304 bytes',
+    'longer than 4194304 bytes',
     (_, response) => response.end(JSON.stringify({ tags: ['x'.repeat(5_000_000)] })),
   ],
   [
@@ -102,7 +102,7 @@ test.each<[string, string, RequestListener]>([
   ],
   [
     'refuses the login',
-    'refused access with the login',
+    'denied access with the login',
     (_, response) => response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="lab"' }).end(),
   ],
 ])('a registry that %s is an error', async (_what, message, answer) => {

@@ -87,7 +87,7 @@ test.each([
     helper: 'echo TOPSECRET; echo TOPSECRET >&2; exit 1',
     says: /docker-credential-bad did not return/,
   },
-  { trouble: 'speaks no JSON', helper: 'echo TOPSECRET', says: /not JSON/ },
+  { trouble: 'speaks no JSON', helper: 'echo TOPSECRET', says: /invalid JSON/ },
 ])('a helper that $trouble is named, and nothing that it printed', async ({ helper, says }) => {
   const env = await makeConfig({ credsStore: 'bad' }, { bad: helper })
   const error = await configWithLogins(new Set(['a.example']), env).catch(

@@ -32,7 +32,7 @@ describe('the upgrade of an engine', () => {
 
   test.each([
     [{ order: 'older' }, '27', /does not downgrade/],
-    [{ held: ['docker-ce'] }, undefined, /docker-ce is on hold/],
+    [{ held: ['docker-ce'] }, undefined, /packages are on hold on the host: docker-ce/],
     [{ candidate: undefined, order: 'none' }, undefined, /no package source/],
   ] as const)('%j to %s is refused', (different, wanted, reason) => {
     const { candidate, ...rest } = { ...state, ...different }

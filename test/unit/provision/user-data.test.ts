@@ -178,7 +178,10 @@ describe('user-data as a provider takes it', () => {
   })
   test.each([
     [{ maxBytes: 999, gzip: false }, /1,000 bytes; the provider allows 999/],
-    [{ maxBytes: 10, gzip: true }, /1,000 bytes, compressed \d+ bytes; the provider allows 10/],
+    [
+      { maxBytes: 10, gzip: true },
+      /too large: 1,000 bytes \(\d+ bytes compressed\); the provider allows 10/,
+    ],
   ])('is refused where it is too long for %o, saying the sizes', (limit, message) => {
     expect(() => packUserData(text, limit)).toThrow(message)
   })

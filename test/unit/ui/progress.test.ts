@@ -84,7 +84,7 @@ describe('in a pipe', () => {
     expect(said()).toEqual([
       'web-1: boot',
       'web-2: boot',
-      'web-2: failed at: boot (5s)',
+      'web-2: failed: boot (5s)',
       'web-1: boot (6s)',
       'web-1: done (6s)',
     ])
@@ -153,7 +153,7 @@ describe('on a terminal', () => {
     await db?.end()
     expect(await linesOf(terminal)).toEqual([
       '✖ web-1: boot 3s',
-      '✔ db:    check 1s, boot 2s, 3s in all',
+      '✔ db:    check 1s, boot 2s, 3s in total',
     ])
   })
 

@@ -38,13 +38,13 @@ test.each([
   ['{{.name', 'a "{{" or "}}" has no match'],
   ['{{if .x}}', 'an {{end}} is missing'],
   ['{{end}}', '{{end}}'],
-  ['{{else}}', 'outside of a block'],
-  ['{{nothing .x}}', 'there is no function nothing'],
+  ['{{else}}', 'outside a block'],
+  ['{{nothing .x}}', 'unknown function nothing'],
   ['{{}}', 'empty'],
   ['{{(.x}}', 'a "(" has no matching ")"'],
   ['{{.x)}}', 'a ")" has no matching "("'],
   ['{{.x | .y}}', '"|" must be followed by a function'],
-  ['{{.x & 1}}', 'cannot read "& 1"'],
+  ['{{.x & 1}}', 'cannot parse "& 1"'],
   ['{{'.concat('('.repeat(100), '.', ')'.repeat(100), '}}'), 'too deeply nested'],
 ])('%s is a usage error', (source, message) => {
   expect(() => parseTemplate(source)).toThrow(

@@ -74,7 +74,7 @@ export function describeEffect(
   if (effect === 'destructive') {
     const losesVolumes = changes.some(({ option }) => volumeKeys.has(option))
     const lost = losesVolumes ? 'images, containers and volumes' : 'images and containers'
-    return `restarts the engine, which no longer finds its ${lost}; stops ${containers}`
+    return `restarts the engine, which will no longer find its ${lost}; stops ${containers}`
   }
   if (running === 0) return 'restarts the engine'
   return keepsContainers
@@ -89,8 +89,8 @@ const base64 = (content: string): string => Buffer.from(content).toString('base6
 
 const interrupted: SettingChange = {
   option: 'interrupted change',
-  from: 'written',
-  to: 'in use',
+  from: 'not applied',
+  to: 'applied',
   effect: 'restart',
 }
 

@@ -226,7 +226,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     }),
     ok('check', /no problems found/),
     json('check', { machines: 4 }),
-    fails('check', inventory, /machines: expected keys and values/, {
+    fails('check', inventory, /machines: expected a mapping/, {
       files: { 'machines.yaml': 'version: 1\nmachines: []' },
     }),
   ],
