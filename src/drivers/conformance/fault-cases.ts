@@ -119,8 +119,8 @@ export function interruptionCases(
   })
 
   return [
-    eachStep('resumes to one host after a record failed', recordFails, checkResume),
-    eachStep('resumes to one host after an abort', abortsAfterRecord, checkResume),
+    eachStep('resumes with the same host after a record failed', recordFails, checkResume),
+    eachStep('resumes with the same host after an abort', abortsAfterRecord, checkResume),
     eachStep('remove deletes what an interrupted attempt created', recordFails, async () => {}),
     {
       name: 'creates nothing and stops soon if the signal is already aborted',

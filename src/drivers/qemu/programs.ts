@@ -22,16 +22,16 @@ export function installHint(
   osRelease: string,
   arch: Architecture,
 ): string {
-  if (platform === 'darwin') return 'install it: brew install qemu'
+  if (platform === 'darwin') return 'install QEMU: brew install qemu'
   if (platform === 'win32') {
-    return 'install it in WSL, and use fleet there (in Debian or Ubuntu: sudo apt-get install qemu-system-x86 qemu-utils); or use the virtualbox driver'
+    return 'install QEMU in WSL, and use fleet there (in Debian or Ubuntu: sudo apt-get install qemu-system-x86 qemu-utils); or use the virtualbox driver'
   }
   const words = /^ID(?:_LIKE)?=.*$/gm
   const ids = (osRelease.match(words) ?? []).flatMap((line) => line.split(/[="\s']+/).slice(1))
   const install = ids.map((id) => packages[id]).find((known) => known !== undefined)
   return install === undefined
     ? "install QEMU and qemu-img with your distribution's package manager"
-    : `install it: ${install(arch)}`
+    : `install QEMU: ${install(arch)}`
 }
 
 /** The error if QEMU is not installed. */

@@ -12,10 +12,11 @@ export interface Program {
 
 /** How to install VirtualBox, by platform. */
 const installation: Readonly<Record<string, string>> = {
-  darwin: 'install it: brew install --cask virtualbox, or the package from virtualbox.org',
-  win32: 'install it: winget install Oracle.VirtualBox, or the installer from virtualbox.org',
+  darwin: 'install VirtualBox: brew install --cask virtualbox, or the package from virtualbox.org',
+  win32:
+    'install VirtualBox: winget install Oracle.VirtualBox, or the installer from virtualbox.org',
   linux:
-    'install it: sudo apt-get install virtualbox (Ubuntu; Debian: from virtualbox.org), sudo dnf install VirtualBox (Fedora with RPM Fusion), sudo pacman -S virtualbox (Arch); or the package from virtualbox.org',
+    'install VirtualBox: sudo apt-get install virtualbox (Ubuntu; Debian: from virtualbox.org), sudo dnf install VirtualBox (Fedora with RPM Fusion), sudo pacman -S virtualbox (Arch); or the package from virtualbox.org',
 }
 
 /** Paths of VBoxManage, most likely first. A name without a folder is searched in `PATH`. */
@@ -71,11 +72,11 @@ export async function findVBoxManage(
       'unsupported',
       `VirtualBox ${major}.${minor} is too old: version 6.1 or later is required`,
       {
-        hint: installation[platform] ?? 'install it from virtualbox.org',
+        hint: installation[platform] ?? 'install VirtualBox from virtualbox.org',
       },
     )
   }
   throw new UserError('unsupported', 'VirtualBox is not installed on this computer', {
-    hint: installation[platform] ?? 'install it from virtualbox.org',
+    hint: installation[platform] ?? 'install VirtualBox from virtualbox.org',
   })
 }

@@ -77,7 +77,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
   const { state: now } = await waitUntilSettled(vbox, id, call)
   if (stateOf(now) === 'running') return
   throw new UserError('failed', `the machine was started but is ${now}`, {
-    hint: 'check its log: Logs/VBox.log in the directory of the virtual machine',
+    hint: 'check Logs/VBox.log in the directory of the virtual machine',
   })
 }
 

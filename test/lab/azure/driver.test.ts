@@ -81,7 +81,7 @@ describe('a host in a group of its own', () => {
     expect(await statusOf(host)).toMatchObject({ state: 'running' })
     await driver.power?.kill(host, seat.call())
     expect(await statusOf(host)).toMatchObject({ state: 'stopped' })
-    expect(seat.steps.at(-1)).toContain('Azure continues to bill it')
+    expect(seat.steps.at(-1)).toContain('Azure continues to bill for it')
     expect(callsOf('POST').at(-1)).toBe('POST Microsoft.Compute/virtualMachines/powerOff')
 
     const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())

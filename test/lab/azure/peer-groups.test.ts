@@ -113,7 +113,7 @@ describe('the application security group of a swarm', () => {
     ])
     await Promise.all([m1, m2].map((host) => open(host)))
     expect(await stateOf(m1, m2, other)).toEqual([
-      ...['open', 'open', expect.stringContaining('it is not in')],
+      ...['open', 'open', expect.stringContaining('the host is not in')],
     ])
     const [group] = groups()
     expect(groups()).toHaveLength(1)

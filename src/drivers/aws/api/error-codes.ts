@@ -83,7 +83,7 @@ export const failures: readonly Failure[] = [
     kind: 'credentials',
     message: (context) => `AWS rejected the credentials${inRegion(context)}`,
     hint: ({ region = 'the region' }) =>
-      `check them with aws sts get-caller-identity, and check that ${region} is enabled for the account`,
+      `check the credentials with aws sts get-caller-identity, and check that ${region} is enabled for the account`,
   },
   {
     codes: [

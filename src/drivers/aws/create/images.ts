@@ -86,7 +86,7 @@ export async function findImage(
   const { ImageId: id, RootDeviceName: rootDevice } = found ?? {}
   if (found === undefined || id === undefined || rootDevice === undefined) {
     throw new UserError('usage', `there is no image ${wanted.image} for ${arch} in ${ec2.region}`, {
-      hint: 'choose an image in that region with --image ami-…',
+      hint: 'choose an image in this region with --image ami-…',
     })
   }
   const refuse = (why: string, hint: string) => {

@@ -9,7 +9,7 @@ const conflicts: readonly (readonly [
   [
     ({ privateOnly, elasticIp }) => privateOnly && elasticIp,
     '--private-only and --elastic-ip cannot be combined',
-    'omit one of them',
+    'omit --private-only or --elastic-ip',
   ],
   [
     ({ securityGroups, ports, sshCidr }) =>
@@ -25,7 +25,7 @@ const conflicts: readonly (readonly [
   [
     ({ reach, image }) => reach === 'ssm' && image.startsWith('debian-'),
     '--reach ssm needs an image with the SSM agent, which Debian images do not have',
-    'use --image ubuntu-24.04, the ID of an image with the agent, or user-data that installs the agent',
+    'use --image ubuntu-24.04 or the ID of an image with the agent, or install the agent with user-data',
   ],
   [
     ({ reach, securityGroups, sshCidr }) =>

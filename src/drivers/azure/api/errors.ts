@@ -115,7 +115,7 @@ const failures: Readonly<Record<string, Failure>> = {
   EncryptionAtHost: {
     kind: 'usage',
     text: 'encryption at host is not enabled for the subscription',
-    hint: 'enable it: az feature register --namespace Microsoft.Compute --name EncryptionAtHost',
+    hint: 'enable encryption at host: az feature register --namespace Microsoft.Compute --name EncryptionAtHost',
   },
   DnsRecordInUse: {
     kind: 'usage',

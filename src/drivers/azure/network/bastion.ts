@@ -116,7 +116,7 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
     })
     throw usageError(
       `the virtual network ${name} can use several Bastions: ${names.join(', ')}`,
-      'choose one with --bastion',
+      'choose a Bastion with --bastion',
     )
   }
   checkTunneling(bastion)
