@@ -41,7 +41,7 @@ async function findTracked(
   name: string,
 ): Promise<{ readonly mode: string; readonly blob: string } | undefined> {
   const lines = (await git.run(['ls-files', '--stage', '--', `:(literal)${name}`])).split('\n')
-  if (lines.length > 1) throw new NotCommitted('it has merge conflicts')
+  if (lines.length > 1) throw new NotCommitted('the file has merge conflicts')
   const [mode, blob = ''] = lines[0]?.split(' ') ?? []
   return mode ? { mode, blob } : undefined
 }

@@ -154,7 +154,7 @@ const notReady = ({ name }: ReadyMachine): UserError =>
     `${name} or its engine was not ready within ${bootTime / 60_000} minutes`,
     {
       machine: name,
-      hint: `to repair it: fleet provision ${name}; to see the engine log: fleet ssh ${name} -- sudo journalctl -u docker`,
+      hint: `to repair the engine: fleet provision ${name}; to see the engine log: fleet ssh ${name} -- sudo journalctl -u docker`,
     },
   )
 

@@ -209,10 +209,10 @@ async function checkRemovalApproved(
   const { name, protected: isProtected } = machine
   if (!isProtected && (isApproved || (await wasRemovalStartedHere(context, machine)))) return
   const why = isProtected
-    ? 'it is protected'
+    ? 'the machine is protected'
     : 'you have not confirmed its removal on this computer'
   throw new UserError('failed', `${name} was not removed: ${why}`, {
     machine: name,
-    hint: `make a new plan: fleet plan; or remove it: fleet rm ${name}`,
+    hint: `make a new plan: fleet plan; or remove the machine: fleet rm ${name}`,
   })
 }

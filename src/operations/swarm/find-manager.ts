@@ -29,7 +29,7 @@ export async function initializedSwarm(context: Context, name: string) {
   const { id } = swarm
   if (id === undefined) {
     throw new UserError('failed', `swarm ${name} is not initialized`, {
-      hint: 'run fleet apply again',
+      hint: 'to initialize it: fleet apply',
     })
   }
   return { inventory, swarm: { ...swarm, id } }

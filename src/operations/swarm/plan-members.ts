@@ -110,7 +110,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
     return {
       issues: [
         {
-          why: `swarm ${swarm.name} is locked on ${listed(locked)}`,
+          why: `swarm ${swarm.name} has locked managers: ${listed(locked)}`,
           hint: `to unlock it: fleet swarm unlock ${swarm.name}`,
         },
       ],
@@ -146,7 +146,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   const [cluster, second] = own
   if (cluster !== undefined && second !== undefined) {
     const why = `swarm ${name} has two clusters: ${cluster.id} on ${cluster.manager} and ${second.id} on ${second.manager}`
-    const hint = `make the machines of one cluster leave it (fleet -m ${second.manager} docker swarm leave --force)`
+    const hint = `make the machines of one cluster leave: fleet -m ${second.manager} docker swarm leave --force`
     return { issues: [{ why, hint }] }
   }
   if (cluster !== undefined) {
