@@ -85,7 +85,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     expect({ code, stderr }).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /h2 does not reach .* on port 7946\/tcp[^]*open 7946\/tcp on h6 for h2/,
+        /h2 cannot reach .* on port 7946\/tcp[^]*open 7946\/tcp on h6 for h2/,
       ),
     })
     expect(await swarm.on('h6', 'docker info -f {{.Swarm.LocalNodeState}}')).toBe('inactive')
