@@ -177,13 +177,13 @@ test('docker top is answered with the command for containers', async () => {
 })
 
 test.each([
-  [['--all', 'image', 'save', 'nginx'], 'one file'],
-  [['--on', 'all', 'container', 'export', '-o', 'c.tar', 'c'], 'one file'],
+  [['--all', 'image', 'save', 'nginx'], 'writes a file'],
+  [['--on', 'all', 'container', 'export', '-o', 'c.tar', 'c'], 'writes a file'],
   [['--all', 'image', 'load'], 'standard input'],
   [['--all', 'exec', '-i', 'c', 'sh'], 'standard input'],
   [['--all', 'run', '--rm', '-it', 'bb:1', 'sh'], 'standard input'],
   [['--all', 'container', 'attach', 'c'], 'standard input'],
-  [['--all', 'container', 'cp', 'c:/etc/hosts', '.'], 'one file'],
+  [['--all', 'container', 'cp', 'c:/etc/hosts', '.'], 'writes a file'],
   [['--all', 'docker', 'login'], 'standard input'],
   [['pull', '--all', 'nginx'], 'fleet --all pull'],
   [['pull', 'nginx', '--all'], 'fleet --all pull'],
