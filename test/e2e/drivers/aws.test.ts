@@ -511,7 +511,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const refused = await fleet('apply', '--yes')
     expect(refused.code).toBe(1)
     expect(refused.stderr).toMatch(
-      /web-1 was not changed: .*; it was stopped .* and is running again/,
+      /web-1 was not changed: .*; the host was stopped .* and is running again/,
     )
     expect(aws.instance(await instanceId()).state).toBe('running')
     expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
