@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { operationOf } from '../../support/azure/azure.ts'
@@ -8,7 +8,7 @@ import {
   type DriverSeat,
   fleetId,
   newAttempt,
-  seatDriver,
+  seatEachTest,
   userData,
 } from '../../support/azure/driver-seat.ts'
 import type { Exchange } from '../../support/azure/exchange.ts'
@@ -17,16 +17,7 @@ import { judge, judgeIsMissing } from '../../support/azure/judge.ts'
 import { resourcesOf } from '../../support/azure/store.ts'
 
 let seat: DriverSeat
-/** All that was said in this file. */
-const exchanges: Exchange[] = []
-
-beforeEach(async () => {
-  seat = await seatDriver()
-})
-afterEach(async () => {
-  exchanges.push(...seat.azure.exchanges)
-  await seat[Symbol.asyncDispose]()
-})
+const exchanges = seatEachTest((given) => (seat = given))
 
 const typesOf = (ids: readonly string[]): string[] =>
   ids.map((id) => /\/([^/]+)\/[^/]+$/.exec(id)?.[1] ?? '').sort()

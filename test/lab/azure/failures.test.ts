@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { setLogLevel } from '@azure/logger'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type Fault, operationOf } from '../../support/azure/azure.ts'
@@ -14,23 +14,15 @@ import {
   type DriverSeat,
   fleetId,
   newAttempt,
-  seatDriver,
+  seatEachTest,
   userData,
 } from '../../support/azure/driver-seat.ts'
 import { testDescribed } from '../../support/azure/described.ts'
 import { addNetwork } from '../../support/azure/networks.ts'
-import { type Exchange, Refusal } from '../../support/azure/exchange.ts'
+import { Refusal } from '../../support/azure/exchange.ts'
 
 let seat: DriverSeat
-const exchanges: Exchange[] = []
-
-beforeEach(async () => {
-  seat = await seatDriver()
-})
-afterEach(async () => {
-  exchanges.push(...seat.azure.exchanges)
-  await seat[Symbol.asyncDispose]()
-})
+const exchanges = seatEachTest((given) => (seat = given))
 
 const failureOf = async (work: Promise<unknown>): Promise<UserError> => {
   const error = await work.then(

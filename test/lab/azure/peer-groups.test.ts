@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { PeerAccess, PeerGroup } from '../../../src/drivers/net/peer-access.ts'
 import { parsePorts } from '../../../src/drivers/net/ports.ts'
 import { mergeResources } from '../../../src/machine/machine.ts'
@@ -8,23 +8,14 @@ import {
   type DriverSeat,
   fleetId,
   newAttempt,
-  seatDriver,
+  seatEachTest,
 } from '../../support/azure/driver-seat.ts'
-import type { Exchange } from '../../support/azure/exchange.ts'
 import { configurationsOf } from '../../support/azure/network-resources.ts'
 import { addNetwork } from '../../support/azure/networks.ts'
 import { resourcesOf } from '../../support/azure/store.ts'
 
 let seat: DriverSeat
-const exchanges: Exchange[] = []
-
-beforeEach(async () => {
-  seat = await seatDriver({ settleMs: 5 })
-})
-afterEach(async () => {
-  exchanges.push(...seat.azure.exchanges)
-  await seat[Symbol.asyncDispose]()
-})
+const exchanges = seatEachTest((given) => (seat = given), { settleMs: 5 })
 
 const token = 'aaaaaaaa-1c2d-4e3f-8a4b-5c6d7e8f9a0b'
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 import { operationOf } from '../../support/azure/azure.ts'
 import { testDescribed } from '../../support/azure/described.ts'
@@ -6,22 +6,13 @@ import {
   type DriverSeat,
   fleetId,
   newAttempt,
-  seatDriver,
+  seatEachTest,
 } from '../../support/azure/driver-seat.ts'
-import type { Exchange } from '../../support/azure/exchange.ts'
 import { configurationsOf } from '../../support/azure/network-resources.ts'
 import { resourcesOf } from '../../support/azure/store.ts'
 
 let seat: DriverSeat
-const exchanges: Exchange[] = []
-
-beforeEach(async () => {
-  seat = await seatDriver({ settleMs: 5 })
-})
-afterEach(async () => {
-  exchanges.push(...seat.azure.exchanges)
-  await seat[Symbol.asyncDispose]()
-})
+const exchanges = seatEachTest((given) => (seat = given), { settleMs: 5 })
 
 const west = `fleet-${fleetId}-westeurope`
 

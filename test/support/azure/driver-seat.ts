@@ -1,3 +1,4 @@
+import { afterEach, beforeEach } from 'vitest'
 import type { Call, Driver, HostPlan, HostSpec, DriverState } from '../../../src/drivers/driver.ts'
 import { azureTimeouts, type Timeouts } from '../../../src/drivers/azure/api/azure-api.ts'
 import { azureOptions, type AzureOptions } from '../../../src/drivers/azure/options.ts'
@@ -6,6 +7,7 @@ import { type HostRecord, mergeResources } from '../../../src/machine/machine.ts
 import type { MachineName } from '../../../src/machine/name.ts'
 import { type AzureOptions as StandInOptions, type AzureStandIn, startAzure } from './azure.ts'
 import { trustAuthority } from '../certificates.ts'
+import type { Exchange } from './exchange.ts'
 
 /** Short timeouts for the test double. */
 const quick: Timeouts = {
@@ -139,4 +141,23 @@ export async function seatDriver(
       await standIn[Symbol.asyncDispose]()
     },
   }
+}
+
+/**
+ * Gives each test of a file a driver and a test double of its own. Returns all exchanges of the tests that have ended.
+ */
+export function seatEachTest(
+  use: (seat: DriverSeat) => void,
+  options: StandInOptions = {},
+): readonly Exchange[] {
+  const exchanges: Exchange[] = []
+  let seat: DriverSeat
+  beforeEach(async () => {
+    use((seat = await seatDriver(options)))
+  })
+  afterEach(async () => {
+    exchanges.push(...seat.azure.exchanges)
+    await seat[Symbol.asyncDispose]()
+  })
+  return exchanges
 }
