@@ -25,14 +25,14 @@ export async function describeExistingInstance(
   }
   const address = addressOf(instance, access)
   if (address === undefined) {
+    const next = [
+      ...(instance.state === 'running' ? [] : ['start the instance']),
+      ...(privateOnly ? [] : ['use --private-only to connect to its private address']),
+    ]
     throw new UserError(
       'usage',
       `instance ${id} has no ${access} address (state: ${instance.state})`,
-      {
-        hint: privateOnly
-          ? 'start the instance first'
-          : 'start the instance, or use --private-only',
-      },
+      { hint: next.join(', or ') || undefined },
     )
   }
   const reach = recordedReach(options)

@@ -149,7 +149,7 @@ async function changeCredits({
     }),
   )
   if (failed === undefined) return { credits: cpuCredits }
-  const { Code = '', Message = 'refused' } = failed.Error ?? {}
+  const { Code = 'no error code', Message = 'EC2 gives no reason' } = failed.Error ?? {}
   throw new UserError(
     'failed',
     `cannot change the CPU credits of instance ${instance.id}: ${Message} (${Code})`,
@@ -202,7 +202,8 @@ export async function changeHost(
   const { id, token } = host
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) {
-    throw new UserError('failed', `instance ${id} no longer exists`, {
+    const which = id === undefined ? 'the instance' : `instance ${id}`
+    throw new UserError('failed', `${which} no longer exists`, {
       hint: 'to see the changes that fleet would make: fleet plan',
     })
   }

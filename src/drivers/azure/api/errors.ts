@@ -34,6 +34,11 @@ const noLogin: Failure = {
   text: 'no Azure login was found',
   hint: 'run az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET',
 }
+const unacceptedTerms: Failure = {
+  kind: 'usage',
+  text: 'the terms of the image have not been accepted',
+  hint: 'to accept the terms of your --image: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
+}
 const badImage: Failure = {
   kind: 'usage',
   text: 'the image does not exist in this location',
@@ -102,16 +107,8 @@ const failures: Readonly<Record<string, Failure>> = {
   },
   PlatformImageNotFound: badImage,
   ImageNotFound: badImage,
-  MarketplacePurchaseEligibilityFailed: {
-    kind: 'usage',
-    text: 'the terms of the image have not been accepted',
-    hint: 'accept the terms: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
-  },
-  ResourcePurchaseValidationFailed: {
-    kind: 'usage',
-    text: 'the terms of the image have not been accepted',
-    hint: 'accept the terms: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
-  },
+  MarketplacePurchaseEligibilityFailed: unacceptedTerms,
+  ResourcePurchaseValidationFailed: unacceptedTerms,
   EncryptionAtHost: {
     kind: 'usage',
     text: 'encryption at host is not enabled for the subscription',

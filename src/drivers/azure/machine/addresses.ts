@@ -29,7 +29,8 @@ export async function requireAddress(
 ): Promise<string> {
   const address = await addressOf(api, place, call)
   if (address !== undefined) return address
+  const { group, name } = addressResource(place)
   throw new UserError('failed', `the virtual machine ${place.names.machine} has no address`, {
-    hint: `check the public address ${place.names.publicAddress} in the resource group ${place.group}`,
+    hint: `check the ${place.isPrivate ? 'network interface' : 'public address'} ${name} in the resource group ${group}`,
   })
 }
