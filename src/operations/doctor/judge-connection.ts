@@ -237,7 +237,7 @@ export function judgeLogin(observation: Observation): Verdict {
       failure.hint ?? onConsole(`check the output of chage -l ${user}, and the log of sshd`),
     )
   }
-  const agent = keys.skipped.find((one) => one.startsWith('the keys of the agent'))
+  const { agent } = keys
   const { wanted } = login
   const isOffered =
     wanted === undefined

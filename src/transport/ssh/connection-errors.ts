@@ -41,6 +41,21 @@ export class NotSsh extends Error {}
 /** Internal: the server does not stop sending text during the login. */
 export class EndlessBanner extends Error {}
 
+/** Thrown for a host that cannot be reached. */
+export class ConnectError extends UserError {
+  /** How far the connection had come, and the error of the network or of ssh2. */
+  readonly failure: Failure
+
+  constructor(
+    kind: ErrorKind,
+    message: string,
+    { failure, ...details }: { failure: Failure; machine: string; hint: string },
+  ) {
+    super(kind, message, { ...details, cause: failure.error })
+    this.failure = failure
+  }
+}
+
 /** Whether the server disconnected because of too many rejected keys (MaxAuthTries in sshd_config(5)). */
 export const isTooManyFailures = (error: unknown): boolean =>
   /too many authentication failures/i.test(messageOf(error))
@@ -93,6 +108,9 @@ const isMissing = (error: unknown): error is ProxyCommandEnded =>
 export const isPermanent = (error: unknown): boolean =>
   error instanceof UserError && error.cause instanceof ProxyCommandEnded && error.cause.isPermanent
 
+/** Whether the host name of a connection could not be resolved. */
+export const isUnresolved = code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL')
+
 const rules: readonly Rule[] = [
   {
     when: ({ error }) => isMissing(error),
@@ -132,7 +150,7 @@ const rules: readonly Rule[] = [
       `in ${address}, the part after % is a network interface of the connecting computer, and differs between computers. If the host has an address without this part, use that address`,
   },
   {
-    when: code('ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME', 'EAI_FAIL'),
+    when: isUnresolved,
     kind: 'unreachable',
     why: ({ address }) => `cannot resolve the host name ${address}`,
     hint: () => 'check the address and the DNS settings of this computer',
@@ -251,12 +269,12 @@ export function explainFailure(
     hint:
       rule?.hint(endpoint, failure.error, failure) ??
       `try again; for details: ssh -v ${shellQuote(`${user}@${endpoint.address}`)}`,
-    cause: failure.error,
+    failure,
   }
   const who = endpoint.isNew === true ? at(endpoint) : `${machine} at ${at(endpoint)}`
   const message = `cannot reach ${who}: ${why}`
   return {
-    error: new UserError(rule?.kind ?? 'unreachable', message, details),
+    error: new ConnectError(rule?.kind ?? 'unreachable', message, details),
     passing: rule?.passing ?? false,
   }
 }

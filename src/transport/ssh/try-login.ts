@@ -14,6 +14,9 @@ import {
   explainFailure,
   isTooManyFailures,
   quoteServer,
+  type Failure,
+  type Stage,
+  isUnresolved,
 } from './connection-errors.ts'
 import { failureOf, openStream } from './connect-with-retry.ts'
 import { type SshOptions, type SshTarget, openTransport } from './connect.ts'
@@ -62,8 +65,6 @@ export interface LoginTrial {
   readonly addresses: readonly string[]
   /** Whether a program of this computer carries the connection. */
   readonly byProgram: boolean
-  /** Why OpenSSH's client is used, if it is. */
-  readonly otherClient?: string | undefined
   /** The fingerprint of the key that is known to work. */
   readonly wanted?: string | undefined
   /** The release of the server, such as `OpenSSH_9.2p1`. */
@@ -110,13 +111,33 @@ const reasonOf = (error: unknown): LoginFailure['reason'] => {
   return 'other'
 }
 
-const stepOf = { connecting: 'port', greeting: 'banner', agreeing: 'key-exchange', login: 'login' }
+const stepOf: Readonly<Record<Stage, LoginStep>> = {
+  connecting: 'port',
+  greeting: 'banner',
+  agreeing: 'key-exchange',
+  login: 'login',
+}
 
 /** The failure of a login that threw `error`. */
 function describeFailure(error: unknown, step: LoginStep, printed = ''): LoginFailure {
   const { message, hint } =
     error instanceof UserError ? error : { message: String(error), hint: '' }
   return { step, reason: reasonOf(error), message, hint: hint || undefined, printed }
+}
+
+/** The failure of a connection, which `explained` describes for a person. */
+export function describeConnection(
+  explained: unknown,
+  failure: Failure,
+  printed = '',
+): LoginFailure {
+  const { stage, error, proxy } = failure
+  const isProgram =
+    proxy !== undefined &&
+    (stage === 'connecting' || (stage === 'greeting' && error instanceof ProxyCommandEnded))
+  const step = isUnresolved(failure) ? 'name' : stepOf[stage]
+  const reason = error instanceof EndlessBanner ? 'other' : reasonOf(error)
+  return { ...describeFailure(explained, isProgram ? 'route' : step, printed), reason }
 }
 
 async function lookUp(address: string): Promise<readonly string[]> {
@@ -249,20 +270,13 @@ export async function tryLogin(
       }
       const server = thrown instanceof HandshakeError ? thrown : { printed: '', release: undefined }
       const printed = quoteServer(server.printed)
-      const step = stepOf[failure.stage] as LoginStep
       const known = describeKnown(error)
       if (known !== undefined) {
         const reason = error instanceof ClosedEarly ? 'early' : 'other'
         return failed({ ...known, reason }, server.release)
       }
       const { error: explained } = explainFailure(failure, target)
-      const isProgram =
-        failure.proxy !== undefined &&
-        (failure.stage === 'connecting' ||
-          (failure.stage === 'greeting' && error instanceof ProxyCommandEnded))
-      const described = describeFailure(explained, isProgram ? 'route' : step, printed)
-      const reason = error instanceof EndlessBanner ? 'other' : reasonOf(error)
-      return failed({ ...described, reason }, server.release)
+      return failed(describeConnection(explained, failure, printed), server.release)
     }
   }
 

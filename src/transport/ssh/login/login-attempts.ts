@@ -118,7 +118,8 @@ function openAgent(
       }))
     } catch (error) {
       signal.throwIfAborted()
-      report.skipped.push(`the keys of the agent at ${path} (${messageOf(error)})`)
+      report.agent = `the keys of the agent at ${path} (${messageOf(error)})`
+      report.skipped.push(report.agent)
       traceError('ssh', `read the keys of the agent at ${path}`, error)
       return []
     }

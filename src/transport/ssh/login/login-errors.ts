@@ -9,6 +9,8 @@ export interface LoginReport {
   readonly accepted: string[]
   /** Keys that could not be tried, each with the reason. */
   readonly skipped: string[]
+  /** Why the keys of the agent could not be tried; it is also in `skipped`. */
+  agent?: string | undefined
   /** Commands that make skipped keys usable. */
   readonly remedies: string[]
   /** The methods that the server takes, as it said last. */
