@@ -210,7 +210,7 @@ function reportCopies(
     for (const what of skipped) {
       if (!format.json) {
         io.stderr.write(
-          `${machine === undefined ? '' : `${machine}: `}not copied: ${from}: ${what}\n`,
+          `${machine === undefined ? '' : `${machine}: `}skipped or changed: ${from}: ${what}\n`,
         )
       }
     }

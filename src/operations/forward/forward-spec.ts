@@ -51,14 +51,16 @@ export function parseForward(flag: '-L' | '-R' | '-D', text: string): ForwardSpe
     return { host, port: readPort(port, 1) }
   }
 
+  const expected = flag === '-D' ? 'expected [address:]port' : 'expected [address:]port:host:port'
   const [first = '', second = ''] = parts
   if (flag !== '-L' && parts.length === 1) return { listen: readListen(undefined, first) }
   if (flag === '-D') {
     if (parts.length === 2) return { listen: readListen(first, second) }
-    throw malformed(flag, text, 'expected [address:]port')
+    throw malformed(flag, text, expected)
   }
   if (flag === '-R' && parts.length === 2 && !isPath(first) && !isPath(second))
     return { listen: readListen(first, second) }
+  if (parts.length === 1) throw malformed(flag, text, expected)
   const last = parts.at(-1) ?? ''
   const [target, left] = isPath(last)
     ? [{ path: last }, parts.slice(0, -1)]
@@ -66,5 +68,5 @@ export function parseForward(flag: '-L' | '-R' | '-D', text: string): ForwardSpe
   if (left.length === 1 && isPath(left[0] ?? '')) return { listen: { path: left[0] ?? '' }, target }
   if (left.length === 1) return { listen: readListen(undefined, left[0]), target }
   if (left.length === 2) return { listen: readListen(left[0], left[1]), target }
-  throw malformed(flag, text, 'expected [address:]port:host:port')
+  throw malformed(flag, text, expected)
 }

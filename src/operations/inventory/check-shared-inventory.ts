@@ -52,7 +52,6 @@ async function readDisk(store: InventoryStore): Promise<string> {
     if (error instanceof UserError) throw error
     if (codeOf(error) === 'ENOENT') await store.read() // throws with a hint how to create an inventory
     throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
-      hint: 'to create an inventory: fleet init',
       cause: error,
     })
   })

@@ -61,4 +61,8 @@ describe('a forward, as ssh has them', () => {
       `invalid value ${JSON.stringify(text)} for ${flag}: `,
     )
   })
+
+  test('a port alone needs the other end, unless it is for SOCKS', () => {
+    expect(() => parseForward('-L', '8080')).toThrow('expected [address:]port:host:port')
+  })
 })
