@@ -1,6 +1,6 @@
 import { UserError, exitCodes } from '../errors.ts'
 import { colorsOf } from './color.ts'
-import { foldNames, namesAmong } from './fold-names.ts'
+import { allMachines, foldNames, namesAmong } from './fold-names.ts'
 import { shorten } from './human-units.ts'
 import type { Io } from './io.ts'
 import { compose } from './styled.ts'
@@ -133,7 +133,7 @@ function causeText(group: readonly Failure[], { of }: { of: number }): string {
   }
   const [reason = '', ...more] = sharedReason(error as UserError, machine, names).split('\n')
   const isAll = names.length === of
-  const who = isAll ? `all ${of} machines` : `${names.length} machines`
+  const who = isAll ? allMachines(of) : `${names.length} machines`
   return [`${who}: ${reason}${isAll ? '' : `: ${foldNames(names)}`}`, ...more].join('\n')
 }
 

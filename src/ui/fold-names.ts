@@ -33,9 +33,13 @@ export function foldNames(names: readonly string[]): string {
     .join(', ')
 }
 
+/** All of several machines: `both machines`, or `all 920 machines`. */
+export const allMachines = (count: number): string =>
+  count === 2 ? 'both machines' : `all ${count} machines`
+
 /** The names of some of `all` machines: `db, web-1..web-3`, or `all 920 machines`. */
 export const namesAmong = (names: readonly string[], all: number): string =>
-  names.length === all && all > 1 ? `all ${all} machines` : foldNames(names)
+  names.length === all && all > 1 ? allMachines(all) : foldNames(names)
 
 /** The title of the output that some of `all` machines share: `web-1..web-3 (3)`, or `all 920 machines`. */
 export const namesOfGroup = (names: readonly string[], all: number): string =>

@@ -5,7 +5,7 @@ import type { Doctor } from '../../operations/doctor/doctor.ts'
 import type { Observation } from '../../operations/doctor/observation.ts'
 import { locateHome } from '../../state/home/locate-home.ts'
 import { type Colors, colorsOf } from '../../ui/color.ts'
-import { foldNames } from '../../ui/fold-names.ts'
+import { allMachines, foldNames } from '../../ui/fold-names.ts'
 import { openProgress } from '../../ui/progress/progress.ts'
 import { reportUnanswered } from '../../ui/progress/waiting.ts'
 import { type Column, writeJson, writeRows } from '../../ui/table.ts'
@@ -93,7 +93,7 @@ function summarize(
   const [only] = machines
   if (machines.length === 1) return bad.length === 0 ? `${only?.name} is healthy\n` : ''
   return bad.length === 0
-    ? `all ${machines.length} machines are healthy\n`
+    ? `${allMachines(machines.length)} are healthy\n`
     : `found problems on ${bad.length} of ${machines.length} machines: ${foldNames(bad)}\n`
 }
 

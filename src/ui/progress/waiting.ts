@@ -1,4 +1,4 @@
-import { foldNames } from '../fold-names.ts'
+import { allMachines, foldNames } from '../fold-names.ts'
 import type { Io } from '../io.ts'
 
 /** When it is first reported which machines have not answered, and how often after that, in milliseconds. */
@@ -31,7 +31,7 @@ export function reportUnanswered(
     if (open.size === 0) return
     const isAll = open.size === names.length && names.length > listedNames
     const who = isAll
-      ? `all ${names.length} machines`
+      ? allMachines(names.length)
       : foldNames(names.filter((name) => open.has(name)))
     if (!json) io.stderr.write(`waiting for ${who}\n`)
     stop = clock.start(againMs, report)

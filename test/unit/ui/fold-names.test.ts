@@ -23,5 +23,6 @@ describe('names', () => {
       'a, c, z',
       'a',
     ])
+    expect(namesAmong(['a', 'b'], 2)).toBe('both machines')
   })
 })
