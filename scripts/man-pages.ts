@@ -193,7 +193,7 @@ function mainPage(entries: readonly (Command | CommandGroup)[]): ManPage {
   const names = entries.map(({ name }) => `fleet-${name}`)
   return page('fleet.1', [
     ...title('fleet', 1),
-    ...nameLines('fleet', 'manage Docker hosts in one file, and run containers on them over SSH'),
+    ...nameLines('fleet', 'manage Docker hosts in one file and run containers on them over SSH'),
     ...section('SYNOPSIS', [`${bold('fleet')} ${usageText('[options] <command>')}`]),
     ...section('DESCRIPTION', [
       ...paragraph(

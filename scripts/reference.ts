@@ -226,7 +226,7 @@ function describeFields(drivers: readonly DriverOptions[]): string {
     '### options',
     '',
     ...drivers.flatMap(({ name, options }) => [
-      `Options of the \`${name}\` driver: ${Object.keys(options.shape)
+      `Options for the \`${name}\` driver: ${Object.keys(options.shape)
         .map((key) => `\`${key}\``)
         .join(', ')}.`,
       '',

@@ -684,7 +684,7 @@ const containers: readonly JsonOutput[] = [
         ...answering,
         id: text('ID of the container'),
         name: text('name of the container'),
-        image: text('name or ID of the image'),
+        image: text('image name or ID'),
         command: text('the command'),
         created: time('when it was created'),
         state: text('`running`, `exited` and others, as in the Engine API'),
@@ -713,7 +713,7 @@ const containers: readonly JsonOutput[] = [
         name: text('name of the container'),
         project: text('Compose project, if it belongs to one').optional(),
         service: text('Compose service, if it belongs to one').optional(),
-        image: text('name or ID of the image'),
+        image: text('image name or ID'),
         state: text('`running`, `exited` and others, as in the Engine API'),
         status: text('the state as text, such as `Up 3 minutes`'),
       }),
@@ -811,7 +811,7 @@ const containers: readonly JsonOutput[] = [
     schema: z.array(
       z.strictObject({
         ...answering,
-        image: text('name or ID of the image'),
+        image: text('image name or ID'),
         layer: text('digest of the layer'),
         size: bytes('size, if it is known').optional(),
         sharedWith: texts('other images that have the layer'),

@@ -22,15 +22,18 @@ const habits: readonly Habit[] = [
     options: ['-f'],
     next: "to print one field: fleet inspect NAME --format '{{.host.address}}'",
   },
-  { typed: 'machine', next: 'commands for machines have no prefix, for example: fleet ls' },
+  { typed: 'machine', next: 'machine commands have no prefix, for example: fleet ls' },
   {
     typed: 'rm',
     options: ['-f', '--force'],
     next: 'to remove a machine without a prompt: fleet rm --yes NAME; to remove a container: fleet container rm -f NAME',
   },
   // vagrant, and the other exports of fleet
-  { typed: 'export ssh-config', next: 'to print machines as SSH configuration: fleet ssh-config' },
-  { typed: 'export ssh', next: 'to print machines as SSH configuration: fleet ssh-config' },
+  {
+    typed: 'export ssh-config',
+    next: 'to print an SSH configuration for machines: fleet ssh-config',
+  },
+  { typed: 'export ssh', next: 'to print an SSH configuration for machines: fleet ssh-config' },
   // options that fleet has by another name
   {
     typed: 'rm',
@@ -56,7 +59,7 @@ const habits: readonly Habit[] = [
   })),
   { typed: 'stack deploy', next: 'to deploy the stacks in the inventory: fleet deploy' },
   { typed: 'stack services', next: 'to list the services in a swarm: fleet service ls' },
-  { typed: 'node', next: 'to list the nodes in swarms: fleet swarm status' },
+  { typed: 'node', next: 'to list swarm nodes: fleet swarm status' },
   {
     typed: 'context create',
     next: 'to add a host: fleet adopt USER@HOST; to create Docker contexts: fleet context sync',

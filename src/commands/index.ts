@@ -86,15 +86,15 @@ const containerVerbs = [
   ['rm', 'Remove containers'],
   ['prune', 'Remove stopped containers'],
   ['rename', 'Rename a container'],
-  ['update', 'Change the resource limits of containers'],
+  ['update', 'Change container resource limits'],
   ['attach', 'Attach to a container'],
   ['wait', 'Wait until containers stop'],
-  ['top', 'Show the processes of a container'],
-  ['port', 'Show the ports of a container'],
+  ['top', 'Show processes running in a container'],
+  ['port', "Show a container's published ports"],
   ['diff', 'Show changed files in a container'],
   ['cp', 'Copy files to or from a container'],
   ['commit', 'Create an image from a container'],
-  ['export', 'Export the files of a container as a tar archive'],
+  ['export', "Export a container's files as a tar archive"],
 ] as const
 
 /** Commands of `fleet image` that are passed to docker. */

@@ -11,7 +11,7 @@ const columns: readonly Column<HostStatus>[] = [
 
 /** Message for a broker that another build of fleet has started. */
 export const otherBuild =
-  'a broker from another version of fleet is stopping; it exits when its last command ends\n'
+  'a broker started by another version of fleet is shutting down; it will exit when its last command finishes\n'
 
 function describeSocket({ machine, path, context, holders }: SocketStatus): string {
   const wanting = [

@@ -10,7 +10,7 @@ export const brokerStop = defineCommand({
     const status = await (await fleet.broker())?.stop()
     if (status === undefined) io.stderr.write('the broker is not running\n')
     else if (status === 'retired') io.stderr.write(otherBuild)
-    else if (status === 'killed') io.stderr.write('killed the broker because it did not answer\n')
+    else if (status === 'killed') io.stderr.write('killed the broker because it did not respond\n')
     else {
       io.stderr.write(`stopped the broker (process ${status.pid})\n`)
       const kept = status.sockets.filter(({ context, holders }) => context || holders.length > 0)

@@ -29,7 +29,7 @@ const remove = defineCommand({
   name: 'rm',
   summary: 'Remove downloaded disk images',
   description: 'Remove downloaded disk images from the cache. Existing machines are not affected.',
-  arguments: { images: any('images', 'keys or names of images, as listed by fleet cache ls') },
+  arguments: { images: any('images', 'image keys or names, as listed by fleet cache ls') },
   options: { all: flag('-a, --all', 'remove all images') },
   examples: ['fleet cache rm --all', "fleet cache rm 'debian-13 amd64'"],
   async run({ fleet, io, args, options }) {

@@ -67,7 +67,7 @@ export async function knownSettings(
     ...(isProfile ? [{ key: 'count', description: 'number of machines', values: [] }] : []),
     {
       key: 'protected',
-      description: 'true to require typing the machine name before removal',
+      description: 'true to require typing the machine name to confirm removal',
       values: ['true', 'false'],
     },
     {

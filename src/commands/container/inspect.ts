@@ -18,11 +18,11 @@ const completions = {
 const inspectCommand = (what: keyof typeof completions, load: () => Promise<Inspect>): Command =>
   defineCommand({
     name: 'inspect',
-    summary: `Print details of ${what} as JSON`,
+    summary: `Print ${completions[what]} details as JSON`,
     arguments: {
       names: several(
         'names',
-        `${what === 'volumes' ? 'names' : 'names or IDs'} of ${what}`,
+        `${completions[what]} ${what === 'volumes' ? 'names' : 'names or IDs'}`,
         completions[what],
       ),
     },

@@ -44,7 +44,7 @@ async function withMachineHint(
   const machines: ReadonlyMap<string, unknown> = (await (await fleet.inventory()).read()).machines
   const name = names.find((word) => machines.has(word))
   if (name === undefined || error.kind === 'unreachable') return error
-  const hint = `${name} is a machine; to show the logs of a container on it: fleet -m ${name} logs CONTAINER`
+  const hint = `${name} is a machine; to show the logs of one of its containers: fleet -m ${name} logs CONTAINER`
   return new UserError(error.kind, error.message, { machine: error.machine, hint, cause: error })
 }
 
@@ -61,10 +61,10 @@ export const logOptions = {
   ),
   since: text(
     '--since <time>',
-    'show lines since a time: 10m (ago), 2026-11-23T10:00:00Z or Unix seconds',
+    'show lines since a given time: 10m (10 minutes ago), 2026-11-23T10:00:00Z or Unix seconds',
   ),
-  until: text('--until <time>', 'show lines up to a time'),
-  timestamps: flag('-t, --timestamps', 'show the time of each line'),
+  until: text('--until <time>', 'show lines up to a given time'),
+  timestamps: flag('-t, --timestamps', 'show the timestamp of each line'),
 } as const
 
 /** The part of logs that the options choose. */
@@ -118,10 +118,10 @@ async function soughtContainers({
 
 export const logs = defineCommand({
   name: 'logs',
-  summary: 'Show the logs of containers',
+  summary: 'Show container logs',
   description:
-    'Show the logs of containers. With several containers or machines, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
-  arguments: { containers: several('containers', 'names or IDs of containers', 'container') },
+    'Show container logs. With several containers or machines, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+  arguments: { containers: several('containers', 'container names or IDs', 'container') },
   options: {
     ...logOptions,
     find: flag('--find', 'search all machines, or the selected ones, for the containers'),

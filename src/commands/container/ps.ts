@@ -127,7 +127,7 @@ export const ps = defineCommand({
   name: 'ps',
   summary: 'List containers',
   description:
-    'List running containers. With --quiet, only IDs are printed, as MACHINE/ID if machines were chosen by selector; all container commands accept both forms. With --format, the fields are those of docker ps, such as {{.Names}}, and {{.Machine}}; --format json prints all of them.',
+    'List running containers. With --quiet, only IDs are printed, as MACHINE/ID if machines were chosen by selector; all container commands accept both forms. With --format, the available fields are {{.Machine}} and those of docker ps, such as {{.Names}}; --format json prints all of them.',
   options: {
     stopped: flag('-a, --all-containers', 'include stopped containers'),
     last: parsed(
@@ -136,7 +136,7 @@ export const ps = defineCommand({
       (count) => parseCount(count, 1),
     ),
     latest: flag('-l, --latest', 'show only the most recently created container'),
-    size: flag('-s, --size', 'show the size of the writable layer and of all layers'),
+    size: flag('-s, --size', 'show the writable layer size and the total size'),
     filter: filterOption,
     trunc: noTruncOption,
   },

@@ -41,17 +41,17 @@ const columns: readonly Column<ContainerStats>[] = [
 
 export const stats = defineCommand({
   name: 'stats',
-  summary: 'Show the resource usage of containers',
+  summary: 'Show container resource usage',
   description:
-    'Show the CPU, memory, network and disk usage of containers. On a terminal, the table is updated until you press Ctrl-C.',
+    'Show container CPU, memory, network and disk usage. On a terminal, the table is updated until you press Ctrl-C.',
   arguments: {
     containers: any(
       'containers',
-      'names or IDs of containers (default: all running containers)',
+      'container names or IDs (default: all running containers)',
       'running-container',
     ),
   },
-  options: { stream: flag('--no-stream', 'show the usage once, and exit') },
+  options: { stream: flag('--no-stream', 'show usage once, then exit') },
   targets: 'many',
   gathers: true,
   answers: 'json',

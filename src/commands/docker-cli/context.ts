@@ -7,7 +7,7 @@ const words: Readonly<Record<SyncedContext['state'], string>> = {
   written: 'written',
   removed: 'removed',
   taken: 'skipped: the existing context was not created for this inventory',
-  impossible: 'skipped: not a valid name for a Docker context',
+  impossible: 'skipped: not a valid Docker context name',
 }
 
 const columns: readonly Column<SyncedContext>[] = [
@@ -20,7 +20,7 @@ export const contextSync = defineCommand({
   name: 'sync',
   summary: 'Create a Docker context for every machine',
   description:
-    "Create a Docker context for every machine, with the same name as the machine, and remove the contexts of machines that no longer exist. The contexts connect through sockets of fleet's background process (the broker). After this computer restarts, run any fleet command that needs a machine, such as fleet ps, to start the broker.",
+    "Create a Docker context for every machine, named after the machine, and remove contexts for machines that no longer exist. The contexts connect through sockets of fleet's background process (the broker). After this computer restarts, run any fleet command that needs a machine, such as fleet ps, to start the broker.",
   options: {
     remove: flag('--remove', 'remove all contexts that fleet created for this inventory'),
   },

@@ -4,7 +4,7 @@ export const env = defineCommand({
   name: 'env',
   summary: 'Print variables that connect docker to a machine',
   description:
-    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs connect to a machine. The address is a socket on this computer, which stays open as long as the terminal is open.',
+    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs connect to a machine. The address is a local socket that stays open as long as the terminal is open.',
   arguments: {
     name: optional('name', 'name of the machine or swarm (default: the active machine)', 'machine'),
   },
@@ -14,7 +14,7 @@ export const env = defineCommand({
       'bash, zsh, fish, powershell, cmd, nushell or elvish (default: detected)',
       'shell',
     ),
-    unset: flag('-u, --unset', 'print the commands that unset the variables'),
+    unset: flag('-u, --unset', 'print commands that unset the variables'),
     bypassProxy: flag('--bypass-proxy', "add the machine's address to NO_PROXY"),
   },
   targets: 'one',

@@ -6,8 +6,8 @@ import { shellQuote } from '../../os/shell-quote.ts'
 const hasFlag = ({ words }: ReadCommand, ...names: string[]): boolean =>
   words.some((word) => word.kind === 'flag' && names.includes(word.name) && word.value !== 'false')
 
-const inputReason = 'reads from standard input, so it works on one machine only'
-const outputReason = 'writes a file on this computer, so it works on one machine only'
+const inputReason = 'reads from standard input, so it works with only one machine'
+const outputReason = 'writes a file to this computer, so it works with only one machine'
 
 /** Why a docker command works on one machine only, if it does. */
 function reasonFor(command: ReadCommand): string | undefined {

@@ -14,7 +14,7 @@ const urlCommand = (
   defineCommand({
     name,
     summary,
-    description: `${description} The address is a socket on this computer, which stays open as long as the terminal is open.`,
+    description: `${description} The address is a local socket that stays open as long as the terminal is open.`,
     arguments: {
       name: optional(
         'name',

@@ -137,9 +137,9 @@ export const doctor = defineCommand({
   name: 'doctor',
   summary: 'Diagnose problems with machines',
   description:
-    "Check everything between this computer and the engines of machines: name resolution, jump hosts, port, SSH banner, host key, each login key, shell, packet size (MTU), sessions, clock, home directory, sudo, cloud-init, disk, engine socket, engine, Docker Compose, and the connection of fleet's background process (the broker). fleet opens a new connection for these checks, and changes nothing. A check that another failure explains is skipped, so each cause is shown once, with the command or step that fixes it. This computer is checked too: Node.js, fleet's home directory, the inventory, the SSH agent, the Docker CLI, provider credentials, and the broker. Without names, all checks of this computer and the active machine are shown; for several machines, only warnings and failures are shown. The exit code is 1 if a check fails.",
+    "Check everything between this computer and each machine's engine: name resolution, jump hosts, port, SSH banner, host key, each login key, shell, packet size (MTU), sessions, clock, home directory, sudo, cloud-init, disk, engine socket, engine, Docker Compose, and the connection held by fleet's background process (the broker). fleet opens a new connection for these checks and changes nothing. Checks that would fail for the same reason are skipped, so each cause is shown once, with the command or step that fixes it. This computer is checked too: Node.js, fleet's home directory, the inventory, the SSH agent, the Docker CLI, provider credentials, and the broker. Without names, all checks of this computer and the active machine are shown; for several machines, only warnings and failures are shown. The exit code is 1 if a check fails.",
   arguments: {
-    names: machinesArgument('names of machines (default: the active one, if any)', 'optional'),
+    names: machinesArgument('machine names (default: the active machine, if any)', 'optional'),
   },
   targets: 'many',
   answers: 'json',

@@ -79,9 +79,9 @@ const defaultPort = 9100
 
 const prometheus = defineCommand({
   name: 'prometheus',
-  summary: 'Print machines as targets for Prometheus',
+  summary: 'Print machines as Prometheus targets',
   description:
-    'Print machines as targets for file_sd_configs in Prometheus. Each target has the labels of its machine, plus two labels named machine and driver.',
+    "Print machines as targets for Prometheus file_sd_configs. Each target has its machine's labels, plus the labels machine and driver.",
   options: {
     port: parsed('--port <port>', `port to scrape (default: ${defaultPort})`, (word) =>
       parseCount(word),

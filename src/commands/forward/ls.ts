@@ -19,14 +19,14 @@ export const ls = defineCommand({
   name: 'ls',
   summary: 'List the ports that the broker forwards',
   description:
-    "List the ports that fleet's background process (the broker) forwards, with the error if the last connection failed. If the broker was stopped or killed, this command starts it again, and it forwards the same ports again.",
+    "List the ports that fleet's background process (the broker) forwards, with the error if the last connection failed. If the broker was stopped or killed, this command restarts it, and the same ports are forwarded again.",
   answers: 'json',
   async run({ fleet, io, format }) {
     const broker = await fleet.broker()
     const rows = (await broker?.forwards()) ?? []
     const none =
       broker === undefined
-        ? 'without the broker, ports are forwarded only while fleet forward runs\n'
+        ? 'without the broker, ports are forwarded only while fleet forward is running\n'
         : 'no ports are forwarded\n'
     if (rows.length === 0 && !format.json) io.stderr.write(none)
     else await writeRows(io, format, { rows, columns })

@@ -5,7 +5,7 @@ export const stop = defineCommand({
   name: 'stop',
   summary: 'Stop forwarding ports',
   description:
-    'Stop forwarding ports, and close their connections. Local ports can be given as 8080 or 127.0.0.1:8080; the name of a machine means all ports that are forwarded to it.',
+    'Stop forwarding ports and close their connections. Specify local ports as 8080 or 127.0.0.1:8080; a machine name means all ports forwarded to that machine.',
   arguments: {
     forwards: any('forwards', 'local ports, sockets or machines', 'forward'),
   },

@@ -24,8 +24,8 @@ export const overview: readonly OverviewGroup[] = [
       line('ls status top inspect ip', 'list and watch machines, show their entries and addresses'),
       line('use active', 'set or print the active machine'),
       line('ssh cp mount forward', 'open a shell, copy files, mount directories, forward ports'),
-      line('start stop restart kill', 'switch machines on and off'),
-      line('snapshot', 'take and restore snapshots of machines'),
+      line('start stop restart kill', 'turn machines on and off'),
+      line('snapshot', 'take and restore machine snapshots'),
       line('doctor provision upgrade', 'find problems; install, repair and upgrade Docker'),
       line('rekey allow', 'accept host keys, allow SSH from this computer'),
       line('rm forget gc', 'remove machines, or only their entries; remove unmanaged hosts'),
@@ -36,10 +36,10 @@ export const overview: readonly OverviewGroup[] = [
     lines: [
       line('init check merge', 'create the inventory, check it, resolve merge conflicts'),
       line('plan apply refresh', 'preview and apply changes; record changes made elsewhere'),
-      line('set label rename', 'change settings, labels and names of machines'),
+      line('set label rename', 'change machine settings, labels and names'),
       line('deploy stack swarm service', 'deploy stacks from Compose files; show swarms'),
-      line('operator', 'manage people and their SSH keys on machines'),
-      line('export ssh-config', 'print machines for Ansible, Terraform, Prometheus and ssh'),
+      line('operator', 'manage operators and their SSH keys on machines'),
+      line('export ssh-config', 'export machines to Ansible, Terraform, Prometheus and ssh'),
     ],
   },
   {
@@ -90,7 +90,7 @@ export function formatOverview(): string {
   )
   return `Usage: fleet [options] <command>
 
-Manage Docker hosts in one file, and run containers on them over SSH.
+Manage Docker hosts in one file and run containers on them over SSH.
 
 Examples:
 ${columns(examples)}

@@ -43,7 +43,7 @@ put them before or after the command name; for commands that take docker options
   -h, --help             show help
   -V, -v, --version      print the version
 
-fleet never prompts if stdin or stderr is not a terminal: commands that need
+fleet never prompts if stdin or stderr is not a terminal: commands that require
 confirmation then fail with exit code 2, unless you pass --yes.
 `,
   environment: `Environment variables that fleet reads:
@@ -53,13 +53,13 @@ confirmation then fail with exit code 2, unless you pass --yes.
   FLEET_MACHINE       machine to use instead of the active one
   FLEET_HOME          directory for keys, the active machine and other state
                       (default: $XDG_DATA_HOME/fleet, ~/.local/share/fleet, or
-                      the usual directory of the operating system)
-  FLEET_CACHE         directory for downloaded disk images (default: the usual
-                      cache directory of the operating system)
+                      the operating system's usual directory)
+  FLEET_CACHE         directory for downloaded disk images (default: the
+                      operating system's usual cache directory)
   FLEET_BROKER=off    make new connections for every command, without the
                       background process
   FLEET_OPERATOR      name that identifies you as the owner of Compose projects
-  FLEET_CHECKIP_URL   service that returns the public address of this computer
+  FLEET_CHECKIP_URL   service that returns this computer's public address
                       (default: checkip.amazonaws.com)
   FLEET_DEBUG         1, or topics such as ssh,engine: print a trace of the
                       command to stderr, without secrets
@@ -85,15 +85,15 @@ lower, title, len, index, eq, ne, and, or, not, println. Fields are those of
 
 With --quiet, only names or IDs are printed, one per line, for example for
 fleet ls -q | xargs -n1 fleet ip. In pipes, table columns are separated by
-tabs and not shortened. Colors are used only on terminals, and never if NO_COLOR
+tabs and not truncated. Colors are used only on terminals, and never if NO_COLOR
 is set.
 `,
-  'exit-codes': `Exit codes of fleet:
+  'exit-codes': `Exit codes:
 
     0   success
     1   an operation failed, or failed on some of the machines
-    2   invalid usage, or confirmation is needed and there is no terminal; for
-        fleet plan: there are changes to apply
+    2   invalid usage, or confirmation is required but there is no terminal;
+        for fleet plan: there are changes to apply
     3   unknown machine
     4   the inventory cannot be read, or fleet check found a problem
     5   a machine is unreachable, or its host key is not accepted

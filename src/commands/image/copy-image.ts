@@ -21,7 +21,7 @@ export const copyImageCommand = defineCommand({
   description:
     'Copy an image from one machine to others without a registry. The data passes through this computer; layers that a machine already has are not sent.',
   arguments: {
-    image: required('image', 'name or ID of the image', 'image'),
+    image: required('image', 'image name or ID', 'image'),
     from: required('from', 'machine to copy from', 'machine'),
     to: several('to', 'machines to copy to', 'machine'),
   },

@@ -14,8 +14,8 @@ const columns: readonly Column<DiskUsageRow>[] = [
 
 export const df = defineCommand({
   name: 'df',
-  summary: 'Show the disk usage of Docker',
-  description: 'Show the disk usage of images, containers, volumes and the build cache.',
+  summary: 'Show Docker disk usage',
+  description: 'Show how much disk space images, containers, volumes and the build cache use.',
   targets: 'many',
   gathers: true,
   answers: 'json',

@@ -38,7 +38,7 @@ const columnsOf = ({ fullIds, fullCommands }: Truncation): Column<Row>[] => [
 export const history = defineCommand({
   name: 'history',
   summary: 'Show the build history of an image',
-  arguments: { image: required('image', 'name or ID of the image', 'image') },
+  arguments: { image: required('image', 'image name or ID', 'image') },
   options: { trunc: noTruncOption },
   targets: 'many',
   gathers: true,

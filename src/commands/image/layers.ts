@@ -38,9 +38,9 @@ const columnsOf = ({ fullIds, fullCommands }: Truncation): Column<Row>[] => [
 
 export const layers = defineCommand({
   name: 'layers',
-  summary: 'List the layers of images',
-  description: 'List the layers of images, their sizes, and the other images that share them.',
-  arguments: { images: any('images', 'names or IDs of images (default: all)', 'image') },
+  summary: 'List image layers',
+  description: 'List image layers, their sizes, and the other images that share them.',
+  arguments: { images: any('images', 'image names or IDs (default: all images)', 'image') },
   options: { trunc: noTruncOption },
   targets: 'many',
   gathers: true,

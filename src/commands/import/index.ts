@@ -6,14 +6,14 @@ import { confirmJumpOn } from '../options/confirmation.ts'
 import { importFrom, importHosts, importOptions } from './import-hosts.ts'
 
 const shared =
-  'fleet connects to each host over SSH and changes nothing on it; fleet never removes imported hosts. For hosts on AWS, Azure and VirtualBox, fleet uses the driver of the provider if it can query the provider, so that it can start and stop them; for all other hosts, it uses the ssh driver. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. If any host is skipped, fleet prints the reason and exits with code 1.'
+  "fleet connects to each host over SSH but changes nothing on it, and never removes imported hosts. For AWS, Azure and VirtualBox hosts, fleet uses the provider's driver if it can query the provider, so that it can start and stop these hosts; for all other hosts, it uses the ssh driver. fleet asks about host keys that are not in known_hosts, unless you pass --accept-new. If any host is skipped, fleet prints the reason and exits with code 1."
 
 const dockerMachine = defineCommand({
   name: 'docker-machine',
   summary: 'Import machines from Docker Machine',
   description: `Import machines from Docker Machine. Their login keys are copied to fleet's home directory; cloud credentials and certificates are not. ${shared}`,
   arguments: {
-    store: optional('dir', 'storage path of Docker Machine (default: ~/.docker/machine)', 'file'),
+    store: optional('dir', 'Docker Machine storage path (default: ~/.docker/machine)', 'file'),
   },
   options: importOptions,
   answers: 'json',
@@ -28,8 +28,8 @@ const dockerMachine = defineCommand({
 
 const terraform = defineCommand({
   name: 'terraform',
-  summary: 'Import hosts from a Terraform or OpenTofu state',
-  description: `Import hosts from a Terraform or OpenTofu state: a state file, or the output of terraform show -json. Terraform continues to manage them. ${shared}`,
+  summary: 'Import hosts from Terraform or OpenTofu state',
+  description: `Import hosts from Terraform or OpenTofu state: a state file, or the output of terraform show -json. Terraform continues to manage them. ${shared}`,
   arguments: { state: required('state', 'state file, such as terraform.tfstate', 'file') },
   options: importOptions,
   answers: 'json',
@@ -84,7 +84,7 @@ function checkCommands(
 const sshConfig = defineCommand({
   name: 'ssh-config',
   summary: 'Import hosts from ~/.ssh/config',
-  description: `Import every host in an SSH configuration, as if by running fleet adopt for each. Host entries with wildcards are ignored. If a file other than ~/.ssh/config contains "Match exec", fleet does not import it unless you pass --allow-exec. ${shared}`,
+  description: `Import every host in an SSH configuration, as if you had run fleet adopt for each of them. Host entries with wildcards are ignored. If a file other than ~/.ssh/config contains "Match exec", fleet does not import it unless you pass --allow-exec. ${shared}`,
   arguments: { file: optional('file', 'SSH configuration file (default: ~/.ssh/config)', 'file') },
   options: sshConfigOptions,
   answers: 'json',

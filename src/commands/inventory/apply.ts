@@ -125,7 +125,7 @@ export const apply = defineCommand({
   name: 'apply',
   summary: 'Make the changes that fleet plan shows',
   description:
-    'Show the plan, ask for confirmation, and then make the changes, on several machines at the same time. With --on, only the chosen machines are changed. If apply is interrupted, run it again to continue. Removing or replacing a host deletes all data on it, so --yes does not confirm such changes: type the name of the machine when asked, or pass --destroy. Unconfirmed changes are skipped, and the exit code is then 1.',
+    'Show the plan, ask for confirmation, then make the changes on several machines in parallel. With --on, only the chosen machines are changed. If apply is interrupted, run it again to continue. Removing or replacing a host deletes all data on it, so --yes does not confirm such changes: type the machine name when prompted, or pass --destroy. Unconfirmed changes are skipped, and the exit code is then 1.',
   options: {
     plan: text(
       '--plan <file>',

@@ -74,13 +74,13 @@ export const skippedError = ({ machine, action }: Change): UserError =>
   action === 'stop'
     ? new UserError(
         'failed',
-        'skipped: fleet did not create this host, so stopping it needs confirmation',
+        'skipped: fleet did not create this host, so stopping it requires confirmation',
         {
           machine,
           hint: `to stop it: fleet stop ${machine}, or fleet apply --destroy ${machine}`,
         },
       )
-    : new UserError('failed', `skipped: confirmation is needed to ${skippedWords(action)}`, {
+    : new UserError('failed', `skipped: confirmation is required to ${skippedWords(action)}`, {
         machine,
-        hint: `to confirm it: fleet apply --destroy ${machine}`,
+        hint: `to confirm: fleet apply --destroy ${machine}`,
       })

@@ -46,7 +46,7 @@ function sizeOf(has: (key: string) => boolean, options: Options): string[] {
     ...(memory === undefined ? [] : [`${memory} MiB memory`]),
     ...(disk === undefined
       ? has('disk')
-        ? ['disk size of the image']
+        ? ['disk size from the image']
         : []
       : [`${disk} GiB disk`]),
   ]

@@ -9,9 +9,9 @@ const pairsOf = ({ labels = {} }: Machine): string[] =>
 
 export const label = defineCommand({
   name: 'label',
-  summary: 'Show, set or remove the labels of machines',
+  summary: 'Show, set or remove machine labels',
   description:
-    'Show, set or remove the labels of a machine, or of several machines with --on. If one of them cannot be changed, no machine is changed.',
+    'Show, set or remove labels on a machine, or on several machines with --on. If any machine cannot be changed, none are changed.',
   arguments: {
     name: machineArgument('name of the machine', 'required'),
     labels: any('labels', 'key=value to set a label, key- to remove it', 'label'),

@@ -21,7 +21,7 @@ export const merge = defineCommand({
   async run({ fleet, io, args, options, format }) {
     const [base, ours, theirs] = args.files.map((file) => resolve(io.cwd, file))
     if (args.files.length !== 0 && args.files.length !== 3) {
-      throw new UserError('usage', 'a merge needs three files: base, ours and theirs')
+      throw new UserError('usage', 'a merge requires three files: base, ours and theirs')
     }
     if (options.install) {
       const { location } = await fleet.inventory()
@@ -48,7 +48,7 @@ export const merge = defineCommand({
       io.stderr.write(
         conflicts.length > 0
           ? 'resolve the marked conflicts, then run git add\n'
-          : 'merged; next: run git add, and continue the merge or rebase\n',
+          : 'merged; next: run git add and continue the merge or rebase\n',
       )
     }
     return conflicts.length > 0 ? exitCodes.inventory : exitCodes.ok

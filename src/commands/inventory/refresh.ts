@@ -12,9 +12,9 @@ const columns: readonly Column<Drift>[] = [
 
 export const refresh = defineCommand({
   name: 'refresh',
-  summary: 'Update the inventory with the current state of hosts',
+  summary: 'Update the inventory with the current host state',
   description:
-    'Query all hosts, and record in the inventory which addresses, operating systems and Docker versions have changed outside of fleet. The hosts do not change.',
+    'Query all hosts and record in the inventory any addresses, operating systems and Docker versions that have changed outside of fleet. The hosts are not changed.',
   options: planOptions,
   targets: 'many',
   allAtOnce: true,

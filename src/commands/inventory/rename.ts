@@ -5,7 +5,7 @@ export const rename = defineCommand({
   name: 'rename',
   summary: 'Rename a machine',
   description:
-    'Rename a machine in the inventory, and update the entries of machines that use it as a jump host. The host itself and its tags at the provider do not change.',
+    'Rename a machine in the inventory, and update entries that use it as a jump host. The host itself and its provider tags are not changed.',
   arguments: {
     name: required('name', 'current name of the machine', 'machine'),
     to: required('new-name', 'new name'),

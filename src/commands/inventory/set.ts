@@ -45,7 +45,7 @@ async function setProfileOf(
   if (name === undefined) {
     throw new UserError(
       'usage',
-      '--profile requires the name of a profile; --on and --machine select only machines',
+      '--profile requires a profile name; --on and --machine select only machines',
       {
         hint: 'to change a profile: fleet set --profile NAME KEY=VALUE',
       },
@@ -63,9 +63,9 @@ async function setProfileOf(
 
 export const set = defineCommand({
   name: 'set',
-  summary: 'Change settings of machines in the inventory',
+  summary: 'Change machine settings in the inventory',
   description:
-    'Change the entry of a machine in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and all options of its driver, such as type, disk and tags. The host does not change until you run fleet apply, which changes it in place if the provider supports that. With --on, the entries of several machines change; if one of them cannot be changed, no entry is changed. With --profile, fleet changes a profile, which affects all machines that extend it. Profiles also have a count setting.',
+    "Change a machine's entry in the inventory. The settings are label.KEY, protected (true or false), engine (none, a version or a channel), via, userData, and all driver options, such as type, disk and tags. The host is not changed until you run fleet apply, which changes it in place if the provider supports that. With --on, several entries are changed; if any of them cannot be changed, none are changed. With --profile, fleet changes a profile, which affects all machines that extend it. Profiles also have a count setting.",
   arguments: {
     name: {
       ...machineArgument('name of the machine; with --profile, name of the profile', 'required'),

@@ -86,7 +86,7 @@ function changeLines(
       machines.length === 1
         ? (machines[0] ?? '')
         : `${isAll ? 'all ' : ''}${machines.length} machines`
-    const downtime = stops ? '; the host is stopped temporarily' : ''
+    const downtime = stops ? '; the host will be stopped temporarily' : ''
     return [
       compose`  ${colors?.[color](sign) ?? sign} ${who}: ${action} (${why}${downtime})\n`,
       ...(machines.length === 1 || isAll ? [] : [detail(foldNames(machines))]),
@@ -159,7 +159,7 @@ const swarmSigns: Readonly<Record<PlannedSwarmChange['action'], Sign>> = {
 /** The actions of swarms in words. */
 const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   init: 'initialize',
-  record: 'record ID of',
+  record: 'record the ID of',
   join: 'join',
   promote: 'promote to manager in',
   demote: 'demote to worker in',
@@ -257,23 +257,23 @@ function describePlan(
   const destructive = changes.filter(isDestructive)
   const all = [
     ...changePart(
-      'fleet apply makes these changes:',
+      'fleet apply will make these changes:',
       changes.filter((one) => !isDestructive(one)),
     ),
     ...changePart(
-      'fleet apply deletes these hosts and all data on them, after you confirm it:',
+      'fleet apply will delete these hosts and all data on them, after confirmation:',
       destructive.filter(({ action }) => action === 'replace' || action === 'remove'),
     ),
     ...changePart(
-      'fleet apply makes all images and containers on these hosts unavailable, after you confirm it:',
+      'fleet apply will make all images and containers on these hosts unavailable, after confirmation:',
       destructive.filter(({ action }) => action === 'engine-config'),
     ),
     ...changePart(
-      'fleet apply stops these hosts, which fleet did not create, after you confirm it:',
+      'fleet apply will stop these hosts, which fleet did not create, after confirmation:',
       destructive.filter(({ action }) => action === 'stop'),
     ),
-    ...part('fleet apply changes these swarms, in this order:', swarmLines(colors, swarms)),
-    ...part('fleet apply deploys these stacks:', deploymentLines(colors, deployments)),
+    ...part('fleet apply will change these swarms, in this order:', swarmLines(colors, swarms)),
+    ...part('fleet apply will deploy these stacks:', deploymentLines(colors, deployments)),
     ...part(
       'Changed outside of fleet (to update machines.yaml: fleet refresh):',
       drift.map(driftLine),

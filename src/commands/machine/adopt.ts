@@ -11,7 +11,7 @@ const options = {
   name: parsed('--name <name>', 'name of the machine (default: its host name)', parseMachineName),
   driver: text(
     '-d, --driver <driver>',
-    'driver for the provider, if you specify the host by its ID or name at that provider',
+    'provider driver to use if you specify the host by its provider ID or name',
     'driver',
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
@@ -25,7 +25,7 @@ export const adopt = defineCommand({
   name: 'adopt',
   summary: 'Add an existing host over SSH',
   description:
-    'Add an existing host to the inventory. fleet connects to it over SSH and changes nothing on it. Aliases, users, ports, keys and jump hosts from ~/.ssh/config are used. With --driver aws, azure or virtualbox, specify the host by its ID or name at that provider; fleet can then query, start and stop it through the provider, but never removes it.',
+    'Add an existing host to the inventory. fleet connects to it over SSH but changes nothing on it. Aliases, users, ports, keys and jump hosts from ~/.ssh/config are used. With --driver aws, azure or virtualbox, specify the host by its provider ID or name; fleet can then query, start and stop it through the provider, but never removes it.',
   arguments: {
     destination: required(
       'destination',

@@ -13,8 +13,8 @@ export const allow = defineCommand({
   name: 'allow',
   summary: 'Allow SSH from your current IP address',
   description:
-    "Allow SSH from this computer's current IP address in the provider firewall that fleet manages for the machines. Addresses that are already allowed stay allowed. If the inventory entry sets sshCidr, the address is added to it as well.",
-  arguments: { names: machinesArgument('names of machines', 'required') },
+    "Allow SSH from this computer's current IP address in the provider firewall that fleet manages for the machines. Addresses that are already allowed stay allowed. If an inventory entry sets sshCidr, the address is also added there.",
+  arguments: { names: machinesArgument('machine names', 'required') },
   targets: 'many',
   answers: 'names',
   examples: ['fleet allow web-1', 'fleet allow --on role=web'],

@@ -26,7 +26,7 @@ export const cp = defineCommand({
   name: 'cp',
   summary: 'Copy files to, from and between machines',
   description:
-    'Copy files and directories, as cp -R does. The last path is the target; with several sources, it must be an existing directory. A new file or directory appears under its final name only when the copy is complete; an existing file is written in place and keeps its owner and mode. Symbolic links are copied as links. A source that is itself a link on a machine is followed, as with scp, unless the target is on the same machine. FIFOs, devices, sockets and the setuid bits of files are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each chosen machine; files from several machines are copied to a separate directory for each machine.',
+    'Copy files and directories recursively, like cp -R. The last path is the target; with several sources, it must be an existing directory. A new file or directory appears under its final name only when the copy is complete; an existing file is written in place and keeps its owner and mode. Symbolic links are copied as links. A source that is itself a link on a machine is followed, as with scp, unless the target is on the same machine. FIFOs, devices, sockets and setuid bits are not copied: they are listed, and the exit code is 1. With --on or --all, :PATH is a path on each chosen machine; files from several machines are copied to a separate directory for each machine.',
   arguments: {
     paths: several('paths', 'sources, then the target: local paths or MACHINE:PATH', 'place'),
   },
@@ -44,7 +44,7 @@ export const cp = defineCommand({
     const sources = args.paths.slice(0, -1)
     const target = args.paths.at(-1)
     if (target === undefined || sources.length === 0) {
-      throw new UserError('usage', 'specify at least one source, and then the target')
+      throw new UserError('usage', 'specify at least one source, then the target')
     }
     refuseSameNames(sources)
     const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')

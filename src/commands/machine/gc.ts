@@ -33,8 +33,8 @@ const columns: readonly Column<Row>[] = [
 const byMachine = (a: Orphan, b: Orphan): number =>
   a.driver.localeCompare(b.driver) || a.machine.localeCompare(b.machine)
 
-const warning = `These hosts may belong to another clone of this inventory whose changes are not merged yet.
-Ask whoever created them before you remove one.
+const warning = `These hosts may belong to another clone of this inventory with changes that have not been merged yet.
+Before you remove a host, ask whoever created it.
 `
 
 const has =
@@ -58,7 +58,7 @@ export const gc = defineCommand({
   aliases: ['prune'],
   summary: 'Remove hosts that are not in the inventory',
   description:
-    'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may be in another clone of the inventory whose changes are not merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as recorded in its git history and on this computer.',
+    'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may belong to another clone of the inventory with changes that have not been merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as recorded in its git history and on this computer.',
   arguments: {
     names: any(
       'name',
@@ -68,7 +68,7 @@ export const gc = defineCommand({
   options: {
     driver: texts(
       '-d, --driver <driver>',
-      'search only the provider of this driver (repeatable; default: all drivers in use)',
+      "search only this driver's provider (repeatable; default: all drivers in use)",
       'driver',
     ),
     yes: yesOption,

@@ -4,10 +4,10 @@ import { warnUntrusted } from '../trust/warn-untrusted.ts'
 
 export const inspect = defineCommand({
   name: 'inspect',
-  summary: 'Show the inventory entries of machines',
+  summary: 'Show machine entries in the inventory',
   description:
-    'Print the complete inventory entries of machines: as YAML, or as a JSON array with --json or --on.',
-  arguments: { names: machinesArgument('names of machines', 'required') },
+    'Print complete machine entries from the inventory as YAML, or as a JSON array with --json or --on.',
+  arguments: { names: machinesArgument('machine names', 'required') },
   targets: 'many',
   allAtOnce: true,
   answers: 'json',
@@ -36,7 +36,7 @@ export const inspect = defineCommand({
       const client = clients[index]
       if (client !== undefined)
         io.stdout.write(
-          `# SSH client of ${name}: ${client.sshClient} (${client.sshClientReason})\n`,
+          `# SSH client for ${name}: ${client.sshClient} (${client.sshClientReason})\n`,
         )
     })
   },

@@ -12,9 +12,9 @@ const addressColumn: Column<Row> = { title: 'ADDRESS', text: (row) => row.addres
 
 export const ip = defineCommand({
   name: 'ip',
-  summary: 'Print the addresses of machines',
+  summary: 'Print machine addresses',
   arguments: {
-    names: machinesArgument('names of machines (default: the active one)', 'optional'),
+    names: machinesArgument('machine names (default: the active machine)', 'optional'),
   },
   targets: 'many',
   allAtOnce: true,

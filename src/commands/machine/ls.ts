@@ -114,7 +114,7 @@ export const ls = defineCommand({
   aliases: ['list'],
   summary: 'List machines',
   description:
-    'List the machines in the inventory. Without --live, only the inventory file is read; with --live, all hosts are queried as well.',
+    'List the machines in the inventory. Without --live, only the inventory file is read; with --live, all hosts are also queried.',
   options: {
     filter: texts(
       '-f, --filter <filter>',

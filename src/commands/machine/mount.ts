@@ -8,7 +8,7 @@ export const mount = defineCommand({
   name: 'mount',
   summary: 'Mount a directory from a machine with sshfs',
   description:
-    'Mount a directory from a machine on an empty directory on this computer, using sshfs, which must be installed. Without a path, the home directory of the login user is mounted. sshfs connects through fleet, so it works for every machine that fleet ssh can reach, checks the pinned host keys, and reconnects if the connection is lost. Files owned by the login user on the machine appear as your own on this computer.',
+    "Mount a directory from a machine on an empty directory on this computer, using sshfs, which must be installed. Without a path, the login user's home directory is mounted. sshfs connects through fleet, so it works for every machine that fleet ssh can reach, checks the pinned host keys, and reconnects if the connection is lost. Files owned by the login user on the machine appear as your own on this computer.",
   arguments: {
     source: optional('machine[:path]', 'machine, and optionally the directory to mount', 'place'),
     directory: optional('directory', 'empty directory on this computer', 'file'),
@@ -20,7 +20,7 @@ export const mount = defineCommand({
   async run({ fleet, io, args: { source, directory }, options: { unmount }, format }) {
     if (unmount !== undefined) {
       if (source !== undefined) {
-        throw new UserError('usage', '--unmount needs only the directory on this computer', {
+        throw new UserError('usage', '--unmount takes only a directory on this computer', {
           hint: `to unmount it: fleet mount -u ${shellQuote(directory ?? source)}`,
         })
       }
@@ -50,7 +50,7 @@ export const mount = defineCommand({
 /** sshfs runs this command in place of ssh. */
 export const sftp = defineCommand({
   name: '__sftp',
-  summary: 'Connect stdin and stdout to the SFTP server of a machine',
+  summary: "Connect stdin and stdout to a machine's SFTP server",
   arguments: { name: required('name', 'name of the machine', 'machine') },
   hidden: true,
   async run({ fleet, io, args }) {

@@ -38,7 +38,7 @@ async function switchAll(
 const powerCommand = (verb: PowerVerb) =>
   ({
     name: verb,
-    arguments: { names: machinesArgument('names of machines', 'required') },
+    arguments: { names: machinesArgument('machine names', 'required') },
     targets: 'many',
     answers: 'names',
     examples: [`fleet ${verb} web-1 web-2`, `fleet ${verb} --on role=web`],
@@ -48,7 +48,7 @@ const start = defineCommand({
   ...powerCommand('start'),
   summary: 'Start machines',
   description:
-    'Start machines, and wait until they accept SSH connections. If the address of a machine has changed, the inventory entry is updated. A swarm node that fleet drained when it stopped the machine becomes active again.',
+    "Start machines and wait until they accept SSH connections. If a machine's address has changed, its inventory entry is updated. A swarm node that fleet drained when it stopped the machine becomes active again.",
   async run(invocation) {
     const { switchAndRecordPower } = await import('../../operations/machine/switch-power.ts')
     const machines = await chooseNamed(invocation, 'start')
@@ -102,16 +102,16 @@ export const powerCommands: readonly Command[] = [
   interruptingCommand(
     'stop',
     'Shut down machines',
-    `Shut down machines, and wait until they are off. fleet adds stopped: true to their entries, so that fleet apply does not start them again; fleet start removes this setting. ${drains}`,
+    `Shut down machines and wait until they are off. fleet adds stopped: true to their entries, so that fleet apply does not start them again; fleet start removes this setting. ${drains}`,
   ),
   interruptingCommand(
     'restart',
     'Restart machines',
-    `Restart machines, and wait until they accept SSH connections again. ${drains} Managers restart one at a time.`,
+    `Restart machines and wait until they accept SSH connections again. ${drains} Managers restart one at a time.`,
   ),
   interruptingCommand(
     'kill',
     'Power off machines without shutting them down',
-    `Power off machines immediately, without shutting down their operating systems. Data that has not yet been written to the disk is lost. ${drains}`,
+    `Power off machines immediately, without shutting down their operating systems. Data that has not yet been written to disk is lost. ${drains}`,
   ),
 ]

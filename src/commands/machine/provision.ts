@@ -67,8 +67,8 @@ export const provision = defineCommand({
   name: 'provision',
   summary: 'Install or repair Docker on machines',
   description:
-    'Install or repair Docker on a machine over SSH, or on several machines. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. Settings under engine: in machines.yaml are applied to the engine; changes that make images and containers unavailable need fleet apply.',
-  arguments: { names: machinesArgument('names of machines (default: the active one)', 'optional') },
+    'Install or repair Docker on one or more machines over SSH. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. Settings under engine: in machines.yaml are applied to the engine; changes that make images and containers unavailable require fleet apply.',
+  arguments: { names: machinesArgument('machine names (default: the active machine)', 'optional') },
   options: { yes: yesOption },
   targets: 'many',
   answers: 'json',

@@ -83,9 +83,9 @@ async function rekeyAll(
 
 export const rekey = defineCommand({
   name: 'rekey',
-  summary: 'Accept new host keys of machines',
+  summary: 'Accept new host keys for machines',
   description:
-    'Accept the new host key of a machine, for example after its operating system was reinstalled. Both fingerprints are shown, and the new one needs confirmation. With --on, this is done for each machine whose key has changed.',
+    "Accept a machine's new host key, for example after its operating system was reinstalled. Both fingerprints are shown, and the new one requires confirmation. With --on, this is done for each machine whose key has changed.",
   arguments: { name: machineArgument('name of the machine', 'required') },
   options: { yes: yesOption },
   targets: 'many',

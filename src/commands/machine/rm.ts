@@ -10,14 +10,14 @@ import { chooseNamed } from '../multi/choose-named.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 import { drainOptions, openMembers } from '../swarm/open-members.ts'
 
-const names = { names: machinesArgument('names of machines', 'required') }
+const names = { names: machinesArgument('machine names', 'required') }
 
 /** Asks for the name of a protected machine, which `--yes` does not replace. */
 function askForName(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
     throw new UserError(
       'usage',
-      'the machine is protected: removing it needs confirmation on a terminal',
+      'the machine is protected: removing it requires confirmation on a terminal',
       {
         machine: name,
         hint: `to remove the protection: fleet set ${name} protected=false`,
@@ -34,12 +34,12 @@ const isCreated = ({ host }: Machine): boolean => host?.token !== undefined
 function describeRemoval(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
   if (!isCreated(machine)) {
-    const change = swarm === undefined ? 'does not change' : `leaves swarm ${swarm}`
+    const change = swarm === undefined ? 'is not affected' : `will leave swarm ${swarm}`
     return `${name}: its entry; the host ${change}`
   }
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
   return forget
-    ? `${name}: its entry; the host (${where}) stays, and fleet gc lists it`
+    ? `${name}: its entry; the host (${where}) will remain, and fleet gc will list it`
     : `${name}: its entry and the host (${where}), with everything that fleet created for it`
 }
 
@@ -180,7 +180,7 @@ export const rm = defineCommand({
   name: 'rm',
   summary: 'Remove machines',
   description:
-    "Remove machines from the inventory. If fleet created the host of a machine, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry stays. Adopted hosts do not change, except that swarm nodes are drained and leave their swarm; fleet refuses to remove a majority of a swarm's managers. To keep a host and remove only its entry, use fleet forget. With --on, the chosen machines are always shown first.",
+    "Remove machines from the inventory. If fleet created a machine's host, the host is removed too, with all its data and everything that fleet created for it. If something cannot be removed, it is listed, and the entry is kept. Adopted hosts are not affected, except that swarm nodes are drained and leave their swarm; fleet refuses to remove a majority of a swarm's managers. To keep a host and remove only its entry, use fleet forget. With --on, the chosen machines are always shown first.",
   arguments: names,
   options: { yes: yesOption, ...drainOptions },
   targets: 'many',
@@ -191,9 +191,9 @@ export const rm = defineCommand({
 
 export const forget = defineCommand({
   name: 'forget',
-  summary: 'Remove machines from the inventory, but keep hosts',
+  summary: 'Remove machines from the inventory but keep their hosts',
   description:
-    'Remove the entries of machines from the inventory. Their hosts do not change. With --on, fleet lists the chosen machines and asks for confirmation.',
+    'Remove machine entries from the inventory. The hosts are not affected. With --on, fleet lists the chosen machines and asks for confirmation.',
   arguments: names,
   options: { yes: yesOption },
   targets: 'many',

@@ -40,7 +40,7 @@ const changing = (
 
 const list = defineCommand({
   name: 'ls',
-  summary: 'List the snapshots of a machine',
+  summary: "List a machine's snapshots",
   arguments: { name: required('name', 'name of the machine', 'machine') },
   answers: 'names',
   examples: ['fleet snapshot ls dev'],
@@ -63,12 +63,12 @@ const list = defineCommand({
 /** Snapshots of machines. */
 export const snapshot: CommandGroup = {
   name: 'snapshot',
-  summary: 'Take and restore snapshots of machines',
+  summary: 'Take and restore machine snapshots',
   commands: [
     changing('save', 'Take a snapshot of a machine', ({ saveSnapshot }) => saveSnapshot),
     changing(
       'restore',
-      'Restore a snapshot, and discard all later changes',
+      'Restore a snapshot and discard all later changes',
       ({ restoreSnapshot }) => restoreSnapshot,
     ),
     list,

@@ -14,14 +14,14 @@ export function reportSkipped(io: Pick<Io, 'stderr'>, names: readonly string[]):
 
 export const sshConfig = defineCommand({
   name: 'ssh-config',
-  summary: 'Print machines as SSH configuration',
+  summary: 'Print an SSH configuration for machines',
   description:
-    "Print the machines in the format of ~/.ssh/config, so that ssh, scp, rsync and editors can connect to them by name, using the host keys that fleet has pinned. --include writes this output to fleet's home directory and adds an Include line for it to ~/.ssh/config; run it again whenever machines change. If the name of a machine already refers to another host (in ~/.ssh/config, in known_hosts or in DNS), the machine is skipped with a message.",
+    "Print machines in ~/.ssh/config format, so that ssh, scp, rsync and editors can connect to them by name, using the host keys that fleet has pinned. --include writes this output to fleet's home directory and adds an Include line for it to ~/.ssh/config; run it again whenever machines change. If a machine name already refers to another host (in ~/.ssh/config, in known_hosts or in DNS), the machine is skipped with a message.",
   options: {
     include: flag('--include', 'add an Include line to ~/.ssh/config'),
     remove: flag(
       '--remove',
-      'undo --include: remove the Include line from ~/.ssh/config and the files it points to',
+      'undo --include: remove the Include line from ~/.ssh/config, and delete the files it points to',
     ),
     yes: yesOption,
   },

@@ -19,7 +19,7 @@ export const ssh = defineCommand({
   name: 'ssh',
   summary: 'Open a shell or run a command on machines',
   description:
-    'Open a shell on a machine, or run a command there. Input, output, terminal, signals and the exit code are passed through. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put fleet options before the name. On several machines, the command gets no input, each line of its output is prefixed with the name of the machine, and the exit code is 1 if it fails on any of them. Port forwarding uses the syntax of ssh: [address:]port:host:port, where a path on either side is a Unix socket. Port forwarding stops when the command ends.',
+    'Open a shell on a machine, or run a command there. Input, output, terminal, signals and the exit code are passed through. As with ssh, everything after the name is the command, including its options; the words are joined with spaces and interpreted by the shell on the machine. Put fleet options before the name. On several machines, the command receives no input, each line of its output is prefixed with the machine name, and the exit code is 1 if it fails on any of them. Port forwarding uses ssh syntax: [address:]port:host:port, where a path on either side is a Unix socket. Port forwarding stops when the command ends.',
   arguments: {
     name: optional('name', 'name of the machine (default: the active one)', 'machine'),
     command: any('command', 'command to run; put -- before it if you do not specify a machine'),
@@ -112,7 +112,7 @@ async function readForwards({
 }: ForwardOptions): Promise<Forwards | undefined> {
   const isForwarding = local.length + remote.length + dynamic.length > 0
   if (forwardOnly && !isForwarding) {
-    throw new UserError('usage', '--forward-only needs a port to forward', {
+    throw new UserError('usage', '--forward-only requires a port to forward', {
       hint: 'for example: fleet ssh -N -L 8080:localhost:80 web-1',
     })
   }

@@ -17,11 +17,11 @@ function systemOf({ reason, os, arch, sshClient, sshClientReason }: Row): string
 
 export const status = defineCommand({
   name: 'status',
-  summary: 'Show the current state of machines',
+  summary: 'Show current machine state',
   description:
-    'Query machines, and show their current state. With --quiet, only the state is printed: one word for each machine. Exit codes: 0 if all machines are running; 5 if a single machine was queried and is not running; 1 if several were queried and at least one is not running.',
+    'Query machines and show their current state. With --quiet, only the state is printed: one word for each machine. Exit codes: 0 if all machines are running; 5 if a single machine was queried and is not running; 1 if several were queried and at least one is not running.',
   arguments: {
-    names: machinesArgument('names of machines (default: the active one)', 'optional'),
+    names: machinesArgument('machine names (default: the active machine)', 'optional'),
   },
   options: {
     timeout: parsed(

@@ -26,14 +26,10 @@ export const upgrade = defineCommand({
   name: 'upgrade',
   summary: 'Upgrade Docker on machines',
   description:
-    "Upgrade the Docker engine to the newest version of its package source: the Linux distribution, or the channel of Docker's own repository that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that were running are started again; if one of them is not running or is unhealthy afterwards, the upgrade fails. Engines are never downgraded, and packages on hold are not upgraded. Nodes of swarms are drained first, and become active again afterwards; managers are upgraded one at a time, and fleet refuses to interrupt the majority of them.",
-  arguments: { names: machinesArgument('names of machines', 'required') },
+    "Upgrade the Docker engine to the newest version in its package source: the Linux distribution, or the channel of Docker's own repository that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that were running are started again; if one of them is not running or is unhealthy afterwards, the upgrade fails. Engines are never downgraded, and packages on hold are not upgraded. Swarm nodes are drained first and become active again afterwards; managers are upgraded one at a time, and fleet refuses to interrupt a majority of them.",
+  arguments: { names: machinesArgument('machine names', 'required') },
   options: {
-    to: parsed(
-      '--to <version>',
-      'version to upgrade to, or its first part, such as 28.2',
-      parseVersion,
-    ),
+    to: parsed('--to <version>', 'version to upgrade to, or a prefix such as 28.2', parseVersion),
     batch: parsed(
       '--batch <count>',
       'number of hosts to upgrade at the same time (default: 1)',

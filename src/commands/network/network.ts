@@ -74,8 +74,8 @@ const remove = defineCommand({
   name: 'rm',
   summary: 'Remove networks',
   description:
-    'Remove networks. A network that a container uses is not removed. With --on or --all, fleet first lists the machines and asks for confirmation.',
-  arguments: { names: several('names', 'names or IDs of networks', 'network') },
+    'Remove networks. Networks that containers use are not removed. With --on or --all, fleet first lists the machines and asks for confirmation.',
+  arguments: { names: several('names', 'network names or IDs', 'network') },
   options: { yes: yesOption },
   targets: 'many',
   gathers: true,

@@ -6,7 +6,7 @@ export const operatorAdd = defineCommand({
   name: 'add',
   summary: 'Add an operator with an SSH public key',
   description:
-    'Add a person and their SSH public key to the inventory. The next run of fleet apply installs the key on the machines.',
+    'Add a person and their SSH public key to the inventory. To install the key on the machines, run fleet apply afterwards.',
   arguments: { name: required('name', 'name of the new operator') },
   options: {
     key: text('--key <file>', 'file with the public key', 'file'),

@@ -4,7 +4,7 @@ export const operatorRm = defineCommand({
   name: 'rm',
   summary: 'Remove an operator',
   description:
-    'Remove an operator from the inventory. The next run of fleet apply removes the key from the machines.',
+    'Remove an operator from the inventory. To remove the key from the machines, run fleet apply afterwards.',
   arguments: { name: required('name', 'name of the operator', 'operator') },
   async run({ fleet, io, args }) {
     const { removeOperator } = await import('../../operations/operators/add-operator.ts')

@@ -149,9 +149,9 @@ export function withRest(
   if (!isMarked && !isChosen && first.startsWith('-')) {
     throw new UserError(
       'usage',
-      `option ${JSON.stringify(first)} must come before the name of the machine`,
+      `option ${JSON.stringify(first)} must come before the machine name`,
       {
-        hint: 'put fleet options before the name, and -- before a command that begins with -',
+        hint: 'put fleet options before the machine name, and -- before a command that begins with -',
       },
     )
   }

@@ -27,8 +27,8 @@ const rootOption = flag(
   "use root's Docker configuration on the hosts (default: the login user's)",
 )
 const accessOptions = {
-  ca: text('--ca <file>', 'certificate authority to trust, in PEM format', 'file'),
-  insecure: flag('--insecure', 'accept any certificate, and plain HTTP'),
+  ca: text('--ca <file>', 'CA certificate to trust, in PEM format', 'file'),
+  insecure: flag('--insecure', 'accept any certificate, and allow plain HTTP'),
 } as const
 
 /** A registry: a host name or address, with a port if it is not the usual one. Throws kind `usage`. */
@@ -38,7 +38,7 @@ function parseRegistry(word: string): string {
     return name === 'index.docker.io' ? 'docker.io' : name
   }
   throw new UserError('usage', `${JSON.stringify(word)} is not a valid registry`, {
-    hint: 'use the host name of the registry, such as docker.io or registry.example.com:5000',
+    hint: "use the registry's host name, such as docker.io or registry.example.com:5000",
   })
 }
 
@@ -78,7 +78,7 @@ async function askForLogin(
   }
   const name = user ?? (await askText(io, `User name for ${registry}:`))
   const password = await askQuestion(io, {
-    text: `Password or token of ${name} for ${registry}:`,
+    text: `Password or token for ${name} at ${registry}:`,
     secret: true,
   })
   return { user: name, password }
@@ -111,7 +111,7 @@ const login = defineCommand({
   name: 'login',
   summary: 'Log in to a registry on hosts',
   description:
-    'Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine on each host checks the login. The login is stored on the host: in the credential helper that its Docker configuration specifies, or otherwise in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use the logins of this computer.',
+    "Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine on each host checks the login. The login is stored on the host: in the credential helper that its Docker configuration specifies, or otherwise in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use this computer's logins.",
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: {
     username: text('-u, --username <name>', 'user name for the registry'),
@@ -154,7 +154,7 @@ const login = defineCommand({
     })
     if (inFiles && !format.json) {
       io.stderr.write(
-        'the password in config.json is not encrypted, but only the owner of the file can read it\n',
+        "the password in config.json is not encrypted, but only the file's owner can read it\n",
       )
     }
     return code
@@ -173,7 +173,7 @@ const logout = defineCommand({
   name: 'logout',
   summary: 'Log out of a registry on hosts',
   description:
-    'Remove the login to a registry from the Docker configuration on hosts, or from the credential helper that the configuration specifies.',
+    'Remove a registry login from the Docker configuration on hosts, or from the credential helper that the configuration specifies.',
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: { root: rootOption },
   targets: 'many',
@@ -212,7 +212,7 @@ async function listRegistry(
       'usage',
       'specify either a registry, to list its repositories, or machines, to list their logins',
       {
-        hint: 'to list the logins of machines: fleet registry ls --on SELECTOR',
+        hint: 'to list logins on machines: fleet registry ls --on SELECTOR',
       },
     )
   }
@@ -232,7 +232,7 @@ const list = defineCommand({
   summary: 'List logins on hosts, or repositories in a registry',
   description:
     "Without a registry, list the registry logins stored on hosts, without passwords. With a registry, list its repositories, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are also trusted.",
-  arguments: { registry: optional('registry', 'registry to list the repositories of') },
+  arguments: { registry: optional('registry', 'registry to list repositories from') },
   options: { root: rootOption, ...accessOptions },
   targets: 'many',
   gathers: true,
@@ -276,15 +276,15 @@ function parseRepository(word: string): { registry: string; repository: string }
     return { registry: parseRegistry(registry), repository }
   }
   throw new UserError('usage', `${JSON.stringify(word)} is not a valid repository`, {
-    hint: 'use the name without a tag, such as registry.example.com:5000/team/app',
+    hint: 'use the repository name without a tag, such as registry.example.com:5000/team/app',
   })
 }
 
 const tags = defineCommand({
   name: 'tags',
-  summary: 'List the tags of a repository',
+  summary: 'List the tags in a repository',
   description:
-    "List the tags of a repository, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are also trusted.",
+    "List the tags in a repository, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are also trusted.",
   arguments: { repository: required('repository', 'registry and repository: HOST/REPOSITORY') },
   options: accessOptions,
   answers: 'names',

@@ -42,11 +42,11 @@ export async function showServiceLogs(
 
 export const serviceLogs = defineCommand({
   name: 'logs',
-  summary: 'Show the logs of services',
+  summary: 'Show service logs',
   description:
-    'Show the logs of services, read from the engines that run their tasks. SERVICE selects the running task of each slot, or the newest one if none is running; SERVICE.N selects one task. With several tasks, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+    'Show service logs, read from the engines that run the tasks. SERVICE selects the running task of each slot, or the newest one if none is running; SERVICE.N selects one task. With several tasks, each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
   arguments: {
-    services: several('services', 'names of services or tasks, such as web or web.2', 'service'),
+    services: several('services', 'service or task names, such as web or web.2', 'service'),
   },
   options: logOptions,
   targets: 'swarm',

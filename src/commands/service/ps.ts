@@ -13,10 +13,10 @@ const colorState: Readonly<Record<string, string>> = { rejected: 'failed', orpha
 
 export const servicePs = defineCommand({
   name: 'ps',
-  summary: 'List the tasks of services',
+  summary: 'List service tasks',
   description:
-    'List the tasks of services with their machines. For each slot, the newest task is listed first, and then the tasks that it has replaced.',
-  arguments: { services: any('services', 'names of services (default: all)', 'service') },
+    'List service tasks and their machines. For each slot, the newest task is listed first, followed by the tasks that it replaced.',
+  arguments: { services: any('services', 'service names (default: all)', 'service') },
   options: {
     current: flag('--current', 'show only tasks whose desired state is running or ready'),
   },

@@ -16,9 +16,9 @@ function readScale(word: string): { readonly name: string; readonly replicas: nu
 
 export const serviceScale = defineCommand({
   name: 'scale',
-  summary: 'Change the number of replicas of services',
+  summary: 'Change service replica counts',
   description:
-    'Change the number of replicas of services, and wait until their tasks are running. If the tasks are not running within the time limit, the exit code is 1.',
+    'Change service replica counts, and wait until the tasks are running. If the tasks are not running within the time limit, the exit code is 1.',
   arguments: {
     services: several('service=replicas', 'services and their replica counts', 'service'),
   },

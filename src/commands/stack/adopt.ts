@@ -18,7 +18,7 @@ function describeAdopted({ machine, stack, services, differing, mounts }: Adopte
       ? []
       : [
           `  paths mounted from the host: ${mounts.join(', ')}`,
-          '  the next deployment mounts copies of the files on this computer instead; first move data that containers wrote to these paths',
+          '  the next deployment will mount copies of the files on this computer instead; first move any data that containers wrote to these paths',
         ]),
   ]
   return lines.map((line) => `${line}\n`).join('')
@@ -28,7 +28,7 @@ export const stackAdopt = defineCommand({
   name: 'adopt',
   summary: 'Record a running Compose project as a release',
   description:
-    "Record a Compose project that was started with docker compose, and that has the same name as the stack, as the first release of the stack. Its containers are not changed. The next fleet deploy replaces them with containers from the Compose files in the inventory, keeps the volumes, and returns to the recorded release if the deployment fails. The project's Compose files must be on the host.",
+    "Record a Compose project as the stack's first release. The project must have been started with docker compose and have the same name as the stack. Its containers are not changed. The next fleet deploy replaces them with containers from the Compose files in the inventory, keeps the volumes, and returns to the recorded release if the deployment fails. The project's Compose files must be on the host.",
   arguments: { stack: required('stack', 'name of the stack in the inventory', 'stack') },
   targets: 'many',
   answers: 'json',
@@ -45,7 +45,7 @@ export const stackAdopt = defineCommand({
         'usage',
         `stack ${name} is on swarm ${swarm}: there is nothing to adopt`,
         {
-          hint: `the next fleet deploy ${name} takes over services with the same names`,
+          hint: `the next fleet deploy ${name} will take over services with the same names`,
         },
       )
     }

@@ -50,7 +50,7 @@ function describe(
       ...(deployments.length === 0
         ? []
         : [
-            compose`${bold('fleet deploy makes these changes:')}\n`,
+            compose`${bold('fleet deploy will make these changes:')}\n`,
             ...deploymentLines(colors, deployments),
             compose`${bold('Plan:')} ${countDeployments(deployments)}.\n`,
           ]),
@@ -62,10 +62,10 @@ function describe(
 
 export const deploy = defineCommand({
   name: 'deploy',
-  summary: 'Deploy stacks from Compose files on their machines',
+  summary: 'Deploy stacks from Compose files to their machines',
   description:
     'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy them. Each stack is deployed to one batch of machines at a time, and deployment stops at the first failure. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
-  arguments: { stacks: any('stacks', 'names of stacks (default: all)', 'stack') },
+  arguments: { stacks: any('stacks', 'stack names (default: all)', 'stack') },
   options: {
     pull: flag('--pull', 'first pull newer images with the same tags'),
     ...deployOptions,

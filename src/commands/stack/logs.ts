@@ -7,12 +7,12 @@ import { writeLogsAndFailures } from '../container/write-logs.ts'
 
 export const stackLogs = defineCommand({
   name: 'logs',
-  summary: 'Show the logs of a stack',
+  summary: 'Show stack logs',
   description:
-    'Show the logs of the containers in a stack on all of its machines. Each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.',
+    "Show the logs of a stack's containers on all of its machines. Each line is prefixed with its source, and lines are sorted by time; with --follow, they appear as they are written.",
   arguments: {
     stack: required('stack', 'name of the stack', 'stack'),
-    services: any('services', 'services of the stack (default: all)'),
+    services: any('services', 'services in the stack (default: all)'),
   },
   options: logOptions,
   targets: 'many',

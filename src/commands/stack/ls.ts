@@ -92,7 +92,7 @@ export const stackLs = defineCommand({
   aliases: ['list'],
   summary: 'List stacks and their state on machines',
   description:
-    'List the stacks in the inventory, and stacks that were removed from it but are still on machines. The state comes from the containers and releases on the hosts; to compare them with the Compose files, use fleet plan. Without --on, all machines are queried, and all swarms that run stacks.',
+    'List the stacks in the inventory, and stacks that were removed from it but are still on machines. The state comes from the containers and releases on the hosts; to compare them with the Compose files, use fleet plan. Without --on, all machines and all swarms that run stacks are queried.',
   targets: 'many',
   options: { timeout: commonOptions.timeout },
   answers: 'names',

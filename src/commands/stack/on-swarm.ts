@@ -158,7 +158,7 @@ async function removeFromSwarm(
   if (volumes) {
     throw new UserError(
       'unsupported',
-      `fleet does not remove the volumes of swarm ${swarm.name}, so --volumes cannot be used`,
+      `fleet does not remove volumes from swarm ${swarm.name}, so --volumes cannot be used`,
       {
         hint: 'to remove volumes from the nodes: fleet volume ls --all, then fleet volume rm',
       },

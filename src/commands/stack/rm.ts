@@ -86,9 +86,9 @@ async function confirmVolumes(
   if (destroy !== undefined && destroy !== stack) {
     throw new UserError(
       'usage',
-      `--destroy must be the name of the stack, ${stack}, not ${JSON.stringify(destroy)}`,
+      `--destroy must be the stack name, ${stack}, not ${JSON.stringify(destroy)}`,
       {
-        hint: '--destroy confirms that the volumes of the stack are deleted',
+        hint: "--destroy confirms that the stack's volumes will be deleted",
       },
     )
   }
@@ -98,12 +98,12 @@ async function confirmVolumes(
   }
   if (destroy === stack) return true
   const names = uniqueVolumes(present)
-  const files = 'files that containers wrote in copied folders'
+  const files = 'files that containers wrote to copied folders'
   const volumeList = names.length === 0 ? 'the volumes' : `the volumes ${names.join(', ')}`
   const what = names.length === 0 ? files : `${volumeList}, and ${files},`
   if (!canPrompt(io)) {
-    throw new UserError('usage', `deleting ${volumeList} of stack ${stack} needs confirmation`, {
-      hint: `to confirm it: fleet stack rm ${stack} --volumes --destroy ${stack}`,
+    throw new UserError('usage', `deleting ${volumeList} of stack ${stack} requires confirmation`, {
+      hint: `to confirm: fleet stack rm ${stack} --volumes --destroy ${stack}`,
     })
   }
   const typed = await askText(
@@ -130,16 +130,16 @@ export const stackRm = defineCommand({
   name: 'rm',
   summary: 'Remove a stack from machines',
   description:
-    'Remove the containers, networks and releases of a stack from its machines, or from those that --on selects. Neither its Compose file nor an entry in the inventory is needed. Volumes are kept, and so are files that containers wrote in folders that fleet copied. To delete them too, pass --volumes, and type the name of the stack when asked, or pass --destroy. The entry in machines.yaml does not change; as long as it exists, the next fleet deploy or fleet apply deploys the stack again.',
+    'Remove the containers, networks and releases of a stack from its machines, or from those that --on selects. Neither its Compose file nor an inventory entry is required. Volumes are kept, as are files that containers wrote to folders that fleet copied. To delete these volumes and files too, pass --volumes, and type the stack name when prompted, or pass --destroy. The entry in machines.yaml is not changed; as long as it exists, the next fleet deploy or fleet apply deploys the stack again.',
   arguments: { stack: required('stack', 'name of the stack', 'stack') },
   options: {
     volumes: flag(
       '--volumes',
-      'also delete the volumes of the stack, and files that containers wrote in copied folders',
+      "also delete the stack's volumes, and files that containers wrote to copied folders",
     ),
     destroy: text(
       '--destroy <stack>',
-      'name of the stack again, to confirm --volumes without a prompt; not implied by --yes',
+      'stack name again, to confirm --volumes without a prompt; not implied by --yes',
       'stack',
     ),
     yes: yesOption,

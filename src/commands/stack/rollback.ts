@@ -88,12 +88,12 @@ export const stackRollback = defineCommand({
   name: 'rollback',
   summary: 'Restore an earlier release of a stack',
   description:
-    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the Compose files are needed. The machines are changed in the same batches as in a deployment, and the rollback stops at the first failure. If a release does not become healthy, the machine returns to the current one. The next fleet deploy or fleet apply deploys the Compose files again, so revert them too.',
+    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the Compose files are required. The machines are changed in the same batches as in a deployment, and the rollback stops at the first failure. If a release does not become healthy, the machine returns to its current release. The next fleet deploy or fleet apply deploys the Compose files again, so revert them too.',
   arguments: { stack: required('stack', 'name of the stack', 'stack') },
   options: {
     to: parsed(
       '--to <release>',
-      'number of the release (default: the newest one before the current release)',
+      'release number (default: the newest release before the current one)',
       (text) => parseCount(text, 1),
     ),
     yes: yesOption,

@@ -35,7 +35,7 @@ export async function allowNamedVariables(
   const invalid = variables.find((name) => !/^[A-Za-z_]\w*$/.test(name))
   if (invalid !== undefined) {
     throw new UserError('usage', `${JSON.stringify(invalid)} is not a valid variable name`, {
-      hint: 'pass the name only: --allow-variable TOKEN',
+      hint: 'pass only the name: --allow-variable TOKEN',
     })
   }
   const { allowStackGrants } = await import('../../operations/stacks/stack-grants.ts')

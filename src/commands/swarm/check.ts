@@ -19,16 +19,16 @@ const explanations: Readonly<Record<PortProblem['state'], string>> = {
 
 /** What does not work on a node whose kernel lacks a module. */
 const effects: Readonly<Record<SwarmModule, string>> = {
-  ip_vs: 'virtual IP addresses of services do not work, and ports are published only in host mode',
+  ip_vs: 'virtual IP addresses for services do not work, and ports are published only in host mode',
   vxlan: 'overlay networks do not work',
 }
 
 export const swarmCheck = defineCommand({
   name: 'check',
-  summary: 'Check the ports and kernels of swarm members',
+  summary: 'Check swarm member ports and kernels',
   description:
     'Check that each member of a swarm can connect to each manager on port 2377/tcp, and to each other member on port 7946/tcp. Connections that do not work are listed with the port to open, and the exit code is then 1. UDP ports (7946 and 4789) are not checked. A warning lists members whose kernel does not support IPVS or VXLAN.',
-  arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
+  arguments: { swarms: any('swarms', 'swarm names (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'json',
   examples: ['fleet swarm check', 'fleet swarm check prod --json'],

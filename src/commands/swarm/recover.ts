@@ -14,23 +14,23 @@ import { workOnMachines } from '../multi/work-on-machines.ts'
 function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery): string {
   const lines = [
     isBegun
-      ? `${survivor.name} manages swarm ${swarm} again. This removes the nodes of the managers that were lost.`
-      : `This makes ${survivor.name} the only manager of swarm ${swarm}, and removes the nodes of its other managers.`,
+      ? `${survivor.name} manages swarm ${swarm} again. This removes the nodes of the lost managers.`
+      : `This makes ${survivor.name} the only manager of swarm ${swarm} and removes the nodes of its other managers.`,
     ...(others.length === 0
       ? []
       : [
-          `These managers leave the swarm, and can join it again: ${others.map(({ name }) => name).join(', ')}`,
+          `These managers will leave the swarm and can rejoin it later: ${others.map(({ name }) => name).join(', ')}`,
           ...(isBegun
             ? []
             : [
-                `The swarm state of ${survivor.name} is kept. To keep the state of another manager: --from NAME`,
+                `The swarm state on ${survivor.name} will be kept. To keep another manager's state instead: --from NAME`,
               ]),
         ]),
     ...(silent.length === 0
       ? []
       : [
-          `These managers do not answer: ${silent.join(', ')}`,
-          'Continue only if they are permanently lost. If one of them is still running, the swarm is split in two.',
+          `These managers do not respond: ${silent.join(', ')}`,
+          'Continue only if they are permanently lost. If one of them is still running, the swarm will be split in two.',
         ]),
   ]
   return lines.map((line) => `${line}\n`).join('')
@@ -46,14 +46,14 @@ async function confirmRecovery(
   if (confirmed !== undefined && confirmed !== swarm) {
     throw new UserError(
       'usage',
-      `--confirm must be the name of the swarm, ${swarm}, not ${JSON.stringify(confirmed)}`,
+      `--confirm must be the swarm name, ${swarm}, not ${JSON.stringify(confirmed)}`,
     )
   }
   io.stderr.write(describeRecovery(recovery))
   if (confirmed === swarm) return
   if (!canPrompt(io)) {
-    throw new UserError('usage', `recovering swarm ${swarm} needs confirmation`, {
-      hint: `to confirm it: fleet swarm recover ${swarm} --confirm ${swarm}`,
+    throw new UserError('usage', `recovering swarm ${swarm} requires confirmation`, {
+      hint: `to confirm: fleet swarm recover ${swarm} --confirm ${swarm}`,
     })
   }
   const typed = await askText(io, `Type ${swarm} to confirm:`)
@@ -66,7 +66,7 @@ export const swarmRecover = defineCommand({
   name: 'recover',
   summary: 'Recover a swarm that has lost its managers',
   description:
-    'Recover a swarm after most of its managers have been permanently lost. A remaining manager becomes the only one; services, configs, secrets, labels and workers are kept. The nodes of the other managers are removed. Afterwards, fleet plan shows how to add managers again. If the other managers are only stopped, start them instead. To confirm, type the name of the swarm.',
+    'Recover a swarm after most of its managers have been permanently lost. A remaining manager becomes the only manager; services, configs, secrets, labels and workers are kept. The nodes of the other managers are removed. Afterwards, fleet plan shows how to add managers again. If the other managers are only stopped, start them instead. To confirm, type the name of the swarm.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     from: text(
@@ -74,11 +74,7 @@ export const swarmRecover = defineCommand({
       'manager to recover from (default: the first one that responds)',
       'machine',
     ),
-    confirm: text(
-      '--confirm <swarm>',
-      'name of the swarm again, to confirm without a prompt',
-      'swarm',
-    ),
+    confirm: text('--confirm <swarm>', 'swarm name again, to confirm without a prompt', 'swarm'),
     timeout: commonOptions.timeout,
   },
   answers: 'json',

@@ -13,14 +13,14 @@ export interface Rotated {
 
 export const swarmRotate = defineCommand({
   name: 'rotate',
-  summary: 'Replace the tokens, keys or certificates of a swarm',
+  summary: "Replace a swarm's tokens, keys or certificates",
   description:
-    'Replace the join tokens of a swarm, so that the old ones are no longer valid. With --unlock-key or --ca, replace the unlock key of the managers, or the certificates of all nodes, instead of the tokens. fleet does not store tokens or keys: it reads them from a manager when it needs them.',
+    "Replace a swarm's join tokens, so that the old ones are no longer valid. With --unlock-key or --ca, replace the managers' unlock key or all node certificates instead of the tokens. fleet does not store tokens or keys: it reads them from a manager when it needs them.",
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
-    tokens: flag('--tokens', 'also replace the join tokens, with --unlock-key or --ca'),
+    tokens: flag('--tokens', 'with --unlock-key or --ca, also replace the join tokens'),
     unlockKey: flag('--unlock-key', 'replace the unlock key (only with autolock)'),
-    ca: flag('--ca', 'replace the certificate authority and the certificates of all nodes'),
+    ca: flag('--ca', 'replace the certificate authority and all node certificates'),
     yes: yesOption,
   },
   answers: 'json',

@@ -33,10 +33,10 @@ const isWell = ({ state, reachability = 'reachable' }: SwarmNodeState): boolean 
 
 export const swarmStatus = defineCommand({
   name: 'status',
-  summary: 'Show the nodes of swarms',
+  summary: 'Show swarm nodes',
   description:
-    'Show the nodes of swarms, as reported by their managers, with the machine of each node. The exit code is 0 if all nodes are ready and all managers are reachable, and 1 otherwise.',
-  arguments: { swarms: any('swarms', 'names of swarms (default: all)', 'swarm') },
+    'Show swarm nodes, as reported by their managers, and the machine for each node. The exit code is 0 if all nodes are ready and all managers are reachable, and 1 otherwise.',
+  arguments: { swarms: any('swarms', 'swarm names (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'names',
   examples: ['fleet swarm status', 'fleet swarm status prod --json'],

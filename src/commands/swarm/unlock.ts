@@ -16,9 +16,9 @@ export interface Unlocked {
 
 export const swarmUnlock = defineCommand({
   name: 'unlock',
-  summary: 'Unlock the managers of a swarm',
+  summary: "Unlock a swarm's managers",
   description:
-    'Unlock managers whose engine has restarted, in a swarm with autolock. fleet reads the unlock key from a manager that is not locked. If all managers are locked, fleet prompts for the key. fleet does not store or show the key, and does not pass it on a command line. Save the output of docker swarm unlock-key beforehand, in case all managers are locked.',
+    'In a swarm with autolock, unlock managers whose engines have restarted. fleet reads the unlock key from a manager that is not locked. If all managers are locked, fleet prompts for the key. fleet does not store or show the key, and does not pass it on a command line. Save the output of docker swarm unlock-key beforehand, in case all managers are locked.',
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     keyStdin: flag('--key-stdin', 'read the unlock key from stdin'),

@@ -39,7 +39,7 @@ function describe(kind: PruneKind, all: boolean): string {
     case 'images':
       return all ? 'all images that no container uses' : 'all dangling images'
     case 'build cache':
-      return all ? 'the whole build cache' : 'the build cache that no image uses'
+      return all ? 'the entire build cache' : 'unused build cache'
   }
 }
 
@@ -122,7 +122,7 @@ export const pruneNetworks = defineCommand({
   name: 'prune',
   summary: 'Remove unused networks',
   description:
-    'Remove the networks that no container uses. fleet first lists the machines and asks for confirmation.',
+    'Remove networks that no container uses. fleet first lists the machines and asks for confirmation.',
   options,
   targets: 'many',
   gathers: true,

@@ -76,7 +76,7 @@ export function withTargets(line: string, targets: readonly Target[]): string[] 
     if (machines.length > 1) {
       throw new UserError(
         'usage',
-        `the marked services belong to ${machines.length} swarms; mark services of one swarm only`,
+        `the marked services belong to ${machines.length} swarms; mark services in only one swarm`,
       )
     }
     return ['-m', machines[0] ?? '', ...words, ...services]

@@ -26,10 +26,10 @@ export const top = defineCommand({
   name: 'top',
   summary: 'Show a live dashboard of machines and containers',
   description:
-    'Show machines, containers, images, stacks, services of swarms and events on the whole terminal, and update them as they change. Without names or options, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for the marked rows. A machine that does not answer stays in the list, in gray and with the age of its data, and fleet reconnects to it automatically.',
-  arguments: { names: machinesArgument('names of machines (default: all)', 'optional') },
+    'Show machines, containers, images, stacks, swarm services and events on the entire terminal screen, and update them as they change. Without names or options, all machines are shown. Press ? for the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for the marked rows. A machine that does not answer stays in the list, shown in gray with the age of its data, and fleet reconnects to it automatically.',
+  arguments: { names: machinesArgument('machine names (default: all)', 'optional') },
   options: {
-    readOnly: flag('--read-only', 'disable the keys that change something or open a shell'),
+    readOnly: flag('--read-only', 'disable keys that make changes or open a shell'),
   },
   targets: 'many',
   allAtOnce: true,
@@ -41,9 +41,13 @@ export const top = defineCommand({
         ? await chooseNamed({ fleet, targets }, 'top')
         : await listMachines(fleet, targets)
     if (io.stdin.isTTY !== true || !shouldStyle(io, 'stdout')) {
-      throw new UserError('usage', 'fleet top needs a terminal that supports control sequences', {
-        hint: 'to print the information once: fleet status, fleet ps --all or fleet stats --all --no-stream',
-      })
+      throw new UserError(
+        'usage',
+        'fleet top requires a terminal that supports control sequences',
+        {
+          hint: 'to print the information once: fleet status, fleet ps --all or fleet stats --all --no-stream',
+        },
+      )
     }
     if (machines.length === 0) {
       throw new UserError('unknown-machine', 'the inventory has no machines to show', {

@@ -11,8 +11,8 @@ export const trustAdd = defineCommand({
   name: 'add',
   summary: 'Trust driver packages shipped with the inventory',
   description:
-    'Trust drivers that are shipped with the inventory as npm packages in its directory. For this inventory, their code may then run with your permissions until a file of the package or of its dependencies changes. Without names, fleet shows all such drivers that the inventory uses and trusts them after confirmation. Drivers that are installed globally are always trusted.',
-  arguments: { names: any('names', 'names of drivers', 'driver') },
+    'Trust drivers that are shipped with the inventory as npm packages in its directory. For this inventory, their code may then run with your permissions until any file in the package or its dependencies changes. Without names, fleet shows all such drivers that the inventory uses and trusts them after confirmation. Drivers that are installed globally are always trusted.',
+  arguments: { names: any('names', 'driver names', 'driver') },
   options: { yes: yesOption },
   answers: 'json',
   examples: ['fleet trust acme', 'fleet trust ls', 'fleet trust rm acme'],
@@ -22,7 +22,7 @@ export const trustAdd = defineCommand({
     const subjects = await readTrustSubjects(fleet, args.names)
     const preface = subjects.map(describe).join('')
     if (subjects.length === 0)
-      io.stderr.write('this inventory uses no driver that needs to be trusted\n')
+      io.stderr.write('this inventory uses no drivers that need to be trusted\n')
     else if (args.names.length === 0) {
       await requireConsent(
         io,

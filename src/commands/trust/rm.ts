@@ -7,7 +7,7 @@ export const trustRm = defineCommand({
   description:
     'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths, SSH aliases and variables. Without names, fleet stops trusting all of them, and also the inventory itself if it is owned by another user.',
   arguments: {
-    names: any('names', 'names of drivers, paths, SSH aliases and variables', 'driver'),
+    names: any('names', 'drivers, paths, SSH aliases or variables to stop trusting', 'driver'),
   },
   answers: 'json',
   examples: ['fleet trust rm acme', 'fleet trust rm /home/ana/code', 'fleet trust rm'],

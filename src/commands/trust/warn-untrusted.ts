@@ -9,7 +9,7 @@ export async function warnUntrusted(fleet: Fleet, io: Io): Promise<void> {
   const { findUntrusted, trustCommand } = await import('../../operations/trust/trust-driver.ts')
   for (const name of await findUntrusted(fleet, inventory)) {
     io.stderr.write(
-      `the options of the ${name} driver are not checked: you have not trusted its package (to trust it: ${trustCommand(name, fleet)})\n`,
+      `options for the ${name} driver are not checked: you have not trusted its package (to trust it: ${trustCommand(name, fleet)})\n`,
     )
   }
 }

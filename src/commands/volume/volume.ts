@@ -66,8 +66,8 @@ const remove = defineCommand({
   name: 'rm',
   summary: 'Remove volumes',
   description:
-    "Remove volumes and their data. A volume that a container uses is not removed. With --on or --all, fleet first lists the machines and asks for confirmation. On a protected machine, you must type the machine's name, even with --yes.",
-  arguments: { names: several('names', 'names of volumes', 'volume') },
+    "Remove volumes and their data. Volumes that containers use are not removed. With --on or --all, fleet first lists the machines and asks for confirmation. On a protected machine, you must type the machine's name, even with --yes.",
+  arguments: { names: several('names', 'volume names', 'volume') },
   options: {
     force: flag('-f, --force', 'do not fail if a volume does not exist'),
     yes: yesOption,

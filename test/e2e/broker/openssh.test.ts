@@ -57,7 +57,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
       { state: 'running', sshClient: 'openssh', sshClientReason: 'FLEET_SSH is set' },
     ])
     expect((await ana.fleet(['inspect', 'h1'], openssh)).stdout).toContain(
-      '# SSH client of h1: openssh (FLEET_SSH is set)',
+      '# SSH client for h1: openssh (FLEET_SSH is set)',
     )
     expect((await ana.fleet(['inspect', 'h1'])).stdout).not.toContain('SSH client')
     expect(await ana.fleet(['ps', '-m', 'h1'], { env: { FLEET_SSH: 'putty' } })).toMatchObject({

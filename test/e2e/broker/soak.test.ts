@@ -329,7 +329,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
       end: async (pid: number) => {
         process.kill(pid, 'SIGSTOP')
         expect(await ana.fleet(['broker', 'stop'])).toMatchObject({
-          ...{ code: 0, stderr: 'killed the broker because it did not answer\n' },
+          ...{ code: 0, stderr: 'killed the broker because it did not respond\n' },
         })
       },
     },

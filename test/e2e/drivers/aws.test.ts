@@ -137,7 +137,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const spared = await applyTyping('y')
     expect(spared).toMatchObject({
       code: 1,
-      screen: expect.stringContaining('skipped: confirmation is needed to remove'),
+      screen: expect.stringContaining('skipped: confirmation is required to remove'),
     })
     expect((await aws.world()).instances).toHaveLength(2)
     expect(await applyTyping('web-2')).toMatchObject({ code: 0 })
@@ -164,7 +164,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const { code, stdout } = await fleet('plan')
     expect(code).toBe(2)
     expect(stdout).toContain(
-      '~ web-1: change (type t3.small -> t3.medium, disk 20 -> 40, tags team=blue -> team=red,tier=1, ports none -> 80/tcp; the host is stopped temporarily)',
+      '~ web-1: change (type t3.small -> t3.medium, disk 20 -> 40, tags team=blue -> team=red,tier=1, ports none -> 80/tcp; the host will be stopped temporarily)',
     )
 
     // Killed when EC2 is about to change the type: the host is stopped then.

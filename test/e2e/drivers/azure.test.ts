@@ -69,7 +69,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(await expectOk('plan')).toBe('nothing to do\n')
     await expectOk('set', 'web-1', 'size=Standard_D2s_v5', 'disk=64', 'tags=team=red', 'ports=80')
     expect((await fleet(['plan'])).stdout).toContain(
-      '~ web-1: change (size Standard_B2als_v2 -> Standard_D2s_v5, disk unknown -> 64, tags none -> team=red, ports none -> 80/tcp; the host is stopped temporarily)',
+      '~ web-1: change (size Standard_B2als_v2 -> Standard_D2s_v5, disk unknown -> 64, tags none -> team=red, ports none -> 80/tcp; the host will be stopped temporarily)',
     )
     await expectOk('apply', '--yes')
     expect(await expectOk('plan')).toBe('nothing to do\n')

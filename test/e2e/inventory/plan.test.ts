@@ -131,7 +131,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect((await ana.fleet(['ls', '-q'])).stdout).toBe('web-1\nweb-2\nweb-3\nweb-4\n')
     expect((await ana.fleet(['plan'])).stdout).toBe(
       [
-        'fleet apply makes these changes:',
+        'fleet apply will make these changes:',
         '  ~ web-3: operators (authorize ben)',
         '  ~ web-4: operators (authorize ben)',
         'Plan: 0 to create, 2 to change, 0 to remove.',

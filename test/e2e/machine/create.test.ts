@@ -84,7 +84,7 @@ describe('stopped without a terminal', () => {
     const stopped = await fleetUntil(waiting, ['apply', '--yes'])
     expect(stopped.code).toBe(130)
     expect(stopped.stderr).toContain(
-      'cancelled: web-1 is partly created and may cost money until removed\n' +
+      'cancelled: web-1 was only partly created and may cost money until removed\n' +
         '  to continue: fleet apply; to remove: fleet rm web-1\n',
     )
     await fleet('rm', '-y', 'web-1')

@@ -214,7 +214,10 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(screen).toContain(`fleet create asked --driver ssh --address ${address} --accept-new`)
     expect({ code, screen }).toMatchObject({ code: 0 })
     const silent = await newcomer.fleet(['create', '--driver', 'ssh'])
-    expect(silent).toMatchObject({ code: 2, stderr: expect.stringContaining('no name specified') })
+    expect(silent).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no machine name specified'),
+    })
     const missing = await newcomer.fleet(['create', 'x', '--driver', 'ssh'])
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('--address') })
   })

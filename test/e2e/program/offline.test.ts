@@ -235,7 +235,7 @@ test('an option of fleet behind the name of ssh is no command', async () => {
   const { code, stderr } = await ana.fleet(['ssh', 'here', '--fold', 'true'])
   expect({ code, stderr }).toMatchObject({
     code: 255,
-    stderr: expect.stringContaining('put fleet options before the name'),
+    stderr: expect.stringContaining('put fleet options before the machine name'),
   })
   const help = await ana.fleet(['ssh', '--help'])
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: fleet ssh') })

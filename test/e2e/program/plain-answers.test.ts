@@ -39,7 +39,7 @@ test('a machine is named once', async () => {
   const refused = await ana.fleet(['rm', 'db', '--yes'])
   expect(refused.code).toBe(2)
   expect(refused.stderr).toContain(
-    'fleet: db: the machine is protected: removing it needs confirmation',
+    'fleet: db: the machine is protected: removing it requires confirmation',
   )
 })
 

@@ -127,7 +127,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       expect(await inWeb(h1, 'cat /version /conf')).toBe('onefirst')
       expect(await inWeb(h2, 'cat /version')).toBe('one')
       expect(await imageOf(h2)).toBe(await imageOf(h1))
-      expect(await ok('deploy')).not.toContain('makes these changes')
+      expect(await ok('deploy')).not.toContain('will make these changes')
       expect(await json('stack ls')).toMatchObject([
         { stack: 'shop', machine: 'h1', state: 'deployed', release: 1, running: 2, containers: 2 },
         { stack: 'shop', machine: 'h2', state: 'deployed', selected: true },

@@ -311,7 +311,7 @@ machines:
       expect(skipped).toMatchObject({
         code: 1,
         stderr: expect.stringMatching(
-          /confirmation is needed[^]*fleet apply --destroy m/,
+          /confirmation is required[^]*fleet apply --destroy m/,
         ) as string,
       })
       expect(await daemonJson()).toBe(before)

@@ -21,7 +21,7 @@ test('help names the default, the choices and the placeholder of an option', asy
   expect(helpOf('boot-diagnostics')).toMatch(
     /^--boot-diagnostics <true\|false> .* \(default: true\)$/,
   )
-  expect(options['image']?.heading).toBe('Options of the azure driver')
+  expect(options['image']?.heading).toBe('Options for the azure driver')
   expect(options['driver']?.heading).toBeUndefined()
 })
 

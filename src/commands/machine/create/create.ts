@@ -82,7 +82,7 @@ export const create = defineCommand({
   name: 'create',
   summary: 'Create machines',
   description:
-    'Create machines. Each driver has its own options: see fleet create --driver DRIVER --help. For a machine that already has an entry in machines.yaml, or whose creation was interrupted, only the name is needed.',
+    'Create machines. Each driver has its own options: see fleet create --driver DRIVER --help. If a machine already has an entry in machines.yaml, or if creating it was interrupted, specify only its name.',
   arguments: {
     names: any('names', 'names of the new machines (if omitted, fleet prompts for one)', 'machine'),
   },

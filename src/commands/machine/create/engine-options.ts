@@ -7,17 +7,17 @@ export const engineOptions = {
   engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
   engineChannel: text(
     '--engine-channel <channel>',
-    'package source of Docker for a new host: distribution, stable or test',
+    'Docker package source for a new host: distribution, stable or test',
   ),
   engineRepository: text(
     '--engine-repository <url>',
-    "URL of a mirror of Docker's package repository, for a new host",
+    'URL of a Docker package repository mirror, for a new host',
   ),
   engineOpt: texts(
     '--engine-opt <option=value>',
-    'option of dockerd, such as log-driver=local (repeatable)',
+    'dockerd option, such as log-driver=local (repeatable)',
   ),
-  engineStorageDriver: text('--engine-storage-driver <driver>', 'storage driver of the engine'),
+  engineStorageDriver: text('--engine-storage-driver <driver>', 'engine storage driver'),
   engineLabel: texts('--engine-label <key=value>', 'label for the engine (repeatable)'),
   engineEnv: texts(
     '--engine-env <name=value>',
@@ -25,11 +25,11 @@ export const engineOptions = {
   ),
   engineInsecureRegistry: texts(
     '--engine-insecure-registry <registry>',
-    'registry without a valid certificate, HOST or HOST:PORT (repeatable)',
+    'registry without a valid certificate, as HOST or HOST:PORT (repeatable)',
   ),
   engineRegistryMirror: texts(
     '--engine-registry-mirror <url>',
-    'mirror of Docker Hub for the engine (repeatable)',
+    'Docker Hub mirror for the engine (repeatable)',
   ),
   engineInstallUrl: text(
     '--engine-install-url <url>',
@@ -156,7 +156,7 @@ function registriesOf(
 function refuseInstallUrl(url: string): never {
   const channel = url.includes('test.docker.com') ? 'test' : 'stable'
   throw new UserError('usage', 'fleet does not run installation scripts from a URL', {
-    hint: `to install Docker's own packages: --engine-channel ${channel}; to use a mirror of their repository: --engine-repository URL`,
+    hint: `to install Docker's own packages: --engine-channel ${channel}; to use a package mirror: --engine-repository URL`,
   })
 }
 

@@ -32,7 +32,7 @@ const mayCost = ({ host }: Machine): boolean =>
 /** Lists the partly created machines, and says if they may cost money. */
 function describePartial(partial: readonly Machine[]): string {
   const paid = partial.some(mayCost) ? ' and may cost money until removed' : ''
-  return `${foldNames(namesOf(partial))} ${partial.length === 1 ? 'is' : 'are'} partly created${paid}`
+  return `${foldNames(namesOf(partial))} ${partial.length === 1 ? 'was' : 'were'} only partly created${paid}`
 }
 
 /** The error of one machine, with the commands that continue or undo its creation in the hint. */
@@ -75,7 +75,9 @@ export async function explainStoppedApply(
     ...(partial.length === 0 ? [] : [describePartial(partial)]),
     ...(leaving.length === 0
       ? []
-      : [`the removal of ${foldNames(namesOf(leaving))} is not complete`]),
+      : [
+          `${foldNames(namesOf(leaving))} ${leaving.length === 1 ? 'was' : 'were'} only partly removed`,
+        ]),
   ]
   const message = [
     'cancelled',

@@ -27,7 +27,7 @@ export const creationOptions = {
     (count) => parseCount(count, 1),
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),
-  protected: flag('--protected', 'require typing the name of the machine before removing it'),
+  protected: flag('--protected', 'require typing the machine name to confirm removal'),
   ...engineOptions,
   userData: text('--user-data <file>', 'file with cloud-init user data for a new host', 'file'),
   identity: text('-i, --identity <file>', 'private key for logging in to an existing host', 'file'),
@@ -35,7 +35,7 @@ export const creationOptions = {
   installEngine: flag('--install-engine', 'install or repair Docker on an existing host'),
   ...hostKeyOptions,
   allowPath: allowPathOption,
-  rollback: flag('--rollback', 'remove a host whose creation fails or is interrupted'),
+  rollback: flag('--rollback', 'remove the host if creating it fails or is interrupted'),
   yes: yesOption,
 } as const
 
@@ -59,7 +59,7 @@ export function checkFitting(
     ? `is for existing hosts, but the ${driver} driver creates new ones`
     : `is for new hosts, but the ${driver} driver uses existing ones`
   throw new UserError('usage', `${name} ${why}`, {
-    hint: `to list the options of the driver: fleet create --driver ${shellQuote(driver)} --help`,
+    hint: `to list the driver's options: fleet create --driver ${shellQuote(driver)} --help`,
   })
 }
 
@@ -96,7 +96,7 @@ function driverFlag(driver: string, option: OptionFlag, about: string): Option<u
   const { name } = option
   const made =
     placeholder === undefined ? flag(`--${name}`, about) : text(`--${name} ${placeholder}`, about)
-  return { ...made, heading: `Options of the ${driver} driver` }
+  return { ...made, heading: `Options for the ${driver} driver` }
 }
 
 /** The driver of this name. For a driver of Docker Machine that does not exist in fleet, the error says what to use instead. */

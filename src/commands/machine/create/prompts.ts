@@ -151,7 +151,7 @@ function needsDriver(names: readonly MachineName[], { profiles }: Inventory): Us
 export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
   const person = canPrompt(io)
   if (typed.names.length === 0 && !person) {
-    throw new UserError('usage', 'no name specified for the machine', {
+    throw new UserError('usage', 'no machine name specified', {
       hint: 'to specify one: fleet create NAME',
     })
   }

@@ -119,7 +119,7 @@ function inputOf(dialog: Dialog): string | undefined {
     case 'command':
       return `fleet ${dialog.text}`
     case 'replicas':
-      return `Number of replicas of ${describeTargets(dialog.targets)}: ${dialog.text}`
+      return `Number of replicas for ${describeTargets(dialog.targets)}: ${dialog.text}`
     case 'confirm':
       return `${questionOf(dialog)}${dialog.text}`
     case 'menu':

@@ -12,7 +12,7 @@ const everywhere: readonly Line[] = [
   ['s, S', 'Sort by the next column, reverse the order'],
   ['Tab', 'Group by machine, swarm or stack'],
   ['Esc', 'Clear the marks, then the filter'],
-  ['l', 'Follow the logs of containers, stacks or services'],
+  ['l', 'Follow container, stack or service logs'],
   ['r', 'Reconnect to machines that do not answer'],
   ['Ctrl-Z', 'Suspend fleet top (to resume it: fg)'],
   ['q, Ctrl-C', 'Quit'],
@@ -28,8 +28,8 @@ const logs: readonly Line[] = [
   ['↑ ↓, j k', 'Select a line (also PgUp, PgDn, Home, g); End, G: follow'],
   ['Enter', 'Show the whole line, or JSON with one field per line'],
   ['Space', 'Pause or resume following'],
-  ['/', 'Search; n and N go to the next and previous line'],
-  ['f', 'Fold JSON lines to their message and fields, or show them as written'],
+  ['/', 'Search; n and N go to the next and previous match'],
+  ['f', 'Show JSON lines as message and fields, or as written'],
   ['Esc', 'Back'],
 ]
 
@@ -54,6 +54,6 @@ export function helpLines({ look: { unicode }, isReadOnly }: Model): readonly st
     'In logs',
     ...text(unicode, logs),
     '',
-    'Rows of machines that do not answer are gray, and show the age of their data.',
+    'Rows for machines that do not answer are gray and show the age of their data.',
   ]
 }

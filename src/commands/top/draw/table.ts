@@ -129,7 +129,7 @@ export function drawTable(canvas: Canvas, model: Model, list: List, y: number): 
 
 /** Why a table is empty. */
 function emptyText({ machines, view, swarms }: Model, { all, state }: List): string {
-  if (all > 0) return `None of ${all} ${view} matches ${state.filter} (Esc clears the filter).`
+  if (all > 0) return `No ${view} match ${state.filter} (Esc clears the filter).`
   if (view === 'events') return 'No events yet.'
   if (view === 'services') {
     const [first] = swarms.values()

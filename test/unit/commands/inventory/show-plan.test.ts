@@ -37,13 +37,13 @@ test('a creation shows what is created, who can reach it, and what it is given',
   ]
   expect(shown(planOf({ changes }), { hosts, total: 3 })).toBe(
     [
-      'fleet apply makes these changes:',
+      'fleet apply will make these changes:',
       '  + web-1: create (no host yet)',
       '      aws, eu-west-1, t4g.small, 20 GiB disk, debian-13',
       '      SSH from your current address only; ports 443/tcp, 80/tcp from anywhere',
       '      uses AWS profile ops on this computer',
-      '  ~ db: change (disk 20 -> 40; the host is stopped temporarily)',
-      'fleet apply deletes these hosts and all data on them, after you confirm it:',
+      '  ~ db: change (disk 20 -> 40; the host will be stopped temporarily)',
+      'fleet apply will delete these hosts and all data on them, after confirmation:',
       '  - old: remove (profile web sets "count: 1")',
       'Plan: 1 to create, 1 to change, 1 to remove.',
       '',
@@ -61,7 +61,7 @@ test.each([
   [
     'azure',
     { location: 'westeurope', sshCidr: '203.0.113.0/24' },
-    'azure, westeurope, Standard_B2als_v2, disk size of the image, debian-13',
+    'azure, westeurope, Standard_B2als_v2, disk size from the image, debian-13',
     'SSH from 203.0.113.0/24; no other ports',
   ],
   [
@@ -99,7 +99,7 @@ test('what all machines, or many, have in common is one line', () => {
   const lines = (total: number) =>
     shown(planOf({ changes }), { hosts: new Map(), total }).split('\n')
   expect(lines(920)).toEqual([
-    'fleet apply makes these changes:',
+    'fleet apply will make these changes:',
     '  ~ all 920 machines: operators (add key of ben)',
     'Plan: 0 to create, 920 to change, 0 to remove.',
     '',

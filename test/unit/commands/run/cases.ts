@@ -392,12 +392,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'plan',
       2,
-      /makes all images and containers[^]*unavailable[^]*storage-driver not set -> vfs/,
+      /make all images and containers[^]*unavailable[^]*storage-driver not set -> vfs/,
       {
         files: engineSettings('{ config: { storage-driver: vfs } }'),
       },
     ),
-    fails('apply --yes', failed, /confirmation is needed to change engine settings/, {
+    fails('apply --yes', failed, /confirmation is required to change engine settings/, {
       files: engineSettings('{ config: { storage-driver: vfs } }'),
     }),
     fails('plan', inventory, /a key other than hosts .* no TCP port/, {
@@ -431,7 +431,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('deploy shop --inventory stacks.yaml --on db-1', /nothing to do/),
     json('deploy shop --inventory stacks.yaml --on db-1', []),
     fails('deploy shop --inventory stacks.yaml', usage, plannedDeployment, shopProject),
-    fails('apply --on web-1 --inventory stacks.yaml', usage, /deploys these stacks/, shopProject),
+    fails('apply --on web-1 --inventory stacks.yaml', usage, /deploy these stacks/, shopProject),
     fails(
       'deploy shop --yes --inventory stacks.yaml',
       usage,
@@ -911,7 +911,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'stack rm shop --volumes --inventory service.yaml',
       unsupported,
-      /does not remove the volumes of swarm prod/,
+      /does not remove volumes from swarm prod/,
       onSwarm,
     ),
     ok(
@@ -932,7 +932,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'stack rm shop --on web-1 --yes --volumes --destroy blog',
       usage,
-      /name of the stack, shop, not "blog"/,
+      /stack name, shop, not "blog"/,
     ),
     fails('stack rm shpo --yes --inventory stacks.yaml', usage, /did you mean "shop"[^]*--on all/),
   ],
@@ -965,7 +965,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   stats: lists.stats('stats'),
   top: [
     ok('top --help', /fleet top --on role=web --read-only/),
-    fails('top', usage, /needs a terminal[^]*fleet status/),
+    fails('top', usage, /requires a terminal[^]*fleet status/),
     fails('top nowhere', missing, /nowhere[^]*fleet container top nowhere/),
   ],
   'container stats': lists.stats('container stats'),

@@ -99,7 +99,7 @@ describe('the list', () => {
     expect(ids(press(model, 'ctrl-u').model)).toHaveLength(4)
     expect(press(kept, '/', 'ctrl-w', 'backspace').model.dialog).toMatchObject({ text: 'role=web' })
     const none = press(fleetModel(), '/', ...typing('nothing'), 'enter').model
-    expect(screenOf(none)).toContain('None of 3 machines matches nothing')
+    expect(screenOf(none)).toContain('No machines match nothing')
     expect(press(none, 'enter').model.message?.text).toBe('Nothing is selected.')
   })
 

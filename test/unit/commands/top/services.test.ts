@@ -123,7 +123,7 @@ test.each([
 
 test('scaling asks for the number of replicas', () => {
   const { model } = press(servicesModel(), ' ', ' ', 'x', 's', ...typing('12'))
-  expect(screenOf(model)).toContain('Number of replicas of 2 services in swarm prod: 12_')
+  expect(screenOf(model)).toContain('Number of replicas for 2 services in swarm prod: 12_')
   const asked = press(model, 'enter')
   expect(asked.effects).toEqual([])
   expect(screenOf(asked.model)).toContain('Scale 2 services in swarm prod to 12 replicas? [y/N]')
