@@ -25,7 +25,7 @@ function effectOf(destructive: readonly Change[]): string {
     return `This makes data on ${hosts} unavailable: see the list above.`
   }
   if (destructive.some(({ action }) => action === 'engine-config')) {
-    return `This deletes data on ${hosts}: see the list above.`
+    return `This deletes data on ${hosts}, or makes it unavailable: see the list above.`
   }
   if (destructive.some(({ action }) => action === 'stop')) {
     return `This deletes or stops ${hosts}. All data on deleted hosts is lost.`

@@ -10,9 +10,8 @@ export async function reportMachines(
 ): Promise<void> {
   const active = await fleet.active()
   const first = created.find(({ machine }) => machine.engine !== 'none')
-  if (first !== undefined && (await active.current()) === undefined) {
-    await active.use(first.machine.name)
-  }
+  const activated = (await active.current()) === undefined ? first?.machine.name : undefined
+  if (activated !== undefined) await active.use(activated)
   if (format.json) {
     const answers = created.map(({ machine, hint }) => ({ ...machine, hint }))
     for (const text of created.flatMap(({ warnings = [] }) => warnings))
@@ -20,10 +19,9 @@ export async function reportMachines(
     writeJson(io, many ? answers : answers[0])
     return
   }
-  const current = await active.current()
   for (const { machine, probe, hint, warnings = [] } of created) {
     const engine = probe.engine?.version === undefined ? '' : `, Docker ${probe.engine.version}`
-    const isActive = current === machine.name ? ' It is now the active machine.' : ''
+    const isActive = activated === machine.name ? ' It is now the active machine.' : ''
     io.stderr.write(
       `${machine.name} is ready: ${probe.os.name}, ${probe.arch}${engine}.${isActive}\n`,
     )

@@ -49,7 +49,7 @@ export async function describeEnvironment(
   context: Context,
   machine: Machine,
   { bypassProxy }: { bypassProxy: boolean },
-): Promise<EnvironmentChange> {
+): Promise<EnvironmentChange & { readonly set: { readonly DOCKER_HOST: string } }> {
   const { name } = machine
   const inventory = await context.inventory()
   const { address } = requireHost(machine)

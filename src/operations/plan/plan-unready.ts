@@ -65,7 +65,9 @@ function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
       {
         machine: name,
         why: `${why}, and the machine is protected`,
-        hint: `to finish it: fleet rm ${name}`,
+        hint: isReplaced
+          ? `to finish it: fleet set ${name} protected=false, and then fleet apply`
+          : `to finish it: fleet rm ${name}`,
       },
     ],
   }

@@ -162,7 +162,8 @@ function compareService(
   if (first === undefined) return undefined
   const { state, exitCode } = first
   const code = exitCode === undefined ? '' : ` with code ${exitCode}`
-  return change('start', `${stopped.length} of ${containersOf(count)} ${state}${code}`)
+  const which = count === 1 ? 'the container' : `${stopped.length} of ${containersOf(count)}`
+  return change('start', `${which} ${state}${code}`)
 }
 
 function groupByService(

@@ -61,9 +61,9 @@ ${runWith({ service: 'foreign' })}
       lines.slice(lines.indexOf('~ shop on h1') + 1, lines.indexOf('~ shop on h1') + 7),
     ).toEqual([
       'recreate moved (the image app:1 has changed)',
-      'start paused (1 of 1 container paused)',
+      'start paused (the container paused)',
       'create removed (the service has no container)',
-      expect.stringMatching(/^start stopped \(1 of 1 container exited with code \d+\)$/),
+      expect.stringMatching(/^start stopped \(the container exited with code \d+\)$/),
       expect.stringMatching(/^recreate twice \(/),
       'remove extra (the stack does not define this service)',
     ])

@@ -120,7 +120,7 @@ describe('the containers of a stack', () => {
       'stopped',
       {},
       [container('web', { state: 'exited', exitCode: 137 })],
-      'web: start: 1 of 1 container exited with code 137',
+      'web: start: the container exited with code 137',
     ],
   ])('%s: are found', (_name, service, containers, change) => {
     expect(changesOf({ web: service }, containers)).toEqual([change])
@@ -139,7 +139,7 @@ describe('the containers of a stack', () => {
     const waits = { depends_on: { migrate: { condition: 'service_completed_successfully' } } }
     expect(changesOf({ migrate: {}, web: waits }, [done, container('web')])).toEqual([])
     expect(changesOf({ migrate: {}, web: {} }, [done, container('web')])).toEqual([
-      'migrate: start: 1 of 1 container exited with code 0',
+      'migrate: start: the container exited with code 0',
     ])
     const failed = container('migrate', { state: 'exited', exitCode: 1 })
     expect(changesOf({ migrate: {}, web: waits }, [failed, container('web')])).toHaveLength(1)

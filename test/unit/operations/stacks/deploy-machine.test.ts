@@ -230,7 +230,7 @@ describe('a deployment on one machine', () => {
     docker.containers.set(service, { ...container, state: 'paused' })
     expect(await deploy()).toMatchObject({
       state: 'deployed',
-      changes: [{ action: 'start', why: '1 of 1 container paused' }],
+      changes: [{ action: 'start', why: 'the container paused' }],
     })
     expect(docker.containers.get(service)).toEqual(container)
   })
