@@ -39,7 +39,7 @@ export default defineConfig({
     // A process for each file: what a lab starts ends with the process that started it.
     pool: 'forks',
     // Tests wait more than they compute: for hosts to boot, for time-outs, for the locks of the dead.
-    maxWorkers: Math.max(3, Math.floor(availableParallelism() / 2)),
+    maxWorkers: Math.max(4, Math.floor(availableParallelism() / 2)),
     // On a busy machine tests are slow, and never red: the limits end only what hangs.
     testTimeout: 1_800_000,
     hookTimeout: 1_800_000,
