@@ -51,9 +51,9 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
     tableLength <= 2 ** 25 &&
     header.readBigUInt64BE(40) <= BigInt((await handle.stat()).size)
   if (!isSound) throw damaged(file)
-  if (header.readBigUInt64BE(8) !== 0n) throw otherFilesError(file, 'it has a backing file')
+  if (header.readBigUInt64BE(8) !== 0n) throw otherFilesError(file, 'the image has a backing file')
   if (version === 3 && (header.readBigUInt64BE(72) & 4n) !== 0n) {
-    throw otherFilesError(file, 'it has an external data file')
+    throw otherFilesError(file, 'the image has an external data file')
   }
   if (header.readUInt32BE(32) !== 0) {
     throw new UserError('usage', `${file} is encrypted`, {
@@ -63,7 +63,7 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   let at = version === 3 ? header.readUInt32BE(100) : 72
   while (at >= 72 && at + 8 <= header.length && header.readUInt32BE(at) !== 0) {
     if (header.readUInt32BE(at) === dataFileName) {
-      throw otherFilesError(file, 'it has an external data file')
+      throw otherFilesError(file, 'the image has an external data file')
     }
     at += 8 + 8 * Math.ceil(header.readUInt32BE(at + 4) / 8)
   }
@@ -79,7 +79,7 @@ const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
 async function readVmdk(handle: FileHandle, file: string): Promise<number> {
   const header = await readAt(handle, 0, sector)
   if (header.toString('latin1', 0, 4) !== 'KDMV') {
-    throw otherFilesError(file, 'its data is in other files')
+    throw otherFilesError(file, 'the image stores its data in other files')
   }
   const sectors = header.readBigUInt64LE(12)
   const [start, length] = [header.readBigUInt64LE(28), header.readBigUInt64LE(36)]
@@ -103,7 +103,7 @@ async function readVmdk(handle: FileHandle, file: string): Promise<number> {
     valuesOf('parentfilenamehint').length === 0 &&
     extents.length === 1 &&
     ownExtent.test(extents[0] ?? '')
-  if (!isSelfContained) throw otherFilesError(file, 'it refers to other files')
+  if (!isSelfContained) throw otherFilesError(file, 'the image refers to other files')
   return asNumber(sectors * BigInt(sector), file)
 }
 
@@ -115,7 +115,7 @@ async function readVdi(handle: FileHandle, file: string): Promise<number> {
   if (header.readUInt16LE(0x46) !== 1) throw damaged(file)
   const parent = header.subarray(0x1a8, 0x1b8)
   if (!standaloneTypes.has(header.readUInt32LE(0x4c)) || parent.some((byte) => byte !== 0)) {
-    throw otherFilesError(file, 'it is a differencing disk based on another file')
+    throw otherFilesError(file, 'the image is a differencing disk based on another file')
   }
   return asNumber(header.readBigUInt64LE(0x170), file)
 }

@@ -33,7 +33,7 @@ async function readConfig(env: Environment): Promise<DockerConfig> {
     return JSON.parse(await readFile(file, 'utf8')) as DockerConfig
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return {}
-    const why = error instanceof SyntaxError ? 'it is not valid JSON' : messageOf(error)
+    const why = error instanceof SyntaxError ? 'the file is not valid JSON' : messageOf(error)
     throw new UserError('credentials', `cannot read the Docker configuration ${file}: ${why}`)
   }
 }

@@ -49,11 +49,11 @@ const notText = (file: string, why: string): UserError =>
 /** Decodes an inventory's file. Throws kind `inventory` if it is not text. A BOM is kept. */
 export function decodeInventory(bytes: Uint8Array, file: string): string {
   const nul = bytes.indexOf(0)
-  if (nul >= 0) throw notText(file, `it contains a NUL character at byte ${nul}`)
+  if (nul >= 0) throw notText(file, `the file contains a NUL character at byte ${nul}`)
   try {
     return decoder.decode(bytes)
   } catch {
-    throw notText(file, 'it contains invalid bytes')
+    throw notText(file, 'the file contains invalid bytes')
   }
 }
 

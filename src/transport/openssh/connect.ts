@@ -153,7 +153,7 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
   const failure = (error: unknown) => {
     if (!(error instanceof MasterFailed)) return { stage: 'connecting' as const, error }
     const proxy = target.proxyCommand && {
-      subject: 'its ProxyCommand',
+      subject: 'the ProxyCommand',
       output: lastWords(error.log.words) ?? '',
     }
     if (signal.aborted) return { stage: error.log.stage(), error: signal.reason as unknown, proxy }

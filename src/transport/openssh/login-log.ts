@@ -98,7 +98,7 @@ const unusable: readonly Step[] = [
     /^Load key "(.*)": (?:bad permissions)/,
     ({ report }, [, file = '']) => {
       report.skipped.push(
-        `${file} (its permissions are too open: others can read this private key)`,
+        `${file} (the permissions are too open: others can read this private key)`,
       )
       report.remedies.push(`chmod 600 ${file}`)
     },

@@ -158,7 +158,7 @@ export class ProxyStream extends Duplex {
   constructor(command: ProxyCommand, env: Environment) {
     super({ autoDestroy: false })
     const [program = '', ...words] = argvOf(command, env)
-    this.subject = 'shell' in command ? 'its ProxyCommand' : basename(program)
+    this.subject = 'shell' in command ? 'the ProxyCommand' : basename(program)
     const details = 'argv' in command ? command : undefined
     this.install = details?.install
     this.#hints = details?.hints ?? []

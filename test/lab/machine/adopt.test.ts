@@ -394,7 +394,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       await config(`Host tunnel\n  ProxyCommand sh -c 'echo no way out >&2; exit 5'\n`)
       await expect(connectAgain()).rejects.toMatchObject({
         kind: 'unreachable',
-        message: expect.stringContaining('its ProxyCommand exited with code 5: no way out'),
+        message: expect.stringContaining('the ProxyCommand exited with code 5: no way out'),
       })
 
       // The same inventory runs nothing for somebody who has not trusted the alias.

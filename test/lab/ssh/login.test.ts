@@ -159,7 +159,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       const login = connectSsh({ ...target, identityFiles: [file] }, { env })
       await expect(login).rejects.toMatchObject({
         kind: 'credentials',
-        message: expect.stringContaining(`${file} (it needs a passphrase)`),
+        message: expect.stringContaining(`${file} (the key needs a passphrase)`),
       })
     })
 
@@ -281,7 +281,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
         {
           kind: 'credentials',
-          message: expect.stringContaining(`its permissions 0${mode.toString(8)} are too open`),
+          message: expect.stringContaining(`the permissions 0${mode.toString(8)} are too open`),
           hint: `to restrict them: chmod 600 ${file}`,
         },
       )

@@ -46,7 +46,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await using transport = await connectSsh(shell(line), { env: { ...env, TUNNEL: 'yes' } })
     expect((await run(transport, ['hostname'])).stdout).toBe('h1\n')
     await expect(connectSsh(shell(line), patient)).rejects.toMatchObject({
-      message: expect.stringContaining('its ProxyCommand exited with code 9'),
+      message: expect.stringContaining('the ProxyCommand exited with code 9'),
     })
   })
 
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
       {
         kind: 'unreachable',
         message:
-          'cannot reach h1 at web-1.invalid:22: its ProxyCommand exited with code 3: one; tunnel is closed',
+          'cannot reach h1 at web-1.invalid:22: the ProxyCommand exited with code 3: one; tunnel is closed',
       },
     )
   })
@@ -77,7 +77,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
       hint: 'apt install it',
     })
     await expect(connectSsh(shell('fleet-no-such-program'), patient)).rejects.toMatchObject({
-      message: expect.stringMatching(/its ProxyCommand exited with code 127: .*not found/),
+      message: expect.stringMatching(/the ProxyCommand exited with code 127: .*not found/),
     })
   })
 
@@ -87,7 +87,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await expect(connectSsh(shell(line), { env, connectTimeoutMs: 3000 })).rejects.toMatchObject({
       kind: 'unreachable',
       message:
-        'cannot reach h1 at web-1.invalid:22: its ProxyCommand started, but there was no answer within 3 s from the SSH server: open this page',
+        'cannot reach h1 at web-1.invalid:22: the ProxyCommand started, but there was no answer within 3 s from the SSH server: open this page',
     })
     await untilGone(mark)
   })
@@ -125,7 +125,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     process.kill(pid, 'SIGUSR2')
     const reason = expect.objectContaining({
       kind: 'unreachable',
-      message: 'the connection to h1 was lost: its ProxyCommand exited with code 4: token expired',
+      message: 'the connection to h1 was lost: the ProxyCommand exited with code 4: token expired',
     })
     expect(await ended).toEqual([
       { status: 'rejected', reason },

@@ -110,7 +110,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   const key = readablePart(text) ?? parsePublic((await readIfThere(`${file}.pub`)) ?? '')
   if (key === undefined || isCertificate(key)) {
     return {
-      unusable: 'it is encrypted and its .pub file is missing',
+      unusable: 'the key is encrypted and its .pub file is missing',
       remedy: `to create it: ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
     }
   }
@@ -129,16 +129,16 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
       : undefined
   if (kind !== undefined) {
     const remedy = kind.includes('PuTTY') ? 'export it in PuTTYgen as an OpenSSH key' : undefined
-    return { unusable: `it is ${kind}`, ...(remedy !== undefined && { remedy }) }
+    return { unusable: kind, ...(remedy !== undefined && { remedy }) }
   }
   const type = /-----BEGIN OPENSSH/.test(text) ? readablePart(text)?.type : undefined
   if (type?.startsWith('sk-') === true) {
     return {
-      unusable: 'it belongs to a security key and can be used only through an agent',
+      unusable: 'the key belongs to a security key and can be used only through an agent',
       remedy: `to add it to the agent: ssh-add ${shellQuote(file)}`,
     }
   }
-  return { unusable: `it is not a supported private key (${message})` }
+  return { unusable: `not a supported private key (${message})` }
 }
 
 /** The content, and the mode of a file that others can read as well. */
@@ -161,12 +161,12 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
     const text = content.trim()
     if (!isPrivate(text)) {
       const key = parsePublic(text)
-      return key === undefined ? { unusable: 'it is not a supported key' } : { public: key }
+      return key === undefined ? { unusable: 'not a supported key' } : { public: key }
     }
     if (openMode !== undefined) {
       const mode = openMode.toString(8).padStart(4, '0')
       return {
-        unusable: `its permissions ${mode} are too open: others can read this private key`,
+        unusable: `the permissions ${mode} are too open: others can read this private key`,
         remedy: `to restrict them: chmod 600 ${shellQuote(file)}`,
       }
     }
@@ -176,8 +176,7 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     return {
-      unusable:
-        codeOf(error) === 'EACCES' ? 'you do not have permission to read it' : 'it cannot be read',
+      unusable: codeOf(error) === 'EACCES' ? 'permission denied' : 'the file cannot be read',
     }
   }
 }
