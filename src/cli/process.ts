@@ -33,7 +33,7 @@ export function failWhenIdle(io: ProcessIo): () => void {
     process.exitCode = exitCodes.bug
     writeFailure(
       openIo(io),
-      new Error('internal error: the command exited before it finished'),
+      new Error('internal error: the process exited before the command finished'),
       false,
     )
   }

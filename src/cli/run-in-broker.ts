@@ -92,7 +92,7 @@ export async function runHosted(
       committed.abort()
     },
     fallBack() {
-      trace('broker', 'run the command in its own process: it cannot complete in the broker')
+      trace('broker', 'run the command in its own process: the broker cannot complete it')
       hasFallenBack = true
       throw new FallBack()
     },

@@ -40,10 +40,10 @@ export function parseImage(
   if (published !== undefined) return { kind: 'named', name: text, published }
   const { rest, sha256 } = splitChecksum(text)
   if (/^https?:\/\//i.test(rest)) {
-    if (!URL.canParse(rest)) throw usage(`${rest} is not a valid URL`, 'check the URL of the image')
+    if (!URL.canParse(rest)) throw usage(`${rest} is not a valid URL`, 'check the image URL')
     if (/^http:/i.test(rest) && sha256 === undefined) {
       throw usage(
-        `${rest} would be downloaded without encryption, so it could be replaced in transit`,
+        `${rest} would be downloaded without encryption, so the image could be replaced in transit`,
         `add its checksum (${rest}#sha256=…), or use https`,
       )
     }

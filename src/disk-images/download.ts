@@ -33,7 +33,7 @@ const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 
 const tooLarge = (url: string, most: number): UserError =>
   new UserError('failed', `${url} is larger than ${inMegabytes(most)}`, {
-    hint: 'check the URL; a larger image can be downloaded by hand and used by its path',
+    hint: 'check the URL, or download a larger image by hand and specify its path',
   })
 
 /** Reports progress once a second, and fails if there are more than `most` bytes. */
@@ -89,7 +89,7 @@ async function fetchRest(url: string, file: string, step: string, call: SizedCal
     response.destroy()
     if (!ranged) {
       throw new UserError('usage', `the server returned a part of ${url} that was not requested`, {
-        hint: 'check the URL of the image, or try again later',
+        hint: 'check the image URL, or try again later',
       })
     }
     await rm(file, { force: true }) // the partial file is longer than the new one, or a different version

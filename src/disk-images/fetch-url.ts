@@ -21,9 +21,9 @@ function followRedirect(from: URL, location: string): URL {
   if (to?.protocol === 'http:' && from.protocol === 'http:') return to
   throw new UserError(
     'usage',
-    `refused the redirect from ${from.href} to ${to?.href ?? location}, which is not an HTTPS URL`,
+    `the redirect from ${from.href} to ${to?.href ?? location} was refused: the target is not an HTTPS URL`,
     {
-      hint: 'use another URL, or contact the operator of the server',
+      hint: 'use another URL, or contact the server operator',
     },
   )
 }
@@ -65,6 +65,6 @@ export async function fetchUrl(
     place = followRedirect(place, responseHeaders.location)
   }
   throw new UserError('usage', `too many redirects from ${url}`, {
-    hint: 'use the final URL of the image',
+    hint: "use the image's final URL",
   })
 }

@@ -136,7 +136,9 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
   return {
     isIntact,
     async list() {
-      const names = await readdir(folder).catch(ignored('driver', 'list the disk image cache', []))
+      const names = await readdir(folder).catch(
+        ignored('driver', 'list the cached disk images', []),
+      )
       const keys = names
         .filter((name) => name.endsWith('.json'))
         .map((name) => name.slice(0, -'.json'.length))
@@ -162,7 +164,9 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
     },
     async remove(key) {
       await rm(place(key, 'json'), { force: true })
-      const names = await readdir(folder).catch(ignored('driver', 'list the disk image cache', []))
+      const names = await readdir(folder).catch(
+        ignored('driver', 'list the cached disk images', []),
+      )
       const own = names.filter((name) => name.startsWith(`${key}.`) && !name.endsWith('.lock'))
       for (const name of own) await rm(join(folder, name), { force: true })
     },

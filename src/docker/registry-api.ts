@@ -190,7 +190,7 @@ class RegistryClient {
     if (url === undefined || !isAllowed) {
       throw new UserError(
         'failed',
-        `${this.#name} requests that the login be sent to ${JSON.stringify(realm)}, which is not an HTTPS URL`,
+        `${this.#name} redirects logins to ${JSON.stringify(realm)}, which is not an HTTPS URL`,
       )
     }
     const parameters = new URLSearchParams()
@@ -295,7 +295,10 @@ class RegistryClient {
       found = undefined
     }
     if (Array.isArray(found) && found.every((name) => typeof name === 'string')) return found
-    throw new UserError('failed', `cannot read the response from ${this.#name}: it has no ${key}`)
+    throw new UserError(
+      'failed',
+      `cannot read the response from ${this.#name}: the field ${key} is missing or invalid`,
+    )
   }
 }
 

@@ -20,7 +20,9 @@ function kindOf(value: unknown): string {
 }
 
 function invalid(value: unknown, at: string, wanted: string): InvalidResponse {
-  return new InvalidResponse(`${at === '' ? 'the body' : at} is ${kindOf(value)}, not ${wanted}`)
+  return new InvalidResponse(
+    `${at === '' ? 'the response body' : at} is ${kindOf(value)}, not ${wanted}`,
+  )
 }
 
 /** Parses a value of a primitive type. */
@@ -118,7 +120,7 @@ function checkDepth(whole: unknown): void {
   let level = [whole]
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > maxDepth)
-      throw new InvalidResponse(`the body is nested more than ${maxDepth} levels deep`)
+      throw new InvalidResponse(`the response body is nested more than ${maxDepth} levels deep`)
     level = level.flatMap((value): unknown[] =>
       typeof value === 'object' && value !== null ? Object.values(value) : [],
     )

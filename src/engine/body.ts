@@ -19,7 +19,8 @@ export async function readBody(
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > limit) throw new InvalidResponse(`the body is longer than ${limit} bytes`)
+      if (length > limit)
+        throw new InvalidResponse(`the response body is longer than ${limit} bytes`)
       chunks.push(chunk)
       idleTimer.refresh()
     }

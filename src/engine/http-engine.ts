@@ -106,7 +106,8 @@ export function openEngine(
       const answer = await ask(request)
       try {
         for await (const line of splitLines(answer, longestLine)) {
-          if (line.length >= longestLine) throw new InvalidResponse('a line is too long')
+          if (line.length >= longestLine)
+            throw new InvalidResponse('a line of the response is too long')
           const document = line.toString().trim()
           if (document !== '') yield read(parseJson(document), '')
         }
@@ -232,7 +233,7 @@ function parseJson(body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {
-    throw new InvalidResponse(`the body is not JSON: ${body.slice(0, 200).trim()}`)
+    throw new InvalidResponse(`the response body is not JSON: ${body.slice(0, 200).trim()}`)
   }
 }
 

@@ -5,7 +5,7 @@ import { lineOf } from './fields.ts'
 
 /** Keys of daemon.json that fleet does not write, and the reason. */
 const refusedKeys: Readonly<Record<string, string>> = {
-  hosts: 'fleet reaches the engine through its Unix socket and SSH, and needs no TCP port',
+  hosts: 'fleet reaches the engine through SSH and its Unix socket, not through a TCP port',
   tls: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlsverify: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlscacert: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
@@ -38,7 +38,7 @@ export type DaemonConfig = Readonly<Record<string, Json>>
 
 /** Why a value cannot be written to daemon.json; undefined if it can. */
 function jsonProblem(value: unknown, depth = 0): string | undefined {
-  if (depth > maxDepth) return `at most ${maxDepth} levels of keys and lists`
+  if (depth > maxDepth) return `at most ${maxDepth} levels of nesting`
   if (value === null || typeof value === 'boolean') return undefined
   if (typeof value === 'string') {
     return lineOf(4096, 0).safeParse(value).success ? undefined : 'single-line values'
@@ -85,7 +85,7 @@ const loaderVariable = /^(?:LD_|BASH_ENV$|ENV$|PATH$|GCONV_PATH$|NOTIFY_SOCKET$|
 const environment = z.record(
   z
     .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable')
+    .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'an environment variable name')
     .refine((name) => !loaderVariable.test(name), 'a variable other than PATH, LD_* and LISTEN_*'),
   z.union([lineOf(4096, 0), z.null()]),
 )
@@ -126,7 +126,7 @@ const registry = z
       .union([mirrorUrl, z.array(mirrorUrl).min(1).max(16)])
       .optional()
       .describe(
-        'The URL of a mirror to pull through, or a list of them. Only docker.io can have mirrors.',
+        'The URL of a mirror to pull through, or a list of such URLs. Only docker.io can have mirrors.',
       ),
   })
   .refine(({ insecure, ca }) => insecure === undefined || ca === undefined, {
@@ -136,7 +136,7 @@ const registry = z
 
 /** Registries by host and port. */
 const registries = z
-  .record(z.string().regex(registryName, 'HOST or HOST:PORT of a registry'), registry)
+  .record(z.string().regex(registryName, 'a registry (HOST or HOST:PORT)'), registry)
   .superRefine((all, context) => {
     for (const [name, { mirror, insecure, ca }] of Object.entries(all)) {
       const isHub = name === 'docker.io'
@@ -174,12 +174,12 @@ export const engineSpec = z
       .regex(plainUrl, 'a URL such as https://mirror.example.com/linux, without a login')
       .optional()
       .describe(
-        "The URL of a copy of Docker's package repository (default: https://download.docker.com/linux). Its packages must be signed with Docker's key.",
+        "The URL of a mirror of Docker's package repository (default: https://download.docker.com/linux). The packages must be signed with Docker's key.",
       ),
     config: daemonConfig
       .optional()
       .describe(
-        'Engine settings, keyed as in daemon.json. Other keys on the host are kept; `null` removes a key.',
+        'Engine settings, with the same keys as in daemon.json. Other keys on the host are kept; `null` removes a key.',
       ),
     environment: environment
       .optional()

@@ -59,7 +59,7 @@ export const sshDestination = z
     new RegExp(
       `^(?:${sshUser}@)?(?:${sshHost}(?::[1-9][0-9]{0,4})?|${ipv6}|\\[${ipv6}\\](?::[1-9][0-9]{0,4})?)$`,
     ),
-    '[user@]host[:port] of letters, digits, ".", "_" and "-"',
+    '[user@]host[:port] with only letters, digits, ".", "_" and "-"',
   )
 
 /** A TCP port. */
@@ -72,7 +72,7 @@ export const socketPath = z
   .max(107)
   .regex(
     new RegExp(String.raw`^(?:/(?!\.{1,2}(?:/|$))[${letter}.@%+=:,~ -]+)+$`),
-    'an absolute path of a socket without ".."',
+    'an absolute socket path without ".."',
   )
 
 /** A public key without a comment, `TYPE BASE64` (RFC 4253, section 6.6). */

@@ -76,22 +76,22 @@ const maxFactLength = 255
 export const hostRecord = z.strictObject({
   phase: z
     .enum(['creating', 'ready', 'removing'])
-    .describe('The phase of the host: being created, ready, or being removed.'),
+    .describe("The host's phase: being created, ready or being removed."),
   token: token
     .optional()
     .describe(
-      'The creation token. It is sent to the provider, so that a repeated creation does not create a second host.',
+      'The creation token, which is sent to the provider so that a retry does not create a second host.',
     ),
   id: providerId.optional().describe("The provider's ID for the host."),
   address: hostAddress
     .optional()
-    .describe('The last known address of the host. Without an address, the host is this computer.'),
+    .describe("The host's last known address. Without an address, the host is this computer."),
   port: port.optional().describe('The SSH port (default: 22).'),
   user: loginName.optional().describe('The user that fleet logs in as.'),
   sshAlias: sshDestination
     .optional()
     .describe(
-      'An alias of the host in ssh_config, as [user@]host[:port]. For users who trust the alias (`fleet trust alias`), the settings for the alias in their own SSH configuration take precedence over address, port and user.',
+      "The host's alias in ssh_config, as [user@]host[:port]. For users who trust the alias (`fleet trust alias`), the settings for the alias in their own SSH configuration take precedence over address, port and user.",
     ),
   hostKeys: z
     .array(publicKey)
@@ -100,10 +100,8 @@ export const hostRecord = z.strictObject({
     .describe('The SSH host keys. fleet accepts no others.'),
   key: keyFingerprint
     .optional()
-    .describe('The fingerprint of the login key. The private key is never in this file.'),
-  socket: socketPath
-    .optional()
-    .describe(`The socket of the Docker engine (default: ${defaultSocket}).`),
+    .describe("The login key's fingerprint. The private key is never stored in this file."),
+  socket: socketPath.optional().describe(`The Docker engine's socket (default: ${defaultSocket}).`),
   os: lineOf(maxFactLength).optional().describe('The operating system at the last connection.'),
   arch: lineOf(maxFactLength)
     .optional()
@@ -118,7 +116,7 @@ export const hostRecord = z.strictObject({
   replacing: z
     .literal(true)
     .optional()
-    .describe('The host is being replaced: a new host is created after this one is removed.'),
+    .describe('The host is being replaced: a new one will be created after this one is removed.'),
   created: z.iso.datetime().optional().describe('The time when fleet added the entry.'),
 })
 /** The record of a host (`host:`). */
@@ -159,7 +157,7 @@ const spec = z.strictObject({
   protected: z
     .boolean()
     .optional()
-    .describe('Whether you have to type the name of the machine to remove it.'),
+    .describe('Whether you must type the machine name to remove the machine.'),
 })
 
 /** One entry under `machines:`, with the record of its host. */
@@ -168,9 +166,9 @@ export const machineEntry = spec.extend({
     .literal(true)
     .optional()
     .describe(
-      'The machine should be stopped. `fleet stop` adds this key; `fleet start` removes it.',
+      'Whether the machine should be stopped. `fleet stop` adds this key; `fleet start` removes it.',
     ),
-  host: hostRecord.optional().describe('The saved state of the host, managed by fleet.'),
+  host: hostRecord.optional().describe("The host's saved state, managed by fleet."),
 })
 /** One entry under `machines:` as written, without the values of its profile. */
 export type MachineEntry = z.infer<typeof machineEntry>
@@ -186,7 +184,7 @@ export const profileEntry = spec.extend({
     .max(maxCount)
     .optional()
     .describe(
-      'The number of machines NAME-1, NAME-2 … that should exist. Profiles that extend this one do not inherit it.',
+      'The number of machines (NAME-1, NAME-2 …) that should exist. Profiles that extend this one do not inherit the number.',
     ),
 })
 /** One entry under `profiles:`. */
@@ -222,12 +220,12 @@ const swarmName = z
 const stackEntry = z
   .strictObject({
     compose: oneOrMore(fileInFolder, maxPerStack).describe(
-      "The Compose file, or a list of files that are merged in this order, in the inventory's directory.",
+      "The Compose file in the inventory's directory, or a list of files that are merged in the given order.",
     ),
     on: oneOrMore(selector, maxPerStack)
       .optional()
       .describe(
-        'The machines to deploy on: a selector as for `--on`, such as role=web, or a list of them. Required, unless `swarm` is set.',
+        'The machines to deploy to: a selector as for `--on`, such as role=web, or a list of them. Required, unless `swarm` is set.',
       ),
     swarm: swarmName
       .optional()
@@ -249,12 +247,12 @@ const stackEntry = z
       .max(maxWait)
       .optional()
       .describe(
-        'The time limit in seconds until all services are running and healthy (default: 120).',
+        'The time limit, in seconds, for all services to be running and healthy (default: 120).',
       ),
     env: oneOrMore(fileInFolder, maxPerStack)
       .optional()
       .describe(
-        "A file with variables for the Compose files, or a list, in the inventory's directory. Variables that are set in the shell take precedence.",
+        "A file with variables for the Compose files, or a list of such files, in the inventory's directory. Variables set in the shell take precedence.",
       ),
     profiles: z
       .array(
@@ -273,7 +271,7 @@ const stackEntry = z
     buildOn: machineName
       .optional()
       .describe(
-        'The machine that builds the images of the stack (default: the first machine of each architecture).',
+        "The machine that builds the stack's images (default: the first machine of each architecture).",
       ),
   })
   .refine(({ on, swarm }) => (on === undefined) !== (swarm === undefined), {
@@ -304,14 +302,14 @@ const swarmEntry = z.strictObject({
     .optional()
     .describe('The other machines in the swarm: a selector, or a list of them (default: none).'),
   labels: z
-    .array(z.string().regex(labelKeyPattern, 'the key of a label'))
+    .array(z.string().regex(labelKeyPattern, 'a label key'))
     .max(maxPerStack)
     .optional()
-    .describe('The keys of the machine labels that become node labels (default: all).'),
+    .describe('The machine labels that become node labels, by key (default: all).'),
   addressPool: addressPool
     .optional()
     .describe(
-      'The network from which overlay networks get their subnets (default: the first of 10.99.0.0/16, 10.100.0.0/16 … that does not overlap any route on the machines). It cannot be changed later.',
+      'The network from which overlay networks get their subnets (default: the first of 10.99.0.0/16, 10.100.0.0/16 … that does not overlap any route on the machines). This network cannot be changed later.',
     ),
   autolock: z
     .boolean()
@@ -330,7 +328,7 @@ export type SwarmEntry = z.infer<typeof swarmEntry>
 
 /** The whole of machines.yaml. */
 export const inventoryFile = z.strictObject({
-  version: z.literal(1).describe('The format of this file.'),
+  version: z.literal(1).describe('The format version of this file.'),
   id: z
     .string()
     .regex(/^[0-9a-f]{8}$/, '8 hexadecimal digits')
@@ -339,7 +337,7 @@ export const inventoryFile = z.strictObject({
     .record(
       driverName.refine(
         (name) => name === 'ssh' || !Object.hasOwn(machineEntry.shape, name),
-        'the name of a driver: settings that machines share belong in a profile',
+        'a driver name: settings that machines share belong in a profile',
       ),
       z.record(resourceKey, z.unknown()),
     )
@@ -348,7 +346,7 @@ export const inventoryFile = z.strictObject({
   operators: z
     .record(operatorName, operatorEntry)
     .optional()
-    .describe('Public keys to authorize on machines, keyed by the name of their owner.'),
+    .describe('Public keys to authorize on machines, keyed by owner name.'),
   profiles: z
     .record(machineName, profileEntry)
     .nullish()
@@ -356,7 +354,7 @@ export const inventoryFile = z.strictObject({
   stacks: z
     .record(stackName, stackEntry)
     .optional()
-    .describe('Compose files to deploy on machines, keyed by stack name.'),
+    .describe('Compose files to deploy to machines, keyed by stack name.'),
   swarms: z
     .record(swarmName, swarmEntry)
     .optional()

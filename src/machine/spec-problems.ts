@@ -34,7 +34,7 @@ function findExtendsProblems(
   }
   const chain = chainFrom(profiles, extended)
   if (chain.length > maxChainLength) {
-    const message = `${at.join('.')}: the chain of profiles is longer than ${maxChainLength}`
+    const message = `${at.join('.')}: profiles extend each other more than ${maxChainLength} levels deep`
     return [{ path: at, message }]
   }
   if (section !== 'profiles' || !chain.includes(own)) return []

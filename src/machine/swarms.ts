@@ -58,7 +58,7 @@ export function findSwarmProblems(
     const problems: SwarmProblem[] = []
     const namesake = all.find((machine) => machine.name === name)
     if (namesake !== undefined) {
-      const message = `${name} is the name of a machine and of a swarm, so -m ${name} is ambiguous`
+      const message = `${name} is both a machine name and a swarm name, so -m ${name} is ambiguous`
       problems.push({
         swarm: name,
         message,
@@ -83,7 +83,7 @@ export function findSwarmProblems(
       }
     }
     if (count > 0 && count % 2 === 0) {
-      const message = `swarm ${name} has ${count} managers, which tolerate no more failures than ${count - 1}: use an odd number`
+      const message = `swarm ${name} has ${count} managers, which tolerate no more failures than ${count - 1} would: use an odd number`
       problems.push({ swarm: name, key: 'managers', message, isWarning: true })
     }
     return problems

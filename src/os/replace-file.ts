@@ -34,7 +34,7 @@ async function writeNew(
   try {
     await handle.writeFile(text)
     if (old) {
-      await handle.chown(old.uid, old.gid).catch(ignored('state', 'keep the owner of the file'))
+      await handle.chown(old.uid, old.gid).catch(ignored('state', "preserve the file's owner"))
       await handle.chmod(old.mode & 0o7777)
     }
     if (isDurable) await handle.sync()

@@ -50,7 +50,7 @@ export class AfterMark extends Transform {
 
 const greetingTooLong = (): UserError =>
   new UserError('failed', 'the login shell printed too much output before the command started', {
-    hint: 'check the startup files of the shell on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
+    hint: 'check the shell startup files on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
   })
 
 /** The part of an output after the mark; empty without a mark, which means that the program did not start. */

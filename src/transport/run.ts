@@ -106,7 +106,7 @@ const idleError = (ms: number): UserError =>
 /** The program did not print anything, not even its mark: the login shell has not come that far. */
 const shellHangs = (ms: number): UserError =>
   new UserError('unreachable', `the login shell did not run a command within ${ms / 1000} s`, {
-    hint: 'check the startup files of the shell on the host (such as ~/.bashrc), and whether the home directory is on a file server that does not respond',
+    hint: 'check the shell startup files on the host (such as ~/.bashrc), and whether the home directory is on a file server that does not respond',
   })
 
 /** Another command, or none, ran in place of the program. */
@@ -119,8 +119,8 @@ async function notStarted(code: number, output: string): Promise<UserError> {
       hint: 'log in once with ssh in a terminal and change the password, or run on the host: chage -d "$(date +%F)" USER',
     })
   }
-  return new UserError('unsupported', `the account does not run commands: ${shown}`, {
-    hint: 'the user needs a login shell (not nologin), no command= in authorized_keys, and no ForceCommand such as internal-sftp in sshd_config',
+  return new UserError('unsupported', `the account cannot run commands: ${shown}`, {
+    hint: 'check that the user has a login shell (not nologin), no command= in authorized_keys and no ForceCommand (such as internal-sftp) in sshd_config',
   })
 }
 

@@ -7,7 +7,7 @@ const startTimeoutMs = 60_000
 
 const tooLate = (): UserError =>
   new UserError('failed', `the command could not be started within ${startTimeoutMs / 1000} s`, {
-    hint: 'other commands are using all sessions of the SSH server; see MaxSessions in sshd_config on the host',
+    hint: "other commands are using all of the SSH server's sessions; see MaxSessions in sshd_config on the host",
   })
 
 /**

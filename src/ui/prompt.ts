@@ -216,7 +216,7 @@ function askLine(
 async function warnOfImitation(io: Io, question: string, from: string): Promise<void> {
   const choice = await choose(
     io,
-    'This prompt comes from the host, which will receive your answer. Never enter the passphrase of your key here.',
+    "This prompt comes from the host, which will receive your answer. Never enter your key's passphrase here.",
     [
       { value: 'cancel', name: `do not answer (${from})` },
       { value: 'answer', name: `answer (${from})` },

@@ -331,7 +331,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
     },
     async forwards() {
       const recorded = await readFile(forwardsFile(location.folder), 'utf8').catch(
-        ignored('broker', 'read the list of forwards'),
+        ignored('broker', 'read the recorded forwards'),
       )
       if (recorded === undefined || recorded === '[]') return []
       return ((await ask({ open: 'status' }, { env: {} }, '')) as BrokerStatus).forwards

@@ -34,13 +34,13 @@ export function requestRun(
     try {
       if (!isPrivate(folder)) return resolve(undefined)
     } catch {
-      trace('broker', 'no broker is running: this process runs the command')
+      trace('broker', 'no broker is running; running the command in this process')
       return resolve(undefined)
     }
     const wire = new Wire(connect(brokerSocket(folder)))
     const leave = () => {
       clearTimeout(timer)
-      trace('broker', 'the broker does not run the command: this process runs it')
+      trace('broker', 'the broker does not run this command; running it in this process')
       resolve(undefined)
       wire.destroy()
     }

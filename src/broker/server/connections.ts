@@ -25,7 +25,7 @@ export function shareConnections(hosts: Hosts, engines: Engines): SharedConnecti
           try {
             const running = await session.transport.exec(command, options)
             void running.exit
-              .catch(ignored('ssh', 'get the exit code of a remote command'))
+              .catch(ignored('ssh', "get a remote command's exit code"))
               .then(session.release)
             return running
           } catch (error) {

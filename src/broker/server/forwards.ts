@@ -254,7 +254,7 @@ export function openForwards(options: ForwardsOptions): Forwards {
     },
     async restore() {
       const text = await readFile(forwardsFile(folder), 'utf8').catch(
-        ignored('broker', 'read the list of forwards', '[]'),
+        ignored('broker', 'read the recorded forwards', '[]'),
       )
       for (const { listen: address, forwardTo, ...host } of JSON.parse(text) as RecordedForward[])
         entries.add(newEntry(host, address, forwardTo))

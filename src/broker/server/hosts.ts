@@ -157,7 +157,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
       return link
     }
     if (host.attempt)
-      trace('broker', `wait for another command that connects to ${host.target.machine}`)
+      trace('broker', `wait for another command that is connecting to ${host.target.machine}`)
     const sharedTransport = await host.attempt?.catch((error: unknown) => {
       // The other command could not prompt, or its user did not answer; this one can still prompt.
       const mightSucceedHere = error instanceof UserError && error.kind === 'credentials'

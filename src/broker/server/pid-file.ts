@@ -24,7 +24,7 @@ export async function stopHint(folder: string): Promise<string> {
     const { pid } = JSON.parse(await readFile(pidFile(folder), 'utf8')) as ProcessRef
     return `stop the broker on the computer or in the container where it was started: kill ${pid}`
   } catch (error) {
-    traceError('broker', 'read the process ID of the broker', error)
+    traceError('broker', "read the broker's process ID", error)
     return `stop the broker process and remove ${brokerSocket(folder)}; the next command starts a new broker`
   }
 }
@@ -99,7 +99,7 @@ export function openHangCheck(
       if ((await find(owner.pid))?.since !== owner.since) return 'unknown'
       return (await makesProgress(owner)) ? 'works' : await kill(owner)
     } catch (error) {
-      traceError('broker', 'find the process of the broker', error)
+      traceError('broker', 'find the broker process', error)
       return 'unknown' // no record, or no permission to kill it
     }
   }

@@ -207,7 +207,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     },
     async restore() {
       const text = await readFile(recordFile, 'utf8').catch(
-        ignored('broker', 'read the list of sockets', '[]'),
+        ignored('broker', 'read the recorded sockets', '[]'),
       )
       for (const { context, holders, ...engine } of JSON.parse(text) as RecordedSocket[]) {
         const entry = await serveOne(engine)

@@ -123,7 +123,7 @@ export function writeUserData(boot: FirstBoot): string {
   const { user, engine, own } = boot
   if (user === 'root') {
     throw new UserError('usage', 'root cannot be the login user of a new host', {
-      hint: 'choose another user; fleet allows that user to use sudo without a password',
+      hint: 'choose another user; fleet will allow that user to use sudo without a password',
     })
   }
   return writeMultipart([

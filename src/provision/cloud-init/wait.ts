@@ -83,7 +83,7 @@ export async function* readCloudInit(lines: AsyncIterable<string>): AsyncGenerat
       timedOut: values.has('late'),
       errors: [
         ...new Set([
-          ...(values.has('crashed') ? ['the last stage of cloud-init failed to run'] : []),
+          ...(values.has('crashed') ? ["cloud-init's final stage failed to run"] : []),
           ...errorsIn(values.get('result')),
           ...errorsIn(values.get('status')),
         ]),
@@ -113,7 +113,7 @@ function parse(text: string | undefined): Readonly<Record<string, unknown>> | un
   try {
     return JSON.parse(text ?? '{}') as Record<string, unknown>
   } catch (error) {
-    traceError('provision', 'read the status of cloud-init', error)
+    traceError('provision', 'read the cloud-init status', error)
     return undefined // the file is being written
   }
 }

@@ -47,7 +47,7 @@ fi
 `
 
 const enableOpenRc: Step = {
-  description: 'start docker at boot (OpenRC, runlevel default)',
+  description: 'start docker at boot (OpenRC, default runlevel)',
   command: ['rc-update', 'add', 'docker', 'default'],
 }
 

@@ -39,7 +39,7 @@ function parseChoices(text: string): Choices {
       ]),
     )
   } catch (error) {
-    traceError('state', 'read the name of the active machine', error)
+    traceError('state', 'read the active machine', error)
     // A damaged file costs the user one `fleet use`; an error would cost more.
     return new Map()
   }
@@ -65,7 +65,9 @@ const without = (name: MachineName, kept?: MachineName): MachineName | undefined
 export function openActive(home: string, inventoryPath: string): ActiveMachine {
   const file = join(home, 'active.json')
   const findKey = (): Promise<string> =>
-    realpath(inventoryPath).catch(ignored('state', 'resolve the inventory', resolve(inventoryPath)))
+    realpath(inventoryPath).catch(
+      ignored('state', 'resolve the inventory path', resolve(inventoryPath)),
+    )
 
   const read = async (): Promise<Choice> => (await readChoices(file)).get(await findKey()) ?? {}
 

@@ -96,7 +96,7 @@ export function openKeys(home: string): Keys {
     },
     remember: async (fingerprint, file) => {
       const link = childPath(folder, fileNameFor(fingerprint))
-      const realFile = await realpath(file).catch(ignored('state', 'resolve the key'))
+      const realFile = await realpath(file).catch(ignored('state', 'resolve the key file path'))
       if (realFile === (await realpath(folder).catch(() => folder)) + sep + basename(link)) return
       const temporary = `${link}.${randomBytes(6).toString('hex')}`
       await prepare()

@@ -19,7 +19,7 @@ export function openLastFailures(home: string, inventoryPath: string): LastFailu
   const folder = join(home, 'failures')
   const locate = async (): Promise<string> => {
     const path = await realpath(inventoryPath).catch(
-      ignored('state', 'resolve the inventory', resolve(inventoryPath)),
+      ignored('state', 'resolve the inventory path', resolve(inventoryPath)),
     )
     return join(folder, `${createHash('sha256').update(path).digest('hex')}.json`)
   }

@@ -92,7 +92,7 @@ async function readOwnFile(file: string): Promise<string | undefined> {
     const { uid, mode } = await handle.stat()
     const isOwn = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o022))
     if (isOwn) return await handle.readFile('utf8')
-    throw new UserError('failed', `${file} is not used: another user may have written it`, {
+    throw new UserError('failed', `${file} is not used: another user may have changed the file`, {
       hint: 'remove the file, or set FLEET_HOME to a directory that you own',
     })
   } finally {
@@ -124,7 +124,7 @@ function parse(text: string, file: string): TrustRecords {
     }
   } catch (error) {
     throw new UserError('failed', `${file} cannot be read: ${messageOf(error)}`, {
-      hint: 'remove the file; after that, nothing is trusted until you run fleet trust again',
+      hint: 'remove the file; nothing will be trusted until you run fleet trust again',
       cause: error,
     })
   }

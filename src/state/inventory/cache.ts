@@ -132,7 +132,7 @@ export function openInventoryCache(
       } catch (error) {
         traceError('inventory', 'write the cache', error)
         await rm(temporary, { force: true }).catch(
-          ignored('inventory', 'remove a temporary file of the cache'),
+          ignored('inventory', 'remove a temporary cache file'),
         )
       }
     },

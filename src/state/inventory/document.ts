@@ -49,12 +49,11 @@ const syntaxMessages: Readonly<Record<YAMLError['code'], string>> = {
 /** Hints for duplicate entries. */
 const duplicateHints = {
   machines:
-    'give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
-  profiles:
-    'keep one, or give one of them another name and change every `extends` that refers to it',
-  operators: 'keep one, or give one of them another name',
-  stacks: 'keep one, or give one of them another name',
-  swarms: 'keep one, or give one of them another name',
+    'rename one entry, or keep only one (fleet gc finds hosts that are not in the inventory)',
+  profiles: 'keep only one entry, or rename one and update every `extends` that refers to it',
+  operators: 'keep only one entry, or rename one',
+  stacks: 'keep only one entry, or rename one',
+  swarms: 'keep only one entry, or rename one',
 } as const
 
 /**

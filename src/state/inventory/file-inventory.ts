@@ -67,12 +67,12 @@ const missingInventory = (file: string, searchedFrom?: string, cause?: unknown):
     'inventory',
     searchedFrom === undefined
       ? `there is no inventory ${file}`
-      : `there is no inventory: no machines.yaml in ${searchedFrom} or a directory above it`,
+      : `there is no inventory: no machines.yaml in ${searchedFrom} or any parent directory`,
     {
       hint:
         searchedFrom === undefined
-          ? `create it with fleet init --inventory ${shellQuote(file)}, or choose another file with --inventory`
-          : 'create one in this directory with fleet init; to use an existing one, clone its git repository and run fleet there, or pass --inventory FILE',
+          ? `create the inventory with fleet init --inventory ${shellQuote(file)}, or choose another file with --inventory`
+          : 'create an inventory in this directory with fleet init; to use an existing one, clone its git repository and run fleet there, or pass --inventory FILE',
       cause,
     },
   )
@@ -265,7 +265,7 @@ export function openFileInventory(
       if (done) return
     }
     throw new UserError('locked', `${location} keeps changing while fleet writes to it`, {
-      hint: 'close other programs that write to it, and try again',
+      hint: 'close other programs that write to this file, then try again',
     })
   }
 

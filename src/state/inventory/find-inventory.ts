@@ -65,7 +65,7 @@ async function checkKind(path: string): Promise<void> {
   const found = await stat(path)
   if (found.isFile() || found.isDirectory()) return
   throw new UserError('inventory', `the inventory ${path} is not used: it is not a regular file`, {
-    hint: `replace it with a regular file; to use it for one command: --inventory ${shellQuote(path)}`,
+    hint: `replace this inventory with a regular file; to use the inventory for one command: --inventory ${shellQuote(path)}`,
   })
 }
 
@@ -87,7 +87,7 @@ async function checkOwners(path: string, { env, trust }: Search): Promise<void> 
   const { inventories } = await (await trust()).read()
   if (inventories.some(isTrusted)) return
   throw new UserError('inventory', `the inventory ${path} is not used: ${foreignWriter}`, {
-    hint: `if you trust everyone who can change it: fleet trust inventory ${shellQuote(path)}; to use it for one command: --inventory ${shellQuote(path)}`,
+    hint: `if you trust everyone who can change the file: fleet trust inventory ${shellQuote(path)}; to use the file for one command: --inventory ${shellQuote(path)}`,
   })
 }
 

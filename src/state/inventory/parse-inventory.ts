@@ -31,7 +31,7 @@ export interface ParsedInventory {
 function checkVersion({ text, data, root }: InventoryDocument, file: string): void {
   if (data === null || data === undefined) {
     throw new UserError('inventory', `${file} is empty`, {
-      hint: `remove it and run fleet init, or restore it from git: git checkout -- ${shellQuote(file)}`,
+      hint: `remove the file and run fleet init, or restore the file from git: git checkout -- ${shellQuote(file)}`,
     })
   }
   const version = (data as { readonly version?: unknown }).version

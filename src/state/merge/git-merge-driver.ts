@@ -27,7 +27,7 @@ export async function addLine(file: string, line: string): Promise<boolean> {
         'inventory',
         `${file} is a symbolic link, and fleet does not write to symbolic links`,
         {
-          hint: `replace it with a regular file that contains the line ${line}`,
+          hint: `replace the link with a regular file that contains the line ${line}`,
         },
       )
     }

@@ -58,7 +58,7 @@ function hostIn(entry: ParsedEntry | undefined): string | undefined {
 
 /** The message for two hosts with the same name. */
 const describeTwoHosts = (name: string, [one, other]: readonly [string, string]): string =>
-  `${name} has two different hosts, ${one} and ${other}: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)`
+  `${name} has two different hosts, ${one} and ${other}: rename one entry, or keep only one (fleet gc finds hosts that are not in the inventory)`
 
 function describeConflict(
   name: string,

@@ -42,8 +42,8 @@ const commandFor = (path: string): string =>
 async function keepHook(file: string, command: string): Promise<InstalledHook> {
   const text = await readFile(file, 'utf8').catch(ignored('git', 'read the pre-commit hook', ''))
   if (!text.split(/\r?\n/).includes(command)) {
-    throw new UserError('failed', `${file} already exists; it was not changed`, {
-      hint: `add this line to the hook, or to the configuration of the tool that manages the hook: ${command}`,
+    throw new UserError('failed', `${file} already exists and was not changed`, {
+      hint: `add this line to the hook, or to the configuration of your hook manager: ${command}`,
     })
   }
   const isRun = await access(file, constants.X_OK).then(

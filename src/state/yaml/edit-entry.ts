@@ -197,7 +197,7 @@ export function editInventory(
   const wanted = dataWith(document.data, name, entry)
   if (isDeepStrictEqual(readBack(text, file), wanted)) return text
   if (!isUnusual(document))
-    throw new Error(`the edit of ${name} in ${file} produced an unexpected result`)
+    throw new Error(`editing ${name} in ${file} produced an unexpected result`)
   throw new UserError(
     'inventory',
     `cannot change ${name} in ${file} without changing other lines`,

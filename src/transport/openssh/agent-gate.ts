@@ -57,7 +57,7 @@ export const agentBehind = (
     if (gate === undefined && hasAgent) {
       throw new UserError(
         'unsupported',
-        'agent forwarding needs OpenSSH 8.2 or later on this computer',
+        'agent forwarding requires OpenSSH 8.2 or later on this computer',
         {
           machine,
           hint: "update ssh, or use fleet's own client: FLEET_SSH=builtin",

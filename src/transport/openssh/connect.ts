@@ -61,7 +61,7 @@ async function explainHostKey(
   const scanned =
     target.alias === undefined
       ? await scanHostKey(target, { env, ...(signal && { signal }) }).catch(
-          ignored('ssh', 'ask for the host key'),
+          ignored('ssh', 'read the host key'),
         )
       : undefined
   if (scanned !== undefined && fingerprint(scanned) === shown?.fingerprint)

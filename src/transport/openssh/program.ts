@@ -36,7 +36,7 @@ async function readVersion(env: Environment): Promise<SshProgram> {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
     throw new UserError('unsupported', 'the ssh program is not installed', {
-      hint: 'install the OpenSSH client (Debian, Ubuntu: apt-get install openssh-client; Fedora: dnf install openssh-clients), or unset FLEET_SSH and remove "client" under "ssh:" from the entry for the machine',
+      hint: 'install the OpenSSH client (Debian, Ubuntu: apt-get install openssh-client; Fedora: dnf install openssh-clients), or unset FLEET_SSH and remove "client" under "ssh:" from the machine\'s entry',
       cause: error,
     })
   }
@@ -61,7 +61,7 @@ const found = new Map<string, Promise<SshProgram>>()
 export async function findSsh(env: Environment): Promise<SshProgram> {
   if (process.platform === 'win32') {
     throw new UserError('unsupported', 'the openssh client does not work on Windows', {
-      hint: 'to use fleet\'s own SSH client, unset FLEET_SSH and remove "client" under "ssh:" from the entry for the machine',
+      hint: 'to use fleet\'s own SSH client, unset FLEET_SSH and remove "client" under "ssh:" from the machine\'s entry',
     })
   }
   const path = pathOf(env)

@@ -125,7 +125,7 @@ const rules: readonly Rule[] = [
     why: (_, error) => messageOf(error),
     hint: ({ user, address }, error) =>
       (error instanceof ProxyCommandEnded ? error.hint : undefined) ??
-      `run the program yourself to see what it needs, for example with ssh -v ${shellQuote(`${user}@${address}`)}`,
+      `to see the reason, run the program yourself, for example with ssh -v ${shellQuote(`${user}@${address}`)}`,
   },
   {
     when: (failure) =>
@@ -140,26 +140,26 @@ const rules: readonly Rule[] = [
       ),
     hint: ({ user, address }, _error, { proxy }) =>
       proxy?.hint ??
-      `the program may be waiting for something, such as a login in a browser or a network connection; to see the reason, run ssh -v ${shellQuote(`${user}@${address}`)}`,
+      `the program may be waiting, for example for a browser login or a network connection; to see the reason, run ssh -v ${shellQuote(`${user}@${address}`)}`,
   },
   {
     when: code('NO_INTERFACE'),
     kind: 'unreachable',
     why: (_, error) => messageOf(error),
     hint: ({ address }) =>
-      `in ${address}, the part after % is a network interface of the connecting computer, and differs between computers. If the host has an address without this part, use that address`,
+      `in ${address}, the part after % is a network interface on the connecting computer, so it differs between computers. If the host has an address without this part, use that address`,
   },
   {
     when: isUnresolved,
     kind: 'unreachable',
     why: ({ address }) => `cannot resolve the host name ${address}`,
-    hint: () => 'check the address and the DNS settings of this computer',
+    hint: () => "check the address and this computer's DNS settings",
   },
   {
     when: code('ECONNREFUSED'),
     kind: 'unreachable',
     why: () => 'connection refused',
-    hint: (endpoint) => `check that sshd is running and listens on this port.${look(endpoint)}`,
+    hint: (endpoint) => `check that sshd is running and listening on this port.${look(endpoint)}`,
   },
   {
     when: code('EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'),
@@ -172,7 +172,7 @@ const rules: readonly Rule[] = [
     when: code('EACCES', 'EPERM'),
     kind: 'unreachable',
     why: () => 'this computer blocked the connection',
-    hint: () => 'check the firewall of this computer',
+    hint: () => "check this computer's firewall",
   },
   {
     when: (failure) => code('REFUSED')(failure) && says(/administratively prohibited/)(failure),
@@ -193,13 +193,13 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: (_, error) => `${noAnswer} (${messageOf(error)})`,
     hint: (endpoint) =>
-      `check that the host is running and that its firewall allows this computer.${look(endpoint)}`,
+      `check that the host is running and that its firewall allows connections from this computer.${look(endpoint)}`,
   },
   {
     when: timeout('greeting'),
     kind: 'unreachable',
     why: (_, error) =>
-      `the host accepts connections, but sends no SSH greeting (${messageOf(error)})`,
+      `the host accepts connections but sends no SSH greeting (${messageOf(error)})`,
     hint: () =>
       'the host may be overloaded or still booting; also check that sshd listens on this port',
   },
@@ -227,7 +227,7 @@ const rules: readonly Rule[] = [
   {
     when: ({ error }) => error instanceof EndlessBanner,
     kind: 'unreachable',
-    why: () => 'the SSH server sends endless text during the login',
+    why: () => 'the SSH server sent too much text during the login',
     hint: () => 'check Banner in sshd_config on the host, and that this is the right host',
   },
   {
@@ -250,7 +250,7 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: (_, error) => `the host closed the connection during the handshake${printedBy(error)}`,
     hint: () =>
-      'sshd may be starting, overloaded (MaxStartups) or blocking this computer: try again, or check the log of sshd',
+      'sshd may be starting, overloaded (MaxStartups) or blocking this computer: try again, or check the sshd log',
     passing: true,
   },
 ]

@@ -91,7 +91,7 @@ const sessionLate = ({ machine }: Link['endpoint']): UserError =>
     `${machine} did not open a session within ${openTimeoutMs / 1000} s`,
     {
       machine,
-      hint: 'the SSH server may be overloaded: try again, or check the console of the host',
+      hint: "the SSH server may be overloaded: try again, or check the host's console",
     },
   )
 
@@ -201,7 +201,7 @@ export async function startCommand(
       link.ended() ??
       new UserError('failed', `the command on ${machine} ended without an exit code`, {
         machine,
-        hint: `sshd or the shell on ${machine} may have been killed; check the system log of the host, or try again`,
+        hint: `sshd or the shell on ${machine} may have been killed; check the host's system log, or try again`,
       })
     )
   }

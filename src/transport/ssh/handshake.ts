@@ -74,8 +74,8 @@ function choose<Name extends string>(
   if (chosen.length > 0) return chosen
   throw new UserError(
     'unsupported',
-    `fleet supports none of the algorithms in ${kind} of your SSH configuration: ${named.join(', ')}`,
-    { hint: `add one of these: ${known.slice(0, 6).join(', ')}` },
+    `fleet supports none of the ${kind} in your SSH configuration: ${named.join(', ')}`,
+    { hint: `add one of these algorithms: ${known.slice(0, 6).join(', ')}` },
   )
 }
 

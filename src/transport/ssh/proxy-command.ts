@@ -210,7 +210,7 @@ export class ProxyStream extends Duplex {
       .setEncoding('utf8')
       .on('data', (text: string) => {
         this.#stderr = (this.#stderr + text).slice(-keptOutput)
-        trace('ssh', `${this.subject} prints: ${lastLines(text)}`)
+        trace('ssh', `${this.subject} printed: ${lastLines(text)}`)
         if (this.#listens) this.#findPort(this.#listens)
       })
   }

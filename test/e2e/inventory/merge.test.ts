@@ -68,7 +68,7 @@ describe('two branches of an inventory', () => {
     expect(await fleet('check')).toMatchObject({ code: 0, stdout: '' })
     const staged = await fleet('check', '--staged')
     expect(staged.code).toBe(4)
-    expect(staged.stderr).toContain('machines.yaml:8:14: web-1 is only partly created')
+    expect(staged.stderr).toContain('machines.yaml:8:14: web-1 was only partly created')
     const create = await fleet('create', 'x', '--driver', 'ssh', '--address', 'h', '--via', 'nope')
     expect(create.code).not.toBe(0)
   })

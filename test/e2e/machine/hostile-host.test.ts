@@ -178,7 +178,7 @@ describe('an answer that is not what the API says is the failure of its machine'
     const { code, stderr } = await ana.fleet(['-m', 'evil', 'ps'])
     expect(code).toBe(1)
     expect(stderr).toContain(
-      'evil: cannot read the response from the engine: the body is longer than',
+      'evil: cannot read the response from the engine: the response body is longer than',
     )
   })
 

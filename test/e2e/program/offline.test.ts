@@ -31,7 +31,7 @@ test('without an inventory every command says how to begin', async () => {
     expect(stderr).toContain(
       `there is no inventory: no machines.yaml in ${ana.folder} or a directory`,
     )
-    expect(stderr).toContain('create one in this directory with fleet init')
+    expect(stderr).toContain('create an inventory in this directory with fleet init')
     expect(stderr).toMatch(/clone its git repository .*--inventory FILE/)
   }
   const named = await ana.fleet(['ls', '--inventory', 'mine.yaml'])

@@ -250,7 +250,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       const identityFiles = [lab.identity.file]
       expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
       await expect(connectSsh(target, options)).rejects.toMatchObject({
-        message: expect.stringContaining('the keys of the agent at /nowhere/agent'),
+        message: expect.stringContaining('the keys in the agent at /nowhere/agent'),
       })
     })
   })
@@ -351,7 +351,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
         {
           kind: 'credentials',
           message: expect.stringContaining(
-            `certificate of ${file}, valid from 2020-01-01T00:00:00Z to 2099-01-01T00:00:00Z)`,
+            `certificate for ${file}, valid from 2020-01-01T00:00:00Z to 2099-01-01T00:00:00Z)`,
           ),
           hint: expect.stringMatching(/clock.*TrustedUserCAKeys/),
         },
@@ -371,7 +371,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
         {
           ...{ kind: 'credentials', machine: host.name },
-          message: expect.stringContaining(`certificate of ${file}, ${words})`),
+          message: expect.stringContaining(`certificate for ${file}, ${words})`),
           hint: expect.stringMatching(hint),
         },
       )

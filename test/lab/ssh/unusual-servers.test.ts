@@ -122,7 +122,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     await expect(probe(asUser(user))).rejects.toMatchObject({
       kind: 'unsupported',
       machine: 'h1',
-      message: expect.stringMatching(new RegExp(`does not run commands: .*${words}`)),
+      message: expect.stringMatching(new RegExp(`cannot run commands: .*${words}`)),
       hint: expect.stringMatching(/nologin.*command=.*ForceCommand/),
     })
   })
@@ -185,7 +185,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
       await expect(probe({ ...pam, user: 'old' })).rejects.toMatchObject({
         kind: 'credentials',
         message: expect.stringMatching(
-          /accepted the key SHA256:.*, and then closed the connection.*expired/,
+          /accepted the key SHA256:.* and then closed the connection.*expired/,
         ),
         hint: expect.stringContaining('chage -l old'),
       })

@@ -438,7 +438,7 @@ describe('a download', () => {
         const url = `https://localhost:${port}/x#sha256=${sha256(image)}`
         const run = promisify(execFile)(process.execPath, [runner, fetching, folder, url], { env })
         await expect(run).rejects.toThrow(
-          /refused the redirect from .* to .*, which is not an HTTPS URL/,
+          /the redirect from .* to .* was refused: the target is not an HTTPS URL/,
         )
       }
     } finally {

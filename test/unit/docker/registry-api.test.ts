@@ -88,8 +88,16 @@ test.each<[string, string, RequestListener]>([
     (_, response) =>
       response.setHeader('Link', '</v2/app/tags/list?n=1000>; rel="next"').end('{"tags":[]}'),
   ],
-  ['sends no list', 'it has no tags', (_, response) => response.end('{"tags":[1]}')],
-  ['sends no JSON', 'it has no tags', (_, response) => response.end('<html>')],
+  [
+    'sends no list',
+    'the field tags is missing or invalid',
+    (_, response) => response.end('{"tags":[1]}'),
+  ],
+  [
+    'sends no JSON',
+    'the field tags is missing or invalid',
+    (_, response) => response.end('<html>'),
+  ],
   [
     'sends too much',
     'longer than 4194304 bytes',

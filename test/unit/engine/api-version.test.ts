@@ -115,7 +115,8 @@ describe('an answer that is none of an engine', () => {
     const { engine } = await serve((_, response) => response.end('<html>hello</html>'))
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'failed',
-      message: 'cannot read the response from the engine: the body is not JSON: <html>hello</html>',
+      message:
+        'cannot read the response from the engine: the response body is not JSON: <html>hello</html>',
     })
   })
 

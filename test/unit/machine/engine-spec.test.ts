@@ -27,7 +27,7 @@ describe('the settings of an engine', () => {
   ])('%j are accepted', (spec) => expect(problemOf(spec)).toBe('accepted'))
 
   test.each([
-    [{ config: { hosts: ['tcp://0.0.0.0:2375'] } }, /Unix socket and SSH/],
+    [{ config: { hosts: ['tcp://0.0.0.0:2375'] } }, /SSH and its Unix socket/],
     [{ config: { tlsverify: true } }, /not through a TCP port/],
     [{ config: { graph: '/srv' } }, /data-root/],
     [{ config: { labels: ['a\nb'] } }, /single-line/],

@@ -71,7 +71,7 @@ describe('a swarm', () => {
 
   it('has no name of a machine', () => {
     expect(problemsOf('  w-1: { managers: m-1 }\n')).toEqual([
-      'w-1 is the name of a machine and of a swarm, so -m w-1 is ambiguous',
+      'w-1 is both a machine name and a swarm name, so -m w-1 is ambiguous',
     ])
   })
 })

@@ -29,12 +29,12 @@ describe('checking an inventory that is shared', () => {
     [
       'a machine half made',
       '  a: { driver: ssh, host: { phase: creating, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '4:36: a is only partly created: to complete the creation, run fleet create a; to remove the machine, fleet rm a',
+      '4:36: a was only partly created: run fleet create a to finish creating it, or fleet rm a to remove it',
     ],
     [
       'a removal half done',
       '  a: { driver: ssh, host: { phase: removing, token: 6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11 } }\n',
-      '4:36: a is only partly removed: to complete the removal, run fleet rm a',
+      '4:36: a was only partly removed: run fleet rm a to finish removing it',
     ],
     [
       'a way to no machine',
@@ -59,7 +59,7 @@ describe('checking an inventory that is shared', () => {
     [
       'two machines of one name',
       '  a: { driver: ssh }\n  b: { driver: ssh }\n  a: { driver: ssh }\n',
-      '6:3: a is defined twice, first on line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
+      '6:3: a is defined twice, first on line 4: rename one entry, or keep only one (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'two records in one machine',
@@ -102,7 +102,7 @@ describe('checking an inventory that is shared', () => {
     [
       'two of one name',
       'p: { driver: ssh }\n  p: { driver: aws }',
-      '5:3: p is defined twice, first on line 4: keep one, or give one of them another name and change every `extends` that refers to it',
+      '5:3: p is defined twice, first on line 4: keep only one entry, or rename one and update every `extends` that refers to it',
     ],
   ])('finds in profiles %s', async (_, profiles, message) => {
     const text = `${head}profiles:\n  ${profiles}\nmachines: {}\n`

@@ -163,7 +163,7 @@ describe('a fresh host', () => {
     expect(changes(alpine)[0]).toContain('community repository')
     expect(changes({ ...alpine, alpineCommunity: true })).toEqual([
       'install docker, ca-certificates',
-      'start docker at boot (OpenRC, runlevel default)',
+      'start docker at boot (OpenRC, default runlevel)',
       'start docker (OpenRC)',
     ])
   })

@@ -35,7 +35,7 @@ export function parseDaemonConfig(text: string, file: string): DaemonConfig {
     throw damaged(`is not valid JSON: ${printable((error as Error).message, 120)}`, error)
   }
   if (!isObject(value)) throw damaged('is not a JSON object')
-  if (isTooDeep(value)) throw damaged(`has more than ${maxDepth} levels of keys and lists`)
+  if (isTooDeep(value)) throw damaged(`is nested more than ${maxDepth} levels deep`)
   if (text.includes('\uFFFD')) throw damaged('is not valid UTF-8')
   const withoutStrings = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""')
   if (/\d{16}/.test(withoutStrings)) throw damaged('has a number with more than 15 digits')

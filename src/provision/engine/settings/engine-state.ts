@@ -102,7 +102,7 @@ export function parseEngineState(output: string, registries: readonly string[]):
       'failed',
       `${printable(irregular, 255)} on the host is not a regular file`,
       {
-        hint: 'on the host, replace it with a regular file, or remove it',
+        hint: `on the host, remove ${printable(irregular, 255)} or replace it with a regular file`,
       },
     )
   }

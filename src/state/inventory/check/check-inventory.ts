@@ -43,8 +43,8 @@ function findUnfinished({ machines }: Inventory): readonly LocatedProblem[] {
     if (host === undefined || host.phase === 'ready') return []
     const state =
       host.phase === 'creating'
-        ? `is only partly created: to complete the creation, run fleet create ${name}; to remove the machine, fleet rm ${name}`
-        : `is only partly removed: to complete the removal, run fleet rm ${name}`
+        ? `was only partly created: run fleet create ${name} to finish creating it, or fleet rm ${name} to remove it`
+        : `was only partly removed: run fleet rm ${name} to finish removing it`
     return [{ path: ['machines', name, 'host', 'phase'], message: `${name} ${state}` }]
   })
 }

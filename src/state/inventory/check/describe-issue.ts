@@ -56,7 +56,7 @@ const showPath = (path: Path): string =>
 
 /** The place of a setting that all machines share. */
 const inProfile = (key: string): string =>
-  ` (settings that machines share belong in a profile: profiles.NAME.${key}, and "extends: NAME" in the machines)`
+  ` (settings that machines share belong in a profile: profiles.NAME.${key}, and "extends: NAME" in each machine)`
 
 function describeUnknownKeys(
   issue: z.core.$ZodIssueUnrecognizedKeys,

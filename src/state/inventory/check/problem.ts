@@ -15,7 +15,7 @@ export const maxProblems = 100
 
 /** The message for a hidden character, named as by `findHidden`. */
 export const describeHidden = (character = ''): string =>
-  `the character ${character} is not allowed here: it is invisible, or changes how the text around it is displayed`
+  `the character ${character} is not allowed here: it is invisible, or changes how the surrounding text is displayed`
 
 /** Formats an offset as `LINE:COLUMN`, both starting with 1. */
 function lineAndColumn(text: string, offset: number): string {

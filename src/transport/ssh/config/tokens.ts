@@ -62,7 +62,7 @@ export function expandCommand(text: string, values: TokenValues, env: Environmen
     if (value !== undefined) return value
     throw new UserError(
       'usage',
-      `the ProxyCommand of ${values.host} in your SSH configuration contains the unknown token ${whole}`,
+      `the ProxyCommand for ${values.host} in your SSH configuration contains the unknown token ${whole}`,
       { hint: 'write a literal % as %%; ssh_config(5) lists the tokens under TOKENS' },
     )
   })

@@ -78,7 +78,7 @@ export async function isCertified(
     // With these known hosts, ssh completes the key exchange only after it has accepted the certificate.
     const isAccepted =
       /SSH2_MSG_NEWKEYS received/.test(printed) && !/verification failed/i.test(printed)
-    trace('ssh', `ssh ${isAccepted ? 'accepts' : 'rejects'} the certificate of ${address}`)
+    trace('ssh', `ssh ${isAccepted ? 'accepts' : 'rejects'} the certificate for ${address}`)
     return isAccepted && certified === fingerprint(key)
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -77,7 +77,7 @@ export const hostKeyRevoked = (
     `the host key of ${machine} (${address}), ${fingerprint(key)}, is marked @revoked in ${file}, line ${line}`,
     {
       machine,
-      hint: 'generate a new host key on the host, or remove the line if it is wrong: an attacker may have a revoked key',
+      hint: 'generate a new host key on the host, or remove the line if it is wrong: an attacker may have the revoked key',
     },
   )
 

@@ -46,7 +46,7 @@ async function ask(
       answer = Buffer.concat([answer, chunk as Buffer])
       if (answer.length < 4) continue
       const length = answer.readUInt32BE(0)
-      if (length > longestAnswer) throw new Error('the response from the agent is too long')
+      if (length > longestAnswer) throw new Error("the agent's response is too long")
       if (answer.length < 4 + length) continue
       if (answer[4] !== expected) throw new Error('the agent refused the operation')
       return new WireReader(answer.subarray(5, 4 + length))

@@ -134,7 +134,7 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
   const type = /-----BEGIN OPENSSH/.test(text) ? readablePart(text)?.type : undefined
   if (type?.startsWith('sk-') === true) {
     return {
-      unusable: 'the key belongs to a security key and can be used only through an agent',
+      unusable: 'the key is stored on a security key and can be used only through an agent',
       remedy: `to add it to the agent: ssh-add ${shellQuote(file)}`,
     }
   }

@@ -118,9 +118,9 @@ function openAgent(
       }))
     } catch (error) {
       signal.throwIfAborted()
-      report.agent = `the keys of the agent at ${path} (${messageOf(error)})`
+      report.agent = `the keys in the agent at ${path} (${messageOf(error)})`
       report.skipped.push(report.agent)
-      traceError('ssh', `read the keys of the agent at ${path}`, error)
+      traceError('ssh', `read the keys in the agent at ${path}`, error)
       return []
     }
   }
@@ -141,7 +141,7 @@ function candidateOf(
   const { public: key, unlock } = content
   const inAgent = agent.find((one) => idOf(certifiedKey(one)) === idOf(certifiedKey(key)))
   if (inAgent) return { key, label: `${file}, through the agent`, sign: inAgent.sign }
-  if (unlock === undefined) return 'the agent does not have its private key'
+  if (unlock === undefined) return 'the agent does not have the private key'
   if (prompt === undefined) return 'the key needs a passphrase'
   return { key, label: file, sign: signAfterAsking(file, unlock, prompt) }
 }
@@ -179,7 +179,7 @@ async function* candidates(
     const beside = await readCertificates([`${file.replace(/\.pub$/, '')}-cert.pub`])
     for (const certificate of [...beside, ...certificates]) {
       if (idOf(certifiedKey(certificate)) === idOf(found.key))
-        yield { ...found, key: certificate, label: `certificate of ${found.label}` }
+        yield { ...found, key: certificate, label: `certificate for ${found.label}` }
     }
     yield found
   }
@@ -194,11 +194,11 @@ async function* candidates(
     const { comment, sign } = key
     for (const certificate of certificates) {
       if (idOf(certifiedKey(certificate)) === idOf(key))
-        yield { key: certificate, label: `certificate of agent key: ${comment}`, sign }
+        yield { key: certificate, label: `certificate for agent key: ${comment}`, sign }
     }
     yield {
       key,
-      label: `${isCertificate(key) ? 'certificate of ' : ''}agent key: ${comment}`,
+      label: `${isCertificate(key) ? 'certificate for ' : ''}agent key: ${comment}`,
       sign,
     }
   }
@@ -263,12 +263,12 @@ function describeValidity(key: PublicKey): { readonly note: string; readonly rem
   if (validity === undefined) return { note: '' }
   const { from, to } = validity
   if (to <= Date.now()) {
-    const remedy = 'get a new certificate, or correct the clock of this computer if it is wrong'
+    const remedy = "get a new certificate, or correct this computer's clock if it is wrong"
     return { note: `, which expired at ${formatTime(to)}`, remedy }
   }
   if (from > Date.now()) {
     const remedy =
-      'wait until the certificate is valid, or correct the clock of this computer if it is wrong'
+      "wait until the certificate is valid, or correct this computer's clock if it is wrong"
     return { note: `, which is not valid before ${formatTime(from)}`, remedy }
   }
   const remedy =

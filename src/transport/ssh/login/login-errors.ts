@@ -50,12 +50,12 @@ export function refusedAfterKey(
   const isPassing = isBooting.test(report.banner)
   return new UserError(
     isPassing ? 'unreachable' : 'credentials',
-    `cannot log in to ${machine} as ${user}@${address}: the server accepted the key ${key}, and then closed the connection${bannerOf(report)}`,
+    `cannot log in to ${machine} as ${user}@${address}: the server accepted the key ${key} and then closed the connection${bannerOf(report)}`,
     {
       machine,
       hint: isPassing
         ? 'the host is starting up or shutting down: try again in a minute'
-        : `the account of ${user} may be expired, locked or not allowed to log in: check "chage -l ${user}" and the log of sshd on the host`,
+        : `the account of ${user} may be expired, locked or not allowed to log in: check "chage -l ${user}" and the sshd log on the host`,
     },
   )
 }
@@ -76,7 +76,7 @@ export function loginRejected(endpoint: Endpoint, report: LoginReport): UserErro
 /** The next step after a login with a Kerberos ticket failed. */
 function kerberosHint(user: string, reason: string): string {
   if (/not found in Kerberos database/i.test(reason))
-    return 'set HostName in ~/.ssh/config to the name of the host in the Kerberos realm'
+    return "set HostName in ~/.ssh/config to the host's name in the Kerberos realm"
   if (reason !== '') return 'to get a Kerberos ticket: kinit'
   return `the host does not allow your Kerberos principal to log in as ${user}: check ~${user}/.k5login on the host`
 }
@@ -98,7 +98,7 @@ function explainKeys(
 ): { readonly why: string; readonly hint: string } {
   const others = left.filter((method) => method !== 'publickey').join(' or ')
   if (accepted.length > 0) {
-    const turnedDown = offered.length === 0 ? '' : `, and rejected ${offered.join(', ')}`
+    const turnedDown = offered.length === 0 ? '' : ` and rejected ${offered.join(', ')}`
     return {
       why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
       hint: 'run the command in a terminal, where you can enter the second factor; without a terminal, the server must accept a key alone (AuthenticationMethods in sshd_config on the host)',

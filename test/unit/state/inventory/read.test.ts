@@ -172,11 +172,11 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ],
     [
       'engine: { config: { debug: true } }',
-      '3:1: engine: unknown key (settings that machines share belong in a profile: profiles.NAME.engine, and "extends: NAME" in the machines)',
+      '3:1: engine: unknown key (settings that machines share belong in a profile: profiles.NAME.engine, and "extends: NAME" in each machine)',
     ],
     [
       'defaults: { engine: { config: { debug: true } } }',
-      '3:13: defaults.engine: invalid key: expected the name of a driver: settings that machines share belong in a profile',
+      '3:13: defaults.engine: invalid key: expected a driver name: settings that machines share belong in a profile',
     ],
     ['machines:\n  a: {}', '4:3: machines.a.driver: missing (expected a string)'],
     [
@@ -202,7 +202,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['---\nmachines: {}', '3:1: a second document begins here (---); only one is allowed'],
     [
       'machines:\n  a:\n    driver: ssh\n  b:\n    driver: ssh\n  a:\n    driver: ssh',
-      '8:3: a is defined twice, first on line 4: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
+      '8:3: a is defined twice, first on line 4: rename one entry, or keep only one (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'machines:\n  a:\n    driver: ssh\n<<<<<<< HEAD\n  b:\n    driver: ssh\n=======\n  c:\n    driver: ssh\n>>>>>>> theirs',

@@ -107,7 +107,7 @@ describe('merging inventories', () => {
         ...entry,
         host: { phase: 'ready', token: '0b7d2f6e-3c1a-4d58-8e21-9f4a5c6b7d10', id: 'i-2' },
       }),
-      'web-9 has two different hosts, i-1 and i-2: give one of them another name, or keep one entry (fleet gc finds hosts that are not in the inventory)',
+      'web-9 has two different hosts, i-1 and i-2: rename one entry, or keep only one (fleet gc finds hosts that are not in the inventory)',
     ],
     [
       'one name for different machines',
