@@ -22,7 +22,7 @@ export interface Grant {
 /** Grants for shared folders, in the format of {@link parseShares}. */
 export const folderGrants = (shares: string | undefined): readonly Grant[] =>
   (parseShares(shares ?? '') ?? []).map(({ name, path }) => ({
-    what: `directory ${path} on this computer, writable, as ${name}`,
+    what: `directory ${path} on this computer, shared as ${name} with write access`,
     path,
   }))
 

@@ -20,30 +20,36 @@ describe('the conformance suite', () => {
   })
 
   test.each<[Fault, string]>([
-    ['plan creates a key', 'plan creates nothing, and describes its decisions'],
+    ['plan creates a key', 'plan creates nothing and describes its decisions'],
     [
       'does not look for existing resources',
-      'returns the same host for the same token, even if the record is lost',
+      'returns the same host for the same token, even after the record is lost',
     ],
-    ['forgets an orphaned server', 'resumes with the same host after a record failed'],
+    [
+      'forgets an orphaned server',
+      'resumes with the same host after a record could not be written',
+    ],
     ['records nothing', 'records the ID and the resources before make resolves'],
     ['records no id', 'records the ID and the resources before make resolves'],
-    ['continues when it cannot record', 'resumes with the same host after a record failed'],
+    [
+      'continues when it cannot record',
+      'resumes with the same host after a record could not be written',
+    ],
     ['tags nothing', 'tags everything that it creates'],
-    ['reports nothing', 'make creates a host, and reports its steps'],
-    ['leaves keys behind', 'remove deletes everything of a host and nothing else'],
+    ['reports nothing', 'make creates a host and reports its steps'],
+    ['leaves keys behind', "remove deletes all of a host's resources and nothing else"],
     ['leaves keys behind', 'remove deletes what an interrupted attempt created'],
-    ['removes the whole fleet', 'remove deletes everything of a host and nothing else'],
-    ['fails for a deleted host', 'remove resolves if the host is deleted or never existed'],
-    ['lists all fleets', 'list finds the hosts of one fleet only'],
+    ['removes the whole fleet', "remove deletes all of a host's resources and nothing else"],
+    ['fails for a deleted host', 'remove resolves if the host was deleted or never existed'],
+    ['lists all fleets', "list finds only one fleet's hosts"],
     ['reports deleted hosts as running', 'observe distinguishes existing and deleted hosts'],
-    ['hangs after an abort', 'stops soon after it is aborted at any step that it reports'],
+    ['hangs after an abort', 'stops soon after an abort at any reported step'],
     ['hangs after an abort', 'creates nothing and stops soon if the signal is already aborted'],
     [
       'creates a host after an abort',
       'creates nothing and stops soon if the signal is already aborted',
     ],
-    ['always needs a key', 'an existing host needs no bootstrap data'],
+    ['always needs a key', 'returns an existing host without requiring bootstrap data'],
     ['describes a deleted host', 'rejects the ID of a deleted host'],
     [
       'removes resources of others',
@@ -58,10 +64,7 @@ describe('the conformance suite', () => {
       'does not change resources in a record that were not created for its host',
     ],
     ['accepts any record', 'rejects records that fleet cannot have written'],
-    [
-      'fails to stop a stopped host',
-      'changes the power state of a host, and accepts its current state',
-    ],
+    ['fails to stop a stopped host', "changes a host's power state and accepts the current state"],
   ])('fails one that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)
   })

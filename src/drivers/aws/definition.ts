@@ -12,7 +12,11 @@ export const aws = defineDriver({
     ...(profile === undefined ? [] : [{ what: `AWS profile ${profile} on this computer` }]),
     ...(instanceProfile === undefined
       ? []
-      : [{ what: `IAM instance profile ${instanceProfile}, for all programs on the host` }]),
+      : [
+          {
+            what: `IAM instance profile ${instanceProfile}, available to all programs on the host`,
+          },
+        ]),
     ...networkGrants(network),
   ],
   prompts: ['region', 'type', 'image'],

@@ -60,7 +60,7 @@ async function decideAccount(
     if (recordedValue === undefined || wanted === undefined || wanted === recordedValue) continue
     throw new UserError(
       'usage',
-      `the creation was started with ${key} ${recordedValue}, but the ${key} is now ${wanted}`,
+      `fleet started creating the machine with ${key} ${recordedValue}, but the ${key} is now ${wanted}`,
       {
         hint: `use --${key} ${recordedValue}, or remove the machine first: fleet rm NAME`,
       },
@@ -73,7 +73,7 @@ async function decideAccount(
     profile,
     region: await api.defaultRegion(profile).catch((error: unknown) => {
       throw new UserError('usage', 'no AWS region is configured', {
-        hint: 'use --region eu-west-1, or set AWS_REGION or the region of your profile',
+        hint: "specify a region, for example --region eu-west-1, or set AWS_REGION or your profile's region",
         cause: error,
       })
     }),

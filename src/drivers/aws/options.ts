@@ -46,33 +46,35 @@ export const awsOptions = z.strictObject({
     )
     .default('debian-13')
     .describe(`Image: the newest ${imageNames.join(', ')}, or the ID of an AMI with cloud-init`),
-  disk: z.int().min(8).max(16_384).default(20).describe('Size of the root disk in GiB'),
-  vpc: id('vpc').optional().describe('VPC (default: the default VPC of the region)'),
-  subnet: id('subnet').optional().describe('Subnet (default: any subnet of the VPC with capacity)'),
+  disk: z.int().min(8).max(16_384).default(20).describe('Root disk size in GiB'),
+  vpc: id('vpc').optional().describe("VPC (default: the region's default VPC)"),
+  subnet: id('subnet')
+    .optional()
+    .describe('Subnet (default: any subnet in the VPC that has capacity)'),
   securityGroups: z
     .string()
     .regex(groupList, 'expected IDs separated by commas (sg-…,sg-…)')
     .optional()
     .describe(
-      'IDs of your own security groups, separated by commas, which fleet never changes (default: one that fleet creates)',
+      'Comma-separated IDs of your own security groups, which fleet never changes (default: one that fleet creates)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,
   spot: z
     .enum(['never', 'prefer', 'only'])
     .default('never')
-    .describe('Use of spot instances; prefer falls back to an on-demand instance'),
+    .describe('Spot instance policy; prefer falls back to an on-demand instance'),
   cpuCredits: z
     .enum(['standard', 'unlimited'])
     .optional()
     .describe(
-      'CPU credits for T types; standard throttles the host when the credits are used up, unlimited can cost more (default: depends on the type)',
+      'CPU credit mode for T types; standard throttles the host when credits run out, unlimited can cost more (default: depends on the type)',
     ),
   instanceProfile: z
     .string()
     .min(1)
     .optional()
-    .describe('IAM instance profile for programs on the host, by name or ARN (default: none)'),
+    .describe('Name or ARN of an IAM instance profile for programs on the host (default: none)'),
   keyPair: z
     .string()
     .min(1)
@@ -81,17 +83,17 @@ export const awsOptions = z.strictObject({
   privateOnly: z
     .boolean()
     .default(false)
-    .describe('No public address: connect to the private address'),
+    .describe('No public address; fleet connects to the private address'),
   reach: z
     .enum(reachNames)
     .optional()
     .describe(
-      'Route for SSH: directly to the address, through Session Manager (ssm), or through an EC2 Instance Connect Endpoint (eice) (default: direct)',
+      'SSH connection method: direct, through Session Manager (ssm), or through an EC2 Instance Connect Endpoint (eice) (default: direct)',
     ),
   elasticIp: z
     .boolean()
     .default(false)
-    .describe('Elastic IP, an address that stays the same when the host is stopped'),
+    .describe('Elastic IP: a public address that does not change when the host is stopped'),
   tags: z
     .string()
     .refine(
@@ -108,7 +110,7 @@ export const awsOptions = z.strictObject({
   terminationProtection: z
     .boolean()
     .default(false)
-    .describe('Termination protection, which only `fleet rm` turns off'),
+    .describe('Termination protection, which `fleet rm` turns off automatically'),
   shutdownBehaviour: z
     .enum(['stop', 'terminate'])
     .default('stop')

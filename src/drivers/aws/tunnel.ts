@@ -35,7 +35,7 @@ const commonHints: Tunnel['hints'] = [
   { text: 'Token has expired', hint: login, isPermanent: true },
   {
     text: 'could not be found',
-    hint: "check the profile in the machine's entry: aws configure list-profiles",
+    hint: "check the profile in the machine's entry; to list the profiles: aws configure list-profiles",
     isPermanent: true,
   },
   {
@@ -135,5 +135,5 @@ export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): 
       hints: [...commonHints, ...eiceHints],
     }
   }
-  throw invalid('value of reach', reach)
+  throw invalid('"reach"', reach)
 }

@@ -39,7 +39,7 @@ export const azureOptions = z.strictObject({
     .describe('Availability zone, such as 1 (default: chosen by Azure)'),
   size: text(/^[A-Za-z0-9_-]+$/, 'a size, such as Standard_B2als_v2')
     .default('Standard_B2als_v2')
-    .describe('Size of the virtual machine, which also determines the architecture'),
+    .describe('Virtual machine size, which also determines the architecture'),
   image: text(
     new RegExp(
       `^(?:${imageNames.join('|').replaceAll('.', String.raw`\.`)}|${imagePart}(?::${imagePart}){3}|${resourceId})$`,
@@ -50,17 +50,12 @@ export const azureOptions = z.strictObject({
     .describe(
       `Image: the newest ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or the ID of your own image with cloud-init`,
     ),
-  disk: z
-    .int()
-    .min(4)
-    .max(4095)
-    .optional()
-    .describe('Size of the disk in GiB (default: the size of the image)'),
+  disk: z.int().min(4).max(4095).optional().describe('Disk size in GiB (default: the image size)'),
   diskType: z
     .enum(['StandardSSD_LRS', 'StandardSSD_ZRS', 'Premium_LRS', 'Premium_ZRS', 'Standard_LRS'])
     .default('StandardSSD_LRS')
     .describe('Disk type'),
-  resourceGroup: text(/^[\w().-]{0,89}[\w()-]$/, 'the name of a resource group')
+  resourceGroup: text(/^[\w().-]{0,89}[\w()-]$/, 'a resource group name')
     .optional()
     .describe(
       'Your own resource group, which fleet never deletes (default: a new one for each host)',
@@ -74,18 +69,18 @@ export const azureOptions = z.strictObject({
   )
     .optional()
     .describe(
-      'Your own subnet, as VNET/SUBNET, GROUP/VNET/SUBNET or an ID (default: a network that the hosts in the inventory share)',
+      'Your own subnet, as VNET/SUBNET, GROUP/VNET/SUBNET or an ID (default: a network shared by hosts in the inventory)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,
   privateOnly: z
     .boolean()
     .default(false)
-    .describe('No public address: connect to the private address'),
+    .describe('No public address; fleet connects to the private address'),
   reach: z
     .enum(['direct', 'bastion'])
     .optional()
-    .describe('Route for SSH: directly to the address, or through Azure Bastion (default: direct)'),
+    .describe('SSH connection method: direct, or through Azure Bastion (default: direct)'),
   bastion: text(
     new RegExp(`^(?:${pathPart}/${pathPart}|(?=.*/bastionHosts/[^/]+$)${resourceId})$`, 'i'),
     'GROUP/NAME or an ID (/subscriptions/…)',
@@ -97,12 +92,12 @@ export const azureOptions = z.strictObject({
   dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lower-case letters, digits and "-"')
     .optional()
     .describe(
-      'DNS label of the public address, as in LABEL.LOCATION.cloudapp.azure.com (default: none)',
+      'DNS label for the public address, as in LABEL.LOCATION.cloudapp.azure.com (default: none)',
     ),
   spot: z
     .boolean()
     .default(false)
-    .describe('Spot virtual machine, which costs less but which Azure can evict at any time'),
+    .describe('Spot virtual machine: costs less, but Azure can evict the host at any time'),
   eviction: z
     .enum(['deallocate', 'delete'])
     .default('deallocate')
@@ -113,7 +108,7 @@ export const azureOptions = z.strictObject({
   )
     .optional()
     .describe(
-      'Managed identity for programs on the host: `system`, or the ID of your own (default: none)',
+      'Managed identity for programs on the host: `system`, or the ID of your own identity (default: none)',
     ),
   securityType: z
     .enum(['Standard', 'TrustedLaunch'])
@@ -132,27 +127,25 @@ export const azureOptions = z.strictObject({
   bootDiagnostics: z
     .boolean()
     .default(true)
-    .describe('Boot diagnostics: the console output of the host in the Azure portal'),
+    .describe("Boot diagnostics, which show the host's console output in the Azure portal"),
   tags: z
     .string()
     .refine(
       (list) => parseTags(list) !== undefined,
-      'expected tags as key=value,… without keys that are reserved by fleet or Azure',
+      'expected tags as key=value,… without keys reserved by fleet or Azure',
     )
     .optional()
     .describe('Tags for all created resources, as key=value,key=value (default: none)'),
   user: text(/^[a-z_][a-z0-9_-]{0,31}$/, 'a user name')
-    .refine((name) => !forbiddenUsers.has(name), 'Azure does not allow this name')
+    .refine((name) => !forbiddenUsers.has(name), 'Azure does not allow this user name')
     .default('fleet')
     .describe('User to create on the host and to log in as'),
   subscription: guid
     .optional()
     .describe(
-      'Subscription ID (default: AZURE_SUBSCRIPTION_ID, else the default subscription of `az`)',
+      'Subscription ID (default: AZURE_SUBSCRIPTION_ID, else the default in the Azure CLI)',
     ),
-  tenant: guid
-    .optional()
-    .describe('ID of the tenant to log in to (default: the tenant of your login)'),
+  tenant: guid.optional().describe("Tenant ID (default: your login's tenant)"),
   cloud: z.enum(['public', 'china', 'usgov']).default('public').describe('Azure cloud'),
   registerProviders: z
     .boolean()

@@ -5,7 +5,7 @@ import type { Tunnel } from '../driver.ts'
 /** How to install the programs that carry connections. */
 export const install = {
   az: 'install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli',
-  extension: 'install the bastion extension of the Azure CLI: az extension add --name bastion',
+  extension: 'install the Azure CLI bastion extension: az extension add --name bastion',
 }
 
 const login = 'log in: az login'
@@ -33,7 +33,7 @@ const hints: Tunnel['hints'] = [
   },
   {
     text: '',
-    hint: "check that the host is running, that it is in the Bastion's network or in a network that is peered with it, and that its security groups allow SSH from the AzureBastionSubnet subnet",
+    hint: "check that the host is running and is in the Bastion's network or a peered network, and that its security groups allow SSH from the AzureBastionSubnet subnet",
   },
 ]
 
@@ -64,10 +64,10 @@ const machinePattern = idPattern('Microsoft.Compute/virtualMachines')
 export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {
   const { reach = 'direct', bastion = '' } = resources
   if (reach === 'direct') return undefined
-  if (reach !== 'bastion') throw invalid('value of reach', reach)
-  if (!machinePattern.test(id)) throw invalid('ID of the virtual machine', id)
+  if (reach !== 'bastion') throw invalid('"reach"', reach)
+  if (!machinePattern.test(id)) throw invalid('virtual machine ID', id)
   const [, subscription, group, name] = bastionPattern.exec(bastion) ?? []
-  if (subscription === undefined) throw invalid('ID of the Bastion', bastion)
+  if (subscription === undefined) throw invalid('Bastion ID', bastion)
   return {
     argv: [
       ...['az', 'network', 'bastion', 'tunnel', `--name=${name}`, `--resource-group=${group}`],

@@ -41,10 +41,7 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
     async run() {
       const result = subject.definition.options.safeParse({ 'no-such-option': 1 })
       const codes = result.error?.issues.map(({ code }) => code)
-      assert.ok(
-        codes?.includes('unrecognized_keys'),
-        'the schema of options must reject unknown keys',
-      )
+      assert.ok(codes?.includes('unrecognized_keys'), 'the options schema must reject unknown keys')
     },
   },
   {
@@ -63,16 +60,16 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
       const findsHosts = driver.locate !== undefined
       assert.ok(makesHosts || findsHosts, 'the driver has neither locate nor lifecycle')
       if (driver.power !== undefined)
-        assert.ok(makesHosts, 'a driver with power must have lifecycle too')
+        assert.ok(makesHosts, 'a driver with power must also have lifecycle')
       assert.equal(
         subject.existing !== undefined,
         findsHosts,
-        'existing must be set if and only if the driver has locate',
+        'the test must set existing if and only if the driver has locate',
       )
       assert.equal(
         subject.lifecycle !== undefined,
         makesHosts,
-        'lifecycle must be set if and only if the driver has lifecycle',
+        'the test must set lifecycle if and only if the driver has lifecycle',
       )
     },
   },
@@ -101,7 +98,7 @@ const existingCases = (
     },
   },
   {
-    name: 'observes only the given hosts, and all of them',
+    name: 'observes all of the given hosts and no others',
     async run() {
       const driver = await definition.load(driverFolder, { env: process.env })
       const record: HostRecord = { phase: 'ready', id: 'gone-1', address: '192.0.2.1', user: 'u' }

@@ -56,7 +56,10 @@ async function checkResume(
   const found = await findOnly(creation)
   assert.equal(found.record.id, id)
   const made = (await listResources()).filter((thing) => !leftover.has(thing))
-  assert.ok(made.length <= usualCount, 'more resources were created than without an interruption')
+  assert.ok(
+    made.length <= usualCount,
+    'the interrupted attempts created more resources than an uninterrupted one',
+  )
 }
 
 /** Cases for the interruption of methods. */
@@ -112,14 +115,18 @@ export function interruptionCases(
           const reached = await interrupt(creation, interruption, step)
           await afterwards(creation, { ...harness, usualCount })
           await creation.remove()
-          assert.deepEqual(await harness.listResources(), before, 'resources are left behind')
+          assert.deepEqual(await harness.listResources(), before, 'resources were left behind')
           return reached
         })
       }),
   })
 
   return [
-    eachStep('resumes with the same host after a record failed', recordFails, checkResume),
+    eachStep(
+      'resumes with the same host after a record could not be written',
+      recordFails,
+      checkResume,
+    ),
     eachStep('resumes with the same host after an abort', abortsAfterRecord, checkResume),
     eachStep('remove deletes what an interrupted attempt created', recordFails, async () => {}),
     {
@@ -142,7 +149,7 @@ export function interruptionCases(
         }),
     },
     {
-      name: 'stops soon after it is aborted at any step that it reports',
+      name: 'stops soon after an abort at any reported step',
       run: () =>
         withHarness(definition, subject, async ({ begin, listResources }) => {
           const before = await listResources()
@@ -164,7 +171,7 @@ export function interruptionCases(
             await settle(attempt, settleTime, `make, at "${step}",`)
             await creation.remove()
           }
-          assert.deepEqual(await listResources(), before, 'resources are left behind')
+          assert.deepEqual(await listResources(), before, 'resources were left behind')
         }),
     },
   ]

@@ -61,7 +61,7 @@ async function callAllMethods(
     await work().catch((error: unknown) => {
       assert.ok(
         error instanceof UserError,
-        `${what} rejects with an error that is not a UserError: ${String(error)}`,
+        `${what} rejected with an error that is not a UserError: ${String(error)}`,
       )
       refused.push(what)
     })
@@ -87,7 +87,7 @@ export function hostileRecordCases(
         assert.deepEqual(
           await subject.listResources(),
           before,
-          'resources of other hosts were changed',
+          "other hosts' resources were changed",
         )
         assert.equal(await readFile(bystanderFile, 'utf8'), 'important')
         const hosts = new Map([[victim.name, victim.record()]])
@@ -95,7 +95,7 @@ export function hostileRecordCases(
         assert.match(
           status?.state ?? '',
           /^(?:running|starting)$/,
-          'the power state of another host was changed',
+          "another host's power state was changed",
         )
       } finally {
         await rm(bystander, { recursive: true, force: true })

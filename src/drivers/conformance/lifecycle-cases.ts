@@ -20,7 +20,7 @@ export function lifecycleCases(
   })
   return [
     harnessCase(
-      'plan creates nothing, and describes its decisions',
+      'plan creates nothing and describes its decisions',
       async ({ begin, listResources }) => {
         const before = await listResources()
         const plan = await begin('conformance-plan').plan()
@@ -33,7 +33,7 @@ export function lifecycleCases(
       },
     ),
 
-    harnessCase('make creates a host, and reports its steps', async ({ begin, listResources }) => {
+    harnessCase('make creates a host and reports its steps', async ({ begin, listResources }) => {
       const before = await listResources()
       const steps: string[] = []
       const creation = begin('conformance-make')
@@ -76,7 +76,7 @@ export function lifecycleCases(
     }),
 
     harnessCase(
-      'returns the same host for the same token, even if the record is lost',
+      'returns the same host for the same token, even after the record is lost',
       async ({ begin, listResources }) => {
         const creation = begin('conformance-token')
         const { id } = await creation.make()
@@ -93,13 +93,16 @@ export function lifecycleCases(
       },
     ),
 
-    harnessCase('an existing host needs no bootstrap data', async ({ begin, listResources }) => {
-      const creation = begin('conformance-seed')
-      const { id } = await creation.make()
-      const made = await listResources()
-      assert.equal((await creation.make({ lacksBootstrapData: true })).id, id)
-      assert.deepEqual(await listResources(), made)
-    }),
+    harnessCase(
+      'returns an existing host without requiring bootstrap data',
+      async ({ begin, listResources }) => {
+        const creation = begin('conformance-seed')
+        const { id } = await creation.make()
+        const made = await listResources()
+        assert.equal((await creation.make({ lacksBootstrapData: true })).id, id)
+        assert.deepEqual(await listResources(), made)
+      },
+    ),
 
     harnessCase('creates another host for another token', async ({ begin }) => {
       const one = begin('conformance-one')
@@ -109,7 +112,7 @@ export function lifecycleCases(
       assert.equal((await one.list()).length, 2)
     }),
 
-    harnessCase('list finds the hosts of one fleet only', async ({ begin }) => {
+    harnessCase("list finds only one fleet's hosts", async ({ begin }) => {
       const mine = begin('conformance-mine')
       const theirs = begin('conformance-theirs')
       assert.deepEqual(await mine.list(), [])
@@ -133,7 +136,7 @@ export function lifecycleCases(
     ),
 
     harnessCase(
-      'remove deletes everything of a host and nothing else',
+      "remove deletes all of a host's resources and nothing else",
       async ({ begin, listResources }) => {
         const before = await listResources()
         const going = begin('conformance-going')
@@ -148,12 +151,12 @@ export function lifecycleCases(
         assert.deepEqual(
           await listResources(),
           before,
-          'the last host of a fleet leaves resources behind',
+          'resources were left behind after the last host was removed',
         )
       },
     ),
 
-    harnessCase('remove resolves if the host is deleted or never existed', async ({ begin }) => {
+    harnessCase('remove resolves if the host was deleted or never existed', async ({ begin }) => {
       const creation = begin('conformance-gone')
       await creation.remove()
       await creation.make()

@@ -21,7 +21,7 @@ export const powerCases = (
   subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'changes the power state of a host, and accepts its current state',
+    name: "changes a host's power state and accepts the current state",
     run: () =>
       withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { power } = driver

@@ -12,7 +12,7 @@ export const snapshotCases = (
   subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'saves the state of a host, running or stopped, and restores it',
+    name: "saves and restores a host's state, running or stopped",
     run: () =>
       withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { snapshots, power } = driver
@@ -48,19 +48,19 @@ export const snapshotCases = (
           assert.match(
             (await state()) ?? '',
             /^(?:running|starting)$/,
-            'the host is not running after the restore',
+            'the host is not running after it was restored',
           )
         }
         if (power !== undefined) {
           await snapshots.restore(host, 'cold', callOf())
-          assert.equal(await state(), 'stopped', 'the host is not stopped after the restore')
+          assert.equal(await state(), 'stopped', 'the host is not stopped after it was restored')
         }
         await assert.rejects(snapshots.restore(host, 'other', callOf()), isUsage)
         await assert.rejects(snapshots.remove(host, 'other', callOf()), isUsage)
         await snapshots.remove(host, 'warm', callOf())
         assert.deepEqual(await names(), ['cold'])
         await creation.remove()
-        assert.deepEqual(await listResources(), before, 'resources are left behind')
+        assert.deepEqual(await listResources(), before, 'resources were left behind')
       }),
   },
 ]

@@ -11,7 +11,7 @@ export const updateCases = (
   subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'finds no differences on a new host, and later changes the options that differ',
+    name: 'finds no differences on a new host and later changes the options that differ',
     run: () =>
       withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { update, power } = driver
@@ -53,7 +53,7 @@ export const updateCases = (
         assert.deepEqual(await compare(wanted), [], 'the changed options still differ')
         assert.deepEqual(await listResources(), made, 'resources were created or deleted')
         await driver.lifecycle?.remove(host, callOf())
-        assert.deepEqual(await listResources(), before, 'resources are left behind')
+        assert.deepEqual(await listResources(), before, 'resources were left behind')
       }),
   },
 ]

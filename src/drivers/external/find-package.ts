@@ -90,7 +90,7 @@ async function checkOwners(
         ? `${path} is writable by all users`
         : undefined
     if (reason === undefined) continue
-    throw new UserError('failed', `the code of ${name} in ${folder} was not run: ${reason}`, {
+    throw new UserError('failed', `the package ${name} in ${folder} was not loaded: ${reason}`, {
       hint: 'install the package yourself, next to the inventory or globally',
     })
   }

@@ -26,7 +26,7 @@ const runFor =
       call?.signal.throwIfAborted() // an aborted call ends with the reason of its signal
       if (error instanceof UserError) throw error
       throw new UserError('failed', `${label} has a bug: ${describeBug(error)}`, {
-        hint: 'report the problem to the author of the package',
+        hint: 'report the problem to the package author',
         cause: error,
       })
     }

@@ -33,7 +33,7 @@ function schemaProblem(options: unknown): string | undefined {
   const isStrictObject = def?.type === 'object' && def.catchall?.def?.type === 'never'
   return isStrictObject && typeof partial === 'function'
     ? undefined
-    : 'its options are not a z.strictObject of zod 4'
+    : 'its options are not a z.strictObject from zod 4'
 }
 
 /**
@@ -58,7 +58,7 @@ function definitionProblem(
 }
 
 function contractError(label: string, { contract }: { contract: number }): UserError {
-  const message = `${label} was written for version ${contract} of the driver contract, but this version of fleet supports version ${contractVersion}`
+  const message = `${label} was written for driver contract version ${contract}, but this version of fleet supports version ${contractVersion}`
   return new UserError('unsupported', message, {
     hint: contract > contractVersion ? 'upgrade fleet' : 'install a newer version of the package',
   })
@@ -66,7 +66,7 @@ function contractError(label: string, { contract }: { contract: number }): UserE
 
 function brokenError(label: string, reason: string, cause?: unknown): UserError {
   return new UserError('failed', `${label} cannot be used: ${reason}`, {
-    hint: 'reinstall the package or install another version, or report the problem to the author',
+    hint: 'reinstall the package, install another version, or report the problem to the package author',
     cause,
   })
 }

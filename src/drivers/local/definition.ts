@@ -8,7 +8,7 @@ export const local = defineDriver({
   name: 'local',
   summary: 'the Docker engine on this computer',
   options: z.strictObject({
-    socket: socketPath.optional().describe("Path of the engine's socket (default: detected)"),
+    socket: socketPath.optional().describe('Engine socket path (default: detected)'),
   }),
   grants: ({ socket }: { readonly socket?: string }, env) => [
     {

@@ -71,8 +71,6 @@ export function hostBitsNotes(text: string): readonly string[] {
     const cidr = parseCidr(one)
     if (cidr === undefined || length === undefined) return []
     const written = `${networkOf(address, widest(address))}/${Number(length)}`
-    return written === cidr
-      ? []
-      : [`${one.trim()} is inside the range ${cidr}; the whole range is used`]
+    return written === cidr ? [] : [`${one.trim()} covers the whole range ${cidr}`]
   })
 }

@@ -12,7 +12,7 @@ export const sshCidrOption = z
   )
   .optional()
   .describe(
-    'Addresses and ranges that can reach SSH, separated by commas (default: your current address)',
+    'Comma-separated addresses and ranges that can reach SSH (default: your current address)',
   )
 
 /** The option `ports` of hosts in a cloud. */

@@ -5,7 +5,7 @@ import { type QemuOptions, qemuOptions } from './options.ts'
 /** A virtual machine on this computer, run by QEMU. */
 export const qemu = defineDriver({
   name: 'qemu',
-  summary: 'a new virtual machine on this computer, run by QEMU',
+  summary: 'a new QEMU virtual machine on this computer',
   isFree: true,
   options: qemuOptions,
   grants: ({ image, shares }: Partial<QemuOptions>) => [

@@ -65,7 +65,7 @@ export type Paths = ReturnType<typeof pathsIn>
 /** The properties of a host, if it exists. */
 export async function readHost(paths: Paths, id: string): Promise<HostFile | undefined> {
   const text = await readFile(paths.of(id, 'host.json'), 'utf8').catch(
-    ignored('qemu', 'read the properties of the machine'),
+    ignored('qemu', "read the machine's properties"),
   )
   return text === undefined ? undefined : (JSON.parse(text) as HostFile)
 }

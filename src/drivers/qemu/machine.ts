@@ -85,7 +85,7 @@ export function startMachine(
     call.progress('start the virtual machine')
     if (!(await isPortFree(host.port))) {
       throw new UserError('failed', `another program is listening on 127.0.0.1:${host.port}`, {
-        hint: 'stop that program: the virtual machine needs this port',
+        hint: 'stop that program: the virtual machine requires this port',
       })
     }
     await prepareSocketFolder(dirname(paths.socketOf(host.id)))
@@ -141,7 +141,7 @@ export async function killMachine(host: HostFile, paths: Paths, call: Call): Pro
       ignored('qemu', 'read the process ID', ''),
     ),
   )
-  throw new UserError('failed', `the QEMU process of ${host.name} did not exit`, {
+  throw new UserError('failed', `the QEMU process for ${host.name} did not exit`, {
     hint: pid > 0 ? `end the process: kill -9 ${pid}` : 'end the process',
   })
 }

@@ -119,7 +119,8 @@ export async function createHost(
   let host = await readHost(paths, id)
   if (!(await isComplete(paths, id))) {
     const { disk } = data
-    if (disk === undefined) throw new TypeError('a boot disk is required to complete the host')
+    if (disk === undefined)
+      throw new TypeError('a boot disk is required to finish creating the host')
     call.progress('create the disk')
     host = await reserveHost(paths, draft, disk)
     await data.record({ id })

@@ -11,13 +11,11 @@ export const qemuOptions = z.strictObject({
     .int()
     .min(1)
     .default(20)
-    .describe('Size of the disk in GiB; unused space is not allocated on this computer'),
+    .describe('Disk size in GiB; unused space is not allocated on this computer'),
   accelerator: z
     .enum(['auto', 'kvm', 'hvf', 'tcg'])
     .default('auto')
-    .describe(
-      'Accelerator; auto uses KVM or HVF if they work, otherwise tcg (emulation), which is slow',
-    ),
+    .describe('Accelerator; auto uses KVM or HVF if available, otherwise tcg (slow emulation)'),
   arch: z
     .enum(['amd64', 'arm64'])
     .optional()

@@ -27,14 +27,14 @@ export async function checkShares(
       'unsupported',
       'QEMU on this computer was built without support for shared directories',
       {
-        hint: 'omit --shares, or install a version of QEMU with support for virtio-9p',
+        hint: 'omit --shares, or install a QEMU build with virtio-9p support',
       },
     )
   }
   for (const { path } of parseShares(text) ?? []) {
     const found = await stat(path).catch(ignored('qemu', 'check the shared directory'))
     if (found?.isDirectory()) continue
-    throw new UserError('usage', `there is no directory ${path} to share`, {
+    throw new UserError('usage', `the shared directory ${path} does not exist`, {
       hint: 'create the directory, or remove it from --shares',
     })
   }

@@ -82,7 +82,7 @@ async function saveRunning(host: HostFile, paths: Paths, name: string, call: Cal
     if (!(error instanceof UserError && error.message.includes('VirtFS'))) throw error
     throw new UserError(
       'unsupported',
-      'cannot save the memory of a machine with mounted shared directories',
+      'cannot save a snapshot of a running machine while shared directories are mounted',
       {
         hint: 'stop the machine first, or unmount the directories in the machine',
         cause: error,

@@ -5,7 +5,7 @@ import { defineDriver } from '../driver.ts'
 /** An existing host, which fleet neither creates nor deletes. */
 export const ssh = defineDriver({
   name: 'ssh',
-  summary: 'an existing host that is reached over SSH',
+  summary: 'an existing host reached over SSH',
   options: z.strictObject({
     address: hostAddress.describe('Host name or IP address'),
     user: loginName.optional().describe('User to log in as (default: your user name)'),

@@ -102,7 +102,7 @@ async function convert(
   } finally {
     const anyway = { signal: AbortSignal.timeout(cleanupTimeout) }
     await removeDrafts(env, anyway).catch(
-      ignored('virtualbox', 'remove the files of interrupted runs'),
+      ignored('virtualbox', 'remove files left by interrupted runs'),
     ) // the next run does it
   }
 }

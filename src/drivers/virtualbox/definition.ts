@@ -5,7 +5,7 @@ import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
 /** A virtual machine on this computer, in Oracle VirtualBox. */
 export const virtualbox = defineDriver({
   name: 'virtualbox',
-  summary: 'a new virtual machine on this computer, in VirtualBox',
+  summary: 'a new VirtualBox virtual machine on this computer',
   isFree: true,
   options: virtualBoxOptions,
   grants: ({ image, shares }: Partial<VirtualBoxOptions>) => [

@@ -81,7 +81,7 @@ export async function describeExistingMachine(
       'usage',
       `the SSH address of ${machine.name} is unknown (state: ${machine.state})`,
       {
-        hint: `forward a port to the SSH server of the machine: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (if the machine is running: VBoxManage controlvm ${shellQuote(machine.id)} natpf1 …)`,
+        hint: `forward a port to the machine's SSH server: VBoxManage modifyvm ${shellQuote(machine.id)} --natpf1 ssh,tcp,127.0.0.1,2222,,22 (if the machine is running: VBoxManage controlvm ${shellQuote(machine.id)} natpf1 …)`,
       },
     )
   }

@@ -35,9 +35,9 @@ async function planHost(
   if (other !== undefined && !exists) {
     throw new UserError(
       'usage',
-      `the creation was started on the computer ${other} and can only be finished there`,
+      `fleet started creating the machine on the computer ${other} and can only finish it there`,
       {
-        hint: `run fleet create on ${other} to finish it, or fleet rm on ${other} to remove it`,
+        hint: `to finish creating the machine, run fleet create on ${other}; to remove the machine, run fleet rm there`,
       },
     )
   }

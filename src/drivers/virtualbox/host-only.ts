@@ -46,7 +46,7 @@ async function findOrCreateInterface(vbox: VBoxManage, call: Call): Promise<stri
   call.progress('create the host-only network')
   const made = await vbox.run(['hostonlyif', 'create'], call)
   const name = /Interface '(.+?)' was successfully created/.exec(made)?.[1]
-  if (name === undefined) throw new TypeError(`unexpected output of hostonlyif create: ${made}`)
+  if (name === undefined) throw new TypeError(`unexpected output from hostonlyif create: ${made}`)
   const [address = [], dhcp = []] = interfaceCommands(name)
   await vbox.run(address, call)
   // Windows creates a DHCP server with the interface.

@@ -11,11 +11,11 @@ export const virtualBoxOptions = z.strictObject({
     .min(1)
     .max(2048)
     .default(20)
-    .describe('Size of the disk in GiB; unused space is not allocated on this computer'),
+    .describe('Disk size in GiB; unused space is not allocated on this computer'),
   hostOnly: z
     .boolean()
     .default(false)
-    .describe('Second network card in a host-only network, which fleet creates if there is none'),
+    .describe('Second network card in a host-only network, which fleet creates if none exists'),
   shares: sharesOption(),
   gui: z.boolean().default(false).describe("Show the machine's screen in a window"),
   user: localUserOption,

@@ -55,7 +55,7 @@ async function requirePort(machine: VirtualMachine): Promise<void> {
       'failed',
       `port ${port} on this computer, which forwards to the virtual machine, is already in use`,
       {
-        hint: `stop the program that listens on 127.0.0.1:${port}, then run the same command again`,
+        hint: `stop the program that listens on 127.0.0.1:${port}, then run the command again`,
       },
     )
   }
@@ -77,7 +77,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
   const { state: now } = await waitUntilSettled(vbox, id, call)
   if (stateOf(now) === 'running') return
   throw new UserError('failed', `the machine was started but is ${now}`, {
-    hint: 'check Logs/VBox.log in the directory of the virtual machine',
+    hint: "check Logs/VBox.log in the virtual machine's directory",
   })
 }
 

@@ -33,7 +33,7 @@ async function readHeader(file: FileHandle, path: string): Promise<Header> {
   if (!isPlain) {
     throw new UserError(
       'usage',
-      `${path} is a qcow2 image with features that cannot be converted for VirtualBox`,
+      `the qcow2 image ${path} has features that cannot be converted for VirtualBox`,
       {
         hint: 'convert the image: qemu-img convert -O vdi IMAGE IMAGE.vdi',
       },

@@ -92,7 +92,7 @@ const noOutputError = ([verb = '']: readonly string[]): UserError =>
     'failed',
     `VirtualBox did not respond: "VBoxManage ${verb}" printed no output for 5 minutes`,
     {
-      hint: 'close VirtualBox, end the VBoxSVC process, and run the same command again',
+      hint: 'close VirtualBox, end the VBoxSVC process, and run the command again',
     },
   )
 
@@ -178,17 +178,17 @@ export async function withExplainedErrors<Value>(work: () => Promise<Value>): Pr
 /** A hint for an error message. */
 function hintFor(message: string): string {
   if (/vboxnet(?:ctl|adp)/i.test(message)) {
-    return 'load the network driver of VirtualBox: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only'
+    return "load VirtualBox's network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only"
   }
   if (/vboxdrv|kernel driver|VERR_SUP|VERR_VM_DRIVER/i.test(message)) {
-    return 'load the kernel driver of VirtualBox: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot, the module must be signed'
+    return "load VirtualBox's kernel driver: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot, the module must be signed"
   }
   if (/VERR_(?:VMX|SVM)_|VT-x|AMD-V/.test(message)) {
-    return 'enable virtualization in the firmware of this computer, and disable other hypervisors'
+    return "enable virtualization in this computer's firmware, and disable other hypervisors"
   }
   if (/VERR_(?:NO_MEMORY|NO_LOW_MEMORY|NO_PHYS_MEMORY)/.test(message)) {
     return 'not enough memory: use a lower --memory, or stop other machines'
   }
   if (/VERR_DISK_FULL|No space left/i.test(message)) return 'free up disk space'
-  return 'run the same command again; if the error persists, check the machine in VirtualBox'
+  return 'run the command again; if the error persists, check the machine in VirtualBox'
 }

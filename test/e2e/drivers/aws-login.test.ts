@@ -64,19 +64,19 @@ describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device
     aws.calls.filter(({ action, outcome }) => action === 'DescribeInstances' && outcome === 'ok')
 
   test('is asked for it on the terminal, once', async () => {
-    const typing = [{ at: 'MFA device', type: '123456\r' }]
+    const typing = [{ at: 'MFA code for', type: '123456\r' }]
     const { screen } = await ana.fleetOnTerminal(['stop', 'web-1', 'web-2'], typing, { env })
-    expect(screen).toContain('Code from the MFA device arn:aws:iam::123456789012:mfa/ana')
+    expect(screen).toContain('MFA code for arn:aws:iam::123456789012:mfa/ana')
     expect(screen).toContain('instance i-0123456789abcdef1 no longer exists')
     expect(assumed().map(({ parameters }) => parameters['TokenCode'])).toEqual(['123456'])
     expect(looked().length).toBeGreaterThan(0)
   })
 
   test('is told that a code is wrong', async () => {
-    const typing = [{ at: 'MFA device', type: '000000\r' }]
+    const typing = [{ at: 'MFA code for', type: '000000\r' }]
     const refused = await ana.fleetOnTerminal(['stop', 'web-1'], typing, { env })
     expect(refused).toMatchObject({ code: 6 })
-    expect(refused.screen).toContain('web-1: AWS rejected the code from the MFA device')
+    expect(refused.screen).toContain('web-1: AWS rejected the MFA code')
   })
 
   test('is told what to do where there is no terminal', async () => {

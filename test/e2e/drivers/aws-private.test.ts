@@ -127,7 +127,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     const unmade = await create('web-2', ...ssm)
     expect(unmade.code).not.toBe(0)
     expect(unmade.stderr).toMatch(
-      /--reach ssm needs the session-manager-plugin program[\s\S]*install/,
+      /--reach ssm requires the session-manager-plugin program[\s\S]*install/,
     )
     await cli.install('aws', false)
     // Without the folders where the computer may have a real one.
@@ -139,7 +139,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     await cli.install('session-manager-plugin')
     await rewrite((text) => text.replace('        reach: ssm', '        reach: --help'))
     expect((await use()).stderr).toContain(
-      'invalid value of reach under "host:" in the inventory: "--help"',
+      'invalid "reach" under "host:" in the inventory: "--help"',
     )
     await rewrite((text) => text.replace('reach: --help', 'reach: ssm'))
     expect(await processesWith('StartSession')).toEqual([])

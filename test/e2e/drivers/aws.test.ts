@@ -470,7 +470,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1', '--ssh-cidr', '10.77.3.4/16', '--ports', '443')).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('10.77.3.4/16 is inside the range 10.77.0.0/16'),
+      stderr: expect.stringContaining('10.77.3.4/16 covers the whole range 10.77.0.0/16'),
     })
     const group = (await aws.world()).groups[0]?.id ?? ''
     const rules = async () => {

@@ -123,7 +123,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     await rewrite((text) =>
       text.replace(/bastion: \/subscriptions\S+/, 'bastion: "/x --debug"').replace(other, other),
     )
-    expect(await use()).toContain('invalid ID of the Bastion under "host:" in the inventory')
+    expect(await use()).toContain('invalid Bastion ID under "host:" in the inventory')
     await rewrite(() => pinned)
 
     await cli.mode('denied')

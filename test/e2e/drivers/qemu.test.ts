@@ -75,7 +75,7 @@ describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
 
     const refused = await ana.fleet(['snapshot', 'save', 'dev', 'busy'])
     expect(refused.stderr).toContain(
-      'cannot save the memory of a machine with mounted shared directories',
+      'cannot save a snapshot of a running machine while shared directories are mounted',
     )
     await fleet('ssh', 'dev', '--', 'sudo umount /mnt/code')
     await fleet('snapshot', 'save', 'dev', 'busy')

@@ -33,8 +33,8 @@ test('a plan shows what a new host is given', async () => {
       qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
       SSH from this computer only
       uses image ./own.img on this computer
-      uses directory ${ana.home}/code on this computer, writable, as home (outside the inventory directory)
-      uses directory ${ana.folder}/cloud on this computer, writable, as inv
+      uses directory ${ana.home}/code on this computer, shared as home with write access (outside the inventory directory)
+      uses directory ${ana.folder}/cloud on this computer, shared as inv with write access
       uses user-data file cloud/dev.yaml
 `)
   await writeFile(
@@ -47,7 +47,7 @@ test('a plan shows what a new host is given', async () => {
   expect(Object.fromEntries(changes.map(({ machine, grants }) => [machine, grants]))).toEqual({
     web: [
       'AWS profile prod on this computer',
-      'IAM instance profile admin, for all programs on the host',
+      'IAM instance profile admin, available to all programs on the host',
       'ports 80,443, open to everyone',
       'SSH, open to 0.0.0.0/0',
     ],

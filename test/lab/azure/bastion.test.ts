@@ -84,7 +84,7 @@ describe('the Bastion of a host', () => {
       'no subnet',
       () => {},
       { subnet: undefined, privateOnly: false },
-      /needs --subnet/,
+      /requires --subnet/,
       /--subnet/,
     ],
     ['no reach', () => {}, { reach: undefined, bastion: 'net/a' }, /--reach bastion/, /omit/],
@@ -115,7 +115,7 @@ describe('the Bastion of a host', () => {
     await cli.install()
     process.env['PATH'] = `${cli.folder}:${path}`
     expect(missing).toMatchObject({
-      message: '--reach bastion needs the Azure CLI (az)',
+      message: '--reach bastion requires the Azure CLI (az)',
       hint: expect.stringContaining('install the Azure CLI') as string,
     })
   })

@@ -72,7 +72,7 @@ describe('a host in a group of its own', () => {
     expect(await statusOf(host)).toMatchObject({ state: 'running' })
     await driver.power?.kill(host, seat.call())
     expect(await statusOf(host)).toMatchObject({ state: 'stopped' })
-    expect(seat.steps.at(-1)).toContain('Azure continues to bill for it')
+    expect(seat.steps.at(-1)).toContain('Azure will continue to charge for the virtual machine')
     expect(callsOf('POST').at(-1)).toBe('POST Microsoft.Compute/virtualMachines/powerOff')
 
     const found = await driver.lifecycle?.list({ id: fleetId, options: [] }, seat.call())
@@ -194,7 +194,7 @@ describe('a host in a group of its own', () => {
     if (group === undefined) throw new Error('no group')
     const { tags } = group
     group.tags = {}
-    await expect(seat.remove(host)).rejects.toThrow('was not created by fleet for this machine')
+    await expect(seat.remove(host)).rejects.toThrow('did not create the resource group')
     group.tags = tags
     const id = `${group.id}/providers/Microsoft.Storage/storageAccounts/theirs`
     const type = 'Microsoft.Storage/storageAccounts'
@@ -204,7 +204,7 @@ describe('a host in a group of its own', () => {
       secrets: {},
     })
     await expect(seat.remove(host)).rejects.toThrow(
-      'also contains Microsoft.Storage/storageAccounts theirs',
+      'contains other resources: Microsoft.Storage/storageAccounts theirs',
     )
     expect(typesOf(azure.remains())).toEqual([
       ...['resourceGroups', 'resourceGroups', 'storageAccounts', 'virtualNetworks'],
@@ -549,10 +549,10 @@ describe('a host that somebody else made', () => {
 
   test.each([
     ['front/nobody', 'there is no virtual machine nobody in the resource group front'],
-    ['nobody', 'nobody is not the ID of an Azure virtual machine'],
+    ['nobody', 'nobody is not an Azure virtual machine ID'],
     [
       '/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s',
-      /is not the ID of an Azure virtual/,
+      /is not an Azure virtual machine ID/,
     ],
   ])('is told where %s leads to none', async (id, message) => {
     await expect(recall(id)).rejects.toMatchObject({

@@ -118,7 +118,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'more cores than the quota has',
       { size: 'Standard_D64s_v5' },
-      /quota standardDSv5Family.*0 of 10 in use, 64 more needed/,
+      /quota standardDSv5Family.*0 of 10 in use, 64 more required/,
       /portal/,
     ],
     [
@@ -144,7 +144,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'a DNS label without an address',
       { privateOnly: true, subnet: 'net/main/hosts', dnsLabel: 'abc' },
-      /needs a public address/,
+      /requires a public address/,
       /--dns-label/,
     ],
     [
@@ -205,7 +205,7 @@ async function notesWith(securityRules: readonly object[], given: Record<string,
 }
 
 describe('the security group of a subnet', () => {
-  const told = 'the security group guard of the subnet does not allow SSH from 198.51.100.7/32'
+  const told = "the subnet's security group guard does not allow SSH from 198.51.100.7/32"
 
   test.each<[string, boolean, readonly object[], Record<string, unknown>]>([
     ['without rules', true, [], {}],
@@ -392,7 +392,7 @@ describe('a creation that was refused', () => {
     const again = { ...host, options: seat.options({ resourceGroup: 'yours' }) }
     const error = await failureOf(seat.attempt(again))
     expect(error.message).toMatch(
-      /started in a new resource group and cannot continue in the resource group yours/,
+      /started creating the machine in a new resource group and cannot continue in the resource group yours/,
     )
     expect(error.hint).toContain('fleet rm')
     await seat.remove(host.record)
@@ -484,7 +484,7 @@ describe('a role on resource groups alone', () => {
     const given = seat.options({ resourceGroup: 'yours' })
     const plan = await seat.driver.lifecycle?.plan(wish, given, seat.call())
     expect(plan?.notes.at(-1)).toBe(
-      'could not check the location, the size, the image, the quotas: your login lacks read permission in the subscription',
+      'could not check the location, the size, the image, the quotas: your login lacks read permission for the subscription',
     )
     const error = await failureOf(attempt())
     expect(error.message).toMatch(/lacks the .*resourceGroups\/write permission on /)

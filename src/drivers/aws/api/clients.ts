@@ -48,8 +48,7 @@ export function openClients(ask: Ask | undefined): ClientOf {
    * declare it.
    */
   const mfa = ask && {
-    mfaCodeProvider: (serial: string) =>
-      ask({ text: `Code from the MFA device ${serial}:`, secret: false }),
+    mfaCodeProvider: (serial: string) => ask({ text: `MFA code for ${serial}:`, secret: false }),
   }
 
   const open = ({ region, profile }: ClientScope, retryOptions: RetryOptions): EC2Client => {

@@ -26,7 +26,7 @@ const signIn = ({ profile }: ErrorContext): string =>
     : `sign in: aws sso login --profile ${shellQuote(profile)}, or aws configure --profile ${shellQuote(profile)}`
 const inRegion = ({ region }: ErrorContext): string => (region === undefined ? '' : ` in ${region}`)
 const quota = (): string =>
-  'request an increase under Service Quotas in the AWS console, or remove unused resources'
+  'request a quota increase in the AWS console (Service Quotas), or remove unused resources'
 
 /** EC2 is throttling requests. */
 export const throttling: Failure = {
@@ -200,7 +200,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'usage',
     message: () => 'EC2 rejected the options',
-    hint: () => 'see the description of the options in docs/drivers/aws.md',
+    hint: () => 'see the option descriptions in docs/drivers/aws.md',
   },
   throttling,
   internalError,
@@ -208,7 +208,7 @@ export const failures: readonly Failure[] = [
     codes: ['ENOTFOUND'],
     kind: 'unreachable',
     message: (context) =>
-      `could not resolve the hostname of EC2${inRegion(context)}: this computer is offline, or there is no such region`,
+      `could not resolve the EC2 hostname${inRegion(context)}: this computer is offline, or there is no such region`,
     hint: () =>
       'check the network; to list the regions: aws ec2 describe-regions; if you use a proxy, set HTTPS_PROXY',
   },
@@ -216,7 +216,7 @@ export const failures: readonly Failure[] = [
     codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],
     kind: 'unreachable',
     message: (context) => `EC2${inRegion(context)} cannot be reached: this computer is offline`,
-    hint: () => 'check the network and the name server; if you use a proxy, set HTTPS_PROXY',
+    hint: () => 'check the network and DNS; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: [proxyRefused],

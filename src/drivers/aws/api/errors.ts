@@ -122,8 +122,8 @@ function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserErr
     )
   }
   if (!/MultiFactorAuthentication failed/.test(words)) return undefined
-  return new UserError('credentials', 'AWS rejected the code from the MFA device', {
-    hint: 'each code works only once: wait for the next code, then run the command again',
+  return new UserError('credentials', 'AWS rejected the MFA code', {
+    hint: 'each MFA code works only once: wait for the next code, then run the command again',
     cause: error,
   })
 }

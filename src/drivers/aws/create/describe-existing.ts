@@ -27,7 +27,7 @@ export async function describeExistingInstance(
   if (address === undefined) {
     const next = [
       ...(instance.state === 'running' ? [] : ['start the instance']),
-      ...(privateOnly ? [] : ['use --private-only to connect to its private address']),
+      ...(privateOnly ? [] : ['use --private-only to connect to the private address']),
     ]
     throw new UserError(
       'usage',

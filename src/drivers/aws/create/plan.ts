@@ -69,7 +69,7 @@ function placementsInOneVpc(
   if (within.length > 0) return within
   throw new UserError(
     'usage',
-    `the creation was started in ${vpc}, but the options now specify another VPC`,
+    `fleet started creating the machine in ${vpc}, but the options now specify another VPC`,
     {
       hint: `use --vpc ${vpc}, or remove the machine first: fleet rm NAME`,
     },

@@ -19,7 +19,7 @@ export async function checkPrograms(
   if (reach === 'direct') return
   for (const [program, hint] of neededPrograms[reach]) {
     if ((await findProgram(program, env)) !== undefined) continue
-    throw new UserError('unsupported', `--reach ${reach} needs the ${program} program`, { hint })
+    throw new UserError('unsupported', `--reach ${reach} requires the ${program} program`, { hint })
   }
 }
 
@@ -30,9 +30,9 @@ export function reachNotes({ reach, instanceProfile }: AwsOptions): readonly str
   }
   if (reach !== 'ssm') return []
   return [
-    'SSH uses Session Manager: the host needs a route to Systems Manager (NAT or VPC endpoints)',
+    'SSH uses Session Manager: the host must have a route to Systems Manager (NAT or VPC endpoints)',
     instanceProfile === undefined
       ? 'without --instance-profile, Session Manager can reach the host only if Default Host Management Configuration is enabled in the region'
-      : `the role of the instance profile ${instanceProfile} needs the AmazonSSMManagedInstanceCore policy`,
+      : `the role in the instance profile ${instanceProfile} must have the AmazonSSMManagedInstanceCore policy`,
   ]
 }

@@ -24,20 +24,20 @@ const conflicts: readonly (readonly [
   ],
   [
     ({ reach, image }) => reach === 'ssm' && image.startsWith('debian-'),
-    '--reach ssm needs an image with the SSM agent, which Debian images do not have',
-    'use --image ubuntu-24.04 or the ID of an image with the agent, or install the agent with user-data',
+    '--reach ssm requires an image with the SSM agent, which Debian images do not include',
+    'use --image ubuntu-24.04 or another image with the agent, or install the agent with user-data',
   ],
   [
     ({ reach, securityGroups, sshCidr }) =>
       reach === 'eice' && securityGroups === undefined && sshCidr === undefined,
-    '--reach eice needs --ssh-cidr: the addresses from which the endpoint connects',
-    "use the range of the endpoint's subnet or of the VPC, for example: --ssh-cidr 10.0.0.0/16",
+    '--reach eice requires --ssh-cidr with the addresses that the endpoint connects from',
+    "use the address range of the endpoint's subnet or VPC, for example: --ssh-cidr 10.0.0.0/16",
   ],
   [
     ({ privateOnly, reach = 'direct', securityGroups, sshCidr }) =>
       privateOnly && reach === 'direct' && securityGroups === undefined && sshCidr === undefined,
-    '--private-only needs --ssh-cidr: your address in the private network cannot be detected',
-    'for example: --ssh-cidr 10.0.0.0/8; or use --reach ssm, which needs no open port',
+    '--private-only requires --ssh-cidr: your address in the private network cannot be detected',
+    'use --ssh-cidr, for example --ssh-cidr 10.0.0.0/8, or use --reach ssm, which requires no open port',
   ],
 ]
 

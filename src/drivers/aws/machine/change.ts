@@ -149,10 +149,10 @@ async function changeCredits({
     }),
   )
   if (failed === undefined) return { credits: cpuCredits }
-  const { Code = 'no error code', Message = 'EC2 gives no reason' } = failed.Error ?? {}
+  const { Code = 'no error code', Message = 'EC2 did not give a reason' } = failed.Error ?? {}
   throw new UserError(
     'failed',
-    `cannot change the CPU credits of instance ${instance.id}: ${Message} (${Code})`,
+    `cannot change the CPU credits for instance ${instance.id}: ${Message} (${Code})`,
     {
       hint: 'only burstable instance types (T2, T3, T4g) have CPU credits; for other types, remove cpuCredits from the inventory',
     },

@@ -80,7 +80,7 @@ async function ensureGroup(ec2: Ec2, group: PeerGroup, vpc: string): Promise<Sec
     if (now !== undefined) return now
     throw new UserError(
       'failed',
-      `security group ${GroupName} exists in ${vpc}, but does not have fleet's tags`,
+      `security group ${GroupName} exists in ${vpc} but does not have fleet's tags`,
       {
         hint: `delete the security group, or add the tags fleet:id=${group.fleet} and ${swarmTag}=${group.name}`,
       },
@@ -149,7 +149,7 @@ async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]
     const isDone = now === undefined || [...now.groups].sort().join() === [...groups].sort().join()
     return isDone
       ? { done: undefined }
-      : { pending: `the new security groups of ${id} are not visible yet` }
+      : { pending: `${id} does not have the new security groups yet` }
   })
 }
 
@@ -325,7 +325,7 @@ export async function withoutMembers(
   const unused = await Promise.all(
     groups.map(async (group) => {
       const users = await usersOf(ec2, group.GroupId ?? '', undefined).catch(
-        ignored('aws', 'find the members of the security group', ['?']),
+        ignored('aws', "find the security group's members", ['?']),
       )
       return users.length === 0 ? [group] : []
     }),

@@ -161,7 +161,7 @@ export async function updateIngressRules(
     const [first] = [...missing, ...left]
     if (first === undefined) return { done: undefined }
     const { from, cidr } = first
-    return { pending: `the change of port ${from} for ${cidr} is not visible in ${id} yet` }
+    return { pending: `EC2 has not updated the rule for port ${from} and ${cidr} in ${id} yet` }
   })
 }
 
@@ -240,7 +240,7 @@ export async function checkGroups(ec2: Ec2, ids: readonly string[], vpc: string)
       'usage',
       `security group ${GroupId} is in ${VpcId}, but the host would be in ${vpc}`,
       {
-        hint: `choose a --subnet of ${VpcId}, or other --security-groups`,
+        hint: `choose a --subnet in ${VpcId}, or other --security-groups`,
       },
     )
   }

@@ -16,8 +16,8 @@ const noCapacity: Failure = {
 }
 const overQuota: Failure = {
   kind: 'usage',
-  text: 'the request exceeds a quota of the subscription',
-  hint: 'request an increase in the portal (Quotas), or use another --size or --location',
+  text: 'the request exceeds a subscription quota',
+  hint: 'request a quota increase in the portal, or use another --size or --location',
 }
 const notAllowed: Failure = {
   kind: 'credentials',
@@ -36,13 +36,13 @@ const noLogin: Failure = {
 }
 const unacceptedTerms: Failure = {
   kind: 'usage',
-  text: 'the terms of the image have not been accepted',
-  hint: 'to accept the terms of your --image: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
+  text: 'the image terms have not been accepted',
+  hint: 'to accept the terms for your --image: az vm image terms accept --urn PUBLISHER:OFFER:SKU:VERSION',
 }
 const badImage: Failure = {
   kind: 'usage',
   text: 'the image does not exist in this location',
-  hint: 'choose another --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an ID',
+  hint: 'choose another --image: debian-13, ubuntu-24.04, PUBLISHER:OFFER:SKU:VERSION or an image ID',
 }
 const inUse: Failure = {
   kind: 'failed',
@@ -71,12 +71,12 @@ const failures: Readonly<Record<string, Failure>> = {
   ResourceCountExceedsLimitDueToTemplate: overQuota,
   RequestDisallowedByPolicy: {
     kind: 'usage',
-    text: 'a policy of the subscription denies the request',
-    hint: 'choose values that the policy allows (--location, --size, --tags …), or ask the owner of the policy for an exemption',
+    text: 'a subscription policy denies the request',
+    hint: 'choose values that the policy allows (--location, --size, --tags …), or ask the policy owner for an exemption',
   },
   MissingSubscriptionRegistration: {
     kind: 'usage',
-    text: 'the subscription is not registered for this kind of resource',
+    text: 'the subscription is not registered for this resource type',
     hint: 'use --register-providers, or run: az provider register --namespace Microsoft.Compute',
   },
   AuthorizationFailed: notAllowed,
@@ -88,7 +88,7 @@ const failures: Readonly<Record<string, Failure>> = {
   SubscriptionNotFound: {
     kind: 'usage',
     text: 'your login has no access to this subscription',
-    hint: 'check --subscription, or log in to the tenant of the subscription with --tenant',
+    hint: "check --subscription, or specify the subscription's tenant with --tenant",
   },
   ReadOnlyDisabledSubscription: {
     kind: 'usage',

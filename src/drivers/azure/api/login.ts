@@ -62,7 +62,7 @@ async function azSubscription(signal: AbortSignal): Promise<string | undefined> 
     const { id } = JSON.parse(stdout) as { id?: unknown }
     return typeof id === 'string' ? id : undefined
   } catch (error) {
-    traceError('azure', 'read the subscription of the Azure CLI', error)
+    traceError('azure', "read the Azure CLI's subscription", error)
     signal.throwIfAborted()
     return undefined
   }

@@ -202,19 +202,17 @@ export function describeDecision({
     `size ${size.name} (vCPUs: ${size.cores ?? '?'}, memory: ${size.memoryGb} GiB, ${size.architecture}${options.spot ? ', spot' : ''})`,
     `image ${image.name}`,
     `${location}${options.zone === undefined ? '' : `, zone ${options.zone}`}, subscription ${host.account.subscription}`,
-    `resource group ${host.group}${host.ownGroup ? ', new' : ', existing'}`,
+    `resource group ${host.group}${host.ownGroup ? ' (new)' : ' (existing)'}`,
     ...(host.network === undefined
       ? []
-      : [
-          `virtual network ${host.network.name}, shared by the hosts in this inventory in ${location}`,
-        ]),
+      : [`virtual network ${host.network.name}, shared by this inventory's hosts in ${location}`]),
     `SSH is open to ${from}${open.length > 0 ? `; ports open to everyone: ${open.join(', ')}` : ''}`,
     ...(bastion === undefined ? [] : [`SSH uses the Bastion ${parseResourceId(bastion).name}`]),
     ...hostBitsNotes(options.sshCidr ?? ''),
     ...warnings,
     ...(unchecked.length > 0
       ? [
-          `could not check ${unchecked.join(', ')}: your login lacks read permission in the subscription`,
+          `could not check ${unchecked.join(', ')}: your login lacks read permission for the subscription`,
         ]
       : []),
   ]

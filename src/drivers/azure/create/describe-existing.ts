@@ -27,7 +27,7 @@ function parseId(id: string): ParsedId {
     return { subscription: subscription || undefined, group, name }
   }
   throw usageError(
-    `${id} is not the ID of an Azure virtual machine`,
+    `${id} is not an Azure virtual machine ID`,
     'use GROUP/NAME, or the full ID: az vm show --resource-group GROUP --name NAME --query id',
   )
 }
@@ -63,7 +63,7 @@ async function findAddressResource(
   if (id !== undefined) return parseResourceId(id)
   throw usageError(
     `the virtual machine ${machine.name} has no public address`,
-    `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'its private address'} from this computer, or use --reach bastion`,
+    `use --private-only if you can reach ${configuration?.privateIPAddress ?? 'the private address'} from this computer, or use --reach bastion`,
   )
 }
 
@@ -102,7 +102,7 @@ export async function describeExistingMachine(
     )
   }
   if (machine.storageProfile?.osDisk?.osType === 'Windows') {
-    throw usageError(`the virtual machine ${name} runs Windows`, 'fleet adopts only Linux hosts')
+    throw usageError(`the virtual machine ${name} runs Windows`, 'fleet can adopt only Linux hosts')
   }
   const addressedBy = await findAddressResource(api, machine, isPrivate, call)
   const bastion = await findBastionOf(api, machine, options, call)

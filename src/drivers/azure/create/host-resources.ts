@@ -110,7 +110,7 @@ function checkNames({
   const what = isOwnName ? `the resource group ${group}` : `the name ${name}`
   throw new UserError(
     'inventory',
-    `"host:" in the inventory contains ${what}, which fleet did not create for this machine`,
+    `"host:" in the inventory contains ${what}, which does not belong to this machine`,
     {
       hint: foreignHint,
     },

@@ -34,7 +34,7 @@ function checkFit(
   }
   if (hyperVGeneration !== undefined && !size.generations.includes(hyperVGeneration)) {
     throw usageError(
-      `image ${name} requires generation ${hyperVGeneration}, but size ${size.name} supports only ${size.generations.join(', ')}`,
+      `image ${name} requires Hyper-V generation ${hyperVGeneration}, but size ${size.name} supports only ${size.generations.join(', ')}`,
       'choose another --image or --size',
     )
   }

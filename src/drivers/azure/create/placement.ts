@@ -114,7 +114,7 @@ export async function subnetWarnings(
   )
   if (found === undefined) {
     return [
-      `the security group ${name} of the subnet cannot be read; check that this group also allows SSH`,
+      `the subnet's security group ${name} cannot be read; check that the group also allows SSH`,
     ]
   }
   const blocked = sources.filter(
@@ -122,6 +122,6 @@ export async function subnetWarnings(
   )
   if (blocked.length === 0) return []
   return [
-    `the security group ${name} of the subnet does not allow SSH from ${blocked.join(', ')}: add a rule, or choose another --subnet`,
+    `the subnet's security group ${name} does not allow SSH from ${blocked.join(', ')}: add a rule, or choose another --subnet`,
   ]
 }

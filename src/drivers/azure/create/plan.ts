@@ -55,7 +55,7 @@ function checkSameTarget({ account, group, ownGroup }: HostLocation, options: Az
     const other = wanted[what]
     if (other === undefined || other.toLowerCase() === value.toLowerCase()) continue
     throw usageError(
-      `the creation was started in ${placeIn(what, value)} and cannot continue in ${placeIn(what, other)}`,
+      `fleet started creating the machine in ${placeIn(what, value)} and cannot continue in ${placeIn(what, other)}`,
       'remove the machine with fleet rm, then create it again',
     )
   }
@@ -84,22 +84,22 @@ function validateOptions(options: AzureOptions): void {
   const { privateOnly, subnet, dnsLabel, reach = 'direct', bastion } = options
   if (reach === 'bastion' && subnet === undefined) {
     throw usageError(
-      '--reach bastion needs --subnet: the network that fleet creates has no Bastion',
+      '--reach bastion requires --subnet: the network that fleet creates has no Bastion',
       'choose your own subnet with --subnet',
     )
   }
   if (reach === 'direct' && bastion !== undefined) {
-    throw usageError('--bastion needs --reach bastion', 'add --reach bastion, or omit --bastion')
+    throw usageError('--bastion requires --reach bastion', 'add --reach bastion, or omit --bastion')
   }
   if (privateOnly && subnet === undefined) {
     throw usageError(
-      '--private-only needs --subnet: a private host in the network that fleet creates cannot be reached',
+      '--private-only requires --subnet: a private host in the network that fleet creates cannot be reached',
       'choose your own subnet with --subnet',
     )
   }
   if (privateOnly && dnsLabel !== undefined) {
     throw usageError(
-      '--dns-label and --private-only cannot be combined: a DNS label needs a public address',
+      '--dns-label and --private-only cannot be combined: a DNS label requires a public address',
       'omit --dns-label or --private-only',
     )
   }
@@ -121,7 +121,7 @@ const changedSince = (spec: HostSpec, options: AzureOptions): readonly string[] 
   )
   if (others.length === 0) return []
   return [
-    'the creation was started with other options; fleet plan shows the difference when the machine is ready',
+    'the options have changed since fleet started creating the machine; once the machine is ready, run fleet plan to see the changes',
   ]
 }
 

@@ -26,8 +26,8 @@ function check(usages: readonly Usage[], name: string, more: number, location: s
   if (currentValue + more <= limit) return
   throw new UserError(
     'usage',
-    `the quota ${name} in ${location} is too low: ${currentValue} of ${limit} in use, ${more} more needed`,
-    { hint: 'request an increase in the portal (Quotas), or choose another --size or --location' },
+    `the quota ${name} in ${location} is too low: ${currentValue} of ${limit} in use, ${more} more required`,
+    { hint: 'request a quota increase in the portal, or choose another --size or --location' },
   )
 }
 

@@ -10,7 +10,7 @@ import { install } from '../tunnel.ts'
 const extensionTimeoutMs = 60_000
 
 const missing = (what: string, hint: string): UserError =>
-  new UserError('unsupported', `--reach bastion needs ${what}`, { hint })
+  new UserError('unsupported', `--reach bastion requires ${what}`, { hint })
 
 /**
  * Throws kind `unsupported` if this computer lacks a program that carries the connections of a host,
@@ -31,13 +31,13 @@ export async function checkPrograms(
     await execProgram('az', words, { env, signal, timeout: extensionTimeoutMs })
   } catch (error) {
     signal.throwIfAborted()
-    traceError('azure', 'find the bastion extension of the Azure CLI', error)
+    traceError('azure', "find the Azure CLI's bastion extension", error)
     const { stderr = '' } = error as { stderr?: string }
     if (/not installed/.test(stderr)) {
-      throw missing('the bastion extension of the Azure CLI', install.extension)
+      throw missing("the Azure CLI's bastion extension", install.extension)
     }
     throw missing(
-      `the Azure CLI, which failed: ${stderr.trim().split('\n').at(-1) || messageOf(error)}`,
+      `the Azure CLI, but it failed: ${stderr.trim().split('\n').at(-1) || messageOf(error)}`,
       'to see the error: az extension show --name bastion',
     )
   }

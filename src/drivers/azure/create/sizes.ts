@@ -43,8 +43,7 @@ function checkOffer(sku: ResourceSku, { location, size, zone, spot }: SizeReques
   const restrictions = sku.restrictions ?? []
   const whole = restrictions.find(({ type }) => type === 'Location')
   if (whole !== undefined) {
-    const why =
-      whole.reasonCode === 'QuotaId' ? ' because of the offer type of the subscription' : ''
+    const why = whole.reasonCode === 'QuotaId' ? " because of the subscription's offer type" : ''
     refuse(`is not available to the subscription in ${location}${why}`)
   }
   if (zone !== undefined) {

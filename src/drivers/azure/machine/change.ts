@@ -66,7 +66,7 @@ async function changeEncryption(context: ChangeContext): Promise<ChangedResource
 
 const noDisk = ({ name }: VirtualMachine): never => {
   throw usageError(
-    `the OS disk of the virtual machine ${name} cannot be enlarged`,
+    `cannot grow the OS disk of the virtual machine ${name}`,
     'the disk is ephemeral or not managed by Azure; remove "disk" from the machine\'s entry',
   )
 }

@@ -59,7 +59,7 @@ const stop: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated') return
   call.progress(
     'stop and deallocate the virtual machine',
-    'Azure then bills only the disk and the address',
+    'Azure will then charge only for the disk and the address',
   )
   return api.compute.virtualMachines.deallocate(group, names.machine, optionsOf(api, call))
 }
@@ -75,7 +75,7 @@ const kill: PowerChange = (power, api, { group, names }, call) => {
   if (power === 'deallocated' || power === 'stopped') return
   call.progress(
     'power off the virtual machine',
-    'Azure continues to bill for it until you run fleet stop',
+    'Azure will continue to charge for the virtual machine until you run fleet stop',
   )
   const options = { ...optionsOf(api, call), skipShutdown: true }
   return api.compute.virtualMachines.powerOff(group, names.machine, options)

@@ -127,7 +127,7 @@ async function removeResources(
       'failed',
       `could not delete some resources in the resource group ${place.group}: ${left.join('; ')}`,
       {
-        hint: 'remove the resources that use them, then run the command again',
+        hint: 'remove the dependent resources, then run the command again',
       },
     )
   }
@@ -187,9 +187,9 @@ async function removeGroup(
   if (found.tags?.['fleet:token'] !== token) {
     throw new UserError(
       'failed',
-      `the resource group ${group} was not created by fleet for this machine`,
+      `fleet did not create the resource group ${group} for this machine`,
       {
-        hint: 'check the resource group in the portal; to remove only the entry from the inventory: fleet forget NAME',
+        hint: 'check the resource group in the portal; to remove only the inventory entry: fleet forget NAME',
       },
     )
   }
@@ -200,7 +200,7 @@ async function removeGroup(
     await removeResources(api, place, token, call)
     throw new UserError(
       'failed',
-      `the resource group ${group} also contains ${others.join(', ')}`,
+      `the resource group ${group} contains other resources: ${others.join(', ')}`,
       {
         hint: 'move or delete the resources that fleet did not create, then run the command again',
       },

@@ -95,7 +95,7 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
   const { name } = parseResourceId(network)
   if (all === undefined) {
     throw usageError(
-      'your login cannot list the Bastions of the subscription',
+      "your login cannot list the subscription's Bastions",
       'specify a Bastion: --bastion GROUP/NAME',
     )
   }
@@ -105,7 +105,7 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
   const [bastion, another] = candidates
   if (bastion === undefined) {
     throw usageError(
-      `there is no Bastion in the virtual network ${name} or in a network that is peered with it`,
+      `there is no Bastion in the virtual network ${name} or in a peered network`,
       'create a Bastion (az network bastion create), or specify a Bastion in another network: --bastion GROUP/NAME',
     )
   }

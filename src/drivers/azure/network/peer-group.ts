@@ -354,6 +354,6 @@ export async function observePeerGroup(
 /** Whether no interface is in a group. One that cannot be checked counts as used. */
 export async function isUnusedPeerGroup(api: AzureApi, id: string, call: Call): Promise<boolean> {
   const listed = index(api.network.networkInterfaces.listAll({ abortSignal: call.signal }))
-  const nics = await listed.catch(ignored('azure', 'find the members of the swarm', undefined))
+  const nics = await listed.catch(ignored('azure', 'find the swarm members', undefined))
   return nics !== undefined && ![...nics.values()].some((nic) => isMember(nic, id))
 }

@@ -66,7 +66,7 @@ const describe = ({ group, name }: ResourceRef): string =>
 function checkOwn(network: ResourceRef, { tags }: VirtualNetwork, fleet: string | undefined): void {
   if (tags?.[sharedTag] !== undefined && tags['fleet:id'] === fleet) return
   throw new UserError('failed', `${describe(network)} lacks this inventory's tags`, {
-    hint: 'delete the virtual network, or use your own with --subnet',
+    hint: 'delete the virtual network, or choose your own subnet with --subnet',
   })
 }
 
@@ -98,7 +98,7 @@ async function ensure(
     const subnet = found.subnets?.find(({ name }) => name === subnetName)?.id
     if (subnet !== undefined) return subnet
     throw new UserError('failed', `${describe(network)} lacks the subnet ${subnetName}`, {
-      hint: 'add the subnet, or use your own with --subnet',
+      hint: 'add the subnet, or choose your own with --subnet',
     })
   }
   const range = rangeOf(network)

@@ -61,7 +61,7 @@ describe('address ranges', () => {
 
   test('are told where they mean more addresses than they name', () => {
     expect(hostBitsNotes('10.0.0.5/8, 10.0.0.5, 203.0.113.0/24, 2001:DB8::0/32')).toEqual([
-      '10.0.0.5/8 is inside the range 10.0.0.0/8; the whole range is used',
+      '10.0.0.5/8 covers the whole range 10.0.0.0/8',
     ])
   })
 })
@@ -113,7 +113,7 @@ describe('options', () => {
     [{ privateOnly: true, elasticIp: true, sshCidr: '10.0.0.0/8' }, /--private-only/],
     [{ securityGroups: 'sg-0a1b2c3d', ports: '80' }, /--security-groups/],
     [{ spot: 'prefer', terminationProtection: true }, /--termination-protection/],
-    [{ privateOnly: true }, /--private-only needs --ssh-cidr/],
+    [{ privateOnly: true }, /--private-only requires --ssh-cidr/],
   ])('%j contradict each other', (options, message) => {
     expect(() => validateOptions(awsOptions.parse(options))).toThrow(message)
   })

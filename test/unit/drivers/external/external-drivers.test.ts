@@ -81,10 +81,10 @@ describe('a driver from outside', () => {
     ['crashes', 'failed', 'throw new Error("no such luck")', 'no such luck'],
     ['lacks a part', 'failed', 'import "not-there"', "Cannot find package 'not-there'"],
     ['exports nothing', 'failed', 'export const x = 1', 'not a driver with a contract version'],
-    ['is newer', 'unsupported', definitionWith('contract: 3'), 'version 3 of the driver contract'],
+    ['is newer', 'unsupported', definitionWith('contract: 3'), 'driver contract version 3'],
     ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is named "other"'],
-    ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject of zod 4'],
-    ['has no schema', 'failed', definitionWith('options: {}'), 'z.strictObject of zod 4'],
+    ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject from zod 4'],
+    ['has no schema', 'failed', definitionWith('options: {}'), 'z.strictObject from zod 4'],
     [
       'has an odd option',
       'failed',
@@ -145,7 +145,7 @@ describe('a driver from outside', () => {
     const mistake = {
       kind: 'failed',
       message: expect.stringMatching(/fleet-driver-it 1\.2\.3 .* has a bug: .*driver\.js:\d+/),
-      hint: 'report the problem to the author of the package',
+      hint: 'report the problem to the package author',
     }
     await expect(driver.observe(hosts('other'), call)).rejects.toMatchObject(mistake)
     await expect(driver.power?.start({} as HostRecord, call)).rejects.toMatchObject(mistake)
