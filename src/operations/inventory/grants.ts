@@ -135,10 +135,10 @@ export function requireAllowed(grants: readonly FoundGrant[], command: string): 
   const all = outside.map((grant) => `${grant.machine}: ${describeGrant(grant)}`).join('\n')
   throw new UserError(
     'usage',
-    `the inventory gives machines access to resources on this computer that you have not allowed yet:\n${all}`,
+    `the inventory uses resources on this computer that you have not allowed yet:\n${all}`,
     {
       ...(outside.length === 1 && { machine: first?.machine }),
-      hint: `to allow it: ${command} ${allowWords(outside)}`,
+      hint: `to allow access: ${command} ${allowWords(outside)}`,
     },
   )
 }

@@ -32,7 +32,7 @@ export async function mergeConflicted(
   location: string,
 ): Promise<readonly string[]> {
   const file = await realpath(location).catch(
-    ignored('inventory', 'resolve the path of the inventory', location),
+    ignored('inventory', 'resolve the inventory path', location),
   )
   const folder = dirname(file)
   const stage = async (number: number): Promise<string | undefined> => {
@@ -43,7 +43,7 @@ export async function mergeConflicted(
   const [base = '', ours, theirs] = [await stage(1), await stage(2), await stage(3)]
   if (ours === undefined || theirs === undefined) {
     throw new UserError('usage', `git reports no conflict in ${location}`, {
-      hint: 'to check the state of the merge or rebase: git status',
+      hint: 'to check the merge or rebase: git status',
     })
   }
   const { text, conflicts } = await mergeInventories({ base, ours, theirs }, (versions) =>

@@ -126,7 +126,7 @@ export async function setMachines(
 }
 
 const driverChanged = (machine: MachineName, driver: string): UserError =>
-  new UserError('failed', `the driver of ${machine} was changed to ${driver} by another command`, {
+  new UserError('failed', `${machine}'s driver was changed to ${driver} by another command`, {
     machine,
     hint: 'run the same command again',
   })

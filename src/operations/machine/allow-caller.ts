@@ -35,10 +35,10 @@ export async function allowCaller(
   const host = requireHost(machine)
   const { sshAccess, update } = await context.loadDriver(driverName)
   if (sshAccess === undefined || update === undefined) {
-    const message = `the ${driverName} driver does not manage the firewall of ${name}`
+    const message = `the ${driverName} driver does not manage ${name}'s firewall`
     throw new UserError('unsupported', message, {
       machine: name,
-      hint: 'allow port 22 from your address in the firewall of the host or its network',
+      hint: 'allow port 22 from your address in the host or network firewall',
     })
   }
   const { option } = sshAccess
@@ -46,14 +46,14 @@ export async function allowCaller(
   if (before === undefined) {
     throw new UserError(
       'usage',
-      `the firewall of ${name} is not managed by fleet, or fleet connects to the host from a private address`,
+      `fleet does not manage ${name}'s firewall, or connects to the host from a private address`,
       {
         machine: name,
         hint: `allow port 22 from your address in that firewall; if fleet created the host: fleet set ${name} ${option}=RANGES`,
       },
     )
   }
-  calls.progress('look up your address')
+  calls.progress('look up your IP address')
   const caller = await sshAccess.caller(host, calls)
   const added = notIn(before, caller)
   if (added.length === 0) return { name, caller, added, allowed: before }
@@ -73,10 +73,10 @@ export async function allowCaller(
   if (notes[option] === undefined) {
     throw new UserError(
       'failed',
-      `the firewall of ${name} was not changed, because it does not have the tags of this machine`,
+      `${name}'s firewall was not changed, because it does not have this machine's tags`,
       {
         machine: name,
-        hint: `to check the saved state of the machine: fleet inspect ${name}`,
+        hint: `to check the machine's saved state: fleet inspect ${name}`,
       },
     )
   }

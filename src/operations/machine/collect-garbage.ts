@@ -154,7 +154,7 @@ const youngFor = 24 * 60 * 60_000
 /** Why an orphan is kept unless it is removed by name; undefined if it can be removed. */
 export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): string | undefined {
   if (origin.protected) return 'the host is protected'
-  if (origin.created === undefined) return 'the age of the host is unknown'
+  if (origin.created === undefined) return "the host's age is unknown"
   const age = now.getTime() - new Date(origin.created).getTime()
   return age < youngFor ? 'the host is less than a day old' : undefined
 }

@@ -23,7 +23,7 @@ export async function growDisk(
   if (code !== 0) {
     throw new UserError(
       'failed',
-      `the disk was grown, but growing its file system failed: ${stderr.trim()}`,
+      `the disk was grown, but its file system was not: ${stderr.trim()}`,
       {
         machine: name,
         hint: `to let cloud-init grow the file system, restart the machine: fleet restart ${name}`,

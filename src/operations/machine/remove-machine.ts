@@ -91,7 +91,7 @@ export function describeRecreation(
       `fleet set --profile ${profile} count=${rest}`,
     ]
     const list = gone.map(({ name }) => name).join(', ')
-    return `profile ${profile} sets "count: ${count}", so the next fleet apply creates ${list} again; to prevent that: ${commands.join(' && ')}`
+    return `profile ${profile} sets "count: ${count}", so the next fleet apply will create ${list} again; to prevent this: ${commands.join(' && ')}`
   })
 }
 
@@ -138,7 +138,7 @@ async function checkStillWanted(
     const lacking = error.message.slice(`${name}.`.length)
     throw new UserError(
       'usage',
-      `the count of profile ${wanted.profile} includes ${name}, but the profile is incomplete without the entry for ${name}: ${lacking}`,
+      `profile ${wanted.profile} counts ${name}, but is incomplete without the entry for ${name}: ${lacking}`,
       { machine: name, hint: describeRecreation(inventory, [name])[0], cause: error },
     )
   }

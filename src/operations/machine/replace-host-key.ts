@@ -49,7 +49,7 @@ async function runAsRoot(
 }
 
 const notReplaced = ({ machine }: HostKeyOwner, why: string): UserError =>
-  new UserError('failed', `cannot replace the host key of ${machine}: ${why}`, {
+  new UserError('failed', `cannot replace ${machine}'s host key: ${why}`, {
     machine,
     hint: 'run the same command again to continue',
   })

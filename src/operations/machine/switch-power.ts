@@ -58,7 +58,7 @@ async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Pro
     machine: machine.name,
     hint:
       verb === 'start'
-        ? 'start the host manually or in the console of its provider'
+        ? "start the host manually or in its provider's console"
         : `to log in and ${verb} the host: fleet ssh ${machine.name}`,
   })
 }
@@ -96,7 +96,7 @@ const readBoot = (context: Context, machine: Machine): Promise<string | undefine
   context
     .connect(machine)
     .then((transport) => bootOf(transport, context.signal))
-    .catch(ignored('driver', 'get the boot ID of the machine'))
+    .catch(ignored('driver', "get the machine's boot ID"))
 
 /**
  * Waits until a host has booted, accepts logins, and its engine answers if it had one. `before` is the ID of the earlier boot: a

@@ -39,13 +39,13 @@ export async function checkMountPoint(directory: string): Promise<void> {
   const mounted = mountinfo === undefined ? undefined : findMounted(mountinfo, directory)
   if (mounted !== undefined) {
     throw new UserError('failed', `${mounted.source} is already mounted on ${directory}`, {
-      hint: `to unmount it: fleet mount -u ${shellQuote(directory)}`,
+      hint: `to unmount the directory: fleet mount -u ${shellQuote(directory)}`,
     })
   }
   const found = await stat(directory).catch((cause: unknown) => {
     if (codeOf(cause) === 'ENOENT') {
       throw new UserError('failed', `the directory ${directory} does not exist`, {
-        hint: `to create it: mkdir ${shellQuote(directory)}`,
+        hint: `to create the directory: mkdir ${shellQuote(directory)}`,
       })
     }
     throw unreadable(directory, cause)

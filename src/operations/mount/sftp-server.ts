@@ -48,7 +48,7 @@ export async function findRemoteDirectory(
   })
   if (code === noServer) throw withoutServer(machine)
   if (code === noDirectory) {
-    throw new UserError('failed', `there is no directory ${path}`, {
+    throw new UserError('failed', `the directory ${path} does not exist`, {
       machine,
       hint: `to list directories: fleet ssh ${machine} ls`,
     })
@@ -56,7 +56,7 @@ export async function findRemoteDirectory(
   if (code !== 0 || !/^\/.*\n\.$/s.test(stdout)) {
     throw new UserError('failed', `cannot read ${path || 'the home directory'}`, {
       machine,
-      hint: 'the login user needs permission to read the directory',
+      hint: 'give the login user permission to read the directory',
     })
   }
   return stdout.slice(0, -'\n.'.length)

@@ -9,7 +9,7 @@ const userPattern = /^[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}$/
 const timeout = 15_000
 
 const notFetched = (user: string, why: string, cause?: unknown): UserError =>
-  new UserError('failed', `cannot get the keys of ${user} from GitHub: ${why}`, {
+  new UserError('failed', `cannot get ${user}'s keys from GitHub: ${why}`, {
     hint: 'specify a file with the public key instead: fleet operator add NAME --key FILE',
     cause,
   })

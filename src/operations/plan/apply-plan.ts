@@ -182,7 +182,7 @@ function checkStopApproved(
   isApproved: boolean,
 ): void {
   if (isApproved || isCreatedByFleet(host)) return
-  throw new UserError('failed', `the host of ${name} was not stopped: fleet did not create it`, {
+  throw new UserError('failed', `${name}'s host was not stopped: fleet did not create it`, {
     machine: name,
     hint: `make a new plan: fleet plan; or stop the host: fleet stop ${name}`,
   })
@@ -194,7 +194,7 @@ async function checkGone(context: Context, { name, driver, host }: Machine): Pro
   const observed =
     host && (await (await context.loadDriver(driver)).observe(new Map([[name, host]]), call))
   if (observed?.get(name)?.reclaimed === true) return
-  throw new UserError('failed', `the host of ${name} still exists, so it was not replaced`, {
+  throw new UserError('failed', `${name}'s host still exists, so it was not replaced`, {
     machine: name,
     hint: 'make a new plan: fleet plan',
   })
@@ -210,7 +210,7 @@ async function checkRemovalApproved(
   if (!isProtected && (isApproved || (await wasRemovalStartedHere(context, machine)))) return
   const why = isProtected
     ? 'the machine is protected'
-    : 'you have not confirmed its removal on this computer'
+    : 'its removal was not confirmed on this computer'
   throw new UserError('failed', `${name} was not removed: ${why}`, {
     machine: name,
     hint: `make a new plan: fleet plan; or remove the machine: fleet rm ${name}`,

@@ -28,14 +28,14 @@ export function planUnready(
   const isNew = counted
     ? `profile ${counted.profile} sets "count: ${counted.count}"`
     : 'the host does not exist yet'
-  const why = host === undefined ? isNew : 'the creation of the host was interrupted'
+  const why = host === undefined ? isNew : 'host creation was interrupted'
   if (lacksAddress(machine)) {
     return {
       issues: [
         {
           machine: name,
           why: `${why}, and the entry has no address`,
-          hint: `to set it up: ${setUpCommand(machine)}`,
+          hint: `to set up the machine: ${setUpCommand(machine)}`,
         },
       ],
     }
@@ -51,7 +51,7 @@ function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
   const isReplaced = host?.replacing === true
   const action = isReplaced ? 'replace' : 'remove'
-  const subject = `the ${isReplaced ? 'replacement' : 'removal'} of the host`
+  const subject = `host ${isReplaced ? 'replacement' : 'removal'}`
   if (!wasStartedHere) {
     return planDestructive(machine, {
       action,
@@ -66,8 +66,8 @@ function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
         machine: name,
         why: `${why}, and the machine is protected`,
         hint: isReplaced
-          ? `to finish it: fleet set ${name} protected=false, and then fleet apply`
-          : `to finish it: fleet rm ${name}`,
+          ? `to finish replacing the host: fleet set ${name} protected=false, and then fleet apply`
+          : `to finish removing the host: fleet rm ${name}`,
       },
     ],
   }
@@ -86,7 +86,7 @@ export function planOperators(
   const revoked = block.filter(({ key }) => lacks(wanted, key))
   const removed = revoked.map((one) =>
     elsewhere.has(one.key)
-      ? `revoke ${one.name}, also in lines of authorized_keys that fleet did not write`
+      ? `revoke ${one.name}, including authorized_keys lines that fleet did not write`
       : `revoke ${one.name}`,
   )
   const why = [...added, ...removed].join(', ')

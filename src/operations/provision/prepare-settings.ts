@@ -62,7 +62,7 @@ function certificatesIn(content: Uint8Array, file: string, location: string): st
 }
 
 const notCertificate = (file: string, location: string, cause?: unknown): UserError =>
-  new UserError('usage', `${file} has no valid CA certificate`, {
+  new UserError('usage', `${file} contains no valid CA certificate`, {
     hint: `"ca" in ${location} must name a file with certificates in PEM format (-----BEGIN CERTIFICATE-----)`,
     cause,
   })
@@ -126,7 +126,7 @@ export async function readEngineState(
   )
   if (code !== 0) {
     const why = stderr.trim().split('\n').at(-1) || `exit code ${code}`
-    throw new UserError('failed', `cannot read the settings of the engine: ${why}`, { machine })
+    throw new UserError('failed', `cannot read the engine settings: ${why}`, { machine })
   }
   return naming(machine, async () => parseEngineState(stdout, registries))
 }
@@ -143,14 +143,14 @@ export function checkConfigurable(
       `the engine at ${probe.engine?.socket} is rootless or was set up by hand, so fleet does not change its settings`,
       {
         machine,
-        hint: 'remove "config", "environment", and "registries" under "engine:" from the entry',
+        hint: 'remove "config", "environment" and "registries" from "engine:" in the entry',
       },
     )
   }
   if (Object.keys(environment).length > 0 && probe.init !== 'systemd') {
     throw new UserError(
       'unsupported',
-      'the environment of the engine can be set only on hosts with systemd',
+      "the engine's environment can be set only on hosts with systemd",
       {
         machine,
         hint: 'for a proxy, use the key "proxies" in engine.config (Docker 23 or newer)',

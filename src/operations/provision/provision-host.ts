@@ -60,14 +60,10 @@ async function planSettingsOf(
   const state = await readEngineState(target, settings)
   const planned = planSettings(state, settings, { destructive: most === 'destructive' })
   if (isWorse(planned.effect, most)) {
-    throw new UserError(
-      'failed',
-      'the settings of the engine have changed since the plan was made',
-      {
-        machine: target.machine,
-        hint: 'make a new plan: fleet plan',
-      },
-    )
+    throw new UserError('failed', 'the engine settings have changed since the plan was made', {
+      machine: target.machine,
+      hint: 'make a new plan: fleet plan',
+    })
   }
   const { step, skipped } = planned
   return { plan: step === undefined ? [] : withPrivileges(probe, [step]), skipped }
@@ -133,7 +129,7 @@ export async function provisionHost(
 function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   if (probe.engine?.version !== undefined || !probe.cli) return probe
   if (probe.sudoNeeds !== undefined && probe.dockerGroup) return probe // the next login can use the engine
-  throw new UserError('failed', 'dockerd is running, but does not answer on its socket', {
+  throw new UserError('failed', 'dockerd is running, but does not respond on its socket', {
     machine,
     hint: `to see the error: fleet ssh ${machine} -- docker version`,
   })

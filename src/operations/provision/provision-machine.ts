@@ -24,7 +24,7 @@ export async function provisionMachine(
   if (machine.engine === 'none') {
     throw new UserError('usage', `the entry for ${name} sets "engine: none"`, {
       machine: name,
-      hint: 'to provision it, remove "engine: none" from the entry',
+      hint: 'to provision the machine, remove "engine: none" from the entry',
     })
   }
   const settings = await settingsOf(context, machine)

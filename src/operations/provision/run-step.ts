@@ -57,13 +57,13 @@ const noTerminal = (
   user: string,
   { description }: Pick<Step, 'description'>,
 ): UserError =>
-  new UserError('credentials', `sudo requires the password of ${user} to ${description}`, {
+  new UserError('credentials', `sudo requires ${user}'s password to ${description}`, {
     machine,
     hint: `run the command in a terminal to enter the password, or allow ${user} to use sudo without a password`,
   })
 
 const wrongPassword = (machine: string, user: string): UserError =>
-  new UserError('credentials', `sudo rejected the password of ${user}`, {
+  new UserError('credentials', `sudo rejected ${user}'s password`, {
     machine,
     hint: `check that the password is correct and that ${user} can use sudo: fleet ssh ${machine} sudo -v`,
   })

@@ -50,7 +50,7 @@ export async function upgradeMachine(
   if (engine === 'none' || hasCustomEngine(probe)) {
     throw new UserError(
       'unsupported',
-      'fleet cannot upgrade an engine that it did not install from a package',
+      'fleet can upgrade only engines that are installed from packages',
       {
         machine: name,
         hint: 'upgrade the engine by hand, then run fleet refresh',

@@ -165,13 +165,13 @@ export async function waitForService(
       failure === undefined
         ? undefined
         : await describeFailure(context, swarm, service, failure).catch(
-            ignored('engine', 'read the log of a failed task'),
+            ignored('engine', "read a failed task's log"),
           )
     const name = service.Spec.Name
     return new UserError(
       'failed',
       `service ${name}: ${why}${details === undefined ? '' : `\n${details}`}`,
-      { hint: `to see its tasks: fleet service ps ${name} -m ${swarm.name}` },
+      { hint: `to see the service's tasks: fleet service ps ${name} -m ${swarm.name}` },
     )
   }
   for (;;) {
@@ -211,7 +211,7 @@ export async function waitForService(
     if (performance.now() >= deadline) {
       const { running = 0, desired = 0 } = last?.counts ?? {}
       throw await fail(
-        `${running} of ${desired} tasks are running after ${Math.round(waitMs / 1000)} s`,
+        `${running} of ${desired} tasks were running after ${Math.round(waitMs / 1000)} s`,
       )
     }
     await pause(lookMs, signal)

@@ -88,7 +88,7 @@ export function findService(services: readonly Service[], swarm: string, name: s
   throw new UserError(
     'failed',
     `swarm ${swarm} has no service ${JSON.stringify(name)}${suggest(name, names)}`,
-    { hint: `to list its services: fleet service ls -m ${swarm}` },
+    { hint: `to list the swarm's services: fleet service ls -m ${swarm}` },
   )
 }
 

@@ -35,7 +35,7 @@ export function openSwarm(context: Context, name: string): OpenSwarm {
   }
 }
 
-const addSwarm = 'define one under "swarms" in machines.yaml; see docs/swarm.md'
+const addSwarm = 'define a swarm under "swarms" in machines.yaml; see docs/swarm.md'
 
 /** The error for a name that no swarm of the inventory has, with the nearest one. */
 export const unknownSwarm = (name: string, names: readonly string[]): UserError =>
@@ -60,7 +60,7 @@ export function chooseSwarm(
     }
     if (others.length === 0) return only
     throw new UserError('usage', `the inventory has ${names.length} swarms`, {
-      hint: `choose one with --machine: ${names.join(', ')}`,
+      hint: `choose a swarm with --machine: ${names.join(', ')}`,
     })
   }
   if (swarms.has(name)) return name

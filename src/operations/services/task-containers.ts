@@ -36,7 +36,7 @@ async function tasksNamed(
   const chosen = tasks.filter((task) => task.name === `${found.Spec.Name}.${rest.join('.')}`)
   if (chosen.length > 0) return chosen
   throw new UserError('failed', `service ${service} has no task ${name}`, {
-    hint: `to list its tasks: fleet service ps ${service} -m ${swarm.name}`,
+    hint: `to list the service's tasks: fleet service ps ${service} -m ${swarm.name}`,
   })
 }
 
@@ -66,7 +66,9 @@ export async function findTaskContainer(
     throw new UserError(
       'failed',
       `${name} has no running task${error === undefined ? '' : `: ${error}`}`,
-      { hint: `to see its tasks: fleet service ps ${name.split('.')[0] ?? name} -m ${swarm.name}` },
+      {
+        hint: `to see the service's tasks: fleet service ps ${name.split('.')[0] ?? name} -m ${swarm.name}`,
+      },
     )
   }
   if (task.machine === undefined) throw nodeless(task)

@@ -24,7 +24,7 @@ import { machineVariables } from './stack-files.ts'
 async function commitIn(folder: string, env: Context['env']): Promise<string | undefined> {
   const none = { code: 1, stdout: '', stderr: '' }
   const { code, stdout } = await runGit(folder, ['rev-parse', '-q', '--verify', 'HEAD'], env).catch(
-    ignored('git', 'find the commit of a stack', none),
+    ignored('git', "find a stack's commit", none),
   )
   const commit = stdout.trim()
   return code === 0 && /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined
@@ -39,7 +39,7 @@ export interface StackToDeploy extends PreparedStack {
 }
 
 const changedSince = (stack: string): UserError =>
-  new UserError('usage', `the files of stack ${stack} have changed since the plan was made`, {
+  new UserError('usage', `files used by stack ${stack} have changed since the plan was made`, {
     hint: 'make a new plan: fleet plan',
   })
 

@@ -105,7 +105,7 @@ async function pullMissing(
   if (missing === undefined) return images
   throw new UserError(
     'failed',
-    `${machine} does not have the image ${plainText(missing)}, and cannot pull it: ${reasonOf(result)}`,
+    `${machine} does not have the image ${plainText(missing)} and cannot pull it: ${reasonOf(result)}`,
     { machine },
   )
 }

@@ -25,7 +25,7 @@ async function hashServices(
   const missing = Object.keys(model.services).find((name) => !hashes.has(name))
   if (code === 0 && missing === undefined) return hashes
   const why = stderr.trim() || `no hash was printed for service ${missing ?? ''}`
-  throw new UserError('failed', `Compose cannot hash the services of ${model.name}: ${why}`)
+  throw new UserError('failed', `Compose cannot hash the services in stack ${model.name}: ${why}`)
 }
 
 /**

@@ -262,7 +262,7 @@ async function planStack(
     for (const service of found?.unhealthy ?? []) {
       issues.push({
         machine: name,
-        why: `service ${service} of stack ${stack.name} is unhealthy`,
+        why: `service ${service} in stack ${stack.name} is unhealthy`,
         hint: `to see the logs: fleet stack logs ${stack.name} ${service} --on ${name}`,
       })
     }

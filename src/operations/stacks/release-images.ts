@@ -59,7 +59,7 @@ export async function holdImages(
   const labels = { [idleLabels.keeper]: stack }
   for (const image of [...used].filter((one) => !held.has(one))) {
     await createIdle(engine, { name: keeperName(stack, image), image, labels }).catch(
-      ignored('docker', 'create a container that keeps an image'),
+      ignored('docker', 'create a placeholder container to protect an image from pruning'),
     )
   }
 }
@@ -79,7 +79,7 @@ export async function dropImages(
 async function dropName(engine: Engine, name: string): Promise<void> {
   await engine
     .json({ method: 'DELETE', path: `/images/${encodeURIComponent(name)}` }, nothing)
-    .catch(ignored('docker', 'remove the name of an old image'))
+    .catch(ignored('docker', 'remove an old image name'))
 }
 
 /** Names of images that a stack has built: they end in a digest (see {@link StackBuilds}). */

@@ -72,7 +72,7 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
     }
     throw new UserError(
       'unsupported',
-      `stack ${stack}: the path in ${key} of service ${service} contains a variable`,
+      `stack ${stack}: in service ${service}, the ${key} path contains a variable`,
       { hint: "write the path without variables; values can come from the stack's env file" },
     )
   })

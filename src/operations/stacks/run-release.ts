@@ -121,7 +121,7 @@ function troubleOf(
 ): string | undefined {
   if (state === 'restarting') return `container ${name} is restarting`
   if (exitCode !== 0) return `container ${name} exited with code ${exitCode}`
-  if (health === 'starting') return `container ${name} is not healthy after ${wait} s`
+  if (health === 'starting') return `container ${name} did not become healthy within ${wait} s`
   return health === 'unhealthy' ? `container ${name} is unhealthy` : undefined
 }
 

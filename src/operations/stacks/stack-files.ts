@@ -63,7 +63,7 @@ export async function readStackFiles(
     throw new UserError(
       'unsupported',
       `stack ${stack.name}: "include" in ${open} contains a variable, an alias, or a merge key`,
-      { hint: 'write the paths of the included files without variables, aliases, or merge keys' },
+      { hint: 'write the paths to the included files without variables, aliases, or merge keys' },
     )
   }
   const used = Object.entries(inputs.variables(shell, []))

@@ -88,6 +88,6 @@ export function requireStackGrants(grants: readonly StackGrant[], command: strin
   throw new UserError(
     'usage',
     `stacks use files and environment variables from this computer that you have not allowed yet:\n${lines.join('\n')}`,
-    { hint: `to allow it: ${command} ${shellLine(words)}` },
+    { hint: `to allow access: ${command} ${shellLine(words)}` },
   )
 }

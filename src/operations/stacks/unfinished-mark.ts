@@ -23,4 +23,4 @@ export async function markUnfinished(engine: Engine, stack: string, image: strin
 export const clearUnfinished = (engine: Engine, stack: string): Promise<void> =>
   listIdle(engine, idleLabels.unfinished, stack)
     .then((marks) => removeIdle(engine, marks))
-    .catch(ignored('docker', 'remove the mark of an unfinished deployment'))
+    .catch(ignored('docker', 'remove the unfinished deployment marker'))

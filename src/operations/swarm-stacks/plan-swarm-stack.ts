@@ -69,7 +69,7 @@ export async function planSwarmStack(
   const nothing = { deployments: [], issues: [] }
   if (entry === undefined) {
     const why = `stack ${name}: there is no swarm called ${JSON.stringify(swarm)}`
-    return problem({ why, hint: 'define it under "swarms" in machines.yaml' })
+    return problem({ why, hint: 'define the swarm under "swarms" in machines.yaml' })
   }
   const machine = managerOf(inventory, stack, options)
   if (machine === undefined) return nothing
@@ -91,8 +91,8 @@ export async function planSwarmStack(
       : await readServices(context, openSwarm(context, swarm), { stack: name })
     const drift = compareSwarmServices(name, file, services)
     const issues = drift.waiting.map(({ service, why }): Issue => ({
-      why: `service ${service} of stack ${name}: ${why}`,
-      hint: `to see its tasks: fleet service ps ${name}_${service} -m ${swarm}`,
+      why: `service ${service} in stack ${name}: ${why}`,
+      hint: `to see the service's tasks: fleet service ps ${name}_${service} -m ${swarm}`,
     }))
     if (drift.changes.length === 0 && !pull) return { deployments: [], issues }
     const grants = prepared.grants.map(describeStackGrant)

@@ -106,7 +106,10 @@ export function chooseSwarmRelease(
       ? `stack ${stack} has no earlier release`
       : `stack ${stack} has no release ${to}`,
     {
-      hint: known === '' ? `to deploy the stack: fleet deploy ${stack}` : `its releases: ${known}`,
+      hint:
+        known === ''
+          ? `to deploy the stack: fleet deploy ${stack}`
+          : `available releases: ${known}`,
     },
   )
 }

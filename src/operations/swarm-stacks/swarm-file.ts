@@ -90,7 +90,7 @@ function checkService(stack: string, name: string, service: StackService): void 
   }
   for (const [key, value] of Object.entries(service)) {
     if (supported.has(key) || unneeded.has(key) || value == null || value === false) continue
-    refuse(`sets ${key}, which Swarm mode does not support`, 'remove it from the Compose file')
+    refuse(`sets ${key}, which Swarm mode does not support`, 'remove the key from the Compose file')
   }
   for (const { type, source = '' } of service.volumes ?? []) {
     if (type !== 'bind' || !`${source}/`.startsWith(`${localRoot}/`)) continue
@@ -223,13 +223,13 @@ export async function swarmStackOf(
         continue
       }
       const content = await contentOf(definition, sources)
-      const what = `${kind.slice(0, -1)} ${key} of stack ${stack}`
+      const what = `${kind.slice(0, -1)} ${key} in stack ${stack}`
       if (content === undefined) {
         throw new UserError('failed', `the ${what} has no content: its file or variable is missing`)
       }
       if (content.length > largestContent) {
         throw new UserError('failed', `the ${what} is larger than ${largestContent / 1024} KiB`, {
-          hint: 'this is the limit of Swarm mode; put the file into an image or a volume',
+          hint: 'Swarm mode allows no more; put the file in an image or a volume',
         })
       }
       const prefix = `${stack}_${key}`.slice(0, longestName - shownDigits - 1)

@@ -143,7 +143,7 @@ async function chooseNetworks(
     ({ networks }) => given !== undefined && poolOverlaps(given, [networks]),
   )
   if (given !== undefined && overlapping !== undefined) {
-    const why = `the address pool ${given} of swarm ${swarm.name} overlaps a route of ${overlapping.one.name}`
+    const why = `swarm ${swarm.name}'s address pool ${given} overlaps a route on ${overlapping.one.name}`
     throw new UserError('failed', why, {
       machine: machine.name,
       hint: 'set another addressPool in the entry for the swarm',
@@ -210,7 +210,7 @@ async function finishNode(work: Work, known?: string): Promise<void> {
   const { swarm } = await initializedSwarm(context, work.swarm)
   const { engine, nodes } = await managerOf(work)
   if (nodeId === undefined || !nodes.some(({ ID }) => ID === nodeId)) {
-    throw new UserError('failed', `the machine is not a node of swarm ${work.swarm}`, {
+    throw new UserError('failed', `the machine is not a node in swarm ${work.swarm}`, {
       machine: machine.name,
       hint: 'make a new plan: fleet plan',
     })
@@ -293,7 +293,7 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
     before = await readSwarmInfo(joiner, signal)
   }
   if (before.nodeId === undefined && before.state === 'inactive') {
-    progress('choose the address of the node')
+    progress('choose the node address')
     const networks = await readNetworks(context, machine, signal)
     const { engine, nodes } = await managerOf(work)
     const managers = nodes.flatMap(({ ManagerStatus }) =>
@@ -318,7 +318,7 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
       )
     })
   }
-  progress('wait until the machine is a node')
+  progress('wait until the machine has joined')
   let error = ''
   const node = await waitFor(
     work,
@@ -329,7 +329,7 @@ async function join(work: Work, role: SwarmRole): Promise<void> {
       return (await findNode(work, nodeId)) === undefined ? undefined : nodeId
     },
     () =>
-      `the machine did not become a node of swarm ${work.swarm} within ${nodeMs / 1000} s${engineError(error)}`,
+      `the machine did not become a node in swarm ${work.swarm} within ${nodeMs / 1000} s${engineError(error)}`,
   )
   if (role === 'manager') await promote(work, node)
   await finishNode(work)
@@ -360,7 +360,7 @@ function checkQuorum({ swarm, machine }: Work, nodes: readonly SwarmNode[], node
   if (loss === undefined) return
   throw new UserError('failed', `swarm ${swarm} needs this machine as a manager: ${loss}`, {
     machine: machine.name,
-    hint: 'bring back the other managers first, or select more machines as managers',
+    hint: 'bring the other managers back online first, or select more machines as managers',
   })
 }
 
@@ -385,7 +385,7 @@ export async function demote(work: Work, node: string): Promise<void> {
       const found = await findNode(work, node)
       return found?.ManagerStatus === undefined ? true : undefined
     },
-    () => `the node is still a manager after ${nodeMs / 1000} s`,
+    () => `the node was still a manager after ${nodeMs / 1000} s`,
   )
 }
 
@@ -394,7 +394,7 @@ async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
   await waitFor(
     work,
     async () => ((await readSwarmInfo(engine, work.signal)).isManager ? undefined : true),
-    () => `the engine is still a manager after ${nodeMs / 1000} s`,
+    () => `the engine was still a manager after ${nodeMs / 1000} s`,
   )
 }
 
@@ -408,7 +408,7 @@ async function removeGoneNode(work: Work, node: string): Promise<void> {
       const listed = await findNode(work, node)
       return listed === undefined || listed.Status.State === 'down' ? { listed } : undefined
     },
-    () => `node ${node} is not down after ${nodeMs / 1000} s`,
+    () => `node ${node} was not down after ${nodeMs / 1000} s`,
   )
   if (found.listed === undefined) return
   // The managers refuse to demote a node that was promoted but has not joined them, and remove it as it is.
@@ -428,7 +428,7 @@ export async function waitForTasks(work: Work, node: string): Promise<void> {
       const { engine } = await managerOf(work)
       return (await countTasks(engine, node, signal)) === 0 ? true : undefined
     },
-    () => `the tasks of the node did not stop within ${drainMs / 1000} s`,
+    () => `the node's tasks did not stop within ${drainMs / 1000} s`,
     {
       limitMs: drainMs,
       hint: `to see the tasks: fleet -m ${machine.name} ps; to wait longer: --drain-timeout; to skip draining: --no-drain`,

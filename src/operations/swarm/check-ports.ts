@@ -132,7 +132,7 @@ export async function checkMembers(
   const cluster: Cluster | undefined = observed.clusters.get(swarm.id)
   if (cluster === undefined) {
     throw new UserError('failed', `no manager of swarm ${name} responded`, {
-      hint: `to see the state of its nodes: fleet swarm status ${name}`,
+      hint: `to see the swarm's nodes: fleet swarm status ${name}`,
     })
   }
   const nodes = new Map<string, SwarmNode>()
@@ -192,7 +192,7 @@ export async function checkBeforeJoin(
   const problem = (from: string, to: string, address: string, port: number): UserError =>
     new UserError('failed', `${from} cannot reach ${to} at ${address} on port ${port}/tcp`, {
       machine: joiner.name,
-      hint: `open ${port}/tcp on ${to} for ${from}; between all members, 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open`,
+      hint: `allow ${port}/tcp from ${from} to ${to}; between all members, 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open`,
     })
   const to = managers.flatMap(({ machine, address }) =>
     Object.values(swarmPorts).map((port) => ({ name: machine?.name ?? address, address, port })),

@@ -29,7 +29,7 @@ export async function initializedSwarm(context: Context, name: string) {
   const { id } = swarm
   if (id === undefined) {
     throw new UserError('failed', `swarm ${name} is not initialized`, {
-      hint: 'to initialize it: fleet apply',
+      hint: 'to initialize the swarm: fleet apply',
     })
   }
   return { inventory, swarm: { ...swarm, id } }
@@ -61,6 +61,6 @@ export async function findManager(
   if (found !== undefined) return found
   signal.throwIfAborted()
   throw new UserError('failed', `no manager of swarm ${name} responded`, {
-    hint: `to see the state of its nodes: fleet swarm status ${name}`,
+    hint: `to see the swarm's nodes: fleet swarm status ${name}`,
   })
 }

@@ -122,7 +122,7 @@ export function machinesLosingQuorum(
     return {
       machine,
       why: `cannot ${deed} this machine, because it is a manager of swarm ${swarm}: ${why}`,
-      hint: 'bring back the other managers first, or select more machines as managers',
+      hint: 'bring the other managers back online first, or select more machines as managers',
     }
   })
   return { refused, issues }

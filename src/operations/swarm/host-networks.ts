@@ -101,7 +101,7 @@ export async function readNetworks(
   const transport = await context.connect(machine)
   const { code, stdout, stderr } = await run(transport, ['sh', '-c', script], { signal })
   if (code === 0) return parseNetworks(stdout)
-  throw new UserError('failed', `cannot read the addresses of the host: ${stderr.trim()}`, {
+  throw new UserError('failed', `cannot read the host's addresses: ${stderr.trim()}`, {
     machine: machine.name,
   })
 }

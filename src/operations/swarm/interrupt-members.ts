@@ -54,7 +54,7 @@ async function askNode(
   const ask = async () => readSwarmInfo(await context.with({ signal: stop }).engine(machine), stop)
   return ask().catch((error: unknown) => {
     context.signal.throwIfAborted()
-    return ignored('engine', `get the node ID of ${machine.name}`)(error)
+    return ignored('engine', `get ${machine.name}'s node ID`)(error)
   })
 }
 
@@ -103,10 +103,10 @@ async function findMembers(
     if (known.has(machine.name) || lost === undefined || isOff) continue
     throw new UserError(
       'failed',
-      `no manager of swarm ${lost.swarm} responded, so the node of this machine cannot be drained`,
+      `no manager of swarm ${lost.swarm} responded, so this machine's node cannot be drained`,
       {
         machine: machine.name,
-        hint: `to see the state of the swarm: fleet swarm status ${lost.swarm}; to skip draining: --no-drain`,
+        hint: `to see the swarm's state: fleet swarm status ${lost.swarm}; to skip draining: --no-drain`,
       },
     )
   }
@@ -122,7 +122,7 @@ function checkQuorum(swarm: string, nodes: readonly SwarmNode[], own: readonly M
   const member = own.find((one) => one.node === node)
   throw new UserError('failed', `swarm ${swarm} needs this machine as a manager: ${why}`, {
     ...(member && { machine: member.machine.name }),
-    hint: `nothing was changed; bring back the other managers first (fleet swarm status ${swarm}), select fewer managers at a time, or select all nodes of the swarm`,
+    hint: `nothing was changed; bring the other managers back online first (fleet swarm status ${swarm}), select fewer managers at a time, or select all nodes in the swarm`,
   })
 }
 
@@ -340,7 +340,7 @@ async function activateNode(work: Work, node: string): Promise<void> {
     () => `the host is running, but its node in swarm ${work.swarm} is not ready`,
     {
       limitMs: readyMs,
-      hint: `to see the state of the node: fleet swarm status ${work.swarm}; once the node is ready, fleet apply activates it`,
+      hint: `to see the node's state: fleet swarm status ${work.swarm}; once the node is ready, fleet apply will activate it`,
     },
   )
   if (manager.isMember) await updateNode(manager.engine, node, activated, signal)

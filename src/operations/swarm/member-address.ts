@@ -9,7 +9,7 @@ async function entryAddress(machine: Machine): Promise<string> {
   if (address === undefined) {
     throw new UserError(
       'failed',
-      'the machine shares no network with the other machines of the swarm',
+      'the machine shares no network with the other machines in the swarm',
       {
         machine: machine.name,
       },

@@ -67,7 +67,7 @@ export async function observePorts(
     } catch (error) {
       context.signal.throwIfAborted()
       if (!(error instanceof UserError)) throw error
-      const why = `could not check the ports of swarm ${name}: ${driver}: ${messageWithHint(error)}`
+      const why = `could not check ports for swarm ${name}: ${driver}: ${messageWithHint(error)}`
       issues.push({ why })
     }
   }
@@ -102,7 +102,7 @@ export function planPorts(swarm: Swarm, at: PortSituation): readonly PlannedSwar
       const leaves = at.planned.some((one) => one.machine === name && one.action === 'leave')
       // The ports stay open as long as the machine is, or may be, a node.
       if (answer === undefined || (answer.nodeId !== undefined && !leaves)) return []
-      const why = `the machine is not a member of ${swarm.name}, but its ports are open to the members in ${state.network}`
+      const why = `the machine is not a member of ${swarm.name}, but its ports are open to members in ${state.network}`
       return [{ ...change, action: 'close-ports', why }]
     }
     const after = newHostOf(at.changes, name)

@@ -111,7 +111,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
       issues: [
         {
           why: `swarm ${swarm.name} has locked managers: ${listed(locked)}`,
-          hint: `to unlock it: fleet swarm unlock ${swarm.name}`,
+          hint: `to unlock the swarm: fleet swarm unlock ${swarm.name}`,
         },
       ],
     }
@@ -121,7 +121,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
       issues: [
         {
           why: `no manager of swarm ${swarm.name} responded: ${listed(silent)}`,
-          hint: `to see their state: fleet status ${silent.join(' ')}`,
+          hint: `to see the managers' state: fleet status ${silent.join(' ')}`,
         },
       ],
     }
@@ -130,7 +130,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
     issues: [
       {
         why: `no machine belongs to cluster ${id} of swarm ${swarm.name}`,
-        hint: 'if the cluster no longer exists, remove the line "id:" from the entry for the swarm, and fleet apply will initialize a new one',
+        hint: 'if the cluster no longer exists, remove the "id:" line from the entry for the swarm; fleet apply will then initialize a new cluster',
       },
     ],
   }
@@ -146,7 +146,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   const [cluster, second] = own
   if (cluster !== undefined && second !== undefined) {
     const why = `swarm ${name} has two clusters: ${cluster.id} on ${cluster.manager} and ${second.id} on ${second.manager}`
-    const hint = `make the machines of one cluster leave: fleet -m ${second.manager} docker swarm leave --force`
+    const hint = `make the machines in one cluster leave: fleet -m ${second.manager} docker swarm leave --force`
     return { issues: [{ why, hint }] }
   }
   if (cluster !== undefined) {
@@ -168,7 +168,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
           id === undefined ? '' : `to manage that swarm with fleet, add "id: ${id}" to the entry; `
         return {
           ...{ machine, why: `the machine is in a swarm other than ${name}` },
-          hint: `${manage}to make the machine leave it: fleet -m ${machine} docker swarm leave --force`,
+          hint: `${manage}to make the machine leave the swarm: fleet -m ${machine} docker swarm leave --force`,
         }
       }),
     }
@@ -204,14 +204,14 @@ const isInSwarm = (info: SwarmInfo | undefined): boolean =>
   info !== undefined && (info.nodeId !== undefined || info.state !== 'inactive')
 
 const rejoinHint = (machine: string): string =>
-  `to make the machine join again: fleet -m ${machine} docker swarm leave --force && fleet apply`
+  `to make the machine rejoin: fleet -m ${machine} docker swarm leave --force && fleet apply`
 
 /** Why an engine is in the state `error`. */
 const describeFailure = ({ error }: SwarmInfo): string =>
   `the node cannot take part in its swarm: ${reasonOf(new Error(error))}`
 
 const describeForcedLeave = (info: SwarmInfo): string =>
-  `${describeFailure(info)}; the node is down, so the machine is forced to leave first`
+  `${describeFailure(info)}; the node is down, so the machine will be forced to leave first`
 
 /** Plans what a machine needs to be a member with its role. */
 function planMember(
@@ -243,11 +243,11 @@ function planMember(
   if (info === undefined) {
     if (at.unreachable.has(name)) return nothing
     const why = `could not compare swarm ${swarm.name} with the host: ${reasonOf(at.engines.get(name))}`
-    return issue(why, `to see its state: fleet status ${name}`)
+    return issue(why, `to see the machine's state: fleet status ${name}`)
   }
   const rejoin = rejoinHint(name)
   if (info.state === 'locked') {
-    return issue('the swarm is locked', `to unlock it: fleet swarm unlock ${swarm.name}`)
+    return issue('the swarm is locked', `to unlock the swarm: fleet swarm unlock ${swarm.name}`)
   }
   if (info.state === 'error') {
     if (!canRejoin(nodesLabelled(name, nodes.values()))) return issue(describeFailure(info), rejoin)
@@ -266,7 +266,7 @@ function planMember(
     const wasRemoved = info.managers.some((id) => nodes.has(id))
     return issue(
       wasRemoved
-        ? `node ${info.nodeId} of this machine was removed from swarm ${swarm.name}`
+        ? `this machine's node ${info.nodeId} was removed from swarm ${swarm.name}`
         : `the machine is in a swarm other than ${swarm.name}`,
       rejoin,
     )
@@ -322,7 +322,7 @@ function planSilentNode(
           'leave',
           `swarm ${swarm} does not select the machine, and ${describeForcedLeave(answer)}`,
         ] as const)
-      : (['remove-node', 'the node is down, and the engine of the machine has failed'] as const)
+      : (['remove-node', "the node is down, and the machine's engine has failed"] as const)
     return { changes: [{ swarm, machine, action, node, why }], issues: [] }
   }
   if (!isLeaving) return { changes: [], issues: [] }
@@ -372,8 +372,8 @@ function planOthers(
       const demote =
         Spec.Role === 'manager' ? `fleet -m ${manager} docker node demote ${node} && ` : ''
       issues.push({
-        why: `node ${node} of swarm ${swarm.name} (host ${Description.Hostname || 'unknown'}, ${Status.State}) does not belong to a machine in the inventory`,
-        hint: `if the host of the node no longer exists: ${demote}fleet -m ${manager} docker node rm --force ${node}`,
+        why: `node ${node} in swarm ${swarm.name} (host ${Description.Hostname || 'unknown'}, ${Status.State}) does not belong to a machine in the inventory`,
+        hint: `if the node's host no longer exists: ${demote}fleet -m ${manager} docker node rm --force ${node}`,
       })
     }
   }
@@ -416,7 +416,7 @@ function keepQuorum(
     issues.push({
       machine,
       why: `${action === 'remove-node' ? `its old node ${node}` : 'the machine'} would have to ${deed}, but swarm ${swarm} needs it: ${loss}`,
-      hint: 'bring back the other managers first, or select more machines as managers',
+      hint: 'bring the other managers back online first, or select more machines as managers',
     })
     return false
   })
@@ -459,7 +459,7 @@ export function planSwarm(swarm: Swarm, at: SwarmSituation): SwarmPart {
         ? []
         : [
             {
-              why: `swarm ${swarm.name} has the address pool ${listed(pools) || '10.0.0.0/8'}, not ${pool}, and address pools cannot be changed`,
+              why: `swarm ${swarm.name} has the address pool ${listed(pools) || '10.0.0.0/8'}, not ${pool}; address pools cannot be changed`,
               hint: 'restore "addressPool" in the entry for the swarm',
             },
           ]),

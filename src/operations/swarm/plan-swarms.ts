@@ -75,7 +75,7 @@ export async function planSwarms(
         .map(({ message, machine, hint }): Issue => ({
           ...(machine !== undefined && { machine }),
           why: message,
-          hint: hint ?? 'change the selectors under "swarms:", or the labels of machines',
+          hint: hint ?? 'change the selectors under "swarms:" or the machine labels',
         })),
       ...guarded,
       ...parts.flatMap((part) => part.issues),

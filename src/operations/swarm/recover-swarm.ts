@@ -55,7 +55,7 @@ const autolocked = (swarm: string): UserError =>
 
 const hasLeader = (swarm: string): UserError =>
   new UserError('failed', `swarm ${swarm} does not need recovery: it has a leader`, {
-    hint: `to see its state: fleet swarm status ${swarm}`,
+    hint: `to see the swarm's state: fleet swarm status ${swarm}`,
   })
 
 /**
@@ -111,7 +111,7 @@ export async function planRecovery(
         hint: isLocked
           ? `to unlock the remaining managers first: fleet swarm unlock ${name}`
           : leaderless.length === 0
-            ? 'to see the state of all machines: fleet status --all'
+            ? 'to see all machines: fleet status --all'
             : `managers that responded: ${leaderless.map((one) => one.name).join(', ')}`,
       },
     )
@@ -183,7 +183,7 @@ async function waitForWorkers(work: Work): Promise<void> {
       return all.every(({ Status }) => Status.State === 'ready') ? true : undefined
     },
     () => `the machine is now the only manager of swarm ${name}, but some nodes are not ready`,
-    { hint: `to see the state of its nodes: fleet swarm status ${name}` },
+    { hint: `to see the swarm's nodes: fleet swarm status ${name}` },
   )
 }
 
@@ -209,7 +209,7 @@ async function becomeOnlyManager(work: Work): Promise<void> {
       `the machine did not become the only manager: ${messageOf(error)}`,
       {
         machine: machine.name,
-        hint: `restart Docker on ${machine.name}, and run the command again; do not remove the ID of swarm ${swarm} from machines.yaml, because fleet apply would then create a new swarm`,
+        hint: `restart Docker on ${machine.name} and run the command again; do not remove the swarm ID from machines.yaml, because fleet apply would then create a new swarm`,
         cause: error,
       },
     )
@@ -240,15 +240,15 @@ export async function recoverSwarm(
   if (cluster.id !== id) {
     throw new UserError(
       'failed',
-      `the machine manages cluster ${cluster.id}, but the ID of swarm ${swarm} is ${id}`,
+      `the machine manages cluster ${cluster.id}, but swarm ${swarm} has the ID ${id}`,
       {
         machine: survivor.name,
-        hint: `to see the state of its nodes: fleet swarm status ${swarm}`,
+        hint: `to see the swarm's nodes: fleet swarm status ${swarm}`,
       },
     )
   }
   await abandon(work, others)
-  progress('remove the nodes of the other managers')
+  progress("remove the other managers' nodes")
   const removed = await removeLeftOver(work)
   progress('wait until the workers are connected')
   await waitForWorkers(work)

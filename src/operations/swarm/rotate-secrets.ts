@@ -23,7 +23,7 @@ export async function rotateSecrets(
   const { engine } = await findManager(context, swarm, { signal })
   if (rotated.unlockKey && !(await isAutolocked(engine, signal))) {
     throw new UserError('usage', `swarm ${swarm} has no unlock key`, {
-      hint: 'set "autolock: true" in the entry for the swarm, and run fleet apply',
+      hint: 'set "autolock: true" in the entry for the swarm and run fleet apply',
     })
   }
   await updateCluster(
@@ -45,7 +45,7 @@ export async function rotateSecrets(
     otherwise: () => {
       throw new UserError(
         'failed',
-        `some nodes of swarm ${swarm} do not have new certificates yet`,
+        `some nodes in swarm ${swarm} do not have new certificates yet`,
         {
           hint: `nodes get new certificates once they are reachable; to see their state: fleet swarm status ${swarm}`,
         },

@@ -40,7 +40,7 @@ export async function findUnlockKey(
     const { engine } = await findManager(context, swarm, { signal })
     return readUnlockKey(engine, signal)
   }
-  const key = await ask().catch(ignored('engine', `read the unlock key of swarm ${swarm}`))
+  const key = await ask().catch(ignored('engine', `read the unlock key for swarm ${swarm}`))
   signal.throwIfAborted()
   return key === '' ? undefined : key
 }
@@ -71,7 +71,7 @@ export async function unlockMember(
     work,
     async () => ((await readSwarmInfo(engine, signal)).state === 'active' ? true : undefined),
     () => 'the manager was unlocked, but has not rejoined its swarm',
-    { hint: `to see the state of its nodes: fleet swarm status ${swarm}` },
+    { hint: `to see the swarm's nodes: fleet swarm status ${swarm}` },
   )
   return { swarm, machine: machine.name }
 }

@@ -60,7 +60,7 @@ export function sampleStats(
     const waiting = chosen.values()
     const work = async (): Promise<void> => {
       for (const container of waiting) {
-        await read(open, container).catch(ignored('engine', `read the usage of ${container}`))
+        await read(open, container).catch(ignored('engine', `read resource usage for ${container}`))
       }
     }
     await Promise.all(Array.from({ length: concurrency }, work))

@@ -101,7 +101,7 @@ export function settled(work: () => Promise<void>, signal: AbortSignal): () => v
   const run = async (): Promise<void> => {
     timer = undefined
     isWorking = true
-    await work().catch(ignored('engine', 'update the lists'))
+    await work().catch(ignored('engine', 'refresh the resource lists'))
     isWorking = false
     if (!isStale) return
     isStale = false
@@ -173,7 +173,7 @@ export function watchMachine(
       if (stop.aborted || isLost || open === undefined) throw error
     }
     if (open === undefined) {
-      throw new UserError('failed', 'cannot read the resource usage of the host: it has no /proc', {
+      throw new UserError('failed', "cannot read the host's resource usage: it has no /proc", {
         machine: name,
       })
     }

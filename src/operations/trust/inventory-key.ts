@@ -7,6 +7,6 @@ import type { Stores } from '../context.ts'
 export async function inventoryKey({ inventory }: Pick<Stores, 'inventory'>): Promise<string> {
   const { location } = await inventory()
   return realpath(location).catch(
-    ignored('inventory', 'resolve the path of the inventory', resolve(location)),
+    ignored('inventory', 'resolve the inventory path', resolve(location)),
   )
 }

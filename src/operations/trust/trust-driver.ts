@@ -196,7 +196,7 @@ export async function revokeTrust(
   if (missing !== undefined) {
     throw new UserError(
       'usage',
-      `${missing} is neither a trusted driver, nor an allowed path, SSH alias, or variable of ${inventory}`,
+      `${missing} is neither a trusted driver nor a path, SSH alias or variable allowed for ${inventory}`,
       {
         hint: 'to list trusted drivers and allowed items: fleet trust ls',
       },

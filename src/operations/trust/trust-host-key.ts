@@ -116,7 +116,7 @@ async function confirmKey(
       `unknown host key for ${address}: ${key.fingerprint} (${key.type})`,
       {
         machine: name,
-        hint: `compare it with the key on the host, then pass --host-key ${key.fingerprint}, or --accept-new to trust the key that the host presents`,
+        hint: `compare the fingerprint with the key on the host, then pass --host-key ${key.fingerprint}, or --accept-new to trust the key that the host presents`,
       },
     )
   }

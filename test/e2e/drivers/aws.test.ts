@@ -72,7 +72,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect((await keys()).stdout).toMatch(/operators: begin\nssh-ed25519 \S+ eve\n# fleet/)
     await fleet('ssh', 'web-1', '--', `echo ${eve} eve@laptop >>.ssh/authorized_keys`)
     expect(await fleet('operator', 'rm', 'eve')).toMatchObject({ code: 0 })
-    expect((await fleet('plan')).stdout).toContain('(revoke eve, also in lines')
+    expect((await fleet('plan')).stdout).toContain('(revoke eve, including authorized_keys lines')
     const { code: revoked, stderr: about } = await fleet('apply', '--yes')
     expect([revoked, about]).toEqual([0, expect.any(String)])
     expect((await keys()).stdout).toMatch(/^ssh-ed25519 \S+\n$/)
@@ -146,7 +146,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
 
     const gone = await fleet('rm', '-y', 'web-1')
     expect(gone.code).toBe(0)
-    expect(gone.stderr).toContain('to prevent that: fleet set --profile web count=0')
+    expect(gone.stderr).toContain('to prevent this: fleet set --profile web count=0')
     expect(await ana.inventory()).toBe(text.replace('count: 2', 'count: 1'))
     await isEmpty()
   })
@@ -202,7 +202,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
         if (stderr.includes('remove the host')) process.kill(pid, 'SIGKILL')
       },
     })
-    expect((await fleet('plan')).stdout).toContain('the replacement of the host was interrupted')
+    expect((await fleet('plan')).stdout).toContain('host replacement was interrupted')
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await instanceId()).not.toBe(id)
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })

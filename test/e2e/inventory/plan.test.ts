@@ -225,7 +225,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect((await ana.fleet(['plan'])).stdout).not.toContain('web-1')
     expect(await ana.fleet(['operator', 'rm', 'ben'])).toMatchObject({ code: 0 })
     expect((await ana.fleet(['plan'])).stdout).toContain(
-      '~ web-1: operators (revoke ben, also in lines of authorized_keys that fleet did not write)',
+      '~ web-1: operators (revoke ben, including authorized_keys lines that fleet did not write)',
     )
     expect(await ana.fleet(['apply', '--yes'])).toMatchObject({ code: 0 })
     const { code, stderr } = await ben.fleet(['ssh', 'web-1', '--', 'true'])

@@ -124,8 +124,8 @@ describe.skipIf(!labIsHere || !existsSync('/dev/fuse'))('mounting directories', 
     await refused(['web-1', '.'], /is not empty/)
     await refused(['web-1', 'machines.yaml'], /is not a directory/)
     await refused(['web-1', 'missing'], /does not exist\n.*mkdir/)
-    await refused(['web-1:/missing', 'empty'], /web-1: there is no directory \/missing/)
-    await refused(['web-1:/etc/passwd', 'empty'], /web-1: there is no directory/)
+    await refused(['web-1:/missing', 'empty'], /web-1: the directory \/missing does not exist/)
+    await refused(['web-1:/etc/passwd', 'empty'], /web-1: the directory .* does not exist/)
     await refused(['web-1', 'empty'], /cannot find sshfs.*\n.*install/, ana.nodeOnly)
     const fake = await newDirectory('bin')
     const script = '#!/bin/sh\necho "read: Connection reset by peer" >&2\nexit 1\n'

@@ -94,9 +94,9 @@ test('an entry stays while its profile goes on wanting the machine, and cannot s
   const { code, stderr } = await ana.fleet(words)
   expect(code).toBe(2)
   expect(stderr).toContain(
-    'the count of profile web includes web-2, but the profile is incomplete without the entry for web-2: options.location',
+    'profile web counts web-2, but is incomplete without the entry for web-2: options.location',
   )
-  expect(stderr).toContain('to prevent that: fleet set --profile web count=1')
+  expect(stderr).toContain('to prevent this: fleet set --profile web count=1')
   expect(await readFile(file, 'utf8')).toBe(text)
   expect(
     await ana.fleet(['--inventory', file, 'set', '--profile', 'web', 'count=1']),
@@ -141,7 +141,7 @@ test('rm of several numbered machines gives one hint for all of them', async () 
   expect(stderr).toContain(
     'web-1: removed its entry; the machine had no host\n' +
       'web-3: removed its entry; the machine had no host\n' +
-      '  profile web sets "count: 4", so the next fleet apply creates web-1, web-3 again; to prevent that: ' +
+      '  profile web sets "count: 4", so the next fleet apply will create web-1, web-3 again; to prevent this: ' +
       'fleet rename web-4 web-1 && fleet set --profile web count=2\n',
   )
 })

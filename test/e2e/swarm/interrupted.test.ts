@@ -23,9 +23,9 @@ const turns: readonly Turn[] = [
     steps: [
       ...['promote the node to manager', 'wait until the new manager is reachable'],
       ...[
-        'choose the address of the node',
+        'choose the node address',
         'join the swarm',
-        'wait until the machine is a node',
+        'wait until the machine has joined',
         'set node labels',
       ],
       'demote the node to worker',

@@ -93,7 +93,7 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
     const { code, stderr } = await swarm.ana.fleet(['stop', busy, '--drain-timeout', '2'])
     expect({ code, stderr }).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/the tasks of the node did not stop within 2 s/),
+      stderr: expect.stringMatching(/the node's tasks did not stop within 2 s/),
     })
     expect(await availability(busy)).toBe('active')
     let isKilled = false

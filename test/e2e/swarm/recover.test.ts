@@ -85,7 +85,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     expect({ code, stderr }).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /h2 cannot reach .* on port 7946\/tcp[^]*open 7946\/tcp on h6 for h2/,
+        /h2 cannot reach .* on port 7946\/tcp[^]*allow 7946\/tcp from h2 to h6/,
       ),
     })
     expect(await swarm.on('h6', 'docker info -f {{.Swarm.LocalNodeState}}')).toBe('inactive')
@@ -133,7 +133,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     await expect.poll(status, { timeout: 60_000 }).toBe('down')
     const before = (await swarm.nodes())['h6']?.ID
     expect((await swarm.plan()).text).toMatch(
-      /h6: join prod as worker \(the node cannot take part in its swarm: .*certificate.*is forced to leave/i,
+      /h6: join prod as worker \(the node cannot take part in its swarm: .*certificate.*will be forced to leave/i,
     )
     await swarm.ok('apply --yes --timeout 60')
     expect(await swarm.plan()).toEqual(nothingToDo)

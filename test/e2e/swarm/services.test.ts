@@ -154,7 +154,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     const stuck = await fleet('service scale stuck=1 --wait 3')
     expect(stuck).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/0 of 1 tasks are running after 3 s[^]*no suitable node/),
+      stderr: expect.stringMatching(/0 of 1 tasks were running after 3 s[^]*no suitable node/),
     })
     await ok('-m prod docker service rm fragile stuck')
   }, 300_000)

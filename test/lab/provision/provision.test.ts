@@ -202,7 +202,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     )
     await expect(provision(operator)).rejects.toMatchObject({
       kind: 'credentials',
-      message: expect.stringMatching(/sudo requires the password of .* to start docker\.service/),
+      message: expect.stringMatching(/sudo requires .*'s password to start docker\.service/),
     })
   })
 })

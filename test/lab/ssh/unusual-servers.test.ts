@@ -145,7 +145,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     await expect(provisionBob()).rejects.toMatchObject({
       kind: 'credentials',
       message: expect.stringMatching(
-        /^sudo requires the password of bob to add bob to the docker group/,
+        /^sudo requires bob's password to add bob to the docker group/,
       ),
       hint: expect.stringContaining('in a terminal'),
     })

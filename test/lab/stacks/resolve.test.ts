@@ -185,10 +185,10 @@ services:
   })
 
   test.each([
-    ['env_file: ["${X-a}.env"]', /the path in env_file of service a contains a variable/],
+    ['env_file: ["${X-a}.env"]', /in service a, the env_file path contains a variable/],
     ['command: [', /Compose cannot read stack shop/],
     ['profiles: [x]', /has no enabled services/],
-    ['build: { context: ., ssh: [default] }', /build of service a uses ssh/],
+    ['build: { context: ., ssh: [default] }', /build for service a uses ssh/],
   ])('is refused with %s', async (line, why) => {
     const folder = await clone({
       'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,

@@ -130,7 +130,10 @@ test('a plan goes on with what was cut short, and removes nothing that is protec
     ['taken', 'adopt'],
     ['gone', 'remove'],
   ])
-  expect(plan.issues[0]).toMatchObject({ machine: 'kept', hint: 'to finish it: fleet rm kept' })
+  expect(plan.issues[0]).toMatchObject({
+    machine: 'kept',
+    hint: 'to finish removing the host: fleet rm kept',
+  })
   const inventory = await (await context.inventory()).read()
   const ordered = orderChanges(inventory, plan.changes).map(({ name }) => name)
   expect(ordered.indexOf('gone' as MachineName)).toBeLessThan(
@@ -158,7 +161,7 @@ test('machines that a profile counts are made, and those too many go with a cons
     { machine: 'web-2', action: 'create', why: 'the host does not exist yet' },
     { machine: 'web-3', action: 'create', why },
     { machine: 'web-4', action: 'remove', why, destructive: true },
-    { machine: 'web-6', action: 'remove', why: 'the removal of the host was interrupted' },
+    { machine: 'web-6', action: 'remove', why: 'host removal was interrupted' },
     { machine: 'web-7', action: 'create', why: 'the host does not exist yet' },
   ])
   expect(plan.issues[0]).toMatchObject({ machine: 'web-5' })
@@ -302,7 +305,7 @@ test('a replacement that was cut short goes on', async () => {
     contextOf({ a: { driver: 'cloud', host: replacing } }),
     options,
   )
-  const why = 'the replacement of the host was interrupted'
+  const why = 'host replacement was interrupted'
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
 })
 

@@ -115,7 +115,7 @@ export function openImageBuilder(
     for (const candidate of [...named, ...own]) {
       if (candidate.host?.phase !== 'ready' || candidate.engine === 'none') continue
       const other = await architectureOf(candidate).catch(
-        ignored('docker', 'get the architecture of a machine'),
+        ignored('docker', "get a machine's architecture"),
       )
       if (other === wanted) return candidate
     }
@@ -151,7 +151,7 @@ export function openImageBuilder(
     if (result.code === 0 && absent.length === 0) return
     throw new UserError(
       'failed',
-      `cannot build the images of stack ${stack.name}:\n${outputOf(result)}`,
+      `cannot build the images for stack ${stack.name}:\n${outputOf(result)}`,
       {
         machine: builder.name,
         hint: `to build on another machine, set stacks.${stack.name}.buildOn in machines.yaml`,

@@ -83,11 +83,10 @@ const textsOf = (value: unknown): readonly string[] =>
 /** What a build would take of this computer, or write there, other than files that fleet knows. */
 function localUse(build: Build): string | undefined {
   const { ssh, cache_from, cache_to } = build as Readonly<Record<string, unknown>>
-  if (Array.isArray(ssh) && ssh.length > 0)
-    return 'ssh, which would give it access to your SSH keys'
+  if (Array.isArray(ssh) && ssh.length > 0) return 'ssh and would have access to your SSH keys'
   const caches = [...textsOf(cache_from), ...textsOf(cache_to)]
   if (caches.some((text) => text.includes('type=local'))) {
-    return 'a cache of type local, which would read or write folders on this computer'
+    return 'a local cache, which would read or write folders on this computer'
   }
   const isLayout = Object.values(build.additional_contexts ?? {}).some((value) =>
     value.startsWith('oci-layout:'),
@@ -100,9 +99,13 @@ function checkBuilds({ name: stack, services }: StackModel): void {
   for (const [name, { build }] of Object.entries(services)) {
     const why = build === undefined ? undefined : localUse(build)
     if (why === undefined) continue
-    throw new UserError('unsupported', `stack ${stack}: the build of service ${name} uses ${why}`, {
-      hint: 'build the image elsewhere, and set "image" to its name',
-    })
+    throw new UserError(
+      'unsupported',
+      `stack ${stack}: the build for service ${name} uses ${why}`,
+      {
+        hint: 'build the image elsewhere and set "image" to its name',
+      },
+    )
   }
 }
 

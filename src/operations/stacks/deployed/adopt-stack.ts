@@ -58,7 +58,7 @@ function originOf(
   if (folder === undefined || fileList === undefined || folders.length + files.length > 2) {
     const why =
       folder === undefined || fileList === undefined
-        ? 'the labels of its containers do not name Compose files'
+        ? 'its container labels do not name Compose files'
         : `its containers come from different Compose files: ${files.join('; ')}`
     throw new UserError('unsupported', `stack ${stack} cannot be adopted: ${why}`, {
       machine,
@@ -100,7 +100,7 @@ async function readProject(
   if (model?.services !== undefined) return model as StackModel
   throw new UserError(
     'failed',
-    `Compose on ${machine} cannot read the project of stack ${stack}: ${answer.stderr.trim() || `exit code ${answer.code}`}`,
+    `Compose on ${machine} cannot read the project for stack ${stack}: ${answer.stderr.trim() || `exit code ${answer.code}`}`,
     {
       machine,
       hint: 'only projects with Compose files on the host can be adopted; to deploy the stack without adopting it: fleet deploy',
@@ -174,7 +174,7 @@ async function adoptLocked(
   if (releases.all.length > 0) {
     throw new UserError('usage', `stack ${stack} has already been deployed or adopted by fleet`, {
       machine,
-      hint: `to show its state: fleet stack ls --on ${machine}`,
+      hint: `to show the stack's state: fleet stack ls --on ${machine}`,
     })
   }
   if (compose === undefined) {
@@ -190,7 +190,7 @@ async function adoptLocked(
   checkVariables(written, adoption)
   const differing = await findDiffering(context, adoption, written, containers)
   // as a model that the host has stored: what cannot be restored is refused now
-  const source = `the project of stack ${stack} on ${machine}`
+  const source = `the project for stack ${stack} on ${machine}`
   const model = parseStoredModel(JSON.stringify(deployedModel(written, new Map())), source)
   const images = Object.fromEntries(
     containers.flatMap(({ service, image }) => (image === undefined ? [] : [[service, image]])),

@@ -32,7 +32,7 @@ export function findStack({ stacks }: Pick<Inventory, 'stacks'>, name: string): 
     {
       hint:
         known.length === 0
-          ? 'define it under "stacks" in machines.yaml'
+          ? 'define the stack under "stacks" in machines.yaml'
           : `stacks in the inventory: ${known.join(', ')}`,
     },
   )
@@ -63,7 +63,7 @@ export async function chooseStack(
       return findStack(inventory, name)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
-      const hint = `${error.hint}; if the stack was removed from the inventory, use --on to select its machines, such as --on all`
+      const hint = `${error.hint}; if the stack was removed from the inventory, use --on to select its machines, for example --on all`
       throw new UserError(error.kind, error.message, { hint, cause: error })
     }
   })()
@@ -74,7 +74,7 @@ export async function chooseStack(
 
 const noMachines = ({ name, on }: Stack): UserError =>
   new UserError('unknown-machine', `stack ${name} has no machines`, {
-    hint: `its selector in machines.yaml is ${on.join(', ')}; to list the machines: fleet ls`,
+    hint: `the stack's selector in machines.yaml is ${on.join(', ')}; to list the machines: fleet ls`,
   })
 
 type StacksAndMachines = Pick<Inventory, 'stacks' | 'machines'>

@@ -68,14 +68,10 @@ async function runScript(
   const words = [...become, 'sh', '-c', script, 'fleet', ...args]
   const { code, stderr } = await run(transport, words, { input })
   if (code === 0) return
-  throw new UserError(
-    'failed',
-    `cannot save the files of a release on ${machine}: ${reasonOf(stderr)}`,
-    {
-      machine,
-      hint: `check the free space: fleet ssh ${machine} df -h`,
-    },
-  )
+  throw new UserError('failed', `cannot save release files on ${machine}: ${reasonOf(stderr)}`, {
+    machine,
+    hint: `check the free space: fleet ssh ${machine} df -h`,
+  })
 }
 
 /** Keeps the content of files that were just copied. */

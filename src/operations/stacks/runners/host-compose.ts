@@ -107,7 +107,7 @@ function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
       const { path: real, isInside } = await resolvePath(location, path)
       if (!isInside && !(await isPathAllowed(context, location, real))) {
         throw new UserError('usage', `the stack reads ${path}, which you have not allowed yet`, {
-          hint: `to allow it: fleet deploy --allow-path ${path}`,
+          hint: `to allow access: fleet deploy --allow-path ${path}`,
         })
       }
       return inputs.add(path)

@@ -43,7 +43,7 @@ export async function findStackCompose(
   const local = await findLocalCompose(context)
   if (local !== undefined) return local
   const { findHostCompose } = await import('./host-compose.ts')
-  let reason = 'no machine of the stack has a host yet'
+  let reason = "none of the stack's machines has a host yet"
   for (const machine of machines) {
     try {
       return await findHostCompose(context, machine)
@@ -54,7 +54,7 @@ export async function findStackCompose(
   }
   throw new UserError(
     'unsupported',
-    `docker compose is not available on this computer or on a host of the stack (${reason})`,
+    `docker compose is not available on this computer or on any of the stack's hosts (${reason})`,
     {
       hint: 'install the docker-ce-cli and docker-compose-plugin packages on this computer (no engine is needed), or Compose on the hosts; then run fleet deploy',
     },

@@ -406,7 +406,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('plan', failed, /cannot read the certificate file certs\/no\.pem/, {
       files: engineSettings('{ registries: { "reg:5000": { ca: certs/no.pem } } }'),
     }),
-    fails('plan', failed, /own\.pem has no valid CA certificate/, {
+    fails('plan', failed, /own\.pem contains no valid CA certificate/, {
       files: {
         ...engineSettings('{ registries: { "reg:5000": { ca: own.pem } } }'),
         'own.pem': '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
@@ -443,7 +443,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'deploy idle --inventory stacks.yaml',
       missing,
-      /idle has no machines\s+its selector [^]*role=none/,
+      /idle has no machines\s+the stack.s selector [^]*role=none/,
     ),
     fails('deploy --inventory stacks.yaml --allow-variable A=b', usage, /valid variable name/),
   ],

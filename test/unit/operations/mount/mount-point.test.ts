@@ -41,6 +41,6 @@ test('only an empty directory can be a mount point', async () => {
 test.runIf(process.platform === 'linux')('a mounted directory is not one', async () => {
   await expect(checkMountPoint('/proc')).rejects.toMatchObject({
     message: expect.stringContaining('is already mounted on /proc'),
-    hint: 'to unmount it: fleet mount -u /proc',
+    hint: 'to unmount the directory: fleet mount -u /proc',
   })
 })

@@ -142,7 +142,7 @@ describe('a deployment on one machine', () => {
   test('fails also if compose exits without an error before all containers are healthy', async () => {
     await deploy()
     await expect(deploy({ command: 'slow' }, { conf: 'two' })).rejects.toThrow(
-      /not deployed: container shop-web-1 is not healthy after 7 s\nlast log lines of shop-web-1:[^]*Release 1 was restored/,
+      /not deployed: container shop-web-1 did not become healthy within 7 s\nlast log lines of shop-web-1:[^]*Release 1 was restored/,
     )
     expect(await releases()).toMatchObject({ current: 1, all: [{}, { state: 'failed' }] })
   })
@@ -237,7 +237,7 @@ describe('a deployment on one machine', () => {
 
   test('needs an image that the host has or can pull', async () => {
     await expect(deploy({ image: 'app:9' })).rejects.toThrow(
-      'web-1 does not have the image app:9, and cannot pull it: no registry',
+      'web-1 does not have the image app:9 and cannot pull it: no registry',
     )
     expect(docker.containers.size).toBe(0)
     expect((await releases()).all).toEqual([])

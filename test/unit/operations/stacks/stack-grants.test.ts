@@ -70,7 +70,7 @@ describe('what a stack takes of this computer', () => {
       { stack: 'shop', variable: 'TAG' },
       { stack: 'shop', variable: 'TOKEN' },
     ])
-    const hint = 'to allow it: fleet deploy --allow-variable TAG --allow-variable TOKEN'
+    const hint = 'to allow access: fleet deploy --allow-variable TAG --allow-variable TOKEN'
     expect(() => requireStackGrants(found, 'fleet deploy')).toThrow(
       expect.objectContaining({ kind: 'usage', hint }),
     )

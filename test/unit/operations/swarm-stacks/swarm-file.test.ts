@@ -132,7 +132,7 @@ describe('configs and secrets', () => {
 
   it('need a content of at most 500 KiB', async () => {
     const missing = swarmStackOf(model(services, definitions), none)
-    await expect(missing).rejects.toThrow(/the config app of stack shop has no content/)
+    await expect(missing).rejects.toThrow(/the config app in stack shop has no content/)
     await expect(read('x'.repeat(512_001))).rejects.toThrow(/larger than 500 KiB/)
   })
 

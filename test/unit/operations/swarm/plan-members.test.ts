@@ -234,7 +234,7 @@ describe('the plan of a swarm', () => {
     expect(planned(situation({ nodes: [...allNodes, old, other] }))).toEqual({
       changes: ['w1 remove-node'],
       issues: [
-        expect.stringMatching(/node node-other of swarm prod .* does not belong to a machine/),
+        expect.stringMatching(/node node-other in swarm prod .* does not belong to a machine/),
       ],
     })
   })
@@ -254,7 +254,7 @@ describe('the plan of a swarm', () => {
       ...['m3: the node cannot take part in its swarm: certificate expired'],
       ...[
         'w1: the machine is in a swarm other than prod',
-        'w2: node node-z of this machine was removed from swarm prod',
+        "w2: this machine's node node-z was removed from swarm prod",
       ],
     ])
   })
@@ -270,7 +270,7 @@ describe('the plan of a swarm', () => {
       })
       expect(planned(at)).toEqual({ changes: ['w1 join worker', 'w1 remove-node'], issues: [] })
       expect(planSwarm(prod, at).changes[0]?.why).toMatch(
-        /cannot take part in its swarm: w1 cannot join raft; the node is down, so the machine is forced to leave/,
+        /cannot take part in its swarm: w1 cannot join raft; the node is down, so the machine will be forced to leave/,
       )
     })
 
@@ -299,7 +299,7 @@ describe('the plan of a swarm', () => {
         {
           machine: name,
           why: `the node cannot take part in its swarm: ${name} cannot join raft`,
-          hint: `to make the machine join again: fleet -m ${name} docker swarm leave --force && fleet apply`,
+          hint: `to make the machine rejoin: fleet -m ${name} docker swarm leave --force && fleet apply`,
         },
       ])
     })

@@ -78,8 +78,8 @@ describe('the images that a stack builds', () => {
   test.each<[object, RegExp]>([
     [{ ssh: [{ id: 'key', path: '/home/ana/.ssh/id_rsa' }] }, /web uses ssh/],
     [{ ssh: ['default'] }, /web uses ssh/],
-    [{ cache_to: ['type=local,dest=/home/ana'] }, /cache of type local/],
-    [{ cache_from: ['type=local,src=/home/ana'] }, /cache of type local/],
+    [{ cache_to: ['type=local,dest=/home/ana'] }, /a local cache/],
+    [{ cache_from: ['type=local,src=/home/ana'] }, /a local cache/],
     [{ additional_contexts: { x: 'oci-layout:///home/ana' } }, /oci-layout/],
   ])('are refused with %j', async (more, why) => {
     await expect(buildsOf({ web: { build: { ...web.build, ...more } } })).rejects.toThrow(why)
