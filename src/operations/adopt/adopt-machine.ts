@@ -121,7 +121,7 @@ function checkProxyCommand(
   if (proxyCommand === undefined || via !== undefined || sshAlias !== undefined) return
   throw new UserError(
     'unsupported',
-    `${destination} needs a ProxyCommand, but has no alias in ~/.ssh/config that fleet can use`,
+    `${destination} requires a ProxyCommand but has no alias in ~/.ssh/config that fleet can use`,
     {
       hint: 'add an alias for the host to ~/.ssh/config (only letters, digits, ".", "_" and "-"), then adopt the host by its alias',
     },
@@ -184,7 +184,7 @@ async function findJump(
   if (!(await calls.confirmJump({ name, leadsTo }))) {
     throw new UserError(
       'cancelled',
-      `${leadsTo} needs the jump host ${name}, which was not added; nothing was changed`,
+      `${leadsTo} requires the jump host ${name}, which was not added; nothing was changed`,
     )
   }
   const earlier = { name, config: withJumps(jump, before.toReversed()), after }
@@ -206,5 +206,5 @@ const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
 
 const goesInCircle = (destination: string): UserError =>
   new UserError('usage', `~/.ssh/config uses ${destination} as its own jump host`, {
-    hint: `check the ProxyJump setting of the host: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
+    hint: `check the host's ProxyJump setting: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
   })

@@ -109,6 +109,6 @@ function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe):
     hint:
       socket === undefined
         ? `to install Docker: fleet create ${name} --driver local --install-engine`
-        : 'check the path of the socket, or omit the socket option to detect the path automatically',
+        : 'check the socket path, or omit the socket option to detect the path automatically',
   })
 }

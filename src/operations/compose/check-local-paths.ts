@@ -21,7 +21,7 @@ function reasonOf(
   path: string,
   { home, folder }: { readonly home: string; readonly folder: string },
 ): string | undefined {
-  if (path === parse(path).root) return 'the root directory of this computer'
+  if (path === parse(path).root) return "this computer's root directory"
   if (path === home) return 'your home directory'
   if (isWithin(path, home)) return 'a directory that contains your home directory'
   if (kernelFolders.some((one) => isWithin(one, path))) return 'part of a kernel file system'
@@ -55,7 +55,7 @@ export async function checkLocalPaths(
     if (local !== undefined && !owners.has(local)) owners.set(local, owner)
     return path
   })
-  const none = ignored('docker', 'resolve the links of a path')
+  const none = ignored('docker', 'resolve the links in a path')
   const realHome = (await realpath(home).catch(none)) ?? home
   for (const [path, owner] of owners) {
     const real = (await realpath(path).catch(none)) ?? path
@@ -63,7 +63,7 @@ export async function checkLocalPaths(
     if (why === undefined) continue
     throw new UserError(
       'unsupported',
-      `${subject}${owner} uses ${path}, which is ${why}; fleet does not copy it to hosts`,
+      `${subject}${owner} uses ${path}, which is ${why}; fleet does not copy this path to hosts`,
       {
         hint: 'specify only the file or directory that you need; for a path on the host, use an absolute path',
       },

@@ -160,7 +160,7 @@ async function rewrite(
 const noModel = (machine: string): UserError =>
   new UserError('failed', `cannot parse the project configuration from Compose on ${machine}`, {
     machine,
-    hint: `check the version of Compose: fleet -m ${machine} compose version`,
+    hint: `check the Compose version: fleet -m ${machine} compose version`,
   })
 
 /** Runs a command that needs no mounted files; nothing of the project is kept on the host. */

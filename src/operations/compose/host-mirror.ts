@@ -142,7 +142,7 @@ function parseEntries(lines: readonly string[], paths: readonly string[]): Map<s
     } else if (kind === 'o') found.push({ type: 'other' })
   }
   if (found.length !== paths.length || files.length > 0)
-    throw new Error('expected one line for each path')
+    throw new Error('expected one line per path')
   return new Map(paths.map((path, index) => [path, found[index] ?? { type: 'other' }]))
 }
 

@@ -149,7 +149,7 @@ export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: Lo
   if (stranger === undefined) return
   throw new UserError(
     'failed',
-    `Compose on ${name} needs ${stranger}, but no Compose file of the project contains this path`,
+    `Compose on ${name} requires ${stranger}, but none of the project's Compose files contains this path`,
     {
       machine: name,
       hint: 'write the path in the Compose file without variables, or install the Docker CLI on this computer',

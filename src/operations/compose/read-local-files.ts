@@ -45,7 +45,7 @@ async function digestOf(file: string): Promise<string> {
 
 const unreadable = (file: string, error: unknown): UserError =>
   new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, {
-    hint: 'check its permissions, or remove it from the Compose file',
+    hint: "check the file's permissions, or remove the path from the Compose file",
     cause: error,
   })
 

@@ -14,7 +14,7 @@ export function requestedClient(
   const name = env['FLEET_SSH'] || ssh?.client
   if (name === undefined || name === 'builtin' || name === 'openssh') return name
   throw new UserError('usage', `invalid value for FLEET_SSH: ${JSON.stringify(name)}`, {
-    hint: 'set it to openssh or builtin, or unset it',
+    hint: 'set FLEET_SSH to openssh or builtin, or unset it',
   })
 }
 

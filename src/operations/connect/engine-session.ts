@@ -115,7 +115,7 @@ export class EngineSession {
       : undefined
     const exec = asksExitCode.exec(start)?.groups?.['exec']
     const why = exec === undefined ? undefined : this.#cut.why(exec)
-    return why && unavailable(`${why}; the exit code of the command is unknown`)
+    return why && unavailable(`${why}; the command's exit code is unknown`)
   }
 
   /** Processes data from the engine. Returns how many bytes to write separately, so that the client reads them first. */

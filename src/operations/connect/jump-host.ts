@@ -23,7 +23,7 @@ export async function findJumpHosts(
   throw kind === 'cycle'
     ? new UserError('inventory', message, {
         machine: name,
-        hint: 'change "via" in the entry of one of these machines',
+        hint: 'change "via" in the entry for one of these machines',
       })
     : new UserError('unknown-machine', message, {
         machine: name,
@@ -48,7 +48,7 @@ export async function checkJumpHosts(
     `${machine.name} uses the jump host ${name}, which has not been created yet`,
     {
       machine: machine.name,
-      hint: `create it first: fleet create ${name}`,
+      hint: `create the jump host first: fleet create ${name}`,
     },
   )
 }

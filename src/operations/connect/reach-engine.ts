@@ -183,13 +183,13 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
   if (tried.some(({ words }) => notRunning.test(words))) {
     return new UserError('failed', `the engine is not running: nothing is listening on ${path}`, {
       machine,
-      hint: `to repair it: fleet provision ${machine}`,
+      hint: `to repair the engine: fleet provision ${machine}`,
     })
   }
   if (asUser?.code === notFound) {
     return new UserError('failed', 'Docker is not installed', {
       machine,
-      hint: `to install it: fleet provision ${machine}`,
+      hint: `to install Docker: fleet provision ${machine}`,
     })
   }
   if (denied.test(asUser?.words ?? '')) {
@@ -210,6 +210,6 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
   const why = words ?? `docker system dial-stdio exited with code ${asUser?.code}`
   return new UserError('failed', `cannot connect to the engine: ${why}`, {
     machine,
-    hint: 'allow forwarding of the engine socket (AllowStreamLocalForwarding in sshd_config on the host), or allow the user to run "docker system dial-stdio"',
+    hint: 'allow the user to forward the engine socket (AllowStreamLocalForwarding in sshd_config on the host) or to run "docker system dial-stdio"',
   })
 }

@@ -69,7 +69,7 @@ export async function firewallError(
     for (const range of mine) {
       const firewall = await sshAccess
         .blockedBy?.(host, range, call)
-        .catch(ignored('driver', `query the firewall of ${name}`))
+        .catch(ignored('driver', `query ${name}'s firewall`))
       if (firewall === undefined) continue
       const address = plainAddress(range)
       return new UserError(
@@ -96,12 +96,12 @@ function stateError({ name }: Machine, state: string): UserError | undefined {
     case 'stopped':
       return new UserError('unreachable', `${name} is ${state}`, {
         machine: name,
-        hint: `to start it: fleet start ${name}`,
+        hint: `to start the machine: fleet start ${name}`,
       })
     case 'absent':
-      return new UserError('unreachable', `the host of ${name} no longer exists`, {
+      return new UserError('unreachable', `${name}'s host no longer exists`, {
         machine: name,
-        hint: `to remove its entry: fleet rm ${name}`,
+        hint: `to remove the entry: fleet rm ${name}`,
       })
     case 'starting':
     case 'stopping':

@@ -19,6 +19,6 @@ export async function findOtherClient(
   const login = await describeLogin(context, { ...machine, host })
   const { client, why } = await chooseClient(login, context.env)
   if (client === 'builtin') return undefined
-  const asked = context.env['FLEET_SSH'] ? 'FLEET_SSH is set' : 'the entry sets ssh.client'
+  const asked = context.env['FLEET_SSH'] ? 'FLEET_SSH is set' : 'ssh.client is set in the entry'
   return { sshClient: client, sshClientReason: why ?? asked }
 }

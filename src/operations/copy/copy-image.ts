@@ -225,7 +225,7 @@ export async function copyImage(
   }
   throw new UserError(
     'failed',
-    `${name} was not loaded: ${failure ?? 'image not found on the target engine'}`,
+    `${name} was not loaded: ${failure ?? 'the target engine does not have the image'}`,
     {
       machine: to.name,
     },

@@ -73,7 +73,7 @@ put() {
     chmod u+w "$1" && mv -- "$1" "$2" && chmod u-w "$2"
   else mv -f -- "$1" "$2"; fi
 }
-refuse() { echo "$1 already exists and is of another type" >&2; return 1; }
+refuse() { echo "$1 already exists with a different type" >&2; return 1; }
 merge() {
   [ -w "$1" ] || chmod u+w "$1"
   for from in "$1"/* "$1"/.[!.]* "$1"/..?*; do

@@ -175,7 +175,7 @@ export async function openInput(
   async function end(): Promise<void> {
     const timer = setTimeout(() => starting.abort(), endTimeoutMs)
     running.stdin.end()
-    await running.exit.catch(ignored('copy', 'read the exit code of tar'))
+    await running.exit.catch(ignored('copy', "read tar's exit code"))
     clearTimeout(timer)
   }
 

@@ -110,7 +110,7 @@ function hintFor(
     const mayNot = probe.engine?.direct === false && !probe.root && !probe.sudo
     if (mayNot) return { hint: noAccessHint(probe.user, name) }
     return {
-      hint: `no running Docker engine was found; to install or repair it: fleet provision ${name}`,
+      hint: `no running Docker engine was found; to install or repair Docker: fleet provision ${name}`,
     }
   }
   if (host.address === undefined && !probe.engine.direct) {

@@ -71,8 +71,8 @@ export function newEntry(request: EntryRequest, inventory: Inventory): MachineEn
     )
   }
   if (machine.driver === '') {
-    throw new UserError('usage', `${name} needs a driver`, {
-      hint: `to specify one: fleet create ${name} --driver ssh --address ADDRESS`,
+    throw new UserError('usage', `no driver is specified for ${name}`, {
+      hint: `specify a driver: fleet create ${name} --driver ssh --address ADDRESS`,
     })
   }
   if (request.driver !== undefined && machine.driver !== request.driver) {
@@ -96,9 +96,9 @@ const nameTaken = (name: MachineName): UserError =>
   })
 
 const beingRemoved = (name: MachineName): UserError =>
-  new UserError('usage', `the removal of ${name} was started and must be finished first`, {
+  new UserError('usage', `${name} was only partly removed`, {
     machine: name,
-    hint: `to finish it: fleet rm ${name}`,
+    hint: `finish removing the machine first: fleet rm ${name}`,
   })
 
 /** `type: t3.large, spot: true` of options; `not set` without a value. */
@@ -116,10 +116,10 @@ function checkSame(
   if (other === undefined) return
   throw new UserError(
     'usage',
-    `the creation of ${name} was started with a different value for ${other}: it was ${formatValue(before[other])} and is now ${formatValue(now[other])}`,
+    `fleet started creating ${name} with a different value for ${other}: it was ${formatValue(before[other])} and is now ${formatValue(now[other])}`,
     {
       machine: name,
-      hint: `to finish it: fleet create ${name}; to remove it and start over: fleet rm ${name}`,
+      hint: `to finish creating the machine: fleet create ${name}; to remove it and start over: fleet rm ${name}`,
     },
   )
 }

@@ -33,7 +33,7 @@ export async function readInventoryFile(
   if (!isInside) {
     throw new UserError(
       'usage',
-      `the ${name} is a link to ${path}, which is outside the directory of ${location}`,
+      `the ${name} is a link to ${path}, which is outside the directory that contains ${location}`,
       {
         hint: 'to send this file to the host, replace the link with a copy of the file',
       },

@@ -40,7 +40,7 @@ export async function waitForCloudInit(
       `cloud-init is still running after ${cloudInitTimeout / 60} minutes`,
       {
         machine,
-        hint: `to see its log: fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
+        hint: `to see the cloud-init log: fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
       },
     )
   }
@@ -54,7 +54,7 @@ export async function waitForCloudInit(
       `the engine was not installed during the first boot: ${what}${last}`,
       {
         machine,
-        hint: `to install it: fleet provision ${machine}; to see the full log: fleet ssh ${machine} -- cat ${bootScriptLog}`,
+        hint: `to install the engine: fleet provision ${machine}; to see the full log: fleet ssh ${machine} -- cat ${bootScriptLog}`,
       },
     )
     return { probe: settled, failure }

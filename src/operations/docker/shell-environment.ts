@@ -55,7 +55,7 @@ export async function describeEnvironment(
   const { address } = requireHost(machine)
   const holder = (await findAncestors()).at(-1)
   if (address !== undefined && holder === undefined) {
-    throw new UserError('unsupported', 'cannot find the process of your shell', {
+    throw new UserError('unsupported', "cannot find your shell's process", {
       hint: 'use a Docker context instead: fleet context sync',
     })
   }

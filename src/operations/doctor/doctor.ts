@@ -93,7 +93,7 @@ function judgeAll(
         ? {
             check: check.check,
             state: 'skipped' as const,
-            message: 'caused by the wrong clock of this computer',
+            message: "caused by this computer's wrong clock",
           }
         : check,
     )

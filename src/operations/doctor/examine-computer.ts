@@ -48,10 +48,8 @@ async function readDocker(env: Environment): Promise<ComputerObservation['docker
   const program = await findProgram('docker', env)
   if (program === undefined) return undefined
   const [version, compose, context] = await Promise.all([
-    run(program, ['--version'], env).catch(note('the version of the Docker CLI')),
-    run(program, ['compose', 'version', '--short'], env).catch(
-      note('the version of Docker Compose'),
-    ),
+    run(program, ['--version'], env).catch(note('the Docker CLI version')),
+    run(program, ['compose', 'version', '--short'], env).catch(note('the Docker Compose version')),
     run(program, ['context', 'show'], env).catch(note('the current Docker context')),
   ])
   const endpoint =
@@ -61,7 +59,7 @@ async function readDocker(env: Environment): Promise<ComputerObservation['docker
           program,
           ['context', 'inspect', '--format', '{{.Endpoints.docker.Host}}', context],
           env,
-        ).catch(note('the endpoint of the Docker context'))
+        ).catch(note('the Docker context endpoint'))
   const host = env['DOCKER_HOST'] || endpoint
   const socket = host?.startsWith('unix://') ? host.slice('unix://'.length) : undefined
   const isMissing = socket === undefined ? false : 'missing' in (await readMode(socket))

@@ -146,7 +146,7 @@ async function examineBroker(
   )
   seen.broker = { state: isOpen === true ? 'connected' : 'none' }
   if (isOpen !== true) return
-  progress('check the connection of the broker')
+  progress("check the broker's connection")
   const work = async (): Promise<Observation['broker']> => {
     const transport = await context.connect(machine)
     const answers = await runsCommands(transport, { limitMs: brokerMs, signal })
@@ -157,7 +157,7 @@ async function examineBroker(
   }
   const working = work().catch((error: unknown) => {
     signal.throwIfAborted()
-    ignored('broker', `use the connection of the broker to ${machine.name}`)(error)
+    ignored('broker', `use the broker's connection to ${machine.name}`)(error)
     return { state: 'connected', answers: false } as const
   })
   seen.broker = await within(brokerMs * 3, working, { state: 'connected', answers: false })
@@ -174,7 +174,7 @@ async function findFirewall(
 ): Promise<Trouble | undefined> {
   const call = { signal, progress: () => {} }
   const asking = firewallError(context, machine, call).catch(
-    ignored('driver', `query the firewall of ${machine.name}`),
+    ignored('driver', `query ${machine.name}'s firewall`),
   )
   const error = await within(providerMs, asking, undefined)
   return error && troubleOf(error)

@@ -126,11 +126,11 @@ root=$2
 if [ -z "$root" ] && [ -r /etc/docker/daemon.json ]; then
   root=$(sed -n 's/.*"data-root" *: *"\([^"]*\)".*/\1/p' /etc/docker/daemon.json | head -n 1)
 fi
-at 'the file system of the data root'
+at "the data root's file system"
 room "${'$'}{root:-/var/lib/docker}"
-at 'the file system of the home directory'
+at "the home directory's file system"
 room "$HOME"
-at 'the file system /'
+at 'the root file system'
 room /
 at 'the engine socket'
 as=
@@ -152,7 +152,7 @@ pidof dockerd >/dev/null 2>&1 && say daemon.running yes
 at 'docker compose'
 version=$(limit docker compose version --short </dev/null 2>/dev/null)
 [ $? = 124 ] || say compose "$(printf '%s\n' "$version" | head -n 1)"
-at 'the settings of sshd'
+at 'the sshd settings'
 if [ "$uid" = 0 ]; then settings='sshd -T'; else settings=${'$'}{sudo:+"$sudo sshd -T"}; fi
 [ -n "$settings" ] && say maxstartups "$(limit $settings </dev/null 2>/dev/null | sed -n 's/^maxstartups //p')"
 at end
@@ -239,7 +239,7 @@ export function parseHostFacts(output: string): HostFacts {
             ping === '0' ? 'yes' : ping === '7' ? 'refused' : ping === '28' ? 'hung' : undefined,
         }
       : undefined,
-    docker: ['docker compose', 'the settings of sshd', 'end'].includes(hungAt ?? '')
+    docker: ['docker compose', 'the sshd settings', 'end'].includes(hungAt ?? '')
       ? {
           cli: values.has('cli'),
           daemon: values.has('daemon'),

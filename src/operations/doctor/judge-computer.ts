@@ -69,8 +69,8 @@ function judgeNode({ node }: ComputerObservation): Verdict {
   const isOld = major < oldMajor || (major === oldMajor && minor < oldMinor)
   if (!isOld) return ok(`Node.js ${node}`)
   return fail(
-    `Node.js ${node} is older than ${oldestNode.join('.')}, which fleet requires`,
-    'install a newer release of Node.js',
+    `Node.js ${node} is too old: fleet requires ${oldestNode.join('.')} or later`,
+    'install a newer Node.js release',
   )
 }
 
@@ -136,7 +136,7 @@ function judgeContext({ docker }: ComputerObservation): Verdict {
   // Without an engine of its own, the default context of a computer has no socket.
   if (isMissing && name !== 'default') {
     return warn(
-      `the socket of the Docker context ${name} does not exist`,
+      `the Docker context ${name} uses a socket that does not exist`,
       'run fleet context sync, or docker context use default',
     )
   }
@@ -147,7 +147,7 @@ function judgeProviders({ providers }: ComputerObservation): Verdict {
   if (providers.length === 0) return skip('no machine uses a provider')
   const bad = providers.find(({ trouble }) => trouble !== undefined)
   if (bad?.trouble === undefined) {
-    return ok(`${listOf(providers.map(({ driver }) => driver))}: the credentials are accepted`)
+    return ok(`the credentials for ${listOf(providers.map(({ driver }) => driver))} are valid`)
   }
   const { message, hint } = bad.trouble
   const verdict = bad.isLogin === true ? fail : warn
@@ -168,11 +168,10 @@ function judgeBroker({ broker }: ComputerObservation): Verdict {
 const clockTolerance = 30
 
 function judgeClock({ hostsAhead }: ComputerObservation): Verdict {
-  if (hostsAhead === undefined) return skip('there are too few hosts to compare the clock with')
-  if (Math.abs(hostsAhead) < clockTolerance)
-    return ok('the clock agrees with the clocks of the hosts')
+  if (hostsAhead === undefined) return skip('there are too few hosts to check the clock against')
+  if (Math.abs(hostsAhead) < clockTolerance) return ok("the clock agrees with the hosts' clocks")
   return fail(
-    `the clock of this computer is ${Math.abs(Math.round(hostsAhead))} s ${hostsAhead > 0 ? 'behind' : 'ahead of'} the clocks of all hosts`,
+    `this computer's clock is ${Math.abs(Math.round(hostsAhead))} s ${hostsAhead > 0 ? 'behind' : 'ahead of'} the hosts' clocks`,
     'sudo timedatectl set-ntp true',
   )
 }

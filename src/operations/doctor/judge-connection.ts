@@ -11,7 +11,7 @@ export function onHost({ name, facts, login }: Observation, command: string): st
 }
 
 /** A step on the host, for somebody who cannot log in. */
-const onConsole = (command: string): string => `on the console of the host: ${command}`
+const onConsole = (command: string): string => `on the host's console: ${command}`
 
 export function judgeHost({ name, record, provider, isLocal }: Observation): Verdict {
   if (record !== undefined) return fail(record.message, record.hint ?? `fleet inspect ${name}`)
@@ -32,7 +32,7 @@ export function judgeHost({ name, record, provider, isLocal }: Observation): Ver
     case 'unknown':
     case 'unasked':
     case undefined:
-      return ok(isLocal ? 'this computer' : 'the inventory records a host for this machine')
+      return ok(isLocal ? 'this computer' : 'the inventory contains a host for this machine')
   }
 }
 
@@ -45,7 +45,7 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
   if (failure?.step === 'name') {
     return fail(
       `this computer cannot resolve the host name ${address}`,
-      'check the name in the inventory, and the DNS settings and VPN of this computer',
+      "check the host name in the inventory, and this computer's DNS settings and VPN",
     )
   }
   if (addresses.length === 0) return ok(`${address} is an IP address`)
@@ -62,8 +62,12 @@ export function judgeRoute({ name, isLocal, jump, login, route }: Observation): 
   const { failure, byProgram } = login ?? {}
   if (failure?.step === 'route')
     return fail(failure.message, failure.hint ?? `fleet inspect ${name}`)
-  if (jump !== undefined) return ok(`through the jump host ${jump.name}`)
-  return ok(byProgram === true ? 'through a program on this computer' : 'direct')
+  if (jump !== undefined) return ok(`the connection uses the jump host ${jump.name}`)
+  return ok(
+    byProgram === true
+      ? 'a program on this computer makes the connection'
+      : 'the connection is direct',
+  )
 }
 
 export function judgePort({ name, isLocal, jump, login, firewall }: Observation): Verdict {
@@ -76,7 +80,7 @@ export function judgePort({ name, isLocal, jump, login, firewall }: Observation)
     case 'refused':
       return fail(
         `${where} refuses connections: sshd is not running, or a firewall rejects connections`,
-        onConsole('systemctl start ssh (or sshd), and allow the port in the firewall'),
+        onConsole('run systemctl start ssh (or sshd), and allow the port in the firewall'),
       )
     case 'silent':
       return fail(
@@ -130,20 +134,20 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
     }
     if (reason === 'closed') {
       return fail(
-        `the host closes connections before it sends its SSH banner${quoted}; sshd may be starting, overloaded (MaxStartups) or blocking this address`,
-        onConsole('check the log of sshd, and fail2ban if it is installed'),
+        `the host closes connections before sending an SSH banner${quoted}; sshd may be starting, overloaded (MaxStartups) or blocking this address`,
+        onConsole('check the sshd log, and fail2ban if it is installed'),
       )
     }
-    return fail(failure.message, failure.hint ?? onConsole('check the log of sshd'))
+    return fail(failure.message, failure.hint ?? onConsole('check the sshd log'))
   }
   if (failure?.step === 'key-exchange') {
     if (failure.reason === 'silent') {
       return fail(
         'the host stops responding during the key exchange: large packets are lost on the network path (MTU), or the host is overloaded',
-        'lower the MTU of this computer, for example: ip link set dev DEVICE mtu 1280',
+        "lower this computer's MTU, for example: ip link set dev DEVICE mtu 1280",
       )
     }
-    return fail(failure.message, failure.hint ?? onConsole('check the log of sshd'))
+    return fail(failure.message, failure.hint ?? onConsole('check the sshd log'))
   }
   return ok(
     release === undefined ? 'the SSH server is running' : `the SSH server is running: ${release}`,
@@ -195,14 +199,14 @@ function explainByHost(observation: Observation): Verdict | undefined {
   }
   if (facts.home?.state === 'missing') {
     return fail(
-      `the home directory ${facts.home.path} of ${login.user} is missing, so sshd cannot find authorized_keys`,
+      `${login.user}'s home directory ${facts.home.path} is missing, so sshd cannot find authorized_keys`,
       fix(`mkhomedir_helper ${login.user}`),
     )
   }
   const ignored = whyKeysAreIgnored(facts)
   if (ignored !== undefined) {
     return fail(
-      `sshd ignores the authorized_keys file of ${login.user}: ${ignored.why}`,
+      `sshd ignores ${login.user}'s authorized_keys file: ${ignored.why}`,
       fix(ignored.fix),
     )
   }
@@ -210,7 +214,7 @@ function explainByHost(observation: Observation): Verdict | undefined {
   const isRead = [...facts.keyFiles.keys()].some((path) => path.endsWith('/authorized_keys'))
   if (isRead && offered.length > 0 && !offered.some((key) => facts.authorized.includes(key))) {
     return fail(
-      `the authorized_keys file of ${login.user} contains none of the offered keys: ${login.keys.offered.join(', ')}`,
+      `${login.user}'s authorized_keys file contains none of the offered keys: ${login.keys.offered.join(', ')}`,
       `run fleet operator add NAME KEY-FILE, or add the key to ~${login.user}/.ssh/authorized_keys on the host`,
     )
   }
@@ -234,7 +238,7 @@ export function judgeLogin(observation: Observation): Verdict {
   if (failure.reason === 'early') {
     return fail(
       withoutPrefix(failure.message),
-      failure.hint ?? onConsole(`check the output of chage -l ${user}, and the log of sshd`),
+      failure.hint ?? onConsole(`check the output of chage -l ${user}, and the sshd log`),
     )
   }
   const { agent } = keys
@@ -262,12 +266,12 @@ export function judgeShell(observation: Observation): Verdict {
   if (isLocal || shell === undefined) return skip('commands run without a login shell')
   const { trouble, noise } = shell
   if (trouble !== undefined) {
-    return fail(trouble.message, trouble.hint ?? onConsole('check the login shell of the user'))
+    return fail(trouble.message, trouble.hint ?? onConsole("check the user's login shell"))
   }
   if (noise === '') return ok('the login shell runs commands')
   return warn(
     `the login shell prints text before each command, which breaks scp, sftp and rsync: ${JSON.stringify(noise)}`,
-    'in the startup files of the shell on the host (~/.bashrc), print only in interactive shells',
+    "in the shell's startup files on the host (such as ~/.bashrc), print text only in interactive shells",
   )
 }
 
@@ -277,14 +281,14 @@ export function judgeMtu({ isLocal, large }: Observation): Verdict {
   const lower = 'ip link set dev DEVICE mtu 1280'
   if (large.sent === 'lost') {
     return fail(
-      'small packets arrive at the host, but large ones are lost: the MTU of the path is smaller than that of this computer',
-      `on this computer, lower the MTU of the network device: ${lower}`,
+      "small packets arrive at the host, but large ones are lost: the path MTU is smaller than this computer's MTU",
+      `on this computer, lower the network device's MTU: ${lower}`,
     )
   }
   if (large.received === 'lost') {
     return fail(
-      'large packets from the host are lost: the MTU of the path is smaller than that of the host',
-      `on the host, lower the MTU of the network device: ${lower}`,
+      "large packets from the host are lost: the path MTU is smaller than the host's MTU",
+      `on the host, lower the network device's MTU: ${lower}`,
     )
   }
   return ok('large packets arrive in both directions')
@@ -300,11 +304,11 @@ export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdic
   const limits = facts?.maxStartups === undefined ? '' : `; MaxStartups ${facts.maxStartups}`
   if (refused === 0)
     return ok(
-      `the SSH server allows ${opened} ${opened === 1 ? 'session' : 'sessions'} at once${limits}`,
+      `the SSH server allows ${opened} concurrent ${opened === 1 ? 'session' : 'sessions'}${limits}`,
     )
   return warn(
-    `the SSH server allows only ${opened} ${opened === 1 ? 'session' : 'sessions'} at once on a connection (MaxSessions), so commands wait for each other`,
-    'set MaxSessions 10 in /etc/ssh/sshd_config on the host, and reload sshd',
+    `the SSH server allows only ${opened} concurrent ${opened === 1 ? 'session' : 'sessions'} per connection (MaxSessions), so commands wait for each other`,
+    'set MaxSessions to 10 in /etc/ssh/sshd_config on the host, and reload sshd',
   )
 }
 

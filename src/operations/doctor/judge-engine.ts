@@ -86,7 +86,7 @@ export function judgeCompose({
   const message = 'Docker Compose is not installed on the host'
   if (composeHere) return ok(`${message}; fleet uses Docker Compose on this computer`)
   return hasStacks
-    ? fail(`${message} or on this computer, so the stacks of ${name} cannot be deployed`, fix)
+    ? fail(`${message} or on this computer, so ${name}'s stacks cannot be deployed`, fix)
     : warn(`${message} or on this computer`, fix)
 }
 

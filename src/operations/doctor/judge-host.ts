@@ -30,8 +30,8 @@ export function judgeClock(observation: Observation): Verdict {
   const offset = clockOffset(observation)
   if (offset === undefined) return skip('the host did not report its time')
   const difference = Math.abs(offset)
-  if (difference < clockWarning) return ok('the clock agrees with the clock of this computer')
-  const message = `the clock of the host is ${durationText(difference)} ${offset > 0 ? 'ahead of' : 'behind'} the clock of this computer`
+  if (difference < clockWarning) return ok("the host's clock agrees with this computer's clock")
+  const message = `the host's clock is ${durationText(difference)} ${offset > 0 ? 'ahead of' : 'behind'} this computer's clock`
   const fix = onHost(
     observation,
     facts?.timeSynchronized === undefined ? 'date -s @$(date +%s)' : 'timedatectl set-ntp true',
@@ -46,7 +46,7 @@ export function judgeHome(observation: Observation): Verdict {
   const user = facts.user ?? ''
   if (state === 'missing') {
     return fail(
-      `the home directory ${path} of ${user} does not exist`,
+      `${user}'s home directory ${path} does not exist`,
       onHost(observation, `mkhomedir_helper ${shellQuote(user)}`),
     )
   }
@@ -61,7 +61,10 @@ export function judgeHome(observation: Observation): Verdict {
   }
   const full = facts.rooms.find((room) => room.path === path && isFull(room))
   if (full === undefined) return ok(`${user} can write to ${path}`)
-  return fail(`the file system of ${path} is full: ${roomText(full)}`, freeSpace(observation, path))
+  return fail(
+    `the file system that contains ${path} is full: ${roomText(full)}`,
+    freeSpace(observation, path),
+  )
 }
 
 const membership = (user: string) => `usermod -aG docker ${shellQuote(user)}`
@@ -85,7 +88,7 @@ export function judgeSudo(observation: Observation): Verdict {
     facts.socket !== undefined &&
     !facts.socket.direct &&
     !facts.groups.includes('docker')
-  if (!needsIt) return ok(`${why}; only fleet provision and fleet upgrade need sudo`)
+  if (!needsIt) return ok(`${why}; only fleet provision and fleet upgrade require sudo`)
   return fail(
     `${user} cannot use the engine: the user is not in the docker group, and ${why}`,
     `on the host, as root: ${membership(user)}, or allow ${user} to use sudo without a password`,
@@ -97,7 +100,7 @@ export function judgeCloudInit(observation: Observation): Verdict {
   const result = facts?.cloudInit
   if (result === undefined) return skip('not checked')
   const look = onHost(observation, 'cloud-init status --long')
-  if (result.state === 'absent') return skip('the host has no cloud-init')
+  if (result.state === 'absent') return skip('the host does not use cloud-init')
   if (result.state === 'running') {
     return warn(
       'cloud-init is still running on the host',
@@ -150,7 +153,7 @@ export function judgeDisk(observation: Observation): Verdict {
     if (found === undefined) continue
     const what = lacksInodes(found) ? ` (inodes)` : ''
     return verdict(
-      `the file system of ${found.path} is ${words}${what}: ${roomText(found)}`,
+      `the file system that contains ${found.path} is ${words}${what}: ${roomText(found)}`,
       freeSpace(observation, found.path),
     )
   }

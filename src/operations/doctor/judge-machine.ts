@@ -56,7 +56,7 @@ const causes: readonly (readonly [cause: Name, symptoms: readonly Name[]])[] = [
 /** Parts of the script on the host that hung, and the check that they belong to. */
 const hungParts: readonly (readonly [part: RegExp, check: Name])[] = [
   [/login shell|user database|account/, 'shell'],
-  [/home directory$/, 'home'],
+  [/home directory/, 'home'],
   [/^sudo$/, 'sudo'],
   [/time service/, 'clock'],
   [/cloud-init/, 'cloud-init'],
@@ -72,7 +72,7 @@ function hangingPart(observation: Observation, check: Name): Verdict | undefined
   if (part === undefined) return undefined
   const [, hung] = hungParts.find(([pattern]) => pattern.test(part)) ?? [undefined, 'shell']
   if (hung !== check) return undefined
-  return fail(`the check of ${part} timed out on the host`, onHost(observation, 'dmesg | tail'))
+  return fail(`checking ${part} timed out on the host`, onHost(observation, 'dmesg | tail'))
 }
 
 /**
@@ -98,7 +98,7 @@ export function judgeMachine(observation: Observation): readonly MachineCheck[] 
     if (found.get(cause)?.state !== 'fail') continue
     for (const symptom of symptoms) {
       if (found.get(symptom)?.state === 'fail')
-        found.set(symptom, skip(`caused by the failure of the check "${cause}"`))
+        found.set(symptom, skip(`caused by the failed check "${cause}"`))
     }
   }
   return machineChecks.map((check) => ({ check, ...(found.get(check) ?? skip('not checked')) }))

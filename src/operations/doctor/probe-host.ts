@@ -102,7 +102,7 @@ export async function probeShell(transport: Transport, signal: AbortSignal): Pro
       noise,
       trouble: {
         message: `the login shell did not run a command within ${limitMs / 1000} s`,
-        hint: 'check the startup files of the shell on the host (such as ~/.bashrc), and whether the home directory is on a file server that does not respond',
+        hint: "check the shell's startup files on the host (such as ~/.bashrc), and whether the home directory is on an unresponsive file server",
       },
     }
   }
@@ -113,14 +113,14 @@ function explainShell(code: number, words: readonly string[]): Trouble {
   const printed = words.filter((one) => one !== '').join(' ')
   if (/password change required|password has expired/i.test(printed)) {
     return {
-      message: `the password of the user must be changed first: ${printed}`,
+      message: `the user's password must be changed first: ${printed}`,
       hint: 'log in with ssh in a terminal and change the password, or run on the host: chage -d "$(date +%F)" USER',
     }
   }
   const what = printed === '' ? `the shell exited with code ${code} and printed nothing` : printed
   return {
     message: `the login user cannot run commands: ${what}`,
-    hint: 'give the user a login shell (not nologin), no command= in authorized_keys, and no ForceCommand in sshd_config',
+    hint: 'give the user a login shell (not nologin), and remove command= from authorized_keys and ForceCommand from sshd_config',
   }
 }
 

@@ -81,6 +81,6 @@ export function describeForAnsible(
 
 /** A dynamic inventory script that runs fleet; it belongs next to machines.yaml and must be executable. */
 export const ansibleScript = `#!/bin/sh
-# Ansible inventory: the machines in the machines.yaml of this directory.
+# Ansible inventory: the machines in this directory's machines.yaml.
 cd "$(dirname "$0")" && exec fleet export ansible "$@"
 `

@@ -92,9 +92,9 @@ export async function findTakenNames(
       const { name } = machine
       const hasDot = name.includes('.')
       if (await isConfigured(context, file, name, hasDot ? dotted : plain))
-        return 'your SSH configuration has another host with this name'
+        return 'your SSH configuration contains another host with this name'
       if (hasDot && (await isKnownAsAnother(context, machine)))
-        return 'known_hosts has another host with this name'
+        return 'known_hosts contains another host with this name'
       if (hasDot && (await resolvesElsewhere(machine)))
         return 'another host on the network has this name'
       return undefined

@@ -31,7 +31,7 @@ async function findByService(engine: Engine, name: string, cause: UserError): Pr
     `${found.length} running containers belong to the Compose service ${name}`,
     {
       machine: cause.machine,
-      hint: `choose one: ${found.map(containerWord).join(', ')}`,
+      hint: `choose one of these containers: ${found.map(containerWord).join(', ')}`,
       cause,
     },
   )
@@ -64,7 +64,7 @@ async function addressesOf(engine: Engine, name: string, port: number): Promise<
   const found = await inspect(engine, name)
   if (!found.State.Running) {
     throw new UserError('failed', `the container ${name} is not running`, {
-      hint: `to start it: fleet container start ${name}`,
+      hint: `to start the container: fleet container start ${name}`,
     })
   }
   const mode = found.HostConfig.NetworkMode

@@ -27,7 +27,7 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
         hint:
           'path' in address
             ? again
-            : 'ports below 1024 need root: choose another local port, such as 8080:80',
+            : 'ports below 1024 require root: choose another local port, such as 8080:80',
       })
     case 'EADDRNOTAVAIL':
       return new UserError(

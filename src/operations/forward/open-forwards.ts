@@ -91,7 +91,7 @@ export async function openForwards(
   }
   const there: Side = {
     ...{ transport, title: machine, machine },
-    hint: 'choose another port, or check AllowTcpForwarding, GatewayPorts, and PermitListen in sshd_config on the host',
+    hint: 'choose another port, or check AllowTcpForwarding, GatewayPorts and PermitListen in sshd_config on the host',
   }
   const clients = new Set<Duplex>()
   const listeners: AsyncDisposable[] = []

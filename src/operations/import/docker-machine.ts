@@ -184,8 +184,8 @@ export async function readDockerMachine(
       const why = fileTroubleOf(error)
       throw new UserError('usage', `cannot read ${folder}: ${why}`, { cause: error })
     }
-    throw new UserError('usage', `no machines of Docker Machine were found in ${folder}`, {
-      hint: 'specify the storage path of Docker Machine, such as ~/.docker/machine: fleet import docker-machine DIR',
+    throw new UserError('usage', `no Docker Machine hosts were found in ${folder}`, {
+      hint: 'specify the Docker Machine storage path, such as ~/.docker/machine: fleet import docker-machine DIR',
     })
   })
   const folders = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))

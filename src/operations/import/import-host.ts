@@ -128,7 +128,7 @@ async function importByDriver(
   if (address === undefined) {
     throw new UserError(
       answer.kind,
-      `cannot get the address of the host from the ${known.driver} driver: ${answer.message}`,
+      `cannot get the host's address from the ${known.driver} driver: ${answer.message}`,
       {
         machine: name,
         hint: answer.hint,
@@ -137,7 +137,7 @@ async function importByDriver(
     )
   }
   const taken = await adoptByAddress(context, host, request)
-  const why = `imported with the ssh driver, which cannot start or stop the host, because the ${known.driver} driver did not find the host: ${answer.message}`
+  const why = `imported with the ssh driver (which cannot start or stop the host), because the ${known.driver} driver did not find the host: ${answer.message}`
   return { ...taken, hint: [why, taken.hint].filter((line) => line !== undefined).join('; ') }
 }
 

@@ -39,7 +39,7 @@ async function readStaged(location: string, env: Context['env']): Promise<string
   const isUnknown = /not in the index|unknown revision|does not exist/.test(stderr)
   const why = isUnknown ? '' : `: ${stderr.trim()}`
   throw new UserError('inventory', `${location} is not staged in git${why}`, {
-    hint: `to stage it: git add ${shellQuote(location)}`,
+    hint: `to stage the file: git add ${shellQuote(location)}`,
   })
 }
 

@@ -17,9 +17,13 @@ export function findMachine(inventory: Inventory, name: string): Machine {
   const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
   if (machine !== undefined) return machine
   if (inventory.swarms.has(name)) {
-    throw new UserError('unknown-machine', `${name} is a swarm, but this command needs a machine`, {
-      hint: `to see its machines: fleet swarm status ${name}`,
-    })
+    throw new UserError(
+      'unknown-machine',
+      `${name} is a swarm, but this command requires a machine`,
+      {
+        hint: `to see the swarm's machines: fleet swarm status ${name}`,
+      },
+    )
   }
   const near = nearest(name, [...inventory.machines.keys()])
   throw new UserError('unknown-machine', `there is no machine called ${JSON.stringify(name)}`, {
@@ -46,10 +50,10 @@ export async function findActive(
   if (machine !== undefined) return machine
   const [who, hint] =
     context.machineFromEnvironment === undefined
-      ? ['the active machine is', 'choose another one: fleet use NAME']
+      ? ['the active machine is', 'choose another machine: fleet use NAME']
       : [
           'FLEET_MACHINE is set to',
-          'unset it, or set it to a machine in the inventory; to list the machines: fleet ls',
+          'unset FLEET_MACHINE, or set it to a machine in the inventory; to list the machines: fleet ls',
         ]
   throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, { hint })
 }
@@ -61,7 +65,7 @@ export async function chooseMachine(context: Context, name: string | undefined):
   const active = await findActive(context, inventory)
   if (active !== undefined) return active
   throw new UserError('usage', 'no machine specified, and no machine is active', {
-    hint: 'specify one with --machine NAME, or set the active machine: fleet use NAME',
+    hint: 'specify a machine with --machine NAME, or set the active machine: fleet use NAME',
   })
 }
 

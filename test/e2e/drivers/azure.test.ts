@@ -157,7 +157,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     const taking = ['import', 'docker-machine', join(ana.home, 'store'), '--accept-new']
     const alone = await ana.fleet(taking)
     expect(alone.code).not.toBe(0)
-    expect(alone.stderr).toContain('cannot get the address of the host from the azure driver')
+    expect(alone.stderr).toContain("cannot get the host's address from the azure driver")
     await expectOk(...taking)
     await rm(join(ana.home, 'store'), { recursive: true })
     expect(await ana.inventory()).not.toMatch(/token:|hunter2/)

@@ -336,7 +336,7 @@ describe('a host that is copied from', () => {
     host.behave(sending(found(kind, 'notes'), ...parts))
     const { code, stderr, names } = await copyFrom('notes')
     expect([code, names]).toEqual([1, []])
-    expect(stderr).toMatch(/rejected an archive|archive is invalid/)
+    expect(stderr).toMatch(/the archive was rejected|archive is invalid/)
     expect(stderr).not.toContain('bug in fleet')
   })
 

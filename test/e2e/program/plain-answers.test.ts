@@ -56,7 +56,7 @@ test('what git has not staged is told in one line, and how to stage it', async (
   const { code, stderr } = await ana.fleet(['check', '--staged'])
   expect(code).toBe(4)
   const file = join(ana.folder, 'machines.yaml')
-  expect(stderr).toBe(`fleet: ${file} is not staged in git\n  to stage it: git add ${file}\n`)
+  expect(stderr).toBe(`fleet: ${file} is not staged in git\n  to stage the file: git add ${file}\n`)
 })
 
 test('help lists commands in groups, and has topics', async () => {

@@ -216,7 +216,7 @@ export const breakages: readonly Breakage[] = [
     },
     ...{
       check: 'login',
-      says: /ignores the authorized_keys file of root: other users can write to \/srv\/root\/\.ssh/,
+      says: /ignores root's authorized_keys file: other users can write to \/srv\/root\/\.ssh/,
     },
     fix: /^fleet ssh key-modes -- chmod go-w \/srv\/root\/\.ssh$/,
   },
@@ -254,7 +254,7 @@ export const breakages: readonly Breakage[] = [
   {
     name: 'one-session',
     break: async ({ host }) => ({ port: await startSshd(host, 2201, { MaxSessions: '1' }) }),
-    ...{ check: 'sessions', state: 'warn', says: /only 1 session at once/, fix: /MaxSessions/ },
+    ...{ check: 'sessions', state: 'warn', says: /only 1 concurrent session/, fix: /MaxSessions/ },
   },
   {
     name: 'mtu',
@@ -296,7 +296,10 @@ export const breakages: readonly Breakage[] = [
     name: 'full-disk',
     hasEngine: true,
     break: fill('size=8m', 'head -c 8m /dev/zero > full || true'),
-    ...{ check: 'disk', says: /file system of \/var\/lib\/docker is full: 0 MiB of 8 MiB/ },
+    ...{
+      check: 'disk',
+      says: /file system that contains \/var\/lib\/docker is full: 0 MiB of 8 MiB/,
+    },
     skips: ['engine'],
   },
   {

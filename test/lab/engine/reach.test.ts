@@ -129,7 +129,7 @@ describe.skipIf(!labIsHere).each([
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
       message: 'the engine is not running: nothing is listening on /run/none.sock',
-      hint: `to repair it: fleet provision ${host.name}`,
+      hint: `to repair the engine: fleet provision ${host.name}`,
     })
   })
 
@@ -140,7 +140,7 @@ describe.skipIf(!labIsHere).each([
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
       message: 'Docker is not installed',
-      hint: `to install it: fleet provision ${host.name}`,
+      hint: `to install Docker: fleet provision ${host.name}`,
     })
   })
 })

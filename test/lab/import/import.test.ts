@@ -46,7 +46,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     const answer = await person.fleet([...importing, '--accept-new', '-l', 'from=dm'])
     expect(answer).toMatchObject({ code: 0 })
     expect(answer.stderr).toMatch(
-      /imported with the ssh driver, .* because the aws driver did not find it/,
+      /imported with the ssh driver .*, because the aws driver did not find the host/,
     )
     const inventory = await person.inventory()
     expect(inventory.match(/from: dm/g)).toHaveLength(Object.keys(configs).length)

@@ -236,10 +236,10 @@ services:
     ['volumes: ["../../home:/x"]', 'your home directory'],
     ['volumes: ["./link:/x"]', 'your home directory'],
     // more than there are directories above it
-    [`volumes: ["${'../'.repeat(20)}.:/x"]`, 'the root directory of this computer'],
+    [`volumes: ["${'../'.repeat(20)}.:/x"]`, "this computer's root directory"],
     [`volumes: ["${'../'.repeat(20)}etc:/x"]`, 'a system directory'],
     [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'part of a kernel file system'],
-    [`build: ${'../'.repeat(20)}.`, 'the root directory of this computer'],
+    [`build: ${'../'.repeat(20)}.`, "this computer's root directory"],
   ])('does not take too much of this computer: %s', async (line, why) => {
     const folder = await clone({
       'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,
@@ -250,7 +250,9 @@ services:
     await expect(resolveIn(folder, { env: { HOME: home } })).rejects.toMatchObject({
       kind: 'unsupported',
       message: expect.stringMatching(
-        new RegExp(`^stack shop: service a uses /.*, which is ${why}; fleet does not copy it`),
+        new RegExp(
+          `^stack shop: service a uses /.*, which is ${why}; fleet does not copy this path`,
+        ),
       ),
       hint: expect.stringContaining('for a path on the host, use an absolute path'),
     })

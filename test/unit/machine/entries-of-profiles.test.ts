@@ -71,7 +71,7 @@ describe('the entry of a machine that a profile counts', () => {
     expect(() => newEntry({ name: shop, extends: 'bse' }, inventory)).toThrow(
       'there is no profile bse (did you mean "base"?)',
     )
-    expect(() => newEntry({ name: shop }, inventory)).toThrow('shop needs a driver')
+    expect(() => newEntry({ name: shop }, inventory)).toThrow('no driver is specified for shop')
   })
 
   it('goes on with what it was begun with, be that said again', async () => {
@@ -89,7 +89,7 @@ describe('the entry of a machine that a profile counts', () => {
     const other = { name, options: { type: 'large' } }
     expect(newEntry(other, inventory)).toMatchObject({ options: { type: 'large' } })
     expect(() => newEntry({ name, engine: 'none' }, inventory)).toThrow(
-      'started with a different value for engine: it was not set and is now none',
+      'started creating web-2 with a different value for engine: it was not set and is now none',
     )
   })
 

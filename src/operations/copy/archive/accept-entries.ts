@@ -88,7 +88,7 @@ export async function* acceptEntries(
   let remembered = 0
 
   const refuse = (entry: Entry, why: string): UserError =>
-    new UserError('failed', `rejected an archive: ${showName(entry.name)} ${why}`, { machine })
+    new UserError('failed', `the archive was rejected: ${showName(entry.name)} ${why}`, { machine })
 
   /** The path of a name below the copied item; undefined if it is elsewhere. */
   function below(name: string): string | undefined {
@@ -136,7 +136,7 @@ export async function* acceptEntries(
     if (type === 'hard link') {
       const of = below(linkname)
       if (of === undefined || of === '' || links.has(of) || !folders.has(parentOf(of))) {
-        throw refuse(entry, 'is a hard link to something outside the archive')
+        throw refuse(entry, 'is a hard link to a path outside the archive')
       }
       return { ...common, mode, linkname, of }
     }
@@ -149,7 +149,7 @@ export async function* acceptEntries(
   function remember(set: Set<string>, path: string, entry: Entry): void {
     remembered += path.length
     if (remembered > memoryLimit)
-      throw refuse(entry, 'exceeds the limit on the total length of directory and link paths')
+      throw refuse(entry, 'exceeds the total length limit for directory and link paths')
     set.add(path)
   }
 
@@ -163,5 +163,5 @@ export async function* acceptEntries(
     const { kind, message, hint } = error
     throw new UserError(kind, message, { machine, hint, cause: error })
   }
-  if (isFirst) throw new UserError('failed', 'rejected an archive: it is empty', { machine })
+  if (isFirst) throw new UserError('failed', 'the archive was rejected: it is empty', { machine })
 }

@@ -19,7 +19,7 @@ const namesLimit = 1 << 26
 const metadataLimit = 4 << 20
 
 const refuse = (why: string): UserError =>
-  new UserError('failed', `rejected the image archive: ${why}`)
+  new UserError('failed', `the image archive was rejected: ${why}`)
 
 type Json = Readonly<Record<string, unknown>>
 

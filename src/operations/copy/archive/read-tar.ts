@@ -141,7 +141,7 @@ function readEntry(header: Buffer, extensions: Extensions): Entry {
   const prefix = isPosix ? textAt(header, 345, 155) : ''
   const short = textAt(header, 0, 100)
   const size = extensions.size ?? numberAt(header, 124, 12)
-  if (size !== 0 && type !== 'file') throw refuse(`a ${type} has content`)
+  if (size !== 0 && type !== 'file') throw refuse(`a ${type} entry has content`)
   const isLink = type === 'symlink' || type === 'hard link'
   return {
     name: extensions.path ?? (prefix === '' ? short : `${prefix}/${short}`),

@@ -187,9 +187,9 @@ async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void
   if (kind === 'absent') return
   throw new UserError(
     'failed',
-    `refused to create the link ${path}: it would point to ${showName(linkname)} on this computer`,
+    `the link ${path} was not created: it would point to ${showName(linkname)} on this computer`,
     {
-      hint: 'to copy the target of the link in the container, use --follow-link',
+      hint: "to copy the link's target from the container, use --follow-link",
     },
   )
 }

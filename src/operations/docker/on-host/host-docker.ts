@@ -275,7 +275,7 @@ function takeOutput(
   const takeEarly = async (): Promise<boolean> => {
     // The host may have no free session while docker is running.
     const content = await read(awaitContent, signal).catch(
-      ignored('docker', 'read a file that the container writes'),
+      ignored('docker', 'read an output file from docker'),
     )
     if (content !== undefined) await take(content)
     return content !== undefined
@@ -339,7 +339,7 @@ export function pickVariables(
 
 /** The error for a command that needs the docker CLI on this computer. `reason`: the end of the sentence. */
 export const needsLocalDocker = (machine: string, what: string, reason = ''): UserError =>
-  new UserError('unsupported', `${what} needs the Docker CLI on this computer${reason}`, {
+  new UserError('unsupported', `${what} requires the Docker CLI on this computer${reason}`, {
     machine,
-    hint: 'install the Docker CLI (package docker-ce-cli; the engine is not needed), then try again',
+    hint: 'install the Docker CLI (package docker-ce-cli; the engine is not required), then try again',
   })

@@ -16,7 +16,7 @@ function readObject(
   const read = (name: string | undefined, found: ProviderHost, user?: string) => {
     const { address, known } = found
     if (address === undefined && known === undefined) {
-      return { title, reason: 'the state does not contain the address of the host' }
+      return { title, reason: "the state does not contain the host's address" }
     }
     return {
       titles: [name ?? object.name, object.name, object.path],

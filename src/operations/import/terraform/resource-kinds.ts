@@ -76,9 +76,9 @@ const serviceLike =
 
 /** Why objects of an unknown type are skipped; undefined if the type does not look like a host. */
 export function unknownKindReason(type: string): string | undefined {
-  if (groupLike.test(type)) return `the state does not list the hosts of ${type} resources`
+  if (groupLike.test(type)) return `the state does not list the hosts that ${type} resources create`
   if (!hostLike.test(type) || serviceLike.test(type)) return undefined
-  return `fleet does not know which attribute of ${type} resources contains the address; adopt the host by its address: fleet adopt USER@ADDRESS`
+  return `fleet does not know which ${type} attribute contains the address; adopt the host by its address: fleet adopt USER@ADDRESS`
 }
 
 /** The first non-empty string at one of the paths. */

@@ -68,7 +68,7 @@ function unreadable(file: string, state: unknown): UserError {
   if (valueAt(state, 'encrypted_data') !== undefined) {
     return refuse(
       'is an encrypted OpenTofu state',
-      'decrypt it with OpenTofu: tofu show -json > state.json, then import state.json',
+      'decrypt the state with OpenTofu: tofu show -json > state.json, then import state.json',
     )
   }
   if (valueAt(state, 'backend') !== undefined) {
@@ -86,7 +86,7 @@ function unreadable(file: string, state: unknown): UserError {
     return refuse(
       `is a version ${version} Terraform state, but fleet supports only version 4 (${age})`,
       version < 4
-        ? 'upgrade it with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
+        ? 'upgrade the state with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
         : 'import the output of this command: terraform show -json',
     )
   }

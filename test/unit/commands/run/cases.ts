@@ -279,7 +279,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       files: dockerMachine,
     }),
     json('import docker-machine . --dry-run', {}, { files: dockerMachine }),
-    fails('import docker-machine nowhere', usage, /no machines of Docker Machine/),
+    fails('import docker-machine nowhere', usage, /no Docker Machine hosts/),
   ],
   provision: [
     ok('provision web-1', /nothing to change/),

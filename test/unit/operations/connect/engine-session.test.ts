@@ -71,7 +71,7 @@ describe('a conversation with an engine that is cut off', () => {
     expect(next().fromClient(inspect)).toBeUndefined()
     conversation.cutOff('lost')
     expect(next().fromClient(inspect)).toMatch(
-      /^HTTP\/1\.1 503 [^]*"lost; the exit code of the command is unknown"/,
+      /^HTTP\/1\.1 503 [^]*"lost; the command's exit code is unknown"/,
     )
     const other = Buffer.from(inspect.toString().replace('e1', 'e2'))
     expect(next().fromClient(other)).toBeUndefined()

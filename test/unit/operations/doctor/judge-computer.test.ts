@@ -26,7 +26,7 @@ test('a computer on which everything works has no findings', () => {
 
 describe('a computer', () => {
   test.each([
-    ['node', 'fail', /older than 20\.19/, { node: '20.18.1' }],
+    ['node', 'fail', /requires 20\.19 or later/, { node: '20.18.1' }],
     ['home', 'fail', /mode 755/, { home: [{ path: '/f', mode: 0o755, isForeign: false }] }],
     ['home', 'fail', /another user/, { home: [{ path: '/f', mode: 0o700, isForeign: true }] }],
     ['inventory', 'fail', /broken/, { inventory: { message: 'it is broken' } }],
@@ -34,7 +34,7 @@ describe('a computer', () => {
     [
       'context',
       'warn',
-      /context web-1 does not exist/,
+      /context web-1 uses a socket that does not exist/,
       { docker: { compose: '', context: 'web-1', isMissing: true } },
     ],
     [

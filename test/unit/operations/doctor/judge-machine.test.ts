@@ -134,7 +134,7 @@ describe('one cause', () => {
 
   test('the part of the host that hangs', () => {
     expect(
-      only({ ...good, facts: { ...facts, hungAt: 'the file system /', rooms: [] } }),
+      only({ ...good, facts: { ...facts, hungAt: 'the root file system', rooms: [] } }),
     ).toMatchObject({
       ...{ check: 'disk', message: expect.stringContaining('timed out') },
     })

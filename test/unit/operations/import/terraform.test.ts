@@ -92,7 +92,7 @@ it('the hosts of a state of Terraform are read', async () => {
       { name: 'g-1', address: '203.0.113.4' },
     ],
     skipped: [
-      { title: 'hcloud_server.h', reason: 'the state does not contain the address of the host' },
+      { title: 'hcloud_server.h', reason: "the state does not contain the host's address" },
     ],
   })
 })
