@@ -135,7 +135,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     top.type('f')
     await top.until(/\{"level":"info"/)
     top.type('/ok\r')
-    await top.until(/1 with ok/)
+    await top.until(/1 matching ok/)
     top.type('q')
     await top.until(/talk +h1/)
     await fleet('-m', 'h1', 'run', '-d', '--name', 'flood', 'bb:1', 'yes', '{"msg":"all work"}')

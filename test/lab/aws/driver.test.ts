@@ -389,7 +389,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         /is for arm64, but t3\.small is x86_64/,
       ],
       ['an unknown subnet', { subnet: `subnet-${nowhere}` }, {}, 'usage', /no such subnet/],
-      ['an unknown VPC', { vpc: `vpc-${nowhere}` }, {}, 'usage', /no VPC vpc-/],
+      ['an unknown VPC', { vpc: `vpc-${nowhere}` }, {}, 'usage', /VPC vpc-/],
       [
         'a zone without a subnet',
         { zone: 'eu-west-1z' },
@@ -467,7 +467,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         begin({ type: 'm5.large', cpuCredits: 'standard' }).plan(),
       ).rejects.toMatchObject({
         kind: 'usage',
-        message: 'm5.large has no CPU credits',
+        message: expect.stringContaining('m5.large has no CPU credits') as string,
       })
       const notesOf = async (options: Readonly<Record<string, unknown>>) =>
         (await begin(options).plan()).notes.join('\n')

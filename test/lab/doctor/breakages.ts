@@ -158,7 +158,7 @@ export const breakages: readonly Breakage[] = [
       await serve(bench, `require('http').createServer((_, answer) => answer.end()).listen(8022)`)
       return { port: 8022 }
     },
-    ...{ check: 'banner', says: /is not an SSH server.*HTTP\/1\.1 400/, fix: /"port" of not-ssh/ },
+    ...{ check: 'banner', says: /is not an SSH server.*HTTP\/1\.1 400/, fix: /"port" .*not-ssh/ },
   },
   {
     name: 'endless-banner',

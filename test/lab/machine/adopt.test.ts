@@ -367,7 +367,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       operator.env['SSH_AUTH_SOCK'] = agent.socket
       expect(await refused({ destination: 'vault', name: name('v'), ...acceptNew })).toMatchObject({
         kind: 'credentials',
-        message: expect.stringContaining('no key to offer'),
+        message: expect.stringContaining('no key could be offered'),
       })
     })
 

@@ -169,7 +169,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     const plain = { ...automatic, identityFiles: [] }
     expect(await chooseClient(plain, env)).toMatchObject({
       client: 'openssh',
-      why: expect.stringContaining('id_ed25519_sk is on a security key'),
+      why: expect.stringContaining('id_ed25519_sk is stored on a security key'),
     })
     await expect(whoAmI(plain, { env })).rejects.toMatchObject({
       kind: 'credentials',

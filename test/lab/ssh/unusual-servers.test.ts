@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
 
   test.each([
     ['ned', 'This account is currently not available'],
-    ['fran', 'exit code 1, no output'],
+    ['fran', 'exit code 1 and no output'],
     ['ivan', ''],
   ] as const)('that runs no commands for %s says so', async (user, words) => {
     await expect(probe(asUser(user))).rejects.toMatchObject({
