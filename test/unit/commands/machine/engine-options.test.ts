@@ -77,7 +77,7 @@ describe("Docker Machine's options of the engine", () => {
   test.each([
     [{ engineInstallUrl: 'https://get.docker.com' }, /--engine-channel stable/],
     [{ engineInstallUrl: 'https://test.docker.com' }, /--engine-channel test/],
-    [{ engineOpt: ['H=tcp://0.0.0.0:2375'] }, /no TCP port/],
+    [{ engineOpt: ['H=tcp://0.0.0.0:2375'] }, /TCP port/],
     [{ engineOpt: ['tlsverify'] }, /TLS/],
     [{ engineRegistryMirror: ['ftp://m'] }, /URL/],
     [{ engineEnv: ['LD_PRELOAD=/tmp/x.so'] }, /PATH/],

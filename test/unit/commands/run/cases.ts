@@ -241,7 +241,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('create extra-1 --driver fake --share site', { driver: 'fake' }),
     fails('create web-1 --driver fake', usage, /web-1/),
     fails('create extra-1 --driver fake --engine-install-url https://x', usage, /--engine-channel/),
-    fails('create extra-1 --driver fake --engine-opt host=tcp://x', usage, /no TCP port/),
+    fails('create extra-1 --driver fake --engine-opt host=tcp://x', usage, /TCP port/),
     fails('create extra-1 --driver fake --engine-env A', usage, /not KEY=VALUE/),
     fails('create extra-1 --driver fake --no-engine --engine-label a=b', usage, /--no-engine/),
     fails('create extra-1 --driver fakes', usage, /unknown driver "fakes"/),
@@ -400,7 +400,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('apply --yes', failed, /confirmation is required to change engine settings/, {
       files: engineSettings('{ config: { storage-driver: vfs } }'),
     }),
-    fails('plan', inventory, /a key other than hosts .* no TCP port/, {
+    fails('plan', inventory, /a key other than hosts .* TCP port/, {
       files: engineSettings('{ config: { hosts: ["tcp://0.0.0.0:2375"] } }'),
     }),
     fails('plan', failed, /cannot read the certificate file certs\/no\.pem/, {
