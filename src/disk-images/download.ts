@@ -143,7 +143,7 @@ export async function download(
               'unreachable',
               `the download of ${url} was interrupted at ${inMegabytes(have)}`,
               {
-                hint: 'run the same command again to continue the download',
+                hint: 'run the command again to continue the download',
                 cause: error,
               },
             )

@@ -94,7 +94,7 @@ export async function connectHost(given: SshTarget, options: SshOptions): Promis
   if (client === 'builtin') return (await import('./ssh/connect.ts')).connectSsh(target, options)
   trace(
     'ssh',
-    `use the openssh client for ${target.machine}: ${why ?? 'this client is configured'}`,
+    `use the openssh client for ${target.machine}: ${why ?? 'the openssh client is configured'}`,
   )
   return (await import('./openssh/connect.ts')).connectOpenSsh(target, options)
 }

@@ -41,7 +41,7 @@ describe('the conformance suite', () => {
     ['leaves keys behind', 'remove deletes what an interrupted attempt created'],
     ['removes the whole fleet', "remove deletes all of a host's resources and nothing else"],
     ['fails for a deleted host', 'remove resolves if the host was deleted or never existed'],
-    ['lists all fleets', "list finds only one fleet's hosts"],
+    ['lists all fleets', "list does not return another fleet's hosts"],
     ['reports deleted hosts as running', 'observe distinguishes existing and deleted hosts'],
     ['hangs after an abort', 'stops soon after an abort at any reported step'],
     ['hangs after an abort', 'creates nothing and stops soon if the signal is already aborted'],

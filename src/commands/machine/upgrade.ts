@@ -107,7 +107,7 @@ export const upgrade = defineCommand({
                   'the packages have changed since you confirmed the upgrade',
                   {
                     machine: machine.name,
-                    hint: 'run the same command again',
+                    hint: 'run the command again',
                   },
                 )
               },

@@ -62,7 +62,7 @@ export async function confirmAndRun<Value, Plan>(
         if (isDeepStrictEqual(plan, plans.get(machine))) return true
         throw new UserError('failed', 'the host has changed since you confirmed the changes', {
           machine: machine.name,
-          hint: 'run the same command again',
+          hint: 'run the command again',
         })
       }),
     options,

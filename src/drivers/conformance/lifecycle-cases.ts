@@ -112,7 +112,7 @@ export function lifecycleCases(
       assert.equal((await one.list()).length, 2)
     }),
 
-    harnessCase("list finds only one fleet's hosts", async ({ begin }) => {
+    harnessCase("list does not return another fleet's hosts", async ({ begin }) => {
       const mine = begin('conformance-mine')
       const theirs = begin('conformance-theirs')
       assert.deepEqual(await mine.list(), [])

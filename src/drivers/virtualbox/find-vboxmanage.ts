@@ -16,7 +16,7 @@ const installation: Readonly<Record<string, string>> = {
   win32:
     'install VirtualBox: winget install Oracle.VirtualBox, or the installer from virtualbox.org',
   linux:
-    'install VirtualBox: sudo apt-get install virtualbox (Ubuntu; Debian: from virtualbox.org), sudo dnf install VirtualBox (Fedora with RPM Fusion), sudo pacman -S virtualbox (Arch); or the package from virtualbox.org',
+    'install VirtualBox: sudo apt-get install virtualbox (Ubuntu), sudo dnf install VirtualBox (Fedora with RPM Fusion) or sudo pacman -S virtualbox (Arch); on other systems, download it from virtualbox.org',
 }
 
 /** Paths of VBoxManage, most likely first. A name without a folder is searched in `PATH`. */

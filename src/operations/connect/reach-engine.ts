@@ -148,7 +148,7 @@ async function withTimeout<T>(
 
 /** Commands wait for a free session of the SSH server; behind streams that never end they would wait forever. */
 const sessionsBusy = (machine: string): UserError =>
-  new UserError('failed', 'the SSH server allows no more sessions on this connection', {
+  new UserError('failed', 'the SSH server does not allow more sessions on this connection', {
     machine,
     hint: 'select fewer containers, or add the user to the docker group on the host, so that fleet can use the engine socket directly',
   })
@@ -197,7 +197,7 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
     const sudo = requiresTerminal ? ', and sudo requires a terminal (requiretty)' : ''
     return new UserError(
       'failed',
-      `the user has no permission to use the engine socket ${path}${sudo}`,
+      `the user does not have permission to use the engine socket ${path}${sudo}`,
       {
         machine,
         hint: requiresTerminal

@@ -32,7 +32,7 @@ const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
     `cannot log in to ${name} after ${bootTime / 60_000} minutes: ${error.message}`,
     {
       machine: name,
-      hint: "check the host's console and firewall, then run the same command again",
+      hint: "check the host's console and firewall, then run the command again",
       cause: error,
     },
   )

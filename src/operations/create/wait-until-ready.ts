@@ -92,7 +92,7 @@ async function watchCloudInit(
   if (end !== undefined && exitCodeOf(status) === 0) return end
   throw new UserError('failed', 'waiting for cloud-init was interrupted on the host', {
     machine,
-    hint: 'run the same command again to continue',
+    hint: 'run the command again to continue',
   })
 }
 

@@ -24,7 +24,7 @@ export function judgeSocket(observation: Observation): Verdict {
       ? `usermod -aG docker ${shellQuote(user)}`
       : `chgrp docker ${shellQuote(socket)} && chmod 660 ${shellQuote(socket)}`
   return fail(
-    `${user} has no permission to use the engine socket ${socket}${whose}`,
+    `${user} does not have permission to use the engine socket ${socket}${whose}`,
     isLocal ? `sudo ${command.replace('&& ', '&& sudo ')}` : `on the host, as root: ${command}`,
   )
 }

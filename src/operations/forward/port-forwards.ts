@@ -32,7 +32,7 @@ type Local = { readonly address: string } | { readonly path: string }
 export function readAddress(text: string): string {
   if (text === 'localhost' || isIP(text) > 0) return text
   throw new UserError('usage', `--address: ${JSON.stringify(text)} is not an IP address`, {
-    hint: 'use an address of this computer, localhost, or 0.0.0.0 for all addresses',
+    hint: "use one of this computer's addresses, localhost, or 0.0.0.0 for all addresses",
   })
 }
 

@@ -128,7 +128,7 @@ export async function setMachines(
 const driverChanged = (machine: MachineName, driver: string): UserError =>
   new UserError('failed', `${machine}'s driver was changed to ${driver} by another command`, {
     machine,
-    hint: 'run the same command again',
+    hint: 'run the command again',
   })
 
 /** As {@link setMachines}, for one machine; throws the error. */

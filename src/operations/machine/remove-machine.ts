@@ -138,7 +138,7 @@ async function checkStillWanted(
     const lacking = error.message.slice(`${name}.`.length)
     throw new UserError(
       'usage',
-      `profile ${wanted.profile} counts ${name}, but is incomplete without the entry for ${name}: ${lacking}`,
+      `profile ${wanted.profile} creates ${name} by its count, but requires settings from the entry for ${name}: ${lacking}`,
       { machine: name, hint: describeRecreation(inventory, [name])[0], cause: error },
     )
   }

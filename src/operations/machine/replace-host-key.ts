@@ -51,5 +51,5 @@ async function runAsRoot(
 const notReplaced = ({ machine }: HostKeyOwner, why: string): UserError =>
   new UserError('failed', `cannot replace ${machine}'s host key: ${why}`, {
     machine,
-    hint: 'run the same command again to continue',
+    hint: 'run the command again to continue',
   })

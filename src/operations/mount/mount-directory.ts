@@ -96,7 +96,7 @@ export async function mountDirectory(
     throw new UserError('failed', `sshfs cannot mount ${source} on ${real}: ${reason}`, {
       machine: machine.name,
       hint: isClosed
-        ? 'sshfs cannot prompt: if the login requires a passphrase, run ssh-add, or do not set FLEET_BROKER=off'
+        ? 'sshfs cannot prompt for a passphrase: if your key has one, run ssh-add first, or unset FLEET_BROKER'
         : undefined,
       cause,
     })

@@ -119,7 +119,7 @@ export async function runStep(
     `could not ${step.description} (exit code ${code})${last.join('')}`,
     {
       machine,
-      hint: 'run the same command again to continue',
+      hint: 'run the command again to continue',
     },
   )
 }

@@ -229,7 +229,7 @@ export async function swarmStackOf(
       }
       if (content.length > largestContent) {
         throw new UserError('failed', `the ${what} is larger than ${largestContent / 1024} KiB`, {
-          hint: 'Swarm mode allows no more; put the file in an image or a volume',
+          hint: 'Swarm mode does not allow larger ones; put the file in an image or a volume',
         })
       }
       const prefix = `${stack}_${key}`.slice(0, longestName - shownDigits - 1)

@@ -43,7 +43,7 @@ describe('what cannot be made is refused before anything is', () => {
     [
       'an unknown location',
       { location: 'westeurop' },
-      /no Azure location westeurop/,
+      /no Azure location named westeurop/,
       /westeurope\?/,
     ],
     [

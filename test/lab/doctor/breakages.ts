@@ -373,7 +373,7 @@ export const breakages: readonly Breakage[] = [
     },
     ...{
       check: 'socket',
-      says: /ana has no permission to use .*docker\.sock \(root:root, mode 600\)/,
+      says: /ana does not have permission to use .*docker\.sock \(root:root, mode 600\)/,
     },
     fix: /chgrp docker/,
     skips: ['engine'],

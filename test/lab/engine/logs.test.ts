@@ -108,7 +108,7 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
       seen.push('line' in entry ? entry.line : entry.error.message)
       if (seen.length === names.length) break
     }
-    const refusal = 'the SSH server allows no more sessions on this connection'
+    const refusal = 'the SSH server does not allow more sessions on this connection'
     expect(seen).toEqual([...Array.from({ length: 8 }, () => 'up'), refusal, refusal])
   })
 })

@@ -73,7 +73,7 @@ describe.skipIf(!labIsHere).each([
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
       machine: host.name,
-      message: 'the user has no permission to use the engine socket /var/run/docker.sock',
+      message: 'the user does not have permission to use the engine socket /var/run/docker.sock',
       hint: expect.stringContaining('docker group'),
     })
   })

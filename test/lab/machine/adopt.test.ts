@@ -317,7 +317,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
     const request = { destination: `bob@${other.address}`, name: name('locked'), ...acceptNew }
     const { hint } = await adopt(request)
     await other.exec('mv /root-of-bob /etc/sudoers.d/bob')
-    expect(hint).toContain('bob has no permission to use Docker on the host')
+    expect(hint).toContain('bob does not have permission to use Docker on the host')
   })
 
   test('writes engine: none for a host that is to have none, and has nothing to say then', async () => {

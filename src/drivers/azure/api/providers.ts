@@ -77,7 +77,7 @@ export async function checkSubscription(
   const locations = (machines?.locations ?? []).map(normalizeLocation)
   if (locations.includes(location)) return { value: location }
   const near = nearest(location, locations)
-  throw new UserError('usage', `there is no Azure location ${wanted} for virtual machines`, {
+  throw new UserError('usage', `no Azure location named ${wanted} offers virtual machines`, {
     hint:
       near === undefined
         ? 'to list the locations: az account list-locations --output table'

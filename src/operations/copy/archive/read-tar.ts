@@ -136,7 +136,7 @@ function readEntry(header: Buffer, extensions: Extensions): Entry {
   const flag = header.toString('latin1', 156, 157)
   const type = types[flag]
   if (type === undefined)
-    throw refuse(`it contains an entry of the unsupported type ${JSON.stringify(flag)}`)
+    throw refuse(`it contains an entry of unsupported type ${JSON.stringify(flag)}`)
   const isPosix = header.toString('latin1', 257, 263) === 'ustar\0'
   const prefix = isPosix ? textAt(header, 345, 155) : ''
   const short = textAt(header, 0, 100)

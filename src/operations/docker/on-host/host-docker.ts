@@ -68,7 +68,7 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
   if (docker === 'denied') {
     throw new UserError(
       'credentials',
-      `the login user has no permission to use ${socket} on ${name}`,
+      `the login user does not have permission to use ${socket} on ${name}`,
       {
         machine: name,
         hint: 'run on the host: sudo usermod -aG docker USER',

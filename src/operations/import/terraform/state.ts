@@ -74,7 +74,7 @@ function unreadable(file: string, state: unknown): UserError {
   if (valueAt(state, 'backend') !== undefined) {
     return refuse(
       'contains only the backend configuration, not the state',
-      'to get the state: terraform state pull > state.json, then import state.json',
+      'import the state itself; to get it: terraform state pull > state.json',
     )
   }
   const version = valueAt(state, 'version')

@@ -51,7 +51,7 @@ export async function findStackHost(context: Context, machine: Machine): Promise
   if (access !== 'root' && access !== 'sudo' && access !== 'user') {
     throw new UserError(
       'credentials',
-      `the login user has no permission to use ${socket} on ${name}`,
+      `the login user does not have permission to use ${socket} on ${name}`,
       { machine: name, hint: 'run on the host: sudo usermod -aG docker USER' },
     )
   }

@@ -30,7 +30,7 @@ export function parseEnvironment(text: string): EngineEnvironment {
 
 /** The text of the drop-in. */
 export const formatEnvironment = (environment: EngineEnvironment): string =>
-  `# Written by fleet from "environment" of this machine in machines.yaml.
+  `# Written by fleet from "environment" in this machine's entry in machines.yaml.
 [Service]
 ${Object.entries(environment)
   .map(([name, value]) =>
