@@ -10,7 +10,7 @@ import { openHostedInput } from './broker-input.ts'
 import type { InBroker } from '../operations/context.ts'
 import { createMemoryCache } from '../state/inventory/cache.ts'
 import { brokerEnded } from '../broker/client/client.ts'
-import type { SharedConnections } from '../broker/server/connections.ts'
+import type { SharedConnections } from '../broker/server/shared-connections.ts'
 import {
   type BrokerTarget,
   type HostedCommand,

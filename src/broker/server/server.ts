@@ -9,10 +9,10 @@ import type { ProcessRef, Transport } from '../../transport/transport.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import { serveCommand, serveConnection, serveHosted } from './channels.ts'
 import { announceConnections } from './announce-connections.ts'
-import { type SharedConnections, shareConnections } from './connections.ts'
+import { type SharedConnections, shareConnections } from './shared-connections.ts'
 import { type Engines, dialServed, engineOf } from './engines.ts'
 import { type DialTarget, type ForwardsOptions, openForwards } from './forwards.ts'
-import { type HostsOptions, openHosts } from './hosts.ts'
+import { type HostsOptions, openHosts } from './host-connections.ts'
 import { writePidFile } from './pid-file.ts'
 import {
   type BrokerStatus,

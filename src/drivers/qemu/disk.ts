@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { Call } from '../driver.ts'
 import type { HostFile, Paths } from './host-file.ts'
-import { isRunning } from './machine.ts'
+import { isRunning } from './power.ts'
 import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
 import { ignored } from '../../os/trace.ts'

@@ -17,7 +17,7 @@ import type { Call, HostFacts, BootstrapData, BootDisk } from '../driver.ts'
 import { chooseLoopbackPort } from '../net/loopback-port.ts'
 import { gibibyte } from './disk.ts'
 import { type HostFile, type Paths, createHostFolder, readHost, readHosts } from './host-file.ts'
-import { startMachine } from './machine.ts'
+import { startMachine } from './power.ts'
 import { runProgram } from './programs.ts'
 import { ignored } from '../../os/trace.ts'
 

@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import type { Call, Snapshot, Snapshots } from '../driver.ts'
 import type { HostFile, Paths } from './host-file.ts'
-import { isRunning, killMachine, startMachine } from './machine.ts'
+import { isRunning, killMachine, startMachine } from './power.ts'
 import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
 

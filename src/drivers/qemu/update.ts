@@ -5,7 +5,7 @@ import type { Difference, Update } from '../update.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import { growDisk, readDiskSize } from './disk.ts'
 import { type HostFile, type Paths, idOf, readHost, replaceHost } from './host-file.ts'
-import { isRunning, stopMachine } from './machine.ts'
+import { isRunning, stopMachine } from './power.ts'
 import type { QemuOptions } from './options.ts'
 import { checkShares } from './shares.ts'
 

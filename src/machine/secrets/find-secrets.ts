@@ -1,6 +1,6 @@
 import { shapes, tokenFormats } from './formats.ts'
-import { findNamed } from './named.ts'
-import { findUnnamed } from './unnamed.ts'
+import { findNamed } from './named-secrets.ts'
+import { findUnnamed } from './unnamed-secrets.ts'
 
 /** A secret found in a text. The secret itself is not stored, so that it cannot be printed. */
 export interface FoundSecret {

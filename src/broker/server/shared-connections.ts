@@ -1,6 +1,6 @@
 import type { Transport } from '../../transport/transport.ts'
 import { type Engines, dialServed } from './engines.ts'
-import type { Hosts } from './hosts.ts'
+import type { Hosts } from './host-connections.ts'
 import type { BrokerTarget, Login } from '../protocol.ts'
 import { ignored } from '../../os/trace.ts'
 

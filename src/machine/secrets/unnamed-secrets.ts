@@ -1,4 +1,4 @@
-import { isBasicAuth } from './named.ts'
+import { isBasicAuth } from './named-secrets.ts'
 import { isSurelyRandom } from './randomness.ts'
 
 type Found = { readonly offset: number; readonly kind: string }
