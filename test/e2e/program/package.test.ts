@@ -32,7 +32,7 @@ describe('the package', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  test('has the program, the schema, and the texts that go with them', () => {
+  test('has the program, which holds the schema, and the texts that go with them', () => {
     const files = packed.files.map(({ path }) => path)
     const parts = /^(?:dist\/(?:chunks|types)|docs|man)\//
     expect(files.filter((path) => !parts.test(path)).sort()).toEqual([
@@ -45,7 +45,6 @@ describe('the package', () => {
       'dist/main.js',
       'dist/package.json',
       'machines.example.yaml',
-      'machines.schema.json',
       'package.json',
       'scripts/windows-shims.mjs',
     ])
