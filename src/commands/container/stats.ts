@@ -43,7 +43,7 @@ export const stats = defineCommand({
   name: 'stats',
   summary: 'Show container resource usage',
   description:
-    'Show container CPU, memory, network and disk usage. On a terminal, the table is updated until you press Ctrl-C.',
+    'Show container CPU, memory, network and disk usage. In a terminal, the table keeps updating until you press Ctrl-C.',
   arguments: {
     containers: any(
       'containers',

@@ -67,7 +67,7 @@ confirmation then fail with exit code 2, unless you pass --yes.
   FLEET_AZURE_LOGIN   device-code to log in to Azure with a code in a browser
 
 SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables of the
-AWS and Azure tools have their usual meaning.
+AWS and Azure tools have their usual meanings.
 `,
   output: `Results are written to stdout. Messages, progress and prompts are written to
 stderr, so that output can be redirected or piped.

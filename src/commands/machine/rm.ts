@@ -17,7 +17,7 @@ function askForName(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
     throw new UserError(
       'usage',
-      'the machine is protected: removing it requires confirmation on a terminal',
+      'the machine is protected: removing it requires confirmation in a terminal',
       {
         machine: name,
         hint: `to remove the protection: fleet set ${name} protected=false`,

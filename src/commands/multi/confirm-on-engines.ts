@@ -20,7 +20,7 @@ async function confirmProtected(io: Io, { name }: Machine): Promise<void> {
   if (!canPrompt(io)) {
     throw new UserError(
       'usage',
-      'the machine is protected: removing volumes requires confirmation on a terminal',
+      'the machine is protected: removing volumes requires confirmation in a terminal',
       { machine: name, hint: `to remove the protection: fleet set ${name} protected=false` },
     )
   }

@@ -68,7 +68,7 @@ export async function confirmStackGrants(
     if (!(await confirm(io, question))) {
       throw new UserError(
         'cancelled',
-        `cancelled: the ${what} was not allowed, and nothing was changed`,
+        `cancelled: you did not allow the ${what}; nothing was changed`,
       )
     }
     await allowStackGrants(fleet, [grant])

@@ -74,7 +74,7 @@ export const swarmRecover = defineCommand({
       'manager to recover from (default: the first one that responds)',
       'machine',
     ),
-    confirm: text('--confirm <swarm>', 'swarm name again, to confirm without a prompt', 'swarm'),
+    confirm: text('--confirm <swarm>', 'name of the swarm, to confirm without a prompt', 'swarm'),
     timeout: commonOptions.timeout,
   },
   answers: 'json',

@@ -5,7 +5,7 @@ export const trustAlias = defineCommand({
   name: 'alias',
   summary: 'Trust SSH aliases for machines',
   description:
-    "Allow fleet to connect to machines with the settings in your own SSH configuration. A machine's inventory entry can refer to a Host in ~/.ssh/config (sshAlias). fleet uses this alias only if you adopted the machine on this computer or have trusted the alias, because your SSH configuration can run programs (ProxyCommand, Match exec) or give access to internal networks, and someone else may have written the inventory. Pinned host keys are always checked.",
+    "Allow fleet to connect to machines with the settings in your own SSH configuration. A machine's inventory entry can refer to a Host in ~/.ssh/config (sshAlias). fleet uses this alias only if you adopted the machine on this computer or trusted the alias, because your SSH configuration can run programs (ProxyCommand, Match exec) or give access to internal networks, and someone else may have written the inventory. Pinned host keys are always checked.",
   arguments: { names: machinesArgument('machine names', 'required') },
   targets: 'many',
   answers: 'json',

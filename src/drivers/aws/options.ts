@@ -68,7 +68,7 @@ export const awsOptions = z.strictObject({
     .enum(['standard', 'unlimited'])
     .optional()
     .describe(
-      'CPU credit mode for T types; standard throttles the host when credits run out, unlimited can cost more (default: depends on the type)',
+      'CPU credit mode for T instance types; standard throttles the host when credits run out, unlimited can cost more (default: depends on the type)',
     ),
   instanceProfile: z
     .string()

@@ -97,7 +97,7 @@ async function reserveHost(paths: Paths, draft: HostDraft, disk: BootDisk): Prom
     const port = draft.port ?? (await chooseLoopbackPort(taken))
     const host = known ?? { ...draft, port, base }
     if (known === undefined && taken.has(port)) {
-      throw new UserError('usage', `port ${port} is used by another machine`, {
+      throw new UserError('usage', `port ${port} is in use by another machine`, {
         hint: 'choose another --ssh-port, or omit --ssh-port to use a free port',
       })
     }

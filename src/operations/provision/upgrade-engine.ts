@@ -50,7 +50,7 @@ export async function upgradeMachine(
   if (engine === 'none' || hasCustomEngine(probe)) {
     throw new UserError(
       'unsupported',
-      'fleet can upgrade only engines that are installed from packages',
+      'fleet can upgrade only engines that were installed from packages',
       {
         machine: name,
         hint: 'upgrade the engine by hand, then run fleet refresh',

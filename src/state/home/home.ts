@@ -9,11 +9,15 @@ export function checkHome(home: string, env: Environment): void {
   const uid = foreignOwner(home, env)
   if (uid === undefined) return
   const isSudo = process.getuid?.() === 0 && env['SUDO_UID'] === `${uid}`
-  throw new UserError('failed', `fleet's home ${home} belongs to another user (UID ${uid})`, {
-    hint: isSudo
-      ? 'use sudo -H instead of sudo -E, or run fleet without sudo'
-      : 'set HOME to your own home directory, or FLEET_HOME to a directory that you own',
-  })
+  throw new UserError(
+    'failed',
+    `fleet's home directory ${home} belongs to another user (UID ${uid})`,
+    {
+      hint: isSudo
+        ? 'use sudo -H instead of sudo -E, or run fleet without sudo'
+        : 'set HOME to your own home directory, or FLEET_HOME to a directory that you own',
+    },
+  )
 }
 
 /**

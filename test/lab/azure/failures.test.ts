@@ -533,7 +533,7 @@ describe('throttling', () => {
     seat.azure.onCall = (operation) =>
       operation === 'PUT resourceGroup' && left-- > 0 ? throttled('2') : undefined
     await attempt()
-    const at = seat.steps.indexOf('wait for Azure: requests are throttled for 2 s')
+    const at = seat.steps.indexOf('wait for Azure: requests are being throttled; retrying in 2 s')
     expect(seat.steps.slice(at - 1, at + 2)).toEqual([
       expect.stringMatching(/^create the resource group: /),
       expect.anything(),

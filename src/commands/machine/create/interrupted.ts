@@ -125,7 +125,7 @@ export async function rollBack(
     const why = `${messageOf(error)}; removing the host also failed: ${messageOf(left)}`
     throw new UserError('failed', why, {
       machine: name,
-      hint: `to remove: fleet rm ${name}`,
+      hint: `to remove it: fleet rm ${name}`,
       cause: left,
     })
   }
@@ -170,7 +170,7 @@ export async function handleInterruption(
     'cancelled',
     `cancelled: could not remove everything that was created for ${left.join(', ')}`,
     {
-      hint: `to remove: fleet rm ${left.join(' ')}`,
+      hint: `to remove what remains: fleet rm ${left.join(' ')}`,
     },
   )
 }

@@ -159,7 +159,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
     }
     if (seconds < minReportedWait || now === undefined) return response
     now.isWaiting = true
-    now.call.progress('wait for Azure', `requests are throttled for ${seconds} s`)
+    now.call.progress('wait for Azure', `requests are being throttled; retrying in ${seconds} s`)
     return response
   },
 })
