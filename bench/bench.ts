@@ -97,7 +97,7 @@ async function runCase({ work, fleet, peers }: Case, rounds: number | undefined)
 }
 
 if (!values.json)
-  print('WORK', 'FLEET ms', 'CPU ms', 'PEER', 'PEER ms', 'CPU ms', 'RATIO', 'WANTED')
+  print('WORK', 'FLEET ms', 'CPU ms', 'PEER', 'PEER ms', 'CPU ms', 'RATIO', 'TARGET')
 for (const suite of suites) {
   if (positionals.length > 0 && !positionals.includes(suite.name)) continue
   if (suite.memory === true) await installPeers()
