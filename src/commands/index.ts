@@ -107,7 +107,7 @@ const imageVerbs = [
   ['prune', 'Remove unused images'],
   ['save', 'Save images to a tar archive'],
   ['load', 'Load images from a tar archive'],
-  ['import', 'Create an image from a tar archive of files'],
+  ['import', 'Create an image from a tar archive'],
 ] as const
 
 /** All commands. */

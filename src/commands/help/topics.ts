@@ -83,10 +83,11 @@ lower, title, len, index, eq, ne, and, or, not, println. Fields are those of
   fleet inspect web-1 --format '{{.host.address}} {{json .labels}}'
   fleet ls --format '{{.name}}\\t{{index .labels "role"}}'
 
-With --quiet, only names or IDs are printed, one per line, for example for
-fleet ls -q | xargs -n1 fleet ip. In pipes, table columns are separated by
-tabs and not truncated. Colors are used only on terminals, and never if NO_COLOR
-is set.
+With --quiet, only names or IDs are printed, one per line. For example:
+  fleet ls -q | xargs -n1 fleet ip
+
+In pipes, table columns are separated by tabs and not truncated. Colors are used
+only on terminals, and never if NO_COLOR is set.
 `,
   'exit-codes': `Exit codes:
 

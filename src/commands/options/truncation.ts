@@ -2,7 +2,7 @@ import type { Io } from '../../ui/io.ts'
 import { flag } from '../command.ts'
 
 /** `--no-trunc`, as in docker. */
-export const noTruncOption = flag('--no-trunc', 'do not truncate IDs and commands')
+export const noTruncOption = flag('--no-trunc', 'do not truncate IDs or commands')
 
 /** Which texts of a table are shortened. */
 export interface Truncation {

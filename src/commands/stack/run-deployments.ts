@@ -130,7 +130,7 @@ export async function runDeployments(
       continue
     }
     const skipped = names.filter((name) => failed.has(name))
-    reportLeft(context, stack.name, skipped, 'the changes to the machine were not made')
+    reportLeft(context, stack.name, skipped, 'the changes were not applied to the machine')
     const subjects = deployments
       .filter(({ machine }) => !failed.has(machine))
       .map((planned): Subject => ({ name: planned.machine, planned }))

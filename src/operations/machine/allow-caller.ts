@@ -46,7 +46,7 @@ export async function allowCaller(
   if (before === undefined) {
     throw new UserError(
       'usage',
-      `fleet does not manage ${name}'s firewall, or connects to the host from a private address`,
+      `either fleet does not manage ${name}'s firewall, or it connects to the host from a private address`,
       {
         machine: name,
         hint: `allow port 22 from your address in that firewall; if fleet created the host: fleet set ${name} ${option}=RANGES`,

@@ -112,7 +112,7 @@ export async function retryConnecting<Opened>(
       const wait = retryWaits[tries]
       tries += 1
       if (!passing || wait === undefined) throw explained
-      traceError('ssh', `connect (attempt ${tries}); fleet tries again`, error)
+      traceError('ssh', `connect (attempt ${tries}); retrying`, error)
       await pause(wait * (1 - Math.random() / 2), signal).catch(() => {
         throw explained
       })

@@ -62,7 +62,7 @@ async function azSubscription(signal: AbortSignal): Promise<string | undefined> 
     const { id } = JSON.parse(stdout) as { id?: unknown }
     return typeof id === 'string' ? id : undefined
   } catch (error) {
-    traceError('azure', "read the Azure CLI's subscription", error)
+    traceError('azure', 'read the current subscription from the Azure CLI', error)
     signal.throwIfAborted()
     return undefined
   }
