@@ -33,7 +33,7 @@ export const swarmRotate = defineCommand({
       ...(options.unlockKey ? (['unlock key'] as const) : []),
       ...(options.ca ? (['certificates'] as const) : []),
     ]
-    const what = rotated.join(' and ')
+    const what = rotated.join(', ').replace(/, (?=[^,]*$)/, ' and ')
     await requireConsent(io, options.yes, `Replace the ${what} of swarm ${args.swarm}?`)
     const { rotateSecrets } = await import('../../operations/swarm/rotate-secrets.ts')
     await withProgress(

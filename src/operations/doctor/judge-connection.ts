@@ -40,7 +40,6 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
   if (isLocal) return skip('there is no network connection to check')
   if (jump !== undefined) return skip(`the jump host ${jump.name} resolves the name`)
   if (route !== undefined || login === undefined) return skip('not checked')
-  if (login.byProgram) return skip('a program on this computer makes the connection')
   const { failure, address, addresses } = login
   if (failure?.step === 'name') {
     return fail(
@@ -48,6 +47,7 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
       "check the host name in the inventory, and this computer's DNS settings and VPN",
     )
   }
+  if (login.byProgram) return skip('a program on this computer makes the connection')
   if (addresses.length === 0) return ok(`${address} is an IP address`)
   return ok(`${address} resolves to ${listOf(addresses.slice(0, 4))}`)
 }

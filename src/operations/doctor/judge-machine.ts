@@ -92,7 +92,7 @@ export function judgeMachine(observation: Observation): readonly MachineCheck[] 
     }
     const cause = blockedBy.get(failed) ?? failed
     blockedBy.set(check, cause)
-    found.set(check, skip(`the check "${cause}" failed`))
+    found.set(check, skip(`the check "${cause}" did not pass`))
   }
   for (const [cause, symptoms] of causes) {
     if (found.get(cause)?.state !== 'fail') continue

@@ -16,8 +16,11 @@ function failureOf(error: UserError): LoginFailure {
   const found = { message, hint, printed: '' }
   if (kind === 'host-key') return { step: 'host-key', reason: 'other', ...found }
   if (kind === 'credentials') return { step: 'login', reason: 'other', ...found }
-  if (error instanceof ConnectError) return describeConnection(error, error.failure)
-  return { step: 'route', reason: 'other', ...found }
+  if (!(error instanceof ConnectError)) return { step: 'route', reason: 'other', ...found }
+  const described = describeConnection(error, error.failure)
+  // ssh failed before it connected, for example because of its configuration.
+  const isLocal = described.step === 'port' && described.reason === 'other'
+  return isLocal ? { ...described, step: 'route' } : described
 }
 
 /** Logs in with the program ssh, which reports less than fleet's own client. */

@@ -20,7 +20,7 @@ export function planDestructive(
       {
         machine: name,
         why: `the machine is protected, but would have to be ${action}d: ${why}`,
-        hint: `to remove the protection: fleet set ${name} protected-; otherwise, restore the entry`,
+        hint: `to remove the protection: fleet set ${name} protected=false; otherwise, restore the entry`,
       },
     ],
   }

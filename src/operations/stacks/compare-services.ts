@@ -163,7 +163,8 @@ function compareService(
   const { state, exitCode } = first
   const code = exitCode === undefined ? '' : ` with code ${exitCode}`
   const which = count === 1 ? 'the container' : `${stopped.length} of ${containersOf(count)}`
-  return change('start', `${which} ${state}${code}`)
+  const is = stopped.length === 1 ? 'is' : 'are'
+  return change('start', `${which} ${state === 'exited' ? `exited${code}` : `${is} ${state}`}`)
 }
 
 function groupByService(

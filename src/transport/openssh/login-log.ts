@@ -194,13 +194,15 @@ export const lastWords = (words: readonly string[]): string | undefined =>
 /** Explains the end of an ssh that did not log in, as ssh2 would have reported it. */
 export function failureOf(log: LoginLog, seconds: number): Failure {
   const stage = log.stage()
+  // With a ProxyCommand, ssh does not say that the connection is established.
+  const answered = stage === 'connecting' ? 'greeting' : stage
   const last = log.words.at(-1) ?? ''
   const why = lastWords(log.words) ?? 'ssh exited without an error message'
-  if (notSsh.test(why)) return { stage, error: new NotSsh(why) }
+  if (notSsh.test(why)) return { stage: answered, error: new NotSsh(why) }
   if (/timed out during banner exchange/.test(last))
     return { stage: 'greeting', error: new ConnectTimeout(seconds) }
   const known = networkErrors.find(([pattern]) => pattern.test(why))
   if (known !== undefined) return { stage, error: systemError(known[1], why) }
-  if (closed.test(why)) return { stage, error: new ClosedEarly() }
+  if (closed.test(why)) return { stage: answered, error: new ClosedEarly() }
   return { stage, error: new Error(why) }
 }

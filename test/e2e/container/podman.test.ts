@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Podman, startPodman } from '../../support/docker/podman.ts'
 import { importBaseImage, makeBaseRoot } from '../../support/lab/base-image.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
+import { signalProcess } from '../../support/lab/process.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
@@ -41,13 +42,19 @@ describe.skipIf(!labIsHere)('a host with Podman', () => {
    * that has ended.
    */
   const printSoon = async (...words: readonly string[]): Promise<string> => {
-    let late: NodeJS.Timeout | undefined
+    let isEnded = false
+    let timer: NodeJS.Timeout | undefined
     const started = (pid: number) => {
-      late = setTimeout(() => process.kill(pid, 'SIGTERM'), 60_000)
+      timer = setTimeout(() => {
+        isEnded = true
+        signalProcess(pid, 'SIGTERM')
+      }, 60_000)
     }
-    const { code, stdout } = await ana.fleet(words, { started })
-    clearTimeout(late)
-    return code === 0 ? stdout : print(...words)
+    const { code, stdout, stderr } = await ana.fleet(words, { started })
+    clearTimeout(timer)
+    if (isEnded) return print(...words)
+    expect(`${code} ${stderr}`).toMatch(/^0 /)
+    return stdout
   }
 
   test('is adopted with its socket and its release', async () => {

@@ -61,7 +61,7 @@ ${runWith({ service: 'foreign' })}
       lines.slice(lines.indexOf('~ shop on h1') + 1, lines.indexOf('~ shop on h1') + 7),
     ).toEqual([
       'recreate moved (the image app:1 has changed)',
-      'start paused (the container paused)',
+      'start paused (the container is paused)',
       'create removed (the service has no container)',
       expect.stringMatching(/^start stopped \(the container exited with code \d+\)$/),
       expect.stringMatching(/^recreate twice \(/),

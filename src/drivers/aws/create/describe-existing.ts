@@ -26,7 +26,7 @@ export async function describeExistingInstance(
   const address = addressOf(instance, access)
   if (address === undefined) {
     const next = [
-      ...(instance.state === 'running' ? [] : ['start the instance']),
+      ...(instance.state.startsWith('stop') ? ['start the instance'] : []),
       ...(privateOnly ? [] : ['use --private-only to connect to the private address']),
     ]
     throw new UserError(

@@ -65,6 +65,11 @@ const failing = (failure: Partial<LoginFailure>): Observation => ({
     failure: { step: 'port', reason: 'other', message: 'it failed', printed: '', ...failure },
   },
 })
+/** The same with a program that makes the connection, such as OpenSSH's client. */
+const byProgram = (seen: Observation): Observation => ({
+  ...seen,
+  ...(seen.login && { login: { ...seen.login, byProgram: true } }),
+})
 
 test('a machine on which everything works has no findings', () => {
   expect(findings(good)).toEqual([])
@@ -73,6 +78,7 @@ test('a machine on which everything works has no findings', () => {
 describe('one cause', () => {
   test.each([
     ['name', failing({ step: 'name' })],
+    ['name', byProgram(failing({ step: 'name' }))],
     ['route', failing({ step: 'route' })],
     ['port', failing({ step: 'port', reason: 'silent' })],
     ['port', failing({ step: 'port', reason: 'no-route' })],

@@ -230,7 +230,7 @@ describe('a deployment on one machine', () => {
     docker.containers.set(service, { ...container, state: 'paused' })
     expect(await deploy()).toMatchObject({
       state: 'deployed',
-      changes: [{ action: 'start', why: 'the container paused' }],
+      changes: [{ action: 'start', why: 'the container is paused' }],
     })
     expect(docker.containers.get(service)).toEqual(container)
   })

@@ -139,6 +139,16 @@ describe('what ssh prints', () => {
       expect(failureOf(read(line), 10).error).toBeInstanceOf(ClosedEarly)
     }
   })
+
+  test('is of a server that was reached, also through a ProxyCommand, of which ssh does not say that it is connected', () => {
+    for (const line of [
+      'kex_exchange_identification: Connection closed by remote host',
+      'kex_exchange_identification: banner line contains invalid characters',
+    ]) {
+      expect(failureOf(read(line), 10).stage).toBe('greeting')
+    }
+    expect(failureOf(read('Bad owner or permissions on /x'), 10).stage).toBe('connecting')
+  })
 })
 
 describe('a question of ssh', () => {
