@@ -60,7 +60,7 @@ const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]
   ],
   'a command in the name of an image': [
     "services: { web: { image: '$(touch pwned)' } }",
-    /have the image \$\(touch pwned\), [^]*invalid reference format/,
+    /not have the image \$\(touch pwned\) [^]*invalid reference format/,
   ],
   'a variable of the shell': [
     webWith("environment: { TOKEN: '${TOKEN}' }"),

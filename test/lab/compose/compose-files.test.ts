@@ -380,7 +380,7 @@ esac
       )
       await expect(
         seat.docker(['compose', 'up'], { cwd: join(seat.folder, 'h') }),
-      ).rejects.toMatchObject({ message: expect.stringContaining(`needs ${path}`) })
+      ).rejects.toMatchObject({ message: expect.stringContaining(`requires ${path}`) })
     }
     expect(await filesThere(seat)).toEqual(['h/compose.yaml'])
   })

@@ -190,7 +190,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     await host.exec('kill -STOP $(pidof dockerd)')
     await expect(provision(operator)).rejects.toMatchObject({
       kind: 'failed',
-      message: expect.stringContaining('does not answer'),
+      message: expect.stringContaining('does not respond'),
     })
     await host.exec('kill -CONT $(pidof dockerd)')
     expect((await host.exec('pidof dockerd')).stdout).toBe(pid)
