@@ -29,7 +29,7 @@ test('without an inventory every command says how to begin', async () => {
     const { code, stderr } = await ana.fleet(args)
     expect({ args, code, stderr }).toMatchObject({ args, code: 4 })
     expect(stderr).toContain(
-      `there is no inventory: no machines.yaml in ${ana.folder} or a directory`,
+      `there is no inventory: no machines.yaml in ${ana.folder} or any parent directory`,
     )
     expect(stderr).toContain('create an inventory in this directory with fleet init')
     expect(stderr).toMatch(/clone its git repository .*--inventory FILE/)

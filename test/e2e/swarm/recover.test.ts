@@ -178,7 +178,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     const unconfirmed = await swarm.ana.fleet(['swarm', 'recover', 'prod', '--timeout', '5'])
     expect(unconfirmed).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/do not answer: h2, h3[^]*--confirm prod/),
+      stderr: expect.stringMatching(/do not respond: h2, h3[^]*--confirm prod/),
     })
     const words = ['swarm', 'recover', 'prod', '--confirm', 'prod', '--json', '--timeout', '5']
     const { code, stdout, stderr } = await swarm.ana.fleet(words)

@@ -60,7 +60,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
     })
     await expect(shellOf(withAlgorithms({ cipher: ['new-cipher'] }), '')).rejects.toMatchObject({
       kind: 'unsupported',
-      message: expect.stringContaining('Ciphers of your SSH configuration: new-cipher'),
+      message: expect.stringContaining('Ciphers in your SSH configuration: new-cipher'),
     })
     await expect(shellOf(withAlgorithms({ publicKey: ['ssh-rsa'] }), '')).rejects.toMatchObject({
       kind: 'credentials',

@@ -63,6 +63,6 @@ export async function leftIn(box: VirtualBox, folder: string): Promise<readonly 
   const known = await Promise.all(['vms', 'hdds', 'dvds'].map((what) => box.manage('list', what)))
   return [
     ...entries.filter((name) => !/^(?:ports\.json|machines|bases)$/.test(name)),
-    ...known.flatMap((text) => text.split('\n')).filter((line) => line.includes(folder)),
+    ...known.flatMap((text) => text.split('\n')).filter((line) => line.includes(`${folder}/`)),
   ]
 }
