@@ -93,7 +93,7 @@ function judgeAll(
         ? {
             check: check.check,
             state: 'skipped' as const,
-            message: "caused by this computer's wrong clock",
+            message: "this computer's clock is wrong",
           }
         : check,
     )

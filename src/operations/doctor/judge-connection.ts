@@ -11,7 +11,7 @@ export function onHost({ name, facts, login }: Observation, command: string): st
 }
 
 /** A step on the host, for somebody who cannot log in. */
-const onConsole = (command: string): string => `on the host's console: ${command}`
+const onConsole = (step: string): string => `on the host's console, ${step}`
 
 export function judgeHost({ name, record, provider, isLocal }: Observation): Verdict {
   if (record !== undefined) return fail(record.message, record.hint ?? `fleet inspect ${name}`)
@@ -38,7 +38,7 @@ export function judgeHost({ name, record, provider, isLocal }: Observation): Ver
 
 export function judgeName({ isLocal, jump, login, route }: Observation): Verdict {
   if (isLocal) return skip('there is no network connection to check')
-  if (jump !== undefined) return skip(`the jump host ${jump.name} resolves the name`)
+  if (jump !== undefined) return skip(`the jump host ${jump.name} resolves the host name`)
   if (route !== undefined || login === undefined) return skip('not checked')
   const { failure, address, addresses } = login
   if (failure?.step === 'name') {
@@ -47,7 +47,7 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
       "check the host name in the inventory, and this computer's DNS settings and VPN",
     )
   }
-  if (login.byProgram) return skip('a program on this computer makes the connection')
+  if (login.byProgram) return skip('a program on this computer opens the connection')
   if (addresses.length === 0) return ok(`${address} is an IP address`)
   return ok(`${address} resolves to ${listOf(addresses.slice(0, 4))}`)
 }
@@ -65,7 +65,7 @@ export function judgeRoute({ name, isLocal, jump, login, route }: Observation): 
   if (jump !== undefined) return ok(`the connection uses the jump host ${jump.name}`)
   return ok(
     byProgram === true
-      ? 'a program on this computer makes the connection'
+      ? 'a program on this computer opens the connection'
       : 'the connection is direct',
   )
 }
@@ -85,12 +85,12 @@ export function judgePort({ name, isLocal, jump, login, firewall }: Observation)
     case 'silent':
       return fail(
         `${where} does not answer: the host is off, or a firewall drops the packets`,
-        'check that the host is running, and allow this computer in its firewall',
+        'check that the host is running and its firewall allows this computer',
       )
     case 'no-route':
       return fail(
-        `there is no route to ${address}: the host is off, or this computer is not in its network`,
-        'check that the host is running, and that this computer is in its network or VPN',
+        `there is no route to ${address}: the host is off, or this computer is not on the same network`,
+        'check that the host is running, and that this computer is on the same network or VPN',
       )
     case 'closed':
     case 'early':
@@ -134,7 +134,7 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
     }
     if (reason === 'closed') {
       return fail(
-        `the host closes connections before sending an SSH banner${quoted}; sshd may be starting, overloaded (MaxStartups) or blocking this address`,
+        `the host closes connections before sending an SSH banner${quoted}; sshd may be starting, overloaded (MaxStartups) or blocking this computer`,
         onConsole('check the sshd log, and fail2ban if it is installed'),
       )
     }
@@ -270,7 +270,7 @@ export function judgeShell(observation: Observation): Verdict {
   }
   if (noise === '') return ok('the login shell runs commands')
   return warn(
-    `the login shell prints text before each command, which breaks scp, sftp and rsync: ${JSON.stringify(noise)}`,
+    `the login shell prints ${JSON.stringify(noise)} before each command, which breaks scp, sftp and rsync`,
     "in the shell's startup files on the host (such as ~/.bashrc), print text only in interactive shells",
   )
 }
@@ -299,7 +299,7 @@ export const wantedSessions = 4
 
 export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdict {
   if (isLocal) return skip('there is no network connection to check')
-  if (sessions === undefined) return skip("checked only with fleet's built-in SSH client")
+  if (sessions === undefined) return skip("this check requires fleet's built-in SSH client")
   const { opened, refused } = sessions
   const limits = facts?.maxStartups === undefined ? '' : `; MaxStartups ${facts.maxStartups}`
   if (refused === 0)

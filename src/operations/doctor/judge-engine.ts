@@ -25,7 +25,7 @@ export function judgeSocket(observation: Observation): Verdict {
       : `chgrp docker ${shellQuote(socket)} && chmod 660 ${shellQuote(socket)}`
   return fail(
     `${user} does not have permission to use the engine socket ${socket}${whose}`,
-    isLocal ? `sudo ${command.replace('&& ', '&& sudo ')}` : `on the host, as root: ${command}`,
+    isLocal ? `sudo ${command.replace('&& ', '&& sudo ')}` : `run as root on the host: ${command}`,
   )
 }
 
@@ -60,7 +60,7 @@ export function judgeEngine(observation: Observation): Verdict {
     const state = docker?.service ? ` (the docker service is ${docker.service})` : ''
     return fail(
       docker?.isRunning === true
-        ? `dockerd is running, but does not listen on ${socket}`
+        ? `dockerd is running, but not listening on ${socket}`
         : `the engine is not running: nothing is listening on ${socket}${state}`,
       docker?.isRunning === true
         ? `check "socket" in the entry for ${name}, and "hosts" in /etc/docker/daemon.json on the host`
@@ -95,7 +95,7 @@ export function judgeBroker({ broker, isLocal }: Observation): Verdict {
   if (broker.state === 'none') return ok('the broker has no connection to the machine')
   if (broker.answers === false) {
     return fail(
-      "the broker's connection to the machine does not answer, although the host does",
+      "the broker's connection to the machine has stalled, but the host responds",
       'fleet broker stop',
     )
   }

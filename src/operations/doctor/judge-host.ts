@@ -55,7 +55,7 @@ export function judgeHome(observation: Observation): Verdict {
     const whose =
       rights === undefined ? '' : ` (${rights.owner}:${rights.group}, mode ${rights.mode})`
     return fail(
-      `${user} cannot write to the home directory ${path}${whose}, where fleet stores files for stacks and copies`,
+      `${user} cannot write to the home directory ${path}${whose}, where fleet stores stacks and copied files`,
       onHost(observation, `chown ${shellQuote(user)} ${shellQuote(path)}`),
     )
   }
@@ -79,7 +79,7 @@ export function judgeSudo(observation: Observation): Verdict {
     terminal: 'sudo requires a terminal (requiretty)',
     denied: `sudo does not allow ${user} to run commands`,
     none: 'sudo is not installed',
-    hung: 'sudo does not answer',
+    hung: 'sudo does not respond',
     works: '',
   }[facts.sudo ?? 'denied']
   if (why === '') return ok('sudo works without a password')
@@ -91,7 +91,7 @@ export function judgeSudo(observation: Observation): Verdict {
   if (!needsIt) return ok(`${why}; only fleet provision and fleet upgrade require sudo`)
   return fail(
     `${user} cannot use the engine: the user is not in the docker group, and ${why}`,
-    `on the host, as root: ${membership(user)}, or allow ${user} to use sudo without a password`,
+    `allow ${user} to use sudo without a password, or run as root on the host: ${membership(user)}`,
   )
 }
 

@@ -64,7 +64,7 @@ export async function chooseMachine(context: Context, name: string | undefined):
   if (name !== undefined) return findMachine(inventory, name)
   const active = await findActive(context, inventory)
   if (active !== undefined) return active
-  throw new UserError('usage', 'no machine specified, and no machine is active', {
+  throw new UserError('usage', 'no machine was specified, and none is active', {
     hint: 'specify a machine with --machine NAME, or set the active machine: fleet use NAME',
   })
 }

@@ -66,7 +66,7 @@ export function changedFields(
     .map((key) => ({ key, from: shownIn(was, key), to: shownIn(is, key) }))
 }
 
-/** `Set type of web-1, web-2 to t4g.small`, for each field and value. */
+/** `Set type for web-1, web-2 to t4g.small`, for each field and value. */
 function fieldClauses(changed: ReadonlyMap<string, readonly FieldChange[]>): string[] {
   const whose = new Map<string, { readonly field: FieldChange; readonly names: string[] }>()
   for (const [name, fields] of changed) {
@@ -78,8 +78,8 @@ function fieldClauses(changed: ReadonlyMap<string, readonly FieldChange[]>): str
   }
   return [...whose.values()].map(({ field: { key, to }, names }) =>
     to === undefined
-      ? `Unset ${key} of ${names.join(', ')}`
-      : `Set ${key} of ${names.join(', ')} to ${to}`,
+      ? `Unset ${key} for ${names.join(', ')}`
+      : `Set ${key} for ${names.join(', ')} to ${to}`,
   )
 }
 

@@ -16,8 +16,7 @@ export function withOption(
   const flag = flags.find((one) => one.key === key)
   if (flag === undefined) {
     const keys = flags.map((one) => one.key)
-    const of =
-      keys.length === 0 ? '' : `; options of the ${definition.name} driver: ${keys.join(', ')}`
+    const of = keys.length === 0 ? '' : `; ${definition.name} driver options: ${keys.join(', ')}`
     const meant = suggest(key, [...others, 'label.', ...keys])
     throw new UserError('usage', `unknown setting ${JSON.stringify(key)}${meant}`, {
       hint: `use key=value to change a setting and key- to remove it; settings: label.KEY, ${others.join(', ')}${of}`,

@@ -12,7 +12,7 @@ import { withOption } from './set-option.ts'
 function countOf(value: string | undefined): number | undefined {
   if (value === undefined) return undefined
   if (/^\d{1,6}$/.test(value)) return Number(value)
-  throw new UserError('usage', `count must be a number of machines, not ${JSON.stringify(value)}`)
+  throw new UserError('usage', `count must be a whole number, not ${JSON.stringify(value)}`)
 }
 
 /** Applies one setting to a profile. Options can be set only if it has a driver, or inherits one. */

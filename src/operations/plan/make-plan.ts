@@ -199,7 +199,7 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
     return [
       ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
         machine,
-        why: `the inventory has no entry for ${parts.join(', ')}, which may belong to another clone${createdBy === undefined ? '' : ` (created by ${createdBy}${created === undefined ? '' : ` at ${created}`})`}`,
+        why: `this clone of the inventory has no entry for ${parts.join(', ')}${createdBy === undefined ? '' : ` (created by ${createdBy}${created === undefined ? '' : ` at ${created}`})`}`,
         hint: 'merge the branch that contains the entry; if there is no such branch, see fleet gc',
       })),
       ...unasked.map(({ place, reason }) => ({

@@ -87,7 +87,7 @@ async function startAgain(
         ...{ machine: name, hint, cause: failure },
       })
     const stopped = 'the host was stopped for the change and is still stopped'
-    if (calls.signal.aborted) return fail(stopped, `to start it: fleet start ${name}`)
+    if (calls.signal.aborted) return fail(stopped, `to start the host: fleet start ${name}`)
     try {
       calls.progress('start the host again')
       await switchPower(context, machine, 'start', calls)

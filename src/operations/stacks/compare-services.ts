@@ -135,7 +135,7 @@ function compareService(
   if (followed !== undefined) {
     return change(
       'recreate',
-      `the service shares resources with a container of ${followed} that will be replaced`,
+      `the service shares resources with ${followed}, whose container will be replaced`,
     )
   }
   const dependency = Object.keys(definition.depends_on ?? {}).find(isReplaced)

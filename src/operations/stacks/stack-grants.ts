@@ -43,10 +43,10 @@ export async function findStackGrants(
   ]
 }
 
-/** Describes a grant: `file or folder /home/ana/.ssh/id_rsa of this computer`. */
+/** Describes a grant: `file or directory /home/ana/.ssh/id_rsa of this computer`. */
 export const describeStackGrant = (grant: StackGrant): string =>
   'path' in grant
-    ? `file or folder ${grant.path} on this computer`
+    ? `file or directory ${grant.path} on this computer`
     : `variable ${grant.variable} in your shell`
 
 /** Remembers that the hosts of these stacks may get these things. */

@@ -146,15 +146,15 @@ async function chooseNetworks(
     const why = `swarm ${swarm.name}'s address pool ${given} overlaps a route on ${overlapping.one.name}`
     throw new UserError('failed', why, {
       machine: machine.name,
-      hint: 'set another addressPool in the entry for the swarm',
+      hint: "set another addressPool in the swarm's entry",
     })
   }
   const addressPool = given ?? freePool(hosts)
   if (addressPool !== undefined) return { advertise, addressPool }
-  const why = `no subnet of 10.0.0.0/8 is free on all machines of swarm ${swarm.name}`
+  const why = `no subnet of 10.0.0.0/8 is free on all machines in swarm ${swarm.name}`
   throw new UserError('failed', why, {
     machine: machine.name,
-    hint: 'set addressPool in the entry for the swarm',
+    hint: "set addressPool in the swarm's entry",
   })
 }
 
@@ -487,7 +487,7 @@ async function plannedNode(work: Work, planned: string | undefined): Promise<str
   if (nodeId !== undefined && (planned === undefined || planned === nodeId)) return nodeId
   throw new UserError(
     'failed',
-    `the machine is no longer ${planned === undefined ? 'a node' : `node ${planned}`} of the swarm`,
+    `the machine is no longer ${planned === undefined ? 'a node' : `node ${planned}`} in the swarm`,
     {
       machine: work.machine.name,
       hint: 'make a new plan: fleet plan',

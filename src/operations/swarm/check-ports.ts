@@ -192,7 +192,7 @@ export async function checkBeforeJoin(
   const problem = (from: string, to: string, address: string, port: number): UserError =>
     new UserError('failed', `${from} cannot reach ${to} at ${address} on port ${port}/tcp`, {
       machine: joiner.name,
-      hint: `allow ${port}/tcp from ${from} to ${to}; between all members, 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open`,
+      hint: `allow ${port}/tcp from ${from} to ${to}; 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open between all members`,
     })
   const to = managers.flatMap(({ machine, address }) =>
     Object.values(swarmPorts).map((port) => ({ name: machine?.name ?? address, address, port })),

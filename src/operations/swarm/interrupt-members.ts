@@ -122,7 +122,7 @@ function checkQuorum(swarm: string, nodes: readonly SwarmNode[], own: readonly M
   const member = own.find((one) => one.node === node)
   throw new UserError('failed', `swarm ${swarm} needs this machine as a manager: ${why}`, {
     ...(member && { machine: member.machine.name }),
-    hint: `nothing was changed; bring the other managers back online first (fleet swarm status ${swarm}), select fewer managers at a time, or select all nodes in the swarm`,
+    hint: `nothing was changed; bring the other managers back online first (see fleet swarm status ${swarm}), select fewer managers at a time, or select all nodes in the swarm`,
   })
 }
 

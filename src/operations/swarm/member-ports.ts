@@ -102,12 +102,12 @@ export function planPorts(swarm: Swarm, at: PortSituation): readonly PlannedSwar
       const leaves = at.planned.some((one) => one.machine === name && one.action === 'leave')
       // The ports stay open as long as the machine is, or may be, a node.
       if (answer === undefined || (answer.nodeId !== undefined && !leaves)) return []
-      const why = `the machine is not a member of ${swarm.name}, but its ports are open to members in ${state.network}`
+      const why = `the machine is not a member of swarm ${swarm.name}, but its ports are open to members in ${state.network}`
       return [{ ...change, action: 'close-ports', why }]
     }
     const after = newHostOf(at.changes, name)
     const who = (where: string) =>
-      `only the other members of ${swarm.name}${where} can connect to ${portNames}`
+      `only the other members of swarm ${swarm.name}${where} can connect to ${portNames}`
     if (after === 'create' || after === 'replace') {
       if (!at.drivers.has(driver)) return []
       return [{ ...change, action: 'open-ports', why: who(''), after }]

@@ -101,7 +101,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
       issues: [
         {
           why: `swarm ${swarm.name} has no leader: ${listed(leaderless)} cannot reach a majority of its managers`,
-          hint: `start the other managers (fleet status); if they no longer exist: fleet swarm recover ${swarm.name}`,
+          hint: `start the other managers (see fleet status); if they no longer exist: fleet swarm recover ${swarm.name}`,
         },
       ],
     }
@@ -130,7 +130,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
     issues: [
       {
         why: `no machine belongs to cluster ${id} of swarm ${swarm.name}`,
-        hint: 'if the cluster no longer exists, remove the "id:" line from the entry for the swarm; fleet apply will then initialize a new cluster',
+        hint: 'if the cluster no longer exists, remove the "id:" line from the swarm\'s entry; fleet apply will then initialize a new cluster',
       },
     ],
   }
@@ -186,7 +186,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   if (first === undefined) {
     if (ready.length === 0) return { issues: [] }
     const why = `swarm ${name} is not initialized, and none of its managers is selected`
-    return { issues: [{ why, hint: `also select one of them: ${listed(ready)}` }] }
+    return { issues: [{ why, hint: `also select one of these managers: ${listed(ready)}` }] }
   }
   const after = newHostOf(at.changes, first)
   return {
@@ -460,7 +460,7 @@ export function planSwarm(swarm: Swarm, at: SwarmSituation): SwarmPart {
         : [
             {
               why: `swarm ${swarm.name} has the address pool ${listed(pools) || '10.0.0.0/8'}, not ${pool}; address pools cannot be changed`,
-              hint: 'restore "addressPool" in the entry for the swarm',
+              hint: 'restore "addressPool" in the swarm\'s entry',
             },
           ]),
       ...kept.issues,

@@ -23,7 +23,7 @@ export async function rotateSecrets(
   const { engine } = await findManager(context, swarm, { signal })
   if (rotated.unlockKey && !(await isAutolocked(engine, signal))) {
     throw new UserError('usage', `swarm ${swarm} has no unlock key`, {
-      hint: 'set "autolock: true" in the entry for the swarm and run fleet apply',
+      hint: 'set "autolock: true" in the swarm\'s entry and run fleet apply',
     })
   }
   await updateCluster(

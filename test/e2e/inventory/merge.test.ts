@@ -87,7 +87,7 @@ describe('two branches of an inventory', () => {
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     const { stdout } = await git('log', '--format=%s', '--name-only')
     expect(stdout).toBe(
-      'Remove web-1\n\nmachines.yaml\nSet label.role of web-1 to web\n\nmachines.yaml\nstart\n\nmachines.yaml\n',
+      'Remove web-1\n\nmachines.yaml\nSet label.role for web-1 to web\n\nmachines.yaml\nstart\n\nmachines.yaml\n',
     )
     expect((await git('status', '--porcelain')).stdout).toBe('A  other\n')
     expect((await git('show', '--stat', '--format=')).stdout).not.toContain('other')
@@ -107,7 +107,7 @@ describe('two branches of an inventory', () => {
     expect(answers.map(({ code }) => code)).toEqual([0, 0, 0, 0])
     expect((await git('status', '--porcelain')).stdout).toBe('')
     for (const name of names) {
-      const message = `Set protected of ${name} to true; set label.n of ${name} to ${name}`
+      const message = `Set protected for ${name} to true; set label.n for ${name} to ${name}`
       const { stdout } = await git('log', '-p', '--format=', '--fixed-strings', `--grep=${message}`)
       const added = stdout.split('\n').filter((line) => /^[+-][^+-]/.test(line))
       expect({ name, added }).toEqual({

@@ -141,7 +141,7 @@ describe('setting what a profile says', () => {
 
   it.each([
     ['webb', 'count=1', 'there is no profile webb (did you mean "web"?)'],
-    ['web', 'count=many', 'count must be a number of machines, not "many"'],
+    ['web', 'count=many', 'count must be a whole number, not "many"'],
     ['web', 'typ=large', 'unknown setting "typ" (did you mean "type"?)'],
     ['web', 'via=nope', 'there is no machine called "nope"'],
   ])('refuses %s %s', async (profile, word, why) => {

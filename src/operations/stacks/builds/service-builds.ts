@@ -86,12 +86,14 @@ function localUse(build: Build): string | undefined {
   if (Array.isArray(ssh) && ssh.length > 0) return 'ssh and would have access to your SSH keys'
   const caches = [...textsOf(cache_from), ...textsOf(cache_to)]
   if (caches.some((text) => text.includes('type=local'))) {
-    return 'a local cache, which would read or write folders on this computer'
+    return 'a local cache, which would read or write directories on this computer'
   }
   const isLayout = Object.values(build.additional_contexts ?? {}).some((value) =>
     value.startsWith('oci-layout:'),
   )
-  return isLayout ? 'an oci-layout context, which would read a folder on this computer' : undefined
+  return isLayout
+    ? 'an oci-layout context, which would read a directory on this computer'
+    : undefined
 }
 
 /** Throws kind `unsupported` for builds that would use more of this computer than their contexts. */

@@ -143,7 +143,7 @@ async function runScript({ host, folder }: HostMirror, script: string): Promise<
   if (code === 0) return stdout.trim()
   throw new UserError('failed', `cannot remove ${folder} on ${machine}: ${reasonOf(stderr)}`, {
     machine,
-    hint: `remove the folder on the host: fleet ssh ${machine}`,
+    hint: `remove the directory on the host: fleet ssh ${machine}`,
   })
 }
 

@@ -152,7 +152,7 @@ async function tryLock(
     const why = Buffer.concat(errors).toString().trim() || 'no reason given'
     throw new UserError('failed', `cannot lock stack ${stack} on ${machine}: ${why}`, {
       machine,
-      hint: `check the folder: fleet ssh ${machine} ls -ld ${folder}`,
+      hint: `check the directory: fleet ssh ${machine} ls -ld ${folder}`,
     })
   }
   const beat = setInterval(() => stdin.write('.'), heartbeatMs)

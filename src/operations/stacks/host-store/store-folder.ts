@@ -61,7 +61,7 @@ export async function findStackHost(context: Context, machine: Machine): Promise
     throw new UserError(
       'unsupported',
       `stacks cannot be stored in the home directory ${JSON.stringify(folder)} on ${name}`,
-      { machine: name, hint: 'log in as root or as a user with sudo' },
+      { machine: name, hint: 'log in as root or a user with sudo access' },
     )
   }
   return {

@@ -70,7 +70,7 @@ export function parseStoredModel(text: string, source: string): StackModel {
     'failed',
     `${source} was not used, because it could access this computer: ${why}`,
     {
-      hint: 'fleet never stores such a configuration: check who changed it on the host',
+      hint: 'fleet did not write this configuration: check who changed it on the host',
     },
   )
 }

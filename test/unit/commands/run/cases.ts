@@ -435,7 +435,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'deploy shop --yes --inventory stacks.yaml',
       usage,
-      /shop: file or folder .*secret\.env on this computer\n[^]*--allow-path/,
+      /shop: file or directory .*secret\.env on this computer\n[^]*--allow-path/,
       takesMore,
     ),
     fails('deploy shpo --inventory stacks.yaml', usage, /"shpo" \(did you mean "shop"\?\)/),

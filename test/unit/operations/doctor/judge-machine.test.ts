@@ -65,7 +65,7 @@ const failing = (failure: Partial<LoginFailure>): Observation => ({
     failure: { step: 'port', reason: 'other', message: 'it failed', printed: '', ...failure },
   },
 })
-/** The same with a program that makes the connection, such as OpenSSH's client. */
+/** The same with a program that opens the connection, such as OpenSSH's client. */
 const byProgram = (seen: Observation): Observation => ({
   ...seen,
   ...(seen.login && { login: { ...seen.login, byProgram: true } }),
@@ -125,7 +125,7 @@ describe('one cause', () => {
     const socket = { exists: true, direct: false, rights }
     expect(only({ ...withFacts({ socket, sudo: 'none' }), ...down })).toMatchObject({
       ...{ check: 'socket', message: expect.stringContaining('(root:root, mode 600)') },
-      fix: 'on the host, as root: chgrp docker /var/run/docker.sock && chmod 660 /var/run/docker.sock',
+      fix: 'run as root on the host: chgrp docker /var/run/docker.sock && chmod 660 /var/run/docker.sock',
     })
   })
 

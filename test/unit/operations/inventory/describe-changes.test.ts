@@ -43,11 +43,11 @@ describe('a commit says', () => {
       { 'web-1': { before: made, after: { ...made, host: { phase: 'removing', token } } } },
     ],
     [
-      'Set type of web-1 to t4g.small',
+      'Set type for web-1 to t4g.small',
       { 'web-1': { before: made, after: { ...made, options: { type: 't4g.small' } } } },
     ],
     [
-      'Unset engine of web-1; set label.role of web-1 to "a b"',
+      'Unset engine for web-1; set label.role for web-1 to "a b"',
       {
         'web-1': {
           before: { ...made, engine: 'none' },
@@ -56,7 +56,7 @@ describe('a commit says', () => {
       },
     ],
     [
-      'Set engine of web-1 to 28.1',
+      'Set engine for web-1 to 28.1',
       {
         'web-1': {
           before: { ...made, engine: 'none' },
@@ -65,7 +65,7 @@ describe('a commit says', () => {
       },
     ],
     [
-      'Set type of web-1, web-2 to t4g.small',
+      'Set type for web-1, web-2 to t4g.small',
       {
         'web-1': { before: made, after: { ...made, options: { type: 't4g.small' } } },
         'web-2': { before: made, after: { ...made, options: { type: 't4g.small' } } },
@@ -89,7 +89,7 @@ describe('a commit says', () => {
     expect(told({}, { renamed: [['a', 'b']] })).toBe('Rename a to b')
     expect(
       told({}, { profiles: new Map([['web', { before: { count: 3 }, after: { count: 7 } }]]) }),
-    ).toBe('Set count of profile web to 7')
+    ).toBe('Set count for profile web to 7')
     const key = 'ssh-ed25519 AAAA'
     expect(told({}, { operators: new Map([['ben', { before: undefined, after: key }]]) })).toBe(
       'Add operator ben',
@@ -105,11 +105,11 @@ describe('a commit says', () => {
     expect(removed).toBe(`Remove 40 machines\n\nRemove ${names.join(', ')}`)
     const region = { ...made, options: { aLongNameOfAnOption: 'x'.repeat(80) } }
     expect(told({ 'web-1.example.com': { before: made, after: region } })).toBe(
-      `Change web-1.example.com\n\nSet aLongNameOfAnOption of web-1.example.com to ${'x'.repeat(39)}…`,
+      `Change web-1.example.com\n\nSet aLongNameOfAnOption for web-1.example.com to ${'x'.repeat(39)}…`,
     )
     const after = { ...made, options: { type: 'x'.repeat(80), disk: 60 }, protected: true }
     expect(told({ 'web-1': { before: made, after } })).toBe(
-      `Change web-1\n\nSet protected of web-1 to true\nSet type of web-1 to ${'x'.repeat(39)}…\nSet disk of web-1 to 60`,
+      `Change web-1\n\nSet protected for web-1 to true\nSet type for web-1 to ${'x'.repeat(39)}…\nSet disk for web-1 to 60`,
     )
   })
 })

@@ -159,8 +159,8 @@ describe('the containers of a stack', () => {
     }
     const all = [container('web', { hash: 'other' }), container('side'), container('tail')]
     expect(changesOf(services, all)).toEqual([
-      'tail: recreate: the service shares resources with a container of side that will be replaced',
-      'side: recreate: the service shares resources with a container of web that will be replaced',
+      'tail: recreate: the service shares resources with side, whose container will be replaced',
+      'side: recreate: the service shares resources with web, whose container will be replaced',
       'web: recreate: the configuration has changed',
     ])
   })

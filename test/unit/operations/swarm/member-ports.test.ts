@@ -77,7 +77,7 @@ describe('the plan of the ports of a swarm', () => {
     expect(planned({ states: { m1: outside, w1: open } })).toEqual([
       {
         ...{ swarm: 'prod', machine: 'm1', action: 'open-ports' },
-        why: 'vpc-1 has no security group for the swarm; afterwards, only the other members of prod in vpc-1 can connect to 2377/tcp, 7946/tcp, 7946/udp, 4789/udp',
+        why: 'vpc-1 has no security group for the swarm; afterwards, only the other members of swarm prod in vpc-1 can connect to 2377/tcp, 7946/tcp, 7946/udp, 4789/udp',
       },
     ])
   })
