@@ -107,7 +107,7 @@ export function openEngine(
       try {
         for await (const line of splitLines(answer, longestLine)) {
           if (line.length >= longestLine)
-            throw new InvalidResponse('a line of the response is too long')
+            throw new InvalidResponse('a response line is too long')
           const document = line.toString().trim()
           if (document !== '') yield read(parseJson(document), '')
         }

@@ -5,7 +5,7 @@ import { lineOf } from './fields.ts'
 
 /** Keys of daemon.json that fleet does not write, and the reason. */
 const refusedKeys: Readonly<Record<string, string>> = {
-  hosts: 'fleet reaches the engine through SSH and its Unix socket, not through a TCP port',
+  hosts: 'fleet reaches the engine's Unix socket through SSH, not through a TCP port',
   tls: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlsverify: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlscacert: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
@@ -103,13 +103,13 @@ export const fileInFolder = z
   .string()
   .regex(
     /^(?![/\\~]|[A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$)).+$/,
-    'a file in the inventory\'s directory, without ".."',
+    'a path in the inventory\'s directory, without ".."',
   )
 
 const mirrorUrl = z
   .string()
   .max(512)
-  .regex(plainUrl, 'a URL such as https://mirror.example.com, without a login')
+  .regex(plainUrl, 'a URL such as https://mirror.example.com, without credentials')
 
 const registry = z
   .strictObject({
@@ -120,7 +120,7 @@ const registry = z
     ca: fileInFolder
       .optional()
       .describe(
-        "A PEM file in the inventory's directory with the CA certificates that the engine trusts for this registry.",
+        "The CA certificates that the engine trusts for this registry: a PEM file in the inventory's directory.",
       ),
     mirror: z
       .union([mirrorUrl, z.array(mirrorUrl).min(1).max(16)])
@@ -171,7 +171,7 @@ export const engineSpec = z
     repository: z
       .string()
       .max(512)
-      .regex(plainUrl, 'a URL such as https://mirror.example.com/linux, without a login')
+      .regex(plainUrl, 'a URL such as https://mirror.example.com/linux, without credentials')
       .optional()
       .describe(
         "The URL of a mirror of Docker's package repository (default: https://download.docker.com/linux). The packages must be signed with Docker's key.",

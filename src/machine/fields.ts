@@ -42,7 +42,7 @@ export const loginName = z
   .max(256)
   .regex(
     new RegExp(String.raw`^[${letter}](?:[${letter}.@+\\-]*[${letter}.@+$-])?$`),
-    'a user name without spaces or quotes that begins with a letter, a digit or "_"',
+    'a user name that begins with a letter, a digit or "_" and has no spaces or quotes',
   )
 
 const sshHost = '[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?'
@@ -100,7 +100,7 @@ export const resourceKey = z
   .string()
   .regex(
     resourceKeyPattern,
-    'a key of 1 to 64 letters, digits, "_", ".", ":" or "-" that begins with a letter',
+    '1 to 64 letters, digits, "_", ".", ":" or "-", beginning with a letter',
   )
 
 /** The name of a driver. It is also part of the name of its npm package. */

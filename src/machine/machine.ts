@@ -59,7 +59,7 @@ export function requireHost(machine: Machine): HostRecord {
   if (host === undefined) {
     throw new UserError('unreachable', 'the machine has not been created yet', {
       machine: name,
-      hint: `to set it up: ${setUpCommand(machine)}`,
+      hint: `to set up the machine: ${setUpCommand(machine)}`,
     })
   }
   const isCreating = host.phase === 'creating'

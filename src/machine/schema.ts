@@ -127,7 +127,7 @@ const sshSettings = z.strictObject({
     .enum(['builtin', 'openssh'])
     .optional()
     .describe(
-      "The SSH client: fleet's own (builtin), or the ssh program on the computer that runs fleet (openssh). By default, fleet uses ssh only if its own client cannot log in.",
+      "The SSH client: builtin (fleet's own) or openssh (the ssh program on the computer that runs fleet). By default, fleet uses ssh only if its own client cannot log in.",
     ),
 })
 
@@ -152,7 +152,7 @@ const spec = z.strictObject({
   userData: fileInFolder
     .optional()
     .describe(
-      "A file with your own cloud-init user-data for a new host, in the inventory's directory.",
+      "Your own cloud-init user-data for a new host: a file in the inventory's directory.",
     ),
   protected: z
     .boolean()
@@ -225,7 +225,7 @@ const stackEntry = z
     on: oneOrMore(selector, maxPerStack)
       .optional()
       .describe(
-        'The machines to deploy to: a selector as for `--on`, such as role=web, or a list of them. Required, unless `swarm` is set.',
+        'The machines to deploy to: a selector as for `--on`, such as role=web, or a list of selectors. Required, unless `swarm` is set.',
       ),
     swarm: swarmName
       .optional()
@@ -239,7 +239,7 @@ const stackEntry = z
       ])
       .optional()
       .describe(
-        'The number of machines to deploy to at the same time, or a percentage of them (default: 1).',
+        'The number or percentage of machines to deploy to at the same time (default: 1).',
       ),
     wait: z
       .int()
@@ -296,11 +296,11 @@ const addressPool = z
 /** One entry under `swarms:`: machines whose engines form a cluster. */
 const swarmEntry = z.strictObject({
   managers: oneOrMore(selector, maxPerStack).describe(
-    'The machines that manage the swarm: a selector as for `--on`, such as role=manager, or a list of them. Use 1, 3 or 5 machines.',
+    'The machines that manage the swarm: a selector as for `--on`, such as role=manager, or a list of selectors. Use 1, 3 or 5 machines.',
   ),
   workers: oneOrMore(selector, maxPerStack)
     .optional()
-    .describe('The other machines in the swarm: a selector, or a list of them (default: none).'),
+    .describe('The other machines in the swarm: a selector, or a list of selectors (default: none).'),
   labels: z
     .array(z.string().regex(labelKeyPattern, 'a label key'))
     .max(maxPerStack)
@@ -315,13 +315,13 @@ const swarmEntry = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Whether managers must be unlocked with a key (`fleet swarm unlock`) after their engine restarts (default: unchanged; false for new swarms).',
+      'Whether managers must be unlocked with a key (`fleet swarm unlock`) after their engines restart (default: unchanged; false for new swarms).',
     ),
   id: z
     .string()
     .regex(/^[a-z0-9]{25}$/, '25 lower-case letters or digits')
     .optional()
-    .describe('The ID of the cluster. fleet writes it when it initializes the swarm.'),
+    .describe('The cluster ID, which fleet writes when initializing the swarm.'),
 })
 /** One entry under `swarms:`. */
 export type SwarmEntry = z.infer<typeof swarmEntry>

@@ -78,7 +78,7 @@ export function findSwarmProblems(
       const owner = owners.get(machine)
       if (owner === undefined) owners.set(machine, name)
       else {
-        const message = `${machine} is in the swarms ${owner} and ${name}; an engine can be in only one swarm`
+        const message = `${machine} is in the swarms ${owner} and ${name}; a machine can be in only one swarm`
         problems.push({ swarm: name, machine, message })
       }
     }

@@ -106,7 +106,7 @@ const idleError = (ms: number): UserError =>
 /** The program did not print anything, not even its mark: the login shell has not come that far. */
 const shellHangs = (ms: number): UserError =>
   new UserError('unreachable', `the login shell did not run a command within ${ms / 1000} s`, {
-    hint: 'check the shell startup files on the host (such as ~/.bashrc), and whether the home directory is on a file server that does not respond',
+    hint: 'check the shell startup files on the host (such as ~/.bashrc); if the home directory is on a file server, check that the server responds',
   })
 
 /** Another command, or none, ran in place of the program. */

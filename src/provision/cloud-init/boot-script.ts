@@ -82,7 +82,7 @@ export const writeBootScript = (
   user: string,
   settings?: EngineSettings,
 ): string => `#!/bin/sh
-# Written by fleet: gives this host its Docker engine.
+# Written by fleet: sets up this host's Docker engine.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ${shellFunctions}
 say() { echo "fleet: $*"; }

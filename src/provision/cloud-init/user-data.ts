@@ -122,7 +122,7 @@ function ownParts(own: OwnUserData): readonly Part[] {
 export function writeUserData(boot: FirstBoot): string {
   const { user, engine, own } = boot
   if (user === 'root') {
-    throw new UserError('usage', 'root cannot be the login user of a new host', {
+    throw new UserError('usage', "a new host's login user cannot be root", {
       hint: 'choose another user; fleet will allow that user to use sudo without a password',
     })
   }

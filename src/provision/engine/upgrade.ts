@@ -40,7 +40,7 @@ export function checkEngine(
   const isRightSource = channel === undefined || (channel !== 'distribution') === engineFromDocker
   if (version === undefined ? isRightSource : isVersion(installed, version)) return { kind: 'fits' }
   const wanted = version === undefined ? `channel ${channel}` : version
-  const difference = `the engine is ${installed}, but the entry specifies ${wanted}`
+  const difference = `the engine version is ${installed}, but the entry specifies ${wanted}`
   if (version !== undefined && !isOlder(installed, version)) {
     const hint = `fleet does not downgrade engines: set the version in the entry to ${installed}, or install the older engine by hand`
     return { kind: 'matter', why: difference, hint }
@@ -51,7 +51,7 @@ export function checkEngine(
       'remove the engine from the host by hand, then run fleet provision to install the engine that the entry specifies'
     return {
       kind: 'matter',
-      why: `the engine is ${installed} and ${source}, but the entry specifies ${wanted}`,
+      why: `the engine (${installed}) ${source}, but the entry specifies ${wanted}`,
       hint,
     }
   }

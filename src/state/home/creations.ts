@@ -130,7 +130,7 @@ export function openCreations(home: string): Creations {
       if (server === undefined) {
         throw new UserError('locked', `another fleet process is working on ${machine}`, {
           machine,
-          hint: 'wait until that process ends, then try again',
+          hint: 'wait until the other process ends, then try again',
         })
       }
       try {

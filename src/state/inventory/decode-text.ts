@@ -11,7 +11,7 @@ const maxFileSize = 8 * 2 ** 20
 
 const tooLarge = (file: string): UserError =>
   new UserError('inventory', `${file} is larger than ${maxFileSize / 2 ** 20} MiB`, {
-    hint: 'split the inventory into several, each in its own directory',
+    hint: 'split the file into several inventories, each in its own directory',
   })
 
 /**

@@ -122,7 +122,7 @@ export function parseInventoryDocument(text: string, file: string): InventoryDoc
   if (text.length > maxLength) {
     throw new UserError(
       'inventory',
-      `${file} is larger than ${maxLength / 2 ** 20} MiB, and is invalid or not in the layout that fleet writes`,
+      `${file} is larger than ${maxLength / 2 ** 20} MiB and is either invalid or not in the layout that fleet writes`,
       {
         hint: `revert the last change (to see it: git diff ${shellQuote(file)}), or split the file into several inventories`,
       },
@@ -153,7 +153,7 @@ function explainExpansion(root: Document.Parsed, error: unknown): Problem | unde
   const isMerge = messageOf(error).startsWith('Merge sources')
   if (!isMerge && !(error instanceof ReferenceError)) return undefined
   let problem = isMerge
-    ? { offset: 0, message: '<< requires a mapping, or an alias of a mapping' }
+    ? { offset: 0, message: '<< requires a mapping or an alias for a mapping' }
     : { offset: 0, message: 'aliases expand to too much data' }
   visit(root, {
     Pair(_, pair) {

@@ -23,7 +23,7 @@ export const writeNewInventory = (id: string): string => `\
 # yaml-language-server: $schema=./${schemaFileName}
 # The machines of this fleet. Share this file through git; it never contains secrets.
 version: 1
-id: "${id}" # permanent ID of this fleet, used in the tags of everything that fleet creates
+id: "${id}" # permanent ID of this fleet, used to tag everything that fleet creates
 # The entry for a machine, written by fleet or by hand, looks like this:
 #   web-1:
 #     driver: ssh

@@ -142,7 +142,7 @@ export function checkRename(
   if (!entries.has(from)) {
     throw new UserError('usage', `${from} has not been created yet; nothing was changed`, {
       machine: from,
-      hint: `to create it under the new name: fleet create ${to} --extends ${shellQuote(machines.get(from)?.extends ?? '')}`,
+      hint: `to create the machine under the new name: fleet create ${to} --extends ${shellQuote(machines.get(from)?.extends ?? '')}`,
     })
   }
   if (!entries.has(to)) return

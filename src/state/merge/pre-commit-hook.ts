@@ -52,7 +52,7 @@ async function keepHook(file: string, command: string): Promise<InstalledHook> {
   )
   if (isRun) return { file, isNew: false }
   throw new UserError('failed', `git does not run ${file}: it is not executable`, {
-    hint: `to make it executable: chmod +x ${shellQuote(file)}`,
+    hint: `to make the hook executable: chmod +x ${shellQuote(file)}`,
   })
 }
 
@@ -71,7 +71,7 @@ export async function installPreCommitHook(
   const found = await findHooks(dirname(inventory), env)
   if (found === undefined) {
     throw new UserError('inventory', `${location} is not in a git repository`, {
-      hint: 'to create one: git init',
+      hint: 'to create a repository: git init',
     })
   }
   const file = join(found.hooks, 'pre-commit')

@@ -42,7 +42,7 @@ export function checkHidden(value: unknown, name: string): void {
   throw new UserError(
     'usage',
     `${found.path.map(String).join('.')}: ${describeHidden(found.character)}`,
-    { hint: 'remove that character' },
+    { hint: 'remove the character' },
   )
 }
 

@@ -103,7 +103,7 @@ export async function retryConnecting<Opened>(
       caller?.throwIfAborted()
       const failed = failure(error)
       if (canContinue?.(failed.error) === true) {
-        traceError('ssh', 'log in; fleet continues with other keys', error)
+        traceError('ssh', 'log in; trying other keys', error)
         continue
       }
       const judged = await judge(error)

@@ -162,7 +162,7 @@ export function openTransport(link: Link, { agent, listen }: Abilities): Transpo
   return {
     exec,
     async dial(address) {
-      if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session after the login')) // a host without sessions may still forward
+      if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session after login')) // a host without sessions may still forward
       return await openSocket(link, address)
     },
     listen,

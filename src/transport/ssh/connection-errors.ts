@@ -86,7 +86,7 @@ const says =
 const at = ({ address, port }: Endpoint): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 const look = ({ machine, isNew = false }: Endpoint): string =>
-  isNew ? '' : ` Check its state: fleet status ${machine}`
+  isNew ? '' : ` Check the host's state: fleet status ${machine}`
 
 /** What a server sent in place of its version: sshd says that it is overloaded (MaxStartups). */
 function printedBy(error: unknown): string {
@@ -135,7 +135,7 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: (_, error, { proxy }) =>
       withOutput(
-        `${proxy?.subject ?? ''} started, but there was ${messageOf(error)} from the SSH server`,
+        `${proxy?.subject ?? ''} started, but the SSH server gave ${messageOf(error)}`,
         proxy?.output ?? '',
       ),
     hint: ({ user, address }, _error, { proxy }) =>
@@ -179,7 +179,7 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: (_, error) => `the jump host refused to forward the connection (${messageOf(error)})`,
     hint: () =>
-      'on the jump host, check AllowTcpForwarding and PermitOpen in sshd_config, and restrict or no-port-forwarding in authorized_keys',
+      'on the jump host, check sshd_config for AllowTcpForwarding and PermitOpen, and authorized_keys for restrict and no-port-forwarding',
   },
   {
     when: code('REFUSED'),
@@ -206,7 +206,7 @@ const rules: readonly Rule[] = [
   {
     when: ({ error }) => error instanceof ConnectTimeout,
     kind: 'unreachable',
-    why: (_, error) => `the host stopped answering during the login (${messageOf(error)})`,
+    why: (_, error) => `the host stopped answering during login (${messageOf(error)})`,
     hint: () => 'the host may be overloaded: try again, or check its console',
   },
   {
@@ -227,8 +227,8 @@ const rules: readonly Rule[] = [
   {
     when: ({ error }) => error instanceof EndlessBanner,
     kind: 'unreachable',
-    why: () => 'the SSH server sent too much text during the login',
-    hint: () => 'check Banner in sshd_config on the host, and that this is the right host',
+    why: () => 'the SSH server sent too much text during login',
+    hint: () => 'check that this is the right host, and check Banner in its sshd_config',
   },
   {
     when: ({ error }) => error instanceof NotSsh,

@@ -98,7 +98,7 @@ const sessionLate = ({ machine }: Link['endpoint']): UserError =>
 const deafAfterSignal = ({ machine }: Link['endpoint']): UserError =>
   new UserError(
     'unreachable',
-    `${machine} does not respond, and the command on it could not be stopped`,
+    `${machine} does not respond, and the command could not be stopped`,
     {
       machine,
       hint: `commands on the host may still be running; check its state: fleet status ${machine}`,

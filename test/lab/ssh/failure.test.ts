@@ -115,7 +115,7 @@ describe.skipIf(!labIsHere).each(clients)(
       }
       const failure = await failureOf(login, { connectTimeoutMs: 3_000, prompt })
       other.resume()
-      expect(failure.message).toContain('stopped answering during the login')
+      expect(failure.message).toContain('stopped answering during login')
     })
 
     test('no SSH server answers there', async () => {

@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere).each(clients)(
         message:
           client === 'openssh'
             ? 'the connection to h1 was lost'
-            : 'h1 does not respond, and the command on it could not be stopped',
+            : 'h1 does not respond, and the command could not be stopped',
       })
       await transport[Symbol.asyncDispose]()
       host.resume()

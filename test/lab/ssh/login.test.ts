@@ -159,7 +159,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       const login = connectSsh({ ...target, identityFiles: [file] }, { env })
       await expect(login).rejects.toMatchObject({
         kind: 'credentials',
-        message: expect.stringContaining(`${file} (the key needs a passphrase)`),
+        message: expect.stringContaining(`${file} (the key requires a passphrase)`),
       })
     })
 
@@ -282,7 +282,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
         {
           kind: 'credentials',
           message: expect.stringContaining(`the permissions 0${mode.toString(8)} are too open`),
-          hint: `to restrict them: chmod 600 ${file}`,
+          hint: `to restrict access: chmod 600 ${file}`,
         },
       )
     }

@@ -87,7 +87,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await expect(connectSsh(shell(line), { env, connectTimeoutMs: 3000 })).rejects.toMatchObject({
       kind: 'unreachable',
       message:
-        'cannot reach h1 at web-1.invalid:22: the ProxyCommand started, but there was no answer within 3 s from the SSH server: open this page',
+        'cannot reach h1 at web-1.invalid:22: the ProxyCommand started, but the SSH server gave no answer within 3 s: open this page',
     })
     await untilGone(mark)
   })
@@ -100,7 +100,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await expect(connectSsh(silent, { env, connectTimeoutMs: 1000 })).rejects.toMatchObject({
       kind: 'unreachable',
       message:
-        'cannot reach h1 at web-1.invalid:22: sh started, but there was no answer within 1 s from the SSH server',
+        'cannot reach h1 at web-1.invalid:22: sh started, but the SSH server gave no answer within 1 s',
     })
     await untilGone(mark)
   })

@@ -27,7 +27,7 @@ describe('the settings of an engine', () => {
   ])('%j are accepted', (spec) => expect(problemOf(spec)).toBe('accepted'))
 
   test.each([
-    [{ config: { hosts: ['tcp://0.0.0.0:2375'] } }, /SSH and its Unix socket/],
+    [{ config: { hosts: ['tcp://0.0.0.0:2375'] } }, /Unix socket through SSH/],
     [{ config: { tlsverify: true } }, /not through a TCP port/],
     [{ config: { graph: '/srv' } }, /data-root/],
     [{ config: { labels: ['a\nb'] } }, /single-line/],
@@ -49,7 +49,7 @@ describe('the settings of an engine', () => {
     [{ registries: { 'docker.io': { insecure: true } } }, /only/],
     [
       { registries: { 'docker.io': { mirror: 'https://ana:pw@m.example.com' } } },
-      /without a login/,
+      /without credentials/,
     ],
     [{ repository: 'https://m.example.com/$(id)' }, /URL/],
     [{ repository: 'https://m.example.com', channel: 'distribution' }, /stable/],

@@ -62,7 +62,7 @@ describe('a swarm', () => {
     ])
     const both = '  prod: { managers: role=manager }\n  test: { managers: m-3 }\n'
     expect(problemsOf(both)).toEqual([
-      'm-3 is in the swarms prod and test; an engine can be in only one swarm',
+      'm-3 is in the swarms prod and test; a machine can be in only one swarm',
     ])
     expect(problemsOf('  prod: { managers: [m-1, m-2] }\n')).toEqual([
       expect.stringMatching(/^warning: swarm prod has 2 managers/),

@@ -77,7 +77,7 @@ describe('the user-data of a new host', () => {
   })
 
   test('refuses root, whose login stays closed', () => {
-    expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/root cannot be the login user/)
+    expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/login user cannot be root/)
   })
 
   test.each<[string, EngineSpec, string[]]>([

@@ -111,7 +111,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   if (key === undefined || isCertificate(key)) {
     return {
       unusable: 'the key is encrypted and its .pub file is missing',
-      remedy: `to create it: ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
+      remedy: `to create the .pub file: ssh-keygen -y -f ${shellQuote(file)} > ${shellQuote(`${file}.pub`)}`,
     }
   }
   return {
@@ -128,14 +128,14 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
       ? 'a DSA key, which servers no longer accept'
       : undefined
   if (kind !== undefined) {
-    const remedy = kind.includes('PuTTY') ? 'export it in PuTTYgen as an OpenSSH key' : undefined
+    const remedy = kind.includes('PuTTY') ? 'in PuTTYgen, export the key in OpenSSH format' : undefined
     return { unusable: kind, ...(remedy !== undefined && { remedy }) }
   }
   const type = /-----BEGIN OPENSSH/.test(text) ? readablePart(text)?.type : undefined
   if (type?.startsWith('sk-') === true) {
     return {
       unusable: 'the key is stored on a security key and can be used only through an agent',
-      remedy: `to add it to the agent: ssh-add ${shellQuote(file)}`,
+      remedy: `to add the key to the agent: ssh-add ${shellQuote(file)}`,
     }
   }
   return { unusable: `not a supported private key (${message})` }
@@ -167,7 +167,7 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
       const mode = openMode.toString(8).padStart(4, '0')
       return {
         unusable: `the permissions ${mode} are too open: others can read this private key`,
-        remedy: `to restrict them: chmod 600 ${shellQuote(file)}`,
+        remedy: `to restrict access: chmod 600 ${shellQuote(file)}`,
       }
     }
     const key = parsePrivate(text)

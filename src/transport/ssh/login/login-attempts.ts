@@ -142,7 +142,7 @@ function candidateOf(
   const inAgent = agent.find((one) => idOf(certifiedKey(one)) === idOf(certifiedKey(key)))
   if (inAgent) return { key, label: `${file}, through the agent`, sign: inAgent.sign }
   if (unlock === undefined) return 'the agent does not have the private key'
-  if (prompt === undefined) return 'the key needs a passphrase'
+  if (prompt === undefined) return 'the key requires a passphrase'
   return { key, label: file, sign: signAfterAsking(file, unlock, prompt) }
 }
 

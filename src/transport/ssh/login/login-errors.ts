@@ -55,7 +55,7 @@ export function refusedAfterKey(
       machine,
       hint: isPassing
         ? 'the host is starting up or shutting down: try again in a minute'
-        : `the account of ${user} may be expired, locked or not allowed to log in: check "chage -l ${user}" and the sshd log on the host`,
+        : `the account ${user} may be expired, locked or not allowed to log in: check "chage -l ${user}" and the sshd log on the host`,
     },
   )
 }
@@ -100,7 +100,7 @@ function explainKeys(
   if (accepted.length > 0) {
     const turnedDown = offered.length === 0 ? '' : ` and rejected ${offered.join(', ')}`
     return {
-      why: `the server accepted the key ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
+      why: `the server accepted the key${accepted.length > 1 ? 's' : ''} ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
       hint: 'run the command in a terminal, where you can enter the second factor; without a terminal, the server must accept a key alone (AuthenticationMethods in sshd_config on the host)',
     }
   }

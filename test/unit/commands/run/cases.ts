@@ -318,7 +318,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'doctor new-1',
       failed,
-      /^host\tfail\tthe machine has not been created yet\tto set it up: fleet create new-1/m,
+      /^host\tfail\tthe machine has not been created yet\tto set up the machine: fleet create new-1/m,
     ),
     ok('doctor web-1', /^engine\tok\tDocker 27\.5\.1 is running/m, { shell: true }),
     json('doctor web-1', allChecks, { shell: true }),

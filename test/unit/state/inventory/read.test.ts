@@ -151,7 +151,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     'userData: %s, which would not travel with the inventory',
     (file) => {
       expect(problemsOf(inEntry(`userData: ${file}`))).toContain(
-        `machines.yaml:6:15: machines.web-1.userData: expected a file in the inventory's directory, without "..", got "${file}"`,
+        `machines.yaml:6:15: machines.web-1.userData: expected a path in the inventory's directory, without "..", got "${file}"`,
       )
     },
   )

@@ -153,7 +153,7 @@ describe('a server', () => {
     })
     const connected = connectTo(endless.port, { hostKey: endless.hostKey })
     await expect(connected).rejects.toMatchObject({
-      message: expect.stringContaining('sent too much text during the login'),
+      message: expect.stringContaining('sent too much text during login'),
     })
     clearInterval(timer)
   })
