@@ -227,7 +227,7 @@ class RegistryClient {
   #refused(login: Login | undefined, why: string): UserError {
     const who =
       login === undefined ? 'without a login' : 'with the login in your Docker configuration'
-    return new UserError('credentials', `${this.#name} denied access ${who}: ${why}`, {
+    return new UserError('credentials', `cannot access ${this.#name} ${who}: ${why}`, {
       hint: `to log in: docker login ${shellQuote(this.#name)}`,
     })
   }

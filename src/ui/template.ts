@@ -31,7 +31,7 @@ export type Template = readonly Node[]
 
 const problem = (message: string): UserError =>
   new UserError('usage', `--format: ${message}`, {
-    hint: 'for example: --format "{{.name}}"; the fields are those of --json',
+    hint: 'for example: --format "{{.name}}"; to see the fields, use --json',
   })
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

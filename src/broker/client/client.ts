@@ -342,7 +342,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
     status: () =>
       query(
         (socket) => sendHello(socket, { open: 'status', ...identity }),
-        async () => 'stop the broker with fleet broker stop; the next command starts a new one',
+        async () => 'stop the broker with fleet broker stop; the next command will start a new one',
       ),
     stop: () =>
       query(

@@ -25,7 +25,7 @@ export async function stopHint(folder: string): Promise<string> {
     return `stop the broker on the computer or in the container where it was started: kill ${pid}`
   } catch (error) {
     traceError('broker', "read the broker's process ID", error)
-    return `stop the broker process and remove ${brokerSocket(folder)}; the next command starts a new broker`
+    return `stop the broker process and remove ${brokerSocket(folder)}; the next command will start a new broker`
   }
 }
 

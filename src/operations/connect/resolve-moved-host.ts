@@ -85,8 +85,8 @@ export async function firewallError(
   }
   return new UserError(
     'unreachable',
-    `cannot reach ${name} at ${host.address}: its firewall allows SSH from ${allowed.join(', ')}, but this computer has the address ${shut.map(plainAddress).join(', ')}`,
-    { machine: name, hint: `to allow this address: fleet allow ${name}` },
+    `cannot reach ${name} at ${host.address}: its firewall allows SSH from ${allowed.join(', ')}, but not from this computer (${shut.map(plainAddress).join(', ')})`,
+    { machine: name, hint: `to allow this computer: fleet allow ${name}` },
   )
 }
 

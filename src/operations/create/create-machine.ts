@@ -99,7 +99,7 @@ function locateHost(
 
 /** For a user who can neither open the engine socket nor become root. */
 const noAccessHint = (user: string, name: string): string =>
-  `the user ${user} does not have permission to use Docker on the host: add the user to the docker group, or allow the user to use sudo without a password; then run: fleet ps -m ${name}`
+  `the user ${user} does not have permission to use Docker on the host; add the user to the docker group or allow the user to use sudo without a password, then run: fleet ps -m ${name}`
 
 function hintFor(
   { name, host, engine }: ReadyMachine,
@@ -115,7 +115,7 @@ function hintFor(
   }
   if (host.address === undefined && !probe.engine.direct) {
     return {
-      hint: `${probe.user} was added to the docker group; log in again on this computer for this to take effect`,
+      hint: `${probe.user} was added to the docker group; log in again on this computer to apply the change`,
     }
   }
   return {}

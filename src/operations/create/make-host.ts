@@ -125,7 +125,7 @@ async function rollBack(
     progress('remove the partly created host')
     await lifecycle.remove(host, { signal: context.signal, progress })
   } catch (error) {
-    traceError('driver', 'undo creating the host', error)
+    traceError('driver', 'remove the partly created host', error)
     return // the refusal matters more to the user; the entry still records the resources
   }
   await (await context.inventory()).update(name, () => inventory.entries.get(name))

@@ -47,7 +47,7 @@ export async function readInventoryFile(
   const about = await stat(path).catch((error: unknown) => {
     throw unreadable(fileTroubleOf(error), error)
   })
-  if (!about.isFile()) throw unreadable('it is not a file')
+  if (!about.isFile()) throw unreadable('it is not a regular file')
   if (about.size > maxBytes) {
     const limit = maxBytes >= 2 ** 20 ? `${maxBytes / 2 ** 20} MiB` : `${maxBytes / 2 ** 10} KiB`
     throw unreadable(`it is larger than ${limit}`)

@@ -29,7 +29,7 @@ const mayBecomeReady = (error: unknown): error is UserError =>
 const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
   new UserError(
     'unreachable',
-    `cannot log in to ${name} after ${bootTime / 60_000} minutes: ${error.message}`,
+    `could not log in to ${name} within ${bootTime / 60_000} minutes: ${error.message}`,
     {
       machine: name,
       hint: "check the host's console and firewall, then run the command again",

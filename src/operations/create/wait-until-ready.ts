@@ -90,7 +90,7 @@ async function watchCloudInit(
   }
   const [status] = await Promise.all([running.exit, read()])
   if (end !== undefined && exitCodeOf(status) === 0) return end
-  throw new UserError('failed', 'waiting for cloud-init was interrupted on the host', {
+  throw new UserError('failed', 'the wait for cloud-init was interrupted on the host', {
     machine,
     hint: 'run the command again to continue',
   })

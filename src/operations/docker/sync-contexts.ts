@@ -35,7 +35,7 @@ export async function syncContexts(context: Context): Promise<SyncedContext[]> {
       synced.push({ name, state: 'taken', host: there.host })
     } else {
       const host = `unix://${await context.keepEngineSocket(machine, 'context')}`
-      const description = `fleet: ${name} of ${location}`
+      const description = `fleet: ${name} in ${location}`
       await openDockerContexts(context.env).write({ name, description, host, inventory })
       synced.push({ name, state: 'written', host })
     }

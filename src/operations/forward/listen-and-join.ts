@@ -22,7 +22,7 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
     case 'EADDRINUSE':
       return new UserError('failed', `${where} is already in use`, { cause, hint: again })
     case 'EACCES':
-      return new UserError('failed', `you have no permission to listen on ${where}`, {
+      return new UserError('failed', `you do not have permission to listen on ${where}`, {
         cause,
         hint:
           'path' in address

@@ -46,10 +46,10 @@ export async function allowCaller(
   if (before === undefined) {
     throw new UserError(
       'usage',
-      `either fleet does not manage ${name}'s firewall, or it connects to the host from a private address`,
+      `fleet either does not manage ${name}'s firewall or connects to the host from a private address`,
       {
         machine: name,
-        hint: `allow port 22 from your address in that firewall; if fleet created the host: fleet set ${name} ${option}=RANGES`,
+        hint: `allow port 22 from your address in the firewall; if fleet created the host, use fleet set ${name} ${option}=RANGES`,
       },
     )
   }

@@ -114,9 +114,9 @@ function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlyS
   )
   if (users.length === 0) return
   const list = users.map((machine) => machine.name).join(', ')
-  throw new UserError('usage', `cannot remove ${name}: it is the jump host of ${list}`, {
+  throw new UserError('usage', `cannot remove ${name}: it is the jump host for ${list}`, {
     machine: name,
-    hint: `remove ${list} as well, or change "via" in their inventory entries first`,
+    hint: `remove ${list} as well, or change "via" in the inventory first`,
   })
 }
 
@@ -138,7 +138,7 @@ async function checkStillWanted(
     const lacking = error.message.slice(`${name}.`.length)
     throw new UserError(
       'usage',
-      `profile ${wanted.profile} creates ${name} by its count, but requires settings from the entry for ${name}: ${lacking}`,
+      `profile ${wanted.profile} creates ${name}, but requires settings from the entry for ${name}: ${lacking}`,
       { machine: name, hint: describeRecreation(inventory, [name])[0], cause: error },
     )
   }

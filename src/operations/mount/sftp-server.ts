@@ -65,7 +65,7 @@ export async function findRemoteDirectory(
 const withoutServer = (machine: string): UserError =>
   new UserError('unsupported', 'the host has no SFTP server', {
     machine,
-    hint: 'install one on the host: apt-get install openssh-sftp-server (Debian, Ubuntu), apk add openssh-sftp-server (Alpine), or openssh-server (others)',
+    hint: 'install the package openssh-sftp-server (Debian, Ubuntu, Alpine) or openssh-server (other distributions) on the host',
   })
 
 /** Connects `stdin` and `stdout` to an SFTP server on a host. Resolves to its exit code. */

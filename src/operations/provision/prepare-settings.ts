@@ -153,7 +153,7 @@ export function checkConfigurable(
       "the engine's environment can be set only on hosts with systemd",
       {
         machine,
-        hint: 'for a proxy, use the key "proxies" in engine.config (Docker 23 or newer)',
+        hint: 'for a proxy, use the key "proxies" in engine.config (Docker 23 or later)',
       },
     )
   }

@@ -114,13 +114,9 @@ export async function provisionHost(
   const rest = [...planEngine(after, wanted, aims), ...settingsLeft]
   if (rest.length > 0) {
     const left = rest.map((step) => step.description).join('; ')
-    throw new UserError(
-      'failed',
-      `every step succeeded, but these steps are still needed: ${left}`,
-      {
-        machine,
-      },
-    )
+    throw new UserError('failed', `every step succeeded, but there is still work to do: ${left}`, {
+      machine,
+    })
   }
   return { probe: checkEngine(machine, after), plan, output, skipped }
 }

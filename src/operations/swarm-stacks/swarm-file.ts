@@ -95,7 +95,7 @@ function checkService(stack: string, name: string, service: StackService): void 
   for (const { type, source = '' } of service.volumes ?? []) {
     if (type !== 'bind' || !`${source}/`.startsWith(`${localRoot}/`)) continue
     refuse(
-      'mounts a file or folder from the inventory directory, but the nodes do not have it',
+      'mounts files from the inventory directory, which does not exist on the nodes',
       'use a config or a secret for files, and a volume for data',
     )
   }
@@ -228,9 +228,11 @@ export async function swarmStackOf(
         throw new UserError('failed', `the ${what} has no content: its file or variable is missing`)
       }
       if (content.length > largestContent) {
-        throw new UserError('failed', `the ${what} is larger than ${largestContent / 1024} KiB`, {
-          hint: 'Swarm mode does not allow larger ones; put the file in an image or a volume',
-        })
+        throw new UserError(
+          'failed',
+          `the ${what} is larger than ${largestContent / 1024} KiB, the limit in Swarm mode`,
+          { hint: 'put the file in an image or a volume' },
+        )
       }
       const prefix = `${stack}_${key}`.slice(0, longestName - shownDigits - 1)
       const name = `${prefix}-${digest(content).slice(0, shownDigits)}`

@@ -173,7 +173,7 @@ export function watchMachine(
       if (stop.aborted || isLost || open === undefined) throw error
     }
     if (open === undefined) {
-      throw new UserError('failed', "cannot read the host's resource usage: it has no /proc", {
+      throw new UserError('failed', 'cannot read resource usage: the host has no /proc', {
         machine: name,
       })
     }

@@ -101,7 +101,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
     await make({ privateOnly: true, sshCidr: '10.0.0.0/8' })
     const closed = await fleet('allow', 'web-1')
     expect(closed.code).toBe(2)
-    expect(closed.stderr).toMatch(/fleet does not manage web-1's firewall, or it .* private/)
+    expect(closed.stderr).toMatch(/fleet either does not manage web-1's firewall or .* private/)
     expect(await fleet('allow')).toMatchObject({ code: 2 })
     const host = `{ phase: ready, address: 127.0.0.9, user: ana, hostKeys: [${hostKey}], created: 2026-01-01T00:00:00.000Z }`
     const text = `version: 1\nid: 4f0c2f6e\nmachines:\n  web-1: { driver: ssh, options: { address: 127.0.0.9 }, host: ${host} }\n`

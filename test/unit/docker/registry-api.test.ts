@@ -110,7 +110,7 @@ test.each<[string, string, RequestListener]>([
   ],
   [
     'refuses the login',
-    'denied access with the login',
+    'with the login in your Docker configuration',
     (_, response) => response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="lab"' }).end(),
   ],
 ])('a registry that %s is an error', async (_what, message, answer) => {

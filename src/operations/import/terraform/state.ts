@@ -79,12 +79,9 @@ function unreadable(file: string, state: unknown): UserError {
   }
   const version = valueAt(state, 'version')
   if (typeof version === 'number') {
-    const age =
-      version < 4
-        ? 'it was written by Terraform 0.11 or older'
-        : 'it was written by a newer version of Terraform'
+    const writer = version < 4 ? 'Terraform 0.11 or earlier' : 'a newer version of Terraform'
     return refuse(
-      `is a version ${version} Terraform state, but fleet supports only version 4 (${age})`,
+      `is a version ${version} Terraform state (written by ${writer}), but fleet supports only version 4`,
       version < 4
         ? 'upgrade the state with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
         : 'import the output of this command: terraform show -json',
@@ -92,7 +89,7 @@ function unreadable(file: string, state: unknown): UserError {
   }
   return refuse(
     'is not a Terraform state',
-    'import a terraform.tfstate file, or the output of: terraform state pull, terraform show -json',
+    'import a terraform.tfstate file, or the output of terraform state pull or terraform show -json',
   )
 }
 

@@ -56,8 +56,8 @@ describe('a connection that times out', () => {
       kind: 'unreachable',
       machine: 'web-1',
       message:
-        'cannot reach web-1 at 192.0.2.1: its firewall allows SSH from 203.0.113.9/32, but this computer has the address 198.51.100.4',
-      hint: 'to allow this address: fleet allow web-1',
+        'cannot reach web-1 at 192.0.2.1: its firewall allows SSH from 203.0.113.9/32, but not from this computer (198.51.100.4)',
+      hint: 'to allow this computer: fleet allow web-1',
     })
   })
 

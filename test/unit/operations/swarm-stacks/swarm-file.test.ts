@@ -80,7 +80,7 @@ describe('the file for docker stack deploy', () => {
     [{ privileged: true }, /service web sets privileged, which Swarm mode does not support/],
     [{ network_mode: 'host' }, /sets network_mode/],
     [{ ports: [{ target: 80, published: '8000-8010' }] }, /publishes the ports 8000-8010/],
-    [{ volumes: [{ type: 'bind', source: '/fleet/files/site' }] }, /mounts a file or folder/],
+    [{ volumes: [{ type: 'bind', source: '/fleet/files/site' }] }, /mounts files from the inv/],
   ])('refuses %j', async (service, problem) => {
     await expect(webOf(service)).rejects.toThrow(problem)
   })
