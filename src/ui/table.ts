@@ -52,7 +52,7 @@ const nameLike = /^[^\s-]\S*$/
 /** Writes a name for programs to read. Text that does not look like a name is skipped with a message: programs could misread it. */
 export function writeName(io: Io, name: string): void {
   if (nameLike.test(name) && visible(name) === name) io.stdout.write(`${name}\n`)
-  else io.stderr.write(`${JSON.stringify(name)} was skipped: not a valid name\n`)
+  else io.stderr.write(`${JSON.stringify(name)} was skipped: it is not a valid name\n`)
 }
 
 /** How a table is laid out. */
