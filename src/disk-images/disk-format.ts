@@ -57,7 +57,7 @@ export async function inspectDisk(file: string): Promise<FoundDisk> {
   if (format === 'ova') return { format }
   if (format === 'packed') {
     throw new UserError('usage', `${file} is compressed`, {
-      hint: 'decompress the file, then use the disk image inside (raw, qcow2, vmdk, vdi or ova)',
+      hint: 'decompress the file, then use the disk image (raw, qcow2, vmdk, vdi or ova)',
     })
   }
   if (format === 'foreign') {

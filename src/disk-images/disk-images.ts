@@ -84,7 +84,7 @@ async function checkFile(
   const found = await stat(path).catch(ignored('driver', 'check the disk image'))
   if (!found?.isFile()) {
     throw new UserError('usage', `there is no image ${path}`, {
-      hint: 'relative paths are resolved from the directory of machines.yaml',
+      hint: "relative paths are resolved from the inventory's directory",
     })
   }
   call.progress('check the image')

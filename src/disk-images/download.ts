@@ -33,7 +33,7 @@ const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 
 const tooLarge = (url: string, most: number): UserError =>
   new UserError('failed', `${url} is larger than ${inMegabytes(most)}`, {
-    hint: 'check the URL, or download a larger image by hand and specify its path',
+    hint: 'check the URL, or download the image yourself and specify its path',
   })
 
 /** Reports progress once a second, and fails if there are more than `most` bytes. */
@@ -77,7 +77,7 @@ const isRest = ({ statusCode, headers }: IncomingMessage, have: number): boolean
 async function fetchRest(url: string, file: string, step: string, call: SizedCall): Promise<void> {
   const have = await sizeOf(file)
   const mark = await readFile(`${file}.etag`, 'utf8').catch(
-    ignored('driver', 'read the ETag of the partial download', ''),
+    ignored('driver', "read the partial download's ETag", ''),
   )
   const ranged = have > 0 && mark !== ''
   const headers: Record<string, string> = ranged

@@ -44,6 +44,6 @@ export const networkGrants = ({
   readonly ports?: string | undefined
   readonly sshCidr?: string | undefined
 }): readonly Grant[] => [
-  ...(ports === undefined ? [] : [{ what: `ports ${ports}, open to everyone` }]),
+  ...(ports === undefined ? [] : [{ what: `ports open to everyone: ${ports}` }]),
   ...(sshCidr === undefined ? [] : [{ what: `SSH, open to ${sshCidr}` }]),
 ]

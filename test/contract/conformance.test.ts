@@ -25,15 +25,12 @@ describe('the conformance suite', () => {
       'does not look for existing resources',
       'returns the same host for the same token, even after the record is lost',
     ],
-    [
-      'forgets an orphaned server',
-      'resumes with the same host after a record could not be written',
-    ],
+    ['forgets an orphaned server', 'resumes with the same host after a failure to write a record'],
     ['records nothing', 'records the ID and the resources before make resolves'],
     ['records no id', 'records the ID and the resources before make resolves'],
     [
       'continues when it cannot record',
-      'resumes with the same host after a record could not be written',
+      'resumes with the same host after a failure to write a record',
     ],
     ['tags nothing', 'tags everything that it creates'],
     ['reports nothing', 'make creates a host and reports its steps'],
@@ -57,11 +54,11 @@ describe('the conformance suite', () => {
     ],
     [
       'removes resources of others',
-      'does not change resources in a record that were not created for its host',
+      'does not change recorded resources that were not created for the host',
     ],
     [
       'starts and stops hosts of others',
-      'does not change resources in a record that were not created for its host',
+      'does not change recorded resources that were not created for the host',
     ],
     ['accepts any record', 'rejects records that fleet cannot have written'],
     ['fails to stop a stopped host', "changes a host's power state and accepts the current state"],

@@ -56,7 +56,7 @@ export const awsOptions = z.strictObject({
     .regex(groupList, 'expected IDs separated by commas (sg-…,sg-…)')
     .optional()
     .describe(
-      'Comma-separated IDs of your own security groups, which fleet never changes (default: one that fleet creates)',
+      'Comma-separated IDs of your own security groups, which fleet never changes (default: a group that fleet creates)',
     ),
   sshCidr: sshCidrOption,
   ports: portsOption,
@@ -68,7 +68,7 @@ export const awsOptions = z.strictObject({
     .enum(['standard', 'unlimited'])
     .optional()
     .describe(
-      'CPU credit mode for T instance types; standard throttles the host when credits run out, unlimited can cost more (default: depends on the type)',
+      'CPU credit mode for T instance types; standard throttles the host when credits run out, and unlimited can cost more (default: depends on the type)',
     ),
   instanceProfile: z
     .string()

@@ -58,7 +58,7 @@ const ssmHints: Tunnel['hints'] = [
   },
   {
     text: 'AccessDenied',
-    hint: 'you need the ssm:StartSession permission for the instance and for the AWS-StartSSHSession document, and ssm:TerminateSession',
+    hint: 'you need the ssm:StartSession permission for the instance and for the AWS-StartSSHSession document, and the ssm:TerminateSession permission',
     isPermanent: true,
   },
   {

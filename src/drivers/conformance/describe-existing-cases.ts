@@ -49,7 +49,7 @@ export function describeExistingCases(
           assert.deepEqual(
             await listResources(),
             before,
-            'remove deleted resources of a host without a token',
+            'remove must not delete resources of a host without a token',
           )
         }),
     },

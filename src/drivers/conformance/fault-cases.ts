@@ -123,7 +123,7 @@ export function interruptionCases(
 
   return [
     eachStep(
-      'resumes with the same host after a record could not be written',
+      'resumes with the same host after a failure to write a record',
       recordFails,
       checkResume,
     ),

@@ -200,7 +200,7 @@ export async function findOnly(creation: Creation): Promise<FoundHost> {
 export async function settle(work: Promise<unknown>, ms: number, what: string): Promise<string> {
   const timer = new AbortController()
   const timeout = sleep(ms, undefined, { signal: timer.signal }).then(
-    () => assert.fail(`${what} was still running ${ms} ms after it was aborted`),
+    () => assert.fail(`${what} was still running ${ms} ms after the abort`),
     () => 'aborted',
   )
   const ended = work.then(

@@ -118,7 +118,7 @@ export function hostileRecordCases(
       }),
     },
     {
-      name: 'does not change resources in a record that were not created for its host',
+      name: 'does not change recorded resources that were not created for the host',
       run: withVictim(async (harness, victim) => {
         const record = { ...victim.record(), token: randomUUID() }
         await callAllMethods(harness, definition, subject, victim, record)

@@ -48,12 +48,12 @@ export const snapshotCases = (
           assert.match(
             (await state()) ?? '',
             /^(?:running|starting)$/,
-            'the host is not running after it was restored',
+            'the host is not running after the restore',
           )
         }
         if (power !== undefined) {
           await snapshots.restore(host, 'cold', callOf())
-          assert.equal(await state(), 'stopped', 'the host is not stopped after it was restored')
+          assert.equal(await state(), 'stopped', 'the host is not stopped after the restore')
         }
         await assert.rejects(snapshots.restore(host, 'other', callOf()), isUsage)
         await assert.rejects(snapshots.remove(host, 'other', callOf()), isUsage)

@@ -52,7 +52,7 @@ function typeOf(def: Definition, key: string): Pick<OptionFlag, 'type' | 'choice
   if (def.type === 'string' || def.type === 'number' || def.type === 'boolean') {
     return { type: def.type }
   }
-  throw new TypeError(`option ${key}: the type ${def.type} cannot be a flag`)
+  throw new TypeError(`option ${key}: the type ${def.type} is not supported`)
 }
 
 const isPlain = (value: unknown): value is string | number | boolean =>

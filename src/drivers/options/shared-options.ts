@@ -11,9 +11,7 @@ export const sshCidrOption = z
     'expected addresses or ranges separated by commas, such as 203.0.113.0/24',
   )
   .optional()
-  .describe(
-    'Comma-separated addresses and ranges that can reach SSH (default: your current address)',
-  )
+  .describe('Comma-separated addresses and ranges with SSH access (default: your current address)')
 
 /** The option `ports` of hosts in a cloud. */
 export const portsOption = z
@@ -40,7 +38,7 @@ export const sharesOption = (longestName?: number) =>
     .string()
     .refine(
       (text) => parseShares(text)?.every(({ name }) => name.length <= (longestName ?? Infinity)),
-      `expected name=/absolute/path,…${longestName === undefined ? '' : ` with names of at most ${longestName} letters`}`,
+      `expected name=/absolute/path,…${longestName === undefined ? '' : ` with names of at most ${longestName} characters`}`,
     )
     .optional()
     .describe(

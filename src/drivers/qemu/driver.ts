@@ -59,7 +59,7 @@ async function planHost(
     shares,
     port,
   }
-  const slow = accelerator === 'tcg' ? ' (emulation, which is slow)' : ''
+  const slow = accelerator === 'tcg' ? ' (slow emulation)' : ''
   return {
     resources: { ...spec.resources, ...currentComputer(), accelerator },
     user: known?.user ?? user,

@@ -5,7 +5,7 @@ import { maxShareNameLength } from './shares.ts'
 /** Options of virtual machines. */
 export const qemuOptions = z.strictObject({
   image: localImageOption,
-  cpus: z.int().min(1).max(256).default(2).describe('Number of processors'),
+  cpus: z.int().min(1).max(256).default(2).describe('Number of CPUs'),
   memory: z.int().min(64).default(2048).describe('Memory in MiB'),
   disk: z
     .int()

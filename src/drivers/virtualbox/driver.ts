@@ -35,7 +35,7 @@ async function planHost(
   if (other !== undefined && !exists) {
     throw new UserError(
       'usage',
-      `fleet started creating the machine on the computer ${other} and can only finish it there`,
+      `fleet started creating the machine on the computer ${other} and can finish only there`,
       {
         hint: `to finish creating the machine, run fleet create on ${other}; to remove the machine, run fleet rm there`,
       },
@@ -138,7 +138,7 @@ async function removeHost(env: Env, host: HostRecord, call: Call): Promise<void>
   if (other !== undefined && !isHere) {
     throw new UserError(
       'failed',
-      `the machine is on the computer ${other} and can only be removed there`,
+      `the machine is on the computer ${other} and can be removed only there`,
       {
         hint: 'if that computer no longer exists, remove the entry: fleet forget NAME',
       },

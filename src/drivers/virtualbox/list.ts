@@ -8,7 +8,7 @@ import { type MachineTags, readAllMetadata } from './metadata.ts'
 async function describeParts({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
   const machine = await findVm(vbox, token, call)
   return machine === undefined
-    ? ['files of a partly created machine']
+    ? ['files from a partly created machine']
     : [`machine ${machine.name} (${machine.state})`]
 }
 

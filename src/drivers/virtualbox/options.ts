@@ -4,7 +4,7 @@ import { localImageOption, localUserOption, sharesOption } from '../options/shar
 /** Options of machines in VirtualBox. */
 export const virtualBoxOptions = z.strictObject({
   image: localImageOption,
-  cpus: z.int().min(1).max(64).default(2).describe('Number of processors'),
+  cpus: z.int().min(1).max(64).default(2).describe('Number of CPUs'),
   memory: z.int().min(256).max(1_048_576).default(2048).describe('Memory in MiB'),
   disk: z
     .int()

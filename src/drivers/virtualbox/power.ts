@@ -53,7 +53,7 @@ async function requirePort(machine: VirtualMachine): Promise<void> {
     if (await isPortFree(port)) continue
     throw new UserError(
       'failed',
-      `port ${port} on this computer, which forwards to the virtual machine, is already in use`,
+      `port ${port} is already in use and cannot be forwarded to the virtual machine`,
       {
         hint: `stop the program that listens on 127.0.0.1:${port}, then run the command again`,
       },
@@ -76,7 +76,7 @@ export async function startMachine(vbox: VBoxManage, id: string, call: Call): Pr
   await vbox.run(['startvm', id, '--type', type], call)
   const { state: now } = await waitUntilSettled(vbox, id, call)
   if (stateOf(now) === 'running') return
-  throw new UserError('failed', `the machine was started but is ${now}`, {
+  throw new UserError('failed', `the machine was started but is not running (state: ${now})`, {
     hint: "check Logs/VBox.log in the virtual machine's directory",
   })
 }

@@ -33,7 +33,7 @@ async function readHeader(file: FileHandle, path: string): Promise<Header> {
   if (!isPlain) {
     throw new UserError(
       'usage',
-      `the qcow2 image ${path} has features that cannot be converted for VirtualBox`,
+      `the image ${path} uses qcow2 features that fleet cannot convert`,
       {
         hint: 'convert the image: qemu-img convert -O vdi IMAGE IMAGE.vdi',
       },

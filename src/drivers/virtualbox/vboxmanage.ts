@@ -187,7 +187,7 @@ function hintFor(message: string): string {
     return "enable virtualization in this computer's firmware, and disable other hypervisors"
   }
   if (/VERR_(?:NO_MEMORY|NO_LOW_MEMORY|NO_PHYS_MEMORY)/.test(message)) {
-    return 'not enough memory: use a lower --memory, or stop other machines'
+    return 'not enough memory: reduce --memory, or stop other machines'
   }
   if (/VERR_DISK_FULL|No space left/i.test(message)) return 'free up disk space'
   return 'run the command again; if the error persists, check the machine in VirtualBox'

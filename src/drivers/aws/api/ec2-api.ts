@@ -103,7 +103,7 @@ async function sendReportingWaits<Output>(
   const start = performance.now()
   let attempts = 0
   let timer: NodeJS.Timeout | undefined
-  const report = (): void => call.renew(`EC2 is throttling requests (${attempts} rejected so far)`)
+  const report = (): void => call.renew(`EC2 is throttling requests (${attempts} rejected)`)
   const watch =
     (next: (args: unknown) => Promise<unknown>) =>
     async (args: unknown): Promise<unknown> => {

@@ -94,7 +94,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'credentials',
     message: () => 'AWS does not allow this operation with these credentials',
-    hint: () => 'see the IAM policy that fleet requires in docs/drivers/aws.md',
+    hint: () => 'see docs/drivers/aws.md for the required IAM policy',
   },
   {
     codes: ['OptInRequired', 'PendingVerification', 'Blocked', 'AccountDisabledException'],
@@ -141,7 +141,7 @@ export const failures: readonly Failure[] = [
   {
     codes: ['UnsupportedOperation', 'OperationNotPermitted'],
     kind: 'failed',
-    message: () => 'EC2 does not support this operation for the instance',
+    message: () => 'EC2 does not support this operation for this instance',
   },
   {
     codes: ['InvalidAMIID.NotFound', 'InvalidAMIID.Malformed', 'InvalidAMIID.Unavailable'],
@@ -208,9 +208,9 @@ export const failures: readonly Failure[] = [
     codes: ['ENOTFOUND'],
     kind: 'unreachable',
     message: (context) =>
-      `could not resolve the EC2 hostname${inRegion(context)}: this computer is offline, or there is no such region`,
+      `could not resolve the EC2 host name${inRegion(context)}: this computer is offline, or there is no such region`,
     hint: () =>
-      'check the network; to list the regions: aws ec2 describe-regions; if you use a proxy, set HTTPS_PROXY',
+      'check the network, and check the region with aws ec2 describe-regions; if you use a proxy, set HTTPS_PROXY',
   },
   {
     codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],

@@ -114,7 +114,7 @@ function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserErr
   if (/requires multi-factor authentication/.test(words)) {
     return new UserError(
       'credentials',
-      `AWS profile ${profile} requires an MFA code, but there is no terminal to prompt for it`,
+      `AWS profile ${profile} requires an MFA code, but there is no terminal to prompt on`,
       {
         hint: `run the command in a terminal, or set temporary credentials first: eval "$(aws configure export-credentials --profile ${shellQuote(profile)} --format env)"`,
         cause: error,

@@ -124,7 +124,7 @@ function creditNotes({ type, cpuCredits }: AwsOptions, { hasCredits }: InstanceT
   const credits = cpuCredits ?? (type.startsWith('t2.') ? 'standard' : 'unlimited')
   if (!hasCredits || credits === 'standard') return []
   return [
-    `${type} has unlimited CPU credits: AWS charges extra for sustained load above the baseline; to throttle the host instead, use --cpu-credits standard`,
+    `${type} has unlimited CPU credits, so AWS charges extra for sustained load above the baseline; to throttle the host instead, use --cpu-credits standard`,
   ]
 }
 

@@ -37,7 +37,7 @@ const conflicts: readonly (readonly [
     ({ privateOnly, reach = 'direct', securityGroups, sshCidr }) =>
       privateOnly && reach === 'direct' && securityGroups === undefined && sshCidr === undefined,
     '--private-only requires --ssh-cidr: your address in the private network cannot be detected',
-    'use --ssh-cidr, for example --ssh-cidr 10.0.0.0/8, or use --reach ssm, which requires no open port',
+    'specify a range, for example --ssh-cidr 10.0.0.0/8, or use --reach ssm, which requires no open ports',
   ],
 ]
 

@@ -153,7 +153,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
         'failed',
         `Azure is throttling requests: the next request is allowed in ${seconds} s`,
         {
-          hint: 'too many requests were sent for this subscription: run the command again later',
+          hint: 'run the command again later: too many requests were sent for this subscription',
         },
       )
     }

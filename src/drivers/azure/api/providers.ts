@@ -24,7 +24,7 @@ async function register(api: AzureApi, namespace: string, call: Call): Promise<P
     const provider = await ask()
     ask = () => api.resources.providers.get(namespace, options)
     if (provider.registrationState === 'Registered') return provider
-    call.progress(step, `${provider.registrationState}; this takes a few minutes`)
+    call.progress(step, `${provider.registrationState} (this can take a few minutes)`)
     return undefined
   }
   return poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })

@@ -89,7 +89,7 @@ describe('a driver from outside', () => {
       'has an odd option',
       'failed',
       definitionWith('options: z.strictObject({ when: z.date() })'),
-      'option when: the type date cannot be a flag',
+      'option when: the type date is not supported',
     ],
     [
       'cannot be loaded',
