@@ -66,9 +66,9 @@ const habits: readonly Habit[] = [
   },
   {
     typed: 'login',
-    next: 'to log in to a registry on hosts: fleet registry login; for fleet pull and fleet run: docker login on this computer',
+    next: 'to log hosts in to a registry: fleet registry login; for fleet pull and fleet run, use docker login on this computer',
   },
-  { typed: 'logout', next: 'to log out of a registry on hosts: fleet registry logout' },
+  { typed: 'logout', next: 'to log hosts out of a registry: fleet registry logout' },
   {
     typed: 'registry login',
     options: ['-p', '--password'],

@@ -4,7 +4,7 @@ export const env = defineCommand({
   name: 'env',
   summary: 'Print variables that connect docker to a machine',
   description:
-    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs connect to a machine. The address is a local socket that stays open as long as the terminal is open.',
+    'Print shell commands that set DOCKER_HOST, so that docker, docker compose, docker buildx and other programs connect to a machine. Connections use a local socket that stays open until you close the terminal.',
   arguments: {
     name: optional('name', 'name of the machine or swarm (default: the active machine)', 'machine'),
   },

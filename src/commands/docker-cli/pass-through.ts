@@ -100,7 +100,7 @@ const helpWithoutMachine = (name: string, prefix: readonly string[], summary: st
   `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
 
 ${summary}. This command accepts the same arguments and options as ${['docker', ...prefix].join(' ')}.
-To list them: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
+To list the options: fleet -m NAME docker ${[...prefix, '--help'].join(' ')}
 `
 
 const isForOneMachine = ({ targets: { on, retryFailed } }: Pick<Invocation, 'targets'>): boolean =>

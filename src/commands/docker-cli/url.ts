@@ -13,7 +13,7 @@ const urlCommand = (
   defineCommand({
     name,
     summary,
-    description: `${description} The address is a local socket that stays open as long as the terminal is open.`,
+    description: `${description} Connections use a local socket that stays open until you close the terminal.`,
     arguments: {
       name: optional(
         'name',

@@ -56,14 +56,14 @@ confirmation then fail with exit code 2, unless you pass --yes.
                       the operating system's usual directory)
   FLEET_CACHE         directory for downloaded disk images (default: the
                       operating system's usual cache directory)
-  FLEET_BROKER=off    make new connections for every command, without the
+  FLEET_BROKER=off    open new connections for every command, without the
                       background process
   FLEET_OPERATOR      name that identifies you as the owner of Compose projects
   FLEET_CHECKIP_URL   service that returns this computer's public address
                       (default: checkip.amazonaws.com)
   FLEET_DEBUG         1, or topics such as ssh,engine: print a trace of the
                       command to stderr, without secrets
-  FLEET_DEBUG_FILE    file for this trace, instead of stderr
+  FLEET_DEBUG_FILE    file for the trace, instead of stderr
   FLEET_AZURE_LOGIN   device-code to log in to Azure with a code in a browser
 
 SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables of the
@@ -72,14 +72,14 @@ AWS and Azure tools have their usual meanings.
   output: `Results are written to stdout. Messages, progress and prompts are written to
 stderr, so that output can be redirected or piped.
 
-With --json, results are one JSON object or array; commands that keep running,
-such as logs and events, print one object per line. Errors are then printed to
+With --json, the result is one JSON object or array; commands that keep running,
+such as logs and events, print one object per line. Errors are printed to
 stderr, as one JSON object per line with kind, message, machine and hint.
 
-With --format, each result is printed with a Go template, as in docker: text,
-{{.field.field}}, if, range, with, and the functions json, join, split, upper,
-lower, title, len, index, eq, ne, and, or, not, println. Fields are those of
---json, in upper or lower case. For example:
+With --format, each result is printed with a Go template, as in docker. A
+template can contain text, {{.field.field}}, if, range, with, and the functions
+json, join, split, upper, lower, title, len, index, eq, ne, and, or, not,
+println. Field names are those of --json, in upper or lower case. For example:
   fleet inspect web-1 --format '{{.host.address}} {{json .labels}}'
   fleet ls --format '{{.name}}\\t{{index .labels "role"}}'
 
@@ -104,8 +104,8 @@ only on terminals, and never if NO_COLOR is set.
    70   a bug in fleet
   130   cancelled
 
-fleet ssh and commands that are passed to docker exit with the exit code of the
-remote command. If fleet itself fails, the exit code is 255 for ssh and 125 for
+fleet ssh, and all commands passed to docker, exit with the remote command's
+exit code. If fleet itself fails, the exit code is 255 for ssh and 125 for
 docker.
 `,
 } as const

@@ -44,7 +44,7 @@ export function chooseHosts<Host extends Candidate>(
       'usage',
       `--only ${only.join(' --only ')} does not match any of the hosts`,
       {
-        hint: 'to list all hosts: --dry-run without --only',
+        hint: 'to list all hosts, use --dry-run without --only',
       },
     )
   }
@@ -62,7 +62,7 @@ export function chooseHosts<Host extends Candidate>(
     } else if (same !== undefined) present.push({ host, machine: same.name })
     else if (named?.host === undefined) chosen.push(host)
     else {
-      const reason = `the inventory already has a different host named ${host.name} (${named.host.address ?? named.driver}); to rename it: fleet rename ${host.name} OTHER`
+      const reason = `the inventory already has a different host named ${host.name} (${named.host.address ?? named.driver}); to rename that host: fleet rename ${host.name} OTHER`
       skipped.push({ title: host.name, reason })
     }
   }

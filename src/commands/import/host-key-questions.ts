@@ -8,7 +8,7 @@ const replies = {
   y: 'trust this key',
   n: 'do not import this host',
   all: 'trust this key and the keys of all other hosts',
-  skip: 'do not import this host or other hosts whose keys are unknown',
+  skip: 'do not import this host or any other host with an unknown key',
 } as const
 
 type Reply = keyof typeof replies

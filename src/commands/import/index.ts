@@ -29,7 +29,7 @@ const dockerMachine = defineCommand({
 const terraform = defineCommand({
   name: 'terraform',
   summary: 'Import hosts from Terraform or OpenTofu state',
-  description: `Import hosts from Terraform or OpenTofu state: a state file, or the output of terraform show -json. Terraform continues to manage them. ${shared}`,
+  description: `Import hosts from Terraform or OpenTofu state: a state file, or the output of terraform show -json. Terraform continues to manage the hosts. ${shared}`,
   arguments: { state: required('state', 'state file, such as terraform.tfstate', 'file') },
   options: importOptions,
   answers: 'json',
@@ -84,7 +84,7 @@ function checkCommands(
 const sshConfig = defineCommand({
   name: 'ssh-config',
   summary: 'Import hosts from ~/.ssh/config',
-  description: `Import every host in an SSH configuration, as if you had run fleet adopt for each of them. Host entries with wildcards are ignored. If a file other than ~/.ssh/config contains "Match exec", fleet does not import it unless you pass --allow-exec. ${shared}`,
+  description: `Import all hosts in an SSH configuration, as if you had run fleet adopt for each of them. Host entries with wildcards are ignored. If a file other than ~/.ssh/config contains "Match exec", fleet does not import it unless you pass --allow-exec. ${shared}`,
   arguments: { file: optional('file', 'SSH configuration file (default: ~/.ssh/config)', 'file') },
   options: sshConfigOptions,
   answers: 'json',

@@ -43,7 +43,7 @@ export const confirmJumpOn =
       return confirm(io, `${leadsTo} is reached through ${name}. Add ${name} as a machine too?`)
     }
     io.stderr.write(
-      `${leadsTo} is reached through ${name}, so ${name} is also added as a machine.\n`,
+      `${leadsTo} is reached through ${name}, so ${name} will also be added as a machine.\n`,
     )
     return true
   }

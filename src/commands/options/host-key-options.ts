@@ -5,10 +5,7 @@ import { flag, text } from '../command.ts'
 
 /** Options for the host key of a new host. */
 export const hostKeyOptions = {
-  hostKey: text(
-    '--host-key <fingerprint>',
-    'expected fingerprint of the host key, such as SHA256:…',
-  ),
+  hostKey: text('--host-key <fingerprint>', 'expected host key fingerprint, such as SHA256:…'),
   acceptNew: flag('--accept-new', 'trust the host key without asking'),
 } as const
 

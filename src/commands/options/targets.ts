@@ -52,7 +52,7 @@ export function targetsOf({
   if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
     throw new UserError(
       'usage',
-      '--machine selects one machine, and --on, --all and --retry-failed select several: use only one of them',
+      '--machine selects one machine, and --on, --all and --retry-failed select several: use only one of these options',
     )
   }
   const timeoutMs = how.timeout === undefined ? undefined : how.timeout * 1000

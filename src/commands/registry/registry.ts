@@ -109,9 +109,9 @@ function byName(machines: readonly Machine[]): (name: string) => Machine {
 
 const login = defineCommand({
   name: 'login',
-  summary: 'Log in to a registry on hosts',
+  summary: 'Log hosts in to a registry',
   description:
-    "Log in to a registry on hosts, so that they can pull images without fleet, for example for a swarm or after a restart. The engine on each host checks the login. The login is stored on the host: in the credential helper that its Docker configuration specifies, or otherwise in config.json with mode 0600, where the password is not encrypted. The output shows where it is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run do not need this: they use this computer's logins.",
+    "Log hosts in to a registry, so that they can pull images without fleet, for example for a swarm or after a restart. The engine on each host checks the login. The login is stored on the host: in the credential helper that its Docker configuration specifies, or otherwise in config.json with mode 0600, where the password is not encrypted. The output shows where the login is stored. Use a token with pull access only. The password is read from a prompt or from stdin; it appears neither in the inventory nor in process lists. fleet pull and fleet run use this computer's logins instead.",
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: {
     username: text('-u, --username <name>', 'user name for the registry'),
@@ -171,9 +171,9 @@ export interface LoggedOut {
 
 const logout = defineCommand({
   name: 'logout',
-  summary: 'Log out of a registry on hosts',
+  summary: 'Log hosts out of a registry',
   description:
-    'Remove a registry login from the Docker configuration on hosts, or from the credential helper that the configuration specifies.',
+    "Remove a registry login from each host's Docker configuration, or from the credential helper that the configuration specifies.",
   arguments: { registry: required('registry', 'registry, such as registry.example.com:5000') },
   options: { root: rootOption },
   targets: 'many',
@@ -231,7 +231,7 @@ const list = defineCommand({
   aliases: ['list'],
   summary: 'List logins on hosts, or repositories in a registry',
   description:
-    "Without a registry, list the registry logins stored on hosts, without passwords. With a registry, list its repositories, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are also trusted.",
+    "Without a registry, list the registry logins stored on hosts, but not the passwords. With a registry, list its repositories, using the login in this computer's Docker configuration. HTTPS is required unless the registry is on this computer or you pass --insecure. Certificates in Docker's certs.d directory are also trusted.",
   arguments: { registry: optional('registry', 'registry to list repositories from') },
   options: { root: rootOption, ...accessOptions },
   targets: 'many',
@@ -284,7 +284,7 @@ const tags = defineCommand({
   name: 'tags',
   summary: 'List the tags in a repository',
   description:
-    "List the tags in a repository, using the login in this computer's Docker configuration. Only HTTPS is used, except for registries on this computer and with --insecure. Certificates in Docker's certs.d directory are also trusted.",
+    "List the tags in a repository, using the login in this computer's Docker configuration. HTTPS is required unless the registry is on this computer or you pass --insecure. Certificates in Docker's certs.d directory are also trusted.",
   arguments: { repository: required('repository', 'registry and repository: HOST/REPOSITORY') },
   options: accessOptions,
   answers: 'names',
@@ -308,6 +308,6 @@ const tags = defineCommand({
 /** Registries, and logins to them. */
 export const registry: CommandGroup = {
   name: 'registry',
-  summary: 'Log in to registries on hosts; list repositories and tags',
+  summary: 'Log hosts in to registries; list repositories and tags',
   commands: [login, logout, list, tags],
 }

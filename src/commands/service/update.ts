@@ -14,7 +14,7 @@ export const serviceUpdate = defineCommand({
   name: 'update',
   summary: 'Change a service and wait for its tasks',
   description:
-    'Change a service and wait until its tasks have been replaced. If the update is rolled back or paused, or the time limit is reached, the exit code is 1, and the error of the failed task and its last log lines are printed. For all other settings, use docker: fleet -m SWARM docker service update.',
+    "Change a service and wait until its tasks have been replaced. If the update is rolled back or paused, or the time limit is reached, the exit code is 1, and the failed task's error and last log lines are printed. For all other settings, use docker: fleet -m SWARM docker service update.",
   arguments: { service: required('service', 'name of the service', 'service') },
   options: {
     image: text('--image <image>', 'container image', 'image'),
@@ -44,7 +44,7 @@ export const serviceUpdate = defineCommand({
     )
     if (isEmpty) {
       throw new UserError('usage', 'nothing to change', {
-        hint: 'to replace all tasks: --force; to see the options: fleet service update --help',
+        hint: 'to replace all tasks: --force; to list the options: fleet service update --help',
       })
     }
     const { resolveImage } = options

@@ -14,7 +14,7 @@ import { chooseSwarms } from './read-states.ts'
 const explanations: Readonly<Record<PortProblem['state'], string>> = {
   closed: 'no process is listening on the port',
   blocked: 'no answer: open the port',
-  unknown: 'not checked: the SSH server of the FROM machine does not allow port forwarding',
+  unknown: "not checked: the FROM machine's SSH server does not allow port forwarding",
 }
 
 /** What does not work on a node whose kernel lacks a module. */
@@ -27,7 +27,7 @@ export const swarmCheck = defineCommand({
   name: 'check',
   summary: 'Check swarm member ports and kernels',
   description:
-    'Check that each member of a swarm can connect to each manager on port 2377/tcp, and to each other member on port 7946/tcp. Connections that do not work are listed with the port to open, and the exit code is then 1. UDP ports (7946 and 4789) are not checked. A warning lists members whose kernel does not support IPVS or VXLAN.',
+    'Check that each member of a swarm can connect to every manager on port 2377/tcp, and to every other member on port 7946/tcp. If connections fail, they are listed with the port to open, and the exit code is 1. UDP ports (7946 and 4789) are not checked. A warning lists members whose kernels do not support IPVS or VXLAN.',
   arguments: { swarms: any('swarms', 'swarm names (default: all)', 'swarm') },
   options: { timeout: commonOptions.timeout },
   answers: 'json',
@@ -62,7 +62,11 @@ export const swarmCheck = defineCommand({
     })
     for (const { swarm, silent } of checks) {
       if (silent.length === 0) continue
-      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: the engine does not respond, or is not a node of the swarm`
+      const why =
+        silent.length === 1
+          ? 'the engine does not respond, or is not a node of the swarm'
+          : 'the engines do not respond, or are not nodes of the swarm'
+      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: ${why}`
       const hint = `to show the nodes: fleet swarm status ${swarm}`
       writeFailure(io, new UserError('failed', message, { hint }), format.json)
     }
@@ -71,7 +75,7 @@ export const swarmCheck = defineCommand({
         const names = missingModules.flatMap((one) => (one.module === module ? one.machine : []))
         if (names.length === 0) continue
         io.stderr.write(
-          `warning: swarm ${swarm}: the kernel of ${foldNames(names)} has no ${module} module; without it, ${effect}\n`,
+          `warning: swarm ${swarm}: no ${module} kernel module on ${foldNames(names)}; without it, ${effect}\n`,
         )
       }
     }

@@ -11,7 +11,7 @@ export const swarmLs = defineCommand({
   aliases: ['list'],
   summary: 'List swarms and their state',
   description:
-    'List the swarms in the inventory and their state. A swarm is degraded if a node is not ready or a manager is not reachable; it has no leader if most of its managers are not reachable. The exit code is 1 if a swarm that was initialized is not healthy.',
+    'List the swarms in the inventory and their state. A swarm is degraded if a node is not ready or a manager is not reachable; it has no leader if most of its managers are not reachable. The exit code is 1 if an initialized swarm is not healthy.',
   options: { timeout: commonOptions.timeout },
   answers: 'names',
   examples: ['fleet swarm ls', 'fleet swarm ls --json'],

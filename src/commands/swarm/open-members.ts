@@ -11,7 +11,7 @@ const defaultDrainTimeout = 300
 export const drainOptions = {
   drainTimeout: parsed(
     '--drain-timeout <seconds>',
-    `time limit for tasks on a swarm node to stop (default: ${defaultDrainTimeout})`,
+    `time limit for draining a swarm node (default: ${defaultDrainTimeout})`,
     parseSeconds,
   ),
   drain: flag('--no-drain', 'do not drain swarm nodes first, and do not check the quorum'),

@@ -14,23 +14,23 @@ import { workOnMachines } from '../multi/work-on-machines.ts'
 function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery): string {
   const lines = [
     isBegun
-      ? `${survivor.name} manages swarm ${swarm} again. This removes the nodes of the lost managers.`
-      : `This makes ${survivor.name} the only manager of swarm ${swarm} and removes the nodes of its other managers.`,
+      ? `${survivor.name} manages swarm ${swarm} again. The lost managers' nodes will be removed.`
+      : `${survivor.name} will become the only manager of swarm ${swarm}, and the other managers' nodes will be removed.`,
     ...(others.length === 0
       ? []
       : [
-          `These managers will leave the swarm and can rejoin it later: ${others.map(({ name }) => name).join(', ')}`,
+          `Managers that will leave the swarm and can rejoin later: ${others.map(({ name }) => name).join(', ')}`,
           ...(isBegun
             ? []
             : [
-                `The swarm state on ${survivor.name} will be kept. To keep another manager's state instead: --from NAME`,
+                `The swarm state on ${survivor.name} will be kept. To keep another manager's state instead, pass --from NAME`,
               ]),
         ]),
     ...(silent.length === 0
       ? []
       : [
-          `These managers do not respond: ${silent.join(', ')}`,
-          'Continue only if they are permanently lost. If one of them is still running, the swarm will be split in two.',
+          `Managers that do not respond: ${silent.join(', ')}`,
+          'Continue only if these managers are permanently lost. If one of them is still running, the swarm will be split in two.',
         ]),
   ]
   return lines.map((line) => `${line}\n`).join('')
@@ -66,7 +66,7 @@ export const swarmRecover = defineCommand({
   name: 'recover',
   summary: 'Recover a swarm that has lost its managers',
   description:
-    'Recover a swarm after most of its managers have been permanently lost. A remaining manager becomes the only manager; services, configs, secrets, labels and workers are kept. The nodes of the other managers are removed. Afterwards, fleet plan shows how to add managers again. If the other managers are only stopped, start them instead. To confirm, type the name of the swarm.',
+    "Recover a swarm after most of its managers have been permanently lost. A remaining manager becomes the only manager; services, configs, secrets, labels and workers are kept. The other managers' nodes are removed. Afterwards, fleet plan shows how to add managers again. If the other managers are only stopped, start them instead. To confirm, type the swarm name.",
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     from: text(
@@ -105,7 +105,7 @@ export const swarmRecover = defineCommand({
       if (format.json) writeJson(io, outcome.value)
       else {
         const nodes = removed.length === 0 ? '' : `; removed the nodes of ${removed.join(', ')}`
-        io.stderr.write(`${manager} is the only manager of swarm ${swarm}${nodes}\n`)
+        io.stderr.write(`${manager} is now the only manager of swarm ${swarm}${nodes}\n`)
         io.stderr.write('to show how to add managers: fleet plan\n')
       }
     }

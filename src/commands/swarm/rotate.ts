@@ -15,7 +15,7 @@ export const swarmRotate = defineCommand({
   name: 'rotate',
   summary: "Replace a swarm's tokens, keys or certificates",
   description:
-    "Replace a swarm's join tokens, so that the old ones are no longer valid. With --unlock-key or --ca, replace the managers' unlock key or all node certificates instead of the tokens. fleet does not store tokens or keys: it reads them from a manager when it needs them.",
+    "Replace a swarm's join tokens, so that the old ones are no longer valid. With --unlock-key or --ca, replace the managers' unlock key or all node certificates instead of the tokens. fleet does not store tokens or keys: it reads them from a manager when needed.",
   arguments: { swarm: required('swarm', 'name of the swarm', 'swarm') },
   options: {
     tokens: flag('--tokens', 'with --unlock-key or --ca, also replace the join tokens'),
@@ -51,7 +51,9 @@ export const swarmRotate = defineCommand({
     else {
       io.stderr.write(`replaced the ${what} of swarm ${args.swarm}\n`)
       if (options.unlockKey) {
-        io.stderr.write('save the new unlock key: fleet -m MANAGER docker swarm unlock-key\n')
+        io.stderr.write(
+          'to print the new unlock key, so that you can save it: fleet -m MANAGER docker swarm unlock-key\n',
+        )
       }
     }
     return exitCodes.ok

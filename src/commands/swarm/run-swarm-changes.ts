@@ -45,7 +45,7 @@ export async function runSwarmChanges(
   for (const swarm of new Set(planned.map((change) => change.swarm))) {
     const own = planned.filter((change) => change.swarm === swarm)
     const skipped = own.filter(({ machine }) => failed.has(machine))
-    reportLeft(context, skipped, 'the changes were not applied to the machine')
+    reportLeft(context, skipped, 'earlier changes were not applied')
     let isStopped = false
     if (skipped.length > 0) code = exitCodes.failed
     for (const phase of inPhases(own)) {

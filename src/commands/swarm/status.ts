@@ -13,7 +13,7 @@ const explanations: Readonly<
 > = {
   'no-leader': [
     'has no leader: most of its managers are not reachable',
-    'start the other managers; if they are permanently lost: fleet swarm recover SWARM',
+    'start the other managers; if they are permanently lost, run fleet swarm recover SWARM',
   ],
   unreachable: ['has no reachable manager', 'to check the machines: fleet status --all'],
   unknown: ['has no members among the machines in the inventory', 'to see the problem: fleet plan'],

@@ -39,7 +39,7 @@ export const swarmUnlock = defineCommand({
         const why = `no manager of swarm ${args.swarm} can provide the unlock key, and fleet cannot prompt for it without a terminal`
         throw new UserError('usage', why, { hint: 'write the key to stdin, and pass --key-stdin' })
       }
-      const text = `Unlock key of swarm ${args.swarm}:`
+      const text = `Unlock key for swarm ${args.swarm}:`
       return (await askQuestion(io, { text, secret: true })).trim()
     }
     const given = options.keyStdin ? (await readSecret(io, 'unlock key')).trim() : undefined

@@ -5,7 +5,7 @@ export const trustRm = defineCommand({
   name: 'rm',
   summary: 'Stop trusting drivers, paths, aliases and variables',
   description:
-    'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths, SSH aliases and variables. Without names, fleet stops trusting all of them, and also the inventory itself if it is owned by another user.',
+    'Stop trusting drivers that are shipped with the inventory, and stop allowing its machines to use paths, SSH aliases and variables. Without names, fleet stops trusting everything for this inventory, including the inventory itself if another user can change it.',
   arguments: {
     names: any('names', 'drivers, paths, SSH aliases or variables to stop trusting', 'driver'),
   },

@@ -70,10 +70,10 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     expect({ code, stderr }).toEqual({
       code: 0,
       stderr: expect.stringMatching(
-        /warning: swarm prod: the kernel of (?:h1\.\.)?h5 has no ip_vs module/,
+        /warning: swarm prod: no ip_vs kernel module on (?:h1\.\.)?h5;/,
       ),
     })
-    expect(stderr).toMatch(/warning: swarm prod: the kernel of h5 has no vxlan module/)
+    expect(stderr).toMatch(/warning: swarm prod: no vxlan kernel module on h5;/)
   })
 
   test('does not get a member that a manager cannot reach', async () => {

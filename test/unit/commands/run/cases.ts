@@ -780,7 +780,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'swarm check prod --inventory swarms.yaml',
       failed,
-      /prod\tweb-1\tweb-2\t192.0.2.1\t2377\/tcp\tnot checked[^]*db-1 has no ip_vs module; [^]*0 of 12 connections/,
+      /prod\tweb-1\tweb-2\t192.0.2.1\t2377\/tcp\tnot checked[^]*no ip_vs kernel module on .*db-1; [^]*0 of 12 connections/,
     ),
     ok('swarm check --inventory new.yaml', /^$|check/),
     {
