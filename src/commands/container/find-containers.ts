@@ -62,7 +62,7 @@ interface Match {
 function severalMatches(verb: string, name: string, matches: readonly Match[]): UserError {
   const lines = matches.slice(0, listed).map(({ reference, state }) => `${reference} (${state})`)
   const more = matches.length - listed
-  if (more > 0) lines.push(`and ${more} more; to list all: fleet where ${name}`)
+  if (more > 0) lines.push(`and ${more} more; to list all matches: fleet where ${name}`)
   const [first] = matches
   return new UserError(
     'usage',

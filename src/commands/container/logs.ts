@@ -44,7 +44,7 @@ async function withMachineHint(
   const machines: ReadonlyMap<string, unknown> = (await (await fleet.inventory()).read()).machines
   const name = names.find((word) => machines.has(word))
   if (name === undefined || error.kind === 'unreachable') return error
-  const hint = `${name} is a machine; to show the logs of one of its containers: fleet -m ${name} logs CONTAINER`
+  const hint = `${name} is a machine; to show container logs: fleet -m ${name} logs CONTAINER`
   return new UserError(error.kind, error.message, { machine: error.machine, hint, cause: error })
 }
 

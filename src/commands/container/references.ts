@@ -59,7 +59,7 @@ function checkAlone(
     'usage',
     `${first} includes a machine name, but ${JSON.stringify(other)} does not`,
     {
-      hint: `write MACHINE/${other}`,
+      hint: `use MACHINE/${other}`,
     },
   )
 }
@@ -116,7 +116,7 @@ export async function placeWords(
   const machines = new Set([...placed.values()].map(({ machine }) => machine))
   if (command.verb === 'cp' && machines.size > 1) {
     throw new UserError('usage', 'docker cp cannot copy between machines', {
-      hint: 'copy to this computer first; to copy files directly between machines: fleet cp',
+      hint: 'copy the files to this computer first, or use fleet cp to copy them directly',
     })
   }
   const wordsOn = (machine: Machine): readonly string[] =>

@@ -102,8 +102,10 @@ interface Share {
 /** How much was done. */
 function summaryOf(machines: Share, swarms: Share, deployments: Share): string {
   const parts = [
-    ...(machines.of > 0 ? [`applied changes to ${machines.done} of ${machines.of} machines`] : []),
-    ...(swarms.of > 0 ? [`made ${swarms.done} of ${swarms.of} swarm changes`] : []),
+    ...(machines.of > 0
+      ? [`applied changes to ${machines.done} of ${counted(machines.of, 'machine')}`]
+      : []),
+    ...(swarms.of > 0 ? [`made ${swarms.done} of ${counted(swarms.of, 'swarm change')}`] : []),
     ...(deployments.of > 0
       ? [`completed ${deployments.done} of ${counted(deployments.of, 'deployment')}`]
       : []),
@@ -125,11 +127,11 @@ export const apply = defineCommand({
   name: 'apply',
   summary: 'Make the changes that fleet plan shows',
   description:
-    'Show the plan, ask for confirmation, then make the changes on several machines in parallel. With --on, only the chosen machines are changed. If apply is interrupted, run it again to continue. Removing or replacing a host deletes all data on it, so --yes does not confirm such changes: type the machine name when prompted, or pass --destroy. Unconfirmed changes are skipped, and the exit code is then 1.',
+    'Show the plan, ask for confirmation, then make the changes on several machines in parallel. With --on, only the chosen machines are changed. If apply is interrupted, run it again to continue. Removing or replacing a host deletes all data on it, so --yes does not confirm such changes: confirm them when prompted, or pass --destroy. Unconfirmed changes are skipped, and the exit code is then 1.',
   options: {
     plan: text(
       '--plan <file>',
-      'saved plan to apply; fails if the inventory has changed since the plan was saved',
+      'saved plan to apply (rejected if the inventory has changed since then)',
       'file',
     ),
     ...planOptions,

@@ -6,7 +6,7 @@ export const check = defineCommand({
   name: 'check',
   summary: 'Check the inventory for mistakes and secrets',
   description:
-    'Check the inventory before a commit or in CI. The check finds syntax errors, secrets, paths that exist only on one computer, partly created machines, jump hosts that do not exist, swarms without managers, and unknown drivers. If the inventory ships a driver package, options for that driver are checked only after you trust the package (fleet trust). The exit code is 4 if there is a problem. With --install-hook, git runs the check before each commit; an existing pre-commit hook is never overwritten.',
+    'Check the inventory before a commit or in CI. The check finds syntax errors, secrets, paths that exist on only one computer, partly created machines, jump hosts that do not exist, swarms without managers, and unknown drivers. If the inventory ships a driver package, options for that driver are checked only after you trust the package (fleet trust). The exit code is 4 if there is a problem. With --install-hook, git runs the check before each commit; an existing pre-commit hook is never overwritten.',
   options: {
     staged: flag('--staged', 'check the staged version of the inventory'),
     installHook: flag('--install-hook', 'install a pre-commit hook that runs the check'),

@@ -20,17 +20,17 @@ function effectOf(destructive: readonly Change[]): string {
   const hosts = isOne ? first.machine : `${destructive.length} hosts`
   const are = (wanted: Change['action']): boolean =>
     destructive.every(({ action }) => action === wanted)
-  if (are('stop')) return `This stops ${hosts}, which fleet did not create.`
+  if (are('stop')) return `This will stop ${hosts}, which fleet did not create.`
   if (are('engine-config')) {
-    return `This makes data on ${hosts} unavailable: see the list above.`
+    return `This will make data on ${hosts} unavailable: see the list above.`
   }
   if (destructive.some(({ action }) => action === 'engine-config')) {
-    return `This deletes data on ${hosts}, or makes it unavailable: see the list above.`
+    return `This will delete data on ${hosts}, or make it unavailable: see the list above.`
   }
   if (destructive.some(({ action }) => action === 'stop')) {
-    return `This deletes or stops ${hosts}. All data on deleted hosts is lost.`
+    return `This will delete or stop ${hosts}. All data on deleted hosts will be lost.`
   }
-  return `This deletes ${hosts} and all data on ${isOne ? 'it' : 'them'}.`
+  return `This will delete ${hosts} and all data on ${isOne ? 'it' : 'them'}.`
 }
 
 /** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
@@ -77,7 +77,7 @@ export const skippedError = ({ machine, action }: Change): UserError =>
         'skipped: fleet did not create this host, so stopping it requires confirmation',
         {
           machine,
-          hint: `to stop it: fleet stop ${machine}, or fleet apply --destroy ${machine}`,
+          hint: `to stop the host: fleet stop ${machine}, or fleet apply --destroy ${machine}`,
         },
       )
     : new UserError('failed', `skipped: confirmation is required to ${skippedWords(action)}`, {

@@ -49,7 +49,7 @@ export const init = defineCommand({
   name: 'init',
   summary: 'Create an empty machines.yaml',
   description:
-    'Create an empty inventory, machines.yaml, and its JSON Schema in the same directory.',
+    'Create an empty inventory (machines.yaml) and its JSON Schema in the same directory.',
   arguments: {
     folder: optional(
       'directory',

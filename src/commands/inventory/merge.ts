@@ -11,7 +11,7 @@ export const merge = defineCommand({
   arguments: {
     files: any(
       'files',
-      'files to merge, for git: base, ours and theirs (the result is written to ours)',
+      'files passed by git: base, ours and theirs (the result is written to ours)',
       'file',
     ),
   },
@@ -48,7 +48,7 @@ export const merge = defineCommand({
       io.stderr.write(
         conflicts.length > 0
           ? 'resolve the marked conflicts, then run git add\n'
-          : 'merged; next: run git add and continue the merge or rebase\n',
+          : 'merged; run git add, then continue the merge or rebase\n',
       )
     }
     return conflicts.length > 0 ? exitCodes.inventory : exitCodes.ok

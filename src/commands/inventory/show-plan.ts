@@ -165,7 +165,7 @@ const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   demote: 'demote to worker in',
   label: 'change labels in',
   leave: 'leave',
-  'remove-node': 'remove old node from',
+  'remove-node': 'remove its old node from',
   'open-ports': 'open ports for',
   'close-ports': 'close ports for',
   autolock: 'change autolock for',

@@ -11,7 +11,7 @@ const options = {
   name: parsed('--name <name>', 'name of the machine (default: its host name)', parseMachineName),
   driver: text(
     '-d, --driver <driver>',
-    'provider driver to use if you specify the host by its provider ID or name',
+    'driver to use if you specify the host by its provider ID or name',
     'driver',
   ),
   label: texts('-l, --label <key=value>', 'label to set (repeatable)', 'label'),

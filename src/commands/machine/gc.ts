@@ -105,7 +105,7 @@ export const gc = defineCommand({
     const unaskedCode = unasked.length === 0 ? exitCodes.ok : exitCodes.failed
     const removable = chosen.filter((orphan) => keptBecause(orphan) === undefined)
     if (!format.json && chosen.length === 0) {
-      const scope = unasked.length === 0 ? '' : ' at the providers that could be queried'
+      const scope = unasked.length === 0 ? '' : ', but not all providers could be queried'
       io.stderr.write(`no unmanaged hosts were found${scope}\n`)
     } else if (!format.json) {
       await writeRows(io, format, { rows: chosen.map(rowOf), columns })
@@ -113,15 +113,15 @@ export const gc = defineCommand({
     }
     if (removable.length === 0 || !(options.yes || canPrompt(io))) {
       if (format.json) writeJson(io, chosen.map(rowOf))
-      else if (removable.length > 0) io.stderr.write('to remove them: fleet gc --yes\n')
-      else if (chosen.length > 0) io.stderr.write('to remove one of these anyway: fleet gc NAME\n')
+      else if (removable.length > 0) io.stderr.write('to remove the hosts: fleet gc --yes\n')
+      else if (chosen.length > 0) io.stderr.write('to remove a host anyway: fleet gc NAME\n')
       return unaskedCode
     }
     const count = removable.length === 1 ? '1 host' : `${removable.length} hosts`
     await requireConsent(
       io,
       options.yes,
-      `This deletes ${count} and all data on ${removable.length === 1 ? 'it' : 'them'}. Continue?`,
+      `This will delete ${count} and all data on ${removable.length === 1 ? 'it' : 'them'}. Continue?`,
     )
     const outcomes = await workOnMachines(
       { fleet, io, format },

@@ -8,7 +8,7 @@ export const mount = defineCommand({
   name: 'mount',
   summary: 'Mount a directory from a machine with sshfs',
   description:
-    "Mount a directory from a machine on an empty directory on this computer, using sshfs, which must be installed. Without a path, the login user's home directory is mounted. sshfs connects through fleet, so it works for every machine that fleet ssh can reach, checks the pinned host keys, and reconnects if the connection is lost. Files owned by the login user on the machine appear as your own on this computer.",
+    "Mount a remote directory on an empty local directory, using sshfs, which must be installed. Without a path, the login user's home directory is mounted. sshfs connects through fleet, so it works for every machine that fleet ssh can reach, checks the pinned host keys, and reconnects if the connection is lost. Files owned by the login user on the machine appear as your own on this computer.",
   arguments: {
     source: optional('machine[:path]', 'machine, and optionally the directory to mount', 'place'),
     directory: optional('directory', 'empty directory on this computer', 'file'),
@@ -21,7 +21,7 @@ export const mount = defineCommand({
     if (unmount !== undefined) {
       if (source !== undefined) {
         throw new UserError('usage', '--unmount takes only a directory on this computer', {
-          hint: `to unmount it: fleet mount -u ${shellQuote(directory ?? source)}`,
+          hint: `to unmount a directory: fleet mount -u ${shellQuote(directory ?? source)}`,
         })
       }
       const { unmountDirectory } = await import('../../operations/mount/mount-directory.ts')

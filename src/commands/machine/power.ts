@@ -111,7 +111,7 @@ export const powerCommands: readonly Command[] = [
   ),
   interruptingCommand(
     'kill',
-    'Power off machines without shutting them down',
+    'Power off machines without a clean shutdown',
     `Power off machines immediately, without shutting down their operating systems. Data that has not yet been written to disk is lost. ${drains}`,
   ),
 ]

@@ -23,7 +23,7 @@ const asJson = ({ plan, probe, skipped }: ProvisionedHost) => ({
 function resultOf(name: string, { plan, probe, skipped }: ProvisionedHost): string {
   if (skipped.length > 0) {
     const settings = skipped.map(({ option, from, to }) => `${option} ${from} -> ${to}`).join(', ')
-    return `${name}: not changed, because images and containers would become unavailable: ${settings}. To change the settings anyway: fleet apply --destroy ${name}`
+    return `${name}: skipped ${settings}, which would make images and containers unavailable; to confirm: fleet apply --destroy ${name}`
   }
   if (plan.length === 0) return `${name}: nothing to change`
   if (probe.sudoNeeds !== undefined && probe.engine?.direct === false) {
@@ -67,7 +67,7 @@ export const provision = defineCommand({
   name: 'provision',
   summary: 'Install or repair Docker on machines',
   description:
-    'Install or repair Docker on one or more machines over SSH. fleet shows the changes and asks for confirmation; if Docker is already set up, it does nothing. Settings under engine: in machines.yaml are applied to the engine; changes that make images and containers unavailable require fleet apply.',
+    'Install or repair Docker on one or more machines over SSH. fleet shows the changes and asks for confirmation, or does nothing if Docker is already set up. The engine settings in machines.yaml are applied; changes that make images and containers unavailable require fleet apply.',
   arguments: { names: machinesArgument('machine names (default: the active machine)', 'optional') },
   options: { yes: yesOption },
   targets: 'many',

@@ -18,7 +18,7 @@ function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): vo
 
 /** Asks whether the new key is right. Throws kind `usage` if there is no terminal to ask on. */
 function askToAccept(io: Io, machine: Machine): Promise<boolean> {
-  if (canPrompt(io)) return confirm(io, `Accept the new host key of ${machine.name}?`)
+  if (canPrompt(io)) return confirm(io, `Accept the new host key for ${machine.name}?`)
   throw new UserError('usage', 'confirmation is required, but there is no terminal to prompt on', {
     machine: machine.name,
     hint: 'compare the fingerprints, then pass --yes',
@@ -85,7 +85,7 @@ export const rekey = defineCommand({
   name: 'rekey',
   summary: 'Accept new host keys for machines',
   description:
-    "Accept a machine's new host key, for example after its operating system was reinstalled. Both fingerprints are shown, and the new one requires confirmation. With --on, this is done for each machine whose key has changed.",
+    "Accept a machine's new host key, for example after you reinstall its operating system. Both fingerprints are shown, and the new one requires confirmation. With --on, machines whose keys have not changed are skipped.",
   arguments: { name: machineArgument('name of the machine', 'required') },
   options: { yes: yesOption },
   targets: 'many',

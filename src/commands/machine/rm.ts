@@ -78,7 +78,7 @@ async function chooseRemovals({ fleet, io, format, targets }: CommandContext): P
   const others = chosen.filter(({ name }) => !entries.has(name)).map(({ name }) => name)
   if (created.length === 0) return chosen // the check below reports why they cannot be removed
   if (others.length > 0 && !format.json) {
-    io.stderr.write(`skipped, not created yet: ${foldNames(others)}\n`)
+    io.stderr.write(`skipped (not created yet): ${foldNames(others)}\n`)
   }
   return created
 }

@@ -16,7 +16,7 @@ export const sshConfig = defineCommand({
   name: 'ssh-config',
   summary: 'Print an SSH configuration for machines',
   description:
-    "Print machines in ~/.ssh/config format, so that ssh, scp, rsync and editors can connect to them by name, using the host keys that fleet has pinned. --include writes this output to fleet's home directory and adds an Include line for it to ~/.ssh/config; run it again whenever machines change. If a machine name already refers to another host (in ~/.ssh/config, in known_hosts or in DNS), the machine is skipped with a message.",
+    "Print machines in ~/.ssh/config format, so that ssh, scp, rsync and editors can connect to them by name, using the host keys that fleet has pinned. --include writes this output to fleet's home directory and adds an Include line for it to ~/.ssh/config; use --include again whenever machines change. If a machine name already refers to another host (in ~/.ssh/config, in known_hosts or in DNS), the machine is skipped with a message.",
   options: {
     include: flag('--include', 'add an Include line to ~/.ssh/config'),
     remove: flag(

@@ -26,7 +26,7 @@ export const upgrade = defineCommand({
   name: 'upgrade',
   summary: 'Upgrade Docker on machines',
   description:
-    "Upgrade the Docker engine to the newest version in its package source: the Linux distribution, or the channel of Docker's own repository that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that were running are started again; if one of them is not running or is unhealthy afterwards, the upgrade fails. Engines are never downgraded, and packages on hold are not upgraded. Swarm nodes are drained first and become active again afterwards; managers are upgraded one at a time, and fleet refuses to interrupt a majority of them.",
+    'Upgrade the Docker engine to the newest version in its package source: the Linux distribution, or the Docker repository channel that it was installed from. fleet shows the versions and asks for confirmation, then upgrades one host at a time and stops at the first failure. Containers that were running are started again; if one of them is not running or is unhealthy afterwards, the upgrade fails. Engines are never downgraded, and packages on hold are not upgraded. Swarm nodes are drained first and become active again afterwards; managers are upgraded one at a time, and fleet refuses to interrupt a majority of them.',
   arguments: { names: machinesArgument('machine names', 'required') },
   options: {
     to: parsed('--to <version>', 'version to upgrade to, or a prefix such as 28.2', parseVersion),
@@ -65,7 +65,7 @@ export const upgrade = defineCommand({
     )
     const { failed } = summarize(context, seen)
     if (failed.length > 0) {
-      if (!format.json) io.stderr.write('no engine was upgraded\n')
+      if (!format.json) io.stderr.write('no engines were upgraded\n')
       return exitCodes.failed
     }
     const waiting = machines.filter((machine) => plans.has(machine))
@@ -124,7 +124,7 @@ export const upgrade = defineCommand({
       const left = waiting.filter((machine) => done.every((outcome) => outcome.machine !== machine))
       if (left.length > 0 && !format.json) {
         const names = left.map(({ name }) => name).join(', ')
-        io.stderr.write(`not upgraded, because another upgrade failed: ${names}\n`)
+        io.stderr.write(`${names}: not upgraded, because another upgrade failed\n`)
       }
     }
     const rows = machines.flatMap(({ name }) => {

@@ -6,7 +6,7 @@ export const use = defineCommand({
   name: 'use',
   summary: 'Set the active machine',
   description:
-    'Set the active machine, which commands use by default. "-" switches back to the previous one. $FLEET_MACHINE overrides the active machine if it is set.',
+    'Set the active machine, which commands use by default. "-" switches back to the previous machine. If set, $FLEET_MACHINE overrides the active machine.',
   arguments: {
     name: required('name', 'name of the machine, or - for the previous one', 'machine'),
   },

@@ -18,7 +18,7 @@ function describeAdopted({ machine, stack, services, differing, mounts }: Adopte
       ? []
       : [
           `  paths mounted from the host: ${mounts.join(', ')}`,
-          '  the next deployment will mount copies of the files on this computer instead; first move any data that containers wrote to these paths',
+          '  the next deployment will mount copies of files from this computer instead; first move any data that containers wrote to these paths',
         ]),
   ]
   return lines.map((line) => `${line}\n`).join('')
@@ -43,9 +43,9 @@ export const stackAdopt = defineCommand({
     if (swarm !== undefined) {
       throw new UserError(
         'usage',
-        `stack ${name} is on swarm ${swarm}: there is nothing to adopt`,
+        `stack ${name} is on swarm ${swarm}, so there is nothing to adopt`,
         {
-          hint: `the next fleet deploy ${name} will take over services with the same names`,
+          hint: `fleet deploy ${name} will update any services with the same names`,
         },
       )
     }

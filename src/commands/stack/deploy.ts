@@ -29,7 +29,7 @@ async function chooseStacks(
 ): Promise<ReadonlySet<string>> {
   if (inventory.stacks.size === 0) {
     throw new UserError('usage', 'the inventory has no stacks', {
-      hint: 'add one to machines.yaml: stacks: { shop: { compose: shop/compose.yaml, on: role=web } }',
+      hint: 'add a stack to machines.yaml: stacks: { shop: { compose: shop/compose.yaml, on: role=web } }',
     })
   }
   const { findStack } = await import('../../operations/stacks/deployed/choose-stack.ts')
@@ -64,7 +64,7 @@ export const deploy = defineCommand({
   name: 'deploy',
   summary: 'Deploy stacks from Compose files to their machines',
   description:
-    'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy them. Each stack is deployed to one batch of machines at a time, and deployment stops at the first failure. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
+    'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy the stacks. Each stack is deployed to one batch of machines at a time, and deployment stops at the first failure. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
   arguments: { stacks: any('stacks', 'stack names (default: all)', 'stack') },
   options: {
     pull: flag('--pull', 'first pull newer images with the same tags'),

@@ -57,7 +57,7 @@ export const stackLogs = defineCommand({
       const what =
         services.length === 0 ? 'no containers' : `no containers for ${services.join(', ')}`
       throw new UserError('failed', `stack ${name} has ${what} on its machines`, {
-        hint: `to list its containers: fleet stack ps ${name}`,
+        hint: `to list the stack's containers: fleet stack ps ${name}`,
       })
     }
     const lines = readLogs(sources, { ...range, signal: fleet.signal })

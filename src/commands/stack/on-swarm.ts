@@ -115,7 +115,7 @@ export async function rollBackOnSwarm(
   const time = Date.parse(at)
   const when = Number.isNaN(time) ? '' : `deployed ${humanAge(time / 1000)} `
   const from = current === undefined ? 'no release' : `release ${current.number}`
-  const preface = `This restores an earlier release of stack ${name}:\n  swarm ${swarm.name}: ${from} -> release ${number} (${when}by ${by})\n`
+  const preface = `This will restore an earlier release of stack ${name}:\n  swarm ${swarm.name}: ${from} -> release ${number} (${when}by ${by})\n`
   await requireConsent(io, yes, 'Restore this release?', format.json ? '' : preface)
   const wait = (await (await fleet.inventory()).read()).stacks.get(name)?.wait ?? 0
   const result = await withProgress(
@@ -168,7 +168,7 @@ async function removeFromSwarm(
   const { removeSwarmStack } = await import('../../operations/swarm-stacks/deploy-swarm-stack.ts')
   const services = await serviceNames(fleet, swarm, name)
   const list = services.length === 0 ? '' : ` (${services.join(', ')})`
-  const preface = `This removes ${counted(services.length, 'service')}${list}, and the networks, configs, secrets and releases of stack ${name} on swarm ${swarm.name}.\n`
+  const preface = `This will remove ${counted(services.length, 'service')}${list}, and the networks, configs, secrets and releases of stack ${name} on swarm ${swarm.name}.\n`
   await requireConsent(io, yes, `Remove stack ${name}?`, format.json ? '' : preface)
   const { machine } = await withProgress(
     ...([io, format, name] as const),

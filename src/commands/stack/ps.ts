@@ -52,7 +52,7 @@ export const stackPs = defineCommand({
   name: 'ps',
   summary: 'List the containers in stacks',
   description:
-    'List the containers in stacks on their machines, including stopped ones. Without names, the containers in all stacks in the inventory are listed. With --quiet, only IDs are printed, as MACHINE/ID.',
+    'List the containers in stacks, including stopped containers. Without names, the containers in all stacks in the inventory are listed. With --quiet, only IDs are printed, as MACHINE/ID.',
   arguments: { stacks: any('stacks', 'stack names (default: all)', 'stack') },
   options: { timeout: commonOptions.timeout },
   targets: 'many',

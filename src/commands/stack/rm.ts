@@ -67,7 +67,7 @@ function describeRemoval(stack: string, present: readonly Present[]): string {
     ({ machine, containers }) =>
       `  ${machine.name}: ${containers.length === 0 ? 'no containers' : `${counted(containers.length, 'container')} (${containers.join(', ')})`}\n`,
   )
-  return `This removes the containers, networks and releases of stack ${stack}:\n${lines.join('')}`
+  return `This will remove the containers, networks and releases of stack ${stack}:\n${lines.join('')}`
 }
 
 const uniqueVolumes = (present: readonly Present[]): readonly string[] =>
@@ -86,7 +86,7 @@ async function confirmVolumes(
   if (destroy !== undefined && destroy !== stack) {
     throw new UserError(
       'usage',
-      `--destroy must be the stack name, ${stack}, not ${JSON.stringify(destroy)}`,
+      `--destroy must be the stack name (${stack}), not ${JSON.stringify(destroy)}`,
       {
         hint: "--destroy confirms that the stack's volumes will be deleted",
       },
@@ -98,17 +98,20 @@ async function confirmVolumes(
   }
   if (destroy === stack) return true
   const names = uniqueVolumes(present)
-  const files = 'files that containers wrote to copied folders'
-  const volumeList = names.length === 0 ? 'the volumes' : `the volumes ${names.join(', ')}`
+  const files = 'files that containers wrote to copied directories'
+  const volumeList =
+    names.length === 0
+      ? 'the volumes'
+      : `${names.length === 1 ? 'volume' : 'volumes'} ${names.join(', ')}`
   const what = names.length === 0 ? files : `${volumeList}, and ${files},`
   if (!canPrompt(io)) {
-    throw new UserError('usage', `deleting ${volumeList} of stack ${stack} requires confirmation`, {
+    throw new UserError('usage', `deleting ${volumeList} in stack ${stack} requires confirmation`, {
       hint: `to confirm: fleet stack rm ${stack} --volumes --destroy ${stack}`,
     })
   }
   const typed = await askText(
     io,
-    `This deletes ${what} on ${namesOf(present)}. Type ${stack} to confirm, or press Enter to keep them:`,
+    `This will delete ${what} on ${namesOf(present)}. Type ${stack} to confirm, or press Enter to keep them:`,
   )
   return typed.trim() === stack
 }
@@ -130,16 +133,16 @@ export const stackRm = defineCommand({
   name: 'rm',
   summary: 'Remove a stack from machines',
   description:
-    'Remove the containers, networks and releases of a stack from its machines, or from those that --on selects. Neither its Compose file nor an inventory entry is required. Volumes are kept, as are files that containers wrote to folders that fleet copied. To delete these volumes and files too, pass --volumes, and type the stack name when prompted, or pass --destroy. The entry in machines.yaml is not changed; as long as it exists, the next fleet deploy or fleet apply deploys the stack again.',
+    "Remove a stack's containers, networks and releases from its machines, or from those that --on selects. Neither its Compose file nor an inventory entry is required. Volumes are kept, as are files that containers wrote to directories that fleet copied. To delete these volumes and files too, pass --volumes, then type the stack name when prompted or pass --destroy. The entry in machines.yaml is not changed; while it exists, fleet deploy and fleet apply will deploy the stack again.",
   arguments: { stack: required('stack', 'name of the stack', 'stack') },
   options: {
     volumes: flag(
       '--volumes',
-      "also delete the stack's volumes, and files that containers wrote to copied folders",
+      "also delete the stack's volumes, and files that containers wrote to copied directories",
     ),
     destroy: text(
       '--destroy <stack>',
-      'stack name again, to confirm --volumes without a prompt; not implied by --yes',
+      'stack name, repeated to confirm --volumes without a prompt; not implied by --yes',
       'stack',
     ),
     yes: yesOption,

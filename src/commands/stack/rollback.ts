@@ -37,7 +37,7 @@ function describeSteps(stack: string, steps: readonly Step[]): string {
     groups.set(line, [...(groups.get(line) ?? []), machine.name])
   }
   const lines = [...groups].map(([line, names]) => `  ${foldNames(names)}: ${line}\n`)
-  return `This restores an earlier release of stack ${stack}:\n${lines.join('')}`
+  return `This will restore an earlier release of stack ${stack}:\n${lines.join('')}`
 }
 
 /** The machines of the stack that the options select, or all of them. */
@@ -52,7 +52,7 @@ async function chooseMachines(
   const own = machinesOf(stack, machines)
   if (own.length > 0) return own
   throw new UserError('unknown-machine', `stack ${name} is not on any of the selected machines`, {
-    hint: `to list its machines: fleet stack ls`,
+    hint: 'to list stacks and their machines: fleet stack ls',
   })
 }
 
@@ -88,7 +88,7 @@ export const stackRollback = defineCommand({
   name: 'rollback',
   summary: 'Restore an earlier release of a stack',
   description:
-    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the Compose files are required. The machines are changed in the same batches as in a deployment, and the rollback stops at the first failure. If a release does not become healthy, the machine returns to its current release. The next fleet deploy or fleet apply deploys the Compose files again, so revert them too.',
+    'Restore an earlier release of a stack on its machines: its containers, files and images, from copies kept on the hosts. Neither a registry nor the Compose files are required. The machines are changed in the same batches as in a deployment, and the rollback stops at the first failure. If a release does not become healthy, the machine returns to the release it was running. The next fleet deploy or fleet apply will deploy the Compose files again, so revert those too.',
   arguments: { stack: required('stack', 'name of the stack', 'stack') },
   options: {
     to: parsed(
@@ -149,7 +149,7 @@ export const stackRollback = defineCommand({
       const names = foldNames(rest.map((machine) => machine.name))
       writeFailure(
         io,
-        new UserError('failed', `not changed, because another machine failed: ${names}`),
+        new UserError('failed', `${names}: not rolled back, because another rollback failed`),
         format.json,
       )
     }

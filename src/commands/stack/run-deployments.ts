@@ -68,7 +68,7 @@ export async function confirmStackGrants(
     if (!(await confirm(io, question))) {
       throw new UserError(
         'cancelled',
-        `cancelled: you did not allow the ${what}; nothing was changed`,
+        `cancelled: you did not allow sending the ${what}; nothing was changed`,
       )
     }
     await allowStackGrants(fleet, [grant])
@@ -89,7 +89,7 @@ function reportLeft(
   why: string,
 ): void {
   if (machines.length === 0) return
-  const message = `stack ${stack} was not deployed on ${foldNames(machines)}: ${why}`
+  const message = `stack ${stack} was not deployed to ${foldNames(machines)}: ${why}`
   writeFailure(io, new UserError('failed', message), format.json)
 }
 
@@ -130,7 +130,7 @@ export async function runDeployments(
       continue
     }
     const skipped = names.filter((name) => failed.has(name))
-    reportLeft(context, stack.name, skipped, 'the changes were not applied to the machine')
+    reportLeft(context, stack.name, skipped, 'earlier changes failed')
     const subjects = deployments
       .filter(({ machine }) => !failed.has(machine))
       .map((planned): Subject => ({ name: planned.machine, planned }))

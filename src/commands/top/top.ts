@@ -26,7 +26,7 @@ export const top = defineCommand({
   name: 'top',
   summary: 'Show a live dashboard of machines and containers',
   description:
-    'Show a live, full-screen view of machines, containers, images, stacks, swarm services and events. Without names or options, all machines are shown. Press ? to list the keys: filter, sort, group, details, logs, a shell, actions, and any fleet command for the marked rows. A machine that does not answer stays in the list, shown in gray with the age of its data, and fleet reconnects to it automatically.',
+    'Show a live, full-screen view of machines, containers, images, stacks, swarm services and events. Without names or options, all machines are shown. Press ? to list the keys for filtering, sorting, grouping, details, logs, shells, actions and fleet commands. A machine that does not answer stays in the list, shown in gray with the age of its data, and fleet reconnects to it automatically.',
   arguments: { names: machinesArgument('machine names (default: all)', 'optional') },
   options: {
     readOnly: flag('--read-only', 'disable keys that make changes or open a shell'),

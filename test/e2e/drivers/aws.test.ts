@@ -575,7 +575,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(blind).toMatchObject({ code: 1, stdout: '' })
     expect(blind.stderr).toMatch(/could not query aws: .*eu-central-1/)
     expect(blind.stderr).toContain(
-      'no unmanaged hosts were found at the providers that could be queried',
+      'no unmanaged hosts were found, but not all providers could be queried',
     )
     aws.mend()
     expect((await fleet('gc', 'web-1', '--yes')).code).toBe(0)

@@ -85,7 +85,7 @@ describe('stopped without a terminal', () => {
     expect(stopped.code).toBe(130)
     expect(stopped.stderr).toContain(
       'cancelled: web-1 was only partly created and may cost money until removed\n' +
-        '  to continue: fleet apply; to remove: fleet rm web-1\n',
+        '  to continue: fleet apply; to clean up: fleet rm web-1\n',
     )
     await fleet('rm', '-y', 'web-1')
   })
@@ -104,7 +104,7 @@ const createOnTerminal = (answer: string) =>
     ['create', 'web-1', ...create],
     [
       { at: waiting, type: '\u0003' },
-      { at: 'Keep and finish later, or remove', type: answer },
+      { at: 'Finish later, or remove now', type: answer },
     ],
     { env: cloud.env },
   )
@@ -152,7 +152,7 @@ test('asking: driver, name, options with their defaults; then it says how to typ
       { at: 'Driver:', type: 'ex\r' },
       { at: 'Machine name:', type: '-\r' },
       { at: 'letter or digit', type: '\u007Ftaken\r' },
-      { at: 'already a machine named taken', type: `${'\u007F'.repeat(5)}web-1\r` },
+      { at: 'a machine named taken already exists', type: `${'\u007F'.repeat(5)}web-1\r` },
       { at: 'Zone of the server', type: '\u001B[B\r' },
       { at: 'Size of the server', type: '\r' },
       { at: 'Create this machine?', type: 'y\r' },
@@ -161,7 +161,7 @@ test('asking: driver, name, options with their defaults; then it says how to typ
     { env: cloud.env },
   )
   expect(screen).toContain(
-    "To do the same without prompts: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
+    "To run this without prompts: fleet create web-1 --driver example --zone south --label 'owner=ana b' --rollback",
   )
   expect(screen).toMatch(
     /New: web-1\r?\n {2}driver: example\r?\n {2}zone: south\r?\n {2}size: small\r?\nHosts on example cost money/,

@@ -149,7 +149,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     const replaced = await host?.replaceHostKey()
     const { code, screen } = await ana.fleetOnTerminal(
       ['rekey', '--on', 'h*'],
-      [{ at: 'new host key of h2', type: 'y\r' }],
+      [{ at: 'new host key for h2', type: 'y\r' }],
     )
     expect({ code, screen }).toMatchObject({
       code: 0,

@@ -50,7 +50,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(stderr).toMatch(/last log lines of shop-web-1:\n +no luck on h2\n/)
     expect(stderr).toMatch(/Release 1 was restored\./)
     expect(stderr).toMatch(
-      /stack shop was not deployed on h3(..h5)?: the deployment to another machine failed/,
+      /stack shop was not deployed to h3(..h5)?: the deployment to another machine failed/,
     )
     const states = await Promise.all(shop.hosts.map(stateOf))
     const left = shop.hosts.slice(2).map(({ name }) => name)

@@ -146,7 +146,7 @@ ${[host, ...copies].map(entryOf).join('')}`,
       expect(held).toMatchObject({
         code: 1,
         stderr: expect.stringMatching(
-          /m3: the engine was not upgraded, because packages are on hold on the host: docker-ce[\s\S]*no engine was upgraded/,
+          /m3: the engine was not upgraded, because packages are on hold on the host: docker-ce[\s\S]*no engines were upgraded/,
         ),
       })
       expect(await versions()).toEqual(['28.2.10', '28.1.0', '28.1.0'])
@@ -161,7 +161,7 @@ ${[host, ...copies].map(entryOf).join('')}`,
       expect({ code, stderr }).toEqual({
         code: 1,
         stderr: expect.stringMatching(
-          /m2: [\s\S]*the disk is read-only[\s\S]*not upgraded, because another upgrade failed: m3\n[\s\S]*m: Docker 28\.2\.10 -> 28\.20\.1\n/,
+          /m2: [\s\S]*the disk is read-only[\s\S]*m3: not upgraded, because another upgrade failed\n[\s\S]*m: Docker 28\.2\.10 -> 28\.20\.1\n/,
         ),
       })
       expect(await versions()).toEqual(['28.20.1', '28.1.0', '28.1.0'])

@@ -23,7 +23,7 @@ const namesOf = (machines: readonly Machine[]): MachineName[] => machines.map(({
 const nextSteps = (
   names: readonly string[],
   continueWith = `fleet create ${names.join(' ')}`,
-): string => `to continue: ${continueWith}; to remove: fleet rm ${names.join(' ')}`
+): string => `to continue: ${continueWith}; to clean up: fleet rm ${names.join(' ')}`
 
 /** Whether the host may cost money. Hosts on this computer have `computer` in their resources. */
 const mayCost = ({ host }: Machine): boolean =>
@@ -125,7 +125,7 @@ export async function rollBack(
     const why = `${messageOf(error)}; removing the host also failed: ${messageOf(left)}`
     throw new UserError('failed', why, {
       machine: name,
-      hint: `to remove it: fleet rm ${name}`,
+      hint: `to remove the host: fleet rm ${name}`,
       cause: left,
     })
   }
@@ -149,7 +149,7 @@ export async function handleInterruption(
   if (!canPrompt(io)) throw stays
   const choice = await choose(
     io,
-    'Keep and finish later, or remove?',
+    'Finish later, or remove now?',
     [
       { value: 'keep', name: 'Keep and finish later' },
       { value: 'undo', name: 'Remove now' },

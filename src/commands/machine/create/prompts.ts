@@ -10,6 +10,7 @@ import {
   parseMachineName,
 } from '../../../machine/name.ts'
 import type { Inventory } from '../../../state/inventory/inventory.ts'
+import { counted } from '../../../ui/human-units.ts'
 import type { Io } from '../../../ui/io.ts'
 import { askText, canPrompt, choose, confirm } from '../../../ui/prompt.ts'
 import { requireConsent } from '../../options/confirmation.ts'
@@ -101,7 +102,7 @@ function nameError(text: string, { machines }: Inventory): string | undefined {
   if (!isMachineName(text)) return `use ${machineNameRule}`
   return machines.get(text)?.host === undefined
     ? undefined
-    : `there is already a machine named ${text}`
+    : `a machine named ${text} already exists`
 }
 
 const askName = async (io: Io, inventory: Inventory): Promise<MachineName> =>
@@ -137,7 +138,7 @@ function needsDriver(names: readonly MachineName[], { profiles }: Inventory): Us
   const numbered = names.find((name) => profiles.get(name)?.count !== undefined)
   return numbered === undefined
     ? new UserError('usage', `no driver specified for ${names.join(', ')}`, {
-        hint: `to specify one: fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE`,
+        hint: `to specify a driver: fleet create ${names.join(' ')} --driver DRIVER, or --extends PROFILE`,
       })
     : new UserError('usage', `${numbered} is a profile with numbered machines`, {
         hint: `to create one machine: fleet create ${numbered}-1; to create all of them: fleet apply`,
@@ -152,7 +153,7 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
   const person = canPrompt(io)
   if (typed.names.length === 0 && !person) {
     throw new UserError('usage', 'no machine name specified', {
-      hint: 'to specify one: fleet create NAME',
+      hint: 'to specify a name: fleet create NAME',
     })
   }
   const given = typed.names.map(parseMachineName)
@@ -202,7 +203,8 @@ async function confirmCreation(
       const value = chosen[key] as string | number | boolean | undefined
       return `  ${name}: ${value ?? 'automatic'}\n`
     })
-  const count = typeof options['count'] === 'number' ? ` (${options['count']} machines)` : ''
+  const count =
+    typeof options['count'] === 'number' ? ` (${counted(options['count'], 'machine')})` : ''
   const cost =
     driver.isFree === true
       ? ''
@@ -230,5 +232,5 @@ async function printCommand(
     ...optionWords(flags, options),
     ...optionWords(creationOptions, { ...options, driver: undefined }),
   ]
-  io.stderr.write(`To do the same without prompts: ${shellLine(words)}\n`)
+  io.stderr.write(`To run this without prompts: ${shellLine(words)}\n`)
 }

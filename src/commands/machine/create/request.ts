@@ -60,7 +60,7 @@ export async function checkDriver(
     'usage',
     `with options for the ${name} driver, only one machine can be created at a time`,
     {
-      hint: `create them one at a time, starting with: fleet create ${names[0]} --driver ${shellQuote(name)} …`,
+      hint: `create the machines one at a time, starting with: fleet create ${names[0]} --driver ${shellQuote(name)} …`,
     },
   )
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../../ui/human-units.ts'
 import { type Canvas, cellWidth, fitCells } from '../../../ui/screen/canvas.ts'
 import { type Tone, styleOf } from '../../../ui/screen/palette.ts'
 import type { LogLine, Model, Page } from '../model/model.ts'
@@ -97,7 +98,7 @@ export function drawLogs(canvas: Canvas, model: Model, page: Logs): void {
   const state = page.top === undefined ? 'following' : 'paused'
   const format = page.isFolded ? 'JSON folded' : 'as written'
   const searched = page.search === '' ? '' : `, ${logMatches(page).length} matching ${page.search}`
-  const count = `${page.lines.length + page.dropped} lines${searched}`
+  const count = `${counted(page.lines.length + page.dropped, 'line')}${searched}`
   canvas.put(end, 0, `${state}, ${format}, ${count}`, styleOf(look, 'dim'))
   const first = firstLogLine(model, page)
   let y = 1

@@ -1,5 +1,6 @@
 import type { Change } from '../../../operations/top/change-targets.ts'
 import type { Target } from '../../../operations/top/open-sources.ts'
+import { counted } from '../../../ui/human-units.ts'
 import type { Confirmation, Dialog, Effect, Model } from './model.ts'
 
 /** An action of the menu. */
@@ -49,9 +50,9 @@ export function describeTargets(targets: readonly Target[]): string {
       : `${first.kind} ${first.name} ${placeOf(first)} ${first.machine}`
   }
   if (first.kind === 'machine') return `${targets.length} machines`
-  const places = first.kind === 'service' ? 'swarms' : 'machines'
-  const where = machines === 1 ? first.machine : `${machines} ${places}`
-  return `${targets.length} ${first.kind}s ${placeOf(first)} ${where}`
+  const places = first.kind === 'service' ? `in ${machines} swarms` : `on ${machines} machines`
+  const where = machines === 1 ? `${placeOf(first)} ${first.machine}` : places
+  return `${targets.length} ${first.kind}s ${where}`
 }
 
 const placeOf = ({ kind }: Target): string => (kind === 'service' ? 'in swarm' : 'on')
@@ -94,7 +95,7 @@ export function begin(
 
 /** The question of a confirmation. */
 export function questionOf({ label, change, targets, names }: Confirmation): string {
-  const to = typeof change === 'object' ? ` to ${change.replicas} replicas` : ''
+  const to = typeof change === 'object' ? ` to ${counted(change.replicas, 'replica')}` : ''
   const what = `${label} ${describeTargets(targets)}${to}`
   const [name] = names
   return name === undefined

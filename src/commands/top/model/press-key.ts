@@ -198,7 +198,7 @@ function pressInList(model: Model, key: Key): Step {
     case 'tab':
     case 'shift-tab': {
       const { groupings } = view
-      if (groupings.length === 1) return say(model, `The ${view.name} cannot be grouped.`)
+      if (groupings.length === 1) return say(model, `Grouping is not available for ${view.name}.`)
       const step = key === 'tab' ? 1 : groupings.length - 1
       const next = (groupings.indexOf(state.grouping) + step) % groupings.length
       return stay(withView(model, { grouping: groupings[next] ?? 'none' }))

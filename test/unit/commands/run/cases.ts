@@ -414,7 +414,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     }),
   ],
   apply: [
-    ok('apply --yes --on web-1', /applied changes to 1 of 1 machines/),
+    ok('apply --yes --on web-1', /applied changes to 1 of 1 machine\b/),
     json('apply --yes --on web-1', {}),
     fails('apply --on web-1', usage, /--yes/),
   ],
@@ -927,12 +927,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'stack rm shop --on web-1 --yes --volumes',
       usage,
-      /the volumes shop_data[^]*--destroy shop/,
+      /deleting volume shop_data in stack shop[^]*--destroy shop/,
     ),
     fails(
       'stack rm shop --on web-1 --yes --volumes --destroy blog',
       usage,
-      /stack name, shop, not "blog"/,
+      /stack name \(shop\), not "blog"/,
     ),
     fails('stack rm shpo --yes --inventory stacks.yaml', usage, /did you mean "shop"[^]*--on all/),
   ],

@@ -85,7 +85,7 @@ describe('the list', () => {
     expect(screenOf(model)).toMatch(/web-1 \(3\)\n> shop-web[^]*web-2 \(1\)\n {2}cache/)
     expect(screenOf(press(model, 'tab').model)).toMatch(/\(no stack\) \(2\)[^]*shop \(2\)/)
     expect(screenOf(press(model, 'shift-tab').model)).not.toContain('web-1 (3)')
-    expect(press(fleetModel(), 'tab').model.message?.text).toMatch(/cannot be grouped/)
+    expect(press(fleetModel(), 'tab').model.message?.text).toMatch(/Grouping is not available/)
   })
 
   test('filters while the filter is typed; Esc restores the one before', () => {
