@@ -46,7 +46,7 @@ export const where = defineCommand({
   name: 'where',
   summary: 'Show which machines have a container',
   description:
-    'Search all machines, or the selected ones, for containers by name, Compose service, or ID (its first six or more characters). Stopped containers are included. With --quiet, containers are printed as MACHINE/NAME, which all container commands accept. If no container matches, the exit code is 1.',
+    'Search all machines, or the selected ones, for containers by name, Compose service, or ID (at least the first six characters). Stopped containers are included. With --quiet, containers are printed as MACHINE/NAME, which all container commands accept. If no container matches, the exit code is 1.',
   arguments: {
     name: required('name', 'container name, Compose service or container ID', 'container'),
   },

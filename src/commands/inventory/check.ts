@@ -24,7 +24,7 @@ export const check = defineCommand({
       )
       if (format.json) writeJson(io, { hook: file, installed: isNew })
       else if (isNew)
-        io.stderr.write(`installed ${file}: git runs fleet check before each commit\n`)
+        io.stderr.write(`installed ${file}: git will run fleet check before each commit\n`)
       else io.stderr.write(`${file} already runs fleet check\n`)
       return
     }

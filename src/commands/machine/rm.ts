@@ -53,7 +53,7 @@ function describeRemoved(machine: Machine, forget: boolean, swarm?: string): str
     return `${name}: removed its entry${left}; the host (${where}), its containers and its authorized keys are unchanged`
   }
   return forget
-    ? `${name}: removed its entry; the host (${where}) still exists, and fleet gc lists it`
+    ? `${name}: removed its entry; the host (${where}) still exists, and fleet gc will list it`
     : `${name}: removed the host (${where}), everything that fleet created for it, and its entry`
 }
 

@@ -26,7 +26,7 @@ export const use = defineCommand({
       io.stderr.write(`${machine.name} is now the active machine\n`)
     else {
       io.stderr.write(
-        `${machine.name} is now the active machine, but $FLEET_MACHINE overrides it: commands in this shell use ${overriddenBy} until you unset FLEET_MACHINE\n`,
+        `${machine.name} is now the active machine, but $FLEET_MACHINE overrides it: commands in this shell will use ${overriddenBy} until you unset FLEET_MACHINE\n`,
       )
     }
   },
