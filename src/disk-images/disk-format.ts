@@ -51,7 +51,7 @@ export async function inspectDisk(file: string): Promise<FoundDisk> {
   const [format = 'raw'] = found
   if (found.size > 1) {
     throw new UserError('usage', `${file} matches several disk formats`, {
-      hint: 'if you trust the image, convert it first: qemu-img convert',
+      hint: 'if you trust the image, convert it first: qemu-img convert -f FORMAT -O qcow2 IMAGE IMAGE.qcow2',
     })
   }
   if (format === 'ova') return { format }

@@ -20,7 +20,7 @@ export function unixTime(text: string, now = Date.now()): string {
   const milliseconds = parts === undefined ? Number.NaN : Date.parse(`${day}T${clock}${zone}`)
   if (!Number.isNaN(milliseconds)) return `${milliseconds / 1000}${fraction}`
   throw new UserError('usage', `${JSON.stringify(text)} is not a valid time`, {
-    hint: 'specify a duration (10m, 1h30m), a date or time (2026-11-23T10:00:00Z), or Unix seconds',
+    hint: 'specify a duration (10m, 1h30m), a date or time (2026-11-23T10:00:00Z), or a Unix timestamp',
   })
 }
 

@@ -108,5 +108,5 @@ export const driverName = z
   .string()
   .regex(
     /^[a-z0-9][a-z0-9._-]{0,63}$/,
-    'a driver name: 1 to 64 lower-case letters, digits, ".", "_" or "-"',
+    'a driver name: 1 to 64 lowercase letters, digits, ".", "_" or "-"',
   )

@@ -199,7 +199,7 @@ const stackName = z
   .string()
   .regex(
     stackNamePattern,
-    '1 to 63 lower-case letters, digits, "_" or "-", beginning with a letter or digit',
+    '1 to 63 lowercase letters, digits, "_" or "-", beginning with a letter or digit',
   )
 
 /** The maximum number of files, selectors or profiles of a stack. */
@@ -213,7 +213,7 @@ const swarmName = z
   .string()
   .regex(
     /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
-    '1 to 63 lower-case letters, digits or "-", beginning and ending with a letter or digit',
+    '1 to 63 lowercase letters, digits or "-", beginning and ending with a letter or digit',
   )
 
 /** One entry under `stacks:`: compose files to deploy on machines, or on a swarm. */
@@ -319,7 +319,7 @@ const swarmEntry = z.strictObject({
     ),
   id: z
     .string()
-    .regex(/^[a-z0-9]{25}$/, '25 lower-case letters or digits')
+    .regex(/^[a-z0-9]{25}$/, '25 lowercase letters or digits')
     .optional()
     .describe('The cluster ID, which fleet writes when initializing the swarm.'),
 })

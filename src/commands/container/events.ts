@@ -20,7 +20,7 @@ export const events = defineCommand({
   options: {
     since: text(
       '--since <time>',
-      'show events since a given time: 10m (10 minutes ago), 2026-11-23T10:00:00Z or Unix seconds',
+      'show events since a given time: 10m (10 minutes ago), 2026-11-23T10:00:00Z or a Unix timestamp',
     ),
     until: text('--until <time>', 'show events up to a given time, then exit'),
     filter: filterOption,

@@ -61,7 +61,7 @@ export const logOptions = {
   ),
   since: text(
     '--since <time>',
-    'show lines since a given time: 10m (10 minutes ago), 2026-11-23T10:00:00Z or Unix seconds',
+    'show lines since a given time: 10m (10 minutes ago), 2026-11-23T10:00:00Z or a Unix timestamp',
   ),
   until: text('--until <time>', 'show lines up to a given time'),
   timestamps: flag('-t, --timestamps', 'show the timestamp of each line'),

@@ -127,7 +127,7 @@ export const ps = defineCommand({
   name: 'ps',
   summary: 'List containers',
   description:
-    'List running containers. With --quiet, only IDs are printed, as MACHINE/ID if machines were chosen by selector; all container commands accept both forms. With --format, the available fields are {{.Machine}} and those of docker ps, such as {{.Names}}; --format json prints all of them.',
+    'List running containers. With --quiet, only IDs are printed, as MACHINE/ID if machines are chosen by selector; all container commands accept both forms. With --format, the available fields are {{.Machine}} and those of docker ps, such as {{.Names}}; --format json prints all of them.',
   options: {
     stopped: flag('-a, --all-containers', 'include stopped containers'),
     last: parsed(

@@ -60,7 +60,7 @@ export function openHostKeyQuestions(
     confirm: canPrompt(io)
       ? async (key) => {
           if (forAll === 'skip') {
-            throw new UserError('cancelled', `skipped: the host key of ${key.address} is unknown`)
+            throw new UserError('cancelled', `skipped: the host key for ${key.address} is unknown`)
           }
           return forAll === 'all' || ask(key, turn)
         }

@@ -94,8 +94,8 @@ export const set = defineCommand({
       throw new UserError(
         'usage',
         targets.on.length === 0 && (word === '' || word.includes('='))
-          ? 'no machine specified'
-          : 'no setting specified',
+          ? 'no machine was specified'
+          : 'no setting was specified',
         {
           hint: 'to set a value: fleet set NAME key=value, or fleet set --on SELECTOR key=value; to remove a value: fleet set NAME key-',
         },

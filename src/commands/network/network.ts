@@ -52,7 +52,7 @@ const list = defineCommand({
   aliases: ['list'],
   summary: 'List networks',
   description:
-    'List networks. With --quiet, only names are printed, as MACHINE/NAME if machines were chosen by selector; inspect and rm accept both forms.',
+    'List networks. With --quiet, only names are printed, as MACHINE/NAME if machines are chosen by selector; inspect and rm accept both forms.',
   options: { filter: filterOption, trunc: noTruncOption },
   targets: 'many',
   gathers: true,

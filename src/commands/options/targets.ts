@@ -105,7 +105,7 @@ export function withNames(
   const names = (word === undefined ? [] : [word].flat()) as unknown[] as string[]
   if (!choosesMachines(targets)) {
     if (names.length > 0 || first.machines === 'optional') return { words, names }
-    throw new UserError('usage', 'no machine specified', {
+    throw new UserError('usage', 'no machine was specified', {
       hint: `to choose machines: fleet ${verb} NAME, or fleet ${verb} --on SELECTOR`,
     })
   }

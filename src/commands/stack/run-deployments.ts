@@ -130,7 +130,7 @@ export async function runDeployments(
       continue
     }
     const skipped = names.filter((name) => failed.has(name))
-    reportLeft(context, stack.name, skipped, 'earlier changes failed')
+    reportLeft(context, stack.name, skipped, 'earlier changes were not applied')
     const subjects = deployments
       .filter(({ machine }) => !failed.has(machine))
       .map((planned): Subject => ({ name: planned.machine, planned }))

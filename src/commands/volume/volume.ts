@@ -45,7 +45,7 @@ const list = defineCommand({
   aliases: ['list'],
   summary: 'List volumes',
   description:
-    'List volumes. With --quiet, only names are printed, as MACHINE/NAME if machines were chosen by selector; inspect and rm accept both forms.',
+    'List volumes. With --quiet, only names are printed, as MACHINE/NAME if machines are chosen by selector; inspect and rm accept both forms.',
   options: { filter: filterOption },
   targets: 'many',
   gathers: true,

@@ -89,7 +89,7 @@ export const azureOptions = z.strictObject({
     .describe(
       "Azure Bastion for `reach: bastion`, as GROUP/NAME or an ID (default: the Bastion in the subnet's network)",
     ),
-  dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lower-case letters, digits and "-"')
+  dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lowercase letters, digits and "-"')
     .optional()
     .describe(
       'DNS label for the public address, as in LABEL.LOCATION.cloudapp.azure.com (default: none)',

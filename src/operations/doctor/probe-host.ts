@@ -102,7 +102,7 @@ export async function probeShell(transport: Transport, signal: AbortSignal): Pro
       noise,
       trouble: {
         message: `the login shell did not run a command within ${limitMs / 1000} s`,
-        hint: "check the shell's startup files on the host (such as ~/.bashrc), and whether the home directory is on an unresponsive file server",
+        hint: 'check the shell startup files on the host (such as ~/.bashrc); if the home directory is on a file server, check that the server responds',
       },
     }
   }

@@ -129,13 +129,12 @@ function compareService(
   if (scale === 0)
     return change('scale', `the service has ${containersOf(count)}, but should have none`)
   const isReplaced = (other: string): boolean => changes.get(other)?.action === 'recreate'
-  const followed = followedBy(definition).find(
-    (other) => isReplaced(other) || changes.get(other)?.action === 'create',
-  )
+  const isNew = (other: string): boolean => changes.get(other)?.action === 'create'
+  const followed = followedBy(definition).find((other) => isReplaced(other) || isNew(other))
   if (followed !== undefined) {
     return change(
       'recreate',
-      `the service shares resources with ${followed}, whose container will be replaced`,
+      `the service shares resources with ${followed}, whose container will be ${isNew(followed) ? 'created' : 'replaced'}`,
     )
   }
   const dependency = Object.keys(definition.depends_on ?? {}).find(isReplaced)

@@ -58,8 +58,11 @@ const unneeded = new Set(
   ),
 )
 
-/** The largest content of configs and secrets, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize. */
-const largestContent = 500 * 1024
+/**
+ * The largest content of configs and secrets, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize. Engines
+ * before 23.0 reject configs of more than 500 KiB themselves.
+ */
+const largestContent = { configs: 1000 * 1024, secrets: 500 * 1024 } as const
 
 /** The longest name of configs and secrets. Source: moby/swarmkit, validateConfigOrSecretName. */
 const longestName = 64
@@ -227,10 +230,10 @@ export async function swarmStackOf(
       if (content === undefined) {
         throw new UserError('failed', `the ${what} has no content: its file or variable is missing`)
       }
-      if (content.length > largestContent) {
+      if (content.length > largestContent[kind]) {
         throw new UserError(
           'failed',
-          `the ${what} is larger than ${largestContent / 1024} KiB, the limit in Swarm mode`,
+          `the ${what} is larger than ${largestContent[kind] / 1024} KiB, the limit in Swarm mode`,
           { hint: 'put the file in an image or a volume' },
         )
       }

@@ -96,7 +96,7 @@ function checkExpected(
   const [shown] = keys
   throw new UserError(
     'host-key',
-    `the host key of ${address} is ${fingerprint(shown)} (${typeOf(shown)}), but ${expected} was expected`,
+    `the host key for ${address} is ${fingerprint(shown)} (${typeOf(shown)}), but ${expected} was expected`,
     {
       machine: name,
       hint: 'find out why before you continue: this may be a different host',
@@ -123,7 +123,7 @@ async function confirmKey(
   if (!(await confirm(key))) {
     throw new UserError(
       'cancelled',
-      `the host key of ${address} was not accepted: nothing was changed`,
+      `the host key for ${address} was not accepted: nothing was changed`,
       {
         machine: name,
       },

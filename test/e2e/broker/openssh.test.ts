@@ -145,7 +145,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     await hostOf(lab).replaceHostKey()
     expect(await ana.fleet(['ps', '-m', 'h1'], openssh)).toMatchObject({
       code: 5,
-      stderr: expect.stringContaining('the host key of h1'),
+      stderr: expect.stringContaining('the host key for h1'),
     })
     expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 5 })
   })

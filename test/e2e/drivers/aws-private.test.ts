@@ -86,7 +86,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     const other = 'AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
     await rewrite((text) => text.replace(/ssh-ed25519 AAAA[\w+/=]+/, `ssh-ed25519 ${other}`))
     const changed = await fleet(['ssh', 'web-1', '--', 'true'])
-    expect(changed.stderr).toContain('host key of web-1')
+    expect(changed.stderr).toContain('host key for web-1')
     await rewrite(() => pinned)
 
     await succeed(['broker', 'stop'])

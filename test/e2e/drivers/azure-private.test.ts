@@ -119,7 +119,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     const pinned = await ana.inventory()
     const other = 'AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
     await rewrite((text) => text.replace(/ssh-ed25519 AAAA[\w+/=]+/, `ssh-ed25519 ${other}`))
-    expect(await use()).toContain('host key of web-1')
+    expect(await use()).toContain('host key for web-1')
     await rewrite((text) =>
       text.replace(/bastion: \/subscriptions\S+/, 'bastion: "/x --debug"').replace(other, other),
     )

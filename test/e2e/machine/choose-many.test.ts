@@ -86,7 +86,7 @@ test.each(['rm', 'label', 'rekey', 'forget', 'inspect', 'set', 'set a=b'])(
     expect({ code, stderr }).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(
-        `fleet: no machine specified\n  to .*: fleet ${words.split(' ')[0]} NAME`,
+        `fleet: no machine was specified\n  to .*: fleet ${words.split(' ')[0]} NAME`,
       ),
     })
     expect(await ana.inventory()).toBe(inventory)

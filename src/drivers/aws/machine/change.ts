@@ -154,7 +154,7 @@ async function changeCredits({
     'failed',
     `cannot change the CPU credits for instance ${instance.id}: ${Message} (${Code})`,
     {
-      hint: 'only burstable instance types (T2, T3, T4g) have CPU credits; for other types, remove "cpuCredits" from the inventory',
+      hint: 'only burstable instance types (T2, T3, T3a, T4g) have CPU credits; for other types, remove "cpuCredits" from the inventory',
     },
   )
 }

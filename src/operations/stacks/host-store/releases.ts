@@ -125,7 +125,7 @@ async function runScript(
   if (code === 0) return stdout
   throw new UserError('failed', `cannot access ${args[0]} on ${machine}: ${reasonOf(stderr)}`, {
     machine,
-    hint: `check the directory permissions and free space: fleet ssh ${machine} df -h`,
+    hint: `check the free space: fleet ssh ${machine} df -h`,
   })
 }
 

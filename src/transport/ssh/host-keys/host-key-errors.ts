@@ -21,7 +21,7 @@ export class HostKeyChanged extends UserError {
     const expected = pinned.map(describePinned).join(' or ')
     super(
       'host-key',
-      `the host key of ${machine} (${address}) has changed: got ${fingerprint(shown)}, expected ${expected}`,
+      `the host key for ${machine} (${address}) has changed: got ${fingerprint(shown)}, expected ${expected}`,
       {
         machine,
         hint: changedHint(machine),
@@ -42,7 +42,7 @@ export function hostKeyRejected(
   const reason = why === undefined ? '' : ` (${quoteServer(why)})`
   return new UserError(
     'host-key',
-    `the host key of ${machine} (${address}) has changed: got ${shown}, expected ${expected}${reason}`,
+    `the host key for ${machine} (${address}) has changed: got ${shown}, expected ${expected}${reason}`,
     { machine, hint: changedHint(machine) },
   )
 }
@@ -59,7 +59,7 @@ export function knownHostChanged(
   const removals = files.map((file) => `ssh-keygen -f ${shellQuote(file)} -R ${shellQuote(name)}`)
   return new UserError(
     'host-key',
-    `the host key of ${address} does not match known_hosts: got ${fingerprint(shown)}, expected ${lines.join('; ')}`,
+    `the host key for ${address} does not match known_hosts: got ${fingerprint(shown)}, expected ${lines.join('; ')}`,
     {
       machine,
       hint: `this may be an attack. If the host was rebuilt or its address was reused, remove the old key and try again: ${removals.join('; ')}`,
@@ -74,7 +74,7 @@ export const hostKeyRevoked = (
 ): UserError =>
   new UserError(
     'host-key',
-    `the host key of ${machine} (${address}), ${fingerprint(key)}, is marked @revoked in ${file}, line ${line}`,
+    `the host key for ${machine} (${address}), ${fingerprint(key)}, is marked @revoked in ${file}, line ${line}`,
     {
       machine,
       hint: 'generate a new host key on the host, or remove the line if it is wrong: an attacker may have the revoked key',
