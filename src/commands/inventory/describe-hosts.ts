@@ -58,7 +58,7 @@ function accessOf(has: (key: string) => boolean, options: Options): string | und
   const groups = textOf(options['securityGroups'])
   const isPrivate = options['privateOnly'] === true ? ['no public address'] : []
   if (groups !== undefined) {
-    return [`SSH and ports as allowed by security groups ${groups}`, ...isPrivate].join('; ')
+    return [`SSH and other ports, as allowed by security groups ${groups}`, ...isPrivate].join('; ')
   }
   const ssh = `SSH from ${textOf(options['sshCidr']) ?? 'your current address only'}`
   const ports = textOf(options['ports'])

@@ -40,7 +40,7 @@ export const ssh = defineCommand({
     ),
     forwardOnly: flag(
       '-N, --forward-only',
-      'forward ports, without a command, until you press Ctrl-C',
+      'only forward ports, without running a command, until you press Ctrl-C',
     ),
   },
   targets: 'many',

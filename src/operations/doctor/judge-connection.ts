@@ -37,7 +37,7 @@ export function judgeHost({ name, record, provider, isLocal }: Observation): Ver
 }
 
 export function judgeName({ isLocal, jump, login, route }: Observation): Verdict {
-  if (isLocal) return skip('there is no network connection to check')
+  if (isLocal) return skip('no network connection is used')
   if (jump !== undefined) return skip(`the jump host ${jump.name} resolves the host name`)
   if (route !== undefined || login === undefined) return skip('not checked')
   const { failure, address, addresses } = login
@@ -53,7 +53,7 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
 }
 
 export function judgeRoute({ name, isLocal, jump, login, route }: Observation): Verdict {
-  if (isLocal) return skip('there is no network connection to check')
+  if (isLocal) return skip('no network connection is used')
   if (jump?.trouble !== undefined) {
     const { message, hint } = jump.trouble
     return fail(`the jump host ${jump.name}: ${message}`, hint ?? `fleet doctor ${jump.name}`)
@@ -71,7 +71,7 @@ export function judgeRoute({ name, isLocal, jump, login, route }: Observation): 
 }
 
 export function judgePort({ name, isLocal, jump, login, firewall }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('there is no network connection to check')
+  if (isLocal || login === undefined) return skip('no network connection is used')
   const { failure, port, address } = login
   const where = `port ${port} on ${address}`
   if (failure?.step !== 'port') return ok(`${where} accepts connections`)
@@ -108,7 +108,7 @@ export function judgePort({ name, isLocal, jump, login, firewall }: Observation)
 const lastPart = (message: string): string => message.split(': ').at(-1) ?? message
 
 export function judgeBanner({ isLocal, login, broker, name }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('there is no network connection to check')
+  if (isLocal || login === undefined) return skip('no network connection is used')
   const { failure, release, port } = login
   if (failure?.step === 'banner') {
     const { printed, reason } = failure
@@ -155,7 +155,7 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
 }
 
 export function judgeHostKey({ isLocal, login, name }: Observation): Verdict {
-  if (isLocal || login === undefined) return skip('there is no network connection to check')
+  if (isLocal || login === undefined) return skip('no network connection is used')
   const { failure } = login
   if (failure?.step !== 'host-key') return ok('the host key matches the pinned key')
   return fail(failure.message, `if you know that the host was rebuilt, run fleet rekey ${name}`)
@@ -225,7 +225,7 @@ const withoutPrefix = (message: string): string => message.replace(/^cannot log 
 
 export function judgeLogin(observation: Observation): Verdict {
   const { isLocal, login, name } = observation
-  if (isLocal || login === undefined) return skip('there is no network connection to check')
+  if (isLocal || login === undefined) return skip('no network connection is used')
   const { failure, user, keys, accepted } = login
   if (failure === undefined) {
     const key = accepted === undefined ? '' : ` with the key ${accepted}`
@@ -276,7 +276,7 @@ export function judgeShell(observation: Observation): Verdict {
 }
 
 export function judgeMtu({ isLocal, large }: Observation): Verdict {
-  if (isLocal) return skip('there is no network connection to check')
+  if (isLocal) return skip('no network connection is used')
   if (large === undefined) return skip('not checked')
   const lower = 'ip link set dev DEVICE mtu 1280'
   if (large.sent === 'lost') {
@@ -298,7 +298,7 @@ export function judgeMtu({ isLocal, large }: Observation): Verdict {
 export const wantedSessions = 4
 
 export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdict {
-  if (isLocal) return skip('there is no network connection to check')
+  if (isLocal) return skip('no network connection is used')
   if (sessions === undefined) return skip("this check requires fleet's built-in SSH client")
   const { opened, refused } = sessions
   const limits = facts?.maxStartups === undefined ? '' : `; MaxStartups ${facts.maxStartups}`

@@ -56,7 +56,7 @@ test.each([
     'aws',
     { securityGroups: 'sg-0123abcd', privateOnly: true, zone: 'eu-west-1a', spot: 'only' },
     'aws, default region, zone eu-west-1a, t3.small, 20 GiB disk, debian-13, spot',
-    'SSH and ports as allowed by security groups sg-0123abcd; no public address',
+    'SSH and other ports, as allowed by security groups sg-0123abcd; no public address',
   ],
   [
     'azure',
