@@ -38,7 +38,7 @@ export async function runSwarmChanges(
   { failed, drainMs }: { readonly failed: ReadonlySet<string>; readonly drainMs: number },
 ): Promise<{ readonly changed: readonly PlannedSwarmChange[]; readonly code: number }> {
   if (planned.length === 0) return { changed: [], code: exitCodes.ok }
-  const { applySwarmChange } = await import('../../operations/swarm/apply-swarm.ts')
+  const { applySwarmChange } = await import('../../operations/swarm/apply/apply-swarm.ts')
   const { inPhases } = await import('../../operations/swarm/plan-members.ts')
   const changed: PlannedSwarmChange[] = []
   let code: number = exitCodes.ok

@@ -5,15 +5,8 @@ import { type Machine, hasHost } from '../../machine/machine.ts'
 import { rolesOf } from '../../machine/swarms.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Context } from '../context.ts'
-import {
-  type SwarmCalls,
-  type Work,
-  demote,
-  leave,
-  managerOf,
-  waitFor,
-  waitForTasks,
-} from './apply-swarm.ts'
+import { demote, leave, waitForTasks } from './apply/leave-node.ts'
+import { type SwarmCalls, type Work, managerOf, waitFor } from './apply/node-work.ts'
 import { findManager } from './find-manager.ts'
 import { type Interruption, neededNodes, nodesOf } from './guard-machines.ts'
 import { activated, drained } from './node-labels.ts'

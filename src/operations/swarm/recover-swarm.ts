@@ -5,7 +5,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import { type Machine, hasHost } from '../../machine/machine.ts'
 import { rolesOf } from '../../machine/swarms.ts'
 import type { Context } from '../context.ts'
-import { type SwarmCalls, type Work, waitFor } from './apply-swarm.ts'
+import { type SwarmCalls, type Work, waitFor } from './apply/node-work.ts'
 import { initializedSwarm } from './find-manager.ts'
 import { answerOf, observeSwarms } from './observe-swarms.ts'
 

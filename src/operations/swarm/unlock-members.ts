@@ -5,7 +5,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { rolesOf } from '../../machine/swarms.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Context } from '../context.ts'
-import { type SwarmCalls, type Work, waitFor } from './apply-swarm.ts'
+import { type SwarmCalls, type Work, waitFor } from './apply/node-work.ts'
 import { findManager, initializedSwarm } from './find-manager.ts'
 import { answerOf, observeSwarms } from './observe-swarms.ts'
 
