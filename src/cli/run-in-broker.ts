@@ -10,7 +10,7 @@ import { openHostedInput } from './broker-input.ts'
 import type { InBroker } from '../operations/context.ts'
 import { createMemoryCache } from '../state/inventory/cache.ts'
 import { brokerEnded } from '../broker/client/client.ts'
-import type { SharedConnections } from '../broker/server/shared-connections.ts'
+import type { InBrokerConnections } from '../broker/server/in-broker-connections.ts'
 import {
   type BrokerTarget,
   type HostedCommand,
@@ -59,7 +59,7 @@ function disconnectInfo(
  */
 export async function runHosted(
   { argv, cwd, env, stdin: stdinInfo, stdout: stdoutInfo, stderr: stderrInfo }: HostedCommand,
-  { program, connections }: { readonly program: Program; readonly connections: SharedConnections },
+  { program, connections }: { readonly program: Program; readonly connections: InBrokerConnections },
 ): Promise<HostedRun> {
   const controller = new AbortController()
   const clientGone = new AbortController()

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Transport } from '../../transport/transport.ts'
-import { type Hosts, identityOf } from './host-connections.ts'
+import { type Hosts, identityOf } from './shared-connections.ts'
 import type { ServedEngine } from './sockets.ts'
 
 /** An engine at a socket path of a host; `host` identifies the host and login. */

@@ -9,10 +9,10 @@ import type { ProcessRef, Transport } from '../../transport/transport.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import { serveCommand, serveConnection, serveHosted } from './channels.ts'
 import { announceConnections } from './announce-connections.ts'
-import { type SharedConnections, shareConnections } from './shared-connections.ts'
+import { type InBrokerConnections, openInBrokerConnections } from './in-broker-connections.ts'
 import { type Engines, dialServed, engineOf } from './engines.ts'
 import { type DialTarget, type ForwardsOptions, openForwards } from './forwards.ts'
-import { type HostsOptions, openHosts } from './host-connections.ts'
+import { type HostsOptions, openHosts } from './shared-connections.ts'
 import { writePidFile } from './pid-file.ts'
 import {
   type BrokerStatus,
@@ -40,7 +40,7 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Runs a command line of fleet. Rejects if the client process should run it instead. */
   readonly runCommand: (
     command: HostedCommand,
-    connections: SharedConnections,
+    connections: InBrokerConnections,
   ) => Promise<HostedRun>
   /** Serves a Unix socket; each connection is forwarded to a new `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
@@ -168,7 +168,7 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     onClosed: exitWhenIdle,
   })
 
-  const connections = shareConnections(hosts, engines)
+  const connections = openInBrokerConnections(hosts, engines)
   const announced = announceConnections()
 
   /** Stops the broker when it has had nothing to do for a while, or immediately if it is retired. */

@@ -1,51 +1,247 @@
+import { once } from 'node:events'
+import { UserError } from '../../errors.ts'
+import {
+  createHandshakeLimiter,
+  limiterKey,
+  handshakesAtOnce,
+} from '../../transport/ssh/handshake-limiter.ts'
+import type { Prompt, SshOptions, SshTarget } from '../../transport/ssh/connect.ts'
 import type { Transport } from '../../transport/transport.ts'
-import { type Engines, dialServed } from './engines.ts'
-import type { Hosts } from './host-connections.ts'
-import type { BrokerTarget, Login } from '../protocol.ts'
-import { ignored } from '../../os/trace.ts'
+import type { BrokerTarget, HostStatus, Login } from '../protocol.ts'
+import { trace, traceError } from '../../os/trace.ts'
+import { pause } from '../../os/retry.ts'
 
-/** The broker's connections, for commands that run in the broker. */
-export interface SharedConnections {
-  /** Whether a connection to a host is open. */
-  has(target: BrokerTarget, env: Login['env']): boolean
-  /** The open connection to a host. If it was closed since, connects again without prompts. */
-  use(target: BrokerTarget, env: Login['env']): Promise<Transport>
+/** The command that needs a connection. */
+interface Caller {
+  readonly env: Login['env']
+  /** Prompts the user at the command's terminal; absent without one. */
+  readonly prompt: Prompt | undefined
 }
 
-/** Lets commands in this process use the connections directly, without a socket. */
-export function shareConnections(hosts: Hosts, engines: Engines): SharedConnections {
+/** A connection in use. It stays open until it is released, unless it is lost. */
+interface Use {
+  readonly transport: Transport
+  readonly release: () => void
+}
+
+/** The shared connections to hosts. */
+export interface Hosts extends AsyncDisposable {
+  /**
+   * The connection to a host, opened if there is none. Rejects as `connectSsh` does. With `forSession`, it is a
+   * further connection if the first one has no session left.
+   */
+  use(target: BrokerTarget, caller: Caller, forSession?: boolean): Promise<Use>
+  /** Whether a connection to a host is open. */
+  isConnected(target: BrokerTarget, env: Login['env']): boolean
+  status(): HostStatus[]
+  /** The number of open connections and of hosts that are being connected to. */
+  count(): number
+}
+
+export interface HostsOptions {
+  readonly connect: (target: SshTarget, options: SshOptions) => Promise<Transport>
+  /** How long an unused connection is kept, in milliseconds. */
+  readonly idleMs: number
+  /** Called when a connection was closed. */
+  readonly onClosed: () => void
+}
+
+/** The sessions of one connection. sshd allows 10 by default (sshd_config(5), MaxSessions). */
+const sessionsPerConnection = 8
+
+/** The pause before the next attempt after a number of consecutive failures, in milliseconds. */
+const retryDelayMs = (failures: number): number =>
+  failures < 2 ? 0 : Math.min(100 * 2 ** (failures - 2), 2_000)
+
+/** An open connection. */
+interface Link {
+  readonly transport: Transport
+  /** Closes it, and releases its jump host. */
+  readonly close: () => Promise<void>
+}
+
+/** The connection state of one host and login. */
+interface Host {
+  readonly target: BrokerTarget
+  link: Link | undefined
+  /** The current attempt to connect, which other commands wait for until it prompts the user. */
+  attempt: Promise<Transport | undefined> | undefined
+  attempts: number
+  uses: number
+  sessions: number
+  failures: number
+  failedAt: number
+  idle: NodeJS.Timeout | undefined
+}
+
+/** Identifies a host and login. Connections with different agents are never shared. */
+export const identityOf = (target: BrokerTarget, { SSH_AUTH_SOCK, HOME }: Login['env']): string =>
+  JSON.stringify([target, SSH_AUTH_SOCK, HOME])
+
+/** Opens the registry that keeps one connection for each host and login. */
+export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
+  const hosts = new Map<string, Host>()
+  const enter = createHandshakeLimiter(handshakesAtOnce)
+
+  async function connectOnce(host: Host, caller: Caller): Promise<Transport> {
+    const { target } = host
+    await pause(Math.max(0, host.failedAt + retryDelayMs(host.failures) - performance.now()))
+    const via = target.via && (await use(target.via, caller))
+    trace('ssh', `connect to ${target.machine} (${target.user}@${target.address}:${target.port})`)
+    const leave = await enter(target.via ? `via ${limiterKey(target.via)}` : limiterKey(target))
+    try {
+      const transport = await connect({ ...target, via: via?.transport }, caller)
+      host.failures = 0
+      return share(host, transport, () => via?.release())
+    } catch (error) {
+      host.failures += 1
+      host.failedAt = performance.now()
+      traceError('ssh', `connect to ${target.machine}`, error)
+      via?.release()
+      throw error
+    } finally {
+      leave()
+    }
+  }
+
+  /** Makes a new connection the shared one of its host, unless another attempt has succeeded before. */
+  function share(host: Host, transport: Transport, ended: () => void): Transport {
+    const close = async () => {
+      await transport[Symbol.asyncDispose]()
+      ended()
+    }
+    if (host.link) {
+      void close()
+      return host.link.transport
+    }
+    const link = { transport, close }
+    host.link = link
+    transport.lost.catch(() => {
+      ended()
+      if (host.link === link) host.link = undefined
+      onClosed()
+    })
+    return transport
+  }
+
+  /**
+   * Connects, and shares the attempt with other commands. Once the user is prompted, who may not answer, the
+   * others make their own attempts.
+   */
+  function attempt(host: Host, caller: Caller): Promise<Transport> {
+    const { prompt } = caller
+    const promptShown = new AbortController()
+    const waitNoLonger = once(promptShown.signal, 'abort').then(() => undefined)
+    const prompting: Prompt | undefined =
+      prompt &&
+      ((question) => {
+        promptShown.abort()
+        if (host.attempt === shared) host.attempt = undefined
+        return prompt(question)
+      })
+    host.attempts += 1
+    const attempted = connectOnce(host, { ...caller, prompt: prompting }).finally(() => {
+      host.attempts -= 1
+      if (host.attempt === shared) host.attempt = undefined
+    })
+    const shared = Promise.race([attempted, waitNoLonger])
+    shared.catch(() => {}) // handled by the caller of `attempt`
+    host.attempt = shared
+    return attempted
+  }
+
+  async function linkTo(host: Host, caller: Caller): Promise<Transport> {
+    const link = linkOf(host)
+    if (link) {
+      trace('broker', `use the open connection to ${host.target.machine}`)
+      return link
+    }
+    if (host.attempt)
+      trace('broker', `wait for another command that is connecting to ${host.target.machine}`)
+    const sharedTransport = await host.attempt?.catch((error: unknown) => {
+      // The other command could not prompt, or its user did not answer; this one can still prompt.
+      const mightSucceedHere = error instanceof UserError && error.kind === 'credentials'
+      if (!mightSucceedHere || caller.prompt === undefined) throw error
+      return undefined
+    })
+    return sharedTransport ?? linkOf(host) ?? (await attempt(host, caller))
+  }
+
+  /** Removes one user of a connection, which is closed after a while without users. */
+  function release(key: string, host: Host): void {
+    host.uses -= 1
+    if (host.uses > 0) return
+    const closeIdle = () => {
+      hosts.delete(key)
+      void host.link?.close().then(onClosed)
+    }
+    host.idle = setTimeout(closeIdle, idleMs).unref()
+  }
+
+  /** The host at `key`, or the next one for the same host if that has no session left. */
+  function find(key: string, target: BrokerTarget, forSession: boolean): [string, Host] {
+    const host = hosts.get(key) ?? newHost(target)
+    if (forSession && host.sessions >= sessionsPerConnection)
+      return find(`${key}+`, target, forSession)
+    hosts.set(key, host)
+    return [key, host]
+  }
+
+  async function use(target: BrokerTarget, caller: Caller, forSession = false): Promise<Use> {
+    const [key, host] = find(identityOf(target, caller.env), target, forSession)
+    clearTimeout(host.idle)
+    host.uses += 1
+    if (forSession) host.sessions += 1
+    let isReleased = false
+    const releaseOnce = () => {
+      if (isReleased) return
+      isReleased = true
+      if (forSession) host.sessions -= 1
+      release(key, host)
+    }
+    try {
+      return { transport: await linkTo(host, caller), release: releaseOnce }
+    } catch (error) {
+      releaseOnce()
+      throw error
+    }
+  }
+
   return {
-    has: (...host) => hosts.isConnected(...host),
-    async use(target, env) {
-      const caller = { env, prompt: undefined }
-      const { transport, release } = await hosts.use(target, caller)
-      return {
-        async exec(command, options) {
-          const session = await hosts.use(target, caller, true)
-          try {
-            const running = await session.transport.exec(command, options)
-            void running.exit
-              .catch(ignored('ssh', "get a remote command's exit code"))
-              .then(session.release)
-            return running
-          } catch (error) {
-            session.release()
-            throw error
-          }
-        },
-        dial: (address) => transport.dial(address),
-        listen: (address, take) => transport.listen(address, take),
-        relay: {
-          dialEngine: (path) => dialServed(hosts, engines, { target, env, path }),
-          async serveEngine() {
-            throw new Error('a command that runs in the broker cannot start a program') // the command falls back to its own process
-          },
-        },
-        lost: transport.lost,
-        async [Symbol.asyncDispose]() {
-          release()
-        },
-      }
+    use,
+    count: () => [...hosts.values()].filter(({ link, attempts }) => link || attempts > 0).length,
+    isConnected: (target, env) => hosts.get(identityOf(target, env))?.link !== undefined,
+    status: () =>
+      [...hosts.values()].map(({ target, link, attempts, uses }) => ({
+        machine: target.machine,
+        user: target.user,
+        address: target.address,
+        port: target.port,
+        state: link
+          ? ('connected' as const)
+          : attempts > 0
+            ? ('connecting' as const)
+            : ('closed' as const),
+        uses,
+      })),
+    async [Symbol.asyncDispose]() {
+      for (const host of hosts.values()) clearTimeout(host.idle)
+      const links = [...hosts.values()].flatMap(({ link }) => link ?? [])
+      await Promise.all(links.map((link) => link.close()))
     },
   }
 }
+
+const linkOf = ({ link }: Host): Transport | undefined => link?.transport
+
+const newHost = (target: BrokerTarget): Host => ({
+  target,
+  link: undefined,
+  attempt: undefined,
+  attempts: 0,
+  uses: 0,
+  sessions: 0,
+  failures: 0,
+  failedAt: 0,
+  idle: undefined,
+})

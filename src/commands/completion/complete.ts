@@ -11,7 +11,7 @@ export const complete = defineCommand({
   hidden: true,
   runsInBroker: ({ args }) => inventoryIn(args.words.slice(0, -1)) === undefined,
   run: async ({ fleet, io, args }) => {
-    const { completeWords } = await import('./candidates.ts')
+    const { completeWords } = await import('./complete-line.ts')
     const inventory = inventoryIn(args.words.slice(0, -1))
     const { openFleet } = await import('../../app/fleet.ts')
     // Engines that answer late are for the next Tab, so connections outlive this command in the broker.

@@ -3,7 +3,7 @@ import type { ContainerSummary } from '../../engine/containers.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { ignored } from '../../os/trace.ts'
-import type { Candidate } from './known-words.ts'
+import type { Candidate } from './inventory-names.ts'
 
 /** The kinds of objects on an engine. */
 type Kind =

@@ -2,7 +2,7 @@ import { readCommand } from '../../docker/verbs.ts'
 import { findProgram } from '../../os/find-program.ts'
 import { execProgram } from '../../os/exec-file.ts'
 import type { Completes } from '../command.ts'
-import type { Candidate } from './known-words.ts'
+import type { Candidate } from './inventory-names.ts'
 import type { Environment } from '../../os/environment.ts'
 
 const words = (text: string): string[] => text.split(/\s+/)

@@ -1,6 +1,6 @@
 import type { Fleet } from '../../app/fleet.ts'
 import { isMachineName } from '../../machine/name.ts'
-import type { Candidate } from './known-words.ts'
+import type { Candidate } from './inventory-names.ts'
 
 /** The forwarded ports and sockets, for `fleet forward stop`. */
 export async function forwardNames(fleet: Fleet): Promise<Candidate[]> {

@@ -2,7 +2,7 @@ import type { Fleet } from '../../app/fleet.ts'
 import { mergeProfiles } from '../../machine/profiles.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { operandsIn } from '../options/common-options.ts'
-import type { Candidate } from './known-words.ts'
+import type { Candidate } from './inventory-names.ts'
 
 /** A key of `fleet set`, and its known values. */
 interface Field {

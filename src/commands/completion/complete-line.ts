@@ -12,7 +12,7 @@ import {
 import { topics } from '../help/topics.ts'
 import { commandList } from '../index.ts'
 import { completeDockerOption, namesAt } from './docker-words.ts'
-import { type Candidate, type Typed, files, knownWords } from './known-words.ts'
+import { type Candidate, type Typed, files, knownWords } from './inventory-names.ts'
 import { ignored } from '../../os/trace.ts'
 
 const entries = commandList.flatMap((section) => section.entries)
