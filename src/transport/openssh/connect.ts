@@ -14,7 +14,7 @@ import { openTransport, scanHostKey, timeoutOf } from '../ssh/connect.ts'
 import type { Prompt, SshOptions, SshTarget } from '../ssh/connect.ts'
 import { fingerprint } from '../ssh/host-keys/host-key.ts'
 import { type KnownHostKey, findRevokedKeys } from '../ssh/host-keys/known-hosts.ts'
-import { type Link, watchLoss } from '../ssh/link.ts'
+import { type Connection, watchLoss } from '../ssh/connection.ts'
 import type { Transport } from '../transport.ts'
 import { ignored } from '../../os/trace.ts'
 import { agentBehind } from './agent-gate.ts'
@@ -23,8 +23,8 @@ import { type Master, MasterFailed, startMaster } from './master.ts'
 import { findSsh } from './program.ts'
 import { remoteListening } from './remote-listener.ts'
 
-/** The link of an ssh that is logged in. ssh probes the host itself, and ends when it does not answer. */
-function linkOf(master: Master, endpoint: SshTarget): Link {
+/** The connection of an ssh that is logged in. ssh probes the host itself, and ends when it does not answer. */
+function connectionOf(master: Master, endpoint: SshTarget): Connection {
   const { client, stream } = master
   const { end, close, ...loss } = watchLoss(client, endpoint, () => {
     stream.destroy()
@@ -164,7 +164,7 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
   const attempt = { endpoint: target, judge, caller, failure }
   const master = await retryConnecting(open, attempt, signal)
   if (master.acceptedKey !== undefined) options.onKeyLogin?.(master.acceptedKey)
-  return openTransport(linkOf(master, target), {
+  return openTransport(connectionOf(master, target), {
     agent: agentBehind(master.client, target.machine, master.agent, agent !== undefined),
     listen: remoteListening(master.folder, env),
   })

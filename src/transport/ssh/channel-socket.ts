@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Channel } from 'ssh2'
 import { UserError } from '../../errors.ts'
 import { refused, SocketStream } from '../sockets/socket-stream.ts'
-import type { Link } from './link.ts'
+import type { Connection } from './connection.ts'
 import type { SocketAddress } from '../transport.ts'
 
 type Done = (error?: Error | null) => void
@@ -15,7 +15,7 @@ export class ChannelSocket extends SocketStream {
   readonly #channel: Channel
   #writing: Done | undefined
 
-  constructor(channel: Channel, link: Link) {
+  constructor(channel: Channel, connection: Connection) {
     super()
     this.#channel = channel
     channel
@@ -23,13 +23,13 @@ export class ChannelSocket extends SocketStream {
         if (!this.push(chunk)) channel.pause()
       })
       .on('end', () => {
-        const lost = link.ended() // ends all its channels, as if the host had
+        const lost = connection.ended() // ends all its channels, as if the host had
         if (lost) this.destroy(lost)
         else this.push(null)
       })
       .on('error', (error: Error) => this.destroy(error))
       .on('close', () => {
-        const lost = link.ended()
+        const lost = connection.ended()
         if (lost) this.destroy(lost)
         this.#finishWrite(Object.assign(new Error('the connection is closed'), { code: 'EPIPE' }))
       })
@@ -70,12 +70,12 @@ const prohibited = 1
 const openTimeoutMs = 20_000
 
 /** Connects to a socket from the host. Rejects with code `REFUSED` when the host cannot or may not. */
-export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> {
-  const { client } = link
+export function openSocket(connection: Connection, address: SocketAddress): Promise<Duplex> {
+  const { client } = connection
   return new Promise((resolve, reject) => {
-    const ended = link.ended()
+    const ended = connection.ended()
     if (ended) throw ended
-    const { machine } = link.endpoint
+    const { machine } = connection.endpoint
     let isLate = false
     const timer = setTimeout(() => {
       isLate = true
@@ -89,11 +89,11 @@ export function openSocket(link: Link, address: SocketAddress): Promise<Duplex> 
     const opened = (error: Error | undefined, channel: Channel) => {
       clearTimeout(timer)
       if (!error && isLate) return channel.close()
-      if (!error) return resolve(new ChannelSocket(channel, link))
+      if (!error) return resolve(new ChannelSocket(channel, connection))
       const { reason } = error as Error & { reason?: number }
       const words = error.message.replace('(SSH) Channel open failure: ', '')
       const why = reason === prohibited ? `administratively prohibited: ${words}` : words
-      reject(link.ended() ?? refused(`${nameOf(address)}: ${why || 'refused'}`, error))
+      reject(connection.ended() ?? refused(`${nameOf(address)}: ${why || 'refused'}`, error))
     }
     if ('path' in address) client.openssh_forwardOutStreamLocal(address.path, opened)
     else client.forwardOut('127.0.0.1', 0, address.host, address.port, opened)

@@ -16,7 +16,7 @@ import {
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
 import { KeyAnswers } from './login/accepted-keys.ts'
 import { flushEagerly } from './flush.ts'
-import { type Link, watchLink } from './link.ts'
+import { type Connection, watchConnection } from './connection.ts'
 import type { ProxyCommand } from './proxy-command.ts'
 import type { SshSettings } from './config/settings.ts'
 import type { UserAuth } from './login/userauth-protocol.ts'
@@ -123,10 +123,10 @@ interface Abilities {
   readonly listen: Transport['listen']
 }
 
-/** The transport over a link that is logged in. */
-export function openTransport(link: Link, { agent, listen }: Abilities): Transport {
+/** The transport over a connection that is logged in. */
+export function openTransport(connection: Connection, { agent, listen }: Abilities): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
-  const flush = flushEagerly(link)
+  const flush = flushEagerly(connection)
 
   let lastEnd = -Infinity
 
@@ -134,10 +134,10 @@ export function openTransport(link: Link, { agent, listen }: Abilities): Transpo
   async function start(command: CommandLine, options: ExecOptions) {
     const wasFull = performance.now() - lastEnd < releaseMs
     try {
-      return await startCommand(link, command, options, agent)
+      return await startCommand(connection, command, options, agent)
     } catch (error) {
       if (!(error instanceof SessionRefused && wasFull)) throw error
-      return await startCommand(link, command, options, agent)
+      return await startCommand(connection, command, options, agent)
     }
   }
 
@@ -163,11 +163,11 @@ export function openTransport(link: Link, { agent, listen }: Abilities): Transpo
     exec,
     async dial(address) {
       if (flush.begin()) exec(['true']).catch(ignored('ssh', 'open a session after login')) // a host without sessions may still forward
-      return await openSocket(link, address)
+      return await openSocket(connection, address)
     },
     listen,
-    lost: link.lost,
-    [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
+    lost: connection.lost,
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   }
 }
 
@@ -234,10 +234,10 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
   const { client, stream } = await connectWithRetry(attempt, deadline.signal)
   const { acceptedKey } = answers
   if (acceptedKey !== undefined) onKeyLogin?.(acceptedKey.fingerprint)
-  const link = watchLink(client, stream, { ...target, alive: settings.alive })
-  return openTransport(link, {
-    agent: createAgentForwarding(link.client, link.endpoint.machine, credentials.agent),
-    listen: (address, take) => listenOnHost(link, address, take),
+  const connection = watchConnection(client, stream, { ...target, alive: settings.alive })
+  return openTransport(connection, {
+    agent: createAgentForwarding(connection.client, connection.endpoint.machine, credentials.agent),
+    listen: (address, take) => listenOnHost(connection, address, take),
   })
 }
 

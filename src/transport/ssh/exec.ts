@@ -3,12 +3,12 @@ import type { ClientChannel, ExecOptions as SshExecOptions } from 'ssh2'
 import { UserError } from '../../errors.ts'
 import { loginShellLine, outputDelivered } from '../command.ts'
 import type { AgentForwarding } from './agent-forwarding.ts'
-import type { Link } from './link.ts'
+import type { Connection } from './connection.ts'
 import { WithoutComplaint, markCommand } from './signal.ts'
 import { requestsOver } from './ssh2-internals.ts'
 import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from '../transport.ts'
 
-/** Bytes that wait for a slow reader or link: less stalls bulk transfers, which go 64 kB at a time. */
+/** Bytes that wait for a slow reader or connection: less stalls bulk transfers, which go 64 kB at a time. */
 const bufferSize = 1 << 20
 
 /** The server would not open another session. */
@@ -44,26 +44,26 @@ function listen(channel: ClientChannel): OpenSession {
 const [openTimeoutMs, signalTimeoutMs] = [20_000, 5_000]
 
 function openSession(
-  link: Link,
+  connection: Connection,
   line: string,
   { signal, ...options }: SshExecOptions & { signal: AbortSignal; agentForward?: boolean },
 ): Promise<OpenSession> {
-  const { machine } = link.endpoint
+  const { machine } = connection.endpoint
   return new Promise((resolve, reject) => {
-    const ended = link.ended()
+    const ended = connection.ended()
     if (ended) throw ended
     const giveUp = () => reject(signal.reason)
     if (signal.aborted) return giveUp()
     signal.addEventListener('abort', giveUp, { once: true })
-    link.client.exec(line, options, (error, channel) => {
+    connection.client.exec(line, options, (error, channel) => {
       signal.removeEventListener('abort', giveUp)
       if (!error && signal.aborted) return channel.close() // nobody waits for it
       if (!error) return resolve(listen(channel))
       if (options.agentForward && /agent forwarding/.test(error.message)) {
-        return reject(link.ended() ?? agentRefused(machine, error))
+        return reject(connection.ended() ?? agentRefused(machine, error))
       }
       reject(
-        link.ended() ??
+        connection.ended() ??
           new SessionRefused(
             'failed',
             `${machine} refused to run a command over SSH: ${error.message}`,
@@ -85,7 +85,7 @@ const agentRefused = (machine: string, cause: Error): UserError =>
     cause,
   })
 
-const sessionLate = ({ machine }: Link['endpoint']): UserError =>
+const sessionLate = ({ machine }: Connection['endpoint']): UserError =>
   new UserError(
     'unreachable',
     `${machine} did not open a session within ${openTimeoutMs / 1000} s`,
@@ -95,7 +95,7 @@ const sessionLate = ({ machine }: Link['endpoint']): UserError =>
     },
   )
 
-const deafAfterSignal = ({ machine }: Link['endpoint']): UserError =>
+const deafAfterSignal = ({ machine }: Connection['endpoint']): UserError =>
   new UserError(
     'unreachable',
     `${machine} does not respond, and the command could not be stopped`,
@@ -118,7 +118,7 @@ const requestsOf = (channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resi
 })
 
 /** Runs a line outside the limit on sessions, and ignores its result. */
-function runAside({ client, stream }: Link, line: string): void {
+function runAside({ client, stream }: Connection, line: string): void {
   if (stream.writable) client.exec(line, (error, channel) => error ?? channel.resume())
 }
 
@@ -133,24 +133,24 @@ function outputOf(
 }
 
 /** Connections whose login shell is known to be csh. */
-const cshLinks = new WeakSet<Link>()
+const cshConnections = new WeakSet<Connection>()
 
 /** Starts a command. Rejects with {@link SessionRefused} when there are too many sessions. */
 export async function startCommand(
-  link: Link,
+  connection: Connection,
   command: CommandLine,
   { terminal, signal, forwardAgent = false }: ExecOptions,
   agent: AgentForwarding,
 ): Promise<Session> {
-  const { machine, user } = link.endpoint
+  const { machine, user } = connection.endpoint
   const endForwarding = forwardAgent ? agent.allow() : () => {}
-  const marked = user === 'root' ? markCommand(command, cshLinks.has(link)) : undefined
+  const marked = user === 'root' ? markCommand(command, cshConnections.has(connection)) : undefined
   const pty = terminal && { rows: terminal.rows, cols: terminal.columns, term: terminal.type }
   const line = marked?.line ?? loginShellLine(command)
   const late = new AbortController()
-  const timer = setTimeout(() => late.abort(sessionLate(link.endpoint)), openTimeoutMs)
+  const timer = setTimeout(() => late.abort(sessionLate(connection.endpoint)), openTimeoutMs)
   const opening = signal ? AbortSignal.any([signal, late.signal]) : late.signal
-  const { channel, closed, status } = await openSession(link, line, {
+  const { channel, closed, status } = await openSession(connection, line, {
     ...(pty && { pty }),
     agentForward: forwardAgent,
     signal: opening,
@@ -164,13 +164,13 @@ export async function startCommand(
   const { kill: request, resize } = requestsOf(channel)
   const deaf = new AbortController()
   const kill = (name: string) => {
-    if (marked) runAside(link, marked.signalLine(name))
+    if (marked) runAside(connection, marked.signalLine(name))
     else request(name)
-    const giveUp = setTimeout(() => deaf.abort(deafAfterSignal(link.endpoint)), signalTimeoutMs)
-    void Promise.race([link.settled(), closed]).then(() => clearTimeout(giveUp))
+    const giveUp = setTimeout(() => deaf.abort(deafAfterSignal(connection.endpoint)), signalTimeoutMs)
+    void Promise.race([connection.settled(), closed]).then(() => clearTimeout(giveUp))
   }
   const stdin = new PassThrough({ highWaterMark: bufferSize })
-  const complaintFilter = () => new WithoutComplaint(() => void cshLinks.add(link), bufferSize)
+  const complaintFilter = () => new WithoutComplaint(() => void cshConnections.add(connection), bufferSize)
   const stdout = outputOf(channel, marked && terminal ? complaintFilter() : undefined)
   const stderr = outputOf(channel.stderr, marked && !terminal ? complaintFilter() : undefined)
   stdin.pipe(channel)
@@ -198,7 +198,7 @@ export async function startCommand(
     const known = status()
     if (known) return known
     throw (
-      link.ended() ??
+      connection.ended() ??
       new UserError('failed', `the command on ${machine} ended without an exit code`, {
         machine,
         hint: `sshd or the shell on ${machine} may have been killed; check the host's system log, or try again`,
@@ -209,6 +209,6 @@ export async function startCommand(
   exit.catch(() => {}) // a caller may be busy with the output, or have no interest
   return {
     command: { stdin, stdout, stderr, exit, kill, resize },
-    over: closed.then(() => link.settled()), // sshd counts a session until it has seen our side close
+    over: closed.then(() => connection.settled()), // sshd counts a session until it has seen our side close
   }
 }

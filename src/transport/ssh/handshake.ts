@@ -17,10 +17,8 @@ import {
 import type { SshAlgorithms, SshSettings } from './config/settings.ts'
 import { UserError } from '../../errors.ts'
 import { protocolOf, serverReleaseOf } from './ssh2-internals.ts'
+import { keepalive } from './keepalive.ts'
 import { type UserAuth, followUserAuth } from './login/userauth-protocol.ts'
-
-/** How often an idle link is probed. */
-const probeMs = 4_000
 
 /** Best first: the client's order decides (RFC 4253 7.1). Group exchange comes last because it costs ssh2 seconds. */
 const algorithms = {
@@ -266,8 +264,7 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
         authHandler: (_left, _partial, next) => void tryNext(next).catch(fail),
         strictVendor: false, // not OpenSSH alone forwards sockets
         readyTimeout: 0, // `signal` decides
-        keepaliveInterval: settings.alive ? settings.alive.seconds * 1000 : probeMs,
-        keepaliveCountMax: Number.MAX_SAFE_INTEGER, // link.ts judges: to it any sign of life counts
+        ...keepalive(settings.alive),
       })
     const auth = followUserAuth(client)
     const greeting = readGreeting(client, () => {

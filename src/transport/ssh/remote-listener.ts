@@ -3,7 +3,7 @@ import type { AcceptConnection, Client } from 'ssh2'
 import { refused } from '../sockets/socket-stream.ts'
 import type { RemoteListener, SocketAddress } from '../transport.ts'
 import { ChannelSocket, nameOf } from './channel-socket.ts'
-import type { Link } from './link.ts'
+import type { Connection } from './connection.ts'
 
 type Take = (accept: AcceptConnection) => void
 
@@ -28,7 +28,7 @@ function takersOf(client: Client): Map<string, Take> {
 }
 
 /** Asks the host to listen (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port, if it is one. */
-function request({ client }: Link, socket: SocketAddress): Promise<number | undefined> {
+function request({ client }: Connection, socket: SocketAddress): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const done = (error?: Error | null, port?: number) => (error ? reject(error) : resolve(port))
     if ('path' in socket) client.openssh_forwardInStreamLocal(socket.path, done)
@@ -36,7 +36,7 @@ function request({ client }: Link, socket: SocketAddress): Promise<number | unde
   })
 }
 
-function cancel({ client, stream, ended }: Link, socket: SocketAddress): Promise<void> {
+function cancel({ client, stream, ended }: Connection, socket: SocketAddress): Promise<void> {
   return new Promise((resolve) => {
     if (ended() || !stream.writable) return resolve()
     stream.once('close', () => resolve())
@@ -47,24 +47,24 @@ function cancel({ client, stream, ended }: Link, socket: SocketAddress): Promise
 
 /** Makes the host listen on a socket. Rejects with code `REFUSED` when the host will not. */
 export async function listenOnHost(
-  link: Link,
+  connection: Connection,
   socket: SocketAddress,
   take: (connection: Duplex) => void,
 ): Promise<RemoteListener> {
-  const ended = link.ended()
+  const ended = connection.ended()
   if (ended) throw ended
-  const taking = takersOf(link.client)
-  const port = await request(link, socket).catch((error: Error) => {
-    throw link.ended() ?? refused(`${nameOf(socket)}: ${error.message}`, error)
+  const taking = takersOf(connection.client)
+  const port = await request(connection, socket).catch((error: Error) => {
+    throw connection.ended() ?? refused(`${nameOf(socket)}: ${error.message}`, error)
   })
   const actual = 'path' in socket ? socket : { host: socket.host, port: port ?? socket.port }
   const name = nameOf(actual)
-  taking.set(name, (accept) => take(new ChannelSocket(accept(), link)))
+  taking.set(name, (accept) => take(new ChannelSocket(accept(), connection)))
   return {
     port: 'path' in actual ? undefined : actual.port,
     async [Symbol.asyncDispose]() {
       taking.delete(name)
-      await cancel(link, actual)
+      await cancel(connection, actual)
     },
   }
 }

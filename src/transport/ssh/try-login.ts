@@ -23,7 +23,7 @@ import { type SshOptions, type SshTarget, openTransport } from './connect.ts'
 import { HandshakeError, HostKeyRefused, LoginRefused, handshake } from './handshake.ts'
 import { HostKeyChanged, hostKeyMissing, hostKeyRevoked } from './host-keys/host-key-errors.ts'
 import { findRevokedKeys } from './host-keys/known-hosts.ts'
-import { type Link, watchLink } from './link.ts'
+import { type Connection, watchConnection } from './connection.ts'
 import { KeyAnswers } from './login/accepted-keys.ts'
 import { logIn } from './login/login-attempts.ts'
 import {
@@ -151,7 +151,7 @@ async function lookUp(address: string): Promise<readonly string[]> {
 
 /** Opens `most` sessions of a connection at once, counts them and closes them. */
 async function openSessions(
-  { client }: Link,
+  { client }: Connection,
   most: number,
   signal: AbortSignal,
 ): Promise<SessionCount> {
@@ -250,16 +250,16 @@ export async function tryLogin(
         logIn: (auth: UserAuth) => logIn(credentials, report, auth, answers),
         onBanner: (text) => (report.banner = (report.banner + text).slice(0, 4_096)),
       })
-      const link = watchLink(client, stream, { ...target, alive: settings.alive })
-      const transport = openTransport(link, {
-        agent: createAgentForwarding(link.client, target.machine, undefined),
-        listen: (at, take) => listenOnHost(link, at, take),
+      const connection = watchConnection(client, stream, { ...target, alive: settings.alive })
+      const transport = openTransport(connection, {
+        agent: createAgentForwarding(connection.client, target.machine, undefined),
+        listen: (at, take) => listenOnHost(connection, at, take),
       })
       transport.lost.catch(ignored('ssh', `keep the connection to ${target.machine}`))
       return {
         trial: result({ release: serverReleaseOf(client) }),
         transport,
-        countSessions: (most, signal) => openSessions(link, most, signal),
+        countSessions: (most, signal) => openSessions(connection, most, signal),
       }
     } catch (thrown) {
       caller.throwIfAborted()

@@ -4,21 +4,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'ssh2'
 import type { SshSettings } from './config/settings.ts'
 import { type Endpoint, connectionLost } from './connection-errors.ts'
+import { watchForSilence } from './keepalive.ts'
 
-/** How long a link may be silent, though it is probed every 4 s, before it counts as dead. */
-const silenceSeconds = 12
 /** How long a polite goodbye may take. */
 const goodbyeMs = 500
 
 /** An SSH connection that is logged in. */
-export interface Link extends AsyncDisposable {
+export interface Connection extends AsyncDisposable {
   readonly client: Client
   /** What the connection runs over. */
   readonly stream: Duplex
   readonly endpoint: Endpoint
-  /** Rejects when the link is lost; never resolves. */
+  /** Rejects when the connection is lost; never resolves. */
   readonly lost: Promise<never>
-  /** Why the link is no more; undefined while it is up. */
+  /** Why the connection is no more; undefined while it is up. */
   readonly ended: () => Error | undefined
   /** Sends a request that does nothing: to cancel a forwarding that is not (RFC 4254 7.1). */
   readonly flush: () => void
@@ -26,23 +25,8 @@ export interface Link extends AsyncDisposable {
   readonly settled: () => Promise<void>
 }
 
-/**
- * Calls `dead` once nothing has come for `limit` seconds. Any byte counts, not only an answer to a
- * probe, since that may wait behind a long upload. Ticks are counted and not the clock, so that a process
- * that was suspended first gets to read what has come meanwhile.
- */
-function listenForLife(stream: Duplex, limit: number, dead: () => void): void {
-  let silent = 0
-  stream.on('data', () => (silent = 0))
-  const timer = setInterval(() => {
-    silent += 1
-    if (silent >= limit) dead()
-  }, 1_000).unref()
-  stream.once('close', () => clearInterval(timer))
-}
-
 /** Whether a connection is up. `end` ends it with a cause; after `close`, its end is no loss. */
-interface Loss extends Pick<Link, 'lost' | 'ended'> {
+interface Loss extends Pick<Connection, 'lost' | 'ended'> {
   readonly end: (cause?: unknown) => void
   readonly close: () => void
 }
@@ -69,16 +53,14 @@ export function watchLoss(client: Client, endpoint: Endpoint, destroy: () => voi
 }
 
 /** Watches over a connection until it is lost or disposed of. */
-export function watchLink(
+export function watchConnection(
   client: Client,
   stream: Duplex,
   endpoint: Endpoint & Pick<SshSettings, 'alive'>,
-): Link {
-  const { alive } = endpoint
-  const limit = alive ? alive.seconds * alive.count : silenceSeconds
+): Connection {
   const { end, close, ...loss } = watchLoss(client, endpoint, () => stream.destroy())
   client.prependListener('close', () => end())
-  listenForLife(stream, limit, () => end(new Error(`no data received for ${limit} s`)))
+  watchForSilence(stream, endpoint.alive, end)
   return {
     ...{ client, stream, endpoint },
     ...loss,
