@@ -2,20 +2,15 @@ import { createHash } from 'node:crypto'
 import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../errors.ts'
-import { fetchChecksum } from './checksums.ts'
-import {
-  digestFile,
-  type CachedImage,
-  type Digest,
-  type ImageCache,
-  openImageCache,
-} from './image-cache.ts'
+import { fetchChecksum } from './published-checksums.ts'
+import { type CachedImage, type ImageCache, openImageCache } from './image-cache.ts'
 import { type DiskFormat, inspectDisk } from './disk-format.ts'
 import type { DownloadCall } from './download.ts'
 import { type ImageSource, parseImage } from './disk-image-reference.ts'
 import { type Architecture, type Catalogue, namedImages } from './named-images.ts'
 import type { ReadTar } from './unpack-ova.ts'
 import { ignored } from '../os/trace.ts'
+import { type Digest, checksumMismatch, digestFile, hasDigest } from './verify-checksum.ts'
 
 /** A disk that a host can boot from. Read-only, and may be deleted later. */
 interface Disk {
@@ -53,7 +48,7 @@ async function findOffline(
   call: DownloadCall,
 ): Promise<CachedImage> {
   for (const image of await cache.list()) {
-    if (image.label !== label || !(await cache.isIntact(image, call.signal))) continue
+    if (image.label !== label || !(await hasDigest(image.path, image.digest, call.signal))) continue
     call.progress(`${error.message}: using the cached image from ${image.since.slice(0, 10)}`)
     return image
   }
@@ -88,17 +83,11 @@ async function checkFile(
     })
   }
   call.progress('check the image')
-  const digest = await digestFile(path, 'sha256', call.signal)
-  if (sha256 !== undefined && digest !== sha256) {
-    throw new UserError(
-      'failed',
-      `checksum mismatch for ${path}: expected ${sha256}, got ${digest}`,
-      {
-        hint: 'check the image and the checksum',
-      },
-    )
+  const digest: Digest = `sha256:${await digestFile(path, 'sha256', call.signal)}`
+  if (sha256 !== undefined && digest !== `sha256:${sha256}`) {
+    throw checksumMismatch(path, `sha256:${sha256}`, digest, 'check the image and the checksum')
   }
-  return { path: await realpath(path), digest: `sha256:${digest}` } // a driver creates a hard link, which must not point to a symbolic link
+  return { path: await realpath(path), digest } // a driver creates a hard link, which must not point to a symbolic link
 }
 
 /**

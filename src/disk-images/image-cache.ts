@@ -1,6 +1,3 @@
-import { pipeline } from 'node:stream/promises'
-import { createReadStream } from 'node:fs'
-import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { childPath } from '../os/child-path.ts'
@@ -9,6 +6,13 @@ import { withLock } from '../os/lock.ts'
 import { type DownloadCall, download } from './download.ts'
 import { replaceFile } from '../os/replace-file.ts'
 import { ignored } from '../os/trace.ts'
+import {
+  type Digest,
+  algorithmOf,
+  checksumMismatch,
+  digestFile,
+  hasDigest,
+} from './verify-checksum.ts'
 
 /** A cached image. */
 export interface CachedImage {
@@ -23,9 +27,6 @@ export interface CachedImage {
   readonly since: string
   readonly path: string
 }
-
-/** `sha256:…` or `sha512:…`. */
-export type Digest = `${'sha256' | 'sha512'}:${string}`
 
 /** The image to get. */
 interface ImageRequest {
@@ -47,8 +48,6 @@ export interface ImageCache {
    * wrong checksum.
    */
   get(request: ImageRequest, call: DownloadCall): Promise<CachedImage>
-  /** Whether a cached image is undamaged. */
-  isIntact(image: CachedImage, signal: AbortSignal): Promise<boolean>
   remove(key: string): Promise<void>
 }
 
@@ -80,16 +79,6 @@ async function withImageLock<Value>(
   }
 }
 
-const mismatch = ({ url }: ImageRequest, expected: string, found: string): UserError =>
-  new UserError('failed', `checksum mismatch for ${url}: expected ${expected}, got ${found}`, {
-    hint: 'try again; if the error persists, do not use the image',
-  })
-
-async function isIntact({ path, digest }: CachedImage, signal: AbortSignal): Promise<boolean> {
-  const [algorithm, hex] = digest.split(':') as ['sha256' | 'sha512', string]
-  return (await digestFile(path, algorithm, signal)) === hex
-}
-
 /** Opens the cache in `folder`, which downloads at most `mostBytes` per image. */
 export function openImageCache(folder: string, maxBytes: number): ImageCache {
   const place = (key: string, ending: string): string => childPath(folder, `${key}.${ending}`)
@@ -110,21 +99,18 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
 
   async function fetchNew(request: ImageRequest, call: DownloadCall): Promise<CachedImage> {
     const { key, label, url } = request
-    const [algorithm, expected] = (request.digest ?? 'sha256:').split(':') as [
-      'sha256' | 'sha512',
-      string,
-    ]
+    const algorithm = algorithmOf(request.digest)
     const part = place(key, 'part')
     const resumed = (await stat(part).catch(() => undefined)) !== undefined
     await (request.make?.(part) ?? download(url, part, `download ${label}`, { ...call, maxBytes }))
     call.progress('check the image')
-    const found = await digestFile(part, algorithm, call.signal)
-    if (expected !== '' && found !== expected) {
+    const digest: Digest = `${algorithm}:${await digestFile(part, algorithm, call.signal)}`
+    if (request.digest !== undefined && digest !== request.digest) {
       await rm(part, { force: true })
       if (resumed) return fetchNew(request, call) // the parts may be from different versions
-      throw mismatch(request, expected, found)
+      const hint = 'try again; if the error persists, do not use the image'
+      throw checksumMismatch(url, request.digest, digest, hint)
     }
-    const digest: Digest = `${algorithm}:${found}`
     const note = { label, url, digest, since: new Date().toISOString() }
     await rename(part, place(key, 'img'))
     await replaceFile(place(key, 'json'), JSON.stringify(note))
@@ -134,7 +120,6 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
   }
 
   return {
-    isIntact,
     async list() {
       const names = await readdir(folder).catch(
         ignored('driver', 'list the cached disk images', []),
@@ -154,7 +139,7 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
         if (here !== undefined) {
           call.progress('check the image')
           const isRight = request.digest === undefined || request.digest === here.digest
-          if (isRight && (await isIntact(here, call.signal))) return here
+          if (isRight && (await hasDigest(here.path, here.digest, call.signal))) return here
           call.progress('download the image again, because the cached copy is damaged')
           await rm(place(request.key, 'json'), { force: true })
           await rm(here.path, { force: true })
@@ -171,15 +156,4 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
       for (const name of own) await rm(join(folder, name), { force: true })
     },
   }
-}
-
-/** The digest of a file in hexadecimal. */
-export async function digestFile(
-  file: string,
-  algorithm: 'sha256' | 'sha512',
-  signal: AbortSignal,
-): Promise<string> {
-  const hash = createHash(algorithm)
-  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, { signal })
-  return hash.digest('hex')
 }

@@ -27,7 +27,8 @@ import {
 import { serializeError } from '../serialize-error.ts'
 import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
 import { Wire } from '../frames.ts'
-import { createRedactor, runTraced, traceWork, ignored } from '../../os/trace.ts'
+import { createRedactor } from '../../os/redact.ts'
+import { runTraced, traceWork, ignored } from '../../os/trace.ts'
 
 /** The dependencies and settings of the broker. */
 export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {

@@ -5,7 +5,7 @@ import { joinSwarm } from '../../../src/engine/swarm/membership.ts'
 import { updateNode } from '../../../src/engine/swarm/nodes.ts'
 import { UserError } from '../../../src/errors.ts'
 import { findSecrets } from '../../../src/machine/secrets/find-secrets.ts'
-import { createRedactor } from '../../../src/os/trace.ts'
+import { createRedactor } from '../../../src/os/redact.ts'
 
 const { signal } = new AbortController()
 const token = `SWMTKN-1-${'4r'.repeat(25)}-${'8t58'.repeat(6)}x`

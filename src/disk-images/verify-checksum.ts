@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { UserError } from '../errors.ts'
+
+type Algorithm = 'sha256' | 'sha512'
+
+/** `sha256:…` or `sha512:…`. */
+export type Digest = `${Algorithm}:${string}`
+
+/** The algorithm of a digest; without one, that of new digests. */
+export const algorithmOf = (digest: Digest | undefined): Algorithm =>
+  digest?.startsWith('sha512:') === true ? 'sha512' : 'sha256'
+
+/** The digest of a file in hexadecimal. */
+export async function digestFile(
+  file: string,
+  algorithm: Algorithm,
+  signal: AbortSignal,
+): Promise<string> {
+  const hash = createHash(algorithm)
+  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, { signal })
+  return hash.digest('hex')
+}
+
+/** Whether a file is undamaged. */
+export async function hasDigest(
+  file: string,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const algorithm = algorithmOf(digest)
+  return digest === `${algorithm}:${await digestFile(file, algorithm, signal)}`
+}
+
+const hexOf = (digest: Digest): string => digest.slice(digest.indexOf(':') + 1)
+
+/** The error for an image with another digest than expected. */
+export const checksumMismatch = (
+  image: string,
+  expected: Digest,
+  found: Digest,
+  hint: string,
+): UserError =>
+  new UserError(
+    'failed',
+    `checksum mismatch for ${image}: expected ${hexOf(expected)}, got ${hexOf(found)}`,
+    { hint },
+  )
