@@ -29,7 +29,16 @@ import {
 import { UserError, exitCodes } from '../errors.ts'
 import { type FleetOptions, type Fleet, openFleet } from '../app/fleet.ts'
 import { createRedactor } from '../os/redact.ts'
-import { ignored, isTraced, newTraceId, readTopics, runTraced, trace, traceError, traceOutput } from '../os/trace.ts'
+import {
+  ignored,
+  isTraced,
+  newTraceId,
+  readTopics,
+  runTraced,
+  trace,
+  traceError,
+  traceOutput,
+} from '../os/trace.ts'
 import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { styleHelp } from '../ui/help-text.ts'
 import { type Io, type ProcessIo, openIo } from '../ui/io.ts'

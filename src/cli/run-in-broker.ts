@@ -59,7 +59,10 @@ function disconnectInfo(
  */
 export async function runHosted(
   { argv, cwd, env, stdin: stdinInfo, stdout: stdoutInfo, stderr: stderrInfo }: HostedCommand,
-  { program, connections }: { readonly program: Program; readonly connections: InBrokerConnections },
+  {
+    program,
+    connections,
+  }: { readonly program: Program; readonly connections: InBrokerConnections },
 ): Promise<HostedRun> {
   const controller = new AbortController()
   const clientGone = new AbortController()

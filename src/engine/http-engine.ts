@@ -106,8 +106,7 @@ export function openEngine(
       const answer = await ask(request)
       try {
         for await (const line of splitLines(answer, longestLine)) {
-          if (line.length >= longestLine)
-            throw new InvalidResponse('a response line is too long')
+          if (line.length >= longestLine) throw new InvalidResponse('a response line is too long')
           const document = line.toString().trim()
           if (document !== '') yield read(parseJson(document), '')
         }

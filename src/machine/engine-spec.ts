@@ -5,7 +5,7 @@ import { lineOf } from './fields.ts'
 
 /** Keys of daemon.json that fleet does not write, and the reason. */
 const refusedKeys: Readonly<Record<string, string>> = {
-  hosts: 'fleet reaches the engine's Unix socket through SSH, not through a TCP port',
+  hosts: "fleet reaches the engine's Unix socket through SSH, not through a TCP port",
   tls: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlsverify: 'fleet reaches the engine through SSH, not through a TCP port with TLS',
   tlscacert: 'fleet reaches the engine through SSH, not through a TCP port with TLS',

@@ -151,9 +151,7 @@ const spec = z.strictObject({
     ),
   userData: fileInFolder
     .optional()
-    .describe(
-      "Your own cloud-init user-data for a new host: a file in the inventory's directory.",
-    ),
+    .describe("Your own cloud-init user-data for a new host: a file in the inventory's directory."),
   protected: z
     .boolean()
     .optional()
@@ -238,9 +236,7 @@ const stackEntry = z
           .regex(/^(?:[1-9]\d?|100)%$/, 'a number of machines, or a percentage such as 25%'),
       ])
       .optional()
-      .describe(
-        'The number or percentage of machines to deploy to at the same time (default: 1).',
-      ),
+      .describe('The number or percentage of machines to deploy to at the same time (default: 1).'),
     wait: z
       .int()
       .min(1)
@@ -300,7 +296,9 @@ const swarmEntry = z.strictObject({
   ),
   workers: oneOrMore(selector, maxPerStack)
     .optional()
-    .describe('The other machines in the swarm: a selector, or a list of selectors (default: none).'),
+    .describe(
+      'The other machines in the swarm: a selector, or a list of selectors (default: none).',
+    ),
   labels: z
     .array(z.string().regex(labelKeyPattern, 'a label key'))
     .max(maxPerStack)

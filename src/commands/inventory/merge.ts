@@ -33,7 +33,9 @@ export const merge = defineCommand({
         return undefined
       }
       for (const file of files) io.stderr.write(`wrote ${file}\n`)
-      io.stderr.write('from now on, git will merge the inventory one entry at a time in this clone\n')
+      io.stderr.write(
+        'from now on, git will merge the inventory one entry at a time in this clone\n',
+      )
       return undefined
     }
     const { mergeConflicted, mergeFiles } =

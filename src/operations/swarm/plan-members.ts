@@ -146,7 +146,8 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   const [cluster, second] = own
   if (cluster !== undefined && second !== undefined) {
     const why = `swarm ${name} has two clusters: ${cluster.id} on ${cluster.manager} and ${second.id} on ${second.manager}`
-    const hint = 'disband one of the clusters: run fleet -m NAME docker swarm leave --force for each of its machines'
+    const hint =
+      'disband one of the clusters: run fleet -m NAME docker swarm leave --force for each of its machines'
     return { issues: [{ why, hint }] }
   }
   if (cluster !== undefined) {

@@ -166,11 +166,15 @@ export async function startCommand(
   const kill = (name: string) => {
     if (marked) runAside(connection, marked.signalLine(name))
     else request(name)
-    const giveUp = setTimeout(() => deaf.abort(deafAfterSignal(connection.endpoint)), signalTimeoutMs)
+    const giveUp = setTimeout(
+      () => deaf.abort(deafAfterSignal(connection.endpoint)),
+      signalTimeoutMs,
+    )
     void Promise.race([connection.settled(), closed]).then(() => clearTimeout(giveUp))
   }
   const stdin = new PassThrough({ highWaterMark: bufferSize })
-  const complaintFilter = () => new WithoutComplaint(() => void cshConnections.add(connection), bufferSize)
+  const complaintFilter = () =>
+    new WithoutComplaint(() => void cshConnections.add(connection), bufferSize)
   const stdout = outputOf(channel, marked && terminal ? complaintFilter() : undefined)
   const stderr = outputOf(channel.stderr, marked && !terminal ? complaintFilter() : undefined)
   stdin.pipe(channel)

@@ -11,7 +11,16 @@ import { runCli } from '../../../src/cli/program.ts'
 import { UserError } from '../../../src/errors.ts'
 import { findSecrets } from '../../../src/machine/secrets/find-secrets.ts'
 import { createRedactor } from '../../../src/os/redact.ts'
-import { type Tracer, ignored, readTopics, runTraced, trace, traceError, traceRequest, traceTopics } from '../../../src/os/trace.ts'
+import {
+  type Tracer,
+  ignored,
+  readTopics,
+  runTraced,
+  trace,
+  traceError,
+  traceRequest,
+  traceTopics,
+} from '../../../src/os/trace.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 
 /** A tracer that keeps its lines. */

@@ -9,7 +9,16 @@ import { readNetworks } from '../host-networks.ts'
 import { memberAddress } from '../member-address.ts'
 import { canRejoin, machineLabel, nodesLabelled } from '../node-labels.ts'
 import { leaveFailed, removeGoneNode } from './leave-node.ts'
-import { type Work, engineOf, waitFor, finishNode, nodeMs, managerOf, findNode, engineError } from './node-work.ts'
+import {
+  type Work,
+  engineOf,
+  waitFor,
+  finishNode,
+  nodeMs,
+  managerOf,
+  findNode,
+  engineError,
+} from './node-work.ts'
 
 /** How long the others may take to reach a new manager, in milliseconds. If its engine fails, it takes 40 s until its node is down. */
 const promotionMs = 120_000

@@ -74,7 +74,8 @@ export async function findNode(work: Work, node: string): Promise<SwarmNode | un
 }
 
 /** The error that an engine reports about its swarm, at the end of a message. */
-export const engineError = (error: string): string => (error === '' ? '' : `; engine error: ${error}`)
+export const engineError = (error: string): string =>
+  error === '' ? '' : `; engine error: ${error}`
 
 /** Sets the labels of a node, and then lets it get tasks if it has just joined. */
 export async function finishNode(work: Work, known?: string): Promise<void> {

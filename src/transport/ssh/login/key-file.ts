@@ -128,7 +128,9 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
       ? 'a DSA key, which servers no longer accept'
       : undefined
   if (kind !== undefined) {
-    const remedy = kind.includes('PuTTY') ? 'in PuTTYgen, export the key in OpenSSH format' : undefined
+    const remedy = kind.includes('PuTTY')
+      ? 'in PuTTYgen, export the key in OpenSSH format'
+      : undefined
     return { unusable: kind, ...(remedy !== undefined && { remedy }) }
   }
   const type = /-----BEGIN OPENSSH/.test(text) ? readablePart(text)?.type : undefined

@@ -134,7 +134,9 @@ describe('configs and secrets', () => {
     const missing = swarmStackOf(model(services, definitions), none)
     await expect(missing).rejects.toThrow(/the config app in stack shop has no content/)
     await expect(read('x'.repeat(1_024_001))).rejects.toThrow(/config app .* larger than 1000 KiB/)
-    await expect(read('x', 'x'.repeat(512_001))).rejects.toThrow(/secret token .* larger than 500 KiB/)
+    await expect(read('x', 'x'.repeat(512_001))).rejects.toThrow(
+      /secret token .* larger than 500 KiB/,
+    )
     expect((await read('x'.repeat(1_024_000), 'x'.repeat(512_000))).objects).toHaveLength(3)
   })
 
