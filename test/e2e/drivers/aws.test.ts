@@ -647,7 +647,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     ['expired credentials', { credentials: 'ExpiredToken' }, 6, /expired/i],
     ['no default VPC', { defaultVpc: false }, 2, /VPC/],
     ['a quota that is used up', { vcpuLimit: 0 }, 1, /quota|limit/i],
-    ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*the IAM policy/],
+    ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*required IAM policy/],
   ] as const)('%s is told, and nothing is left', async (_, settings, code, says) => {
     aws.change(settings)
     const before = await ana.inventory()

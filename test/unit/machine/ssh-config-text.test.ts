@@ -128,7 +128,7 @@ describe("ssh's configuration", () => {
 
   test('names no known host by a line that a key smuggles in', () => {
     const hosts = [{ machine: 'web-1', alias: 'fleet.x.web-1', keys: ['ssh-ed25519 AA\n* x AA'] }]
-    expect(() => formatKnownHosts(hosts)).toThrow('the host key for web-1')
+    expect(() => formatKnownHosts(hosts)).toThrow('the host key of web-1')
   })
 
   test('includes no path that Include would take for another', () => {

@@ -906,8 +906,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('stack adopt gone --inventory stacks.yaml', usage, /"gone"[^]*shop, blog/),
   ],
   'stack rm': [
-    fails('stack rm shop --inventory service.yaml', usage, /removes 1 service \(web\)/, onSwarm),
-    fails('stack rm shop --inventory swarms.yaml', usage, /removes 1 service .* on swarm prod/),
+    fails('stack rm shop --inventory service.yaml', usage, /remove 1 service \(web\)/, onSwarm),
+    fails('stack rm shop --inventory swarms.yaml', usage, /remove 1 service .* on swarm prod/),
     fails(
       'stack rm shop --volumes --inventory service.yaml',
       unsupported,
