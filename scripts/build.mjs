@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build, transform } from 'esbuild'
+import { leanAws } from './lean-aws.mjs'
 import { leanAzure } from './lean-azure.mjs'
 import { thirdPartyLicenses } from './third-party-licenses.mjs'
 
@@ -125,10 +126,11 @@ const common = {
   keepNames: true,
   metafile: true,
   legalComments: 'none', // all of it is in THIRD-PARTY-LICENSES.txt
-  plugins: [nativeCiphers, leanSsh2, leanAzure, noEditorPrompt],
+  plugins: [nativeCiphers, leanSsh2, leanAws, leanAzure, noEditorPrompt],
 }
 const parts = await build({
   ...common,
+  mainFields: ['module', 'main'],
   entryPoints: {
     // What main.ts loads.
     'chunks/process': 'src/cli/process.ts',

@@ -48,7 +48,7 @@ describe('the package', () => {
       'package.json',
       'scripts/windows-shims.mjs',
     ])
-    expect(packed.size).toBeLessThan(1_750_000)
+    expect(packed.size).toBeLessThan(1_550_000)
   })
 
   test('puts fleet on the PATH, with nothing else installed', async () => {
