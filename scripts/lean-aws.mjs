@@ -19,8 +19,8 @@ function nameKeys(/** @type {string} */ source) {
 /** @type {import('esbuild').Plugin} */
 export const leanAws = {
   name: 'lean-aws',
-  setup({ onLoad }) {
-    onLoad(
+  setup(build) {
+    build.onLoad(
       { filter: /[/\\]client-ec2[/\\]dist-es[/\\]schemas[/\\]schemas_\d+\.js$/ },
       async ({ path }) => ({ contents: nameKeys(await readFile(path, 'utf8')) }),
     )
