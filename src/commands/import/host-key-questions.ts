@@ -42,7 +42,7 @@ export function openHostKeyQuestions(
     const text = await askText(io, 'Trust this key? [y/n/all/skip]', {
       preface: [
         `${where}: ${address} has an unknown ${type} host key:\n  ${fingerprint}\n`,
-        "To compare the fingerprint, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
+        "To compare the fingerprint, run this on the host's console: cat /etc/ssh/ssh_host_*.pub | ssh-keygen -lf -\n",
       ].join(''),
       check: (answer) =>
         readReply(answer) === undefined

@@ -22,7 +22,7 @@ export function trustFrom(
           confirm(io, 'Is this the right key?', {
             preface: [
               `${address} has an unknown ${type} host key:\n  ${fingerprint}\n`,
-              "To compare the fingerprint, run this on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_*.pub\n",
+              "To compare the fingerprint, run this on the host's console: cat /etc/ssh/ssh_host_*.pub | ssh-keygen -lf -\n",
             ].join(''),
           })
       : undefined,
