@@ -57,6 +57,8 @@ export interface SshTarget {
   readonly proxyCommand?: ProxyCommand | undefined
   /** The host in the user's SSH configuration, which is read when the connection is opened. */
   readonly alias?: SshAlias | undefined
+  /** The host whose settings in the user's SSH configuration were applied. */
+  readonly destination?: string | undefined
   /** Settings of the user's SSH configuration. */
   readonly settings?: SshSettings | undefined
 }

@@ -1,5 +1,6 @@
 import { type ErrorKind, UserError, codeOf, messageOf } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
+import { parseDestination } from './destination.ts'
 import { ProxyCommandEnded, withOutput } from './proxy-command.ts'
 
 /** How far a connection had come when it failed. */
@@ -21,6 +22,8 @@ export interface Endpoint {
   readonly address: string
   readonly port: number
   readonly user: string
+  /** Its host in the user's SSH configuration, as `[user@]host[:port]`. */
+  readonly destination?: string | undefined
   /** It is no machine yet, so no command can be told that looks at it. */
   readonly isNew?: boolean
 }
@@ -88,6 +91,14 @@ const at = ({ address, port }: Endpoint): string =>
 const look = ({ machine, isNew = false }: Endpoint): string =>
   isNew ? '' : ` Check the host's state: fleet status ${machine}`
 
+/** A command line that shows what ssh does to connect. */
+function verboseSsh({ destination, address, ...endpoint }: Endpoint): string {
+  const { user, host, port } =
+    destination === undefined ? { ...endpoint, host: address } : parseDestination(destination)
+  const isUsual = port === undefined || (destination === undefined && port === 22)
+  return `ssh -v ${isUsual ? '' : `-p ${port} `}${shellQuote(user ? `${user}@${host}` : host)}`
+}
+
 /** What a server sent in place of its version: sshd says that it is overloaded (MaxStartups). */
 function printedBy(error: unknown): string {
   const isQuote = error instanceof ClosedEarly || error instanceof NotSsh
@@ -123,9 +134,9 @@ const rules: readonly Rule[] = [
     when: ({ error }) => error instanceof ProxyCommandEnded,
     kind: 'unreachable',
     why: (_, error) => messageOf(error),
-    hint: ({ user, address }, error) =>
+    hint: (endpoint, error) =>
       (error instanceof ProxyCommandEnded ? error.hint : undefined) ??
-      `to see the reason, run the program yourself, for example with ssh -v ${shellQuote(`${user}@${address}`)}`,
+      `to see the reason, run the program yourself, for example with ${verboseSsh(endpoint)}`,
   },
   {
     when: (failure) =>
@@ -138,9 +149,9 @@ const rules: readonly Rule[] = [
         `${proxy?.subject ?? ''} started, but the SSH server gave ${messageOf(error)}`,
         proxy?.output ?? '',
       ),
-    hint: ({ user, address }, _error, { proxy }) =>
+    hint: (endpoint, _error, { proxy }) =>
       proxy?.hint ??
-      `the program may be waiting, for example for a browser login or a network connection; to see the reason, run ssh -v ${shellQuote(`${user}@${address}`)}`,
+      `the program may be waiting, for example for a browser login or a network connection; to see the reason, run ${verboseSsh(endpoint)}`,
   },
   {
     when: code('NO_INTERFACE'),
@@ -260,7 +271,7 @@ export function explainFailure(
   failure: Failure,
   endpoint: Endpoint,
 ): { readonly error: unknown; readonly passing: boolean } {
-  const { machine, user } = endpoint
+  const { machine } = endpoint
   const rule = rules.find(({ when }) => when(failure))
   if (failure.error instanceof UserError) return { error: failure.error, passing: false }
   const why = rule?.why(endpoint, failure.error, failure) ?? messageOf(failure.error)
@@ -268,7 +279,7 @@ export function explainFailure(
     machine,
     hint:
       rule?.hint(endpoint, failure.error, failure) ??
-      `try again; for details: ssh -v ${shellQuote(`${user}@${endpoint.address}`)}`,
+      `try again; for details: ${verboseSsh(endpoint)}`,
     failure,
   }
   const who = endpoint.isNew === true ? at(endpoint) : `${machine} at ${at(endpoint)}`

@@ -50,6 +50,7 @@ export async function resolveTarget(target: SshTarget, env: Environment): Promis
   return {
     ...record,
     ...endpoint,
+    destination: alias.destination,
     identityFiles: [...own, ...identityFiles],
     ...(certificateFiles !== undefined && { certificateFiles }),
     agent: agentSocket(config, env),

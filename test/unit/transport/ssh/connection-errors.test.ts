@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest'
+import { explainFailure } from '../../../../src/transport/ssh/connection-errors.ts'
+
+const endpoint = { machine: 'web-1', address: '192.0.2.1', port: 22, user: 'ana' }
+
+test.each([
+  [endpoint, 'ssh -v ana@192.0.2.1'],
+  [{ ...endpoint, port: 2222 }, 'ssh -v -p 2222 ana@192.0.2.1'],
+  [{ ...endpoint, user: '' }, 'ssh -v 192.0.2.1'],
+  [{ ...endpoint, port: 2222, destination: 'web' }, 'ssh -v web'],
+  [{ ...endpoint, destination: 'bob@web:2200' }, 'ssh -v -p 2200 bob@web'],
+])('an unknown failure of %j has a hint with a command that connects like fleet', (where, command) => {
+  const { error } = explainFailure({ stage: 'login', error: new Error('odd') }, where)
+  expect(error).toMatchObject({ hint: `try again; for details: ${command}` })
+})
