@@ -3,6 +3,7 @@ import { UserError } from '../../errors.ts'
 import { suggest } from '../../machine/nearest-name.ts'
 import type { Call } from '../driver.ts'
 import type { Account, Ec2Api } from './api/ec2-api.ts'
+import { awsCommand } from './api/aws-command.ts'
 import { isFailure, isServerError } from './api/errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
@@ -44,13 +45,13 @@ export async function explainRegionError(
   if (found === undefined) {
     const text = `there is no AWS region ${JSON.stringify(region)}${suggest(region, names)}`
     return new UserError('usage', text, {
-      hint: 'to list the regions: aws ec2 describe-regions --all-regions',
+      hint: `to list the regions: ${awsCommand('ec2 describe-regions --all-regions', { region: fallbackRegion, profile })}`,
       cause: error,
     })
   }
   if (found.OptInStatus !== 'not-opted-in') return error
   return new UserError('credentials', `AWS region ${region} is not enabled for the account`, {
-    hint: `enable the region: aws account enable-region --region-name ${shellQuote(region)}`,
+    hint: `enable the region: ${awsCommand(`account enable-region --region-name ${shellQuote(region)}`, { profile })}`,
     cause: error,
   })
 }

@@ -1,6 +1,8 @@
 import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Tunnel } from '../driver.ts'
+import { awsCommand } from './api/aws-command.ts'
+import type { ErrorContext } from './api/error-codes.ts'
 import { type reachNames, profilePattern, regionPattern } from './options.ts'
 
 /** How connections get to a host that is not reached at its address. */
@@ -50,7 +52,7 @@ const commonHints: Tunnel['hints'] = [
   },
 ]
 
-const ssmHints: Tunnel['hints'] = [
+const ssmHints = (instance: string, context: ErrorContext): Tunnel['hints'] => [
   { text: 'SessionManagerPlugin is not found', hint: install.plugin, isPermanent: true },
   {
     text: 'TargetNotConnected',
@@ -63,14 +65,14 @@ const ssmHints: Tunnel['hints'] = [
   },
   {
     text: '',
-    hint: 'check that the host is online in Systems Manager: aws ssm describe-instance-information',
+    hint: `check that the host is online in Systems Manager: ${awsCommand(`ssm describe-instance-information --filters Key=InstanceIds,Values=${instance}`, context)}`,
   },
 ]
 
-const eiceHints: Tunnel['hints'] = [
+const eiceHints = (context: ErrorContext): Tunnel['hints'] => [
   {
     text: 'no available instance connect endpoints',
-    hint: "create an EC2 Instance Connect Endpoint in the host's VPC: aws ec2 create-instance-connect-endpoint",
+    hint: `create an EC2 Instance Connect Endpoint in the host's VPC: ${awsCommand('ec2 create-instance-connect-endpoint --subnet-id SUBNET', context)}`,
     isPermanent: true,
   },
   {
@@ -124,7 +126,7 @@ export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): 
     return {
       argv: ['aws', 'ssm', 'start-session', `--target=${instance}`, ...session, ...account],
       install: install.aws,
-      hints: [...commonHints, ...ssmHints],
+      hints: [...commonHints, ...ssmHints(instance, { region, profile })],
     }
   }
   if (reach === 'eice') {
@@ -132,7 +134,7 @@ export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): 
     return {
       argv: ['aws', 'ec2-instance-connect', 'open-tunnel', ...target, ...account],
       install: install.aws,
-      hints: [...commonHints, ...eiceHints],
+      hints: [...commonHints, ...eiceHints({ region, profile })],
     }
   }
   throw invalid('"reach"', reach)

@@ -1,6 +1,7 @@
 import type { ErrorKind } from '../../../errors.ts'
 import { proxyRefused } from '../../../os/proxy.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
+import { awsCommand } from './aws-command.ts'
 
 /** The context of a request, for messages. */
 export interface ErrorContext {
@@ -82,8 +83,8 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'credentials',
     message: (context) => `AWS rejected the credentials${inRegion(context)}`,
-    hint: ({ region = 'the region' }) =>
-      `check the credentials with aws sts get-caller-identity, and check that ${region} is enabled for the account`,
+    hint: ({ region = 'the region', profile }) =>
+      `check the credentials with ${awsCommand('sts get-caller-identity', { profile })}, and check that ${region} is enabled for the account`,
   },
   {
     codes: [
@@ -154,7 +155,7 @@ export const failures: readonly Failure[] = [
     codes: ['InvalidSubnetID.NotFound', 'InvalidSubnet', 'InvalidSubnetId.Malformed'],
     kind: 'usage',
     message: (context) => `there is no such subnet${inRegion(context)}`,
-    hint: () => 'to list the subnets: aws ec2 describe-subnets',
+    hint: (context) => `to list the subnets: ${awsCommand('ec2 describe-subnets', context)}`,
   },
   {
     codes: [
@@ -176,7 +177,8 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'usage',
     message: (context) => `there is no such security group${inRegion(context)}`,
-    hint: () => 'to list the security groups: aws ec2 describe-security-groups',
+    hint: (context) =>
+      `to list the security groups: ${awsCommand('ec2 describe-security-groups', context)}`,
   },
   {
     codes: ['InvalidKeyPair.NotFound'],
@@ -209,8 +211,8 @@ export const failures: readonly Failure[] = [
     kind: 'unreachable',
     message: (context) =>
       `could not resolve the EC2 host name${inRegion(context)}: this computer is offline, or there is no such region`,
-    hint: () =>
-      'check the network, and check the region with aws ec2 describe-regions; if you use a proxy, set HTTPS_PROXY',
+    hint: ({ profile }) =>
+      `check the network, and check the region with ${awsCommand('ec2 describe-regions --all-regions', { region: 'us-east-1', profile })}; if you use a proxy, set HTTPS_PROXY`,
   },
   {
     codes: ['EAI_AGAIN', 'ENETUNREACH', 'ENETDOWN'],

@@ -6,6 +6,7 @@ import {
 import { UserError } from '../../../errors.ts'
 import { retry } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
+import { awsCommand } from '../api/aws-command.ts'
 import { isFailure } from '../api/errors.ts'
 import { tagAll, tagOf } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
@@ -49,7 +50,7 @@ export async function ensureKeyPair(ec2: Ec2, wanted: KeyPairSpec): Promise<void
       'failed',
       `key pair ${wanted.name} already exists and was not created by fleet`,
       {
-        hint: `delete the key pair: aws ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`,
+        hint: `delete the key pair: ${awsCommand(`ec2 delete-key-pair --key-name ${shellQuote(wanted.name)}`, ec2)}`,
       },
     )
   }

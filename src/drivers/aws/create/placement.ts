@@ -4,6 +4,7 @@ import {
   type Subnet,
 } from '@aws-sdk/client-ec2'
 import { UserError } from '../../../errors.ts'
+import { awsCommand } from '../api/aws-command.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
 
 /** A subnet where an instance can run. */
@@ -61,10 +62,10 @@ async function findSubnets(
   if (Subnets.length > 0) return Subnets
   throw vpc === undefined
     ? new UserError('usage', `there is no default VPC with subnets in ${ec2.region}`, {
-        hint: 'choose a VPC or subnet with --vpc or --subnet, or create a default VPC: aws ec2 create-default-vpc',
+        hint: `choose a VPC or subnet with --vpc or --subnet, or create a default VPC: ${awsCommand('ec2 create-default-vpc', ec2)}`,
       })
     : new UserError('usage', `VPC ${vpc} does not exist in ${ec2.region} or has no subnets`, {
-        hint: 'to list the subnets: aws ec2 describe-subnets',
+        hint: `to list the subnets: ${awsCommand('ec2 describe-subnets', ec2)}`,
       })
 }
 

@@ -13,6 +13,7 @@ import type { HostRecord } from '../../../machine/machine.ts'
 import type { DriverState } from '../../driver.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2, Send } from '../api/ec2-api.ts'
+import { awsCommand } from '../api/aws-command.ts'
 import { explainError, isFailure } from '../api/errors.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
 import { peerGroupsAmong, removeUnusedGroup } from '../network/peer-groups.ts'
@@ -149,7 +150,7 @@ async function terminate(ec2: Ec2, { id }: Instance, resources: DriverState): Pr
     if (!isFailure('OperationNotPermitted')(error)) throw error
     if (resources['protection'] !== 'fleet') {
       throw new UserError('failed', 'termination protection was enabled outside of fleet', {
-        hint: `disable termination protection: aws ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`,
+        hint: `disable termination protection: ${awsCommand(`ec2 modify-instance-attribute --instance-id ${shellQuote(id)} --no-disable-api-termination`, ec2)}`,
         cause: error,
       })
     }

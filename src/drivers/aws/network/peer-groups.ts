@@ -17,6 +17,7 @@ import type { PeerGroup, PeerState } from '../../net/peer-access.ts'
 import { type PortRange, nameOfRange } from '../../net/ports.ts'
 import { checkOwnedBy } from '../../ownership.ts'
 import type { Ec2, Ec2Api } from '../api/ec2-api.ts'
+import { awsCommand } from '../api/aws-command.ts'
 import { isFailure } from '../api/errors.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import { type Instance, byId, findInstances, isAlive } from '../create/instance.ts'
@@ -139,7 +140,7 @@ async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]
       'failed',
       `instance ${id} has several network interfaces, and fleet cannot determine which one to ${what}`,
       {
-        hint: `change the security groups yourself, for example: aws ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`,
+        hint: `change the security groups yourself, for example: ${awsCommand(`ec2 modify-network-interface-attribute --network-interface-id ${interfaces[0]} --groups ${groups.join(' ')}`, ec2)}`,
       },
     )
   }

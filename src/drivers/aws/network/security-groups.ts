@@ -11,6 +11,7 @@ import { UserError } from '../../../errors.ts'
 import { coversRange, parseCidrs } from '../../net/cidrs.ts'
 import { retry, waitUntil } from '../api/retry.ts'
 import type { Ec2 } from '../api/ec2-api.ts'
+import { awsCommand } from '../api/aws-command.ts'
 import { isFailure } from '../api/errors.ts'
 import type { PortRange } from '../../net/ports.ts'
 import { byToken, tagAll } from '../tags.ts'
@@ -218,11 +219,13 @@ async function createGroup(ec2: Ec2, wanted: GroupSpec): Promise<SecurityGroup> 
     async () => {
       const group = await findGroup(ec2, wanted.token)
       if (group !== undefined) return group
+      const filters = `Name=group-name,Values=${shellQuote(wanted.name)} Name=vpc-id,Values=${wanted.vpc}`
+      const find = `ec2 describe-security-groups --filters ${filters} --query 'SecurityGroups[].GroupId'`
       throw new UserError(
         'failed',
         `security group ${wanted.name} already exists and was not created by fleet`,
         {
-          hint: `delete the security group: aws ec2 delete-security-group --group-name ${shellQuote(wanted.name)}`,
+          hint: `delete the security group: ${awsCommand('ec2 delete-security-group --group-id ID', ec2)}; to find its ID: ${awsCommand(find, ec2)}`,
         },
       )
     },

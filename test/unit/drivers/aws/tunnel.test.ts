@@ -46,6 +46,25 @@ describe('the tunnel to an instance', () => {
     )
   })
 
+  test('has hints with commands for the region and profile of the host', () => {
+    const hintsOf = (reach: string) =>
+      openTunnel({ ...host, resources: { ...resources, reach, profile: 'team a' } })?.hints
+    const account = "--region eu-west-1 --profile 'team a'"
+    expect(hintsOf('ssm')).toContainEqual({
+      text: '',
+      hint: expect.stringContaining(
+        `aws ssm describe-instance-information --filters Key=InstanceIds,Values=i-0a1b2c3d4e5f60718 ${account}`,
+      ) as string,
+    })
+    expect(hintsOf('eice')).toContainEqual(
+      expect.objectContaining({
+        hint: expect.stringMatching(
+          `aws ec2 create-instance-connect-endpoint --subnet-id SUBNET ${account}$`,
+        ) as string,
+      }),
+    )
+  })
+
   test('is written into an ssh configuration only without characters of a shell', () => {
     expect(config('work')).toContain(
       '\n  ProxyCommand aws ssm start-session --target=i-0a1b2c3d4e5f60718 --document-name=AWS-StartSSHSession --parameters=portNumber=22 --region=eu-west-1 --profile=work\n',
