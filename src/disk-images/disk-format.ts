@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { UserError } from '../errors.ts'
-import { readSelfContained } from './self-contained.ts'
+import { decryptHint, readSelfContained } from './self-contained.ts'
 
 /** Format of a disk image. */
 export type DiskFormat = 'qcow2' | 'raw' | 'vdi' | 'vmdk'
@@ -12,7 +12,7 @@ export type FoundDisk =
 
 /** Signatures and their offsets, from the documentation of each format. */
 const signatures: readonly (readonly [
-  format: DiskFormat | 'ova' | 'packed' | 'foreign',
+  format: DiskFormat | 'ova' | 'packed' | 'foreign' | 'luks',
   at: number,
   mark: string,
 ])[] = [
@@ -32,7 +32,7 @@ const signatures: readonly (readonly [
   ['foreign', 0, 'COWD'], // VMware ESX
   ['foreign', 0, 'WithoutFreeSpace'], // Parallels
   ['foreign', 0, 'WithouFreSpacExt'],
-  ['foreign', 0, 'LUKS'],
+  ['luks', 0, 'LUKS'],
 ]
 
 /**
@@ -58,6 +58,11 @@ export async function inspectDisk(file: string): Promise<FoundDisk> {
   if (format === 'packed') {
     throw new UserError('usage', `${file} is compressed`, {
       hint: 'decompress the file, then use the disk image (raw, qcow2, vmdk, vdi or ova)',
+    })
+  }
+  if (format === 'luks') {
+    throw new UserError('usage', `${file} is encrypted`, {
+      hint: decryptHint('driver=luks,key-secret=key'),
     })
   }
   if (format === 'foreign') {

@@ -18,6 +18,10 @@ const damaged = (file: string): UserError =>
     hint: 'download or create the image again',
   })
 
+/** How to decrypt an image, with the options of its format (qemu-img(1)). */
+export const decryptHint = (options: string): string =>
+  `to decrypt it, with its passphrase in the file KEY: qemu-img convert --object secret,id=key,file=KEY --image-opts ${options},file.filename=IMAGE -O qcow2 IMAGE.qcow2`
+
 const otherFilesError = (file: string, what: string): UserError =>
   new UserError(
     'usage',
@@ -57,7 +61,7 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   }
   if (header.readUInt32BE(32) !== 0) {
     throw new UserError('usage', `${file} is encrypted`, {
-      hint: 'to decrypt it: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2',
+      hint: decryptHint('driver=qcow2,encrypt.key-secret=key'),
     })
   }
   let at = version === 3 ? header.readUInt32BE(100) : 72
