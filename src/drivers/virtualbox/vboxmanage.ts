@@ -175,13 +175,19 @@ export async function withExplainedErrors<Value>(work: () => Promise<Value>): Pr
   }
 }
 
+/** How to load a kernel driver of VirtualBox. */
+const loadDriver = (module: string): string =>
+  process.platform === 'linux'
+    ? `sudo /sbin/vboxconfig, or sudo modprobe ${module}`
+    : 'reinstall VirtualBox, then restart this computer'
+
 /** A hint for an error message. */
 function hintFor(message: string): string {
   if (/vboxnet(?:ctl|adp)/i.test(message)) {
-    return "load VirtualBox's network driver: sudo /sbin/vboxconfig, or sudo modprobe vboxnetadp; or omit --host-only"
+    return `load VirtualBox's network driver: ${loadDriver('vboxnetadp')}; or omit --host-only`
   }
   if (/vboxdrv|kernel driver|VERR_SUP|VERR_VM_DRIVER/i.test(message)) {
-    return "load VirtualBox's kernel driver: sudo /sbin/vboxconfig, or sudo modprobe vboxdrv; with Secure Boot, the module must be signed"
+    return `load VirtualBox's kernel driver: ${loadDriver('vboxdrv')}; with Secure Boot, Linux loads only signed modules`
   }
   if (/VERR_(?:VMX|SVM)_|VT-x|AMD-V/.test(message)) {
     return "enable virtualization in this computer's firmware, and disable other hypervisors"

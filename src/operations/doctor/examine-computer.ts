@@ -21,7 +21,8 @@ async function readMode(path: string) {
   try {
     const { mode, uid } = await stat(path)
     const isForeign = process.getuid !== undefined && uid !== process.getuid()
-    return { path, mode: mode & 0o777, isForeign }
+    const isPosix = process.platform !== 'win32' // Windows has access control lists instead of modes
+    return { path, mode: isPosix ? mode & 0o777 : 0o700, isForeign }
   } catch (error) {
     return { path, missing: codeOf(error) === 'ENOENT' }
   }

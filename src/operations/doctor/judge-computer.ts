@@ -8,6 +8,7 @@ import {
   skip,
   warn,
 } from './check.ts'
+import { setClock, startAgent } from '../../os/platform-commands.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { Trouble } from './observation.ts'
 
@@ -115,7 +116,7 @@ function judgeAgent({ agent }: ComputerObservation): Verdict {
   if ('trouble' in agent) {
     return warn(
       `the SSH agent at ${agent.socket} (SSH_AUTH_SOCK) does not answer: ${agent.trouble}`,
-      'eval "$(ssh-agent)" && ssh-add',
+      startAgent,
     )
   }
   if (agent.keys.length === 0) return ok('the SSH agent has no keys')
@@ -172,7 +173,7 @@ function judgeClock({ hostsAhead }: ComputerObservation): Verdict {
   if (Math.abs(hostsAhead) < clockTolerance) return ok("the clock agrees with the hosts' clocks")
   return fail(
     `this computer's clock is ${Math.abs(Math.round(hostsAhead))} s ${hostsAhead > 0 ? 'behind' : 'ahead of'} the hosts' clocks`,
-    'sudo timedatectl set-ntp true',
+    setClock,
   )
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import type { Client } from 'ssh2'
 import { UserError } from '../../errors.ts'
+import { startAgent } from '../../os/platform-commands.ts'
 import type { AgentForwarding } from '../ssh/agent-forwarding.ts'
 import { setForwardedAgent } from '../ssh/ssh2-internals.ts'
 import { listenAt } from '../sockets/unix-socket.ts'
@@ -67,7 +68,7 @@ export const agentBehind = (
     if (gate === undefined) {
       throw new UserError('credentials', 'there is no SSH agent to forward', {
         machine,
-        hint: 'start an agent and add your key: eval "$(ssh-agent)" && ssh-add',
+        hint: `start an agent and add your key: ${startAgent}`,
       })
     }
     setForwardedAgent(client, (done) => done(new Error('ssh handles agent forwarding')))

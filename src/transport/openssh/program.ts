@@ -36,7 +36,7 @@ async function readVersion(env: Environment): Promise<SshProgram> {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
     throw new UserError('unsupported', 'the ssh program is not installed', {
-      hint: 'install the OpenSSH client (Debian, Ubuntu: apt-get install openssh-client; Fedora: dnf install openssh-clients), or unset FLEET_SSH and remove "client" under "ssh:" from the machine\'s entry',
+      hint: 'install the OpenSSH client (Debian, Ubuntu: sudo apt-get install openssh-client; Fedora: sudo dnf install openssh-clients), or unset FLEET_SSH and remove "client" under "ssh:" from the machine\'s entry',
       cause: error,
     })
   }

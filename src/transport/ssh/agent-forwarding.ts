@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import type { Client } from 'ssh2'
 import { UserError } from '../../errors.ts'
+import { startAgent } from '../../os/platform-commands.ts'
 import { setForwardedAgent } from './ssh2-internals.ts'
 
 /** The SSH agent of a login, for the commands on its host that may use it. */
@@ -26,7 +27,7 @@ export function createAgentForwarding(
       if (!socket) {
         throw new UserError('credentials', 'there is no SSH agent to forward', {
           machine,
-          hint: 'start an agent and add your key: eval "$(ssh-agent)" && ssh-add',
+          hint: `start an agent and add your key: ${startAgent}`,
         })
       }
       setForwardedAgent(client, (done) => {

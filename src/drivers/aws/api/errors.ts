@@ -1,4 +1,5 @@
 import { UserError, codeOf, messageOf } from '../../../errors.ts'
+import { setClock } from '../../../os/platform-commands.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import {
   type ErrorContext,
@@ -82,7 +83,7 @@ function describeSkew(skew: number | undefined): string {
   return `is ${minutes} minutes ${skew > 0 ? 'ahead' : 'behind'}`
 }
 
-const setClock = 'set the clock, for example: sudo timedatectl set-ntp true'
+const clockHint = `set the clock, for example: ${setClock}`
 
 const isDateError = isFailure('RequestTimeTooSkewed', 'RequestInTheFuture')
 /** EC2 uses these codes for credentials and signatures, too (EC2 API reference, "Error codes"). */
@@ -143,7 +144,7 @@ export function explainError(error: unknown, context: ErrorContext): unknown {
       'failed',
       `this computer's clock ${describeSkew(skew)}, so AWS rejects requests: ${details}`,
       {
-        hint: setClock,
+        hint: clockHint,
         cause: error,
       },
     )
@@ -152,7 +153,7 @@ export function explainError(error: unknown, context: ErrorContext): unknown {
   if (failure !== undefined) {
     const clock =
       failure.kind === 'credentials' && isLarge(skew)
-        ? [`this computer's clock ${describeSkew(skew)}: ${setClock}`]
+        ? [`this computer's clock ${describeSkew(skew)}: ${clockHint}`]
         : []
     return new UserError(
       failure.kind,

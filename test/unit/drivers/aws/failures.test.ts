@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { failures } from '../../../../src/drivers/aws/api/error-codes.ts'
 import { explainError, isTransient } from '../../../../src/drivers/aws/api/errors.ts'
 import { UserError } from '../../../../src/errors.ts'
+import { setClock } from '../../../../src/os/platform-commands.ts'
 
 /** An error as the SDK throws it. */
 const awsError = (code: string, status = 400, message = 'words of AWS'): Error =>
@@ -73,13 +74,13 @@ describe('what AWS refuses', () => {
         message: expect.stringMatching(message) as string,
       })
       expect(error.message).not.toMatch(/credentials/)
-      expect(error.hint).toMatch(/timedatectl/)
+      expect(error.hint).toContain(`set the clock, for example: ${setClock}`)
     },
   )
 
   test('of credentials names the clock too where that is off', () => {
     const error = explained(dated(awsError('AuthFailure'), 20))
-    expect(error.hint).toMatch(/^this computer.s clock is 20 minutes behind.*timedatectl.*enabled/)
+    expect(error.hint).toMatch(/^this computer.s clock is 20 minutes behind: set the clock.*enabled/)
     expect(explained(dated(awsError('AuthFailure'), 0)).hint).not.toMatch(/clock/)
     expect(explained(dated(awsError('RequestExpired'), 0))).toMatchObject({ kind: 'credentials' })
   })
