@@ -7,3 +7,7 @@ const plain = /^(?!=)[A-Za-z0-9_@%+=:,./-]+$/
  */
 export const shellQuote = (word: string): string =>
   plain.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+
+/** Quotes one word of a command after `fleet ssh NAME`: the shell of the user reads it, and then the shell on the host. */
+export const quoteForHost = (word: string): string =>
+  plain.test(word) ? word : shellQuote(shellQuote(word))

@@ -3,10 +3,10 @@ import { createReadStream } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { UserError, fileTroubleOf } from '../../errors.ts'
-import { shellQuote } from '../../os/shell-quote.ts'
+import { quoteForHost, shellQuote } from '../../os/shell-quote.ts'
 import { run } from '../../transport/run.ts'
 import { encodeHeader, endOfArchive, padding, toByteString } from '../copy/archive/tar-format.ts'
-import { type Host, unpackOnHost } from '../copy/remote-tar.ts'
+import { type Host, commandOn, unpackOnHost } from '../copy/remote-tar.ts'
 import {
   type HostEntry,
   type Shipped,
@@ -73,13 +73,13 @@ done
 ' fleet
 `
 
-const writeError = ({ name }: Host, folder: string, output: string): UserError =>
+const writeError = (host: Host, folder: string, output: string): UserError =>
   new UserError(
     'failed',
-    `cannot write to ${folder} on ${name}: ${output.trim() || 'unknown error'}`,
+    `cannot write to ${folder} on ${host.name}: ${output.trim() || 'unknown error'}`,
     {
-      machine: name,
-      hint: `check the permissions: fleet ssh ${name} ls -ld ${folder}`,
+      machine: host.name,
+      hint: `check the permissions: ${commandOn(host, `ls -ld ${quoteForHost(folder)}`)}`,
     },
   )
 
@@ -220,7 +220,7 @@ async function inspectMirror({ host, folder }: HostMirror, local: LocalFiles): P
       {
         machine: name,
         cause: error,
-        hint: `if the list of copied files on the host is damaged, remove it: fleet ssh ${name} rm -rf ${folder}/shipped ${folder}/paths ${folder}/pending`,
+        hint: `if the list of copied files on the host is damaged, remove it: ${commandOn(host, `rm -rf ${['shipped', 'paths', 'pending'].map((one) => quoteForHost(`${folder}/${one}`)).join(' ')}`)}`,
       },
     )
   }
@@ -417,13 +417,19 @@ async function apply(
 
 /** The error for files that changed on both sides, with the commands to resolve it. */
 function conflictError(
-  { host: { name }, root }: HostMirror,
+  { host, root }: HostMirror,
   paths: readonly string[],
   local: LocalFiles,
 ): UserError {
+  const { name } = host
   const [first = ''] = paths
   const there = `${root}/${first}`
   const here = local.get(first)?.file ?? first
+  // fleet cp logs in as a user who may not read files of root.
+  const copyBack =
+    host.become === undefined || host.become.length === 0
+      ? `fleet cp ${shellQuote(`${name}:${there}`)} ${shellQuote(here)}`
+      : `${commandOn(host, `cat ${quoteForHost(there)}`)} > ${shellQuote(here)}`
   const more = paths.length > 1 ? ` and ${paths.length - 1} more` : ''
   return new UserError(
     'failed',
@@ -431,8 +437,8 @@ function conflictError(
     {
       machine: name,
       hint: [
-        `to keep the version on ${name}: fleet cp ${shellQuote(`${name}:${there}`)} ${shellQuote(here)}`,
-        `to keep the version on this computer: fleet ssh ${name} rm ${shellQuote(there)}; then run the command again`,
+        `to keep the version on ${name}: ${copyBack}`,
+        `to keep the version on this computer: ${commandOn(host, `rm ${quoteForHost(there)}`)}; then run the command again`,
       ].join('; '),
     },
   )

@@ -156,7 +156,7 @@ const sessionsBusy = (machine: string): UserError =>
 const silentEngine = (machine: string): UserError =>
   new UserError('failed', `the engine did not answer within ${timeoutMs / 1000} s`, {
     machine,
-    hint: `the engine may be overloaded or hung; to see its log: fleet ssh ${machine} -- journalctl -u docker -n 50`,
+    hint: `the engine may be overloaded or hung; to see its log: fleet ssh ${machine} -- sudo journalctl -u docker -n 50`,
   })
 
 /** The exit code of a shell, and of env(1), where a command is not found. */

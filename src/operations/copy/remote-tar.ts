@@ -17,6 +17,10 @@ export interface Host {
   readonly become?: readonly string[]
 }
 
+/** A command line for a hint, which runs a command on a host as the user who writes there. */
+export const commandOn = ({ name, become = [] }: Host, command: string): string =>
+  `fleet ssh ${name} ${become.length > 0 ? 'sudo ' : ''}${command}`
+
 /** Runs tar with English messages, which are parsed. GNU tar uses blocks of 64 KiB, which halves its time; others ignore the variable. */
 const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
 

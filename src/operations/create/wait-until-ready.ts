@@ -40,7 +40,7 @@ export async function waitForCloudInit(
       `cloud-init is still running after ${cloudInitTimeout / 60} minutes`,
       {
         machine,
-        hint: `to see the cloud-init log: fleet ssh ${machine} -- tail /var/log/cloud-init-output.log`,
+        hint: `to see the cloud-init log: fleet ssh ${machine} -- ${probe.root ? '' : 'sudo '}tail /var/log/cloud-init-output.log`,
       },
     )
   }

@@ -1,5 +1,6 @@
 import { UserError } from '../../errors.ts'
-import { shellQuote } from '../../os/shell-quote.ts'
+import { lowerMtu, startAgent } from '../../os/platform-commands.ts'
+import { quoteForHost } from '../../os/shell-quote.ts'
 import { type Verdict, fail, listOf, ok, skip, warn } from './check.ts'
 import type { HostFacts, Rights } from './host-script.ts'
 import type { Observation } from './observation.ts'
@@ -144,7 +145,7 @@ export function judgeBanner({ isLocal, login, broker, name }: Observation): Verd
     if (failure.reason === 'silent') {
       return fail(
         'the host stops responding during the key exchange: large packets are lost on the network path (MTU), or the host is overloaded',
-        "lower this computer's MTU, for example: ip link set dev DEVICE mtu 1280",
+        `lower this computer's MTU, for example: ${lowerMtu}`,
       )
     }
     return fail(failure.message, failure.hint ?? onConsole('check the sshd log'))
@@ -171,11 +172,11 @@ function whyKeysAreIgnored(
   for (const [path, rights] of facts.keyFiles) {
     if (!owners.has(rights.owner)) {
       const why = `${path} belongs to ${rights.owner}`
-      return { path, why, fix: `chown ${shellQuote(facts.user ?? '')} ${shellQuote(path)}` }
+      return { path, why, fix: `chown ${quoteForHost(facts.user ?? '')} ${quoteForHost(path)}` }
     }
     if (isTooOpen(rights)) {
       const why = `other users can write to ${path} (mode ${rights.mode})`
-      return { path, why, fix: `chmod go-w ${shellQuote(path)}` }
+      return { path, why, fix: `chmod go-w ${quoteForHost(path)}` }
     }
   }
   return undefined
@@ -215,7 +216,7 @@ function explainByHost(observation: Observation): Verdict | undefined {
   if (isRead && offered.length > 0 && !offered.some((key) => facts.authorized.includes(key))) {
     return fail(
       `${login.user}'s authorized_keys file contains none of the offered keys: ${login.keys.offered.join(', ')}`,
-      `run fleet operator add NAME KEY-FILE, or add the key to ~${login.user}/.ssh/authorized_keys on the host`,
+      `run fleet operator add NAME --key FILE and then fleet apply --on ${name}, or add the key to ~${login.user}/.ssh/authorized_keys on the host`,
     )
   }
   return undefined
@@ -252,7 +253,7 @@ export function judgeLogin(observation: Observation): Verdict {
       keys.offered.length === 0 ? '' : `; the host rejected ${keys.offered.join(', ')}`
     return fail(
       `the SSH agent on this computer does not answer, so fleet skipped ${agent}${offered}`,
-      'eval "$(ssh-agent)" && ssh-add',
+      startAgent,
     )
   }
   return fail(
@@ -275,20 +276,20 @@ export function judgeShell(observation: Observation): Verdict {
   )
 }
 
-export function judgeMtu({ isLocal, large }: Observation): Verdict {
+export function judgeMtu(observation: Observation): Verdict {
+  const { isLocal, large } = observation
   if (isLocal) return skip('no network connection is used')
   if (large === undefined) return skip('not checked')
-  const lower = 'ip link set dev DEVICE mtu 1280'
   if (large.sent === 'lost') {
     return fail(
       "small packets arrive at the host, but large ones are lost: the path MTU is smaller than this computer's MTU",
-      `on this computer, lower the network device's MTU: ${lower}`,
+      `on this computer, lower the network device's MTU: ${lowerMtu}`,
     )
   }
   if (large.received === 'lost') {
     return fail(
       "large packets from the host are lost: the path MTU is smaller than the host's MTU",
-      `on the host, lower the network device's MTU: ${lower}`,
+      `lower the MTU of the host's network device: ${onHost(observation, 'ip link set dev DEVICE mtu 1280')}`,
     )
   }
   return ok('large packets arrive in both directions')

@@ -1,4 +1,4 @@
-import { shellQuote } from '../../os/shell-quote.ts'
+import { quoteForHost, shellQuote } from '../../os/shell-quote.ts'
 import { type Verdict, fail, ok, skip, warn } from './check.ts'
 import type { Room } from './host-script.ts'
 import { onHost } from './judge-connection.ts'
@@ -47,7 +47,7 @@ export function judgeHome(observation: Observation): Verdict {
   if (state === 'missing') {
     return fail(
       `${user}'s home directory ${path} does not exist`,
-      onHost(observation, `mkhomedir_helper ${shellQuote(user)}`),
+      onHost(observation, `mkhomedir_helper ${quoteForHost(user)}`),
     )
   }
   if (state === 'unwritable') {
@@ -56,7 +56,7 @@ export function judgeHome(observation: Observation): Verdict {
       rights === undefined ? '' : ` (${rights.owner}:${rights.group}, mode ${rights.mode})`
     return fail(
       `${user} cannot write to the home directory ${path}${whose}, where fleet stores stacks and copied files`,
-      onHost(observation, `chown ${shellQuote(user)} ${shellQuote(path)}`),
+      onHost(observation, `chown ${quoteForHost(user)} ${quoteForHost(path)}`),
     )
   }
   const full = facts.rooms.find((room) => room.path === path && isFull(room))
@@ -91,7 +91,7 @@ export function judgeSudo(observation: Observation): Verdict {
   if (!needsIt) return ok(`${why}; only fleet provision and fleet upgrade require sudo`)
   return fail(
     `${user} cannot use the engine: the user is not in the docker group, and ${why}`,
-    `allow ${user} to use sudo without a password, or run as root on the host: ${membership(user)}`,
+    `allow ${user} to use sudo without a password, or run as root on the host: ${membership(user)}; then run fleet broker stop`,
   )
 }
 
@@ -137,7 +137,7 @@ const roomText = (room: Room): string =>
 const freeSpace = (observation: Observation, path: string): string =>
   observation.hasEngine && observation.engine !== undefined && 'version' in observation.engine
     ? `fleet system prune -m ${observation.name}`
-    : onHost(observation, `du -xh --max-depth=2 ${shellQuote(path)} | sort -h | tail`)
+    : onHost(observation, `du -xh -d 2 ${quoteForHost(path)} | sort -h | tail`)
 
 export function judgeDisk(observation: Observation): Verdict {
   const { facts } = observation

@@ -1,6 +1,6 @@
 import type { Power } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
-import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
+import { type Machine, type ReadyMachine, requireHost, rootCommand } from '../../machine/machine.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
@@ -148,13 +148,13 @@ async function hasBooted(
   }
 }
 
-const notReady = ({ name }: ReadyMachine): UserError =>
+const notReady = (machine: ReadyMachine): UserError =>
   new UserError(
     'failed',
-    `${name} or its engine was not ready within ${bootTime / 60_000} minutes`,
+    `${machine.name} or its engine was not ready within ${bootTime / 60_000} minutes`,
     {
-      machine: name,
-      hint: `to repair the engine: fleet provision ${name}; to see the engine log: fleet ssh ${name} -- sudo journalctl -u docker`,
+      machine: machine.name,
+      hint: `to repair the engine: fleet provision ${machine.name}; to see the engine log: ${rootCommand(machine, 'journalctl -u docker -n 50')}`,
     },
   )
 

@@ -127,6 +127,6 @@ function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   if (probe.sudoNeeds !== undefined && probe.dockerGroup) return probe // the next login can use the engine
   throw new UserError('failed', 'dockerd is running, but does not respond on its socket', {
     machine,
-    hint: `to see the error: fleet ssh ${machine} -- docker version`,
+    hint: `to see the error: fleet ssh ${machine} -- ${probe.root ? '' : 'sudo '}docker version`,
   })
 }

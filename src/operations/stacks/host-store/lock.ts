@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { UserError } from '../../../errors.ts'
 import { ignored } from '../../../os/trace.ts'
 import { startProgram } from '../../../transport/start-program.ts'
-import type { Host } from '../../copy/remote-tar.ts'
+import { type Host, commandOn } from '../../copy/remote-tar.ts'
 
 /** Who holds the lock of a stack on a host. */
 export interface LockOwner {
@@ -152,7 +152,7 @@ async function tryLock(
     const why = Buffer.concat(errors).toString().trim() || 'no reason given'
     throw new UserError('failed', `cannot lock stack ${stack} on ${machine}: ${why}`, {
       machine,
-      hint: `check the directory: fleet ssh ${machine} ls -ld ${folder}`,
+      hint: `check the directory: ${commandOn(host, `ls -ld ${folder}`)}`,
     })
   }
   const beat = setInterval(() => stdin.write('.'), heartbeatMs)
