@@ -129,6 +129,7 @@ async function addCommand(
     const typed = program.opts<Record<string, unknown>>()
     const given = options.map(({ key, kind, attribute }) => [key, typed[attribute] ?? absent[kind]])
     await runCommand(command, root.opts(), run, {
+      path: parent === root ? command.name : `${parent.name()} ${command.name}`,
       words: received.slice(0, Object.keys(command.arguments ?? {}).length),
       options: Object.fromEntries(given),
       common: typed,
@@ -152,6 +153,8 @@ async function runCommand(
   before: CommonValues,
   { io, argv, ran, rest, hosted }: Run,
   typed: {
+    /** The command with the name of its group. */
+    readonly path: string
     readonly words: readonly unknown[]
     readonly options: Readonly<Record<string, unknown>>
     readonly common: CommonValues
@@ -162,7 +165,7 @@ async function runCommand(
     command.passesThrough === true && command.targets !== undefined
       ? takeLeadingTargets(typed.words)
       : { after: typed.common, words: typed.words }
-  const common = joinCommon(command, before, after)
+  const common = joinCommon({ ...command, path: typed.path }, before, after)
   ran.json = common.json === true
   const template = common.format === 'table' ? undefined : common.format
   const commandIo = template === undefined ? io : await templateIo(io, template, common)
@@ -170,7 +173,7 @@ async function runCommand(
   const names = Object.keys(command.arguments ?? {})
   const chosen = targetsOf(common)
   const parted = rest === undefined ? words : withRest(words, rest, chosen)
-  const named = withNames(command, parted, chosen)
+  const named = withNames({ ...command, path: typed.path }, parted, chosen)
   const invocation: Invocation = {
     fleet,
     io: commandIo,

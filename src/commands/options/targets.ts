@@ -24,17 +24,20 @@ export interface CommonValues {
 const longFlagOf = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
+/** A command, and its name as it is typed: with that of its group. */
+type Typed = Command & { readonly path: string }
+
 /** Merges common options before and after the verb, and refuses those that the verb does not have. */
 export function joinCommon(
-  command: Command,
+  command: Typed,
   before: CommonValues,
   after: CommonValues,
 ): CommonValues {
   const taken = new Set<string>(commonNamesOf(command))
   const refused = Object.keys(before).find((name) => !taken.has(name))
   if (refused !== undefined) {
-    throw new UserError('usage', `fleet ${command.name} does not accept ${longFlagOf(refused)}`, {
-      hint: `to list the options: fleet ${command.name} --help`,
+    throw new UserError('usage', `fleet ${command.path} does not accept ${longFlagOf(refused)}`, {
+      hint: `to list the options: fleet ${command.path} --help`,
     })
   }
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
@@ -95,7 +98,7 @@ const choosesMachines = ({ machine, on, retryFailed }: Omit<Targets, 'names'>): 
  * Throws kind `usage` if both are given, or neither where machines are required.
  */
 export function withNames(
-  { name: verb, arguments: definitions = {} }: Command,
+  { path, arguments: definitions = {} }: Typed,
   words: readonly unknown[],
   targets: Omit<Targets, 'names'>,
 ): { readonly words: readonly unknown[]; readonly names: readonly string[] } {
@@ -106,7 +109,7 @@ export function withNames(
   if (!choosesMachines(targets)) {
     if (names.length > 0 || first.machines === 'optional') return { words, names }
     throw new UserError('usage', 'no machine was specified', {
-      hint: `to choose machines: fleet ${verb} NAME, or fleet ${verb} --on SELECTOR`,
+      hint: `to choose machines: fleet ${path} NAME, or fleet ${path} --on SELECTOR`,
     })
   }
   const [name] = names
@@ -115,7 +118,7 @@ export function withNames(
     throw new UserError(
       'usage',
       `machines can be selected by name (${JSON.stringify(name)}) or by an option, not both`,
-      { hint: `to list the options: fleet ${verb} --help` },
+      { hint: `to list the options: fleet ${path} --help` },
     )
   }
   return { words: [undefined, [name, ...rest.flat()]], names: [] }

@@ -702,6 +702,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ]),
     ok('swarm ls', /^$/),
     fails('swarm ls --timeout x', usage, /x/),
+    fails('--all swarm ls', usage, /fleet swarm ls does not accept --all/),
   ],
   'swarm status': [
     ok('swarm status prod --inventory swarms.yaml', /ready\s+manager \(leader\)\s+active/),
@@ -1026,6 +1027,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('trust alias web-1', /none of the machines has an SSH alias/),
     json('trust alias web-1', []),
     fails('trust alias nowhere', missing, /nowhere/),
+    fails('trust alias', usage, /fleet trust alias NAME, or fleet trust alias --on SELECTOR/),
   ],
   'trust inventory': [
     ok('trust inventory', /trusted: .*machines\.yaml/),
