@@ -124,7 +124,7 @@ export function decideUpgrade(
       'failed',
       `the engine was not upgraded, because packages are on hold on the host: ${held.join(', ')}`,
       {
-        hint: `to allow the upgrade: sudo apt-mark unhold ${held.join(' ')}`,
+        hint: `to allow the upgrade, run on the host: sudo apt-mark unhold ${held.join(' ')}`,
       },
     )
   }

@@ -48,7 +48,7 @@ async function requireProvider(
   if (provider.registrationState === 'Registered') return provider
   if (mayRegister) return register(api, namespace, call)
   throw new UserError('usage', `the subscription is not registered for ${namespace}`, {
-    hint: `use --register-providers, or run: az provider register --namespace ${namespace}`,
+    hint: `use --register-providers, or run: az provider register --namespace ${namespace} --subscription ${api.account.subscription}`,
   })
 }
 

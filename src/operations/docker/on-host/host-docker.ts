@@ -71,7 +71,7 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
       `the login user does not have permission to use ${socket} on ${name}`,
       {
         machine: name,
-        hint: 'run on the host: sudo usermod -aG docker USER',
+        hint: 'run on the host: sudo usermod -aG docker USER; then close the open connection: fleet broker stop',
       },
     )
   }

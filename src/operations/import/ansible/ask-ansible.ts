@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { execProgram } from '../../../os/exec-file.ts'
 import { UserError, codeOf, fileTroubleOf, messageOf } from '../../../errors.ts'
 import { textAt } from '../imported-host.ts'
+import { shellQuote } from '../../../os/shell-quote.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Environment } from '../../../os/environment.ts'
 
@@ -53,7 +54,7 @@ export async function askAnsible(inventory: string, env: Environment): Promise<A
     const { stderr = '' } = error as { readonly stderr?: string }
     const [why] = warningsIn(stderr)
     throw new UserError('usage', `Ansible cannot read ${inventory}: ${why ?? messageOf(error)}`, {
-      hint: `to see the full output: ansible-inventory -i ${inventory} --list`,
+      hint: `to see the full output: ansible-inventory -i ${shellQuote(inventory)} --list`,
       cause: error,
     })
   }

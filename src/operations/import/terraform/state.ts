@@ -83,7 +83,7 @@ function unreadable(file: string, state: unknown): UserError {
     return refuse(
       `is a version ${version} Terraform state (written by ${writer}), but fleet supports only version 4`,
       version < 4
-        ? 'upgrade the state with Terraform 0.13 or later, which writes version 4: terraform apply -refresh-only'
+        ? 'upgrade the state to version 4 with Terraform 0.15.4 or later: terraform apply -refresh-only'
         : 'import the output of this command: terraform show -json',
     )
   }
