@@ -6,6 +6,7 @@ import { topics } from '../../src/commands/help/topics.ts'
 import { overview } from '../../src/commands/help/overview.ts'
 import { commandList } from '../../src/commands/index.ts'
 import { commonOptions } from '../../src/commands/options/common-options.ts'
+import { literalsOf } from '../support/source-literals.ts'
 
 /** Folders whose texts are not rewritten yet. Remove a folder from this list once it passes. */
 const exempt = new Set<string>([])
@@ -125,13 +126,6 @@ test('descriptions of options are no sentences, and placeholders name the value'
   )
   expect(wrong).toEqual([])
 })
-
-/** The texts of string literals in TypeScript, without comments and regular expressions. */
-function literalsOf(source: string): string[] {
-  const tokens =
-    /\/\*[^]*?\*\/|\/\/[^\n]*|(?<=[(,=:[!&|?{};]\s*)\/(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g
-  return (source.match(tokens) ?? []).filter((token) => /^['"`]/.test(token))
-}
 
 const root = path.join(import.meta.dirname, '../../src')
 const isExempt = (file: string): boolean => exempt.has(file.split('/')[0] ?? '') || exempt.has(file)

@@ -30,8 +30,8 @@ function describeNext(machines: readonly Machine[], on: readonly string[]): stri
     return `next: fleet create ${names}\n`
   }
   const chosen = on.length === 0 ? [first.name] : on
-  const target = chosen.map((selector) => `--on ${shellQuote(selector)}`).join(' ')
-  return `next: fleet apply ${target} (to preview the changes: fleet plan ${target})\n`
+  const selectors = chosen.map(shellQuote).join(' --on ')
+  return `next: fleet apply --on ${selectors} (to preview the changes: fleet plan --on ${selectors})\n`
 }
 
 /** Changes a profile. */

@@ -15,6 +15,11 @@ const valued = new Set(
     .flatMap(({ flags }) => names(flags)),
 )
 
+const common = new Set([
+  ...Object.values(commonOptions).flatMap(({ flags }) => names(flags)),
+  ...['--help', '-h', '--version', '-V'],
+])
+
 /** How many words at the beginning are common options and their values. */
 function leading(words: readonly string[]): number {
   let count = 0
@@ -29,6 +34,8 @@ export function findCommand(
   const at = leading(words)
   const [verb, next = ''] = words.slice(at)
   const before = words.slice(0, at)
+  const unknown = before.find((word) => /^--?[a-z]/i.test(word) && !common.has(word.replace(/=.*/, '')))
+  if (unknown !== undefined) return `no option ${unknown}`
   if (verb === undefined || verb === 'help') {
     return { command: { name: 'help', summary: '', run: async () => {} }, words: [] }
   }
@@ -54,6 +61,20 @@ function ownWords(command: Command, words: readonly string[]): readonly string[]
   if (command.takesRest !== true) return typed
   const at = leading(typed)
   return typed.slice(0, at)
+}
+
+/** Whether `words` have more arguments than `command` accepts. */
+export function hasTooManyArguments(command: Command, words: readonly string[]): boolean {
+  const usages = Object.values(command.arguments ?? {}).map(({ usage }) => usage)
+  if (command.moreOptions !== undefined || usages.some((usage) => usage.includes('...'))) {
+    return false
+  }
+  const own = Object.values(command.options ?? {}).filter(({ kind }) => kind !== 'flag')
+  const withValue = new Set([...valued, ...own.flatMap(({ flags }) => names(flags))])
+  const typed = words.filter(
+    (word, at) => !word.startsWith('-') && !withValue.has(words[at - 1] ?? ''),
+  )
+  return typed.length > usages.length
 }
 
 /** The options that `command` accepts, with those of every driver where it takes some. */
