@@ -52,7 +52,10 @@ export async function findStackHost(context: Context, machine: Machine): Promise
     throw new UserError(
       'credentials',
       `the login user does not have permission to use ${socket} on ${name}`,
-      { machine: name, hint: 'run on the host: sudo usermod -aG docker USER; then close the open connection: fleet broker stop' },
+      {
+        machine: name,
+        hint: 'run on the host: sudo usermod -aG docker USER; then close the open connection: fleet broker stop',
+      },
     )
   }
   const become = access === 'sudo' ? ['sudo', '-n'] : []

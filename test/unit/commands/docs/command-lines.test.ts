@@ -72,7 +72,9 @@ it('every command line between backquotes names a command, options and arguments
     const words = wordsOf(line)
     const problem = problemOf(words)
     const isPart = words.length === 1 && findGroup(words[0] ?? '') !== undefined
-    return problem === undefined || isPart || /COMMAND|\|/.test(line) ? [] : [`${path}: fleet ${line}: ${problem}`]
+    return problem === undefined || isPart || /COMMAND|\|/.test(line)
+      ? []
+      : [`${path}: fleet ${line}: ${problem}`]
   })
   expect(lines.length).toBeGreaterThan(100)
   expect(problems).toEqual([])
@@ -91,7 +93,8 @@ function commandLinesIn(literal: string): string[] {
     .replaceAll(/\$\{(?:[^{}]|\{[^{}]*\})*(?:\}|$)/g, 'PLACEHOLDER')
     .replaceAll(/\\(['"`])/g, '$1')
   const introduced = /(?:^|[:;(`"] ?|&& |\b(?:run|then|or|and|with|see|use|after|from) )fleet (.*)/g
-  const following = /[,;]? (?:afterwards|again|and|before|for|found|in|on|or|reads|shows|there|then|to|when|will)\b|[,;:)`"]|\.(?: |$)|\\n| \(/
+  const following =
+    /[,;]? (?:afterwards|again|and|before|for|found|in|on|or|reads|shows|there|then|to|when|will)\b|[,;:)`"]|\.(?: |$)|\\n| \(/
   return Array.from(text.matchAll(introduced), ([, rest = '']) => rest.split(following)[0] ?? '')
 }
 

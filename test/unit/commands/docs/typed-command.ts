@@ -34,7 +34,9 @@ export function findCommand(
   const at = leading(words)
   const [verb, next = ''] = words.slice(at)
   const before = words.slice(0, at)
-  const unknown = before.find((word) => /^--?[a-z]/i.test(word) && !common.has(word.replace(/=.*/, '')))
+  const unknown = before.find(
+    (word) => /^--?[a-z]/i.test(word) && !common.has(word.replace(/=.*/, '')),
+  )
   if (unknown !== undefined) return `no option ${unknown}`
   if (verb === undefined || verb === 'help') {
     return { command: { name: 'help', summary: '', run: async () => {} }, words: [] }

@@ -80,7 +80,9 @@ describe('what AWS refuses', () => {
 
   test('of credentials names the clock too where that is off', () => {
     const error = explained(dated(awsError('AuthFailure'), 20))
-    expect(error.hint).toMatch(/^this computer.s clock is 20 minutes behind: set the clock.*enabled/)
+    expect(error.hint).toMatch(
+      /^this computer.s clock is 20 minutes behind: set the clock.*enabled/,
+    )
     expect(explained(dated(awsError('AuthFailure'), 0)).hint).not.toMatch(/clock/)
     expect(explained(dated(awsError('RequestExpired'), 0))).toMatchObject({ kind: 'credentials' })
   })

@@ -15,6 +15,9 @@ const config = (profile: string) =>
     },
   ])
 
+const hintsOf = (reach: string) =>
+  openTunnel({ ...host, resources: { ...resources, reach, profile: 'team a' } })?.hints
+
 describe('the tunnel to an instance', () => {
   test('is a command of the AWS CLI for its id, region, profile and port', () => {
     const profile = { ...resources, profile: 'team a' }
@@ -47,8 +50,6 @@ describe('the tunnel to an instance', () => {
   })
 
   test('has hints with commands for the region and profile of the host', () => {
-    const hintsOf = (reach: string) =>
-      openTunnel({ ...host, resources: { ...resources, reach, profile: 'team a' } })?.hints
     const account = "--region eu-west-1 --profile 'team a'"
     expect(hintsOf('ssm')).toContainEqual({
       text: '',

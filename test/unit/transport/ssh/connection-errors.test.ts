@@ -9,7 +9,10 @@ test.each([
   [{ ...endpoint, user: '' }, 'ssh -v 192.0.2.1'],
   [{ ...endpoint, port: 2222, destination: 'web' }, 'ssh -v web'],
   [{ ...endpoint, destination: 'bob@web:2200' }, 'ssh -v -p 2200 bob@web'],
-])('an unknown failure of %j has a hint with a command that connects like fleet', (where, command) => {
-  const { error } = explainFailure({ stage: 'login', error: new Error('odd') }, where)
-  expect(error).toMatchObject({ hint: `try again; for details: ${command}` })
-})
+])(
+  'an unknown failure of %j has a hint with a command that connects like fleet',
+  (where, command) => {
+    const { error } = explainFailure({ stage: 'login', error: new Error('odd') }, where)
+    expect(error).toMatchObject({ hint: `try again; for details: ${command}` })
+  },
+)
