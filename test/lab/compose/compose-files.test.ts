@@ -121,7 +121,7 @@ describe.skipIf(!labIsHere || plugin === undefined).each(modes)(
         kind: 'failed',
         message: expect.stringContaining(`${file} changed on both this computer and`),
         hint: expect.stringMatching(
-          /keep the version on .*fleet cp .*to keep the version on this computer: fleet ssh /,
+          /keep the version on .*fleet (?:cp|ssh) .*to keep the version on this computer: fleet ssh /,
         ),
       })
       const there = `~/.cache/fleet/compose/both-*/root${seat.folder}/both`

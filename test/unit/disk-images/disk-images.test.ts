@@ -281,6 +281,22 @@ describe("a person's own image", () => {
   })
 })
 
+describe('an encrypted image', () => {
+  test.each([
+    ['qcow2', qcow2((header) => void header.writeUInt32BE(2, 32)), 'encrypt.key-secret=key'],
+    ['luks', Buffer.from('LUKS\u{ba}\u{be}'.padEnd(1024, '\0'), 'latin1'), 'key-secret=key'],
+  ])('is refused with the command that decrypts it: %s', async (format, content, option) => {
+    await writeFile(join(folder, 'locked.img'), content)
+    await expect(resolve('./locked.img')).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(/is encrypted$/) as string,
+      hint: expect.stringContaining(
+        `--image-opts driver=${format},${option},file.filename=`,
+      ) as string,
+    })
+  })
+})
+
 describe('an image that would show other files of this computer to the machine', () => {
   test.each<[string, Buffer, RegExp]>([
     ['a backing file', qcow2((header) => void header.writeBigUInt64BE(112n, 8)), /backing file/],

@@ -57,10 +57,13 @@ describe('an update that was interrupted', () => {
 
   const local = (name: string) => join(outer, 'data', name)
   const there = (name: string) => join(outer, 'store/root', local(name))
-  const mirror = () =>
-    mirrorAt({ name: 'web-1', transport: openLocal(process.env) }, join(outer, 'store'))
-  const ship = async () =>
-    shipFiles(mirror(), (await readLocalFiles({ mounts: [local('dir'), local('conf')] })).files)
+  const mirror = (become: readonly string[] = []) =>
+    mirrorAt({ name: 'web-1', transport: openLocal(process.env), become }, join(outer, 'store'))
+  const ship = async (become?: readonly string[]) =>
+    shipFiles(
+      mirror(become),
+      (await readLocalFiles({ mounts: [local('dir'), local('conf')] })).files,
+    )
   /** Ships files, and undoes the end of that: it was killed just before. */
   async function shipUntilRecord(): Promise<void> {
     const [shipped, paths] = await Promise.all(
@@ -114,7 +117,16 @@ describe('an update that was interrupted', () => {
     await shipUntilRecord()
     await writeFile(there('dir/a'), 'of a container')
     await write(local, { 'dir/a': 'newer' })
-    await expect(ship()).rejects.toThrow(/conflict: .*dir\/a changed on both/)
+    await expect(ship()).rejects.toMatchObject({
+      message: expect.stringMatching(/conflict: .*dir\/a changed on both/) as string,
+      hint: expect.stringContaining(`fleet cp web-1:${there('dir/a')} ${local('dir/a')}`) as string,
+    })
+    await expect(ship(['env'])).rejects.toMatchObject({
+      hint: [
+        `to keep the version on web-1: fleet ssh web-1 sudo cat ${there('dir/a')} > ${local('dir/a')}`,
+        `to keep the version on this computer: fleet ssh web-1 sudo rm ${there('dir/a')}; then run the command again`,
+      ].join('; '),
+    })
     await write(local, { 'dir/a': 'old' })
     await ship()
     expect(await readFile(there('dir/a'), 'utf8')).toBe('of a container')

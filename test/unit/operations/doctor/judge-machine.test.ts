@@ -248,10 +248,27 @@ describe('a login that fails while the broker is connected', () => {
   })
 })
 
+test('a key that the host does not have is added by the inventory', () => {
+  const keys = { ...newLoginReport(), offered: ['SHA256:abc (id_ed25519)'] }
+  const login = {
+    ...{ ...good.login, keys },
+    failure: { step: 'login', reason: 'other', message: 'no', printed: '' },
+  } as const
+  const keyFiles = new Map([
+    ['/home/ana/.ssh/authorized_keys', { owner: 'ana', group: 'ana', mode: '600' }],
+  ])
+  const broker = { state: 'connected', answers: true, facts: { ...facts, keyFiles } } as const
+  expect(only({ ...beforeLogin, login, broker })).toMatchObject({
+    fix: expect.stringContaining(
+      'fleet operator add NAME --key FILE and then fleet apply --on web-1',
+    ) as string,
+  })
+})
+
 test('what a host reports is quoted in the commands to copy', () => {
   const home = { path: '/home/$(rm -rf ~); x', state: 'unwritable' } as const
   expect(only(withFacts({ home, user: 'ana; reboot' }))).toMatchObject({
-    fix: "fleet ssh web-1 -- sudo chown 'ana; reboot' '/home/$(rm -rf ~); x'",
+    fix: String.raw`fleet ssh web-1 -- sudo chown ''\''ana; reboot'\''' ''\''/home/$(rm -rf ~); x'\'''`,
   })
 })
 
