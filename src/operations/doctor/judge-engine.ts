@@ -1,3 +1,4 @@
+import { composePackages } from '../../docker/compose-packages.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { type Verdict, fail, ok, skip, warn } from './check.ts'
 import { onHost } from './judge-connection.ts'
@@ -82,7 +83,7 @@ export function judgeCompose({
   if (!hasEngine) return withoutEngine
   if (facts?.compose === undefined) return skip('not checked')
   if (facts.compose !== '') return ok(`Docker Compose ${facts.compose}`)
-  const fix = `on the host, install the docker-compose-plugin package (Debian: docker-compose)`
+  const fix = `on the host, install ${composePackages}`
   const message = 'Docker Compose is not installed on the host'
   if (composeHere) return ok(`${message}; fleet uses Docker Compose on this computer`)
   return hasStacks

@@ -1,3 +1,4 @@
+import { composePackages } from '../../../docker/compose-packages.ts'
 import { UserError } from '../../../errors.ts'
 import { run } from '../../../transport/run.ts'
 import { parseModel } from '../../compose/project-model.ts'
@@ -180,7 +181,7 @@ async function adoptLocked(
   if (compose === undefined) {
     throw new UserError('unsupported', 'Docker on the host does not have the Compose plugin', {
       machine,
-      hint: 'install the docker-compose-plugin package on the host, because Compose must read the project there',
+      hint: `on the host, install ${composePackages}, because Compose must read the project there`,
     })
   }
   progress('read the project')

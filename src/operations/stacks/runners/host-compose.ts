@@ -1,4 +1,5 @@
 import { PassThrough, Readable } from 'node:stream'
+import { composePackages } from '../../../docker/compose-packages.ts'
 import { UserError } from '../../../errors.ts'
 import { type Machine } from '../../../machine/machine.ts'
 import { resolvePath } from '../../../state/inventory/resolve-path.ts'
@@ -142,7 +143,7 @@ async function resolveOnHost(
 const missing = ({ name }: Pick<Machine, 'name'>): UserError =>
   new UserError('unsupported', 'Docker on the host does not have the Compose plugin', {
     machine: name,
-    hint: `install the docker-compose-plugin package on ${name}, or on this computer together with docker-ce-cli`,
+    hint: `on ${name}, install ${composePackages}; or on this computer, install docker-ce-cli and docker-compose-plugin`,
   })
 
 /** Uses docker compose of hosts, for computers without it. A stack is resolved on `machine`. Throws kind `unsupported`. */
