@@ -13,7 +13,7 @@ export const inspect = defineCommand({
   answers: 'json',
   examples: [
     'fleet inspect web-1',
-    'fleet inspect web-1 --json | jq .[0].host.address',
+    "fleet inspect web-1 --json | jq '.[0].host.address'",
     "fleet inspect --on role=web | jq '.[].host.address'",
   ],
   async run({ fleet, io, targets, format }) {
