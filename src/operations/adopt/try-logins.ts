@@ -108,6 +108,6 @@ export async function namedIdentityFiles(file: string | undefined): Promise<read
   if (file === undefined) return []
   if ((await fingerprintKeyFile(file)) !== undefined) return [file]
   throw new UserError('usage', `${file} does not contain a private key that fleet can read`, {
-    hint: `check the file: ssh-keygen -lf ${shellQuote(file)}`,
+    hint: `to see the reason: ssh-keygen -yf ${shellQuote(file)}`,
   })
 }

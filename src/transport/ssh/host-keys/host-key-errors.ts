@@ -56,7 +56,10 @@ export function knownHostChanged(
   const lines = known.map(({ key, file, line }) => `${fingerprint(key)} in ${file}, line ${line}`)
   const name = port === 22 ? address : `[${address}]:${port}`
   const files = [...new Set(known.map(({ file }) => file))]
-  const removals = files.map((file) => `ssh-keygen -f ${shellQuote(file)} -R ${shellQuote(name)}`)
+  const removals = files.map((file) => {
+    const sudo = file.startsWith('/etc/') ? 'sudo ' : '' // of the system
+    return `${sudo}ssh-keygen -f ${shellQuote(file)} -R ${shellQuote(name)}`
+  })
   return new UserError(
     'host-key',
     `the host key for ${address} does not match known_hosts: got ${fingerprint(shown)}, expected ${lines.join('; ')}`,
