@@ -54,7 +54,7 @@ export const ssh = defineCommand({
   examples: [
     'fleet ssh web-1',
     'fleet ssh -- uptime',
-    'fleet ssh web-1 journalctl -u docker -n 20',
+    'fleet ssh web-1 sudo journalctl -u docker -n 20',
     'fleet ssh --on role=web --fold -- uname -r',
     'fleet ssh -N -L 5432:localhost:5432 db-1',
   ],

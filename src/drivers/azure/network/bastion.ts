@@ -39,13 +39,14 @@ const withTunnels = new Set(['standard', 'premium'])
 /** Throws kind `usage` unless a Bastion can carry connections of the Azure CLI. */
 function checkTunneling({ id, name, sku, enableTunneling }: BastionHost): void {
   const { group } = parseResourceId(id)
+  const [, subscription = ''] = /^\/subscriptions\/([^/]+)/i.exec(id ?? '') ?? []
   const isAble = withTunnels.has(sku?.name?.toLowerCase() ?? '')
   if (isAble && enableTunneling === true) return
   throw usageError(
     isAble
       ? `the Bastion ${name} does not allow native clients`
       : `the Bastion ${name} has the ${sku?.name} SKU, which does not allow native clients`,
-    `run: az network bastion update --name ${name} --resource-group ${group} --enable-tunneling true${isAble ? '' : ' --sku Standard'}`,
+    `run: az network bastion update --name ${name} --resource-group ${group} --subscription ${subscription} --enable-tunneling true${isAble ? '' : ' --sku Standard'}`,
   )
 }
 
