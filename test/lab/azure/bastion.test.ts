@@ -64,7 +64,7 @@ describe('the Bastion of a host', () => {
       () => addBastion(seat.azure, 'a', addNetwork(seat.azure), { sku: 'Basic' }),
       {},
       /a has the Basic SKU/,
-      /az network bastion update --name a --resource-group net --enable-tunneling true --sku Standard/,
+      /az network bastion update --name a --resource-group net --subscription \S+ --enable-tunneling true --sku Standard/,
     ],
     [
       'one without native clients',
