@@ -273,7 +273,11 @@ export const breakages: readonly Breakage[] = [
       run(host, 'iptables -w -A OUTPUT -p tcp -m length --length 1300:65535 -j DROP').then(
         () => {},
       ),
-    ...{ check: 'mtu', says: /large packets from the host are lost/, fix: /^lower the MTU of the host.*fleet ssh .* mtu 1280$/ },
+    ...{
+      check: 'mtu',
+      says: /large packets from the host are lost/,
+      fix: /^lower the MTU of the host.*fleet ssh .* mtu 1280$/,
+    },
   },
   {
     name: 'clock',
