@@ -49,11 +49,17 @@ export async function makeCertificates(
  */
 export function trustAuthority(ca: string): () => void {
   const original = tls.createSecureContext
-  tls.createSecureContext = (options) => {
+  const create = (options?: tls.SecureContextOptions): tls.SecureContext => {
     const made = original(options)
     ;(made.context as { addCACert(pem: string): void }).addCACert(ca)
     return made
   }
+  // With another authority, Node.js reads all of its own authorities again, which takes longer than a request.
+  let shared: tls.SecureContext | undefined
+  tls.createSecureContext = (options) =>
+    options?.key === undefined && options?.ca === undefined
+      ? (shared ??= create(options))
+      : create(options)
   return () => {
     tls.createSecureContext = original
   }

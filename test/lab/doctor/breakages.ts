@@ -239,7 +239,7 @@ export const breakages: readonly Breakage[] = [
     name: 'noisy-shell',
     break: ({ host }) =>
       run(host, `echo "echo welcome ${hostToken}" > /srv/root/.bashrc`).then(() => {}),
-    ...{ check: 'shell', state: 'warn', says: /prints .* before each command/, fix: /bashrc/ },
+    ...{ check: 'shell', state: 'warn', says: /the login shell prints "welcome/, fix: /bashrc/ },
   },
   {
     name: 'hung-shell',

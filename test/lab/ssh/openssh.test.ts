@@ -237,7 +237,7 @@ Host slow
       whoAmI({ ...target, alias: { destination: 'slow' } }, { env, connectTimeoutMs: 3_000 }),
     ).rejects.toMatchObject({
       kind: 'unreachable',
-      message: expect.stringMatching(/the ProxyCommand started.* 3 s .*: open the browser/),
+      message: expect.stringMatching(/the ProxyCommand started.* within 3 s: open the browser/),
     })
     // Without an alias that the user trusts, an inventory could name what runs here.
     const named = { ...target, address: 'bad' }
