@@ -104,16 +104,16 @@ export function openFleet(
     return openTrust(home)
   })
 
-  const vet = async (driverPackage: DriverPackage): Promise<string> => {
-    const { vetPackage } = await import('../operations/trust/trust-driver.ts')
-    return vetPackage(fleet, driverPackage)
+  const checkTrust = async (driverPackage: DriverPackage): Promise<string> => {
+    const { checkDriverTrust } = await import('../operations/trust/check-driver-trust.ts')
+    return checkDriverTrust(fleet, driverPackage)
   }
 
   const findDriver = async (name: string): Promise<DriverDefinition> => {
     // The broker runs on and holds all connections, so it never loads code of driver packages.
     if (hosted !== undefined && !isBuiltIn(name)) return hosted.fallBack()
     const { findDriver } = await import('../drivers/index.ts')
-    const location = { folder: dirname(await locate()), env, vet }
+    const location = { folder: dirname(await locate()), env, checkTrust }
     return findDriver(name, location)
   }
 

@@ -10,7 +10,7 @@ import { type ImageSource, parseImage } from './disk-image-reference.ts'
 import { type Architecture, type Catalogue, namedImages } from './named-images.ts'
 import type { ReadTar } from './unpack-ova.ts'
 import { ignored } from '../os/trace.ts'
-import { type Digest, checksumMismatch, digestFile, hasDigest } from './verify-checksum.ts'
+import { type Digest, checkDigest, digestFile, hasDigest } from './verify-checksum.ts'
 
 /** A disk that a host can boot from. Read-only, and may be deleted later. */
 interface Disk {
@@ -84,9 +84,8 @@ async function checkFile(
   }
   call.progress('check the image')
   const digest: Digest = `sha256:${await digestFile(path, 'sha256', call.signal)}`
-  if (sha256 !== undefined && digest !== `sha256:${sha256}`) {
-    throw checksumMismatch(path, `sha256:${sha256}`, digest, 'check the image and the checksum')
-  }
+  const expected: Digest | undefined = sha256 === undefined ? undefined : `sha256:${sha256}`
+  checkDigest(path, digest, expected, 'check the image and the checksum')
   return { path: await realpath(path), digest } // a driver creates a hard link, which must not point to a symbolic link
 }
 

@@ -6,13 +6,7 @@ import { withLock } from '../os/lock.ts'
 import { type DownloadCall, download } from './download.ts'
 import { replaceFile } from '../os/replace-file.ts'
 import { ignored } from '../os/trace.ts'
-import {
-  type Digest,
-  algorithmOf,
-  checksumMismatch,
-  digestFile,
-  hasDigest,
-} from './verify-checksum.ts'
+import { type Digest, algorithmOf, checkDigest, digestFile, hasDigest } from './verify-checksum.ts'
 
 /** A cached image. */
 export interface CachedImage {
@@ -105,11 +99,17 @@ export function openImageCache(folder: string, maxBytes: number): ImageCache {
     await (request.make?.(part) ?? download(url, part, `download ${label}`, { ...call, maxBytes }))
     call.progress('check the image')
     const digest: Digest = `${algorithm}:${await digestFile(part, algorithm, call.signal)}`
-    if (request.digest !== undefined && digest !== request.digest) {
+    try {
+      checkDigest(
+        url,
+        digest,
+        request.digest,
+        'try again; if the error persists, do not use the image',
+      )
+    } catch (error) {
       await rm(part, { force: true })
       if (resumed) return fetchNew(request, call) // the parts may be from different versions
-      const hint = 'try again; if the error persists, do not use the image'
-      throw checksumMismatch(url, request.digest, digest, hint)
+      throw error
     }
     const note = { label, url, digest, since: new Date().toISOString() }
     await rename(part, place(key, 'img'))

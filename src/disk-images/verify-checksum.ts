@@ -35,15 +35,17 @@ export async function hasDigest(
 
 const hexOf = (digest: Digest): string => digest.slice(digest.indexOf(':') + 1)
 
-/** The error for an image with another digest than expected. */
-export const checksumMismatch = (
+/** Throws kind `failed` with `hint` if the digest of an image is not the expected one. Without one, any is accepted. */
+export function checkDigest(
   image: string,
-  expected: Digest,
   found: Digest,
+  expected: Digest | undefined,
   hint: string,
-): UserError =>
-  new UserError(
+): void {
+  if (expected === undefined || found === expected) return
+  throw new UserError(
     'failed',
     `checksum mismatch for ${image}: expected ${hexOf(expected)}, got ${hexOf(found)}`,
     { hint },
   )
+}

@@ -24,7 +24,7 @@ export const drivers: readonly DriverDefinition[] = driverNames.map((name) => bu
 
 /**
  * The driver called `name`: a built-in one, or the package `fleet-driver-NAME` as resolved from
- * `search.folder`. The code of a package runs only after `search.vet` has approved it, unless it is
+ * `search.folder`. The code of a package runs only after `search.checkTrust` has approved it, unless it is
  * installed globally, as fleet itself is. Throws kind `usage` with the nearest name if there is no
  * such driver, or if the package is not a driver for this version of fleet.
  */
@@ -35,7 +35,7 @@ export async function findDriver(name: string, search: DriverSearch): Promise<Dr
   const driverPackage = await findDriverPackage(name, search)
   if (driverPackage !== undefined) {
     const { isGlobal, holder } = driverPackage
-    const loadedFrom = isGlobal ? holder : await search.vet(driverPackage)
+    const loadedFrom = isGlobal ? holder : await search.checkTrust(driverPackage)
     const { loadDefinition } = await import('./external/load-definition.ts')
     return loadDefinition(name, driverPackage, loadedFrom)
   }

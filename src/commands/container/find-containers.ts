@@ -38,7 +38,7 @@ export async function noContainer(
   containers: readonly ContainerSummary[],
   machines: number,
 ): Promise<UserError> {
-  const { nearestContainer } = await import('../../operations/fan-out/search-containers.ts')
+  const { nearestContainer } = await import('../../operations/fan-out/match-containers.ts')
   const near = nearestContainer(containers, name)
   const where = machines === 1 ? 'the machine' : `the ${machines} machines`
   return new UserError(
@@ -156,7 +156,7 @@ async function searchHere(invocation: Searching, names: readonly string[]): Prom
   // The broker must run all of it or nothing, so check that all machines are connected first.
   if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
   const { containerWord, matchContainers } =
-    await import('../../operations/fan-out/search-containers.ts')
+    await import('../../operations/fan-out/match-containers.ts')
   const { answers, failures } = await listEverywhere(invocation, machines)
   const matchesOf = (name: string): Match[] =>
     answers.flatMap(({ machine, containers }) =>

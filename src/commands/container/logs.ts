@@ -147,14 +147,14 @@ export const logs = defineCommand({
       const call = { fleet, io, format, options, targets: { ...targets, machine: swarm } }
       return showServiceLogs(call, names)
     }
-    const { findContainers } = await import('../../operations/fan-out/locate-containers.ts')
+    const { findLogSources } = await import('../../operations/fan-out/find-log-sources.ts')
     const { readLogs } = await import('../../operations/fan-out/read-logs.ts')
     const range = await logRange(options)
     const { placeNames } = await import('./references.ts')
     const placed = await placeNames({ fleet, targets }, names)
     const machines = await chooseEngines({ fleet, io, targets: placed.targets, format })
     const many = placed.targets.on.length > 0
-    const { found, failures: missing } = await findContainers(fleet, machines, placed)
+    const { found, failures: missing } = await findLogSources(fleet, machines, placed)
     const failures = [...missing]
     const report = (some: typeof failures) =>
       writeFailures(io, some, { of: machines.length, json: format.json })

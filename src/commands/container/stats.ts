@@ -51,7 +51,7 @@ export const stats = defineCommand({
       'running-container',
     ),
   },
-  options: { stream: flag('--no-stream', 'show usage once, then exit') },
+  options: { stream: flag('--no-stream', 'show resource usage once, then exit') },
   targets: 'many',
   gathers: true,
   answers: 'json',

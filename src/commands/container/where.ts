@@ -58,7 +58,7 @@ export const where = defineCommand({
   async run({ args: { name }, ...invocation }) {
     const { listContainers } = await import('../../engine/containers.ts')
     const { containerWord, matchContainers, projectOf, serviceOf } =
-      await import('../../operations/fan-out/search-containers.ts')
+      await import('../../operations/fan-out/match-containers.ts')
     const machines = await searchedMachines(invocation)
     const { targets } = invocation
     const isDefault = targets.machine === undefined && targets.on.length === 0

@@ -107,8 +107,8 @@ export async function rollBackOnSwarm(
 ): Promise<number> {
   const { chooseSwarmRelease, readSwarmReleases } =
     await import('../../operations/swarm-stacks/releases.ts')
-  const { restoreSwarmRelease } =
-    await import('../../operations/swarm-stacks/deploy-swarm-stack.ts')
+  const { rollBackSwarmStack } =
+    await import('../../operations/swarm-stacks/rollback-swarm-stack.ts')
   const releases = await swarm.ask(({ engine }) => readSwarmReleases(engine, name, fleet.signal))
   const { number, at, by } = chooseSwarmRelease(name, releases, to)
   const current = releases.find(({ isCurrent }) => isCurrent)
@@ -121,7 +121,7 @@ export async function rollBackOnSwarm(
   const result = await withProgress(
     ...([io, format, name] as const),
     (progress) =>
-      restoreSwarmRelease(...([fleet, swarm.name, { stack: name, number, wait }] as const), {
+      rollBackSwarmStack(...([fleet, swarm.name, { stack: name, number, wait }] as const), {
         progress,
         signal: fleet.signal,
       }),

@@ -72,7 +72,7 @@ export function lifecycleCases(
       const hasAllTags = made.some(({ tags }) =>
         Object.entries(creation.tags).every(([key, value]) => tags[key] === value),
       )
-      assert.ok(hasAllTags, 'no resource has all tags')
+      assert.ok(hasAllTags, "no resource has all of the host's tags")
     }),
 
     harnessCase(
@@ -87,7 +87,7 @@ export function lifecycleCases(
         assert.equal(
           (await creation.make()).id,
           id,
-          'make created another host after the record was lost',
+          'make() created a second host after the record of the first one was lost',
         )
         assert.deepEqual(await listResources(), made)
       },

@@ -17,7 +17,7 @@ export interface DriverSearch {
    * have come with a clone. Resolves to the folder whose node_modules to load the package from;
    * rejects if the package is not trusted.
    */
-  readonly vet: (driverPackage: DriverPackage) => Promise<string>
+  readonly checkTrust: (driverPackage: DriverPackage) => Promise<string>
 }
 
 /** A package that should contain a driver. None of its code has run. */

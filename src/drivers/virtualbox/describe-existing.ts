@@ -3,6 +3,7 @@ import type { Call, HostFacts, ExistingHost } from '../driver.ts'
 import { currentComputer } from '../local-hosts.ts'
 import { type VirtualMachine, findVm } from './machine.ts'
 import { type VirtualBoxOptions, virtualBoxOptions } from './options.ts'
+import { forwardedSshPort } from './port-forwarding.ts'
 import { type VBoxManage, ignoreMissing } from './vboxmanage.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
@@ -11,22 +12,6 @@ type Fields = VirtualMachine['fields']
 
 /** Maximum number of network cards of a machine: 8, or 36 with the ICH9 chipset. */
 const maxCards = 36
-
-const isAnywhere = (address: string): boolean => address === '' || address === '0.0.0.0'
-
-/**
- * Finds the port of this computer that forwards to the machine's port 22:
- * `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`.
- */
-function findForwardedPort(fields: Fields): SshEndpoint | undefined {
-  for (const [key, rule] of fields) {
-    if (!key.startsWith('Forwarding(')) continue
-    const [, protocol, host = '', port, , guestPort] = rule.split(',')
-    if (protocol !== 'tcp' || guestPort !== '22') continue
-    return { address: isAnywhere(host) ? '127.0.0.1' : host, port: Number(port) }
-  }
-  return undefined
-}
 
 /**
  * The MAC addresses, in upper case, of network cards that this computer can connect to directly.
@@ -74,8 +59,7 @@ export async function describeExistingMachine(
     })
   }
   const machine = { ...found, id: found.fields.get('UUID') ?? id }
-  const endpoint =
-    findForwardedPort(machine.fields) ?? (await findGuestAddress(vbox, machine, call))
+  const endpoint = forwardedSshPort(machine.fields) ?? (await findGuestAddress(vbox, machine, call))
   if (endpoint === undefined) {
     throw new UserError(
       'usage',

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import type { Call, HostFacts, BootstrapData, HostSpec } from '../driver.ts'
-import { reservePort } from '../net/forwarded-port.ts'
+import { reservePort } from '../net/reserve-port.ts'
 import { cloneDisk } from './base-disk.ts'
 import { hostOnlyCard, macAddressOf } from './host-only.ts'
 import { readExtraData, completeMarker } from './machine.ts'
@@ -8,6 +8,7 @@ import { writeMetadata } from './metadata.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { findOwnMachine } from './own-machine.ts'
 import type { Env } from './paths.ts'
+import { sshForwarding } from './port-forwarding.ts'
 import { startMachine } from './power.ts'
 import { removeMachine } from './remove.ts'
 import { parseShares } from '../local-hosts.ts'
@@ -27,7 +28,7 @@ export const hardware = (options: VirtualBoxOptions, token: string, port: number
   ...['--graphicscontroller', 'vmsvga', '--vram', '16'],
   ...(isArm ? [] : ['--boot1', 'disk', '--boot2', 'none', '--boot3', 'none', '--boot4', 'none']),
   ...['--nic1', 'nat', '--nictype1', 'virtio', '--macaddress1', macAddressOf(token, 1)],
-  ...['--natpf1', `ssh,tcp,127.0.0.1,${port},,22`],
+  ...['--natpf1', sshForwarding(port)],
   ...['--defaultfrontend', options.gui ? 'gui' : 'headless'],
 ]
 

@@ -18,15 +18,6 @@ export const parseExtraData = (text: string): Readonly<Record<string, string>> =
     [...text.matchAll(/^Key: (.+?), Value: (.*?)\r?$/gm)].map(([, key, value]) => [key, value]),
   )
 
-/**
- * The ports of this computer that forward to a machine:
- * `Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"`.
- */
-export const forwardedPorts = (fields: ReadonlyMap<string, string>): readonly number[] =>
-  [...fields]
-    .filter(([key]) => key.startsWith('Forwarding('))
-    .map(([, rule]) => Number(rule.split(',')[3]))
-
 /** A disk in the media registry. */
 export interface Medium {
   readonly id: string

@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.ts'
 import { isPortFree } from '../net/loopback-port.ts'
 import type { Call } from '../driver.ts'
-import { forwardedPorts } from './parse-output.ts'
+import { forwardedPorts } from './port-forwarding.ts'
 import { type VirtualMachine, findVm, stateOf } from './machine.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 import { ignored } from '../../os/trace.ts'

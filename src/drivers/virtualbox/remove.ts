@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import type { Call } from '../driver.ts'
-import { releasePort } from '../net/forwarded-port.ts'
+import { releasePort } from '../net/reserve-port.ts'
 import { removeDisks } from './base-disk.ts'
 import { findOwnMachine } from './own-machine.ts'
 import type { Env } from './paths.ts'

@@ -6,7 +6,8 @@ import { UserError, fileTroubleOf } from '../../errors.ts'
 import { quoteForHost, shellQuote } from '../../os/shell-quote.ts'
 import { run } from '../../transport/run.ts'
 import { encodeHeader, endOfArchive, padding, toByteString } from '../copy/archive/tar-format.ts'
-import { type Host, commandOn, unpackOnHost } from '../copy/remote-tar.ts'
+import { type Host, commandOn } from '../copy/remote-tar.ts'
+import { unpackOnHost } from '../copy/unpack-on-host.ts'
 import {
   type HostEntry,
   type Shipped,

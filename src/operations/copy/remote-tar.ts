@@ -4,7 +4,6 @@ import { UserError } from '../../errors.ts'
 import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
-import type { HostFolder } from './remote-temp-dir.ts'
 import type { ExitStatus, Transport } from '../../transport/transport.ts'
 import { ignored } from '../../os/trace.ts'
 
@@ -22,7 +21,7 @@ export const commandOn = ({ name, become = [] }: Host, command: string): string 
   `fleet ssh ${name} ${become.length > 0 ? 'sudo ' : ''}${command}`
 
 /** Runs tar with English messages, which are parsed. GNU tar uses blocks of 64 KiB, which halves its time; others ignore the variable. */
-const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
+export const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
 
 /** The reason for GNU tar's message "Wrote only …". */
 const noSpace = 'No space left on device'
@@ -208,31 +207,4 @@ export async function openInput(
   }
 
   return { feed, [Symbol.asyncDispose]: end }
-}
-
-/**
- * Unpacks an archive of this computer into a folder of a host, with modes, times and links. The files belong to the login user,
- * unless owners are kept, which needs root. `within`: a temporary folder that contains `folder`. Rejects when the archive
- * fails, and with kind `failed` and the error of the host when it cannot be written.
- */
-export async function unpackOnHost(
-  { name: machine, transport, become = [] }: Host,
-  archive: Readable,
-  folder: string,
-  { keepOwners = false, within }: { keepOwners?: boolean; within?: HostFolder } = {},
-): Promise<void> {
-  archive.on('error', () => {}) // it may fail before it is read
-  const untar = [...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
-  const words = [...become, ...(within?.holdFor(untar, { keep: true }) ?? untar)]
-  try {
-    await using program = await openInput(transport, words)
-    const { code, complaint } = await program.feed(archive)
-    if (code !== 0) {
-      throw new UserError('failed', `cannot write files to the host: ${reasonOf(complaint)}`, {
-        machine,
-      })
-    }
-  } finally {
-    archive.destroy()
-  }
 }

@@ -282,7 +282,7 @@ export function judgeMtu(observation: Observation): Verdict {
   if (large === undefined) return skip('not checked')
   if (large.sent === 'lost') {
     return fail(
-      "small packets arrive at the host, but large ones are lost: the path MTU is smaller than this computer's MTU",
+      "small packets reach the host, but large ones are lost: the path MTU is smaller than this computer's MTU",
       `on this computer, lower the network device's MTU: ${lowerMtu}`,
     )
   }

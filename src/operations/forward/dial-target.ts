@@ -11,7 +11,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { suggest } from '../../machine/nearest-name.ts'
 import type { SocketAddress } from '../../transport/transport.ts'
-import { containerWord, matchContainers } from '../fan-out/search-containers.ts'
+import { containerWord, matchContainers } from '../fan-out/match-containers.ts'
 
 /** A TCP address as seen from the host. */
 type HostAddress = Extract<SocketAddress, { readonly port: number }>

@@ -75,7 +75,7 @@ export async function publishedForwards(
   address: string,
   container: string | undefined,
 ): Promise<PortForward[]> {
-  const { matchContainers } = await import('../fan-out/search-containers.ts')
+  const { matchContainers } = await import('../fan-out/match-containers.ts')
   const running = await listContainers(engine)
   const chosen = container === undefined ? running : matchContainers(running, container)
   if (chosen.length === 0 && container !== undefined)

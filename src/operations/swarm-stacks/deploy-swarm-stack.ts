@@ -24,8 +24,6 @@ import { type StackOnSwarm, swarmStackIn } from './plan-swarm-stack.ts'
 import {
   createContents,
   endRelease,
-  fileOf,
-  readSwarmReleases,
   removeContents,
   removeUnused,
   writeRelease,
@@ -112,7 +110,7 @@ interface FileToDeploy {
 }
 
 /** Deploys a file, and waits until its services have converged. */
-async function deployFile(
+export async function deployFile(
   context: Context,
   swarm: OpenSwarm,
   { stack, file, resolvesImages, wait }: FileToDeploy,
@@ -202,49 +200,6 @@ async function deployLocked(
   progress('remove unused configs and secrets')
   await swarm.change(({ engine }) => removeUnused(engine, name, signal))
   return { machine, stack: name, state: 'deployed', release: number, changes }
-}
-
-/** The result of a rollback. */
-export interface SwarmRollback {
-  readonly stack: string
-  readonly machine: string
-  readonly from?: number
-  readonly release: number
-}
-
-/**
- * Deploys the file of an earlier release again. Its images must still be on the nodes, or in a registry. Throws kind `locked` while
- * another user changes the stack.
- */
-export async function restoreSwarmRelease(
-  shared: Context,
-  swarmName: string,
-  {
-    stack,
-    number,
-    wait,
-  }: { readonly stack: string; readonly number: number; readonly wait: number },
-  { progress }: DeployCalls,
-): Promise<SwarmRollback> {
-  const owner = currentOwner(`roll back ${stack}`)
-  await using lock = await lockSwarmStack(shared, swarmName, { stack, owner, progress })
-  const { signal } = lock
-  const context = shared.with({ signal })
-  const swarm = openSwarm(context, swarmName)
-  const calls = { progress, signal }
-  const [machine, releases] = await swarm.ask(async ({ engine, machine }) => [
-    machine.name,
-    await readSwarmReleases(engine, stack, signal),
-  ])
-  const release = releases.find((one) => one.number === number)
-  if (release === undefined) throw new UserError('failed', `release ${number} was removed`)
-  const from = releases.find(({ isCurrent }) => isCurrent)?.number
-  const file = fileOf(release)
-  const options = { built: new Set<string>(), build: () => Promise.resolve() }
-  const resolvesImages = await provideImages(context, swarm, file, options, calls)
-  await deployFile(context, swarm, { stack, file, resolvesImages, wait }, calls)
-  await swarm.ask(({ engine }) => endRelease(engine, stack, number, 'ready', signal))
-  return { stack, machine, ...(from !== undefined && { from }), release: number }
 }
 
 const isUserError = (error: unknown): boolean => error instanceof UserError

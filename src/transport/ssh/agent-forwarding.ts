@@ -31,7 +31,7 @@ export function createAgentForwarding(
         })
       }
       setForwardedAgent(client, (done) => {
-        if (users === 0) return done(new Error('no command uses the agent'))
+        if (users === 0) return done(new Error('no command is using the agent'))
         const stream = connect(socket)
         stream.once('connect', () => done(undefined, stream))
         stream.on('error', (error) => done(error))

@@ -16,7 +16,7 @@ import { traceError, traceWork } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 import { pause } from '../../os/retry.ts'
 
-/** Waits between attempts that a busy sshd turns away: 0.1, 0.2, 0.4 … s, each up to half shorter. */
+/** Waits between attempts that a busy sshd turns away (MaxStartups): 0.1, 0.2, 0.4 … s, each up to half shorter. */
 const retryWaits = [100, 200, 400, 800, 1_600, 3_200]
 
 /** What to connect to, and how. */

@@ -14,7 +14,7 @@ import {
   refusedAfterKey,
 } from './login/login-errors.ts'
 import { HostKeyRefused, LoginRefused } from './handshake.ts'
-import { KeyAnswers } from './login/accepted-keys.ts'
+import { KeyAnswers } from './login/key-answers.ts'
 import { flushEagerly } from './flush.ts'
 import { type Connection, watchConnection } from './connection.ts'
 import type { ProxyCommand } from './proxy-command.ts'

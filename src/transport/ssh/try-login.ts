@@ -24,7 +24,7 @@ import { HandshakeError, HostKeyRefused, LoginRefused, handshake } from './hands
 import { HostKeyChanged, hostKeyMissing, hostKeyRevoked } from './host-keys/host-key-errors.ts'
 import { findRevokedKeys } from './host-keys/known-hosts.ts'
 import { type Connection, watchConnection } from './connection.ts'
-import { KeyAnswers } from './login/accepted-keys.ts'
+import { KeyAnswers } from './login/key-answers.ts'
 import { logIn } from './login/login-attempts.ts'
 import {
   type LoginReport,

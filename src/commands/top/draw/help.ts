@@ -29,7 +29,7 @@ const logs: readonly Line[] = [
   ['Enter', 'Show the whole line, or JSON with one field per line'],
   ['Space', 'Pause or resume following'],
   ['/', 'Search; n and N go to the next and previous match'],
-  ['f', 'Show JSON lines as message and fields, or as written'],
+  ['f', 'Show JSON lines as a message and its fields, or unchanged'],
   ['Esc', 'Back'],
 ]
 

@@ -12,7 +12,7 @@ import {
   type ResourceRef,
   parseResourceId,
   recordLocation,
-} from './host-resources.ts'
+} from './host-location.ts'
 import { type Image, findImage } from './images.ts'
 import { allSettled } from '../api/retry.ts'
 import { checkGroup, findSubnet, subnetWarnings } from './placement.ts'

@@ -1,9 +1,9 @@
 import type { Subnet } from '@azure/arm-network'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { parseResourceId } from './host-resources.ts'
+import { parseResourceId } from './host-location.ts'
 import { ignoreForbidden, ignoreNotFound, usageError } from '../api/sdk-errors.ts'
-import { allowsSsh } from '../network/ssh-rules.ts'
+import { allowsSsh } from '../network/allows-ssh.ts'
 
 /** How long a result is cached, in milliseconds: hosts that are created together need the same. */
 const maxAge = 5000

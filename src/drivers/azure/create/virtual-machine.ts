@@ -2,12 +2,7 @@ import type { SecurityProfile, VirtualMachine, VirtualMachineIdentity } from '@a
 import { UserError } from '../../../errors.ts'
 import type { Call, BootstrapData } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import {
-  type ResourceRef,
-  type HostLocation,
-  parseResourceId,
-  machineId,
-} from './host-resources.ts'
+import { type ResourceRef, type HostLocation, parseResourceId, machineId } from './host-location.ts'
 import type { Decision } from './decision.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { poll } from '../../../os/retry.ts'

@@ -1,7 +1,7 @@
 import { UserError } from '../../../errors.ts'
 import type { Call } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
-import { type HostLocation, addressResource } from '../create/host-resources.ts'
+import { type HostLocation, addressResource } from '../create/host-location.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 /**

@@ -11,7 +11,7 @@ import {
 import type { Difference } from '../../update.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import type { AzureOptions } from '../options.ts'
-import { parseResourceId, requireLocation } from '../create/host-resources.ts'
+import { parseResourceId, requireLocation } from '../create/host-location.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 import { findSize } from '../create/sizes.ts'
 import { formatTags } from '../../tag-list.ts'

@@ -4,7 +4,7 @@ import type { MachineName } from '../../../machine/name.ts'
 import type { Call } from '../../driver.ts'
 import { addressOf } from './addresses.ts'
 import type { AzureApi, OpenApi } from '../api/azure-api.ts'
-import { type HostLocation, addressResource, readLocation } from '../create/host-resources.ts'
+import { type HostLocation, addressResource, readLocation } from '../create/host-location.ts'
 import { allSettled } from '../api/retry.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 

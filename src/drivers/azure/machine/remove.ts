@@ -9,7 +9,7 @@ import {
   readLocation,
   readNetwork,
   readPeerGroup,
-} from '../create/host-resources.ts'
+} from '../create/host-location.ts'
 import { removeUnusedPeerGroup } from '../network/peer-group.ts'
 import { removeUnusedNetwork } from '../network/shared-network.ts'
 import { retryWhileBusy } from '../api/retry.ts'

@@ -2,7 +2,7 @@ import type { BastionHost } from '@azure/arm-network'
 import type { Call, DriverState } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { ignoreForbidden, ignoreNotFound, usageError } from '../api/sdk-errors.ts'
-import { parseResourceId } from '../create/host-resources.ts'
+import { parseResourceId } from '../create/host-location.ts'
 
 /** How long a result is cached, in milliseconds: hosts that are created together need the same. */
 const maxAge = 5000

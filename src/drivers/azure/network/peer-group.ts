@@ -21,7 +21,7 @@ import {
   parseResourceId,
   readLocation,
   requireLocation,
-} from '../create/host-resources.ts'
+} from '../create/host-location.ts'
 import { removeEmptyGroup, sharedNetworkOf, sharedTag } from './shared-network.ts'
 
 /** The tag with the name of the swarm that an application security group is for. */

@@ -6,7 +6,7 @@ import type { Tags } from '../../tag-list.ts'
 import type { AzureApi } from '../api/azure-api.ts'
 import { retryWhileBusy } from '../api/retry.ts'
 import { azureErrorCode, ignoreNotFound } from '../api/sdk-errors.ts'
-import type { ResourceRef } from '../create/host-resources.ts'
+import type { ResourceRef } from '../create/host-location.ts'
 
 /** The tag of what the hosts of an inventory share in a location. */
 export const sharedTag = 'fleet:shared'

@@ -15,7 +15,7 @@ import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, fileTroubleOf } from '../../../errors.ts'
 import { run } from '../../../transport/run.ts'
 import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
-import { unpackOnHost } from '../../copy/remote-tar.ts'
+import { unpackOnHost } from '../../copy/unpack-on-host.ts'
 import type { Streams } from '../../../os/streams.ts'
 import { openBuildContext, packContext } from './build-context.ts'
 import {

@@ -58,7 +58,7 @@ async function chooseNetworks(
     const why = `swarm ${swarm.name}'s address pool ${given} overlaps a route on ${overlapping.one.name}`
     throw new UserError('failed', why, {
       machine: machine.name,
-      hint: "set another addressPool in the swarm's entry",
+      hint: "set a different addressPool in the swarm's entry",
     })
   }
   const addressPool = given ?? freePool(hosts)

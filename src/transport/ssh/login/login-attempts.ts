@@ -3,7 +3,7 @@ import type { AnyAuthMethod, KeyboardInteractiveAuthMethod } from 'ssh2'
 import { messageOf } from '../../../errors.ts'
 import { fingerprint, formatPublicKey } from '../host-keys/host-key.ts'
 import { readAgent } from './agent.ts'
-import type { KeyAnswers } from './accepted-keys.ts'
+import type { KeyAnswers } from './key-answers.ts'
 import type { LoginReport } from './login-errors.ts'
 import {
   type PrivateKey,

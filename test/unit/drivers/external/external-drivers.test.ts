@@ -25,7 +25,7 @@ const hosts = (name: string) => new Map([[name as MachineName, {} as HostRecord]
 describe('a driver from outside', () => {
   let root: string
   const find = (name: string, folder = root, env = {}) =>
-    findDriver(name, { folder, env, vet: async ({ holder }) => holder })
+    findDriver(name, { folder, env, checkTrust: async ({ holder }) => holder })
 
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'fleet-drivers-'))
@@ -197,7 +197,7 @@ describe('an inventory with drivers from outside', () => {
           const driver = await findDriver(name, {
             folder: root,
             env: {},
-            vet: async ({ holder }) => holder,
+            checkTrust: async ({ holder }) => holder,
           }).catch(() => undefined)
           if (driver !== undefined) known.set(name, driver)
         }

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { releasePort, reservePort } from '../../../../src/drivers/net/forwarded-port.ts'
+import { releasePort, reservePort } from '../../../../src/drivers/net/reserve-port.ts'
 import {
-  forwardedPorts,
   parseExtraData,
   parseFields,
   parseIds,
   parseMedia,
 } from '../../../../src/drivers/virtualbox/parse-output.ts'
+import { forwardedPorts } from '../../../../src/drivers/virtualbox/port-forwarding.ts'
 import { virtualBoxDriver } from '../../../../src/drivers/virtualbox/driver.ts'
 import {
   findVBoxManage,

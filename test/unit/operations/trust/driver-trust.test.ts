@@ -17,11 +17,8 @@ import { findDriver } from '../../../../src/drivers/index.ts'
 import { findDriverPackage } from '../../../../src/drivers/external/find-package.ts'
 import { copyPackage, digestPackage } from '../../../../src/drivers/external/package-copy.ts'
 import type { Context } from '../../../../src/operations/context.ts'
-import {
-  readTrustSubjects,
-  trustDrivers,
-  vetPackage,
-} from '../../../../src/operations/trust/trust-driver.ts'
+import { checkDriverTrust } from '../../../../src/operations/trust/check-driver-trust.ts'
+import { readTrustSubjects, trustDrivers } from '../../../../src/operations/trust/trust-driver.ts'
 import { openTrust } from '../../../../src/state/home/trust.ts'
 import {
   installDriver,
@@ -54,7 +51,11 @@ beforeEach(async () => {
 })
 
 const find = () =>
-  findDriver('it', { folder: clone, env: {}, vet: (found) => vetPackage(context, found) })
+  findDriver('it', {
+    folder: clone,
+    env: {},
+    checkTrust: (found) => checkDriverTrust(context, found),
+  })
 const trust = async () => trustDrivers(context, await readTrustSubjects(context, ['it']))
 const untrusted = { kind: 'failed', hint: expect.stringContaining('fleet trust it') }
 
@@ -91,9 +92,9 @@ describe('the code of a driver package', () => {
       inventory: async () => ({ location: join(other, 'machines.yaml') }),
     }
     const found = await findDriverPackage('it', { folder: other, env: {} })
-    await expect(vetPackage(elsewhere as unknown as Context, found as never)).rejects.toMatchObject(
-      untrusted,
-    )
+    await expect(
+      checkDriverTrust(elsewhere as unknown as Context, found as never),
+    ).rejects.toMatchObject(untrusted)
     await writeFile(join(folder, 'new.js'), '')
     await expect(find()).rejects.toMatchObject({
       ...untrusted,

@@ -25,7 +25,7 @@ interface ContainerNames {
  * Finds containers by name on several machines. Without explicit machines, each machine must have only one of them; a machine
  * with none of them counts as failed.
  */
-export async function findContainers(
+export async function findLogSources(
   context: Context,
   machines: readonly Machine[],
   { isPlaced, namesOn }: ContainerNames,

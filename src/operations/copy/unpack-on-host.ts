@@ -1,0 +1,31 @@
+import type { Readable } from 'node:stream'
+import { UserError } from '../../errors.ts'
+import type { HostFolder } from './remote-temp-dir.ts'
+import { type Host, openInput, reasonOf, tar } from './remote-tar.ts'
+
+/**
+ * Unpacks an archive of this computer into a folder of a host, with modes, times and links. The files belong to the login user,
+ * unless owners are kept, which needs root. `within`: a temporary folder that contains `folder`. Rejects when the archive
+ * fails, and with kind `failed` and the error of the host when it cannot be written.
+ */
+export async function unpackOnHost(
+  { name: machine, transport, become = [] }: Host,
+  archive: Readable,
+  folder: string,
+  { keepOwners = false, within }: { keepOwners?: boolean; within?: HostFolder } = {},
+): Promise<void> {
+  archive.on('error', () => {}) // it may fail before it is read
+  const untar = [...tar, keepOwners ? '-xpf' : '-xpof', '-', '-C', folder]
+  const words = [...become, ...(within?.holdFor(untar, { keep: true }) ?? untar)]
+  try {
+    await using program = await openInput(transport, words)
+    const { code, complaint } = await program.feed(archive)
+    if (code !== 0) {
+      throw new UserError('failed', `cannot write files to the host: ${reasonOf(complaint)}`, {
+        machine,
+      })
+    }
+  } finally {
+    archive.destroy()
+  }
+}
