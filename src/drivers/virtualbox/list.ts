@@ -2,7 +2,7 @@ import type { Call, FleetScope, FoundHost } from '../driver.ts'
 import { parseIds } from './parse-output.ts'
 import { findVm, readExtraData } from './machine.ts'
 import type { Env } from './paths.ts'
-import { type MachineTags, readAllMetadata } from './metadata.ts'
+import { type MachineTags, readAllMetadata } from './own-machine.ts'
 
 /** Describes what exists of a machine. */
 async function describeParts({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
