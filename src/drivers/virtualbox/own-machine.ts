@@ -18,7 +18,7 @@ export async function writeMetadata(paths: Paths, token: string, tags: MachineTa
 }
 
 /** The tags of a machine; empty if its creation was not started here. */
-export async function readMetadata(paths: Paths, token: string): Promise<MachineTags> {
+async function readMetadata(paths: Paths, token: string): Promise<MachineTags> {
   try {
     return JSON.parse(await readFile(paths.machine(token).metadata, 'utf8')) as MachineTags
   } catch (error) {
