@@ -20,7 +20,7 @@ const damaged = (file: string): UserError =>
 
 /** How to decrypt an image, with the options of its format (qemu-img(1)). */
 export const decryptHint = (options: string): string =>
-  `to decrypt it, with its passphrase in the file KEY: qemu-img convert --object secret,id=key,file=KEY --image-opts ${options},file.filename=IMAGE -O qcow2 IMAGE.qcow2`
+  `to decrypt it, using the passphrase in the file KEY: qemu-img convert --object secret,id=key,file=KEY --image-opts ${options},file.filename=IMAGE -O qcow2 IMAGE.qcow2`
 
 const otherFilesError = (file: string, what: string): UserError =>
   new UserError(

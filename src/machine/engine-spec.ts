@@ -86,7 +86,10 @@ const environment = z.record(
   z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'an environment variable name')
-    .refine((name) => !loaderVariable.test(name), 'a variable other than PATH, LD_* and LISTEN_*'),
+    .refine(
+      (name) => !loaderVariable.test(name),
+      'a variable other than PATH, ENV, BASH_ENV, GCONV_PATH, NOTIFY_SOCKET, LD_* and LISTEN_*',
+    ),
   z.union([lineOf(4096, 0), z.null()]),
 )
 

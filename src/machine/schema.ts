@@ -133,7 +133,9 @@ const sshSettings = z.strictObject({
 
 /** The keys that machines and profiles have in common. */
 const spec = z.strictObject({
-  extends: machineName.optional().describe('The profile to inherit all other keys from.'),
+  extends: machineName
+    .optional()
+    .describe('The profile from which to inherit keys that are not set here.'),
   driver: driverName
     .optional()
     .describe(
@@ -227,7 +229,7 @@ const stackEntry = z
       ),
     swarm: swarmName
       .optional()
-      .describe('The swarm to deploy the services to, instead of single machines.'),
+      .describe('The swarm to deploy the services to, instead of individual machines.'),
     batch: z
       .union([
         z.int().min(1).max(10_000),

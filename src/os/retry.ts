@@ -67,6 +67,6 @@ export async function poll<Value>(
     const result = await check()
     if (result !== undefined) return result
   }
-  if (pacing.withinMs === undefined) throw new Error('retries without a time limit ended')
+  if (pacing.withinMs === undefined) throw new Error('polling without a time limit must not end')
   return pacing.otherwise()
 }

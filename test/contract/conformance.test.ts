@@ -39,7 +39,7 @@ describe('the conformance suite', () => {
     ['removes the whole fleet', "remove deletes all of a host's resources and nothing else"],
     ['fails for a deleted host', 'remove resolves if the host was deleted or never existed'],
     ['lists all fleets', "list does not return another fleet's hosts"],
-    ['reports deleted hosts as running', 'observe distinguishes existing and deleted hosts'],
+    ['reports deleted hosts as running', 'observe distinguishes existing hosts from deleted ones'],
     ['hangs after an abort', 'stops soon after an abort at any reported step'],
     ['hangs after an abort', 'creates nothing and stops soon if the signal is already aborted'],
     [
@@ -61,7 +61,10 @@ describe('the conformance suite', () => {
       'does not change recorded resources that were not created for the host',
     ],
     ['accepts any record', 'rejects records that fleet cannot have written'],
-    ['fails to stop a stopped host', "changes a host's power state and accepts the current state"],
+    [
+      'fails to stop a stopped host',
+      "changes a host's power state, and succeeds if the host is already in that state",
+    ],
   ])('fails one that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)
   })

@@ -98,7 +98,7 @@ export const brokerEnded = (machine: string | undefined): UserError =>
     `the connection to ${machine ?? 'the machines'} was lost: fleet's background process (the broker) stopped`,
     {
       machine,
-      hint: `commands on the host may still be running; check its state: fleet status ${machine ?? '--all'}`,
+      hint: `remote commands may still be running; to show the state of ${machine ?? 'the machines'}: fleet status ${machine ?? '--all'}`,
     },
   )
 
@@ -256,7 +256,11 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
         } catch (error) {
           if (!(error instanceof BrokerUnavailable)) throw error
           unavailable = error
-          traceError('broker', `reach ${machine} through the broker; connecting directly`, error)
+          traceError(
+            'broker',
+            `reach ${machine} through the broker (connecting directly instead)`,
+            error,
+          )
           directTransport ??= direct()
           return await otherwise(await directTransport)
         }

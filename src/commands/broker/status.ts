@@ -39,7 +39,7 @@ export const brokerStatus = defineCommand({
       for (const socket of status.sockets) io.stderr.write(describeSocket(socket))
       if (status.forwards.length > 0) {
         const locals = status.forwards.map(({ local }) => local).join(', ')
-        io.stderr.write(`forwarded ports (for details: fleet forward ls): ${locals}\n`)
+        io.stderr.write(`forwarded ports (run fleet forward ls for details): ${locals}\n`)
       }
     }
   },

@@ -20,7 +20,7 @@ export const contextSync = defineCommand({
   name: 'sync',
   summary: 'Create a Docker context for every machine',
   description:
-    "Create a Docker context named after each machine, and remove contexts for machines that no longer exist. The contexts connect through sockets opened by fleet's background process (the broker). After this computer restarts, run any fleet command that needs a machine, such as fleet ps, to start the broker.",
+    "Create a Docker context for each machine, named after the machine, and remove contexts for machines that no longer exist. The contexts connect through sockets opened by fleet's background process (the broker). After this computer restarts, run any fleet command that needs a machine, such as fleet ps, to start the broker.",
   options: {
     remove: flag('--remove', 'remove all contexts that fleet created for this inventory'),
   },

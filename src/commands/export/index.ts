@@ -81,7 +81,7 @@ const prometheus = defineCommand({
   name: 'prometheus',
   summary: 'Print machines as Prometheus targets',
   description:
-    "Print machines as targets for Prometheus file_sd_configs. Each target has its machine's labels, plus the labels machine and driver.",
+    "Print machines as targets for Prometheus file_sd_configs. Each target has its machine's labels, plus machine and driver labels.",
   options: {
     port: parsed('--port <port>', `port to scrape (default: ${defaultPort})`, (word) =>
       parseCount(word),

@@ -57,7 +57,7 @@ export const start = defineCommand({
   name: 'start',
   summary: 'Forward local ports to a machine or its containers',
   description:
-    "Forward ports on this computer to a machine, or to containers on it, through SSH. Container ports need not be published. Specify each port as [LOCAL:][CONTAINER:]PORT. Without LOCAL, the local port has the same number; if LOCAL is 0, the operating system chooses a free port. For each connection, fleet looks up the container again by name, ID or Compose service, so the container can be restarted or replaced. The command returns once the ports are open; fleet's background process (the broker) forwards them until you run fleet forward stop. With --foreground, or without the broker, ports are forwarded until you press Ctrl-C. All users of this computer can connect to local ports; only you can connect to a socket (--socket).",
+    "Forward ports on this computer to a machine, or to containers on it, through SSH. Container ports need not be published. Specify each port as [LOCAL:][CONTAINER:]PORT. Without LOCAL, PORT is also used as the local port; if LOCAL is 0, the operating system chooses a free port. For each connection, fleet looks up the container again by name, ID or Compose service, so the container can be restarted or replaced. The command returns once the ports are open; fleet's background process (the broker) forwards them until you run fleet forward stop. With --foreground, or without the broker, ports are forwarded until you press Ctrl-C. All users of this computer can connect to local ports; only you can connect to a socket (--socket).",
   arguments: {
     machine: required('machine', 'machine, or MACHINE/CONTAINER', 'machine'),
     ports: any('ports', 'ports to forward, as [LOCAL:][CONTAINER:]PORT', 'forwarded-port'),
@@ -65,11 +65,14 @@ export const start = defineCommand({
   options: {
     published: flag(
       '--published',
-      'forward all published ports, with the same local port numbers if they are free',
+      'forward every published port from the local port with the same number, if it is free',
     ),
     address: text('--address <address>', 'local address to listen on (default: 127.0.0.1)'),
     socket: text('--socket <path>', 'listen on a local Unix socket instead of a port', 'file'),
-    foreground: flag('-f, --foreground', 'forward until you press Ctrl-C, without the broker'),
+    foreground: flag(
+      '-f, --foreground',
+      'forward ports without using the broker, until you press Ctrl-C',
+    ),
   },
   examples: [
     'fleet forward web-1 8080:80',

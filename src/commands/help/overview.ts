@@ -90,7 +90,7 @@ export function formatOverview(): string {
   )
   return `Usage: fleet [options] <command>
 
-Manage Docker hosts in one file and run containers on them over SSH.
+Manage Docker hosts from one file and run containers on them over SSH.
 
 Examples:
 ${columns(examples)}

@@ -35,7 +35,7 @@ put them before or after the command name; for commands that take docker options
                          (default: no limit)
   --retry-failed         use only the machines on which the previous command
                          failed
-  --fold                 print identical output of several machines only once
+  --fold                 print identical output from several machines only once
   --json                 print JSON
   --format <template>    print each result with a template (fleet help output)
   -q, --quiet            print only names or IDs
@@ -66,7 +66,7 @@ confirmation then fail with exit code 2, unless you pass --yes.
   FLEET_DEBUG_FILE    file for the trace, instead of stderr
   FLEET_AZURE_LOGIN   device-code to log in to Azure with a code in a browser
 
-SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables of the
+SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables used by
 AWS and Azure tools have their usual meanings.
 `,
   output: `Results are written to stdout. Messages, progress and prompts are written to
@@ -104,9 +104,9 @@ only on terminals, and never if NO_COLOR is set.
    70   a bug in fleet
   130   cancelled
 
-fleet ssh, and all commands passed to docker, exit with the remote command's
-exit code. If fleet itself fails, the exit code is 255 for ssh and 125 for
-docker.
+fleet ssh and the commands that fleet passes to docker exit with the remote
+command's exit code. If fleet itself fails, the exit code is 255 for ssh and 125
+for docker.
 `,
 } as const
 

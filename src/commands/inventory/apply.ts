@@ -131,7 +131,7 @@ export const apply = defineCommand({
   options: {
     plan: text(
       '--plan <file>',
-      'saved plan to apply (rejected if the inventory has changed since then)',
+      'saved plan to apply (rejected if the inventory has changed since the plan was made)',
       'file',
     ),
     ...planOptions,

@@ -8,7 +8,7 @@ import { type Invocation, texts } from '../command.ts'
 /** `--allow-path`, which `--yes` does not imply. */
 export const allowPathOption = texts(
   '--allow-path <path>',
-  'allow machines to use this path outside the inventory directory; saved for later commands (repeatable)',
+  'allow machines to use this path outside the inventory directory, now and in later commands (repeatable)',
   'file',
 )
 

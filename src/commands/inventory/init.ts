@@ -40,7 +40,7 @@ async function confirmNested(
   await requireConsent(
     io,
     yes,
-    `Create another inventory in ${folder}?`,
+    `Create a new inventory in ${folder}?`,
     `${folder} is inside the directory of another inventory: ${above}\n`,
   )
 }

@@ -275,7 +275,7 @@ function describePlan(
     ...part('fleet apply will change these swarms, in this order:', swarmLines(colors, swarms)),
     ...part('fleet apply will deploy these stacks:', deploymentLines(colors, deployments)),
     ...part(
-      'Changed outside of fleet (to update machines.yaml: fleet refresh):',
+      'Changed outside of fleet (run fleet refresh to update machines.yaml):',
       drift.map(driftLine),
     ),
     ...issueLines(colors, issues),

@@ -27,7 +27,7 @@ export const commonOptions = {
     (count) => parseCount(count, 1),
   ),
   retryFailed: flag('--retry-failed', 'use only the machines on which the previous command failed'),
-  fold: flag('--fold', 'print identical output of several machines only once'),
+  fold: flag('--fold', 'print identical output from several machines only once'),
   json: flag('--json', 'print JSON'),
   format: text(
     '--format <template>',

@@ -55,7 +55,7 @@ export function targetsOf({
   if (machine !== undefined && (selectors.length > 0 || retryFailed)) {
     throw new UserError(
       'usage',
-      '--machine selects one machine, and --on, --all and --retry-failed select several: use only one of these options',
+      '--machine selects one machine, so it cannot be used with --on, --all or --retry-failed',
     )
   }
   const timeoutMs = how.timeout === undefined ? undefined : how.timeout * 1000

@@ -44,7 +44,7 @@ export const serviceUpdate = defineCommand({
     )
     if (isEmpty) {
       throw new UserError('usage', 'nothing to change', {
-        hint: 'to replace all tasks: --force; to list the options: fleet service update --help',
+        hint: 'to replace all tasks, add --force; to list the options: fleet service update --help',
       })
     }
     const { resolveImage } = options

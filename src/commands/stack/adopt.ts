@@ -18,7 +18,7 @@ function describeAdopted({ machine, stack, services, differing, mounts }: Adopte
       ? []
       : [
           `  paths mounted from the host: ${mounts.join(', ')}`,
-          '  the next deployment will mount copies of files from this computer instead; first move any data that containers wrote to these paths',
+          '  the next deployment will mount copies of files from this computer instead; if containers have written data to these paths, move it first',
         ]),
   ]
   return lines.map((line) => `${line}\n`).join('')
@@ -45,7 +45,7 @@ export const stackAdopt = defineCommand({
         'usage',
         `stack ${name} is on swarm ${swarm}, so there is nothing to adopt`,
         {
-          hint: `fleet deploy ${name} will update any services with the same names`,
+          hint: `fleet deploy ${name} will update any of the stack's services that already exist`,
         },
       )
     }

@@ -67,7 +67,7 @@ export const deploy = defineCommand({
     'Compare the stacks in the inventory with the containers on their machines, show the changes, ask for confirmation, and deploy the stacks. Each stack is deployed to one batch of machines at a time, and deployment stops at the first failure. If containers do not become healthy, the machine returns to its previous release. If deploy is interrupted, run it again to continue.',
   arguments: { stacks: any('stacks', 'stack names (default: all)', 'stack') },
   options: {
-    pull: flag('--pull', 'first pull newer images with the same tags'),
+    pull: flag('--pull', 'first pull newer images for the tags in the Compose files'),
     ...deployOptions,
     allowPath: allowPathOption,
     timeout: planOptions.timeout,

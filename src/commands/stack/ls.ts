@@ -21,7 +21,7 @@ interface Row {
 const noteOf = ({ selected, state, reason, swarm }: StackOnMachine): string => {
   if (reason !== undefined) return reason
   if (!selected)
-    return `not in the inventory for ${swarm === undefined ? 'these machines' : 'this swarm'}`
+    return `not assigned to ${swarm === undefined ? 'these machines' : 'this swarm'} in the inventory`
   return state === 'unmanaged' ? 'not deployed by fleet' : ''
 }
 

@@ -88,7 +88,7 @@ async function confirmVolumes(
       'usage',
       `--destroy must be the stack name (${stack}), not ${JSON.stringify(destroy)}`,
       {
-        hint: "--destroy confirms that the stack's volumes will be deleted",
+        hint: "--destroy confirms that you want to delete the stack's volumes",
       },
     )
   }

@@ -16,7 +16,7 @@ type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 export const deployOptions = {
   allowVariable: texts(
     '--allow-variable <name>',
-    'allow stacks to send this shell variable to their hosts; saved for later commands (repeatable)',
+    'allow stacks to send this shell variable to their hosts, now and in later commands (repeatable)',
   ),
   waitLock: parsed(
     '--wait-lock <seconds>',

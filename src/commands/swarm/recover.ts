@@ -104,7 +104,7 @@ export const swarmRecover = defineCommand({
       const { swarm, manager, removed } = outcome.value
       if (format.json) writeJson(io, outcome.value)
       else {
-        const nodes = removed.length === 0 ? '' : `; removed the nodes of ${removed.join(', ')}`
+        const nodes = removed.length === 0 ? '' : `; removed nodes: ${removed.join(', ')}`
         io.stderr.write(`${manager} is now the only manager of swarm ${swarm}${nodes}\n`)
         io.stderr.write('to show how to add managers: fleet plan\n')
       }

@@ -11,7 +11,7 @@ export const trustAdd = defineCommand({
   name: 'add',
   summary: 'Trust driver packages shipped with the inventory',
   description:
-    'Trust drivers that are shipped with the inventory as npm packages in its directory. For this inventory, their code may then run with your permissions until any file in the package or its dependencies changes. Without names, fleet shows all such drivers that the inventory uses and trusts them after you confirm. Drivers that are installed globally are always trusted.',
+    'Trust drivers that are shipped with the inventory as npm packages in its directory. For this inventory, their code may then run with your permissions until any file in the package or its dependencies changes. Without names, fleet shows all such drivers that the inventory uses, and trusts them after you confirm. Drivers that are installed globally are always trusted.',
   arguments: { names: any('names', 'driver names', 'driver') },
   options: { yes: yesOption },
   answers: 'json',

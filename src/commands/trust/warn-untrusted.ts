@@ -10,7 +10,7 @@ export async function warnUntrusted(fleet: Fleet, io: Io): Promise<void> {
   const { trustCommand } = await import('../../operations/trust/check-driver-trust.ts')
   for (const name of await findUntrusted(fleet, inventory)) {
     io.stderr.write(
-      `options for the ${name} driver are not checked: you have not trusted its package (to trust it: ${trustCommand(name, fleet)})\n`,
+      `options for the ${name} driver are not checked, because you have not trusted its package; to trust it: ${trustCommand(name, fleet)}\n`,
     )
   }
 }

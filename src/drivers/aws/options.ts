@@ -45,7 +45,9 @@ export const awsOptions = z.strictObject({
       `expected one of ${imageNames.join(', ')}, or an image ID (ami-…)`,
     )
     .default('debian-13')
-    .describe(`Image: the newest ${imageNames.join(', ')}, or the ID of an AMI with cloud-init`),
+    .describe(
+      `Image: ${imageNames.join(', ')} (the newest build of each), or the ID of an AMI with cloud-init`,
+    ),
   disk: z.int().min(8).max(16_384).default(20).describe('Root disk size in GiB'),
   vpc: id('vpc').optional().describe("VPC (default: the region's default VPC)"),
   subnet: id('subnet')
@@ -63,12 +65,12 @@ export const awsOptions = z.strictObject({
   spot: z
     .enum(['never', 'prefer', 'only'])
     .default('never')
-    .describe('Spot instance policy; prefer falls back to an on-demand instance'),
+    .describe('Spot instance policy; `prefer` falls back to an on-demand instance'),
   cpuCredits: z
     .enum(['standard', 'unlimited'])
     .optional()
     .describe(
-      'CPU credit mode for T instance types; standard throttles the host when credits run out, and unlimited can cost more (default: depends on the type)',
+      'CPU credit mode for T instance types; `standard` throttles the host when credits run out, and `unlimited` can cost more (default: depends on the type)',
     ),
   instanceProfile: z
     .string()

@@ -48,7 +48,7 @@ export const azureOptions = z.strictObject({
   )
     .default('debian-13')
     .describe(
-      `Image: the newest ${imageNames.join(', ')}, PUBLISHER:OFFER:SKU:VERSION, or the ID of your own image with cloud-init`,
+      `Image: ${imageNames.join(', ')} (the newest build of each), PUBLISHER:OFFER:SKU:VERSION, or the ID of your own image with cloud-init`,
     ),
   disk: z.int().min(4).max(4095).optional().describe('Disk size in GiB (default: the image size)'),
   diskType: z
@@ -89,7 +89,10 @@ export const azureOptions = z.strictObject({
     .describe(
       "Azure Bastion for `reach: bastion`, as GROUP/NAME or an ID (default: the Bastion in the subnet's network)",
     ),
-  dnsLabel: text(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, '3 to 63 lowercase letters, digits and "-"')
+  dnsLabel: text(
+    /^[a-z][a-z0-9-]{1,61}[a-z0-9]$/,
+    '3 to 63 lowercase letters, digits or "-", beginning with a letter and ending with a letter or digit',
+  )
     .optional()
     .describe(
       'DNS label for the public address, as in LABEL.LOCATION.cloudapp.azure.com (default: none)',
@@ -119,7 +122,7 @@ export const azureOptions = z.strictObject({
   encryptionAtHost: z
     .boolean()
     .optional()
-    .describe('Encryption of temporary disks and caches on the physical host (default: off)'),
+    .describe('Encryption at host, which covers temporary disks and caches (default: off)'),
   acceleratedNetworking: z
     .boolean()
     .optional()

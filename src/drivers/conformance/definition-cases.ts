@@ -64,12 +64,12 @@ export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
       assert.equal(
         subject.existing !== undefined,
         findsHosts,
-        'the test must set existing if and only if the driver has locate',
+        'the test must set "existing" if and only if the driver has "locate"',
       )
       assert.equal(
         subject.lifecycle !== undefined,
         makesHosts,
-        'the test must set lifecycle if and only if the driver has lifecycle',
+        'the test must set "lifecycle" if and only if the driver has "lifecycle"',
       )
     },
   },

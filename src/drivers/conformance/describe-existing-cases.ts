@@ -32,7 +32,7 @@ export function describeExistingCases(
             assert.equal(
               facts[key],
               made[key],
-              `describeExisting returned a different ${key} than make`,
+              `describeExisting and make returned different values for ${key}`,
             )
           }
           checkOptions(definition, { ...subject.options, ...options })

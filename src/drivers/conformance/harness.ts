@@ -225,5 +225,5 @@ export async function atEachStep(work: (step: number) => Promise<boolean>): Prom
     assert.ok(step > 1, 'make did not record anything')
     return
   }
-  assert.fail(`make recorded more than ${maxSteps} times`)
+  assert.fail(`make wrote more than ${maxSteps} records`)
 }

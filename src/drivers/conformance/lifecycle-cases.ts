@@ -104,7 +104,7 @@ export function lifecycleCases(
       },
     ),
 
-    harnessCase('creates another host for another token', async ({ begin }) => {
+    harnessCase('creates a separate host for each token', async ({ begin }) => {
       const one = begin('conformance-one')
       const two = begin('conformance-one', one.fleet)
       const facts = await Promise.all([one.make(), two.make()])
@@ -165,16 +165,19 @@ export function lifecycleCases(
       assert.deepEqual(await creation.list(), [])
     }),
 
-    harnessCase('observe distinguishes existing and deleted hosts', async ({ begin, driver }) => {
-      const there = begin('conformance-there')
-      const gone = begin('conformance-gone', there.fleet)
-      await Promise.all([there.make(), gone.make()])
-      await gone.remove()
-      const hosts = new Map([there, gone].map((creation) => [creation.name, creation.record()]))
-      const statuses = await driver.observe(hosts, callOf())
-      assert.deepEqual([...statuses.keys()].sort(), [gone.name, there.name].sort())
-      assert.equal(statuses.get(gone.name)?.state, 'absent')
-      assert.match(statuses.get(there.name)?.state ?? '', /^(?:running|starting)$/)
-    }),
+    harnessCase(
+      'observe distinguishes existing hosts from deleted ones',
+      async ({ begin, driver }) => {
+        const there = begin('conformance-there')
+        const gone = begin('conformance-gone', there.fleet)
+        await Promise.all([there.make(), gone.make()])
+        await gone.remove()
+        const hosts = new Map([there, gone].map((creation) => [creation.name, creation.record()]))
+        const statuses = await driver.observe(hosts, callOf())
+        assert.deepEqual([...statuses.keys()].sort(), [gone.name, there.name].sort())
+        assert.equal(statuses.get(gone.name)?.state, 'absent')
+        assert.match(statuses.get(there.name)?.state ?? '', /^(?:running|starting)$/)
+      },
+    ),
   ]
 }

@@ -21,7 +21,7 @@ export const powerCases = (
   subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: "changes a host's power state and accepts the current state",
+    name: "changes a host's power state, and succeeds if the host is already in that state",
     run: () =>
       withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { power } = driver

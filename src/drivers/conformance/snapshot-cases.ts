@@ -12,7 +12,7 @@ export const snapshotCases = (
   subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: "saves and restores a host's state, running or stopped",
+    name: 'saves and restores both running and stopped hosts',
     run: () =>
       withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { snapshots, power } = driver

@@ -11,7 +11,7 @@ export const updateCases = (
   subject: LifecycleUnderTest,
 ): ContractCase[] => [
   {
-    name: 'finds no differences on a new host and later changes the options that differ',
+    name: 'finds no differences on a new host, then finds and applies changed options',
     run: () =>
       withHarness(definition, subject, async ({ begin, driver, listResources }) => {
         const { update, power } = driver

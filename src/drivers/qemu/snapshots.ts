@@ -84,7 +84,7 @@ async function saveRunning(host: HostFile, paths: Paths, name: string, call: Cal
       'unsupported',
       'cannot save a snapshot of a running machine while shared directories are mounted',
       {
-        hint: 'stop the machine first, or unmount the directories inside it',
+        hint: 'stop the machine first, or log in to it and unmount the directories',
         cause: error,
       },
     )

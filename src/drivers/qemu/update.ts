@@ -89,7 +89,7 @@ export const createUpdate = (
         if (await isRunning(host, paths)) {
           throw new UserError(
             'failed',
-            'the virtual machine was not changed because it was started in the meantime',
+            'the virtual machine was started before it could be changed',
             {
               hint: 'run the command again',
             },

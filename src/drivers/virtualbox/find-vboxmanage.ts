@@ -12,9 +12,8 @@ export interface Program {
 
 /** How to install VirtualBox, by platform. */
 const installation: Readonly<Record<string, string>> = {
-  darwin: 'install VirtualBox: brew install --cask virtualbox, or the package from virtualbox.org',
-  win32:
-    'install VirtualBox: winget install Oracle.VirtualBox, or the installer from virtualbox.org',
+  darwin: 'install VirtualBox: brew install --cask virtualbox, or download it from virtualbox.org',
+  win32: 'install VirtualBox: winget install Oracle.VirtualBox, or download it from virtualbox.org',
   linux:
     'install VirtualBox: sudo apt-get install virtualbox (Ubuntu), sudo dnf install VirtualBox (Fedora with RPM Fusion) or sudo pacman -S virtualbox (Arch); on other systems, download it from virtualbox.org',
 }

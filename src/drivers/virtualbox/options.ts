@@ -15,7 +15,7 @@ export const virtualBoxOptions = z.strictObject({
   hostOnly: z
     .boolean()
     .default(false)
-    .describe('Second network card in a host-only network, which fleet creates if none exists'),
+    .describe('Second network card on a host-only network, which fleet creates if none exists'),
   shares: sharesOption(),
   gui: z.boolean().default(false).describe("Show the machine's screen in a window"),
   user: localUserOption,

@@ -205,6 +205,6 @@ const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
   before.length > 0 ? { ...config, proxyJump: before } : config
 
 const goesInCircle = (destination: string): UserError =>
-  new UserError('usage', `~/.ssh/config uses ${destination} as its own jump host`, {
+  new UserError('usage', `in ~/.ssh/config, ${destination} is its own jump host`, {
     hint: `check the host's ProxyJump setting: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
   })

@@ -62,7 +62,7 @@ const syntaxes = {
   cmd: {
     write: lines(
       (name, value) => {
-        if (/["%]/.test(value)) throw unsupportedValue(name, value, 'cmd cannot quote " and %')
+        if (/["%]/.test(value)) throw unsupportedValue(name, value, 'cmd cannot quote " or %')
         return `@SET "${name}=${value}"`
       },
       (name) => `@SET ${name}=`,

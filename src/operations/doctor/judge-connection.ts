@@ -48,7 +48,7 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
       "check the host name in the inventory, and this computer's DNS settings and VPN",
     )
   }
-  if (login.byProgram) return skip('a program on this computer opens the connection')
+  if (login.byProgram) return skip('an external program opens the connection')
   if (addresses.length === 0) return ok(`${address} is an IP address`)
   return ok(`${address} resolves to ${listOf(addresses.slice(0, 4))}`)
 }
@@ -65,9 +65,7 @@ export function judgeRoute({ name, isLocal, jump, login, route }: Observation): 
     return fail(failure.message, failure.hint ?? `fleet inspect ${name}`)
   if (jump !== undefined) return ok(`the connection uses the jump host ${jump.name}`)
   return ok(
-    byProgram === true
-      ? 'a program on this computer opens the connection'
-      : 'the connection is direct',
+    byProgram === true ? 'an external program opens the connection' : 'the connection is direct',
   )
 }
 
@@ -308,7 +306,7 @@ export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdic
       `the SSH server allows ${opened} concurrent ${opened === 1 ? 'session' : 'sessions'}${limits}`,
     )
   return warn(
-    `the SSH server allows only ${opened} concurrent ${opened === 1 ? 'session' : 'sessions'} per connection (MaxSessions), so commands wait for each other`,
+    `the SSH server allows only ${opened} concurrent ${opened === 1 ? 'session' : 'sessions'} per connection (MaxSessions), so further commands must wait`,
     'set MaxSessions to 10 in /etc/ssh/sshd_config on the host, and reload sshd',
   )
 }

@@ -131,7 +131,7 @@ async function failedMachines(
   const names = new Set(await (await context.failures()).read())
   const failed = machines.filter(({ name }) => names.has(name))
   if (failed.length > 0) return failed
-  throw new UserError('unknown-machine', 'no machine failed in the last command', {
+  throw new UserError('unknown-machine', 'the previous command did not fail on any machine', {
     hint: 'select machines with --on or --all',
   })
 }

@@ -138,7 +138,7 @@ async function checkStillWanted(
     const lacking = error.message.slice(`${name}.`.length)
     throw new UserError(
       'usage',
-      `profile ${wanted.profile} creates ${name}, but requires settings from the entry for ${name}: ${lacking}`,
+      `cannot remove ${name}: profile ${wanted.profile} still creates it, but requires settings from its entry (${lacking})`,
       { machine: name, hint: describeRecreation(inventory, [name])[0], cause: error },
     )
   }

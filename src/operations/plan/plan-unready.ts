@@ -86,8 +86,8 @@ export function planOperators(
   const revoked = block.filter(({ key }) => lacks(wanted, key))
   const removed = revoked.map((one) =>
     elsewhere.has(one.key)
-      ? `revoke ${one.name}, including authorized_keys lines that fleet did not write`
-      : `revoke ${one.name}`,
+      ? `revoke ${one.name}'s key, also in authorized_keys lines that fleet did not write`
+      : `revoke ${one.name}'s key`,
   )
   const why = [...added, ...removed].join(', ')
   if (why === '') return []

@@ -52,7 +52,7 @@ function reasonToRecreate(
   const isOther =
     container.version !== undefined &&
     upstreamVersion(container.version) !== upstreamVersion(version)
-  const versions = `Compose ${container.version} created the containers, and Compose ${version} hashes configurations differently`
+  const versions = `Compose ${version} hashes it differently from Compose ${container.version}, which created the containers`
   const isChanged = hasUnknownHash(definition)
     ? container.labels[stackLabels.definition] !== labels[stackLabels.definition] || isOther
     : container.hash !== hashes.get(service)
@@ -60,7 +60,7 @@ function reasonToRecreate(
     const isSame = (label: string): boolean => container.labels[label] === labels[label]
     if (!isSame(stackLabels.inputs)) return 'a file or definition that the service uses has changed'
     return isOther
-      ? `${versions}, or the configuration has changed`
+      ? `either the configuration has changed, or ${versions}`
       : 'the configuration has changed'
   }
   const image = imageOf(model.name, service, definition)

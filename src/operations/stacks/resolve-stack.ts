@@ -73,7 +73,7 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
     throw new UserError(
       'unsupported',
       `stack ${stack}: in service ${service}, the ${key} path contains a variable`,
-      { hint: "write the path without variables; values can come from the stack's env file" },
+      { hint: "write the path without variables; use the stack's env file for values that vary" },
     )
   })
 }

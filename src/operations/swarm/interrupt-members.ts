@@ -215,7 +215,7 @@ export class Members implements AsyncDisposable {
       return value
     }
     if (!members.some(({ isManager }) => isManager)) return restart()
-    calls.progress('wait for other managers')
+    calls.progress('wait until other managers are done')
     return this.#queue(restart)
   }
 
@@ -228,7 +228,7 @@ export class Members implements AsyncDisposable {
         this.#drained.delete(member)
       }
       if (member.isManager) {
-        calls.progress('wait for other managers')
+        calls.progress('wait until other managers are done')
         await this.#queue(go)
       } else await go()
     }

@@ -67,7 +67,7 @@ export async function observePorts(
     } catch (error) {
       context.signal.throwIfAborted()
       if (!(error instanceof UserError)) throw error
-      const why = `could not check ports for swarm ${name}: ${driver}: ${messageWithHint(error)}`
+      const why = `could not check ports for swarm ${name} (driver ${driver}): ${messageWithHint(error)}`
       issues.push({ why })
     }
   }

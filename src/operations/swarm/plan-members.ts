@@ -177,7 +177,7 @@ function begin(swarm: Swarm, roles: Roles, at: SwarmSituation): Beginning {
   const silent = managers.filter((machine) => at.engines.get(machine) instanceof UserError)
   const starting = managers.filter((machine) => isStarted(at.changes, machine))
   if (silent.length + starting.length > 0) {
-    const why = `swarm ${name} is not initialized: ${listed([...silent, ...starting])} may already be in a swarm`
+    const why = `swarm ${name} cannot be initialized yet: ${listed([...silent, ...starting])} may already be in a swarm`
     return { issues: [{ why, hint: 'run fleet apply again when all managers are running' }] }
   }
   const ready = managers.filter(
@@ -327,7 +327,7 @@ function planSilentNode(
     return { changes: [{ swarm, machine, action, node, why }], issues: [] }
   }
   if (!isLeaving) return { changes: [], issues: [] }
-  const hint = `to make the machine leave: fleet -m ${machine} docker swarm leave --force && fleet apply`
+  const hint = `to make the machine leave the swarm: fleet -m ${machine} docker swarm leave --force && fleet apply`
   return { changes: [], issues: [{ machine, why: describeFailure(answer), hint }] }
 }
 

@@ -137,7 +137,7 @@ async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
     const engine = await context.engine(other)
     const { nodeId, cluster } = await readSwarmInfo(engine, signal)
     if (nodeId === undefined || cluster !== undefined || !leftOver.has(nodeId)) continue
-    progress('force another manager to leave', other.name)
+    progress('force the other managers to leave the swarm', other.name)
     await leaveSwarm(engine, signal, { force: true })
   }
 }

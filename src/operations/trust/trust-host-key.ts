@@ -123,7 +123,7 @@ async function confirmKey(
   if (!(await confirm(key))) {
     throw new UserError(
       'cancelled',
-      `the host key for ${address} was not accepted: nothing was changed`,
+      `the host key for ${address} was not accepted; nothing was changed`,
       {
         machine: name,
       },

@@ -166,6 +166,6 @@ export function packUserData(text: string, { maxBytes, gzip }: UserDataLimit): B
   throw new UserError(
     'usage',
     `the user-data is too large: ${size(plain.length)}${packedSize}; the provider allows ${size(maxBytes)}`,
-    { hint: 'shorten your own user-data, or load the rest with #include URL' },
+    { hint: 'shorten your own user-data, or load part of it from a URL with #include' },
   )
 }

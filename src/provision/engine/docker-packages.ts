@@ -36,7 +36,7 @@ export function installPackages(probe: HostProbe, spec: EngineSpec): Step[] {
   const engine = engineMissing ? engineTasks(distribution, spec) : []
   if (engine === undefined) {
     throw new UserError('unsupported', `Docker has no package repository for ${probe.os.name}`, {
-      hint: "remove channel and version from the entry to use the distribution's engine",
+      hint: 'remove "channel" and "version" from the entry to use the distribution\'s engine',
     })
   }
   const { appArmor, prepare, isPrepared, install } = distribution

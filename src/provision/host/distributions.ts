@@ -176,7 +176,7 @@ export function engineTasks(
     version === undefined
       ? installTask(install, dockerPackages)
       : {
-          description: `install ${dockerPackages.join(', ')} (the newest ${version})`,
+          description: `install ${dockerPackages.join(', ')} (the newest ${version} release)`,
           script: docker.installVersion,
           args: [version, ...dockerPackages],
         },
@@ -195,7 +195,7 @@ export function upgradeTasks(
     docker && [
       docker.add(channel === 'test' ? 'test' : 'stable', repository),
       {
-        description: `upgrade docker-ce to the newest ${version}, which restarts the engine and its containers`,
+        description: `upgrade docker-ce to the newest ${version} release, which restarts the engine and its containers`,
         script: docker.installVersion,
         args: [version, ...dockerPackages],
       },

@@ -37,7 +37,7 @@ function checkVersion({ text, data, root }: InventoryDocument, file: string): vo
   const version = (data as { readonly version?: unknown }).version
   if (typeof version !== 'number' || version <= 1) return
   const { node, keyOffset } = locate(root, ['version'])
-  const message = `version: ${version} is not supported: this version of fleet supports version 1`
+  const message = `inventory version ${version} is not supported: this version of fleet supports only version 1`
   throw inventoryError(
     file,
     text,

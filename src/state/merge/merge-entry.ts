@@ -136,7 +136,7 @@ async function mergeBoth(
   if (!isDeepStrictEqual(commentsIn(theirs.text), commentsIn(base.text))) {
     return {
       text: markers,
-      conflict: `both sides changed ${name}, and one side changed its comments`,
+      conflict: `both sides changed ${name}, and one of them also changed comments in this entry`,
     }
   }
   return { text: editLines(ours.text, name, { value, isMachine: sides.section === 'machines' }) }

@@ -300,7 +300,7 @@ export const connectionLost = (
 ): UserError =>
   new UserError('unreachable', `the connection to ${machine} was lost${lossReason(cause)}`, {
     machine,
-    hint: `commands on the host may still be running; check its state: fleet status ${machine}`,
+    hint: `remote commands may still be running; to show the state of ${machine}: fleet status ${machine}`,
     cause,
   })
 

@@ -101,7 +101,7 @@ const deafAfterSignal = ({ machine }: Connection['endpoint']): UserError =>
     `${machine} does not respond, and the command could not be stopped`,
     {
       machine,
-      hint: `commands on the host may still be running; check its state: fleet status ${machine}`,
+      hint: `remote commands may still be running; to show the state of ${machine}: fleet status ${machine}`,
     },
   )
 

@@ -240,7 +240,7 @@ export class ProxyStream extends Duplex {
       if (this.destroyed) socket.destroy()
       else this.#carryBy({ input: socket, output: socket })
     } catch (error) {
-      traceError('ssh', `connect to the port of ${this.subject}`, error)
+      traceError('ssh', `connect to ${this.subject}'s port`, error)
     }
   }
 

@@ -192,7 +192,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     expect(second.stdout.split('\n').sort()).toEqual(['', 'h1 | h1', 'h3 | h3'])
     const third = await fleet('ssh', '--retry-failed', '--', 'hostname')
     expect(third).toMatchObject({ code: 255, stdout: '' })
-    expect(third.stderr).toContain('no machine failed in the last command')
+    expect(third.stderr).toContain('the previous command did not fail on any machine')
   })
 
   testOnce('--max-fail begins with no more after so many failures', async () => {

@@ -72,7 +72,9 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect((await keys()).stdout).toMatch(/operators: begin\nssh-ed25519 \S+ eve\n# fleet/)
     await fleet('ssh', 'web-1', '--', `echo ${eve} eve@laptop >>.ssh/authorized_keys`)
     expect(await fleet('operator', 'rm', 'eve')).toMatchObject({ code: 0 })
-    expect((await fleet('plan')).stdout).toContain('(revoke eve, including authorized_keys lines')
+    expect((await fleet('plan')).stdout).toContain(
+      "(revoke eve's key, also in authorized_keys lines",
+    )
     const { code: revoked, stderr: about } = await fleet('apply', '--yes')
     expect([revoked, about]).toEqual([0, expect.any(String)])
     expect((await keys()).stdout).toMatch(/^ssh-ed25519 \S+\n$/)

@@ -205,7 +205,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     const script = `sed -i '/operators: end/i ${sneak}' ~/.ssh/authorized_keys`
     await lab.hosts[1]?.exec(script)
     const planned = await ana.fleet(['plan'])
-    expect(planned.stdout).toContain('~ web-2: operators (revoke eve)')
+    expect(planned.stdout).toContain("~ web-2: operators (revoke eve's key)")
     expect(await ana.fleet(['apply', '--yes'])).toMatchObject({ code: 0 })
     expect(await ana.fleet(['plan'])).toMatchObject({ code: 0 })
   })
@@ -225,7 +225,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect((await ana.fleet(['plan'])).stdout).not.toContain('web-1')
     expect(await ana.fleet(['operator', 'rm', 'ben'])).toMatchObject({ code: 0 })
     expect((await ana.fleet(['plan'])).stdout).toContain(
-      '~ web-1: operators (revoke ben, including authorized_keys lines that fleet did not write)',
+      "~ web-1: operators (revoke ben's key, also in authorized_keys lines that fleet did not write)",
     )
     expect(await ana.fleet(['apply', '--yes'])).toMatchObject({ code: 0 })
     const { code, stderr } = await ben.fleet(['ssh', 'web-1', '--', 'true'])

@@ -94,7 +94,7 @@ test('an entry stays while its profile goes on wanting the machine, and cannot s
   const { code, stderr } = await ana.fleet(words)
   expect(code).toBe(2)
   expect(stderr).toContain(
-    'profile web creates web-2, but requires settings from the entry for web-2: options.location',
+    'cannot remove web-2: profile web still creates it, but requires settings from its entry (options.location',
   )
   expect(stderr).toContain('to prevent this: fleet set --profile web count=1')
   expect(await readFile(file, 'utf8')).toBe(text)

@@ -260,7 +260,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       expect((await fleet('plan --on h1')).stdout).toMatch(/recreate web/)
       expect((await fleet('deploy duo --on h1')).stderr).toMatch(
         new RegExp(
-          `recreate web \\(Compose ${created}\\S* created the containers, and Compose v?${plans}\\S* hashes configurations differently`,
+          `recreate web \\(either the configuration has changed, or Compose v?${plans}\\S* hashes it differently from Compose ${created}\\S*, which created the containers`,
         ),
       )
       await ok('deploy duo --yes --on h1')

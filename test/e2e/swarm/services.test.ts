@@ -319,7 +319,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
         inventory.replace(/stacks:\n {2}shop: .*\n/, ''),
       )
       expect(await ok('stack ls')).toMatch(
-        /^shop\tdeployed\t2\t.*not in the inventory for this swarm$/m,
+        /^shop\tdeployed\t2\t.*not assigned to this swarm in the inventory$/m,
       )
       await ok('stack rm shop --yes')
       for (const host of lab.hosts) {

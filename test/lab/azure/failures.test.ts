@@ -553,7 +553,7 @@ describe('throttling', () => {
   test('for an hour is told at once', async () => {
     seat.azure.onCall = (operation) =>
       operation === 'GET Microsoft.Compute/skus' ? throttled('3600') : undefined
-    expect((await failureOf(attempt())).message).toContain('the next request is allowed in 3600 s')
+    expect((await failureOf(attempt())).message).toContain('will accept the next one in 3600 s')
   })
 })
 

@@ -148,7 +148,7 @@ describe('the application security group of a swarm', () => {
     const firewall = firewallOf(m1)
     firewall.securityRules = firewall.securityRules.filter(({ name }) => !name.includes('2377'))
     expect(await stateOf(m1)).toEqual([
-      expect.stringMatching(/^the security group m1-.*-nsg lacks the rules swarm-prod-2377-tcp$/),
+      expect.stringMatching(/^the security group m1-.*-nsg lacks the rule swarm-prod-2377-tcp$/),
     ])
     await open(m1)
     expect(await stateOf(m1)).toEqual(['open'])

@@ -141,7 +141,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
   test('gives the newest of 28.2, which is 28.2.10 and not 28.20.1', async () => {
     const { plan } = await provision({ version: '28.2' })
     expect(plan.map(({ description }) => description)).toContain(
-      'install docker-ce, docker-ce-cli, containerd.io, iptables (the newest 28.2)',
+      'install docker-ce, docker-ce-cli, containerd.io, iptables (the newest 28.2 release)',
     )
     expect(await installed()).toEqual(both('28.2.10'))
   })
@@ -157,7 +157,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     const before = await onHost(started)
     const { plan } = await provision({ version: '28.20' }, trusting, { upgrades: true })
     expect(plan.map(({ description }) => description)).toContain(
-      'upgrade docker-ce to the newest 28.20, which restarts the engine and its containers',
+      'upgrade docker-ce to the newest 28.20 release, which restarts the engine and its containers',
     )
     expect(await installed()).toEqual(both('28.20.1'))
     expect(await onHost(started)).not.toBe(before)

@@ -524,7 +524,7 @@ Host b
 `)
       expect(await refused({ destination: 'a', ...acceptNew })).toMatchObject({
         kind: 'usage',
-        message: expect.stringContaining('as its own jump host'),
+        message: expect.stringContaining('is its own jump host'),
       })
     })
   })

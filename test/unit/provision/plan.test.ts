@@ -257,7 +257,7 @@ describe('an engine that is there, and another one is wished for', () => {
       planEngine(seen('27.1.0'), wish, { upgrades: true }).map(({ description }) => description),
     ).toEqual([
       expect.stringContaining("add Docker's package repository, channel stable"),
-      'upgrade docker-ce to the newest 28.2, which restarts the engine and its containers',
+      'upgrade docker-ce to the newest 28.2 release, which restarts the engine and its containers',
     ])
     expect(planEngine(seen('28.2.1'), wish, { upgrades: true })).toEqual([])
   })

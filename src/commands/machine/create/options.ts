@@ -80,7 +80,7 @@ async function driverOfEntry(argv: readonly string[], fleet: Fleet): Promise<str
   const inventory = await fleet
     .inventory()
     .then((store) => store.read())
-    .catch(ignored('inventory', 'read the inventory for the help'))
+    .catch(ignored('inventory', 'read the inventory to complete the help text'))
   return inventory?.machines.get(name as MachineName)?.driver
 }
 

@@ -151,7 +151,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
     if (response.status === 429 && seconds * 1000 > milliseconds) {
       throw new UserError(
         'failed',
-        `Azure is throttling requests: the next request is allowed in ${seconds} s`,
+        `Azure is throttling requests and will accept the next one in ${seconds} s`,
         {
           hint: 'run the command again later: too many requests were sent for this subscription',
         },

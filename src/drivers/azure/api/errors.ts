@@ -112,7 +112,7 @@ const failures: Readonly<Record<string, Failure>> = {
   EncryptionAtHost: {
     kind: 'usage',
     text: 'encryption at host is not enabled for the subscription',
-    hint: 'enable encryption at host: az feature register --namespace Microsoft.Compute --name EncryptionAtHost; once it is registered, run: az provider register --namespace Microsoft.Compute',
+    hint: 'enable encryption at host: az feature register --namespace Microsoft.Compute --name EncryptionAtHost; once the feature is registered, run: az provider register --namespace Microsoft.Compute',
   },
   DnsRecordInUse: {
     kind: 'usage',

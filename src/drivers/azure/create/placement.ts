@@ -113,9 +113,7 @@ export async function subnetWarnings(
     ignoreNotFound(api.cached(`rules ${group}/${name}`, ask, maxAge)),
   )
   if (found === undefined) {
-    return [
-      `the subnet's security group ${name} cannot be read; check that the group also allows SSH`,
-    ]
+    return [`the subnet's security group ${name} cannot be read; check that it allows SSH`]
   }
   const blocked = sources.filter(
     (source) => !isPrivate(source) && !allowsSsh(found.securityRules ?? [], source),

@@ -127,7 +127,7 @@ async function removeResources(
       'failed',
       `could not delete some resources in the resource group ${place.group}: ${left.join('; ')}`,
       {
-        hint: 'remove the dependent resources, then run the command again',
+        hint: 'remove the resources that depend on them, then run the command again',
       },
     )
   }

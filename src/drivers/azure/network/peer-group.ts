@@ -315,7 +315,8 @@ function stateOf(
   }
   const lacking = missingRules(firewall, id, group).map(({ name = '' }) => name)
   if (lacking.length === 0) return state
-  const missing = `the security group ${firewall.name} lacks the rules ${lacking.join(', ')}`
+  const rules = lacking.length === 1 ? 'rule' : 'rules'
+  const missing = `the security group ${firewall.name} lacks the ${rules} ${lacking.join(', ')}`
   return { ...state, missing }
 }
 

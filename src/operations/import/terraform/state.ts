@@ -67,7 +67,7 @@ function unreadable(file: string, state: unknown): UserError {
     new UserError('usage', `${file} ${message}`, { hint })
   if (valueAt(state, 'encrypted_data') !== undefined) {
     return refuse(
-      'is an encrypted OpenTofu state',
+      'is an encrypted OpenTofu state file',
       'decrypt the state with OpenTofu: tofu show -json > state.json, then import state.json',
     )
   }
@@ -81,14 +81,14 @@ function unreadable(file: string, state: unknown): UserError {
   if (typeof version === 'number') {
     const writer = version < 4 ? 'Terraform 0.11 or earlier' : 'a newer version of Terraform'
     return refuse(
-      `is a version ${version} Terraform state (written by ${writer}), but fleet supports only version 4`,
+      `is a version ${version} Terraform state file (written by ${writer}), but fleet supports only version 4`,
       version < 4
         ? 'upgrade the state to version 4 with Terraform 0.15.4 or later: terraform apply -refresh-only'
         : 'import the output of this command: terraform show -json',
     )
   }
   return refuse(
-    'is not a Terraform state',
+    'is not a Terraform state file',
     'import a terraform.tfstate file, or the output of terraform state pull or terraform show -json',
   )
 }

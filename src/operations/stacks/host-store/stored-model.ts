@@ -39,7 +39,7 @@ function localUse(model: StackModel): string | undefined {
     const key = Object.keys(service).find((one) => !harmlessKeys.has(one) && !one.startsWith('x-'))
     if (key !== undefined) return `service ${name} sets the key ${key}`
     if (Object.values(service.environment ?? {}).includes(null)) {
-      return `service ${name} sets a variable without a value`
+      return `service ${name} has an environment variable without a value`
     }
     const profile = service.security_opt?.find(
       (option) =>

@@ -20,14 +20,14 @@ export async function leaveFailed(work: Work, engine: Engine): Promise<void> {
   // Docker starts the node again and again: one that has joined in the meantime must not leave.
   const { state, error } = await readSwarmInfo(engine, signal)
   if (state !== 'error') {
-    throw new UserError('failed', 'the engine has started the node in the meantime', {
+    throw new UserError('failed', 'the engine has since started the node', {
       ...{ machine: machine.name, hint: 'run fleet apply again' },
     })
   }
   if (!canRejoin(nodesLabelled(machine.name, nodes))) {
     throw new UserError('failed', `the node cannot take part in swarm ${work.swarm}: ${error}`, {
       machine: machine.name,
-      hint: `to make the machine leave: fleet -m ${machine.name} docker swarm leave --force; then run fleet apply`,
+      hint: `to make the machine leave the swarm: fleet -m ${machine.name} docker swarm leave --force; then run fleet apply`,
     })
   }
   progress('force the machine to leave the swarm')

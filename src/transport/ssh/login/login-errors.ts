@@ -101,7 +101,7 @@ function explainKeys(
     const turnedDown = offered.length === 0 ? '' : ` and rejected ${offered.join(', ')}`
     return {
       why: `the server accepted the key${accepted.length > 1 ? 's' : ''} ${accepted.join(', ')}${turnedDown}; it also requires ${left.join(' or ') || 'another method'}`,
-      hint: 'run the command in a terminal, where you can enter the second factor; without a terminal, the server must accept a key alone (AuthenticationMethods in sshd_config on the host)',
+      hint: 'run the command in a terminal, where you can enter the second factor; to run it without a terminal, configure the server to accept a key alone (AuthenticationMethods in sshd_config on the host)',
     }
   }
   const remedy = remedies.length === 0 ? undefined : remedies.join('; ')

@@ -280,7 +280,7 @@ test.each([
   [{ version: 5, resources: [] }, 'version 5', 'terraform show -json'],
   [{ version: 3, backend: { type: 's3' } }, 'contains only the backend', 'terraform state pull'],
   [{ meta: {}, encrypted_data: 'x', version: 4 }, 'encrypted', 'tofu show -json'],
-  [[], 'is not a Terraform state', 'terraform.tfstate'],
+  [[], 'is not a Terraform state file', 'terraform.tfstate'],
   ['', 'the file is empty', ''],
   ['{', 'is not valid JSON', ''],
 ])('%j is refused with the command that helps', async (state, message, hint) => {

@@ -96,7 +96,7 @@ describe('the containers of a stack', () => {
       'of another compose',
       {},
       [container('web', { hash: 'other', version: '2.26.1' })],
-      'web: recreate: Compose 2.26.1 created the containers, and Compose 2.40.3 hashes configurations differently, or the configuration has changed',
+      'web: recreate: either the configuration has changed, or Compose 2.40.3 hashes it differently from Compose 2.26.1, which created the containers',
     ],
     [
       'of an older image',

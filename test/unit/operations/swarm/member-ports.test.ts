@@ -185,7 +185,7 @@ describe('the ports of a swarm', () => {
     const failed = await observePorts(failing.context, await failing.store.read(), prod)
     expect(failed.issues).toEqual([
       {
-        why: 'could not check ports for swarm prod: aws: no AWS credentials were found',
+        why: 'could not check ports for swarm prod (driver aws): no AWS credentials were found',
       },
     ])
   })

@@ -141,7 +141,9 @@ describe('the plan of a swarm', () => {
   it('initializes none while a manager may be in one already', () => {
     const { changes, issues } = planned(situation({ engines: { ...none, m2: silent } }), fresh)
     expect(changes).toEqual([])
-    expect(issues).toEqual([expect.stringMatching(/not initialized: m2 may already be in a swarm/)])
+    expect(issues).toEqual([
+      expect.stringMatching(/cannot be initialized yet: m2 may already be in a swarm/),
+    ])
   })
 
   it('records one whose initialization was interrupted', () => {

@@ -223,7 +223,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     ['- 1\n', 'machines.yaml:1:1: expected a mapping, got a list'],
     [
       'version: 2\nid: x\nnew: 1\n',
-      'machines.yaml:1:10: version: 2 is not supported: this version of fleet supports version 1',
+      'machines.yaml:1:10: inventory version 2 is not supported: this version of fleet supports only version 1',
     ],
     ['version: 0\nid: 4f0c2f6e\n', 'machines.yaml:1:10: version: expected 1, got 0'],
     [
