@@ -23,13 +23,17 @@ export const noTargets: Targets = {
   ...{ parallel: undefined, timeoutMs: undefined, maxFail: undefined },
 }
 
-/** The machines to search: those that options select, else all that exist and have an engine. */
+/** The machines to search: those that options select, else all that exist and have an engine. Throws if there is none. */
 export async function searchedMachines(invocation: Searching): Promise<Machine[]> {
   const { machine, on, retryFailed } = invocation.targets
   if (machine !== undefined || on.length > 0 || retryFailed) return chooseEngines(invocation)
   const targets = { ...invocation.targets, on: ['all'] }
   const machines = await chooseEngines({ ...invocation, targets })
-  return machines.filter(({ host }) => host !== undefined)
+  const created = machines.filter(({ host }) => host !== undefined)
+  if (created.length > 0) return created
+  throw new UserError('unknown-machine', 'none of the machines has been created yet', {
+    hint: 'to create them: fleet apply',
+  })
 }
 
 /** The error for a name that no container has. */

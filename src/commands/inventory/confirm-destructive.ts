@@ -13,24 +13,27 @@ export const destroyOption = texts(
   'selector',
 )
 
-/** What destructive changes do. */
-function effectOf(destructive: readonly Change[]): string {
-  const [first] = destructive
-  const isOne = destructive.length === 1 && first !== undefined
-  const hosts = isOne ? first.machine : `${destructive.length} hosts`
-  const are = (wanted: Change['action']): boolean =>
-    destructive.every(({ action }) => action === wanted)
-  if (are('stop')) return `This will stop ${hosts}, which fleet did not create.`
-  if (are('engine-config')) {
-    return `This will make data on ${hosts} unavailable: see the list above.`
-  }
-  if (destructive.some(({ action }) => action === 'engine-config')) {
-    return `This will delete data on ${hosts}, or make it unavailable: see the list above.`
-  }
-  if (destructive.some(({ action }) => action === 'stop')) {
-    return `This will delete or stop ${hosts}. All data on deleted hosts will be lost.`
-  }
-  return `This will delete ${hosts} and all data on ${isOne ? 'it' : 'them'}.`
+/** What destructive changes do, in a sentence for each kind. */
+export function effectsOf(destructive: readonly Change[]): string {
+  const of = (...actions: readonly Change['action'][]) =>
+    destructive.filter(({ action }) => actions.includes(action))
+  const [stopped, unavailable] = [of('stop'), of('engine-config')]
+  const deleted = destructive.filter(
+    (change) => !stopped.includes(change) && !unavailable.includes(change),
+  )
+  const hosts = (changes: readonly Change[]): string =>
+    changes.length === 1
+      ? changes.map(({ machine }) => machine).join('')
+      : `${changes.length} hosts`
+  const effects = [
+    deleted.length > 0 &&
+      `delete ${hosts(deleted)} and all data on ${deleted.length === 1 ? 'it' : 'them'}.`,
+    stopped.length > 0 && `stop ${hosts(stopped)}, which fleet did not create.`,
+    unavailable.length > 0 && `make data on ${hosts(unavailable)} unavailable: see the list above.`,
+  ].filter((effect) => effect !== false)
+  return effects
+    .map((text, index) => `${index === 0 ? 'This will' : 'It will also'} ${text}`)
+    .join(' ')
 }
 
 /** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
@@ -38,7 +41,7 @@ async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boo
   const [first] = destructive
   const isOne = destructive.length === 1 && first !== undefined
   const expected = isOne ? first.machine : String(destructive.length)
-  const effect = effectOf(destructive)
+  const effect = effectsOf(destructive)
   io.stderr.write(describeChanges(destructive))
   const typed = await askText(io, `${effect} Type ${expected} to confirm, or press Enter to skip:`)
   return typed.trim() === expected

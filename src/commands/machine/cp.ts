@@ -84,7 +84,7 @@ function refuseSameNames(sources: readonly string[]): void {
   const names = sources.map((source) => source.split(/[/:\\]+/).findLast((part) => part !== ''))
   const twice = names.find((name, index) => name !== undefined && names.indexOf(name) !== index)
   if (twice === undefined || /^\.{1,2}$/.test(twice)) return
-  throw new UserError('usage', `two sources are named ${twice}; copy them one at a time`)
+  throw new UserError('usage', `two sources are named ${twice}; copy them to different directories`)
 }
 
 function refuseUnused({ timeoutMs, maxFail }: Targets, { fold }: Invocation['format']): void {

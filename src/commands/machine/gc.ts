@@ -80,6 +80,8 @@ export const gc = defineCommand({
     const { findOrphans, reasonToKeep, removeOrphan } =
       await import('../../operations/machine/collect-garbage.ts')
     const drivers = options.driver.length === 0 ? undefined : options.driver
+    const given = [...args.names, ...options.driver.map((driver) => `--driver ${driver}`)]
+    const command = ['fleet gc', ...given].join(' ')
     const { orphans: found, unasked } = await withProgress(
       io,
       format,
@@ -113,7 +115,7 @@ export const gc = defineCommand({
     }
     if (removable.length === 0 || !(options.yes || canPrompt(io))) {
       if (format.json) writeJson(io, chosen.map(rowOf))
-      else if (removable.length > 0) io.stderr.write('to remove the hosts: fleet gc --yes\n')
+      else if (removable.length > 0) io.stderr.write(`to remove the hosts: ${command} --yes\n`)
       else if (chosen.length > 0) io.stderr.write('to remove a host anyway: fleet gc NAME\n')
       return unaskedCode
     }

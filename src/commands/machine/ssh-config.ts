@@ -21,7 +21,7 @@ export const sshConfig = defineCommand({
     include: flag('--include', 'add an Include line to ~/.ssh/config'),
     remove: flag(
       '--remove',
-      'undo --include: remove the Include line from ~/.ssh/config, and delete the files that --include wrote',
+      'undo --include: remove the Include line from ~/.ssh/config, and delete the file that it names',
     ),
     yes: yesOption,
   },

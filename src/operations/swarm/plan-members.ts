@@ -212,7 +212,7 @@ const describeFailure = ({ error }: SwarmInfo): string =>
   `the node cannot take part in its swarm: ${reasonOf(new Error(error))}`
 
 const describeForcedLeave = (info: SwarmInfo): string =>
-  `${describeFailure(info)}; the node is down, so the machine will be forced to leave first`
+  `${describeFailure(info)}; the node is down, so the machine will be forced to leave the swarm`
 
 /** Plans what a machine needs to be a member with its role. */
 function planMember(
@@ -252,7 +252,7 @@ function planMember(
   }
   if (info.state === 'error') {
     if (!canRejoin(nodesLabelled(name, nodes.values()))) return issue(describeFailure(info), rejoin)
-    const join = change('join', describeForcedLeave(info), { role })
+    const join = change('join', `${describeForcedLeave(info)} before it joins again`, { role })
     return { changes: [join], issues: [] }
   }
   if (info.state === 'pending') {

@@ -58,6 +58,32 @@ const hasLeader = (swarm: string): UserError =>
     hint: `to see the swarm's state: fleet swarm status ${swarm}`,
   })
 
+/** Why a swarm cannot be recovered, from `from` or from any of the managers that responded. */
+function noSurvivor(
+  swarm: string,
+  from: string | undefined,
+  { locked, leaderless }: Readonly<Record<'locked' | 'leaderless', readonly string[]>>,
+): UserError {
+  const all = 'to see all machines: fleet status --all'
+  const [first] = leaderless
+  const responded = first === undefined ? all : `managers that responded: ${leaderless.join(', ')}`
+  const failed = (why: string, hint: string) => new UserError('failed', why, { hint })
+  if (from === undefined ? locked.length > 0 : locked.includes(from)) {
+    return failed(
+      `the managers of swarm ${swarm} that responded are locked: ${from ?? locked.join(', ')}`,
+      `to unlock the remaining managers first: fleet swarm unlock ${swarm}`,
+    )
+  }
+  if (from !== undefined)
+    return failed(`${from} is not a manager of swarm ${swarm}, or did not respond`, responded)
+  if (first === undefined)
+    return failed(`no manager of swarm ${swarm} responded, so the swarm cannot be recovered`, all)
+  return failed(
+    `the workers of swarm ${swarm} belong to none of the managers that responded: ${leaderless.join(', ')}`,
+    `to recover the swarm from one of them anyway: fleet swarm recover ${swarm} --from ${first}`,
+  )
+}
+
 /**
  * Finds a manager from which a swarm can be recovered; `from`: the machine to use. Throws kind `failed` if the swarm has a leader, or
  * no manager answers, and kind `unsupported` if the swarm is locked. Changes nothing.
@@ -102,19 +128,9 @@ export async function planRecovery(
     from === undefined ? isKnown(machine) : machine.name === from,
   )
   if (survivor === undefined) {
-    const why = `no manager of swarm ${name} responded, so the swarm cannot be recovered`
-    const isLocked = managers.some((machine) => infoOf(machine)?.state === 'locked')
-    throw new UserError(
-      'failed',
-      from === undefined ? why : `${from} is not a manager of swarm ${name}, or did not respond`,
-      {
-        hint: isLocked
-          ? `to unlock the remaining managers first: fleet swarm unlock ${name}`
-          : leaderless.length === 0
-            ? 'to see all machines: fleet status --all'
-            : `managers that responded: ${leaderless.map((one) => one.name).join(', ')}`,
-      },
-    )
+    const locked = managers.filter((machine) => infoOf(machine)?.state === 'locked')
+    const namesOf = (all: readonly Machine[]) => all.map((machine) => machine.name as string)
+    throw noSurvivor(name, from, { locked: namesOf(locked), leaderless: namesOf(leaderless) })
   }
   if (swarm.autolock === true) throw autolocked(name)
   return {

@@ -26,13 +26,13 @@ export interface SshIncludes {
    * configuration, then the system's.
    */
   withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
-  /** Writes the host keys, for a configuration that is only printed. */
+  /** Writes the host keys, which included, printed and exported configurations use. */
   writeKnownHosts(text: string): Promise<void>
   /** Writes the machines' configuration for `ssh -F FILE`, and returns the file. */
   writeStandalone(text: string): Promise<string>
   /** Writes the machines' configuration, and includes it in the user's configuration. */
   include(text: string): Promise<void>
-  /** Removes both. Resolves to whether there was anything to remove. */
+  /** Undoes `include`; the host keys stay. Resolves to whether there was anything to undo. */
   exclude(): Promise<boolean>
 }
 
@@ -130,8 +130,6 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
       const wasIncluded = await change(without)
       const wasWritten = (await readIfExists(own)) !== ''
       await rm(own, { force: true })
-      await rm(standalone, { force: true })
-      await rm(knownHosts, { force: true })
       return wasIncluded || wasWritten
     },
   }

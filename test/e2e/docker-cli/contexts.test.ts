@@ -86,6 +86,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     expect(await ana.fleet(['ssh-config', '--remove'])).toMatchObject({
       stderr: 'nothing to remove from ~/.ssh/config\n',
     })
+    expect(await run('ssh', '-F', printed, ...key, 'h1', 'hostname')).toBe('h1\n')
   })
 
   test('plain ssh is given no machine whose name is another host of this person’s', async () => {

@@ -688,6 +688,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   gc: [
     ok('gc', /^fake\tlost-1\t.*host fake-lost-1/m),
+    ok('gc lost-1 --driver fake', /to remove the hosts: fleet gc lost-1 --driver fake --yes/),
     json('gc', [{ machine: 'lost-1' }]),
     fails('gc nowhere', missing, /nowhere/),
   ],

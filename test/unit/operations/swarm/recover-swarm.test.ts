@@ -92,6 +92,30 @@ test('a manager of another swarm without a leader neither becomes the only one n
   expect([...cluster.raft]).toHaveLength(1)
 })
 
+test('says why there is no manager to recover from', async () => {
+  const fleet = await lostFleet()
+  const recovery = (from?: string) => planRecovery(fleet.context, 'prod', { ...limits, from })
+  await expect(recovery('f')).rejects.toMatchObject({
+    message: 'f is not a manager of swarm prod, or did not respond',
+    hint: 'managers that responded: a, b',
+  })
+  const elsewhere = {
+    ...clusterOf(fleet),
+    id: 'other'.padEnd(25, 'x'),
+    raft: new Set(['n98', 'n97']),
+  }
+  fleet.engines.host('a').membership = { node: 'n98', cluster: elsewhere }
+  fleet.engines.host('b').membership = { node: 'n97', cluster: elsewhere }
+  await expect(recovery()).rejects.toMatchObject({
+    message: 'the workers of swarm prod belong to none of the managers that responded: a, b',
+    hint: expect.stringContaining('fleet swarm recover prod --from a'),
+  })
+  for (const name of ['a', 'b']) fleet.switch(name, false)
+  await expect(recovery()).rejects.toMatchObject({
+    message: 'no manager of swarm prod responded, so the swarm cannot be recovered',
+  })
+})
+
 test('a healthy swarm whose new manager has failed needs no recovery', async () => {
   const fleet = new SimulatedFleet(3)
   await fleet.apply()
