@@ -73,7 +73,7 @@ async function withImageLock<Value>(
   }
 }
 
-/** Opens the cache in `folder`, which downloads at most `mostBytes` per image. */
+/** Opens the cache in `folder`, which downloads at most `maxBytes` per image. */
 export function openImageCache(folder: string, maxBytes: number): ImageCache {
   const place = (key: string, ending: string): string => childPath(folder, `${key}.${ending}`)
 

@@ -1,3 +1,3 @@
-/** The packages with Docker Compose 2 on hosts. Debian 12 has none of its own. */
+/** Docker Compose 2 and its packages on hosts. Debian 12 has none of its own. */
 export const composePackages =
-  "docker-compose-plugin (Docker's repository), docker-compose (Debian 13) or docker-compose-v2 (Ubuntu)"
+  "Docker Compose 2 (docker-compose-plugin from Docker's repository, docker-compose on Debian 13, docker-compose-v2 on Ubuntu, docker-cli-compose on Alpine)"

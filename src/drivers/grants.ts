@@ -5,7 +5,7 @@ import { parseShares } from './local-hosts.ts'
  * before it is created.
  */
 export interface Grant {
-  /** A phrase: `folder /home/ana/code of this computer, writable, as code`. */
+  /** A phrase: `image /home/ana/disk.qcow2 on this computer`. */
   readonly what: string
   /**
    * The file or folder of this computer, possibly relative to the inventory's folder. Outside that
@@ -44,6 +44,6 @@ export const networkGrants = ({
   readonly ports?: string | undefined
   readonly sshCidr?: string | undefined
 }): readonly Grant[] => [
-  ...(ports === undefined ? [] : [{ what: `ports open to everyone: ${ports}` }]),
+  ...(ports === undefined ? [] : [{ what: `ports ${ports}, open to everyone` }]),
   ...(sshCidr === undefined ? [] : [{ what: `SSH, open to ${sshCidr}` }]),
 ]

@@ -13,12 +13,6 @@ export type Machine = Readonly<MachineEntry> & {
 /** A machine with a host record. */
 export type ReadyMachine = Machine & { readonly host: HostRecord }
 
-/** A command line for a hint, which runs a command as root on a machine. */
-export const rootCommand = (
-  { name, host }: Pick<Machine, 'name' | 'host'>,
-  command: string,
-): string => `fleet ssh ${name} -- ${host?.user === 'root' ? '' : 'sudo '}${command}`
-
 /**
  * Whether a driver uses hosts that exist already. Each such host has its own address, so a profile of this driver cannot
  * be complete.

@@ -8,12 +8,12 @@ import type { CommandLine, ExitStatus } from './transport.ts'
 export const shellLine = (command: CommandLine): string =>
   'shell' in command ? command.shell : command.map(shellQuote).join(' ')
 
-/** What csh and fish do not read literally between single quotes. */
-const notLiteral = /[\n\r!]|\\(?:[\\']|$)/
+/** What csh does not read literally between single quotes. */
+const notLiteral = /[\n\r!]/
 
 /**
- * The text that makes any login shell run `command`: sh, csh and fish. csh has no line breaks in quotes and replaces "!"; fish
- * interprets some backslashes in single quotes. Such words are decoded by an sh that then becomes the program.
+ * The text that makes any login shell run `command`: sh, csh and fish. csh has no line breaks in quotes and replaces "!". Such words
+ * are decoded by an sh that then becomes the program.
  */
 export function loginShellLine(command: CommandLine): string {
   const line = shellLine(command)

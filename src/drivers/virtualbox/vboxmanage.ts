@@ -178,7 +178,7 @@ export async function withExplainedErrors<Value>(work: () => Promise<Value>): Pr
 /** How to load a kernel driver of VirtualBox. */
 const loadDriver = (module: string): string =>
   process.platform === 'linux'
-    ? `sudo /sbin/vboxconfig, or sudo modprobe ${module}`
+    ? `sudo /sbin/vboxconfig, or sudo modprobe ${module} (with Secure Boot, only signed modules are loaded)`
     : 'reinstall VirtualBox, then restart this computer'
 
 /** A hint for an error message. */
@@ -187,7 +187,7 @@ function hintFor(message: string): string {
     return `load VirtualBox's network driver: ${loadDriver('vboxnetadp')}; or omit --host-only`
   }
   if (/vboxdrv|kernel driver|VERR_SUP|VERR_VM_DRIVER/i.test(message)) {
-    return `load VirtualBox's kernel driver: ${loadDriver('vboxdrv')}; with Secure Boot, Linux loads only signed modules`
+    return `load VirtualBox's kernel driver: ${loadDriver('vboxdrv')}`
   }
   if (/VERR_(?:VMX|SVM)_|VT-x|AMD-V/.test(message)) {
     return "enable virtualization in this computer's firmware, and disable other hypervisors"

@@ -437,10 +437,13 @@ function conflictError(
     `conflict: ${here}${more} changed on both this computer and ${name} since the last copy; nothing was copied`,
     {
       machine: name,
-      hint: [
-        `to keep the version on ${name}: ${copyBack}`,
-        `to keep the version on this computer: ${commandOn(host, `rm ${quoteForHost(there)}`)}; then run the command again`,
-      ].join('; '),
+      // A command that names control characters cannot be pasted.
+      hint: /\p{Cc}/u.test(here + there)
+        ? 'give the file a name without control characters, then run the command again'
+        : [
+            `to keep the version on ${name}: ${copyBack}`,
+            `to keep the version on this computer: ${commandOn(host, `rm ${quoteForHost(there)}`)}; then run the command again`,
+          ].join('; '),
     },
   )
 }

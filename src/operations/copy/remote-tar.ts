@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { UserError } from '../../errors.ts'
+import { hostCommand } from '../../machine/host-command.ts'
 import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
@@ -18,7 +19,7 @@ export interface Host {
 
 /** A command line for a hint, which runs a command on a host as the user who writes there. */
 export const commandOn = ({ name, become = [] }: Host, command: string): string =>
-  `fleet ssh ${name} ${become.length > 0 ? 'sudo ' : ''}${command}`
+  hostCommand(name, command, { sudo: become.length > 0 })
 
 /** Runs tar with English messages, which are parsed. GNU tar uses blocks of 64 KiB, which halves its time; others ignore the variable. */
 export const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']

@@ -1,3 +1,4 @@
+import { hostCommand } from '../../machine/host-command.ts'
 import { createInterface } from 'node:readline'
 import { UserError } from '../../errors.ts'
 import { bootScriptLog } from '../../provision/cloud-init/boot-script.ts'
@@ -40,7 +41,7 @@ export async function waitForCloudInit(
       `cloud-init is still running after ${cloudInitTimeout / 60} minutes`,
       {
         machine,
-        hint: `to see the cloud-init log: fleet ssh ${machine} -- ${probe.root ? '' : 'sudo '}tail /var/log/cloud-init-output.log`,
+        hint: `to see the cloud-init log: ${hostCommand(machine, 'tail /var/log/cloud-init-output.log', { sudo: !probe.root })}`,
       },
     )
   }
@@ -54,7 +55,7 @@ export async function waitForCloudInit(
       `the engine was not installed during the first boot: ${what}${last}`,
       {
         machine,
-        hint: `to install the engine: fleet provision ${machine}; to see the full log: fleet ssh ${machine} -- cat ${bootScriptLog}`,
+        hint: `to install the engine: fleet provision ${machine}; to see the full log: ${hostCommand(machine, `cat ${bootScriptLog}`)}`,
       },
     )
     return { probe: settled, failure }

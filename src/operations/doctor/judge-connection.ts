@@ -1,6 +1,7 @@
 import { UserError } from '../../errors.ts'
+import { hostCommand } from '../../machine/host-command.ts'
 import { lowerMtu, startAgent } from '../../os/platform-commands.ts'
-import { quoteForHost } from '../../os/shell-quote.ts'
+import { quoteForHost, shellQuote } from '../../os/shell-quote.ts'
 import { type Verdict, fail, listOf, ok, skip, warn } from './check.ts'
 import type { HostFacts, Rights } from './host-script.ts'
 import type { Observation } from './observation.ts'
@@ -8,7 +9,7 @@ import type { Observation } from './observation.ts'
 /** `fleet ssh NAME -- …` as root. */
 export function onHost({ name, facts, login }: Observation, command: string): string {
   const isRoot = facts?.isRoot ?? login?.user === 'root'
-  return `fleet ssh ${name} -- ${isRoot ? '' : 'sudo '}${command}`
+  return hostCommand(name, command, { sudo: !isRoot })
 }
 
 /** A step on the host, for somebody who cannot log in. */
@@ -189,17 +190,17 @@ function explainByHost(observation: Observation): Verdict | undefined {
   const { login, broker, name } = observation
   const { facts } = broker
   if (login === undefined || facts === undefined) return undefined
-  const fix = (command: string) => `fleet ssh ${name} -- ${facts.isRoot ? '' : 'sudo '}${command}`
+  const fix = (command: string) => hostCommand(name, command, { sudo: !facts.isRoot })
   if (hasExpired(facts.accountExpires)) {
     return fail(
       `the account ${login.user} expired on ${facts.accountExpires}`,
-      fix(`chage -E -1 ${login.user}`),
+      fix(`chage -E -1 ${quoteForHost(login.user)}`),
     )
   }
   if (facts.home?.state === 'missing') {
     return fail(
       `${login.user}'s home directory ${facts.home.path} is missing, so sshd cannot find authorized_keys`,
-      fix(`mkhomedir_helper ${login.user}`),
+      fix(`mkhomedir_helper ${quoteForHost(login.user)}`),
     )
   }
   const ignored = whyKeysAreIgnored(facts)
@@ -237,7 +238,8 @@ export function judgeLogin(observation: Observation): Verdict {
   if (failure.reason === 'early') {
     return fail(
       withoutPrefix(failure.message),
-      failure.hint ?? onConsole(`check the output of chage -l ${user}, and the sshd log`),
+      failure.hint ??
+        onConsole(`check the output of chage -l ${shellQuote(user)}, and the sshd log`),
     )
   }
   const { agent } = keys

@@ -1,3 +1,4 @@
+import { hostCommand } from '../../machine/host-command.ts'
 import { UserError } from '../../errors.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { EngineSpec } from '../../machine/engine-spec.ts'
@@ -127,6 +128,6 @@ function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   if (probe.sudoNeeds !== undefined && probe.dockerGroup) return probe // the next login can use the engine
   throw new UserError('failed', 'dockerd is running, but does not respond on its socket', {
     machine,
-    hint: `to see the error: fleet ssh ${machine} -- ${probe.root ? '' : 'sudo '}docker version`,
+    hint: `to see the error: ${hostCommand(machine, 'docker version', { sudo: !probe.root })}`,
   })
 }

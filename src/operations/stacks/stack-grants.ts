@@ -43,7 +43,7 @@ export async function findStackGrants(
   ]
 }
 
-/** Describes a grant: `file or directory /home/ana/.ssh/id_rsa of this computer`. */
+/** Describes a grant: `file or directory /home/ana/.ssh/id_rsa on this computer`. */
 export const describeStackGrant = (grant: StackGrant): string =>
   'path' in grant
     ? `file or directory ${grant.path} on this computer`

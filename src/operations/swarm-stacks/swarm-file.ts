@@ -59,10 +59,10 @@ const unneeded = new Set(
 )
 
 /**
- * The largest content of configs and secrets, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize. Engines
+ * What the content of configs and secrets must be smaller than, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize. Engines
  * before 23.0 reject configs of more than 500 KiB themselves.
  */
-const largestContent = { configs: 1000 * 1024, secrets: 500 * 1024 } as const
+const contentLimit = { configs: 1000 * 1024, secrets: 500 * 1024 } as const
 
 /** The longest name of configs and secrets. Source: moby/swarmkit, validateConfigOrSecretName. */
 const longestName = 64
@@ -230,10 +230,10 @@ export async function swarmStackOf(
       if (content === undefined) {
         throw new UserError('failed', `the ${what} has no content: its file or variable is missing`)
       }
-      if (content.length > largestContent[kind]) {
+      if (content.length >= contentLimit[kind]) {
         throw new UserError(
           'failed',
-          `the ${what} is larger than ${largestContent[kind] / 1024} KiB, the limit in Swarm mode`,
+          `the ${what} is too large: Swarm mode requires less than ${contentLimit[kind] / 1024} KiB`,
           { hint: 'put the file in an image or a volume' },
         )
       }

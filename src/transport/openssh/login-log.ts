@@ -1,3 +1,4 @@
+import { shellQuote } from '../../os/shell-quote.ts'
 import {
   ClosedEarly,
   ConnectTimeout,
@@ -100,7 +101,7 @@ const unusable: readonly Step[] = [
       report.skipped.push(
         `${file} (the permissions are too open: others can read this private key)`,
       )
-      report.remedies.push(`chmod 600 ${file}`)
+      report.remedies.push(`chmod 600 ${shellQuote(file)}`)
     },
   ],
   [

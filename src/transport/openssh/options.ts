@@ -1,3 +1,4 @@
+import { usualAlive } from '../ssh/keepalive.ts'
 import {
   checkHostName,
   checkUser,
@@ -41,9 +42,6 @@ const fixed: readonly (readonly [keyword: string, value: string])[] = [
   ['StreamLocalBindUnlink', 'no'],
   ['TCPKeepAlive', 'yes'],
 ]
-
-/** A silent connection is lost after 12 s, as with fleet's own client. */
-const usualAlive = { seconds: 4, count: 3 }
 
 /** Options that later releases have. */
 const later: readonly (readonly [major: number, minor: number, keyword: string, value: string])[] =

@@ -5,13 +5,13 @@ import type { SshSettings } from './config/settings.ts'
 type Alive = SshSettings['alive']
 
 /** How often a connection is probed, and after how many silent intervals it is lost, unless ssh_config says otherwise. */
-const usual = { seconds: 4, count: 3 }
+export const usualAlive = { seconds: 4, count: 3 }
 
 /** Options of ssh2 that make it probe a connection, but never end it: {@link watchForSilence} does. */
 export const keepalive = (
   alive: Alive,
 ): Pick<ConnectConfig, 'keepaliveInterval' | 'keepaliveCountMax'> => ({
-  keepaliveInterval: (alive ?? usual).seconds * 1000,
+  keepaliveInterval: (alive ?? usualAlive).seconds * 1000,
   keepaliveCountMax: Number.MAX_SAFE_INTEGER,
 })
 
@@ -21,7 +21,7 @@ export const keepalive = (
  * that was suspended first gets to read what has come meanwhile.
  */
 export function watchForSilence(stream: Duplex, alive: Alive, end: (cause: Error) => void): void {
-  const { seconds, count } = alive ?? usual
+  const { seconds, count } = alive ?? usualAlive
   const limit = seconds * count
   let silent = 0
   stream.on('data', () => (silent = 0))

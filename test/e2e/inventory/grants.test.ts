@@ -48,7 +48,7 @@ test('a plan shows what a new host is given', async () => {
     web: [
       'AWS profile prod on this computer',
       'IAM instance profile admin, available to all programs on the host',
-      'ports open to everyone: 80,443',
+      'ports 80,443, open to everyone',
       'SSH, open to 0.0.0.0/0',
     ],
     here: [

@@ -1,18 +1,49 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { quoteForHost, shellQuote } from '../../../src/os/shell-quote.ts'
 
-const words = ['/srv/a', '/srv/a b', "it's", '$(id); x', '*.pub', '~', '=x', '']
-const sh = (script: string): string => execFileSync('sh', ['-c', script], { encoding: 'utf8' })
+const words = [
+  ...[
+    '/srv/a',
+    '/srv/a b',
+    "it's",
+    '$(id); x',
+    '*.pub',
+    '~',
+    '=x',
+    '',
+    'x\\',
+    'a\\\\b',
+    '"',
+    '`id`',
+  ],
+  ...["x'; echo pwned #", "a\\'; echo pwned #", "\\'\\\\''; echo pwned #"],
+]
+/** The shells of this computer. */
+const shells = ['sh', 'bash', 'dash', 'zsh', 'fish', 'tcsh'].filter((shell) =>
+  ['/bin', '/usr/bin'].some((folder) => existsSync(`${folder}/${shell}`)),
+)
+const runIn = (shell: string, script: string): string =>
+  execFileSync(shell, ['-c', script], { encoding: 'utf8' })
+const eachShell = test.skipIf(process.platform === 'win32').each(shells)
 
-test.skipIf(process.platform === 'win32').each(words)('%j is one word of a shell', (word) => {
-  expect(sh(`printf '<%s>' ${shellQuote(word)}`)).toBe(`<${word}>`)
+eachShell('a quoted word is one word of %s', (shell) => {
+  for (const word of words) {
+    expect(runIn(shell, `printf '<%s>' ${shellQuote(word)}`), word).toBe(`<${word}>`)
+  }
 })
 
-test.skipIf(process.platform === 'win32').each(words)(
-  '%j is one word after `fleet ssh NAME`, which joins its words for the shell of the host',
-  (word) => {
-    const fleet = 'fleet() { shift 2; sh -c "$*"; }'
-    expect(sh(`${fleet}; fleet ssh web-1 echo ${quoteForHost(word)}`)).toBe(`${word}\n`)
+eachShell(
+  'a word that is quoted for the host is one word in %s there, whatever shell it is pasted into',
+  (shell) => {
+    for (const word of words) {
+      // What `fleet ssh NAME` passes on: its words, joined by spaces.
+      const sent = shells.map((pasted) => runIn(pasted, `printf %s ${quoteForHost(word)}`))
+      for (const text of sent) {
+        const said = runIn(shell, `printf '<%s>' ${text}`)
+        expect(said, word).toBe(`<${word}>`)
+      }
+    }
   },
 )

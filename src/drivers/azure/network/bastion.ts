@@ -1,3 +1,4 @@
+import { shellQuote } from '../../../os/shell-quote.ts'
 import type { BastionHost } from '@azure/arm-network'
 import type { Call, DriverState } from '../../driver.ts'
 import type { AzureApi } from '../api/azure-api.ts'
@@ -46,7 +47,7 @@ function checkTunneling({ id, name, sku, enableTunneling }: BastionHost): void {
     isAble
       ? `the Bastion ${name} does not allow native clients`
       : `the Bastion ${name} has the ${sku?.name} SKU, which does not allow native clients`,
-    `run: az network bastion update --name ${name} --resource-group ${group} --subscription ${subscription} --enable-tunneling true${isAble ? '' : ' --sku Standard'}`,
+    `run: az network bastion update --name ${shellQuote(name ?? '')} --resource-group ${shellQuote(group)} --subscription ${shellQuote(subscription)} --enable-tunneling true${isAble ? '' : ' --sku Standard'}`,
   )
 }
 

@@ -42,7 +42,17 @@ async function probeHost(context: Context, machine: Machine) {
   const { stdout } = await run(transport, ['sh', '-c', probe, 'fleet', socketOf(machine)])
   const [docker = '', access = docker, ...home] = stdout.split('\n')
   const become = access === 'sudo' ? ['sudo', '-n'] : []
-  const host: EngineHost = { name: machine.name, transport, become, home: home.join('\n') }
+  const [folder = '', ...rest] = home
+  if (rest.length > 0 || /\p{Cc}/u.test(folder)) {
+    throw new UserError(
+      'unsupported',
+      'the home directory on the host has control characters in its name',
+      {
+        machine: machine.name,
+      },
+    )
+  }
+  const host: EngineHost = { name: machine.name, transport, become, home: folder }
   return { host, docker }
 }
 

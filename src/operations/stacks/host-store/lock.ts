@@ -1,3 +1,4 @@
+import { quoteForHost } from '../../../os/shell-quote.ts'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { UserError } from '../../../errors.ts'
@@ -152,7 +153,7 @@ async function tryLock(
     const why = Buffer.concat(errors).toString().trim() || 'no reason given'
     throw new UserError('failed', `cannot lock stack ${stack} on ${machine}: ${why}`, {
       machine,
-      hint: `check the directory: ${commandOn(host, `ls -ld ${folder}`)}`,
+      hint: `check the directory: ${commandOn(host, `ls -ld ${quoteForHost(folder)}`)}`,
     })
   }
   const beat = setInterval(() => stdin.write('.'), heartbeatMs)

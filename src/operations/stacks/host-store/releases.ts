@@ -1,7 +1,8 @@
+import { quoteForHost } from '../../../os/shell-quote.ts'
 import { UserError } from '../../../errors.ts'
 import { run } from '../../../transport/run.ts'
 import { packPrivateFiles } from '../../copy/remote-temp-dir.ts'
-import { type Host, reasonOf } from '../../copy/remote-tar.ts'
+import { type Host, commandOn, reasonOf } from '../../copy/remote-tar.ts'
 import type { StackModel } from '../stack-model.ts'
 import { parseStoredModel } from './stored-model.ts'
 
@@ -115,17 +116,19 @@ rm -rf -- "$@"
 `
 
 async function runScript(
-  { name: machine, transport, become = [] }: Host,
+  host: Host,
   script: string,
   args: readonly string[],
   input: string | Buffer = '',
 ): Promise<string> {
+  const { name: machine, transport, become = [] } = host
   const words = [...become, 'sh', '-c', script, 'fleet', ...args]
   const { code, stdout, stderr } = await run(transport, words, { input })
   if (code === 0) return stdout
-  throw new UserError('failed', `cannot access ${args[0]} on ${machine}: ${reasonOf(stderr)}`, {
+  const [folder = ''] = args
+  throw new UserError('failed', `cannot access ${folder} on ${machine}: ${reasonOf(stderr)}`, {
     machine,
-    hint: `check the free space: fleet ssh ${machine} df -h`,
+    hint: `check the directory: ${commandOn(host, `ls -ld ${quoteForHost(folder)}`)}; and the free space: ${commandOn(host, 'df -h')}`,
   })
 }
 

@@ -1,3 +1,4 @@
+import { shellQuote } from '../../../os/shell-quote.ts'
 import { PassThrough, Readable } from 'node:stream'
 import { composePackages } from '../../../docker/compose-packages.ts'
 import { UserError } from '../../../errors.ts'
@@ -104,11 +105,12 @@ function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
     openIncludes: inputs.openIncludes,
     isUncertain: inputs.isUncertain,
     async add(path) {
+      if (!inputs.names(path)) return false // the host names it, and could name any
       const { location } = await context.inventory()
       const { path: real, isInside } = await resolvePath(location, path)
       if (!isInside && !(await isPathAllowed(context, location, real))) {
         throw new UserError('usage', `the stack reads ${path}, which you have not allowed yet`, {
-          hint: `to allow access: fleet deploy --allow-path ${path}`,
+          hint: `to allow access: fleet deploy --allow-path ${shellQuote(path)}`,
         })
       }
       return inputs.add(path)

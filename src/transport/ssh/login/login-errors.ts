@@ -1,3 +1,4 @@
+import { shellQuote } from '../../../os/shell-quote.ts'
 import { UserError } from '../../../errors.ts'
 import { ClosedEarly, type Endpoint, quoteServer } from '../connection-errors.ts'
 
@@ -55,7 +56,7 @@ export function refusedAfterKey(
       machine,
       hint: isPassing
         ? 'the host is starting up or shutting down: try again in a minute'
-        : `the account ${user} may be expired, locked or not allowed to log in: check "chage -l ${user}" and the sshd log on the host`,
+        : `the account ${user} may be expired, locked or not allowed to log in: check the output of chage -l ${shellQuote(user)} and the sshd log on the host`,
     },
   )
 }

