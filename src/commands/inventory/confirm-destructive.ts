@@ -13,6 +13,10 @@ export const destroyOption = texts(
   'selector',
 )
 
+/** The hosts of changes, in words. */
+const hosts = (changes: readonly Change[]): string =>
+  changes.length === 1 ? changes.map(({ machine }) => machine).join('') : `${changes.length} hosts`
+
 /** What destructive changes do, in a sentence for each kind. */
 export function effectsOf(destructive: readonly Change[]): string {
   const of = (...actions: readonly Change['action'][]) =>
@@ -21,10 +25,6 @@ export function effectsOf(destructive: readonly Change[]): string {
   const deleted = destructive.filter(
     (change) => !stopped.includes(change) && !unavailable.includes(change),
   )
-  const hosts = (changes: readonly Change[]): string =>
-    changes.length === 1
-      ? changes.map(({ machine }) => machine).join('')
-      : `${changes.length} hosts`
   const effects = [
     deleted.length > 0 &&
       `delete ${hosts(deleted)} and all data on ${deleted.length === 1 ? 'it' : 'them'}.`,

@@ -58,6 +58,11 @@ const hasLeader = (swarm: string): UserError =>
     hint: `to see the swarm's state: fleet swarm status ${swarm}`,
   })
 
+const failed = (why: string, hint: string): UserError => new UserError('failed', why, { hint })
+
+const namesOf = (machines: readonly Machine[]): readonly string[] =>
+  machines.map(({ name }) => name)
+
 /** Why a swarm cannot be recovered, from `from` or from any of the managers that responded. */
 function noSurvivor(
   swarm: string,
@@ -67,7 +72,6 @@ function noSurvivor(
   const all = 'to see all machines: fleet status --all'
   const [first] = leaderless
   const responded = first === undefined ? all : `managers that responded: ${leaderless.join(', ')}`
-  const failed = (why: string, hint: string) => new UserError('failed', why, { hint })
   if (from === undefined ? locked.length > 0 : locked.includes(from)) {
     return failed(
       `the managers of swarm ${swarm} that responded are locked: ${from ?? locked.join(', ')}`,
@@ -129,7 +133,6 @@ export async function planRecovery(
   )
   if (survivor === undefined) {
     const locked = managers.filter((machine) => infoOf(machine)?.state === 'locked')
-    const namesOf = (all: readonly Machine[]) => all.map((machine) => machine.name as string)
     throw noSurvivor(name, from, { locked: namesOf(locked), leaderless: namesOf(leaderless) })
   }
   if (swarm.autolock === true) throw autolocked(name)

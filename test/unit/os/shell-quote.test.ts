@@ -30,7 +30,7 @@ const eachShell = test.skipIf(process.platform === 'win32').each(shells)
 
 eachShell('a quoted word is one word of %s', (shell) => {
   for (const word of words) {
-    expect(runIn(shell, `printf '<%s>' ${shellQuote(word)}`), word).toBe(`<${word}>`)
+    expect(runIn(shell, `printf '<%s>' ${shellQuote(word)}`)).toBe(`<${word}>`)
   }
 })
 
@@ -42,7 +42,7 @@ eachShell(
       const sent = shells.map((pasted) => runIn(pasted, `printf %s ${quoteForHost(word)}`))
       for (const text of sent) {
         const said = runIn(shell, `printf '<%s>' ${text}`)
-        expect(said, word).toBe(`<${word}>`)
+        expect(said).toBe(`<${word}>`)
       }
     }
   },
