@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import { isGlob, matchesGlob } from './glob.ts'
 import type { Machine } from './machine.ts'
 import { nearest } from './nearest-name.ts'
+import { addMachineHint } from './unknown-machine.ts'
 
 /** The states of machines that a selector can ask for, as `fleet status` prints them. */
 export const machineStates = [
@@ -160,11 +161,11 @@ function nothingMatches(
   const [only] = terms
   const message =
     terms.length === 1 && texts.length === 1 && only?.key === 'name' && !isGlob(only.value)
-      ? `there is no machine ${JSON.stringify(only.value)}`
+      ? `there is no machine called ${JSON.stringify(only.value)}`
       : `no machine matches ${texts.join(', ')}`
   if (machines.length === 0) {
     return new UserError('unknown-machine', `${message}: the inventory is empty`, {
-      hint: 'create a machine with fleet create, or add an existing host with fleet adopt',
+      hint: addMachineHint,
     })
   }
   return new UserError(

@@ -9,8 +9,13 @@ export const active = defineCommand({
   answers: 'json',
   async run({ fleet, io, format }) {
     const { findActive, overrideOf } = await import('../../operations/inventory/choose-machines.ts')
-    const machine = await findActive(fleet, await (await fleet.inventory()).read())
+    const inventory = await (await fleet.inventory()).read()
+    const machine = await findActive(fleet, inventory)
     if (machine === undefined) {
+      if (inventory.machines.size === 0) {
+        const { noMachines } = await import('../../machine/unknown-machine.ts')
+        throw noMachines()
+      }
       throw new UserError('unknown-machine', 'no machine is active', {
         hint: 'to set the active machine: fleet use NAME',
       })

@@ -142,10 +142,10 @@ export const ls = defineCommand({
     }
     const { activeName } = await import('../../operations/inventory/choose-machines.ts')
     const machines = await machinesToList(fleet, targets, options.filter)
-    if (machines.length === 0 && options.filter.length === 0 && io.stderr.isTTY) {
-      io.stderr.write(
-        'no machines yet: create one with fleet create, or add a host with fleet adopt\n',
-      )
+    const isText = !format.json && !format.quiet
+    if (machines.length === 0 && options.filter.length === 0 && isText) {
+      const { addMachineHint } = await import('../../machine/unknown-machine.ts')
+      io.stderr.write(`no machines yet: ${addMachineHint}\n`)
     }
     await warnUntrusted(fleet, io)
     const active = await activeName(fleet)

@@ -50,9 +50,8 @@ export const top = defineCommand({
       )
     }
     if (machines.length === 0) {
-      throw new UserError('unknown-machine', 'the inventory has no machines to show', {
-        hint: 'create a machine with fleet create, or add an existing host with fleet adopt',
-      })
+      const { noMachines } = await import('../../machine/unknown-machine.ts')
+      throw noMachines()
     }
     const { stacks, ...inventory } = await (await fleet.inventory()).read()
     const { runDashboard } = await import('./run.ts')

@@ -1,7 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { isMachineName } from '../../machine/name.ts'
-import { nearest } from '../../machine/nearest-name.ts'
 import {
   type MachineState,
   dependsOnState,
@@ -9,6 +8,7 @@ import {
   select,
   selects,
 } from '../../machine/selector.ts'
+import { addMachineHint, noMachines, unknownMachine } from '../../machine/unknown-machine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 
@@ -25,10 +25,7 @@ export function findMachine(inventory: Inventory, name: string): Machine {
       },
     )
   }
-  const near = nearest(name, [...inventory.machines.keys()])
-  throw new UserError('unknown-machine', `there is no machine called ${JSON.stringify(name)}`, {
-    hint: near === undefined ? 'to list the machines: fleet ls' : `did you mean ${near}?`,
-  })
+  throw unknownMachine(name, [...inventory.machines.keys()])
 }
 
 /** The default machine of commands: the name in $FLEET_MACHINE, else the active machine, if any. */
@@ -55,15 +52,21 @@ export async function findActive(
           'FLEET_MACHINE is set to',
           'unset FLEET_MACHINE, or set it to a machine in the inventory; to list the machines: fleet ls',
         ]
-  throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, { hint })
+  throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, {
+    hint: inventory.machines.size === 0 ? addMachineHint : hint,
+  })
 }
 
-/** The target machine of a command: the given one, else $FLEET_MACHINE, else the active one. */
+/**
+ * The target machine of a command: the given one, else $FLEET_MACHINE, else the active one. Throws kind `unknown-machine` if the
+ * inventory lacks it or has no machines, and kind `usage` if none is active.
+ */
 export async function chooseMachine(context: Context, name: string | undefined): Promise<Machine> {
   const inventory = await (await context.inventory()).read()
   if (name !== undefined) return findMachine(inventory, name)
   const active = await findActive(context, inventory)
   if (active !== undefined) return active
+  if (inventory.machines.size === 0) throw noMachines()
   throw new UserError('usage', 'no machine was specified, and none is active', {
     hint: 'specify a machine with --machine NAME, or set the active machine: fleet use NAME',
   })

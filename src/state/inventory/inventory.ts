@@ -18,6 +18,7 @@ import type {
 } from '../../machine/schema.ts'
 import { type Stacks, stackOf } from '../../machine/stacks.ts'
 import type { Swarms } from '../../machine/swarms.ts'
+import { unknownMachine } from '../../machine/unknown-machine.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The contents of an inventory at one time. */
@@ -134,11 +135,7 @@ export function checkRename(
   from: MachineName,
   to: MachineName,
 ): void {
-  if (!machines.has(from)) {
-    throw new UserError('unknown-machine', `there is no machine called "${from}"`, {
-      hint: 'to list the machines: fleet ls',
-    })
-  }
+  if (!machines.has(from)) throw unknownMachine(from, [...machines.keys()])
   if (!entries.has(from)) {
     throw new UserError('usage', `${from} has not been created yet; nothing was changed`, {
       machine: from,

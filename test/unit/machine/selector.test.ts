@@ -68,19 +68,19 @@ describe('--on', () => {
   })
 
   it.each([
-    [['web-9'], 'there is no machine "web-9" (did you mean web-1?)'],
-    [['web-1,nothing-like-it'], 'there is no machine "nothing-like-it"'],
+    [['web-9'], 'there is no machine called "web-9" (did you mean web-1?)'],
+    [['web-1,nothing-like-it'], 'there is no machine called "nothing-like-it"'],
     [['x-*'], 'no machine matches x-*'],
     [['role=wep'], 'no machine matches role=wep (did you mean role=web?)'],
     [['rolle=web'], 'no machine matches rolle=web (did you mean role=web?)'],
     [['constructor=x'], 'no machine matches constructor=x'],
-    [['toString'], 'there is no machine "toString"'],
+    [['toString'], 'there is no machine called "toString"'],
     [['role=db', 'env=test'], 'no machine matches role=db, env=test'],
     [['.*'], 'no machine matches .*'],
     [['!*'], 'no machine matches !*'],
-    [['!web-9'], 'there is no machine "web-9" (did you mean web-1?)'],
+    [['!web-9'], 'there is no machine called "web-9" (did you mean web-1?)'],
     [['web-1', 'role!=web'], 'no machine matches web-1, role!=web'],
-    [['WEB-1'], 'there is no machine "WEB-1" (did you mean web-1?)'],
+    [['WEB-1'], 'there is no machine called "WEB-1" (did you mean web-1?)'],
   ])('%j is an error that exits 3', (texts, message) => {
     expect(() => chosen(...texts)).toThrow(
       expect.objectContaining({ kind: 'unknown-machine', message }),

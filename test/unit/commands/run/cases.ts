@@ -106,6 +106,10 @@ const branches = Object.fromEntries(
 )
 const sshConfig = { config: 'Host again\n  HostName 127.0.0.1\n  Port {port}\n  User root\n' }
 
+/** An inventory without machines, and the next step there. */
+const empty = { files: { 'empty.yaml': 'version: 1\nid: 0123abcd\nmachines: {}\n' } }
+const addMachine = /create a machine with fleet create, or add an existing host with fleet adopt/
+
 /** An inventory with one swarm only. */
 const oneSwarm = {
   files: {
@@ -313,6 +317,9 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('ls --on !web-*,!db-1', [{ name: 'new-1' }]),
     fails('ls --on state=paused', missing, /no machine matches state=paused/),
     fails('ls --on state=Running', usage, /did you mean state=running/),
+    ok('ls --inventory empty.yaml', addMachine, empty),
+    ok('ls --inventory empty.yaml -q', /^$/, empty),
+    json('ls --inventory empty.yaml', [], empty),
   ],
   doctor: [
     fails(
@@ -330,6 +337,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('status -q web-1', /^running\n$/),
     ok('status --format {{.engine}} --on role=web', /^27\.5\.1\n27\.5\.1\n$/),
     json('status web-1', [{ machine: 'web-1', state: 'running' }]),
+    fails('status', usage, /none is active\n.*fleet use NAME/),
+    fails('status --inventory empty.yaml', missing, addMachine, empty),
     unknown('status'),
   ],
   inspect: [
@@ -343,11 +352,13 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('use web-1', /web-1 is now the active machine/),
     json('use web-1', { name: 'web-1' }),
     unknown('use'),
+    fails('use web-1 --inventory empty.yaml', missing, addMachine, empty),
   ],
   active: [
     ok('use web-1 && active', /^web-1$/m),
     json('use web-1 && active', { name: 'web-1' }),
     fails('active', missing, /no machine/),
+    fails('active --inventory empty.yaml', missing, addMachine, empty),
   ],
   ip: [
     ok('ip web-1', /^127\.0\.0\.1$/m),
@@ -372,6 +383,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   rename: [
     ok('rename web-1 web-9', /renamed web-1 to web-9/),
     fails('rename web-1 web-2', usage, /web-2/),
+    fails('rename wbe-1 web-9', missing, /no machine called "wbe-1"\n.*web-1\?/),
+    fails('rename web-1 web-2 --inventory empty.yaml', missing, addMachine, empty),
   ],
   plan: [
     {

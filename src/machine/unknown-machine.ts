@@ -1,0 +1,19 @@
+import { UserError } from '../errors.ts'
+import { nearest } from './nearest-name.ts'
+
+/** The next step if the inventory has no machines. */
+export const addMachineHint =
+  'create a machine with fleet create, or add an existing host with fleet adopt'
+
+/** The error for a command that requires a machine, if the inventory has none. */
+export const noMachines = (): UserError =>
+  new UserError('unknown-machine', 'the inventory has no machines', { hint: addMachineHint })
+
+/** The error for a name that none of the machines `names` has, with the nearest one. */
+export function unknownMachine(name: string, names: readonly string[]): UserError {
+  const near = nearest(name, names)
+  const hint = near === undefined ? 'to list the machines: fleet ls' : `did you mean ${near}?`
+  return new UserError('unknown-machine', `there is no machine called ${JSON.stringify(name)}`, {
+    hint: names.length === 0 ? addMachineHint : hint,
+  })
+}
