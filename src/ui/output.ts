@@ -22,12 +22,14 @@ export class Output {
     return this.raw.isTTY === true
   }
 
+  /** Undefined if the width is not known. Terminals without a size report 0. */
   get columns(): number | undefined {
-    return this.raw.columns
+    return this.raw.columns || undefined
   }
 
+  /** Undefined if the height is not known. Terminals without a size report 0. */
   get rows(): number | undefined {
-    return this.raw.rows
+    return this.raw.rows || undefined
   }
 
   /** Whether the caller should wait for {@link drained}. */

@@ -53,6 +53,10 @@ describe('a table on a terminal', () => {
     ])
   })
 
+  test('is as wide as its texts where the terminal has no size', async () => {
+    expect(await linesAt(0, [web])).toEqual(await linesAt(80, [web]))
+  })
+
   test('shortens the widest column first', async () => {
     expect(await linesAt(50, [web])).toEqual([
       'NAME    IMAGE                     COMMAND   REASON',
