@@ -19,6 +19,10 @@ export type ReadyMachine = Machine & { readonly host: HostRecord }
  */
 export const usesExistingHosts = (driver: string): boolean => driver === 'ssh'
 
+/** Whether a driver's machines have hosts of their own, which it creates or finds at a provider. */
+export const hasProvider = (driver: string): boolean =>
+  !usesExistingHosts(driver) && driver !== 'local'
+
 /**
  * Whether a machine is an existing host whose address is not known yet: a profile's count includes
  * it.
@@ -26,11 +30,16 @@ export const usesExistingHosts = (driver: string): boolean => driver === 'ssh'
 export const lacksAddress = ({ driver, options }: Machine): boolean =>
   usesExistingHosts(driver) && options?.['address'] === undefined
 
+/** Why a machine has no host: the end of a sentence. */
+export const noHostYet = ({ driver }: Pick<Machine, 'driver'>): string =>
+  `has not been ${hasProvider(driver) ? 'created' : 'adopted'} yet`
+
 /** The command that gives a host to a machine without one. */
-export const setUpCommand = (machine: Machine): string =>
-  lacksAddress(machine)
-    ? `fleet adopt USER@HOST --name ${machine.name}`
-    : `fleet create ${machine.name}`
+export function setUpCommand(machine: Machine): string {
+  const { name, driver } = machine
+  if (lacksAddress(machine)) return `fleet adopt USER@HOST --name ${name}`
+  return hasProvider(driver) ? `fleet create ${name}` : `fleet apply --on ${name}`
+}
 
 /**
  * Throws kind `inventory` for a host without an address, unless its driver is `local`. No address means this computer:
@@ -57,7 +66,7 @@ export function requireHost(machine: Machine): HostRecord {
     return host
   }
   if (host === undefined) {
-    throw new UserError('unreachable', 'the machine has not been created yet', {
+    throw new UserError('unreachable', `the machine ${noHostYet(machine)}`, {
       machine: name,
       hint: `to set up the machine: ${setUpCommand(machine)}`,
     })

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts'
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, noHostYet, setUpCommand } from '../../machine/machine.ts'
 import { resolveJumpChain } from '../../machine/jump-hosts.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context, Stores } from '../context.ts'
@@ -33,7 +33,7 @@ export async function findJumpHosts(
 
 /**
  * Checks the jump hosts of a machine before it is created. Throws as {@link findJumpHosts} does, and kind `usage` when a jump
- * host has not been created yet.
+ * host has not been created or adopted yet.
  */
 export async function checkJumpHosts(
   context: Pick<Stores, 'inventory'>,
@@ -42,13 +42,12 @@ export async function checkJumpHosts(
   const jumps = await findJumpHosts(context, machine)
   const unmade = jumps.find(({ host }) => host?.phase !== 'ready')
   if (unmade === undefined) return
-  const { name } = unmade
   throw new UserError(
     'usage',
-    `${machine.name} uses the jump host ${name}, which has not been created yet`,
+    `${machine.name} uses the jump host ${unmade.name}, which ${noHostYet(unmade)}`,
     {
       machine: machine.name,
-      hint: `create the jump host first: fleet create ${name}`,
+      hint: `set up the jump host first: ${setUpCommand(unmade)}`,
     },
   )
 }

@@ -27,7 +27,7 @@ export function planUnready(
     : countingProfile(inventory.profiles, name)
   const isNew = counted
     ? `profile ${counted.profile} sets "count: ${counted.count}"`
-    : 'the host does not exist yet'
+    : `the host ${makesHosts ? 'does not exist' : 'has not been adopted'} yet`
   const why = host === undefined ? isNew : 'host creation was interrupted'
   if (lacksAddress(machine)) {
     return {

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { UserError, messageOf } from '../../errors.ts'
-import { type Machine, requireHost, usesExistingHosts } from '../../machine/machine.ts'
+import { type Machine, hasProvider, requireHost } from '../../machine/machine.ts'
 import { type HostNetworks, numberOf, privateAddress, sharedAddress } from './host-networks.ts'
 
 /** The IP address of the entry, for hosts that share no network with the others. */
@@ -36,7 +36,6 @@ export async function memberAddress(
 ): Promise<string> {
   const shared = sharedAddress(networks, peers)
   if (shared !== undefined) return shared
-  const isOfProvider = !usesExistingHosts(machine.driver) && machine.driver !== 'local'
-  const own = isOfProvider ? privateAddress(networks) : undefined
+  const own = hasProvider(machine.driver) ? privateAddress(networks) : undefined
   return own ?? entryAddress(machine)
 }

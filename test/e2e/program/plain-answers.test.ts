@@ -77,7 +77,7 @@ test('of hosts that exist, a profile can count those that are not taken in yet',
   expect((await bob.fleet(['ls', '-q'])).stdout).toBe('web-1\nweb-2\n')
   expect((await bob.fleet(['ps', '--all'])).stderr).toBe(
     'fleet: 2 of 2 machines failed\n' +
-      '  both machines: the machine has not been created yet\n    to set up the machine: fleet adopt USER@HOST --name NAME\n',
+      '  both machines: the machine has not been adopted yet\n    to set up the machine: fleet adopt USER@HOST --name NAME\n',
   )
   const { code, stdout } = await bob.fleet(['plan'])
   expect(code).toBe(1)

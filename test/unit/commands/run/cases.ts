@@ -34,7 +34,7 @@ const fails = (line: string, code: number, prints: RegExp, more: More = {}): Cas
   ...{ line, code, prints },
   ...more,
 })
-const { usage, failed, unsupported, inventory, 'unknown-machine': missing } = exitCodes
+const { usage, failed, unsupported, unreachable, inventory, 'unknown-machine': missing } = exitCodes
 
 /** Every check of this computer, then every one of web-1. */
 const allChecks = [
@@ -97,6 +97,18 @@ machines:
     options: { address: 127.0.0.1, port: {port}, user: root }
     host: { phase: ready, address: 127.0.0.1, port: {port}, user: root, hostKeys: ["{key2}"] }
 `,
+}
+/** An inventory with machines that were written by hand, for hosts that exist. */
+const written = {
+  files: {
+    'written.yaml': `version: 1
+id: 0123abcd
+machines:
+  hub: { driver: ssh, options: { address: 127.0.0.1, port: {port}, user: root } }
+  web: { driver: ssh, via: hub, options: { address: 192.0.2.1 } }
+  laptop: { driver: local }
+`,
+  },
 }
 const branches = Object.fromEntries(
   ['base', 'ours', 'theirs'].map((name) => [
@@ -249,6 +261,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('create extra-1 --driver fake --engine-env A', usage, /not KEY=VALUE/),
     fails('create extra-1 --driver fake --no-engine --engine-label a=b', usage, /--no-engine/),
     fails('create extra-1 --driver fakes', usage, /unknown driver "fakes"/),
+    fails(
+      'create web --inventory written.yaml',
+      usage,
+      /jump host hub, which has not been adopted yet\n.*: fleet apply --on hub/,
+      written,
+    ),
   ],
   adopt: [
     ok('forget web-1 --yes && adopt root@127.0.0.1:{port} --name again --accept-new', /again/),
@@ -364,6 +382,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('ip web-1', /^127\.0\.0\.1$/m),
     json('ip web-1', [{ name: 'web-1', address: '127.0.0.1' }]),
     unknown('ip'),
+    fails('ip new-1', unreachable, /has not been created yet\n.*: fleet create new-1/),
+    fails('ip hub --inventory written.yaml', unreachable, /adopted yet\n.* --on hub/, written),
   ],
   label: [
     ok('label web-1 a=b', /^role=web\na=b$/m),
@@ -399,6 +419,13 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     { line: 'plan --on web-1 --json', code: 2, json: {} },
     ok('plan --on web-1 --skip-hosts', /./),
     fails('plan --on nowhere', missing, /nowhere/),
+    fails('plan --on new-1', 2, /new-1: create \(the host does not exist yet\)/),
+    fails(
+      'plan --inventory written.yaml',
+      2,
+      /hub: adopt \(the host has not been adopted yet\)[^]*laptop: adopt \(the host has not/,
+      written,
+    ),
     fails('plan', 2, /web-1: engine-config \(labels not set -> \["a=b"\]; without a restart\)/, {
       files: engineSettings('{ config: { labels: [a=b] } }'),
     }),
