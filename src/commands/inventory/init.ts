@@ -69,7 +69,7 @@ export const init = defineCommand({
     })
     const path = await placeFor(fleet, io, args.folder)
     await confirmNested({ fleet, io }, path, options.yes)
-    const { files } = await initInventory(
+    const { files, isInGit } = await initInventory(
       path,
       `${JSON.stringify(schema, undefined, 2)}\n`,
       fleet.env,
@@ -79,6 +79,7 @@ export const init = defineCommand({
       return
     }
     for (const file of files) io.stderr.write(`wrote ${file}\n`)
+    if (!isInGit) io.stderr.write('after git init, run: fleet merge --install\n')
     io.stderr.write(
       'next, add a host: fleet adopt user@host, or fleet create NAME --driver local\n',
     )

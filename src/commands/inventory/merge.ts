@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { UserError, exitCodes } from '../../errors.ts'
 import { writeJson } from '../../ui/table.ts'
 import { any, defineCommand, flag } from '../command.ts'
@@ -7,7 +7,7 @@ export const merge = defineCommand({
   name: 'merge',
   summary: 'Resolve merge conflicts in the inventory',
   description:
-    'Resolve git merge conflicts in the inventory by merging both branches entry by entry. After fleet merge --install, git does this automatically in this clone.',
+    "Resolve git merge conflicts in the inventory by merging both branches entry by entry. After fleet merge --install, git does this automatically in this clone, and ignores fleet's temporary files.",
   arguments: {
     files: any(
       'files',
@@ -25,9 +25,13 @@ export const merge = defineCommand({
     }
     if (options.install) {
       const { location } = await fleet.inventory()
-      const { installMergeDriver } = await import('../../state/merge/git-merge-driver.ts')
-      const [folder, name] = [dirname(location), basename(location)]
-      const files = await installMergeDriver(folder, name, fleet.env)
+      const { configureGit } = await import('../../state/merge/git-merge-driver.ts')
+      const files = await configureGit(location, fleet.env)
+      if (files === undefined) {
+        throw new UserError('inventory', `${location} is not in a git repository`, {
+          hint: 'to create a repository: git init',
+        })
+      }
       if (format.json) {
         writeJson(io, { files })
         return undefined

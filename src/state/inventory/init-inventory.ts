@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { access, mkdir, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { codeOf, UserError } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import type { Environment } from '../../os/environment.ts'
@@ -11,6 +11,8 @@ export interface NewInventory {
   readonly id: string
   /** The files that were written, the inventory first. */
   readonly files: readonly string[]
+  /** Whether it is in a git work tree, which was configured for it. */
+  readonly isInGit: boolean
 }
 
 const schemaFileName = 'machines.schema.json'
@@ -44,25 +46,6 @@ async function writeNewFile(file: string, text: string): Promise<boolean> {
   }
 }
 
-async function isInWorkTree(folder: string): Promise<boolean> {
-  const found = await access(join(folder, '.git')).then(
-    () => true,
-    () => false,
-  )
-  const parent = dirname(folder)
-  return found || (parent !== folder && isInWorkTree(parent))
-}
-
-/** Configures git to ignore fleet's temporary files and to merge the inventory entry by entry. */
-async function prepareGit(inventory: string, env: Environment): Promise<readonly string[]> {
-  const [folder, name] = [dirname(inventory), basename(inventory)]
-  if (!(await isInWorkTree(folder))) return []
-  const { addLine, installMergeDriver } = await import('../merge/git-merge-driver.ts')
-  const ignore = join(folder, '.gitignore')
-  const isNew = await addLine(ignore, `/${name}.*`)
-  return [...(isNew ? [ignore] : []), ...(await installMergeDriver(folder, name, env))]
-}
-
 /**
  * Creates an inventory with a new id at `path`, and its folder if necessary. Also writes the schema
  * for editors next to it, unless it exists, and, in a git work tree, lines in .gitignore and
@@ -83,6 +66,7 @@ export async function initInventory(
   const schemaFile = join(folder, schemaFileName)
   const files = [path]
   if (await writeNewFile(schemaFile, schema)) files.push(schemaFile)
-  files.push(...(await prepareGit(path, env)))
-  return { id, files }
+  const { configureGit } = await import('../merge/git-merge-driver.ts')
+  const forGit = await configureGit(path, env)
+  return { id, files: [...files, ...(forGit ?? [])], isInGit: forGit !== undefined }
 }

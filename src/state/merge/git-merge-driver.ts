@@ -1,5 +1,5 @@
-import { appendFile, lstat, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, appendFile, lstat, readFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { UserError, codeOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { runGit } from './git.ts'
@@ -43,18 +43,34 @@ export async function addLine(file: string, line: string): Promise<boolean> {
   }
 }
 
+async function isInWorkTree(folder: string): Promise<boolean> {
+  const found = await access(join(folder, '.git')).then(
+    () => true,
+    () => false,
+  )
+  const parent = dirname(folder)
+  return found || (parent !== folder && isInWorkTree(parent))
+}
+
 /**
- * Configures git to merge the inventory `name` in `folder` entry by entry: .gitattributes selects
- * the merge driver in every clone, and the configuration of this clone defines it. Other clones
- * merge lines. Resolves to the files that were written.
+ * Configures git to ignore fleet's temporary files next to the inventory (.gitignore), and to merge
+ * the inventory entry by entry: .gitattributes selects the merge driver in every clone, and the
+ * configuration of this clone defines it. Other clones merge lines. Resolves to the files that were
+ * written; undefined outside a work tree, where nothing is written.
  */
-export async function installMergeDriver(
-  folder: string,
-  name: string,
+export async function configureGit(
+  inventory: string,
   env: Environment,
-): Promise<readonly string[]> {
-  const attributes = join(folder, '.gitattributes')
-  const isNew = await addLine(attributes, `/${name} merge=fleet`)
+): Promise<readonly string[] | undefined> {
+  const [folder, name] = [dirname(inventory), basename(inventory)]
+  if (!(await isInWorkTree(folder))) return undefined
+  const written: string[] = []
+  for (const [file, line] of [
+    ['.gitignore', `/${name}.*`],
+    ['.gitattributes', `/${name} merge=fleet`],
+  ] as const) {
+    if (await addLine(join(folder, file), line)) written.push(join(folder, file))
+  }
   for (const [key, value] of [
     ['merge.fleet.name', 'fleet merge driver for inventories'],
     ['merge.fleet.driver', driver],
@@ -63,5 +79,5 @@ export async function installMergeDriver(
       ignored('git', 'set up the merge driver'),
     ) // git is not installed
   }
-  return isNew ? [attributes] : []
+  return written
 }

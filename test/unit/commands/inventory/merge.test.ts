@@ -23,8 +23,10 @@ test('fleet merge --install --json prints the written files as JSON, and no mess
   }
   const args = ['merge', '--install', '--json', '--inventory', join(folder, 'machines.yaml')]
   expect(await runCli(args, { io, version: '0' })).toBe(0)
-  const file = join(folder, '.gitattributes')
-  expect(JSON.parse(String(stdout.read()))).toEqual({ files: [file] })
+  const files = ['.gitignore', '.gitattributes'].map((name) => join(folder, name))
+  expect(JSON.parse(String(stdout.read()))).toEqual({ files })
   expect(stderr.read()).toBeNull()
-  expect(await readFile(file, 'utf8')).toContain('merge=fleet')
+  const [ignore = '', attributes = ''] = files
+  expect(await readFile(ignore, 'utf8')).toBe('/machines.yaml.*\n')
+  expect(await readFile(attributes, 'utf8')).toContain('merge=fleet')
 })

@@ -227,7 +227,7 @@ const lists = {
 /** The cases of every command that is not passed to docker, by its name. */
 export const cases: Readonly<Record<string, readonly Case[]>> = {
   init: [
-    ok('init sub --yes', /machines\.yaml/),
+    ok('init sub --yes', /machines\.yaml[^]*\nafter git init, run: fleet merge --install\n/),
     json('init sub --yes', {}),
     fails('init', inventory, /machines\.yaml/),
   ],
@@ -250,6 +250,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ok('merge base.yaml ours.yaml theirs.yaml', /^$/, { files: branches }),
     json('merge base.yaml ours.yaml theirs.yaml', { conflicts: [] }, { files: branches }),
     fails('merge', unsupported, /git/),
+    fails('merge --install', inventory, /is not in a git repository/),
   ],
   create: [
     ok('create new-1', /new-1/),

@@ -191,7 +191,8 @@ describe('keys', () => {
 
 describe('a new inventory', () => {
   it('can be read, has an id of its own, and takes a first machine', async () => {
-    const { id, files } = await initInventory(path(), '{}\n', process.env)
+    const { id, files, isInGit } = await initInventory(path(), '{}\n', process.env)
+    expect(isInGit).toBe(false)
     expect(files).toEqual([path(), join(folder, 'ops', 'machines.schema.json')])
     const store = openFileInventory(path(), {
       loadOptions: async () => ({ optionsOf }),
@@ -225,7 +226,9 @@ describe('a new inventory', () => {
     expect((await initInventory(path(), '', process.env)).files).toContain(ignore)
     expect(await readFile(ignore, 'utf8')).toBe('dist\n/machines.yaml.*\n')
     await rm(path())
-    expect((await initInventory(path(), '', process.env)).files).toEqual([path()])
+    expect(await initInventory(path(), '', process.env)).toMatchObject({
+      ...{ files: [path()], isInGit: true },
+    })
     expect(await readFile(ignore, 'utf8')).toBe('dist\n/machines.yaml.*\n')
   })
 })

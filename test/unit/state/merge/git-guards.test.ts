@@ -7,7 +7,7 @@ import { commitEdits } from '../../../../src/operations/inventory/commit-file.ts
 import { mergeConflicted } from '../../../../src/operations/inventory/merge-inventory.ts'
 import { runGit } from '../../../../src/state/merge/git.ts'
 import { installPreCommitHook } from '../../../../src/state/merge/pre-commit-hook.ts'
-import { addLine, installMergeDriver } from '../../../../src/state/merge/git-merge-driver.ts'
+import { addLine, configureGit } from '../../../../src/state/merge/git-merge-driver.ts'
 
 let root = ''
 let folder = ''
@@ -194,7 +194,7 @@ test("no git call runs a program of the clone's configuration", async () => {
     },
   ]
   expect(await commitEdits(file(), typed, 'Add a', surroundings)).toBeUndefined()
-  expect(await installMergeDriver(folder, 'machines.yaml', surroundings)).toHaveLength(1)
+  expect(await configureGit(file(), surroundings)).toHaveLength(2)
   expect(
     await runGit(folder, ['cat-file', 'blob', ':./machines.yaml'], surroundings),
   ).toMatchObject({ code: 0 })
