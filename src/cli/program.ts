@@ -15,7 +15,8 @@ import { formatOverview } from '../commands/help/overview.ts'
 import { isTopic, topics } from '../commands/help/topics.ts'
 import { asksForVersion } from './argv.ts'
 import { commandList } from '../commands/index.ts'
-import { findGroup, hasName, isKnown } from '../commands/find-command.ts'
+import { findCommand, findGroup, hasName, isKnown } from '../commands/find-command.ts'
+import { driverIn } from '../commands/machine/create/options.ts'
 import {
   type CommonValues,
   type TypedWords,
@@ -29,6 +30,7 @@ import {
 import { UserError, exitCodes } from '../errors.ts'
 import { type FleetOptions, type Fleet, openFleet } from '../app/fleet.ts'
 import { createRedactor } from '../os/redact.ts'
+import { shellQuote } from '../os/shell-quote.ts'
 import {
   ignored,
   isTraced,
@@ -291,6 +293,8 @@ async function parse(run: Run): Promise<void> {
 function helpFor(argv: readonly string[]): string {
   const verb = verbOf(argv)
   if (verb === undefined || !isKnown(verb)) return 'to list the commands: fleet --help'
+  const driver = findCommand(verb)?.moreOptions && driverIn(argv)
+  if (driver !== undefined) return `for help: fleet ${verb} --driver ${shellQuote(driver)} --help`
   const next = argv[argv.indexOf(verb) + 1]
   const isNamed = findGroup(verb)?.commands.some(({ name }) => name === next) === true
   return `for help: fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
@@ -298,13 +302,14 @@ function helpFor(argv: readonly string[]): string {
 
 /** The next step after a wrong command line: for habits from another tool, or else the nearest command, or help. */
 function hintFor(what: string, suggestion: string | undefined, argv: readonly string[]): string {
-  const words = operandsIn(argv).map((index) => argv[index] ?? '')
+  const operands = operandsIn(argv).map((index) => argv[index] ?? '')
+  const words = operands[0] === 'help' ? operands.slice(1) : operands
   const [, kind, word = ''] = /^unknown (command|option) '(.*)'$/.exec(what) ?? []
   const habit =
     kind === undefined ? undefined : habitOf(words, kind === 'option' ? word : undefined)
   if (habit !== undefined) return habit
   const meant =
-    (kind === 'command' ? suggestCommand(word, commandList) : undefined) ??
+    (kind === 'command' ? suggestCommand(words, commandList) : undefined) ??
     /did you mean (.*)\?/i.exec(suggestion ?? '')?.[1]
   return meant === undefined ? helpFor(argv) : `did you mean ${meant}?`
 }

@@ -7,7 +7,7 @@ interface Habit {
   readonly next: string
 }
 
-/** Words of docker, docker-machine, kubectl and ssh. The first that applies counts. */
+/** Words of docker, docker-machine, vagrant, kubectl and ssh. The first that applies counts. */
 const habits: readonly Habit[] = [
   // docker-machine
   {
@@ -22,13 +22,17 @@ const habits: readonly Habit[] = [
     options: ['-f'],
     next: "to print one field: fleet inspect NAME --format '{{.host.address}}'",
   },
-  { typed: 'machine', next: 'machine commands have no prefix, for example: fleet ls' },
+  ...['machine', 'docker-machine'].map((typed) => ({
+    typed,
+    next: 'machine commands have no prefix, for example: fleet ls',
+  })),
   {
     typed: 'rm',
     options: ['-f', '--force'],
     next: 'to remove a machine without a prompt: fleet rm --yes NAME; to remove a container: fleet container rm -f NAME',
   },
   // vagrant, and the other exports of fleet
+  { typed: 'halt', next: 'to turn a machine off: fleet stop NAME' },
   {
     typed: 'export ssh-config',
     next: 'to print an SSH configuration for machines: fleet ssh-config',
@@ -51,7 +55,10 @@ const habits: readonly Habit[] = [
     typed: 'context ls',
     next: 'to list machines: fleet ls; to list Docker contexts: docker context ls',
   },
-  { typed: 'context use', next: 'to set the active machine: fleet use NAME' },
+  ...['context use', 'use-context'].map((typed) => ({
+    typed,
+    next: 'to set the active machine: fleet use NAME',
+  })),
   { typed: 'context show', next: 'to print the active machine: fleet active' },
   ...['create', 'inspect', 'rm'].map((verb) => ({
     typed: `service ${verb}`,
@@ -76,12 +83,26 @@ const habits: readonly Habit[] = [
   },
   { typed: 'rmi', next: 'to remove images: fleet image rm' },
   { typed: 'image rmi', next: 'to remove images: fleet image rm' },
+  {
+    typed: 'prune',
+    next: 'to remove unused Docker data: fleet system prune; to delete hosts that are not in the inventory: fleet gc',
+  },
   { typed: 'up', next: 'to start a Compose project: fleet compose up' },
   { typed: 'down', next: 'to stop a Compose project: fleet compose down' },
   // kubectl
   { typed: 'get', next: 'to list machines: fleet ls; to list containers: fleet ps' },
-  { typed: 'describe', next: "to show a machine's entry: fleet inspect NAME" },
-  { typed: 'delete', next: 'to remove a machine: fleet rm NAME' },
+  ...['describe', 'show'].map((typed) => ({
+    typed,
+    next: "to show a machine's entry: fleet inspect NAME",
+  })),
+  ...['delete', 'remove', 'destroy'].map((typed) => ({
+    typed,
+    next: 'to remove a machine: fleet rm NAME',
+  })),
+  {
+    typed: 'edit',
+    next: 'to change a machine: edit machines.yaml, or run fleet set NAME KEY=VALUE',
+  },
   {
     typed: 'scale',
     next: 'to change the number of machines: fleet set --profile PROFILE count=NUMBER, then fleet apply',
@@ -94,12 +115,15 @@ const habits: readonly Habit[] = [
   { typed: '', options: ['-o', '--output'], next: 'to print JSON: --json' },
 ]
 
-/** Drivers of docker-machine that have another name in fleet, or none. */
-const driversElsewhere: Readonly<Record<string, string>> = {
+/** Drivers of docker-machine that fleet has too, with their names in fleet. */
+const sharedDrivers: Readonly<Record<string, string>> = {
   amazonec2: 'aws',
-  generic: 'ssh',
-  none: 'ssh',
+  azure: 'azure',
+  virtualbox: 'virtualbox',
 }
+
+/** Drivers of docker-machine for hosts that exist. */
+const existingHostDrivers = new Set(['generic', 'none'])
 
 /** Drivers of docker-machine for which fleet has none. */
 const missingDrivers = new Set(
@@ -110,11 +134,23 @@ const missingDrivers = new Set(
 
 /** The next step for a driver name of docker-machine. */
 export function driverHabit(name: string): string | undefined {
-  const own = driversElsewhere[name]
+  const own = sharedDrivers[name]
   if (own !== undefined) return `use --driver ${own}`
+  if (existingHostDrivers.has(name)) {
+    return 'to add an existing host: fleet adopt USER@HOST --name NAME'
+  }
   return missingDrivers.has(name)
     ? "create the host with the provider's tools, then run fleet adopt USER@HOST"
     : undefined
+}
+
+/** The next step for an option of a docker-machine driver, which begins with the driver's name: `--amazonec2-region`. */
+function driverOptionHabit(option: string): string | undefined {
+  const [, name = ''] = /^--([a-z0-9]+)-/.exec(option) ?? []
+  const own = sharedDrivers[name]
+  return own === undefined
+    ? driverHabit(name)
+    : `to list the options for the ${own} driver: fleet create --driver ${own} --help`
 }
 
 /**
@@ -123,9 +159,11 @@ export function driverHabit(name: string): string | undefined {
  */
 export function habitOf(words: readonly string[], option: string | undefined): string | undefined {
   const line = `${words.join(' ')} `
-  return habits.find(
+  const habit = habits.find(
     ({ typed, options }) =>
       (typed === '' || line.startsWith(`${typed} `)) &&
       (options === undefined ? option === undefined : options.includes(option ?? '')),
-  )?.next
+  )
+  if (habit !== undefined) return habit.next
+  return option !== undefined && words[0] === 'create' ? driverOptionHabit(option) : undefined
 }

@@ -7,12 +7,32 @@ const others = new Set(
   ),
 )
 
-/** The command of fleet for a command of docker that fleet does not have under this name: `fleet container top` for `top`. */
+/** Verbs of commands in groups, each followed by others that people type for it. */
+const synonyms = [
+  ['rm', 'remove', 'delete', 'destroy'],
+  ['ls', 'list'],
+  ['inspect', 'show', 'describe'],
+  ['add', 'create', 'new'],
+  ['save', 'create', 'new'],
+] as const
+
+/**
+ * The command that is meant by unknown words: `fleet container top` for `top`, which docker has, and `fleet snapshot rm` for
+ * `snapshot delete`.
+ */
 export function suggestCommand(
-  word: string,
+  [word = '', verb = '']: readonly string[],
   sections: readonly CommandSection[],
 ): string | undefined {
   const groups = sections.flatMap(({ entries }) => entries.filter(isGroup))
+  const typed = groups.find(({ name }) => name === word)
+  if (typed !== undefined) {
+    const meant = synonyms.find(
+      ([own, ...others]) =>
+        others.some((other) => other === verb) && typed.commands.some(({ name }) => name === own),
+    )
+    return meant && `fleet ${typed.name} ${meant[0]}`
+  }
   const group = groups.find(
     ({ name, commands }) =>
       ['container', 'image'].includes(name) && commands.some((command) => command.name === word),

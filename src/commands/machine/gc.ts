@@ -55,7 +55,6 @@ function named(orphans: readonly Orphan[], names: readonly string[]): readonly O
 
 export const gc = defineCommand({
   name: 'gc',
-  aliases: ['prune'],
   summary: 'Remove hosts that are not in the inventory',
   description:
     'Find hosts that fleet created for this inventory but that are no longer in it, and remove them after confirmation. Such a host may belong to another clone of the inventory with changes that have not been merged yet, so hosts that are protected or less than a day old are kept unless you specify their names. Without a terminal and without --yes, the hosts are only listed. The search covers all regions of every provider account that this inventory has used, as recorded in its git history and on this computer.',

@@ -64,7 +64,7 @@ export function checkFitting(
 }
 
 /** The driver that a command line names, before it is parsed. */
-function driverIn(argv: readonly string[]): string | undefined {
+export function driverIn(argv: readonly string[]): string | undefined {
   const index = argv.findIndex((word) => word === '--driver' || word === '-d')
   const joined = argv.find((word) => word.startsWith('--driver='))
   return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
