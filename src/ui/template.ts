@@ -58,7 +58,8 @@ const isTrue = (value: unknown): boolean => {
   return isObject(value) ? Object.keys(value).length > 0 : Boolean(value)
 }
 
-const functions: Readonly<Record<string, (...operands: readonly unknown[]) => unknown>> = {
+/** The functions of templates, by name. */
+export const functions: Readonly<Record<string, (...operands: readonly unknown[]) => unknown>> = {
   json: (value) => JSON.stringify(value ?? null),
   prettyjson: (value) => JSON.stringify(value ?? null, undefined, 4), // as Docker Machine has it
   join: (list, separator) =>

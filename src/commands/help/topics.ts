@@ -58,13 +58,14 @@ confirmation then fail with exit code 2, unless you pass --yes.
                       operating system's usual cache directory)
   FLEET_BROKER=off    open new connections for every command, without the
                       background process
+  FLEET_SSH           SSH client: openssh or builtin (default: fleet chooses)
   FLEET_OPERATOR      name that identifies you as the owner of Compose projects
   FLEET_CHECKIP_URL   service that returns this computer's public address
                       (default: checkip.amazonaws.com)
   FLEET_DEBUG         1, or topics such as ssh,engine: print a trace of the
                       command to stderr, without secrets
   FLEET_DEBUG_FILE    file for the trace, instead of stderr
-  FLEET_AZURE_LOGIN   device-code to log in to Azure with a code in a browser
+  FLEET_AZURE_LOGIN   device-code: log in to Azure with a code in a browser
 
 SSH_AUTH_SOCK, HTTPS_PROXY, NO_PROXY, NO_COLOR, TMPDIR and the variables used by
 AWS and Azure tools have their usual meanings.
@@ -78,8 +79,9 @@ stderr, as one JSON object per line with kind, message, machine and hint.
 
 With --format, each result is printed with a Go template, as in docker. A
 template can contain text, {{.field.field}}, if, range, with, and the functions
-json, join, split, upper, lower, title, len, index, eq, ne, and, or, not,
-println. Field names are those of --json, in upper or lower case. For example:
+json, prettyjson, join, split, upper, lower, title, len, index, eq, ne, and, or,
+not, println. Field names are those of --json, in upper or lower case. For
+example:
   fleet inspect web-1 --format '{{.host.address}} {{json .labels}}'
   fleet ls --format '{{.name}}\\t{{index .labels "role"}}'
 

@@ -1,9 +1,12 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { isGroup } from '../../../src/commands/command.ts'
 import { formatOverview, overview } from '../../../src/commands/help/overview.ts'
 import { topics } from '../../../src/commands/help/topics.ts'
 import { commandList } from '../../../src/commands/index.ts'
 import { exitCodes } from '../../../src/errors.ts'
+import { functions } from '../../../src/ui/template.ts'
 
 const entries = commandList.flatMap((section) => section.entries)
 
@@ -28,4 +31,16 @@ test('the topic exit-codes has every exit code', () => {
   for (const code of Object.values(exitCodes)) {
     expect(topics['exit-codes']).toMatch(new RegExp(`^ +${code} {3}`, 'm'))
   }
+})
+
+test('the topic environment has every variable of fleet', async () => {
+  const file = join(import.meta.dirname, '../../../docs/environment.md')
+  const names = (await readFile(file, 'utf8')).match(/(?<=^\| `)FLEET_\w+/gm) ?? []
+  expect(names).toContain('FLEET_SSH')
+  for (const name of names) expect(topics.environment).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'))
+})
+
+test('the topic output has every function of templates', () => {
+  const [, list = ''] = /and the functions\s([^.]*)\./.exec(topics.output) ?? []
+  expect(list.split(/,\s/).toSorted()).toEqual(Object.keys(functions).toSorted())
 })
