@@ -58,6 +58,7 @@ const banned: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/\bcould not make\b/, 'could not create'],
   [/\bwhere there is\b/, 'if there is'],
   [/\bholds no\b/, 'contains no'],
+  [/\b(?:see|in) docs\//, "fleet's documentation: docs/…"],
 ]
 
 const wrongIn = (text: string): string[] =>

@@ -132,7 +132,7 @@ const warningsFor = (destination: string, ignored: readonly string[]): readonly 
   ignored.length === 0
     ? []
     : [
-        `fleet ignores these SSH settings for ${destination}: ${ignored.join(', ')}; see docs/ssh.md`,
+        `fleet ignores these SSH settings for ${destination}: ${ignored.join(', ')}; see fleet's documentation: docs/ssh.md`,
       ]
 
 /** Whether a key file was configured: `ssh -G` also lists the default ones (ssh_config(5), IdentityFile). */

@@ -35,7 +35,7 @@ export function openSwarm(context: Context, name: string): OpenSwarm {
   }
 }
 
-const addSwarm = 'define a swarm under "swarms" in machines.yaml; see docs/swarm.md'
+const addSwarm = 'add a swarm to machines.yaml: swarms: { prod: { managers: role=manager } }'
 
 /** The error for a name that no swarm of the inventory has, with the nearest one. */
 export const unknownSwarm = (name: string, names: readonly string[]): UserError =>

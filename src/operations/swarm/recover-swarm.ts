@@ -50,7 +50,7 @@ const autolocked = (swarm: string): UserError =>
   new UserError(
     'unsupported',
     `swarm ${swarm} uses autolock, and Docker cannot make a locked manager the only manager`,
-    { hint: 'start one of the other managers again; see "Lost quorum" in docs/swarm.md' },
+    { hint: 'start one of the other managers again' },
   )
 
 const hasLeader = (swarm: string): UserError =>

@@ -95,7 +95,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'credentials',
     message: () => 'AWS does not allow this operation with these credentials',
-    hint: () => 'see docs/drivers/aws.md for the required IAM policy',
+    hint: () => "for the required IAM policy, see fleet's documentation: docs/drivers/aws.md",
   },
   {
     codes: ['OptInRequired', 'PendingVerification', 'Blocked', 'AccountDisabledException'],
@@ -202,7 +202,7 @@ export const failures: readonly Failure[] = [
     ],
     kind: 'usage',
     message: () => 'EC2 rejected the options',
-    hint: () => 'see the option descriptions in docs/drivers/aws.md',
+    hint: () => 'to list the options: fleet create --driver aws --help',
   },
   throttling,
   internalError,

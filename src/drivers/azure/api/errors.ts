@@ -22,7 +22,7 @@ const overQuota: Failure = {
 const notAllowed: Failure = {
   kind: 'credentials',
   text: 'your login does not have the required permissions',
-  hint: 'assign the role described in docs/drivers/azure.md to your login; assignments take effect after a few minutes',
+  hint: "assign the role in fleet's documentation (docs/drivers/azure.md) to your login; assignments take effect after a few minutes",
 }
 const loginAgain: Failure = {
   kind: 'credentials',

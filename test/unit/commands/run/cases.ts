@@ -753,7 +753,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     ]),
     fails('swarm status test --inventory swarms.yaml', failed, /test is not initialized/),
     fails('swarm status prd --inventory swarms.yaml', usage, /"prd"[^]*prod/),
-    fails('swarm status prod', usage, /under "swarms"/),
+    fails('swarm status prod', usage, /swarms: \{ prod: \{ managers: role=manager \} \}/),
   ],
   'service ls': [
     ok(
@@ -767,7 +767,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('service ls --inventory swarms.yaml', usage, /2 swarms[^]*prod, test/),
     fails('service ls -m web-1 --inventory swarms.yaml', usage, /web-1 is a machine[^]*prod, test/),
     fails('service ls -m test --inventory swarms.yaml', failed, /test is not initialized/),
-    fails('service ls', usage, /no swarms[^]*under "swarms"/),
+    fails('service ls', usage, /no swarms\n {2}add a swarm to machines\.yaml: swarms: \{ prod:/),
   ],
   'service ps': [
     ok(

@@ -44,7 +44,7 @@ describe('what AWS refuses', () => {
     ['InvalidSubnetID.NotFound', 'usage', /no such subnet/, /describe-subnets/],
     ['InvalidGroup.NotFound', 'usage', /no such security group/, /describe-security-groups/],
     ['InvalidKeyPair.NotFound', 'usage', /no such key pair/, /--key-pair/],
-    ['InvalidParameterValue', 'usage', /rejected the options/, /aws\.md/],
+    ['InvalidParameterValue', 'usage', /rejected the options/, /fleet create --driver aws --help/],
     ['RequestLimitExceeded', 'failed', /throttling/, /again/],
     ['ENOTFOUND', 'unreachable', /offline, or there is no such region/, /describe-regions/],
     ['EAI_AGAIN', 'unreachable', /this computer is offline/, /check the network/],
