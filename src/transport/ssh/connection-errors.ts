@@ -89,7 +89,7 @@ const says =
 const at = ({ address, port }: Endpoint): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 const look = ({ machine, isNew = false }: Endpoint): string =>
-  isNew ? '' : ` Check the host's state: fleet status ${machine}`
+  isNew ? '' : `; to show the host's state: fleet status ${machine}`
 
 /** A command line that shows what ssh does to connect. */
 function verboseSsh({ destination, address, ...endpoint }: Endpoint): string {
@@ -170,14 +170,14 @@ const rules: readonly Rule[] = [
     when: code('ECONNREFUSED'),
     kind: 'unreachable',
     why: () => 'connection refused',
-    hint: (endpoint) => `check that sshd is running and listening on this port.${look(endpoint)}`,
+    hint: (endpoint) => `check that sshd is running and listening on this port${look(endpoint)}`,
   },
   {
     when: code('EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'),
     kind: 'unreachable',
     why: () => 'no route to the host',
     hint: (endpoint) =>
-      `check that the host is running and that this computer is connected to its network or VPN.${look(endpoint)}`,
+      `check that the host is running and that this computer is connected to its network or VPN${look(endpoint)}`,
   },
   {
     when: code('EACCES', 'EPERM'),
@@ -197,14 +197,14 @@ const rules: readonly Rule[] = [
     kind: 'unreachable',
     why: (_, error) => `the jump host cannot connect to the host: ${messageOf(error)}`,
     hint: (endpoint) =>
-      `check that the host is running and that the jump host can reach it.${look(endpoint)}`,
+      `check that the host is running and that the jump host can reach it${look(endpoint)}`,
   },
   {
     when: (failure) => timeout('connecting')(failure) || code('ETIMEDOUT')(failure),
     kind: 'unreachable',
     why: (_, error) => `${noAnswer} (${messageOf(error)})`,
     hint: (endpoint) =>
-      `check that the host is running and that its firewall allows connections from this computer.${look(endpoint)}`,
+      `check that the host is running and that its firewall allows connections from this computer${look(endpoint)}`,
   },
   {
     when: timeout('greeting'),

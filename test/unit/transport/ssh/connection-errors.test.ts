@@ -16,3 +16,16 @@ test.each([
     expect(error).toMatchObject({ hint: `try again; for details: ${command}` })
   },
 )
+
+test.each(['ECONNREFUSED', 'ENETUNREACH', 'REFUSED', 'ETIMEDOUT'])(
+  'the hint for %s does not end in a full stop, with or without a machine',
+  (code) => {
+    const error = Object.assign(new Error('no'), { code })
+    const hintOf = (isNew: boolean) =>
+      explainFailure({ stage: 'connecting', error }, { ...endpoint, isNew }).error
+    expect(hintOf(true)).toMatchObject({ hint: expect.stringMatching(/^check that [^.;]+$/) })
+    expect(hintOf(false)).toMatchObject({
+      hint: expect.stringMatching(/^check that [^.;]+; to show .*: fleet status web-1$/),
+    })
+  },
+)
