@@ -1,5 +1,4 @@
 import { isMachineName } from './name.ts'
-import { suggest } from './nearest-name.ts'
 import {
   type Profiles,
   chainFrom,
@@ -8,6 +7,7 @@ import {
   mergeProfiles,
   listMachineNames,
   countingProfile,
+  noProfile,
 } from './profiles.ts'
 import type { InventoryFile, MachineEntry } from './schema.ts'
 
@@ -29,8 +29,7 @@ function findExtendsProblems(
   const [section, own] = path
   if (!profiles.has(extended)) {
     const others = [...profiles.keys()].filter((name) => section !== 'profiles' || name !== own)
-    const meant = suggest(extended, others)
-    return [{ path: at, message: `${at.join('.')}: there is no profile ${extended}${meant}` }]
+    return [{ path: at, message: `${at.join('.')}: ${noProfile(extended, others)}` }]
   }
   const chain = chainFrom(profiles, extended)
   if (chain.length > maxChainLength) {

@@ -1,7 +1,6 @@
 import type { DriverDefinition } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
-import { suggest } from '../../machine/nearest-name.ts'
-import { type Profiles, mergeProfiles } from '../../machine/profiles.ts'
+import { type Profiles, mergeProfiles, noProfile } from '../../machine/profiles.ts'
 import type { ProfileEntry } from '../../machine/schema.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from '../context.ts'
@@ -35,7 +34,7 @@ function withProfileSetting(
 function findProfile(profiles: Profiles, name: string): ProfileEntry {
   const profile = profiles.get(name)
   if (profile !== undefined) return profile
-  throw new UserError('usage', `there is no profile ${name}${suggest(name, profiles.keys())}`, {
+  throw new UserError('usage', noProfile(name, profiles.keys()), {
     hint: 'profiles are defined under "profiles:" in the inventory',
   })
 }

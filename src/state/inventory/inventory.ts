@@ -1,7 +1,6 @@
 import { UserError } from '../../errors.ts'
 import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
-import { suggest } from '../../machine/nearest-name.ts'
 import type { Operators } from '../../machine/operators.ts'
 import {
   type Profiles,
@@ -9,6 +8,7 @@ import {
   mergeProfiles,
   listMachineNames,
   countingProfile,
+  noProfile,
 } from '../../machine/profiles.ts'
 import type {
   InventoryFile,
@@ -170,8 +170,7 @@ export function checkExtends(
   extended: string | undefined,
 ): void {
   if (extended === undefined || profiles.has(extended)) return
-  const meant = suggest(extended, profiles.keys())
-  throw new UserError('usage', `there is no profile ${extended}${meant}`, { machine })
+  throw new UserError('usage', noProfile(extended, profiles.keys()), { machine })
 }
 
 /** Merges an entry with the profiles of an inventory. */

@@ -69,7 +69,7 @@ describe('the entry of a machine that a profile counts', () => {
     const shop = 'shop' as MachineName
     expect(newEntry({ name: shop, extends: 'base' }, inventory)).toEqual({ extends: 'base' })
     expect(() => newEntry({ name: shop, extends: 'bse' }, inventory)).toThrow(
-      'there is no profile bse (did you mean "base"?)',
+      'there is no profile called "bse" (did you mean "base"?)',
     )
     expect(() => newEntry({ name: shop }, inventory)).toThrow('no driver is specified for shop')
   })
@@ -140,7 +140,7 @@ describe('setting what a profile says', () => {
   })
 
   it.each([
-    ['webb', 'count=1', 'there is no profile webb (did you mean "web"?)'],
+    ['webb', 'count=1', 'there is no profile called "webb" (did you mean "web"?)'],
     ['web', 'count=many', 'count must be a whole number, not "many"'],
     ['web', 'typ=large', 'unknown setting "typ" (did you mean "type"?)'],
     ['web', 'via=nope', 'there is no machine called "nope"'],

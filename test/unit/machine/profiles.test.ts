@@ -90,9 +90,9 @@ describe('what is wrong with profiles is told with place', () => {
   it.each([
     [
       'profiles: {web: {driver: cloud}}\nmachines:\n  x: { extends: wep }',
-      '5:17: machines.x.extends: there is no profile wep (did you mean "web"?)',
+      '5:17: machines.x.extends: there is no profile called "wep" (did you mean "web"?)',
     ],
-    ['profiles:\n  a: { extends: b }', '4:17: profiles.a.extends: there is no profile b'],
+    ['profiles:\n  a: { extends: b }', '4:17: profiles.a.extends: there is no profile called "b"'],
     [
       'profiles:\n  a: { extends: b }\n  b: { extends: c }\n  c: { extends: b }',
       '5:17: profiles.b.extends: profiles form a cycle: b extends c extends b',
