@@ -5,7 +5,7 @@ import { parseShares } from './local-hosts.ts'
  * before it is created.
  */
 export interface Grant {
-  /** A phrase: `image /home/ana/disk.qcow2 on this computer`. */
+  /** A phrase: `the image /home/ana/disk.qcow2 on this computer`. */
   readonly what: string
   /**
    * The file or folder of this computer, possibly relative to the inventory's folder. Outside that
@@ -22,7 +22,7 @@ export interface Grant {
 /** Grants for shared folders, in the format of {@link parseShares}. */
 export const folderGrants = (shares: string | undefined): readonly Grant[] =>
   (parseShares(shares ?? '') ?? []).map(({ name, path }) => ({
-    what: `directory ${path} on this computer, shared as ${name} with write access`,
+    what: `the directory ${path} on this computer, shared as ${name} with write access`,
     path,
   }))
 
@@ -30,10 +30,10 @@ export const folderGrants = (shares: string | undefined): readonly Grant[] =>
 export function imageGrants(image: string | undefined): readonly Grant[] {
   const [, rest = '', checksum] = /^([^#]*)(#.*)?$/s.exec(image ?? '') ?? []
   if (/^https?:/i.test(rest)) {
-    return [{ what: `image ${rest}${checksum === undefined ? ', without a checksum' : ''}` }]
+    return [{ what: `the image ${rest}${checksum === undefined ? ', without a checksum' : ''}` }]
   }
   const isPath = /[/\\]|\.(?:raw|img|qcow2|vmdk|vdi|ova)$/i.test(rest)
-  return isPath ? [{ what: `image ${rest} on this computer`, path: rest }] : []
+  return isPath ? [{ what: `the image ${rest} on this computer`, path: rest }] : []
 }
 
 /** Grants for ports and SSH that are reachable from the network. */

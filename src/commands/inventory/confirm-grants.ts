@@ -40,7 +40,7 @@ export async function confirmGrants(
     if (outside === undefined || asked.has(outside)) continue
     asked.add(outside)
     const names = grants.filter((one) => one.outside === outside).map(({ machine }) => machine)
-    const question = `Allow ${foldNames([...new Set(names)])} to use the ${what}? It is ${why}.`
+    const question = `Allow ${foldNames([...new Set(names)])} to use ${what}? It is ${why}.`
     if (!(await confirm(io, question))) {
       throw new UserError(
         'cancelled',

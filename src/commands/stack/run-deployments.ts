@@ -64,11 +64,11 @@ export async function confirmStackGrants(
     const key = 'path' in grant ? grant.path : `${grant.stack} ${grant.variable}`
     if (asked.has(key)) continue
     asked.add(key)
-    const question = `Allow stack ${grant.stack} to send the ${what} to ${foldNames(machinesOf(grant))}?`
+    const question = `Allow stack ${grant.stack} to send ${what} to ${foldNames(machinesOf(grant))}?`
     if (!(await confirm(io, question))) {
       throw new UserError(
         'cancelled',
-        `cancelled: you did not allow sending the ${what}; nothing was changed`,
+        `cancelled: you did not allow sending ${what}; nothing was changed`,
       )
     }
     await allowStackGrants(fleet, [grant])

@@ -9,12 +9,12 @@ export const aws = defineDriver({
   summary: 'a new host on Amazon EC2',
   options: awsOptions,
   grants: ({ profile, instanceProfile, ...network }: Partial<AwsOptions>) => [
-    ...(profile === undefined ? [] : [{ what: `AWS profile ${profile} on this computer` }]),
+    ...(profile === undefined ? [] : [{ what: `the AWS profile ${profile} on this computer` }]),
     ...(instanceProfile === undefined
       ? []
       : [
           {
-            what: `IAM instance profile ${instanceProfile}, available to all programs on the host`,
+            what: `the IAM instance profile ${instanceProfile}, available to all programs on the host`,
           },
         ]),
     ...networkGrants(network),

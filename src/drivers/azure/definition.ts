@@ -11,7 +11,11 @@ export const azure = defineDriver({
   grants: ({ managedIdentity, ...network }: Partial<AzureOptions>) => [
     ...(managedIdentity === undefined
       ? []
-      : [{ what: `managed identity ${managedIdentity}, available to all programs on the host` }]),
+      : [
+          {
+            what: `the managed identity ${managedIdentity}, available to all programs on the host`,
+          },
+        ]),
     ...networkGrants(network),
   ],
   tunnel: openTunnel,

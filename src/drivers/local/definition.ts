@@ -14,8 +14,8 @@ export const local = defineDriver({
     {
       what:
         socket === undefined
-          ? 'Docker engine on this computer'
-          : `Docker engine on this computer, at the socket ${socket}`,
+          ? 'the Docker engine on this computer'
+          : `the Docker engine on this computer, at the socket ${socket}`,
       ...(socket !== undefined &&
         !isEngineSocket(socket, env) && { path: socket, isUnknownSocket: true }),
     },

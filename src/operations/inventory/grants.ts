@@ -17,7 +17,7 @@ type Options = Readonly<Record<string, unknown>>
 /** Access that a host is given to this computer, and whether the user must allow it. */
 export interface FoundGrant {
   readonly machine: MachineName
-  /** A phrase: `folder /home/ana/code of this computer, writable, as code`. */
+  /** A phrase: `the image /home/ana/disk.qcow2 on this computer`. */
   readonly what: string
   /** The real path, if it is outside the folder of the inventory and the user has not allowed it yet. */
   readonly outside?: string
@@ -74,7 +74,7 @@ async function findGrants(
   const definition = await context.driver(driver)
   return examineGrants(context, name, [
     ...(definition.grants?.(options, context.env) ?? []),
-    ...(userData === undefined ? [] : [{ what: `user-data file ${userData}` }]),
+    ...(userData === undefined ? [] : [{ what: `the user-data file ${userData}` }]),
     ...certificateGrants(engine),
   ])
 }
@@ -84,7 +84,9 @@ const certificateGrants = (engine: Machine['engine']): readonly Grant[] =>
   typeof engine !== 'object'
     ? []
     : Object.entries(engine.registries ?? {}).flatMap(([registry, { ca }]) =>
-        ca === undefined ? [] : [{ what: `CA certificates in ${ca} for the registry ${registry}` }],
+        ca === undefined
+          ? []
+          : [{ what: `the CA certificates in ${ca} for the registry ${registry}` }],
       )
 
 /** The options of a machine, with those of its profiles and the defaults. */
@@ -163,7 +165,7 @@ export async function checkEngineSocket(
   path: string,
 ): Promise<void> {
   if (isEngineSocket(path, context.env)) return
-  const what = `Docker engine on this computer, at the socket ${path}`
+  const what = `the Docker engine on this computer, at the socket ${path}`
   const grants = await examineGrants(context, machine, [{ what, path, isUnknownSocket: true }])
   requireAllowed(grants, 'fleet apply')
 }

@@ -43,11 +43,11 @@ export async function findStackGrants(
   ]
 }
 
-/** Describes a grant: `file or directory /home/ana/.ssh/id_rsa on this computer`. */
+/** Describes a grant: `the file or directory /home/ana/.ssh/id_rsa on this computer`. */
 export const describeStackGrant = (grant: StackGrant): string =>
   'path' in grant
-    ? `file or directory ${grant.path} on this computer`
-    : `variable ${grant.variable} in your shell`
+    ? `the file or directory ${grant.path} on this computer`
+    : `the variable ${grant.variable} in your shell`
 
 /** Remembers that the hosts of these stacks may get these things. */
 export async function allowStackGrants(

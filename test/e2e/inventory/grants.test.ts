@@ -32,10 +32,10 @@ test('a plan shows what a new host is given', async () => {
   expect(stdout).toContain(`  + dev: create (the host does not exist yet)
       qemu, 2 CPUs, 2048 MiB memory, 20 GiB disk, ./own.img
       SSH from this computer only
-      uses image ./own.img on this computer
-      uses directory ${ana.home}/code on this computer, shared as home with write access (outside the inventory directory)
-      uses directory ${ana.folder}/cloud on this computer, shared as inv with write access
-      uses user-data file cloud/dev.yaml
+      uses the image ./own.img on this computer
+      uses the directory ${ana.home}/code on this computer, shared as home with write access (outside the inventory directory)
+      uses the directory ${ana.folder}/cloud on this computer, shared as inv with write access
+      uses the user-data file cloud/dev.yaml
 `)
   await writeFile(
     join(ana.folder, 'machines.yaml'),
@@ -46,13 +46,13 @@ test('a plan shows what a new host is given', async () => {
   }
   expect(Object.fromEntries(changes.map(({ machine, grants }) => [machine, grants]))).toEqual({
     web: [
-      'AWS profile prod on this computer',
-      'IAM instance profile admin, available to all programs on the host',
+      'the AWS profile prod on this computer',
+      'the IAM instance profile admin, available to all programs on the host',
       'ports 80,443, open to everyone',
       'SSH, open to 0.0.0.0/0',
     ],
     here: [
-      'Docker engine on this computer, at the socket /run/other.sock (not a known engine socket)',
+      'the Docker engine on this computer, at the socket /run/other.sock (not a known engine socket)',
     ],
   })
 })
@@ -176,7 +176,7 @@ describe('what is not in the folder of the inventory', () => {
     const shares = `home=${ana.home}/code`
     const words = ['create', 'dev', '--driver', 'qemu', '--accelerator', 'tcg', '--shares', shares]
     const created = await ana.fleet(words, { env })
-    expect(created.stderr).toContain(`dev can use directory ${ana.home}/code on this computer`)
+    expect(created.stderr).toContain(`dev can use the directory ${ana.home}/code on this computer`)
     expect(created.stderr).toMatch(noQemu)
     await write('cpus: 1')
     await ana.fleet(['set', 'dev', `shares=data=${ana.home}`])

@@ -29,7 +29,7 @@ test('a creation shows what is created, who can reach it, and what it is given',
   const options = { region: 'eu-west-1', type: 't4g.small', ports: '443,80', profile: 'ops' }
   const hosts = new Map([['web-1', hostOf('aws', options)]])
   const open = networkGrants(options).map(({ what }) => what)
-  const grants = ['AWS profile ops on this computer', ...open]
+  const grants = ['the AWS profile ops on this computer', ...open]
   const changes: Change[] = [
     { machine: 'web-1', action: 'create', why: 'no host yet', grants },
     { machine: 'db', action: 'change', why: 'disk 20 -> 40', stops: true },
@@ -41,7 +41,7 @@ test('a creation shows what is created, who can reach it, and what it is given',
       '  + web-1: create (no host yet)',
       '      aws, eu-west-1, t4g.small, 20 GiB disk, debian-13',
       '      SSH from your current address only; ports 443/tcp, 80/tcp from anywhere',
-      '      uses AWS profile ops on this computer',
+      '      uses the AWS profile ops on this computer',
       '  ~ db: change (disk 20 -> 40; the host will be stopped temporarily)',
       'fleet apply will delete these hosts and all data on them, after confirmation:',
       '  - old: remove (profile web sets "count: 1")',

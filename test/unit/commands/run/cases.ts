@@ -424,7 +424,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'plan --inventory written.yaml',
       2,
-      /hub: adopt \(the host has not been adopted yet\)[^]*laptop: adopt \(the host has not/,
+      /hub: adopt \(the host has not been adopted yet\)[^]*laptop: adopt \(the host has not been adopted yet\)\n +uses the Docker engine on this computer\n/,
       written,
     ),
     fails('plan', 2, /web-1: engine-config \(labels not set -> \["a=b"\]; without a restart\)/, {
@@ -476,7 +476,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails(
       'deploy shop --yes --inventory stacks.yaml',
       usage,
-      /shop: file or directory .*secret\.env on this computer\n[^]*--allow-path/,
+      /shop: the file or directory .*secret\.env on this computer\n[^]*--allow-path/,
       takesMore,
     ),
     fails('deploy shpo --inventory stacks.yaml', usage, /"shpo" \(did you mean "shop"\?\)/),

@@ -56,7 +56,7 @@ describe('what a stack takes of this computer', () => {
       { stack: 'shop', path: join(folder, 'private') },
     ])
     expect(() => requireStackGrants(found, 'fleet apply')).toThrow(
-      /not allowed yet:\nshop: file or directory /,
+      /not allowed yet:\nshop: the file or directory /,
     )
     await allowStackGrants(context, found)
     expect(await find(plain, ['infra/shop/link', 'private', 'other'])).toEqual([])
