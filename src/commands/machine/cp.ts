@@ -22,6 +22,9 @@ interface Copy extends Copied {
   readonly seconds: number
 }
 
+/** The step before the first byte is copied. */
+const findStep = 'find the files'
+
 export const cp = defineCommand({
   name: 'cp',
   summary: 'Copy files to, from and between machines',
@@ -60,19 +63,21 @@ export const cp = defineCommand({
       parseCopyPath(target, inventory, io),
     ]
     const places = sources.map(copy)
-    using display = await openProgress(io, format, sources)
+    const subjectOf = (typed: string): string => `copy ${typed} to ${target}`
+    using display = await openProgress(io, format, sources.map(subjectOf))
     const copies: Copy[] = []
     for (const [typed, from, to] of places) {
-      copies.push(
-        await display.track(`${typed} to ${target}`, async (report) => {
-          report('find files')
-          return await copyOne(
-            fleet,
-            { typed: [typed, target], from, to, intoFolder: places.length > 1 },
-            report,
-          )
-        }),
-      )
+      const request: Request = {
+        typed: [typed, target],
+        from,
+        to,
+        intoFolder: places.length > 1,
+      }
+      const work = async (report: Progress): Promise<Copy> => {
+        report(findStep)
+        return await copyOne(fleet, request, report)
+      }
+      copies.push(await display.track(subjectOf(typed), work, { isMachine: false }))
     }
     if (format.json) writeJson(io, places.length === 1 ? copies[0] : copies)
     return reportCopies({ io, format }, copies)
@@ -113,7 +118,7 @@ async function copyOne(
   const { copyFiles } = await import('../../operations/copy/copy-files.ts')
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
-  const progress = (state: CopyProgress) => report('copy', describeProgress(state, seconds()))
+  const progress = (state: CopyProgress) => report('transfer', describeProgress(state, seconds()))
   const copied = await copyFiles(fleet, from, to, progress, { intoFolder })
   return { from: typedFrom, to: typedTo, ...copied, seconds: seconds() }
 }
@@ -161,7 +166,7 @@ async function copyOnEach(
     using display = await openProgress(io, format, names)
     const work = (machine: Machine, signal: AbortSignal): Promise<Copy[]> =>
       display.track(machine.name, async (report) => {
-        report('find files')
+        report(findStep)
         const to = placeOn(machine, target)
         const folder = eachApart ? await folderFor(to.path, machine.name) : undefined
         const copies: Copy[] = []

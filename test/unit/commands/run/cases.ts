@@ -642,7 +642,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       ...{ programs: true, shell: true },
     }),
     json('cp machines.yaml web-1:{folder}/copied', {}, { programs: true, shell: true }),
-    fails('cp nowhere web-1:/tmp', failed, /nowhere/),
+    fails('cp nowhere web-1:/tmp', failed, /copy nowhere to web-1:\/tmp: find the files\n/),
+    fails('cp nowhere web-1:/tmp --json', failed, /"task":"copy nowhere to web-1:\/tmp"/),
   ],
   // test/e2e/machine/mount.test.ts mounts directories
   mount: [
