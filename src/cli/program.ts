@@ -7,6 +7,7 @@ import {
   inventoryIn,
   operandsIn,
   verbOf,
+  driverIn,
 } from '../commands/options/common-options.ts'
 import { type Command, type Invocation, type Option, isGroup } from '../commands/command.ts'
 import { suggestCommand } from '../commands/docker-cli/suggest-command.ts'
@@ -16,7 +17,6 @@ import { isTopic, topics } from '../commands/help/topics.ts'
 import { asksForVersion } from './argv.ts'
 import { commandList } from '../commands/index.ts'
 import { findCommand, findGroup, hasName, isKnown } from '../commands/find-command.ts'
-import { driverIn } from '../commands/machine/create/options.ts'
 import {
   type CommonValues,
   type TypedWords,

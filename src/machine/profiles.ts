@@ -1,14 +1,9 @@
 import type { Machine, MachineEntry, ProfileEntry } from './machine.ts'
 import type { EngineSpec } from './engine-spec.ts'
 import type { MachineName } from './name.ts'
-import { suggest } from './nearest-name.ts'
 
 /** The profiles by name, each as written in the file. */
 export type Profiles = ReadonlyMap<string, ProfileEntry>
-
-/** The message for a name that none of the profiles `names` has, with the nearest one. */
-export const noProfile = (name: string, names: Iterable<string>): string =>
-  `there is no profile called ${JSON.stringify(name)}${suggest(name, names)}`
 
 /** A profile with a `count`: it declares machines NAME-1 to NAME-COUNT. */
 export interface MachineCount {

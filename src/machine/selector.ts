@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts'
 import { isGlob, matchesGlob } from './glob.ts'
 import type { Machine } from './machine.ts'
 import { nearest } from './nearest-name.ts'
-import { addMachineHint } from './unknown-machine.ts'
+import { addMachineHint } from './unknown-name.ts'
 
 /** The states of machines that a selector can ask for, as `fleet status` prints them. */
 export const machineStates = [

@@ -7,9 +7,9 @@ import {
   mergeProfiles,
   listMachineNames,
   countingProfile,
-  noProfile,
 } from './profiles.ts'
 import type { InventoryFile, MachineEntry } from './schema.ts'
+import { noProfile } from './unknown-name.ts'
 
 /** A reason why profiles and entries do not describe a machine. */
 export interface SpecProblem {

@@ -13,7 +13,7 @@ export const active = defineCommand({
     const machine = await findActive(fleet, inventory)
     if (machine === undefined) {
       if (inventory.machines.size === 0) {
-        const { noMachines } = await import('../../machine/unknown-machine.ts')
+        const { noMachines } = await import('../../machine/unknown-name.ts')
         throw noMachines()
       }
       throw new UserError('unknown-machine', 'no machine is active', {

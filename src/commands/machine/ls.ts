@@ -144,7 +144,7 @@ export const ls = defineCommand({
     const machines = await machinesToList(fleet, targets, options.filter)
     const isText = !format.json && !format.quiet
     if (machines.length === 0 && options.filter.length === 0 && isText) {
-      const { addMachineHint } = await import('../../machine/unknown-machine.ts')
+      const { addMachineHint } = await import('../../machine/unknown-name.ts')
       io.stderr.write(`no machines yet: ${addMachineHint}\n`)
     }
     await warnUntrusted(fleet, io)

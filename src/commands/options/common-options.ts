@@ -46,6 +46,13 @@ export function inventoryIn(words: readonly string[]): string | undefined {
   return index >= 0 ? words[index + 1] : joined?.slice('--inventory='.length)
 }
 
+/** The driver that a command line names, before it is parsed. */
+export function driverIn(argv: readonly string[]): string | undefined {
+  const index = argv.findIndex((word) => word === '--driver' || word === '-d')
+  const joined = argv.find((word) => word.startsWith('--driver='))
+  return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
+}
+
 /** The name of a common option. */
 export type CommonOption = keyof typeof commonOptions
 

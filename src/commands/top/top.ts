@@ -50,7 +50,7 @@ export const top = defineCommand({
       )
     }
     if (machines.length === 0) {
-      const { noMachines } = await import('../../machine/unknown-machine.ts')
+      const { noMachines } = await import('../../machine/unknown-name.ts')
       throw noMachines()
     }
     const { stacks, ...inventory } = await (await fleet.inventory()).read()

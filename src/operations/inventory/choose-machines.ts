@@ -8,7 +8,7 @@ import {
   select,
   selects,
 } from '../../machine/selector.ts'
-import { addMachineHint, noMachines, unknownMachine } from '../../machine/unknown-machine.ts'
+import { addMachineHint, noMachines, unknownMachine } from '../../machine/unknown-name.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 

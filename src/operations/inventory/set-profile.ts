@@ -1,6 +1,7 @@
 import type { DriverDefinition } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
-import { type Profiles, mergeProfiles, noProfile } from '../../machine/profiles.ts'
+import { type Profiles, mergeProfiles } from '../../machine/profiles.ts'
+import { noProfile } from '../../machine/unknown-name.ts'
 import type { ProfileEntry } from '../../machine/schema.ts'
 import { findMachine } from './choose-machines.ts'
 import type { Context } from '../context.ts'

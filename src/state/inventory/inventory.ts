@@ -8,7 +8,6 @@ import {
   mergeProfiles,
   listMachineNames,
   countingProfile,
-  noProfile,
 } from '../../machine/profiles.ts'
 import type {
   InventoryFile,
@@ -18,7 +17,7 @@ import type {
 } from '../../machine/schema.ts'
 import { type Stacks, stackOf } from '../../machine/stacks.ts'
 import type { Swarms } from '../../machine/swarms.ts'
-import { unknownMachine } from '../../machine/unknown-machine.ts'
+import { noProfile, unknownMachine } from '../../machine/unknown-name.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
 /** The contents of an inventory at one time. */

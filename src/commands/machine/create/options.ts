@@ -9,6 +9,7 @@ import { driverHabit } from '../../habit-hints.ts'
 import { engineOptions } from './engine-options.ts'
 import { parseCount } from '../../options/numbers.ts'
 import { allowPathOption } from '../../inventory/confirm-grants.ts'
+import { driverIn } from '../../options/common-options.ts'
 import { yesOption } from '../../options/confirmation.ts'
 import { hostKeyOptions } from '../../options/host-key-options.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
@@ -61,13 +62,6 @@ export function checkFitting(
   throw new UserError('usage', `${name} ${why}`, {
     hint: `to list the driver's options: fleet create --driver ${shellQuote(driver)} --help`,
   })
-}
-
-/** The driver that a command line names, before it is parsed. */
-export function driverIn(argv: readonly string[]): string | undefined {
-  const index = argv.findIndex((word) => word === '--driver' || word === '-d')
-  const joined = argv.find((word) => word.startsWith('--driver='))
-  return index >= 0 ? argv[index + 1] : joined?.slice('--driver='.length)
 }
 
 /** The driver of the machine named directly after `create`, if the machine has an entry. */

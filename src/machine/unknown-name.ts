@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { nearest } from './nearest-name.ts'
+import { nearest, suggest } from './nearest-name.ts'
 
 /** The next step if the inventory has no machines. */
 export const addMachineHint =
@@ -17,3 +17,7 @@ export function unknownMachine(name: string, names: readonly string[]): UserErro
     hint: names.length === 0 ? addMachineHint : hint,
   })
 }
+
+/** The message for a name that none of the profiles `names` has, with the nearest one. */
+export const noProfile = (name: string, names: Iterable<string>): string =>
+  `there is no profile called ${JSON.stringify(name)}${suggest(name, names)}`
