@@ -79,7 +79,7 @@ export function requireHost(machine: Machine): HostRecord {
     machine: name,
     hint: isCreating
       ? `wait, continue with fleet create ${name}, or remove the machine with fleet rm ${name}`
-      : `wait, or continue with fleet rm ${name}`,
+      : `wait, or finish removing it: fleet rm ${name}`,
   })
 }
 

@@ -50,7 +50,7 @@ describe('the conformance suite', () => {
     ['describes a deleted host', 'rejects the ID of a deleted host'],
     [
       'removes resources of others',
-      'describes an existing host, which can be observed and started but is not owned',
+      'describes an existing host, which fleet can inspect and start but does not own',
     ],
     [
       'removes resources of others',

@@ -32,7 +32,7 @@ import { runTraced, traceWork, ignored } from '../../os/trace.ts'
 
 /** The dependencies and settings of the broker. */
 export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
-  /** The path to listen on: `socketIn(folder)`. */
+  /** The path to listen on: `brokerSocket(folder)`. */
   readonly socket: string
   /** Identifies this build of fleet. */
   readonly build: string

@@ -61,7 +61,7 @@ const terraformImport = defineCommand({
   name: 'terraform-import',
   summary: 'Print import blocks for Terraform',
   description:
-    'Print Terraform (1.5 or later) or OpenTofu import blocks for hosts that have a provider ID. Then run terraform plan -generate-config-out=hosts.tf to generate the configuration.',
+    'Print Terraform (1.5 or later) or OpenTofu import blocks for hosts that have a provider ID. To generate the configuration from them, run terraform plan -generate-config-out=hosts.tf.',
   targets: 'many',
   examples: ['fleet export terraform-import > import.tf'],
   async run({ fleet, io, targets }) {

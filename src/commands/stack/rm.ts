@@ -142,7 +142,7 @@ export const stackRm = defineCommand({
     ),
     destroy: text(
       '--destroy <stack>',
-      'stack name, repeated to confirm --volumes without a prompt; not implied by --yes',
+      'the stack name again, to confirm --volumes without a prompt (--yes alone does not confirm it)',
       'stack',
     ),
     yes: yesOption,

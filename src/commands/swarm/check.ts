@@ -64,9 +64,9 @@ export const swarmCheck = defineCommand({
       if (silent.length === 0) continue
       const why =
         silent.length === 1
-          ? 'the engine does not respond, or is not a node of the swarm'
-          : 'the engines do not respond, or are not nodes of the swarm'
-      const message = `swarm ${swarm} was not checked from ${foldNames(silent)}: ${why}`
+          ? 'the engine is not responding, or is not a node of the swarm'
+          : 'the engines are not responding, or are not nodes of the swarm'
+      const message = `swarm ${swarm} could not be checked on ${foldNames(silent)}: ${why}`
       const hint = `to show the nodes: fleet swarm status ${swarm}`
       writeFailure(io, new UserError('failed', message, { hint }), format.json)
     }

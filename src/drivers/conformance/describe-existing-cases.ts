@@ -15,7 +15,7 @@ export function describeExistingCases(
     checkGivenOptions(definition, subject.options)
   return [
     {
-      name: 'describes an existing host, which can be observed and started but is not owned',
+      name: 'describes an existing host, which fleet can inspect and start but does not own',
       run: () =>
         withHarness(definition, subject, async ({ begin, driver, lifecycle, listResources }) => {
           if (driver.describeExisting === undefined) return

@@ -32,7 +32,7 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
     case 'EADDRNOTAVAIL':
       return new UserError(
         'failed',
-        `cannot listen on ${where}: this computer does not have this address`,
+        `cannot listen on ${where}: this computer does not have that address`,
         {
           cause,
         },

@@ -100,7 +100,7 @@ function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation
     return {
       issues: [
         {
-          why: `swarm ${swarm.name} has no leader: ${listed(leaderless)} cannot reach a majority of its managers`,
+          why: `swarm ${swarm.name} has no leader: ${listed(leaderless)} cannot reach a majority of the swarm's managers`,
           hint: `start the other managers (see fleet status); if they no longer exist: fleet swarm recover ${swarm.name}`,
         },
       ],

@@ -118,7 +118,7 @@ async function changeIngressRules(
       'usage',
       `instance ${context.instance.id} has no security group that fleet created`,
       {
-        hint: 'remove "ports" and "sshCidr" from the inventory, and change your own security group in AWS',
+        hint: 'remove "ports" and "sshCidr" from the inventory, and edit the rules of your own security group in AWS',
       },
     )
   }

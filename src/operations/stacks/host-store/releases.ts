@@ -128,7 +128,7 @@ async function runScript(
   const [folder = ''] = args
   throw new UserError('failed', `cannot access ${folder} on ${machine}: ${reasonOf(stderr)}`, {
     machine,
-    hint: `check the directory: ${commandOn(host, `ls -ld ${quoteForHost(folder)}`)}; and the free space: ${commandOn(host, 'df -h')}`,
+    hint: `check the directory (${commandOn(host, `ls -ld ${quoteForHost(folder)}`)}) and the free space (${commandOn(host, 'df -h')})`,
   })
 }
 

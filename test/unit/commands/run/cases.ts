@@ -1083,7 +1083,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('trust ls web-1', usage, /too many arguments/),
   ],
   'trust rm': [
-    ok('trust rm', /nothing was trusted/),
+    ok('trust rm', /nothing to revoke/),
     json('trust rm', []),
     fails('trust rm nowhere', usage, /nowhere/),
   ],
