@@ -32,7 +32,7 @@ import { deserializeError } from '../serialize-error.ts'
 import type { Verdict } from '../server/pid-file.ts'
 import { RemoteConnection } from './remote-connection.ts'
 import type { BrokerLocation } from './start.ts'
-import type { ServedEngine } from '../server/sockets.ts'
+import type { ServedEngine } from '../server/engine-sockets.ts'
 import { Wire } from '../frames.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Transport } from '../../transport/transport.ts'
 import { type Hosts, identityOf } from './shared-connections.ts'
-import type { ServedEngine } from './sockets.ts'
+import type { ServedEngine } from './engine-sockets.ts'
 
 /** An engine at a socket path of a host; `host` identifies the host and login. */
 interface Engine {

@@ -6,7 +6,7 @@ import { ignored, traceError } from '../../os/trace.ts'
 import type { SocketAddress, Transport } from '../../transport/transport.ts'
 import type { BrokerTarget, ForwardStatus, ForwardTarget, PortForward } from '../protocol.ts'
 import { forwardsFile } from '../runtime-dir.ts'
-import { type ServedEngine, storedEnvironment } from './sockets.ts'
+import { type ServedEngine, storedEnvironment } from './engine-sockets.ts'
 
 /** How to log in to the host of a forward, and the path of its engine's socket. */
 type ForwardHost = Pick<ServedEngine, 'target' | 'env' | 'path'>

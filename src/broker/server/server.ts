@@ -25,7 +25,7 @@ import {
   protocolVersion,
 } from '../protocol.ts'
 import { serializeError } from '../serialize-error.ts'
-import { type ServedEngine, type SocketsOptions, openSockets } from './sockets.ts'
+import { type ServedEngine, type SocketsOptions, openSockets } from './engine-sockets.ts'
 import { Wire } from '../frames.ts'
 import { createRedactor } from '../../os/redact.ts'
 import { runTraced, traceWork, ignored } from '../../os/trace.ts'

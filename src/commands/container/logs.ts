@@ -111,7 +111,7 @@ async function soughtContainers({
   readonly options: { readonly find: boolean }
 }): Promise<{ readonly names: readonly string[]; readonly targets: Targets } | number> {
   if (!options.find) return { names: args.containers, targets: invocation.targets }
-  const { findContainers, noTargets } = await import('./find-containers.ts')
+  const { findContainers, noTargets } = await import('./find-option.ts')
   const found = await findContainers(invocation, args.containers, { verb: 'logs', running: false })
   return typeof found === 'number' ? found : { names: found, targets: noTargets }
 }

@@ -4,7 +4,7 @@ import type { Io } from '../../ui/io.ts'
 import type { Column } from '../../ui/table.ts'
 import { defineCommand, required } from '../command.ts'
 import { listFromEngines } from '../multi/query-engines.ts'
-import { noContainer, searchTimeoutMs, searchedMachines } from './find-containers.ts'
+import { noContainer, searchTimeoutMs, searchedMachines } from './find-option.ts'
 
 /** A container as `fleet where` shows it. */
 export interface FoundContainer {

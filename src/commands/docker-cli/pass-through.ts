@@ -54,7 +54,7 @@ async function runWhereFound(
   words: readonly string[],
 ): Promise<number> {
   const { readContainerNames } = await import('../../docker/container-names.ts')
-  const { findContainers, noTargets } = await import('../container/find-containers.ts')
+  const { findContainers, noTargets } = await import('../container/find-option.ts')
   const command = readContainerNames(words)
   const [container] = command?.names ?? []
   if (command === undefined || container === undefined) {

@@ -15,7 +15,8 @@ export const trustRm = defineCommand({
     const { revokeTrust } = await import('../../operations/trust/trust-driver.ts')
     const revoked = await revokeTrust(fleet, args.names)
     if (format.json) writeJson(io, revoked)
-    else if (revoked.length === 0) io.stderr.write('nothing to revoke: this inventory has no trusted drivers or allowed items\n')
+    else if (revoked.length === 0)
+      io.stderr.write('nothing to revoke: this inventory has no trusted drivers or allowed items\n')
     else io.stderr.write(`no longer trusted: ${revoked.join(', ')}\n`)
   },
 })

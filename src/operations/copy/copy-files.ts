@@ -3,9 +3,9 @@ import { collectSkipped } from './archive/skipped-items.ts'
 import { toByteString } from './archive/tar-format.ts'
 import { chooseTarget, endsAsFolder, refuse } from './choose-target.ts'
 import type { Context } from '../context.ts'
-import { isSameLocal, openLocalEndpoint } from './local-endpoint.ts'
+import { isSameLocal, openLocalEndpoint } from './local-files.ts'
 import { type FoundSource, type Endpoint, type Source, type Target, longCopy } from './endpoint.ts'
-import { copyWithinHost, openRemoteEndpoint } from './remote-endpoint.ts'
+import { copyWithinHost, openRemoteEndpoint } from './files-on-host.ts'
 import type { CopyPath } from './remote-path.ts'
 
 /** Opens one end of a copy; with `apart`, over a separate connection. */

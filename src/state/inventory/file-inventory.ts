@@ -45,7 +45,7 @@ export interface FileInventoryOptions {
   readonly loadOptions: LoadOptions
   /** Avoids parsing a text that was parsed before. */
   readonly cache?: InventoryCache
-  /** How long to wait for other writers, in milliseconds (default: 30,000). */
+  /** How long to wait for other writers, in milliseconds (default: that of withLock). */
   readonly lockTimeout?: number
   /** The folder where the search for the inventory started; absent if the file was given. */
   readonly searchedFrom?: string | undefined

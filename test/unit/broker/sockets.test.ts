@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { openSockets } from '../../../src/broker/server/sockets.ts'
+import { openSockets } from '../../../src/broker/server/engine-sockets.ts'
 
 const host = { machine: 'h1', address: 'h1', port: 22, user: 'root', hostKeys: [] }
 const target = { ...host, identityFiles: [], via: undefined }

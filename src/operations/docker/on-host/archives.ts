@@ -14,7 +14,7 @@ import {
 } from '../../../docker/command-line.ts'
 import type { ReadCommand } from '../../../docker/verbs.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../../errors.ts'
-import { findLocal, overwriteFile, writeToSpecialFile } from '../../copy/local-endpoint.ts'
+import { findLocal, overwriteFile, writeToSpecialFile } from '../../copy/local-files.ts'
 import type { Streams } from '../../../os/streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
 import { ignored } from '../../../os/trace.ts'

@@ -11,7 +11,7 @@ import { type SkippedItems, collectSkipped } from '../../copy/archive/skipped-it
 import { bytesOf, showName, toByteString } from '../../copy/archive/tar-format.ts'
 import { writeTar } from '../../copy/archive/write-tar.ts'
 import { chooseTarget } from '../../copy/choose-target.ts'
-import { findLocal, openLocalEndpoint } from '../../copy/local-endpoint.ts'
+import { findLocal, openLocalEndpoint } from '../../copy/local-files.ts'
 import { openInput, readOutput, stageScript } from '../../copy/remote-tar.ts'
 import { packTree, pathsBelow } from '../../copy/local-tar.ts'
 import type { Streams } from '../../../os/streams.ts'

@@ -26,7 +26,7 @@ import { readTar } from '../../../../src/operations/copy/archive/read-tar.ts'
 import { showName } from '../../../../src/operations/copy/archive/tar-format.ts'
 import { writeTar } from '../../../../src/operations/copy/archive/write-tar.ts'
 import type { Target } from '../../../../src/operations/copy/endpoint.ts'
-import { openLocalEndpoint } from '../../../../src/operations/copy/local-endpoint.ts'
+import { openLocalEndpoint } from '../../../../src/operations/copy/local-files.ts'
 import { packTree, pathsBelow } from '../../../../src/operations/copy/local-tar.ts'
 import { type Tree, describeTree, makeTree, trees } from '../../../support/files/file-trees.ts'
 import {
