@@ -116,11 +116,11 @@ const habits: readonly Habit[] = [
 ]
 
 /** Drivers of docker-machine that fleet has too, with their names in fleet. */
-const sharedDrivers: Readonly<Record<string, string>> = {
-  amazonec2: 'aws',
-  azure: 'azure',
-  virtualbox: 'virtualbox',
-}
+const sharedDrivers: ReadonlyMap<string, string> = new Map([
+  ['amazonec2', 'aws'],
+  ['azure', 'azure'],
+  ['virtualbox', 'virtualbox'],
+])
 
 /** Drivers of docker-machine for hosts that exist. */
 const existingHostDrivers = new Set(['generic', 'none'])
@@ -134,7 +134,7 @@ const missingDrivers = new Set(
 
 /** The next step for a driver name of docker-machine. */
 export function driverHabit(name: string): string | undefined {
-  const own = sharedDrivers[name]
+  const own = sharedDrivers.get(name)
   if (own !== undefined) return `use --driver ${own}`
   if (existingHostDrivers.has(name)) {
     return 'to add an existing host: fleet adopt USER@HOST --name NAME'
@@ -147,7 +147,7 @@ export function driverHabit(name: string): string | undefined {
 /** The next step for an option of a docker-machine driver, which begins with the driver's name: `--amazonec2-region`. */
 function driverOptionHabit(option: string): string | undefined {
   const [, name = ''] = /^--([a-z0-9]+)-/.exec(option) ?? []
-  const own = sharedDrivers[name]
+  const own = sharedDrivers.get(name)
   return own === undefined
     ? driverHabit(name)
     : `to list the options for the ${own} driver: fleet create --driver ${own} --help`

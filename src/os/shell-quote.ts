@@ -1,12 +1,12 @@
-/** Words that need no quotes in any shell. zsh expands words that begin with "=". */
-const plain = /^(?!=)[A-Za-z0-9_@%+=:,./-]+$/
+/** Words that need no quotes in any shell. zsh expands words that begin with "=", and fish "%self". */
+const plain = /^(?![=%])[A-Za-z0-9_@%+=:,./-]+$/
 
 /**
  * Quotes one word for a POSIX shell (XCU 2.2.2), and for fish and csh. Use it for every value from a file, a host or a user that is
- * shown as part of a command. Backslashes are quoted apart, since fish takes `\'` and `\\` for escapes between single quotes.
+ * shown as part of a command. Backslashes and "!" are quoted apart, since fish takes `\'` and `\\` for escapes between single quotes, and csh replaces "!" there.
  */
 export const shellQuote = (word: string): string =>
-  plain.test(word) ? word : `'${word.replaceAll(/[\\']/g, "'\\$&'")}'`
+  plain.test(word) ? word : `'${word.replaceAll(/[\\'!]/g, "'\\$&'")}'`
 
 /** Quotes one word of a command after `fleet ssh NAME`: the shell of the user reads it, and then the shell on the host. */
 export const quoteForHost = (word: string): string =>

@@ -1,3 +1,4 @@
+import { shellQuote } from '../../os/shell-quote.ts'
 import { readFile } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 import { UserError, messageOf } from '../../errors.ts'
@@ -177,7 +178,7 @@ export function openForwards(options: ForwardsOptions): Forwards {
       'failed',
       `${local} is already forwarded to ${describeTarget(found.host.target.machine, found.target)}`,
       {
-        hint: `choose another local port, or stop the existing forward: fleet forward stop ${local}`,
+        hint: `choose another local port, or stop the existing forward: fleet forward stop ${shellQuote(local)}`,
       },
     )
   }

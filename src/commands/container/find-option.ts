@@ -31,8 +31,8 @@ export async function searchedMachines(invocation: Searching): Promise<Machine[]
   const machines = await chooseEngines({ ...invocation, targets })
   const created = machines.filter(({ host }) => host !== undefined)
   if (created.length > 0) return created
-  throw new UserError('unknown-machine', 'none of the machines has been created yet', {
-    hint: 'to create them: fleet apply',
+  throw new UserError('unknown-machine', 'none of the machines with an engine has a host yet', {
+    hint: 'to set up the machines: fleet apply',
   })
 }
 

@@ -14,8 +14,10 @@ export const destroyOption = texts(
 )
 
 /** The hosts of changes, in words. */
-const hosts = (changes: readonly Change[]): string =>
-  changes.length === 1 ? changes.map(({ machine }) => machine).join('') : `${changes.length} hosts`
+function hosts(changes: readonly Change[]): string {
+  const names = [...new Set(changes.map(({ machine }) => machine))]
+  return names.length === 1 ? names.join('') : `${names.length} hosts`
+}
 
 /** What destructive changes do, in a sentence for each kind. */
 export function effectsOf(destructive: readonly Change[]): string {
@@ -38,9 +40,8 @@ export function effectsOf(destructive: readonly Change[]): string {
 
 /** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
 async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boolean> {
-  const [first] = destructive
-  const isOne = destructive.length === 1 && first !== undefined
-  const expected = isOne ? first.machine : String(destructive.length)
+  const names = [...new Set(destructive.map(({ machine }) => machine))]
+  const expected = names.length === 1 ? names.join('') : String(names.length)
   const effect = effectsOf(destructive)
   io.stderr.write(describeChanges(destructive))
   const typed = await askText(io, `${effect} Type ${expected} to confirm, or press Enter to skip:`)

@@ -2,6 +2,7 @@ import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../../errors.ts'
 import type { Fleet } from '../../app/fleet.ts'
 import type { Io } from '../../ui/io.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, optional } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
@@ -79,7 +80,13 @@ export const init = defineCommand({
       return
     }
     for (const file of files) io.stderr.write(`wrote ${file}\n`)
-    if (!isInGit) io.stderr.write('after git init, run: fleet merge --install\n')
+    if (!isInGit) {
+      const own = resolve(io.cwd, 'machines.yaml') === path
+      const option = own ? '' : ` --inventory ${shellQuote(path)}`
+      io.stderr.write(
+        `once the directory is in a git repository, run: fleet merge --install${option}\n`,
+      )
+    }
     io.stderr.write(
       'next, add a host: fleet adopt user@host, or fleet create NAME --driver local\n',
     )

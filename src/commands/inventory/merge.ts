@@ -1,5 +1,6 @@
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { UserError, exitCodes } from '../../errors.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { writeJson } from '../../ui/table.ts'
 import { any, defineCommand, flag } from '../command.ts'
 
@@ -24,13 +25,19 @@ export const merge = defineCommand({
       throw new UserError('usage', 'a merge requires three files: base, ours and theirs')
     }
     if (options.install) {
-      const { location } = await fleet.inventory()
+      const inventory = await fleet.inventory()
+      const { location } = inventory
+      await inventory.read() // there must be one
       const { configureGit } = await import('../../state/merge/git-merge-driver.ts')
-      const files = await configureGit(location, fleet.env)
-      if (files === undefined) {
+      const setup = await configureGit(location, fleet.env)
+      if (setup === undefined) {
         throw new UserError('inventory', `${location} is not in a git repository`, {
-          hint: 'to create a repository: git init',
+          hint: `to create a repository: git init ${shellQuote(dirname(location))}`,
         })
+      }
+      const { files, failure } = setup
+      if (failure !== undefined) {
+        throw new UserError('failed', `git was not configured to use fleet merge: ${failure}`)
       }
       if (format.json) {
         writeJson(io, { files })

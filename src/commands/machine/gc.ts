@@ -1,5 +1,6 @@
 import { UserError, exitCodes } from '../../errors.ts'
 import type { Orphan } from '../../operations/machine/collect-garbage.ts'
+import { shellQuote } from '../../os/shell-quote.ts'
 import { humanAge } from '../../ui/human-units.ts'
 import { canPrompt } from '../../ui/prompt.ts'
 import { withProgress } from '../../ui/progress/progress.ts'
@@ -79,8 +80,12 @@ export const gc = defineCommand({
     const { findOrphans, reasonToKeep, removeOrphan } =
       await import('../../operations/machine/collect-garbage.ts')
     const drivers = options.driver.length === 0 ? undefined : options.driver
-    const given = [...args.names, ...options.driver.map((driver) => `--driver ${driver}`)]
-    const command = ['fleet gc', ...given].join(' ')
+    const given = [
+      ...args.names,
+      ...options.driver.flatMap((driver) => ['--driver', driver]),
+      ...(fleet.inventoryFile === undefined ? [] : ['--inventory', fleet.inventoryFile]),
+    ]
+    const command = ['fleet gc', ...given.map(shellQuote)].join(' ')
     const { orphans: found, unasked } = await withProgress(
       io,
       format,

@@ -1,3 +1,4 @@
+import { shellQuote } from '../../os/shell-quote.ts'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ForwardTarget } from '../../broker/protocol.ts'
@@ -64,7 +65,7 @@ async function addressesOf(engine: Engine, name: string, port: number): Promise<
   const found = await inspect(engine, name)
   if (!found.State.Running) {
     throw new UserError('failed', `the container ${name} is not running`, {
-      hint: `to start the container: fleet container start ${name}`,
+      hint: `to start the container: fleet container start ${shellQuote(name)}`,
     })
   }
   const mode = found.HostConfig.NetworkMode

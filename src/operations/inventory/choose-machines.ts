@@ -53,7 +53,10 @@ export async function findActive(
           'unset FLEET_MACHINE, or set it to a machine in the inventory; to list the machines: fleet ls',
         ]
   throw new UserError('unknown-machine', `${who} ${name}, which is not in the inventory`, {
-    hint: inventory.machines.size === 0 ? addMachineHint : hint,
+    hint:
+      inventory.machines.size === 0 && context.machineFromEnvironment === undefined
+        ? addMachineHint
+        : hint,
   })
 }
 

@@ -30,9 +30,12 @@ export function planDestructive(
 const removesHost = ({ destructive, action }: Change): boolean =>
   destructive === true && (action === 'replace' || action === 'remove')
 
-/** The changes of a plan that need a confirmation of their machine. */
-export const destructiveIn = ({ changes }: ChangePlan): readonly Change[] =>
-  changes.filter(({ destructive = false }) => destructive)
+/** The changes of a plan that need a confirmation of their machine; of a machine whose host is removed, only its removal. */
+export function destructiveIn({ changes }: ChangePlan): readonly Change[] {
+  const all = changes.filter(({ destructive = false }) => destructive)
+  const going = new Set(all.filter(removesHost).map(({ machine }) => machine))
+  return all.filter((change) => removesHost(change) || !going.has(change.machine))
+}
 
 /**
  * The changes to apply after the user has confirmed the destructive ones of the machines `approved`. A machine whose host is

@@ -1,3 +1,4 @@
+import { shellQuote } from '../../os/shell-quote.ts'
 import { streamLogs } from '../../engine/logs.ts'
 import { type Service, inspectService } from '../../engine/swarm/services.ts'
 import { type Task, listTasks } from '../../engine/swarm/tasks.ts'
@@ -171,7 +172,7 @@ export async function waitForService(
     return new UserError(
       'failed',
       `service ${name}: ${why}${details === undefined ? '' : `\n${details}`}`,
-      { hint: `to see the service's tasks: fleet service ps ${name} -m ${swarm.name}` },
+      { hint: `to see the service's tasks: fleet service ps ${shellQuote(name)} -m ${swarm.name}` },
     )
   }
   for (;;) {

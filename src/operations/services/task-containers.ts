@@ -1,3 +1,4 @@
+import { shellQuote } from '../../os/shell-quote.ts'
 import { UserError } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
@@ -36,7 +37,7 @@ async function tasksNamed(
   const chosen = tasks.filter((task) => task.name === `${found.Spec.Name}.${rest.join('.')}`)
   if (chosen.length > 0) return chosen
   throw new UserError('failed', `service ${service} has no task ${name}`, {
-    hint: `to list the service's tasks: fleet service ps ${service} -m ${swarm.name}`,
+    hint: `to list the service's tasks: fleet service ps ${shellQuote(service)} -m ${swarm.name}`,
   })
 }
 
@@ -67,7 +68,7 @@ export async function findTaskContainer(
       'failed',
       `${name} has no running task${error === undefined ? '' : `: ${error}`}`,
       {
-        hint: `to see the service's tasks: fleet service ps ${name.split('.')[0] ?? name} -m ${swarm.name}`,
+        hint: `to see the service's tasks: fleet service ps ${shellQuote(name.split('.')[0] ?? name)} -m ${swarm.name}`,
       },
     )
   }

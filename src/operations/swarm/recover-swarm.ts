@@ -74,7 +74,7 @@ function noSurvivor(
   const responded = first === undefined ? all : `managers that responded: ${leaderless.join(', ')}`
   if (from === undefined ? locked.length > 0 : locked.includes(from)) {
     return failed(
-      `the managers of swarm ${swarm} that responded are locked: ${from ?? locked.join(', ')}`,
+      `these managers of swarm ${swarm} are locked: ${from ?? locked.join(', ')}`,
       `to unlock the remaining managers first: fleet swarm unlock ${swarm}`,
     )
   }

@@ -124,7 +124,9 @@ export function openSshIncludes(home: string, id: string, env: Environment): Ssh
       await write(own, text)
       // An Include below a Host line would only apply to that host, so it must be first
       // (ssh_config(5), Include).
-      await change((before) => (before.split('\n').includes(line) ? before : `${line}\n${before}`))
+      await change((before) =>
+        before.split('\n').some((one) => one.trim() === line) ? before : `${line}\n${before}`,
+      )
     },
     async exclude() {
       const wasIncluded = await change(without)

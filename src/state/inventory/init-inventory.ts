@@ -11,7 +11,7 @@ export interface NewInventory {
   readonly id: string
   /** The files that were written, the inventory first. */
   readonly files: readonly string[]
-  /** Whether it is in a git work tree, which was configured for it. */
+  /** Whether it is in a git work tree that merges it entry by entry. */
   readonly isInGit: boolean
 }
 
@@ -68,5 +68,9 @@ export async function initInventory(
   if (await writeNewFile(schemaFile, schema)) files.push(schemaFile)
   const { configureGit } = await import('../merge/git-merge-driver.ts')
   const forGit = await configureGit(path, env)
-  return { id, files: [...files, ...(forGit ?? [])], isInGit: forGit !== undefined }
+  return {
+    id,
+    files: [...files, ...(forGit?.files ?? [])],
+    isInGit: forGit?.failure === undefined && forGit !== undefined,
+  }
 }

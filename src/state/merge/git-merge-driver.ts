@@ -1,6 +1,6 @@
 import { access, appendFile, lstat, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { UserError, codeOf } from '../../errors.ts'
+import { UserError, codeOf, messageOf } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import { runGit } from './git.ts'
 import { ignored } from '../../os/trace.ts'
@@ -52,32 +52,43 @@ async function isInWorkTree(folder: string): Promise<boolean> {
   return found || (parent !== folder && isInWorkTree(parent))
 }
 
-/**
- * Configures git to ignore fleet's temporary files next to the inventory (.gitignore), and to merge
- * the inventory entry by entry: .gitattributes selects the merge driver in every clone, and the
- * configuration of this clone defines it. Other clones merge lines. Resolves to the files that were
- * written; undefined outside a work tree, where nothing is written.
- */
-export async function configureGit(
-  inventory: string,
-  env: Environment,
-): Promise<readonly string[] | undefined> {
-  const [folder, name] = [dirname(inventory), basename(inventory)]
-  if (!(await isInWorkTree(folder))) return undefined
-  const written: string[] = []
-  for (const [file, line] of [
-    ['.gitignore', `/${name}.*`],
-    ['.gitattributes', `/${name} merge=fleet`],
-  ] as const) {
-    if (await addLine(join(folder, file), line)) written.push(join(folder, file))
-  }
+/** What was configured for an inventory in a git work tree. */
+export interface GitSetup {
+  /** The files that were written. */
+  readonly files: readonly string[]
+  /** Why git does not use the merge driver in this clone; undefined if it does. */
+  readonly failure: string | undefined
+}
+
+/** Defines the merge driver in the configuration of a clone. Returns why that failed, if it did. */
+async function defineDriver(folder: string, env: Environment): Promise<string | undefined> {
   for (const [key, value] of [
     ['merge.fleet.name', 'fleet merge driver for inventories'],
     ['merge.fleet.driver', driver],
   ] as const) {
-    await runGit(folder, ['config', key, value], env).catch(
-      ignored('git', 'set up the merge driver'),
-    ) // git is not installed
+    const { code, stderr } = await runGit(folder, ['config', key, value], env).catch(
+      (error: unknown) => ({ code: -1, stderr: messageOf(error) }),
+    )
+    if (code !== 0) return stderr.trim() || `git config exited with code ${code}`
   }
-  return written
+  return undefined
+}
+
+/**
+ * Configures git to merge the inventory entry by entry, and to ignore fleet's temporary files next to it (.gitignore):
+ * .gitattributes selects the merge driver in every clone, and the configuration of this clone defines it. Other clones
+ * merge lines. Resolves to undefined outside a work tree, where nothing is written.
+ */
+export async function configureGit(
+  inventory: string,
+  env: Environment,
+): Promise<GitSetup | undefined> {
+  const [folder, name] = [dirname(inventory), basename(inventory)]
+  if (!(await isInWorkTree(folder))) return undefined
+  const [attributes, ignore] = [join(folder, '.gitattributes'), join(folder, '.gitignore')]
+  const files: string[] = []
+  if (await addLine(attributes, `/${name} merge=fleet`)) files.push(attributes)
+  const failure = await defineDriver(folder, env)
+  if (await addLine(ignore, `/${name}.*`)) files.unshift(ignore)
+  return { files, failure }
 }

@@ -17,6 +17,8 @@ const words = [
     'a\\\\b',
     '"',
     '`id`',
+    'a!b',
+    '%self',
   ],
   ...["x'; echo pwned #", "a\\'; echo pwned #", "\\'\\\\''; echo pwned #"],
 ]

@@ -1,3 +1,4 @@
+import { shellQuote } from '../../../os/shell-quote.ts'
 import type { Provider } from '@azure/arm-resources'
 import { UserError } from '../../../errors.ts'
 import { poll } from '../../../os/retry.ts'
@@ -48,7 +49,7 @@ async function requireProvider(
   if (provider.registrationState === 'Registered') return provider
   if (mayRegister) return register(api, namespace, call)
   throw new UserError('usage', `the subscription is not registered for ${namespace}`, {
-    hint: `use --register-providers, or run: az provider register --namespace ${namespace} --subscription ${api.account.subscription}`,
+    hint: `use --register-providers, or run: az provider register --namespace ${namespace} --subscription ${shellQuote(api.account.subscription)}`,
   })
 }
 

@@ -227,7 +227,10 @@ const lists = {
 /** The cases of every command that is not passed to docker, by its name. */
 export const cases: Readonly<Record<string, readonly Case[]>> = {
   init: [
-    ok('init sub --yes', /machines\.yaml[^]*\nafter git init, run: fleet merge --install\n/),
+    ok(
+      'init sub --yes',
+      /machines\.yaml[^]*\nonce the directory is in a git repository, run: fleet merge --install --inventory \S+sub\/machines\.yaml\n/,
+    ),
     json('init sub --yes', {}),
     fails('init', inventory, /machines\.yaml/),
   ],

@@ -66,7 +66,7 @@ describe('a commit of the inventory', () => {
     await writeFile(file(), 'one\n')
     await writeFile(join(folder, '.gitignore'), 'machines.yaml\n')
     expect(await commit()).toContain('git ignores the file')
-    await rm(join(folder, '.gitignore'))
+    await rm(join(folder, '.gitignore'), { force: true })
     expect(await commit()).toBeUndefined()
     git('checkout', '-q', '-b', 'side')
     for (const [branch, text] of [
@@ -194,7 +194,8 @@ test("no git call runs a program of the clone's configuration", async () => {
     },
   ]
   expect(await commitEdits(file(), typed, 'Add a', surroundings)).toBeUndefined()
-  expect(await configureGit(file(), surroundings)).toHaveLength(2)
+  const written = ['.gitignore', '.gitattributes'].map((name) => join(folder, name))
+  expect(await configureGit(file(), surroundings)).toEqual({ files: written, failure: undefined })
   expect(
     await runGit(folder, ['cat-file', 'blob', ':./machines.yaml'], surroundings),
   ).toMatchObject({ code: 0 })
@@ -205,6 +206,21 @@ test("no git call runs a program of the clone's configuration", async () => {
     kind: 'usage',
   })
   await expect(readFile(ran, 'utf8')).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('the merge driver is set up also where .gitignore cannot be written, and a failure of git is told', async () => {
+  const surroundings = { ...env, HOME: root }
+  const defined = () => runGit(folder, ['config', 'merge.fleet.driver'], surroundings)
+  await writeFile(join(root, 'repo/.git/config.lock'), '')
+  expect(await configureGit(file(), surroundings)).toMatchObject({
+    failure: expect.stringContaining('could not lock config file') as string,
+  })
+  expect((await defined()).code).not.toBe(0)
+  await rm(join(root, 'repo/.git/config.lock'))
+  await rm(join(folder, '.gitignore'), { force: true })
+  await symlink(join(root, 'elsewhere'), join(folder, '.gitignore'))
+  await expect(configureGit(file(), surroundings)).rejects.toThrow(/symbolic link/)
+  expect((await defined()).stdout).toContain('fleet merge')
 })
 
 test('a line for git is not written through a link, which could lead anywhere', async () => {
