@@ -82,10 +82,10 @@ export const init = defineCommand({
     for (const file of files) io.stderr.write(`wrote ${file}\n`)
     if (!isInGit) {
       const own = resolve(io.cwd, 'machines.yaml') === path
-      const option = own ? '' : ` --inventory ${shellQuote(path)}`
-      io.stderr.write(
-        `once the directory is in a git repository, run: fleet merge --install${option}\n`,
-      )
+      const command = own
+        ? 'fleet merge --install'
+        : `fleet merge --install --inventory ${shellQuote(path)}`
+      io.stderr.write(`once the directory is in a git repository, run: ${command}\n`)
     }
     io.stderr.write(
       'next, add a host: fleet adopt user@host, or fleet create NAME --driver local\n',

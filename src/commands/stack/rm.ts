@@ -142,7 +142,7 @@ export const stackRm = defineCommand({
     ),
     destroy: text(
       '--destroy <stack>',
-      'the stack name again, to confirm --volumes without a prompt (--yes alone does not confirm it)',
+      'stack name, given again to confirm --volumes without a prompt, which --yes does not do',
       'stack',
     ),
     yes: yesOption,

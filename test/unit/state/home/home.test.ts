@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmod,
   mkdir,
@@ -219,7 +220,7 @@ describe('a new inventory', () => {
   })
 
   it('in a git work tree keeps what a killed writer leaves out of git, said once', async () => {
-    await mkdir(join(folder, '.git'))
+    execFileSync('git', ['init', '-q', folder])
     await mkdir(join(folder, 'ops'))
     const ignore = join(folder, 'ops', '.gitignore')
     await writeFile(ignore, 'dist')
