@@ -139,7 +139,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
         /service web: the update was rolled back[^]*web\.\d on h\d: .*non-zero exit \(3\)[^]*cannot start/,
       ),
     })
-    expect(await running('web')).toHaveLength(3)
+    await expect.poll(async () => running('web')).toHaveLength(3)
   }, 300_000)
 
   test('a paused update fails, and so does a service that does not get ready in time', async () => {
