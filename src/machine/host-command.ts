@@ -1,3 +1,5 @@
+import type { Machine } from './machine.ts'
+
 /**
  * A command line for a hint, which runs `command` on a machine, as root if `sudo`. Quote the values in it for both shells:
  * quoteForHost.
@@ -7,3 +9,7 @@ export const hostCommand = (
   command: string,
   { sudo = false }: { readonly sudo?: boolean } = {},
 ): string => `fleet ssh ${machine} -- ${sudo ? 'sudo ' : ''}${command}`
+
+/** The command line, for a hint, that shows the end of the engine's log. */
+export const engineLogCommand = ({ name, host }: Pick<Machine, 'name' | 'host'>): string =>
+  hostCommand(name, 'journalctl -u docker -n 50', { sudo: host?.user !== 'root' })

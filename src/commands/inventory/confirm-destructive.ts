@@ -13,9 +13,13 @@ export const destroyOption = texts(
   'selector',
 )
 
+const machinesOf = (changes: readonly Change[]): readonly string[] => [
+  ...new Set(changes.map(({ machine }) => machine)),
+]
+
 /** The hosts of changes, in words. */
 function hosts(changes: readonly Change[]): string {
-  const names = [...new Set(changes.map(({ machine }) => machine))]
+  const names = machinesOf(changes)
   return names.length === 1 ? names.join('') : `${names.length} hosts`
 }
 
@@ -40,7 +44,7 @@ export function effectsOf(destructive: readonly Change[]): string {
 
 /** Asks for the name of the machine, or for the number of hosts if there are several. Any other answer means no. */
 async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boolean> {
-  const names = [...new Set(destructive.map(({ machine }) => machine))]
+  const names = machinesOf(destructive)
   const expected = names.length === 1 ? names.join('') : String(names.length)
   const effect = effectsOf(destructive)
   io.stderr.write(describeChanges(destructive))

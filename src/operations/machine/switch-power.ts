@@ -1,7 +1,7 @@
 import type { Power } from '../../drivers/driver.ts'
 import { UserError } from '../../errors.ts'
 import { type Machine, type ReadyMachine, requireHost } from '../../machine/machine.ts'
-import { hostCommand } from '../../machine/host-command.ts'
+import { engineLogCommand } from '../../machine/host-command.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { waitForSsh } from '../create/wait-for-ssh.ts'
@@ -155,7 +155,7 @@ const notReady = (machine: ReadyMachine): UserError =>
     `${machine.name} or its engine was not ready within ${bootTime / 60_000} minutes`,
     {
       machine: machine.name,
-      hint: `to repair the engine: fleet provision ${machine.name}; to see the engine log: ${hostCommand(machine.name, 'journalctl -u docker -n 50', { sudo: machine.host?.user !== 'root' })}`,
+      hint: `to repair the engine: fleet provision ${machine.name}; to see the engine log: ${engineLogCommand(machine)}`,
     },
   )
 

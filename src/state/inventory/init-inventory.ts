@@ -71,6 +71,6 @@ export async function initInventory(
   return {
     id,
     files: [...files, ...(forGit?.files ?? [])],
-    isInGit: forGit?.failure === undefined && forGit !== undefined,
+    isInGit: forGit !== undefined && forGit.failure === undefined,
   }
 }

@@ -2,7 +2,7 @@ import type { Engine } from '../../../engine/engine.ts'
 import { readSwarmInfo } from '../../../engine/swarm/info.ts'
 import { type SwarmNode, updateNode } from '../../../engine/swarm/nodes.ts'
 import { UserError } from '../../../errors.ts'
-import { hostCommand } from '../../../machine/host-command.ts'
+import { engineLogCommand } from '../../../machine/host-command.ts'
 import type { Machine } from '../../../machine/machine.ts'
 import type { Progress } from '../../../os/progress.ts'
 import { poll, retry } from '../../../os/retry.ts'
@@ -47,7 +47,7 @@ export async function waitFor<Value>(
   problem: () => string,
   {
     limitMs = nodeMs,
-    hint = `run fleet apply again; to see the engine log: ${hostCommand(machine.name, 'journalctl -u docker -n 50', { sudo: machine.host?.user !== 'root' })}`,
+    hint = `run fleet apply again; to see the engine log: ${engineLogCommand(machine)}`,
   }: { readonly limitMs?: number; readonly hint?: string } = {},
 ): Promise<Value> {
   return poll<Value | undefined>(() => check().catch(ignored('engine', 'check a node')), {
