@@ -29,7 +29,8 @@ async function* attempts(pacing: Pacing): AsyncGenerator<void, void> {
     yield
     const left = deadline - performance.now()
     if (left <= 0) return
-    await pause(Math.min(left, jitter?.(ms) ?? ms), signal)
+    // A timer can fire up to a millisecond early, which would allow one more attempt after the last.
+    await pause(Math.min(Math.ceil(left) + 1, jitter?.(ms) ?? ms), signal)
   }
 }
 
