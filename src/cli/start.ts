@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path'
 import { askBroker } from './ask-broker.ts'
 import type * as Broker from './run-broker.ts'
 import type * as Process from './process.ts'
+import { exitCodes } from '../errors.ts'
 import { newTraceId } from '../os/trace.ts'
 import { locateHome, foreignOwner } from '../state/home/locate-home.ts'
 import type { Program } from '../ui/io.ts'
@@ -37,11 +38,28 @@ const mayBeHosted = (command: string | undefined): boolean =>
 /** How often the broker looks whether there is compiled code to keep, in milliseconds. */
 const keepMs = 10_000
 
+/** Whether the working directory still exists: without it, no path can be resolved. Writes the error if it does not. */
+function hasWorkingDirectory(argv: readonly string[]): boolean {
+  try {
+    process.cwd()
+    return true
+  } catch {
+    const message = 'the working directory no longer exists'
+    const hint = 'change to an existing directory'
+    const json = { error: { kind: 'failed', message, hint } }
+    const text = argv.includes('--json') ? JSON.stringify(json) : `fleet: ${message}\n  ${hint}`
+    process.stderr.write(`${text}\n`)
+    process.exitCode = exitCodes.failed
+    return false
+  }
+}
+
 /** Runs a command line in the broker if possible, otherwise in this process. */
 export async function start(
   argv: readonly string[],
   main: Pick<Program, 'file' | 'version'>,
 ): Promise<void> {
+  if (!hasWorkingDirectory(argv)) return
   const traceId = process.env['FLEET_DEBUG'] ? newTraceId() : undefined
   const program = { ...main, build: fleetBuild, traceId }
   const command = commandIn(argv)

@@ -87,8 +87,14 @@ const atStart = new RegExp(`^${anyName}: `)
 /** The most machines that a hint names. */
 const namedInHint = 5
 
-/** Commands in hints that accept several machine names. */
-const takesSeveral = new RegExp(`(fleet (?:status|start|rm|forget)) ${anyName}`, 'g')
+/** Commands in hints that accept several machine names, separated by spaces. */
+const takesNames = new RegExp(
+  `(fleet (?:create|provision|status|start|stop|restart|kill|rm|forget)) ${anyName}`,
+  'g',
+)
+
+/** The option that accepts several machine names, separated by commas. */
+const takesSelector = new RegExp(`--on ${anyName}`, 'g')
 
 /** The reason that several machines share: one line, and one hint for all. */
 function sharedReason(error: UserError, first: Failed, names: readonly string[]): string {
@@ -97,8 +103,10 @@ function sharedReason(error: UserError, first: Failed, names: readonly string[])
     .replaceAll(`${anyName}:/`, ':/') // a path, as in fleet cp with --on
     .replaceAll(anyName, 'the host')
   const general = error.hint && generalize(error.hint, first)
+  const named = names.length <= namedInHint ? names : ['NAME']
   const hint = general
-    ?.replaceAll(takesSeveral, names.length <= namedInHint ? `$1 ${names.join(' ')}` : '$1 NAME')
+    ?.replaceAll(takesNames, `$1 ${named.join(' ')}`)
+    .replaceAll(takesSelector, `--on ${named.join(',')}`)
     .replaceAll(anyName, 'NAME')
   return reasonText({ message, hint })
 }

@@ -70,7 +70,7 @@ export const init = defineCommand({
     })
     const path = await placeFor(fleet, io, args.folder)
     await confirmNested({ fleet, io }, path, options.yes)
-    const { files, isInGit } = await initInventory(
+    const { files, git } = await initInventory(
       path,
       `${JSON.stringify(schema, undefined, 2)}\n`,
       fleet.env,
@@ -80,12 +80,14 @@ export const init = defineCommand({
       return
     }
     for (const file of files) io.stderr.write(`wrote ${file}\n`)
-    if (!isInGit) {
-      const own = resolve(io.cwd, 'machines.yaml') === path
-      const command = own
-        ? 'fleet merge --install'
-        : `fleet merge --install --inventory ${shellQuote(path)}`
-      io.stderr.write(`once the directory is in a git repository, run: ${command}\n`)
+    const isFound = resolve(io.cwd, 'machines.yaml') === path
+    const inventory = isFound ? '' : ` --inventory ${shellQuote(path)}`
+    const install = `fleet merge --install${inventory}`
+    if (git === undefined) {
+      io.stderr.write(`once the directory is in a git repository, run: ${install}\n`)
+    } else if (git.failure !== undefined) {
+      io.stderr.write(`git was not configured to use fleet merge: ${git.failure}\n`)
+      io.stderr.write(`  once the error is resolved, run: ${install}\n`)
     }
     io.stderr.write(
       'next, add a host: fleet adopt user@host, or fleet create NAME --driver local\n',

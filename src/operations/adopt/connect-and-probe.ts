@@ -62,7 +62,7 @@ export async function connectAndProbe(
       ? undefined
       : await trustHostKey(
           context,
-          { name, address, port, via, proxyCommand, settings },
+          { name, address, port, via, proxyCommand, settings, destination: sshAlias },
           request.trust,
         )
   const pinned = trusted && { hostKeys: [...trusted.hostKeys] }

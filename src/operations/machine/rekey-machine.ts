@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../../errors.ts'
-import type { Machine } from '../../machine/machine.ts'
+import { type Machine, requireHost } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import { fingerprint } from '../../transport/ssh/host-keys/host-key.ts'
 import { findKnownHost } from '../../transport/ssh/host-keys/known-hosts.ts'
@@ -32,14 +32,13 @@ export async function rekeyMachine(
   machine: Machine,
   confirm: (change: KeyChange) => Promise<boolean>,
 ): Promise<KeyChange> {
-  const { name, host } = machine
-  if (host?.address === undefined) {
+  const { name } = machine
+  const host = requireHost(machine)
+  if (host.address === undefined) {
     throw new UserError(
       'usage',
       `${name} has no host key, because fleet does not connect to it over SSH`,
-      {
-        machine: name,
-      },
+      { machine: name },
     )
   }
   const via = await connectJumpHost(context, machine)

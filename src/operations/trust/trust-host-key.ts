@@ -28,7 +28,10 @@ export interface HostKeyTrust {
   readonly confirm?: ((key: UnknownHostKey) => Promise<boolean>) | undefined
 }
 
-type Endpoint = Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand' | 'settings'> & {
+type Endpoint = Pick<
+  SshTarget,
+  'address' | 'port' | 'via' | 'proxyCommand' | 'settings' | 'destination'
+> & {
   readonly name: MachineName
 }
 

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { codeOf, UserError } from '../../errors.ts'
 import { explainDiskError } from '../home/disk-error.ts'
 import type { Environment } from '../../os/environment.ts'
+import type { GitSetup } from '../merge/git-merge-driver.ts'
 
 /** What `fleet init` created. */
 export interface NewInventory {
@@ -11,8 +12,8 @@ export interface NewInventory {
   readonly id: string
   /** The files that were written, the inventory first. */
   readonly files: readonly string[]
-  /** Whether it is in a git work tree that merges it entry by entry. */
-  readonly isInGit: boolean
+  /** What was configured for git; undefined outside a work tree. */
+  readonly git: GitSetup | undefined
 }
 
 const schemaFileName = 'machines.schema.json'
@@ -67,10 +68,6 @@ export async function initInventory(
   const files = [path]
   if (await writeNewFile(schemaFile, schema)) files.push(schemaFile)
   const { configureGit } = await import('../merge/git-merge-driver.ts')
-  const forGit = await configureGit(path, env)
-  return {
-    id,
-    files: [...files, ...(forGit?.files ?? [])],
-    isInGit: forGit !== undefined && forGit.failure === undefined,
-  }
+  const git = await configureGit(path, env)
+  return { id, files: [...files, ...(git?.files ?? [])], git }
 }

@@ -1,5 +1,10 @@
 import { UserError } from '../../errors.ts'
-import type { Machine, MachineEntry } from '../../machine/machine.ts'
+import {
+  type Machine,
+  type MachineEntry,
+  noHostYet,
+  usesExistingHosts,
+} from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Operators } from '../../machine/operators.ts'
 import {
@@ -134,11 +139,15 @@ export function checkRename(
   from: MachineName,
   to: MachineName,
 ): void {
-  if (!machines.has(from)) throw unknownMachine(from, [...machines.keys()])
+  const machine = machines.get(from)
+  if (machine === undefined) throw unknownMachine(from, [...machines.keys()])
   if (!entries.has(from)) {
-    throw new UserError('usage', `${from} has not been created yet; nothing was changed`, {
+    const isExisting = usesExistingHosts(machine.driver)
+    throw new UserError('usage', `${from} ${noHostYet(machine)}; nothing was changed`, {
       machine: from,
-      hint: `to create the machine under the new name: fleet create ${to} --extends ${shellQuote(machines.get(from)?.extends ?? '')}`,
+      hint: isExisting
+        ? `to adopt the host under the new name: fleet adopt USER@HOST --name ${to}`
+        : `to create the machine under the new name: fleet create ${to} --extends ${shellQuote(machine.extends ?? '')}`,
     })
   }
   if (!entries.has(to)) return

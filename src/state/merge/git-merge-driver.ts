@@ -52,6 +52,17 @@ async function isInWorkTree(folder: string): Promise<boolean> {
   return found || (parent !== folder && isInWorkTree(parent))
 }
 
+/**
+ * A pattern of gitignore(5) that matches only the file `name` in the directory of the pattern; `after` is a pattern for the
+ * end of its name.
+ */
+const exactly = (name: string, after = ''): string =>
+  `/${name.replaceAll(/[\\*?[\]]/g, '\\$&')}${after}`
+
+/** A pattern for gitattributes(5), which ends at the first blank unless it is quoted as in C. */
+const attributePattern = (pattern: string): string =>
+  /[\s"]/.test(pattern) ? `"${pattern.replaceAll(/["\\]/g, '\\$&')}"` : pattern
+
 /** What was configured for an inventory in a git work tree. */
 export interface GitSetup {
   /** The files that were written. */
@@ -87,8 +98,9 @@ export async function configureGit(
   if (!(await isInWorkTree(folder))) return undefined
   const [attributes, ignore] = [join(folder, '.gitattributes'), join(folder, '.gitignore')]
   const files: string[] = []
-  if (await addLine(attributes, `/${name} merge=fleet`)) files.push(attributes)
+  if (await addLine(attributes, `${attributePattern(exactly(name))} merge=fleet`))
+    files.push(attributes)
   const failure = await defineDriver(folder, env)
-  if (await addLine(ignore, `/${name}.*`)) files.unshift(ignore)
+  if (await addLine(ignore, exactly(name, '.*'))) files.unshift(ignore)
   return { files, failure }
 }

@@ -256,15 +256,15 @@ const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : 
 
 /** Reads a host's key, `TYPE BASE64`, ed25519 where it has one. Nothing is told to the host and nothing trusted. */
 export async function scanHostKey(
-  given: Route & Pick<Partial<SshTarget>, 'user' | 'alias'>,
+  given: Route & Pick<Partial<SshTarget>, 'user' | 'alias' | 'destination'>,
   options: Pick<SshOptions, 'signal' | 'connectTimeoutMs' | 'env'>,
 ): Promise<string> {
   const unnamed = { machine: given.address, user: '', hostKeys: [], identityFiles: [] }
   const target = await applySshConfig({ ...unnamed, ...given }, options.env)
-  const { address, port, settings } = target
+  const { address, port, destination, settings } = target
   const { signal: caller, connectTimeoutMs = timeoutOf(target) } = options
   using deadline = startDeadline(connectTimeoutMs, caller)
-  const endpoint = { machine: address, address, port, user: '', isNew: true }
+  const endpoint = { machine: address, address, port, destination, user: '', isNew: true }
   const route = routeOf(target, options.env)
   const handshake = () => ({ ...showKey(), settings })
   const attempt = { endpoint, ...route, handshake, judge: keyShown, caller }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -38,6 +38,22 @@ test('without an inventory every command says how to begin', async () => {
   expect(named.stderr).toMatch(
     /there is no inventory \S*mine.yaml\n.*fleet init --inventory \S*mine.yaml/,
   )
+})
+
+test('in a directory that was removed, commands fail and say so', async () => {
+  const gone = inFolder('gone')
+  const inGone = (...args: string[]) => {
+    const command = 'mkdir "$1" && cd "$1" && rmdir "$1" && shift && exec "$@"'
+    return spawnSync('sh', ['-c', command, 'sh', gone, process.execPath, program, ...args], {
+      ...{ cwd: ana.folder, env: ana.env, encoding: 'utf8' },
+    })
+  }
+  const text = 'fleet: the working directory no longer exists\n  change to an existing directory\n'
+  for (const args of [['ls'], ['ps'], ['init', 'sub'], ['--help']]) {
+    expect(inGone(...args)).toMatchObject({ status: 1, stdout: '', stderr: text })
+  }
+  expect(JSON.parse(inGone('ls', '--json').stderr)).toMatchObject({ error: { kind: 'failed' } })
+  expect(inGone('--version')).toMatchObject({ status: 0, stderr: '' })
 })
 
 test('init writes the inventory where it is told to, and no other', async () => {

@@ -397,6 +397,11 @@ describe.skipIf(!labIsHere)('adopting', () => {
         message: expect.stringContaining('the ProxyCommand exited with code 5: no way out'),
       })
 
+      await config(`Host closed\n  HostName 192.0.2.9\n  ProxyCommand sh -c 'exit 5'\n`)
+      await expect(adopt({ destination: 'closed', ...acceptNew })).rejects.toMatchObject({
+        hint: expect.stringMatching(/ssh -v closed$/),
+      })
+
       // The same inventory runs nothing for somebody who has not trusted the alias.
       await config(`Host tunnel\n  User bob\n  ProxyCommand sh -c ${shellQuote(command)}\n`)
       await using fleet = operator.open()

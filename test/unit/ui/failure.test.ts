@@ -105,6 +105,20 @@ describe('failures of several machines', () => {
     ])
   })
 
+  test.each([
+    ['for a new engine: fleet provision NAME; or go on', 'fleet provision web-1 web-2; or go on'],
+    ['to set up the machine: fleet apply --on NAME', 'fleet apply --on web-1,web-2'],
+    ['to see its log: fleet ssh NAME -- cat /log', 'fleet ssh NAME -- cat /log'],
+  ])('have all names in the command of the hint %j, if it takes several', (hint, command) => {
+    const { io, said } = pipeIo()
+    const failures = ['web-1', 'web-2'].map((name) => ({
+      machine: { name },
+      error: new UserError('failed', 'no', { machine: name, hint: hint.replace('NAME', name) }),
+    }))
+    writeFailures(io, failures, { of: 3, json: false })
+    expect(said().slice(1).join('\n')).toContain(command)
+  })
+
   test('are told with a hint that fits in a line, however many they are', () => {
     const failures = Array.from({ length: 920 }, (_, index) =>
       unreachable(`web-${index}`, `2001:db8::${index.toString(16)}`),

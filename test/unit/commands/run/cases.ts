@@ -110,6 +110,18 @@ machines:
 `,
   },
 }
+/** An inventory with profiles for machines that do not exist yet. */
+const counted = {
+  files: {
+    'counted.yaml': `version: 1
+id: 0123abcd
+profiles:
+  web: { driver: ssh, count: 2 }
+  db: { driver: qemu, count: 1 }
+machines: {}
+`,
+  },
+}
 const branches = Object.fromEntries(
   ['base', 'ours', 'theirs'].map((name) => [
     `${name}.yaml`,
@@ -409,6 +421,18 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('rename web-1 web-2', usage, /web-2/),
     fails('rename wbe-1 web-9', missing, /no machine called "wbe-1"\n.*web-1\?/),
     fails('rename web-1 web-2 --inventory empty.yaml', missing, addMachine, empty),
+    fails(
+      'rename db-1 db-9 --inventory counted.yaml',
+      usage,
+      /not been created yet.*\n.*fleet create db-9 --extends db/,
+      counted,
+    ),
+    fails(
+      'rename web-1 web-9 --inventory counted.yaml',
+      usage,
+      /not been adopted yet.*\n.*fleet adopt USER@HOST --name web-9/,
+      counted,
+    ),
   ],
   plan: [
     {
@@ -691,6 +715,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   __sftp: [ok('__sftp --help', /SFTP/), unknown('__sftp')],
   rekey: [
     fails('rekey web-1 --yes', usage, /the host key is still SHA256:/),
+    fails('rekey hub --inventory written.yaml', unreachable, /adopted yet\n.* --on hub/, written),
     ok('rekey web-1 --yes', /web-1/, { files: otherKey }),
     json('rekey web-1 --yes', {}, { files: otherKey }),
   ],

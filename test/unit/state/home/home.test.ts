@@ -192,8 +192,8 @@ describe('keys', () => {
 
 describe('a new inventory', () => {
   it('can be read, has an id of its own, and takes a first machine', async () => {
-    const { id, files, isInGit } = await initInventory(path(), '{}\n', process.env)
-    expect(isInGit).toBe(false)
+    const { id, files, git } = await initInventory(path(), '{}\n', process.env)
+    expect(git).toBeUndefined()
     expect(files).toEqual([path(), join(folder, 'ops', 'machines.schema.json')])
     const store = openFileInventory(path(), {
       loadOptions: async () => ({ optionsOf }),
@@ -228,7 +228,8 @@ describe('a new inventory', () => {
     expect(await readFile(ignore, 'utf8')).toBe('dist\n/machines.yaml.*\n')
     await rm(path())
     expect(await initInventory(path(), '', process.env)).toMatchObject({
-      ...{ files: [path()], isInGit: true },
+      files: [path()],
+      git: { files: [], failure: undefined },
     })
     expect(await readFile(ignore, 'utf8')).toBe('dist\n/machines.yaml.*\n')
   })
