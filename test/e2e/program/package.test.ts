@@ -18,6 +18,7 @@ describe('the package', () => {
   let packed: Packed
   const bin = () => join(folder, 'global/bin/fleet')
   const env = { ...process.env, PATH: process.env['PATH'] ?? '' }
+  const fleetEnv = () => ({ ...env, FLEET_HOME: join(folder, 'home') })
   const npm = (...args: string[]) =>
     execFileSync('npm', args, { cwd: root, env, encoding: 'utf8', stdio: 'pipe' })
 
@@ -55,8 +56,12 @@ describe('the package', () => {
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
       version: string
     }
-    expect(execFileSync(bin(), ['--version'], { env, encoding: 'utf8' })).toBe(`${version}\n`)
-    expect(execFileSync(bin(), ['--help'], { env, encoding: 'utf8' })).toContain('adopt')
+    expect(execFileSync(bin(), ['--version'], { env: fleetEnv(), encoding: 'utf8' })).toBe(
+      `${version}\n`,
+    )
+    expect(execFileSync(bin(), ['--help'], { env: fleetEnv(), encoding: 'utf8' })).toContain(
+      'adopt',
+    )
     await expect(
       stat(join(folder, 'global/lib/node_modules/fleet/node_modules')),
     ).rejects.toMatchObject({ code: 'ENOENT' })
@@ -71,7 +76,7 @@ describe('the package', () => {
 
   test('keeps from Node.js what the program is given', () => {
     const { status, stderr } = spawnSync(bin(), ['use', '--env-file=missing', 'm'], {
-      env,
+      env: fleetEnv(),
       encoding: 'utf8',
     })
     expect({ status, stderr }).toMatchObject({
@@ -81,11 +86,10 @@ describe('the package', () => {
   })
 
   test('works from there', () => {
-    const home = { ...env, FLEET_HOME: join(folder, 'home') }
-    execFileSync(bin(), ['init', 'ops'], { cwd: folder, env: home, stdio: 'pipe' })
+    execFileSync(bin(), ['init', 'ops'], { cwd: folder, env: fleetEnv(), stdio: 'pipe' })
     const listed = execFileSync(bin(), ['ls', '--json'], {
       cwd: join(folder, 'ops'),
-      env: home,
+      env: fleetEnv(),
       encoding: 'utf8',
     })
     expect(JSON.parse(listed)).toEqual([])
