@@ -2,19 +2,12 @@ import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { locateHome } from '../state/home/locate-home.ts'
 import { type AcceptedRun, requestRun } from '../broker/client/request-run.ts'
+import { exitOnWriteErrors, flushOutput } from './output-errors.ts'
 import { openRemoteInput } from '../broker/client/forward-input.ts'
 import { brokerFolder } from '../broker/runtime-dir.ts'
 import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts'
 import type { Wire } from '../broker/frames.ts'
 import { readTopics, runTraced, traceOutput } from '../os/trace.ts'
-
-/** Exits without an error when the reader of the output is gone, as in `fleet ps | head`. */
-export function exitOnBrokenPipe(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
-}
 
 /** The properties of an output. A stream that is not a terminal is opened only when something is written to it. */
 function ttyInfoOf(name: 'stdout' | 'stderr'): TtyInfo {
@@ -46,7 +39,7 @@ class Output {
 
   /** Writes a chunk, and pauses the connection while the reader is slow. */
   write(chunk: Buffer, wire: Wire): void {
-    if (this.#stream === undefined) exitOnBrokenPipe((this.#stream = process[this.#name]))
+    this.#stream ??= exitOnWriteErrors(this.#name)
     if (this.#stream.write(chunk)) return
     wire.pause()
     this.#stream.once('drain', () => wire.resume())
@@ -55,7 +48,7 @@ class Output {
   /** Calls `done` when everything was written. */
   flush(done: () => void): void {
     if (this.#stream === undefined) done()
-    else this.#stream.write('', done)
+    else flushOutput(this.#name, done)
   }
 }
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { runCli } from './program.ts'
 import { UserError, exitCodes } from '../errors.ts'
-import { exitOnBrokenPipe } from './ask-broker.ts'
+import { exitOnWriteErrors, flushOutput } from './output-errors.ts'
 import { writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 
@@ -43,12 +43,10 @@ export function failWhenIdle(io: ProcessIo): () => void {
 
 /** Runs a command line, and ends this process with its exit code. */
 export async function runProcess(argv: readonly string[], program: Program): Promise<void> {
-  exitOnBrokenPipe(process.stdout)
-  exitOnBrokenPipe(process.stderr)
   const io: ProcessIo = {
     stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout: exitOnWriteErrors('stdout'),
+    stderr: exitOnWriteErrors('stderr'),
     env: process.env,
     cwd: process.cwd(),
     program,
@@ -58,5 +56,5 @@ export async function runProcess(argv: readonly string[], program: Program): Pro
   const code = await runCli(argv, { io, version: program.version })
   done()
   // All output must be written before the process ends.
-  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+  flushOutput('stdout', () => flushOutput('stderr', () => process.exit(code)))
 }

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 
@@ -55,6 +56,32 @@ test('in a directory that was removed, commands fail and say so', async () => {
   expect(JSON.parse(inGone('ls', '--json').stderr)).toMatchObject({ error: { kind: 'failed' } })
   expect(inGone('--version')).toMatchObject({ status: 0, stderr: '' })
 })
+
+test.runIf(process.platform === 'linux')('output that cannot be written is an error', async () => {
+  await writeFile(inFolder('machines.yaml'), inventory)
+  const toFullDisk = (...args: string[]) =>
+    spawnSync('sh', ['-c', '"$@" > /dev/full', 'sh', process.execPath, program, ...args], {
+      ...{ cwd: ana.folder, env: ana.env, encoding: 'utf8' },
+    })
+  for (const args of [['ls'], ['ls', '--json'], ['ps', '--help'], ['--help'], ['--version']]) {
+    expect(toFullDisk(...args)).toMatchObject({
+      status: 1,
+      stderr: 'fleet: cannot write to standard output: no space left on device\n',
+    })
+  }
+  expect(toFullDisk('use', 'nowhere')).toMatchObject({ status: 3 })
+})
+
+test.each([['ls'], ['--help'], ['--version']])(
+  'fleet %s exits without an error when nobody reads its output',
+  async (...args) => {
+    await writeFile(inFolder('machines.yaml'), inventory)
+    const child = spawn(process.execPath, [program, ...args], { cwd: ana.folder, env: ana.env })
+    child.stdout.destroy()
+    const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
+    expect({ code, errors }).toEqual({ code: 0, errors: '' })
+  },
+)
 
 test('init writes the inventory where it is told to, and no other', async () => {
   await rm(inFolder('machines.yaml'))
