@@ -8,7 +8,7 @@ import { type Target, openSources } from '../../operations/top/open-sources.ts'
 import type { Update } from '../../operations/top/updates.ts'
 import type { Io } from '../../ui/io.ts'
 import { lookOf } from '../../ui/screen/palette.ts'
-import { openTerminalScreen } from '../../ui/screen/terminal-screen.ts'
+import { openTerminalScreen, screenSize } from '../../ui/screen/terminal-screen.ts'
 import { withTargets } from './command-lines.ts'
 import { demandOf } from './demand.ts'
 import { draw } from './draw/draw.ts'
@@ -66,7 +66,7 @@ export async function runDashboard({
 }: Start): Promise<void> {
   let model = initialModel({
     ...{ machines, stacks, swarms, isReadOnly, now: Date.now(), look: lookOf(io.env) },
-    ...{ columns: io.stdout.columns ?? 80, rows: io.stdout.rows ?? 24 },
+    ...screenSize(io.stdout),
   })
   let timer: NodeJS.Timeout | undefined
   let drawnAt = 0

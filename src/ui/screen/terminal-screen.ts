@@ -29,6 +29,18 @@ export interface TerminalScreen extends Disposable {
   suspend(): void
 }
 
+/** The most columns and rows that are drawn on: a terminal may report any number up to 65,535. */
+const maxCells = 1000
+
+/** The size of the part of the terminal that is drawn on, in cells; 80 × 24 if it is not known. */
+export const screenSize = ({
+  columns = 80,
+  rows = 24,
+}: Pick<Io['stdout'], 'columns' | 'rows'>): Pick<TerminalScreen, 'columns' | 'rows'> => ({
+  columns: Math.min(columns, maxCells),
+  rows: Math.min(rows, maxCells),
+})
+
 /** After this time, in milliseconds, an escape character is a key and not the beginning of a sequence. */
 const escapeMs = 40
 
@@ -119,10 +131,10 @@ export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): Te
   enter()
   return {
     get columns() {
-      return Math.max(1, stdout.columns ?? 80)
+      return screenSize(stdout).columns
     },
     get rows() {
-      return Math.max(1, stdout.rows ?? 24)
+      return screenSize(stdout).rows
     },
     get isReady() {
       return users === 0 && !isSuspended && !stdout.needsDrain

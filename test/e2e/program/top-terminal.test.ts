@@ -48,6 +48,13 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
       ...size,
     })
 
+  test('works on a terminal that reports more columns than any screen has', async () => {
+    await using top = open([], { rows: 300, columns: 65_535 })
+    await top.until(/host-1 +running/)
+    top.type('q')
+    expect(await top.ended).toBe(0)
+  })
+
   test('follows the size of the window, and never clears it', async () => {
     await using top = open([], { rows: 20, columns: 60 })
     await top.until(/host-1 +running/)
