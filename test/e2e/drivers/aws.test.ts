@@ -516,7 +516,9 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
       /web-1 was not changed: .*; the host was stopped .* and is running again/,
     )
     expect(aws.instance(await instanceId()).state).toBe('running')
-    expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
+    await expect
+      .poll(async () => (await fleet('ssh', 'web-1', '--', 'true')).code, { timeout: 60_000 })
+      .toBe(0)
 
     aws.inject({
       kind: 'error',

@@ -175,6 +175,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
   })
 
   test('knows an Ed25519 key pair by name and id, with the fingerprint of its blob', async () => {
+    aws.change({ lags: { hidden: 2000 } })
     const folder = await mkdtemp(join(tmpdir(), 'keys-'))
     const { publicKey, fingerprint } = await makeKey(join(folder, 'k'), 'k')
     await rm(folder, { recursive: true })
