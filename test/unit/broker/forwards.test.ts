@@ -21,7 +21,7 @@ const host = (machine: string, address = '203.0.113.7', key = 'k') => ({
 const hold = async () => () => {}
 const unreachable = () => Promise.reject(new Error('no login'))
 
-/** A server of this computer, in place of one on a host. It answers with what it reads. */
+/** An echo server on this computer that stands for a server on a host. */
 const server = createServer({ allowHalfOpen: true }, (client) => void client.pipe(client))
 let folder: string
 let opened: Forwards[]
@@ -67,7 +67,7 @@ async function echo(port: number, data: string): Promise<string> {
   return await text(client)
 }
 
-test('a port leads to its target until it is stopped, and each use of the host is released', async () => {
+test('forwards a port to its target until it is stopped, and releases each use of the host', async () => {
   const forwards = openRegistry()
   const [one] = await forwards.start(
     host('web-1'),
@@ -85,14 +85,14 @@ test('a port leads to its target until it is stopped, and each use of the host i
   expect(error.message).toContain('ECONNREFUSED')
 })
 
-test('the same forward again is the same; another target is refused; none is left half done', async () => {
+test('keeps one forward when asked twice, refuses another target for its port, and undoes a failed start', async () => {
   const forwards = openRegistry()
   const ask = { listen: anyPort, target: { port: serverPort() } }
   const [one] = await forwards.start(host('web-1'), [ask], hold)
   const listen = { host: '127.0.0.1', port: portOf(one ?? { local: '' }) }
   await forwards.start(host('web-1'), [{ ...ask, listen }], hold)
   expect(forwards.status()).toHaveLength(1)
-  await forwards.start(host('web-1', '203.0.113.8'), [{ ...ask, listen }], hold) // it has moved
+  await forwards.start(host('web-1', '203.0.113.8'), [{ ...ask, listen }], hold) // the host has a new address
   const namesake = host('web-1', '203.0.113.9', 'other')
   await expect(forwards.start(namesake, [{ ...ask, listen }], hold)).rejects.toThrow('already')
   await expect(forwards.start(host('web-2'), [ask, { ...ask, listen }], hold)).rejects.toThrow(
@@ -102,20 +102,20 @@ test('the same forward again is the same; another target is refused; none is lef
   expect(forwards.status()).toHaveLength(1)
 })
 
-test('where another port will do, one that is in use is replaced', async () => {
+test('chooses a free port with orAnyPort when the port is in use, and fails without it', async () => {
   const forwards = openRegistry()
   const listen = { host: '127.0.0.1', port: serverPort() }
   const ask = { listen, orAnyPort: true, target: { port: serverPort() } }
   const [one] = await forwards.start(host('web-1'), [ask], hold)
   expect(portOf(one ?? { local: '' })).not.toBe(serverPort())
-  await forwards.start(host('web-1'), [ask], hold) // it exists already
+  await forwards.start(host('web-1'), [ask], hold) // this forward exists already
   expect(forwards.status()).toHaveLength(1)
   await expect(
     forwards.start(host('web-1'), [{ listen, target: { port: 1 } }], hold),
   ).rejects.toThrow(`port ${serverPort()} on 127.0.0.1 is already in use`)
 })
 
-test('a connection that fails is reset, and its reason stays until one succeeds', async () => {
+test('resets a failed connection, and reports its error until a connection succeeds', async () => {
   const forwards = openRegistry()
   const [one] = await forwards.start(
     host('web-1'),
@@ -134,7 +134,7 @@ test('a connection that fails is reset, and its reason stays until one succeeds'
   expect(forwards.status()[0]?.error).toBeUndefined()
 })
 
-test('the next broker forwards the same, with no secrets on disk, and tries a port in use again', async () => {
+test('restores forwards in the next broker, keeps secrets off the disk, and retries a port in use', async () => {
   const first = openRegistry()
   const [one] = await first.start(
     host('web-1'),
@@ -148,29 +148,32 @@ test('the next broker forwards the same, with no secrets on disk, and tries a po
   const client = connect(port, '127.0.0.1')
   await once(client, 'connect')
   const second = openRegistry()
-  await second.restore() // the first one still listens
+  await second.restore() // the first broker still listens on the port
   expect(second.status()[0]?.error?.message).toContain('already in use')
   await first.drain()
-  client.end('still open') // a connection outlives its broker's retirement
+  client.end('still open') // an open connection survives the retirement of its broker
   expect(await text(client)).toBe('still open')
   await expect.poll(() => second.status()[0]?.error, { timeout: 10_000 }).toBeUndefined()
   expect(await echo(port, 'next')).toBe('next')
   expect(second.connections()).toBe(0)
 })
 
-test.skipIf(process.platform === 'win32')('a socket is private, and replaces no file', async () => {
-  const forwards = openRegistry()
-  const path = join(folder, 'db.sock')
-  const ask = { listen: { path }, target: { port: serverPort() } }
-  await forwards.start(host('web-1'), [ask], hold)
-  expect((await stat(path)).mode & 0o777).toBe(0o600)
-  const client = connect({ path, allowHalfOpen: true })
-  client.end('through the socket')
-  expect(await text(client)).toBe('through the socket')
-  const other = openRegistry()
-  await expect(other.start(host('web-2'), [ask], hold)).rejects.toThrow('is already in use')
-  await forwards.stop([path])
-  await writeFile(path, 'a file')
-  await expect(forwards.start(host('web-1'), [ask], hold)).rejects.toThrow('not a socket')
-  expect(await readFile(path, 'utf8')).toBe('a file')
-})
+test.skipIf(process.platform === 'win32')(
+  'listens on a private socket, and replaces no file or socket in use',
+  async () => {
+    const forwards = openRegistry()
+    const path = join(folder, 'db.sock')
+    const ask = { listen: { path }, target: { port: serverPort() } }
+    await forwards.start(host('web-1'), [ask], hold)
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    const client = connect({ path, allowHalfOpen: true })
+    client.end('through the socket')
+    expect(await text(client)).toBe('through the socket')
+    const other = openRegistry()
+    await expect(other.start(host('web-2'), [ask], hold)).rejects.toThrow('is already in use')
+    await forwards.stop([path])
+    await writeFile(path, 'a file')
+    await expect(forwards.start(host('web-1'), [ask], hold)).rejects.toThrow('not a socket')
+    expect(await readFile(path, 'utf8')).toBe('a file')
+  },
+)

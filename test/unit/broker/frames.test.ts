@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Wire } from '../../../src/broker/frames.ts'
 
-/** Both ends of a connection. */
+/** Opens a connection and returns a wire for each end. */
 async function openPair(): Promise<{ near: Wire; far: Wire; nearClosed: Promise<unknown> }> {
   const folder = await mkdtemp(join(tmpdir(), 'wire-'))
   const path = join(folder, 'socket')
@@ -23,7 +23,7 @@ async function openPair(): Promise<{ near: Wire; far: Wire; nearClosed: Promise<
 }
 
 test.skipIf(process.platform === 'win32')(
-  'a connection is over when all has been read, though it closed before',
+  'reports the connection as drained only once all data has been read, even if it closed earlier',
   async () => {
     const { near, far, nearClosed } = await openPair()
     const came: string[] = []
@@ -48,19 +48,22 @@ test.skipIf(process.platform === 'win32')(
   },
 )
 
-test.skipIf(process.platform === 'win32')('a slow reader gets all that was sent', async () => {
-  const { near, far } = await openPair()
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  onTestFinished(() => void vi.useRealTimers())
-  far.listen({})
-  far.bytes(Buffer.alloc(8_000_000))
-  far.close()
-  for (let turns = 0; turns < 20; turns += 1) await turn() // what fits into the socket is under way
-  await vi.advanceTimersByTimeAsync(60_000)
-  let size = 0
-  const over = new Promise<void>((resolve) =>
-    near.listen({ bytes: (chunk) => (size += chunk.length), drained: resolve }),
-  )
-  await over
-  expect(size).toBe(8_000_000)
-})
+test.skipIf(process.platform === 'win32')(
+  'delivers all data to a slow reader after the sender has closed',
+  async () => {
+    const { near, far } = await openPair()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    far.listen({})
+    far.bytes(Buffer.alloc(8_000_000))
+    far.close()
+    for (let turns = 0; turns < 20; turns += 1) await turn() // lets the socket's buffers fill up
+    await vi.advanceTimersByTimeAsync(60_000)
+    let size = 0
+    const over = new Promise<void>((resolve) =>
+      near.listen({ bytes: (chunk) => (size += chunk.length), drained: resolve }),
+    )
+    await over
+    expect(size).toBe(8_000_000)
+  },
+)

@@ -9,7 +9,7 @@ import { openBrokerClient } from '../../../src/broker/client/client.ts'
 import { stopHint, writePidFile, openHangCheck } from '../../../src/broker/server/pid-file.ts'
 import { until } from '../../support/lab/process.ts'
 
-/** A process noted as the broker of a folder of its own; unless it has a program, one that is stopped by a signal. */
+/** Starts a process and records it as the broker of a new directory. The default program is stopped with SIGSTOP. */
 async function hang(since?: string, program?: readonly string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'hung-'))
   const [file = '', ...args] = program ?? ['sleep', '1000']
@@ -22,7 +22,7 @@ async function hang(since?: string, program?: readonly string[]) {
   if (program === undefined) {
     child.kill('SIGSTOP')
     const hasStopped = async () => (await findProcess(child.pid ?? 0))?.state === 'T' || undefined
-    if (process.platform === 'linux') await until('the stop', hasStopped) // late on a busy machine
+    if (process.platform === 'linux') await until('the stop', hasStopped) // slow on a busy machine
   }
   const found = await findProcess(child.pid ?? 0)
   await writePidFile(folder, { pid: child.pid ?? 0, since: since ?? found?.since })
@@ -30,20 +30,20 @@ async function hang(since?: string, program?: readonly string[]) {
 }
 
 describe.skipIf(process.platform === 'win32')('a broker that hangs', () => {
-  test('is killed', async () => {
+  test('is killed if its process is stopped', async () => {
     const { folder, exit } = await hang()
     expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('gone')
     expect(await exit).toEqual([null, 'SIGKILL'])
   })
 
-  test('is killed where it sleeps all the time', async () => {
+  test('is killed if its process only sleeps', async () => {
     const { folder, child, exit } = await hang(undefined, ['sleep', '1000'])
     await expect.poll(async () => (await findProcess(child.pid ?? 0))?.state).toBe('S')
     expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('gone')
     expect(await exit).toEqual([null, 'SIGKILL'])
   })
 
-  test('is left alone while it works, and killed once it has worked for longer than any work takes', async () => {
+  test('is kept while it uses processor time, and killed once it has used more than any request needs', async () => {
     const { folder, child, exit } = await hang(undefined, [process.execPath, '-e', 'for (;;);'])
     let more = 0
     const judge = openHangCheck(folder, Date.now() + 1000, async (pid) => {
@@ -58,21 +58,21 @@ describe.skipIf(process.platform === 'win32')('a broker that hangs', () => {
     expect(await exit).toEqual([null, 'SIGKILL'])
   })
 
-  test('is left alone where it was started after the one that was asked', async () => {
+  test('is kept if it was started after the broker that did not respond', async () => {
     const { folder, child } = await hang()
     await utimes(join(folder, 'broker.json'), new Date(), new Date(Date.now() + 60_000))
     expect(await openHangCheck(folder, Date.now(), findProcess)()).toBe('gone')
     expect(child.signalCode).toBe(null)
   })
 
-  test('is not mistaken for another process of its number', async () => {
+  test('is not confused with another process that has the same process ID', async () => {
     const { folder, child } = await hang('another start')
     expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('unknown')
     expect(child.signalCode).toBe(null)
     expect(await stopHint(folder)).toContain(`kill ${child.pid}`)
   })
 
-  test('is not to be ended where nothing tells which process it is', async () => {
+  test('is not killed if there is no PID file', async () => {
     const { folder } = await hang()
     await rm(join(folder, 'broker.json'))
     expect(await openHangCheck(folder, Date.now() + 1000, findProcess)()).toBe('unknown')
@@ -80,7 +80,7 @@ describe.skipIf(process.platform === 'win32')('a broker that hangs', () => {
 })
 
 test.skipIf(process.platform === 'win32')(
-  'a folder that others may write to is named, with what it must be',
+  'names a broker directory that other users can write to, and the mode that it must have',
   async () => {
     const folder = await mkdtemp(join(tmpdir(), 'hung-'))
     onTestFinished(() => rm(folder, { recursive: true }))

@@ -8,7 +8,7 @@ import { openSockets } from '../../../src/broker/server/engine-sockets.ts'
 const host = { machine: 'h1', address: 'h1', port: 22, user: 'root', hostKeys: [] }
 const target = { ...host, identityFiles: [], via: undefined }
 
-/** An engine's socket; `ask` is what a program does that connects to it, and `dial` what comes of that. */
+/** Serves an engine's socket through `dial`, and returns a function that connects to it as a client would. */
 async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<unknown>> {
   const folder = await mkdtemp(join(tmpdir(), 'sockets-'))
   let ask: (() => Promise<unknown>) | undefined
@@ -31,7 +31,7 @@ async function serve(dial: () => Promise<PassThrough>): Promise<() => Promise<un
   return async () => ask?.()
 }
 
-test('the list on disk has none of the secrets that a connection needs', async () => {
+test('writes no secrets of a connection to the list of sockets on disk', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sockets-'))
   const sockets = openSockets({
     ...{ folder, isAlive: async () => true, onClosed: () => {} },
@@ -51,7 +51,7 @@ test('the list on disk has none of the secrets that a connection needs', async (
   expect(JSON.stringify(kept)).not.toContain('secret')
 })
 
-test('a host that refused is asked again at once, since it may be back', async () => {
+test('dials a host that refused a connection again immediately, because it may be back', async () => {
   const dial = vi.fn<() => Promise<PassThrough>>(async () => new PassThrough())
   dial.mockRejectedValueOnce(new Error('refused'))
   const ask = await serve(dial)
@@ -59,7 +59,7 @@ test('a host that refused is asked again at once, since it may be back', async (
   expect(await ask()).toBeInstanceOf(PassThrough)
 })
 
-test('that a host is silent is found out once for all who ask in a row', async () => {
+test('reports a timeout to the clients that connect shortly afterward, without another attempt', async () => {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
   const dial = vi.fn<() => Promise<PassThrough>>(async () => new PassThrough())

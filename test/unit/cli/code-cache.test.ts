@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openCode } from '../../../src/cli/code-cache.ts'
 
-/** Larger than what is kept with other files. */
+/** Makes a file too large for the cache file that small files share. */
 const padding = `/* ${'x'.repeat(700_000)} */`
 
-test('large files are kept compiled in cache files of their own, which others do not read', async () => {
+test('caches the code of large files in separate cache files, and does not read them for small files', async () => {
   const root = await mkdtemp(join(tmpdir(), 'fleet-code-'))
   onTestFinished(() => rm(root, { recursive: true }))
   const [bundle, cache] = [join(root, 'dist'), join(root, 'cache')]
@@ -23,7 +23,7 @@ test('large files are kept compiled in cache files of their own, which others do
     return Promise.all(names.map(async (name) => [name, (await stat(join(cache, name))).ino]))
   }
   const modules = createRequire(import.meta.url).cache
-  /** Loads a file as a new process does, and keeps what it compiled. */
+  /** Loads a file as a new process would, and writes what was compiled to the cache. */
   const run = (name: string) => {
     for (const file of ['small.js', 'large.js']) delete modules[join(bundle, file)]
     const code = openCode(bundle, join(cache, 'other'))

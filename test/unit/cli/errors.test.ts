@@ -5,7 +5,7 @@ class Refused extends UserError {}
 class RefusedTwice extends Refused {}
 class Lost extends UserError {}
 
-test('an error is an instance of its own class and of those above, and of no other', () => {
+test('an error is an instance of its class and its superclasses only', () => {
   const thrown = new RefusedTwice('failed', 'no')
   const known = [UserError, Refused, RefusedTwice, Lost].filter((kind) => thrown instanceof kind)
   expect(known).toEqual([UserError, Refused, RefusedTwice])
@@ -13,8 +13,8 @@ test('an error is an instance of its own class and of those above, and of no oth
   expect(Object.assign(new Error('no'), { kind: 'failed' }) instanceof UserError).toBe(false)
 })
 
-test('an error of another copy of fleet’s code is known as a UserError, and as nothing more', async () => {
-  const copied = '../../../src/errors.ts?copy' // not known to the compiler
+test('an error from another copy of fleet’s code is a UserError, but not an instance of a subclass', async () => {
+  const copied = '../../../src/errors.ts?copy' // a path that the compiler cannot resolve
   const copy = (await import(copied)) as { UserError: typeof UserError }
   expect(copy.UserError).not.toBe(UserError)
   const thrown = new (class extends copy.UserError {})('failed', 'no')

@@ -29,15 +29,18 @@ it.each<[what: string, before: string, edit: (text: string) => string]>([
   ['a profile', shared, (text) => editShared(text, ['profiles', 'db', web], 'f')],
   ['another profile', shared, (text) => editShared(text, ['profiles', 'web', web], 'f')],
   ['no profile any more', shared, (text) => editShared(text, ['profiles', 'web', undefined], 'f')],
-])('a file with line ends of Windows that gets %s has no other ones', (_, before, edit) => {
-  expect(edit(windows(before))).toBe(windows(edit(before)))
-  expect(edit(before)).not.toBe(before)
-})
+])(
+  'a file with CRLF line endings that gets %s still has only CRLF line endings',
+  (_, before, edit) => {
+    expect(edit(windows(before))).toBe(windows(edit(before)))
+    expect(edit(before)).not.toBe(before)
+  },
+)
 
 const merge = (base: string, ours: string, theirs: string) =>
   mergeInventories({ base, ours, theirs }, (versions) => mergeLines(versions, process.env))
 
-it('a merge keeps line ends of Windows', async () => {
+it('a merge keeps CRLF line endings', async () => {
   const ours = editText(editText(fleet, 'web-2', ready), 'db-1', label({ a: 'b' }))
   const theirs = editText(editText(fleet, 'web-3', ready), 'db-1', label({ c: 'd' }))
   const { text, conflicts } = await merge(fleet, ours, theirs)
@@ -46,7 +49,7 @@ it('a merge keeps line ends of Windows', async () => {
   expect(merged).toEqual({ text: windows(text), conflicts: [] })
 })
 
-it('a merge takes over the line ends that one side has changed', async () => {
+it('a merge uses the line endings of the side that changed them', async () => {
   const theirs = editText(fleet, 'web-3', ready)
   const both = windows(editText(editText(fleet, 'web-2', ready), 'web-3', ready))
   const ours = editText(fleet, 'web-2', ready)
@@ -54,7 +57,7 @@ it('a merge takes over the line ends that one side has changed', async () => {
   expect((await merge(fleet, ours, windows(theirs))).text).toBe(both)
 })
 
-it('two sides may each add the first of something, at the same place', async () => {
+it('both sides of a merge can add the first entry of different sections at the same place', async () => {
   const ours = editShared(fleet, ['operators', 'ana', key], 'f')
   const theirs = editShared(fleet, ['profiles', 'web', web], 'f')
   const { text, conflicts } = await merge(fleet, ours, theirs)
@@ -67,7 +70,7 @@ it('two sides may each add the first of something, at the same place', async () 
   )
 })
 
-it('one side may remove the last of what the other side adds to', async () => {
+it('one side of a merge can remove the last entry of a section to which the other side adds one', async () => {
   const base = editShared(fleet, ['operators', 'ana', key], 'f')
   const theirs = editShared(base, ['operators', 'bo', key], 'f')
   const bo = editShared(fleet, ['operators', 'bo', key], 'f')

@@ -13,7 +13,10 @@ import { onlyColors, oneLine, visible } from '../../../src/ui/visible.ts'
 import { capturedIo } from '../../support/fake-io.ts'
 import { codePoint } from '../../support/code-point.ts'
 
-/** A clipboard, a title, a cleared screen, a forged line; C1 forms; bidirectional and zero-width characters; tags. */
+/**
+ * Escape sequences that write the clipboard, set the title or clear the screen; a forged line; C1 control characters;
+ * bidirectional, zero-width and tag characters.
+ */
 const hostile = [
   '\u001B]52;c;cm0K\u0007',
   '\u001B]0;title\u001B\\',
@@ -45,8 +48,8 @@ const texts = fc.oneof(
     .map((parts) => parts.join('')),
 )
 
-describe('the gate', () => {
-  test('shows what a terminal would act on, and leaves the rest', () => {
+describe('escaping of terminal output', () => {
+  test('makes characters that a terminal acts on visible, and keeps all other text', () => {
     fc.assert(
       fc.property(texts, (text) => {
         expect(visible(text)).not.toMatch(acted)
@@ -60,7 +63,7 @@ describe('the gate', () => {
     expect(visible('\u001B[31m\u202E')).toBe(String.raw`\u001b[31m\u202e`)
   })
 
-  test('styles are fleet’s own, whatever is inside them', () => {
+  test('emits only fleet’s own styles, for any text inside them', () => {
     fc.assert(
       fc.property(texts, (text) => {
         expect(compose`${text} ${compose`${text}`}`.rendered).not.toMatch(acted)
@@ -68,7 +71,7 @@ describe('the gate', () => {
     )
   })
 
-  test('of a line behind a prefix only the colours get through, and they end with it', () => {
+  test('lets only colors through in a line after a prefix, and resets them at its end', () => {
     expect(onlyColors('\u001B[31mred')).toBe('\u001B[31mred\u001B[0m')
     expect(onlyColors('\u001B[1Aup\rback')).toBe(String.raw`\u001b[1Aup\u000dback`)
     fc.assert(
@@ -85,7 +88,7 @@ describe.each([true, false])('what commands write (terminal: %s)', (isTTY) => {
     { title: 'AGAIN', text: ({ text }: { text: string }) => text },
   ]
 
-  /** All that some writing sent to the streams, without fleet's own colours. */
+  /** Resolves to everything that `write` sent to the streams, without color sequences. */
   async function sent(
     write: (io: ReturnType<typeof capturedIo>['io']) => unknown,
   ): Promise<string> {
@@ -162,7 +165,7 @@ describe.each([true, false])('what commands write (terminal: %s)', (isTTY) => {
     )
   })
 
-  test('a name that is none is left out where programs read names, and told', async () => {
+  test('omits invalid names from the output that programs read, and reports them', async () => {
     const { io, written } = capturedIo({ isTTY })
     const rows = ['web', '-rf', 'a b', '', 'x\u202E', 'sha256:0a1b', '日本'].map((text) => ({
       text,
@@ -173,21 +176,21 @@ describe.each([true, false])('what commands write (terminal: %s)', (isTTY) => {
   })
 })
 
-test('an error of many lines looks like one message', () => {
+test('an error of several lines is indented below its first line', () => {
   const { io, written } = capturedIo({ isTTY: false })
   writeFailure(io, new UserError('failed', 'no\nfleet: done', { machine: 'web-1' }), false)
   expect(written()).toBe('fleet: web-1: no\n  fleet: done\n')
 })
 
-/** Who may write to a stream itself, or make styled text, and why. All others write through `Output`. */
+/** Files that may write to a stream directly or make styled text, and why. All other files write through `Output`. */
 const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]])[] = [
   [
     /\bprocess\.(?:stdout|stderr)\b|\bprocess\[/,
     [
-      'cli/ask-broker.ts', // passes on what the broker's command wrote
-      'cli/run-broker.ts', // its own log
-      'main.ts', // the version
-      'cli/process.ts', // gives the streams to the command
+      'cli/ask-broker.ts', // forwards the output of the command in the broker
+      'cli/run-broker.ts', // the broker's log
+      'main.ts', // prints the version
+      'cli/process.ts', // passes the streams to the command
       'transport/openssh/questions.ts', // a program for ssh, which reads the answer
       'transport/openssh/relay.ts', // a program for ssh, which reads the connection
     ],
@@ -196,12 +199,12 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   [
     /\b(?:stdout|stderr|output|this)\.raw\b|\]\.raw\b/,
     [
-      'ui/io.ts', // for what passes through: docker, ssh
-      'ui/output.ts', // behind the gate
-      'ui/progress/live.ts', // draws with log-update, of styled text
-      'ui/prompt.ts', // questions
-      'ui/template-output.ts', // Outputs behind the same gate: they write with the write of Output
-      'ui/screen/terminal-screen.ts', // the cells of a Canvas, which escapes what it is given
+      'ui/io.ts', // for output passed through from docker and ssh
+      'ui/output.ts', // after escaping
+      'ui/progress/live.ts', // draws styled text with log-update
+      'ui/prompt.ts', // prompts
+      'ui/template-output.ts', // Outputs that write, escaped, through another Output
+      'ui/screen/terminal-screen.ts', // the cells of a Canvas, which escapes its text
     ],
   ],
   [
@@ -215,10 +218,10 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   [
     /\.pass\(/,
     [
-      'commands/container/write-logs.ts', // what a container printed, as docker logs
-      'commands/machine/ssh.ts', // the end of a line in raw mode
-      'ui/output-by-machine.ts', // what programs printed on several machines
-      'ui/prefixed-lines.ts', // the same, behind prefixes that went through the gate
+      'commands/container/write-logs.ts', // the output of containers, as docker logs prints it
+      'commands/machine/ssh.ts', // line endings in raw mode
+      'ui/output-by-machine.ts', // the output of programs on several machines
+      'ui/prefixed-lines.ts', // the output of programs, after prefixes that are escaped
     ],
   ],
   [
@@ -234,17 +237,17 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   [
     /\b(?:stdout|stderr)\.write\(/,
     [
-      'operations/docker/on-host/copy.ts', // docker's own words, on the streams that were passed
-      'operations/compose/compose-here.ts', // compose's own words, and a notice without control characters
-      'operations/compose/compose-on-host.ts', // the same
-      'operations/docker/exec-in-container.ts', // as docker says it
+      'operations/docker/on-host/copy.ts', // docker's output, to the streams passed by the caller
+      'operations/compose/compose-here.ts', // compose's output, and a notice without control characters
+      'operations/compose/compose-on-host.ts', // compose's output, and a notice without control characters
+      'operations/docker/exec-in-container.ts', // docker's output
       'transport/openssh/questions.ts', // a program for ssh
       'transport/openssh/relay.ts', // a program for ssh
-      'cli/run-broker.ts', // its own log
-      'cli/ask-broker.ts', // the trace, without control characters
-      'main.ts', // the version
-      'cli/process.ts', // waits until all is out
-      'cli/program.ts', // an Output: help
+      'cli/run-broker.ts', // the broker's log
+      'cli/ask-broker.ts', // trace lines, without control characters
+      'main.ts', // prints the version
+      'cli/process.ts', // waits until all output is written
+      'cli/program.ts', // an Output, for help
       'ui/progress/events.ts', // an Output
       'ui/progress/lines.ts', // an Output
       'ui/screen/terminal-screen.ts', // an Output
@@ -253,7 +256,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
   ],
 ]
 
-test('nothing else writes to the streams', async () => {
+test('no other file writes to the streams', async () => {
   const root = path.join(import.meta.dirname, '../../../src')
   const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.ts'))
   const sources = await Promise.all(
@@ -261,7 +264,7 @@ test('nothing else writes to the streams', async () => {
   )
   for (const [pattern, allowed] of exceptions) {
     const found = sources.filter(({ source }) =>
-      // `io.stdout` and `io.stderr` are Outputs: only what is no Output counts.
+      // `io.stdout` and `io.stderr` are Outputs: only writes to other streams count.
       pattern.test(source.replaceAll(/\bio\.(?:stdout|stderr)\.write\(/g, '')),
     )
     expect([

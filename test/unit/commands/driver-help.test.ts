@@ -6,7 +6,7 @@ import type { Fleet } from '../../../src/app/fleet.ts'
 const fleet = { driver: async () => azure } as unknown as Fleet
 const argv = ['create', '--driver', 'azure']
 
-test('help names the default, the choices and the placeholder of an option', async () => {
+test('help shows the default, the choices and the placeholder of an option', async () => {
   const options = await driverOptions(argv, fleet)
   const helpOf = (name: string) => `${options[name]?.flags}  ${options[name]?.description}`
   expect(helpOf('location')).toMatch(/^--location <location> {2}.* \(required\)$/)
@@ -25,7 +25,7 @@ test('help names the default, the choices and the placeholder of an option', asy
   expect(options['driver']?.heading).toBeUndefined()
 })
 
-test('help of a host that exists names no default of the schema and no required option', async () => {
+test('help for an existing host shows no schema defaults and no required options', async () => {
   const options = Object.values(await driverOptions(argv, fleet, { isNew: false }))
   const ends = options.map(({ description }) => /required|default: debian-13/.exec(description))
   expect(ends.filter((end) => end !== null)).toEqual([])

@@ -37,7 +37,7 @@ const failureOf = (work: () => unknown): UserError => {
   throw new Error('nothing was thrown')
 }
 
-test('a schema says which flags there are', () => {
+test("derives flags from a driver's schema", () => {
   expect(optionFlags(sample)).toEqual([
     { name: 'region', key: 'region', description: 'Where.', type: 'string', required: true },
     {
@@ -60,7 +60,7 @@ test('a schema says which flags there are', () => {
   ])
 })
 
-test('no option can have a flag of fleet’s own', () => {
+test('refuses a driver option whose flag is reserved by fleet', () => {
   const options = z.strictObject({ hostKey: z.string().describe('A key.') })
   expect(() => optionFlags({ ...sample, options })).toThrow(
     'hostKey: --host-key is reserved by fleet',
@@ -70,7 +70,7 @@ test('no option can have a flag of fleet’s own', () => {
   expect(reservedFlags).toEqual(new Set([...names, 'engine', 'help', 'version'])) // --no-engine sets `engine`
 })
 
-test('flags become options of the right type, and those not given stay away', () => {
+test('converts flags to options of the right types, and omits flags that were not given', () => {
   const read = readOptionFlags(sample, {
     region: 'north',
     'disk-size': '30',
@@ -81,13 +81,13 @@ test('flags become options of the right type, and those not given stay away', ()
   expect(readOptionFlags(sample, { spot: 'false', tier: undefined })).toEqual({ spot: false })
 })
 
-test('a flag that is no number names itself', () => {
+test('names the flag whose value is not a number', () => {
   const error = failureOf(() => readOptionFlags(sample, { 'disk-size': 'big' }))
   expect(error).toMatchObject({ kind: 'usage', message: expect.stringContaining('--disk-size') })
 })
 
-describe('checking', () => {
-  test('lays what is given over what the inventory sets for the driver', () => {
+describe('checking driver options', () => {
+  test('overrides the driver options in the inventory with those from the command line', () => {
     expect(checkOptions(ssh, { address: 'a' }, { user: 'ops', port: 2200 })).toEqual({
       address: 'a',
       user: 'ops',
@@ -105,27 +105,27 @@ describe('checking', () => {
     [{ region: 'n', tier: 'huge' }, '--tier: expected one of small, large'],
     [{ region: 'n', spot: 'maybe' }, '--spot: expected one of true, false'],
     [{ region: 'n', colour: 'red' }, 'unknown option "colour"'],
-  ])('of %o says %s', (options, expected) => {
+  ])('refuses %o: %s', (options, expected) => {
     const error = failureOf(() => checkOptions(sample, options))
     expect(error).toMatchObject({ kind: 'usage', hint: expect.stringContaining('--driver sample') })
     expect(error.message).toContain(expected)
   })
 
-  test('names every trouble at once', () => {
+  test('reports all problems in one error', () => {
     const { message } = failureOf(() => checkOptions(ssh, { user: 'a b', port: 70_000 }))
     for (const flag of ['--address', '--user', '--port']) expect(message).toContain(flag)
   })
 })
 
 test.each(drivers.map((driver) => [driver.name, driver] as const))(
-  'every option of %s is explained and can be a flag',
+  'every option of %s has a description and can be a flag',
   (_, driver) => {
     expect(driver.summary).not.toBe('')
     for (const flag of optionFlags(driver)) expect(flag.description).not.toBe('')
   },
 )
 
-test('the words of options have the flags that were given, and --no-engine only for no engine', () => {
+test('turns option values back into words, with --no-engine only if engine is false', () => {
   const values = { rollback: true, yes: false, label: ['a=b'], count: undefined }
   expect(optionWords(create.options ?? {}, { ...values, engine: true })).toEqual([
     ...['--label', 'a=b', '--rollback'],

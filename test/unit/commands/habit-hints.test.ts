@@ -97,7 +97,7 @@ test.each([
   ['stack deploy -c compose.yaml shop', 'fleet deploy'],
   ['stack services shop', 'fleet service ls'],
   ['node ls', 'fleet swarm status'],
-])('fleet %s fails with the next step', async (line, hint) => {
+])('fleet %s fails and names the next step', async (line, hint) => {
   const { code, stdout, stderr } = await run(line)
   expect(code).toBeGreaterThan(0)
   expect(stdout).toBe('')

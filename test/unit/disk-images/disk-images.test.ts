@@ -19,7 +19,7 @@ import type { Catalogue } from '../../../src/disk-images/named-images.ts'
 import { UserError } from '../../../src/errors.ts'
 import { makeCertificates } from '../../support/certificates.ts'
 
-/** The header of an image with a disk of 1 GiB, changed by whoever attacks. */
+/** Returns the header of a qcow2 image with a disk of 1 GiB, modified by `change`. */
 function qcow2(change: (header: Buffer) => void = () => {}): Buffer {
   const header = Buffer.alloc(2 ** 16)
   header.write('QFI\u{fb}', 'latin1')
@@ -43,7 +43,7 @@ RW 2097152 SPARSE "disk.vmdk"
 ddb.adapterType = "ide"
 `
 
-/** A VMDK of 1 GiB with a description in it. */
+/** Returns a VMDK of 1 GiB with an embedded descriptor. */
 function vmdk(text = descriptor, sectors = 2_097_152n): Buffer {
   const header = Buffer.alloc(512 * 21)
   header.write('KDMV', 'latin1')
@@ -55,7 +55,7 @@ function vmdk(text = descriptor, sectors = 2_097_152n): Buffer {
   return header
 }
 
-/** A VDI of 1 GiB. */
+/** Returns the header of a VDI of 1 GiB, modified by `change`. */
 function vdi(change: (header: Buffer) => void = () => {}): Buffer {
   const header = Buffer.alloc(1024)
   header.writeUInt32LE(0xbeda107f, 0x40)
@@ -75,16 +75,16 @@ const runner = join(import.meta.dirname, '../../../scripts/run-ts.mjs')
 let folder: string
 let server: Server
 let site: string
-/** What the site has, and what was asked of it. */
+/** Image that the site serves. */
 let image: Buffer
 let published: Buffer
 let asked: (string | undefined)[]
-/** After how many bytes the next answer breaks off. */
+/** Number of bytes of the next response after which the connection is closed. */
 let breakAt: number | undefined
-/** After how many bytes the next answer says no more. */
+/** Number of bytes of the next response after which the site stalls. */
 let stopAt: number | undefined
 
-/** Waits until so many bytes of the image have arrived, and are kept. */
+/** Waits until this many bytes of the image are written to the partial file. */
 const untilKept = (bytes: number): Promise<void> =>
   vi.waitFor(
     async () => {
@@ -158,7 +158,7 @@ const call = () => ({
 const resolve = (text: string) =>
   openDiskImages(folder, readTar, catalogue()).resolve(text, { arch: 'amd64', folder }, call())
 
-/** With a limit that is soon reached. */
+/** Resolves an image with a maximum size of 4 MB. */
 const resolveSmall = (text: string) =>
   openDiskImages(folder, readTar, catalogue(), { maxBytes: 4_000_000 }).resolve(
     text,
@@ -167,7 +167,7 @@ const resolveSmall = (text: string) =>
   )
 
 describe('an image by name', () => {
-  test('is downloaded, checked, and there the next time', async () => {
+  test('is downloaded, verified, and found in the cache the next time', async () => {
     const disk = await resolve('debian-13')
     expect(disk).toMatchObject({ format: 'qcow2', digest: `sha512:${sha512(image)}` })
     expect((await readFile(disk.path)).equals(image)).toBe(true)
@@ -175,7 +175,7 @@ describe('an image by name', () => {
     expect(asked).toHaveLength(1)
   })
 
-  test('is taken up where the connection broke', async () => {
+  test('is resumed where the connection broke', async () => {
     breakAt = 1_000_000
     const disk = await resolve('debian-13')
     expect((await readFile(disk.path)).equals(image)).toBe(true)
@@ -183,13 +183,13 @@ describe('an image by name', () => {
     expect(asked[1]).toMatch(/^bytes=[1-9]\d*-$/)
   })
 
-  test('is downloaded once for many at the same time', async () => {
+  test('is downloaded once for several callers at the same time', async () => {
     const disks = await Promise.all(Array.from({ length: 5 }, () => resolve('debian-13')))
     expect(new Set(disks.map(({ path }) => path)).size).toBe(1)
     expect(asked).toHaveLength(1)
   })
 
-  test('is downloaded once for many processes, and gone on with when the first is killed', async () => {
+  test('is downloaded once for several processes, and resumed by another when the first is killed', async () => {
     const url = `${site}/disk.qcow2#sha256=${sha256(image)}`
     const start = () => {
       const words = [runner, fetching, folder, url]
@@ -207,14 +207,14 @@ describe('an image by name', () => {
     expect(asked).toEqual([undefined, expect.stringMatching(/^bytes=[1-9]\d*-$/)])
   })
 
-  test('is replaced where its file was damaged', async () => {
+  test('is downloaded again if the cached file is damaged', async () => {
     const { path } = await resolve('debian-13')
     await writeFile(path, Buffer.alloc(image.length))
     expect((await readFile((await resolve('debian-13')).path)).equals(image)).toBe(true)
     expect(steps).toContain('download the image again, because the cached copy is damaged')
   })
 
-  test('is used without the network once it is here, and not without', async () => {
+  test('is used without the network once it is cached, but not before', async () => {
     const disk = await resolve('debian-13')
     server.close()
     server.closeAllConnections()
@@ -226,19 +226,19 @@ describe('an image by name', () => {
     await expect(resolve('debian-13')).rejects.toMatchObject({ kind: 'unreachable' })
   })
 
-  test('is refused where it is not what was published', async () => {
+  test('is refused if its checksum differs from the published one', async () => {
     published = randomBytes(10)
     await expect(resolve('debian-13')).rejects.toMatchObject({ kind: 'failed' })
     expect(await openDiskImages(folder, readTar).list()).toEqual([])
   })
 
-  test('of another name is refused with the nearest', async () => {
+  test('with an unknown name is refused, suggesting the nearest name', async () => {
     await expect(resolve('debain-13')).rejects.toMatchObject({ hint: 'did you mean debian-13?' })
   })
 })
 
-describe("a person's own image", () => {
-  test('is taken from a URL that leads elsewhere, and held to its checksum', async () => {
+describe('an image from a URL or file', () => {
+  test('is downloaded from a URL that redirects, and verified against its checksum', async () => {
     const url = `${site}/moved.qcow2`
     expect((await resolve(`${url}#sha256=${sha256(image)}`)).digest).toBe(`sha256:${sha256(image)}`)
     await expect(resolve(`${url}#sha256=${'0'.repeat(64)}`)).rejects.toMatchObject({
@@ -247,7 +247,7 @@ describe("a person's own image", () => {
     await expect(resolve(`${url}#md5=1`)).rejects.toMatchObject({ kind: 'usage' })
   })
 
-  test('is known by what it holds', async () => {
+  test('has its format detected from its contents', async () => {
     const files: [string, Buffer, string][] = [
       ['a.img', image, 'qcow2'],
       ['b.qcow2', Buffer.alloc(1000), 'raw'],
@@ -263,7 +263,7 @@ describe("a person's own image", () => {
     await expect(resolve('./nothing.raw')).rejects.toMatchObject({ kind: 'usage' })
   })
 
-  test('is taken out of an OVA', async () => {
+  test('is extracted from an OVA', async () => {
     const archive = pack()
     archive.entry({ name: 'box.ovf' }, '<Envelope/>')
     archive.entry({ name: 'box-disk1.vmdk' }, vmdk())
@@ -285,7 +285,7 @@ describe('an encrypted image', () => {
   test.each([
     ['qcow2', qcow2((header) => void header.writeUInt32BE(2, 32)), 'encrypt.key-secret=key'],
     ['luks', Buffer.from('LUKS\u{ba}\u{be}'.padEnd(1024, '\0'), 'latin1'), 'key-secret=key'],
-  ])('is refused with the command that decrypts it: %s', async (format, content, option) => {
+  ])('is refused, with the command that decrypts it: %s', async (format, content, option) => {
     await writeFile(join(folder, 'locked.img'), content)
     await expect(resolve('./locked.img')).rejects.toMatchObject({
       kind: 'usage',
@@ -297,7 +297,7 @@ describe('an encrypted image', () => {
   })
 })
 
-describe('an image that would show other files of this computer to the machine', () => {
+describe('an untrusted image', () => {
   test.each<[string, Buffer, RegExp]>([
     ['a backing file', qcow2((header) => void header.writeBigUInt64BE(112n, 8)), /backing file/],
     [
@@ -356,12 +356,12 @@ describe('an image that would show other files of this computer to the machine',
     ['a disk of 2^63', (header) => void header.writeBigUInt64BE(2n ** 63n, 24)],
     ['a table behind its end', (header) => void header.writeBigUInt64BE(2n ** 40n, 40)],
     ['a version nobody knows', (header) => void header.writeUInt32BE(9, 4)],
-  ])('is damaged with %s', async (_what, change) => {
+  ])('is reported as damaged with %s', async (_what, change) => {
     await writeFile(join(folder, 'evil.img'), qcow2(change))
     await expect(resolve('./evil.img')).rejects.toThrow('is damaged')
   })
 
-  test('of any bytes is read or refused, and nothing else', async () => {
+  test('is accepted or refused with a UserError for any bytes', async () => {
     const arbitrary = fc.asyncProperty(
       fc.constantFrom(qcow2(), vmdk(), vdi()),
       fc.array(fc.tuple(fc.nat(1000), fc.uint8Array({ minLength: 1, maxLength: 8 }))),
@@ -377,7 +377,7 @@ describe('an image that would show other files of this computer to the machine',
     expect(failed).toBe(false)
   })
 
-  test('of every kind that qemu-img makes is read or refused, as it is', async (context) => {
+  test('in every subformat that qemu-img writes is accepted or refused as intended', async (context) => {
     const run = promisify(execFile)
     const make = (...words: string[]) => run('qemu-img', words, { cwd: folder })
     if (
@@ -433,14 +433,14 @@ describe('a download', () => {
   })
 
   const checked = (): string => `${origin}/disk.qcow2#sha256=${sha256(image)}`
-  test.each(['http', 'HTTP'])('over %s needs a checksum', async (scheme) => {
+  test.each(['http', 'HTTP'])('over %s requires a checksum', async (scheme) => {
     await expect(resolve(`${scheme}://127.0.0.1:1/disk.qcow2`)).rejects.toMatchObject({
       kind: 'usage',
       hint: expect.stringContaining('#sha256=') as string,
     })
   })
 
-  test('is never led from HTTPS to anything else', async () => {
+  test('does not follow a redirect from HTTPS to any other scheme', async () => {
     const { key, cert, caFile } = await makeCertificates(folder, ['localhost'])
     let leads = ''
     const secure = createSecureServer({ key, cert }, (_, response) => {
@@ -463,7 +463,7 @@ describe('a download', () => {
     expect(asked).toEqual([])
   })
 
-  test('that does not end is ended', async () => {
+  test('that does not end is aborted once it exceeds the maximum size', async () => {
     answer = (_, response) => {
       const more = (): void => {
         if (!response.destroyed) response.write(Buffer.alloc(2 ** 16), () => setImmediate(more))
@@ -474,27 +474,24 @@ describe('a download', () => {
     expect(await readdir(join(folder, 'images'))).not.toContainEqual(expect.stringMatching(/part$/))
   })
 
-  test('that says to be too large is not begun', async () => {
+  test('with a Content-Length above the maximum size is not started', async () => {
     answer = (_, response) => {
       response.writeHead(200, { 'content-length': 2 ** 50 }).write('x')
     }
     await expect(resolveSmall(checked())).rejects.toThrow('is larger than 4 MB')
   })
 
-  test.each([206, 416])(
-    'that is answered with %i though all was asked for is refused',
-    async (code) => {
-      let times = 0
-      answer = (_, response) => {
-        times++
-        response.writeHead(code, { 'content-range': 'bytes 5-9/10' }).end('12345')
-      }
-      await expect(resolve(checked())).rejects.toThrow('that was not requested')
-      expect(times).toBe(1)
-    },
-  )
+  test.each([206, 416])('of the whole file is refused if the status is %i', async (code) => {
+    let times = 0
+    answer = (_, response) => {
+      times++
+      response.writeHead(code, { 'content-range': 'bytes 5-9/10' }).end('12345')
+    }
+    await expect(resolve(checked())).rejects.toThrow('that was not requested')
+    expect(times).toBe(1)
+  })
 
-  test('that goes on elsewhere than it broke off is begun anew', async () => {
+  test('starts over if the server does not resume at the requested offset', async () => {
     let times = 0
     answer = (request, response) => {
       times++
@@ -510,7 +507,7 @@ describe('a download', () => {
     expect(times).toBe(3)
   })
 
-  test('of a list of checksums that does not end is ended', async () => {
+  test('is aborted if the list of checksums does not end', async () => {
     answer = (_, response) => {
       const more = (): void => {
         if (!response.destroyed) response.write(' '.repeat(2 ** 16), () => setImmediate(more))
@@ -532,7 +529,7 @@ describe('a download', () => {
   })
 })
 
-test('the cache is where the platform has such things', () => {
+test('the image cache is in the cache directory of the platform', () => {
   expect(locateCache({ FLEET_CACHE: '/c' })).toBe('/c')
   expect(locateCache({ XDG_CACHE_HOME: '/x', HOME: '/h' }, 'linux')).toBe('/x/fleet')
   expect(locateCache({ XDG_CACHE_HOME: 'x', HOME: '/h' }, 'linux')).toBe('/h/.cache/fleet')

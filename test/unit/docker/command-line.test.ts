@@ -13,7 +13,7 @@ import { readCommand } from '../../../src/docker/verbs.ts'
 
 const syntax = { booleans: ['--rm', '-i', '-t'], shorts: { '-f': '--file', '-e': '--env' } }
 
-describe('words of a docker command line', () => {
+describe('arguments of a docker command', () => {
   test.each([
     { args: ['-f', 'x', '.'], file: ['x'], operands: ['.'] },
     { args: ['-fx', '.'], file: ['x'], operands: ['.'] },
@@ -27,28 +27,28 @@ describe('words of a docker command line', () => {
     { args: ['--unknown', 'value', 'a'], file: [], operands: ['a'] },
     { args: ['--file='], file: [''], operands: [] },
     { args: ['a', '--file'], file: [], operands: ['a'] },
-  ])('$args', ({ args, file, operands }) => {
+  ])('are parsed into flags and operands: $args', ({ args, file, operands }) => {
     const words = parseWords(args, syntax)
     expect(valuesOf(words, '--file')).toEqual(file)
     expect(operandsOf(words)).toEqual(operands)
     expect(parseWords(formatWords(words), syntax)).toEqual(words)
   })
 
-  test('flags end at the first operand where docker ends them', () => {
+  test('treats words after the first operand as operands where docker does', () => {
     const words = parseWords(['-e', 'A', 'image', '-e', 'B'], { ...syntax, flagsFirst: true })
     expect(valuesOf(words, '--env')).toEqual(['A'])
     expect(operandsOf(words)).toEqual(['image', '-e', 'B'])
     expect(formatWords(words)).toEqual(['--env=A', 'image', '-e', 'B'])
   })
 
-  test('are changed by name and place', () => {
+  test('are changed by flag name and operand index', () => {
     const words = parseWords(['--rm', '-f', 'x', 'a', '--', 'b'], syntax)
     expect(formatWords(withoutFlags(words, ['--file']))).toEqual(['--rm', 'a', '--', 'b'])
     expect(formatWords(replaceOperand(words, 1, '-'))).toEqual(['--rm', '--file=x', 'a', '--', '-'])
   })
 })
 
-describe('verbs whose flags are read', () => {
+describe('docker commands whose flags fleet parses', () => {
   test.each([
     { args: ['build', '.'], verb: 'build', start: ['build'] },
     {
@@ -59,7 +59,7 @@ describe('verbs whose flags are read', () => {
     { args: ['-l', 'debug', 'create', 'bb'], verb: 'run', start: ['-l=debug', 'create'] },
     { args: ['container', 'export', 'c'], verb: 'save', start: ['container', 'export'] },
     { args: ['compose', 'up', '-d'], verb: 'compose', start: ['compose'] },
-  ])('$args', ({ args, verb, start }) => {
+  ])('are recognized by name: $args', ({ args, verb, start }) => {
     expect(readCommand(args)).toMatchObject({ verb, start })
   })
 
@@ -69,7 +69,7 @@ describe('verbs whose flags are read', () => {
     [['--version']],
     [[]],
     [['volume', 'create', 'x']],
-  ])('%j is none of them', (args) => expect(readCommand(args)).toBeUndefined())
+  ])('do not include %j', (args) => expect(readCommand(args)).toBeUndefined())
 })
 
 test.each([
@@ -80,9 +80,9 @@ test.each([
   ['localhost/bb', 'localhost'],
   ['10.0.0.1:5000/team/app:2', '10.0.0.1:5000'],
   ['registry.example/a/b/c@sha256:00', 'registry.example'],
-])('the registry of %s', (image, registry) => expect(registryOf(image)).toBe(registry))
+])('the registry of %s is found', (image, registry) => expect(registryOf(image)).toBe(registry))
 
-describe('images that a Dockerfile needs', () => {
+describe('base images of a Dockerfile', () => {
   test.each([
     { dockerfile: 'FROM bb:1\nRUN true', images: ['bb:1'] },
     {
@@ -103,7 +103,7 @@ describe('images that a Dockerfile needs', () => {
       dockerfile: 'FROM a\nRUN --mount=type=bind,from=m.example/z,target=/z ls',
       images: ['a', 'm.example/z'],
     },
-  ])('$dockerfile', ({ dockerfile, images }) => {
+  ])('are found in: $dockerfile', ({ dockerfile, images }) => {
     expect(imagesOf(dockerfile, new Map([['T', '2']]))).toEqual(images)
   })
 })

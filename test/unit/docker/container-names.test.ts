@@ -16,11 +16,11 @@ test.each([
   ['run -v x/y:/z image/name ls', undefined],
   ['image rm a/b', undefined],
   ['constructor a/b', undefined],
-])('docker %s names containers: %j', (line, names) => {
+])('the containers in "docker %s" are %j', (line, names) => {
   expect(readContainerNames(line.split(' '))?.names).toEqual(names)
 })
 
-test('names of other machines are left out of a command line, and nothing else', () => {
+test('removes only the containers of other machines from a command line', () => {
   const command = readContainerNames(['rm', '-f', 'a', 'b'])
   expect(command?.rename((name) => (name === 'a' ? 'x' : undefined))).toEqual(['rm', '-f', 'x'])
   const exec = '--debug container exec -it -w /b m/a ls -l m/a --'.split(' ')
@@ -32,8 +32,8 @@ const port = (PrivatePort: number, PublicPort?: number, IP?: string, Type = 'tcp
   ...{ PrivatePort, PublicPort, IP, Type },
 })
 
-// The texts are those of docker 28.2 for the same ports.
-test('ports that follow each other are one range', () => {
+// The expected texts are the output of docker 28.2 for the same ports.
+test('shows consecutive ports as a range', () => {
   expect(portsText([port(81), port(80), port(9, undefined, undefined, 'udp')])).toBe(
     '9/udp, 80-81/tcp',
   )

@@ -26,7 +26,7 @@ async function start(answer: RequestListener, config: (name: string) => unknown 
 const auth = Buffer.from('ana:secret').toString('base64')
 const withLogin = (name: string) => ({ auths: { [name]: { auth } } })
 
-test('a token is fetched with the login, and used for all pages', async () => {
+test('fetches a token with the login, and uses it for all pages', async () => {
   const seen: [string | undefined, string | undefined][] = []
   const { name, access } = await start((request: IncomingMessage, response) => {
     const { authorization } = request.headers
@@ -49,7 +49,7 @@ test('a token is fetched with the login, and used for all pages', async () => {
   ])
 })
 
-test('an identity token is exchanged in a form, not in the address', async () => {
+test('exchanges an identity token in a form body, not in the URL', async () => {
   let form = ''
   const { name, access } = await start(
     (request: IncomingMessage, response) => {
@@ -113,12 +113,12 @@ test.each<[string, string, RequestListener]>([
     'with the login in your Docker configuration',
     (_, response) => response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="lab"' }).end(),
   ],
-])('a registry that %s is an error', async (_what, message, answer) => {
+])('reports an error if a registry %s', async (_what, message, answer) => {
   const { name, access } = await start(answer, withLogin)
   await expect(listTags(name, 'app', access)).rejects.toThrow(message)
 })
 
-test('a registry without a list of repositories is unsupported', async () => {
+test('reports a registry that cannot list its repositories as unsupported', async () => {
   const { name, access } = await start((_, response) => response.writeHead(404).end())
   await expect(listRepositories(name, access)).rejects.toMatchObject({ kind: 'unsupported' })
 })

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { dockerHub } from '../../../src/docker/image-reference.ts'
 import { configWithLogins } from '../../../src/docker/registry-logins.ts'
 
-/** A docker configuration, with credential helpers on PATH. */
+/** Writes a Docker configuration with credential helpers, and returns the environment that selects them. */
 async function makeConfig(config: unknown, helpers: Record<string, string> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-logins-'))
   onTestFinished(() => rm(folder, { recursive: true }))
@@ -19,7 +19,7 @@ async function makeConfig(config: unknown, helpers: Record<string, string> = {})
   return { DOCKER_CONFIG: folder, PATH: folder }
 }
 
-/** A helper's script that gives the registry's name as the secret. */
+/** Returns the script of a credential helper that answers with the registry's name as the secret. */
 const answer = (user: string) => `read name; echo '{"Username":"${user}","Secret":"'"$name"'"}'`
 
 const encode = (text: string) => Buffer.from(text).toString('base64')
@@ -28,7 +28,7 @@ const logins = async (env: Record<string, string>, ...registries: string[]): Pro
   return config === undefined ? undefined : (JSON.parse(config) as { auths: unknown }).auths
 }
 
-test('only the logins of the registries asked for are taken', async () => {
+test('reads only the logins for the requested registries', async () => {
   const auth = encode('ana:secret')
   const env = await makeConfig({
     auths: { 'a.example': { auth }, 'b.example': { auth: encode('bob:other') } },
@@ -38,7 +38,7 @@ test('only the logins of the registries asked for are taken', async () => {
   expect(await logins(env, 'c.example')).toBeUndefined()
 })
 
-test('every form in which docker keeps a login', async () => {
+test('reads every form in which docker stores a login', async () => {
   const env = await makeConfig({
     auths: {
       'https://url.example/v1/': { auth: encode('u:1') },
@@ -57,7 +57,7 @@ test('every form in which docker keeps a login', async () => {
   })
 })
 
-test('a helper of a registry comes before the store, the store before the file', async () => {
+test("prefers a registry's credential helper to the credential store, and the store to the file", async () => {
   const env = await makeConfig(
     {
       auths: { 'file.example': { auth: encode('file:x') } },
@@ -88,17 +88,20 @@ test.each([
     says: /docker-credential-bad did not return/,
   },
   { trouble: 'speaks no JSON', helper: 'echo TOPSECRET', says: /invalid JSON/ },
-])('a helper that $trouble is named, and nothing that it printed', async ({ helper, says }) => {
-  const env = await makeConfig({ credsStore: 'bad' }, { bad: helper })
-  const error = await configWithLogins(new Set(['a.example']), env).catch(
-    (thrown: unknown) => thrown,
-  )
-  expect(error).toMatchObject({ kind: 'credentials', message: expect.stringMatching(says) })
-  const { message, hint, cause } = error as Error & { hint: string }
-  expect(JSON.stringify({ message, hint, cause: String(cause) })).not.toContain('TOPSECRET')
-})
+])(
+  'names a credential helper that $trouble, without showing its output',
+  async ({ helper, says }) => {
+    const env = await makeConfig({ credsStore: 'bad' }, { bad: helper })
+    const error = await configWithLogins(new Set(['a.example']), env).catch(
+      (thrown: unknown) => thrown,
+    )
+    expect(error).toMatchObject({ kind: 'credentials', message: expect.stringMatching(says) })
+    const { message, hint, cause } = error as Error & { hint: string }
+    expect(JSON.stringify({ message, hint, cause: String(cause) })).not.toContain('TOPSECRET')
+  },
+)
 
-test('a helper that is missing and a file that is broken are told', async () => {
+test('reports a missing credential helper and an invalid configuration file, without showing secrets', async () => {
   const missing = await makeConfig({ credHelpers: { 'a.example': 'absent' } })
   await expect(logins(missing, 'a.example')).rejects.toMatchObject({
     kind: 'credentials',
@@ -113,6 +116,6 @@ test('a helper that is missing and a file that is broken are told', async () => 
   expect(String(error)).not.toContain('TOPSECRET')
 })
 
-test('without a configuration there is no login', async () => {
+test('returns no logins without a Docker configuration', async () => {
   expect(await logins({ DOCKER_CONFIG: join(tmpdir(), 'absent') }, 'a.example')).toBeUndefined()
 })

@@ -46,7 +46,7 @@ test.each<[string, boolean]>([
   ['/run/user/7/bus', false],
   ['/run/docker.sock/', false],
   ['/tmp/docker.sock', false],
-])('%s is known as a socket of an engine: %j', (path, expected) => {
+])('isEngineSocket accepts %s: %j', (path, expected) => {
   const env = {
     HOME: '/home/ana',
     XDG_RUNTIME_DIR: '/run/user/7',
@@ -55,27 +55,27 @@ test.each<[string, boolean]>([
   expect(isEngineSocket(path, env)).toBe(expected)
 })
 
-test('the socket that is told is taken as it is', async () => {
+test('uses a given socket unchanged', async () => {
   expect(await locate({}, '/run/other.sock')).toEqual({ socket: '/run/other.sock' })
 })
 
-test('the usual socket need not be remembered', async () => {
+test('does not record the default socket', async () => {
   expect(await locate({}, '/var/run/docker.sock')).toEqual({})
 })
 
-test('DOCKER_HOST is followed where an engine listens', async () => {
+test('follows DOCKER_HOST to a socket of an engine', async () => {
   const socket = join(folder, 'engine.sock')
   await using server = await listen(socket)
   expect(server.address()).toBe(socket)
   expect(await locate({ DOCKER_HOST: `unix://${socket}` })).toEqual({ socket })
 })
 
-test('DOCKER_HOST that leads to another computer says nothing of this one', async () => {
+test('ignores a DOCKER_HOST that refers to another computer', async () => {
   const answer = await locate({ DOCKER_HOST: 'ssh://ana@h1' })
   expect(answer).toEqual(await locate({}))
 })
 
-test('a file that is no socket is not taken for one', async () => {
+test('ignores a DOCKER_HOST that refers to a regular file', async () => {
   const file = join(folder, 'docker.sock')
   await writeFile(file, '')
   expect(await locate({ DOCKER_HOST: `unix://${file}` })).not.toEqual({ socket: file })

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { commonVersion, isOlder, newestVersion } from '../../../src/engine/api-version.ts'
 import { openEngine } from '../../../src/engine/http-engine.ts'
 
-/** Serves HTTP on loopback, the way an engine of some other version would, and opens it. */
+/** Serves HTTP on loopback as an engine of another version would, and opens an engine client for it. */
 async function serve(answer: RequestListener, release?: string) {
   const asked: string[] = []
   const server = createServer((request, response) => {
@@ -25,7 +25,10 @@ async function serve(answer: RequestListener, release?: string) {
   return { engine, asked }
 }
 
-/** An engine that speaks the API versions from `oldest` to `newest`, and shows `header` or none. */
+/**
+ * Answers as an engine with the API versions from `oldest` to `newest`. Without `header`, responses do not show the
+ * version.
+ */
 const speaking =
   (oldest: string, newest: string, header: string | undefined = newest): RequestListener =>
   ({ url = '' }, response) => {
@@ -41,7 +44,7 @@ const speaking =
 const info = { path: '/info' }
 const raw = (value: unknown) => value as { url: string }
 
-test('versions compare by number', () => {
+test('compares API versions numerically', () => {
   expect([isOlder('1.9', '1.10'), isOlder('1.10', '1.9'), isOlder('1.40', '2.1')]).toEqual([
     true,
     false,
@@ -51,7 +54,7 @@ test('versions compare by number', () => {
 })
 
 describe('the API version', () => {
-  test('costs nothing with an engine that is as new', async () => {
+  test('needs no extra request for an engine that supports the newest version', async () => {
     const { engine, asked } = await serve(speaking('1.24', '1.60'))
     await engine.json(info, raw)
     expect(asked).toEqual([`/v${newestVersion}/info`])
@@ -62,37 +65,37 @@ describe('the API version', () => {
     ['27.5.1', '1.47'],
     ['30.0.0', newestVersion],
     ['4.9.4', newestVersion],
-  ])('is at first that of release %s as it was last seen', async (release, expected) => {
+  ])('is first derived from the recorded release %s', async (release, expected) => {
     const { engine, asked } = await serve(speaking('1.12', expected), release)
     await engine.json(info, raw)
     expect(asked).toEqual([`/v${expected}/info`])
   })
 
-  test('is found out anew when the engine is another one by now', async () => {
+  test('is negotiated again if the engine has been upgraded since', async () => {
     const { engine, asked } = await serve(speaking('1.44', '1.60'), '20.10.24')
     await engine.json(info, raw)
     expect([asked[0], asked.at(-1)]).toEqual(['/v1.41/info', `/v${newestVersion}/info`])
   })
 
-  test('is that of an older engine, found out once', async () => {
+  test('is negotiated once with an older engine', async () => {
     const { engine, asked } = await serve(speaking('1.12', '1.41'))
     await engine.json(info, raw)
     await engine.json(info, raw)
     expect(asked).toEqual([`/v${newestVersion}/info`, '/v1.41/info', '/v1.41/info'])
   })
 
-  test('is found out by many requests at once', async () => {
+  test('is negotiated correctly by concurrent requests', async () => {
     const { engine } = await serve(speaking('1.12', '1.41'))
     const answers = await Promise.all(Array.from({ length: 20 }, () => engine.json(info, raw)))
     expect(answers).toEqual(Array.from({ length: 20 }, () => ({ url: '/v1.41/info' })))
   })
 
-  test('is asked for where refusals do not show it', async () => {
+  test('is requested if refusals do not show it', async () => {
     const { engine } = await serve(speaking('1.12', '1.36', ''))
     expect(await engine.json(info, raw)).toEqual({ url: '/v1.36/info' })
   })
 
-  test('of an engine too old for fleet', async () => {
+  test('that is too old for fleet is reported', async () => {
     const { engine } = await serve(speaking('1.12', '1.30'))
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'unsupported',
@@ -101,7 +104,7 @@ describe('the API version', () => {
     })
   })
 
-  test('of an engine too new for fleet', async () => {
+  test('that is too new for fleet is reported', async () => {
     const { engine } = await serve(speaking('1.60', '1.70'))
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'unsupported',
@@ -110,8 +113,8 @@ describe('the API version', () => {
   })
 })
 
-describe('an answer that is none of an engine', () => {
-  test('a page', async () => {
+describe('a response that does not come from an engine', () => {
+  test('is reported with its text if it is a page', async () => {
     const { engine } = await serve((_, response) => response.end('<html>hello</html>'))
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'failed',
@@ -120,7 +123,7 @@ describe('an answer that is none of an engine', () => {
     })
   })
 
-  test('an error without words', async () => {
+  test('is reported with its status if it has no body', async () => {
     const { engine } = await serve((_, response) => response.writeHead(502).end())
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'failed',
@@ -128,7 +131,7 @@ describe('an answer that is none of an engine', () => {
     })
   })
 
-  test('another protocol', async () => {
+  test('is reported as unreachable if it is not HTTP', async () => {
     const { engine } = await serve((_, response) => response.socket?.end('SSH-2.0-x\r\n'))
     await expect(engine.json(info, raw)).rejects.toMatchObject({
       kind: 'unreachable',
@@ -137,7 +140,7 @@ describe('an answer that is none of an engine', () => {
   })
 })
 
-test('a request that changes something is not sent twice', async () => {
+test('does not repeat a request that changes something', async () => {
   const { engine, asked } = await serve(({ method }, response) => {
     if (method === 'POST') response.socket?.destroy()
     else response.end('{}')
@@ -148,7 +151,7 @@ test('a request that changes something is not sent twice', async () => {
   expect(asked.filter((url) => url.endsWith('/start'))).toHaveLength(1)
 })
 
-test('queries are encoded, objects as JSON', async () => {
+test('encodes queries, with objects as JSON', async () => {
   const { engine } = await serve(speaking('1.12', '1.60'))
   const query = { all: true, limit: 2, size: undefined, filters: { label: ['a=b c'] } }
   const { url } = await engine.json({ path: '/containers/json', query }, raw)
@@ -159,7 +162,7 @@ test('queries are encoded, objects as JSON', async () => {
   })
 })
 
-test('a kept connection that the engine closed is replaced, for requests that change nothing', async () => {
+test('replaces idle connections that the engine closed, for requests that change nothing', async () => {
   const used = new WeakSet<object>()
   const { engine } = await serve(({ socket, url }, response) => {
     if (used.has(socket)) socket.destroy()

@@ -16,7 +16,7 @@ const container = {
   Status: '',
 }
 
-test('adds up as docker system df does', () => {
+test('disk usage adds up as in docker system df', () => {
   const usage: DiskUsage = {
     LayersSize: 150,
     Images: [
@@ -47,7 +47,7 @@ test('adds up as docker system df does', () => {
   ])
 })
 
-test('an engine with nothing on it', () => {
+test('an empty engine uses no disk space', () => {
   const nothing = { LayersSize: 0, Images: [], Containers: [], Volumes: [], BuildCache: [] }
   expect(summarizeDiskUsage(nothing).every(({ total, size }) => total === 0 && size === 0)).toBe(
     true,

@@ -9,7 +9,7 @@ const image = (...layers: string[]): ImageDetails => ({
   RootFS: { Layers: layers },
 })
 
-/** A history as the engine gives it: the last step first. */
+/** Returns a history in the order of the engine: the last step first. */
 const history = (...steps: [CreatedBy: string, Size: number][]): HistoryEntry[] =>
   steps
     .map(([CreatedBy, Size]) => ({
@@ -23,7 +23,7 @@ const history = (...steps: [CreatedBy: string, Size: number][]): HistoryEntry[] 
     .toReversed()
 
 describe('joinHistory', () => {
-  test('gives steps that added bytes to layers, past settings', () => {
+  test('matches steps that added bytes to layers, and skips settings', () => {
     const steps = history(
       ['/bin/sh -c #(nop) ADD file:1 in / ', 50],
       ['/bin/sh -c #(nop)  CMD ["sh"]', 0],
@@ -35,7 +35,7 @@ describe('joinHistory', () => {
     ])
   })
 
-  test('knows layers of no bytes from settings, as buildkit writes them', () => {
+  test('tells empty layers from settings in histories written by BuildKit', () => {
     const steps = history(
       ['COPY / / # buildkit', 60],
       ['ENV A=b', 0],
@@ -50,7 +50,7 @@ describe('joinHistory', () => {
     ])
   })
 
-  test('leaves steps unknown where the history fits no way', () => {
+  test('leaves steps undefined if the history does not fit the layers', () => {
     const steps = history(['squashed', 20], ['again', 40])
     expect(joinHistory(image('a', 'b', 'c'), steps)).toEqual([
       { digest: 'a' },
@@ -59,11 +59,11 @@ describe('joinHistory', () => {
     ])
   })
 
-  test('an only layer is as large as its image, also without a history', () => {
+  test('gives a single layer the size of its image, even without a history', () => {
     expect(joinHistory(image('a'), [])).toEqual([{ digest: 'a', size: 60 }])
   })
 
-  test('an image may have no layers', () => {
+  test('accepts an image without layers', () => {
     expect(joinHistory({ ...image(), RootFS: {} }, [])).toEqual([])
   })
 })

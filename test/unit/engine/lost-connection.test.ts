@@ -4,7 +4,9 @@ import { expect, test } from 'vitest'
 import { openEngine } from '../../../src/engine/http-engine.ts'
 import { UserError } from '../../../src/errors.ts'
 
-/** A connection on which an answer begins and that is lost in the same turn, so that nobody listens yet. */
+/**
+ * A connection that receives the start of a response and is destroyed in the same turn, before anyone reads from it.
+ */
 class LostAtOnce extends Duplex {
   override _read(): void {}
   override _write(_chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
@@ -16,7 +18,7 @@ class LostAtOnce extends Duplex {
   }
 }
 
-test('an answer whose connection is lost as it begins fails, in every way to read it', async () => {
+test('a response whose connection is lost right after its start fails with every reading method', async () => {
   await using engine = openEngine(async () => new LostAtOnce(), { label: 'h1' })
   const failure = {
     kind: 'unreachable',

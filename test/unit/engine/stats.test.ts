@@ -18,7 +18,7 @@ const reading: StatsReading = {
   memory_stats: {
     usage: 1_000_000,
     limit: 4_000_000,
-    // As cgroup v1 tells: with the group's own share beside the hierarchy's total.
+    // As on cgroup v1, with the values of the cgroup itself next to the totals of the hierarchy.
     stats: { cache: 300_000, inactive_file: 7, total_cache: 300_000, total_inactive_file: 200_000 },
   },
   blkio_stats: {
@@ -36,7 +36,7 @@ const reading: StatsReading = {
   },
 }
 
-test('a reading of a host with cgroup v1', () => {
+test('computes stats of a host with cgroup v1', () => {
   expect(computeStats(reading)).toEqual({
     id: '5e73417933e9',
     name: 'web',
@@ -48,7 +48,7 @@ test('a reading of a host with cgroup v1', () => {
   })
 })
 
-test('a reading of a host with cgroup v2', () => {
+test('computes stats of a host with cgroup v2', () => {
   const { memory, block } = computeStats({
     ...reading,
     memory_stats: {
@@ -69,22 +69,22 @@ test('a reading of a host with cgroup v2', () => {
   })
 })
 
-test('an engine that does not count the online processors lists them', () => {
+test('counts the processors that an engine lists if it does not report their number', () => {
   const { online_cpus: _, ...cpu_stats } = reading.cpu_stats
   expect(computeStats({ ...reading, cpu_stats }).cpuPercent).toBe(50)
 })
 
-test('a first reading, with nothing before it, tells no processor time', () => {
+test('shows no processor usage for the first reading', () => {
   const precpu_stats = { cpu_usage: { total_usage: 0 } }
   expect(computeStats({ ...reading, precpu_stats }).cpuPercent).toBe(0)
 })
 
-test('a cache that outgrew the usage is not subtracted', () => {
+test('does not subtract a cache that is larger than the usage', () => {
   const memory_stats = { usage: 10, limit: 100, stats: { total_inactive_file: 20 } }
   expect(computeStats({ ...reading, memory_stats }).memory.used).toBe(10)
 })
 
-test('a container that does not run uses nothing', () => {
+test('shows zeros for a container that is not running', () => {
   const { networks: _, ...rest } = reading
   const stopped: StatsReading = {
     ...rest,

@@ -5,7 +5,7 @@ import { readFrames } from '../../../src/engine/stream-frames.ts'
 import { splitLines } from '../../../src/engine/lines.ts'
 import { collect } from '../../support/collect.ts'
 
-/** The bytes in pieces that end at the given places. */
+/** Splits the bytes into chunks that end at the given places. */
 function cut(bytes: Buffer, places: readonly number[]): Readable {
   const ends = [...places.map((place) => place % (bytes.length + 1)), bytes.length].toSorted(
     (a, b) => a - b,
@@ -25,7 +25,7 @@ function frame(kind: number, payload: Uint8Array): Buffer {
 const framesOf = (body: Readable) => collect(readFrames(body))
 
 describe('readFrames', () => {
-  test('gives the same frames however the bytes are cut', async () => {
+  test('returns the same frames for any chunks', async () => {
     const frames = fc.array(fc.tuple(fc.constantFrom(1, 2), fc.uint8Array({ maxLength: 300 })))
     await fc.assert(
       fc.asyncProperty(frames, places, async (written, cuts) => {
@@ -40,17 +40,17 @@ describe('readFrames', () => {
     )
   })
 
-  test('leaves out a frame that the end of the stream cuts short', async () => {
+  test('omits a frame that is truncated by the end of the stream', async () => {
     const bytes = Buffer.concat([frame(1, Buffer.from('whole')), frame(1, Buffer.from('cut'))])
     expect(await framesOf(Readable.from([bytes.subarray(0, -1)]))).toHaveLength(1)
   })
 
-  test('takes no frame for one that claims to be endless', async () => {
+  test('refuses a frame that is too large', async () => {
     const endless = Buffer.from([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff])
     await expect(framesOf(Readable.from([endless]))).rejects.toMatchObject({ kind: 'failed' })
   })
 
-  test('throws the words of an engine that failed halfway', async () => {
+  test('throws the error message that an engine sends within the stream', async () => {
     const bytes = Buffer.concat([frame(1, Buffer.from('a')), frame(3, Buffer.from('no log\n'))])
     await expect(framesOf(Readable.from([bytes]))).rejects.toMatchObject({
       kind: 'failed',
@@ -60,7 +60,7 @@ describe('readFrames', () => {
 })
 
 describe('splitLines', () => {
-  test('gives the same lines however the bytes are cut, characters whole', async () => {
+  test('returns the same lines for any chunks, without splitting characters', async () => {
     const line = fc.string({ unit: 'grapheme', maxLength: 40 }).map((s) => s.replaceAll('\n', ''))
     await fc.assert(
       fc.asyncProperty(fc.array(line), places, async (lines, cuts) => {
@@ -71,14 +71,14 @@ describe('splitLines', () => {
     )
   })
 
-  test('takes an unfinished last line, and of one of megabytes a part after the other', async () => {
+  test('returns an unfinished last line, and splits a line of several megabytes', async () => {
     const long = Buffer.alloc(65_536, 'x')
     const body = Readable.from([...Array.from({ length: 40 }, () => long), Buffer.from('\nend')])
     const found = await collect(splitLines(body))
     expect(found.map(({ length }) => length)).toEqual([1 << 20, 1 << 20, 1 << 19, 3])
   })
 
-  test('loses nothing of long lines, however they are cut', async () => {
+  test('keeps all bytes of long lines, for any chunks', async () => {
     const line = fc.string({ maxLength: 12 }).map((text) => text.replaceAll('\n', ''))
     await fc.assert(
       fc.asyncProperty(fc.array(line), places, async (lines, cuts) => {

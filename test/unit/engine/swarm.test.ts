@@ -10,13 +10,13 @@ import { createRedactor } from '../../../src/os/redact.ts'
 const { signal } = new AbortController()
 const token = `SWMTKN-1-${'4r'.repeat(25)}-${'8t58'.repeat(6)}x`
 
-/** An engine that answers with what `answer` returns. */
+/** Returns an engine that responds to requests with the result of `answer`. */
 const engineOf = (answer: (request: EngineRequest) => unknown): Engine => ({
   ...({} as Engine),
   json: async (request, read) => read(answer(request), ''),
 })
 
-test('a refused token is in no error of joining, and in no trace', async () => {
+test('a refused join token is in no error message and no trace', async () => {
   const engine = engineOf(({ body }) => {
     throw new UserError('failed', `bad request: ${JSON.stringify(body)}`, { machine: 'web-1' })
   })
@@ -32,7 +32,7 @@ test('a refused token is in no error of joining, and in no trace', async () => {
 
 const read = (Swarm: unknown) => readSwarmInfo(engineOf(() => ({ Swarm })))
 
-test('an engine in no swarm, a worker and a manager without a leader are told apart', async () => {
+test('readSwarmInfo distinguishes no swarm, a worker, and a manager without a leader', async () => {
   const none = { NodeID: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '' }
   expect(await read({ ...none, RemoteManagers: null })).toMatchObject({
     ...{ state: 'inactive', isManager: false, managers: [] },
@@ -48,7 +48,7 @@ test('an engine in no swarm, a worker and a manager without a leader are told ap
   expect(info.cluster).toBeUndefined()
 })
 
-test('an update of a node is repeated when another one came in between, and left out if nothing changes', async () => {
+test('an update of a node is repeated after a version conflict, and skipped if nothing changes', async () => {
   let version = 7
   const updates: unknown[] = []
   const engine = engineOf(({ method, query }) => {

@@ -16,11 +16,11 @@ test.each([
   ['2026-11-23Z', '1795392000'],
   ['1795428000', '1795428000'],
   ['1795428000.5', '1795428000.5'],
-])('%s', (text, expected) => {
+])('converts %s to Unix time', (text, expected) => {
   expect(unixTime(text, now)).toBe(expected)
 })
 
-test('a date or time without a zone is local', () => {
+test('interprets a date or time without a zone as local time', () => {
   expect(unixTime('2026-11-23')).toBe(String(+new Date(2026, 10, 23) / 1000))
   expect(unixTime('2026-11-23T04:00')).toBe(String(+new Date(2026, 10, 23, 4) / 1000))
 })

@@ -6,7 +6,7 @@ import { findGroup } from '../../../../src/commands/find-command.ts'
 import { commandOptions, findCommand, hasTooManyArguments } from './typed-command.ts'
 import { readPages, repository } from './pages.ts'
 
-/** The words of a shell command, without quotes, up to a comment, a pipe or the next command. */
+/** Splits a shell command into words without quotes, up to a comment, a pipe or the next command. */
 function wordsOf(line: string): string[] {
   const words: string[] = []
   for (const [token] of line.matchAll(/\s+|(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+/g)) {
@@ -19,7 +19,7 @@ function wordsOf(line: string): string[] {
   return words
 }
 
-/** What is wrong with the words after `fleet`. */
+/** Returns what is wrong with the words after `fleet`, or undefined if they are a valid command line. */
 function problemOf(words: readonly string[]): string | undefined {
   const found = findCommand(words)
   if (typeof found === 'string') return found
@@ -32,7 +32,7 @@ function problemOf(words: readonly string[]): string | undefined {
   return hasTooManyArguments(found.command, found.words) ? 'too many arguments' : undefined
 }
 
-it('every command line in a fenced block names a command and options that exist', async () => {
+it('every command line in a fenced code block has a command and options that exist', async () => {
   const pages = await readPages()
   const lines = pages.flatMap(({ path, text }) =>
     Array.from(text.matchAll(/^ *```(?:sh|console|bash)\n([^]*?)^ *```/gm)).flatMap(
@@ -60,7 +60,7 @@ it('every command line in a fenced block names a command and options that exist'
   expect(problems).toEqual([])
 })
 
-it('every command line between backquotes names a command, options and arguments that exist', async () => {
+it('every command line between backquotes has a command, options and arguments that exist', async () => {
   const pages = (await readPages()).filter(({ path }) => path !== 'docs/commands.md')
   const lines = pages.flatMap(({ path, text }) =>
     Array.from(
@@ -80,13 +80,13 @@ it('every command line between backquotes names a command, options and arguments
   expect(problems).toEqual([])
 })
 
-/** What follows `fleet` in sentences about the program, and in shell scripts and templates. */
+/** Whether a word after `fleet` continues a sentence about the program, or is part of a shell script or template. */
 const isNoCommand = (word: string): boolean =>
   /^(?:[a-z]+s|can|cannot|created|did|either|for|in|inventory|itself|machine|started|there|to|will|without|would)$/.test(
     word,
   ) || !/^(?:[a-z][a-z-]*|-.*)$/.test(word)
 
-/** The command lines in a message, without `fleet`, up to the words of the sentence that follow. */
+/** Returns the command lines in a message, without `fleet` and the rest of the sentence. */
 function commandLinesIn(literal: string): string[] {
   const text = literal
     .slice(1, -1)
@@ -98,7 +98,7 @@ function commandLinesIn(literal: string): string[] {
   return Array.from(text.matchAll(introduced), ([, rest = '']) => rest.split(following)[0] ?? '')
 }
 
-it('every command line in a message names a command, options and arguments that exist', async () => {
+it('every command line in a message has a command, options and arguments that exist', async () => {
   const root = join(repository, 'src')
   const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.ts'))
   const lines = await Promise.all(

@@ -8,7 +8,10 @@ import { commandList } from '../../../../src/commands/index.ts'
 import { checkJsonMessages, checkJsonOutput } from '../../../support/json-output.ts'
 import { repository } from './pages.ts'
 
-/** The commands with `--json`, as they are typed; those of a group that are listed under a verb of their own once. */
+/**
+ * Names of the commands with `--json`. A command that has both a short name and a name in a group has only the short
+ * one.
+ */
 function namesWithJson(): string[] {
   const entries = commandList.flatMap((section) => section.entries)
   const verbs = entries.filter((entry): entry is Command => !isGroup(entry))
@@ -26,26 +29,26 @@ function namesWithJson(): string[] {
   ]
 }
 
-/** The formatter pads tables; that makes no difference here. */
+/** Removes the padding that the formatter adds to tables. */
 const unpadded = (text: string): string =>
   text.replaceAll(/ +/g, ' ').replaceAll(/-{3,}/g, '---').trim()
 
 const readPage = (name: string) => readFile(join(repository, 'docs', name), 'utf8')
 
-it('docs/json-output.md has every command with --json', () => {
+it('docs/json-output.md describes every command with --json', () => {
   const documented = new Set(
     jsonOutputs.flatMap(({ outputs }) => outputs.flatMap(({ commands }) => commands)),
   )
   expect(namesWithJson().filter((name) => !documented.has(name))).toEqual([])
 })
 
-it('docs/json-output.md and its schema are as the definitions say (npm run docs)', async () => {
+it('docs/json-output.md and its schema match the definitions (npm run docs)', async () => {
   expect(unpadded(await readPage('json-output.md'))).toBe(unpadded(writeJsonOutputPage()))
   const schema: unknown = JSON.parse(await readPage('json-output.schema.json'))
   expect(schema).toEqual(JSON.parse(writeJsonOutputSchema()))
 })
 
-it('a field that no schema has, a missing one and a wrong value are found', () => {
+it('rejects JSON output with an unknown field, a missing field or a wrong value', () => {
   const ip = { name: 'web-1', address: '192.0.2.1' }
   checkJsonOutput('ip', JSON.stringify([ip]))
   for (const wrong of [{ ...ip, port: 22 }, { name: 'web-1' }, { ...ip, address: 1 }]) {

@@ -6,7 +6,7 @@ import { readPages, repository } from './pages.ts'
 
 const withoutFences = (text: string): string => text.replaceAll(/^```[^]*?^```/gm, '')
 
-/** The anchor that GitHub gives a heading. */
+/** Returns the anchor that GitHub generates for a heading. */
 const anchorOf = (heading: string): string =>
   heading
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
@@ -30,7 +30,7 @@ async function problemOf(path: string, link: string): Promise<string | undefined
   return anchors.has(anchor) ? undefined : `${path}: ${link}: no such heading`
 }
 
-it('every relative link leads to a file and a heading that exist', async () => {
+it('every relative link points to a file and a heading that exist', async () => {
   const pages = await readPages()
   const links = pages.flatMap(({ path, text }) =>
     Array.from(

@@ -11,7 +11,7 @@ const folder = join(repository, 'man')
 const has = (program: string): boolean =>
   spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined
 
-/** Renders a page for a terminal, without the limits of a page of paper. */
+/** Renders a page for a terminal, without page breaks. */
 function render(text: string): string {
   return execFileSync('groff', ['-man', '-Tutf8', '-P-c', '-P-b', '-P-o', '-P-u', '-ww'], {
     input: text,
@@ -19,10 +19,10 @@ function render(text: string): string {
   })
 }
 
-describe('the manual pages that `npm run docs` writes', () => {
+describe('manual pages written by `npm run docs`', () => {
   const pages = writeManPages(commandList)
 
-  it('are those in man/, and there are no others (npm run docs)', async () => {
+  it('match the files in man/, which has no other files (npm run docs)', async () => {
     const names = (await readdir(folder)).toSorted()
     expect(names).toEqual(pages.map(({ file }) => file).toSorted())
     for (const { file, text } of pages) {
@@ -30,14 +30,14 @@ describe('the manual pages that `npm run docs` writes', () => {
     }
   })
 
-  it('are all in package.json, so that npm installs them', async () => {
+  it('are all listed in package.json, so that npm installs them', async () => {
     const manifest = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8')) as {
       man: string[]
     }
     expect(manifest.man).toEqual(pages.map(({ file }) => `./man/${file}`).toSorted())
   })
 
-  it.skipIf(!has('groff'))('give groff nothing to warn about', () => {
+  it.skipIf(!has('groff'))('cause no warnings in groff', () => {
     const files = pages.map(({ file }) => join(folder, file))
     const { status, stderr } = spawnSync('groff', ['-man', '-Tutf8', '-ww', '-z', ...files], {
       encoding: 'utf8',
@@ -45,7 +45,7 @@ describe('the manual pages that `npm run docs` writes', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   })
 
-  it.skipIf(!has('man'))('give man nothing to warn about', () => {
+  it.skipIf(!has('man'))('cause no warnings in man', () => {
     const env = { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '80' }
     const files = ['fleet.1', 'fleet-ps.1', 'fleet-snapshot.1', 'fleet-options.7'].map((file) =>
       join(folder, file),
@@ -77,7 +77,7 @@ describe('text in a manual page', () => {
     { minLength: 1, maxLength: 50 },
   )
 
-  it('begins no request and has no escapes but those of escapeRoff', () => {
+  it('starts no request, and has only the escapes that escapeRoff writes', () => {
     fc.assert(
       fc.property(lines, (texts) => {
         for (const text of texts) {
@@ -92,7 +92,7 @@ describe('text in a manual page', () => {
     )
   })
 
-  it.skipIf(!has('groff'))('is shown by groff as it is written', () => {
+  it.skipIf(!has('groff'))('is shown by groff unchanged', () => {
     fc.assert(
       fc.property(lines, (texts) => {
         const page = ['.TH X 1', '.SH X', '.nf', '.ll 500n', '.in 0', ...texts.map(escapeRoff)]

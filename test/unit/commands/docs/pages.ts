@@ -1,12 +1,12 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The folder of the repository. */
+/** Root directory of the repository. */
 export const repository = join(import.meta.dirname, '../../../..')
 
 /** A Markdown file of the repository. */
 export interface Page {
-  /** Its path in the repository. */
+  /** Path relative to the root of the repository. */
   readonly path: string
   readonly text: string
 }
@@ -20,7 +20,7 @@ async function pathsIn(folder: string): Promise<string[]> {
   return names.filter((name) => name.endsWith('.md')).map((name) => join(folder, name))
 }
 
-/** All pages that people read. */
+/** Reads all Markdown pages that are written for people. */
 export async function readPages(): Promise<Page[]> {
   const paths = (await Promise.all(folders.map(pathsIn))).flat()
   return Promise.all(

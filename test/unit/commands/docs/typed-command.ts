@@ -20,14 +20,14 @@ const common = new Set([
   ...['--help', '-h', '--version', '-V'],
 ])
 
-/** How many words at the beginning are common options and their values. */
+/** Returns the number of leading words that are common options and their values. */
 function leading(words: readonly string[]): number {
   let count = 0
   while (words[count]?.startsWith('-') === true) count += valued.has(words[count] ?? '') ? 2 : 1
   return count
 }
 
-/** Looks up the command that `words` (without `fleet`) type: the command and its options, or what is wrong. */
+/** Finds the command in `words` (without `fleet`). Returns the command and its words, or a description of the error. */
 export function findCommand(
   words: readonly string[],
 ): { readonly command: Command; readonly words: readonly string[] } | string {
@@ -55,7 +55,7 @@ export function findCommand(
   return { command, words: [...before, ...ownWords(command, rest)] }
 }
 
-/** The words that are fleet's own: not those of docker, or of a command that fleet runs. */
+/** Returns the words that fleet parses, without those passed to docker or to a command on a host. */
 function ownWords(command: Command, words: readonly string[]): readonly string[] {
   if (command.passesThrough === true) return []
   const dashes = words.indexOf('--')
@@ -79,7 +79,7 @@ export function hasTooManyArguments(command: Command, words: readonly string[]):
   return typed.length > usages.length
 }
 
-/** The options that `command` accepts, with those of every driver where it takes some. */
+/** Returns the options that `command` accepts, including those of every driver if it accepts driver options. */
 export function commandOptions(command: Command): ReadonlySet<string> {
   const own = Object.values(command.options ?? {}).flatMap(({ flags }) => names(flags))
   const common = commonNamesOf(command).flatMap((name) => names(commonOptions[name].flags))

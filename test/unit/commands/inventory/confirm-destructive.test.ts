@@ -6,7 +6,7 @@ const change = (machine: string, action: Change['action']): Change => ({
   ...{ machine, action, why: 'of the entry', destructive: true },
 })
 
-test('the question says what each kind of destructive change does', () => {
+test('the confirmation states the effect of each kind of destructive change', () => {
   const all = [
     change('a', 'remove'),
     change('b', 'replace'),

@@ -29,12 +29,12 @@ test('fleet init names the command to run once the directory is in a git reposit
   )
 })
 
-test('fleet init in a git repository needs no further command for git', async () => {
+test('fleet init in a git repository names no further command for git', async () => {
   execFileSync('git', ['init', '-q', folder])
   expect(await init()).not.toContain('fleet merge')
 })
 
-test('fleet init tells why git does not use fleet merge, and what to run then', async () => {
+test('fleet init reports why git was not configured to use fleet merge, and the command to run then', async () => {
   execFileSync('git', ['init', '-q', folder])
   await writeFile(join(folder, '.git/config.lock'), '')
   expect(await init()).toMatch(

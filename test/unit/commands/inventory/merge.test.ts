@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-test('fleet merge --install --json prints the written files as JSON, and no messages', async () => {
+test('fleet merge --install --json prints the written files as JSON, without other messages', async () => {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const io = {
     ...{ stdin: new PassThrough(), stdout, stderr, cwd: folder },

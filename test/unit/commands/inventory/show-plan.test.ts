@@ -25,7 +25,7 @@ function shown(plan: ChangePlan, surroundings = nothing): string {
   return planDescriber(io, 'stdout', surroundings)(plan).rendered
 }
 
-test('a creation shows what is created, who can reach it, and what it is given', () => {
+test('a planned creation shows the host, who can connect to it, and what it is allowed to use', () => {
   const options = { region: 'eu-west-1', type: 't4g.small', ports: '443,80', profile: 'ops' }
   const hosts = new Map([['web-1', hostOf('aws', options)]])
   const open = networkGrants(options).map(({ what }) => what)
@@ -70,7 +70,7 @@ test.each([
     'qemu, 1 CPU, 512 MiB memory, 20 GiB disk, debian-13',
     'SSH from this computer only',
   ],
-])('what %s creates with %j', (driver, options, what, access) => {
+])('describes what %s creates with %j', (driver, options, what, access) => {
   expect(hostOf(driver, options)).toMatchObject({ what, access })
 })
 
@@ -78,7 +78,7 @@ const change = (machine: string, action: Change['action']): Change => ({
   ...{ machine, action, why: 'x' },
 })
 
-test('a count for each kind of change, by machine', () => {
+test('the summary counts machines by kind of change', () => {
   const changes = [
     change('a', 'create'),
     change('b', 'adopt'),
@@ -92,7 +92,7 @@ test('a count for each kind of change, by machine', () => {
   expect(shown(planOf({}))).toBe('nothing to do\n')
 })
 
-test('what all machines, or many, have in common is one line', () => {
+test('a change common to all machines, or to many, is one entry', () => {
   const changes = Array.from({ length: 920 }, (_, index): Change => ({
     ...{ machine: `web-${index + 1}`, action: 'operators', why: 'add key of ben' },
   }))
@@ -110,7 +110,7 @@ test('what all machines, or many, have in common is one line', () => {
   ])
 })
 
-test('signs have the colour of what they mean, and hostile text stays visible', () => {
+test('signs are colored by kind of change, and control characters are escaped', () => {
   const { io } = capturedIo({ isTTY: true })
   const changes: Change[] = [{ machine: 'a', action: 'create', why: '\u001B[2J' }]
   const text = planDescriber(io, 'stdout', nothing)(planOf({ changes })).rendered

@@ -8,8 +8,8 @@ const none = {
   ...{ engineInsecureRegistry: [], engineRegistryMirror: [] },
 }
 
-// The acceptance tests of Docker Machine, test/integration/core/engine-options.bats and its documentation of `create`.
-describe("Docker Machine's options of the engine", () => {
+// Based on Docker Machine's test/integration/core/engine-options.bats, and on its documentation of `create`.
+describe("Docker Machine's engine options", () => {
   test.each([
     [
       {
@@ -70,7 +70,7 @@ describe("Docker Machine's options of the engine", () => {
     ],
     [{}, undefined],
     [{ engine: false }, 'none'],
-  ] as const)('%j become the engine %j', async (typed, engine) => {
+  ] as const)('%j become the engine settings %j', async (typed, engine) => {
     expect(await engineFrom({ ...none, ...typed })).toEqual(engine)
   })
 
@@ -83,7 +83,7 @@ describe("Docker Machine's options of the engine", () => {
     [{ engineEnv: ['LD_PRELOAD=/tmp/x.so'] }, /PATH/],
     [{ engineChannel: 'beta' }, /distribution, stable or test/],
     [{ engine: false, engineStorageDriver: 'vfs' }, /--no-engine/],
-  ] as const)('%j is refused with the next step', async (typed, reason) => {
+  ] as const)('%j is refused, with the next step', async (typed, reason) => {
     const error = await engineFrom({ ...none, ...typed }).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ kind: 'usage' })
     const { message, hint } = error as { message: string; hint?: string }

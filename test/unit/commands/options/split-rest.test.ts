@@ -8,7 +8,7 @@ test.each([
   ['ssh -AL 80:x:80 -R1080 web-1 ls', 'ssh -AL 80:x:80 -R1080 web-1', 'ls'],
   ['ssh --dynamic-forward 1080 -m web-1 -- ls', 'ssh --dynamic-forward 1080 -m web-1', 'ls'],
   ['ps -a web-1 x', 'ps -a web-1 x', undefined],
-])('%s', (line, argv, rest) => {
+])('splits the words of "%s"', (line, argv, rest) => {
   const split = splitRest(line.split(' '))
   expect([split.argv.join(' '), split.rest?.words.join(' ')]).toEqual([argv, rest])
 })

@@ -1,22 +1,26 @@
 import { exitCodes } from '../../../../src/errors.ts'
 import { computerChecks, machineChecks } from '../../../../src/operations/doctor/check.ts'
 
-/** One command line, and how it ends. */
+/** A command line and its expected result. */
 export interface Case {
-  /** Words, parted by spaces; `&&` parts command lines, of which all but the last only prepare. `{port}` is that of web-1, `{registry}` a registry. */
+  /**
+   * Words, separated by spaces. `&&` separates command lines, of which only the last is checked. Placeholders:
+   * `{port}` is the SSH port of web-1, `{registry}` the address of a registry, `{folder}` the working directory, and
+   * `{key}` and `{key2}` the host keys of web-1 and web-2.
+   */
   readonly line: string
   readonly code: number
-  /** What stdout or stderr has. */
+  /** Pattern that the output (stdout and stderr) must match. */
   readonly prints?: RegExp
-  /** What stdout has as JSON, among other things. */
+  /** Value that the JSON on stdout must match; the output may have other fields. */
   readonly json?: object
-  /** Files of the folder. */
+  /** Contents of additional files, by path in the working directory. */
   readonly files?: Readonly<Record<string, string>>
-  /** What the last command line reads from its standard input. */
+  /** Standard input of the last command line. */
   readonly input?: string
-  /** With the programs of this computer, and those among the files; not on Windows. */
+  /** Whether PATH includes this computer's programs and `files`. Skipped on Windows. */
   readonly programs?: boolean
-  /** With a host that runs commands with the shell of this computer. */
+  /** Whether web-1 runs commands in a shell on this computer. */
   readonly shell?: boolean
 }
 
@@ -36,7 +40,7 @@ const fails = (line: string, code: number, prints: RegExp, more: More = {}): Cas
 })
 const { usage, failed, unsupported, unreachable, inventory, 'unknown-machine': missing } = exitCodes
 
-/** Every check of this computer, then every one of web-1. */
+/** All checks of this computer, then all checks of web-1. */
 const allChecks = [
   ...computerChecks.map((check) => ({ check })),
   ...machineChecks.map((check) => ({ machine: 'web-1', check })),
@@ -75,7 +79,7 @@ const dockerMachine = {
     HostOptions: { EngineOptions: { Labels: ['spam=eggs'], InstallURL: 'https://get.docker.com' } },
   }),
 }
-/** An inventory in which the engine of web-1 has settings. */
+/** Returns an inventory in which web-1 has these engine settings. */
 const engineSettings = (engine: string): Record<string, string> => ({
   'machines.yaml': `version: 1
 id: 0123abcd
@@ -87,7 +91,7 @@ machines:
     host: { phase: ready, address: 127.0.0.1, port: {port}, user: root, hostKeys: ["{key}"] }
 `,
 })
-/** An inventory in which web-1 has the host key of web-2. */
+/** An inventory that lists the host key of web-2 for web-1. */
 const otherKey = {
   'machines.yaml': `version: 1
 id: 0123abcd
@@ -98,7 +102,7 @@ machines:
     host: { phase: ready, address: 127.0.0.1, port: {port}, user: root, hostKeys: ["{key2}"] }
 `,
 }
-/** An inventory with machines that were written by hand, for hosts that exist. */
+/** An inventory with handwritten machines whose hosts exist. */
 const written = {
   files: {
     'written.yaml': `version: 1
@@ -110,7 +114,7 @@ machines:
 `,
   },
 }
-/** An inventory with profiles for machines that do not exist yet. */
+/** An inventory with profiles whose machines do not exist yet. */
 const counted = {
   files: {
     'counted.yaml': `version: 1
@@ -130,11 +134,11 @@ const branches = Object.fromEntries(
 )
 const sshConfig = { config: 'Host again\n  HostName 127.0.0.1\n  Port {port}\n  User root\n' }
 
-/** An inventory without machines, and the next step there. */
+/** An inventory without machines. */
 const empty = { files: { 'empty.yaml': 'version: 1\nid: 0123abcd\nmachines: {}\n' } }
 const addMachine = /create a machine with fleet create, or add an existing host with fleet adopt/
 
-/** An inventory with one swarm only. */
+/** An inventory with a single swarm. */
 const oneSwarm = {
   files: {
     'service.yaml': `version: 1
@@ -163,7 +167,7 @@ const onSwarm = {
   },
 }
 
-/** A compose project, and a docker that resolves it. */
+/** A Compose project, and a fake docker that resolves it. */
 const shopProject = {
   programs: true,
   files: {
@@ -177,7 +181,7 @@ esac
 `,
   },
 }
-/** The same, with a file outside the folder of the inventory. */
+/** The Compose project with an env_file outside the directory of the inventory. */
 const takesMore = {
   programs: true,
   files: {
@@ -236,7 +240,7 @@ const lists = {
   ],
 }
 
-/** The cases of every command that is not passed to docker, by its name. */
+/** Cases for every command that is not passed to docker, by the name of the command. */
 export const cases: Readonly<Record<string, readonly Case[]>> = {
   init: [
     ok(
@@ -672,7 +676,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     fails('cp nowhere web-1:/tmp', failed, /copy nowhere to web-1:\/tmp: find the files\n/),
     fails('cp nowhere web-1:/tmp --json', failed, /"task":"copy nowhere to web-1:\/tmp"/),
   ],
-  // test/e2e/machine/mount.test.ts mounts directories
+  // test/e2e/machine/mount.test.ts tests mounting.
   mount: [
     ok('mount --help', /mount web-1:\/srv/),
     fails('mount', usage, /specify a machine and a directory/),
@@ -847,7 +851,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     json('service rollback web -m prod --inventory swarms.yaml', [{ state: 'converged' }]),
     fails('service rollback api -m prod --inventory swarms.yaml', failed, /no service "api"/),
   ],
-  // the SSH server of these hosts forwards no connections
+  // The SSH server of these hosts refuses to forward connections.
   'swarm check': [
     fails(
       'swarm check prod --inventory swarms.yaml',

@@ -1,4 +1,4 @@
-/** What commands that docker runs are given, where it is not one container, `app`. */
+/** Operands for the tests of commands that docker runs. The default operand is the container `app`. */
 export const passedOperands: Readonly<Record<string, readonly string[]>> = {
   docker: ['version'],
   compose: ['ls'],

@@ -26,7 +26,7 @@ vi.mock(import('../../../../src/drivers/index.ts'), async (original) => {
 })
 
 const started: FakeHost[] = []
-/** Starts a host that ends with the tests. */
+/** Starts a host that is disposed of after the tests. */
 async function start(privateKey?: string): Promise<FakeHost> {
   const host = await startFakeHost(privateKey)
   started.push(host)
@@ -46,7 +46,7 @@ afterAll(async () => {
   for (const host of started) await host[Symbol.asyncDispose]()
 })
 
-/** Every command with its whole name: `container ls`. */
+/** All commands by their full names, such as `container ls`. */
 const commands: readonly (readonly [string, Command])[] = commandList
   .flatMap(({ entries }) => entries)
   .flatMap((entry) =>
@@ -55,7 +55,7 @@ const commands: readonly (readonly [string, Command])[] = commandList
       : [[entry.name, entry] as const],
   )
 
-/** Runs a case in a world of its own. */
+/** Runs a case with a new inventory and home directory. */
 async function runCase({ line, files = {}, input, programs = false, shell = false }: Case) {
   cloud = openFakeCloud(async (key) => (await start(key)).port)
   const web1 = shell ? await start() : hosts.web1
@@ -83,10 +83,13 @@ async function runCase({ line, files = {}, input, programs = false, shell = fals
 
 const own = commands.filter(([, { dockerWords }]) => dockerWords === undefined)
 
-/** Commands for what no engine here can be: without a leader. test/e2e/swarm/recover.test.ts runs them. */
+/**
+ * Commands that need a swarm without a leader, which these hosts cannot have. test/e2e/swarm/recover.test.ts tests
+ * them.
+ */
 const onlyOnHosts = new Set(['swarm recover'])
 
-test('every command has cases: an ordinary one, one that fails, and one for --json', () => {
+test('every command has a case that succeeds, one that fails, and one with --json', () => {
   const missing = own.flatMap(([name, { answers }]) => {
     const all = cases[name] ?? []
     const has = (what: string, found: boolean) => (found ? [] : [`${name}: ${what}`])
@@ -108,14 +111,14 @@ test('every command has cases: an ordinary one, one that fails, and one for --js
 
 const checked = new Set<string>()
 
-/** The described output of a command line: the one of `ls --live` rather than that of `ls`, if it has the option. */
+/** Returns the ID of a command line's described output, preferring `ls --live` to `ls` if the line has that option. */
 function describedOutput(name: string, line: string): string {
   const described = jsonOutputs
     .flatMap(({ outputs }) => outputs)
     .flatMap(({ id, commands }) => commands.map((command) => ({ id, command })))
     .filter(({ command: described }) => {
       const [command = '', option] = described.split(/ (?=--)/)
-      const isNamed = name === command || name.startsWith(`${command} `) // the group `import`
+      const isNamed = name === command || name.startsWith(`${command} `) // `import` names a group
       return isNamed && (option === undefined || line.includes(option))
     })
     .toSorted((a, b) => b.command.length - a.command.length)
@@ -125,7 +128,7 @@ function describedOutput(name: string, line: string): string {
 
 describe.each(Object.entries(cases))('fleet %s', (name, all) => {
   const possible = all.filter(({ programs }) => !programs || process.platform !== 'win32')
-  test.each(possible)('$line ends with $code', async (one) => {
+  test.each(possible)('$line exits with $code', async (one) => {
     const { code, stdout, stderr } = await runCase(one)
     const output = stdout + stderr
     expect({ code, output }).toEqual({
@@ -143,16 +146,16 @@ describe.each(Object.entries(cases))('fleet %s', (name, all) => {
   })
 })
 
-test('JSON output that no test with real hosts checks is checked here', () => {
+test('checks the JSON output of all commands that no test with real hosts checks', () => {
   expect(checkedInProcess.filter((id) => !checked.has(id))).toEqual([])
 })
 
 describe.each(
   commands.filter(([, { dockerWords }]) => dockerWords !== undefined).map(([name]) => name),
-)('fleet %s, which docker on the host runs', (name) => {
+)('fleet %s, which runs docker on the host', (name) => {
   const operands = passedOperands[name] ?? ['app']
 
-  test('prints what docker prints', async () => {
+  test('prints the output of docker', async () => {
     hosts.web1.commands()
     const line = [name, '--machine', 'web-1', ...operands].join(' ')
     const { code, stdout, stderr } = await runCase({ line, code: 0 })
@@ -161,14 +164,14 @@ describe.each(
     expect(hosts.web1.commands().join('\n')).toContain('docker')
   })
 
-  test('ends with the exit code of docker', async () => {
+  test('exits with the exit code of docker', async () => {
     const line = [name, '--machine', 'web-1', ...operands, 'nowhere'].join(' ')
     expect(await runCase({ line, code: 7 })).toMatchObject({
       ...{ code: 7, stderr: 'Error: no such thing: nowhere\n' },
     })
   })
 
-  test('ends with 125 where the machine is unknown', async () => {
+  test('exits with 125 if the machine is unknown', async () => {
     const line = [name, '--machine', 'nowhere', ...operands].join(' ')
     const { code, stderr } = await runCase({ line, code: 125 })
     expect(code).toBe(125)
@@ -178,7 +181,7 @@ describe.each(
 
 describe('fleet exec --find', () => {
   test.each(['exec --find --on web-2 web hostname', 'exec --on web-2 --find web hostname'])(
-    '%s runs where the container is',
+    '%s runs in the container that was found',
     async (line) => {
       hosts.web2.commands()
       const { code, stdout } = await runCase({ line, code: 0 })
@@ -191,7 +194,7 @@ describe('fleet exec --find', () => {
     ['exec --find wep sh', 1, /no container or Compose service named "wep"[^]*"web"\?/],
     ['exec --find', 125, /no container specified/],
     ['exec --find web-1/app sh', 125, /already includes a machine name/],
-  ])('%s ends with %i', async (line, code, prints) => {
+  ])('%s exits with %i', async (line, code, prints) => {
     const ran = await runCase({ line, code })
     expect(ran.code).toBe(code)
     expect(ran.stderr).toMatch(prints)

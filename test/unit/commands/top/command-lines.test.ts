@@ -27,11 +27,11 @@ test.each([
   ['df', [web1], '-m web-1 df'],
   ['version', [web1], 'version'],
   ['ps', [], 'ps'],
-] as const)('%s', (typed, targets, line) => {
+] as const)('adds the selected targets to "%s"', (typed, targets, line) => {
   expect(withTargets(typed, targets).join(' ')).toBe(line)
 })
 
-test('words are split at spaces outside of quotes', () => {
+test('splits words at spaces outside of quotes', () => {
   expect(splitWords(`ssh -- echo "a b" 'c d'e ""`)).toEqual([
     'ssh',
     '--',
@@ -43,7 +43,7 @@ test('words are split at spaces outside of quotes', () => {
   expect(() => splitWords('echo "a')).toThrow(/missing closing quote: "/)
 })
 
-test('an image whose name looks like an option is called by its ID', () => {
+test('refers to an image by its ID if its name looks like an option', () => {
   const image = { id: 'sha256:aa', size: 5, shared: 1, created: 0 }
   const names = ['nginx:1.27', '--help']
   const update = {

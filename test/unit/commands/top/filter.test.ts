@@ -26,10 +26,10 @@ test.each([
   ['role=', false],
   ['=', true],
   ['!', true],
-])('%s', (filter, matches) => {
+])('evaluates the filter "%s"', (filter, matches) => {
   expect(parseFilter(filter)(row)).toBe(matches)
 })
 
-test('a selector does not match a row of no machine', () => {
+test('a selector does not match a row without a machine', () => {
   expect(parseFilter('role=web')({ ...row, machine: undefined })).toBe(false)
 })

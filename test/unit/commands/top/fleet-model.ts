@@ -7,7 +7,7 @@ import { draw } from '../../../../src/commands/top/draw/draw.ts'
 import { type Effect, type Model, initialModel } from '../../../../src/commands/top/model/model.ts'
 import { pressKey } from '../../../../src/commands/top/model/press-key.ts'
 
-/** The time of the models, in milliseconds since 1970. */
+/** Current time of the models, in milliseconds since 1970. */
 export const now = Date.UTC(2026, 0, 1)
 
 export const machine = (name: string, more: object = {}): Machine =>
@@ -33,7 +33,10 @@ export const stats = (name: string, cpuPercent: number, received = 0): Container
   block: { read: 0, written: 0 },
 })
 
-/** Three machines: web-1 with three containers, web-2 with one, and the protected db-1, which does not answer yet. */
+/**
+ * A model of three machines: web-1 with three containers, web-2 with one, and db-1, which is protected and not
+ * connected yet.
+ */
 export function fleetModel(
   size: { columns?: number; rows?: number; unicode?: boolean } = {},
 ): Model {
@@ -76,7 +79,7 @@ export function fleetModel(
   })
 }
 
-/** The model after keys, and all that they asked for. */
+/** Returns the model after the keys were pressed, and the effects that they requested. */
 export function press(
   before: Model,
   ...keys: readonly string[]
@@ -91,8 +94,8 @@ export function press(
   return { model, effects }
 }
 
-/** Types a text, one key for each character. */
+/** Returns the keys that type a text, one for each character. */
 export const typing = (text: string): readonly string[] => Array.from(text)
 
-/** The lines of the window. */
+/** Returns the screen as text, one line for each row. */
 export const screenOf = (model: Model): string => draw(model).lines().join('\n')

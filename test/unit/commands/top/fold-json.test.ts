@@ -8,6 +8,6 @@ test.each([
   ['{broken', '{broken'],
   ['plain text', 'plain text'],
   ['[1,2]', '[1,2]'],
-])('%s', (line, folded) => {
+])('folds "%s" into a single line if it is a JSON log entry', (line, folded) => {
   expect(foldJson(line)).toBe(folded)
 })

@@ -22,7 +22,7 @@ const selected = (model: Model): string | undefined => {
 }
 
 describe('the list', () => {
-  test('switches views by number and by arrow', () => {
+  test('switches views with number and arrow keys', () => {
     const views = ['2', '3', '4', '5', '6', '1', 'left', 'right'].map(
       (key) => press(fleetModel(), key).model.view,
     )
@@ -38,7 +38,7 @@ describe('the list', () => {
     ])
   })
 
-  test('the selection moves, stays on its row when rows come, and within the list', () => {
+  test('keeps the selection on its row when rows are added, and within the list when rows are removed', () => {
     const { model } = press(fleetModel(), '2', 'down', 'down')
     expect(selected(model)).toBe('job')
     const more = applyUpdate(model, {
@@ -58,7 +58,7 @@ describe('the list', () => {
     expect(selected(press(model, 'home', 'up').model)).toBe('shop-web')
   })
 
-  test('scrolls so that the selection is in the window', () => {
+  test('scrolls to keep the selection visible', () => {
     const many = applyUpdate(fleetModel({ rows: 10 }), {
       ...{ kind: 'containers', machine: 'web-1', at: now },
       containers: Array.from({ length: 50 }, (_, index) => container(`app-${index}`)),
@@ -70,7 +70,7 @@ describe('the list', () => {
     expect(screenOf(press(model, 'g').model)).toContain('> app-0')
   })
 
-  test('sorts by each column in turn: texts up, numbers down; S reverses', () => {
+  test('sorts by each column in turn: text ascending, numbers descending; S reverses the order', () => {
     const { model } = press(fleetModel(), '2', 's')
     expect(ids(model)).toEqual(['cache', 'job', 'shop-db', 'shop-web'])
     expect(screenOf(model)).toContain('CONTAINERv')
@@ -80,7 +80,7 @@ describe('the list', () => {
     expect(ids(round.model)).toEqual(['shop-web', 'shop-db', 'job', 'cache'])
   })
 
-  test('groups by machine and by stack, and says where there are no groups', () => {
+  test('groups by machine and by stack, and reports views that have no grouping', () => {
     const { model } = press(fleetModel(), '2', 'tab')
     expect(screenOf(model)).toMatch(/web-1 \(3\)\n> shop-web[^]*web-2 \(1\)\n {2}cache/)
     expect(screenOf(press(model, 'tab').model)).toMatch(/\(no stack\) \(2\)[^]*shop \(2\)/)
@@ -88,7 +88,7 @@ describe('the list', () => {
     expect(press(fleetModel(), 'tab').model.message?.text).toMatch(/Grouping is not available/)
   })
 
-  test('filters while the filter is typed; Esc restores the one before', () => {
+  test('filters while the filter is being typed; Esc restores the previous filter', () => {
     const { model } = press(fleetModel(), '2', '/', ...typing('role=web shop'))
     expect(ids(model)).toEqual(['shop-web', 'shop-db'])
     expect(screenOf(model)).toContain('Filter: role=web shop_')
@@ -103,7 +103,7 @@ describe('the list', () => {
     expect(press(none, 'enter').model.message?.text).toBe('Nothing is selected.')
   })
 
-  test('quits, suspends and draws again', () => {
+  test('quits, suspends, redraws and reconnects', () => {
     for (const [key, kind] of [
       ['q', 'quit'],
       ['ctrl-c', 'quit'],
@@ -115,7 +115,7 @@ describe('the list', () => {
     }
   })
 
-  test('help scrolls, and any other key leaves it', () => {
+  test('shows scrollable help, which any other key closes', () => {
     const { model } = press(fleetModel({ rows: 8 }), '?', 'down')
     expect(screenOf(model)).toContain('Select a row')
     expect(press(model, 'x').model.page.kind).toBe('list')
@@ -123,7 +123,7 @@ describe('the list', () => {
 })
 
 describe('actions', () => {
-  test('of marked rows need one confirmation', () => {
+  test('on all marked rows need a single confirmation', () => {
     const { model, effects } = press(fleetModel(), '2', ' ', ' ', 'x', 'o')
     expect(screenOf(model)).toContain('Stop 2 containers on web-1? [y/N]')
     expect(effects).toEqual([])
@@ -136,13 +136,13 @@ describe('actions', () => {
     expect(not.model.message?.text).toBe('Nothing was changed.')
   })
 
-  test('that end nothing need none', () => {
+  test('that stop or delete nothing need no confirmation', () => {
     expect(press(fleetModel(), '2', 'x', 's').effects).toMatchObject([
       { kind: 'change', change: 'start', targets: [{ kind: 'container', name: 'shop-web' }] },
     ])
   })
 
-  test('on protected machines need the name of each', () => {
+  test('on protected machines need the name of each protected machine', () => {
     const { model } = press(fleetModel(), 'end', 'x', 'o')
     expect(screenOf(model)).toContain('db-1 is protected. Stop machine db-1? Type db-1 to confirm:')
     expect(press(model, 'y', 'enter')).toMatchObject({
@@ -159,7 +159,7 @@ describe('actions', () => {
     expect(press(all, 'escape').effects).toEqual([])
   })
 
-  test('of images pull their names on their machines', () => {
+  test('on images pull them by name on their machines', () => {
     const model = applyUpdate(fleetModel(), {
       ...{ kind: 'images', machine: 'web-1', at: now },
       images: [
@@ -176,7 +176,7 @@ describe('actions', () => {
     expect(dangling.model.message?.text).toMatch(/without a name cannot be pulled/)
   })
 
-  test('are not there for stacks and events, nor with --read-only', () => {
+  test('are not available for stacks and events, or with --read-only', () => {
     expect(press(fleetModel(), '4', 'x').model.message?.text).toMatch(/To show actions/)
     for (const key of ['x', 'e', ':']) {
       const { model, effects } = press({ ...fleetModel(), isReadOnly: true }, key)
@@ -188,7 +188,7 @@ describe('actions', () => {
 })
 
 describe('shells, commands and details', () => {
-  test('a shell in the selected container or on the machine', () => {
+  test('opens a shell in the selected container or on the selected machine', () => {
     expect(press(fleetModel(), 'e').effects).toEqual([
       { kind: 'run', lines: [['ssh', 'web-1']], pauses: false },
     ])
@@ -199,7 +199,7 @@ describe('shells, commands and details', () => {
     expect(press(fleetModel(), '6', 'e').model.message?.text).toMatch(/To open a shell/)
   })
 
-  test('a command is for what is marked', () => {
+  test('runs a command for the marked rows', () => {
     expect(press(fleetModel(), ' ', ' ', ':', ...typing('ps'), 'enter').effects).toEqual([
       {
         ...{ kind: 'command', text: 'ps' },
@@ -215,7 +215,7 @@ describe('shells, commands and details', () => {
     ])
   })
 
-  test('details show what was read, and go when their subject goes', () => {
+  test('shows details once they are read, and reports when the item no longer exists', () => {
     const { model, effects } = press(fleetModel({ rows: 24 }), '2', 'enter')
     expect(effects).toMatchObject([{ kind: 'details', target: { name: 'shop-web' } }])
     const of = (effects[0] as { of: string }).of
@@ -233,7 +233,7 @@ describe('shells, commands and details', () => {
     expect(press(gone, 'escape').model.page.kind).toBe('list')
   })
 
-  test('usage is read for the running containers in the window, and for those of details', () => {
+  test('requests stats for the running containers that are visible or shown in details', () => {
     expect(demandOf(fleetModel()).stats.size).toBe(0)
     const { model } = press(fleetModel(), '2')
     expect(demandOf(model).stats.get('web-1')).toHaveLength(2)
@@ -253,7 +253,7 @@ const withLines = (model: Model, ...lines: string[]): Model =>
   applyUpdate(model, { kind: 'logs', entries: lines.map(entry) })
 
 describe('logs', () => {
-  test('of marked containers and of stacks are followed', () => {
+  test('are followed for marked containers and for stacks', () => {
     expect(press(fleetModel(), '2', ' ', ' ', 'l').effects).toMatchObject([
       { kind: 'logs', targets: [{ name: 'shop-web' }, { name: 'shop-db' }] },
     ])
@@ -263,7 +263,7 @@ describe('logs', () => {
     expect(press(fleetModel(), 'l').model.message?.text).toMatch(/To show logs/)
   })
 
-  test('fold JSON, search, and stop to follow', () => {
+  test('fold JSON, can be searched, and can be paused', () => {
     const { model } = press(fleetModel(), '2', 'l')
     const numbers = Array.from({ length: 40 }, (_, index) => `line ${index}`)
     const filled = withLines(model, ...numbers, '{"level":"warn","msg":"slow","ms":7}')
@@ -280,7 +280,7 @@ describe('logs', () => {
     expect(press(filled, 'escape').effects).toEqual([{ kind: 'logs', targets: [] }])
   })
 
-  test('Enter shows the selected line in full, and no other', () => {
+  test('show only the selected line in full after Enter', () => {
     const { model } = press(fleetModel({ columns: 60 }), '2', 'l')
     const json = '{"level":"warn","msg":"slow","user":{"id":7}}'
     const filled = withLines(model, json, 'x'.repeat(120), json, 'last')
@@ -296,7 +296,7 @@ describe('logs', () => {
     expect(screenOf(press(wrapped, 'f').model)).toMatch(/10:11:12>x{50}…\n/)
   })
 
-  test('a selected line stays in the window, though unfolded lines are higher', () => {
+  test('keep the selected line visible when unfolded lines are taller', () => {
     const { model } = press(fleetModel({ rows: 10 }), '2', 'l')
     const json = '{"level":"info","msg":"a","b":1}'
     const lines = Array.from({ length: 30 }, (_, index) => (index % 5 ? `line ${index}` : json))
@@ -310,7 +310,7 @@ describe('logs', () => {
     expect(screenOf(press(shown, 'down').model)).toMatch(/following[^]*line 29/)
   })
 
-  test('keep the newest lines, and the place where one reads', () => {
+  test('keep the newest lines, and the scroll position while paused', () => {
     const { model } = press(fleetModel(), '2', 'l')
     const many = withLines(model, ...Array.from({ length: 12_000 }, (_, index) => `line ${index}`))
     expect(screenOf(many)).toContain('line 11999')
@@ -342,7 +342,7 @@ test('stacks show unfinished deployments and services with different configurati
   expect(shown(mark)).toMatch(/shop +web-1 +unfinished +0\/0/)
 })
 
-test('usage is shown per second, from the difference of two readings', () => {
+test('usage is shown per second, computed from two readings', () => {
   const { model } = press(fleetModel({ columns: 200 }), '2')
   const { id } = container('shop-web')
   const reading = { kind: 'stats', machine: 'web-1', container: id, restarts: 3 } as const
@@ -377,7 +377,7 @@ test('an unreachable machine is reported with the age of its data', () => {
   expect(screenOf(engine)).toContain('no-engine')
 })
 
-test('every view, page and dialog fits every size', () => {
+test('every view, page and dialog fits every window size', () => {
   const wide = machine('日本-1')
   for (const [rows, columns] of [
     [20, 60],

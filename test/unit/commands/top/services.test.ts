@@ -25,7 +25,7 @@ const withServices = (
   swarm = 'prod',
 ): Model => applyUpdate(model, { kind: 'services', swarm, services, tasks, at: now })
 
-/** The services view of two swarms; the machines of live are protected. */
+/** Returns a model that shows the services of two swarms: prod, and live, whose machines are protected. */
 function servicesModel(size: Parameters<typeof fleetModel>[0] = { columns: 140 }): Model {
   const prod = withServices(fleetModel(size), [
     service('api', { running: 1, stack: 'shop' }),
@@ -34,7 +34,7 @@ function servicesModel(size: Parameters<typeof fleetModel>[0] = { columns: 140 }
   return press(withServices(prod, [service('live-db')], undefined, 'live'), '5').model
 }
 
-test('shows the services of all swarms with tasks, ports and updates', () => {
+test('shows the services of all swarms with their tasks, ports and updates', () => {
   const screen = screenOf(servicesModel())
   expect(screen).toMatch(/> api +prod +degraded +1\/2 +replicated .*shop +shop\/api:1\n/)
   expect(screen).toMatch(/web +prod +rolling-back +2\/2 .*rollback started +8080->80\/tcp/)
@@ -45,7 +45,7 @@ test('shows the services of all swarms with tasks, ports and updates', () => {
   expect(narrow.split('\n').every((line) => line.length <= 60)).toBe(true)
 })
 
-test('states are filtered, and rows are grouped by swarm and stack', () => {
+test('filters by state, and groups rows by swarm and by stack', () => {
   const { model } = press(servicesModel(), '/', ...typing('state=degraded'), 'enter')
   expect(screenOf(model)).toMatch(/api [^]*filter: state=degraded \(1 of 3\)/)
   expect(screenOf(press(servicesModel(), 'tab').model)).toMatch(/prod \(2\)[^]*live \(1\)/)
@@ -54,7 +54,7 @@ test('states are filtered, and rows are grouped by swarm and stack', () => {
   )
 })
 
-test('an empty view says why', () => {
+test('explains why the view is empty', () => {
   const { model } = press(fleetModel(), '5')
   expect(screenOf(model)).toContain('Reading …')
   const reason = 'no manager of swarm prod responded'
@@ -64,14 +64,14 @@ test('an empty view says why', () => {
   expect(screenOf(none)).toContain('None of these machines belong to a swarm in the inventory.')
 })
 
-test('services and the tasks of one are read only while they are shown', () => {
+test('reads services, and the tasks of a service, only while they are shown', () => {
   expect(demandOf(fleetModel())).toMatchObject({ services: false, tasksOf: undefined })
   expect(demandOf(servicesModel())).toMatchObject({ services: true, tasksOf: undefined })
   const { model } = press(servicesModel(), 'down', 'enter')
   expect(demandOf(model).tasksOf).toEqual({ swarm: 'prod', service: 'web-id' })
 })
 
-test('details show the tasks with their machines and errors, and why no manager answers', () => {
+test('shows tasks with their machines and errors in details, and why no manager responds', () => {
   const { model } = press(servicesModel({ columns: 100, rows: 24 }), 'down', 'enter')
   expect(screenOf(model)).toMatch(/Details: web\n[^]*Changed +2m ago[^]*Reading …/)
   const rows = [
@@ -87,7 +87,7 @@ test('details show the tasks with their machines and errors, and why no manager 
   expect(screenOf(withServices(lost, [service('web')]))).not.toContain('timed out')
 })
 
-test('logs of services are followed under the names that their tasks get', () => {
+test('follows the logs of a service under the names of its tasks', () => {
   const { model, effects } = press(servicesModel(), 'down', 'l')
   expect(effects).toMatchObject([
     { kind: 'logs', targets: [{ kind: 'service', machine: 'prod', name: 'web' }] },
@@ -104,7 +104,7 @@ test('logs of services are followed under the names that their tasks get', () =>
   expect(screenOf(filled)).toMatch(/web-1\/web\.1 one\n.*web-2\/web\.2 two/)
 })
 
-test('a shell is opened in a running task', () => {
+test('opens a shell in a running task', () => {
   expect(press(servicesModel(), 'e').effects).toMatchObject([
     { lines: [['-m', 'prod', 'exec', '-it', 'api', 'sh', '-c', expect.any(String)]] },
   ])
@@ -114,14 +114,14 @@ test.each([
   ['r', 'Restart service api in swarm prod? [y/N]', 'restart'],
   ['b', 'Roll back service api in swarm prod? [y/N]', 'rollback'],
   ['d', 'Remove service api in swarm prod? [y/N]', 'rm'],
-] as const)('x %s asks first', (key, question, change) => {
+] as const)('asks for confirmation after the keys x %s', (key, question, change) => {
   const { model, effects } = press(servicesModel(), 'x', key)
   expect(effects).toEqual([])
   expect(screenOf(model)).toContain(question)
   expect(press(model, 'y').effects).toMatchObject([{ kind: 'change', change }])
 })
 
-test('scaling asks for the number of replicas', () => {
+test('asks for the number of replicas when scaling', () => {
   const { model } = press(servicesModel(), ' ', ' ', 'x', 's', ...typing('12'))
   expect(screenOf(model)).toContain('Number of replicas for 2 services in swarm prod: 12_')
   const asked = press(model, 'enter')
@@ -138,7 +138,7 @@ test('scaling asks for the number of replicas', () => {
   expect(press(model, 'escape').model.message?.text).toBe('Nothing was changed.')
 })
 
-test('a swarm with protected machines asks for its name', () => {
+test('asks for the name of a swarm with protected machines', () => {
   const { model } = press(servicesModel(), 'end', 'x', 'r')
   expect(screenOf(model)).toContain(
     'live has protected machines. Restart service live-db in swarm live? Type live to confirm:',
@@ -159,14 +159,14 @@ test.each([
   [100, 300],
   [1, 1],
   [3, 10],
-])('%i rows of %i cells are filled, and no more', (rows, columns) => {
+])('fills a window of exactly %i rows and %i columns', (rows, columns) => {
   for (const keys of [[], ['enter'], ['l'], ['x'], ['x', 's', '1'], ['x', 'r'], ['tab']]) {
     const { model } = press({ ...servicesModel(), rows, columns }, ...keys)
     expect(screenOf(model).split('\n')).toHaveLength(rows)
   }
 })
 
-test('--read-only has no actions', () => {
+test('offers no actions with --read-only', () => {
   const { model, effects } = press({ ...servicesModel(), isReadOnly: true }, 'x')
   expect(effects).toEqual([])
   expect(model.message?.text).toMatch(/--read-only/)
@@ -180,10 +180,10 @@ test.each([
   ['service logs -n 5', [web], '-m prod service logs -n 5 web'],
   ['service ps db', [web], '-m prod service ps db'],
   ['logs', [web], '-m prod logs web'],
-] as const)(':%s', (typed, targets, line) => {
+] as const)('adds the selected services to :%s', (typed, targets, line) => {
   expect(withTargets(typed, targets).join(' ')).toBe(line)
 })
 
-test('a command for services is for one swarm', () => {
+test('refuses a command for services of two swarms', () => {
   expect(() => withTargets('service ps', [web, { ...api, machine: 'live' }])).toThrow(/2 swarms/)
 })

@@ -22,20 +22,23 @@ const adopted: HostRecord = {
 test.each([
   { option: 'ports', value: '80' },
   { option: 'sshCidr', value: '192.0.2.0/24' },
-])('$option of an adopted host cannot be changed in place', async ({ option, value }) => {
-  const differences = await compare(adopted, { [option]: value })
-  expect(differences.filter((one) => one.option === option)).toMatchObject([
-    { how: 'replace', why: expect.stringContaining('security group') },
-  ])
-})
+])(
+  'the option $option of an adopted host cannot be changed in place',
+  async ({ option, value }) => {
+    const differences = await compare(adopted, { [option]: value })
+    expect(differences.filter((one) => one.option === option)).toMatchObject([
+      { how: 'replace', why: expect.stringContaining('security group') },
+    ])
+  },
+)
 
-test('an adopted host without ports and sshCidr in its entry has no such difference', async () => {
+test('reports no difference for ports and sshCidr if the entry of an adopted host does not set them', async () => {
   const found = (await compare(adopted, {})).map(({ option }) => option)
   expect(found).not.toContain('ports')
   expect(found).not.toContain('sshCidr')
 })
 
-test('ports of a host that fleet made are changed while it runs', async () => {
+test('ports of a host that fleet created are changed while it runs', async () => {
   const made: HostRecord = {
     ...adopted,
     token: '2b6e1f9e-6c0e-4a52-9d5d-0f5f5b0f7c11',

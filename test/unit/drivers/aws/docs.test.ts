@@ -7,12 +7,12 @@ import { drivers } from '../../../../src/drivers/index.ts'
 const root = join(import.meta.dirname, '../../../..')
 const pages = new Set(await readdir(join(root, 'docs/drivers')))
 
-/** The same whatever the formatter pads the tables with. */
+/** Removes the padding that the formatter adds to tables. */
 const unpadded = (text: string): string => text.replaceAll(/ +/g, ' ').replaceAll(/-{3,}/g, '---')
 
 describe('docs/drivers', () => {
   test.each(drivers.filter(({ name }) => pages.has(`${name}.md`)))(
-    '$name.md has the options as they are (npm run docs)',
+    '$name.md matches the options of the driver (npm run docs)',
     async (driver) => {
       const page = await readFile(join(root, `docs/drivers/${driver.name}.md`), 'utf8')
       expect(unpadded(page)).toBe(unpadded(replaceOptionsTable(page, driver)))
@@ -40,13 +40,13 @@ describe('the IAM policy in docs/drivers/aws.md', async () => {
     ),
   )
 
-  test('allows what the driver does, and nothing more', () => {
+  test('allows exactly the actions that the driver uses', () => {
     const actions = Statement.flatMap(({ Action }) => Action)
     const used = [...calls].map((name) => `ec2:${name}`)
     expect(actions.toSorted()).toEqual([...used, 'ec2:CreateTags'].sort())
   })
 
-  test('only looks without a condition, and changes only what has the tag of fleet', () => {
+  test('allows only Describe actions unconditionally, and changes only to resources with a fleet tag', () => {
     expect(actionsOf('Describe').filter((action) => !action.startsWith('ec2:Describe'))).toEqual([])
     const changing = [...calls].filter(
       (name) => !/^(?:Describe|Run|Create(?!Tags)|Import|Allocate)/.test(name ?? ''),

@@ -4,7 +4,7 @@ import { explainError, isTransient } from '../../../../src/drivers/aws/api/error
 import { UserError } from '../../../../src/errors.ts'
 import { setClock } from '../../../../src/os/platform-commands.ts'
 
-/** An error as the SDK throws it. */
+/** Returns an error as the AWS SDK throws it. */
 const awsError = (code: string, status = 400, message = 'words of AWS'): Error =>
   Object.assign(new Error(message), {
     name: code,
@@ -12,7 +12,7 @@ const awsError = (code: string, status = 400, message = 'words of AWS'): Error =
     $metadata: { httpStatusCode: status },
   })
 
-/** The error as it comes with an answer that is dated so many minutes from now. */
+/** Adds a response to `error` that is dated `minutes` from now. */
 const dated = (error: Error, minutes: number): Error =>
   Object.assign(error, {
     $response: { headers: { date: new Date(Date.now() + minutes * 60_000).toUTCString() } },
@@ -21,8 +21,8 @@ const dated = (error: Error, minutes: number): Error =>
 const explained = (error: unknown): UserError =>
   explainError(error, { region: 'eu-west-1', profile: 'work' }) as UserError
 
-describe('what AWS refuses', () => {
-  test('is in the table once', () => {
+describe('an AWS error', () => {
+  test('has a code that is listed in the table only once', () => {
     const codes = failures.flatMap((failure) => failure.codes)
     expect(codes.toSorted()).toEqual([...new Set(codes)].sort())
   })
@@ -51,7 +51,7 @@ describe('what AWS refuses', () => {
     ['ENETUNREACH', 'unreachable', /this computer is offline/, /check the network/],
     ['ERR_PROXY_REFUSED', 'unreachable', /cannot be reached/, /NO_PROXY/],
     ['ECONNREFUSED', 'unreachable', /cannot be reached/, /HTTPS_PROXY/],
-  ])('%s is of kind %s', (code, kind, message, hint) => {
+  ])('with code %s is reported with kind %s', (code, kind, message, hint) => {
     const error = explained(awsError(code))
     expect(error.kind).toBe(kind)
     expect(error.message).toMatch(message)
@@ -66,7 +66,7 @@ describe('what AWS refuses', () => {
     ['RequestTimeTooSkewed', 0, /this computer.s clock is wrong/],
     ['RequestInTheFuture', 0, /this computer.s clock is wrong/],
   ])(
-    '%s with a clock that is %i minutes off is no matter of credentials',
+    'with code %s and a clock that is %i minutes off is reported as a clock problem',
     (code, minutes, message) => {
       const error = explained(dated(awsError(code, 400, 'Request has expired.'), minutes))
       expect(error).toMatchObject({
@@ -78,7 +78,7 @@ describe('what AWS refuses', () => {
     },
   )
 
-  test('of credentials names the clock too where that is off', () => {
+  test('about credentials also names the clock if it is wrong', () => {
     const error = explained(dated(awsError('AuthFailure'), 20))
     expect(error.hint).toMatch(
       /^this computer.s clock is 20 minutes behind: set the clock.*enabled/,
@@ -97,20 +97,23 @@ describe('what AWS refuses', () => {
         }),
       }),
     ],
-  ])('is told as offline where the way to credentials failed, %s', (_, error) => {
-    expect(explained(error)).toMatchObject({
-      kind: 'unreachable',
-      message: expect.stringContaining('offline') as string,
-    })
-  })
+  ])(
+    'is reported as offline if the credentials could not be fetched, with the reason %s',
+    (_, error) => {
+      expect(explained(error)).toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringContaining('offline') as string,
+      })
+    },
+  )
 
-  test('is one sentence where there are no credentials', () => {
+  test('is a single sentence if there are no credentials', () => {
     const words = `connect EHOSTUNREACH 169.254.169.254:80 ${'and more '.repeat(100)}`
     const { message, kind } = explained(awsError('CredentialsProviderError', 0, words))
     expect([kind, message]).toEqual(['credentials', 'no AWS credentials were found'])
   })
 
-  test('says what AWS says where nothing better is known', () => {
+  test('with an unknown code shows the message from AWS', () => {
     const error = explained(awsError('SomethingNew'))
     expect(error).toMatchObject({
       kind: 'failed',
@@ -119,35 +122,38 @@ describe('what AWS refuses', () => {
     expect(explained(awsError('SomethingNew', 503)).message).toMatch(/internal error/)
   })
 
-  test('leaves out what only AWS can read', () => {
+  test('omits the encoded authorization failure message', () => {
     const message = 'You are not authorized. Encoded authorization failure message: AAAA'
     expect(explained(awsError('UnauthorizedOperation', 403, message)).message).not.toMatch(/AAAA/)
   })
 
-  test('leaves errors alone that are not of AWS', () => {
+  test('that does not come from AWS is returned unchanged', () => {
     const [bug, told] = [new TypeError('a bug'), new UserError('usage', 'told')]
     expect(explained(bug)).toBe(bug)
     expect(explained(told)).toBe(told)
   })
 })
 
-describe('asking again', () => {
+describe('retrying', () => {
   test.each(['RequestLimitExceeded', 'InternalError', 'ECONNRESET', 'TimeoutError'])(
-    'for %s',
+    'happens after %s',
     (code) => {
       expect(isTransient(awsError(code))).toBe(true)
     },
   )
 
-  test('for a failure of the server that has no name', () => {
+  test('happens after a server error without a known code', () => {
     expect(isTransient(awsError('Unknown', 502))).toBe(true)
   })
 
-  test.each(['InvalidAMIID.NotFound', 'ExpiredToken', 'ENOTFOUND'])('not for %s', (code) => {
-    expect(isTransient(awsError(code))).toBe(false)
-  })
+  test.each(['InvalidAMIID.NotFound', 'ExpiredToken', 'ENOTFOUND'])(
+    'does not happen after %s',
+    (code) => {
+      expect(isTransient(awsError(code))).toBe(false)
+    },
+  )
 
-  test('not where there is no room, though EC2 calls that a failure of its own', () => {
+  test('does not happen for missing capacity, although EC2 reports it as a server error', () => {
     expect(isTransient(awsError('InsufficientInstanceCapacity', 500))).toBe(false)
   })
 })

@@ -40,39 +40,40 @@ const told = (spot: 'never' | 'prefer' | 'only', recorded = {}) =>
     ({ placement: { zone }, market }) => `${market} ${zone.at(-1)}`,
   )
 
-describe('the ways to ask for an instance', () => {
-  test('go through the zones', () => expect(told('never')).toEqual(['on-demand a', 'on-demand b']))
+describe('attempts to launch an instance', () => {
+  test('try the zones in order', () =>
+    expect(told('never')).toEqual(['on-demand a', 'on-demand b']))
 
-  test('go through them at spot price first', () => {
+  test('try spot instances in all zones first', () => {
     expect(told('prefer')).toEqual(['spot a', 'spot b', 'on-demand a', 'on-demand b'])
     expect(told('only')).toEqual(['spot a', 'spot b'])
   })
 
-  test('begin with the one that may have been granted already', () => {
+  test('start with the recorded attempt, which may have succeeded', () => {
     const recorded = { subnet: 'subnet-b', market: 'on-demand' }
     expect(told('prefer', recorded)).toEqual(['on-demand b', 'spot a', 'spot b', 'on-demand a'])
   })
 })
 
-describe('the client token', () => {
+describe('the client token of an attempt', () => {
   const ways = ['subnet-a', 'subnet-b'].flatMap((subnet) =>
     ['spot', 'on-demand'].flatMap((market) =>
       [0, 1].map((launch) => clientToken({ ...order, launch }, { subnet, market })),
     ),
   )
 
-  test('is another for each way to ask, and as long as EC2 allows', () => {
+  test('differs between attempts, and has a length that EC2 allows', () => {
     expect(new Set(ways).size).toBe(8)
     for (const token of ways) expect(token).toMatch(/^[\x21-\x7e]{1,64}$/)
   })
 
-  test('is the same the next time', () => {
+  test('is the same when the attempt is repeated', () => {
     expect(clientToken(order, { subnet: 'subnet-a', market: 'spot' })).toBe(ways[0])
   })
 })
 
-describe('RunInstances is asked for', () => {
-  test('one instance with an encrypted disk that goes with it, and guarded metadata', () => {
+describe('the input of RunInstances', () => {
+  test('requests one instance with an encrypted disk that is deleted with it, and requires IMDSv2', () => {
     expect(runInput(order, onDemand)).toMatchObject({
       MinCount: 1,
       MaxCount: 1,
@@ -92,7 +93,7 @@ describe('RunInstances is asked for', () => {
     })
   })
 
-  test('the tags on all that it makes', () => {
+  test('tags all resources that it creates', () => {
     const { TagSpecifications = [] } = runInput(order, onDemand)
     const types = TagSpecifications.map(({ ResourceType }) => ResourceType)
     expect(types).toEqual(['instance', 'volume', 'network-interface'])
@@ -101,7 +102,7 @@ describe('RunInstances is asked for', () => {
     }
   })
 
-  test('at spot price what spot instances can have', () => {
+  test('omits options that spot instances do not support', () => {
     const input = runInput(order, { placement: a, market: 'spot' })
     expect(input.InstanceMarketOptions?.MarketType).toBe('spot')
     expect(input).not.toHaveProperty('DisableApiTermination')
@@ -111,7 +112,7 @@ describe('RunInstances is asked for', () => {
     )
   })
 
-  test('no public address, where none is wanted or IPv4 is not to be had', () => {
+  test('requests no public address for a private host or a subnet without IPv4', () => {
     const [hidden] = runInput({ ...order, isPublic: false }, onDemand).NetworkInterfaces ?? []
     expect(hidden?.AssociatePublicIpAddress).toBe(false)
     const [modern] =
@@ -122,7 +123,7 @@ describe('RunInstances is asked for', () => {
   test.each([
     ['web', { Name: 'web' }],
     ['arn:aws:iam::1:instance-profile/web', { Arn: 'arn:aws:iam::1:instance-profile/web' }],
-  ])('the instance profile %s', (instanceProfile, asked) => {
+  ])('accepts the instance profile %s', (instanceProfile, asked) => {
     expect(runInput({ ...order, instanceProfile }, onDemand).IamInstanceProfile).toEqual(asked)
   })
 })

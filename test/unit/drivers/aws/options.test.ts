@@ -6,7 +6,7 @@ import { parsePorts } from '../../../../src/drivers/net/ports.ts'
 import { parseTags } from '../../../../src/drivers/aws/tags.ts'
 import { validateOptions } from '../../../../src/drivers/aws/create/validate-options.ts'
 
-describe('ports', () => {
+describe('the option ports', () => {
   test.each([
     ['80', [{ from: 80, to: 80, protocol: 'tcp' }]],
     ['80,443/tcp', [80, 443].map((port) => ({ from: port, to: port, protocol: 'tcp' }))],
@@ -18,14 +18,14 @@ describe('ports', () => {
       ],
     ],
     ['1-65535/udp', [{ from: 1, to: 65_535, protocol: 'udp' }]],
-  ])('%j', (text, ranges) => expect(parsePorts(text)).toEqual(ranges))
+  ])('accepts %j', (text, ranges) => expect(parsePorts(text)).toEqual(ranges))
 
   test.each(['', '0', '65536', '80,', '90-80', '80/icmp', '80 81', 'http', '-80', '80-'])(
     'refuses %j',
     (text) => expect(parsePorts(text)).toBeUndefined(),
   )
 
-  test('reads back every range that can be written', () => {
+  test('parses every valid range back to its numbers', () => {
     const port = fc.integer({ min: 1, max: 65_535 })
     fc.assert(
       fc.property(port, port, fc.constantFrom('tcp', 'udp'), (a, b, protocol) => {
@@ -36,7 +36,7 @@ describe('ports', () => {
   })
 })
 
-describe('address ranges', () => {
+describe('CIDR ranges', () => {
   test.each([
     ['203.0.113.7', ['203.0.113.7/32']],
     ['10.0.0.0/8, 2001:db8::/32', ['10.0.0.0/8', '2001:db8::/32']],
@@ -46,7 +46,7 @@ describe('address ranges', () => {
     ['2001:DB8:0:0:0:0:0:1/64, ::ffff:1.2.3.4', ['2001:db8::/64', '::ffff:1.2.3.4/128']],
     ['2001:db8:8000::5/33', ['2001:db8:8000::/33']],
     ['ffff::/1', ['8000::/1']],
-  ])('%j', (text, cidrs) => expect(parseCidrs(text)).toEqual(cidrs))
+  ])('are parsed and normalized from %j', (text, cidrs) => expect(parseCidrs(text)).toEqual(cidrs))
 
   test.each([
     '',
@@ -57,22 +57,22 @@ describe('address ranges', () => {
     '10.0.0.0/',
     'me',
     '10.0.0.0/8,',
-  ])('refuses %j', (text) => expect(parseCidrs(text)).toBeUndefined())
+  ])('are refused in %j', (text) => expect(parseCidrs(text)).toBeUndefined())
 
-  test('are told where they mean more addresses than they name', () => {
+  test('cause a note if they cover more addresses than their text names', () => {
     expect(hostBitsNotes('10.0.0.5/8, 10.0.0.5, 203.0.113.0/24, 2001:DB8::0/32')).toEqual([
       '10.0.0.5/8 covers the whole range 10.0.0.0/8',
     ])
   })
 })
 
-describe('tags', () => {
+describe('the option tags', () => {
   test.each([
     ['team=web', { team: 'web' }],
     ['team=web, cost centre=42 ,empty=', { team: 'web', 'cost centre': '42', empty: '' }],
     ['query=a=b', { query: 'a=b' }],
     ['fleetwide=1', { fleetwide: '1' }],
-  ])('%j', (text, tags) => expect(parseTags(text)).toEqual(tags))
+  ])('accepts %j', (text, tags) => expect(parseTags(text)).toEqual(tags))
 
   test.each([
     '',
@@ -87,8 +87,8 @@ describe('tags', () => {
   ])('refuses %j', (text) => expect(parseTags(text)).toBeUndefined())
 })
 
-describe('options', () => {
-  test('may all be left out', () => {
+describe('AWS options', () => {
+  test('are all optional', () => {
     expect(awsOptions.parse({})).toMatchObject({ type: 't3.small', image: 'debian-13', disk: 20 })
   })
 
@@ -104,7 +104,7 @@ describe('options', () => {
     [{ tags: 'fleet:id=mine' }, /expected tags/],
     [{ user: 'Ana' }, /expected a user name/],
     [{ disk: 4 }, /8/],
-  ])('%j is refused', (options, message) => {
+  ])('are refused when invalid: %j', (options, message) => {
     const { error } = awsOptions.safeParse(options)
     expect(error?.issues[0]?.message).toMatch(message)
   })
@@ -114,7 +114,7 @@ describe('options', () => {
     [{ securityGroups: 'sg-0a1b2c3d', ports: '80' }, /--security-groups/],
     [{ spot: 'prefer', terminationProtection: true }, /--termination-protection/],
     [{ privateOnly: true }, /--private-only requires --ssh-cidr/],
-  ])('%j contradict each other', (options, message) => {
+  ])('are refused when they contradict each other: %j', (options, message) => {
     expect(() => validateOptions(awsOptions.parse(options))).toThrow(message)
   })
 })

@@ -30,7 +30,7 @@ const admin = {
   sudo: ['ALL=(ALL) NOPASSWD:ALL'],
 }
 
-test("reads what fleet writes, gzip'd too", () => {
+test('reads the user-data that fleet writes, also compressed with gzip', () => {
   const text = writeUserData(boot)
   for (const userData of [text, gzipSync(text)])
     expect(read(userData)).toEqual({
@@ -40,7 +40,7 @@ test("reads what fleet writes, gzip'd too", () => {
     })
 })
 
-test("adds fleet's users to the person's own, and one user's keys to the image's", () => {
+test("adds fleet's account to those of custom user-data, and merges the keys of the image's account", () => {
   const text = '#cloud-config\nhostname: mine\nssh_authorized_keys: [ssh-ed25519 DDDD]\n'
   const own = { file: 'own.yaml', content: new TextEncoder().encode(text) }
   const { hostname, accounts } = read(writeUserData({ ...boot, own }))
@@ -52,7 +52,7 @@ test("adds fleet's users to the person's own, and one user's keys to the image's
   ])
 })
 
-test('makes the account of the image where nothing is said', () => {
+test('creates the account of the image if the user-data has none', () => {
   for (const nothing of ['', '#!/bin/sh\ntrue\n', '#cloud-config\n'])
     expect(read(nothing)).toEqual({ hostKey: undefined, hostname: undefined, accounts: [admin] })
 })

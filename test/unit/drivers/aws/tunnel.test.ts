@@ -19,7 +19,7 @@ const hintsOf = (reach: string) =>
   openTunnel({ ...host, resources: { ...resources, reach, profile: 'team a' } })?.hints
 
 describe('the tunnel to an instance', () => {
-  test('is a command of the AWS CLI for its id, region, profile and port', () => {
+  test('is an AWS CLI command with the ID, region, profile and port of the instance', () => {
     const profile = { ...resources, profile: 'team a' }
     expect(openTunnel({ ...host, port: 2222, resources: profile })?.argv).toEqual([
       ...['aws', 'ssm', 'start-session', '--target=i-0a1b2c3d4e5f60718'],
@@ -43,13 +43,13 @@ describe('the tunnel to an instance', () => {
     { resources: { ...resources, profile: 'a\nb' } },
     { resources: { ...resources, reach: 'sh' } },
     { resources: { ...resources, reach: '' } },
-  ])('is refused for a record that fleet did not write: %j', (change) => {
+  ])('is refused for a record that fleet cannot have written: %j', (change) => {
     expect(() => openTunnel({ ...host, ...change })).toThrow(
       expect.objectContaining({ kind: 'inventory' }),
     )
   })
 
-  test('has hints with commands for the region and profile of the host', () => {
+  test('has hints with commands for the region and the profile of the host', () => {
     const account = "--region eu-west-1 --profile 'team a'"
     expect(hintsOf('ssm')).toContainEqual({
       text: '',
@@ -66,7 +66,7 @@ describe('the tunnel to an instance', () => {
     )
   })
 
-  test('is written into an ssh configuration only without characters of a shell', () => {
+  test('is written to an ssh configuration only if it has no shell metacharacters', () => {
     expect(config('work')).toContain(
       '\n  ProxyCommand aws ssm start-session --target=i-0a1b2c3d4e5f60718 --document-name=AWS-StartSSHSession --parameters=portNumber=22 --region=eu-west-1 --profile=work\n',
     )

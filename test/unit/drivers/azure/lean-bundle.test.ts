@@ -14,7 +14,7 @@ type Handle = (file: {
   readonly path: string
 }) => Promise<{ readonly contents: string } | undefined>
 
-/** The plugin of the bundler. */
+/** Bundler plugin, in the part of its interface that this test uses. */
 interface Plugin {
   setup(bundle: {
     onLoad(options: { readonly filter: RegExp }, handle: Handle): void
@@ -26,13 +26,13 @@ const { leanAzure } = (await import(script)) as { leanAzure: Plugin }
 const handlers: { readonly filter: RegExp; readonly handle: Handle }[] = []
 await leanAzure.setup({ onLoad: ({ filter }, handle) => void handlers.push({ filter, handle }) })
 
-/** What the plugin makes of a file; undefined if it keeps it. */
+/** Returns the contents with which the plugin replaces a file, or undefined if it keeps the file. */
 async function replaced(path: string): Promise<string | undefined> {
   const found = handlers.find(({ filter }) => filter.test(path))
   return (await found?.handle({ path }))?.contents
 }
 
-/** The names of types in a description, by which the client looks them up. */
+/** Returns the names of types in a mapper, by which the client looks them up. */
 function namesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, item]: [string, unknown]) =>
@@ -42,7 +42,7 @@ function namesIn(value: unknown): string[] {
   )
 }
 
-test('the bundle has all types that the operations it has can name', async () => {
+test('the bundle has all types that its operations refer to', async () => {
   const whole = (await import(pathToFileURL(join(client, 'models/mappers.js')).href)) as Mappers
   const text = await replaced(join(client, 'models/mappers.js'))
   await writeFile(join(folder, 'mappers.mjs'), text ?? '')

@@ -9,7 +9,7 @@ const resources = { reach: 'bastion', bastion }
 const host: HostRecord = { phase: 'ready', id, resources }
 
 describe('the tunnel to a virtual machine', () => {
-  test('is a command of the Azure CLI for its ID, its Bastion and its port', () => {
+  test('is an Azure CLI command with the ID of the machine, its Bastion and its port', () => {
     const tunnel = openTunnel({ ...host, port: 2222 })
     expect(tunnel?.argv).toEqual([
       ...['az', 'network', 'bastion', 'tunnel', '--name=main', '--resource-group=net'],
@@ -34,7 +34,7 @@ describe('the tunnel to a virtual machine', () => {
     { resources: { reach: 'bastion', bastion: bastion.replace('main', '$(touch x)') } },
     { resources: { reach: 'ssm', bastion } },
     { resources: { reach: '', bastion } },
-  ])('is refused for a record that fleet did not write: %j', (change) => {
+  ])('is refused for a record that fleet cannot have written: %j', (change) => {
     expect(() => openTunnel({ ...host, ...change })).toThrow(
       expect.objectContaining({ kind: 'inventory' }),
     )

@@ -15,14 +15,14 @@ import {
   zoneDriver,
 } from '../../../support/external-driver/driver-package.ts'
 
-/** The code of a definition that is right but for `wrong`. */
+/** Returns the code of a driver definition that is valid except for `wrong`. */
 const definitionWith = (wrong: string): string =>
   `import * as z from 'zod'\nexport default { contract: 2, name: 'it', summary: 'a driver',
   options: z.strictObject({}), load: async () => ({ observe: async () => new Map() }), ${wrong} }`
 
 const hosts = (name: string) => new Map([[name as MachineName, {} as HostRecord]])
 
-describe('a driver from outside', () => {
+describe('an external driver', () => {
   let root: string
   const find = (name: string, folder = root, env = {}) =>
     findDriver(name, { folder, env, checkTrust: async ({ holder }) => holder })
@@ -33,7 +33,7 @@ describe('a driver from outside', () => {
   })
   afterAll(() => rm(root, { recursive: true, force: true }))
 
-  test("is found from the inventory's folder upwards, and works with a zod of its own", async () => {
+  test("is found from the inventory's directory upward, and works with its own copy of zod", async () => {
     await installDriver(root, 'zone', zoneDriver('zone'))
     const deep = join(root, 'a/b')
     await mkdir(deep, { recursive: true })
@@ -48,7 +48,7 @@ describe('a driver from outside', () => {
     expect(await driver.locate?.('m' as never, { zone: 'x' }, call)).toMatchObject({ user: 'ops' })
   })
 
-  test('is found among the global packages, behind those next to the inventory', async () => {
+  test('is found among the global packages, after those near the inventory', async () => {
     const prefix = join(root, 'prefix')
     const elsewhere = await mkdtemp(join(tmpdir(), 'fleet-elsewhere-'))
     await installZod(join(prefix, 'lib'))
@@ -62,7 +62,7 @@ describe('a driver from outside', () => {
     await rm(elsewhere, { recursive: true })
   })
 
-  test('that is nowhere is told with the nearest name, or where it was looked for', async () => {
+  test('that does not exist is reported with the nearest name, or the places that were searched', async () => {
     await expect(find('shh')).rejects.toMatchObject({ kind: 'usage', hint: 'did you mean ssh?' })
     await expect(find('no-such-driver')).rejects.toMatchObject({
       kind: 'usage',
@@ -70,7 +70,7 @@ describe('a driver from outside', () => {
     })
   })
 
-  test('has a name, and not a path', async () => {
+  test('cannot be named by a path', async () => {
     await installDriver(root, 'x', zoneDriver('x'))
     for (const name of ['x/../fleet-driver-x', '../x', 'x/driver.js', '']) {
       await expect(find(name)).rejects.toMatchObject({ kind: 'usage' })
@@ -97,7 +97,7 @@ describe('a driver from outside', () => {
       definitionWith('load: undefined'),
       'its driver has no load\\(\\) function',
     ],
-  ])('that %s is told with its package and place', async (folder, kind, code, why) => {
+  ])('that %s is reported with its package and path', async (folder, kind, code, why) => {
     const place = join(root, folder)
     const path = await installDriver(place, 'it', code)
     await expect(find('it', place)).rejects.toMatchObject({
@@ -112,7 +112,7 @@ describe('a driver from outside', () => {
     ['late', "load: async () => { throw new Error('too late') }", 'too late'],
     ['at once', "load() { throw new Error('at once') }", 'at once'],
     ['with nothing', 'load: async () => ({})', 'load() did not return a driver'],
-  ])('that fails %s when its code is loaded is told so too', async (folder, load, why) => {
+  ])('whose load() fails %s is reported as failed', async (folder, load, why) => {
     const place = join(root, folder)
     await installDriver(place, 'it', definitionWith(load))
     const definition = await find('it', place)
@@ -122,7 +122,7 @@ describe('a driver from outside', () => {
     })
   })
 
-  test('is blamed for its own mistakes, and not for what its errors tell the person', async () => {
+  test('is blamed for its own bugs, but not for its UserErrors or an abort', async () => {
     const place = join(root, 'mistaken')
     await installDriver(
       place,
@@ -162,7 +162,7 @@ describe('a driver from outside', () => {
     expect('locate' in driver).toBe(false)
   })
 
-  test.skipIf(process.getuid?.() !== 0)('of another user is not run', async () => {
+  test.skipIf(process.getuid?.() !== 0)('owned by another user is not run', async () => {
     const place = join(root, 'theirs')
     const path = await installDriver(place, 'it', 'globalThis.ranTheirs = true')
     await chown(path, 12_345, 12_345)
@@ -176,7 +176,7 @@ describe('a driver from outside', () => {
   })
 })
 
-describe('an inventory with drivers from outside', () => {
+describe('an inventory with external drivers', () => {
   let root: string
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'fleet-inventory-'))
@@ -208,7 +208,7 @@ describe('an inventory with drivers from outside', () => {
     return { asked, machines: [...(await store.read()).machines.keys()] }
   }
 
-  test('has their options checked, with place and remedy', async () => {
+  test('has its driver options checked, with the position of each problem and a suggestion', async () => {
     await expect(
       read('  a: { driver: zone, options: { zone: n, bootsize: 4 } }\n'),
     ).rejects.toThrow(
@@ -219,7 +219,7 @@ describe('an inventory with drivers from outside', () => {
     )
   })
 
-  test('is read without those that are missing, and each is looked for once', async () => {
+  test('is read even if a driver is missing, and looks for each driver once', async () => {
     const text =
       '  a: { driver: zone, options: { zone: n } }\n  b: { driver: gone, options: { x: 1 } }\n'
     expect(await read(text)).toEqual({ asked: ['zone', 'gone'], machines: ['a', 'b'] })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../../../..')
-/** Everything that people read or run, apart from what npm and the build put there. */
+/** Files that people read or run, except those that npm and the build create. */
 const places = ['README.md', 'CONTRIBUTING.md', 'package.json', 'machines.example.yaml']
 const folders = ['docs', 'examples', 'src', 'scripts', 'test', '.ci']
 const below = await Promise.all(
@@ -14,7 +14,7 @@ const below = await Promise.all(
 )
 const files = [...places, ...below.flat()].filter((file) => !file.includes('node_modules'))
 
-/** The words of commands that fetch what is named by no path and no tarball. */
+/** Matches commands that can fetch packages from the registry, with the words that follow. */
 const fetching =
   /\b(?:npm (?:i|install|add|x|exec|ci|init)|npx|pnpm (?:add|i|install|dlx|exec)|yarn (?:add|dlx)|bunx?(?: add| x)?)\b(?<words>[^\n`#;&|"']*)/g
 
@@ -23,8 +23,10 @@ const fetchesFleet = (text: string): boolean =>
     (groups?.['words'] ?? '').split(/\s+/).some((word) => /^fleet(?:@.*)?$/.test(word)),
   )
 
-/** The name `fleet` in npm's registry is not the project's: what has it there would run as whoever follows our words. */
-describe('nothing makes npm fetch whatever is called fleet in its registry', () => {
+/**
+ * The package `fleet` in npm's registry is not this project: a command that fetches it would run someone else's code.
+ */
+describe("commands that fetch the unrelated package fleet from npm's registry", () => {
   test.each([
     ['npm install fleet', true],
     ['npm i -g fleet@1', true],
@@ -33,11 +35,11 @@ describe('nothing makes npm fetch whatever is called fleet in its registry', () 
     ['npm install --global .', false],
     ['npm install ./fleet-0.1.0.tgz zod@4', false],
     ['npm test # fleet', false],
-  ])('as %j would, or not', (text, expected) => {
+  ])('are told from harmless commands: %j', (text, expected) => {
     expect(fetchesFleet(text)).toBe(expected)
   })
 
-  test('no document, example, source or test types a command that would', async () => {
+  test('occur in no document, example, source or test', async () => {
     const texts = files.filter((file) => /\.(?:md|ts|mjs|js|json|ya?ml|sh)$/.test(file))
     const own = 'test/unit/drivers/external/npm-name.test.ts'
     const wrong: string[] = []
@@ -48,7 +50,7 @@ describe('nothing makes npm fetch whatever is called fleet in its registry', () 
     expect(texts.length).toBeGreaterThan(100)
   })
 
-  test('no package names it as a dependency but by a path, and this one is not published by mistake', async () => {
+  test('are not caused by a dependency on fleet other than a path, and this package is private', async () => {
     const manifests = files.filter((file) => file.endsWith('package.json'))
     expect(manifests).toContain('examples/fleet-driver-example/package.json')
     for (const file of manifests) {

@@ -9,6 +9,9 @@ test.each([
   ['linux', 'ID=unheard-of\n', "your distribution's package manager"],
   ['darwin', '', 'brew install qemu'],
   ['win32', '', 'WSL'],
-] as const)('a computer with %s is told how to install QEMU: %j', (platform, osRelease, said) => {
-  expect(installHint(platform, osRelease, 'amd64')).toContain(said)
-})
+] as const)(
+  'the hint to install QEMU on %s with os-release %j is right',
+  (platform, osRelease, said) => {
+    expect(installHint(platform, osRelease, 'amd64')).toContain(said)
+  },
+)

@@ -5,7 +5,7 @@ import { VBoxError } from '../../../../src/drivers/virtualbox/vboxmanage.ts'
 const id = '9e49abb7-92f4-45ff-b80e-54e5ea333e5f'
 const call = { signal: new AbortController().signal, progress: () => {} }
 
-/** A VirtualBox that has one machine, "dev box", with these lines about it and what its guest says. */
+/** Returns a fake VBoxManage with a single machine, "dev box", that has these fields and guest properties. */
 const virtualBoxWith = (
   lines: readonly string[],
   guest: Readonly<Record<string, string>> = {},
@@ -43,17 +43,20 @@ const guestSays = {
 test.each([
   [['Forwarding(0)="docker,tcp,127.0.0.1,2376,,2376"', 'Forwarding(1)="ssh,tcp,,2222,,22"'], 2222],
   [['Forwarding(0)="ssh,udp,,2221,,22"', 'Forwarding(1)="x,tcp,0.0.0.0,2223,10.0.2.15,22"'], 2223],
-])('a machine is reached by the port that leads to its SSH server', async (lines, port) => {
-  const recalled = await describeExistingMachine(
-    virtualBoxWith(lines),
-    'dev box',
-    { user: 'ana' },
-    call,
-  )
-  expect(recalled).toMatchObject({ id, address: '127.0.0.1', port, user: 'ana' })
-})
+])(
+  'connects to an existing machine through the port that is forwarded to its SSH server',
+  async (lines, port) => {
+    const recalled = await describeExistingMachine(
+      virtualBoxWith(lines),
+      'dev box',
+      { user: 'ana' },
+      call,
+    )
+    expect(recalled).toMatchObject({ id, address: '127.0.0.1', port, user: 'ana' })
+  },
+)
 
-test('without such a port, by what its guest says of a card that this computer can reach', async () => {
+test("connects to the guest's address on a host-only network if no port is forwarded", async () => {
   const recalled = await describeExistingMachine(virtualBoxWith(hostOnly, guestSays), id, {}, call)
   expect(recalled).toMatchObject({ id, address: '192.168.56.101', user: 'fleet' })
   expect(recalled.resources).toHaveProperty('computer')
@@ -62,7 +65,7 @@ test('without such a port, by what its guest says of a card that this computer c
 test.each([
   ['its guest says nothing', hostOnly, {}],
   ['it has nothing but NAT', ['nic1="nat"', 'macaddress1="08002796B7F6"'], guestSays],
-])('where %s, the way to open one is told', async (_, lines, guest) => {
+])('reports how to forward a port if %s', async (_, lines, guest) => {
   await expect(
     describeExistingMachine(virtualBoxWith(lines, guest), 'dev box', {}, call),
   ).rejects.toMatchObject({
@@ -72,7 +75,7 @@ test.each([
   })
 })
 
-test('one that VirtualBox does not have is told', async () => {
+test('reports a machine that does not exist in VirtualBox', async () => {
   await expect(describeExistingMachine(virtualBoxWith([]), 'prod', {}, call)).rejects.toMatchObject(
     {
       kind: 'usage',

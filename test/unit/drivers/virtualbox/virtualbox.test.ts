@@ -49,8 +49,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-describe('what VBoxManage prints', () => {
-  test('machine-readable lines, whatever stands between them', () => {
+describe('parsing the output of VBoxManage', () => {
+  test('reads machine-readable fields, and skips other lines', () => {
     const fields = parseFields(
       `${warning}name="dev"\r\nmemory=512\n"Disks-0-0"="/a b/disk.vdi"\n rec_screen0\nVMState="poweroff"\nForwarding(0)="ssh,tcp,127.0.0.1,2222,,22"\n`,
     )
@@ -64,21 +64,21 @@ describe('what VBoxManage prints', () => {
     expect(forwardedPorts(fields)).toEqual([2222])
   })
 
-  test('ids of machines, those that cannot be read too', () => {
+  test('reads the IDs of machines, including inaccessible ones', () => {
     expect(parseIds(`${warning}"a {b}" {${token}}\n"<inaccessible>" {${token}}\r\n`)).toEqual([
       token,
       token,
     ])
   })
 
-  test('tags', () => {
+  test('reads tags from extra data', () => {
     expect(parseExtraData('Key: fleet:id, Value: 4f0c\nKey: x, Value: a, Value: b\n')).toEqual({
       'fleet:id': '4f0c',
       x: 'a, Value: b',
     })
   })
 
-  test('disks and what they are clones of', () => {
+  test('reads disks and their parents', () => {
     const other = token.replace('9', '8')
     const text = `UUID:           ${token}\nParent UUID:    base\nLocation:       /b/base disk.vdi\n\nUUID:           ${other}\nParent UUID:    ${token}\nLocation:       /m/disk.vdi\n`
     expect(parseMedia(text)).toEqual([
@@ -88,7 +88,7 @@ describe('what VBoxManage prints', () => {
     expect(parseMedia('')).toEqual([])
   })
 
-  test('snapshots with their time, and whether the machine ran', () => {
+  test('reads snapshots with their times, and whether the machine was running', () => {
     const other = token.replace('9', '8')
     const names = `SnapshotName="old"\nSnapshotUUID="${token}"\nSnapshotName-1="new"\nSnapshotUUID-1="${other}"\nCurrentSnapshotName="new"\n`
     const settings = `<Snapshot uuid="{${token}}" name="old" timeStamp="2026-11-25T09:37:10Z"><Snapshot uuid="{${other}}" name="new" timeStamp="2026-11-25T09:38:10Z" stateFile="Snapshots/a.sav">`
@@ -105,11 +105,11 @@ describe('what VBoxManage prints', () => {
     ['aborted', 'stopped'],
     ['aborted-saved', 'stopped'],
     ['gurumeditation', 'unknown'],
-  ])('state %s is %s', (word, state) => {
+  ])('maps the state %s to %s', (word, state) => {
     expect(stateOf(word)).toBe(state)
   })
 
-  test('tells what passes from what does not', () => {
+  test('distinguishes transient errors from permanent ones', () => {
     const locked = new VBoxError(
       ['unregistervm'],
       "VBoxManage: error: Cannot unregister the machine 'g1' while it is locked\nVBoxManage: error: Details: code VBOX_E_INVALID_OBJECT_STATE (0x80bb0007), component MachineWrap\n",
@@ -145,7 +145,7 @@ describe('what VBoxManage prints', () => {
   })
 })
 
-test('a description without a state is asked for again', async () => {
+test('repeats showvminfo if its output has no state', async () => {
   const path = join(folder, 'VBoxManage')
   const lines = [
     '#!/bin/sh',
@@ -160,7 +160,7 @@ test('a description without a state is asked for again', async () => {
 })
 
 describe('finding VBoxManage', () => {
-  test('in the places of each platform', () => {
+  test('tries the paths of each platform', () => {
     expect(candidatePaths({}, 'linux')[0]).toBe('VBoxManage')
     expect(candidatePaths({}, 'darwin')).toContain(
       '/Applications/VirtualBox.app/Contents/MacOS/VBoxManage',
@@ -170,12 +170,12 @@ describe('finding VBoxManage', () => {
     )
   })
 
-  test('its version, after warnings', () => {
+  test('reads its version after warnings', () => {
     expect(parseVersion(`${warning}7.2.22_Debianr175245\n`)).toEqual({ major: 7, minor: 2 })
     expect(parseVersion('nothing')).toBeUndefined()
   })
 
-  test('one that is too old is told', async () => {
+  test('reports a version that is too old', async () => {
     const path = join(folder, 'VBoxManage')
     await writeFile(path, '#!/bin/sh\necho 5.2.44r139111\n', { mode: 0o755 })
     const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` }
@@ -190,24 +190,27 @@ describe('finding VBoxManage', () => {
     ['linux', 'apt-get'],
     ['darwin', 'brew'],
     ['win32', 'winget'],
-  ] as const)('on %s without one, how to install it', async (platform, word) => {
-    await expect(findVBoxManage({ PATH: folder }, platform)).rejects.toMatchObject({
-      kind: 'unsupported',
-      hint: expect.stringContaining(word) as string,
-    })
-  })
+  ] as const)(
+    'on %s explains how to install VirtualBox if it is missing',
+    async (platform, word) => {
+      await expect(findVBoxManage({ PATH: folder }, platform)).rejects.toMatchObject({
+        kind: 'unsupported',
+        hint: expect.stringContaining(word) as string,
+      })
+    },
+  )
 })
 
-describe('command lines', () => {
+describe('VBoxManage command lines', () => {
   const options = virtualBoxOptions.parse({ cpus: 4, shares: 'src=/home/me/src' })
 
-  test('of the hardware', () => {
+  test('set the hardware', () => {
     const words = hardware(options, token, 22_222).join(' ')
     expect(words).toContain('--cpus 4 --memory 2048')
     expect(words).toContain('--natpf1 ssh,tcp,127.0.0.1,22222,,22')
   })
 
-  test('the id is the token, tags come next, and the mark of a whole machine last', () => {
+  test('create a machine with its token as ID, then set its tags, and mark it as complete at the end', () => {
     const tags = { fleet: 'true', 'fleet:token': token }
     const at = { folder: '/f', disk: '/f/disk.vdi', seed: '/f/seed.iso', port: 22_222, cards: [] }
     const lines = creationCommands({ name: 'dev' as MachineName, token, tags }, options, at)
@@ -217,7 +220,7 @@ describe('command lines', () => {
     expect(lines.at(-1)).toEqual(['setextradata', token, 'fleet:whole', 'true'])
   })
 
-  test('of host-only networks', () => {
+  test('create host-only networks', () => {
     expect([hasNetworks('darwin', 7), hasNetworks('darwin', 6), hasNetworks('linux', 7)]).toEqual([
       true,
       false,
@@ -233,7 +236,7 @@ describe('command lines', () => {
     expect(withColons(macAddressOf(token, 2))).toBe('08:00:27:9e:49:a2')
   })
 
-  test('shared folders', () => {
+  test('add shared folders', () => {
     expect(parseShares('a=/x, b=C:\\y')).toEqual([
       { name: 'a', path: '/x' },
       { name: 'b', path: 'C:\\y' },
@@ -246,7 +249,7 @@ describe('command lines', () => {
   })
 })
 
-describe('what a machine has of its options', () => {
+describe('comparing a machine with its options', () => {
   const fields = parseFields(
     'cpus=2\nmemory=2048\ndefaultfrontend="headless"\nnic2="none"\nSharedFolderNameMachineMapping1="a"\nSharedFolderPathMachineMapping1="/x"\n',
   )
@@ -258,7 +261,7 @@ describe('what a machine has of its options', () => {
       options,
     }).map(({ option, from, to, how }) => [option, from, to, how])
 
-  test('is no difference where they say the same', () => {
+  test('reports no difference if they are equal', () => {
     expect(compare({})).toEqual([])
   })
 
@@ -273,17 +276,17 @@ describe('what a machine has of its options', () => {
     [{ hostOnly: true }, ['hostOnly', 'false', 'true', 'replace']],
     [{ image: 'j' }, ['image', 'i', 'j', 'replace']],
     [{ user: 'me' }, ['user', 'fleet', 'me', 'replace']],
-  ])('%j is', (wished, difference) => {
+  ])('reports the difference for %j', (wished, difference) => {
     expect(compare(wished)).toEqual([difference])
   })
 
-  test('that nobody remembers is no difference', () => {
+  test('reports no difference for options that are not known', () => {
     const told = { state: 'stopped' as const }
     expect(compareMachine({ phase: 'ready' }, virtualBoxOptions.parse({}), told)).toEqual([])
   })
 })
 
-test('a host of another computer is not taken for gone, nor removed', async () => {
+test('reports a host of another computer as unknown, and does not remove it', async () => {
   const driver = virtualBoxDriver(folder, process.env)
   const record = { phase: 'ready' as const, token, resources: { computer: 'not-this-one' } }
   const call = { signal: new AbortController().signal, progress: () => {} }
@@ -294,8 +297,8 @@ test('a host of another computer is not taken for gone, nor removed', async () =
   await expect(driver.lifecycle?.remove(record, call)).rejects.toThrow('not-this-one')
 })
 
-describe('ports', () => {
-  test('one token keeps its port, another has another, and one given back is forgotten', async () => {
+describe('reserved ports', () => {
+  test('are stable for each token, differ between tokens, and can be released', async () => {
     const file = join(folder, 'ports.json')
     const [one, two] = await Promise.all([reservePort(file, 'a'), reservePort(file, 'b')])
     expect(one).not.toBe(two)
@@ -305,7 +308,7 @@ describe('ports', () => {
   })
 })
 
-/** A qcow2 image of four clusters: data, nothing, compressed data, zeros. */
+/** Writes a qcow2 image of four clusters: data, unallocated, compressed data, zeros. Returns its contents. */
 async function writeQcow2(path: string, features = 0n): Promise<Buffer> {
   const cluster = 65_536
   const [plain, packed] = [Buffer.alloc(cluster, 'a'), Buffer.alloc(cluster, 'bc')]
@@ -342,14 +345,14 @@ async function writeQcow2(path: string, features = 0n): Promise<Buffer> {
 describe('qcow2 images', () => {
   const { signal } = new AbortController()
 
-  test('are unpacked, compressed clusters too', async () => {
+  test('are unpacked, including compressed clusters', async () => {
     const [from, to] = [join(folder, 'a.qcow2'), join(folder, 'a.raw')]
     const content = await writeQcow2(from)
     await unpackQcow2(from, to, signal)
     expect((await readFile(to)).equals(content)).toBe(true)
   })
 
-  test('of rare kinds are turned down, with what to do', async () => {
+  test('with unsupported features are refused, with the command that converts them', async () => {
     const from = join(folder, 'b.qcow2')
     await writeQcow2(from, 1n << 4n)
     await expect(unpackQcow2(from, join(folder, 'b.raw'), signal)).rejects.toMatchObject({
