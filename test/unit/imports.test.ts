@@ -16,7 +16,7 @@ const adapters = [
 ] as const
 const core = ['machine', ...leaf]
 
-/** The folders of src/, from the top down, and what each may import besides itself. */
+/** Directories of src/ from the highest layer to the lowest, and the layers that each can import besides itself. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   cli: ['app', 'commands', 'operations', 'broker', 'ui', ...adapters, ...core],
   commands: ['app', 'operations', 'broker', 'ui', ...adapters, ...core],
@@ -29,10 +29,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   os: ['errors'],
 }
 
-/** A reader finds a file sooner where there are few beside it. */
+/** Maximum number of files in a directory. */
 const mostFiles = 20
 
-/** Packages that one place alone may import. */
+/** Packages that only one place can import. */
 const onlyIn: Readonly<Record<string, RegExp>> = {
   ssh2: /^transport\/(?:open)?ssh\//,
   'log-update': /^ui\/progress\/live\.ts$/,
@@ -60,15 +60,15 @@ const imports = (await Promise.all(files.map(importsOf))).flat()
 
 const layerOf = (file: string): string => file.split('/')[0]?.replace(/\.ts$/, '') ?? ''
 
-/** Files outside `cli` that name process.env. */
+/** Files outside `cli` that can refer to process.env. */
 const withProcessEnv = new Set([
   'drivers/aws/api/clients.ts', // writes a variable that the SDK reads
-  'drivers/conformance/definition-cases.ts', // runs as the tests of a driver
+  'drivers/conformance/definition-cases.ts', // runs within a driver's tests
   'drivers/conformance/harness.ts',
-  'transport/openssh/questions.ts', // the text of another program
+  'transport/openssh/questions.ts', // contains the code of another program
 ])
 
-test('the environment is read in cli and passed on', async () => {
+test('only cli reads the environment, and passes it on', async () => {
   const found = await Promise.all(
     files.map(async (file) => {
       const source = await readFile(path.join(root, file), 'utf8')
@@ -80,7 +80,7 @@ test('the environment is read in cli and passed on', async () => {
   expect(elsewhere.toSorted()).toEqual([...withProcessEnv].toSorted())
 })
 
-describe('imports look only down', () => {
+describe('imports from lower layers only', () => {
   test.each(Object.entries(allowed))('%s', (layer, below) => {
     const wrong = imports
       .filter(({ file, target }) => file.startsWith(`${layer}/`) && target.startsWith('.'))
@@ -90,13 +90,13 @@ describe('imports look only down', () => {
     expect(wrong).toEqual([])
   })
 
-  test('every folder of src has a rule, and nothing lies beside them but the start', () => {
+  test('every directory of src is a known layer, and only the entry points are outside them', () => {
     const layers = files.filter((file) => file.includes('/')).map(layerOf)
     expect([...new Set(layers)].filter((layer) => !(layer in allowed))).toEqual([])
     expect(files.filter((file) => !file.includes('/')).toSorted()).toEqual(['errors.ts', 'main.ts'])
   })
 
-  test('no folder has more files than one can look through', () => {
+  test('no directory has too many files', () => {
     const folders = files.map((file) => path.dirname(file))
     const crowded = folders.filter(
       (folder) => folders.filter((other) => other === folder).length > mostFiles,

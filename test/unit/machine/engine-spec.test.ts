@@ -8,7 +8,7 @@ const problemOf = (spec: unknown): string => {
 }
 const deep = (levels: number): unknown => (levels === 0 ? 1 : { a: deep(levels - 1) })
 
-describe('the settings of an engine', () => {
+describe('engine settings', () => {
   test.each([
     [
       {
@@ -53,11 +53,11 @@ describe('the settings of an engine', () => {
     ],
     [{ repository: 'https://m.example.com/$(id)' }, /URL/],
     [{ repository: 'https://m.example.com', channel: 'distribution' }, /stable/],
-  ])('%j are refused with the reason', (spec, reason) => expect(problemOf(spec)).toMatch(reason))
+  ])('%j are refused, with the reason', (spec, reason) => expect(problemOf(spec)).toMatch(reason))
 })
 
-describe('the engines of a profile and a machine', () => {
-  test('are merged key by key, and version and channel together', () => {
+describe('merging the engine settings of a profile and a machine', () => {
+  test('merges keys one by one, and replaces version and channel together', () => {
     expect(
       mergeEngine(
         {
@@ -79,7 +79,7 @@ describe('the engines of a profile and a machine', () => {
     [{ config: { debug: true } }, 'none', 'none'],
     ['none', { version: '28' }, { version: '28' }],
     [{ repository: 'https://m' }, { channel: 'distribution' }, { channel: 'distribution' }],
-  ] as const)('%j and %j are %j', (below, above, merged) => {
+  ] as const)('merges %j and %j into %j', (below, above, merged) => {
     expect(mergeEngine(below, above)).toEqual(merged)
   })
 })

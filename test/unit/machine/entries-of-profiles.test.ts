@@ -45,8 +45,8 @@ function open(entries: Record<string, MachineEntry> = {}) {
   return { context, store, entry }
 }
 
-describe('the entry of a machine that a profile counts', () => {
-  it('is begun with what is its own alone', async () => {
+describe('the entry of a machine counted by a profile', () => {
+  it('is created with only the values that differ from the profile', async () => {
     const inventory = await open().store.read()
     expect(newEntry({ name, options: {}, labels: {} }, inventory)).toEqual({ extends: 'web' })
     const own = { options: { disk: 9 }, labels: { rack: '1' } }
@@ -59,12 +59,12 @@ describe('the entry of a machine that a profile counts', () => {
   it.each([
     [{ driver: 'ssh' }, 'web-2 extends the profile web, which sets "driver: cloud"'],
     [{ extends: 'base' }, 'the entry for web-2 already extends the profile web'],
-  ])('is not begun with %j', async (request, why) => {
+  ])('is not created with %j', async (request, why) => {
     const inventory = await open().store.read()
     expect(() => newEntry({ name, ...request }, inventory)).toThrow(why)
   })
 
-  it('is that of any name with --extends, and of no profile that is not there', async () => {
+  it('can have any name with --extends, but must extend an existing profile', async () => {
     const inventory = await open().store.read()
     const shop = 'shop' as MachineName
     expect(newEntry({ name: shop, extends: 'base' }, inventory)).toEqual({ extends: 'base' })
@@ -74,7 +74,7 @@ describe('the entry of a machine that a profile counts', () => {
     expect(() => newEntry({ name: shop }, inventory)).toThrow('no driver is specified for shop')
   })
 
-  it('goes on with what it was begun with, be that said again', async () => {
+  it('continues an interrupted creation, and refuses a different engine setting', async () => {
     const { store } = open({
       [name]: {
         extends: 'web',
@@ -93,7 +93,7 @@ describe('the entry of a machine that a profile counts', () => {
     )
   })
 
-  it('is written where something is set that its profile does not say', async () => {
+  it('is written when a value is set that the profile does not have', async () => {
     const { context, entry } = open()
     const changed = await setMachine(context, name, parseSettings(['protected=false', 'via=web-1']))
     expect(changed).toMatchObject({ driver: 'cloud', protected: false, via: 'web-1' })
@@ -105,7 +105,7 @@ describe('the entry of a machine that a profile counts', () => {
     expect(await entry()).toEqual({ extends: 'web' })
   })
 
-  it('cannot take out what its profile says', async () => {
+  it('cannot remove values that come from the profile', async () => {
     const { context, entry } = open()
     const why = {
       kind: 'usage',
@@ -123,8 +123,8 @@ describe('the entry of a machine that a profile counts', () => {
   })
 })
 
-describe('setting what a profile says', () => {
-  it('changes all that extend it', async () => {
+describe('changing the settings of a profile', () => {
+  it('changes all machines that extend it', async () => {
     const { context, store } = open({ shop: { extends: 'web' } })
     const settings = parseSettings(['count=1', 'label.env=prod', 'type=large', 'disk=9'])
     await setProfile(context, 'web', settings)
@@ -149,7 +149,7 @@ describe('setting what a profile says', () => {
     await expect(changed).rejects.toThrow(why)
   })
 
-  it('is the only thing that has a count', async () => {
+  it('allows a count only for profiles', async () => {
     const changed = setMachine(open().context, name, parseSettings(['count=1']))
     await expect(changed).rejects.toThrow('unknown setting "count"')
   })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { findSecrets } from '../../../src/machine/secrets/find-secrets.ts'
 
-/** Bytes by chance, and the same in each run. */
+/** Number of calls of `randomBytes`, which returns pseudorandom bytes that are the same in each run. */
 let drawn = 0
 function randomBytes(length: number): Buffer {
   const blocks = Array.from({ length: Math.ceil(length / 32) }, () =>
@@ -30,7 +30,7 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const pem = (kind: string): string =>
   `-----BEGIN ${kind}-----\n${some(64, 'base64')}\n${some(64, 'base64')}\n-----END ${kind}-----\n`
 
-/** Put together, so that no scanner of repositories takes this file for a leak. */
+/** Secrets built at run time, so that secret scanners do not report this file. */
 const secrets: readonly (readonly [what: string, make: () => string])[] = [
   ['OpenSSH key', () => pem('OPENSSH PRIVATE KEY')],
   ['RSA key', () => pem('RSA PRIVATE KEY')],
@@ -130,14 +130,14 @@ const secrets: readonly (readonly [what: string, make: () => string])[] = [
   ['token after an escape', () => `"line\\nghp_${some(36)}"`],
 ]
 
-describe('a secret is found', () => {
-  test.each(secrets)('%s', (_what, make) => {
+describe('findSecrets', () => {
+  test.each(secrets)('finds: %s', (_what, make) => {
     for (const text of [make(), `    note: '${make()}'\n`, `# ${make()}`]) {
       expect(findSecrets(text)).not.toEqual([])
     }
   })
 
-  test('where it stands, once for its line', () => {
+  test('returns the offset of the secret, once per line', () => {
     const text = `a: b\nc: "x" # \nexport GITHUB_TOKEN=ghp_${some(36)}\n`
     expect(findSecrets(text)).toEqual([{ offset: text.indexOf('ghp_'), kind: 'a GitHub token' }])
   })
@@ -154,7 +154,7 @@ const sshKey = (): string => {
 const fingerprint = (): string => `SHA256:${randomBytes(32).toString('base64').slice(0, 43)}`
 const guid = randomUUID
 
-/** Lines of labels and options that people have, none of them secret. */
+/** Lines of typical labels and options that contain no secrets. */
 const labels: readonly (() => string)[] = [
   () => `commit: ${randomBytes(20).toString('hex')}`,
   () => `image: registry.example.com/app@sha256:${randomBytes(32).toString('hex')}`,
@@ -263,8 +263,8 @@ runcmd:
   - git checkout ${randomBytes(20).toString('hex')}
 `
 
-describe('what looks like a secret and is none', () => {
-  test('raises no alarm in 200 inventories and the user-data beside them', () => {
+describe('text that resembles a secret', () => {
+  test('is not reported in 200 inventories and their user-data', () => {
     for (let count = 0; count < 200; count++) {
       for (const text of [inventory(), userData()]) {
         const found = findSecrets(text)
@@ -277,14 +277,14 @@ describe('what looks like a secret and is none', () => {
   })
 })
 
-/** Microseconds of this process. */
+/** Returns the CPU time of a search, in microseconds. */
 const time = (text: string): number => {
   const start = process.cpuUsage().user
   findSecrets(text)
   return process.cpuUsage().user - start
 }
 
-describe('a text that is made to take long', () => {
+describe('text designed to make the search slow', () => {
   const size = 200_000
   const repeated = (part: string): string =>
     part.repeat(Math.ceil(size / part.length)).slice(0, size)
@@ -318,19 +318,19 @@ describe('a text that is made to take long', () => {
       ' login a ',
     ],
   ]
-  test.each(hostile)('%j is read in time that grows with its length', (part) => {
+  test.each(hostile)('takes linear time for repeated %j', (part) => {
     const text = repeated(part)
     time(text)
     const [half, whole] = [time(text.slice(0, size / 2)), time(text)]
     expect(whole).toBeLessThan(4 * half + 300_000)
   })
 
-  test('such as one long word that is no base64 at its end', () => {
+  test('takes linear time for one long word that does not end in base64', () => {
     const [half, whole] = [size / 2, size].map((length) => time(`${'a'.repeat(length)}~`))
     expect(whole).toBeLessThan(4 * (half ?? 0) + 300_000)
   })
 
-  test('such as a line of megabytes', () => {
+  test('can be a line of several megabytes', () => {
     expect(findSecrets('a'.repeat(8 * 2 ** 20))).toEqual([])
   })
 })

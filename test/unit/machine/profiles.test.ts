@@ -25,7 +25,7 @@ const web = `profiles:
 `
 
 describe('a machine that extends a profile', () => {
-  it('has what the profile says, and what that extends: labels and options key by key', () => {
+  it('inherits from the profile and its parents, with labels and options merged key by key', () => {
     const said = `${web}machines:\n  x:\n    extends: web\n    options: { type: large }\n    protected: false\n`
     expect(machine(said, 'x')).toEqual({
       name: 'x',
@@ -37,17 +37,17 @@ describe('a machine that extends a profile', () => {
     })
   })
 
-  it('takes no options of another driver', () => {
+  it('inherits no options of another driver', () => {
     const said = `${web}machines:\n  x: { extends: web, driver: other, options: { address: h } }\n`
     expect(machine(said, 'x')?.options).toEqual({ address: 'h' })
   })
 
-  it('comes before the defaults', () => {
+  it("ignores the inventory's default options", () => {
     const text = `defaults: { cloud: { type: tiny } }\nprofiles:\n  p: { driver: cloud }\nmachines: { x: { extends: p } }\n`
     expect(machine(text, 'x')?.options).toBeUndefined()
   })
 
-  it('is written without what the profile says', () => {
+  it('has an entry without the inherited values', () => {
     const { entries } = read(`${web}machines:\n  x: { extends: web }\n`)
     expect(entries.get('x' as MachineName)).toEqual({ extends: 'web' })
   })
@@ -57,7 +57,7 @@ describe('a profile with a count', () => {
   const text = `${web}machines:\n  a: { extends: base }\n  web-2: { extends: web }\n  z: { extends: base }\n  web-5: { extends: web }\n  web-04: { extends: web }\n  web-6: { extends: base }\n`
   const inventory = read(text)
 
-  it('wants numbered machines, those without an entry behind the one before them', () => {
+  it('creates numbered machines, and places those without an entry after their predecessors', () => {
     const names = [...inventory.machines.keys()]
     expect(names).toEqual(['a', 'web-2', 'web-3', 'z', 'web-5', 'web-04', 'web-6', 'web-1'])
     expect(inventory.machines.get('web-3' as MachineName)).toMatchObject({
@@ -66,19 +66,19 @@ describe('a profile with a count', () => {
     expect(inventory.entries.has('web-3' as MachineName)).toBe(false)
   })
 
-  it('does not hand its count on', () => {
+  it('does not pass its count on to profiles that extend it', () => {
     const child = `${web}  more: { extends: web }\nmachines: {}\n`
     expect([...read(child).machines.keys()]).toEqual(['web-1', 'web-2', 'web-3'])
   })
 
-  it('is too small for machines with higher numbers that extend it', () => {
+  it('is exceeded by machines with higher numbers that extend it', () => {
     const surplus = [...inventory.machines.values()].filter((one) =>
       exceededCount(inventory.profiles, one),
     )
     expect(surplus.map(({ name }) => name)).toEqual(['web-5'])
   })
 
-  it('says the same to the fast reader and the whole parser', async () => {
+  it('is read equally by the fast reader and the YAML parser', async () => {
     const valid = await readInventoryText(`${head}${text}`, 'm.yaml', loadOptions)
     expect(inventoryOf(valid)).toEqual(inventory)
     const whole = await readInventoryText(`${head}${text}#\tno plain text\n`, 'm.yaml', loadOptions)
@@ -86,7 +86,7 @@ describe('a profile with a count', () => {
   })
 })
 
-describe('what is wrong with profiles is told with place', () => {
+describe('problems with profiles are reported with their position', () => {
   it.each([
     [
       'profiles: {web: {driver: cloud}}\nmachines:\n  x: { extends: wep }',
@@ -127,7 +127,7 @@ describe('what is wrong with profiles is told with place', () => {
     ],
     ['profiles:\n  a: { host: { phase: ready } }', '4:8: profiles.a.host: unknown key'],
     ['profiles:\n  a: { driver: cloud, count: -1 }', '4:30: profiles.a.count: expected at least 0'],
-  ])('%s', async (text, message) => {
+  ])('in %s', async (text, message) => {
     expect(() => read(text)).toThrow(`m.yaml:${message}`)
     await expect(readInventoryText(`${head}${text}\n`, 'm.yaml', loadOptions)).rejects.toThrow(
       `m.yaml:${message}`,

@@ -81,13 +81,13 @@ describe('--on', () => {
     [['!web-9'], 'there is no machine called "web-9" (did you mean web-1?)'],
     [['web-1', 'role!=web'], 'no machine matches web-1, role!=web'],
     [['WEB-1'], 'there is no machine called "WEB-1" (did you mean web-1?)'],
-  ])('%j is an error that exits 3', (texts, message) => {
+  ])('%j fails with kind unknown-machine', (texts, message) => {
     expect(() => chosen(...texts)).toThrow(
       expect.objectContaining({ kind: 'unknown-machine', message }),
     )
   })
 
-  it('asks for states only where they decide', () => {
+  it('asks for states only where they affect the selection', () => {
     const selector = parseSelector(['state=stopped', 'role=web', '!web-2'], { takesState: true })
     expect(machines.filter((one) => selects(selector, one)).map(({ name }) => name)).toEqual([
       'web-1',
@@ -123,12 +123,12 @@ describe('--on', () => {
     },
   )
 
-  it('says so when there are no machines at all', () => {
+  it('reports an empty inventory', () => {
     expect(() => select([], parseSelector(['all']))).toThrow('the inventory is empty')
   })
 })
 
-describe('the nearest word', () => {
+describe('the suggested word', () => {
   it.each([
     ['lables', ['labels', 'driver'], 'labels'],
     ['prt', ['port', 'user'], 'port'],
@@ -137,7 +137,7 @@ describe('the nearest word', () => {
     ['x', ['y'], undefined],
     ['xyz', ['labels'], undefined],
     ['any', [], undefined],
-  ])('to %s in %j is %s', (word, words, meant) => {
+  ])('for %s in %j is %s', (word, words, meant) => {
     expect(nearest(word, words)).toBe(meant)
   })
 })
@@ -195,15 +195,26 @@ it.each([
   'a,,b',
   '=x',
   'x,',
-])('an operator of the inventory can have the selector %j if it can be parsed', (text) => {
-  const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32)]).toString('base64')}`
-  const file = { version: 1, id: '0123abcd', operators: { ana: { key, on: [text] } }, machines: {} }
-  const isParsed = (() => {
-    try {
-      return parseSelector([text]).excluded !== undefined
-    } catch {
-      return false
+])(
+  'the selector %j is accepted for an operator of the inventory only if it can be parsed',
+  (text) => {
+    const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32)]).toString('base64')}`
+    const file = {
+      version: 1,
+      id: '0123abcd',
+      operators: { ana: { key, on: [text] } },
+      machines: {},
     }
-  })()
-  expect({ text, valid: inventoryFile.safeParse(file).success }).toEqual({ text, valid: isParsed })
-})
+    const isParsed = (() => {
+      try {
+        return parseSelector([text]).excluded !== undefined
+      } catch {
+        return false
+      }
+    })()
+    expect({ text, valid: inventoryFile.safeParse(file).success }).toEqual({
+      text,
+      valid: isParsed,
+    })
+  },
+)

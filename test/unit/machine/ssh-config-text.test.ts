@@ -27,7 +27,7 @@ const block = (change: Partial<SshHostBlock> = {}): SshHostBlock => ({
   ...change,
 })
 
-/** What ssh itself reads out of a configuration for a host. */
+/** Returns the options that ssh reads from a configuration for a host. */
 function read(config: string, host: string): Map<string, string> {
   const file = join(folder, 'config')
   writeFileSync(file, config)
@@ -37,8 +37,8 @@ function read(config: string, host: string): Map<string, string> {
   return new Map(lines.map((line) => [line.replace(/ .*/, ''), line.replace(/^\S+ /, '')]))
 }
 
-describe("ssh's configuration", () => {
-  test('is read by ssh as it was meant', () => {
+describe('the generated ssh configuration', () => {
+  test('is read by ssh with the intended values', () => {
     const config = formatSshConfig([
       block({
         address: 'fe80::1%eth0',
@@ -81,7 +81,7 @@ describe("ssh's configuration", () => {
     ['key file', { identityFile: '/keys/"x"' }],
     ['key file', { identityFile: '/keys/x\\' }],
     ['known hosts file', { knownHostsFile: '/h/a\nb' }],
-  ])('is not given a %s such as %j', (field, change) => {
+  ])('refuses an unsafe %s such as %j', (field, change) => {
     expect(() => formatSshConfig([block(change)])).toThrow(
       expect.objectContaining({
         kind: 'inventory',
@@ -91,7 +91,7 @@ describe("ssh's configuration", () => {
     )
   })
 
-  test('holds no line, and no value, that was not asked for, whatever the inventory says', () => {
+  test('contains only the expected options and values, for any values in the inventory', () => {
     const nasty = oneof(
       string({ unit: codePoint, maxLength: 12 }),
       array(
@@ -116,7 +116,7 @@ describe("ssh's configuration", () => {
         ...['HostKeyAlias', 'UserKnownHostsFile', 'StrictHostKeyChecking'],
       ])
       const said = read(config, 'web-1')
-      // ssh changes the case of ASCII letters alone.
+      // ssh converts only ASCII letters to lowercase.
       expect(said.get('hostname')).toBe(
         address.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()),
       )
@@ -126,12 +126,12 @@ describe("ssh's configuration", () => {
     assert(isHarmless, { numRuns: 150 })
   })
 
-  test('names no known host by a line that a key smuggles in', () => {
+  test('refuses a host key with a line break, which could add another known host', () => {
     const hosts = [{ machine: 'web-1', alias: 'fleet.x.web-1', keys: ['ssh-ed25519 AA\n* x AA'] }]
     expect(() => formatKnownHosts(hosts)).toThrow('the host key of web-1')
   })
 
-  test('includes no path that Include would take for another', () => {
+  test('refuses paths that Include would expand', () => {
     expect(formatInclude('/home/ana b/x.conf')).toBe('Include "/home/ana b/x.conf"')
     for (const path of ['/a"b', '/a*', '/a%h', '/a\nb', '/${HOME}'])
       expect(() => formatInclude(path)).toThrow(expect.objectContaining({ kind: 'failed' }))

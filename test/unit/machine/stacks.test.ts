@@ -25,7 +25,7 @@ describe('a stack', () => {
     )
   })
 
-  it('takes one value or a list', () => {
+  it('accepts single values and lists', () => {
     const text = `stacks:
   shop:
     compose: [a.yaml, b/c.yaml]

@@ -25,7 +25,7 @@ const problemsOf = (entries: string): string[] => {
 }
 
 describe('a swarm', () => {
-  it('has the machines that its selectors choose and that have an engine', () => {
+  it('consists of the selected machines that have an engine', () => {
     const { swarms, machines: all } = read('  prod: { managers: role=manager, workers: all }\n')
     const [prod] = swarms.values()
     if (prod === undefined) throw new Error('no swarm')
@@ -52,7 +52,7 @@ describe('a swarm', () => {
     expect(() => read(`  ${entry}\n`)).toThrow(problem)
   })
 
-  it('needs managers, workers that exist, and machines of its own', () => {
+  it('needs managers, and machines that exist and are in no other swarm', () => {
     expect(problemsOf('  prod: { managers: role=manager, workers: role=web }\n')).toEqual([])
     expect(problemsOf('  prod: { managers: role=none, workers: role=no }\n')).toEqual([
       ...[
@@ -69,7 +69,7 @@ describe('a swarm', () => {
     ])
   })
 
-  it('has no name of a machine', () => {
+  it('cannot have the name of a machine', () => {
     expect(problemsOf('  w-1: { managers: m-1 }\n')).toEqual([
       'w-1 is both a machine name and a swarm name, so -m w-1 is ambiguous',
     ])

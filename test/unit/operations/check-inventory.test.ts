@@ -14,7 +14,7 @@ const findTrouble = async (name: string) =>
 const check = (machines: string) =>
   checkInventory(`${head}machines:\n${machines}`, 'm.yaml', loadOptions, findTrouble)
 
-describe('checking an inventory that is shared', () => {
+describe('checking a shared inventory', () => {
   it.each([
     [
       'a path',
@@ -110,7 +110,7 @@ describe('checking an inventory that is shared', () => {
     await expect(checked).rejects.toMatchObject({ message: `m.yaml:${message}` })
   })
 
-  it('finds every machine of a circle', async () => {
+  it('reports every machine in a cycle of jump hosts', async () => {
     const text = '  a: { driver: ssh, via: b }\n  b: { driver: ssh, via: a }\n'
     await expect(check(text)).rejects.toMatchObject({
       message:
@@ -118,7 +118,7 @@ describe('checking an inventory that is shared', () => {
     })
   })
 
-  it('lets the socket of an engine be, and the ids of Azure', async () => {
+  it('accepts socket paths of engines and IDs of Azure resources', async () => {
     const text =
       '  a: { driver: ssh, options: { k: /subscriptions/1 }, host: { phase: ready, socket: /run/d.sock } }\n'
     expect((await check(text)).machines.size).toBe(1)

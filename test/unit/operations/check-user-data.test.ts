@@ -32,8 +32,8 @@ async function check(staged = false): Promise<number> {
 
 const token = `ghp_${'a1B2'.repeat(9)}`
 
-describe('the user-data that an inventory names', () => {
-  test('is searched for secrets, by file, line and kind', async () => {
+describe('user-data files named by an inventory', () => {
+  test('are searched for secrets, which are reported by file, line and kind', async () => {
     await writeFile(file(), `#cloud-config\nruncmd:\n  - export T=${token}\n`)
     await expect(check()).rejects.toMatchObject({
       kind: 'inventory',
@@ -43,12 +43,12 @@ describe('the user-data that an inventory names', () => {
     await expect(check()).rejects.toThrow('cloud/web.yaml:2:6: a GitHub token')
   })
 
-  test('is right where a line says that it holds none', async () => {
+  test('are accepted if the line of a secret is marked as allowed', async () => {
     await writeFile(file(), `#cloud-config\nruncmd: [echo ${token}] # gitleaks:allow\n`)
     expect(await check()).toBe(1)
   })
 
-  test('is searched as git has it staged, which is what would be committed', async () => {
+  test('are searched as staged in git, since that is what would be committed', async () => {
     await git('init', '-q')
     await git('add', 'machines.yaml')
     await writeFile(file(), `#!/bin/sh\necho ${token}\n`)
@@ -58,7 +58,7 @@ describe('the user-data that an inventory names', () => {
     await expect(check(true)).rejects.toThrow('cloud/web.yaml:2:6: a GitHub token')
   })
 
-  test('must be there, and in the folder of the inventory', async () => {
+  test('must exist in the directory of the inventory', async () => {
     await expect(check()).rejects.toThrow(
       /cannot read the user-data file cloud\/web.yaml: no such file/,
     )

@@ -12,7 +12,7 @@ async function* arrivals() {
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
-test('a clock that was stopped has the rest of its time left, and can be stopped again', () => {
+test('a paused clock keeps the remaining time of its timers, and can be paused again', () => {
   const clock = createClock()
   const expire = vi.fn<() => void>()
   const never = vi.fn<() => void>()
@@ -37,7 +37,7 @@ test('a clock that was stopped has the rest of its time left, and can be stopped
   expect(never).not.toHaveBeenCalled()
 })
 
-test('who is waited for is told after some seconds, and again, but not while a question is open', () => {
+test('unanswered machines are reported after some seconds and again, but not while a prompt is open', () => {
   const { io, said } = pipeIo()
   const clock = createClock()
   const names = ['web-1', 'web-2', 'web-3', 'db']
@@ -56,7 +56,7 @@ test('who is waited for is told after some seconds, and again, but not while a q
   waiting[Symbol.dispose]()
 })
 
-test('what comes in any order is handed on in the order of the machines, as soon as that is known', async () => {
+test('inOrder yields results in the order of the machines, as soon as that order allows', async () => {
   const seen: string[] = []
   const ordered = inOrder(['a', 'b', 'c', 'd'], arrivals())
   seen.push((await ordered.next()).value?.machine ?? '')

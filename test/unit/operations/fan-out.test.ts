@@ -10,7 +10,7 @@ const machines = (count: number) =>
 
 const never = new AbortController().signal
 
-/** Work that ends when the test says so. */
+/** Creates work for each machine that finishes when the test opens its gate. */
 function gated() {
   const started: string[] = []
   const gates = new Map<string, () => void>()
@@ -32,7 +32,7 @@ describe('fanOut with a time limit', () => {
     vi.useRealTimers()
   })
 
-  test('a machine that does not answer in time is told, also when the work heeds no signal', async () => {
+  test('a machine that does not answer in time is reported, even if its work ignores the signal', async () => {
     const { work, signals } = gated()
     const limit = { signal: never, timeLimit: { ms: 50, clock: createClock() } }
     const outcomes = collect(fanOut(machines(2), work, limit))
@@ -46,7 +46,7 @@ describe('fanOut with a time limit', () => {
     expect(signals.get('m1')?.aborted).toBe(true)
   })
 
-  test('time stands still while a question is open', async () => {
+  test('the clock is paused while a prompt is open', async () => {
     const clock = createClock()
     clock.pause()
     const { work, started, signals } = gated()
@@ -62,7 +62,7 @@ describe('fanOut with a time limit', () => {
 })
 
 describe('fanOut', () => {
-  test('yields outcomes as they come, and keeps those beside a failure', async () => {
+  test('yields outcomes as they arrive, and keeps those of other machines after a failure', async () => {
     const { work, open } = gated()
     const failing = (machine: { name: string }, signal: AbortSignal) =>
       machine.name === 'm2'
@@ -77,7 +77,7 @@ describe('fanOut', () => {
     expect(seen).toEqual(['refused', 'm3', 'm1'])
   })
 
-  test('works on no more machines at once than told', async () => {
+  test('works on at most the given number of machines at the same time', async () => {
     let running = 0
     let most = 0
     const work = async () => {
@@ -89,7 +89,7 @@ describe('fanOut', () => {
     expect([outcomes.length, most]).toEqual([50, 7])
   })
 
-  test('a bug fails its machine alone and keeps its stack', async () => {
+  test('reports a bug for its machine only, and keeps its stack', async () => {
     const bug = new TypeError('x is undefined')
     const [outcome] = await collect(
       fanOut(machines(1), () => Promise.reject(bug), { signal: never }),
@@ -97,7 +97,7 @@ describe('fanOut', () => {
     expect(outcome).toMatchObject({ error: { kind: 'bug', machine: 'm1', cause: bug } })
   })
 
-  test('what the system says is no bug', async () => {
+  test('does not report a system error as a bug', async () => {
     const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
     const [outcome] = await collect(
       fanOut(machines(1), () => Promise.reject(reset), { signal: never }),
@@ -105,7 +105,7 @@ describe('fanOut', () => {
     expect(outcome).toMatchObject({ error: { kind: 'failed', message: 'read ECONNRESET' } })
   })
 
-  test('an abort throws its reason, stops the work, and starts no more', async () => {
+  test('throws the reason of an abort, aborts the running work, and starts no more', async () => {
     const { work, started, signals } = gated()
     const controller = new AbortController()
     const reason = new UserError('cancelled', 'stopped')
@@ -118,7 +118,7 @@ describe('fanOut', () => {
     expect([...signals.values()].every(({ aborted }) => aborted)).toBe(true)
   })
 
-  test('an abort before the start does nothing', async () => {
+  test('does nothing if it is aborted before the start', async () => {
     const { work, started } = gated()
     const signal = AbortSignal.abort(new UserError('cancelled', 'stopped'))
     await expect(collect(fanOut(machines(3), work, { signal }))).rejects.toMatchObject({
@@ -127,7 +127,7 @@ describe('fanOut', () => {
     expect(started).toEqual([])
   })
 
-  test('leaving the loop stops the work under way', async () => {
+  test('aborts the running work when the loop is left', async () => {
     const { work, open, signals, started } = gated()
     for await (const _ of fanOut(machines(4), work, {
       signal: (setImmediate(() => open('m1')), never),
@@ -140,7 +140,7 @@ describe('fanOut', () => {
     expect(started.length).toBeLessThanOrEqual(3)
   })
 
-  test('no machines, no outcomes', async () => {
+  test('yields nothing for no machines', async () => {
     const outcomes = fanOut([], () => Promise.resolve(), { signal: never })
     expect(await collect(outcomes)).toEqual([])
   })

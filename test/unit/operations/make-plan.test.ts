@@ -22,14 +22,14 @@ const host = (name: string): NonNullable<MachineEntry['host']> => ({
   address: '192.0.2.1',
 })
 
-/** Every tenth host is stopped, the first has moved, and the second is gone. */
+/** Returns the status of a host by its index: the first has moved, the second is gone, and every tenth is stopped. */
 const statusAt = (index: number): HostStatus => {
   if (index === 0) return { state: 'running', address: '192.0.2.9' }
   if (index === 1) return { state: 'absent' }
   return { state: index % 10 === 9 ? 'stopped' : 'running' }
 }
 
-/** A provider that is asked about hosts, and counts how often. */
+/** Returns a driver that appends the number of hosts of each `observe` call to `calls`. */
 function providerOf(calls: number[]): Driver {
   return {
     observe: async (hosts) => {
@@ -57,7 +57,9 @@ const allRun: (hosts: ReadonlyMap<MachineName, unknown>) => Map<MachineName, Hos
 ) =>
   new Map([...hosts.keys()].map((name) => [name, { state: 'running', options: { size: 'small' } }]))
 
-/** Hosts with a size that a stop changes, and a place that they keep. */
+/**
+ * Part of a driver whose option `size` is changed by stopping the host, and whose option `place` requires a new host.
+ */
 const sizes: Pick<Driver, 'update'> = {
   update: {
     disks: [],
@@ -98,7 +100,7 @@ function contextOf(
 
 const options = { skipHosts: true, timeoutMs: 10_000, progress: () => {} }
 
-test('a thousand machines are planned with one question to each provider', async () => {
+test('a thousand machines are planned with a single request to each provider', async () => {
   const calls: number[] = []
   const names = Array.from({ length: 1000 }, (_, index) => `web-${index}`)
   const context = contextOf(
@@ -115,7 +117,7 @@ test('a thousand machines are planned with one question to each provider', async
   expect(plan.issues.map(({ machine }) => machine)).toEqual(['web-1', 'lost-1'])
 })
 
-test('a plan goes on with what was cut short, and removes nothing that is protected', async () => {
+test('a plan continues what was interrupted, and removes nothing that is protected', async () => {
   const context = contextOf({
     half: { driver: 'cloud', host: { ...host('a'), phase: 'creating' } },
     fresh: { driver: 'cloud' },
@@ -141,7 +143,7 @@ test('a plan goes on with what was cut short, and removes nothing that is protec
   )
 })
 
-test('machines that a profile counts are made, and those too many go with a consent of their own', async () => {
+test('machines counted by a profile are created, and surplus ones are removed only with confirmation', async () => {
   const web = { extends: 'web' }
   const context = contextOf(
     {
@@ -171,7 +173,7 @@ test('machines that a profile counts are made, and those too many go with a cons
   expect(() => checkPlanned(plan, changed)).toThrow('the inventory has changed')
 })
 
-test('an address that somebody changed in the entry of an adopted host is told', async () => {
+test('a changed address in the entry of an adopted host is reported', async () => {
   const options = { address: '192.0.2.7' }
   const context = contextOf({ a: { driver: 'ssh', options, host: host('a') } })
   const looking = { skipHosts: true, timeoutMs: 10_000, progress: () => {} }
@@ -181,7 +183,7 @@ test('an address that somebody changed in the entry of an adopted host is told',
   )
 })
 
-test('a plan is for one inventory, whatever its comments', async () => {
+test('a plan is valid only for the inventory that it was made from', async () => {
   const context = contextOf({ a: { driver: 'cloud' } })
   const store = await context.inventory()
   const plan = parsePlan(JSON.stringify(await makePlan(context, options)), 'x')
@@ -191,11 +193,14 @@ test('a plan is for one inventory, whatever its comments', async () => {
   expect(() => checkPlanned(plan, changed)).toThrow('the inventory has changed')
 })
 
-test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])('%j is no plan', (text) => {
-  expect(() => parsePlan(text, 'x')).toThrow('x is not a valid plan')
-})
+test.each(['', '{', 'null', '[]', '{"version":2}', '{"version":1}'])(
+  '%j is not a valid plan',
+  (text) => {
+    expect(() => parsePlan(text, 'x')).toThrow('x is not a valid plan')
+  },
+)
 
-test('a refresh leaves a record that somebody changed meanwhile', async () => {
+test('a refresh keeps a record that was changed since the plan was made', async () => {
   const context = contextOf({ a: { driver: 'ssh', host: { phase: 'ready', engine: '2' } } })
   const written = await refreshRecords(context, [
     { machine: 'a', field: 'engine', expected: '1', actual: '3' },
@@ -216,7 +221,7 @@ const sized = (
   ...rest,
 })
 
-test('options are changed in place, by another host, or not at all', async () => {
+test('options are changed in place, by replacing the host, or not at all', async () => {
   const context = contextOf({
     same: sized({}),
     larger: sized({ size: 'large' }),
@@ -242,7 +247,7 @@ test('options are changed in place, by another host, or not at all', async () =>
   ])
 })
 
-test('of a host that may go nothing else is done, and of the others all but that', async () => {
+test('approved replacements exclude other changes of the host, and the rest is still done', async () => {
   const plan = await makePlan(
     contextOf({
       a: sized({ size: 'large', place: 'here' }),
@@ -257,7 +262,7 @@ test('of a host that may go nothing else is done, and of the others all but that
   ])
 })
 
-test('a host that is stopped on purpose stays off, and one that was to be stopped goes off again', async () => {
+test('a host that should be stopped stays stopped, and is stopped again if it runs', async () => {
   const wanted = { driver: 'cloud', host: host('a'), stopped: true } as const
   const ready = { driver: 'cloud', host: host('b') }
   const running = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, ready]))
@@ -269,7 +274,7 @@ test('a host that is stopped on purpose stays off, and one that was to be stoppe
   ])
 })
 
-test('an adopted host is switched off only once the person has confirmed it', async () => {
+test('an adopted host is stopped only after confirmation', async () => {
   const { token: _made, ...adopted } = host('a')
   const context = contextOf({
     ...Object.fromEntries(
@@ -299,7 +304,7 @@ test('an adopted host is switched off only once the person has confirmed it', as
   await expect(apply(change, calls)).rejects.toMatchObject({ kind: 'failed', machine: 'theirs' })
 })
 
-test('a replacement that was cut short goes on', async () => {
+test('an interrupted replacement continues', async () => {
   const replacing: MachineEntry['host'] = { ...host('a'), phase: 'removing', replacing: true }
   const { changes } = await makePlan(
     contextOf({ a: { driver: 'cloud', host: replacing } }),
@@ -309,7 +314,7 @@ test('a replacement that was cut short goes on', async () => {
   expect(changes).toEqual([{ machine: 'a', action: 'replace', why }])
 })
 
-test('a plan of some machines asks of no other, and says which it leaves out', async () => {
+test('a plan for some machines queries no other hosts, and lists the skipped machines', async () => {
   const entries = Object.fromEntries(
     ['a', 'b', 'c'].map((name) => [name, { driver: 'cloud', host: host(name) }]),
   )
@@ -320,7 +325,7 @@ test('a plan of some machines asks of no other, and says which it leaves out', a
   expect(plan).toMatchObject({
     changes: [{ machine: 'd', action: 'create' }],
     drift: [{ machine: 'b', field: 'address' }],
-    issues: [], // nor is it asked for hosts without an entry
+    issues: [], // unmanaged hosts are not requested either
     skipped: ['a', 'c'],
   })
   const kept = parsePlan(JSON.stringify(plan), 'today.plan')
@@ -335,7 +340,7 @@ test('a plan of some machines asks of no other, and says which it leaves out', a
   expect(narrowPlan(kept, inventory, new Set(['a', 'b', 'c', 'd']))).toEqual(plan)
 })
 
-test('a plan that is stopped leaves nothing behind that fails unheard', async () => {
+test('an aborted plan leaves no unhandled rejection behind', async () => {
   const unheard: unknown[] = []
   const hear = (error: unknown): void => void unheard.push(error)
   process.on('unhandledRejection', hear)
@@ -357,7 +362,7 @@ test('a plan that is stopped leaves nothing behind that fails unheard', async ()
   expect(unheard).toEqual([])
 })
 
-test('a removal or replacement that was begun elsewhere takes a consent of its own', async () => {
+test('a removal or replacement that was started elsewhere requires confirmation', async () => {
   const removing: MachineEntry['host'] = { ...host('elsewhere'), phase: 'removing' }
   const { token: _, ...adopted } = removing
   const { changes, issues } = await makePlan(
@@ -377,7 +382,7 @@ test('a removal or replacement that was begun elsewhere takes a consent of its o
   expect(issues[0]).toMatchObject({ machine: 'd' })
 })
 
-test('any option of the driver is set, once its schema has allowed it', async () => {
+test('setMachine sets any driver option that the schema allows', async () => {
   const context = contextOf({ a: sized({ size: 'small' }) })
   const set = (...words: string[]) => setMachine(context, 'a', parseSettings(words))
   expect(await set('place=here', 'size-', 'label.x=1')).toMatchObject({

@@ -14,7 +14,7 @@ async function* from<T>(
 }
 
 describe('mergeSorted', () => {
-  test('gives every item of every source, in order', async () => {
+  test('yields all items of all sources in order', async () => {
     const sources = fc.array(fc.array(fc.string({ maxLength: 2 })).map((items) => items.toSorted()))
     await fc.assert(
       fc.asyncProperty(sources, async (sorted) => {
@@ -29,14 +29,14 @@ describe('mergeSorted', () => {
     )
   })
 
-  test('keeps the order of a source whose times go back', async () => {
+  test('keeps the order within a source that is not sorted', async () => {
     const merged = await collect(
       mergeSorted([from(['1', '5', '2', '6']), from(['3', '4', '7'])], (item) => item),
     )
     expect(merged).toEqual(['1', '3', '4', '5', '2', '6', '7'])
   })
 
-  test('reads no source far ahead', async () => {
+  test('does not read far ahead in any source', async () => {
     const read: number[] = []
     const long = Array.from({ length: 1000 }, (_, index) => index)
     const merged = mergeSorted([from(long, (item) => read.push(item)), from([500])], (item) =>

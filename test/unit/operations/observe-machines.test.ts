@@ -16,7 +16,7 @@ const machines = names.map(
     }) as unknown as Machine,
 )
 
-test('machines are reported in the order of the inventory, also if they answer in another order', async () => {
+test('machines are reported in the order of the inventory, even if they answer in another order', async () => {
   const gates = new Map(names.map((name) => [name, makeGate()]))
   const context = {
     signal: new AbortController().signal,

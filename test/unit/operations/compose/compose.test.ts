@@ -28,7 +28,10 @@ const local = (entry: Entry, isInMount = true): LocalEntry => ({
   ...{ isInMount, isMountPoint: false },
 })
 
-/** Plans for the one file `d/f` of the folder `d`, each content given by its word. */
+/**
+ * Plans how to ship the file `d/f` in the directory `d`. Each string is the content of a version; undefined means
+ * none.
+ */
 const plan = (here?: string, base?: string, there?: string, isInMount = true) => {
   const folder: Entry = { type: 'folder', mode: 0o755 }
   return planShipping({
@@ -48,11 +51,11 @@ const plan = (here?: string, base?: string, there?: string, isInMount = true) =>
   })
 }
 
-describe('what is sent to a host', () => {
+describe('planning which files to send to a host', () => {
   const contents = ['one', 'two', 'three'] as const
   const content = fc.option(fc.constantFrom(...contents), { nil: undefined })
 
-  test('content that fleet did not bring is never lost', () => {
+  test('never overwrites or removes content that fleet did not send', () => {
     expect.hasAssertions()
     fc.assert(
       fc.property(content, content, content, fc.boolean(), (here, base, there, isInMount) => {
@@ -63,7 +66,7 @@ describe('what is sent to a host', () => {
     )
   })
 
-  test('what changed here arrives, or is a conflict', () => {
+  test('sends local changes, or reports them as conflicts', () => {
     expect.hasAssertions()
     fc.assert(
       fc.property(content, content, content, (here, base, there) => {
@@ -74,7 +77,7 @@ describe('what is sent to a host', () => {
           send.has('d/f') ||
           remove.includes('d/f') ||
           conflicts.includes('d/f')
-        const isTheirs = here === undefined && there !== base // its removal here is no reason to lose it
+        const isTheirs = here === undefined && there !== base // a local removal must not delete changed content
         expect(isDone || isTheirs).toBe(true)
       }),
     )
@@ -106,7 +109,7 @@ describe('what is sent to a host', () => {
     },
   )
 
-  test('a mode is set where it alone changed', () => {
+  test('sets a mode if only the mode changed', () => {
     const { send, chmod } = planShipping({
       local: new Map([['f', local(file('one', 0o755))]]),
       shipped: new Map([['f', file('one', 0o644)]]),
@@ -116,7 +119,7 @@ describe('what is sent to a host', () => {
     expect([[...send.keys()], [...chmod.keys()]]).toEqual([[], ['f']])
   })
 
-  test('a folder that a container replaced is left, and told once something in it changed', () => {
+  test('keeps a directory that a container replaced, and reports a conflict once a file in it changed', () => {
     const folder: Entry = { type: 'folder', mode: 0o755 }
     const replaced = (digest: string) =>
       planShipping({
@@ -142,7 +145,7 @@ describe('what is sent to a host', () => {
   })
 })
 
-test('variables are put in as compose does', () => {
+test('interpolates variables as compose does', () => {
   const values = { A: 'a', EMPTY: '' }
   const cases = {
     '$A-${A}-$$A': 'a-a-$A',
@@ -155,7 +158,7 @@ test('variables are put in as compose does', () => {
     expect(interpolate(written, values)).toBe(meant)
 })
 
-test('paths below a root lead back', () => {
+test('converts paths below a root back to the original paths', () => {
   const name = fc.stringMatching(/^[a-z .]{1,8}$/).filter((part) => !/^\.{1,2}$/.test(part))
   fc.assert(
     fc.property(fc.array(name, { maxLength: 5 }), fc.array(name, { maxLength: 5 }), (one, two) => {
@@ -170,7 +173,7 @@ test('paths below a root lead back', () => {
   expect(localPath('/r/root', '/r/root/../etc')).toBe('/etc')
 })
 
-test('a relative path that leads above a temporary root ends at the root of this computer', () => {
+test('resolves a relative path above a temporary root to a path of this computer', () => {
   const root = rootBelow('/tmp/run')
   const folder = rootedPath(root, '/home/ana')
   for (const count of [2, 3, 9, 20]) {
@@ -183,7 +186,7 @@ test('a relative path that leads above a temporary root ends at the root of this
   expect(localPath(root, rootedPath(root, '/up/a'))).toBe('/up/a')
 })
 
-test('the root is taken out of what compose says, wherever it is cut', async () => {
+test("removes the root from compose's output, even across chunk boundaries", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.constantFrom('/r/r', '/r', 'r/', '/', '\n', 'é'), { maxLength: 12 }),
@@ -196,7 +199,7 @@ test('the root is taken out of what compose says, wherever it is cut', async () 
   )
 })
 
-test('a compose file says what it may name', () => {
+test('lists the files and directories that a Compose file refers to', () => {
   const scanned = scanComposeFile(`
 include: [more.yaml, { path: [a.yaml], project_directory: sub, env_file: i.env }]
 x: &x { env_file: [one.env, { path: two.env, required: false }] }
@@ -218,7 +221,7 @@ services:
   expect(scanComposeFile('{ not: [yaml')).toBeDefined()
 })
 
-test("a model's paths are found and replaced", () => {
+test('finds and replaces the local paths of a model', () => {
   const model = parseModel(
     JSON.stringify({
       name: 'p',
@@ -257,7 +260,7 @@ test("a model's paths are found and replaced", () => {
 
 const flag = (value: string) => ({ kind: 'flag', name: '--volume', value }) as const
 
-test('volumes of run that are paths of this computer are told from others', () => {
+test('distinguishes volumes of `run` that are relative paths from other volumes', () => {
   const words = [flag('./a:/b'), flag('..:/c'), flag('name:/d'), flag('/abs:/e')]
   expect(volumesTyped(words, '/w/p')).toEqual(['/w/p/a', '/w'])
   expect(mapVolumes(words, '/w/p', (path) => `/r${path}`)).toEqual([

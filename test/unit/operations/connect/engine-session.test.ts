@@ -4,7 +4,7 @@ import { CutExecs, EngineSession } from '../../../../src/operations/connect/engi
 
 const upgraded =
   'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nUpgrade: tcp\r\n\r\n'
-/** What engines answer to a client that does not ask for an upgrade. */
+/** Response head of an engine to a client that does not request an upgrade. */
 const taken = 'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n'
 const inChunks =
   'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -19,7 +19,7 @@ function frame(kind: number, text: string): Buffer {
   return Buffer.concat([header, payload])
 }
 
-/** A conversation in which the client has begun a stream and the engine said `said`, in pieces that end at `ends`. */
+/** Starts a stream and feeds it `said`, the output of the engine, in chunks that end at `ends`. */
 function converse(said: Buffer, ends: readonly number[] = []) {
   const cut = new CutExecs()
   const conversation = new EngineSession(cut)
@@ -32,11 +32,11 @@ function converse(said: Buffer, ends: readonly number[] = []) {
   return { conversation, cut }
 }
 
-describe('a conversation with an engine that is cut off', () => {
+describe('an engine session that is cut off', () => {
   const text = fc.string({ maxLength: 20 })
   const frames = fc.array(fc.tuple(fc.constantFrom(1, 2), text))
 
-  test('ends with an error among whole frames, and with nothing inside of one', () => {
+  test('adds an error frame between complete frames, and nothing within a frame', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(upgraded, taken),
@@ -50,7 +50,7 @@ describe('a conversation with an engine that is cut off', () => {
           )
           const said = Buffer.concat(whole).subarray(0, Math.max(length, head.length))
           const { conversation } = converse(said, ends)
-          conversation.fromClient(inspect) // the input of the command, whatever it looks like
+          conversation.fromClient(inspect) // input of the command, even if it looks like a request
           const last = conversation.cutOff('lost')
           expect(Buffer.from(last)).toEqual(
             boundaries.includes(said.length) ? frame(3, 'lost') : Buffer.alloc(0),
@@ -60,12 +60,12 @@ describe('a conversation with an engine that is cut off', () => {
     )
   })
 
-  test('leaves what a terminal prints as it is', () => {
+  test('adds nothing to the output of a terminal', () => {
     const { conversation } = converse(Buffer.from(`${upgraded}a prompt of some length $ `))
     expect(conversation.cutOff('lost')).toBe('')
   })
 
-  test('leaves the exit code of its exec unknown, and that of no other', () => {
+  test('reports the exit code of its own exec as unknown, and of no other exec', () => {
     const { conversation, cut } = converse(Buffer.from(`${upgraded}hello`))
     const next = () => new EngineSession(cut)
     expect(next().fromClient(inspect)).toBeUndefined()
@@ -77,7 +77,7 @@ describe('a conversation with an engine that is cut off', () => {
     expect(next().fromClient(other)).toBeUndefined()
   })
 
-  test('says why to a client that still waits for its answer, and nothing in the middle of one', () => {
+  test('reports the reason to a client that waits for a response, and adds nothing within a response', () => {
     expect(converse(Buffer.alloc(0)).conversation.cutOff('lost')).toMatch(/^HTTP\/1\.1 503 /)
     expect(converse(Buffer.from(`${inChunks}5\r\nhel`)).conversation.cutOff('lost')).toBe('')
     expect(new EngineSession(new CutExecs()).cutOff('lost')).toBe('')

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { serveEngineSocket } from '../../../../src/operations/connect/engine-socket.ts'
 
-/** All that a socket says. Unlike an iterator, this leaves it open for writing. */
+/** Resolves to all data received from a socket. Unlike an iterator, it leaves the socket open for writing. */
 const hear = (socket: Socket): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     const heard: Buffer[] = []
@@ -18,7 +18,7 @@ const text = async (socket: Socket): Promise<string> => (await hear(socket)).toS
 
 const refuseDial = () => Promise.reject(new Error('no'))
 
-/** A server that does `serve` with each connection, behind a served socket. */
+/** Starts a server that handles each connection with `serve`, and an engine socket in front of it. */
 async function openSocket(serve: (client: Socket) => unknown) {
   const folder = await mkdtemp(join(tmpdir(), 'f-'))
   const far = join(folder, 'far.sock')
@@ -42,21 +42,21 @@ async function openSocket(serve: (client: Socket) => unknown) {
   }
 }
 
-test('belongs to this user alone, and its path is short', async () => {
+test('the socket is accessible to this user only, and its path is short', async () => {
   const { path } = await openSocket(() => {})
   expect((await stat(path)).mode & 0o777).toBe(0o600)
   expect((await stat(dirname(path))).mode & 0o777).toBe(0o700)
   expect(Buffer.byteLength(path)).toBeLessThan(104)
 })
 
-test('a path that is too long is refused and leaves nothing', async () => {
+test('a path that is too long is refused without leaving files behind', async () => {
   const folder = await mkdtemp(join(tmpdir(), `f-${'x'.repeat(90)}`))
   onTestFinished(() => rm(folder, { recursive: true }))
   await expect(serveEngineSocket(refuseDial, folder)).rejects.toMatchObject({ kind: 'failed' })
   expect(await readdir(folder)).toEqual([])
 })
 
-test('the other side answers after the input has ended', async () => {
+test('the server can respond after the client has ended its input', async () => {
   const { open } = await openSocket(async (client) => {
     const said = await text(client)
     client.end(`you said ${said}`)
@@ -66,7 +66,7 @@ test('the other side answers after the input has ended', async () => {
   expect(await text(client)).toBe('you said hello')
 })
 
-test('input goes on after the other side has ended its output', async () => {
+test('the client can send data after the server has ended its output', async () => {
   let heard: Promise<string> | undefined
   const { open } = await openSocket((client) => {
     client.end('that is all')
@@ -78,7 +78,7 @@ test('input goes on after the other side has ended its output', async () => {
   await expect.poll(() => heard).toBe('more')
 })
 
-test('much data passes whole, both ways at once, to a slow reader', async () => {
+test('large amounts of data pass completely in both directions, even to a slow reader', async () => {
   const much = Buffer.alloc(20_000_000, 'fleet ')
   const { open } = await openSocket((client) => void client.pipe(client))
   const client = open()
@@ -87,7 +87,7 @@ test('much data passes whole, both ways at once, to a slow reader', async () => 
   expect((await back).equals(much)).toBe(true)
 })
 
-test('docker-py has read the head of an attach before anything follows', async () => {
+test('docker-py receives the head of an attach response separately from the data', async () => {
   const head = 'HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n'
   const { open } = await openSocket((client) => {
     client.once('data', () => client.end(`${head}hello`))
@@ -102,7 +102,7 @@ test('docker-py has read the head of an attach before anything follows', async (
   expect(pieces).toEqual([head, 'hello'])
 })
 
-test('a connection that fails ends alone', async () => {
+test('a connection that fails does not affect the others', async () => {
   const { open } = await openSocket((client) => {
     client.once('data', (word) => (String(word) === 'die' ? client.destroy() : client.end('alive')))
   })
@@ -113,7 +113,7 @@ test('a connection that fails ends alone', async () => {
   expect(await text(living)).toBe('alive')
 })
 
-test('a failing dial is told to the client as an engine would; disposing closes the rest and removes the socket', async () => {
+test('a failed dial is reported to the client as an HTTP error; disposing closes and removes the socket', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'f-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const failing = await serveEngineSocket(refuseDial, folder)

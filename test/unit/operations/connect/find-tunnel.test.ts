@@ -20,7 +20,7 @@ const machine = {
   },
 } as unknown as ReadyMachine
 
-test('a record with a tunnel and an alias is refused, so that none of the two is ignored', async () => {
+test('a record with both a tunnel and an SSH alias is refused, since one would be ignored', async () => {
   const context = { env: {}, driver: () => Promise.resolve(azure) } as never
   await expect(describeLogin(context, machine)).rejects.toMatchObject({
     kind: 'inventory',

@@ -21,7 +21,9 @@ const machineWith = (more: object = {}, sshCidr = '203.0.113.9/32'): ReadyMachin
     ...more,
   }) as unknown as ReadyMachine
 
-/** Fails to connect as SSH does, to a host that runs where it ran before. */
+/**
+ * Fails to connect with `error` to a host that runs at its recorded address. Resolves to the error that is reported.
+ */
 async function follow(
   machine: ReadyMachine,
   caller: string,
@@ -51,7 +53,7 @@ const refused = explainFailure(
 const denied = () => Promise.reject(new Error('not allowed to ask'))
 
 describe('a connection that times out', () => {
-  test('says so where SSH is open to another address than that of now', async () => {
+  test('reports that SSH is allowed from another address than the current one', async () => {
     expect(await follow(machineWith(), '198.51.100.4', timeout)).toMatchObject({
       kind: 'unreachable',
       machine: 'web-1',
@@ -61,7 +63,7 @@ describe('a connection that times out', () => {
     })
   })
 
-  test('asks the provider for the firewall, which others may have changed', async () => {
+  test('asks the provider for the firewall rules, which may have been changed elsewhere', async () => {
     const [here, blocked] = ['203.0.113.9', async () => 'the security group sg-1']
     expect(await follow(machineWith(), here, timeout, blocked)).toMatchObject({
       message:
@@ -79,7 +81,7 @@ describe('a connection that times out', () => {
     ['a range has it', machineWith({}, '10.0.0.0/8,203.0.113.0/24'), '203.0.113.9', timeout],
     ['it is refused, which no such rule does', machineWith(), '198.51.100.4', refused],
     ['a jump host is what reaches it', machineWith({ via: 'gate' }), '198.51.100.4', timeout],
-  ])('says what it said where %s', async (_, machine, caller, error) => {
+  ])('keeps its original error where %s', async (_, machine, caller, error) => {
     expect(await follow(machine, caller, error)).toBe(error)
   })
 })
@@ -87,7 +89,7 @@ describe('a connection that times out', () => {
 const range = (address: string, length: number): string =>
   parseCidrs(`${address}/${length}`)?.[0] ?? ''
 
-test('a range covers those, and only those, whose addresses are all in it', () => {
+test('a CIDR range covers exactly the ranges whose addresses it all contains', () => {
   const inV4 = fc.tuple(fc.ipV4(), fc.nat(32), fc.nat(32))
   fc.assert(
     fc.property(inV4, ([address, a, b]) => {

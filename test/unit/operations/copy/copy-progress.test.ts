@@ -8,6 +8,6 @@ test.each([
   [{ bytes: 600e6, total: 500e6 }, 6, '600MB, 100MB/s'],
   [{ bytes: 3e6, total: undefined }, 1, '3MB, 3MB/s'],
   [{ bytes: 0, total: 10 }, 0, '0B, 0B/s'],
-])('%j after %d s is %s', (state, seconds, text) => {
+])('the progress %j after %d s is shown as %s', (state, seconds, text) => {
   expect(describeProgress(state, seconds)).toBe(text)
 })

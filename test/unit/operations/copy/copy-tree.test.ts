@@ -49,7 +49,7 @@ const packed = (folder: string, name: string) =>
 
 const side = openLocalEndpoint(new AbortController().signal)
 
-/** Lets an archive of `root` arrive at `path`. Gives what was left out. */
+/** Unpacks an archive of `root` at `path`. Resolves to descriptions of the skipped entries. */
 async function arrive(
   archive: AsyncIterable<Buffer>,
   path: string,
@@ -62,7 +62,7 @@ async function arrive(
   return skipped
 }
 
-test('any tree comes out of an archive as it went in, however it is cut', async () => {
+test('any tree is unpacked exactly as it was packed, for any chunks', async () => {
   const root = await makeFolder()
   let number = 0
   await fc.assert(
@@ -81,8 +81,8 @@ test('any tree comes out of an archive as it went in, however it is cut', async 
   )
 })
 
-describe('an archive that breaks off', () => {
-  test.each([1, 300, 1000, 2000, 70_000])('after %d bytes is an error', async (length) => {
+describe('a truncated archive', () => {
+  test.each([1, 300, 1000, 2000, 70_000])('is an error after %d bytes', async (length) => {
     const folder = await makeFolder()
     await mkdir(join(folder, 'top'))
     await writeFile(join(folder, 'top/file'), Buffer.alloc(100_000, 'x'))
@@ -98,7 +98,7 @@ describe('an archive that breaks off', () => {
   })
 })
 
-/** A folder beside the target, which no archive may touch. */
+/** Creates a directory with files next to the target, which no archive may change. */
 async function makeVictim(): Promise<{ folder: string; look: () => Promise<unknown> }> {
   const folder = await makeFolder()
   const victim = join(folder, 'outside')
@@ -116,7 +116,7 @@ async function makeVictim(): Promise<{ folder: string; look: () => Promise<unkno
   return { folder, look }
 }
 
-/** Unpacks as a host would: with its own tar. */
+/** Unpacks an archive with tar, as a host would. */
 async function untar(archive: Buffer, folder: string): Promise<void> {
   const tar = spawn('tar', ['-xpof', '-', '-C', folder], { stdio: ['pipe', 'ignore', 'ignore'] })
   tar.stdin.on('error', () => {})
@@ -124,7 +124,7 @@ async function untar(archive: Buffer, folder: string): Promise<void> {
   await once(tar, 'close')
 }
 
-test('no archive writes or changes anything outside of its target, here or on another host', async () => {
+test('no archive writes or changes anything outside its target, on this computer or on a host', async () => {
   const { folder, look } = await makeVictim()
   await mkdir(join(folder, 'work'))
   await mkdir(join(folder, 'far'))
@@ -178,12 +178,12 @@ test('no archive writes or changes anything outside of its target, here or on an
     ),
     { numRuns: 400 },
   )
-  expect(accepted).toBeGreaterThan(200) // else little was tried
+  expect(accepted).toBeGreaterThan(200) // otherwise the test would prove little
 })
 
 const top = entry({ name: './top', type: '5', mode: 0o755 })
 
-test('nothing but a file is accepted where a file was asked for', async () => {
+test('only a file is accepted where a file was requested', async () => {
   const link = entry({ name: './top', type: '2', linkname: '/etc/passwd' })
   const entries = acceptEntries(Readable.from([Buffer.concat([link, endOfArchive])]), {
     root: 'top',
@@ -193,7 +193,7 @@ test('nothing but a file is accepted where a file was asked for', async () => {
   await expect(entries.next()).rejects.toThrow('./top is a symlink, which was not requested')
 })
 
-describe('an archive is refused', () => {
+describe('a malformed or unsafe archive', () => {
   test.each([
     { for: 'another name', parts: [entry({ name: './other' }, 'x')] },
     { for: 'a name that begins alike', parts: [entry({ name: './topmost' }, 'x')] },
@@ -252,7 +252,7 @@ describe('an archive is refused', () => {
     { for: 'a wrong checksum', parts: [Buffer.alloc(512, 'x')] },
     { for: 'nothing in it', parts: [] },
     { for: 'going on after its end', parts: [top, endOfArchive, Buffer.alloc(3 << 20)] },
-  ])('for $for', async ({ parts }) => {
+  ])('is refused for $for', async ({ parts }) => {
     const folder = await makeFolder()
     const archive = Readable.from([Buffer.concat([...parts, endOfArchive])])
     await expect(arrive(archive, join(folder, 'new'))).rejects.toMatchObject({ kind: 'failed' })
@@ -260,7 +260,7 @@ describe('an archive is refused', () => {
   })
 })
 
-test('names of pax and GNU are read as they are written', async () => {
+test('reads long names in the pax and GNU formats', async () => {
   const long = 'n'.repeat(150)
   const archive = Buffer.concat([
     top,
@@ -283,7 +283,7 @@ test('names of pax and GNU are read as they are written', async () => {
   ])
 })
 
-test('a size beyond eleven digits goes over as it is', async () => {
+test('keeps a size of more than 11 octal digits', async () => {
   const size = 9 * 1024 ** 3
   const facts = {
     path: '',
@@ -307,7 +307,7 @@ test('a size beyond eleven digits goes over as it is', async () => {
   expect(read.value).toMatchObject({ entry: { size } })
 })
 
-test('FIFOs, devices and special bits are left out and told', async () => {
+test('skips FIFOs and devices, clears special mode bits, and reports both', async () => {
   const folder = await makeFolder()
   const parts = [
     top,
@@ -325,7 +325,7 @@ test('FIFOs, devices and special bits are left out and told', async () => {
   expect(await readdir(join(folder, 'new'))).toEqual(['tool'])
 })
 
-test('what is there is written in place, and links that are there are replaced, never followed', async () => {
+test('overwrites existing files in place, and replaces existing links without following them', async () => {
   const folder = await makeFolder()
   await writeFile(join(folder, 'outside'), 'kept')
   await mkdir(join(folder, 'new'))
@@ -346,13 +346,13 @@ test('what is there is written in place, and links that are there are replaced, 
   expect(await readFile(join(folder, 'outside'), 'utf8')).toBe('kept')
 })
 
-test('a file that is not there, and a file that cannot be read, are told', async () => {
+test('reports a missing file, and a file that cannot be read', async () => {
   const folder = await makeFolder()
   await expect(buffer(packed(folder, 'absent'))).rejects.toMatchObject({ kind: 'failed' })
   await mkdir(join(folder, 'top'))
   await writeFile(join(folder, 'top/secret'), 'x')
   await chmod(join(folder, 'top/secret'), 0)
-  if (process.getuid?.() === 0) return // root reads everything
+  if (process.getuid?.() === 0) return // root can read every file
   await expect(buffer(packed(folder, 'top'))).rejects.toMatchObject({
     kind: 'failed',
     message: expect.stringMatching(/cannot read .*secret: permission denied/),
@@ -366,4 +366,4 @@ test.each([
   ['a\nb', 'a\\u{a}b'],
   ['\u001b[31m', '\\u{1b}[31m'],
   ['x'.repeat(5000), `${'x'.repeat(1000)}…`],
-])('the name %j is shown as %s', (name, text) => expect(showName(name)).toBe(text))
+])('shows the name %j as %s', (name, text) => expect(showName(name)).toBe(text))

@@ -21,7 +21,7 @@ const named = (letter: string, name: string) => ({
 })
 const layers = [entry({ name: blob('a') }, '{}'), entry({ name: blob('c') }, 'layer')]
 
-/** What comes through, by name. */
+/** Filters an image archive, and resolves to the remaining entries by name. */
 async function filter(parts: readonly Buffer[], image: Parameters<typeof filterImage>[1] = wanted) {
   const passed = filterImage(Readable.from([Buffer.concat([...parts, endOfArchive])]), image)
   const found: Record<string, unknown> = {}
@@ -33,7 +33,7 @@ async function filter(parts: readonly Buffer[], image: Parameters<typeof filterI
 }
 
 describe('the archive of an image', () => {
-  test('passes with its layers and its name', async () => {
+  test("keeps the image's layers and name", async () => {
     expect(await filter([...layers, json('manifest.json', [app])])).toEqual({
       [blob('a')]: '{}',
       [blob('c')]: 'layer',
@@ -41,7 +41,7 @@ describe('the archive of an image', () => {
     })
   })
 
-  test('loses other images and other names', async () => {
+  test('loses all other images and names', async () => {
     const both = [{ ...app, RepoTags: ['app:1', 'trusted:latest'] }, other]
     const found = await filter([
       ...layers,
@@ -63,7 +63,7 @@ describe('the archive of an image', () => {
     })
   })
 
-  test('has the name that was wanted, whatever it says', async () => {
+  test('gets the requested name, regardless of the names in it', async () => {
     const found = await filter([
       json('manifest.json', [other]),
       json('index.json', { manifests: [named('b', 'docker.io/library/trusted:latest')] }),
@@ -72,7 +72,7 @@ describe('the archive of an image', () => {
     expect(found['index.json']).toEqual({ manifests: [named('b', 'docker.io/library/app:1')] })
   })
 
-  test('has no name where it is copied by its id', async () => {
+  test('gets no name if the image is copied by ID', async () => {
     const found = await filter(
       [
         json('manifest.json', [other, app]),

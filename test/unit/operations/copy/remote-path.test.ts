@@ -20,7 +20,7 @@ const parse = (text: string, platform = 'linux') => {
   return [machine?.name, path]
 }
 
-describe('a place', () => {
+describe('an operand of fleet cp', () => {
   test.each([
     ['web-1:/etc/motd', ['web-1', '/etc/motd']],
     ['web-1:', ['web-1', '']],
@@ -37,15 +37,18 @@ describe('a place', () => {
     ['-x', [undefined, '/work/-x']],
     ['a:\\x', [undefined, 'a:\\x']],
     ['C:\\x', [undefined, 'C:\\x']],
-  ])('%j', (text, place) => expect(parse(text)).toEqual(place))
+  ])('is parsed: %j', (text, place) => expect(parse(text)).toEqual(place))
 
   test.each([
     ['C:/x', [undefined, 'C:/x']],
     ['C:x', [undefined, 'C:x']],
     ['a:/x', ['a', '/x']],
-  ])('%j on Windows', (text, place) => expect(parse(text, 'win32')).toEqual(place))
+  ])('is parsed on Windows: %j', (text, place) => expect(parse(text, 'win32')).toEqual(place))
 
-  test.each(['web-2:/x', 'C:/x', 'no such:/x'])('%j names no machine', (text) => {
-    expect(() => parse(text)).toThrow(expect.objectContaining({ kind: 'unknown-machine' }))
-  })
+  test.each(['web-2:/x', 'C:/x', 'no such:/x'])(
+    'with an unknown machine is refused: %j',
+    (text) => {
+      expect(() => parse(text)).toThrow(expect.objectContaining({ kind: 'unknown-machine' }))
+    },
+  )
 })

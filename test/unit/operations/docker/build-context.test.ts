@@ -8,7 +8,7 @@ import { extract } from 'tar-stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { openBuildContext } from '../../../../src/operations/docker/on-host/build-context.ts'
 
-/** A folder with these files; a name that ends in `/` is a folder. */
+/** Creates a directory with these files; a name that ends in `/` is an empty directory. */
 async function makeFolder(files: Readonly<Record<string, string>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'context-'))
   onTestFinished(() => rm(folder, { recursive: true }))
@@ -27,7 +27,7 @@ interface Sent {
   readonly content: string
 }
 
-/** What an archive holds, by name. */
+/** Resolves to the entries of an archive, by name. */
 async function unpack(archive: Readable): Promise<Map<string, Sent>> {
   const sent = new Map<string, Sent>()
   const unpacking = extract()
@@ -41,7 +41,7 @@ async function unpack(archive: Readable): Promise<Map<string, Sent>> {
   return sent
 }
 
-/** The names that a folder sends, without the Dockerfile and the rules. */
+/** Resolves to the names that a context sends, without the Dockerfile and .dockerignore. */
 async function namesOf(folder: string, path = join(folder, 'Dockerfile')): Promise<string[]> {
   const { archive } = await openBuildContext(folder, { path })
   const names = [...(await unpack(archive)).keys()]
@@ -84,12 +84,12 @@ test.each([
   { rules: 'A.TXT', left: [] },
   { rules: '[ab].*', left: ['a.txt', 'b.md'] },
   { rules: 'src/**', left: ['src/a.txt', 'src/deep', 'src/deep/a.txt', 'src/deep/b.md'] },
-])('.dockerignore $rules', async ({ rules, left }) => {
+])('applies the .dockerignore rules $rules', async ({ rules, left }) => {
   const folder = await makeFolder({ ...files, '.dockerignore': rules })
   expect(await namesOf(folder)).toEqual(everything.filter((name) => !left.includes(name)))
 })
 
-test('the Dockerfile and the rules are sent even when the rules say no', async () => {
+test('sends the Dockerfile and .dockerignore even if the rules exclude them', async () => {
   const folder = await makeFolder({ 'sub/My.Dockerfile': 'FROM bb', a: '', '.dockerignore': '*' })
   const { archive, dockerfile } = await openBuildContext(folder, {
     path: join(folder, 'sub/My.Dockerfile'),
@@ -98,7 +98,7 @@ test('the Dockerfile and the rules are sent even when the rules say no', async (
   expect([...(await unpack(archive)).keys()].sort()).toEqual(['.dockerignore', 'sub/My.Dockerfile'])
 })
 
-test('rules of their own come before those of the folder', async () => {
+test("prefers a Dockerfile's own ignore file to the .dockerignore of the directory", async () => {
   const folder = await makeFolder({
     ...files,
     '.dockerignore': '*.txt',
@@ -108,7 +108,7 @@ test('rules of their own come before those of the folder', async () => {
   expect(await namesOf(folder, join(folder, 'Other.Dockerfile'))).toEqual(['a.txt'])
 })
 
-test('a Dockerfile from elsewhere is no part of the context', async () => {
+test('keeps a Dockerfile from outside the directory out of the context', async () => {
   const folder = await makeFolder({ Dockerfile: 'FROM wrong', a: '' })
   const other = await makeFolder({ D: 'FROM right', 'D.dockerignore': 'a' })
   const context = await openBuildContext(folder, { path: join(other, 'D') })
@@ -120,7 +120,7 @@ test('a Dockerfile from elsewhere is no part of the context', async () => {
   expect([...(await unpack(typed.archive)).keys()].sort()).toEqual(['Dockerfile', 'a'])
 })
 
-test('modes, empty folders, links and long names are kept; owners and sockets are not', async () => {
+test('keeps modes, empty directories, links and long names, but no owners or sockets', async () => {
   const long = `${'long/'.repeat(30)}name`
   const folder = await makeFolder({ Dockerfile: '', 'empty/': '', 'é☂ \n': 'odd', [long]: 'far' })
   await writeFile(join(folder, 'run'), 'x', { mode: 0o755 })
@@ -137,7 +137,7 @@ test('modes, empty folders, links and long names are kept; owners and sockets ar
   expect(sent.has('socket')).toBe(false)
 })
 
-test('a folder without a Dockerfile is refused with a hint', async () => {
+test('refuses a directory without a Dockerfile, with a hint', async () => {
   await expect(openBuildContext(await makeFolder({ a: '' }))).rejects.toMatchObject({
     kind: 'failed',
     message: expect.stringContaining('does not exist'),

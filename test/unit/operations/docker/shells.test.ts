@@ -16,7 +16,7 @@ const environment = { PATH: process.env['PATH'], DOCKER_CONTEXT: 'old', HOME: '/
 const isHere = (name: string): boolean =>
   (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(`${folder}/${name}`))
 
-/** Makes a shell read the change, and prints what it makes of it. */
+/** Scripts that make a shell evaluate the change, and print the resulting values. */
 const readers = {
   bash: 'eval "$CHANGE"; printf "%s|%s|%s" "$DOCKER_HOST" "$FLEET_MACHINE" "${DOCKER_CONTEXT-none}"',
   dash: 'eval "$CHANGE"; printf "%s|%s|%s" "$DOCKER_HOST" "$FLEET_MACHINE" "${DOCKER_CONTEXT-none}"',
@@ -25,7 +25,7 @@ const readers = {
 } as const
 
 describe.each(Object.entries(readers))('%s', (program, script) => {
-  test.skipIf(!isHere(program))('reads what is written for it', () => {
+  test.skipIf(!isHere(program))('evaluates the change that is written for it', () => {
     const CHANGE = writeChange(requireShell(program), change)
     const heard = execFileSync(program, ['-c', script], { env: { ...environment, CHANGE } })
     expect(String(heard)).toBe(`${hostile}|web-1|none`)
@@ -38,11 +38,11 @@ test.each([
   ['cmd', '@SET "A=it\'s \\"\n@SET B=\n'],
   ['nushell', '{\n  "A": "it\'s \\\\"\n}\n'],
   ['elvish', "set-env A 'it''s \\'\nunset-env B\n"],
-] as const)('is quoted for %s', (shell, text) => {
+] as const)('quotes values for %s', (shell, text) => {
   expect(writeChange(shell, { set: { A: "it's \\" }, unset: ['B'] })).toBe(text)
 })
 
-test('powershell is given typographic quotes twice, which it takes for quotes', () => {
+test('doubles typographic quotes for PowerShell, which treats them as quotes', () => {
   const text = writeChange('powershell', { set: { A: '’; calc; ‘' }, unset: [] })
   expect(text).toBe("$Env:A = '’’; calc; ‘‘'\n")
 })
@@ -52,7 +52,7 @@ test.each([
   ['fish', '\u001b[2J'],
   ['cmd', 'a"&calc&"'],
   ['cmd', '%PATH%'],
-] as const)('%s is not given %j, which it cannot hold', (shell, value) => {
+] as const)('refuses to write for %s the value %j, which it cannot represent', (shell, value) => {
   expect(() => writeChange(shell, { set: { DOCKER_HOST: value }, unset: [] })).toThrow(
     expect.objectContaining({
       kind: 'unsupported',
@@ -61,12 +61,12 @@ test.each([
   )
 })
 
-test('nushell, which has no eval, is given data to hide', () => {
+test('writes names of variables to hide for nushell, which has no eval', () => {
   expect(JSON.parse(writeChange('nushell', { set: {}, unset: ['A', 'B'] }))).toEqual(['A', 'B'])
   expect(howToUse('nushell', 'fleet env --unset', true)).toContain('hide-env')
 })
 
-test('shells are known by their programs', () => {
+test('detects a shell by the name of its program', () => {
   expect(shells).toEqual(['bash', 'zsh', 'fish', 'powershell', 'cmd', 'nushell', 'elvish'])
   const known = ['/bin/zsh', '-bash', 'pwsh', 'C:\\Windows\\cmd.exe', 'nu', '/bin/sh', 'node']
   expect(known.map(shellOf)).toEqual([

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { parseHostFacts } from '../../../../src/operations/doctor/host-script.ts'
 
-describe('the output of the script', () => {
-  test('is read', () => {
+describe('the output of the host script', () => {
+  test('is parsed', () => {
     const output = `fleet clock=1700000000
 fleet uid=1000
 fleet user=ana
@@ -39,12 +39,12 @@ fleet at=end
     })
   })
 
-  test('that ends early tells which part hung', () => {
+  test('shows which step hung if it ends early', () => {
     expect(parseHostFacts('fleet clock=1\nfleet at=sudo\n')).toMatchObject({ hungAt: 'sudo' })
     expect(parseHostFacts('')).toMatchObject({ hungAt: 'the login shell', rooms: [] })
   })
 
-  test('is not trusted: control characters, long values and wrong numbers', () => {
+  test('is not trusted: control characters, long values and invalid numbers are handled', () => {
     const facts = parseHostFacts(
       [
         'fleet user=a\u001B[31m\u202Eb',

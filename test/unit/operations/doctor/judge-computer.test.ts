@@ -24,7 +24,7 @@ test('a computer on which everything works has no findings', () => {
   expect(findings({ ...bare, broker: 'off', providers: [] })).toEqual([])
 })
 
-describe('a computer', () => {
+describe('a computer with a problem', () => {
   test.each([
     ['node', 'fail', /requires 20\.19 or later/, { node: '20.18.1' }],
     ['home', 'fail', /mode 755/, { home: [{ path: '/f', mode: 0o755, isForeign: false }] }],
@@ -56,7 +56,7 @@ describe('a computer', () => {
     ['broker', 'fail', /does not respond/, { broker: { message: 'it does not respond' } }],
     ['clock', 'fail', /3600 s behind/, { hostsAhead: 3_600 }],
   ] satisfies [string, string, RegExp, Partial<ComputerObservation>][])(
-    '%s: %s %s',
+    'has the finding %s: %s %s',
     (check, state, says, more) => {
       expect(findings({ ...good, ...more })).toEqual([
         { check, state, message: expect.stringMatching(says), fix: expect.stringMatching(/./) },
@@ -68,13 +68,13 @@ describe('a computer', () => {
 const at = (clock: number) =>
   ({ facts: { clock }, asked: { from: 1_000, to: 1_001 } }) as unknown as Observation
 
-describe('the clock of this computer', () => {
+describe('the clock offset of this computer', () => {
   test.each([
     [[at(4_600), at(4_601), at(4_599)], 3_599],
     [[at(4_600), at(1_000), at(1_000)], 0],
     [[at(4_600), at(4_600)], undefined],
     [[at(1_000), at(1_000), at(1_001)], 0],
-  ])('is judged by what hosts agree on', (seen, offset) => {
+  ])('is the offset on which most hosts agree', (seen, offset) => {
     expect(commonOffset(seen)).toBe(offset)
   })
 })

@@ -20,7 +20,7 @@ const facts: HostFacts = {
   docker: { cli: true, daemon: true, isRunning: true, service: 'active' },
 }
 
-/** A machine on which everything works. */
+/** Observation of a machine on which everything works. */
 const good = {
   ...{ name: 'web-1', isLocal: false, hasEngine: true, socket: '/var/run/docker.sock' },
   ...{ hasStacks: false, composeHere: false },
@@ -65,7 +65,7 @@ const failing = (failure: Partial<LoginFailure>): Observation => ({
     failure: { step: 'port', reason: 'other', message: 'it failed', printed: '', ...failure },
   },
 })
-/** The same with a program that opens the connection, such as OpenSSH's client. */
+/** Returns the observation for a login with an external program, such as the OpenSSH client. */
 const byProgram = (seen: Observation): Observation => ({
   ...seen,
   ...(seen.login && { login: { ...seen.login, byProgram: true } }),
@@ -75,7 +75,7 @@ test('a machine on which everything works has no findings', () => {
   expect(findings(good)).toEqual([])
 })
 
-describe('one cause', () => {
+describe('a root cause is the only finding', () => {
   test.each([
     ['name', failing({ step: 'name' })],
     ['name', byProgram(failing({ step: 'name' }))],
@@ -92,9 +92,12 @@ describe('one cause', () => {
     ['port', { ...failing({ reason: 'silent' }), firewall: { message: 'its firewall' } }],
     ['shell', { ...beforeLogin, shell: { noise: '', trouble: { message: 'it hangs' } } }],
     ['mtu', { ...beforeLogin, shell: good.shell, large: { sent: 'lost', received: 'unknown' } }],
-  ] satisfies [string, Observation][])('a failure of %s skips all that needs it', (check, seen) => {
-    expect(only(seen)).toMatchObject({ check, state: 'fail', fix: expect.stringMatching(/./) })
-  })
+  ] satisfies [string, Observation][])(
+    'a failure of %s skips all checks that depend on it',
+    (check, seen) => {
+      expect(only(seen)).toMatchObject({ check, state: 'fail', fix: expect.stringMatching(/./) })
+    },
+  )
 
   test.each([
     [
@@ -120,7 +123,7 @@ describe('one cause', () => {
     })
   })
 
-  test('missing rights on the socket, not the engine behind it', () => {
+  test('missing permissions on the socket, rather than the engine behind it', () => {
     const rights = { owner: 'root', group: 'root', mode: '600' }
     const socket = { exists: true, direct: false, rights }
     expect(only({ ...withFacts({ socket, sudo: 'none' }), ...down })).toMatchObject({
@@ -129,7 +132,7 @@ describe('one cause', () => {
     })
   })
 
-  test('sudo, for a user who needs it', () => {
+  test('sudo, for a user who needs it to access the socket', () => {
     const socket = { exists: true, direct: false }
     const seen = withFacts({ socket, sudo: 'password', groups: ['ana'] })
     expect(only({ ...seen, ...down })).toMatchObject({
@@ -138,7 +141,7 @@ describe('one cause', () => {
     expect(findings(withFacts({ sudo: 'password' }))).toEqual([])
   })
 
-  test('the part of the host that hangs', () => {
+  test('the step of the host script that hangs', () => {
     expect(
       only({ ...good, facts: { ...facts, hungAt: 'the root file system', rooms: [] } }),
     ).toMatchObject({
@@ -174,7 +177,7 @@ describe('the engine', () => {
     })
   })
 
-  test('that is too new asks for another fleet', () => {
+  test('that is too new requires a newer fleet', () => {
     const answer = {
       reason: 'unsupported',
       message: 'it requires API 1.99',
@@ -191,7 +194,7 @@ describe('the clock', () => {
     [1_060, 'warn'],
     [1_000 - 3_600, 'fail'],
     [1_000 + 3_600, 'fail'],
-  ])('%d instead of 1000 is %s', (clock, state) => {
+  ])('at %d instead of 1000 is rated %s', (clock, state) => {
     expect(findings(withFacts({ clock })).map((one) => one.state)).toEqual(state ? [state] : [])
   })
 })
@@ -204,14 +207,14 @@ describe('the disk', () => {
     [room('/', 40 * gib, 2_000 * gib), undefined],
     [room('/', gib / 2, gib), undefined],
     [{ ...room('/', 50 * gib), inodes: { all: 6_000_000, free: 400 } }, 'fail'],
-  ])('%j is %s', (one, state) => {
+  ])('with %j is rated %s', (one, state) => {
     expect(findings(withFacts({ rooms: [one] })).map((found) => found.state)).toEqual(
       state ? [state] : [],
     )
   })
 })
 
-describe('a login that fails while the broker is connected', () => {
+describe('a login that fails while the broker is still connected', () => {
   const keys = { ...newLoginReport(), offered: ['SHA256:abc (id_ed25519)'] }
   const rejected = (more: Partial<HostFacts>): Observation => ({
     ...beforeLogin,
@@ -241,14 +244,14 @@ describe('a login that fails while the broker is connected', () => {
     ],
     [{ authorized: [] }, /^no$/],
     [{ authorized: ['SHA256:abc'], keyFiles: new Map([['/home/ana', rights]]) }, /^no$/],
-  ] satisfies [Partial<HostFacts>, RegExp][])('%o', (more, says) => {
+  ] satisfies [Partial<HostFacts>, RegExp][])('is explained by the facts %o', (more, says) => {
     expect(only(rejected(more))).toMatchObject({
       ...{ check: 'login', message: expect.stringMatching(says) },
     })
   })
 })
 
-test('a key that the host does not have is added by the inventory', () => {
+test('a missing authorized key is fixed by adding an operator to the inventory', () => {
   const keys = { ...newLoginReport(), offered: ['SHA256:abc (id_ed25519)'] }
   const login = {
     ...{ ...good.login, keys },
@@ -265,21 +268,21 @@ test('a key that the host does not have is added by the inventory', () => {
   })
 })
 
-test('what a host reports is quoted in the commands to copy', () => {
+test('values reported by a host are quoted in suggested commands', () => {
   const home = { path: '/home/$(rm -rf ~); x', state: 'unwritable' } as const
   expect(only(withFacts({ home, user: 'ana; reboot' }))).toMatchObject({
     fix: String.raw`fleet ssh web-1 -- sudo chown ''\''ana; reboot'\''' ''\''/home/$(rm -rf ~); x'\'''`,
   })
 })
 
-test('sessions that the server did not answer in time are no refusal', () => {
+test('sessions that the server did not open in time do not count as refused', () => {
   expect(findings({ ...good, sessions: { opened: 1, refused: 0 } })).toEqual([])
   expect(only({ ...good, sessions: { opened: 1, refused: 3 } })).toMatchObject({
     check: 'sessions',
   })
 })
 
-test('a connection of the broker that hangs is named, with what ends it', () => {
+test('a broker connection that hangs is reported, with the command that stops it', () => {
   const seen = { ...good, broker: { state: 'connected', answers: false } as const }
   expect(only(seen)).toMatchObject({ check: 'broker', fix: 'fleet broker stop' })
 })

@@ -16,7 +16,7 @@ const machines: readonly ReadyMachine[] = [
   { name: parseMachineName('here'), driver: 'local', host: { phase: 'ready' } },
 ]
 
-it('Ansible is given groups that it takes, and this computer without ssh', () => {
+it('the Ansible inventory has valid group names, and uses no SSH for this computer', () => {
   const inventory = describeForAnsible(machines, '/h/x.conf')
   expect(Object.keys(inventory)).toEqual([
     '_meta',
@@ -42,7 +42,7 @@ it('Ansible is given groups that it takes, and this computer without ssh', () =>
   })
 })
 
-it('Prometheus is given targets and labels that it takes', () => {
+it('the Prometheus targets have valid addresses and label names', () => {
   expect(describeForPrometheus(machines, 9100)).toEqual([
     {
       targets: ['[2001:db8::1]:9100'],
@@ -52,14 +52,14 @@ it('Prometheus is given targets and labels that it takes', () => {
   ])
 })
 
-it('Terraform is given what a provider knows by an id', () => {
+it('the Terraform import blocks contain the hosts with a provider ID', () => {
   expect(describeForTerraform(machines)).toEqual({
     text: 'import {\n  to = aws_instance.web_1\n  id = "i-1"\n}\n',
     skipped: ['here'],
   })
 })
 
-/** A machine of which one thing is not as it should be. */
+/** Returns a valid machine with one unusual value. */
 const odd = (change: Partial<ReadyMachine['host']>, labels = {}): ReadyMachine => ({
   name: parseMachineName('web-1'),
   driver: 'aws',
@@ -73,7 +73,7 @@ it.each<[string, ReadyMachine]>([
   ['user', odd({ user: 'root\nansible_connection: local' })],
   ['user', odd({ user: '-oProxyCommand=id' })],
   ['label note', odd({}, { note: "{{ lookup('pipe', 'id') }}" })],
-])('Ansible is not given a %s that it would act on', (field, machine) => {
+])('the Ansible inventory refuses an unsafe %s', (field, machine) => {
   expect(() => describeForAnsible([machine], '/h/x.conf')).toThrow(
     expect.objectContaining({
       kind: 'inventory',
@@ -83,7 +83,7 @@ it.each<[string, ReadyMachine]>([
   )
 })
 
-it('Terraform is given names once each, and no templates', () => {
+it('the Terraform import blocks have unique names, and escape templates', () => {
   const { text } = describeForTerraform([
     odd({ id: 'i-${file("x")}%{if true}"\\' }),
     { ...odd({}), name: parseMachineName('web.1') },
@@ -98,14 +98,14 @@ it('Terraform is given names once each, and no templates', () => {
   expect(() => describeForTerraform([odd({ id: 'i-1\n}' })])).toThrow('the id of web-1')
 })
 
-it('Prometheus is given no address that is none', () => {
+it('the Prometheus targets refuse an invalid address', () => {
   expect(() => describeForPrometheus([odd({ address: 'a/b?x=' })], 9100)).toThrow(
     'the address of web-1',
   )
 })
 
 it.skipIf(spawnSync('terraform', ['version']).error !== undefined)(
-  'Terraform itself takes that as it stands',
+  'the Terraform import blocks are accepted by terraform fmt unchanged',
   () => {
     const others = machines.map((machine) => ({ ...machine, name: parseMachineName('2nd.web') }))
     const { text } = describeForTerraform([...machines, ...others, odd({ id: '${a}' })])

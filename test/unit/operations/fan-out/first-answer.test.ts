@@ -22,7 +22,7 @@ test('the next place is asked after one that fails or has no answer', async () =
   expect([answer, asked]).toEqual(['answer', ['a', 'b', 'c']])
 })
 
-test('a place that is slow does not keep the next one waiting', async () => {
+test('a slow place does not delay asking the next one', async () => {
   const answer = await firstAnswer(
     places,
     ({ name }) => (name === 'a' ? never() : Promise.resolve(name)),
@@ -31,7 +31,7 @@ test('a place that is slow does not keep the next one waiting', async () => {
   expect(answer).toBe('b')
 })
 
-test('a slow place may still answer after the others have failed', async () => {
+test('a slow place can still answer after the others have failed', async () => {
   const slow = makeGate()
   const answer = await firstAnswer(
     places,
@@ -45,7 +45,7 @@ test('a slow place may still answer after the others have failed', async () => {
   expect(answer).toBe('late')
 })
 
-test('there is no answer if no place has one in time', async () => {
+test('the result is undefined if no place answers in time', async () => {
   const limits = { patienceMs: 1, answerMs: 5, signal }
   expect(await firstAnswer(places, never, limits)).toBeUndefined()
 })

@@ -17,7 +17,7 @@ const listed = (name: string, service: string) => ({
   Labels: { 'com.docker.compose.service': service },
 })
 
-/** An engine that answers by path; a function answers anew each time. */
+/** Returns an engine with fixed answers by path. An answer that is a function is called for each request. */
 function engineOf(answers: Readonly<Record<string, unknown>>) {
   const asked: string[] = []
   const engine: Pick<Engine, 'json'> = {
@@ -31,7 +31,7 @@ function engineOf(answers: Readonly<Record<string, unknown>>) {
   return { asked, engine: engine as Engine }
 }
 
-/** A host on which only these addresses accept connections. */
+/** Returns a host on which only these addresses accept connections. */
 function hostWith(...open: readonly string[]) {
   const dialled: string[] = []
   const transport = {
@@ -45,7 +45,7 @@ function hostWith(...open: readonly string[]) {
   return { dialled, transport }
 }
 
-test('a container is dialled at its address, which is looked up for each connection', async () => {
+test('dials a container at its address, which is looked up for each connection', async () => {
   let address = '172.17.0.2'
   const networks = () => ({ NetworkSettings: { Networks: { n: { IPAddress: address } } } })
   const { engine } = engineOf({ '/containers/db/json': () => details(networks()) })
@@ -57,7 +57,7 @@ test('a container is dialled at its address, which is looked up for each connect
   expect(dialled).toEqual(['172.17.0.2:5432', '172.17.0.9:5432'])
 })
 
-test('connections at the same time share one look-up', async () => {
+test('shares one lookup among simultaneous connections', async () => {
   const { asked, engine } = engineOf({ '/containers/db/json': details() })
   const { transport } = hostWith('172.17.0.2:5432')
   const dial = openTarget({ container: 'db', port: 5432 }, engine)
@@ -65,7 +65,7 @@ test('connections at the same time share one look-up', async () => {
   expect(asked).toHaveLength(1)
 })
 
-test('a published port comes first, then the addresses of the container', async () => {
+test('tries a published port first, then the addresses of the container', async () => {
   const Ports = { '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '8080' }], '81/tcp': null }
   const NetworkSettings = { Networks: { n: { IPAddress: '10.0.0.2' } }, Ports }
   const { engine } = engineOf({ '/containers/web/json': details({ NetworkSettings }) })
@@ -76,7 +76,7 @@ test('a published port comes first, then the addresses of the container', async 
 
 const HostConfig = (NetworkMode: string) => ({ HostConfig: { NetworkMode } })
 
-test('a Compose service, the network of the host, and that of another container', async () => {
+test('dials a Compose service, and containers in the network of the host or of another container', async () => {
   const { engine } = engineOf({
     '/containers/json': [listed('shop-web-1', 'web')],
     [`/containers/${id}/json`]: details(HostConfig('host')),
@@ -101,7 +101,7 @@ test.each([
     /no network addr/,
   ],
   ['shut', details(), /cannot connect to shut: 172\.17\.0\.2:80: Connection refused/],
-])('a container that is %s is an error', async (name, answer, message) => {
+])('reports an error for a container that is %s', async (name, answer, message) => {
   const answers = { '/containers/json': [], [`/containers/${name}/json`]: answer }
   const { engine } = engineOf(name === 'gone' ? { '/containers/json': [] } : answers)
   const { transport } = hostWith()

@@ -3,7 +3,7 @@ import { parseForward } from '../../../../src/operations/forward/forward-spec.ts
 
 const web = { host: 'web', port: 80 }
 
-describe('a forward, as ssh has them', () => {
+describe('a port forwarding in the syntax of ssh', () => {
   test.each([
     ['-L', '8080:web:80', { listen: { host: 'localhost', port: 8080 }, target: web }],
     ['-L', ':8080:web:80', { listen: { host: '', port: 8080 }, target: web }],
@@ -40,7 +40,7 @@ describe('a forward, as ssh has them', () => {
     ['-R', '/run/here.sock:web:80', { listen: { path: '/run/here.sock' }, target: web }],
     ['-D', '1080', { listen: { host: 'localhost', port: 1080 } }],
     ['-D', '[::1]:1080', { listen: { host: '::1', port: 1080 } }],
-  ] as const)('%s %s', (flag, text, spec) => {
+  ] as const)('is parsed from %s %s', (flag, text, spec) => {
     expect(parseForward(flag, text)).toEqual(spec)
   })
 
@@ -56,13 +56,13 @@ describe('a forward, as ssh has them', () => {
     ['-R', 'web'],
     ['-D', '1080:web:80'],
     ['-D', ''],
-  ] as const)('%s %s is malformed', (flag, text) => {
+  ] as const)('is refused as malformed: %s %s', (flag, text) => {
     expect(() => parseForward(flag, text)).toThrow(
       `invalid value ${JSON.stringify(text)} for ${flag}: `,
     )
   })
 
-  test('a port alone needs the other end, unless it is for SOCKS', () => {
+  test('with only a port is refused, except for SOCKS', () => {
     expect(() => parseForward('-L', '8080')).toThrow('expected [address:]port:host:port')
   })
 })

@@ -11,11 +11,11 @@ test.each([
   ],
   [`a\\ b 'c "d"' "e \\" f" ''`, ['a b', 'c "d"', 'e " f', '']],
   ['', []],
-])('arguments are split as a shell does: %s', (text, words) => {
+])('splits arguments as a shell does: %s', (text, words) => {
   expect(splitWords(text)).toEqual(words)
 })
 
-describe('the arguments that Ansible gives to ssh', () => {
+describe('the SSH arguments of an Ansible host', () => {
   it.each([
     ['-o ProxyJump=ops@198.51.100.1', { jumps: ['ops@198.51.100.1'] }],
     ['-oProxyJump="ops@gate:2222,two" -C', { jumps: ['ops@gate:2222', 'two'] }],
@@ -32,7 +32,7 @@ describe('the arguments that Ansible gives to ssh', () => {
       { user: 'ana', port: '22', identityFile: '~/.ssh/k' },
     ],
     ['', {}],
-  ])('%s', (text, said) => {
+  ])('are parsed from: %s', (text, said) => {
     expect(readSshArguments(text)).toEqual(said)
   })
 
@@ -41,7 +41,7 @@ describe('the arguments that Ansible gives to ssh', () => {
     `-o ProxyCommand="ssh -W %h:%p -F other gate"`,
     `-o ProxyCommand="ssh gate nc %h %p"`,
     '-F other.conf',
-  ])('%s is said to be in the way', (text) => {
+  ])('are reported as an obstacle: %s', (text) => {
     const { obstacle, jumps } = readSshArguments(text)
     expect(obstacle).toMatch(/^Ansible connects /)
     expect(jumps).toBeUndefined()

@@ -19,36 +19,39 @@ const noAddress = (title: string, driver: string) => ({
   reason: `its configuration has no address (driver ${driver})`,
 })
 
-describe('what Docker Machine keeps', () => {
-  it.each([1, 2, 3] as const)('is read in version %s, for all drivers', async (version) => {
-    const store = join(folder, `v${version}`)
-    for (const [name, config] of Object.entries(dockerMachineConfigs(version))) {
-      await mkdir(join(store, 'machines', name), { recursive: true })
-      await writeFile(join(store, 'machines', name, 'config.json'), JSON.stringify(config))
-      await writeFile(join(store, 'machines', name, 'id_rsa'), '')
-    }
-    const { hosts, skipped } = await readDockerMachine(store, {})
-    const key = (name: string) => ({
-      identityFile: join(store, 'machines', name, 'id_rsa'),
-      keyIsItsOwn: true,
-    })
-    const id = 'i-0a1b2c3d4e5f60718'
-    const subscription = '0a0b0c0d-0000-4000-8000-000000000001'
-    const cloud = { driver: 'aws', id, options: { region: 'eu-west-1' } }
-    const sky = { driver: 'azure', id: 'docker-machine/sky', options: { subscription } }
-    const vm = { driver: 'virtualbox', id: 'vm', options: {} }
-    expect(hosts).toEqual([
-      { name: 'cloud', address: '203.0.113.10', user: 'ubuntu', ...key('cloud'), known: cloud },
-      { name: 'iron', address: '203.0.113.12', user: 'ana', port: 2222, ...key('iron') },
-      ...(version < 3 ? [] : [{ name: 'sky', user: 'docker-user', ...key('sky'), known: sky }]),
-      { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm'), known: vm },
-    ])
-    expect(skipped).toEqual([
-      noAddress('gone', 'none'),
-      ...(version < 3 ? [noAddress('sky', 'azure')] : []),
-    ])
-    expect(JSON.stringify(hosts)).not.toMatch(new RegExp(`AKIA|${secret}`))
-  })
+describe('a Docker Machine store', () => {
+  it.each([1, 2, 3] as const)(
+    'is read in configuration version %s, with all drivers',
+    async (version) => {
+      const store = join(folder, `v${version}`)
+      for (const [name, config] of Object.entries(dockerMachineConfigs(version))) {
+        await mkdir(join(store, 'machines', name), { recursive: true })
+        await writeFile(join(store, 'machines', name, 'config.json'), JSON.stringify(config))
+        await writeFile(join(store, 'machines', name, 'id_rsa'), '')
+      }
+      const { hosts, skipped } = await readDockerMachine(store, {})
+      const key = (name: string) => ({
+        identityFile: join(store, 'machines', name, 'id_rsa'),
+        keyIsItsOwn: true,
+      })
+      const id = 'i-0a1b2c3d4e5f60718'
+      const subscription = '0a0b0c0d-0000-4000-8000-000000000001'
+      const cloud = { driver: 'aws', id, options: { region: 'eu-west-1' } }
+      const sky = { driver: 'azure', id: 'docker-machine/sky', options: { subscription } }
+      const vm = { driver: 'virtualbox', id: 'vm', options: {} }
+      expect(hosts).toEqual([
+        { name: 'cloud', address: '203.0.113.10', user: 'ubuntu', ...key('cloud'), known: cloud },
+        { name: 'iron', address: '203.0.113.12', user: 'ana', port: 2222, ...key('iron') },
+        ...(version < 3 ? [] : [{ name: 'sky', user: 'docker-user', ...key('sky'), known: sky }]),
+        { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm'), known: vm },
+      ])
+      expect(skipped).toEqual([
+        noAddress('gone', 'none'),
+        ...(version < 3 ? [noAddress('sky', 'azure')] : []),
+      ])
+      expect(JSON.stringify(hosts)).not.toMatch(new RegExp(`AKIA|${secret}`))
+    },
+  )
 
   it.each([
     [
@@ -56,7 +59,7 @@ describe('what Docker Machine keeps', () => {
       { cloud: 'china', privateOnly: true },
     ],
     [{ Environment: 'AzureUSGovernmentCloud', SubscriptionID: '' }, { cloud: 'usgov' }],
-  ])('of Azure is asked for where it is: %j', async (fields, options) => {
+  ])('yields the options of an Azure host for %j', async (fields, options) => {
     const store = join(folder, JSON.stringify(options))
     await mkdir(join(store, 'machines/x'), { recursive: true })
     const Driver = { MachineName: 'x', ResourceGroup: 'g', ...fields }
@@ -67,7 +70,7 @@ describe('what Docker Machine keeps', () => {
     expect(hosts[0]?.known?.options).toEqual(options)
   })
 
-  it('has options of the engine, which are noted and stay on the host', async () => {
+  it('has engine options, which are reported and stay on the host', async () => {
     const store = join(folder, 'engine-options')
     const [{ iron = {} }, place] = [dockerMachineConfigs(3), join(store, 'machines/iron')]
     await mkdir(place, { recursive: true })
@@ -90,7 +93,7 @@ describe('what Docker Machine keeps', () => {
     ])
   })
 
-  it('of a later version is left out', async () => {
+  it('of a later version is skipped', async () => {
     const store = join(folder, 'v9')
     await mkdir(join(store, 'machines/x'), { recursive: true })
     await writeFile(join(store, 'machines/x/config.json'), '{"ConfigVersion": 9}')
@@ -105,7 +108,7 @@ describe('what Docker Machine keeps', () => {
     })
   })
 
-  it('takes the name of each machine from its folder, and skips broken folders', async () => {
+  it('yields machine names from directories, and skips invalid directories', async () => {
     const store = join(folder, 'folders')
     const Driver = { MachineName: 'default', IPAddress: '203.0.113.1' }
     const config = { ConfigVersion: 3, DriverName: 'generic', Driver }
@@ -127,7 +130,7 @@ describe('what Docker Machine keeps', () => {
     expect(skipped[0]?.reason).toBe('its directory has no config.json')
   })
 
-  it('never takes a machine of VirtualBox without a port for this computer', async () => {
+  it('yields no address for a VirtualBox machine without a forwarded port', async () => {
     const store = join(folder, 'no-port')
     await mkdir(join(store, 'machines/vm'), { recursive: true })
     const Driver = { MachineName: 'vm', IPAddress: '192.168.99.100', SSHPort: 0 }
@@ -138,14 +141,14 @@ describe('what Docker Machine keeps', () => {
     expect(hosts[0]?.address).toBeUndefined()
   })
 
-  it('that is not there is said so', async () => {
+  it('that does not exist is reported', async () => {
     await expect(readDockerMachine(join(folder, 'none'), {})).rejects.toMatchObject({
       kind: 'usage',
     })
   })
 })
 
-describe('the hosts that a configuration of ssh names', () => {
+describe('the hosts in an ssh configuration', () => {
   let home = ''
   const write = async (files: Readonly<Record<string, string>>) => {
     home = await mkdtemp(join(folder, 'home-'))
@@ -176,7 +179,7 @@ describe('the hosts that a configuration of ssh names', () => {
     ['%d/.ssh/${ZONE}/*', ['c']],
     ['config', []],
     ['nowhere/*', []],
-  ])('are followed through Include %s', async (pattern, expected) => {
+  ])('are found in files included by %s', async (pattern, expected) => {
     await write({
       config: `Include ${pattern}\n`,
       'more/a': 'Host a\n',
@@ -191,9 +194,9 @@ describe('the hosts that a configuration of ssh names', () => {
     ['Match exec "touch /tmp/x"', ['1']],
     ['Host a\n match  ORIGINALHOST a !Exec="x"', ['2']],
     ['Include inner', ['inner:1']],
-    ['Host a\nMatch host executive', ['2']], // a false alarm is the safe side
+    ['Host a\nMatch host executive', ['2']], // a false positive is the safe choice
     ['Host exec', []],
-  ])('come with the places of commands that ssh would run: %j', async (text, places) => {
+  ])('come with the positions of commands that ssh would run: %j', async (text, places) => {
     await write({ theirs: `${text}\n`, inner: 'Match exec x\n' })
     const file = join(home, '.ssh/theirs')
     const { commands } = await readSshAliases(file, { HOME: home })
@@ -202,7 +205,7 @@ describe('the hosts that a configuration of ssh names', () => {
     )
   })
 
-  it("come with Includes that only ssh can follow, but for the person's own configuration", async () => {
+  it("come with Include lines that only ssh can resolve, except for the user's own configuration", async () => {
     const text = 'Include %h.conf\nMatch exec x\n'
     await write({ config: text, theirs: text })
     const found = await readSshAliases(join(home, '.ssh/theirs'), { HOME: home })
@@ -213,10 +216,10 @@ describe('the hosts that a configuration of ssh names', () => {
   })
 })
 
-describe('two hosts of one name', () => {
+describe('hosts with the same name', () => {
   const host = { address: '203.0.113.1' }
 
-  it('take their longer names, and numbers where those are the same too', () => {
+  it('get longer names, or numbers if those are the same too', () => {
     const { hosts } = nameHosts([
       { titles: ['web', 'web-0', 'a-web-0'], host },
       { titles: ['web', 'web-0', 'b-web-0'], host },
@@ -227,7 +230,7 @@ describe('two hosts of one name', () => {
     expect(hosts.map(({ name }) => name)).toEqual(['web-0', 'web', 'b-web-0', 'db', 'db-2'])
   })
 
-  it('never share a machine name, whatever they are called', () => {
+  it('always get unique machine names', () => {
     assert(
       property(array(array(string(), { maxLength: 3 }), { maxLength: 12 }), (all) => {
         const { hosts, skipped } = nameHosts(all.map((titles) => ({ titles, host })))

@@ -11,20 +11,20 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** Reads a state with these contents. */
+/** Reads a state file with these contents. */
 async function read(state: unknown) {
   const file = join(folder, 'terraform.tfstate')
   await writeFile(file, typeof state === 'string' ? state : JSON.stringify(state))
   return readTerraformState(file)
 }
 
-/** A state of version 4. */
+/** Returns a state of format version 4 with these resources. */
 const stateOf = (...resources: object[]) => ({
   ...{ version: 4, terraform_version: '1.9.5', serial: 3, lineage: 'x', outputs: {} },
   resources,
 })
 
-/** A resource of a state. */
+/** Returns a managed resource with these instances. */
 const one = (type: string, name: string, ...instances: object[]) => ({
   ...{ mode: 'managed', type, name, provider: 'provider["registry/x"]' },
   instances: instances.map((instance) => ({ schema_version: 1, ...instance })),
@@ -33,7 +33,7 @@ const one = (type: string, name: string, ...instances: object[]) => ({
 const arn = 'arn:aws:ec2:eu-west-3:852350637351:instance'
 const azureId = '/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/db-1'
 
-it('the hosts of a state of Terraform are read', async () => {
+it('reads the hosts of a Terraform state', async () => {
   const file = join(folder, 'terraform.tfstate')
   await writeFile(
     file,
@@ -110,7 +110,7 @@ const server = (module: string | undefined, name: string, index: number | string
   ...(module && { module }),
 })
 
-describe('an instance of AWS', () => {
+describe('an AWS instance in a Terraform state', () => {
   const publicly = { driver: 'aws', id: 'i-1', options: { region: 'eu-west-3' } }
 
   it.each([
@@ -122,17 +122,20 @@ describe('an instance of AWS', () => {
         attributes: { instance_id: 'i-1', allocation_id: 'a', public_ip: '198.51.100.7' },
       },
     ],
-  ])('has the Elastic IP that another resource gives it: $type', async ({ type, attributes }) => {
-    const { hosts } = await read(
-      stateOf(
-        instance({ public_ip: '', primary_network_interface_id: 'eni-1' }),
-        one(type, 'ip', { attributes }),
-      ),
-    )
-    expect(hosts).toEqual([{ name: 'web', address: '198.51.100.7', known: publicly }])
-  })
+  ])(
+    'has the Elastic IP address that another resource assigns: $type',
+    async ({ type, attributes }) => {
+      const { hosts } = await read(
+        stateOf(
+          instance({ public_ip: '', primary_network_interface_id: 'eni-1' }),
+          one(type, 'ip', { attributes }),
+        ),
+      )
+      expect(hosts).toEqual([{ name: 'web', address: '198.51.100.7', known: publicly }])
+    },
+  )
 
-  it('has the Elastic IP of its association, by the allocation', async () => {
+  it('has the Elastic IP address of its association, found by the allocation ID', async () => {
     const { hosts } = await read(
       stateOf(
         instance({ public_ip: '' }),
@@ -145,10 +148,13 @@ describe('an instance of AWS', () => {
     expect(hosts).toMatchObject([{ address: '198.51.100.7' }])
   })
 
-  it.each(['stopped', 'stopping', 'pending'])('that is %s is not a private one', async (state) => {
-    const { hosts } = await read(stateOf(instance({ instance_state: state, public_ip: '' })))
-    expect(hosts).toEqual([{ name: 'web', known: publicly }])
-  })
+  it.each(['stopped', 'stopping', 'pending'])(
+    'that is %s is not considered private',
+    async (state) => {
+      const { hosts } = await read(stateOf(instance({ instance_state: state, public_ip: '' })))
+      expect(hosts).toEqual([{ name: 'web', known: publicly }])
+    },
+  )
 
   it('that is terminated is skipped', async () => {
     const { hosts, skipped } = await read(stateOf(instance({ instance_state: 'terminated' })))
@@ -157,7 +163,7 @@ describe('an instance of AWS', () => {
   })
 })
 
-describe('a virtual machine of Azure', () => {
+describe('an Azure virtual machine in a Terraform state', () => {
   const nic = '/subscriptions/s/networkInterfaces/n'
   const machine = one('azurerm_linux_virtual_machine', 'db', {
     attributes: {
@@ -171,20 +177,20 @@ describe('a virtual machine of Azure', () => {
     })
   const known = { driver: 'azure', id: azureId, options: {} }
 
-  it('without an address for the time being is not a private one', async () => {
+  it('that temporarily has no address is not considered private', async () => {
     const expected = [{ name: 'db', known }]
     const dynamic = withInterface({ public_ip_address_id: '/subscriptions/s/ip' })
     expect((await read(stateOf(machine, dynamic))).hosts).toEqual(expected)
     expect((await read(stateOf(machine))).hosts).toEqual(expected)
   })
 
-  it('is private where nothing public belongs to it', async () => {
+  it('is private if it has no public IP address resource', async () => {
     const { hosts } = await read(stateOf(machine, withInterface({ public_ip_address_id: '' })))
     const options = { privateOnly: true }
     expect(hosts).toEqual([{ name: 'db', address: '10.0.0.3', known: { ...known, options } }])
   })
 
-  it('has the address of its public IP, where that is a resource', async () => {
+  it('has the address of its public IP address resource', async () => {
     const { hosts } = await read(
       stateOf(
         machine,
@@ -198,7 +204,7 @@ describe('a virtual machine of Azure', () => {
   })
 })
 
-test('deposed objects are not hosts of the resource', async () => {
+test('skips deposed objects', async () => {
   const { hosts } = await read(
     stateOf(
       one(
@@ -212,7 +218,7 @@ test('deposed objects are not hosts of the resource', async () => {
   expect(hosts).toEqual([{ name: 'new', address: '198.51.100.2' }])
 })
 
-test('hosts of one name are told apart by their resources and modules', async () => {
+test('names hosts with the same name after their resources and modules', async () => {
   const { hosts } = await read(
     stateOf(
       server(undefined, 'a', 0),
@@ -223,7 +229,7 @@ test('hosts of one name are told apart by their resources and modules', async ()
   expect(hosts.map(({ name }) => name)).toEqual(['a-0', 'shop-a-0', 'b-k'])
 })
 
-test('kinds that sound like hosts are said to be unknown, and others are not', async () => {
+test('reports unknown resource types that sound like hosts, but no others', async () => {
   const { hosts, skipped } = await read(
     stateOf(
       one('acme_instance', 'a', { attributes: {} }),
@@ -238,7 +244,7 @@ test('kinds that sound like hosts are said to be unknown, and others are not', a
   expect(skipped[0]?.reason).toContain('fleet adopt USER@ADDRESS')
 })
 
-test('the output of terraform show -json is read as the state is', async () => {
+test('reads the output of terraform show -json', async () => {
   const { hosts } = await read({
     format_version: '1.0',
     terraform_version: '1.9.5',
@@ -283,7 +289,7 @@ test.each([
   [[], 'is not a Terraform state file', 'terraform.tfstate'],
   ['', 'the file is empty', ''],
   ['{', 'is not valid JSON', ''],
-])('%j is refused with the command that helps', async (state, message, hint) => {
+])('refuses %j with a helpful command', async (state, message, hint) => {
   const error = await read(state).catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ kind: 'usage', message: expect.stringContaining(message) })
   expect((error as UserError).hint ?? '').toContain(hint)

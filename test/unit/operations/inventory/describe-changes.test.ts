@@ -27,7 +27,7 @@ const told = (
     verb,
   )
 
-describe('a commit says', () => {
+describe('a commit message', () => {
   const gone = { before: made, after: undefined }
   test.each<[string, Record<string, Change<MachineEntry>>, string?]>([
     [
@@ -81,11 +81,11 @@ describe('a commit says', () => {
       },
     ],
     ['Change the inventory (fleet set)', { 'web-1': { before: made, after: made } }],
-  ])('%s', (message, entries, verb = 'set') => {
+  ])('is: %s', (message, entries, verb = 'set') => {
     expect(told(entries, { verb })).toBe(message)
   })
 
-  test('operators, profiles and new names', () => {
+  test('describes operators, profiles and renamed machines', () => {
     expect(told({}, { renamed: [['a', 'b']] })).toBe('Rename a to b')
     expect(
       told({}, { profiles: new Map([['web', { before: { count: 3 }, after: { count: 7 } }]]) }),
@@ -99,7 +99,7 @@ describe('a commit says', () => {
     )
   })
 
-  test('much in a list below a short line', () => {
+  test('lists many or long changes below a short subject', () => {
     const names = Array.from({ length: 40 }, (_, n) => `web-${n}`)
     const removed = told(Object.fromEntries(names.map((name) => [name, gone])))
     expect(removed).toBe(`Remove 40 machines\n\nRemove ${names.join(', ')}`)

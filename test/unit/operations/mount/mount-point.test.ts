@@ -11,7 +11,7 @@ const mountinfo = String.raw`22 27 0:20 / /proc rw,nosuid - proc proc rw
 91 90 0:42 / /mnt rw,nosuid,nodev - fuse.sshfs web-2:/srv rw
 `
 
-test('finds what is mounted on a directory', () => {
+test('finds the file system mounted on a directory', () => {
   expect(findMounted(mountinfo, String.raw`/home/ana/a dir\x`)).toEqual({
     ...{ type: 'fuse.sshfs', source: 'web-1:/srv/a b' },
   })
@@ -38,9 +38,12 @@ test('only an empty directory can be a mount point', async () => {
   })
 })
 
-test.runIf(process.platform === 'linux')('a mounted directory is not one', async () => {
-  await expect(checkMountPoint('/proc')).rejects.toMatchObject({
-    message: expect.stringContaining('is already mounted on /proc'),
-    hint: 'to unmount the directory: fleet mount -u /proc',
-  })
-})
+test.runIf(process.platform === 'linux')(
+  'a mounted directory cannot be a mount point',
+  async () => {
+    await expect(checkMountPoint('/proc')).rejects.toMatchObject({
+      message: expect.stringContaining('is already mounted on /proc'),
+      hint: 'to unmount the directory: fleet mount -u /proc',
+    })
+  },
+)

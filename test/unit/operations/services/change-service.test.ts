@@ -11,8 +11,8 @@ const spec = {
   Mode: { Replicated: { Replicas: 2 } },
 }
 
-describe('a change of a service', () => {
-  it('keeps what it does not name', () => {
+describe('a change to a service', () => {
+  it('keeps everything that it does not set', () => {
     expect(withChange(spec, {})).toEqual(spec)
   })
 
@@ -23,7 +23,7 @@ describe('a change of a service', () => {
     })
   })
 
-  it('adds and removes constraints once', () => {
+  it('adds and removes constraints only once', () => {
     const change = { constraintAdd: ['node.labels.rack==1'], constraintRm: ['node.role==worker'] }
     const changed = withChange(withChange(spec, change), change)
     expect(changed.TaskTemplate.Placement).toEqual({
@@ -31,7 +31,7 @@ describe('a change of a service', () => {
     })
   })
 
-  it('sets the image, the replicas and the counter that replaces tasks', () => {
+  it('sets the image and the replicas, and increases the counter that forces new tasks', () => {
     const changed = withChange(spec, { image: 'shop:2', replicas: 0, force: true })
     expect(changed).toMatchObject({
       Mode: { Replicated: { Replicas: 0 } },
@@ -39,7 +39,7 @@ describe('a change of a service', () => {
     })
   })
 
-  it('refuses replicas of a global service', () => {
+  it('refuses to set replicas for a global service', () => {
     expect(() => withChange({ ...spec, Mode: { Global: {} } }, { replicas: 2 })).toThrow(
       /service web runs in global mode/,
     )

@@ -35,26 +35,26 @@ describe('the state of a service', () => {
     ['paused', 'the update is paused: because'],
     ['rollback_paused', 'the rollback is paused: because'],
     ['rollback_completed', 'the update was rolled back'],
-  ])('has failed when it is %s', (update, why) => {
+  ])('is failed if the update status is %s', (update, why) => {
     const found = stateOf(service(update), [running, running], { expects: 'update' })
     expect(found).toMatchObject({ state: 'failed', why })
   })
 
-  it('has converged after a rollback that was asked for', () => {
+  it('is converged after a requested rollback', () => {
     const expects = { expects: 'rollback' } as const
     expect(stateOf(service('rollback_started'), [running], expects).state).toBe('waiting')
     const tasks = [running, running]
     expect(stateOf(service('rollback_completed'), tasks, expects).state).toBe('converged')
   })
 
-  it('counts the tasks of a global service', () => {
+  it('counts the running tasks of a global service', () => {
     const all = stateOf(service(undefined, { Global: {} }), [running, starting, old], {
       expects: 'update',
     })
     expect(all).toEqual({ state: 'waiting', running: 1, desired: 2 })
   })
 
-  it('counts the completed tasks of the newest iteration of a job', () => {
+  it("counts the completed tasks of a job's latest iteration", () => {
     const job = { ...service(undefined, { ReplicatedJob: { TotalCompletions: 2 } }) }
     const done = task('complete', { JobIteration: { Index: 2 } })
     const before = task('complete', { JobIteration: { Index: 1 } })
@@ -64,18 +64,18 @@ describe('the state of a service', () => {
   })
 })
 
-/** A task that has ended with an error. */
+/** Returns a task that ended with an error. */
 const failed = (ID: string, time: string, state = 'failed'): Task =>
   task(state, { ID, CreatedAt: `2026-01-01T00:00:0${time}Z`, error: `error of ${ID}` })
 
 describe('the newest failure', () => {
-  it('is the newest task that ended with an error, and began after the change', () => {
+  it('is the newest task that failed and did not exist before the change', () => {
     const tasks = [failed('a', '1'), failed('b', '3'), failed('c', '2', 'rejected'), running]
     expect(newestFailure(tasks, new Set(['b']))?.ID).toBe('c')
     expect(newestFailure(tasks, new Set(['a', 'b', 'c']))).toBeUndefined()
   })
 
-  it('is a task that finds no node, if none has ended', () => {
+  it('is a pending task that no node accepts, if no task has failed', () => {
     const pending = failed('p', '9', 'pending')
     expect(newestFailure([pending], new Set())?.ID).toBe('p')
     expect(newestFailure([pending, failed('a', '1')], new Set())?.ID).toBe('a')

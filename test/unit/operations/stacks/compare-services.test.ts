@@ -18,7 +18,7 @@ const container = (service: string, more: Partial<StackContainer> = {}): StackCo
   ...more,
 })
 
-/** Compares containers with services, whose hashes are those of `container`. */
+/** Compares containers with services whose hashes are those that `container` sets. */
 function compare(
   services: Record<string, StackService>,
   containers: readonly StackContainer[],
@@ -52,7 +52,7 @@ const changesOf = (...args: Parameters<typeof compare>): string[] =>
   compare(...args).changes.map(({ service, action, why }) => `${service}: ${action}: ${why}`)
 
 describe('the containers of a stack', () => {
-  test('that are as the model says need no change', () => {
+  test('need no change if they match the model', () => {
     const healthy = container('web', { health: 'healthy' })
     expect(compare({ web: {}, db: {} }, [healthy, container('db')])).toEqual({
       changes: [],
@@ -122,11 +122,11 @@ describe('the containers of a stack', () => {
       [container('web', { state: 'exited', exitCode: 137 })],
       'web: start: the container exited with code 137',
     ],
-  ])('%s: are found', (_name, service, containers, change) => {
+  ])('are changed if they are: %s', (_name, service, containers, change) => {
     expect(changesOf({ web: service }, containers)).toEqual([change])
   })
 
-  test('of services that the stack does not have are removed, the last', () => {
+  test('are removed last if the stack does not define their service', () => {
     const all = [container('old'), container('web')]
     expect(changesOf({ web: {}, db: {} }, all)).toEqual([
       'db: create: the service has no container',
@@ -134,7 +134,7 @@ describe('the containers of a stack', () => {
     ])
   })
 
-  test('that ended are done when another service waits for that', () => {
+  test('are complete after they exited successfully, if another service waits for that', () => {
     const done = container('migrate', { state: 'exited', exitCode: 0 })
     const waits = { depends_on: { migrate: { condition: 'service_completed_successfully' } } }
     expect(changesOf({ migrate: {}, web: waits }, [done, container('web')])).toEqual([])
@@ -145,13 +145,13 @@ describe('the containers of a stack', () => {
     expect(changesOf({ migrate: {}, web: waits }, [failed, container('web')])).toHaveLength(1)
   })
 
-  test('are unhealthy only where nothing changes them', () => {
+  test('are reported as unhealthy only if no change is planned for them', () => {
     const sick = container('web', { health: 'unhealthy' })
     expect(compare({ web: {} }, [sick]).unhealthy).toEqual(['web'])
     expect(compare({ web: {} }, [{ ...sick, hash: 'other' }]).unhealthy).toEqual([])
   })
 
-  test('that share namespaces or volumes are replaced with the one that they follow', () => {
+  test('are recreated together with a container whose namespaces or volumes they share', () => {
     const services = {
       tail: { volumes_from: ['side:ro'] },
       side: { network_mode: 'service:web', networks: {} },
@@ -165,7 +165,7 @@ describe('the containers of a stack', () => {
     ])
   })
 
-  test('are replaced with their dependencies by compose before 2.30', () => {
+  test('are recreated together with their dependencies by Compose before 2.30', () => {
     const services = { web: { depends_on: { db: {} } }, db: {} }
     expect(changesOf(services, webAndOtherDb('2.30.0'), { composeVersion: '2.30.0' })).toHaveLength(
       1,
@@ -176,7 +176,7 @@ describe('the containers of a stack', () => {
     ])
   })
 
-  test('are compared with the version of compose without the suffix of its package', () => {
+  test('are compared by the version of Compose without the suffix of its package', () => {
     const service = { volumes_from: ['db'], labels: { 'fleet.definition': 'd' } }
     const all = [container('web', { labels: { 'fleet.definition': 'd' } }), container('db')]
     expect(changesOf({ web: service, db: {} }, all, { composeVersion: '2.40.3-3' })).toEqual([])
@@ -184,7 +184,7 @@ describe('the containers of a stack', () => {
   })
 })
 
-describe('a container of the engine', () => {
+describe('a container of a stack', () => {
   const summary = {
     ...{ Id: 'c1', Names: ['/shop-web-1'], Image: 'app:1', ImageID: 'sha256:app', Command: '' },
     ...{ Created: 0, Ports: [], Mounts: [], Networks: ['shop_default'], State: 'running' },
@@ -202,7 +202,7 @@ describe('a container of the engine', () => {
     ['Up 2 seconds (health: starting)', { health: 'starting' }],
     ['Exited (0) 3 minutes ago', { exitCode: 0 }],
     ['Exited (137) 3 minutes ago', { exitCode: 137 }],
-  ])('with status %s', (Status, expected) => {
+  ])('is read with the status %s', (Status, expected) => {
     expect(readStackContainer({ ...summary, Status })).toMatchObject({
       ...{ id: 'c1', name: 'shop-web-1', service: 'web', hash: 'h', image: 'sha256:app', version },
       ...{ imageName: 'app:1', imageId: 'sha256:app' },
@@ -210,7 +210,7 @@ describe('a container of the engine', () => {
     })
   })
 
-  test('of docker compose run is no part of a stack', () => {
+  test('is ignored if docker compose run created it', () => {
     const Labels = { ...summary.Labels, 'com.docker.compose.oneoff': 'True' }
     expect(readStackContainer({ ...summary, Status: 'Up', Labels })).toBeUndefined()
   })

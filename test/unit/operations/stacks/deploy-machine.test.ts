@@ -42,7 +42,7 @@ const stack = stackOf('shop', { compose: 'compose.yaml', on: 'all', wait: 7 })
 const releases = () => readReleases(host, join(outer, 'store'))
 const confOnHost = () => readFile(join(outer, 'store/root/files/conf'), 'utf8')
 
-/** The stack with a service `web` that mounts the file `conf`. */
+/** Resolves the stack with a service `web` that mounts the file `conf`. */
 async function resolved(service: StackService, conf: string): Promise<ResolvedStack> {
   await writeFile(clone('conf'), conf)
   const { files: found } = await readLocalFiles({ mounts: [clone('conf')] })
@@ -87,8 +87,8 @@ async function deploy(
   return { ...deployed, steps }
 }
 
-describe('a deployment on one machine', () => {
-  test('pulls, copies, starts and keeps a release; the second one has nothing to do', async () => {
+describe('deploying to one machine', () => {
+  test('pulls, copies, starts and records a release; a second deployment has nothing to do', async () => {
     expect(await deploy()).toEqual({
       ...{ machine: 'web-1', stack: 'shop', state: 'deployed', release: 1 },
       changes: [{ service: 'web', action: 'create', why: 'the service has no container' }],
@@ -115,7 +115,7 @@ describe('a deployment on one machine', () => {
     expect(docker.runs).toHaveLength(length)
   })
 
-  test('that fails puts the release before back, and shows why', async () => {
+  test('restores the previous release after a failure, and shows the reason', async () => {
     await deploy()
     const [before] = docker.containers.values()
     docker.registry.clear()
@@ -139,7 +139,7 @@ describe('a deployment on one machine', () => {
     expect(await deploy({ command: 'ok' }, { conf: 'two' })).toMatchObject({ release: 3 })
   })
 
-  test('fails also if compose exits without an error before all containers are healthy', async () => {
+  test('fails if compose exits without an error before all containers are healthy', async () => {
     await deploy()
     await expect(deploy({ command: 'slow' }, { conf: 'two' })).rejects.toThrow(
       /not deployed: container shop-web-1 did not become healthy within 7 s\nlast log lines of shop-web-1:[^]*Release 1 was restored/,
@@ -147,19 +147,19 @@ describe('a deployment on one machine', () => {
     expect(await releases()).toMatchObject({ current: 1, all: [{}, { state: 'failed' }] })
   })
 
-  test('fails also if a container ends and is restarted', async () => {
+  test('fails if a container exits and is restarted', async () => {
     await deploy()
     await expect(deploy({ command: 'crash' }, { conf: 'two' })).rejects.toThrow(
       /not deployed: container shop-web-1 is restarting\nlast log lines of shop-web-1:[^]*Release 1 was restored/,
     )
   })
 
-  test('that is the first one and fails leaves its containers', async () => {
+  test('keeps the containers of a first deployment that fails', async () => {
     await expect(deploy({ command: 'fail' })).rejects.toThrow(/There is no earlier release/)
     expect(docker.containers.size).toBe(1)
   })
 
-  test('that is interrupted puts the release before back, and the next one continues', async () => {
+  test('restores the previous release when interrupted, and can be repeated', async () => {
     await deploy()
     const stopping = new AbortController()
     const locks: unknown[] = []
@@ -171,14 +171,14 @@ describe('a deployment on one machine', () => {
     await expect(
       deploy({ command: 'x' }, { conf: 'two', signal: stopping.signal }),
     ).rejects.toThrow(/not deployed: cancelled\nRelease 1 was restored/)
-    expect(locks).toEqual(['locked', 'locked']) // also while the release is put back
+    expect(locks).toEqual(['locked', 'locked']) // also while the release is restored
     expect(await confOnHost()).toBe('one')
     docker.beforeUp = async () => {}
     expect(await deploy({ command: 'x' }, { conf: 'two' })).toMatchObject({ state: 'deployed' })
     expect(await confOnHost()).toBe('two')
   })
 
-  test('that was killed before its record was complete is made up by the next one', async () => {
+  test('finishes a release that was killed before its record was complete', async () => {
     await deploy()
     const file = join(outer, 'store/releases/1/release.json')
     const record = JSON.parse(await readFile(file, 'utf8')) as object
@@ -188,10 +188,10 @@ describe('a deployment on one machine', () => {
     expect((await releases()).current).toBe(2)
   })
 
-  test('that was killed after it changed files is made up although its containers match', async () => {
+  test('repeats a deployment that was killed after it changed files, even if the containers match', async () => {
     await deploy()
     expect(docker.isUnfinished()).toBe(false)
-    // as SIGKILL would leave it
+    // The state that SIGKILL would leave.
     docker.beforeUp = () => Promise.reject(new Error('killed'))
     await expect(deploy({}, { conf: 'two' })).rejects.toThrow(/Release 1 could not be restored/)
     docker.beforeUp = async () => {}
@@ -205,15 +205,15 @@ describe('a deployment on one machine', () => {
   test('marks the stack as unfinished until its containers run, also in a rollback', async () => {
     const marks: boolean[] = []
     docker.beforeUp = async () => void marks.push(docker.isUnfinished())
-    await deploy() // no containers yet
+    await deploy() // there are no containers to mark yet
     await deploy({}, { conf: 'two' })
-    await deploy({ command: 'other' }, { conf: 'two' }) // no file changes
+    await deploy({ command: 'other' }, { conf: 'two' }) // no files change
     await rollback(1)
     expect(marks).toEqual([false, true, false, true])
     expect(docker.isUnfinished()).toBe(false)
   })
 
-  test('completes the replacement of a container in which compose was killed', async () => {
+  test('completes the replacement of a container during which compose was killed', async () => {
     await deploy()
     const [service = '', container] = [...docker.containers][0] ?? []
     if (container === undefined) throw new Error('no container')
@@ -223,7 +223,7 @@ describe('a deployment on one machine', () => {
     expect(docker.containers.get(service)?.name).toBe(`shop-${service}-1`)
   })
 
-  test('continues a container that was paused', async () => {
+  test('resumes a paused container', async () => {
     await deploy()
     const [service = '', container] = [...docker.containers][0] ?? []
     if (container === undefined) throw new Error('no container')
@@ -235,7 +235,7 @@ describe('a deployment on one machine', () => {
     expect(docker.containers.get(service)).toEqual(container)
   })
 
-  test('needs an image that the host has or can pull', async () => {
+  test('requires an image that the host has or can pull', async () => {
     await expect(deploy({ image: 'app:9' })).rejects.toThrow(
       'web-1 does not have the image app:9 and cannot pull it: no registry',
     )
@@ -243,13 +243,13 @@ describe('a deployment on one machine', () => {
     expect((await releases()).all).toEqual([])
   })
 
-  test('is refused while another user deploys', async () => {
+  test('is refused while another user is deploying', async () => {
     await using lock = await lockStack(host, { stack: 'shop', folder: join(outer, 'store'), owner })
     expect(lock).toBeDefined()
     await expect(deploy()).rejects.toMatchObject({ kind: 'locked' })
   })
 
-  test('keeps the last releases and their images only', async () => {
+  test('keeps only the latest releases and their images', async () => {
     for (let number = 1; number <= keptReleases + 2; number += 1) {
       await deploy({ command: String(number) })
     }
@@ -275,8 +275,8 @@ const rollback = (to?: number) =>
     { progress: () => {}, signal: new AbortController().signal },
   )
 
-describe('a rollback on one machine', () => {
-  test('restores files, images and containers, without a registry', async () => {
+describe('rolling back on one machine', () => {
+  test('restores files, images and containers without a registry', async () => {
     await deploy({ command: 'old' }, { conf: 'one' })
     const [before] = docker.containers.values()
     await deploy({ image: 'app:2' }, { conf: 'two' })
@@ -291,7 +291,7 @@ describe('a rollback on one machine', () => {
     expect(await confOnHost()).toBe('two')
   })
 
-  test('needs a release that was deployed without an error', async () => {
+  test('requires a release that was deployed successfully', async () => {
     await deploy()
     await expect(deploy({ command: 'fail' })).rejects.toThrow(/Release 1 was restored/)
     await expect(rollback()).rejects.toMatchObject({
@@ -304,7 +304,7 @@ describe('a rollback on one machine', () => {
     })
   })
 
-  test('puts the current release back if the stored one cannot be trusted', async () => {
+  test('restores the current release if the stored one is unsafe', async () => {
     await deploy({ command: 'old' })
     await deploy({ command: 'new' })
     const file = join(outer, 'store/releases/1/model.json')

@@ -23,7 +23,7 @@ const machine = (name: string, labels: Record<string, string> = {}): Machine => 
   host: { phase: 'ready', address: `${name}.example` },
 })
 
-/** A compose that puts the result of `command` into the model; counts its runs. */
+/** Returns a fake Compose that sets the image to the result of `command`, and records the variables of its runs. */
 function fakeCompose(command: (variables: Readonly<Record<string, string>>) => string) {
   const runs: Readonly<Record<string, string>>[] = []
   const resolve = async (variables: Readonly<Record<string, string>>): Promise<ResolvedStack> => {
@@ -54,8 +54,8 @@ const resolver = (
 const imagesOf = (resolved: ReadonlyMap<string, ResolvedStack>) =>
   [...resolved].map(([name, one]) => [name, one.modelFor('').services['web']?.image])
 
-describe('the variables of a machine', () => {
-  test('are its name, its address and its labels', () => {
+describe('FLEET_ variables of a machine', () => {
+  test('contain its name, its address and its labels', () => {
     expect(machineVariables(machine('web-1', { role: 'web', 'a/b.c-d': 'x' }))).toEqual({
       FLEET_MACHINE: 'web-1',
       FLEET_ADDRESS: 'web-1.example',
@@ -67,7 +67,7 @@ describe('the variables of a machine', () => {
   })
 })
 
-test('only the variables that the files of a stack use are set', async () => {
+test('only the machine variables that the files of a stack use are set', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'variables-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   await writeFile(
@@ -91,7 +91,7 @@ describe('a stack on several machines', () => {
     machine('web-3'),
   ]
 
-  test('is resolved once if it uses no variable of a machine', async () => {
+  test('is resolved once if it uses no machine variables', async () => {
     const { runs, resolve } = fakeCompose(() => 'app:1')
     expect(imagesOf(await resolveForMachines(resolver(resolve), machines))).toEqual([
       ['web-1', 'app:1'],
@@ -101,9 +101,9 @@ describe('a stack on several machines', () => {
     expect(runs).toEqual([{}])
   })
 
-  test('is resolved once for machines with the same value of a label that it uses', async () => {
+  test('is resolved once for each value of a label that it uses', async () => {
     const { runs, resolve } = fakeCompose(
-      ({ FLEET_LABEL_RACK }) => (FLEET_LABEL_RACK === undefined ? 'app:none' : 'app:racked'), // as ${FLEET_LABEL_RACK:+racked}
+      ({ FLEET_LABEL_RACK }) => (FLEET_LABEL_RACK === undefined ? 'app:none' : 'app:racked'), // ${FLEET_LABEL_RACK:+racked}
     )
     const used = resolver(resolve, 'FLEET_LABEL_RACK')
     expect(imagesOf(await resolveForMachines(used, machines))).toEqual([
@@ -124,7 +124,7 @@ describe('a stack on several machines', () => {
     ])
   })
 
-  test('fails as compose does', async () => {
+  test('fails with the error of compose', async () => {
     const { resolve } = fakeCompose(() => {
       throw new Error('no such file')
     })

@@ -19,7 +19,7 @@ const container = (service: string, more: Partial<StackContainer> = {}): StackCo
   ...more,
 })
 
-/** The images that are found, and those that the engine was asked for. It has the image `app:1`. */
+/** Resolves to the found images, and the names that the engine was asked for. The engine has the image `app:1`. */
 async function find(
   containers: readonly StackContainer[],
   release: string | undefined = '20.10.24',
@@ -37,25 +37,25 @@ async function find(
   return { images: Object.fromEntries(images), asked }
 }
 
-describe('the images with which containers are compared', () => {
-  test('are those in the list of the containers while their names are current', async () => {
+describe('the images to compare containers with', () => {
+  test('are taken from the list of containers while their names are current', async () => {
     expect(await find([container('web')])).toEqual({ images: { 'app:1': 'sha256:a' }, asked: [] })
   })
 
-  test('are asked for if a name is that of another image now, which Docker lists by its ID', async () => {
+  test('are requested if the name now refers to another image, in which case Docker lists the old one by ID', async () => {
     const old = container('web', { imageName: 'sha256:a' })
     expect(await find([old])).toEqual({ images: { 'app:1': 'sha256:b' }, asked: ['app:1'] })
     const [newer] = [container('web', { id: '2', image: 'sha256:b', imageId: 'sha256:b' })]
     expect(await find([old, newer ?? old])).toEqual({ images: { 'app:1': 'sha256:b' }, asked: [] })
   })
 
-  test('are asked for if compose has recorded another image than the engine lists', async () => {
+  test('are requested if Compose recorded another image than the engine lists', async () => {
     const unlike = container('web', { image: 'sha256:manifest' })
     expect(await find([unlike])).toMatchObject({ asked: ['app:1'] })
   })
 
   test.each(['4.3.1', undefined, 'unknown'])(
-    'are asked for if the engine may list names that are old: %s',
+    'are requested if the engine may list outdated names: %s',
     async (release) => {
       expect(await find([container('web')], release ?? '')).toEqual({
         images: { 'app:1': 'sha256:b' },
@@ -64,7 +64,7 @@ describe('the images with which containers are compared', () => {
     },
   )
 
-  test('are absent if the engine does not have them, or no container needs them', async () => {
+  test('are missing if the engine does not have them, or no container needs them', async () => {
     const db = container('db', { imageName: 'sha256:a' })
     expect(await find([db])).toEqual({ images: {}, asked: ['db:1'] })
     expect(await find([])).toEqual({ images: {}, asked: [] })

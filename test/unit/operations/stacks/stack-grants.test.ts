@@ -31,7 +31,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const shop = stackOf('shop', { compose: 'shop/compose.yaml', on: 'all' })
 
-/** Finds the grants of a stack with this compose file, which takes these paths. */
+/** Finds the missing grants of a stack with this Compose file, which reads `taken`. */
 async function find(text: string, taken: readonly string[], env: Record<string, string> = {}) {
   const { location } = await context.inventory()
   await writeFile(join(folder, 'infra/shop/compose.yaml'), text)
@@ -39,16 +39,16 @@ async function find(text: string, taken: readonly string[], env: Record<string, 
   return findStackGrants(context, files, [{ taken: taken.map((path) => join(folder, path)) }])
 }
 
-describe('what a stack takes of this computer', () => {
+describe('the files and variables of this computer that a stack uses', () => {
   const plain = 'services: { a: { image: a } }\n'
 
-  test('needs no grant below the folder of the inventory, and for its place and language', async () => {
+  test('need no grant below the directory of the inventory, or for the usual shell variables', async () => {
     const text = `${plain}# $HOME $LANG $PATH\n`
     const env = { HOME: '/home/ana', LANG: 'C', PATH: '/bin', TOKEN: 'unused' }
     expect(await find(text, ['infra/shop/compose.yaml', 'infra/missing'], env)).toEqual([])
   })
 
-  test('needs a grant outside that folder, also behind links, until it is allowed', async () => {
+  test('need a grant outside that directory, even behind links, until it is allowed', async () => {
     await symlink(join(folder, 'private'), join(folder, 'infra/shop/link'))
     const found = await find(plain, ['infra/shop/link', 'private', 'other'])
     expect(found).toEqual([
@@ -62,7 +62,7 @@ describe('what a stack takes of this computer', () => {
     expect(await find(plain, ['infra/shop/link', 'private', 'other'])).toEqual([])
   })
 
-  test('needs a grant for each variable that its files use, for each stack', async () => {
+  test('need a grant for each variable that the files of a stack use', async () => {
     const text = 'services: { a: { image: "a:${TAG}", environment: [TOKEN] } }\n'
     const env = { TAG: '1', TOKEN: 't', OTHER: 'o', COMPOSE_PROFILES: 'x' }
     const found = await find(text, [], env)

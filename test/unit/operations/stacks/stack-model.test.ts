@@ -23,7 +23,7 @@ const labelOf = (service: StackService): string | undefined =>
   ]?.labels?.['fleet.definition']
 
 describe('a deployed model', () => {
-  test('has nothing that only the computer of its files has', () => {
+  test('omits everything that only exists on the local computer', () => {
     const model = modelOf({
       web: {
         ...{ image: 'app:1', profiles: ['x'], env_file: [{ path: '/home/ana/e' }] },
@@ -41,7 +41,7 @@ describe('a deployed model', () => {
     })
   })
 
-  test('labels a service that takes volumes of another, by its definition', () => {
+  test('has a label with the definition of each service that uses the volumes of another one', () => {
     expect(labelOf({ image: 'a' })).toMatch(/^[0-9a-f]{64}$/)
     expect(labelOf({ image: 'a', scale: 3 })).toBe(labelOf({ image: 'a' }))
     expect(labelOf({ image: 'a', command: ['x'] })).not.toBe(labelOf({ image: 'a' }))
@@ -53,7 +53,7 @@ test.each<[StackService, readonly string[]]>([
   [{ network_mode: 'host' }, []],
   [{ network_mode: 'service:a', ipc: 'service:b', pid: 'service:a' }, ['a', 'b']],
   [{ volumes_from: ['a:ro', 'container:x:ro', 'b'] }, ['a', 'b']],
-])('%j follows %j', (service, followed) => {
+])('a service with %j depends on %j', (service, followed) => {
   expect(followedBy(service)).toEqual(followed)
 })
 
@@ -67,7 +67,7 @@ test.each([
   expect(scaleOf(service as StackService)).toBe(scale)
 })
 
-test('namespaces of other services become those of their containers', () => {
+test('namespaces of other services are replaced with those of their containers', () => {
   const model = modelOf({
     a: { network_mode: 'service:b', pid: 'host' },
     b: {},
@@ -83,7 +83,7 @@ const file = (digest: string, mode = 0o644): LocalEntry => ({
   ...{ owner: { uid: 0, gid: 0 }, isInMount: true, isMountPoint: false },
 })
 
-describe('the inputs of a service', () => {
+describe('digests of the inputs of a service', () => {
   const model = modelOf(
     {
       bind: { volumes: [{ type: 'bind', source: '/p/data' }] },
@@ -114,7 +114,7 @@ describe('the inputs of a service', () => {
   const changedBy = (next: ReadonlyMap<string, string>): string[] =>
     Object.keys(model.services).filter((name) => next.get(name) !== first.get(name))
 
-  test('change exactly where what they use changes', () => {
+  test('change exactly if their inputs change', () => {
     expect(changedBy(digests(files))).toEqual([])
     expect(changedBy(digests({ ...files, 'p/data/a': file('9') }))).toEqual(['bind'])
     expect(changedBy(digests({ ...files, 'p/data/b': file('9') }))).toEqual(['bind'])
@@ -127,11 +127,11 @@ describe('the inputs of a service', () => {
     expect(changedBy(digests(files, { of: other }))).toEqual(['volume'])
   })
 
-  test('are none for a service that uses nothing of this computer', () => {
+  test('do not exist for a service that uses no local files or variables', () => {
     expect(first.has('none')).toBe(false)
   })
 
-  test('are the same in clones with another umask and in any order of files', () => {
+  test('do not depend on the umask of the clone or the order of files', () => {
     fc.assert(
       fc.property(fc.constantFrom(0o600, 0o640, 0o664), fc.boolean(), (mode, isReversed) => {
         const all = Object.entries(files).map(

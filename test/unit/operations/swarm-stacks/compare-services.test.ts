@@ -53,11 +53,11 @@ const service = ({
 const compare = (...services: readonly Service[]) => compareSwarmServices('shop', file, services)
 
 describe('the services of a stack', () => {
-  it('need no change if they are those of the file', () => {
+  it('need no change if they match the file', () => {
     expect(compare(service())).toEqual({ changes: [], waiting: [] })
   })
 
-  it('may have an image without a tag, to which docker adds one', () => {
+  it('match an image without a tag, to which docker adds one', () => {
     const untagged = { ...file.services['web'], image: 'nginx' } as SwarmService
     const services = { web: untagged }
     const found = service({ image: 'nginx:latest@sha256:abc' })
@@ -84,14 +84,14 @@ describe('the services of a stack', () => {
     ])
   })
 
-  it('are removed if the file has none of their name', () => {
+  it('are removed if the file does not define them', () => {
     const { changes } = compare(service(), service({ name: 'shop_old' }))
     expect(changes).toEqual([
       { service: 'old', action: 'remove', why: 'the stack does not define this service' },
     ])
   })
 
-  it('are reported if they do not run', () => {
+  it('are reported if their tasks are not running', () => {
     expect(compare(service({ running: 1 })).waiting).toEqual([
       { service: 'web', why: '1 of 2 tasks are running' },
     ])
@@ -105,11 +105,11 @@ const node = (availability = 'active', state = 'ready'): SwarmNode => ({
   Status: { State: state, Addr: '' },
 })
 
-/** Whether a node may run tasks with constraints. */
+/** Whether tasks with these constraints can run on a node. */
 const may = (constraints: readonly string[], one = node()) =>
   mayRunOn(one, { deploy: { labels: {}, placement: { constraints } } })
 
-describe('a node', () => {
+describe('a swarm node', () => {
   it.each([
     [['node.role==worker'], true],
     [['node.role == manager'], false],
@@ -118,11 +118,11 @@ describe('a node', () => {
     [['node.labels.gpu==yes'], false],
     [['node.hostname==host-1'], true],
     [['node.platform.os==linux'], true],
-  ])('with the constraints %j may run tasks: %s', (constraints, expected) => {
+  ])('with the constraints %j can run tasks: %s', (constraints, expected) => {
     expect(may(constraints)).toBe(expected)
   })
 
-  it('runs none while it is drained or down', () => {
+  it('runs no tasks while it is drained or down', () => {
     expect([may([], node('drain')), may([], node('active', 'down'))]).toEqual([false, false])
   })
 })

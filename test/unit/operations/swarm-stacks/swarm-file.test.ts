@@ -19,7 +19,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 const model = (services: object, more: object = {}): StackModel =>
   ({ name: 'shop', services, ...more }) as StackModel
 
-/** Local files with their content. */
+/** Writes local files, and resolves to their entries by path. */
 async function filesOf(contents: Readonly<Record<string, string>>) {
   const entries = Object.entries(contents).map(async ([path, content]) => {
     const file = join(folder, path.replaceAll('/', '-'))
@@ -39,7 +39,7 @@ const webOf = async (service: object, more?: object): Promise<SwarmService> => {
 const digestOf = ({ deploy }: SwarmService) => deploy.labels[digestLabel]
 
 describe('the file for docker stack deploy', () => {
-  it('has what docker reads, in its types', async () => {
+  it('has only the keys that docker supports, with the types that it expects', async () => {
     const web = await webOf({
       ...{ command: null, entrypoint: ['run'], environment: { A: 'b' }, restart: 'always' },
       ...{ depends_on: { db: { condition: 'service_started' } }, container_name: 'web' },
@@ -71,7 +71,7 @@ describe('the file for docker stack deploy', () => {
     expect(web['volumes']).not.toContainEqual(expect.objectContaining({ bind: expect.anything() }))
   })
 
-  it('has the number of containers of compose', async () => {
+  it('has the number of replicas that Compose would run', async () => {
     expect((await webOf({ scale: 3 })).deploy.replicas).toBe(3)
     expect((await webOf({ deploy: { mode: 'global' } })).deploy.replicas).toBeUndefined()
   })
@@ -85,12 +85,12 @@ describe('the file for docker stack deploy', () => {
     await expect(webOf(service)).rejects.toThrow(problem)
   })
 
-  it('accepts what it refuses if that is off', async () => {
+  it('accepts an unsupported option that is disabled', async () => {
     await expect(webOf({ privileged: false })).resolves.toBeDefined()
   })
 })
 
-describe('configs and secrets', () => {
+describe('configs and secrets of a swarm stack', () => {
   const definitions = {
     configs: { app: { file: '/fleet/files/app.conf' }, motd: { content: 'costs $$1' } },
     secrets: { token: { environment: 'TOKEN' }, old: { external: true, name: 'legacy' } },
@@ -105,7 +105,7 @@ describe('configs and secrets', () => {
       variables: { TOKEN: token },
     })
 
-  it('are named by their content, which is not in the file', async () => {
+  it('are named after their content, which is not in the file', async () => {
     const { file, objects } = await read('first')
     expect(objects.map(({ kind, name, content }) => [kind, name, content.toString()])).toEqual([
       ['configs', expect.stringMatching(/^shop_app-[0-9a-f]{12}$/), 'first'],
@@ -118,7 +118,7 @@ describe('configs and secrets', () => {
     expect(JSON.stringify(file)).not.toMatch(/first|"secret"|TOKEN/)
   })
 
-  it('change the digest of the services that use them, and of no other', async () => {
+  it('change the digests of exactly the services that use them', async () => {
     const [first, second, third] = [
       ...[await read('first'), await read('second'), await read('first', 'other')],
     ].map(({ file }) => file.services)
@@ -130,7 +130,7 @@ describe('configs and secrets', () => {
     expect(new Set(digests.map(({ db }) => db)).size).toBe(1)
   })
 
-  it('need a content, and accept no more than Swarm does', async () => {
+  it('require content within the size limits of Swarm', async () => {
     const missing = swarmStackOf(model(services, definitions), none)
     await expect(missing).rejects.toThrow(/the config app in stack shop has no content/)
     await expect(read('x'.repeat(1_024_000))).rejects.toThrow(/config app .* less than 1000 KiB/)
@@ -140,7 +140,7 @@ describe('configs and secrets', () => {
     expect((await read('x'.repeat(1_023_999), 'x'.repeat(511_999))).objects).toHaveLength(3)
   })
 
-  it('have names that are short enough', async () => {
+  it('have names within the length limit', async () => {
     const key = 'k'.repeat(80)
     const { objects } = await swarmStackOf(
       model(services, { configs: { [key]: { content: 'a' } } }),

@@ -18,7 +18,7 @@ const hex = (address: string): string =>
 const row = (name: string, network: string, via: string, mask: string): string =>
   `${name}\t${hex(network)}\t${hex(via)}\t0001\t0\t0\t0\t${hex(mask)}\t0\t0\t0`
 
-/** What a host prints that has these interfaces: name, address, and the mask of its network. */
+/** Returns the output of a host with these interfaces; each has a name, an address, a network and its mask. */
 function outputOf(
   interfaces: readonly (readonly [name: string, address: string, network: string, mask: string])[],
   gateway?: string,
@@ -44,7 +44,7 @@ const machineOf = (driver: string, address: string): Machine => ({
 })
 
 describe('the networks of a host', () => {
-  it('are read from what the kernel prints, without those of Docker', () => {
+  it("are parsed from the kernel's tables, without those of Docker", () => {
     const { addresses, routes } = parseNetworks(
       outputOf([publicOne, privateOne, docker], '203.0.113.1'),
     )
@@ -57,12 +57,12 @@ describe('the networks of a host', () => {
     expect(routes.map(({ bits }) => bits)).toEqual([24, 24, 16])
   })
 
-  it('can be empty', () => {
+  it('can be parsed from empty output', () => {
     expect(parseNetworks('')).toEqual({ addresses: [], routes: [] })
   })
 })
 
-describe('the address of a member', () => {
+describe('the advertise address of a swarm member', () => {
   const networks = parseNetworks(outputOf([publicOne, privateOne, docker], '203.0.113.1'))
   const onlyPublic = parseNetworks(outputOf([publicOne, docker], '203.0.113.1'))
   const behind = parseNetworks(
@@ -98,7 +98,7 @@ describe('the address pool', () => {
     parseNetworks(outputOf([['eth0', '10.99.4.2', '10.99.4.0', '255.255.255.0']])),
     parseNetworks(outputOf([['eth0', '10.100.0.2', '10.100.0.0', '255.254.0.0']])),
   ]
-  it('overlaps no route of any host', () => {
+  it('does not overlap any route of any host', () => {
     expect(freePool([])).toBe('10.99.0.0/16')
     expect(freePool(hosts)).toBe('10.102.0.0/16')
     expect(poolOverlaps('10.101.0.0/16', hosts)).toBe(true)

@@ -14,13 +14,13 @@ vi.mock(import('../../../../src/operations/swarm/host-networks.ts'), async (orig
   return simulateNetworks(await original())
 })
 
-/** Roles of machines, one after the other. */
+/** Roles of the machines in successive versions of the inventory. */
 const turns = [
   { a: 'manager', b: 'manager', c: 'manager', d: 'web', e: 'none', f: 'none' },
   { a: 'web', d: 'manager', e: 'web', c: 'none', f: 'manager' },
 ] as const
 
-/** A fleet whose swarm is at a turn, but for the last change of labels. */
+/** Returns a fleet whose swarm matches version `turn`, except that its own label changes are not applied yet. */
 async function fleetAt(turn: number): Promise<SimulatedFleet> {
   const fleet = new SimulatedFleet(7)
   for (const [index, roles] of turns.slice(0, turn + 1).entries()) {
@@ -30,7 +30,10 @@ async function fleetAt(turn: number): Promise<SimulatedFleet> {
   return fleet
 }
 
-/** Applies, and ends at a request or a write, as if killed: `number` counts both, before and after each. Whether it got that far. */
+/**
+ * Applies until step `number` is reached, as if killed there. Steps precede and follow each request and write.
+ * Resolves to whether the step was reached.
+ */
 async function applyUntil(fleet: SimulatedFleet, number: number): Promise<boolean> {
   const killing = new AbortController()
   let count = 0
@@ -45,7 +48,7 @@ async function applyUntil(fleet: SimulatedFleet, number: number): Promise<boolea
 }
 
 test.each([0, 1])(
-  'apply that is killed anywhere ends in the same cluster (turn %i)',
+  'apply that is killed at any step leads to the same cluster when repeated (turn %i)',
   async (turn) => {
     let number = 1
     for (; number < 5000; number += 1) {
@@ -59,13 +62,13 @@ test.each([0, 1])(
       expect(fleet.engines.clusters).toHaveLength(1)
       expect(before ?? fleet.engines.clusters[0]).toBe(fleet.engines.clusters[0])
     }
-    // Each request is one step, and each change of an engine or of the inventory one more.
+    // Each request is one step, and each change to an engine or to the inventory is another.
     expect(number).toBeGreaterThan(60)
   },
   300_000,
 )
 
-test('a node whose engine left while it was promoted is removed, and the machine joins again', async () => {
+test('a node whose engine left the swarm during its promotion is removed, and the machine joins again', async () => {
   const fleet = await fleetAt(1)
   const [cluster] = fleet.engines.clusters
   const host = fleet.engines.host('d')
@@ -81,25 +84,28 @@ test('a node whose engine left while it was promoted is removed, and the machine
 test.each([
   ['join again', 'web'],
   ['leave', 'none'],
-])('lets a worker whose engine has failed %s, wherever apply is killed', async (_what, role) => {
-  let number = 1
-  for (; number < 1000; number += 1) {
-    const fleet = await fleetAt(1)
-    await fleet.apply()
-    fleet.engines.host('e').failure = 'no certificate'
-    await fleet.edit('e', { labels: { role } })
-    if (!(await applyUntil(fleet, number))) break
-    for (let round = 0; round < 4; round += 1) if ((await fleet.apply()) === 0) break
-    expect(fleet.engines.nodes(), `killed at ${number}\n${fleet.log.join('\n')}`).toEqual(
-      await fleet.wanted(),
-    )
-    expect(fleet.engines.host('e').failure).toBeUndefined()
-    expect(fleet.engines.clusters[0]?.nodes.size).toBe(Object.keys(await fleet.wanted()).length)
-  }
-  expect(number).toBeGreaterThan(5)
-})
+])(
+  'lets a worker whose engine has failed %s, even if apply is killed at any step',
+  async (_what, role) => {
+    let number = 1
+    for (; number < 1000; number += 1) {
+      const fleet = await fleetAt(1)
+      await fleet.apply()
+      fleet.engines.host('e').failure = 'no certificate'
+      await fleet.edit('e', { labels: { role } })
+      if (!(await applyUntil(fleet, number))) break
+      for (let round = 0; round < 4; round += 1) if ((await fleet.apply()) === 0) break
+      expect(fleet.engines.nodes(), `killed at ${number}\n${fleet.log.join('\n')}`).toEqual(
+        await fleet.wanted(),
+      )
+      expect(fleet.engines.host('e').failure).toBeUndefined()
+      expect(fleet.engines.clusters[0]?.nodes.size).toBe(Object.keys(await fleet.wanted()).length)
+    }
+    expect(number).toBeGreaterThan(5)
+  },
+)
 
-test('a worker whose engine cannot become a manager joins again as one', async () => {
+test('a worker whose engine cannot be promoted rejoins as a manager', async () => {
   const fleet = await fleetAt(1)
   await fleet.apply()
   const before = fleet.engines.host('e').membership?.node
@@ -112,7 +118,7 @@ test('a worker whose engine cannot become a manager joins again as one', async (
   expect(await fleet.apply()).toBe(0)
 })
 
-test('all nodes of a swarm are interrupted in turn: drained first, and one manager at a time', async () => {
+test('restarts all nodes of a swarm in turn: each is drained first, and only one manager is down at a time', async () => {
   const fleet = await fleetAt(1)
   await fleet.apply()
   const machines = (await fleet.machines()).filter(({ name }) => name in fleet.engines.nodes())

@@ -50,7 +50,7 @@ const planned = ({
   states?: Record<string, PeerState>
   changes?: readonly Change[]
   swarm?: readonly PlannedSwarmChange[]
-  /** The answers of engines; all others have not answered. */
+  /** Swarm information by machine; engines of other machines have not responded. */
   nodes?: Record<string, SwarmInfo>
   ambiguous?: readonly string[]
 }) =>
@@ -68,12 +68,12 @@ const change = (name: string, action: Change['action']): Change => ({
   ...{ machine: name, action, why: 'it is in the inventory' },
 })
 
-describe('the plan of the ports of a swarm', () => {
-  it('is empty where members reach each other, and others do not', () => {
+describe('planning the ports of a swarm', () => {
+  it('plans nothing if members can connect to each other, and other hosts cannot', () => {
     expect(planned({ states: { m1: open, w1: open, other: outside } })).toEqual([])
   })
 
-  it('names who reaches whom, on which ports, and where', () => {
+  it('states which hosts can connect, to which ports, and in which network', () => {
     expect(planned({ states: { m1: outside, w1: open } })).toEqual([
       {
         ...{ swarm: 'prod', machine: 'm1', action: 'open-ports' },
@@ -82,21 +82,21 @@ describe('the plan of the ports of a swarm', () => {
     ])
   })
 
-  it('adds a rule that is gone', () => {
+  it('adds a missing rule', () => {
     const missing = 'the security group sg-1 does not open 2377/tcp'
     const changes = planned({ states: { m1: { ...open, missing }, w1: open } })
     expect(texts(changes)).toEqual(['m1 open-ports'])
     expect(changes[0]?.why).toContain(missing)
   })
 
-  it('opens ports for new hosts of drivers that can do it, and leaves those that go', () => {
+  it('opens ports for new hosts of supported drivers, and skips hosts that will be removed', () => {
     const changes = [change('m1', 'create'), change('own', 'create'), change('w1', 'remove')]
     expect(texts(planned({ states: { w1: outside }, changes }))).toEqual(['m1 open-ports create'])
     const replaced = planned({ states: { m1: open }, changes: [change('m1', 'replace')] })
     expect(texts(replaced)).toEqual(['m1 open-ports replace'])
   })
 
-  it('closes ports once a machine has left, and not before', () => {
+  it('closes ports after a machine has left the swarm, and not before', () => {
     const states = { m1: open, other: open }
     const leave: PlannedSwarmChange = {
       ...{ swarm: 'prod', machine: 'other', action: 'leave', node: 'n4', why: 'not selected' },
@@ -105,14 +105,14 @@ describe('the plan of the ports of a swarm', () => {
     const changes = planned({ states, nodes, swarm: [leave] })
     expect(texts(changes)).toEqual(['other close-ports'])
     expect(inPhases([...changes, leave]).flat()).toEqual([leave, ...changes])
-    // Still a node, because the quorum needs it.
+    // The host is still a node, because the quorum needs it.
     expect(planned({ states, nodes })).toEqual([])
-    // It has not answered.
+    // The engine has not responded.
     expect(planned({ states })).toEqual([])
     expect(texts(planned({ states, nodes: { other: infoOf() } }))).toEqual(['other close-ports'])
   })
 
-  it('comes before all other changes', () => {
+  it('opens ports before all other changes', () => {
     const init: PlannedSwarmChange = {
       ...{ swarm: 'prod', machine: 'm1', action: 'init', why: 'the swarm does not exist yet' },
     }
@@ -120,12 +120,15 @@ describe('the plan of the ports of a swarm', () => {
     expect(texts(inPhases([init, ...changes]).flat())).toEqual(['m1 open-ports', 'm1 init'])
   })
 
-  it('does nothing for a machine of several swarms', () => {
+  it('skips a machine in several swarms', () => {
     expect(planned({ states: { m1: outside, w1: open }, ambiguous: ['m1'] })).toEqual([])
   })
 })
 
-/** A provider whose firewall fleet manages, and an inventory with one of its hosts and another. */
+/**
+ * Creates a driver whose firewall fleet manages, and an inventory with a host of that driver and a host of another
+ * driver.
+ */
 function provider(observe?: PeerAccess['observe']) {
   const groups: PeerGroup[] = []
   const peerAccess: PeerAccess = {
@@ -158,7 +161,7 @@ function provider(observe?: PeerAccess['observe']) {
 }
 
 describe('the ports of a swarm', () => {
-  it('are opened by the driver, which records what it has created before the host uses it', async () => {
+  it('are opened by the driver, which records each resource before the host uses it', async () => {
     const { groups, work, resources } = provider()
     await openPorts(await work('m1'))
     expect(await resources()).toEqual({ region: 'r', peerGroup: 'sg-1' })
@@ -170,11 +173,11 @@ describe('the ports of a swarm', () => {
     ])
     await closePorts(await work('m1'))
     expect(await resources()).toEqual({ region: 'r' })
-    await openPorts(await work('own')) // nothing to open
+    await openPorts(await work('own')) // no ports to open
     expect(groups).toHaveLength(1)
   })
 
-  it('are observed where a driver manages a firewall, and a provider that fails is an issue', async () => {
+  it('are observed for drivers that manage a firewall; a provider that fails causes an issue', async () => {
     const { context, store } = provider()
     const observed = await observePorts(context, await store.read(), prod)
     expect([...observed.states]).toEqual([['m1', open]])

@@ -21,7 +21,7 @@ const failedNode = {
 const canRejoinAs = (change: object) => canRejoin([{ ...failedNode, ...change }])
 
 describe('a node whose engine has failed', () => {
-  it('is replaced, unless it is ready, a manager, or drained by a person', () => {
+  it('can rejoin unless it is ready, a manager, or drained by the user', () => {
     expect(canRejoin([])).toBe(false)
     expect(canRejoinAs({})).toBe(true)
     expect(canRejoinAs({ Spec: drained(active) })).toBe(true)
@@ -31,21 +31,21 @@ describe('a node whose engine has failed', () => {
   })
 })
 
-describe('a node that fleet has drained', () => {
-  it('becomes active again, without a trace', () => {
+describe('a node drained by fleet', () => {
+  it('is activated again, and loses the label', () => {
     expect(drained(active).Availability).toBe('drain')
     expect(activated(drained(active))).toEqual(active)
     expect(describeLabels({}, machine, drained(active))).toBe('the node is still drained')
     expect(withLabels({}, machine, drained(active))).toEqual(active)
   })
 
-  it('is not one that a person has drained', () => {
+  it('is distinguished from a node drained by the user', () => {
     expect(drained(byPerson)).toEqual(byPerson)
     expect(activated(byPerson)).toEqual(byPerson)
     expect(describeLabels({}, machine, byPerson)).toBeUndefined()
   })
 
-  it('may have been activated by a person', () => {
+  it('may already have been activated by the user', () => {
     const again = { ...drained(active), Availability: 'active' }
     expect(activated(again)).toEqual(active)
     expect(withLabels({}, machine, again)).toEqual(active)

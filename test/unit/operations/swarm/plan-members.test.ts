@@ -19,7 +19,7 @@ const machine = (name: string, labels: Record<string, string>): Machine => ({
   host: { phase: 'ready', address: '192.0.2.1' },
 })
 
-/** `m1` to `m3` manage the swarm, `w1` and `w2` are its workers. */
+/** Managers `m1` to `m3` and workers `w1` and `w2`. */
 const machines = [
   ...['m1', 'm2', 'm3'].map((name) => machine(name, { role: 'manager' })),
   ...['w1', 'w2'].map((name) => machine(name, { role: 'web' })),
@@ -52,12 +52,12 @@ const nodeOf = (name: string, role: string, more: Partial<SwarmNode> = {}): Swar
   ...more,
 })
 
-/** An engine that has failed does not report which node it is. */
+/** Swarm information of an engine that has failed, which does not report its node ID. */
 const failedInfo = (name: string): SwarmInfo => ({
   ...{ ...inactive, state: 'error', error: `${name} cannot\njoin raft` },
 })
 
-/** A node that is down, and has not joined the managers, even if it was promoted. */
+/** Returns a node that is down and has not joined the managers, even if it was promoted. */
 const downNode = (name: string, role: string): SwarmNode => {
   const { ManagerStatus: _status, ...node } = nodeOf(name, role)
   return { ...node, Status: { State: 'down', Addr: '' } }
@@ -74,7 +74,7 @@ const unreachable = (name: string): SwarmNode =>
     ManagerStatus: { Leader: false, Reachability: 'unreachable', Addr: '' },
   })
 
-/** The situation in which all is as the inventory says, with changes. */
+/** Returns a situation in which the nodes match the inventory, with modifications. */
 function situation({
   engines = {},
   nodes = allNodes,
@@ -86,7 +86,7 @@ function situation({
   nodes?: readonly SwarmNode[]
   /** Labels of the cluster. */
   own?: Record<string, string>
-  /** Labels of machines. */
+  /** Labels by machine. */
   labels?: Record<string, Record<string, string>>
 } & Partial<Pick<SwarmSituation, 'changes' | 'chosen' | 'ambiguous'>> = {}): SwarmSituation {
   const all = machines.map((one) => ({ ...one, labels: labels[one.name] ?? one.labels ?? {} }))
@@ -112,7 +112,7 @@ function situation({
   }
 }
 
-/** The planned changes as texts, and the problems. */
+/** Returns the planned changes and the issues as text. */
 function planned(at: SwarmSituation, swarm: Parameters<typeof planSwarm>[0] = prod) {
   const { changes, issues } = planSwarm(swarm, at)
   return {
@@ -127,18 +127,18 @@ const none = Object.fromEntries(machines.map(({ name }) => [name, inactive]))
 const silent = new UserError('unreachable', 'no answer within 10 s')
 const fresh = { name: 'prod', managers: 'role=manager', workers: 'role=web' }
 
-describe('the plan of a swarm', () => {
-  it('is empty if the nodes are as the inventory selects them', () => {
+describe('planning the changes of a swarm', () => {
+  it('plans nothing if the nodes match the inventory', () => {
     expect(planned(situation())).toEqual({ changes: [], issues: [] })
   })
 
-  it('initializes a new one on the first manager, and lets the others join', () => {
+  it('initializes a new swarm on the first manager, and joins the other machines', () => {
     expect(planned(situation({ engines: none }), fresh).changes).toEqual([
       ...['m1 init', 'm2 join manager', 'm3 join manager', 'w1 join worker', 'w2 join worker'],
     ])
   })
 
-  it('initializes none while a manager may be in one already', () => {
+  it('does not initialize a swarm while a manager may already be in one', () => {
     const { changes, issues } = planned(situation({ engines: { ...none, m2: silent } }), fresh)
     expect(changes).toEqual([])
     expect(issues).toEqual([
@@ -146,7 +146,7 @@ describe('the plan of a swarm', () => {
     ])
   })
 
-  it('records one whose initialization was interrupted', () => {
+  it('records a swarm whose initialization was interrupted', () => {
     const own = { 'fleet.id': '0123abcd', 'fleet.swarm': 'prod' }
     const engines = { ...none, m1: infoOf('m1', true) }
     const nodes = [nodeOf('m1', 'manager')]
@@ -155,14 +155,14 @@ describe('the plan of a swarm', () => {
     ])
   })
 
-  it('leaves the swarm of somebody else alone', () => {
+  it('does not touch a swarm that fleet did not initialize', () => {
     const engines = { ...none, m1: infoOf('m1', true) }
     const { changes, issues } = planned(situation({ engines }), fresh)
     expect(changes).toEqual([])
     expect(issues).toEqual([expect.stringMatching(/m1: the machine is in a swarm other than/)])
   })
 
-  it('never initializes a recorded one again', () => {
+  it('never initializes a recorded swarm again', () => {
     const { changes, issues } = planned(situation({ engines: none }))
     expect(changes).toEqual([])
     expect(issues).toEqual([
@@ -170,7 +170,7 @@ describe('the plan of a swarm', () => {
     ])
   })
 
-  it('reports managers without a leader, and those that do not answer', () => {
+  it('reports managers without a leader, and managers that do not respond', () => {
     const leaderless = { ...infoOf('m1', true), cluster: undefined }
     const lost = situation({ engines: { ...none, m1: leaderless, m2: silent, m3: silent } })
     expect(planned(lost)).toEqual({
@@ -183,14 +183,14 @@ describe('the plan of a swarm', () => {
     ])
   })
 
-  it('promotes before it demotes', () => {
+  it('promotes nodes before it demotes others', () => {
     const labels = { m1: { role: 'web' }, w1: { role: 'manager' } }
     expect(planned(situation({ labels })).changes).toEqual([
       ...['w1 promote', 'm1 label', 'w1 label', 'm1 demote'],
     ])
   })
 
-  it('lets a machine leave that nothing selects, and join after it was created', () => {
+  it('makes a machine leave that no selector matches, and join after it is created', () => {
     const changes: Change[] = [{ machine: 'w2', action: 'create', why: '' }]
     const engines = { w2: silent }
     const nodes = allNodes.filter(({ ID }) => ID !== 'node-w2')
@@ -200,7 +200,7 @@ describe('the plan of a swarm', () => {
     ])
   })
 
-  it('keeps labels that others have set, and a node that a person has drained', () => {
+  it('keeps labels set by others, and a node drained by the user', () => {
     const [spec] = allNodes.filter(({ ID }) => ID === 'node-w1').map(({ Spec }) => Spec)
     if (spec === undefined) throw new Error('no node')
     const drained = nodeOf('w1', 'worker', {
@@ -210,7 +210,7 @@ describe('the plan of a swarm', () => {
     expect(planned(situation({ nodes })).changes).toEqual([])
   })
 
-  it('finishes a node that has joined without labels', () => {
+  it('finishes a node that has joined, but has no labels yet', () => {
     const joined = nodeOf('w1', 'worker', {
       Spec: { Role: 'worker', Availability: 'drain', Labels: {} },
     })
@@ -225,7 +225,7 @@ describe('the plan of a swarm', () => {
     ])
   })
 
-  it('removes the old node of a machine, and reports nodes of no machine', () => {
+  it('removes the old node of a machine, and reports nodes that belong to no machine', () => {
     const old = nodeOf('old', 'worker', {
       Spec: { Role: 'worker', Availability: 'active', Labels: { 'fleet.machine': 'w1' } },
       Status: { State: 'down', Addr: '' },
@@ -241,7 +241,7 @@ describe('the plan of a swarm', () => {
     })
   })
 
-  it('reports a machine of another swarm, a removed node, and a failed one', () => {
+  it('reports a machine in another swarm, a removed node and a failed one', () => {
     const other = { ...infoOf('w1', false), nodeId: 'node-x', managers: ['node-y'] }
     const removed = { ...infoOf('w2', false), nodeId: 'node-z' }
     const failed = { ...infoOf('m3', true), state: 'error', error: 'certificate\nexpired' }
@@ -261,11 +261,11 @@ describe('the plan of a swarm', () => {
     ])
   })
 
-  describe('with an engine that has failed, and does not report which node it is', () => {
+  describe('with an engine that has failed and does not report its node ID', () => {
     const withNode = (node: SwarmNode): readonly SwarmNode[] =>
       allNodes.map((one) => (one.ID === node.ID ? node : one))
 
-    it('lets a worker that is down leave by force, and join again', () => {
+    it('forces a worker that is down to leave, and to join again', () => {
       const at = situation({
         engines: { w1: failedInfo('w1') },
         nodes: withNode(downNode('w1', 'worker')),
@@ -276,7 +276,7 @@ describe('the plan of a swarm', () => {
       )
     })
 
-    it('does so for a promoted node that has not joined the managers', () => {
+    it('does the same for a promoted node that has not joined the managers', () => {
       const nodes = withNode(downNode('w1', 'manager'))
       const labels = { w1: { role: 'manager' } }
       const at = situation({ engines: { w1: failedInfo('w1') }, nodes, labels })
@@ -306,7 +306,7 @@ describe('the plan of a swarm', () => {
       ])
     })
 
-    it('keeps the node of a manager that is locked', () => {
+    it('keeps the node of a locked manager', () => {
       const locked = { ...inactive, state: 'locked' }
       const at = situation({ engines: { m3: locked }, nodes: withNode(unreachable('m3')) })
       expect(planned(at)).toEqual({
@@ -316,12 +316,12 @@ describe('the plan of a swarm', () => {
     })
   })
 
-  it('changes nothing for a machine of two swarms', () => {
+  it('changes nothing for a machine in two swarms', () => {
     const at = situation({ labels: { w1: { role: 'db' } }, ambiguous: new Set(['w1']) })
     expect(planned(at)).toEqual({ changes: [], issues: [] })
   })
 
-  it('reports another address pool, which cannot be changed', () => {
+  it('reports a different address pool, which cannot be changed', () => {
     const { issues } = planned(situation(), { ...prod, addressPool: '10.50.0.0/16' })
     expect(issues).toEqual([expect.stringMatching(/has the address pool 10.99.0.0\/16, not/)])
   })
@@ -332,7 +332,7 @@ const removal = (name: string): Change => ({ machine: name, action: 'remove', wh
 describe('the quorum of a swarm', () => {
   const nodes = [unreachable('m3'), ...allNodes.filter(({ ID }) => ID !== 'node-m3')]
 
-  it('is kept when managers are demoted or leave', () => {
+  it('is preserved when managers are demoted or leave', () => {
     const labels = { m1: { role: 'web' }, m2: { role: 'db' } }
     const engines = { m3: silent }
     const { changes, issues } = planned(situation({ nodes, labels, engines }))
@@ -344,7 +344,7 @@ describe('the quorum of a swarm', () => {
     ])
   })
 
-  it('never loses its last manager', () => {
+  it('always keeps the last manager', () => {
     const alone = { ...prod, managers: 'm3' }
     const one = [nodeOf('m1', 'manager'), nodeOf('w1', 'worker')]
     const engines = { m2: silent, m3: silent, w2: silent }
@@ -353,7 +353,7 @@ describe('the quorum of a swarm', () => {
     expect(issues.at(-1)).toMatch(/m1: .*the swarm would have no manager/)
   })
 
-  it('is kept when machines are removed, replaced or stopped, unless all are', () => {
+  it('is preserved when machines are removed, replaced or stopped, unless all of them are', () => {
     const swarms = new Map([['prod', prod]])
     const refusedOf = (names: readonly string[]) => {
       const { refused, issues } = machinesLosingQuorum(
@@ -368,7 +368,7 @@ describe('the quorum of a swarm', () => {
     expect(refusedOf(machines.map(({ name }) => name))).toEqual({ refused: [], issues: 0 })
   })
 
-  it('is kept when a resized host is switched off meanwhile', () => {
+  it('is preserved while a resized host is stopped', () => {
     const swarms = new Map([['prod', prod]])
     const resize: Change = { machine: 'm2', action: 'change', why: 'size', stops: true }
     const nodes = [unreachable('m1'), ...allNodes.slice(1)]
@@ -390,13 +390,16 @@ describe('the quorum of a swarm', () => {
     ['fail', 1, ['m1'], ['m1']],
     ['leave', 1, ['m1'], ['m1']],
     ['restart', 1, ['m1'], []],
-  ] as const)('%s: of %i managers, of %j, %j are needed', (interruption, count, names, needed) => {
-    const nodes = allNodes.filter(({ ID }) => !/m[123]/.test(ID) || Number(ID.at(-1)) <= count)
-    const all = new Map(names.map((name) => [`node-${name}`, interruption]))
-    const found = [...neededNodes(nodes, all).keys()]
-    expect(found).toEqual(needed.map((name) => `node-${name}`))
-    // all nodes
-    const whole = new Map(nodes.map(({ ID }) => [ID, interruption]))
-    expect(neededNodes(nodes, whole).size).toBe(0)
-  })
+  ] as const)(
+    '%s: with %i managers, of %j, the nodes %j are needed',
+    (interruption, count, names, needed) => {
+      const nodes = allNodes.filter(({ ID }) => !/m[123]/.test(ID) || Number(ID.at(-1)) <= count)
+      const all = new Map(names.map((name) => [`node-${name}`, interruption]))
+      const found = [...neededNodes(nodes, all).keys()]
+      expect(found).toEqual(needed.map((name) => `node-${name}`))
+      // an interruption of all nodes is never prevented
+      const whole = new Map(nodes.map(({ ID }) => [ID, interruption]))
+      expect(neededNodes(nodes, whole).size).toBe(0)
+    },
+  )
 })

@@ -12,7 +12,7 @@ vi.mock(import('../../../../src/operations/swarm/host-networks.ts'), async (orig
   return simulateNetworks(await original())
 })
 
-/** Runs a sequence of steps, brings all hosts back, and applies until nothing is left to do. */
+/** Runs a sequence of steps, starts all hosts, and applies until there is nothing left to do. */
 async function runSequence(seed: number): Promise<void> {
   const world = new SimulatedFleet(seed)
   const { engines, random } = world
@@ -39,9 +39,9 @@ async function runSequence(seed: number): Promise<void> {
   }
 }
 
-// 200 sequences
+// 200 sequences, in four groups
 test.each([1, 51, 101, 151])(
-  'random sequences from %i on end with the nodes of the inventory, and never lose the quorum',
+  'random sequences from %i on end with the nodes in the inventory, and never lose the quorum',
   async (first) => {
     for (let seed = first; seed < first + 50; seed += 1) {
       await expect(runSequence(seed)).resolves.toBeUndefined()

@@ -14,7 +14,7 @@ vi.mock(import('../../../../src/operations/swarm/host-networks.ts'), async (orig
 
 const limits = { timeoutMs: 1000 }
 
-/** A swarm of five managers and a worker, of which three managers are down. */
+/** Creates a swarm of five managers and a worker, with three managers down. */
 async function lostFleet(): Promise<SimulatedFleet> {
   const fleet = new SimulatedFleet(3)
   for (const name of ['a', 'b', 'c', 'd', 'e']) {
@@ -33,7 +33,7 @@ const clusterOf = (fleet: SimulatedFleet) => {
   return cluster
 }
 
-test('a recovery that is killed anywhere is finished by the next one, from the same manager', async () => {
+test('a recovery that is killed at any step is finished by the next one, from the same manager', async () => {
   let number = 1
   for (let wasKilled = true; wasKilled; number += 1) {
     const fleet = await lostFleet()
@@ -66,7 +66,7 @@ test('a recovery that is killed anywhere is finished by the next one, from the s
   expect(number).toBeGreaterThan(15)
 }, 300_000)
 
-test('nothing changes if the swarm has a leader again when it is confirmed', async () => {
+test('nothing is changed if the swarm has a leader again when the recovery starts', async () => {
   const fleet = await lostFleet()
   const planned = await planRecovery(fleet.context, 'prod', limits)
   fleet.switch('c', true)
@@ -75,7 +75,7 @@ test('nothing changes if the swarm has a leader again when it is confirmed', asy
   expect(fleet.engines.host('b').membership).toBeDefined()
 })
 
-test('a manager of another swarm without a leader neither becomes the only one nor leaves', async () => {
+test('a manager of another swarm without a leader is neither used for the recovery nor made to leave', async () => {
   const fleet = await lostFleet()
   const b = fleet.engines.host('b')
   const cluster = clusterOf(fleet)
@@ -92,7 +92,7 @@ test('a manager of another swarm without a leader neither becomes the only one n
   expect([...cluster.raft]).toHaveLength(1)
 })
 
-test('says why there is no manager to recover from', async () => {
+test('reports why there is no manager to recover from', async () => {
   const fleet = await lostFleet()
   const recovery = (from?: string) => planRecovery(fleet.context, 'prod', { ...limits, from })
   await expect(recovery('f')).rejects.toMatchObject({
@@ -128,7 +128,7 @@ test('a healthy swarm whose new manager has failed needs no recovery', async () 
   await expect(planRecovery(fleet.context, 'prod', limits)).rejects.toThrow('it has a leader')
 })
 
-test('a swarm with autolock is not touched', async () => {
+test('a swarm with autolock is refused', async () => {
   const fleet = await lostFleet()
   const { store } = fleet
   const inventory = await store.read()

@@ -3,7 +3,7 @@ import { parseFigures } from '../../../../src/operations/top/host-figures.ts'
 
 const line = '0.42 1000 3000 4000000 1000000 100 25\n'
 
-test('reads the figures of a host, and the use of its processors by the reading before', () => {
+test('parses the figures of a host, and computes processor usage from the previous reading', () => {
   const first = parseFigures(line)
   expect(first?.figures).toEqual({
     load: 0.42,
@@ -15,7 +15,7 @@ test('reads the figures of a host, and the use of its processors by the reading 
   expect(next?.figures.cpu).toBe(0.25)
 })
 
-test('a host without figures of its disk has the others', () => {
+test('parses the other figures if those of the disk are missing', () => {
   expect(parseFigures('1 1 1 1 1  ')?.figures.disk).toBeUndefined()
 })
 
@@ -23,7 +23,7 @@ test.each(['', 'Welcome to Debian', '1 2 3', 'a b c d e f g'])('ignores %j', (te
   expect(parseFigures(text)).toBeUndefined()
 })
 
-test('counters that went back, as after a restart, give a share within its bounds', () => {
+test('limits processor usage if the counters went back, as after a restart', () => {
   expect(parseFigures('1 5 5 1 1', { busy: 1000, idle: 1000 })?.figures.cpu).toBeUndefined()
   expect(parseFigures('1 5 2000 1 1', { busy: 1000, idle: 0 })?.figures.cpu).toBe(0)
 })

@@ -5,7 +5,7 @@ import { makeGate } from '../../../support/deferred.ts'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-test('changes that come together are one list, and a change during a list is another one after it', async () => {
+test('combines simultaneous changes into one request, and repeats a request if changes arrive during it', async () => {
   const answers = [makeGate(), makeGate()]
   let lists = 0
   const listSoon = settled(

@@ -59,7 +59,7 @@ const find = () =>
 const trust = async () => trustDrivers(context, await readTrustSubjects(context, ['it']))
 const untrusted = { kind: 'failed', hint: expect.stringContaining('fleet trust it') }
 
-/** Installs the driver, which names `dependencies`. */
+/** Installs the driver with `dependencies` in its package.json. */
 async function install(code: string, dependencies: readonly string[] = ['zod']): Promise<string> {
   const folder = await installDriver(clone, 'it', code)
   const manifest = join(folder, 'package.json')
@@ -69,7 +69,7 @@ async function install(code: string, dependencies: readonly string[] = ['zod']):
   return folder
 }
 
-/** Writes a package whose one file has this code. */
+/** Writes a package with a single module that contains `code`. */
 const write = async (place: string, manifest: object, code: string) => {
   await mkdir(place, { recursive: true })
   await writeFile(
@@ -80,7 +80,7 @@ const write = async (place: string, manifest: object, code: string) => {
 }
 
 describe('the code of a driver package', () => {
-  test('runs only once it is trusted for the inventory, and as long as it stays the same', async () => {
+  test('runs only once it is trusted for the inventory, and only while it is unchanged', async () => {
     const folder = await install(zoneDriver('it'))
     await expect(find()).rejects.toMatchObject(untrusted)
     await trust()
@@ -102,7 +102,7 @@ describe('the code of a driver package', () => {
     })
   })
 
-  test('is any of its bytes, and those of what it depends on', async () => {
+  test('is identified by a digest of all its files and those of its dependencies', async () => {
     await install(zoneDriver('it'), ['zod', 'dep'])
     const places = ['fleet-driver-it/lib/a.js', 'fleet-driver-it/data', 'dep/index.js', 'dep/x/y']
     await mkdir(join(clone, 'node_modules/dep/x'), { recursive: true })
@@ -126,7 +126,7 @@ describe('the code of a driver package', () => {
     )
   })
 
-  test('is loaded from a copy, in which nothing of the clone is found that was not digested', async () => {
+  test('is loaded from a copy that cannot import files outside the digest', async () => {
     const evil = `globalThis.ranEvil = true; export default {}`
     await mkdir(join(clone, 'node_modules/undeclared'), { recursive: true })
     await writeFile(
@@ -150,7 +150,7 @@ describe('the code of a driver package', () => {
     expect(globalThis).not.toHaveProperty('ranEvil')
   })
 
-  test('is what was digested, whatever else the original becomes: another digest leaves no copy', async () => {
+  test('leaves no copy if its digest differs from the trusted one', async () => {
     await install(zoneDriver('it'))
     const found = await findDriverPackage('it', { folder: clone, env: {} })
     if (found === undefined) throw new Error('not installed')
@@ -182,7 +182,7 @@ describe('the code of a driver package', () => {
     await expect(trust()).rejects.toMatchObject({ name: 'UserError', kind: 'failed' })
   })
 
-  test('may have links within, and versions of its dependencies side by side', async () => {
+  test('can contain internal links, and several versions of a dependency', async () => {
     const folder = await install(
       `import { inner } from './linked.js'\nimport dep from 'dep'\nimport two from 'two'\n${zoneDriver('it')}\nglobalThis.versions = [inner, dep, two]`,
       ['zod', 'dep', 'two'],
@@ -203,7 +203,7 @@ describe('the code of a driver package', () => {
   })
 })
 
-test('what is trusted is kept privately, and not read from where another user could write', async () => {
+test('the trust store is private, and is not read if another user can write to it', async () => {
   const kept = openTrust(home)
   await assert(
     asyncProperty(

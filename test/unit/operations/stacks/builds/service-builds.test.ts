@@ -21,7 +21,10 @@ const files = {
   'app/ignored': '1',
 }
 
-/** The builds of services in a clone with these files, where `ROOT` is the folder of the clone below the root. */
+/**
+ * Finds the builds of services in a clone with `files` and `laid`. `ROOT` in a service is the path of the clone below
+ * the root.
+ */
 async function buildsOf(
   services: Readonly<Record<string, object>>,
   { laid = {}, mode = 0o644 }: { laid?: Readonly<Record<string, string>>; mode?: number } = {},
@@ -46,8 +49,8 @@ const web = { build: { context: 'ROOT/app', dockerfile: 'Dockerfile', args: { A:
 const imageOf = async (...args: Parameters<typeof buildsOf>) =>
   (await buildsOf(...args)).builds.images.get('web')
 
-describe('the images that a stack builds', () => {
-  test('have a name that says what they are built from, the same in every clone', async () => {
+describe('images that a stack builds', () => {
+  test('are named after their inputs, with the same name in every clone', async () => {
     const image = await imageOf({ web })
     expect(image).toMatch(/^shop-web:[0-9a-f]{12}$/)
     expect(await imageOf({ web })).toBe(image)
@@ -63,11 +66,11 @@ describe('the images that a stack builds', () => {
     ['an executable bit', { web }, { mode: 0o755 }],
     ['an argument', { web: { build: { ...web.build, args: { A: '2' } } } }, {}],
     ['the platform', { web: { ...web, platform: 'linux/arm64' } }, {}],
-  ])('get another one with a change of %s', async (_what, services, more) => {
+  ])('get another name after a change to %s', async (_what, services, more) => {
     expect(await imageOf(services, more)).not.toBe(await imageOf({ web }))
   })
 
-  test('include those of services that they are built from', async () => {
+  test('depend on images of other services that they are built from', async () => {
     const build = { context: 'ROOT/app', additional_contexts: { base: 'service:base' } }
     const services = { web: { build }, base: { build: { context: 'ROOT/base' } } }
     const laid = { 'base/Dockerfile': 'FROM a' }
@@ -81,11 +84,11 @@ describe('the images that a stack builds', () => {
     [{ cache_to: ['type=local,dest=/home/ana'] }, /a local cache/],
     [{ cache_from: ['type=local,src=/home/ana'] }, /a local cache/],
     [{ additional_contexts: { x: 'oci-layout:///home/ana' } }, /oci-layout/],
-  ])('are refused with %j', async (more, why) => {
+  ])('are refused with the build option %j', async (more, why) => {
     await expect(buildsOf({ web: { build: { ...web.build, ...more } } })).rejects.toThrow(why)
   })
 
-  test('keep the name that the compose file gives, also in services that use it', async () => {
+  test('keep the name from the Compose file, also in other services that use it', async () => {
     const { builds, model, folder } = await buildsOf({
       web: { ...web, image: 'registry.example:5000/team/app:1' },
       worker: { image: 'registry.example:5000/team/app:1' },

@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => rm(join(folder, '..'), { recursive: true, force: true }))
 const source = (path: string) => new URL(`../../../../../${path}`, import.meta.url).href
 
-/** The processes whose working folder this is. */
+/** Resolves to the IDs of the processes with this working directory. */
 async function processesIn(place: string): Promise<number[]> {
   const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0)
   const places = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')))
@@ -26,7 +26,7 @@ async function processesIn(place: string): Promise<number[]> {
 const lock = () => lockStack(host, { stack: 'shop', folder, owner })
 
 describe('the lock of a stack', () => {
-  test('names its owner to others, and is free after it was released', async () => {
+  test('names its owner to others, and is free once it is released', async () => {
     const first = await lock()
     expect(JSON.parse(await readFile(join(folder, 'lock.json'), 'utf8'))).toEqual(owner)
     await expect(lock()).rejects.toMatchObject({
@@ -39,7 +39,7 @@ describe('the lock of a stack', () => {
     expect(second.signal.aborted).toBe(false)
   })
 
-  test('does not outlive the process of its owner', async () => {
+  test('is released when the process of its owner dies', async () => {
     const script = `
       const { lockStack } = await import(process.argv[1])
       const { openLocal } = await import(process.argv[2])
@@ -63,7 +63,7 @@ describe('the lock of a stack', () => {
       .toBeUndefined()
   })
 
-  test('removes the temporary files of owners that were killed', async () => {
+  test('removes temporary files that killed owners left', async () => {
     const names = ['.incoming-1', 'releases/.3', 'releases/3', 'objects/.ab', 'objects/ab', 'root']
     for (const name of names) await mkdir(join(folder, name), { recursive: true })
     await (await lock())[Symbol.asyncDispose]()
@@ -73,7 +73,7 @@ describe('the lock of a stack', () => {
     expect(left.flat().toSorted()).toEqual(['3', 'ab', 'lock', 'objects', 'releases', 'root'])
   })
 
-  test('that cannot be taken says why', async () => {
+  test('reports why it cannot be acquired', async () => {
     await expect(
       lockStack(host, { stack: 'shop', folder: '/dev/null/x', owner }),
     ).rejects.toMatchObject({
@@ -82,7 +82,7 @@ describe('the lock of a stack', () => {
     })
   })
 
-  test('reports its loss', async () => {
+  test('aborts its signal when it is lost', async () => {
     const held = await lock()
     for (const pid of await processesIn(folder)) process.kill(pid, 'SIGKILL')
     if (!held.signal.aborted) await once(held.signal, 'abort')

@@ -49,7 +49,7 @@ async function write(
   }
 }
 
-/** Ships the folder `data` of the clone; gives the record of the release. */
+/** Ships the directory `data` of the clone, and resolves to the record of the release. */
 async function ship(): Promise<string> {
   const { files } = await readLocalFiles({ mounts: [here('data')] })
   const stored = new Map(
@@ -65,7 +65,7 @@ const contentOf = async (name: string): Promise<string> => readFile(there(name),
 const storedObjects = () => readdir(join(outer, 'store/objects'))
 
 describe('the files of an earlier release', () => {
-  test('are put back from the host, and what a container wrote stays', async () => {
+  test('are restored from the host, without changing what a container wrote', async () => {
     await write(here, {
       'data/conf': 'old',
       'data/sub/gone': 'g',
@@ -98,7 +98,7 @@ describe('the files of an earlier release', () => {
     expect(await contentOf('data/added')).toBe('a')
   })
 
-  test('do not replace what a container has changed', async () => {
+  test('do not replace files that a container has changed', async () => {
     await write(here, { 'data/conf': 'old', 'data/db': 'seed' })
     const first = await ship()
     await write(here, { 'data/conf': 'new' })
@@ -109,7 +109,7 @@ describe('the files of an earlier release', () => {
     expect(await contentOf('data/conf')).toBe('also')
   })
 
-  test('are removed once no release has them', async () => {
+  test('are removed once no release refers to them', async () => {
     await write(here, { 'data/conf': 'old' })
     const first = await ship()
     await write(here, { 'data/conf': 'new' })

@@ -37,13 +37,13 @@ const content = {
 }
 
 describe('the releases of a stack on a host', () => {
-  test('are none before the first one', async () => {
+  test('are empty before the first one', async () => {
     const none = await readReleases(host, folder)
     expect(none).toEqual({ current: undefined, all: [] })
     expect(nextNumber(none)).toBe(1)
   })
 
-  test('are current once they are ready, and can be read again', async () => {
+  test('become current once they are ready, and can be read back', async () => {
     await addRelease(host, folder, release(1), content)
     expect(await readReleases(host, folder)).toEqual({ current: undefined, all: [release(1)] })
     await finishRelease(host, folder, release(1, 'ready'))
@@ -60,7 +60,7 @@ describe('the releases of a stack on a host', () => {
     expect(await readReleases(host, folder)).toEqual({ current: 2, all: [release(2, 'ready')] })
   })
 
-  test('are not changed by a second one with the same number', async () => {
+  test('are not overwritten by another one with the same number', async () => {
     await addRelease(host, folder, release(1), content)
     await expect(
       addRelease(host, folder, { ...release(1), by: 'ben@desk' }, content),
@@ -71,7 +71,7 @@ describe('the releases of a stack on a host', () => {
     expect((await readReleases(host, folder)).all).toEqual([release(1)])
   })
 
-  test('that are damaged count as failed, and their number is not used again', async () => {
+  test('count as failed if they are damaged, and their number is not reused', async () => {
     await addRelease(host, folder, release(1), content)
     await writeFile(join(folder, 'releases', '1', 'release.json'), '{"numb')
     const read = await readReleases(host, folder)
@@ -82,7 +82,7 @@ describe('the releases of a stack on a host', () => {
     expect(nextNumber(read)).toBe(2)
   })
 
-  test('keep the newest ready ones and the current one', () => {
+  test('are kept if they are the newest ready ones or the current one', () => {
     fc.assert(
       fc.property(
         fc.array(fc.constantFrom<Release['state']>('deploying', 'ready', 'failed'), {
@@ -113,11 +113,11 @@ describe('the releases of a stack on a host', () => {
     ['{"number":2,"state":"ready","images":{}}'],
     ['{"number":1,"state":"great","images":{}}'],
     ['{"number":1,"state":"ready","images":[]}'],
-  ])('a host that writes %s has no release', (text) => {
+  ])('%s on a host is not a valid release', (text) => {
     expect(parseRelease(1, text)).toBeUndefined()
   })
 
-  test('take no more from a host than texts of a limited length and IDs of images', () => {
+  test('are read from a host with limited text lengths and valid image IDs only', () => {
     const images = { web: 'sha256:x', db: `sha256:${'b'.repeat(64)}` }
     const text = JSON.stringify({ ...release(1), by: 7, reason: 'x'.repeat(5000), images })
     expect(parseRelease(1, text)).toMatchObject({
@@ -131,8 +131,8 @@ describe('the releases of a stack on a host', () => {
 const parse = (service: object, more: object = {}) =>
   parseStoredModel(JSON.stringify({ name: 'shop', services: { web: service }, ...more }), 'it')
 
-describe('a model that a host has stored', () => {
-  test('is used if it cannot read this computer', () => {
+describe('a model stored on a host', () => {
+  test('is used if it cannot read files or variables of this computer', () => {
     const service = { image: 'a', command: 'echo $$HOME $$$$', environment: { A: '1' } }
     expect(parse(service).services['web']).toEqual(service)
     expect(parse({ security_opt: ['seccomp=unconfined'] }).name).toBe('shop')
