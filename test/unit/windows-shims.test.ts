@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { shimFolder, windowsShims } from '../../scripts/windows-shims.mjs'
 
-describe('the shims for Windows', () => {
-  test('start Node.js behind "--", wherever the program is', () => {
+describe('the command shims for Windows', () => {
+  test('run Node.js with "--" before the path of the program', () => {
     const shims = windowsShims(String.raw`C:\it's 100%\fleet\dist\main.js`)
     expect(shims['.cmd']).toBe(
       String.raw`@ECHO OFF
@@ -14,7 +14,7 @@ node -- "C:\it's 100%%\fleet\dist\main.js" %*
     )
   })
 
-  test('lie where npm has put its own', () => {
+  test('are in the directory where npm puts its own shims', () => {
     const prefix = String.raw`C:\npm`
     const env = { npm_config_global: 'true', npm_config_prefix: prefix }
     expect(shimFolder(String.raw`C:\npm\node_modules\fleet`, env)).toBe(prefix)

@@ -8,10 +8,10 @@ import { commandList } from '../../src/commands/index.ts'
 import { commonOptions } from '../../src/commands/options/common-options.ts'
 import { literalsOf } from '../support/source-literals.ts'
 
-/** Folders whose texts are not rewritten yet. Remove a folder from this list once it passes. */
+/** Directories of src/ whose texts are not checked yet. Remove a directory from this list once it passes. */
 const exempt = new Set<string>([])
 
-/** Words and phrases that were replaced by plain English, and the reason or a better word. */
+/** Phrases that texts for users must not have, each with a better phrase or the reason. */
 const banned: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/\b(?:is|are|was|were|be) told\b|\bunless told\b|\btold to\b/, 'reported, default'],
   [/\bsaid\b/, 'given, set'],
@@ -86,7 +86,7 @@ const argumentsOf = (command: Command): Argument<unknown>[] =>
   Object.values(command.arguments ?? {})
 const optionsOf = (command: Command): Option<unknown>[] => Object.values(command.options ?? {})
 
-test('help has none of the words that were replaced', () => {
+test('help has no banned phrases', () => {
   const texts = [
     ...summaries.map(({ text }) => text),
     ...allCommands.flatMap(({ command }) => [
@@ -101,14 +101,14 @@ test('help has none of the words that were replaced', () => {
   expect(texts.flatMap(wrongIn)).toEqual([])
 })
 
-test('summaries are short, and begin with a verb', () => {
+test('summaries are short and start with a verb', () => {
   const wrong = summaries.filter(
     ({ text }) => text.length >= 60 || text.endsWith('.') || !/^[A-Z][a-z]+,? /.test(text),
   )
   expect(wrong).toEqual([])
 })
 
-test('descriptions are whole sentences', () => {
+test('descriptions are complete sentences', () => {
   const wrong = allCommands.filter(
     ({ command: { description } }) =>
       description !== undefined && !/^[A-Z].*\.$/s.test(description),
@@ -116,7 +116,7 @@ test('descriptions are whole sentences', () => {
   expect(wrong.map(({ path: where }) => where)).toEqual([])
 })
 
-test('descriptions of options are no sentences, and placeholders name the value', () => {
+test('descriptions of options are not sentences, and their placeholders name the value', () => {
   const wrong = allCommands.flatMap(({ path: where, command }) =>
     optionsOf(command)
       .filter(
@@ -131,7 +131,7 @@ test('descriptions of options are no sentences, and placeholders name the value'
 const root = path.join(import.meta.dirname, '../../src')
 const isExempt = (file: string): boolean => exempt.has(file.split('/')[0] ?? '') || exempt.has(file)
 
-test('messages have none of the words that were replaced', async () => {
+test('messages have no banned phrases', async () => {
   const all = (await readdir(root, { recursive: true })).map((file) => file.replaceAll('\\', '/'))
   const files = all.filter((file) => file.endsWith('.ts') && !isExempt(file))
   const wrong = await Promise.all(
@@ -145,13 +145,13 @@ test('messages have none of the words that were replaced', async () => {
   expect(wrong.flat()).toEqual([])
 })
 
-/** Folders whose comments are not rewritten yet. */
+/** Directories of src/ whose comments are not checked yet. */
 const exemptComments = [
   ...['drivers', 'disk-images', 'machine', 'provision', 'state'],
   ...['operations/adopt', 'operations/connect', 'transport/ssh'],
 ]
 
-/** Riddles that comments had, and the reason or a better word. */
+/** Phrases that comments must not have, each with a better phrase or the reason. */
 const bannedInComments: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/\bunless told\b/, 'default'],
   [/\bwhat(?:so)?ever\b/i, 'any, all'],
@@ -170,7 +170,7 @@ const bannedInComments: readonly (readonly [phrase: RegExp, better: string])[] =
   [/\bis told (?:of|to)\b/, 'is reported to'],
 ]
 
-test('comments have none of the riddles that were replaced', async () => {
+test('comments have no banned phrases', async () => {
   const all = (await readdir(root, { recursive: true })).map((file) => file.replaceAll('\\', '/'))
   const files = all.filter(
     (file) =>

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { memoizeByMachine, shareNextCall } from '../../../src/os/memoize.ts'
 
-test('a value that is forgotten is disposed of, and the next call makes another one', async () => {
+test('a forgotten value is disposed of, and the next call creates another one', async () => {
   const disposed: number[] = []
   const forgets: (() => void)[] = []
   const values = memoizeByMachine(async (_: { readonly name: string }, forget) => {
@@ -12,7 +12,7 @@ test('a value that is forgotten is disposed of, and the next call makes another 
   expect((await values.get(web)).number).toBe(1)
   forgets[0]?.()
   expect((await values.get(web)).number).toBe(2)
-  forgets[0]?.() // the first one: the second one stays
+  forgets[0]?.() // forgets the first value only: the second one stays
   expect((await values.get(web)).number).toBe(2)
   expect(disposed).toContain(1)
   expect(disposed).not.toContain(2)
@@ -20,7 +20,7 @@ test('a value that is forgotten is disposed of, and the next call makes another 
   expect(disposed).toContain(2)
 })
 
-test('calls during a run share the next one, which begins after all of them', async () => {
+test('calls during a run share the next run, which starts after all of them', async () => {
   const begun: ((value: string) => void)[] = []
   const call = shareNextCall(() => new Promise<string>((resolve) => begun.push(resolve)))
   const first = call()
@@ -37,7 +37,7 @@ test('calls during a run share the next one, which begins after all of them', as
   expect(await later).toBe('newest')
 })
 
-test('a run that fails ends alone, and the next one begins all the same', async () => {
+test('a run that fails does not affect the next one', async () => {
   let runs = 0
   const call = shareNextCall(async () => {
     runs += 1

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { cacheCallerAddress } from '../../../src/drivers/net/caller-address.ts'
 import { proxyAgent, proxyFor } from '../../../src/os/proxy.ts'
 
-/** What the proxy is asked to connect to, and what it answers. */
+/** Hosts that the proxy was asked to connect to. */
 let asked: string[] = []
 let refusal: string | undefined
 
@@ -60,7 +60,7 @@ describe('the proxy of the environment', () => {
     expect(proxyFor(url)).toBe(expected)
   })
 
-  test('that refuses is named, without its password', async () => {
+  test('is named without its password if it refuses to connect', async () => {
     vi.stubEnv('HTTP_PROXY', proxyUrl)
     refusal = '407 Proxy Authentication Required'
     const failed = await new Promise<Error>((resolve) => {
@@ -73,7 +73,7 @@ describe('the proxy of the environment', () => {
     expect(failed.message).not.toContain('secret')
   })
 
-  test('that is not there is named', async () => {
+  test('is named if it does not exist', async () => {
     vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:1')
     const failed = await new Promise<Error>((resolve) => {
       get('http://ec2.invalid/', { agent: proxyAgent() }).on('error', resolve)
@@ -89,15 +89,15 @@ const ask = (url: string) =>
     progress: () => {},
   })
 
-describe("the caller's address", () => {
-  test('is asked for directly, as SSH connects, whatever proxy there is', async () => {
+describe('the public address of this computer', () => {
+  test('is requested directly, as SSH connects, even if a proxy is configured', async () => {
     vi.stubEnv('HTTP_PROXY', proxyUrl)
     const url = `http://127.0.0.1:${servicePort}/`
     expect(await ask(url)).toEqual({ address: '203.0.113.9', source: url })
     expect(asked).toEqual([])
   })
 
-  test('is asked for through the proxy where there is no other way, and that is said', async () => {
+  test('is requested through the proxy if there is no direct connection, which is reported', async () => {
     vi.stubEnv('HTTP_PROXY', proxyUrl)
     const { address, source } = await ask('http://checkip.invalid/proxied')
     expect(address).toBe('198.51.100.4')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { pause, poll, retry } from '../../../src/os/retry.ts'
 
-/** Work that fails a number of times. */
+/** Returns work that fails the first `times` times. */
 function failing(times: number) {
   let calls = 0
   return {
@@ -14,7 +14,7 @@ function failing(times: number) {
   }
 }
 
-/** Records the pauses, and makes them short. */
+/** Returns a `jitter` function that records pauses and makes them zero. */
 function recordPauses() {
   const pauses: number[] = []
   const jitter = (ms: number) => {
@@ -27,7 +27,7 @@ function recordPauses() {
 const always = { canRetry: () => true }
 
 describe('retry', () => {
-  test('pauses twice as long each time, up to the longest pause', async () => {
+  test('doubles the pause each time, up to the longest one', async () => {
     const { pauses, jitter } = recordPauses()
     const result = await retry(failing(5).work, {
       ...always,
@@ -37,33 +37,33 @@ describe('retry', () => {
     expect(pauses).toEqual([10, 20, 40, 50, 50])
   })
 
-  test('has equal pauses without a longest one', async () => {
+  test('keeps the pause constant without a longest one', async () => {
     const { pauses, jitter } = recordPauses()
     await retry(failing(3).work, { ...always, pauseMs: 10, jitter })
     expect(pauses).toEqual([10, 10, 10])
   })
 
-  test('ends at an error that another attempt would not change', async () => {
+  test('stops at an error that cannot be retried', async () => {
     const { work, calls } = failing(9)
     const canRetry = () => calls() < 3
     await expect(retry(work, { canRetry, pauseMs: 0 })).rejects.toThrow('failure 3')
     expect(calls()).toBe(3)
   })
 
-  test('tries once when there is no time, and throws the last error', async () => {
+  test('tries once if there is no time, and throws the last error', async () => {
     const { work, calls } = failing(9)
     await expect(retry(work, { ...always, pauseMs: 10, withinMs: 0 })).rejects.toThrow('failure 1')
     expect(calls()).toBe(1)
   })
 
-  test('tries again when the time is up during a pause', async () => {
+  test('tries once more if the time is up during a pause', async () => {
     const { work, calls } = failing(9)
     const pacing = { pauseMs: 1_000_000, withinMs: 1 }
     await expect(retry(work, { ...always, ...pacing })).rejects.toThrow('failure 2')
     expect(calls()).toBe(2)
   })
 
-  test('ends during a pause with the reason of the signal', async () => {
+  test('stops during a pause with the reason of the signal', async () => {
     const stop = new AbortController()
     const canRetry = () => {
       setImmediate(() => stop.abort(new Error('interrupted')))
@@ -75,12 +75,12 @@ describe('retry', () => {
 })
 
 describe('poll', () => {
-  test('returns the first value, also a false one', async () => {
+  test('returns the first value that is not undefined, even if it is false', async () => {
     const values = [undefined, undefined, false, true]
     await expect(poll(async () => values.shift(), { pauseMs: 0 })).resolves.toBe(false)
   })
 
-  test('falls back when the time is up', async () => {
+  test('returns the fallback when the time is up', async () => {
     const pacing = { pauseMs: 10, withinMs: 0, otherwise: () => 'too late' }
     await expect(poll<string>(async () => undefined, pacing)).resolves.toBe('too late')
   })

@@ -22,7 +22,7 @@ const words = [
   ],
   ...["x'; echo pwned #", "a\\'; echo pwned #", "\\'\\\\''; echo pwned #"],
 ]
-/** The shells of this computer. */
+/** Shells that are installed on this computer. */
 const shells = ['sh', 'bash', 'dash', 'zsh', 'fish', 'tcsh'].filter((shell) =>
   ['/bin', '/usr/bin'].some((folder) => existsSync(`${folder}/${shell}`)),
 )
@@ -40,7 +40,7 @@ eachShell(
   'a word that is quoted for the host is one word in %s there, whatever shell it is pasted into',
   (shell) => {
     for (const word of words) {
-      // What `fleet ssh NAME` passes on: its words, joined by spaces.
+      // `fleet ssh NAME` joins its words with spaces and passes them on.
       const sent = shells.map((pasted) => runIn(pasted, `printf %s ${quoteForHost(word)}`))
       for (const text of sent) {
         const said = runIn(shell, `printf '<%s>' ${text}`)

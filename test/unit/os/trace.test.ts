@@ -23,7 +23,7 @@ import {
 } from '../../../src/os/trace.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 
-/** A tracer that keeps its lines. */
+/** Creates a tracer that collects its lines. */
 function keepLines(topics: readonly string[] = traceTopics, env = {}) {
   let text = ''
   const tracer: Tracer = {
@@ -40,22 +40,28 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 describe('FLEET_DEBUG', () => {
-  test.each(['', '0', 'off', 'false', undefined])('%j traces nothing', (FLEET_DEBUG) => {
-    expect(readTopics({ FLEET_DEBUG })).toEqual([])
-  })
-  test.each(['1', 'all', 'TRUE', 'ssh,all'])('%j traces everything', (FLEET_DEBUG) => {
-    expect(readTopics({ FLEET_DEBUG })).toEqual(traceTopics)
-  })
-  test('lists topics', () => {
+  test.each(['', '0', 'off', 'false', undefined])(
+    'with the value %j traces nothing',
+    (FLEET_DEBUG) => {
+      expect(readTopics({ FLEET_DEBUG })).toEqual([])
+    },
+  )
+  test.each(['1', 'all', 'TRUE', 'ssh,all'])(
+    'with the value %j traces everything',
+    (FLEET_DEBUG) => {
+      expect(readTopics({ FLEET_DEBUG })).toEqual(traceTopics)
+    },
+  )
+  test('accepts a list of topics', () => {
     expect(readTopics({ FLEET_DEBUG: 'ssh, engine' })).toEqual(['ssh', 'engine'])
   })
-  test('an unknown topic is an error that lists the topics', () => {
+  test('with an unknown topic is an error that names the topic', () => {
     expect(() => readTopics({ FLEET_DEBUG: 'ssh,shs' })).toThrow(UserError)
     expect(() => readTopics({ FLEET_DEBUG: 'ssh,shs' })).toThrow(/"shs"/)
   })
 })
 
-/** Work that traces several lines, and lets other work run in between. */
+/** Returns work that traces several lines, and lets other work run in between. */
 const traceSlowly = (line: string) => async () => {
   for (let turn = 0; turn < 3; turn += 1) {
     await Promise.resolve()
@@ -63,8 +69,8 @@ const traceSlowly = (line: string) => async () => {
   }
 }
 
-describe('lines', () => {
-  test('have the time, the topic and the id of the command', async () => {
+describe('trace lines', () => {
+  test('contain the time, the topic and the ID of the command', async () => {
     const { tracer, lines } = keepLines()
     await runTraced(tracer, async () => trace('ssh', 'connect\nto web-1'))
     expect(lines()).toEqual([
@@ -72,7 +78,7 @@ describe('lines', () => {
     ])
   })
 
-  test('are only those of the topics that are asked for, and others take no work', async () => {
+  test('are written only for the requested topics, and otherwise not even computed', async () => {
     const { tracer, lines } = keepLines(['ssh'])
     const make = vi.fn<() => string>(() => 'never')
     await runTraced(tracer, async () => trace('engine', make))
@@ -81,7 +87,7 @@ describe('lines', () => {
     expect(lines()).toEqual([])
   })
 
-  test('of commands that run at the same time are kept apart', async () => {
+  test('of concurrent commands are separated', async () => {
     const [one, two] = [keepLines(), keepLines()]
     await Promise.all([
       runTraced(one.tracer, traceSlowly('one')),
@@ -92,7 +98,7 @@ describe('lines', () => {
     expect([one.lines().length, two.lines().length]).toEqual([3, 3])
   })
 
-  test('tell why something failed that nobody is told of, with the causes', async () => {
+  test('contain ignored errors with their causes', async () => {
     const { tracer, text } = keepLines()
     const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
     await runTraced(tracer, async () => {
@@ -104,7 +110,7 @@ describe('lines', () => {
     )
   })
 
-  test('carry no control characters', async () => {
+  test('contain no control characters', async () => {
     const { tracer, text } = keepLines()
     await runTraced(tracer, async () => trace('ssh', 'red \u001B[31m \u009B31m'))
     expect(text()).toContain('red ?[31m ?31m')
@@ -118,7 +124,7 @@ const { privateKey } = generateKeyPairSync('ed25519', {
 })
 const keyBody = privateKey.split('\n')[1] ?? ''
 
-/** Secrets that must not be in a trace, and where each could come from. */
+/** Secrets that must not appear in a trace, and where they could come from. */
 const canaries: readonly (readonly [where: string, text: string, secret: string])[] = [
   ['a private key', `cannot read ${privateKey}`, keyBody],
   ['a private key in user-data', `user-data was: #cloud-config\n${privateKey}`, keyBody],
@@ -137,7 +143,7 @@ const canaries: readonly (readonly [where: string, text: string, secret: string]
 ]
 const secretEnvironment = { MY_PASSWORD: 'blue-canary-horse', AWS_MFA_CODE: '493817' }
 
-describe('secrets never appear', () => {
+describe('secrets do not appear in traces', () => {
   test.each(canaries)('%s', async (_where, content, secret) => {
     const { tracer, text } = keepLines(traceTopics, secretEnvironment)
     await runTraced(tracer, async () => {
@@ -148,7 +154,7 @@ describe('secrets never appear', () => {
     expect(text()).not.toContain(secret)
   })
 
-  test('a command line is traced without its values', async () => {
+  test('command lines are traced without values', async () => {
     const file = join(folder, 'trace.log')
     const io = {
       ...{ stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() },
@@ -178,7 +184,7 @@ describe('secrets never appear', () => {
 const nobody = async () => undefined
 const noDirect = () => Promise.reject(new Error('not directly'))
 
-test('the broker sends the lines of what it does for a command to that command', async () => {
+test('the broker sends trace lines of its work for a command to that command', async () => {
   const place = join(folder, 'run')
   await mkdir(place, { mode: 0o700 })
   const transport = {

@@ -35,7 +35,7 @@ const sh = (input: string): string =>
 const there = (): readonly AuthorizedKey[] =>
   parseAuthorizedKeys(sh(listAuthorizedKeys(fleet))).block
 
-test('keys come into a file that is not there yet, and go again', async () => {
+test('adds keys to a file that does not exist yet, and removes them', async () => {
   expect(there()).toEqual([])
   sh(installAuthorizedKeys(fleet, { keys: [ana, ben] as AuthorizedKey[] }))
   expect(there()).toEqual([ana, ben])
@@ -44,7 +44,7 @@ test('keys come into a file that is not there yet, and go again', async () => {
   expect(await readFile(file, 'utf8')).toBe('')
 })
 
-test('whatever other lines there are, they stay, and what was changed can be undone', async () => {
+test('keeps all other lines, and can undo a change', async () => {
   const line = stringMatching(/^[ -~]{0,30}$/)
   const keys = subarray([ana, ben] as AuthorizedKey[])
   await mkdir(join(home, '.ssh'), { recursive: true })
@@ -66,14 +66,14 @@ test('whatever other lines there are, they stay, and what was changed can be und
   )
 })
 
-test('a block that lost its end is nobody’s: its lines stay', async () => {
+test('keeps a block whose end marker is missing', async () => {
   const text = `# fleet ${fleet} operators: begin\nssh-ed25519 AAAAx x\nssh-ed25519 AAAAy y\n`
   await writeFile(file, text)
   sh(installAuthorizedKeys(fleet, { keys: [] }))
   expect(await readFile(file, 'utf8')).toBe(text)
 })
 
-test('another fleet’s block stays', async () => {
+test('keeps the block of another fleet', async () => {
   await writeFile(file, '')
   sh(installAuthorizedKeys('00000000', { keys: [ben] as AuthorizedKey[] }))
   sh(installAuthorizedKeys(fleet, { keys: [ana] as AuthorizedKey[] }))
@@ -85,12 +85,12 @@ test('another fleet’s block stays', async () => {
 const second = () => join(home, '.ssh/authorized_keys2')
 const text = (lines: readonly string[]) => lines.map((one) => `${one}\n`).join('')
 
-describe('a key that is revoked', () => {
+describe('a revoked key', () => {
   const key = ana?.key ?? ''
   const revoke = () =>
     installAuthorizedKeys(fleet, { keys: [ben] as AuthorizedKey[], revoked: [key] })
 
-  test('goes out of every line that lets exactly it in, whatever stands around it, and nothing else does', async () => {
+  test('is removed from every line that authorizes it, with any options and comments, and from no others', async () => {
     await writeFile(file, '')
     sh(installAuthorizedKeys(fleet, { keys: [ana, ben] as AuthorizedKey[] }))
     sh(installAuthorizedKeys('00000000', { keys: [ana] as AuthorizedKey[] }))
@@ -128,13 +128,13 @@ describe('a key that is revoked', () => {
     await rm(second())
   })
 
-  test('cannot hide behind a marker that begins a block and ends none', async () => {
+  test('is removed even after a marker that starts a block without an end', async () => {
     await writeFile(file, `# fleet 99999999 operators: begin\n${key} ana\n`)
     sh(revoke())
     expect(await readFile(file, 'utf8')).not.toContain(key)
   })
 
-  test('goes whatever other lines there are, which stay', async () => {
+  test('is removed among arbitrary lines, which are kept', async () => {
     const word = stringMatching(/^[!-~]{1,8}$/)
     const line = array(word, { maxLength: 4 }).map((words) => words.join(' '))
     await assert(

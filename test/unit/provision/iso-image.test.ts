@@ -13,8 +13,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-describe.skipIf(process.platform !== 'linux')('the medium of NoCloud', () => {
-  test('is an image that blkid knows by type and label', async () => {
+describe.skipIf(process.platform !== 'linux')('the NoCloud seed image', () => {
+  test('has a type and a label that blkid recognizes', async () => {
     const file = join(folder, 'seed.iso')
     const userData = Buffer.from(`#cloud-config\n${'x'.repeat(5000)}\n`)
     const seed = { instanceId: 't-1', hostName: 'web', userData, macAddresses: ['52:54:00:0:0:1'] }
@@ -24,7 +24,7 @@ describe.skipIf(process.platform !== 'linux')('the medium of NoCloud', () => {
     expect(stdout).toMatch(/^TYPE=iso9660$/m)
   })
 
-  test('holds what it was given, each file from a whole sector on', () => {
+  test('contains the given files, each starting at a sector boundary', () => {
     const userData = Buffer.from('#cloud-config\n')
     const image = writeNoCloudSeed({ instanceId: 't-1', hostName: 'web', userData })
     expect(image.length % 2048).toBe(0)

@@ -22,7 +22,7 @@ const fresh: HostProbe = {
   engineFromDocker: false,
 }
 
-/** The same host once all is well. */
+/** The Debian host with a running engine. */
 const healthy: HostProbe = {
   ...fresh,
   cli: true,
@@ -50,7 +50,7 @@ const failureOf = (probe: HostProbe) => {
   throw new Error('nothing was thrown')
 }
 
-describe('a host where all is well', () => {
+describe('a healthy host', () => {
   test.each([
     ['as root', healthy],
     ['as a member of the docker group', { ...healthy, ...ana, dockerGroup: true }],
@@ -68,58 +68,58 @@ describe('a host where all is well', () => {
       'with an engine that no package brought, such as the snap',
       { ...healthy, daemon: false, service: undefined as never },
     ],
-  ])('needs nothing %s', (_, probe) => {
+  ])('needs no changes %s', (_, probe) => {
     expect(planEngine(probe)).toEqual([])
   })
 })
 
-describe('repairs', () => {
+describe('repairing an engine', () => {
   test('starts a stopped engine', () => {
     expect(changes(stopped)).toEqual(['start docker.service'])
   })
 
-  test('enables a disabled engine and leaves it running', () => {
+  test('enables a disabled engine without restarting it', () => {
     const probe = { ...healthy, service: { active: true, enabled: false } }
     expect(changes(probe)).toEqual(['enable docker.service'])
     expect(commands(probe)[0]).toContain('systemctl enable docker.service')
     expect(commands(probe)[0]).not.toContain('--now')
   })
 
-  test('installs what the engine lacks for a kernel with AppArmor', () => {
+  test('installs a missing package for a kernel with AppArmor', () => {
     expect(changes({ ...healthy, appArmorMissing: true })).toEqual([
       'refresh the package lists (apt-get update)',
       'install apparmor',
     ])
   })
 
-  test('leaves AppArmor alone where the distribution has none', () => {
+  test('does nothing about AppArmor if the distribution does not use it', () => {
     expect(changes({ ...healthy, ...os('fedora'), appArmorMissing: true })).toEqual([])
   })
 
-  test('adds the user to the docker group and says what that means', () => {
+  test('adds the user to the docker group, and states the consequences', () => {
     const [change = ''] = changes({ ...healthy, ...ana })
     expect(change).toContain('add ana to the docker group')
     expect(change).toContain('root access to the host')
   })
 
-  test('starts a daemon that has no init system to start it', () => {
+  test('starts the engine directly on a host without an init system', () => {
     const [change = ''] = changes({ ...stopped, init: 'none' })
     expect(change).toContain('start dockerd')
     expect(change).toContain('will not start again after a reboot')
   })
 
-  test('restarts no engine that hangs: its containers would go with it', () => {
+  test('does not restart an engine that hangs, because its containers would stop', () => {
     const engine = { socket: '/var/run/docker.sock', direct: true }
     expect(changes({ ...healthy, engine })).toEqual([])
   })
 
-  test('starts a daemon that left its socket behind', () => {
+  test('starts an engine that left its socket behind', () => {
     const { service: _service, ...bare } = { ...healthy, init: 'none' as const }
     const engine = { socket: '/var/run/docker.sock', direct: true }
     expect(changes({ ...bare, engine })).toHaveLength(1)
   })
 
-  test('trusts the service where nothing on the host can ask the engine', () => {
+  test('trusts the service manager if the host has no program to query the engine', () => {
     const engine = { socket: '/var/run/docker.sock', direct: true }
     expect(changes({ ...healthy, cli: false, engine })).toEqual([])
   })
@@ -143,7 +143,7 @@ describe('a fresh host', () => {
     [os('manjaro', 'arch'), 'install docker'],
     [os('opensuse-leap', 'suse', 'opensuse'), 'install docker'],
     [os('sles', 'suse'), 'install docker'],
-  ])('%o gets its packages and a service', (system, install) => {
+  ])('with %o gets the packages of its distribution and a running service', (system, install) => {
     const plan = changes({ ...fresh, ...system })
     expect(plan).toContain(install)
     expect(plan.at(-1)).toBe('enable and start docker.service')
@@ -152,13 +152,13 @@ describe('a fresh host', () => {
   test.each([
     ['rocky', 'centos'],
     ['rhel', 'rhel'],
-  ])("%s gets Docker's repository for %s", (id, repository) => {
+  ])("with %s gets Docker's repository for %s", (id, repository) => {
     expect(commands({ ...fresh, ...os(id) })[0]).toContain(
       `baseurl=https://download.docker.com/linux/${repository}/`,
     )
   })
 
-  test('Alpine gets its community repository only where that is off', () => {
+  test('with Alpine gets the community repository only if it is disabled', () => {
     const alpine = { ...fresh, ...os('alpine'), init: 'openrc' as const }
     expect(changes(alpine)[0]).toContain('community repository')
     expect(changes({ ...alpine, alpineCommunity: true })).toEqual([
@@ -168,41 +168,38 @@ describe('a fresh host', () => {
     ])
   })
 
-  test.each(['password', 'terminal'] as const)(
-    'a %s that sudo requires is a part of each step',
-    (sudoNeeds) => {
-      const plan = planEngine({ ...fresh, ...ana, sudo: false, sudoNeeds })
-      expect(plan.length).toBeGreaterThan(0)
-      expect(plan.every(({ sudo, command }) => sudo === sudoNeeds && command[0] !== 'sudo')).toBe(
-        true,
-      )
-    },
-  )
+  test.each(['password', 'terminal'] as const)('needs a %s for sudo in every step', (sudoNeeds) => {
+    const plan = planEngine({ ...fresh, ...ana, sudo: false, sudoNeeds })
+    expect(plan.length).toBeGreaterThan(0)
+    expect(plan.every(({ sudo, command }) => sudo === sudoNeeds && command[0] !== 'sudo')).toBe(
+      true,
+    )
+  })
 
-  test('every step of a user who is not root goes through sudo, and asks for no password', () => {
+  test('uses sudo without a password in every step if the user is not root', () => {
     const plan = planEngine({ ...fresh, ...ana })
     expect(plan.map(({ command }) => command.slice(0, 2))).toEqual(plan.map(() => ['sudo', '-n']))
     expect(plan.at(-1)?.command).toEqual(['sudo', '-n', 'usermod', '-aG', 'docker', 'ana'])
   })
 
-  test('Alpine adds members with its own program', () => {
+  test('with Alpine adds group members with addgroup', () => {
     const plan = planEngine({ ...fresh, ...ana, ...os('alpine') })
     expect(plan.at(-1)?.command).toEqual(['sudo', '-n', 'addgroup', 'ana', 'docker'])
   })
 
-  test('no step touches the settings of the engine', () => {
+  test("never has the engine's settings changed", () => {
     for (const id of ['debian', 'fedora', 'rocky', 'amzn', 'alpine', 'arch', 'sles'])
       expect(commands({ ...fresh, ...os(id) }).join('\n')).not.toContain('daemon.json')
   })
 })
 
-test('an unknown distribution is refused, saying what to install by hand', () => {
+test('an unknown distribution is refused, with what to install manually', () => {
   const error = failureOf({ ...fresh, os: { id: 'plan9', like: [], name: 'Plan 9' } })
   expect(error).toMatchObject({ kind: 'unsupported', message: expect.stringContaining('Plan 9') })
   expect(error.hint).toContain('dockerd')
 })
 
-test('without root nothing can be done, and the error says what that would have been', () => {
+test('a user who cannot become root is refused, with the changes that would be needed', () => {
   const error = failureOf({ ...fresh, ...ana, sudo: false })
   expect(error.kind).toBe('credentials')
   expect(error.message).toContain('ana cannot become root')
@@ -210,21 +207,21 @@ test('without root nothing can be done, and the error says what that would have 
   expect(error.hint).toContain('sudo')
 })
 
-test('whoever may not ask the engine is not told that it is stopped', () => {
+test('a user who cannot access the socket is not told that the engine is stopped', () => {
   const engine = { socket: '/var/run/docker.sock', direct: false }
   const error = failureOf({ ...healthy, ...ana, sudo: false, engine })
   expect(error.message).toContain('add ana to the docker group')
   expect(error.message).not.toContain('start')
 })
 
-/** A healthy host whose engine tells this version. */
+/** Returns a healthy host whose engine has this version. */
 const seen = (version: string, engineFromDocker = true): HostProbe => ({
   ...healthy,
   engineFromDocker,
   engine: { socket: '/var/run/docker.sock', version, direct: true },
 })
 
-describe('an engine that is there, and another one is wished for', () => {
+describe('an installed engine that differs from the requested one', () => {
   test.each([
     ['28.2.9', { version: '28.2' }, 'fits'],
     ['29.1.0-rc.2', { version: '29.1.0~rc.2' }, 'fits'],
@@ -235,11 +232,11 @@ describe('an engine that is there, and another one is wished for', () => {
     ['29.0.0', { channel: 'stable' as const }, 'fits'],
     ['29.0.0', { channel: 'distribution' as const }, 'matter'],
     ['29.0.0', {}, 'fits'],
-  ])('%s, where %j is wanted: %s', (version, wish, kind) => {
+  ])('%s, with %j requested, is rated: %s', (version, wish, kind) => {
     expect(checkEngine(seen(version), wish)).toMatchObject({ kind })
   })
 
-  test("a distribution's is never replaced by Docker's: that is told, with what to do", () => {
+  test("from the distribution is never replaced by Docker's, which is reported with a hint", () => {
     const judged = checkEngine(seen('20.10.24', false), { version: '28.2' })
     expect(judged).toMatchObject({
       kind: 'matter',
@@ -250,7 +247,7 @@ describe('an engine that is there, and another one is wished for', () => {
     })
   })
 
-  test('provisioning leaves it, and an upgrade goes to the newest of the version', () => {
+  test('is kept by provisioning, and upgraded to the newest matching release by an upgrade', () => {
     const wish = { version: '28.2' }
     expect(planEngine(seen('27.1.0'), wish)).toEqual([])
     expect(

@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
 })
 
-/** A folder with a program that prints `answer` under each name. */
+/** Creates a directory with an executable script for each name. */
 async function programs(answers: Readonly<Record<string, string>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-probe-'))
   folders.push(folder)
@@ -25,7 +25,7 @@ async function programs(answers: Readonly<Record<string, string>>): Promise<stri
   return folder
 }
 
-/** Runs the script with the real shells and programs of this computer, some of them replaced. */
+/** Runs the script with the shells and programs of this computer, except for those in `folder`. */
 function probe(shell: string, folder: string, env: Record<string, string> = {}, socket?: string) {
   const [file = '', ...args] = shell.split(' ')
   const { stdout, status } = spawnSync(
@@ -41,8 +41,8 @@ function probe(shell: string, folder: string, env: Record<string, string> = {}, 
   return parseHostProbe(stdout)
 }
 
-describe.each(shells)('in %s', (shell) => {
-  test('this computer is described as it describes itself', async () => {
+describe.each(shells)('the probe script in %s', (shell) => {
+  test('describes this computer correctly', async () => {
     const seen = probe(shell, await programs({}))
     const release = await readFile('/etc/os-release', 'utf8')
     expect(release).toContain(seen.os.id)
@@ -51,7 +51,7 @@ describe.each(shells)('in %s', (shell) => {
     expect(seen.arch).toBe({ x64: 'amd64' }[process.arch as string] ?? process.arch)
   })
 
-  test('an engine is asked at the socket that is told, and its version comes from itself', async () => {
+  test('asks an engine at the given socket for its version', async () => {
     const folder = await programs({ docker: 'echo 99.1.2-$2' })
     const socket = join(folder, 'my engine.sock')
     await using server = createServer()
@@ -64,7 +64,7 @@ describe.each(shells)('in %s', (shell) => {
   test.each([
     ['docker.sock', 'a rootless Docker'],
     ['podman/podman.sock', 'a rootless Podman'],
-  ])('%s of %s is found, and asked without a docker command', async (name) => {
+  ])('finds %s of %s, and queries it without a docker command', async (name) => {
     const answer = String.raw`HTTP/1.1 200 OK\r\nServer: Libpod/4.3.1 (linux)\r\n\r\nOK`
     const folder = await programs({ docker: 'exit 125', curl: `printf '${answer}'` })
     const socket = join(folder, name)
@@ -75,7 +75,7 @@ describe.each(shells)('in %s', (shell) => {
     expect(seen).toEqual({ socket, version: '4.3.1', direct: true })
   })
 
-  test('a running cloud-init is told from one that is done, and one that never ran', async () => {
+  test('distinguishes a running cloud-init from one that is done or never ran', async () => {
     const states = { running: 'running', done: 'done', 'not run': 'done', error: 'done' }
     for (const [status, expected] of Object.entries(states)) {
       const folder = await programs({ 'cloud-init': `echo; echo 'status: ${status}'` })
@@ -84,7 +84,7 @@ describe.each(shells)('in %s', (shell) => {
   })
 })
 
-describe('what a script printed', () => {
+describe('the output of the probe script', () => {
   test('is found among the greetings of a login shell', () => {
     const said = parseHostProbe(
       'Welcome!\nfleet os.id=alpine\nfleet machine=aarch64\nfleet uid=0\nbye',
@@ -97,18 +97,18 @@ describe('what a script printed', () => {
     ['disabled', 'inactive', { active: false, enabled: false }],
     ['masked', 'inactive', { active: false, enabled: false }],
     ['static', 'failed', { active: false, enabled: true }],
-  ])('of a service that is %s and %s', (enabled, active, service) => {
+  ])('is parsed for a service that is %s and %s', (enabled, active, service) => {
     const text = `fleet init=systemd\nfleet service.enabled=${enabled}\nfleet service.active=${active}\n`
     expect(parseHostProbe(text).service).toEqual(service)
   })
 
-  test('of a host that has no docker service', () => {
+  test('is parsed for a host without a docker service', () => {
     const text =
       'fleet init=systemd\nfleet service.enabled=not-found\nfleet service.active=inactive\n'
     expect(parseHostProbe(text)).not.toHaveProperty('service')
   })
 
-  test('of a kernel whose AppArmor nobody can load profiles into', () => {
+  test('shows whether AppArmor is enabled without a program that can load profiles', () => {
     expect(parseHostProbe('fleet apparmor=Y\n').appArmorMissing).toBe(true)
     expect(parseHostProbe('fleet apparmor=Y\nfleet apparmor.parser=yes\n').appArmorMissing).toBe(
       false,

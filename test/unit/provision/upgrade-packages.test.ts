@@ -10,8 +10,8 @@ const state: PackageState = {
   ...{ order: 'newer', held: [] },
 }
 
-describe('the upgrade of an engine', () => {
-  test('is read from what the package manager reports', () => {
+describe('upgrading an engine package', () => {
+  test('parses the output of the package manager', () => {
     expect(
       parsePackageState(
         'Reading package lists...\nfleet package=docker.io\nfleet installed=20.10.24+dfsg1-1+deb12u1+b6\nfleet held=docker.io\nfleet held=containerd\nfleet candidate=20.10.25~rc1\nfleet order=newer\n',
@@ -22,7 +22,7 @@ describe('the upgrade of an engine', () => {
     })
   })
 
-  test('goes to the candidate, if that is newer', () => {
+  test('selects the candidate if it is newer', () => {
     expect(decideUpgrade(state, undefined)).toEqual({
       ...{ package: 'docker-ce', from: '5:28.1.0-1', to: '5:28.2.2-1' },
     })
@@ -34,7 +34,7 @@ describe('the upgrade of an engine', () => {
     [{ order: 'older' }, '27', /does not downgrade/],
     [{ held: ['docker-ce'] }, undefined, /packages are on hold on the host: docker-ce/],
     [{ candidate: undefined, order: 'none' }, undefined, /no package source/],
-  ] as const)('%j to %s is refused', (different, wanted, reason) => {
+  ] as const)('refuses %j with the requested version %s', (different, wanted, reason) => {
     const { candidate, ...rest } = { ...state, ...different }
     const other = { ...rest, ...(candidate !== undefined && { candidate }) }
     expect(() => decideUpgrade(other, wanted)).toThrow(reason)

@@ -20,7 +20,7 @@ const own = (content: string | Uint8Array) => ({
   content: Buffer.from(content),
 })
 
-/** The parts as Python's email package, which cloud-init reads with, finds them. */
+/** Parses a message with Python's email package, as cloud-init does, and resolves to its parts. */
 async function partsOf(message: string) {
   const script = `import email, json, sys
 message = email.message_from_string(sys.stdin.buffer.read().decode())
@@ -31,7 +31,7 @@ print(json.dumps([[part.get_content_type(), part.get_filename(), part.get('Merge
   return parts.map(([type, name, merge, body = '']) => ({ type, name, merge, body }))
 }
 
-/** The keys of a cloud-config as fleet writes it: each on one line, its value in JSON. */
+/** Parses a cloud-config in fleet's format: one key per line, with its value in JSON. */
 const configOf = (body = ''): Record<string, unknown> =>
   Object.fromEntries(
     Array.from(body.matchAll(/^(\w+): (.*)$/gm), ([, key = '', value = '']) => [
@@ -41,7 +41,7 @@ const configOf = (body = ''): Record<string, unknown> =>
   )
 
 describe('the user-data of a new host', () => {
-  test('has the host key, the user and the keys, and closes root and passwords', async () => {
+  test('has the host key, the user and its keys, and disables root and password logins', async () => {
     const [additions, settings] = await partsOf(writeUserData(boot))
     expect(additions?.body).toMatch(/^#cloud-config\n/)
     expect(configOf(additions?.body)['users']).toEqual([
@@ -65,18 +65,18 @@ describe('the user-data of a new host', () => {
     })
   })
 
-  test('installs no engine and makes no group where none is wished for', async () => {
+  test('installs no engine and creates no group if the engine is none', async () => {
     const text = writeUserData({ ...boot, engine: 'none' })
     expect(text).not.toContain('docker')
     expect(await partsOf(text)).toHaveLength(2)
   })
 
-  test("runs the driver's commands at every boot", async () => {
+  test("runs the driver's commands on every boot", async () => {
     const [additions] = await partsOf(writeUserData({ ...boot, bootCommands: ['mount "it"'] }))
     expect(configOf(additions?.body)['bootcmd']).toContain('mount "it"')
   })
 
-  test('refuses root, whose login stays closed', () => {
+  test('refuses root as login user, because its login is disabled', () => {
     expect(() => writeUserData({ ...boot, user: 'root' })).toThrow(/login user cannot be root/)
   })
 
@@ -89,15 +89,18 @@ describe('the user-data of a new host', () => {
     ],
     ['channel test', { channel: 'test' }, ['task test']],
     ['a version', { version: '28.2' }, ['task 28.2 docker-ce', 'task stable']],
-  ])('has a script for every POSIX shell that installs from %s', async (_, engine, expected) => {
-    const script = (await partsOf(writeUserData({ ...boot, engine }))).at(-1)
-    expect(script).toMatchObject({ type: 'text/x-shellscript', name: '00-fleet-engine' })
-    for (const text of expected) expect(script?.body).toContain(text)
-    for (const shell of ['dash', 'bash'] as const) await runProgram([shell, '-n'], script?.body)
-  })
+  ])(
+    'has a script that installs the engine from %s, and that every POSIX shell can parse',
+    async (_, engine, expected) => {
+      const script = (await partsOf(writeUserData({ ...boot, engine }))).at(-1)
+      expect(script).toMatchObject({ type: 'text/x-shellscript', name: '00-fleet-engine' })
+      for (const text of expected) expect(script?.body).toContain(text)
+      for (const shell of ['dash', 'bash'] as const) await runProgram([shell, '-n'], script?.body)
+    },
+  )
 })
 
-describe("a person's own user-data", () => {
+describe('custom user-data', () => {
   test.each([
     ['a cloud-config', '#cloud-config\nruncmd: [a]\n'],
     ['a script', '#!/bin/sh\necho hi\n'],
@@ -112,14 +115,14 @@ describe("a person's own user-data", () => {
     ],
     ['a text with the boundary in it', '#cloud-config\n# --fleet\n'],
     ['a text with the lines of another system', '#cloud-config\r\nruncmd: [a]\r\n'],
-  ])('that is %s goes before what fleet says, byte for byte', async (_, text) => {
+  ])("that is %s precedes fleet's own parts, byte for byte", async (_, text) => {
     for (const content of [text, gzipSync(text)]) {
       const parts = await partsOf(writeUserData({ ...boot, own: own(content) }))
       expect(parts.map(({ type }) => type)).toEqual([
-        'text/plain', // so that cloud-init looks for itself
-        'text/cloud-config', // the usual users
+        'text/plain', // a type that makes cloud-init detect the actual one
+        'text/cloud-config', // the default users
         'text/cloud-config',
-        'text/cloud-config', // the user once more
+        'text/cloud-config', // the user again
         'text/cloud-config',
         'text/x-shellscript',
       ])
@@ -131,7 +134,7 @@ describe("a person's own user-data", () => {
     ['', ''],
     [' as a mailbox has it', 'From nobody Mon Jan  1 00:00:00 2024\n'],
   ])(
-    'that is a message already%s keeps its parts, their names and how they merge',
+    'that is already a MIME message%s keeps its parts, their names and merge types',
     async (_, first) => {
       const message = `${first}Content-Type: multipart/mixed; boundary="x"
 MIME-Version: 1.0
@@ -167,12 +170,12 @@ Content-Disposition: attachment; filename="mine.sh"
   })
 })
 
-describe('user-data as a provider takes it', () => {
+describe("user-data with a provider's size limit", () => {
   const text = 'x'.repeat(1000)
-  test('stays as it is where it fits', () => {
+  test('is unchanged if it fits', () => {
     expect(packUserData(text, { maxBytes: 1000, gzip: true }).toString()).toBe(text)
   })
-  test("is gzip'd where it does not", () => {
+  test('is compressed with gzip if it does not fit', () => {
     const packed = packUserData(text, { maxBytes: 999, gzip: true })
     expect(gunzipSync(packed).toString()).toBe(text)
   })
@@ -182,7 +185,7 @@ describe('user-data as a provider takes it', () => {
       { maxBytes: 10, gzip: true },
       /too large: 1,000 bytes \(\d+ bytes compressed\); the provider allows 10/,
     ],
-  ])('is refused where it is too long for %o, saying the sizes', (limit, message) => {
+  ])('is refused with its size if it is too large for %o', (limit, message) => {
     expect(() => packUserData(text, limit)).toThrow(message)
   })
 })

@@ -8,7 +8,7 @@ const passphrase = (sharedAs: string): Question => ({
   sharedAs,
 })
 
-test('what connections ask alike is asked once; everything else each time', async () => {
+test('asks a shared question once for all connections, and every other question each time', async () => {
   const asked: string[] = []
   const prompt = cachePrompts(async ({ text }) => `answer ${asked.push(text)}`)
   const password: Question = { text: 'Password:', secret: true }
@@ -19,7 +19,7 @@ test('what connections ask alike is asked once; everything else each time', asyn
   expect(answers).toEqual(['answer 1', 'answer 1', 'answer 2', 'answer 3', 'answer 4'])
 })
 
-test('a question that nobody answered is not asked again', async () => {
+test('does not repeat a shared question that was not answered', async () => {
   let asked = 0
   const prompt = cachePrompts(() => Promise.reject(new Error(`no answer ${(asked += 1)}`)))
   const question = { text: 'Passphrase:', secret: true, sharedAs: 'key 0' }

@@ -20,7 +20,7 @@ describe.skipIf(process.platform === 'win32')('a command line', () => {
         const output = execFileSync(shell, ['-c', script], { encoding: 'utf8' })
         expect(output.split('\0').slice(0, -1)).toEqual(counted.flat())
       }),
-      { numRuns: 10 }, // of many commands each: a shell takes longer to start than to print
+      { numRuns: 10 }, // Each run checks many commands, because starting a shell takes longer than printing.
     )
   })
 
@@ -44,7 +44,7 @@ describe.skipIf(process.platform === 'win32')('a command line', () => {
     expect(output.split('\0').slice(0, -1)).toEqual([...words, 'a\\'])
   })
 
-  test('is plain where nothing needs quotes', () => {
+  test('is not quoted where that is not necessary', () => {
     expect(shellLine(['docker', 'run', '--name=a', 'bb:1', 'it is'])).toBe(
       "docker run --name=a bb:1 'it is'",
     )
@@ -52,7 +52,7 @@ describe.skipIf(process.platform === 'win32')('a command line', () => {
   })
 })
 
-test('an exit code is what a shell would report', () => {
+test('exitCodeOf returns the exit code that a shell would report', () => {
   expect(exitCodeOf({ code: 3 })).toBe(3)
   expect(exitCodeOf({ signal: 'KILL' })).toBe(137)
   expect(exitCodeOf({ signal: 'TERM' })).toBe(143)

@@ -21,7 +21,7 @@ describe('a destination', () => {
     ['ana@2001:db8::1', { user: 'ana', host: '2001:db8::1' }],
     ['ana@realm@host', { user: 'ana@realm', host: 'host' }],
     ['ssh://ana@host:2222/', { user: 'ana', host: 'host', port: 2222 }],
-  ])('%s', (text, expected) => {
+  ])('is parsed from %s', (text, expected) => {
     expect(parseDestination(text)).toEqual(expected)
   })
 
@@ -45,12 +45,12 @@ describe('a destination', () => {
     'ana@host/path',
     '[host',
     'a@b]:22',
-  ])('%j is refused', (text) => {
+  ])('is refused if it is %j', (text) => {
     expect(() => parseDestination(text)).toThrow(expect.objectContaining({ kind: 'usage' }))
   })
 })
 
-describe("ssh's configuration", () => {
+describe('resolving a host with ssh_config', () => {
   let home: string
   let env: Record<string, string | undefined>
 
@@ -144,12 +144,12 @@ describe("ssh's configuration", () => {
   })
   afterAll(() => rm(home, { recursive: true }))
 
-  test('expands tokens and variables in the names of key files', async () => {
+  test('expands tokens and variables in the paths of key files', async () => {
     const { identityFiles } = await resolveSshConfig('tokens', env)
     expect(identityFiles).toEqual([join(home, '.ssh/keys/tokens-eu-alias-%-2200')])
   })
 
-  test('gives address, user, port and the keys that exist', async () => {
+  test('returns the address, the user, the port and the existing key files', async () => {
     expect(await resolveSshConfig('web', env)).toMatchObject({
       address: 'web.example',
       user: 'ana',
@@ -158,7 +158,7 @@ describe("ssh's configuration", () => {
     })
   })
 
-  test('tells where host keys are known, and of agents and certificates', async () => {
+  test('returns known_hosts files, the agent and certificate files', async () => {
     const { settings, ...known } = await resolveSshConfig('known', env)
     const knownHosts = settings?.knownHosts
     expect(known).toMatchObject({
@@ -176,7 +176,7 @@ describe("ssh's configuration", () => {
       expect(await resolveSshConfig(name, env)).not.toHaveProperty('agent')
   })
 
-  test('gives way to what is typed', async () => {
+  test('gives precedence to the user and the port of the destination', async () => {
     expect(await resolveSshConfig('bob@web:23', env)).toMatchObject({
       address: 'web.example',
       user: 'bob',
@@ -184,7 +184,7 @@ describe("ssh's configuration", () => {
     })
   })
 
-  test('knows hosts that it does not name', async () => {
+  test('resolves hosts that the configuration does not name', async () => {
     expect(await resolveSshConfig('10.0.0.1', env)).toMatchObject({
       address: '10.0.0.1',
       user: userInfo().username,
@@ -193,11 +193,11 @@ describe("ssh's configuration", () => {
     })
   })
 
-  test.each(['::1', '[::1]', 'ana@[::1]:22'])('takes the IPv6 address %s', async (text) => {
+  test.each(['::1', '[::1]', 'ana@[::1]:22'])('accepts the IPv6 address %s', async (text) => {
     expect(await resolveSshConfig(text, env)).toMatchObject({ address: '::1', port: 22 })
   })
 
-  test('names jump hosts', async () => {
+  test('returns jump hosts', async () => {
     expect(await resolveSshConfig('far', env)).toMatchObject({
       proxyJump: ['me@jump:2022', '[::1]:23'],
     })
@@ -219,7 +219,7 @@ describe("ssh's configuration", () => {
     })
   })
 
-  test('uses the first of ProxyJump and ProxyCommand', async () => {
+  test('uses ProxyJump or ProxyCommand, depending on which is set first', async () => {
     const jump = await resolveSshConfig('jump-first', env)
     expect(jump).toMatchObject({ proxyJump: ['bastion'] })
     expect(jump).not.toHaveProperty('proxyCommand')
@@ -235,7 +235,7 @@ describe("ssh's configuration", () => {
     })
   })
 
-  test('finds settings of the connection and the login', async () => {
+  test('returns settings of the connection and the login', async () => {
     const { settings } = await resolveSshConfig('strict', env)
     expect(settings).toMatchObject({
       identitiesOnly: true,
@@ -251,7 +251,7 @@ describe("ssh's configuration", () => {
     expect(Object.keys(plain.settings ?? {})).toEqual(['knownHosts'])
   })
 
-  test('has values of the record where the configuration has none', async () => {
+  test('uses values of the host record that the configuration does not set', async () => {
     const { username } = userInfo()
     const fallback = { address: '192.0.2.7', user: 'admin', port: 2222 }
     const cases = [
@@ -260,14 +260,14 @@ describe("ssh's configuration", () => {
       ['web', { address: 'web.example', user: 'ana', port: 2200 }],
       ['unheard-of', fallback],
       ['bob@unheard-of:23', { address: '192.0.2.7', user: 'bob', port: 23 }],
-      // A program gets the name that ssh would give it, and no address from machines.yaml.
+      // A ProxyCommand gets the name that ssh would pass, and not the address in machines.yaml.
       ['command-first', { address: 'command-first', user: 'admin', port: 2222 }],
     ] as const
     for (const [destination, expected] of cases)
       expect(await resolveSshConfig(destination, env, { fallback })).toMatchObject(expected)
   })
 
-  test('tells which hosts it has settings for, and which settings have no effect', async () => {
+  test('reports whether a host is configured, and which settings have no effect', async () => {
     expect(await examineSshConfig('web', env)).toMatchObject({ isConfigured: true })
     expect(await examineSshConfig('ana@unheard-of:2222', env)).toMatchObject({
       isConfigured: false,
@@ -277,7 +277,7 @@ describe("ssh's configuration", () => {
     expect(busy.ignoredBy('builtin')).toEqual(
       expect.arrayContaining(['LocalForward', 'RemoteCommand']),
     )
-    // The token makes fleet use the client openssh, which applies it.
+    // The token makes fleet use the OpenSSH client, which supports these settings.
     const token = await examineSshConfig('token', env)
     expect(token).toMatchObject({ isConfigured: true })
     expect(token.ignoredBy('openssh')).toEqual(['LocalForward'])
@@ -333,7 +333,7 @@ PermitLocalCommand yes
 UpdateHostKeys no
 VisualHostKey yes`,
   }
-  test('names each setting that has no effect with a client', async () => {
+  test('reports all settings that have no effect with a client', async () => {
     const file = join(home, 'full')
     await writeFile(file, `Host full\n${Object.values(named).join('\n')}\n`)
     const { ignoredBy } = await examineSshConfig('full', env, file)
@@ -343,7 +343,7 @@ VisualHostKey yes`,
     )
   })
 
-  test('has all settings of ssh described in docs/ssh.md', async () => {
+  test('supports only settings that docs/ssh.md describes', async () => {
     const docs = await readFile(join(import.meta.dirname, '../../../docs/ssh.md'), 'utf8')
     const { answer = [] } = await examineSshConfig('full', env, join(home, 'full'))
     const missing = answer
@@ -352,7 +352,7 @@ VisualHostKey yes`,
     expect(new Set(missing)).toEqual(new Set())
   })
 
-  test('tells of a mistake in the file in the words of ssh', async () => {
+  test('reports an error in the file with the message of ssh', async () => {
     const other = await mkdtemp(join(tmpdir(), 'ssh-config-'))
     await mkdir(join(other, '.ssh'))
     await writeFile(join(other, '.ssh/config'), 'Nonsense yes\n')
@@ -363,7 +363,7 @@ VisualHostKey yes`,
     await rm(other, { recursive: true })
   })
 
-  test('is not needed where there is no ssh', async () => {
+  test('works without ssh', async () => {
     const bare = { HOME: home, PATH: join(home, 'empty'), USER: 'eve' }
     expect(await resolveSshConfig('web', bare)).toEqual({
       address: 'web',

@@ -10,13 +10,13 @@ const v4 = (...list: string[]) => list.map((address) => ({ address, family: 4 })
 const v6 = (...list: string[]) => list.map((address) => ({ address, family: 6 }))
 const never = () => new AbortController().signal
 
-test('families take turns, in the order of the system', () => {
+test('alternates between address families, in the order of the system', () => {
   const found = [...v6('::a', '::b', '::c'), ...v4('1.1.1.1')]
   expect(interleaveFamilies(found)).toEqual(['::a', '1.1.1.1', '::b', '::c'])
   expect(interleaveFamilies([])).toEqual([])
 })
 
-describe('a host of several addresses', () => {
+describe('a host with several addresses', () => {
   const server = createServer((socket) => void socket.on('error', () => {}))
   let port: number
 
@@ -26,21 +26,21 @@ describe('a host of several addresses', () => {
   })
   afterAll(() => server.close())
 
-  test('is reached by the one that answers', async () => {
+  test('is reached at an address that answers', async () => {
     addresses.all = [...v6('::1'), ...v4('127.0.0.3', '127.0.0.2')]
     const socket = await connectTcp('dual.test', port, never())
     expect(socket.remoteAddress).toBe('127.0.0.2')
     socket.destroy()
   })
 
-  test('that none answers at tells the failure that says most', async () => {
+  test('that answers at no address is reported with the most informative error', async () => {
     addresses.all = [...v6('2001:db8::1'), ...v4('127.0.0.3')]
     await expect(connectTcp('dual.test', port, never())).rejects.toMatchObject({
       code: 'ECONNREFUSED',
     })
   })
 
-  test('is given up as soon as that is wished', async () => {
+  test('is no longer tried after an abort', async () => {
     const ending = new AbortController()
     addresses.all = v4('192.0.2.1')
     const connecting = connectTcp('dual.test', port, ending.signal)

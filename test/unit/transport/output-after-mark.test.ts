@@ -8,7 +8,7 @@ function* print(): Generator<Buffer> {
   for (;;) yield Buffer.alloc(1 << 16, 'y')
 }
 
-test('what follows the mark comes through, whatever stands before and wherever it is cut', async () => {
+test('passes on exactly the output after the mark, for any preceding output and any chunks', async () => {
   const part = uint8Array({ maxLength: 60 })
   await assert(
     asyncProperty(part, part, integer({ min: 1, max: 50 }), async (before, after, size) => {
@@ -25,7 +25,7 @@ test('what follows the mark comes through, whatever stands before and wherever i
   )
 })
 
-test('of a program that was not begun nothing comes through, and what came in its place is kept', async () => {
+test('passes on nothing if the program was not started, and keeps the output as the greeting', async () => {
   const rest = afterMark(
     Readable.from([Buffer.from('This account is '), Buffer.from('closed')]),
     'm',
@@ -43,7 +43,7 @@ test('a login shell that prints too much output is an error', async () => {
   expect(endless.destroyed).toBe(true)
 })
 
-test('an output that breaks off is an error, not an end', async () => {
+test('reports an error if the output is aborted', async () => {
   const output = new PassThrough()
   const rest = afterMark(output, 'm')
   output.write('m\nhalf')

@@ -15,7 +15,7 @@ const failures = [
   { machine: { name: 'web-2' }, error: new UserError('unreachable', 'refused') },
 ]
 
-test('a bug met on one of many machines is told as one, with its stack', () => {
+test('a bug on one of several machines is reported as a bug, with its stack', () => {
   const { io, said } = pipeIo()
   writeFailures(io, failures, { of: 3, json: false })
   expect(said().slice(0, 3)).toEqual([
@@ -26,7 +26,7 @@ test('a bug met on one of many machines is told as one, with its stack', () => {
   expect(said().at(-1)).toBe('  web-2: refused')
 })
 
-test('a bug is exit code 70, and in JSON of the kind bug, with its stack', () => {
+test('a bug has exit code 70, and in JSON the kind bug with its stack', () => {
   const { io, said } = pipeIo()
   writeFailure(io, asFailure, true)
   writeFailure(io, bug, true)
@@ -56,7 +56,7 @@ const absent = (name: string, path: string) => ({
 })
 
 describe('failures of several machines', () => {
-  test('name a path as it was typed', () => {
+  test('name a path as the user typed it', () => {
     const { io, said } = pipeIo()
     writeFailures(io, [absent('a-1', '/x'), absent('b', '/y'), absent('a-2', '/x')], {
       ...{ of: 4, json: false },
@@ -67,7 +67,7 @@ describe('failures of several machines', () => {
     ])
   })
 
-  test('name a machine once in a line, and in the command of the hint', () => {
+  test('name a machine once per line, and in the command of the hint', () => {
     const { io, said } = pipeIo()
     const error = new UserError('unsupported', 'cannot remove b: its driver b-2 is not installed', {
       machine: 'b',
@@ -80,14 +80,14 @@ describe('failures of several machines', () => {
     ])
   })
 
-  test('that are all unfinished are a number', () => {
+  test('are counted if they are all unfinished', () => {
     const { io, said } = pipeIo()
     const rest = ['a', 'b', 'd'].map((name) => ({ name }))
     writeResults(io, { outcomes: [], rest, cancelled: true }, { json: false })
     expect(said()).toEqual(['fleet: cancelled: not finished on all 3 machines'])
   })
 
-  test('of one cause are one line, with one hint for all', () => {
+  test('with the same cause share one line and one hint', () => {
     const failures = ['web-1', 'web-2', 'web-3'].map((name, index) =>
       unreachable(name, `192.0.2.${index + 1}`),
     )
@@ -109,7 +109,7 @@ describe('failures of several machines', () => {
     ['for a new engine: fleet provision NAME; or go on', 'fleet provision web-1 web-2; or go on'],
     ['to set up the machine: fleet apply --on NAME', 'fleet apply --on web-1,web-2'],
     ['to see its log: fleet ssh NAME -- cat /log', 'fleet ssh NAME -- cat /log'],
-  ])('have all names in the command of the hint %j, if it takes several', (hint, command) => {
+  ])('list all names in the command of the hint %j, if it accepts several', (hint, command) => {
     const { io, said } = pipeIo()
     const failures = ['web-1', 'web-2'].map((name) => ({
       machine: { name },
@@ -119,7 +119,7 @@ describe('failures of several machines', () => {
     expect(said().slice(1).join('\n')).toContain(command)
   })
 
-  test('are told with a hint that fits in a line, however many they are', () => {
+  test('share a hint that fits on a line, for any number of machines', () => {
     const failures = Array.from({ length: 920 }, (_, index) =>
       unreachable(`web-${index}`, `2001:db8::${index.toString(16)}`),
     )

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { foldNames, namesAmong } from '../../../src/ui/fold-names.ts'
 
-describe('names', () => {
+describe('a list of machine names', () => {
   test.each([
     [['web-1', 'web-2', 'web-3'], 'web-1..web-3'],
     [['web-9', 'web-10', 'web-11', 'web-12', 'db'], 'web-9..web-12, db'],
@@ -12,11 +12,11 @@ describe('names', () => {
     [['a1.eu', 'a2.eu', 'a3.eu', 'a4.us'], 'a1.eu..a3.eu, a4.us'],
     [['a', 'b', 'c'], 'a, b, c'],
     [[], ''],
-  ])('%j are told as %j', (names, told) => {
+  ])('with the names %j is shown as %j', (names, told) => {
     expect(foldNames(names)).toBe(told)
   })
 
-  test('of all machines are a number', () => {
+  test('is replaced with a count if it includes all machines', () => {
     const names = ['a', 'c', 'z']
     expect([namesAmong(names, 3), namesAmong(names, 4), namesAmong(['a'], 1)]).toEqual([
       'all 3 machines',

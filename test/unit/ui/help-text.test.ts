@@ -15,7 +15,7 @@ Examples:
   fleet ls --live
 `
 
-test('help on a terminal has bold headings and coloured names', () => {
+test('help on a terminal has bold headings and colored names', () => {
   const { rendered } = styleHelp(capturedIo({ isTTY: true }).io, help)
   expect(rendered).toContain('\u001B[1mUsage:\u001B[22m fleet ls [options]\n')
   expect(rendered).toContain('\u001B[1mOptions:\u001B[22m\n')
@@ -28,6 +28,6 @@ test.each([
   ['a pipe', { isTTY: false }],
   ['NO_COLOR', { isTTY: true, env: { NO_COLOR: '1' } }],
   ['a dumb terminal', { isTTY: true, env: { TERM: 'dumb' } }],
-])('help is plain with %s', (_what, settings) => {
+])('help has no styles with %s', (_what, settings) => {
   expect(styleHelp(capturedIo(settings).io, help).rendered).toBe(help)
 })

@@ -4,7 +4,7 @@ import { capturedIo, terminalIo } from '../../support/fake-io.ts'
 
 const page = (...lines: string[]) => lines.map((line) => `${line}\n`).join('')
 
-test('pages replace each other on the alternate screen, and the last one stays', async () => {
+test('pages replace each other on the alternate screen, and the last one remains on the normal screen', async () => {
   const { io, screen, type } = terminalIo({ rows: 4, columns: 20, both: true })
   io.stdout.write('$ fleet stats\n')
   const pages = openPages(io)
@@ -32,7 +32,7 @@ test('pages replace each other on the alternate screen, and the last one stays',
   ])
 })
 
-test('the alternate screen is left when the process exits, and only once', async () => {
+test('the alternate screen is left once when the process exits', async () => {
   const { io, written } = capturedIo({ isTTY: true })
   const once = vi.spyOn(process, 'once')
   const pages = openPages(io)
@@ -45,7 +45,7 @@ test('the alternate screen is left when the process exits, and only once', async
   expect(process.listeners('exit')).not.toContain(leave)
 })
 
-test('what fails before the first page leaves the terminal alone', async () => {
+test('an error before the first page leaves the terminal unchanged', async () => {
   const { io, written } = capturedIo({ isTTY: true })
   const drawing = async () => {
     using pages = openPages(io)
@@ -55,7 +55,7 @@ test('what fails before the first page leaves the terminal alone', async () => {
   expect(written()).toBe('')
 })
 
-test('a dumb terminal gets one page below the other', async () => {
+test('pages on a dumb terminal follow each other', async () => {
   const { io, written } = capturedIo({ isTTY: true, env: { TERM: 'dumb' } })
   using pages = openPages(io)
   for (const text of ['a', 'b']) await pages.draw(async (held) => held.stdout.write(page(text)))

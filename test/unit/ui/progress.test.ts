@@ -12,7 +12,7 @@ afterEach(() => void vi.useRealTimers())
 
 const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
 
-/** Work that the test leads: its steps, and how it ends. */
+/** Starts tracked work whose steps and result the test controls. */
 function led(display: Awaited<ReturnType<typeof openProgress>>, subject: string) {
   let report: Progress | undefined
   const { promise, resolve, reject } = makeGate()
@@ -32,8 +32,8 @@ function led(display: Awaited<ReturnType<typeof openProgress>>, subject: string)
   }
 }
 
-describe('in a pipe', () => {
-  test('a step is a line, and a long one says its seconds when it ends', async () => {
+describe('progress in a pipe', () => {
+  test('prints each step on a line, and the duration of a long step when it ends', async () => {
     const { io, said } = pipeIo()
     await withProgress(io, text, 'web-1', async (progress) => {
       progress('check')
@@ -49,7 +49,7 @@ describe('in a pipe', () => {
     ])
   })
 
-  test('a step that goes on tells itself every ten seconds, with or without news', async () => {
+  test('repeats a running step every ten seconds, with or without new details', async () => {
     const { io, said } = pipeIo()
     await withProgress(io, text, 'web-1', async (progress) => {
       progress('boot')
@@ -69,7 +69,7 @@ describe('in a pipe', () => {
     ])
   })
 
-  test('of several each says when it is done, and at which step it failed', async () => {
+  test('reports for each of several machines when it is done, or at which step it failed', async () => {
     const { io, said } = pipeIo()
     using display = await openProgress(io, text, names(2))
     const [first, second] = names(2).map((name) => led(display, name))
@@ -91,7 +91,7 @@ describe('in a pipe', () => {
   })
 })
 
-test('with --json it is events, also of a step that goes on', async () => {
+test('progress with --json consists of events, which are repeated for a running step', async () => {
   const { io, said } = pipeIo()
   using display = await openProgress(io, { json: true }, names(2))
   const [first, second] = names(2).map((name) => led(display, name))
@@ -115,12 +115,12 @@ test('with --json it is events, also of a step that goes on', async () => {
   ])
 })
 
-/** The window, with a tilde for the mark that turns. */
+/** Returns the lines of the screen, with a tilde instead of the spinner. */
 const linesOf = async ({ screen }: Terminal): Promise<string[]> =>
   (await screen()).map((line) => line.replace(/^[⠀-⣿] /, '~ '))
 
-describe('on a terminal', () => {
-  test('the steps of one machine stay with their seconds; the one under way goes on', async () => {
+describe('progress on a terminal', () => {
+  test('keeps the steps of a single machine with their durations, and updates the running one', async () => {
     const terminal = terminalIo()
     using display = await openProgress(terminal.io, text, ['web-1'])
     const work = led(display, 'web-1')
@@ -138,7 +138,7 @@ describe('on a terminal', () => {
     ])
   })
 
-  test('several machines have a line each, which stays when they are finished', async () => {
+  test('shows one line per machine, which remains when they are finished', async () => {
     const terminal = terminalIo()
     using display = await openProgress(terminal.io, text, ['web-1', 'db'])
     const [web, db] = ['web-1', 'db'].map((name) => led(display, name))
@@ -157,7 +157,7 @@ describe('on a terminal', () => {
     ])
   })
 
-  test('a narrow window cuts the text, not the time, and no line is drawn twice', async () => {
+  test('truncates text to a narrow window, but not the duration, and draws no line twice', async () => {
     const terminal = terminalIo({ columns: 24 })
     using display = await openProgress(terminal.io, text, ['web-1', 'web-2'])
     const [first, second] = names(2).map((name) => led(display, name))
@@ -170,7 +170,7 @@ describe('on a terminal', () => {
     expect(await terminal.screen()).toHaveLength(2)
   })
 
-  test('of more machines than rows the rest is counted, and every one stays in the end', async () => {
+  test('counts the machines that do not fit on the screen, and lists all of them at the end', async () => {
     const terminal = terminalIo({ rows: 6 })
     using display = await openProgress(terminal.io, text, names(9))
     const works = names(9).map((name) => led(display, name))
@@ -183,7 +183,7 @@ describe('on a terminal', () => {
     expect(await terminal.screen()).toEqual(names(9).map((name) => `✔ ${name}: boot 3s`))
   })
 
-  test('it makes way for a question, and what ends meanwhile is told afterwards', async () => {
+  test('pauses during a prompt, and shows afterward what ended during the prompt', async () => {
     const terminal = terminalIo()
     const { io } = terminal
     using display = await openProgress(io, text, ['web-1', 'db'])
@@ -207,7 +207,7 @@ describe('on a terminal', () => {
   })
 })
 
-test('questions are asked one after the other', async () => {
+test('prompts are shown one after another', async () => {
   const { io } = pipeIo()
   const order: string[] = []
   const first = makeGate()
@@ -227,7 +227,7 @@ test('questions are asked one after the other', async () => {
 
 const compare = async (progress: Progress) => progress('compare')
 
-test('with --json, work that is not for one machine is a task, not a machine', async () => {
+test('with --json, work that is not for a single machine is reported as a task', async () => {
   const { io, said } = pipeIo()
   await withProgress(io, { json: true }, 'plan', compare, { isMachine: false })
   await withProgress(io, { json: true }, 'web-1', compare)

@@ -35,7 +35,7 @@ async function linesAt(width: number, rows: readonly Row[], whole = false): Prom
 const web = rowOf({ name: 'web-1', image: 'registry.example/shop/frontend:2.1', command: 'nginx' })
 
 describe('a table in a pipe', () => {
-  test('is written in few calls, however many rows it has', async () => {
+  test('is written in few calls, even with many rows', async () => {
     const { io, written } = capturedIo({ isTTY: false })
     const write = vi.spyOn(io.stdout, 'write')
     const rows = Array.from({ length: 2_001 }, (_, index) => rowOf({ name: `web-${index}` }))
@@ -46,14 +46,14 @@ describe('a table in a pipe', () => {
 })
 
 describe('a table on a terminal', () => {
-  test('is as wide as its texts where there is room', async () => {
+  test('is as wide as its texts if they fit', async () => {
     expect(await linesAt(80, [web])).toEqual([
       'NAME    IMAGE                                COMMAND   REASON',
       'web-1   registry.example/shop/frontend:2.1   nginx',
     ])
   })
 
-  test('is as wide as its texts where the terminal has no size', async () => {
+  test('is as wide as its texts if the size of the terminal is unknown', async () => {
     expect(await linesAt(0, [web])).toEqual(await linesAt(80, [web]))
   })
 
@@ -64,14 +64,14 @@ describe('a table on a terminal', () => {
     ])
   })
 
-  test('then leaves out the least important column', async () => {
+  test('then omits the least important column', async () => {
     expect(await linesAt(32, [web])).toEqual([
       'NAME    IMAGE             REASON',
       'web-1   registry.examp…',
     ])
   })
 
-  test('breaks a long reason between words, below its row', async () => {
+  test('wraps a long reason between words, below its row', async () => {
     const row = rowOf({ name: 'web-1', reason: 'connection refused by the host at 203.0.113.7' })
     expect(await linesAt(30, [row])).toEqual([
       'NAME    IMAGE   REASON',
@@ -81,13 +81,13 @@ describe('a table on a terminal', () => {
     ])
   })
 
-  test('shortens nothing where whole texts are asked for', async () => {
+  test('shortens nothing if full texts are requested', async () => {
     expect((await linesAt(20, [web], true))[1]).toBe(
       'web-1   registry.example/shop/frontend:2.1   nginx',
     )
   })
 
-  test('counts wide characters by the cells that they take', async () => {
+  test('measures wide characters in terminal cells', async () => {
     const [, first = '', second = ''] = await linesAt(40, [
       rowOf({ name: '日本', image: '漢字'.repeat(20), command: 'x' }),
       rowOf({ name: 'web', image: 'a', command: 'x' }),
@@ -106,7 +106,7 @@ describe('a table on a terminal', () => {
     maxLength: 4,
   })
 
-  test('has no line that is wider than the terminal', async () => {
+  test('has no line wider than the terminal', async () => {
     await fc.assert(
       fc.asyncProperty(rows, fc.integer({ min: 1, max: 120 }), async (rows, width) => {
         for (const line of await linesAt(width, rows)) {
@@ -116,7 +116,7 @@ describe('a table on a terminal', () => {
     )
   })
 
-  test('keeps its columns aligned while rows arrive', async () => {
+  test('keeps its columns aligned while rows are added', async () => {
     await fc.assert(
       fc.asyncProperty(rows, fc.integer({ min: 30, max: 120 }), async (rows, width) => {
         const { io, written } = capturedIo({ isTTY: true, columns: width, env: { NO_COLOR: '1' } })
@@ -130,7 +130,7 @@ describe('a table on a terminal', () => {
     )
   })
 
-  test('in a pipe loses nothing: every text, separated by tabs', async () => {
+  test('prints complete texts, separated by tabs, in a pipe', async () => {
     await fc.assert(
       fc.asyncProperty(rows, async (rows) => {
         const { io, written } = capturedIo({ isTTY: false, columns: 10 })
@@ -150,13 +150,13 @@ test.each([
   ['a pipe', { isTTY: false }],
   ['NO_COLOR', { isTTY: true, env: { NO_COLOR: '1' } }],
   ['a dumb terminal', { isTTY: true, env: { TERM: 'dumb' } }],
-])('a table has no colours with %s', async (_what, settings) => {
+])('a table has no colors with %s', async (_what, settings) => {
   const { io, written } = capturedIo(settings)
   await writeRows(io, { json: false }, { rows: [web], columns })
   expect(written()).not.toContain('\u001B')
 })
 
-/** One drawing of a table whose two machines answer in the other order. */
+/** Resolves to the lines of a redrawn table whose two machines answer in reverse order. */
 async function frame(image: string): Promise<string[]> {
   const { io, written } = capturedIo({ isTTY: true, env: { NO_COLOR: '1' } })
   const format = { json: false, quiet: false }
@@ -168,7 +168,7 @@ async function frame(image: string): Promise<string[]> {
   return written('stdout').split('\n')
 }
 
-test('a column that is kept keeps the room that it reserves', async () => {
+test('a column with `keep` keeps its reserved width', async () => {
   const { io, written } = capturedIo({ isTTY: true, columns: 30, env: { NO_COLOR: '1' } })
   const state: Column<Row> = { title: 'STATE', text: () => 'unreachable', width: 11, keep: true }
   const image: Column<Row> = { title: 'IMAGE', text: ({ image }) => image, width: 30 }
@@ -177,7 +177,7 @@ test('a column that is kept keeps the room that it reserves', async () => {
   expect(written('stdout')).toBe('STATE         IMAGE\nunreachable   registry.exampl…\n')
 })
 
-test('a table that is redrawn waits for all machines, and keeps its columns', async () => {
+test('a redrawn table waits for all machines, and keeps its column widths', async () => {
   const [short, long] = [await frame('x'), await frame('xxxxxxxx')]
   expect(short[0]).toBe(long[0])
   expect(short.slice(1).map((line) => line[0])).toEqual(['a', 'b', undefined])
@@ -187,7 +187,7 @@ const port = (IP: string, PublicPort: number, PrivatePort = PublicPort, Type = '
   ...{ IP, PublicPort, PrivatePort, Type },
 })
 
-test('ports published alike on IPv4 and IPv6 are one', () => {
+test('the same port published on IPv4 and IPv6 is shown once', () => {
   const text = (ports: readonly ReturnType<typeof port>[]) => portsText(mergeIpFamilies(ports))
   expect(text([port('0.0.0.0', 80), port('::', 80)])).toBe('*:80->80/tcp')
   expect(text([port('0.0.0.0', 8080, 80), port('::', 8080, 80), port('127.0.0.1', 9)])).toBe(

@@ -14,7 +14,7 @@ const settings: EngineSettings = {
   certificates: { 'reg.example.com:5000': pem },
 }
 
-/** The part of the script that writes the settings, for a root folder. */
+/** Returns the part of the script that writes the settings, with paths below `root`. */
 function configure(root: string): string {
   const script = writeBootScript({}, 'ana', settings)
   const put = /^put\(\) \{.*?^\}$/ms.exec(script)?.[0] ?? ''
@@ -29,27 +29,27 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true }))
 
+test('the first boot writes the settings', { skip: process.platform === 'win32' }, () => {
+  execFileSync('sh', ['-c', configure(root)])
+  const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+  expect(JSON.parse(read('etc/docker/daemon.json'))).toEqual({
+    ...settings.config,
+    'registry-mirrors': ['https://m.example.com'],
+  })
+  expect(read('etc/systemd/system/docker.service.d/zz-fleet.conf')).toContain(
+    'Environment="LAB=a \\"b\\" $HOME"\n',
+  )
+  expect(read('etc/docker/certs.d/reg.example.com:5000/fleet-ca.crt')).toBe(pem)
+})
+
 test(
-  'the first boot writes the settings as they are',
+  'the first boot keeps existing files of the image',
   { skip: process.platform === 'win32' },
   () => {
-    execFileSync('sh', ['-c', configure(root)])
-    const read = (path: string): string => readFileSync(join(root, path), 'utf8')
-    expect(JSON.parse(read('etc/docker/daemon.json'))).toEqual({
-      ...settings.config,
-      'registry-mirrors': ['https://m.example.com'],
-    })
-    expect(read('etc/systemd/system/docker.service.d/zz-fleet.conf')).toContain(
-      'Environment="LAB=a \\"b\\" $HOME"\n',
-    )
-    expect(read('etc/docker/certs.d/reg.example.com:5000/fleet-ca.crt')).toBe(pem)
+    mkdirSync(join(root, 'etc/docker'), { recursive: true })
+    writeFileSync(join(root, 'etc/docker/daemon.json'), '{}')
+    const said = execFileSync('sh', ['-c', configure(root)], { encoding: 'utf8' })
+    expect(said).toContain('daemon.json exists and was kept')
+    expect(readFileSync(join(root, 'etc/docker/daemon.json'), 'utf8')).toBe('{}')
   },
 )
-
-test('and keeps the files of the image', { skip: process.platform === 'win32' }, () => {
-  mkdirSync(join(root, 'etc/docker'), { recursive: true })
-  writeFileSync(join(root, 'etc/docker/daemon.json'), '{}')
-  const said = execFileSync('sh', ['-c', configure(root)], { encoding: 'utf8' })
-  expect(said).toContain('daemon.json exists and was kept')
-  expect(readFileSync(join(root, 'etc/docker/daemon.json'), 'utf8')).toBe('{}')
-})

@@ -42,7 +42,7 @@ const { config: anyConfig } = fc.letrec<{ value: Json; config: DaemonConfig }>((
     .map((entries) => Object.fromEntries(entries) as DaemonConfig),
 }))
 
-/** The paths of all values that are not objects with keys. */
+/** Returns all values that are not objects with keys, with their paths. */
 function leaves(value: Json | undefined, path: readonly string[] = []): [string, Json][] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return [[JSON.stringify(path), value ?? null]]
@@ -56,21 +56,21 @@ function leaves(value: Json | undefined, path: readonly string[] = []): [string,
 const isObject = (value: Json): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Those of some leaves whose paths are those of others. */
+/** Returns the leaves in `some` whose paths are also in `others`. */
 const pick = (some: [string, Json][], others: [string, Json][]): Map<string, Json> => {
   const paths = new Set(others.map(([path]) => path))
   return new Map(some.filter(([path]) => paths.has(path)))
 }
 
-/** Whether the entry names this path, or a value above or below it. */
+/** Whether `wanted` has a value at this path, above it or below it. */
 const isNamed = (path: string, wanted: DaemonConfig): boolean =>
   leaves(wanted).some(([other]) => {
     const [a, b] = [JSON.parse(path) as string[], JSON.parse(other) as string[]]
     return a.slice(0, b.length).join('\0') === b.slice(0, a.length).join('\0')
   })
 
-describe('merging the settings of an entry into daemon.json', () => {
-  test('keeps every key that the entry does not name, and sets those that it names', () => {
+describe('merging engine settings into daemon.json', () => {
+  test('keeps every key that the entry does not set, and sets the others', () => {
     fc.assert(
       fc.property(anyConfig, anyConfig, (hand, wanted) => {
         const merged = merge(hand, wanted)
@@ -86,7 +86,7 @@ describe('merging the settings of an entry into daemon.json', () => {
     )
   })
 
-  test('keeps the order and the indentation of the file', () => {
+  test('keeps the order of keys and the indentation', () => {
     const text = '{\n\t"mtu": 1400,\n\t"debug": true,\n\t"dns": ["10.0.0.2"]\n}\n'
     const merged = merge(parseDaemonConfig(text, 'f'), { debug: false, labels: ['a=b'] })
     expect(formatDaemonConfig(merged, text)).toBe(
@@ -94,7 +94,7 @@ describe('merging the settings of an entry into daemon.json', () => {
     )
   })
 
-  test('adds registries to those on the host, once', () => {
+  test('adds registries to those on the host without duplicates', () => {
     const listed = { 'insecure-registries': ['reg:5000'], 'registry-mirrors': ['https://m'] }
     const merged = merge(
       { 'insecure-registries': ['hand:1'], 'registry-mirrors': ['https://m/'] },
@@ -108,7 +108,7 @@ describe('merging the settings of an entry into daemon.json', () => {
     expect(merge(merged, {}, listed)).toEqual(merged)
   })
 
-  test('removes a key with null, at every level', () => {
+  test('removes a key that is set to null, at every level', () => {
     expect(
       merge(
         { debug: true, 'log-opts': { a: '1', b: '2' } },
@@ -118,8 +118,8 @@ describe('merging the settings of an entry into daemon.json', () => {
   })
 })
 
-describe('a change of the settings', () => {
-  test('is classified by what it takes', () => {
+describe('a change to daemon.json', () => {
+  test('is classified by whether it needs a restart or is destructive', () => {
     const inUse = { storageDriver: 'overlay2', dataRoot: '/var/lib/docker' }
     expect(
       effectsOf(
@@ -149,7 +149,7 @@ describe('a change of the settings', () => {
     ).toEqual({ 'storage-driver': 'restart', 'data-root': 'restart' })
   })
 
-  test('hides the login in a URL', () => {
+  test('hides credentials in a URL', () => {
     const [change] = compareDaemonConfig(
       { 'registry-mirrors': ['https://ana:secret@m.example.com'] },
       { 'registry-mirrors': [] },
@@ -158,7 +158,7 @@ describe('a change of the settings', () => {
     expect(change?.from).toBe('["https://***@m.example.com"]')
   })
 
-  test('leaves destructive keys out without a confirmation', () => {
+  test('is made without destructive keys if they are not confirmed', () => {
     const settings: EngineSettings = {
       ...{ config: { 'storage-driver': 'vfs', mtu: 1400 }, listed: nothing },
       ...{ environment: {}, certificates: {} },
@@ -175,7 +175,7 @@ test.each([
   ['{ "mtu": 12345678901234567890 }', /number with more than 15 digits/],
   ['{ "data-root": "/srv/\uFFFD" }', /not valid UTF-8/],
   [`{ "a": ${'['.repeat(100_000)}${']'.repeat(100_000)} }`, /more than 64 levels/],
-])('the daemon.json %.40s is not changed', (text, message) => {
+])('an unreadable daemon.json is not changed: %.40s', (text, message) => {
   expect(() => parseDaemonConfig(text, '/etc/docker/daemon.json')).toThrow(message)
 })
 

@@ -8,7 +8,7 @@ import {
   parseEngineState,
 } from '../../../../src/provision/engine/settings/engine-state.ts'
 
-/** Runs the script with one certificate, on this computer. */
+/** Runs the script on this computer, with the path of one certificate. Returns its output about the certificate. */
 function read(certificate: string) {
   const output = execFileSync('sh', ['-s', certificate], {
     input: engineStateScript,
@@ -24,8 +24,8 @@ const newFolder = () => {
   return folder
 }
 
-describe.skipIf(process.platform === 'win32')('files of a host', () => {
-  test('are read through links', () => {
+describe.skipIf(process.platform === 'win32')('files read from a host', () => {
+  test('can be links to other files', () => {
     const folder = newFolder()
     writeFileSync(join(folder, 'real'), 'a certificate')
     symlinkSync('real', join(folder, 'link'))
@@ -35,7 +35,7 @@ describe.skipIf(process.platform === 'win32')('files of a host', () => {
     expect(absent.certificates).toEqual({})
   })
 
-  test('that are pipes or directories are not waited for', () => {
+  test('are refused without waiting if they are pipes or directories', () => {
     const folder = newFolder()
     const fifo = join(folder, 'fifo')
     execFileSync('sh', ['-c', 'mkfifo "$0"', fifo])
@@ -46,7 +46,7 @@ describe.skipIf(process.platform === 'win32')('files of a host', () => {
     }
   })
 
-  test('that are too large are an error', () => {
+  test('are refused if they are too large', () => {
     const config = Buffer.alloc(1 << 20, ' ').toString('base64')
     expect(() => parseEngineState(`fleet config=+${config}\n`, [])).toThrow('larger than 1 MiB')
   })

@@ -8,7 +8,7 @@ import {
 const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,12}$/)
 const value = fc.option(fc.stringMatching(/^[ -~]{0,20}$/), { nil: null })
 
-test('the drop-in of the environment is read as it was written', () => {
+test('the systemd drop-in with environment variables is parsed as it was written', () => {
   fc.assert(
     fc.property(fc.dictionary(name, value, { noNullPrototype: true }), (environment) => {
       expect(parseEnvironment(formatEnvironment(environment))).toEqual(environment)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openDockerContexts } from '../../../../src/state/external/docker-contexts.ts'
 
-test('contexts are listed by their names, numbers counted', async () => {
+test('lists contexts by name, with numbers in numeric order', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'contexts-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const store = openDockerContexts({ DOCKER_CONFIG: folder })

@@ -24,7 +24,7 @@ const secrets: CreationSecrets = {
 }
 
 describe('secrets of a creation', () => {
-  it('are kept byte for byte until they are dropped, for their owner alone', async () => {
+  it('are kept byte for byte until they are dropped, and readable by their owner only', async () => {
     const creations = openCreations(join(folder, 'home'))
     expect(await creations.find('t1')).toBeUndefined()
     await creations.save('t1', secrets)
@@ -40,10 +40,10 @@ describe('secrets of a creation', () => {
 
 const idle = async () => {}
 
-describe('holding a host', () => {
+describe('locking a host', () => {
   const locked = { kind: 'locked', machine: 'web-1' }
 
-  it('keeps others away until it ends, and keeps nobody from another host', async () => {
+  it('excludes others until the work is done, and does not affect other hosts', async () => {
     const [mine, theirs] = [openCreations(folder), openCreations(folder)]
     await mine.withLock('t1', 'web-1', async () => {
       await expect(theirs.withLock('t1', 'web-1', idle)).rejects.toMatchObject(locked)
@@ -60,7 +60,7 @@ describe('holding a host', () => {
     await openCreations(folder).withLock('t1', 'web-1', idle)
   })
 
-  it('is given to one of many that ask at once', async () => {
+  it('succeeds for only one of many simultaneous callers', async () => {
     const gate = makeGate()
     let given = 0
     const asked = Array.from({ length: 20 }, () =>
@@ -76,7 +76,7 @@ describe('holding a host', () => {
     expect((await Promise.all(refused)).filter((is) => !is)).toHaveLength(given)
   })
 
-  it('ends with the process that is killed, at once, and the next one clears up after it', async () => {
+  it('ends when its process is killed, and the next holder removes the stale socket', async () => {
     const program = join(folder, 'holder.mjs')
     await bundleProgram(
       new URL('../../../support/crash/creation-holder.ts', import.meta.url),
@@ -97,7 +97,7 @@ describe('holding a host', () => {
     expect(await sockets()).toEqual([])
   })
 
-  it('works in a home whose path is too long for a socket', async () => {
+  it('works in a home directory whose path is too long for a socket', async () => {
     const home = join(folder, 'long'.repeat(30))
     await openCreations(home).withLock('t1', 'web-1', async () => {
       await expect(openCreations(home).withLock('t1', 'web-1', idle)).rejects.toMatchObject(locked)
@@ -105,15 +105,15 @@ describe('holding a host', () => {
   })
 })
 
-describe('a key that fleet made', () => {
+describe('a key that fleet created', () => {
   const { fingerprint } = secrets
-  it('is kept for its owner alone, and gone once forgotten', async () => {
+  it('is readable by its owner only, and deleted when it is forgotten', async () => {
     const keys = openKeys(folder)
     await keys.keep(fingerprint, 'private')
     const file = (await keys.find(fingerprint)) ?? ''
     expect((await stat(file)).mode & 0o777).toBe(0o600)
-    await writeFile(`${file}.0123456789ab.tmp`, 'private') // of a fleet that was killed as it wrote
-    await keys.remember(fingerprint, file) // a person who names it as their own
+    await writeFile(`${file}.0123456789ab.tmp`, 'private') // left by a process that was killed while writing
+    await keys.remember(fingerprint, file) // as if the user named it as their own key
     expect(await readFile(file, 'utf8')).toBe('private')
     await keys.forget(fingerprint)
     expect(await readdir(join(folder, 'keys'))).toEqual([])

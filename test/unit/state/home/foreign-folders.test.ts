@@ -48,7 +48,7 @@ const refused = (why: string) => ({
   hint: expect.stringContaining(`fleet trust inventory ${file()}`),
 })
 
-test('only an inventory can be trusted as one', async () => {
+test('only an inventory can be trusted as an inventory', async () => {
   const trust = openTrust(home())
   const pipe = join(folder, 'pipe')
   execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', pipe])
@@ -81,31 +81,31 @@ test('only an inventory can be trusted as one', async () => {
   ])
 })
 
-/** These make folders of another user, which root alone can. */
-describe.skipIf(process.getuid?.() !== 0)('where another user could write', () => {
+/** Only root can create directories that belong to another user. */
+describe.skipIf(process.getuid?.() !== 0)('files that another user could change', () => {
   beforeEach(async () => {
     await mkdir(join(folder, 'a/b'), { recursive: true })
     await writeFile(file(), '')
   })
 
-  test('an inventory that is found is refused, by its owner, its folder or its mode', async () => {
+  test('include an inventory with a foreign owner, an unsafe directory or an unsafe mode, which is refused', async () => {
     expect(await find()).toBe(file())
     await chown(file(), stranger, stranger)
     await expect(find()).rejects.toMatchObject(refused(`belongs to another user (UID ${stranger})`))
     await chown(file(), 0, 0)
     await chmod(file(), 0o666)
     await expect(find()).rejects.toMatchObject(refused('every user can write to'))
-    await chmod(file(), 0o664) // a group is chosen, as by the umask of many distributions
+    await chmod(file(), 0o664) // group access is deliberate, as with the umask of many distributions
     expect(await find()).toBe(file())
     await chmod(join(folder, 'a'), 0o777)
     await expect(find()).rejects.toMatchObject(refused('every user can write to'))
-    await chmod(join(folder, 'a'), 0o1777) // as /tmp: nobody can replace what is another user's
+    await chmod(join(folder, 'a'), 0o1777) // sticky, like /tmp: users cannot replace each other's files
     expect(await find()).toBe(file())
     await chown(join(folder, 'a'), stranger, stranger)
     await expect(find()).rejects.toMatchObject(refused(`belongs to another user (UID ${stranger})`))
   })
 
-  test('a link is refused by its own owner, and by what it leads to', async () => {
+  test('include a link, which is refused for its own owner or for the owner of its target', async () => {
     const real = join(folder, 'real')
     await rm(file())
     await mkdir(real)
@@ -119,7 +119,7 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
     await expect(find()).rejects.toMatchObject(refused('belongs to'))
   })
 
-  test('one that was named, is trusted, or is that of who called sudo is taken', async () => {
+  test('are accepted for an inventory that was named, is trusted, or belongs to the user who ran sudo', async () => {
     await chown(file(), stranger, stranger)
     expect(await find({}, 'machines.yaml')).toBe(join(folder, 'a/b/machines.yaml'))
     expect(await find({ SUDO_UID: `${stranger}` })).toBe(file())
@@ -135,7 +135,7 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
     await expect(find()).rejects.toMatchObject({ kind: 'inventory' })
   })
 
-  test("another user's home is refused, unless a new folder in it was chosen", async () => {
+  test('include the home directory of another user, which is refused unless a new directory in it was chosen', async () => {
     const theirs = join(folder, 'theirs')
     await mkdir(theirs)
     await chown(theirs, stranger, stranger)
@@ -151,7 +151,7 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
     checkHome(inside, {})
   })
 
-  test('no socket is looked for, or put', async () => {
+  test('include a directory for sockets, which is refused', async () => {
     const place = join(folder, 'sockets')
     expect(await isSocketFolder(place)).toBe(false)
     await prepareSocketFolder(place)
@@ -185,7 +185,7 @@ describe.skipIf(process.getuid?.() !== 0)('where another user could write', () =
   })
 })
 
-test("a monitor's socket is in the host's folder, or else in one of this user's alone", () => {
+test("the socket of a QEMU monitor is in the host's directory, or in a private directory if that path is too long", () => {
   expect(pathsIn('/home/ana/fleet/qemu', {}).socketOf('0123456789abcdef')).toBe(
     '/home/ana/fleet/qemu/hosts/0123456789abcdef/qmp.sock',
   )
@@ -195,7 +195,7 @@ test("a monitor's socket is in the host's folder, or else in one of this user's 
   )
 })
 
-test('what programs of QEMU write is open to nobody else, whatever the umask', async () => {
+test('files written by QEMU programs are private, regardless of the umask', async () => {
   const before = process.umask(0)
   try {
     const file = join(folder, 'disk')

@@ -45,7 +45,7 @@ const openKeysHere = (): ReturnType<typeof openKeys> => openKeys(join(folder, 'h
 const path = (): string => join(folder, 'ops', 'machines.yaml')
 const optionsOf = () => undefined
 
-describe('home', () => {
+describe('the home directory', () => {
   it.each([
     [{ FLEET_HOME: '/f', XDG_DATA_HOME: '/x', HOME: '/h' }, 'linux', '/f'],
     [{ FLEET_HOME: '', XDG_DATA_HOME: '/x', HOME: '/h' }, 'linux', '/x/fleet'],
@@ -58,7 +58,7 @@ describe('home', () => {
     expect(locateHome(env, platform)).toBe(home)
   })
 
-  it('is made for its owner alone, and closed when it was open', async () => {
+  it('is created with access for its owner only, which is restored if it was changed', async () => {
     const home = join(folder, 'new', 'home')
     await preparePrivateFolder(home)
     expect(await modeOf(home)).toBe(0o700)
@@ -67,7 +67,7 @@ describe('home', () => {
     expect(await modeOf(home)).toBe(0o700)
   })
 
-  it('that is a file is an error that names it', async () => {
+  it('is refused by name if it is a file', async () => {
     await writeFile(join(folder, 'home'), '')
     await expect(preparePrivateFolder(join(folder, 'home', 'keys'))).rejects.toMatchObject({
       name: 'UserError',
@@ -76,10 +76,10 @@ describe('home', () => {
   })
 })
 
-describe('the inventory that applies', () => {
+describe('the inventory that is used', () => {
   beforeEach(() => mkdir(join(folder, 'a', 'b'), { recursive: true }))
 
-  it.skipIf(process.platform === 'win32')('is no pipe, device or socket', async () => {
+  it.skipIf(process.platform === 'win32')('is not a pipe, a device or a socket', async () => {
     const place = join(folder, 'a/machines.yaml')
     const server = createServer().listen(place)
     await once(server, 'listening')
@@ -91,7 +91,7 @@ describe('the inventory that applies', () => {
     server.close()
   })
 
-  it('is the named one, else the nearest above, else the one in home', async () => {
+  it('is the named one, the nearest one above, or the one in the home directory', async () => {
     expect(await find()).toBe(join(folder, 'home/machines.yaml'))
     await writeFile(join(folder, 'machines.yaml'), '')
     expect(await find()).toBe(join(folder, 'machines.yaml'))
@@ -105,14 +105,14 @@ describe('the inventory that applies', () => {
 describe('the active machine', () => {
   const [a, b, c] = ['a', 'b', 'c'].map(parseMachineName) as [never, never, never]
 
-  it('is none before one is used, and then nothing is written', async () => {
+  it('is undefined before a machine is used, without writing anything', async () => {
     expect(await openActiveIn().current()).toBeUndefined()
     expect(await openActiveIn().previous()).toBeUndefined()
     await openActiveIn().drop(a)
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('is remembered with the one before, for each inventory by itself', async () => {
+  it('is stored for each inventory, together with the previous one', async () => {
     await openActiveIn().use(a)
     await openActiveIn().use(b)
     await openActiveIn('other.yaml').use(c)
@@ -124,7 +124,7 @@ describe('the active machine', () => {
     expect(await modeOf(join(folder, 'home', 'active.json'))).toBe(0o600)
   })
 
-  it('is the same through a link to the inventory', async () => {
+  it('is the same when the inventory is found through a link', async () => {
     await writeFile(join(folder, 'machines.yaml'), '')
     await symlink('machines.yaml', join(folder, 'link.yaml'))
     await openActiveIn().use(a)
@@ -141,7 +141,7 @@ describe('the active machine', () => {
   })
 
   it.each(['', '{', 'null', '[]', '{"x": null}', '{"__proto__": {"current": "a"}}'])(
-    'is none when its file is damaged: %s',
+    'is undefined if its file is damaged: %s',
     async (text) => {
       await mkdir(join(folder, 'home'))
       await writeFile(join(folder, 'home', 'active.json'), text)
@@ -151,17 +151,17 @@ describe('the active machine', () => {
     },
   )
 
-  it('loses no choice when many are made at once', async () => {
+  it('is stored for all inventories when they are written at the same time', async () => {
     const inventories = Array.from({ length: 10 }, (_, index) => `${index}.yaml`)
     await Promise.all(inventories.map((inventory) => openActiveIn(inventory).use(a)))
     for (const inventory of inventories) expect(await openActiveIn(inventory).current()).toBe('a')
   })
 })
 
-describe('keys', () => {
+describe('private keys', () => {
   const fingerprint = `SHA256:${'a/+'.repeat(14)}A`
 
-  it('are found where the person keeps them, in a folder for its owner alone', async () => {
+  it('are found at the path where the user keeps them', async () => {
     const [first, second] = [join(folder, 'id_1'), join(folder, 'id_2')]
     await writeFile(first, 'one')
     await writeFile(second, 'two')
@@ -174,7 +174,7 @@ describe('keys', () => {
     expect(await readdir(join(folder, 'home', 'keys'))).toHaveLength(1)
   })
 
-  it('whose file is gone are still named by it, for the message that says so', async () => {
+  it('are still found by path if the file no longer exists, for the error message', async () => {
     const file = join(folder, 'id_1')
     await writeFile(file, 'one')
     await openKeysHere().remember(fingerprint, file)
@@ -183,7 +183,7 @@ describe('keys', () => {
   })
 
   it.each(['', 'SHA256:', '../../x', `SHA256:${'/'.repeat(42)}..`])(
-    '%j is no fingerprint',
+    'are not found by the invalid fingerprint %j',
     async (text) => {
       await expect(openKeysHere().find(text)).rejects.toThrow('not a SHA256 fingerprint')
     },
@@ -191,7 +191,7 @@ describe('keys', () => {
 })
 
 describe('a new inventory', () => {
-  it('can be read, has an id of its own, and takes a first machine', async () => {
+  it('can be read, has a new ID, and accepts a first machine', async () => {
     const { id, files, git } = await initInventory(path(), '{}\n', process.env)
     expect(git).toBeUndefined()
     expect(files).toEqual([path(), join(folder, 'ops', 'machines.schema.json')])
@@ -209,7 +209,7 @@ describe('a new inventory', () => {
     expect(parseInventory(writeNewInventory(id), 'f', optionsOf).valid.file).toMatchObject({ id })
   })
 
-  it('overwrites nothing', async () => {
+  it('does not overwrite existing files', async () => {
     await initInventory(path(), 'one', process.env)
     const text = await readFile(path(), 'utf8')
     await expect(initInventory(path(), 'two', process.env)).rejects.toMatchObject({
@@ -219,7 +219,7 @@ describe('a new inventory', () => {
     expect(await readFile(join(folder, 'ops', 'machines.schema.json'), 'utf8')).toBe('one')
   })
 
-  it('in a git work tree keeps what a killed writer leaves out of git, said once', async () => {
+  it('in a git work tree ignores files that killed writers leave behind, with a single line', async () => {
     execFileSync('git', ['init', '-q', folder])
     await mkdir(join(folder, 'ops'))
     const ignore = join(folder, 'ops', '.gitignore')

@@ -10,7 +10,7 @@ const text = 'version: 1\nid: 4f0c2f6e\nmachines:\n  10:\n    driver: x\n  2:\n 
 let folder = ''
 let cacheFolder = ''
 let file = ''
-/** How often an inventory was parsed: only then are drivers' options asked for. */
+/** Number of times an inventory was parsed, which is when drivers' options are requested. */
 let parsed = 0
 
 beforeEach(async () => {
@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-/** What a command reads from an inventory. */
+/** Reads an inventory as a command does. */
 const read = (path = file, build = 'one', remembered?: ReturnType<typeof createMemoryCache>) =>
   openFileInventory(path, {
     async loadOptions() {
@@ -40,7 +40,7 @@ const cached = async (): Promise<string> =>
   join(cacheFolder, (await readdir(cacheFolder))[0] ?? 'nothing is cached')
 
 describe('a cached inventory', () => {
-  it('is parsed once, in private, and again when its text changes', async () => {
+  it('is parsed once, stored privately, and parsed again when its text changes', async () => {
     expect([await namesIn(), await namesIn(), parsed]).toEqual([['10', '2'], ['10', '2'], 1])
     expect((await stat(cacheFolder)).mode & 0o777).toBe(0o700)
     expect((await stat(await cached())).mode & 0o777).toBe(0o600)
@@ -49,17 +49,17 @@ describe('a cached inventory', () => {
     expect(await readdir(cacheFolder)).toHaveLength(1)
   })
 
-  it('says the same as a parsed one', async () => {
+  it('equals a parsed one', async () => {
     const [first, second] = [await read(), await read()]
     expect(second).toStrictEqual(first)
     expect(second.machines.get(parseMachineName('10'))).toEqual({ name: '10', driver: 'x' })
   })
 
-  it('that this process has read is not looked up again, until its text changes', async () => {
+  it('is kept in memory within a process until its text changes', async () => {
     const remembered = createMemoryCache()
     const names = async () => [...(await read(file, 'one', remembered)).machines.keys()]
     await names()
-    expect([await names(), parsed]).toEqual([['10', '2'], 1]) // from the folder
+    expect([await names(), parsed]).toEqual([['10', '2'], 1]) // from the cache directory
     await rm(cacheFolder, { recursive: true })
     expect([await names(), parsed]).toEqual([['10', '2'], 1])
     await writeFile(file, text.replace('  2:', '  3:'))
@@ -84,24 +84,24 @@ describe('a cached inventory', () => {
         await symlink(elsewhere, place)
       },
     ],
-  ])('that is %s costs only time', async (_, damage) => {
+  ])('that is %s is parsed again', async (_, damage) => {
     await namesIn()
     await damage(await cached())
     expect([await namesIn(), parsed]).toEqual([['10', '2'], 2])
     expect([await namesIn(), parsed]).toEqual([['10', '2'], 2])
   })
 
-  it('of another build counts for nothing', async () => {
+  it('of another build is ignored', async () => {
     await namesIn(file, 'one')
     expect([await namesIn(file, 'two'), parsed]).toEqual([['10', '2'], 2])
   })
 
-  it('that cannot be written costs only time', async () => {
+  it('that cannot be written is parsed each time', async () => {
     await writeFile(join(folder, 'home'), 'a file where the folder should be')
     expect([await namesIn(), await namesIn(), parsed]).toEqual([['10', '2'], ['10', '2'], 2])
   })
 
-  it('is forgotten when many others are read', async () => {
+  it('is removed when many others are read', async () => {
     for (let index = 0; index < 20; index += 1) {
       const other = join(folder, `${index}.yaml`)
       await writeFile(other, text)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { findHiddenIn } from '../../../../src/machine/hidden-characters.ts'
 import { editText, fleet, remove } from '../../../support/inventory/edit-text.ts'
 
-describe('any change', () => {
+describe('any sequence of changes', () => {
   const names = fc.constantFrom('a', 'api-1', 'b2', 'db-1', 'm', 'web-1', 'web-10', 'z')
   const text = fc.oneof(
     fc.string({ maxLength: 12 }),
@@ -41,7 +41,7 @@ describe('any change', () => {
     { requiredKeys: ['driver'], noNullPrototype: true },
   )
 
-  it('comes out as wanted and leaves every other entry byte for byte', () => {
+  it('results in the wanted entries, and keeps every other entry byte for byte', () => {
     const change = fc.tuple(names, fc.option(entries, { nil: undefined }))
     const withComments = fleet.replaceAll(
       '    driver: ssh\n',
@@ -66,7 +66,7 @@ describe('any change', () => {
     )
   })
 
-  it('adding and removing a machine gives the same text again', () => {
+  it('that adds and removes a machine restores the original text', () => {
     fc.assert(
       fc.property(fc.constantFrom('a', 'b', 'm', 'web-10', 'z'), entries, (name, entry) => {
         expect(

@@ -37,14 +37,14 @@ const store = (path = file): InventoryStore =>
   })
 const add = (path = file): Promise<void> => store(path).update(name, () => ({ driver: 'ssh' }))
 
-describe('writing', () => {
+describe('writing an inventory', () => {
   it.each([0o600, 0o640, 0o664])('keeps mode %o', async (mode) => {
     await chmod(file, mode)
     await add()
     expect((await stat(file)).mode & 0o7777).toBe(mode)
   })
 
-  it('keeps a symbolic link, and changes the file it leads to', async () => {
+  it('keeps a symbolic link, and changes the file that it points to', async () => {
     const link = join(folder, 'link.yaml')
     await symlink('machines.yaml', link)
     await add(link)
@@ -61,7 +61,7 @@ describe('writing', () => {
     expect((await stat(file)).ino).toBe(before.ino)
   })
 
-  it('leaves nothing behind', async () => {
+  it('leaves no temporary files behind', async () => {
     await add()
     await expect(
       store().update(name, () => ({ driver: 'ssh', labels: { 'a b': 'c' } })),
@@ -70,41 +70,44 @@ describe('writing', () => {
   })
 })
 
-describe.skipIf(process.getuid?.() !== 0)('a file system of 64 KiB (needs root to mount)', () => {
-  let small = ''
-  beforeEach(async () => {
-    small = join(folder, 'machines.yaml')
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'fleet-test', folder])
-  })
-  afterEach(() => {
-    execFileSync('umount', [folder])
-  })
-
-  // From a disk with no room at all to one where most of the new text fits.
-  it.each([0, 4, 16, 24])('full but for %i KiB: the old file stays', async (room) => {
-    const old = `${text}# ${'x'.repeat(28_000)}\n`
-    await writeFile(small, old)
-    const filler = await open(join(folder, 'filler'), 'w')
-    const free = 64 - 28 - room
-    await filler.writeFile(Buffer.alloc(free * 1024)).catch(() => undefined)
-    await filler.close()
-    await expect(add(small)).rejects.toMatchObject({
-      name: 'UserError',
-      kind: 'inventory',
-      message: `cannot write ${small}: the disk is full`,
-      hint: `free some space in ${folder}`,
+describe.skipIf(process.getuid?.() !== 0)(
+  'an inventory on a file system of 64 KiB (root required to mount it)',
+  () => {
+    let small = ''
+    beforeEach(async () => {
+      small = join(folder, 'machines.yaml')
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'fleet-test', folder])
     })
-    expect(await readFile(small, 'utf8')).toBe(old)
-    expect((await readdir(folder)).toSorted()).toEqual(['filler', 'machines.yaml'])
-  })
-
-  it('read-only: the file is read, and a write says why not, without a wait', async () => {
-    await writeFile(small, text)
-    execFileSync('mount', ['-o', 'remount,ro', folder])
-    expect((await store(small).read()).machines.size).toBe(0)
-    await expect(add(small)).rejects.toMatchObject({
-      kind: 'inventory',
-      message: `cannot write ${small}: the file system is read-only`,
+    afterEach(() => {
+      execFileSync('umount', [folder])
     })
-  }, 3000)
-})
+
+    // From a disk without free space to one where most of the new text fits.
+    it.each([0, 4, 16, 24])('is unchanged if a write fails with %i KiB free', async (room) => {
+      const old = `${text}# ${'x'.repeat(28_000)}\n`
+      await writeFile(small, old)
+      const filler = await open(join(folder, 'filler'), 'w')
+      const free = 64 - 28 - room
+      await filler.writeFile(Buffer.alloc(free * 1024)).catch(() => undefined)
+      await filler.close()
+      await expect(add(small)).rejects.toMatchObject({
+        name: 'UserError',
+        kind: 'inventory',
+        message: `cannot write ${small}: the disk is full`,
+        hint: `free some space in ${folder}`,
+      })
+      expect(await readFile(small, 'utf8')).toBe(old)
+      expect((await readdir(folder)).toSorted()).toEqual(['filler', 'machines.yaml'])
+    })
+
+    it('that is read-only can be read, and a write fails immediately with the reason', async () => {
+      await writeFile(small, text)
+      execFileSync('mount', ['-o', 'remount,ro', folder])
+      expect((await store(small).read()).machines.size).toBe(0)
+      await expect(add(small)).rejects.toMatchObject({
+        kind: 'inventory',
+        message: `cannot write ${small}: the file system is read-only`,
+      })
+    }, 3000)
+  },
+)

@@ -24,7 +24,7 @@ const entry = (index: number): string => `  # of ${index}
 `
 const text = `${head}machines:\n${Array.from({ length: 10_000 }, (_, index) => entry(index)).join('\n')}`
 
-test('an inventory of 10,000 machines is changed in one entry without a whole parse', () => {
+test('an inventory of 10,000 machines is changed in one entry without being parsed completely', () => {
   const name = parseMachineName('web-5000')
   const after = editInventoryText(text, name, { driver: 'x' }, 'f')
   const removed = editInventoryText(text, name, undefined, 'f')

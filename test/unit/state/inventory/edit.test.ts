@@ -9,7 +9,7 @@ import {
   type Change,
 } from '../../../support/inventory/edit-text.ts'
 
-describe('editing the text of an inventory', () => {
+describe('editing the text of an inventory: adding, changing or removing', () => {
   it.each<[what: string, before: string, name: string, change: Change, after: string]>([
     [
       'a first machine after a heading alone',
@@ -177,7 +177,7 @@ describe('editing the text of an inventory', () => {
     expect(editText(start + before, name, change)).toBe(start + after)
   })
 
-  it('keeps JSON in one piece', () => {
+  it('keeps JSON on a single line', () => {
     const text = '{"version": 1, "id": "4f0c2f6e", "machines": {"a": {"driver": "x"}}}'
     const added = editText(text, 'b', keep)
     expect(added).toBe(
@@ -197,7 +197,7 @@ describe('editing the text of an inventory', () => {
       ({ driver }) => ({ driver }),
     ],
     ['an alias for the machines', 'defaults: &d { a: { driver: x } }\nmachines: *d\n', 'b', keep],
-  ] as [string, string, string, Change][])('refuses %s', (_, text, name, change) => {
+  ] as [string, string, string, Change][])('refuses a change to %s', (_, text, name, change) => {
     expect(() => editText(head + text, name, change)).toThrow(
       expect.objectContaining({ name: 'UserError', kind: 'inventory', machine: name }),
     )

@@ -5,7 +5,7 @@ import { parseInventoryDocument } from '../../../../src/state/inventory/document
 import { readPlainInventory } from '../../../../src/state/yaml/fast-yaml.ts'
 import { head } from '../../../support/inventory/edit-text.ts'
 
-/** What the whole parser says; undefined where it refuses. */
+/** Returns the result of the YAML parser, or undefined if it refuses the text. */
 function parseWhole(text: string): unknown {
   try {
     return parseInventoryDocument(text, 'f').data
@@ -15,7 +15,7 @@ function parseWhole(text: string): unknown {
   }
 }
 
-/** Whether the text is plain; then both readers must agree on it. */
+/** Whether the fast reader accepts the text, in which case its result must equal that of the YAML parser. */
 function agrees(text: string): boolean {
   const plain = readPlainInventory(text)
   if (plain === undefined) return false
@@ -55,11 +55,11 @@ describe('a plain inventory', () => {
       'with names that are numbers',
       `${head}machines:\n  10:\n    driver: x\n  2:\n    driver: x\n`,
     ],
-  ])('%s is read as the whole parser reads it', (_, text) => {
+  ])('%s is read as by the YAML parser', (_, text) => {
     expect(agrees(text)).toBe(true)
   })
 
-  it('tells where the machines stand, in the order of the text', () => {
+  it('reports the positions of the machines in the order of the text', () => {
     const text = `${head}machines:\n  10:\n    driver: x\n\n  # c\n  2:\n    driver: x\nx: y\n`
     const { entries = [], end } = readPlainInventory(text) ?? {}
     expect(entries.map(({ name, start }) => [name, text.slice(start, start + 4)])).toEqual([
@@ -108,7 +108,7 @@ describe('a plain inventory', () => {
     '',
     '# c',
     '- a',
-  ])('%j is for the whole parser', (text) => {
+  ])('%j is left to the YAML parser', (text) => {
     expect(readPlainInventory(text)).toBeUndefined()
   })
 
@@ -225,7 +225,7 @@ describe('a plain inventory', () => {
     ['with any value', inValue, 15_000],
     ['with any value in braces', inFlow, 15_000],
   ])(
-    '%s is read as the whole parser reads it, or not at all',
+    '%s is either read as by the YAML parser, or left to it',
     (_, texts, numRuns) => {
       let plain = 0
       fc.assert(

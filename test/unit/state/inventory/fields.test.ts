@@ -91,7 +91,7 @@ const hostile: Readonly<Record<string, readonly unknown[]>> = {
     'x'.repeat(254),
     '',
   ],
-  // A file from git must not run anything.
+  // An inventory from git must not run commands.
   proxyCommand: ['nc %h %p'],
   ProxyCommand: ['nc %h %p'],
   socket: ['docker.sock', '/run/../etc/x', '/a\nb', '/a"b', '/$(id)', `/${'x'.repeat(110)}`, '/'],
@@ -152,16 +152,16 @@ const right: Readonly<Record<string, readonly unknown[]>> = {
   os: ['Debian GNU/Linux 13 (trixie)'],
 }
 
-describe('a value of a record', () => {
+describe('a value in a host record', () => {
   it.each(Object.entries(hostile).flatMap(([key, all]) => all.map((one) => [key, one] as const)))(
-    'is refused with its place: %s %j',
+    'is refused with its position: %s %j',
     async (key, value) => {
       expect(await refused(withHost(key, value))).toMatch(/^machines\.yaml:8:\d+: /)
     },
   )
 
   it.each(Object.entries(right).flatMap(([key, all]) => all.map((one) => [key, one] as const)))(
-    'is taken: %s %j',
+    'is accepted: %s %j',
     async (key, value) => {
       const valid = await read(withHost(key, value))
       expect(inventoryOf(valid).machines.get(parseMachineName('a'))?.host).toMatchObject({
@@ -179,18 +179,18 @@ const parse = (destination: string) => {
   }
 }
 
-describe('a host of ssh_config', () => {
+describe('a destination for ssh', () => {
   const piece = constantFrom(
     ...Array.from('aZ9._-@:[]%$`;|&<>(){}*?!,~/\\\'" \n\t=#-'),
     ...['ana@', '::1', '-o'],
   )
 
-  it('has no character that ssh or a shell interprets, whatever a file says', () => {
+  it('has no character that ssh or a shell interprets, for any text in the inventory', () => {
     const text = array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''))
     const check = property(text, (destination) => {
       if (!sshDestination.safeParse(destination).success) return
       const parsed = parse(destination)
-      if (parsed === undefined) return // refused before ssh is asked
+      if (parsed === undefined) return // ssh is not run for this destination.
       const { host, user = 'a' } = parsed
       expect(host).toMatch(/^(?:\w(?:[\w.-]*\w)?|[0-9A-Fa-f:]+)$/)
       expect(user).toMatch(/^\w(?:[\w.@+-]*\w)?$/)
@@ -246,7 +246,7 @@ const profiles = (count: number, each: string): string =>
 const chain = (length: number, key: string): string =>
   Array.from({ length }, (_, n) => `  a${n}: { driver: x, ${key}: a${n + 1} }\n`).join('')
 
-describe('an inventory that is too much', () => {
+describe('an oversized inventory', () => {
   it.each([
     [
       'machines that profiles count',
@@ -300,7 +300,7 @@ describe('an inventory that is too much', () => {
       `${head}defaults: { x: { k: ${'['.repeat(50_000)}${']'.repeat(50_000)} } }\n`,
       /too deeply nested|bracket/,
     ],
-  ])('has too many %s', async (_, text, message) => {
+  ])('is refused if it has too many or too much: %s', async (_, text, message) => {
     expect(await refused(text)).toMatch(message)
   })
 })

@@ -44,8 +44,8 @@ function start(...args: string[]): ChildProcess {
 const store = (lockTimeout?: number) =>
   openFileInventory(file, { loadOptions, ...(lockTimeout === undefined ? {} : { lockTimeout }) })
 
-describe('many processes', () => {
-  it('fifty that write at once lose nothing', async () => {
+describe('concurrent processes', () => {
+  it('lose no changes when fifty write at the same time', async () => {
     const names = Array.from({ length: 50 }, (_, index) => `web-${index}`)
     const codes = await Promise.all(
       names.map(async (name) => {
@@ -61,7 +61,7 @@ describe('many processes', () => {
     expect(await readdir(join(file, '..'))).toEqual(['machines.yaml'])
   })
 
-  it('one that is killed at any moment leaves a whole file, old or new', async () => {
+  it('leave a complete file, old or new, when killed at any moment', async () => {
     for (let round = 0; round < 20; round++) {
       const writer = start(file)
       if (writer.stdout) await once(writer.stdout, 'data')
@@ -71,16 +71,16 @@ describe('many processes', () => {
       const { machines } = await store().read()
       expect(machines.size).toBeGreaterThan(0)
       expect(await readFile(file, 'utf8')).toMatch(/# the end\n$/)
-      // What waiting ten seconds for the dead owner's lock to go stale would do.
+      // Without this, the next writer would wait ten seconds for the dead process's lock to become stale.
       await rm(`${file}.lock`, { recursive: true, force: true })
     }
   })
 })
 
-describe('a lock', () => {
+describe('the lock of an inventory', () => {
   const name = parseMachineName('a')
 
-  it('of a process that died is taken over', async () => {
+  it('is taken over if its process died', async () => {
     await mkdir(`${file}.lock`)
     const past = new Date(Date.now() - 11_000)
     await utimes(`${file}.lock`, past, past)
@@ -89,7 +89,7 @@ describe('a lock', () => {
     await expect(stat(`${file}.lock`)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  it('that others keep is an error that says what to do', async () => {
+  it('that another process keeps is reported with a remedy', async () => {
     await mkdir(`${file}.lock`)
     const before = await readFile(file, 'utf8')
     await expect(store(300).update(name, () => ({ driver: 'ssh' }))).rejects.toMatchObject({
@@ -99,7 +99,7 @@ describe('a lock', () => {
     expect(await readFile(file, 'utf8')).toBe(before)
   })
 
-  it('keeps no editor out: what it saves meanwhile is not lost', async () => {
+  it('does not lock out editors: what they save in between is not lost', async () => {
     let attempts = 0
     await store().update(name, (entry) => {
       attempts++
@@ -111,7 +111,7 @@ describe('a lock', () => {
   })
 })
 
-/** Saves the file as a person's editor would, without asking for the lock. */
+/** Saves the file as the user's editor would, without the lock. */
 function saveBesides(): void {
   const text = readFileSync(file, 'utf8')
   writeFileSync(file, text.replace('machines: {}', 'machines:\n  z:\n    driver: local\n'))

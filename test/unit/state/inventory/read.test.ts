@@ -20,7 +20,7 @@ const options = z.strictObject({
 const optionsOf: OptionsOf = (driver) => (driver === 'ssh' ? options : undefined)
 const head = 'version: 1\nid: 4f0c2f6e\n'
 
-/** What a function that must fail as the person's fault throws. */
+/** Returns the inventory error that `run` throws, or undefined if it succeeds. Rethrows all other errors. */
 function userErrorOf(run: () => unknown): UserError | undefined {
   try {
     run()
@@ -34,7 +34,7 @@ function userErrorOf(run: () => unknown): UserError | undefined {
 const problemsOf = (text: string): readonly string[] =>
   userErrorOf(() => parseInventory(text, 'machines.yaml', optionsOf))?.message.split('\n') ?? []
 
-/** Resolves to how it ended; only a `UserError` is an end, all else fails the test. */
+/** Resolves to whether the work succeeded or threw a `UserError`. Rejects with all other errors. */
 const outcomeOf = (work: Promise<unknown>): Promise<'done' | 'refused'> =>
   work.then(
     () => 'done',
@@ -47,7 +47,7 @@ const outcomeOf = (work: Promise<unknown>): Promise<'done' | 'refused'> =>
 const inEntry = (lines: string): string =>
   `${head}machines:\n  web-1:\n    driver: x\n    ${lines}\n`
 
-describe('what is wrong in an inventory is told with place and expectation', () => {
+describe('an invalid inventory is reported with the position and the expected value', () => {
   it.each([
     [
       'labels: { role: 3 }',
@@ -148,7 +148,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
   })
 
   it.each(['/etc/x.yaml', '../x.yaml', 'a/../../x.yaml', 'C:/x.yaml', '~/x.yaml'])(
-    'userData: %s, which would not travel with the inventory',
+    'userData: %s, which is not portable',
     (file) => {
       expect(problemsOf(inEntry(`userData: ${file}`))).toContain(
         `machines.yaml:6:15: machines.web-1.userData: expected a path in the inventory's directory, without "..", got "${file}"`,
@@ -234,7 +234,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     expect(problemsOf(text)).toEqual([problem])
   })
 
-  it('tells all at once, ten at most, in the order of the file', () => {
+  it('reports all problems in the order of the file, but at most ten in detail', () => {
     const labels = Array.from({ length: 12 }, (_, index) => `      l${index}: ${index}`).join('\n')
     const problems = problemsOf(inEntry(`nope: 1\n    labels:\n${labels}`))
     expect(problems).toHaveLength(11)
@@ -242,7 +242,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
     expect(problems.at(-1)).toBe('and 3 more like these')
   })
 
-  it('stops a bomb of aliases', () => {
+  it('stops an alias bomb', () => {
     const levels = Array.from('abcdefgh', (name, index) => {
       const below = String.fromCodePoint(96 + index)
       return `${name}: &${name} [${Array.from({ length: 10 }, () => (index ? `*${below}` : 'x')).join(', ')}]`
@@ -253,7 +253,7 @@ describe('what is wrong in an inventory is told with place and expectation', () 
   })
 })
 
-describe('secrets', () => {
+describe('secrets in an inventory', () => {
   const blob = 'abcdefghij'.repeat(4)
   const secrets = [
     ['a private key', '-----BEGIN OPENSSH PRIVATE KEY-----'],
@@ -268,49 +268,52 @@ describe('secrets', () => {
     ['a password in a URL', 'https://ana:geheim99@proxy:3128'],
   ] as const
 
-  it.each(secrets)('%s is found in values and comments, and not shown', (kind, secret) => {
-    for (const text of [
-      inEntry(`labels: { a: b } # ${secret}`),
-      inEntry(`options: { k: '${secret}' }`),
-    ]) {
-      const [problem, ...others] = problemsOf(text)
-      expect(others).toEqual([])
-      expect(problem).toMatch(/^machines\.yaml:6:\d+: /)
-      expect(problem).toContain(`${kind} must not be in this file`)
-      expect(problem).not.toContain(secret.slice(-12))
-    }
-  })
+  it.each(secrets)(
+    'include %s, which is found in values and comments, and not shown',
+    (kind, secret) => {
+      for (const text of [
+        inEntry(`labels: { a: b } # ${secret}`),
+        inEntry(`options: { k: '${secret}' }`),
+      ]) {
+        const [problem, ...others] = problemsOf(text)
+        expect(others).toEqual([])
+        expect(problem).toMatch(/^machines\.yaml:6:\d+: /)
+        expect(problem).toContain(`${kind} must not be in this file`)
+        expect(problem).not.toContain(secret.slice(-12))
+      }
+    },
+  )
 
   it.each([
     'password: { a: hunter2 }',
     'labels: { password: 12345 }',
     'engine: 3fb9a1c07d5e4b2f8a6c',
     'host: { phase: dG9wLXNlY3JldC12YWx1ZQ }',
-  ])('a wrong value is not shown where it may be one: %s', (lines) => {
+  ])('may be in an invalid value, which is not shown: %s', (lines) => {
     const message = problemsOf(inEntry(lines)).join('\n')
     expect(message).toMatch(/unknown key|expected/)
     expect(message).not.toMatch(/hunter2|12345|3fb9a1|dG9wLX/)
   })
 
-  it('public keys and fingerprints are none', () => {
+  it('do not include public keys and fingerprints', () => {
     const host = `host: { phase: ready, key: 'SHA256:${'Ab3/'.repeat(10)}xyz', hostKeys: ['ssh-ed25519 ${'AAAA'.repeat(17)}'] }`
     expect(problemsOf(inEntry(host))).toEqual([])
   })
 })
 
-describe('what is right is read', () => {
-  it('keeps the order of the file, also of names that are numbers', () => {
+describe('a valid inventory', () => {
+  it('keeps the order of the file, even for names that are numbers', () => {
     const text = `${head}machines:\n  z: { driver: x }\n  10: { driver: x }\n  2: { driver: x }\n  0x1: { driver: x }\n`
     const { machines } = inventoryOf(parseInventory(text, 'f', optionsOf).valid)
     expect([...machines.keys()]).toEqual(['z', '10', '2', '0x1'])
   })
 
-  it('takes options from the defaults, and any of a driver that is not here', () => {
+  it('uses the default options, and can have any options for an unknown driver', () => {
     const text = `${head}defaults: { ssh: { address: h } }\nmachines:\n  a: { driver: ssh, options: { port: 2 } }\n  b: { driver: other, options: { any: [1] } }\n`
     expect(problemsOf(text)).toEqual([])
   })
 
-  it('follows aliases and merge keys, a thousand of them too', () => {
+  it('can use aliases and merge keys, even a thousand times', () => {
     const many = Array.from({ length: 1000 }, (_, index) => `  m${index}: { <<: *d, via: a }`)
     const text = `${head}machines:\n  a: &d\n    driver: x\n    labels: { k: v }\n${many.join('\n')}\n`
     const { machines } = inventoryOf(parseInventory(text, 'f', optionsOf).valid)
@@ -322,12 +325,12 @@ describe('what is right is read', () => {
     })
   })
 
-  it.each(['\uFEFF', '# c\r\n'])('takes a beginning of %j', (start) => {
+  it.each(['\uFEFF', '# c\r\n'])('can start with %j', (start) => {
     expect(problemsOf(`${start}${head}`)).toEqual([])
   })
 })
 
-describe('a file', () => {
+describe('an inventory file', () => {
   let folder = ''
   let file = ''
   beforeAll(async () => {
@@ -350,7 +353,7 @@ describe('a file', () => {
     })
   })
 
-  it('that is missing, a folder, or a link to itself is an error with the next step', async () => {
+  it('that is missing, a directory, or a link to itself is reported with the next step', async () => {
     const missing = store(join(folder, 'none.yaml'))
     const hint = { kind: 'inventory', hint: expect.stringContaining('fleet init') as string }
     await expect(missing.read()).rejects.toMatchObject(hint)
@@ -422,7 +425,7 @@ describe('a file', () => {
     fc.string({ unit: codePoint, maxLength: 200 }),
   )
 
-  it('of any kind of nonsense neither crashes fleet nor is changed by it', async () => {
+  it('with arbitrary text causes no crash, and is only changed if it can be read', async () => {
     const name = parseMachineName('b')
     const refused = fc.asyncProperty(malformed, async (text) => {
       await writeFile(file, text)

@@ -19,12 +19,12 @@ const driverOptions = (driver: string): z.ZodObject | undefined =>
 const shown = (values: readonly object[]): Set<string> => new Set(values.flatMap(Object.keys))
 
 describe('machines.schema.json', () => {
-  it('is what npm run schema writes', async () => {
+  it('matches the output of npm run schema', async () => {
     expect(await fileText('machines.schema.json')).toBe(writeInventorySchema(drivers))
   })
 
-  it('takes the example, and refuses what fleet refuses', async () => {
-    // zod reads the JSON Schema back, all but the conditions on a driver's options.
+  it('accepts the example, and refuses invalid inventories', async () => {
+    // zod converts the JSON Schema back, except for the conditions on drivers' options.
     const schema = z.fromJSONSchema(
       JSON.parse(
         JSON.stringify(describeInventoryFile([])).replaceAll(',"allOf":[]', ''),
@@ -37,7 +37,7 @@ describe('machines.schema.json', () => {
     }
   })
 
-  it('checks the options of each driver, in entries and in the defaults', () => {
+  it('checks the options of each driver in entries and in the defaults', () => {
     const text = writeInventorySchema(drivers)
     const schema = JSON.parse(text) as {
       properties: {
@@ -61,7 +61,7 @@ describe('machines.schema.json', () => {
 })
 
 describe('machines.example.yaml', () => {
-  it('is right, and shows every field', async () => {
+  it('is valid, and has every field', async () => {
     const text = await fileText('machines.example.yaml')
     const { valid, document } = parseInventory(text, 'machines.example.yaml', driverOptions)
     const { machines, profiles } = inventoryOf(valid)

@@ -22,7 +22,7 @@ const env = {
 const git = (...args: readonly string[]) =>
   execFileSync('git', args, { cwd: folder, env: { ...env, HOME: root }, encoding: 'utf8' }).trim()
 const file = () => join(folder, 'machines.yaml')
-/** An edit of a text that is no inventory: the whole file is committed. */
+/** An edit of a text that is not an inventory, which makes fleet commit the whole file. */
 const edits = [{ before: '', after: 'changed' }]
 const commit = (message = 'Change') => commitEdits(file(), edits, message, { ...env, HOME: root })
 
@@ -34,13 +34,13 @@ beforeEach(async () => {
 })
 afterEach(() => rm(root, { recursive: true }))
 
-/** An inventory of these entries. */
+/** Returns an inventory with these entries. */
 const inventoryOf = (...lines: string[]) => `version: 1\nid: 0123abcd\nmachines:\n${lines.join('')}`
 const entryOf = (name: string, type: string) =>
   `  ${name}:\n    driver: aws\n    options: { type: ${type} }\n`
 
-describe('a commit of the inventory', () => {
-  test('is of that file alone, from the first on, and leaves what else is staged', async () => {
+describe('committing the inventory', () => {
+  test('includes only that file, starting with the first commit, and keeps other staged files', async () => {
     await writeFile(file(), 'one\n')
     await writeFile(join(folder, 'other'), 'staged')
     git('add', 'other')
@@ -50,11 +50,11 @@ describe('a commit of the inventory', () => {
     expect(await commit('the "second"; $(x)')).toBeUndefined()
     expect(git('log', '--format=%s')).toBe('the "second"; $(x)\nthe first')
     expect(git('status', '--porcelain')).toBe('A  deep/other')
-    expect(await commit()).toBeUndefined() // nothing is another than in the last commit
+    expect(await commit()).toBeUndefined() // nothing differs from the last commit
     expect(git('rev-list', '--count', 'HEAD')).toBe('2')
   })
 
-  test('keeps line ends as git is told to', async () => {
+  test('converts line endings as git is configured to', async () => {
     git('config', 'core.autocrlf', 'true')
     await writeFile(file(), 'one\r\ntwo\r\n')
     expect(await commit()).toBeUndefined()
@@ -62,7 +62,7 @@ describe('a commit of the inventory', () => {
     expect(git('status', '--porcelain')).toBe('')
   })
 
-  test('is not made where git would not make it, with the reason', async () => {
+  test('fails with the reason if git would not commit the file', async () => {
     await writeFile(file(), 'one\n')
     await writeFile(join(folder, '.gitignore'), 'machines.yaml\n')
     expect(await commit()).toContain('git ignores the file')
@@ -84,7 +84,7 @@ describe('a commit of the inventory', () => {
     )
   })
 
-  test('has the edits of one command alone, whatever else is changed or staged in the file', async () => {
+  test('includes only the edits of one command, even if the file has other changes', async () => {
     const [a, b] = [entryOf('a', 't3.small'), entryOf('b', 't3.small')]
     const [a2, b2, c] = [
       entryOf('a', 't3.large'),
@@ -103,7 +103,7 @@ describe('a commit of the inventory', () => {
     git('add', '.')
     git('commit', '-qm', 'before')
 
-    // Two commands, each of which wrote twice, in turn.
+    // Two commands that alternately wrote twice each.
     await writeFile(file(), inventoryOf(a2, b2, c))
     const first: [string, string][] = [
       [inventoryOf(a, b), inventoryOf(a2, b)],
@@ -116,7 +116,7 @@ describe('a commit of the inventory', () => {
     expect(committed()).toBe(inventoryOf(a2, b2, c))
     expect(git('status', '--porcelain')).toBe('')
 
-    // What is staged in the file stays staged, with the edit.
+    // Staged changes in the file stay staged, and the edit is added to them.
     await writeFile(file(), inventoryOf(a, b2, c))
     git('add', '.')
     await writeFile(file(), inventoryOf(a, b2))
@@ -125,7 +125,7 @@ describe('a commit of the inventory', () => {
     expect(git('status', '--porcelain')).toBe('M  deep/machines.yaml')
     expect(`${git('cat-file', 'blob', ':deep/machines.yaml')}\n`).toBe(inventoryOf(a, b2))
 
-    // An edit of what was never committed cannot stand alone.
+    // An edit to an entry that was never committed cannot be committed separately.
     const d = entryOf('d', 't3.nano')
     const d2 = entryOf('d', 't3.large')
     await writeFile(file(), inventoryOf(a, b2, d2))
@@ -135,7 +135,7 @@ describe('a commit of the inventory', () => {
     expect(committed()).toBe(inventoryOf(a, b2, d2))
   })
 
-  test('is not made of what a filter should have changed', async () => {
+  test('refuses a file that a git filter should convert', async () => {
     git('config', 'filter.crypt.clean', 'false')
     await writeFile(file(), 'one\n')
     await writeFile(join(folder, '.gitattributes'), 'machines.yaml filter=crypt\n')
@@ -143,7 +143,7 @@ describe('a commit of the inventory', () => {
   })
 })
 
-test("no git call runs a program of the clone's configuration", async () => {
+test("git calls run no program from the repository's configuration", async () => {
   const ran = join(root, 'ran')
   const evil = join(root, 'evil')
   await writeFile(evil, `#!/bin/sh\necho "$0 $*" >>'${ran}'\ncat\n`)
@@ -182,7 +182,7 @@ test("no git call runs a program of the clone's configuration", async () => {
     'other filter=evil diff=evil merge=evil\nmachines.yaml diff=evil merge=evil\n',
   )
   await writeFile(join(folder, 'other'), 'changed')
-  await writeFile(ran, '') // git itself ran some of it so far
+  await writeFile(ran, '') // removes what the git commands of this test ran
   await rm(ran)
 
   await writeFile(file(), 'version: 1\nid: 0123abcd\nmachines: { a: { driver: local } }\n')
@@ -200,7 +200,7 @@ test("no git call runs a program of the clone's configuration", async () => {
     await runGit(folder, ['cat-file', 'blob', ':./machines.yaml'], surroundings),
   ).toMatchObject({ code: 0 })
   expect((await runGit(folder, ['log', '--format=%H'], surroundings)).code).toBe(0)
-  const missing = `${'0'.repeat(39)}1` // a partial clone would fetch it
+  const missing = `${'0'.repeat(39)}1` // a partial clone would fetch this object
   expect((await runGit(folder, ['cat-file', 'blob', missing], surroundings)).code).not.toBe(0)
   await expect(mergeConflicted({ env: surroundings }, file())).rejects.toMatchObject({
     kind: 'usage',
@@ -208,7 +208,7 @@ test("no git call runs a program of the clone's configuration", async () => {
   await expect(readFile(ran, 'utf8')).rejects.toMatchObject({ code: 'ENOENT' })
 })
 
-test('the merge driver is set up also where .gitignore cannot be written, and a failure of git is told', async () => {
+test('the merge driver is set up even if .gitignore cannot be written, and errors of git are reported', async () => {
   const surroundings = { ...env, HOME: root }
   const defined = () => runGit(folder, ['config', 'merge.fleet.driver'], surroundings)
   await writeFile(join(root, 'repo/.git/config.lock'), '')
@@ -239,7 +239,7 @@ test.each(['my "web" machines.yaml', 'shop[1]*?.yaml', 'back\\slash x.yaml'])(
   },
 )
 
-test('a line for git is not written through a link, which could lead anywhere', async () => {
+test('a line is not added to .gitattributes or .gitignore through a symbolic link', async () => {
   const other = join(root, 'bashrc')
   await writeFile(other, 'mine\n')
   for (const name of ['.gitattributes', '.gitignore']) {
@@ -254,7 +254,7 @@ test('a line for git is not written through a link, which could lead anywhere', 
 
 const install = (path = file()) => installPreCommitHook(path, { ...env, HOME: root })
 
-/** A commit by git itself, with a fleet that tells what it was called with, in which folder. */
+/** Commits with a fake fleet. Resolves to its recorded arguments and directory, or to `refused`. */
 async function commitWith(fleet: string): Promise<string> {
   const bin = join(root, 'bin')
   await mkdir(bin, { recursive: true })
@@ -272,8 +272,8 @@ async function commitWith(fleet: string): Promise<string> {
   }
 }
 
-describe('the hook that checks the inventory', () => {
-  test('runs where git runs hooks, only where the inventory is known to git', async () => {
+describe('the pre-commit hook that checks the inventory', () => {
+  test('runs where git runs hooks, but only if the inventory is tracked', async () => {
     await writeFile(file(), 'one\n')
     const hook = join(root, 'repo/.git/hooks/pre-commit')
     expect(await install()).toEqual({ file: hook, isNew: true })
@@ -287,7 +287,7 @@ describe('the hook that checks the inventory', () => {
     await expect(install()).rejects.toThrow('is not executable')
   })
 
-  test.each(['hooks of ours', '../hooks'])('goes into core.hooksPath %s', async (path) => {
+  test.each(['hooks of ours', '../hooks'])('is installed in core.hooksPath %s', async (path) => {
     await writeFile(file(), 'one\n')
     git('config', 'core.hooksPath', path)
     const hook = join(root, 'repo', path, 'pre-commit')
@@ -296,7 +296,7 @@ describe('the hook that checks the inventory', () => {
     expect(await commitWith('exit 4')).toBe('refused')
   })
 
-  test('leaves a hook alone that is there, be it a link that leads nowhere', async () => {
+  test('does not replace an existing hook, even a broken link', async () => {
     await writeFile(file(), 'one\n')
     const hook = join(root, 'repo/.git/hooks/pre-commit')
     await writeFile(hook, '#!/bin/sh\nmake lint\n# fleet check --staged\n', { mode: 0o755 })

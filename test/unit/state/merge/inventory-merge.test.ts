@@ -26,7 +26,7 @@ const merge = (ours: string, theirs: string): string => {
   }
 }
 
-describe('two branches', () => {
+describe('two branches with different changes to an inventory', () => {
   const changes: readonly (readonly [string, string, Change])[] = [
     ['adds api-2', 'api-2', ready],
     ['adds web-2', 'web-2', ready],
@@ -47,14 +47,14 @@ describe('two branches', () => {
   )
 
   it.each(pairs.filter(([ours, theirs]) => !(ours[1] === 'web-2' && theirs[1] === 'web-1')))(
-    'merge: one %j, the other %j',
+    'are merged by git: one %j, the other %j',
     ([, ourName, ours], [, theirName, theirs]) => {
       const merged = merge(editText(fleet, ourName, ours), editText(fleet, theirName, theirs))
       expect(merged).toBe(editText(editText(fleet, ourName, ours), theirName, theirs))
     },
   )
 
-  it('conflict where both add the next of the same row, rather than mix the two', () => {
+  it('conflict if both add the next machine of a numbered series', () => {
     expect(() => merge(editText(fleet, 'web-2', ready), editText(fleet, 'web-3', ready))).toThrow(
       /git merge-file/,
     )

@@ -17,7 +17,7 @@ const merge = (ours: string, theirs: string, base = fleet) =>
 
 const dataOf = (text: string): unknown => parseInventoryDocument(text, '').data
 
-/** One thing that a writer does; to a machine that is not there it adds it. */
+/** A single change by a writer, which adds the machine if it does not exist. */
 const change: fc.Arbitrary<Change> = fc.oneof(
   fc.constant(ready),
   fc.constant(remove),
@@ -35,7 +35,7 @@ const withStacks = (text: string, ...lines: string[]): string =>
   text.replace(/^machines:/m, `stacks:\n${lines.join('\n')}\nmachines:`)
 
 describe('merging inventories', () => {
-  it('of two writers to different machines gives what one writer would have made', async () => {
+  it('changed by two writers gives the same result as changes by one writer to all machines', async () => {
     const ours = ['api-1', 'web-1', 'web-3', 'web-5', 'aaa']
     const theirs = ['db-1', 'web-2', 'web-4', 'api-2', 'aab']
     await fc.assert(
@@ -48,7 +48,7 @@ describe('merging inventories', () => {
     )
   })
 
-  it('keeps comments and gaps of both, and comes out the same either way round', async () => {
+  it('keeps comments and blank lines of both sides, with the same result in either order', async () => {
     const ours = editText(fleet, 'web-2', ready).replace('  web-2:', '  # ours\n  web-2:')
     const theirs = editText(fleet, 'web-3', ready).replace('  web-3:', '  # theirs\n  web-3:')
     const { text } = await merge(ours, theirs)
@@ -57,7 +57,7 @@ describe('merging inventories', () => {
     expect(text).toContain('\n\n  # theirs\n  web-3:\n')
   })
 
-  it('merges stacks one by one, also where only one side has any', async () => {
+  it('merges stacks one by one, even if only one side has any', async () => {
     const [shop, mail] = [
       '  shop: { compose: a.yaml, on: web }',
       '  mail: { compose: b.yaml, on: db }',
@@ -75,7 +75,7 @@ describe('merging inventories', () => {
     expect(text).not.toContain('mail')
   })
 
-  it('merges what both did to one machine, key by key', async () => {
+  it('merges changes of both sides to one machine key by key', async () => {
     const ours = editText(fleet, 'api-1', label({ env: 'prod' }))
     const theirs = editText(editText(fleet, 'api-1', label({ rack: '2' })), 'db-1', remove)
     const { text, conflicts } = await merge(ours, theirs)
@@ -85,7 +85,7 @@ describe('merging inventories', () => {
     )
   })
 
-  it('takes operators of both', async () => {
+  it('keeps operators of both sides', async () => {
     const base = fleet.replace('machines:', 'operators:\n  ana: ssh-ed25519 AAAA\nmachines:')
     const add = (name: string) =>
       base.replace('machines:', `  ${name}: ssh-ed25519 AAAB\nmachines:`)
@@ -115,13 +115,13 @@ describe('merging inventories', () => {
       label({ a: 'b' }),
       'both sides added web-9 with different values: protected, labels',
     ],
-  ])('leaves %s to a person', async (_, ours, theirs, why) => {
+  ])('reports %s as a conflict', async (_, ours, theirs, why) => {
     const merged = await merge(editText(fleet, 'web-9', ours), editText(fleet, 'web-9', theirs))
     expect(merged.conflicts).toEqual([why])
     expect(merged.text.match(/^(?:<{7} ours|={7}|>{7} theirs)$/gm)).toHaveLength(3)
   })
 
-  it('leaves a removed machine that the other side changed to a person, but not for a fact of its host', async () => {
+  it('reports a conflict if one side removed a machine that the other changed, except for facts about its host', async () => {
     const ours = editText(fleet, 'api-1', remove)
     const changed = await merge(ours, editText(fleet, 'api-1', label({ env: 'prod' })))
     expect(changed.conflicts).toEqual(['one side removed api-1, and the other changed it'])
@@ -132,7 +132,7 @@ describe('merging inventories', () => {
     expect(await merge(ours, looked)).toEqual({ text: ours, conflicts: [] })
   })
 
-  it('takes over machines into an inventory that had none, and leaves none where all went', async () => {
+  it('adds machines to an empty inventory, and removes the last machine', async () => {
     const empty = fleet.replace(/machines:[^]*/, 'machines: {}\n')
     const [one, two] = [editText(empty, 'a', ready), editText(empty, 'b', ready)]
     expect((await merge(one, two, empty)).text).toBe(editText(one, 'b', ready))

@@ -32,8 +32,8 @@ const commandLine = (changes: Partial<SshTarget>, proxyCommand?: string) =>
     },
   )
 
-describe('the command line of ssh', () => {
-  test('pins the host key, and comes before the options of ssh_config', () => {
+describe('the command line for ssh', () => {
+  test('pins the host key, with options that take precedence over ssh_config', () => {
     const words = commandLine({ identityFiles: ['/home/ana/my key'] })
     for (const option of [
       'StrictHostKeyChecking=yes',
@@ -53,13 +53,13 @@ describe('the command line of ssh', () => {
     expect(words.slice(-2)).toEqual(['--', '203.0.113.7'])
   })
 
-  test('names the alias, which selects the settings of ssh_config', () => {
+  test('ends with the alias, which selects the settings of ssh_config', () => {
     const words = commandLine({ alias: { destination: 'prod-web' } })
     expect(words.slice(-2)).toEqual(['--', 'prod-web'])
     expect(words).toContain('HostName=203.0.113.7')
   })
 
-  test('leaves out what an old release does not know', () => {
+  test('omits options that an old release of ssh does not support', () => {
     const words = masterArguments(
       target,
       { socket: '/s', knownHosts: '/k' },
@@ -82,7 +82,7 @@ describe('the command line of ssh', () => {
     expect(() => commandLine(changes)).toThrow(expect.objectContaining({ kind: 'inventory' }))
   })
 
-  test('writes pinned keys, authorities and revoked keys for any name', () => {
+  test('pins keys, certificate authorities and revoked keys for any host name', () => {
     const revoked = [{ key, file: 'f', line: 1 }]
     const hostKeys = [key, `@cert-authority ${key}`]
     expect(formatPinnedKeys({ machine: 'x', hostKeys }, revoked)).toBe(
@@ -100,8 +100,8 @@ const read = (...lines: readonly string[]) => {
   return log
 }
 
-describe('what ssh prints', () => {
-  test('tells how far the login came, and which keys were offered', () => {
+describe('the debug output of ssh', () => {
+  test('shows the stage that the login reached, and the offered keys', () => {
     const log = read(
       'debug1: Connection established.',
       'debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2p1',
@@ -125,11 +125,11 @@ describe('what ssh prints', () => {
     ['ssh: connect to host 10.0.0.1 port 22: No route to host', { code: 'EHOSTUNREACH' }],
     ['ssh: connect to host 10.0.0.1 port 22: Connection timed out', { code: 'ETIMEDOUT' }],
     ['something new', { message: 'something new' }],
-  ])('%s', (line, error) => {
+  ])('is mapped to an error: %s', (line, error) => {
     expect(failureOf(read(line), 10).error).toMatchObject(error)
   })
 
-  test('is what its ProxyCommand said, where ssh only says that the connection is closed', () => {
+  test('yields the message of the ProxyCommand if ssh only reports a closed connection', () => {
     for (const line of [
       'kex_exchange_identification: Connection closed by remote host',
       'kex_exchange_identification: read: Connection reset by peer',
@@ -140,7 +140,7 @@ describe('what ssh prints', () => {
     }
   })
 
-  test('is of a server that was reached, also through a ProxyCommand, of which ssh does not say that it is connected', () => {
+  test('shows that the server was reached, even through a ProxyCommand', () => {
     for (const line of [
       'kex_exchange_identification: Connection closed by remote host',
       'kex_exchange_identification: banner line contains invalid characters',
@@ -151,14 +151,14 @@ describe('what ssh prints', () => {
   })
 })
 
-describe('a question of ssh', () => {
-  test('about a key is shared by all connections of a command, each time that it is asked', () => {
+describe('a prompt from ssh', () => {
+  test('about a key is shared by all connections of a command, separately for each attempt', () => {
     const text = "Enter PIN for 'token':"
     expect(questionOf(text, 0)).toEqual({ text, secret: true, sharedAs: `${text} 0` })
     expect(questionOf(text, 1)).toMatchObject({ text: `Wrong. ${text}`, sharedAs: `${text} 1` })
   })
 
-  test('about a passphrase is that of the other client', () => {
+  test('for a passphrase has the same text as with the builtin client', () => {
     const text = "Enter passphrase for key '/home/ana/.ssh/id':"
     expect(questionOf(text, 0)).toEqual({
       ...{ text: 'Passphrase for /home/ana/.ssh/id:', secret: true },
@@ -169,7 +169,7 @@ describe('a question of ssh', () => {
     })
   })
 
-  test('of the host says so, and is never shared', () => {
+  test('from the host names the host, and is never shared', () => {
     expect(questionOf('(ana@web) Verification code:', 0)).toEqual({
       ...{ text: 'Verification code:', from: 'ana@web', secret: true },
     })
@@ -179,7 +179,7 @@ describe('a question of ssh', () => {
   })
 })
 
-test('ssh2 has what a connection without handshake replaces', async () => {
+test('ssh2 has the methods that a connection without a handshake replaces', async () => {
   const server = createServer((socket) => socket.on('error', () => {}))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as { port: number }
@@ -192,8 +192,8 @@ test('ssh2 has what a connection without handshake replaces', async () => {
   server.close()
 })
 
-describe('the client of a connection', () => {
-  test('is the builtin one by default, and openssh for a host certificate', async () => {
+describe('choosing the SSH client', () => {
+  test('returns builtin by default, and openssh for a host certificate', async () => {
     const certified = { ...target, hostKeys: [`@cert-authority ${key}`] }
     expect(await chooseClient(target, { HOME: '/nowhere' })).toEqual({ client: 'builtin' })
     expect(await chooseClient(certified, { HOME: '/nowhere' })).toMatchObject({
@@ -202,12 +202,12 @@ describe('the client of a connection', () => {
     })
   })
 
-  test('is the one that is asked for', async () => {
+  test('returns the requested client', async () => {
     const asked = { ...target, client: 'builtin', hostKeys: [`@cert-authority ${key}`] } as const
     expect(await chooseClient(asked, {})).toEqual({ client: 'builtin' })
   })
 
-  test('is openssh for the key of a security key', async () => {
+  test('returns openssh for a FIDO security key', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'keys-'))
     const file = join(folder, 'id_sk')
     const magic = 'openssh-key-v1\0....none....none........sk-ssh-ed25519@openssh.com'

@@ -9,7 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { serveRelay } from '../../../../src/transport/openssh/relay.ts'
 import { makeGate } from '../../../support/deferred.ts'
 
-/** Serves a relay and starts its helper, as ssh does. */
+/** Serves a relay and starts its helper process, as ssh does. */
 async function startRelay(open: () => Promise<Duplex>) {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-relay-'))
   const relay = await serveRelay(folder, open)
@@ -24,8 +24,8 @@ async function startRelay(open: () => Promise<Duplex>) {
   return { relay, child }
 }
 
-describe.skipIf(process.platform === 'win32')('the connection that ssh goes through', () => {
-  test('ends once it cannot be made, though ssh keeps its side open', async () => {
+describe.skipIf(process.platform === 'win32')('the relay of a connection for ssh', () => {
+  test('ends if the connection fails, although ssh keeps its side open', async () => {
     const [asked, refused] = [makeGate(), makeGate()]
     const { relay, child } = await startRelay(async () => {
       asked.resolve()
@@ -34,14 +34,14 @@ describe.skipIf(process.platform === 'win32')('the connection that ssh goes thro
     })
     child.stdin.write('SSH-2.0-test\r\n')
     await asked.promise
-    await sleep(300) // what ssh has written arrives
+    await sleep(300) // until the data from ssh has arrived
     const failure = new Error('administratively prohibited')
     refused.reject(failure)
     await once(child, 'exit')
     expect(relay.failure()).toBe(failure)
   })
 
-  test('passes on all that the server sent before it closed', async () => {
+  test('passes on all data that the server sent before it closed the connection', async () => {
     const far = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
     const { child } = await startRelay(() => Promise.resolve(far))
     let received = 0

@@ -10,7 +10,7 @@ test.each([
   [{ ...endpoint, port: 2222, destination: 'web' }, 'ssh -v web'],
   [{ ...endpoint, destination: 'bob@web:2200' }, 'ssh -v -p 2200 bob@web'],
 ])(
-  'an unknown failure of %j has a hint with a command that connects like fleet',
+  'the hint for an unknown error of %j has an ssh command that connects in the same way',
   (where, command) => {
     const { error } = explainFailure({ stage: 'login', error: new Error('odd') }, where)
     expect(error).toMatchObject({ hint: `try again; for details: ${command}` })
@@ -18,7 +18,7 @@ test.each([
 )
 
 test.each(['ECONNREFUSED', 'ENETUNREACH', 'REFUSED', 'ETIMEDOUT'])(
-  'the hint for %s does not end in a full stop, with or without a machine',
+  'the hint for %s does not end with a period, with or without a machine',
   (code) => {
     const error = Object.assign(new Error('no'), { code })
     const hintOf = (isNew: boolean) =>

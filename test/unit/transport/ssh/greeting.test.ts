@@ -16,7 +16,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close()
 })
 
-/** A server on loopback that does this with each connection. Gives its port. */
+/** Starts a server on loopback that calls `onConnection` for each connection, and resolves to its port. */
 async function serve(onConnection: (socket: Socket) => void): Promise<number> {
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -52,10 +52,10 @@ const connectTo = (
     { env: { HOME: '/nowhere' }, connectTimeoutMs, prompt },
   )
 
-/** How many bytes of a version arrive one by one. */
+/** Number of bytes of the server's version that are sent one by one. */
 const slowBytes = 12
 
-/** A server in front of an sshd that prints something first, and then passes on what the sshd sends, the first bytes one by one. */
+/** Serves a relay to an sshd that first sends `printed`, and sends the first bytes of the sshd one by one. */
 const inFrontOf = ({ port }: LoopbackSshd, printed: string) =>
   serve((socket) => {
     const behind = connect(port, '127.0.0.1')
@@ -74,7 +74,7 @@ const inFrontOf = ({ port }: LoopbackSshd, printed: string) =>
     behind.once('data', (first: Buffer) => void passOn(first))
   })
 
-/** Writes without end, as fast as the other side reads. */
+/** Writes endlessly, as fast as the other side reads. */
 const flood = (chunk: string | Buffer) => (socket: Socket) => {
   const more = () => {
     while (!socket.destroyed && socket.write(chunk));
@@ -83,12 +83,12 @@ const flood = (chunk: string | Buffer) => (socket: Socket) => {
   more()
 }
 
-describe('a server', () => {
+describe('an SSH server', () => {
   test.each([
     ['nothing', ''],
     ['lines', 'Welcome.\r\n\r\nThis is not SSH-2.0\n'],
     ['a thousand lines', `${'x'.repeat(200)}\r\n`.repeat(1_000)],
-  ])('that prints %s before its version is connected to', async (_, printed) => {
+  ])('that prints %s before its version is accepted', async (_, printed) => {
     await using behind = await sshd()
     const port = await inFrontOf(behind, printed)
     await using transport = await connectTo(port, { hostKey: behind.hostKey })
@@ -107,7 +107,7 @@ describe('a server', () => {
       },
       '',
     ],
-  ])('that prints %s is not an SSH server', async (_, behave, words) => {
+  ])('that prints %s is reported as not an SSH server', async (_, behave, words) => {
     const port = await serve(behave)
     await expect(connectTo(port)).rejects.toMatchObject({
       kind: 'unreachable',
@@ -118,21 +118,21 @@ describe('a server', () => {
     })
   })
 
-  test('that prints lines and never its version sends no greeting', async () => {
+  test('that prints lines but no version is reported as sending no greeting', async () => {
     const port = await serve((socket) => socket.write('Please wait.\r\n'))
     await expect(connectTo(port, {}, 500)).rejects.toMatchObject({
       message: expect.stringContaining('sends no SSH greeting'),
     })
   })
 
-  test('of version 1 of the protocol is named', async () => {
+  test('with version 1 of the protocol is reported', async () => {
     const port = await serve((socket) => socket.write('SSH-1.5-old\r\n'))
     await expect(connectTo(port)).rejects.toMatchObject({
       message: expect.stringContaining('does not support version 2 of the SSH protocol'),
     })
   })
 
-  test('whose text during the login does not end', async () => {
+  test('that sends endless text during the login is reported', async () => {
     const text = Buffer.from('y'.repeat(30_000))
     const banner = Buffer.concat([Buffer.of(53), wireString(text), wireString(Buffer.of())])
     let timer: NodeJS.Timeout | undefined
@@ -158,7 +158,7 @@ describe('a server', () => {
     clearInterval(timer)
   })
 
-  test('asks in several rounds, for secrets and for what may be seen', async () => {
+  test('can ask questions in several rounds, for hidden and visible answers', async () => {
     const rounds: { prompt: string; echo: boolean }[][] = [
       [{ prompt: 'Password: ', echo: false }],
       [

@@ -8,7 +8,8 @@ import {
   serverReleaseOf,
 } from '../../../../src/transport/ssh/ssh2-internals.ts'
 
-// A client and a server of ssh2 in this process: fleet uses fields of ssh2 that another release may lack.
+// An ssh2 client and server in this process, because fleet uses internal fields that other releases of ssh2 may not
+// have.
 const client = new ssh2.Client()
 const server = new ssh2.Server({
   hostKeys: [ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 }).private],
@@ -40,7 +41,7 @@ afterAll(() => {
   server.close()
 })
 
-test('the protocol of a client', () => {
+test('ssh2 has the internal protocol of a client', () => {
   expect(protocolOf(client)).toMatchObject({
     parse: expect.any(Function),
     _authsQueue: [],
@@ -49,11 +50,11 @@ test('the protocol of a client', () => {
   })
 })
 
-test('the release of the server', () => {
+test('ssh2 has the software version of the server', () => {
   expect(serverReleaseOf(client)).toBe('Test_1.0')
 })
 
-test('requests over a channel after the end of its input, until it is closed', async () => {
+test('ssh2 can send requests on a channel after the end of its input, until it is closed', async () => {
   channel.end()
   expect(requestsOver(channel)).toMatchObject({
     id: expect.any(Number),

@@ -9,7 +9,7 @@ const [columns, rows] = [12, 4]
 const write = (terminal: xterm.Terminal, text: string): Promise<void> =>
   new Promise((resolve) => terminal.write(text, resolve))
 
-/** What is put on a canvas: a text and a style at a place. */
+/** Texts to put on a canvas, each with a position and a style. */
 const drawing = fc.array(
   fc.record({
     x: fc.integer({ min: 0, max: columns - 1 }),
@@ -26,7 +26,7 @@ function paint(puts: readonly { x: number; y: number; text: string; style: strin
   return canvas
 }
 
-/** What a terminal shows, cell by cell: its text, and whether it has a style. */
+/** Returns the text of each terminal cell, with an asterisk if the cell has a style. */
 const cellsOf = (terminal: xterm.Terminal): readonly string[] =>
   Array.from({ length: rows * columns }, (_, index) => {
     const cell = terminal.buffer.active
@@ -39,7 +39,7 @@ const cellsOf = (terminal: xterm.Terminal): readonly string[] =>
 const cellsIn = ({ texts, styles }: Canvas): readonly string[] =>
   texts.map((text, index) => (text === '' ? '' : `${text}${styles[index] === '' ? '' : '*'}`))
 
-test('a terminal shows each picture after the changes from the one before', async () => {
+test('shows each picture after drawing the changes from the previous one', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(drawing, { minLength: 1, maxLength: 4 }), async (pictures) => {
       const terminal = new xterm.Terminal({ rows, cols: columns, allowProposedApi: true })
@@ -57,14 +57,14 @@ test('a terminal shows each picture after the changes from the one before', asyn
   )
 })
 
-test('writes nothing for the same picture, and only the cells that differ', () => {
+test('writes nothing for an unchanged picture, and otherwise only the changed cells', () => {
   const before = paint([{ x: 0, y: 1, text: 'hello', style: '' }])
   expect(drawChanges(before, paint([{ x: 0, y: 1, text: 'hello', style: '' }]))).toBe('')
   const after = paint([{ x: 0, y: 1, text: 'hellO', style: '' }])
   expect(drawChanges(before, after)).toBe('\u001B[2;5HO')
 })
 
-test('never clears, and draws every cell after a change of size', () => {
+test('never clears the screen, and draws every cell after a change of size', () => {
   const all = drawChanges(new Canvas(3, 2), paint([]))
   expect(all).not.toMatch(/\[\d?[JK]/)
   expect(
@@ -75,12 +75,12 @@ test('never clears, and draws every cell after a change of size', () => {
   ).toBe(' '.repeat(rows * columns))
 })
 
-test('control characters of others do not reach the terminal', () => {
+test('escapes control characters in texts', () => {
   const canvas = paint([{ x: 0, y: 0, text: '\u001B[2J', style: '' }])
   expect(canvas.lines()[0]).toBe(String.raw`\u001b[2J`)
 })
 
-test('texts are cut at the width of their cells', () => {
+test('truncates texts by the width of their cells', () => {
   expect(cellWidth('日本')).toBe(4)
   expect(fitCells('日本語', 5)).toBe('日本…')
   expect(fitCells('日本語', 4)).toBe('日…')

@@ -17,7 +17,7 @@ test.each([
   expect(readKeys(input)).toEqual({ keys, rest: '' })
 })
 
-test('waits for the end of a sequence, and takes a lone escape character for a key', () => {
+test('waits for the end of an escape sequence, and reads a lone escape character as a key', () => {
   expect(readKeys('q\u001B[1;')).toEqual({ keys: ['q'], rest: '\u001B[1;' })
   expect(readKeys('\u001B')).toEqual({ keys: [], rest: '\u001B' })
   expect(readKeys('\u001B', true)).toEqual({ keys: ['escape'], rest: '' })

@@ -20,32 +20,32 @@ test.each([
   [0.56, '████▌···', '||||....'],
   [1, '████████', '||||||||'],
   [2, '████████', '||||||||'],
-])('a bar of %d', (share, unicode, simple) => {
+])('draws a bar of %d', (share, unicode, simple) => {
   const place = { x: 0, y: 0, width: 8, share }
   expect(drawn((canvas) => drawBar(canvas, plain, place))).toBe(unicode)
   expect(drawn((canvas) => drawBar(canvas, ascii, place))).toBe(simple)
 })
 
-test('a sparkline has the newest values at its right end', () => {
+test('a sparkline shows the latest values at its right end', () => {
   expect(sparkline(plain, [0, 0.5, 1], 5, 1)).toBe('  ▁▅█')
   expect(sparkline(plain, [9, 9, 0, 4], 2)).toBe('▁█')
   expect(sparkline(ascii, [0, 1], 3, 1)).toBe(' _#')
   expect(sparkline(plain, [], 3)).toBe('   ')
 })
 
-test('a stacked bar shows its parts and what is left', () => {
+test('a stacked bar shows its parts and the remainder', () => {
   const place = { x: 0, y: 0, width: 8, parts: [2, 1, 1], total: 8 }
   expect(drawn((canvas) => drawParts(canvas, ascii, place))).toBe('##=+')
   expect(drawn((canvas) => drawParts(canvas, plain, { ...place, total: 4 }))).toBe('░░░░▒▒▓▓')
   expect(drawn((canvas) => drawParts(canvas, plain, { ...place, total: 0 }))).toBe('')
 })
 
-test('heat differs without colours, and a machine without a value is a dot', () => {
+test('heat cells differ without colors, and show a dot for a machine without a value', () => {
   expect([0, 0.3, 0.6, 1].map((share) => heatCell(ascii, share).text)).toEqual(['.', ':', '+', '#'])
   expect(heatCell(plain, undefined).text).toBe('·')
 })
 
-test('the look follows NO_COLOR, COLORTERM and the locale', () => {
+test('colors and characters depend on NO_COLOR, COLORTERM and the locale', () => {
   expect(lookOf({ NO_COLOR: '1', LANG: 'C.UTF-8' })).toEqual({ colors: 'none', unicode: true })
   expect(lookOf({ COLORTERM: 'truecolor', LC_ALL: 'de_DE.utf8' }).colors).toBe('true')
   expect(lookOf({ TERM: 'xterm' }).colors).toBe('16')

@@ -18,7 +18,7 @@ const select = (text: string, address: string, port = 22) =>
 const trusted = (text: string, address: string, port = 22) =>
   select(text, address, port).trusted.map(({ key }) => key)
 
-describe('host keys and known_hosts, as ssh-keygen writes them', () => {
+describe('host keys and known_hosts, compared with ssh-keygen', () => {
   let folder: string
   const keys: Record<'ed25519' | 'ecdsa' | 'rsa', string> = { ed25519: '', ecdsa: '', rsa: '' }
 
@@ -33,14 +33,14 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
   afterAll(() => rm(folder, { recursive: true }))
 
   test.each(['ed25519', 'ecdsa', 'rsa'] as const)(
-    'fingerprint of a key of type %s',
+    'the fingerprint of a key of type %s is the same',
     async (type) => {
       const { stdout } = await execute('ssh-keygen', ['-l', '-f', join(folder, `${type}.pub`)])
       expect(fingerprint(keys[type])).toBe(stdout.split(' ')[1])
     },
   )
 
-  test('reads a key without its comment, and nothing that is no key', async () => {
+  test('a public key is parsed without its comment, and an invalid key is refused', async () => {
     const text = await readFile(join(folder, 'ed25519.pub'), 'utf8')
     expect(parsePublicKey(text)).toBe(text.split(' ').slice(0, 2).join(' '))
     for (const wrong of [
@@ -53,7 +53,7 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
       expect(parsePublicKey(wrong)).toBeUndefined()
   })
 
-  /** Whether a line with these hosts applies to an address. */
+  /** Whether a line with these host patterns applies to an address. */
   const applies = (hosts: string, address: string, port = 22) =>
     trusted(`${hosts} ${keys.ed25519} comment here`, address, port).length > 0
 
@@ -73,11 +73,11 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     ['*', 'web.example', 2222, true],
     ['2001:db8::1', '2001:db8::1', 22, true],
     ['#web.example', '#web.example', 22, false],
-  ])('%s for %s, port %i: %s', (hosts, address, port, expected) => {
+  ])('the pattern %s matches %s, port %i: %s', (hosts, address, port, expected) => {
     expect(applies(hosts, address, port)).toBe(expected)
   })
 
-  test('finds hashed names, and them alone', async () => {
+  test('a hashed line matches exactly its names', async () => {
     const file = join(folder, 'hashed')
     await writeFile(file, `web.example,10.0.0.1 ${keys.ed25519}\n[db.example]:2222 ${keys.rsa}\n`)
     await execute('ssh-keygen', ['-H', '-f', file])
@@ -89,7 +89,7 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     expect(trusted(text, 'db.example', 22)).toEqual([])
   })
 
-  test('agrees with ssh-keygen -F on every name', async () => {
+  test('matches are the same as with ssh-keygen -F', async () => {
     const file = join(folder, 'mixed')
     const lines = [`*.lab,!h2.lab ${keys.ed25519}`, `h? ${keys.ecdsa}`, `[h1]:2022,h1 ${keys.rsa}`]
     await writeFile(file, lines.join('\n'))
@@ -105,7 +105,7 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     }
   })
 
-  test('keeps certificate authorities apart, and names the lines', () => {
+  test('certificate authorities are returned separately, with their lines', () => {
     const text = [
       '# what is known',
       `web ${keys.ed25519}`,
@@ -129,12 +129,12 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     ['*,!web', 'web', 22, false],
     ['w?b,x', 'web', 22, true],
     ['db', 'web', 22, false],
-  ])('@revoked %s, for %s at port %i: %s', (hosts, address, port, expected) => {
+  ])('@revoked %s applies to %s at port %i: %s', (hosts, address, port, expected) => {
     const { revoked } = select(`@revoked ${hosts} ${keys.rsa}`, address, port)
     expect(revoked.map(({ key }) => key)).toEqual(expected ? [keys.rsa] : [])
   })
 
-  test('trusts no key that another file, or a hashed name, revokes', async () => {
+  test('a key is not trusted if another file or a hashed name revokes it', async () => {
     const [own, system] = [join(folder, 'own'), join(folder, 'system')]
     await writeFile(own, `web ${keys.ed25519}\nweb ${keys.rsa}\nweb ${keys.ecdsa}\n`)
     await writeFile(system, `web ${keys.ed25519}\n`)
@@ -150,13 +150,13 @@ describe('host keys and known_hosts, as ssh-keygen writes them', () => {
     ])
   })
 
-  test('looks an alias up in place of address and port', () => {
+  test('an alias is looked up instead of the address and the port', () => {
     const query = { address: '192.0.2.1', port: 2222, alias: 'the-alias' }
     const text = `the-alias ${keys.ed25519}\n[192.0.2.1]:2222 ${keys.rsa}\n`
     expect(selectKnownHost(text, 'f', query).trusted.map(({ key }) => key)).toEqual([keys.ed25519])
   })
 
-  test("looks into the person's own files", async () => {
+  test("the user's own files are searched", async () => {
     const home = join(folder, 'home')
     await mkdir(join(home, '.ssh'), { recursive: true })
     const [first, second] = [join(home, '.ssh/known_hosts'), join(home, '.ssh/known_hosts2')]

@@ -8,10 +8,10 @@ import { runProgram } from '../../../../support/lab/process.ts'
 const sshKeygen = async (...options: string[]) =>
   (await runProgram(['ssh-keygen', ...options])).trim()
 
-/** How many ssh-keygen run at the same time. */
+/** Number of ssh-keygen processes that run concurrently. */
 const lanes = 6
 
-test('ssh-keygen takes every key pair, and finds its public key in the private one', async () => {
+test('ssh-keygen accepts every generated key pair, and derives the same public key from its private key', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-key-pair-'))
   const check = async (lane: number): Promise<void> => {
     const file = join(folder, `key-${lane}`)
@@ -30,7 +30,10 @@ test('ssh-keygen takes every key pair, and finds its public key in the private o
   }
 })
 
-/** Whether the private key's PEM has the public key of 51 bytes twice, then the secret one of 64 (PROTOCOL.key). */
+/**
+ * Whether the private key's PEM contains the public key of 51 bytes twice, followed by the private key of 64 bytes
+ * (PROTOCOL.key).
+ */
 function isWhole({ privateKey, publicKey }: KeyPair): boolean {
   const pem = Buffer.from(privateKey.replaceAll(/-----.*-----|\n/g, ''), 'base64')
   const blob = Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')
@@ -45,8 +48,8 @@ function isWhole({ privateKey, publicKey }: KeyPair): boolean {
   )
 }
 
-test('no key lacks the zero byte that it begins with', () => {
-  // One in 256 used to be too short: with so few as 300 the test would miss that in 31 % of its runs.
+test('generated keys keep a leading zero byte', () => {
+  // Without it, one key in 256 would be too short; a test of only 300 keys would miss that in 31% of its runs.
   const keys = Array.from({ length: 2000 }, () => makeKeyPair('fleet web-1'))
   expect(keys.filter((key) => !isWhole(key))).toEqual([])
 })

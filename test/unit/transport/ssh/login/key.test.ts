@@ -14,7 +14,7 @@ test.each([
   [['ssh-rsa', 'ssh-ed25519'], undefined],
   [[], undefined],
 ])(
-  'an RSA key is offered to a server that takes %j by %s, never with SHA-1',
+  'for a server that accepts %j, an RSA key is offered with the algorithm %s, never with SHA-1',
   (server, expected) => {
     const offer = rsa && chooseAlgorithm(rsa, server)
     expect(offer?.signature).toBe(expected)
@@ -22,7 +22,7 @@ test.each([
   },
 )
 
-test('a certificate of an RSA key is offered by its own algorithm', () => {
+test('an RSA certificate is offered with a certificate algorithm', () => {
   const type = 'ssh-rsa-cert-v01@openssh.com'
   const fields = [type, 'nonce', 'e', 'n'].map(wireString)
   expect(chooseAlgorithm({ type, blob: Buffer.concat(fields) }, ['rsa-sha2-256'])).toEqual({
@@ -31,7 +31,7 @@ test('a certificate of an RSA key is offered by its own algorithm', () => {
   })
 })
 
-test('ssh2 has inside what a login makes use of', () => {
+test('ssh2 has the internal fields that a login uses', () => {
   const client = new ssh2.Client()
   client.on('error', () => {})
   client.connect({ host: '127.0.0.1', port: 1, username: 'x', password: 'x', readyTimeout: 0 })
