@@ -21,7 +21,7 @@ const host = (machine: string, address = '203.0.113.7', key = 'k') => ({
 const hold = async () => () => {}
 const unreachable = () => Promise.reject(new Error('no login'))
 
-/** An echo server on this computer that stands for a server on a host. */
+/** An echo server on this computer in place of a server on a host. */
 const server = createServer({ allowHalfOpen: true }, (client) => void client.pipe(client))
 let folder: string
 let opened: Forwards[]
@@ -158,22 +158,19 @@ test('restores forwards in the next broker, keeps secrets off the disk, and retr
   expect(second.connections()).toBe(0)
 })
 
-test.skipIf(process.platform === 'win32')(
-  'listens on a private socket, and replaces no file or socket in use',
-  async () => {
-    const forwards = openRegistry()
-    const path = join(folder, 'db.sock')
-    const ask = { listen: { path }, target: { port: serverPort() } }
-    await forwards.start(host('web-1'), [ask], hold)
-    expect((await stat(path)).mode & 0o777).toBe(0o600)
-    const client = connect({ path, allowHalfOpen: true })
-    client.end('through the socket')
-    expect(await text(client)).toBe('through the socket')
-    const other = openRegistry()
-    await expect(other.start(host('web-2'), [ask], hold)).rejects.toThrow('is already in use')
-    await forwards.stop([path])
-    await writeFile(path, 'a file')
-    await expect(forwards.start(host('web-1'), [ask], hold)).rejects.toThrow('not a socket')
-    expect(await readFile(path, 'utf8')).toBe('a file')
-  },
-)
+test.skipIf(process.platform === 'win32')('a socket is private, and replaces no file', async () => {
+  const forwards = openRegistry()
+  const path = join(folder, 'db.sock')
+  const ask = { listen: { path }, target: { port: serverPort() } }
+  await forwards.start(host('web-1'), [ask], hold)
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  const client = connect({ path, allowHalfOpen: true })
+  client.end('through the socket')
+  expect(await text(client)).toBe('through the socket')
+  const other = openRegistry()
+  await expect(other.start(host('web-2'), [ask], hold)).rejects.toThrow('is already in use')
+  await forwards.stop([path])
+  await writeFile(path, 'a file')
+  await expect(forwards.start(host('web-1'), [ask], hold)).rejects.toThrow('not a socket')
+  expect(await readFile(path, 'utf8')).toBe('a file')
+})

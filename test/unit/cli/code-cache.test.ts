@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openCode } from '../../../src/cli/code-cache.ts'
 
-/** Makes a file too large for the cache file that small files share. */
+/** Padding that makes a file too large for the cache file that small files share. */
 const padding = `/* ${'x'.repeat(700_000)} */`
 
 test('caches the code of large files in separate cache files, and does not read them for small files', async () => {

@@ -82,7 +82,7 @@ describe('escaping of terminal output', () => {
   })
 })
 
-describe.each([true, false])('what commands write (terminal: %s)', (isTTY) => {
+describe.each([true, false])('output of commands (terminal: %s)', (isTTY) => {
   const columns = [
     { title: 'NAME', text: ({ text }: { text: string }) => text, paint: (cell: string) => cell },
     { title: 'AGAIN', text: ({ text }: { text: string }) => text },

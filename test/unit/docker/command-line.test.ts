@@ -34,7 +34,7 @@ describe('arguments of a docker command', () => {
     expect(parseWords(formatWords(words), syntax)).toEqual(words)
   })
 
-  test('treats words after the first operand as operands where docker does', () => {
+  test('after the first operand are all operands if docker parses them in this way', () => {
     const words = parseWords(['-e', 'A', 'image', '-e', 'B'], { ...syntax, flagsFirst: true })
     expect(valuesOf(words, '--env')).toEqual(['A'])
     expect(operandsOf(words)).toEqual(['image', '-e', 'B'])

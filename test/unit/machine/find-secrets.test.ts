@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { findSecrets } from '../../../src/machine/secrets/find-secrets.ts'
 
-/** Number of calls of `randomBytes`, which returns pseudorandom bytes that are the same in each run. */
+/** Number of blocks that `randomBytes` has drawn. Its pseudorandom bytes are the same in each run. */
 let drawn = 0
 function randomBytes(length: number): Buffer {
   const blocks = Array.from({ length: Math.ceil(length / 32) }, () =>

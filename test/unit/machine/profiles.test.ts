@@ -42,7 +42,7 @@ describe('a machine that extends a profile', () => {
     expect(machine(said, 'x')?.options).toEqual({ address: 'h' })
   })
 
-  it("ignores the inventory's default options", () => {
+  it('does not include the default options of its driver', () => {
     const text = `defaults: { cloud: { type: tiny } }\nprofiles:\n  p: { driver: cloud }\nmachines: { x: { extends: p } }\n`
     expect(machine(text, 'x')?.options).toBeUndefined()
   })

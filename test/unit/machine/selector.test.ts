@@ -195,26 +195,23 @@ it.each([
   'a,,b',
   '=x',
   'x,',
-])(
-  'the selector %j is accepted for an operator of the inventory only if it can be parsed',
-  (text) => {
-    const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32)]).toString('base64')}`
-    const file = {
-      version: 1,
-      id: '0123abcd',
-      operators: { ana: { key, on: [text] } },
-      machines: {},
+])('the selector %j of an operator is valid only if it can be parsed', (text) => {
+  const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32)]).toString('base64')}`
+  const file = {
+    version: 1,
+    id: '0123abcd',
+    operators: { ana: { key, on: [text] } },
+    machines: {},
+  }
+  const isParsed = (() => {
+    try {
+      return parseSelector([text]).excluded !== undefined
+    } catch {
+      return false
     }
-    const isParsed = (() => {
-      try {
-        return parseSelector([text]).excluded !== undefined
-      } catch {
-        return false
-      }
-    })()
-    expect({ text, valid: inventoryFile.safeParse(file).success }).toEqual({
-      text,
-      valid: isParsed,
-    })
-  },
-)
+  })()
+  expect({ text, valid: inventoryFile.safeParse(file).success }).toEqual({
+    text,
+    valid: isParsed,
+  })
+})

@@ -247,7 +247,7 @@ test('options are changed in place, by replacing the host, or not at all', async
   ])
 })
 
-test('approved replacements exclude other changes of the host, and the rest is still done', async () => {
+test('an approved replacement drops other changes of its host, and an unapproved one is dropped itself', async () => {
   const plan = await makePlan(
     contextOf({
       a: sized({ size: 'large', place: 'here' }),

@@ -89,15 +89,12 @@ describe('the user-data of a new host', () => {
     ],
     ['channel test', { channel: 'test' }, ['task test']],
     ['a version', { version: '28.2' }, ['task 28.2 docker-ce', 'task stable']],
-  ])(
-    'has a script that installs the engine from %s, and that every POSIX shell can parse',
-    async (_, engine, expected) => {
-      const script = (await partsOf(writeUserData({ ...boot, engine }))).at(-1)
-      expect(script).toMatchObject({ type: 'text/x-shellscript', name: '00-fleet-engine' })
-      for (const text of expected) expect(script?.body).toContain(text)
-      for (const shell of ['dash', 'bash'] as const) await runProgram([shell, '-n'], script?.body)
-    },
-  )
+  ])('has a POSIX shell script that installs the engine from %s', async (_, engine, expected) => {
+    const script = (await partsOf(writeUserData({ ...boot, engine }))).at(-1)
+    expect(script).toMatchObject({ type: 'text/x-shellscript', name: '00-fleet-engine' })
+    for (const text of expected) expect(script?.body).toContain(text)
+    for (const shell of ['dash', 'bash'] as const) await runProgram([shell, '-n'], script?.body)
+  })
 })
 
 describe('custom user-data', () => {

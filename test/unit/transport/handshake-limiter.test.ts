@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createHandshakeLimiter } from '../../../src/transport/ssh/handshake-limiter.ts'
 
-test('a limiter admits its number of handshakes, queues others in order, and is separate for each key', async () => {
+test('a limiter admits its number of handshakes for each server, and the rest in order', async () => {
   const enter = createHandshakeLimiter(2)
   const inside: string[] = []
   const visit = async (name: string, gate: string) => {

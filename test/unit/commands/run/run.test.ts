@@ -55,7 +55,7 @@ const commands: readonly (readonly [string, Command])[] = commandList
       : [[entry.name, entry] as const],
   )
 
-/** Runs a case with a new inventory and home directory. */
+/** Runs a case in a new working directory, with new inventories and a new home directory. */
 async function runCase({ line, files = {}, input, programs = false, shell = false }: Case) {
   cloud = openFakeCloud(async (key) => (await start(key)).port)
   const web1 = shell ? await start() : hosts.web1

@@ -35,7 +35,7 @@ describe("commands that fetch the unrelated package fleet from npm's registry", 
     ['npm install --global .', false],
     ['npm install ./fleet-0.1.0.tgz zod@4', false],
     ['npm test # fleet', false],
-  ])('are told from harmless commands: %j', (text, expected) => {
+  ])('are distinguished from harmless commands: %j', (text, expected) => {
     expect(fetchesFleet(text)).toBe(expected)
   })
 

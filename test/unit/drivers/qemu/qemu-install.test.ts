@@ -10,7 +10,7 @@ test.each([
   ['darwin', '', 'brew install qemu'],
   ['win32', '', 'WSL'],
 ] as const)(
-  'the hint to install QEMU on %s with os-release %j is right',
+  'the hint to install QEMU suits the platform %s with os-release %j',
   (platform, osRelease, said) => {
     expect(installHint(platform, osRelease, 'amd64')).toContain(said)
   },

@@ -20,38 +20,35 @@ const noAddress = (title: string, driver: string) => ({
 })
 
 describe('a Docker Machine store', () => {
-  it.each([1, 2, 3] as const)(
-    'is read in configuration version %s, with all drivers',
-    async (version) => {
-      const store = join(folder, `v${version}`)
-      for (const [name, config] of Object.entries(dockerMachineConfigs(version))) {
-        await mkdir(join(store, 'machines', name), { recursive: true })
-        await writeFile(join(store, 'machines', name, 'config.json'), JSON.stringify(config))
-        await writeFile(join(store, 'machines', name, 'id_rsa'), '')
-      }
-      const { hosts, skipped } = await readDockerMachine(store, {})
-      const key = (name: string) => ({
-        identityFile: join(store, 'machines', name, 'id_rsa'),
-        keyIsItsOwn: true,
-      })
-      const id = 'i-0a1b2c3d4e5f60718'
-      const subscription = '0a0b0c0d-0000-4000-8000-000000000001'
-      const cloud = { driver: 'aws', id, options: { region: 'eu-west-1' } }
-      const sky = { driver: 'azure', id: 'docker-machine/sky', options: { subscription } }
-      const vm = { driver: 'virtualbox', id: 'vm', options: {} }
-      expect(hosts).toEqual([
-        { name: 'cloud', address: '203.0.113.10', user: 'ubuntu', ...key('cloud'), known: cloud },
-        { name: 'iron', address: '203.0.113.12', user: 'ana', port: 2222, ...key('iron') },
-        ...(version < 3 ? [] : [{ name: 'sky', user: 'docker-user', ...key('sky'), known: sky }]),
-        { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm'), known: vm },
-      ])
-      expect(skipped).toEqual([
-        noAddress('gone', 'none'),
-        ...(version < 3 ? [noAddress('sky', 'azure')] : []),
-      ])
-      expect(JSON.stringify(hosts)).not.toMatch(new RegExp(`AKIA|${secret}`))
-    },
-  )
+  it.each([1, 2, 3] as const)('is read in config version %s for all drivers', async (version) => {
+    const store = join(folder, `v${version}`)
+    for (const [name, config] of Object.entries(dockerMachineConfigs(version))) {
+      await mkdir(join(store, 'machines', name), { recursive: true })
+      await writeFile(join(store, 'machines', name, 'config.json'), JSON.stringify(config))
+      await writeFile(join(store, 'machines', name, 'id_rsa'), '')
+    }
+    const { hosts, skipped } = await readDockerMachine(store, {})
+    const key = (name: string) => ({
+      identityFile: join(store, 'machines', name, 'id_rsa'),
+      keyIsItsOwn: true,
+    })
+    const id = 'i-0a1b2c3d4e5f60718'
+    const subscription = '0a0b0c0d-0000-4000-8000-000000000001'
+    const cloud = { driver: 'aws', id, options: { region: 'eu-west-1' } }
+    const sky = { driver: 'azure', id: 'docker-machine/sky', options: { subscription } }
+    const vm = { driver: 'virtualbox', id: 'vm', options: {} }
+    expect(hosts).toEqual([
+      { name: 'cloud', address: '203.0.113.10', user: 'ubuntu', ...key('cloud'), known: cloud },
+      { name: 'iron', address: '203.0.113.12', user: 'ana', port: 2222, ...key('iron') },
+      ...(version < 3 ? [] : [{ name: 'sky', user: 'docker-user', ...key('sky'), known: sky }]),
+      { name: 'vm', address: '127.0.0.1', user: 'docker', port: 50_858, ...key('vm'), known: vm },
+    ])
+    expect(skipped).toEqual([
+      noAddress('gone', 'none'),
+      ...(version < 3 ? [noAddress('sky', 'azure')] : []),
+    ])
+    expect(JSON.stringify(hosts)).not.toMatch(new RegExp(`AKIA|${secret}`))
+  })
 
   it.each([
     [

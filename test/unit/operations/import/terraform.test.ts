@@ -148,13 +148,10 @@ describe('an AWS instance in a Terraform state', () => {
     expect(hosts).toMatchObject([{ address: '198.51.100.7' }])
   })
 
-  it.each(['stopped', 'stopping', 'pending'])(
-    'that is %s is not considered private',
-    async (state) => {
-      const { hosts } = await read(stateOf(instance({ instance_state: state, public_ip: '' })))
-      expect(hosts).toEqual([{ name: 'web', known: publicly }])
-    },
-  )
+  it.each(['stopped', 'stopping', 'pending'])('that is %s is not private', async (state) => {
+    const { hosts } = await read(stateOf(instance({ instance_state: state, public_ip: '' })))
+    expect(hosts).toEqual([{ name: 'web', known: publicly }])
+  })
 
   it('that is terminated is skipped', async () => {
     const { hosts, skipped } = await read(stateOf(instance({ instance_state: 'terminated' })))

@@ -191,7 +191,7 @@ describe('deploying to one machine', () => {
   test('repeats a deployment that was killed after it changed files, even if the containers match', async () => {
     await deploy()
     expect(docker.isUnfinished()).toBe(false)
-    // The state that SIGKILL would leave.
+    // Simulates SIGKILL during the deployment.
     docker.beforeUp = () => Promise.reject(new Error('killed'))
     await expect(deploy({}, { conf: 'two' })).rejects.toThrow(/Release 1 could not be restored/)
     docker.beforeUp = async () => {}

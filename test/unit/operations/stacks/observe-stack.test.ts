@@ -42,7 +42,7 @@ describe('the images to compare containers with', () => {
     expect(await find([container('web')])).toEqual({ images: { 'app:1': 'sha256:a' }, asked: [] })
   })
 
-  test('are requested if the name now refers to another image, in which case Docker lists the old one by ID', async () => {
+  test('are requested if their name refers to a newer image, since Docker lists the old one by ID', async () => {
     const old = container('web', { imageName: 'sha256:a' })
     expect(await find([old])).toEqual({ images: { 'app:1': 'sha256:b' }, asked: ['app:1'] })
     const [newer] = [container('web', { id: '2', image: 'sha256:b', imageId: 'sha256:b' })]

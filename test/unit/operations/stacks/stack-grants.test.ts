@@ -31,7 +31,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const shop = stackOf('shop', { compose: 'shop/compose.yaml', on: 'all' })
 
-/** Finds the missing grants of a stack with this Compose file, which reads `taken`. */
+/** Finds the missing grants of a stack with this Compose file, which reads the files `taken`. */
 async function find(text: string, taken: readonly string[], env: Record<string, string> = {}) {
   const { location } = await context.inventory()
   await writeFile(join(folder, 'infra/shop/compose.yaml'), text)

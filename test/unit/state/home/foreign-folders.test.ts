@@ -82,13 +82,13 @@ test('only an inventory can be trusted as an inventory', async () => {
 })
 
 /** Only root can create directories that belong to another user. */
-describe.skipIf(process.getuid?.() !== 0)('files that another user could change', () => {
+describe.skipIf(process.getuid?.() !== 0)('protection against other users', () => {
   beforeEach(async () => {
     await mkdir(join(folder, 'a/b'), { recursive: true })
     await writeFile(file(), '')
   })
 
-  test('include an inventory with a foreign owner, an unsafe directory or an unsafe mode, which is refused', async () => {
+  test('refuses an inventory for its owner, its directory or its mode', async () => {
     expect(await find()).toBe(file())
     await chown(file(), stranger, stranger)
     await expect(find()).rejects.toMatchObject(refused(`belongs to another user (UID ${stranger})`))
@@ -105,7 +105,7 @@ describe.skipIf(process.getuid?.() !== 0)('files that another user could change'
     await expect(find()).rejects.toMatchObject(refused(`belongs to another user (UID ${stranger})`))
   })
 
-  test('include a link, which is refused for its own owner or for the owner of its target', async () => {
+  test('refuses a link for its own owner, or for the owner of its target', async () => {
     const real = join(folder, 'real')
     await rm(file())
     await mkdir(real)
@@ -119,7 +119,7 @@ describe.skipIf(process.getuid?.() !== 0)('files that another user could change'
     await expect(find()).rejects.toMatchObject(refused('belongs to'))
   })
 
-  test('are accepted for an inventory that was named, is trusted, or belongs to the user who ran sudo', async () => {
+  test('accepts an inventory that was named, is trusted, or belongs to the user who ran sudo', async () => {
     await chown(file(), stranger, stranger)
     expect(await find({}, 'machines.yaml')).toBe(join(folder, 'a/b/machines.yaml'))
     expect(await find({ SUDO_UID: `${stranger}` })).toBe(file())
@@ -135,7 +135,7 @@ describe.skipIf(process.getuid?.() !== 0)('files that another user could change'
     await expect(find()).rejects.toMatchObject({ kind: 'inventory' })
   })
 
-  test('include the home directory of another user, which is refused unless a new directory in it was chosen', async () => {
+  test("refuses another user's home directory, unless a new directory in it was chosen", async () => {
     const theirs = join(folder, 'theirs')
     await mkdir(theirs)
     await chown(theirs, stranger, stranger)
@@ -151,7 +151,7 @@ describe.skipIf(process.getuid?.() !== 0)('files that another user could change'
     checkHome(inside, {})
   })
 
-  test('include a directory for sockets, which is refused', async () => {
+  test('refuses a directory for sockets, and sockets in it', async () => {
     const place = join(folder, 'sockets')
     expect(await isSocketFolder(place)).toBe(false)
     await prepareSocketFolder(place)

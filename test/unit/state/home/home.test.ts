@@ -183,7 +183,7 @@ describe('private keys', () => {
   })
 
   it.each(['', 'SHA256:', '../../x', `SHA256:${'/'.repeat(42)}..`])(
-    'are not found by the invalid fingerprint %j',
+    'are refused for the invalid fingerprint %j',
     async (text) => {
       await expect(openKeysHere().find(text)).rejects.toThrow('not a SHA256 fingerprint')
     },

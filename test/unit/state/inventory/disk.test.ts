@@ -70,44 +70,41 @@ describe('writing an inventory', () => {
   })
 })
 
-describe.skipIf(process.getuid?.() !== 0)(
-  'an inventory on a file system of 64 KiB (root required to mount it)',
-  () => {
-    let small = ''
-    beforeEach(async () => {
-      small = join(folder, 'machines.yaml')
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'fleet-test', folder])
-    })
-    afterEach(() => {
-      execFileSync('umount', [folder])
-    })
+describe.skipIf(process.getuid?.() !== 0)('an inventory on a small disk (needs root)', () => {
+  let small = ''
+  beforeEach(async () => {
+    small = join(folder, 'machines.yaml')
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'fleet-test', folder])
+  })
+  afterEach(() => {
+    execFileSync('umount', [folder])
+  })
 
-    // From a disk without free space to one where most of the new text fits.
-    it.each([0, 4, 16, 24])('is unchanged if a write fails with %i KiB free', async (room) => {
-      const old = `${text}# ${'x'.repeat(28_000)}\n`
-      await writeFile(small, old)
-      const filler = await open(join(folder, 'filler'), 'w')
-      const free = 64 - 28 - room
-      await filler.writeFile(Buffer.alloc(free * 1024)).catch(() => undefined)
-      await filler.close()
-      await expect(add(small)).rejects.toMatchObject({
-        name: 'UserError',
-        kind: 'inventory',
-        message: `cannot write ${small}: the disk is full`,
-        hint: `free some space in ${folder}`,
-      })
-      expect(await readFile(small, 'utf8')).toBe(old)
-      expect((await readdir(folder)).toSorted()).toEqual(['filler', 'machines.yaml'])
+  // From a disk without free space to one where most of the new text fits.
+  it.each([0, 4, 16, 24])('is unchanged if a write fails with %i KiB free', async (room) => {
+    const old = `${text}# ${'x'.repeat(28_000)}\n`
+    await writeFile(small, old)
+    const filler = await open(join(folder, 'filler'), 'w')
+    const free = 64 - 28 - room
+    await filler.writeFile(Buffer.alloc(free * 1024)).catch(() => undefined)
+    await filler.close()
+    await expect(add(small)).rejects.toMatchObject({
+      name: 'UserError',
+      kind: 'inventory',
+      message: `cannot write ${small}: the disk is full`,
+      hint: `free some space in ${folder}`,
     })
+    expect(await readFile(small, 'utf8')).toBe(old)
+    expect((await readdir(folder)).toSorted()).toEqual(['filler', 'machines.yaml'])
+  })
 
-    it('that is read-only can be read, and a write fails immediately with the reason', async () => {
-      await writeFile(small, text)
-      execFileSync('mount', ['-o', 'remount,ro', folder])
-      expect((await store(small).read()).machines.size).toBe(0)
-      await expect(add(small)).rejects.toMatchObject({
-        kind: 'inventory',
-        message: `cannot write ${small}: the file system is read-only`,
-      })
-    }, 3000)
-  },
-)
+  it('that is read-only can be read, and a write fails immediately with the reason', async () => {
+    await writeFile(small, text)
+    execFileSync('mount', ['-o', 'remount,ro', folder])
+    expect((await store(small).read()).machines.size).toBe(0)
+    await expect(add(small)).rejects.toMatchObject({
+      kind: 'inventory',
+      message: `cannot write ${small}: the file system is read-only`,
+    })
+  }, 3000)
+})

@@ -268,34 +268,31 @@ describe('secrets in an inventory', () => {
     ['a password in a URL', 'https://ana:geheim99@proxy:3128'],
   ] as const
 
-  it.each(secrets)(
-    'include %s, which is found in values and comments, and not shown',
-    (kind, secret) => {
-      for (const text of [
-        inEntry(`labels: { a: b } # ${secret}`),
-        inEntry(`options: { k: '${secret}' }`),
-      ]) {
-        const [problem, ...others] = problemsOf(text)
-        expect(others).toEqual([])
-        expect(problem).toMatch(/^machines\.yaml:6:\d+: /)
-        expect(problem).toContain(`${kind} must not be in this file`)
-        expect(problem).not.toContain(secret.slice(-12))
-      }
-    },
-  )
+  it.each(secrets)('%s is found in values and comments, and not shown', (kind, secret) => {
+    for (const text of [
+      inEntry(`labels: { a: b } # ${secret}`),
+      inEntry(`options: { k: '${secret}' }`),
+    ]) {
+      const [problem, ...others] = problemsOf(text)
+      expect(others).toEqual([])
+      expect(problem).toMatch(/^machines\.yaml:6:\d+: /)
+      expect(problem).toContain(`${kind} must not be in this file`)
+      expect(problem).not.toContain(secret.slice(-12))
+    }
+  })
 
   it.each([
     'password: { a: hunter2 }',
     'labels: { password: 12345 }',
     'engine: 3fb9a1c07d5e4b2f8a6c',
     'host: { phase: dG9wLXNlY3JldC12YWx1ZQ }',
-  ])('may be in an invalid value, which is not shown: %s', (lines) => {
+  ])('an invalid value that may be a secret is not shown: %s', (lines) => {
     const message = problemsOf(inEntry(lines)).join('\n')
     expect(message).toMatch(/unknown key|expected/)
     expect(message).not.toMatch(/hunter2|12345|3fb9a1|dG9wLX/)
   })
 
-  it('do not include public keys and fingerprints', () => {
+  it('public keys and fingerprints are not reported', () => {
     const host = `host: { phase: ready, key: 'SHA256:${'Ab3/'.repeat(10)}xyz', hostKeys: ['ssh-ed25519 ${'AAAA'.repeat(17)}'] }`
     expect(problemsOf(inEntry(host))).toEqual([])
   })

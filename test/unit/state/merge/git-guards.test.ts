@@ -182,7 +182,7 @@ test("git calls run no program from the repository's configuration", async () =>
     'other filter=evil diff=evil merge=evil\nmachines.yaml diff=evil merge=evil\n',
   )
   await writeFile(join(folder, 'other'), 'changed')
-  await writeFile(ran, '') // removes what the git commands of this test ran
+  await writeFile(ran, '') // git ran some of the programs during the setup
   await rm(ran)
 
   await writeFile(file(), 'version: 1\nid: 0123abcd\nmachines: { a: { driver: local } }\n')

@@ -35,7 +35,7 @@ const withStacks = (text: string, ...lines: string[]): string =>
   text.replace(/^machines:/m, `stacks:\n${lines.join('\n')}\nmachines:`)
 
 describe('merging inventories', () => {
-  it('changed by two writers gives the same result as changes by one writer to all machines', async () => {
+  it('gives the result of a single writer if two writers changed different machines', async () => {
     const ours = ['api-1', 'web-1', 'web-3', 'web-5', 'aaa']
     const theirs = ['db-1', 'web-2', 'web-4', 'api-2', 'aab']
     await fc.assert(
@@ -121,7 +121,7 @@ describe('merging inventories', () => {
     expect(merged.text.match(/^(?:<{7} ours|={7}|>{7} theirs)$/gm)).toHaveLength(3)
   })
 
-  it('reports a conflict if one side removed a machine that the other changed, except for facts about its host', async () => {
+  it('reports a conflict if one side removed a machine that the other changed, except for its host facts', async () => {
     const ours = editText(fleet, 'api-1', remove)
     const changed = await merge(ours, editText(fleet, 'api-1', label({ env: 'prod' })))
     expect(changed.conflicts).toEqual(['one side removed api-1, and the other changed it'])

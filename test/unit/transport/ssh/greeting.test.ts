@@ -83,7 +83,7 @@ const flood = (chunk: string | Buffer) => (socket: Socket) => {
   more()
 }
 
-describe('an SSH server', () => {
+describe('a server on the SSH port', () => {
   test.each([
     ['nothing', ''],
     ['lines', 'Welcome.\r\n\r\nThis is not SSH-2.0\n'],

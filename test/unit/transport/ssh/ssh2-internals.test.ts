@@ -8,8 +8,7 @@ import {
   serverReleaseOf,
 } from '../../../../src/transport/ssh/ssh2-internals.ts'
 
-// An ssh2 client and server in this process, because fleet uses internal fields that other releases of ssh2 may not
-// have.
+// An ssh2 client and server, because fleet uses internal fields that other releases of ssh2 may not have.
 const client = new ssh2.Client()
 const server = new ssh2.Server({
   hostKeys: [ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 }).private],
