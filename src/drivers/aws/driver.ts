@@ -46,8 +46,8 @@ async function withExplainedErrors<Value>(
 }
 
 /**
- * The account and region of a new host. Throws kind `usage` if no region is configured, or if an
- * earlier attempt used another one.
+ * Chooses the account and region of a new host. Throws kind `usage` if no region is configured, or
+ * if an earlier attempt used another account or region.
  */
 async function decideAccount(
   api: Ec2Api,
@@ -80,7 +80,7 @@ async function decideAccount(
   }
 }
 
-/** Decisions to record for an instance that will be launched. */
+/** Returns the decisions to record for an instance that will be launched. */
 const decisionResources = (
   { launchSpec, attempts }: Decision,
   options: AwsOptions,
@@ -94,7 +94,7 @@ const decisionResources = (
   ...(attempts[0] !== undefined && { vpc: attempts[0].placement.vpc }),
 })
 
-/** Ingress rules to record, so that later changes know what fleet opened. */
+/** Returns the ingress rules to record, so that later changes know what fleet opened. */
 const ingressResources = (
   ingressRules: IngressRules | undefined,
   { ports }: AwsOptions,
@@ -109,7 +109,7 @@ const ingressResources = (
 const describe = ({ launchSpec, attempts: [first] }: Decision): string =>
   `${launchSpec.type}${first?.market === 'spot' ? ' (spot)' : ''} in ${first?.placement.zone} from ${launchSpec.image.name} (${launchSpec.image.id})`
 
-/** What a driver needs to plan hosts. */
+/** Dependencies of a plan. */
 interface PlanContext {
   readonly api: Ec2Api
   readonly env: Environment
@@ -183,7 +183,7 @@ async function planHost(
   })
 }
 
-/** EC2 in the account and region of a host; `undefined` if its creation did not get that far. */
+/** Opens EC2 in the account and region of a host; returns `undefined` if none were recorded yet. */
 function openEc2(api: Ec2Api, { resources = {} }: HostRecord, call: Call): Ec2 | undefined {
   const account = readAccount(resources)
   return account === undefined ? undefined : api.at(account, call)
@@ -224,9 +224,9 @@ export function awsDriver(env: Environment, ask?: Ask): Driver<AwsOptions> {
     lifecycle: {
       plan: (spec, options, call) => planHost({ api, env, getCallerAddress }, spec, options, call),
       async remove(host, call) {
-        if (host.token === undefined) return // not created by fleet
+        if (host.token === undefined) return // fleet did not create the host
         const ec2 = openEc2(api, host, call)
-        if (ec2 === undefined) return // a plan records the region before anything is created
+        if (ec2 === undefined) return // nothing was created: a plan records the region first
         await withExplainedErrors(ec2, () => removeHost(ec2, host, host.resources ?? {}))
       },
       list: (fleet, call) => listHosts(api, fleet, call),

@@ -3,10 +3,10 @@ import { portsOption, sshCidrOption } from '../options/shared-options.ts'
 import { imageNames } from './create/image-names.ts'
 import { parseTags } from './tags.ts'
 
-/** Region names, in options and in records. */
+/** Pattern for region names, in options and in records. */
 export const regionPattern = /^[a-z]{2,}(?:-[a-z]+)+-\d+$/
 
-/** Profile names, in options and in records: they become arguments of the AWS CLI. */
+/** Pattern for profile names, in options and in records: they become arguments of the AWS CLI. */
 export const profilePattern = /^(?![-\s])[^\p{C}\p{Zl}\p{Zp}]{1,128}(?<!\s)$/u
 
 export const reachNames = ['direct', 'ssm', 'eice'] as const

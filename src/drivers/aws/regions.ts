@@ -8,10 +8,10 @@ import { isFailure, isServerError } from './api/errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A region that every account has, used to list the others. */
+/** A region that is enabled in every account, used to list the others. */
 export const fallbackRegion = 'us-east-1'
 
-/** Errors that a region that does not exist or is not enabled can cause. */
+/** Error codes if a region does not exist or is not enabled. */
 const wrongRegionCodes = [
   'ENOTFOUND',
   'EAI_AGAIN',

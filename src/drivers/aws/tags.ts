@@ -13,8 +13,8 @@ export const parseTags = (text: string): Tags | undefined => parseTagList(text, 
 const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
 
 /**
- * The tags to set and to delete so that the tags that fleet set earlier, `had`, become `wanted` on
- * a resource that has the tags `now`.
+ * Returns the tags to set and to delete on a resource with the tags `current`, so that the tags
+ * that fleet set earlier, `previous`, become `wanted`.
  */
 export function changedTags(
   previous: string,
@@ -38,7 +38,7 @@ export const tagAll = (
   ...types: NonNullable<TagSpecification['ResourceType']>[]
 ): TagSpecification[] => types.map((ResourceType) => ({ ResourceType, Tags: listTags(tags) }))
 
-/** The value of a tag, if the resource has it. */
+/** Returns the value of a tag; `undefined` if the resource does not have it. */
 export const tagOf = (tags: readonly Tag[] | undefined, key: string): string | undefined =>
   tags?.find(({ Key }) => Key === key)?.Value
 
@@ -46,11 +46,11 @@ export const tagOf = (tags: readonly Tag[] | undefined, key: string): string | u
 export const tagsByKey = (tags: readonly Tag[] = []): Tags =>
   Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value]))
 
-/** The tags of a resource that fleet uses itself. */
+/** Returns the tags of a resource that fleet uses itself. */
 export const fleetTagsIn = (tags: readonly Tag[] = []): Tags =>
   Object.fromEntries(
     tags.flatMap(({ Key = '', Value = '' }) => (/^fleet(?:$|:)/.test(Key) ? [[Key, Value]] : [])),
   )
 
-/** Filter for all resources of one host. */
+/** Returns a filter for all resources of one host. */
 export const byToken = (token: string): Filter => ({ Name: 'tag:fleet:token', Values: [token] })

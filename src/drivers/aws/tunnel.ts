@@ -5,7 +5,7 @@ import { awsCommand } from './api/aws-command.ts'
 import type { ErrorContext } from './api/error-codes.ts'
 import { type reachNames, profilePattern, regionPattern } from './options.ts'
 
-/** How connections get to a host that is not reached at its address. */
+/** How SSH reaches a host: a value of the option `reach`. */
 type Reach = (typeof reachNames)[number]
 
 const install = {
@@ -14,7 +14,7 @@ const install = {
     'install the Session Manager plugin for the AWS CLI: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html',
 }
 
-/** How to install the programs that carry connections, by program. */
+/** The programs that connections to a host need, and how to install them, by `reach`. */
 export const neededPrograms: Readonly<
   Record<Exclude<Reach, 'direct'>, readonly (readonly [program: string, install: string])[]>
 > = {
@@ -27,7 +27,7 @@ export const neededPrograms: Readonly<
 
 const login = 'sign in with aws sso login, or check the credentials in your environment or profile'
 
-/** Messages of the AWS CLI that both kinds of tunnels have. */
+/** Hints for messages of the AWS CLI that both kinds of tunnels can cause. */
 const commonHints: Tunnel['hints'] = [
   { text: 'Unable to locate credentials', hint: login, isPermanent: true },
   { text: 'ExpiredToken', hint: login, isPermanent: true },
@@ -107,9 +107,9 @@ function checked(what: string, value: string, pattern: RegExp): string {
 }
 
 /**
- * The program that carries connections to an instance, by its id (AWS CLI reference, `ssm
- * start-session` and `ec2-instance-connect open-tunnel`). Throws kind `inventory` for a record that
- * fleet did not write.
+ * Returns the program that tunnels connections to an instance, identified by its ID (AWS CLI
+ * reference, `ssm start-session` and `ec2-instance-connect open-tunnel`); `undefined` if fleet
+ * connects to its address. Throws kind `inventory` for a record that fleet did not write.
  */
 export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {
   const { reach = 'direct', region = '', profile } = resources

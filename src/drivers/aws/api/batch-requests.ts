@@ -1,10 +1,13 @@
 import type { Call } from '../../driver.ts'
 import type { Send } from './ec2-api.ts'
 
-/** How long others can join a request, in milliseconds. EC2 needs at least 50 ms to answer. */
+/** Period in which other calls can join a request, in milliseconds. EC2 takes at least 50 ms to answer. */
 const batchWindow = 25
 
-/** Maximum number of values of a filter (EC2 API reference, Filter). More ids are possible. */
+/**
+ * Maximum number of items in a request: EC2 accepts 200 values per filter (EC2 API reference,
+ * Filter), and more IDs.
+ */
 const maxItems = 200
 
 /** A call that joined a request. `renew` updates the detail of its current step. */
@@ -12,7 +15,7 @@ interface Participant extends Call {
   renew(detail: string): void
 }
 
-/** A request that is being collected. */
+/** A combined request. While it is open, other calls can join it with further items. */
 interface Batch {
   readonly items: Set<string>
   readonly participants: Participant[]
@@ -20,10 +23,10 @@ interface Batch {
   isOpen: boolean
 }
 
-/** Requests several items at once. */
+/** Sends one request for several items. */
 export type BatchRequest<Answer> = (items: readonly string[], send: Send) => Promise<Answer>
 
-/** Combines requests of several hosts that are made at about the same time. */
+/** Combines requests for several hosts that are made at about the same time. */
 export interface RequestBatcher {
   /**
    * Adds an item to the next request with this name, and resolves to the response for all of its
@@ -37,19 +40,19 @@ export interface RequestBatcher {
   ): Promise<Answer>
 }
 
-/** A signal that aborts when all calls are aborted. */
+/** Returns a signal that aborts when all calls are aborted. */
 function abortedWith(participants: readonly Participant[]): AbortSignal {
   const controller = new AbortController()
   const check = (): void => {
     if (participants.every(({ signal }) => signal.aborted)) controller.abort()
   }
-  // A derived signal for each listener: many listeners on one signal cause a warning about a leak.
+  // Node.js warns about a leak if one signal has many listeners, so each listener gets a derived signal.
   for (const { signal } of participants) AbortSignal.any([signal]).addEventListener('abort', check)
   check()
   return controller.signal
 }
 
-/** @param sendFor returns the function that sends for all participants */
+/** Creates a batcher. `sendFor` returns a function that sends commands on behalf of a call. */
 export function createRequestBatcher(sendFor: (call: Participant) => Send): RequestBatcher {
   const batches = new Map<string, Batch>()
 

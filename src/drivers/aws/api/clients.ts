@@ -16,10 +16,7 @@ type RetryOptions = Pick<EC2ClientConfig, 'retryMode' | 'maxAttempts'>
 export type ClientOf = (where: ClientScope, retryOptions?: RetryOptions) => EC2Client
 
 const ignore = (): void => {}
-/**
- * Suppresses the SDK's messages about itself and the environment, which do not concern fleet's
- * users.
- */
+/** A logger that discards the SDK's messages about itself and the environment, which do not concern fleet's users. */
 const silentLogger = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore }
 
 /**
@@ -63,7 +60,7 @@ export function openClients(ask: Ask | undefined): ClientOf {
     }
     const client = new EC2Client(config)
     credentials.set(profile, client.config.credentials)
-    // The SDK's signer reads and writes the offset here.
+    // The SDK's signer reads and writes this property, so all clients share the offset.
     Object.defineProperty(client.config, 'systemClockOffset', {
       get: () => systemClockOffset,
       set(offset: number) {

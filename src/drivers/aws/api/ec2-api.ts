@@ -11,14 +11,14 @@ import { traceError, traceWork } from '../../../os/trace.ts'
 /** An AWS profile and region. */
 export interface Account {
   readonly region: string
-  /** A profile of the user's AWS configuration; if absent, the standard chain applies. */
+  /** A profile in the user's AWS configuration; if absent, the SDK's standard credential chain applies. */
   readonly profile?: string | undefined
 }
 
 /**
- * The account in a record; `undefined` if no region was recorded yet. The region becomes part of
- * the server name that signed requests are sent to. Throws kind `inventory` if it is not a region
- * name.
+ * Returns the account in a record; `undefined` if no region was recorded yet. The region becomes
+ * part of the server name that signed requests are sent to. Throws kind `inventory` if it is not a
+ * region name.
  */
 export function readAccount({ region, profile }: DriverState): Account | undefined {
   if (region === undefined) return undefined
@@ -50,16 +50,16 @@ export interface Ec2 extends Account {
   readonly call: Call
   /** Sends a command and retries it while EC2 is throttling: for requests that can be repeated. */
   readonly send: Send
-  /** Sends a command once: for requests whose repetition the caller must control. */
+  /** Sends a command without retries: for requests that only the caller can safely repeat. */
   readonly sendOnce: Send
-  /** Like `send`, with a cache: for facts that plans of several hosts need. */
+  /** Like `send`, but caches the response: for facts that the plans of several hosts need. */
   readonly sendCached: Send
   /**
    * Combines requests with the same name that are made at about the same time in this account and
-   * region. Resolves to the response for all items; the caller selects its own.
+   * region. Resolves to the response for all items; the caller selects its own item.
    */
   readonly batch: <Answer>(name: string, item: string, ask: BatchRequest<Answer>) => Promise<Answer>
-  /** Runs `work` once per key in this account and region, and again if it failed. */
+  /** Caches the result of `work` by `question` in this account and region. A failure is not cached. */
   readonly cached: <Value>(question: unknown, work: () => Promise<Value>) => Promise<Value>
 }
 
@@ -71,8 +71,9 @@ export interface Ec2Api {
 }
 
 /**
- * Rejects when `signal` aborts, even if `work` continues: not everything in the SDK can be aborted.
- * `work` gets a derived signal, because many listeners on one signal cause a warning about a leak.
+ * Rejects when `signal` aborts, even if `work` continues: some operations of the SDK cannot be
+ * aborted. `work` gets a derived signal, because Node.js warns about a leak if one signal has many
+ * listeners.
  */
 async function raceAbort<Value>(
   signal: AbortSignal,
@@ -170,7 +171,7 @@ const sendBy =
       ),
     )
 
-/** Opens EC2 with the SDK's standard chain of credentials. `ask` asks the user for MFA codes. */
+/** Opens EC2 with the SDK's standard credential chain. `ask` asks the user for MFA codes. */
 export function openEc2Api(ask?: Ask): Ec2Api {
   const clientOf = openClients(ask)
   const answers = new Map<string, Promise<unknown>>()

@@ -15,9 +15,9 @@ export interface Failure {
   readonly kind: ErrorKind
   /** The message. AWS's own message follows. */
   readonly message: (context: ErrorContext) => string
-  /** Whether the message is complete without that of AWS or the SDK. */
+  /** Whether the message is shown without that of AWS or the SDK. */
   readonly isComplete?: true
-  /** The hint. */
+  /** The next step for the user. */
   readonly hint?: (context: ErrorContext) => string
 }
 
@@ -194,7 +194,7 @@ export const failures: readonly Failure[] = [
   },
   {
     codes: [
-      'NoSuchEntity', // instance profile
+      'NoSuchEntity', // no such instance profile
       'InvalidParameterValue',
       'InvalidParameterCombination',
       'InvalidParameter',

@@ -31,8 +31,9 @@ export function isServerError(error: unknown): boolean {
 const maxDepth = 5
 
 /**
- * The network error that kept the SDK from loading credentials: it is a cause, or only mentioned in
- * the message. Errors of the metadata service are ignored, because most computers have none.
+ * Returns the network error that kept the SDK from loading credentials: it is a cause, or only
+ * mentioned in the message. Errors of the metadata service are ignored, because most computers have
+ * none.
  */
 function networkFailureIn(error: unknown, depth = 0): Failure | undefined {
   if (!(error instanceof Error) || depth > maxDepth || error.message.includes('169.254.')) {
@@ -63,8 +64,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * How far the clock of this computer is ahead of AWS in milliseconds, according to the date of the
- * response.
+ * Returns how far the clock of this computer is ahead of AWS, in milliseconds, according to the
+ * date of the response.
  */
 function clockSkewOf(error: unknown): number | undefined {
   const { $response } = error as {
@@ -103,13 +104,13 @@ const isAwsError = (error: unknown): boolean =>
   error instanceof Error && ('$metadata' in error || '$fault' in error)
 
 /**
- * The message of AWS without the encoded part that only AWS can decode, and without the SDK's
+ * Returns AWS's message without the encoded part that only AWS can decode, and without the SDK's
  * advice to programmers.
  */
 const awsMessage = (error: unknown): string =>
   messageOf(error).split(/\. Encoded authorization failure|\n/)[0] ?? ''
 
-/** Errors about MFA, which the SDK and STS only report in messages. */
+/** Explains errors about MFA, which the SDK and STS identify only by their message. */
 function explainMfa(error: unknown, { profile = 'NAME' }: ErrorContext): UserError | undefined {
   const words = messageOf(error)
   if (/requires multi-factor authentication/.test(words)) {

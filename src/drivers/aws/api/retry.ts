@@ -2,15 +2,15 @@ import { UserError } from '../../../errors.ts'
 import { poll, retry as retryWhen } from '../../../os/retry.ts'
 import type { Call } from '../../driver.ts'
 
-/** Pauses in milliseconds. */
+/** The first and the longest pause between attempts, in milliseconds. */
 const pauses = { pauseMs: 500, longestMs: 4_000 }
 
-/** Jitter, so that hosts that are created together do not send requests together. */
+/** Shortens a pause at random, so that hosts that are created together do not send requests together. */
 const withJitter = (ms: number): number => ms * (0.5 + Math.random() / 2)
 
 /**
- * Ends at a multiple of the interval that all waiting hosts share, so that their requests are
- * combined.
+ * Adjusts a pause to end at a multiple of its length, so that waiting hosts poll together and their
+ * requests are combined.
  */
 const aligned = (ms: number): number => {
   const now = performance.now()

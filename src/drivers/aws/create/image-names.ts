@@ -1,4 +1,4 @@
-/** How to find the images of a distribution. */
+/** The publisher and the name pattern of a distribution's images. */
 export interface Release {
   /** AWS account of the publisher. */
   readonly owner: string

@@ -65,17 +65,17 @@ async function findImages(
   return (await ec2.sendCached(ask)).Images ?? []
 }
 
-/** The image with the latest creation date. */
+/** Returns the image with the latest creation date. */
 const newest = (images: readonly Ec2Image[]): Ec2Image | undefined =>
   images.toSorted((a, b) => (a.CreationDate ?? '').localeCompare(b.CreationDate ?? '')).at(-1)
 
-/** The minimum size of the root disk in GiB. */
+/** Returns the minimum size of the root disk in GiB. */
 const sizeOf = ({ RootDeviceName, BlockDeviceMappings = [] }: Ec2Image): number =>
   BlockDeviceMappings.find(({ DeviceName }) => DeviceName === RootDeviceName)?.Ebs?.VolumeSize ?? 0
 
 /**
- * Finds an image by name of a release or by id. Throws kind `usage` if it does not exist, or does
- * not fit the architecture or the disk.
+ * Finds an image by the name of a release or by its ID. Throws kind `usage` if it does not exist,
+ * or does not fit the architecture or the disk.
  */
 export async function findImage(
   ec2: Ec2,

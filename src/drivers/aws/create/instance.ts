@@ -27,9 +27,9 @@ export interface Instance {
   readonly vpc: string | undefined
   readonly zone: string | undefined
   readonly subnet: string | undefined
-  /** The security groups of its first network interface. */
+  /** IDs of the security groups of its primary network interface. */
   readonly groups: readonly string[]
-  /** Its network interfaces, the first one first. */
+  /** IDs of its network interfaces, in the order of their device index. */
   readonly interfaces: readonly string[]
   readonly rootVolume: string | undefined
   /** ARN of the instance profile. */
@@ -67,7 +67,7 @@ export const byId = (...ids: readonly string[]): Filter => ({
   Values: [...ids],
 })
 
-/** The property of an instance that a filter with one value compares. */
+/** Returns the value of an instance that the filter `name` compares. */
 function valueOf({ id, tags, clientToken }: Instance, name: string): string | undefined {
   if (name === 'instance-id') return id
   if (name === 'client-token') return clientToken
@@ -86,8 +86,8 @@ async function listInstances(send: Send, filter: Filter): Promise<readonly Insta
 }
 
 /**
- * Lists the instances that match a filter, from all pages. Unlike a request by ids, missing
- * instances are not an error. A filter with one id, tag or client token is combined with those of
+ * Lists the instances that match a filter, from all pages. Unlike a request by IDs, missing
+ * instances are not an error. A filter with one ID, tag or client token is combined with those of
  * other hosts.
  */
 export async function findInstances(ec2: Ec2, filter: Filter): Promise<readonly Instance[]> {
@@ -113,13 +113,11 @@ const states: Readonly<Record<InstanceStateName, HostStatus['state']>> = {
   terminated: 'absent',
 }
 
-/**
- * The address that fleet connects to: the private one if the host was created without a public one.
- */
+/** Returns the address that fleet connects to: the private one if the host was created without a public one. */
 export const addressOf = (instance: Instance, access: string | undefined): string | undefined =>
   access === 'private' ? instance.privateAddress : instance.publicAddress
 
-/** The driver options that can be read from an instance. */
+/** Returns the driver options that can be read from an instance. */
 function optionsOf({
   type,
   zone,
@@ -140,13 +138,14 @@ function optionsOf({
 }
 
 /**
- * Whether EC2 interrupted a spot instance, as opposed to a user or its system shutting it down (EC2
- * API reference, StateReason). EC2 forgets an instance after an hour.
+ * Whether EC2 interrupted a spot instance, as opposed to a shutdown by a user or by the system
+ * itself (EC2 API reference, StateReason). EC2 stops listing an instance about an hour
+ * after its termination, so a missing instance counts as interrupted.
  */
 const wasReclaimed = (instance: Instance | undefined, market: string | undefined): boolean =>
   market === 'spot' && instance?.reasonCode?.startsWith('Client.') !== true
 
-/** The status of a host with these recorded resources. */
+/** Returns the status of a host with these recorded resources. */
 export function statusOf(
   instance: Instance | undefined,
   { access, market }: DriverState,

@@ -32,7 +32,7 @@ const importKey = (ec2: Ec2, { name, publicKey, tags }: KeyPairSpec) =>
 const isSameKey = (a: string, b: string): boolean => a.split(' ')[1] === b.split(' ')[1]
 
 /**
- * Imports the login key as the key pair of a host, unless an earlier attempt has. A key pair with
+ * Imports the login key as the key pair of a host, unless an earlier attempt did. A key pair with
  * an older key is replaced.
  */
 export async function ensureKeyPair(ec2: Ec2, wanted: KeyPairSpec): Promise<void> {

@@ -16,12 +16,12 @@ export interface Attempt {
   readonly market: Market
 }
 
-/** The instance to request, in any subnet. */
+/** The instance to request, without its subnet and market. */
 export interface LaunchSpec {
   readonly token: string
   /**
-   * Number of instances that were terminated during creation: EC2 returns a terminated instance for
-   * its client token.
+   * Number of instances that were terminated during creation. It is part of the client token, for
+   * which EC2 would otherwise return a terminated instance.
    */
   readonly launch: number
   readonly tags: Readonly<Record<string, string>>
@@ -39,8 +39,8 @@ export interface LaunchSpec {
 }
 
 /**
- * The idempotency token of a request, at most 64 characters. EC2 answers a repeated request with
- * the same instance.
+ * Returns the client token (idempotency token) of a request, at most 64 characters. EC2 answers a
+ * repeated request with the same instance.
  */
 export const clientToken = (
   { token, launch }: Pick<LaunchSpec, 'token' | 'launch'>,
@@ -124,7 +124,7 @@ export function runInput(launchSpec: LaunchSpec, attempt: Attempt): RunInstances
   }
 }
 
-/** Errors that another subnet or the on-demand market may avoid. */
+/** Errors that another subnet or the on-demand market can avoid. */
 const isCapacityError = isFailure(
   'InsufficientInstanceCapacity',
   'InsufficientHostCapacity',
@@ -136,7 +136,7 @@ const isCapacityError = isFailure(
   'Unsupported',
 )
 
-/** Errors for resources that were just created or checked, until EC2 knows them everywhere. */
+/** Errors for resources that exist but are not visible everywhere in EC2 yet. */
 const isNotVisibleYet = isFailure('InvalidGroup.NotFound', 'InvalidKeyPair.NotFound')
 
 const isRetryable = (error: unknown) =>
@@ -151,11 +151,14 @@ async function run(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<
   return launched?.InstanceId ?? ''
 }
 
-/** The instance with this token that is not terminated, if any. */
+/** Returns the instance with this token that is not terminated, if any. */
 const findAlive = async (ec2: Ec2, token: string): Promise<Instance | undefined> =>
   (await findInstances(ec2, byToken(token))).find(isAlive)
 
-/** The instance of an earlier attempt whose request differed, for example in its user-data. */
+/**
+ * Waits for the instance of an earlier attempt whose request differed, for example in its
+ * user-data, and returns its ID.
+ */
 const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<string> =>
   waitUntil(ec2.call, 'launch the instance', async () => {
     const filter = { Name: 'client-token', Values: [tokenOf(launchSpec, attempt)] }
@@ -166,9 +169,9 @@ const findLaunched = (ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promi
   })
 
 /**
- * Requests the instance, one attempt after the other until there is capacity, and returns its id.
- * `record` records each attempt before the request. A later run starts with the recorded attempt,
- * the only one that may have succeeded without a response, and gets the same instance.
+ * Requests the instance, one attempt after the other until there is capacity, and returns its ID.
+ * `record` records each attempt before its request. A later run starts with the recorded attempt,
+ * which is the only one that may have succeeded without a response, and gets the same instance.
  */
 export async function launch(
   ec2: Ec2,

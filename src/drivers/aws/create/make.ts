@@ -14,16 +14,16 @@ import { tagsFor } from './plan.ts'
 export interface PlannedHost {
   readonly spec: HostSpec
   readonly options: AwsOptions
-  /** Recorded values and decisions. */
+  /** The values to record: those of earlier attempts, and the decisions of the plan. */
   readonly resources: DriverState
   readonly ingressRules: IngressRules | undefined
-  /** The instance of an earlier attempt, or the decision what to launch. */
+  /** The instance of an earlier attempt, or what to launch. */
   readonly start: Instance | Decision
 }
 
 /**
- * Name of the security group and the key pair of a host, derived from the token so that a later
- * attempt finds them.
+ * Returns the name of the security group and the key pair of a host. It is derived from the token,
+ * so that a later attempt finds them.
  */
 const ownName = (token: string): string => `fleet-${token}`
 
@@ -38,7 +38,7 @@ function createRecorder(data: BootstrapData, resources: DriverState) {
 
 type RecordResources = ReturnType<typeof createRecorder>
 
-/** Creates the security group and the elastic IP of a host. */
+/** Creates the security group and the Elastic IP of a host. */
 async function createGroupAndAddress(ec2: Ec2, planned: PlannedHost, record: RecordResources) {
   const { spec, options, resources, ingressRules } = planned
   const { token } = spec
@@ -60,7 +60,7 @@ async function createGroupAndAddress(ec2: Ec2, planned: PlannedHost, record: Rec
   return { group, allocation }
 }
 
-/** Launches the instance and returns its id. */
+/** Launches the instance and returns its ID. */
 async function launchInstance(
   ec2: Ec2,
   { launchSpec, attempts }: Decision,
@@ -101,7 +101,7 @@ async function launchInstance(
   return id
 }
 
-/** Creates what does not exist yet of a host, and waits until it is running and has an address. */
+/** Creates the resources of a host that do not exist yet, and waits until it is running and has an address. */
 export async function createHost(
   ec2: Ec2,
   planned: PlannedHost,

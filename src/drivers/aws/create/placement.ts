@@ -12,7 +12,7 @@ export interface Placement {
   readonly subnet: string
   readonly vpc: string
   readonly zone: string
-  /** Whether hosts there have an IPv4 address, and whether they can have an IPv6 address. */
+  /** Whether hosts in the subnet have an IPv4 address (`ipv4`), and can have an IPv6 address (`ipv6`). */
   readonly ipv4: boolean
   readonly ipv6: boolean
 }
@@ -39,7 +39,7 @@ function toPlacement(subnet: Subnet): Placement | undefined {
 const filters = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([Name, value]) => ({ Name, Values: [value] }))
 
-/** The selected subnet, the subnets of the selected VPC, or the default ones. */
+/** Finds the requested subnet, the subnets of the requested VPC, or the default subnets. */
 async function findSubnets(
   ec2: Ec2,
   { vpc, subnet }: PlacementRequest,
@@ -69,7 +69,7 @@ async function findSubnets(
       })
 }
 
-/** The zones of the region that offer an instance type. */
+/** Finds the zones of the region that offer an instance type. */
 async function findZones(ec2: Ec2, type: string): Promise<ReadonlySet<string>> {
   const ask = new DescribeInstanceTypeOfferingsCommand({
     LocationType: 'availability-zone',
@@ -89,8 +89,8 @@ const zonesOf = (subnets: readonly Subnet[]): string =>
   [...new Set(subnets.flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []))].sort().join(', ')
 
 /**
- * The subnets where the instance can run, best first. Throws kind `usage` if there is none, naming
- * the option that excludes them.
+ * Finds the subnets where the instance can run, best first. Throws kind `usage` if there is none,
+ * naming the option that excludes them.
  */
 export async function findPlacements(
   ec2: Ec2,

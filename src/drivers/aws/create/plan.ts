@@ -19,7 +19,7 @@ const markets: Readonly<Record<AwsOptions['spot'], readonly Market[]>> = {
   only: ['spot'],
 }
 
-/** All attempts, starting with the one that was recorded. */
+/** Returns all attempts, starting with the recorded one. */
 export function attemptsFor(
   spot: AwsOptions['spot'],
   placements: readonly Placement[],
@@ -43,9 +43,9 @@ export interface EarlierAttempt {
 }
 
 /**
- * Finds the instance of an earlier attempt. Only if the instance of a client token is terminated, a
- * new token is used, because EC2 would return the terminated instance. An instance that is merely
- * not visible yet may still appear.
+ * Finds the instance of an earlier attempt. A new client token is used only if the instance of the
+ * recorded one is terminated, because EC2 would return that instance again. An instance that is not
+ * visible yet may still appear.
  */
 export async function findEarlier(
   ec2: Ec2,
@@ -90,13 +90,13 @@ export const tagsFor = (
   ...tags,
 })
 
-/** Makes a dry run. The result holds for all hosts that differ only in their name. */
+/** Checks a launch with a dry run. The result holds for all hosts whose requests differ only in their tags. */
 async function dryRun(ec2: Ec2, launchSpec: LaunchSpec, attempt: Attempt): Promise<void> {
   const input = { ...runInput(launchSpec, attempt), DryRun: true }
   const { TagSpecifications: _, ...question } = input
   await ec2.cached(['dry run', question], async () => {
     await ec2.send(new RunInstancesCommand(input)).catch((error: unknown) => {
-      if (!isFailure('DryRunOperation')(error)) throw error // the error that means success
+      if (!isFailure('DryRunOperation')(error)) throw error // EC2 reports a successful dry run as this error
     })
   })
 }

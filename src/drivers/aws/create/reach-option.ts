@@ -4,13 +4,13 @@ import { findProgram } from '../../../os/find-program.ts'
 import type { AwsOptions } from '../options.ts'
 import { neededPrograms } from '../tunnel.ts'
 
-/** The value of `reach` in a record; absent for a host that is reached at its address. */
+/** Returns the value of `reach` to record; `undefined` for a host that fleet connects to at its address. */
 export const recordedReach = ({ reach }: Pick<AwsOptions, 'reach'>): string | undefined =>
   reach === 'direct' ? undefined : reach
 
 /**
- * Throws kind `unsupported` if this computer lacks a program that carries the connections of a
- * host, before the host exists and costs money.
+ * Throws kind `unsupported` if this computer lacks a program that connections to the host need,
+ * before the host exists and costs money.
  */
 export async function checkPrograms(
   { reach = 'direct' }: Pick<AwsOptions, 'reach'>,
@@ -23,7 +23,7 @@ export async function checkPrograms(
   }
 }
 
-/** What cannot be checked before the host exists. */
+/** Returns notes on requirements of `reach` that cannot be checked before the host exists. */
 export function reachNotes({ reach, instanceProfile }: AwsOptions): readonly string[] {
   if (reach === 'eice') {
     return ['SSH uses an EC2 Instance Connect Endpoint, which must already exist in the VPC']

@@ -14,10 +14,10 @@ async function addressOf(ec2: Ec2, token: string): Promise<Address | undefined> 
   return (await ec2.send(ask)).Addresses?.[0]
 }
 
-/** How long EC2 may take to show a new address, in milliseconds. */
+/** Maximum time until EC2 shows a new address, in milliseconds. */
 const maxLag = 5000
 
-/** The address that an earlier request may have allocated. */
+/** Finds the address that an earlier request may have allocated. */
 async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined> {
   const absent = new Error('no address yet')
   const find = async (): Promise<Address> => {
@@ -32,9 +32,9 @@ async function findEarlier(ec2: Ec2, token: string): Promise<Address | undefined
 }
 
 /**
- * Allocates the elastic IP of a host, unless it exists. This request has no idempotency token and
- * allocates another address each time, so if it may have been sent before, addresses are looked up
- * by tag first.
+ * Allocates the Elastic IP of a host, unless it exists. The request has no idempotency token, and
+ * allocates another address each time. If it may have been sent before, addresses are first looked
+ * up by tag.
  */
 export async function ensureAddress(
   ec2: Ec2,
@@ -60,7 +60,7 @@ export async function ensureAddress(
   })
 }
 
-/** Associates an elastic IP with a running instance. */
+/** Associates an Elastic IP with a running instance. */
 export async function associateAddress(
   ec2: Ec2,
   allocation: string,

@@ -80,7 +80,7 @@ async function growDisk({
   return { disk: String(disk) }
 }
 
-/** Changes the tags of all resources of a host. Keys that fleet did not set are kept. */
+/** Changes the tags of all resources of a host. Tags with keys that fleet did not set are kept. */
 async function changeTags({
   ec2,
   instance,
@@ -106,7 +106,7 @@ async function changeTags({
   return { tags: options.tags }
 }
 
-/** Changes the rules that fleet recorded in the security group that fleet created. */
+/** Changes the recorded ingress rules in the security group that fleet created for the host. */
 async function changeIngressRules(
   context: ChangeContext,
   only: ReadonlySet<string>,
@@ -172,9 +172,7 @@ async function changeShutdown(context: ChangeContext): Promise<ChangedResources>
   return { shutdown: Value === 'stop' ? undefined : Value }
 }
 
-/**
- * The recorded resources, without a security group and an elastic IP that belong to something else.
- */
+/** Returns the recorded resources, except a security group or Elastic IP that belongs to something else. */
 async function ownResources(ec2: Ec2, { token, resources = {} }: HostRecord): Promise<DriverState> {
   const { securityGroup, elasticIp, ...others } = resources
   const named = await findResources(ec2, {

@@ -14,7 +14,7 @@ import type { AwsOptions } from '../options.ts'
 import { formatTags } from '../../tag-list.ts'
 import { changedTags } from '../tags.ts'
 
-/** What is known of a host: its record and the status from DescribeInstances. */
+/** The recorded and observed properties of a host. `observed` contains options as DescribeInstances reports them. */
 interface Known {
   readonly host: HostRecord
   readonly resources: Readonly<Record<string, string>>
@@ -50,7 +50,7 @@ const sorted = (list: string): string =>
     .sort()
     .join(',')
 
-/** Whether a value matches: a name can match an ARN, an image id can match a release. */
+/** Whether a value matches: a name can match an ARN, an image ID can match a release. */
 function isSame(option: string, wanted: string, current: string, { resources }: Known): boolean {
   if (wanted === current) return true
   if (option === 'securityGroups') return sorted(wanted) === sorted(current)
@@ -58,7 +58,7 @@ function isSame(option: string, wanted: string, current: string, { resources }: 
   return option === 'image' && wanted === resources['image']
 }
 
-/** Without the option, the credits stay as they are. */
+/** Compares the CPU credits. If the option is not set, they stay as they are. */
 function compareCredits(
   { cpuCredits }: AwsOptions,
   { resources: { credits = 'default for the type' } }: Known,
@@ -73,7 +73,7 @@ function compareMarket({ spot }: AwsOptions, { resources: { market } }: Known): 
   return [{ option: 'spot', from: market, to: spot, how: 'replace' }]
 }
 
-/** Throws kind `usage` if the type does not exist. */
+/** Compares the instance type. Throws kind `usage` if it does not exist. */
 async function compareType(
   ec2: Ec2,
   { type }: AwsOptions,
@@ -105,7 +105,7 @@ function compareTags({ tags = '' }: AwsOptions, { resources, observed }: Known):
 }
 
 /**
- * Compares ingress rules. fleet only changes a security group that it created, so those of an
+ * Compares ingress rules. fleet changes only security groups that it created, so the rules of an
  * adopted host cannot change.
  */
 function compareIngressRules(
@@ -128,13 +128,13 @@ function compareIngressRules(
   return differences.map((one) => ({ ...one, how: 'replace', why }))
 }
 
-/** The route of SSH is in the record only, so it changes without a request. */
+/** Compares how SSH reaches the host. This is only in the record, so it changes without a request. */
 function compareReach({ reach: to = 'direct' }: AwsOptions, { resources }: Known): Difference[] {
   const { reach: from = 'direct' } = resources
   return from === to ? [] : [{ option: 'reach', from, to, how: 'live' }]
 }
 
-/** Attributes of an instance that EC2 can change at any time. */
+/** Compares attributes of an instance that EC2 can change at any time. */
 function compareAttributes(
   { terminationProtection, shutdownBehaviour }: AwsOptions,
   { resources }: Known,
@@ -161,10 +161,7 @@ function compareAttributes(
   ]
 }
 
-/**
- * See `Update.compare`. Only a different type causes requests, which are shared by all hosts that
- * need it.
- */
+/** See `Update.compare`. Sends requests only if the type differs; hosts with the same types share them. */
 export async function compareHost(
   ec2: Ec2,
   host: HostRecord,

@@ -11,10 +11,10 @@ import { fallbackRegion } from '../regions.ts'
 import { fleetTagsIn, tagOf } from '../tags.ts'
 import { ignored } from '../../../os/trace.ts'
 
-/** Maximum number of concurrent regions. */
+/** Maximum number of regions that are searched concurrently. */
 const maxConcurrent = 8
 
-/** A resource, and what it reveals about its host. */
+/** A resource that was found, and the values that it contributes to the record of its host. */
 interface FoundResource {
   readonly tags: readonly Tag[] | undefined
   readonly description: string
@@ -100,12 +100,12 @@ async function listRegion(
     const found = await findResources(ec2, ofFleet)
     const shared = found.groups.filter(isPeerGroup)
     const own = found.groups.filter((group) => !isPeerGroup(group))
-    // The group of a swarm belongs to no single host: it is left over once it has no members.
+    // A swarm's group does not belong to a single host, so it is listed only when it has no members.
     const groups = [...own, ...(await withoutMembers(ec2, shared))]
     return hostsOf(ec2, { ...found, groups })
   } catch (error) {
     ec2.call.signal.throwIfAborted()
-    // Only report regions that options name, or that failed for another reason than missing
+    // Only report regions that options name, or that failed for a reason other than missing
     // permission.
     if (isNamed || !isPermissionError(error))
       onSkipped?.(ec2.region, messageOf(explainError(error, ec2)))
@@ -114,8 +114,8 @@ async function listRegion(
 }
 
 /**
- * Lists everything that exists of a fleet: for each profile of its machines in the regions of their
- * options, with `everywhere` in all regions of the account. Regions that cannot be searched are
+ * Lists the existing resources of a fleet for each profile of its machines: in the regions of their
+ * options, or with `everywhere` in all regions of the account. Regions that cannot be searched are
  * reported and skipped.
  */
 export async function listHosts(

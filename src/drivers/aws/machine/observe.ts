@@ -8,16 +8,16 @@ import { type Instance, byId, findInstances, statusOf } from '../create/instance
 /** Maximum number of values of a filter. */
 const maxIds = 200
 
-/** Everything that any fleet launched. */
+/** Filter for all instances that fleet launched, for any inventory. */
 const ofFleet = { Name: 'tag-key', Values: ['fleet:token'] }
 
-/** Hosts of one account and region, by instance id. */
+/** Hosts of one account and region, by instance ID. */
 export interface RegionHosts {
   readonly account: Account
   readonly hosts: Map<string, { readonly name: MachineName; readonly resources: DriverState }>
 }
 
-/** Groups hosts with an instance by account and region. */
+/** Groups the hosts that have an instance by account and region. */
 export function groupHosts(hosts: ReadonlyMap<MachineName, HostRecord>): Iterable<RegionHosts> {
   const groups = new Map<string, RegionHosts>()
   for (const [name, { id, resources = {} }] of hosts) {
@@ -36,8 +36,9 @@ function* inChunks<Item>(items: readonly Item[], size: number): Generator<readon
 }
 
 /**
- * The instances with these ids. Many ids are looked up with one query for all instances of fleet;
- * only the missing ones (launched by others, or long gone) are queried by id.
+ * Finds the instances with these IDs. Many IDs are looked up with one query for all instances that
+ * fleet launched; only the missing ones (launched by other programs, or long gone) are queried by
+ * ID.
  */
 export async function findMany(ec2: Ec2, ids: readonly string[]): Promise<readonly Instance[]> {
   const launched = ids.length > maxIds ? await findInstances(ec2, ofFleet) : []
@@ -68,7 +69,7 @@ async function observeRegion(
 
 /**
  * Queries many hosts: one DescribeInstances per region and profile, with up to 1000 instances a
- * page. A host that was not launched according to its record is `unknown`.
+ * page. A host whose record has no instance is `unknown`.
  */
 export async function observeHosts(
   api: Ec2Api,

@@ -29,7 +29,7 @@ import {
 import { byToken, tagOf, tagsByKey } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** Filters for what the record names. The user's own key pairs and groups are never recorded. */
+/** Returns filters for the resources that a record names. The user's own key pairs and groups are never recorded. */
 const recorded = ({ id }: HostRecord, resources: DriverState) => ({
   instances: id === undefined ? undefined : byId(id),
   groups: filterBy('group-id', resources['securityGroup']),
@@ -37,13 +37,13 @@ const recorded = ({ id }: HostRecord, resources: DriverState) => ({
   addresses: filterBy('allocation-id', resources['elasticIp']),
 })
 
-/** The resources of a host, and those that its record names but that belong to something else. */
+/** The resources of a host (`own`), and those that its record names but that belong to something else (`foreign`). */
 interface Found {
   readonly own: HostResources
   readonly foreign: HostResources
 }
 
-/** The security groups of swarms that a host is in. They are deleted with their last member. */
+/** Finds the security groups of swarms that a host is in. They are deleted with their last member. */
 async function findPeerGroups(
   ec2: Ec2,
   { instances, groups, keyPairs }: HostResources,
@@ -52,7 +52,7 @@ async function findPeerGroups(
   const own = new Set(groups.map(({ GroupId }) => GroupId))
   const named = [...instances.flatMap((one) => one.groups), ...(peerGroup ? [peerGroup] : [])]
   const others = [...new Set(named)].filter((id) => !own.has(id))
-  // Everyone who can edit the inventory can name any group, so it must be of the same inventory.
+  // Everyone who can edit the inventory can name any group, so only groups of the same inventory count.
   const tags = [
     ...instances.map((one) => one.tags),
     ...[...groups, ...keyPairs].map((one) => one.Tags),
@@ -61,10 +61,7 @@ async function findPeerGroups(
   return peerGroupsAmong(ec2, others, fleet)
 }
 
-/**
- * Finds the resources of a host. Ownership is decided by tags, because the record can name
- * anything.
- */
+/** Finds the resources of a host. Tags determine which are its own, because the record can name any resource. */
 async function findResourcesOnce(
   ec2: Ec2,
   host: HostRecord,
@@ -82,15 +79,12 @@ async function findResourcesOnce(
   }
 }
 
-/**
- * How long EC2 may take to show a new resource everywhere (usually one or two seconds), in
- * milliseconds.
- */
+/** Maximum time until EC2 shows a new resource everywhere (usually one or two seconds), in milliseconds. */
 const maxLag = 5_000
 
 /**
- * Finds all resources of a host. If its instance is not visible, searches again until EC2 would
- * show it: a creation may have been interrupted a moment ago, before the response arrived.
+ * Finds all resources of a host. If its instance is not visible, searches again until EC2 must show
+ * it: a creation may have been interrupted a moment ago, before the response arrived.
  */
 async function findAllResources(
   ec2: Ec2,
@@ -124,7 +118,7 @@ const allow =
 
 /**
  * Terminates instances, in one request if possible. EC2 rejects the request for all of them if one
- * is protected or unknown; they are then terminated one by one. Returns the errors by instance id.
+ * is protected or unknown; they are then terminated one by one. Returns the errors by instance ID.
  */
 async function terminateAll(ids: readonly string[], send: Send): Promise<Map<string, unknown>> {
   try {
@@ -219,7 +213,7 @@ interface Leftover {
 const each = <Part>(parts: readonly Part[], remove: (part: Part) => Promise<void>) =>
   Promise.all(parts.map(remove))
 
-/** Existing resources that a record names but that belong to something else. */
+/** Describes existing resources that a record names but that belong to something else. */
 const describeForeign = ({
   instances,
   groups,
@@ -267,7 +261,7 @@ export async function removeHost(
   )
   // The other resources are in use while an instance exists.
   if (leftovers.length > 0) throw leftoverError(leftovers, ec2.region)
-  // First, because the tags of the other resources show that they belong to the same inventory.
+  // Delete these first: the tags of the other resources show that they belong to the same inventory.
   await each(peerGroups, ({ GroupId = '' }) =>
     attempt(`security group ${GroupId}`, removeUnusedGroup(ec2, GroupId, host.id)),
   )

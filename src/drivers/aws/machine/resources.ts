@@ -20,11 +20,11 @@ export interface HostResources {
   readonly addresses: readonly Address[]
 }
 
-/** A filter with one value; `undefined` without a value. */
+/** Returns a filter with one value; `undefined` without a value. */
 export const filterBy = (name: string, value: string | undefined): Filter | undefined =>
   value === undefined ? undefined : { Name: name, Values: [value] }
 
-/** How to list one type of resource, and the property that a filter compares. */
+/** How to list resources of one type, and how to read the properties that a filter compares. */
 interface ResourceType<Part> {
   readonly name: string
   readonly list: (send: Send, filter: Filter) => Promise<readonly Part[] | undefined>
@@ -56,10 +56,7 @@ const addressKind: ResourceType<Address> = {
   id: ({ AllocationId }) => AllocationId,
 }
 
-/**
- * The resources of one type that match a filter with one value. Requests of several hosts are
- * combined.
- */
+/** Finds the resources of one type that match a filter with one value. Requests of several hosts are combined. */
 async function findByType<Part>(
   ec2: Ec2,
   { name: kind, list, tags, id }: ResourceType<Part>,

@@ -26,7 +26,7 @@ import { tagAll, tagOf, tagsByKey } from '../tags.ts'
 
 const isUserError = (error: unknown): boolean => error instanceof UserError
 
-/** The tag with the name of the swarm that a security group is for. */
+/** The key of the tag with the name of the swarm that a security group is for. */
 const swarmTag = 'fleet:swarm'
 
 const step = 'open ports between members'
@@ -34,19 +34,22 @@ const step = 'open ports between members'
 /** Errors for groups that do not exist, or are not visible yet. */
 const isGone = isFailure('InvalidGroup.NotFound', 'InvalidSecurityGroupID.NotFound')
 
-/** Errors for groups that an interface uses. */
+/** Errors for groups that a network interface uses. */
 const isInUse = isFailure('DependencyViolation', 'InvalidGroup.InUse')
 
-/** How long an interface can hold a group after it has left it, or its instance is gone. */
+/**
+ * Maximum time for which a group stays in use after its last network interface left it or its last
+ * instance was terminated, in milliseconds.
+ */
 const maxHeld = 180_000
 
 /** Whether a security group is for the members of a swarm. */
 export const isPeerGroup = ({ Tags }: SecurityGroup): boolean => tagOf(Tags, swarmTag) !== undefined
 
-/** The swarm that a security group is for. */
+/** Returns the name of the swarm that a security group is for. */
 export const swarmOf = ({ Tags }: SecurityGroup): string => tagOf(Tags, swarmTag) ?? ''
 
-/** The security groups of a swarm, one for each VPC. Requests of several hosts are combined. */
+/** Finds the security groups of a swarm, one for each VPC. Requests of several hosts are combined. */
 async function findGroups(ec2: Ec2, { fleet, name }: PeerGroup): Promise<readonly SecurityGroup[]> {
   const Filters = [
     { Name: 'tag:fleet:id', Values: [fleet] },
@@ -112,7 +115,7 @@ const missingPorts = (
       ),
   )
 
-/** Adds rules. EC2 rejects all if one exists; they are then added one by one. */
+/** Adds rules. EC2 rejects the whole request if one of the rules exists; the rules are then added one by one. */
 async function addRules(ec2: Ec2, id: string, ports: readonly PortRange[]): Promise<void> {
   if (ports.length === 0) return
   const IpPermissions = ports.map((range) => ruleFor(id, range))
@@ -125,8 +128,9 @@ async function addRules(ec2: Ec2, id: string, ports: readonly PortRange[]): Prom
 }
 
 /**
- * Sets the groups of the network interface of an instance, and waits until this is visible. EC2
- * refuses this for an instance with several interfaces (API reference, ModifyInstanceAttribute).
+ * Sets the security groups of an instance's network interface, and waits until the change is
+ * visible. EC2 rejects the request for an instance with several interfaces (API reference,
+ * ModifyInstanceAttribute).
  */
 async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]): Promise<void> {
   const { id, interfaces } = instance
@@ -154,7 +158,7 @@ async function setGroups(ec2: Ec2, instance: Instance, groups: readonly string[]
   })
 }
 
-/** The instance of a host that fleet created; undefined if it is gone. */
+/** Finds the instance of a host that fleet created; returns `undefined` if it no longer exists. */
 async function findOwnInstance(ec2: Ec2, { id, token }: HostRecord): Promise<Instance | undefined> {
   const [instance] = id === undefined ? [] : await findInstances(ec2, byId(id))
   if (instance === undefined || !isAlive(instance)) return undefined
@@ -185,11 +189,14 @@ export async function joinPeerGroup(
     await addRules(ec2, id, missingPorts(found, group.ports))
     if (!instance.groups.includes(id)) await setGroups(ec2, instance, [...instance.groups, id])
   }
-  // A new group is not visible everywhere at once, and another user can remove one that has no members.
+  // A new group is not visible everywhere immediately, and another user can delete a group that has no members.
   await retry(ec2.call, isGone, join)
 }
 
-/** The instances, other than `except`, whose network interfaces use a group; `?` for other uses. */
+/**
+ * Returns the IDs of the instances, other than `except`, whose network interfaces are in a group;
+ * `?` is an interface without an instance.
+ */
 async function usersOf(ec2: Ec2, id: string, except: string | undefined): Promise<string[]> {
   const Filters = [{ Name: 'group-id', Values: [id] }]
   const { NetworkInterfaces = [] } = await ec2.send(
@@ -243,7 +250,7 @@ export async function leavePeerGroup(
   return { peerGroup: undefined }
 }
 
-/** What a host lacks to reach its peers. */
+/** Returns whether an instance is in the swarm's security group, and what is missing for it to reach its peers. */
 function stateOf(
   { vpc = '', groups }: Instance,
   found: readonly SecurityGroup[],
@@ -268,7 +275,7 @@ function stateOf(
   return { network: vpc, isMember: true, missing }
 }
 
-/** See `PeerAccess.observe`: two requests for each region and profile. */
+/** See `PeerAccess.observe`. Sends two requests for each region and profile. */
 export async function observePeerGroup(
   api: Ec2Api,
   hosts: ReadonlyMap<MachineName, HostRecord>,
@@ -293,7 +300,7 @@ export async function observePeerGroup(
   return new Map(states.flat())
 }
 
-/** Those of the security groups that are for members of swarms of the same inventory as a host. */
+/** Finds the security groups with these IDs that are for swarms of the inventory `fleet`. */
 export async function peerGroupsAmong(
   ec2: Ec2,
   ids: readonly string[],
@@ -318,7 +325,7 @@ export async function peerGroupsAmong(
   })
 }
 
-/** Those of the security groups that have no members. A group that cannot be checked counts as used. */
+/** Returns the security groups that have no members. A group that cannot be checked counts as used. */
 export async function withoutMembers(
   ec2: Ec2,
   groups: readonly SecurityGroup[],

@@ -19,10 +19,7 @@ const hasDefaultRoute = ({ Routes = [] }: RouteTable): boolean =>
       [target.GatewayId, target.NetworkInterfaceId].some((id) => internetTargets.test(id ?? '')),
   )
 
-/**
- * The route table of a subnet: its own, or the main table of the VPC (VPC user guide, "Subnet route
- * tables").
- */
+/** Finds the route table of a subnet: its own, or the main table of the VPC (VPC user guide, "Subnet route tables"). */
 const tableOf = (
   tables: readonly RouteTable[],
   { subnet, vpc }: Placement,
@@ -35,8 +32,8 @@ const tableOf = (
   )
 
 /**
- * The subnets whose public addresses are reachable from the internet. Throws kind `usage` if there
- * is none. Skipped without the permission to list route tables.
+ * Returns the subnets whose public addresses are reachable from the internet; all of them if the
+ * login may not list route tables. Throws kind `usage` if there is none.
  */
 export async function placementsWithInternet(
   ec2: Ec2,

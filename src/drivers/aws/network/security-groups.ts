@@ -17,13 +17,13 @@ import type { PortRange } from '../../net/ports.ts'
 import { byToken, tagAll } from '../tags.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 
-/** Ingress rules of the security group of a host. */
+/** The ingress rules of a host's security group. */
 export interface IngressRules {
   readonly sshCidrs: readonly string[]
   readonly ports: readonly PortRange[]
 }
 
-/** One port range for one address range, so that lists of rules can be compared. */
+/** A rule with one port range and one address range, so that lists of rules can be compared. */
 interface Rule extends PortRange {
   readonly cidr: string
 }
@@ -44,10 +44,10 @@ const permissionOf = ({ from, to, protocol, cidr }: Rule): IpPermission => ({
     : { IpRanges: [{ CidrIp: cidr }] }),
 })
 
-/** The form of {@link parseCidrs}; EC2 may write IPv6 ranges differently. */
+/** Returns a range in the form of {@link parseCidrs}: EC2 may write IPv6 ranges differently. */
 const canonical = (cidr = ''): string => parseCidrs(cidr)?.[0] ?? cidr
 
-/** The rules of a group for address ranges. */
+/** Returns the rules of a group whose sources are address ranges. */
 const rulesIn = ({ IpPermissions = [] }: SecurityGroup): readonly Rule[] =>
   IpPermissions.flatMap(
     ({ FromPort: from, ToPort: to, IpProtocol, IpRanges = [], Ipv6Ranges = [] }) => {
@@ -106,7 +106,7 @@ async function close(ec2: Ec2, id: string, rules: readonly Rule[]): Promise<void
 const isSingle = (cidr: string): boolean =>
   cidr.endsWith(isIPv6(cidr.split('/')[0] ?? '') ? '/128' : '/32')
 
-/** SSH rules for single addresses that an earlier attempt added and that are not needed now. */
+/** Returns the SSH rules for single addresses that an earlier attempt added and that are not needed now. */
 const staleSshRules = (group: SecurityGroup, { sshCidrs }: IngressRules): readonly Rule[] =>
   rulesIn(group).filter(
     ({ from, to, protocol, cidr }) =>
@@ -119,7 +119,10 @@ const describeGroup = async (ec2: Ec2, id: string): Promise<SecurityGroup> => {
   return group
 }
 
-/** Whether a group allows SSH from a range. Rules for other groups and for prefix lists are not resolved, and allow it. */
+/**
+ * Whether a group allows SSH from a range. Rules whose source is another group or a prefix list are
+ * not resolved, and count as allowing it.
+ */
 export async function allowsSsh(ec2: Ec2, id: string, range: string): Promise<boolean> {
   const { IpPermissions = [] } = await describeGroup(ec2, id)
   return IpPermissions.filter(
@@ -182,7 +185,7 @@ export interface GroupSpec {
 }
 
 /**
- * Creates the security group of a host, unless it exists, and calls `record` with its id before any
+ * Creates the security group of a host, unless it exists, and calls `record` with its ID before any
  * other request. Revokes SSH access from addresses of earlier attempts.
  */
 export async function ensureGroup(
@@ -211,8 +214,8 @@ async function createGroup(ec2: Ec2, wanted: GroupSpec): Promise<SecurityGroup> 
   } catch (error) {
     if (!isFailure('InvalidGroup.Duplicate')(error)) throw error
   }
-  // A group that an earlier attempt created has the token; a group with the same name that belongs
-  // to something else does not.
+  // If an earlier attempt created the group, it has the token; a group with the same name that
+  // belongs to something else does not.
   return retry(
     ec2.call,
     (error) => error instanceof UserError,
