@@ -11,9 +11,9 @@ export interface ResourceNames {
 }
 
 /**
- * The common prefix of the names: the machine's name, so that users recognize it in the portal, and
- * the start of the token, so that resources of an attempt that recorded nothing are found. The name
- * of a virtual machine has at most 64 characters.
+ * Returns the common prefix of the names: the machine's name, so that users recognize it in the
+ * portal, and the start of the token, so that resources of an attempt that recorded nothing are
+ * found. The name of a virtual machine has at most 64 characters.
  */
 export function baseName(machine: MachineName | string, token: string): string {
   const readable = machine.slice(0, 40).replace(/[^A-Za-z0-9]+$/, '')
@@ -24,10 +24,10 @@ export function baseName(machine: MachineName | string, token: string): string {
 export const nameEnding = (token: string): string =>
   `-${token.replaceAll(/[^A-Za-z0-9]/g, '').slice(0, 12)}`
 
-/** Name of the resource group that fleet creates for a host. */
+/** Returns the name of the resource group that fleet creates for a host. */
 export const ownGroupName = (base: string): string => `fleet-${base}`
 
-/** The names of a host's resources. */
+/** Returns the names of a host's resources. */
 export const namesOf = (base: string): ResourceNames => ({
   machine: base,
   networkInterface: `${base}-nic`,

@@ -10,13 +10,13 @@ const guid = text(
   'an ID (00000000-0000-0000-0000-000000000000)',
 )
 
-/** A segment of a resource id, but not `.` or `..`. */
+/** A segment of a resource ID, but not `.` or `..`. */
 const pathPart = String.raw`(?!\.{1,2}(?:/|$))[\w().-]{1,260}`
 
 /** A segment of a marketplace image's name, which also becomes part of a path. */
 const imagePart = String.raw`(?!\.{1,2}(?::|$))[\w.-]{1,128}`
 
-/** A full resource id. */
+/** A full resource ID. */
 const resourceId = String.raw`/subscriptions/[\w-]{1,64}(?:/${pathPart}){1,20}`
 
 /**

@@ -12,9 +12,7 @@ export const parseTags = (text: string): Tags | undefined => parseTagList(text, 
 
 const tagsIn = (text: string): Tags => (text === '' ? {} : (parseTags(text) ?? {}))
 
-/**
- * The tags to set and to delete so that the tags that fleet set earlier, `had`, become `wanted`.
- */
+/** Returns the tags to set and to delete so that the tags that fleet set earlier, `previous`, become `wanted`. */
 export function changedTags(
   previous: string,
   wanted: string,

@@ -2,7 +2,7 @@ import { UserError } from '../../errors.ts'
 import type { HostRecord } from '../../machine/machine.ts'
 import type { Tunnel } from '../driver.ts'
 
-/** How to install the programs that carry connections. */
+/** How to install the programs that connections through a Bastion need. */
 export const install = {
   az: 'install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli',
   extension: 'install the Azure CLI bastion extension: az extension add --name bastion',
@@ -10,7 +10,7 @@ export const install = {
 
 const login = 'log in: az login'
 
-/** Messages of the Azure CLI and its extension `bastion`. */
+/** Hints for messages of the Azure CLI and its extension `bastion`. */
 const hints: Tunnel['hints'] = [
   { text: 'requires the extension bastion', hint: install.extension, isPermanent: true },
   { text: 'is misspelled or not recognized', hint: install.extension, isPermanent: true },
@@ -58,8 +58,9 @@ const bastionPattern = idPattern('Microsoft.Network/bastionHosts')
 const machinePattern = idPattern('Microsoft.Compute/virtualMachines')
 
 /**
- * The program that carries connections to a virtual machine (`az network bastion tunnel`, by the
- * source of the extension `bastion`). Throws kind `inventory` for a record that fleet did not write.
+ * Returns the program that tunnels connections to a virtual machine (`az network bastion tunnel`,
+ * according to the source of the extension `bastion`); `undefined` if fleet connects to its
+ * address. Throws kind `inventory` for a record that fleet did not write.
  */
 export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): Tunnel | undefined {
   const { reach = 'direct', bastion = '' } = resources
@@ -76,7 +77,7 @@ export function openTunnel({ id = '', port = 22, resources = {} }: HostRecord): 
     ],
     install: install.az,
     hints,
-    env: { AZURE_CORE_ONLY_SHOW_ERRORS: 'no' }, // the port is a message that is no error
+    env: { AZURE_CORE_ONLY_SHOW_ERRORS: 'no' }, // the CLI prints the port in a message that is not an error
     listens: {
       portAfter: 'Tunnel is ready, connect on port ',
       messages: ['Opening tunnel on port', 'Tunnel is ready', 'Ctrl + C to close'],

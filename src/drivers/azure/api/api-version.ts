@@ -1,8 +1,8 @@
 import type { PipelinePolicy, PipelineResponse } from '@azure/core-rest-pipeline'
 
 /**
- * Errors of clouds and regions that do not support the api-version of a request (azure-cli#30847,
- * #31916, #18541).
+ * Error codes of clouds and regions that do not support the API version of a request
+ * (azure-cli#30847, #31916, #18541).
  */
 const unknownVersion = new Set([
   'NoRegisteredProviderFound',
@@ -13,8 +13,8 @@ const unknownVersion = new Set([
 const supportedVersions = /supported (?:api-)?versions are '([^']+)'/
 
 /**
- * The stable version in the error message that is closest to `asked`, preferably older; `undefined`
- * for other errors.
+ * Returns the stable version in the error message that is closest to `asked`, preferably older;
+ * `undefined` for other errors.
  */
 function otherVersion(
   { status, bodyAsText }: Pick<PipelineResponse, 'status' | 'bodyAsText'>,
@@ -32,17 +32,17 @@ function otherVersion(
   return stable.findLast((version) => version < asked) ?? stable.find((version) => version > asked)
 }
 
-/** URLs of operation results. Azure signs them, including the version. */
+/** Pattern for the paths of operation results. Azure signs their URLs, including the version. */
 const signedAddress = /\/(?:operations|operationresults)\//i
 
-/** What versions apply to: a resource type of a provider, or Resource Manager itself. */
+/** Returns what a version applies to: a resource type of a provider, or Resource Manager itself. */
 const resourceTypeOf = ({ pathname }: URL): string =>
   (/\/providers\/([^/]+\/[^/]+)/i.exec(pathname)?.[1] ?? 'Microsoft.Resources').toLowerCase()
 
 /**
- * The national clouds support new api-versions months after the public cloud. If one does not
- * support the version of a request, the request is repeated with the newest older version that it
- * supports, which is also used for later requests.
+ * Handles API versions that a cloud does not support: the national clouds support new versions
+ * months after the public cloud. Such a request is repeated with the closest version that the cloud
+ * supports, preferably an older one, which is also used for later requests.
  */
 export function apiVersionPolicy(): PipelinePolicy {
   const known = new Map<string, string>()

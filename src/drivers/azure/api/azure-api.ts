@@ -22,17 +22,17 @@ export interface Account {
 
 /** Timeouts and intervals; tests use shorter ones. */
 export interface Timeouts {
-  /** For the response to one request. */
+  /** Timeout of one request, until its response. */
   readonly requestTimeoutMs: number
-  /** Polling interval of operations, unless Azure states one. */
+  /** Polling interval of operations, unless Azure specifies one. */
   readonly pollMs: number
   /** Number of retries of a failed request. */
   readonly retries: number
-  /** Before the first retry. Later retries wait longer. */
+  /** Pause before the first retry. Later pauses are longer. */
   readonly retryMs: number
   /** The longest `Retry-After` that is accepted. */
   readonly maxRetryAfterMs: number
-  /** How long another operation can keep a resource busy. */
+  /** Maximum wait for a resource that another operation keeps busy. */
   readonly busyMs: number
 }
 
@@ -46,7 +46,7 @@ export const azureTimeouts: Timeouts = {
   busyMs: 300_000,
 }
 
-/** Clients of Azure Resource Manager for one account. */
+/** The clients of Azure Resource Manager for one account. */
 export interface AzureApi {
   readonly account: Account
   readonly timeouts: Timeouts
@@ -55,7 +55,7 @@ export interface AzureApi {
   readonly resources: ResourceManagementClient
   /**
    * Caches the result of a query that serves many hosts, for `maxAgeMs` (default: forever). A
-   * failed query is repeated.
+   * failure is not cached.
    */
   readonly cached: <T>(question: string, ask: () => Promise<T>, maxAgeMs?: number) => Promise<T>
 }
@@ -80,15 +80,12 @@ function createCache(): AzureApi['cached'] {
   }
 }
 
-/**
- * Opens the API of an account. The same account gets the same API, so that one login serves all
- * calls.
- */
+/** Opens the API of an account. Calls for the same account get the same API, so that they share one login. */
 export type OpenApi = (account: Account, call: Call) => AzureApi
 
 /**
- * A request without a response is retried like one whose connection broke: all requests are
- * idempotent.
+ * Limits how long a request waits for its response. A timeout is reported like a broken connection,
+ * so that the SDK retries the request: all requests are idempotent.
  */
 const timeLimit = (milliseconds: number): PipelinePolicy => ({
   name: 'fleetTimeLimit',
@@ -108,11 +105,11 @@ const timeLimit = (milliseconds: number): PipelinePolicy => ({
 interface CurrentCall {
   readonly call: Call
   step: string | undefined
-  /** Whether a wait is shown instead of the step. */
+  /** Whether the progress shows a wait in place of the step. */
   isWaiting: boolean
 }
 
-/** The call that makes the current request: a client serves many calls. */
+/** The call on whose behalf a request is sent: one client serves many calls. */
 const current = new AsyncLocalStorage<CurrentCall>()
 
 /** Runs the work of one call, and reports waits of its requests as progress. */
@@ -129,13 +126,14 @@ export function trackCall<T>(call: Call, work: (call: Call) => Promise<T>): Prom
   )
 }
 
-/** Shorter waits are not reported, in seconds. */
+/** The shortest wait that is reported, in seconds. */
 const minReportedWait = 2
 
 /**
- * The SDK waits as long as Azure requests in `Retry-After`
+ * Reports the waits that Azure requests in `Retry-After`
  * (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling),
- * without reporting it. Azure can request an hour, which is too long.
+ * because the SDK waits silently. Throws kind `failed` if a throttled request would wait longer
+ * than `milliseconds`: Azure can request an hour.
  */
 const waitLimit = (milliseconds: number): PipelinePolicy => ({
   name: 'fleetWaitLimit',
@@ -164,7 +162,7 @@ const waitLimit = (milliseconds: number): PipelinePolicy => ({
   },
 })
 
-/** The error in a response of Resource Manager: `{"error": {"code": …, "message": …}}`. */
+/** Reads the error in a response of Resource Manager: `{"error": {"code": …, "message": …}}`. */
 function errorIn(text: string | null | undefined): { code?: string; message?: string } {
   try {
     const { error } = JSON.parse(text ?? '') as { error?: { code?: unknown; message?: unknown } }
@@ -178,7 +176,7 @@ function errorIn(text: string | null | undefined): { code?: string; message?: st
   }
 }
 
-/** Errors of the SDK's list methods do not contain Azure's message. This policy adds it. */
+/** Adds Azure's message to errors of the SDK's list methods, which do not contain it. */
 const errorPolicy: PipelinePolicy = {
   name: 'fleetRefusals',
   async sendRequest(request, next) {
@@ -239,7 +237,7 @@ function open(account: Account, credential: TokenCredential, timeouts: Timeouts)
   }
 }
 
-/** Opens accounts of Azure with the logins in `env`. */
+/** Returns a function that opens Azure accounts with the logins in `env`. */
 export function openAzure(env: Environment, timeouts: Timeouts): OpenApi {
   // The SDK's log contains signed URLs of operations, so it is off even if AZURE_LOG_LEVEL enables
   // it.

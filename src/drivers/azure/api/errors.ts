@@ -1,7 +1,7 @@
 import { type ErrorKind, UserError, codeOf } from '../../../errors.ts'
 import { azureErrorCode, azureErrorStatus, azureErrorMessage } from './sdk-errors.ts'
 
-/** The meaning of an error, and a hint. */
+/** How to explain an Azure error to the user. */
 interface Failure {
   readonly kind: ErrorKind
   readonly text: string
@@ -55,7 +55,10 @@ const unreachable: Failure = {
   hint: 'check the network; if you use a proxy, set HTTPS_PROXY',
 }
 
-/** By Azure's error code; codes of Microsoft.Compute, Microsoft.Network and Resource Manager. */
+/**
+ * Failures by Azure's error code (Microsoft.Compute, Microsoft.Network, Resource Manager), the
+ * SDK's error name, or the error code of Node.js.
+ */
 const failures: Readonly<Record<string, Failure>> = {
   SkuNotAvailable: {
     kind: 'usage',
@@ -153,31 +156,31 @@ function failureOf(error: Error): Failure | undefined {
   return failures[code] ?? failures[error.name] ?? failures[codeOf(error.cause) ?? '']
 }
 
-/** The permission and scope in the two error messages of Azure that contain them. */
+/** Patterns for the permission and the scope in the two error messages of Azure that contain them. */
 const permissionPatterns = [
   /does not have (?:permission|authorization) to perform action '([^']+)' on the linked scope\(s\) '([^']+)'/,
   /does not have authorization to perform action '([^']+)' over scope '([^']+)'/,
 ]
 
-/** The missing permission in an error message, if it names one. */
+/** Describes the missing permission that an error message names, if any. */
 function missingPermission(words: string): string | undefined {
   const [, right, scope] = permissionPatterns.map((one) => one.exec(words)).find(Boolean) ?? []
   return right === undefined ? undefined : `your login lacks the ${right} permission on ${scope}`
 }
 
 /**
- * The first sentence of an error of Microsoft Entra
+ * Pattern for the first sentence of an error of Microsoft Entra
  * (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
  */
 const entraSentence = /AADSTS\d+: [^.]*/
 
-/** Messages of `az`, which fetches tokens itself, without a network. */
+/** Pattern for messages of `az`, which fetches tokens itself, if there is no network. */
 const offlineAz = /Max retries exceeded|NameResolutionError|Failed to establish a new connection/
 
-/** Maximum length of the SDK's message about a login, in characters. */
+/** Maximum length of the part of the SDK's message that is shown, in characters. */
 const maxReasonLength = 200
 
-/** Explains why the login failed, without the SDK's pages about each credential that it tried. */
+/** Explains why the login failed, without the SDK's long report on each credential that it tried. */
 function explainLogin(error: Error): UserError | undefined {
   const failure = failures[error.name]
   if (failure !== noLogin && failure !== loginAgain) return undefined
@@ -191,7 +194,7 @@ function explainLogin(error: Error): UserError | undefined {
     )
   }
   const sentence = entraSentence.exec(error.message)?.[0]
-  // An expired session of az is among the credentials that were tried.
+  // The credentials that were tried include an expired session of az.
   if (sentence !== undefined) {
     return new UserError('credentials', `${loginAgain.text}: ${sentence}`, {
       hint: loginAgain.hint,

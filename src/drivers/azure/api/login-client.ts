@@ -26,8 +26,8 @@ const hostOf = (url: string): string | undefined =>
   URL.canParse(url) ? new URL(url).host : undefined
 
 /**
- * Timeout of the endpoint of a managed identity, in milliseconds: it is one hop away, and usually
- * does not exist.
+ * Timeout of a request to the endpoint of a managed identity, in milliseconds: it is one hop away,
+ * and usually does not exist.
  */
 const endpointTimeout = 3000
 
@@ -48,8 +48,8 @@ export interface LoginClient {
 }
 
 /**
- * Opens an HTTP client for a login. It requests managed identities directly, and remembers
- * connection errors.
+ * Opens an HTTP client for a login. It connects to the endpoints of managed identities without a
+ * proxy, and remembers connection errors of other servers.
  */
 export function openLoginClient(env: Environment): LoginClient {
   const client = createDefaultHttpClient()

@@ -49,7 +49,7 @@ export function chooseCredential(
   return wrapCredential(new DeviceCodeCredential({ ...options, userPromptCallback }))
 }
 
-/** The default subscription of `az`, if it is installed and logged in. */
+/** Returns the default subscription of `az`, if `az` is installed and logged in. */
 async function azSubscription(signal: AbortSignal): Promise<string | undefined> {
   try {
     // On Windows az is a script, which needs a shell.
@@ -68,7 +68,7 @@ async function azSubscription(signal: AbortSignal): Promise<string | undefined> 
   }
 }
 
-/** The subscription from the environment, else from `az`. Throws kind `usage` if there is none. */
+/** Returns the subscription from the environment, else from `az`. Throws kind `usage` if there is none. */
 export async function findSubscription(env: Environment, signal: AbortSignal): Promise<string> {
   const found = env['AZURE_SUBSCRIPTION_ID'] || (await azSubscription(signal))
   if (found !== undefined) return found

@@ -31,9 +31,7 @@ async function register(api: AzureApi, namespace: string, call: Call): Promise<P
   return poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })
 }
 
-/**
- * Checks that a provider is registered, or registers it; `undefined` without permission to read it.
- */
+/** Checks that a provider is registered, or registers it. Returns `undefined` without permission to read it. */
 async function requireProvider(
   api: AzureApi,
   namespace: string,

@@ -4,8 +4,9 @@ import type { Timeouts } from './azure-api.ts'
 import { azureErrorCode } from './sdk-errors.ts'
 
 /**
- * Errors while another operation uses the resource, or shortly after: a retry succeeds. A network
- * interface stays reserved for three minutes for a virtual machine that could not be created.
+ * Error codes while another operation uses the resource, or shortly after: a retry succeeds. A
+ * network interface stays reserved for three minutes for a virtual machine that could not be
+ * created.
  */
 const busy = new Set([
   'AnotherOperationInProgress',

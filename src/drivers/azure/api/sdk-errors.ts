@@ -6,10 +6,13 @@ interface SdkError extends Error {
   readonly statusCode?: unknown
 }
 
-/** An operation that was accepted first reports its error only in the message. */
+/**
+ * Pattern for the message of an operation that failed after Azure had accepted it: only the message
+ * contains the error code.
+ */
 const failedOperation = /^The long-running operation has failed\. (\w+)\. (.*)$/s
 
-/** Azure's error code (`SkuNotAvailable`), if there is one. */
+/** Returns Azure's error code (`SkuNotAvailable`), if there is one. */
 export function azureErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code } = error as SdkError
@@ -17,13 +20,13 @@ export function azureErrorCode(error: unknown): string | undefined {
   return failedOperation.exec(error.message)?.[1]
 }
 
-/** The HTTP status of Azure's response, if there is one. */
+/** Returns the HTTP status of Azure's response, if there is one. */
 export function azureErrorStatus(error: unknown): number | undefined {
   const status = error instanceof Error ? (error as SdkError).statusCode : undefined
   return typeof status === 'number' ? status : Number(status) || undefined
 }
 
-/** Azure's message without the query of URLs, which may be signed. */
+/** Returns Azure's message without the queries of URLs, which may be signed. */
 export function azureErrorMessage(error: Error): string {
   const words = failedOperation.exec(error.message)?.[2] ?? error.message
   return words
@@ -76,6 +79,6 @@ export interface Checked<Value> {
   readonly unchecked?: string
 }
 
-/** An error that the user can fix, with a hint. */
+/** Creates an error that the user can fix, with a hint. */
 export const usageError = (message: string, hint: string): UserError =>
   new UserError('usage', message, { hint })

@@ -29,7 +29,7 @@ export interface Decision {
   readonly token: string
   /** Whether this is the first attempt, so that nothing can exist yet. */
   readonly isFirst: boolean
-  /** What could not be checked because the login lacks the permission. */
+  /** Descriptions of parts that could not be checked because the login lacks the permission. */
   readonly unchecked: readonly string[]
   /** Warnings to show to the user before the creation. */
   readonly warnings: readonly string[]
@@ -40,9 +40,9 @@ export interface Decision {
   readonly location: string
   readonly size: Size
   readonly image: Image
-  /** Id of the user's own subnet. */
+  /** ID of the user's own subnet. */
   readonly subnet: string | undefined
-  /** Id of the Bastion that carries connections. */
+  /** ID of the Bastion that SSH connections use. */
   readonly bastion: string | undefined
   readonly sshCidrs: readonly string[]
   readonly ports: readonly PortRange[]
@@ -51,8 +51,9 @@ export interface Decision {
 }
 
 /**
- * The ranges that can reach SSH: from the option, from an earlier attempt, or this computer. Empty
- * for a private host, which is reachable from its network, as it is from a Bastion.
+ * Chooses the ranges that can reach SSH: from the option, from an earlier attempt, or this
+ * computer. Empty for a host without a public address or with a Bastion, which is reachable only
+ * from its virtual network.
  */
 async function chooseSshCidrs(
   { sshCidr, privateOnly, reach }: AzureOptions,
@@ -68,8 +69,8 @@ async function chooseSshCidrs(
 }
 
 /**
- * The image version that an earlier attempt chose, if the image and size are the same: the newest
- * version may have changed.
+ * Returns the image version that an earlier attempt chose, if the image and size are the same: the
+ * newest version may have changed.
  */
 const recordedImage = (earlier: DriverState, { image, size }: AzureOptions): string =>
   (earlier['release'] === image && earlier['size']?.toLowerCase() === size.toLowerCase()
@@ -101,8 +102,9 @@ function checkCapabilities(size: Size, options: AzureOptions): void {
 }
 
 /**
- * The network that the host shares with others of the inventory. None in the user's own subnet, and
- * for a creation that an older fleet started with a network for this host.
+ * Chooses the network that the host shares with other hosts of the inventory. `undefined` for a
+ * host in the user's own subnet, and for a creation that an older version of fleet started with a
+ * separate network.
  */
 function chooseNetwork(
   { tags, resources: earlier }: HostSpec,
@@ -120,8 +122,8 @@ function chooseNetwork(
 
 /**
  * Checks the options against Azure and the subscription, and makes the remaining decisions. Only
- * called while no virtual machine exists, so everything except the place can be decided again.
- * Throws kind `usage`.
+ * called while no virtual machine exists, so everything except the account, resource group and
+ * names can be decided again. Throws kind `usage`.
  */
 export async function decide(
   api: AzureApi,
@@ -144,7 +146,7 @@ export async function decide(
       : findSubnet(api, options.subnet, options.resourceGroup, location, call),
   ])
   checkCapabilities(size, options)
-  // Resources of an earlier attempt already count.
+  // The quotas already include the resources of an earlier attempt.
   const isFirst = earlier['location'] === undefined
   const publicAddress = !options.privateOnly && isFirst
   const demand = { location, size, spot: options.spot, publicAddress }
@@ -181,7 +183,7 @@ export async function decide(
   }
 }
 
-/** The decisions, described for the user. */
+/** Describes the decisions for the user. */
 export function describeDecision({
   unchecked,
   warnings,
@@ -218,7 +220,7 @@ export function describeDecision({
   ]
 }
 
-/** The decisions to record, so that all attempts create the same host. */
+/** Returns the decisions to record, so that all attempts create the same host. */
 export const recordDecision = (decision: Decision): DriverState => ({
   ...recordLocation(decision.host),
   ...recordOptions(decision.options),

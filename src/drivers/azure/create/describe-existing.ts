@@ -11,14 +11,14 @@ import { findBastion, recordBastion } from '../network/bastion.ts'
 import { type PlanContext, chooseAccount } from './plan.ts'
 import { ignoreNotFound, usageError } from '../api/sdk-errors.ts'
 
-/** A parsed id of a virtual machine. */
+/** A parsed ID of a virtual machine. */
 interface ParsedId {
   readonly subscription?: string | undefined
   readonly group: string
   readonly name: string
 }
 
-/** Parses a full id, `/subscriptions/…/virtualMachines/NAME` in any case, or `GROUP/NAME`. */
+/** Parses a full ID, `/subscriptions/…/virtualMachines/NAME` in any case, or `GROUP/NAME`. */
 function parseId(id: string): ParsedId {
   const full =
     /^\/subscriptions\/([^/]+)\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/virtualMachines\/([^/]+)$/i
@@ -32,12 +32,12 @@ function parseId(id: string): ParsedId {
   )
 }
 
-/** The item that is marked as primary. Azure only marks it if there are several. */
+/** Returns the item that is marked as primary. Azure only marks it if there are several. */
 const primaryOf = <Item extends { readonly primary?: boolean | undefined }>(
   items: readonly Item[] = [],
 ): Item | undefined => items.find(({ primary }) => primary) ?? items[0]
 
-/** The main network interface of a virtual machine, and its main configuration. */
+/** Finds the primary network interface of a virtual machine, and its primary IP configuration. */
 async function findConfiguration(
   { network }: AzureApi,
   machine: Pick<VirtualMachine, 'networkProfile'>,
@@ -50,7 +50,10 @@ async function findConfiguration(
   return { nic, ...(configuration && { configuration }) }
 }
 
-/** The resource with the host's address. */
+/**
+ * Finds the resource with the host's address. Throws kind `usage` if a host that is not private has
+ * no public address.
+ */
 async function findAddressResource(
   api: AzureApi,
   machine: VirtualMachine,
@@ -67,7 +70,10 @@ async function findAddressResource(
   )
 }
 
-/** The Bastion that reaches a virtual machine; `undefined` if fleet connects to its address. */
+/**
+ * Returns the ID of the Bastion through which fleet reaches a virtual machine; `undefined` if fleet
+ * connects to its address.
+ */
 export async function findBastionOf(
   api: AzureApi,
   machine: Pick<VirtualMachine, 'networkProfile'>,
@@ -80,8 +86,8 @@ export async function findBastionOf(
 }
 
 /**
- * See `Driver.describeExisting`. The record has no token, and its group belongs to the user, so
- * fleet never deletes anything of it.
+ * See `Driver.describeExisting`. The record has no token, and its resource group belongs to the
+ * user, so fleet never deletes any of its resources.
  */
 export async function describeExistingMachine(
   { openApi, env }: Pick<PlanContext, 'openApi' | 'env'>,

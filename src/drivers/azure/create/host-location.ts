@@ -22,26 +22,21 @@ export interface HostLocation {
   readonly isPrivate: boolean
   readonly names: ResourceNames
   /**
-   * The virtual network that the host shares with others; undefined for one of its own, or of the
-   * user.
+   * The virtual network that the host shares with other hosts; undefined if the host is in a
+   * network that fleet created only for it, or in the user's own.
    */
   readonly network?: ResourceRef | undefined
-  /**
-   * The resource with the address, if fleet did not name it: for hosts that fleet did not create.
-   */
+  /** The resource with the host's address, for a host that fleet did not create: fleet did not choose its name. */
   readonly addressedBy?: ResourceRef | undefined
 }
 
-/** Parses a resource id. */
+/** Parses a resource ID. */
 export function parseResourceId(id = ''): ResourceRef {
   const [, group = '', name = ''] = /\/resourceGroups\/([^/]+)\/.*\/([^/]+)$/i.exec(id) ?? []
   return { group, name }
 }
 
-/**
- * The resource with the host's address: its network interface if it is private, else its public
- * address.
- */
+/** Returns the resource with the host's address: its network interface if it is private, else its public address. */
 export const addressResource = ({
   addressedBy,
   isPrivate,
@@ -50,11 +45,11 @@ export const addressResource = ({
 }: HostLocation): ResourceRef =>
   addressedBy ?? { group, name: isPrivate ? names.networkInterface : names.publicAddress }
 
-/** The id of a host's virtual machine. Azure returns it in different spellings. */
+/** Returns the ID of a host's virtual machine. Azure itself returns it in different spellings. */
 export const machineId = ({ account, group, names }: HostLocation): string =>
   `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/${names.machine}`
 
-/** The fields of a record that store a place. */
+/** Returns the fields of a record that store a host location. */
 export const recordLocation = ({
   account,
   group,
@@ -75,9 +70,7 @@ export const recordLocation = ({
   ...(addressedBy && { addressedBy: `${addressedBy.group}/${addressedBy.name}` }),
 })
 
-/**
- * A name of a subscription, tenant, group or resource: one segment of a path, but not `.` or `..`.
- */
+/** Pattern for a name of a subscription, tenant, group or resource: one segment of a path, but not `.` or `..`. */
 const pathPart = /^(?!\.{1,2}$)[\p{L}\p{N}_().-]{1,90}$/u
 
 /** Throws kind `inventory` for a value that would change the path of a request. */
@@ -117,7 +110,7 @@ function checkNames({
   )
 }
 
-/** The account in a record; `undefined` if none was recorded yet. */
+/** Reads the account in a record; returns `undefined` if none was recorded yet. */
 function readAccount({ resources = {} }: HostRecord): Account | undefined {
   const { cloud = 'public', tenant, subscription } = resources
   if (subscription === undefined) return undefined
@@ -131,17 +124,20 @@ function readAccount({ resources = {} }: HostRecord): Account | undefined {
   return { cloud, subscription, tenant }
 }
 
-/** What a record names as GROUP/NAME under a key, if fleet can have given it that name. */
+/**
+ * Reads a shared resource, GROUP/NAME, that a record names under a key. Throws kind `inventory` for
+ * a name that fleet does not give to shared resources.
+ */
 function readShared(host: HostRecord, key: string): ResourceRef | undefined {
   const [group, name, ...more] = host.resources?.[key]?.split('/') ?? []
   if (group === undefined) return undefined
   checkParts({ [key]: group })
-  // The names of what hosts share begin like this.
+  // Names of shared resources start with `fleet-`.
   checkParts({ [key]: more.length > 0 || !name?.startsWith('fleet-') ? '/' : name })
   return { group, name: name ?? '' }
 }
 
-/** The shared network in a record, and its account. A record may have nothing else. */
+/** Reads the shared network in a record, and its account. The record may contain nothing else. */
 export function readNetwork(
   host: HostRecord,
 ): { readonly account: Account; readonly network: ResourceRef } | undefined {
@@ -150,7 +146,7 @@ export function readNetwork(
   return account === undefined || network === undefined ? undefined : { account, network }
 }
 
-/** The application security group of a swarm in a record, and its account. */
+/** Reads the application security group of a swarm in a record, and its account. */
 export function readPeerGroup(
   host: HostRecord,
 ): { readonly account: Account; readonly group: ResourceRef } | undefined {
@@ -159,7 +155,7 @@ export function readPeerGroup(
   return account === undefined || group === undefined ? undefined : { account, group }
 }
 
-/** The place in a record; `undefined` if no place was recorded yet. */
+/** Reads the host location in a record; returns `undefined` if none was recorded yet. */
 export function readLocation(host: HostRecord): HostLocation | undefined {
   const { token, resources = {} } = host
   const { group, groupOwner, name, access } = resources
@@ -182,7 +178,7 @@ export function readLocation(host: HostRecord): HostLocation | undefined {
   }
 }
 
-/** Like {@link readLocation}, but throws if there is none. */
+/** Like {@link readLocation}, but throws kind `inventory` if none was recorded. */
 export function requireLocation(host: HostRecord): HostLocation {
   const place = readLocation(host)
   if (place !== undefined) return place

@@ -2,9 +2,9 @@
 export interface Release {
   readonly publisher: string
   readonly offer: string
-  /** For generation 2, which all current sizes support. */
+  /** SKU for generation 2, which all current sizes support. */
   readonly x64: string
-  /** For sizes that only support generation 1. */
+  /** SKU for sizes that only support generation 1. */
   readonly x64Generation1: string
   readonly arm64: string
 }

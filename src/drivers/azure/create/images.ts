@@ -8,7 +8,7 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 
 /** An image in the form that a request for a virtual machine needs. */
 export interface Image {
-  /** Recorded name: a URN with its version, or an id. */
+  /** Name in the record: a URN with its version, or an ID. */
   readonly name: string
   readonly reference: ImageReference
   /** Purchase plan of a commercial image, whose terms must be accepted. */
@@ -92,7 +92,7 @@ async function findMarketplaceImage(
   return { name, reference: { publisher, offer, sku, version }, ...planOf(found) }
 }
 
-/** An image that the login cannot look up. Azure chooses the version. */
+/** Returns an image that the login cannot look up. Azure chooses the version. */
 function imageByName(image: string, size: Size): Checked<Image> {
   const [publisher, offer, sku, version] = skuFor(image, size)
   const name = [publisher, offer, sku, version].join(':')
@@ -102,7 +102,7 @@ function imageByName(image: string, size: Size): Checked<Image> {
 const idParts =
   /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Compute\/(?:images\/([^/]+)|galleries\/([^/]+)\/images\/([^/]+)(?:\/versions\/[^/]+)?)$/i
 
-/** The user's own image: a managed image, or a version or the newest version in a gallery. */
+/** Finds the user's own image: a managed image, an image version in a gallery, or the newest version in a gallery. */
 async function findOwnImage(
   { compute }: AzureApi,
   id: string,

@@ -25,22 +25,22 @@ async function createGroup(
   call.progress(step, host.group)
   const options = { abortSignal: call.signal }
   const group = { location, tags: { ...tags } }
-  // The group of an earlier attempt in another location may still be being deleted.
+  // The group of an earlier attempt in another location may not be completely deleted yet.
   await retryWhileBusy(timeouts, call, step, () =>
     resources.resourceGroups.createOrUpdate(host.group, group, options),
   )
 }
 
 /**
- * Errors if a group or resource with this name is in another location
+ * Error codes if a group or resource with this name is in another location
  * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location).
  * It belongs to an earlier attempt, because names are derived from the token.
  */
 const otherLocationCodes = new Set(['InvalidResourceGroupLocation', 'InvalidResourceLocation'])
 
 /**
- * Creates everything but the virtual machine. Deletes what an earlier attempt created in another
- * location first. Returns the id of the network interface.
+ * Creates the resource group and the network. If an earlier attempt created resources in another
+ * location, deletes those first. Returns the ID of the network interface.
  */
 async function createGroupAndNetwork(
   api: AzureApi,
@@ -62,9 +62,9 @@ async function createGroupAndNetwork(
 }
 
 /**
- * Creates what does not exist yet of a host. All names were recorded with the plan and are derived
- * from the token, so a later attempt or removal finds everything.
- * @param failed a virtual machine whose creation failed at an earlier attempt
+ * Creates the resources of a host that do not exist yet. All names were recorded with the plan and
+ * are derived from the token, so a later attempt or removal finds all of them.
+ * @param failed a virtual machine whose creation failed in an earlier attempt
  */
 export async function createHost(
   api: AzureApi,
@@ -74,7 +74,7 @@ export async function createHost(
   call: Call,
 ): Promise<HostFacts> {
   const { host, options } = decision
-  // It has the user-data of the earlier attempt, so it is created again.
+  // A failed virtual machine has the user-data of the earlier attempt, so it is created again.
   if (failed !== undefined) await removeMachine(api, host, call)
   const nic = await createGroupAndNetwork(api, decision, call)
   const { previousNetwork } = decision
@@ -83,7 +83,7 @@ export async function createHost(
   return { id, address: await requireAddress(api, host, call), user: options.user }
 }
 
-/** Finishes a host whose virtual machine exists or is being created. */
+/** Finishes the creation of a host whose virtual machine exists or is being created. */
 export async function resumeHost(
   api: AzureApi,
   place: HostLocation,

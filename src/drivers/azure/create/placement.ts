@@ -5,7 +5,7 @@ import { parseResourceId } from './host-location.ts'
 import { ignoreForbidden, ignoreNotFound, usageError } from '../api/sdk-errors.ts'
 import { allowsSsh } from '../network/allows-ssh.ts'
 
-/** How long a result is cached, in milliseconds: hosts that are created together need the same. */
+/** How long a result is cached, in milliseconds: hosts that are created together need the same results. */
 const maxAge = 5000
 
 /** Checks that the user's own resource group exists. Throws kind `usage`. */
@@ -26,7 +26,7 @@ export async function checkGroup(api: AzureApi, group: string, call: Call): Prom
   }
 }
 
-/** Parses `VNET/SUBNET`, `GROUP/VNET/SUBNET` or an id. */
+/** Parses `VNET/SUBNET`, `GROUP/VNET/SUBNET` or an ID. */
 function parseSubnet(subnet: string, group: string | undefined): readonly string[] {
   const id =
     /^\/subscriptions\/[^/]+\/resourceGroups\/([^/]+)\/providers\/Microsoft\.Network\/virtualNetworks\/([^/]+)\/subnets\/([^/]+)$/i.exec(
@@ -43,7 +43,7 @@ export interface FoundSubnet {
   readonly securityGroup?: string | undefined
 }
 
-/** Number of free addresses of a subnet. Azure reserves five. */
+/** Returns the number of free addresses of a subnet. Azure reserves five. */
 function freeAddresses({ addressPrefix, addressPrefixes, ipConfigurations }: Subnet): number {
   const prefix = addressPrefix ?? addressPrefixes?.find((one) => !one.includes(':'))
   if (prefix === undefined) return Infinity
@@ -90,15 +90,16 @@ export async function findSubnet(
 }
 
 /**
- * Private addresses (RFC 1918, RFC 4193), which arrive through a peering or a VPN: Azure's default
- * rules allow those of the virtual network.
+ * Whether a range contains private addresses (RFC 1918, RFC 4193), which arrive through a peering
+ * or a VPN: Azure's default rules allow those of the virtual network.
  */
 const isPrivate = (cidr: string): boolean =>
   /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|f[cd])/i.test(cidr)
 
 /**
- * Warnings if the subnet's own security group does not allow SSH: traffic must pass it and that of
- * the host (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
+ * Returns warnings if the subnet's own security group does not allow SSH: traffic must pass both it
+ * and the host's group
+ * (https://learn.microsoft.com/azure/virtual-network/network-security-group-how-it-works).
  */
 export async function subnetWarnings(
   api: AzureApi,

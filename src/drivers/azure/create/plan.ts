@@ -20,7 +20,7 @@ import type { Environment } from '../../../os/environment.ts'
  */
 const maxUserData = 65_535
 
-/** The account in the options, else in the environment. */
+/** Chooses the account from the options, else from the environment. */
 export async function chooseAccount(
   options: Pick<AzureOptions, 'cloud' | 'tenant' | 'subscription'>,
   env: Environment,
@@ -31,15 +31,15 @@ export async function chooseAccount(
   return { cloud, subscription: subscription.toLowerCase(), tenant }
 }
 
-/** Stands for a resource group that fleet creates; no name of a group has brackets at both ends. */
+/** Placeholder for the name of a resource group that fleet creates. */
 const newGroup = '(new)'
 
 const placeIn = (what: string, value: string): string =>
   value === newGroup ? `a new ${what}` : `the ${what} ${value}`
 
 /**
- * Throws kind `usage` if the creation was started in another subscription or group: resources there
- * would be forgotten.
+ * Throws kind `usage` if the creation was started in another subscription or group: its resources
+ * would be left behind.
  */
 function checkSameTarget({ account, group, ownGroup }: HostLocation, options: AzureOptions): void {
   const { cloud, subscription, resourceGroup } = options
@@ -113,7 +113,7 @@ const commonPlan = (user: string) => ({
 
 const lowerCase = (notes: DriverState, key: string): string => (notes[key] ?? '').toLowerCase()
 
-/** Notes if the creation was started with other options. */
+/** Returns a note if the creation was started with other options. */
 const changedSince = (spec: HostSpec, options: AzureOptions): readonly string[] => {
   const wanted: DriverState = { ...recordOptions(options), size: options.size }
   const others = Object.keys(wanted).filter(
@@ -125,7 +125,7 @@ const changedSince = (spec: HostSpec, options: AzureOptions): readonly string[] 
   ]
 }
 
-/** The plan for a virtual machine that an earlier attempt created or is creating. */
+/** Plans a host whose virtual machine an earlier attempt created or is creating. */
 function planExisting(
   api: AzureApi,
   place: HostLocation,

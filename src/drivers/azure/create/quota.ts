@@ -5,7 +5,7 @@ import { type Checked, ignoreForbidden } from '../api/sdk-errors.ts'
 import { allSettled } from '../api/retry.ts'
 import type { Size } from './sizes.ts'
 
-/** What one host needs of the quotas in its location. */
+/** The resources of one host that count against the quotas in its location. */
 interface Demand {
   readonly location: string
   readonly size: Size
@@ -13,7 +13,7 @@ interface Demand {
   readonly publicAddress: boolean
 }
 
-/** A quota of any namespace. */
+/** A quota of a resource provider, and its current usage. */
 interface Usage {
   readonly currentValue: number | undefined
   readonly limit: number | undefined
@@ -37,7 +37,7 @@ async function collect(pages: AsyncIterable<Usage>): Promise<Usage[]> {
   return usages
 }
 
-/** How long a result is cached, in milliseconds: hosts that are created together need the same. */
+/** How long a result is cached, in milliseconds: hosts that are created together need the same results. */
 const maxAge = 5000
 
 /**

@@ -6,14 +6,14 @@ import { traceError } from '../../../os/trace.ts'
 import type { AzureOptions } from '../options.ts'
 import { install } from '../tunnel.ts'
 
-/** How long the Azure CLI may take to find its extension, in milliseconds: it takes seconds to start. */
+/** Timeout for finding the extension with the Azure CLI, in milliseconds: the CLI takes seconds to start. */
 const extensionTimeoutMs = 60_000
 
 const missing = (what: string, hint: string): UserError =>
   new UserError('unsupported', `--reach bastion requires ${what}`, { hint })
 
 /**
- * Throws kind `unsupported` if this computer lacks a program that carries the connections of a host,
+ * Throws kind `unsupported` if this computer lacks a program that connections to the host need,
  * before the host exists and costs money.
  */
 export async function checkPrograms(

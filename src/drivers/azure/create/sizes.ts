@@ -11,10 +11,10 @@ export interface Size {
   readonly architecture: 'x64' | 'Arm64'
   /** Supported firmware generations: `V1`, `V2`. */
   readonly generations: readonly string[]
-  /** If known. */
+  /** Number of vCPUs, if known. */
   readonly cores: number | undefined
   readonly memoryGb: string
-  /** Name of its quota. */
+  /** Name of the quota that the size counts against. */
   readonly family: string
   readonly acceleratedNetworking: boolean
   readonly premiumDisks: boolean
@@ -73,7 +73,8 @@ function describe(sku: ResourceSku, name: string): Size {
     family: sku.family ?? '',
     acceleratedNetworking: capability('AcceleratedNetworkingEnabled') === 'True',
     premiumDisks: capability('PremiumIO') !== 'False',
-    // Generation 2 supports it (https://learn.microsoft.com/azure/virtual-machines/trusted-launch,
+    // Sizes of generation 2 support Trusted Launch
+    // (https://learn.microsoft.com/azure/virtual-machines/trusted-launch,
     // "Virtual machines sizes").
     trustedLaunch:
       (capability('HyperVGenerations') ?? 'V1').includes('V2') &&
@@ -99,13 +100,13 @@ async function listSizes(
 }
 
 /**
- * A `p` among the features in a size's name means ARM
+ * Whether a size is ARM: its name has a `p` among the features
  * (https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions).
  */
 const isArm = (size: string): boolean =>
   /^[A-Z]+_[A-Z]+[0-9]+(?:-[0-9]+)?[a-z]*p[a-z]*(?:_|$)/i.test(size)
 
-/** A size as far as its name describes it. */
+/** Returns the properties of a size that its name reveals, and assumptions about the others. */
 const sizeByName = (name: string): Size => ({
   name,
   architecture: isArm(name) ? 'Arm64' : 'x64',
@@ -121,7 +122,7 @@ const sizeByName = (name: string): Size => ({
 
 /**
  * Finds a size, and checks that the subscription can use it in the location. Without permission to
- * read sizes, returns what the name describes. Throws kind `usage`.
+ * read sizes, returns what its name reveals. Throws kind `usage`.
  */
 export async function findSize(
   api: AzureApi,

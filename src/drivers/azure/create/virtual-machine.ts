@@ -11,7 +11,7 @@ import { poll } from '../../../os/retry.ts'
 export interface FoundMachine {
   readonly user: string
   readonly tags: Readonly<Record<string, string>>
-  /** Name of its disk. */
+  /** Name of its OS disk. */
   readonly disk: string | undefined
   /** Provisioning state: `Creating`, `Succeeded`, `Failed`… */
   readonly state: string
@@ -35,7 +35,7 @@ export async function findVirtualMachine(
   }
 }
 
-/** The OS disk of any virtual machine; `undefined` if it cannot grow. */
+/** Returns the OS disk of any virtual machine; `undefined` if it cannot grow. */
 export function systemDiskOf({ storageProfile }: VirtualMachine): ResourceRef | undefined {
   const { managedDisk, diffDiskSettings } = storageProfile?.osDisk ?? {}
   // An ephemeral disk is on the physical host and has a fixed size
@@ -53,8 +53,8 @@ function identityOf({ managedIdentity: id }: Decision['options']): {
 }
 
 /**
- * Unset options keep Azure's defaults. Secure boot and vTPM are enabled as `az vm create` does for
- * Trusted Launch.
+ * Returns the security profile. Unset options keep Azure's defaults. Secure boot and vTPM are
+ * enabled, as `az vm create` does for Trusted Launch.
  */
 function securityOf({ securityType, encryptionAtHost }: Decision['options']): {
   securityProfile?: SecurityProfile
@@ -70,7 +70,7 @@ function securityOf({ securityType, encryptionAtHost }: Decision['options']): {
   }
 }
 
-/** `maxPrice: -1` means up to the regular price. */
+/** Returns the properties of a spot virtual machine. `maxPrice: -1` means up to the regular price. */
 const spotOf = ({ spot, eviction }: Decision['options']): Partial<VirtualMachine> =>
   spot
     ? {
@@ -121,7 +121,7 @@ function virtualMachine(decision: Decision, nic: string, data: BootstrapData): V
   }
 }
 
-/** Creates the virtual machine and records its id when Azure has accepted the request. */
+/** Creates the virtual machine and records its ID when Azure has accepted the request. */
 export async function createMachine(
   { compute, timeouts }: AzureApi,
   decision: Decision,

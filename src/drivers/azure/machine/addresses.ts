@@ -5,7 +5,8 @@ import { type HostLocation, addressResource } from '../create/host-location.ts'
 import { ignoreNotFound } from '../api/sdk-errors.ts'
 
 /**
- * The address that fleet connects to: the public address, or the private one for a host without.
+ * Returns the address that fleet connects to: the public address, or the private address of a host
+ * without a public one.
  */
 export async function addressOf(
   { network }: AzureApi,
@@ -21,7 +22,7 @@ export async function addressOf(
   return (await ignoreNotFound(found))?.ipAddress
 }
 
-/** Like {@link addressOf}, but throws if there is none. */
+/** Like {@link addressOf}, but throws kind `failed` if there is none. */
 export async function requireAddress(
   api: AzureApi,
   place: HostLocation,

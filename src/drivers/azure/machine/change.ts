@@ -24,8 +24,8 @@ interface ChangeContext {
   readonly place: HostLocation
   readonly machine: VirtualMachine
   /**
-   * Whether fleet did not create it. Its resources are then those that the virtual machine refers
-   * to.
+   * Whether the host is adopted: fleet did not create it, so its resources are those that the
+   * virtual machine refers to.
    */
   readonly isAdopted: boolean
   readonly resources: DriverState
@@ -40,7 +40,7 @@ const pollOptions = ({ api, call }: ChangeContext) => ({
   updateIntervalInMs: api.timeouts.pollMs,
 })
 
-/** The host is deallocated, so it can get any size of its architecture. */
+/** Changes the size. The host is deallocated, so it can get any size of its architecture. */
 async function changeSize(context: ChangeContext): Promise<ChangedResources> {
   const { api, place, options, call } = context
   call.progress('change the size', options.size)
@@ -51,7 +51,7 @@ async function changeSize(context: ChangeContext): Promise<ChangedResources> {
 }
 
 /**
- * The host is deallocated, as this requires
+ * Changes encryption at host. The host is deallocated, as the change requires
  * (https://learn.microsoft.com/azure/virtual-machines/linux/disks-enable-host-based-encryption-cli).
  */
 async function changeEncryption(context: ChangeContext): Promise<ChangedResources> {
@@ -88,8 +88,8 @@ async function growDisk(context: ChangeContext): Promise<ChangedResources> {
 }
 
 /**
- * The ids of all resources with the host's tags. For an adopted host, only resources that no other
- * host uses.
+ * Returns the IDs of all resources with the host's tags. For an adopted host, only resources that
+ * no other host uses.
  */
 function taggedIds({ place, machine, isAdopted }: ChangeContext): readonly string[] {
   if (isAdopted) {
@@ -113,7 +113,7 @@ function taggedIds({ place, machine, isAdopted }: ChangeContext): readonly strin
   ]
 }
 
-/** Merges and deletes single tags, so that tags that fleet did not set are kept. */
+/** Merges and deletes individual tags, so that tags that fleet did not set are kept. */
 async function changeTags(context: ChangeContext): Promise<ChangedResources> {
   const { api, resources, options, call } = context
   const { set, removed } = changedTags(resources['tags'] ?? '', options.tags ?? '')
@@ -175,7 +175,7 @@ async function changeSecurityRules(
   return { ports, sshCidr }
 }
 
-/** Changes nothing in Azure: a Bastion reaches all hosts of its network. */
+/** Changes how SSH reaches the host, without a change in Azure: a Bastion reaches all hosts of its network. */
 async function changeReach({
   api,
   machine,

@@ -18,9 +18,7 @@ import { formatTags } from '../../tag-list.ts'
 import { changedTags } from '../tags.ts'
 import { systemDiskOf } from '../create/virtual-machine.ts'
 
-/**
- * The options to record for later comparisons, as far as the record does not contain them already.
- */
+/** Returns the options to record for later comparisons that the record does not contain otherwise. */
 export const recordOptions = (options: AzureOptions): DriverState => ({
   release: options.image,
   diskType: options.diskType,
@@ -58,7 +56,7 @@ const immutable: ImmutableOptions<AzureOptions, DriverState> = {
   cloud: ({ cloud = 'public' }) => cloud,
 }
 
-/** Azure does not preserve the case of names. A subnet can be given by the end of its id. */
+/** Whether two values match. Azure does not preserve the case of names. A subnet can be given by the end of its ID. */
 function isSame(option: string, wanted: string, current: string): boolean {
   const [a, b] = [wanted.toLowerCase(), current.toLowerCase()]
   if (a === b) return true
@@ -67,7 +65,7 @@ function isSame(option: string, wanted: string, current: string): boolean {
   return option === 'subnet' && b.endsWith(`/virtualnetworks/${network}/subnets/${subnet}`)
 }
 
-/** Throws kind `usage` if the size does not exist. */
+/** Compares the size. Throws kind `usage` if it does not exist. */
 async function compareSize(
   api: AzureApi,
   { size, zone }: AzureOptions,
@@ -111,7 +109,7 @@ function compareSecurityRules(
   return to && to !== from ? [...open, { option: 'sshCidr', from, to, how: 'live' }] : open
 }
 
-/** How SSH reaches the host, which only the record knows. */
+/** Compares how SSH reaches the host, which is only in the record. */
 function compareReach(
   { reach: to = 'direct', bastion }: AzureOptions,
   { reach: from = 'direct', bastion: recorded = '' }: DriverState,
@@ -129,8 +127,8 @@ const asReplacement = (difference: Difference, why: string): Difference => ({
 })
 
 /**
- * Adjusts the differences of a host that fleet did not create. Checks now whether its disk can
- * grow, before the host is stopped for it. Its security group may be shared with other hosts, so
+ * Adjusts the differences of a host that fleet did not create. Checks whether its disk can grow,
+ * before the host is stopped to grow it. Its security group may be shared with other hosts, so
  * fleet does not change it.
  */
 async function compareAdopted(
@@ -158,7 +156,7 @@ async function compareAdopted(
   )
 }
 
-/** See `Update.compare`. Compares with the record; only a different size causes requests. */
+/** See `Update.compare`. Compares with the record; sends requests only if the size differs. */
 export async function compareHost(
   api: AzureApi,
   host: HostRecord,

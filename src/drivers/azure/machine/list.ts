@@ -40,12 +40,12 @@ async function collect(pages: AsyncIterable<Tagged>): Promise<Tagged[]> {
 
 const tagFilter = (fleet: string): string => `tagName eq 'fleet:id' and tagValue eq '${fleet}'`
 
-/** Maximum number of concurrent lists. */
+/** Maximum number of concurrent list requests. */
 const maxConcurrent = 8
 
 const groupOf = ({ id = '' }: Tagged): string => /\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? ''
 
-/** Lower case, because Azure returns some ids with the group in upper case. */
+/** Returns the group of a resource in lower case, because Azure returns some IDs with the group in upper case. */
 const keyOfGroup = (resource: Tagged): string => groupOf(resource).toLowerCase()
 
 function foundHost(account: Account, token: string, parts: readonly Tagged[]): FoundHost {
@@ -59,7 +59,7 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
   const group = ownGroup ? own : found
   const tags = parts.find((one) => one.tags?.['fleet:token'] === token)?.tags ?? {}
   const { location = '' } = parts.find((one) => one.location !== undefined) ?? {}
-  // Its network, which is removed with it if no other host uses it.
+  // The network of the host, which is removed with the host if no other host uses it.
   const network = sharedNetworkOf(tags['fleet:id'] ?? '', location, ownGroup ? undefined : group)
   const place = { account, group, ownGroup, isPrivate, names: namesOf(base), network }
   const hasMachine = parts.some(({ type = '' }) => /virtualMachines$/i.test(type))
@@ -77,20 +77,20 @@ function foundHost(account: Account, token: string, parts: readonly Tagged[]): F
   }
 }
 
-/** What hosts share, which belongs to none of them: its network, and the group of that. */
+/** Whether a resource is shared by hosts and belongs to none of them: their network, or its resource group. */
 const isShared = ({ tags }: Tagged): boolean => tags?.[sharedTag] !== undefined
 
 /** Whether a resource is for the members of a swarm. */
 const isPeerGroup = ({ type = '' }: Tagged): boolean => /applicationSecurityGroups$/i.test(type)
 
-/** The fields of a record that store an account. */
+/** Returns the fields of a record that store an account. */
 const recordAccount = ({ cloud, tenant, subscription }: Account) => ({
   ...(cloud !== 'public' && { cloud }),
   ...(tenant !== undefined && { tenant }),
   subscription,
 })
 
-/** The application security group of a swarm, from its parts; undefined while it has members. */
+/** Describes the application security group of a swarm, from its parts; returns `undefined` while it has members. */
 async function foundPeerGroup(
   api: AzureApi,
   token: string,
@@ -109,7 +109,7 @@ async function foundPeerGroup(
   }
 }
 
-/** A shared network of a fleet, from its parts; undefined while hosts use it. */
+/** Describes a shared network of a fleet, from its parts; returns `undefined` while hosts use it. */
 async function foundNetwork(
   api: AzureApi,
   token: string,
@@ -131,10 +131,7 @@ async function foundNetwork(
   }
 }
 
-/**
- * The resources of a fleet. A list with a tag filter omits the tags, so each group is listed to get
- * them.
- */
+/** Lists the resources of a fleet. A list with a tag filter omits the tags, so each group is listed to get them. */
 async function listResources(
   { resources: client }: AzureApi,
   fleet: string,
@@ -147,7 +144,7 @@ async function listResources(
   const tagsOfGroup = new Map(groups.map(({ name = '', tags }) => [name.toLowerCase(), tags]))
   // Everything in a group that fleet created belongs to one host, and the group has its tags.
   const known = found.map((resource) => {
-    // The groups of swarms have tags that differ from those of the group that they are in.
+    // The application security groups of swarms have other tags than the resource group that they are in.
     const ofGroup = isPeerGroup(resource) ? undefined : tagsOfGroup.get(keyOfGroup(resource))
     const tags = resource.tags ?? ofGroup
     return { ...resource, ...(tags && { tags }) }
@@ -157,7 +154,7 @@ async function listResources(
   const listed = await allSettled(
     [...unknown].map((group) =>
       limit(() =>
-        // The group may have been deleted since.
+        // The group may have been deleted in the meantime.
         ignoreNotFound(collect(client.resources.listByResourceGroup(group, { abortSignal }))),
       ),
     ),
@@ -188,13 +185,16 @@ async function listIn(api: AzureApi, fleet: string, call: Call): Promise<FoundHo
   return found.filter((host) => host !== undefined)
 }
 
-/** The options that identify an account. Others may be from an older version. */
+/**
+ * Schema of the options that identify an account. Other options are ignored: an older version of
+ * fleet may have had them.
+ */
 const accountOptions = azureOptions
   .pick({ cloud: true, tenant: true, subscription: true })
   .partial()
   .strip()
 
-/** The accounts in the options of a fleet; without any, the account of the environment. */
+/** Returns the accounts in the options of a fleet; without options, the account of the environment. */
 async function accountsOf(
   { options, onSkipped }: FleetScope,
   env: Environment,

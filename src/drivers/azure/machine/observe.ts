@@ -20,13 +20,13 @@ const states: Readonly<Record<string, State>> = {
   deallocated: 'stopped',
 }
 
-/** The power state of a virtual machine: `running` for the status `PowerState/running`. */
+/** Returns the power state of a virtual machine: `running` for the status `PowerState/running`. */
 export const powerOf = (statuses: readonly InstanceViewStatus[] = []): string | undefined =>
   statuses
     .map(({ code = '' }) => /^PowerState\/(.+)$/.exec(code)?.[1])
     .find((power) => power !== undefined)
 
-/** A virtual machine that is being created has no power state yet. */
+/** Returns the state of a virtual machine. One that is being created has no power state yet. */
 const stateOf = ({ instanceView, provisioningState }: VirtualMachine): State =>
   states[powerOf(instanceView?.statuses) ?? ''] ??
   (provisioningState === 'Creating' ? 'starting' : 'unknown')
@@ -107,7 +107,7 @@ async function observeIn(
   return new Map([[name, await observeOne(api, place, call)]])
 }
 
-/** See `Driver.observe`. Hosts whose record has no place are `unknown`. */
+/** See `Driver.observe`. Hosts whose record has no location are `unknown`. */
 export async function observeHosts(
   openApi: OpenApi,
   hosts: ReadonlyMap<MachineName, HostRecord>,

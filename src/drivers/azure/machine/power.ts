@@ -36,7 +36,7 @@ async function waitForStablePower(api: AzureApi, place: HostLocation, call: Call
   return poll(check, { signal: call.signal, pauseMs: api.timeouts.pollMs })
 }
 
-/** Changes the power state if necessary. */
+/** Changes a power state, if necessary. */
 type PowerChange = (
   power: string,
   api: AzureApi,

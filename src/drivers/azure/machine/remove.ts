@@ -40,8 +40,8 @@ interface ResourceType {
 }
 
 /**
- * The resources of a host without its virtual machine, in the order of deletion. `machine` is the
- * virtual machine, if it belongs to the host.
+ * Returns the resources of a host without its virtual machine, in the order of deletion; those in
+ * one array are deleted concurrently. `machine` is the virtual machine, if it belongs to the host.
  */
 function listHostResources(
   { compute, network, timeouts }: AzureApi,
@@ -157,7 +157,7 @@ function belongsTo(
     .some((part) => names.has(part))
 }
 
-/** Resources in the group of a host that do not belong to it. */
+/** Lists the resources in the group of a host that do not belong to it. */
 async function listOthers(
   { resources }: AzureApi,
   place: HostLocation,
@@ -195,7 +195,7 @@ async function removeGroup(
   }
   call.progress('delete the resource group', group)
   const others = await ignoreNotFound(listOthers(api, place, token, call))
-  if (others === undefined) return // an earlier deletion has finished in the meantime
+  if (others === undefined) return // an earlier deletion of the group has finished in the meantime
   if (others.length > 0) {
     await removeResources(api, place, token, call)
     throw new UserError(
@@ -210,7 +210,7 @@ async function removeGroup(
   await ignoreNotFound(resources.resourceGroups.beginDeleteAndWait(group, removal))
 }
 
-/** Deletes everything that was created for a token in a place, and nothing else. */
+/** Deletes everything that was created for a token at a host location, and nothing else. */
 export const removeAll = (
   api: AzureApi,
   place: HostLocation,
@@ -222,7 +222,7 @@ export const removeAll = (
 /** See `Lifecycle.remove`. */
 export async function removeHost(openApi: OpenApi, host: HostRecord, call: Call): Promise<void> {
   const { token } = host
-  // The place is recorded before anything is created. Hosts without a token were not created by
+  // The location is recorded before anything is created. Hosts without a token were not created by
   // fleet.
   if (token === undefined) return
   const place = readLocation(host)

@@ -25,7 +25,7 @@ const isPort22 = (range: string): boolean => {
   return Number(from) <= 22 && Number(to) >= 22
 }
 
-/** Combines the singular and plural properties of a rule. */
+/** Combines the singular and the plural property of a rule. */
 const named = (
   one: string | undefined,
   several: readonly string[] | undefined,

@@ -5,13 +5,16 @@ import type { AzureApi } from '../api/azure-api.ts'
 import { ignoreForbidden, ignoreNotFound, usageError } from '../api/sdk-errors.ts'
 import { parseResourceId } from '../create/host-location.ts'
 
-/** How long a result is cached, in milliseconds: hosts that are created together need the same. */
+/** How long a result is cached, in milliseconds: hosts that are created together need the same results. */
 const maxAge = 5000
 
-/** The virtual network of a subnet, by their ids. */
+/** Returns the ID of a subnet's virtual network. */
 const networkOf = (subnet: string): string => subnet.replace(/\/subnets\/[^/]*$/i, '')
 
-/** The networks whose hosts a Bastion in `network` reaches, that one first: those that are peered with it. */
+/**
+ * Returns the IDs, in lower case, of the networks whose Bastions reach hosts in `network`:
+ * `network` itself first, then those that are peered with it.
+ */
 async function reachableFrom(
   api: AzureApi,
   network: string,
@@ -28,16 +31,16 @@ async function reachableFrom(
   return [network, ...peers].map((id) => id.toLowerCase())
 }
 
-/** The network of a Bastion, in lower case. */
+/** Returns the ID of the network that a Bastion is in, in lower case. */
 const homeOf = ({ ipConfigurations = [], virtualNetwork }: BastionHost): string | undefined =>
   (
     ipConfigurations[0]?.subnet?.id?.replace(/\/subnets\/[^/]*$/i, '') ?? virtualNetwork?.id
   )?.toLowerCase()
 
-/** Only these can carry connections of other programs than the portal. */
+/** SKUs that support native clients. The others only support the portal. */
 const withTunnels = new Set(['standard', 'premium'])
 
-/** Throws kind `usage` unless a Bastion can carry connections of the Azure CLI. */
+/** Throws kind `usage` unless a Bastion allows native clients, such as the Azure CLI. */
 function checkTunneling({ id, name, sku, enableTunneling }: BastionHost): void {
   const { group } = parseResourceId(id)
   const [, subscription = ''] = /^\/subscriptions\/([^/]+)/i.exec(id ?? '') ?? []
@@ -51,12 +54,12 @@ function checkTunneling({ id, name, sku, enableTunneling }: BastionHost): void {
   )
 }
 
-/** A Bastion that the login may not read; the Azure CLI finds out whether it works. */
+/** Returns the ID of a Bastion that the login may not read. If it does not work, the Azure CLI reports it later. */
 function uncheckedId({ account }: AzureApi, { group, name }: { group: string; name: string }) {
   return `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Network/bastionHosts/${name}`
 }
 
-/** Finds the Bastion that the user chose: GROUP/NAME or an id, which may be of another subscription. */
+/** Finds the Bastion that the user chose: GROUP/NAME or an ID, which may be in another subscription. Returns its ID. */
 async function findChosen(api: AzureApi, wanted: string, call: Call): Promise<string> {
   if (wanted.startsWith('/')) {
     const [, subscription = ''] = /^\/subscriptions\/([^/]+)/i.exec(wanted) ?? []
@@ -81,7 +84,7 @@ async function findChosen(api: AzureApi, wanted: string, call: Call): Promise<st
   return found?.id ?? uncheckedId(api, ref)
 }
 
-/** Finds the only Bastion of a network, or of those that are peered with it. */
+/** Finds the only Bastion of a network, or else of the networks that are peered with it. Returns its ID. */
 async function findNearest(api: AzureApi, network: string, call: Call): Promise<string> {
   const list = async () => {
     const all: BastionHost[] = []
@@ -125,15 +128,15 @@ async function findNearest(api: AzureApi, network: string, call: Call): Promise<
   return bastion.id ?? ''
 }
 
-/** The fields of a record for a host that is reached by a Bastion. */
+/** Returns the fields of a record for a host that fleet reaches through a Bastion. */
 export const recordBastion = (bastion: string | undefined): DriverState =>
   bastion === undefined ? {} : { reach: 'bastion', bastion }
 
 /**
- * Finds the Bastion that reaches the hosts of a subnet, and checks that it can carry SSH. Returns
- * its id. Throws kind `usage`.
+ * Finds the Bastion that reaches the hosts of a subnet, and checks that it allows native clients.
+ * Returns its ID. Throws kind `usage`.
  *
- * @param wanted GROUP/NAME or an id; absent: that of the network
+ * @param wanted GROUP/NAME or an ID; absent: the Bastion of the subnet's network
  */
 export const findBastion = (
   api: AzureApi,

@@ -32,7 +32,7 @@ const sshRule = (sourceAddressPrefixes: string[], isIPv6: boolean): SecurityRule
     destinationPortRange: '22',
   })
 
-/** The rules that fleet manages in a host's security group. */
+/** Returns the rules that fleet manages in a host's security group. */
 export function rulesFor({
   sshCidrs,
   ports,
@@ -55,8 +55,9 @@ export function rulesFor({
 }
 
 /**
- * Azure's default rules allow everything within a virtual network. This rule keeps the hosts that
- * share one apart, as if each had its own: only the rules before it let anything in.
+ * Returns a rule that denies traffic from other hosts in a shared network, as if each host had a
+ * separate network: Azure's default rules allow everything within a virtual network. Only rules
+ * with a lower priority number allow such traffic.
  */
 const isolationRule = (range: string): SecurityRule =>
   inbound({
@@ -77,7 +78,7 @@ const securityGroup = (decision: Decision): NetworkSecurityGroup => ({
   ],
 })
 
-/** A standard address is static: it is kept while the host is stopped. */
+/** Returns a public address. A Standard address is static: it is kept while the host is stopped. */
 const publicAddress = ({ location, tags, options: { dnsLabel } }: Decision): PublicIPAddress => ({
   location,
   tags,
@@ -94,7 +95,7 @@ const virtualNetwork = ({ location, tags }: Decision): VirtualNetwork => ({
   subnets: [{ name: 'hosts', addressPrefix: '10.0.0.0/24' }],
 })
 
-/** Ids of the resources that a network interface refers to. */
+/** IDs of the resources that a network interface refers to. */
 interface InterfaceResources {
   readonly securityGroup: string
   readonly publicAddress: string | undefined
@@ -130,8 +131,8 @@ const idOf = ({ id }: { id?: string | undefined }): string => {
 const networkOf = (subnet: string): string => subnet.toLowerCase().replace(/\/subnets\/.*/, '')
 
 /**
- * Deletes the network interface of an earlier attempt in another virtual network: an interface
- * cannot move to another one
+ * Deletes the network interface if an earlier attempt created it in another virtual network,
+ * because an interface cannot move to another network
  * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change
  * subnet assignment").
  */
@@ -157,7 +158,10 @@ async function removeForeignInterface(
   )
 }
 
-/** The subnet of a host: in the network that it shares with others, else in its own. */
+/**
+ * Returns the ID of the subnet of a host, creating it if necessary: in the network that the host
+ * shares with other hosts, else in a separate network.
+ */
 async function ensureSubnet(
   api: AzureApi,
   decision: Decision,
@@ -179,10 +183,7 @@ async function ensureSubnet(
   return `${idOf(made)}/subnets/hosts`
 }
 
-/**
- * Creates the network resources of a host that do not exist yet. Returns the id of the network
- * interface.
- */
+/** Creates the network resources of a host that do not exist yet. Returns the ID of the network interface. */
 export async function createNetwork(
   api: AzureApi,
   decision: Decision,

@@ -24,12 +24,12 @@ import {
 } from '../create/host-location.ts'
 import { removeEmptyGroup, sharedNetworkOf, sharedTag } from './shared-network.ts'
 
-/** The tag with the name of the swarm that an application security group is for. */
+/** The key of the tag with the name of the swarm that an application security group is for. */
 export const swarmTag = 'fleet:swarm'
 
 const step = 'open ports between members'
 
-/** Where fleet's rules for swarms begin; other rules can come before and after them. */
+/** The lowest priority number of fleet's rules for swarms; other rules can have lower and higher numbers. */
 const firstPriority = 300
 
 const keyOf = ({ group, name }: ResourceRef): string => `${group}/${name}`.toLowerCase()
@@ -37,13 +37,13 @@ const keyOf = ({ group, name }: ResourceRef): string => `${group}/${name}`.toLow
 const same = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && a.toLowerCase() === b?.toLowerCase()
 
-/** The virtual network that an interface is in. */
+/** Returns the ID of the virtual network that an interface is in. */
 const networkOf = ({ ipConfigurations = [] }: NetworkInterface): string =>
   (ipConfigurations[0]?.subnet?.id ?? '').replace(/\/subnets\/[^/]*$/i, '')
 
 /**
- * The application security group of a swarm in a virtual network: all its members must be in one
- * network (https://learn.microsoft.com/azure/virtual-network/application-security-groups).
+ * Returns the application security group of a swarm in a virtual network: all its members must be
+ * in one network (https://learn.microsoft.com/azure/virtual-network/application-security-groups).
  */
 function groupIn(
   network: string,
@@ -59,7 +59,10 @@ function groupIn(
 const idOf = ({ account }: AzureApi, { group, name }: ResourceRef): string =>
   `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/Microsoft.Network/applicationSecurityGroups/${name}`
 
-/** The rules of one swarm in the security group of a member. Source and destination are the group. */
+/**
+ * Returns the rules of a swarm in the security group of a member. Source and destination are the
+ * application security group.
+ */
 const rulesFor = (id: string, { name, ports }: PeerGroup): SecurityRule[] =>
   ports.map((range, index) => ({
     name: `swarm-${name}-${range.from}-${range.protocol}`,
@@ -111,7 +114,8 @@ async function ensureGroup(
     if (found !== undefined) return found
     return put().catch(async (error: unknown) => {
       if (azureErrorCode(error) !== 'ResourceGroupNotFound') throw error
-      // Members in the user's own network share no network that has a group.
+      // The resource group is usually created with the shared network, but hosts in the user's own network have no
+      // shared network.
       const { 'fleet:swarm': _swarm, ...rest } = tags
       await api.resources.resourceGroups.createOrUpdate(
         ref.group,
@@ -152,7 +156,7 @@ async function changeRules(
   })
 }
 
-/** Sets the application security groups of the first configuration of a host's interface. */
+/** Changes the application security groups of the first IP configuration of a host's interface. */
 async function changeMembership(
   api: AzureApi,
   { group, names }: HostLocation,
@@ -174,7 +178,7 @@ async function changeMembership(
   })
 }
 
-/** The rules of a security group with those of a swarm, at priorities that no other rule has. */
+/** Returns the rules of a security group with those of a swarm, at priorities that no other rule has. */
 function withRules(
   rules: readonly SecurityRule[],
   id: string,
@@ -192,7 +196,7 @@ function withRules(
   return [...others, ...placed]
 }
 
-/** The rules of a swarm that a security group lacks. */
+/** Returns the rules of a swarm that a security group lacks. */
 const missingRules = (
   { securityRules = [] }: NetworkSecurityGroup,
   id: string,
@@ -225,7 +229,7 @@ export async function joinPeerGroup(
   await changeMembership(api, place, (groups) => [...groups, { id }], call)
 }
 
-/** Deletes the group of a swarm, unless it has members. */
+/** Deletes the application security group of a swarm, unless it has members. */
 export async function removeUnusedPeerGroup(
   api: AzureApi,
   { group, name }: ResourceRef,
@@ -234,7 +238,7 @@ export async function removeUnusedPeerGroup(
   const options = pollOptions(api, call)
   const { applicationSecurityGroups } = api.network
   const found = await ignoreNotFound(applicationSecurityGroups.get(group, name, options))
-  // Everyone who can edit the inventory can name any group.
+  // Everyone who can edit the inventory can name any group, so only delete groups with fleet's tag.
   if (found !== undefined && found.tags?.[swarmTag] === undefined) return
   const removal = 'close ports between members'
   if (found !== undefined) {
@@ -244,14 +248,15 @@ export async function removeUnusedPeerGroup(
         await applicationSecurityGroups.beginDeleteAndWait(group, name, options)
         return true
       } catch (error) {
-        // Other members use it, or their rules.
+        // Other members, or their rules, use the group.
         if (/InUse|CannotBeDeleted/.test(azureErrorCode(error) ?? '')) return false
         throw error
       }
     })
     if (!isRemoved) return
   }
-  // Members in the user's own network share no network with which it would be deleted.
+  // The resource group is usually deleted with the shared network, but hosts in the user's own network have no
+  // shared network.
   const shared = { group, name: group }
   await retryWhileBusy(api.timeouts, call, removal, () => removeEmptyGroup(api, shared, call))
 }
@@ -290,7 +295,10 @@ async function index<Item extends { id?: string | undefined }>(
   return found
 }
 
-/** What a host lacks to reach its peers; undefined if its network cannot be found. */
+/**
+ * Returns whether a host is in the swarm's group, and what is missing for it to reach its peers;
+ * `undefined` if its interface or its security group cannot be found.
+ */
 function stateOf(
   api: AzureApi,
   place: HostLocation,
@@ -320,7 +328,7 @@ function stateOf(
   return { ...state, missing }
 }
 
-/** See `PeerAccess.observe`: two lists for each subscription. */
+/** See `PeerAccess.observe`. Sends two list requests for each subscription. */
 export async function observePeerGroup(
   openApi: OpenApi,
   hosts: ReadonlyMap<MachineName, HostRecord>,
@@ -352,7 +360,7 @@ export async function observePeerGroup(
   return states
 }
 
-/** Whether no interface is in a group. One that cannot be checked counts as used. */
+/** Whether no network interface is in a group. A group that cannot be checked counts as used. */
 export async function isUnusedPeerGroup(api: AzureApi, id: string, call: Call): Promise<boolean> {
   const listed = index(api.network.networkInterfaces.listAll({ abortSignal: call.signal }))
   const nics = await listed.catch(ignored('azure', 'find the swarm members', undefined))

@@ -8,17 +8,17 @@ import { retryWhileBusy } from '../api/retry.ts'
 import { azureErrorCode, ignoreNotFound } from '../api/sdk-errors.ts'
 import type { ResourceRef } from '../create/host-location.ts'
 
-/** The tag of what the hosts of an inventory share in a location. */
+/** The key of the tag of resources that the hosts of an inventory share in a location. */
 export const sharedTag = 'fleet:shared'
 
 const subnetName = 'hosts'
 
-/** How long a result is cached, in milliseconds: hosts that are created together need the same. */
+/** How long a result is cached, in milliseconds: hosts that are created together need the same results. */
 const maxAge = 5000
 
 /**
- * The network that the hosts of an inventory share in a location: with a group that fleet creates
- * for it, or in the user's own group, where its hosts are.
+ * Returns the network that the hosts of an inventory share in a location: in a resource group that
+ * fleet creates for it, or in the user's own group, which also contains the hosts.
  */
 export const sharedNetworkOf = (
   fleet: string,
@@ -32,17 +32,18 @@ export const sharedNetworkOf = (
 /** Whether fleet created the group of a shared network, which then has the same name. */
 const hasOwnGroup = ({ group, name }: ResourceRef): boolean => group === name
 
-/** The number from a text: the same on every computer. */
+/** Returns the SHA-256 digest of a text. */
 const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /**
- * The address range of a network. Derived from its name, so that users who create it at the same
- * time choose the same, and so that networks of several locations are likely to differ.
+ * Returns the address range of a network. It is derived from the network's name, so that users who
+ * create it at the same time choose the same range, and so that networks of several locations are
+ * likely to have different ranges.
  */
 export const rangeOf = ({ group, name }: ResourceRef): string =>
   `10.${128 + ((digestOf(`${group}/${name}`.toLowerCase())[0] ?? 0) % 128)}.0.0/16`
 
-/** A token for what hosts share, in the format of the tokens of hosts. */
+/** Returns a token for a shared network, in the format of the tokens of hosts. */
 function sharedToken({ group, name }: ResourceRef): string {
   const hex = digestOf(`token of ${group}/${name}`.toLowerCase()).toString('hex')
   return [
@@ -52,7 +53,7 @@ function sharedToken({ group, name }: ResourceRef): string {
   ].join('-')
 }
 
-/** The tags of a shared network, from those of the host for which it is created. */
+/** Returns the tags of a shared network, derived from those of the host for which it is created. */
 const tagsFor = (network: ResourceRef, { 'fleet:machine': _, ...tags }: Tags): Tags => ({
   ...tags,
   'fleet:token': sharedToken(network),
@@ -62,7 +63,7 @@ const tagsFor = (network: ResourceRef, { 'fleet:machine': _, ...tags }: Tags): T
 const describe = ({ group, name }: ResourceRef): string =>
   `the virtual network ${name} in the resource group ${group}`
 
-/** Throws unless a network has the tags of the inventory. */
+/** Throws kind `failed` unless a network has the tags of the inventory. */
 function checkOwn(network: ResourceRef, { tags }: VirtualNetwork, fleet: string | undefined): void {
   if (tags?.[sharedTag] !== undefined && tags['fleet:id'] === fleet) return
   throw new UserError('failed', `${describe(network)} lacks this inventory's tags`, {
@@ -77,13 +78,13 @@ const find = (api: AzureApi, { group, name }: ResourceRef, { signal: abortSignal
 interface SharedNetworkSpec {
   readonly network: ResourceRef
   readonly location: string
-  /** The tags of the host. */
+  /** The tags of the host for which it is created. */
   readonly tags: Tags
 }
 
 const step = 'create the network'
 
-/** Creates a network and its group, unless it exists. Returns the ID of the subnet for hosts. */
+/** Creates a network and its group, unless they exist. Returns the ID of the subnet for hosts. */
 async function ensure(
   api: AzureApi,
   { network, location, tags: hostTags }: SharedNetworkSpec,
@@ -131,7 +132,7 @@ async function ensure(
 
 /**
  * Returns the ID of the subnet of a shared network, which is created if necessary. Hosts that are
- * created at the same time ask once, unless `isAgain`.
+ * created at the same time share one request, unless `isAgain`.
  */
 export async function ensureSharedNetwork(
   api: AzureApi,
@@ -146,11 +147,11 @@ export async function ensureSharedNetwork(
     return await api.cached(`shared network ${group}/${name}`, ask, maxAge)
   } catch {
     call.signal.throwIfAborted()
-    return ask() // the host that asked for all may have been cancelled
+    return ask() // the host whose request was shared may have been canceled
   }
 }
 
-/** Errors of a host whose network has been removed with its last other host in the meantime. */
+/** Error codes if another command removed the network of a host in the meantime, together with its last other host. */
 const goneCodes = new Set([
   'InvalidResourceReference',
   'ResourceNotFound',
@@ -166,7 +167,7 @@ export const isNetworkGone = (error: unknown): boolean => goneCodes.has(azureErr
 const isUsed = ({ subnets = [] }: VirtualNetwork): boolean =>
   subnets.some(({ ipConfigurations = [] }) => ipConfigurations.length > 0)
 
-/** Whether a shared network has no hosts. One that does not exist has none. */
+/** Whether a shared network has no hosts. A network that does not exist has none. */
 export async function isUnusedNetwork(
   api: AzureApi,
   network: ResourceRef,
@@ -176,7 +177,7 @@ export async function isUnusedNetwork(
   return found === undefined || !isUsed(found)
 }
 
-/** Deletes the group of a shared network if it is empty. */
+/** Deletes the resource group of a shared network if it is empty. */
 export async function removeEmptyGroup(
   api: AzureApi,
   network: ResourceRef,
@@ -195,7 +196,7 @@ export async function removeEmptyGroup(
   await ignoreNotFound(resources.resourceGroups.beginDeleteAndWait(group, options))
 }
 
-/** Deletes a shared network if no host uses it, and then its group. */
+/** Deletes a shared network if no host uses it, and then its resource group. */
 export async function removeUnusedNetwork(
   api: AzureApi,
   network: ResourceRef,
@@ -205,7 +206,7 @@ export async function removeUnusedNetwork(
   const { group, name } = network
   const options = { abortSignal: call.signal, updateIntervalInMs: timeouts.pollMs }
   const found = await find(api, network, call)
-  // Everyone who can edit the inventory can name any network.
+  // Everyone who can edit the inventory can name any network, so only delete networks with fleet's tag.
   if (found !== undefined && (found.tags?.[sharedTag] === undefined || isUsed(found))) return
   const removal = 'delete the network'
   if (found !== undefined) {
@@ -217,7 +218,7 @@ export async function removeUnusedNetwork(
         )
         return true
       } catch (error) {
-        // A host is being created in it.
+        // Another host is being created in the network.
         if (azureErrorCode(error) === 'InUseSubnetCannotBeDeleted') return false
         throw error
       }
