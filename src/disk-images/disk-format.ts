@@ -39,7 +39,7 @@ const signatures: readonly (readonly [
  * Detects the format of a file by its contents, never by its name. Tools must read the file with
  * exactly this format. Throws kind `usage` for a file that must be decompressed or converted first,
  * and for a disk that refers to other files: the author of the image could make the machine read
- * any file of this computer.
+ * any file on this computer.
  */
 export async function inspectDisk(file: string): Promise<FoundDisk> {
   await using handle = await open(file)

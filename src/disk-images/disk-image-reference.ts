@@ -12,7 +12,7 @@ export type ImageSource =
 const usage = (message: string, hint: string): UserError =>
   new UserError('usage', message, { hint })
 
-/** Removes `#sha256=…`. */
+/** Splits `#sha256=…` off an image reference. Throws kind `usage` for any other fragment. */
 function splitChecksum(text: string): { readonly rest: string; readonly sha256?: string } {
   const [, rest = '', checksum] = /^([^#]*)#(.*)$/.exec(text) ?? []
   if (checksum === undefined) return { rest: text }
@@ -28,8 +28,8 @@ const looksLikePath = (text: string): boolean =>
   /[/\\]|\.(?:raw|img|qcow2|vmdk|vdi|ova)$/i.test(text)
 
 /**
- * Parses `NAME|PATH|URL[#sha256=…]`. Relative paths start at `folder`. Throws kind `usage` for
- * anything else.
+ * Parses `NAME|PATH|URL[#sha256=…]`. Relative paths are resolved from `folder`. Throws kind `usage`
+ * for anything else.
  */
 export function parseImage(
   text: string,

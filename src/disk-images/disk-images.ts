@@ -22,7 +22,7 @@ interface Disk {
   readonly digest: string
 }
 
-/** Disk images: those with a name, and the user's own. */
+/** Access to disk images: published images by name, and the user's own. */
 export interface DiskImages {
   /**
    * Returns the disk for `NAME|PATH|URL[#sha256=…]` as one file, downloading it if necessary.
@@ -40,7 +40,7 @@ export interface DiskImages {
 
 const keyOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 20)
 
-/** The newest cached image with a label, for use without the network. */
+/** Finds the newest cached image with a label, for use without the network. Throws `error` if there is none. */
 async function findOffline(
   cache: ImageCache,
   label: string,
@@ -90,12 +90,12 @@ async function checkFile(
 }
 
 /**
- * Maximum size of a download in bytes: more than any published image, less than most disks have
- * free.
+ * Maximum size of a download in bytes: larger than any published image, and smaller than the free
+ * space on most disks.
  */
 const maxDownload = 64 * 2 ** 30
 
-/** Opens the image cache in `folder`. */
+/** Opens the disk images, with their cache below `folder`. */
 export function openDiskImages(
   folder: string,
   readTar: ReadTar,

@@ -36,7 +36,7 @@ const tooLarge = (url: string, most: number): UserError =>
     hint: 'check the URL, or download the image yourself and specify its path',
   })
 
-/** Reports progress once a second, and fails if there are more than `most` bytes. */
+/** Returns a stream that reports progress once a second, and fails if there are more than `most` bytes. */
 function count(
   from: number,
   {

@@ -3,17 +3,17 @@ import { UserError, messageOf } from '../errors.ts'
 import { httpRequest } from '../os/http-request.ts'
 import { proxyAgent } from '../os/proxy.ts'
 
-/** How long a server may send nothing, in milliseconds. */
+/** How long a server may send no data, in milliseconds. */
 const dataTimeout = 30_000
 
 const maxRedirects = 5
 
-/** Published URLs redirect to mirrors. */
+/** Status codes of redirects that are followed: published URLs redirect to mirrors. */
 const redirects = new Set([301, 302, 303, 307, 308])
 
 /**
- * The target of a redirect. Throws kind `usage` if it is not a web address, or changes from HTTPS
- * to HTTP.
+ * Returns the target of a redirect. Throws kind `usage` if it is not an HTTP or HTTPS URL, or
+ * changes from HTTPS to HTTP.
  */
 function followRedirect(from: URL, location: string): URL {
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined

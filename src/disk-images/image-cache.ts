@@ -12,7 +12,7 @@ import { type Digest, algorithmOf, checkDigest, digestFile, hasDigest } from './
 export interface CachedImage {
   /** Its key in the cache, for `remove`. */
   readonly key: string
-  /** The name with its architecture, or the URL; or the image that it was extracted from. */
+  /** The name with its architecture, or the URL; for the disk of an OVA, `disk of` and the reference of the OVA. */
   readonly label: string
   readonly url: string
   readonly digest: Digest
@@ -29,7 +29,7 @@ interface ImageRequest {
   readonly url: string
   /** If absent, any content is accepted. */
   readonly digest: Digest | undefined
-  /** Creates the file instead of downloading it. */
+  /** Creates the file in place of a download. */
   readonly make?: (file: string) => Promise<void>
 }
 
@@ -45,10 +45,13 @@ export interface ImageCache {
   remove(key: string): Promise<void>
 }
 
-/** How long to wait for another process before reporting it again, in milliseconds. */
+/** How long to wait for another process before reporting the wait again, in milliseconds. */
 const lockTimeout = 2000
 
-/** Waits for the lock of another process as long as necessary, and reports it. */
+/**
+ * Runs `work` while holding the lock of an image. Waits for other processes as long as necessary,
+ * and reports the wait.
+ */
 async function withImageLock<Value>(
   file: string,
   call: DownloadCall,

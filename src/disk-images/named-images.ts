@@ -4,7 +4,7 @@ export type Architecture = 'amd64' | 'arm64'
 /** URLs of an image and its checksum. */
 export interface PublishedImage {
   readonly url: string
-  /** Lines `DIGEST  FILE` or `DIGEST *FILE`, in the format of sha256sum. */
+  /** The list of checksums: lines `DIGEST  FILE` or `DIGEST *FILE`, in the format of sha256sum. */
   readonly checksums: { readonly url: string; readonly algorithm: 'sha256' | 'sha512' }
 }
 

@@ -3,7 +3,7 @@ import { UserError } from '../errors.ts'
 import { fetchUrl } from './fetch-url.ts'
 import type { PublishedImage } from './named-images.ts'
 
-/** Timeout of the list of checksums, in milliseconds: a cached image can be used without it. */
+/** Timeout for fetching the list of checksums, in milliseconds: a cached image can be used without it. */
 const listTimeout = 20_000
 
 /** Maximum size of the list in bytes. Published lists have a few kilobytes. */

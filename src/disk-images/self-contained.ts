@@ -1,10 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
 import { UserError } from '../errors.ts'
 
-/** In bytes. Larger sizes are invalid. */
+/** Maximum virtual size of a disk in bytes. Larger sizes are invalid. */
 const maxDiskSize = 64 * 2 ** 40
 
-/** In a VMDK, in bytes. */
+/** Size of a sector of a VMDK in bytes. */
 const sector = 512
 
 async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
@@ -18,7 +18,7 @@ const damaged = (file: string): UserError =>
     hint: 'download or create the image again',
   })
 
-/** How to decrypt an image, with the options of its format (qemu-img(1)). */
+/** Returns a hint that explains how to decrypt an image, with the options of its format (qemu-img(1)). */
 export const decryptHint = (options: string): string =>
   `to decrypt it, using the passphrase in the file KEY: qemu-img convert --object secret,id=key,file=KEY --image-opts ${options},file.filename=IMAGE -O qcow2 IMAGE.qcow2`
 
@@ -37,12 +37,12 @@ const asNumber = (value: bigint, file: string): number => {
 }
 
 /**
- * The extension with the name of an external data file (QEMU's docs/interop/qcow2, "Header
- * extensions").
+ * Type of the header extension with the name of an external data file (QEMU's docs/interop/qcow2,
+ * "Header extensions").
  */
 const dataFileName = 0x44415441
 
-/** The header, including extensions and names, is in the first cluster. */
+/** Reads the virtual size of a qcow2 image. Its header, including extensions and names, is in the first cluster. */
 async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   const header = await readAt(handle, 0, 2 ** 16)
   const version = header.readUInt32BE(4)
@@ -74,10 +74,10 @@ async function readQcow2(handle: FileHandle, file: string): Promise<number> {
   return asNumber(header.readBigUInt64BE(24), file)
 }
 
-/** VMDK types in a single file (VMware's "Virtual Disk Format 5.0"). */
+/** VMDK types that consist of a single file (VMware's "Virtual Disk Format 5.0"). */
 const singleFileTypes = new Set(['monolithicSparse', 'streamOptimized'])
 
-/** One extent in this file itself: readers ignore its name. */
+/** Pattern for an extent in the file itself: readers ignore the name of such an extent. */
 const ownExtent = /^(?:RW|RDONLY) +\d+ +SPARSE +"[^"]*"$/
 
 async function readVmdk(handle: FileHandle, file: string): Promise<number> {
@@ -111,7 +111,7 @@ async function readVmdk(handle: FileHandle, file: string): Promise<number> {
   return asNumber(sectors * BigInt(sector), file)
 }
 
-/** VDI types without a parent, dynamic or fixed (VirtualBox's VDICore.h). */
+/** VDI types without a parent: dynamic and fixed (VirtualBox's VDICore.h). */
 const standaloneTypes = new Set([1, 2])
 
 async function readVdi(handle: FileHandle, file: string): Promise<number> {

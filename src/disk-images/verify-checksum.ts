@@ -5,14 +5,14 @@ import { UserError } from '../errors.ts'
 
 type Algorithm = 'sha256' | 'sha512'
 
-/** `sha256:…` or `sha512:…`. */
+/** A digest with its algorithm: `sha256:…` or `sha512:…`. */
 export type Digest = `${Algorithm}:${string}`
 
-/** The algorithm of a digest; without one, that of new digests. */
+/** Returns the algorithm of a digest; without a digest, the algorithm for new digests. */
 export const algorithmOf = (digest: Digest | undefined): Algorithm =>
   digest?.startsWith('sha512:') === true ? 'sha512' : 'sha256'
 
-/** The digest of a file in hexadecimal. */
+/** Returns the digest of a file in hexadecimal. */
 export async function digestFile(
   file: string,
   algorithm: Algorithm,
@@ -23,7 +23,7 @@ export async function digestFile(
   return hash.digest('hex')
 }
 
-/** Whether a file is undamaged. */
+/** Whether a file has the digest. */
 export async function hasDigest(
   file: string,
   digest: Digest,
@@ -35,7 +35,10 @@ export async function hasDigest(
 
 const hexOf = (digest: Digest): string => digest.slice(digest.indexOf(':') + 1)
 
-/** Throws kind `failed` with `hint` if the digest of an image is not the expected one. Without one, any is accepted. */
+/**
+ * Throws kind `failed` with `hint` if the digest of an image is not the expected one. Without an
+ * expected digest, any digest is accepted.
+ */
 export function checkDigest(
   image: string,
   found: Digest,

@@ -10,13 +10,13 @@ import { emulatorOf } from './programs.ts'
 import type { QemuOptions } from './options.ts'
 import { exitDevice, trialFirmware, trialPassed } from './trial-firmware.ts'
 
-/** The time limit of a trial, in milliseconds. It is long, so that a busy computer passes too. */
+/** Time limit of a trial, in milliseconds. It is long, so that the trial also passes on a busy computer. */
 const trialTimeout = 5000
 
-/** How long a machine must run to pass if there is no firmware for it, in milliseconds. */
+/** How long a machine must run to pass the trial if there is no trial firmware for it, in milliseconds. */
 const minRunTime = 1500
 
-/** The CPU model for an accelerator. */
+/** Returns the CPU model for an accelerator. */
 export const processorOf = (accelerator: Accelerator): string =>
   accelerator === 'tcg' ? 'max' : 'host'
 
@@ -64,7 +64,7 @@ async function passes(
   }
 }
 
-/** The hardware accelerator of this platform, if it can run the architecture. */
+/** Returns the hardware accelerator of this platform, if it can run the architecture. */
 async function native(arch: Architecture): Promise<Accelerator | undefined> {
   if (arch !== architectureHere()) return undefined
   if (process.platform === 'darwin') return 'hvf'

@@ -2,7 +2,7 @@ import { defineDriver } from '../driver.ts'
 import { folderGrants, imageGrants } from '../grants.ts'
 import { type QemuOptions, qemuOptions } from './options.ts'
 
-/** A virtual machine on this computer, run by QEMU. */
+/** The driver of virtual machines on this computer that QEMU runs. */
 export const qemu = defineDriver({
   name: 'qemu',
   summary: 'a new QEMU virtual machine on this computer',

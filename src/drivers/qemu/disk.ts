@@ -6,7 +6,7 @@ import { runProgram } from './programs.ts'
 import { execute } from './qmp.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** In bytes. */
+/** One GiB in bytes. */
 export const gibibyte = 2 ** 30
 
 /**
@@ -16,8 +16,8 @@ export const gibibyte = 2 ** 30
 const sizePosition = 24
 
 /**
- * The size of a host's disk in GiB, rounded down; `undefined` if it does not exist yet. Reads the
- * file, so it also works while QEMU is running.
+ * Returns the size of a host's disk in GiB, rounded down; `undefined` if it does not exist yet.
+ * Reads the file, so it also works while QEMU is running.
  */
 export async function readDiskSize(paths: Paths, { id }: HostFile): Promise<number | undefined> {
   const file = await open(paths.of(id, 'disk.qcow2')).catch(ignored('qemu', 'open the disk'))

@@ -17,7 +17,7 @@ import { checkShares, mountShares } from './shares.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** In bytes. cloud-init reads all of it. */
+/** Maximum size of the user-data in bytes. cloud-init reads all of it. */
 const maxUserData = 2 ** 20
 
 const otherComputerError = (computer: string): UserError =>
@@ -78,7 +78,7 @@ async function deleteFiles(paths: Paths, id: string): Promise<void> {
   const names = await readdir(paths.folderOf(id)).catch(
     ignored('qemu', "list the machine's directory", []),
   )
-  const others = names.filter((name) => name !== 'host.json') // deleted last, because the host is found by it
+  const others = names.filter((name) => name !== 'host.json') // deleted last, because fleet finds the host by this file
   for (const name of others) await rm(paths.of(id, name), { recursive: true, force: true })
   await rm(paths.socketOf(id), { force: true })
   await rm(paths.folderOf(id), { recursive: true, force: true })
@@ -118,7 +118,10 @@ async function foundHost(paths: Paths, host: HostFile): Promise<FoundHost> {
   return { token, machine: name, record, parts: [`virtual machine ${id} (${state})`], tags }
 }
 
-/** The driver of QEMU, which keeps its virtual machines in `folder`, and runs QEMU's programs with the variables `env`. */
+/**
+ * Creates the driver of QEMU, which keeps its virtual machines in `folder`, and runs QEMU's
+ * programs with the environment variables `env`.
+ */
 export function qemuDriver(folder: string, env: Environment): Driver<QemuOptions> {
   const paths = pathsIn(folder, env)
   const requireHost = async (record: HostRecord): Promise<HostFile> => {

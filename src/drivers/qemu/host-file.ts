@@ -27,21 +27,21 @@ export interface HostFile {
   readonly cpus: number
   /** In MiB. */
   readonly memory: number
-  /** Port on 127.0.0.1. */
+  /** Port on 127.0.0.1 that is forwarded to the machine's SSH server. */
   readonly port: number
-  /** As in the options; missing for hosts of early versions. */
+  /** The value of the option; missing for hosts that early versions of fleet created. */
   readonly image?: string
-  /** Shared folders, `name=/absolute/path,…`. */
+  /** Shared directories, `name=/absolute/path,…`. */
   readonly shares?: string | undefined
   /** File name of its base disk in `bases`. */
   readonly base: string
 }
 
-/** The host's id, derived from the token, so that the same token has the same folder. */
+/** Returns a host's ID, derived from its token, so that the same token has the same directory. */
 export const idOf = (token: string): string =>
   createHash('sha256').update(token).digest('hex').slice(0, 16)
 
-/** Paths in the driver's folder, and the environment variables of the programs that it runs. */
+/** Returns the paths in the driver's directory, and the environment variables of the programs that the driver runs. */
 export function pathsIn(folder: string, env: Environment) {
   const hosts = join(folder, 'hosts')
   const of = (id: string, name: string): string => childPath(childPath(hosts, id), name)
@@ -49,7 +49,7 @@ export function pathsIn(folder: string, env: Environment) {
     env,
     hosts,
     bases: join(folder, 'bases'),
-    /** Lock of the whole folder. */
+    /** The path to lock for changes to the whole directory. */
     lock: join(folder, 'hosts'),
     of,
     folderOf: (id: string): string => childPath(hosts, id),
@@ -62,7 +62,7 @@ export function pathsIn(folder: string, env: Environment) {
 }
 export type Paths = ReturnType<typeof pathsIn>
 
-/** The properties of a host, if it exists. */
+/** Reads the properties of a host, if it exists. */
 export async function readHost(paths: Paths, id: string): Promise<HostFile | undefined> {
   const text = await readFile(paths.of(id, 'host.json'), 'utf8').catch(
     ignored('qemu', "read the machine's properties"),
@@ -70,7 +70,7 @@ export async function readHost(paths: Paths, id: string): Promise<HostFile | und
   return text === undefined ? undefined : (JSON.parse(text) as HostFile)
 }
 
-/** All hosts of this user on this computer. */
+/** Reads the properties of all hosts of this user on this computer. */
 export async function readHosts(paths: Paths): Promise<HostFile[]> {
   const ids = await readdir(paths.hosts).catch(ignored('qemu', 'list the machines', []))
   const found = await Promise.all(
@@ -79,7 +79,7 @@ export async function readHosts(paths: Paths): Promise<HostFile[]> {
   return found.filter((host) => host !== undefined)
 }
 
-/** Creates the folder of a host with its properties, atomically. */
+/** Creates the directory of a host with its properties, atomically. */
 export async function createHostFolder(paths: Paths, host: HostFile): Promise<void> {
   const draft = join(paths.hosts, `.${host.id}.${randomUUID()}`)
   await mkdir(draft, { recursive: true, mode: 0o700 })

@@ -27,13 +27,11 @@ const exists = (file: string): Promise<boolean> =>
     () => false,
   )
 
-/** Whether the files of a host are complete. The seed is written last. */
+/** Whether the files of a host are complete: the image with its cloud-init data, `seed.iso`, is written last. */
 export const isComplete = (paths: Paths, id: string): Promise<boolean> =>
   exists(paths.of(id, 'seed.iso'))
 
-/**
- * Adds a base disk to the driver's folder, as a hard link if possible, so that it needs no space.
- */
+/** Adds a base disk to the driver's directory, as a hard link if possible, so that it uses no disk space. */
 async function addBase(paths: Paths, name: string, disk: BootDisk): Promise<void> {
   const base = childPath(paths.bases, name)
   if (await exists(base)) return
@@ -43,7 +41,7 @@ async function addBase(paths: Paths, name: string, disk: BootDisk): Promise<void
   await rename(draft, base)
 }
 
-/** Deletes base disks that no host uses. The caller must hold the folder's lock. */
+/** Deletes base disks that no host uses. The caller must hold the directory's lock. */
 export async function removeUnusedBases(paths: Paths): Promise<void> {
   const used = new Set((await readHosts(paths)).map(({ base }) => base))
   const names = await readdir(paths.bases).catch(ignored('qemu', 'list the base disks', []))
@@ -107,7 +105,7 @@ async function reserveHost(paths: Paths, draft: HostDraft, disk: BootDisk): Prom
   })
 }
 
-/** Creates what does not exist yet of a host, and starts it. */
+/** Creates the files of a host that do not exist yet, and starts it. */
 export async function createHost(
   paths: Paths,
   draft: HostDraft,

@@ -19,7 +19,7 @@ const shutdownTimeout = 120_000
 /** Interval of power button events, in milliseconds: a booting host ignores them. */
 const powerButtonInterval = 3000
 
-/** Paths of the UEFI firmware that arm64 machines need, by distribution. */
+/** Paths of the UEFI firmware that arm64 machines need, in the packages of various distributions. */
 const armFirmware = [
   '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd',
   '/usr/share/AAVMF/AAVMF_CODE.fd',
@@ -109,7 +109,7 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Waits until the QEMU process of a host has exited; `false` after `ms` milliseconds. */
+/** Waits until the QEMU process of a host has exited. Resolves to `false` after `ms` milliseconds. */
 async function waitForExit(
   host: HostFile,
   paths: Paths,

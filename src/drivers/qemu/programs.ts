@@ -5,7 +5,7 @@ import { type ProgramOptions, type ProgramOutput, execProgram } from '../../os/e
 import type { Environment } from '../../os/environment.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Commands that install QEMU, by the distribution's id (os-release(5)). */
+/** Commands that install QEMU, by the distribution's ID (os-release(5)). */
 const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
   debian: (arch) =>
     `sudo apt-get install qemu-utils ${arch === 'amd64' ? 'qemu-system-x86' : 'qemu-system-arm qemu-efi-aarch64'}`,
@@ -16,7 +16,7 @@ const packages: Readonly<Record<string, (arch: Architecture) => string>> = {
   alpine: (arch) => `sudo apk add qemu-img qemu-system-${arch === 'amd64' ? 'x86_64' : 'aarch64'}`,
 }
 
-/** A hint how to install QEMU on this computer. */
+/** Returns a hint that explains how to install QEMU on a computer. */
 export function installHint(
   platform: NodeJS.Platform,
   osRelease: string,
@@ -34,7 +34,7 @@ export function installHint(
     : `install QEMU: ${install(arch)}`
 }
 
-/** The error if QEMU is not installed. */
+/** Returns the error if QEMU is not installed. */
 async function notInstalledError(program: string, cause: unknown): Promise<UserError> {
   const osRelease = await readFile('/etc/os-release', 'utf8').catch(
     ignored('qemu', 'read /etc/os-release', ''),
@@ -50,10 +50,7 @@ async function notInstalledError(program: string, cause: unknown): Promise<UserE
   )
 }
 
-/**
- * Time limit of a program that does not run in the background, in milliseconds: copying a disk
- * takes longest.
- */
+/** Time limit of a program that does not run in the background, in milliseconds: copying a disk takes the longest. */
 const programTimeout = 10 * 60_000
 
 /**
@@ -94,6 +91,6 @@ export async function runProgram(
   }
 }
 
-/** The emulator for an architecture. */
+/** Returns the emulator for an architecture. */
 export const emulatorOf = (arch: Architecture): string =>
   arch === 'amd64' ? 'qemu-system-x86_64' : 'qemu-system-aarch64'

@@ -6,18 +6,18 @@ import { UserError, codeOf } from '../../errors.ts'
 import { isSocketFolder } from '../../os/socket-folder.ts'
 import { retry } from '../../os/retry.ts'
 
-/** Time limit of a command in milliseconds: saving the memory of a host takes longest. */
+/** Time limit of a command in milliseconds: saving the memory of a host takes the longest. */
 const commandTimeout = 5 * 60_000
 
 /**
- * The error of connect(2) on Linux while others wait for QEMU, which accepts one connection at a
- * time.
+ * The error code of connect(2) on Linux while other connections wait for QEMU, which accepts one
+ * connection at a time.
  */
 const queueIsFull = 'EAGAIN'
 
 /**
- * Whether QEMU is listening on its socket. It stops when the process ends, even if the file is
- * left.
+ * Whether QEMU is listening on its socket. QEMU stops listening when its process exits, even if the
+ * socket file remains.
  */
 export async function isListening(path: string): Promise<boolean> {
   if (!(await isSocketFolder(dirname(path)))) return false

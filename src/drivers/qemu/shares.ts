@@ -5,16 +5,10 @@ import type { Architecture } from './host-file.ts'
 import { emulatorOf, runProgram } from './programs.ts'
 import { ignored } from '../../os/trace.ts'
 
-/**
- * Maximum length of a share's name: a tag of virtio-9p has 32 bytes with its terminator (QEMU's
- * hw/9pfs/9p.h).
- */
+/** Maximum length of a share's name: a tag of virtio-9p has 32 bytes including its terminator (QEMU's hw/9pfs/9p.h). */
 export const maxShareNameLength = 31
 
-/**
- * Throws kind `unsupported` if QEMU was built without shared folders, `usage` if a folder does not
- * exist.
- */
+/** Throws kind `unsupported` if QEMU was built without shared directories, `usage` if a directory does not exist. */
 export async function checkShares(
   text: string | undefined,
   arch: Architecture,
@@ -41,8 +35,8 @@ export async function checkShares(
 }
 
 /**
- * QEMU arguments for shared folders, with the permissions of the user who runs QEMU, without
- * separate owners in the guest (QEMU's manual, "-virtfs").
+ * Returns QEMU arguments for shared directories. The guest has the permissions of the user who runs
+ * QEMU, without separate owners (QEMU's manual, "-virtfs").
  */
 export const shareArguments = (text: string | undefined): string[] =>
   (parseShares(text ?? '') ?? []).flatMap(({ name, path }, index) => [
@@ -50,15 +44,15 @@ export const shareArguments = (text: string | undefined): string[] =>
     `local,id=share${index},path=${path},mount_tag=${name},security_model=none`,
   ])
 
-/** Parent folder of the mounts in the machine. */
+/** Parent directory of the mount points in the machine. */
 const parent = '/mnt'
 
-/** Mount options, including what programs that map files into memory need. */
+/** Mount options. Programs that map files into memory need `cache=mmap`. */
 const mountOptions = 'trans=virtio,version=9p2000.L,msize=262144,cache=mmap'
 
 /**
- * A shell command that mounts all shared folders at every boot, because they can change between two
- * starts.
+ * A shell command that mounts all shared directories. It runs at every boot, because they can
+ * change between two starts.
  */
 export const mountShares = [
   'modprobe -q 9pnet_virtio',

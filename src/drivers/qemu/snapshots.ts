@@ -41,7 +41,7 @@ async function readSnapshots(host: HostFile, paths: Paths, call: Call): Promise<
     .sort((a, b) => a.created.localeCompare(b.created))
 }
 
-/** Runs a command of QEMU's human monitor, which only prints errors. */
+/** Runs a command of QEMU's human monitor, which prints nothing but errors. */
 async function runMonitorCommand(
   host: HostFile,
   paths: Paths,
@@ -72,7 +72,7 @@ async function find(host: HostFile, paths: Paths, name: string, call: Call): Pro
 }
 
 /**
- * Saves a snapshot of a running host. Its memory can only be saved while no shared folder is
+ * Saves a snapshot of a running host. Its memory can only be saved while no shared directory is
  * mounted (QEMU's hw/9pfs/9p.c).
  */
 async function saveRunning(host: HostFile, paths: Paths, name: string, call: Call): Promise<void> {
@@ -91,7 +91,7 @@ async function saveRunning(host: HostFile, paths: Paths, name: string, call: Cal
   }
 }
 
-/** Snapshots of hosts, stored in their disks. */
+/** Returns the snapshot methods of the driver. Snapshots are stored in the disks of hosts. */
 export const snapshotsOf = (
   paths: Paths,
   requireHost: (record: Parameters<Snapshots['list']>[0]) => Promise<HostFile>,

@@ -1,6 +1,6 @@
 /**
- * The exit code of the emulator if the firmware finished: `value << 1 | 1` of the value written to
- * the port.
+ * The exit code of the emulator if the firmware finished: `value << 1 | 1`, where `value` is what
+ * the firmware wrote to the port.
  */
 export const trialPassed = 33
 
@@ -10,9 +10,10 @@ export const exitDevice = 'isa-debug-exit,iobase=0xf4,iosize=4'
 const size = 65_536
 
 /**
- * Firmware of an x86 machine that counts to 2^26 in protected mode and then ends the emulator. This takes about 30 ms on
- * a processor and 300 ms in QEMU's emulation, but a minute on a /dev/kvm that emulates the kernels of its guests. The
- * firmware is mapped below 4 GiB, and the processor starts 16 bytes below that, in real mode (Intel SDM volume 3A, 10.1.4).
+ * Returns firmware of an x86 machine that counts down from 2^26 in protected mode and then ends the
+ * emulator. This takes about 30 ms on a processor and 300 ms in QEMU's emulation, but a minute on a
+ * /dev/kvm that emulates the kernels of its guests. The firmware is mapped below 4 GiB, and the
+ * processor starts 16 bytes below that, in real mode (Intel SDM volume 3A, 10.1.4).
  */
 export function trialFirmware(): Buffer {
   const rom = Buffer.alloc(size, 0xf4) // hlt
@@ -21,7 +22,7 @@ export function trialFirmware(): Buffer {
   put(0xff00, 'fa 2e660f011640ff 0f20c0 0c01 0f22c0 66ea20ffffff0800')
   // ecx = 2^26; count down to 0; write 10h to port f4h; halt
   put(0xff20, 'b900000004 49 75fd baf4000000 b010 ee f4 ebfd')
-  // the descriptor table: where it is, its empty entry, and 4 GiB of code
+  // the operand of lgdt (limit and address of the descriptor table), the null descriptor, and 4 GiB of code
   put(0xff40, '0f00 48ffffff 0000 0000000000000000 ffff0000009acf00')
   put(0xfff0, 'e90dff') // jmp ff00
   return rom

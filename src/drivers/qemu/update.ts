@@ -9,10 +9,7 @@ import { isRunning, stopMachine } from './power.ts'
 import type { QemuOptions } from './options.ts'
 import { checkShares } from './shares.ts'
 
-/**
- * A difference of one option; none if the option is left to the driver, or the current value is not
- * known.
- */
+/** Compares one option. There is no difference if the option is not set, or if the current value is not known. */
 function compareOption(
   option: keyof QemuOptions,
   current: string | number | undefined,
@@ -47,7 +44,7 @@ async function compare(
   ]
 }
 
-/** The properties of a host after a change, which apply from its next start. */
+/** Returns the properties of a host after a change, which apply from its next start. */
 async function changedHost(
   host: HostFile,
   { cpus, memory, accelerator, shares }: QemuOptions,

@@ -10,10 +10,10 @@ import { unpackQcow2 } from './qcow2.ts'
 import { type VBoxManage, ignoreMissing } from './vboxmanage.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** In bytes. */
+/** One GiB in bytes. */
 const gibibyte = 2 ** 30
 
-/** How long another process may take to convert an image, in milliseconds. */
+/** How long to wait while another process converts an image, in milliseconds. */
 const conversionTimeout = 30 * 60_000
 
 const exists = (path: string): Promise<boolean> =>
@@ -39,12 +39,12 @@ export async function growDisk(
   }
 }
 
-/** Timeout for the removal of drafts in milliseconds; it also runs after an abort. */
+/** Timeout for the removal of drafts, in milliseconds. The removal also runs after an abort. */
 const cleanupTimeout = 3000
 
 const isBelow = (path: string, folder: string): boolean => path.startsWith(join(folder, sep))
 
-/** Removes the disks in `folder` from VirtualBox, clones before their parents. */
+/** Deletes the disks in `folder`, and removes them from VirtualBox, clones before their parents. */
 async function closeDisks(
   vbox: VBoxManage,
   folder: string,
@@ -60,7 +60,7 @@ async function closeDisks(
   if (isDeeper && idle.length > 0) await closeDisks(vbox, folder, call)
 }
 
-/** Removes what an interrupted conversion left behind. */
+/** Removes the files of an interrupted conversion. */
 async function removeDrafts({ vbox, paths }: Env, call: Pick<Call, 'signal'>): Promise<void> {
   if (!(await exists(paths.drafts))) return
   await closeDisks(vbox, paths.drafts, call)
@@ -76,7 +76,7 @@ async function writeVdi(
 ): Promise<void> {
   const step = join(paths.drafts, `image.${format === 'qcow2' ? 'raw' : format}`)
   if (format === 'qcow2') await unpackQcow2(path, step, call.signal)
-  // VirtualBox registers the disks that it reads. In the drafts folder they are removed after a
+  // VirtualBox registers the disks that it reads. Disks in the drafts directory are removed after a
   // crash.
   else await link(path, step).catch(() => copyFile(path, step))
   const words = step.endsWith('.raw') ? ['convertfromraw'] : ['clonemedium', 'disk']
@@ -103,7 +103,7 @@ async function convert(
     const anyway = { signal: AbortSignal.timeout(cleanupTimeout) }
     await removeDrafts(env, anyway).catch(
       ignored('virtualbox', 'remove files left by interrupted runs'),
-    ) // the next run does it
+    ) // the next run removes them
   }
 }
 

@@ -13,9 +13,7 @@ type Fields = VirtualMachine['fields']
 /** Maximum number of network cards of a machine: 8, or 36 with the ICH9 chipset. */
 const maxCards = 36
 
-/**
- * The MAC addresses, in upper case, of network cards that this computer can connect to directly.
- */
+/** Returns the MAC addresses, in upper case, of network cards that this computer can connect to directly. */
 function reachableCards(fields: Fields): ReadonlySet<string> {
   const cards = [...fields].flatMap(([key, kind]) => {
     const index = /^nic(\d+)$/.exec(key)?.[1]
@@ -25,7 +23,7 @@ function reachableCards(fields: Fields): ReadonlySet<string> {
   return new Set(cards.map((mac) => mac.toUpperCase()))
 }
 
-/** Finds an address that the guest additions in the machine report. */
+/** Finds an address that the Guest Additions in the machine report. */
 async function findGuestAddress(
   vbox: VBoxManage,
   { id, fields }: VirtualMachine,
@@ -45,7 +43,7 @@ async function findGuestAddress(
   return undefined
 }
 
-/** See `Driver.describeExisting`. Finds a machine by its id or its name in VirtualBox. */
+/** See `Driver.describeExisting`. Finds a machine by its ID or its name in VirtualBox. */
 export async function describeExistingMachine(
   vbox: VBoxManage,
   id: string,

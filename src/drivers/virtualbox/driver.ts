@@ -19,7 +19,7 @@ import { optionsOf, createUpdate } from './update.ts'
 import { snapshotsOf } from './snapshots.ts'
 import { type VBoxManage, withExplainedErrors, openVBoxManage } from './vboxmanage.ts'
 
-/** In bytes. A CD-ROM can contain more, and cloud-init reads all of it. */
+/** Maximum size of the user-data in bytes. A CD-ROM can contain more, but cloud-init reads all of it. */
 const maxUserData = 4 * 1024 * 1024
 
 async function planHost(
@@ -79,8 +79,9 @@ const onMachine =
     withExplainedErrors(async () => work(env.vbox, await requireOwnId(env, host, call), call))
 
 /**
- * The driver of VirtualBox on this computer, for a user with the environment `variables`, which keeps its files in `folder`. A machine that does
- * not shut down within `shutdownTimeout` milliseconds is powered off.
+ * Creates the driver of VirtualBox on this computer, for a user with the environment variables
+ * `variables`, which keeps its files in `folder`. A machine that does not shut down within
+ * `shutDownWithin` milliseconds is powered off.
  */
 export function virtualBoxDriver(
   folder: string,

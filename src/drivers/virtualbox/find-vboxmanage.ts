@@ -18,7 +18,7 @@ const installation: Readonly<Record<string, string>> = {
     'install VirtualBox: sudo apt-get install virtualbox (Ubuntu), sudo dnf install VirtualBox (Fedora with RPM Fusion) or sudo pacman -S virtualbox (Arch); on other systems, download it from virtualbox.org',
 }
 
-/** Paths of VBoxManage, most likely first. A name without a folder is searched in `PATH`. */
+/** Returns possible paths of VBoxManage, most likely first. A name without a directory is looked up in `PATH`. */
 export function candidatePaths(env: Environment, platform: NodeJS.Platform): readonly string[] {
   if (platform === 'win32') {
     const folders = [
@@ -36,7 +36,7 @@ export function candidatePaths(env: Environment, platform: NodeJS.Platform): rea
   return ['VBoxManage', ...usual]
 }
 
-/** The version in the output of `VBoxManage --version`, which may start with warnings. */
+/** Parses the version in the output of `VBoxManage --version`, which may start with warnings. */
 export function parseVersion(
   text: string,
 ): { readonly major: number; readonly minor: number } | undefined {
@@ -44,7 +44,7 @@ export function parseVersion(
   return major === undefined ? undefined : { major: Number(major), minor: Number(minor) }
 }
 
-/** The output of `--version`; `undefined` if the program does not exist. */
+/** Returns the output of `--version`; `undefined` if the program does not exist. */
 async function queryVersion(path: string, env: Environment): Promise<string | undefined> {
   try {
     return (await execProgram(path, ['--version'], { env, timeout: 60_000 })).stdout

@@ -19,7 +19,7 @@ const network = {
 export const hasNetworks = (platform: NodeJS.Platform, major: number): boolean =>
   platform === 'darwin' && major >= 7
 
-/** The command that creates the host-only network. */
+/** Returns the command that creates the host-only network. */
 export const networkCommands = (): readonly string[][] => [
   [
     ...['hostonlynet', 'add', `--name=${network.name}`, `--netmask=${network.mask}`],
@@ -27,7 +27,7 @@ export const networkCommands = (): readonly string[][] => [
   ],
 ]
 
-/** The commands that configure a new interface and its DHCP server. */
+/** Returns the commands that configure a new interface and its DHCP server. */
 export const interfaceCommands = (name: string): readonly string[][] => [
   ['hostonlyif', 'ipconfig', name, `--ip=${network.host}`, `--netmask=${network.mask}`],
   [
@@ -37,7 +37,7 @@ export const interfaceCommands = (name: string): readonly string[][] => [
   ],
 ]
 
-/** The first name in the output of `list hostonlyifs` or `list hostonlynets`. */
+/** Returns the first name in the output of `list hostonlyifs` or `list hostonlynets`. */
 export const firstName = (text: string): string | undefined => /^Name: +(.+?)\r?$/m.exec(text)?.[1]
 
 async function findOrCreateInterface(vbox: VBoxManage, call: Call): Promise<string> {
@@ -57,8 +57,8 @@ async function findOrCreateInterface(vbox: VBoxManage, call: Call): Promise<stri
 }
 
 /**
- * Options of `modifyvm` for a second network card in a host-only network, which is created if there
- * is none.
+ * Returns options of `modifyvm` for a second network card in a host-only network, which is created
+ * if there is none.
  */
 export async function hostOnlyCard(
   vbox: VBoxManage,
@@ -78,7 +78,7 @@ export async function hostOnlyCard(
   return ['--nic2', 'hostonlynet', '--host-only-net2', known ?? network.name, ...card]
 }
 
-/** The MAC address of a machine's network card, without colons. */
+/** Returns the MAC address of a machine's network card, without colons. */
 export const macAddressOf = (token: string, card: number): string => {
   const digits = token.replaceAll('-', '').slice(0, 5)
   // VirtualBox's prefix (OUI 08:00:27).

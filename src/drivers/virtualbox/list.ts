@@ -4,7 +4,7 @@ import { findVm, readExtraData } from './machine.ts'
 import type { Env } from './paths.ts'
 import { type MachineTags, readAllMetadata } from './own-machine.ts'
 
-/** Describes what exists of a machine. */
+/** Describes the existing parts of a machine. */
 async function describeParts({ vbox }: Env, token: string, call: Call): Promise<readonly string[]> {
   const machine = await findVm(vbox, token, call)
   return machine === undefined
@@ -12,10 +12,7 @@ async function describeParts({ vbox }: Env, token: string, call: Call): Promise<
     : [`machine ${machine.name} (${machine.state})`]
 }
 
-/**
- * The machines of a fleet on this computer, according to their metadata files and their tags in
- * VirtualBox.
- */
+/** Lists the machines of a fleet on this computer, according to their metadata files and their tags in VirtualBox. */
 export async function listMachines(
   env: Env,
   { id: fleet }: FleetScope,

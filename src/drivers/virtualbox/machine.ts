@@ -16,7 +16,7 @@ export interface VirtualMachine {
   readonly fields: ReadonlyMap<string, string>
 }
 
-/** The machine with this id, if it exists. */
+/** Returns the machine with this ID, if it exists. */
 export async function findVm(
   vbox: VBoxManage,
   id: string,
@@ -29,7 +29,7 @@ export async function findVm(
   return { id, name: read('name'), state: read('VMState'), settings: read('CfgFile'), fields }
 }
 
-/** The extra data of a machine, which include its tags. */
+/** Reads the extra data of a machine, which includes its tags. */
 export const readExtraData = async (
   vbox: VBoxManage,
   id: string,
@@ -57,7 +57,7 @@ const states: Readonly<Record<string, HostStatus['state']>> = {
   saving: 'stopping',
 }
 
-/** Converts VirtualBox's state. */
+/** Converts VirtualBox's state to the state of a host. */
 export const stateOf = (word: string): HostStatus['state'] => states[word] ?? 'unknown'
 
 /** The shared folders of a machine. */

@@ -16,11 +16,11 @@ type MachineSpec = Pick<HostSpec, 'name' | 'token' | 'tags'>
 
 const isArm = process.arch === 'arm64'
 
-/** The name in VirtualBox. Eight digits of the token distinguish machines with the same name. */
+/** Returns the machine's name in VirtualBox. Eight digits of the token distinguish machines with the same name. */
 const nameInVirtualBox = ({ name, token }: Pick<HostSpec, 'name' | 'token'>): string =>
   `${name}-${token.slice(0, 8)}`
 
-/** Options of `modifyvm` for the hardware that cloud images expect. */
+/** Returns options of `modifyvm` for the hardware that cloud images expect. */
 export const hardware = (options: VirtualBoxOptions, token: string, port: number): string[] => [
   ...['--cpus', String(options.cpus), '--memory', String(options.memory)],
   ...['--ioapic', 'on', '--rtcuseutc', 'on', '--acpi', 'on'],
@@ -31,7 +31,7 @@ export const hardware = (options: VirtualBoxOptions, token: string, port: number
   ...['--defaultfrontend', options.gui ? 'gui' : 'headless'],
 ]
 
-/** The commands that create and configure a machine, in order. */
+/** Returns the commands that create and configure a machine, in order. */
 export function creationCommands(
   { name, token, tags }: MachineSpec,
   options: VirtualBoxOptions,
@@ -70,7 +70,7 @@ export function creationCommands(
   ]
 }
 
-/** Creates a machine without starting it. Deletes an incomplete one of an earlier attempt first. */
+/** Creates a machine without starting it. Deletes the incomplete machine of an earlier attempt first. */
 async function createStopped(
   { vbox, paths }: Env,
   { spec, options }: { readonly spec: MachineSpec; readonly options: VirtualBoxOptions },

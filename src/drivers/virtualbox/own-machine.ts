@@ -10,24 +10,24 @@ import type { Env, Paths } from './paths.ts'
 /** Tags of a machine, which identify its fleet and token. */
 export type MachineTags = Readonly<Record<string, string>>
 
-/** Writes the tags of a machine before anything else of it exists. */
+/** Writes the tags of a machine, before any other part of it exists. */
 export async function writeMetadata(paths: Paths, token: string, tags: MachineTags): Promise<void> {
   const { folder, metadata } = paths.machine(token)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await writeFile(metadata, `${JSON.stringify(tags)}\n`)
 }
 
-/** The tags of a machine; empty if its creation was not started here. */
+/** Reads the tags of a machine; empty if its creation was not started on this computer. */
 async function readMetadata(paths: Paths, token: string): Promise<MachineTags> {
   try {
     return JSON.parse(await readFile(paths.machine(token).metadata, 'utf8')) as MachineTags
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' || error instanceof SyntaxError) return {} // writing was interrupted
+    if (codeOf(error) === 'ENOENT' || error instanceof SyntaxError) return {} // a SyntaxError means that writing was interrupted
     throw error
   }
 }
 
-/** The tags of all machines whose creation was started on this computer, by token. */
+/** Reads the tags of all machines whose creation was started on this computer, by token. */
 export async function readAllMetadata(paths: Paths): Promise<ReadonlyMap<string, MachineTags>> {
   const tokens = await readdir(paths.machines).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return []
@@ -43,8 +43,8 @@ export async function readAllMetadata(paths: Paths): Promise<ReadonlyMap<string,
 
 /**
  * Throws kind `failed` for a machine that fleet did not create for this token, according to its
- * tags and the metadata file that is written before its creation. The user's own machines have
- * UUIDs, too.
+ * tags and the metadata file that is written before its creation. The UUID could also be that of a
+ * machine of the user.
  */
 async function checkOwner(
   { vbox, paths }: Env,
@@ -60,7 +60,7 @@ async function checkOwner(
   )
 }
 
-/** The machine of a token, if it exists. Throws kind `failed` if another machine has its UUID. */
+/** Returns the machine of a token, if it exists. Throws kind `failed` if another machine has its UUID. */
 export async function findOwnMachine(
   env: Env,
   token: string,
@@ -73,13 +73,13 @@ export async function findOwnMachine(
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** Whether an id is a UUID. VirtualBox would also accept a name or an option. */
+/** Whether an ID is a UUID. VirtualBox would also accept a name or an option. */
 export const isMachineId = (id: string | undefined): id is string =>
   id !== undefined && uuid.test(id)
 
 /**
- * The id of a host's machine, after checking that it belongs to this host. For a host that fleet
- * did not create, this is the id in the record.
+ * Returns the ID of a host's machine, after checking that the machine belongs to this host. For a
+ * host that fleet did not create, this is the ID in the record.
  */
 export async function requireOwnId(
   env: Env,

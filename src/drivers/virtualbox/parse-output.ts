@@ -1,4 +1,4 @@
-/** Parses lines `key="value"` of `--machinereadable`, ignoring others. */
+/** Parses lines `key="value"` of `--machinereadable`, and ignores other lines. */
 export function parseFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const line of text.split(/\r?\n/)) {
@@ -8,7 +8,7 @@ export function parseFields(text: string): ReadonlyMap<string, string> {
   return fields
 }
 
-/** The ids in the output of `list vms`, `"name" {id}`. */
+/** Returns the IDs in the output of `list vms`, `"name" {id}`. */
 export const parseIds = (text: string): readonly string[] =>
   [...text.matchAll(/^".*" \{([0-9a-f-]{36})\}\r?$/gim)].map(([, id = '']) => id.toLowerCase())
 

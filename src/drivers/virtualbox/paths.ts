@@ -3,21 +3,21 @@ import { join } from 'node:path'
 import { childPath } from '../../os/child-path.ts'
 import type { VBoxManage } from './vboxmanage.ts'
 
-/** Paths in the driver's folder. */
+/** Paths in the driver's directory. */
 export interface Paths {
-  /** Records the forwarded ports of machines. */
+  /** The file that records the forwarded ports of machines. */
   readonly ports: string
-  /** Base disks of clones. */
+  /** The directory of base disks, whose clones are the disks of machines. */
   readonly bases: string
-  /** Base disks that are being created. */
+  /** The directory of base disks that are being created. */
   readonly drafts: string
   readonly machines: string
-  /** The base disk for an image and a size in GiB, which machines share. */
+  /** Returns the base disk for an image and a size in GiB. Machines share it. */
   baseOf(digest: string, size: number): Base
   machine(token: string): MachinePaths
 }
 
-/** A base disk, and the id of the machine that owns it in VirtualBox. */
+/** A base disk, and the ID of the machine that owns it in VirtualBox. */
 export interface Base {
   readonly disk: string
   readonly owner: string
@@ -26,19 +26,19 @@ export interface Base {
 /** Paths of the files of one machine. */
 interface MachinePaths {
   readonly folder: string
-  /** Metadata: the tags, written before anything else. */
+  /** The metadata file with the tags, written before anything else. */
   readonly metadata: string
   readonly disk: string
   readonly seed: string
 }
 
-/** What the parts of the driver need: VirtualBox and paths. */
+/** The dependencies that the modules of the driver share. */
 export interface Env {
   readonly vbox: VBoxManage
   readonly paths: Paths
 }
 
-/** The paths in the driver's folder. */
+/** Returns the paths in the driver's directory. */
 export const pathsIn = (folder: string): Paths => {
   const [bases, machines] = [join(folder, 'bases'), join(folder, 'machines')]
   return {

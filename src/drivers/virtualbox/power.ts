@@ -16,7 +16,7 @@ const powerButtonInterval = 20_000
 /** How long VirtualBox may take to start or stop a machine, in milliseconds. */
 const settleTimeout = 60_000
 
-/** The machine with this id. Throws kind `failed` if it does not exist. */
+/** Returns the machine with this ID. Throws kind `failed` if it does not exist. */
 export async function requireMachine(
   vbox: VBoxManage,
   id: string,
@@ -29,7 +29,7 @@ export async function requireMachine(
   })
 }
 
-/** Waits until the machine is neither starting nor stopping, for at most `ms`. */
+/** Waits until the machine is neither starting nor stopping, for at most `ms` milliseconds. */
 async function waitUntilSettled(
   vbox: VBoxManage,
   id: string,
@@ -45,8 +45,8 @@ async function waitUntilSettled(
 }
 
 /**
- * Checks that the forwarded ports are free. VirtualBox starts a machine anyway, but without
- * forwarding.
+ * Checks that the forwarded ports are free. If they were not, VirtualBox would start the machine
+ * without forwarding.
  */
 async function requirePort(machine: VirtualMachine): Promise<void> {
   for (const port of forwardedPorts(machine.fields)) {
@@ -113,7 +113,7 @@ export async function stopMachine(
     if (stateOf(machine.state) === 'stopped') return true
     if (since >= presses * powerButtonInterval) {
       presses += 1
-      // A machine that is just stopping rejects the event; the next check notices that it stopped.
+      // A machine that is already stopping rejects the event; the next check notices that it stopped.
       await vbox
         .run(['controlvm', id, 'acpipowerbutton'], call)
         .catch(ignored('virtualbox', 'press the power button'))

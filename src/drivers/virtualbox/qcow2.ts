@@ -13,7 +13,7 @@ const offsetMask = 0x00ff_ffff_ffff_fe00n
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length)
-  await file.read(bytes, 0, length, position) // compressed data may end at the end of the file
+  await file.read(bytes, 0, length, position) // compressed data may extend to the end of the file
   return bytes
 }
 
@@ -47,7 +47,7 @@ async function readHeader(file: FileHandle, path: string): Promise<Header> {
   }
 }
 
-/** The contents of a cluster; `undefined` if it contains only zeros. */
+/** Returns the contents of a cluster; `undefined` if it contains only zeros. */
 async function readCluster(
   file: FileHandle,
   entry: bigint,
@@ -76,7 +76,7 @@ async function readCluster(
 
 /**
  * Converts a qcow2 image to a sparse raw image. VirtualBox does not read compressed qcow2 images,
- * which distributions publish. Throws kind `usage` for unusual features.
+ * which distributions publish. Throws kind `usage` for features that cannot be converted.
  */
 export async function unpackQcow2(from: string, to: string, signal: AbortSignal): Promise<void> {
   await using source = await open(from)

@@ -7,10 +7,7 @@ import type { Env } from './paths.ts'
 import { killMachine } from './power.ts'
 import { ignoreMissing } from './vboxmanage.ts'
 
-/**
- * Deletes a machine with its disks, snapshots and files from VirtualBox and from this computer, as
- * far as they exist.
- */
+/** Deletes a machine with its disks, snapshots and files, if they exist, from VirtualBox and from this computer. */
 export async function removeMachine(
   { vbox, paths }: Env,
   token: string,

@@ -52,7 +52,7 @@ async function requireSnapshot(
   })
 }
 
-/** Snapshots of machines in VirtualBox. */
+/** Returns the snapshot methods of the driver. */
 export const snapshotsOf = (env: Env): Snapshots => ({
   async save(host, snapshot, call) {
     const { vbox } = env

@@ -16,7 +16,7 @@ import { ignoreMissing } from './vboxmanage.ts'
 /** Options that VirtualBox reports with the state of a machine. */
 type ReportedOption = 'cpus' | 'memory' | 'gui' | 'hostOnly' | 'shares'
 
-/** The current values of options that VirtualBox reports. */
+/** Returns the current values of options that VirtualBox reports. */
 export const optionsOf = ({
   fields,
 }: VirtualMachine): Readonly<Record<ReportedOption, string>> => ({
@@ -27,7 +27,7 @@ export const optionsOf = ({
   shares: formatShares(sharesOf(fields)),
 })
 
-/** Why an option can only change with a new machine. */
+/** Reasons why an option can only change with a new machine. */
 const reasons: Readonly<Record<string, string>> = {
   hostOnly: 'network cards are configured when the machine is created',
   image: 'the disk was created from the current image',
@@ -86,7 +86,7 @@ async function enlargeDisk(
   await ignoreMissing(vbox.run(['closemedium', 'disk', old, '--delete'], call))
 }
 
-/** Options of `modifyvm` for the hardware that changes. */
+/** Returns options of `modifyvm` for the hardware that changes. */
 const hardwareOf = (
   { cpus, memory, gui }: VirtualBoxOptions,
   only: ReadonlySet<string>,
@@ -120,7 +120,8 @@ async function changeMachine(
   call: Call,
 ): Promise<Readonly<Record<string, string>>> {
   const { vbox } = env
-  // A saved state would be lost, and hardware cannot change while there is one.
+  // Hardware cannot change while the machine has a saved state, and discarding the state would lose data, so start
+  // the machine.
   const { state } = await requireMachine(vbox, id, call)
   if (state.endsWith('saved')) await startMachine(vbox, id, call)
   await stopMachine(vbox, id, shutdownTimeout, call)
@@ -133,7 +134,7 @@ async function changeMachine(
   return only.has('disk') ? { disk: String(options.disk) } : {}
 }
 
-/** See `Update`. */
+/** Returns the update methods of the driver. See `Update`. */
 export const createUpdate = (env: Env, shutdownTimeout: number): Update<VirtualBoxOptions> => ({
   compare: async (host, options, status) => compareMachine(host, options, status),
   change: async (host, request, call) =>

@@ -6,9 +6,9 @@ import { type Program, findVBoxManage } from './find-vboxmanage.ts'
 import type { Environment } from '../../os/environment.ts'
 import { retry } from '../../os/retry.ts'
 
-/** Runs VBoxManage. */
+/** VBoxManage, the command-line program of VirtualBox. */
 export interface VBoxManage {
-  /** Throws kind `unsupported` if VirtualBox is not installed. */
+  /** Finds the program. Throws kind `unsupported` if VirtualBox is not installed, or is too old. */
   program(): Promise<Program>
   /**
    * Runs a command and returns its output. Throws a {@link VBoxError} if it fails and retries do
@@ -39,21 +39,22 @@ export class VBoxError extends Error {
       (readOnlyCommands.test(words[0] ?? '') && !notFoundErrors.test(stderr))
   }
 
-  /** Whether the same command may succeed in a moment. */
+  /** Whether the same command may succeed if it is repeated. */
   readonly isTransient: boolean
 }
 
 /**
- * Errors while another process uses the same object, or while the VirtualBox service starts or
- * exits. A drive is not attached if a VBoxManage whose parent was killed attaches the same drive: the two share a session, and
- * the first to end undoes the changes of the other.
+ * Pattern for messages of errors while another process uses the same object, or while the
+ * VirtualBox service starts or exits. A drive is not attached if a VBoxManage process whose parent
+ * was killed attaches the same drive: the two processes share a session, and the first one that
+ * exits undoes the changes of the other.
  */
 const transientErrors =
   /object is not ready|E_ACCESSDENIED|while it is locked|is already locked|locked for a session|session is (?:not|already) |Failed to create the VirtualBox object|CO_E_SERVER_EXEC_FAILURE|NS_ERROR_(?:ABORT|CALL_FAILED|FACTORY_NOT_REGISTERED)|extended info not available|lock request pending|RPC_E_|VERR_SHARING_VIOLATION|No drive attached to device slot/
 
 /**
- * Commands that only read. While a machine starts or stops, VirtualBox answers them with various
- * internal errors or nothing, so they are retried unless the object does not exist.
+ * Pattern for commands that only read. While a machine starts or stops, VirtualBox answers them
+ * with various internal errors or nothing, so they are retried unless the object does not exist.
  */
 const readOnlyCommands = /^(?:list|showvminfo|getextradata)$/
 
@@ -81,10 +82,7 @@ export const ignoreMissing = (answer: Promise<string>): Promise<string | undefin
  */
 const outputTimeout = 300_000
 
-/**
- * After an abort, a running command may finish, which usually takes a moment, but no longer than
- * this, in milliseconds.
- */
+/** How long a running command may continue after an abort, in milliseconds. Most commands finish sooner. */
 const abortGracePeriod = 3000
 
 const noOutputError = ([verb = '']: readonly string[]): UserError =>
@@ -96,7 +94,10 @@ const noOutputError = ([verb = '']: readonly string[]): UserError =>
     },
   )
 
-/** While a machine begins or ends, `showvminfo` may succeed without the machine's state. */
+/**
+ * Whether the output of a command is complete. While a machine starts or stops, `showvminfo` may
+ * succeed without the machine's state.
+ */
 const isComplete = ([verb]: readonly string[], stdout: string): boolean =>
   verb !== 'showvminfo' || /^VMState="\w|^name="<inaccessible>"/m.test(stdout)
 
@@ -142,7 +143,7 @@ async function runOnce(
   }
 }
 
-/** Opens VBoxManage for the environment `env`. It is located at the first use. */
+/** Opens VBoxManage for the environment variables `env`. The program is located on first use. */
 export function openVBoxManage(env: Environment): VBoxManage {
   let found: Promise<Program> | undefined
   const program = (): Promise<Program> => {
@@ -175,13 +176,13 @@ export async function withExplainedErrors<Value>(work: () => Promise<Value>): Pr
   }
 }
 
-/** How to load a kernel driver of VirtualBox. */
+/** Explains how to load a kernel driver of VirtualBox. */
 const loadDriver = (module: string): string =>
   process.platform === 'linux'
     ? `sudo /sbin/vboxconfig, or sudo modprobe ${module} (with Secure Boot, only signed modules are loaded)`
     : 'reinstall VirtualBox, then restart this computer'
 
-/** A hint for an error message. */
+/** Returns a hint for an error message. */
 function hintFor(message: string): string {
   if (/vboxnet(?:ctl|adp)/i.test(message)) {
     return `load VirtualBox's network driver: ${loadDriver('vboxnetadp')}; or omit --host-only`
