@@ -102,8 +102,8 @@ const checkPeerAccess = (access: PeerAccess): PeerAccess => ({
 
 /**
  * Wraps a driver so that it only gets records that fleet could have written: everyone who can push
- * to the repository of the inventory can edit a record. Throws kind `inventory` for other records,
- * before the driver sees them.
+ * to the repository of the inventory can edit a record. The methods throw kind `inventory` for
+ * other records, before the driver sees them.
  */
 export const checkRecords = <Options>(driver: Driver<Options>): Driver<Options> => ({
   ...(driver.locate && { locate: driver.locate.bind(driver) }),

@@ -1,4 +1,7 @@
-/** The names of the built-in drivers, in the order of help. Loads none of them, which takes a while. */
+/**
+ * The names of the built-in drivers, in the order that help lists them. This file loads no driver,
+ * because that takes a while.
+ */
 export const driverNames = ['local', 'ssh', 'qemu', 'virtualbox', 'aws', 'azure'] as const
 
 export type DriverName = (typeof driverNames)[number]

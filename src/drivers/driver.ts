@@ -8,12 +8,12 @@ import type { Update } from './update.ts'
 import type { PeerAccess } from './net/peer-access.ts'
 import type { SshAccess } from './net/ssh-access.ts'
 
-/** Passed to every method of a driver. */
+/** Cancellation and progress of one call, passed to every method of a driver. */
 export interface Call {
   readonly signal: AbortSignal
   /**
-   * Reports the current step to the user. The same step with another `detail` updates the line:
-   * what a wait waits for, or how much of a download is complete.
+   * Reports the current step to the user. The same step with another `detail` updates the line, for
+   * example to show how much of a download is complete.
    */
   readonly progress: (step: string, detail?: string) => void
 }
@@ -28,54 +28,53 @@ export type Ask = (question: {
   readonly secret: boolean
 }) => Promise<string>
 
-/** What the command that loads a driver provides. */
+/** The user's environment, as the command that loads a driver provides it. */
 export interface DriverContext {
-  /** The user's environment variables. Read these in place of `process.env`. */
+  /** The user's environment variables. Read these instead of `process.env`. */
   readonly env: Environment
-  /**
-   * For values that only the user knows, such as a one-time password; absent without a terminal.
-   */
+  /** Asks for a value that only the user knows, such as a one-time password; absent without a terminal. */
   readonly ask?: Ask | undefined
 }
 
-/**
- * How to reach a host: everything that a transport needs. Without an address, the host is this
- * computer.
- */
+/** The data that a transport needs to reach a host. Without an address, the host is this computer. */
 export type HostFacts = Pick<HostRecord, 'id' | 'address' | 'port' | 'user' | 'socket'>
 
 /**
- * A program of this computer that carries the SSH connection to a host that has no address to
- * connect to, by its stdin and stdout unless it listens. fleet verifies the pinned host key in the same manner, ends the program
- * with the connection, and shows the end of its stderr if it fails.
+ * A program on this computer that tunnels SSH connections to a host that fleet cannot connect to at
+ * an address. The connection uses the program's standard input and output, unless `listens` is set.
+ * fleet verifies the pinned host key as for other hosts, ends the program with the connection, and
+ * shows the end of its standard error if it fails.
  */
 export interface Tunnel {
   /** The program and its arguments, which no shell interprets. */
   readonly argv: readonly string[]
   /** How to install the program, for the error if it is missing. */
   readonly install: string
-  /** Next steps: the first whose text is in the program's stderr applies. An empty text is in any. */
+  /**
+   * Hints for failures: the first entry whose text is in the program's standard error applies. An
+   * empty text always matches.
+   */
   readonly hints: readonly {
     readonly text: string
     readonly hint: string
-    /** Whether waiting does not help, as where a permission is missing. */
+    /** Whether retrying cannot help, for example because a permission is missing. */
     readonly isPermanent?: boolean
   }[]
   /** Environment variables to set for the program. */
   readonly env?: Readonly<Record<string, string>>
   /**
-   * For a program that listens on a TCP port of 127.0.0.1, which carries the connection. fleet ends
-   * it with SIGINT.
+   * For a program that listens on a TCP port of 127.0.0.1 and forwards connections to the host.
+   * fleet ends it with SIGINT.
    */
   readonly listens?: {
-    /** The text before the number of the port in its stderr. */
+    /** The text before the port number in its standard error. */
     readonly portAfter: string
-    /** Texts of the lines of its stderr that are no errors. */
+    /** Texts that identify lines of its standard error that are not errors. */
     readonly messages: readonly string[]
   }
 }
 
-/** Values that the driver records for a host, such as ids and the region. */
+/** Values that the driver records for a host, such as IDs and the region. */
 export type DriverState = Readonly<Record<string, string>>
 
 /** A host to create, or to finish creating. */
@@ -85,9 +84,9 @@ export interface HostSpec {
   readonly token: string
   /** Tags for every resource, to be set in the call that creates it. */
   readonly tags: Readonly<Record<string, string>>
-  /** What an earlier attempt with this token recorded; empty at the first attempt. */
+  /** The values that an earlier attempt with this token recorded; empty at the first attempt. */
   readonly resources: DriverState
-  /** The host's id, if an earlier attempt recorded it. */
+  /** The host's ID, if an earlier attempt recorded it. */
   readonly id?: string | undefined
 }
 
@@ -123,15 +122,18 @@ export interface BootDisk {
   readonly noCloud: Uint8Array
 }
 
-/** What a new host boots with, and where the driver records what it creates. */
+/** The data that a new host boots with, and the function that records what the driver creates. */
 export interface BootstrapData {
   /** The public login key, `ssh-ed25519 AAAA…`. */
   readonly publicKey: string
-  /** For cloud-init. */
+  /** The user-data for cloud-init. */
   readonly userData: Uint8Array
   /** The disk that the plan requested; absent if the host already exists. */
   readonly disk?: BootDisk | undefined
-  /** Durable once it resolves. Call it after each resource, before the next one is requested. */
+  /**
+   * Records created resources. The record is durable once the promise resolves. Call it after
+   * creating each resource, before requesting the next one.
+   */
   record(created: { readonly id?: string; readonly resources?: DriverState }): Promise<void>
 }
 
@@ -163,7 +165,7 @@ export interface HostPlan {
    * Whether an earlier attempt has created the host, so that its boot data can no longer change.
    */
   readonly exists: boolean
-  /** Creates what does not exist yet, and waits until the host has an address. */
+  /** Creates the resources that do not exist yet, and waits until the host has an address. */
   make(data: BootstrapData, call: Call): Promise<HostFacts>
 }
 
@@ -176,14 +178,14 @@ export interface ExistingHost extends HostFacts, Pick<HostRecord, 'resources'> {
   readonly options?: Readonly<Record<string, string | number | boolean>>
 }
 
-/** Which fleet to list hosts of. */
+/** The fleet whose hosts to list, and where to search for them. */
 export interface FleetScope {
-  /** The id of the inventory, which the tag `fleet:id` of every resource contains. */
+  /** The ID of the inventory, which the tag `fleet:id` of every resource contains. */
   readonly id: string
   /**
-   * The driver's options of all machines and the defaults of the inventory. They show where hosts
-   * can be. For options that were only used once, just those that locate hosts (a region, a
-   * profile, a subscription).
+   * The driver's options of all machines and the defaults of the inventory, which show where hosts
+   * can be. Options that were only used in the past contain just those that locate hosts (a region,
+   * a profile, a subscription).
    */
   readonly options: readonly Readonly<Record<string, unknown>>[]
   /** Whether to search everywhere, such as in every region of the account (default: false). */
@@ -195,14 +197,14 @@ export interface FleetScope {
   readonly onSkipped?: (place: string, reason: string) => void
 }
 
-/** Everything that exists at the provider with one token. */
+/** The existing resources at the provider that have the same token. */
 export interface FoundHost {
   readonly token: string
   /** The machine's name when the host was created. */
   readonly machine: string
-  /** Sufficient for `remove`. */
+  /** A record that is sufficient for `remove`. */
   readonly record: HostRecord
-  /** What exists, described for the user: `instance i-0abc (running)`. */
+  /** The existing resources, described for the user: `instance i-0abc (running)`. */
   readonly parts: readonly string[]
   /** The tags that the resources have. They show the age of the host and who created it. */
   readonly tags?: Readonly<Record<string, string>>
@@ -221,7 +223,7 @@ export interface Lifecycle<Options = Readonly<Record<string, unknown>>> {
    * else. Resolves if it is already deleted. The error names what could not be deleted.
    */
   remove(host: HostRecord, call: Call): Promise<void>
-  /** Finds by tag what exists of a fleet, whether or not the inventory has an entry for it. */
+  /** Finds the existing resources of a fleet by their tags, whether or not the inventory has an entry for them. */
   list(fleet: FleetScope, call: Call): Promise<readonly FoundHost[]>
 }
 
@@ -266,17 +268,17 @@ export interface Snapshots {
 }
 
 /**
- * A way to provide hosts. A part that the provider does not support is absent, never a method that
- * throws.
+ * The implementation of a provider of hosts. A capability that the provider does not support is
+ * absent, never a method that throws.
  */
 export interface Driver<Options = Readonly<Record<string, unknown>>> {
-  /** For a host that exists: returns how to reach it. Changes nothing. */
+  /** Returns how to reach an existing host. Changes nothing. */
   locate?(name: MachineName, options: Options, call: Call): Promise<HostFacts>
   /**
    * Describes the host that the provider knows as `id` and that fleet did not create, so that it
-   * can be observed, started and stopped. `options` are those that were given, without the defaults
-   * of the schema. Changes nothing. Throws kind `usage` if there is no such host or it cannot be
-   * reached.
+   * can be observed, started and stopped. `options` are those that the user set, without the
+   * defaults of the schema. Changes nothing. Throws kind `usage` if there is no such host or it
+   * cannot be reached.
    */
   describeExisting?(id: string, options: Partial<Options>, call: Call): Promise<ExistingHost>
   /**
@@ -294,10 +296,10 @@ export interface Driver<Options = Readonly<Record<string, unknown>>> {
   readonly peerAccess?: PeerAccess
 }
 
-/** Version of this contract. A change that drivers must follow increments it. */
+/** Version of this contract. It is incremented if existing drivers must be adapted to a change. */
 export const contractVersion = 2
 
-/** A driver as data. Its code is loaded when it is used. */
+/** The name, options and other data of a driver. Its code is loaded only when it is needed. */
 export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   /**
    * Version of the contract that the driver was written for. `defineDriver` sets it for fleet's own
@@ -314,18 +316,20 @@ export interface DriverDefinition<Shape extends z.ZodRawShape = z.ZodRawShape> {
   /** Optional options that `fleet create` prompts for on a terminal, in this order. */
   readonly prompts?: readonly string[]
   /**
-   * What a host with these options can use of this computer and its network. Required options may
-   * be missing. `env` contains the user's environment variables.
+   * Returns the access to this computer and its network that these options give to a host. Required
+   * options may be missing. `env` contains the user's environment variables.
    */
   grants?(options: Readonly<Record<string, unknown>>, env: Environment): readonly Grant[]
   /**
-   * The program that carries connections to a host; `undefined` if fleet connects to its address.
-   * fleet calls it only for records with a value `reach` in `resources`. Everyone who can push to
-   * the repository of the inventory can edit a record: check each value that becomes an argument.
-   * Throws kind `inventory` for others.
+   * Returns the program that tunnels connections to a host; `undefined` if fleet connects to its
+   * address. fleet calls it only for records with a value `reach` in `resources`. Everyone who can
+   * push to the repository of the inventory can edit a record: check each value that becomes an
+   * argument. Throws kind `inventory` for invalid values.
    */
   tunnel?(host: HostRecord): Tunnel | undefined
   /**
+   * Loads the code of the driver.
+   *
    * @param folder private to the user and the driver, for files that the driver keeps on this
    * computer; it may not exist yet
    */
@@ -346,7 +350,10 @@ export const defineDriver = <Shape extends z.ZodRawShape>(
   load: async (folder, context) => checkRecords(await definition.load(folder, context)),
 })
 
-/** The status of hosts that no provider knows: only a connection shows whether they are running. */
+/**
+ * Returns the state `unknown` for each host, for drivers without a provider: only a connection
+ * shows whether a host is running.
+ */
 export const unknownStatus = (
   hosts: ReadonlyMap<MachineName, HostRecord>,
 ): ReadonlyMap<MachineName, HostStatus> =>

@@ -1,32 +1,32 @@
 import { parseShares } from './local-hosts.ts'
 
 /**
- * What the options of a host give it access to, on this computer or its network, shown to the user
- * before it is created.
+ * Access to this computer or its network that the options of a host give to it. The user sees it
+ * before the host is created.
  */
 export interface Grant {
-  /** A phrase: `the image /home/ana/disk.qcow2 on this computer`. */
+  /** A phrase for messages: `the image /home/ana/disk.qcow2 on this computer`. */
   readonly what: string
   /**
-   * The file or folder of this computer, possibly relative to the inventory's folder. Outside that
-   * folder, the user must confirm it.
+   * The file or directory on this computer, possibly relative to the inventory's directory. The
+   * user must confirm a path outside that directory.
    */
   readonly path?: string
   /**
-   * Whether it is a socket where no engine is known to listen. The user must confirm it wherever it
-   * is.
+   * Whether the path is a socket where no engine is known to listen. The user must confirm such a
+   * path even in the inventory's directory.
    */
   readonly isUnknownSocket?: boolean
 }
 
-/** Grants for shared folders, in the format of {@link parseShares}. */
+/** Returns grants for shared directories, in the format of {@link parseShares}. */
 export const folderGrants = (shares: string | undefined): readonly Grant[] =>
   (parseShares(shares ?? '') ?? []).map(({ name, path }) => ({
     what: `the directory ${path} on this computer, shared as ${name} with write access`,
     path,
   }))
 
-/** Grants for an image that is not one of fleet's names: `NAME|PATH|URL[#sha256=…]`. */
+/** Returns grants for an image, `NAME|PATH|URL[#sha256=…]`. An image with one of fleet's names needs none. */
 export function imageGrants(image: string | undefined): readonly Grant[] {
   const [, rest = '', checksum] = /^([^#]*)(#.*)?$/s.exec(image ?? '') ?? []
   if (/^https?:/i.test(rest)) {
@@ -36,7 +36,7 @@ export function imageGrants(image: string | undefined): readonly Grant[] {
   return isPath ? [{ what: `the image ${rest} on this computer`, path: rest }] : []
 }
 
-/** Grants for ports and SSH that are reachable from the network. */
+/** Returns grants for ports and SSH that are reachable from the network. */
 export const networkGrants = ({
   ports,
   sshCidr,

@@ -19,14 +19,15 @@ const builtIn: Readonly<Record<DriverName, DriverDefinition>> = {
   azure,
 }
 
-/** The built-in drivers, in the order of help. */
+/** The built-in drivers, in the order that help lists them. */
 export const drivers: readonly DriverDefinition[] = driverNames.map((name) => builtIn[name])
 
 /**
- * The driver called `name`: a built-in one, or the package `fleet-driver-NAME` as resolved from
- * `search.folder`. The code of a package runs only after `search.checkTrust` has approved it, unless it is
- * installed globally, as fleet itself is. Throws kind `usage` with the nearest name if there is no
- * such driver, or if the package is not a driver for this version of fleet.
+ * Finds the driver called `name`: a built-in driver, or the package `fleet-driver-NAME` as resolved
+ * from `search.folder`. The code of a package runs only after `search.checkTrust` has approved it,
+ * unless it is installed globally, as fleet itself is. Throws kind `usage` with the nearest name if
+ * there is no such driver, and kind `unsupported` or `failed` if the package cannot be used with
+ * this version of fleet.
  */
 export async function findDriver(name: string, search: DriverSearch): Promise<DriverDefinition> {
   const found = drivers.find((driver) => driver.name === name)
@@ -42,7 +43,7 @@ export async function findDriver(name: string, search: DriverSearch): Promise<Dr
   throw unknownDriver(name, search.folder)
 }
 
-/** The error for an unknown driver of an inventory in `folder`, with the nearest name. */
+/** Returns the error for an unknown driver of an inventory in `folder`, with the nearest name. */
 export function unknownDriver(name: string, folder: string): UserError {
   const near = nearest(name, driverNames)
   return new UserError('usage', `unknown driver ${JSON.stringify(name)}`, {

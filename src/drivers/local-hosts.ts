@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { HostRecord } from '../machine/machine.ts'
 
-/** A folder of this computer that is mounted in a machine. */
+/** A directory on this computer that is mounted in a machine. */
 export interface SharedFolder {
   readonly name: string
   readonly path: string
@@ -18,18 +18,19 @@ export function parseShares(text: string): readonly SharedFolder[] | undefined {
   return names.has('') || names.size < shares.length ? undefined : shares
 }
 
-/** Formats shared folders for {@link parseShares}, sorted by name. */
+/** Formats shared directories for {@link parseShares}, sorted by name. */
 export const formatShares = (shares: readonly SharedFolder[]): string =>
   shares
     .map(({ name, path }) => `${name}=${path}`)
     .toSorted()
     .join(',')
 
-/** Records that a host exists only on this computer. */
+/** Returns the field of a record that identifies this computer, for a host that exists only here. */
 export const currentComputer = (): { readonly computer: string } => ({ computer: hostname() })
 
 /**
- * The computer that a host was created on, if it is not this one, or if this one was renamed since.
+ * Returns the name of the computer that a host was created on, if it is not the name of this
+ * computer, which may also have been renamed since.
  */
 export function otherComputer({ resources }: Pick<HostRecord, 'resources'>): string | undefined {
   const computer = resources?.['computer']

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts'
 
-/** Tags of a resource. */
+/** The tags of a resource, by key. */
 type Tags = Readonly<Record<string, string | undefined>>
 
 /**
@@ -10,7 +10,7 @@ type Tags = Readonly<Record<string, string | undefined>>
 export const isOwnedBy = (token: string | undefined, tags: Tags | undefined): boolean =>
   token !== undefined && tags?.['fleet:token'] === token
 
-/** Hint for resources that a record names but that belong to something else. */
+/** The hint for resources that a record names but that belong to something else. */
 export const foreignHint =
   'correct "id" and "resources" under "host:" in the inventory, or remove the entry: fleet forget NAME'
 

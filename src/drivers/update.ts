@@ -3,14 +3,14 @@ import type { Call } from './driver.ts'
 
 /** An option whose value differs from that of the host. */
 export interface Difference {
-  /** Key in the driver's schema. */
+  /** The key of the option in the driver's schema. */
   readonly option: string
-  /** Current and new value, formatted for the user. */
+  /** The current value (`from`) and the new value (`to`), formatted for the user. */
   readonly from: string
   readonly to: string
   /**
    * How the option can change. `live`: while the host is running. `stop`: while it is stopped.
-   * `replace`: only with a new host; all data of this one is lost.
+   * `replace`: only with a new host; all data of the current host is lost.
    */
   readonly how: 'live' | 'stop' | 'replace'
   /** Why no easier change is possible, if that is not obvious. */
@@ -21,17 +21,17 @@ export interface Difference {
 export interface UpdateRequest<Options> {
   /** The validated options of the entry, with the defaults of the inventory. */
   readonly options: Options
-  /** Options that `compare` reported and that are not `replace`. No others may change. */
+  /** Keys of the options to change: those that `compare` reported, except `replace`. No other options may change. */
   readonly only: ReadonlySet<string>
 }
 
 /** Changing hosts after their creation. */
 export interface Update<Options = Readonly<Record<string, unknown>>> {
   /**
-   * Returns how a host differs from its options, according to `status` (from `observe`, one request
-   * for many hosts) and the resources in the record. Makes further requests only if an option
-   * differs. An option that the driver decided at creation, and that is still not set, is never a
-   * difference. Throws kind `usage` for a value that the provider does not know.
+   * Returns how a host differs from its options, according to `status` (from `observe`, which sends
+   * one request for many hosts) and the resources in the record. Sends further requests only if an
+   * option differs. An option that the driver decided at creation, and that is still not set, is
+   * never a difference. Throws kind `usage` for a value that the provider does not know.
    */
   compare(
     host: HostRecord,
@@ -50,6 +50,6 @@ export interface Update<Options = Readonly<Record<string, unknown>>> {
     request: UpdateRequest<Options>,
     call: Call,
   ): Promise<Readonly<Record<string, string | undefined>>>
-  /** Options that enlarge the root disk. fleet then grows the file system. */
+  /** Keys of the options that enlarge the root disk. After such a change, fleet grows the file system. */
   readonly disks: readonly string[]
 }

@@ -7,7 +7,7 @@ import { type ContractCase, type DriverUnderTest, driverFolder } from './driver-
 
 const quietCall = (): Call => ({ signal: new AbortController().signal, progress: () => {} })
 
-/** Cases for all drivers: their definition, and hosts that they did not create. */
+/** Returns cases for all drivers: for their definition, and for hosts that they did not create. */
 export const definitionCases = (subject: DriverUnderTest): ContractCase[] => [
   {
     name: 'has a valid definition',

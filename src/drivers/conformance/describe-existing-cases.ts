@@ -6,7 +6,7 @@ import type { DriverDefinition } from '../driver.ts'
 import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
 import { callOf, withHarness } from './harness.ts'
 
-/** Cases for `describeExisting`. They pass if the driver does not support it. */
+/** Returns cases for `describeExisting`. They pass if the driver does not support it. */
 export function describeExistingCases(
   definition: DriverDefinition,
   subject: LifecycleUnderTest,

@@ -6,12 +6,12 @@ type Options = Readonly<Record<string, unknown>>
 
 /** A resource at the provider that is created for hosts: a host, a disk, an address, a key. */
 export interface ProviderResource {
-  /** The provider's id, never reused. */
+  /** The provider's ID, never reused. */
   readonly id: string
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** What the suite needs of a driver that creates hosts. */
+/** The data and functions that the suite needs to test a driver that creates hosts. */
 export interface LifecycleUnderTest {
   /** Options to create hosts with, as in machines.yaml. */
   readonly options: Options
@@ -30,12 +30,12 @@ export interface LifecycleUnderTest {
   readonly settleTime?: number
 }
 
-/** A driver, and what the suite needs to test it. */
+/** The driver to test, and the data that the suite needs to test it. */
 export interface DriverUnderTest {
   readonly definition: DriverDefinition
   /** For a driver with `locate`: options of a host that exists, and the expected result. */
   readonly existing?: { readonly options: Options; readonly facts: Options }
-  /** For a driver with `lifecycle`. Hosts are created and deleted, one after another. */
+  /** For a driver with `lifecycle`. The suite creates and deletes hosts one after another. */
   readonly lifecycle?: LifecycleUnderTest
 }
 
@@ -45,5 +45,5 @@ export interface ContractCase {
   readonly run: () => Promise<void>
 }
 
-/** The folder that drivers are loaded with. */
+/** The directory that the suite passes to the `load` method of drivers. */
 export const driverFolder = join(tmpdir(), 'fleet-driver-contract')

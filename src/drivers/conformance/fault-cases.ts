@@ -62,7 +62,7 @@ async function checkResume(
   )
 }
 
-/** Cases for the interruption of methods. */
+/** Returns cases for the interruption of methods. */
 export function interruptionCases(
   definition: DriverDefinition,
   subject: LifecycleUnderTest,
@@ -70,7 +70,8 @@ export function interruptionCases(
   const { settleTime = defaultSettleTime } = subject
 
   /**
-   * Creates a host until it is interrupted at `step`. Resolves to `false` if it finished before.
+   * Creates a host until it is interrupted at `step`. Resolves to `false` if the creation finished
+   * before that step.
    */
   async function interrupt(
     creation: Creation,

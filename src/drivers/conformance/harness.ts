@@ -31,7 +31,7 @@ export interface Fault {
   readonly lacksBootstrapData?: boolean
 }
 
-/** The creation of one host as fleet does it. Records are kept between attempts. */
+/** The creation of one host, as fleet does it. Its record is kept between attempts. */
 export interface Creation {
   readonly fleet: string
   readonly name: MachineName
@@ -39,12 +39,12 @@ export interface Creation {
   /** The current record in the inventory. */
   readonly record: () => HostRecord
   readonly plan: (call?: Call) => Promise<HostPlan>
-  /** Calls plan and make. */
+  /** Calls `plan`, then `make`. */
   readonly make: (fault?: Fault) => Promise<HostFacts>
   readonly remove: (call?: Call) => Promise<void>
   /** The hosts that the driver lists for this fleet. */
   readonly list: () => Promise<readonly FoundHost[]>
-  /** Discards what was recorded, like a process that is killed before it could write. */
+  /** Discards what was recorded, like a process that is killed before it can write the record. */
   readonly forget: () => void
 }
 
@@ -54,17 +54,17 @@ export interface Harness {
   readonly lifecycle: Lifecycle
   /** Starts the creation of a host, in a new fleet unless `fleet` is given. */
   readonly begin: (name: string, fleet?: string) => Creation
-  /** Sorted ids of all resources at the provider. */
+  /** Sorted IDs of all resources at the provider. */
   readonly listResources: () => Promise<readonly string[]>
 }
 
-/** A call, by default without an abort. */
+/** Returns a call, by default one that is never aborted and ignores progress. */
 export const callOf = ({ signal, progress }: Pick<Fault, 'signal' | 'progress'> = {}): Call => ({
   signal: signal ?? new AbortController().signal,
   progress: progress ?? (() => {}),
 })
 
-/** The public key of a new key pair, `ssh-ed25519 AAAA…` (RFC 8709). */
+/** Generates a key pair and returns its public key, `ssh-ed25519 AAAA…` (RFC 8709). */
 function generatePublicKey(): string {
   const { publicKey } = generateKeyPairSync('ed25519')
   const key = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
@@ -79,7 +79,7 @@ function generatePublicKey(): string {
 /** The fields of bootstrap data that the suite provides. */
 type BootstrapFields = Pick<BootstrapData, 'publicKey' | 'userData' | 'disk'>
 
-/** What fleet passes for an existing host whose creation another computer started. */
+/** The bootstrap data that fleet passes for an existing host whose creation another computer started. */
 const emptyBootstrapData = { publicKey: '', userData: new Uint8Array() }
 
 async function createBootstrapData(
@@ -181,7 +181,7 @@ export async function withHarness(
   }
 }
 
-/** The only host that the driver lists for a creation's fleet. */
+/** Returns the only host that the driver lists for a creation's fleet. Rejects if there is not exactly one. */
 export async function findOnly(creation: Creation): Promise<FoundHost> {
   const found = await creation.list()
   assert.equal(found.length, 1, `one host was created, but list returned ${found.length}`)
@@ -214,7 +214,7 @@ export async function settle(work: Promise<unknown>, ms: number, what: string): 
   }
 }
 
-/** Runs `work` for step 1, 2, … until it returns `false`, and adds the step to its error. */
+/** Runs `work` for steps 1, 2, … until it returns `false`, and adds the step to its error. */
 export async function atEachStep(work: (step: number) => Promise<boolean>): Promise<void> {
   const maxSteps = 100
   for (let step = 1; step <= maxSteps; step++) {

@@ -9,11 +9,11 @@ import type { DriverDefinition } from '../driver.ts'
 import { type ContractCase, type LifecycleUnderTest, driverFolder } from './driver-under-test.ts'
 import { type Creation, type Harness, callOf, withHarness } from './harness.ts'
 
-/** A folder next to the driver's own, which records will name. */
+/** A directory next to the driver's directory. Hostile records refer to it. */
 const bystander = join(dirname(driverFolder), 'fleet-driver-bystander')
 const bystanderFile = join(bystander, 'important')
 
-/** The same folder, relative to different depths of the driver's folder. */
+/** Relative paths of that directory, from different depths of the driver's directory. */
 const relativePaths = [1, 2, 3, 4, 5].map((depth) => `${'../'.repeat(depth)}fleet-driver-bystander`)
 
 /** Records that fleet never writes. */
@@ -27,8 +27,8 @@ const invalidRecords: readonly Partial<HostRecord>[] = [
 ]
 
 /**
- * Calls every method that gets a record. Returns the names of those that reject with a `UserError`;
- * other errors fail.
+ * Calls every method that gets a record. Returns the names of the methods that reject with a
+ * `UserError`; any other error fails the case.
  */
 async function callAllMethods(
   { driver, lifecycle }: Harness,
@@ -69,12 +69,12 @@ async function callAllMethods(
   return refused
 }
 
-/** Cases for records that somebody else wrote: the inventory is shared. */
+/** Returns cases for records that another user manipulated: the inventory is shared. */
 export function hostileRecordCases(
   definition: DriverDefinition,
   subject: LifecycleUnderTest,
 ): ContractCase[] {
-  /** Creates a host, runs `work`, and checks that nothing of the host has changed. */
+  /** Creates a host, runs `work`, and checks that the host has not changed. */
   const withVictim = (work: (harness: Harness, victim: Creation) => Promise<void>) => () =>
     withHarness(definition, subject, async (harness) => {
       await mkdir(bystander, { recursive: true })

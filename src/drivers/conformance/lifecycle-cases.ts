@@ -3,13 +3,13 @@ import type { DriverDefinition } from '../driver.ts'
 import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
 import { callOf, findOnly, withHarness, type Harness } from './harness.ts'
 
-/** A value of undefined removes what an earlier attempt recorded. */
+/** Whether all values are non-empty strings, or `undefined`, which removes a value that an earlier attempt recorded. */
 const areNonEmptyStrings = (record: Readonly<Record<string, unknown>>): boolean =>
   Object.values(record).every(
     (value) => value === undefined || (typeof value === 'string' && value !== ''),
   )
 
-/** Cases for creating, listing and deleting hosts without faults. */
+/** Returns cases for creating, listing and deleting hosts without faults. */
 export function lifecycleCases(
   definition: DriverDefinition,
   subject: LifecycleUnderTest,

@@ -3,7 +3,10 @@ import type { DriverDefinition, Power } from '../driver.ts'
 import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
 import { callOf, withHarness } from './harness.ts'
 
-/** Operations, and the state after each of them: repeated, and from both states. */
+/**
+ * Power operations in order, and the expected state after each. Operations are repeated, and start
+ * from both states.
+ */
 const switches: readonly (readonly [keyof Power, RegExp])[] = [
   ['start', /^(?:running|starting)$/],
   ['stop', /^stopped$/],
@@ -15,7 +18,7 @@ const switches: readonly (readonly [keyof Power, RegExp])[] = [
   ['start', /^(?:running|starting)$/],
 ]
 
-/** Cases for `power`. They pass if the driver does not support it. */
+/** Returns cases for `power`. They pass if the driver does not support it. */
 export const powerCases = (
   definition: DriverDefinition,
   subject: LifecycleUnderTest,

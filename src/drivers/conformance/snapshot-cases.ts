@@ -6,7 +6,7 @@ import { callOf, withHarness } from './harness.ts'
 const isUsage = (error: unknown): boolean =>
   error instanceof Error && 'kind' in error && error.kind === 'usage'
 
-/** Cases for `snapshots`. They pass if the driver does not support it. */
+/** Returns cases for `snapshots`. They pass if the driver does not support it. */
 export const snapshotCases = (
   definition: DriverDefinition,
   subject: LifecycleUnderTest,

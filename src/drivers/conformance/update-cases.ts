@@ -5,7 +5,7 @@ import { checkOptions } from '../options/option-flags.ts'
 import type { ContractCase, LifecycleUnderTest } from './driver-under-test.ts'
 import { callOf, withHarness } from './harness.ts'
 
-/** Cases for `update`. They pass if the driver does not support it. */
+/** Returns cases for `update`. They pass if the driver does not support it. */
 export const updateCases = (
   definition: DriverDefinition,
   subject: LifecycleUnderTest,
@@ -43,7 +43,7 @@ export const updateCases = (
         )
         if (found.some(({ how }) => how === 'stop')) await power?.stop(host, callOf())
         const request = { options: checkOptions(definition, wanted), only: new Set(names) }
-        // Repeated, as after an interruption before the result was recorded.
+        // Apply the change twice, as after an interruption before the result was recorded.
         await update.change(host, request, callOf())
         const changed = await update.change(host, request, callOf())
         const resources = Object.entries({ ...host.resources, ...changed }).flatMap(

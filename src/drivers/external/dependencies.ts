@@ -5,20 +5,21 @@ import { type DriverPackage, foldersUpFrom } from './find-package.ts'
 
 /** A package with code of a driver: the driver's own, or a dependency. */
 export interface CodePackage {
-  /** Name of its folder in node_modules, which imports use. */
+  /** Name of its directory in node_modules, which imports use. */
   readonly name: string
   /** Its real path. */
   readonly folder: string
-  /**
-   * The indices of its dependencies in the list, by name. Those that are not installed are missing.
-   */
+  /** The indices of its dependencies in the list, by name. Dependencies that are not installed are missing. */
   readonly dependencies: ReadonlyMap<string, number>
 }
 
 /** npm's rule for names, scoped or not. It excludes names that leave node_modules. */
 const packageName = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/i
 
-/** Always resolves to the running fleet, even if a package with this name is installed. */
+/**
+ * The name of the package that always resolves to the running fleet, even if another package with
+ * this name is installed.
+ */
 const ownName = 'fleet'
 
 /** Maximum number of packages. A driver with a cloud SDK has a few hundred. */
@@ -50,7 +51,10 @@ async function dependencyNames({ name, folder }: { name: string; folder: string 
   return [...new Set(names)].filter((one) => one !== ownName).toSorted()
 }
 
-/** Resolves the package `name` for code in `folder` as Node.js does. */
+/**
+ * Resolves the package `name` for code in `folder` as Node.js does. Returns its real path;
+ * `undefined` if it is not installed.
+ */
 async function findInstalled(name: string, folder: string): Promise<string | undefined> {
   for (const holder of foldersUpFrom(folder)) {
     const path = join(holder, 'node_modules', name)

@@ -5,17 +5,15 @@ import { UserError } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
-/** Where to search for driver packages, and who decides whether their code may run. */
+/** Where to search for driver packages, and how to decide whether their code may run. */
 export interface DriverSearch {
-  /**
-   * The inventory's folder. Packages in its node_modules, or in those of parent folders, are found.
-   */
+  /** The inventory's directory. Packages in its node_modules, or in those of parent directories, are found. */
   readonly folder: string
   readonly env: Environment
   /**
-   * Called before code runs of a package that was found from the inventory's folder, because it may
-   * have come with a clone. Resolves to the folder whose node_modules to load the package from;
-   * rejects if the package is not trusted.
+   * Called before running code of a package that was found from the inventory's directory, because
+   * the package may have come with a clone. Resolves to the directory whose node_modules to load
+   * the package from; rejects if the package is not trusted.
    */
   readonly checkTrust: (driverPackage: DriverPackage) => Promise<string>
 }
@@ -26,13 +24,13 @@ export interface DriverPackage {
   readonly name: string
   /** Its real path. */
   readonly folder: string
-  /** The folder that contains its node_modules folder. */
+  /** The directory that contains its node_modules directory. */
   readonly holder: string
   /** Whether it is a global package, which the user installed: a clone cannot add one. */
   readonly isGlobal: boolean
 }
 
-/** A name that can be part of a package name and cannot be a path. */
+/** Pattern for a name that can be part of a package name and cannot be a path. */
 const namePattern = /^[a-z0-9][a-z0-9._-]*$/
 
 export function* foldersUpFrom(folder: string): Generator<string> {
@@ -41,23 +39,24 @@ export function* foldersUpFrom(folder: string): Generator<string> {
   if (parent !== folder) yield* foldersUpFrom(parent)
 }
 
-/** The folder that contains node_modules of global packages, for a prefix of npm. */
+/** Returns the directory that contains the node_modules of global packages, for a prefix of npm. */
 const holderUnder = (prefix: string): string =>
   process.platform === 'win32' ? prefix : join(prefix, 'lib')
 
-/** The prefix that a program was started from. */
+/** Returns the prefix of npm that a program was started from. */
 const prefixOf = (path: string): string =>
   process.platform === 'win32' ? dirname(path) : dirname(dirname(path))
 
 /**
- * Folders of global packages: the configured prefix of npm, the prefix that fleet was started from,
- * that of the running Node.js (npm's default), and the folders above fleet itself.
+ * Returns directories whose node_modules can contain global packages: the configured prefix of npm,
+ * the prefix that fleet was started from, the prefix of the running Node.js (npm's default), and
+ * the directories above fleet itself.
  */
 function globalHolders(env: DriverSearch['env']): string[] {
   const configured = [env['npm_config_prefix'], env['PREFIX']]
   const started = [process.argv[1], process.execPath].map((path) => path && prefixOf(path))
   return [
-    // A relative prefix would be a folder of the clone that the user works in.
+    // A relative prefix would be a directory of the clone that the user works in.
     ...[...configured, ...started].flatMap((prefix) =>
       prefix && isAbsolute(prefix) ? [holderUnder(prefix)] : [],
     ),
@@ -65,10 +64,7 @@ function globalHolders(env: DriverSearch['env']): string[] {
   ]
 }
 
-/**
- * Whether the user can run code of this owner: their own, root's, and that of the user who called
- * sudo.
- */
+/** Whether the user can run code of this owner: their own code, root's, and that of the user who called sudo. */
 function isTrustedOwner(uid: number, env: DriverSearch['env']): boolean {
   const me = process.getuid?.()
   const sudoer = me === 0 ? Number(env['SUDO_UID'] || Number.NaN) : Number.NaN
@@ -97,9 +93,9 @@ async function checkOwners(
 }
 
 /**
- * Finds the package of the driver `name`, as Node.js would from the inventory's folder, else among
- * global packages. Lists no folder and runs no code. Throws kind `failed` if another user could
- * have put the package there.
+ * Finds the package of the driver `name`, as Node.js would from the inventory's directory, else
+ * among global packages. Lists no directory and runs no code. Throws kind `failed` if another user
+ * could have put the package there.
  */
 export async function findDriverPackage(
   name: string,
@@ -124,5 +120,5 @@ export async function findDriverPackage(
   return undefined
 }
 
-/** Thrown if a driver is needed whose code the user does not trust yet. */
+/** The error if a driver is needed whose code the user has not trusted yet. */
 export class UntrustedDriver extends UserError {}

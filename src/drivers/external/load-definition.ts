@@ -8,7 +8,7 @@ import { optionFlags } from '../options/option-flags.ts'
 import type { DriverPackage } from './find-package.ts'
 import { guardDriver } from './guard-driver.ts'
 
-/** A package's name, version and folder, for messages. */
+/** Returns a package's name, version and directory, for messages. */
 async function describePackage({ name, folder }: DriverPackage): Promise<string> {
   const text = await readFile(join(folder, 'package.json'), 'utf8')
   const version = /"version"\s*:\s*"([^"]+)"/.exec(text)?.[1]
@@ -27,7 +27,7 @@ interface ZodSchema {
   readonly partial?: unknown
 }
 
-/** Why `options` is not a valid schema; `undefined` if it is. */
+/** Explains why `options` is not a valid schema; returns `undefined` if it is. */
 function schemaProblem(options: unknown): string | undefined {
   const { def, partial } = (options ?? {}) as ZodSchema
   const isStrictObject = def?.type === 'object' && def.catchall?.def?.type === 'never'
@@ -37,8 +37,8 @@ function schemaProblem(options: unknown): string | undefined {
 }
 
 /**
- * Why `definition` is not a valid definition of the driver `name`, apart from its contract;
- * `undefined` if it is.
+ * Explains why `definition` is not a valid definition of the driver `name`, apart from its
+ * contract; returns `undefined` if it is.
  */
 function definitionProblem(
   name: string,

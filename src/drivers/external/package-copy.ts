@@ -28,12 +28,12 @@ export interface PackageDigest {
   readonly dependencies: number
 }
 
-/** Limits, because all files are read each time. */
+/** Limits of the number and total size of files, which are all read each time. */
 const limits = { files: 50_000, bytes: 512 * 2 ** 20 }
 
 /** A file, or a link within its package. */
 interface PackageFile {
-  /** Relative to the package's folder, with slashes. */
+  /** Relative to the package's directory, with slashes. */
   readonly path: string
   readonly content: Buffer | { readonly linkTo: string }
   readonly isExecutable: boolean
@@ -42,8 +42,8 @@ interface PackageFile {
 const withSlashes = (path: string): string => (sep === '/' ? path : path.replaceAll(sep, '/'))
 
 /**
- * The target of a link relative to its folder; `undefined` if it does not exist. Throws if it is
- * outside the package.
+ * Returns the target of a link relative to its directory; `undefined` if it does not exist. Throws
+ * kind `failed` if it is outside the package.
  */
 async function readLink(link: string, folder: string): Promise<string | undefined> {
   const target = await realpath(link).catch(ignored('driver', 'resolve a link in the package'))
@@ -61,8 +61,8 @@ async function readLink(link: string, folder: string): Promise<string | undefine
 }
 
 /**
- * All files of a package, sorted by name, without .git and without its own node_modules, whose
- * packages are found as dependencies.
+ * Lists all files of a package, sorted by name, without .git and without its own node_modules,
+ * whose packages are found as dependencies.
  */
 async function* listFiles(folder: string, below = ''): AsyncGenerator<PackageFile> {
   const entries = await readdir(join(folder, below), { withFileTypes: true })
@@ -129,9 +129,7 @@ const versionIn = (manifest: string): string | undefined =>
 export const digestPackage = async (driverPackage: DriverPackage): Promise<PackageDigest> =>
   readCode(await listCode(driverPackage), driverPackage, async () => {})
 
-/**
- * The path of a package in the copy: `N/node_modules/NAME`, next to the packages that it imports.
- */
+/** Returns the path of a package in the copy: `N/node_modules/NAME`, next to the packages that it imports. */
 const packagePath = (copy: string, index: number, name: string): string =>
   join(copy, `${index}`, 'node_modules', name)
 
@@ -144,21 +142,21 @@ async function linkPackage(from: string, to: string): Promise<void> {
   await symlink(relative(dirname(from), to), from, 'dir')
 }
 
-/** The folder with the copies for a digest, one for each fleet that runs them. */
+/** Returns the directory with the copies for a digest, one for each installation of fleet. */
 export const copiesOf = (folder: string, digest: string): string =>
   join(folder, digest.replace(/^sha256:/, '').slice(0, 40))
 
-/** The private folder for copies, and the package of the running fleet. */
+/** The private directory for copies, and the package of the running fleet. */
 export interface CopyTarget {
   readonly folder: string
   readonly fleet: string
 }
 
 /**
- * Copies all code of a driver's package into a private folder, where each package only finds what
- * its package.json names, and `fleet` is the running fleet. The digest is computed of what is
- * copied, so later changes of the original have no effect. Resolves to the folder whose
- * node_modules contains the copy; `undefined`, without a copy, if the digest differs.
+ * Copies all code of a driver's package into a private directory, where each package finds only the
+ * packages that its package.json names, and `fleet` is the running fleet. The digest is computed
+ * from the copied files, so later changes of the original have no effect. Resolves to the directory
+ * whose node_modules contains the copy; `undefined`, without a copy, if the digest differs.
  */
 export async function copyPackage(
   driverPackage: DriverPackage,
@@ -183,7 +181,7 @@ export async function copyPackage(
     await symlink(fleet, join(draft, 'node_modules', 'fleet'), 'junction')
     await mkdir(dirname(copy), { recursive: true, mode: 0o700 })
     await rename(draft, copy).catch(async (error: unknown) => {
-      if (!(await exists(copy))) throw error // otherwise another process was faster
+      if (!(await exists(copy))) throw error // otherwise another process created the copy first
     })
     return join(copy, '0')
   } finally {

@@ -6,7 +6,7 @@ import { socketInDockerHost } from './engine-sockets.ts'
 import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
-/** Sockets where an engine of this computer may listen, most likely first. */
+/** Returns the sockets where an engine on this computer may listen, most likely first. */
 function candidateSockets(env: Environment): string[] {
   const explicit = socketInDockerHost(env)
   const runtime = env['XDG_RUNTIME_DIR']
@@ -29,7 +29,7 @@ const acceptsConnections = (path: string): Promise<boolean> =>
 const isSocket = async (path: string): Promise<boolean> =>
   (await stat(path).catch(ignored('driver', 'check the engine socket')))?.isSocket() ?? false
 
-/** The first socket that accepts connections, else the first that exists, else Docker's default. */
+/** Finds the first socket that accepts connections, else the first that exists, else Docker's default. */
 async function findSocket(env: Environment): Promise<string> {
   const candidates = candidateSockets(env)
   for (const path of candidates) if (await acceptsConnections(path)) return path
@@ -37,7 +37,7 @@ async function findSocket(env: Environment): Promise<string> {
   return defaultSocket
 }
 
-/** The driver of this computer, with the user's environment `env`. */
+/** Creates the driver of the Docker engine on this computer, for a user with the environment variables `env`. */
 export const localDriver = (env: Environment): Driver<{ socket?: string | undefined }> => ({
   async locate(_name, options) {
     const socket = options.socket ?? (await findSocket(env))

@@ -1,22 +1,23 @@
 import type { Environment } from '../../os/environment.ts'
 
-/** The socket in `DOCKER_HOST`, if it is a Unix socket. */
+/** Returns the path in `DOCKER_HOST`, if it is a Unix socket. */
 export const socketInDockerHost = (env: Environment): string | undefined =>
   env['DOCKER_HOST']?.match(/^unix:\/\/(\/.*)$/)?.[1]
 
-/** Relative to the user's runtime folder. */
+/** Paths of sockets, relative to the user's runtime directory. */
 const inRuntimeFolder = ['docker.sock', 'podman/podman.sock']
 
 /**
- * Relative to a home folder: Docker Desktop, Colima, OrbStack, Rancher Desktop, Lima, and the
- * machine of Podman.
+ * Pattern for paths of sockets relative to a home directory: Docker Desktop, Colima, OrbStack,
+ * Rancher Desktop, Lima, and Podman machines.
  */
 const inHome =
   /^(?:\.docker\/(?:run|desktop)\/docker|\.(?:config\/)?colima\/(?:[A-Za-z0-9][\w-]*\/)?docker|\.orbstack\/run\/docker|\.rd\/docker|\.lima\/[A-Za-z0-9][\w-]*\/sock\/(?:docker|podman)|\.local\/share\/containers\/podman\/machine\/(?:[A-Za-z0-9][\w-]*\/)?podman)\.sock$/
 
 /**
- * Whether `path` is a usual socket of an engine, or the user's `DOCKER_HOST` names it. An inventory
- * could name any other socket, and a request to it could reach a program that is not an engine.
+ * Whether `path` is a usual socket of an engine, or the one in the user's `DOCKER_HOST`. An
+ * inventory could name any other socket, and a request to it could reach a program that is not an
+ * engine.
  */
 export function isEngineSocket(path: string, env: Environment): boolean {
   const { XDG_RUNTIME_DIR: runtime, HOME: home } = env

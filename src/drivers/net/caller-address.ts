@@ -13,8 +13,8 @@ const services = {
 } as const
 
 /**
- * Timeouts of a request in milliseconds: the last attempt, and an attempt that a second one
- * follows.
+ * Timeouts of a request in milliseconds: of the last attempt (`requestTimeout`), and of an attempt
+ * that is followed by another (`firstRequestTimeout`).
  */
 const requestTimeout = 5_000
 const firstRequestTimeout = 3_000
@@ -30,7 +30,7 @@ export interface CallerAddress {
 
 /**
  * Queries a service for the public address of this computer: FLEET_CHECKIP_URL, else a service of
- * AWS. It connects directly, as SSH does, and through a proxy only if that fails. Throws kind
+ * AWS. Connects directly, as SSH does, and through a proxy only if that fails. Throws kind
  * `unreachable` if neither works.
  */
 async function queryCallerAddress(

@@ -4,7 +4,10 @@ import { createServer } from 'node:net'
 import { UserError } from '../../errors.ts'
 import { traceError } from '../../os/trace.ts'
 
-/** Below the ephemeral port range of the system (32768 on Linux, 49152 elsewhere). */
+/**
+ * The range of ports to choose from, below the ephemeral port range of the system (32768 on Linux,
+ * 49152 elsewhere).
+ */
 const [lowest, highest] = [22_000, 31_999]
 
 /** Whether a port of 127.0.0.1 is free. */

@@ -3,7 +3,7 @@ import type { MachineName } from '../../machine/name.ts'
 import type { Call, DriverState } from '../driver.ts'
 import type { PortRange } from './ports.ts'
 
-/** Hosts that reach each other on some ports, which nobody else reaches: the nodes of a swarm. */
+/** A group of hosts, such as the nodes of a swarm, that open some ports to each other and to no other hosts. */
 export interface PeerGroup {
   /** The ID of the inventory. */
   readonly fleet: string
@@ -14,13 +14,13 @@ export interface PeerGroup {
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** Whether a host reaches its peers. */
+/** The access of a host to its peers. */
 export interface PeerState {
-  /** The network in which the hosts of the group reach each other, for the user: `vpc-0abc`. */
+  /** The network in which the hosts of the group reach each other, for messages: `vpc-0abc`. */
   readonly network: string
-  /** Whether the provider counts the host among the group. */
+  /** Whether the host is in the provider's group. */
   readonly isMember: boolean
-  /** What a member lacks, for the user: `sg-0abc has no rule for 2377/tcp`. */
+  /** What is missing for the host to reach its peers, for messages: `sg-0abc has no rule for 2377/tcp`. */
   readonly missing?: string
 }
 
@@ -39,9 +39,10 @@ export interface PeerAccess {
     call: Call,
   ): Promise<ReadonlyMap<MachineName, PeerState>>
   /**
-   * Adds a host to the group, and creates what the group lacks. Several hosts can be added at the
-   * same time, also by other users. `record` stores values in the host's record before the host
-   * uses a resource, so that `Lifecycle.remove` finds it; they are durable once it resolves.
+   * Adds a host to the group, and creates missing resources and rules of the group. Several hosts
+   * can be added at the same time, also by other users. `record` stores values in the host's record
+   * before the host uses a resource, so that `Lifecycle.remove` finds it; they are durable once it
+   * resolves.
    */
   open(
     host: HostRecord,
@@ -50,8 +51,8 @@ export interface PeerAccess {
     call: Call,
   ): Promise<void>
   /**
-   * Removes a host from the group, and what was created for the group with its last host. Returns
-   * the resources to record (`undefined` to remove a value).
+   * Removes a host from the group, and with the last host also the resources that were created for
+   * the group. Returns the resources to record (`undefined` to remove a value).
    */
   close(
     host: HostRecord,

@@ -21,8 +21,8 @@ async function writePorts(file: string, ports: Ports): Promise<void> {
 }
 
 /**
- * Reserves a port of 127.0.0.1 for the host with this token: the one that it already has in `file`,
- * or a free port that no other host in `file` has.
+ * Reserves a port of 127.0.0.1 for the host with this token: its port in `file`, else a free port
+ * that no other host has in `file`.
  */
 export async function reservePort(file: string, token: string): Promise<number> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
@@ -36,7 +36,7 @@ export async function reservePort(file: string, token: string): Promise<number> 
   })
 }
 
-/** Releases the port of a host. */
+/** Releases the port of the host with this token. */
 export async function releasePort(file: string, token: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await withLock(file, async () => {

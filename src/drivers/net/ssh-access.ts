@@ -12,18 +12,19 @@ export interface SshAccess {
   /** The option with the ranges that can reach SSH: `203.0.113.0/24,…`. */
   readonly option: string
   /**
-   * The ranges that can reach SSH according to the record; `undefined` if fleet does not manage the
-   * firewall.
+   * Returns the ranges that can reach SSH according to the record; `undefined` if fleet does not
+   * manage the firewall.
    */
   allowed(host: HostRecord): Promise<readonly string[] | undefined>
   /**
-   * The addresses of this computer as the host sees them, as ranges of one address. Throws kind
-   * `unreachable` if they cannot be detected.
+   * Returns the addresses of this computer as the host sees them, as ranges of one address. Throws
+   * kind `unreachable` if they cannot be detected.
    */
   caller(host: HostRecord, call: Call): Promise<readonly string[]>
   /**
-   * Asks the provider for the firewall, which others may have changed. Returns its name, such as `security group sg-1`, if it
-   * does not allow SSH from a range; `undefined` if it does, or if fleet does not manage it.
+   * Asks the provider for the firewall's rules, which other users may have changed. Returns the
+   * firewall's name, such as `security group sg-1`, if it does not allow SSH from a range;
+   * `undefined` if it does, or if fleet does not manage it.
    */
   blockedBy?(host: HostRecord, range: string, call: Call): Promise<string | undefined>
 }
@@ -31,11 +32,14 @@ export interface SshAccess {
 /** Whether fleet manages the firewall of a host, and the host sees the public address of this computer. */
 function isManaged({ token, resources: { sshCidr, access, reach } = {} }: HostRecord): boolean {
   // A host at a private address sees a private address of this computer, which no service can
-  // report; a host behind a tunnel does not see this computer.
+  // report. A host behind a tunnel does not see the address of this computer.
   return token !== undefined && sshCidr !== undefined && access !== 'private' && reach === undefined
 }
 
-/** SSH access by firewall rules that fleet created and whose ranges are in the record. `blockedBy` gets managed hosts only. */
+/**
+ * Returns SSH access for a driver that creates firewall rules and records their ranges. `blockedBy`
+ * is called only for hosts whose firewall fleet manages.
+ */
 export const recordedSshAccess = (
   getCallerAddress: GetCallerAddress,
   blockedBy?: NonNullable<SshAccess['blockedBy']>,

@@ -72,13 +72,13 @@ function flagOf([key, field]: [string, z.core.$ZodType]): OptionFlag {
   }
 }
 
-/** A default in brackets at the end of a description. */
+/** Pattern for a default in parentheses at the end of a description. */
 const statedDefault = /^(.*) \((default: [^()]*)\)$/s
 
 /**
- * The description of an option with its choices and its default in brackets, for help and
- * documentation. With `isNew: false` it is for an existing host: defaults of the schema do not
- * apply, and no option is required.
+ * Returns the description of an option with its choices and its default in parentheses, for help
+ * and documentation. With `isNew: false`, the description is for an existing host: defaults of the
+ * schema do not apply, and no option is required.
  */
 export function describeFlag(
   { description, choices, default: fallback, required }: OptionFlag,
@@ -94,7 +94,7 @@ export function describeFlag(
   return notes.length === 0 ? text : `${text} (${notes.join('; ')})`
 }
 
-/** The flags of a driver, in the order of its schema. */
+/** Returns the flags of a driver, in the order of its schema. */
 export const optionFlags = ({ options }: DriverDefinition): OptionFlag[] =>
   Object.entries(options.shape).map(flagOf)
 
@@ -126,7 +126,7 @@ function readFlag({ name, type }: OptionFlag, text: string | boolean): unknown {
   return text
 }
 
-/** The validation error for `text` as the value of a flag, if any. */
+/** Returns the validation error for `text` as the value of a flag, if any. */
 export function validationError(
   driver: DriverDefinition,
   flag: OptionFlag,

@@ -32,7 +32,10 @@ export const localImageOption = z
     'Image: debian-12, debian-13, ubuntu-24.04, or your own image with cloud-init as PATH|URL[#sha256=…]',
   )
 
-/** The option `shares` of virtual machines on this computer. `longestName` is the longest name of a folder, in letters. */
+/**
+ * The option `shares` of virtual machines on this computer. `longestName` is the maximum length of
+ * the name of a shared directory, in characters.
+ */
 export const sharesOption = (longestName?: number) =>
   z
     .string()
