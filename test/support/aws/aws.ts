@@ -32,12 +32,13 @@ export interface AwsOptions extends SettingChanges {
 }
 
 /**
- * An initially empty AWS account: moto, behind a front that does what AWS does and moto does not.
+  * An initially empty AWS account: moto, behind a server that adds the behavior of AWS that moto
+  * does not have.
  */
 export interface Aws extends AsyncDisposable {
   /**
-   * Everything that a client needs to connect, and nothing else: endpoint, region, fake
-   * credentials, no files, no IMDS.
+    * Environment variables with which a client connects: endpoint, region, and fake credentials; no
+    * configuration files, no IMDS.
    */
   readonly environment: Readonly<Record<string, string>>
   readonly region: string
@@ -54,7 +55,7 @@ export interface Aws extends AsyncDisposable {
   onCall(hook: CallHook): () => void
   /** Changes settings; the others are kept. */
   change(settings: SettingChanges): void
-  /** What exists according to moto. */
+  /** The resources that exist according to moto. */
   world(region?: string): Promise<World>
   /**
    * An instance of the test double; `instance.settled` resolves when its host has completed all
@@ -81,13 +82,13 @@ const credentials = {
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
 }
 
-/** The regions of the account. Calls to others are rejected as for regions without opt-in. */
+/** The regions of the account. Calls to any other region are rejected, as for a region without opt-in. */
 async function findRegions(moto: Moto, region: string): Promise<Set<string>> {
   const answer = await moto.ec2(region, { Action: 'DescribeRegions' })
   return new Set(itemsOf(answer, 'regionInfo').map((tree) => textOf(tree, 'regionName') ?? ''))
 }
 
-/** Starts the test double in the lab. It ends with this process at the latest. */
+/** Starts the test double in the lab. It is stopped when this process exits, at the latest. */
 export async function startAws(options: AwsOptions = {}): Promise<Aws> {
   const { region = 'eu-west-1', hosts: _hosts, lab: _lab, ...changes } = options
   const initial = changeSettings(changes)

@@ -8,7 +8,7 @@ import { mergeResources, type HostRecord, type HostStatus } from '../../../src/m
 import type { MachineName } from '../../../src/machine/name.ts'
 import type { Aws } from './aws.ts'
 
-/** A call without an abort that stores the reported steps. */
+/** A call that is never aborted, and stores the reported steps in `told`. */
 export function quietCall(): Call & { readonly told: string[] } {
   const told: string[] = []
   return {
@@ -18,7 +18,7 @@ export function quietCall(): Call & { readonly told: string[] } {
   }
 }
 
-/** Starts a service that returns the address of the caller, like that of AWS. */
+/** Starts a service that returns `address` as the caller's, like checkip.amazonaws.com. */
 export async function startCheckIp(): Promise<
   AsyncDisposable & { readonly url: string; address: string }
 > {
@@ -43,8 +43,8 @@ export class AwsTrial {
   record: HostRecord
   userData = '#cloud-config\n'
   /**
-   * Called before the nth record, counted from 1. An error means that the disk or the process
-   * failed.
+    * Called before the nth record is stored, counted from 1. Throwing simulates a failure of the disk
+    * or the process.
    */
   beforeRecord: (step: number) => void = () => {}
 
@@ -87,7 +87,7 @@ export class AwsTrial {
     return this.lifecycle.plan(wish, awsOptions.parse(this.options), call)
   }
 
-  /** Plans and creates, and stores what is recorded. */
+  /** Plans and creates the host, and keeps the state that the driver records in `record`. */
   async make(call: Call = quietCall()): Promise<HostFacts> {
     const plan = await this.plan(call)
     this.record = { ...this.record, resources: mergeResources({}, plan.resources) }

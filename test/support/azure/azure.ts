@@ -40,7 +40,7 @@ export type OnCall = (operation: string, request: Request) => Fault | undefined
 
 /** Options of the Azure test double. */
 export interface AzureOptions {
-  /** The computers of virtual machines; none by default. */
+  /** The hosts behind virtual machines; none by default. */
   readonly computers?: Computers
   readonly newPublicAddress?: () => Promise<string>
   readonly settleMs?: number
@@ -71,7 +71,7 @@ export interface AzureStandIn extends AsyncDisposable {
   /** Resolves when no operation is running. */
   idle(): Promise<void>
   onCall: OnCall | undefined
-  /** Returns the error of an allocation, by the name of a virtual machine. */
+  /** Returns the error with which the allocation of a virtual machine fails, by its name. */
   allocation: (name: string) => Refusal | undefined
   retryAfter: string | undefined
   /** The resource groups that the login has its role on (default: the whole subscription). */
@@ -103,9 +103,9 @@ const plentiful: Quotas = {
 }
 
 /**
- * `PUT Microsoft.Network/networkInterfaces`, `POST Microsoft.Compute/virtualMachines/start`, `GET
- * resourceGroup`, `GET resources` of one, `GET subscription/resources`; `GET operation` queries a
- * running operation.
+  * The name of a request: `PUT Microsoft.Network/networkInterfaces`, `POST
+  * Microsoft.Compute/virtualMachines/start`, `GET resourceGroup`, `GET resources` (of a group), `GET
+  * subscription/resources`, `GET operation` (polls a running operation).
  */
 export function operationOf({ method, host, path }: Request): string {
   if (!resourceManagers.includes(host)) return `${method} ${host}`

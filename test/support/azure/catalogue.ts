@@ -1,7 +1,7 @@
 import { type Answer, Refusal, type Request } from './exchange.ts'
 import { page } from './pages.ts'
 
-/** A size of virtual machines, as far as fleet uses it. */
+/** The properties of a virtual machine size that fleet uses. */
 interface SizeFacts {
   readonly name: string
   readonly family: string

@@ -5,11 +5,11 @@ import type { AzureOptions } from './azure.ts'
 interface HostsBehind extends Required<Pick<AzureOptions, 'computers' | 'newPublicAddress'>> {
   /** Moves the host of a virtual machine to another address. */
   answerOn(machine: string, address: string): Promise<void>
-  /** Throws every packet to and from the host of a virtual machine away, or ends that. */
+  /** Starts or stops dropping all packets to and from the host of a virtual machine. */
   drop(machine: string, on: boolean): Promise<void>
 }
 
-/** Uses hosts that accept logins for virtual machines and public addresses. */
+/** Makes the hosts of `source` the hosts behind virtual machines, and uses its public addresses. */
 export function hostsBehind(source: HostSource): HostsBehind {
   const hosts = new Map<string, Host>()
   const hostOf = (name: string): Host => {

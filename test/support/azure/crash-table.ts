@@ -4,7 +4,7 @@ import { testDescribed } from './described.ts'
 import { type Attempt, type DriverSeat, newAttempt, seatDriver } from './driver-seat.ts'
 
 let seat: DriverSeat
-/** A driver that has no patience with an Azure which does not answer. */
+/** Creates a driver that fails after 300 ms without a response, and does not retry. */
 const hastyDriver = () => seat.driverWith({ requestTimeoutMs: 300, retries: 0 })
 
 beforeAll(async () => {
@@ -13,13 +13,13 @@ beforeAll(async () => {
 })
 afterAll(() => seat[Symbol.asyncDispose]())
 
-/** One call of a clean run: which, and the how many-th of its kind. */
+/** A call in a run without faults: its operation, and its number among the calls of that operation, from 1. */
 interface Point {
   readonly operation: string
   readonly number: number
 }
 
-/** Who makes an attempt, and what kills it. */
+/** The driver that makes an attempt, and the signal that aborts it. */
 interface How {
   readonly driver: DriverSeat['driver']
   readonly signal: AbortSignal
@@ -38,7 +38,10 @@ const faults: Readonly<Record<Trouble, Fault>> = {
   'time-out': { when: 'after', how: 'hang' },
 }
 
-/** Does `work` while `trouble` meets the call at `point`; a killed one makes no further call. */
+/**
+ * Runs `work` with a fault of the given kind at the call `point`. If the fault kills the command, no
+ * further call reaches Azure. Returns whether `work` failed.
+ */
 async function meet(
   point: Point,
   kind: Trouble,
@@ -53,12 +56,12 @@ async function meet(
     seen += 1
     if (seen < point.number) return undefined
     if (kind.startsWith('killed')) killed.abort(new Error('killed'))
-    // What is repeated is met again: only the next attempt has luck.
+    // Retries of the call fail too: only the next attempt succeeds.
     return isOver ? undefined : faults[kind]
   }
   seat.azure.onCall = onCall
   try {
-    // A command of its own, which has asked nothing yet.
+    // A new driver, as in a new command, has cached no responses.
     const driver = kind === 'time-out' ? hastyDriver() : seat.driverWith({})
     await work({ driver, signal: killed.signal })
     return false
@@ -70,7 +73,7 @@ async function meet(
   }
 }
 
-/** The calls that `work` makes. Of questions whether something is done, the first two: how many there are is chance. */
+/** The calls that `work` makes. Of polls of operations, only the first two, because their number varies. */
 async function pointsOf(work: () => Promise<unknown>): Promise<Point[]> {
   const counts = new Map<string, number>()
   const points: Point[] = []
@@ -110,8 +113,9 @@ const attempt = (host: Attempt, how: How) => seat.attempt(host, how)
 const nothing = async () => {}
 
 /**
- * Tests of a creation and a removal that are cut short at each of their calls. `where`: where the host is.
- * `given`: its options. `whole`: the types of the resources that it needs.
+  * Defines tests of a creation and a removal that are interrupted at each of their calls. `where`: the
+  * resource group of the host, for the tables. `given`: the options of the host. `whole`: the types of
+  * all its resources.
  */
 export function testCrashes(
   where: string,
@@ -121,7 +125,8 @@ export function testCrashes(
   const newHost = (): Attempt => newAttempt(seat.options(given))
 
   /**
-   * Lets every trouble meet every call of `before`'s work, and then `after`, which says what is wrong then. Prints the table.
+    * For each call and each kind of trouble: runs `prepare`, `work` with the fault, and `after`, which
+    * returns the problems that it finds. Prints a table, and returns all problems.
    */
   async function fillTable(
     title: string,
@@ -167,9 +172,9 @@ export function testCrashes(
     return points
   }
 
-  test('create: after a repetition one of each, after removal nothing', async () => {
+  test('a repeated creation leaves one resource of each type, and its removal none', async () => {
     const all = await pointsOfCreation()
-    // What is asked before the first PUT is the same for every group.
+    // The calls before the first PUT are the same for every group.
     const points = 'resourceGroup' in given ? all.slice(firstPut(all)) : all
     const wrong = await fillTable('create, create, rm', points, attempt, nothing, async (host) => {
       await seat.attempt(host)
@@ -180,7 +185,7 @@ export function testCrashes(
     expect(wrong).toEqual([])
   })
 
-  test('create, then remove at once: nothing', async () => {
+  test('removal after a failed creation leaves no resources', async () => {
     // Before the first PUT there is nothing to remove.
     const all = await pointsOfCreation()
     const points = all.slice(firstPut(all))
@@ -198,7 +203,7 @@ export function testCrashes(
     expect(wrong).toEqual([])
   })
 
-  test('remove: after a repetition nothing', async () => {
+  test('a repeated removal leaves no resources', async () => {
     const clean = newHost()
     await seat.attempt(clean)
     const points = await pointsOf(() => seat.remove(clean.record))
@@ -215,7 +220,7 @@ export function testCrashes(
     expect(wrong).toEqual([])
   })
 
-  test('killed while the id is written: the host is found again', async () => {
+  test('a creation that was killed while recording the id finds its host again', async () => {
     const host = newHost()
     const killed = new AbortController()
     const onRecord = () => killed.abort(new Error('killed'))

@@ -6,10 +6,10 @@ import { judge, judgeIsMissing } from './judge.ts'
 const undescribed =
   /^GET Microsoft\.Compute\/(?:skus|images\/?|galleries\/\S+|locations\/\w+\/publishers\/\S+)$|^GET Microsoft\.Network\/bastionHosts$|^GET Microsoft\.Network\/locations\/\w+\/usages$|^(?:GET|DELETE|PATCH) Microsoft\.Compute\/disks$|^PATCH \S+\/providers\/Microsoft\.Resources\/tags\/default$/
 
-/** A test, the last of its file, that all previous exchanges match Microsoft's API descriptions. */
+/** Defines the last test of a file: that all previous exchanges match Microsoft's API descriptions. */
 export function testDescribed(exchanges: () => readonly Exchange[]): void {
   test(
-    "Microsoft's descriptions allow all that was said",
+    "all requests and responses match Microsoft's API descriptions",
     { timeout: 600_000 },
     async ({ skip }) => {
       skip(judgeIsMissing !== undefined, judgeIsMissing)

@@ -20,7 +20,7 @@ const quick: Timeouts = {
 
 type AzureDriver = Driver<AzureOptions>
 
-/** Variations of an attempt. */
+/** The options of an attempt. */
 interface How {
   readonly driver?: AzureDriver
   readonly signal?: AbortSignal
@@ -144,7 +144,8 @@ export async function seatDriver(
 }
 
 /**
- * Gives each test of a file a driver and a test double of its own. Returns all exchanges of the tests that have ended.
+  * Creates a separate driver and test double for each test of a file. Returns the exchanges of all
+  * finished tests.
  */
 export function seatEachTest(
   use: (seat: DriverSeat) => void,

@@ -1,5 +1,6 @@
-// Reads exchanges with Azure from stdin, and writes what Microsoft's own descriptions say against them to the file
-// that is named: node judge.mjs SPECS FILE. A program of its own: the validator writes to stdout and leaves timers.
+// Checks exchanges with Azure, read as JSON from standard input, against Microsoft's API descriptions in the directory
+// SPECS, and writes the verdicts to FILE: node judge.mjs SPECS FILE. It is a separate program, because the validator
+// writes to standard output and leaves timers running.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import Ajv from 'ajv-draft-04'
@@ -7,7 +8,7 @@ import { LiveValidator } from 'oav'
 
 const [, , specs = '', file = ''] = process.argv
 
-/** The api-versions that the OpenAPI files are of. */
+/** The api-versions of the OpenAPI files, by namespace. */
 const versions = { 'microsoft.compute': '2024-07-01', 'microsoft.network': '2024-05-01' }
 
 const validator = new LiveValidator({
@@ -34,7 +35,7 @@ const load = (/** @type {string} */ name) =>
 function loadTemplates() {
   const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false, logger: false })
   const compute = load('2026-03-01/Microsoft.Compute.json')
-  // Definitions of extensions are in a file that is not here: whatever is said of them is accepted.
+  // The file with the definitions of extensions is not available: any extension is accepted.
   /** @type {Record<string, object>} */
   const extensions = {}
   JSON.stringify(compute, (key, value) => {
@@ -49,7 +50,7 @@ function loadTemplates() {
 }
 const templates = loadTemplates()
 
-/** The troubles of a PUT's body with the template schema of its resource. */
+/** Checks the body of a PUT against the template schema of its resource type. Returns the errors. */
 function judgeBody(
   /** @type {string} */ path,
   /** @type {string} */ apiVersion,
@@ -62,7 +63,7 @@ function judgeBody(
   const validate = templates.compile({
     $ref: `${schemas}${schema}#/resourceDefinitions/${type.split('/')[1]}`,
   })
-  // The national clouds are asked with older versions, which the files at hand do not describe.
+  // Requests to the national clouds have older versions, which the available schemas do not contain.
   const [described] = schema.split('/')
   validate({ type, apiVersion: isPublic ? apiVersion : described, name, ...body })
   return (
@@ -71,7 +72,7 @@ function judgeBody(
         ({ schemaPath, keyword }) =>
           !/expression/.test(schemaPath) && !/^(?:one|any)Of$/.test(keyword),
       )
-      // The closed list of sizes is of long ago, as its own description says.
+      // The list of sizes is outdated, as its description says.
       .filter(({ instancePath }) => instancePath !== '/properties/hardwareProfile/vmSize')
       .map(
         ({ instancePath, message, params }) =>
@@ -123,5 +124,5 @@ const exchanges = JSON.parse(await text(process.stdin))
 const verdicts = []
 for (const exchange of exchanges) verdicts.push(await judge(exchange))
 writeFileSync(file, JSON.stringify(verdicts))
-// oxlint-disable-next-line unicorn/no-process-exit -- the validator's timers would go on
+// oxlint-disable-next-line unicorn/no-process-exit -- the validator's timers would keep the process running
 process.exit(0)

@@ -9,7 +9,7 @@ import type { Exchange } from './exchange.ts'
 
 const specs = join(import.meta.dirname, '../../../../shared/azure-specs')
 
-/** Why exchanges cannot be checked here, if so. */
+/** The reason why exchanges cannot be checked on this computer; undefined if they can. */
 export const judgeIsMissing: string | undefined = existsSync(specs)
   ? undefined
   : "Microsoft's descriptions of Azure are not beside this checkout (../shared/azure-specs)"
@@ -18,14 +18,14 @@ export const judgeIsMissing: string | undefined = existsSync(specs)
 export interface Verdict {
   readonly operation: string
   readonly status: number
-  /** Whether they do not contain it. */
+  /** Whether the descriptions do not contain the operation. */
   readonly isUnknown: boolean
   readonly troubles: readonly string[]
 }
 
 const parse = (text: string): unknown => (text === '' ? undefined : JSON.parse(text))
 
-/** Whether an operation is described: not logins, queries of operations and registrations. */
+/** Whether an operation is checked: not logins, polls of operations, and registrations of providers. */
 const isJudged = (operation: string): boolean =>
   !/^\S+ (?:operation|login\.)/.test(operation) &&
   !/ Microsoft\.\w+(?:\/register)?$/.test(operation)

@@ -26,7 +26,7 @@ function discover(host: string, tenant: string): Answer {
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** A token with the length of real ones. */
+/** A token in the format of a JSON Web Token. */
 function newToken(): string {
   return [encode({ alg: 'none' }), encode({ jti: randomUUID() }), 'SIGNATURE'].join('.')
 }
@@ -36,7 +36,7 @@ const refuse = (error: string, description: string): Answer => ({
   body: { error, error_description: description, error_codes: [7000215] },
 })
 
-/** Microsoft's login host, for one client that logs in with a secret, or any user with a code. */
+/** Creates a Microsoft login host that accepts one client by its secret, and any user by device code. */
 export function openLoginHost(): LoginHost {
   const tenant = randomUUID()
   const clientId = randomUUID()

@@ -18,7 +18,7 @@ interface Reference {
   readonly properties?: { readonly deleteOption?: string }
 }
 
-/** The configuration of an interface, as clients send it. */
+/** The IP configuration of a network interface, as sent by clients. */
 export interface IpConfiguration {
   readonly name: string
   readonly id?: string
@@ -88,7 +88,7 @@ function checkInterface(store: Store, id: string, properties: Properties): void 
 }
 
 /**
- * An existing resource cannot change its location
+  * Rejects a change of the location of an existing resource
  * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location).
  */
 function checkLocation(existing: Resource | undefined, location: unknown): void {
@@ -106,8 +106,9 @@ const networkOf = (configurations: unknown): string | undefined =>
     .replace(/\/subnets\/.*/, '')
 
 /**
- * An interface keeps its virtual network (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change subnet
- * assignment"). The code of the refusal is the stand-in's own.
+  * Rejects moving an interface to another virtual network
+  * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change
+  * subnet assignment"). The error code is made up.
  */
 function checkNetwork(existing: Resource | undefined, properties: Properties): void {
   const before = networkOf(existing?.body.properties['ipConfigurations'])
@@ -234,7 +235,7 @@ function holdersOf(store: Store, type: string, id: string): readonly [string, Bo
         .includes(`${id}"`.toLowerCase()),
     )
     return [
-      'InUseApplicationSecurityGroupCannotBeDeleted', // the code is the stand-in's own
+      'InUseApplicationSecurityGroupCannotBeDeleted', // made up
       rule?.body ??
         referring(({ properties }) =>
           (properties.applicationSecurityGroups ?? []).some((one) => same(one.id, id)),
@@ -283,7 +284,7 @@ function remove({ store, operations }: NetworkContext, address: Address): Answer
   }
 }
 
-/** A virtual network as it is shown: each subnet with the interfaces in it. */
+/** A virtual network in a response: each subnet with its interfaces. */
 function showNetwork(store: Store, body: Body): Body {
   const used = resourcesOf(store, 'Microsoft.Network/networkInterfaces').flatMap((one) =>
     configurationsOf(one.body),
@@ -298,7 +299,7 @@ function showNetwork(store: Store, body: Body): Body {
   return { ...body, properties: { ...body.properties, subnets } }
 }
 
-/** Interfaces, addresses, security groups, virtual networks. */
+/** Answers requests for interfaces, public addresses, security groups and virtual networks. */
 export function answerNetwork(
   context: NetworkContext,
   address: Address,

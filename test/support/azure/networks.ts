@@ -9,7 +9,7 @@ function add({ store }: Pick<AzureStandIn, 'store'>, body: Body): string {
 const network = ({ subscription }: AzureStandIn, type: string, name: string): string =>
   `/subscriptions/${subscription}/resourceGroups/net/providers/Microsoft.Network/${type}/${name}`
 
-/** Adds a network of the user, in the resource group `net`. Returns its id. */
+/** Adds a virtual network that the user created, in the resource group `net`. Returns its id. */
 export function addNetwork(
   azure: AzureStandIn,
   {
@@ -21,7 +21,7 @@ export function addNetwork(
     readonly location?: string
     readonly prefix?: string
     readonly name?: string
-    /** The ids of networks that it is peered with. */
+    /** The ids of the networks that it is peered with. */
     readonly peers?: readonly string[]
   } = {},
 ): string {
@@ -42,7 +42,7 @@ export function addNetwork(
   })
 }
 
-/** Adds a Bastion of the user in a network. Returns its id. */
+/** Adds a Bastion that the user created in the network with the id `home`. Returns its id. */
 export function addBastion(
   azure: AzureStandIn,
   name: string,

@@ -6,7 +6,7 @@ import { type Answer, Refusal, type Request } from './exchange.ts'
 interface Operation {
   status: 'InProgress' | 'Succeeded' | 'Failed'
   error?: { readonly code: string; readonly message: string }
-  /** The final status of its `Location`. */
+  /** The HTTP status of its `Location` after success. */
   readonly final: number
 }
 
@@ -18,11 +18,11 @@ interface Links {
 
 /** Long-running operations, and the URLs to poll them. */
 export interface Operations {
-  /** Starts one. `work` is its effect, which ends it; a {@link Refusal} fails it. */
+  /** Starts an operation, which is running until `work` resolves. If `work` throws a {@link Refusal}, it fails. */
   start(subscription: string, namespace: string, final: number, work: () => Promise<void>): Links
   /** The response to a poll, if `request` is one. */
   answer(request: Request): Answer | undefined
-  /** Resolves when none is running. */
+  /** Resolves when no operation is running. */
   idle(): Promise<void>
 }
 

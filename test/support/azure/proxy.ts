@@ -13,8 +13,8 @@ export interface CatchingProxy extends AsyncDisposable {
 }
 
 /**
- * Intercepts connections to `hosts`: a CONNECT to one of them leads to `server`, any other is
- * rejected. The client cannot reach real hosts.
+  * Starts a proxy that connects a CONNECT for one of `hosts` to `server`, and rejects all others. The
+  * client cannot reach real hosts.
  */
 export async function startProxy(
   hosts: readonly string[],

@@ -71,8 +71,8 @@ const groupOf = (id: string): string =>
   (/\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? '').toLowerCase()
 
 /**
- * A role on resource groups only: lists of the subscription contain these groups, other requests
- * for the subscription are rejected (terraform-provider-azurerm#2678, #26667;
+  * Applies a role on resource groups only: lists of the subscription contain these groups, other
+  * requests for the subscription are rejected (terraform-provider-azurerm#2678, #26667;
  * https://learn.microsoft.com/azure/role-based-access-control/scope-overview).
  */
 function limit(context: ResourceManagerContext, path: string): ResourceManagerContext {
@@ -166,7 +166,7 @@ function answerTags(
   return { status: 200, body: { id, name: 'default', type, properties: { tags } } }
 }
 
-/** Lists of the whole subscription. */
+/** Answers requests for lists of the whole subscription. */
 function answerLists(
   { store, pageSize }: ResourceManagerContext,
   request: Request,

@@ -16,7 +16,7 @@ export interface Body {
 /** A resource and its state. */
 export interface Resource {
   body: Body
-  /** Whether an operation uses it. */
+  /** Whether an operation on the resource is running. */
   busy: boolean
   /** Values that are never returned. */
   readonly secrets: Record<string, unknown>

@@ -52,18 +52,18 @@ interface Boot {
   readonly customData: Uint8Array
 }
 
-/** The computers of virtual machines. */
+/** The hosts behind virtual machines. */
 export interface Computers {
-  /** `first`: with the user-data; later starts keep the disk. */
+  /** Boots a host. `first`: from a new disk, with the user-data; later boots keep the disk. */
   boot(boot: Boot, first: boolean): Promise<void>
-  /** Stops it, with or without shutdown. */
+  /** Stops a host, with or without shutdown. */
   halt(name: string, gracefully: boolean): Promise<void>
   discard(name: string): Promise<void>
 }
 
 export interface ComputeContext extends NetworkContext {
   readonly computers: Computers
-  /** Fails an accepted request, for example without capacity. */
+  /** Returns the error with which an accepted creation fails, for example because there is no capacity. */
   readonly allocation: (name: string) => Refusal | undefined
 }
 
@@ -211,7 +211,7 @@ function put(context: ComputeContext, address: Address, request: Request): Answe
   store.resources.set(id.toLowerCase(), resource)
   attach(store, resource.body, { id })
   const links = operations.start(store.subscription, 'Microsoft.Compute', 200, async () => {
-    // It may have been deleted in the meantime.
+    // The virtual machine may have been deleted in the meantime.
     if (findResource(store, id) !== resource) {
       throw new Refusal(409, 'OperationPreempted', 'The operation has been preempted.')
     }
@@ -367,7 +367,7 @@ function act(context: ComputeContext, address: Address, request: Request): Answe
   }
 }
 
-/** A virtual machine in the list of states. */
+/** A virtual machine in a list with `statusOnly=true`. */
 export const statusOf = (resource: Resource): Body => ({
   ...resource.body,
   properties: {
@@ -377,7 +377,7 @@ export const statusOf = (resource: Resource): Body => ({
   },
 })
 
-/** Virtual machines: create, delete, change power, get. */
+/** Answers requests that create, change, delete, get, start or stop virtual machines. */
 export function answerMachine(
   context: ComputeContext,
   address: Address,
@@ -400,7 +400,7 @@ export function answerMachine(
   return { status: 200, body: { ...resource.body, properties } }
 }
 
-/** Azure does not shrink disks, or enlarge the disk of a running machine. */
+/** Enlarges a disk. Azure does not shrink disks, or enlarge the disk of a running machine. */
 function enlarge(store: Store, address: Address, request: Request): Answer {
   const disk = requireResource(store, address)
   const { diskSizeGB } = (JSON.parse(request.text) as { properties: { diskSizeGB: number } })
@@ -421,7 +421,8 @@ function enlarge(store: Store, address: Address, request: Request): Answer {
 }
 
 /**
- * A disk is created and deleted with its virtual machine; a remaining one is deleted separately.
+  * Answers requests for disks. A disk is created and deleted with its virtual machine; a remaining
+  * one is deleted separately.
  */
 export function answerDisk(
   { store, operations }: ComputeContext,

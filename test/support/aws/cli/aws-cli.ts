@@ -2,10 +2,10 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** How the stand-in fails; `late N`: the first N sessions find the target not connected. */
+/** How the stand-in fails; empty: it does not. `late N`: the first N sessions find the target not connected. */
 type Mode = '' | 'offline' | 'denied' | 'hang' | 'no-endpoint' | 'shut' | `late ${number}`
 
-/** A folder for PATH with stand-ins for `aws` and its plugin. */
+/** A directory for PATH with stand-ins for `aws` and its plugin. */
 export interface AwsCli extends AsyncDisposable {
   readonly folder: string
   mode(mode: Mode): Promise<void>
@@ -16,7 +16,7 @@ export interface AwsCli extends AsyncDisposable {
   install(program: 'aws' | 'session-manager-plugin', isThere?: boolean): Promise<void>
 }
 
-/** Puts stand-ins for the AWS CLI and the Session Manager plugin into a new folder. */
+/** Puts stand-ins for the AWS CLI and the Session Manager plugin into a new directory. */
 export async function makeAwsCli(): Promise<AwsCli> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-aws-cli-'))
   const log = join(folder, 'calls')
@@ -36,7 +36,7 @@ export async function makeAwsCli(): Promise<AwsCli> {
       if (!isThere) return rm(file)
       const script = join(import.meta.dirname, `${program}.mjs`)
       const text = await readFile(script, 'utf8')
-      // The kernel runs it by this node; as CommonJS it may not await, so a module of this name loads it.
+      // Node runs a file without extension as CommonJS, which has no top-level await: it imports the script.
       await writeFile(`${file}.mjs`, text)
       const load = `process.argv[1] = ${JSON.stringify(file)}; import(${JSON.stringify(`${file}.mjs`)})`
       await writeFile(file, `#!${process.execPath}\n${load}\n`)

@@ -1,6 +1,6 @@
-/* oxlint-disable unicorn/no-process-exit -- a program of its own */
-// A stand-in for the AWS CLI, version 2: the two commands that carry SSH, with the arguments that they accept, and the exit
-// codes and messages of the real one. `mode` beside it chooses how it fails.
+/* oxlint-disable unicorn/no-process-exit -- a standalone program */
+// A stand-in for the AWS CLI, version 2: the two commands that tunnel SSH, with the arguments that they accept, and the
+// exit codes and messages of the real CLI. The file `mode` next to it sets how it fails.
 import { spawnSync, spawn } from 'node:child_process'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -21,7 +21,7 @@ function fail(message, code = 254) {
   process.exit(code)
 }
 
-/** The long options after the command, each once, as `--name value` or `--name=value`. */
+/** Parses the long options after the command: each at most once, as `--name value` or `--name=value`. */
 function parse(words, allowed) {
   const found = {}
   for (let index = 0; index < words.length; index += 1) {
@@ -35,7 +35,7 @@ function parse(words, allowed) {
   return found
 }
 
-/** The private address of an instance, from the endpoint that the environment names. */
+/** The private address of a running instance, from the endpoint in AWS_ENDPOINT_URL. */
 async function privateAddress(id, region) {
   const scope = `${process.env.AWS_ACCESS_KEY_ID}/20260101/${region}/ec2/aws4_request`
   const response = await fetch(process.env.AWS_ENDPOINT_URL, {

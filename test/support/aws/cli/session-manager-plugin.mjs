@@ -1,5 +1,5 @@
-/* oxlint-disable unicorn/no-process-exit -- a program of its own */
-// A stand-in for the Session Manager plugin: its stdio is the stream of the session.
+/* oxlint-disable unicorn/no-process-exit -- a standalone program */
+// A stand-in for the Session Manager plugin: connects standard input and output to the session's stream.
 import { connect } from 'node:net'
 
 if (process.argv[2] === '--version') {

@@ -52,7 +52,7 @@ async function checkImage(
     )
 }
 
-/** The groups of a launch, in either of the two places. */
+/** The security groups of a launch, set directly or on its network interface. */
 const groupsOf = (parameters: Parameters) => [
   ...listParameter(parameters, 'SecurityGroupId'),
   ...listParameter(parameters, 'NetworkInterface.1.SecurityGroupId'),
@@ -146,7 +146,7 @@ async function checkQuotas(
       'InstanceLimitExceeded',
       `You have requested more instances (${alive.length + 1}) than your current instance limit of ${instanceLimit} allows for the specified instance type.`,
     )
-  const used = vcpus * alive.length // accurate enough: a test has one type
+  const used = vcpus * alive.length // accurate enough: a test uses a single instance type
   if (used + vcpus > vcpuLimit)
     throw new Ec2Error(
       'VcpuLimitExceeded',
@@ -189,7 +189,7 @@ function completeSubnet(parameters: Parameters, subnet: Tree | undefined): Param
   return { [place]: textOf(subnet, 'subnetId') ?? '', ...parameters }
 }
 
-/** Checks a RunInstances call as AWS does and moto does not. Throws the error. */
+/** Checks a RunInstances call as AWS does and moto does not. Throws an {@link Ec2Error} if it is rejected. */
 export async function admitLaunch(account: Account, call: Ec2Call): Promise<Admission> {
   const { region, parameters } = call
   const { userDataLimit } = account.settings()

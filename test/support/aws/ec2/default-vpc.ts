@@ -12,7 +12,7 @@ async function removeDefaultVpc(moto: Moto, region: string): Promise<void> {
       await moto.ec2(region, { Action: 'DeleteVpc', VpcId: textOf(vpc, 'vpcId') ?? '' })
 }
 
-/** Deletes the default VPC of each region before its first call. Only a reset restores it. */
+/** Deletes the default VPC of each region before the first call to the region. Only a reset restores it. */
 export class MissingDefaultVpcs {
   readonly #removed = new Map<string, Promise<void>>()
   readonly #moto: Moto

@@ -31,8 +31,8 @@ function checkTags({ settings }: Account, { parameters }: Ec2Call): void {
 }
 
 /**
- * Adds the root disk's size to images, which moto does not know, and removes an alias that they do
- * not have.
+  * Adds the size of the root disk, which moto does not know, to images, and removes attributes that
+  * the real images do not have.
  */
 const describeImages: Handler = async ({ moto }, { region, parameters }) => {
   const answer = await moto.ec2(region, parameters)
@@ -51,7 +51,7 @@ const describeImages: Handler = async ({ moto }, { region, parameters }) => {
   return answer
 }
 
-/** moto compares the groups with which an interface was created, not its current ones. */
+/** Filters interfaces by their current groups: moto compares the groups that they were created with. */
 const describeNetworkInterfaces: Handler = async ({ moto, instances }, { region, parameters }) => {
   const filters = new Map(filtersOf(parameters))
   const groups = filters.get('group-id')
@@ -103,7 +103,7 @@ const modifyCredits: Handler = async ({ instances }, { parameters }) => {
     : { unsuccessfulInstanceCreditSpecificationSet: listOf([{ instanceId: id, error }]) }
 }
 
-/** Handles every EC2 call: what AWS does and moto does not is done here, the rest by moto. */
+/** Handles every EC2 call: adds behavior of AWS that moto does not have, and passes the rest to moto. */
 export function makeEc2(
   account: Account,
   tokens: ClientTokens<Tree>,

@@ -30,7 +30,7 @@ export class Hidden {
     return entry !== undefined && performance.now() < entry.at
   }
 
-  /** Throws `…NotFound` if a call refers to a hidden resource, except when it creates it again. */
+  /** Throws `…NotFound` if a call refers to a hidden resource, unless the call creates the resource again. */
   check(action: string, parameters: Parameters): void {
     if (action === 'ImportKeyPair' || action === 'CreateSecurityGroup') return
     for (const [name, value] of Object.entries(parameters)) {

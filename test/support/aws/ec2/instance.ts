@@ -15,7 +15,7 @@ export const stateCodes = {
 /** The name of a state. */
 export type StateName = keyof typeof stateCodes
 
-/** How an instance is created. */
+/** The properties of a new instance. */
 export interface InstancePlan {
   readonly id: string
   readonly region: string
@@ -29,7 +29,7 @@ export interface InstancePlan {
   readonly host: Host
 }
 
-/** Where an instance's addresses and times come from. */
+/** The dependencies of an instance. */
 export interface Surroundings {
   readonly settings: () => Settings
   readonly newAddress: () => Promise<string>
@@ -37,13 +37,13 @@ export interface Surroundings {
   readonly onFailure: (error: unknown) => void
 }
 
-/** An instance as AWS shows it: it changes its state slowly, while moto's does so immediately. */
+/** An instance with the state that AWS would report. It changes with a delay, unlike moto's. */
 export class Instance {
   readonly plan: InstancePlan
   state: StateName = 'pending'
-  /** The reason of the state, if the service changed it. */
+  /** The reason for the state, if AWS changed it. */
   stateReason: { readonly code: string; readonly message: string } | undefined
-  /** Time of the termination, in the clock of `performance.now()`. */
+  /** Time of the termination, as returned by `performance.now()`. */
   terminatedAt: number | undefined
   /** The groups of its network interface, which can change. */
   groups: readonly string[]
@@ -77,8 +77,8 @@ export class Instance {
   }
 
   /**
-   * Boots the host for the first time, or again. It counts as running, with its address, before it
-   * has booted, as at AWS.
+    * Boots the host, for the first time or again. As in AWS, the instance is `running` and has its
+    * address before the host has booted.
    */
   async begin(boot: (host: Host, address: string | undefined) => Promise<void>): Promise<void> {
     this.#enter('pending')
@@ -122,7 +122,7 @@ export class Instance {
     })
   }
 
-  /** Uses an elastic address, or a new one of the provider. */
+  /** Switches to an elastic address, or, if undefined, to a new temporary one. */
   async useElastic(address: string | undefined): Promise<void> {
     this.elastic = address
     if (address === undefined && this.plan.isPublic)

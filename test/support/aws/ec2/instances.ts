@@ -17,7 +17,7 @@ const ownFilters: Readonly<Record<string, (instance: Instance) => string | undef
   'private-ip-address': ({ plan }) => plan.host.privateAddress,
 }
 
-/** The call that moto can answer, and the remaining filters. */
+/** Splits a call into parameters that moto supports, and a predicate for the remaining filters. */
 function splitFilters({ parameters }: Ec2Call) {
   const own: ((instance: Instance) => boolean)[] = []
   const rest = new Map<string, string[]>()
@@ -32,7 +32,10 @@ function splitFilters({ parameters }: Ec2Call) {
   }
 }
 
-/** Shows the instances of a list in their current state, without hidden and filtered ones. */
+/**
+ * Updates the instances in a reservation to their current state, and removes hidden and filtered
+ * ones. Returns whether any are left.
+ */
 function showList(
   { instances, hidden }: Account,
   holder: Tree,
@@ -237,7 +240,7 @@ async function checkProtection(
   }
 }
 
-/** Start, stop, restart, terminate: several instances, and none of them if one cannot. */
+/** Starts, stops, reboots or terminates instances: all of them, or none if the state of one does not permit it. */
 const changeInstances: Handler = async (account, call) => {
   const { parameters, region } = call
   const action = parameters['Action'] ?? ''
@@ -277,7 +280,7 @@ const changeInstances: Handler = async (account, call) => {
 /** Groups that an interface can have (VPC user guide, "Amazon VPC quotas"). */
 const maxGroups = 5
 
-/** Checks new groups of an instance. moto ignores those that do not exist, and knows no maximum. */
+/** Checks new groups of an instance. moto ignores groups that do not exist, and has no maximum. */
 async function checkNewGroups(
   { moto }: Account,
   region: string,
@@ -291,7 +294,7 @@ async function checkNewGroups(
     throw new Ec2Error('InvalidGroup.NotFound', `The security group '${missing}' does not exist`)
 }
 
-/** Attributes that EC2 only changes while an instance is stopped, and groups. */
+/** Changes the groups of an instance, or attributes; as in EC2, the type only while the instance is stopped. */
 const modifyInstanceAttribute: Handler = async (account, { region, parameters }) => {
   const instance = account.instances.get(parameters['InstanceId'] ?? '')
   const groups = listParameter(parameters, 'GroupId')
@@ -316,7 +319,7 @@ export const instanceHandlers = (tokens: ClientTokens<Tree>): Record<string, Han
   ...Object.fromEntries(Object.keys(changes).map((action) => [action, changeInstances])),
 })
 
-/** The instances that use a group, or used it a moment ago. */
+/** The instances that use a security group, or used it until recently (`lags.groupHeld`). */
 export const holdersOf = ({ instances, settings }: Account, group: string): Instance[] =>
   [...instances.values()].filter(
     ({ groups, terminatedAt }) =>

@@ -3,7 +3,7 @@ import { type IncomingMessage, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-/** A query of EC2. */
+/** A query to EC2. */
 interface Question {
   readonly region: string
   readonly action: string
@@ -22,7 +22,7 @@ export interface ManyInstances extends AsyncDisposable {
 
 const regions = ['eu-west-1', 'us-east-1', 'ap-south-1']
 const fleet = '0123abcd'
-/** EC2 rejects a filter with more values (EC2 API reference, DescribeInstances). */
+/** The maximum number of values in a filter (EC2 API reference, DescribeInstances). */
 const mostValues = 200
 
 const idOf = (index: number): string => `i-${String(index).padStart(17, '0')}`

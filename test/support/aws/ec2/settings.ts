@@ -21,17 +21,17 @@ interface Lags {
 export interface Settings {
   readonly lags: Lags
   /**
-   * The same token and parameters return the same instance; other parameters
-   * IdempotentParameterMismatch.
+    * Whether RunInstances supports client tokens: a call with the same token and parameters returns
+    * the same instance, one with other parameters fails with IdempotentParameterMismatch.
    */
   readonly clientTokens: boolean
-  /** DependencyViolation while an instance uses the group. */
+  /** Whether deleting a security group fails with DependencyViolation while an instance uses it. */
   readonly groupDependencies: boolean
-  /** IncorrectInstanceState if the state does not permit the call. */
+  /** Whether a call that the instance's state does not permit fails with IncorrectInstanceState. */
   readonly stateChecks: boolean
   /** Maximum size of user-data without base64, in bytes. */
   readonly userDataLimit: number
-  /** Rejects an image for another architecture than the type's. */
+  /** Whether an image for another architecture than the instance type's is rejected. */
   readonly architectures: boolean
   /** Whether each region has a default VPC. After it was deleted, only a reset restores it. */
   readonly defaultVpc: boolean
@@ -39,11 +39,11 @@ export interface Settings {
    * Zones and instance types without capacity: `eu-west-1a`, `t4g.small`, `eu-west-1a/t4g.small`.
    */
   readonly noCapacity: readonly string[]
-  /** The same for spot instances only; `all`: everywhere. */
+  /** Zones and instance types without spot capacity, in the same format; `all`: no spot capacity at all. */
   readonly noSpotCapacity: readonly string[]
   /** The spot price in USD an hour; a lower MaxPrice is rejected with SpotMaxPriceTooLow. */
   readonly spotPrice: number
-  /** Quotas. None by default. */
+  /** Quotas, unlimited by default: instances, vCPUs, spot instances. */
   readonly instanceLimit: number
   readonly vcpuLimit: number
   readonly spotLimit: number
@@ -67,9 +67,9 @@ export interface Settings {
    * none, is rejected.
    */
   readonly mfaCode: string | undefined
-  /** Calls per second; more get RequestLimitExceeded. */
+  /** The maximum number of calls per second; further calls fail with RequestLimitExceeded. */
   readonly callsPerSecond: number
-  /** The number of next calls of these actions (`all`: any) that get RequestLimitExceeded. */
+  /** How many of the next calls of these actions (`all`: of any action) fail with RequestLimitExceeded. */
   readonly throttled: { readonly times: number; readonly actions: readonly string[] | 'all' }
 }
 
@@ -157,7 +157,7 @@ export class Gate {
     this.#settings = settings
   }
 
-  /** Throws the error, if any. */
+  /** Throws an {@link Ec2Error} if the call is rejected. */
   check(action: string, now: number): void {
     const { credentials, denied, throttled, callsPerSecond } = this.#settings
     if (credentials !== 'valid') throw new Ec2Error(credentials)

@@ -2,7 +2,7 @@ import { images } from './images.ts'
 import { type Instance, stateCodes, type StateName } from './instance.ts'
 import { type Tree, childOf, itemsOf, listOf, textOf } from '../http/xml.ts'
 
-/** A state as EC2 writes it. */
+/** A state in the format of EC2's responses. */
 export const showState = (name: StateName): Tree => ({ code: stateCodes[name], name })
 
 /** Sets or removes the association of a public address. */
@@ -37,7 +37,7 @@ export function showInstance(tree: Tree, instance: Instance): void {
   if (!isGone) tree['privateIpAddress'] = plan.host.privateAddress
   if (instance.address !== undefined) tree['ipAddress'] = instance.address
   if (isGone) tree['networkInterfaceSet'] = ''
-  // Those of the first interface (EC2 API reference, Instance); moto does not show them.
+  // The groups of the first interface (EC2 API reference, Instance); moto does not show them.
   tree['groupSet'] = isGone ? '' : groupSetOf(instance)
   for (const entry of itemsOf(tree, 'networkInterfaceSet'))
     showInterface(entry, instance, instance.address)
@@ -47,7 +47,7 @@ export function showInstance(tree: Tree, instance: Instance): void {
   if (plan.isSpot) tree['instanceLifecycle'] = 'spot'
 }
 
-/** The same for DescribeNetworkInterfaces. */
+/** Updates the interfaces of instances in moto's response to DescribeNetworkInterfaces. */
 export function showInterfaces(answer: Tree, instances: ReadonlyMap<string, Instance>): void {
   for (const entry of itemsOf(answer, 'networkInterfaceSet')) {
     const instance = instances.get(textOf(childOf(entry, 'attachment'), 'instanceId') ?? '')

@@ -7,11 +7,11 @@ interface Resource {
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** What exists in a region. */
+/** The resources that exist in a region. */
 export interface World {
   /** Instances that are not terminated. */
   readonly instances: readonly Resource[]
-  /** Groups that are not default ones. */
+  /** Security groups, without the default ones. */
   readonly groups: readonly (Resource & { readonly name: string })[]
   readonly keyPairs: readonly (Resource & { readonly name: string })[]
   /** Elastic addresses. */

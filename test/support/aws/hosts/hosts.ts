@@ -1,4 +1,4 @@
-/** What a new host is created from. */
+/** The data that a new host boots with. */
 export interface Seed {
   /** The user-data of RunInstances, without base64. */
   readonly userData: Buffer
@@ -10,7 +10,7 @@ export interface Seed {
 
 /** The host of an instance. Its methods are called one after the other. */
 export interface Host {
-  /** Its address while it exists. */
+  /** The private address, which the host keeps until its release. */
   readonly privateAddress: string
   /** Boots for the first time, with the seed, and uses a public address. */
   boot(seed: Seed, address: string | undefined): Promise<void>
@@ -19,7 +19,7 @@ export interface Host {
   start(address: string | undefined): Promise<void>
   /** `force`: without shutdown. */
   stop(force: boolean): Promise<void>
-  /** Throws every packet to and from it away, or ends that. Only of hosts of the lab. */
+  /** Starts or stops dropping all packets to and from the host. Only lab hosts support it. */
   drop?(on: boolean): Promise<void>
   /** Releases the host and everything on it. */
   release(): Promise<void>

@@ -16,7 +16,7 @@ export interface LabHostOptions {
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** Ends everything on a host but its first process and the engine, and resets its disk. */
+/** A script that kills all processes on a host except PID 1 and the engine, and resets its disk. */
 const reimage = `
 set -u
 if [ -S /var/run/docker.sock ]; then
@@ -71,7 +71,7 @@ ${rules === '' ? '' : `printf %s ${quote(rules)} >/etc/sudoers.d/90-${name}; chm
 `
 }
 
-/** The state that cloud-init leaves behind. */
+/** A script that writes the status files of a successful cloud-init run. */
 const cloudInitDone = `
 mkdir -p /run/cloud-init
 echo '{"v1": {"datasource": "DataSourceEc2Local", "errors": []}}' >/run/cloud-init/result.json

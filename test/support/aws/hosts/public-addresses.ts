@@ -1,7 +1,7 @@
 import type { Switch } from '../../lab/network.ts'
 import { runProgram } from '../../lab/process.ts'
 
-/** The last numbers of public addresses; smaller ones are the hosts' private addresses. */
+/** The range of the last octet of public addresses; lower ones are the hosts' private addresses. */
 const first = 130
 const last = 254
 
@@ -11,7 +11,7 @@ export function makeAddressPool({ prefix, bridge }: Switch): () => Promise<strin
   return async () => {
     const address = `${prefix}.${next}`
     next = next === last ? first : next + 1
-    // The hardware address of the previous owner is cached.
+    // The ARP cache has the hardware address of the previous owner.
     await runProgram(['ip', 'neigh', 'flush', 'to', address, 'dev', bridge])
     return address
   }

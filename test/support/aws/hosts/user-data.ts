@@ -11,9 +11,9 @@ interface WantedAccount {
   readonly sudo: readonly string[]
 }
 
-/** What a lab host uses of user-data: accounts and the host key. */
+/** The settings in user-data that a lab host applies. */
 export interface WantedHost {
-  /** The Ed25519 host key, private part, if it is given. */
+  /** The private Ed25519 host key, if set. */
   readonly hostKey: string | undefined
   readonly hostname: string | undefined
   readonly accounts: readonly WantedAccount[]
@@ -49,8 +49,8 @@ function partsOf(text: string): Part[] {
 }
 
 /**
- * Merges a cloud-config into the preceding ones according to its Merge-Type. By default its keys
- * win.
+  * Merges a cloud-config into the preceding ones according to its Merge-Type. By default, it
+  * replaces keys that exist already.
  */
 function merge(config: Config, { header, text }: Part): Config {
   const how = /^merge-type:(.*)$/im.exec(header)?.[1] ?? ''
@@ -92,7 +92,7 @@ const words = (value: unknown): string[] => {
 const lines = (value: unknown): string[] =>
   typeof value === 'string' ? [value] : Array.isArray(value) ? value.map(String) : []
 
-/** Reads user-data as far as a lab host supports it: plain, compressed or in several parts. */
+/** Reads the settings that a lab host applies from user-data, which can be compressed or multipart. */
 export function readUserData({ userData, user, publicKey }: Seed): WantedHost {
   const config = readConfig(userData)
   const users = Array.isArray(config['users']) ? (config['users'] as unknown[]) : ['default']

@@ -1,7 +1,7 @@
 import { type Tree, parseXml, textOf, childOf } from './xml.ts'
 import type { Aws } from '../aws.ts'
 
-/** A response of EC2. */
+/** A response from EC2. */
 export interface Ec2Answer {
   readonly status: number
   readonly body: string

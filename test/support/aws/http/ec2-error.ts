@@ -1,7 +1,7 @@
 import { writeXml } from './xml.ts'
 
 /**
- * HTTP status of errors that are not 400 (EC2's list of error codes, and what its servers send).
+  * The HTTP statuses of errors, if not 400 (EC2's list of error codes, and responses of its servers).
  */
 const statuses: Readonly<Record<string, number>> = {
   AuthFailure: 401,

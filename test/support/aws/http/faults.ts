@@ -26,7 +26,7 @@ export type Fault = FaultEffect & {
   readonly action?: string
   /** The nth matching call from now on (default: 1, the next). */
   readonly at?: number
-  /** The number of calls from that one on (default: 1). */
+  /** The number of consecutive matching calls, starting with that one (default: 1). */
   readonly times?: number
 }
 
@@ -38,7 +38,7 @@ export class FaultList {
     this.#waiting.push({ fault, seen: 0 })
   }
 
-  /** The effect for a call: the first fault that applies. Each fault counts every matching call. */
+  /** Returns the effect of the first fault that applies to a call. Each fault counts every matching call. */
   take({ action }: Call): FaultEffect | undefined {
     let met: FaultEffect | undefined
     for (const entry of this.#waiting) {

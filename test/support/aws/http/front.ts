@@ -9,9 +9,9 @@ import type { Answer } from '../moto/moto.ts'
 import type { Parameters } from './query.ts'
 
 /**
- * Called `before` a call is executed, and `after` its execution, before the response. `drop` closes
- * the connection: before, the call is not executed. A test that kills the client `before` a call
- * must also return `drop`, because a call that has arrived is executed.
+  * Called `before` a call is executed, and `after` its execution but before the response. The result
+  * `drop` closes the connection; `before`, it also prevents the execution. A test that kills the
+  * client `before` a call must also return `drop`, because a call that has arrived is executed.
  */
 export type CallHook = (phase: 'before' | 'after', call: Call) => Hooked | Promise<Hooked>
 type Hooked = 'drop' | undefined | void
@@ -75,7 +75,7 @@ const send = (response: ServerResponse, { status, type, body }: Answer, now: num
   response.end(body)
 }
 
-/** Handles one call. Returns the response; `undefined` if the connection closes, or `hang`. */
+/** Handles a call. Returns the response, `undefined` to close the connection, or `hang` to send nothing. */
 async function handle(parts: FrontParts, request: Request) {
   const { call } = request
   const runHooks = async (phase: 'before' | 'after') => {

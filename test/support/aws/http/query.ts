@@ -1,4 +1,4 @@
-/** The parameters of a call, as the Query protocol has them: `Filter.1.Value.2`. */
+/** The parameters of a call, named as in the Query protocol: `Filter.1.Value.2`. */
 export type Parameters = Readonly<Record<string, string>>
 
 /** Formats parameters in a canonical order. */

@@ -3,8 +3,8 @@ import { cachedFolder } from '../../files/cached-folder.ts'
 import { unpackPackages } from '../../files/unpack-packages.ts'
 
 /**
- * Packages that python3-moto's EC2 part needs in this machine's release; the package's own list has
- * too few (flask-cors) and too many.
+  * Packages that python3-moto's EC2 part needs, from this computer's release. The dependencies that
+  * python3-moto declares are incomplete (flask-cors) and include unnecessary packages.
  */
 const dependencies =
   `boto3 botocore jmespath s3transfer cryptography cffi-backend dateutil six flask itsdangerous
@@ -13,7 +13,7 @@ const dependencies =
     .split(/\s+/)
     .map((name) => `python3-${name}`)
 
-/** Releases before this one have no python3-moto, or one without newer calls of EC2. */
+/** Earlier releases have no python3-moto, or one without newer EC2 calls. */
 const packages = {
   release: 'trixie',
   ofRelease: ['python3-moto'],

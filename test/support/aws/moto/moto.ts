@@ -20,7 +20,7 @@ export interface Answer {
   readonly body: string
 }
 
-/** moto's server with the resources of the account. It uses HTTP, as AWS does. */
+/** A moto server with the resources of the account, accessed through HTTP. */
 export interface Moto extends AsyncDisposable {
   /** Forwards a request unchanged. */
   forward(headers: Readonly<Record<string, string>>, body: string): Promise<Answer>
@@ -49,7 +49,7 @@ const freePort = () =>
     })
   })
 
-/** The header with the service and the region for moto, which checks no signature. */
+/** The header from which moto reads the service and the region. It does not check signatures. */
 const authorization = (region: string, service = 'ec2') =>
   `AWS4-HMAC-SHA256 Credential=AKIAMADEUP/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=00`
 
@@ -68,7 +68,7 @@ function refusal({ status, body }: Answer, action: string | undefined): Ec2Error
       )
 }
 
-/** Starts moto on a free port of loopback. It ends with this process at the latest. */
+/** Starts moto on a free loopback port. It is stopped when this process exits, at the latest. */
 export async function startMoto(): Promise<Moto> {
   const [{ server, path }, port, folder] = await Promise.all([
     findMoto(),

@@ -1,6 +1,6 @@
-/* oxlint-disable unicorn/no-process-exit -- a program of its own */
-// A stand-in for the Azure CLI with its extension `bastion`: the two commands that fleet runs, with the arguments that they
-// accept, the messages and the order of events of the real one. `mode` beside it chooses how it fails.
+/* oxlint-disable unicorn/no-process-exit -- a standalone program */
+// A stand-in for the Azure CLI with its extension `bastion`: the two commands that fleet runs, with the arguments that
+// they accept, and the messages and the order of events of the real CLI. The file `mode` next to it sets how it fails.
 import { appendFileSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -25,7 +25,7 @@ function fail(message, code = 1) {
   process.exit(code)
 }
 
-/** knack prints warnings unless its configuration, which the environment overrides, has only_show_errors. */
+/** Prints a warning unless only_show_errors is set in the environment or else the configuration, as knack does. */
 function warn(message) {
   const setting = process.env.AZURE_CORE_ONLY_SHOW_ERRORS ?? read('only_show_errors')
   if (!/^(?:1|yes|true|on)$/i.test(setting)) process.stderr.write(`WARNING: ${message}\n`)
@@ -56,7 +56,7 @@ if (words.join(' ') === 'extension show --name bastion --output none') {
     ...['name', 'resource-group', 'subscription'],
     ...['target-resource-id', 'resource-port', 'port'],
   ])
-  await sleep(200) // Python
+  await sleep(200) // the startup time of Python
   if (mode === 'login') fail("Please run 'az login' to setup account.")
   if (mode === 'denied') {
     fail(
@@ -71,7 +71,7 @@ if (words.join(' ') === 'extension show --name bastion --output none') {
   }
   const server = createServer((client) => {
     if (mode === 'refused') {
-      // A thread fails; the main one sees it the next time that it looks.
+      // A thread fails; the main thread notices it the next time that it checks.
       process.stderr.write(
         'Exception in thread Thread-1 (_start_tunnel):\nTraceback (most recent call last):\n    raise exp\nmsrestazure.azure_exceptions.CloudError: The target machine is not reachable from the Bastion\n',
       )

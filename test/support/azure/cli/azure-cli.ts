@@ -2,25 +2,25 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** How the stand-in fails. */
+/** How the stand-in fails; empty: it does not. */
 type Mode = '' | 'no-extension' | 'login' | 'denied' | 'hang' | 'refused'
 
-/** A folder for PATH with a stand-in for `az`. */
+/** A directory for PATH with a stand-in for `az`. */
 export interface AzureCli extends AsyncDisposable {
   readonly folder: string
   mode(mode: Mode): Promise<void>
-  /** Whether its configuration hides all messages but errors. */
+  /** Sets whether its configuration hides all messages except errors (`only_show_errors`). */
   showOnlyErrors(hides: boolean): Promise<void>
   /** The arguments of all calls so far, and `session deleted`. */
   calls(): Promise<readonly (readonly string[])[]>
   forgetCalls(): Promise<void>
-  /** Where the Bastion finds a virtual machine. */
+  /** Sets the address at which the Bastion reaches a virtual machine. */
   addHost(machine: string, address: string): Promise<void>
   /** Installs or removes the program. */
   install(isThere?: boolean): Promise<void>
 }
 
-/** Puts a stand-in for the Azure CLI into a new folder. */
+/** Puts a stand-in for the Azure CLI into a new directory. */
 export async function makeAzureCli(): Promise<AzureCli> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-azure-cli-'))
   const write = (name: string, text: string) => writeFile(join(folder, name), text)
