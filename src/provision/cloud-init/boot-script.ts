@@ -9,14 +9,15 @@ import { runServiceScript } from '../host/service.ts'
 import { permanentFailure, shellFunctions } from '../host/shell-functions.ts'
 
 /**
- * File name of the script. cloud-init runs scripts in the order of their names, so it runs first.
+  * File name of the script. cloud-init runs scripts in the order of their names, so this one runs
+  * first.
  */
 export const bootScriptName = '00-fleet-engine'
 
 /** The file with the script's output. */
 export const bootScriptLog = '/var/log/fleet-engine.log'
 
-/** The commands of a task. A failed task ends the script. */
+/** The shell commands of a task. If it fails, the function that contains them returns. */
 const taskLines = ({ description, script, args }: Task): string => `task() {
 ${script}
 }
@@ -25,7 +26,7 @@ say ${quote(description)} && task ${args.join(' ')} || return
 
 const quote = (words: string): string => `'${words.replaceAll("'", `'\\''`)}'`
 
-/** The cases of the script for each family of distributions. */
+/** The branches of the script's `case` statement, one for each family of distributions. */
 function branches(spec: EngineSpec): string {
   return distributions
     .map((distribution) => {
@@ -44,7 +45,7 @@ function branches(spec: EngineSpec): string {
     .join('')
 }
 
-/** The lines that write the engine's settings; the engine must not have been started for the first time yet. */
+/** The lines that write all settings of the engine, even destructive ones: a new host has no containers yet. */
 function settingsLines(settings: EngineSettings | undefined): string {
   if (settings === undefined) return ''
   const { environment, certificates } = settings
@@ -65,7 +66,7 @@ function settingsLines(settings: EngineSettings | undefined): string {
     .join('')
 }
 
-/** JSON without characters outside of ASCII, which a MIME part would have to declare. */
+/** Escapes characters outside of ASCII in JSON, because a MIME part would have to declare them. */
 const asAscii = (json: string): string =>
   json.replaceAll(
     /[\u0080-\uffff]/g,
@@ -73,9 +74,9 @@ const asAscii = (json: string): string =>
   )
 
 /**
- * A POSIX script for the first boot of any distribution: writes the engine's settings where the image has none, installs the
- * engine unless it exists, starts it, and adds `user` to the docker group. It retries errors of mirrors, but not errors that
- * cannot succeed. Its exit code is 0 if the engine answers.
+ * A POSIX script for the first boot of any distribution: writes the engine's settings except files that the image has,
+ * installs the engine unless it exists, starts it, and adds `user` to the docker group. It retries errors of mirrors,
+ * but not errors that a retry cannot fix. Its exit code is 0 if the engine answers.
  */
 export const writeBootScript = (
   spec: EngineSpec,

@@ -1,4 +1,4 @@
-/** A file in the root folder of an image. */
+/** A file in the root directory of an image. */
 export interface IsoFile {
   /** Up to 30 characters. */
   readonly name: string
@@ -52,7 +52,7 @@ interface Place {
   readonly size: number
 }
 
-/** The root folder. It fits in one sector. */
+/** The sector with the records of the root directory. They fit in one sector. */
 function folder(at: number, files: readonly (Place & { readonly name: Buffer })[]): Buffer {
   const self = { at, size: sector, isFolder: true }
   const records = [
@@ -120,9 +120,9 @@ function descriptor({ kind, label, sectors, tables, root }: Volume): Buffer {
 }
 
 /**
- * Writes an ISO 9660 image (ECMA-119) with files in its root folder, including Joliet names: ISO
- * 9660 names cannot contain `-` or lower case, which cloud-init's file names do. The same input
- * results in the same image.
+  * Writes an ISO 9660 image (ECMA-119) with files in its root directory, including Joliet names: ISO
+  * 9660 names cannot contain `-` or lower case, which cloud-init's file names do. The same input
+  * results in the same image.
  */
 export function writeIso(label: string, files: readonly IsoFile[]): Buffer {
   const sorted = files.toSorted((a, b) => (a.name < b.name ? -1 : 1))

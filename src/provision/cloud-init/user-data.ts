@@ -6,7 +6,7 @@ import { bootScriptName, writeBootScript } from './boot-script.ts'
 import { type Part, writeMultipart } from './multipart.ts'
 import { type OwnUserData, toPart, mentionsUser, usersInText } from './custom-user-data.ts'
 
-/** What a new host needs at its first boot. */
+/** The configuration of a new host for its first boot. */
 export interface FirstBoot {
   readonly hostName: string
   /** The login user, which cloud-init creates unless the image has it. Never root. */
@@ -18,7 +18,7 @@ export interface FirstBoot {
    * as `TYPE BASE64`.
    */
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string }
-  /** If absent, the engine of the distribution. */
+  /** The engine to install (default: that of the distribution). */
   readonly engine: EngineSpec | 'none' | undefined
   /** The settings that the engine starts with. */
   readonly settings?: EngineSettings | undefined

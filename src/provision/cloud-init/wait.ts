@@ -9,9 +9,9 @@ export const cloudInitTimeout = 900
 const quotedLines = 15
 
 /**
- * A POSIX script for `sh -s` that prints what {@link readCloudInit} reads. With the argument `wait`
- * it waits until cloud-init is done, according to cloud-init's own files: `cloud-init status
- * --wait` prints no progress, and old versions return too early.
+  * A POSIX script for `sh -s` that prints the input of {@link readCloudInit}. With the argument
+  * `wait` it waits until cloud-init is done, according to cloud-init's own files: `cloud-init status
+  * --wait` prints no progress, and old versions return too early.
  */
 export const cloudInitScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -46,13 +46,13 @@ last ${quotedLines} $log | sed 's/^/fleet quote=/'
 
 /** The result of cloud-init. */
 export interface CloudInitResult {
-  /** Whether it was not done in time. */
+  /** Whether cloud-init was not done before the timeout. */
   readonly timedOut: boolean
   /** Errors with the module and the exception, except those that cloud-init recovered from. */
   readonly errors: readonly string[]
   /** Whether fleet's boot script is on the host. */
   readonly hasBootScript: boolean
-  /** The last lines of the log: that of fleet's script, if it exists. */
+  /** The last lines of the log of fleet's script, if it exists, else of cloud-init's log. */
   readonly lines: readonly string[]
 }
 

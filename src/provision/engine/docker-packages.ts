@@ -22,7 +22,10 @@ function distributionOf({ os }: HostProbe): Distribution | undefined {
   return undefined
 }
 
-/** The steps that install the engine if there is none, and what it lacks to run containers. */
+/**
+ * The steps that install the engine if there is none, and AppArmor's package if it is missing. Throws
+ * kind `unsupported` if fleet cannot install the engine on the host's distribution.
+ */
 export function installPackages(probe: HostProbe, spec: EngineSpec): Step[] {
   const engineMissing = !probe.daemon && probe.engine?.version === undefined
   if (!engineMissing && !probe.appArmorMissing) return []

@@ -41,7 +41,7 @@ export function planEngine(
   return withPrivileges(probe, steps)
 }
 
-/** The steps with `sudo` where the login user is not root. Throws kind `credentials` if the user cannot become root. */
+/** Adds `sudo` to steps unless the login user is root. Throws kind `credentials` if the user cannot become root. */
 export function withPrivileges(probe: HostProbe, steps: Plan): Plan {
   if (steps.length === 0 || probe.root) return steps
   const { sudoNeeds } = probe

@@ -4,10 +4,10 @@ import type { HostProbe } from '../host/probe.ts'
 import type { Step } from '../host/distributions.ts'
 import { shellFunctions } from '../host/shell-functions.ts'
 
-/** The package of an engine, and the versions of it that a host could install. */
+/** The package of a host's engine: its installed version, and the version that the host can install. */
 export interface PackageState {
   readonly package: string
-  /** Versions as the package manager names them: `5:28.2.2-1~debian.12~bookworm`. */
+  /** The installed version in the package manager's format: `5:28.2.2-1~debian.12~bookworm`. */
   readonly installed: string
   /** The version to install; absent if there is none. */
   readonly candidate?: string
@@ -24,7 +24,7 @@ export interface EngineUpgrade {
   readonly to: string
 }
 
-/** The package of the engine on a host. Throws kind `unsupported` where fleet does not know how to upgrade it. */
+/** The package of the engine on a host. Throws kind `unsupported` if fleet cannot upgrade it. */
 function packageOf({ os, daemon, engineFromDocker }: HostProbe): string {
   const isDebian = [os.id, ...os.like].some((id) => id === 'debian' || id === 'ubuntu')
   if (!daemon || !isDebian) {
@@ -63,8 +63,8 @@ else say order older; fi
 `
 
 /**
- * The step that prints what {@link parsePackageState} reads. It refreshes the package lists of the host, unless they were
- * `refreshed` a moment ago.
+ * The step that prints the input of {@link parsePackageState}. It refreshes the package lists of the host, unless
+ * another step has just `refreshed` them.
  */
 export const inspectPackages = (
   probe: HostProbe,
@@ -97,8 +97,8 @@ export function parsePackageState(output: string): PackageState {
 }
 
 /**
- * The upgrade of an engine; undefined if it has the wanted version. Throws kind `failed` for packages on hold and for a
- * downgrade.
+ * The upgrade of an engine; undefined if it has the wanted version, or the newest one if `wanted` is undefined. Throws
+ * kind `failed` for packages on hold, for a downgrade, and if no package source has the package.
  */
 export function decideUpgrade(
   state: PackageState,

@@ -1,14 +1,17 @@
 import type { EngineSpec } from '../../machine/engine-spec.ts'
 import type { HostProbe } from '../host/probe.ts'
 
-/** What to do with an existing engine. */
+/** The result of comparing an existing engine with the requested one. */
 export type EngineCheck =
   | { readonly kind: 'fits' }
   | { readonly kind: 'upgrade'; readonly from: string; readonly to: string }
   /** The user must decide. */
   | { readonly kind: 'matter'; readonly why: string; readonly hint: string }
 
-/** `29.1.0~rc.2` of a package is `29.1.0-rc.2` of an engine. */
+/**
+ * Whether an installed version is the wanted one or begins with it. A package's `29.1.0~rc.2` is the engine's
+ * `29.1.0-rc.2`.
+ */
 const isVersion = (installed: string, wanted: string): boolean => {
   const plain = wanted.replaceAll('~', '-')
   return (
@@ -16,7 +19,7 @@ const isVersion = (installed: string, wanted: string): boolean => {
   )
 }
 
-/** Whether a version is older than another one, which may be a prefix of a version. */
+/** Whether a version is older than `wanted`, which may be a prefix of a version. */
 function isOlder(installed: string, wanted: string): boolean {
   const [a, b] = [installed, wanted].map((version) => version.split(/[.~-]/).map(Number))
   for (const [index, number] of (b ?? []).entries()) {

@@ -20,7 +20,7 @@ const markersOf = (fleet: string): readonly [begin: string, end: string] => [
   `# fleet ${fleet} operators: end`,
 ]
 
-/** sshd reads both files by default; fleet writes only to the first. */
+/** The common beginning of all scripts. sshd reads both files by default; fleet adds keys only to the first. */
 const locate = (fleet: string): string => {
   const [begin, end] = markersOf(fleet)
   return String.raw`set -eu

@@ -25,8 +25,8 @@ export interface Distribution {
   /** `ID`s of os-release(5); other distributions name one of them in `ID_LIKE`. */
   readonly ids: readonly string[]
   /**
-   * Packages of the distribution's engine, and what containers need to run; absent if only Docker's
-   * own packages are available.
+    * Packages of the distribution's engine, and further packages that containers need; absent if only
+    * Docker's own packages are available.
    */
   readonly engine?: readonly string[]
   /** The package with apparmor_parser, if the distribution has AppArmor. */
@@ -44,7 +44,7 @@ export interface Distribution {
 const dockerUrl = 'https://download.docker.com/linux'
 const dockerPackages = ['docker-ce', 'docker-ce-cli', 'containerd.io', 'iptables']
 
-/** The URL without a slash at its end. The schema allows no character that a shell interprets. */
+/** The URL without a trailing slash. The schema allows no character that a shell interprets. */
 const repositoryUrl = (url: string | undefined): string => url?.replace(/\/+$/, '') ?? dockerUrl
 
 const copyOf = (url: string | undefined): string => (url === undefined ? '' : ` from ${url}`)
@@ -216,6 +216,6 @@ export interface Step {
   readonly description: string
   /** The command and its arguments, with `sudo` if necessary. */
   readonly command: readonly string[]
-  /** The command lacks `sudo`, which asks for a password or requires a terminal on this host. */
+  /** Set if the command must be run with `sudo`, which asks for a password or requires a terminal on this host. */
   readonly sudo?: 'password' | 'terminal'
 }

@@ -1,7 +1,7 @@
 import { defaultSocket } from '../../machine/machine.ts'
 import { printable } from '../../machine/hidden-characters.ts'
 
-/** Everything that provisioning needs to know about a host. */
+/** The properties of a host on which provisioning depends. */
 export interface HostProbe {
   readonly os: {
     /** `ID` of os-release(5), such as `debian`. */
@@ -20,7 +20,7 @@ export interface HostProbe {
   readonly root: boolean
   /** Whether the user can become root without a password. */
   readonly sudo: boolean
-  /** What sudo requires of the user before it runs anything: a password, or a terminal (requiretty). */
+  /** What sudo requires before it runs a command: a password, or a terminal (requiretty). */
   readonly sudoNeeds?: 'password' | 'terminal'
   /** Whether the user is in the docker group, as of the next login. */
   readonly dockerGroup: boolean
@@ -47,14 +47,14 @@ export interface HostProbe {
   }
 }
 
-/** Maximum length of a value in characters; a record accepts no longer ones. */
+/** Maximum length of a value in characters, which is also that of values in host records. */
 const maxValueLength = 255
 
 /**
- * A script for `sh -s [SOCKET]` that prints what {@link parseHostProbe} reads, and changes nothing.
- * It is run by sh, so that the login shell does not matter; POSIX only, for dash, ash and bash.
- * Without an argument it looks for the engine's socket: DOCKER_HOST, the default, a rootless
- * engine's, and Podman's.
+  * A script for `sh -s [SOCKET]` that prints the input of {@link parseHostProbe}, and changes
+  * nothing. It is run by sh, so that the login shell does not matter; POSIX only, for dash, ash and
+  * bash. Without an argument it looks for the engine's socket: DOCKER_HOST, the default, that of a
+  * rootless engine, and Podman's.
  */
 export const probeScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

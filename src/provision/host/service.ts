@@ -2,7 +2,7 @@ import { defaultSocket } from '../../machine/machine.ts'
 import type { HostProbe } from './probe.ts'
 import type { Step } from './distributions.ts'
 
-/** Log of dockerd if no init system collects its output. */
+/** The log file of dockerd if no init system collects its output. */
 const logFile = '/var/log/dockerd.log'
 
 /** The steps that start the engine and, if there is an init system, enable it at boot. */
@@ -26,7 +26,7 @@ function isAssumedRunning({ service, engine, cli, sudo }: HostProbe): boolean {
   return !asked
 }
 
-/** `enable` alone does not start a stopped unit, so that one command fits each case. */
+/** The step that enables docker.service, starts it, or both. `enable` alone does not start a stopped unit. */
 function systemdStep(running: boolean, enabled: boolean): Step {
   const what = [...(enabled ? [] : ['enable']), ...(running ? [] : ['start'])].join(' and ')
   const verb = enabled ? 'start' : running ? 'enable' : 'enable --now'
@@ -40,7 +40,7 @@ function systemdStep(running: boolean, enabled: boolean): Step {
 const systemctl = (verb: string): string =>
   `{ systemctl ${verb} docker.service || { journalctl --no-pager -n 20 -u docker.service >&2; false; }; }`
 
-/** A shell script that starts the engine and enables it at boot, whatever its state. */
+/** A shell script that starts the engine and enables it at boot. It has no effect on a running, enabled engine. */
 export const runServiceScript = `if [ -d /run/systemd/system ]; then ${systemctl('enable --now')}
 elif [ -e /run/openrc/softlevel ]; then rc-update add docker default && rc-service docker start
 fi
@@ -56,7 +56,7 @@ const startOpenRc: Step = {
   command: ['rc-service', 'docker', 'start'],
 }
 
-/** The script of a package may have started it already, if it found no init system either. */
+/** Starts dockerd without an init system, unless a package's installation script has started it already. */
 const startDaemon: Step = {
   description: `start dockerd, logging to ${logFile}; no init system is running, so dockerd will not start again after a reboot`,
   command: [

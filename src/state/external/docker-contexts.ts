@@ -23,7 +23,7 @@ export interface DockerContext {
 /** The contexts of the docker CLI of this computer. */
 export interface DockerContexts {
   list(): Promise<readonly DockerContext[]>
-  /** Writes a context and replaces one with the same name. */
+  /** Writes a context, and replaces an existing one with the same name. */
   write(context: DockerContext): Promise<void>
   remove(name: string): Promise<void>
 }
@@ -38,7 +38,7 @@ interface Meta {
   readonly Endpoints?: { readonly docker?: { readonly Host?: string } }
 }
 
-/** docker stores a context in a folder named by the digest of its name. */
+/** The digest of a context's name, after which docker names the context's directory. */
 const digest = (name: string): string => createHash('sha256').update(name).digest('hex')
 
 const fromMeta = ({ Name, Metadata, Endpoints }: Meta): DockerContext => ({

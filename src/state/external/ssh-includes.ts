@@ -11,8 +11,8 @@ import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
- * SSH configuration of one inventory's machines, in files of home that the user's own configuration
- * includes.
+  * The SSH configuration of one inventory's machines: files in home that the user's own
+  * configuration can include.
  */
 export interface SshIncludes {
   /** Path of the known_hosts file with the machines' host keys. */
@@ -26,7 +26,7 @@ export interface SshIncludes {
    * configuration, then the system's.
    */
   withoutMachines<Value>(work: (file: string) => Promise<Value>): Promise<Value>
-  /** Writes the host keys, which included, printed and exported configurations use. */
+  /** Writes the known_hosts file, which included, printed and exported configurations use. */
   writeKnownHosts(text: string): Promise<void>
   /** Writes the machines' configuration for `ssh -F FILE`, and returns the file. */
   writeStandalone(text: string): Promise<string>
@@ -57,8 +57,8 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
 }
 
 /**
- * Opens the SSH files that `home` contains for the inventory with this id. Throws kind `failed` if
- * a file cannot be written.
+  * Opens the SSH files in `home` of the inventory with this id. Throws kind `failed` if a file
+  * cannot be written.
  */
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')

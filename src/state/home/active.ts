@@ -14,7 +14,7 @@ export interface ActiveMachine {
   use(name: MachineName): Promise<void>
   /** The machine that was active before the current one. */
   previous(): Promise<MachineName | undefined>
-  /** Removes `name` if it is the current or the previous machine. */
+  /** Forgets `name` if it is the current or the previous machine. */
   drop(name: MachineName): Promise<void>
 }
 
@@ -23,7 +23,7 @@ interface Choice {
   readonly previous?: MachineName | undefined
 }
 
-/** By the inventory's real path. */
+/** The choices by the real path of the inventory. */
 type Choices = ReadonlyMap<string, Choice>
 
 const asName = (value: unknown): MachineName | undefined =>
@@ -40,7 +40,7 @@ function parseChoices(text: string): Choices {
     )
   } catch (error) {
     traceError('state', 'read the active machine', error)
-    // A damaged file costs the user one `fleet use`; an error would cost more.
+    // With a damaged file, the user only has to run `fleet use` again.
     return new Map()
   }
 }

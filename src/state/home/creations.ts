@@ -11,8 +11,8 @@ import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'
 
 /**
- * What another attempt needs to request the same host from the provider. Contains a private host
- * key.
+  * The data with which another attempt requests the same host from the provider. The user-data
+  * contains a private host key.
  */
 export interface CreationSecrets {
   /** The public login key, `ssh-ed25519 AAAA…`, and its `SHA256:…` fingerprint. */
@@ -20,9 +20,9 @@ export interface CreationSecrets {
   readonly fingerprint: string
   /** The public host key that the user-data installs, `ssh-ed25519 AAAA…`. */
   readonly hostKey: string
-  /** As it is passed to the provider. */
+  /** The user-data as passed to the provider. */
   readonly userData: Uint8Array
-  /** The tags of all resources; absent in files of the first versions. */
+  /** The tags of all resources; absent in files that early versions wrote. */
   readonly tags?: Readonly<Record<string, string>>
 }
 
@@ -33,8 +33,8 @@ export interface Creations {
   save(token: string, secrets: CreationSecrets): Promise<void>
   drop(token: string): Promise<void>
   /**
-   * Runs `work` while no other process of this user works on the host. The lock ends with this
-   * process at the latest. Throws kind `locked` if another process holds it.
+    * Runs `work` while no other process of this user works on the host. The lock is released when
+    * this process exits, at the latest. Throws kind `locked` if another process holds it.
    */
   withLock<Result>(token: string, machine: string, work: () => Promise<Result>): Promise<Result>
 }
@@ -42,7 +42,7 @@ export interface Creations {
 const digest = (text: string): string =>
   createHash('sha256').update(text).digest('hex').slice(0, 16)
 
-/** A listening socket is the lock: the system releases it immediately when the process ends. */
+/** A listening socket is the lock: the system releases it immediately when the process exits. */
 function socketFor(folder: string, token: string): string {
   const name = `${digest(`${folder} ${token}`)}.sock`
   if (process.platform === 'win32') return String.raw`\\.\pipe\fleet-${name}`
@@ -122,7 +122,7 @@ export function openCreations(home: string): Creations {
       const path = socketFor(folder, token)
       if (process.platform !== 'win32') await prepareSocketFolder(dirname(path))
       const { withLock } = await import('../../os/lock.ts') // not needed by most commands
-      // One lock for all: otherwise a socket that another process is just binding would look dead.
+      // One lock for all hosts: otherwise a socket that another process is just binding would look dead.
       const server = await withLock(join(folder, 'hold'), async () => {
         await removeDeadSockets(folder)
         return listen(path)

@@ -7,7 +7,7 @@ import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** What a login connects to. */
+/** The address, port and account of a login. */
 interface LoginTarget {
   readonly address: string
   readonly port: number
@@ -15,11 +15,11 @@ interface LoginTarget {
 }
 
 /**
- * Login options of the user's ssh configuration, which apply to a host alias there but not to the
- * address.
+  * Login options that the user's SSH configuration sets for a host alias, but not for the host's
+  * address.
  */
 interface LoginOptions {
-  /** Path of the agent if it is not SSH_AUTH_SOCK, `none`, or `$NAME` of a variable. */
+  /** The agent if it is not SSH_AUTH_SOCK: the path of its socket, `none`, or `$NAME` of a variable with the path. */
   readonly agent?: string | undefined
   readonly certificateFiles?: readonly string[] | undefined
 }
@@ -46,15 +46,16 @@ export interface Keys {
 /** A SHA-256 fingerprint in OpenSSH's format: base64 without padding. */
 const fingerprintPattern = /^SHA256:[A-Za-z0-9+/]{43}$/
 
-/** Hexadecimal, because base64 contains `/` and needs a case-sensitive file system. */
+/** The name of a key's file: hexadecimal, because base64 contains `/` and needs a case-sensitive file system. */
 function fileNameFor(fingerprint: string): string {
   if (!fingerprintPattern.test(fingerprint)) throw new TypeError('not a SHA256 fingerprint')
   return Buffer.from(fingerprint.slice('SHA256:'.length), 'base64').toString('hex')
 }
 
 /**
- * Opens the folder `keys` in `home`: keys that fleet generated, and symbolic links to the user's
- * own key files. Own keys are not copied, so that fleet notices when they are replaced or deleted.
+  * Opens the directory `keys` in `home`: keys that fleet generated, and symbolic links to the user's
+  * own key files. The user's keys are not copied, so that fleet notices when they are replaced or
+  * deleted.
  */
 export function openKeys(home: string): Keys {
   const folder = join(home, 'keys')

@@ -41,7 +41,7 @@ export function openLastFailures(home: string, inventoryPath: string): LastFailu
         await replaceFile(file, `${JSON.stringify(machines)}\n`, { mode: 0o600 })
       } catch (error) {
         traceError('state', 'write the list of failed machines', error)
-        // The result of the command does not depend on it.
+        // The result of the command does not depend on this file.
       }
     },
   }

@@ -6,7 +6,8 @@ import { replaceFile } from '../../os/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
 
 /**
- * Where hosts can be: a driver, and the options that locate hosts (region, profile, subscription).
+  * A part of a provider in which hosts can exist: a driver, and the options that locate hosts
+  * (region, profile, subscription).
  */
 export interface ProviderScope {
   readonly driver: string
@@ -14,17 +15,17 @@ export interface ProviderScope {
 }
 
 /**
- * Where this user has ever had hosts of an inventory, stored in home, including places that no
- * entry refers to any longer.
+  * The scopes in which this user has ever had hosts of an inventory, including scopes that no entry
+  * refers to any longer. Stored in home.
  */
 export interface ProviderScopes {
-  /** For the inventory with this id. */
+  /** Returns the scopes of the inventory with this id, the oldest first. */
   read(inventory: string): Promise<readonly ProviderScope[]>
-  /** Durable once it resolves. */
+  /** Adds a scope. Durable once it resolves. */
   remember(inventory: string, scope: ProviderScope): Promise<void>
 }
 
-/** Resources of a record that locate a host and have the same names as options. */
+/** Keys of a record's resources that locate a host, and that are also names of options. */
 const locationKeys = ['region', 'profile', 'subscription', 'tenant', 'cloud'] as const
 
 /** The scope of a host. Its record takes precedence over its options, which may have changed. */

@@ -13,7 +13,7 @@ export interface TrustedDriver {
   /** `fleet-driver-NAME`. */
   readonly package: string
   readonly version?: string | undefined
-  /** Folder of the package. */
+  /** Directory of the package. */
   readonly folder: string
   /** Digest of all code of the package and its dependencies. */
   readonly digest: string
@@ -21,32 +21,32 @@ export interface TrustedDriver {
 
 /** A trusted inventory of another user. */
 export interface TrustedInventory {
-  /** Its real path. */
+  /** Real path of the inventory. */
   readonly inventory: string
-  /** Id of the owner when it was trusted. */
+  /** User id of the owner when the inventory was trusted. */
   readonly owner: number
 }
 
 /**
- * A file or folder of this computer, outside the inventory's folder, that hosts of the inventory
- * can use.
+  * A file or directory of this computer, outside the inventory's directory, that hosts of the
+  * inventory can use.
  */
 export interface AllowedPath {
   /** Real path of the inventory. */
   readonly inventory: string
-  /** Real path of the file or folder. */
+  /** Real path of the file or directory. */
   readonly path: string
 }
 
-/** A host of the user's SSH configuration that machines of an inventory may be reached as. */
+/** A host alias in the user's SSH configuration that fleet may use to connect to machines of an inventory. */
 export interface TrustedAlias {
   /** Real path of the inventory. */
   readonly inventory: string
-  /** As in the record of the machine: `[user@]host[:port]`. */
+  /** The alias as in the machine's record: `[user@]host[:port]`. */
   readonly alias: string
 }
 
-/** A variable of the shell that hosts of an inventory may get with a stack. */
+/** An environment variable of the user whose value a stack may pass to hosts of an inventory. */
 export interface AllowedVariable {
   /** Real path of the inventory. */
   readonly inventory: string
@@ -65,11 +65,11 @@ export interface TrustRecords {
   readonly variables: readonly AllowedVariable[]
 }
 
-/** What the user trusts, stored in home and never in an inventory, which others can write. */
+/** The trust records of a user, stored in home and never in an inventory, which other users can write. */
 export interface Trust {
   read(): Promise<TrustRecords>
   update(change: (before: TrustRecords) => TrustRecords): Promise<void>
-  /** The folder for copies of trusted packages, which are run. Private; may not exist yet. */
+  /** The private directory for copies of trusted packages, from which they are run. It may not exist yet. */
   readonly packages: string
 }
 

@@ -7,11 +7,11 @@ import type { ValidInventory } from './inventory.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
 
 /**
- * Caches parsed and validated inventories by their text. The cache can be lost at any time, so
- * nothing here fails.
+  * Caches parsed and validated inventories by their text. The cache can be lost at any time, so its
+  * methods never reject.
  */
 export interface InventoryCache {
-  /** The parsed inventory of this text. */
+  /** Returns the parsed inventory of this text, if it is cached. */
   find(file: string, text: string): Promise<ValidInventory | undefined>
   keep(file: string, text: string, valid: ValidInventory): Promise<void>
 }
@@ -90,8 +90,8 @@ export function createMemoryCache(): MemoryCache {
 }
 
 /**
- * Opens the cache in a private folder. `build` identifies the program: another version may validate
- * differently. `read` is a cache in memory that is used first.
+  * Opens the cache in a private directory. `build` identifies the program: another version may
+  * validate differently. `read` is a cache in memory that is used first.
  */
 export function openInventoryCache(
   folder: string,

@@ -15,15 +15,15 @@ const tooLarge = (file: string): UserError =>
   })
 
 /**
- * Reads an inventory's file, up to the maximum size, even if it is endless. Throws kind `inventory`
- * if it is too large.
+  * Reads an inventory file. Throws kind `inventory` if it is larger than the maximum, without reading
+  * the rest, which may be endless.
  */
 export async function readInventoryFile(file: string): Promise<Buffer> {
   const handle = await open(file)
   try {
     const chunks: Buffer[] = []
     let size = 0
-    // A usual file is one chunk, which is not copied. The size of a pipe is 0.
+    // A regular file is read as one chunk, which is not copied. The size of a pipe is 0.
     let next = Math.min((await handle.stat()).size, maxFileSize) + 1
     for (;;) {
       const { bytesRead, buffer } = await handle.read({ buffer: Buffer.allocUnsafe(next) })
@@ -58,16 +58,16 @@ export function decodeInventory(bytes: Uint8Array, file: string): string {
 }
 
 /**
- * Characters that are not even allowed in comments: control characters, and those that change the
- * direction of the text around them.
+  * Characters that are not even allowed in comments: control characters, and characters that change
+  * the direction of the surrounding text.
  */
 const hiddenInText =
   // oxlint-disable-next-line no-control-regex
   /[\0-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
 
 /**
- * Throws if the text contains hidden characters, conflict markers or secrets, regardless of its
- * meaning.
+  * Throws kind `inventory` if the text is too large or contains hidden characters, conflict markers
+  * or secrets. Does not parse it.
  */
 export function checkInventoryText(text: string, file: string): void {
   if (text.length > maxFileSize) throw tooLarge(file)

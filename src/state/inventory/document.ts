@@ -83,8 +83,9 @@ function explainDuplicate(root: Document.Parsed, text: string, offset: number): 
 }
 
 /**
- * Finds what YAML allows and an inventory does not: duplicate keys, for which the parser's check is
- * quadratic; `__proto__`, which zod ignores; and hidden characters, also as escapes.
+  * Finds content that YAML or the parser allows and an inventory does not: duplicate keys, for which
+  * the parser's check is quadratic; `__proto__`, which zod ignores; and hidden characters, also as
+  * escapes.
  */
 function findForbidden(root: Document.Parsed, text: string): Problem[] {
   const problems: Problem[] = []
@@ -114,7 +115,7 @@ function findForbidden(root: Document.Parsed, text: string): Problem[] {
   return problems
 }
 
-/** Maximum length for the complete YAML parser in characters. It needs a second for two million. */
+/** Maximum length of a text for the complete YAML parser, in characters. It needs a second for two million. */
 const maxLength = 4 * 2 ** 20
 
 /** Parses the text of `file`. Throws kind `inventory` with every syntax error. */

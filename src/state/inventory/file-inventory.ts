@@ -29,8 +29,8 @@ export interface TextEdit {
 }
 
 /**
- * Runs `work` while nobody writes to the inventory in `file`, which must not be a link. Throws kind
- * `locked` as a write does.
+  * Runs `work` while no other process writes to the inventory in `file`, which must not be a link.
+  * Throws kind `locked` as a write does.
  */
 export async function withInventoryLock<Value>(
   file: string,
@@ -43,11 +43,11 @@ export async function withInventoryLock<Value>(
 /** Dependencies and settings of the store. */
 export interface FileInventoryOptions {
   readonly loadOptions: LoadOptions
-  /** Avoids parsing a text that was parsed before. */
+  /** A cache of parsed texts. */
   readonly cache?: InventoryCache
-  /** How long to wait for other writers, in milliseconds (default: that of withLock). */
+  /** How long to wait for other writers, in milliseconds (default: that of `withLock`). */
   readonly lockTimeout?: number
-  /** The folder where the search for the inventory started; absent if the file was given. */
+  /** The directory where the search for the inventory started; absent if the file was given. */
   readonly searchedFrom?: string | undefined
   /** Called after each write, in the order of writes of all processes. */
   readonly onWritten?: (edit: TextEdit) => void
@@ -58,10 +58,10 @@ const maxAttempts = 10
 
 type Update = Parameters<InventoryStore['update']>
 
-/** Returns the new text for the newest text; `undefined` for no change. */
+/** Computes the new text from the newest text; `undefined` for no change. */
 type EditText = (read: ReadInventory) => Promise<string | undefined>
 
-/** The error if there is no inventory. `searchedFrom` is the folder where the search started. */
+/** The error if there is no inventory. `searchedFrom` is the directory where the search started. */
 const missingInventory = (file: string, searchedFrom?: string, cause?: unknown): UserError =>
   new UserError(
     'inventory',

@@ -6,13 +6,13 @@ import { explainDiskError } from '../home/disk-error.ts'
 import type { Environment } from '../../os/environment.ts'
 import type { GitSetup } from '../merge/git-merge-driver.ts'
 
-/** What `fleet init` created. */
+/** The result of `fleet init`. */
 export interface NewInventory {
   /** Id of the fleet. */
   readonly id: string
   /** The files that were written, the inventory first. */
   readonly files: readonly string[]
-  /** What was configured for git; undefined outside a work tree. */
+  /** The result of configuring git; undefined outside a work tree. */
   readonly git: GitSetup | undefined
 }
 
@@ -48,9 +48,9 @@ async function writeNewFile(file: string, text: string): Promise<boolean> {
 }
 
 /**
- * Creates an inventory with a new id at `path`, and its folder if necessary. Also writes the schema
- * for editors next to it, unless it exists, and, in a git work tree, lines in .gitignore and
- * .gitattributes. Throws kind `inventory` if the inventory already exists.
+  * Creates an inventory with a new id at `path`, and its directory if necessary. Also writes the
+  * schema for editors next to it, unless it exists, and, in a git work tree, lines in .gitignore and
+  * .gitattributes. Throws kind `inventory` if the inventory already exists.
  */
 export async function initInventory(
   path: string,

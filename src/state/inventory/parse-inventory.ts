@@ -47,8 +47,8 @@ function checkVersion({ text, data, root }: InventoryDocument, file: string): vo
 }
 
 /**
- * An option that applies in several places, such as in defaults and a machine, is reported once,
- * where it is set.
+  * Finds invalid options. An option that applies in several places, such as in defaults and a
+  * machine, is reported once, where it is set.
  */
 function checkOptions(
   file: InventoryFile,
@@ -91,7 +91,7 @@ export function checkDriverOptions(
   if (problems.length > 0) throw inventoryError(file, document.text, problems)
 }
 
-/** The names in the order of the text: an object would list names that look like numbers first. */
+/** The names of machines in the order of the text: an object would list names that look like numbers first. */
 function namesInOrder({ root }: InventoryDocument, machines: object): readonly string[] {
   const { node } = locate(root, ['machines'])
   const written = isMap(node)
@@ -102,9 +102,8 @@ function namesInOrder({ root }: InventoryDocument, machines: object): readonly s
 }
 
 /**
- * Parses and validates the text of `file`. Throws kind `inventory` with a list of problems by line
- * and column: first syntax errors, then what does not match the format and the options of known
- * drivers.
+  * Parses and validates the text of `file`. Throws kind `inventory` with a list of problems by line
+  * and column: syntax errors, else violations of the format, else invalid options of known drivers.
  */
 export function parseInventory(text: string, file: string, optionsOf: OptionsOf): ParsedInventory {
   checkInventoryText(text, file)

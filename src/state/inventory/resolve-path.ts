@@ -6,19 +6,19 @@ import { ignored } from '../../os/trace.ts'
 export interface ResolvedPath {
   /** Real path, with all links resolved. */
   readonly path: string
-  /** Whether it is in the inventory's folder. */
+  /** Whether it is in the inventory's directory. */
   readonly isInside: boolean
 }
 
-/** Whether a path is a folder, or in it. */
+/** Whether a path is `folder` itself, or in it. */
 const isWithin = (folder: string, path: string): boolean => {
   const fromFolder = relative(folder, path)
   return fromFolder !== '..' && !fromFolder.startsWith(`..${sep}`) && !isAbsolute(fromFolder)
 }
 
 /**
- * Resolves a path in the inventory at `location`, relative to its folder. If it does not exist,
- * links are not resolved.
+  * Resolves a path in the inventory at `location`, relative to the inventory's directory. If the path
+  * does not exist, links are not resolved.
  */
 export async function resolvePath(location: string, path: string): Promise<ResolvedPath> {
   const folder = dirname(resolve(location))

@@ -15,9 +15,9 @@ const driver =
   'fleet merge %O %A %B; case $? in 0) ;; 4) exit 1;; *) git merge-file %A %O %B;; esac'
 
 /**
- * Adds a line to a file of git, which may not exist. Resolves to whether it was missing. Throws
- * kind `inventory` for a link, which in a clone could point to any file of the user, and which git
- * does not follow either.
+  * Adds a line to a configuration file of git, such as .gitignore, which may not exist. Resolves to
+  * whether the line was missing. Throws kind `inventory` for a link, which in a clone could point to
+  * any file of the user, and which git does not follow either.
  */
 export async function addLine(file: string, line: string): Promise<boolean> {
   try {
@@ -63,7 +63,7 @@ const exactly = (name: string, after = ''): string =>
 const attributePattern = (pattern: string): string =>
   /[\s"]/.test(pattern) ? `"${pattern.replaceAll(/["\\]/g, '\\$&')}"` : pattern
 
-/** What was configured for an inventory in a git work tree. */
+/** The result of configuring git for an inventory in a work tree. */
 export interface GitSetup {
   /** The files that were written. */
   readonly files: readonly string[]
@@ -71,7 +71,7 @@ export interface GitSetup {
   readonly failure: string | undefined
 }
 
-/** Defines the merge driver in the configuration of a clone. Returns why that failed, if it did. */
+/** Defines the merge driver in the configuration of a clone. Resolves to the reason if that fails. */
 async function defineDriver(folder: string, env: Environment): Promise<string | undefined> {
   for (const [key, value] of [
     ['merge.fleet.name', 'fleet merge driver for inventories'],

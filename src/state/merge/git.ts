@@ -17,9 +17,9 @@ interface GitResult {
 const maxOutput = 256 * 1024 * 1024
 
 /**
- * Settings that keep git from running programs that the configuration of a clone names: a clone may
- * come from somebody else, and fleet runs git even when the user only lists machines. Filters and
- * merge drivers have no such setting, so fleet runs no git command that uses them.
+  * Settings that keep git from running programs that the configuration of a clone names: another
+  * user may have created the clone, and fleet runs git even when the user only lists machines.
+  * Filters and merge drivers have no such setting, so fleet runs no git command that uses them.
  */
 const safeSettings = [
   ...[

@@ -13,7 +13,7 @@ export interface InstalledHook {
   readonly isNew: boolean
 }
 
-/** The folder of git's hooks, and the path of `folder` in the work tree, where git runs them. */
+/** The directory of git's hooks, and the path of `folder` relative to the work tree's root, where git runs hooks. */
 async function findHooks(
   folder: string,
   env: Environment,
@@ -32,8 +32,8 @@ async function findHooks(
 }
 
 /**
- * The command of the hook. It does nothing in a repository without this inventory, because several
- * repositories can share a folder of hooks.
+  * The command of the hook. It does nothing in a repository without this inventory, because several
+  * repositories can share a directory of hooks.
  */
 const commandFor = (path: string): string =>
   `! git ls-files --error-unmatch -- ${shellQuote(`:(top,literal)${path}`)} >/dev/null 2>&1 || fleet check --staged ${shellQuote(`--inventory=${path}`)} || exit 1`

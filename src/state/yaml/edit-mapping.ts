@@ -16,7 +16,7 @@ import {
 } from './layout.ts'
 import { isObject, renderBlock, renderInline, renderInlinePair, renderPair } from './render.ts'
 
-/** Replaces a part of a text. */
+/** A replacement of a part of a text. */
 export interface Edit {
   readonly start: number
   readonly end: number

@@ -15,12 +15,12 @@ export interface PlainInventory {
   readonly end: number
 }
 
-/** Internal: the text is outside the supported subset. */
+/** Thrown for a text outside the supported subset, and caught in {@link readPlainInventory}. */
 class NotPlain extends Error {}
 
 const maxDepth = 16
 
-/** Left to the complete parser: tabs, control characters, unusual spaces, and the key `__proto__`. */
+/** Matches text for the complete parser: tabs, control characters, unusual spaces, and the key `__proto__`. */
 const unsupported =
   // oxlint-disable-next-line no-control-regex
   /[\0-\u0009\u000B\u000C\u000E-\u001F\u007F-\u00A0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\p{Cf}\p{Cs}]|\r(?!\n)|__proto__/u
@@ -29,9 +29,9 @@ const unsupported =
 class Cursor {
   /** Start of the line; after the last line, the length of the text. */
   start = 0
-  /** After the last line, less than that of any line. */
+  /** Indentation of the line; after the last line, less than that of any line. */
   indent = -1
-  /** Without indentation and trailing spaces. */
+  /** The line without indentation and trailing spaces. */
   body = ''
   readonly #text: string
   #next = 0
@@ -71,7 +71,7 @@ const quotedText = /"(?:[^"\\]|\\["\\/bfnrt]|\\u[\da-fA-F]{4})*"|'(?:[^']|'')*'/
 const plainKey = /^[A-Za-z\d_/][\w./-]{0,99}$/
 const quotedKey = /^(?:"[^"\\]{1,100}"|'[^']{1,100}')(?=:)/
 const flowText = /[A-Za-z\d/](?:[\w./+=@-]|:(?=[\w./+=-])| +(?=[\w/+=]))*/y
-/** What can follow a value on its line. */
+/** Matches the text that can follow a value on its line: spaces and a comment. */
 const nothingMore = /^ *(?: #.*)?$/
 
 function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
@@ -175,7 +175,7 @@ function put(values: Values, key: string, value: unknown): void {
   values[key] = value
 }
 
-/** Splits a line into its key and what follows the colon. */
+/** Splits a line into its key and the text after the colon. */
 function splitLine(body: string): [key: string, rest: string] {
   const quoted = quotedKey.exec(body)?.[0]
   const colon = quoted?.length ?? body.indexOf(':')

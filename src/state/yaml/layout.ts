@@ -2,7 +2,7 @@ import { isMap, isPair, isSeq } from 'yaml'
 import type { ParsedNode } from 'yaml'
 import type { ParsedPair } from '../inventory/document.ts'
 
-/** White space as in YAML 1.2, 5.4 and 5.5; JavaScript's includes more characters. */
+/** Matches a visible character: white space is as in YAML 1.2, 5.4 and 5.5; JavaScript's `\s` includes more. */
 export const visible = /[^ \t\r\n]/
 
 /** Start of the line that contains `offset`. */

@@ -10,7 +10,7 @@ import { describeHidden } from '../inventory/check/problem.ts'
 import { type Inventory, checkExtends } from '../inventory/inventory.ts'
 import type { OptionsOf } from '../inventory/parse-inventory.ts'
 
-/** Removes undefined values and sorts the keys in `order` first. */
+/** Removes undefined values, and moves the keys in `order` to the front. */
 function normalize(value: unknown, order: readonly string[] = []): unknown {
   if (Array.isArray(value)) return value.map((item) => normalize(item))
   if (typeof value !== 'object' || value === null) return value

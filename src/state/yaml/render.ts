@@ -4,7 +4,7 @@ import type { Machine } from '../../machine/machine.ts'
 /** Maximum length of a line in flow style. */
 const maxLineLength = 100
 
-/** Keys whose value is always in block style: it is long and grows, or branches merge its lines. */
+/** Keys whose value is always in block style, because it is long and grows, or git merges its lines. */
 const alwaysBlock = new Set(['host', 'operators', 'profiles', 'stacks', 'swarms'])
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { runProgram } from '../lab/process.ts'
 import { type Package, buildPackage, controlOf, debianArchitecture } from './package.ts'
 
-/** What a repository has under `dists`. */
+/** A suite, the contents of a directory below `dists`. */
 export interface Suite {
   /** `bookworm` */
   readonly name: string
@@ -14,7 +14,7 @@ export interface Suite {
 
 const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex')
 
-/** Makes a key to sign with, in a keyring of its own in `folder`. Gives its fingerprint, and writes it to `file`. */
+/** Creates a signing key in a new keyring in `folder`, and exports the public key to `file`. */
 async function makeSigner(folder: string, file: string) {
   const home = join(folder, 'keyring')
   await mkdir(home, { mode: 0o700 })
@@ -34,7 +34,7 @@ async function makeSigner(folder: string, file: string) {
   }
 }
 
-/** Makes a component's packages. Gives its index by the name that Release has for it. */
+/** Builds the packages of a component. Returns its index (Packages) with the index's path in Release. */
 async function buildComponent(
   root: string,
   suite: string,
@@ -55,8 +55,9 @@ async function buildComponent(
 }
 
 /**
- * Makes a signed repository of packages in the folder `root` (wiki.debian.org/DebianRepository/Format), its key in the
- * file `gpg`. Gives the key's fingerprint.
+  * Creates a signed package repository in the directory `root`
+  * (wiki.debian.org/DebianRepository/Format), with its public key in the file `gpg`. Returns the key's
+  * fingerprint.
  */
 export async function buildAptRepository(
   root: string,

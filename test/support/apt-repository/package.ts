@@ -2,19 +2,19 @@ import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { runProgram } from '../lab/process.ts'
 
-/** A Debian package to make. */
+/** A Debian package to build. */
 export interface Package {
   readonly name: string
   readonly version: string
   readonly depends?: string
-  /** Programs by path, each a text or the file that it is copied from. */
+  /** Executable files by path: the content, or the file to copy. */
   readonly programs?: Readonly<Record<string, string | { readonly from: string }>>
   readonly files?: Readonly<Record<string, string>>
-  /** The maintainer's scripts, by name: `postinst`. */
+  /** Maintainer scripts by name, such as `postinst`. */
   readonly scripts?: Readonly<Record<string, string>>
 }
 
-/** `amd64`: what packages of this machine's are made for. */
+/** Resolves to this computer's Debian architecture, such as `amd64`. */
 export const debianArchitecture = async (): Promise<string> =>
   (await runProgram(['dpkg', '--print-architecture'])).trim()
 
@@ -29,7 +29,7 @@ Maintainer: The lab <lab@example.com>
 ${depends === undefined ? '' : `Depends: ${depends}\n`}Description: ${name} of the lab
 `
 
-/** Makes the package `file`, not compressed. */
+/** Builds the package `file`, without compression. */
 export async function buildPackage(
   made: Package,
   architecture: string,

@@ -22,46 +22,46 @@ import { findRootFolder } from './root-folder.ts'
 import { type HostNetwork, makeNetwork } from './host-network.ts'
 import { findTools } from './tools.ts'
 
-/** A Debian host without Docker, like one that a provider hands over: it boots, and can reach its packages. */
+/** A Debian host without Docker, like a new host of a provider. It boots, and can install packages. */
 export interface BootedHost extends AsyncDisposable {
   readonly address: string
   /** `ssh-ed25519 AAAA…` */
   readonly hostKey: string
-  /** The login key of root and of debian, who may use sudo. */
+  /** The login key of the accounts root and debian; debian can use sudo. */
   readonly identity: Identity
-  /** Its root folder, as this process sees it. */
+  /** The host's root directory, as seen by this process. */
   readonly root: string
-  /** The folder with what differs from the root folder of all booted hosts. */
+  /** The upper directory of the host's overlay file system, with its changes to the shared root directory. */
   readonly disk: string
-  /** Runs a shell command on the host, as root, not through SSH. */
+  /** Runs a shell command on the host as root, without SSH. */
   exec(command: string): Promise<Finished>
-  /** Shuts it down in good order, or pulls the plug. Its disk stays. */
+  /** Shuts the host down, or, with `force`, kills it. The disk is kept. */
   stop(force: boolean): Promise<void>
-  /** Starts it again after `stop`, and waits until SSH answers. */
+  /** Starts the host again after `stop`, and waits until sshd answers. */
   start(): Promise<void>
 }
 
-/** What is different about a host. */
+/** The options of a booted host. */
 export interface BootOptions {
-  /** `none`: only sshd runs, as in a container. */
+  /** The init system (default: `systemd`). `none`: only sshd runs, as in a container. */
   readonly init?: 'systemd' | 'none'
-  /** Commands that cloud-init runs last, while it counts as running. */
+  /** Commands that cloud-init runs as its last step, while its status is still `running`. */
   readonly runcmd?: readonly string[]
-  /** User-data in place of the host's own, which makes the user debian and the host key, and runs `runcmd`. */
+  /** Replaces the default user-data, which creates the account debian, installs the host key and runs `runcmd`. */
   readonly userData?: string | Uint8Array
-  /** Files to put on its disk, by path; those in a folder `bin` are programs. */
+  /** Files to put on the disk, by path. Those in a directory whose name ends in `bin` are executable. */
   readonly files?: Readonly<Record<string, string>>
-  /** Makes it an image of a provider, where root lets nobody in. */
+  /** Makes the disk like a provider's image, where nobody can log in as root. */
   readonly provider?: Provider
-  /** The place on a switch that there is already; by default the host has a switch of its own. */
+  /** An address on an existing switch; by default, the host gets a new switch. */
   readonly place?: { readonly network: Switch; readonly address: string }
-  /** A running host whose disk is copied, without the data of its engine: its packages are installed, and its login keys work. */
+  /** A running host whose disk is copied, with its packages and login keys, but without its engine's data. */
   readonly like?: Pick<BootedHost, 'disk'>
 }
 
-/** What cloud-init is told beside user-data. All of its usual modules run then, the slow ones too. */
+/** The data that a provider passes to cloud-init in addition to user-data. All default modules run, even slow ones. */
 interface Provider {
-  /** The name of the image's own account. */
+  /** The name of the image's default account. */
   readonly user: string
   /** Login keys of that account. */
   readonly publicKeys: readonly string[]
@@ -70,7 +70,7 @@ interface Provider {
 const bootScript = fileURLToPath(new URL('boot.sh', import.meta.url))
 const indent = (text: string) => text.trim().replaceAll(/^/gm, '    ')
 
-/** The seed of cloud-init's NoCloud datasource. */
+/** The default user-data, for cloud-init's NoCloud datasource. */
 const userData = (
   key: string,
   publicKey: string,
@@ -92,7 +92,7 @@ runcmd: ${JSON.stringify(runcmd)}
 
 const seedFolder = 'var/lib/cloud/seed/nocloud'
 
-/** What cloud-init is and does on an image of a provider. */
+/** The cloud-init configuration of a provider's image. */
 const providerConfig = (user: string) => `#cloud-config
 system_info:
   default_user: { name: ${user}, groups: [adm, sudo], sudo: ["ALL=(ALL) NOPASSWD:ALL"], shell: /bin/bash, lock_passwd: true }
@@ -103,7 +103,7 @@ cloud_config_modules: [ssh-import-id, set-passwords, apt-configure, timezone, ru
 cloud_final_modules: [package-update-upgrade-install, write-files-deferred, scripts-per-boot, scripts-per-instance, scripts-user, ssh-authkey-fingerprints, final-message, power-state-change]
 `
 
-/** What a provider's image has beside user-data. */
+/** The cloud-init files of a provider's image, apart from user-data. */
 const providerFiles = ({ publicKeys, user }: Provider, folder: string): Record<string, string> => ({
   [`${seedFolder}/meta-data`]: JSON.stringify({
     'instance-id': basename(folder),
@@ -113,13 +113,13 @@ const providerFiles = ({ publicKeys, user }: Provider, folder: string): Record<s
   'etc/cloud/cloud.cfg.d/95_provider.cfg': providerConfig(user),
 })
 
-/** What a host of nobody's has. */
+/** The files of a host without a provider. */
 const ownFiles = (folder: string, { publicKey }: Identity): Record<string, string> => ({
   [`${seedFolder}/meta-data`]: `instance-id: ${basename(folder)}\nlocal-hostname: booted\n`,
   'root/.ssh/authorized_keys': `${publicKey}\n`,
 })
 
-/** Makes what the host's disk has over the root folder. Gives its keys. */
+/** Creates the host's disk, the changes to the shared root directory. Returns the login key and the host key. */
 async function makeDisk(folder: string, options: BootOptions) {
   for (const part of ['work', 'root', 'docker']) await mkdir(join(folder, part))
   const disk = join(folder, 'disk')
@@ -161,7 +161,7 @@ const command = (init: BootOptions['init']) =>
 
 const groupOf = (folder: string) => `${basename(tmpdir())}/${basename(folder)}`
 
-/** Starts nspawn; gives its process. */
+/** Starts systemd-nspawn. Returns its process. */
 async function start(
   folder: string,
   { namespace }: HostNetwork,
@@ -194,7 +194,10 @@ async function waitUntilReady(
   }
 }
 
-/** Boots a host. It ends with this process at the latest. Its packages come over the machine's own network. */
+/**
+ * Boots a host. It is stopped when this process exits, at the latest. It downloads packages through
+ * this computer's network.
+ */
 export async function bootHost(options: BootOptions = {}): Promise<BootedHost> {
   const undo: (() => unknown)[] = []
   const dispose = async () => {
@@ -241,14 +244,14 @@ export async function bootHost(options: BootOptions = {}): Promise<BootedHost> {
   }
 }
 
-/** A place on a switch of its own. */
+/** Creates a switch, and returns an address on it. */
 async function makePlace(undo: (() => unknown)[]): Promise<NonNullable<BootOptions['place']>> {
   const network = await addSwitch()
   undo.push(() => removeSwitch(network))
   return { network, address: `${network.prefix}.11` }
 }
 
-/** A control group is busy until the last of its killed processes is reaped. */
+/** Removes a control group, which is busy until its last killed process is reaped. */
 const removeWhenFree = (group: string) =>
   until(`the control group ${group} to be free`, () => {
     try {
@@ -260,14 +263,14 @@ const removeWhenFree = (group: string) =>
     }
   })
 
-/** The host's first process goes with nspawn, and every other with that one. */
+/** Kills systemd-nspawn and the host's PID 1; the kernel then kills the other processes of the PID namespace. */
 async function kill(child: ChildProcess): Promise<void> {
   for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL')
   child.kill('SIGKILL')
   await ended(child)
 }
 
-/** nspawn passes SIGTERM on as systemd's signal to power off (systemd-nspawn(1)). */
+/** Shuts a host down: systemd-nspawn forwards SIGTERM as the signal to power off (systemd-nspawn(1)). */
 async function shutDown(child: ChildProcess): Promise<void> {
   child.kill('SIGTERM')
   await ended(child)

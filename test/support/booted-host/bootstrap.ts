@@ -1,18 +1,18 @@
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** A root folder of Debian that is to be made. */
+/** The properties of a new Debian root directory. */
 interface Bootstrap {
   readonly root: string
   readonly packages: readonly string[]
   readonly suite: string
-  /** Of apt: where the packages come from. */
+  /** The apt sources file from which packages are installed. */
   readonly sources: string
-  /** Options of mmdebstrap besides. */
+  /** Additional options of mmdebstrap. */
   readonly more?: readonly string[]
 }
 
-/** Makes a root folder of Debian with mmdebstrap, without what nobody reads there. */
+/** Creates a Debian root directory with mmdebstrap, without manual pages, locales and documentation. */
 export async function bootstrapDebian({
   root,
   packages,

@@ -4,16 +4,16 @@ import { outside } from '../lab/outside.ts'
 import { ended, runProgram, spawnTied, until } from '../lab/process.ts'
 import { findTools } from './tools.ts'
 
-/** A network namespace of a host. */
+/** The network namespace of a host. */
 export interface HostNetwork extends AsyncDisposable {
   readonly address: string
-  /** Its file. */
+  /** The path of the namespace in /proc. */
   readonly namespace: string
 }
 
 const namespaceOf = (pid: number | 'self') => readlinkSync(`/proc/${pid}/ns/net`)
 
-/** Makes a network that has an address on the lab's switch and, through slirp4netns, a way to the packages. */
+/** Creates a network namespace with an address on a switch, and internet access through slirp4netns. */
 export async function makeNetwork(network: Switch, address: string): Promise<HostNetwork> {
   const holder = spawnTied(['unshare', '--net', 'sleep', 'infinity'], { stdio: 'ignore' })
   const pid = holder.pid ?? 0

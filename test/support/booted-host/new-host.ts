@@ -20,7 +20,7 @@ import { type BootOptions, type BootedHost, bootHost } from './booted-host.ts'
 const machine = parseMachineName('web-1')
 const { signal } = new AbortController()
 
-/** A host at its first boot, and who made it. */
+/** A host during its first boot, with user-data of fleet. */
 export interface NewHost extends AsyncDisposable {
   readonly host: BootedHost
   readonly hostKey: KeyPair
@@ -28,7 +28,7 @@ export interface NewHost extends AsyncDisposable {
   settle(progress?: Progress): Promise<HostProbe>
 }
 
-/** What its user-data says, unless told otherwise. */
+/** The defaults for the user-data. */
 export const firstBoot = {
   hostName: 'web-1',
   user: 'ana',
@@ -36,7 +36,7 @@ export const firstBoot = {
   engine: undefined,
 } as const
 
-/** Boots a host with user-data of fleet's. */
+/** Boots a host with user-data that fleet generates. */
 export async function createHost(
   different: Partial<FirstBoot>,
   options: BootOptions = {},
@@ -64,7 +64,7 @@ export async function createHost(
       },
       { env: {} },
     )
-  // cloud-init starts sshd anew where it changes how one may log in
+  // cloud-init restarts sshd if it changes the login settings.
   const connect = (hostKeys: readonly string[] = [hostKey.publicKey], user = 'ana') =>
     until('sshd to listen', () =>
       tryToConnect(hostKeys, user).catch((error: unknown) => {

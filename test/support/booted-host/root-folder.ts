@@ -8,7 +8,7 @@ import { ensurePackages } from './tools.ts'
 const packages =
   'systemd systemd-sysv dbus openssh-server cloud-init sudo apparmor iproute2 netbase procps curl libstdc++6'
 
-/** Files of the root folder that differ from what the packages bring. */
+/** Files of the root directory that replace or supplement those of the packages, by path. */
 const files: Readonly<Record<string, string>> = {
   'etc/hostname': 'localhost\n',
   'etc/fstab': '',
@@ -24,7 +24,7 @@ cloud_init_modules: [bootcmd, write-files, set_hostname, users-groups, ssh]
 cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-user, final-message]
 `,
-  // On cgroup version 1 nspawn leaves the controllers read-only; an engine needs them.
+  // With cgroup version 1, systemd-nspawn mounts the controllers read-only, but an engine writes to them.
   'etc/systemd/system/lab-cgroup.service': `[Unit]
 DefaultDependencies=no
 Before=sysinit.target
@@ -40,7 +40,7 @@ exit 0
 `,
 }
 
-/** What a test host is better off without. */
+/** Units that are masked, because a test host does not need them. */
 const masked = [
   'apt-daily.timer',
   'apt-daily-upgrade.timer',
@@ -57,7 +57,7 @@ const masked = [
   'systemd-remount-fs.service',
 ]
 
-/** The packages of this machine's own distribution and release. */
+/** Returns the codename of this computer's Debian release, and its apt sources file. */
 export function findSources(): { suite: string; file: string } {
   const suite = /^VERSION_CODENAME=(.+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1]
   if (suite === undefined) throw new Error('this machine is no release of Debian')
@@ -70,7 +70,7 @@ export function findSources(): { suite: string; file: string } {
   }
 }
 
-/** A path below `root`, and nowhere else: what is written here must never be the machine's own. */
+/** Resolves a path below `root`. Throws for any other path, to protect this computer's files. */
 function below(root: string, path: string): string {
   const full = resolve(root, path)
   if (root.length < 5 || !full.startsWith(`${root}/`)) throw new Error(`${path} leaves ${root}`)
@@ -103,7 +103,10 @@ async function build(folder: string, suite: string, sources: string): Promise<vo
   await customize(root)
 }
 
-/** A root folder with Debian, systemd, sshd and cloud-init, and without Docker. Made once a recipe; takes a minute. */
+/**
+ * The path of a Debian root directory with systemd, sshd and cloud-init, and without Docker. It is
+ * built in a minute at the first use, and again when its definition has changed.
+ */
 export async function findRootFolder(): Promise<string> {
   const { suite, file } = findSources()
   const recipe = [packages, files, masked, suite, await readFile(file, 'utf8')]

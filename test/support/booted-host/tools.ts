@@ -4,7 +4,7 @@ import { cachedFolder } from '../files/cached-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** Unpacked and not installed, so that the machine's own systemd stays as it is. */
+/** Packages that are unpacked, not installed, to leave this computer's systemd unchanged. */
 const packages = ['systemd-container', 'slirp4netns', 'libslirp0']
 
 async function unpackTools(folder: string): Promise<void> {
@@ -17,13 +17,13 @@ async function unpackTools(folder: string): Promise<void> {
     await runProgram(['dpkg-deb', '-x', join(downloads, file), folder])
 }
 
-/** Where systemd-nspawn is, and how slirp4netns is run with its library. */
+/** The path of systemd-nspawn, and the command that runs slirp4netns with its library. */
 interface Tools {
   readonly nspawn: string
   readonly slirp: readonly string[]
 }
 
-/** Finds the tools, which are fetched when first asked for. */
+/** Locates the tools, which are downloaded at the first use. */
 export async function findTools(): Promise<Tools> {
   const folder = await cachedFolder('booted-tools', packages, unpackTools)
   const system = (await readdir(join(folder, 'usr/lib'))).find((name) =>
@@ -36,7 +36,7 @@ export async function findTools(): Promise<Tools> {
   }
 }
 
-/** Installs packages on this machine, as far as they are missing. */
+/** Installs packages on this computer unless they are all installed. */
 export async function ensurePackages(...names: readonly string[]): Promise<void> {
   const states = ['dpkg-query', '--show', '--showformat=${db:Status-Abbrev}\n', ...names] as const
   const isInstalled = await runProgram(states).then(

@@ -8,7 +8,7 @@ const packages =
 python3-jinja2 python3-json-pointer python3-jsonpatch python3-jsonschema python3-markupsafe python3-oauthlib python3-pyrsistent
 python3-requests python3-six python3-urllib3 python3-yaml`.split(/\s+/)
 
-/** Downloads and unpacks; nothing is installed. */
+/** A script that downloads and unpacks packages, without installing them. */
 const script = `
 set -eu
 cd "$1"
@@ -18,16 +18,16 @@ for file in *.deb; do dpkg-deb -x "$file" root; done
 rm ./*.deb
 `
 
-/** What cloud-init makes of user-data. */
+/** The result of cloud-init's processing of user-data. */
 export interface Merged {
-  /** The cloud-config that all parts come to. */
+  /** The merged cloud-config of all parts. */
   readonly settings: Readonly<Record<string, unknown>>
-  /** The users that are made, by name; `debian` is the image's own. */
+  /** The accounts to create, by name; `debian` is the image's default account. */
   readonly users: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly scripts: readonly string[]
 }
 
-/** Has Debian's cloud-init itself read and merge user-data, without a host. */
+/** Parses and merges each item of user-data with Debian's cloud-init, without a host. */
 export async function mergeUserData(
   all: readonly (string | Uint8Array)[],
 ): Promise<readonly Merged[]> {

@@ -1,4 +1,4 @@
-"""What cloud-init makes of user-data: reads a list of them in base64, as JSON, and writes what each comes to."""
+"""Processes user-data with cloud-init: reads a JSON list of base64 strings, and writes the JSON list of the results."""
 import base64, json, logging, os, sys, tempfile
 from cloudinit import handlers, helpers, user_data, util
 from cloudinit.distros import ug_util

@@ -7,7 +7,7 @@ import { cachedFolder } from '../files/cached-folder.ts'
 import { runProgram } from '../lab/process.ts'
 import { customizeRoot, initramfsHook, recipe } from './root-files.ts'
 
-/** What makes images and runs them. */
+/** Packages of the programs that build and run images. */
 const tools = [
   'e2fsprogs',
   'fdisk',
@@ -19,13 +19,13 @@ const tools = [
 ]
 
 const mebibyte = 2 ** 20
-/** Where the one partition begins; before it lies GRUB. */
+/** The offset of the only partition in bytes. GRUB is installed before it. */
 const partitionStart = mebibyte
 
 const grubModules =
   'biosdisk part_msdos ext2 normal linux search search_label serial terminal configfile'.split(' ')
 
-/** Writes bytes into a file that there is. */
+/** Writes bytes into an existing file, at an offset in bytes. */
 async function writeAt(file: string, bytes: Buffer, position: number): Promise<void> {
   const handle = await open(file, 'r+')
   try {
@@ -35,7 +35,7 @@ async function writeAt(file: string, bytes: Buffer, position: number): Promise<v
   }
 }
 
-/** A disk of `size` bytes that boots by itself, made without mounting anything. */
+/** Creates a bootable disk image of `size` bytes, without mounting a file system. */
 async function makeDisk(folder: string, root: string, size: number): Promise<void> {
   const raw = join(folder, 'disk.raw')
   await (await open(raw, 'w')).close()
@@ -49,7 +49,7 @@ async function makeDisk(folder: string, root: string, size: number): Promise<voi
   const prefix = '(hd0,msdos1)/boot/grub'
   await runProgram(['grub-mkimage', '-O', 'i386-pc', '-o', core, '-p', prefix, ...grubModules])
   const boot = await readFile('/usr/lib/grub/i386-pc/boot.img')
-  await writeAt(raw, boot.subarray(0, 440), 0) // the partition table follows
+  await writeAt(raw, boot.subarray(0, 440), 0) // up to the partition table
   await writeAt(raw, await readFile(core), 512)
   await runProgram(['qemu-img', 'convert', '-O', 'qcow2', raw, join(folder, 'draft.qcow2')])
   await rename(join(folder, 'draft.qcow2'), join(folder, 'debian.qcow2'))
@@ -66,12 +66,13 @@ async function build(folder: string, suite: string, sources: string): Promise<vo
   await rm(root, { recursive: true })
 }
 
-/** How long building the image may take where it is not there yet, in milliseconds. */
+/** The timeout for building the image if it does not exist yet, in milliseconds. */
 export const debianBuildTime = 30 * 60_000
 
 /**
- * A disk image as a distribution hands it out, with an engine in it: Debian, its kernel, GRUB, cloud-init, no key, no user. qcow2,
- * of 6 GiB. Made once a recipe; takes two minutes.
+  * The path of a disk image like those that distributions publish, but with a Docker engine: Debian with
+  * its kernel, GRUB and cloud-init, and without keys and users; qcow2, 6 GiB. It is built in two minutes
+  * at the first use, and again when its definition has changed.
  */
 export async function debianImage(): Promise<string> {
   await ensurePackages(...tools)

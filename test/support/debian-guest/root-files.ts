@@ -1,7 +1,7 @@
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
-/** What the image is made of. */
+/** The contents of the image. */
 export const recipe = {
   packages: [
     ...['systemd', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'netbase', 'procps'],
@@ -13,9 +13,9 @@ export const recipe = {
     'etc/hostname': 'localhost\n',
     'etc/fstab': 'LABEL=root / ext4 rw,noatime,errors=remount-ro 0 1\n',
     'etc/machine-id': '',
-    'etc/resolv.conf': 'nameserver 10.0.2.3\n', // QEMU's
-    'etc/modprobe.d/lab.conf': 'install cfg80211 /bin/false\n', // networkd asks for it
-    // Each of its modules costs seconds where the processor is emulated: those that fleet's user-data needs.
+    'etc/resolv.conf': 'nameserver 10.0.2.3\n', // the name server of QEMU's user network
+    'etc/modprobe.d/lab.conf': 'install cfg80211 /bin/false\n', // networkd would load it
+    // Only the modules that fleet's user-data needs: each takes seconds on an emulated processor.
     'etc/cloud/cloud.cfg.d/90_lab.cfg': `datasource_list: [NoCloud, None]
 system_info: { network: { renderers: [networkd] } }
 cloud_init_modules: [bootcmd, write-files, growpart, resizefs, set_hostname, update_etc_hosts, users-groups, ssh]
@@ -26,7 +26,7 @@ cloud_final_modules: [scripts-user, final-message]
   kernelWords:
     'root=LABEL=root ro console=ttyS0 quiet net.ifnames=0 mitigations=off fsck.mode=skip apparmor=0',
   units: ['systemd-networkd.service'],
-  /** What it boots sooner without. */
+  /** Units that are masked to boot faster. */
   masked: [
     ...['apt-daily.timer', 'apt-daily-upgrade.timer', 'e2scrub_all.timer', 'fstrim.timer'],
     ...['e2scrub_reap.service', 'systemd-pstore.service', 'cloud-init-hotplugd.socket'],
@@ -37,7 +37,10 @@ cloud_final_modules: [scripts-user, final-message]
   ],
 }
 
-/** mmdebstrap runs it on this machine before the kernel is unpacked: an initramfs of few drivers is unpacked sooner. */
+/**
+ * A hook that mmdebstrap runs on this computer before the kernel is unpacked. It limits the initramfs
+ * to a few drivers, so that it is unpacked faster.
+ */
 export const initramfsHook = `set -eu
 case "\${1:?}" in /*/root) ;; *) echo "not a root folder: $1" >&2; exit 1 ;; esac
 mkdir -p "\${1:?}/etc/initramfs-tools/conf.d"
@@ -54,14 +57,14 @@ menuentry Debian {
 }
 `
 
-/** A path below `root`, and nowhere else: what is written here must never be the machine's own. */
+/** Resolves a path below `root`. Throws for any other path, to protect this computer's files. */
 function below(root: string, path: string): string {
   const full = resolve(root, path)
   if (root.length < 5 || !full.startsWith(`${root}/`)) throw new Error(`${path} leaves ${root}`)
   return full
 }
 
-/** Makes an image's root folder of one that packages were unpacked into: boots by itself, and has no key. */
+/** Turns a root directory with installed packages into that of a bootable image, without host keys. */
 export async function customizeRoot(root: string, kernel: string): Promise<void> {
   if (kernel === '') throw new Error(`there is no kernel in ${root}`)
   for (const [path, text] of Object.entries({

@@ -5,29 +5,29 @@ import { unpackPackages } from '../files/unpack-packages.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** A kernel of this machine's Debian release, with an initramfs that takes this machine's root folder as its own. */
+/** The kernel of this computer's Debian release, with an initramfs that mounts this computer's root directory. */
 export interface DebianKernel {
-  /** The file that a virtual machine boots. */
+  /** The path of the kernel image. */
   readonly image: string
   readonly initramfs: string
-  /** The folder for /lib/modules. */
+  /** The directory to use as /lib/modules. */
   readonly modules: string
 }
 
 const recipe = {
   package: 'linux-image-amd64',
-  /** The modules that are kept: there are thousands of drivers for hardware. */
+  /** The modules that are kept; thousands of hardware drivers are not. */
   kept: [
     ...['arch', 'crypto', 'fs', 'lib', 'net', 'drivers/virtio', 'drivers/net/vxlan'],
     ...['veth', 'virtio_net', 'net_failover', 'dummy'].map((name) => `drivers/net/${name}.ko`),
   ],
-  /** Those with which the initramfs reaches the root folder. */
+  /** The modules with which the initramfs mounts the root directory. */
   early: ['drivers/virtio', 'fs/9p', 'fs/fscache', 'fs/netfs', 'fs/overlayfs', 'net/9p'],
 }
 
 const initFile = join(import.meta.dirname, 'initramfs-init.sh')
 
-/** The package of the newest kernel, on which the package without a version depends. */
+/** The package of the newest kernel, on which the metapackage depends. */
 async function findPackage(): Promise<string> {
   await runProgram(outside('apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', 'update'))
   const depends = await runProgram(['apt-cache', 'depends', recipe.package])
@@ -36,7 +36,7 @@ async function findPackage(): Promise<string> {
   return name
 }
 
-/** Copies folders of modules, and lists on which others each one depends. */
+/** Copies modules, and generates the list of their dependencies (depmod). */
 async function copyModules(
   { from, to, release }: { from: string; to: string; release: string },
   folders: readonly string[],
@@ -66,7 +66,7 @@ async function build(folder: string): Promise<void> {
   for (const used of [from, early]) await rm(used, { recursive: true })
 }
 
-/** Finds the kernel, which is downloaded and prepared when it is first needed. */
+/** Locates the kernel, which is downloaded and prepared at the first use. */
 export async function debianKernel(): Promise<DebianKernel> {
   const whole = [recipe, await readFile(initFile, 'utf8')]
   const folder = await cachedFolder('debian-kernel', whole, build)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# PID 1 of a virtual machine: starts hosts of a lab in it, on its own kernel.
-#   guest-init.sh MODULES FOLDER HOST-INIT NAME=ADDRESS...   MODULES: /lib/modules; FOLDER has the disk of each host
+# PID 1 of a virtual machine: starts lab hosts that share the kernel of the virtual machine.
+#   guest-init.sh MODULES FOLDER HOST-INIT NAME=ADDRESS...   MODULES: for /lib/modules; FOLDER: the disks of the hosts
 set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/srv/root LANG=C.UTF-8
 modules=$1 folder=$2 init=$3
@@ -18,10 +18,11 @@ ln -s "$modules" /lib/modules
 ln -sf /bin/busybox /sbin/modprobe
 modprobe -a virtio_net bridge veth
 mkdir /run/netns
-# Namespaces inherit it from the first one, where engines of real hosts set it. Without it, replies to virtual addresses are lost.
+# New network namespaces inherit the setting, which the engine of a real host would enable. Without it, replies to
+# virtual addresses are lost.
 echo 1 >/proc/sys/net/ipv4/ip_forward
 
-# An engine waits 15 seconds for a containerd that it starts, which is too short on an emulated processor.
+# An engine waits only 15 seconds for a containerd that it starts, which is too short on an emulated processor.
 cat >/usr/local/sbin/dockerd <<'WRAPPER'
 #!/bin/sh
 mkdir /run/containerd

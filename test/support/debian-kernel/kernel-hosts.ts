@@ -8,25 +8,25 @@ import { ended, hasEnded, runProgram, spawnTied, until } from '../lab/process.ts
 import { type Identity, makeKey } from '../lab/ssh-key.ts'
 import { debianKernel } from './debian-kernel.ts'
 
-/** A host in the virtual machine, with sshd and an engine. Log in as root. */
+/** A host in the virtual machine, with sshd and an engine. The login user is root. */
 interface KernelHost {
   readonly name: string
   readonly address: string
   readonly hostKey: string
 }
 
-/** Hosts on one switch, whose kernel is Debian's. */
+/** Hosts on one switch that run on Debian's kernel. */
 export interface KernelHosts extends AsyncDisposable {
   readonly hosts: readonly KernelHost[]
   readonly identity: Identity
-  /** What the virtual machine has printed. */
+  /** Resolves to the output of the virtual machine's serial console so far. */
   log(): Promise<string>
 }
 
 const hostInit = join(import.meta.dirname, '../lab/host-init.sh')
 const guestInit = join(import.meta.dirname, 'guest-init.sh')
 
-/** QEMU's options; the processor is emulated, because KVM does not start other kernels everywhere. */
+/** QEMU's options. The processor is emulated, because KVM does not start other kernels on all computers. */
 const machine = [
   ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '2048'],
   ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
@@ -83,7 +83,7 @@ export async function startKernelHosts(count: number): Promise<KernelHosts> {
   return { hosts, identity, log, [Symbol.asyncDispose]: dispose }
 }
 
-/** Plugs a virtual machine in. */
+/** Creates a tap device for a virtual machine, and attaches it to a switch. */
 const plugIn = ({ bridge }: Switch, cable: string) =>
   runProgram(
     ['ip', '-batch', '-'],

@@ -11,7 +11,7 @@ import type { Lab } from '../lab/lab.ts'
 import type { Account } from '../lab/accounts.ts'
 import { type Operator, makeOperator } from '../operator.ts'
 
-/** How a command went. */
+/** The result of a command. */
 interface Answer {
   readonly code: number
   readonly stdout: string
@@ -26,26 +26,26 @@ interface Options {
   readonly machine?: string
 }
 
-/** Somebody at a computer of their own who runs docker on the machines of a lab. */
+/** A user with a separate home who runs docker on the machines of a lab. */
 export interface Seat extends AsyncDisposable {
   readonly fleet: Fleet
   readonly operator: Operator
-  /** An empty folder of their own, where they work; programs in it are found. */
+  /** An initially empty directory: the working directory, and the first directory on PATH. */
   readonly folder: string
   machine(name?: string): Promise<Machine>
-  /** Runs docker, on the first host unless told, and waits for its end. */
+  /** Runs docker on a machine (default: the first) and waits until it exits. */
   docker(args: readonly string[], options?: Options): Promise<Answer>
-  /** The same, of a command that must succeed: gives what it printed, trimmed. */
+  /** Runs docker like `docker`. Returns the trimmed standard output; throws if it fails. */
   ok(args: readonly string[], options?: Options): Promise<string>
 }
 
-/** Whether this computer has a docker CLI: with one, and without. */
+/** For test.each: with and without a docker CLI on the user's PATH. */
 export const modes = [
   { mode: 'with a docker CLI here', here: true },
   { mode: 'without one', here: false },
 ] as const
 
-/** Takes a seat at a lab's machines, named as the hosts are, logging in as `user`. */
+/** Creates a user with an inventory of a lab's hosts, named like the hosts, whose login user is `user`. */
 export async function takeSeat(
   lab: Lab,
   { here, user = 'root' }: { here: boolean; user?: Account },

@@ -1,12 +1,12 @@
-/** Stands in every field that Docker Machine keeps a secret in. */
+/** The value of every field in which Docker Machine stores a secret. */
 export const secret = 'hunter2'
 
-/** The versions of the format that Docker Machine 0.2 to 0.16 and its forks have written. */
+/** The versions of the format that Docker Machine 0.2 to 0.16 and its forks wrote. */
 export type ConfigVersion = 1 | 2 | 3
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** A machine's driver, and what it keeps beside what all drivers do: since when with another shape, that one. */
+/** A kind of machine: its driver, and the fields that only this driver has, which depend on the version. */
 interface Kind {
   readonly driver: string
   readonly address: string
@@ -29,7 +29,10 @@ const awsFields = (version: ConfigVersion): Fields => ({
   }),
 })
 
-/** Up to 0.6 of Azure's classic deployments, which are gone; then of Resource Manager, which keeps no address. */
+/**
+ * Versions 1 and 2 (up to Docker Machine 0.6) are for Azure's classic deployments, which Azure no
+ * longer has. Version 3 is for Resource Manager, and contains no address.
+ */
 const azureFields = (version: ConfigVersion): Fields =>
   version < 3
     ? {
@@ -73,7 +76,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   gone: { driver: 'none', address: '', fields: () => ({ URL: 'tcp://203.0.113.9:2376' }) },
 }
 
-/** Other drivers, of Docker Machine and of its forks, by the fields that have secrets in them. */
+/** The fields of other drivers of Docker Machine and its forks, including those with secrets. */
 const others: Readonly<Record<string, Fields>> = {
   digitalocean: { AccessToken: secret, DropletID: 7, SSHKeyID: 1, Region: 'nyc3' },
   exoscale: { URL: '', ApiKey: secret, ApiSecretKey: secret, InstanceProfile: 'Small' },
@@ -96,7 +99,7 @@ const logins: Readonly<Record<string, Fields>> = {
   generic: { SSHUser: 'ana', SSHPort: 2222 },
 }
 
-/** What a driver writes of a machine in this version; all its fields stand side by side. */
+/** The `Driver` object of a machine in a version: fields of all drivers and fields of its own driver. */
 function driverOf(
   name: string,
   version: ConfigVersion,
@@ -114,7 +117,10 @@ function driverOf(
   }
 }
 
-/** All of a config.json. Version 1 has no name in it; some releases of version 3 wrote the driver a second time, in base64. */
+/**
+ * The content of a config.json. Version 1 contains no name; some releases with version 3 also wrote
+ * the driver in base64 (`RawDriver`).
+ */
 function configOf(
   name: string,
   version: ConfigVersion,
@@ -155,7 +161,7 @@ function configOf(
   }
 }
 
-/** The config.json of machines, by name, as Docker Machine wrote them in a version of its format. */
+/** The contents of config.json files in a version of the format, by machine name. */
 export const dockerMachineConfigs = (version: ConfigVersion): Readonly<Record<string, Fields>> =>
   Object.fromEntries(
     Object.entries(kinds).map(([name, kind]) => [
@@ -164,7 +170,10 @@ export const dockerMachineConfigs = (version: ConfigVersion): Readonly<Record<st
     ]),
   )
 
-/** The config.json of a machine of each driver that keeps an address, at the place that `next` gives, by name. */
+/**
+ * The contents of config.json files for a machine of each driver that stores an address, by machine
+ * name. `next` returns the address and the login user of each machine.
+ */
 export function dockerMachineConfigsAt(
   next: () => { readonly address: string; readonly user: string },
 ): Readonly<Record<string, Fields>> {

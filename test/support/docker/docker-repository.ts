@@ -14,11 +14,11 @@ const host = 'download.docker.com'
 
 /** A stand-in for Docker's package repository for Debian, over HTTPS. */
 export interface DockerRepository extends AsyncDisposable {
-  /** Of the key that signs it. */
+  /** The fingerprint of its signing key. */
   readonly fingerprint: string
-  /** A cloud-config that leads a host here in place of Docker's own. */
+  /** A cloud-config that makes a host use this repository instead of Docker's. */
   readonly cloudConfig: string
-  /** Whether it answers every request with 503. */
+  /** Whether every request fails with status 503. */
   down: boolean
 }
 
@@ -31,11 +31,11 @@ Delegate=yes
 WantedBy=multi-user.target
 `
 
-/** Where the packages' programs have this machine's own engine. One package has it for all versions: it is large. */
+/** The directory of this computer's engine on a host. It is large, so one package contains it for all versions. */
 const engine = '/usr/libexec/lab-engine'
 const passOn = (program: string) => `#!/bin/sh\nexec ${engine}/${program} "$@"\n`
 
-/** The engine that runs is this machine's: what asks for its version is told the package's. */
+/** A docker CLI that reports the package's version instead of that of the engine, which is this computer's. */
 const tellVersion = (version: string) => `#!/bin/sh
 case "$*" in
   *'version --format {{.Server.Version}}') ${engine}/docker "$@" >/dev/null && echo '${version}' ;;
@@ -56,7 +56,7 @@ const containerd: Package = {
   },
 }
 
-/** Docker's packages of one version, which start the engine as Docker's own do. */
+/** Packages like Docker's of one version, which also start the engine. */
 const enginePackages = (version: string): Package[] => [
   {
     name: 'docker-ce-cli',
@@ -83,14 +83,14 @@ systemctl restart docker.service # as Docker's own packages do after an upgrade
 
 const { suite } = findSources()
 
-/** `5:28.2.10-1~debian~bookworm` as an engine names it. */
+/** Converts a package version such as `5:28.2.10-1~debian~bookworm` to the engine version, `28.2.10`. */
 export const plainVersion = (version: string): string =>
   version
     .replace(/^5:/, '')
     .replace(/-1~debian~.*$/, '')
     .replaceAll('~', '-')
 
-/** `28.2.10` as Docker names it. */
+/** Converts an engine version such as `28.2.10` to Docker's package version for this Debian release. */
 export const packageVersion = (version: string): string => `5:${version}-1~debian~${suite}`
 
 const channel = (versions: readonly string[]) => [
@@ -98,7 +98,7 @@ const channel = (versions: readonly string[]) => [
   ...versions.flatMap((version) => enginePackages(packageVersion(version))),
 ]
 
-/** Serves the files of a folder at `address`, the one of `host`. */
+/** Creates an HTTPS server for the files in `root`, under the path that Docker's repository has. */
 function serveFiles(root: string, isDown: () => boolean, options: { key: string; cert: string }) {
   return createServer(options, (request, response) => {
     const path = new URL(request.url ?? '', `https://${host}`).pathname.replace(
@@ -122,7 +122,7 @@ async function close(server: Server): Promise<void> {
   await once(server, 'close')
 }
 
-/** Makes a repository with packages of Docker's in these versions, by channel, and serves it at an address of the lab. */
+/** Creates a repository with Docker packages in the given versions, by channel, and serves it at a lab address. */
 export async function serveDockerRepository(
   address: string,
   channels: Readonly<Record<'stable' | 'test', readonly string[]>>,

@@ -6,15 +6,15 @@ import { type Certificates, makeCertificates } from '../certificates.ts'
 import { ended, spawnTied, until } from '../lab/process.ts'
 import { answersTcp } from '../lab/probes.ts'
 
-/** Who may use the registry with TLS. */
+/** The login of the HTTPS registry. */
 export const login = { user: 'ana', password: 'lab-password' }
 const passwordHash = '$2b$04$OiUthp1A5Op3I5NLyfVsJeK7SiiWsyNjniHc/8iOhcOYuXOhTabtC'
 
-/** Two registries with the same files: one serves plain HTTP, the other HTTPS with an own CA and a login. */
+/** Two registries with the same files: one serves plain HTTP, the other HTTPS with a private CA and a login. */
 export interface LabRegistries extends AsyncDisposable {
   /** `10.77.0.1:5000` */
   readonly plain: string
-  /** `reg.lab:5443`; hosts need an entry in their hosts file. */
+  /** `reg.lab:5443`; hosts need an entry for `reg.lab` in /etc/hosts. */
   readonly secure: string
   readonly certificates: Certificates
 }

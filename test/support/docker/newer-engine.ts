@@ -5,7 +5,7 @@ import { unpackPackages } from '../files/unpack-packages.ts'
 
 const packages = { release: 'sid', ofRelease: ['docker.io', 'docker-cli', 'containerd'] } as const
 
-/** A folder with the programs of a newer engine in `usr/bin` and `usr/sbin`. */
+/** Resolves to a directory with the programs of a newer engine in `usr/bin` and `usr/sbin`. */
 export async function newerEngine(): Promise<string> {
   const unpacked = await cachedFolder('newer-engine', packages, (place) =>
     unpackPackages(place, packages),
@@ -14,8 +14,9 @@ export async function newerEngine(): Promise<string> {
 }
 
 /**
- * Copies the programs of a newer engine, which runs with the libraries and the runc of this release, over those on a host.
- * `root` is the root folder of the host; its engine must not be running.
+  * Replaces the engine's programs on a host by those of a newer engine, which works with the libraries
+  * and the runc of this release. `root` is the root directory of the host, whose engine must not be
+  * running.
  */
 export async function installNewerEngine(root: string): Promise<void> {
   const folder = await newerEngine()

@@ -5,19 +5,19 @@ import { text } from 'node:stream/consumers'
 import { dirname, join } from 'node:path'
 import type { LabHost } from '../lab/lab.ts'
 
-/** Where {@link serveAs} listens, as the host sees it. */
+/** The path of {@link serveAs}'s socket, as seen by the host. */
 export const otherSocket = '/run/other.sock'
 
 /** The API paths that report the architecture, with the name of the field. */
 const fields: Readonly<Record<string, string>> = { version: 'Arch', info: 'Architecture' }
 
-/** Replaces the architecture in an answer of the engine. */
+/** Replaces the architecture in a response of the engine. */
 async function replaceIn(answer: IncomingMessage, field: string, value: string): Promise<string> {
   const content = JSON.parse(await text(answer)) as Record<string, unknown>
   return JSON.stringify({ ...content, [field]: value })
 }
 
-/** Serves the engine of a host at {@link otherSocket} as one that reports another architecture. The rest is the engine's. */
+/** Starts a proxy for the engine of a host at {@link otherSocket} that only changes the reported architecture. */
 export async function serveAs(host: LabHost, architecture: string): Promise<AsyncDisposable> {
   const socketPath = host.engineSocket
   const server = createServer((asked, answer) => {

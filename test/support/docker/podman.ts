@@ -15,7 +15,7 @@ const packages = {
 
 const socket = '/run/podman/podman.sock'
 
-/** Without systemd; programs are where they are unpacked, and containers in a folder of the host's own. */
+/** Settings for a host without systemd, with programs in the directory where they were unpacked. */
 const settings = (root: string) => `[engine]
 cgroup_manager = "cgroupfs"
 runtime = "runc"
@@ -31,15 +31,15 @@ graphroot = "/var/lib/docker/podman"
 runroot = "/run/containers"
 `
 
-/** Podman's API service on a lab host without a Docker engine. Disposing of it ends the host. */
+/** Podman's API service on a lab host without a Docker engine. Its disposal stops the host. */
 export interface Podman extends AsyncDisposable {
-  /** Its socket, as the host sees it. */
+  /** The path of its socket, as seen by the host. */
   readonly socket: string
-  /** Its socket, as this process sees it. */
+  /** The path of its socket, as seen by this process. */
   readonly socketHere: string
 }
 
-/** Starts Podman (Debian packages, 15 MB, fetched at the first use) on a host and waits until it answers. */
+/** Starts Podman (Debian packages, 15 MB, downloaded at the first use) on a host and waits until it answers. */
 export async function startPodman(host: LabHost): Promise<Podman> {
   const unpacked = await cachedFolder('podman', packages, (place) =>
     unpackPackages(place, packages),
@@ -72,7 +72,7 @@ ${storage}END
     socket,
     socketHere: host.engineSocket.replace(/\/run\/docker\.sock$/, socket),
     async [Symbol.asyncDispose]() {
-      await host.kill() // ends all containers
+      await host.kill() // also kills all containers
       await until('the control groups to be empty', () => {
         try {
           removeControlGroups('libpod_parent')

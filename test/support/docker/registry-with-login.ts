@@ -5,16 +5,16 @@ import { join } from 'node:path'
 import { answersHttp, answersTcp } from '../lab/probes.ts'
 import { ended, spawnTied, until } from '../lab/process.ts'
 
-/** Who may use the registry. */
+/** The login of the registry. */
 export const login = { user: 'ana', password: 'lab-password' }
 const passwordHash = '$2b$04$OiUthp1A5Op3I5NLyfVsJeK7SiiWsyNjniHc/8iOhcOYuXOhTabtC'
 
-/** A registry that lets nobody in without {@link login}. */
+/** A registry that requires {@link login}. */
 export interface RegistryWithLogin extends AsyncDisposable {
   readonly name: string
 }
 
-/** Starts Debian's docker-registry on a port of `address`, with TLS if it has a certificate, and waits until it answers. */
+/** Starts Debian's docker-registry at `address`, over HTTPS if `tls` is set, and waits until it answers. */
 export async function startRegistryWithLogin(
   address: string,
   { port = 5001, tls }: { port?: number; tls?: { cert: string; key: string } } = {},

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Put before VBoxManage on PATH: notes each call that changes something, and kills who makes the one that is told.
+# A wrapper that precedes VBoxManage on PATH: logs each call that changes something, and kills one of the callers.
 #   FLEET_TEST_VBOX       the real VBoxManage
 #   FLEET_TEST_CALLS      a file with a line for each call
-#   FLEET_TEST_KILL_AT    `before N`, `after N`
+#   FLEET_TEST_KILL_AT    `before N` or `after N`: kills the caller before or after the nth logged call
 case $1-$2-$3 in
   --version-* | list-* | show* | getextradata-* | snapshot-*-list) exec "$FLEET_TEST_VBOX" "$@" ;;
 esac

@@ -10,10 +10,10 @@ import type { MachineName } from '../../../src/machine/name.ts'
 import { type GuestSeed, seedGuest } from '../small-guest.ts'
 import type { VirtualBox } from './virtualbox.ts'
 
-/** The fleet of all guests. */
+/** The id of the fleet that all guests belong to. */
 export const fleet = '11111111'
 
-/** The minimum for a machine. */
+/** Options for a machine with minimal resources. */
 export const smallOptions = virtualBoxOptions.parse({ memory: 256, cpus: 1, disk: 1 })
 
 export const quietCall: Call = { signal: new AbortController().signal, progress: () => {} }
@@ -25,7 +25,7 @@ export interface Guest {
   readonly facts: HostFacts
 }
 
-/** Variations of a guest. */
+/** The options of a guest. */
 interface Making {
   readonly token?: string
   readonly format?: BootDisk['format']
@@ -57,7 +57,7 @@ export async function makeGuest(
   return { record: { phase: 'ready', token, ...facts, resources }, seed, facts }
 }
 
-/** What is left in a folder of the driver, in VirtualBox and on disk. */
+/** The files that are left in a directory of the driver, and media and machines in it that VirtualBox still has. */
 export async function leftIn(box: VirtualBox, folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true })
   const known = await Promise.all(['vms', 'hdds', 'dvds'].map((what) => box.manage('list', what)))

@@ -12,7 +12,7 @@ import { guestRig, haltingGuest, smallGuest } from '../small-guest.ts'
 export interface VirtualBox extends AsyncDisposable {
   /** Environment variables that make programs find this VirtualBox. */
   readonly env: Readonly<Record<string, string>>
-  /** The folder that VirtualBox can see: only the lab's temporary folder exists for it. */
+  /** A directory that VirtualBox can access, in the lab's temporary directory; it cannot access others. */
   readonly folder: string
   /** The small guest as an image in a format, with a boot sector that halts the processor. */
   image(format: BootDisk['format']): Promise<string>
@@ -25,8 +25,8 @@ export interface VirtualBox extends AsyncDisposable {
 }
 
 /**
- * Makes the lab's temporary folder visible to VirtualBox, which has its own root folder. Ends with
- * the lab.
+  * A script that mounts the lab's temporary directory in VirtualBox's separate root directory. The
+  * mount is removed with the lab.
  */
 const mountScript = `
 set -e
@@ -51,7 +51,7 @@ function processesOf(socketId: string): number[] {
   })
 }
 
-/** Prepares a separate VirtualBox without kernel driver, which interprets its machines. */
+/** Prepares a separate VirtualBox without kernel driver, which interprets the guest's code. */
 export async function startVirtualBox(): Promise<VirtualBox> {
   const source = dirname(await smallGuest())
   const rig = dirname(source)
@@ -93,7 +93,7 @@ export async function startVirtualBox(): Promise<VirtualBox> {
     },
     async [Symbol.asyncDispose]() {
       for (const pid of processesOf(socketId)) signalProcess(pid, 'SIGKILL')
-      await rm(folder, { recursive: true, force: true, maxRetries: 5 }) // they end in the meantime
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 }) // the processes may still be exiting
     },
   }
 }

@@ -2,17 +2,18 @@ import { defaultSocket } from '../../../machine/machine.ts'
 import { pendingSuffix } from './engine-state.ts'
 import { environmentFile } from './environment-file.ts'
 
-/** Appended to the path of a file: its content before the last change. */
+/** The suffix of a backup, which has the content of a file before the last change. */
 const backupSuffix = '.fleet-before'
 
 /**
- * A script that changes the settings of the engine, to be run as root: `sh -c SCRIPT sh FILE CONFIG DIGEST ENVIRONMENT EFFECT
- * [CERTIFICATE CONTENT]...`. CONFIG, ENVIRONMENT and CONTENT are base64; `-` leaves a file as it is. DIGEST is the SHA-256 of
- * FILE when it was read, or `-`. EFFECT is `none`, `live` or `restart`.
+ * A script that changes the settings of the engine, to be run as root: `sh -c SCRIPT sh FILE CONFIG DIGEST ENVIRONMENT
+ * EFFECT [CERTIFICATE CONTENT]...`. CONFIG, ENVIRONMENT and CONTENT are base64; `-` keeps a file unchanged. DIGEST is
+ * the SHA-256 of FILE when it was read, or `-`. EFFECT is `none`, `live` or `restart`.
  *
- * Each file is replaced by one rename. From the first rename until the engine runs with the new settings there is a file with
- * the effect and the containers to start again, so that a run that was killed is continued by the next one. If the engine
- * rejects the settings, the old files are put back, and the exit code is 1 with the engine's last log lines.
+ * Each file is replaced by one rename. Until the engine runs with the new settings, a file (`pendingSuffix`) contains
+ * the effect and the containers to start again, so that the next run continues a run that was killed. If the engine
+ * rejects the settings, the old files are restored, and the script prints the engine's last log lines and exits with
+ * code 1.
  */
 export const changeSettingsScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

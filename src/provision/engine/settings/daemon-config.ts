@@ -9,7 +9,7 @@ type JsonObject = { readonly [key: string]: Json }
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The deepest nesting of a daemon.json, in levels. */
+/** Maximum nesting of a daemon.json, in levels. */
 const maxDepth = 64
 
 const isTooDeep = (value: Json, depth = 0): boolean =>
@@ -54,7 +54,7 @@ function mergeObjects(current: JsonObject, wanted: JsonObject): JsonObject {
   return Object.fromEntries(merged)
 }
 
-/** The settings of a host's daemon.json after those of an entry were merged into them. */
+/** Merges the settings of an entry into those of a host's daemon.json. */
 export function mergeDaemonConfig(
   current: DaemonConfig,
   { config, listed }: Pick<EngineSettings, 'config' | 'listed'>,
@@ -83,7 +83,7 @@ const liveKeys = new Set([
   ...['insecure-registries', 'registry-mirrors', 'allow-nondistributable-artifacts'],
 ])
 
-/** What the engine uses now, where daemon.json has no value. */
+/** Settings of the running engine, including those that daemon.json does not set. */
 export interface EngineInUse {
   readonly storageDriver?: string | undefined
   readonly dataRoot?: string | undefined
@@ -109,7 +109,7 @@ function effectOf(
   return liveKeys.has(key) && to !== undefined ? 'live' : 'restart'
 }
 
-/** The longest value that is shown, in characters. */
+/** Maximum length of a displayed value, in characters. */
 const longestValue = 200
 
 /** A value as text. The login in a URL is hidden. */
@@ -138,7 +138,7 @@ function differences(
 const ownValue = (value: JsonObject, key: string): Json | undefined =>
   Object.hasOwn(value, key) ? value[key] : undefined
 
-/** What changes when `merged`, a result of {@link mergeDaemonConfig}, replaces the settings of a host. */
+/** The changes if `merged`, a result of {@link mergeDaemonConfig}, replaces the settings of a host. */
 export const compareDaemonConfig = (
   current: DaemonConfig,
   merged: DaemonConfig,

@@ -1,10 +1,10 @@
 import type { DaemonConfig } from '../../../machine/engine-spec.ts'
 
-/** What a host's engine is to be configured with: the settings of an entry, with the content of its files. */
+/** The engine settings that an entry specifies, with the contents of the files that it refers to. */
 export interface EngineSettings {
   /** Keys of daemon.json; `null` removes a key. */
   readonly config: DaemonConfig
-  /** Items that lists of daemon.json must have, besides the items on the host. */
+  /** Items to add to lists in daemon.json; items on the host are kept. */
   readonly listed: Readonly<Record<ListKey, readonly string[]>>
   /** Environment variables; `null` removes a variable. */
   readonly environment: Readonly<Record<string, string | null>>
@@ -15,21 +15,21 @@ export interface EngineSettings {
 /** Lists of daemon.json that `registries:` adds items to. */
 type ListKey = 'insecure-registries' | 'registry-mirrors'
 
-/** Whether nothing is to be configured. */
+/** Whether there is nothing to configure. */
 export const isEmpty = ({ config, listed, environment, certificates }: EngineSettings): boolean =>
   [config, environment, certificates].every((some) => Object.keys(some).length === 0) &&
   Object.values(listed).every((items) => items.length === 0)
 
-/** How a change takes effect, from the mildest to the most severe. */
+/** How a change takes effect, from the least to the most disruptive way. */
 export type Effect = 'live' | 'restart' | 'destructive'
 
 const severity: readonly Effect[] = ['live', 'restart', 'destructive']
 
-/** The most severe effect of some changes. */
+/** The most disruptive of some effects. */
 export const worstOf = (effects: readonly Effect[]): Effect =>
   effects.reduce<Effect>((a, b) => (isWorse(b, a) ? b : a), 'live')
 
-/** Whether an effect is more severe than another one. */
+/** Whether an effect is more disruptive than another one. */
 export const isWorse = (effect: Effect, than: Effect): boolean =>
   severity.indexOf(effect) > severity.indexOf(than)
 

@@ -14,7 +14,7 @@ export interface EngineState {
   readonly text: string
   /** SHA-256 of daemon.json in hex; empty if there is no file. */
   readonly digest: string
-  /** What fleet's drop-in sets. */
+  /** The environment variables in fleet's drop-in. */
   readonly environment: EngineEnvironment
   /** CA certificates that fleet installed, by registry. */
   readonly certificates: Readonly<Record<string, string>>
@@ -31,15 +31,16 @@ export interface EngineState {
 export const certificateFile = (registry: string): string =>
   `/etc/docker/certs.d/${registry}/fleet-ca.crt`
 
-/** Appended to the path of daemon.json while a change is not complete: the effect, then the containers to start again. */
+/** The suffix of a file that exists during a change of daemon.json: the effect, then the containers to start again. */
 export const pendingSuffix = '.fleet-pending'
 
-/** The largest file that is read, in bytes. */
+/** The number of bytes that are read of each file. */
 const maxFileBytes = 1 << 20
 
 /**
- * A script for `sh -s FILE...` that prints what {@link parseEngineState} reads, and changes nothing. The arguments are files
- * with certificates. `file` is daemon.json, unless the running engine was started with another `--config-file`.
+ * A script for `sh -s FILE...` that prints the input of {@link parseEngineState}, and changes nothing. The arguments
+ * are files with certificates. `file` is daemon.json, unless the running engine was started with another
+ * `--config-file`.
  */
 export const engineStateScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -81,8 +82,8 @@ fi
 `
 
 /**
- * Parses the output of {@link engineStateScript} that was run for the certificates of `registries`. Throws kind `credentials`
- * for a file that only root can read, and kind `failed` for one that is not a regular file or too large.
+ * Parses the output of {@link engineStateScript} for the certificates of `registries`. Throws kind `credentials` for a
+ * file that only root can read, and kind `failed` for one that is not a regular file or too large.
  */
 export function parseEngineState(output: string, registries: readonly string[]): EngineState {
   const values = new Map<string, string>()

@@ -1,7 +1,7 @@
-/** The drop-in of systemd.unit(5) that fleet writes. It sorts after those of others, so that its values apply. */
+/** The drop-in (systemd.unit(5)) that fleet writes. Its name sorts last, so that its values override other drop-ins. */
 export const environmentFile = '/etc/systemd/system/docker.service.d/zz-fleet.conf'
 
-/** Quotes a word for a unit file (systemd.syntax(7)): `%` begins a specifier. */
+/** Quotes a word for a unit file (systemd.syntax(7)), where `%` begins a specifier. */
 const quoteWord = (word: string): string =>
   `"${word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`
 

@@ -13,7 +13,7 @@ import { certificateFile, type EngineState } from './engine-state.ts'
 import { type Effect, type EngineSettings, type SettingChange, worstOf } from './engine-settings.ts'
 import { formatEnvironment } from './environment-file.ts'
 
-/** How the engine of a host differs from its entry. */
+/** The differences between a host's engine and its entry, and the step that resolves them. */
 export interface SettingsPlan {
   /** The changes of the step. */
   readonly changes: readonly SettingChange[]
@@ -24,7 +24,7 @@ export interface SettingsPlan {
   readonly step?: Step
 }
 
-/** A short name of a certificate. */
+/** A short digest that identifies a certificate in messages. */
 const fingerprint = (pem: string | undefined): string =>
   pem === undefined
     ? 'not set'
@@ -63,7 +63,7 @@ const compareCertificates = (
 /** Keys whose change also hides the volumes of the engine. */
 const volumeKeys: ReadonlySet<string> = new Set(['data-root', 'userns-remap'])
 
-/** What changes do to the engine and its containers. `effect` is the worst of their effects. */
+/** Describes how changes affect the engine and its containers. `effect` is the worst of their effects. */
 export function describeEffect(
   effect: Effect,
   changes: readonly Pick<SettingChange, 'option'>[],
@@ -95,8 +95,8 @@ const interrupted: SettingChange = {
 }
 
 /**
- * Plans the change of a host's engine to the settings of an entry. Settings that the entry does not name are kept. Without
- * `destructive`, changes that lose images and containers are skipped. Throws as {@link parseDaemonConfig} does.
+ * Plans to change the settings of a host's engine to those of an entry. Settings that are not in the entry are kept.
+ * Without `destructive`, changes that lose images and containers are skipped. Throws as {@link parseDaemonConfig} does.
  */
 export function planSettings(
   state: EngineState,

@@ -17,8 +17,8 @@ interface LocatedProblem {
 }
 
 /**
- * Paths that are valid on one computer only: absolute, below a home folder, or on a Windows drive.
- * Not Azure resource IDs.
+  * Matches paths that are valid on one computer only: absolute, below a home directory, or on a
+  * Windows drive. Does not match Azure resource IDs.
  */
 const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
 
@@ -57,7 +57,7 @@ function hostIdentity({ host, via = '' }: Machine): { key: string; field: string
   return { key: [user, address, port, via].join('\n'), field: 'address' }
 }
 
-/** Finds entries with the same host: one branch renamed a machine, and a line merge kept both. */
+/** Finds entries for the same host, as after a line merge of a branch that renamed a machine. */
 function findSharedRecords({ entries, machines }: Inventory): readonly LocatedProblem[] {
   const owners = new Map<string, string>()
   return [...entries.keys()].flatMap((name) => {
@@ -95,7 +95,7 @@ function findUnknownSwarms({ stacks, swarms }: Inventory): readonly LocatedProbl
   )
 }
 
-/** Finds problems of a readable inventory that matter to others who share it. */
+/** Finds problems of a readable inventory that affect the other users who share it. */
 function findProblems(
   inventory: Inventory,
   driverProblems: ReadonlyMap<string, string>,
@@ -128,9 +128,9 @@ function findProblems(
 }
 
 /**
- * Checks a text for what a shared inventory must not contain: everything that makes it unreadable,
- * paths of one computer, unfinished entries, invalid jump hosts, and drivers for which
- * `findProblem` reports a problem. Throws kind `inventory` with all positions.
+  * Checks a text for problems that a shared inventory must not have: errors that make it unreadable,
+  * paths of one computer, unfinished entries, invalid jump hosts, and drivers for which
+  * `findDriverProblem` returns a problem. Throws kind `inventory` with all positions.
  */
 export async function checkInventory(
   text: string,

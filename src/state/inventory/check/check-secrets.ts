@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib'
 import { findSecrets } from '../../../machine/secrets/find-secrets.ts'
 import { type Problem, listProblems } from './problem.ts'
 
-/** A line with this word is skipped; scanners of repositories use the same word. */
+/** The marker of lines to skip, which is also that of the scanner gitleaks. */
 const skipMarker = 'gitleaks:allow'
 
 /** Only the start of longer files is searched, in bytes: user-data has at most a megabyte. */
@@ -15,7 +15,7 @@ export const secretProblems = (text: string): readonly Problem[] =>
     message: `${kind} must not be in this file`,
   }))
 
-/** The text of a file, decompressed if it is gzipped. If that fails, it is searched as it is. */
+/** The text of a file, decompressed if it is in gzip format and that succeeds. */
 function textOf(content: Uint8Array): string {
   try {
     return gunzipSync(content, { maxOutputLength: maxBytes }).toString()

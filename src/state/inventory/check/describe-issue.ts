@@ -54,7 +54,7 @@ const showPath = (path: Path): string =>
     .join('')
     .replace(/^\./, '')
 
-/** The place of a setting that all machines share. */
+/** A hint for a top-level key that is a setting of machines. */
 const inProfile = (key: string): string =>
   ` (settings that machines share belong in a profile: profiles.NAME.${key}, and "extends: NAME" in each machine)`
 

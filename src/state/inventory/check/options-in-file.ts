@@ -10,7 +10,7 @@ import type { InventoryFile, MachineEntry } from '../../../machine/schema.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** Options of a driver in a file. */
+/** The options of a driver at one path in a file. */
 export interface OptionsInFile {
   readonly path: readonly string[]
   readonly driver: string
@@ -18,8 +18,8 @@ export interface OptionsInFile {
   /** Options from profiles and defaults. */
   readonly inherited: Options
   /**
-   * Whether they belong to a machine, so that required options must be present, including inherited
-   * ones.
+    * Whether the options belong to a machine, so that all required options must be present, set or
+    * inherited.
    */
   readonly isComplete: boolean
 }

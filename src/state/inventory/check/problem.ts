@@ -42,7 +42,7 @@ export function listProblems(
   ]
 }
 
-/** One error for several problems. */
+/** A single error that lists problems. */
 export const inventoryError = (
   file: string,
   text: string,
