@@ -1,5 +1,5 @@
-// npm run bench [-- --json] [-- SUITE...]: fleet against its peers, the same work in the same run.
-// Times are milliseconds; they age, ratios less so.
+// npm run bench [-- --json] [-- SUITE...]: compares fleet with its peers, which do the same work in the same run.
+// Times are in milliseconds and depend on the computer; ratios depend on it less.
 import { argv, stderr, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
 import { type Case, memoryRuns, suites } from './cases.ts'
@@ -7,20 +7,20 @@ import { type Ground, prepareGround } from './ground.ts'
 import { compare, measureMemory } from './measure.ts'
 import { installPeers } from './peers.ts'
 
-/** One line of the result: times in milliseconds, and fleet's as a part of the peer's. */
+/** One row of the result. Times are in milliseconds. */
 interface Row {
   readonly work: string
   readonly fleet: number
-  /** The processor time of the client's processes. */
+  /** The processor time of all processes on fleet's side. */
   readonly fleetProcessor: number
   readonly peer: string
-  /** Absent, as the two after it, where the peer was too slow to be measured. */
+  /** The peer's time. Absent, like the next two, if the peer was too slow to be measured. */
   readonly peerTook?: number
   readonly peerProcessor?: number
   readonly ratio?: number
-  /** What the peer took at least, as a multiple of fleet's time, where it was too slow. */
+  /** The minimum of the peer's time, as a multiple of fleet's, if the peer was too slow. */
   readonly peerTimes?: number
-  /** The most that the ratio is to be. */
+  /** The target: the maximum of `ratio`, fleet's time divided by the peer's. */
   readonly wanted?: number
 }
 
@@ -59,7 +59,7 @@ if (unknown.length > 0) {
 }
 const rows: Row[] = []
 
-/** Tells what memory fleet takes for each host that it works on. */
+/** Prints how much memory fleet uses for each host. */
 async function tellMemory(ground: Ground): Promise<void> {
   const [all, one] = memoryRuns(ground)
   const [most, least] = [await measureMemory(all), await measureMemory(one)]

@@ -19,7 +19,7 @@ import {
 } from './ground.ts'
 import type { Run } from './measure.ts'
 
-/** One piece of work, done by fleet and by its peers. */
+/** A task that fleet and its peers perform. */
 export interface Case {
   readonly work: string
   readonly fleet: Run
@@ -28,15 +28,15 @@ export interface Case {
 
 interface Peer extends Run {
   readonly name: string
-  /** The most that fleet's time is to be of the peer's, where that is agreed. */
+  /** The target: the maximum of fleet's time divided by the peer's. Absent if there is none. */
   readonly wanted?: number
-  /** Added to the peer's time: what the line itself takes. */
+  /** An allowance that is added to the peer's time, in milliseconds. */
   readonly plusMs?: number
 }
 
 type Words = readonly [string, ...string[]]
 
-/** What makes command lines on a ground. */
+/** Functions that create command lines of fleet and its peers for a ground. */
 function commandsOn({ person, env }: Ground) {
   const fleet = (...args: string[]): Run => ({
     argv: [program, ...args],
@@ -51,7 +51,7 @@ function commandsOn({ person, env }: Ground) {
   return { fleet, withoutBroker, peer, bareNode: peer(node, 'node -e 0') }
 }
 
-/** How soon fleet is there. */
+/** The start-up time of fleet. */
 function startUp(ground: Ground): Case[] {
   const { fleet, bareNode } = commandsOn(ground)
   return [
@@ -83,7 +83,7 @@ async function listing(ground: Ground): Promise<Case[]> {
   ]
 }
 
-/** Planning for hosts on EC2 in three regions, which answers at once. */
+/** Planning for hosts in three regions of a test double of EC2, which answers without delay. */
 async function planning(ground: Ground): Promise<Case[]> {
   const { fleet } = commandsOn(ground)
   const planFor = async (count: number): Promise<Peer> => {
@@ -98,7 +98,7 @@ async function planning(ground: Ground): Promise<Case[]> {
   return [{ work: thousand.name, fleet: thousand, peers: [await planFor(3)] }]
 }
 
-/** One host, no connection open before. */
+/** Commands on one host, without an open connection. */
 function coldHost(ground: Ground): Case[] {
   const { fleet, withoutBroker, peer } = commandsOn(ground)
   return [
@@ -133,14 +133,14 @@ function coldHost(ground: Ground): Case[] {
   ]
 }
 
-/** How the machines of {@link writeRoutes} are connected to. */
+/** The connections of the machines of {@link writeRoutes}, as displayed. */
 const routeNames = {
   jumped: 'through a jump host',
   proxied: 'through a ProxyCommand',
   openssh: 'over the client openssh',
 } as const
 
-/** One host, its connection kept from the command before. */
+/** Commands on one host, over the open connection of a previous command. */
 async function warmHost(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
   const routes = await writeRoutes(ground)
@@ -150,7 +150,7 @@ async function warmHost(ground: Ground): Promise<Case[]> {
   }
   const fresh = { ...peer(['docker', '-H', 'ssh://root@h1', 'ps']), wanted: 0.2 }
   const { stdout } = await ground.person.fleet(['env', 'h1', '--shell', 'bash'], {
-    started: countProcess, // the broker that it starts works for the commands below
+    started: countProcess, // it starts the broker that the commands below use
   })
   const socket = /DOCKER_HOST='?([^'\n;]+)/.exec(stdout)?.[1] ?? ''
   const throughSocket = peer(['docker', 'ps'])
@@ -187,10 +187,10 @@ async function warmHost(ground: Ground): Promise<Case[]> {
   ]
 }
 
-/** The round trips that hosts are put away, in milliseconds. */
+/** The round-trip times of the distant hosts, in milliseconds. */
 const roundTrips = [50, 200]
 
-/** One host, far away. */
+/** Commands on one distant host. */
 function farHost(ground: Ground): Case[] {
   const { fleet, withoutBroker, peer } = commandsOn(ground)
   return roundTrips.flatMap((ms): Case[] => {
@@ -217,7 +217,7 @@ function farHost(ground: Ground): Case[] {
   })
 }
 
-/** One command on all hosts at once. */
+/** One command on all hosts in parallel. */
 function manyHosts(ground: Ground): Case[] {
   const { fleet, withoutBroker, peer } = commandsOn(ground)
   const { folder } = ground.person
@@ -270,7 +270,7 @@ function manyHosts(ground: Ground): Case[] {
   ]
 }
 
-/** The plan of one stack that is deployed on all hosts, their connections kept from the command before. */
+/** The plan of a stack that is deployed on all hosts, over open connections. */
 async function stackPlan(ground: Ground): Promise<Case[]> {
   const { fleet } = commandsOn(ground)
   const { folder, home } = ground.person
@@ -291,7 +291,7 @@ async function stackPlan(ground: Ground): Promise<Case[]> {
     'stacks: { shop: { compose: shop/compose.yaml, on: all, batch: 8 } }\n',
   )
   const { code, stderr } = await ground.person.fleet(['deploy', '--yes'], {
-    started: countProcess, // as the broker that it starts
+    started: countProcess, // also counts the broker that it starts
   })
   if (code !== 0) throw new Error(stderr)
   const list = fleet('ps', '--all')
@@ -305,13 +305,13 @@ async function stackPlan(ground: Ground): Promise<Case[]> {
   ]
 }
 
-/** How many hosts the dashboard has, and how many containers each of them has. */
+/** The number of hosts in the dashboard, and of containers on each host. */
 const [quietHosts, quietContainers] = [100, 20]
 
 /** The inventory of the hosts that {@link dashboard} starts. */
 const quietInventory = ({ person }: Ground): string => join(person.folder, 'quiet.yaml')
 
-/** The dashboard, and the search for a container, with connections to all hosts. This process is the hosts. */
+/** The dashboard, and the search for a container, with open connections to all hosts, which this process simulates. */
 async function dashboard(ground: Ground): Promise<Case[]> {
   const { fleet, bareNode } = commandsOn(ground)
   const { person, owned } = ground
@@ -320,14 +320,14 @@ async function dashboard(ground: Ground): Promise<Case[]> {
   const file = quietInventory(ground)
   await writeFile(file, quiet.inventory)
   const { code, stderr } = await person.fleet(['--inventory', file, 'ps', '--all'], {
-    started: countProcess, // as the broker that it starts
+    started: countProcess, // also counts the broker that it starts
   })
   if (code !== 0) throw new Error(stderr)
   const on = (...args: string[]): Run => fleet('--inventory', file, ...args)
   const relay = join(import.meta.dirname, '../test/support/process/pty_relay.py')
   const keys = join(person.folder, 'keys')
   await writeFile(keys, '{"type": "q"}\n')
-  /** On a terminal on which q was typed already: the dashboard ends after its first picture. */
+  /** Runs a command on a terminal where q was typed in advance, so that the dashboard exits after its first frame. */
   const onTerminal = ({ argv, env }: Run): Run => ({
     argv: ['sh', '-c', `exec python3 "$0" 24 140 "$@" <'${keys}'`, relay, ...argv],
     env: { ...env, TERM: 'xterm-256color', LANG: 'C.UTF-8' },
@@ -352,10 +352,10 @@ async function dashboard(ground: Ground): Promise<Case[]> {
   ]
 }
 
-/** How long the dashboard is left alone before and while it is measured, in milliseconds. */
+/** How long the dashboard is idle before and during the measurement, in milliseconds. */
 const [settleMs, idleMs] = [8_000, 20_000]
 
-/** Tells what the dashboard takes of a processor and of the memory while nothing happens on the hosts. */
+/** Reports the processor and memory usage of the dashboard while nothing happens on the hosts. */
 async function tellIdle(ground: Ground): Promise<string> {
   const { person } = ground
   await using top = openTerminal([program, '--inventory', quietInventory(ground), 'top'], {
@@ -375,7 +375,7 @@ async function tellIdle(ground: Ground): Promise<string> {
   return `fleet top, ${quietHosts} hosts with ${quietContainers} containers, idle: ${(share * 100).toFixed(1)} % of one processor (wanted: 10), ${(memory / 1000).toFixed(0)} MB (wanted: 150)`
 }
 
-/** Files and images of 500 MB. */
+/** Transfers of files and images: 500 MB each, and many small files. */
 async function transfers(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
   const { hosts, sshConfig, person } = ground
@@ -420,23 +420,23 @@ async function transfers(ground: Ground): Promise<Case[]> {
   ]
 }
 
-/** Work that is done on the same ground. */
+/** Cases that share a ground. */
 export interface Suite {
   readonly name: string
   readonly ground: Parameters<typeof prepareGround>[0]
   readonly cases: (ground: Ground) => Case[] | Promise<Case[]>
-  /** Also tell what memory fleet takes for each host. */
+  /** Whether to report how much memory fleet uses for each host, too. */
   readonly memory?: boolean
-  /** What else there is to tell, after the cases. */
+  /** Returns a line with further measurements, to print after the cases. */
   readonly tell?: (ground: Ground) => Promise<string>
-  /** How many times each command runs at least. */
+  /** The minimum number of runs of each command. */
   readonly rounds?: number
 }
 
 const nowhere = { hosts: 0, engine: false }
 const oneHost = { hosts: 1, engine: true }
 
-/** Everything that is compared. */
+/** All suites, in the order in which they run. */
 export const suites: readonly Suite[] = [
   { name: 'start-up', ground: nowhere, cases: startUp },
   { name: 'ls', ground: { hosts: 1, engine: false }, cases: listing },
@@ -451,11 +451,11 @@ export const suites: readonly Suite[] = [
   { name: '200', ground: { hosts: 200, engine: false }, cases: manyHosts, memory: true, rounds: 1 },
   {
     ...{ name: '1000', cases: manyHosts, memory: true, rounds: 1 },
-    ground: { hosts: 240, ports: 4, engine: false }, // 2 MB of memory each; the lab has no more addresses
+    ground: { hosts: 240, ports: 4, engine: false }, // a host needs 2 MB of memory; the lab has only 240 addresses
   },
 ]
 
-/** One command on all hosts, cold, as `manyHosts` does it; and on one alone. */
+/** The command of `manyHosts`, cold: on all hosts, and on a single one. */
 export function memoryRuns(ground: Ground): readonly [all: Run, one: Run] {
   const { withoutBroker } = commandsOn(ground)
   const words = ['--parallel', '64', '--fold', '--', 'true'] as const

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
 
-/** A way to a host on which everything takes its time. */
+/** A port forwarding with a delay. */
 export interface Delay extends AsyncDisposable {
   readonly port: number
 }
 
-/** Passes on what comes from one end to the other, each piece so many milliseconds later, in order. */
+/** Forwards data from one socket to the other in order, each chunk with a delay in milliseconds. */
 function passLater(from: Socket, to: Socket, ms: number): void {
   from.on('data', (chunk) => void setTimeout(() => to.write(chunk), ms))
   from.on('end', () => void setTimeout(() => to.end(), ms))
@@ -15,8 +15,8 @@ function passLater(from: Socket, to: Socket, ms: number): void {
 }
 
 /**
- * Listens on a port of this computer that leads to the SSH server at `address` as over a line with a round trip of
- * `roundTripMs`. The kernel here has no netem; a connection is made to wait a round trip as its handshake would.
+ * Forwards a port of this computer to the SSH server at `address`, with a round-trip time of `roundTripMs`, because the
+ * kernel may not have netem. A new connection also waits for one round trip, like a TCP handshake.
  */
 export async function delayHost(address: string, roundTripMs: number): Promise<Delay> {
   const sockets = new Set<Socket>()

@@ -6,23 +6,23 @@ import { runProgram } from '../test/support/lab/process.ts'
 import { type Person, makePerson } from '../test/support/test-user.ts'
 import { delayHost } from './delay.ts'
 
-/** Hosts, and a person at a computer on which fleet and its peers all know them. */
+/** Hosts, and a user with configurations for these hosts of fleet and its peers. */
 export interface Ground extends AsyncDisposable {
   readonly hosts: readonly LabHost[]
-  /** The names of all machines of the inventory: several are one host, where that listens on several ports. */
+  /** The names of all machines in the inventory: one for each port of each host, and one for each delay. */
   readonly machines: readonly string[]
   readonly person: Person
-  /** The person's environment, with an `ssh` that knows the hosts by name first on PATH. */
+  /** The user's environment, with a wrapper first on PATH that makes `ssh` use `sshConfig`. */
   readonly env: Readonly<Record<string, string>>
-  /** The ssh_config(5) of that `ssh`. */
+  /** Path of an ssh_config(5) with the hosts by name. */
   readonly sshConfig: string
-  /** What ends with it. */
+  /** Resources to dispose of together with the ground. */
   readonly owned: AsyncDisposable[]
 }
 
 const key = (host: LabHost): string => host.hostKey.split(' ').slice(0, 2).join(' ')
 
-/** An inventory's entry as fleet writes it. */
+/** An inventory entry as written by fleet. */
 const entry = (name: string, address: string, hostKey: string, port = 22): string => `  ${name}:
     driver: ssh
     labels:
@@ -49,7 +49,7 @@ const named = (host: LabHost) => ({ name: host.name, address: host.address, key:
 const inventory = (entries: readonly string[]): string =>
   `version: 1\nid: 0123abcd\nmachines:\n${entries.join('\n')}`
 
-/** Writes an inventory of `count` machines, which nobody connects to. Gives the file's path. */
+/** Writes an inventory of `count` machines without hosts. Returns the file's path. */
 export async function writeInventory({ person, hosts }: Ground, count: number): Promise<string> {
   const [host] = hosts
   const file = join(person.folder, `${count}-machines.yaml`)
@@ -60,7 +60,7 @@ export async function writeInventory({ person, hosts }: Ground, count: number): 
   return file
 }
 
-/** A host as the ssh of the peers knows it. */
+/** A host in the SSH configuration of the peers. */
 interface Known {
   readonly name: string
   readonly address: string
@@ -69,8 +69,9 @@ interface Known {
 }
 
 /**
- * Each host under its name; under NAME.fast with the key exchange that costs least, for by default ssh takes one that
- * withstands quantum computers and costs more; and under NAME.warm over a connection that stays.
+  * An ssh_config(5) with three aliases for each host: NAME; NAME.fast, with the cheapest key exchange instead of ssh's
+  * default, which is post-quantum and costs more; and NAME.warm, with that key exchange and a shared connection that
+  * stays open.
  */
 const sshConfigOf = (hosts: readonly Known[], folder: string, identity: string): string =>
   [
@@ -92,24 +93,24 @@ async function runContainer(host: LabHost): Promise<void> {
   if (code !== 0) throw new Error(`no container on ${host.name}: ${stderr}`)
 }
 
-/** Which hosts to start. */
+/** Options of a ground. */
 interface GroundOptions {
   readonly hosts: number
-  /** Gives each an engine with one container, `app`. */
+  /** Whether each host has an engine with one container, `app`. */
   readonly engine: boolean
-  /** How many ports each host's SSH server listens on, each a machine of its own. Default: 1. */
+  /** The number of ports that each host's sshd listens on, each a separate machine (default: 1). */
   readonly ports?: number
-  /** Round trips in milliseconds: the first host is also there as `dMS`, that far away. */
+  /** Round-trip times in milliseconds: for each one, the machine `dMS` is the first host with this delay. */
   readonly roundTrips?: readonly number[]
 }
 
-/** The SSH ports of a host: 22, and more above 2200. */
+/** The SSH ports of a host: 22, then 2201, 2202 and so on. */
 const portsOf = (count: number): number[] => [
   22,
   ...Array.from({ length: count - 1 }, (_, index) => 2201 + index),
 ]
 
-/** Starts hosts, and makes the person. */
+/** Starts the hosts, and creates the user with the configurations. */
 export async function prepareGround({
   hosts: hostCount,
   engine,
@@ -155,7 +156,7 @@ export async function prepareGround({
     writeFile(join(folder, 'hosts.warm'), listOf('.warm')),
     writeFile(join(folder, 'known_hosts'), known.map((h) => `${h.name} ${h.key}\n`).join('')),
     writeFile(sshConfig, sshConfigOf(known, folder, join(home, '.ssh/id_ed25519'))),
-    // ssh(1) takes its configuration from the account's home, whatever HOME says.
+    // ssh(1) reads its configuration from the account's home directory and ignores HOME.
     writeFile(join(programs, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${sshConfig} "$@"\n`, {
       mode: 0o755,
     }),
@@ -183,8 +184,8 @@ export async function prepareGround({
 }
 
 /**
- * Writes an inventory in which the first host is four machines: `direct`, `jumped` by a jump host, `proxied` by a ProxyCommand of the
- * person's SSH configuration, and `openssh` by that client. Gives the file's path.
+  * Writes an inventory with four machines that are the first host: `direct`, `jumped` through a jump host, `proxied`
+  * through a ProxyCommand in the user's SSH configuration, and `openssh` with that client. Returns the file's path.
  */
 export async function writeRoutes({ person, hosts: [host] }: Ground): Promise<string> {
   if (host === undefined) throw new Error('no host')
@@ -208,14 +209,14 @@ export async function writeRoutes({ person, hosts: [host] }: Ground): Promise<st
   return file
 }
 
-/** Makes a file of `megabytes` that no compression makes smaller. */
+/** Creates an incompressible file of `megabytes`. Returns its path. */
 export async function makeFile({ person }: Ground, megabytes: number): Promise<string> {
   const file = join(person.folder, `${megabytes}-megabytes`)
   await runProgram(['dd', 'if=/dev/urandom', `of=${file}`, 'bs=1M', `count=${megabytes}`])
   return file
 }
 
-/** Makes a folder of `count` files of 4 kB. */
+/** Creates a directory with `count` files of 4 kB. Returns its path. */
 export async function makeSmallFiles({ person }: Ground, count: number): Promise<string> {
   const folder = join(person.folder, 'small')
   await mkdir(folder)
@@ -225,7 +226,7 @@ export async function makeSmallFiles({ person }: Ground, count: number): Promise
   return folder
 }
 
-/** Makes an archive of an image `big:1` with one layer of `megabytes`, for `docker load`. */
+/** Creates an archive of an image `big:1` with one layer of `megabytes`, for `docker load`. Returns its path. */
 export async function makeImage(ground: Ground, host: LabHost, megabytes: number): Promise<string> {
   const { folder } = ground.person
   const content = await makeFile(ground, megabytes)

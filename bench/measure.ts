@@ -8,30 +8,30 @@ import { countProcess, processorTime } from './processor.ts'
 export interface Run {
   readonly argv: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string>>
-  /** Untimed, before each run. */
+  /** Called before each run, not timed. */
   readonly prepare?: () => Promise<unknown>
 }
 
-/** What a run took, in milliseconds. */
+/** The duration of a run, in milliseconds. */
 export interface Took {
-  /** On the clock. */
+  /** Wall-clock time. */
   readonly elapsed: number
-  /** Of the processor, by all processes on the client's side: the command's own, and those that it started or that work for it. */
+  /** Processor time of all processes on the client's side: the command, processes that it started, and its broker. */
   readonly processor: number
 }
 
-/** A command that was ended because it took more than so many milliseconds. */
+/** The result of a command that was killed after `limit` milliseconds. */
 export interface TooSlow {
   readonly limit: number
 }
 
-/** Thrown where a command does not end in time. */
+/** Thrown if a command was killed because it took too long. */
 class OutOfTime extends Error {}
 
-/** No run takes longer, so that a hanging one ends. */
+/** The maximum duration of a run, after which a hanging command is killed. */
 const deadlineMs = 120_000
 
-/** Runs a command with its output thrown away. Throws when it fails. */
+/** Runs a command and discards its output. Throws if it fails. */
 async function time({ argv, env, prepare }: Run, limit = deadlineMs): Promise<Took> {
   await prepare?.()
   const before = await processorTime()
@@ -41,7 +41,7 @@ async function time({ argv, env, prepare }: Run, limit = deadlineMs): Promise<To
   const child = spawn(program, args, {
     env: { ...env },
     stdio: [nowhere, nowhere, 'pipe'],
-    detached: true, // a process group, which can be killed with all that it started
+    detached: true, // a new process group, so that all processes that it starts can be killed
   })
   closeSync(nowhere)
   if (child.pid !== undefined) countProcess(child.pid)
@@ -64,7 +64,7 @@ async function time({ argv, env, prepare }: Run, limit = deadlineMs): Promise<To
 
 const leastRounds = 3
 const maxRounds = 21
-/** Fast work is repeated until its median is steady; slow work must not take all the time. */
+/** No round beyond the minimum starts after this time, so that only fast commands run many times. */
 const enoughMs = 10_000
 
 function median(numbers: readonly number[]): number {
@@ -74,14 +74,13 @@ function median(numbers: readonly number[]): number {
   return Number.isInteger(middle) ? ((sorted[middle - 1] ?? upper) + upper) / 2 : upper
 }
 
-/** A peer is given so many times what fleet took, and no less than this, before it is too slow to be measured. */
+/** The time limit of a peer: a multiple of fleet's time, and at least `leastLimitMs`. */
 const mostTimes = 10
 const leastLimitMs = 10_000
 
 /**
- * Times commands against each other: in turn, so that whatever else the computer does meets all of them,
- * after one round that only warms caches. Gives each one's medians. One that takes too long, compared with the first, is not
- * run again.
+   * Measures commands in alternation, so that other load on the computer affects all of them, after one round that only
+   * warms caches. Returns the medians of each. A command that takes too long, compared with the first, is not repeated.
  */
 export async function compare(
   runs: readonly Run[],
@@ -123,7 +122,7 @@ export async function compare(
   )
 }
 
-/** Runs a command and gives the most memory that it took at once, in bytes. */
+/** Runs a command and returns its maximum memory usage (resident set size), in bytes. */
 export async function measureMemory({ argv, env }: Run): Promise<number> {
   const script = [
     'import resource, subprocess, sys',

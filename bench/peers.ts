@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs'
 import { outside } from '../test/support/lab/outside.ts'
 import { runProgram } from '../test/support/lab/process.ts'
 
-/** What fleet is compared to on many hosts, and the Debian packages that have it. */
+/** Programs that fleet is compared with on many hosts, and their Debian packages. */
 const packages = {
   '/usr/bin/parallel-ssh': 'pssh',
   '/usr/bin/clush': 'clustershell',
   '/usr/bin/ansible': 'ansible-core',
 }
 
-/** Installs the peers that are missing. They start nothing by themselves. */
+/** Installs missing programs. Their packages start no services. */
 export async function installPeers(): Promise<void> {
   const missing = Object.entries(packages).flatMap(([program, name]) =>
     existsSync(program) ? [] : [name],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Where control groups with an account of processor time may be: version 1 under either name, or version 2 (cgroups(7)). */
+/** Mount points of controllers that account for processor time: two names of version 1, or version 2 (cgroups(7)). */
 const places = ['cpuacct', 'cpu,cpuacct', 'unified', '.']
 /** The control group of this run, which test/support/lab/enter.sh removes. */
 const group = join(basename(tmpdir()), 'client')
@@ -31,13 +31,13 @@ function openAccount(): Account {
 
 let account: Account | undefined
 
-/** Counts the processor time of a process from now on, and of all that it starts, for as long as they live. */
+/** Starts to count the processor time of a process and all processes that it starts. */
 export function countProcess(pid: number): void {
   account ??= openAccount()
   try {
     writeFileSync(join(account.folder, 'cgroup.procs'), String(pid))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // it has ended already
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // the process has exited already
   }
 }
 
@@ -45,8 +45,8 @@ const quietMs = 60
 const mostWaits = 50
 
 /**
- * The processor time of all counted processes, in milliseconds, once they have nothing left to do: docker leaves its ssh
- * behind, and fleet its broker.
+   * The processor time of all counted processes, in milliseconds. Waits until they are idle, because some are still
+   * running when a command has exited: docker's ssh, and fleet's broker.
  */
 export async function processorTime(): Promise<number> {
   account ??= openAccount()
@@ -63,9 +63,9 @@ export async function processorTime(): Promise<number> {
 /** The length of a tick in /proc (USER_HZ of Linux), in milliseconds. */
 const tickMs = 10
 
-/** The processor time of one process, without those that it has started, in milliseconds (proc(5)). */
+/** The processor time of one process without its child processes, in milliseconds (proc(5)). */
 export function processorTimeOf(pid: number): number {
-  // The name of the program, in parentheses, may have spaces.
+  // The name of the program, in parentheses, can contain spaces.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ')

@@ -14,8 +14,8 @@ const { version } = JSON.parse(await readFile(new URL('../package.json', import.
 const outdir = fileURLToPath(new URL('../dist/', import.meta.url))
 
 /**
- * ssh2 speeds its ciphers up with native code where that was built, and does without it
- * elsewhere. The bundle looks for it beside itself under one fixed name.
+  * ssh2 uses native code for faster ciphers if that was compiled during the installation. The bundle
+  * looks for it in its own directory, under a fixed name.
  */
 const nativeCiphers = {
   name: 'native-ciphers',
@@ -25,7 +25,7 @@ const nativeCiphers = {
   },
 }
 
-/** inquirer has an editor among its prompts, which fleet never shows: it would bring half a megabyte of character sets. */
+/** Omits inquirer's editor prompt, which fleet does not use, and with it half a megabyte of character sets. */
 const noEditorPrompt = {
   name: 'no-editor-prompt',
   setup({ onResolve, onLoad }) {
@@ -37,8 +37,8 @@ const noEditorPrompt = {
 }
 
 /**
- * Leaves out the parts of ssh2 that fleet does not use and that take time to load: its server, its HTTP agents, and the
- * WebAssembly of a cipher that the native code has too.
+   * Omits the parts of ssh2 that fleet does not use and that take time to load: its server, its HTTP agents, and, if
+   * there is native code, the WebAssembly of a cipher.
  */
 const leanSsh2 = {
   name: 'lean-ssh2',
@@ -57,7 +57,7 @@ const leanSsh2 = {
   },
 }
 
-/** What loads the rest of the program is a file of its own, which nobody needs who asks the broker. */
+/** Keeps the loader of the rest of the program in a separate file, which commands in the broker do not need. */
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
@@ -71,9 +71,9 @@ const apart = {
 const fileUrl = 'const fleetFileUrl=require("node:url").pathToFileURL(__filename).href;'
 
 /**
- * Turns one file of the bundle into CommonJS, which Node.js starts sooner than ES modules. esbuild splits
- * only ES modules into files, hence this second step. What a file imports of the bundle
- * and of Node.js it requires; imports of anything else, such as drivers of others, stay imports.
+  * Converts a file of the bundle to CommonJS, which Node.js loads faster than ES modules. It is a separate
+  * step because esbuild only splits ES modules into files. Dynamic imports of the bundle's files and of
+  * Node.js become calls of `require`; others, such as those of driver packages, stay imports.
  */
 async function makeCommonJs(/** @type {string} */ file) {
   const { code } = await transform(await readFile(file, 'utf8'), {
@@ -91,8 +91,9 @@ async function makeCommonJs(/** @type {string} */ file) {
 }
 
 /**
- * Makes a file of the bundle a program, which the launcher starts: to a shell the file is that script, and ends there; to
- * Node.js the script is a comment. Its second line is read by both, and with `set -f` the shell takes no file name for the pattern.
+   * Makes a file of the bundle executable by putting the launcher before it: a shell runs the launcher and reads no
+   * further; for Node.js, the launcher is a comment. The second line is code for both: `set -f` keeps the shell from
+   * expanding the pattern in the third line to file names.
  */
 async function makeProgram(/** @type {string} */ file) {
   const launcher = await readFile(new URL('launcher.sh', import.meta.url), 'utf8')
@@ -102,10 +103,10 @@ async function makeProgram(/** @type {string} */ file) {
   await chmod(file, 0o755)
 }
 
-/** What stands in the program for the name of the build until that is known. */
+/** The placeholder in the program for the name of the build. */
 const buildMark = 'name of this build'
 
-/** Names the build by a digest of all that it holds: a broker, and what is kept compiled, belong to one build. */
+/** Names the build after a digest of its files: a broker and the code cache only serve commands of the same build. */
 async function nameBuild(/** @type {string[]} */ files, /** @type {string} */ named) {
   const digest = createHash('sha256')
   for (const file of files.toSorted()) digest.update(await readFile(file))
@@ -132,23 +133,23 @@ const parts = await build({
   ...common,
   mainFields: ['module', 'main'],
   entryPoints: {
-    // What main.ts loads.
+    // Loaded by main.ts.
     'chunks/process': 'src/cli/process.ts',
     'chunks/broker': 'src/cli/run-broker.ts',
-    // What drivers outside the project import.
+    // Imported by driver packages.
     driver: 'src/drivers/sdk.ts',
     'driver-contract': 'src/drivers/conformance/index.ts',
   },
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
-  // The files become CommonJS below, which has its own names for where a file is.
+  // The files become CommonJS below, which has other names for the location of a file.
   define: {
     'import.meta.url': 'fleetFileUrl',
     'import.meta.filename': '__filename',
     'import.meta.dirname': '__dirname',
   },
 })
-// As CommonJS from the first, in one file: its modules are run, and load what they import, only when they are asked for.
+// Bundled directly as CommonJS, in one file: a module only runs, and loads its imports, when it is required.
 const main = await build({
   ...common,
   format: 'cjs',

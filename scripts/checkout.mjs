@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** The folder of this checkout. */
+/** The directory of this checkout. */
 export const checkout = fileURLToPath(new URL('..', import.meta.url))
 
 function readJson(/** @type {string} */ name) {
@@ -10,7 +10,7 @@ function readJson(/** @type {string} */ name) {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
 }
 
-/** Whether node_modules holds what package-lock.json says. */
+/** Whether node_modules contains the packages in package-lock.json. */
 function isInstalled() {
   const { packages: locked } = readJson('package-lock.json')
   const installed = readJson('node_modules/.package-lock.json')?.packages ?? {}
@@ -20,7 +20,7 @@ function isInstalled() {
   )
 }
 
-/** Runs npm, silent unless it fails. Gives whether it succeeded. */
+/** Runs npm, and prints its output if it fails. Returns whether it succeeded. */
 function npm(/** @type {string[]} */ ...args) {
   const { status, stdout, stderr } = spawnSync('npm', args, {
     cwd: checkout,
@@ -31,8 +31,8 @@ function npm(/** @type {string[]} */ ...args) {
   return status === 0
 }
 
-/** Brings node_modules in line with package-lock.json. Gives whether it is; says why not. */
+/** Updates node_modules to package-lock.json, if necessary. Returns whether that succeeded; prints the error. */
 export const installDependencies = () => isInstalled() || npm('ci', '--no-audit', '--no-fund')
 
-/** Builds the program into dist/. Gives whether it could; says why not. */
+/** Builds the program into dist/. Returns whether that succeeded; prints the error. */
 export const buildProgram = () => npm('run', 'build')

@@ -1,12 +1,12 @@
-// npm run demo: the main job of fleet, on Docker hosts that it starts for that and ends again.
-// Needs Debian, root and Node.js alone to start. Exits with 0 when every command did what it should.
+// npm run demo: demonstrates fleet's main features on Docker hosts, which it starts and removes again.
+// Requires only Debian, root and Node.js. Exits with 0 if every command exits with the expected code.
 import { existsSync } from 'node:fs'
 import { execPath, exit, getuid, platform } from 'node:process'
 import { runInLab } from '../test/support/lab/enter.mjs'
 import { prepareLab } from '../test/support/lab/prerequisites.mjs'
 import { buildProgram, checkout, installDependencies } from './checkout.mjs'
 
-/** What keeps the demo from running here, found out without changing anything. */
+/** The reason why the demo cannot run on this computer; undefined if it can. Changes nothing. */
 function findObstacle() {
   if (platform !== 'linux' || !existsSync('/etc/debian_version'))
     return 'this is not Debian, nor made from it'

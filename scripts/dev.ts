@@ -1,4 +1,4 @@
-// npm run dev -- ARGUMENT...: runs fleet from source. There is no broker: it is started from the built program.
+// npm run dev -- ARGUMENT...: runs fleet from source, without a broker, which only the built program can start.
 import { runProcess } from '../src/cli/process.ts'
 
 process.env['FLEET_BROKER'] = 'off'

@@ -1,4 +1,4 @@
-// Writes the generated parts of docs/ (the option tables of the drivers, the fields of machines.yaml, the commands) and man/.
+// Writes the generated parts of docs/ (options of drivers, fields of machines.yaml, commands, JSON output) and man/.
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { register } from 'node:module'

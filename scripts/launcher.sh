@@ -1,10 +1,11 @@
 #!/bin/sh
-# The program's first lines. The build puts them before main.js, as a comment of JavaScript: run as a program, the file is
-# a shell script that starts Node.js with itself. (No apostrophe may stand in a comment here, nor the end of such a comment.)
+# The first lines of the program. The build puts them before main.js, without these comments, in a JavaScript comment.
+# (They must not contain the end of a JavaScript comment.) When main.js is executed, it is a shell script that starts
+# Node.js with itself.
 #
-# Node.js looks for options of its own in all arguments: --env-file even behind the script, --experimental-config-file
-# even behind "--". Each argument that begins with - or : is therefore given with a colon before it, which argv.ts takes off;
-# the first argument, a single colon, says that this was done.
+# Node.js looks for its own options in all arguments: for --env-file even after the script, and for
+# --experimental-config-file even after "--". Therefore each argument that begins with - or : is prefixed with a colon,
+# which argv.ts removes. The first argument, a single colon, indicates that this was done.
 command -v node >/dev/null || {
   echo "fleet: cannot find node on the PATH; install Node.js 20.19 or later" >&2
   exit 127

@@ -1,10 +1,10 @@
-// Lets esbuild leave out of the bundle what the driver for AWS does not use of EC2's client, which describes each type of data
-// that EC2 has.
+// Lets esbuild omit the parts of EC2's client that the AWS driver does not use: it contains a schema of each type of
+// data in EC2.
 import { readFile } from 'node:fs/promises'
 
 /**
- * Writes computed keys of descriptions as what they are: `{ [_xN]: "id" }` becomes `{ "xmlName": "id" }`. esbuild keeps
- * values with computed keys although nothing uses them, since computing a key could have an effect.
+   * Replaces computed keys of schemas by their values: `{ [_xN]: "id" }` becomes `{ "xmlName": "id" }`. esbuild keeps
+   * unused values with computed keys, because computing a key could have a side effect.
  */
 function nameKeys(/** @type {string} */ source) {
   const constants = new Map(

@@ -1,12 +1,12 @@
-// Leaves out of the bundle what the driver for Azure does not use of Azure's clients: they have a group of operations for each kind
-// of resource, such as VPN gateways, and a description of each type of data.
+// Omits the parts of Azure's clients that the Azure driver does not use: they have a group of operations for each type
+// of resource, such as VPN gateways, and a mapper for each type of data.
 import { readFile, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const driver = fileURLToPath(new URL('../src/drivers/azure/', import.meta.url))
 
-/** The text of all files of the driver. */
+/** The source text of all files of the driver. */
 async function readDriver() {
   const files = await readdir(driver, { recursive: true, withFileTypes: true })
   const texts = files
@@ -15,17 +15,17 @@ async function readDriver() {
   return (await Promise.all(texts)).join('\n')
 }
 
-/** The constants that a generated module exports, by name, as text. */
+/** The source text of the constants that a generated module exports, by name. */
 function constantsIn(/** @type {string} */ source) {
   const found = source.matchAll(/^export (?:const|let) (\w+) = ([[{][\s\S]*?^[\]}]);/gm)
   return new Map([...found].map(([, name = '', value = '']) => [name, value]))
 }
 
-/** The words of texts. */
+/** The distinct words in some texts. */
 const wordsIn = (/** @type {readonly string[]} */ texts) =>
   new Set(texts.flatMap((text) => text.match(/\w+/g) ?? []))
 
-/** The names of constants that words mean, and those that these name in turn. */
+/** The names of constants that are among `words`, and of constants that these refer to, directly or indirectly. */
 function namedBy(
   /** @type {ReadonlyMap<string, string>} */ constants,
   /** @type {ReadonlySet<string>} */ words,
@@ -44,8 +44,8 @@ function namedBy(
 }
 
 /**
- * The descriptions of types that operations use. `discriminators` names all subtypes; it is kept for subtypes of used types. Others
- * become empty objects, because parameters that nobody uses name them.
+   * The source text of the mappers that used operations need. `discriminators` refers to all subtypes; only those of
+   * used types are kept. Other mappers become empty objects, because unused parameters refer to them.
  */
 async function leanMappers(
   /** @type {string} */ path,
@@ -87,8 +87,8 @@ async function leanMappers(
 }
 
 /**
- * A plugin that leaves out the groups of operations that no file of the driver names, and the types that only they use. The clients
- * create an object for each group, so an empty one takes its place.
+   * A plugin that omits the groups of operations that no file of the driver mentions, and the types that only they use.
+   * The clients create an object for each group, so an omitted group is replaced by an empty one.
  *
  * @type {import('esbuild').Plugin}
  */

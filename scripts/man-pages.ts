@@ -26,7 +26,7 @@ const special: Readonly<Record<string, string>> = {
   '"': String.raw`\(dq`,
 }
 
-/** A character as roff prints it; characters that a manual page cannot have become spaces. */
+/** Escapes a character for roff. Control characters become spaces. */
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0
   if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return ' '
@@ -34,7 +34,7 @@ function escapeCharacter(character: string): string {
   return String.raw`\[u${code.toString(16).toUpperCase().padStart(4, '0')}]`
 }
 
-/** A line of text as roff prints it: without requests, escapes and dashes that a terminal could not copy. */
+/** Escapes a line of text for roff: requests, escapes, and hyphens, which otherwise could not be copied as such. */
 export const escapeRoff = (line: string): string =>
   Array.from(line, escapeCharacter)
     .join('')
@@ -42,7 +42,7 @@ export const escapeRoff = (line: string): string =>
 
 const bold = (text: string): string => `\\fB${escapeRoff(text)}\\fR`
 
-/** A usage or the flags of an option: placeholders are italic, the rest is bold. */
+/** A usage line or the flags of an option: placeholders are italic, the rest is bold. */
 const usageText = (usage: string): string =>
   usage
     .split(/(<[^>]*>|\[[^\]]*\])/)
@@ -55,7 +55,7 @@ const section = (title: string, lines: readonly string[]): string[] =>
 
 const paragraph = (text: string): string[] => ['.PP', escapeRoff(text)]
 
-/** Lines that are printed as they are. */
+/** Lines that are printed without filling. */
 const verbatim = (lines: readonly string[]): string[] => [
   '.PP',
   '.nf',
@@ -67,7 +67,7 @@ const linesOf = (text: string): string[] => text.trimEnd().split('\n')
 
 const item = (head: string, text: string): string[] => ['.TP', usageText(head), escapeRoff(text)]
 
-/** The head of a page: left-aligned, because words and options are not to be broken or spread. */
+/** The head of a page: left-aligned and without hyphenation, to keep words and options intact. */
 const title = (name: string, chapter: number): string[] => [
   `.TH ${escapeRoff(name.toUpperCase())} ${chapter} "" "fleet" "fleet manual"`,
   '.ad l',
@@ -97,7 +97,7 @@ function synopsis(command: Command, path: string): string {
   return `${bold(`fleet ${path}`)}${rest === '' ? '' : ` ${usageText(rest)}`}`
 }
 
-/** What a page says of options that stand elsewhere. */
+/** The paragraph about options that are documented elsewhere. */
 function otherOptions(command: Command): string[] {
   const common = commonOptionsOf(command).map(({ flags }) => flags.split(' <')[0])
   const shared = `Common options (see fleet help options): ${common.join('; ')}.`

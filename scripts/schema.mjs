@@ -1,4 +1,4 @@
-// Writes machines.schema.json, which editors use, from the schemas that fleet itself checks with.
+// Writes machines.schema.json, for editors, from the schemas with which fleet validates inventories.
 import { writeFile } from 'node:fs/promises'
 import { register } from 'node:module'
 

@@ -1,6 +1,6 @@
-// npm test: makes this machine ready, builds, and runs vitest with the arguments given. Needs Node.js alone to start.
-// Files on real hosts that failed run once more, alone: what passes then is listed as unsteady, which is a fault to mend.
-// The last line of its output is `N passed, N failed` or `N passed, N failed, N skipped`.
+// npm test: prepares this computer, builds, and runs vitest with the given arguments. Only Node.js must be installed.
+// Test files that fail run once more, without others in parallel. Those that then pass are listed as unsteady, which is
+// a bug, too. The last line of the output is `N passed, N failed` or `N passed, N failed, N skipped`.
 // FLEET_TEST_REQUIRE=all makes skipped tests a failure.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -15,13 +15,13 @@ chdir(checkout)
 /** @typedef {import('../test/support/vitest/summary-reporter.ts').TestSummary} TestSummary */
 /** @typedef {import('../test/support/vitest/summary-reporter.ts').FileSummary} FileSummary */
 
-/** How many of the slowest files are listed. */
+/** The number of slow files that are listed. */
 const mostSlow = 20
 
-/** Where more files fail, running them again tells nothing new. */
+/** The maximum number of failed files that run again. */
 const mostRepeated = 6
 
-/** Runs a command on the machine as it is, and gives its exit code. */
+/** Runs a command outside the lab. Resolves to its exit code. */
 function runHere(/** @type {string[]} */ [file = '', ...args]) {
   const child = spawn(file, args, { stdio: 'inherit', env })
   return new Promise((resolve) => {
@@ -31,7 +31,7 @@ function runHere(/** @type {string[]} */ [file = '', ...args]) {
 
 /**
  * Runs vitest.
- * @param {string | undefined} obstacle why there is no lab here
+  * @param {string | undefined} obstacle the reason why this computer has no lab, if so
  * @param {readonly string[]} args
  * @returns {Promise<TestSummary & { code: number }>}
  */
@@ -52,7 +52,7 @@ async function runTests(obstacle, args) {
 const failedOf = (files) => files.filter(({ failed }) => failed > 0)
 
 /**
- * Runs files again that failed beside others, alone. Gives the summary with the second results.
+  * Runs the tests, and failed files once more without others in parallel. Returns the summary with the second results.
  * @param {string | undefined} obstacle
  * @param {readonly string[]} args
  */
@@ -83,7 +83,7 @@ async function runSteadily(obstacle, args) {
 }
 
 /**
- * Says which tests were skipped and why, once for each file and reason.
+  * Prints the numbers of skipped tests, once for each file and reason.
  * @param {readonly FileSummary[]} files
  * @param {string | undefined} obstacle
  */
@@ -101,7 +101,7 @@ function explainSkipped(files, obstacle) {
     console.log(`No lab here, so all that needs hosts is skipped: ${obstacle}.`)
 }
 
-/** Lists the slowest files, and how long each took. */
+/** Prints the slowest files with their durations. */
 function listSlowest(/** @type {readonly FileSummary[]} */ files) {
   const slowest = files.toSorted((a, b) => b.seconds - a.seconds).slice(0, mostSlow)
   if (slowest.length > 1) console.log(`\nThe slowest ${slowest.length} files:`)
@@ -110,7 +110,7 @@ function listSlowest(/** @type {readonly FileSummary[]} */ files) {
   }
 }
 
-/** Prints the closing line and ends. */
+/** Prints the last line and exits. */
 function finish(
   /** @type {{ passed: number, failed: number, skipped: number }} */ { passed, failed, skipped },
   /** @type {number} */ code,
@@ -121,7 +121,7 @@ function finish(
 }
 
 if (!installDependencies()) finish({ passed: 0, failed: 1, skipped: 0 }, 1)
-const isBuilt = buildProgram() // without it, what needs no build is still worth testing
+const isBuilt = buildProgram() // if it fails, tests that do not need the build still run
 const obstacle = prepareLab()
 if (obstacle === undefined) env['FLEET_DOCKER_PLUGINS'] = JSON.stringify(prepareDockerPlugins())
 

@@ -1,8 +1,8 @@
-// The licences of the packages whose code is in the bundle: they ask to be shipped with it.
+// The licenses of the packages whose code is in the bundle, which must be distributed with it.
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The folders of the packages that the inputs of an esbuild metafile belong to. */
+/** The directories of the packages that the inputs of an esbuild metafile belong to. */
 function packageFolders(/** @type {Iterable<string>} */ inputs) {
   const folders = [...inputs].flatMap(
     (input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? [],
@@ -22,7 +22,7 @@ async function licenseOf(/** @type {string} */ folder) {
   ].join('\n\n')
 }
 
-/** One text with the name, version and licence of every package that `inputs` are from. */
+/** A text with the name, version and license of every package that `inputs` belong to. */
 export async function thirdPartyLicenses(/** @type {Iterable<string>} */ inputs) {
   const licenses = await Promise.all(packageFolders(inputs).map(licenseOf))
   return `${licenses.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`

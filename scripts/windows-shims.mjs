@@ -1,6 +1,6 @@
-// Run by npm when the package is installed. On Windows it puts shims of fleet's own in place of the ones that npm has made,
-// which run the program with sh; they start Node.js so that it takes no option from fleet's arguments (launcher.sh says why).
-// What cmd.exe passes on cannot be changed word by word there: only "--" goes before it.
+// Run by npm when the package is installed. On Windows, it replaces the shims that npm has created, which run the
+// program with sh, by fleet's own, which keep Node.js from reading options in fleet's arguments (see launcher.sh). A
+// .cmd file cannot change its arguments one by one: it only puts "--" before them.
 import { writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path/win32'
 import { env, platform } from 'node:process'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const lines = (/** @type {string[]} */ ...all) => all.map((line) => `${line}\r\n`).join('')
 
-/** Shims that run a program of Node.js, by the ending of their names. */
+/** The contents of shims that run a Node.js program, by file name extension. */
 export function windowsShims(/** @type {string} */ program) {
   const quoted = `'${program.replaceAll("'", "''")}'`
   return {
@@ -22,7 +22,7 @@ export function windowsShims(/** @type {string} */ program) {
   }
 }
 
-/** Where npm has put its shims for the package in `folder`; undefined where it makes none. */
+/** The directory of npm's shims for the package in `folder`; undefined if npm creates none. */
 export function shimFolder(
   /** @type {string} */ folder,
   /** @type {Readonly<Record<string, string | undefined>>} */ {

@@ -1,4 +1,4 @@
-// Plays the scenario on hosts of a lab. scripts/demo.mjs starts it in namespaces of its own.
+// Plays the scenario on lab hosts. scripts/demo.mjs runs this file in separate namespaces.
 import { exit, stdout } from 'node:process'
 import { startLab } from '../../test/support/lab/lab.ts'
 import { playScenario } from './play.ts'

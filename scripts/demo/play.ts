@@ -13,7 +13,7 @@ const columns = isTerminal ? stdout.columns : 132
 const paint = (style: Parameters<typeof styleText>[0], line: string): string =>
   withColors ? styleText(style, line) : line
 
-/** What stands on a screen after `text` was written to it: lines that were written over are gone. */
+/** The text on a terminal after `text` was written to it, without overwritten lines and colors. */
 const asPlainText = (text: string): string =>
   text
     .replaceAll(/\r+\n/g, '\n')
@@ -23,7 +23,7 @@ const asPlainText = (text: string): string =>
     .replaceAll(/\u001B\[[\d;?]*[A-Za-z]/g, '')
     .replaceAll(/^.*\r/gm, '')
 
-/** Types a line on a terminal of its own and shows what it prints. Gives its exit code. */
+/** Runs a command line on a new terminal and prints its output. Returns its exit code. */
 async function typeLine(seat: Seat, { type, on = seat.host, stopAfter }: Typed): Promise<number> {
   const terminal = ['script', '-qefc', `stty cols ${columns}; ${type}`, '/dev/null']
   const { env: own, ...rest } = on === seat.host ? seat.surroundings : {}
@@ -40,7 +40,7 @@ async function typeLine(seat: Seat, { type, on = seat.host, stopAfter }: Typed):
   return code
 }
 
-/** Plays one step. Throws when a command exits with a code that it should not. */
+/** Plays one step. Throws if a command exits with an unexpected code. */
 async function playStep(seat: Seat, step: Step): Promise<void> {
   if ('event' in step) {
     stdout.write(paint('yellow', `\n(${step.event})\n`))
@@ -56,7 +56,7 @@ async function playStep(seat: Seat, step: Step): Promise<void> {
   }
 }
 
-/** Plays all chapters. Gives how many commands were typed; throws when one ended as it should not. */
+/** Plays all chapters. Returns the number of commands. Throws if one exits with an unexpected code. */
 export async function playScenario(seat: Seat, chapters: readonly Chapter[]): Promise<number> {
   for (const { title, steps } of chapters) {
     stdout.write(paint(['bold', 'magenta'], `\n== ${title} ==\n`))

@@ -1,30 +1,30 @@
 import type { LabHost } from '../../test/support/lab/lab.ts'
 
-/** One thing that happens in the demo. */
+/** A step of the demo: a command, or an event. */
 export type Step =
   | {
-      /** What a person types, read by a shell. */
+      /** The command line that the user types into a shell. */
       readonly type: string
-      /** The host whose console it is typed on; the person's own computer if not said. */
+      /** The host on whose console the user types (default: the user's computer). */
       readonly on?: LabHost
-      /** The exit code that it must have; 0 if not said. */
+      /** The expected exit code (default: 0). */
       readonly code?: number
-      /** After so many seconds, the person presses Ctrl-C. */
+      /** The number of seconds after which the user presses Ctrl-C (default: never). */
       readonly stopAfter?: number
     }
   | {
-      /** What happens to a host. */
+      /** The description of the event. */
       readonly event: string
       readonly happens: () => Promise<void>
     }
 
-/** Steps that show one thing. */
+/** The steps that demonstrate one feature. */
 export interface Chapter {
   readonly title: string
   readonly steps: readonly Step[]
 }
 
-/** The hosts to take in, each with the fingerprint that its console shows. */
+/** The hosts to adopt, and their key fingerprints. */
 interface Cast {
   readonly first: LabHost
   readonly second: LabHost
@@ -33,7 +33,7 @@ interface Cast {
 
 const showHostKey = 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub'
 
-/** Everything the demo shows, in order. */
+/** The chapters of the demo, in order. */
 export const scenario = ({ first, second, fingerprint }: Cast): readonly Chapter[] => [
   {
     title: 'Start a fleet',

@@ -5,32 +5,32 @@ import type { HostSpawnOptions } from '../../test/support/lab/host-processes.ts'
 import type { LabHost } from '../../test/support/lab/lab.ts'
 import type { Identity } from '../../test/support/lab/ssh-key.ts'
 
-/** Somebody at the console of a host. */
+/** A user at the console of a host. */
 export interface Seat {
   readonly host: LabHost
-  /** Where they work there, and what their shell finds. */
+  /** The working directory and the environment of the user's shell. */
   readonly surroundings: HostSpawnOptions
 }
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const project = fileURLToPath(new URL('hello', import.meta.url))
 
-/** Runs a shell script on a host, which has to succeed. Gives what it prints. */
+/** Runs a shell script on a host. Returns its standard output. Throws if it fails. */
 async function runOn(host: LabHost, script: string): Promise<string> {
   const { code, stdout, stderr } = await host.exec(`set -e\n${script}`)
   if (code !== 0) throw new Error(`${host.name}: setting the stage failed: ${stderr}`)
   return stdout
 }
 
-/** The SHA256 fingerprint of a host's key, read on its console. */
+/** The SHA256 fingerprint of a host's key, read on the host. */
 export async function readFingerprint(host: LabHost): Promise<string> {
   const line = await runOn(host, 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub')
   return line.split(' ')[1] ?? ''
 }
 
 /**
- * Stops a host's engine, as if nobody had started it yet. Its settings stay, as daemon.json, so that an
- * engine started later keeps to the control group that the lab removes in the end.
+  * Stops a host's engine, so that the demo can start it. Its settings are saved to daemon.json, so that an
+  * engine that is started later uses the control group that the lab removes.
  */
 export async function stopEngine(host: LabHost): Promise<void> {
   await runOn(
@@ -44,7 +44,7 @@ export async function stopEngine(host: LabHost): Promise<void> {
   )
 }
 
-/** Gives root of a host fleet on the PATH, the login key of the other hosts, and a project folder to work in. */
+/** Gives root on a host fleet on PATH, the login key of the other hosts, and a project directory to work in. */
 export async function seatPerson(host: LabHost, identity: Identity): Promise<Seat> {
   const { home } = host
   await runOn(

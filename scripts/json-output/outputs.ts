@@ -53,16 +53,16 @@ import type { TrustSubject } from '../../src/operations/trust/trust-driver.ts'
 import type { SettingChange } from '../../src/provision/engine/settings/engine-settings.ts'
 import type { HostProbe } from '../../src/provision/host/probe.ts'
 
-// What commands print with --json. Only documentation and tests use these schemas: fleet itself does not load them. Types of
-// fleet that are printed as they are have their fields checked by `fieldsOf`, so that the compiler finds a new one.
+// Schemas of the output of commands with --json. Only documentation and tests use them; fleet itself does not load
+// them. If a type of fleet is printed unchanged, `fieldsOf` checks its fields, so that the compiler reports a new one.
 
-/** A result of commands, and its schema. */
+/** The output of one or more commands, with its schema. */
 export interface JsonOutput {
-  /** Its name in docs/json-output.schema.json. */
+  /** The name of the definition in docs/json-output.schema.json. */
   readonly id: string
   /** The command lines that print it, without `fleet` and arguments. */
   readonly commands: readonly string[]
-  /** What is printed: `array`, `object`, `object; with --on: array`, `object per line`. */
+  /** The form of the output: `array`, `object`, `object; with --on: array`, `object per line`. */
   readonly form: string
   readonly schema: z.ZodType
   readonly note?: string
@@ -87,7 +87,7 @@ const oneOrMany = <Schema extends z.ZodType>(schema: Schema) => z.union([schema,
 
 const name = text('name of the machine')
 const machineName = text('name of the machine')
-/** On results of engines: the machine is named where several can answer. */
+/** A field of engines' results, which is present if several machines can answer. */
 const answering = { machine: text('name of the machine, if machines were selected').optional() }
 
 const machine = machineEntry
@@ -1419,7 +1419,7 @@ const swarms: readonly JsonOutput[] = [
   },
 ]
 
-/** All results, by section of docs/json-output.md. */
+/** All outputs, by section of docs/json-output.md. */
 export const jsonOutputs: readonly {
   readonly title: string
   readonly outputs: readonly JsonOutput[]

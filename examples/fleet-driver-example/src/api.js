@@ -23,7 +23,7 @@ const patience = 30_000
 const tagged = (tag, value) => `?${new URLSearchParams({ tag, value })}`
 
 /**
- * The provider's API, as far as the driver needs it. Every request ends when `signal` aborts.
+  * The parts of the provider's API that the driver uses. Every request is aborted with `signal`.
  *
  * @param {{ endpoint: string, token: string | undefined, signal: AbortSignal }} access
  */

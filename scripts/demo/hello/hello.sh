@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says hello once a second, until it is told to stop.
+# Prints a greeting every second until it gets SIGTERM.
 trap exit TERM
 count=0
 while count=$((count + 1)); do

@@ -20,7 +20,7 @@ export const isEmpty = ({ config, listed, environment, certificates }: EngineSet
   [config, environment, certificates].every((some) => Object.keys(some).length === 0) &&
   Object.values(listed).every((items) => items.length === 0)
 
-/** How a change takes effect, from the least to the most disruptive way. */
+/** How a change takes effect, ordered from the least to the most disruptive. */
 export type Effect = 'live' | 'restart' | 'destructive'
 
 const severity: readonly Effect[] = ['live', 'restart', 'destructive']

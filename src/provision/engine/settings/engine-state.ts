@@ -31,10 +31,13 @@ export interface EngineState {
 export const certificateFile = (registry: string): string =>
   `/etc/docker/certs.d/${registry}/fleet-ca.crt`
 
-/** The suffix of a file that exists during a change of daemon.json: the effect, then the containers to start again. */
+/**
+ * The suffix of the file next to daemon.json that exists while a change is not complete. It contains the effect, then
+ * the containers to start again.
+ */
 export const pendingSuffix = '.fleet-pending'
 
-/** The number of bytes that are read of each file. */
+/** Maximum number of bytes to read from a file. */
 const maxFileBytes = 1 << 20
 
 /**
