@@ -43,7 +43,7 @@ const safeVariables = {
 }
 
 /**
- * Runs git in a folder, without programs that the configuration of a clone names. Throws kind
+  * Runs git in a directory, without programs that the configuration of a clone names. Throws kind
  * `unsupported` if git is not installed.
  */
 export async function runGit(

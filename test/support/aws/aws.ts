@@ -21,10 +21,10 @@ export interface AwsOptions extends SettingChanges {
   /** Default eu-west-1. */
   readonly region?: string
   /**
-   * The hosts of instances. `none`: none; their addresses are on loopback, where nothing listens.
-   * `lab`: a host of test/support/lab, in less than a second, which applies host key, accounts,
-   * keys, groups and sudo of the user-data. `booted`: a Debian that boots real cloud-init with the
-   * user-data, in 10 s. Default `none`.
+    * The hosts of instances. `none`: no hosts; addresses are on loopback, where nothing listens.
+    * `lab`: hosts of test/support/lab, which boot in less than a second and apply the host key,
+    * accounts, keys, groups and sudo rules in user-data. `booted`: Debian hosts, which boot with real
+    * cloud-init and the user-data in 10 s. Default `none`.
    */
   readonly hosts?: 'none' | 'lab' | 'booted'
   /** Options for `lab`. */

@@ -1,7 +1,7 @@
 import type { Host, HostSource } from '../aws/hosts/hosts.ts'
 import type { AzureOptions } from './azure.ts'
 
-/** Hosts of virtual machines, for {@link startAzure}. */
+/** The hosts behind virtual machines, for {@link startAzure}. */
 interface HostsBehind extends Required<Pick<AzureOptions, 'computers' | 'newPublicAddress'>> {
   /** Moves the host of a virtual machine to another address. */
   answerOn(machine: string, address: string): Promise<void>

@@ -8,7 +8,7 @@ import { withLock } from '../../../src/os/lock.ts'
 import { runProgram, signalProcess } from '../lab/process.ts'
 import { guestRig, haltingGuest, smallGuest } from '../small-guest.ts'
 
-/** An empty VirtualBox of one user of this machine. */
+/** A separate, initially empty VirtualBox of one user. */
 export interface VirtualBox extends AsyncDisposable {
   /** Environment variables that make programs find this VirtualBox. */
   readonly env: Readonly<Record<string, string>>

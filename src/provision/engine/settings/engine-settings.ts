@@ -35,7 +35,7 @@ export const isWorse = (effect: Effect, than: Effect): boolean =>
 
 /** One setting of the engine that differs from the entry. */
 export interface SettingChange {
-  /** `log-opts.max-size`, `environment HTTP_PROXY`, `CA of reg.example.com:5000` */
+  /** `log-opts.max-size`, `environment.HTTP_PROXY`, `CA of reg.example.com:5000` */
   readonly option: string
   /** The value on the host, as text; `not set` if there is none. */
   readonly from: string
