@@ -44,7 +44,7 @@ export async function stopEngine(host: LabHost): Promise<void> {
   )
 }
 
-/** Gives root on a host fleet on PATH, the login key of the other hosts, and a project directory to work in. */
+/** Prepares a host for its root user: fleet on PATH, the login key of the other hosts, and a project directory. */
 export async function seatPerson(host: LabHost, identity: Identity): Promise<Seat> {
   const { home } = host
   await runOn(
