@@ -5,7 +5,7 @@ import { ignored } from '../../os/trace.ts'
 import { type ProjectModel, type Use, localFileOf, mapPaths } from './project-model.ts'
 import { type Root, isWithin } from './rooted-paths.ts'
 
-/** Folders at the top of a file system that no project owns. Sources: the Filesystem Hierarchy Standard 3.0; macOS. */
+/** Top-level directories that no project owns. Sources: the Filesystem Hierarchy Standard 3.0; macOS. */
 const systemFolders = new Set(
   `bin boot dev etc home lib lib32 lib64 media mnt opt private proc root run sbin srv sys tmp usr var
   Applications Library System Users Volumes`
@@ -13,10 +13,10 @@ const systemFolders = new Set(
     .map((name) => `/${name}`),
 )
 
-/** Folders whose files are interfaces of the kernel. */
+/** Directories whose files are interfaces of the kernel. */
 const kernelFolders = ['/dev', '/proc', '/sys']
 
-/** What makes a path one that is never copied; undefined for any other. */
+/** Returns why a path is never copied to a host; undefined if it may be copied. */
 function reasonOf(
   path: string,
   { home, folder }: { readonly home: string; readonly folder: string },
@@ -30,8 +30,9 @@ function reasonOf(
 }
 
 /**
- * Throws kind `unsupported` for a model that would copy all of this computer, a home folder or a folder of the system: relative paths
- * with too many `..`, and links to such folders. `folder` is that of the project, `subject` begins the message.
+ * Throws kind `unsupported` for a model that would copy the root directory, a home directory or a system directory of
+ * this computer, through a relative path with too many `..` or a link to such a directory. `folder` is the project
+ * directory, `subject` the start of the message.
  */
 export async function checkLocalPaths(
   model: ProjectModel,

@@ -28,7 +28,7 @@ import { resolveAllServices, resolveFor } from './resolve-model.ts'
 import { type Root, rootedPath } from './rooted-paths.ts'
 import { mapVolumes, volumesTyped } from './run-volumes.ts'
 
-/** Copies mounted files to the host. Returns their root folder there. */
+/** Copies mounted files to the host. Returns the root directory of the copies. */
 async function shipMounts(
   context: Context,
   machine: Machine,
@@ -56,7 +56,7 @@ async function runWithMounts(
   const { root } = workplace
   const ask = askConfig(session)
   const resolved = await resolveFor(command, ask)
-  if (!('model' in resolved)) return asTyped() // compose reports the error
+  if (!('model' in resolved)) return asTyped() // Compose reports the error
   const { folder } = project
   await checkLocalPaths(resolved.model, {
     ...{ root, folder, home: homeOf(streams.env) },
@@ -82,8 +82,8 @@ async function runWithMounts(
 }
 
 /**
- * Runs `docker compose` with the local docker. Local files that containers mount are copied to the host first, and mounted from
- * there.
+ * Runs `docker compose` with the local Docker CLI. Local files that containers mount are copied to the host first, and
+ * mounted from there.
  */
 export async function composeLocally(
   context: Context,
@@ -100,7 +100,7 @@ export async function composeLocally(
     if (error instanceof UserError) return undefined
     throw error
   })
-  if (project === undefined) return docker.run(args, streams) // compose reports the error
+  if (project === undefined) return docker.run(args, streams) // Compose reports the error
   const isTyped = valuesOf(command.flags, '--file').includes('-')
   const stdin = isTyped ? await text(streams.stdin) : undefined
   await using workplace = await openWorkplace()

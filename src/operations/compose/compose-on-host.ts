@@ -67,7 +67,7 @@ function refuseLocalFiles({ name, rest }: ComposeCommand, machine: string): void
   }
 }
 
-/** Runs compose, and replaces paths on the host by local paths in its output. */
+/** Runs Compose, and replaces paths on the host by local paths in its output. */
 async function runHidingRoot(session: HostSession, run: HostRun): Promise<number> {
   const { host, mirror, streams } = session
   if (mirror === undefined || streams.stdout.isTTY === true)
@@ -115,7 +115,7 @@ async function runWithFiles(session: HostSession, mirror: HostMirror): Promise<n
   if (!('model' in resolved)) {
     const { code, stderr } = resolved.refusal
     if (code === 0) throw noModel(host.name)
-    if (stderr === '') return runHostDocker(host, prepare(session, run), streams) // compose reports the error
+    if (stderr === '') return runHostDocker(host, prepare(session, run), streams) // Compose reports the error
     streams.stderr.write(stderr)
     return code
   }
@@ -143,7 +143,7 @@ function mountsOf(model: ProjectModel): Set<string> {
   return mounts
 }
 
-/** The model of the project with the paths on the host, also for files with absolute paths. */
+/** Returns the model of the project with the paths on the host, including those of local files with absolute paths. */
 async function rewrite(
   { project }: HostSession,
   { root }: HostMirror,
@@ -163,7 +163,7 @@ const noModel = (machine: string): UserError =>
     hint: `check the Compose version: fleet -m ${machine} compose version`,
   })
 
-/** Runs a command that needs no mounted files; nothing of the project is kept on the host. */
+/** Runs a command that needs no mounted files. No files of the project stay on the host. */
 async function runWithoutFiles(session: HostSession): Promise<number> {
   const { host, command, inputs, streams } = session
   const run: ComposeRun = { words: [command.name ?? '', ...command.rest] }
@@ -177,13 +177,13 @@ async function runWithoutFiles(session: HostSession): Promise<number> {
   return runHostDocker(host, prepare(session, run), streams)
 }
 
-/** Whether the command only needs the name of a project, and no compose file. */
+/** Whether the command only needs the name of a project, and no Compose file. */
 const isNamed = ({ flags, needs }: ComposeCommand, { env }: Streams): boolean =>
   needs === 'project' &&
   valuesOf(flags, '--file').length === 0 &&
   (valuesOf(flags, '--project-name').at(-1) || env['COMPOSE_PROJECT_NAME'] || '') !== ''
 
-/** Runs a command in an empty folder. */
+/** Runs a command in an empty directory. */
 const runWithoutProject = (
   host: HostDocker,
   { start, words }: ReadCommand,
@@ -199,7 +199,7 @@ const runWithoutProject = (
     streams,
   )
 
-/** Throws when the host's docker has no compose plugin. */
+/** Throws when the Docker CLI of the host has no Compose plugin. */
 async function requireCompose(host: HostDocker, streams: Streams): Promise<void> {
   const { code } = await askHostDocker(host, { args: () => ['compose', 'version'] }, streams)
   if (code !== 0)
@@ -211,8 +211,8 @@ async function requireCompose(host: HostDocker, streams: Streams): Promise<void>
 }
 
 /**
- * Runs `docker compose` on a host, for computers without it. The compose files are copied to a temporary folder of the host, or,
- * if containers are started, to the mirror of the project.
+ * Runs `docker compose` on a host, for computers without it. The Compose files are copied to a temporary directory of
+ * the host or, for `config` and for commands that need mounted files or build contexts, to the mirror of the project.
  */
 export async function composeOnHost(
   context: Context,

@@ -2,12 +2,12 @@ import { type Syntax, type Word, operandsOf, parseWords } from '../../docker/com
 import type { ReadCommand } from '../../docker/verbs.ts'
 
 /**
- * What a subcommand of compose needs from this computer:
- * - `nothing`: it does not use a project.
- * - `project`: the compose files, to know the project and its services.
- * - `model`: the images too, for the logins to their registries.
+ * The part of a project that a subcommand of Compose needs from this computer:
+ * - `nothing`: the subcommand does not use a project.
+ * - `project`: the Compose files, which define the project and its services.
+ * - `model`: also the image names, for the logins to their registries.
  * - `mounts`: the files that containers mount.
- * - `contexts`: the folders that images are built from, and the files that containers mount.
+ * - `contexts`: the build contexts of images, and the files that containers mount.
  */
 type Need = 'nothing' | 'project' | 'model' | 'mounts' | 'contexts'
 
@@ -31,7 +31,7 @@ const needs = new Map<string, Need>(
 
 const flags = (names: string): string[] => names.split(/\s+/)
 
-/** Flags of `compose run`. Source: the reference of the docker command line, release 28. */
+/** Flags of `compose run`. Source: the reference of the Docker CLI, release 28. */
 const runSyntax: Syntax = {
   booleans:
     flags(`--build --detach -d --dry-run --help -h --interactive -i --no-deps --no-TTY --no-tty -T
@@ -42,11 +42,11 @@ const runSyntax: Syntax = {
 
 const otherSyntax: Syntax = { booleans: [], shorts: { '-o': '--output', '-w': '--watch' } }
 
-/** A command line of compose, in its parts. */
+/** The parts of a Compose command line. */
 export interface ComposeCommand {
-  /** The global flags of docker and `compose`, as typed. */
+  /** The global flags of docker and the word `compose`, as typed. */
   readonly start: readonly string[]
-  /** The global flags of compose. */
+  /** The global flags of Compose. */
   readonly flags: readonly Word[]
   /** The subcommand; absent for help. */
   readonly name: string | undefined
@@ -68,11 +68,11 @@ export function readCompose({ start, words }: ReadCommand): ComposeCommand {
   }
 }
 
-/** Parses the arguments of the subcommand, as far as needed. */
+/** Parses the arguments of the subcommand, as far as fleet needs them. */
 export const readRest = ({ name, rest }: ComposeCommand): Word[] =>
   parseWords(rest, name === 'run' ? runSyntax : otherSyntax)
 
-/** Arguments that may be names of services, which start even if their profile is inactive. */
+/** Returns the arguments that may be service names. Compose starts these services even if their profile is inactive. */
 export function mayNameServices(command: ComposeCommand): string[] {
   if (command.name === 'run') return operandsOf(readRest(command)).slice(0, 1)
   return command.rest.filter((word) => !word.startsWith('-'))

@@ -5,7 +5,7 @@ import { type Word, valuesOf } from '../../docker/command-line.ts'
 import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
 import type { Streams } from '../../os/streams.ts'
 
-/** The default names of compose files, in compose's order. */
+/** The default names of Compose files, in Compose's order. */
 const fileNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
 
 /** The default names of override files. */
@@ -16,11 +16,11 @@ const overrideNames = [
   'docker-compose.override.yaml',
 ]
 
-/** A local compose project. */
+/** A local Compose project. */
 export interface ComposeProject {
-  /** The folder for relative paths. */
+  /** The base directory of relative paths. */
   readonly folder: string
-  /** Compose files; `-` is standard input. URLs are possible too. */
+  /** The Compose files: paths, URLs, or `-` for standard input. */
   readonly files: readonly string[]
   /** Existing environment files. */
   readonly envFiles: readonly string[]
@@ -32,7 +32,7 @@ export const isFile = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Whether compose downloads it: a URL, a Git repository, an image. */
+/** Whether a name is a remote resource that Compose downloads: a URL, a Git repository, or an image. */
 export const isRemote = (name: string): boolean => name.includes('://') || name.startsWith('git@')
 
 /** Reads a local file. Throws kind `failed` on errors. */
@@ -54,7 +54,7 @@ async function filterFiles(paths: readonly string[]): Promise<string[]> {
   return paths.filter((_path, index) => found[index])
 }
 
-/** Finds the compose files in `start` or the nearest folder above. */
+/** Finds the Compose files in `start`, or in the nearest parent directory that has any. */
 async function findComposeFiles(start: string): Promise<string[]> {
   for (let folder = start; ; folder = dirname(folder)) {
     const current = folder
@@ -69,7 +69,7 @@ async function findComposeFiles(start: string): Promise<string[]> {
   })
 }
 
-/** Finds the project of `docker compose FLAGS` by compose's rules. Throws kind `failed` when there is none. */
+/** Finds the project of `docker compose FLAGS` by Compose's rules. Throws kind `failed` when there is none. */
 export async function findProject(
   flags: readonly Word[],
   { env, cwd }: Pick<Streams, 'env' | 'cwd'>,

@@ -1,7 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import { type Root, folderOfRoot } from './rooted-paths.ts'
 
-/** Replaces paths below `root` by local paths in the output of compose. */
+/** Replaces paths below `root` by local paths in the output of Compose. */
 export function hideRoot(root: Root, text: string): string {
   const below = text.replaceAll(root, '')
   const folder = folderOfRoot(root)

@@ -19,20 +19,23 @@ import type { Entry, LocalFiles } from './read-local-files.ts'
 import type { Root } from './rooted-paths.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** A folder of a host with copies of local files, below `root`. */
+/** A directory of a host with copies of local files below `root`. */
 export interface HostMirror {
   readonly host: Host
-  /** Contains `root`, and the record of the copied files. */
+  /** The directory that contains `root` and the record of the copied files. */
   readonly folder: string
   readonly root: Root
-  /** The local file of a path below the root. */
+  /** Returns the local file for a path below the root. */
   readonly fileOf: (path: string) => string
 }
 
 const absoluteFile = (path: string): string =>
   process.platform === 'win32' ? path.replace(/^([A-Za-z])\//, '$1:/') : `/${path}`
 
-/** The mirror in a folder of a host. Paths below its root are absolute local paths, unless `fileOf` converts them. */
+/**
+ * Returns the mirror in a directory of a host. Paths below its root are absolute local paths without the leading `/`,
+ * unless `fileOf` maps them to other local files.
+ */
 export const mirrorAt = (host: Host, folder: string, fileOf = absoluteFile): HostMirror => ({
   host,
   folder,
@@ -41,10 +44,10 @@ export const mirrorAt = (host: Host, folder: string, fileOf = absoluteFile): Hos
 })
 
 /**
- * Prints, each with a NUL: the record, the record of an unfinished update, the file that this was overwriting, the paths of both
- * records, and an empty text.
- * Then follows one line with the type of each path: first those of the input. Paths are processed in batches; the digests of the
- * files of a batch follow its types.
+ * Prints the record, the record of an unfinished update, the path of the file that this update was overwriting, the
+ * paths of both records, and an empty string, each followed by a NUL. Then prints one line with the type of each path,
+ * starting with the paths from standard input. Paths are processed in batches; the digests of the files in a batch
+ * follow the types of the batch.
  */
 const look = `
 folder=$1
@@ -91,14 +94,14 @@ interface Found {
   readonly isUnfinished: boolean
 }
 
-/** A path below a folder, without `..`. */
+/** Whether a value is a relative path without `.` and `..`. */
 const isBelow = (path: unknown): path is string =>
   typeof path === 'string' &&
   path !== '' &&
   !path.includes('\0') &&
   path.split('/').every((name) => name !== '' && name !== '.' && name !== '..')
 
-/** An entry of a record without anything else; undefined if it is invalid. */
+/** Parses an entry of a record, without unknown properties; undefined if it is invalid. */
 function parseEntry(value: unknown): Entry | undefined {
   const { type, mode, digest, target } = value as Partial<Record<string, unknown>>
   if (type === 'link') return typeof target === 'string' ? { type, target } : undefined
@@ -109,8 +112,8 @@ function parseEntry(value: unknown): Entry | undefined {
 }
 
 /**
- * Parses the record of copied files: one JSON array in each line. Invalid lines are ignored, because a host or a container may write
- * anything there.
+ * Parses the record of copied files, which has one JSON array per line. Invalid lines are ignored, because a host or a
+ * container can write anything there.
  */
 export function parseRecord(text: string): Map<string, Entry> {
   const shipped = new Map<string, Entry>()
@@ -150,17 +153,17 @@ function parseEntries(lines: readonly string[], paths: readonly string[]): Map<s
 const isEqual = (one: Entry | undefined, other: Entry | undefined): boolean =>
   JSON.stringify(one) === JSON.stringify(other)
 
-/** An update of a mirror that was interrupted. */
+/** A mirror update that was interrupted. */
 interface Unfinished {
-  /** The record before it. */
+  /** The record before the update. */
   readonly shipped: Shipped
-  /** The record that it would have left. */
+  /** The record that the finished update would have left. */
   readonly pending: Shipped
-  /** The path of the file that it was overwriting. */
+  /** The path of the file that the update was overwriting; empty if there is none. */
   readonly overwriting: string
 }
 
-/** The record of copied files after an interrupted update: each file as the update has left it. */
+/** Returns the record of copied files after an interrupted update: each file as the update left it. */
 function recordAfter(
   { shipped, pending, overwriting }: Unfinished,
   host: ReadonlyMap<string, HostEntry>,
@@ -177,7 +180,7 @@ function recordAfter(
     }
     const isOurs = path === overwriting || isSame(before, found) || isSame(after, found)
     if (!isOurs) continue
-    // Modes are not read from the host: the one that differs from the local file is set again.
+    // The modes on the host are unknown: a mode other than the local file's is recorded, so that the mode is set again.
     const [wanted] = modesOf(local.get(path))
     const modes = [...modesOf(before), ...modesOf(after)]
     const mode = modes.find((one) => one !== wanted) ?? wanted ?? 0
@@ -251,7 +254,7 @@ async function* readFile(file: string, size: number, digest: string): AsyncGener
   if (left > 0 || hash.digest('hex') !== digest) throw changed(file)
 }
 
-/** Packs the files to send below `files`, and files with the given texts. */
+/** Creates a tar archive of the files to send, below `files`, and of files with the given contents. */
 async function* packFiles(
   send: LocalFiles,
   texts: Readonly<Record<string, string>>,
@@ -282,8 +285,9 @@ async function* packFiles(
 }
 
 /**
- * Functions for the script that moves files to their targets. `enter` changes to a folder below the root and checks that it is
- * not behind a link, because a container may write there at the same time. Then only names in that folder are used.
+ * Shell functions for the script that moves files to their targets. `enter` changes to a directory below the root and
+ * checks that its path has no symbolic links, because a container may write there at the same time. After that, only
+ * names in the current directory are used.
  */
 const functions = `
 umask 022
@@ -327,7 +331,10 @@ const splitPath = (path: string): readonly [string, string] => {
 /** The maximum number of names in one command. */
 const batch = 400
 
-/** The script that moves the sent files to their targets. Files that are mounted individually are overwritten, since a container would not see a new file. */
+/**
+ * Returns the script that moves the sent files to their targets. Files that are mounted individually are overwritten,
+ * because a container does not see a file that replaces the mounted one.
+ */
 function scriptFor(plan: ShippingPlan, host: Found['host']): string {
   const lines = ['cd -- "$root/.." && rm -rf pending && mv -- "$incoming/pending" ./ || exit']
   for (const path of plan.remove) {
@@ -343,7 +350,7 @@ function scriptFor(plan: ShippingPlan, host: Found['host']): string {
   const byFolder = new Map<string, string[]>()
   for (const [path, entry] of plan.send) {
     const [folder, name] = splitPath(path)
-    if (plan.send.has(folder)) continue // comes with its folder
+    if (plan.send.has(folder)) continue // moved together with its directory
     if (entry.type === 'file' && entry.isMountPoint && host.get(path)?.type === 'file') {
       const mode = `chmod ${entry.mode.toString(8)} -- ./${shellQuote(name)}`
       lines.push(`rewrite ${shellQuote(folder)} ${shellQuote(name)}; ${mode}`)
@@ -376,13 +383,13 @@ function scriptFor(plan: ShippingPlan, host: Found['host']): string {
 export const formatRecord = (shipped: Shipped): string =>
   [...shipped].map((pair) => `${JSON.stringify(pair)}\n`).join('')
 
-/** Creates the folder for the sent files, and removes those of killed commands. */
+/** Creates the directory for the sent files, and removes the directories of commands that were killed. */
 const receive = `
 find "$1" -maxdepth 1 -name '.incoming-*' -mmin +60 -exec rm -rf -- {} +
 mkdir -m 700 -- "$1/$2"
 `
 
-/** Runs the script, and always removes the sent files afterwards. */
+/** Runs the script that was sent, and always removes the sent files afterwards. */
 const settle = `
 cd -- "$1" || exit
 trap 'rm -rf -- "$1/$2"' EXIT
@@ -390,10 +397,10 @@ trap 'exit 1' HUP INT TERM PIPE
 sh "$2/script" "$1/root" "$1/$2"
 `
 
-/** Puts items into the incoming folder of an update, as `files/PATH`. */
+/** Places items in the incoming directory of an update, as `files/PATH`. */
 type Stage = (incoming: string, items: LocalFiles) => Promise<void>
 
-/** Updates a mirror. The items to send come from this computer, unless `stage` puts them into place. */
+/** Updates a mirror. The items to send come from this computer, unless `stage` provides them on the host. */
 async function apply(
   { host, folder }: HostMirror,
   plan: ShippingPlan,
@@ -416,7 +423,7 @@ async function apply(
   if (settled.code !== 0) throw writeError(host, folder, settled.stderr)
 }
 
-/** The error for files that changed on both sides, with the commands to resolve it. */
+/** The error for files that changed on both sides, with the commands that resolve the conflict. */
 function conflictError(
   { host, root }: HostMirror,
   paths: readonly string[],
@@ -426,7 +433,7 @@ function conflictError(
   const [first = ''] = paths
   const there = `${root}/${first}`
   const here = local.get(first)?.file ?? first
-  // fleet cp logs in as a user who may not read files of root.
+  // `fleet cp` logs in as a user who may not have permission to read files owned by root.
   const copyBack =
     host.become === undefined || host.become.length === 0
       ? `fleet cp ${shellQuote(`${name}:${there}`)} ${shellQuote(here)}`
@@ -437,7 +444,7 @@ function conflictError(
     `conflict: ${here}${more} changed on both this computer and ${name} since the last copy; nothing was copied`,
     {
       machine: name,
-      // A command that names control characters cannot be pasted.
+      // A command that contains control characters cannot be pasted.
       hint: /\p{Cc}/u.test(here + there)
         ? 'give the file a name without control characters, then run the command again'
         : [
@@ -449,9 +456,9 @@ function conflictError(
 }
 
 /**
- * Updates a mirror: sends changed local files and removes deleted ones. Changes on the host are kept. Returns the record of the
- * copied files. Throws kind `failed`, with nothing changed, when files changed on both sides. `beforeChange` is called before files
- * on the host change.
+ * Updates a mirror: sends changed local files and removes deleted ones. Changes on the host are kept. Returns the
+ * record of the copied files. Throws kind `failed`, with nothing changed, when files changed on both sides.
+ * `beforeChange` is called before files on the host change.
  */
 export async function shipFiles(
   mirror: HostMirror,
@@ -477,8 +484,8 @@ export async function shipFiles(
 }
 
 /**
- * Returns a mirror to an earlier record of copied files. Their content is on the host: `stage` takes it from there. Files that were
- * changed on the host since the last update are kept.
+ * Restores a mirror to an earlier record of copied files. The content of the files is on the host, where `stage` gets
+ * it. Files that were changed on the host since the last update are kept.
  */
 export async function restoreFiles(
   mirror: HostMirror,

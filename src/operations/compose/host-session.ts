@@ -11,33 +11,33 @@ import type { AskConfig } from './resolve-model.ts'
 import { type Root, localPath, rootBelow, rootedPath } from './rooted-paths.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 
-/** A compose command on a host. */
+/** A Compose command that runs on a host. */
 export interface HostSession {
   readonly host: HostDocker
   readonly command: ComposeCommand
   readonly project: ComposeProject
   readonly inputs: ComposeInputs
-  /** The compose file from standard input. */
+  /** The Compose file from standard input. */
   readonly stdin: string | undefined
   /** The copy of the project's files on the host; absent if nothing is kept there. */
   readonly mirror: HostMirror | undefined
   readonly streams: Streams
 }
 
-/** The root folder of the copied files; `folder` is the temporary folder of one run. */
+/** The root directory of the copied files; `folder` is the temporary directory of one run. */
 const rootOf = ({ mirror }: HostSession, folder: string): Root => mirror?.root ?? rootBelow(folder)
 
-/** A run of compose on a host. */
+/** A run of Compose on a host. */
 export interface ComposeRun {
   /** The subcommand and its arguments. */
   readonly words: readonly string[]
-  /** A model to use instead of the compose files. */
+  /** A model to use instead of the Compose files. */
   readonly model?: ProjectModel | undefined
   readonly allProfiles?: boolean
   readonly images?: readonly string[]
 }
 
-/** Prepares a run of compose on the host, in the copy of the local working folder. */
+/** Prepares a run of Compose on the host, in the copy of the local working directory. */
 export function prepare(
   session: HostSession,
   { words, model, allProfiles = false, images = [] }: ComposeRun,
@@ -89,7 +89,7 @@ export function prepare(
   }
 }
 
-/** The paths below a root that compose reports as missing. */
+/** Returns the local paths of the files below `root` that Compose reports as missing. */
 function missingPaths(root: Root, output: string): string[] {
   return output
     .split(root)
@@ -101,12 +101,12 @@ function missingPaths(root: Root, output: string): string[] {
     })
 }
 
-/** How often compose may report missing files. */
+/** The maximum number of times that Compose may report missing files. */
 const maxRounds = 50
 
 /**
- * Runs `compose config`, and sends the files that it reports as missing. Only files that the project names are sent, because the
- * host is not trusted.
+ * Runs `compose config`, and sends the files that it reports as missing. Only files that the project's files name are
+ * sent, because the host is not trusted.
  */
 export const askConfig =
   (session: HostSession, ship: () => Promise<void>): AskConfig =>
@@ -133,7 +133,7 @@ export const askConfig =
     }
   }
 
-/** Throws when compose on the host asks for a local path that no file of the project names. */
+/** Throws kind `failed` when Compose on the host asks for a local path that no file of the project names. */
 export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: LocalPaths): void {
   const contexts = paths.contexts.map(({ folder }) => folder)
   const dockerfiles = paths.contexts.flatMap(({ dockerfile }) => dockerfile ?? [])

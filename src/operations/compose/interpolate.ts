@@ -21,8 +21,8 @@ function valueOf(expression: string, values: Environment): string {
 }
 
 /**
- * Replaces variables, to guess which file a value of a compose file names. Only compose itself decides.
- * Source: the compose specification, "Interpolation".
+ * Replaces variables, to predict which file a value of a Compose file names. Only Compose itself decides.
+ * Source: the Compose Specification, "Interpolation".
  */
 export function interpolate(text: string, values: Environment): string {
   let result = ''

@@ -11,23 +11,23 @@ import type { AskConfig } from './resolve-model.ts'
 import { type Root, rootBelow, rootedPath } from './rooted-paths.ts'
 import { flagsBelowRoot, variablesBelowRoot } from './typed-project.ts'
 
-/** The local docker, connected to the engine of a machine. */
+/** The local Docker CLI, connected to the engine of a machine. */
 export interface LocalDocker {
   run(args: readonly string[], streams: Streams): Promise<number>
-  /** Runs it without input; resolves to its output. */
+  /** Runs the CLI without input; resolves to its output. */
   ask(
     args: readonly string[],
     place: { readonly cwd: string; readonly env: Streams['env'] },
   ): Promise<CommandResult>
 }
 
-/** A local temporary folder; `root` below it is a link to `/`. */
+/** A local temporary directory; `root` below it is a link to `/`. */
 export interface Workplace extends AsyncDisposable {
   readonly folder: string
   readonly root: Root
 }
 
-/** Creates such a folder. */
+/** Creates a {@link Workplace}. */
 export async function openWorkplace(): Promise<Workplace> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-compose-'))
   const root = rootBelow(folder)
@@ -44,7 +44,7 @@ export async function openWorkplace(): Promise<Workplace> {
   }
 }
 
-/** A local compose command that may need local files on the host. */
+/** A local Compose command that may need local files on the host. */
 export interface LocalSession {
   readonly command: ComposeCommand
   readonly docker: LocalDocker
@@ -54,7 +54,7 @@ export interface LocalSession {
   readonly streams: Streams
 }
 
-/** What a {@link LocalSession} needs to resolve its project. */
+/** The part of a {@link LocalSession} that is needed to resolve its project. */
 export type ConfigSession = Omit<LocalSession, 'docker' | 'streams'> & {
   readonly docker: Pick<LocalDocker, 'ask'>
   readonly streams: Pick<Streams, 'cwd' | 'env'>
@@ -81,12 +81,12 @@ export const askConfig =
         'config',
         ...words,
       ],
-      // PWD makes programs use this path of the folder
+      // programs read the path of the working directory from PWD
       { cwd: place, env: { ...env, ...variablesBelowRoot(env, cwd, separator), PWD: place } },
     )
   }
 
-/** Runs compose with a model instead of the compose files, with the name and folder of the project. */
+/** Runs Compose with a model instead of the Compose files, with the name and directory of the project. */
 export async function runModel(
   { command, docker, project, workplace, streams }: LocalSession,
   model: ProjectModel,

@@ -11,15 +11,15 @@ export type HostEntry =
 
 /** The changes that update the files on a host. */
 export interface ShippingPlan {
-  /** The items to send, folders before their content. */
+  /** The items to send, directories before their content. */
   readonly send: LocalFiles
-  /** Paths to remove, the content of a folder before the folder. A folder that is not empty is kept. */
+  /** Paths to remove, the content of a directory before the directory. A directory that is not empty is kept. */
   readonly remove: readonly string[]
-  /** Items of which only the mode is changed. */
+  /** Items whose mode is the only change. */
   readonly chmod: LocalFiles
   /** Paths that changed both locally and on the host. */
   readonly conflicts: readonly string[]
-  /** The record after the update. */
+  /** The record of copied files after the update. */
   readonly shipped: Shipped
 }
 
@@ -35,8 +35,8 @@ export const isSame = (
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 
 /**
- * Plans the changes on a host. Files that fleet did not copy, or that were changed on the host since, are data (usually of a
- * container) and are kept; if the local file has changed too, it is a conflict.
+ * Plans the changes on a host. Files that fleet did not copy, or that were changed on the host since, are data (usually
+ * of a container) and are kept. If the local file has changed too, the path is a conflict.
  * - `isHere`: whether a path that is not in `local` still exists on this computer.
  */
 export function planShipping({
@@ -56,7 +56,7 @@ export function planShipping({
   const conflicts = new Set<string>()
   const next = new Map<string, Entry>()
   const removedThere = new Set<string>()
-  /** Local folders by path, with the path of the item that replaced them on the host. */
+  /** Local directories by path, with the path of the item that replaced them on the host. */
   const replacedThere = new Map<string, string>()
   const there = (path: string): HostEntry => host.get(path) ?? { type: 'nothing' }
 
@@ -81,7 +81,7 @@ export function planShipping({
       if (isOtherMode) chmod.set(path, entry)
       next.set(path, record)
     } else if (found.type === 'nothing') {
-      // a removal by a container is respected if the parent folder still exists
+      // a removal by a container is respected if the parent directory still exists
       const parent = parentOf(path)
       const hadPlace = removedThere.has(parent) || there(parent).type === 'folder'
       if (isUnchangedHere && entry.isInMount && hadPlace) removedThere.add(path)
@@ -103,7 +103,10 @@ export function planShipping({
   return { send, remove, chmod, conflicts: [...conflicts], shipped: next }
 }
 
-/** Whether it is a folder that the engine created for a missing mount source. An empty one is replaced by the file. */
+/**
+ * Whether an item is a directory that the engine created for a missing mount source. If it is empty, the file replaces
+ * it.
+ */
 const isPlaceholder = (found: HostEntry, entry: Entry, base: Entry | undefined): boolean =>
   base === undefined && found.type === 'folder' && entry.type !== 'folder'
 

@@ -19,8 +19,8 @@ const userName = (): string => {
 }
 
 /**
- * Identifies the owner of projects on hosts: `$FLEET_OPERATOR`, else a recorded random ID in the home folder. A computer name is
- * not stable, because it can change with the network.
+ * Identifies the owner of projects on hosts: `$FLEET_OPERATOR`, or else a random ID recorded in fleet's home directory.
+ * A computer name is not stable, because it can change with the network.
  */
 async function operatorIdentity(env: Context['env']): Promise<string> {
   if (env['FLEET_OPERATOR']) return env['FLEET_OPERATOR']
@@ -43,7 +43,7 @@ async function operatorIdentity(env: Context['env']): Promise<string> {
   }
 }
 
-/** The folder name of a local project on a host, unique for each local folder, user and inventory. */
+/** The directory name of a local project on a host, unique for each local directory, user and inventory. */
 async function projectId(context: Context, folder: string): Promise<string> {
   const { id } = await (await context.inventory()).read()
   const identity = JSON.stringify([folder, await operatorIdentity(context.env), id])
@@ -55,7 +55,7 @@ async function projectId(context: Context, folder: string): Promise<string> {
   return `${name || 'project'}-${hash}`
 }
 
-/** The folder of a local project on a host. */
+/** The directory of a local project on a host. */
 export const projectFolder = async (
   context: Context,
   { home }: EngineHost,

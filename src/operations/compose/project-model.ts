@@ -47,16 +47,17 @@ export function parseModel(text: string): ProjectModel | undefined {
 const values = <Value>(record: Readonly<Record<string, Value>> | undefined): Value[] =>
   Object.values(record ?? {})
 
-/** How a path is used: mounted by a container, read by compose, or sent to the engine for a build. */
+/** How a path is used: mounted by a container, read by Compose, or sent to the engine for a build. */
 export type Use = 'mount' | 'read' | 'build'
 
-/** A text of a resolved model as its author meant it. Compose writes each `$` as `$$`, since it reads the model again. */
+/** Unescapes a string of a resolved model. Compose writes each `$` as `$$`, so that it can read the model again. */
 export const plainText = (text: string): string => text.replaceAll('$$', () => '$')
 
 const escapeDollars = (text: string): string => text.replaceAll('$', () => '$$')
 
 /**
- * Replaces each path of a model that may be a local one with `map`. `owner` is what has the path: `service web`, `config app`.
+ * Replaces each path of a model that may be local with the result of `map`. `owner` is the element that contains the
+ * path, such as `service web` or `config app`.
  */
 export function mapPaths(
   model: ProjectModel,
@@ -108,7 +109,7 @@ export function mapPaths(
 /** A local build context. */
 export interface LocalContext {
   readonly folder: string
-  /** The Dockerfile, if it is a file. */
+  /** The path of the Dockerfile, if it is a local file. */
   readonly dockerfile?: string
 }
 
@@ -116,13 +117,13 @@ export interface LocalContext {
 export interface LocalPaths {
   readonly mounts: ReadonlySet<string>
   readonly contexts: readonly LocalContext[]
-  /** Files that compose reads when it creates containers, such as seccomp profiles. */
+  /** Files that Compose reads when it creates containers, such as seccomp profiles. */
   readonly files: ReadonlySet<string>
 }
 
 /**
- * The local file of a path in a model. An absolute path outside the project folder is a path of the host, as for docker with
- * `DOCKER_HOST`.
+ * Returns the local file for a path in a model; undefined for a path on the host. An absolute path outside the project
+ * directory is a path on the host, as in docker with `DOCKER_HOST`.
  */
 export function localFileOf(root: Root, folder: string, path: string): string | undefined {
   const local = localPath(root, path)
@@ -134,7 +135,7 @@ export function localFileOf(root: Root, folder: string, path: string): string | 
 const profileOf = (option: string): string | undefined =>
   /^seccomp[:=](?!unconfined$|builtin$)(.+)$/.exec(option)?.[1]
 
-/** Finds the local paths of a model that compose has resolved below `root`. */
+/** Finds the local paths of a model that Compose has resolved below `root`. */
 export function findLocalPaths(
   model: ProjectModel,
   { root, folder }: { root: Root; folder: string },

@@ -9,21 +9,24 @@ import { type ScannedFile, scanComposeFile } from './scan-compose-file.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
- * The local files from which compose on a host reads a project. The host reports missing files and the paths of the project.
- * Because it is not trusted, each such path must be named by one of these files.
+ * The local files from which Compose on a host reads a project. The host reports missing files and the paths of the
+ * project. Because the host is not trusted, one of these files must name each reported path.
  */
 export interface ComposeInputs {
-  /** Content by path. */
+  /** The contents of the files by path. */
   readonly files: ReadonlyMap<string, Buffer>
-  /** Whether a file that compose may read was not found, so that compose must report which one it needs. */
+  /** Whether a file that Compose may read was not found, so that Compose must report which file it needs. */
   readonly isUncertain: boolean
-  /** Files whose `include` has a variable or an alias, so that compose may read others than these. */
+  /**
+   * Files whose `include` contains a variable, an alias or a merge key, so that Compose may read files other than
+   * these.
+   */
   readonly openIncludes: readonly string[]
-  /** Adds a file that compose needs, if these files name it and it exists. */
+  /** Adds a file that Compose needs, if it exists and these files name it. Resolves to whether it was added. */
   add(path: string): Promise<boolean>
-  /** Whether these files name a path; `below` are further base folders for relative paths. */
+  /** Whether these files name a path; `below` lists further base directories of relative paths. */
   names(path: string, below?: readonly string[]): boolean
-  /** The variables of `env` that these files or `words` may use, and those that configure compose. */
+  /** The variables of `env` that these files or `words` may use, and those that configure Compose. */
   variables(env: Environment, words: readonly string[]): Record<string, string>
 }
 
@@ -32,7 +35,7 @@ const piecesOf = (text: string): string[] => [text, ...text.split(/[:=,]/)]
 
 const wordsOf = (text: string): string[] => text.match(/[A-Za-z_]\w*/g) ?? []
 
-/** Reads the input files of a project. Throws kind `failed` for a compose file that cannot be read. */
+/** Reads the input files of a project. Throws kind `failed` for a Compose file that cannot be read. */
 export async function readInputs(
   project: ComposeProject,
   {
@@ -48,7 +51,7 @@ export async function readInputs(
   const openIncludes: string[] = []
   const used = new Set(wordsOf(stdin ?? ''))
   let isUncertain = false
-  const env: Environment = { ...shell, PWD: cwd } // as compose sets it
+  const env: Environment = { ...shell, PWD: cwd } // as Compose sets it
   let values = env
 
   const take = async (file: string): Promise<string> => {
@@ -64,7 +67,7 @@ export async function readInputs(
   }
   const basesOf = (folder: string): string[] => [...new Set([folder, ...folders])]
 
-  /** Reads the files that a value may name; there may be several, because the base folder is unknown. */
+  /** Reads the files that a value may name; there may be several, because the base directory is unknown. */
   const takeNamed = async (text: string, folder: string): Promise<void> => {
     const path = interpolate(text, values)
     if (path === '' || path === '/dev/null' || isRemote(path)) return

@@ -7,31 +7,31 @@ import { contextPaths } from '../docker/on-host/build-context.ts'
 import type { LocalContext } from './project-model.ts'
 import { isWithin, slashed } from './rooted-paths.ts'
 
-/** A file, a folder or a link, with the properties that are compared. */
+/** A file, directory or symbolic link, with the properties that are compared. */
 export type Entry =
   | { readonly type: 'file'; readonly mode: number; readonly digest: string }
   | { readonly type: 'folder'; readonly mode: number }
   | { readonly type: 'link'; readonly target: string }
 
-/** A local item that must be on the host. */
+/** A local file, directory or symbolic link that must be on the host. */
 export type LocalEntry = Entry & {
-  /** Its local path. */
+  /** The local path of the item. */
   readonly file: string
   readonly size: number
   readonly modified: Date
   readonly owner: { readonly uid: number; readonly gid: number }
-  /** In a mounted folder, so that a container may have removed it on the host. */
+  /** Whether the item is in a mounted directory, so that a container may have removed it on the host. */
   readonly isInMount: boolean
-  /** A file that is mounted individually: a container sees new content, but not a new file. */
+  /** Whether the item is mounted individually: a container then sees new content, but not a new file. */
   readonly isMountPoint: boolean
 }
 
-/** The items that must be on a host, by path below the root, with `/` but not at the start. */
+/** The items that must be on a host, by path below the root. Paths use `/`, but do not start with it. */
 export type LocalFiles = ReadonlyMap<string, LocalEntry>
 
 /** The local files that a command needs. */
 export interface NeededFiles {
-  /** Files that compose reads. */
+  /** Files that Compose reads. */
   readonly files?: Iterable<string>
   readonly contexts?: readonly LocalContext[]
   readonly mounts?: Iterable<string>
@@ -52,7 +52,7 @@ const unreadable = (file: string, error: unknown): UserError =>
 /** The path of a local file below the root on a host. */
 const pathOnHost = (file: string): string => slashed(file).replace(/^\//, '')
 
-/** Reads the local files of a command. Missing files are omitted, since compose reports them. */
+/** Reads the local files of a command. Missing files are omitted, since Compose reports them. */
 export async function readLocalFiles(
   wanted: NeededFiles,
 ): Promise<{ readonly files: LocalFiles; readonly skipped: readonly string[] }> {
@@ -122,6 +122,6 @@ export async function readLocalFiles(
   return { files, skipped }
 }
 
-/** The notice for a special file. Control characters in its name are replaced. */
+/** The notice that a special file is not copied. Control characters in its name are replaced. */
 export const noticeSkipped = (path: string, machine: string): string =>
   `fleet: ${path.replaceAll(/\p{C}/gu, '?')} is neither a file nor a directory, so it is not copied to ${machine}\n`

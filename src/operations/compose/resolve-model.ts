@@ -2,16 +2,18 @@ import type { CommandResult } from '../../transport/run.ts'
 import { type ComposeCommand, mayNameServices } from './compose-words.ts'
 import { type ProjectModel, parseModel, pickServices } from './project-model.ts'
 
-/** Runs `docker compose FLAGS config WORDS` and collects its output, for all profiles or the selected ones. */
+/** Runs `docker compose FLAGS config WORDS` for all profiles or the selected ones; resolves to its output. */
 export type AskConfig = (words: readonly string[], allProfiles?: boolean) => Promise<CommandResult>
 
-/** The answer of compose about a project. */
+/** The model of a project, or the result of the Compose command that could not resolve it. */
 export type Resolved =
   | { readonly model: ProjectModel }
-  /** compose failed; its output is for the user. `stderr` may be empty. */
+  /**
+   * The result of a command that failed or printed no valid model. Its output is for the user; `stderr` may be empty.
+   */
   | { readonly refusal: CommandResult }
 
-/** Lets compose resolve a project. Environment files are not resolved, if this version of compose supports that. */
+/** Resolves a project with Compose. Environment files stay unresolved if this version of Compose supports that. */
 export async function resolveModel(ask: AskConfig): Promise<Resolved> {
   const words = ['--format', 'json', '--no-consistency']
   let answer = await ask([...words, '--no-env-resolution'])
@@ -24,7 +26,7 @@ export async function resolveModel(ask: AskConfig): Promise<Resolved> {
 export const resolveAllServices = (ask: AskConfig): Promise<Resolved> =>
   resolveModel((words) => ask(words, true))
 
-/** Lets compose resolve the services that a command may start: active ones, and named ones with an inactive profile. */
+/** Resolves the services that a command may start: active services, and named services whose profile is inactive. */
 export async function resolveFor(command: ComposeCommand, ask: AskConfig): Promise<Resolved> {
   const active = await resolveModel(ask)
   if (!('model' in active)) return active

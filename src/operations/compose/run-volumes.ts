@@ -11,7 +11,7 @@ export const volumesTyped = (words: readonly Word[], cwd: string): string[] =>
     return source === undefined ? [] : [resolve(cwd, source)]
   })
 
-/** Replaces those paths with `map`. */
+/** Replaces the local paths of `compose run --volume` with the results of `map`. */
 export const mapVolumes = (
   words: readonly Word[],
   cwd: string,

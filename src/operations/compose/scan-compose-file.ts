@@ -1,24 +1,26 @@
 import { type Document, isMap, isPair, isScalar, parseAllDocuments, visit } from 'yaml'
 
-/** Keys whose values name files that compose itself reads. */
+/** Keys whose values name files that Compose itself reads. */
 const readKeys = new Set(['env_file', 'extends', 'include', 'label_file'])
 
-/** Keys below those whose values are not files. */
+/** Keys below {@link readKeys} whose values are not files. */
 const otherKeys = new Set(['format', 'required', 'service'])
 
-/** The values of a compose file that may name files. Only compose itself decides which files are used. */
+/** The values of a Compose file that may name files. Only Compose itself decides which files are used. */
 export interface ScannedFile {
   /** All string values. */
   readonly texts: readonly string[]
-  /** Those that may name files which compose reads itself. */
+  /** The strings that may name files which Compose itself reads. */
   readonly reads: readonly string[]
-  /** Those that name base folders of relative paths. */
+  /** The strings that name base directories of relative paths. */
   readonly folders: readonly string[]
-  /** Whether `include` has a variable or an alias, so that only compose knows what it names. */
+  /**
+   * Whether `include` contains a variable, an alias or a merge key, so that only Compose knows which files it names.
+   */
   readonly hasOpenInclude: boolean
 }
 
-/** Whether only compose knows what `include` in a document names. */
+/** Whether only Compose knows which files `include` in a document names. */
 function hasOpenInclude({ contents }: Document): boolean {
   if (!isMap(contents)) return false
   return contents.items.some(({ key, value }) => {
@@ -34,7 +36,7 @@ function hasOpenInclude({ contents }: Document): boolean {
   })
 }
 
-/** Collects the string values of a compose file; none if it is not YAML. */
+/** Collects the string values of a Compose file; none if it is not YAML. */
 export function scanComposeFile(content: string): ScannedFile {
   const texts: string[] = []
   const reads: string[] = []

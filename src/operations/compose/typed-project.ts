@@ -3,13 +3,13 @@ import type { Streams } from '../../os/streams.ts'
 import { isRemote } from './find-project.ts'
 import { relativePath } from './rooted-paths.ts'
 
-/** The copy of a compose file from standard input, and the folder for its relative paths. */
+/** The copy of a Compose file from standard input, and the base directory of its relative paths. */
 export interface StdinFile {
   readonly path: string
   readonly projectFolder: string
 }
 
-/** The global flags of compose for a run below a root, in the copy of the working folder. */
+/** The global flags of Compose for a run below a root, in the copy of the working directory. */
 export function flagsBelowRoot(
   flags: readonly Word[],
   cwd: string,
@@ -28,7 +28,10 @@ export function flagsBelowRoot(
   return [...place, ...formatWords(rooted)]
 }
 
-/** As {@link flagsBelowRoot}, for variables that name files. `between` is the path separator where compose runs. */
+/**
+ * As {@link flagsBelowRoot}, for environment variables that name files. `between` is the path separator where Compose
+ * runs.
+ */
 export function variablesBelowRoot(
   env: Streams['env'],
   cwd: string,

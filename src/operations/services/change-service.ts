@@ -13,17 +13,17 @@ import { waitForService } from './converge.ts'
 import { findService, modeOf, readServices } from './list-services.ts'
 import type { OpenSwarm } from './open-swarm.ts'
 
-/** A change of a service, with the names of `docker service update`. */
+/** A change of a service, with properties named after the options of `docker service update`. */
 export interface ServiceChange {
   readonly image?: string | undefined
-  /** `NAME=VALUE` */
+  /** Variables to set, as `NAME=VALUE`. */
   readonly envAdd?: readonly string[]
-  /** Names of variables. */
+  /** Names of variables to remove. */
   readonly envRm?: readonly string[]
   readonly constraintAdd?: readonly string[]
   readonly constraintRm?: readonly string[]
   readonly replicas?: number | undefined
-  /** Replace all tasks, even if nothing else changes. */
+  /** Whether to replace all tasks, even if nothing else changes. */
   readonly force?: boolean
 }
 
@@ -31,16 +31,19 @@ export interface ServiceChange {
 export interface ChangedService {
   readonly swarm: string
   readonly service: string
-  /** `converged`: all tasks run. `detached`: nobody has waited for that. */
+  /** `converged`: all tasks run. `detached`: the command did not wait for the tasks. */
   readonly state: 'converged' | 'detached'
-  /** Of `converged`: tasks that run, and that should run. */
+  /** The numbers of tasks that run and that should run; absent if the state is `detached`. */
   readonly running?: number
   readonly desired?: number
 }
 
 const variableOf = (pair: string): string => pair.replace(/=.*/s, '')
 
-/** The service with a change. Throws kind `usage` for replicas of a service that has none. */
+/**
+ * Returns a service specification with a change. Throws kind `usage` if the change sets the replicas of a service that
+ * is not replicated.
+ */
 export function withChange(spec: ServiceSpec, change: ServiceChange): ServiceSpec {
   const { image, replicas, force = false } = change
   const { envAdd = [], envRm = [], constraintAdd = [], constraintRm = [] } = change
@@ -83,12 +86,12 @@ export function withChange(spec: ServiceSpec, change: ServiceChange): ServiceSpe
   }
 }
 
-/** How long a registry may take to name the digest of an image, in milliseconds. */
+/** How long a registry may take to report the digest of an image, in milliseconds. */
 const registryMs = 10_000
 
 /**
- * The image with the digest that its registry has now, so that all nodes run the same. Unchanged if it has a digest already, or if the
- * registry does not answer the manager.
+ * Returns an image with its current digest in the registry, so that all nodes run the same image. The image is
+ * unchanged if it already has a digest, or if the registry does not answer the manager.
  */
 async function pinned(context: Context, swarm: OpenSwarm, image: string): Promise<string> {
   if (image.includes('@')) return image
@@ -100,9 +103,9 @@ async function pinned(context: Context, swarm: OpenSwarm, image: string): Promis
   return digest === undefined ? image : `${image}@${digest}`
 }
 
-/** How a change is made. */
+/** Options for changing a service. */
 export interface ChangeOptions {
-  /** The time limit for its tasks, in milliseconds; absent: nobody waits for them. */
+  /** The time limit for the service to converge, in milliseconds; absent: do not wait. */
   readonly waitMs?: number | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -111,7 +114,7 @@ export interface ChangeOptions {
 /** The default time limit for the tasks of a service, in seconds. */
 export const defaultWait = 300
 
-/** Makes a change of a service, and waits until it has converged. */
+/** Sends a change of a service, and waits until the service has converged. */
 async function changeAndWait(
   context: Context,
   swarm: OpenSwarm,
@@ -137,7 +140,9 @@ async function changeAndWait(
   return { ...result, state: 'converged', ...counts }
 }
 
-/** Changes a service. Throws kind `failed` as {@link waitForService} does, and kind `usage` as {@link withChange} does. */
+/**
+ * Changes a service. Throws kind `failed` as {@link waitForService} does, and kind `usage` as {@link withChange} does.
+ */
 export const changeService = (
   context: Context,
   swarm: OpenSwarm,

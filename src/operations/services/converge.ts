@@ -12,21 +12,23 @@ import { modeOf } from './list-services.ts'
 import type { OpenSwarm } from './open-swarm.ts'
 import { placeTasks } from './placed-tasks.ts'
 
-/** How far a service is on the way to its desired state. */
+/** The progress of a service toward its desired state. */
 export interface ServiceState {
   /**
-   * `settling`: all tasks run, but nobody has watched them for a while yet. `rolling-back`: an update has failed. `failed`: the service
-   * will not get there without help.
+   * `settling`: all tasks run, but have not been observed for long enough yet. `rolling-back`: an update has failed.
+   * `failed`: the service cannot converge without help.
    */
   readonly state: 'converged' | 'settling' | 'waiting' | 'rolling-back' | 'failed'
-  /** Tasks that run and should run; of jobs: that have completed. */
+  /** The numbers of tasks that run and that should run; for jobs: that have completed and that should complete. */
   readonly running: number
   readonly desired: number
-  /** Why it has failed, or is being rolled back. */
+  /** Why the service has failed, or is being rolled back. */
   readonly why?: string
 }
 
-/** The number of tasks that are as they should be, and that there should be. */
+/**
+ * Counts the tasks of a service that run and that should run; for jobs: that have completed and that should complete.
+ */
 function countTasks(
   { Spec, JobStatus }: Pick<Service, 'Spec' | 'JobStatus'>,
   tasks: readonly Task[],
@@ -48,7 +50,7 @@ function countTasks(
 const withMessage = (text: string, message: string): string =>
   message === '' ? text : `${text}: ${message}`
 
-/** Reads from a service and its tasks how far it is; `expects`: the change that was asked for. */
+/** Derives the state of a service from its definition and its tasks. `expects`: the requested change. */
 export function stateOf(
   service: Pick<Service, 'Spec' | 'UpdateStatus' | 'JobStatus'>,
   tasks: readonly Task[],
@@ -79,7 +81,7 @@ export function stateOf(
 
 const isEnded = ({ Status }: Task): boolean => /^(?:failed|rejected)$/.test(Status.State)
 
-/** The newest task that failed, or else that cannot run; `before`: the IDs of tasks that are not considered. */
+/** Returns the newest task that failed or, if there is none, that cannot run. `before`: the IDs of tasks to ignore. */
 export function newestFailure(
   tasks: readonly Task[],
   before: ReadonlySet<string>,
@@ -91,7 +93,7 @@ export function newestFailure(
   )[0]
 }
 
-/** How many lines of the log of a failed task are shown. */
+/** The number of log lines shown for a failed task. */
 const shownLines = 10
 
 /** Describes a failed task, with the last lines of its log. */
@@ -126,7 +128,7 @@ async function describeFailure(
   ].join('\n')
 }
 
-/** How to wait for a service. */
+/** Options for waiting for a service. */
 export interface ConvergeOptions {
   readonly expects: 'update' | 'rollback'
   /** The IDs of the tasks before the change. */
@@ -137,15 +139,18 @@ export interface ConvergeOptions {
   readonly signal: AbortSignal
 }
 
-/** How often a service is looked at, in milliseconds. */
+/** The pause between checks of a service, in milliseconds. */
 const lookMs = 500
 
-/** How long all tasks must run after a change that replaced none, in milliseconds, if the service does not set it (as docker does). */
+/**
+ * How long all tasks must run after a change that replaced no task, in milliseconds, if the service does not set a
+ * monitoring period. Docker uses the same default.
+ */
 const defaultMonitorMs = 5000
 
 /**
- * Waits until a service has the tasks that it should have. Throws kind `failed` if it is rolled back, its update is paused, or the time
- * is up: with the error of the newest failed task and its last lines.
+ * Waits until a service has converged. Throws kind `failed` if the service is rolled back, its update is paused, or the
+ * time limit expires; the message contains the error of the newest failed task and its last log lines.
  */
 export async function waitForService(
   context: Context,
@@ -203,7 +208,7 @@ export async function waitForService(
         if (isJob || performance.now() - settledAt >= monitorMs) return { running, desired }
       } else settledAt = undefined
     } catch (error) {
-      // A manager may be gone, or the swarm may choose another leader; the service is asked again.
+      // A manager may be unreachable, or the swarm may be electing a leader: the service is checked again.
       signal.throwIfAborted()
       if (last?.counts.state === 'failed' || !(error instanceof UserError)) throw error
       if (/not found/.test(error.message)) throw error

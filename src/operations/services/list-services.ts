@@ -16,14 +16,14 @@ export interface ServiceRow {
   readonly swarm: string
   readonly service: string
   readonly id: string
-  /** The stack that it belongs to. */
+  /** The stack of the service; absent if it belongs to none. */
   readonly stack?: string
   readonly mode: 'replicated' | 'global' | 'replicated-job' | 'global-job'
-  /** Tasks that run, and that should run; of jobs: that have completed, and that should complete. */
+  /** The numbers of tasks that run and that should run; for jobs: that have completed and that should complete. */
   readonly running: number
   readonly desired: number
   readonly image: string
-  /** `8080->80/tcp` */
+  /** The published ports, such as `8080->80/tcp`. */
   readonly ports: readonly string[]
   /** The state of its last update: `updating`, `paused`, `completed`, `rollback_completed` and so on. */
   readonly update?: string
@@ -60,7 +60,7 @@ function rowOf(swarm: string, service: Service): ServiceRow {
 const byName = (one: Service, other: Service): number =>
   one.Spec.Name < other.Spec.Name ? -1 : one.Spec.Name > other.Spec.Name ? 1 : 0
 
-/** Lists the services of a swarm by name; `stack`: only those of a stack. */
+/** Lists the services of a swarm, or of one stack on it, sorted by name. */
 export async function readServices(
   { signal }: Context,
   swarm: OpenSwarm,
@@ -79,7 +79,7 @@ export const serviceRows = async (
 ): Promise<readonly ServiceRow[]> =>
   (await readServices(context, swarm)).map((service) => rowOf(swarm.name, service))
 
-/** The service with a name or ID among all of a swarm. Throws kind `failed`, with the nearest name. */
+/** Finds a service by name or ID. Throws kind `failed`, with the most similar name, if there is none. */
 export function findService(services: readonly Service[], swarm: string, name: string): Service {
   const found =
     services.find(({ Spec }) => Spec.Name === name) ?? services.find(({ ID }) => ID === name)
@@ -96,22 +96,22 @@ export function findService(services: readonly Service[], swarm: string, name: s
 export interface TaskRow {
   readonly swarm: string
   readonly service: string
-  /** `web.1`, or `agent.web-1` for the task of a global service on the machine web-1. */
+  /** The name of the task: `web.1`, or `agent.web-1` for the task of a global service on the machine web-1. */
   readonly task: string
   readonly id: string
-  /** Absent if it is on no node yet, or on the node of no machine. */
+  /** Absent if the task is not on a node yet, or the node is not a machine in the inventory. */
   readonly machine?: string
   /** ID of the node. */
   readonly node?: string
   readonly state: string
-  /** `running`, `shutdown` and so on. */
+  /** The desired state: `running`, `shutdown` and so on. */
   readonly desired: string
-  /** When it got its state. */
+  /** The time at which the task reached its state, in ISO 8601 format. */
   readonly since: string
   readonly error?: string
   readonly exitCode?: number
   readonly image: string
-  /** ID of its container. */
+  /** The ID of the container. */
   readonly container?: string
 }
 
@@ -130,7 +130,7 @@ function taskRow(swarm: string, { task, service, name, machine }: PlacedTask): T
   }
 }
 
-/** The tasks of services with their machines. */
+/** Lists the tasks of services with their machines. */
 export const readTasks = (
   context: Context,
   swarm: OpenSwarm,
@@ -143,7 +143,10 @@ export const readTasks = (
     return placeTasks(context, nodes, services, tasks)
   })
 
-/** The tasks of the named services as rows, or of all. Throws as {@link findService} does. */
+/**
+ * Lists the tasks of the named services, or of all services if there are no names, as rows. Throws as {@link
+ * findService} does.
+ */
 export async function taskRows(
   context: Context,
   swarm: OpenSwarm,

@@ -5,16 +5,22 @@ import type { Context } from '../context.ts'
 import { activeName } from '../inventory/choose-machines.ts'
 import { type Manager, findManager } from '../swarm/find-manager.ts'
 
-/** A swarm whose managers are asked. */
+/** A swarm to which requests are sent through its managers. */
 export interface OpenSwarm {
   readonly name: string
-  /** Asks a manager that answers; another one if the connection to it breaks. For requests that change nothing. */
+  /**
+   * Sends a request to a manager that responds, and to another one if the connection breaks. For requests that change
+   * nothing.
+   */
   ask<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
   /** As `ask`, but sends the request once. */
   change<Answer>(request: (manager: Manager) => Promise<Answer>): Promise<Answer>
 }
 
-/** Opens a swarm of the inventory. Its managers are looked for at the first request, which throws kind `failed` if none answers. */
+/**
+ * Opens a swarm of the inventory. A manager is looked for at the first request, which throws kind `failed` if none
+ * responds.
+ */
 export function openSwarm(context: Context, name: string): OpenSwarm {
   const { signal } = context
   let found: Promise<Manager> | undefined
@@ -37,7 +43,7 @@ export function openSwarm(context: Context, name: string): OpenSwarm {
 
 const addSwarm = 'add a swarm to machines.yaml: swarms: { prod: { managers: role=manager } }'
 
-/** The error for a name that no swarm of the inventory has, with the nearest one. */
+/** The error for a name that no swarm of the inventory has, with the most similar name. */
 export const unknownSwarm = (name: string, names: readonly string[]): UserError =>
   new UserError(
     'usage',
@@ -47,7 +53,10 @@ export const unknownSwarm = (name: string, names: readonly string[]): UserError 
     },
   )
 
-/** The name of the swarm that a command is for: the given one, else the only one of the inventory. Throws kind `usage`. */
+/**
+ * Returns the name of the swarm that a command is for: the given one, or else the only one of the inventory. Throws
+ * kind `usage` for an unknown name, and for no name if the inventory does not have exactly one swarm.
+ */
 export function chooseSwarm(
   { swarms, machines }: Pick<Inventory, 'swarms' | 'machines'>,
   name: string | undefined,
@@ -72,8 +81,9 @@ export function chooseSwarm(
 }
 
 /**
- * The swarm in whose services a command looks for a container: the one that `--machine` names; without a machine, an active machine and
- * other targets, the only one of the inventory. Undefined if the command is for machines.
+ * Returns the swarm in whose services a command looks for a container: the swarm that `--machine` names or, if there is
+ * no `--machine`, no active machine and no other selection, the only swarm of the inventory. Undefined if the command
+ * is for machines.
  */
 export async function swarmOfTargets(
   context: Context,

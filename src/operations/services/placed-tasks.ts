@@ -6,23 +6,23 @@ import type { Context } from '../context.ts'
 import { machineLabel } from '../swarm/node-labels.ts'
 import { answerOf, observeSwarms } from '../swarm/observe-swarms.ts'
 
-/** A task with its name, and the machine that it is on. */
+/** A task with its name and its machine. */
 export interface PlacedTask {
   readonly task: Task
   /** The name of its service. */
   readonly service: string
-  /** `web.1`, or `agent.web-1` for the task of a global service on the machine web-1. */
+  /** The name of the task: `web.1`, or `agent.web-1` for the task of a global service on the machine web-1. */
   readonly name: string
-  /** Absent if it is on no node yet, or on the node of no machine. */
+  /** Absent if the task is not on a node yet, or the node is not a machine in the inventory. */
   readonly machine?: string
 }
 
-/** How long an engine may take to say which node it is, in milliseconds. */
+/** How long an engine may take to report its node ID, in milliseconds. */
 const nodeTimeoutMs = 5000
 
 /**
- * The machines of nodes, by the ID of the node: those that fleet has labelled, and else those whose engines know that they are the
- * node.
+ * Returns the names of machines by node ID. They come from the labels that fleet has set on nodes; for nodes without
+ * one, the engines of the other machines are asked for their node IDs.
  */
 export async function machinesOfNodes(
   context: Context,
@@ -50,7 +50,9 @@ export async function machinesOfNodes(
   return known
 }
 
-/** Adds names and machines to the tasks of services, in the order of services and slots, the newest task of a slot first. */
+/**
+ * Adds names and machines to the tasks of services, sorted by service and slot, with the newest task of a slot first.
+ */
 export async function placeTasks(
   context: Context,
   nodes: readonly SwarmNode[],

@@ -24,7 +24,9 @@ const containerIn = ({ task }: PlacedTask): string | undefined =>
 const isRunning = (placed: PlacedTask): boolean =>
   placed.task.Status.State === 'running' && containerIn(placed) !== undefined
 
-/** The tasks that a name chooses: SERVICE, or SERVICE.N for one of them. Names of services contain no dot. */
+/**
+ * Finds the tasks that a name selects: all tasks of SERVICE, or the tasks of SERVICE.N. Service names contain no dot.
+ */
 async function tasksNamed(
   context: Context,
   swarm: OpenSwarm,
@@ -51,8 +53,8 @@ const nodeless = ({ name, task }: PlacedTask): UserError =>
   )
 
 /**
- * The container of a running task: of SERVICE.N, or of the first running one of SERVICE. Throws kind `failed` if there is none, with
- * the reason of the newest task.
+ * Finds the container of a running task: of SERVICE.N, or of the first running task of SERVICE. Throws kind `failed` if
+ * there is none, with the error of the newest task.
  */
 export async function findTaskContainer(
   context: Context,
@@ -77,10 +79,10 @@ export async function findTaskContainer(
   return { task: task.name, machine: findMachine(inventory, task.machine), container }
 }
 
-/** How long an engine may take to be reached, in milliseconds. */
+/** How long the connection to an engine may take, in milliseconds. */
 const connectMs = 10_000
 
-/** The logs of tasks, and the tasks whose log cannot be read. */
+/** The logs of tasks, and the errors for tasks whose logs cannot be read. */
 export interface TaskLogs {
   readonly sources: readonly (LogSource & { readonly task: string })[]
   readonly failures: readonly {
@@ -90,8 +92,8 @@ export interface TaskLogs {
 }
 
 /**
- * The logs of services, from the engines that run the tasks: of each SERVICE, the running task of each slot, or else the newest one;
- * of SERVICE.N, that one. Throws kind `failed` for an unknown name.
+ * Finds the logs of services on the engines that run the tasks: for SERVICE, the log of the running task of each slot,
+ * or else of its newest task; for SERVICE.N, the log of that task. Throws kind `failed` for an unknown name.
  */
 export async function findTaskLogs(
   context: Context,
