@@ -20,7 +20,7 @@ import type { DeployCalls } from './run-release.ts'
 import { openTarget } from './runners/open-target.ts'
 import { machineVariables } from './stack-files.ts'
 
-/** The git commit that is checked out in a folder; undefined if there is none. */
+/** Returns the git commit that is checked out in a directory; undefined if there is none. */
 async function commitIn(folder: string, env: Context['env']): Promise<string | undefined> {
   const none = { code: 1, stdout: '', stderr: '' }
   const { code, stdout } = await runGit(folder, ['rev-parse', '-q', '--verify', 'HEAD'], env).catch(
@@ -30,11 +30,11 @@ async function commitIn(folder: string, env: Context['env']): Promise<string | u
   return code === 0 && /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined
 }
 
-/** A stack with the machines of a plan to which it is deployed. */
+/** A prepared stack, with its deployments in a plan. */
 export interface StackToDeploy extends PreparedStack {
   readonly deployments: readonly PlannedDeployment[]
   readonly commit: string | undefined
-  /** Provides the images that it builds. */
+  /** Provides the images that the stack builds. */
   readonly images: ImageBuilder
 }
 
@@ -44,8 +44,8 @@ const changedSince = (stack: string): UserError =>
   })
 
 /**
- * Prepares the stacks of planned deployments, in the order of the inventory. Throws kind `usage` if a stack is not the planned one any
- * more.
+ * Prepares the stacks of planned deployments, in the order of the inventory. Throws kind `usage` if a stack has changed
+ * since the plan was made.
  */
 export async function prepareDeployments(
   context: Context,
@@ -73,7 +73,9 @@ export async function prepareDeployments(
   return (await Promise.all(stacks)).flat()
 }
 
-/** Deploys a prepared stack on one of its machines, which may have been created since. Throws as `deployMachine` does. */
+/**
+ * Deploys a prepared stack on one of its machines, which may have been created since. Throws as `deployMachine` does.
+ */
 export async function deployPrepared(
   context: Context,
   prepared: StackToDeploy,

@@ -14,34 +14,36 @@ import {
 export interface ServiceChange {
   readonly service: string
   /**
-   * `create`: it has no container. `recreate`: its containers are replaced. `scale`: containers are added or removed. `start`:
-   * containers are started. `remove`: the stack does not have this service.
+   * `create`: the service has no container. `recreate`: its containers are replaced. `scale`: containers are added or
+   * removed. `start`: containers are started. `remove`: the stack does not define this service.
    */
   readonly action: 'create' | 'recreate' | 'scale' | 'start' | 'remove'
   readonly why: string
 }
 
-/** How the containers of a stack on one host differ from its model. */
+/** The differences between the containers of a stack on one host and its model. */
 export interface StackDrift {
   /** The changes of a deployment, in the order of the services; removals last. */
   readonly changes: readonly ServiceChange[]
-  /** Services whose health check fails though nothing about them has changed. */
+  /** Services without changes that have an unhealthy container. */
   readonly unhealthy: readonly string[]
 }
 
-/** What the containers of one host are compared with. */
+/** The expected state of the containers of a stack on one host. */
 export interface ExpectedStack {
   /** The deployed model. */
   readonly model: StackModel
-  /** Compose's hash of each service, with the IDs of shared containers on this host. */
+  /**
+   * Compose's hash of each service, computed with the IDs of the containers on this host whose namespaces are shared.
+   */
   readonly hashes: ReadonlyMap<string, string>
-  /** The version of the compose that computed the hashes and will deploy. */
+  /** The version of the Compose that computed the hashes and will deploy the stack. */
   readonly version: string
-  /** The IDs of the images on this host, by name in the model; absent if the host does not have the image. */
+  /** The image IDs on this host, by image name in the model. Images that the host does not have are absent. */
   readonly images: ReadonlyMap<string, string>
 }
 
-/** Why one container is replaced; undefined if it is kept. */
+/** Returns why a container is replaced; undefined if it is kept. */
 function reasonToRecreate(
   { model, hashes, version, images }: ExpectedStack,
   service: string,
@@ -69,17 +71,20 @@ function reasonToRecreate(
   return container.image === id ? undefined : `the image ${plainText(image)} has changed`
 }
 
-/** A version without the suffix of a package, which compose does not write in labels: `2.40.3` for `2.40.3-3`. */
+/** A version without the suffix of a package, which Compose omits in labels: `2.40.3` for `2.40.3-3`. */
 const upstreamVersion = (version: string): string =>
   /^v?(\d+(?:\.\d+)*)/.exec(version)?.[1] ?? version
 
-/** Whether a version of compose is older than 2.MINOR. */
+/** Whether a version of Compose is older than 2.MINOR. */
 function isOlder(version: string, minor: number): boolean {
   const [first = 0, second = 0] = upstreamVersion(version).split('.').map(Number)
   return first < 2 || (first === 2 && second < minor)
 }
 
-/** Networks that a running container is not connected to. Compose replaces such containers since version 2.32. */
+/**
+ * Returns a network to which a running container should be connected, but is not. Compose replaces such containers
+ * since version 2.32.
+ */
 function missingNetwork(
   { model, version }: ExpectedStack,
   service: string,
@@ -95,7 +100,7 @@ function missingNetwork(
 const containersOf = (count: number): string =>
   `${count} ${count === 1 ? 'container' : 'containers'}`
 
-/** The services in the order in which compose starts them. */
+/** The services in the order in which Compose starts them. */
 function inDependencyOrder({ services }: StackModel): readonly string[] {
   const ordered = new Set<string>()
   const visit = (name: string, path: readonly string[]): void => {
@@ -109,7 +114,10 @@ function inDependencyOrder({ services }: StackModel): readonly string[] {
   return [...ordered]
 }
 
-/** The change of one service; undefined if there is none. `changes`: those of the services that it depends on. */
+/**
+ * Returns the change of one service; undefined if there is none. `changes`: the changes of the services that it depends
+ * on.
+ */
 function compareService(
   expected: ExpectedStack,
   service: string,
@@ -179,8 +187,8 @@ function groupByService(
 }
 
 /**
- * Compares the containers of a stack on one host with its model, by the rules by which `docker compose up --remove-orphans`
- * replaces containers. Source: pkg/compose/convergence.go of compose 2.26 and 2.40.
+ * Compares the containers of a stack on one host with its model, by the rules with which `docker compose up
+ * --remove-orphans` replaces containers. Source: pkg/compose/convergence.go of Compose 2.26 and 2.40.
  */
 export function compareServices(
   expected: ExpectedStack,

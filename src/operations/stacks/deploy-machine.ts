@@ -40,18 +40,18 @@ import {
 import type { StackModel } from './stack-model.ts'
 import { clearUnfinished, markUnfinished } from './unfinished-mark.ts'
 
-/** What is deployed, and who does it. */
+/** A stack to deploy, and the user who deploys it. */
 export interface Deployment {
   readonly stack: Stack
   readonly resolved: ResolvedStack
   /** The variables that configs and secrets use. */
   readonly variables: Readonly<Record<string, string>>
   readonly owner: LockOwner
-  /** The git commit of the inventory's folder. */
+  /** The git commit of the inventory's directory. */
   readonly commit?: string | undefined
-  /** Pull newer images of the tags in the model first. */
+  /** Whether to pull newer images of the tags in the model first. */
   readonly pull?: boolean
-  /** How long to wait for another user who changes the stack, in milliseconds. */
+  /** How long to wait while another user changes the stack, in milliseconds. */
   readonly waitMs?: number | undefined
 }
 
@@ -64,11 +64,11 @@ export interface Deployed {
   readonly changes: readonly ServiceChange[]
 }
 
-/** The digest of a deployed model, with that of its files. */
+/** Returns the digest of a deployed model, whose labels contain the digests of its files. */
 export const digestModel = (model: StackModel): string =>
   createHash('sha256').update(JSON.stringify(model)).digest('hex')
 
-/** The model, and how the containers differ from it. */
+/** Compares the containers with the model. */
 async function examine(
   { engine, compose, mirror }: DeployTarget,
   { resolved }: Deployment,
@@ -154,7 +154,10 @@ async function prune(target: DeployTarget, stack: string): Promise<void> {
   )
 }
 
-/** The variables that configs and secrets of a model take their content from. All others are in the model already. */
+/**
+ * Returns the variables that provide the content of configs and secrets in a model. The values of all other variables
+ * are already in the model.
+ */
 function contentVariables(
   { configs = {}, secrets = {} }: StackModel,
   variables: Readonly<Record<string, string>>,
@@ -171,7 +174,7 @@ function contentVariables(
   )
 }
 
-/** Deploys under the lock. */
+/** Deploys a stack whose lock is held. */
 async function deployLocked(
   target: DeployTarget,
   deployment: Deployment,
@@ -238,9 +241,9 @@ async function deployLocked(
 }
 
 /**
- * Deploys a stack on one machine: copies its files, starts its containers, and waits until they are healthy. If that fails, the
- * release before is put back. Can be interrupted at any point: the next deployment continues. Throws kind `locked` while another
- * user deploys it, and `failed` with the last lines of failed containers.
+ * Deploys a stack on one machine: copies its files, starts its containers, and waits until they are healthy. If that
+ * fails, the current release is restored. The deployment can be interrupted at any point: the next one continues it.
+ * Throws kind `locked` while another user changes the stack, and `failed` with the last log lines of failed containers.
  */
 export async function deployMachine(
   target: DeployTarget,

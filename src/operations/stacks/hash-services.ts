@@ -3,7 +3,7 @@ import type { CommandResult } from '../../transport/run.ts'
 import type { StackContainer } from './observe-stack.ts'
 import { type StackModel, sharesNamespaces, withContainerIds } from './stack-model.ts'
 
-/** Runs `docker compose --project-name NAME --file MODEL WORDS` without input, and collects its output. */
+/** Runs `docker compose --project-name NAME --file MODEL WORDS` without input; resolves to its output. */
 export type AskCompose = (model: StackModel, words: readonly string[]) => Promise<CommandResult>
 
 /** Parses the output of `config --hash '*'`: one `SERVICE HASH` in each line. */
@@ -15,7 +15,7 @@ function parseHashes(output: string): ReadonlyMap<string, string> {
   return new Map(pairs)
 }
 
-/** Compose's hash of each service of a deployed model. Throws kind `failed` with compose's message. */
+/** Returns Compose's hash of each service of a deployed model. Throws kind `failed` with Compose's message. */
 async function hashServices(
   ask: AskCompose,
   model: StackModel,
@@ -29,8 +29,9 @@ async function hashServices(
 }
 
 /**
- * Computes the hashes that containers of a deployed model must have. They are the same on all hosts, so compose runs once; a
- * model whose services share namespaces is hashed for each host, because compose then hashes the IDs of containers.
+ * Returns a function that computes the hashes that containers of a deployed model must have. The hashes are the same on
+ * all hosts, so Compose runs once. A model whose services share namespaces is hashed for each host, because Compose
+ * then hashes the IDs of containers.
  */
 export function hashesFor(
   ask: AskCompose,

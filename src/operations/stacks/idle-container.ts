@@ -3,10 +3,13 @@ import { type ContainerSummary, listContainers } from '../../engine/containers.t
 import type { Engine } from '../../engine/engine.ts'
 import { inspectImage } from '../../engine/images.ts'
 
-/** All idle containers have it, because engines ignore several `label!` filters but for containers that match all of them. */
+/**
+ * The common label of all idle containers. It is needed because engines exclude only containers that match all of
+ * several `label!` filters.
+ */
 export const idleLabel = 'fleet.idle'
 
-/** Creates a container that is never started, and gets no volumes. `image` is the ID of an image that the engine has. */
+/** Creates a container that is never started and has no volumes. `image` is the ID of an image that the engine has. */
 export async function createIdle(
   engine: Engine,
   {
@@ -30,14 +33,14 @@ export async function createIdle(
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       NetworkMode: 'none',
-      // otherwise the engine would create volumes for them
+      // otherwise the engine would create the image's volumes
       Mounts: Object.keys(Config?.Volumes ?? {}).map((Target) => ({ Type: 'tmpfs', Target })),
     },
   }
   await engine.json({ method: 'POST', path: '/containers/create', query: { name }, body }, nothing)
 }
 
-/** The labels of idle containers, whose values are the names of stacks. */
+/** The labels that show the purpose of an idle container. Their values are names of stacks. */
 export const idleLabels = {
   /** Keeps an image of a stack from `docker image prune --all`. */
   keeper: 'fleet.keeps-image-of',
@@ -45,12 +48,12 @@ export const idleLabels = {
   unfinished: 'fleet.unfinished',
 } as const
 
-/** Compose's hash of the configuration of a container that it has created. */
+/** The label with Compose's hash of the configuration from which it created a container. */
 export const hashLabel = 'com.docker.compose.config-hash'
 
 /**
- * Whether a container is idle and has one of the labels. A service of a Compose file may have the label too: such containers have a
- * hash.
+ * Whether a container is idle and has one of the labels. Containers of a Compose service, which may have the same
+ * label, are recognized by their hash.
  */
 export const isIdle = (
   { Labels, State }: Pick<ContainerSummary, 'Labels' | 'State'>,
@@ -82,7 +85,7 @@ export async function removeIdle(
   }
 }
 
-/** Does what may remove idle containers, and then creates those again that are gone. */
+/** Does work that may remove idle containers, and then creates the removed ones again. */
 export async function keepingIdle<Value>(
   engine: Engine,
   work: () => Promise<Value>,

@@ -1,14 +1,14 @@
 import type { Machine } from '../../machine/machine.ts'
 import type { ResolvedStack } from './resolve-stack.ts'
 
-/** Variables of compose files, by name. */
+/** Variables of Compose files, by name. */
 type Variables = Readonly<Record<string, string>>
 
-/** How a stack is resolved for machines. */
+/** The functions that resolve a stack for its machines. */
 export interface MachineResolver {
   /** The variables of a machine that the files of the stack use. */
   readonly variablesOf: (machine: Machine) => Variables
-  /** Lets compose resolve the stack with additional variables. */
+  /** Resolves the stack with Compose and additional variables. */
   readonly resolve: (variables: Variables) => Promise<ResolvedStack>
 }
 

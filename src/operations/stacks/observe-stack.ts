@@ -10,31 +10,31 @@ export interface StackContainer {
   readonly id: string
   readonly name: string
   readonly service: string
-  /** Compose's hash of the configuration that it was created from. */
+  /** Compose's hash of the configuration from which the container was created. */
   readonly hash: string
-  /** The ID of the image that it was created from, as compose has recorded it. */
+  /** The ID of the image from which the container was created, as Compose has recorded it. */
   readonly image: string | undefined
-  /** The name of its image; the engine of Docker lists its ID instead as soon as the name is that of another image. */
+  /** The name of the image. Docker lists the image's ID instead once the name refers to another image. */
   readonly imageName: string
   /** The ID of its image, as the engine lists it. */
   readonly imageId: string
-  /** The version of compose that created it. */
+  /** The version of Compose that created the container. */
   readonly version: string | undefined
   readonly labels: Readonly<Record<string, string>>
   /** `running`, `exited`, … */
   readonly state: string
-  /** Absent while it runs. */
+  /** Absent unless the container has exited. */
   readonly exitCode: number | undefined
   readonly health: 'healthy' | 'unhealthy' | 'starting' | undefined
   /** The names of its networks. */
   readonly networks: readonly string[]
-  /** The paths of the host that it mounts. */
+  /** The paths on the host that the container mounts. */
   readonly mounts: readonly string[]
 }
 
 const label = (name: string): string => `com.docker.compose.${name}`
 
-/** The filters of the engine for what belongs to a stack: containers, networks, volumes and built images. */
+/** Returns the engine filters for the items of a stack: containers, networks, volumes and built images. */
 export const filtersOf = (stack: string): { readonly label: readonly string[] } => ({
   label: [`${projectLabel}=${stack}`],
 })
@@ -52,8 +52,9 @@ function exitCodeIn(status: string): number | undefined {
 }
 
 /**
- * The container as a part of a stack. Undefined for one of `docker compose run`, and for one that compose has not created: without
- * a hash, compose leaves it alone. Source: getDefaultFilters in pkg/compose/containers.go of compose 2.26 and 2.40.
+ * Returns a container as a part of a stack. Undefined for a container of `docker compose run`, and for one that Compose
+ * did not create: Compose ignores containers without a hash. Source: getDefaultFilters in pkg/compose/containers.go of
+ * Compose 2.26 and 2.40.
  */
 export function readStackContainer(container: ContainerSummary): StackContainer | undefined {
   const { Id: id, Labels: labels, State: state, Status, Networks: networks, Mounts } = container
@@ -80,11 +81,14 @@ export function readStackContainer(container: ContainerSummary): StackContainer 
   }
 }
 
-/** What an engine has of a stack. */
+/** The containers of a stack on an engine. */
 export interface ListedStack {
-  /** By name. */
+  /** Sorted by name. */
   readonly containers: readonly StackContainer[]
-  /** Whether its files may differ from those with which the containers were created, because a deployment was interrupted. */
+  /**
+   * Whether the files may differ from those with which the containers were created, because a deployment was
+   * interrupted.
+   */
   readonly isUnfinished: boolean
 }
 
@@ -102,7 +106,7 @@ export async function listStack(
   return { containers, isUnfinished: all.some(isUnfinishedMark) }
 }
 
-/** Lists the containers of a stack on an engine, by name. */
+/** Lists the containers of a stack on an engine, sorted by name. */
 export const listStackContainers = async (
   engine: Engine,
   stack: string,
@@ -136,19 +140,20 @@ export const findStackImages = (
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> => findImages(engine, imageNames(model).values(), signal)
 
-/** The first release of Docker with a year in its number. Lower numbers are those of Podman. */
+/** The first Docker release that is numbered by year. Lower numbers are Podman releases. */
 const firstDocker = 17
 
 /**
- * Whether an engine of a recorded release lists the name of a container's image only while it is the name of that image. Docker
- * does (`refreshImage` in daemon/list.go); Podman lists the name at the time of the creation.
+ * Whether an engine lists the name of a container's image only while the name refers to that image. Docker does
+ * (`refreshImage` in daemon/list.go); Podman lists the name at the time of the creation. `release`: the recorded
+ * release of the engine.
  */
 const listsCurrentNames = (release: string | undefined): boolean =>
   Number(/^\d+/.exec(release ?? '')?.[0] ?? 0) >= firstDocker
 
 /**
- * As {@link findStackImages}, of the images with which containers are compared. The engine is asked only for those that the list of
- * the containers does not show to be current, so the plan of a stack without changes needs one request.
+ * As {@link findStackImages}, for the images with which containers are compared. The engine is asked only for images
+ * that the list of containers does not show to be current, so the plan of a stack without changes needs one request.
  */
 export async function findComparedImages(
   engine: Engine,

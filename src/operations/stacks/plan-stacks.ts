@@ -34,9 +34,9 @@ export interface StackPlanOptions {
   readonly stacks?: ReadonlySet<string> | undefined
   /** The names of the selected machines; absent: all. */
   readonly chosen?: ReadonlySet<string> | undefined
-  /** The changes of machines, which come first. */
+  /** The changes of machines, which are made first. */
   readonly changes?: readonly Change[]
-  /** Plan to pull newer images on all machines. */
+  /** Whether to plan pulling newer images on all machines. */
   readonly pull?: boolean
   /** How long a host may take to answer, in milliseconds. */
   readonly timeoutMs: number
@@ -52,11 +52,11 @@ const concurrency = 128
 /** A machine of a stack. */
 interface Target {
   readonly machine: Machine
-  /** The change of the machine that comes first. */
+  /** The change of the machine that is made first, if there is one. */
   readonly after?: PlannedDeployment['after']
 }
 
-/** The machines to which a stack can be deployed, after the changes of the plan. */
+/** Returns the machines to which a stack can be deployed after the planned changes of machines. */
 function targetsOf(
   stack: Stack,
   { machines }: Inventory,
@@ -75,7 +75,7 @@ function targetsOf(
   })
 }
 
-/** Hashes each model once for each version of compose. */
+/** Returns a function that hashes each model once for each version of Compose. */
 function openHashes() {
   const known = new Map<string, ReturnType<typeof hashesFor>>()
   return (model: StackModel, text: string, { version, ask }: Hasher) => {
@@ -86,7 +86,7 @@ function openHashes() {
   }
 }
 
-/** The models of resolved stacks by the folder on hosts, each computed once. */
+/** Returns a function that computes the model of a resolved stack once for each directory on hosts. */
 function openModels() {
   const known = new Map<ResolvedStack, Map<string, { model: StackModel; text: string }>>()
   return (resolved: ResolvedStack, root: string) => {
@@ -103,10 +103,10 @@ const nothingListed: ListedStack = { containers: [], isUnfinished: false }
 
 type Models = ReturnType<typeof openModels>
 
-/** How a host differs from the model of a stack. */
+/** The differences between a host and the model of a stack. */
 type HostDrift = StackDrift & Pick<ListedStack, 'isUnfinished'>
 
-/** What a host has of a stack. */
+/** The containers and images of a stack on a host. */
 interface Observed extends ListedStack {
   readonly model: StackModel
   /** The model as JSON. */
@@ -114,7 +114,7 @@ interface Observed extends ListedStack {
   readonly images: ReadonlyMap<string, string>
 }
 
-/** The model with the folder in which the containers of a host mount files. */
+/** Returns the model with the directory from which the containers of a host mount files. */
 function modelOn(
   { id }: Inventory,
   { stack, models: resolved }: PreparedStack,
@@ -128,8 +128,8 @@ function modelOn(
 }
 
 /**
- * Compares the containers of hosts with the model. The lists of containers do not wait for the model, and the time limit of a host
- * does not include the time that compose takes.
+ * Compares the containers of hosts with the model. Listing the containers does not wait for the model, and the time
+ * limit of a host does not include the time that Compose takes.
  */
 async function compareHosts(
   context: Context,
@@ -165,7 +165,7 @@ async function compareHosts(
   const list = async (machine: Machine, stop: AbortSignal) =>
     listStack(await engineOf(machine, stop), stack.name, stop)
   const [models, hashes] = [openModels(), openHashes()]
-  /** Hashes the model that most hosts have, while they list their containers. */
+  /** Hashes the model that most hosts use, while they list their containers. */
   const hashEarly = async (): Promise<void> => {
     const [one, [machine]] = [await prepared, machines]
     if (one === undefined || one.compose.host !== undefined || machine === undefined) return
@@ -211,7 +211,7 @@ async function compareHosts(
   return { drift, failures }
 }
 
-/** The changes on a machine without any container. */
+/** Returns the changes on a machine without containers of the stack. */
 const allServices = (resolved: ResolvedStack): PlannedDeployment['services'] =>
   Object.entries(resolved.modelFor('/stack').services)
     .filter(([, service]) => scaleOf(service) > 0)
@@ -286,8 +286,8 @@ async function planStack(
 }
 
 /**
- * Compares the stacks of the inventory with the containers on their machines. Machines without a host are not connected to. Changes
- * nothing.
+ * Compares the stacks of the inventory with the containers on their machines. Machines without a host are not connected
+ * to. Changes nothing.
  */
 export async function planStacks(
   context: Context,

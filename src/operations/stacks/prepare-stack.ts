@@ -17,15 +17,18 @@ export interface PreparedStack {
   readonly models: ReadonlyMap<string, ResolvedStack>
   /** The addresses with which the models have been resolved, by the name of the machine. */
   readonly addresses: ReadonlyMap<string, string | undefined>
-  /** What the stack takes of this computer, and the user has not allowed yet. */
+  /** The files and variables of this computer that the stack uses and the user has not allowed yet. */
   readonly grants: readonly StackGrant[]
 }
 
-/** The digest of what is deployed with a resolved stack. It is the same for all folders on hosts. */
+/**
+ * Returns the digest of the model that is deployed for a resolved stack. It does not depend on the directories on
+ * hosts.
+ */
 export const digestOf = (resolved: ResolvedStack): string =>
   digestModel(resolved.modelFor('/stack'))
 
-/** Finds compose for stacks; on this computer once for all of them. */
+/** Returns a function that finds Compose for stacks; a Compose on this computer is found once for all of them. */
 export function composeFinder(
   context: Context,
 ): (machines: readonly Machine[]) => Promise<StackCompose> {
@@ -37,8 +40,9 @@ export function composeFinder(
 }
 
 /**
- * Reads the files of a stack, and lets compose resolve it for machines. Machines without a host get no address. Throws kind `usage`
- * if a host would have to read files that the user has not allowed, and as `resolveStack` does.
+ * Reads the files of a stack, and resolves it for machines with Compose. The address of a machine without a host is
+ * empty. Throws kind `usage` if a host would have to read files that the user has not allowed, and otherwise as
+ * `resolveStack` does.
  */
 export async function prepareStack(
   context: Context,
@@ -71,8 +75,8 @@ export async function prepareStack(
 }
 
 /**
- * The resolved stack for a machine whose host may have got another address since the stack was prepared. Undefined if the files have
- * changed in the meantime.
+ * Returns the resolved stack for a machine whose host may have a new address since the stack was prepared. Undefined if
+ * the files have changed since then.
  */
 export async function resolveForAddress(
   { compose, files, models, addresses }: PreparedStack,

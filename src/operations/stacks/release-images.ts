@@ -7,17 +7,17 @@ import { createIdle, idleLabels, listIdle, removeIdle } from './idle-container.t
 import { filtersOf } from './observe-stack.ts'
 import { type StackModel, imageOf, imagePart } from './stack-model.ts'
 
-/** The name that keeps an image of a release from being removed by `docker image prune`. */
+/** The name that protects an image of a release from `docker image prune`. */
 const releaseTag = (stack: string, service: string, release: number): string =>
   `fleet-release/${imagePart(stack)}/${imagePart(service)}:${release}`
 
-/** How many digits of an image's ID are in the name of its container. */
+/** The number of digits of an image ID in a container name. */
 const shownDigits = 12
 
 const keeperName = (stack: string, image: string): string =>
   `fleet-release-${imagePart(stack)}-${image.replace(/^sha256:/, '').slice(0, shownDigits)}`
 
-/** The IDs of a model's images by service, of those that the host has. */
+/** Returns the image IDs of a model by service. Images that the host does not have are omitted. */
 export const imagesByService = (
   model: StackModel,
   images: ReadonlyMap<string, string>,
@@ -29,7 +29,7 @@ export const imagesByService = (
     }),
   )
 
-/** Adds names to the images of a release, so that they are kept. */
+/** Adds names to the images of a release, so that `docker image prune` keeps them. */
 export async function keepImages(
   engine: Engine,
   stack: string,
@@ -41,8 +41,8 @@ export async function keepImages(
 }
 
 /**
- * Keeps the images of these releases of a stack, and of no others, from `docker image prune --all`. An image that the engine has no
- * longer is left out.
+ * Protects the images of the given releases of a stack from `docker image prune --all`, and ends the protection of all
+ * other images of the stack. Images that the engine no longer has are skipped.
  */
 export async function holdImages(
   engine: Engine,
@@ -64,7 +64,7 @@ export async function holdImages(
   }
 }
 
-/** Removes these names, and images that have no other. Images that are in use stay. */
+/** Removes the names that {@link keepImages} added, and images that have no other name. Images in use are kept. */
 export async function dropImages(
   engine: Engine,
   stack: string,
@@ -82,10 +82,12 @@ async function dropName(engine: Engine, name: string): Promise<void> {
     .catch(ignored('docker', 'remove an old image name'))
 }
 
-/** Names of images that a stack has built: they end in a digest (see {@link StackBuilds}). */
+/** Matches the names of images that a stack has built: they end in a digest (see {@link StackBuilds}). */
 const builtName = /:[0-9a-f]{12}$/
 
-/** Removes the names of images that compose has built for a stack and no kept release uses. Images that are in use stay. */
+/**
+ * Removes the names of images that Compose has built for a stack and that no kept release uses. Images in use are kept.
+ */
 export async function dropBuilds(
   engine: Engine,
   stack: string,
@@ -112,7 +114,7 @@ export async function restoreImageNames(
     const definition = model.services[service]
     if (definition === undefined) continue
     const name = imageOf(model.name, service, definition)
-    if (name.includes('@')) continue // names its content
+    if (name.includes('@')) continue // the digest identifies the image
     const isTagged = /:[^/]+$/.test(name)
     await tagImage(engine, id, isTagged ? name : `${name}:latest`)
   }

@@ -18,25 +18,25 @@ import { digestInputs } from './service-inputs.ts'
 import { type StackFiles, storedPath } from './stack-files.ts'
 import { type StackModel, deployedModel } from './stack-model.ts'
 
-/** Where compose resolves the files of a stack: on this computer, or on a host. */
+/** The place where Compose resolves the files of a stack: this computer, or a host. */
 export interface ResolvePlace {
-  /** The folder below which compose sees the local files. */
+  /** The directory below which Compose sees the local files. */
   readonly root: Root
   readonly ask: AskConfig
 }
 
-/** A stack that compose has resolved. */
+/** A stack that Compose has resolved. */
 export interface ResolvedStack {
-  /** All local files and folders that compose has read or that are copied to hosts. */
+  /** All local files and directories that Compose has read or that are copied to hosts. */
   readonly taken: readonly string[]
-  /** The files that are copied, by path below the root of the stack's folder on a host. */
+  /** The files that are copied, by path below the root of the stack's directory on a host. */
   readonly files: LocalFiles
-  /** Sockets and other special files in mounted folders, which are not copied. */
+  /** Sockets and other special files in mounted directories, which are not copied. */
   readonly skipped: readonly string[]
   readonly paths: LocalPaths
-  /** The images that are built before it is deployed. */
+  /** The images that are built before the stack is deployed. */
   readonly builds: StackBuilds
-  /** The model to deploy where the files are below `root` on a host. */
+  /** Returns the model to deploy if the files are below `root` on a host. */
   modelFor(root: string): StackModel
 }
 
@@ -57,7 +57,10 @@ async function askModel(
   return { ...model, services: model.services ?? {} }
 }
 
-/** The files of a model whose content compose puts into it. A path with a variable is one that fleet cannot know: throws. */
+/**
+ * Returns the files of a model whose content Compose inserts into it. Throws kind `unsupported` for a path with a
+ * variable, because fleet cannot know which file it names.
+ */
 function filesReadFor({ services }: StackModel, root: Root, stack: string): readonly string[] {
   const named = Object.entries(services).flatMap(
     ([service, { env_file = [], label_file = [] }]) => [
@@ -78,14 +81,17 @@ function filesReadFor({ services }: StackModel, root: Root, stack: string): read
   })
 }
 
-/** Keys with which compose would use programs or logins of this computer. */
+/** Keys with which Compose would use programs or logins of this computer, and the reasons for refusing them. */
 const refusedKeys = {
   models: 'runs a program on this computer',
   provider: 'runs a program on this computer',
   use_api_socket: "sends this computer's registry logins to the container",
 } as const
 
-/** Throws for a model that cannot be deployed, or that would run programs of this computer. */
+/**
+ * Throws kind `failed` for a model without services, and `unsupported` for a model that would use programs or logins of
+ * this computer.
+ */
 function checkModel({ services }: StackModel, stack: string): void {
   if (Object.keys(services).length === 0) {
     throw new UserError('failed', `stack ${stack} has no enabled services`, {
@@ -107,8 +113,8 @@ function checkModel({ services }: StackModel, stack: string): void {
 }
 
 /**
- * Lets compose resolve a stack, and reads the files that its containers mount. Nothing leaves this computer if compose runs here.
- * Throws kind `failed` with compose's message.
+ * Resolves a stack with Compose, and reads the files that its containers mount. Nothing is sent to hosts if Compose
+ * runs on this computer. Throws kind `failed` with Compose's message.
  */
 export async function resolveStack(
   { stack: { name }, folder, project, inputs, home, variables }: StackFiles,

@@ -20,7 +20,9 @@ import {
 /** The release that a rollback restores. */
 export interface Rollback {
   readonly stack: Pick<Stack, 'name' | 'wait'>
-  /** Its number; absent: the newest one before the current release that was deployed without an error. */
+  /**
+   * The number of the release; absent: the newest release before the current one that was deployed without an error.
+   */
   readonly to?: number | undefined
   readonly owner: LockOwner
 }
@@ -33,7 +35,7 @@ export interface RolledBack {
   readonly release: number
 }
 
-/** The release to restore. Throws kind `usage` if there is none. */
+/** Returns the release to restore. Throws kind `usage` if there is none. */
 export function chooseRelease(
   { current, all }: Releases,
   {
@@ -59,8 +61,8 @@ export function chooseRelease(
 }
 
 /**
- * Restores an earlier release of a stack on one machine, from what its host has kept. If that fails, the current release is put back.
- * Throws kind `usage` if there is no such release, and as a deployment does.
+ * Restores an earlier release of a stack on one machine, from the data on its host. If that fails, the current release
+ * is restored. Throws kind `usage` if there is no such release, and otherwise as a deployment does.
  */
 export async function rollbackMachine(
   target: DeployTarget,

@@ -18,8 +18,8 @@ import { clearUnfinished, markUnfinished } from './unfinished-mark.ts'
 export interface MachineCompose {
   readonly version: string
   /**
-   * Runs compose with a model as its only file, without input. `variables` are the only variables of the user that it gets.
-   * Rejects with the reason of `signal` when that aborts.
+   * Runs Compose with a model as its only file, without input. Compose gets no variables of the user except
+   * `variables`. Rejects with the reason of `signal` when that aborts.
    */
   run(
     model: StackModel,
@@ -36,7 +36,7 @@ export interface MachineCompose {
 /** A machine on which a stack is deployed. */
 export interface DeployTarget {
   readonly machine: string
-  /** The stack's folder on the host. */
+  /** The stack's directory on the host. */
   readonly mirror: HostMirror
   readonly engine: Engine
   readonly compose: MachineCompose
@@ -53,7 +53,7 @@ const upWords = ({ wait }: Pick<Stack, 'wait'>): string[] => [
   ...['--remove-orphans', '--no-build', '--pull=never'],
 ]
 
-/** How many lines of a failed container are shown. */
+/** The number of log lines shown for a failed container. */
 const shownLines = 20
 
 async function lastLines(engine: Engine, { id, name }: StackContainer): Promise<string> {
@@ -66,7 +66,7 @@ async function lastLines(engine: Engine, { id, name }: StackContainer): Promise<
   return [`last log lines of ${name}:`, ...lines.map((line) => `  ${line}`)].join('\n')
 }
 
-/** Describes the containers of a stack that are not as they should be. */
+/** Returns the last log lines of the containers of a stack that do not run or are not healthy. */
 export async function describeFailed(
   engine: Engine,
   model: StackModel,
@@ -84,14 +84,17 @@ export async function describeFailed(
   return Promise.all(failed.map((container) => lastLines(engine, container)))
 }
 
-/** The error of compose, without its progress lines. */
+/** Returns the error of Compose, without its progress lines. */
 export const reasonOf = ({ code, stderr }: CommandResult): string =>
   stderr.trim().split('\n').at(-1)?.trim() || `Compose exited with code ${code}`
 
-/** The name of a container while Compose replaces another one by it: 12 digits of the ID of that one, and the name that it will get. */
+/**
+ * Matches the name of a container while Compose replaces another container with it: 12 digits of the other container's
+ * ID, and the final name.
+ */
 const temporaryName = /^[0-9a-f]{12}_(.+)$/s
 
-/** Renames containers that still have their temporary name because Compose was killed while it replaced others by them. */
+/** Renames containers that still have a temporary name because Compose was killed while it was replacing containers. */
 async function finishNames(
   engine: Engine,
   containers: readonly StackContainer[],
@@ -106,7 +109,10 @@ async function finishNames(
   }
 }
 
-/** Continues paused containers, since Compose cannot start them: "cannot start a paused container, try unpause instead". */
+/**
+ * Unpauses containers, because Compose cannot start paused ones: "cannot start a paused container, try unpause
+ * instead".
+ */
 async function unpause(engine: Engine, stack: string, signal: AbortSignal): Promise<void> {
   for (const { id, state } of await listStackContainers(engine, stack, signal)) {
     if (state !== 'paused') continue
@@ -114,7 +120,7 @@ async function unpause(engine: Engine, stack: string, signal: AbortSignal): Prom
   }
 }
 
-/** Why a container is not as it should be after a deployment; undefined if it is. */
+/** Returns why a container has failed after a deployment; undefined if it has not. */
 function troubleOf(
   { name, state, exitCode = 0, health }: StackContainer,
   { wait }: Pick<Stack, 'wait'>,
@@ -126,9 +132,10 @@ function troubleOf(
 }
 
 /**
- * Starts the containers of a model and waits until they are healthy. Resolves to why that failed. The containers are checked here
- * too, because Compose exits with code 0 if its time limit ends between two of its checks, and for containers that end and are
- * restarted. Source: `case <-ctx.Done(): return nil` of waitDependencies in pkg/compose/convergence.go.
+ * Starts the containers of a model and waits until they are healthy. Resolves to the reason if that fails. The
+ * containers are checked here too, because Compose exits with code 0 if its time limit expires between two of its
+ * checks, and for containers that exit and are restarted. Source: `case <-ctx.Done(): return nil` of waitDependencies
+ * in pkg/compose/convergence.go.
  */
 export async function runUp(
   { compose, engine }: DeployTarget,
@@ -148,7 +155,10 @@ export async function runUp(
   return undefined
 }
 
-/** Deploys a stored release again, without a registry and without the computer that has deployed it. Resolves to why it failed. */
+/**
+ * Deploys a stored release again, without a registry and without the computer that deployed it. Resolves to the reason
+ * if that fails.
+ */
 export async function restoreRelease(
   target: DeployTarget,
   stack: Pick<Stack, 'name' | 'wait'>,
@@ -167,7 +177,7 @@ export async function restoreRelease(
   return why
 }
 
-/** Puts the current release back after a failure. Resolves to what happened, as a sentence. */
+/** Restores the current release after a failure. Resolves to a sentence that describes the result. */
 export async function putBack(
   target: DeployTarget,
   stack: Pick<Stack, 'name' | 'wait'>,

@@ -3,23 +3,26 @@ import type { Environment } from '../../os/environment.ts'
 import type { Entry, LocalFiles } from '../compose/read-local-files.ts'
 import type { StackModel, StackService } from './stack-model.ts'
 
-/** Where the inputs of services come from. */
+/** The sources of the inputs of services. */
 export interface InputSources {
-  /** The local files that are copied to the hosts, by path below the root and without `/` at the start. */
+  /** The local files that are copied to hosts, by path below the root, without a leading `/`. */
   readonly files: LocalFiles
-  /** The path in `files` of a path in the model; undefined for a path of the host. */
+  /** Returns the path in `files` for a path in the model; undefined for a path on the host. */
   readonly fileOf: (path: string) => string | undefined
   /** The variables of the caller, for configs and secrets with `environment`. */
   readonly env: Environment
 }
 
-/** What is compared of a file or folder. Of modes, only what git keeps: clones of two users may differ in the rest. */
+/**
+ * Returns the compared properties of a file or directory. Of its mode, they include only what git keeps, because clones
+ * of two users may differ in the rest.
+ */
 const summaryOf = (entry: Entry): readonly unknown[] => {
   if (entry.type === 'file') return ['file', (entry.mode & 0o100) !== 0, entry.digest]
   return entry.type === 'folder' ? ['folder'] : ['link', entry.target]
 }
 
-/** A file, or all of a folder, in a fixed order. */
+/** Returns a file, or all of a directory, in a fixed order. */
 const treeAt = (files: LocalFiles, path: string): readonly unknown[] =>
   [...files]
     .filter(([name]) => name === path || name.startsWith(`${path}/`))
@@ -38,7 +41,7 @@ function contentOf(
     | { readonly file?: string; readonly environment?: string }
     | undefined
   const path = definition?.file === undefined ? undefined : fileOf(definition.file)
-  // The path of a file is part of a mount: here it may be one of another computer.
+  // The path of a file is omitted, because it may differ between hosts: only the content counts.
   const { file: _path, ...rest } = definition ?? {}
   return [
     name,
@@ -78,8 +81,8 @@ const isEmpty = (inputs: readonly unknown[]): boolean =>
   inputs.every((part) => Array.isArray(part) && part.length === 0)
 
 /**
- * The digest of what each service uses and compose's hash does not contain: mounted local files, contents of configs and
- * secrets, definitions of networks and volumes. A service that uses none has none.
+ * Returns the digests of the inputs of services that Compose's hash does not contain: mounted local files, contents of
+ * configs and secrets, and definitions of networks and volumes. A service without such inputs has no digest.
  */
 export function digestInputs(
   model: StackModel,

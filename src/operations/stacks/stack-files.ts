@@ -10,24 +10,24 @@ import { type ComposeProject, findProject } from '../compose/find-project.ts'
 import { type ComposeInputs, readInputs } from '../compose/read-inputs.ts'
 import { isWithin, localPath, slashed } from '../compose/rooted-paths.ts'
 
-/** The compose files of a stack, before compose has read them. */
+/** The Compose files of a stack, before Compose has read them. */
 export interface StackFiles {
   readonly stack: Stack
-  /** The real folder of the inventory. */
+  /** The directory of the inventory, with symbolic links resolved. */
   readonly folder: string
   readonly command: ComposeCommand
   readonly project: ComposeProject
   readonly inputs: ComposeInputs
-  /** The home folder of the user. */
+  /** The home directory of the user. */
   readonly home: string
-  /** The variables of the shell that the files use. Compose gets no others. */
+  /** The variables of the shell that the files use. Compose gets no other variables of the shell. */
   readonly variables: Readonly<Record<string, string>>
 }
 
-/** Variables with which compose and docker would do something else than the stack says, and those that fleet sets. */
+/** Whether a variable changes the behavior of Compose or Docker, or is one that fleet sets. */
 const isSetting = (name: string): boolean => /^(?:BUILDKIT|BUILDX|COMPOSE|DOCKER|FLEET)_/.test(name)
 
-/** The command line of compose for a stack, with absolute paths. */
+/** Returns the Compose command line for a stack, with absolute paths. */
 function commandOf({ name, files, envFiles, profiles }: Stack, folder: string): ComposeCommand {
   const paths = files.map((file) => join(folder, file))
   const [main = folder] = paths
@@ -43,9 +43,9 @@ function commandOf({ name, files, envFiles, profiles }: Stack, folder: string): 
 }
 
 /**
- * Reads the files from which compose will resolve a stack. `location` is the path of the inventory. Throws kind `failed` for a file
- * that cannot be read, and `unsupported` for names that only compose could resolve: it runs on this computer, and a compose file may
- * come from others.
+ * Reads the files from which Compose will resolve a stack. `location` is the path of the inventory. Throws kind
+ * `failed` for a file that cannot be read, and `unsupported` for an `include` that only Compose could resolve: Compose
+ * runs on this computer, and a Compose file may have been written by others.
  */
 export async function readStackFiles(
   location: string,
@@ -72,8 +72,9 @@ export async function readStackFiles(
 }
 
 /**
- * The variables that fleet sets for the compose files of a stack on a machine: FLEET_MACHINE, FLEET_ADDRESS (empty for this computer,
- * and for a host that does not exist yet), and FLEET_LABEL_KEY for each label, with KEY in upper case and `_` for other characters than letters and digits.
+ * Returns the variables that fleet sets for the Compose files of a stack on a machine: FLEET_MACHINE, FLEET_ADDRESS
+ * (empty for this computer, and for a host that does not exist yet), and FLEET_LABEL_KEY for each label, where KEY is
+ * in upper case and `_` replaces characters other than letters and digits.
  */
 export function machineVariables({ name, host, labels = {} }: Machine): Record<string, string> {
   const ofLabels = Object.entries(labels).map(
@@ -87,7 +88,10 @@ export function machineVariables({ name, host, labels = {} }: Machine): Record<s
   }
 }
 
-/** The variables of a machine that the files of a stack use. Others are not set, so that machines share a model where they can. */
+/**
+ * Returns the variables of a machine that the files of a stack use. Other variables are not set, so that machines can
+ * share a model.
+ */
 export const usedVariables = (
   { inputs }: Pick<StackFiles, 'inputs'>,
   machine: Machine,
@@ -99,8 +103,8 @@ export const usedVariables = (
   )
 
 /**
- * The path of a local file below the root of a stack's folder on hosts. It is the same for all clones of the inventory's repository,
- * because a mount with another path recreates containers.
+ * Returns the path of a local file below the root of a stack's directory on hosts. The path is the same for all clones
+ * of the inventory's repository, because containers are recreated when the path of a mount changes.
  */
 export function storedPath(folder: string, file: string): string {
   if (!isWithin(folder, file)) return `outside/${slashed(file).replace(/^\//, '')}`
@@ -108,7 +112,7 @@ export function storedPath(folder: string, file: string): string {
   return below === '' ? 'files' : `files/${below}`
 }
 
-/** The local file of a path that {@link storedPath} has returned. */
+/** Returns the local file for a path that {@link storedPath} has returned. */
 export function localFileAt(folder: string, stored: string): string {
   const [, outside] = /^outside(\/.*)$/s.exec(stored) ?? []
   const local = outside === undefined ? undefined : localPath('', outside)

@@ -7,19 +7,23 @@ import { type GrantContext, allowPaths, isPathAllowed } from '../inventory/grant
 import type { ResolvedStack } from './resolve-stack.ts'
 import type { StackFiles } from './stack-files.ts'
 
-/** Something of this computer that a stack takes to its hosts, and that the user has not allowed yet. */
+/**
+ * A file, directory or variable of this computer that a stack would send to its hosts and that the user has not allowed
+ * yet.
+ */
 export type StackGrant =
   | { readonly stack: string; readonly path: string }
   | { readonly stack: string; readonly variable: string }
 
 type Needed = Pick<GrantContext, 'inventory' | 'trust'>
 
-/** Variables that say nothing that a host must not know. */
+/** Matches variables whose values a host may know. */
 const harmless = /^(?:HOME|LANG|LANGUAGE|LC_[A-Z]+|LOGNAME|PWD|SHELL|TZ|USER)$/
 
 /**
- * Finds what a stack takes of this computer and the user must allow: files and folders outside the folder of the inventory, and
- * variables of the shell. A compose file may come from others, who must not be able to send a private key to a host.
+ * Finds the files, directories and variables of this computer that a stack uses and the user must allow: files and
+ * directories outside the inventory's directory, and variables of the shell. A Compose file may have been written by
+ * others, who must not be able to send a private key to a host.
  */
 export async function findStackGrants(
   { inventory, trust }: Needed,
@@ -49,7 +53,7 @@ export const describeStackGrant = (grant: StackGrant): string =>
     ? `the file or directory ${grant.path} on this computer`
     : `the variable ${grant.variable} in your shell`
 
-/** Remembers that the hosts of these stacks may get these things. */
+/** Records that the user allows the files, directories and variables of these grants. */
 export async function allowStackGrants(
   context: GrantContext,
   grants: readonly StackGrant[],

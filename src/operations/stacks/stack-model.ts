@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ProjectModel, Service } from '../compose/project-model.ts'
 
-/** A service of a model. Only compose interprets the fields without a type here. */
+/** A service of a model. Fields without a type here are interpreted only by Compose. */
 export interface StackService extends Service {
   readonly scale?: number
   readonly deploy?: { readonly replicas?: number } | null
@@ -24,24 +24,24 @@ export interface StackModel extends ProjectModel {
   readonly networks?: Readonly<Record<string, unknown>>
 }
 
-/** Compose's label with the name of a container's project, which is that of its stack. */
+/** Compose's label with the project name of a container, which is the name of its stack. */
 export const projectLabel = 'com.docker.compose.project'
 
 /**
- * The labels that fleet adds to services. A label is part of compose's hash of the configuration, so a changed value recreates
- * the containers.
+ * The labels that fleet adds to services. A label is part of Compose's hash of the configuration, so a changed value
+ * recreates the containers.
  */
 export const stackLabels = {
   /** The digest of the files and definitions that a service uses. */
   inputs: 'fleet.inputs',
-  /** The digest of the definition of a service whose hash by compose cannot be computed in advance. */
+  /** The digest of the definition of a service whose Compose hash cannot be computed in advance. */
   definition: 'fleet.definition',
 } as const
 
 const digest = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex')
 
-/** The services whose containers a service refers to by ID. It is recreated together with them. */
+/** Returns the services to whose containers a service refers by ID. The service is recreated together with them. */
 export function followedBy(service: StackService): readonly string[] {
   const modes = [service.network_mode, service.ipc, service.pid].flatMap(
     (mode) => /^service:(.+)$/.exec(mode ?? '')?.[1] ?? [],
@@ -57,8 +57,8 @@ const sharesVolumesOf = ({ volumes_from = [] }: StackService): readonly string[]
   })
 
 /**
- * Whether `config --hash` cannot predict the hash of a service's containers: compose replaces a service in `volumes_from` by the
- * ID of a container, which it accepts in no file.
+ * Whether `config --hash` cannot predict the hash of a service's containers: Compose replaces a service in
+ * `volumes_from` with the ID of a container, which it does not accept in files.
  */
 export const hasUnknownHash = (service: StackService): boolean =>
   sharesVolumesOf(service).length > 0
@@ -66,16 +66,16 @@ export const hasUnknownHash = (service: StackService): boolean =>
 /** The number of containers of a service (`GetScale` in compose-go). */
 export const scaleOf = ({ scale, deploy }: StackService): number => scale ?? deploy?.replicas ?? 1
 
-/** The image of a service; compose names what it builds after project and service. */
+/** Returns the image of a service. Compose names the images that it builds after the project and the service. */
 export const imageOf = (project: string, name: string, { image }: StackService): string =>
   image ?? `${project}-${name}`
 
-/** One part of the name of a repository. Source: github.com/distribution/reference, "path-component". */
+/** Matches one component of a repository name. Source: github.com/distribution/reference, "path-component". */
 const repositoryPart = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 
 /**
- * A name as a part of the name of an image. Services can have names that images cannot have, such as `Web`: these get a digest, so that
- * no two of them become the same.
+ * Converts a name to a part of an image name. Services can have names that images cannot have, such as `Web`: a digest
+ * is added to these, so that no two of them become equal.
  */
 export function imagePart(name: string): string {
   if (repositoryPart.test(name)) return name
@@ -86,17 +86,18 @@ export function imagePart(name: string): string {
   return `${letters === '' ? 'x' : letters}-${digest(name).slice(0, 8)}`
 }
 
-/** Whether a service is done when its containers have ended, because another one waits for that. */
+/** Whether a service is done when its containers have exited, because another service waits for its completion. */
 export const isOneShot = ({ services }: StackModel, name: string): boolean =>
   Object.values(services).some(
     ({ depends_on = {} }) => depends_on[name]?.condition === 'service_completed_successfully',
   )
 
 /**
- * The model that is deployed: without what only the computer of its files has. Compose resolves it again without any change:
- * - Profiles have been chosen. Some versions of compose include them in the hash.
+ * Returns the model to deploy, without data that only the computer with the Compose files has. Compose resolves it
+ * again without any change:
+ * - Profiles have been applied. Some versions of Compose include them in the hash.
  * - Images have been built.
- * - Variables without a value would be taken from another environment.
+ * - Variables without a value are removed, because they would be taken from another environment.
  * - `inputs`: the digest of the files and definitions of each service.
  * - `builds`: the names of built images by service.
  */
@@ -133,7 +134,9 @@ export function deployedModel(
   return { ...model, services: Object.fromEntries(services) }
 }
 
-/** A digest of what compose recreates containers for, of a service that compose has resolved. */
+/**
+ * Returns a digest of the properties for which Compose recreates containers. Compose must have resolved the service.
+ */
 function definitionDigest(service: StackService): string {
   const { scale: _scale, pull_policy: _policy, deploy, ...rest } = service
   const { replicas: _replicas, ...limits } = deploy ?? {}
@@ -141,8 +144,8 @@ function definitionDigest(service: StackService): string {
 }
 
 /**
- * The model as compose sees it while it creates containers: with the IDs of the containers whose namespaces others share.
- * `first`: the ID of the first container of a service.
+ * Returns the model as Compose sees it while it creates containers, with the IDs of the containers whose namespaces are
+ * shared. `first`: returns the ID of the first container of a service.
  */
 export function withContainerIds(
   model: StackModel,

@@ -24,8 +24,9 @@ import type { StackBuilds } from './service-builds.ts'
 /** Provides the images that a stack builds. */
 export interface ImageBuilder {
   /**
-   * Makes sure that a machine has the images. They are built once for each architecture, on `buildOn` of the stack or on its first
-   * machine, and copied from there, without a registry. Throws kind `failed` with the output of a failed build.
+   * Makes sure that a machine has the images. They are built once per architecture, on the `buildOn` machine of the
+   * stack or on its first machine, and copied from there without a registry. Throws kind `failed` with the output of a
+   * failed build.
    */
   provide(
     machine: Machine,
@@ -34,13 +35,13 @@ export interface ImageBuilder {
   ): Promise<void>
 }
 
-/** What an image builder needs to know. */
+/** Options of {@link openImageBuilder}. */
 interface BuilderOptions {
   readonly stack: Stack
   readonly compose: StackCompose
-  /** The real folder of the inventory. */
+  /** The directory of the inventory, with symbolic links resolved. */
   readonly folder: string
-  /** The variables that compose may use. */
+  /** The variables that Compose may use. */
   readonly variables: Readonly<Record<string, string>>
 }
 
@@ -57,16 +58,16 @@ const missingOn = async (
   return found.flat()
 }
 
-/** How many lines of a failed build are shown. */
+/** The number of output lines shown for a failed build. */
 const shownLines = 20
 
-/** The last lines of a failed build. */
+/** Returns the last lines of a failed build. */
 const outputOf = ({ code, stdout, stderr }: CommandResult): string => {
   const lines = [...stdout.split('\n'), ...stderr.split('\n')].filter((line) => line.trim() !== '')
   return lines.slice(-shownLines).join('\n') || `Compose exited with code ${code}`
 }
 
-/** The images that Dockerfiles start from, for the logins to their registries. */
+/** Returns the base images of the Dockerfiles, for the logins to their registries. */
 async function baseImages({ dockerfiles }: StackBuilds): Promise<readonly string[]> {
   const images = dockerfiles.map(async (file) => {
     const content = await readFile(file, 'utf8').catch(ignored('docker', 'read the Dockerfile'))
@@ -75,7 +76,7 @@ async function baseImages({ dockerfiles }: StackBuilds): Promise<readonly string
   return (await Promise.all(images)).flat()
 }
 
-/** Copies what images are built from to a host. Returns the model with the paths there. */
+/** Copies the build contexts and secrets to a host. Returns the model with the paths on the host. */
 async function shipContexts(
   mirror: HostMirror,
   builds: StackBuilds,
@@ -93,7 +94,7 @@ async function shipContexts(
   return builds.modelFor((local) => `${mirror.root}/${storedPath(folder, local)}`)
 }
 
-/** Provides the images of one stack in one command. */
+/** Creates the image builder of one stack, for the duration of one command. */
 export function openImageBuilder(
   context: Context,
   { stack, compose, folder, variables }: BuilderOptions,
@@ -106,7 +107,7 @@ export function openImageBuilder(
     architectures.set(machine.name, known)
     return known
   }
-  /** The machine that builds for another one: it has the same architecture. */
+  /** Finds the machine that builds the images for `machine`: one with the same architecture. */
   async function findBuilder(machine: Machine): Promise<Machine> {
     const wanted = await architectureOf(machine)
     const inventory = await (await context.inventory()).read()
@@ -159,7 +160,7 @@ export function openImageBuilder(
     )
   }
   const built = new Map<string, Promise<Machine>>()
-  /** The machine that has the images for another one, which are built first if necessary. */
+  /** Returns the machine that has the images for `machine`. They are built first if necessary. */
   async function sourceFor(
     machine: Machine,
     builds: StackBuilds,

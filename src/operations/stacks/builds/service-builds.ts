@@ -9,50 +9,54 @@ import { type StackModel, type StackService, imagePart } from '../stack-model.ts
 /** The images that a stack builds. */
 export interface StackBuilds {
   /**
-   * The name of the image of each service with `build`, and of services that name such an image. It contains a digest of everything
-   * that the image is built from: a host that has it needs no build, and a changed file changes the stack.
+   * The image name of each service with `build`, and of each service that names such an image. The name contains a
+   * digest of everything from which the image is built: a host that has the image needs no build, and a changed file
+   * changes the stack.
    */
   readonly images: ReadonlyMap<string, string>
-  /** The local files of the builds, by path below the root of a folder on a host. */
+  /** The local files of the builds, by path below the root of a directory on a host. */
   readonly files: LocalFiles
-  /** The Dockerfiles, as local files. */
+  /** The local paths of the Dockerfiles. */
   readonly dockerfiles: readonly string[]
-  /** The model of the builds. `pathOf` returns the path, where compose runs, of a local file. */
+  /** Returns the model of the builds. `pathOf` returns the path of a local file where Compose runs. */
   modelFor(pathOf: (local: string) => string): StackModel
 }
 
 type Build = NonNullable<StackService['build']>
 
-/** Where the paths of a resolved model lead. */
+/** The directories to which the paths of a resolved model refer. */
 interface Places {
-  /** The folder below which compose has resolved it. */
+  /** The directory below which Compose has resolved the model. */
   readonly root: Root
-  /** The folder of the inventory. */
+  /** The directory of the inventory. */
   readonly folder: string
-  /** The folder of the compose file. */
+  /** The directory of the Compose file. */
   readonly projectFolder: string
 }
 
-/** How many digits of a digest are in the name of an image. */
+/** The number of digits of a digest in an image name. */
 const shownDigits = 12
 
 const digestOf = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex')
 
-/** The name of an image without tag and digest. */
+/** Returns the name of an image without its tag and digest. */
 const repositoryOf = (image: string): string => image.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
 
 /** The services whose images a build uses: `additional_contexts: { base: service:base }`. */
 const usedBy = ({ additional_contexts = {} }: Build): readonly string[] =>
   Object.values(additional_contexts).flatMap((value) => /^service:(.+)$/.exec(value)?.[1] ?? [])
 
-/** What is compared of a file. Of modes, only what git keeps: clones of two users may differ in the rest. */
+/**
+ * Returns the compared properties of a file. Of its mode, they include only what git keeps, because clones of two users
+ * may differ in the rest.
+ */
 function contentOf(entry: LocalEntry): readonly unknown[] {
   if (entry.type === 'file') return ['file', (entry.mode & 0o100) !== 0, entry.digest]
   return entry.type === 'folder' ? ['folder'] : ['link', entry.target]
 }
 
-/** The model with only what is built, with the names of the images. */
+/** Reduces the model to the services that are built, with the names of their images. */
 function buildsOnly(
   { name, services, secrets }: StackModel,
   images: ReadonlyMap<string, string>,
@@ -65,7 +69,7 @@ function buildsOnly(
   return { name, services: Object.fromEntries(built), ...(secrets !== undefined && { secrets }) }
 }
 
-/** Replaces the local paths of a model. */
+/** Replaces the local paths of a model with the results of `pathOf`. */
 const mapLocal = (
   model: StackModel,
   { root, projectFolder }: Places,
@@ -76,11 +80,11 @@ const mapLocal = (
     return local === undefined ? path : pathOf(local)
   }) as StackModel
 
-/** The values of an entry such as `cache_to: ['type=local,dest=/x']`, or of the entries of a list. */
+/** Returns the items of a list such as `cache_to: ['type=local,dest=/x']` as JSON; none for other values. */
 const textsOf = (value: unknown): readonly string[] =>
   (Array.isArray(value) ? (value as unknown[]) : []).map((item) => JSON.stringify(item))
 
-/** What a build would take of this computer, or write there, other than files that fleet knows. */
+/** Describes how a build would access this computer beyond the files that fleet knows; undefined if it would not. */
 function localUse(build: Build): string | undefined {
   const { ssh, cache_from, cache_to } = build as Readonly<Record<string, unknown>>
   if (Array.isArray(ssh) && ssh.length > 0) return 'ssh and would have access to your SSH keys'
@@ -96,7 +100,7 @@ function localUse(build: Build): string | undefined {
     : undefined
 }
 
-/** Throws kind `unsupported` for builds that would use more of this computer than their contexts. */
+/** Throws kind `unsupported` for builds that would access more of this computer than their contexts. */
 function checkBuilds({ name: stack, services }: StackModel): void {
   for (const [name, { build }] of Object.entries(services)) {
     const why = build === undefined ? undefined : localUse(build)
@@ -111,7 +115,10 @@ function checkBuilds({ name: stack, services }: StackModel): void {
   }
 }
 
-/** Finds the images that a stack builds, and reads the files that they are built from. Throws kind `unsupported`. */
+/**
+ * Finds the images that a stack builds, and reads the files from which they are built. Throws kind `unsupported` for
+ * builds that would access more of this computer.
+ */
 export async function findBuilds(model: StackModel, places: Places): Promise<StackBuilds> {
   checkBuilds(model)
   const { root, folder, projectFolder } = places

@@ -16,31 +16,31 @@ import type { DeployCalls } from '../run-release.ts'
 import { type StackModel, deployedModel } from '../stack-model.ts'
 import type { StackHost } from '../host-store/store-folder.ts'
 
-/** A compose project that another tool has started, on one machine. */
+/** A Compose project that another tool has started, on one machine. */
 export interface StackAdoption {
   readonly stack: string
   readonly host: StackHost
-  /** The stack's folder on the host. */
+  /** The stack's directory on the host. */
   readonly folder: string
   readonly engine: Engine
   readonly owner: LockOwner
 }
 
-/** What was recorded of a compose project. */
+/** The result of adopting a Compose project. */
 export interface AdoptedStack {
   readonly machine: string
   readonly stack: string
   readonly release: number
   readonly services: readonly string[]
-  /** Services whose containers differ from the compose file on the host. */
+  /** Services whose containers differ from the Compose file on the host. */
   readonly differing: readonly string[]
-  /** Files and folders of the project on the host that its containers mount. */
+  /** Files and directories of the project on the host that its containers mount. */
   readonly mounts: readonly string[]
 }
 
 const label = (name: string): string => `com.docker.compose.project.${name}`
 
-/** Where compose has read a project, by the labels of its containers. */
+/** The files from which Compose has read a project, according to the labels of its containers. */
 interface ProjectOrigin {
   readonly folder: string
   readonly files: readonly string[]
@@ -70,7 +70,10 @@ function originOf(
   return { folder, files: fileList.split(','), envFiles: envFiles.filter(Boolean) }
 }
 
-/** The model of a project, as compose on the host reads it from the host's files. */
+/**
+ * Reads the model of a project with Compose on the host, from the files there. Throws kind `failed` if that is not
+ * possible.
+ */
 async function readProject(
   context: Context,
   adoption: StackAdoption,
@@ -109,7 +112,10 @@ async function readProject(
   )
 }
 
-/** Throws for a model with values that are only in the environment of who has started it. */
+/**
+ * Throws kind `unsupported` for a model with values that are only in the environment of the user who started the
+ * project.
+ */
 function checkVariables(model: StackModel, { stack, host }: StackAdoption): void {
   const definitions = { ...model.configs, ...model.secrets } as Readonly<
     Record<string, { readonly environment?: string }>
@@ -124,7 +130,7 @@ function checkVariables(model: StackModel, { stack, host }: StackAdoption): void
   )
 }
 
-/** The services whose containers have another configuration than the model. */
+/** Returns the services whose containers are missing or have a configuration other than the model's. */
 async function findDiffering(
   context: Context,
   { host }: StackAdoption,
@@ -154,7 +160,7 @@ async function findDiffering(
   return [...new Set([...others.map(({ service }) => service), ...absent])].toSorted()
 }
 
-/** What containers mount of the folder of the project. */
+/** Returns the paths in the project directory that containers mount. */
 const mountsBelow = ({ services }: StackModel, folder: string): readonly string[] => {
   const sources = Object.values(services).flatMap(({ volumes = [] }) =>
     volumes.flatMap(({ type, source = '' }) => (type === 'bind' ? [source] : [])),
@@ -163,7 +169,7 @@ const mountsBelow = ({ services }: StackModel, folder: string): readonly string[
   return [...new Set(sources.filter(isBelow))].toSorted()
 }
 
-/** Records what runs as release 1. Changes no container. */
+/** Records the project as release 1. Changes no container. */
 async function adoptLocked(
   context: Context,
   adoption: StackAdoption,
@@ -190,7 +196,7 @@ async function adoptLocked(
   const written = await readProject(context, adoption, origin)
   checkVariables(written, adoption)
   const differing = await findDiffering(context, adoption, written, containers)
-  // as a model that the host has stored: what cannot be restored is refused now
+  // parsed like a model that the host has stored, so that a project that cannot be restored is refused now
   const source = `the project for stack ${stack} on ${machine}`
   const model = parseStoredModel(JSON.stringify(deployedModel(written, new Map())), source)
   const images = Object.fromEntries(
@@ -212,9 +218,9 @@ async function adoptLocked(
 }
 
 /**
- * Records a compose project that was started by hand as the first release of a stack, so that a failed deployment returns to it. Its
- * compose files must be on the host. Throws kind `usage` if fleet has deployed the stack there, `unsupported` or `failed` if the
- * project cannot be recorded.
+ * Records a Compose project that was started without fleet as the first release of a stack, so that a failed deployment
+ * restores it. Its Compose files must be on the host. Throws kind `usage` if fleet has deployed or adopted the stack
+ * there, `unsupported` or `failed` if the project cannot be recorded.
  */
 export async function adoptStack(
   context: Context,

@@ -12,16 +12,16 @@ interface Selection {
   readonly on: readonly string[]
 }
 
-/** A stack and the machines that a command is for. */
+/** A stack, and the machines on which a command acts. */
 export interface ChosenStack {
   readonly name: string
-  /** Its entry in the inventory; absent for one that is only on hosts. */
+  /** Its entry in the inventory; absent for a stack that exists only on hosts. */
   readonly stack: Stack | undefined
-  /** In the order of the inventory, without those that have no engine. */
+  /** In the order of the inventory, without machines that have no engine. */
   readonly machines: readonly Machine[]
 }
 
-/** The stack called `name`. Throws kind `usage`, with the nearest name. */
+/** Returns the stack called `name`. Throws kind `usage`, with the most similar name, if there is none. */
 export function findStack({ stacks }: Pick<Inventory, 'stacks'>, name: string): Stack {
   const stack = stacks.get(name)
   if (stack !== undefined) return stack
@@ -43,8 +43,9 @@ const hasSelection = ({ machine, on }: Selection): boolean => machine !== undefi
 const hasEngine = ({ engine }: Machine): boolean => engine !== 'none'
 
 /**
- * The machines of a stack: those of its entry, or exactly those that options select. A stack that is no longer in the inventory
- * needs such options. Throws kind `usage` for an unknown stack, `unknown-machine` if there is no machine.
+ * Returns the machines of a stack: those of its entry in the inventory, or exactly those that options select. A stack
+ * that is no longer in the inventory requires such options. Throws kind `usage` for an unknown stack, `unknown-machine`
+ * if there is no machine.
  */
 export async function chooseStack(
   context: Context,
@@ -53,7 +54,7 @@ export async function chooseStack(
 ): Promise<ChosenStack> {
   const inventory = await (await context.inventory()).read()
   const stack = inventory.stacks.get(name)
-  // A name is part of paths on hosts.
+  // The name becomes a part of paths on hosts.
   if (hasSelection(selection) && stackNamePattern.test(name)) {
     const machines = await listMachines(context, selection)
     return { name, stack, machines: machines.filter(hasEngine) }
@@ -79,13 +80,15 @@ const noMachines = ({ name, on }: Stack): UserError =>
 
 type StacksAndMachines = Pick<Inventory, 'stacks' | 'machines'>
 
-/** The names of the stacks that have machines with an engine. */
+/** Returns the names of the stacks that have machines with an engine. */
 export const stacksWithMachines = ({ stacks, machines }: StacksAndMachines): readonly string[] =>
   [...stacks.values()]
     .filter((stack) => machinesOf(stack, machines.values()).some(hasEngine))
     .map(({ name }) => name)
 
-/** Throws kind `unknown-machine` for the first of these stacks that has no machines. A stack of a swarm needs none. */
+/**
+ * Throws kind `unknown-machine` for the first of the named stacks that has no machines. A stack on a swarm needs none.
+ */
 export function requireMachines(inventory: StacksAndMachines, names: readonly string[]): void {
   const used = stacksWithMachines(inventory)
   const unused = names

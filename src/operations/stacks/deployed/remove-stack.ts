@@ -15,41 +15,41 @@ import { filtersOf } from '../observe-stack.ts'
 import { dropImages, holdImages } from '../release-images.ts'
 import type { DeployCalls } from '../run-release.ts'
 
-/** A stack on one machine that is removed. */
+/** The removal of a stack from one machine. */
 export interface StackRemoval {
   readonly stack: string
   readonly machine: string
   readonly engine: Engine
-  /** The stack's folder on the host. */
+  /** The stack's directory on the host. */
   readonly mirror: HostMirror
   readonly owner: LockOwner
-  /** Whether the user has confirmed that its volumes, and files that containers wrote, are deleted. */
+  /** Whether the user has confirmed that the stack's volumes, and files that containers wrote, are deleted. */
   readonly withVolumes: boolean
 }
 
-/** What was removed of a stack on one machine. */
+/** The result of removing a stack from one machine. */
 export interface RemovedStack {
   readonly stack: string
   readonly machine: string
   readonly containers: number
-  /** Of a stack on a swarm. */
+  /** The removed services; absent unless the stack was on a swarm. */
   readonly services?: readonly string[]
   readonly networks: readonly string[]
   readonly volumes: readonly string[]
   /** Volumes that were not removed. */
   readonly keptVolumes: readonly string[]
-  /** The folder on the host with files that containers wrote, if there are any. */
+  /** The directory on the host with files that containers wrote; absent if there are none. */
   readonly keptFiles?: string
 }
 
-/** The name of an anonymous volume, which has no label of a stack. */
+/** Matches the name of an anonymous volume, which has no stack label. */
 const anonymousName = /^[0-9a-f]{64}$/
 
-/** What {@link removeStack} removes of an engine. */
+/** The items that {@link removeStack} removes from an engine. */
 interface StackItems {
-  /** All containers with the label of the project, also those that Compose has not created. */
+  /** All containers with the label of the project, including those that Compose did not create. */
   readonly containers: readonly ContainerSummary[]
-  /** The names of its volumes, and of the anonymous volumes of its containers. */
+  /** The names of the stack's volumes, and of the anonymous volumes of its containers. */
   readonly volumes: readonly string[]
 }
 
@@ -76,7 +76,7 @@ const serviceOf = ({ Labels }: ContainerSummary): string =>
 const dependenciesOf = ({ Labels }: ContainerSummary): readonly string[] =>
   (Labels['com.docker.compose.depends_on'] ?? '').split(',').map((text) => text.split(':')[0] ?? '')
 
-/** Containers in groups that are removed one after the other: each before the services that it depends on. */
+/** Groups containers for removal, one group after the other: each container before the services that it depends on. */
 function inRemovalOrder(
   containers: readonly ContainerSummary[],
 ): readonly (readonly ContainerSummary[])[] {
@@ -87,14 +87,14 @@ function inRemovalOrder(
       left.flatMap((one) => dependenciesOf(one).filter((name) => name !== serviceOf(one))),
     )
     const free = left.filter((one) => !needed.has(serviceOf(one)))
-    const group = free.length > 0 ? free : left // labels that depend on each other
+    const group = free.length > 0 ? free : left // the labels contain a cycle
     groups.push(group)
     left = left.filter((one) => !group.includes(one))
   }
   return groups
 }
 
-/** How long a container may take to stop, in milliseconds. Its own time limit is usually 10 seconds. */
+/** How long a container may take to stop, in milliseconds. The container's own time limit is usually 10 seconds. */
 const stopTimeoutMs = 600_000
 
 async function removeContainers(
@@ -114,14 +114,14 @@ async function removeContainers(
           } as const
           await engine.json({ ...request, signal }, nothing)
         }
-        const query = { force: true, v: withVolumes } // v: its anonymous volumes, but not those from a container before it
+        const query = { force: true, v: withVolumes } // v: anonymous volumes, except those of an earlier container
         await engine.json({ method: 'DELETE', path, query, signal }, nothing)
       }),
     )
   }
 }
 
-/** Removes the records of a stack, and folders without files. Prints whether files are left. */
+/** Removes the records of a stack, and empty directories. Prints `kept` if files are left. */
 const removeRecords = `
 cd -- "$1" 2>/dev/null || exit 0
 rm -rf -- releases objects build shipped paths pending .incoming-* up.lock
@@ -147,14 +147,14 @@ async function runScript({ host, folder }: HostMirror, script: string): Promise<
   })
 }
 
-/** Removes the copied files that nobody has changed on the host. */
+/** Removes the copied files that have not been changed on the host. */
 const removeShipped = (mirror: HostMirror): Promise<void> =>
   restoreFiles(mirror, new Map(), async () => {})
 
 /**
- * Removes a stack from one machine: its containers, networks and releases. Needs neither its compose file nor compose. Volumes, and
- * files that containers wrote, stay unless `withVolumes`. Can be interrupted at any point and repeated. Throws kind `locked` while
- * another user changes the stack.
+ * Removes a stack from one machine: its containers, networks and releases. Needs neither its Compose file nor Compose.
+ * Volumes, and files that containers wrote, are kept unless `withVolumes` is set. The removal can be interrupted at any
+ * point and repeated. Throws kind `locked` while another user changes the stack.
  */
 export async function removeStack(
   removal: StackRemoval,

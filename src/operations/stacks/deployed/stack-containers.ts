@@ -18,7 +18,7 @@ export interface StackContainerRow {
   readonly ports: readonly ContainerPort[]
 }
 
-/** The machines of several stacks, in the order of their first appearance, and the stacks of each. */
+/** Returns the machines of several stacks, in the order of their first appearance, with the stacks of each machine. */
 export function stacksByMachine(
   chosen: readonly ChosenStack[],
 ): ReadonlyMap<Machine, readonly string[]> {
@@ -29,7 +29,7 @@ export function stacksByMachine(
   return stacks
 }
 
-/** Lists the containers of stacks on a machine, by stack and name, also those that have stopped. */
+/** Lists the containers of stacks on a machine, including those that have stopped, sorted by stack and name. */
 export async function listStackRows(
   context: Pick<Connections, 'engine'>,
   machine: Machine,

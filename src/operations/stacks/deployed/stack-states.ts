@@ -12,21 +12,22 @@ import { isUnfinishedMark } from '../unfinished-mark.ts'
 /** A stack on one machine. */
 export interface StackOnMachine {
   readonly stack: string
-  /** Of a stack on a swarm: the manager that has answered. */
+  /** For a stack on a swarm: the manager that responded. */
   readonly machine: string
-  /** The swarm that it is on; absent: the machine. */
+  /** The swarm of the stack; absent for a stack on a machine. */
   readonly swarm?: string
   /**
-   * `deployed`: all containers of the current release run and are healthy. `degraded`: some do not. `failed`: the last deployment
-   * failed. `deploying`: it has started, and has not ended or was interrupted. `unmanaged`: it has containers that fleet did not
-   * deploy. `not-deployed`: it has no containers and no release.
+   * `deployed`: all containers of the current release run and are healthy. `degraded`: some do not run or are not
+   * healthy. `failed`: the last deployment failed. `deploying`: a deployment has not finished, or was interrupted.
+   * `unmanaged`: the stack has containers that fleet did not deploy. `not-deployed`: the stack has no containers and no
+   * release.
    */
   readonly state: 'deployed' | 'degraded' | 'failed' | 'deploying' | 'unmanaged' | 'not-deployed'
-  /** Whether the inventory deploys it on this machine. */
+  /** Whether the inventory deploys the stack on this machine. */
   readonly selected: boolean
   /** The number of its current release. */
   readonly release?: number
-  /** Who deployed that, when (ISO 8601), and from which git commit. */
+  /** The user who deployed the current release, the time (ISO 8601), and the git commit. */
   readonly by?: string
   readonly at?: string
   readonly commit?: string
@@ -36,7 +37,10 @@ export interface StackOnMachine {
   readonly reason?: string
 }
 
-/** The services that others wait for until they have ended (`service_completed_successfully`), by compose's label. */
+/**
+ * Returns the services that other services wait for until they have completed (`service_completed_successfully`),
+ * according to Compose's label.
+ */
 function oneShots(containers: readonly StackContainer[]): ReadonlySet<string> {
   const names = containers.flatMap(({ labels }) =>
     (labels['com.docker.compose.depends_on'] ?? '').split(',').flatMap((text) => {
@@ -50,7 +54,7 @@ function oneShots(containers: readonly StackContainer[]): ReadonlySet<string> {
 const isDone = (done: ReadonlySet<string>, { state, exitCode, service }: StackContainer): boolean =>
   state === 'running' || (exitCode === 0 && done.has(service))
 
-/** The state of a stack on a machine, without its model: nothing is resolved. */
+/** Returns the state of a stack on a machine. Its model is neither resolved nor compared. */
 function stateOf(
   releases: Releases | undefined,
   containers: readonly StackContainer[],
@@ -93,8 +97,9 @@ function describe(
 }
 
 /**
- * The stacks of one machine: those of the inventory, in its order, and then others whose releases its host keeps. Asks the engine
- * for one list of containers, and the host for the releases; a machine without a host is not asked.
+ * Lists the stacks of one machine: those of the inventory, in its order, and then others whose releases are on the
+ * host. Requests one list of containers from the engine, and the releases from the host. A machine without a host is
+ * not contacted.
  */
 export async function stacksOnMachine(
   context: Context,

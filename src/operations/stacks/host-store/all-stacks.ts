@@ -5,8 +5,8 @@ import { type Host, reasonOf } from '../../copy/remote-tar.ts'
 import { type Releases, parseReleases } from './releases.ts'
 
 /**
- * Prints for each stack: its name, the number of the current release, the number and the record of each release, and an empty
- * number. Each is followed by a NUL.
+ * Prints for each stack: its name, the number of the current release, the number and the record of each release, and an
+ * empty number. Each value is followed by a NUL.
  */
 const list = `
 cd -- "$1" 2>/dev/null || exit 0
@@ -23,7 +23,10 @@ for folder in [a-z0-9]*; do
 done
 `
 
-/** The releases of all stacks on a host, by stack; `parent` contains the folders of the stacks, and may be missing. */
+/**
+ * Reads the releases of all stacks on a host, by stack. `parent` contains the directories of the stacks, and may not
+ * exist.
+ */
 export async function readAllReleases(
   host: Host,
   parent: string,

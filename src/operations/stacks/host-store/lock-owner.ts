@@ -11,7 +11,7 @@ function userName(): string {
   }
 }
 
-/** This user and computer as the owner of locks and releases. `why` is what the user does: `deploy shop`. */
+/** Returns this user and computer as the owner of locks and releases. `why` is the user's action: `deploy shop`. */
 export const currentOwner = (why: string): LockOwner => ({
   by: `${userName()}@${hostname()}`,
   at: new Date().toISOString(),

@@ -6,31 +6,33 @@ import { ignored } from '../../../os/trace.ts'
 import { startProgram } from '../../../transport/start-program.ts'
 import { type Host, commandOn } from '../../copy/remote-tar.ts'
 
-/** Who holds the lock of a stack on a host. */
+/** The holder of the lock of a stack on a host. */
 export interface LockOwner {
   /** The user and computer: `ana@laptop`. */
   readonly by: string
-  /** When the work began, as ISO 8601. */
+  /** The time at which the work started, in ISO 8601 format. */
   readonly at: string
-  /** What the user is doing: `deploy shop`. */
+  /** The user's action: `deploy shop`. */
   readonly why: string
 }
 
 /** A lock that is held. Disposing of it releases it. */
 export interface StackLock extends AsyncDisposable {
-  /** Aborts with the signal of the command, and when the lock is lost, usually together with the connection. */
+  /** Aborts with the signal of the command, and when the lock is lost, usually because the connection was lost. */
   readonly signal: AbortSignal
 }
 
-/** How often the holder on the host hears from this computer, in milliseconds. */
+/** The pause between heartbeats from this computer to the process on the host that holds the lock, in milliseconds. */
 const heartbeatMs = 20_000
-/** How long the holder waits for a heartbeat, in seconds: a computer without network loses the lock then. */
+/**
+ * How long that process waits for a heartbeat, in seconds: a computer that has lost its network then loses the lock.
+ */
 const silenceSeconds = 90
 
 /**
- * Holds a lock of the kernel as long as its input is open and not silent, so that no lock outlives its owner. The first line of the
- * output is `held`, or the owner of the lock. Child processes do not inherit the lock. Removes temporary files of owners that were
- * killed.
+ * Holds a kernel lock (flock) as long as its input is open and heartbeats arrive, so that no lock outlives its owner.
+ * The first line of the output is `held`, or `taken` followed by the owner of the lock. Child processes do not inherit
+ * the lock. Also removes temporary files of owners that were killed.
  */
 const hold = `
 folder=$1 silence=$2
@@ -52,7 +54,7 @@ rm -f lock.json
 
 const maxTextLength = 200
 
-/** Parses the owner of a lock. A host may write anything there. */
+/** Parses the owner of a lock; undefined if it is invalid, because a host can write anything there. */
 function parseOwner(text: string): LockOwner | undefined {
   try {
     const { by, at, why } = JSON.parse(text) as Partial<Record<keyof LockOwner, unknown>>
@@ -81,26 +83,26 @@ const heldError = (machine: string, stack: string, text: string, canWait: boolea
   })
 }
 
-/** How a stack is locked. */
+/** Options of {@link lockStack}. */
 interface LockOptions {
   readonly stack: string
-  /** The stack's folder on the host. */
+  /** The stack's directory on the host. */
   readonly folder: string
   readonly owner: LockOwner
-  /** Ends the wait for the lock. A lock that is held is not released by it. */
+  /** Ends the wait for the lock, but does not release a lock that is held. */
   readonly signal?: AbortSignal
-  /** How long to wait for another owner, in milliseconds; absent: the command cannot wait. */
+  /** How long to wait for another owner, in milliseconds; absent if the command has no option --wait-lock. */
   readonly waitMs?: number | undefined
   /** Called when another owner holds the lock, before waiting. */
   readonly onWait?: (reason: string) => void
 }
 
-/** How often a lock that is held is tried again, in milliseconds. */
+/** The pause between attempts to get a lock that is held, in milliseconds. */
 const retryMs = 1000
 
 /**
- * Locks a stack on a host. Throws kind `locked` with the owner if another user holds the lock. The host releases it when the
- * connection ends, however that happens.
+ * Locks a stack on a host. Throws kind `locked` with the owner if another user holds the lock. The host releases the
+ * lock when the connection ends for any reason.
  */
 export async function lockStack(
   host: Host,
@@ -126,7 +128,7 @@ async function tryLock(
   const { name: machine, transport, become = [] } = host
   const words = [...become, 'sh', '-c', hold, 'fleet', folder, String(silenceSeconds)]
   signal?.throwIfAborted()
-  // Without the signal: what an interrupted command undoes must be done under the lock.
+  // The signal is not passed, because an interrupted command must undo its changes under the lock.
   const running = await startProgram(transport, words)
   const { stdin, stdout, stderr, exit } = running
   for (const stream of [stdin, stdout, stderr]) {

@@ -5,18 +5,18 @@ import type { Shipped } from '../../compose/plan-shipping.ts'
 import type { LocalFiles } from '../../compose/read-local-files.ts'
 import { type Host, reasonOf } from '../../copy/remote-tar.ts'
 
-// The content of copied files by digest, in the folder `objects` of a stack. A release is put back from there, without the
-// computer that deployed it.
+// The content of copied files by digest, in the directory `objects` of a stack. A release can be restored from there
+// without the computer that deployed it.
 
 const objectsFolder = ({ folder }: HostMirror): string => `${folder}/objects`
 
-/** The words of files for the scripts: digest and path, each followed by a NUL. */
+/** Returns the input of the scripts: the digest and the path of each file, each followed by a NUL. */
 const wordsOf = (shipped: Shipped): string =>
   [...shipped]
     .flatMap(([path, entry]) => (entry.type === 'file' ? [`${entry.digest}\0${path}\0`] : []))
     .join('')
 
-/** Copies files below the root that have these digests. A file with another digest is skipped. */
+/** Copies the files below the root that have the given digests. Files with other digests are skipped. */
 const save = `
 objects=$2
 umask 077
@@ -37,7 +37,7 @@ done
 ' fleet
 `
 
-/** Copies objects to `files` in the folder of an update, by their paths. */
+/** Copies objects to their paths below `files` in the directory of an update. */
 const fetch = `
 objects=$2
 export objects
@@ -51,7 +51,7 @@ done
 ' fleet
 `
 
-/** Removes objects that no kept release has. The digests to keep are the input, one a line. */
+/** Removes objects that no kept release uses. The input lists the digests to keep, one per line. */
 const prune = `
 cd -- "$1" 2>/dev/null || exit 0
 cat >.kept && for file in [0-9a-f]*; do
@@ -74,14 +74,14 @@ async function runScript(
   })
 }
 
-/** Keeps the content of files that were just copied. */
+/** Saves the content of files that were just copied. */
 export async function saveObjects(mirror: HostMirror, shipped: Shipped): Promise<void> {
   const input = wordsOf(shipped)
   if (input === '') return
   await runScript(mirror.host, save, { args: [mirror.root, objectsFolder(mirror)], input })
 }
 
-/** Puts symbolic links and folders of an update into place. */
+/** Returns the input of {@link makeOthers}: the symbolic links and directories of an update. */
 const stageOthers = (items: LocalFiles): string =>
   [...items]
     .flatMap(([path, entry]) => {
@@ -102,7 +102,7 @@ done
 ' fleet
 `
 
-/** Puts the files of an earlier release back. `files` is its record, as `formatRecord` writes it. */
+/** Restores the files of an earlier release. `files` is its record, as `formatRecord` writes it. */
 export async function restoreObjects(mirror: HostMirror, files: string): Promise<void> {
   const { host } = mirror
   await restoreFiles(mirror, parseRecord(files), async (incoming, items) => {
@@ -115,7 +115,7 @@ export async function restoreObjects(mirror: HostMirror, files: string): Promise
   })
 }
 
-/** Removes the content of files that none of these records has. */
+/** Removes the content of files that are in none of these records. */
 export async function pruneObjects(mirror: HostMirror, records: readonly string[]): Promise<void> {
   const kept = records.flatMap((record) =>
     [...parseRecord(record).values()].flatMap((entry) =>

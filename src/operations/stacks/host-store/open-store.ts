@@ -6,7 +6,7 @@ import type { Context } from '../../context.ts'
 import { type StackHost, findStackHost, storeFolder } from './store-folder.ts'
 import { localFileAt } from '../stack-files.ts'
 
-/** The folder of a stack on the host of a machine, for work that needs no compose. */
+/** Opens the directory of a stack on the host of a machine, for work that does not need Compose. */
 export async function openStore(
   context: Context,
   machine: Machine,

@@ -6,7 +6,7 @@ import { type Host, commandOn, reasonOf } from '../../copy/remote-tar.ts'
 import type { StackModel } from '../stack-model.ts'
 import { parseStoredModel } from './stored-model.ts'
 
-/** How many releases of a stack a host keeps. */
+/** The number of ready releases of a stack that a host keeps. */
 export const keptReleases = 5
 
 const states = ['deploying', 'ready', 'failed'] as const
@@ -14,29 +14,29 @@ const states = ['deploying', 'ready', 'failed'] as const
 /** One deployment of a stack on one host. */
 export interface Release {
   readonly number: number
-  /** `deploying`: also of a deployment that was interrupted. */
+  /** `deploying` includes a deployment that was interrupted. */
   readonly state: (typeof states)[number]
   /** The user and computer: `ana@laptop`. */
   readonly by: string
-  /** When it began, as ISO 8601. */
+  /** The time at which the deployment started, in ISO 8601 format. */
   readonly at: string
-  /** The git commit that was checked out in the inventory's folder. */
+  /** The git commit that was checked out in the inventory's directory. */
   readonly commit?: string | undefined
-  /** The version of compose that deployed it. */
+  /** The version of Compose that deployed the release. */
   readonly compose: string
   /** The digest of the deployed model. */
   readonly digest: string
-  /** The IDs of its images, by service. */
+  /** The image IDs by service. */
   readonly images: Readonly<Record<string, string>>
-  /** Why it failed. */
+  /** Why the deployment failed. */
   readonly reason?: string | undefined
 }
 
 /** The releases of a stack on a host. */
 export interface Releases {
-  /** The release that was deployed last without an error. */
+  /** The number of the release that was last deployed without an error. */
   readonly current: number | undefined
-  /** By number, the oldest first. */
+  /** Sorted by number, the oldest first. */
   readonly all: readonly Release[]
 }
 
@@ -48,7 +48,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const textOf = (value: unknown): string =>
   typeof value === 'string' ? value.slice(0, maxTextLength) : ''
 
-/** Parses a record; undefined if it is invalid, because a host may write anything there. */
+/** Parses the record of a release; undefined if it is invalid, because a host can write anything there. */
 export function parseRelease(number: number, text: string): Release | undefined {
   let value: unknown
   try {
@@ -78,7 +78,10 @@ const unreadable = (number: number): Release => ({
   reason: 'release.json cannot be read',
 })
 
-/** Prints the number of the current release and a NUL; then the number and the record of each release, each followed by a NUL. */
+/**
+ * Prints the number of the current release and a NUL; then the number and the record of each release, each followed by
+ * a NUL.
+ */
 const list = `
 cd -- "$1/releases" 2>/dev/null || { printf '\\0'; exit 0; }
 printf '%s\\0' "$(readlink current 2>/dev/null)"
@@ -90,7 +93,7 @@ for folder in [0-9]*; do
 done
 `
 
-/** Unpacks a release, then gives it its name; a release that exists is not changed. */
+/** Unpacks a release, then renames it to its number. An existing release is not changed. */
 const add = `
 umask 077
 mkdir -p -- "$1/releases" && cd -- "$1/releases" || exit
@@ -99,7 +102,7 @@ rm -rf -- ".$2" && mkdir -- ".$2" && tar -xf - -C ".$2" || exit
 mv -- ".$2" "$2"
 `
 
-/** Replaces the record of a release; with a third argument, it becomes the current one. */
+/** Replaces the record of a release. With a third argument, the release becomes the current one. */
 const update = `
 umask 077
 cd -- "$1/releases/$2" || exit
@@ -132,7 +135,10 @@ async function runScript(
   })
 }
 
-/** Parses releases: `current` is the number of the current one, `parts` are the number and the record of each release in turn. */
+/**
+ * Parses releases: `current` is the number of the current release, `parts` contains the number and the record of each
+ * release.
+ */
 export function parseReleases(current: string, parts: readonly string[]): Releases {
   const all: Release[] = []
   for (let at = 0; at + 1 < parts.length; at += 2) {
@@ -146,20 +152,20 @@ export function parseReleases(current: string, parts: readonly string[]): Releas
   return { current: known?.number, all }
 }
 
-/** Reads the releases of a stack; `folder` is the stack's folder on the host, which may be missing. */
+/** Reads the releases of a stack. `folder` is the stack's directory on the host, which may not exist. */
 export async function readReleases(host: Host, folder: string): Promise<Releases> {
   const [current = '', ...parts] = (await runScript(host, list, [folder])).split('\0')
   return parseReleases(current, parts)
 }
 
-/** What is needed to deploy a release again. */
+/** The data that is needed to deploy a release again. */
 export interface ReleaseContent {
   readonly model: StackModel
-  /** The shipped files: lines of the record that {@link Release} does not interpret. */
+  /** The record of the copied files, as `formatRecord` writes it. */
   readonly files: string
   /**
-   * The values that configs and secrets take from variables. When a stored release is deployed again, compose must get these and
-   * no other variables of this computer.
+   * The values of the variables that configs and secrets use. When a stored release is deployed again, Compose must get
+   * only these variables of this computer.
    */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -167,7 +173,7 @@ export interface ReleaseContent {
 /** The number of the next release. */
 export const nextNumber = ({ all }: Releases): number => (all.at(-1)?.number ?? 0) + 1
 
-/** Writes a new release. Nothing uses it yet. Throws kind `failed` if its number exists. */
+/** Writes a new release, which does not become the current one yet. Throws kind `failed` if its number exists. */
 export async function addRelease(
   host: Host,
   folder: string,
@@ -183,7 +189,7 @@ export async function addRelease(
   await runScript(host, add, [folder, String(release.number)], Buffer.concat([...archive]))
 }
 
-/** Records how a release ended. One that is `ready` becomes the current one. */
+/** Records the result of a deployment. A release that is `ready` becomes the current one. */
 export async function finishRelease(host: Host, folder: string, release: Release): Promise<void> {
   const isCurrent = release.state === 'ready' ? 'current' : ''
   const args = [folder, String(release.number), isCurrent]
@@ -191,8 +197,9 @@ export async function finishRelease(host: Host, folder: string, release: Release
 }
 
 /**
- * The releases that a host no longer keeps: all but the newest ready ones, the current one, and failed ones that are newer. A failed
- * release cannot be rolled back to, so it takes no place.
+ * Returns the releases that a host no longer keeps: all but the newest ready releases, the current release, and failed
+ * releases that are newer than the oldest of the kept ones. Failed releases do not count, because a rollback cannot
+ * restore them.
  */
 export function outdatedReleases({ current, all }: Releases): readonly Release[] {
   const ready = all.filter(({ state }) => state === 'ready').slice(-keptReleases)
@@ -221,7 +228,10 @@ cd -- "$1/releases/$2" || exit
 for file in model.json files.jsonl environment.json; do cat -- "$file" || exit; printf '\\0'; done
 `
 
-/** Reads what is needed to deploy a release again. Throws kind `failed` for a release that is incomplete or could read local files. */
+/**
+ * Reads the data that is needed to deploy a release again. Throws kind `failed` for a release that is incomplete or
+ * could read local files.
+ */
 export async function readReleaseContent(
   host: Host,
   folder: string,

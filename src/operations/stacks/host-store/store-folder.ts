@@ -5,23 +5,23 @@ import type { Context } from '../../context.ts'
 import type { HostDocker } from '../../docker/on-host/host-docker.ts'
 import { findSudo } from '../../../os/find-sudo.ts'
 
-/** A host with stacks. */
+/** A host on which stacks are stored. */
 export interface StackHost extends HostDocker {
-  /** Contains a folder for each inventory and stack. */
+  /** The directory that contains a directory for each inventory and stack. */
   readonly stacks: string
-  /** The version of its docker compose; absent: it has none. */
+  /** The version of the host's Docker Compose; absent if it has none. */
   readonly compose?: string
 }
 
-/** Contains the stacks of a host where fleet becomes root. */
+/** The directory of the stacks on a host where fleet can become root. */
 const ofRoot = '/var/lib/fleet/stacks'
 
-/** The folder of stacks below the home folder of a user without root. */
+/** The directory of the stacks below the home directory of a user who cannot become root. */
 const ofUser = '.local/share/fleet/stacks'
 
 /**
- * Prints how the folder of the stacks can be written (as root, with sudo, or as the user), the home folder, and the version of
- * compose. The engine of a user cannot read files of root.
+ * Prints how the directory of the stacks can be written (`root`, `sudo`, `user` or `denied`), the version of Compose,
+ * and the home directory. The engine of a user cannot read files of root.
  */
 const probe = `
 socket=$1
@@ -38,8 +38,8 @@ printf %s "$HOME"
 `
 
 /**
- * Finds where the stacks of a host are kept, and its docker compose. Throws kind `credentials` if the login user has no permission
- * for the engine.
+ * Finds the directory of the stacks on a host, and the host's Docker Compose. Throws kind `credentials` if the login
+ * user has no permission to use the engine, and `unsupported` for a home directory in which stacks cannot be stored.
  */
 export async function findStackHost(context: Context, machine: Machine): Promise<StackHost> {
   const { name } = machine
@@ -75,18 +75,18 @@ export async function findStackHost(context: Context, machine: Machine): Promise
   }
 }
 
-/** Whether a path that a host names has no variable, which compose would replace in a model. */
+/** Whether a path that a host reports contains no variable, which Compose would replace in a model. */
 const isPlainPath = (path: string): boolean => /^\/[\w.@+/-]*$/.test(path)
 
-/** The folder of a stack on a host; `inventory` is the ID of the inventory. */
+/** The directory of a stack on a host; `inventory` is the ID of the inventory. */
 export const storeFolder = (
   { stacks }: Pick<StackHost, 'stacks'>,
   { inventory, stack }: { inventory: string; stack: string },
 ): string => `${stacks}/${inventory}/${stack}`
 
 /**
- * The root of the files of a stack, by a path below it that a container mounts. Its host is not asked, because a plan must not take
- * longer than a list of containers.
+ * Derives the root of a stack's files from a path below it that a container mounts. The host is not asked, because a
+ * plan must not take longer than a list of containers.
  */
 export function rootOfMounts(
   mounts: readonly string[],

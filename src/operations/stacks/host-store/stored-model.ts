@@ -3,9 +3,9 @@ import { parseModel, plainText } from '../../compose/project-model.ts'
 import type { StackModel } from '../stack-model.ts'
 
 /**
- * Keys of a service with which compose reads no file, runs no program and uses no login of the computer where it runs. Not among them:
- * build, credential_spec, develop, env_file, extends, label_file, models, provider, use_api_socket, and what later versions add.
- * Source: the compose specification, "Services".
+ * Keys of a service for which Compose reads no file, runs no program and uses no login of the computer where it runs.
+ * Not included: build, credential_spec, develop, env_file, extends, label_file, models, provider, use_api_socket, and
+ * keys that later versions add. Source: the Compose Specification, "Services".
  */
 const harmlessKeys = new Set(
   `annotations attach blkio_config cap_add cap_drop cgroup cgroup_parent command configs container_name cpu_count cpu_percent
@@ -17,13 +17,19 @@ const harmlessKeys = new Set(
   tmpfs tty ulimits user userns_mode uts volumes volumes_from working_dir`.split(/\s+/),
 )
 
-/** Keys of a model that are deployed. Compose reads other files for `include`, and runs programs for `models`. */
+/**
+ * Top-level keys of a deployed model. For `include`, Compose would read other files; for `models`, it would run
+ * programs.
+ */
 const knownKeys = new Set(['name', 'services', 'networks', 'volumes', 'configs', 'secrets'])
 
-/** Whether a text has a variable that compose would replace by one of its environment. `$$` is a dollar sign. */
+/**
+ * Whether a text contains a variable, which Compose would replace with its value in the environment. `$$` is a dollar
+ * sign.
+ */
 const hasVariable = (text: string): boolean => text.replaceAll('$$', '').includes('$')
 
-/** Whether any text in a value satisfies a condition, also a key. */
+/** Whether any string in a value, including the keys of objects, satisfies a condition. */
 function someText(value: unknown, matches: (text: string) => boolean): boolean {
   if (typeof value === 'string') return matches(value)
   if (Array.isArray(value)) return value.some((item) => someText(item, matches))
@@ -31,7 +37,7 @@ function someText(value: unknown, matches: (text: string) => boolean): boolean {
   return Object.entries(value).some(([key, item]) => matches(key) || someText(item, matches))
 }
 
-/** Why a model could take something of this computer; undefined if it cannot. */
+/** Returns why a model could access this computer; undefined if it cannot. */
 function localUse(model: StackModel): string | undefined {
   const other = Object.keys(model).find((key) => !knownKeys.has(key) && !key.startsWith('x-'))
   if (other !== undefined) return `the configuration sets the key ${other}`
@@ -52,8 +58,9 @@ function localUse(model: StackModel): string | undefined {
 }
 
 /**
- * Parses a deployed model that a host has stored. The host is not trusted, and compose may run on this computer: throws kind `failed`
- * for a model with which compose would read files or variables, or run programs. `source` names it in messages.
+ * Parses a deployed model that a host has stored. The host is not trusted, and Compose may run on this computer: throws
+ * kind `failed` for a model with which Compose would read files or variables, or run programs. `source` names the model
+ * in messages.
  */
 export function parseStoredModel(text: string, source: string): StackModel {
   const model = parseModel(text) as StackModel | undefined

@@ -19,10 +19,10 @@ import { modelWords, withoutRemotes } from './local-compose.ts'
 import type { StackCompose } from './stack-compose.ts'
 import { type StackHost, findStackHost } from '../host-store/store-folder.ts'
 
-/** How long a run waits for one that has outlived its fleet, in seconds. */
+/** How long a run waits for another run whose fleet process has exited, in seconds. */
 const lockSeconds = 60
 
-/** The docker of a host, that runs only while no other one changes the stack. */
+/** Returns the docker command of a host under a lock, so that only one command at a time changes the stack. */
 const lockedDocker = (host: StackHost, folder: string): HostDocker => {
   const { docker, become = [] } = host
   const flock = ['flock', '-w', String(lockSeconds), `${folder}/up.lock`]
@@ -30,7 +30,8 @@ const lockedDocker = (host: StackHost, folder: string): HostDocker => {
 }
 
 /**
- * Runs docker on a host without input, and collects its output. `signal` ends it there; rejects with its reason when it has ended.
+ * Runs docker on a host without input, and collects its output. `signal` ends docker on the host; the promise rejects
+ * with the signal's reason after docker has exited.
  */
 async function collect(
   { env }: Pick<Context, 'env'>,
@@ -54,7 +55,7 @@ async function collect(
   }
 }
 
-/** A run of compose with a model. `folder`: the folder of the stack on the host. */
+/** Returns a run of Compose with a model. `folder`: the stack's directory on the host. */
 const runOf = (
   model: StackModel,
   words: readonly string[],
@@ -83,13 +84,13 @@ const runOf = (
   environment: variables,
 })
 
-/** Replaces the folder of one run, which has another name in each, in models and messages. */
+/** The replacement for the directory of a run, whose name differs from run to run, in models and messages. */
 const folderOfRuns = '/fleet-project'
 
 const replaceFolder = (text: string): string =>
   text.replaceAll(/\/[^\s"':]*\/\.fleet-[0-9a-f-]{36}(?=[/"'\s:,]|$)/g, folderOfRuns)
 
-/** Replaces the folder of one run in its answer. */
+/** Replaces the directory of a run in the output of Compose. */
 const withFolder =
   (ask: AskConfig): AskConfig =>
   async (words, allProfiles) => {
@@ -97,7 +98,10 @@ const withFolder =
     return { code, stdout: replaceFolder(stdout), stderr: replaceFolder(stderr) }
   }
 
-/** The inputs of a stack, without files outside the folder of the inventory that the user has not allowed. */
+/**
+ * Restricts the inputs of a stack: adding a file outside the inventory's directory throws kind `usage` unless the user
+ * has allowed the file.
+ */
 function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
   return {
     ...inputs,
@@ -105,7 +109,7 @@ function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
     openIncludes: inputs.openIncludes,
     isUncertain: inputs.isUncertain,
     async add(path) {
-      if (!inputs.names(path)) return false // the host names it, and could name any
+      if (!inputs.names(path)) return false // the host reports the path, and could report any path
       const { location } = await context.inventory()
       const { path: real, isInside } = await resolvePath(location, path)
       if (!isInside && !(await isPathAllowed(context, location, real))) {
@@ -118,7 +122,7 @@ function allowedInputs(context: Context, inputs: ComposeInputs): ComposeInputs {
   }
 }
 
-/** Lets compose of a host resolve a stack. The host gets the files that compose reads, for the time of the run. */
+/** Resolves a stack with Compose on a host. The files that Compose reads are on the host only during the run. */
 async function resolveOnHost(
   context: Context,
   host: HostDocker,
@@ -148,7 +152,10 @@ const missing = ({ name }: Pick<Machine, 'name'>): UserError =>
     hint: `on ${name}, install ${composePackages}; or on this computer, install docker-ce-cli and docker-compose-plugin`,
   })
 
-/** Uses docker compose of hosts, for computers without it. A stack is resolved on `machine`. Throws kind `unsupported`. */
+/**
+ * Returns the Docker Compose of hosts, for computers without it. Stacks are resolved on `machine`. Throws kind
+ * `unsupported` if the machine's host has no Compose.
+ */
 export async function findHostCompose(context: Context, machine: Machine): Promise<StackCompose> {
   const hosts = new Map<string, Promise<StackHost>>()
   const hostOf = (one: Machine): Promise<StackHost> => {

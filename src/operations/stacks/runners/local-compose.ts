@@ -21,13 +21,13 @@ import type { StackCompose } from './stack-compose.ts'
 const programVariables =
   /^(?:PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_[A-Z]+|XDG_[A-Z_]+|DOCKER_CONFIG|GNUPGHOME|GPG_TTY|DBUS_SESSION_BUS_ADDRESS|APPDATA|LOCALAPPDATA|USERPROFILE|SYSTEMROOT|TEMP|TMP)$/i
 
-/** Compose files must not load others from git or a registry. */
+/** The variables that keep Compose files from loading other files from git or a registry. */
 export const withoutRemotes = {
   COMPOSE_EXPERIMENTAL_GIT_REMOTE: '0',
   COMPOSE_EXPERIMENTAL_OCI_REMOTE: '0',
 }
 
-/** The environment of docker: what it needs to run, and the variables of the stack. */
+/** Returns the environment of docker: the variables that it needs to run, and the variables of the stack. */
 function environmentOf(env: Environment, variables: Environment, socket: string): Environment {
   const own = Object.entries(env).filter(([name]) => programVariables.test(name))
   return {
@@ -38,17 +38,17 @@ function environmentOf(env: Environment, variables: Environment, socket: string)
   }
 }
 
-/** The socket for runs that need no engine. */
+/** The socket path for runs that need no engine. */
 const noSocket = '/nonexistent/docker.sock'
 
-/** The largest output of a run, in bytes: models may contain many files of variables. */
+/** The maximum output of a run, in bytes. Models may contain the variables of many files. */
 const maxOutput = 64 * 2 ** 20
 
 const readAll = (stream: Readable): Promise<string> => readBeginning(stream, { limit: maxOutput })
 
 /**
- * Runs a local program without input, and collects its output. `signal` ends it, with the programs that it has started; rejects
- * with the reason of the signal, after the program has ended.
+ * Runs a local program without input, and collects its output. `signal` ends the program and the programs that it has
+ * started; the promise rejects with the signal's reason after the program has exited.
  */
 async function runToEnd(
   program: string,
@@ -61,7 +61,7 @@ async function runToEnd(
     ...(cwd !== undefined && { cwd }),
     env: { ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    detached: process.platform !== 'win32', // a group that can be signalled
+    detached: process.platform !== 'win32', // creates a process group that can be signaled
   })
   const end = (): void => {
     if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
@@ -84,7 +84,10 @@ async function runToEnd(
   }
 }
 
-/** The words of compose for a model as the only file. `file` and `empty` are files with the model and without content. */
+/**
+ * Returns the arguments of docker for Compose with a model as its only file. `file` contains the model; `empty` is an
+ * empty file.
+ */
 export const modelWords = (
   { name }: StackModel,
   { file, empty, folder }: { file: string; empty: string; folder: string },
@@ -93,10 +96,10 @@ export const modelWords = (
   `--project-name=${name}`,
   `--project-directory=${folder}`,
   `--file=${file}`,
-  `--env-file=${empty}`, // otherwise compose reads .env of the project folder
+  `--env-file=${empty}`, // otherwise Compose reads .env of the project directory
 ]
 
-/** Runs compose of this computer with a model. `folder` is the stack's folder on the host, if it is known. */
+/** Runs Compose on this computer with a model. `folder` is the stack's directory on the host, if it is known. */
 async function runModel(
   run: RunCompose,
   model: StackModel,
@@ -111,7 +114,10 @@ async function runModel(
   return await run([...start, ...words], { ...options, cwd: workplace.folder })
 }
 
-/** Rejects when the host was lost while compose used its engine, since compose may report another reason. */
+/**
+ * Rejects when the connection to the host was lost while Compose used its engine, because Compose may report another
+ * reason.
+ */
 async function unlessLost(
   lost: Promise<never>,
   run: () => Promise<CommandResult>,
@@ -141,12 +147,12 @@ function machineCompose(
   }
 }
 
-/** Where docker of a Linux distribution looks for plugins, after the folder of the user. */
+/** The directories in which docker of a Linux distribution looks for plugins, after the directory of the user. */
 const systemFolders = ['/usr/local/lib', '/usr/local/libexec', '/usr/lib', '/usr/libexec'].map(
   (folder) => `${folder}/docker`,
 )
 
-/** The compose plugin that docker starts. Without docker before it, it takes less than half of the processor time. */
+/** Finds the Compose plugin that docker starts. Running it without docker takes less than half of the CPU time. */
 async function findPlugin(docker: string, env: Environment): Promise<string | undefined> {
   const config = env['DOCKER_CONFIG'] ?? join(env['HOME'] ?? '', '.docker')
   if (!isAbsolute(config)) return undefined
@@ -156,20 +162,20 @@ async function findPlugin(docker: string, env: Environment): Promise<string | un
   return findProgram('docker-compose', { PATH })
 }
 
-/** Runs a command of compose. The first argument is `compose`. */
+/** Runs a Compose command. The first argument is `compose`. */
 type RunCompose = (
   args: readonly string[],
   options: Parameters<typeof runToEnd>[2],
 ) => Promise<CommandResult>
 
-/** Finds docker with its compose plugin on this computer. */
+/** Finds the Docker CLI with its Compose plugin on this computer; undefined if there is none. */
 export async function findLocalCompose(context: Context): Promise<StackCompose | undefined> {
   const { env, signal } = context
   const docker = await findProgram('docker', env)
-  if (docker === undefined || process.platform === 'win32') return undefined // no sockets of engines
+  if (docker === undefined || process.platform === 'win32') return undefined // no Unix sockets for engines on Windows
   const plain = environmentOf(env, {}, noSocket)
   const plugin = await findPlugin(docker, env)
-  /** For commands that need no engine and no credentials. */
+  /** Runs commands that need no engine and no credentials. */
   const query: RunCompose = (args, options) =>
     plugin === undefined
       ? runToEnd(docker, args, options)
@@ -183,9 +189,9 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
       hint: 'reinstall the docker-compose-plugin package, or remove it to use Compose on the hosts',
     })
   }
-  const version = readVersion() // while it resolves stacks
+  const version = readVersion() // runs while stacks are resolved
   version.catch(() => {}) // awaited where it is needed
-  // Only docker itself knows whether it has a plugin in other folders.
+  // Only docker itself knows whether it has a plugin in other directories.
   if (plugin === undefined && (await version.catch(() => '')) === '') return undefined
   return {
     async resolve(files, variables) {
@@ -206,7 +212,7 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
       })
       const resolving = resolveStack({ ...files, variables: all }, { root: workplace.root, ask })
       await Promise.allSettled([resolving, version])
-      await version // a plugin that does not work is a better reason than what it printed
+      await version // that a plugin does not work is a better reason than its output
       return await resolving
     },
     hasherOf: async () => ({

@@ -4,7 +4,7 @@ import { openStore } from '../host-store/open-store.ts'
 import type { DeployTarget } from '../run-release.ts'
 import type { StackCompose } from './stack-compose.ts'
 
-/** Opens the folder, the engine and compose of a stack on a machine. `stack` is its name. */
+/** Opens the directory, the engine and the Compose of a stack on a machine. `stack` is the name of the stack. */
 export async function openTarget(
   context: Context,
   compose: StackCompose,

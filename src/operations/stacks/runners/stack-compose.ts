@@ -7,33 +7,39 @@ import type { MachineCompose } from '../run-release.ts'
 import type { StackFiles } from '../stack-files.ts'
 import type { StackHost } from '../host-store/store-folder.ts'
 
-/** Computes the hashes of services. Other versions of compose may compute other hashes. */
+/** Computes the hashes of services. Other versions of Compose may compute other hashes. */
 export interface Hasher {
   readonly version: string
   readonly ask: AskCompose
 }
 
-/** The docker compose that resolves stacks and deploys them: of this computer, or of the hosts. */
+/** The Docker Compose that resolves and deploys stacks: on this computer, or on the hosts. */
 export interface StackCompose {
-  /** The host on which stacks are resolved; absent: this computer. Only files that the user has allowed may be sent there. */
+  /**
+   * The host on which stacks are resolved; absent: this computer. Only files that the user has allowed may be sent
+   * there.
+   */
   readonly host?: string
   /** Resolves a stack with additional variables, which are those of a machine. Throws as `resolveStack` does. */
   resolve(files: StackFiles, variables: Readonly<Record<string, string>>): Promise<ResolvedStack>
-  /** The compose that computes the hashes of containers on a machine that compose `version` has created. */
+  /**
+   * Returns the Compose that computes the hashes of a machine's containers. `version`: the version of the Compose that
+   * created the containers.
+   */
   hasherOf(machine: Machine, version: string | undefined): Promise<Hasher>
   /** Compose with the engine of a machine. */
   on(machine: Machine, store: StackStore): Promise<MachineCompose>
 }
 
-/** The folder of a stack on a host. */
+/** The directory of a stack on a host. */
 interface StackStore {
   readonly host: StackHost
   readonly folder: string
 }
 
 /**
- * Finds compose: on this computer if its docker has the compose plugin, else on the first of the machines that has it. Throws kind
- * `unsupported` if there is none. `machines`: those with a host.
+ * Finds Compose: on this computer if its docker has the Compose plugin, or else on the first of the machines that has
+ * it. `machines`: the stack's machines with a host. Throws kind `unsupported` if there is none.
  */
 export async function findStackCompose(
   context: Context,
