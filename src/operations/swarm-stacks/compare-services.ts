@@ -4,15 +4,15 @@ import { modeOf } from '../services/list-services.ts'
 import type { ServiceChange } from '../stacks/compare-services.ts'
 import { type SwarmFile, type SwarmService, digestLabel } from './swarm-file.ts'
 
-/** How the services of a stack on a swarm differ from its file. */
+/** The differences between the services of a stack on a swarm and its file. */
 interface SwarmDrift {
   /** The changes of a deployment, in the order of the services; removals last. */
   readonly changes: readonly ServiceChange[]
-  /** Services that are as they should be, but whose tasks do not all run. */
+  /** Services without changes, not all of whose tasks run. */
   readonly waiting: readonly { readonly service: string; readonly why: string }[]
 }
 
-/** An image without its digest, and with its whole name and tag: docker adds the tag to services. */
+/** An image without its digest, with its full name and tag: Docker adds the tag to services. */
 function imageName(image: string): string {
   const name = fullNameOf(image.replace(/@sha256:.*$/, ''))
   return /:[^/]*$/.test(name) ? name : `${name}:latest`
@@ -21,11 +21,11 @@ function imageName(image: string): string {
 const isSame = (one: readonly string[], other: readonly string[]): boolean =>
   JSON.stringify(one.toSorted()) === JSON.stringify(other.toSorted())
 
-/** The variables of a service as the engine has them; in the file, `$` is written `$$`. */
+/** The variables of a service in the engine's format; in the file, `$` is written `$$`. */
 const variablesOf = ({ environment = {} }: SwarmService): readonly string[] =>
   Object.entries(environment).map(([name, value]) => `${name}=${value.replaceAll('$$', '$')}`)
 
-/** Why a service is updated; undefined if only its number of tasks may differ. */
+/** Returns why a service is updated; undefined if it needs no update, or only another number of tasks. */
 function reasonToUpdate(wanted: SwarmService, { Spec, UpdateStatus }: Service): string | undefined {
   if (Spec.Labels?.[digestLabel] === undefined) return 'fleet has not deployed this service'
   if (Spec.Labels[digestLabel] !== wanted.deploy.labels[digestLabel]) {

@@ -31,8 +31,8 @@ import {
 import type { SwarmFile } from './swarm-file.ts'
 
 /**
- * Runs `docker stack deploy` against a manager: with the docker of this computer, else on the manager, with the logins to the
- * registries of the images. The file is its input, so it is in no file on a host.
+ * Runs `docker stack deploy` against a manager: with the Docker CLI of this computer, or else on the manager, with the
+ * logins to the registries of the images. The file is passed on standard input, so that it is never stored on a host.
  */
 async function runStackDeploy(
   context: Context,
@@ -70,7 +70,7 @@ async function runStackDeploy(
   }
 }
 
-/** Waits for all services of a stack. Throws kind `failed` with the reasons of all that fail. */
+/** Waits for all services of a stack. Throws kind `failed` with the reasons of all services that fail. */
 async function waitForServices(
   context: Context,
   swarm: OpenSwarm,
@@ -100,12 +100,12 @@ async function waitForServices(
   })
 }
 
-/** A file to deploy, and who does it. */
+/** A file to deploy as a stack. */
 interface FileToDeploy {
   readonly stack: string
   readonly file: SwarmFile
   readonly resolvesImages: boolean
-  /** In seconds. */
+  /** How long to wait for the services, in seconds. */
   readonly wait: number
 }
 
@@ -138,9 +138,9 @@ export async function deployFile(
 }
 
 /**
- * Deploys a prepared stack on its swarm. `machine`: the manager in the plan. Throws kind `failed` if a service does not converge, with
- * the error and the last lines of its newest failed task; whether such a service is rolled back is decided by its `update_config`.
- * Throws kind `locked` while another user changes the stack.
+ * Deploys a prepared stack on its swarm. `machine`: the manager in the plan. Throws kind `failed` if a service does not
+ * converge, with the error and the last log lines of its newest failed task; the `update_config` of the service decides
+ * whether it is rolled back. Throws kind `locked` while another user changes the stack.
  */
 export async function deploySwarmStack(
   context: Context,
@@ -156,7 +156,7 @@ export async function deploySwarmStack(
   return await deployLocked(context.with({ signal }), prepared, machine, { progress, signal })
 }
 
-/** Deploys under the lock. */
+/** Deploys a stack whose lock is held. */
 async function deployLocked(
   context: Context,
   prepared: StackToDeploy,
@@ -208,8 +208,8 @@ const isUserError = (error: unknown): boolean => error instanceof UserError
 const removalMs = 60_000
 
 /**
- * Removes the services, networks, configs, secrets and releases of a stack. Volumes stay on the nodes. Throws kind `locked` while
- * another user changes the stack.
+ * Removes the services, networks, configs, secrets and releases of a stack. Volumes on the nodes are kept. Throws kind
+ * `locked` while another user changes the stack.
  */
 export async function removeSwarmStack(
   shared: Context,

@@ -8,22 +8,22 @@ import { openStore } from '../stacks/host-store/open-store.ts'
 import type { StackHost } from '../stacks/host-store/store-folder.ts'
 import { machineLabel } from '../swarm/node-labels.ts'
 
-/** How a stack on a swarm is locked. */
+/** Options of {@link lockSwarmStack}. */
 interface SwarmLockOptions {
   readonly stack: string
   readonly owner: LockOwner
   readonly progress: Progress
-  /** How long to wait for another owner, in milliseconds; absent: the command cannot wait. */
+  /** How long to wait for another owner, in milliseconds; absent if the command has no option --wait-lock. */
   readonly waitMs?: number | undefined
 }
 
 /** The lock of a stack on a swarm. */
 export interface SwarmStackLock extends StackLock {
-  /** Removes the folder of the lock from its host, for a stack that was removed. */
+  /** Removes the directory of the lock from its host, after the stack was removed. */
   removeFolder(): Promise<void>
 }
 
-/** Removes the files of a lock, and their folder if nothing else is in it. */
+/** Removes the files of a lock, and their directory if nothing else is in it. */
 const removeLock = `
 cd -- "$1" 2>/dev/null || exit 0
 rm -f -- lock.json lock
@@ -31,7 +31,7 @@ cd .. && rmdir -- "$1" 2>/dev/null
 exit 0
 `
 
-/** The machine of the swarm's leader, which all users find, whichever manager answers them. */
+/** Finds the machine of the swarm's leader, which is the same for all users and all managers that respond. */
 async function findLeader(context: Context, swarm: string): Promise<Machine> {
   const { machines } = await (await context.inventory()).read()
   return openSwarm(context, swarm).ask(async ({ machine, nodes }) => {
@@ -45,13 +45,13 @@ async function removeFolder({ transport, become = [] }: StackHost, folder: strin
   await run(transport, [...become, 'sh', '-c', removeLock, 'fleet', folder])
 }
 
-/** How often the stack is locked again because the swarm has elected another leader. */
+/** The maximum number of attempts to lock the stack on the host of the leader, which may change in between. */
 const maxElections = 3
 
 /**
- * Locks a stack on the host of the swarm's leader, as stacks on machines are locked on their hosts. Throws kind `locked` with the
- * owner if another user holds the lock. An election during the work does not end the lock, but another user then locks the host of
- * the new leader.
+ * Locks a stack on the host of the swarm's leader, as stacks on machines are locked on their hosts. Throws kind
+ * `locked` with the owner if another user holds the lock. An election during the work does not release the lock, but
+ * another user can then get a lock on the host of the new leader.
  */
 export async function lockSwarmStack(
   context: Context,

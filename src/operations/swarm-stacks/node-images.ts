@@ -13,7 +13,7 @@ import { machinesOfNodes } from '../services/placed-tasks.ts'
 import type { DeployCalls } from '../stacks/run-release.ts'
 import type { SwarmFile, SwarmService } from './swarm-file.ts'
 
-/** The value of a node that a constraint names; undefined for other values. */
+/** Returns the value of a node for the key of a constraint; undefined for unknown keys. */
 function valueOf({ ID, Spec, Description }: SwarmNode, key: string): string | undefined {
   if (key === 'node.id') return ID
   if (key === 'node.role') return Spec.Role
@@ -22,7 +22,7 @@ function valueOf({ ID, Spec, Description }: SwarmNode, key: string): string | un
   return label === undefined ? undefined : (Spec.Labels[label] ?? '')
 }
 
-/** Whether tasks of a service may run on a node. A constraint that fleet does not know excludes none. */
+/** Whether tasks of a service may run on a node. A constraint that fleet does not know excludes no node. */
 export function mayRunOn(node: SwarmNode, { deploy }: Pick<SwarmService, 'deploy'>): boolean {
   if (node.Status.State !== 'ready' || node.Spec.Availability !== 'active') return false
   return (deploy.placement?.constraints ?? []).every((constraint) => {
@@ -44,7 +44,7 @@ interface ImageTargets {
   readonly machines: readonly Machine[]
 }
 
-/** The images of a file with the machines that may run their tasks. */
+/** Returns the images of a file, each with the machines that may run its tasks. */
 async function targetsOf(
   context: Context,
   swarm: OpenSwarm,
@@ -64,7 +64,7 @@ async function targetsOf(
   })
 }
 
-/** Whether nodes can pull an image: a registry knows it. */
+/** Whether nodes can pull an image, because a registry has it. */
 async function isInRegistry(
   { signal }: Context,
   swarm: OpenSwarm,
@@ -78,7 +78,7 @@ async function isInRegistry(
   return digest !== undefined
 }
 
-/** The images of a stack, and how nodes get them. */
+/** The images that a stack builds, and the function that builds them. */
 export interface ImageOptions {
   /** The images that the stack builds. */
   readonly built: ReadonlySet<string>
@@ -87,9 +87,9 @@ export interface ImageOptions {
 }
 
 /**
- * Makes sure that the nodes that may run a service have its image, if no registry has it: images that the stack builds are built and
- * copied, others are copied from a node that has them. Resolves to whether a registry has all images. Throws kind `failed` if a node
- * cannot be reached.
+ * Makes sure that the nodes that may run a service have its image, if no registry has it. Images that the stack builds
+ * are built and copied; others are copied from a node that has them. Resolves to whether a registry has all images.
+ * Throws kind `failed` if an image cannot be copied to a node.
  */
 export async function provideImages(
   context: Context,
@@ -119,7 +119,7 @@ export async function provideImages(
     const missing = asked.flatMap((one) =>
       'value' in one && one.value === undefined ? [one.machine] : [],
     )
-    if (owner === undefined) continue // a node may have a login to its registry
+    if (owner === undefined) continue // a node may be logged in to the registry
     const copied = await fanOutInOrder(
       missing,
       (machine, stop) => {

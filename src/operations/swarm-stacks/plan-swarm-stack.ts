@@ -22,7 +22,7 @@ import { type SwarmStack, localRoot, swarmStackOf } from './swarm-file.ts'
 /** A stack on a swarm. */
 export type StackOnSwarm = Stack & { readonly swarm: string }
 
-/** What is deployed with a resolved stack. Throws as `swarmStackOf` does. */
+/** Returns the file, configs and secrets to deploy for a resolved stack. Throws as `swarmStackOf` does. */
 export const swarmStackIn = (
   { files: { variables } }: Pick<PreparedStack, 'files'>,
   resolved: ResolvedStack,
@@ -47,7 +47,7 @@ function managerOf(
   )
 }
 
-/** Why a stack with variables of machines cannot be deployed on a swarm. */
+/** The issue for a stack that uses variables of machines, which cannot be deployed on a swarm. */
 function variableIssue(stack: string, names: readonly string[]): Issue {
   return {
     why: `stack ${stack}: the Compose files cannot use ${names.join(', ')} in a swarm`,

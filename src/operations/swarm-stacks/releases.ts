@@ -16,10 +16,10 @@ import type { NamedContent, SwarmFile } from './swarm-file.ts'
 export interface SwarmRelease {
   readonly number: number
   readonly state: 'deploying' | 'ready' | 'failed'
-  /** Whether its services are those of the swarm. */
+  /** Whether the swarm runs the services of this release. */
   readonly isCurrent: boolean
   readonly by: string
-  /** ISO 8601 */
+  /** The time of the deployment, in ISO 8601 format. */
   readonly at: string
   readonly commit?: string
   readonly object: SwarmObject
@@ -37,7 +37,7 @@ const labelNames = {
   commit: 'fleet.commit',
 } as const
 
-/** How many releases are kept, and the current one. */
+/** The number of newest releases that are kept, besides the current one. */
 const keptReleases = 5
 
 function releaseOf(object: SwarmObject): SwarmRelease[] {
@@ -87,7 +87,10 @@ export function fileOf({ number, object }: SwarmRelease): SwarmFile {
   throw new UserError('failed', `cannot read release ${number}`)
 }
 
-/** The earlier release to restore: `to`, or the newest ready one before the current one. Throws kind `failed`. */
+/**
+ * Returns the release to restore: the release `to`, or the newest ready release before the current one. Throws kind
+ * `failed` if there is none.
+ */
 export function chooseSwarmRelease(
   stack: string,
   releases: readonly SwarmRelease[],
@@ -135,16 +138,16 @@ export async function createContents(
   }
 }
 
-/** The longest name of a stack in the names of its releases: configs have at most 64 characters. */
+/** The maximum length of a stack name in the names of its releases: names of configs have at most 64 characters. */
 const longestStack = 45
 
-/** The beginning of the names of releases. A long name of a stack is replaced by its digest. */
+/** Returns the start of the names of releases. A long stack name is replaced by its digest. */
 function releasePrefix(stack: string): string {
   if (stack.length <= longestStack) return `fleet-${stack}`
   return `fleet-${createHash('sha256').update(stack).digest('hex').slice(0, longestStack)}`
 }
 
-/** Writes a new release, with the state `deploying`. Returns it. */
+/** Writes a new release with the state `deploying`, and returns it. */
 export async function writeRelease(
   engine: Engine,
   stack: string,
@@ -169,7 +172,7 @@ export async function writeRelease(
   return written
 }
 
-/** Notes how a deployment ended: a release that is ready becomes the current one. */
+/** Records the result of a deployment. A release that is ready becomes the current one. */
 export async function endRelease(
   engine: Engine,
   stack: string,
@@ -229,7 +232,7 @@ export async function removeUnused(
   }
 }
 
-/** Removes all releases, configs and secrets of a stack. Throws kind `failed` for those that a service uses. */
+/** Removes all releases, configs and secrets of a stack. Throws kind `failed` if a service uses one of them. */
 export async function removeContents(
   engine: Engine,
   stack: string,

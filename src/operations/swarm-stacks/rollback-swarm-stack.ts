@@ -17,8 +17,8 @@ export interface SwarmRollback {
 }
 
 /**
- * Deploys the file of an earlier release again. Its images must still be on the nodes, or in a registry. Throws kind `locked` while
- * another user changes the stack.
+ * Deploys the file of an earlier release again. Its images must still be on the nodes, or in a registry. Throws kind
+ * `locked` while another user changes the stack.
  */
 export async function rollBackSwarmStack(
   shared: Context,

@@ -5,14 +5,14 @@ import type { ObjectKind } from '../../engine/swarm/objects.ts'
 import type { LocalFiles } from '../compose/read-local-files.ts'
 import { type StackModel, type StackService, scaleOf, stackLabels } from '../stacks/stack-model.ts'
 
-/** A compose file in the format of `docker stack deploy` (version 3.8), which docker reads as JSON. */
+/** A Compose file in the format of `docker stack deploy` (version 3.8), which docker reads as JSON. */
 export interface SwarmFile {
   readonly version: '3.8'
   readonly services: Readonly<Record<string, SwarmService>>
   readonly [section: string]: unknown
 }
 
-/** A service of such a file. Only docker interprets the fields without a type here. */
+/** A service of a {@link SwarmFile}. Fields without a type here are interpreted only by Docker. */
 export interface SwarmService {
   readonly image: string
   readonly environment?: Readonly<Record<string, string>>
@@ -25,14 +25,14 @@ export interface SwarmService {
   readonly [key: string]: unknown
 }
 
-/** A config or secret, with a name that contains a digest of its content: other content is another object. */
+/** A config or secret. Its name contains a digest of its content, so that new content creates a new object. */
 export interface NamedContent {
   readonly kind: ObjectKind
   readonly name: string
   readonly content: Buffer
 }
 
-/** What is deployed to a swarm. */
+/** The file, configs and secrets to deploy to a swarm. */
 export interface SwarmStack {
   readonly file: SwarmFile
   readonly objects: readonly NamedContent[]
@@ -41,17 +41,17 @@ export interface SwarmStack {
 /** The label of a service with the digest of its definition in the file. */
 export const digestLabel = 'fleet.digest'
 
-/** The folder of local files in the model from which a swarm file is made. */
+/** The directory of local files in the model from which a swarm file is made. */
 export const localRoot = '/fleet'
 
-/** Keys of services that Swarm has. Source: docker/cli, cli/compose/convert/service.go. */
+/** Keys of services that Swarm mode supports. Source: docker/cli, cli/compose/convert/service.go. */
 const supported = new Set(
   'cap_add cap_drop command configs credential_spec deploy dns dns_search domainname entrypoint environment extra_hosts healthcheck hostname image init isolation labels logging networks ports read_only secrets stdin_open stop_grace_period stop_signal sysctls tty ulimits user volumes working_dir'.split(
     ' ',
   ),
 )
 
-/** Keys that a swarm does not need: images are built before, names are given, and tasks are always restarted. */
+/** Keys that Swarm mode does not need: images are built before, names are assigned, and tasks are always restarted. */
 const unneeded = new Set(
   'attach build container_name depends_on develop env_file expose label_file platform profiles pull_policy restart scale'.split(
     ' ',
@@ -59,12 +59,12 @@ const unneeded = new Set(
 )
 
 /**
- * What the content of configs and secrets must be smaller than, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize. Engines
- * before 23.0 reject configs of more than 500 KiB themselves.
+ * The exclusive size limits of configs and secrets, in bytes. Source: moby/swarmkit, MaxConfigSize and MaxSecretSize.
+ * Engines before 23.0 reject configs of more than 500 KiB themselves.
  */
 const contentLimit = { configs: 1000 * 1024, secrets: 500 * 1024 } as const
 
-/** The longest name of configs and secrets. Source: moby/swarmkit, validateConfigOrSecretName. */
+/** The maximum length of the names of configs and secrets. Source: moby/swarmkit, validateConfigOrSecretName. */
 const longestName = 64
 
 const shownDigits = 12
@@ -74,19 +74,19 @@ const digest = (content: string | Buffer): string =>
 
 type Item = Readonly<Record<string, unknown>>
 
-/** The use of a config or secret, with its mode as a number: compose prints `"0440"`. */
+/** Converts the mode of a mounted config or secret to a number: Compose prints `"0440"`. */
 const withMode = (item: Item): Item => {
   const { mode } = item
   return typeof mode === 'string' ? { ...item, mode: Number.parseInt(mode, 8) } : item
 }
 
-/** The fields of an item that docker's format has. */
+/** Selects the fields of an item that Docker's format has. */
 const pick = (item: Item, names: string): Item =>
   Object.fromEntries(
     names.split(' ').flatMap((name) => (item[name] == null ? [] : [[name, item[name]]])),
   )
 
-/** Refuses parts of a service that a swarm cannot have. */
+/** Throws kind `unsupported` for a service that uses features which Swarm mode does not support. */
 function checkService(stack: string, name: string, service: StackService): void {
   const refuse = (why: string, hint: string): never => {
     throw new UserError('unsupported', `stack ${stack}: service ${name} ${why}`, { hint })
@@ -125,7 +125,7 @@ function volumeOf(volume: Item): Item {
   }
 }
 
-/** Limits as docker reads them: CPUs as a text. */
+/** Converts resource limits to Docker's format, where CPUs are strings. */
 function resourcesOf(resources: Item): Item {
   const parts = Object.entries(resources).map(([part, limits]) => {
     const { cpus } = limits as { cpus?: string | number }
@@ -147,7 +147,7 @@ function deployOf(service: StackService): Item {
 
 const itemsOf = (value: unknown): readonly Item[] => (value ?? []) as readonly Item[]
 
-/** A service in docker's format. */
+/** Converts a service to Docker's format. */
 function serviceOf(stack: string, name: string, service: StackService): SwarmService {
   checkService(stack, name, service)
   const { [stackLabels.inputs]: inputs, ...labels } = service.labels ?? {}
@@ -175,10 +175,10 @@ function serviceOf(stack: string, name: string, service: StackService): SwarmSer
   }
 }
 
-/** Where the contents of configs and secrets come from. */
+/** The sources of the contents of configs and secrets. */
 export interface ContentSources {
   readonly files: LocalFiles
-  /** For those with `environment`. */
+  /** The variables for configs and secrets with `environment`. */
   readonly variables: Readonly<Record<string, string>>
 }
 
@@ -190,7 +190,7 @@ interface Definition {
   readonly environment?: string
 }
 
-/** The content of a config or secret. */
+/** Reads the content of a config or secret; undefined if its file or variable is missing. */
 async function contentOf(
   { file, content, environment }: Definition,
   { files, variables }: ContentSources,
@@ -207,8 +207,9 @@ async function contentOf(
 }
 
 /**
- * Makes the file for `docker stack deploy` from a model whose local files are below {@link localRoot}. Configs and secrets become
- * external ones that are named by their content. Throws kind `unsupported` for what a swarm cannot have, `failed` for missing content.
+ * Creates the file for `docker stack deploy` from a model whose local files are below {@link localRoot}. Configs and
+ * secrets become external ones, named after their content. Throws kind `unsupported` for features that Swarm mode does
+ * not support, and `failed` for content that is missing or too large.
  */
 export async function swarmStackOf(
   model: StackModel,

@@ -6,7 +6,7 @@ import type { StackContainerRow } from '../stacks/deployed/stack-containers.ts'
 import type { StackOnMachine } from '../stacks/deployed/stack-states.ts'
 import { readSwarmReleases } from './releases.ts'
 
-/** The state of a stack on a swarm, without its model: nothing is resolved. */
+/** Returns the state of a stack on a swarm. Its model is neither resolved nor compared. */
 export async function stateOnSwarm(
   context: Context,
   swarm: OpenSwarm,
@@ -39,7 +39,7 @@ export async function stateOnSwarm(
 
 const noPorts: readonly ContainerPort[] = []
 
-/** The tasks of a stack that should run, in the form of containers. */
+/** Lists the tasks of a stack that should run, in the form of containers. */
 export async function stackTasks(
   context: Context,
   swarm: OpenSwarm,
@@ -60,7 +60,7 @@ export async function stackTasks(
     })
 }
 
-/** The names of the services of a stack on a swarm, as the swarm names them. */
+/** Returns the names of the services of a stack on a swarm, with the stack's prefix. */
 export const serviceNames = async (
   context: Context,
   swarm: OpenSwarm,

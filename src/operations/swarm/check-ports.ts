@@ -9,15 +9,15 @@ import { initializedSwarm } from './find-manager.ts'
 import { type SwarmModule, findMissingModules } from './kernel-modules.ts'
 import { type Cluster, answerOf, observeSwarms } from './observe-swarms.ts'
 
-/** The ports of swarms over TCP: managers listen on the first one, all nodes on the second one. */
+/** The TCP ports of swarms: managers listen on `management`, all nodes on `gossip`. */
 const swarmPorts = { management: 2377, gossip: 7946 } as const
 
 /** How long a connection may take, in milliseconds. */
 const connectMs = 5000
 
 /**
- * What comes of a connection. `closed`: the host answers, but nothing listens on the port. `blocked`: no answer. `unknown`: the SSH
- * server of the host from which it is made allows no forwarding.
+ * The result of a connection attempt. `closed`: the host answers, but nothing listens on the port. `blocked`: no
+ * answer. `unknown`: the SSH server of the connecting host allows no forwarding.
  */
 type PortState = 'open' | 'closed' | 'blocked' | 'unknown'
 
@@ -54,7 +54,7 @@ async function probePort(
   }
 }
 
-/** A connection between two members that does not work. */
+/** A failed connection between two members. */
 export interface PortProblem {
   readonly swarm: string
   /** The machine that cannot connect. */
@@ -67,7 +67,7 @@ export interface PortProblem {
   readonly state: Exclude<PortState, 'open'>
 }
 
-/** A kernel module that a member needs, and that its kernel lacks. */
+/** A kernel module that a member needs, but does not have. */
 interface MissingModule {
   readonly machine: string
   readonly module: SwarmModule
@@ -76,20 +76,20 @@ interface MissingModule {
 /** The result of {@link checkMembers}. */
 interface MemberCheck {
   readonly swarm: string
-  /** How many connections were made. */
+  /** The number of connections that were checked. */
   readonly connections: number
   readonly members: number
   readonly problems: readonly PortProblem[]
   readonly missingModules: readonly MissingModule[]
-  /** Members that did not answer, from which nothing was checked. */
+  /** Members that did not respond, so that their own connections and modules were not checked. */
   readonly silent: readonly string[]
 }
 
-/** The IP address at which other nodes reach a node. Managers may report 0.0.0.0 as that of the node. */
+/** Returns the IP address at which other nodes reach a node. The status of a manager may contain 0.0.0.0. */
 export const addressOf = ({ Status, ManagerStatus }: SwarmNode): string =>
   ManagerStatus === undefined ? Status.Addr : ManagerStatus.Addr.replace(/:\d+$/, '')
 
-/** The connections that a member must be able to make. */
+/** Returns the connections that a member must be able to make. */
 function connectionsOf(
   own: string,
   nodes: ReadonlyMap<string, SwarmNode>,
@@ -102,10 +102,10 @@ function connectionsOf(
   })
 }
 
-/** How many connections one host makes at the same time. sshd limits sessions, not connections. */
+/** The maximum number of simultaneous connections from one host. sshd limits sessions, not forwarded connections. */
 const perHost = 16
 
-/** Checks a list in parts, so that a host does not make all connections at once. */
+/** Processes a list in batches, so that a host does not make all connections at the same time. */
 async function inBatches<Item, Value>(
   items: readonly Item[],
   work: (item: Item) => Promise<Value>,
@@ -118,8 +118,8 @@ async function inBatches<Item, Value>(
 }
 
 /**
- * Checks that each member of a swarm reaches each manager on 2377/tcp, and each other member on 7946/tcp, and that its kernel has
- * the modules that nodes need. UDP cannot be checked like that. Throws kind `failed` if no manager answers.
+ * Checks that each member of a swarm reaches each manager on 2377/tcp, and each other member on 7946/tcp, and that its
+ * kernel has the modules that nodes need. UDP cannot be checked this way. Throws kind `failed` if no manager responds.
  */
 export async function checkMembers(
   context: Context,
@@ -172,16 +172,17 @@ export async function checkMembers(
   }
 }
 
-/** A member that a machine joins, or that joins. */
+/** A member that a joining machine must reach. */
 export interface Peer {
-  /** Absent if it is no machine of the inventory. */
+  /** Absent if the member is not a machine in the inventory. */
   readonly machine?: Machine | undefined
   readonly address: string
 }
 
 /**
- * Checks the ports before a machine joins: it must reach all managers, and they must reach its address, where nothing listens yet.
- * Throws kind `failed`, with the port to open. Hosts whose SSH server allows no forwarding are not checked.
+ * Checks the ports before a machine joins: it must reach all managers, and they must reach its address, where nothing
+ * listens yet. Throws kind `failed`, with the port to open. Hosts whose SSH server allows no forwarding are not
+ * checked.
  */
 export async function checkBeforeJoin(
   context: Context,

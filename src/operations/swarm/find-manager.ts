@@ -10,17 +10,20 @@ import { firstAnswer } from '../fan-out/first-answer.ts'
 /** How long one manager may take to answer, in milliseconds. */
 const answerMs = 10_000
 
-/** After how long without an answer the next manager is asked too, in milliseconds. */
+/** How long to wait for a response before the next manager is tried too, in milliseconds. */
 const patienceMs = 1000
 
-/** A manager of a swarm that answers. */
+/** A manager of a swarm that has responded. */
 export interface Manager {
   readonly machine: Machine
   readonly engine: Engine
   readonly nodes: readonly SwarmNode[]
 }
 
-/** The swarm as the inventory has it now. Throws kind `usage` if it is not there, or not initialized. */
+/**
+ * Returns the current inventory, and a swarm with its ID. Throws kind `usage` if the swarm is not in the inventory, and
+ * `failed` if it is not initialized.
+ */
 export async function initializedSwarm(context: Context, name: string) {
   const inventory = await (await context.inventory()).read()
   const swarm = inventory.swarms.get(name)
@@ -36,8 +39,8 @@ export async function initializedSwarm(context: Context, name: string) {
 }
 
 /**
- * Finds a manager of a swarm that answers, with the nodes that it lists: the first that does. `leaving`: machines that are asked last,
- * because they are about to lose that role. Throws kind `failed` if none answers.
+ * Finds the first manager of a swarm that responds, with the nodes that it lists. `leaving`: machines that are tried
+ * last, because they may stop being managers. Throws kind `failed` if none responds.
  */
 export async function findManager(
   context: Context,

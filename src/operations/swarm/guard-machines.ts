@@ -6,15 +6,16 @@ import { type SwarmObservation, answerOf } from './observe-swarms.ts'
 import { failureLoss, managersAmong, quorumLoss } from './quorum.ts'
 
 /**
- * What happens to the host of a machine, and so to its node. `fail`: it is switched off. `leave`: it is removed, after its node has
- * left the swarm. `restart`: it is switched off and on again; managers restart one after the other.
+ * The interruption of a machine's host, and so of its node. `fail`: the host is switched off. `leave`: the host is
+ * removed after its node has left the swarm. `restart`: the host is switched off and on again; managers restart one
+ * after the other.
  */
 export type Interruption = 'fail' | 'leave' | 'restart'
 
 /** Interruptions by node, or by machine, in the order in which they happen. */
 type Interruptions = ReadonlyMap<string, Interruption>
 
-/** The interruption of the host that a change causes; undefined if there is none. */
+/** Returns the interruption of the host that a change causes; undefined if there is none. */
 function interruptionOf({ action, gone, stops }: Change): Interruption | undefined {
   if (gone === true) return undefined
   if (action === 'stop') return 'fail'
@@ -22,7 +23,10 @@ function interruptionOf({ action, gone, stops }: Change): Interruption | undefin
   return action === 'change' && stops === true ? 'restart' : undefined
 }
 
-/** The interruptions that changes cause, by machine. A removal matters more than being switched off, and that more than a restart. */
+/**
+ * Returns the interruptions that changes cause, by machine. Of several, `leave` takes precedence over `fail`, and
+ * `fail` over `restart`.
+ */
 export function interruptionsOf(changes: readonly Change[]): Interruptions {
   const order: readonly Interruption[] = ['restart', 'fail', 'leave']
   const found = new Map<string, Interruption>()
@@ -37,9 +41,9 @@ export function interruptionsOf(changes: readonly Change[]): Interruptions {
 }
 
 /**
- * The nodes whose interruption would cost a swarm the majority of its managers, with the reason. None if all nodes of the swarm are
- * interrupted: then the swarm ends, or stops, as a whole. Swarms of one or two managers have no majority without one of them: there,
- * a manager may restart, and the second one may leave.
+ * Returns the nodes whose interruption would cost a swarm the majority of its managers, with the reason. None if all
+ * nodes of the swarm are interrupted: then the swarm ends, or stops, as a whole. A swarm with one or two managers has
+ * no majority without one of them: there, a manager may restart, and the second manager may leave.
  */
 export function neededNodes(
   nodes: readonly SwarmNode[],
@@ -69,7 +73,7 @@ interface NeededManager {
   readonly why: string
 }
 
-/** The machines whose interruption would cost a swarm its majority. */
+/** Finds the machines whose interruption would cost a swarm its majority. */
 function neededManagers(
   { swarms }: Pick<Inventory, 'swarms'>,
   observed: SwarmObservation,
@@ -94,7 +98,7 @@ function neededManagers(
   })
 }
 
-/** The nodes that a machine is: that of its engine, or those with its name if the engine does not answer. */
+/** Returns the nodes of a machine: the node of its engine, or the nodes with its name if the engine did not respond. */
 export const nodesOf = (
   machine: string,
   nodeId: string | undefined,
@@ -104,7 +108,7 @@ export const nodesOf = (
     nodeId === undefined ? Spec.Labels[machineLabel] === machine : ID === nodeId,
   )
 
-/** The changes of machines that a plan must leave out, so that no swarm loses its quorum. */
+/** Finds the changes of machines that a plan must omit, so that no swarm loses its quorum. */
 export function machinesLosingQuorum(
   inventory: Pick<Inventory, 'swarms'>,
   observed: SwarmObservation,

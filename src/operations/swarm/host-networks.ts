@@ -19,7 +19,7 @@ interface HostAddress {
 
 /** The IPv4 addresses and routes of a host. */
 export interface HostNetworks {
-  /** Without loopback addresses, and those of Docker's bridges. */
+  /** Without loopback addresses and addresses of container bridges. */
   readonly addresses: readonly HostAddress[]
   /** All destinations with a route, except the default route. */
   readonly routes: readonly Range[]
@@ -28,7 +28,7 @@ export interface HostNetworks {
 /** Prints the routes of the kernel, and the trie of local addresses (proc_net(5)). Every Linux host has them. */
 const script = 'cat /proc/net/route && echo -- && cat /proc/net/fib_trie'
 
-/** The number of an IPv4 address; undefined for anything else. */
+/** Converts an IPv4 address to a number; undefined for other strings. */
 export function numberOf(address: string): number | undefined {
   const parts = address.split('.').map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : 256))
   if (parts.length !== 4 || parts.some((part) => part > 255)) return undefined
@@ -43,7 +43,7 @@ const contains = ({ first, bits }: Range, address: number): boolean =>
 const overlaps = (one: Range, other: Range): boolean =>
   one.bits <= other.bits ? contains(one, other.first) : contains(other, one.first)
 
-/** A range in CIDR notation. Undefined if it is none. */
+/** Parses a range in CIDR notation; undefined if it is invalid. */
 function rangeOf(cidr: string): Range | undefined {
   const [address = '', bits = ''] = cidr.split('/')
   const number = numberOf(address)
@@ -51,14 +51,14 @@ function rangeOf(cidr: string): Range | undefined {
   return { first: (number & maskOf(Number(bits))) >>> 0, bits: Number(bits) }
 }
 
-/** Little-endian hexadecimal, as in /proc/net/route. */
+/** Parses little-endian hexadecimal, as in /proc/net/route. */
 const fromHex = (text: string): number =>
   Number.parseInt((text.match(/../g) ?? []).toReversed().join(''), 16)
 
-/** Interfaces of Docker: other hosts cannot reach their addresses. */
+/** Matches the virtual interfaces of Docker and similar software: other hosts cannot reach their addresses. */
 const ofDocker = /^(?:docker|br-|veth|virbr|cni|flannel)/
 
-/** Reads what {@link script} prints. */
+/** Parses the output of {@link script}. */
 export function parseNetworks(output: string): HostNetworks {
   const [table = '', trie = ''] = output.split(/^--$/m)
   const rows = table
@@ -82,7 +82,7 @@ export function parseNetworks(output: string): HostNetworks {
     const own = rows
       .filter(({ range, gateway }) => range.bits > 0 && gateway === 0 && contains(range, number))
       .toSorted((one, other) => other.range.bits - one.range.bits)[0]
-    // A host may have a single address without a network, such as at some providers.
+    // A host may have a single address without a network, as with some providers.
     if (own === undefined) {
       return [{ address, network: { first: number, bits: 32 }, isDefault: defaults.size > 0 }]
     }
@@ -92,7 +92,7 @@ export function parseNetworks(output: string): HostNetworks {
   return { addresses, routes: rows.map(({ range }) => range).filter(({ bits }) => bits > 0) }
 }
 
-/** Asks a host for its addresses and routes. */
+/** Reads the addresses and routes of a host. */
 export async function readNetworks(
   context: Context,
   machine: Machine,
@@ -106,7 +106,7 @@ export async function readNetworks(
   })
 }
 
-/** Private addresses (RFC 1918), and shared ones (RFC 6598). */
+/** Private address ranges (RFC 1918), and the shared one (RFC 6598). */
 const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'].flatMap(
   (cidr) => rangeOf(cidr) ?? [],
 )
@@ -117,8 +117,8 @@ const isPrivate = (address: string): boolean => {
 }
 
 /**
- * Chooses the address at which other nodes reach a host: that in the network that most peers share, a private one first. Undefined
- * if it shares no network with a peer.
+ * Chooses the address at which other nodes reach a host: the address in the network that most peers share, preferably a
+ * private one. Undefined if the host shares no network with a peer.
  */
 export function sharedAddress(
   { addresses }: HostNetworks,
@@ -141,7 +141,9 @@ export function sharedAddress(
   return ranked[0]?.own.address
 }
 
-/** The private address of a host on the interface of its default route. Providers route it within a network of their customer. */
+/**
+ * The private address of a host on the interface of its default route. Providers route it within a customer's network.
+ */
 export const privateAddress = ({ addresses }: HostNetworks): string | undefined =>
   addresses.find(({ address, isDefault }) => isDefault && isPrivate(address))?.address
 

@@ -12,7 +12,7 @@ import { type Interruption, neededNodes, nodesOf } from './guard-machines.ts'
 import { activated, drained } from './node-labels.ts'
 import { managersAmong } from './quorum.ts'
 
-/** How long an engine may take to say which node it is, in milliseconds. */
+/** How long an engine may take to report its node ID, in milliseconds. */
 const answerMs = 10_000
 
 /** How long a node may take to be ready after its host has started, in milliseconds. */
@@ -24,20 +24,20 @@ export interface InterruptedMachine {
   readonly interruption: Interruption
 }
 
-/** A machine that is a node. */
+/** A machine that is a node of a swarm. */
 interface Member {
   readonly machine: Machine
   readonly swarm: string
   readonly interruption: Interruption
   readonly node: string
   readonly isManager: boolean
-  /** Whether its engine answers. Others cannot leave: their node is removed from the list. */
+  /** Whether the engine responds. Without a response, the node cannot leave and is removed from the list. */
   readonly answers: boolean
-  /** Whether the node runs, and has tasks that can end. */
+  /** Whether the node is ready, and its tasks can be drained. */
   readonly isUp: boolean
 }
 
-/** Asks an engine which node it is. Undefined if it does not answer. */
+/** Asks an engine for its node ID. Undefined if it does not respond. */
 async function askNode(
   context: Context,
   machine: Machine,
@@ -51,7 +51,10 @@ async function askNode(
   })
 }
 
-/** Finds the members of swarms among machines. Throws kind `failed` if no manager of their swarm answers. */
+/**
+ * Finds the members of swarms among machines, and the swarms whose nodes are all interrupted (`whole`). Throws kind
+ * `failed` if no manager of a machine's swarm responds.
+ */
 async function findMembers(
   context: Context,
   interrupted: readonly InterruptedMachine[],
@@ -91,7 +94,7 @@ async function findMembers(
   const known = new Set(members.map(({ machine }) => machine.name))
   for (const { machine, answer } of maybe) {
     const lost = unknown.find(({ names }) => names.has(machine.name))
-    // A host that is off already needs no manager, unless its node has to leave.
+    // A host that is already off needs no manager, because it has no tasks to drain.
     const isOff = answer === undefined && machine.stopped === true
     if (known.has(machine.name) || lost === undefined || isOff) continue
     throw new UserError(
@@ -106,7 +109,7 @@ async function findMembers(
   return { members, whole }
 }
 
-/** Throws kind `failed` if the majority of the managers would not be reachable. */
+/** Throws kind `failed` if no majority of the managers would be reachable. */
 function checkQuorum(swarm: string, nodes: readonly SwarmNode[], own: readonly Member[]): void {
   const interruptions = new Map(own.map(({ node, interruption }) => [node, interruption]))
   const [first] = neededNodes(nodes, interruptions)
@@ -119,7 +122,7 @@ function checkQuorum(swarm: string, nodes: readonly SwarmNode[], own: readonly M
   })
 }
 
-/** Runs work one after the other. */
+/** Creates a queue that runs work one after the other. */
 function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {
@@ -130,8 +133,9 @@ function createQueue(): <Value>(work: () => Promise<Value>) => Promise<Value> {
 }
 
 /**
- * Machines that are about to be interrupted, of which some are nodes of swarms. All nodes are drained before the first host is
- * interrupted, so that no task moves to a node that is next. Disposing of it activates the nodes that were not interrupted.
+ * Machines that are about to be interrupted, some of which are nodes of swarms. All nodes are drained before the first
+ * host is interrupted, so that no task moves to a node that is interrupted next. Disposing of it activates the nodes
+ * that were not interrupted.
  */
 export class Members implements AsyncDisposable {
   readonly #context: Context
@@ -149,9 +153,10 @@ export class Members implements AsyncDisposable {
   }
 
   /**
-   * Finds the nodes, and drains those that are not only restarted. Throws kind `failed` if that would cost a swarm the majority of its
-   * managers, before anything changes. A swarm of which all nodes are interrupted is neither drained nor left, unless `rolling`: then
-   * only a few of them are interrupted at the same time. A swarm of one node is never drained: its tasks have nowhere to go.
+   * Finds the nodes, and drains those that are not only restarted. Throws kind `failed` before any change if the
+   * interruptions would cost a swarm the majority of its managers. A swarm whose nodes are all interrupted is neither
+   * drained nor left, unless `rolling` is set: then only a few of them are interrupted at the same time. A swarm with
+   * one node is never drained, because its tasks cannot move.
    */
   static async open(
     context: Context,
@@ -171,12 +176,12 @@ export class Members implements AsyncDisposable {
     return opened
   }
 
-  /** The swarms that a machine is a node of. */
+  /** Returns the swarms of which a machine is a node. */
   swarmsOf(machine: string): readonly string[] {
     return this.#of(machine).map(({ swarm }) => swarm)
   }
 
-  /** Switches a host off when no task runs there any more. */
+  /** Waits until no tasks run on a host, and switches it off with `work`. */
   async stop<Value>(
     machine: Machine,
     calls: SwarmCalls,
@@ -189,14 +194,17 @@ export class Members implements AsyncDisposable {
     return value
   }
 
-  /** Restarts a host when no task runs there any more, one manager at a time, and then lets it get tasks again. */
+  /**
+   * Waits until no tasks run on a host, restarts it with `work`, and activates its node. Managers restart one at a
+   * time.
+   */
   async restart<Value>(
     machine: Machine,
     calls: SwarmCalls,
     work: () => Promise<Value>,
   ): Promise<Value> {
     const members = this.#of(machine.name)
-    // It is switched off for a change, and then stays off, or is removed.
+    // The host is switched off for a change, and then stays off or is removed.
     if (members.some(({ interruption }) => interruption !== 'restart')) {
       for (const member of members) await this.#waitForTasks(member, calls)
       return work()
@@ -219,7 +227,7 @@ export class Members implements AsyncDisposable {
     return this.#queue(restart)
   }
 
-  /** Lets a machine leave before its host is removed, one manager at a time. */
+  /** Makes a machine leave its swarms before its host is removed, one manager at a time. */
   async leave(machine: Machine, calls: SwarmCalls): Promise<void> {
     for (const member of this.#of(machine.name)) {
       const work = this.#work(member, calls)
@@ -279,14 +287,14 @@ export class Members implements AsyncDisposable {
     await waitForTasks(this.#work(member, calls), member.node)
   }
 
-  /** Checks the quorum again when it is the turn of a machine. */
+  /** Checks the quorum again before a machine is interrupted. */
   async #recheck(member: Member, calls: SwarmCalls): Promise<void> {
     const { nodes } = await managerOf(this.#work(member, calls))
     checkQuorum(member.swarm, nodes, [member])
   }
 }
 
-/** Removes the node of a host that does not answer, after its role as manager. */
+/** Removes the node of a host that does not respond. A manager is demoted first. */
 async function removeSilentNode(work: Work, node: string): Promise<void> {
   const { engine, nodes } = await managerOf(work)
   if (managersAmong(nodes).has(node)) await demote(work, node)
@@ -294,7 +302,10 @@ async function removeSilentNode(work: Work, node: string): Promise<void> {
   if (nodes.some(({ ID }) => ID === node)) await removeNode(engine, node, work.signal)
 }
 
-/** Unlocks a manager that has just started, with the key of another one. A swarm whose managers are all locked is left to the user. */
+/**
+ * Unlocks a manager that has just started, with the key from another manager. Throws kind `failed` if no manager can
+ * provide the key: then only the user can unlock the swarm.
+ */
 async function unlockIfLocked(work: Work): Promise<void> {
   const { context, swarm, machine, signal } = work
   const engine = await context.engine(machine)
@@ -314,7 +325,7 @@ async function unlockIfLocked(work: Work): Promise<void> {
   await unlockMember(context, { swarm, machine, key }, work)
 }
 
-/** Waits until a node is ready, and lets it get tasks if fleet had drained it. */
+/** Waits until a node is ready, and activates it if fleet had drained it. */
 async function activateNode(work: Work, node: string): Promise<void> {
   const { signal, progress } = work
   await unlockIfLocked(work)
@@ -339,7 +350,7 @@ async function activateNode(work: Work, node: string): Promise<void> {
   if (manager.isMember) await updateNode(manager.engine, node, activated, signal)
 }
 
-/** Lets the node of a machine that was started get tasks again, if fleet had drained it. */
+/** Activates the node of a machine that was started, if fleet had drained it. */
 export async function activateMember(
   context: Context,
   machine: Machine,

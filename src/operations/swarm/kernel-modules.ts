@@ -3,30 +3,30 @@ import { run } from '../../transport/run.ts'
 import type { Context } from '../context.ts'
 
 /**
- * The kernel modules of Linux that nodes need besides those of every engine: virtual addresses of services and the routing mesh are
- * IPVS, overlay networks are VXLAN.
+ * The Linux kernel modules that nodes need besides those of every engine: IPVS for the virtual IP addresses of services
+ * and the routing mesh, and VXLAN for overlay networks.
  */
 const swarmModules = ['ip_vs', 'vxlan'] as const
 
-/** One of {@link swarmModules}. */
+/** The name of one of {@link swarmModules}. */
 export type SwarmModule = (typeof swarmModules)[number]
 
 /**
- * Prints the modules that are neither loaded nor built into the kernel (a directory in /sys/module, which both of them have because
- * they have parameters) nor loadable (the lists of depmod(8), and that of built-in modules).
+ * Prints the modules that are neither loaded nor built into the kernel (both have a directory in /sys/module, because
+ * they have parameters) nor loadable (the lists of depmod(8), and the list of built-in modules).
  */
 const script = `lists=/lib/modules/$(uname -r)
 for module in ${swarmModules.join(' ')}; do
   [ -d /sys/module/$module ] || grep -qs "/$module\\.ko" "$lists/modules.dep" "$lists/modules.builtin" || echo $module
 done`
 
-/** Reads what {@link script} prints. */
+/** Parses the output of {@link script}. */
 const parseModules = (output: string): readonly SwarmModule[] => {
   const lines = new Set(output.split('\n'))
   return swarmModules.filter((module) => lines.has(module))
 }
 
-/** Asks a host which modules that nodes need its kernel lacks. */
+/** Finds the modules that nodes need, but the kernel of a host does not have. */
 export async function findMissingModules(
   context: Context,
   machine: Machine,

@@ -3,7 +3,7 @@ import { UserError, messageOf } from '../../errors.ts'
 import { type Machine, hasProvider, requireHost } from '../../machine/machine.ts'
 import { type HostNetworks, numberOf, privateAddress, sharedAddress } from './host-networks.ts'
 
-/** The IP address of the entry, for hosts that share no network with the others. */
+/** Returns the IP address in the inventory, for hosts that share no network with the other nodes. */
 async function entryAddress(machine: Machine): Promise<string> {
   const { address } = requireHost(machine)
   if (address === undefined) {
@@ -26,8 +26,9 @@ async function entryAddress(machine: Machine): Promise<string> {
 }
 
 /**
- * The address that a machine tells the other nodes: one in a network that it shares with them; else the private address of a host
- * that fleet created; else the address of its entry. `peers`: the addresses of each other node.
+ * Returns the address that a machine advertises to the other nodes: an address in a network that it shares with them,
+ * or else the private address of a host that fleet created, or else the address in the inventory. `peers`: the
+ * addresses of each other node.
  */
 export async function memberAddress(
   machine: Machine,

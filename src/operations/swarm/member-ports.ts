@@ -18,17 +18,19 @@ import { updateRecord } from '../inventory/update-record.ts'
 import type { Change, Issue, PlannedSwarmChange } from '../plan/change-plan.ts'
 import { isRemoved, newHostOf } from './plan-members.ts'
 
-/** The ports between nodes (docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols and ports between the hosts"). */
+/**
+ * The ports between nodes (docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols and ports between the hosts").
+ */
 const nodePorts = parsePorts('2377/tcp,7946/tcp,7946/udp,4789/udp') ?? []
 
-/** The ports between nodes in a sentence. */
+/** The ports between nodes, for messages. */
 const portNames = nodePorts.map(nameOfRange).join(', ')
 
-/** What providers know of the ports of a swarm. */
+/** The state of a swarm's ports, as reported by the providers. */
 export interface PortObservation {
   /** The drivers that open ports between hosts. */
   readonly drivers: ReadonlySet<string>
-  /** Of the hosts whose firewall fleet manages. */
+  /** The states of the hosts whose firewall fleet manages. */
   readonly states: ReadonlyMap<string, PeerState>
   readonly issues: readonly Issue[]
 }
@@ -38,7 +40,7 @@ const groupOf = ({ id: fleet }: Pick<Inventory, 'id'>, name: string): PeerGroup 
   tags: swarmTags(fleet, name, currentOrigin(false)),
 })
 
-/** Asks the providers of all machines whether the members of a swarm reach each other. Changes nothing. */
+/** Asks the providers of all machines whether the members of a swarm can reach each other. Changes nothing. */
 export async function observePorts(
   context: Context,
   inventory: Pick<Inventory, 'id' | 'machines'>,
@@ -74,16 +76,16 @@ export async function observePorts(
   return { drivers, states, issues }
 }
 
-/** What the ports of a swarm are planned from. */
+/** The state from which the changes of a swarm's ports are planned. */
 interface PortSituation extends PortObservation {
   readonly machines: ReadonlyMap<MachineName, Machine>
-  /** The changes of machines, which come first. */
+  /** The changes of machines, which are made first. */
   readonly changes: readonly Change[]
-  /** Those of the swarm, which come between opening and closing ports. */
+  /** The changes of the swarm, which are made between opening and closing ports. */
   readonly planned: readonly PlannedSwarmChange[]
-  /** Machines of several swarms: nothing changes for them. */
+  /** Machines that several swarms select: nothing changes for them. */
   readonly ambiguous: ReadonlySet<string>
-  /** The answer of a machine's engine; undefined if it has not answered. */
+  /** Returns the answer of a machine's engine; undefined if there is none. */
   readonly answerOf: (machine: string) => SwarmInfo | undefined
 }
 
@@ -127,7 +129,7 @@ interface Work {
   readonly signal: AbortSignal
 }
 
-/** Calls a driver that opens ports, with the record of the machine. Drivers that do not are skipped. */
+/** Calls the driver of a machine with the record of its host. Drivers that do not open ports are skipped. */
 async function withAccess(
   { context, swarm, machine, progress, signal }: Work,
   work: (
@@ -155,13 +157,13 @@ async function recordResources(
   }))
 }
 
-/** Lets the members of a swarm reach a machine on the ports of nodes, where its driver can do that. */
+/** Opens the node ports of a machine to the members of a swarm, if its driver supports that. */
 export const openPorts = (work: Work): Promise<void> =>
   withAccess(work, (access, host, group, call) =>
     access.open(host, group, (resources) => recordResources(work, resources), call),
   )
 
-/** Closes the ports of nodes for a machine that is no member. */
+/** Closes the node ports of a machine that is not a member. */
 export const closePorts = (work: Work): Promise<void> =>
   withAccess(work, async (access, host, group, call) => {
     await recordResources(work, await access.close(host, group, call))

@@ -5,23 +5,27 @@ import type { Swarm } from '../../machine/swarms.ts'
 /** The node label with the name of the machine. A node without it has not been set up by fleet. */
 export const machineLabel = 'fleet.machine'
 
-/** The node label with the keys of the labels that fleet has set; labels of others are kept. */
+/** The node label with the keys of the labels that fleet has set. Other labels are kept. */
 const keysLabel = 'fleet.labels'
 
-/** The node label of nodes that fleet has drained, because their host is stopped or leaves: they become active again later. */
+/**
+ * The label of nodes that fleet has drained because their host is stopped or leaves. Such nodes are activated later.
+ */
 const drainedLabel = 'fleet.drained'
 
-/** Whether fleet has drained a node, and not a person. */
+/** Whether a node was drained by fleet, not by a user. */
 const isDrainedByFleet = ({ Labels, Availability }: NodeSpec): boolean =>
   drainedLabel in Labels && Availability === 'drain'
 
-/** A node that gets no tasks until fleet activates it. One that a person has drained or paused does not change. */
+/**
+ * Returns a node that gets no tasks until fleet activates it. A node that a user has drained or paused does not change.
+ */
 export const drained = (spec: NodeSpec): NodeSpec =>
   spec.Availability === 'active'
     ? { ...spec, Labels: { ...spec.Labels, [drainedLabel]: 'true' }, Availability: 'drain' }
     : spec
 
-/** A node that gets tasks again, if fleet has drained it. */
+/** Returns a node that gets tasks again, if fleet has drained it. */
 export function activated(spec: NodeSpec): NodeSpec {
   const { [drainedLabel]: mark, ...Labels } = spec.Labels
   if (mark === undefined) return spec
@@ -34,18 +38,18 @@ export const clusterLabels = (inventory: string, swarm: string): Record<string, 
   'fleet.swarm': swarm,
 })
 
-/** Whether fleet has let the node join, and has not set it up yet: such nodes get no tasks. */
+/** Whether fleet has joined a node to a swarm, but not set it up yet. Such nodes get no tasks. */
 export const isUnfinished = ({ Labels, Availability }: NodeSpec): boolean =>
   !(machineLabel in Labels) && Availability === 'drain'
 
-/** The nodes with the label of a machine, whose engine may not know any more which node it is. */
+/** Returns the nodes with the label of a machine, whose engine may no longer know its node ID. */
 export const nodesLabelled = (machine: string, nodes: Iterable<SwarmNode>): readonly SwarmNode[] =>
   [...nodes].filter(({ Spec }) => Spec.Labels[machineLabel] === machine)
 
 /**
- * Whether a machine whose engine has failed can leave its swarm by force, and join again: its swarm knows it, runs nothing on it, and
- * counts it as no manager, so that nothing is lost with its state. (A promoted node that has not joined the managers is none.) A node
- * that a person has drained or paused stays: the new one would get tasks.
+ * Whether a machine whose engine has failed can be forced to leave its swarm and join again without losing data: the
+ * swarm knows its node, runs nothing on it, and does not count it as a manager. (A promoted node that has not joined
+ * the managers is none.) A node that a user has drained or paused stays, because the new node would get tasks.
  */
 export const canRejoin = (own: readonly SwarmNode[]): boolean =>
   own.length > 0 &&
@@ -56,7 +60,7 @@ export const canRejoin = (own: readonly SwarmNode[]): boolean =>
       (Spec.Availability === 'active' || isDrainedByFleet(Spec) || isUnfinished(Spec)),
   )
 
-/** The labels of a node: those of its machine, and those that others have set. */
+/** Returns the labels of a node: those of its machine, and those that fleet did not set. */
 function labelsFor(
   { labels: chosen }: Pick<Swarm, 'labels'>,
   { name, labels = {} }: Pick<Machine, 'name' | 'labels'>,
@@ -79,8 +83,8 @@ function labelsFor(
 }
 
 /**
- * The node of a machine with its labels, and activated if it has just joined, or if fleet has drained it. A node that a person has
- * drained stays so.
+ * Returns the node of a machine with its labels, activated if it has just joined or if fleet has drained it. A node
+ * that a user has drained stays drained.
  */
 export function withLabels(
   swarm: Pick<Swarm, 'labels'>,
@@ -94,7 +98,7 @@ export function withLabels(
   }
 }
 
-/** What changes for a node, such as `rack=2, remove env`; undefined if nothing does. */
+/** Describes the label changes of a node, such as `rack=2, remove env`; undefined if there are none. */
 export function describeLabels(
   swarm: Pick<Swarm, 'labels'>,
   machine: Pick<Machine, 'name' | 'labels'>,

@@ -5,16 +5,16 @@ import { type Machine, hasHost } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import { fanOutInOrder } from '../fan-out/fan-out.ts'
 
-/** A cluster that machines manage. */
+/** A cluster whose managers are machines. */
 export interface Cluster extends ClusterInfo {
   /** The machine that listed the nodes. */
   readonly manager: string
   readonly nodes: readonly SwarmNode[]
 }
 
-/** What engines say of the swarms that they are in. */
+/** The answers of engines about their swarms. */
 export interface SwarmObservation {
-  /** By machine: the answer of its engine, or why there is none. Machines without a host are absent. */
+  /** By machine: the answer of its engine, or the error if there is none. Machines without a host are absent. */
   readonly engines: ReadonlyMap<string, SwarmInfo | UserError>
   /** By cluster ID. Clusters whose managers have no leader are absent. */
   readonly clusters: ReadonlyMap<string, Cluster>
@@ -23,10 +23,10 @@ export interface SwarmObservation {
 /** How many engines are asked at the same time. */
 const concurrency = 128
 
-/** Managers without a leader answer after 20 seconds, in milliseconds. */
+/** The time limit for managers without a leader, in milliseconds. They answer after 20 seconds. */
 const leaderlessMs = 25_000
 
-/** The answer of a machine's engine; undefined if it has not answered. */
+/** Returns the answer of a machine's engine; undefined if there is none. */
 export const answerOf = (
   { engines }: Pick<SwarmObservation, 'engines'>,
   machine: string,
@@ -35,7 +35,7 @@ export const answerOf = (
   return answer instanceof UserError ? undefined : answer
 }
 
-/** Asks engines which swarm they are in, and one manager of each cluster about its nodes. Changes nothing. */
+/** Asks engines for their swarm, and one manager of each cluster for its nodes. Changes nothing. */
 export async function observeSwarms(
   context: Context,
   machines: readonly Machine[],
@@ -84,5 +84,5 @@ export async function observeSwarms(
   return { engines, clusters }
 }
 
-/** The text of an engine's error on one line, for messages. */
+/** Formats the error of an engine on one line, for messages. */
 export const reasonOf = (error: unknown): string => messageOf(error).replaceAll(/\s+/g, ' ').trim()

@@ -16,16 +16,16 @@ import {
 import { type Cluster, type SwarmObservation, answerOf, reasonOf } from './observe-swarms.ts'
 import { managersAmong, quorumLoss } from './quorum.ts'
 
-/** What the plan of a swarm is made from. */
+/** The state from which the changes of a swarm are planned. */
 export interface SwarmSituation extends SwarmObservation {
   /** The ID of the inventory. */
   readonly inventory: string
   readonly machines: ReadonlyMap<MachineName, Machine>
-  /** The changes of machines, which come first. */
+  /** The changes of machines, which are made first. */
   readonly changes: readonly Change[]
-  /** Machines that have not answered, and have an issue for that already. */
+  /** Machines that did not respond, and already have an issue for that. */
   readonly unreachable: ReadonlySet<string>
-  /** Machines of several swarms: nothing changes for them. */
+  /** Machines that several swarms select: nothing changes for them. */
   readonly ambiguous: ReadonlySet<string>
   /** The names of the selected machines; absent: all. */
   readonly chosen?: ReadonlySet<string> | undefined
@@ -37,7 +37,10 @@ export interface SwarmPart {
   readonly issues: readonly Issue[]
 }
 
-/** The order in which changes are made. Managers join before others, and go last. */
+/**
+ * The order in which changes are made. Managers join before workers; nodes are demoted and leave after others have
+ * joined.
+ */
 const phases: readonly ((change: PlannedSwarmChange) => boolean)[] = [
   ({ action }) => action === 'open-ports',
   ({ action }) => action === 'init' || action === 'record',
@@ -57,7 +60,7 @@ export const inPhases = (
 ): readonly (readonly PlannedSwarmChange[])[] =>
   phases.map((matches) => changes.filter(matches)).filter((phase) => phase.length > 0)
 
-/** The change of a machine that makes a new host, if the plan has one. */
+/** Returns the change that provides a new host for a machine; undefined if the plan has none. */
 export function newHostOf(
   changes: readonly Change[],
   machine: string,
@@ -74,16 +77,16 @@ const isStarted = (changes: readonly Change[], machine: string): boolean =>
 export const isRemoved = (changes: readonly Change[], machine: string): boolean =>
   changes.some((one) => one.machine === machine && one.action === 'remove')
 
-/** The machines of a list in a sentence. */
+/** Formats a list of machines for a sentence. */
 const listed = (names: readonly string[]): string => names.join(', ')
 
-/** The cluster of a swarm, or the change that makes or records it, or why there is none. */
+/** The cluster of a swarm, or the change that initializes or records it, or the issues that prevent it. */
 type Beginning =
   | { readonly cluster: Cluster; readonly change?: PlannedSwarmChange }
   | { readonly change: PlannedSwarmChange }
   | { readonly issues: readonly Issue[] }
 
-/** Finds the cluster that the inventory names. A cluster that nobody knows is never created again. */
+/** Finds the cluster that the inventory names. If no machine belongs to it, no new cluster is initialized. */
 function findRecorded(swarm: Swarm, id: string, roles: Roles, at: SwarmSituation): Beginning {
   const cluster = at.clusters.get(id)
   if (cluster !== undefined) return { cluster }
@@ -207,14 +210,14 @@ const isInSwarm = (info: SwarmInfo | undefined): boolean =>
 const rejoinHint = (machine: string): string =>
   `to make the machine rejoin: fleet -m ${machine} docker swarm leave --force && fleet apply`
 
-/** Why an engine is in the state `error`. */
+/** Describes why an engine is in the state `error`. */
 const describeFailure = ({ error }: SwarmInfo): string =>
   `the node cannot take part in its swarm: ${reasonOf(new Error(error))}`
 
 const describeForcedLeave = (info: SwarmInfo): string =>
   `${describeFailure(info)}; the node is down, so the machine will be forced to leave the swarm`
 
-/** Plans what a machine needs to be a member with its role. */
+/** Plans the changes that make a machine a member with its role. */
 function planMember(
   swarm: Swarm,
   { machine, role }: { readonly machine: Machine; readonly role: SwarmRole },
@@ -237,7 +240,7 @@ function planMember(
     const join = change('join', 'the machine is not in the swarm', { role, after })
     return { changes: [join], issues: [] }
   }
-  // A machine that should be stopped may answer because it is just being stopped: its node is drained for that.
+  // A machine that should be stopped may respond while it is being stopped: its node is drained for that.
   if (isStarted(at.changes, name) || machine.stopped === true) return nothing
   if (!at.engines.has(name)) return nothing
   const info = answerOf(at, name)
@@ -298,8 +301,9 @@ function planMember(
 }
 
 /**
- * Plans what happens to the node with the label of a machine whose engine does not report which node it is, because it is locked, has
- * failed, or is joining: it may still be this one. `isLeaving`: the swarm does not select the machine.
+ * Plans the changes for the node with the label of a machine whose engine does not report its node ID, because it is
+ * locked, has failed, or is joining: the machine may still be this node. `isLeaving`: the swarm does not select the
+ * machine.
  */
 function planSilentNode(
   { name: swarm }: Swarm,
@@ -331,7 +335,7 @@ function planSilentNode(
   return { changes: [], issues: [{ machine, why: describeFailure(answer), hint }] }
 }
 
-/** Plans what happens to nodes that are not those of members. */
+/** Plans the changes for nodes that do not belong to members. */
 function planOthers(
   swarm: Swarm,
   { manager, nodes }: Cluster,
@@ -381,7 +385,7 @@ function planOthers(
   return { changes, issues }
 }
 
-/** Plans to lock managers after a restart, or not to. */
+/** Plans to turn autolock on or off. */
 const planAutolock = (
   { name: swarm, autolock }: Swarm,
   cluster: Cluster,
@@ -395,7 +399,7 @@ const planAutolock = (
         },
       ]
 
-/** Leaves out changes after which fewer than a majority of the managers would be reachable. */
+/** Omits changes after which no majority of the managers would be reachable. */
 function keepQuorum(
   changes: readonly PlannedSwarmChange[],
   nodes: readonly SwarmNode[],

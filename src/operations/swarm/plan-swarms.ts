@@ -12,9 +12,9 @@ import { machinesLosingQuorum } from './guard-machines.ts'
 
 /** Options of {@link planSwarms}. */
 export interface SwarmPlanOptions {
-  /** The changes of machines, which come first. */
+  /** The changes of machines, which are made first. */
   readonly changes: readonly Change[]
-  /** Machines that have not answered, with the reason, which the plan has as an issue already. */
+  /** Machines that did not respond, with the reason. The plan already has issues for them. */
   readonly unreachable: ReadonlyMap<string, UserError>
   /** The names of the selected machines; absent: all. */
   readonly chosen?: ReadonlySet<string> | undefined
@@ -32,8 +32,8 @@ export interface SwarmsPlan {
 }
 
 /**
- * Compares the swarms of the inventory with what engines say, and plans the changes. All machines are asked, because a machine that
- * no selector chooses may still be a node. Changes nothing.
+ * Compares the swarms of the inventory with the answers of engines, and plans the changes. All machines are asked,
+ * because a machine that no selector matches may still be a node. Changes nothing.
  */
 export async function planSwarms(
   context: Context,

@@ -15,8 +15,8 @@ export const managersAmong = (nodes: readonly SwarmNode[]): Map<string, boolean>
   )
 
 /**
- * Why a swarm cannot do without some of its managers: no majority of the others is reachable. Undefined if it can.
- * (docs.docker.com/engine/swarm/raft: a swarm needs a majority of its managers.)
+ * Returns why a swarm would lose its quorum without some of its managers: no majority of the others is reachable.
+ * Undefined if it would not. (docs.docker.com/engine/swarm/raft: a swarm needs a majority of its managers.)
  */
 export function quorumLoss(managers: Managers, without: ReadonlySet<string>): string | undefined {
   const rest = [...managers].filter(([id]) => !without.has(id))
@@ -27,9 +27,7 @@ export function quorumLoss(managers: Managers, without: ReadonlySet<string>): st
   return `only ${reachable} of ${rest.length} remaining managers ${reachable === 1 ? 'is' : 'are'} reachable, which is not a majority`
 }
 
-/**
- * As {@link quorumLoss}, for managers that fail but stay members: then a majority of all is needed.
- */
+/** As {@link quorumLoss}, for managers that fail but stay members: then a majority of all managers is needed. */
 export function failureLoss(managers: Managers, failing: ReadonlySet<string>): string | undefined {
   if (![...failing].some((id) => managers.has(id))) return undefined
   const left = [...managers].filter(([id, isReachable]) => isReachable && !failing.has(id)).length

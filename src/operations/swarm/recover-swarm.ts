@@ -9,14 +9,14 @@ import { type SwarmCalls, type Work, waitFor } from './apply/node-work.ts'
 import { initializedSwarm } from './find-manager.ts'
 import { answerOf, observeSwarms } from './observe-swarms.ts'
 
-/** How a swarm that has lost most of its managers is recovered. */
+/** The plan to recover a swarm that has lost the majority of its managers. */
 export interface Recovery {
   readonly swarm: string
   /** The ID of the cluster, which stays the same. */
   readonly id: string
-  /** The manager that becomes the only one. */
+  /** The manager that becomes the only manager. */
   readonly survivor: Machine
-  /** Whether an interrupted recovery has made it the only one already. */
+  /** Whether an interrupted recovery has already made `survivor` the only manager. */
   readonly isBegun: boolean
   /** Other managers that answer. Those that belong to the cluster leave, and can join again. */
   readonly others: readonly Machine[]
@@ -24,7 +24,7 @@ export interface Recovery {
   readonly silent: readonly string[]
 }
 
-/** How long an engine may take to say which node it is, in milliseconds. */
+/** How long an engine may take to report its node ID, in milliseconds. */
 const answerMs = 10_000
 
 /** The result of a recovery. */
@@ -36,16 +36,19 @@ export interface Recovered {
   readonly removed: readonly string[]
 }
 
-/** Whether a node is that of a manager which the others do not count any more. */
+/** Whether a node has the role of a manager, but is no longer counted as one by the managers. */
 const isLeftOver = ({ Spec, ManagerStatus }: SwarmNode): boolean =>
   Spec.Role === 'manager' && ManagerStatus === undefined
 
-/** Whether a manager has become the only one, and the nodes of the others are not removed yet. */
+/** Whether a manager has become the only one, but the nodes of the other managers are not removed yet. */
 const isHalfRecovered = (nodes: readonly SwarmNode[]): boolean =>
   nodes.filter(({ ManagerStatus }) => ManagerStatus !== undefined).length === 1 &&
   nodes.some((node) => isLeftOver(node) && node.Status.State !== 'ready')
 
-/** The error for a swarm that Docker cannot recover, since it cannot unlock the data that it reads again (moby issue 36852). */
+/**
+ * The error for a swarm with autolock: Docker cannot recover it, because it cannot unlock the data that it reads again
+ * (moby issue 36852).
+ */
 const autolocked = (swarm: string): UserError =>
   new UserError(
     'unsupported',
@@ -63,7 +66,7 @@ const failed = (why: string, hint: string): UserError => new UserError('failed',
 const namesOf = (machines: readonly Machine[]): readonly string[] =>
   machines.map(({ name }) => name)
 
-/** Why a swarm cannot be recovered, from `from` or from any of the managers that responded. */
+/** The error for a swarm that cannot be recovered from `from` or, without it, from any manager that responded. */
 function noSurvivor(
   swarm: string,
   from: string | undefined,
@@ -89,8 +92,8 @@ function noSurvivor(
 }
 
 /**
- * Finds a manager from which a swarm can be recovered; `from`: the machine to use. Throws kind `failed` if the swarm has a leader, or
- * no manager answers, and kind `unsupported` if the swarm is locked. Changes nothing.
+ * Finds a manager from which a swarm can be recovered; `from`: the machine to use. Throws kind `failed` if the swarm
+ * has a leader, or no suitable manager responds, and kind `unsupported` if the swarm uses autolock. Changes nothing.
  */
 export async function planRecovery(
   context: Context,
@@ -142,13 +145,13 @@ export async function planRecovery(
   }
 }
 
-/** The nodes of managers that the only manager does not count any more. */
+/** Lists the nodes of managers that the only manager no longer counts. */
 async function listLeftOver({ context, machine, signal }: Work): Promise<readonly SwarmNode[]> {
   const nodes = await listNodes(await context.engine(machine), signal)
   return nodes.filter(isLeftOver)
 }
 
-/** Lets managers leave by force whose nodes the only manager does not count any more. Managers of other clusters stay. */
+/** Forces those managers to leave whose nodes the only manager no longer counts. Managers of other clusters stay. */
 async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
   const { context, progress, signal } = work
   const leftOver = new Set((await listLeftOver(work)).map(({ ID }) => ID))
@@ -161,7 +164,7 @@ async function abandon(work: Work, others: readonly Machine[]): Promise<void> {
   }
 }
 
-/** Removes the nodes of managers that are gone. The names of their hosts. */
+/** Removes the nodes of managers that no longer exist. Returns the names of their hosts. */
 async function removeLeftOver(work: Work): Promise<readonly string[]> {
   const { context, machine, signal } = work
   const engine = await context.engine(machine)
@@ -172,7 +175,7 @@ async function removeLeftOver(work: Work): Promise<readonly string[]> {
       async () => {
         const found = (await listNodes(engine, signal)).find((node) => node.ID === ID)
         if (found === undefined || found.ManagerStatus !== undefined) return true
-        if (found.Status.State === 'ready') return undefined // it still counts the node that has left
+        if (found.Status.State === 'ready') return undefined // the node has left, but is not down yet
         await removeNode(engine, ID, signal)
         return undefined
       },
@@ -183,7 +186,7 @@ async function removeLeftOver(work: Work): Promise<readonly string[]> {
   return gone.map(({ ID, Description }) => Description.Hostname || ID)
 }
 
-/** Waits until the workers that answer are ready. Others may be off. */
+/** Waits until the workers that respond are ready. Other workers may be off. */
 async function waitForWorkers(work: Work): Promise<void> {
   const { context, swarm: name, signal } = work
   const { inventory, swarm } = await initializedSwarm(context, name)
@@ -206,7 +209,10 @@ async function waitForWorkers(work: Work): Promise<void> {
   )
 }
 
-/** Makes a manager the only one. Throws kind `failed` if the swarm has a leader by now: the confirmation may have taken long. */
+/**
+ * Makes a manager the only one. Throws kind `failed` if the swarm has a leader again, because the user's confirmation
+ * may have taken long.
+ */
 async function becomeOnlyManager(work: Work): Promise<void> {
   const { context, machine, progress, signal, swarm } = work
   progress('check the managers again')
@@ -236,8 +242,9 @@ async function becomeOnlyManager(work: Work): Promise<void> {
 }
 
 /**
- * Makes the surviving manager the only one of its swarm, with all services, secrets, configs and nodes; then the other managers that
- * answer leave, and the nodes of all others are removed. It can be interrupted at any point, and is then run again.
+ * Makes the surviving manager the only manager of its swarm, with all services, secrets, configs and nodes. Then the
+ * other managers that respond leave, and the nodes of all other managers are removed. The recovery can be interrupted
+ * at any point, and is then run again.
  */
 export async function recoverSwarm(
   context: Context,

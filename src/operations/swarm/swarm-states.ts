@@ -6,8 +6,9 @@ import type { Context } from '../context.ts'
 import { type Cluster, type SwarmObservation, answerOf, observeSwarms } from './observe-swarms.ts'
 
 /**
- * The state of a swarm. `degraded`: it works, but a node is not ready, or a manager not reachable. `no-leader`: its managers have lost
- * their majority. `unreachable`: no manager answers. `unknown`: no machine is in the cluster of the inventory.
+ * The state of a swarm. `degraded`: the swarm works, but a node is not ready, or a manager is not reachable.
+ * `no-leader`: its managers have lost their majority. `unreachable`: no manager responds. `unknown`: no machine belongs
+ * to the cluster of the inventory.
  */
 type SwarmState =
   | 'healthy'
@@ -17,7 +18,7 @@ type SwarmState =
   | 'unknown'
   | 'not-initialized'
 
-/** A node of a swarm, and the machine that it is. */
+/** A node of a swarm, with its machine. */
 export interface SwarmNodeState {
   readonly swarm: string
   /** The ID of the node. */
@@ -38,7 +39,7 @@ export interface SwarmNodeState {
   readonly labels: Readonly<Record<string, string>>
 }
 
-/** A swarm with its nodes. */
+/** The state of a swarm, with the numbers of its managers and nodes. */
 export interface SwarmSummary {
   readonly swarm: string
   /** The ID of the cluster in the inventory. */
@@ -50,7 +51,7 @@ export interface SwarmSummary {
   readonly readyNodes: number
 }
 
-/** A swarm with its nodes, which are unknown if no manager answers. */
+/** A swarm with its nodes. The list is empty if no manager responds. */
 export interface SwarmStatus {
   readonly summary: SwarmSummary
   readonly nodes: readonly SwarmNodeState[]
@@ -114,7 +115,10 @@ function statusOf(
   }
 }
 
-/** Asks the engines of all machines about swarms. The nodes of each swarm are in the order of the inventory. */
+/**
+ * Reads the states of swarms from the engines of all machines. The nodes of each swarm are in the order of the
+ * inventory.
+ */
 export async function readSwarmStates(
   context: Context,
   swarms: readonly Swarm[],

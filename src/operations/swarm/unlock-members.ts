@@ -9,7 +9,7 @@ import { type SwarmCalls, type Work, waitFor } from './apply/node-work.ts'
 import { findManager, initializedSwarm } from './find-manager.ts'
 import { answerOf, observeSwarms } from './observe-swarms.ts'
 
-/** The managers of a swarm whose engine waits for the key. */
+/** The managers of a swarm whose engines wait for the unlock key. */
 export interface LockedManagers {
   readonly swarm: string
   readonly machines: readonly Machine[]
@@ -30,7 +30,7 @@ export async function findLocked(
   return { swarm: name, machines }
 }
 
-/** Reads the unlock key of a swarm from a manager that answers. Secret. Undefined if none does. */
+/** Reads the unlock key of a swarm, which is secret, from a manager that responds. Undefined if there is none. */
 export async function findUnlockKey(
   context: Context,
   swarm: string,
@@ -45,7 +45,7 @@ export async function findUnlockKey(
   return key === '' ? undefined : key
 }
 
-/** Unlocks one manager, and waits until it takes part in its swarm. `key`: secret. */
+/** Unlocks one manager, and waits until its node is active. `key` is secret. */
 export async function unlockMember(
   context: Context,
   {

@@ -11,7 +11,7 @@ import { join, promote } from './join-node.ts'
 import { leave, demote, removeOldNode } from './leave-node.ts'
 import { type Work, engineOf, finishNode, managerOf, type SwarmCalls } from './node-work.ts'
 
-/** Sets whether managers need a key after a restart, as the inventory says. */
+/** Turns autolock on or off, as the inventory specifies. */
 async function setAutolock(work: Work): Promise<void> {
   const { context, progress, signal } = work
   const { swarm } = await initializedSwarm(context, work.swarm)
@@ -20,7 +20,7 @@ async function setAutolock(work: Work): Promise<void> {
   await updateCluster((await managerOf(work)).engine, { autolock }, signal)
 }
 
-/** The node that a machine is. Throws kind `failed` if it is another one than planned. */
+/** Returns the node ID of the machine. Throws kind `failed` if the machine is not the planned node. */
 async function plannedNode(work: Work, planned: string | undefined): Promise<string> {
   const { nodeId } = await readSwarmInfo(await engineOf(work), work.signal)
   if (nodeId !== undefined && (planned === undefined || planned === nodeId)) return nodeId
@@ -35,8 +35,9 @@ async function plannedNode(work: Work, planned: string | undefined): Promise<str
 }
 
 /**
- * Makes one planned change of a swarm. The engines are read again, so that a change that was made already is not repeated, and a
- * change that would lose the quorum is refused. It can be interrupted at any point: the next plan continues it.
+ * Applies one planned change of a swarm. The state of the engines is read again, so that a change that was made already
+ * is not repeated, and a change that would lose the quorum is refused. The work can be interrupted at any point: the
+ * next plan continues it.
  */
 export async function applySwarmChange(
   context: Context,

@@ -29,7 +29,7 @@ async function recordId({ context, swarm, machine }: Work, id: string): Promise<
 const hasLabels = (info: SwarmInfo, labels: Readonly<Record<string, string>>): boolean =>
   Object.entries(labels).every(([key, value]) => info.cluster?.labels[key] === value)
 
-/** The address of the first manager, and the network of the swarm's overlay networks. */
+/** Chooses the address that the first manager advertises, and the address pool of the swarm's overlay networks. */
 async function chooseNetworks(
   { context, machine, signal }: Work,
   { id: _id, ...swarm }: Swarm,

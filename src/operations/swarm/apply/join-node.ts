@@ -20,12 +20,15 @@ import {
   engineError,
 } from './node-work.ts'
 
-/** How long the others may take to reach a new manager, in milliseconds. If its engine fails, it takes 40 s until its node is down. */
+/**
+ * How long the other managers may take to reach a new manager, in milliseconds. If its engine fails, it takes 40 s
+ * until its node is down.
+ */
 const promotionMs = 120_000
 
 /**
- * Waits until the others reach a manager: without that, one more failure could stop the swarm. Returns `failed` if its engine has
- * failed, and the swarm counts it as down.
+ * Waits until the other managers reach a manager: until then, one more failure could stop the swarm. Returns `failed`
+ * if the engine of the machine has failed, and the swarm counts its node as down.
  */
 async function waitUntilReachable(work: Work, node: string): Promise<'reachable' | 'failed'> {
   work.progress('wait until the new manager is reachable')
@@ -61,7 +64,7 @@ async function peersOf(
     }))
 }
 
-/** Lets a machine join, drained; sets its labels; then lets it get tasks. */
+/** Joins a machine to the swarm as a drained node, sets its labels, and then activates it. */
 export async function join(work: Work, role: SwarmRole): Promise<void> {
   const { context, machine, progress, signal } = work
   const joiner = await engineOf(work)
@@ -114,8 +117,8 @@ export async function join(work: Work, role: SwarmRole): Promise<void> {
 }
 
 /**
- * Makes a node a manager. If its engine cannot start one, it leaves and joins again as a manager: an engine that has to try again looks
- * for the manager with which it once joined, even if that one is gone for good.
+ * Makes a node a manager. If its engine cannot start a manager, the machine leaves and joins again as a manager: an
+ * engine that tries again contacts the manager through which it first joined, even if that manager no longer exists.
  */
 export async function promote(work: Work, node: string): Promise<void> {
   const { progress, signal } = work

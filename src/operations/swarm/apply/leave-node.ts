@@ -7,17 +7,17 @@ import { canRejoin, drained, machineLabel, nodesLabelled } from '../node-labels.
 import { managersAmong, quorumLoss } from '../quorum.ts'
 import { type Work, engineOf, waitFor, nodeMs, managerOf, findNode } from './node-work.ts'
 
-/** How long the tasks of a node may take to end by default, in milliseconds. */
+/** The default time limit for the tasks of a node to stop, in milliseconds. */
 const defaultDrainMs = 5 * 60_000
 
 /**
- * Lets a machine whose engine has failed leave by force: its swarm counts it as down. Throws kind `failed` if the swarm still counts
- * on it.
+ * Forces a machine whose engine has failed to leave its swarm. Throws kind `failed` if the engine has started the node
+ * since, or if the node cannot rejoin (see {@link canRejoin}).
  */
 export async function leaveFailed(work: Work, engine: Engine): Promise<void> {
   const { machine, progress, signal } = work
   const { nodes } = await managerOf(work)
-  // Docker starts the node again and again: one that has joined in the meantime must not leave.
+  // Docker keeps trying to start the node: a machine whose node has started since then must not leave.
   const { state, error } = await readSwarmInfo(engine, signal)
   if (state !== 'error') {
     throw new UserError('failed', 'the engine has since started the node', {
@@ -34,7 +34,7 @@ export async function leaveFailed(work: Work, engine: Engine): Promise<void> {
   await leaveSwarm(engine, signal, { force: true })
 }
 
-/** Throws kind `failed` if the majority of the managers would not be reachable without a node. */
+/** Throws kind `failed` if no majority of the managers would be reachable without a node. */
 function checkQuorum({ swarm, machine }: Work, nodes: readonly SwarmNode[], node: string): void {
   const managers = managersAmong(nodes)
   const loss = managers.has(node) ? quorumLoss(managers, new Set([node])) : undefined
@@ -45,14 +45,14 @@ function checkQuorum({ swarm, machine }: Work, nodes: readonly SwarmNode[], node
   })
 }
 
-/** Makes a manager a worker, if the others have a majority without it, and waits until they have removed it. */
+/** Makes a manager a worker, if the other managers have a majority without it, and waits until they have removed it. */
 export async function demote(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   const { engine, nodes } = await managerOf(work)
   checkQuorum(work, nodes, node)
   progress('demote the node to worker')
   if (nodes.some(({ ID, Spec }) => ID === node && Spec.Role === 'manager')) {
-    // An interrupted promotion: the managers refuse to demote a node that has not joined them yet.
+    // After an interrupted promotion, the managers refuse to demote the node until it has joined them.
     await waitFor(
       work,
       async () => (await findNode(work, node))?.ManagerStatus,
@@ -70,7 +70,7 @@ export async function demote(work: Work, node: string): Promise<void> {
   )
 }
 
-/** Waits until a demoted node has noticed it: until then, its engine does not leave without force. */
+/** Waits until the engine of a demoted node is no longer a manager: until then, it does not leave without force. */
 async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
   await waitFor(
     work,
@@ -79,7 +79,7 @@ async function waitUntilWorker(work: Work, engine: Engine): Promise<void> {
   )
 }
 
-/** Removes a node that is down from the list, after its role as manager. */
+/** Removes a node that is down from the list. A manager is demoted first. */
 export async function removeGoneNode(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   progress('wait until the node is down')
@@ -92,14 +92,14 @@ export async function removeGoneNode(work: Work, node: string): Promise<void> {
     () => `node ${node} was not down after ${nodeMs / 1000} s`,
   )
   if (found.listed === undefined) return
-  // The managers refuse to demote a node that was promoted but has not joined them, and remove it as it is.
+  // The managers refuse to demote a node that was promoted but has not joined them, and remove it without a demotion.
   if (found.listed.ManagerStatus !== undefined) await demote(work, node)
   progress('remove the node')
   const { engine, nodes } = await managerOf(work)
   if (nodes.some(({ ID }) => ID === node)) await removeNode(engine, node, signal)
 }
 
-/** Waits until no task of a drained node runs any more. */
+/** Waits until no tasks run on a drained node. */
 export async function waitForTasks(work: Work, node: string): Promise<void> {
   const { drainMs = defaultDrainMs, machine, signal } = work
   if (drainMs === 0) return
@@ -117,7 +117,7 @@ export async function waitForTasks(work: Work, node: string): Promise<void> {
   )
 }
 
-/** Lets a machine leave: as a worker, drained, and removed from the list of nodes. */
+/** Makes a machine leave its swarm: demotes its node, drains it, and removes it from the list of nodes. */
 export async function leave(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
   const leaver = await engineOf(work)
@@ -138,7 +138,7 @@ export async function leave(work: Work, node: string): Promise<void> {
   await removeGoneNode(work, node)
 }
 
-/** Removes a node that a machine no longer is. Throws kind `failed` if it still is that node. */
+/** Removes the earlier node of a machine. Throws kind `failed` if the machine still is that node. */
 export async function removeOldNode(work: Work, node: string): Promise<void> {
   const { machine, signal } = work
   const { nodeId } = await readSwarmInfo(await engineOf(work), signal)

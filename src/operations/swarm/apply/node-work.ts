@@ -15,11 +15,11 @@ import { withLabels } from '../node-labels.ts'
 export interface SwarmCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
-  /** How long the tasks of a node that is drained may take to end, in milliseconds; 0: they are not waited for. */
+  /** How long the tasks of a drained node may take to stop, in milliseconds; 0: do not wait for them. */
   readonly drainMs?: number
 }
 
-/** How long a node may take to reach the state that it should have, in milliseconds. */
+/** The default time limit for a node to reach its target state, in milliseconds. */
 export const nodeMs = 60_000
 
 /** The pause between checks, in milliseconds. */
@@ -33,14 +33,20 @@ export interface Work extends SwarmCalls {
   readonly context: Context
   readonly swarm: string
   readonly machine: Machine
-  /** Machines that may leave the swarm during this work, including this one: other managers are asked first. Absent: none leaves. */
+  /**
+   * Machines that may leave the swarm during this work, including this one: other managers are asked first. Absent:
+   * none leaves.
+   */
   readonly leaving?: ReadonlySet<string>
 }
 
 export const engineOf = ({ context, machine, signal }: Work): Promise<Engine> =>
   context.with({ signal }).engine(machine)
 
-/** Waits until `check` has a result. Errors in between are normal: leaders change, and engines are busy. */
+/**
+ * Waits until `check` has a result. Errors are ignored, because they are normal while leaders change and engines are
+ * busy.
+ */
 export async function waitFor<Value>(
   { signal, machine }: Work,
   check: () => Promise<Value | undefined>,
@@ -61,7 +67,7 @@ export async function waitFor<Value>(
   }).then((value) => value as Value)
 }
 
-/** A manager that answers, and stays a manager. */
+/** Finds a manager that responds and stays a manager. */
 export const managerOf = ({ context, swarm, leaving, signal }: Work): Promise<Manager> =>
   retry(() => findManager(context, swarm, { signal, ...(leaving && { leaving }) }), {
     ...{ signal, pauseMs, withinMs: electionMs },
@@ -74,11 +80,11 @@ export async function findNode(work: Work, node: string): Promise<SwarmNode | un
   return nodes.find(({ ID }) => ID === node)
 }
 
-/** The error that an engine reports about its swarm, at the end of a message. */
+/** Formats the error that an engine reports about its swarm for the end of a message. */
 export const engineError = (error: string): string =>
   error === '' ? '' : `; engine error: ${error}`
 
-/** Sets the labels of a node, and then lets it get tasks if it has just joined. */
+/** Sets the labels of a node, and activates it if it has just joined or fleet has drained it. */
 export async function finishNode(work: Work, known?: string): Promise<void> {
   const { context, machine, progress, signal } = work
   progress('set node labels')
