@@ -24,11 +24,11 @@ export interface InBroker {
   fallBack(): never
 }
 
-/** The files of the user: the inventory and the home folder. Each is opened at its first use. */
+/** The files of the user: the inventory, and those in fleet's home directory. Each is opened at its first use. */
 export interface Stores {
   /** The path given with `--inventory`, else with `$FLEET_INVENTORY`. */
   readonly inventoryFile: string | undefined
-  /** The inventory of the current folder. Throws kind `inventory` when there is none. */
+  /** The inventory of the current directory. Throws kind `inventory` when there is none. */
   inventory(): Promise<InventoryStore>
   /** The active machine of this user and inventory. */
   active(): Promise<ActiveMachine>
@@ -53,13 +53,13 @@ export interface Drivers {
   loadDriver(name: string): Promise<Driver>
 }
 
-/** The connections to hosts and their engines. Those that are shared end with the command. */
+/** The connections to hosts and their engines. Shared connections are closed at the end of the command. */
 export interface Connections {
   /** The shared connection to a machine, opened at its first use and closed at the end of the command. */
   connect(machine: Machine): Promise<Transport>
   /**
-   * As `connect`, but a separate connection that no other process uses: for transfers that are long enough to be worth a
-   * login. It is the shared one where a login would have to prompt, or where the machine has a jump host.
+   * As `connect`, but a separate connection that no other process uses: for transfers that are long enough to be worth
+   * a login. It is the shared one if a login would have to prompt, or if the machine has a jump host.
    */
   connectApart(machine: Machine): Promise<Transport>
   /** The engine of a machine, over the shared connection. */
@@ -67,21 +67,24 @@ export interface Connections {
   /** A local Unix socket that forwards to the machine's engine, for other programs. It exists as long as the command runs. */
   engineSocket(machine: Machine): Promise<EngineSocket>
   /**
-   * As `engineSocket`, but the socket exists as long as the process `holder`, or until the docker context is removed.
-   * Throws kind `unsupported` where no broker can serve it.
+   * As `engineSocket`, but the socket exists as long as the process `holder`, or, for `context`, until the docker
+   * context is removed. Resolves to its path. Throws kind `unsupported` where no broker can serve it.
    */
   keepEngineSocket(machine: Machine, holder: ProcessRef | 'context'): Promise<string>
-  /** Removes engine sockets, by file name, that no docker context needs any more. */
+  /** Removes engine sockets, by file name, that no docker context needs anymore. */
   forgetEngineSockets(files: readonly string[]): Promise<void>
 }
 
 /** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
 export interface Context extends Stores, Drivers, Connections {
   readonly signal: AbortSignal
-  /** This context for work that `signal` aborts: one of several machines, or a rollback after an interrupt. */
+  /**
+   * Returns this context with another signal, for work that the signal aborts: one of several machines, or a rollback
+   * after an interrupt.
+   */
   with(change: { readonly signal: AbortSignal }): Context
   readonly env: Environment
-  /** Absent where the client process runs the command. */
+  /** Present if the broker runs the command; absent if the client process does. */
   readonly hosted?: InBroker | undefined
   /** The value of `$FLEET_MACHINE`. */
   readonly machineFromEnvironment: string | undefined

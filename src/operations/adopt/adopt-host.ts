@@ -16,7 +16,7 @@ export async function adoptHost(
 ): Promise<ProbedMachine> {
   const { name, via } = machine
   const store = await context.inventory()
-  // A ProxyCommand may lead into a private network, where the same address means another host.
+  // Behind a ProxyCommand, which may connect to a private network, the same address can mean a different host.
   const sshAlias = request.ssh?.proxyCommand === undefined ? undefined : request.sshAlias
   const identity = { ...facts, ...(sshAlias !== undefined && { sshAlias }) }
   checkNotDuplicate(await store.read(), name, via, identity)

@@ -11,7 +11,7 @@ import { newEntry } from '../create/new-entry.ts'
 import { adoptHost } from './adopt-host.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
-/** Identifies a host at its provider. */
+/** The identity of a host at its provider. */
 export interface HostId {
   readonly driver: string
   /** The provider's ID of the host. */
@@ -20,7 +20,7 @@ export interface HostId {
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** A host at a provider that fleet did not create. */
+/** An existing host at a provider, not created by fleet, and the entry that it gets. */
 export interface KnownHost extends HostId {
   readonly name: MachineName
   readonly labels: Readonly<Record<string, string>>
@@ -30,7 +30,10 @@ export interface KnownHost extends HostId {
   readonly trust: HostKeyTrust
 }
 
-/** Asks a provider for an existing host. Throws as the driver does, and kind `unsupported` if the driver cannot do that. */
+/**
+ * Asks a provider for an existing host. Throws kind `unsupported` if the driver cannot look up hosts by their ID, and
+ * the errors of the driver.
+ */
 export async function describeKnownHost(
   context: Context,
   { driver, id, options }: HostId,

@@ -21,7 +21,7 @@ import { shellQuote } from '../../os/shell-quote.ts'
 export interface AdoptRequest {
   /** `[user@]host[:port]`, or an alias of ~/.ssh/config. */
   readonly destination: string
-  /** Absent: the host part of the destination. */
+  /** The machine name; absent: the host part of the destination. */
   readonly name?: MachineName | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** Private key files to try before those of ~/.ssh/config. */
@@ -39,9 +39,9 @@ export interface AdoptRequest {
 
 /** A jump host of ~/.ssh/config that is not a machine yet. */
 interface JumpHost {
-  /** The machine name that it gets. */
+  /** Its name as a machine. */
   readonly name: MachineName
-  /** The host behind it. */
+  /** The host that is reached through it: the target, or another jump host. */
   readonly leadsTo: string
 }
 
@@ -53,8 +53,8 @@ export interface AdoptCalls {
 }
 
 /**
- * Adds an existing host to the inventory, with its settings in ~/.ssh/config. The host is not changed. A jump host must be a
- * machine too: an existing one with its address, else it is adopted first.
+ * Adds an existing host to the inventory, with its settings from ~/.ssh/config. The host is not changed. A jump host
+ * must be a machine too: unless a machine with the same login exists, the jump host is adopted first.
  */
 export async function adoptMachine(
   context: Context,
@@ -70,7 +70,7 @@ export async function adoptMachine(
   if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)
   const via = request.via ?? (await findJump(context, { name, config, after: [] }, request, calls))
   const { address, user, port, settings } = config
-  // The agent is asked only for keys that a file names, so the files that ssh has by itself count too.
+  // With IdentitiesOnly, ssh uses only the agent's keys that match one of these files, so its default files count too.
   const identityFiles =
     settings?.identitiesOnly === true ? config.identityFiles : config.identityFiles.filter(isChosen)
   const created = await createMachine(
@@ -100,8 +100,9 @@ export async function adoptMachine(
 }
 
 /**
- * The host for the record: what was typed, where the user's SSH configuration has settings for it. Undefined for characters that
- * the record does not allow, and for another configuration file, which later connections do not read.
+ * The alias for the record: the destination as typed, if the user's SSH configuration has settings for it. Undefined if
+ * it has characters that the record does not allow, or if another configuration file was given, which later connections
+ * do not read.
  */
 function aliasFor(
   { destination, configuration }: AdoptRequest,
@@ -161,7 +162,10 @@ interface Stop {
   readonly after: readonly SshConfig[]
 }
 
-/** The jump host by ~/.ssh/config. The last host of a ProxyJump list is nearest to the target. */
+/**
+ * Finds the jump host that ~/.ssh/config requires, or adopts it. The last host of a ProxyJump list is nearest to the
+ * target.
+ */
 async function findJump(
   context: Context,
   stop: Stop,
@@ -200,7 +204,10 @@ async function findJump(
   return adopted.machine.name
 }
 
-/** Sets the jump hosts of a jump host from the target's own ProxyJump list, if it has more than one. */
+/**
+ * Replaces the jump hosts of a configuration, unless `before` is empty. In a ProxyJump list, the jump hosts of one host
+ * are those listed before it.
+ */
 const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
   before.length > 0 ? { ...config, proxyJump: before } : config
 

@@ -19,12 +19,12 @@ export interface ProbedMachine {
   readonly probe: HostProbe
 }
 
-/** A host may restart during its first boot, for example for a new kernel. */
+/** The maximum number of connections: a host may restart during its first boot, for example for a new kernel. */
 const mostConnections = 3
 
 /**
- * Bootstraps a new host: waits for SSH and the first boot, installs or repairs the engine, and replaces the host key, which
- * the provider has seen, by one that the host generates. The machine is ready then.
+ * Bootstraps a new host: waits for SSH and the first boot, installs or repairs the engine, and replaces the host key,
+ * which the provider has seen, with one that the host generates. The machine is then ready.
  */
 export async function bootstrapHost(
   context: Context,
@@ -49,7 +49,7 @@ interface BootstrapResult {
   readonly hostKey: string
 }
 
-/** Does the bootstrap over one connection, and reconnects when the host restarts. */
+/** Bootstraps the host over one connection, and reconnects when the host restarts. */
 async function bootstrapWithRetry(
   context: Context,
   machine: ReadyMachine,

@@ -14,7 +14,7 @@ import { settingsOf } from '../provision/prepare-settings.ts'
 import { type ProvisionCalls, provisionHost } from '../provision/provision-host.ts'
 import { type HostKeyTrust, trustHostKey } from '../trust/trust-host-key.ts'
 
-/** The settings of a login in the user's SSH configuration. */
+/** Login settings from the user's SSH configuration. */
 export type SshLogin = {
   readonly [Key in 'agent' | 'certificateFiles' | 'proxyCommand' | 'settings']?:
     | SshConfig[Key]
@@ -28,9 +28,11 @@ export interface AdoptOptions {
   readonly identityFiles?: readonly string[]
   /** The host's settings in the user's SSH configuration. */
   readonly ssh?: SshLogin | undefined
-  /** The host in the user's SSH configuration, for the record. */
+  /** The host's alias in the user's SSH configuration, for the record. */
   readonly sshAlias?: string | undefined
-  /** Install or repair the engine if it does not answer, and change its settings to those of the entry. */
+  /**
+   * Whether to install or repair the engine if it does not answer, and to change its settings to those of the entry.
+   */
   readonly installEngine?: boolean
 }
 

@@ -14,7 +14,7 @@ import type { SshLogin } from './connect-and-probe.ts'
 interface LoginAttempt {
   /** The jump host. */
   readonly via: Transport | undefined
-  /** Private keys to try before the default ones, the best first. */
+  /** Private keys to try before the default ones, in this order. */
   readonly identityFiles: readonly string[]
   /** Other login settings of the SSH configuration. */
   readonly ssh?: SshLogin
@@ -26,8 +26,8 @@ interface Login extends Pick<HostRecord, 'key'> {
 }
 
 /**
- * Logs in to a new machine, and tells which key the host accepted. Prompts for a passphrase or a password only after all
- * keys that need none have failed.
+ * Logs in to a new machine, and returns the key that the host accepted. Prompts for a passphrase or a password only
+ * after all keys that need none have failed.
  */
 export async function tryLogins(
   context: Context,
@@ -38,7 +38,7 @@ export async function tryLogins(
   const { address, port = 22, user = '' } = machine.host
   if (address === undefined) return { transport: openLocal(context.env) }
   const login = await logInWithKeys(context, machine, attempt)
-  // A host with an alias finds these settings in the SSH configuration again.
+  // For a host with an alias, later logins read these settings from the SSH configuration again.
   const { agent, certificateFiles } = attempt.ssh ?? {}
   const options = machine.host.sshAlias === undefined ? { agent, certificateFiles } : {}
   await context.keys().rememberLogin({ address, port, user }, options)
@@ -72,7 +72,7 @@ async function readFingerprints(files: readonly string[]): Promise<[file: string
   })
 }
 
-/** Remembers the path of the key file in the home folder; the inventory gets only the fingerprint. */
+/** Remembers the path of the key file in the home directory; the inventory gets only the fingerprint. */
 async function remembered(
   context: Context,
   login: { transport: Transport; key: string },
@@ -96,14 +96,14 @@ async function connect(
     ...{ ...ssh, agent: agentSocket(ssh, env) },
     client: requestedClient(machine, env),
   }
-  // The settings are resolved already; only OpenSSH reads those that fleet lacks.
+  // The settings are already resolved. OpenSSH gets the alias too, for the settings that fleet does not support.
   const alias = host.sshAlias === undefined ? undefined : { destination: host.sshAlias }
   const { client } = await chooseClient({ ...target, alias }, env)
   const chosen = client === 'openssh' ? { ...target, client, alias } : { ...target, client }
   return connectHost(chosen, { signal, env, onKeyLogin, prompt: mayAsk ? prompt : undefined })
 }
 
-/** Checks the key file of `--identity`, which is tried first. Throws kind `usage` when it has no readable private key. */
+/** Returns the key file of `--identity`, if given. Throws kind `usage` when fleet cannot read a private key from it. */
 export async function namedIdentityFiles(file: string | undefined): Promise<readonly string[]> {
   if (file === undefined) return []
   if ((await fingerprintKeyFile(file)) !== undefined) return [file]

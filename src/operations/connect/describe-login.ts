@@ -6,7 +6,9 @@ import type { Context } from '../context.ts'
 import { findTunnel } from './find-tunnel.ts'
 import { usableAlias } from './ssh-alias.ts'
 
-/** The SSH client that FLEET_SSH or the entry asks for, if any. Throws kind `usage` for another value of FLEET_SSH. */
+/**
+ * The SSH client that FLEET_SSH or the entry asks for, if any. Throws kind `usage` for any other value of FLEET_SSH.
+ */
 export function requestedClient(
   { ssh }: Pick<Machine, 'ssh'>,
   env: Context['env'],
@@ -19,8 +21,8 @@ export function requestedClient(
 }
 
 /**
- * The recorded address and host keys of a host, its host in the user's SSH configuration, the login key that the home folder
- * has for it, and the program that carries its connections; without jump hosts.
+ * Describes how to log in to a host, apart from its jump hosts: its recorded address and host keys, its alias in the
+ * user's SSH configuration, the login key in fleet's home directory, and the proxy command.
  */
 export async function describeLogin(
   context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust' | 'driver'>,

@@ -4,11 +4,11 @@ import type { Transport } from '../../transport/transport.ts'
 import { type EngineCache, dialEngine } from './reach-engine.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** An engine to which connections are kept open. */
+/** Identifies an engine, as the key under which its connections are kept. */
 interface EngineRef {
   readonly path: string
   readonly machine: string
-  /** Identifies the host, whichever connection is used. */
+  /** A key of the host that does not depend on the connection. */
   readonly host: string
 }
 
@@ -24,7 +24,7 @@ function prewarm(dial: Dial, cache: EngineCache): Dial {
     spare?.destroy()
     spare = undefined
   }
-  /** The engine closed the spare connection, or the SSH connection is lost. */
+  /** Called when the engine closes the spare connection, or when the SSH connection is lost. */
   const lose = () => drop()
   const prepare = async () => {
     // A relay command would use one of the few sessions that an SSH server allows.

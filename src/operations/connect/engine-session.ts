@@ -15,7 +15,10 @@ const beginsStream =
   /^POST (?:\/v[\d.]+)?\/(?:exec\/(?<exec>[^/?\s]+)\/start|containers\/[^/?\s]+\/attach)[?\s]/
 const asksExitCode = /^GET (?:\/v[\d.]+)?\/exec\/(?<exec>[^/?\s]+)\/json[?\s]/
 
-/** docker-py reads the head of a response with a buffer, and the rest without it: it loses data that arrives with the head. */
+/**
+ * docker-py reads the head of a response through a buffer, but the rest directly: it loses data that arrives with the
+ * head.
+ */
 const losesData = /^user-agent: *docker-sdk-python\//im
 
 const headEnd = '\r\n\r\n'
@@ -107,7 +110,7 @@ export class EngineSession {
   fromClient(chunk: Buffer): string | undefined {
     if (this.#stream) return undefined
     const start = chunk.toString('latin1', 0, longestHead)
-    if (!requestLine.test(start)) return undefined // more of a body
+    if (!requestLine.test(start)) return undefined // part of a request body
     this.#isWaiting = true
     const begins = beginsStream.exec(start)
     this.#asked = begins

@@ -19,9 +19,9 @@ function describeError(why: unknown): string {
   return `${messageOf(why)}${hint}`
 }
 
-/** Copies data from `from` to `to` until it ends. `see` returns false for a chunk that it handles itself. */
+/** Copies data from `from` to `to` until `from` ends. `see` returns false for a chunk that it handles itself. */
 function forward(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
-  from.on('error', () => {}) // handled at its close
+  from.on('error', () => {}) // the 'close' event follows
   from.on('data', (chunk: Buffer) => {
     if (!see(chunk) || to.write(chunk)) return
     from.pause()
@@ -90,7 +90,7 @@ async function connect(
   dial: Dial,
   { cut, joined }: { readonly cut: CutExecs; readonly joined: (cutOff: CutOff) => void },
 ): Promise<void> {
-  client.on('error', () => {}) // the client may disconnect while the engine is dialled
+  client.on('error', () => {}) // the client may disconnect while the engine is dialed
   try {
     joined(joinEngine(client, await dial(), cut))
   } catch (error) {
@@ -128,8 +128,8 @@ export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisp
 }
 
 /**
- * Serves a Unix socket (mode 0600, in a new 0700 folder below `folder`). Each connection is forwarded to a fresh `dial()`.
- * Disposing ends the connections and removes the socket.
+ * Serves a Unix socket (mode 0600, in a new 0700 directory below `folder`). Each connection is forwarded to a fresh
+ * `dial()`. Disposing ends the connections and removes the socket.
  */
 export async function serveEngineSocket(dial: Dial, folder: string): Promise<ServedSocket> {
   const home = await mkdtemp(join(folder, 'fleet-'))

@@ -8,8 +8,8 @@ export const hasTunnel = ({ resources = {} }: Pick<HostRecord, 'resources'>): bo
   resources['reach'] !== undefined
 
 /**
- * The program that carries connections to a host; undefined if fleet connects to its address. The driver computes it, and
- * machines.yaml only has values that the driver checks. Throws kind `inventory` for values that it does not accept.
+ * The proxy command for connections to a host; undefined if fleet connects to its address. The driver computes it, from
+ * values in machines.yaml that it checks. Throws kind `inventory` for values that it does not accept.
  */
 export async function findTunnel(
   context: Pick<Drivers, 'driver'>,

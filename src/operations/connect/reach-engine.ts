@@ -56,7 +56,7 @@ export function dialEngine(
   }
 }
 
-/** Finds the user with which a docker command on the host reaches the engine. */
+/** Finds the user as which a docker command on the host can connect to the engine. */
 async function findRelayUser(
   transport: Transport,
   path: string,
@@ -77,7 +77,7 @@ interface Relay {
   readonly socketPath: string
   readonly machine: string
   readonly route: CommandUser
-  /** Called when the command ends with a failure. */
+  /** Called when the command fails. */
   readonly failed: () => void
 }
 
@@ -159,7 +159,7 @@ const silentEngine = (machine: string): UserError =>
     hint: `the engine may be overloaded or hung; to see its log: fleet ssh ${machine} -- sudo journalctl -u docker -n 50`,
   })
 
-/** The exit code of a shell, and of env(1), where a command is not found. */
+/** The exit code of a shell, and of env(1), for a command that is not found. */
 const notFound = 127
 const notRunning = /connect: (?:no such file or directory|connection refused)|daemon running\?/
 const denied = /permission denied/

@@ -3,10 +3,12 @@ import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning } from '../../transport/run.ts'
 import type { ExecOptions, RunningCommand, Transport } from '../../transport/transport.ts'
 
-/** The user that runs docker on the host. */
+/** The user that runs docker on the host: the login user, or root by means of sudo. */
 export type CommandUser = 'user' | 'root'
 
-/** Folders of docker on systems where a non-interactive shell does not have it in its PATH: snap, NixOS, Synology, QNAP. */
+/**
+ * Directories of docker on systems where it is not in the PATH of a non-interactive shell: snap, NixOS, Synology, QNAP.
+ */
 const usualFolders = [
   ...['/usr/local/bin', '/usr/local/sbin', '/usr/bin', '/usr/sbin', '/bin', '/sbin'],
   ...['/snap/bin', '/opt/bin', '/run/current-system/sw/bin', '$HOME/bin', '$HOME/.local/bin'],
@@ -24,7 +26,7 @@ PATH="$PATH:${usualFolders}"; export PATH
 ${printMark}; ${printMark} >&2
 exec ${as === 'root' ? 'sudo -n ' : ''}env "PATH=$PATH" "DOCKER_HOST=unix://$1" docker system dial-stdio`
 
-/** A command on the host that is a connection to the engine. */
+/** A running command on the host that serves as a connection to the engine. */
 export interface RelayCommand extends Pick<RunningCommand, 'stdin' | 'exit'> {
   readonly stdout: AfterMark
   readonly stderr: AfterMark

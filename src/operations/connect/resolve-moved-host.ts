@@ -17,8 +17,9 @@ const mayHaveMoved = (error: unknown): boolean =>
   error instanceof UserError && (error.kind === 'unreachable' || error.kind === 'host-key')
 
 /**
- * Connects to a machine. If that fails at the recorded address, asks the provider once for the current address, updates the
- * record and connects there; a host behind a tunnel has no address to move to. The error includes the provider's answer if that explains the failure.
+ * Connects to a machine. If that fails at the recorded address, asks the provider once for the current address, updates
+ * the record and connects there. This does not apply to a host behind a tunnel, which is not reached by its address.
+ * The error includes the provider's answer if that explains the failure.
  */
 export async function resolveMovedHost(
   context: Context,
@@ -46,12 +47,12 @@ export async function resolveMovedHost(
   }
 }
 
-/** An address without the length of a range that is one address. */
+/** Removes the prefix length from a range that is a single address. */
 const plainAddress = (range: string): string => range.replace(/\/(?:32|128)$/, '')
 
 /**
- * The error for a firewall that does not allow SSH from the current address of this computer: because the address is another one
- * than before, or because somebody has changed the firewall at the provider.
+ * The error for a firewall that does not allow SSH from the current address of this computer: because that address has
+ * changed, or because somebody has changed the firewall at the provider. Undefined if no firewall explains the failure.
  */
 export async function firewallError(
   context: Context,

@@ -18,7 +18,7 @@ const tickMs = 10
 
 /**
  * proc_pid_stat(5): `pid (name) state parent group session …`; the 14th and 15th fields are its processor time, and the
- * 22nd is when it was started.
+ * 22nd is its start time.
  */
 async function readProc(pid: number): Promise<RunningProcess> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8')
@@ -42,7 +42,7 @@ function parseProcessorTime(text: string): number {
   return (Number(days) * 86_400 + seconds) * 1000
 }
 
-/** ps(1) of POSIX, and its `lstart` and `stat`, which macOS and the BSDs have. */
+/** Uses columns of ps(1) from POSIX, plus `lstart` and `stat`, which macOS and the BSDs have. */
 async function askPs(pid: number): Promise<RunningProcess> {
   const names = ['ppid', 'tty', 'stat', 'time', 'lstart', 'comm']
   const columns = [...names.flatMap((name) => ['-o', `${name}=`]), '-p', String(pid)]
@@ -64,7 +64,7 @@ export async function findProcess(pid: number): Promise<RunningProcess | undefin
   }
 }
 
-/** A limit on nested shells. */
+/** The maximum number of ancestors to look at: a limit on nested shells. */
 const mostAncestors = 16
 
 /** The ancestors of this process in the same session, the nearest first. */

@@ -10,7 +10,9 @@ import { homeOf } from '../../os/environment.ts'
 
 type AliasContext = Pick<Context, 'env' | 'inventory' | 'trust'>
 
-/** When the user's SSH configuration was changed last; its includes are not looked at. */
+/**
+ * A value that changes with the user's SSH configuration (modification time and size). Included files do not affect it.
+ */
 async function stampOf({ env }: Pick<Context, 'env'>): Promise<string | undefined> {
   const file = join(homeOf(env), '.ssh', 'config')
   const found = await stat(file).catch(ignored('ssh', 'inspect the SSH configuration'))
@@ -26,8 +28,8 @@ async function isTrusted(context: AliasContext, destination: string): Promise<bo
 }
 
 /**
- * The host in the user's SSH configuration that a record names. Undefined if the user does not trust it: the inventory may come
- * from others, and the configuration can run programs and lead into internal networks.
+ * The host in the user's SSH configuration that a record names. Undefined if the user does not trust it: the inventory
+ * may come from others, and the configuration can run programs and connect to internal networks.
  */
 export async function usableAlias(
   context: AliasContext,
@@ -37,7 +39,7 @@ export async function usableAlias(
   return { destination: sshAlias, stamp: await stampOf(context) }
 }
 
-/** Lets hosts of this inventory be reached as hosts of the user's SSH configuration. */
+/** Trusts this inventory to use the given hosts of the user's SSH configuration. */
 export async function trustAliases(
   context: Pick<Stores, 'inventory' | 'trust'>,
   names: readonly string[],
@@ -52,7 +54,7 @@ export async function trustAliases(
   })
 }
 
-/** Adds to a failed connection that the user's SSH configuration was not used for it. */
+/** Adds to the error of a failed connection that the user's SSH configuration was not used, if that is so. */
 export async function explainUnusedAlias(
   context: AliasContext,
   { name, host }: Machine,

@@ -9,7 +9,9 @@ interface OtherClient {
   readonly sshClientReason: string
 }
 
-/** Tells whether a machine is reached with another client than fleet's own. Throws as `describeLogin` does. */
+/**
+ * Returns the SSH client of a machine and the reason for it, unless it is fleet's own. Throws as `describeLogin` does.
+ */
 export async function findOtherClient(
   context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust' | 'driver'>,
   machine: Machine,

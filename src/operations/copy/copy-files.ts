@@ -28,8 +28,8 @@ function typedName({ machine, path }: CopyPath): string | undefined {
 }
 
 /**
- * The name of the copy in a folder: the typed name, so that a host cannot choose which file is written. Only a path without a
- * name gets the name that the other end reports, which must be a plain file name.
+ * The name of the copy in a directory: the typed name, so that a host cannot choose which file is written. Only a path
+ * without a name gets the name that the other end reports, which must be a plain file name.
  */
 function nameOf(place: CopyPath, found: FoundSource): string {
   const typed = typedName(place)
@@ -45,7 +45,7 @@ function nameOf(place: CopyPath, found: FoundSource): string {
   return name
 }
 
-/** `follow`: links are followed. */
+/** Checks that a source can be copied. `follow`: the target of a link is copied instead of the link. */
 function checkSource(place: CopyPath, found: FoundSource, follow: boolean): Source {
   const { kind } = found
   const isLink = found.isLink && !follow
@@ -79,14 +79,15 @@ export interface Copied {
 }
 
 /**
- * Copies a file or a folder between two machines, or between a machine and this computer, like `cp -R`: into an existing folder
- * under the name of the source, else to the given name. A target that ends in `/` must be a folder. Modes, times and symbolic
- * links are kept, but a link that is itself the source on a machine is followed, as scp does. The copies belong to the target
- * user. A folder is merged into an existing one; an existing file is overwritten in place.
+ * Copies a file or a directory between two machines, or between a machine and this computer, like `cp -R`: into an
+ * existing directory under the name of the source, else to the given name. A target that ends in `/` must be a
+ * directory. Modes, times and symbolic links are kept, but a link that is itself the source on a machine is followed,
+ * as scp does. The copies belong to the target user. A directory is merged into an existing one; an existing file is
+ * overwritten in place.
  *
- * New files are first written to a hidden folder next to the target: a copy that fails or is interrupted leaves nothing under
- * the target's name. Data from a machine is untrusted: it cannot choose where, or through which link, anything is written.
- * `intoFolder`: the target must be a folder.
+ * New files are first written to a hidden directory next to the target: a copy that fails or is interrupted leaves
+ * nothing under the target's name. Data from a machine is untrusted: it cannot choose where, or through which link,
+ * anything is written. `intoFolder`: the target must be a directory.
  */
 export async function copyFiles(
   context: Context,

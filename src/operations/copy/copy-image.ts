@@ -18,7 +18,7 @@ import { filterImage } from './archive/filter-image.ts'
 import type { Context } from '../context.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** The cost of copying an image to one machine. */
+/** The amount of data that was sent to copy an image to one machine. */
 export interface ImageCopy {
   /** Bytes that were sent. */
   readonly bytes: number
@@ -66,7 +66,7 @@ function nameOf(typed: string, { Id, RepoTags }: ImageDetails): string {
   return [typed, `${typed}:latest`].find((name) => names.includes(name)) ?? Id
 }
 
-/** Runs a script with docker on a machine. */
+/** The command that runs a script with docker on a machine. */
 const commandFor = (machine: Machine, script: string, words: readonly string[]): string[] => [
   'env',
   `DOCKER_HOST=unix://${socketOf(machine)}`,
@@ -175,7 +175,7 @@ const reason = (words = ''): string => words.trim() || 'unknown error'
 interface Sending {
   readonly from: Machine
   readonly to: Machine
-  /** The image name or ID in the archive. */
+  /** The name or the ID under which the image is in the archive. */
   readonly name: string
   readonly id: string
   /** Files of the archive to leave out. */

@@ -8,7 +8,7 @@ export interface Found {
   readonly isLink: boolean
 }
 
-/** The source of a copy. */
+/** The type, name and size of a source path. */
 export interface FoundSource extends Found {
   /** The real name, for a path without one, such as `.` or `~`. */
   readonly name: string
@@ -16,18 +16,18 @@ export interface FoundSource extends Found {
   readonly size: number | undefined
 }
 
-/** The target of a copy. */
+/** The types of a target path, and of the item in it with the name of the source. */
 export interface FoundTarget extends Found {
-  /** If it is a folder: the item in it that has the name of the source. */
+  /** If it is a directory: the item in it that has the name of the source. */
   readonly inside: Found | undefined
 }
 
-/** What to send. */
+/** A path to send, and how. */
 export interface Source {
   readonly path: string
-  /** Send the content of the folder; otherwise the path itself, links as links. */
+  /** Whether to send the content of the directory instead of the path itself. */
   readonly asFolder: boolean
-  /** Send the target of a link in place of the link. */
+  /** Whether to send the target of a link instead of the link. */
   readonly follow: boolean
 }
 
@@ -36,7 +36,7 @@ export interface Target {
   readonly path: string
   /**
    * - `place`: created under the path after all data has arrived; replaces a link or a file.
-   * - `merge`: merged into the existing folder.
+   * - `merge`: merged into the existing directory.
    * - `write`: written to the existing file or device, which keeps its owner and mode.
    */
   readonly how: 'place' | 'merge' | 'write'
@@ -52,11 +52,14 @@ export interface Receiver extends AsyncDisposable {
 export interface Endpoint {
   /** The name of the machine; undefined for this computer. */
   readonly machine: string | undefined
-  /** Throws kind `failed` when the parent folder does not exist. */
+  /** Inspects a source path. Throws kind `failed` when its parent directory does not exist. */
   inspectSource(path: string): Promise<FoundSource>
   /** As `inspectSource`, for a target; `name` is the name of the source. */
   inspectTarget(path: string, name: string): Promise<FoundTarget>
-  /** An archive of the path, or of a folder's content (`.`). It fails when not all data could be read. */
+  /**
+   * Resolves to an archive of the path, or of a directory's content (`.`). The stream fails if some data cannot be
+   * read.
+   */
   send(source: Source, onSkipped: (what: string) => void): Promise<Readable>
   receive(target: Target): Promise<Receiver>
 }

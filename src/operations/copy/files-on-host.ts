@@ -22,7 +22,7 @@ import {
   reportSkippedSockets,
 } from './remote-tar.ts'
 
-/** How long a host may add up the sizes in a folder, in seconds. */
+/** How long a host may take to add up the file sizes in a directory, in seconds. */
 const measureSeconds = 1
 
 /** How long a host may take to inspect a path, in milliseconds. */
@@ -53,7 +53,7 @@ esac
 printf '%s\\0%s\\0' "$name" "$size"
 `
 
-/** Prints the types of a path, and of a name in it. */
+/** Prints the type of a path, and that of an item in it. */
 const inspectTarget = `${printType}
 physical "$1" >/dev/null || exit 44
 print_type "$2"
@@ -64,8 +64,8 @@ const noFolder = 44
 const incomplete = 46
 
 /**
- * Moves the received `$content` to its target: `place` creates it or replaces a file or a link; `merge` merges folders like
- * `cp -R`, but follows no links in them. A read-only folder must be made writable to be moved.
+ * Moves the received `$content` to its target: `place` creates it or replaces a file or a link; `merge` merges
+ * directories like `cp -R`, but follows no links in them. A read-only directory must be made writable to be moved.
  */
 const settle = `
 put() {
@@ -124,18 +124,20 @@ else
 fi
 `
 
-/** Converts a path for the scripts: it cannot be mistaken for a flag, and a relative one is below the home folder. */
+/**
+ * Converts a path for the scripts: it cannot be mistaken for a flag, and a relative one is below the home directory.
+ */
 const plainPath = (path: string): string => {
   const fromHome = path.replace(/^~(?=\/|$)/, '.')
   const plain = fromHome.startsWith('/') ? fromHome : `./${fromHome}`
   return plain.replace(/(?<=[^/])\/+$/, '')
 }
 
-/** The parent folder of a path; `.` and `..` are their own parents. */
+/** The parent directory of a path; `.` and `..` are their own parents. */
 const parentOf = (path: string): string =>
   /(?:^|\/)\.{0,2}$/.test(path) ? path : posix.dirname(path)
 
-/** The endpoint for files of a host. Relative paths are below the home folder of the login user. */
+/** The endpoint for files of a host. Relative paths are below the home directory of the login user. */
 export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
   const { name: machine, transport } = host
   const failed = (message: string) => new UserError('failed', message, { machine })
@@ -270,7 +272,7 @@ export async function copyWithinHost(
   reportSkippedSockets(stderr, onSkipped)
 }
 
-/** The staging folder of a copy, and its parent folder. */
+/** The staging directory of a copy, and its parent directory. */
 function stageFor(target: string, how: Target['how']): { folder: string; stage: string } {
   const folder = how === 'merge' ? target : posix.dirname(target)
   return { folder, stage: `${folder.replace(/\/$/, '')}/.fleet-${randomUUID()}` }

@@ -4,10 +4,10 @@ import { run } from '../../transport/run.ts'
 import type { BrokerStatus } from '../../broker/protocol.ts'
 import type { Context } from '../context.ts'
 
-/** How many paths are suggested at most. */
+/** The maximum number of suggested paths. */
 const longestList = 500
 
-/** Prints the paths that begin with `$1`; folders end with a slash. */
+/** Prints the paths that begin with `$1`; directories end with a slash. */
 const list = `
 case $1 in '~/'*) path=.\${1#?} ;; *) path=$1 ;; esac
 count=0

@@ -227,8 +227,8 @@ const nounOf = (found: Stats): string =>
         : 'device or FIFO'
 
 /**
- * Merges the received items at `from` into `to`, like `cp -R`, but never follows existing links: they are replaced. Adds the
- * folders that existed before to `were`.
+ * Merges the received items at `from` into `to`, like `cp -R`, but never follows existing links: they are replaced.
+ * Adds the directories that existed before to `were`.
  */
 async function merge(from: Buffer, to: Buffer, path: Buffer, were: Set<string>): Promise<void> {
   await writing(to, async () => {
@@ -261,7 +261,7 @@ const disposable = (file: FileHandle) => ({
   [Symbol.asyncDispose]: () => file.close(),
 })
 
-/** Receives entries in a private folder next to the target, then moves them to the target. */
+/** Receives entries in a private directory next to the target, then moves them to the target. */
 async function place({ path, how }: Target, entries: AsyncIterable<Accepted>): Promise<void> {
   const folder = how === 'merge' ? path : dirname(path)
   const waiting = await writing(folder, () => mkdtemp(join(folder, '.fleet-')))

@@ -28,17 +28,17 @@ export type PathOrBytes = string | Buffer
 
 /** The content of an archive. */
 export interface Packing {
-  /** Paths below the folder, with `/`, folders before their content. */
+  /** Paths below the directory, with `/`, directories before their content. */
   readonly paths: AsyncIterable<PathOrBytes> | Iterable<PathOrBytes>
   /** The owner of the files; absent: their owner on disk. */
   readonly owner?: { readonly uid: number; readonly gid: number }
-  /** Files that are not in the folder, by name. */
+  /** Additional files that are not on the disk, by their name in the archive. */
   readonly files?: Readonly<Record<string, Buffer>>
   /** Called for each socket, FIFO and device, which cannot be sent. */
   readonly onSkipped?: (what: string) => void
 }
 
-/** A path of this computer: `name` (with `/`) below `folder`. */
+/** The path on this computer of `name` (with `/`) below `folder`. */
 const join = (folder: PathOrBytes, name: PathOrBytes): Buffer =>
   Buffer.concat([Buffer.from(folder), Buffer.from(sep), Buffer.from(name)])
 
@@ -60,7 +60,7 @@ async function onFile<Value>(
   }
 }
 
-/** Yields `path` in a folder and everything below it, folders before their content. */
+/** Yields `path` in a directory and everything below it, directories before their content. */
 export async function* pathsBelow(folder: string, path: PathOrBytes): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(path)
   yield bytes
@@ -95,7 +95,7 @@ async function* readPieces(file: FileHandle, path: Buffer, size: number): AsyncG
 const kindOf = (found: { isSocket(): boolean; isFIFO(): boolean }): string =>
   found.isSocket() ? 'socket' : found.isFIFO() ? 'FIFO' : 'device'
 
-/** Packs a file, a folder or a symbolic link. */
+/** Packs a file, a directory or a symbolic link. */
 async function* packPath(
   folder: string,
   path: PathOrBytes,
@@ -143,11 +143,11 @@ async function* pack(folder: string, packing: Packing): AsyncGenerator<Buffer> {
   yield endOfArchive
 }
 
-/** Packs files of a folder as a stream. Fails with kind `failed` when a file cannot be read. */
+/** Packs files of a directory as a stream. Fails with kind `failed` when a file cannot be read. */
 export const packTree = (folder: string, packing: Packing): Readable =>
   Readable.from(pack(folder, packing), { objectMode: false, highWaterMark: 1 << 20 })
 
-/** A created folder, whose mode and time are set after its content was written. */
+/** A created directory, whose mode and time are set after its content was written. */
 interface MadeFolder {
   readonly path: string
   readonly mode: number
@@ -167,8 +167,9 @@ async function writeFile(path: Buffer, { content, mode, mtime }: Accepted): Prom
 }
 
 /**
- * Writes entries to the new path `into`, with their modes, times and links, owned by the current user. Existing files are never
- * opened, replaced or followed: that is an error. Folders keep the mode 0700 until {@link finishFolders}.
+ * Writes entries to the new path `into`, with their modes, times and links, owned by the current user. Existing files
+ * are never opened, replaced or followed: an existing file is an error. Directories keep the mode 0700 until {@link
+ * finishFolders}.
  */
 export async function extractEntries(
   entries: AsyncIterable<Accepted>,
@@ -193,7 +194,7 @@ export async function extractEntries(
   return folders
 }
 
-/** Sets the modes and times of the folders below `into`, except of those in `were`, which existed before. */
+/** Sets the modes and times of the directories below `into`, except for those in `were`, which existed before. */
 export async function finishFolders(
   folders: readonly MadeFolder[],
   into: Buffer,

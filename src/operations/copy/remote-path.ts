@@ -3,13 +3,13 @@ import type { Machine } from '../../machine/machine.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import { findMachine } from '../inventory/choose-machines.ts'
 
-/** A path on a machine, or on this computer without a machine. */
+/** A path on a machine, or on this computer if `machine` is absent. */
 export interface CopyPath {
   readonly machine?: Machine
   readonly path: string
 }
 
-/** Splits `NAME:PATH`. A local path has a `/` (or `\`) before its first `:`, or no `:`. */
+/** Matches `NAME:PATH`. A local path has a `/` (or `\`) before its first `:`, or no `:`. */
 const pattern = /^([^:/\\]+):(.*)$/s
 
 /** Whether `letter:path` is a Windows drive: `C:\x` always is, `c:x` only if no machine has that name. */
@@ -19,7 +19,8 @@ const isDrive = (name: string, path: string, { machines }: Inventory, platform: 
     (platform === 'win32' && ![...machines.keys()].some((key) => key === name)))
 
 /**
- * Parses one argument of a copy: `web-1:/etc/motd`, `web-1:` (the home folder), `./file`. A relative local path is below `cwd`. Throws kind `unknown-machine`.
+ * Parses one argument of a copy: `web-1:/etc/motd`, `web-1:` (the home directory), `./file`. A relative local path is
+ * below `cwd`. Throws kind `unknown-machine` if the inventory does not have the machine.
  */
 export function parseCopyPath(
   text: string,

@@ -8,7 +8,7 @@ import { startProgram } from '../../transport/start-program.ts'
 import type { ExitStatus, Transport } from '../../transport/transport.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A host that commands run on. */
+/** A host on which commands run. */
 export interface Host {
   /** The name of its machine. */
   readonly name: string
@@ -17,11 +17,14 @@ export interface Host {
   readonly become?: readonly string[]
 }
 
-/** A command line for a hint, which runs a command on a host as the user who writes there. */
+/** A command line for a hint: it runs a command on a host as the user that writes files there. */
 export const commandOn = ({ name, become = [] }: Host, command: string): string =>
   hostCommand(name, command, { sudo: become.length > 0 })
 
-/** Runs tar with English messages, which are parsed. GNU tar uses blocks of 64 KiB, which halves its time; others ignore the variable. */
+/**
+ * The tar command, with English messages, which are parsed. GNU tar uses blocks of 64 KiB, which halves its run time;
+ * other versions of tar ignore the variable.
+ */
 export const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar']
 
 /** The reason for GNU tar's message "Wrote only …". */
@@ -46,7 +49,7 @@ const isWholeArchive = (status: ExitStatus, complaint: string): boolean =>
   'code' in status &&
   (status.code === 0 || (status.code === 1 && complaint.includes('file changed as we read it')))
 
-/** Shell: creates the private folder `$stage`, which is removed when the script ends or the connection is lost. */
+/** Shell: creates the private directory `$stage`, which is removed when the script ends or the connection is lost. */
 export const stageScript = `
 export LC_ALL=C TAR_OPTIONS=--blocking-factor=128
 umask 077

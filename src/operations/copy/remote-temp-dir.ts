@@ -5,7 +5,7 @@ import { encodeHeader, endOfArchive, padding, toByteString } from './archive/tar
 import type { Host } from './remote-tar.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** How long a folder is kept for the next command, in seconds. */
+/** How long a directory is kept for the next command, in seconds. */
 const waitSeconds = 120
 
 /** Shell: removes `$folder` after a while, unless another command has taken the lease. */
@@ -18,8 +18,8 @@ expire() {
 `
 
 /**
- * Creates a private folder, fills it from an archive, and prints its path and a NUL. It is removed automatically if no command
- * takes the lease, so it needs no open session.
+ * Creates a private directory, fills it from an archive, and prints its path and a NUL. It is removed automatically if
+ * no command takes the lease, so it needs no open session.
  */
 const fill = `
 ${expire}
@@ -38,15 +38,18 @@ expire "made-$$"
 printf '%s\\0' "$folder"
 `
 
-/** The candidate parent folders; the first that exists is used. `memory` avoids writing to a disk if the host supports that. */
+/**
+ * The candidate parent directories; the first that is writable is used. `memory` avoids writing to a disk if the host
+ * supports that.
+ */
 const places = {
   memory: `/dev/shm "$XDG_RUNTIME_DIR" "\${TMPDIR:-/tmp}"`,
   disk: `"\${TMPDIR:-/tmp}"`,
 }
 
 /**
- * Runs a command that needs the folder, and removes the folder when the command ends or the connection is lost, that is, when the
- * parent process of the SSH server exits. Signals are left to the command.
+ * Runs a command that needs the directory, and removes the directory when the command ends or the connection is lost,
+ * that is, when the parent process of the SSH server exits. Signals are left to the command.
  */
 const hold = `
 ${expire}
@@ -68,14 +71,20 @@ fi
 "$@"
 `
 
-/** A private folder (0700) on a host. It is removed some time after the last command that used it, or when it is disposed. */
+/**
+ * A private directory (0700) on a host. It is removed some time after the last command that used it, or when it is
+ * disposed.
+ */
 export interface HostFolder extends AsyncDisposable {
   readonly path: string
-  /** The command line that runs a command and then removes the folder; `keep`: removes it only if the connection is lost. */
+  /**
+   * The command line that runs a command and then removes the directory; `keep`: removes it only if the connection is
+   * lost.
+   */
   readonly holdFor: (words: readonly string[], options?: { readonly keep?: boolean }) => string[]
 }
 
-/** An archive of private files. */
+/** Packs files into an archive, each with mode 0600. */
 export function* packPrivateFiles(
   files: Readonly<Record<string, string | Buffer>>,
 ): Generator<Buffer> {
@@ -92,12 +101,12 @@ export function* packPrivateFiles(
 interface Opening {
   /** `memory` is for secrets. */
   readonly where: keyof typeof places
-  /** The files in it, by path. */
+  /** The files in the directory, by path. */
   readonly files?: Readonly<Record<string, string | Buffer>>
   readonly signal?: AbortSignal
 }
 
-/** Opens a private folder on a host. */
+/** Opens a private directory on a host. */
 export async function openHostFolder(
   { name: machine, transport, become = [] }: Host,
   { where, files = {}, signal }: Opening,

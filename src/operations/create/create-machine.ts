@@ -97,7 +97,7 @@ function locateHost(
   })
 }
 
-/** For a user who can neither open the engine socket nor become root. */
+/** The hint for a user who can neither open the engine socket nor become root. */
 const noAccessHint = (user: string, name: string): string =>
   `the user ${user} does not have permission to use Docker on the host; add the user to the docker group or allow the user to use sudo without a password, then run: fleet ps -m ${name}`
 

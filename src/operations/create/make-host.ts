@@ -29,7 +29,7 @@ import { readUserData } from './read-user-data.ts'
 import { type ProbedMachine, bootstrapHost } from '../adopt/bootstrap-host.ts'
 import { traceError } from '../../os/trace.ts'
 
-/** What {@link makeHost} needs to create a host. */
+/** The input of {@link makeHost}. */
 export interface HostCreation {
   readonly lifecycle: Lifecycle
   /** The validated options of the driver. */
@@ -44,9 +44,10 @@ export interface HostCreation {
 type NewSecrets = CreationSecrets & { readonly loginKey?: string }
 
 /**
- * Creates a host and bootstraps it, or continues an interrupted attempt. Every created resource is recorded in the inventory
- * before the next request, and the same token always identifies the same host. So it can be interrupted at any point, and
- * be continued by this function or undone by `removeMachine`. Nothing is written before all checks have passed.
+ * Creates a host and bootstraps it, or continues an interrupted attempt. Every created resource is recorded in the
+ * inventory before the next request, and the same token always identifies the same host. Therefore, a creation that is
+ * interrupted at any point can be continued by this function or undone by `removeMachine`. Nothing is written before
+ * all checks have passed.
  */
 export async function makeHost(
   context: Context,
@@ -234,7 +235,10 @@ async function recordStart(
   await context.creations().save(token, kept)
 }
 
-/** The data of the first boot. It is empty for a host that exists and whose secrets another computer has: it is not used then. */
+/**
+ * The data for the first boot. If the host exists and another computer has its secrets, the data is empty, and not
+ * used.
+ */
 function bootstrapDataOf(
   context: Context,
   { name }: Machine,

@@ -26,7 +26,7 @@ export interface EntryRequest {
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly via?: MachineName | undefined
   readonly engine?: MachineEntry['engine']
-  /** The user's own user-data: a file, relative to the inventory's folder. */
+  /** The user's own user-data: a file, relative to the inventory's directory. */
   readonly userData?: string | undefined
   readonly protected?: boolean | undefined
 }
@@ -101,7 +101,7 @@ const beingRemoved = (name: MachineName): UserError =>
     hint: `finish removing the machine first: fleet rm ${name}`,
   })
 
-/** `type: t3.large, spot: true` of options; `not set` without a value. */
+/** Formats a setting for a message: as JSON without quotation marks, or `not set`. */
 const formatValue = (value: unknown): string =>
   value === undefined ? 'not set' : JSON.stringify(value).replaceAll('"', '')
 
@@ -125,8 +125,8 @@ function checkSame(
 }
 
 /**
- * Throws kind `usage` when another machine already is the same host: the same user, address and jump host, or the same engine
- * on this computer.
+ * Throws kind `usage` when another machine is already the same host: the same user, address and jump host, or the same
+ * engine on this computer.
  */
 export function checkNotDuplicate(
   inventory: Inventory,

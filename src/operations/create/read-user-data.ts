@@ -2,12 +2,12 @@ import { readFile, stat } from 'node:fs/promises'
 import { UserError, fileTroubleOf } from '../../errors.ts'
 import { resolvePath } from '../../state/inventory/resolve-path.ts'
 
-/** The largest user-data file, in bytes; no provider accepts more. */
+/** The maximum size of a user-data file, in bytes; no provider accepts more. */
 const maxBytes = 8 * 2 ** 20
 
 /** A file that an inventory names, for messages. */
 interface NamedFile {
-  /** `user-data file own.yaml` */
+  /** For example, `user-data file own.yaml`. */
   readonly name: string
   /** The key of the entry that names it. */
   readonly key: string
@@ -21,8 +21,9 @@ export const readUserData = (location: string, userData: string): Promise<Uint8A
   })
 
 /**
- * Reads a file that an inventory names. It must be in the folder of the inventory after all links are followed, so that an
- * inventory from git cannot send other files of this computer to a host. Throws kind `usage`.
+ * Reads a file that an inventory names. It must be in the directory of the inventory after all links are followed, so
+ * that an inventory from git cannot send other files of this computer to a host. Throws kind `usage` if it is
+ * elsewhere, is too large, or cannot be read.
  */
 export async function readInventoryFile(
   location: string,

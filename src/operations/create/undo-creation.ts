@@ -4,7 +4,7 @@ import { type RemoveCalls, removeMachine } from '../machine/remove-machine.ts'
 
 /** Callbacks and options of {@link undoCreation}. */
 export interface UndoCalls extends RemoveCalls {
-  /** Keep the entry, because it existed before the creation started. */
+  /** Whether to keep the entry, because it existed before the creation started. */
   readonly keepEntry: boolean
 }
 

@@ -46,7 +46,7 @@ function readExec(args: readonly string[]): ExecRequest | undefined {
   }
 }
 
-/** Whether the user's docker configuration has no settings that change the behaviour of docker. */
+/** Whether the user's docker configuration has no settings that change the behavior of docker. */
 async function isPlainDocker({ env, cwd }: Streams): Promise<boolean> {
   if (env['DOCKER_CUSTOM_HEADERS']) return false
   try {

@@ -15,11 +15,11 @@ export interface Accepted extends Omit<Entry, 'name' | 'type'> {
 /** What an archive may contain. */
 export interface Acceptance {
   /**
-   * The top-level name (a byte string) of all entries; `.` for the content of a folder; `/` for the content of the root folder,
-   * whose names may be absolute; absent: any single name.
+   * The top-level name (a byte string) of all entries; `.` for the content of a directory; `/` for the content of the
+   * root directory, whose names may be absolute; absent: any single name.
    */
   readonly root?: string | undefined
-  /** The required type of that entry; absent: any. */
+  /** The required type of the first entry; absent: any. */
   readonly expected?: 'folder' | 'file' | 'file or link' | undefined
   /** The machine that the archive comes from, for messages. */
   readonly machine?: string | undefined
@@ -29,9 +29,11 @@ export interface Acceptance {
   readonly onSkipped: (what: string) => void
 }
 
-/** The longest accepted path; file systems do not allow longer ones. */
+/** The longest accepted path, in bytes; file systems do not allow longer ones. */
 const pathLimit = 1 << 14
-/** The limit on the total length of the paths of folders and links, which are kept in memory for checks. */
+/**
+ * The limit on the total length, in bytes, of the paths of directories and links, which are kept in memory for checks.
+ */
 const memoryLimit = 1 << 28
 
 const fits = (type: Entry['type'], expected: Acceptance['expected']): boolean => {
@@ -46,7 +48,7 @@ const isPlain = (part: string): boolean =>
   part !== '..' &&
   !(process.platform === 'win32' && /[\\:]/.test(part))
 
-/** The parts of a name; undefined for an invalid one or one that leaves the archive. */
+/** The parts of a name; undefined if the name is invalid or points outside the archive. */
 function partsOf(name: string): string[] | undefined {
   if (name === '' || name.length > pathLimit || name.startsWith('/') || name.includes('\0')) {
     return undefined
@@ -73,9 +75,10 @@ const specialBits = (mode: number): string =>
     .join(' and ')
 
 /**
- * Reads an archive from an untrusted source, and yields the entries that are safe to write: files, folders and links below the
- * expected name, each in a folder that came before it and never behind a link. Throws kind `failed` for all others, except
- * FIFOs and devices, which are skipped. Files lose their setuid, setgid and sticky bits.
+ * Reads an archive from an untrusted source, and yields the entries that are safe to write: files, directories and
+ * links below the expected name, each in a directory that an earlier entry created, and never through a link. Throws
+ * kind `failed` for all others, except FIFOs and devices, which are skipped. Files lose their setuid, setgid and sticky
+ * bits.
  */
 export async function* acceptEntries(
   archive: AsyncIterable<Buffer>,
@@ -90,7 +93,7 @@ export async function* acceptEntries(
   const refuse = (entry: Entry, why: string): UserError =>
     new UserError('failed', `the archive was rejected: ${showName(entry.name)} ${why}`, { machine })
 
-  /** The path of a name below the copied item; undefined if it is elsewhere. */
+  /** The path of a name below the copied item; undefined if the name is not below it. */
   function below(name: string): string | undefined {
     const parts = partsOf(root === '/' ? name.replace(/^\//, './') : name)
     if (parts === undefined) return undefined

@@ -12,7 +12,7 @@ export interface WantedImage {
   readonly tag: string | undefined
 }
 
-/** The limit on the total length of names in an archive, which are kept in memory. */
+/** The limit on the total length, in characters, of the names in an archive, which are kept in memory. */
 const namesLimit = 1 << 26
 
 /** The largest metadata file, in bytes. */
@@ -93,7 +93,7 @@ async function readJson({ entry, content }: Read): Promise<unknown> {
   }
 }
 
-/** Normalizes a name. Throws if it leaves the archive. */
+/** Normalizes a name. Throws if it points outside the archive. */
 function plainName(name: string): string {
   const plain = name.replace(/^(?:\.\/+)+/, '').replace(/\/$/, '')
   const isPlain = plain.split('/').every((part) => !['', '.', '..'].includes(part))
@@ -102,7 +102,7 @@ function plainName(name: string): string {
   return plain
 }
 
-/** Old archives share a layer with a link between the folders of two images. */
+/** In older archives, two images share a layer by a symbolic link from the directory of one to that of the other. */
 const isLayerLink = (target: string): boolean => /^\.\.\/[0-9a-f]{64}\/layer\.tar$/.test(target)
 
 /**

@@ -72,7 +72,7 @@ function numberAt(header: Buffer, at: number, length: number): number {
   return text === '' ? 0 : Number.parseInt(text, 8)
 }
 
-/** Reads the modification time; an invalid one becomes 0 instead of an error. */
+/** Reads the modification time; a negative one becomes 0 instead of an error. */
 function timeAt(header: Buffer): number {
   return (header[136] ?? 0) >= 0x80 && header[136] !== 0x80 ? 0 : numberAt(header, 136, 12)
 }
@@ -173,8 +173,8 @@ async function readExtension(
 }
 
 /**
- * Reads a tar archive (ustar, GNU or pax) entry by entry. Unread content is skipped. Ends with the stream. Throws kind `failed`
- * when the archive is invalid or truncated, and the errors of the stream.
+ * Reads a tar archive (ustar, GNU or pax) entry by entry. Unread content is skipped. The stream is read to its end.
+ * Throws kind `failed` when the archive is invalid or truncated, and the errors of the stream.
  */
 export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Read, void> {
   const bytes = openBytes(source)

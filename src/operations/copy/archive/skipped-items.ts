@@ -1,4 +1,4 @@
-/** How many skipped items are listed: a host may send any number of them. */
+/** The maximum number of listed items: a host may send any number of them. */
 const longestList = 100
 
 /** Collects items that were skipped or changed in a copy. */

@@ -22,10 +22,10 @@ export interface Entry {
 /** Encodes a string as UTF-8 in a byte string. */
 export const toByteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
 
-/** The bytes of a byte string. */
+/** Decodes a byte string to its bytes. */
 export const bytesOf = (name: string): Buffer => Buffer.from(name, 'latin1')
 
-/** How many characters of a name are shown. */
+/** The maximum number of characters of a name in messages. */
 const shownLimit = 1000
 
 /** A byte string for a message: bytes that are not UTF-8, and control characters, are escaped. */
@@ -60,7 +60,7 @@ const typeFlags: Readonly<Record<EntryType, string>> = {
   directory: '5',
 }
 
-/** Octal where it fits, else binary, as GNU and pax readers take it (tar(5), "Numeric extensions"). */
+/** Writes octal if it fits, else binary, which GNU and pax readers accept (tar(5), "Numeric extensions"). */
 function writeNumber(header: Buffer, value: number, at: number, length: number): void {
   const octal = Math.max(0, Math.floor(value)).toString(8)
   if (octal.length < length) {

@@ -72,7 +72,7 @@ interface Sink {
   finish(isWhole: boolean): Promise<void>
 }
 
-/** A new file, which is created when it is complete. */
+/** A new file, which gets its name only when it is complete. */
 function openNewFile(file: string): Sink {
   const partial = join(dirname(file), `.${basename(file)}.${randomUUID().slice(0, 8)}`)
   const stdout = createWriteStream(partial, { mode: 0o600 }) // the mode that docker uses

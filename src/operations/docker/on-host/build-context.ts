@@ -70,7 +70,7 @@ async function readRules(
   }
 }
 
-/** The paths of a context that docker would send, in order, folders before their content. */
+/** The paths of a context that docker would send, in order, directories before their content. */
 export async function* contextPaths(
   folder: string,
   dockerfile: string | undefined,
@@ -78,7 +78,7 @@ export async function* contextPaths(
   yield* pathsOf(folder, await readRules(folder, dockerfile))
 }
 
-/** The paths of a context in order, folders before their content. */
+/** The paths of a context in order, directories before their content. */
 async function* pathsOf(
   folder: string,
   { excludes, hasExceptions }: Awaited<ReturnType<typeof readRules>>,
@@ -103,9 +103,9 @@ export const packContext = (folder: string, dockerfile: string | undefined): Rea
   })
 
 /**
- * Opens a build context as docker's client does: without the paths excluded by `.dockerignore`, with modes, empty folders and
- * symbolic links. The Dockerfile and the rules are always sent, because docker on the host reads them. Throws kind `failed`
- * when there is no Dockerfile; the archive fails when a file cannot be read.
+ * Opens a build context as docker's client does: without the paths excluded by `.dockerignore`, with modes, empty
+ * directories and symbolic links. The Dockerfile and the rules are always sent, because docker on the host reads them.
+ * Throws kind `failed` when there is no Dockerfile; the archive fails when a file cannot be read.
  */
 export async function openBuildContext(
   folder: string,

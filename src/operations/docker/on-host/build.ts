@@ -31,7 +31,7 @@ import {
 /** Environment variables that change how docker builds. */
 const buildVariables = ['DOCKER_BUILDKIT', 'BUILDKIT_PROGRESS', 'DOCKER_DEFAULT_PLATFORM']
 
-/** Throws for flags with local files, folders or agents that fleet cannot forward. */
+/** Throws for flags with local files, directories or agents that fleet cannot forward. */
 function refuseLocalFiles(words: readonly Word[], machine: string): void {
   for (const word of words) {
     if (word.kind !== 'flag') continue
@@ -48,7 +48,7 @@ interface LocalInputs {
   readonly files: Record<string, Buffer>
   readonly environment: Record<string, string>
   readonly outputs: Record<string, Output>
-  /** Local folders, by their names in the staging folder. */
+  /** Local directories, by their names in the staging directory. */
   readonly folders: Record<string, string>
 }
 
@@ -76,8 +76,8 @@ const isDirectory = (path: string): Promise<boolean> =>
   )
 
 /**
- * Collects the local files, folders and variables of flags. `at` maps names to paths on the host. Values of variables are passed
- * in the environment of docker, so that no command line shows them.
+ * Collects the local files, directories and variables of flags. `at` maps names to paths on the host. Values of
+ * variables are passed in the environment of docker, so that no command line shows them.
  */
 async function collectLocalInputs(
   typed: readonly Word[],
@@ -151,11 +151,12 @@ const argumentsOf = (words: readonly Word[], environment: Record<string, string>
     }),
   )
 
-/** Placeholder of the private folder in the arguments, until it exists. Arguments cannot contain a NUL. */
+/** Placeholder of the private directory in the arguments, until it exists. Arguments cannot contain a NUL. */
 const folderMark = '\0'
 
 /**
- * `docker build` on a host: the build contexts are copied to a temporary folder of the host, where docker reads them.
+ * `docker build` on a host: the build contexts are copied to a temporary directory of the host, where docker reads
+ * them.
  */
 export async function buildOnHost(
   host: HostDocker,
@@ -219,7 +220,7 @@ export async function buildOnHost(
   )
 }
 
-/** Unpacks an archive into a new folder of the staging folder. */
+/** Unpacks an archive into a new directory of the staging directory. */
 async function unpackToStage(
   host: HostDocker,
   archive: Readable,

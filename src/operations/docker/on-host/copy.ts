@@ -97,7 +97,7 @@ const withoutStage = (text: string, stage: string, name: string, typed: string):
 const isFollowLink = (word: ReadCommand['words'][number]): boolean =>
   word.kind === 'flag' && word.name === '--follow-link' && word.value !== 'false'
 
-/** docker failed with an exit code, and printed the reason. */
+/** The failure of a docker command, with its exit code and its error output. */
 class DockerFailed extends Error {
   readonly code: number
   readonly complaint: string
@@ -109,7 +109,7 @@ class DockerFailed extends Error {
   }
 }
 
-/** The name of the copy of a container path in a folder; undefined if the path means the content of a folder. */
+/** The name of the copy of a container path in a directory; undefined if the path means the content of a directory. */
 function nameIn(operand: string): string | undefined {
   const path = operand.slice(operand.indexOf(':') + 1)
   if (endingOf(path) === '/.') return undefined
@@ -194,7 +194,10 @@ async function refuseLinkOut({ linkname }: Accepted, path: string): Promise<void
   )
 }
 
-/** `docker cp` on a host: local files are copied through a temporary folder on the host, so that docker applies its own rules. */
+/**
+ * `docker cp` on a host: local files are copied through a temporary directory on the host, so that docker applies its
+ * own rules.
+ */
 export async function copyOnHost(
   host: HostDocker,
   command: ReadCommand,
