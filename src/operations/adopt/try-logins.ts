@@ -72,7 +72,7 @@ async function readFingerprints(files: readonly string[]): Promise<[file: string
   })
 }
 
-/** Remembers the path of the key file in the home directory; the inventory gets only the fingerprint. */
+/** Records the path of the key file in fleet's home directory; the inventory gets only the fingerprint. */
 async function remembered(
   context: Context,
   login: { transport: Transport; key: string },

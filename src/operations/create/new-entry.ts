@@ -32,9 +32,10 @@ export interface EntryRequest {
 }
 
 /**
- * Builds the entry of a new machine, or merges the request into an existing entry without a host: one written by hand, one that
- * a profile counts, or one whose creation was interrupted. Settings of a profile are not copied into the entry. Throws kind
- * `usage` when the name is taken, or when an interrupted creation is continued with another engine, jump host or user-data.
+ * Builds the entry of a new machine, or merges the request into an existing entry without a host: one written by hand,
+ * one from the count of a profile, or one whose creation was interrupted. Settings of a profile are not copied into the
+ * entry. Throws kind `usage` when the name is taken, or when an interrupted creation is continued with another engine,
+ * jump host or user-data.
  */
 export function newEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
   const { name } = request

@@ -24,7 +24,7 @@ function environmentFor(socket: string, env: Env): Record<string, string | undef
   return { ...Object.fromEntries(kept), DOCKER_HOST: `unix://${socket}` }
 }
 
-/** The descriptor of a standard stream of this process, which docker can inherit. */
+/** The file descriptor of a standard stream of this process, which docker can inherit; undefined for other streams. */
 function standardDescriptor(stream: Stream): number | undefined {
   const descriptor: unknown = 'fd' in stream ? stream.fd : undefined
   return typeof descriptor === 'number' && descriptor <= 2 ? descriptor : undefined
@@ -46,7 +46,7 @@ function joinStreams(child: ChildProcess, { stdin, stdout, stderr }: Streams): (
   child.stderr?.pipe(stderr, { end: false })
   const input = child.stdin
   if (input === null) return () => {}
-  input.on('error', () => {}) // docker may end without reading its input
+  input.on('error', () => {}) // docker may exit without reading its input
   stdin.pipe(input)
   return () => {
     stdin.unpipe(input)
@@ -117,7 +117,7 @@ const queryLocally = (
     child.stdin?.end()
   })
 
-/** The largest output of a program, in bytes. */
+/** The maximum output of a program, in bytes. */
 const largestAnswer = 64 * 2 ** 20
 
 /** The command, if it is a compose command. */

@@ -13,7 +13,7 @@ interface Syntax {
   readonly write: (change: EnvironmentChange) => string
   /** The command line that evaluates the output of `command`. */
   readonly use: (command: string) => string
-  /** The same for a change that only removes variables, if that differs. */
+  /** The command line for a change that only removes variables, if it differs from `use`. */
   readonly useUnset?: (command: string) => string
 }
 
@@ -101,13 +101,13 @@ const programs: Readonly<Record<string, Shell>> = {
   pwsh: 'powershell',
 }
 
-/** The shell of a program's name or path, such as `/usr/bin/zsh`; undefined for another program. */
+/** The shell with this program name or path, such as `/usr/bin/zsh`; undefined if the program is not a known shell. */
 export function shellOf(program: string): Shell | undefined {
   const name = (program.split(/[/\\]/).at(-1) ?? '').replace(/^-|\.exe$/gi, '').toLowerCase()
   return Object.hasOwn(syntaxes, name) ? (name as Shell) : programs[name]
 }
 
-/** The shell with this name. Throws kind `usage` for an unknown one. */
+/** The shell with this name. Throws kind `usage` for an unknown shell. */
 export function requireShell(name: string): Shell {
   const shell = shellOf(name)
   if (shell !== undefined) return shell

@@ -6,10 +6,12 @@ import type { Context } from '../context.ts'
 /** The result for one docker context. */
 export interface SyncedContext {
   readonly name: string
-  /** `taken`: the name belongs to a context that fleet did not write, which is not changed. */
+  /**
+   * `taken`: the name belongs to a context that fleet did not write, which is not changed. `impossible`: docker does
+   * not accept the name of the machine.
+   */
   readonly state: 'written' | 'removed' | 'taken' | 'impossible'
-  /** Its endpoint. */
-  /** Absent if the name is impossible. */
+  /** Its endpoint, `unix://PATH`; absent if the state is `impossible`. */
   readonly host?: string
 }
 

@@ -23,7 +23,7 @@ export interface Check<Name extends string = string> {
   readonly state: CheckState
   /** One sentence without a full stop. It may quote the host, without control characters. */
   readonly message: string
-  /** The command or the step that fixes it. */
+  /** The command or the step that fixes the problem. */
   readonly fix?: string | undefined
 }
 

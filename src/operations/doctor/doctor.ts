@@ -29,21 +29,21 @@ import { clockOffset } from './judge-host.ts'
 import { firstFailure, judgeMachine } from './judge-machine.ts'
 import type { Observation } from './observation.ts'
 
-/** The longest sentence of a check, in characters. */
+/** The maximum length of the message of a check, in characters. */
 const longestMessage = 600
 
-/** What all machines of one examination share. Disposing closes the connections to jump hosts. */
+/** Examines this computer and machines, which share connections. Disposing closes the connections to jump hosts. */
 export interface Doctor extends AsyncDisposable {
-  /** Looks at this computer. Call it first: it finds out what machines need of it. */
+  /** Examines this computer. Call it first: the examination of machines uses its result. */
   examineComputer(): Promise<ComputerObservation>
-  /** Looks at a machine. */
+  /** Examines a machine. */
   examine(
     machine: Machine,
     calls: { readonly signal: AbortSignal; readonly progress: (step: string) => void },
   ): Promise<Observation>
-  /** What is known of a machine whose examination failed with an error that no check covers. */
+  /** The observation of a machine whose examination failed with an error that no check covers. */
   unexamined(machine: Machine, error: unknown): Observation
-  /** Judges this computer and all machines that were looked at. */
+  /** Judges this computer and all examined machines. */
   judge(
     computer: ComputerObservation,
     observations: readonly Observation[],
@@ -53,12 +53,15 @@ export interface Doctor extends AsyncDisposable {
   }
 }
 
-/** At least as many hosts must agree before the clock of this computer is in doubt. */
+/** The minimum number of hosts that must agree before the clock of this computer is in doubt. */
 const fewestClocks = 3
 /** How far the offsets of hosts that agree may differ, in seconds. */
 const clockSpread = 20
 
-/** Seconds by which all hosts are ahead of this computer, if there are enough and they agree. */
+/**
+ * The number of seconds by which the hosts are ahead of this computer; 0 if they disagree, undefined if there are too
+ * few.
+ */
 export function commonOffset(observations: readonly Observation[]): number | undefined {
   const offsets = observations.flatMap((one) => clockOffset(one) ?? [])
   if (offsets.length < fewestClocks) return undefined
@@ -66,7 +69,7 @@ export function commonOffset(observations: readonly Observation[]): number | und
   return most - least > clockSpread ? 0 : (least + most) / 2
 }
 
-/** Removes secrets and control characters from what is shown of a check. */
+/** Creates a function that removes secrets and control characters from the texts of a check. */
 function createFilter(env: Environment): <One extends Check>(check: One) => One {
   const redact = createRedactor(findSecrets, env)
   const clean = (text: string) => printable(redact(text), longestMessage)
@@ -77,7 +80,10 @@ function createFilter(env: Environment): <One extends Check>(check: One) => One 
   })
 }
 
-/** Judges machines together: where the clocks of all hosts differ from this one in the same way, this one is wrong. */
+/**
+ * Judges machines together: if the clocks of all hosts differ from that of this computer in the same way, the clock of
+ * this computer is wrong.
+ */
 function judgeAll(
   computer: ComputerObservation,
   observations: readonly Observation[],
@@ -102,7 +108,7 @@ function judgeAll(
   return { computer: own.map(filter), machines: new Map(machines) }
 }
 
-/** The inventory, or why it cannot be read. */
+/** The inventory, or the error if it cannot be read. */
 async function readInventory(context: Context): Promise<Inventory | UserError> {
   try {
     return await (await context.inventory()).read()
@@ -112,7 +118,7 @@ async function readInventory(context: Context): Promise<Inventory | UserError> {
   }
 }
 
-/** Prepares to examine machines of `all`, the machines of the inventory. `home` is fleet's home folder. */
+/** Prepares the examination of `machines`. `home` is fleet's home directory. */
 export async function openDoctor(
   context: Context,
   {
@@ -122,7 +128,7 @@ export async function openDoctor(
     usesBroker,
   }: {
     readonly home: string
-    /** Those that are examined. */
+    /** The machines to examine. */
     readonly machines: readonly Machine[]
     readonly broker: BrokerStatus | 'retired' | Error | undefined
     readonly usesBroker: boolean

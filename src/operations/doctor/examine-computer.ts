@@ -13,10 +13,10 @@ import type { Context } from '../context.ts'
 import { troubleOf } from './judge-connection.ts'
 import type { ComputerObservation, ProviderLogin } from './judge-computer.ts'
 
-/** How long a program or a provider may take, in milliseconds. */
+/** How long a program, the SSH agent and a provider may take, in milliseconds. */
 const [programMs, agentMs, providerMs] = [8_000, 5_000, 20_000]
 
-/** A path, its mode and whether it belongs to another user. */
+/** Reads the mode of a path, and whether it belongs to another user. */
 async function readMode(path: string) {
   try {
     const { mode, uid } = await stat(path)
@@ -44,7 +44,7 @@ const run = async (program: string, words: readonly string[], env: Environment) 
 
 const note = (what: string) => ignored('docker', `read ${what}`)
 
-/** The docker CLI of this computer, its context and its compose. */
+/** Reads the versions of the docker CLI and of its compose plugin on this computer, and the current context. */
 async function readDocker(env: Environment): Promise<ComputerObservation['docker']> {
   const program = await findProgram('docker', env)
   if (program === undefined) return undefined
@@ -67,7 +67,7 @@ async function readDocker(env: Environment): Promise<ComputerObservation['docker
   return { version, compose: compose ?? '', context, host, isMissing }
 }
 
-/** Logs in to the providers of the machines, each by asking for one of them. */
+/** Checks the credentials for the providers of the machines, by querying one machine of each provider. */
 async function readProviders(
   context: Context,
   machines: readonly Machine[],
@@ -98,7 +98,7 @@ async function readProviders(
   )
 }
 
-/** Looks at this computer. `inventory`: its machines, or why it cannot be read. */
+/** Examines this computer. `inventory`: the machines of the inventory, or the error if it cannot be read. */
 export async function examineComputer(
   context: Context,
   {

@@ -29,7 +29,7 @@ import {
   runsCommands,
 } from './probe-host.ts'
 
-/** What the examinations of all machines share. */
+/** The environment of the examination of a machine. All but `progress` and `signal` is shared by all machines. */
 export interface Examination {
   readonly context: Context
   /** Reports the current step. */
@@ -39,16 +39,18 @@ export interface Examination {
   /** The state of the broker; undefined if it is not running. */
   readonly broker: BrokerStatus | undefined
   readonly usesBroker: boolean
-  /** Limits the logins at one server at the same time. */
+  /**
+   * Limits simultaneous logins at one server: resolves when a login may start, to a function to call when it has ended.
+   */
   readonly enter: (key: string) => Promise<() => void>
-  /** A connection of the doctor to a jump host, which several machines share, or what is wrong with it. */
+  /** Connects to a jump host. Several machines share the connection. */
   readonly openJump: (jump: Machine) => Promise<JumpResult>
   readonly hasStacks: (machine: Machine) => boolean
   /** Whether docker compose is installed on this computer. */
   readonly hasComposeHere: () => boolean
 }
 
-/** A jump host that is logged in, or what is wrong with it. */
+/** The connection to a jump host, or the reason why there is none. */
 export type JumpResult = { readonly transport: Transport } | { readonly trouble: Trouble }
 
 type Parts = { -readonly [Key in keyof Observation]: Observation[Key] }
@@ -60,7 +62,7 @@ const brokerMs = 8_000
 
 /** How long a server may take to open several sessions, in milliseconds. */
 const sessionsMs = 12_000
-/** How long a server may count sessions that have ended, in milliseconds. */
+/** How long a server may continue to count closed sessions, in milliseconds. */
 const countDownMs = 1_500
 
 async function within<Value>(ms: number, work: Promise<Value>, otherwise: Value): Promise<Value> {
@@ -71,14 +73,14 @@ async function within<Value>(ms: number, work: Promise<Value>, otherwise: Value)
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
-/** What is known of a machine that could not be examined for a reason that no check covers. */
+/** The observation of a machine that could not be examined for a reason that no check covers. */
 export const unexaminedMachine = (machine: Machine, error: unknown): Observation => ({
   ...{ name: machine.name, isLocal: false, hasEngine: machine.engine !== 'none' },
   ...{ socket: defaultSocket, hasStacks: false, composeHere: false },
   ...{ record: troubleOf(error), broker: { state: 'off' } },
 })
 
-/** Why the record of a machine leads to no host; undefined if it does. */
+/** The reason why the record of a machine does not identify a host; undefined if it does. */
 function troubleOfRecord(machine: Machine): Trouble | undefined {
   try {
     requireHost(machine)
@@ -88,7 +90,7 @@ function troubleOfRecord(machine: Machine): Trouble | undefined {
   }
 }
 
-/** Checks the parts of a host over a connection, in the order in which one would hide another. */
+/** Examines a host over a connection, in an order in which a problem can only affect later steps. */
 async function examineHost(
   seen: Parts,
   {
@@ -123,7 +125,7 @@ async function examineHost(
   if ('trouble' in read) seen.shell = { noise: '', ...seen.shell, trouble: read.trouble }
   else seen.facts = read.facts
   if (countSessions === undefined) return
-  // Last: a server may still count sessions that have ended, and refuse others.
+  // This step is last: a server may continue to count closed sessions, and refuse new ones.
   progress('count sessions')
   const limit = AbortSignal.any([signal, AbortSignal.timeout(sessionsMs)])
   const first = await countSessions(wantedSessions, limit)
@@ -134,7 +136,7 @@ async function examineHost(
   if (second.opened > first.opened) seen.sessions = second
 }
 
-/** What the broker's connection shows of a machine; more where a new login failed. */
+/** Examines a machine over the broker's connection. Reads facts of the host only if a new login failed. */
 async function examineBroker(
   seen: Parts,
   machine: ReadyMachine,
@@ -163,11 +165,11 @@ async function examineBroker(
   seen.broker = await within(brokerMs * 3, working, { state: 'connected', answers: false })
 }
 
-/** Whether nothing came back from the port of a host. */
+/** Whether the port of a host did not respond. */
 const isUnanswered = ({ failure }: OpenTrial['trial']): boolean =>
   failure?.step === 'port' && failure.reason === 'silent'
 
-/** Why the provider's firewall keeps this computer out, if it does. */
+/** The reason why the provider's firewall blocks this computer, if it does. */
 async function findFirewall(
   machine: ReadyMachine,
   { context, signal }: Examination,
@@ -180,7 +182,9 @@ async function findFirewall(
   return error && troubleOf(error)
 }
 
-/** Looks at a machine over a connection of its own, step by step. Never throws for what is wrong with the host. */
+/**
+ * Examines a machine over a new connection, step by step. Problems with the host are part of the result, never thrown.
+ */
 export async function examineMachine(
   machine: Machine,
   examination: Examination,
@@ -249,7 +253,7 @@ export async function examineMachine(
   return seen
 }
 
-/** Logs in anew, with few others at the same server at the same time. */
+/** Logs in over a new connection, with a limit on simultaneous logins at one server. */
 export async function logIn(
   { context, signal, enter }: Examination,
   target: SshTarget,

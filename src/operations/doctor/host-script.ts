@@ -1,17 +1,17 @@
 import { printable } from '../../machine/hidden-characters.ts'
 import { defaultSocket } from '../../machine/machine.ts'
 
-/** Room on a file system. */
+/** The size and the free space of a file system. */
 export interface Room {
   readonly path: string
-  /** Bytes. */
+  /** In bytes, like `free`. */
   readonly size: number
   readonly free: number
-  /** Absent where the file system has no fixed number of inodes. */
+  /** Absent if the file system has no fixed number of inodes. */
   readonly inodes?: { readonly all: number; readonly free: number } | undefined
 }
 
-/** The rights on a path. */
+/** The owner, group and mode of a path. */
 export interface Rights {
   readonly owner: string
   readonly group: string
@@ -19,9 +19,9 @@ export interface Rights {
   readonly mode: string
 }
 
-/** What the script has found on a host. A part that it did not reach is absent. */
+/** The facts that the script has found on a host. Those of a part that it did not reach are absent. */
 export interface HostFacts {
-  /** The part that was running when the time was over; absent if the script has ended. */
+  /** The part that was running when the time limit expired; absent if the script has completed. */
   readonly hungAt?: string | undefined
   /** Seconds since 1970. */
   readonly clock?: number | undefined
@@ -46,7 +46,7 @@ export interface HostFacts {
         readonly exists: boolean
         readonly direct: boolean
         readonly rights?: Rights | undefined
-        /** Whether something listens on it; absent where nothing could ask. */
+        /** Whether an engine answers on it; absent if that is unknown, for example without curl on the host. */
         readonly answers?: 'yes' | 'refused' | 'hung' | undefined
       }
     | undefined
@@ -55,13 +55,13 @@ export interface HostFacts {
         readonly cli: boolean
         readonly daemon: boolean
         readonly isRunning: boolean
-        /** Of the service of systemd: `active`, `failed`, …; empty without one. */
+        /** The state of the systemd service: `active`, `failed`, …; empty without systemd. */
         readonly service: string
       }
     | undefined
-  /** The version of the compose plugin; empty: there is none. */
+  /** The version of the compose plugin; empty if there is none, absent if the command timed out. */
   readonly compose?: string | undefined
-  /** sshd's MaxStartups, where the user may read its settings. */
+  /** sshd's MaxStartups; absent if the user may not read its settings. */
   readonly maxStartups?: string | undefined
 }
 
@@ -69,8 +69,8 @@ export interface HostFacts {
 const partSeconds = 10
 
 /**
- * A script for `sh -s SOCKET [DATA-ROOT]` that prints what {@link parseHostFacts} reads, and changes nothing. POSIX only. Each
- * part is announced, so that one that hangs is known by its name.
+ * A POSIX script for `sh -s SOCKET [DATA-ROOT]` that prints the facts for {@link parseHostFacts}, and changes nothing.
+ * It prints the name of each part first, to identify a part that hangs.
  */
 export const hostScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -165,7 +165,7 @@ function rightsOf(words: string): Rights | undefined {
   return owner && group && mode ? { owner, group, mode } : undefined
 }
 
-/** `SIZE FREE [INODES FREE] PATH`, sizes in KiB. */
+/** Parses `SIZE FREE [INODES FREE] PATH`, with sizes in KiB. */
 function roomOf(words: string): Room | undefined {
   const [, size, free, all, freeInodes, path] =
     /^(\d{1,15}) (\d{1,15}) (?:(\d{1,15}) (\d{1,15}) )?\s*(\S.*)$/.exec(words) ?? []
@@ -174,7 +174,7 @@ function roomOf(words: string): Room | undefined {
   return { path, size: Number(size) * 1024, free: Number(free) * 1024, inodes }
 }
 
-/** The strings of a list of JSON without its brackets; one string if it is not one. */
+/** Parses the items of a JSON array without its brackets. Text that is not valid JSON becomes one item. */
 function stringsOf(list: string): readonly string[] {
   if (list.trim() === '') return []
   try {
@@ -191,7 +191,7 @@ const homeStates = ['ok', 'missing', 'unwritable'] as const
 const oneOf = <Word extends string>(words: readonly Word[], word: string | undefined) =>
   words.find((one) => one === word)
 
-/** Parses what {@link hostScript} printed, whole or not. Everything else is ignored. */
+/** Parses the output of {@link hostScript}, complete or not. All other lines are ignored. */
 export function parseHostFacts(output: string): HostFacts {
   const values = new Map<string, string>()
   const [rooms, rights]: [Room[], Map<string, Rights>] = [[], new Map()]

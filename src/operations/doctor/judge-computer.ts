@@ -12,7 +12,7 @@ import { setClock, startAgent } from '../../os/platform-commands.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { Trouble } from './observation.ts'
 
-/** A file or folder of this computer. */
+/** A file or directory of this computer. */
 type PathMode =
   | { readonly path: string; readonly mode: number; readonly isForeign: boolean }
   | { readonly path: string; readonly missing: boolean }
@@ -25,28 +25,28 @@ export interface ProviderLogin {
   readonly isLogin?: boolean | undefined
 }
 
-/** What is known of this computer. */
+/** The result of examining this computer. */
 export interface ComputerObservation {
   readonly node: string
   readonly platform: string
-  /** Folders that others must not read. */
+  /** fleet's home directory, and that of its keys, which other users must not be able to read. */
   readonly home: readonly PathMode[]
   readonly userHome: PathMode
-  /** How many machines the inventory has, or why it cannot be read. */
+  /** The number of machines in the inventory, or the reason why it cannot be read. */
   readonly inventory: Trouble | { readonly machines: number }
-  /** Absent: SSH_AUTH_SOCK is not set. */
+  /** The SSH agent; absent if SSH_AUTH_SOCK is not set. */
   readonly agent?:
     | { readonly socket: string; readonly keys: readonly string[] }
     | { readonly socket: string; readonly trouble: string }
     | undefined
-  /** Absent: no docker CLI. */
+  /** The docker CLI; absent if it is not installed. */
   readonly docker?:
     | {
         readonly version?: string | undefined
         readonly compose: string
         readonly context?: string | undefined
         readonly host?: string | undefined
-        /** The socket that it uses does not exist. */
+        /** Whether it uses a socket that does not exist. */
         readonly isMissing: boolean
       }
     | undefined
@@ -57,7 +57,7 @@ export interface ComputerObservation {
     | 'retired'
     | Trouble
     | { readonly pid: number; readonly connections: number }
-  /** Seconds by which most of the hosts are ahead, if they agree; undefined where too few were read. */
+  /** The number of seconds by which the hosts are ahead; 0 if they disagree, undefined if there are too few. */
   readonly hostsAhead?: number | undefined
 }
 
@@ -134,7 +134,7 @@ function judgeContext({ docker }: ComputerObservation): Verdict {
   if (docker === undefined) return skip('the Docker CLI is not installed')
   const { context, isMissing } = docker
   const name = context ?? 'default'
-  // Without an engine of its own, the default context of a computer has no socket.
+  // On a computer without an engine, the socket of the default context does not exist.
   if (isMissing && name !== 'default') {
     return warn(
       `the Docker context ${name} uses a socket that does not exist`,
@@ -165,7 +165,7 @@ function judgeBroker({ broker }: ComputerObservation): Verdict {
   )
 }
 
-/** Hosts whose clocks differ from this computer's by more, all in the same direction, show that this one is wrong (seconds). */
+/** The tolerated difference between the clock of this computer and those of the hosts, in seconds. */
 const clockTolerance = 30
 
 function judgeClock({ hostsAhead }: ComputerObservation): Verdict {

@@ -6,13 +6,13 @@ import { type Verdict, fail, listOf, ok, skip, warn } from './check.ts'
 import type { HostFacts, Rights } from './host-script.ts'
 import type { Observation } from './observation.ts'
 
-/** `fleet ssh NAME -- …` as root. */
+/** The command line that runs a command on the host as root: `fleet ssh NAME -- …`, with sudo if needed. */
 export function onHost({ name, facts, login }: Observation, command: string): string {
   const isRoot = facts?.isRoot ?? login?.user === 'root'
   return hostCommand(name, command, { sudo: !isRoot })
 }
 
-/** A step on the host, for somebody who cannot log in. */
+/** Formats a step to take on the host, for a user who cannot log in. */
 const onConsole = (step: string): string => `on the host's console, ${step}`
 
 export function judgeHost({ name, record, provider, isLocal }: Observation): Verdict {
@@ -163,7 +163,10 @@ export function judgeHostKey({ isLocal, login, name }: Observation): Verdict {
 
 const isTooOpen = ({ mode }: Rights): boolean => (Number.parseInt(mode, 8) & 0o022) !== 0
 
-/** Why sshd does not use authorized_keys although it has a key that was offered (StrictModes of sshd_config(5)). */
+/**
+ * The owner or mode for which sshd ignores authorized_keys (StrictModes in sshd_config(5)), and the command that fixes
+ * it.
+ */
 function whyKeysAreIgnored(
   facts: HostFacts,
 ): { path: string; why: string; fix: string } | undefined {
@@ -185,7 +188,7 @@ function whyKeysAreIgnored(
 const hasExpired = (date: string | undefined): boolean =>
   date !== undefined && Date.parse(`${date} UTC`) < Date.now()
 
-/** The cause of a failed login, as the host shows it over a connection that the broker has open. */
+/** The cause of a failed login, from the facts that were read over the broker's connection. */
 function explainByHost(observation: Observation): Verdict | undefined {
   const { login, broker, name } = observation
   const { facts } = broker
@@ -295,7 +298,7 @@ export function judgeMtu(observation: Observation): Verdict {
   return ok('large packets arrive in both directions')
 }
 
-/** How many sessions at once fleet wants of a connection: below, commands wait for each other. */
+/** The number of concurrent sessions that fleet needs on a connection: with fewer, commands wait for each other. */
 export const wantedSessions = 4
 
 export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdict {
@@ -313,7 +316,7 @@ export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdic
   )
 }
 
-/** The trouble of an error, for an observation. Throws what is a bug. */
+/** The message and the hint of an error, for an observation. */
 export function troubleOf(error: unknown): { message: string; hint?: string | undefined } {
   if (error instanceof UserError) return { message: error.message, hint: error.hint }
   return { message: error instanceof Error ? error.message : String(error) }

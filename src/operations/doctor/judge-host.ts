@@ -4,10 +4,16 @@ import type { Room } from './host-script.ts'
 import { onHost } from './judge-connection.ts'
 import type { Observation } from './observation.ts'
 
-/** A clock that is wrong by more is a warning, or a failure: TLS and cloud APIs refuse 5 minutes (seconds). */
+/**
+ * The clock differences, in seconds, for a warning and for a failure: TLS and cloud APIs reject a difference of 5
+ * minutes.
+ */
 const [clockWarning, clockFailure] = [30, 300]
 
-/** Seconds by which the host's clock is ahead, as far as it is certain. Undefined where it was not read. */
+/**
+ * The number of seconds by which the host's clock is at least ahead of (or, if negative, behind) that of this computer;
+ * undefined if the clock was not read.
+ */
 export function clockOffset({ facts, asked }: Observation): number | undefined {
   if (facts?.clock === undefined || asked === undefined) return undefined
   // The host prints whole seconds.
@@ -143,7 +149,7 @@ export function judgeDisk(observation: Observation): Verdict {
   const { facts } = observation
   if (facts === undefined || facts.rooms.length === 0) return skip('not checked')
   const [root] = facts.rooms
-  // A home directory is judged with the home directory.
+  // The file system of the home directory belongs to the check of the home directory.
   const judged = facts.rooms.filter(({ path }) => path === root?.path || path === '/')
   for (const [isBad, verdict, words] of [
     [isFull, fail, 'full'],

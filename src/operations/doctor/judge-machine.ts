@@ -18,7 +18,7 @@ import type { Observation } from './observation.ts'
 
 type Name = MachineCheck['check']
 
-/** How a check is judged, and the checks without which it says nothing. */
+/** The function that judges a check, and the checks that must not fail for its result to be meaningful. */
 interface Judge {
   readonly needs: readonly Name[]
   readonly judge: (observation: Observation) => Verdict
@@ -53,7 +53,7 @@ const causes: readonly (readonly [cause: Name, symptoms: readonly Name[]])[] = [
   ['engine', ['compose']],
 ]
 
-/** Parts of the script on the host that hung, and the check that they belong to. */
+/** Patterns for the names of the parts of the host script, and the checks to which the parts belong. */
 const hungParts: readonly (readonly [part: RegExp, check: Name])[] = [
   [/login shell|user database|account/, 'shell'],
   [/home directory/, 'home'],
@@ -66,7 +66,7 @@ const hungParts: readonly (readonly [part: RegExp, check: Name])[] = [
   [/compose/, 'compose'],
 ]
 
-/** The failure of the check whose part of the script did not end. */
+/** The failure of a check whose part of the host script did not complete. */
 function hangingPart(observation: Observation, check: Name): Verdict | undefined {
   const part = observation.facts?.hungAt
   if (part === undefined) return undefined
@@ -76,12 +76,12 @@ function hangingPart(observation: Observation, check: Name): Verdict | undefined
 }
 
 /**
- * Judges every check of a machine. A check that needs one that failed is skipped, as is a failure that another one explains: so
- * a cause is named once.
+ * Judges every check of a machine. A check is skipped if it needs a failed check, or if the failure of another check
+ * explains its own, so that each cause is reported once.
  */
 export function judgeMachine(observation: Observation): readonly MachineCheck[] {
   const found = new Map<Name, Verdict>()
-  /** The check whose failure is behind a check that is skipped for it. */
+  /** The failed check that is the cause, by skipped check. */
   const blockedBy = new Map<Name, Name>()
   for (const check of machineChecks) {
     const { needs, judge } = judges[check]
@@ -104,7 +104,7 @@ export function judgeMachine(observation: Observation): readonly MachineCheck[] 
   return machineChecks.map((check) => ({ check, ...(found.get(check) ?? skip('not checked')) }))
 }
 
-/** The first failure of the connection to a host, for machines that have it as a jump host. */
+/** The first failed check of a jump host, to report for the machines that use it. */
 export function firstFailure(checks: readonly MachineCheck[]): MachineCheck | undefined {
   return checks.find(({ state }) => state === 'fail')
 }

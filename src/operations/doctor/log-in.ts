@@ -43,7 +43,10 @@ async function tryOpenSsh(
   }
 }
 
-/** Logs in to a host over a new connection, with the client that fleet would use, and reports how far it came. */
+/**
+ * Logs in to a host over a new connection, with the client that fleet would use, and reports the step that failed, if
+ * any.
+ */
 export async function logInAnew(
   target: SshTarget,
   options: { readonly env: Environment; readonly signal: AbortSignal },

@@ -2,21 +2,21 @@ import type { HostStatus } from '../../machine/machine.ts'
 import type { LoginTrial, SessionCount } from '../../transport/ssh/try-login.ts'
 import type { HostFacts } from './host-script.ts'
 
-/** An error for a person. */
+/** The message and the hint of an error. */
 export interface Trouble {
   readonly message: string
   readonly hint?: string | undefined
 }
 
-/** What a small command and a large one did on the connection. */
+/** The result of running a small command over the connection. */
 export interface ShellFacts {
-  /** What the login shell printed before the command; empty: nothing. */
+  /** The output of the login shell before the command; empty if there is none. */
   readonly noise: string
-  /** Absent: commands run. */
+  /** The reason why commands do not run; absent if they do. */
   readonly trouble?: Trouble | undefined
 }
 
-/** How many bytes of a large message arrived in each direction within the time. */
+/** Whether a large message arrived in each direction within the time limit. */
 export interface LargeMessages {
   readonly sent: 'arrived' | 'lost'
   readonly received: 'arrived' | 'lost' | 'unknown'
@@ -29,7 +29,7 @@ export type EngineAnswer =
       readonly reason: 'silent' | 'unsupported' | 'other'
     })
 
-/** What is known of a machine. Absent parts were not looked at, since an earlier one failed. */
+/** The result of examining a machine. A part is absent if it was not examined, because an earlier one failed. */
 export interface Observation {
   readonly name: string
   /** Whether the host is this computer. */
@@ -39,35 +39,35 @@ export interface Observation {
   readonly socket: string
   /** Whether it has stacks, which need compose. */
   readonly hasStacks: boolean
-  /** Whether a compose of this computer serves its stacks. */
+  /** Whether Docker Compose is installed on this computer, so that the host does not need it for stacks. */
   readonly composeHere: boolean
-  /** Why there is no host to connect to. */
+  /** The reason why there is no host to connect to. */
   readonly record?: Trouble | undefined
   readonly provider?: {
     readonly state: HostStatus['state'] | 'unasked'
     readonly why?: string | undefined
   }
-  /** Why the provider's firewall does not let this computer in. */
+  /** The reason why the provider's firewall blocks this computer. */
   readonly firewall?: Trouble | undefined
-  /** The jump host, and what is wrong with it. */
+  /** The jump host, and the reason why it cannot be used, if it cannot. */
   readonly jump?: { readonly name: string; readonly trouble?: Trouble | undefined } | undefined
-  /** Why no login could be tried: an unusable tunnel, a wrong value in the record. */
+  /** The reason why no login could be attempted: an unusable tunnel, or a wrong value in the record. */
   readonly route?: Trouble | undefined
   readonly login?: LoginTrial | undefined
   readonly shell?: ShellFacts | undefined
   readonly large?: LargeMessages | undefined
   readonly sessions?: SessionCount | undefined
-  /** What the script found, over this connection. */
+  /** The facts that the host script found over the new connection. */
   readonly facts?: HostFacts | undefined
-  /** The time of this computer between which the script read the clock of the host, in seconds since 1970. */
+  /** The times of this computer before and after the script read the host's clock, in seconds since 1970. */
   readonly asked?: { readonly from: number; readonly to: number } | undefined
   readonly engine?: EngineAnswer | undefined
-  /** What the broker has. */
+  /** The broker's connection to the machine. */
   readonly broker: {
     readonly state: 'off' | 'none' | 'connected'
-    /** Whether a command runs over its connection. */
+    /** Whether a command runs over the connection. */
     readonly answers?: boolean | undefined
-    /** What the script found over the connection of the broker, where a new login fails. */
+    /** The facts that the host script found over the connection, if a new login failed. */
     readonly facts?: HostFacts | undefined
   }
 }

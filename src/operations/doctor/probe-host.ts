@@ -11,12 +11,12 @@ import { type HostFacts, hostScript, parseHostFacts } from './host-script.ts'
 import { troubleOf } from './judge-connection.ts'
 import type { EngineAnswer, LargeMessages, ShellFacts, Trouble } from './observation.ts'
 
-/** How long each question to a host may take, in milliseconds. */
+/** How long each probe of a host may take, in milliseconds. */
 const limits = { shell: 15_000, large: 15_000, script: 60_000, engine: 12_000 }
 
-/** The longest output that is kept of a command, in bytes. */
+/** The amount of each output stream of a command that is kept, in bytes. */
 const longestOutput = 1 << 18
-/** More output than any question asks for: a command that prints more is ended. */
+/** The maximum output of a command, in bytes: a command that prints more is ended. */
 const mostOutput = 1 << 21
 
 interface Question {
@@ -26,22 +26,22 @@ interface Question {
   readonly signal: AbortSignal
 }
 
-/** What a command printed until it ended, or until the time was over. */
+/** The output of a command until it exited, or until the time limit expired. */
 interface Partial {
   readonly stdout: string
   readonly stderr: string
-  /** Absent if the time was over, or if it printed too much. */
+  /** The exit code; absent if the time limit expired, or if the command printed too much. */
   readonly code?: number | undefined
-  /** What the login shell printed before the command. */
+  /** The output of the login shell before the command. */
   readonly noise: string
   readonly hasStarted: boolean
-  /** Why the command could not be started, or was lost. */
+  /** The error if the command could not be started, or if the connection was lost. */
   readonly error?: unknown
 }
 
 const decode = (bytes: string): string => Buffer.from(bytes, 'latin1').toString()
 
-/** Runs a command with a time limit, and keeps what it printed until then. */
+/** Runs a command with a time limit, and keeps its output until then. */
 async function ask(transport: Transport, question: Question): Promise<Partial> {
   const { command, input = '', limitMs, signal } = question
   const late = new AbortController()
@@ -57,7 +57,7 @@ async function ask(transport: Transport, question: Question): Promise<Partial> {
   const work = async () => {
     running = await startProgram(transport, command, { signal: stop })
     const { stdin, stdout, stderr, exit } = running
-    stdin.on('error', () => {}) // the command may end without reading its input
+    stdin.on('error', () => {}) // the command may exit without reading its input
     stdin.end(input)
     for (const name of ['stdout', 'stderr'] as const) {
       ;({ stdout, stderr })[name].on('data', (chunk: Buffer) => {
@@ -89,7 +89,7 @@ async function ask(transport: Transport, question: Question): Promise<Partial> {
   }
 }
 
-/** Runs a small command, and reports what the login shell did. */
+/** Runs a small command, and reports the output and the failure of the login shell. */
 export async function probeShell(transport: Transport, signal: AbortSignal): Promise<ShellFacts> {
   const limitMs = limits.shell
   const { code, noise, stderr, hasStarted, error } = await ask(transport, {
@@ -142,7 +142,7 @@ export async function probeLargeMessages(
   return { sent: 'arrived', received: rest.length === largeBytes ? 'arrived' : 'lost' }
 }
 
-/** Runs the script that reads a host, and parses what it printed in time. */
+/** Runs the host script, and parses its output until the time limit. */
 export async function readHostFacts(
   transport: Transport,
   { socket, dataRoot = '', signal }: { socket: string; dataRoot?: string; signal: AbortSignal },
@@ -155,7 +155,7 @@ export async function readHostFacts(
   return { facts: parseHostFacts(stdout) }
 }
 
-/** Whether a small command runs within the time. */
+/** Whether a small command runs within the time limit. */
 export async function runsCommands(
   transport: Transport,
   { limitMs, signal }: { limitMs: number; signal: AbortSignal },
@@ -168,7 +168,7 @@ const readDataRoot = object<{ readonly DockerRootDir: string | undefined }>({
   DockerRootDir: optional(text),
 })
 
-/** Asks the engine for its versions, with a time limit. */
+/** Queries the versions and the data root of the engine, with a time limit. */
 export async function askEngine(
   transport: Transport,
   {

@@ -6,11 +6,14 @@ import type { Context } from '../context.ts'
 
 /** The configuration with which plain ssh connects to machines as fleet does. */
 export interface SshClientConfig {
-  /** ssh_config(5) */
+  /** The content of a configuration file: ssh_config(5). */
   readonly config: string
-  /** sshd(8), SSH_KNOWN_HOSTS FILE FORMAT */
+  /** The content of a known_hosts file: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. */
   readonly knownHosts: string
-  /** Machines that plain ssh cannot connect to, because their tunnels are not a ProxyCommand, or lead through such machines. */
+  /**
+   * Machines that plain ssh cannot connect to, because their tunnel is not a ProxyCommand, or their jump host is such a
+   * machine.
+   */
   readonly skipped: readonly string[]
 }
 
@@ -29,7 +32,7 @@ export async function listSshReachable(context: Context): Promise<readonly SshRe
 const isUsable = (tunnel: ProxyCommand | undefined): boolean =>
   tunnel === undefined || !('argv' in tunnel) || tunnel.listens === undefined
 
-/** The machines that plain ssh can connect to, and the programs that carry their connections. */
+/** Finds the machines that plain ssh can connect to, and their proxy commands. */
 async function findRoutes(context: Context) {
   const all = await listSshReachable(context)
   const tunnels = new Map<string, ProxyCommand | undefined>()
@@ -51,9 +54,9 @@ async function findRoutes(context: Context) {
 }
 
 /**
- * Describes every machine that has an address and that ssh can connect to. Each gets a second, globally unique name, which is used for its host keys and
- * as a jump host. Machines in `taken` get only the second name, because their own names are used for other hosts. Throws
- * kind `inventory` for values that an SSH configuration cannot express.
+ * Describes every machine that has an address and to which plain ssh can connect. Each gets a second, globally unique
+ * name, which is used for its host keys and as a jump host. Machines in `taken` get only the second name, because their
+ * own names are used for other hosts. Throws kind `inventory` for values that an SSH configuration cannot express.
  */
 export async function describeForSsh(
   context: Context,

@@ -18,13 +18,13 @@ type SshSettings = readonly string[] | undefined
 /** The keywords that determine which host a name connects to. */
 const routing = /^(?:hostname|port|proxyjump|proxycommand|hostkeyalias) /
 
-/** How many processes of ssh run at once. */
+/** The maximum number of concurrent ssh processes. */
 const concurrency = 8
 
 /** How long a name server may take, in milliseconds. */
 const lookUpTime = 2_000
 
-/** The output of `ssh -G` for a host, without its name. */
+/** The output of `ssh -G` for a host, with its name replaced by a placeholder. */
 async function ask(context: Context, file: string, host: string): Promise<SshSettings> {
   const lines = await askSsh({ host }, context.env, file)
   return lines?.map((line) => line.toLowerCase().replaceAll(host.toLowerCase(), '\0'))

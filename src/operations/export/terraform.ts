@@ -10,7 +10,10 @@ const resources: Readonly<Record<string, string>> = {
 const resourceName = (name: string): string =>
   name.replaceAll(/[^A-Za-z0-9_-]/g, '_').replace(/^(?=[\d-])/, '_')
 
-/** An HCL string without template sequences (developer.hashicorp.com/terraform/language/expressions/strings). */
+/**
+ * Formats an HCL string, with template sequences escaped
+ * (developer.hashicorp.com/terraform/language/expressions/strings).
+ */
 function hclString(machine: string, field: string, value: string): string {
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value)) {
     throw unwritableError(machine, field, value, 'it contains a control character')

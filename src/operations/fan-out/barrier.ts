@@ -1,7 +1,10 @@
 /** How long the waiting tasks wait for the next one, in milliseconds. */
 const patience = 1000
 
-/** A barrier for `expected` tasks. It also opens when no further task arrives in time, since a task may have failed before. */
+/**
+ * A barrier for `expected` tasks. It also opens when no further task arrives in time, since a task may have failed
+ * before it arrived.
+ */
 export function createBarrier(expected: number): () => Promise<void> {
   let arrived = 0
   let timer: NodeJS.Timeout | undefined

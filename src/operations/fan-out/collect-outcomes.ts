@@ -19,13 +19,13 @@ export interface Results<Machine, Value> {
   readonly outcomes: readonly Outcome<Machine, Value>[]
   /** The machines on which the work was not finished or not started, because it was stopped. */
   readonly rest: readonly Machine[]
-  /** Whether the user cancelled it. */
+  /** Whether the user canceled the work. */
   readonly cancelled: boolean
 }
 
 /**
- * Does work on every machine and collects the outcomes. If it is cancelled, the outcomes so far are returned. Remembers the
- * machines on which it did not succeed, for `--retry-failed`.
+ * Does work on every machine and collects the outcomes. If the work is canceled, the outcomes so far are returned.
+ * Records the machines on which the work did not succeed, for `--retry-failed`.
  */
 export async function collectOutcomes<Machine extends { readonly name: string }, Value>(
   context: Pick<Context, 'signal' | 'failures' | 'clock'>,

@@ -22,8 +22,8 @@ interface ContainerNames {
 }
 
 /**
- * Finds containers by name on several machines. Without explicit machines, each machine must have only one of them; a machine
- * with none of them counts as failed.
+ * Finds containers by name on several machines. Without explicit machines, each machine must have at least one of the
+ * containers; a machine with none of them counts as failed.
  */
 export async function findLogSources(
   context: Context,

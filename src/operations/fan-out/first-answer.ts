@@ -3,9 +3,9 @@ import { ignored } from '../../os/trace.ts'
 
 /** Options of {@link firstAnswer}. */
 interface AskOptions {
-  /** After how long without an answer the next one is asked too, in milliseconds. */
+  /** How long to wait for an answer before the next place is asked too, in milliseconds. */
   readonly patienceMs: number
-  /** How long each may take, in milliseconds. */
+  /** How long each place may take, in milliseconds. */
   readonly answerMs: number
   readonly signal: AbortSignal
 }
@@ -26,8 +26,9 @@ async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): 
 }
 
 /**
- * Asks for the same answer in several places, one after the other, and returns the first answer. The next place is asked when the one
- * before it has failed, has no answer, or is slow. Undefined if no place has an answer.
+ * Asks several places for the same information, one after the other, and resolves to the first answer. The next place
+ * is asked when the previous one has failed, has no answer, or is slow. Resolves to undefined if no place has an
+ * answer.
  */
 export async function firstAnswer<Place extends { readonly name: string }, Answer>(
   places: readonly Place[],

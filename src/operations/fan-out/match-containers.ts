@@ -22,8 +22,8 @@ export const projectOf = ({ Labels }: ContainerSummary): string | undefined =>
 const idPrefix = /^[0-9a-f]{6,64}$/
 
 /**
- * Those of a machine's containers whose name or Compose service is `name`; without any, those whose ID begins with it, which
- * must have at least six digits.
+ * The containers of a machine whose name or Compose service is `name`; if there are none, those whose ID begins with
+ * `name`, which must then have at least six digits.
  */
 export function matchContainers(
   containers: readonly ContainerSummary[],

@@ -7,7 +7,7 @@ import { mergeSorted } from './merge-sorted.ts'
 /** A container whose log is read. */
 export interface LogSource {
   readonly machine: string
-  /** Its name or id. */
+  /** Its name or ID. */
   readonly container: string
   readonly engine: Engine
 }

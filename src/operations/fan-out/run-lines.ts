@@ -27,7 +27,7 @@ export async function runLines(
   options: Pick<ExecOptions, 'forwardAgent'> = {},
 ): Promise<number> {
   const running = await transport.exec(command, { ...options, signal })
-  running.stdin.on('error', () => {}) // a command may end without reading its input
+  running.stdin.on('error', () => {}) // a command may exit without reading its input
   running.stdin.end()
   const [status] = await Promise.all([
     running.exit,

@@ -38,7 +38,7 @@ function joinTerminals({ stdin, stdout }: Streams, running: RunningCommand): () 
 interface RunOptions extends Pick<ExecOptions, 'forwardAgent'> {
   /** Sends a signal, such as `TERM`, to the command. */
   readonly kill?: (running: RunningCommand, name: string) => void
-  /** Called when the command runs. */
+  /** Called when the command has started. */
   readonly started?: () => void
 }
 
@@ -73,7 +73,7 @@ export async function runOnHost(
   const sendSignal = (): void => kill(running, signalBehind(signal).slice('SIG'.length))
   signal.addEventListener('abort', sendSignal)
   if (signal.aborted) sendSignal()
-  running.stdin.on('error', () => {}) // a command may end without reading its input
+  running.stdin.on('error', () => {}) // a command may exit without reading its input
   stdin.pipe(running.stdin)
   try {
     const [status] = await Promise.all([

@@ -17,7 +17,7 @@ import { ignored } from '../../../os/trace.ts'
 
 /** A host whose files and engine a command uses, with sudo if needed. */
 export interface EngineHost extends Host {
-  /** The home folder of the user that fleet logs in as. */
+  /** The home directory of the login user. */
   readonly home: string
 }
 
@@ -27,7 +27,7 @@ export interface HostDocker extends EngineHost {
   readonly docker: readonly string[]
 }
 
-/** Prints whether docker is installed, how its engine can be accessed, and the home folder. */
+/** Prints whether docker is installed, how its engine can be accessed, and the home directory. */
 const probe = `
 ${findSudo}
 if [ -w "$1" ] || [ ! -e "$1" ]; then access=direct
@@ -92,8 +92,8 @@ export async function findHostDocker(context: Context, machine: Machine): Promis
 }
 
 /**
- * Finds docker by the mark in its environment, and signals it; it may not have started yet. A plugin (compose, buildx) is
- * signalled directly, as from a terminal, because docker does not forward signals to it.
+ * Finds docker by the mark in its environment, and signals it. Retries, because docker may not have started yet. A
+ * plugin (compose, buildx) is signaled directly, as from a terminal, because docker does not forward signals to it.
  */
 const signalMarked = `
 marked() { grep -qaz "^FLEET_COMMAND=$mark$" "/proc/$1/environ" 2>/dev/null; }
@@ -139,9 +139,9 @@ function signalDocker(
 
 /** A file that docker writes on the host, and that belongs on this computer. */
 export interface Output {
-  /** Receives the content after docker has ended. */
+  /** Receives the content after docker has exited. */
   readonly take: (content: string) => Promise<void>
-  /** Read it as soon as it has content, while docker is running. */
+  /** Whether to read it as soon as it has content, while docker is running. */
   readonly early?: boolean
 }
 
@@ -160,7 +160,7 @@ export const fileOutput = (file: string): Output => ({
 
 /** One run of docker on a host. */
 export interface HostRun {
-  /** The arguments of docker; `folder` is the folder of `files`. */
+  /** The arguments of docker; `folder` is the directory of `files`. */
   readonly args: (folder: string) => readonly string[]
   /** Private files for docker to read, by path. */
   readonly files?: Readonly<Record<string, string | Buffer>>
@@ -170,11 +170,11 @@ export interface HostRun {
   readonly variables?: Readonly<Record<string, string>>
   /** Environment variables of docker that no process list shows. */
   readonly environment?: Readonly<Record<string, string>>
-  /** Files that docker writes to the folder of `files`, by name. */
+  /** Files that docker writes to the directory of `files`, by name. */
   readonly outputs?: Readonly<Record<string, Output>>
-  /** Another folder of the host that docker reads, kept until docker ends. */
+  /** Another temporary directory on the host that docker reads; it is kept until docker exits. */
   readonly within?: HostFolder
-  /** The working folder on the host, which may be in the folder of `files`; absent: the home folder. */
+  /** The working directory on the host, which may be in the directory of `files`; absent: the home directory. */
   readonly workingFolder?: (folder: string) => string
 }
 
@@ -200,10 +200,10 @@ const shellAssignments = (variables: Readonly<Record<string, string>>): string =
     .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
     .join('')
 
-/** A command that runs docker, and its temporary folder on the host, which is removed with the command. */
+/** A command that runs docker, and its temporary directory on the host, which is removed with the command. */
 interface PreparedRun {
   readonly words: readonly string[]
-  /** The folder of `files` and `outputs`, if there are any. */
+  /** The directory of `files` and `outputs`, if there are any. */
   readonly folder?: HostFolder
 }
 
@@ -237,8 +237,8 @@ async function prepareRun(
 }
 
 /**
- * Runs docker on a host with the user's registry logins for the images of the command. The logins are kept in a private folder
- * on the host, in memory if possible, until docker ends or the connection is lost.
+ * Runs docker on a host with the user's registry logins for the images of the command. The logins are kept in a private
+ * directory on the host, in memory if possible, until docker exits or the connection is lost.
  */
 export async function runHostDocker(
   host: HostDocker,

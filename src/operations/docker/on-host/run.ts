@@ -21,7 +21,7 @@ async function readLocalFile(file: string): Promise<string> {
   }
 }
 
-/** Sets lines `NAME` to their values in the local environment; lines without a value are removed. */
+/** Adds the values from the local environment to lines `NAME`; lines of variables that are not set are removed. */
 const fillLines = (content: string, env: Streams['env']): string =>
   content
     .split(/\r?\n/)
