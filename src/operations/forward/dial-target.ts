@@ -17,7 +17,10 @@ import { containerWord, matchContainers } from '../fan-out/match-containers.ts'
 /** A TCP address as seen from the host. */
 type HostAddress = Extract<SocketAddress, { readonly port: number }>
 
-/** The ID of the container that a name means: its own name or ID, or the Compose service that only one running container has. */
+/**
+ * Resolves to the ID of the running container that a name, Compose service or beginning of an ID identifies. Throws
+ * kind `failed` if there is none, or more than one.
+ */
 async function findByService(engine: Engine, name: string, cause: UserError): Promise<string> {
   const all = await listContainers(engine)
   const found = matchContainers(all, name)
@@ -47,7 +50,7 @@ async function inspect(engine: Engine, name: string): Promise<ContainerAddresses
   }
 }
 
-/** The address of the host that a published port is dialled at: "any address" is one of this host. */
+/** The address to dial for a published port, as seen from the host: for a port on all addresses, `localhost`. */
 const dialled = (HostIp: string): string =>
   HostIp === '' || HostIp === '0.0.0.0' || HostIp === '::' ? 'localhost' : HostIp
 

@@ -3,9 +3,12 @@ import type { SocketAddress } from '../../transport/transport.ts'
 
 /** A port or socket that is forwarded. */
 export interface ForwardSpec {
-  /** Where connections are accepted. The host "localhost" means the loopback addresses, and "" all addresses. */
+  /**
+   * The address on which connections are accepted. The host "localhost" means the loopback addresses, and "" all
+   * addresses.
+   */
   readonly listen: SocketAddress
-  /** Where each connection leads to. Absent: the client chooses, by SOCKS. */
+  /** The destination of each connection; absent: the client chooses it with SOCKS. */
   readonly target?: SocketAddress
 }
 

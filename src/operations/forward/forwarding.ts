@@ -9,7 +9,7 @@ async function open(target: ForwardTarget, machine: string, dial: Dial): Promise
   return openTarget(target, openEngine(dial, { label: machine }))
 }
 
-/** How a broker forwards ports. The code is loaded when there is something to forward. */
+/** The functions with which a broker forwards ports. Their code is loaded when there is something to forward. */
 export const forwarding: BrokerOptions['forwarding'] = {
   async listen(...listening) {
     const { listenAndJoin } = await import('./listen-and-join.ts')

@@ -19,7 +19,7 @@ export async function checkForwards(
   for (const { target } of forwards) await checkTarget(target, engine)
 }
 
-/** Has the broker forward ports until they are stopped. Throws kind `failed` if one cannot be opened. */
+/** Forwards ports in the broker, until they are stopped there. Throws kind `failed` if one cannot be opened. */
 export async function keepForwards(
   context: Context,
   broker: BrokerClient,
@@ -43,8 +43,8 @@ interface OwnForwards extends AsyncDisposable {
 }
 
 /**
- * Forwards ports from this process, all or none. `report` gets the reason of each connection that fails. Throws kind `failed` if
- * one cannot be opened.
+ * Forwards ports from this process, all or none. `report` is called with the reason for each connection that fails.
+ * Throws kind `failed` if one cannot be opened.
  */
 export async function openOwnForwards(
   context: Context,
@@ -92,7 +92,10 @@ export async function openOwnForwards(
   }
 }
 
-/** The forwards that words mean: local ports, addresses or sockets, or all of a machine. Throws kind `usage` for an unknown one. */
+/**
+ * The forwards that the arguments select: by local port, address or socket, or all of a machine. Throws kind `usage`
+ * for an argument that selects none.
+ */
 export function chooseForwards(
   forwards: readonly ForwardStatus[],
   words: readonly string[],

@@ -11,7 +11,7 @@ import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import type { RemoteListener, SocketAddress } from '../../transport/transport.ts'
 import { joinConnections } from './join-connections.ts'
 
-/** What the user can do if this computer cannot listen on an address, by the error code of the system. */
+/** The error for an address on which this computer cannot listen, with a hint for the system's error code. */
 function listenError(address: SocketAddress, thrown: unknown): UserError {
   const cause = (thrown as Error).cause ?? thrown
   const [where, again] =
@@ -42,7 +42,7 @@ function listenError(address: SocketAddress, thrown: unknown): UserError {
   }
 }
 
-/** Throws if something other than a socket without a listener is at `path`. */
+/** Throws if `path` is too long for a socket, or exists and is not an abandoned socket. */
 async function checkSocketPath(path: string): Promise<void> {
   if (Buffer.byteLength(path) > longestSocketPath - '.0000000-00'.length) {
     throw new UserError('failed', `the path ${path} is too long for a Unix socket`, {
@@ -60,7 +60,7 @@ async function checkSocketPath(path: string): Promise<void> {
   try {
     await once(client, 'connect')
   } catch {
-    return // its listener is gone
+    return // no program listens on it
   } finally {
     client.destroy()
   }
@@ -104,7 +104,7 @@ export async function listenAndJoin(
   const clients = new Set<Duplex>()
   const take = async (client: Duplex): Promise<void> => {
     clients.add(client)
-    client.on('error', () => {}) // handled at its close
+    client.on('error', () => {}) // the 'close' event follows
     client.once('close', () => {
       clients.delete(client)
       onClosed()

@@ -8,13 +8,13 @@ import { readSocksRequest } from './socks.ts'
 
 /** The forwards of one connection to a host. */
 export interface Forwards {
-  /** Ports and sockets of this computer that lead to the host. `-L` and `-D` */
+  /** Forwards from ports and sockets of this computer to the host (`-L` and `-D`). */
   readonly local: readonly ForwardSpec[]
-  /** Ports and sockets of the host that lead to this computer. `-R` */
+  /** Forwards from ports and sockets of the host to this computer (`-R`). */
   readonly remote: readonly ForwardSpec[]
 }
 
-/** Receives lines about what happens on forwards. */
+/** Receives a line for each event of a forward. */
 type Report = (line: string) => void
 
 const formatAddress = (address: SocketAddress): string =>
@@ -23,22 +23,22 @@ const formatAddress = (address: SocketAddress): string =>
 /** One of the two computers of a forward. */
 interface Side {
   readonly transport: Pick<Transport, 'dial' | 'listen'>
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly title: string
-  /** Absent: this computer. */
+  /** The name of the machine; absent for this computer. */
   readonly machine?: string
   /** The next step if it cannot listen. */
   readonly hint: string
 }
 
-/** Connects a client to `target`, or to what it requests by SOCKS. */
+/** Connects a client to `target`, or to the destination that it requests with SOCKS. */
 async function connectClient(
   client: Duplex,
   target: SocketAddress | undefined,
   { transport, title }: Side,
   report: Report,
 ): Promise<void> {
-  client.on('error', () => {}) // handled at its close
+  client.on('error', () => {}) // the 'close' event follows
   try {
     const request = target === undefined ? await readSocksRequest(client) : undefined
     const address = request?.destination ?? target
@@ -56,7 +56,7 @@ async function connectClient(
   }
 }
 
-/** Makes a computer listen. Throws kind `failed` when it cannot. */
+/** Listens on an address of one of the computers. Throws kind `failed` if the computer refuses. */
 async function listenOn(
   { transport, title, machine, hint }: Side,
   address: SocketAddress,
@@ -75,8 +75,9 @@ async function listenOn(
 }
 
 /**
- * Forwards ports and sockets until the result is disposed of. Throws kind `failed` when one of them cannot be opened; then none
- * is left open. `report` gets a line for each connection that fails, and for each port that a computer chose.
+ * Forwards ports and sockets until the result is disposed of. Throws kind `failed` when one of them cannot be opened;
+ * then none is left open. `report` is called with a line for each connection that fails, and for each port that a
+ * computer chose.
  */
 export async function openForwards(
   transport: Transport,

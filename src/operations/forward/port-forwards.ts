@@ -17,7 +17,7 @@ function readPort(text: string, part: string, lowest: 0 | 1): number {
   throw malformed(text, `${JSON.stringify(part)} is not a port (${lowest} to 65535)`)
 }
 
-/** The names that docker accepts, and IDs. */
+/** The container names and IDs that docker accepts. */
 const containerName = /^[a-zA-Z0-9][\w.-]*$/
 
 function readContainer(text: string, name: string): string {
@@ -25,7 +25,7 @@ function readContainer(text: string, name: string): string {
   throw malformed(text, `${JSON.stringify(name)} is not a valid container name`)
 }
 
-/** Where to accept connections: a port of an address, or a socket. */
+/** The local end of a forward: a port on an address, or a socket. */
 type Local = { readonly address: string } | { readonly path: string }
 
 /** Reads the address of `--address`. Throws kind `usage`. */
@@ -37,7 +37,7 @@ export function readAddress(text: string): string {
 }
 
 /**
- * Parses `[LOCAL:][CONTAINER:]PORT`. `container` is the one that was named with the machine. Throws kind `usage`.
+ * Parses `[LOCAL:][CONTAINER:]PORT`. `container` is the container that was given with the machine. Throws kind `usage`.
  */
 export function parsePortForward(
   text: string,
@@ -69,7 +69,10 @@ export function parsePortForward(
   return { listen, target }
 }
 
-/** Every published TCP port of the running containers of a machine, or of one of them, at the same local port if it is free. */
+/**
+ * Forwards for every published TCP port of the running containers of a machine, or of one of them, from the same local
+ * port if it is free.
+ */
 export async function publishedForwards(
   engine: Engine,
   address: string,

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { type AddressInfo, SocketAddress as IpAddress } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** Where a SOCKS client wants to connect to. */
+/** The destination to which a SOCKS client requests a connection. */
 type Destination = Pick<AddressInfo, 'port'> & { readonly host: string }
 
-/** A request of a SOCKS client, and how to answer it. */
+/** A request of a SOCKS client, and the function that answers it. */
 interface SocksRequest {
   readonly destination: Destination
   /** Reports to the client whether its connection was made. */
@@ -23,7 +23,7 @@ async function readBytes(stream: Duplex, count: number): Promise<Buffer> {
   }
 }
 
-/** The longest user or host name of SOCKS 4, in bytes. */
+/** The maximum length of a user or host name in SOCKS 4, in bytes. */
 const longestName = 255
 
 /** Reads text up to a NUL. */
@@ -37,7 +37,7 @@ async function readText(stream: Duplex): Promise<string> {
   }
 }
 
-/** SOCKS 4 and 4a, in which an address 0.0.0.x announces a host name. */
+/** Reads a request of SOCKS 4 or 4a, where an address 0.0.0.x announces a host name. */
 async function readSocks4(stream: Duplex): Promise<SocksRequest> {
   const [granted, rejected] = [0x5a, 0x5b]
   const reply = (code: number) => void stream.write(Buffer.from([0, code, 0, 0, 0, 0, 0, 0]))
@@ -70,7 +70,7 @@ async function readAddress(stream: Duplex, type: number | undefined): Promise<st
   return (await readBytes(stream, length)).toString('latin1')
 }
 
-/** SOCKS 5 without authentication (RFC 1928). */
+/** Reads a request of SOCKS 5 without authentication (RFC 1928). */
 async function readSocks5(stream: Duplex): Promise<SocksRequest> {
   const [noAuthentication, noneAcceptable] = [0, 0xff]
   const [succeeded, refused, unsupported] = [0, 5, 7]
@@ -96,7 +96,10 @@ async function readSocks5(stream: Duplex): Promise<SocksRequest> {
   }
 }
 
-/** Reads the request of a SOCKS client. Rejects when it speaks no SOCKS, or asks for anything but a connection. */
+/**
+ * Reads the request of a SOCKS client. Rejects if the client does not use SOCKS, or requests anything other than a
+ * connection.
+ */
 export async function readSocksRequest(stream: Duplex): Promise<SocksRequest> {
   const [version] = await readBytes(stream, 1)
   if (version === socks4) return await readSocks4(stream)

@@ -35,7 +35,10 @@ const exists = (file: string): Promise<boolean> =>
     () => false,
   )
 
-/** The private key of a machine: in its folder, since the configured path may be of another computer. */
+/**
+ * Finds the private key of a machine, first in its directory, since the configured path may be that of another
+ * computer.
+ */
 async function findKey(folder: string, driver: unknown): Promise<string | undefined> {
   const configured = textAt(driver, 'SSHKeyPath') ?? textAt(driver, 'SSHKey')
   const names =
@@ -48,7 +51,7 @@ async function findKey(folder: string, driver: unknown): Promise<string | undefi
   return undefined
 }
 
-/** Docker Machine's names of the Azure clouds. */
+/** fleet's names of the Azure clouds, by Docker Machine's names. */
 const azureClouds: Readonly<Record<string, string>> = {
   AzureChinaCloud: 'china',
   AzureUSGovernmentCloud: 'usgov',
@@ -89,7 +92,9 @@ function addressOf(driverName: string, driver: unknown): string | undefined {
   return portOf(valueAt(driver, 'SSHPort')) === undefined ? undefined : '127.0.0.1'
 }
 
-/** Where Docker Machine puts the options of the engine on hosts with systemd (libmachine/provision/systemd.go). */
+/**
+ * The file that Docker Machine writes the engine's options to on hosts with systemd (libmachine/provision/systemd.go).
+ */
 const engineDropIn = '/etc/systemd/system/docker.service.d/10-machine.conf'
 
 /** Docker Machine's default for `--engine-install-url`. */
@@ -149,7 +154,7 @@ async function readMachine(folder: string): Promise<Read> {
   const note = noteOf(config)
   return {
     ...(note !== undefined && { note }),
-    titles: [title], // Docker Machine uses the folder name, not the one in the configuration (libmachine/persist)
+    titles: [title], // Docker Machine uses the directory name, not the one in the configuration (libmachine/persist)
     host: {
       ...(address !== undefined && { address }),
       user: textAt(driver, 'SSHUser') ?? defaultUsers[driverName] ?? 'root',
@@ -161,7 +166,7 @@ async function readMachine(folder: string): Promise<Read> {
   }
 }
 
-/** As {@link readMachine}; a broken folder is skipped, and does not stop the others. */
+/** As {@link readMachine}; a broken directory is skipped, and does not stop the others. */
 const readMachineOrWhyNot = (folder: string): Promise<Read> =>
   readMachine(folder).catch((error: unknown) => {
     if (error instanceof UserError) return { title: basename(folder), reason: error.message }

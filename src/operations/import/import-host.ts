@@ -18,7 +18,7 @@ export interface Import extends AdoptCalls {
   readonly user: string | undefined
 }
 
-/** Copies the key of a host into the home folder, so that the other tool's files can be removed. */
+/** Copies the key of a host into fleet's home directory, so that the other tool's files can be removed. */
 async function keepKey(context: Context, file: string, key: string): Promise<void> {
   if ((await fingerprintKeyFile(file)) !== key) return
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
@@ -42,7 +42,7 @@ async function askProvider(
   }
 }
 
-/** Adopts a host with the driver ssh, at the address that the other tool has. */
+/** Adopts a host with the driver ssh, at the address that the other tool uses. */
 function adoptByAddress(
   context: Context,
   { name, address, user, port, identityFile, labels = {} }: ImportedHost,
@@ -66,7 +66,7 @@ function adoptByAddress(
   )
 }
 
-/** `[user@]host[:port]`, as `fleet adopt` takes it. */
+/** Formats `[user@]host[:port]`, as `fleet adopt` accepts it. */
 const destinationOf = ({ address = '', user, port }: ImportedHost): string => {
   const host = port !== undefined && address.includes(':') ? `[${address}]` : address
   return `${user === undefined ? '' : `${user}@`}${host}${port === undefined ? '' : `:${port}`}`
@@ -142,8 +142,8 @@ async function importByDriver(
 }
 
 /**
- * Imports a host of another tool. The host is inspected but not changed. It gets the driver of its provider if that can be asked,
- * else the driver ssh. fleet never owns it.
+ * Imports a host of another tool. The host is inspected but not changed. It gets the driver of its provider if the
+ * provider can be queried, else the driver ssh. fleet never owns it.
  */
 export async function importHost(
   context: Context,

@@ -6,18 +6,18 @@ import type { HostId } from '../adopt/adopt-known-host.ts'
 /** A host as another tool describes it. */
 export interface ImportedHost {
   readonly name: MachineName
-  /** Absent if only its provider has it. */
+  /** The address; absent if only the provider knows it. */
   readonly address?: string | undefined
   readonly user?: string | undefined
   readonly port?: number | undefined
   readonly labels?: Readonly<Record<string, string>>
   /** A private key to log in with. */
   readonly identityFile?: string | undefined
-  /** The key belongs to this host only, so it is copied into the home folder. */
+  /** Whether the key belongs to this host only, so that it is copied into fleet's home directory. */
   readonly keyIsItsOwn?: boolean
   /** Its ID at a provider for which fleet has a driver. */
   readonly known?: HostId
-  /** The address may be an alias of ~/.ssh/config, since the other tool runs ssh. */
+  /** Whether the address may be an alias of ~/.ssh/config, since the other tool runs ssh. */
   readonly followsSshConfig?: boolean
   /** Jump hosts, as `[user@]host[:port]`, in the order of connection (ssh_config(5), ProxyJump). */
   readonly jumps?: readonly string[]

@@ -38,7 +38,7 @@ function noteIn<Value>(changes: Map<string, Change<Value>>, name: string) {
   }
 }
 
-/** Records what is written through a store; `edits` are the written texts, in order. */
+/** Records the changes that are written through a store; `edits` are the written texts, in order. */
 export function auditInventory(
   store: InventoryStore,
   edits: readonly TextEdit[],

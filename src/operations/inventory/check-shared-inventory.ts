@@ -16,7 +16,7 @@ import { ignored } from '../../os/trace.ts'
 
 /** Which version of the inventory to check. */
 interface Check {
-  /** The version that is staged in git, instead of the file on disk. */
+  /** Whether to check the version that is staged in git, instead of the file on disk. */
   readonly staged: boolean
 }
 
@@ -26,7 +26,7 @@ interface Checked {
   readonly machines: number
   /** Drivers whose options were not checked, because their code is not trusted. */
   readonly unchecked: readonly UntrustedDriver[]
-  /** What works, but is a risk. */
+  /** Problems that are only a risk. */
   readonly warnings: readonly string[]
 }
 
@@ -72,7 +72,7 @@ async function readNamed(
   return code === 0 ? Buffer.from(stdout) : undefined
 }
 
-/** Checks that the user-data files of the inventory exist, are in its folder, and contain no secrets. */
+/** Checks that the user-data files of the inventory exist, are in its directory, and contain no secrets. */
 async function checkUserData(
   context: Context,
   { machines, profiles }: Inventory,
@@ -91,7 +91,7 @@ async function checkUserData(
   })
 }
 
-/** The options of a driver, or why they are unknown. */
+/** The options of a driver, or the reason why they are unknown. */
 interface KnownDriver {
   readonly options?: DriverDefinition['options']
   readonly untrusted?: UntrustedDriver
@@ -106,7 +106,10 @@ async function findKnown(context: Context, name: string): Promise<KnownDriver> {
   }
 }
 
-/** Checks the inventory before it is shared: syntax, options, jump hosts, secrets and so on. Throws kind `inventory` with all problems. */
+/**
+ * Checks the inventory before it is shared: syntax, options, jump hosts, secrets and so on. Throws kind `inventory`,
+ * with all problems.
+ */
 export async function checkShared(context: Context, { staged }: Check): Promise<Checked> {
   const store = await context.inventory()
   const { location } = store

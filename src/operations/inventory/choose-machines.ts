@@ -61,8 +61,9 @@ export async function findActive(
 }
 
 /**
- * The target machine of a command: the given one, else $FLEET_MACHINE, else the active one. Throws kind `unknown-machine` if the
- * inventory lacks it or has no machines, and kind `usage` if none is active.
+ * The target machine of a command: the given one, else $FLEET_MACHINE, else the active one. Throws kind
+ * `unknown-machine` if the inventory does not have the machine, or has no machines, and kind `usage` if no machine is
+ * active.
  */
 export async function chooseMachine(context: Context, name: string | undefined): Promise<Machine> {
   const inventory = await (await context.inventory()).read()
@@ -76,8 +77,8 @@ export async function chooseMachine(context: Context, name: string | undefined):
 }
 
 /**
- * As {@link chooseMachine}, for commands that speak with an engine: for the name of a swarm, it is a manager of that which answers.
- * Throws kind `failed` if none does.
+ * As {@link chooseMachine}, for commands that use an engine: for the name of a swarm, resolves to a manager that
+ * answers. Throws kind `failed` if no manager does.
  */
 export async function chooseMachineOrManager(
   context: Context,
@@ -97,7 +98,7 @@ export async function chooseMachineOrManager(
 interface MachineSelection {
   readonly machine: string | undefined
   readonly on: readonly string[]
-  /** Only those on which the last command for several machines failed. */
+  /** Whether to select only machines on which the last command for several machines failed. */
   readonly retryFailed?: boolean
 }
 
@@ -109,8 +110,8 @@ export const choosesMany = ({ on, retryFailed = false }: MachineSelection): bool
 const stateTimeoutMs = 5000
 
 /**
- * Those of `machines` that the values of `--on` select. If they depend on states, the machines that the other terms allow are
- * queried first, as `fleet status` does. Throws as `select` does.
+ * Selects machines by the values of `--on`. If these depend on states, the machines that the other terms allow are
+ * queried first, as by `fleet status`. Throws as `select` does.
  */
 async function selectMachines(
   context: Context,
@@ -129,7 +130,10 @@ async function selectMachines(
   return select(machines, selector, states)
 }
 
-/** Those of `machines` on which the last command for several machines failed. */
+/**
+ * Selects the machines on which the last command for several machines failed. Throws kind `unknown-machine` if there
+ * are none.
+ */
 async function failedMachines(
   context: Context,
   machines: readonly Machine[],
@@ -142,7 +146,7 @@ async function failedMachines(
   })
 }
 
-/** Those of several machines that have an engine. Throws when none has one. */
+/** Selects the machines that have an engine. Throws kind `unknown-machine` if there are none. */
 export function withEngines(chosen: readonly Machine[]): Machine[] {
   const withEngine = chosen.filter((machine) => machine.engine !== 'none')
   if (withEngine.length === 0) {

@@ -7,15 +7,15 @@ import { decodeInventory } from '../../state/inventory/decode-text.ts'
 import type { Context } from '../context.ts'
 import { retry } from '../../os/retry.ts'
 
-/** Why a file is not committed. */
+/** The reason why a file is not committed. */
 class NotCommitted extends Error {}
 
-/** Git in one folder; rejects with {@link NotCommitted} where it fails. */
+/** Creates functions that run git in a directory. */
 function openGit(folder: string, env: Context['env']) {
   const ask = (args: readonly string[], more: Context['env'] = {}) =>
     runGit(folder, args, { ...env, ...more })
   return {
-    /** The output of a command. */
+    /** The output of a command. Rejects with {@link NotCommitted} if it fails. */
     async run(args: readonly string[], more?: Context['env']): Promise<string> {
       const { code, stdout, stderr } = await ask(args, more)
       if (code === 0) return stdout.replace(/\n$/, '')
@@ -112,7 +112,10 @@ interface Commit {
   readonly env: Context['env']
 }
 
-/** Stores the version `revision` of the file with the edits; undefined if there is no such version, or the edits conflict with it. */
+/**
+ * Applies the edits to the version `revision` of the file, and stores the result as a blob; undefined if there is no
+ * such version, or if the edits conflict with it.
+ */
 async function storeEdited(
   { git, file, edits, env }: Commit,
   revision: string,

@@ -14,7 +14,7 @@ export interface InventoryChanges {
   readonly profiles: ReadonlyMap<string, Change<ProfileEntry>>
   readonly operators: ReadonlyMap<string, Change<OperatorEntry>>
   readonly swarms: ReadonlyMap<string, Change<SwarmEntry>>
-  /** Old names of machines, and their new ones. */
+  /** The old and the new name of each renamed machine. */
   readonly renamed: readonly (readonly [string, string])[]
 }
 
@@ -55,7 +55,7 @@ export interface FieldChange {
   readonly to: string | undefined
 }
 
-/** The fields that differ between two states of an entry, the record aside. */
+/** The fields that differ between two states of an entry, except the record. */
 export function changedFields(
   before: MachineEntry | ProfileEntry,
   after: MachineEntry | ProfileEntry,
@@ -66,7 +66,7 @@ export function changedFields(
     .map((key) => ({ key, from: shownIn(was, key), to: shownIn(is, key) }))
 }
 
-/** `Set type for web-1, web-2 to t4g.small`, for each field and value. */
+/** Clauses such as `Set type for web-1, web-2 to t4g.small`, one for each field and value. */
 function fieldClauses(changed: ReadonlyMap<string, readonly FieldChange[]>): string[] {
   const whose = new Map<string, { readonly field: FieldChange; readonly names: string[] }>()
   for (const [name, fields] of changed) {

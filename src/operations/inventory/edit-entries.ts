@@ -46,7 +46,7 @@ export async function editEntries(
     const { entry, machine } = edit(newest, name)
     edited.set(name, machine)
     const isUnchanged = isDeepStrictEqual(entry, entryFor(newest, name))
-    return isUnchanged ? newest.entries.get(name) : entry // a machine that is only counted by a profile gets no entry
+    return isUnchanged ? newest.entries.get(name) : entry // a machine that comes from the count of a profile gets no entry
   })
   return machines.map((machine) => ({ machine, value: edited.get(machine.name) ?? machine }))
 }

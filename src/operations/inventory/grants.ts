@@ -14,24 +14,24 @@ import { ignored } from '../../os/trace.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** Access that a host is given to this computer, and whether the user must allow it. */
+/** A host's access to a resource of this computer, and whether the user must allow it. */
 export interface FoundGrant {
   readonly machine: MachineName
   /** A phrase: `the image /home/ana/disk.qcow2 on this computer`. */
   readonly what: string
-  /** The real path, if it is outside the folder of the inventory and the user has not allowed it yet. */
+  /** The real path, if it is outside the directory of the inventory and the user has not allowed it yet. */
   readonly outside?: string
-  /** Why the user must allow it. */
+  /** The reason why the user must allow it. */
   readonly why?: string
 }
 
-/** Why the user must allow something. */
+/** The reasons for which the user must allow access. */
 const reasons = {
   folder: 'outside the inventory directory',
   socket: 'not a known engine socket',
 } as const
 
-/** What is needed to examine grants. */
+/** The parts of the context that are needed to examine grants. */
 export type GrantContext = Pick<Context, 'driver' | 'env' | 'inventory' | 'trust'>
 
 /** Whether the user has allowed a path for the inventory at `location`. */
@@ -45,7 +45,7 @@ export async function isPathAllowed(
   return paths.some((one) => one.inventory === inventory && one.path === path)
 }
 
-/** Finds the grants that the user must allow. */
+/** Examines grants: those that the user must allow first get `outside` and `why`. */
 export async function examineGrants(
   context: GrantContext,
   machine: MachineName,
@@ -170,7 +170,7 @@ export async function checkEngineSocket(
   requireAllowed(grants, 'fleet apply')
 }
 
-/** Records that hosts of this inventory may access these files and folders of this computer. */
+/** Records that hosts of this inventory may access these files and directories of this computer. */
 export async function allowPaths(
   { inventory, trust }: GrantContext,
   paths: readonly string[],

@@ -22,7 +22,10 @@ export function parseLabelChange(words: readonly string[]): LabelChange {
   return { set: new Map(set), remove: new Set(removed.map((word) => word.slice(0, -1))) }
 }
 
-/** Sets and removes labels of all machines, or of none. The outcomes are the changed machines, or the errors if nothing was written. */
+/**
+ * Sets and removes labels of all machines, or of none. The outcomes are the changed machines or, if nothing was
+ * written, the errors.
+ */
 export async function labelMachines(
   context: Context,
   machines: readonly Machine[],

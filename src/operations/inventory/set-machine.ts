@@ -83,9 +83,10 @@ export function withSetting(
 }
 
 /**
- * Changes settings in the entries of all machines, or of none; they override those of profiles. The hosts are not changed until
- * `fleet apply`. Paths outside the folder of the inventory are allowed, because the user has typed them. The outcomes are the
- * changed machines, or the errors if nothing was written: kind `usage` for unknown keys and invalid options.
+ * Changes settings in the entries of all machines, or of none; they override those of profiles. The hosts are not
+ * changed until `fleet apply`. Paths outside the directory of the inventory are allowed, because the user has typed
+ * them. The outcomes are the changed machines, or the errors if nothing was written: kind `usage` for unknown keys and
+ * invalid options.
  */
 export async function setMachines(
   context: Context,

@@ -12,7 +12,7 @@ export interface AllowedCaller {
   readonly name: string
   /** The addresses of this computer, as CIDR ranges of one address. */
   readonly caller: readonly string[]
-  /** Those of them that were added now. */
+  /** The ranges of `caller` that were added by this call. */
   readonly added: readonly string[]
   /** All CIDR ranges from which SSH is allowed now. */
   readonly allowed: readonly string[]

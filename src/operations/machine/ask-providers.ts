@@ -9,7 +9,7 @@ export type ProviderAnswer = HostStatus | { readonly state: 'unasked'; readonly 
 type Answers = ReadonlyMap<MachineName, HostStatus>
 
 /**
- * Asks the providers for the state of hosts: each driver once for all of its machines, when the first of them is needed.
+ * Asks the providers for the state of hosts: each driver once for all of its machines, when the first answer is needed.
  * `unasked`: there is no provider, or the request failed.
  */
 export function askProviders(

@@ -29,11 +29,11 @@ interface FoundOrphans {
   readonly unasked: readonly UnaskedPlace[]
 }
 
-/** Where to search. */
+/** The scope of a search for orphans. */
 interface OrphanSearch {
   /** The drivers to ask; absent: all drivers of the inventory. */
   readonly drivers?: readonly string[] | undefined
-  /** Search all accounts and regions that this inventory has ever used; otherwise only the current ones. */
+  /** Whether to search all accounts and regions that this inventory has ever used, instead of only the current ones. */
   readonly everywhere: boolean
   readonly progress: Progress
 }
@@ -46,7 +46,7 @@ const scopesOf = ({ machines, defaults }: Inventory): readonly ProviderScope[] =
   ),
 ]
 
-/** How many versions of the inventory in git are read at most. */
+/** The maximum number of versions of the inventory to read from git. */
 const readVersions = 50
 
 /** Old versions are not validated: the options of drivers may have changed. */
@@ -79,7 +79,7 @@ async function lifecycleOf(context: Context, driver: string): Promise<Lifecycle 
   return (await context.loadDriver(driver)).lifecycle
 }
 
-/** The drivers to ask, sorted by name. Throws kind `unsupported` for a requested one that does not create hosts. */
+/** The drivers to ask, sorted by name. Throws kind `unsupported` for a requested driver that does not create hosts. */
 async function driversToAsk(
   context: Context,
   scopes: readonly ProviderScope[],
@@ -139,7 +139,7 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
 /** Lower-cases the ID, since some providers return it in varying case. */
 const idOf = (driver: string, id = ''): string => `${driver} ${id.toLowerCase()}`
 
-/** Checks whether an entry has a host, by its token, or, for an adopted host, by its ID. */
+/** Creates a function that checks whether a host has an entry, by its token or, for an adopted host, by its ID. */
 function entriesOf({ machines }: Inventory): (orphan: Omit<Orphan, 'origin'>) => boolean {
   const all = [...machines.values()]
   const tokens = new Set(all.map(({ host }) => host?.token))
@@ -151,7 +151,7 @@ function entriesOf({ machines }: Inventory): (orphan: Omit<Orphan, 'origin'>) =>
 /** Hosts younger than this, in milliseconds, may belong to a clone whose inventory is not merged yet. */
 const youngFor = 24 * 60 * 60_000
 
-/** Why an orphan is kept unless it is removed by name; undefined if it can be removed. */
+/** The reason to keep an orphan unless it is removed by name; undefined if it can be removed. */
 export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): string | undefined {
   if (origin.protected) return 'the host is protected'
   if (origin.created === undefined) return "the host's age is unknown"

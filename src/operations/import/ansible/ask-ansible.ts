@@ -8,18 +8,18 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 import { traceError } from '../../../os/trace.ts'
 import type { Environment } from '../../../os/environment.ts'
 
-/** The longest accepted output of Ansible, in bytes. */
+/** The maximum output of Ansible, in bytes. */
 const longestAnswer = 256 * 1024 * 1024
 
 /** An inventory as Ansible reads it. */
 export interface AnsibleAnswer {
-  /** What `ansible-inventory --list` prints. */
+  /** The parsed output of `ansible-inventory --list`. */
   readonly inventory: unknown
   /** Warnings about parts that Ansible could not read. */
   readonly warnings: readonly string[]
 }
 
-/** `[WARNING]: …` lines, which Ansible wraps at the width of a terminal. */
+/** Reads `[WARNING]: …` lines, which Ansible wraps at the width of a terminal. */
 function warningsIn(stderr: string): readonly string[] {
   const warnings: string[] = []
   for (const line of stderr.split('\n')) {
@@ -32,7 +32,7 @@ function warningsIn(stderr: string): readonly string[] {
   return warnings
 }
 
-/** Asks Ansible itself, which reads all its formats: INI, YAML, folders, plugins, scripts. */
+/** Reads an inventory with Ansible itself, which supports all its formats: INI, YAML, directories, plugins, scripts. */
 export async function askAnsible(inventory: string, env: Environment): Promise<AnsibleAnswer> {
   await access(inventory).catch((error: unknown) => {
     const why = fileTroubleOf(error)
@@ -60,7 +60,7 @@ export async function askAnsible(inventory: string, env: Environment): Promise<A
   }
 }
 
-/** Whether a value is a Jinja2 template, which Ansible fills in for a task only. */
+/** Whether a value is a Jinja2 template, which Ansible evaluates only for tasks. */
 export const isTemplate = (value: unknown): boolean =>
   typeof value === 'string' && /\{\{|\{%/.test(value)
 
@@ -94,7 +94,7 @@ export async function fillTemplates(
       `msg={{ {${values}} | to_json | b64encode }}`,
     ]
     const args = ['-i', inventory, 'all', ...task, '-f', '20', '-t', folder]
-    // The command fails if any template fails; the folder has the result of each host.
+    // The command fails if any template fails; the directory has the result of each host.
     const { failed } = await execProgram('ansible', args, { env, maxBuffer: longestAnswer }).then(
       () => ({ failed: undefined }),
       (error: unknown) => ({ failed: error }),

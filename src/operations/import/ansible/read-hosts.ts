@@ -28,7 +28,7 @@ const variables = {
 
 const variableNames: readonly string[] = Object.values(variables).flat()
 
-/** The connections that are SSH, by their short and full names (ansible-doc -t connection -l). */
+/** The connection plugins that use SSH, by their short and full names (ansible-doc -t connection -l). */
 const sshConnections = new Set([
   ...['ssh', 'smart', 'paramiko', 'paramiko_ssh'],
   ...['ansible.builtin.ssh', 'ansible.builtin.paramiko_ssh', 'ansible.legacy.ssh'],
@@ -76,7 +76,7 @@ function variablesOf(
   return filled.values
 }
 
-/** Resolves the path of a private key as Ansible does: relative to the inventory or to the working folder. */
+/** Resolves the path of a private key as Ansible does: relative to the inventory or to the working directory. */
 async function findIdentityFile(
   file: string,
   inventory: string,
@@ -91,7 +91,7 @@ async function findIdentityFile(
   )
 }
 
-/** Reads the hosts of an inventory of Ansible. Each group that a host is in becomes a label, `web=true`. */
+/** Reads the hosts of an Ansible inventory. Each group that a host is in becomes a label, `web=true`. */
 export async function readAnsibleInventory(
   inventory: string,
   env: Environment,

@@ -7,7 +7,7 @@ export interface SshArguments {
   readonly user?: string
   readonly port?: string
   readonly identityFile?: string
-  /** Why fleet cannot connect with these arguments. */
+  /** The reason why fleet cannot connect with these arguments. */
   readonly obstacle?: string
 }
 

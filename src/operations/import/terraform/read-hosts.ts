@@ -7,7 +7,7 @@ import { type TerraformObject, readTerraformObjects } from './state.ts'
 const awsTypes = new Set(['aws_instance', 'aws_spot_instance_request'])
 const azureTypes = new Set(['azurerm_linux_virtual_machine', 'azurerm_virtual_machine'])
 
-/** A host, or why it is skipped; undefined if the object is not a host. */
+/** A host, or the reason why it is skipped; undefined if the object is not a host. */
 function readObject(
   object: TerraformObject,
   objects: readonly TerraformObject[],

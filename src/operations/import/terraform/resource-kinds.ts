@@ -4,9 +4,9 @@ import { textAt } from '../imported-host.ts'
 /** The path of a value in an object's attributes. */
 export type Path = readonly (string | number)[]
 
-/** The attributes of a resource type that have the address, name and user of a host. */
+/** The attributes of a resource type that contain the address, name and user of a host. */
 export interface ResourceKind {
-  /** The public ones before the private ones. */
+  /** Public addresses before private ones. */
   readonly addresses: readonly Path[]
   readonly names: readonly Path[]
   readonly users?: readonly Path[]
@@ -14,7 +14,7 @@ export interface ResourceKind {
 
 const named = (...addresses: readonly Path[]): ResourceKind => ({ addresses, names: [['name']] })
 
-/** `network_interface` of the providers that are made as Google's is. */
+/** Resource types whose `network_interface` has the format of Google's provider. */
 const googleKind = named(
   ['network_interface', 0, 'access_config', 0, 'nat_ip'],
   ['network_interface', 0, 'network_ip'],
@@ -67,14 +67,14 @@ export const resourceKinds: Readonly<Record<string, ResourceKind>> = {
   ),
 }
 
-/** Types that are hosts by their names. */
+/** Resource types whose names suggest a host. */
 const hostLike = /_(?:instance|server|virtual_machine|vm|droplet|domain|device|node)(?:_v\d)?$/
 const groupLike = /_(?:autoscaling_group|scale_set|instance_group_manager|instance_pool)$/
-/** Exceptions: databases, caches, profiles, templates and managed services. */
+/** Exceptions from `hostLike`: databases, caches, profiles, templates and managed services. */
 const serviceLike =
   /(?:_db_|_rds_|_sql|sql_|_neptune|_docdb|redis|cache|_cluster|_dms_|connect_instance|notebook|_dns|cognito|_resource_server|_app_|_api_|grafana|windows|bastion|spanner|bigtable|filestore|looker|server_farm|analysis_services|mariadb|postgres|data_fusion|transfer_server|_iot|memcache|alloydb|ssoadmin|directory|cdn)/
 
-/** Why objects of an unknown type are skipped; undefined if the type does not look like a host. */
+/** The reason why objects of an unknown type are skipped; undefined if the type does not look like a host. */
 export function unknownKindReason(type: string): string | undefined {
   if (groupLike.test(type)) return `the state does not list the hosts that ${type} resources create`
   if (!hostLike.test(type) || serviceLike.test(type)) return undefined
@@ -85,7 +85,7 @@ export function unknownKindReason(type: string): string | undefined {
 export const firstText = (value: unknown, paths: readonly Path[] = []): string | undefined =>
   paths.map((keys) => textAt(value, ...keys)).find((text) => text !== undefined)
 
-/** A host of a provider that fleet has a driver for. */
+/** A host of a provider for which fleet has a driver. */
 export interface ProviderHost {
   readonly address: string | undefined
   readonly known: HostId | undefined

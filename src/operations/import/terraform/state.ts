@@ -6,7 +6,7 @@ export interface TerraformObject {
   readonly type: string
   /** The resource's name with its key: `web`, `web-0`. */
   readonly name: string
-  /** The same with the modules that it is in: `shop-web-0`. */
+  /** The name with its modules as a prefix: `shop-web-0`. */
   readonly path: string
   /** As Terraform writes it: `module.shop.aws_instance.web[0]`. */
   readonly address: string
@@ -47,7 +47,7 @@ const objectsOfState = (state: unknown): readonly TerraformObject[] =>
         })
     })
 
-/** The objects of one module of `terraform show -json`, and of those in it. */
+/** The objects of a module in the output of `terraform show -json`, and of its child modules. */
 const objectsOfModule = (module: unknown): readonly TerraformObject[] => [
   ...listAt(module, 'resources')
     .filter((resource) => textAt(resource, 'mode') === 'managed')
@@ -94,8 +94,9 @@ function unreadable(file: string, state: unknown): UserError {
 }
 
 /**
- * Reads the managed objects of a Terraform or OpenTofu state: a state file of version 4, or the output of `terraform show -json`
- * (format_version 0 or 1 of its JSON). Throws kind `usage` for everything else, with the command that makes a readable one.
+ * Reads the managed objects of a Terraform or OpenTofu state: a state file of version 4, or the output of `terraform
+ * show -json` (format_version 0 or 1 of its JSON). Throws kind `usage` for everything else, with a hint how to get a
+ * readable one.
  */
 export async function readTerraformObjects(file: string): Promise<readonly TerraformObject[]> {
   const state = await readJsonFile(file)
