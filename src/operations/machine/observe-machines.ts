@@ -17,7 +17,7 @@ export interface Observation {
    * `no-engine`: the host answers, but its engine does not. `paused` and the later states come from the provider.
    */
   readonly state: MachineState
-  /** Why it is not running. */
+  /** The reason why it is not running. */
   readonly reason?: string
   readonly engine?: string
   readonly containers?: { readonly running: number; readonly all: number }
@@ -42,7 +42,7 @@ interface Question {
   provider?: ProviderAnswer
 }
 
-/** Why a machine did not answer, with the reason why its provider could not be asked, if any. */
+/** The reason why a machine did not answer, with the reason why its provider could not be queried, if any. */
 function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined): string {
   const why = provider?.state === 'unasked' ? provider.why : undefined
   return why === undefined ? message : `${message} (${why})`

@@ -16,7 +16,7 @@ export interface KeyChange {
   readonly after: string
 }
 
-/** The current host key is already pinned. */
+/** The error for a host whose current key is already pinned. */
 export class KeyUnchanged extends UserError {
   constructor(machine: MachineName, key: string) {
     super('usage', `the host key is still ${key}: nothing was changed`, { machine })
@@ -24,8 +24,8 @@ export class KeyUnchanged extends UserError {
 }
 
 /**
- * Replaces the pinned key of a host by its current one, after `confirm`. Throws {@link KeyUnchanged} when the key has not
- * changed, kind `cancelled` when it is not confirmed, and `failed` when the entry was changed by another command.
+ * Replaces the pinned key of a host with its current one, after `confirm`. Throws {@link KeyUnchanged} when the key has
+ * not changed, kind `cancelled` when it is not confirmed, and `failed` when the entry was changed by another command.
  */
 export async function rekeyMachine(
   context: Context,

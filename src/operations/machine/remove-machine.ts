@@ -25,8 +25,9 @@ export interface RemoveCalls {
 }
 
 /**
- * Checks that all machines can be removed, before the first one is. Throws as {@link checkForgettable} does, and kind
- * `unsupported` when a driver is not installed: removing only the entry would leave the host running unnoticed.
+ * Checks that all machines can be removed, before the first one is removed. Throws as {@link checkForgettable} does,
+ * and kind `unsupported` when a driver is not installed: removing only the entry would leave the host running
+ * unnoticed.
  */
 export async function checkRemovable(
   context: Context,
@@ -38,8 +39,8 @@ export async function checkRemovable(
 }
 
 /**
- * Checks that all entries can be removed, before the first one is. Throws kind `usage` when one of them is the jump host of
- * another machine, and `cancelled` when the name of a protected one is not typed.
+ * Checks that all entries can be removed, before the first one is removed. Throws kind `usage` when one of them is the
+ * jump host of another machine, and `cancelled` when the name of a protected one is not typed.
  */
 export async function checkForgettable(
   context: Context,
@@ -54,7 +55,7 @@ export async function checkForgettable(
   for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
 }
 
-/** A machine that is only counted by a profile has no entry to remove. */
+/** Throws kind `usage` for a machine without an entry to remove: it comes only from the count of a profile. */
 function checkWritten(inventory: Inventory, { name }: Machine, of: number): void {
   if (inventory.entries.has(name)) return
   const others = of > 1 ? '; no machine was removed' : ''
@@ -107,7 +108,7 @@ async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
   )
 }
 
-/** Machines that are removed together may be jump hosts of each other. */
+/** Throws kind `usage` for the jump host of another machine, unless both are removed together. */
 function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlySet<string>): void {
   const users = [...inventory.machines.values()].filter(
     (machine) => machine.via === name && !leaving.has(machine.name),
@@ -120,7 +121,10 @@ function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlyS
   })
 }
 
-/** A machine that its profile still counts must be valid without its entry, or the inventory would become invalid. */
+/**
+ * Throws kind `usage` for a machine that the count of a profile still includes and that is invalid without its entry:
+ * removing the entry would make the inventory invalid.
+ */
 async function checkStillWanted(
   context: Context,
   inventory: Inventory,
@@ -218,8 +222,8 @@ function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver
 }
 
 /**
- * Removes the entry of a machine and does not change the host. The login key of a host that fleet created is kept in the home
- * folder, since no other key opens that host.
+ * Removes the entry of a machine and does not change the host. The login key of a host that fleet created is kept in
+ * fleet's home directory, since the host accepts no other key.
  */
 export async function forgetMachine(
   context: Context,

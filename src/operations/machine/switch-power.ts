@@ -120,7 +120,7 @@ async function awaitBoot(
   })
 }
 
-/** Whether a host has booted; undefined if it has not. */
+/** Resolves to `true` if a host has booted, else to undefined. */
 async function hasBooted(
   context: Context,
   machine: ReadyMachine,
@@ -135,7 +135,7 @@ async function hasBooted(
     if (engine === 'none' || host.engine === undefined) return true
     progress('wait for the engine')
     const target = { machine: name, transport, socket: host.socket, signal }
-    // Over the same connection: a login is more expensive for a slow booting host than the probe.
+    // Use the same connection: for a slow booting host, a login is more expensive than the probe.
     const check = async (): Promise<true | undefined> =>
       (await probeHost(target)).engine?.version === undefined ? undefined : true
     const withinMs = deadline - performance.now()

@@ -13,12 +13,13 @@ import { findRemoteDirectory } from './sftp-server.ts'
 /** The hidden command that sshfs runs in place of ssh. */
 const sftpCommand = '__sftp'
 
-/** The variable with the command line of {@link sftpCommand}. */
+/** The environment variable with the command line of {@link sftpCommand}. */
 const commandVariable = 'FLEET_SFTP_COMMAND'
 
 /**
- * What sshfs starts in place of ssh, for its first connection and after each loss of one. sshfs splits it at spaces, and has no
- * quotes for them, so tabs part the words of the shell. The words that sshfs adds are arguments of the shell, which ignores them.
+ * The command that sshfs starts in place of ssh, for its first connection and after each lost one. sshfs splits it at
+ * spaces and does not support quotes, so tabs separate the words of the shell command. The words that sshfs appends
+ * become arguments of the shell, which ignores them.
  */
 const sshCommand = `sh -c eval\t"exec\t$${commandVariable}"`
 
@@ -41,19 +42,20 @@ function requirePlatform(): void {
   })
 }
 
-/** What is mounted where. */
+/** The directory to mount, and the mount point. */
 export interface MountRequest {
   readonly machine: Machine
-  /** The directory on the machine (empty: the home directory of the login). */
+  /** The directory on the machine (empty: the home directory of the login user). */
   readonly path: string
-  /** The directory on this computer, relative to `cwd`. */
+  /** The mount point on this computer, relative to `cwd`. */
   readonly directory: string
   readonly cwd: string
 }
 
 /**
- * Mounts a directory of a machine with sshfs, over a connection of fleet: its login, its host keys, its jump hosts and tunnels.
- * Resolves to what was mounted and where. Throws kind `unsupported` without sshfs, else kind `failed`.
+ * Mounts a directory of a machine with sshfs, over a connection of fleet: its login, its host keys, its jump hosts and
+ * tunnels. Resolves to the source, such as `web-1:/srv`, and the absolute path of the mount point. Throws kind
+ * `unsupported` without sshfs, else kind `failed`.
  */
 export async function mountDirectory(
   context: Context,
@@ -76,7 +78,7 @@ export async function mountDirectory(
   const remote = await findRemoteDirectory(transport, machine.name, path, signal)
   progress('mount')
   const { location } = await context.inventory()
-  // sshfs works in the root directory, so no path may depend on the current one.
+  // sshfs runs in the root directory, so all paths must be absolute.
   const inventory = ['--inventory', resolve(cwd, location)]
   const words = [process.execPath, program, sftpCommand, ...inventory, machine.name]
   const home = env['FLEET_HOME']
@@ -149,7 +151,7 @@ async function findUnmount(
   return ['umount', [directory]]
 }
 
-/** The last line that a program printed, without its name, or how it ended. */
+/** The last line of a program's error output, without the program name; without output, the message of the error. */
 function reasonOf(cause: unknown): string {
   const printed = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : ''
   const line = printed.trim().split('\n').at(-1)?.trim()

@@ -5,17 +5,20 @@ import { ignored } from '../../os/trace.ts'
 
 /** A file system that is mounted on a directory of this computer. */
 interface Mounted {
-  /** What is mounted: `web-1:/srv`. */
+  /** The source of the file system, such as `web-1:/srv`. */
   readonly source: string
   /** Such as `fuse.sshfs`. */
   readonly type: string
 }
 
-/** proc(5): spaces and the like are octal numbers. */
+/** Decodes characters such as spaces, which are escaped as octal numbers (proc(5)). */
 const unescapeOctal = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)))
 
-/** What is mounted on a directory, in the text of /proc/self/mountinfo (proc(5)). The last line for a directory counts. */
+/**
+ * Finds the file system that is mounted on a directory in the text of /proc/self/mountinfo (proc(5)). The last line for
+ * a directory counts.
+ */
 export function findMounted(mountinfo: string, directory: string): Mounted | undefined {
   for (const line of mountinfo.split('\n').toReversed()) {
     const [before = '', after = ''] = line.split(' - ')
@@ -26,7 +29,7 @@ export function findMounted(mountinfo: string, directory: string): Mounted | und
   return undefined
 }
 
-/** The text of /proc/self/mountinfo; undefined on other systems than Linux. */
+/** The text of /proc/self/mountinfo; undefined on systems other than Linux. */
 export const readMountinfo = (): Promise<string | undefined> =>
   readFile('/proc/self/mountinfo', 'latin1').then(
     (text) => Buffer.from(text, 'latin1').toString(),

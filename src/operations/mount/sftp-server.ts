@@ -29,12 +29,12 @@ CDPATH=
 cd -- "\${1:-.}" 2>/dev/null && [ -r . ] || exit ${noAccess}
 pwd -P && printf .`
 
-/** How long a host may take to look at a directory, in milliseconds. */
+/** How long a host may take to inspect a directory, in milliseconds. */
 const lookTimeoutMs = 60_000
 
 /**
- * The absolute path of a directory on a host that can be mounted (empty: the home directory of the login). Throws kind `failed`
- * when it is not a directory or not readable, and kind `unsupported` when the host has no SFTP server.
+ * The absolute path of a directory on a host that can be mounted (empty: the home directory of the login user). Throws
+ * kind `failed` when it is not a directory or not readable, and kind `unsupported` when the host has no SFTP server.
  */
 export async function findRemoteDirectory(
   transport: Transport,
@@ -76,7 +76,7 @@ export async function serveSftp(
   const running = await startProgram(transport, ['sh', '-c', `${findServer}\nexec "$server"`], {
     signal,
   })
-  running.stdin.on('error', () => {}) // the server may end before it has read everything
+  running.stdin.on('error', () => {}) // the server may exit before it has read everything
   running.stderr.resume()
   stdin.pipe(running.stdin)
   const [status] = await Promise.all([

@@ -11,7 +11,7 @@ export interface OperatorRequest {
   readonly name: string
   /** A file with the public key. */
   readonly file?: string | undefined
-  /** A user of GitHub, whose keys are fetched. */
+  /** The GitHub user whose keys are fetched. */
   readonly github?: string | undefined
   /** Selectors of the machines; empty: all machines. */
   readonly on: readonly string[]
@@ -68,7 +68,9 @@ export async function addOperator(
   return entry
 }
 
-/** Removes an operator from the inventory; `fleet apply` revokes the key. Throws kind `usage` for an unknown one. */
+/**
+ * Removes an operator from the inventory; `fleet apply` revokes the key. Throws kind `usage` for an unknown operator.
+ */
 export async function removeOperator(context: Context, name: string): Promise<void> {
   await (
     await context.inventory()

@@ -51,9 +51,9 @@ export function orderChanges(
 }
 
 /**
- * Applies the changes of each machine in sequence, after those of its jump host. Each change can be interrupted at any point:
- * the next plan continues it. `leaving`: the machines that are removed; they may be jump hosts of each other. `members`: those
- * that are nodes of swarms.
+ * Applies the changes of each machine in sequence, after those of its jump host. Each change can be interrupted at any
+ * point: the next plan continues it. `leaving`: the machines that are removed; they may be jump hosts of each other.
+ * `members`: the machines that are nodes of swarms.
  */
 export function applyTo(
   context: Context,
@@ -89,7 +89,7 @@ export function applyTo(
   }
 }
 
-/** Machines whose hosts are interrupted at the same time. */
+/** The machines that are removed together, and those that are nodes of swarms. */
 interface HostsInTransition {
   readonly leaving: ReadonlySet<string>
   readonly members: Members | undefined
@@ -163,7 +163,7 @@ async function applyChange(
   }
 }
 
-/** Starts a host, and lets its node of a swarm get tasks again. */
+/** Starts a host, and activates its swarm node, so that the node gets tasks again. */
 async function startMachine(
   context: Context,
   machine: Machine,

@@ -17,11 +17,11 @@ interface OptionChange {
 export interface Change {
   readonly machine: string
   /**
-   * `create`, `adopt`: create or adopt the host of the entry, or continue that. `change`: change options of the existing host.
-   * `start`, `stop`: switch it. `operators`: authorize exactly the operators of the inventory. `engine`: upgrade the engine.
-   * `engine-config`: change settings of the engine, such as keys of daemon.json.
-   * `replace`: remove the host and create a new one under the same name, or continue that. `remove`: remove the host and the
-   * entry, or continue that.
+   * `create`, `adopt`: create or adopt the host of the entry, or continue that. `change`: change options of the
+   * existing host. `start`, `stop`: start or stop the host. `operators`: authorize exactly the operators of the
+   * inventory. `engine`: upgrade the engine. `engine-config`: change settings of the engine, such as keys of
+   * daemon.json. `replace`: remove the host and create a new one under the same name, or continue that. `remove`:
+   * remove the host and the entry, or continue that.
    */
   readonly action:
     | 'create'
@@ -66,21 +66,27 @@ export interface Drift {
 /** A planned deployment of a stack on one machine. It comes after the changes of machines. */
 export interface PlannedDeployment {
   readonly stack: string
-  /** Of a stack on a swarm: a machine that manages it. */
+  /** The machine on which the stack is deployed; for a stack on a swarm, a manager of the swarm. */
   readonly machine: string
   /** The swarm on which the stack is deployed; absent: the machine. */
   readonly swarm?: string
   /** The digest of the resolved compose files and of the files that they name. */
   readonly digest: string
-  /** The change of the machine without which its host is not connected to. */
+  /** The change of the machine that must come first, because fleet does not connect to the host before it. */
   readonly after?: 'create' | 'adopt' | 'replace' | 'start'
-  /** The changes of containers, by service. Unknown, hence empty, of a host that must be started first. */
+  /**
+   * The changes of containers, by service. They are unknown, and therefore empty, for a host that must be started
+   * first.
+   */
   readonly services: readonly ServiceChange[]
   /** A deployment was interrupted while it changed files on the host, so they are compared and copied again. */
   readonly unfinished?: true
-  /** Pull newer images first. */
+  /** Whether to pull newer images first. */
   readonly pull?: true
-  /** What the host gets of this computer and the user has not allowed yet: `variable TOKEN of your shell`. */
+  /**
+   * Resources of this computer that the host gets and that the user has not allowed yet: `variable TOKEN of your
+   * shell`.
+   */
   readonly grants?: readonly string[]
 }
 
@@ -89,11 +95,11 @@ export interface PlannedSwarmChange {
   readonly swarm: string
   readonly machine: string
   /**
-   * `init`: initialize the swarm on its first manager. `record`: write the ID of a swarm that was initialized already.
-   * `join`, `promote`, `demote`: let the machine join, or change its role. `label`: set node labels, and activate a node
-   * that has just joined. `leave`: let the machine leave. `remove-node`: remove a node that the machine no longer is.
-   * `open-ports`, `close-ports`: open the ports of nodes between the machine and the other members at its provider, or close them.
-   * `autolock`: lock managers after a restart, or no longer.
+   * `init`: initialize the swarm on its first manager. `record`: write the ID of a swarm that was already initialized.
+   * `join`, `promote`, `demote`: let the machine join, or change its role. `label`: set node labels, and activate a
+   * node that has just joined. `leave`: let the machine leave. `remove-node`: remove a node that the machine no longer
+   * is. `open-ports`, `close-ports`: open the ports of nodes between the machine and the other members at its provider,
+   * or close them. `autolock`: turn the locking of managers after a restart on or off.
    */
   readonly action:
     | 'init'
@@ -107,7 +113,7 @@ export interface PlannedSwarmChange {
     | 'open-ports'
     | 'close-ports'
     | 'autolock'
-  /** Of `join`. */
+  /** Of `join`: the role of the new node. */
   readonly role?: SwarmRole
   /** The ID of an existing node. */
   readonly node?: string
@@ -124,7 +130,7 @@ export interface Issue {
   readonly hint?: string
 }
 
-/** Turns an error into an issue. */
+/** Converts an error to an issue. */
 export const issueOf = (error: unknown): Issue => ({
   why: messageOf(error),
   ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
@@ -140,12 +146,12 @@ export interface PlanPart {
 /** The differences between the inventory and the hosts, as `fleet plan` shows and saves them. */
 export interface ChangePlan {
   readonly version: 1
-  /** The digest of the inventory from which it was made. */
+  /** The digest of the inventory from which the plan was made. */
   readonly inventory: string
   readonly changes: readonly Change[]
-  /** Of stacks; absent: none. */
+  /** The deployments of stacks; absent if there are none. */
   readonly deployments?: readonly PlannedDeployment[]
-  /** Of swarms; absent: none. */
+  /** The changes of swarms; absent if there are none. */
   readonly swarms?: readonly PlannedSwarmChange[]
   readonly drift: readonly Drift[]
   readonly issues: readonly Issue[]

@@ -58,8 +58,9 @@ export function approvedChanges(
 }
 
 /**
- * Whether this user started the recorded removal or replacement of a machine on this computer: only then it continues without
- * another confirmation. The record alone is not sufficient, since everybody who can write the inventory can write it.
+ * Whether this user started the recorded removal or replacement of a machine on this computer: only then does it
+ * continue without another confirmation. The record alone is not sufficient, since everybody who can write the
+ * inventory can write the record too.
  */
 export async function wasRemovalStartedHere(
   context: Context,

@@ -28,7 +28,7 @@ import { isCreatedByFleet, planDestructive, wasRemovalStartedHere } from './dest
 
 /** Options of {@link makePlan}. */
 export interface PlanOptions {
-  /** Only ask providers, and do not connect to hosts. */
+  /** Whether to query only providers, and not connect to hosts. */
   readonly skipHosts?: boolean
   /** The names of the selected machines; absent: all. */
   readonly chosen?: ReadonlySet<string> | undefined
@@ -177,7 +177,7 @@ async function examine(
   })
 }
 
-/** Adds to each change the access that it gives the host. */
+/** Adds to each change the access to this computer that it gives the host. */
 async function withGrants(
   context: Context,
   inventory: Inventory,
@@ -213,7 +213,7 @@ async function orphanIssues(context: Context, progress: Progress): Promise<reado
   }
 }
 
-/** Plans the deployments of stacks. Inventories without stacks load nothing for them. */
+/** Plans the deployments of stacks. The code for stacks is loaded only if the inventory has stacks. */
 async function planStacksOf(
   context: Context,
   inventory: Inventory,
@@ -224,7 +224,7 @@ async function planStacksOf(
   return planStacks(context, inventory, options)
 }
 
-/** Plans the changes of swarms. Inventories without swarms load nothing for them. */
+/** Plans the changes of swarms. The code for swarms is loaded only if the inventory has swarms. */
 async function planSwarmsOf(
   context: Context,
   inventory: Inventory,

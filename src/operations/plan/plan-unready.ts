@@ -76,7 +76,7 @@ function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
 const lacks = (some: readonly AuthorizedKey[], key: string): boolean =>
   !some.some((other) => other.key === key)
 
-/** The change that authorizes exactly the wanted operators on a host; none if that is already so. */
+/** The change that authorizes exactly the wanted operators on a host; empty if they are already authorized. */
 export function planOperators(
   { name }: Machine,
   wanted: readonly AuthorizedKey[],

@@ -17,10 +17,13 @@ import type { ProbeTarget } from '../adopt/probe-host.ts'
 import type { Stores } from '../context.ts'
 import { readInventoryFile } from '../create/read-user-data.ts'
 
-/** The largest file of CA certificates, in bytes. */
+/** The maximum size of a file of CA certificates, in bytes. */
 const maxCertificateBytes = 64 * 1024
 
-/** Keys of daemon.json and variables that may be set on this computer: none of them names a program or a file. */
+/**
+ * Environment variables that may be set for the engine on this computer. Keys of daemon.json may be set unless they are
+ * in `programKeys`, because these name programs or files.
+ */
 const proxyVariable = /^(?:(?:https?|ftp|all|no)_proxy)$/i
 const programKeys = new Set([
   ...['runtimes', 'default-runtime', 'init-path', 'userland-proxy-path', 'authorization-plugins'],
@@ -67,7 +70,7 @@ const notCertificate = (file: string, location: string, cause?: unknown): UserEr
     cause,
   })
 
-/** Sorts the settings of `registries:` into what the engine reads. */
+/** Converts the settings in `registries:` to lists in daemon.json and to certificate files. */
 function registrySettings({ registries = {} }: EngineSpec) {
   const all = Object.entries(registries)
   return {

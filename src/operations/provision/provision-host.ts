@@ -29,7 +29,7 @@ export interface ProvisionCalls {
   readonly progress: Progress
   /** Called with the complete plan before anything is changed. If it resolves to false, nothing is changed. */
   readonly approve: (plan: Plan) => Promise<boolean>
-  /** Asks for the password of sudo. Absent: nobody can be asked. */
+  /** Asks for the sudo password; absent if nobody can be asked. */
   readonly prompt?: Prompt | undefined
 }
 
@@ -43,14 +43,14 @@ export interface ProvisionedHost {
   readonly skipped: readonly SettingChange[]
 }
 
-/** What provisioning may change on a host that has an engine. */
+/** The changes that provisioning may make to a host that has an engine. */
 export interface ProvisionAims extends UpgradePolicy {
   readonly settings?: EngineSettings | undefined
-  /** The most severe effect that a change of settings may have (default: `restart`). */
+  /** The most disruptive effect that a change of settings may have (default: `restart`). */
   readonly most?: Effect | undefined
 }
 
-/** The change of the engine's settings, and what it skips. */
+/** Plans the change of the engine's settings; `skipped` are the settings that it does not change. */
 async function planSettingsOf(
   target: ProbeTarget,
   probe: HostProbe,
@@ -71,11 +71,11 @@ async function planSettingsOf(
 }
 
 /**
- * Installs or repairs the engine of a host, and changes its settings: inspects the host, makes a plan, asks for approval, runs the
- * steps and inspects it again. A host without an engine gets the wanted one. Changes of settings that lose images and containers
- * are skipped, unless `most` allows them or there was no engine.
- * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the
- * engine does not answer in the end.
+ * Installs or repairs the engine of a host, and changes its settings: inspects the host, makes a plan, asks for
+ * approval, runs the steps and inspects it again. A host without an engine gets the one that `wanted` specifies.
+ * Changes of settings that lose images and containers are skipped, unless `most` allows them or there was no engine.
+ * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the engine does not answer in
+ * the end.
  */
 export async function provisionHost(
   target: ProbeTarget,
@@ -106,7 +106,7 @@ export async function provisionHost(
   if (!isNew) await runAll(plan)
   else {
     await runAll(enginePlan)
-    // The packages may have brought a daemon.json.
+    // The packages may have installed a daemon.json.
     await runAll((await planSettingsOf(target, before, settingsAims)).plan)
   }
   progress('check the engine')
@@ -122,7 +122,7 @@ export async function provisionHost(
   return { probe: checkEngine(machine, after), plan, output, skipped }
 }
 
-/** Returns the probe if the engine works; throws otherwise. */
+/** Returns the probe if the engine works; throws kind `failed` otherwise. */
 function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   if (probe.engine?.version !== undefined || !probe.cli) return probe
   if (probe.sudoNeeds !== undefined && probe.dockerGroup) return probe // the next login can use the engine

@@ -7,15 +7,15 @@ import type { RunningCommand } from '../../transport/transport.ts'
 import type { ProbeTarget } from '../adopt/probe-host.ts'
 import type { Progress } from '../../os/progress.ts'
 
-/** How many lines of a failed step's output the error quotes. */
+/** The maximum number of lines of a failed step's output that the error quotes. */
 const quotedLines = 15
 
-/** How often a person may type the password for sudo, as sudo's own `passwd_tries`. */
+/** The number of attempts to enter the sudo password, the same as sudo's default for `passwd_tries`. */
 const passwordTries = 3
 
 /** Answers the prompts of sudo on one host. */
 export interface SudoPassword {
-  /** Whose password it is. */
+  /** The user whose password is required. */
   readonly user: string
   /**
    * Returns the password for a step. `attempt` counts from 0 for each step. Throws kind `credentials` if nobody can be asked.
@@ -124,7 +124,10 @@ export async function runStep(
   )
 }
 
-/** sudo with a prompt that can be recognized. It reads the password from its input, or from its terminal, which shows no echo then. */
+/**
+ * The sudo command, with `mark` as its prompt. sudo reads the password from standard input, or from its terminal
+ * without echo.
+ */
 const sudoWords = (
   command: readonly string[],
   mark: string,

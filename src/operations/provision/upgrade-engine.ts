@@ -17,24 +17,24 @@ import { askSudoPassword, runStep } from './run-step.ts'
 
 /** Callbacks of {@link upgradeMachine}. */
 interface UpgradeCalls {
-  /** Whether the package lists of the host were refreshed a moment ago. */
+  /** Whether the package lists of the host were just refreshed. */
   readonly refreshed?: boolean
   readonly progress: Progress
   /** Called before anything but the package lists is changed. If it resolves to false, nothing is upgraded. */
   readonly approve: (upgrade: EngineUpgrade) => Promise<boolean>
 }
 
-/** The versions of an engine before and after. */
+/** The versions of an engine before and after an upgrade. */
 export interface UpgradedEngine {
   readonly from: string
   readonly to: string
 }
 
 /**
- * Upgrades the engine of a machine to the newest version that its package source has, or to the newest one that begins with
- * `version`. Containers that ran before must run afterwards, and must not be unhealthy. Returns the versions, which are equal
- * if there was nothing to upgrade or it was not approved. Throws kind `failed` for packages on hold, a downgrade, and
- * containers that are not well afterwards.
+ * Upgrades the engine of a machine to the newest version that its package source has, or to the newest one that begins
+ * with `version`. Containers that ran before must run afterwards, and must not be unhealthy. Returns the versions,
+ * which are equal if there was nothing to upgrade or it was not approved. Throws kind `failed` for packages on hold, a
+ * downgrade, and containers that are stopped or unhealthy afterwards.
  */
 export async function upgradeMachine(
   context: Context,

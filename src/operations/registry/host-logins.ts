@@ -6,20 +6,20 @@ import { type CommandResult, run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Context } from '../context.ts'
 
-/** Whose docker configuration on a host is used. */
+/** The account on a host whose docker configuration is used. */
 export interface Account {
-  /** The one of root, in place of the user that fleet logs in as. */
+  /** Whether it is root instead of the login user. */
   readonly root: boolean
 }
 
-/** Where a login is kept on a host. */
+/** A registry login that is stored on a host. */
 export interface StoredLogin {
-  /** As docker's configuration names it. */
+  /** The registry, as docker's configuration names it. */
   readonly registry: string
   readonly user?: string
   /** The configuration file. */
   readonly file: string
-  /** The program that keeps the password; absent: the file keeps it, readable for its owner only. */
+  /** The credential helper that stores the password; absent if the file contains it, readable only by its owner. */
   readonly helper?: string
 }
 
@@ -38,7 +38,7 @@ printf '%s\\0' "$file"
 [ ! -e "$file" ] || exec cat -- "$file"
 `
 
-/** Replaces the configuration with the input, which has $2 bytes; a link to it is kept. */
+/** Replaces the configuration file `$1` with the input, which has `$2` bytes; a link to the file is kept. */
 const writeConfig = `
 umask 077
 mkdir -p -- "$(dirname -- "$1")" || exit
@@ -129,7 +129,7 @@ class HostLogins {
         hint: `install ${helper} on the host, or remove it from Docker's config.json`,
       })
     }
-    // Its message can contain what it was asked.
+    // The message of the helper may contain its secret input.
     throw new UserError('failed', `${helper} ${verb} failed with exit code ${code}`, {
       machine: this.#machine,
       hint: 'to see the error, run the helper on the host',
@@ -163,8 +163,9 @@ const encode = (user: string, password: string): string =>
   Buffer.from(`${user}:${password}`).toString('base64')
 
 /**
- * Logs a host in to a registry: its engine checks the login, and then docker's configuration on the host keeps it, or the
- * credential helper that the configuration names. Throws kind `credentials` if the registry refuses the login.
+ * Logs a host in to a registry: its engine checks the login, which is then stored in docker's configuration on the
+ * host, or by the credential helper that the configuration names. Throws kind `credentials` if the registry rejects the
+ * login.
  */
 export async function loginOnHost(
   context: Context,
@@ -191,7 +192,7 @@ export async function loginOnHost(
     const [Username, Secret] = token === '' ? [user, password] : ['<token>', token]
     await logins.ask(helper, 'store', JSON.stringify({ ServerURL: registry, Username, Secret }))
   }
-  // With a helper, docker keeps an empty entry, too.
+  // Like docker, also write an empty entry if a helper stores the login.
   const auths = { ...config.auths, [registry]: helper === undefined ? secret : {} }
   await logins.write(file, { ...config, auths })
   return { registry, user, file, ...(helper !== undefined && { helper }) }
@@ -218,7 +219,7 @@ export async function logoutOnHost(
   return { registry, file, removed: isKept || isListed }
 }
 
-/** The registries of a helper, with their users. */
+/** The registries for which a helper stores logins, with their users. */
 async function listIn(logins: HostLogins, helper: string): Promise<[string, string][]> {
   const text = await logins.ask(helper, 'list', '')
   try {
@@ -230,7 +231,7 @@ async function listIn(logins: HostLogins, helper: string): Promise<[string, stri
   throw new UserError('failed', `${helper} list did not print a JSON object`)
 }
 
-/** The user of an entry of `auths`; undefined if the entry holds no login. */
+/** The user of an entry of `auths`; undefined if the entry contains no login. */
 function userIn(entry: unknown): string | undefined {
   if (!isObject(entry)) return undefined
   const { auth, username } = entry
@@ -240,7 +241,7 @@ function userIn(entry: unknown): string | undefined {
   return typeof username === 'string' && username !== '' ? username : undefined
 }
 
-/** Lists the logins to registries that a host keeps. */
+/** Lists the registry logins that are stored on a host. */
 export async function listLoginsOnHost(
   context: Context,
   machine: Machine,

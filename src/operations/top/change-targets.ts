@@ -10,19 +10,19 @@ import { changeService, rollBack } from '../services/change-service.ts'
 import { openSwarm } from '../services/open-swarm.ts'
 import type { Target } from './open-sources.ts'
 
-/** What can be done to things of a machine or swarm, or to a machine. */
+/** A change of a container, an image, a service or a machine. */
 export type Change = ContainerChange | 'rollback' | { readonly replicas: number }
 
-/** What failed; the other changes were made. */
+/** A change that failed; the other changes were made. */
 export interface ChangeFailure {
   readonly target: Target
   readonly reason: string
 }
 
-/** How many changes are made at the same time. */
+/** The maximum number of changes that are made at the same time. */
 const concurrency = 8
 
-/** Changes a service; its tasks follow, and nobody waits for them. */
+/** Changes a service, without waiting for its tasks. */
 async function changeOneService(
   context: Context,
   { machine, id }: { readonly machine: string; readonly id: string },
@@ -49,7 +49,7 @@ async function changeOne(
     return changeContainer(await context.engine(machine), target.id, change, context.signal)
   }
   if (target.kind === 'image') {
-    // By its ID, an image with several names would be refused.
+    // Use the name: the engine refuses to remove an image with several names by its ID.
     return removeImage(await context.engine(machine), target.name, context.signal)
   }
   if (change !== 'start' && change !== 'stop')
@@ -60,7 +60,7 @@ async function changeOne(
   })
 }
 
-/** Makes a change to several things, and returns what failed. */
+/** Makes a change to several targets. Resolves to the changes that failed. */
 export async function changeTargets(
   context: Context,
   targets: readonly Target[],

@@ -3,16 +3,16 @@ import { startProgram } from '../../transport/start-program.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { HostFigures } from './updates.ts'
 
-/** The pause between readings, in seconds. Each is also the sign that the host is alive. */
+/** The pause between readings, in seconds. Each reading also shows that the host is alive. */
 export const readingSeconds = 2
 
-/** One reading in this number measures the file system, which needs two more programs. */
+/** The file system is measured once in this number of readings, because that starts two more programs. */
 const readingsPerDisk = 15
 
 /**
- * Prints a line of figures again and again: the load, the busy and the idle time of all processors, and the total and available
- * memory (proc(5)), then the size and use of the file system with the engine's data. It starts no program but `sleep`, except
- * for the file system, and ends when nobody reads.
+ * Prints a line of figures repeatedly: the load, the busy and the idle time of all processors, and the total and
+ * available memory (proc(5)), then the size and use of the file system with the engine's data. It starts no program but
+ * `sleep`, except for the file system, and exits when its output is closed.
  */
 const script = `n=0
 while :; do
@@ -31,13 +31,13 @@ while :; do
   sleep ${readingSeconds}
 done`
 
-/** Counters of a reading, which make sense by their difference. */
+/** Counters of processor time in a reading. Only their differences between readings have a meaning. */
 interface Times {
   readonly busy: number
   readonly idle: number
 }
 
-/** Parses a line of the script; undefined for anything else. */
+/** Parses a line of the script's output; undefined for any other line. */
 export function parseFigures(
   line: string,
   before?: Times,
@@ -66,7 +66,7 @@ export function parseFigures(
 }
 
 /**
- * The figures of a host, every two seconds. Ends where the host has no /proc, and throws as the transport does when the
+ * The figures of a host, every two seconds. Ends if the host has no /proc, and throws as the transport does when the
  * connection is lost.
  */
 export async function* watchHostFigures(

@@ -13,18 +13,18 @@ import type { Details } from './updates.ts'
 import { type Emit, type WatchedMachine, watchMachine } from './watch-machine.ts'
 import { concernsServices, watchSwarm } from './watch-swarm.ts'
 
-/** Something of a machine or swarm that is shown, or the machine. */
+/** A machine, or a container, image or service, that is shown. */
 export type Target =
   | { readonly kind: 'machine'; readonly machine: string }
   | {
       readonly kind: 'container' | 'image' | 'service'
-      /** Of a service: the swarm, which `--machine` accepts too. */
+      /** The name of the machine; for a service, that of the swarm, which `--machine` accepts too. */
       readonly machine: string
       readonly id: string
       readonly name: string
     }
 
-/** What the views show now, and so what is read. */
+/** The data that the views show, and that must therefore be read. */
 export interface Demand {
   /** The containers whose usage is read, by machine. */
   readonly stats: ReadonlyMap<string, readonly string[]>
@@ -34,27 +34,30 @@ export interface Demand {
   readonly tasksOf: { readonly swarm: string; readonly service: string } | undefined
 }
 
-/** Something whose logs can be followed: a container, or a service with all its tasks. */
+/** A target whose logs can be followed: a container, or a service with all its tasks. */
 export type LogTarget = Target & { readonly kind: 'container' | 'service' }
 
-/** Where the news of machines come from. */
+/** The sources of the updates of machines and swarms. */
 export interface Sources extends AsyncDisposable {
   demand(wanted: Demand): void
-  /** Connects at once to machines that do not answer. */
+  /** Connects immediately to machines that do not answer. */
   retry(): void
-  /** Reads the details of something. Their update names `of`. */
+  /** Reads the details of a target. They arrive as an update with this `of`. */
   readDetails(target: Target, of: string): void
-  /** Follows the logs of containers and of the tasks of services, and of no others from now on. */
+  /** Follows the logs of containers and of the tasks of services, instead of the logs followed before. */
   followLogs(targets: readonly LogTarget[]): void
 }
 
-/** How many machines are connected at the same time at the beginning. */
+/** The maximum number of connections that are opened at the same time. */
 const startsAtOnce = 32
 
-/** How many lines each log begins with. */
+/** The number of existing lines with which each log begins. */
 const tail = 200
 
-/** How often log lines are passed on, in milliseconds, and how many at most: a faster log loses its oldest lines. */
+/**
+ * The interval at which log lines are passed on, in milliseconds, and their maximum number: a faster log loses its
+ * oldest lines.
+ */
 const [logMs, mostLines] = [100, 5000]
 
 const sizeOf = (rows: readonly DiskUsageRow[], kind: DiskUsageRow['kind']): number =>
@@ -62,7 +65,7 @@ const sizeOf = (rows: readonly DiskUsageRow[], kind: DiskUsageRow['kind']): numb
 
 const jsonLines = (value: unknown): readonly string[] => JSON.stringify(value, null, 2).split('\n')
 
-/** Begins to watch machines and swarms. `emit` receives what they report until the sources are disposed. */
+/** Starts to watch machines and swarms. `emit` receives their updates until the sources are disposed of. */
 export function openSources(
   context: Context,
   {
@@ -133,7 +136,7 @@ export function openSources(
     return { kind: 'layers', layers, lines: [] }
   }
 
-  /** The logs of a target: of a service, those of its tasks, under their names. */
+  /** Finds the logs of a target; for a service, those of its tasks, with the names of the tasks. */
   async function logsOf({ kind, machine, name }: LogTarget, stop: AbortSignal): Promise<TaskLogs> {
     if (kind === 'container') {
       const engine = await engineOf(machine)

@@ -7,10 +7,13 @@ import type { Emit } from './watch-machine.ts'
 /** The pause between readings of a container, in milliseconds. */
 const pauseMs = 2000
 
-/** One reading in this number also reads how often the container was restarted. */
+/** The restart count of a container is read once in this number of readings. */
 const readingsPerInspection = 10
 
-/** How many containers of a machine are read at the same time: each may use one of the few sessions of an SSH server. */
+/**
+ * The maximum number of containers of a machine that are read at the same time: each may use one of the few sessions of
+ * an SSH server.
+ */
 const concurrency = 4
 
 const known = (value: unknown): number | undefined =>
@@ -18,11 +21,11 @@ const known = (value: unknown): number | undefined =>
 
 /** Reads the usage of chosen containers of one machine, until disposed. */
 export interface StatsSampler extends Disposable {
-  /** Reads these containers from now on, and no others. */
+  /** Sets the containers to read from now on. */
   choose(containers: readonly string[]): void
 }
 
-/** Opens a sampler for the containers of a machine; `engine` is undefined while it does not answer. */
+/** Opens a sampler for the containers of a machine; `engine` returns undefined while the engine does not answer. */
 export function sampleStats(
   machine: string,
   engine: () => Engine | undefined,

@@ -8,9 +8,9 @@ export interface TopContainer {
   readonly name: string
   readonly image: string
   readonly imageId: string
-  /** `running`, `exited`, … */
+  /** The state: `running`, `exited`, … */
   readonly state: string
-  /** `Up 3 minutes`. */
+  /** The status as text, such as `Up 3 minutes`. */
   readonly status: string
   /** Empty without a health check. */
   readonly health: '' | 'healthy' | 'unhealthy' | 'starting'
@@ -19,7 +19,7 @@ export interface TopContainer {
   readonly service: string
   /** Compose's hash of the configuration that it was created with; empty without Compose. */
   readonly hash: string
-  /** It is never started, and marks a deployment of its stack by fleet that has not ended. */
+  /** Whether the container is never started, and only marks an unfinished deployment of its stack by fleet. */
   readonly isUnfinishedMark: boolean
 }
 
@@ -38,7 +38,7 @@ export interface TopImage {
 export interface HostFigures {
   /** The load average of the last minute. */
   readonly load: number
-  /** 1 is all processors. Undefined in the first reading. */
+  /** The used share of all processors, from 0 to 1; undefined in the first reading. */
   readonly cpu: number | undefined
   readonly memory: { readonly used: number; readonly total: number }
   /** The file system of the engine's data. */
@@ -55,7 +55,7 @@ export interface DiskParts {
 
 /** An event of an engine. */
 export interface TopEvent {
-  /** Counts up, and identifies the event. */
+  /** A counter that identifies the event. */
   readonly id: number
   readonly machine: string
   /** Unix seconds. */
@@ -66,7 +66,7 @@ export interface TopEvent {
   readonly attributes: Readonly<Record<string, string>>
 }
 
-/** What the details of something show. */
+/** The content of the details of a target. */
 export type Details =
   | { readonly kind: 'json'; readonly lines: readonly string[] }
   | {
@@ -79,13 +79,13 @@ export type Details =
       }[]
     }
 
-/** The tasks of one service, which its ID names. */
+/** The tasks of the service with the ID `service`. */
 export interface ServiceTasks {
   readonly service: string
   readonly rows: readonly TaskRow[]
 }
 
-/** News of the machines and swarms. `at` are milliseconds since 1970 on this computer. */
+/** An update about a machine or a swarm. `at` is the time on this computer, in milliseconds since 1970. */
 export type Update =
   | {
       readonly kind: 'connected'
@@ -123,7 +123,7 @@ export type Update =
       readonly kind: 'services'
       readonly swarm: string
       readonly services: readonly ServiceRow[]
-      /** Of the service whose details are shown. */
+      /** The tasks of the service whose details are shown. */
       readonly tasks: ServiceTasks | undefined
       readonly at: number
     }

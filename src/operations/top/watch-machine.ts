@@ -20,7 +20,7 @@ import { isUnfinishedMark } from '../stacks/unfinished-mark.ts'
 import { readingSeconds, watchHostFigures } from './host-figures.ts'
 import type { TopContainer, TopEvent, TopImage, Update } from './updates.ts'
 
-/** Receives news of machines. */
+/** Receives updates of machines and swarms. */
 export type Emit = (update: Update) => void
 
 /** A machine that is watched until its signal aborts. */
@@ -30,22 +30,22 @@ export interface WatchedMachine {
   readonly engine: () => Engine | undefined
   /** Lists the images now, and again after each change, while `isWanted`. */
   wantImages(isWanted: boolean): void
-  /** Connects at once if the machine is not connected. */
+  /** Connects immediately if the machine is not connected. */
   retry(): void
   readonly ended: Promise<void>
 }
 
-/** How long a machine may take to connect, and how long it may be silent then, in milliseconds. */
+/** How long a machine may take to connect, and how long it may be silent afterwards, in milliseconds. */
 const connectMs = 15_000
 const silenceMs = 10_000
 
 /** The pause before the first and before later attempts to connect again, in milliseconds. */
 const [firstPauseMs, longestPauseMs] = [1000, 5000]
 
-/** Changes that come within this time are one list of containers, in milliseconds. */
+/** How long to wait for more changes before the containers are listed again, in milliseconds. */
 const settleMs = 250
 
-/** What happens at each health check and each `exec`, which changes nothing that is shown. */
+/** Whether an event is of an `exec`, which every health check runs, and which changes nothing that is shown. */
 const isNoise = ({ Action }: EngineEvent): boolean => Action.startsWith('exec_')
 
 const healthOf = (status: string): TopContainer['health'] => {
@@ -76,7 +76,7 @@ const topImage = ({ Id, RepoTags, Size, SharedSize, Created }: ImageSummary): To
   created: Created,
 })
 
-/** The time of an engine, for the events since then. */
+/** The time of an engine's clock in Unix seconds, to request the events since then. */
 function unixTimeOf({ SystemTime = '' }: SystemInfo): string | undefined {
   const milliseconds = Date.parse(SystemTime)
   return Number.isNaN(milliseconds) ? undefined : (milliseconds / 1000).toFixed(3)
@@ -91,7 +91,8 @@ const topEvent = (machine: string, { Type, Action, Actor, time }: EngineEvent): 
 })
 
 /**
- * Runs `work` a moment after calls, and never twice at once: an answer that is overtaken by the next one would stay on the screen.
+ * Creates a function that runs `work` a moment after it is called, and never twice at the same time: a late answer to
+ * the first run would replace the answer to the second one.
  */
 export function settled(work: () => Promise<void>, signal: AbortSignal): () => void {
   let timer: NodeJS.Timeout | undefined
@@ -115,7 +116,7 @@ export function settled(work: () => Promise<void>, signal: AbortSignal): () => v
   return call
 }
 
-/** Rejects when a machine has sent nothing for a while. */
+/** Creates a promise, `tooLong`, that rejects when a machine has sent nothing for a while. */
 function watchSilence(): { heard: () => void; tooLong: Promise<never> } & Disposable {
   let timer: NodeJS.Timeout | undefined
   const tooLong = new Promise<never>((_, reject) => {
@@ -132,7 +133,10 @@ function watchSilence(): { heard: () => void; tooLong: Promise<never> } & Dispos
 
 const nothing = (): void => {}
 
-/** Watches a machine: connects, lists, follows its events and figures, and does all of it again after a loss. */
+/**
+ * Watches a machine: connects, lists its containers, and follows its events and figures. Starts again when the
+ * connection is lost.
+ */
 export function watchMachine(
   context: Context,
   machine: Machine,
@@ -146,7 +150,7 @@ export function watchMachine(
   let listImagesSoon = nothing
   let wake = nothing
 
-  /** Sends signs of life of a host whose figures cannot be read. */
+  /** Queries the engine regularly, as a sign of life of a host whose figures cannot be read. */
   async function ping(open: Engine, stop: AbortSignal, heard: () => void): Promise<void> {
     for (;;) {
       await readVersion(open, stop)
@@ -193,7 +197,7 @@ export function watchMachine(
     throw new UserError('failed', 'the engine has stopped', { machine: name })
   }
 
-  /** One connection, from its beginning to its loss. Throws why it is lost. */
+  /** Follows a machine over one connection, until it is lost. Throws the reason. */
   async function follow(connection: Context, opened: () => void): Promise<void> {
     const stop = connection.signal
     using silence = watchSilence()
@@ -240,7 +244,7 @@ export function watchMachine(
     for (const one of following) one.catch(() => {})
     await Promise.race([list(), ...following])
     listImagesSoon()
-    // Changes since before the list, in case the engine made it before they happened.
+    // Request the events since before the list, so that no change after the list is missed.
     const since = unixTimeOf(info)
     const events = followEvents(open, { signal: stop, ...(since && { since }) }, changed)
     await Promise.race([events, ...following])

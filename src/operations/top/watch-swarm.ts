@@ -7,18 +7,18 @@ import type { Emit } from './watch-machine.ts'
 
 /** A swarm whose services are read while they are shown, until its signal aborts. */
 export interface WatchedSwarm {
-  /** Reads the services from now on, or stops; `service`: the ID of the one whose tasks are read too. */
+  /** Starts or stops reading the services; `service`: the ID of the service whose tasks are read too. */
   want(isWanted: boolean, service: string | undefined): void
-  /** Reads them soon, because something has changed. */
+  /** Reads the services soon, because something has changed. */
   changed(): void
 }
 
-/** Changes that come within this time are one reading, in milliseconds. */
+/** How long to wait for more changes before the services are read again, in milliseconds. */
 const settleMs = 250
 
 /**
- * The pause between readings, in milliseconds: short while tasks are starting or stopping, of which a manager sends no events. The
- * other one finds changes on machines whose events are not followed.
+ * The pauses between readings, in milliseconds: the short one while tasks are starting or stopping, for which a manager
+ * sends no events; the long one to find changes on machines whose events are not followed.
  */
 const [restlessMs, restfulMs] = [2000, 10_000]
 
@@ -28,7 +28,7 @@ const restlessForMs = 6000
 /** How long one reading may take, in milliseconds. */
 const answerMs = 15_000
 
-/** Whether an event may change the services of a swarm: their own, those of nodes, and those of the containers of tasks. */
+/** Whether an event may change the services of a swarm: an event of a service, a node or the container of a task. */
 export const concernsServices = ({ type, attributes }: TopEvent): boolean =>
   type === 'service' ||
   type === 'node' ||
@@ -86,7 +86,7 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
     }, ms)
   }
 
-  /** Reads after `ms`, or once more after the reading that has begun. */
+  /** Reads after `ms`, or again after the current reading. */
   function hurry(ms: number): void {
     if (isReading) isDue = true
     else plan(ms)

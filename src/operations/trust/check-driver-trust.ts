@@ -12,7 +12,7 @@ export type TrustContext = Pick<
   'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'
 >
 
-/** The package name of an external driver is this prefix and its name. */
+/** The prefix of the package name of an external driver; the driver's name follows. */
 export const prefix = 'fleet-driver-'
 export const nameOf = (packageName: string): string => packageName.slice(prefix.length)
 
@@ -29,9 +29,9 @@ export const trustCommand = (name: string, { inventoryFile }: Pick<Stores, 'inve
   `fleet trust ${shellQuote(name)}${inventoryFile === undefined ? '' : ` --inventory ${shellQuote(inventoryFile)}`}`
 
 /**
- * Checks that the user has trusted exactly this code of a package for this inventory. Returns the path of a copy in the home
- * folder, made from the bytes that were checked, so that later changes of the original are not run. Throws
- * {@link UntrustedDriver}.
+ * Checks that the user has trusted exactly this code of a package for this inventory. Resolves to the path of a copy in
+ * fleet's home directory, made from the bytes that were checked, so that later changes of the original are not run.
+ * Throws {@link UntrustedDriver}.
  */
 export async function checkDriverTrust(
   context: TrustContext,

@@ -112,8 +112,9 @@ export async function trustDrivers(
 }
 
 /**
- * Revokes the trust in drivers, and allowed paths, aliases and variables for the inventory: those in `names`, else all of them and the inventory itself.
- * Resolves to what was revoked. Throws kind `usage` for a name that was not trusted.
+ * Revokes the trust in drivers, and the permission for paths, aliases and variables, for the inventory: those in
+ * `names`, else all of them and the trust in the inventory itself. Resolves to the revoked names. Throws kind `usage`
+ * for a name that was not trusted.
  */
 export async function revokeTrust(
   context: TrustContext,

@@ -12,7 +12,7 @@ export interface UnknownHostKey {
   /** The name of the new machine. */
   readonly machine: MachineName
   readonly address: string
-  /** `ssh-ed25519` */
+  /** The type of the key, such as `ssh-ed25519`. */
   readonly type: string
   /** `SHA256:…`, as `ssh-keygen -lf` prints it on the host. */
   readonly fingerprint: string
@@ -22,9 +22,9 @@ export interface UnknownHostKey {
 export interface HostKeyTrust {
   /** The expected fingerprint. */
   readonly expected?: string | undefined
-  /** Accept the first key that the host shows. */
+  /** Whether to accept the first key that the host shows. */
   readonly acceptNew?: boolean | undefined
-  /** Asks the user. Absent: nobody can answer. */
+  /** Asks the user; absent if nobody can answer. */
   readonly confirm?: ((key: UnknownHostKey) => Promise<boolean>) | undefined
 }
 
@@ -35,10 +35,10 @@ type Endpoint = Pick<
   readonly name: MachineName
 }
 
-/** The keys to pin, and the lines of known_hosts that have them. */
+/** The keys to pin, and where they come from. */
 interface TrustedKeys {
   readonly hostKeys: readonly string[]
-  /** The lines of known_hosts that have them. */
+  /** The lines of known_hosts that contain the keys; empty if they come from the host. */
   readonly knownIn: KnownHost['trusted']
 }
 
