@@ -68,7 +68,7 @@ export interface Connections {
   engineSocket(machine: Machine): Promise<EngineSocket>
   /**
    * As `engineSocket`, but the socket exists as long as the process `holder`, or, for `context`, until the docker
-   * context is removed. Resolves to its path. Throws kind `unsupported` where no broker can serve it.
+   * context is removed. Resolves to its path. Throws kind `unsupported` if no broker can serve it.
    */
   keepEngineSocket(machine: Machine, holder: ProcessRef | 'context'): Promise<string>
   /** Removes engine sockets, by file name, that no docker context needs anymore. */
@@ -92,7 +92,7 @@ export interface Context extends Stores, Drivers, Connections {
   readonly program: string | undefined
   /** The clock of time limits for work on a host. */
   readonly clock: Clock
-  /** Asks the user for a passphrase or the like; absent where nobody can answer. */
+  /** Asks the user for a passphrase or the like; absent if nobody can answer. */
   readonly prompt: Prompt | undefined
 }
 

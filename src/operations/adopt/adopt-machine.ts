@@ -33,7 +33,7 @@ export interface AdoptRequest {
   /** `none`: the machine has no Docker engine. */
   readonly engine?: 'none' | undefined
   readonly trust: HostKeyTrust
-  /** A file in place of ~/.ssh/config. */
+  /** A configuration file to use instead of ~/.ssh/config. */
   readonly configuration?: string | undefined
 }
 

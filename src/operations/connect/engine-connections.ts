@@ -4,7 +4,7 @@ import type { Transport } from '../../transport/transport.ts'
 import { type EngineCache, dialEngine } from './reach-engine.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Identifies an engine, as the key under which its connections are kept. */
+/** Identifies an engine whose connections are cached. */
 interface EngineRef {
   readonly path: string
   readonly machine: string

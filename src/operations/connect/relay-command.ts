@@ -48,7 +48,7 @@ export async function startRelay(
 /** The result of a ping of the engine through a command. */
 export interface RelayAttempt {
   readonly answered: boolean
-  /** Whether the command itself ran, and not another one in its place (ForceCommand). */
+  /** Whether the command itself ran, rather than another one in its place (ForceCommand in sshd_config(5)). */
   readonly wasRun: boolean
   readonly code: number
   /** The output of the command, or of the one that ran in its place. */
@@ -63,7 +63,7 @@ export async function pingThroughRelay(
   options: ExecOptions,
 ): Promise<RelayAttempt> {
   const { stdin, stdout, stderr, exit } = await startRelay(transport, socketPath, as, options)
-  stdin.on('error', () => {}) // the command may end without reading its input
+  stdin.on('error', () => {}) // the command may exit without reading its input
   stdin.end('GET /_ping HTTP/1.0\r\n\r\n')
   const [answer, words, status] = await Promise.all([
     readBeginning(stdout),

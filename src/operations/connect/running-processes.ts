@@ -35,7 +35,7 @@ async function readProc(pid: number): Promise<RunningProcess> {
   }
 }
 
-/** `[[days-]hours:]minutes:seconds[.hundredths]`, in milliseconds. */
+/** Converts `[[days-]hours:]minutes:seconds[.hundredths]` to milliseconds. */
 function parseProcessorTime(text: string): number {
   const [days, clock = ''] = text.includes('-') ? text.split('-') : ['0', text]
   const seconds = clock.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)

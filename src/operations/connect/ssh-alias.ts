@@ -54,7 +54,10 @@ export async function trustAliases(
   })
 }
 
-/** Adds to the error of a failed connection that the user's SSH configuration was not used, if that is so. */
+/**
+ * Extends the hint of a connection error if the SSH configuration was not used, because the user does not trust the
+ * alias.
+ */
 export async function explainUnusedAlias(
   context: AliasContext,
   { name, host }: Machine,

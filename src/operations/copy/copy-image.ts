@@ -22,7 +22,7 @@ import { ignored } from '../../os/trace.ts'
 export interface ImageCopy {
   /** Bytes that were sent. */
   readonly bytes: number
-  /** How many layers were sent, out of `layers`. */
+  /** The number of layers that were sent, out of `layers`. */
   readonly sent: number
   readonly layers: number
 }
@@ -44,7 +44,7 @@ $docker save "$image" | tar -f - --delete -- "$@"`,
 
 const layersOf = ({ RootFS }: ImageDetails): readonly string[] => RootFS.Layers ?? []
 
-/** How many layers of an image, starting with the lowest, an engine already has as part of another image. */
+/** Counts the layers of an image, starting with the lowest, that an engine already has as part of another image. */
 async function countShared(
   engine: Engine,
   image: ImageDetails,
@@ -175,7 +175,7 @@ const reason = (words = ''): string => words.trim() || 'unknown error'
 interface Sending {
   readonly from: Machine
   readonly to: Machine
-  /** The name or the ID under which the image is in the archive. */
+  /** The image name or ID to pass to `docker save`. */
   readonly name: string
   readonly id: string
   /** Files of the archive to leave out. */

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 
-/** When and by whom a host was created, from its tags. */
+/** The creation time and the creator of a host, from its tags. */
 export interface HostOrigin {
-  /** ISO 8601; absent for hosts of the first versions of fleet. */
+  /** The creation time in ISO 8601; absent for hosts that early versions of fleet created. */
   readonly created?: string | undefined
-  /** `user@computer` */
+  /** The creator, `user@computer`. */
   readonly createdBy?: string | undefined
   /** Whether its entry was `protected` at its creation. */
   readonly protected: boolean

@@ -20,7 +20,7 @@ export interface EntryRequest {
   readonly name: MachineName
   /** The profile to extend. Absent: the profile of the existing entry. */
   readonly extends?: string | undefined
-  /** Absent: the driver of the existing entry or its profile. */
+  /** The driver. Absent: the driver of the existing entry or its profile. */
   readonly driver?: string | undefined
   readonly options?: Readonly<Record<string, unknown>> | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined

@@ -42,8 +42,9 @@ function withoutProxy(address: string, env: Context['env']): Record<string, stri
 }
 
 /**
- * The environment with which docker, compose and other programs that read DOCKER_HOST use a machine. The socket exists as long
- * as the terminal. Connects to the machine, so that errors are reported now. `bypassProxy`: adds the machine to NO_PROXY.
+ * The environment with which docker, compose and other programs that read DOCKER_HOST use a machine. The socket exists
+ * as long as the terminal session. Connects to the machine, so that errors are reported now. `bypassProxy`: adds the
+ * machine to NO_PROXY.
  */
 export async function describeEnvironment(
   context: Context,

@@ -21,7 +21,7 @@ export type CheckState = 'ok' | 'warn' | 'fail' | 'skipped'
 export interface Check<Name extends string = string> {
   readonly check: Name
   readonly state: CheckState
-  /** One sentence without a full stop. It may quote the host, without control characters. */
+  /** One sentence without a period at the end. It may quote the host, without control characters. */
   readonly message: string
   /** The command or the step that fixes the problem. */
   readonly fix?: string | undefined

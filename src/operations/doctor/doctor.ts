@@ -55,7 +55,7 @@ export interface Doctor extends AsyncDisposable {
 
 /** The minimum number of hosts that must agree before the clock of this computer is in doubt. */
 const fewestClocks = 3
-/** How far the offsets of hosts that agree may differ, in seconds. */
+/** The maximum difference between the clock offsets of hosts that agree, in seconds. */
 const clockSpread = 20
 
 /**

@@ -29,7 +29,7 @@ import {
   runsCommands,
 } from './probe-host.ts'
 
-/** The environment of the examination of a machine. All but `progress` and `signal` is shared by all machines. */
+/** The context of a machine's examination. Everything but `progress` and `signal` is shared by all machines. */
 export interface Examination {
   readonly context: Context
   /** Reports the current step. */
@@ -40,7 +40,7 @@ export interface Examination {
   readonly broker: BrokerStatus | undefined
   readonly usesBroker: boolean
   /**
-   * Limits simultaneous logins at one server: resolves when a login may start, to a function to call when it has ended.
+   * Limits simultaneous logins at one server. Resolves when a login may start, to a function to call when it has ended.
    */
   readonly enter: (key: string) => Promise<() => void>
   /** Connects to a jump host. Several machines share the connection. */

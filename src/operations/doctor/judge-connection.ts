@@ -164,8 +164,8 @@ export function judgeHostKey({ isLocal, login, name }: Observation): Verdict {
 const isTooOpen = ({ mode }: Rights): boolean => (Number.parseInt(mode, 8) & 0o022) !== 0
 
 /**
- * The owner or mode for which sshd ignores authorized_keys (StrictModes in sshd_config(5)), and the command that fixes
- * it.
+ * The wrong owner or mode because of which sshd ignores authorized_keys (StrictModes in sshd_config(5)), and the
+ * command that fixes it; undefined if there is none.
  */
 function whyKeysAreIgnored(
   facts: HostFacts,

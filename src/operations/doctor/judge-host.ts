@@ -11,8 +11,8 @@ import type { Observation } from './observation.ts'
 const [clockWarning, clockFailure] = [30, 300]
 
 /**
- * The number of seconds by which the host's clock is at least ahead of (or, if negative, behind) that of this computer;
- * undefined if the clock was not read.
+ * The minimum number of seconds by which the host's clock is ahead of that of this computer, or negative if it is
+ * behind; undefined if the host's clock was not read.
  */
 export function clockOffset({ facts, asked }: Observation): number | undefined {
   if (facts?.clock === undefined || asked === undefined) return undefined

@@ -15,7 +15,7 @@ export interface CollectOptions<Machine, Value> {
 
 /** The results of work on several machines. */
 export interface Results<Machine, Value> {
-  /** In the order of the machines. */
+  /** The outcomes, in the order of the machines. */
   readonly outcomes: readonly Outcome<Machine, Value>[]
   /** The machines on which the work was not finished or not started, because it was stopped. */
   readonly rest: readonly Machine[]

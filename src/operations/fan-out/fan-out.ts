@@ -19,7 +19,7 @@ interface TimeLimit {
 
 export interface FanOutOptions {
   readonly signal: AbortSignal
-  /** How many machines are worked on at the same time (default: 32). */
+  /** The maximum number of machines that are worked on at the same time (default: 32). */
   readonly concurrency?: number | undefined
   /** How long the work on one machine may take. */
   readonly timeLimit?: TimeLimit | undefined

@@ -16,7 +16,7 @@ interface Found {
 
 /** The names of the containers to find. */
 interface ContainerNames {
-  /** Whether the machine of each container was given: then each machine must have all of its containers. */
+  /** Whether the machine of each container was given. If so, each machine must have all of its containers. */
   readonly isPlaced: boolean
   readonly namesOn: (machine: string) => readonly string[]
 }

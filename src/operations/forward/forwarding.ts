@@ -17,7 +17,7 @@ export const forwarding: BrokerOptions['forwarding'] = {
   },
   openTarget(...forward) {
     const opening = open(...forward)
-    opening.catch(() => {}) // thrown where it is used
+    opening.catch(() => {}) // thrown when the target is used
     return async (transport) => (await opening)(transport)
   },
 }

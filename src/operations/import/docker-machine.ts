@@ -93,7 +93,8 @@ function addressOf(driverName: string, driver: unknown): string | undefined {
 }
 
 /**
- * The file that Docker Machine writes the engine's options to on hosts with systemd (libmachine/provision/systemd.go).
+ * The file with the engine's options that Docker Machine writes on hosts with systemd
+ * (libmachine/provision/systemd.go).
  */
 const engineDropIn = '/etc/systemd/system/docker.service.d/10-machine.conf'
 

@@ -10,7 +10,7 @@ import { type CreatedMachine, createMachine } from '../create/create-machine.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 import type { ImportedHost } from './imported-host.ts'
 
-/** Options and callbacks of an import. */
+/** The options and callbacks of an import. */
 export interface Import extends AdoptCalls {
   readonly trust: HostKeyTrust
   readonly labels: Readonly<Record<string, string>>

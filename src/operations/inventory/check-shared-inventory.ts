@@ -14,7 +14,7 @@ import { readUserData } from '../create/read-user-data.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** Which version of the inventory to check. */
+/** The options of a check. */
 interface Check {
   /** Whether to check the version that is staged in git, instead of the file on disk. */
   readonly staged: boolean
@@ -50,7 +50,7 @@ async function readDisk(store: InventoryStore): Promise<string> {
   const { location } = store
   const bytes = await readInventoryFile(location).catch(async (error: unknown) => {
     if (error instanceof UserError) throw error
-    if (codeOf(error) === 'ENOENT') await store.read() // throws with a hint how to create an inventory
+    if (codeOf(error) === 'ENOENT') await store.read() // throws an error with a hint how to create an inventory
     throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
       cause: error,
     })

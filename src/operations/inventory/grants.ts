@@ -17,7 +17,7 @@ type Options = Readonly<Record<string, unknown>>
 /** A host's access to a resource of this computer, and whether the user must allow it. */
 export interface FoundGrant {
   readonly machine: MachineName
-  /** A phrase: `the image /home/ana/disk.qcow2 on this computer`. */
+  /** A noun phrase for messages, such as `the image /home/ana/disk.qcow2 on this computer`. */
   readonly what: string
   /** The real path, if it is outside the directory of the inventory and the user has not allowed it yet. */
   readonly outside?: string

@@ -13,8 +13,8 @@ import { inOrder } from './in-order.ts'
 export interface Observation {
   readonly machine: Machine
   /**
-   * `running`: the host answers, and its engine too, if it should have one.
-   * `no-engine`: the host answers, but its engine does not. `paused` and the later states come from the provider.
+   * `running`: the host answers, and its engine too, if it should have one. `no-engine`: the host answers, but its
+   * engine does not. The provider reports `paused`, `stopped`, `starting`, `stopping` and `absent`.
    */
   readonly state: MachineState
   /** The reason why it is not running. */
@@ -49,8 +49,8 @@ function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined):
 }
 
 /**
- * How many machines are queried at the same time by default. A handshake takes about 10 ms of processor time: with many more,
- * this computer would become too slow for the time limit.
+ * The default number of machines that are queried at the same time. A handshake takes about 10 ms of processor time:
+ * with many more, this computer would become too slow for the time limit.
  */
 const defaultConcurrency = 128
 

@@ -100,8 +100,8 @@ const readBoot = (context: Context, machine: Machine): Promise<string | undefine
     .catch(ignored('driver', "get the machine's boot ID"))
 
 /**
- * Waits until a host has booted, accepts logins, and its engine answers if it had one. `before` is the ID of the earlier boot: a
- * restarting host still answers for a while.
+ * Waits until a host has booted, accepts logins, and its engine answers if it had one. `before` is the ID of the
+ * previous boot, because a restarting host still answers for a while.
  */
 async function awaitBoot(
   context: Context,

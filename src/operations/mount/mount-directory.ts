@@ -28,7 +28,10 @@ const installSshfs =
     ? 'install macFUSE and sshfs: brew install --cask macfuse, then brew install gromgit/fuse/sshfs-mac'
     : 'install sshfs: sudo apt-get install sshfs (Debian, Ubuntu), sudo dnf install fuse-sshfs (Fedora), sudo pacman -S sshfs (Arch)'
 
-/** An absolute path in which links are followed, except for the directory itself: a lost connection makes it unreadable. */
+/**
+ * Makes a path absolute and follows its links, except that of the directory itself, which a lost connection makes
+ * unreadable.
+ */
 async function realPathOf(cwd: string, typed: string): Promise<string> {
   const path = resolve(cwd, typed)
   const parent = await realpath(dirname(path)).catch(() => dirname(path))

@@ -7,7 +7,7 @@ import { ignored } from '../../os/trace.ts'
 interface Mounted {
   /** The source of the file system, such as `web-1:/srv`. */
   readonly source: string
-  /** Such as `fuse.sshfs`. */
+  /** The type of the file system, such as `fuse.sshfs`. */
   readonly type: string
 }
 

@@ -6,7 +6,7 @@ import { parsePublicKey } from '../../transport/ssh/host-keys/host-key.ts'
 import type { Context } from '../context.ts'
 import { fetchGithubKeys } from './fetch-github-keys.ts'
 
-/** An operator to authorize, and on which machines. */
+/** An operator to authorize, and the machines. */
 export interface OperatorRequest {
   readonly name: string
   /** A file with the public key. */

@@ -176,7 +176,7 @@ async function startMachine(
   await activateMember(context, started, calls)
 }
 
-/** A host that fleet did not create is stopped only after the user has confirmed it. */
+/** Throws kind `failed` for a host that fleet did not create, unless the user has confirmed that it is stopped. */
 function checkStopApproved(
   { name, host = { phase: 'ready' } }: Machine,
   isApproved: boolean,
@@ -188,7 +188,10 @@ function checkStopApproved(
   })
 }
 
-/** Without a confirmation, a host is replaced only if its provider reports that it was reclaimed. The plan file is not trusted. */
+/**
+ * Throws kind `failed` unless the provider reports that it reclaimed the host. Otherwise, replacing a host requires a
+ * confirmation: the plan file is not trusted.
+ */
 async function checkGone(context: Context, { name, driver, host }: Machine): Promise<void> {
   const call = { signal: context.signal, progress: () => {} }
   const observed =

@@ -17,11 +17,11 @@ interface OptionChange {
 export interface Change {
   readonly machine: string
   /**
-   * `create`, `adopt`: create or adopt the host of the entry, or continue that. `change`: change options of the
-   * existing host. `start`, `stop`: start or stop the host. `operators`: authorize exactly the operators of the
-   * inventory. `engine`: upgrade the engine. `engine-config`: change settings of the engine, such as keys of
-   * daemon.json. `replace`: remove the host and create a new one under the same name, or continue that. `remove`:
-   * remove the host and the entry, or continue that.
+   * `create`, `adopt`: create or adopt the host of the entry, or continue an interrupted attempt. `change`: change
+   * options of the existing host. `start`, `stop`: start or stop the host. `operators`: authorize exactly the operators
+   * of the inventory. `engine`: upgrade the engine. `engine-config`: change settings of the engine, such as keys of
+   * daemon.json. `replace`: remove the host and create a new one under the same name, or continue an interrupted
+   * attempt. `remove`: remove the host and the entry, or continue an interrupted removal.
    */
   readonly action:
     | 'create'
@@ -48,9 +48,9 @@ export interface Change {
   readonly stops?: true
   /** Of `engine-config`: whether the engine reloads its settings or is restarted. */
   readonly effect?: Effect
-  /** Of `change`, `engine-config` and `replace`. */
+  /** Of `change`, `engine-config` and `replace`: the options that change. */
   readonly options?: readonly OptionChange[]
-  /** Access of the host to this computer and its network: `folder /home/ana/code of this computer, writable, as code`. */
+  /** Access of the host to this computer and its network: `the image /home/ana/disk.qcow2 on this computer`. */
   readonly grants?: readonly string[]
 }
 
@@ -59,7 +59,7 @@ export interface Drift {
   readonly machine: string
   readonly field: 'address' | 'os' | 'arch' | 'engine'
   readonly expected?: string
-  /** Absent if the engine does not answer. */
+  /** The current value; absent if the engine does not answer. */
   readonly actual?: string
 }
 
@@ -84,7 +84,7 @@ export interface PlannedDeployment {
   /** Whether to pull newer images first. */
   readonly pull?: true
   /**
-   * Resources of this computer that the host gets and that the user has not allowed yet: `variable TOKEN of your
+   * Resources of this computer that the host gets and that the user has not allowed yet: `the variable TOKEN in your
    * shell`.
    */
   readonly grants?: readonly string[]
@@ -124,7 +124,7 @@ export interface PlannedSwarmChange {
 
 /** A problem that the user must resolve. */
 export interface Issue {
-  /** Absent if it concerns a provider or a stack, not a machine. */
+  /** The machine; absent if the issue concerns a provider or a stack. */
   readonly machine?: string
   readonly why: string
   readonly hint?: string

@@ -37,7 +37,10 @@ export interface PlanOptions {
   readonly progress: Progress
 }
 
-/** How many hosts are inspected at the same time. With more, this computer would become too slow for the time limit. */
+/**
+ * The maximum number of hosts that are inspected at the same time. With more, this computer would become too slow for
+ * the time limit.
+ */
 const concurrency = 128
 
 /** An issue for an adopted host whose address in the entry was changed by hand. */

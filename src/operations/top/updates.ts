@@ -12,7 +12,7 @@ export interface TopContainer {
   readonly state: string
   /** The status as text, such as `Up 3 minutes`. */
   readonly status: string
-  /** Empty without a health check. */
+  /** The result of the health check; empty without one. */
   readonly health: '' | 'healthy' | 'unhealthy' | 'starting'
   /** The compose project and service, if any. */
   readonly stack: string
@@ -26,7 +26,7 @@ export interface TopContainer {
 /** An image. Sizes are in bytes; `shared` is undefined if the engine did not measure it. */
 export interface TopImage {
   readonly id: string
-  /** Empty for a dangling image. */
+  /** The names with their tags; empty for a dangling image. */
   readonly names: readonly string[]
   readonly size: number
   readonly shared: number | undefined

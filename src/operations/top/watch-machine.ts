@@ -45,7 +45,7 @@ const [firstPauseMs, longestPauseMs] = [1000, 5000]
 /** How long to wait for more changes before the containers are listed again, in milliseconds. */
 const settleMs = 250
 
-/** Whether an event is of an `exec`, which every health check runs, and which changes nothing that is shown. */
+/** Whether an event comes from an `exec`, as at every health check: it changes nothing that is shown. */
 const isNoise = ({ Action }: EngineEvent): boolean => Action.startsWith('exec_')
 
 const healthOf = (status: string): TopContainer['health'] => {

@@ -38,7 +38,7 @@ type Endpoint = Pick<
 /** The keys to pin, and where they come from. */
 interface TrustedKeys {
   readonly hostKeys: readonly string[]
-  /** The lines of known_hosts that contain the keys; empty if they come from the host. */
+  /** The lines of known_hosts because of which the keys are trusted; empty if they are trusted for another reason. */
   readonly knownIn: KnownHost['trusted']
 }
 

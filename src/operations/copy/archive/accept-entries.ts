@@ -12,7 +12,7 @@ export interface Accepted extends Omit<Entry, 'name' | 'type'> {
   readonly content: AsyncIterable<Buffer>
 }
 
-/** What an archive may contain. */
+/** The rules for the content of an archive. */
 export interface Acceptance {
   /**
    * The top-level name (a byte string) of all entries; `.` for the content of a directory; `/` for the content of the

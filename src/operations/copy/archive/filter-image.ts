@@ -6,7 +6,7 @@ import { encodeHeader, endOfArchive, padding, showName } from './tar-format.ts'
 
 /** The image that an archive must contain. */
 export interface WantedImage {
-  /** `sha256:…` */
+  /** The image ID, `sha256:…`. */
   readonly id: string
   /** The name with its tag; absent for an image that is copied by its ID. */
   readonly tag: string | undefined

@@ -9,7 +9,7 @@ export interface Entry {
   readonly name: string
   readonly type: EntryType | 'FIFO' | 'device'
   readonly mode: number
-  /** In seconds since 1970. */
+  /** The modification time, in seconds since 1970. */
   readonly mtime: number
   /** Bytes of content; 0 unless it is a file. */
   readonly size: number

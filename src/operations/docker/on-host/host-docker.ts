@@ -60,7 +60,10 @@ async function probeHost(context: Context, machine: Machine) {
 export const findEngineHost = async (context: Context, machine: Machine): Promise<EngineHost> =>
   (await probeHost(context, machine)).host
 
-/** Finds docker on a machine. Throws kind `unsupported` when it is not installed, `credentials` when the user has no permission. */
+/**
+ * Finds docker on a machine. Throws kind `unsupported` when docker is not installed, and `credentials` when the user
+ * has no permission.
+ */
 export async function findHostDocker(context: Context, machine: Machine): Promise<HostDocker> {
   const { name } = machine
   const socket = socketOf(machine)
