@@ -92,7 +92,7 @@ export interface Context extends Stores, Drivers, Connections {
   readonly program: string | undefined
   /** The clock of time limits for work on a host. */
   readonly clock: Clock
-  /** Asks the user for a passphrase or the like; absent if nobody can answer. */
+  /** Asks the user for a passphrase or the like; absent if no one can answer. */
   readonly prompt: Prompt | undefined
 }
 

@@ -52,7 +52,7 @@ const plainAddress = (range: string): string => range.replace(/\/(?:32|128)$/, '
 
 /**
  * The error for a firewall that does not allow SSH from the current address of this computer: because that address has
- * changed, or because somebody has changed the firewall at the provider. Undefined if no firewall explains the failure.
+ * changed, or because the firewall was changed at the provider. Undefined if no firewall explains the failure.
  */
 export async function firewallError(
   context: Context,

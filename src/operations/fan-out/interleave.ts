@@ -24,7 +24,7 @@ export async function* interleave<T>(
   const fail = (reason: unknown) => open.shift()?.reject(reason)
   const read = (source: AsyncIterator<T>) => {
     const slot = new Promise<Arrival<T>>((resolve, reject) => open.push({ resolve, reject }))
-    slot.catch(() => {}) // nobody waits for it once the consumer has left
+    slot.catch(() => {}) // nothing awaits it once the consumer has left
     slots.push(slot)
     source.next().then((result) => open.shift()?.resolve({ source, result }), fail)
   }

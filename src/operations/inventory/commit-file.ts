@@ -153,7 +153,7 @@ async function commit(work: Commit): Promise<void> {
     const isStaged = tracked !== undefined && tracked.blob !== before
     const staged = isStaged ? ((await storeEdited(work, '', folder)) ?? whole) : blob
     const entryOf = (content: string) => `${tracked?.mode ?? '100644'},${content},${prefix}${name}`
-    // A separate index leaves other staged changes alone, and requires no other file to be read.
+    // A separate index preserves other staged changes, and requires no other file to be read.
     const index = { GIT_INDEX_FILE: join(folder, 'index') }
     if (head !== undefined) await git.run(['read-tree', 'HEAD'], index)
     await git.run(['update-index', '--add', '--cacheinfo', entryOf(blob)], index)

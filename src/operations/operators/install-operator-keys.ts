@@ -51,7 +51,7 @@ export const readOperators = async (
 ): Promise<AuthorizedKeys> =>
   parseAuthorizedKeys(await runScript(transport, listAuthorizedKeys(target.fleet), target))
 
-/** Authorizes operators on a new host that has only its login key. Adding keys cannot lock anybody out. */
+/** Authorizes operators on a new host that has only its login key. Adding keys cannot lock anyone out. */
 export async function addOperators(
   transport: Transport,
   target: OperatorTarget,

@@ -59,7 +59,7 @@ export function approvedChanges(
 
 /**
  * Whether this user started the recorded removal or replacement of a machine on this computer: only then does it
- * continue without another confirmation. The record alone is not sufficient, since everybody who can write the
+ * continue without another confirmation. The record alone is not sufficient, since every user who can write the
  * inventory can write the record too.
  */
 export async function wasRemovalStartedHere(

@@ -49,7 +49,7 @@ function checkLocal(
   })
 }
 
-/** The certificates of a PEM file. Everything else in the file, such as a private key, is left out. */
+/** The certificates of a PEM file. Everything else in the file, such as a private key, is omitted. */
 function certificatesIn(content: Uint8Array, file: string, location: string): string {
   const blocks =
     Buffer.from(content)

@@ -29,7 +29,7 @@ export interface ProvisionCalls {
   readonly progress: Progress
   /** Called with the complete plan before anything is changed. If it resolves to false, nothing is changed. */
   readonly approve: (plan: Plan) => Promise<boolean>
-  /** Asks for the sudo password; absent if nobody can be asked. */
+  /** Asks for the sudo password; absent if no one can be asked. */
   readonly prompt?: Prompt | undefined
 }
 

@@ -18,7 +18,8 @@ export interface SudoPassword {
   /** The user whose password is required. */
   readonly user: string
   /**
-   * Returns the password for a step. `attempt` counts from 0 for each step. Throws kind `credentials` if nobody can be asked.
+   * Returns the password for a step. `attempt` counts from 0 for each step. Throws kind `credentials` if no one can be
+   * asked.
    */
   readonly get: (attempt: number, step: Pick<Step, 'description'>) => Promise<string>
 }

@@ -24,7 +24,7 @@ export interface HostKeyTrust {
   readonly expected?: string | undefined
   /** Whether to accept the first key that the host shows. */
   readonly acceptNew?: boolean | undefined
-  /** Asks the user; absent if nobody can answer. */
+  /** Asks the user; absent if no one can answer. */
   readonly confirm?: ((key: UnknownHostKey) => Promise<boolean>) | undefined
 }
 

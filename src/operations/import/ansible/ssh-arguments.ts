@@ -37,7 +37,10 @@ export function splitWords(text: string): readonly string[] {
 const withValue = new Set('BbcDEeFIiJLlmOoPpQRSWw')
 
 interface ParsedArguments {
-  /** `-o Key=Value` by the key in lower case; `-J`, `-l`, `-p` and `-i` by the keys that they set. The first value of a key wins. */
+  /**
+   * The values of `-o Key=Value` by the key in lower case, and those of `-J`, `-l`, `-p` and `-i` by the keys that they
+   * set. The first value of a key wins.
+   */
   readonly options: ReadonlyMap<string, string>
   readonly letters: ReadonlyMap<string, string>
   readonly rest: readonly string[]

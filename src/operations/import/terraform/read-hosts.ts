@@ -51,7 +51,10 @@ function readObject(
   return read(firstText(attributes, kind.names), { address, known: undefined }, user)
 }
 
-/** Reads the hosts in a state of Terraform or OpenTofu. They stay managed by Terraform. Throws as {@link readTerraformObjects} does. */
+/**
+ * Reads the hosts in a state of Terraform or OpenTofu. The hosts stay managed by Terraform. Throws as {@link
+ * readTerraformObjects} does.
+ */
 export async function readTerraformState(file: string): Promise<ImportedHosts> {
   const objects = await readTerraformObjects(file)
   const read = objects.map((object) => readObject(object, objects))
