@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { driverContract } from '../../src/drivers/conformance/index.ts'
 import { type Fault, makeFaultyDriver } from '../support/crash/faulty-driver.ts'
 
-/** The names of the cases that a driver with `fault` fails. */
+/** Returns the names of the conformance cases that a driver with `fault` fails. */
 async function failedCases(fault?: Fault): Promise<string[]> {
   const { definition, listResources } = makeFaultyDriver(fault)
   const cases = driverContract({
@@ -65,7 +65,7 @@ describe('the conformance suite', () => {
       'fails to stop a stopped host',
       "changes a host's power state, and succeeds if the host is already in that state",
     ],
-  ])('fails one that %s: %s', async (fault, name) => {
+  ])('fails a driver that %s: %s', async (fault, name) => {
     expect(await failedCases(fault)).toContain(name)
   })
 })

@@ -20,7 +20,7 @@ describeDriver({
   },
 })
 
-describe.skipIf(!labIsHere)('at an AWS account', () => {
+describe.skipIf(!labIsHere)('on an AWS account', () => {
   let account: Aws
   beforeAll(async () => {
     account = await startAws()

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { type DriverUnderTest, driverContract } from '../../src/drivers/conformance/index.ts'
 
-/** Far more than a call needs to end after an abort on a machine that does much else, in milliseconds. */
+/** Time for a call to settle after an abort, in milliseconds: generous, for a busy computer. */
 const settleTime = 60_000
 
-/** Runs the conformance suite, which knows no test runner, on one of fleet's own drivers. */
+/** Runs the conformance suite, which is independent of any test runner, on a built-in driver. */
 export function describeDriver({ lifecycle, ...others }: DriverUnderTest): void {
   const subject = { ...others, ...(lifecycle && { lifecycle: { settleTime, ...lifecycle } }) }
   describe(`driver ${subject.definition.name}`, () => {

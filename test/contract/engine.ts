@@ -13,12 +13,12 @@ import { collect } from '../support/collect.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
 
-/** A way to a lab host's engine. */
+/** A connection method to a lab host's engine. */
 export interface Way extends AsyncDisposable {
   readonly dial: Dial
 }
 
-/** What every way to a Docker engine must carry: each answer, endless ones, and their end. */
+/** Tests that every `Dial` must pass: each kind of answer, endless streams, and how these end. */
 export function engineContract(
   name: string,
   openWay: (host: LabHost, lab: Lab) => Promise<Way>,
@@ -49,13 +49,13 @@ export function engineContract(
     }
     const logsOf = (container: string) => collect(streamLogs(engine, container))
 
-    test('tells about itself', async () => {
+    test('reports its information and version', async () => {
       expect(await readInfo(engine)).toMatchObject({ Name: host.name, OSType: 'linux' })
       const version = await docker("version --format '{{.Server.Version}}'")
       expect((await readVersion(engine)).Version).toBe(version)
     })
 
-    test('lists containers: all, by filter, with sizes', async () => {
+    test('lists containers: all, filtered, with sizes', async () => {
       await docker('run --name sized --label kind=sized bb:1 dd if=/dev/zero of=/f bs=1000 count=5')
       const filters = { label: ['kind=sized'] }
       expect(await listContainers(engine, { filters })).toEqual([])
@@ -72,14 +72,14 @@ export function engineContract(
       expect(await listContainers(engine, { limit: 1 })).toHaveLength(1)
     })
 
-    test('inspects a container, by its name and by the start of its id', async () => {
+    test('inspects a container by its name and by a prefix of its ID', async () => {
       const id = await docker('create --name inspected -t bb:1 true')
       const details = await inspectContainer(engine, 'inspected')
       expect(details).toMatchObject({ Id: id, Name: '/inspected', Config: { Tty: true } })
       expect((await inspectContainer(engine, id.slice(0, 12))).Id).toBe(id)
     })
 
-    test("refuses in the engine's own words", async () => {
+    test('reports refusals with the message of the engine', async () => {
       await expect(inspectContainer(engine, 'nobody')).rejects.toMatchObject({
         name: 'UserError',
         kind: 'failed',
@@ -94,14 +94,14 @@ export function engineContract(
       )
     })
 
-    test('a name is never taken for a path', async () => {
+    test('never interprets a name as a path', async () => {
       await expect(inspectContainer(engine, '../images/bb:1')).rejects.toMatchObject({
         kind: 'failed',
       })
       await expect(inspectContainer(engine, '')).rejects.toMatchObject({ kind: 'failed' })
     })
 
-    test('lists images and their history, and tells which layers they share', async () => {
+    test('lists images and their history, and reports which layers they share', async () => {
       await host.exec(
         [
           'mkdir -p /run/context',
@@ -129,7 +129,7 @@ export function engineContract(
       expect(sum).toBe(two?.size)
     })
 
-    test('tells what is on its disk, as docker does', async () => {
+    test('summarizes disk usage as docker does', async () => {
       const [images, containers] = summarizeDiskUsage(await readDiskUsage(engine))
       const rows = (await docker("system df --format '{{.TotalCount}} {{.Active}}'")).split('\n')
       expect([images, containers].map((row) => `${row?.total} ${row?.active}`)).toEqual(
@@ -137,7 +137,7 @@ export function engineContract(
       )
     })
 
-    test('tells what happened, by filter, until a time', async () => {
+    test('reports filtered events up to a point in time', async () => {
       const since = String(Math.floor(Date.now() / 1000) - 1)
       await docker('run --rm --name eventful bb:1 true')
       const until = String(Math.floor(Date.now() / 1000) + 1)
@@ -148,7 +148,7 @@ export function engineContract(
       )
     })
 
-    test('logs: each output in its order, with rising times', async () => {
+    test('returns the log lines of each stream in order, with ascending timestamps', async () => {
       const script = 'for i in $(seq 500); do echo out $i; echo err $i >&2; done; printf partial'
       const began = Date.now()
       await docker(`run --name mixed bb:1 sh -c '${script}'`)
@@ -158,7 +158,8 @@ export function engineContract(
       expect(printed(lines, 'stderr')).toEqual(numbers.map((n) => `err ${n}`))
       const times = lines.filter(({ stream }) => stream === 'stdout').map(({ time }) => time)
       expect(times).toEqual(times.toSorted())
-      // By the clock of the host, which may differ by a minute: between the start of the command and now.
+      // The engine uses the host's clock, which may be off by a minute: the time is between the command's start and
+      // now.
       const first = Date.parse(times[0] ?? '')
       expect(first).toBeGreaterThan(began - 60_000)
       expect(first).toBeLessThan(Date.now() + 60_000)
@@ -168,7 +169,7 @@ export function engineContract(
     test.each([
       ['without a terminal', ''],
       ['with a terminal', '-t'],
-    ])('logs %s: characters, empty lines and a line of 40 kB come whole', async (_, flag) => {
+    ])('returns logs %s complete: characters, empty lines and a line of 40 kB', async (_, flag) => {
       const script =
         'printf "gr\\303\\274n\\n\\n"; yes abcdefg | tr -d "\\n" | head -c 40000; echo .'
       const id = await docker(`create ${flag} bb:1 sh -c '${script}'`)
@@ -179,7 +180,7 @@ export function engineContract(
       expect(lines).toHaveLength(3)
     })
 
-    test('logs of 5 MB come whole', async () => {
+    test('returns all of 5 MB of logs', async () => {
       const id = await docker('create bb:1 sh -c "seq -w 1 625000"')
       await docker(`start -a ${id} >/dev/null`)
       let count = 0
@@ -190,7 +191,7 @@ export function engineContract(
       expect(count).toBe(625_000)
     })
 
-    test('logs that are followed come at once and end with the container', async () => {
+    test('streams followed logs immediately, until the container exits', async () => {
       const id = await docker(
         'run -d bb:1 sh -c "echo first; while [ ! -e /go ]; do sleep 0.01; done; echo last"',
       )
@@ -207,7 +208,7 @@ export function engineContract(
     const fewerFilesThan = (before: number) =>
       until('the engine to close files', async () => (await openFiles()) < before || undefined)
 
-    test('an abort, or leaving the loop, ends a followed stream on the side of the engine', async () => {
+    test("closes a followed stream on the engine's side after an abort or a break out of the loop", async () => {
       const id = await docker('run -d bb:1 sh -c "echo first; sleep 1000"')
       const controller = new AbortController()
       const reason = new Error('enough')
@@ -228,14 +229,14 @@ export function engineContract(
       await docker(`rm -f ${id}`)
     })
 
-    test('an abort before the answer', async () => {
+    test('rejects with the reason of an abort before the answer', async () => {
       const signal = AbortSignal.timeout(50)
       const events = collect(streamEvents(engine, { signal }))
       await expect(events).rejects.toMatchObject({ name: 'TimeoutError' })
       await expect(readInfo(engine, AbortSignal.abort(new Error('no')))).rejects.toThrow('no')
     })
 
-    test('stats: of a busy container, of one that does not run', async () => {
+    test('reads stats of a busy container and of a stopped one', async () => {
       const id = await docker('run -d --name busy bb:1 sh -c "while :; do :; done"')
       for await (const sample of streamStats(engine, 'busy')) if (sample.cpuPercent > 1) break
       const stats = await readStats(engine, 'busy')
@@ -247,21 +248,21 @@ export function engineContract(
       expect(await readStats(engine, 'busy')).toMatchObject({ cpuPercent: 0, pids: 0 })
     })
 
-    test('20 requests at once', async () => {
+    test('answers 20 concurrent requests', async () => {
       const answers = await Promise.all(
         Array.from({ length: 20 }, () => listContainers(engine, { all: true })),
       )
       expect(new Set(answers.map((answer) => answer.length)).size).toBe(1)
     })
 
-    test('an engine that was started again answers the next request', async () => {
+    test('answers the next request after the engine was restarted', async () => {
       await Promise.all(Array.from({ length: 5 }, () => readInfo(engine)))
       await host.exec('docker kill $(docker ps -q)') // the engine would wait for them to stop
       await restartEngine(host)
       expect((await readInfo(engine)).Name).toBe(host.name)
     })
 
-    test('a stream that the engine breaks off is told; nothing answers then', async () => {
+    test('reports a stream that the engine breaks off, and fails later requests', async () => {
       const id = await docker('run -d bb:1 sh -c "echo first; sleep 1000"')
       const follow = streamLogs(engine, id, { follow: true })
       await follow.next()
@@ -279,7 +280,7 @@ export function engineContract(
 const printed = (lines: readonly LogLine[], stream: 'stdout' | 'stderr') =>
   lines.filter((line) => line.stream === stream).map(({ line }) => line)
 
-/** Ends the engine alone, in good order, and starts it as it was. */
+/** Stops the engine gracefully, without its containers, and restarts it with the same command line. */
 async function restartEngine(host: LabHost): Promise<void> {
   const { code, stderr } = await host.exec(
     [

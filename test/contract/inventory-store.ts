@@ -19,23 +19,23 @@ const count = (entry: MachineEntry | undefined): MachineEntry => ({
   labels: { count: String(Number(entry?.labels?.['count'] ?? 0) + 1) },
 })
 
-/** What every keeper of an inventory must do. `open` gives a new one without machines. */
+/** Tests that every inventory store must pass. `open` returns a new store without machines. */
 export function describeInventoryStore(kind: string, open: () => Promise<InventoryStore>): void {
   describe(`the inventory ${kind}`, () => {
-    it('begins without machines', async () => {
+    it('starts without machines', async () => {
       const { machines, id } = await (await open()).read()
       expect(machines.size).toBe(0)
       expect(id).toMatch(/^[0-9a-f]{8}$/)
     })
 
-    it('gives back what was written, under its name', async () => {
+    it('returns what was written, under its name', async () => {
       const store = await open()
       await store.update(a, () => web)
       expect(await entryIn(store)).toEqual(web)
       expect((await store.read()).machines.get(a)?.name).toBe('web-1')
     })
 
-    it('hands the newest entry and inventory to a change', async () => {
+    it('passes the latest entry and inventory to a change', async () => {
       const store = await open()
       await store.update(a, () => web)
       await store.update(b, (entry, inventory) => {
@@ -48,7 +48,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(await entryIn(store, b)).toEqual({ driver: 'local' })
     })
 
-    it('changes several entries in one write, or none', async () => {
+    it('changes several entries in one write, or none of them', async () => {
       const store = await open()
       const c = parseMachineName('bastion')
       await store.update(a, () => web)
@@ -75,7 +75,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(await entryIn(store)).toEqual({ ...web, via: c })
     })
 
-    it('keeps the keys of operators beside the machines', async () => {
+    it('stores the public keys of operators beside the machines', async () => {
       const store = await open()
       await store.update(a, () => web)
       await store.updateOperator('ana', () => 'ssh-ed25519 AAAA ana')
@@ -95,7 +95,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       await expect(wrong).rejects.toMatchObject({ kind: 'usage' })
     })
 
-    it('renames a machine, also where others are reached through it', async () => {
+    it('renames a machine, and updates the entries that use it as a jump host', async () => {
       const store = await open()
       const bastion = parseMachineName('bastion')
       await store.update(a, () => web)
@@ -108,7 +108,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       await expect(store.rename(a, b)).rejects.toMatchObject({ kind: 'unknown-machine' })
     })
 
-    it('keeps profiles, and what an entry says itself apart from what holds', async () => {
+    it("stores profiles, and separates an entry's own keys from inherited values", async () => {
       const store = await open()
       await store.updateProfile('base', () => ({ driver: 'ssh', labels: { role: 'web' } }))
       await store.updateProfile('web', () => ({ extends: 'base', via: a, count: 2 }))
@@ -147,13 +147,13 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect((await store.read()).swarms.size).toBe(0)
     })
 
-    it('refuses an entry that extends what is not there', async () => {
+    it('refuses an entry that extends a missing profile', async () => {
       const store = await open()
       const refused = store.update(a, () => ({ extends: 'web' }))
       await expect(refused).rejects.toMatchObject({ kind: 'usage', machine: a })
     })
 
-    it('removes an entry, and what was removed comes back as new', async () => {
+    it('removes an entry, and treats the same name as new afterwards', async () => {
       const store = await open()
       await store.update(a, () => web)
       await store.update(b, () => web)
@@ -163,13 +163,13 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(await entryIn(store)).toEqual({ driver: 'local' })
     })
 
-    it('removing what is not there changes nothing', async () => {
+    it('changes nothing when it removes a missing entry', async () => {
       const store = await open()
       await store.update(a, () => undefined)
       expect((await store.read()).machines.size).toBe(0)
     })
 
-    it('drops what is undefined', async () => {
+    it('drops keys whose value is undefined', async () => {
       const store = await open()
       await store.update(a, () => ({ ...web, labels: undefined, via: undefined }))
       expect(await entryIn(store)).toStrictEqual({
@@ -179,7 +179,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       })
     })
 
-    it('keeps what it has when a change throws, and goes on working', async () => {
+    it('keeps its contents when a change throws, and remains usable', async () => {
       const store = await open()
       await store.update(a, () => web)
       const failure = new Error('changed my mind')
@@ -191,7 +191,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(await entryIn(store)).toEqual(web)
     })
 
-    it('is not changed through what it handed out', async () => {
+    it('is not affected by changes to the objects that it returned', async () => {
       const store = await open()
       await store.update(a, () => web)
       await store.update(a, (entry) => {
@@ -201,7 +201,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect((await entryIn(store))?.labels).toEqual(web.labels)
     })
 
-    it('loses nothing of many changes at once', async () => {
+    it('loses none of many concurrent changes', async () => {
       const store = await open()
       const names = Array.from({ length: 20 }, (_, index) => parseMachineName(`m-${index}`))
       await Promise.all(names.map((name) => store.update(name, () => ({ driver: 'local' }))))
@@ -211,7 +211,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
     })
 
     it.each(['constructor', 'toString', 'hasOwnProperty', '0', 'a', 'true', 'null', '1e3', 'a.b'])(
-      'takes %s for a name like any other',
+      'accepts %s as an ordinary machine name',
       async (text) => {
         const store = await open()
         const name = parseMachineName(text)
@@ -233,14 +233,14 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       ['an unknown key', { ...web, lables: {} }],
       ['a private key', { ...web, options: { key: '-----BEGIN OPENSSH PRIVATE KEY-----\nx' } }],
       ['a token', { ...web, labels: { note: `ghp_${'a'.repeat(36)}` } }],
-    ])('refuses %s and keeps what it has', async (_, entry) => {
+    ])('refuses %s and keeps its contents', async (_, entry) => {
       const store = await open()
       const refused = store.update(a, () => entry as MachineEntry)
       await expect(refused).rejects.toMatchObject({ name: 'UserError', kind: 'usage' })
       expect((await store.read()).machines.size).toBe(0)
     })
 
-    it('keeps texts that look like something else as texts', async () => {
+    it('keeps strings that look like other YAML values as strings', async () => {
       const store = await open()
       const labels = Object.fromEntries(
         [
@@ -285,13 +285,13 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect((await entryIn(store))?.labels).toEqual({ ...labels, last: 'a  b' })
     })
 
-    describe('where a way (via) leads nowhere', () => {
+    describe('with a jump host (via) that does not exist', () => {
       const made = {
         ...web,
         host: { phase: 'creating', token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11' },
       } as const
 
-      it('takes no machine whose own does, be it in a circle', async () => {
+      it('refuses a machine whose own jump host is missing or forms a cycle', async () => {
         const store = await open()
         await expect(store.update(a, () => ({ ...web, via: 'web-9' }))).rejects.toMatchObject({
           kind: 'usage',
@@ -307,7 +307,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
         expect(await entryIn(store)).toEqual(web)
       })
 
-      it('changes no other machine, and lets go what needs it and note what can be billed', async () => {
+      it('refuses other changes to that entry, but accepts its removal and records of billable resources', async () => {
         const store = await open()
         const c = parseMachineName('web-3')
         await store.update(a, () => web)

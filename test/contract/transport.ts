@@ -9,7 +9,7 @@ import { exitCodeOf } from '../../src/transport/command.ts'
 import { run } from '../../src/transport/run.ts'
 import type { RunningCommand, Transport } from '../../src/transport/transport.ts'
 
-/** Resolves with all that `stream` has given once it matches. */
+/** Resolves to everything that `stream` has emitted as soon as it matches `pattern`. */
 function shown(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<string> {
   let seen = ''
   return new Promise((resolve, reject) => {
@@ -23,7 +23,10 @@ function shown(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<string> 
 
 const refuses = { code: 'REFUSED' }
 
-/** Perl is on every Debian; it serves `path` as the body says, `$c` being the connection. */
+/**
+ * Returns the command of a Perl server on the Unix socket `path`; `body` handles the connection `$c`. Every Debian has
+ * Perl.
+ */
 const serve = (path: string, body: string) => [
   'perl',
   '-MIO::Socket::UNIX',
@@ -35,7 +38,10 @@ const serve = (path: string, body: string) => [
 const http = String.raw`while (<$c>) { print $c "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" if /^\r$/; $c->flush }`
 const countAfterEnd = 'local $/; $all = <$c>; print $c length $all'
 
-/** Sends 300 kB to a port or a Unix socket of the host, ends its side, and prints the answer. */
+/**
+ * Returns a command that sends 300 kB to a port or a Unix socket of the host, half-closes the connection, and prints
+ * the answer.
+ */
 const askFor = (address: string) => [
   'perl',
   '-MIO::Socket::UNIX',
@@ -51,11 +57,11 @@ async function end(command: RunningCommand): Promise<void> {
   await command.exit
 }
 
-/** A line that ends with 9 at a signal, and says so. */
+/** Returns a shell line that reports the signal `name` and exits with code 9 when it receives it. */
 const lineFor = (name: string): string =>
   `trap 'echo got it; exit 9' ${name}; echo ready; while :; do sleep 0.02; done`
 
-/** What every transport does alike. `open` gives a way to a Linux host with a POSIX login shell. */
+/** Tests that every transport must pass. `open` connects to a Linux host with a POSIX login shell. */
 export function transportContract(
   name: string,
   open: () => Promise<{ readonly transport: Transport } & AsyncDisposable>,
@@ -81,31 +87,31 @@ export function transportContract(
       return server
     }
 
-    test.each([0, 3, 137, 255])('gives exit code %i back', async (code) => {
+    test.each([0, 3, 137, 255])('returns exit code %i', async (code) => {
       expect(await run(transport, ['sh', '-c', `exit ${code}`])).toMatchObject({ code })
     })
 
-    test('tells of the signal that ended a command', async () => {
+    test('reports the signal that killed a command', async () => {
       const { exit } = await transport.exec({ shell: 'kill -KILL $$' })
       expect(exitCodeOf(await exit)).toBe(137)
     })
 
-    test('tells of a program that is not there as a shell does', async () => {
+    test('reports a missing program with exit code 127, like a shell', async () => {
       expect(await run(transport, ['no-such-program'])).toMatchObject({ code: 127 })
     })
 
-    test('keeps output and errors apart', async () => {
+    test('keeps standard output and standard error apart', async () => {
       const { stdout, stderr } = await run(transport, { shell: 'echo out; echo err >&2' })
       expect({ stdout, stderr }).toEqual({ stdout: 'out\n', stderr: 'err\n' })
     })
 
-    test('loses none of what is written just before the end', async () => {
+    test('loses nothing that is written just before the exit', async () => {
       const line = 'head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2; exit 5'
       const { code, stdout, stderr } = await run(transport, { shell: line })
       expect([code, stdout.length, stderr.length]).toEqual([5, 200_000, 200_000])
     })
 
-    test('carries 10 MB of bytes there and back', async () => {
+    test('transfers 10 MB of binary data in both directions', async () => {
       const sent = randomBytes(10_000_000)
       const cat = await transport.exec(['cat'])
       cat.stdin.end(sent)
@@ -114,19 +120,19 @@ export function transportContract(
       expect(await cat.exit).toEqual({ code: 0 })
     })
 
-    test('goes on when a command ends without reading its input', async () => {
+    test('reports the exit code of a command that does not read its input', async () => {
       const input = 'x'.repeat(5_000_000)
       expect(await run(transport, ['sh', '-c', 'exit 6'], { input })).toMatchObject({ code: 6 })
     })
 
-    test('goes on when the reader of the output has had enough', async () => {
+    test('reports the exit code after the reader has closed the output', async () => {
       const command = await transport.exec({ shell: 'head -c 5000000 /dev/zero; exit 4' })
       await once(command.stdout, 'data')
       command.stdout.destroy()
       expect(await command.exit).toEqual({ code: 4 })
     })
 
-    test('brings words to the program unchanged', async () => {
+    test('passes arguments to the program unchanged', async () => {
       const hostile = oneof(
         string({ unit: 'grapheme' }),
         constantFrom(
@@ -164,7 +170,7 @@ export function transportContract(
       )
     })
 
-    test('runs 30 commands at once', async () => {
+    test('runs 30 commands concurrently', async () => {
       const numbers = Array.from({ length: 30 }, (_, index) => index)
       const results = await Promise.all(
         numbers.map((number) => run(transport, ['sh', '-c', `sleep 0.05; echo ${number}`])),
@@ -172,7 +178,7 @@ export function transportContract(
       expect(results.map(({ stdout }) => stdout.trim())).toEqual(numbers.map(String))
     })
 
-    test('ends the command when it is aborted', async () => {
+    test('terminates the command when it is aborted', async () => {
       const controller = new AbortController()
       const { signal } = controller
       const command = await transport.exec({ shell: 'echo $$; exec sleep 1000' }, { signal })
@@ -184,7 +190,7 @@ export function transportContract(
       }, 120_000)
     })
 
-    test('starts nothing for an aborted signal', async () => {
+    test('starts nothing if the signal is already aborted', async () => {
       const signal = AbortSignal.abort(new Error('too late'))
       await expect(transport.exec(['touch', `${folder}/trace`], { signal })).rejects.toThrow(
         'too late',
@@ -192,10 +198,10 @@ export function transportContract(
       expect(await run(transport, ['test', '-e', `${folder}/trace`])).toMatchObject({ code: 1 })
     })
 
-    test('delivers signals, after the end of input too', async () => {
+    test('delivers signals, even after the end of input', async () => {
       for (const [name, words] of [
         ['INT', ['sh', '-c', lineFor('INT')]],
-        // bash, where it is the account's shell, may take an INT for that of the program it waits for, and go on.
+        // If bash is the account's login shell, it may ascribe an INT to its child process, and continue.
         ['TERM', { shell: lineFor('TERM') }],
       ] as const) {
         const command = await transport.exec(words)
@@ -208,7 +214,7 @@ export function transportContract(
       }
     })
 
-    test('gives a terminal of a size, and a new size later', async () => {
+    test('allocates a terminal of the given size, and resizes it', async () => {
       const line =
         "trap 'stty size; exit 4' WINCH; echo $TERM; stty size; while :; do sleep 0.02; done"
       const terminal = { rows: 33, columns: 99, type: 'vt220' }
@@ -220,7 +226,7 @@ export function transportContract(
       expect(await command.exit).toEqual({ code: 4 })
     })
 
-    test('carries HTTP over a Unix socket, many requests on one connection', async () => {
+    test('sends HTTP over a Unix socket, with several requests on one connection', async () => {
       const server = await serving(`${folder}/http`, http)
       const agent = new Agent({ keepAlive: true, maxSockets: 1 })
       let dialled = 0
@@ -240,7 +246,7 @@ export function transportContract(
       await end(server)
     })
 
-    test('reads on after it has ended its own side of a connection', async () => {
+    test('continues to read after it has half-closed a connection', async () => {
       const server = await serving(`${folder}/count`, countAfterEnd)
       const socket = await transport.dial({ path: `${folder}/count` })
       socket.end(randomBytes(3_000_000))
@@ -248,7 +254,7 @@ export function transportContract(
       await end(server)
     })
 
-    test('tells a connection that its other end is gone', async () => {
+    test('closes a connection when its peer has closed it', async () => {
       const server = await serving(`${folder}/short`, 'print $c "bye"')
       const socket = await transport.dial({ path: `${folder}/short` })
       const closed = once(socket, 'close')
@@ -257,7 +263,7 @@ export function transportContract(
       await end(server)
     })
 
-    test('opens 40 connections at once', async () => {
+    test('opens 40 connections concurrently', async () => {
       const server = await serving(`${folder}/many`, http)
       const dial = () => transport.dial({ path: `${folder}/many` })
       const sockets = await Promise.all(Array.from({ length: 40 }, dial))
@@ -269,7 +275,7 @@ export function transportContract(
     })
 
     test.each(['a port', 'a Unix socket'])(
-      'listens on %s of the host, until that is ended',
+      'listens on %s of the host, until the listener is disposed of',
       async (kind) => {
         const socket =
           kind === 'a port' ? { host: 'localhost', port: 0 } : { path: `${folder}/listen` }
@@ -288,7 +294,7 @@ export function transportContract(
       },
     )
 
-    test('tells a socket that is refused from a lost host', async () => {
+    test('distinguishes a refused socket from a lost host', async () => {
       await expect(transport.dial({ path: `${folder}/nothing` })).rejects.toMatchObject(refuses)
       await expect(transport.dial({ host: '127.0.0.1', port: 1 })).rejects.toMatchObject(refuses)
       expect(await run(transport, ['true'])).toMatchObject({ code: 0 })

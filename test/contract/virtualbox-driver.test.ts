@@ -19,9 +19,9 @@ describe.skipIf(!guestIsHere)('in VirtualBox', () => {
     box = await startVirtualBox()
     image = await box.image('qcow2')
     Object.assign(process.env, box.env)
-    // No machine gets as far here as to see the power button.
+    // No guest boots far enough to react to the power button: do not wait long for a shutdown.
     driver = virtualBoxDriver(join(box.folder, 'driver'), process.env, { shutDownWithin: 1500 })
-    // Of another fleet: for its sake the image is converted once.
+    // A guest of another fleet, made first so that the image is converted only once.
     const { record } = await makeGuest(driver, box)
     await driver.power?.kill(record, quietCall)
   }, guestBuildTime)
@@ -35,7 +35,7 @@ describe.skipIf(!guestIsHere)('in VirtualBox', () => {
       bootstrapData: async ({ user }) => seedGuest(image, user),
       async listResources() {
         const list = await box.manage('list', 'vms')
-        const ids = parseIds(list.replaceAll(/^"fleet-base-.*$/gm, '')) // hold what all machines share
+        const ids = parseIds(list.replaceAll(/^"fleet-base-.*$/gm, '')) // base machines hold the shared disk images
         return Promise.all(
           ids.map(async (id) => {
             const tags = parseExtraData(await box.manage('getextradata', id, 'enumerate'))

@@ -21,7 +21,7 @@ import {
 } from '../support/lab/lab.ts'
 import { until } from '../support/lab/process.ts'
 
-/** How a connection to a host's SSH server goes: what it says first, `silent` for a second, or the error's code. */
+/** Resolves to the first bytes from a host's SSH server, `silent` after one second, or the error code. */
 function knock(host: LabHost): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host: host.address, port: host.port })
@@ -58,7 +58,7 @@ function ssh(
 
 const output = async (host: LabHost, command: string) => (await host.exec(command)).stdout.trim()
 
-/** The processes that are in any of these PID namespaces. */
+/** Returns the PIDs of processes in any of these PID namespaces. */
 const processesIn = (namespaces: readonly string[]) =>
   readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -66,7 +66,7 @@ const processesIn = (namespaces: readonly string[]) =>
       try {
         return namespaces.includes(readlinkSync(`/proc/${pid}/ns/pid`))
       } catch {
-        return false // it has just ended
+        return false // it has just exited
       }
     })
 
@@ -84,18 +84,18 @@ describe.skipIf(!labIsHere)('a lab', () => {
   })
   afterAll(() => lab[Symbol.asyncDispose]())
 
-  test('lets every account in over SSH, with the host key it says', async () => {
+  test('accepts every account over SSH with the reported host key', async () => {
     for (const user of Object.keys(accounts) as Account[])
       expect(await ssh(lab, first, 'whoami; hostname; pwd', user)).toBe(`${user}\nh1\n/srv/${user}`)
   })
 
-  test('gives ana the engine and bob sudo', async () => {
+  test('gives ana access to the engine, and bob sudo', async () => {
     expect(await ssh(lab, first, 'docker ps -q && echo yes', 'ana')).toBe('yes')
     await expect(ssh(lab, first, 'docker ps', 'bob')).rejects.toThrow('permission denied')
     expect(await ssh(lab, first, 'sudo -n id -u', 'bob')).toBe('0')
   })
 
-  test('gives every host an engine, files and a network of its own', async () => {
+  test('gives every host a separate engine, file system and network', async () => {
     await first.exec(
       'docker tag bb:1 only-on-first:1; echo first >/srv/root/mark; echo 1 >/etc/mark; echo 1 >/dev/shm/mark',
     )
@@ -109,7 +109,7 @@ describe.skipIf(!labIsHere)('a lab', () => {
     expect(existsSync('/etc/mark')).toBe(false)
   })
 
-  test('shows an engine to this process', async () => {
+  test("exposes an engine's socket to this process", async () => {
     const version = await new Promise<string>((resolve, reject) => {
       get({ socketPath: first.engineSocket, path: '/version' }, (response) => {
         text(response).then(resolve, reject)
@@ -118,7 +118,7 @@ describe.skipIf(!labIsHere)('a lab', () => {
     expect(JSON.parse(version)).toHaveProperty('ApiVersion')
   })
 
-  test('has a registry that carries images from host to host', async () => {
+  test('has a registry to transfer images between hosts', async () => {
     const name = `${lab.registry}/team/app:1`
     expect(await first.exec(`docker tag bb:1 ${name} && docker push ${name}`)).toHaveProperty(
       'code',
@@ -148,7 +148,7 @@ describe.skipIf(!labIsHere)('a lab', () => {
     expect(await once(sleep, 'exit')).toEqual([42, null])
   })
 
-  test('stops a host in good order and starts it with its disk', async () => {
+  test('stops a host gracefully, and starts it with its disk', async () => {
     await first.exec('docker run -d --name stays --restart always --stop-timeout 1 bb:1 sleep 1000')
     await first.stop()
     expect(['EHOSTUNREACH', 'silent']).toContain(await knock(first))
@@ -162,7 +162,7 @@ describe.skipIf(!labIsHere)('a lab', () => {
     await first.exec('docker rm -f stays')
   })
 
-  test('kills a host with all that runs on it', async () => {
+  test('kills a host with all its processes', async () => {
     const long = second.spawn(['sh', '-c', 'echo ready; exec sleep 1000'])
     if (long.stdout) await once(long.stdout, 'data')
     const [end] = await Promise.all([once(long, 'exit'), second.kill()])
@@ -179,7 +179,7 @@ describe.skipIf(!labIsHere)('a lab', () => {
     expect(await knock(first)).toBe('SSH-')
   })
 
-  test('drops the traffic of one host only', async () => {
+  test('drops the traffic of only one host', async () => {
     await first.drop(true)
     expect(await knock(first)).toBe('silent')
     expect(await knock(second)).toBe('SSH-')
@@ -197,13 +197,13 @@ describe.skipIf(!labIsHere)('a lab', () => {
     )
   })
 
-  test('reaches nothing but the lab', async () => {
+  test('has network access only to the lab', async () => {
     expect(Object.keys(networkInterfaces()).every((name) => /^lo$|^lab/.test(name))).toBe(true)
     const { stdout } = await execFileText('ip', ['route', 'show', 'default'])
     expect(stdout).toBe('')
   })
 
-  test('names the way to the machine’s own network', async () => {
+  test('provides a path to the network namespace of this computer', async () => {
     const outside = process.env['FLEET_LAB_OUTSIDE'] ?? ''
     const { stdout } = await execFileText('nsenter', [`--net=${outside}`, 'ip', '-o', 'link'])
     expect(stdout).not.toContain('lab')
@@ -211,7 +211,7 @@ describe.skipIf(!labIsHere)('a lab', () => {
   })
 })
 
-test.skipIf(!labIsHere)('lets people in with a password where SSH options say so', async () => {
+test.skipIf(!labIsHere)('a lab accepts password logins if SSH options allow them', async () => {
   await using lab = await startLab({
     hosts: 1,
     sshdOptions: { UsePAM: 'yes', KbdInteractiveAuthentication: 'yes' },
@@ -227,8 +227,8 @@ test.skipIf(!labIsHere)('lets people in with a password where SSH options say so
   vi.unstubAllEnvs()
 })
 
-describe.skipIf(!labIsHere)('what is left behind', () => {
-  test('nothing when a lab is disposed of', async () => {
+describe.skipIf(!labIsHere)('cleanup of a lab', () => {
+  test('leaves nothing behind when a lab is disposed of', async () => {
     const lab = await startLab({ hosts: 2, engine: true, registry: true, image: true })
     const folder = dirname(lab.identity.file)
     const controlGroup = `${basename(tmpdir())}/${basename(folder)}`
@@ -253,8 +253,8 @@ describe.skipIf(!labIsHere)('what is left behind', () => {
     await expect(fetch(`http://${lab.registry}/v2/`)).rejects.toThrow('fetch failed')
   })
 
-  test('nothing when a lab fails to start', async () => {
-    // Other tests use the common folder meanwhile. The name of this one is also that of control groups.
+  test('leaves nothing behind when a lab fails to start', async () => {
+    // Other tests use the common directory concurrently. The name of this one also names the control groups.
     const folder = await mkdtemp(join(tmpdir(), 'failing-'))
     vi.stubEnv('TMPDIR', folder)
     await expect(startLab({ hosts: 2, sshdOptions: { Nonsense: 'yes' } })).rejects.toThrow(
@@ -264,7 +264,7 @@ describe.skipIf(!labIsHere)('what is left behind', () => {
     vi.unstubAllEnvs()
   })
 
-  test('nothing when the process around it is killed', async () => {
+  test('leaves nothing behind when the process around it is killed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'killed-'))
     const enter = new URL('../support/lab/enter.mjs', import.meta.url).href
     const program = `import { runInLab } from '${enter}'

@@ -10,7 +10,7 @@ import { type Person, makePerson } from '../../support/test-user.ts'
 
 const hosts = 50
 
-/** Calls of each action, those that took most first. */
+/** Number of calls by action, most frequent first. */
 const countCalls = (aws: Aws, from: number): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
   for (const { action } of aws.calls.slice(from)) counts.set(action, (counts.get(action) ?? 0) + 1)
@@ -27,7 +27,7 @@ const entryOf = ({ name, record }: AwsTrial): string =>
     host: { ...record, created: new Date().toISOString() },
   })}\n`
 
-describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, () => {
+describe.skipIf(!labIsHere)(`EC2 calls for ${hosts} hosts`, () => {
   let aws: Aws
   let ana: Person
   let checkIp: Awaited<ReturnType<typeof startCheckIp>>
@@ -60,10 +60,10 @@ describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, () => {
       'DisableApiTermination.Value': value,
     })
 
-  /** Of waiting, which depends on how busy this computer is. */
+  /** Action of polling, whose count depends on how busy this computer is. */
   const looks = 'DescribeInstances'
 
-  test('as seldom as can be, by create, plan and rm', async () => {
+  test('are few for create, plan and rm', async () => {
     const trials = await make(hosts)
     const created = countCalls(aws, 0)
     const lines = trials.map(entryOf).join('')
@@ -86,20 +86,20 @@ describe.skipIf(!labIsHere)(`EC2 is asked about ${hosts} hosts`, () => {
       console.log(`${command} of ${hosts} hosts: ${total(counts)} calls: ${each.join(', ')}`)
     }
     const { RunInstances, ...others } = Object.fromEntries(created)
-    expect(RunInstances).toBe(hosts + 1) // one of them a rehearsal
+    expect(RunInstances).toBe(hosts + 1) // one of them is a dry run
     expect(total(created) - (created.get(looks) ?? 0)).toBeLessThanOrEqual(4 * hosts + 10)
     expect(created.get(looks)).toBeLessThanOrEqual(2 * hosts)
     for (const [action, count] of Object.entries(others)) {
       expect([action, count <= hosts || action === looks]).toEqual([action, true])
     }
-    // One look at the hosts and one of each kind at what has no entry.
+    // One call describes the hosts, and one of each kind looks for resources without an entry.
     expect(total(plan.counts)).toBeLessThanOrEqual(5)
     expect(rm.counts.get('TerminateInstances')).toBeLessThanOrEqual(10)
     expect(rm.counts.get('DeleteKeyPair')).toBe(hosts)
     expect(total(rm.counts)).toBeLessThanOrEqual(4 * hosts)
   })
 
-  test('together for those that can go, though one of them is protected', async () => {
+  test('remove several hosts together, although one of them is protected', async () => {
     const trials = await make(5)
     const [kept] = trials
     await protect(kept, 'true')

@@ -10,10 +10,10 @@ import { callEc2 } from '../../support/aws/http/ec2-client.ts'
 const nothing = { instances: 0, groups: 0, keyPairs: 0, addresses: 0, volumes: 0 }
 const oneHost = { ...nothing, instances: 1, groups: 1, keyPairs: 1, volumes: 1 }
 
-/** Whether a call asks about one instance by id, as waiting does. */
+/** Returns whether a call asks about one instance by ID, as polling does. */
 const isWait = (parameters: object): boolean => Object.values(parameters).includes('instance-id')
 
-/** The first id of a kind in an answer. */
+/** Returns the first ID with this prefix in an answer. */
 const idIn = (body: string, prefix: string): string =>
   new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
 
@@ -41,7 +41,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
   const callsOf = (action: string) => aws.calls.filter((call) => call.action === action)
   const running = (trial: AwsTrial) => aws.instance(trial.record.id ?? '')
 
-  /** The IPv4 ranges that calls of a name had to do with. */
+  /** Returns the IPv4 ranges in the successful calls of the action `name`. */
   const cidrsOf = (name: string) =>
     callsOf(name)
       .filter(({ outcome }) => outcome === 'ok')
@@ -78,7 +78,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       },
     )
 
-    test('several hosts, whose common questions it asks once', async () => {
+    test('several hosts, and shares the lookups that they have in common', async () => {
       aws.change({ lags: { hidden: 0 } })
       const driver = awsDriver({ FLEET_CHECKIP_URL: checkIp.url })
       const trials = Array.from({ length: 5 }, (_, index) =>
@@ -89,10 +89,10 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       for (const action of ['DescribeInstanceTypes', 'DescribeImages', 'DescribeSubnets']) {
         expect(callsOf(action)).toHaveLength(1)
       }
-      expect(callsOf('RunInstances')).toHaveLength(6) // one of them a rehearsal
+      expect(callsOf('RunInstances')).toHaveLength(6) // one of them is a dry run
     })
 
-    test('from the newest image, for the architecture of the type', async () => {
+    test('a host from the newest image for the architecture of the instance type', async () => {
       expect(await firstNote({})).toMatch(/t3\.small in eu-west-1a from debian-13-amd64-20251006/)
       expect(await firstNote({ type: 't4g.small' })).toMatch(/debian-13-arm64-20251006/)
       expect(await firstNote({ image: 'ubuntu-26.04' })).toMatch(
@@ -103,7 +103,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       )
     })
 
-    test('with SSH open to the caller alone, and ports to everybody', async () => {
+    test('a host with SSH open only to the caller, and ports open to everybody', async () => {
       const trial = begin({ ports: '80,53/udp' })
       const { notes } = await trial.plan()
       expect(notes.join()).toContain('SSH is open to 203.0.113.9,')
@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       ])
     })
 
-    test('with no public address where none is wanted', async () => {
+    test('a host without a public address if none is wanted', async () => {
       const trial = begin({ privateOnly: true, sshCidr: '10.0.0.0/8' })
       const { address } = await trial.make()
       expect(running(trial).address).toBeUndefined()
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await trial.observe()).toMatchObject({ state: 'running', address })
     })
 
-    test('with a group and a key pair of the person, and leaves them alone', async () => {
+    test("a host with the user's own security group and key pair, and leaves these alone", async () => {
       const { tree: subnets } = await callEc2(aws, 'DescribeSubnets')
       const vpc = /vpc-[0-9a-f]+/.exec(JSON.stringify(subnets))?.[0] ?? ''
       const made = await callEc2(aws, 'CreateSecurityGroup', {
@@ -137,7 +137,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       const group = /sg-[0-9a-f]+/.exec(made.body)?.[0] ?? ''
       await callEc2(aws, 'CreateKeyPair', { KeyName: 'mine' })
       const before = await countWorld(aws)
-      await new Promise((resolve) => setTimeout(resolve, 200)) // what is new is hidden at first
+      await new Promise((resolve) => setTimeout(resolve, 200)) // new resources are hidden at first
       const trial = begin({ securityGroups: group, keyPair: 'mine' })
       await trial.make()
       expect(await countWorld(aws)).toEqual({ ...before, instances: 1, volumes: 1 })
@@ -147,8 +147,8 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
-  describe('is patient', () => {
-    test('with what is not known everywhere yet, and slow', async () => {
+  describe('retries', () => {
+    test('while new resources are not yet visible everywhere, or are slow', async () => {
       aws.change({ lags: { hidden: 1000, pending: 3000, address: 1000 } })
       const call = quietCall()
       await begin().make(call)
@@ -156,7 +156,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(oneHost)
     })
 
-    test('when it is told to ask less', async () => {
+    test('throttled requests', async () => {
       aws.change({ throttled: { times: 3, actions: 'all' } })
       await begin({ elasticIp: true }).make()
       expect(await countWorld(aws)).toEqual({ ...oneHost, addresses: 1 })
@@ -168,7 +168,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       'AllocateAddress',
       'RunInstances',
       'AssociateAddress',
-    ])('where the answer to %s is lost, or a 503: nothing is made twice', async (action) => {
+    ])('when the answer to %s is lost or is a 503, and creates nothing twice', async (action) => {
       aws.inject({ kind: 'lose', action })
       aws.inject({ kind: 'status', status: 503, action, at: 2 })
       const trial = begin({ elasticIp: true })
@@ -178,7 +178,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('with a group that is still held while the instance goes', async () => {
+    test('the deletion of a security group that is in use while the instance shuts down', async () => {
       aws.change({ lags: { shuttingDown: 800, groupHeld: 600_000 } })
       aws.onCall((at, { action }) => {
         if (at === 'after' && action === 'DeleteSecurityGroup')
@@ -193,7 +193,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('but not with a person who has enough', async () => {
+    test('until the user aborts', async () => {
       aws.change({ lags: { pending: 60_000 } })
       const controller = new AbortController()
       const trial = begin()
@@ -206,11 +206,11 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
-  describe('with the clock of this computer off', () => {
+  describe('with a wrong clock on this computer', () => {
     const twentyMinutes = 20 * 60_000
 
     test.each(['RequestExpired', 'RequestTimeTooSkewed', 'RequestInTheFuture', 'AuthFailure'])(
-      'makes and removes a host, though AWS refuses the first request with %s',
+      'creates and removes a host although AWS refuses the first request with %s',
       async (clockRefusal) => {
         aws.change({ clockAhead: twentyMinutes, clockRefusal })
         const trial = begin({ elasticIp: true })
@@ -218,12 +218,12 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         await trial.remove()
         const refused = aws.calls.filter(({ outcome }) => outcome === clockRefusal)
         expect(refused.length).toBeGreaterThan(0)
-        expect(refused.length).toBeLessThan(6) // those that were on their way before the first answer
+        expect(refused.length).toBeLessThan(6) // requests that were in flight before the first answer
         expect(await countWorld(aws)).toEqual(nothing)
       },
     )
 
-    test('learns it where a request that is sent a single time is the first', async () => {
+    test('learns the offset even if the first request is one that is sent only once', async () => {
       const trial = begin({ elasticIp: true })
       const plan = await trial.plan()
       expect(plan.exists).toBe(false)
@@ -233,8 +233,8 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
-  describe('says what it waits for', () => {
-    test('while EC2 asks for patience', async () => {
+  describe('reports what it waits for', () => {
+    test('while EC2 throttles requests', async () => {
       aws.change({ throttled: { times: 3, actions: ['DescribeImages'] } })
       const call = quietCall()
       const longRests = vi.spyOn(Math, 'random').mockReturnValue(0.99)
@@ -245,7 +245,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
-  describe('finds room', () => {
+  describe('looks for capacity', () => {
     test('in the next zone', async () => {
       aws.change({ noCapacity: ['eu-west-1a', 'eu-west-1b'] })
       const trial = begin()
@@ -254,7 +254,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(oneHost)
     })
 
-    test('nowhere, says so, and goes on later', async () => {
+    test('and reports that there is none, then continues later', async () => {
       aws.change({ noCapacity: ['t3.small'] })
       const trial = begin()
       await expect(trial.make()).rejects.toMatchObject({
@@ -267,7 +267,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(oneHost)
     })
 
-    test('at spot price where there is some, else at the full one', async () => {
+    test('at the spot price if there is some, otherwise on demand', async () => {
       const spot = begin({ spot: 'prefer' })
       await spot.make()
       expect(spot.record.resources).toMatchObject({ market: 'spot' })
@@ -279,10 +279,10 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
-  describe('goes on where it was cut short', () => {
+  describe('resumes an interrupted creation', () => {
     const crash = new Error('the process died')
 
-    test.each([1, 2, 3, 4, 5])('at record %i, to one host', async (step) => {
+    test.each([1, 2, 3, 4, 5])('at record %i, with a single host', async (step) => {
       const trial = begin({ elasticIp: true })
       trial.beforeRecord = (current) => {
         if (current === step) throw crash
@@ -296,7 +296,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('with an instance that it cannot see yet, asked for with other user-data', async () => {
+    test('with an instance that is not visible yet and was launched with other user-data', async () => {
       const trial = begin()
       trial.beforeRecord = (step) => {
         if (step === 4) throw crash
@@ -312,7 +312,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(oneHost)
     })
 
-    test('removes an instance that it cannot see yet', async () => {
+    test('or removes an instance that is not visible yet', async () => {
       const trial = begin()
       trial.beforeRecord = (step) => {
         if (step === 4) throw crash
@@ -323,7 +323,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('with a new instance, where the first was terminated meanwhile', async () => {
+    test('with a new instance if the first was terminated meanwhile', async () => {
       const trial = begin()
       aws.change({ lags: { pending: 60_000 } })
       const making = trial.make()
@@ -341,7 +341,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(oneHost)
     })
 
-    test('from another address, which is let in then, and the first no longer', async () => {
+    test('from another address, which is allowed instead of the first', async () => {
       const trial = begin()
       trial.beforeRecord = (step) => {
         if (step === 4) throw crash
@@ -368,7 +368,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
-  describe('refuses before anything is made', () => {
+  describe('before creating anything', () => {
     const nowhere = '0123456789abcdef0'
     const armImage = 'ami-0010fee1fee1fee10'
     test.each<[string, Record<string, unknown>, object, string, RegExp]>([
@@ -428,7 +428,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         'credentials',
         /does not allow/,
       ],
-    ])('%s', async (_what, options, settings, kind, message) => {
+    ])('refuses %s', async (_what, options, settings, kind, message) => {
       aws.change(settings)
       await expect(begin(options).plan()).rejects.toMatchObject({
         kind,
@@ -437,7 +437,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('a subnet that no route to an internet gateway leads to, where a public address is wanted', async () => {
+    test('refuses a subnet without a route to an internet gateway if a public address is wanted', async () => {
       const { body: made } = await callEc2(aws, 'CreateVpc', { CidrBlock: '10.9.0.0/16' })
       const vpc = idIn(made, 'vpc')
       const parameters = { VpcId: vpc, CidrBlock: '10.9.1.0/24' }
@@ -446,7 +446,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await expect(begin({ subnet }).plan()).rejects.toMatchObject(refused)
       await expect(begin({ vpc }).plan()).rejects.toThrow(/no subnet in vpc-.* internet gateway/)
       expect(await begin({ subnet, privateOnly: true, sshCidr: '10.0.0.0/8' }).plan()).toBeDefined()
-      aws.change({ denied: ['DescribeRouteTables'] }) // as for who has an older policy
+      aws.change({ denied: ['DescribeRouteTables'] }) // as with an older policy
       expect(await begin({ subnet }).plan()).toBeDefined()
       aws.change({ denied: [] })
 
@@ -462,7 +462,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await begin({ subnet }).plan()).toBeDefined()
     })
 
-    test('CPU credits of a type that has none, and says where they cost money', async () => {
+    test('refuses CPU credits for a type without them, and notes when credits cost money', async () => {
       await expect(
         begin({ type: 'm5.large', cpuCredits: 'standard' }).plan(),
       ).rejects.toMatchObject({
@@ -484,7 +484,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(trial.record.resources).toMatchObject({ credits: 'standard' })
     })
 
-    test('a caller whose address nobody tells', async () => {
+    test("fails if the caller's address cannot be determined", async () => {
       checkIp.address = 'go away'
       await expect(begin().plan()).rejects.toMatchObject({
         kind: 'unreachable',
@@ -492,7 +492,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       })
     })
 
-    test('and says which quota is used up, of what can be known only then', async () => {
+    test('cannot detect an exhausted quota, but names it when the launch fails', async () => {
       aws.change({ vcpuLimit: 1 })
       const trial = begin()
       await expect(trial.make()).rejects.toMatchObject({
@@ -506,14 +506,14 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
   })
 
   describe('removes', () => {
-    test('a host whose protection it set itself', async () => {
+    test('a host whose termination protection it enabled itself', async () => {
       const trial = begin({ terminationProtection: true })
       await trial.make()
       await trial.remove()
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('not one that somebody else protects, but names it', async () => {
+    test('no host that somebody else has protected, but names it', async () => {
       const trial = begin()
       const { id = '' } = await trial.make()
       const protect = (value: string) =>
@@ -533,7 +533,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('what it can, and names what it may not', async () => {
+    test('what it can, and names what it is not allowed to delete', async () => {
       const trial = begin({ elasticIp: true })
       await trial.make()
       aws.change({ denied: ['ReleaseAddress'] })
@@ -549,14 +549,14 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('nothing, where nothing was begun', async () => {
+    test('nothing if nothing was created', async () => {
       await begin().remove()
       expect(aws.calls).toEqual([])
     })
   })
 
-  describe('looks at', () => {
-    test('any number of hosts with one question for each region, and more only for those it did not launch', async () => {
+  describe('describes', () => {
+    test('many hosts with one set of calls per region, and calls more only for those it did not launch', async () => {
       const trial = begin()
       await trial.make()
       const others = Array.from({ length: 249 }, (_, index): [MachineName, HostRecord] => [
@@ -587,7 +587,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(seen.get('new' as MachineName)).toEqual({ state: 'unknown' })
     })
 
-    test('all regions, for what a fleet has', async () => {
+    test('the resources of a fleet in all regions', async () => {
       const [here, far] = [
         begin({ elasticIp: true }),
         begin({ region: 'us-east-2' }, { name: 'far' }),
@@ -596,7 +596,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await far.make()
       const scope = { id: '4f0c2f6e', options: [{}] }
       const near = await here.lifecycle.list(scope, quietCall())
-      expect(near.map(({ machine }) => machine)).toEqual(['web-1']) // only where the options lead
+      expect(near.map(({ machine }) => machine)).toEqual(['web-1']) // only in the regions of the options
       const found = await here.lifecycle.list({ ...scope, everywhere: true }, quietCall())
       expect(new Map(found.map(({ machine, record }) => [machine, record.id]))).toEqual(
         new Map([
@@ -619,8 +619,8 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
     })
   })
 
-  describe('switches', () => {
-    test('a host, once for each word, and finds its new address', async () => {
+  describe('starts and stops', () => {
+    test('a host idempotently, and finds its new address', async () => {
       const trial = begin()
       const { address } = await trial.make()
       for (const _ of [1, 2]) await trial.power.stop(trial.record, quietCall())
@@ -641,18 +641,18 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(callsOf('RebootInstances')).toHaveLength(1)
     })
 
-    test('one that is on its way elsewhere, when it has arrived', async () => {
+    test('a host that is in transition, once this has finished', async () => {
       aws.change({ lags: { stopping: 1500 } })
       const trial = begin()
       await trial.make()
       const stopping = trial.power.stop(trial.record, quietCall())
       await expect.poll(() => running(trial).state).toBe('stopping')
-      // Whether the one who stops it sees it stopped, or running again, is a matter of luck.
+      // The waiting stop may see the instance stopped or already running again.
       await Promise.allSettled([stopping, trial.power.start(trial.record, quietCall())])
       expect((await trial.observe())?.state).toBe('running')
     })
 
-    test('not one that is gone', async () => {
+    test('no host that has been deleted', async () => {
       const trial = begin()
       await trial.make()
       const { record } = trial

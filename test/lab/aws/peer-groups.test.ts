@@ -57,7 +57,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     await trial.make()
     return trial
   }
-  /** As a command of its own. */
+  /** Returns access by a new driver, as in a separate command. */
   const accessOf = () => newDriver().peerAccess as PeerAccess
   const open = (trial: AwsTrial, call = quietCall(), group = prod) =>
     accessOf().open(trial.record, group, recordIn(trial), call)
@@ -75,7 +75,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     })
   }
 
-  /** The security groups of swarms, with their rules: `tcp 2377 sg-1`. */
+  /** Resolves to the security groups of swarms with their rules, such as `tcp 2377-2377 sg-1`. */
   const swarmGroups = async () => {
     const { tree } = await callEc2(aws, 'DescribeSecurityGroups', {
       'Filter.1.Name': 'tag-key',
@@ -96,7 +96,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     }))
   }
 
-  /** A VPC with a route to the internet. Returns a subnet in it. */
+  /** Creates a VPC with a route to the internet. Resolves to a subnet in it. */
   const newSubnet = async (): Promise<string> => {
     const vpc = idIn((await callEc2(aws, 'CreateVpc', { CidrBlock: '10.9.0.0/16' })).body, 'vpc')
     const parameters = { VpcId: vpc, CidrBlock: '10.9.1.0/24' }
@@ -113,14 +113,14 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     return subnet
   }
 
-  test('open ports to members only, one group for each VPC, until the last member is removed', async () => {
+  test('open ports only to members, one group per VPC, until the last member is removed', async () => {
     const [m1, m2, other] = [await make('m1'), await make('m2'), await make('other')]
     const far = await make('far', { subnet: await newSubnet() })
     expect(await stateOf(m1, far)).toEqual([
       expect.stringMatching(/^vpc-\w+ has no security group for the swarm$/),
       expect.stringMatching(/^vpc-\w+ has no security group for the swarm$/),
     ])
-    // Several members at the same time, as apply does it, and from two computers.
+    // Several members concurrently, as `apply` opens them, and from two computers.
     await Promise.all([m1, m2, far].map((trial) => open(trial)))
     expect(await stateOf(m1, m2, far, other)).toEqual([
       ...['open', 'open', 'open'],
@@ -133,7 +133,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     expect(m1.record.resources?.['peerGroup']).toBe(m2.record.resources?.['peerGroup'])
     expect(far.record.resources?.['peerGroup']).not.toBe(m1.record.resources?.['peerGroup'])
 
-    // Groups in use are nobody's leftovers.
+    // Groups in use are not leftovers.
     expect((await list())?.map(({ machine }) => machine).sort()).toEqual([
       'far',
       'm1',
@@ -156,7 +156,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     expect(await countWorld(aws)).toEqual(nothing)
   })
 
-  test('are removed by the last two members that are removed at the same time', async () => {
+  test('are removed with the last two members when these are removed concurrently', async () => {
     const [m1, m2] = [await make('m1'), await make('m2')]
     await Promise.all([m1, m2].map((trial) => open(trial)))
     await Promise.all([m1, m2].map((trial) => trial.remove()))
@@ -195,7 +195,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     expect(await countWorld(aws)).toEqual({ ...nothing, groups: 1 })
   })
 
-  test('of hosts that fleet did not create are left to the user', async () => {
+  test('are not managed for hosts that fleet did not create', async () => {
     const m1 = await make('m1')
     const { token: _token, ...adopted } = m1.record
     m1.record = adopted
@@ -204,11 +204,11 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     expect(await swarmGroups()).toEqual([])
   })
 
-  test('are found by gc when no member is left, and are removed', async () => {
+  test('are found by gc and removed when no member is left', async () => {
     const m1 = await make('m1')
     await open(m1)
     const { resources: { peerGroup: _group, ...resources } = {}, ...record } = m1.record
-    // An old fleet, or another program, ends the only member.
+    // An older version of fleet, or another program, terminates the only member.
     await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': record.id ?? '' })
     await expect
       .poll(async () => {
@@ -230,7 +230,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     expect(await countWorld(aws)).toEqual(nothing)
   })
 
-  test('that a record names are deleted only if they are of a swarm of the same inventory', async () => {
+  test('named by a record are deleted only if they belong to a swarm of the same inventory', async () => {
     const m1 = await make('m1')
     const group = { ...prod, fleet: '00000000', tags: { ...prod.tags, 'fleet:id': '00000000' } }
     const m2 = await make('m2')
@@ -245,7 +245,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     expect((await swarmGroups()).map(({ id }) => id)).toEqual([foreign])
   })
 
-  test('can be interrupted at every change: repeating it, or removing the host, ends well', async () => {
+  test('can be completed or removed after an interruption at any change', async () => {
     aws.change({ lags: { groupHeld: 0 } })
     const m1 = await make('m1')
     const changesOf = async (work: () => Promise<unknown>) => {
@@ -258,7 +258,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
     const closing = await changesOf(() => close(m1))
     expect([opening, closing]).toEqual([3, 2])
 
-    /** Runs `work`, and ends it at its nth change, which is still made if it is `after` that. */
+    /** Runs `work` and interrupts it before or after its nth change; with `after`, the change is still made. */
     const cut = async (
       n: number,
       phase: 'before' | 'after',
@@ -297,7 +297,7 @@ describe.skipIf(!labIsHere)('security groups of swarms on AWS', () => {
       await trial.remove()
       const scope = { id: prod.fleet, options: [{}] }
       const left = (await newDriver().lifecycle?.list(scope, quietCall())) ?? []
-      // Killed between the creation of the group and its record: gc finds it.
+      // If it is killed between the creation of the group and its record, gc finds the group.
       for (const { record } of left) await trial.lifecycle.remove(record, quietCall())
       expect(left.length, `rm, after change ${n}`).toBeLessThanOrEqual(1)
       expect(await countWorld(aws), `rm, after change ${n}`).toEqual(nothing)

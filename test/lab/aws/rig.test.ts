@@ -23,7 +23,7 @@ const launchWords: Words = {
   MaxCount: '1',
 }
 
-/** Calls; throws what is refused. */
+/** Calls an EC2 action. Throws if it is refused. */
 async function ok(aws: Aws, action: string, words: Words = {}): Promise<Tree> {
   const { code, body, tree } = await callEc2(aws, action, words)
   if (code !== undefined) throw new Error(body)
@@ -40,7 +40,7 @@ async function launch(aws: Aws, words: Words = {}): Promise<string> {
   return textOf(itemsOf(answer, 'instancesSet')[0], 'instanceId') ?? ''
 }
 
-/** The instance as DescribeInstances shows it; nothing when it does not. */
+/** Resolves to the instance as DescribeInstances shows it, or to undefined when it does not. */
 async function look(aws: Aws, id: string): Promise<Tree | undefined> {
   const { tree } = await callEc2(aws, 'DescribeInstances', { 'InstanceId.1': id })
   return itemsOf(itemsOf(tree, 'reservationSet')[0], 'instancesSet')[0]
@@ -79,7 +79,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     }
   })
 
-  test('shows an instance late, pending, then running, then with an address', async () => {
+  test('shows an instance after a delay as pending, then running, then with an address', async () => {
     aws.change({ lags: { hidden: 1500, pending: 4000, address: 2500 } })
     const id = await launch(aws, { ClientToken: 'one' })
     expect(await refused(aws, 'DescribeInstances', { 'InstanceId.1': id })).toBe(
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect((await aws.world()).volumes).toEqual([])
   })
 
-  test('gives the same instance for the same token, and refuses other parameters', async () => {
+  test('returns the same instance for the same token, and refuses other parameters', async () => {
     const token = { ClientToken: 'same' }
     const both = await Promise.all([launch(aws, token), launch(aws, token)])
     expect(both[0]).toBe(both[1])
@@ -150,7 +150,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     )
   })
 
-  test('keeps a group while an instance holds it, and a moment longer', async () => {
+  test('keeps a security group in use while an instance has it, and a moment longer', async () => {
     const answer = await ok(aws, 'CreateSecurityGroup', { GroupName: 'g', GroupDescription: 'g' })
     const group = textOf(answer, 'groupId') ?? ''
     expect(await refused(aws, 'DescribeSecurityGroups', { 'GroupId.1': group })).toBe(
@@ -174,7 +174,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect((await aws.world()).groups).toEqual([])
   })
 
-  test('knows an Ed25519 key pair by name and id, with the fingerprint of its blob', async () => {
+  test('finds an Ed25519 key pair by name and ID, with the fingerprint of its blob', async () => {
     aws.change({ lags: { hidden: 2000 } })
     const folder = await mkdtemp(join(tmpdir(), 'keys-'))
     const { publicKey, fingerprint } = await makeKey(join(folder, 'k'), 'k')
@@ -209,7 +209,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     )
   })
 
-  test('moves an elastic address to an instance, and frees it when that one goes', async () => {
+  test('associates an Elastic IP with an instance, and frees it when the instance is terminated', async () => {
     const id = await launch(aws)
     await reaches(aws, id, 'running')
     const first = await addressOf(aws, id)
@@ -263,7 +263,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     [{ credentials: 'RequestExpired' }, '400 RequestExpired'],
     [{ credentials: 'AuthFailure' }, '401 AuthFailure'],
     [{ throttled: { times: 1, actions: ['RunInstances'] } }, '503 RequestLimitExceeded'],
-  ])('refuses a second launch where %j', async (settings, expected) => {
+  ])('refuses a second launch with %j', async (settings, expected) => {
     await launch(aws)
     aws.change(settings)
     const spot = {
@@ -275,7 +275,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect((await aws.world()).instances).toHaveLength(1)
   })
 
-  test('has no default VPC where there is none', async () => {
+  test('has no default VPC if the account has none', async () => {
     aws.change({ defaultVpc: false })
     const group = { GroupName: 'g', GroupDescription: 'g' }
     expect(await refused(aws, 'RunInstances', launchWords)).toBe('400 VPCIdNotSpecified')
@@ -284,7 +284,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     await launch(aws)
   })
 
-  test('refuses calls beyond a rate, and calls to a region that is none', async () => {
+  test('refuses calls above a rate limit, and calls to an unknown region', async () => {
     aws.change({ callsPerSecond: 3 })
     const answers = []
     for (let count = 0; count < 5; count++) answers.push(await refused(aws, 'DescribeVpcs'))
@@ -293,7 +293,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect(await callEc2(aws, 'DescribeVpcs', {}, 'mars-1')).toMatchObject({ code: 'AuthFailure' })
   })
 
-  test('takes the zone of the subnet, and no other', async () => {
+  test('uses the zone of the subnet, and refuses another zone', async () => {
     const subnets = itemsOf(await ok(aws, 'DescribeSubnets'), 'subnetSet')
     const subnet = subnets.find((tree) => tree['availabilityZone'] === 'eu-west-1b')
     const words = { ...launchWords, SubnetId: textOf(subnet, 'subnetId') ?? '' }
@@ -306,7 +306,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect(await look(aws, id)).toMatchObject({ placement: { availabilityZone: 'eu-west-1b' } })
   })
 
-  test('gives no public address to an instance that has none', async () => {
+  test('gives no public address to an instance without one', async () => {
     const id = await launch(aws, {
       'NetworkInterface.1.DeviceIndex': '0',
       'NetworkInterface.1.AssociatePublicIpAddress': 'false',
@@ -317,7 +317,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect(textOf(await look(aws, id), 'privateIpAddress')).toMatch(/^127\.64\./)
   })
 
-  test('lets no address out that moto made up', async () => {
+  test('returns no addresses that moto made up', async () => {
     const id = await launch(aws)
     await ok(aws, 'AllocateAddress', { Domain: 'vpc' })
     await addressOf(aws, id)
@@ -340,7 +340,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     }
   })
 
-  test('numbers the calls, tells polling apart, and fails the ones it is told to', async () => {
+  test('numbers the calls, marks polling, and fails the calls of injected faults', async () => {
     aws.inject({ kind: 'error', code: 'Unavailable', at: 2 })
     aws.inject({ kind: 'lose', action: 'RunInstances' })
     aws.inject({ kind: 'close', action: 'TerminateInstances' })
@@ -376,7 +376,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     ])
   })
 
-  test('keeps a client waiting for an answer: for a while, or for ever', async () => {
+  test('delays an answer for a while, or forever', async () => {
     aws.inject({ kind: 'delay', ms: 700, action: 'DescribeVpcs' })
     const start = performance.now()
     await ok(aws, 'DescribeVpcs')
@@ -390,7 +390,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect(await Promise.race([allocated, later])).toBe('still waiting')
   })
 
-  test('shows a call to hooks before and after it is executed', async () => {
+  test('runs hooks before and after it executes a call', async () => {
     const seen: string[] = []
     const stop = aws.onCall(async (phase, { action, executed }) => {
       seen.push(`${phase} ${action} ${executed} ${(await aws.world()).keyPairs.length}`)
@@ -410,7 +410,7 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
     expect((await aws.world()).keyPairs).toHaveLength(1)
   })
 
-  test('answers STS', async () => {
+  test('answers STS calls', async () => {
     const response = await fetch(aws.environment['AWS_ENDPOINT_URL'] ?? '', {
       method: 'POST',
       headers: {
@@ -429,7 +429,7 @@ const execFileText = promisify(execFile)
 interface Login {
   readonly identity: Identity
   readonly hostKey: string
-  /** A cloud-config that gives the host this host key, and lets the identity in as `ops`. */
+  /** A cloud-config with this host key and a user `ops` that the identity can log in as. */
   readonly config: string
 }
 
@@ -454,7 +454,7 @@ users:
   return { identity, hostKey: host.publicKey, config }
 }
 
-/** Logs in with OpenSSH, with the host key pinned; tries until it answers. */
+/** Logs in with OpenSSH and a pinned host key; retries until it succeeds. */
 const logIn = (
   { identity, hostKey }: Login,
   address: string,
@@ -481,7 +481,7 @@ const logIn = (
   })
 }
 
-/** A message of two parts, as cloud-init takes it. */
+/** Returns user-data of two parts (MIME multipart), as cloud-init reads it. */
 const multipart = (config: string) => `Content-Type: multipart/mixed; boundary="==B=="
 MIME-Version: 1.0
 
@@ -516,7 +516,7 @@ describe.skipIf(!labIsHere)('the AWS rig with lab hosts', () => {
     ['plain', (config) => Buffer.from(config)],
     ['compressed', (config) => gzipSync(config)],
     ['in parts', (config) => Buffer.from(multipart(config))],
-  ])('lets in whom user-data names (%s), with its host key', async (kind, pack) => {
+  ])('accepts the login in the user-data (%s), with its host key', async (kind, pack) => {
     const login = await makeLogin(await mkdtemp(join(folder, 'login-')))
     const start = performance.now()
     const id = await launch(aws, { UserData: pack(login.config).toString('base64') })
@@ -528,7 +528,7 @@ describe.skipIf(!labIsHere)('the AWS rig with lab hosts', () => {
     expect(await logIn(login, address, 'docker run --rm bb:1 echo hello')).toBe('hello')
   })
 
-  test('keeps a host through stop and start at another address, and gives nobody its remains', async () => {
+  test("keeps a host's data when it restarts at another address, and gives none of it to the next host", async () => {
     const login = await makeLogin(await mkdtemp(join(folder, 'login-')))
     const words = { UserData: Buffer.from(login.config).toString('base64') }
     const id = await launch(aws, words)
@@ -565,7 +565,7 @@ describe.skipIf(!labIsHere)('the AWS rig with lab hosts', () => {
 })
 
 describe.skipIf(!labIsHere)('the AWS rig with booted hosts', () => {
-  test('boots real cloud-init with the user-data given', async () => {
+  test('boots real cloud-init with the given user-data', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'aws-rig-'))
     await using aws = await startAws({ hosts: 'booted' })
     const login = await makeLogin(folder)

@@ -36,7 +36,7 @@ const failureOf = async (work: Promise<unknown>): Promise<UserError> => {
 const puts = () => seat.azure.exchanges.filter(({ request }) => request.method === 'PUT').length
 
 describe('the Bastion of a host', () => {
-  test('is that of its network, or of a network that is peered with it', async () => {
+  test('is the one in its network, or in a peered network', async () => {
     const main = addNetwork(seat.azure)
     const hub = addNetwork(seat.azure, { name: 'hub', peers: [main] })
     addNetwork(seat.azure, { peers: [hub] })
@@ -100,7 +100,7 @@ describe('the Bastion of a host', () => {
     expect(puts()).toBe(before)
   })
 
-  test('needs the Azure CLI and its extension, which are looked for first', async () => {
+  test('requires the Azure CLI and its extension, which are checked first', async () => {
     addBastion(seat.azure, 'a', addNetwork(seat.azure))
     await cli.mode('no-extension')
     expect(await failureOf(attempt())).toMatchObject({

@@ -24,10 +24,10 @@ beforeAll(async () => {
 })
 afterAll(() => seat[Symbol.asyncDispose]())
 
-/** How many hosts a command works on at a time. */
+/** Number of hosts that a command works on concurrently. */
 const atOnce = 10
 
-/** The calls to Azure that `work` makes, by kind; questions after operations are `polls`. */
+/** Counts the calls to Azure that `work` makes, by kind; status requests of operations count as `polls`. */
 async function callsOf(work: () => Promise<unknown>): Promise<Record<string, number>> {
   const before = seat.azure.exchanges.length
   await work()
@@ -91,13 +91,13 @@ test.each([
   )
   console.log(`${count} hosts in ${where}`, { create, plan, resize, ls, rm })
 
-  // Providers, sizes and the image are asked for once for all, quotas and a group of yours now and then.
+  // Providers, sizes and the image are read once for all; quotas and an existing group a few times.
   expect(sum(create)).toBeLessThan(count * 13 + 60)
   expect(sum(plan)).toBeLessThanOrEqual(6)
   expect(sum(resize)).toBeLessThanOrEqual(1)
   expect(sum(ls)).toBe(2)
-  // The network that they share is asked for its hosts after each, and deleted with its group after the last. Those that are
-  // removed at the same time as the last each find it empty.
+  // After each removal, the shared network is checked for hosts; after the last one, it is deleted with its group.
+  // Concurrent last removals each find it empty.
   expect(sum(rm)).toBeLessThanOrEqual(
     count * (resourceGroup === undefined ? 4 : 10) + 4 * atOnce + 20,
   )

@@ -1,4 +1,4 @@
 import { oneOfEach, testCrashes } from '../../support/azure/crash-table.ts'
 
-// Its group, and that of the network that it shares with others.
+// The group of the host, and the group of the shared network.
 testCrashes('a group of its own', {}, [...oneOfEach, 'resourceGroups', 'resourceGroups'].toSorted())

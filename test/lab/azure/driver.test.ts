@@ -41,13 +41,13 @@ const callsOf = (method: string): string[] =>
     .map(({ request }) => operationOf(request))
     .filter((operation) => operation.startsWith(`${method} `) && !operation.includes('login.'))
 
-/** The rule that keeps hosts apart which share a network. */
+/** The rule that isolates hosts in a shared network from each other. */
 const isolation = {
   name: 'deny-shared-network',
   properties: { access: 'Deny', direction: 'Inbound', protocol: '*', priority: 4000 },
 }
 
-/** The body of the last PUT of a kind. */
+/** Returns the body of the last PUT for a resource type. */
 const sent = (type: string): unknown =>
   JSON.parse(
     seat.azure.exchanges.findLast(
@@ -55,8 +55,8 @@ const sent = (type: string): unknown =>
     )?.request.text ?? 'null',
   )
 
-describe('a host in a group of its own', () => {
-  test('is made, switched, listed and removed', async () => {
+describe('a host with a separate resource group', () => {
+  test('is created, stopped, started, listed and removed', async () => {
     const { azure, driver } = seat
     const host = await seat.attempt(newAttempt(seat.options()))
     expect(host).toMatchObject({ user: 'fleet', address: '203.0.113.1' })
@@ -86,7 +86,7 @@ describe('a host in a group of its own', () => {
     await seat.remove(host)
   })
 
-  test('is asked for with what the options say, all in one request each', async () => {
+  test('is created as the options specify, with one request per resource', async () => {
     const given = {
       size: 'standard_d2s_v5',
       image: 'ubuntu-24.04',
@@ -159,12 +159,12 @@ describe('a host in a group of its own', () => {
     })
   })
 
-  test('lets in the address of this computer alone, unless told', async () => {
+  test('accepts SSH only from the address of this computer by default', async () => {
     const host = await seat.attempt(newAttempt(seat.options()))
     expect(host.resources).toMatchObject({ sshCidr: '198.51.100.7/32' })
   })
 
-  test('is opened to another address beside it, as fleet allow asks for', async () => {
+  test('is opened to an additional address by fleet allow', async () => {
     const { sshAccess, update } = seat.driver
     const host = await seat.attempt(newAttempt(seat.options()))
     expect(await sshAccess?.allowed(host)).toEqual(['198.51.100.7/32'])
@@ -182,12 +182,12 @@ describe('a host in a group of its own', () => {
     })
   })
 
-  test('takes the image for the architecture of the size', async () => {
+  test('gets the image for the architecture of its size', async () => {
     const host = await seat.attempt(newAttempt(seat.options({ size: 'Standard_B2pls_v2' })))
     expect(host.resources).toMatchObject({ image: 'Debian:debian-13:13-arm64:0.20261101.2300' })
   })
 
-  test('is not removed with a group that is not the one fleet made, nor with what others put into it', async () => {
+  test("is not removed if the group is not fleet's or contains resources of others", async () => {
     const { azure } = seat
     const host = await seat.attempt(newAttempt(seat.options()))
     const group = azure.store.groups.get(host.resources?.['group']?.toLowerCase() ?? '')
@@ -217,8 +217,8 @@ describe('a host in a group of its own', () => {
 
 const isSecurityGroup = (id: string): boolean => id.includes('/networksecuritygroups/')
 
-describe('hosts in a group of yours', () => {
-  test('share it, and leave it as it was', async () => {
+describe('hosts in an existing resource group', () => {
+  test('share the group and leave it unchanged', async () => {
     const { azure, driver } = seat
     azure.addGroup('yours')
     const options = seat.options({ resourceGroup: 'yours' })
@@ -246,7 +246,7 @@ describe('hosts in a group of yours', () => {
     expect(typesOf(azure.remains())).toEqual(['resourceGroups'])
   })
 
-  test('are found there with all their parts, whoever else has something in it', async () => {
+  test('are found with all their parts beside resources of others', async () => {
     const { azure, driver } = seat
     for (const name of ['yours', 'theirs']) azure.addGroup(name)
     const hosts = await Promise.all([
@@ -268,7 +268,7 @@ describe('hosts in a group of yours', () => {
       ['web-3', hosts[2]?.token, 6],
     ])
     expect(listed[0]?.tags).toMatchObject({ 'fleet:machine': 'web-1' })
-    // One list of each group of somebody's, in pages of two; none of fleet's own, but a look at their network.
+    // One list per existing group, in pages of two; none of fleet's own groups except the network's.
     const lists = azure.exchanges
       .slice(before)
       .map(({ request }) => request.path.split('/').slice(3, 5).join('/').toLowerCase())
@@ -288,7 +288,7 @@ describe('hosts in a group of yours', () => {
     ])
   })
 
-  test('in a subscription that cannot be asked are told of, and the others found', async () => {
+  test('are found although another subscription is inaccessible, which is reported', async () => {
     const { driver } = seat
     await seat.attempt(newAttempt(seat.options()))
     const unasked: string[] = []
@@ -300,7 +300,7 @@ describe('hosts in a group of yours', () => {
     expect(unasked).toEqual([expect.stringMatching(`^subscription ${closed}: .*--subscription`)])
   })
 
-  test('keep what a record names there that does not carry its tags', async () => {
+  test('keep resources that a record names but that lack its tags', async () => {
     const { azure, driver } = seat
     azure.addGroup('shared')
     const options = seat.options({ resourceGroup: 'shared' })
@@ -315,7 +315,8 @@ describe('hosts in a group of yours', () => {
     await expect(seat.remove(host)).rejects.toThrow(told)
     await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(told)
     Object.assign(body, { tags })
-    // As after a removal that was cut short once the machine was gone, and with a group that is somebody's.
+    // As after a removal that was interrupted after the virtual machine, with the security group owned by somebody
+    // else.
     resources.delete(id)
     for (const [key, one] of resources)
       if (isSecurityGroup(key)) Object.assign(one.body, { tags: {} })
@@ -329,7 +330,7 @@ describe('hosts in a group of yours', () => {
     await seat.remove(host)
   })
 
-  test('are left alone where a record has names that fleet never gave', async () => {
+  test('are left alone if a record has names that fleet never assigns', async () => {
     const { azure } = seat
     const host = await seat.attempt(newAttempt(seat.options()))
     const { resources = {} } = host
@@ -352,7 +353,7 @@ describe('hosts in a group of yours', () => {
   })
 })
 
-/** The action that a call needs. */
+/** Returns the action that the role must allow for a call. */
 function actionOf(operation: string): string {
   const [method = '', what = ''] = operation.split(' ')
   const verb = { GET: 'read', PUT: 'write', DELETE: 'delete' }[method]
@@ -374,16 +375,16 @@ describe('the role in docs/drivers/azure.md', async () => {
     action,
     pattern: new RegExp(`^${action.replaceAll('.', String.raw`\.`).replaceAll('*', '.+')}$`, 'i'),
   }))
-  /** What Azure checks beside what was asked for: what a resource joins, and what it is made with. */
+  /** Actions that Azure checks implicitly: of resources that are joined, and of disks made with the machine. */
   const implied = /\/join\/action$|^Microsoft\.Compute\/disks\//
-  /** Only for an image of yours. */
+  /** Actions for the user's own images. */
   const ownImages = /^Microsoft\.Compute\/(?:images|galleries)\//
-  /** Only for members of swarms: test/lab/azure/peer-groups.test.ts. */
+  /** Actions for swarm members: test/lab/azure/peer-groups.test.ts. */
   const swarms = /^Microsoft\.Network\/applicationSecurityGroups\//
-  /** Only for tags that are changed later, which the conformance suite has done. */
+  /** Action for changing tags of existing resources, which the conformance suite covers. */
   const laterTags = /^Microsoft\.Resources\/tags\/write$/
 
-  test('allows all that was done above, and nothing more', () => {
+  test('allows every operation of these tests, and no others', () => {
     const operations = exchanges
       .map(({ request }) => operationOf(request))
       .filter((operation) => !/login\.|operation$/.test(operation))
@@ -404,7 +405,7 @@ describe('the role in docs/drivers/azure.md', async () => {
   })
 })
 
-/** A host that somebody else made: its public address is in another group, and nothing is called as fleet would. */
+/** Creates a host as if by somebody else: its public address is in another group, and no name is one of fleet's. */
 async function makeTheirs(): Promise<{ id: string; name: string; group: string }> {
   const { store } = seat.azure
   const host = await seat.attempt(newAttempt(seat.options({ user: 'ana' })))
@@ -422,12 +423,12 @@ async function makeTheirs(): Promise<{ id: string; name: string; group: string }
   return { id: host.id ?? '', name, group }
 }
 
-/** Asks for a host by its id. */
+/** Describes an existing host by its ID. */
 const recall = (id: string, options: Record<string, unknown> = {}) =>
   seat.driver.describeExisting?.(id, options, seat.call()) ?? Promise.reject(new Error('it cannot'))
 
-describe('a host that somebody else made', () => {
-  test('is found by its id, in any case, and by its group and name', async () => {
+describe('a host that somebody else created', () => {
+  test('is found by its ID in any letter case, and by its group and name', async () => {
     const { id, name, group } = await makeTheirs()
     const recalled = await recall(`${group}/${name}`)
     expect(recalled).toEqual({
@@ -454,7 +455,7 @@ describe('a host that somebody else made', () => {
     expect(callsOf('DELETE')).toEqual([])
   })
 
-  test('is reached at its private address where that is said, and only then', async () => {
+  test('is reached at its private address only if this is requested', async () => {
     const { name, group } = await makeTheirs()
     const [nic] = resourcesOf(seat.azure.store, 'Microsoft.Network/networkInterfaces')
     if (nic === undefined) throw new Error('no host was made')
@@ -473,7 +474,7 @@ describe('a host that somebody else made', () => {
     })
   })
 
-  test('is changed by the ids that it has, and nothing else is', async () => {
+  test('is changed by the resource IDs that it has, and nothing else changes', async () => {
     const { azure, driver } = seat
     const { name, group } = await makeTheirs()
     const { store } = azure
@@ -554,7 +555,7 @@ describe('a host that somebody else made', () => {
       '/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s',
       /is not an Azure virtual machine ID/,
     ],
-  ])('is told where %s leads to none', async (id, message) => {
+  ])('is refused as %s if there is none', async (id, message) => {
     await expect(recall(id)).rejects.toMatchObject({
       kind: 'usage',
       message: expect.stringMatching(message) as string,
@@ -564,8 +565,8 @@ describe('a host that somebody else made', () => {
 
 testDescribed(() => exchanges)
 
-describe("Microsoft's descriptions", () => {
-  test('would not allow a wrong word, an unknown property, or a secret in an answer', async ({
+describe("Microsoft's API descriptions", () => {
+  test('reject a misspelled value, an unknown property, and a secret in an answer', async ({
     skip,
   }) => {
     skip(judgeIsMissing !== undefined, judgeIsMissing)

@@ -38,7 +38,7 @@ const attempt = (given: Record<string, unknown> = {}) =>
 
 const puts = () => seat.azure.exchanges.filter(({ request }) => request.method === 'PUT')
 
-describe('what cannot be made is refused before anything is', () => {
+describe('before creating anything', () => {
   test.each<[string, Record<string, unknown>, RegExp, RegExp]>([
     [
       'an unknown location',
@@ -153,7 +153,7 @@ describe('what cannot be made is refused before anything is', () => {
       /no access to this subscription/,
       /--tenant/,
     ],
-  ])('%s', async (_, given, message, hint) => {
+  ])('refuses %s', async (_, given, message, hint) => {
     addNetwork(seat.azure)
     const own = `/subscriptions/${seat.azure.subscription}/resourceGroups/net/providers/Microsoft.Compute/images/i`
     const error = await failureOf(attempt(given['image'] === 'OWN' ? { image: own } : given))
@@ -166,7 +166,7 @@ describe('what cannot be made is refused before anything is', () => {
   test.each<[string, string, string, RegExp]>([
     ['in another location', 'northeurope', '10.1.0.0/24', /is in northeurope, not in westeurope/],
     ['that is full', 'westeurope', '10.1.0.0/30', /has no free addresses/],
-  ])('a network %s', async (_, location, prefix, message) => {
+  ])('refuses a network %s', async (_, location, prefix, message) => {
     addNetwork(seat.azure, { location, prefix })
     const error = await failureOf(attempt({ subnet: 'net/main/hosts' }))
     expect(error.message).toMatch(message)
@@ -180,7 +180,7 @@ const rule = (name: string, priority: number, properties: object) => ({
 })
 const ssh = { destinationPortRange: '22', sourceAddressPrefix: '*' }
 
-/** Notes of a plan for a host in a subnet with these rules. */
+/** Resolves to the plan's notes for a host in a subnet with these rules. */
 async function notesWith(securityRules: readonly object[], given: Record<string, unknown> = {}) {
   addNetwork(seat.azure)
   const { store, subscription } = seat.azure
@@ -235,15 +235,15 @@ describe('the security group of a subnet', () => {
     ],
     ['where SSH comes from a private network', false, [], { sshCidr: '10.9.0.0/16' }],
     ['where the host is private', false, [], { privateOnly: true }],
-  ])('%s: told %s', async (_, isTold, rules, given) => {
+  ])('%s, noted in the plan: %s', async (_, isTold, rules, given) => {
     const notes = await notesWith(rules, given)
     expect(notes.includes(told)).toBe(isTold)
     expect(notes.includes('guard')).toBe(isTold)
   })
 })
 
-describe('what is yours is used', () => {
-  test('a subnet, without a public address', async () => {
+describe('existing resources and registrations', () => {
+  test('a subnet is used for a host without a public address', async () => {
     addNetwork(seat.azure)
     const host = await attempt({ subnet: 'net/main/hosts', privateOnly: true })
     expect(host.address).toMatch(/^10\.0\.0\./)
@@ -255,7 +255,7 @@ describe('what is yours is used', () => {
     expect(seat.azure.remains()).toHaveLength(2)
   })
 
-  test('a registration is asked for with consent alone', async () => {
+  test('resource providers are registered only with --register-providers', async () => {
     seat.azure.registrations.set('Microsoft.Network', 'NotRegistered')
     const error = await failureOf(attempt())
     expect(error).toMatchObject({
@@ -269,7 +269,7 @@ describe('what is yours is used', () => {
   })
 })
 
-describe('a refusal of Azure tells what to do', () => {
+describe('an error from Azure', () => {
   test.each<[number, string, string, string, RegExp]>([
     [409, 'SkuNotAvailable', 'not available', 'usage', /--zone/],
     [409, 'OperationNotAllowed', 'exceeding approved quota', 'usage', /portal/],
@@ -280,7 +280,7 @@ describe('a refusal of Azure tells what to do', () => {
     [409, 'ScopeLocked', 'locked', 'failed', /lock/],
     [400, 'ResourcePurchaseValidationFailed', 'terms', 'usage', /terms accept/],
     [409, 'SomethingElse', 'for no reason', 'failed', /^$/],
-  ])('%i %s (%s)', async (status, code, message, kind, hint) => {
+  ])('%i %s (%s) has a fitting kind and hint', async (status, code, message, kind, hint) => {
     const how = { status, body: { error: { code, message } } }
     seat.azure.onCall = (operation) =>
       operation === 'PUT Microsoft.Compute/virtualMachines' ? { when: 'before', how } : undefined
@@ -291,7 +291,7 @@ describe('a refusal of Azure tells what to do', () => {
   })
 
   test.each(['AllocationFailed', 'ZonalAllocationFailed', 'OverconstrainedAllocationRequest'])(
-    '%s comes after the machine was accepted; a repetition makes it anew, with other user-data',
+    '%s after the VM was accepted can be retried with other user-data, which re-creates it',
     async (code) => {
       const { azure } = seat
       azure.allocation = () => new Refusal(409, code, 'No room. Try later.')
@@ -311,7 +311,7 @@ describe('a refusal of Azure tells what to do', () => {
   )
 })
 
-/** Leaves a creation where Azure had no room for the virtual machine. */
+/** Returns an attempt that failed because Azure had no capacity for the virtual machine. */
 async function refused(given: Record<string, unknown>) {
   const { azure } = seat
   azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
@@ -324,7 +324,7 @@ const bodies = () => [...seat.azure.store.resources.values()].map(({ body }) => 
 
 const machine = () => bodies().find(({ type }) => type.endsWith('/virtualMachines'))
 
-describe('a creation that was refused', () => {
+describe('a failed creation', () => {
   test.each<[string, Record<string, unknown>, object]>([
     [
       'size, of another architecture',
@@ -349,7 +349,7 @@ describe('a creation that was refused', () => {
       },
       { location: 'northeurope', zones: ['2'] },
     ],
-  ])('goes on with another %s', async (_, other, expected) => {
+  ])('continues with another %s', async (_, other, expected) => {
     addNetwork(seat.azure, { location: 'northeurope' })
     const host = await refused({ zone: '1', tags: 'team=red' })
     const again = { ...host, options: seat.options(other) }
@@ -376,7 +376,7 @@ describe('a creation that was refused', () => {
     expect(seat.azure.remains()).toHaveLength(2)
   })
 
-  test('in a subnet of yours goes on in another network', async () => {
+  test('in an existing subnet continues in another network', async () => {
     addNetwork(seat.azure)
     const host = await refused({ subnet: 'net/main/hosts' })
     const again = { ...host, options: seat.options() }
@@ -386,7 +386,7 @@ describe('a creation that was refused', () => {
     expect(seat.azure.remains()).toHaveLength(2)
   })
 
-  test('does not go on in another group, where nobody would look for what was begun', async () => {
+  test('does not continue in another group, where nobody would look for its resources', async () => {
     seat.azure.addGroup('yours')
     const host = await refused({})
     const again = { ...host, options: seat.options({ resourceGroup: 'yours' }) }
@@ -398,7 +398,7 @@ describe('a creation that was refused', () => {
     await seat.remove(host.record)
   })
 
-  test('says where the host exists that plan will show what differs', async () => {
+  test('of an existing host notes that fleet plan shows the differences', async () => {
     const host = newAttempt(seat.options())
     await seat.attempt(host)
     const plan = await seat.driver.lifecycle?.plan(
@@ -425,7 +425,7 @@ const throttled = (seconds: string) => ({
   },
 })
 
-/** Refuses an operation as Azure does where a right is missing, in the words of its error AuthorizationFailed. */
+/** Returns a fault that refuses `operation` with Azure's AuthorizationFailed error for a missing permission. */
 const forbid =
   (operation: string, right: string, scope: string) =>
   (asked: string): Fault | undefined =>
@@ -444,8 +444,8 @@ const forbid =
         }
       : undefined
 
-describe('a role on resource groups alone', () => {
-  test('makes, changes, finds and removes hosts there', async () => {
+describe('a role that is limited to resource groups', () => {
+  test('creates, changes, finds and removes hosts there', async () => {
     const { azure, driver } = seat
     addNetwork(seat.azure)
     for (const name of ['yours', 'foreign']) azure.addGroup(name)
@@ -471,7 +471,7 @@ describe('a role on resource groups alone', () => {
     expect(left?.map(({ machine: name }) => name)).toEqual(['web-1'])
   })
 
-  test('is told what was not checked, and that it makes no group', async () => {
+  test('causes a note of what was not checked, and an error if a group must be created', async () => {
     const { azure } = seat
     azure.addGroup('yours')
     azure.onlyGroups = ['yours']
@@ -492,7 +492,7 @@ describe('a role on resource groups alone', () => {
   })
 })
 
-describe('a right that is missing', () => {
+describe('a missing permission', () => {
   const scope = '/subscriptions/s'
 
   test.each([
@@ -500,7 +500,7 @@ describe('a right that is missing', () => {
     ['GET Microsoft.Network/publicIPAddresses', 'Microsoft.Network/publicIPAddresses/read'],
     ['GET subscription/resources', 'Microsoft.Resources/subscriptions/resources/read'],
     ['GET resourceGroup', 'Microsoft.Resources/subscriptions/resourceGroups/read'],
-  ])('of the list %s is named', async (operation, right) => {
+  ])('for the list %s is named', async (operation, right) => {
     const host = await attempt()
     seat.azure.onCall = forbid(operation, right, scope)
     const two = new Map(['web-1', 'web-2'].map((name) => [name as MachineName, host]))
@@ -515,7 +515,7 @@ describe('a right that is missing', () => {
     expect(error.hint).toContain('docs/drivers/azure.md')
   })
 
-  test('to what a resource joins is named with that resource', async () => {
+  test('to join a resource is named with that resource', async () => {
     const message =
       "The client 'c' with object id 'o' has permission to perform action 'Microsoft.Network/networkInterfaces/write' on scope '/subscriptions/s/a'; however, it does not have permission to perform action 'Microsoft.Network/virtualNetworks/subnets/join/action' on the linked scope(s) '/subscriptions/s/subnet' or the linked scope(s) are invalid."
     const how = { status: 403, body: { error: { code: 'LinkedAuthorizationFailed', message } } }
@@ -528,7 +528,7 @@ describe('a right that is missing', () => {
 })
 
 describe('throttling', () => {
-  test('is told while it is waited out, and then the step again', async () => {
+  test('is reported while fleet waits, followed by the step again', async () => {
     let left = 1
     seat.azure.onCall = (operation) =>
       operation === 'PUT resourceGroup' && left-- > 0 ? throttled('2') : undefined
@@ -541,7 +541,7 @@ describe('throttling', () => {
     ])
   })
 
-  test('is waited out where Azure says for how long', async () => {
+  test('is waited out for as long as Azure says', async () => {
     let left = 2
     seat.azure.onCall = (operation) =>
       operation === 'PUT resourceGroup' && left-- > 0 ? throttled('1') : undefined
@@ -550,7 +550,7 @@ describe('throttling', () => {
     expect(performance.now() - start).toBeGreaterThan(2000)
   })
 
-  test('for an hour is told at once', async () => {
+  test('for an hour is reported immediately', async () => {
     seat.azure.onCall = (operation) =>
       operation === 'GET Microsoft.Compute/skus' ? throttled('3600') : undefined
     expect((await failureOf(attempt())).message).toContain('will accept the next one in 3600 s')
@@ -566,7 +566,7 @@ const refusedLogin = () =>
       Promise.resolve(),
   )
 
-test('a subscription that the login does not see is not taken for one without the host', async () => {
+test('a subscription that the login cannot access is not mistaken for one without the host', async () => {
   const host = await attempt()
   const resources = { ...host.resources, subscription: '00000000-0000-0000-0000-000000000000' }
   const elsewhere = { ...host, resources }
@@ -576,7 +576,7 @@ test('a subscription that the login does not see is not taken for one without th
 })
 
 describe('the login', () => {
-  test('that is refused is told, without the secret', async () => {
+  test('is reported without the secret if it is refused', async () => {
     process.env['AZURE_CLIENT_SECRET'] = 'wrong~secret'
     const error = await refusedLogin()
     expect(error.kind).toBe('credentials')
@@ -586,8 +586,8 @@ describe('the login', () => {
     )
   })
 
-  // The first that asks for one: MSAL keeps the first endpoint of managed identities that a process has found.
-  test('is that of a managed identity, whose endpoint is asked directly', async () => {
+  // The first test with managed identities: MSAL keeps the first endpoint that a process has found.
+  test('can be a managed identity, whose endpoint is called without the proxy', async () => {
     const token = 'TOKEN-OF-IDENTITY'
     seat.azure.login.tokens.add(token)
     const asked: string[] = []
@@ -613,7 +613,7 @@ describe('the login', () => {
     }
   })
 
-  test('that is not there is told in one sentence, and no proxy is asked for a managed identity', async () => {
+  test('is reported missing in one sentence, and no managed identity is requested through the proxy', async () => {
     without(/^AZURE_(?:CLIENT|TENANT)/)
     const error = await refusedLogin()
     expect(error).toMatchObject({ kind: 'credentials', message: 'no Azure login was found' })
@@ -621,7 +621,7 @@ describe('the login', () => {
     expect(seat.azure.proxied).toEqual([])
   })
 
-  test('that cannot be reached is told as that, not as refused', async () => {
+  test('is reported as unreachable, not as refused, if its endpoint cannot be reached', async () => {
     const vacant = createServer().listen(0, '127.0.0.1')
     await once(vacant, 'listening')
     const { port } = vacant.address() as AddressInfo
@@ -636,7 +636,7 @@ describe('the login', () => {
     expect(error.hint).toContain('HTTPS_PROXY')
   })
 
-  test('is that of az, with its subscription, where the environment has none', async () => {
+  test('is that of az, with its subscription, if the environment has none', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'az-'))
     const token = 'TOKEN-OF-AZ'
     seat.azure.login.tokens.add(token)
@@ -667,7 +667,7 @@ describe('the login', () => {
     }
   })
 
-  test('in a cloud that knows older api-versions alone makes hosts with these', async () => {
+  test('in a cloud with only older API versions creates hosts with these', async () => {
     const { azure } = seat
     azure.knownVersions = ['2021-07-01', '2024-03-01', '2024-04-01-preview', '2099-01-01']
     const host = await attempt({ cloud: 'china' })
@@ -681,7 +681,7 @@ describe('the login', () => {
     const kinds = refused.map(({ request }) =>
       request.path.replace(/^.*\/providers\/([^/]+\/[^/]+).*$/i, '$1'),
     )
-    // Refused once for each kind, or twice where two are asked at once.
+    // Refused once for each kind, or twice if two requests are concurrent.
     expect(kinds.length).toBeLessThanOrEqual(new Set(kinds).size + 1)
     const used = puts()
       .filter(({ answer }) => answer.status < 300)
@@ -689,7 +689,7 @@ describe('the login', () => {
     expect(new Set(used)).toEqual(new Set(['2024-03-01']))
   })
 
-  test('by a code is told as progress, and only when it is asked for', async () => {
+  test('with a device code is reported as progress, and only if it is requested', async () => {
     process.env['FLEET_AZURE_LOGIN'] = 'device-code'
     try {
       await seat.driverWith({}).lifecycle?.list({ id: 'x', options: [{}] }, seat.call())
@@ -702,7 +702,7 @@ describe('the login', () => {
   test.each([
     ['china', /^(?:management\.chinacloudapi|login\..*)\.cn$/],
     ['usgov', /^(?:management\.usgovcloudapi\.net|login\.microsoftonline\.us)$/],
-  ])('of cloud %s goes to its own hosts', async (cloud, own) => {
+  ])('of the cloud %s calls only hosts of that cloud', async (cloud, own) => {
     await seat.driver.lifecycle?.list({ id: 'x', options: [{ cloud }] }, seat.call())
     const hosts = new Set(seat.azure.exchanges.map(({ request }) => request.host))
     expect(hosts.size).toBeGreaterThan(1)
@@ -710,7 +710,7 @@ describe('the login', () => {
   })
 })
 
-test('nothing secret is in errors, records or steps, and the SDK logs nothing', async () => {
+test('errors, records and steps contain no secrets, and the SDK logs nothing', async () => {
   const { azure } = seat
   const logged = vi.spyOn(process.stderr, 'write')
   setLogLevel('verbose') // as AZURE_LOG_LEVEL does when the SDK is loaded

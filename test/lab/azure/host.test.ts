@@ -16,7 +16,7 @@ import { labIsHere } from '../../support/lab/lab.ts'
 
 const machine = parseMachineName('web-1')
 
-describe.skipIf(!labIsHere)('a host behind a virtual machine', () => {
+describe.skipIf(!labIsHere)('a virtual machine with a lab host', () => {
   let hosts: HostSource
   let seat: DriverSeat
   let folder: string

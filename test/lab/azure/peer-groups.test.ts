@@ -33,7 +33,7 @@ const make = async (name: string, given: Partial<Record<string, unknown>> = {}) 
   return host
 }
 
-/** As a command of its own. */
+/** Returns access by a new driver, as in a separate command. */
 const accessOf = () => seat.driverWith({}).peerAccess as PeerAccess
 
 const open = (host: Attempt, signal?: AbortSignal) =>
@@ -95,7 +95,7 @@ const list = () =>
   seat.driverWith({}).lifecycle?.list({ id: fleetId, options: [{}] }, seat.call()) ?? []
 
 describe('the application security group of a swarm', () => {
-  test('opens the ports of nodes between its members only, until the last one is removed', async () => {
+  test('opens the ports of nodes only between its members, until the last one is removed', async () => {
     const [m1, m2, other] = [await make('m1'), await make('m2'), await make('other')]
     expect(await stateOf(m1)).toEqual([
       expect.stringMatching(
@@ -124,7 +124,7 @@ describe('the application security group of a swarm', () => {
         })
         expect(properties).not.toHaveProperty('sourceAddressPrefix')
       }
-      // The rules for SSH, and against the rest of the network, are as before.
+      // The rules for SSH and against the rest of the network are unchanged.
       expect(firewallOf(host).securityRules.map(({ name }) => name)).toEqual(
         expect.arrayContaining(['ssh', 'deny-shared-network']),
       )
@@ -155,7 +155,7 @@ describe('the application security group of a swarm', () => {
     expect(swarmRules(m1)).toHaveLength(4)
   })
 
-  test('is one for each network, and goes with the last member in a network of the user', async () => {
+  test('exists once per network, and is removed with the last member in an existing network', async () => {
     addNetwork(seat.azure)
     const before = seat.azure.remains()
     const [near, mine] = [await make('near'), await make('mine', { subnet: 'net/main/hosts' })]
@@ -170,7 +170,7 @@ describe('the application security group of a swarm', () => {
     const m1 = await make('m1')
     await open(m1)
     const { peerGroup: _group, ...resources } = m1.record.resources ?? {}
-    await seat.remove({ ...m1.record, resources }) // as an older fleet does it
+    await seat.remove({ ...m1.record, resources }) // as an older version of fleet removes it
     const found = await list()
     const orphan = found.find(({ machine }) => machine === 'prod')
     expect(orphan).toMatchObject({
@@ -182,7 +182,7 @@ describe('the application security group of a swarm', () => {
     expect(seat.azure.remains()).toEqual([])
   })
 
-  test('leaves hosts that fleet did not create alone', async () => {
+  test('ignores hosts that fleet did not create', async () => {
     const m1 = await make('m1')
     const { token: _token, ...adopted } = m1.record
     m1.record = adopted
@@ -191,7 +191,7 @@ describe('the application security group of a swarm', () => {
     expect(groups()).toEqual([])
   })
 
-  test.each(['open', 'close'] as const)('can be interrupted at every change: %s', async (what) => {
+  test.each(['open', 'close'] as const)('can be interrupted at any change: %s', async (what) => {
     const m1 = await make('m1')
     const work = (signal?: AbortSignal) => (what === 'open' ? open(m1, signal) : close(m1, signal))
     const prepare = () => (what === 'open' ? close(m1) : open(m1))

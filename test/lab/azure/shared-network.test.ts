@@ -16,14 +16,14 @@ const exchanges = seatEachTest((given) => (seat = given), { settleMs: 5 })
 
 const west = `fleet-${fleetId}-westeurope`
 
-/** Creates a host as a command of its own. */
+/** Creates a host with a new driver, as in a separate command. */
 const create = (name: string, given: Partial<Record<string, unknown>> = {}) =>
   seat.attempt(newAttempt(seat.options(given), name), { driver: seat.driverWith({}) })
 
 const networks = () =>
   resourcesOf(seat.azure.store, 'Microsoft.Network/virtualNetworks').map(({ body }) => body)
 
-/** The subnet and the private address of each interface. */
+/** Returns the subnet and the private address of each network interface. */
 const interfaces = () =>
   resourcesOf(seat.azure.store, 'Microsoft.Network/networkInterfaces').map(({ body }) => {
     const [first] = configurationsOf(body)
@@ -37,7 +37,7 @@ const putsOf = (type: string) =>
 const list = () =>
   seat.driverWith({}).lifecycle?.list({ id: fleetId, options: [{}] }, seat.call()) ?? []
 
-/** A host whose creation an older fleet began, with a network of its own. */
+/** Creates a host as an older version of fleet did, with a network for this host only. */
 async function createOld(): Promise<HostRecord> {
   const host = newAttempt(seat.options(), 'old')
   seat.azure.onCall = (operation) =>
@@ -49,8 +49,8 @@ async function createOld(): Promise<HostRecord> {
   return seat.attempt(host)
 }
 
-describe('the network that hosts share', () => {
-  test('is one for each location, also for two commands at once, until its last host is removed', async () => {
+describe('the shared network', () => {
+  test('exists once per location, even for concurrent commands, until its last host is removed', async () => {
     const hosts = await Promise.all(['web-1', 'web-2'].map((name) => create(name)))
     hosts.push(await create('web-3'), await create('far', { location: 'northeurope' }))
     expect(
@@ -65,7 +65,7 @@ describe('the network that hosts share', () => {
     for (const [prefix] of prefixes) expect(prefix).toMatch(/^10\.(?:1[2-9]\d|2\d\d)\.0\.0\/16$/)
     expect(new Set(interfaces().map(({ subnet }) => subnet)).size).toBe(2)
     expect(new Set(interfaces().map(({ privateIPAddress }) => privateIPAddress)).size).toBe(4)
-    expect(putsOf('Microsoft.Network/virtualNetworks')).toBeLessThanOrEqual(3) // web-3 only looks
+    expect(putsOf('Microsoft.Network/virtualNetworks')).toBeLessThanOrEqual(3) // web-3 only reads it
     for (const { tags } of networks()) {
       expect(tags).toMatchObject({ 'fleet:id': fleetId, 'fleet:shared': 'network' })
       expect(tags).not.toHaveProperty('fleet:machine')
@@ -89,7 +89,7 @@ describe('the network that hosts share', () => {
     expect(networks()[0]?.properties['subnets']).toHaveLength(2)
   })
 
-  test('is created again where it is removed with its last host in the meantime', async () => {
+  test('is created again if it is removed with its last host in the meantime', async () => {
     const first = await create('web-1')
     let isRemoved = false
     seat.azure.onCall = (operation) => {
@@ -110,7 +110,7 @@ describe('the network that hosts share', () => {
     expect(seat.azure.remains()).toEqual([])
   })
 
-  test('is not that of a host which has its own, and which is no different for it', async () => {
+  test('is not used by a host with its own network, which shows no differences because of it', async () => {
     const old = await createOld()
     expect(networks().map(({ name }) => name)).toEqual([expect.stringMatching(/^old-.*-vnet$/)])
     const compared = await seat.driver.update?.compare(
@@ -124,7 +124,7 @@ describe('the network that hosts share', () => {
     expect(seat.azure.remains()).toEqual([])
   })
 
-  test('is not one that somebody else has made', async () => {
+  test('is refused if somebody else created it', async () => {
     seat.azure.addGroup('yours')
     await create('web-1', { resourceGroup: 'yours' })
     const [network] = networks()
@@ -142,10 +142,10 @@ describe('the network that hosts share', () => {
     ).rejects.toThrow('invalid network')
   })
 
-  test('is found by gc when it has no hosts, and with its group alone', async () => {
+  test('is found by gc when it has no hosts, and as an empty group', async () => {
     const host = await create('web-1')
     const { network: _network, ...resources } = host.resources ?? {}
-    await seat.remove({ ...host, resources }) // as an older fleet does it
+    await seat.remove({ ...host, resources }) // as an older version of fleet removes it
     const found = await list()
     expect(found.map(({ machine, parts }) => [machine, parts])).toEqual([
       [west, [`resource group ${west}`, `virtual network ${west}`]],

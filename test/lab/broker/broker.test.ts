@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
   })
   afterAll(() => lab[Symbol.asyncDispose]())
 
-  /** A way to the first host, as one command has it. */
+  /** Connects to the first host, as one command does. */
   async function connect(
     client: BrokerClient,
     {
@@ -72,7 +72,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
   }
   const logins = async () => Number((await host.exec("pgrep -c -f '^sshd: root@'")).stdout)
 
-  test('makes one connection for all commands, and shows it', async () => {
+  test('opens one connection for all commands, and shows it', async () => {
     const { client, openClient, folder } = await keeper()
     const before = await logins()
     const ways = await Promise.all(Array.from({ length: 5 }, () => connect(openClient())))
@@ -88,7 +88,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     expect((await stat(brokerSocket(folder))).mode & 0o777).toBe(0o600)
   })
 
-  test('carries more shells than one connection may', async () => {
+  test('runs more shells than one connection allows', async () => {
     const { client } = await keeper()
     const way = await connect(client)
     const shells = await Promise.all(Array.from({ length: 20 }, () => way.exec(['cat'])))
@@ -98,7 +98,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     )
   })
 
-  test('tells of failures as a connection of one’s own does', async () => {
+  test('reports failures like a direct connection', async () => {
     const { client } = await keeper()
     const other = hostOf(lab, 2).hostKey
     for (const to of [
@@ -113,7 +113,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     }
   })
 
-  test('has each person asked at the terminal of their own command', async () => {
+  test("prompts each user in the terminal of that user's command", async () => {
     const { client, openClient } = await keeper()
     const to = { ...target, user: 'ana', identityFiles: [] }
     const asked: string[] = []
@@ -140,14 +140,14 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await expect(never).rejects.toThrow('went away')
   })
 
-  test('ends an attempt whose person goes away', async () => {
+  test('ends a connection attempt when the user cancels the prompt', async () => {
     const { client } = await keeper()
     const to = { ...target, user: 'ana', identityFiles: [] }
     await expect(connect(client, { to, prompt: refuse })).rejects.toThrow('no answer')
     await vi.waitFor(async () => expect((await hostsOf(client))[0]?.state).toBe('closed'), 120_000)
   })
 
-  test('lends nobody the agent of another login', async () => {
+  test('does not use the agent of one command for another command', async () => {
     const { client, folder } = await keeper()
     const agent = join(folder, 'agent')
     const execute = promisify(execFile)
@@ -161,7 +161,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await expect(connect(client, { to })).rejects.toMatchObject({ kind: 'credentials' })
   })
 
-  test('takes the default key of the home of whoever asks', async () => {
+  test('uses the default key in the home directory of the caller', async () => {
     const { client, folder } = await keeper()
     const home = join(folder, 'home')
     await mkdir(join(home, '.ssh'), { recursive: true })
@@ -171,7 +171,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await expect(connect(client, { to })).rejects.toMatchObject({ kind: 'credentials' })
   })
 
-  test('goes through jump hosts', async () => {
+  test('connects through jump hosts', async () => {
     const { client } = await keeper()
     const far = targetOf(lab, hostOf(lab, 2))
     const via = { ...target, via: undefined }
@@ -182,7 +182,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     expect(await hostsOf(client)).toHaveLength(2)
   })
 
-  test('ends a command whose caller is gone', async () => {
+  test('terminates a command when its caller aborts it', async () => {
     const { client } = await keeper()
     const way = await connect(client)
     const ending = new AbortController()
@@ -198,7 +198,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     }, 120_000)
   })
 
-  test('closes what nobody uses, and then itself', async () => {
+  test('closes unused connections, and then exits', async () => {
     const { client, broker, folder } = await keeper({ idleMs: 200, idleExitMs: 200 })
     const before = await logins()
     const way = await connect(client)
@@ -211,7 +211,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     expect(await client.status()).toBe(undefined)
   })
 
-  test('tells who watches that a link is lost, and connects again when asked', async () => {
+  test('reports a lost connection to its users, and reconnects on the next request', async () => {
     const { client } = await keeper()
     const way = await connect(client)
     const command = await way.exec(['sleep', '1000'])
@@ -228,7 +228,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     expect((await run(way, ['hostname'])).stdout).toBe('h1\n')
   })
 
-  test('makes way for another build without cutting what runs', async () => {
+  test('retires for another build without interrupting running commands', async () => {
     const { client, openClient, folder, broker } = await keeper()
     const way = await connect(client)
     const command = await way.exec(['cat'])
@@ -248,7 +248,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await broker.ended
   })
 
-  test('tells whoever asks from another build how it is, but does not end under what runs', async () => {
+  test('retires when another build stops it, but waits for running commands', async () => {
     const { client, openClient, broker } = await keeper()
     const way = await connect(client)
     const command = await way.exec(['cat'])
@@ -259,7 +259,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     await broker.ended
   })
 
-  test('that ends breaks what ran through it, and the next thing connects by itself', async () => {
+  test('interrupts open channels when it stops, and the next command connects directly', async () => {
     const { client, broker } = await keeper()
     const direct = () => connectSsh(target, { env })
     await using way = await client.connect({ ...target, via: undefined }, { env }, direct)
@@ -282,7 +282,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     { user: 'ana', sshdOptions: { AllowStreamLocalForwarding: 'no' }, relayed: true },
     { user: 'bob', sshdOptions: {}, relayed: true },
   ])(
-    'finds the way to the engine for $user once, $sshdOptions',
+    'determines the connection method to the engine for $user once, $sshdOptions',
     async ({ user, sshdOptions, relayed }) => {
       await using engines = await startLab({ hosts: 1, engine: true, image: true, sshdOptions })
       const { client } = await keeper()
@@ -296,7 +296,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
         return Name
       }
       expect(await asks()).toBe('h1')
-      // More streams than one connection has sessions for, each of its own process where that is the way.
+      // More streams than a connection allows sessions; each needs its own session if a process relays it.
       const way = await connect(client, { to })
       const dial = dialEngine(way, '/var/run/docker.sock', 'h1')
       const streams = await Promise.all(Array.from({ length: 20 }, dial))
@@ -309,7 +309,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     },
   )
 
-  test('is done without where its folder is not one’s own', async () => {
+  test('is not used if other users can access its directory', async () => {
     const { folder } = await keeper()
     const open = join(folder, 'open')
     await mkdir(open, { mode: 0o755 })

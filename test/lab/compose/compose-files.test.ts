@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Seat, modes, takeSeat } from '../../support/docker/docker-client.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 
-/** Those of docker's plugins that `npm test` found or fetched. */
+/** Docker Compose plugin that `npm test` found or fetched. */
 const plugin = (
   JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>
 )['docker-compose']
@@ -20,7 +20,7 @@ afterAll(() => lab?.[Symbol.asyncDispose]())
 
 const out = async (command: string): Promise<string> => (await host.exec(command)).stdout.trim()
 
-/** Takes a seat where compose is: here, or on the host alone. */
+/** Creates a seat with compose on this computer, or only on the host. */
 async function sitDown(here: boolean): Promise<Seat> {
   const seat = await takeSeat(lab, { here })
   await host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/`)
@@ -32,7 +32,7 @@ async function sitDown(here: boolean): Promise<Seat> {
   return seat
 }
 
-/** Writes files below the seat's folder. */
+/** Writes files below the seat's directory. */
 async function lay(seat: Seat, files: Readonly<Record<string, string>>): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     await mkdir(dirname(join(seat.folder, name)), { recursive: true })
@@ -42,7 +42,7 @@ async function lay(seat: Seat, files: Readonly<Record<string, string>>): Promise
 
 const env = { DOCKER_BUILDKIT: '0' }
 
-/** The files that fleet keeps on the host, below the seat's folder. */
+/** Resolves to the paths of the files that fleet keeps on the host, relative to the seat's directory. */
 const filesThere = async (seat: Seat): Promise<string[]> =>
   (await out(`cd ~/.cache/fleet/compose 2>/dev/null && find . -path '*${seat.folder}/*' -type f`))
     .split('\n')
@@ -70,7 +70,7 @@ describe.skipIf(!labIsHere || plugin === undefined).each(modes)(
       return stdout.trim()
     }
 
-    test('what a container wrote stays, what changed here arrives, and what went here goes', async () => {
+    test("keep a container's changes, receive local changes, and are deleted with the local file", async () => {
       await lay(seat, {
         'p/compose.yaml': `services:
   a:
@@ -108,7 +108,7 @@ describe.skipIf(!labIsHere || plugin === undefined).each(modes)(
       await out('rm -rf ~/.cache/fleet/compose/p-*')
     })
 
-    test('what changed on both sides is refused, with the choice, and nothing is copied', async () => {
+    test('are refused, with a hint, if they changed on both sides, and nothing is copied', async () => {
       await lay(seat, {
         'both/compose.yaml': `services: { a: { image: 'bb:1', volumes: ['./data:/data', './b:/b'] } }`,
         'both/data/db': 'seed',
@@ -130,7 +130,7 @@ describe.skipIf(!labIsHere || plugin === undefined).each(modes)(
       expect(await run('both', ['run', '--rm', 'a', 'cat', '/data/db', '/b'])).toBe('oursb2')
     })
 
-    test('a file mounted by itself is written to, for its container sees no other', async () => {
+    test('are written in place if mounted individually, so that the running container sees the change', async () => {
       await lay(seat, {
         'file/compose.yaml': `services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
         'file/f': 'old',
@@ -142,7 +142,7 @@ describe.skipIf(!labIsHere || plugin === undefined).each(modes)(
       await run('file', ['down', '-t', '0'])
     })
 
-    test('a project takes what is beside and above it, each its own', async () => {
+    test('include those next to and above the project directory, separately for each project', async () => {
       for (const name of ['shop', 'blog']) {
         await lay(seat, {
           [`${name}/docker/compose.yaml`]: `name: ${name}
@@ -190,7 +190,7 @@ services:
       expect(await filesThere(seat)).not.toContain('shop/secret')
     })
 
-    test('COMPOSE_FILE, a file from the standard input, and volumes of run', async () => {
+    test('may come from COMPOSE_FILE, from standard input, and from volumes of run', async () => {
       await lay(seat, {
         'var/a.yaml': `services: { a: { image: 'bb:1' } }`,
         'var/sub/b.yaml': `services: { a: { volumes: ['./x:/x'] }, b: { image: 'bb:1', profiles: [tool], volumes: ['./y:/y'] } }`,
@@ -211,7 +211,7 @@ services:
       await seat.ok(['compose', '-p', 'typed', 'down', '-t', '0'])
     })
 
-    test('docker on the host knows the project by its name', async () => {
+    test('belong to a project that docker on the host knows by its name', async () => {
       await lay(seat, {
         'known/compose.yaml': `name: well-known
 services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
@@ -224,7 +224,7 @@ services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
       expect(await run('known', ['ps', '-q'])).toBe('')
     })
 
-    test('a container that is interrupted ends, and its code comes back', async () => {
+    test('do not keep an interrupted container running, and exit codes are returned', async () => {
       await lay(seat, {
         'stop/compose.yaml': `services: { a: { image: 'bb:1', init: true, command: sh -c 'echo begun; sleep 600' } }`,
       })
@@ -244,7 +244,7 @@ services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
       await run('stop', ['down'])
     })
 
-    test('a link that a container left is not followed', async () => {
+    test('are not written through a symbolic link that a container left', async () => {
       await lay(seat, {
         'link/compose.yaml': `services: { a: { image: 'bb:1', volumes: ['./d:/d'] } }`,
         'link/d/sub/f': '1',
@@ -262,8 +262,8 @@ services: { a: { image: 'bb:1', command: sleep 600, volumes: ['./f:/f'] } }`,
   },
 )
 
-describe.skipIf(!labIsHere || plugin === undefined)('compose here and on the host', () => {
-  test('mount the same files, configs and secrets, and replace no container of each other', async () => {
+describe.skipIf(!labIsHere || plugin === undefined)('compose, local and on the host', () => {
+  test("mount the same files, configs and secrets, and do not recreate each other's containers", async () => {
     await using seat = await sitDown(true)
     await lay(seat, {
       'same/compose.yaml': `services:
@@ -302,7 +302,7 @@ secrets: { password: { file: ./password } }
 })
 
 describe.skipIf(!labIsHere || plugin === undefined)('compose on the host', () => {
-  test('commands that only read bring nothing there, and are given no more than compose files', async () => {
+  test('copies nothing for read-only commands except Compose files, which it deletes', async () => {
     await using seat = await sitDown(false)
     await lay(seat, {
       'r/compose.yaml': `services: { a: { image: 'bb:1', env_file: a.env, volumes: ['.:/x'] } }`,
@@ -318,7 +318,7 @@ describe.skipIf(!labIsHere || plugin === undefined)('compose on the host', () =>
     expect(await out('ls -A /dev/shm')).toBe('')
   })
 
-  test.each(['ana', 'bob'] as const)('%s, who is not root, has files there too', async (user) => {
+  test.each(['ana', 'bob'] as const)('keeps files for %s, who is not root', async (user) => {
     await using seat = await takeSeat(lab, { here: false, user })
     const plugins = '.docker/cli-plugins'
     await out(
@@ -337,7 +337,7 @@ describe.skipIf(!labIsHere || plugin === undefined)('compose on the host', () =>
     expect(await out(`ls -d ~${user}/.cache/fleet/compose/u-*`)).toContain('u-')
   })
 
-  test('values of the shell are on no command line', async () => {
+  test('puts no values of environment variables on a command line', async () => {
     await using seat = await sitDown(false)
     await lay(seat, {
       's/compose.yaml': `services: { a: { image: 'bb:1', environment: [TOKEN], command: sleep 600 } }`,
@@ -357,7 +357,7 @@ describe.skipIf(!labIsHere || plugin === undefined)('compose on the host', () =>
     await running
   })
 
-  test('a host that asks for what no compose file names does not get it', async () => {
+  test('does not send files that no Compose file names, even if the host asks for them', async () => {
     await using seat = await sitDown(false)
     await lay(seat, {
       'h/compose.yaml': `services: { a: { image: 'bb:1', volumes: ['./data:/etc/passwd'] } }`,
@@ -385,7 +385,7 @@ esac
     expect(await filesThere(seat)).toEqual(['h/compose.yaml'])
   })
 
-  test('what it cannot do is told', async () => {
+  test('reports what it does not support', async () => {
     await using seat = await sitDown(false)
     await expect(seat.docker(['compose', 'ps'])).rejects.toMatchObject({
       kind: 'failed',

@@ -51,7 +51,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     return () => rm(folder, { recursive: true, force: true })
   })
 
-  /** Copies between two places, as they are typed. */
+  /** Copies `from` to `to`, both as typed on a command line. */
   async function copy(
     from: string,
     to: string,
@@ -67,7 +67,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     const [source = { path: '' }, target = { path: '' }] = places
     return await copyFiles(context, source, target, ({ bytes }) => progress(bytes))
   }
-  /** Cuts a copy of a large file by `cut` once it is on its way. */
+  /** Interrupts a copy of a large file with `cut` once 1 MB is copied. Resolves to the error of the copy. */
   async function interrupt(from: string, to: string, cut: (abort: AbortController) => unknown) {
     const abort = new AbortController()
     let isCut = false
@@ -89,7 +89,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
 
   const here = (name: string) => join(folder, name)
 
-  test('any tree comes back from a round over two machines as it was', async () => {
+  test('preserves any tree over a round trip through two machines', async () => {
     let number = 0
     await fc.assert(
       fc.asyncProperty(trees, async (tree) => {
@@ -106,7 +106,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     for (const host of lab.hosts) expect(await names(host)).not.toContain('.fleet-')
   })
 
-  test('goes into a folder that exists, else to the name given', async () => {
+  test('copies into an existing directory, otherwise to the given name', async () => {
     await mkdir(here('app'))
     await writeFile(here('app/file'), 'content')
     await copy('app', 'h1:/srv/t/new')
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await names(h1, '/srv/t/app')).toContain('./new/app/file')
   })
 
-  test('a folder merges into one of its name, a file replaces a file', async () => {
+  test('merges a directory into one of the same name, and replaces a file with a file', async () => {
     await mkdir(here('app/deep'), { recursive: true })
     await writeFile(here('app/deep/new'), 'new')
     await h1.exec(
@@ -140,7 +140,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await on(h1, 'cat /srv/t/app/deep/new')).toBe('old')
   })
 
-  test('links are copied as links from here, and followed on a machine and when the path says so', async () => {
+  test('copies local links as links, and follows links on a machine or with a trailing slash', async () => {
     await mkdir(here('real'))
     await writeFile(here('real/file'), 'content')
     await symlink('real', here('link'))
@@ -193,7 +193,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     { from: 'h1:/srv/t', to: 'h1:/srv/t/in', says: /into itself/, machine: 'h1' },
     { from: 'busy', to: 'busy/in', says: /into itself/ },
     { from: 'file', to: 'h1:/proc/x', says: /cannot write \/proc: /, machine: 'h1' },
-  ])('$from to $to says what is in the way', async ({ from, to, says, machine }) => {
+  ])('reports why $from to $to cannot be copied', async ({ from, to, says, machine }) => {
     await writeFile(here('file'), 'content')
     await mkdir(here('busy'))
     await h1.exec('mkdir -p /srv/t/busy/file; touch /srv/t/file')
@@ -207,7 +207,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect((await readdir(folder)).sort()).toEqual(['busy', 'file'])
   })
 
-  test('what this user may not read or write is told', async () => {
+  test('reports files that the user may not read or write', async () => {
     await using ana = await takeSeat(lab, { here: false, user: 'ana' })
     await h1.exec('mkdir /srv/t/part && cd /srv/t/part && touch open secret && chmod 600 secret')
     const unreadable = {
@@ -227,7 +227,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     })
   })
 
-  test('a full disk is told and leaves nothing', async () => {
+  test('reports a full disk and leaves nothing behind', async () => {
     await h1.exec('mkdir /srv/t/small && mount -t tmpfs -o size=1m tmpfs /srv/t/small')
     onTestFinished(async () => void (await h1.exec('umount /srv/t/small')))
     await writeFile(here('large'), Buffer.alloc(30_000_000))
@@ -239,7 +239,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await names(h1, '/srv/t/small')).toBe('')
   })
 
-  test('progress counts the bytes', async () => {
+  test('reports progress in bytes', async () => {
     await writeFile(here('large'), Buffer.alloc(3_000_000))
     const seen: number[] = []
     await copy('large', 'h1:/srv/t', { progress: (bytes) => seen.push(bytes) })
@@ -248,7 +248,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect((await stat(here('large'))).size).toBe(3_000_000)
   })
 
-  test('what is there keeps its owner, its mode and its inode; devices and FIFOs are written to', async () => {
+  test('keeps the owner, mode and inode of existing files, and writes to devices and FIFOs', async () => {
     await writeFile(here('new'), 'new')
     await h1.exec(
       `cd /srv/t && echo old > app.env && chown 33:33 app.env && chmod 600 app.env && ln -s app.env link &&
@@ -274,7 +274,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     await expect(copy('h1:/srv/t/other', '.')).rejects.toThrow(/is a device, FIFO or socket/)
   })
 
-  test('here likewise', async () => {
+  test('keeps the mode and inode of existing local files, and writes to local FIFOs', async () => {
     await h1.exec('echo new > /srv/t/file')
     await writeFile(here('file'), 'old', { mode: 0o600 })
     await symlink('file', here('link'))
@@ -301,7 +301,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await readFile(here('outside'), 'utf8')).toBe('kept')
   })
 
-  test('names that are not UTF-8 stay as they are, and what cannot be copied is told', async () => {
+  test('keeps names that are not UTF-8, and reports what cannot be copied', async () => {
     await h1.exec(
       `mkdir /srv/t/d && cd /srv/t/d && printf 1 > "$(printf 'caf\\351')" && printf 2 > "$(printf 'caf\\350')" &&
        mkfifo pipe && mknod null c 1 3 && touch tool && chmod 4755 tool && mkdir open && chmod 1777 open`,
@@ -325,7 +325,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     )
   })
 
-  test('a folder that is there is merged where it may be written to, though its parent may not', async () => {
+  test('merges into an existing writable directory although its parent is not writable', async () => {
     await using ana = await takeSeat(lab, { here: false, user: 'ana' })
     await h1.exec(
       'mkdir /srv/t/mine && cd /srv/t/mine && echo old > file && echo kept > other && ln -s other link && chown -R ana . && chown root file && chmod 666 file',
@@ -340,7 +340,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await names(h1)).not.toContain('.fleet-')
   })
 
-  test('what a shell prints at its start is no part of what is copied', async () => {
+  test('ignores what the login shell prints at startup', async () => {
     await h1.exec('cp -p ~/.bashrc ~/kept; echo "echo WELCOME" > ~/.bashrc')
     onTestFinished(async () => void (await h1.exec('rm ~/.bashrc; mv ~/kept ~/.bashrc')))
     await writeFile(here('file'), 'content')
@@ -350,7 +350,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     expect(await on(h1, 'cat /srv/t/file')).toBe('content')
   })
 
-  test('one session at a time is enough, and what waits for one can be stopped', async () => {
+  test('needs only one session at a time, and can be cancelled while it waits for one', async () => {
     await using narrow = await startLab({
       hosts: 2,
       engine: true,
@@ -386,7 +386,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
     busy?.kill('TERM')
   })
 
-  describe('a copy that is interrupted leaves nothing', () => {
+  describe('leaves nothing behind when it is interrupted', () => {
     const large = Buffer.alloc(200_000_000, 'fleet')
     test.each([
       { from: 'large', to: 'h1:/srv/t/large' },
@@ -400,7 +400,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
       expect(await readdir(folder)).toEqual(['large'])
     })
 
-    test('by a lost link', async () => {
+    test('by a lost connection', async () => {
       await writeFile(here('large'), large)
       const error = await interrupt('large', 'h1:/srv/t/large', () =>
         h1.exec("pkill -KILL -f 'sshd: root@nott[y]'"),

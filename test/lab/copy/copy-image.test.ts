@@ -18,11 +18,11 @@ interface Copy {
   readonly layers: number
 }
 
-describe.skipIf(!labIsHere)('an image', () => {
+describe.skipIf(!labIsHere)('copying an image', () => {
   let lab: Lab
   let ana: Person
 
-  /** Runs a script on a host. */
+  /** Runs a script on a host. Throws if it fails. */
   async function on(name: string, script: string): Promise<string> {
     const host = lab.hosts.find((host) => host.name === name)
     const { code, stdout, stderr } = (await host?.exec(script)) ?? {}
@@ -54,9 +54,9 @@ describe.skipIf(!labIsHere)('an image', () => {
     await lab[Symbol.asyncDispose]()
   })
 
-  test('goes to several machines at once, without the layers that they have', async () => {
+  test('copies to several machines concurrently, without the layers that they have', async () => {
     const copies = await copy('app:1', 'h1', 'h2', 'h3')
-    // The base is in the engines of all; the layer above is not.
+    // All engines have the base layer, but not the layer above it.
     expect(copies).toEqual(
       ['h2', 'h3'].map((machine) => ({
         machine,
@@ -75,7 +75,7 @@ describe.skipIf(!labIsHere)('an image', () => {
     expect(new Set(ids).size).toBe(1)
   })
 
-  test('of which all but a small layer is there costs little, and runs', async () => {
+  test('sends only the missing small layer, and the image runs', async () => {
     const [only] = await copy('app:2', 'h1', 'h2')
     expect(only).toMatchObject({ sent: 1, layers: 3 })
     expect(only?.bytes).toBeLessThan(100_000)
@@ -83,19 +83,19 @@ describe.skipIf(!labIsHere)('an image', () => {
     expect(await on('h2', 'docker run --rm app:2 wc -c /blob')).toBe('8388608 /blob')
   })
 
-  test('goes whole to an engine that has nothing of it', async () => {
+  test('sends the whole image to an engine without any of its layers', async () => {
     await on('h3', 'docker rmi -f app:1 bb:1')
     expect(await copy('app:2', 'h1', 'h3')).toMatchObject([{ sent: 3, layers: 3 }])
     expect(await on('h3', 'docker run --rm app:2')).toBe('two')
   })
 
-  test('that is there already is not sent; it gets the name', async () => {
+  test('sends nothing if the engine has the image, and only tags it', async () => {
     await on('h2', 'docker tag app:2 other:1 && docker rmi app:2')
     expect(await copy('app:2', 'h1', 'h2')).toMatchObject([{ bytes: 0, sent: 0 }])
     expect(await on('h2', 'docker run --rm app:2')).toBe('two')
   })
 
-  test('comes alone, whatever else its machine puts into the archive, and prints before', async () => {
+  test('copies only the named image, even if the source host adds others to the archive or prints output', async () => {
     const evil = `[ "$1" = save ] && set -- "$@" trusted:1; exec "$(command -v -p docker || echo /usr/local/bin/docker)" "$@"`
     await on('h2', 'docker tag bb:1 trusted:1')
     const before = await on('h2', 'docker inspect -f "{{.Id}}" trusted:1')
@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere)('an image', () => {
     expect(await on('h2', 'docker inspect -f "{{.Id}}" trusted:1')).toBe(before)
   })
 
-  test('that no machine has is an error of each target', async () => {
+  test('reports an image that the source does not have for each target', async () => {
     const { code, stderr } = await ana.fleet(['image', 'copy', 'none:1', 'h1', 'h2'])
     expect(code).toBe(1)
     expect(stderr).toMatch(/no such image/i)

@@ -14,10 +14,10 @@ beforeAll(async () => {
 })
 afterAll(() => lab?.[Symbol.asyncDispose]())
 
-/** Runs a script in a new container. */
+/** Returns arguments that run a script in a new container. */
 const shell = (script: string) => ['run', '--rm', 'bb:1', 'sh', '-c', script]
 
-/** What fleet leaves in the places of a host where it may put temporary files. */
+/** Resolves to the temporary files that fleet has left on the first host. */
 const leftovers = async (): Promise<string> => {
   const [host] = lab.hosts
   const found = await host?.exec('ls -d /dev/shm/.fleet-* /tmp/.fleet-* 2>/dev/null')
@@ -35,7 +35,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(await leftovers()).toBe('')
   })
 
-  test('output, errors and exit codes are those of the container', async () => {
+  test('returns the output, error output and exit codes of the container', async () => {
     const answer = await seat.docker(shell('echo out; echo err >&2; exit 3'))
     expect(answer).toEqual({ code: 3, stdout: 'out\n', stderr: 'err\n' })
     expect(await seat.docker(shell('exit 0'))).toMatchObject({ code: 0 })
@@ -43,7 +43,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(await seat.docker(['run', '--no-such-flag'])).toMatchObject({ code: 125 })
   })
 
-  test('odd words reach the container as they are', async () => {
+  test('passes unusual arguments to the container unchanged', async () => {
     const words = ['', ' a  b ', '$HOME', '`id`', "it's", '"q"', '*', 'new\nline', '-x', '\\', 'é☂']
     const script = 'for word; do printf "%s|" "$word"; done'
     const { stdout } = await seat.docker([
@@ -59,14 +59,14 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(stdout).toBe(words.map((word) => `${word}|`).join(''))
   })
 
-  test('input is passed on to its end, small and large', async () => {
+  test('passes small and large input on to its end', async () => {
     expect(await seat.ok(['run', '-i', '--rm', 'bb:1', 'cat'], { input: 'hi\n' })).toBe('hi')
     const input = Buffer.alloc(5_000_000, 'fleet\n')
     const count = await seat.ok(['run', '-i', '--rm', 'bb:1', 'wc', '-c'], { input })
     expect(count).toBe(String(input.length))
   })
 
-  test('a command that reads no input ends all the same', async () => {
+  test('exits if the command reads none of an endless input', async () => {
     const endless = new Readable({
       read() {
         setImmediate(() => this.push('more\n'))
@@ -78,7 +78,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     endless.destroy()
   })
 
-  test('a container is created, started, stopped, restarted, committed and removed', async () => {
+  test('creates, starts, stops, restarts, commits and removes a container', async () => {
     await seat.ok([
       'create',
       '--name',
@@ -104,7 +104,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(await seat.docker(['inspect', 'life'])).toMatchObject({ code: 1 })
   })
 
-  test('SIGTERM reaches the container, and its exit code comes back', async () => {
+  test('passes SIGTERM on to the container, and returns its exit code', async () => {
     const abort = new AbortController()
     const script = 'trap "echo asked; exit 7" TERM; echo ready; while :; do sleep 0.1; done'
     const answer = seat.docker(['run', '--rm', '--name', 'asked', 'bb:1', 'sh', '-c', script], {
@@ -115,7 +115,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(await answer).toMatchObject({ code: 7, stdout: expect.stringContaining('asked') })
   })
 
-  test('variables and env files are those of this computer', async () => {
+  test('uses environment variables and env files of this computer', async () => {
     await writeFile(join(seat.folder, 'vars'), '# a comment\nFROM_FILE=one two\nBARE\nABSENT\n')
     const env = { BARE: 'from here', LONG: 'two\nlines', QUOTE: `it's "$HOME"` }
     const flags = [
@@ -134,7 +134,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(said).toBe(`one two|from here|two\nlines|it's "$HOME"|here|unset|unset`)
   })
 
-  test('an image is built from a folder as docker would send it', async () => {
+  test('builds an image from a directory with the same files as docker sends', async () => {
     const context = join(seat.folder, 'app')
     await mkdir(join(context, 'empty'), { recursive: true })
     await mkdir(join(context, 'logs/deep'), { recursive: true })
@@ -183,7 +183,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     )
   })
 
-  test('a Dockerfile from elsewhere, from the input, and a context from the input', async () => {
+  test('builds with a Dockerfile outside the context or from the input, or a context from the input', async () => {
     const context = join(seat.folder, 'other')
     await mkdir(context)
     await writeFile(join(context, 'data'), 'data')
@@ -204,7 +204,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(await label('bare')).toBe('bare')
   })
 
-  test('ids of images and containers are written to files of this computer', async () => {
+  test('writes the IDs of images and containers to files of this computer', async () => {
     const context = join(seat.folder, 'ids')
     await mkdir(context)
     await writeFile(join(context, 'Dockerfile'), 'FROM bb:1\nLABEL at=ids\n')
@@ -232,7 +232,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     await seat.ok(['rm', 'made'])
   })
 
-  test('a failing build fails', async () => {
+  test('reports a failing build', async () => {
     const context = join(seat.folder, 'failing')
     await mkdir(context)
     await writeFile(join(context, 'Dockerfile'), 'FROM bb:1\nRUN exit 9\n')
@@ -240,7 +240,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     expect(code).not.toBe(0)
   })
 
-  test('images are saved and loaded, containers exported and imported', async () => {
+  test('saves and loads images, and exports and imports containers', async () => {
     await seat.ok(['tag', 'bb:1', 'team/saved:1'])
     await seat.ok(['save', '-o', 'saved.tar', 'team/saved:1'])
     await seat.ok(['load', '-i', 'saved.tar'], { machine: 'h2' })
@@ -259,7 +259,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     await seat.ok(['rm', 'exported'])
   })
 
-  test('cp between a container and this computer keeps its rules', async () => {
+  test('copies between a container and this computer by the rules of docker cp', async () => {
     await seat.ok(['create', '--name', 'box', 'bb:1', 'sh'])
     const tree = join(seat.folder, 'tree')
     await mkdir(join(tree, 'in'), { recursive: true })
@@ -269,14 +269,14 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
       const archive = await seat.docker(['cp', `box:${path}`, '-'])
       return archive.code
     }
-    await seat.ok(['cp', 'tree', 'box:/new']) // not there: renamed
-    await seat.ok(['cp', 'tree', 'box:/new']) // there: into it
-    await seat.ok(['cp', 'tree/.', 'box:/tmp']) // contents
+    await seat.ok(['cp', 'tree', 'box:/new']) // does not exist: renamed
+    await seat.ok(['cp', 'tree', 'box:/new']) // exists: copied into it
+    await seat.ok(['cp', 'tree/.', 'box:/tmp']) // its contents
     await seat.ok(['cp', 'tree/link', 'box:/tmp/alink'])
     await seat.ok(['cp', '-L', 'tree/link', 'box:/tmp/followed'])
     await expect(list('/new/tree/in/file')).resolves.toBe(0)
     await mkdir(join(seat.folder, 'out'))
-    await seat.ok(['cp', 'box:/new', 'out']) // into a folder
+    await seat.ok(['cp', 'box:/new', 'out']) // into a directory
     await seat.ok(['cp', 'box:/tmp/in/file', 'copy']) // renamed
     await seat.ok(['cp', 'box:/tmp/followed', 'out/.'])
     await seat.ok(['cp', 'box:/tmp/.', 'contents'])
@@ -303,7 +303,7 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
     await seat.ok(['rm', 'box'])
   })
 
-  test('a line at a time, for many machines', async () => {
+  test('returns output line by line for many machines', async () => {
     const lines: string[] = []
     const { operator, folder: cwd } = seat
     const env = { ...operator.env, PATH: here ? process.env['PATH'] : cwd }
@@ -321,8 +321,8 @@ describe.skipIf(!labIsHere).each(modes)('docker $mode', ({ here }) => {
   })
 })
 
-describe.skipIf(!labIsHere)('docker without a CLI here', () => {
-  test('values of variables are on no command line', async () => {
+describe.skipIf(!labIsHere)('docker without a local CLI', () => {
+  test('puts no values of variables on a command line', async () => {
     await using seat = await takeSeat(lab, { here: false })
     const context = join(seat.folder, 'args')
     await mkdir(context)
@@ -345,7 +345,7 @@ describe.skipIf(!labIsHere)('docker without a CLI here', () => {
   })
 
   test.each(['ana', 'bob'] as const)(
-    'works for %s, with sudo where that is needed',
+    'works for %s, with sudo where it is necessary',
     async (user) => {
       await using seat = await takeSeat(lab, { here: false, user })
       expect(
@@ -363,7 +363,7 @@ describe.skipIf(!labIsHere)('docker without a CLI here', () => {
     },
   )
 
-  test('what exists here is written in place, by save and cp', async () => {
+  test('writes existing local files in place with save and cp', async () => {
     await using seat = await takeSeat(lab, { here: false })
     const [file, device] = [join(seat.folder, 'file'), join(seat.folder, 'device')]
     await writeFile(file, 'old', { mode: 0o640 })
@@ -395,7 +395,7 @@ describe.skipIf(!labIsHere)('docker without a CLI here', () => {
       code: 1,
       stderr: expect.stringContaining('x was copied without its setuid bit') as string,
     })
-    expect(await seat.docker(['cp', 'special:/', 'whole'])).toMatchObject({ code: 1 }) // x again
+    expect(await seat.docker(['cp', 'special:/', 'whole'])).toMatchObject({ code: 1 }) // skips x's setuid bit again
     expect(await readdir(join(seat.folder, 'whole'))).toContain('etc')
     await seat.ok(['rm', 'special'])
   })
@@ -404,7 +404,7 @@ describe.skipIf(!labIsHere)('docker without a CLI here', () => {
     { args: ['login', 'r.example'], what: 'login' },
     { args: ['build', '--ssh', 'default', '.'], what: 'build --ssh' },
     { args: ['build', '-o', 'out', '.'], what: 'build --output' },
-  ])('$what says that it needs one', async ({ args, what }) => {
+  ])('reports that $what requires one', async ({ args, what }) => {
     await using seat = await takeSeat(lab, { here: false })
     await expect(seat.docker(args)).rejects.toMatchObject({
       kind: 'unsupported',
@@ -412,7 +412,7 @@ describe.skipIf(!labIsHere)('docker without a CLI here', () => {
     })
   })
 
-  test('what fleet put on the host is gone when the link is cut', async () => {
+  test('deletes its files on the host when the connection is lost', async () => {
     const [host] = lab.hosts
     await using seat = await takeSeat(lab, { here: false })
     const running = seat.docker(

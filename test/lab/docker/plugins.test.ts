@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Seat, modes, takeSeat } from '../../support/docker/docker-client.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 
-/** Those of docker's plugins that `npm test` found or fetched. */
+/** Docker plugins that `npm test` found or fetched. */
 const plugins = JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<
   Record<'docker-compose' | 'docker-buildx', string>
 >
@@ -54,7 +54,7 @@ describe.skipIf(!labIsHere).each(modes)('compose $mode', ({ here }) => {
   })
   afterAll(() => seat?.[Symbol.asyncDispose]())
 
-  test('a project comes up from any folder of it, with its files and variables, and goes', async ({
+  test('starts a project from any of its directories, with files and variables, and removes it', async ({
     skip,
   }) => {
     skip(plugin === undefined, 'docker has no compose plugin here')
@@ -85,7 +85,7 @@ describe.skipIf(!labIsHere).each(modes)('compose $mode', ({ here }) => {
 })
 
 describe.skipIf(!labIsHere)('buildx', () => {
-  test("builds over the engine's socket, and sends what a build needs of this computer", async ({
+  test("builds over the engine's socket, and sends the files and secrets that a build requires", async ({
     skip,
   }) => {
     const buildx = plugins['docker-buildx']
@@ -110,7 +110,7 @@ describe.skipIf(!labIsHere)('buildx', () => {
 })
 
 describe.skipIf(!labIsHere)('buildx on the host', () => {
-  test('a build takes what it needs of this computer, and no Dockerfile comes into the image', async ({
+  test('sends the files and secrets that a build requires, and adds no Dockerfile to the image', async ({
     skip,
   }) => {
     const buildx = plugins['docker-buildx']
@@ -144,8 +144,8 @@ RUN --mount=type=secret,id=a --mount=type=secret,id=b cat /run/secrets/a /run/se
   })
 })
 
-describe.skipIf(!labIsHere).each(modes)('compose $mode that lacks the plugin', ({ here }) => {
-  test('says what to install', async () => {
+describe.skipIf(!labIsHere).each(modes)('compose $mode without the plugin', ({ here }) => {
+  test('reports what to install', async () => {
     await using seat = await takeSeat(lab, { here })
     await host.exec('rm -rf ~/.docker')
     await writeFile(join(seat.folder, 'compose.yaml'), 'services: {}\n')

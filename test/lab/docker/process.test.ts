@@ -5,7 +5,7 @@ import { modes } from '../../support/docker/docker-client.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-describe.skipIf(!labIsHere)('the program itself', () => {
+describe.skipIf(!labIsHere)('the fleet program', () => {
   let lab: Lab
   let host: LabHost
   let ana: Person
@@ -73,7 +73,7 @@ describe.skipIf(!labIsHere)('the program itself', () => {
   test.skipIf(plugin === undefined).each([
     ['SIGINT', ['up', '-t', '0']],
     ['SIGTERM', ['logs', '-f']],
-  ] as const)('%s ends compose on the host: %s', async (signal, words) => {
+  ] as const)('%s terminates compose on the host: %s', async (signal, words) => {
     await host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/`)
     const file = join(ana.folder, 'compose.yaml')
     await writeFile(
@@ -97,7 +97,7 @@ describe.skipIf(!labIsHere)('the program itself', () => {
     await ana.fleet([...compose, 'down', '-t', '0'], { env })
   })
 
-  test('a copy that is killed leaves nothing', async () => {
+  test('leaves nothing behind when a copy is killed', async () => {
     await writeFile(join(ana.folder, 'large'), Buffer.alloc(300_000_000))
     let pid = 0
     const copying = ana.fleet(['cp', 'large', 'h1:/srv/large'], { started: (id) => (pid = id) })

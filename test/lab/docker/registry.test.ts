@@ -25,21 +25,21 @@ afterAll(async () => {
 
 const env = { DOCKER_BUILDKIT: '0' }
 const auth = Buffer.from(`${login.user}:${login.password}`).toString('base64')
-/** A credential helper for one registry: docker asks the store for its `list` when it builds. */
+/** Returns the script of a credential helper for one registry; docker runs its `list` command for builds. */
 const helper = (registry: string) => `#!/bin/sh
 [ "$1" = list ] && { echo '{"${registry}":"${login.user}"}'; exit; }
 read registry
 echo '{"Username":"${login.user}","Secret":"${login.password}"}'
 `
 
-/** Whether any process of the hosts shows the password, or its encoding, in its command line or its environment. */
+/** Resolves to whether any host process shows the password, plain or encoded, in its command line or environment. */
 async function isOverheard(): Promise<boolean> {
   const look = `cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -e '${login.password.slice(0, 6)}[-]' -e '${auth.slice(0, 6)}[${auth.charAt(6)}]'`
   const found = await Promise.all(lab.hosts.map((host) => host.exec(look)))
   return found.some(({ stdout }) => stdout !== '')
 }
 
-/** What a container runs until a file says that it may go. */
+/** Command of a container that runs until the file /go exists. */
 const untilTold = ['sh', '-c', 'until [ -e /go ]; do sleep 0.1; done']
 
 const leftovers = async (): Promise<string> => {
@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   const config = (content: unknown) =>
     writeFile(join(seat.folder, 'config.json'), JSON.stringify(content))
   const withConfig = () => ({ env: { ...env, DOCKER_CONFIG: seat.folder } })
-  /** Ends a container that runs `untilTold`, which may be gone before the command that tells it has ended. */
+  /** Ends a container that runs `untilTold`, possibly before the exec command itself has returned. */
   const end = async (name: string, options?: { readonly machine: string }): Promise<void> => {
     const { code } = await seat.docker(['exec', name, 'touch', '/go'], options)
     expect([0, 137]).toContain(code)
@@ -74,11 +74,11 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   })
   afterAll(async () => {
     await seat[Symbol.asyncDispose]()
-    // What is held for a connection goes a moment after it.
+    // Files for a connection are deleted shortly after it closes.
     await vi.waitFor(async () => expect(await leftovers()).toBe(''), 120_000)
   })
 
-  test('an image goes through one with all its layers, from one machine to another', async () => {
+  test('transfer an image with all its layers from one machine to another', async () => {
     const image = `${lab.registry}/team/app:${here ? 1 : 2}`
     await seat.ok(['build', '-t', image, 'app'], { env })
     await seat.ok(['push', image])
@@ -97,7 +97,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
       from: () => ({ credHelpers: { [locked.name]: 'lab' } }),
     },
     { keeping: 'a credential store', from: () => ({ credsStore: 'lab' }) },
-  ])('a login kept in $keeping opens one', async ({ from }) => {
+  ])('accept a login from $keeping', async ({ from }) => {
     const image = `${locked.name}/team/app:1`
     await writeFile(join(seat.folder, 'docker-credential-lab'), helper(locked.name), {
       mode: 0o755,
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
     await seat.ok(['rmi', image], { machine })
   })
 
-  test('a login to another registry stays here', async () => {
+  test('receive no login to another registry', async () => {
     await config({ auths: { 'elsewhere.example': { auth } } })
     const words = ['run', '--rm', '--name', 'quiet', 'bb:1', ...untilTold]
     const running = seat.ok(words, withConfig())
@@ -137,7 +137,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   })
 })
 
-/** Runs a command on a host, which must succeed. */
+/** Runs a command on a host. Throws if it fails. */
 const onHost = async (index: number, command: string): Promise<string> => {
   const result = await lab.hosts[index]?.exec(command)
   expect({ command, ...result }).toMatchObject({ code: 0 })
@@ -180,7 +180,7 @@ describe.skipIf(!labIsHere)('fleet registry', () => {
     await ana[Symbol.asyncDispose]()
   })
 
-  test('lists repositories and tags: of a plain one, and of one with an own authority', async () => {
+  test('lists repositories and tags of an unencrypted registry and of one with a private authority', async () => {
     await config({})
     const refused = await fleet(`registry ls ${lab.registry}`)
     expect(refused).toMatchObject({ code: 5, stderr: expect.stringContaining('--insecure') })
@@ -200,7 +200,7 @@ describe.skipIf(!labIsHere)('fleet registry', () => {
     expect(await fleet(`registry tags ${own.name}/own/none`)).toMatchObject({ code: 1 })
   })
 
-  test('hosts that are logged in pull without fleet, until they are logged out', async () => {
+  test('logs hosts in so that they can pull without fleet, and logs them out', async () => {
     await onHost(0, 'mkdir -p ~/.docker && echo \'{"detachKeys":"ctrl-a"}\' >~/.docker/config.json')
     const login = `registry login ${locked.name} -u ana --password-stdin --on h*`
     const wrong = await fleet(login, 'not-it')
@@ -231,7 +231,7 @@ describe.skipIf(!labIsHere)('fleet registry', () => {
     await ok(`registry logout ${locked.name} -m h2`)
   })
 
-  test('a credential helper of a host keeps the password, which no process list shows', async () => {
+  test("stores the password in a host's credential helper, and no process list shows it", async () => {
     const kept = '/root/kept'
     const script = `#!/bin/sh
 case $1 in
@@ -261,7 +261,7 @@ esac
     await onHost(1, 'rm -r ~/.docker')
   })
 
-  test('--root logs root in, for users who may use sudo', async () => {
+  test('logs root in with --root, for users who may use sudo', async () => {
     for (const user of ['bob', 'ana']) {
       await ok(`adopt ${user}@${lab.hosts[0]?.address} --name ${user}-1 --accept-new`)
     }

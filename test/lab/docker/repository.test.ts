@@ -20,12 +20,12 @@ import { type Switch, addSwitch, removeSwitch } from '../../support/lab/network.
 const machine = parseMachineName('web-1')
 const { signal } = new AbortController()
 
-/** The key of Docker's that fleet takes, and no other. */
+/** Fingerprint of Docker's package signing key, the only key that fleet accepts. */
 const dockersKey = '9DC858229FC7DD38854AE2D88D81803C0EBFCD88'
 
 const stable = ['28.1.0', '28.2.9', '28.2.10', '28.20.1', '29.0.0']
 
-/** What `docker-ce` and `docker-ce-cli` are then. */
+/** Returns the versions of `docker-ce` and `docker-ce-cli` for an engine version. */
 const both = (version: string) => [packageVersion(version), packageVersion(version)]
 
 describe.skipIf(!labIsHere)("Docker's package repository", () => {
@@ -33,14 +33,14 @@ describe.skipIf(!labIsHere)("Docker's package repository", () => {
   let repository: DockerRepository
   let created: NewHost
 
-  /** The stand-in has a key of its own: a script of fleet's is made to take that one. All else stays as it is. */
+  /** Replaces the trusted key in a script of fleet with the key of the test repository. */
   const trusting = (script: string) => {
     expect(script.split(dockersKey)).toHaveLength(2)
     return script.replace(dockersKey, repository.fingerprint)
   }
   const onHost = async (command: string) => (await created.host.exec(command)).stdout.trim()
 
-  /** What `fleet provision` does. */
+  /** Provisions the host as `fleet provision` does. */
   async function provision(
     wish: EngineSpec,
     edit = trusting,
@@ -66,7 +66,7 @@ describe.skipIf(!labIsHere)("Docker's package repository", () => {
     )
   }
 
-  /** Has cloud-init run a script of fleet's as it does at the first boot, and waits for it as `fleet create` does. */
+  /** Makes cloud-init run a script of fleet as at the first boot, and waits for it as `fleet create` does. */
   async function bootWith(wish: EngineSpec, onWait: (detail: string) => void = () => {}) {
     await writeFile(`${created.host.root}/root/script`, trusting(writeBootScript(wish, 'ana')))
     await onHost(`cat /root/script >/var/lib/cloud/instance/scripts/${bootScriptName}
@@ -83,7 +83,7 @@ describe.skipIf(!labIsHere)("Docker's package repository", () => {
     onHost(`apt-get -qq purge docker-ce docker-ce-cli
       rm -f /etc/apt/sources.list.d/docker.list /etc/apt/keyrings/docker.asc`)
 
-  /** Holds the locks that package managers take, until `release`. */
+  /** Holds the locks of apt and dpkg until `release`. */
   const holdLocks = () =>
     onHost(`rm -f /run/held /run/release
       systemd-run --quiet --collect python3 -c "
@@ -122,7 +122,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     await removeSwitch(network)
   })
 
-  test("with a key that is not Docker's is refused at the first boot: an error that says so, at once, and nothing is left", async () => {
+  test("fails the first boot immediately with a clear error if its key is not Docker's, and adds nothing", async () => {
     const refusal = `the key at https://download.docker.com/linux/debian/gpg is not Docker's: ${repository.fingerprint}`
     await expect(created.settle()).rejects.toMatchObject({
       kind: 'failed',
@@ -138,7 +138,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     ).not.toMatch(/docker/)
   })
 
-  test('gives the newest of 28.2, which is 28.2.10 and not 28.20.1', async () => {
+  test('provides the newest 28.2 release: 28.2.10, not 28.20.1', async () => {
     const { plan } = await provision({ version: '28.2' })
     expect(plan.map(({ description }) => description)).toContain(
       'install docker-ce, docker-ce-cli, containerd.io, iptables (the newest 28.2 release)',
@@ -146,13 +146,13 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     expect(await installed()).toEqual(both('28.2.10'))
   })
 
-  test('is not asked a second time: the same wish changes nothing', async () => {
+  test('is not used again for the same specification, which changes nothing', async () => {
     await onHost('touch /run/mark; sleep 0.1')
     expect(await provision({ version: '28.2' })).toMatchObject({ plan: [] })
     expect(await onHost('find /etc /usr /var/lib/dpkg /var/lib/apt -newer /run/mark')).toBe('')
   })
 
-  test('upgrades an engine of its own to a newer version and restarts it, and never takes one back', async () => {
+  test('upgrades an engine installed by fleet to a newer version and restarts it, but never downgrades', async () => {
     const started = 'systemctl show -p ExecMainStartTimestampMonotonic docker.service'
     const before = await onHost(started)
     const { plan } = await provision({ version: '28.20' }, trusting, { upgrades: true })
@@ -167,7 +167,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     }
   })
 
-  test('gives the newest at the first boot where no version is wished for, once the locks of apt are free', async () => {
+  test('provides the newest release at the first boot by default, after the apt locks are released', async () => {
     await uninstall()
     await holdLocks()
     const waits: string[] = []
@@ -181,13 +181,13 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     expect(await installed()).toEqual(both('29.0.0'))
   })
 
-  test('gives of its channel test what that has', async () => {
+  test('provides the newest release of the test channel', async () => {
     await uninstall()
     await provision({ channel: 'test' })
     expect(await installed()).toEqual(both('29.1.0~rc.2'))
   })
 
-  test('without the version wished for is an error that names those there are, at once, on both ways', async () => {
+  test('fails immediately, listing the available versions, if it lacks the requested one', async () => {
     await uninstall()
     const names = [...stable].reverse().map((version) => packageVersion(version).slice(2))
     const failure = {
@@ -201,7 +201,7 @@ while time.time() < end and not os.path.exists('/run/release'): time.sleep(0.1)"
     await expect(provision({ version: '28.7' })).rejects.toMatchObject(failure)
   })
 
-  test('that is down is an error that says so, and the lists of the host stay such as apt can read', async () => {
+  test('reports an error if it is down, and leaves package lists that apt can read', async () => {
     await onHost('rm /etc/apt/sources.list.d/docker.list')
     repository.down = true
     const failure = { message: expect.stringMatching(/could not add Docker's.*503/s) as string }

@@ -19,7 +19,7 @@ afterAll(async () => {
   await lab?.[Symbol.asyncDispose]()
 })
 
-/** A shell prompt that no command line echoes. */
+/** A shell prompt that does not appear in the echo of a command line. */
 const prompt = 'PS1=$(echo ready)"> "\n'
 
 describe.skipIf(!labIsHere).each([
@@ -33,7 +33,7 @@ describe.skipIf(!labIsHere).each([
 ])('a terminal: $what', ({ here, args }) => {
   const env = (): Record<string, string> => (here ? {} : { PATH: ana.folder })
 
-  test('has its size, follows the window, passes Ctrl-C on, and gives the exit code back', async () => {
+  test('has the size of the local one, is resized with it, passes Ctrl-C on, and returns the exit code', async () => {
     const typing = [
       { at: '# ', type: prompt },
       { at: 'ready> ', type: 'stty size\n' },
@@ -44,7 +44,9 @@ describe.skipIf(!labIsHere).each([
       { at: 'ready> ', type: 'echo "$TERM"; exit 3\n' },
     ]
     const { code, screen } = await ana.fleetOnTerminal(args, typing, { env: env() })
-    // libuv's raw mode turns \n into \r\n once more
+    // libuv's raw mode turns 
+    // into \r
+    // once more
     expect(screen).toMatch(/\b24 80\r+\n/)
     expect(screen).toMatch(/\b31 103\r+\n/)
     expect(screen).toMatch(/code 130\r+\n/)

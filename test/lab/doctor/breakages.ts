@@ -4,7 +4,7 @@ import type { LabHost } from '../../support/lab/lab.ts'
 import { answersSsh } from '../../support/lab/probes.ts'
 import { until } from '../../support/lab/process.ts'
 
-/** Fields of an entry's record and options that differ from those of a host that works. */
+/** Fields of an entry's record and options that differ from those of a healthy host. */
 interface Login {
   readonly address?: string
   readonly port?: number
@@ -13,36 +13,36 @@ interface Login {
   readonly sshAlias?: string
 }
 
-/** What the parts of the lab are for a breakage. */
+/** Parts of the lab that a breakage can use. */
 interface Bench {
   readonly host: LabHost
-  /** The key of an agent that is gone: its public part and its fingerprint. */
+  /** Public part and fingerprint of a key that only an SSH agent has, which no longer runs. */
   readonly agentKey: { readonly publicKey: string; readonly fingerprint: string }
-  /** Held until the end: connections that use up what a server allows. */
+  /** Registers a function that is called at the end, for example to close connections that exhaust a server's limit. */
   readonly held: (dispose: () => void) => void
   /** Logs in through the broker before the host is broken. */
   readonly warm: () => Promise<void>
-  /** Writes the SSH configuration of the user. The inventory may name its host "office". */
+  /** Writes the user's SSH configuration. The inventory may refer to its host "office". */
   readonly configureSsh: (text: string) => Promise<void>
 }
 
-/** A way in which a host is broken, and what the doctor has to say about it. */
+/** A defect of a host, and the finding that `fleet doctor` must report for it. */
 export interface Breakage {
   readonly name: string
-  /** Where it happens: on a host of its own without an engine (the default), or on one with an engine. */
+  /** The host to break: a separate host without an engine (the default), or a shared one with an engine. */
   readonly on?: 'engine' | 'hung'
-  /** The machine should have an engine. */
+  /** Set if the machine should have an engine. */
   readonly hasEngine?: true
   readonly via?: string
-  /** Breaks the host; gives the login that is tried. */
+  /** Breaks the host. Resolves to the login that the doctor must use, if not the default. */
   readonly break: (bench: Bench) => Promise<Login | void>
-  /** The one check that is not ok. */
+  /** ID of the only check that is not ok. */
   readonly check: string
   readonly state?: 'warn'
   readonly says: RegExp
-  /** What the fix has. */
+  /** Pattern of the fix. Any text by default. */
   readonly fix?: RegExp
-  /** Checks that are skipped because of it. */
+  /** Checks that are skipped because of the defect. */
   readonly skips?: readonly string[]
 }
 
@@ -52,7 +52,7 @@ const run = async (host: LabHost, script: string): Promise<string> => {
   return stdout
 }
 
-/** Starts another sshd on a host, with other settings. Gives its port. */
+/** Starts another sshd with other settings on a host. Resolves to its port. */
 export async function startSshd(
   host: LabHost,
   port: number,
@@ -65,7 +65,7 @@ export async function startSshd(
     `{ echo '${lines.join("'; echo '")}'; cat /etc/ssh/sshd_config; } > /etc/ssh/sshd-${port}
     /usr/sbin/sshd -f /etc/ssh/sshd-${port} -E /run/sshd-${port}.log`,
   )
-  // sshd goes to the background before it listens.
+  // sshd forks into the background before it listens.
   const isUp = async () => (await answersSsh(host.address, port)) || undefined
   await until(`sshd to listen on port ${port} of ${host.name}`, isUp)
   return port
@@ -74,11 +74,11 @@ export async function startSshd(
 const firewall = (rule: string) => (bench: Bench) =>
   run(bench.host, `iptables -w -A INPUT -p tcp --dport 22 -j ${rule}`).then(() => {})
 
-/** Changes a file of a host by sed, in place. */
+/** Edits a file of a host in place with a sed script. */
 const edit = (file: string, script: string) => (bench: Bench) =>
   run(bench.host, `sed -i '${script}' ${file}`).then(() => {})
 
-/** Puts a script in place of a program of one host. The program itself is \$0.real. */
+/** Replaces a program of one host with a script. The original program is /run/PROGRAM.real. */
 const wrap = (host: LabHost, program: string, body: string) =>
   run(
     host,
@@ -95,7 +95,7 @@ const fill = (options: string, more: string) => (bench: Bench) =>
     `mount -t tmpfs -o ${options} tmpfs /var/lib/docker; cd /var/lib/docker; ${more}`,
   ).then(() => {})
 
-/** An account of a host with other settings in shadow(5), that PAM judges. */
+/** Adds an account with these shadow(5) fields to a host, with an sshd that uses PAM. Resolves to its login. */
 async function withPam({ host }: Bench, shadow: string): Promise<Login> {
   await run(
     host,
@@ -120,7 +120,7 @@ async function serve({ host, held }: Bench, code: string): Promise<void> {
   })
 }
 
-/** A token that a host prints. No output of fleet may have it. */
+/** A token that a host prints. No output of fleet may contain it. */
 export const hostToken = `ghp_${'Zq7'.repeat(12)}`
 
 export const breakages: readonly Breakage[] = [
@@ -175,7 +175,7 @@ export const breakages: readonly Breakage[] = [
     name: 'max-startups',
     async break({ host, held }) {
       const port = await startSshd(host, 2201, { MaxStartups: '1', LoginGraceTime: '600' })
-      // Until sshd has forgotten the connection that saw it listen, it turns this one away.
+      // sshd refuses connections until it has noticed that the one of startSshd is closed.
       for (let isHeld = false; !isHeld;) {
         const socket = connect({ host: host.address, port })
         held(() => socket.destroy())
@@ -188,7 +188,7 @@ export const breakages: readonly Breakage[] = [
   },
   {
     name: 'host-key',
-    // The record keeps the first key: the lab's own knowledge of the new one is not used.
+    // The record keeps the first key; the lab's knowledge of the new one is not used.
     break: ({ host }) => host.replaceHostKey().then(() => {}),
     ...{ check: 'host-key', says: /host key .* has changed/, fix: /run fleet rekey host-key$/ },
     skips: ['login', 'shell'],

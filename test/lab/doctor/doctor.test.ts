@@ -7,7 +7,7 @@ import { hostOf } from '../../support/ssh/ssh-target.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 import { type Breakage, breakages, hostToken, startSshd } from './breakages.ts'
 
-/** Those of docker's plugins that `npm test` found or fetched. */
+/** Docker Compose plugin that `npm test` found or fetched. */
 const plugin = (
   JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>
 )['docker-compose']
@@ -20,19 +20,19 @@ interface Row {
   readonly fix?: string
 }
 
-/** How many healthy machines there are: ports of the sshds of one host. */
+/** Number of healthy machines: ports of sshd processes on one host. */
 const healthy = 50
-/** sshd listens on at most 16 addresses. */
+/** Maximum number of addresses that one sshd listens on. */
 const portsOfSshd = 16
 
-/** Secrets of this computer. No output and no trace may have them. */
+/** Secrets of this computer. No output and no trace may contain them. */
 const secrets = {
   AWS_SECRET_ACCESS_KEY: 'canary-aws-wJalrXUtnFEMI/K7MDENG',
   AZURE_CLIENT_SECRET: 'canary-azure-8Q~abcdefghij',
   REGISTRY_PASSWORD: 'canary-registry-hunter2',
 }
 
-/** An entry of the inventory. Everything is JSON, which is YAML. */
+/** Returns an entry of the inventory, which is written as JSON, a subset of YAML. */
 const entryOf = (
   host: LabHost,
   hostKey: string,
@@ -70,7 +70,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
   let engines: Lab
   let ana: Person
   const disposals: (() => void)[] = []
-  /** Why hosts could not be broken. */
+  /** Errors of breakages that failed, by name. */
   const unbroken = new Map<string, unknown>()
   let rows: readonly Row[] = []
   let answer: Awaited<ReturnType<Person['fleet']>>
@@ -89,7 +89,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
       startLab({ hosts: alone.length }),
       startLab({ hosts: 2, engine: true }),
     ])
-    // One key opens the hosts of both labs.
+    // One key is authorized on the hosts of both labs.
     const { publicKey } = lab.identity
     for (const host of [...lab.hosts, ...engines.hosts]) {
       await host.exec(
@@ -143,7 +143,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
       )
       const [port = '', ...more] = ports
       await startSshd(good, Number(port), {
-        AddressFamily: 'inet', // each port of each family is one of the addresses
+        AddressFamily: 'inet', // each port counts as one address per address family
         MaxStartups: `500${more.map((other) => `\nPort ${other}`).join('')}`,
       })
       for (const one of ports) {
@@ -167,7 +167,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
     ])
   })
 
-  describe('names the one cause of', () => {
+  describe('reports only the cause of', () => {
     test.each(breakages)('$name', ({ name, check, state = 'fail', says, fix, skips = [] }) => {
       if (unbroken.has(name)) throw unbroken.get(name)
       const own = rows.filter(({ machine }) => machine === name)
@@ -186,14 +186,14 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
     })
   })
 
-  test('exits with 1, and names the dead agent of this computer', () => {
+  test('exits with code 1, and reports the missing agent of this computer', () => {
     expect(answer.code).toBe(1)
     expect(rows.find((row) => row.machine === undefined && row.check === 'agent')).toMatchObject({
       ...{ state: 'warn', message: expect.stringContaining('no-agent') },
     })
   })
 
-  test('prints no secret of this computer or of a host, not even in its trace', () => {
+  test('prints no secrets of this computer or of a host, not even in its trace', () => {
     for (const output of [answer.stdout, answer.stderr]) {
       for (const secret of [...Object.values(secrets), hostToken]) {
         expect(output.includes(secret)).toBe(false)
@@ -203,7 +203,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
     expect(answer.stderr).toMatch(/ ssh \w+ /) // it was traced
   })
 
-  test(`says that ${healthy} healthy machines are healthy`, async () => {
+  test(`reports ${healthy} healthy machines as healthy`, async () => {
     const args = ['doctor', '--on', 'set=healthy']
     const { code, stdout, stderr } = await ana.fleet(args)
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })

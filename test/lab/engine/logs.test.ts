@@ -22,7 +22,7 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
     const target = { machine, address, port, user, hostKeys: [hostKey], identityFiles }
     return connectSsh(target, { env: {} })
   }
-  /** The log of the container of that name on each host. */
+  /** Returns the log of the container `container` on each host. */
   const sourcesOf = (container: string): LogSource[] =>
     lab.hosts.flatMap(({ name: machine }, index) =>
       engines.slice(index, index + 1).map((engine) => ({ machine, container, engine })),
@@ -41,7 +41,7 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
     await lab?.[Symbol.asyncDispose]()
   })
 
-  test('read as one, in the order of time; a log that is not there is told beside', async () => {
+  test('are merged by time, and a missing log is reported separately', async () => {
     const [first, second] = lab.hosts
     const script = 'seq 10; while [ ! -e /go ]; do sleep 0.01; done; seq 11 20'
     const half = 'until [ "$(docker logs timed | wc -l)" = 10 ]; do sleep 0.1; done'
@@ -66,7 +66,7 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
     expect(order.join('').replaceAll(/(h\d)\1+/g, '$1 ')).toBe('h1 h2 h1 ')
   })
 
-  test('followed, come as they are printed, until the loop is left', async () => {
+  test('are followed as they are printed, until the loop is left', async () => {
     const script = 'echo up; while [ ! -e /go ]; do sleep 0.01; done; echo gone; sleep 1000'
     await Promise.all(
       lab.hosts.map((host) => host.exec(`docker run -d --name followed bb:1 sh -c '${script}'`)),
@@ -82,7 +82,7 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
     expect(seen.slice(2)).toEqual(['h2 gone', 'h1 gone'])
   })
 
-  test('an abort throws its reason', async () => {
+  test('throw the reason of an abort', async () => {
     const controller = new AbortController()
     const reason = new Error('enough')
     const following = collect(
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('logs of containers on two hosts', () => {
     await expect(following).rejects.toBe(reason)
   })
 
-  test('more than the SSH server has sessions for, where each needs one: the rest is told', async () => {
+  test('are limited by the sessions of the SSH server if each needs one: the others are reported', async () => {
     const [host] = lab.hosts as [LabHost]
     const names = Array.from({ length: 10 }, (_, index) => `many-${index}`)
     const command = "bb:1 sh -c 'echo up; sleep 1000'"

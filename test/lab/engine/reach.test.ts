@@ -20,11 +20,11 @@ async function openAs(lab: Lab, host: LabHost, user: Account, socket = '/var/run
   return { engine, transport }
 }
 
-/** The dial-stdio processes of a host. */
+/** Resolves to the number of dial-stdio processes on a host. */
 const relays = async (host: LabHost): Promise<number> =>
   Number((await host.exec("pgrep -c -f 'docker system dial-stdi[o]'")).stdout)
 
-/** Mounts that let a host see its programs without docker: in overlayfs, a device 0,0 hides a file below. */
+/** Mounts that hide docker from a host: in overlayfs, a device 0,0 hides a file in lower layers. */
 const hideDocker = [
   'mkdir -p /run/hidden',
   '{ [ -e /run/hidden/docker ] || mknod /run/hidden/docker c 0 0; }',
@@ -35,7 +35,7 @@ const hideDocker = [
 describe.skipIf(!labIsHere).each([
   { forwarding: 'allowed', sshdOptions: {} },
   { forwarding: 'forbidden', sshdOptions: { AllowStreamLocalForwarding: 'no' } },
-])('an engine behind SSH, forwarding $forwarding', ({ forwarding, sshdOptions }) => {
+])('an engine over SSH, forwarding $forwarding', ({ forwarding, sshdOptions }) => {
   let lab: Lab
   let host: LabHost
 
@@ -49,7 +49,7 @@ describe.skipIf(!labIsHere).each([
     { user: 'root' as const, relayed: forwarding === 'forbidden' },
     { user: 'ana' as const, relayed: forwarding === 'forbidden' },
     { user: 'bob' as const, relayed: true },
-  ])('is reached by $user', async ({ user, relayed }) => {
+  ])('is reached as $user', async ({ user, relayed }) => {
     const { engine } = await openAs(lab, host, user)
     const names = await Promise.all(Array.from({ length: 20 }, () => readInfo(engine)))
     expect(new Set(names.map(({ Name }) => Name))).toEqual(new Set([host.name]))
@@ -58,13 +58,13 @@ describe.skipIf(!labIsHere).each([
     await expect.poll(() => relays(host)).toBe(0)
   })
 
-  test('on a socket elsewhere', async () => {
+  test('is reached on another socket', async () => {
     const { engine } = await openAs(lab, host, 'ana', '/run/elsewhere/engine.sock')
     await host.exec('mkdir -p /run/elsewhere && ln -s /run/docker.sock /run/elsewhere/engine.sock')
     expect((await readInfo(engine)).Name).toBe(host.name)
   })
 
-  test('that this user may not use', async () => {
+  test('is reported as inaccessible if the user may not use it', async () => {
     const { engine } = await openAs(lab, host, 'bob')
     await host.exec('mv /etc/sudoers.d/bob /etc/sudoers.d/bob.off')
     onTestFinished(
@@ -78,7 +78,7 @@ describe.skipIf(!labIsHere).each([
     })
   })
 
-  test('through a shell that prints before every command', async () => {
+  test('is reached through a shell that prints output before every command', async () => {
     const greet = 'echo WELCOME; echo "to this host" >&2'
     await host.exec(`echo '${greet}' > ${accounts.ana.home}/.bashrc`)
     onTestFinished(async () => void (await host.exec(`rm ${accounts.ana.home}/.bashrc`)))
@@ -88,7 +88,7 @@ describe.skipIf(!labIsHere).each([
     await expect(readInfo(none)).rejects.toThrow('the engine is not running')
   })
 
-  test('where sudo wants a terminal', async () => {
+  test('is reported as inaccessible if sudo requires a terminal', async () => {
     await host.exec(`echo 'Defaults:bob requiretty' > /etc/sudoers.d/tty`)
     onTestFinished(async () => void (await host.exec('rm /etc/sudoers.d/tty')))
     const { engine } = await openAs(lab, host, 'bob')
@@ -98,7 +98,7 @@ describe.skipIf(!labIsHere).each([
     })
   })
 
-  test('where the login is for another command alone', async () => {
+  test('is reported as inaccessible if the key is restricted to another command', async () => {
     const keys = `${accounts.ana.home}/.ssh/authorized_keys`
     await host.exec(
       `cp -p ${keys} ${keys}.all; sed -i 's/^/command="echo Backups only.; exit 3" /' ${keys}`,
@@ -112,7 +112,7 @@ describe.skipIf(!labIsHere).each([
     })
   })
 
-  test('by a docker that is not where the shell looks', async () => {
+  test('is reached with a docker binary outside PATH', async () => {
     const elsewhere = `${accounts.bob.home}/bin`
     await host.exec(
       `mkdir ${elsewhere} && cp "$(command -v docker)" ${elsewhere}/docker && ${hideDocker}`,
@@ -124,7 +124,7 @@ describe.skipIf(!labIsHere).each([
     expect((await readInfo(engine)).Name).toBe(host.name)
   })
 
-  test('that does not run', async () => {
+  test('is reported if it is not running', async () => {
     const { engine } = await openAs(lab, host, 'ana', '/run/none.sock')
     await expect(readInfo(engine)).rejects.toMatchObject({
       kind: 'failed',
@@ -133,7 +133,7 @@ describe.skipIf(!labIsHere).each([
     })
   })
 
-  test('that is not installed', async () => {
+  test('is reported if it is not installed', async () => {
     onTestFinished(async () => void (await host.exec('umount /usr/bin /usr/local/bin')))
     await host.exec(hideDocker)
     const { engine } = await openAs(lab, host, 'ana', '/run/none.sock')

@@ -16,7 +16,7 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
-/** Reads all that comes, and answers with its size once the other side has ended. */
+/** Starts a server that answers each connection with the number of bytes it received before the end. */
 async function serveSizes() {
   const server = createServer({ allowHalfOpen: true }, (client) => {
     let size = 0
@@ -32,7 +32,7 @@ async function serveSizes() {
   }
 }
 
-/** A port that is free on this computer now. */
+/** Resolves to a currently unused port of this computer. */
 async function findPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -48,7 +48,7 @@ async function ask(socket: Socket, ...parts: readonly (Buffer | string)[]): Prom
   return await text(socket)
 }
 
-/** The size of what one sends to port 7000 of the host, after one has ended. */
+/** Command of a server on port 7000 of the host that answers with the number of bytes it received before the end. */
 const sizesOnHost = [
   'perl',
   '-MIO::Socket::INET',
@@ -57,7 +57,7 @@ const sizesOnHost = [
    while ($c = $s->accept) { if (fork) { close $c; next } local $/; print $c length <$c>; exit }`,
 ]
 
-/** Sends from the host to one of its ports: "hello", and prints the answer. */
+/** Returns a command that sends "hello" to a port on the host itself, and prints the answer. */
 const askOnHost = (port: number | undefined) => [
   'perl',
   '-MIO::Socket::INET',
@@ -65,7 +65,7 @@ const askOnHost = (port: number | undefined) => [
   `$s = IO::Socket::INET->new("127.0.0.1:${port}") or exit 7; print $s "hello"; $s->flush; shutdown $s, 1; print while <$s>`,
 ]
 
-describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (kind) => {
+describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('forwarding over %s', (kind) => {
   let lab: Lab
   let host: LabHost
   let folder: string
@@ -106,7 +106,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (k
     return { lines, [Symbol.asyncDispose]: () => open[Symbol.asyncDispose]() }
   }
 
-  test('a local port and a local socket lead to the host', async () => {
+  test('forwards a local port and a local socket to the host', async () => {
     const port = await findPort()
     const socket = join(folder, 'local.sock')
     const local = [
@@ -127,7 +127,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (k
     expect(error.message).toContain('ECONNREFUSED')
   })
 
-  test('a connection that the host refuses is closed and reported', async () => {
+  test('closes and reports a connection that the host refuses', async () => {
     const port = await findPort()
     const local = [parseForward('-L', `${port}:localhost:1`)]
     await using open = await forwarding({ local })
@@ -135,7 +135,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (k
     expect(open.lines).toEqual([expect.stringMatching(/^h1: cannot connect to localhost:1: /)])
   })
 
-  test('SOCKS 4a and 5 lead where the client asks for', async () => {
+  test('connects to the address that a SOCKS 4a or 5 client requests', async () => {
     const port = await findPort()
     await using open = await forwarding({ local: [parseForward('-D', String(port))] })
     const seven = Buffer.from([7000 >> 8, 7000 & 255])
@@ -161,7 +161,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (k
     expect(open.lines).toHaveLength(4)
   })
 
-  test('a port of the host leads to this computer', async () => {
+  test('forwards a port of the host to this computer', async () => {
     using server = await serveSizes()
     const remote = [parseForward('-R', `0:127.0.0.1:${server.port}`), parseForward('-R', '7001')]
     {
@@ -177,7 +177,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (k
     expect((await run(transport, askOnHost(7001))).code).toBe(7)
   })
 
-  test('what is opened is closed again where one cannot be', async () => {
+  test('closes the opened listeners again if one fails', async () => {
     const [free, taken] = [await findPort(), await findPort()]
     const blocker = createServer().listen(taken, '127.0.0.1')
     await once(blocker, 'listening')
@@ -189,7 +189,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (k
     again.close()
   })
 
-  test('commands that ask for it can use the agent, and only while they run', async () => {
+  test('lets only commands with agent forwarding use the agent, and only while they run', async () => {
     const list = async (forwardAgent: boolean) => {
       const command = await transport.exec(['ssh-add', '-l'], { forwardAgent })
       return await text(command.stdout)
@@ -210,7 +210,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('over %s', (k
   })
 })
 
-test.skipIf(!labIsHere)('an agent that is not there cannot be forwarded', async () => {
+test.skipIf(!labIsHere)('a missing agent cannot be forwarded', async () => {
   await using lab = await startLab({ hosts: 1 })
   await using transport = await connectSsh(targetOf(lab, hostOf(lab)), { env: {} })
   await expect(transport.exec(['true'], { forwardAgent: true })).rejects.toMatchObject({

@@ -12,19 +12,19 @@ import { hostOf } from '../../support/ssh/ssh-target.ts'
 const run = promisify(execFile)
 let lab: Lab
 
-/** What to type at the question about a host's key. */
+/** Returns the prompt for a host's key, and what to type there. */
 const answerAt = (question: string, type: string) => [
   { at: question, type: '' },
   { at: '[y/n/all/skip]', type },
 ]
 
-describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
+describe.skipIf(!labIsHere)('importing hosts', () => {
   beforeAll(async () => {
     lab = await startLab({ hosts: 15 })
   })
   afterAll(() => lab?.[Symbol.asyncDispose]())
 
-  test('of Docker Machine come with their keys, on consent to their host keys, and nothing secret', async () => {
+  test('from Docker Machine requires consent to host keys, copies login keys, and stores no secrets', async () => {
     await using person = await makePerson()
     const store = join(person.home, '.docker/machine')
     let taken = 0
@@ -66,7 +66,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     }
   })
 
-  test('of ssh come by their aliases, each once', async () => {
+  test('from an SSH configuration uses their aliases, each once', async () => {
     await using person = await makePerson({ identity: lab.identity.file })
     const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)]
     const config = [one, two]
@@ -85,7 +85,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     })
   })
 
-  test('of a file with commands are refused before ssh runs one, unless they are allowed', async () => {
+  test('from an SSH configuration with commands runs none of these without --allow-exec', async () => {
     await using person = await makePerson({ identity: lab.identity.file })
     const { address, user } = hostOf(lab, 1)
     const ran = join(person.home, 'ran')
@@ -104,7 +104,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect(await readFile(ran, 'utf8')).toBe('')
   })
 
-  test('of Ansible come with what Ansible and ssh make of them: templates, aliases and jump hosts', async () => {
+  test('from Ansible evaluates templates, aliases and jump hosts', async () => {
     await using person = await makePerson({ identity: lab.identity.file })
     const [gate, app, plain] = [hostOf(lab, 1), hostOf(lab, 2), hostOf(lab, 3)]
     await writeFile(
@@ -149,7 +149,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     await expect(readFile(marker)).rejects.toThrow('ENOENT')
   })
 
-  test('are asked about by name and number, until one answer holds for all', async () => {
+  test('prompts for each by name and number, until one answer applies to all', async () => {
     await using person = await makePerson({ identity: lab.identity.file })
     const hosts = join(person.home, 'hosts.ini')
     const lines = ['one', 'two', 'three', 'four'].map((name, index) => {
@@ -181,7 +181,7 @@ describe.skipIf(!labIsHere)('hosts that other tools keep', () => {
     expect(none).toMatchObject({ code: 2, stdout: '' })
   })
 
-  test('are handed over to Ansible, which reaches them the way fleet does, and come back from it', async () => {
+  test('works in both directions with Ansible, which connects to exported hosts as fleet does', async () => {
     await using person = await makePerson({ identity: lab.identity.file })
     const { address, user } = hostOf(lab)
     const adopt = ['adopt', `${user}@${address}`, '--name', 'web-1', '-i', lab.identity.file]

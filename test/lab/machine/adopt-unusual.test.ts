@@ -41,14 +41,14 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
     )
   }
 
-  /** The address of the host that is valid on the lab's switch only, with its zone here. */
+  /** Resolves to the link-local address of the host, with the zone of this computer. */
   async function linkLocalAddress(): Promise<string> {
     const { stdout } = await host.exec('ip -6 -o addr show dev eth0 scope link')
     const [, address = ''] = /inet6 (fe80:[^/]+)/.exec(stdout) ?? []
     return `${address}%${lab.network.bridge}`
   }
 
-  describe('that has IPv6 only', () => {
+  describe('with only IPv6', () => {
     const globalAddress = 'fd77::11'
 
     beforeAll(async () => {
@@ -57,7 +57,7 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
       await host.exec(
         `ip -6 addr add ${globalAddress}/64 dev eth0 nodad; ip -4 addr flush dev eth0`,
       )
-      // An address can be used once the kernel has seen that nobody else has it (RFC 4862 5.4).
+      // An address is usable once duplicate address detection (RFC 4862, section 5.4) has finished.
       await until('the IPv6 addresses to be usable', async () => {
         const here = await execute('ip', ['-6', 'addr', 'show', 'tentative'])
         const there = await host.exec('ip -6 addr show tentative')
@@ -69,7 +69,7 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
     test.each([
       ['its address', async () => globalAddress],
       ['a link-local address with a zone', linkLocalAddress],
-    ])('works by %s, also for plain ssh', async (_, find) => {
+    ])('works with %s, also for plain ssh', async (_, find) => {
       const address = await find()
       await appendFile(join(operator.home, '.ssh/known_hosts'), `${address} ${host.hostKey}\n`)
       const { machine } = await adopt(`root@[${address}]:22`, {})
@@ -90,7 +90,7 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
       expect((await execute('ssh', ssh)).stdout).toBe(`${host.name}\n`)
     })
 
-    test('names the address with its zone where nothing listens', async () => {
+    test('reports the address with its zone if nothing listens', async () => {
       const address = await linkLocalAddress()
       await expect(adopt(`root@[${address}]:2`)).rejects.toMatchObject({
         kind: 'unreachable',
@@ -98,7 +98,7 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
       })
     })
 
-    test('names a zone that this computer does not have', async () => {
+    test('reports a zone that this computer does not have', async () => {
       await expect(adopt('root@[fe80::1%none0]:22')).rejects.toMatchObject({
         kind: 'unreachable',
         message: 'cannot reach [fe80::1%none0]:22: this computer has no network interface none0',
@@ -107,7 +107,7 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
     })
   })
 
-  describe('whose engine listens elsewhere', () => {
+  describe('with an engine on another socket', () => {
     const usual = '/run/docker.sock'
     const { uid } = accounts.ana
 

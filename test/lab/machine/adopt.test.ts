@@ -53,7 +53,7 @@ const plain = () => ({ destination: `root@${host.address}`, name: name('m') })
 const trustKnown = (key: string) =>
   appendFile(join(operator.home, '.ssh/known_hosts'), `${host.address} ${key}\n`)
 
-/** What adopting fails with. The inventory must be as it was. */
+/** Resolves to the error of adopting a host, and checks that the inventory is unchanged. */
 async function refused(request: AdoptRequest): Promise<unknown> {
   const before = await operator.inventory()
   const failure = await adopt(request).then(
@@ -64,11 +64,11 @@ async function refused(request: AdoptRequest): Promise<unknown> {
   return failure
 }
 
-/** A host of a private network in ~/.ssh/config. */
+/** Returns the ~/.ssh/config entry of a host in a private network. */
 const privateHost = (alias: string, to: LabHost): string =>
   `Host ${alias}\n  HostName 10.99.0.5\n  User root\n  ProxyCommand ${netcatLine(to).replaceAll('%', '%%')}\n`
 
-/** Everything of a host that somebody might miss; without what sshd itself keeps of each login. */
+/** Lists files, containers and processes of a host that must not change; without the login records of sshd. */
 async function snapshot(host: LabHost): Promise<string> {
   const { stdout } = await host.exec(`
     find /etc /srv /usr/local /var/lib/docker/containers -xdev -type f -printf '%p %s %T@ %m %u %g\\n' | sort
@@ -80,7 +80,7 @@ async function snapshot(host: LabHost): Promise<string> {
   return stdout
 }
 
-describe.skipIf(!labIsHere)('adopting', () => {
+describe.skipIf(!labIsHere)('adopting a host', () => {
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true, image: true })
     ;[host, other] = lab.hosts as [LabHost, LabHost]
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
   })
   afterEach(() => operator[Symbol.asyncDispose]())
 
-  test('reads the host, remembers what it saw, and changes nothing on it', async () => {
+  test('inspects the host, records what it found, and changes nothing on it', async () => {
     const before = await snapshot(host)
     const { machine, hint } = await adopt({
       destination: `root@${host.address}`,
@@ -123,12 +123,12 @@ describe.skipIf(!labIsHere)('adopting', () => {
     expect(await operator.inventory()).not.toContain('PRIVATE KEY')
   })
 
-  test('names the machine after the host, unless told', async () => {
+  test('names the machine after the host by default', async () => {
     const { machine } = await adopt({ destination: `root@${host.address}`, ...acceptNew })
     expect(machine.name).toBe(host.address)
   })
 
-  test('finds the engine of somebody who needs sudo for it, and of a member of its group', async () => {
+  test('finds the engine for a user with sudo, and for a member of its group', async () => {
     const member = await adopt({
       destination: `ana@${host.address}`,
       name: name('a'),
@@ -148,8 +148,8 @@ describe.skipIf(!labIsHere)('adopting', () => {
     expect(sudoer.machine.host.engine).toBe(member.machine.host.engine)
   })
 
-  describe('trusts a host key', () => {
-    test('that has the fingerprint it was told to expect', async () => {
+  describe('verifies the host key', () => {
+    test('and accepts one with the expected fingerprint', async () => {
       const { machine } = await adopt({
         ...plain(),
         trust: { expected: fingerprint(host.hostKey) },
@@ -157,7 +157,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(machine.host.hostKeys).toEqual([host.hostKey])
     })
 
-    test('and refuses one that has not, showing both', async () => {
+    test('and refuses one with another fingerprint, showing both', async () => {
       const expected = fingerprint(other.hostKey)
       const failure = await refused({ ...plain(), trust: { expected, acceptNew: true } })
       expect(failure).toMatchObject({ kind: 'host-key' })
@@ -165,7 +165,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(String(failure)).toContain(fingerprint(host.hostKey))
     })
 
-    test('that known_hosts has, without asking', async () => {
+    test('and accepts one in known_hosts without a prompt', async () => {
       await trustKnown(host.hostKey)
       const { machine } = await adopt({ ...plain(), trust: {} })
       expect(machine.host.hostKeys).toEqual([host.hostKey])
@@ -185,7 +185,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       }
     })
 
-    test('and refuses one pinned before that is revoked since', async () => {
+    test('and refuses a pinned one that was revoked later', async () => {
       const { machine } = await adopt({ ...plain(), ...acceptNew })
       await appendFile(join(operator.home, '.ssh/known_hosts'), `@revoked * ${host.hostKey}\n`)
       await using fleet = operator.open()
@@ -195,7 +195,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       })
     })
 
-    test('that a certificate authority of known_hosts has signed, for this name only', async () => {
+    test('and accepts one signed by a certificate authority in known_hosts, only for its principal', async () => {
       const [authority, key] = [join(operator.home, 'ca'), join(operator.home, 'host.pub')]
       await makeKey(authority, 'ca')
       await writeFile(key, `${other.hostKey}\n`)
@@ -213,7 +213,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       )
       const request = { destination: `root@${other.address}`, name: name('m'), trust: {} }
       await certify('another.example')
-      // While sshd reads its configuration again, it accepts no connection.
+      // While sshd reloads its configuration, it accepts no connections.
       await expect.poll(() => refused(request)).toMatchObject({ kind: 'host-key' })
       await certify(other.address)
       await expect
@@ -221,7 +221,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
         .toEqual([other.hostKey])
     })
 
-    test('that the known_hosts of ~/.ssh/config has, under an alias', async () => {
+    test('and accepts one in the known_hosts file of ~/.ssh/config, under an alias', async () => {
       const file = join(operator.home, 'hosts')
       await writeFile(file, `the-alias ${host.hostKey}\n`)
       await config(
@@ -231,7 +231,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(machine.host.hostKeys).toEqual([host.hostKey])
     })
 
-    test('and refuses one that known_hosts contradicts, even where any would do', async () => {
+    test('and refuses one that contradicts known_hosts, even with acceptNew', async () => {
       await trustKnown(other.hostKey)
       const failure = await refused({ ...plain(), trust: { acceptNew: true } })
       expect(failure).toMatchObject({
@@ -243,7 +243,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(String(failure)).toContain(fingerprint(host.hostKey))
     })
 
-    test('that the person confirms, who is shown the fingerprint', async () => {
+    test('and accepts one that the user confirms after seeing its fingerprint', async () => {
       const shown: UnknownHostKey[] = []
       const confirm = async (key: UnknownHostKey) => shown.push(key) > 0
       await adopt({ ...plain(), trust: { confirm } })
@@ -255,13 +255,13 @@ describe.skipIf(!labIsHere)('adopting', () => {
       ])
     })
 
-    test('and refuses one that the person does not confirm', async () => {
+    test('and refuses one that the user does not confirm', async () => {
       expect(await refused({ ...plain(), trust: { confirm: async () => false } })).toMatchObject({
         kind: 'cancelled',
       })
     })
 
-    test('and refuses any where there is nobody to ask, saying what to type', async () => {
+    test('and refuses an unknown one without a prompt, with a hint of the option to use', async () => {
       expect(await refused({ ...plain(), trust: {} })).toMatchObject({
         kind: 'host-key',
         hint: expect.stringContaining(`--host-key ${fingerprint(host.hostKey)}`),
@@ -280,7 +280,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       })
     })
 
-    test('a host that is a machine already, and says which', async () => {
+    test('a host that is already a machine, and names that machine', async () => {
       const destination = `root@${host.address}`
       expect(await refused({ destination, name: name('n'), ...acceptNew })).toMatchObject({
         kind: 'usage',
@@ -288,7 +288,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       })
     })
 
-    test('a host that nobody lets it in to', async () => {
+    test('a host that rejects the login', async () => {
       const destination = `nobody-here@${other.address}`
       expect(await refused({ destination, name: name('n'), ...acceptNew })).toMatchObject({
         kind: 'credentials',
@@ -303,7 +303,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
     })
   })
 
-  test('takes a host without an engine, and says how to give it one', async () => {
+  test('accepts a host without an engine, with a hint to install one', async () => {
     await using bare = await startLab({ hosts: 1 })
     const destination = `root@${bare.hosts[0]?.address}`
     await copyFile(bare.identity.file, join(operator.home, '.ssh/id_ed25519'))
@@ -312,7 +312,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
     expect(hint).toContain('fleet provision bare')
   })
 
-  test('takes a host whose engine the user may not use, and says what is in the way', async () => {
+  test('accepts a host whose engine the user may not use, with a hint of the reason', async () => {
     await other.exec('mv /etc/sudoers.d/bob /root-of-bob')
     const request = { destination: `bob@${other.address}`, name: name('locked'), ...acceptNew }
     const { hint } = await adopt(request)
@@ -320,16 +320,16 @@ describe.skipIf(!labIsHere)('adopting', () => {
     expect(hint).toContain('bob does not have permission to use Docker on the host')
   })
 
-  test('writes engine: none for a host that is to have none, and has nothing to say then', async () => {
+  test('writes engine: none for a host without an engine on request, without a hint', async () => {
     const request = { destination: `root@${host.address}`, name: name('jump'), ...acceptNew }
     expect(await adopt({ ...request, engine: 'none' })).not.toHaveProperty('hint')
     expect(await operator.machine('jump')).toMatchObject({ engine: 'none' })
   })
 
-  describe('follows ~/.ssh/config', () => {
-    test('for the address, the user and the key, which later logins use too', async () => {
+  describe('uses ~/.ssh/config', () => {
+    test('for the address, the user and the key, also for later logins', async () => {
       await operator[Symbol.asyncDispose]()
-      operator = await makeOperator() // no key in the usual place
+      operator = await makeOperator() // no key in the default location
       const file = join(operator.home, 'keys/deploy')
       await mkdir(join(operator.home, 'keys'))
       await makeKey(join(operator.home, 'keys/wrong'), 'wrong')
@@ -352,9 +352,9 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(await operator.inventory()).not.toContain(operator.home)
     })
 
-    test('for the agent, which later logins ask too', async () => {
+    test('for the agent, also for later logins', async () => {
       await operator[Symbol.asyncDispose]()
-      operator = await makeOperator() // no key in the usual place
+      operator = await makeOperator() // no key in the default location
       using agent = await startAgent(operator.home)
       await agent.add(lab.identity.file)
       await config(
@@ -371,7 +371,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       })
     })
 
-    test('through its ProxyCommand, which never gets into the inventory', async () => {
+    test('for its ProxyCommand, which is never written to the inventory', async () => {
       const mark = randomUUID()
       const ran = join(operator.home, 'ran')
       const command = `echo %n >> ${ran}; ${netcatLine(host, { mark }).replaceAll('%', '%%')}`
@@ -388,7 +388,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(await connectAgain()).toBe('ana\n')
       await untilGone(mark)
 
-      // What the configuration says when the connection is opened decides.
+      // The configuration at the time of the connection is used.
       await config(`Host tunnel\n  User bob\n  ProxyCommand sh -c ${shellQuote(command)}\n`)
       expect(await connectAgain()).toBe('bob\n')
       await config(`Host tunnel\n  ProxyCommand sh -c 'echo no way out >&2; exit 5'\n`)
@@ -402,7 +402,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
         hint: expect.stringMatching(/ssh -v closed$/),
       })
 
-      // The same inventory runs nothing for somebody who has not trusted the alias.
+      // The same inventory runs nothing for a user who has not trusted the alias.
       await config(`Host tunnel\n  User bob\n  ProxyCommand sh -c ${shellQuote(command)}\n`)
       await using fleet = operator.open()
       await (await fleet.trust()).update((before) => ({ ...before, aliases: [] }))
@@ -418,7 +418,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       expect(await readFile(ran, 'utf8')).toBe('tunnel\n')
     })
 
-    test('through ProxyCommands to hosts with one address in two networks', async () => {
+    test('for ProxyCommands to hosts with the same address in two networks', async () => {
       await config(privateHost('east', host) + privateHost('west', other))
       await adopt({ destination: 'east', ...acceptNew })
       const { machine } = await adopt({ destination: 'west', ...acceptNew })
@@ -428,7 +428,7 @@ describe.skipIf(!labIsHere)('adopting', () => {
       })
     })
 
-    test('through a jump host of a colleague, who has not adopted it', async () => {
+    test('for a jump host that the user has not adopted', async () => {
       const { machine } = await adopt({
         destination: `ana@${host.address}`,
         name: name('web'),
@@ -453,7 +453,7 @@ Host ${other.address}
 
     test('and offers only the keys that it names, with IdentitiesOnly', async () => {
       await operator[Symbol.asyncDispose]()
-      operator = await makeOperator() // no key in the usual place
+      operator = await makeOperator() // no key in the default location
       using agent = await startAgent(operator.home)
       operator.env['SSH_AUTH_SOCK'] = agent.socket
       await agent.add(lab.identity.file)
@@ -471,7 +471,7 @@ Host ${other.address}
       expect((await run(await fleet.connect(machine), ['id', '-un'])).stdout).toBe('ana\n')
     })
 
-    test('and names the settings that have no effect', async () => {
+    test('and reports the settings that have no effect', async () => {
       await config(`Host shop\n  HostName ${host.address}\n  User root\n  RemoteCommand tmux\n`)
       const { warnings } = await adopt({ destination: 'shop', ...acceptNew })
       expect(warnings).toEqual([
@@ -479,7 +479,7 @@ Host ${other.address}
       ])
     })
 
-    test('through a jump host, which becomes a machine without an engine', async () => {
+    test('for a jump host, which becomes a machine without an engine', async () => {
       const only = `iptables -w -A INPUT -p tcp --dport 22 ! -s ${other.address} -j REJECT`
       await host.exec(only)
       await config(`Host bastion
@@ -510,7 +510,7 @@ Host inner
       await host.exec(only.replace('-A', '-D'))
     })
 
-    test('and changes nothing when the jump host is not to be taken in', async () => {
+    test('and changes nothing if the user does not confirm the jump host', async () => {
       await config(`Host inner\n  HostName ${host.address}\n  ProxyJump root@${other.address}\n`)
       const before = await operator.inventory()
       await expect(
@@ -519,7 +519,7 @@ Host inner
       expect(await operator.inventory()).toBe(before)
     })
 
-    test('but not in a circle', async () => {
+    test('and refuses jump hosts in a circle', async () => {
       await config(`Host a
   HostName ${host.address}
   ProxyJump b
@@ -534,9 +534,9 @@ Host b
     })
   })
 
-  test('names the key file that later logins miss', async () => {
+  test('names a missing key file at later logins', async () => {
     await operator[Symbol.asyncDispose]()
-    operator = await makeOperator() // no key in the usual place
+    operator = await makeOperator() // no key in the default location
     const file = join(operator.home, 'deploy')
     await copyFile(lab.identity.file, file)
     const { machine } = await adopt({ ...plain(), identityFiles: [file], ...acceptNew })
@@ -548,7 +548,7 @@ Host b
     })
   })
 
-  test('refuses to install the engine of a host that is to have none', async () => {
+  test('refuses to install an engine if the machine must have none', async () => {
     await using fleet = operator.open()
     const request = { name: name('x'), driver: 'ssh', options: { address: host.address } }
     await expect(
@@ -564,7 +564,7 @@ Host b
     ['over a machine that is none', 'gone', 'unknown-machine'],
     ['through the machine itself', 'x', 'inventory'],
     ['in a circle', 'y', 'inventory'],
-  ])('goes no way that leads %s', async (_, via, kind) => {
+  ])('refuses to connect %s', async (_, via, kind) => {
     await operator[Symbol.asyncDispose]()
     const entry = `driver: ssh, options: { address: ${host.address} }, host: { phase: ready, address: ${host.address}, user: root }`
     operator = await makeOperator({
@@ -582,7 +582,7 @@ machines:
     await expect(fleet.connect(machine)).rejects.toMatchObject({ kind })
   })
 
-  test('completes an entry that was written by hand, and keeps its words', async () => {
+  test('completes an entry written by hand, and keeps its comments', async () => {
     await operator[Symbol.asyncDispose]()
     operator = await makeOperator({
       identity: lab.identity.file,
@@ -612,7 +612,7 @@ machines:
     ).rejects.toMatchObject({ kind: 'usage', machine: 'cellar' })
   })
 
-  test('names the flag of a driver option that is missing', async () => {
+  test('names the flag of a missing driver option', async () => {
     await using fleet = operator.open()
     await expect(
       createMachine(fleet, { name: name('x'), driver: 'ssh', ...acceptNew }, calls),

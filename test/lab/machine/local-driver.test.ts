@@ -13,7 +13,7 @@ import { program } from '../../support/test-user.ts'
 const calls = { progress: () => {}, approve: async () => false }
 const name = parseMachineName('me')
 
-test('a socket that nobody answers on is an error that names it, and writes nothing', async () => {
+test('a local socket without a listener is an error that names it, and nothing is written', async () => {
   await using operator = await makeOperator()
   await using fleet = operator.open()
   const options = { socket: join(operator.home, 'no.sock') }
@@ -26,7 +26,7 @@ test('a socket that nobody answers on is an error that names it, and writes noth
 })
 
 describe.skipIf(!labIsHere)('the engine of this computer', () => {
-  test('becomes a machine that has no address, at the socket that is told', async () => {
+  test('becomes a machine without an address, at the given socket', async () => {
     await using lab = await startLab({ hosts: 1, engine: true })
     const socket = lab.hosts[0]?.engineSocket ?? ''
     await using operator = await makeOperator()
@@ -53,7 +53,7 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
     })
   })
 
-  test('is installed where there is none, also without an init system', async () => {
+  test('is installed if missing, even without an init system', async () => {
     await using host = await bootHost({ init: 'none' })
     const folder = join(host.root, 'opt/fleet')
     await mkdir(folder)

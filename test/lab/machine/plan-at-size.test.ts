@@ -21,7 +21,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Reads the file and plans, as a command does, and tells the processor time that it took, in milliseconds. */
+/** Reads the inventory and plans, as a command does. Resolves to the plan and the processor time in milliseconds. */
 async function plan() {
   const { io } = pipeIo({ env: { ...process.env, FLEET_HOME: join(folder, 'home') } })
   await using fleet = openFleet(io, join(folder, 'machines.yaml'))
@@ -30,7 +30,7 @@ async function plan() {
   )
 }
 
-test('a plan of a thousand machines in three regions asks EC2 once for each, and takes less than a second', async () => {
+test('a plan of a thousand machines in three regions takes one EC2 call each, in less than a second', async () => {
   await plan() // loads the code of EC2
   ec2.asked.length = 0
   const { value: made, took } = await plan()
@@ -40,7 +40,7 @@ test('a plan of a thousand machines in three regions asks EC2 once for each, and
   expect(observed.map(({ region }) => region).sort()).toEqual([
     ...['ap-south-1', 'eu-west-1', 'us-east-1'],
   ])
-  // The others look for what no entry owns: once in each region too.
+  // The other calls look for resources without an entry: also one per region.
   expect(questions).toHaveLength(6)
   expect(took).toBeLessThan(1000)
 })

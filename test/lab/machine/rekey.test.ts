@@ -61,7 +61,7 @@ describe.skipIf(!labIsHere)('rekey', () => {
     await lab[Symbol.asyncDispose]()
   })
 
-  test('refuses a key that is the same still, and asks nobody', async () => {
+  test('refuses an unchanged key without a prompt', async () => {
     const inventory = await operator.inventory()
     await expect(rekey(nobody)).rejects.toMatchObject({
       kind: 'usage',
@@ -70,7 +70,7 @@ describe.skipIf(!labIsHere)('rekey', () => {
     expect(await operator.inventory()).toBe(inventory)
   })
 
-  test('leaves the old key where the new one is not confirmed, and logins refused', async () => {
+  test('keeps the old key if the new one is not confirmed, and logins remain refused', async () => {
     await host.replaceHostKey()
     const inventory = await operator.inventory()
     const change = { before: [fingerprint(before)], after: fingerprint(host.hostKey) }
@@ -83,7 +83,7 @@ describe.skipIf(!labIsHere)('rekey', () => {
     await expect(whoAmI()).rejects.toMatchObject({ kind: 'host-key' })
   })
 
-  test('pins nothing when the entry was removed or changed while the person was asked', async () => {
+  test('pins nothing if the entry was removed or changed during the prompt', async () => {
     const inventory = await operator.inventory()
     const failed = { kind: 'failed', machine: 'm' }
     const byAnother = async (change: (entry: MachineEntry) => MachineEntry | undefined) => {
@@ -99,14 +99,14 @@ describe.skipIf(!labIsHere)('rekey', () => {
     await writeFile(operator.inventoryFile, inventory)
   })
 
-  test('pins the new key, and only that, once it is confirmed', async () => {
+  test('pins only the new key, once it is confirmed', async () => {
     await rekey(async () => true)
     expect((await operator.machine('m'))?.host?.hostKeys).toEqual([host.hostKey])
     expect(await whoAmI()).toBe('root\n')
   })
 })
 
-test('rekey has nothing to do for the machine that is this computer', async () => {
+test('rekey is refused for the machine that is this computer', async () => {
   await using person = await makeOperator({
     inventory:
       'version: 1\nid: 0123abcd\nmachines:\n  me: { driver: local, host: { phase: ready } }\n',

@@ -11,7 +11,7 @@ import {
 } from '../../../src/operations/machine/remove-machine.ts'
 import { type Operator, makeOperator } from '../../support/operator.ts'
 
-/** Removing reaches no host: these are nowhere. */
+/** Removal connects to no host: these addresses do not exist. */
 const inventory = `version: 1
 id: 0123abcd
 machines:
@@ -37,7 +37,7 @@ const nobody = async () => {
   throw new Error('nobody was to be asked')
 }
 
-/** What a command does: checks all of them, then takes one after the other. */
+/** Steps of a removal command: checks all machines, then removes them one by one. */
 interface Removal {
   readonly check: (
     context: Context,
@@ -73,7 +73,7 @@ async function remove(
 }
 
 describe('removing', () => {
-  test('takes the entry, and leaves every other byte', async () => {
+  test('deletes the entry, and leaves every other byte unchanged', async () => {
     await remove(['planned'])
     expect(await operator.inventory()).toBe(
       inventory
@@ -83,7 +83,7 @@ describe('removing', () => {
     )
   })
 
-  test('forgets that the machine was the active one', async () => {
+  test('clears the active machine if it was removed', async () => {
     await using fleet = operator.open()
     const active = await fleet.active()
     await active.use(parseMachineName('inner'))
@@ -91,7 +91,7 @@ describe('removing', () => {
     expect(await active.current()).toBeUndefined()
   })
 
-  test('refuses a machine that another one is reached through, and names that one', async () => {
+  test('refuses a machine that is the jump host of another, and names that one', async () => {
     await expect(remove(['jump'])).rejects.toMatchObject({
       kind: 'usage',
       machine: 'jump',
@@ -100,18 +100,18 @@ describe('removing', () => {
     expect(await operator.inventory()).toBe(inventory)
   })
 
-  test('takes both when both are named, in either order', async () => {
+  test('removes both if both are named, in either order', async () => {
     await remove(['jump', 'inner'])
     expect(await operator.machine('jump')).toBeUndefined()
     expect(await operator.machine('inner')).toBeUndefined()
   })
 
-  test('takes none when one of them may not go', async () => {
+  test('removes none if one of them cannot be removed', async () => {
     await expect(remove(['planned', 'jump'])).rejects.toMatchObject({ kind: 'usage' })
     expect(await operator.inventory()).toBe(inventory)
   })
 
-  test('leaves a machine whose driver is unknown here, and says how to forget it', async () => {
+  test('refuses a machine with an unknown driver, with a hint to forget it', async () => {
     await expect(remove(['planned', 'cloudy'])).rejects.toMatchObject({
       kind: 'unsupported',
       machine: 'cloudy',
@@ -122,7 +122,7 @@ describe('removing', () => {
     expect(await operator.machine('cloudy')).toBeUndefined()
   })
 
-  test('wants the name of a protected machine', async () => {
+  test('requires typing the name of a protected machine', async () => {
     await expect(remove(['planned', 'safe'], async () => 'yes')).rejects.toMatchObject({
       kind: 'cancelled',
       machine: 'safe',

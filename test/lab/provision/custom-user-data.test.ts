@@ -22,7 +22,7 @@ const bigEndian = (text: string): Buffer => utf16(text).swap16()
 
 const list = config('users: [default, { name: bob, shell: /bin/sh }]\nruncmd: [own]')
 
-/** User-data, and the users that it makes on its own. */
+/** User-data, and the users that it creates without fleet's part. */
 const own: readonly (readonly [what: string, content: string | Uint8Array, users: string[]])[] = [
   ['no users', config('runcmd: [own]'), ['debian']],
   ['a list of users', list, ['debian', 'bob']],
@@ -104,7 +104,7 @@ const own: readonly (readonly [what: string, content: string | Uint8Array, users
   ],
 ]
 
-/** The same in other wrappings. */
+/** The same user-data with other encodings. */
 const wrapped: typeof own = [
   ['with a byte order mark', Buffer.from(`\uFEFF${list}`), ['debian', 'bob']],
   ['in UTF-16', utf16(list), ['debian', 'bob']],
@@ -115,7 +115,7 @@ const wrapped: typeof own = [
 
 const script = '#!/bin/sh\ntrue\n'
 
-/** Those that speak of the user of fleet. */
+/** User-data that mentions the user of fleet. */
 const same: typeof own = [
   [
     'a list',
@@ -130,8 +130,8 @@ const same: typeof own = [
   ['a text', config('users: ana'), []],
 ]
 
-describe.skipIf(!labIsHere)("the person's own user-data, read by cloud-init itself", () => {
-  /** What the person's comes to with fleet's. */
+describe.skipIf(!labIsHere)("the user's own user-data, merged by cloud-init itself", () => {
+  /** Results of merging each user-data with fleet's, by content. */
   const joined = new Map<string | Uint8Array, Merged>()
   beforeAll(async () => {
     const contents = [...own, ...wrapped, ...same].map(([, content]) => content).concat(script)
@@ -144,7 +144,7 @@ describe.skipIf(!labIsHere)("the person's own user-data, read by cloud-init itse
     }
   })
 
-  test.each([...own, ...wrapped])('with %s says what it would alone', (_what, content, names) => {
+  test.each([...own, ...wrapped])('with %s works as it would alone', (_what, content, names) => {
     const { users = {}, settings } = joined.get(content) ?? {}
     const { ana, ...others } = users
     expect(Object.keys(others).toSorted()).toEqual(names.toSorted())
@@ -157,13 +157,13 @@ describe.skipIf(!labIsHere)("the person's own user-data, read by cloud-init itse
     expect(settings?.['bootcmd']).toHaveLength(2)
   })
 
-  test.each(same)('that names the user of fleet in %s leaves fleet its login', (_what, content) => {
+  test.each(same)("that names the user of fleet in %s keeps fleet's login", (_what, content) => {
     const { ana } = joined.get(content)?.users ?? {}
     expect(ana).toMatchObject({ sudo: 'ALL=(ALL) NOPASSWD:ALL' })
     expect(ana?.['ssh_authorized_keys']).toContain(boot.authorizedKeys[0])
   })
 
-  test('that is a script runs after the engine is there', () => {
+  test('that is a script runs after the engine is installed', () => {
     const { users = {}, scripts } = joined.get(script) ?? {}
     expect(scripts).toEqual(['00-fleet-engine', expect.stringMatching(/^part-/)])
     expect(Object.keys(users).toSorted()).toEqual(['ana', 'debian'])

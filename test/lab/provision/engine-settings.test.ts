@@ -41,7 +41,7 @@ describe.skipIf(!labIsHere)('the settings of an engine', { timeout: 600_000 }, (
   const startOf = (container: string) =>
     onHost(`docker inspect -f '{{.State.Running}} {{.State.StartedAt}}' ${container}`)
 
-  /** Writes the engine of the machine `m` into the inventory. */
+  /** Writes the `engine` key of the machine `m` into the inventory. */
   const setEngine = (engine: unknown) =>
     writeFile(
       operator.inventoryFile,
@@ -102,8 +102,8 @@ machines:
   })
 
   // Docker Machine's test/integration/core/engine-options.bats, with its values
-  describe('as options of fleet create, which are those of Docker Machine', () => {
-    test('are there from the start', async () => {
+  describe("given as options of fleet create, like Docker Machine's", () => {
+    test('are in use from the start', async () => {
       const created = await runFleet(
         ...['create', 'm', '--driver', 'ssh', '--address', host.address, '--user', 'debian'],
         ...['--engine-label', 'spam=eggs', '--engine-storage-driver', 'overlay2'],
@@ -140,11 +140,11 @@ machines:
          docker inspect -f 'type={{.HostConfig.LogConfig.Type}}' nolog && docker rm nolog`,
         'type=none',
       ],
-    ])('%s is in use', async (_what, command, expected) => {
+    ])('include %s', async (_what, command, expected) => {
       expect(await onHost(command)).toContain(expected)
     })
 
-    test('an installation script is refused, with the next step', async () => {
+    test('do not include an installation script, which is refused with a hint', async () => {
       const url = ['--engine-install-url', 'https://test.docker.com']
       expect(await runFleet('create', 'n', '--driver', 'ssh', ...url)).toMatchObject({
         ...{ code: 2, stderr: expect.stringContaining('--engine-channel test') as string },
@@ -167,7 +167,7 @@ machines:
         await onHost('systemctl daemon-reload; systemctl start containerd docker.service')
       }
       if (!store) return
-      // The root folder of a booted host is an overlay, which cannot be below another one.
+      // The root directory of a booted host is an overlay, which cannot be the lower layer of another one.
       await onHost(`systemctl stop docker.socket docker.service containerd
         mkdir -p /var/lib/docker/of-containerd /var/lib/containerd
         mount --bind /var/lib/docker/of-containerd /var/lib/containerd
@@ -181,7 +181,7 @@ machines:
       expect(await onHost("docker info --format '{{.DriverStatus}}'")).toContain('containerd')
     }, 600_000)
 
-    test('registries and labels without a restart of any container, proved by pulls', async () => {
+    test('change registries and labels without restarting containers, as pulls show', async () => {
       await onHost(`rm -rf /root/.docker /etc/docker/certs.d
         printf '{\\n    "shutdown-timeout": 7,\\n    "labels": ["tier=front"]%s\\n}\\n' '${store ? ', "features": {"containerd-snapshotter": true}' : ''}' >/etc/docker/daemon.json
         systemctl restart docker
@@ -226,7 +226,7 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    test('that were changed by hand are shown, and other keys are kept', async () => {
+    test('show changes made by hand, and keep other keys', async () => {
       await onHost(
         `sed -i 's/tier=back/tier=hand/; s/"shutdown-timeout": 7/"shutdown-timeout": 8/' /etc/docker/daemon.json`,
       )
@@ -238,7 +238,7 @@ machines:
       })
     })
 
-    test('that need a restart: the containers run again afterwards', async () => {
+    test('restart the containers if the engine needs a restart', async () => {
       const started = await startOf('steady')
       await setEngine({
         config: { 'log-driver': 'local', 'log-opts': { 'max-size': '5m' }, ...features },
@@ -261,7 +261,7 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    test('killed between write and restart: the next apply goes on', async () => {
+    test('are completed by the next apply after a kill between write and restart', async () => {
       await setEngine({ config: { mtu: 1400, ...features }, environment: { LAB: 'killed' } })
       const pid = await enginePid()
       await using fleet = operator.open()
@@ -359,7 +359,7 @@ machines:
         { 'metrics-addr': '127.0.0.1:22', experimental: true },
         /address already in use|experimental/,
       ],
-    ])('with %s: the old file is back and the engine runs', async (_what, config, reason) => {
+    ])('with %s are rolled back, and the engine runs', async (_what, config, reason) => {
       await setEngine({ config: { ...config, ...features } })
       const [before, made] = [await daemonJson(), await plan()]
       await expect(apply(made)).rejects.toMatchObject({
@@ -372,7 +372,7 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    test(`a broken daemon.json is an issue, and is not changed (${name})`, async () => {
+    test(`report a broken daemon.json as an issue and do not change it (${name})`, async () => {
       const before = await daemonJson()
       await onHost(`echo '{ "mtu": ' >/etc/docker/daemon.json`)
       try {

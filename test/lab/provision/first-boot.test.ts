@@ -14,7 +14,7 @@ import { until } from '../../support/lab/process.ts'
 const machine = parseMachineName('web-1')
 const { signal } = new AbortController()
 
-/** Those of Debian that the settings speak to, besides the host's few. */
+/** Debian's cloud-init modules that the user-data uses, in addition to those of the booted host. */
 const moreModules = `cloud_init_modules: [bootcmd, write-files, set_hostname, update_etc_hosts, users-groups, ssh]
 cloud_config_modules: [set-passwords, runcmd]
 `
@@ -31,7 +31,7 @@ runcmd:
   - docker version >/root/own-runcmd 2>&1
 `
 
-/** The settings of the engine. */
+/** Engine settings of the new host. */
 const settings: EngineSettings = {
   config: { labels: ['tier=front', 'name=Zoë'], 'live-restore': true },
   listed: { 'insecure-registries': ['10.0.0.7:5000'], 'registry-mirrors': [] },
@@ -53,25 +53,25 @@ describe.skipIf(!labIsHere)('a new host', () => {
     created = await createHost(
       { own: { file: 'own.yaml', content: Buffer.from(ownUserData) }, settings },
       { files: { 'etc/cloud/cloud.cfg.d/91_modules.cfg': moreModules } },
-      4000, // so that it has to be packed
+      4000, // so that it has to be compressed
     )
   })
   afterAll(() => created[Symbol.asyncDispose]())
 
-  test('shows the key that was made for it from its first connection on, and lets its user in', async () => {
+  test('has the generated host key from its first connection on, and accepts its user', async () => {
     expect((await shell('id -un; sudo -n id -un; hostname')).stdout).toBe('ana\nroot\nweb-1\n')
     expect(await onHost('ls /etc/ssh | grep ^ssh_host')).toBe(
       'ssh_host_ed25519_key\nssh_host_ed25519_key.pub',
     )
   })
 
-  test('has its user in the docker group from the first login, and a shell that people like', async () => {
+  test('has its user in the docker group from the first login, with bash as the shell', async () => {
     expect((await shell('id -nG')).stdout.split(/\s/)).toContain('docker')
     expect(Number(await onHost('getent group docker | cut -d: -f3'))).toBeLessThan(1000)
     expect(await onHost('getent passwd ana')).toMatch(/:\/bin\/bash$/)
   })
 
-  test('is waited for, with a word of what happens', async () => {
+  test('is waited for, and the progress is reported', async () => {
     const probe = await created.settle((step, detail) => {
       if (step === 'wait for cloud-init') waits.push(detail ?? '')
     })
@@ -84,7 +84,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
     expect(waits.some((detail) => detail.includes('ci-info'))).toBe(false)
   })
 
-  test('has an engine that was started with the settings of the entry, once', async () => {
+  test('has an engine that was started once, with the settings of the entry', async () => {
     expect(JSON.parse(await onHost('cat /etc/docker/daemon.json'))).toEqual({
       ...settings.config,
       'insecure-registries': ['10.0.0.7:5000'],
@@ -99,14 +99,14 @@ describe.skipIf(!labIsHere)('a new host', () => {
     expect(await onHost('systemctl show -p NRestarts --value docker.service')).toBe('0')
   })
 
-  test("does what the person's own user-data says too, with an engine at hand; fleet's settings win", async () => {
+  test("applies the user's own user-data after installing the engine, but fleet's settings win", async () => {
     expect(await onHost('id -un bob; id -un debian')).toBe('bob\ndebian')
     expect(await onHost('ls /run/own-bootcmd')).toBe('/run/own-bootcmd')
     expect(await onHost('cat /root/own-runcmd')).toContain('Server:')
     expect(await onHost('ls /etc/ssh | grep -c rsa')).toBe('0')
   })
 
-  test('lets neither root nor a password in', async () => {
+  test('accepts neither root nor passwords', async () => {
     await expect(created.connect(undefined, 'root')).rejects.toMatchObject({ kind: 'credentials' })
     expect(await onHost('sshd -T | grep -i ^passwordauthentication')).toBe(
       'passwordauthentication no',
@@ -114,7 +114,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
     expect(await onHost('passwd -S ana | cut -d" " -f2')).toBe('L')
   })
 
-  test("has user-data that cloud-init's own checker finds right, in parts and merged", async () => {
+  test('has user-data that is valid for cloud-init, in parts and merged', async () => {
     const { hostKey } = created
     const text = writeUserData({ ...firstBoot, hostKey, authorizedKeys: [hostKey.publicKey] })
     const parts = text.split(/^--fleet.*$/m).filter((part) => part.includes('#cloud-config'))
@@ -132,8 +132,8 @@ describe.skipIf(!labIsHere)('a new host', () => {
     )
   })
 
-  describe('gets another key, which only it knows', () => {
-    /** What was recorded, checked each time against what the host shows at that moment. */
+  describe('gets another host key, known only to the host', () => {
+    /** The recorded keys; each time, one of them must be the key that the host shows at that moment. */
     let recorded: readonly string[] = []
     const replace = async (dieAt?: number) => {
       await using transport = await created.connect(recorded)
@@ -153,13 +153,13 @@ describe.skipIf(!labIsHere)('a new host', () => {
       recorded = [created.hostKey.publicKey]
     })
 
-    test('cut before the keys were recorded, it is as it was', async () => {
+    test('and keeps the first one if the replacement is interrupted before the keys are recorded', async () => {
       await expect(replace(1)).rejects.toThrow('cut')
       expect(await shownKey()).toBe(created.hostKey.publicKey)
       await canBeReached()
     })
 
-    test('cut before sshd was told of the change, it can be reached and finished', async () => {
+    test('and can be reached and finished if it is interrupted before sshd reloads', async () => {
       await using transport = await created.connect(recorded)
       const staged = '/etc/ssh/.fleet_host_ed25519_key'
       const before = recorded[0] ?? ''
@@ -175,7 +175,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
       expect((await run(transport, ['echo', 'kept'])).stdout).toBe('kept\n')
     })
 
-    test('cut before the old one was forgotten, it can be reached and finished', async () => {
+    test('and can be reached and finished if it is interrupted before the old key is dropped', async () => {
       await expect(replace(2)).rejects.toThrow('cut')
       expect(recorded).toHaveLength(2)
       await canBeReached()
@@ -183,7 +183,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
       expect(recorded).toEqual([await shownKey()])
     })
 
-    test('no copy of the old one is left in what cloud-init keeps, nor a key of another kind', async () => {
+    test("and leaves no copy of the old key in cloud-init's data, and no key of another type", async () => {
       const body = created.hostKey.privateKey.split('\n')[2] ?? ''
       expect(body.length).toBeGreaterThan(50)
       expect(await onHost(`grep -rlF ${body} /etc /var/lib/cloud/instances`)).toBe('')
@@ -192,7 +192,7 @@ describe.skipIf(!labIsHere)('a new host', () => {
       )
     })
 
-    test('and keeps it when it boots again', async () => {
+    test('and keeps it after a reboot', async () => {
       await created.host.stop(false)
       await created.host.start()
       await until(
@@ -210,14 +210,14 @@ describe.skipIf(!labIsHere)('a new host', () => {
   })
 })
 
-describe.skipIf(!labIsHere)('a first boot that fails', () => {
-  test('where no package can be had is an error that quotes why, and names the next command', async () => {
+describe.skipIf(!labIsHere)('a failed first boot', () => {
+  test('without available packages is an error that quotes the reason and suggests the next command', async () => {
     await using created = await createHost(
       {},
       {
         files: {
           'etc/resolv.conf': 'nameserver 127.0.0.1\n',
-          'usr/local/bin/sleep': '#!/bin/sh\nexec /usr/bin/sleep 1\n', // between the tries
+          'usr/local/bin/sleep': '#!/bin/sh\nexec /usr/bin/sleep 1\n', // between the attempts
         },
       },
     )

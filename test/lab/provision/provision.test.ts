@@ -12,7 +12,7 @@ import { labIsHere } from '../../support/lab/lab.ts'
 import { until } from '../../support/lab/process.ts'
 import { type Operator, makeOperator } from '../../support/operator.ts'
 
-/** Somebody whose inventory has the host as the machine `m`. */
+/** Creates an operator whose inventory has the host as the machine `m`. */
 const operatorOf = (host: BootedHost, user: string) =>
   makeOperator({
     identity: host.identity.file,
@@ -31,12 +31,12 @@ machines:
   })
 
 interface Run extends ProvisionedHost {
-  /** What was shown before anything changed. */
+  /** The plan that was shown before any change. */
   readonly shown: Plan | undefined
   readonly steps: readonly string[]
 }
 
-/** Runs the operation as one command does. */
+/** Provisions `m` as one command does. */
 async function provision(
   operator: Operator,
   onStep: (step: string) => void = () => {},
@@ -60,7 +60,7 @@ async function provision(
   return { ...provisioned, shown, steps }
 }
 
-/** What provisioning could change on a host: settings, packages, accounts, services, processes. */
+/** Lists what provisioning could change on a host: settings, packages, accounts, services, processes. */
 async function snapshot(host: BootedHost): Promise<string> {
   const { stdout } = await host.exec(`
     find /etc /var/lib/apt/lists /var/lib/systemd /usr/bin /usr/sbin -xdev -type f -printf '%p %s %T@ %m %u\\n' | sort
@@ -90,7 +90,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     await host[Symbol.asyncDispose]()
   })
 
-  test('stays as it is when the plan is refused', async () => {
+  test('is unchanged when the plan is refused', async () => {
     await host.exec('cloud-init status --wait')
     const before = await snapshot(host)
     const inventory = await operator.inventory()
@@ -102,7 +102,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     expect(await operator.inventory()).toBe(inventory)
   })
 
-  test('gets an engine by sudo, after saying what will change', async () => {
+  test('gets an engine with sudo, after the changes are listed', async () => {
     const run = await provision(operator)
     expect(run.shown?.map(({ description }) => description)).toEqual([
       'refresh the package lists (apt-get update)',
@@ -120,7 +120,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     expect((await host.exec('systemctl is-enabled docker')).stdout).toBe('enabled\n')
   })
 
-  test('whose record says then what was seen', async () => {
+  test('has an updated record afterwards', async () => {
     expect((await operator.machine('m'))?.host).toMatchObject({
       os: expect.stringContaining('Debian'),
       arch: { x64: 'amd64' }[process.arch as string] ?? process.arch,
@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     })
   })
 
-  test('keeps the settings of the engine byte for byte, and the engine follows them', async () => {
+  test('keeps its engine settings byte for byte, and the engine applies them', async () => {
     const { stdout } = await host.exec('cat /etc/docker/daemon.json')
     expect(stdout).toBe(options.files?.['etc/docker/daemon.json'])
   })
@@ -150,7 +150,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     expect(answer).toMatchObject({ code: 0, stdout: 'works\n' })
   })
 
-  test('gets a stopped engine started, and that alone', async () => {
+  test('gets a stopped engine started, and nothing else', async () => {
     await host.exec('systemctl stop docker.service docker.socket')
     const run = await provision(operator)
     expect(run.shown?.map(({ description }) => description)).toEqual(['start docker.service'])
@@ -166,14 +166,14 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     expect((await host.exec('pidof dockerd')).stdout).toBe(pid)
   })
 
-  test('gets its user back into the group', async () => {
+  test('gets its user added to the docker group again', async () => {
     await host.exec('gpasswd -d debian docker')
     const run = await provision(operator)
     expect(run.shown).toHaveLength(1)
     expect((await host.exec('id -nG debian')).stdout).toContain('docker')
   })
 
-  test('an engine that cannot start is an error that quotes its reason', async () => {
+  test('reports an engine that cannot start, with the reason', async () => {
     await host.exec(`systemctl stop docker.service docker.socket
       cp /etc/docker/daemon.json /root/kept && echo '{ "no-such-setting": 1 }' >/etc/docker/daemon.json`)
     const failure = await provision(operator).catch((error: unknown) => error)
@@ -185,7 +185,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     await provision(operator)
   })
 
-  test('an engine that hangs is told of and not restarted: its containers would go with it', async () => {
+  test('reports a hung engine without restarting it, which would stop its containers', async () => {
     const { stdout: pid } = await host.exec('pidof dockerd')
     await host.exec('kill -STOP $(pidof dockerd)')
     await expect(provision(operator)).rejects.toMatchObject({
@@ -196,7 +196,7 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
     expect((await host.exec('pidof dockerd')).stdout).toBe(pid)
   })
 
-  test('a user who cannot become root is told so, and what for', async () => {
+  test('reports that the user cannot become root, and what for', async () => {
     await host.exec(
       'systemctl stop docker.service docker.socket; rm /etc/sudoers.d/90-cloud-init-users',
     )
@@ -207,10 +207,10 @@ describe.skipIf(!labIsHere)('a fresh Debian host', () => {
   })
 })
 
-describe.skipIf(!labIsHere)('a host that is busy', () => {
+describe.skipIf(!labIsHere)('a busy host', () => {
   const goOn = 'while [ ! -e /run/go-on ]; do sleep 0.1; done'
 
-  test('is waited for: cloud-init, then the locks of apt; and root needs no sudo', async () => {
+  test('is waited for: first cloud-init, then the apt locks; root needs no sudo', async () => {
     await using host = await bootHost({ runcmd: [goOn] })
     await using operator = await operatorOf(host, 'root')
     const waits: string[] = []
@@ -246,7 +246,7 @@ while not os.path.exists('/run/release-all'): time.sleep(0.1)"`
 })
 
 describe.skipIf(!labIsHere)('a host without an init system', () => {
-  test('gets an engine that runs, and is told that will not start again after a reboot', async () => {
+  test('gets a running engine, with a note that it will not start again after a reboot', async () => {
     await using host = await bootHost({ init: 'none' })
     await using operator = await operatorOf(host, 'root')
     const run = await provision(operator)

@@ -14,7 +14,7 @@ import { labIsHere } from '../../support/lab/lab.ts'
 import { type Switch, addSwitch, removeSwitch } from '../../support/lab/network.ts'
 import { type Operator, makeOperator } from '../../support/operator.ts'
 
-/** An entry of machines.yaml: the hosts are `m`, `m2` and `m3`. */
+/** Returns an entry of machines.yaml: the hosts are `m`, `m2` and `m3`. */
 const entryOf = (
   { address, hostKey }: BootedHost,
   index: number,
@@ -43,7 +43,7 @@ describe.skipIf(!labIsHere)('fleet upgrade', { timeout: 600_000 }, () => {
       cwd: operator.home,
       env: { ...operator.env, FLEET_BROKER: 'off' },
     })
-  /** The versions on all hosts. */
+  /** Resolves to the engine versions of all hosts. */
   const versions = () =>
     Promise.all([host, ...copies].map(async (on) => plainVersion(await installed(on))))
   const isRunning = (name: string) => onHost(`docker inspect -f '{{.State.Running}}' ${name}`)
@@ -120,7 +120,7 @@ ${[host, ...copies].map(entryOf).join('')}`,
     expect(await installed()).toBe(packageVersion('28.1.0'))
   })
 
-  test('installs the newest of the version that was asked for, and the containers run again', async () => {
+  test('installs the newest release of the requested version, and restarts the containers', async () => {
     expect(await upgrade('28.2')).toEqual({ from: '28.1.0', to: '28.2.10' })
     expect(await installed()).toBe(packageVersion('28.2.10'))
     expect(await isRunning('steady')).toBe('true')
@@ -152,7 +152,7 @@ ${[host, ...copies].map(entryOf).join('')}`,
       expect(await versions()).toEqual(['28.2.10', '28.1.0', '28.1.0'])
     })
 
-    test('works on one after the other, and stops at the first failure', async () => {
+    test('upgrades them one by one, and stops at the first failure', async () => {
       await onHost(
         `echo 'DPkg::Pre-Invoke { "echo the disk is read-only >&2; false"; };' >/etc/apt/apt.conf.d/99-broken`,
         copies[0],
@@ -169,7 +169,7 @@ ${[host, ...copies].map(entryOf).join('')}`,
       await onHost('[ ! -e /run/fleet-upgrade.containers ]', copies[0])
     })
 
-    test('goes on with the rest, and with several at once', async () => {
+    test('continues with the others, several at a time', async () => {
       await onHost('rm /etc/apt/apt.conf.d/99-broken', copies[0])
       const { code, stdout } = await runFleet(
         ...['upgrade', '--all', '--to', '28.20', '--batch', '2', '--yes', '--json'],

@@ -7,18 +7,18 @@ import { guestIsHere } from '../../support/small-guest.ts'
 
 const { signal } = new AbortController()
 
-describe.skipIf(!guestIsHere)('the trial of an accelerator', () => {
+describe.skipIf(!guestIsHere)('the test of an accelerator', () => {
   afterEach(() => vi.unstubAllEnvs())
 
-  test('runs its firmware to the end', async () => {
-    // It must finish in seconds, which other work on this machine can take from it.
+  test('runs its firmware to completion', async () => {
+    // It must finish within seconds, which a busy computer may prevent.
     await expect.poll(() => isUsable('tcg', 'amd64', signal)).toBe(true)
   })
 
   test.each([
     ['that does not start', 'exit 1'],
     ['whose guest gets nowhere', 'exec sleep 60'],
-  ])('refuses one %s', async (_, script) => {
+  ])('rejects an accelerator %s', async (_, script) => {
     const folder = await mkdtemp(join(tmpdir(), 'fleet-trial-'))
     const program = join(folder, 'qemu-system-x86_64')
     await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })

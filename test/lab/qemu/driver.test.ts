@@ -35,7 +35,7 @@ let folder: string
 let image: string
 let driver: Driver<QemuOptions>
 
-/** Makes a guest, and gives its record and what to log in with. */
+/** Creates a guest. Resolves to its record, facts and login data. */
 async function make(name: string, wished = options) {
   const token = tokenOf(name)
   const tags = { 'fleet:id': '00000000', 'fleet:token': token }
@@ -53,7 +53,7 @@ async function make(name: string, wished = options) {
   return { record, seed, facts }
 }
 
-/** Runs one command on a connection of its own: the guest's sshd takes no second one. */
+/** Runs one command on a new connection: the guest's sshd accepts only one at a time. */
 async function on(
   { facts, seed }: { facts: HostFacts; seed: GuestSeed },
   ...command: string[]
@@ -82,7 +82,7 @@ const state = async (record: HostRecord): Promise<string | undefined> =>
   (await driver.observe(new Map([['m' as MachineName, record]]), call)).get('m' as MachineName)
     ?.state
 
-describe.skipIf(!guestIsHere)('a virtual machine', () => {
+describe.skipIf(!guestIsHere)('a QEMU virtual machine', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-qemu-'))
     image = await smallGuest()
@@ -90,7 +90,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
   }, guestBuildTime)
   afterAll(() => rm(folder, { recursive: true }))
 
-  test('lets in whom it was made for, keeps its port, its disk and its memory', async () => {
+  test('accepts its user, and keeps its port, its disk and, with a snapshot, its memory', async () => {
     const guest = await make('life')
     const { record } = guest
     expect(await on(guest, 'sh', '-c', 'id -un; echo kept >kept; echo warm >/tmp/warm; sync')).toBe(
@@ -110,7 +110,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(await readdir(join(folder, 'bases'))).toEqual([])
   })
 
-  test('is one of five that are made at once, each by itself', async () => {
+  test('is one of five independent ones that are created concurrently', async () => {
     const names = ['a', 'b', 'c', 'd', 'e']
     const guests = await Promise.all(names.map((name) => make(`five-${name}`)))
     expect(new Set(guests.map(({ facts }) => facts.port)).size).toBe(5)
@@ -120,7 +120,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, call)).toEqual([])
   })
 
-  test('is finished, or undone, by whoever comes after a SIGKILL at any step', async () => {
+  test('is finished or removed by the next command after a SIGKILL at any step', async () => {
     for (let step = 1, killed = true; killed; step++) {
       const token = tokenOf(`crash-${step}`)
       const words = [runner, script, folder, image, token, `${step}`]
@@ -137,7 +137,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(left.filter((name) => !name.endsWith('.lock'))).toEqual([])
   })
 
-  test('is one, or none, after a SIGKILL within any call of QEMU', async () => {
+  test('exists once or not at all after a SIGKILL during any QEMU call', async () => {
     const programs = ['qemu-img', 'qemu-system-x86_64']
     for (let call = 1, killed = true; killed; call++) {
       const cases = (['before', 'after'] as const).flatMap((when) =>
@@ -162,10 +162,10 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     expect(await emulatorsOn(folder)).toEqual([])
   })
 
-  test('has other hardware once it was stopped, and a larger disk at once', async () => {
+  test('has changed hardware after a stop, and a larger disk immediately', async () => {
     const guest = await make('reshape')
     const { record } = guest
-    const script = 'grep -c "MemTotal: *2" /proc/meminfo; cat /sys/block/vda/size' // its kernel has one processor
+    const script = 'grep -c "MemTotal: *2" /proc/meminfo; cat /sys/block/vda/size' // its kernel uses one processor
     const seen = () => on(guest, 'sh', '-c', script)
     const wanted = { ...options, cpus: 2, memory: 256, disk: 2 }
     const change = (only: readonly string[], to: QemuOptions) =>
@@ -188,7 +188,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     await remove(record)
   })
 
-  test('of another computer is told to be there', async () => {
+  test('on another computer is reported as such', async () => {
     const record: HostRecord = {
       ...{ phase: 'ready', token: tokenOf('far'), id: 'x' },
       resources: { computer: 'somewhere-else' },
@@ -199,7 +199,7 @@ describe.skipIf(!guestIsHere)('a virtual machine', () => {
     await expect(driver.lifecycle?.remove(record, call)).rejects.toThrow(message)
   })
 
-  test('whose port another program has says so, and starts once it is free', async () => {
+  test('reports that its port is in use, and starts once the port is free', async () => {
     const { record, facts } = await make('port')
     await driver.power?.kill(record, call)
     const squatter: ChildProcess = spawn('python3', [

@@ -32,9 +32,9 @@ const clients = [
 ] as const
 
 describe.skipIf(!labIsHere).each(clients)(
-  'a connection of the client %s that fails says why',
+  'a failed connection of the client %s',
   (_name, connect) => {
-    /** The failure that a connection ends in. */
+    /** Resolves to the error of a failed connection. */
     async function failureOf(
       target: SshTarget,
       options: Partial<SshOptions> = {},
@@ -59,20 +59,20 @@ describe.skipIf(!labIsHere).each(clients)(
     })
     afterAll(() => lab[Symbol.asyncDispose]())
 
-    test('the name is not known', async () => {
+    test('reports an unknown host name', async () => {
       const failure = await failureOf({ ...target, address: 'no-such-host.invalid' })
       expect(failure).toMatchObject({ kind: 'unreachable', machine: 'h1' })
       expect(failure.message).toContain('cannot resolve the host name no-such-host.invalid')
     })
 
-    test('nothing listens', async () => {
+    test('reports that nothing listens', async () => {
       const failure = await failureOf({ ...target, port: 2 })
       expect(failure).toMatchObject({ kind: 'unreachable' })
       expect(failure.message).toBe(`cannot reach h1 at ${host.address}:2: connection refused`)
       expect(failure.hint).toContain('fleet status h1')
     })
 
-    test('nothing answers', async () => {
+    test('reports that nothing answers', async () => {
       await host.drop(true)
       const failure = await failureOf(target, { connectTimeoutMs: 600 })
       await host.drop(false)
@@ -80,13 +80,13 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure.message).toContain('did not answer')
     })
 
-    test('there is no route', async () => {
+    test('reports that there is no route', async () => {
       const failure = await failureOf({ ...target, address: '203.0.113.1' })
       expect(failure).toMatchObject({ kind: 'unreachable' })
       expect(failure.message).toContain('no route')
     })
 
-    test('the host is switched off', async () => {
+    test('reports a host that is switched off', async () => {
       await host.stop()
       const failure = await failureOf(target, { connectTimeoutMs: 5_000 })
       await host.start()
@@ -94,7 +94,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure.message).toMatch(/no route|did not answer/)
     })
 
-    test('its sshd accepts and never answers', async () => {
+    test('reports an sshd that accepts connections but never answers', async () => {
       host.pause()
       const failure = await failureOf(target, { connectTimeoutMs: 2_000 })
       host.resume()
@@ -102,7 +102,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure.message).toContain('sends no SSH greeting')
     })
 
-    test('its sshd stops in the middle of the login', async () => {
+    test('reports an sshd that stops responding during the login', async () => {
       await using asking = await startLab({
         hosts: 1,
         sshdOptions: { PasswordAuthentication: 'yes', UsePAM: 'yes' },
@@ -118,7 +118,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure.message).toContain('stopped answering during login')
     })
 
-    test('no SSH server answers there', async () => {
+    test('reports a server that is not an SSH server', async () => {
       using web = await serve((socket) =>
         socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'.repeat(2000)),
       )
@@ -127,7 +127,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure.message).toContain('not an SSH server')
     })
 
-    test('it hangs up, again and again', async () => {
+    test('reports a server that keeps closing the connection, after several attempts', async () => {
       let calls = 0
       using busy = await serve((socket) => {
         calls += 1
@@ -140,14 +140,14 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(calls).toBeGreaterThan(2)
     })
 
-    test('it speaks no algorithm in common', async () => {
+    test('reports a server without a common algorithm', async () => {
       await using old = await startLab({ hosts: 1, sshdOptions: { Ciphers: 'aes128-cbc' } })
       const failure = await failureOf(targetOf(old, hostOf(old)))
       expect(failure).toMatchObject({ kind: 'unreachable' })
       expect(failure.message).toContain('supports no algorithm that fleet accepts')
     })
 
-    test('no host key is pinned', async () => {
+    test('reports that no host key is pinned', async () => {
       const failure = await failureOf({ ...target, hostKeys: [] })
       expect(failure).toMatchObject({
         kind: 'host-key',
@@ -155,7 +155,7 @@ describe.skipIf(!labIsHere).each(clients)(
       })
     })
 
-    test('the login takes none of the keys', async () => {
+    test('reports that the server accepts none of the keys', async () => {
       await using other = await startLab({ hosts: 1 })
       const stranger = { ...target, identityFiles: [other.identity.file, '/nowhere/id'] }
       const failure = await failureOf(stranger)
@@ -166,7 +166,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure.hint).toContain('authorized_keys')
     })
 
-    test('there is no key to offer', async () => {
+    test('reports that there is no key to offer', async () => {
       const failure = await failureOf(
         { ...target, identityFiles: [] },
         { env: { HOME: '/nowhere' } },
@@ -175,7 +175,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(failure.message).toContain('no key could be offered')
     })
 
-    test('the caller has had enough: with the reason of its own', async () => {
+    test('rejects with the reason of an abort', async () => {
       const controller = new AbortController()
       const connecting = connect(target, { env: {}, signal: controller.signal })
       controller.abort(new Error('Ctrl-C'))
@@ -190,7 +190,7 @@ describe.skipIf(!labIsHere).each(clients)(
         shown = await host.replaceHostKey()
       })
 
-      test('both fingerprints are told', async () => {
+      test('reports both fingerprints', async () => {
         const failure = await failureOf({ ...target, hostKeys: [pinned] })
         expect(failure).toMatchObject({ kind: 'host-key' })
         expect(failure.message).toContain(fingerprint(pinned))
@@ -198,18 +198,18 @@ describe.skipIf(!labIsHere).each(clients)(
         expect(failure.hint).toContain('fleet rekey h1')
       })
 
-      test('a scan finds the new one', async () => {
+      test('still lets a scan find the new key', async () => {
         expect(await scanHostKey(host, { env: {} })).toBe(shown)
       })
 
-      test('another key beside the known one is no change', async () => {
+      test('does not occur if the new key is pinned in addition', async () => {
         const hostKeys = [pinned, shown]
         await using transport = await connect({ ...target, hostKeys }, { env: {} })
         expect(await run(transport, ['true'])).toMatchObject({ code: 0 })
       })
     })
 
-    test('a known key is asked for where the host has several', async () => {
+    test('is avoided by requesting a pinned key if the host has several', async () => {
       const file = '/etc/ssh/ssh_host_ecdsa_key'
       const makeKey = `ssh-keygen -q -t ecdsa -N '' -f ${file}`
       const restart = 'kill -HUP "$(cat /run/sshd.pid)"'

@@ -8,7 +8,7 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
 const env = { HOME: '/nowhere' }
-/** A login may take a while on a machine that does much else. */
+/** Options with a long timeout: a login may take a while on a busy computer. */
 const patient = { env, connectTimeoutMs: 120_000 }
 const lost = { kind: 'unreachable', message: 'the connection to h1 was lost' }
 
@@ -34,7 +34,7 @@ describe.skipIf(!labIsHere).each(clients)(
     })
     afterAll(() => lab[Symbol.asyncDispose]())
 
-    test('notices that nothing comes any more', async () => {
+    test('detects that no more data arrives', async () => {
       const transport = await connect(target, patient)
       const command = await transport.exec(['sleep', '1000'])
       const socket = await transport.dial({ host: '127.0.0.1', port: 22 })
@@ -49,7 +49,7 @@ describe.skipIf(!labIsHere).each(clients)(
       await transport[Symbol.asyncDispose]()
     })
 
-    test('is lost at once when the host is switched off', async () => {
+    test('is reported as lost immediately when the host is switched off', async () => {
       await using transport = await connect(target, patient)
       const running = run(transport, ['sleep', '1000'])
       const ended = Promise.allSettled([running, transport.lost])
@@ -62,7 +62,7 @@ describe.skipIf(!labIsHere).each(clients)(
       await host.start()
     })
 
-    test('goes through a jump host', async () => {
+    test('works through a jump host', async () => {
       const far = hostOf(lab, 2)
       await using near = await connect(target, patient)
       const farEnd = { address: far.address, port: far.port, via: near }
@@ -75,7 +75,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect((await run(transport, ['wc', '-c'], { input })).stdout).toBe('3000000\n')
     })
 
-    test('tells what the jump host says when it cannot connect', async () => {
+    test('reports what the jump host reports when it cannot connect', async () => {
       await using near = await connect(target, patient)
       await expect(connect({ ...target, port: 2, via: near }, patient)).rejects.toMatchObject({
         kind: 'unreachable',
@@ -83,7 +83,7 @@ describe.skipIf(!labIsHere).each(clients)(
       })
     })
 
-    test('tells when the jump host forwards nothing', async () => {
+    test('reports a jump host that does not allow forwarding', async () => {
       const keys = `${host.home}/.ssh/authorized_keys`
       await host.exec(`cp -p ${keys} ${keys}.all; sed -i 's/^/no-port-forwarding /' ${keys}`)
       await using near = await connect(target, patient)
@@ -99,7 +99,7 @@ describe.skipIf(!labIsHere).each(clients)(
       })
     })
 
-    test('to a host that hangs keeps nobody who gives up', async () => {
+    test('can be aborted while the host hangs', async () => {
       const transport = await connect(target, patient)
       const running = await transport.exec(['sleep', '1000'])
       host.pause()
@@ -130,7 +130,7 @@ describe.skipIf(!labIsHere).each(clients)(
       await far[Symbol.asyncDispose]()
     })
 
-    test('is made 20 times at once, though sshd drops some', async () => {
+    test('succeeds 20 times concurrently, although sshd drops some', async () => {
       const targets = Array.from({ length: 20 }, () => target)
       const transports = await Promise.all(
         targets.map((one) => connect(one, { env, connectTimeoutMs: 120_000 })),
@@ -142,7 +142,7 @@ describe.skipIf(!labIsHere).each(clients)(
       await Promise.all(transports.map((transport) => transport[Symbol.asyncDispose]()))
     })
 
-    test.each(['root', 'ana'])('signals a command of %s', async (user) => {
+    test.each(['root', 'ana'])('delivers signals to a command of %s', async (user) => {
       await using transport = await connect({ ...target, user }, patient)
       const command = await transport.exec(['sh', '-c', 'echo ready; sleep 1000 & wait'])
       await once(command.stdout, 'data')
@@ -151,7 +151,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(await command.exit).toEqual({ signal: 'TERM' })
     })
 
-    test('runs many commands where the host takes one at a time', async () => {
+    test('runs many commands if the host allows one session at a time', async () => {
       await using narrow = await startLab({ hosts: 1, sshdOptions: { MaxSessions: '1' } })
       await using transport = await connect(targetOf(narrow, hostOf(narrow)), patient)
       const numbers = Array.from({ length: 30 }, (_, index) => String(index))
@@ -159,7 +159,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(results.map(({ stdout }) => stdout.trim())).toEqual(numbers)
     })
 
-    test('forwards no socket where the host forbids it, and says so', async () => {
+    test('reports that the host forbids forwarding a socket', async () => {
       await using closed = await startLab({
         hosts: 1,
         sshdOptions: { AllowStreamLocalForwarding: 'no' },
@@ -171,7 +171,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(await run(transport, ['true'])).toMatchObject({ code: 0 })
     })
 
-    test('leaves no socket that keeps the program from ending', async () => {
+    test('leaves no socket that keeps the process alive', async () => {
       const before = sockets()
       const transport = await connect(target, patient)
       expect(sockets()).toBe(client === 'openssh' ? before : before + 1)
@@ -180,7 +180,7 @@ describe.skipIf(!labIsHere).each(clients)(
       expect(sockets()).toBe(before)
     })
 
-    test('fails what still runs when it is disposed of, without an unhandled rejection', async () => {
+    test('rejects running commands when it is disposed of, without an unhandled rejection', async () => {
       const transport: Transport = await connect(target, patient)
       const command = await transport.exec(['sleep', '1000'])
       await transport[Symbol.asyncDispose]()

@@ -25,13 +25,13 @@ import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
 const execute = promisify(execFile)
 
-/** Who one is on the host, once logged in. */
+/** Logs in. Resolves to the user name on the host. */
 async function whoAmI(target: SshTarget, options: SshOptions): Promise<string> {
   await using transport = await connectSsh(target, options)
   return (await run(transport, ['whoami'])).stdout.trim()
 }
 
-/** Answers questions in order, and keeps them. */
+/** Returns a prompt that gives `answers` in order, and records the questions. */
 function answering(...answers: readonly string[]) {
   const questions: { text: string; secret: boolean }[] = []
   return {
@@ -46,7 +46,7 @@ function answering(...answers: readonly string[]) {
   }
 }
 
-/** A way to sshd that lets the greeting through, and what follows it only after `ms` milliseconds. */
+/** Starts a proxy to sshd that delays everything after the greeting by `ms` milliseconds. */
 async function greetAndDawdle(host: string, ms: number) {
   const server = createServer((near) => {
     const far = connect(22, host)
@@ -63,7 +63,7 @@ async function greetAndDawdle(host: string, ms: number) {
   return server
 }
 
-/** How often the strict sshd of a host has disconnected somebody. */
+/** Resolves to the number of times that the strict sshd of a host has disconnected a client. */
 const disconnectsOf = async (host: LabHost): Promise<number> =>
   Number((await host.exec('grep -c "Too many auth" /run/strict.log')).stdout)
 
@@ -111,19 +111,19 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     ['rsa', ['-b', '2048', '-m', 'PEM']],
     ['rsa', ['-b', '2048', '-m', 'PKCS8']],
     ['ecdsa', ['-b', '521', '-m', 'PKCS8']],
-  ])('with a key of type %s %j', async (type, options) => {
+  ])('works with a key of type %s %j', async (type, options) => {
     const file = await makeKey(`${type}${options.join('')}`, '-t', type, ...options)
     await letIn(file)
     expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
   })
 
-  test('with the second key, when the first is not let in', async () => {
+  test('works with the second key if the first is not accepted', async () => {
     const other = await makeKey('unknown')
     const identityFiles = [other, lab.identity.file]
     expect(await whoAmI({ ...target, identityFiles }, { env })).toBe('root')
   })
 
-  test('with a default key of ~/.ssh', async () => {
+  test('works with a default key of ~/.ssh', async () => {
     await copyFile(lab.identity.file, join(env.HOME, '.ssh/id_ed25519'))
     expect(await whoAmI(target, { env })).toBe('root')
     await rm(join(env.HOME, '.ssh/id_ed25519'))
@@ -137,7 +137,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       await execute('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'open sesame', '-f', file])
     })
 
-    test('whose passphrase is asked for, three times at most', async () => {
+    test('prompts for its passphrase, three times at most', async () => {
       const { prompt, questions } = answering('wrong', 'wrong too', 'open sesame')
       expect(await whoAmI({ ...target, identityFiles: [file] }, { env, prompt })).toBe('root')
       const question = `Passphrase for ${file}:`
@@ -146,7 +146,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       expect(questions.every(({ secret }) => secret)).toBe(true)
     })
 
-    test('but nobody is asked for a key that is not let in', async () => {
+    test('does not prompt for a key that is not accepted', async () => {
       const stranger = await makeKey('stranger')
       await execute('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'secret', '-f', stranger])
       const { prompt, questions } = answering()
@@ -155,7 +155,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       expect(questions).toEqual([])
     })
 
-    test('which is named when nobody can be asked', async () => {
+    test('names the key if there is no prompt', async () => {
       const login = connectSsh({ ...target, identityFiles: [file] }, { env })
       await expect(login).rejects.toMatchObject({
         kind: 'credentials',
@@ -163,7 +163,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       })
     })
 
-    test('without a question when the agent holds it', async () => {
+    test('does not prompt if the agent has the key', async () => {
       using agent = await startAgent(folder)
       const open = join(folder, 'opened')
       await copyFile(file, open)
@@ -175,7 +175,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       expect(questions).toEqual([])
     })
 
-    test('gives up at once when the person does, with the reason', async () => {
+    test('fails immediately with the reason if the user cancels the prompt', async () => {
       const cancelled = new UserError('cancelled', 'cancelled: nothing was changed')
       const prompt = () => Promise.reject(cancelled)
       const login = connectSsh({ ...target, identityFiles: [file] }, { env, prompt })
@@ -184,7 +184,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
   })
 
   describe('with the agent', () => {
-    test.each(['ed25519', 'ecdsa', 'rsa'])('that holds a key of type %s', async (type) => {
+    test.each(['ed25519', 'ecdsa', 'rsa'])('works with an agent key of type %s', async (type) => {
       using agent = await startAgent(folder)
       const file = await makeKey(`agent-${type}`, '-t', type)
       await letIn(file)
@@ -192,7 +192,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       expect(await whoAmI(target, { env: { ...env, SSH_AUTH_SOCK: agent.socket } })).toBe('root')
     })
 
-    test('that holds the private part of a .pub file, before its other keys', async () => {
+    test("offers the key of a .pub file before the agent's other keys", async () => {
       using agent = await startAgent(folder)
       for (let count = 0; count < 6; count += 1) await agent.add(await makeKey(`many-${count}`))
       const file = await makeKey('wanted')
@@ -203,7 +203,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
     })
 
-    describe('that holds more keys than the server lets one try', () => {
+    describe("with more keys than the server's MaxAuthTries", () => {
       const port = 2203
       let agent: Awaited<ReturnType<typeof startAgent>>
       let strict: SshTarget
@@ -221,7 +221,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       })
       afterAll(() => agent[Symbol.dispose]())
 
-      test('offers the others on new connections, and names all that were rejected', async () => {
+      test('offers the others on new connections, and names all rejected keys', async () => {
         const failure = await connectSsh(strict, withAgent()).catch((error: unknown) => error)
         expect(failure).toMatchObject({ kind: 'credentials' })
         const { message } = failure as UserError
@@ -229,7 +229,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
         expect(message.match(/SHA256:/g)).toHaveLength(9)
       })
 
-      test('finds the right key at the end, and tells which it was', async () => {
+      test('finds the right key at the end, and reports which one it was', async () => {
         const file = await makeKey('the-tenth')
         await letIn(file)
         await agent.add(file)
@@ -245,7 +245,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       })
     })
 
-    test('that is not there: the other keys are tried, and it is named', async () => {
+    test('offers the other keys if the agent does not respond, and names its socket', async () => {
       const options = { env: { ...env, SSH_AUTH_SOCK: '/nowhere/agent' } }
       const identityFiles = [lab.identity.file]
       expect(await whoAmI({ ...target, identityFiles }, options)).toBe('root')
@@ -255,7 +255,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     })
   })
 
-  test('with a key of Ed25519 in PKCS#8, which OpenSSL writes', async () => {
+  test('works with an Ed25519 key in PKCS#8 format, as written by OpenSSL', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519')
     const file = join(folder, 'openssl')
     await writeFile(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
@@ -273,7 +273,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     expect(questions).toHaveLength(2)
   })
 
-  test('with no private key that others can read, as ssh', async () => {
+  test('refuses private keys that other users can read, like ssh', async () => {
     const file = await makeKey('open-to-all')
     await letIn(file)
     for (const mode of [0o644, 0o640, 0o604]) {
@@ -321,13 +321,13 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       ['ed25519', []],
       ['ecdsa', ['-b', '256']],
       ['rsa', ['-b', '2048']],
-    ])('of a key of type %s, beside it', async (type, options) => {
+    ])('works for a key of type %s with the certificate next to it', async (type, options) => {
       const file = await makeKey(`certified-${type}`, '-t', type, ...options)
       await certify(file)
       expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
     })
 
-    test('of the agent', async () => {
+    test('works for a key in the agent', async () => {
       using agent = await startAgent(folder)
       for (const type of ['ed25519', 'rsa']) {
         const file = await makeKey(`in-agent-${type}`, '-t', type)
@@ -339,7 +339,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       }
     })
 
-    test('that lies elsewhere; one for somebody else is no use', async () => {
+    test('works with one in another file, and reports one for another user', async () => {
       const file = await makeKey('elsewhere')
       await certify(file)
       const certificate = join(folder, 'moved.pub')
@@ -369,7 +369,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
         'which is not valid before 2099-01-01T00:00:00Z',
         /this computer's clock/,
       ],
-    ])('that is valid in %s only: the dates are named', async (dates, words, hint) => {
+    ])('reports the dates of one that is valid only in %s', async (dates, words, hint) => {
       const file = await makeKey(`dated-${dates.slice(0, 4)}`)
       await certify(file, '-V', dates)
       await expect(connectSsh({ ...target, identityFiles: [file] }, { env })).rejects.toMatchObject(
@@ -390,7 +390,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       kill -HUP "$(cat /run/sshd.pid)"`,
     )
 
-  describe('where a key is not enough', () => {
+  describe('when a key is not sufficient', () => {
     let file: string
     const asAna = () => ({ ...target, user: 'ana', identityFiles: [file] })
     const failure = () => connectSsh(asAna(), { env }).catch((error: unknown) => error)
@@ -405,7 +405,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     )
 
     test.each(['publickey,keyboard-interactive', 'publickey,password'])(
-      'it says so, in the words of the server: %s',
+      "reports that %s are required, with the server's banner",
       async (methods) => {
         await requireMethods(methods)
         await expect.poll(failure).toMatchObject({
@@ -423,7 +423,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       },
     )
 
-    test('where no key is taken at all, it says what is', async () => {
+    test('reports which methods the server accepts if keys are not among them', async () => {
       await requireMethods('password')
       await expect.poll(failure).toMatchObject({
         kind: 'credentials',
@@ -431,7 +431,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
       })
     })
 
-    test('two keys are offered one after the other', async () => {
+    test('offers two keys in succession', async () => {
       const second = await makeKey('second-factor')
       const publicKey = await readFile(`${second}.pub`, 'utf8')
       await host.exec(`echo '${publicKey.trim()}' >> ${accounts.ana.home}/.ssh/authorized_keys`)
@@ -455,14 +455,14 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     expect((failure as UserError).message.match(/SHA256:/g)).toHaveLength(1)
   })
 
-  test('asks what the server wants to know', async () => {
+  test('prompts with the questions of the server', async () => {
     const { prompt, questions } = answering('wrong', password)
     expect(await whoAmI({ ...target, user: 'ana' }, { env, prompt })).toBe('ana')
     expect(questions.map(({ secret }) => secret)).toEqual([true, true])
     expect(questions[0]?.text).toContain('Password')
   })
 
-  test('asks for the password where the server asks nothing', async () => {
+  test('prompts for the password if the server sends no questions', async () => {
     await using plain = await startLab({
       hosts: 1,
       sshdOptions: { UsePAM: 'yes', PasswordAuthentication: 'yes' },
@@ -473,7 +473,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     expect(questions[0]).toEqual({ text: 'Password:', from: `ana@${user.address}`, secret: true })
   })
 
-  test('needs both where the server wants a key and a password', async () => {
+  test('uses both if the server requires a key and a password', async () => {
     await using strict = await startLab({
       hosts: 1,
       sshdOptions: {
@@ -488,12 +488,12 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     expect(questions).toHaveLength(1)
   })
 
-  test('takes as long as a person does', async () => {
+  test('waits for the user without a timeout', async () => {
     const options = { env, prompt: () => sleep(3_500, password), connectTimeoutMs: 3_000 }
     expect(await whoAmI({ ...target, user: 'ana' }, options)).toBe('ana')
   })
 
-  test('waits longer for a host that has greeted, where that is told', async () => {
+  test('with loginTimeoutMs, waits longer for a host that has sent its greeting', async () => {
     const near = await greetAndDawdle(host.address, 4_500)
     const { port } = near.address() as AddressInfo
     const slow = { ...target, user: 'ana', address: '127.0.0.1', port }
@@ -506,7 +506,7 @@ describe.skipIf(!labIsHere)('a login over SSH', () => {
     }
   })
 
-  test('tells nothing of a key that cannot be read', async () => {
+  test('reports nothing of the content of a key that cannot be parsed', async () => {
     const file = join(folder, 'broken')
     await writeFile(
       file,

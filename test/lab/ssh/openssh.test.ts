@@ -25,26 +25,26 @@ const [runner, connectSource] = [
 ]
 const module = '/usr/lib/softhsm/libsofthsm2.so'
 
-/** The name that a login has on the host. */
+/** Logs in. Resolves to the user name on the host. */
 async function whoAmI(target: SshTarget, options: SshOptions): Promise<string> {
   await using transport = await connectHost(target, options)
   return (await run(transport, ['whoami'])).stdout.trim()
 }
 
-/** The folders of connections that are open. */
+/** Resolves to the names of the directories of open connections. */
 const openFolders = () =>
   readdir(shortFolderFor(`openssh of ${userInfo().uid}`)).catch((): string[] => [])
 
 const sign = (authority: string, file: string, ...options: readonly string[]) =>
   execute('ssh-keygen', ['-q', '-s', authority, '-I', 'test', ...options, `${file}.pub`])
 
-/** The pinned authority of a key file. */
+/** Resolves to the known_hosts entry that pins the authority of a key file. */
 async function pin(file: string): Promise<readonly string[]> {
   const [type, base64] = (await readFile(`${file}.pub`, 'utf8')).split(' ')
   return [`@cert-authority ${type} ${base64}`]
 }
 
-/** Answers questions in order, and keeps them. */
+/** Returns a prompt that gives `answers` in order, and records the questions. */
 function answering(...answers: readonly string[]) {
   const asked: Question[] = []
   const prompt = (question: Question) => {
@@ -55,7 +55,7 @@ function answering(...answers: readonly string[]) {
   return { asked, prompt }
 }
 
-describe.skipIf(!labIsHere)('the client openssh', () => {
+describe.skipIf(!labIsHere)('the openssh client', () => {
   let lab: Lab
   let host: LabHost
   let target: SshTarget
@@ -84,7 +84,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await rm(folder, { recursive: true })
   })
 
-  test('logs in with a certificate of a certificate authority', async () => {
+  test('logs in with a certificate signed by a certificate authority', async () => {
     const [authority, file] = [await makeKey('user-ca'), await makeKey('certified')]
     const authorityKey = await readFile(`${authority}.pub`, 'utf8')
     await authorize(`cert-authority ${authorityKey}`)
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     expect(await whoAmI({ ...target, identityFiles: [file] }, { env })).toBe('root')
   })
 
-  test('accepts a host certificate of a pinned authority, and no other', async () => {
+  test('accepts a host certificate only of a pinned authority', async () => {
     const [authority, other] = [await makeKey('host-ca'), await makeKey('other-ca')]
     const publicKey = await host.exec('cat /etc/ssh/ssh_host_ed25519_key.pub')
     await writeFile(join(folder, 'h1.pub'), publicKey.stdout)
@@ -111,7 +111,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     })
   })
 
-  test('asks for the passphrase of a key, again if it is wrong, and without a terminal says so', async () => {
+  test('prompts for the passphrase of a key, repeatedly if it is wrong, and fails without a prompt', async () => {
     const file = await makeKey('locked', 'open sesame')
     await authorize(await readFile(`${file}.pub`, 'utf8'))
     const locked = { ...target, identityFiles: [file] }
@@ -125,7 +125,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await expect(whoAmI(locked, { env, prompt: answering().prompt })).rejects.toThrow('no answer')
   })
 
-  test('logs in with a key of a PKCS#11 token, chosen by ssh_config, and asks for its PIN', async () => {
+  test('logs in with a key of a PKCS#11 token selected by ssh_config, and prompts for its PIN', async () => {
     const tokens = join(folder, 'tokens')
     await mkdir(tokens)
     const settings = { ...env, SOFTHSM2_CONF: join(folder, 'softhsm2.conf') }
@@ -149,7 +149,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await rm(config)
   })
 
-  test('logs in with a security key, chosen by its key file', async () => {
+  test('logs in with a security key selected by its key file', async () => {
     const [config, file] = [join(env.HOME, '.ssh', 'config'), join(folder, 'touched')]
     const provider = await buildSecurityKey(folder)
     const options = ['-q', '-t', 'ed25519-sk', '-w', provider, '-N', '', '-f', file]
@@ -164,7 +164,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     expect(await whoAmI(login, { env, onKeyLogin })).toBe('root')
     const { stdout } = await execute('ssh-keygen', ['-lf', `${file}.pub`])
     expect(used).toEqual([stdout.split(' ')[1]])
-    // Without an alias, ssh reads no configuration: it looks for keys that are plugged in.
+    // Without an alias, ssh reads no configuration, and searches for connected security keys.
     await copyFile(file, join(env.HOME, '.ssh/id_ed25519_sk'))
     const plain = { ...automatic, identityFiles: [] }
     expect(await chooseClient(plain, env)).toMatchObject({
@@ -182,7 +182,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await rm(config)
   })
 
-  test('does not obey what would run or forward something in ssh_config', async () => {
+  test('ignores settings in ssh_config that would run or forward something', async () => {
     const config = join(env.HOME, '.ssh', 'config')
     const mark = join(folder, 'ran')
     await writeFile(
@@ -213,7 +213,7 @@ describe.skipIf(!labIsHere)('the client openssh', () => {
     await rm(config)
   })
 
-  test('goes through the ProxyCommand of ssh_config, and quotes what it prints', async () => {
+  test('connects through the ProxyCommand of ssh_config, and quotes its error output', async () => {
     const config = join(env.HOME, '.ssh', 'config')
     await writeFile(
       config,
@@ -239,7 +239,7 @@ Host slow
       kind: 'unreachable',
       message: expect.stringMatching(/the ProxyCommand started.* within 3 s: open the browser/),
     })
-    // Without an alias that the user trusts, an inventory could name what runs here.
+    // Without an alias that the user trusts, an inventory could determine what runs on this computer.
     const named = { ...target, address: 'bad' }
     await expect(whoAmI(named, { env })).rejects.toMatchObject({
       message: expect.stringContaining('cannot resolve the host name bad'),
@@ -264,7 +264,7 @@ Host slow
     await rm(config)
   })
 
-  test('refuses a key that the known hosts of an alias revoke', async () => {
+  test('refuses a key that the known_hosts file of an alias revokes', async () => {
     const [config, revoked] = [join(env.HOME, '.ssh', 'config'), join(folder, 'revoked')]
     await writeFile(revoked, `@revoked * ${target.hostKeys[0]}\n`)
     await writeFile(
@@ -280,7 +280,7 @@ Host slow
     await rm(config)
   })
 
-  test('ends though a background process of the ProxyCommand keeps its output', async () => {
+  test('exits although a background process of the ProxyCommand keeps its output open', async () => {
     const config = join(env.HOME, '.ssh', 'config')
     const mark = randomUUID()
     const background = [process.execPath, '-e', 'setInterval(() => {}, 1000)', mark]
@@ -302,7 +302,7 @@ console.log('closed')
     await rm(config)
   })
 
-  test('waits for as long as ssh_config says, and for a silent host', async () => {
+  test('uses the timeouts of ssh_config, also for a silent host', async () => {
     const config = join(env.HOME, '.ssh', 'config')
     const mark = randomUUID()
     await writeFile(
@@ -328,16 +328,16 @@ Host silent
     await rm(config)
   })
 
-  test('reaches a link-local address with a zone', async () => {
+  test('connects to a link-local address with a zone', async () => {
     const { stdout } = await host.exec('ip -6 -o addr show dev eth0 scope link')
     const [, found = ''] = /inet6 (fe80:[^/]+)/.exec(stdout) ?? []
     const address = `${found}%${lab.network.bridge}`
     const zoned = () => whoAmI({ ...target, address }, { env }).catch(String)
-    // An address can be used once nobody else has it (RFC 4862 5.4).
+    // An address is usable once duplicate address detection (RFC 4862, section 5.4) has finished.
     await expect.poll(zoned, { timeout: 60_000 }).toBe('root')
   })
 
-  test('quotes a banner without end in part, and escapes what it contains', async () => {
+  test('quotes only part of a very long banner, and escapes control characters', async () => {
     await host.exec(
       `{ printf 'begin \\033[31mred\\033[0m '; head -c 200000 /dev/zero | tr '\\0' x; echo; echo 'last words'; } > /etc/ssh/banner
       echo 'Banner /etc/ssh/banner' >> /etc/ssh/sshd_config`,
@@ -350,7 +350,7 @@ Host silent
     expect(await failure()).not.toContain('\u001B')
   })
 
-  test('names what is missing where there is no ssh', async () => {
+  test('reports a missing ssh program', async () => {
     await expect(whoAmI(target, { env: { HOME: env.HOME, PATH: folder } })).rejects.toMatchObject({
       kind: 'unsupported',
       message: 'the ssh program is not installed',

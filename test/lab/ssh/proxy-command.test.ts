@@ -8,10 +8,10 @@ import { netcat, netcatLine, processesWith, untilGone } from '../../support/ssh/
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
 const env = { HOME: '/nowhere' }
-/** A login may take a while on a machine that does much else. */
+/** Options with a long timeout: a login may take a while on a busy computer. */
 const patient = { env, connectTimeoutMs: 120_000 }
 
-describe.skipIf(!labIsHere)('a program that carries the connection', () => {
+describe.skipIf(!labIsHere)('a ProxyCommand', () => {
   let lab: Lab
   let host: LabHost
   let target: SshTarget
@@ -26,7 +26,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
 
   const shell = (line: string): SshTarget => ({ ...target, proxyCommand: { shell: line } })
 
-  test('is a line of the shell, or words, and ends with the connection', async () => {
+  test('is a shell command or arguments, and exits with the connection', async () => {
     const mark = randomUUID()
     const line = `${netcatLine(host, { mark })} 2>&1`
     for (const proxyCommand of [{ shell: line }, { argv: netcat(host, { mark }) }]) {
@@ -50,7 +50,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     })
   })
 
-  test('must show the pinned host key too', async () => {
+  test('does not bypass the pinned host key', async () => {
     const mark = randomUUID()
     const pinned = { ...shell(netcatLine(host, { mark })), hostKeys: [lab.identity.publicKey] }
     await expect(connectSsh(pinned, patient)).rejects.toMatchObject({ kind: 'host-key' })
@@ -68,7 +68,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     )
   })
 
-  test('that is missing is named, with how to install it', async () => {
+  test('that is missing is named, with a hint how to install it', async () => {
     const proxyCommand = { argv: ['fleet-no-such-program'], install: 'apt install it' }
     await expect(connectSsh({ ...target, proxyCommand }, patient)).rejects.toMatchObject({
       kind: 'unreachable',
@@ -81,7 +81,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     })
   })
 
-  test('that brings nothing ends at the deadline, with what it has started', async () => {
+  test('that transfers nothing is killed at the timeout, with its child processes', async () => {
     const mark = `1${Date.now()}`
     const line = `sh -c 'echo open this page >&2; trap "" TERM; sleep ${mark} & wait; sleep ${mark}'`
     await expect(connectSsh(shell(line), { env, connectTimeoutMs: 3000 })).rejects.toMatchObject({
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await untilGone(mark)
   })
 
-  test('that should listen on a port but names none ends at the deadline too', async () => {
+  test('that should report a port but does not is killed at the timeout', async () => {
     const mark = `3${Date.now()}`
     const argv = ['sh', '-c', `echo starting >&2; sleep ${mark} & wait`]
     const listens = { portAfter: 'ready on port ', messages: ['starting'] }
@@ -105,7 +105,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await untilGone(mark)
   })
 
-  test('ends when the command is cancelled', async () => {
+  test('is killed when the command is cancelled', async () => {
     const mark = `2${Date.now()}`
     const cancel = new AbortController()
     const connecting = connectSsh(shell(`sleep ${mark}`), { ...patient, signal: cancel.signal })
@@ -115,7 +115,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     await untilGone(mark)
   })
 
-  test('that ends midway takes the connection with it, and says why', async () => {
+  test('that exits during the session closes the connection, with the reason', async () => {
     const more = `s.once('data', () => process.on('SIGUSR2', () => { console.error('token expired'); process.exitCode = 4; process.exit() }))`
     const mark = randomUUID()
     const transport = await connectSsh(shell(netcatLine(host, { mark, more })), patient)
@@ -133,7 +133,7 @@ describe.skipIf(!labIsHere)('a program that carries the connection', () => {
     ])
   })
 
-  test('is kept warm by the broker, with the environment of the client, and ends with it', async () => {
+  test('is kept running by the broker, with the environment of the client, and exits with it', async () => {
     const broker = await startKeeper()
     let isOver = false
     const end = async () => {

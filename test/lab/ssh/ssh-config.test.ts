@@ -31,7 +31,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
 
   const withAlgorithms = (algorithms: object) => ({ ...target, settings: { algorithms } })
 
-  test('chooses the ways to log in', async () => {
+  test('selects the login methods', async () => {
     const prompt = vi.fn<Prompt>(async () => password)
     const ana = { ...target, user: 'ana' }
     const byPassword = { ...ana, settings: { methods: ['password' as const] } }
@@ -45,7 +45,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
     expect(wrong).toHaveBeenCalledTimes(1)
   })
 
-  test('chooses the algorithms', async () => {
+  test('selects the algorithms', async () => {
     expect(
       await shellOf(
         withAlgorithms({ cipher: ['aes256-ctr'], kex: ['ecdh-sha2-nistp384'] }),
@@ -68,7 +68,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
     })
   })
 
-  test('chooses where to connect from', async () => {
+  test('selects the source address', async () => {
     const client = 'echo "${SSH_CONNECTION%% *}"'
     const own = (await shellOf(target, client)).trim()
     const [nic] =
@@ -88,7 +88,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
     })
   })
 
-  test('decides how long a silent server is waited for', async () => {
+  test('determines how long to wait for a silent server', async () => {
     const mark = randomUUID()
     const proxyCommand = { shell: netcatLine(host, { mark }) }
     const settings = { alive: { seconds: 1, count: 2 }, connectTimeoutMs: 60_000 }
@@ -108,7 +108,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
     })
   })
 
-  test('is asked for when the broker connects, not for every command', async () => {
+  test('is read when the broker connects, not for every command', async () => {
     const home = await mkdtemp(join(tmpdir(), 'fleet-home-'))
     onTestFinished(() => rm(home, { recursive: true }))
     const [log, bin] = [join(home, 'log'), join(home, 'bin')]
@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
       )
     const broker = await startKeeper()
     onTestFinished(() => broker[Symbol.asyncDispose]())
-    // Nothing of the record is right but its host key.
+    // Only the host key of this record is right.
     const record = { machine: 'h1', address: 'h1.invalid', port: 1, user: 'nobody' }
     const connect = async (stamp: string) => {
       await using transport = await broker.openClient().connect(

@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
   let host: LabHost
   let ports = 2300
 
-  /** Starts one more sshd on the host, with other settings. */
+  /** Starts another sshd with other settings on the host. Resolves to the target with its port. */
   async function startSshd(settings: Readonly<Record<string, string>>): Promise<SshTarget> {
     const port = (ports += 1)
     const own = { ...settings, Port: String(port), PidFile: `/run/sshd-${port}.pid` }
@@ -80,14 +80,14 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
   afterAll(() => lab?.[Symbol.asyncDispose]())
 
   describe.each(['fay', 'tom'] as const)('whose user %s has a shell that is not POSIX', (user) => {
-    test('runs programs, with all words as they are', async () => {
+    test('runs programs with all arguments unchanged', async () => {
       await using transport = await connect(asUser(user))
       const script = 'printf "%s\\n" "$1"\necho "it works!" # it\'s'
       const { stdout } = await run(transport, ['sh', '-c', script, 'sh', 'two\nlines\\'])
       expect(stdout).toBe('two\nlines\\\nit works!\n')
     })
 
-    test('is inspected, and its engine reached without forwarding', async () => {
+    test('can be inspected, and its engine reached without forwarding', async () => {
       const closed = await startSshd({ AllowStreamLocalForwarding: 'no', MaxSessions: '1' })
       expect((await probe({ ...closed, user })).engine?.direct).toBe(true)
       await using transport = await connect({ ...closed, user })
@@ -98,7 +98,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
   })
 
   test.each(['/usr/bin/fish', '/bin/tcsh'])(
-    'whose root has the shell %s: commands run, and can be ended',
+    'with the root shell %s runs commands, which can be killed',
     async (shell) => {
       await host.exec(`sed -i 's,^\\(root:.*\\):[^:]*$,\\1:${shell},' /etc/passwd`)
       await using transport = await connect(targetOf(lab, host))
@@ -118,7 +118,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     ['ned', 'This account is currently not available'],
     ['fran', 'exit code 1 and no output'],
     ['ivan', ''],
-  ] as const)('that runs no commands for %s says so', async (user, words) => {
+  ] as const)('that runs no commands for %s is reported as such', async (user, words) => {
     await expect(probe(asUser(user))).rejects.toMatchObject({
       kind: 'unsupported',
       machine: 'h1',
@@ -127,7 +127,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     })
   })
 
-  test('whose login shell hangs says so', async () => {
+  test('with a login shell that hangs is reported as such', async () => {
     await host.exec('echo "sleep 1000" > /srv/una/.bashrc')
     await using transport = await connect(asUser('una'))
     await expect(run(transport, ['true'], { idleTimeoutMs: 1_500 })).rejects.toMatchObject({
@@ -140,7 +140,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
   const limitSudo = (sudoers: string) =>
     host.exec(`printf '${sudoers}\n' > /etc/sudoers.d/bob; gpasswd -d bob docker`)
 
-  test('whose sudo requires a password that nobody can type says so', async () => {
+  test('whose sudo requires a password is reported as such without a prompt', async () => {
     await limitSudo('bob ALL=(ALL) ALL')
     await expect(provisionBob()).rejects.toMatchObject({
       kind: 'credentials',
@@ -160,7 +160,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
       await limitSudo(sudoers)
     })
 
-    test('is provisioned, with a second try for the password', async () => {
+    test('is provisioned, with a second prompt after a wrong password', async () => {
       const asked: string[] = []
       const { plan } = await provisionBob(async ({ text, secret }) => {
         expect(secret).toBe(true)
@@ -181,7 +181,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
       pam = await startSshd({ UsePAM: 'yes' })
     })
 
-    test('names the key of an account that has expired, in one attempt', async () => {
+    test('reports the key of an expired account, after one attempt', async () => {
       await expect(probe({ ...pam, user: 'old' })).rejects.toMatchObject({
         kind: 'credentials',
         message: expect.stringMatching(
@@ -193,7 +193,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
       expect(stdout.trim()).toBe('1')
     })
 
-    test('says that the password must be changed', async () => {
+    test('reports that the password must be changed', async () => {
       await expect(probe({ ...pam, user: 'una' })).rejects.toMatchObject({
         kind: 'credentials',
         message: expect.stringContaining("the user's password must be changed first"),
@@ -201,7 +201,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
       })
     })
 
-    test('that starts up is unreachable for now', async () => {
+    test('is reported as unreachable while the host boots', async () => {
       await host.exec('echo "System is booting up. Try later." > /run/nologin')
       const failure = probe({ ...pam, user: 'fay' })
       await expect(failure).rejects.toMatchObject({
@@ -212,7 +212,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
     })
   })
 
-  test('that lets one client log in at a time serves many in the end', async () => {
+  test('that allows one login at a time accepts many eventually', async () => {
     const busy = await startSshd({ MaxStartups: '1:100:2' })
     const all = await Promise.all(
       Array.from({ length: 6 }, async () => {

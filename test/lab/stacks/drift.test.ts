@@ -29,7 +29,7 @@ const plugin =
   (JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>)[
     'docker-compose'
   ]
-/** Each edit runs compose four times; a long run is for the developers of this code. */
+/** Number of random edits; each runs compose four times. Set FLEET_TEST_EDITS for a long run. */
 const edits = Number(process.env['FLEET_TEST_EDITS'] ?? 40)
 const seed = Number(process.env['FLEET_TEST_SEED'] ?? 7)
 
@@ -78,7 +78,7 @@ const ask: AskCompose = async (model, words) => {
   return compose([`--project-name=${model.name}`, `--file=${file}`, ...words])
 }
 
-/** The model to deploy, of the compose file in the folder. */
+/** Resolves to the model to deploy for the Compose file in the directory. */
 async function resolveFolder(): Promise<StackModel> {
   const args = ['-p', 'shop', '-f', 'compose.yaml', 'config', '--format', 'json']
   const model = JSON.parse(await succeed(args)) as StackModel
@@ -97,7 +97,7 @@ const idsByService = (containers: readonly StackContainer[]): Record<string, str
 }
 
 describe.skipIf(!labIsHere || plugin === undefined)('drift of a stack', () => {
-  test('the services predicted to be replaced are those whose containers compose replaces', async () => {
+  test('is predicted for exactly those services whose containers compose replaces', async () => {
     const version = (await succeed(['version', '--short'])).trim()
     const { Version: release } = await readVersion(engine)
     const project = newProject()

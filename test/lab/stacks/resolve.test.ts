@@ -21,7 +21,7 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
 })
 
-/** Writes the files of a clone, in a new folder. */
+/** Writes the files of a clone into a new directory. Resolves to its path. */
 async function clone(files: Readonly<Record<string, string>>): Promise<string> {
   const outer = await realpath(await mkdtemp(join(tmpdir(), 'clone-')))
   folders.push(outer)
@@ -44,7 +44,7 @@ const ask: LocalDocker['ask'] = ([, ...args], { cwd, env }) =>
 
 const serviceOf = (resolved: ResolvedStack) => resolved.modelFor('/store').services['a']
 
-/** Resolves the stack `shop` of a clone with the compose of this computer. */
+/** Resolves the stack `shop` of a clone with the local compose. */
 async function resolveIn(
   folder: string,
   { env = {}, ...more }: { env?: Record<string, string>; profiles?: string[] } = {},
@@ -88,8 +88,8 @@ const shopLabel = async (files: Record<string, string>, more = {}) =>
     '/store',
   ).services['web']?.labels?.['fleet.inputs']
 
-describe.skipIf(plugin === undefined)('a stack that compose has resolved', () => {
-  test('is the same in every clone, with the paths on the host', async () => {
+describe.skipIf(plugin === undefined)('a stack resolved by compose', () => {
+  test('is the same in every clone, with paths on the host', async () => {
     const [one, other] = [await clone(shop), await clone(shop)]
     const resolved = await resolveIn(one, { env })
     const model = resolved.modelFor('/store')
@@ -118,7 +118,7 @@ describe.skipIf(plugin === undefined)('a stack that compose has resolved', () =>
     expect(Object.keys(withMore.modelFor('/store').services)).toEqual(['more', 'web'])
   })
 
-  test('differs where a file or the value of a variable differs', async () => {
+  test('differs if a file or the value of a variable differs', async () => {
     const first = await shopLabel({})
     expect(await shopLabel({ 'shop/not-mounted': 'y' })).toBe(first)
     for (const [files, variables] of [
@@ -131,7 +131,7 @@ describe.skipIf(plugin === undefined)('a stack that compose has resolved', () =>
     }
   })
 
-  test('names every file that it takes of this computer', async () => {
+  test('lists every file of this computer that it uses', async () => {
     const folder = await clone({
       'shop/compose.yaml': `
 x-files: &files [../../outside.env]
@@ -168,7 +168,7 @@ configs: { key: { file: ../../.ssh/id_rsa } }
     )
   })
 
-  test('gets no variable that its files do not write out, and no setting of compose', async () => {
+  test('uses no variables except those named in its files, and no settings of compose', async () => {
     const folder = await clone({
       'shop/compose.yaml': `
 services:
@@ -221,7 +221,7 @@ services:
     expect(serviceOf(await resolveIn(folder))?.labels).not.toEqual(a?.labels)
   })
 
-  test.each([8, 30])('takes a path with %i times ".." as one below /', async (count) => {
+  test.each([8, 30])('resolves a path with %i times ".." to one below /', async (count) => {
     const path = `${'../'.repeat(count)}srv/fleet-none`
     const folder = await clone({
       'shop/compose.yaml': `services: { a: { image: a, volumes: ['${path}:/x'] } }\n`,
@@ -235,12 +235,12 @@ services:
     ['volumes: ["../..:/x"]', 'a directory that contains your home directory'],
     ['volumes: ["../../home:/x"]', 'your home directory'],
     ['volumes: ["./link:/x"]', 'your home directory'],
-    // more than there are directories above it
+    // more than there are parent directories
     [`volumes: ["${'../'.repeat(20)}.:/x"]`, "this computer's root directory"],
     [`volumes: ["${'../'.repeat(20)}etc:/x"]`, 'a system directory'],
     [`volumes: ["${'../'.repeat(20)}proc/self:/x"]`, 'part of a kernel file system'],
     [`build: ${'../'.repeat(20)}.`, "this computer's root directory"],
-  ])('does not take too much of this computer: %s', async (line, why) => {
+  ])('does not copy too much of this computer: %s', async (line, why) => {
     const folder = await clone({
       'shop/compose.yaml': `services:\n  a:\n    image: a\n    ${line}\n`,
       '../home/.ssh/id_rsa': 'key',
@@ -262,7 +262,7 @@ services:
     'include: ["${X-a}.yaml"]',
     'x-a: &a [a.yaml]\ninclude: *a',
     '<<: { include: [a.yaml] }',
-  ])('is refused with %s', async (text) => {
+  ])('is refused with the include %s', async (text) => {
     const files = { 'shop/compose.yaml': `${text}\nservices: {}\n`, 'shop/a.yaml': 'services: {}' }
     await expect(resolveIn(await clone(files))).rejects.toThrow(
       /"include" in .*compose.yaml contains a/,

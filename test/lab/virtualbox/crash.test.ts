@@ -14,19 +14,19 @@ const runner = join(import.meta.dirname, '../../../scripts/run-ts.mjs')
 const support = (name: string): string =>
   fileURLToPath(new URL(`../../support/virtualbox/${name}`, import.meta.url))
 
-/** How many crashes are tried at once: most of the time they wait for the locks of the dead. */
+/** Number of concurrent crash tests, which mostly wait for the locks of dead processes. */
 const atOnce = 8
 
-/** Where the making of a machine dies, and whether another attempt follows before the removal. */
+/** The point at which a creation is killed, and whether it is repeated before the removal. */
 interface CrashPoint {
-  /** `step 3`, or `before 1` and `after 7` of the calls of VBoxManage that change something. */
+  /** `step 3`, or `before 1` and `after 7`: number of a VBoxManage call that changes something. */
   readonly place: string
   readonly again: boolean
 }
 
 let box: VirtualBox
 
-/** Makes a machine in a process that dies, finishes it where that is wished, and removes it. */
+/** Creates a machine in a process that is killed, repeats it if `again` is set, and removes the machine. */
 async function crash({ place, again }: CrashPoint) {
   const folder = join(box.folder, place.replace(' ', '-'))
   const [token, calls] = [randomUUID(), `${folder}.calls`]
@@ -60,14 +60,14 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
   }, guestBuildTime)
   afterAll(() => box[Symbol.asyncDispose]())
 
-  test('is finished, or undone, by whoever comes after a SIGKILL at any step', async () => {
+  test('is finished or removed by the next command after a SIGKILL at any step', async () => {
     const { calls, ...whole } = await crash({ place: 'nowhere', again: false })
     expect(whole).toMatchObject({ died: false, made: 1, left: [] })
     const kill = calls.findIndex((call) => call.endsWith('poweroff'))
     const numbers = Array.from({ length: kill }, (_, index) => index + 1)
     const points: CrashPoint[] = [
       ...[1, 2, 3, 4, 5, 6, 7, 8].map((step) => ({ place: `step ${step}`, again: step % 2 === 0 })),
-      { place: 'before 1', again: true }, // before any other is soon after the one in front of it
+      { place: 'before 1', again: true }, // killing before a later call equals killing after the previous one
       ...numbers.map((number) => ({ place: `after ${number}`, again: number % 2 === 1 })),
     ]
     const rows: Awaited<ReturnType<typeof crash>>[] = []

@@ -31,14 +31,14 @@ import { type VirtualBox, startVirtualBox } from '../../support/virtualbox/virtu
 const runner = join(import.meta.dirname, '../../../scripts/run-ts.mjs')
 const making = fileURLToPath(new URL('../../support/virtualbox/making.ts', import.meta.url))
 
-/** An interpreted machine boots in a minute where nothing else runs, in milliseconds. */
+/** Maximum boot time of an emulated machine, which takes a minute on an idle computer, in milliseconds. */
 const bootTime = 1_200_000
 
 let box: VirtualBox
 let folder: string
 let driver: Driver<VirtualBoxOptions>
 
-/** Runs one command on a connection of its own: the guest's sshd takes no second one. */
+/** Runs one command on a new connection: the guest's sshd accepts only one at a time. */
 async function on({ facts, seed }: Guest, ...command: string[]): Promise<string> {
   const file = join(box.folder, `${facts.id}.key`)
   await writeFile(file, seed.login.privateKey, { mode: 0o600 })
@@ -66,7 +66,7 @@ const state = async (record: HostRecord): Promise<string | undefined> =>
 const remove = async (record: HostRecord, by = driver): Promise<void> =>
   by.lifecycle?.remove(record, quietCall)
 
-/** A VBoxManage that makes a host-only network, and passes all else on to the real one. */
+/** Creates a VBoxManage that emulates a host-only network and passes other calls on. Resolves to its directory. */
 async function standIn(path: string): Promise<string> {
   const place = join(box.folder, 'stand-in')
   const real = join(path.split(':')[0] ?? '', 'VBoxManage')
@@ -96,7 +96,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
   }, guestBuildTime)
   afterAll(() => box[Symbol.asyncDispose]())
 
-  test('lets in whom it was made for, and keeps its port, its disk and its memory', async () => {
+  test('accepts its user, and keeps its port, its disk and, with a snapshot, its memory', async () => {
     const guest = await makeGuest(driver, { image: (format) => box.bootableImage(format) })
     const { record, facts } = guest
     const { id = '' } = facts
@@ -120,7 +120,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     expect(await leftIn(box, folder)).toEqual([])
   })
 
-  test('is started whatever people have done to it in VirtualBox', async () => {
+  test('starts from any state that VirtualBox can put it into', async () => {
     const { record, facts } = await makeGuest(driver, box)
     const { id = '' } = facts
     await box.manage('controlvm', id, 'pause')
@@ -139,7 +139,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     expect(await leftIn(box, folder)).toEqual([])
   })
 
-  test('is a clone: the second one takes little room, and outlives the first', async () => {
+  test('is a clone: a second one needs little space, and survives the removal of the first', async () => {
     const first = await makeGuest(driver, box)
     await driver.power?.kill(first.record, quietCall)
     const second = await makeGuest(driver, box)
@@ -155,7 +155,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
   })
 
   test.each(['raw', 'vdi', 'vmdk'] as const)(
-    'starts from a %s image, with the hardware that was asked for',
+    'starts from a %s image, with the requested hardware',
     async (format) => {
       const options = {
         ...smallOptions,
@@ -174,7 +174,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     },
   )
 
-  test('takes more of everything while it is stopped, with all that is on its disk', async () => {
+  test('can be enlarged while it is stopped, and keeps the content of its disk', async () => {
     const { record, facts } = await makeGuest(driver, box)
     await driver.power?.kill(record, quietCall)
     const options = {
@@ -209,7 +209,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     expect(await leftIn(box, folder)).toEqual([])
   })
 
-  test('whose port another program has says so, and starts once it is free', async () => {
+  test('reports that its port is in use, and starts once the port is free', async () => {
     const { record, facts } = await makeGuest(driver, box)
     await driver.power?.kill(record, quietCall)
     const squatter = createServer().listen(facts.port, '127.0.0.1')
@@ -222,7 +222,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     await remove(record)
   })
 
-  test('without a host-only network says what is missing, and has its card once there is one', async () => {
+  test('reports a missing host-only network, and gets its network card once there is one', async () => {
     const options = { ...smallOptions, hostOnly: true }
     const token = randomUUID()
     const make = () => makeGuest(driver, box, { token, options })
@@ -233,7 +233,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     const { PATH = '' } = box.env
     process.env['PATH'] = `${await standIn(PATH)}:${PATH}`
     try {
-      // No kernel driver, so no machine runs on such a network here.
+      // Without the kernel driver, no machine can run on such a network here.
       await expect(make()).rejects.toThrow("Nonexistent host networking interface, name 'vboxnet0'")
     } finally {
       process.env['PATH'] = PATH
@@ -245,7 +245,7 @@ describe.skipIf(!guestIsHere)('a machine in VirtualBox', () => {
     expect(await leftIn(box, folder)).toEqual([])
   })
 
-  test('is one of ten that ten processes make at once', async () => {
+  test('is one of ten that ten processes create concurrently', async () => {
     const shared = join(box.folder, 'ten')
     const image = await box.image('vmdk')
     const tokens = Array.from({ length: 10 }, () => randomUUID())
