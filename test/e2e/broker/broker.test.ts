@@ -16,7 +16,7 @@ interface Status {
   readonly hosts: readonly { readonly machine: string; readonly state: string }[]
 }
 
-/** Without what passes with time. */
+/** Replaces ages in the output, which change with time. */
 const timeless = <Answer extends { readonly stdout: string }>(answer: Answer) => ({
   ...answer,
   stdout: answer.stdout.replaceAll(/\d+ seconds?/g, 'N seconds'),
@@ -45,16 +45,16 @@ describe.skipIf(!labIsHere)('with the broker', () => {
   const status = async (): Promise<Status> =>
     JSON.parse((await ana.fleet(['broker', 'status', '--json'])).stdout) as Status
   const logins = async () => Number((await host.exec("pgrep -c -f '^sshd: root@'")).stdout)
-  /** Waits until a command on the host finds nothing any more. */
+  /** Waits until a search command on the host finds nothing. */
   const gone = (search: string) =>
     vi.waitFor(async () => expect((await host.exec(search)).code).toBe(1), 120_000)
-  /** How many logins there ever were. */
+  /** Resolves to the total number of logins. */
   const accepted = async () =>
     Number((await host.exec("grep -c '^Accepted publickey' /var/log/sshd.log")).stdout)
   const start = (...args: readonly string[]) =>
     spawn(program, args, { env: ana.env, cwd: ana.folder })
 
-  /** Whether the process that was started parsed its command line itself, which the broker spares it. */
+  /** Runs fleet, and reports as `alone` whether it parsed its command line itself instead of the broker. */
   async function answersAlone(args: readonly string[], input = '') {
     const file = join(ana.folder, 'loaded')
     const hook = join(ana.folder, 'hook.cjs')
@@ -66,13 +66,13 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     return { ...timeless(answer), alone: /chunks\/process\.js/.test(await readFile(file, 'utf8')) }
   }
 
-  /** What completion offers for the last of `words`, by name. */
+  /** Resolves to the names that completion offers for the last of `words`. */
   async function namesOffered(...words: string[]) {
     const { stdout, alone } = await answersAlone(['__complete', ...words])
     return { alone, names: stdout.split('\n').map((line) => line.split('\t')[0]) }
   }
 
-  test('commands that begin at once start one, and share one connection', async () => {
+  test('concurrent commands start one broker, and share one connection', async () => {
     await ana.fleet(['broker', 'stop'])
     expect((await status()).pid).toBe(undefined)
     const secrets = [
@@ -97,11 +97,11 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect(pid).toBeGreaterThan(1)
     expect(hosts).toMatchObject([{ machine: 'h1', state: 'connected' }])
     expect(await logins()).toBe(1)
-    // Nothing of the terminal that happened to start it stays with it.
+    // The broker keeps no secrets from the environment of the command that started it.
     expect(await readFile(`/proc/${pid}/environ`, 'latin1')).not.toContain('s3cret')
   })
 
-  test('every kind of command goes through it', async () => {
+  test('every kind of command uses its connection', async () => {
     const asked = { input: 'hello' }
     expect(await ana.fleet(['ssh', 'h1', 'cat; exit 7'], asked)).toEqual({
       code: 7,
@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect(await logins()).toBe(1)
   })
 
-  test('a long file goes over a connection of its own, which is closed then', async () => {
+  test('a large file is copied over a separate connection, which is then closed', async () => {
     const content = Buffer.alloc(40_000_000, 'a long file ')
     await writeFile(join(ana.folder, 'long'), content)
     const before = await accepted()
@@ -139,14 +139,14 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     await vi.waitFor(async () => expect(await logins()).toBe(1), 120_000)
   })
 
-  describe('what is asked for all the time is answered by the broker itself', () => {
+  describe('frequent commands, which the broker runs itself', () => {
     beforeAll(async () => {
       await host.exec('docker run -d --name sleeper bb:1 sleep 1000')
       await host.exec("docker run --name talker bb:1 sh -c 'seq 100000; echo trouble >&2'")
       await ana.fleet(['ps', '--all', '-q'])
-      // It loads the code for this once the first commands were served.
+      // The broker loads the code for this after it has served the first commands.
       await vi.waitFor(async () => expect((await answersAlone(['ps'])).alone).toBe(false), 120_000)
-      // In its first second a container tells its age in other words.
+      // In its first second, the age of a container is worded differently.
       await vi.waitFor(
         async () => expect((await ana.fleet(['ps'])).stdout).toMatch(/Up \d/),
         120_000,
@@ -154,7 +154,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     })
     afterAll(() => host.exec('docker rm -f sleeper talker'))
 
-    test('as the command itself would', async () => {
+    test('print the same output as without the broker', async () => {
       for (const args of [
         ['ps'],
         ['-m', 'h1', 'ps', '--json'],
@@ -172,8 +172,8 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       }
     })
 
-    test('the completion of names, of hosts that are connected', async () => {
-      const patient = { timeout: 60_000 } // engines that answer late are for the next Tab
+    test('include the completion of names on connected hosts', async () => {
+      const patient = { timeout: 60_000 } // names of engines that respond late are offered at the next Tab
       const both = { alone: false, names: ['talker', 'sleeper', ''] }
       const running = { alone: false, names: ['sleeper', ''] }
       const images = { alone: false, names: ['bb:1', ''] }
@@ -198,14 +198,14 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       expect(await ana.fleet(['__complete', 'logs', ''], nowhere)).toMatchObject({ stdout: '' })
     })
 
-    test('but a long log, which others would wait for', async () => {
+    test('do not include a long log, which would delay others', async () => {
       const args = ['logs', '-t', 'talker']
       const alone = await ana.fleet(args, { env: { FLEET_BROKER: 'off' } })
       expect(alone.stdout.split('\n')).toHaveLength(100_001)
       expect(await answersAlone(args)).toEqual({ ...alone, alone: true })
     })
 
-    test('commands too, with their input, both outputs and their exit code', async () => {
+    test('include ssh and exec, with their input, both outputs and exit code', async () => {
       const long = 'a line that is long enough\n'.repeat(200_000)
       for (const [input, code, ...args] of [
         ['some', 7, 'ssh', 'h1', 'cat; echo trouble >&2; exit 7'],
@@ -232,7 +232,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       }
     })
 
-    test('signals reach them, and they end with whoever asked', async () => {
+    test('receive signals, and are terminated with the client', async () => {
       const running = start('ssh', 'h1', "trap 'exit 5' TERM; echo ready; sleep 1000 & wait")
       await once(running.stdout, 'data')
       running.kill('SIGTERM')
@@ -247,7 +247,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       expect(await once(inside, 'close')).toEqual([130, null])
     })
 
-    test('a reader that goes away ends them', async () => {
+    test('are terminated when the reader closes the output', async () => {
       const running = start('ssh', 'h1', 'yes')
       await once(running.stdout, 'data')
       running.stdout.destroy()
@@ -255,7 +255,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       await gone('pgrep -x yes')
     })
 
-    test('a terminal follows its window', async () => {
+    test('resize their terminal with the window', async () => {
       const typing = [
         { at: '# ', type: 'PS1=$(echo ready)"> "\n' },
         { at: 'ready> ', type: 'stty size\n' },
@@ -268,7 +268,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
       expect(code).toBe(3)
     })
 
-    test('but not what it cannot know better, and what fails is told by the command', async () => {
+    test('do not include commands that the broker cannot run, and errors are reported by the command', async () => {
       for (const [code, ...args] of [
         [2, 'ps', '--nonsense'],
         [3, '-m', 'nobody', 'ps'],
@@ -297,7 +297,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect(code).toBe(5)
   })
 
-  test('killed, it breaks what runs with an error that says so, and the next command starts another', async () => {
+  test('a killed broker interrupts commands with a clear error, and the next command starts another', async () => {
     const { pid = 0 } = await status()
     const running = start('ssh', 'h1', 'echo ready; sleep 1000')
     const logs = start(
@@ -324,7 +324,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect((await status()).pid).not.toBe(pid)
   })
 
-  test('it can be left off', async () => {
+  test('the broker can be disabled', async () => {
     await ana.fleet(['broker', 'stop'])
     const env = { FLEET_BROKER: 'off' }
     expect(await ana.fleet(['ssh', 'h1', 'hostname'], { env })).toMatchObject({ stdout: 'h1\n' })
@@ -334,7 +334,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     expect((await status()).pid).toBe(undefined)
   })
 
-  test('told to end, it closes its connections', async () => {
+  test('broker stop closes its connections', async () => {
     await ana.fleet(['ssh', 'h1', 'true'])
     const { pid = 0 } = await status()
     expect(await ana.fleet(['broker', 'stop'])).toMatchObject({
@@ -345,7 +345,7 @@ describe.skipIf(!labIsHere)('with the broker', () => {
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 120_000)
   })
 
-  test('a ProxyCommand runs once for all commands, and ends with the broker', async () => {
+  test('a ProxyCommand runs once for all commands, and exits with the broker', async () => {
     const mark = randomUUID()
     const ran = join(ana.folder, 'ran')
     const command = `echo "$TUNNEL" >> ${ran}; exec ${netcatLine(hostOf(lab, 2), { mark })}`

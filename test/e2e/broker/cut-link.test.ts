@@ -9,12 +9,12 @@ const fleet = (line: readonly string[]) => [program, ...line]
 const talk = 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done'
 const shell = ['sh', '-c', talk]
 const silent = ['sh', '-c', 'echo once; sleep 600']
-/** More than any buffer on the way holds. */
+/** A command whose output exceeds all buffers on the way. */
 const much = ['sh', '-c', 'cat /dev/zero']
 
 /**
- * What docker is in the middle of, and fleet with it, without it, and without the broker: four ways, each of
- * which has containers of its own, since an engine copies one at a time.
+ * Arguments of commands that run when the connection is cut, for docker, and for fleet with docker, without docker, and
+ * without the broker. Each of these four cases has its own containers, since an engine copies one at a time.
  */
 const wordsOf = (way: number) => [
   ['exec', 'app', ...shell],
@@ -33,17 +33,17 @@ const wordsOf = (way: number) => [
   ['container', 'export', `exported-${way}`],
   ['image', 'save', 'big'],
 ]
-/** What fleet alone is in the middle of. */
+/** Arguments of commands that only fleet has. */
 const own = [
   ['--all', 'logs', '-f', 'app'],
   ['events', '--since', '1h'],
   ['ssh', 'h1', talk],
   ['-m', 'h1', 'docker', 'exec', 'app', ...shell],
 ]
-/** What says nothing before it ends. */
+/** A command that prints nothing before it exits. */
 const mute = ['container', 'wait', 'app']
 
-describe.skipIf(!labIsHere)('what runs while the link is cut', () => {
+describe.skipIf(!labIsHere)('a running command', () => {
   let lab: Lab
   let host: LabHost
   let ana: Person
@@ -76,7 +76,7 @@ describe.skipIf(!labIsHere)('what runs while the link is cut', () => {
     return hosts.reduce((sum, { uses }) => sum + uses, 0)
   }
 
-  /** Starts a command, whose output nobody reads on after its first piece until `ended` is asked for. */
+  /** Starts a command. After the first chunk, its output is not read until `ended` is called. */
   function begin(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const child = spawn(argv[0] ?? '', argv.slice(1), {
       env: { ...ana.env, ...env },
@@ -109,7 +109,7 @@ describe.skipIf(!labIsHere)('what runs while the link is cut', () => {
       mend: () => host.drop(false),
     },
   ]
-  test.each(cuts)('fails, and fleet names the machine: $by', async ({ cut, mend }) => {
+  test.each(cuts)('fails on a cut connection, naming the machine: $by', async ({ cut, mend }) => {
     const starts = [
       ...wordsOf(0).map((line) => () => begin(['docker', '-H', socket, ...line])),
       ...[...wordsOf(1), ...own].map((line) => () => begin(fleet(line))),
@@ -120,7 +120,7 @@ describe.skipIf(!labIsHere)('what runs while the link is cut', () => {
     await Promise.all(running.map(({ begun }) => begun))
     const before = await connections()
     const waiting = [begin(['docker', '-H', socket, ...mute]), begin(fleet(mute))]
-    const used = 1 + 2 // fleet's own link, and a connection of each docker
+    const used = 1 + 2 // fleet's own connection, and one for each docker
     await expect.poll(connections).toBeGreaterThanOrEqual(before + used)
     await cut()
     try {

@@ -7,7 +7,7 @@ import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
+describe.skipIf(!labIsHere)('the broker with the openssh client', () => {
   let lab: Lab
   let ana: Person
   const openssh = { env: { FLEET_SSH: 'openssh' } }
@@ -25,10 +25,10 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     await lab[Symbol.asyncDispose]()
   })
 
-  /** The end of the command line of the ssh that is logged in to the first host. */
+  /** End of the command line of the ssh process that is connected to the first host. */
   const commandLine = () => `-p\u000022\u0000--\u0000${hostOf(lab).address}`
   const masters = () => processesWith(commandLine())
-  /** How many logins the first host has accepted. */
+  /** Resolves to the number of logins that the first host has accepted. */
   const logins = async () =>
     Number((await hostOf(lab).exec("grep -c '^Accepted publickey' /var/log/sshd.log")).stdout)
   const brokerPid = async (): Promise<number> => {
@@ -36,7 +36,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     return (JSON.parse(stdout) as { pid: number }).pid
   }
 
-  test('reaches engines, and runs commands on all machines over one login each', async () => {
+  test('connects to engines, and runs commands on all machines with one login each', async () => {
     const before = await logins()
     for (const _ of [1, 2, 3]) {
       expect(await ana.fleet(['ps', '--all', '--json'], openssh)).toMatchObject({
@@ -51,7 +51,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     expect(await logins()).toBe(before + 1) // the broker's, for all commands
   })
 
-  test('is told by status and inspect', async () => {
+  test('is shown by status and inspect', async () => {
     const { stdout } = await ana.fleet(['status', 'h1', '--json'], openssh)
     expect(JSON.parse(stdout)).toMatchObject([
       { state: 'running', sshClient: 'openssh', sshClientReason: 'FLEET_SSH is set' },
@@ -88,7 +88,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     })
     const adopt = ['adopt', 'web', '--accept-new']
 
-    test('names kinit where there is no ticket', async () => {
+    test('suggests kinit if there is no ticket', async () => {
       for (const client of ['builtin', 'openssh']) {
         const { code, stderr } = await bea.fleet(adopt, {
           env: { ...kerberos.env, FLEET_SSH: client },
@@ -99,7 +99,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
       }
     })
 
-    test('logs in with a ticket and no key, and tells why by ssh', async () => {
+    test('logs in with a ticket and no key, and reports why it uses ssh', async () => {
       await realm.logIn('ana')
       const adopted = await bea.fleet(adopt, kerberos)
       expect(`${adopted.code} ${adopted.stderr}`).toMatch(/^0 /)
@@ -120,7 +120,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
       expect(Number(stdout)).toBeGreaterThan(0)
     })
 
-    test("says so where the host does not allow the ticket's principal", async () => {
+    test("reports that the host does not allow the ticket's principal", async () => {
       expect(await bea.fleet(['broker', 'stop'])).toMatchObject({ code: 0 })
       await realm.logOut()
       await realm.logIn('bob')
@@ -131,7 +131,7 @@ describe.skipIf(!labIsHere)('the broker with the client openssh', () => {
     })
   })
 
-  test('leaves no ssh behind when it is killed or stopped', async () => {
+  test('leaves no ssh process behind when it is killed or stopped', async () => {
     expect(await masters()).not.toEqual([])
     process.kill(await brokerPid(), 'SIGKILL')
     await untilGone(commandLine())

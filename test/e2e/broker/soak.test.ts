@@ -8,23 +8,23 @@ import { type Person, makePerson, program } from '../../support/test-user.ts'
 import { descriptorsOf, figuresOf } from '../../support/process/process-figures.ts'
 import { testIf } from '../../support/vitest/test-if.ts'
 
-/** How long the streams flow before anything happens to them: minutes, where somebody has them. */
+/** Duration of the undisturbed streams, in seconds. Set FLEET_SOAK_SECONDS to minutes for a long run. */
 const flowSeconds = Number(process.env['FLEET_SOAK_SECONDS'] ?? 5)
-/** How often clients come and die. */
+/** Number of times that clients start and die. */
 const cycles = Math.max(5, Math.round(flowSeconds / 20))
-/** How long the logs are that are read, in megabytes. */
+/** Size of the logs to read, in megabytes. */
 const logMegabytes = Number(process.env['FLEET_SOAK_LOG_MB'] ?? 30)
-/** Within this every stream has ended once its link is silent: it counts as dead after 12 s. */
+/** Time within which every stream must fail after its connection is silent (dead after 12 s), in milliseconds. */
 const silenceMs = 120_000
 
 const lost = /^code [15]: [^]*the connection to (?:h1|the engine) was lost/
 
-/** Tells figures to whoever soaks by hand. */
+/** Prints figures if FLEET_SOAK_SECONDS is set. */
 const tell = (what: string, figures: object) => {
   if (process.env['FLEET_SOAK_SECONDS']) console.info(what, JSON.stringify(figures))
 }
 
-/** How long each of `count` runs takes, one after the other, in milliseconds. */
+/** Resolves to the durations of `count` successive runs, in milliseconds. */
 async function times(count: number, run: () => Promise<void>): Promise<number[]> {
   const took: number[] = []
   for (let index = 0; index < count; index += 1) {
@@ -41,7 +41,7 @@ const quantiles = (took: readonly number[]) => {
   return { count: took.length, median: at(0.5), most: at(0.95), max: at(1) }
 }
 
-/** Runs a program, for its exit code and how much it prints. */
+/** Runs a program. Resolves to its exit code and the size of its output in bytes. */
 async function collectSize(program: string, words: readonly string[], options: SpawnOptions) {
   const child = spawn(program, words, { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
   let size = 0
@@ -50,7 +50,7 @@ async function collectSize(program: string, words: readonly string[], options: S
   return { code, size }
 }
 
-/** Waits until all streams have lines that they had not before. Gives what they miss. */
+/** Waits until all streams have new lines. Resolves to the gaps in their lines. */
 async function flows(all: readonly Followed[]): Promise<readonly string[]> {
   const before = all.map(({ lines }) => lines())
   const haveGoneOn = () => all.every(({ lines }, index) => lines() > (before[index] ?? 0) + 5)
@@ -58,7 +58,7 @@ async function flows(all: readonly Followed[]): Promise<readonly string[]> {
   return all.flatMap(({ gaps }) => gaps)
 }
 
-/** All streams end within the time, each with an error of its kind. */
+/** Checks that all streams end within `withinMs` milliseconds, each with the error of its kind. */
 async function endClearly(
   what: string,
   all: readonly Followed[],
@@ -105,7 +105,7 @@ const clients = ['builtin', 'openssh'] as const
 describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %s', (client) => {
   let ana: Person
   let socket: string
-  /** What does not depend on the client. */
+  /** Defines tests that do not depend on the client. */
   const testOnce = testIf(client === 'builtin')
 
   beforeAll(async () => {
@@ -132,7 +132,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
   const by = (count: number, kind: string, argv: readonly string[]) =>
     Array.from({ length: count }, () => followBy(kind, argv, { env: ana.env, cwd: ana.folder }))
 
-  /** 30 streams that flow: fleet's own, docker's by a socket and by a context, and an SDK's. */
+  /** Starts 30 streams: of fleet, of docker with a socket and with a context, and of an SDK. */
   async function followAll(): Promise<readonly Followed[]> {
     const logs = ['logs', '-f', '--tail', '1', 'app']
     const all = [
@@ -151,7 +151,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
     expect((await docker?.ended)?.said).toBe('code 0: ')
   }
 
-  /** Everything that a person types next works at once. */
+  /** Checks that new commands work immediately. */
   async function worksAgain(): Promise<void> {
     const [docker] = by(1, 'docker', ['docker', '--context', 'h1', 'ps', '-q'])
     expect(await ana.fleet(['ssh', 'h1', 'hostname'])).toMatchObject({ code: 0, stdout: 'h1\n' })
@@ -160,7 +160,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
   }
 
   test(
-    'go on for long, and leave nothing behind, though clients die',
+    'continue for a long time, and leave nothing behind although clients die',
     async () => {
       const pid = await brokerPid()
       const die = async () => {
@@ -250,7 +250,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
       })
       for (const { kill } of all) kill()
       expect(during.memory).toBeLessThan(before.memory + 100_000)
-      // A broker that reads logs itself takes seconds to answer.
+      // A broker that reads logs itself takes seconds to respond.
       expect(quantiles(busy).median).toBeLessThan(10 * quantiles(idle).median)
     },
     1_800_000 + logMegabytes * 2_000,
@@ -270,7 +270,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
     const watch = [program, '--all', 'events']
     const events = followBy('events', watch, { env: ana.env, cwd: ana.folder })
     const lose = async () => {
-      await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // again, until it was connected
+      await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // repeated until it was connected
       return events.said()
     }
     const told = /1 of 2 machines failed\n  h1: /
@@ -278,7 +278,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
     events.kill()
   })
 
-  test('end while sshd is down, which is told at once, and work when it is back', async () => {
+  test('end when sshd is down, which is reported immediately, and work when it is back', async () => {
     const all = await followAll()
     await onAll((host) => host.killSshd())
     await endClearly('sshd killed', all, 120_000)
@@ -299,7 +299,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
     for (const { kill } of again) kill()
   })
 
-  test('go on without a gap after packets were dropped for a while, and end when it lasts', async () => {
+  test('continue without a gap after a short packet loss, and end after a long one', async () => {
     const all = await followAll()
     await onAll((host) => host.drop(true))
     await sleep(5_000)

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 
-/** Lines of JSON. */
+/** Parses lines of JSON. */
 const lines = (text: string) =>
   text
     .trimEnd()
@@ -15,7 +15,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
   let lab: Lab
   let ana: Person
 
-  /** The answer of a command that must succeed. */
+  /** Resolves to the output of a command that must succeed. */
   const fleet = async (...args: string[]): Promise<string> => {
     const answer = await ana.fleet(args)
     expect({ args, ...answer }).toMatchObject({ code: 0 })
@@ -38,7 +38,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await lab[Symbol.asyncDispose]()
   })
 
-  test('a command on many machines has a line for each, behind its name', async () => {
+  test('run prefixes each line with the name of its machine', async () => {
     const stdout = await fleet('--on', 'role=web', 'run', '--rm', 'bb:1', 'hostname')
     expect(stdout.split('\n').sort()).toEqual([
       '',
@@ -49,7 +49,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     expect(after).toBe('h3 | behind the verb\n')
   })
 
-  test('a file of variables is for the container alone, whatever it says to Node.js', async () => {
+  test('run passes an env file only to the container, even if it sets NODE_OPTIONS', async () => {
     const file = join(ana.folder, 'app.env')
     await writeFile(file, 'NODE_OPTIONS=--require=/nowhere.cjs\nGREETING=hello\n')
     const words = ['-m', 'h1', 'run', '--rm', '--env-file', file, 'bb:1', 'env']
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     })
   })
 
-  test('ps merges machines, in the order of the inventory', async () => {
+  test('ps merges machines in the order of the inventory', async () => {
     await fleet('--all', 'run', '-d', '--name', 'web', 'bb:1', 'sleep', '600')
     const rows = await json('ps', '--all')
     expect(rows.map(({ machine, name, state }) => [machine, name, state])).toEqual([
@@ -84,7 +84,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('--all', 'container', 'rm', '-f', 'web')
   })
 
-  test('ps --format json says what docker says, for each container a line', async () => {
+  test('ps --format json prints a line for each container, as docker does', async () => {
     const options = ['--network', 'host', '-v', '/etc/a-folder-of-the-host:/a', '-v', 'data:/b']
     const ports = ['-p', '8080:80', '-p', '7000-7002:7000-7002', '--expose', '9/udp']
     const script = ['sh', '-c', 'echo "a command that is long"; sleep 600']
@@ -116,7 +116,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
       const steady = (rows: typeof own) =>
         rows.map(({ CreatedAt = '', Mounts = '', RunningFor: _, Status: __, ...row }) => ({
           ...row,
-          Mounts: Mounts.split(',').sort(), // the engine has them in any order
+          Mounts: Mounts.split(',').sort(), // the engine returns them in any order
           CreatedAt: Date.parse(CreatedAt.replace(/ [A-Z]+$/, '')),
         }))
       expect({ words, rows: steady(own) }).toEqual({ words, rows: steady(docker) })
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('-m', 'h1', 'container', 'rm', '-f', 'web', 'ported', 'by-id')
   })
 
-  test('ids of ps -q name containers, and their machines where several were asked', async () => {
+  test('ps -q prints container IDs, with their machines if there are several', async () => {
     await fleet('--all', 'run', '-d', '--name', 'web', 'bb:1', 'sh', '-c', 'hostname; sleep 600')
     const [one] = (await fleet('ps', '-q', '-m', 'h1')).split('\n')
     expect(one).toMatch(/^[0-9a-f]{12}$/)
@@ -170,7 +170,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('docker', 'rm', '-f', second, ids[2] ?? '')
   })
 
-  test('ps --size measures the writable layer', async () => {
+  test('ps --size prints the size of the writable layer', async () => {
     await fleet(
       'run',
       '-d',
@@ -187,7 +187,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('container', 'rm', '-f', 'fat')
   })
 
-  test('one dead machine leaves the answers of the others, and exit code 1', async () => {
+  test('an unreachable machine does not suppress the output of the others, and the exit code is 1', async () => {
     const host = lab.hosts[2]
     await host?.kill()
     const { code, stdout, stderr } = await ana.fleet(['images', '--all', '--json'])
@@ -201,7 +201,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     expect(pulled.stderr).toMatch(/1 of 3 machines failed\n {2}h3: /)
   })
 
-  test('a command that fails on some machines says where, and with what', async () => {
+  test('a command that fails on some machines reports the machines and exit codes', async () => {
     await fleet('-m', 'h1', 'run', '-d', '--name', 'only-here', 'bb:1', 'sleep', '600')
     const { code, stdout, stderr } = await ana.fleet(['--all', 'exec', 'only-here', 'echo', 'yes'])
     expect(code).toBe(1)
@@ -212,7 +212,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('container', 'rm', '-f', 'only-here')
   })
 
-  test('logs of many machines are merged by time', async () => {
+  test('logs merges several machines by time', async () => {
     const script = 'for i in 1 2 3; do echo line $i; sleep 0.4; done; echo trouble >&2'
     await fleet('--all', 'run', '-d', '--name', 'talker', 'bb:1', 'sh', '-c', script)
     await fleet('--all', 'container', 'wait', 'talker')
@@ -232,7 +232,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('--all', 'container', 'rm', 'talker')
   })
 
-  test('logs -f follows all of them until they end', async () => {
+  test('logs -f follows all machines until the containers exit', async () => {
     await fleet(
       '--on',
       'role=web',
@@ -255,7 +255,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('--on', 'role=web', 'container', 'rm', 'slow')
   })
 
-  test('events, stats, df, history and inspect tell their machine', async () => {
+  test('events, stats, df, history and inspect name the machine', async () => {
     await fleet('--all', 'run', '-d', '--name', 'busy', 'bb:1', 'sleep', '600')
     const events = await fleet(
       'events',
@@ -294,7 +294,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('--all', 'container', 'rm', '-f', 'busy')
   })
 
-  test('volumes and networks are listed, inspected and removed by machine', async () => {
+  test('volume and network list, inspect and remove by machine', async () => {
     await fleet('--all', 'volume', 'create', '--label', 'a=b', 'stored')
     await fleet('--all', 'network', 'create', '--subnet', '10.88.0.0/24', 'front')
     expect(await json('volume', 'ls', '--all', '-f', 'label=a=b')).toMatchObject(
@@ -333,7 +333,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('-m', 'h2', 'network', 'rm', 'front')
   })
 
-  test('prune removes what no container uses, and adds up what it freed', async () => {
+  test('prune removes what no container uses, and reports the reclaimed space', async () => {
     await fleet('--all', 'volume', 'create', 'kept')
     const fill = 'head -c 300000 /dev/zero >/v/fat; head -c 200000 /dev/zero >/fat'
     await fleet('--all', 'run', '--name', 'ended', '-v', '/v', 'bb:1', 'sh', '-c', fill)
@@ -364,7 +364,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
   test.each([
     ['SIGTERM', 'TERM', /cancelled/],
     ['a crash', 'USR2', /crashed on purpose/],
-  ])('%s while a table is live restores the terminal', async (_cause, signal, reason) => {
+  ])('%s during a live table restores the terminal', async (_cause, signal, reason) => {
     await fleet('-m', 'h1', 'run', '-d', '--name', 'shown', 'bb:1', 'sleep', '600')
     const preload = join(ana.folder, 'crash.cjs')
     const crash = "process.on('SIGUSR2', () => { throw new Error('crashed on purpose') })"
@@ -381,12 +381,12 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
       .split('\u001B[?1049h')
     expect(live).toContain('shown')
     expect(live.lastIndexOf('\u001B[?25h')).toBeGreaterThan(live.lastIndexOf('\u001B[?25l'))
-    expect(after).toContain('shown') // the last table stays
+    expect(after).toContain('shown') // the last table remains
     expect(screen).toMatch(reason)
     expect(after).toMatch(/ended with [1-9]/)
   })
 
-  test('image layers tell sizes, and who shares them', async () => {
+  test('image layers shows sizes and the images that share them', async () => {
     const dockerfile = 'FROM bb:1\nRUN head -c 5000 /dev/zero >/five\n'
     await ana.fleet(['build', '-t', 'app:1', '-'], { input: dockerfile })
     const layers = await json('image', 'layers', 'app:1')
@@ -397,7 +397,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
     await fleet('image', 'rm', 'app:1')
   })
 
-  test('a selector that matches nothing and flags that do not go together are errors', async () => {
+  test('a selector without matches and flags that exclude each other are errors', async () => {
     expect((await ana.fleet(['--on', 'role=nothing', 'ps'])).code).toBe(3)
     expect((await ana.fleet(['ps', '-m', 'h1', '--all'])).code).toBe(2)
     expect((await ana.fleet(['--on', 'h1', 'init'])).code).toBe(2)

@@ -14,7 +14,7 @@ const entry = ({ name, address, hostKey }: Pick<LabHost, 'name' | 'address' | 'h
     host: { phase: ready, address: ${address}, user: root, hostKeys: [${hostKey.split(' ').slice(0, 2).join(' ')}] }
 `
 
-/** Has nobody answer at an address, so that nothing but time tells that it is no host's. */
+/** Makes packets to an address disappear, so that only a timeout shows that there is no host. */
 async function swallow(address: string): Promise<void> {
   const route = await runProgram(['ip', '-o', 'route', 'get', address])
   const [, device = ''] = /dev (\S+)/.exec(route) ?? []
@@ -30,10 +30,10 @@ afterAll(async () => lab?.[Symbol.asyncDispose]())
 
 const clients = ['builtin', 'openssh'] as const
 
-describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (client) => {
+describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s', (client) => {
   let ana: Person
   const fleet = (...args: string[]) => ana.fleet(args)
-  /** What does not depend on the client. */
+  /** Defines tests that do not depend on the client. */
   const testOnce = testIf(client === 'builtin')
 
   beforeAll(async () => {
@@ -53,7 +53,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     await ana[Symbol.asyncDispose]()
   })
 
-  test('cp copies several sources, to each machine and from each', async () => {
+  test('cp copies several sources to each machine and from each', async () => {
     await mkdir(join(ana.folder, 'site/img'), { recursive: true })
     await writeFile(join(ana.folder, 'site/index'), 'hello')
     await writeFile(join(ana.folder, 'note'), 'note')
@@ -93,7 +93,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     }
   })
 
-  test('ssh runs a command on each, its lines behind their names', async () => {
+  test('ssh runs a command on each, and prefixes its lines with their names', async () => {
     const { code, stdout, stderr } = await fleet(
       'ssh',
       '--on',
@@ -121,7 +121,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     await ana.fleet(['broker', 'stop'], { env: { FLEET_BROKER: 'on' } })
   })
 
-  test('no host is late while a passphrase is asked for, and nothing is written', async () => {
+  test('a passphrase prompt stops the timeouts and the output', async () => {
     await using eve = await makePerson({ identity: lab.identity.file, broker: true, client })
     const key = join(eve.home, '.ssh/id_ed25519')
     await runProgram(['ssh-keygen', '-q', '-p', '-P', '', '-N', 'open sesame', '-f', key])
@@ -175,7 +175,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     })
   })
 
-  test('--timeout holds for each, and rows of the others do not wait for a silent one', async () => {
+  test('--timeout applies to each, and a silent machine does not delay the rows of the others', async () => {
     const { code, stdout, stderr } = await fleet('images', '--all', '--timeout', '6')
     expect(code).toBe(1)
     expect(stdout.trim().split('\n')).toHaveLength(3)
@@ -213,7 +213,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     expect((await fleet('ssh', '--retry-failed', '--', 'true')).stderr).toBe('')
   })
 
-  test('Ctrl-C keeps the rows that have come, and tells the rest', async () => {
+  test('Ctrl-C keeps the printed rows, and names the unfinished machines', async () => {
     const child = spawn(program, ['images', '--all'], { env: ana.env, cwd: ana.folder })
     const out = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const) {
@@ -227,10 +227,10 @@ describe.skipIf(!labIsHere).each(clients)('several machines at once, by %s', (cl
     expect(out.stderr).toContain('cancelled: not finished on z-gone')
   })
 
-  test('one sshd is not asked for more than ten logins at once, without the broker either', async () => {
+  test('one sshd receives at most ten concurrent logins, even without the broker', async () => {
     const [first] = lab.hosts as [LabHost]
     const log = '/var/log/sshd.log'
-    // Four more than ten, for sshd learns of the end of a login a moment after fleet.
+    // Four more than ten, because sshd notices the end of a login a moment after fleet.
     await first.exec(
       `echo MaxStartups 14:100:14 >>/etc/ssh/sshd_config; kill -HUP "$(cat /run/sshd.pid)"; >${log}`,
     )

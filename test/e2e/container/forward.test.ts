@@ -10,7 +10,9 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 import { spawn } from 'node:child_process'
 
-/** Answers on port 7000 of the host with the SHA-256 of what one has sent, and on 7001 with "hello" before it reads. */
+/**
+ * Perl server: port 7000 answers with the SHA-256 of its input; 7001 sends "hello" first, then stores the input's size.
+ */
 const server = `use IO::Socket::INET; use Digest::SHA; $SIG{CHLD} = 'IGNORE';
 sub serve { my ($port, $do) = @_; return if fork;
   my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $port, Listen => 200, ReuseAddr => 1) or die;
@@ -22,7 +24,7 @@ sleep 1 while 1`
 
 const digest = (data: Buffer): string => createHash('sha256').update(data).digest('hex')
 
-/** A port that is free on this computer now. */
+/** Resolves to a currently unused port of this computer. */
 async function findPort(): Promise<number> {
   const blocker = createServer().listen(0, '127.0.0.1')
   await once(blocker, 'listening')
@@ -34,13 +36,13 @@ async function findPort(): Promise<number> {
 
 const open = (port: number): Socket => connect({ port, host: '127.0.0.1', allowHalfOpen: true })
 
-/** Sends all, ends, and resolves to all that comes back. */
+/** Sends `data`, half-closes the connection, and resolves to the answer. */
 async function exchange(client: Socket, data: Buffer | string): Promise<string> {
   client.end(data)
   return await text(client)
 }
 
-/** Waits until a look at something finds it. */
+/** Calls `look` repeatedly until it resolves to a value. */
 async function until<Value>(look: () => Promise<Value | undefined>): Promise<Value> {
   for (;;) {
     const found = await look()
@@ -63,7 +65,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
   let h1: LabHost
   const serving: ReturnType<LabHost['spawn']>[] = []
 
-  /** The output of a command that must succeed. */
+  /** Resolves to the output of a command that must succeed. */
   const fleet = async (...args: string[]): Promise<string> => {
     const answer = await ana.fleet(args)
     expect({ args, ...answer }).toMatchObject({ code: 0 })
@@ -97,7 +99,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     await lab?.[Symbol.asyncDispose]()
   })
 
-  test('containers are found by name, service and ID, wherever they are', async () => {
+  test('containers are found by name, service and ID on any machine', async () => {
     expect(await fleet('where', '-q', 'web')).toBe('h1/web\nh2/shop-web-1\n')
     const id = (await h1.exec('docker inspect -f "{{.Id}}" db')).stdout.trim()
     expect(await fleet('where', '-q', id.slice(0, 8))).toBe('h1/db\n')
@@ -105,7 +107,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('did you mean "data"?') })
 
     expect(await fleet('exec', '--find', 'data', 'echo', 'found')).toBe('found\n')
-    // Of two containers called db, one runs.
+    // Only one of the two containers named db is running.
     expect(await fleet('exec', '--find', 'db', 'echo', 'running')).toBe('running\n')
     const several = await ana.fleet(['exec', '--find', 'web', 'true'])
     expect(several.code).toBe(2)
@@ -123,11 +125,11 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect(await fleet('logs', '--find', 'data')).toBe('logged\n')
   })
 
-  test('a port of the host: many connections at once, half-close both ways', async () => {
+  test('a forwarded port of the host allows many connections, which can be half-closed on both sides', async () => {
     const port = await findPort()
     const [line = ''] = (await fleet('forward', 'h1', `${port}:7000`)).split('\n')
     expect(line).toBe(`127.0.0.1:${port}\th1\t\t7000`)
-    // The same once more changes nothing; another target is refused.
+    // Repeating the command changes nothing; another target is refused.
     await fleet('forward', 'h1', `${port}:7000`)
     const taken = await ana.fleet(['forward', 'h1', `${port}:7001`])
     expect(taken).toMatchObject({ code: 1 })
@@ -144,7 +146,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     const client = open(other)
     const greeting: Buffer[] = []
     client.on('data', (chunk: Buffer) => greeting.push(chunk))
-    await once(client, 'end') // the other side has ended; this one goes on
+    await once(client, 'end') // the other side is closed; this one remains open
     expect(Buffer.concat(greeting).toString()).toBe('hello')
     client.end(Buffer.alloc(300_000))
     const size = await until(async () => {
@@ -154,7 +156,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect(size).toBe('300000')
   })
 
-  test('1 GB arrives whole', async () => {
+  test('1 GB is transferred completely', async () => {
     const port = Number((await forwards()).find(({ local }) => local)?.local.split(':')[1])
     const block = randomBytes(1 << 20)
     const hash = createHash('sha256')
@@ -170,7 +172,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect(await answer).toBe(hash.digest('hex'))
   })
 
-  test('an unpublished port of a container, also after a restart with another address', async () => {
+  test('an unpublished port of a container is forwarded, even after a restart with another address', async () => {
     const port = await findPort()
     await fleet('forward', 'h1', `${port}:data:5432`)
     expect(await exchange(open(port), 'one')).toBe('one')
@@ -190,7 +192,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect((await forwards()).find(({ container }) => container === 'data')?.error).toBeUndefined()
   })
 
-  test('all published ports, a socket, and stop', async () => {
+  test('published ports and sockets are forwarded until they are stopped', async () => {
     const blocker = createServer().listen(5480, '127.0.0.1')
     await once(blocker, 'listening')
     const line = await fleet('forward', 'h1', '--published')
@@ -213,7 +215,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     await expect(stat(path)).rejects.toThrow('ENOENT')
   })
 
-  test('forwards come back after the broker was killed or stopped', async () => {
+  test('forwards are restored after the broker was killed or stopped', async () => {
     const before = (await forwards()).map(({ local }) => local)
     const port = Number(before[0]?.split(':')[1])
     const pid = await brokerPid()
@@ -235,7 +237,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect(await exchange(open(port), 'again')).toBe(digest(Buffer.from('again')))
   })
 
-  test('the host is reached again after its SSH server was killed', async () => {
+  test("forwards reconnect after the host's SSH server was killed", async () => {
     const port = Number((await forwards())[0]?.local.split(':')[1])
     await h1.killSshd()
     const client = open(port)
@@ -261,10 +263,10 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect([code, (await output).toString()]).toEqual([130, `127.0.0.1:${port}\th1\tdb\t5432\n`])
   })
 
-  test('Tab offers what the broker has seen, and connects to nothing', async () => {
+  test('completion offers what the broker has seen, without connecting', async () => {
     const complete = async (...words: string[]) =>
       (await fleet('__complete', ...words)).split('\n').map((line) => line.split('\t')[0])
-    // On a busy computer an answer can be too late for a Tab, and is offered at the next.
+    // On a busy computer, an answer can be too late for one Tab, and is offered at the next.
     const offers = (...words: string[]) => expect.poll(() => complete(...words))
     await fleet('ps', '-m', 'h1')
     await fleet('images', '-m', 'h1')
@@ -278,7 +280,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     await offers('forward', 'h1', 'web').toContain('web:5432')
     const port = (await forwards())[0]?.local.split(':')[1]
     await offers('forward', 'stop', '').toContain(port)
-    // A host that is gone is offered from memory, at once.
+    // Names on an unreachable host are offered immediately from memory.
     await h1.drop(true)
     await offers('-m', 'h1', 'exec', 'd').toContain('db')
     await h1.drop(false)
@@ -286,7 +288,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     expect(await complete('-m', 'h1', 'exec', 'd')).toEqual([''])
   })
 
-  test('a machine that does not answer is reported, and prevents no match', async () => {
+  test('an unreachable machine is reported, and does not prevent a match on others', async () => {
     const file = join(ana.folder, 'machines.yaml')
     const before = await readFile(file, 'utf8')
     const gone = '192.0.2.1'

@@ -29,22 +29,22 @@ describe.skipIf(!labIsHere)('a host with Podman', () => {
     await rm(folder, { recursive: true })
   })
 
-  /** Runs a command that must succeed, and gives what it prints. */
+  /** Resolves to the output of a command that must succeed. */
   const print = async (...words: readonly string[]): Promise<string> => {
     const { code, stdout, stderr } = await ana.fleet(words)
     expect(`${code} ${stderr}`).toMatch(/^0 /)
     return stdout
   }
 
-  test('is adopted with its socket and its release', async () => {
+  test('is adopted with its socket and its version', async () => {
     await print('adopt', `root@${hostOf(lab).address}`, '--name', 'h1', '--accept-new')
     expect(await ana.inventory()).toContain(`socket: ${podman.socket}`)
     expect(await ana.inventory()).toMatch(/engine: "?\d+\.\d+/)
   })
 
-  test('runs containers, and answers what they are', async () => {
+  test('runs, lists and executes commands in containers', async () => {
     expect(await print('-m', 'h1', 'image', 'ls', '--format', '{{.Repository}}')).toContain('bb')
-    // Not with --rm in the foreground: Podman 4.3 may wait forever for the removal of a container that has ended.
+    // Without --rm in the foreground: Podman 4.3 may wait forever for the removal of an exited container.
     await print('-m', 'h1', 'run', '-d', '--name', 'once', 'bb:1', 'echo', 'hello')
     await expect.poll(() => print('-m', 'h1', 'logs', 'once')).toBe('hello\n')
     await print('-m', 'h1', 'container', 'rm', '-f', 'once')

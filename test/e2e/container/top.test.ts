@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     await fleet('-m', 'h1', 'run', '-d', '--name', 'talk', 'bb:1', 'sh', '-c', talk)
   })
 
-  /** A container that prints a line in JSON, wide characters, and then is quiet. */
+  /** A container that prints a line of JSON and wide characters, and then nothing. */
   const talk = `echo '{"level":"info","msg":"hello there","user":7}'; echo '日本語 ok'; sleep 3600`
 
   afterAll(async () => {
@@ -52,13 +52,13 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     await lab?.[Symbol.asyncDispose]()
   })
 
-  test('shows machines, their containers, events and images, and what changes', async () => {
+  test('shows machines with their containers, events and images, and updates them', async () => {
     await using top = open()
     await top.until(/h1 +running .*%.*2\/2/)
     await top.until(/h2 +running .*%.*1\/1/)
     top.type('2')
     await top.until(/talk +h1 +running/)
-    await top.until(/web +h1 +running .*\d%/) // its usage is read
+    await top.until(/web +h1 +running .*\d%/) // its usage was read
     await fleet('-m', 'h1', 'run', '-d', '--name', 'new', 'bb:1', 'sleep', '3600')
     await top.until(/new +h1 +running/)
     top.type('6')
@@ -74,7 +74,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     expect(top.screen()).toBe('normal')
   })
 
-  test('filters, and removes what is confirmed; a protected machine asks for its name', async () => {
+  test('filters, and removes after a confirmation, which is the name for a protected machine', async () => {
     await using top = open()
     await top.until(/h2 +running .*1\/1/)
     top.type('2/role=h2 web\r')
@@ -102,7 +102,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     expect(await top.ended).toBe(0)
   })
 
-  test('opens shells, runs commands for what is marked, and comes back', async () => {
+  test('opens shells, runs commands for marked containers, and returns', async () => {
     await using top = open()
     await top.until(/h1 +running .*\d\/\d/)
     top.type('e')
@@ -117,14 +117,14 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     top.type(':container inspect --format {{.Name}}\r')
     await top.until(/\$ fleet container inspect .* h1\/web h2\/web/)
     await top.until(/Press Enter/)
-    top.type('\u0003') // for the command alone
+    top.type('\u0003') // for the command only
     top.type('\r')
     await top.until(/2 marked/)
     top.type('q')
     expect(await top.ended).toBe(0)
   })
 
-  test('follows merged logs with JSON folded and wide characters, and keys work in a flood', async () => {
+  test('follows merged logs with formatted JSON and wide characters, and reacts to keys in a flood', async () => {
     await using top = open()
     await top.until(/h1 +running .*\d\/\d/)
     top.type('2/talk\r')
@@ -153,7 +153,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     expect(await top.ended).toBe(0)
   })
 
-  test('without the broker, it connects again when a host is back', async () => {
+  test('reconnects without the broker when a host is back', async () => {
     await using top = open([], { env: { FLEET_BROKER: 'off' } })
     await top.until(/h2 +running .*1\/1/)
     await h2.killSshd()
@@ -166,7 +166,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
     expect(await top.ended).toBe(0)
   })
 
-  test('a host that does not answer is grey with the age of its data, and comes back', async () => {
+  test('dims an unresponsive host, with the age of its data, until it is back', async () => {
     await using top = open()
     const row = (): number => top.lines().findIndex((line) => /h2 /.test(line))
     await top.until(/h2 +running .*1\/1/)

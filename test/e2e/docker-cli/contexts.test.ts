@@ -30,7 +30,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
   const contexts = async () =>
     (await run('docker', 'context', 'ls', '--format', '{{.Name}}')).trim().split('\n').sort()
 
-  test('each is a docker context, which stays with the broker, and goes when it does', async () => {
+  test('are docker contexts, which survive the broker and are removed with the machine', async () => {
     await run('docker', 'context', 'create', 'mine', '--docker', 'host=unix:///mine.sock')
     const synced = await ana.fleet(['context', 'sync', '-q'])
     expect(synced).toMatchObject({ code: 0, stdout: 'h1\nh2\n' })
@@ -54,7 +54,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     expect(JSON.parse(stdout)).toMatchObject({ sockets: [] })
   })
 
-  test('a context of another’s is left alone', async () => {
+  test('do not replace contexts that fleet did not create', async () => {
     await run('docker', 'context', 'create', 'h1', '--docker', 'host=unix:///mine.sock')
     const synced = await ana.fleet(['context', 'sync'])
     expect(synced).toMatchObject({ code: 1 })
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     expect(await contexts()).toContain('h1')
   })
 
-  test('plain ssh knows them, with the pinned host keys', async () => {
+  test('are known to plain ssh, with the pinned host keys', async () => {
     const config = join(ana.home, '.ssh/config')
     await writeFile(config, 'Host other\n  User somebody\n', { mode: 0o600 })
     expect(await ana.fleet(['ssh-config', '--include'])).toMatchObject({ code: 2 })
@@ -91,7 +91,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
     expect(await readFile(keys, 'utf8')).toContain(' ssh-ed25519 ')
   })
 
-  test('plain ssh is given no machine whose name is another host of this person’s', async () => {
+  test('are hidden from plain ssh if the user has another host with that name', async () => {
     await using bob = await makePerson()
     const [own, other] = [
       'AAAAC3NzaC1lZDI1NTE5AAAAIAGIiOy0XPiAAAz8HfBHYxjcDyqlt8KFHGaJJjEUOhTM',

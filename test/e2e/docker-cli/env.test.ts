@@ -10,7 +10,7 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 
-/** All that docker says on a socket, errors too. */
+/** Resolves to the output of docker with a socket, or its error output if it fails. */
 const docker = async (path: string, ...args: string[]) => {
   const run = promisify(execFile)('docker', ['-H', `unix://${path}`, ...args])
   return await run.then(
@@ -39,7 +39,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
 
   const fleet = program
 
-  /** A shell in a session of its own, as in a new terminal window, with docker on h1. */
+  /** Starts a shell in a new session, as in a new terminal window, with the environment for h1. */
   function startShell(script: string, shell = 'bash'): ChildProcess {
     const lines = `eval "$(${fleet} env)"\n${script}`
     const started = spawn(shell, ['-c', lines], {
@@ -50,7 +50,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     onTestFinished(() => void started.kill('SIGKILL'))
     return started
   }
-  /** What such a shell prints. */
+  /** Resolves to the output of such a shell. */
   async function inShell(script: string, input = ''): Promise<string> {
     const shell = startShell(script)
     shell.stdin?.end(input)
@@ -61,7 +61,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     return await said
   }
 
-  test('makes docker, and what docker hijacks, use the machine', async () => {
+  test('makes docker use the machine, also for attached commands', async () => {
     const script = [
       'echo $FLEET_MACHINE',
       'docker run -d --name app bb:1 sleep 1000 >/dev/null',
@@ -74,7 +74,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     expect([name, ps, ...rest]).toEqual(['h1', 'app', 'in', 'after', '3', ''])
   })
 
-  test('carries much there and back, without keeping it in memory', async () => {
+  test('transfers much data in both directions, without keeping it in memory', async () => {
     const script = [
       'head -c 300000000 /dev/zero | docker exec -i app sh -c "wc -c"',
       'docker exec app sh -c "head -c 300000000 /dev/zero" | wc -c',
@@ -86,7 +86,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     expect(Number(/VmHWM:\s*(\d+)/.exec(status)?.[1])).toBeLessThan(300_000)
   })
 
-  test('carries 30 streams at once, where sshd allows ten sessions', async () => {
+  test('opens 30 concurrent streams although sshd allows ten sessions', async () => {
     const shell = startShell(
       'for i in $(seq 30); do docker exec app sh -c "echo $i; cat" <&0 & done; wait',
     )
@@ -97,13 +97,13 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     expect(await once(shell, 'close')).toEqual([0, null])
   })
 
-  /** A terminal that is left open, and the path of its socket. */
+  /** Opens a terminal that stays open. Resolves to its shell and the path of its socket. */
   async function openTerminal() {
     const shell = startShell('echo ${DOCKER_HOST#unix://}; read -r line')
     const [chunk] = (await once(shell.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
     return { shell, path: String(chunk).trim() }
   }
-  test('the socket comes back with the machine, and tells why it is away', async () => {
+  test('provides a socket that works again when the machine is back, and reports its absence until then', async () => {
     const { path } = await openTerminal()
     const ask = () => docker(path, 'info', '--format', '{{.Name}}')
     expect(await ask()).toBe('h1\n')
@@ -117,7 +117,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     await vi.waitFor(async () => expect(await ask()).toBe('h1\n'), 120_000)
   })
 
-  test('the socket goes with the terminal', async () => {
+  test('removes the socket when the terminal is closed', async () => {
     const { shell, path } = await openTerminal()
     expect(existsSync(path)).toBe(true)
     shell.stdin?.end()
@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     })
   })
 
-  test('the socket is there again when the broker was killed and any command has run', async () => {
+  test('provides the socket again when the broker was killed and any command has run', async () => {
     const { path } = await openTerminal()
     const { stdout } = await ana.fleet(['broker', 'status', '--json'])
     process.kill((JSON.parse(stdout) as { pid: number }).pid, 'SIGKILL')
@@ -136,7 +136,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     expect(await docker(path, 'info', '--format', '{{.Name}}')).toBe('h1\n')
   })
 
-  test('adds to NO_PROXY, and undoes what it did', async () => {
+  test('adds to NO_PROXY, and can be undone', async () => {
     const env = { NO_PROXY: 'localhost, .corp' }
     const { stdout } = await ana.fleet(['env', '--bypass-proxy', '--shell', 'bash'], { env })
     expect(stdout).toContain(`export NO_PROXY='localhost,.corp,${host.address}'\n`)
@@ -144,7 +144,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     expect(undone.stdout).toBe('unset DOCKER_HOST\nunset FLEET_MACHINE\n')
   })
 
-  test('writes for the shell that asks, and for none that it does not know', async () => {
+  test('prints commands for the calling shell, and refuses unknown shells', async () => {
     const { stdout } = await ana.fleet(['env', '--shell', 'tcsh'])
     expect(stdout).toBe('')
     expect(await ana.fleet(['env', '--shell', 'tcsh'])).toMatchObject({ code: 2 })
@@ -155,7 +155,7 @@ describe.skipIf(!labIsHere)('fleet env', () => {
     expect(await text(fish.stdout)).toMatch(/^set -gx DOCKER_HOST '/)
   })
 
-  test('needs the broker', async () => {
+  test('requires the broker', async () => {
     const answer = await ana.fleet(['env'], { env: { FLEET_BROKER: 'off' } })
     expect(answer).toMatchObject({ code: 8, stdout: '' })
   })

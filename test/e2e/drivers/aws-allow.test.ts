@@ -34,7 +34,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
   const fleet = (...words: string[]) =>
     ana.fleet(words, { env: { ...aws.environment, FLEET_CHECKIP_URL: checkIp.url } })
 
-  /** Makes hosts, and an inventory of them. */
+  /** Creates hosts, and an inventory with them. */
   const make = async (...all: readonly Readonly<Record<string, unknown>>[]) => {
     const trials = all.map(
       (options, index) => new AwsTrial(checkIp.url, options, { name: `web-${index + 1}` }),
@@ -49,7 +49,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
     return trials
   }
 
-  /** The ranges that the groups of hosts let in. */
+  /** Resolves to the IP ranges that the security group of a host allows for SSH. */
   const openIn = async (trial: AwsTrial | undefined): Promise<readonly string[]> => {
     const id = trial?.record.resources?.['securityGroup'] ?? ''
     const { body } = await callEc2(aws, 'DescribeSecurityGroups', { 'GroupId.1': id })
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
     (JSON.parse((await fleet('plan', '--json', '--skip-hosts')).stdout) as { changes: unknown })
       .changes
 
-  test('adds the address of now to those before, in the group and in entries that name any', async () => {
+  test('adds the current address to the previous ones, in the security group and in the entry', async () => {
     const [first, second] = await make({}, { sshCidr: '192.0.2.0/24' })
     checkIp.address = '198.51.100.4'
     const done = await fleet('allow', '--on', 'all')
@@ -75,17 +75,17 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
     expect(await openIn(second)).toEqual(['192.0.2.0/24', '198.51.100.4/32'])
     const text = await ana.inventory()
     expect(text).toMatch(/sshCidr": ?"?192\.0\.2\.0\/24,198\.51\.100\.4\/32/)
-    expect(text).toMatch(/sshCidr": ?"?203\.0\.113\.9\/32,198\.51\.100\.4\/32/) // what web-1 has on record
+    expect(text).toMatch(/sshCidr": ?"?203\.0\.113\.9\/32,198\.51\.100\.4\/32/) // from the record of web-1
     expect(await changes()).toEqual([])
 
     const before = aws.calls.length
     const again = await fleet('allow', 'web-1', 'web-2', '--json')
     expect(again).toMatchObject({ code: 0 })
     checkJsonOutput('allow', again.stdout)
-    expect(aws.calls).toHaveLength(before) // it is let in already
+    expect(aws.calls).toHaveLength(before) // it is already allowed
   })
 
-  test('goes on where it was cut short', async () => {
+  test('can be repeated after a failure', async () => {
     const [first] = await make({ sshCidr: '192.0.2.0/24' })
     aws.change({ denied: ['AuthorizeSecurityGroupIngress'] })
     const refused = await fleet('allow', 'web-1')
@@ -97,7 +97,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
     expect(await changes()).toEqual([])
   })
 
-  test('says what it cannot do', async () => {
+  test('reports what it cannot do', async () => {
     await make({ privateOnly: true, sshCidr: '10.0.0.0/8' })
     const closed = await fleet('allow', 'web-1')
     expect(closed.code).toBe(2)

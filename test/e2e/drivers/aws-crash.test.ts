@@ -13,12 +13,12 @@ import {
 } from '../../support/crash/creation-crash.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 
-/** Creations that run at the same time, each in an account of its own. */
-const lanes = 6 // much of the time goes by waiting for the locks of the dead
+/** Number of concurrent creations, each in a separate account. */
+const lanes = 6 // most of the time they wait for the locks of dead processes
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 
-/** Ways to cut a creation short. */
+/** Returns all points at which a creation is interrupted. */
 function pointsOf({ calls, writes }: { calls: number; writes: number }) {
   const kills = [
     ...numbers(calls).flatMap((n) => [killAtCall(n, 'before'), killAtCall(n, 'after')]),
@@ -49,7 +49,7 @@ function showTable(rows: readonly CrashRow[]): void {
   console.log(lines.join('\n'))
 }
 
-describe.skipIf(!labIsHere)('a creation on AWS that is cut short', () => {
+describe.skipIf(!labIsHere)('an interrupted creation on AWS', () => {
   let accounts: Aws[] = []
   let points: ReturnType<typeof pointsOf>
 
@@ -66,7 +66,7 @@ describe.skipIf(!labIsHere)('a creation on AWS that is cut short', () => {
     for (const account of accounts) await account[Symbol.asyncDispose]()
   })
 
-  /** One row after the other in each account; in the order of the points. */
+  /** Runs the crash tests concurrently, one at a time per account. Resolves to the rows in the order of the points. */
   async function run(cut: readonly CrashPoint[], mode: 'again' | 'undo'): Promise<CrashRow[]> {
     const rows = new Map<CrashPoint, CrashRow>()
     const waiting = cut.values()
@@ -81,20 +81,20 @@ describe.skipIf(!labIsHere)('a creation on AWS that is cut short', () => {
   const whole = { again: 0, made: '1 instance, 1 group, 1 key pair' }
   const gone = { removed: 0, left: 'nothing, nothing' }
 
-  test('is finished by the same command, with one of everything, and removed whole', async () => {
+  test('is finished by the same command with one of each resource, and removed completely', async () => {
     const rows = await run(points.finished, 'again')
     showTable(rows)
     const alive = rows.filter(
       ({ how, fired, first }) => how.startsWith('killed') && fired && first !== -2,
     )
     expect(alive).toEqual([])
-    expect(rows.filter(({ fired }) => !fired).length).toBeLessThanOrEqual(2) // the last look alone
+    expect(rows.filter(({ fired }) => !fired).length).toBeLessThanOrEqual(2) // only the final status calls
     const wrong = rows.filter((row) => row.again !== 0 || row.made !== whole.made)
     expect(wrong).toEqual([])
     expect(rows.map(({ removed, left }) => ({ removed, left }))).toEqual(rows.map(() => gone))
   })
 
-  test('is undone by rm, with nothing left', async () => {
+  test('is removed by rm, with nothing left', async () => {
     const rows = await run(points.undone, 'undo')
     showTable(rows)
     expect(rows.map(({ removed, left }) => ({ removed, left }))).toEqual(rows.map(() => gone))

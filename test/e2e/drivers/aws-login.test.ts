@@ -34,7 +34,7 @@ const machine = (name: string, number: number): string => `  ${name}:
       created: 2026-01-01T00:00:00.000Z
 `
 
-describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device', () => {
+describe.skipIf(!labIsHere)('an AWS profile that requires an MFA code', () => {
   let aws: Aws
   let ana: Person
   let env: Record<string, string>
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device
   const looked = () =>
     aws.calls.filter(({ action, outcome }) => action === 'DescribeInstances' && outcome === 'ok')
 
-  test('is asked for it on the terminal, once', async () => {
+  test('prompts for the code in the terminal, once', async () => {
     const typing = [{ at: 'MFA code for', type: '123456\r' }]
     const { screen } = await ana.fleetOnTerminal(['stop', 'web-1', 'web-2'], typing, { env })
     expect(screen).toContain('MFA code for arn:aws:iam::123456789012:mfa/ana')
@@ -72,14 +72,14 @@ describe.skipIf(!labIsHere)('an AWS profile that wants the code of an MFA device
     expect(looked().length).toBeGreaterThan(0)
   })
 
-  test('is told that a code is wrong', async () => {
+  test('reports a wrong code', async () => {
     const typing = [{ at: 'MFA code for', type: '000000\r' }]
     const refused = await ana.fleetOnTerminal(['stop', 'web-1'], typing, { env })
     expect(refused).toMatchObject({ code: 6 })
     expect(refused.screen).toContain('web-1: AWS rejected the MFA code')
   })
 
-  test('is told what to do where there is no terminal', async () => {
+  test('reports what to do without a terminal', async () => {
     const refused = await ana.fleet(['stop', 'web-1'], { env })
     expect(refused.code).toBe(6)
     expect(refused.stderr).toMatch(/AWS profile .* requires an MFA code/)

@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
   const rewrite = async (change: (text: string) => string) =>
     writeFile(join(ana.folder, 'machines.yaml'), change(await ana.inventory()))
 
-  test('are created, used and removed by Session Manager, with no port open and no process left', async () => {
+  test('are created, used and removed through Session Manager, without an open port or a process left', async () => {
     await cli.mode('late 2') // the agent registers some time after the boot
     const made = await create('web-1', ...ssm)
     expect(made).toMatchObject({ code: 0 })
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect(await fleet(['plan'])).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
     await succeed(['broker', 'stop'])
 
-    // The id is what counts: nothing answers at this address.
+    // The instance ID is used: nothing answers at this address.
     await rewrite((text) => text.replace(/address: \S+/, 'address: 10.99.99.99'))
     await cli.forgetCalls()
     await cli.mode('')
@@ -81,7 +81,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect((await fleet(['ssh', 'web-1', '--', 'echo $USER'])).stdout).toBe('fleet\n')
     expect(await cli.calls()).toHaveLength(2)
 
-    // The pinned key counts here too.
+    // The pinned host key is verified here, too.
     const pinned = await ana.inventory()
     const other = 'AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
     await rewrite((text) => text.replace(/ssh-ed25519 AAAA[\w+/=]+/, `ssh-ed25519 ${other}`))
@@ -93,7 +93,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     await untilGone('StartSession')
   })
 
-  test('fail with the words of the program, and the next step', async () => {
+  test('fail with the error output of the program, and a hint', async () => {
     const use = () => fleet(['ssh', 'web-1', '--', 'true'], alone)
     const doctor = async () =>
       failuresOf((await fleet(['doctor', 'web-1', '--json'], alone)).stdout).map(
@@ -130,7 +130,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
       /--reach ssm requires the session-manager-plugin program[\s\S]*install/,
     )
     await cli.install('aws', false)
-    // Without the folders where the computer may have a real one.
+    // PATH excludes the directories in which the computer may have the real program.
     const missing = await fleet(['ssh', 'web-1', '--', 'true'], { ...alone, PATH: cli.folder })
     expect(missing.stderr).toMatch(
       /aws is not installed on this computer[\s\S]*install the AWS CLI/,
@@ -145,7 +145,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect(await processesWith('StartSession')).toEqual([])
   })
 
-  test('are reached by an Instance Connect Endpoint after a change of the record alone', async () => {
+  test('are reached through an Instance Connect Endpoint after changing only the record', async () => {
     await succeed(['set', 'web-1', 'reach=eice'])
     const before = aws.calls.length
     expect((await fleet(['plan', '--skip-hosts'])).stdout).toContain('reach ssm -> eice')
@@ -176,7 +176,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     )
   })
 
-  test('are adopted by their id', async () => {
+  test('are adopted by their instance ID', async () => {
     const id = (await aws.world()).instances[0]?.id ?? ''
     const record = await ana.inventory()
     const key = /ssh-ed25519 AAAA[\w+/=]+/.exec(record)?.[0] ?? ''
@@ -201,7 +201,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     expect((await aws.world()).groups).toEqual([])
   })
 
-  /** The login key that fleet made for the host. */
+  /** Resolves to the file of the login key that fleet created for the host. */
   async function keyOf(): Promise<string> {
     const folder = join(ana.home, 'fleet/keys')
     const name = (await readdir(folder)).find((one) => !one.endsWith('.json'))

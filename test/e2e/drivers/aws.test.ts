@@ -36,7 +36,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     fleet('create', name, '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', ...more)
   const isEmpty = async () => expect(await aws.world()).toEqual(nothing)
 
-  /** The id that EC2 knows the only instance by. */
+  /** Resolves to the ID of the only instance. */
   async function instanceId(): Promise<string> {
     const { instances } = await aws.world()
     expect(instances).toHaveLength(1)
@@ -48,7 +48,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     return (JSON.parse(stdout) as Listed[])[0]?.live.state
   }
 
-  test('written into the file, it is made by apply, and started where it was stopped', async () => {
+  test('are created from their entries by apply, and started if they were stopped', async () => {
     aws.change({ lags: { hidden: 0 } })
     const entry = '  web-1:\n    driver: aws\n    options: { sshCidr: 10.77.0.0/16 }\n'
     const eve = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
@@ -63,7 +63,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
     expect(await fleet('apply', '--yes')).toMatchObject({ code: 0 })
     expect(await fleet('plan')).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
-    // An operator is let in by fleet's block alone, out of which the key can be taken again.
+    // An operator is authorized only in fleet's block, from which the key can be removed.
     const launch = aws.calls.find(({ action, executed }) => action === 'RunInstances' && executed)
     const sent = Buffer.from(launch?.parameters['UserData'] ?? '', 'base64').toString()
     expect(sent).toContain('ssh_authorized_keys')
@@ -89,14 +89,14 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const before = await ana.inventory()
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
     await isEmpty()
-    // As a clone of the inventory has it that does not know of the removal yet.
+    // As in a clone of the inventory without the removal.
     await writeFile(join(ana.folder, 'machines.yaml'), before)
     const stale = await fleet('plan')
     expect(stale.code).toBe(1)
     expect(stale.stdout).toContain('? web-1: the host no longer exists')
   })
 
-  test('counted by a profile, they are made by name and by apply, and those too many go with a consent of its own', async () => {
+  test('counted by a profile are created by name and by apply, and surplus ones removed with consent', async () => {
     aws.change({ lags: { hidden: 0 } })
     const profiles = [
       'profiles:',
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const left = await fleet('apply', '--yes')
     expect(left.code).toBe(1)
     expect((await aws.world()).instances).toHaveLength(2)
-    // On a terminal it is asked for, and only the name is a yes.
+    // On a terminal, a prompt asks for confirmation, and only the name confirms.
     const applyTyping = (answer: string) =>
       ana.fleetOnTerminal(
         ['apply'],
@@ -153,7 +153,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('changed in their entries, are changed in place by apply, and replaced only with a consent', async () => {
+  test('are changed in place by apply, and replaced only with consent', async () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1', '--tags', 'team=blue')).toMatchObject({ code: 0 })
     const id = await instanceId()
@@ -197,7 +197,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(left).toMatchObject({ code: 1 })
     expect(left.stderr).toContain('fleet apply --destroy web-1')
     expect(await instanceId()).toBe(id)
-    // Killed with the old host half gone, the next apply ends it without being told again.
+    // Killed during the removal of the old host, the next apply continues without another consent.
     await ana.fleet(['apply', '--yes', '--destroy', 'web-1'], {
       env: aws.environment,
       said: (stderr, pid) => {
@@ -212,7 +212,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('that somebody else made are taken in by their id, switched, and never removed', async () => {
+  test('created by somebody else can be adopted by ID, stopped and started, and are never removed', async () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1')).toMatchObject({ code: 0 })
     const id = await instanceId()
@@ -277,8 +277,8 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(none.stderr).toContain('there is no instance i-0aaaaaaaaaaaaaaaa')
   })
 
-  test('live from create to rm, with a container in between', async () => {
-    aws.change({ lags: { hidden: 0 } }) // what is not found yet is asked for again
+  test('can be created, used for a container, and removed', async () => {
+    aws.change({ lags: { hidden: 0 } }) // otherwise, lookups of hidden resources are repeated
     const created = await create('web-1', '--label', 'role=web', '--tags', 'team=blue')
     expect(created).toMatchObject({ code: 0, stdout: '' })
     expect(created.stderr).toContain('web-1 is ready')
@@ -289,7 +289,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     const count = `sudo grep "Accepted publickey" /var/log/sshd.log | grep -cF ${key}`
     const logins = await fleet('ssh', 'web-1', '--', count)
     expect(Number(logins.stdout)).toBeGreaterThan(1)
-    expect(Number(logins.stdout) - 1).toBeLessThanOrEqual(3) // but for the one that asks
+    expect(Number(logins.stdout) - 1).toBeLessThanOrEqual(3) // without the login of this command
 
     const { instances, groups, keyPairs } = await aws.world()
     for (const { tags } of [...instances, ...groups, ...keyPairs]) {
@@ -317,7 +317,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await ana.inventory()).toContain('machines: {}')
   })
 
-  test('stop, start, restart and kill, with another address every time, and what the doctor finds', async () => {
+  test('can be stopped, started, restarted and killed, each with a new address, and checked by doctor', async () => {
     expect((await create('web-1')).code).toBe(0)
     await using checkIp = await startCheckIp()
     checkIp.address = '10.77.0.9'
@@ -383,7 +383,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('are found where they are, when their address changed behind our back', async () => {
+  test('are found when their address was changed without fleet', async () => {
     expect((await create('web-1')).code).toBe(0)
     const before = (await fleet('ip', 'web-1')).stdout
     const id = await instanceId()
@@ -397,7 +397,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect((await fleet('ip', 'web-1')).stdout).not.toBe(before)
   })
 
-  test('at spot price, are made anew by apply where EC2 took them back', async () => {
+  test('at spot price are re-created by apply after EC2 reclaimed them', async () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1', '--no-engine', '--spot', 'only')).toMatchObject({ code: 0 })
     const first = await instanceId()
@@ -412,7 +412,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
     const second = await instanceId()
     expect(second).not.toBe(first)
-    // Terminated by somebody, it is for a person to say what is to become of it.
+    // If somebody terminated it, the user has to decide what to do.
     expect(await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': second })).toMatchObject({
       code: undefined,
     })
@@ -425,7 +425,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('errors name the machine, and the step that failed and none of the undoing', async () => {
+  test('are named in errors, with the failed step but no cleanup steps', async () => {
     aws.change({ lags: { hidden: 0 }, vcpuLimit: 0 })
     const refused = await create('web-1', '--no-engine')
     expect(refused.stderr).toMatch(/^web-1: failed: launch the instance /m)
@@ -442,7 +442,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await fleet('rm', '-y', 'web-1')).toMatchObject({ code: 0 })
   })
 
-  test('rm takes what the provider has lost already for removed', async () => {
+  test('can be removed by rm after the provider has lost them', async () => {
     expect((await create('web-1', '--no-engine')).code).toBe(0)
     const id = await instanceId()
     await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': id })
@@ -452,7 +452,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('several at once: the failure of one leaves the others', async () => {
+  test('can be created together, and the failure of one does not affect the others', async () => {
     aws.change({ instanceLimit: 2 })
     const created = await create('web', '--count', '3', '--no-engine')
     expect(created.code).toBe(1)
@@ -468,7 +468,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('a change of openings is done only when the group shows all of it', async () => {
+  test('get changed ports and SSH ranges, verified against the security group', async () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1', '--ssh-cidr', '10.77.3.4/16', '--ports', '443')).toMatchObject({
       code: 0,
@@ -486,7 +486,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
         .sort((a, b) => a.localeCompare(b))
     }
     expect(await rules()).toEqual(['::/0', '0.0.0.0/0', '10.77.0.0/16'])
-    // Somebody opens one half of the port by hand: EC2 then refuses a request for both halves as a whole.
+    // Somebody opens the port for IPv4: EC2 then refuses a request for IPv4 and IPv6 as a whole.
     await callEc2(aws, 'AuthorizeSecurityGroupIngress', {
       ...{ GroupId: group, 'IpPermissions.1.IpProtocol': 'tcp', 'IpPermissions.1.FromPort': '80' },
       ...{ 'IpPermissions.1.ToPort': '80', 'IpPermissions.1.IpRanges.1.CidrIp': '0.0.0.0/0' },
@@ -500,7 +500,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('a host that was stopped for a change which EC2 refuses runs again', async () => {
+  test('run again if EC2 refuses the change for which they were stopped', async () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1', '--no-engine')).toMatchObject({ code: 0 })
     expect(await fleet('set', 'web-1', 'type=t3.medium')).toMatchObject({ code: 0 })
@@ -537,7 +537,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('gc finds and removes what no entry owns, and nothing else', async () => {
+  test('without an entry are found and removed by gc, and no others', async () => {
     expect((await create('web-1', '--no-engine')).code).toBe(0)
     const inventory = await ana.inventory()
     expect((await create('web-2', '--no-engine')).code).toBe(0)
@@ -561,7 +561,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await fleet('-m', 'web-1', 'ssh', 'true')).toMatchObject({ code: 0 })
   })
 
-  test('gc looks where the inventory led to once, and says what it could not ask', async () => {
+  test('are found by gc in all previous regions, and failed queries are reported', async () => {
     expect((await create('web-1', '--no-engine', '--region', 'eu-central-1')).code).toBe(0)
     expect((await fleet('forget', 'web-1')).code).toBe(0)
     await writeFile(join(ana.folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
@@ -586,7 +586,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('--rollback leaves nothing of a creation that fails', async () => {
+  test('leave nothing behind if creation fails with --rollback', async () => {
     aws.onCall((phase, { action }) =>
       phase === 'before' && action === 'ImportKeyPair' ? 'drop' : undefined,
     )
@@ -595,7 +595,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await ana.inventory()).toContain('machines: {}')
   })
 
-  test('Ctrl-C leaves what can be finished, says how, and is exit code 130', async () => {
+  test('can be finished or removed after Ctrl-C, with a hint and exit code 130', async () => {
     let pid = 0
     aws.onCall((phase, { action }) => {
       if (phase === 'after' && action === 'ImportKeyPair') process.kill(pid, 'SIGINT')
@@ -613,7 +613,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect((await aws.world()).instances).toHaveLength(1)
   })
 
-  test('what cannot be removed is named, and stays', async () => {
+  test('keep their entry if something cannot be removed, which is named', async () => {
     expect((await create('web-1', '--no-engine')).code).toBe(0)
     aws.change({ denied: ['DeleteKeyPair'] })
     const refused = await fleet('rm', '-y', 'web-1')
@@ -638,7 +638,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     ['an unknown subnet', ['--subnet', 'subnet-0123456789abcdef0'], 2, /subnet-0123456789abcdef0/],
     ['a file that is not there', ['--user-data', 'no.yaml'], 2, /no\.yaml/],
     ['a bad port', ['--ports', '99999'], 2, /ports/],
-  ])('%s is refused, and nothing is left', async (_, words, code, says) => {
+  ])('are refused with %s, and nothing is left', async (_, words, code, says) => {
     const before = await ana.inventory()
     const refused = await create('web-1', ...words)
     expect(refused.stderr).toMatch(says)
@@ -652,7 +652,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     ['no default VPC', { defaultVpc: false }, 2, /VPC/],
     ['a quota that is used up', { vcpuLimit: 0 }, 1, /quota|limit/i],
     ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*required IAM policy/],
-  ] as const)('%s is told, and nothing is left', async (_, settings, code, says) => {
+  ] as const)('are not created with %s, and nothing is left', async (_, settings, code, says) => {
     aws.change(settings)
     const before = await ana.inventory()
     const refused = await create('web-1')
@@ -665,7 +665,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
 })
 
 describe.skipIf(!labIsHere)('a machine on AWS that boots', () => {
-  test('sets itself up by cloud-init, with what the person adds, and runs a container', async () => {
+  test("runs cloud-init with the user's own user-data, and runs a container", async () => {
     await using aws = await startAws({ hosts: 'booted' })
     await using ana = await makePerson()
     const env = aws.environment

@@ -68,8 +68,8 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     writeFile(join(ana.folder, 'machines.yaml'), change(await ana.inventory()))
   const tunnels = async () => (await cli.calls()).filter(([word]) => word === 'network')
 
-  test('are created and used by a Bastion, by one tunnel, and no process is left', async () => {
-    await cli.showOnlyErrors(true) // the port is printed all the same
+  test('are created and used through a Bastion with one tunnel, and leave no process', async () => {
+    await cli.showOnlyErrors(true) // the port is printed nevertheless
     const where = ['--location', 'westeurope', '--subnet', 'net/main/hosts', '--private-only']
     await succeed(['create', 'web-1', '--driver', 'azure', ...where, '--reach', 'bastion'])
     const inventory = await ana.inventory()
@@ -97,25 +97,25 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     expect(await succeed(['ssh', 'web-1', '--', 'echo $USER'])).toBe('fleet\n')
     expect(await tunnels()).toHaveLength(2)
 
-    // Plain ssh cannot use it.
+    // Plain ssh cannot use the tunnel.
     const exported = await fleet(['ssh-config'])
     expect(exported.stdout).not.toContain('web-1')
     expect(exported.stderr).toMatch(/only fleet can connect to: web-1/)
 
-    // The session at the Bastion is closed, as by Ctrl-C.
+    // The session at the Bastion is closed, as with Ctrl-C.
     await cli.forgetCalls()
     await succeed(['broker', 'stop'])
     await untilGone(tunnel)
     expect(await cli.calls()).toContainEqual(['session deleted'])
   })
 
-  test('are used with the client openssh too', async () => {
+  test('can be used with the openssh client, too', async () => {
     const env = { ...alone, FLEET_SSH: 'openssh' }
     expect(await succeed(['ssh', 'web-1', '--', 'echo $USER'], env)).toBe('fleet\n')
     await untilGone(tunnel)
   })
 
-  test('fail with the words of the program, and the next step', async () => {
+  test('fail with the error output of the program, and a hint', async () => {
     const pinned = await ana.inventory()
     const other = 'AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
     await rewrite((text) => text.replace(/ssh-ed25519 AAAA[\w+/=]+/, `ssh-ed25519 ${other}`))
@@ -141,7 +141,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
       /az exited with code 0: .*not reachable from the Bastion[\s\S]*AzureBastionSubnet/,
     )
     await cli.install(false)
-    // Without the folders where the computer may have a real one.
+    // PATH excludes the directories in which the computer may have the real program.
     expect(await use({ PATH: cli.folder })).toMatch(
       /az is not installed on this computer[\s\S]*install the Azure CLI/,
     )
@@ -188,14 +188,14 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     }
   })
 
-  test('are removed, and what is yours stays', async () => {
+  test('are removed, and existing resources remain', async () => {
     await succeed(['rm', '-y', 'web-1'])
     expect(azure.remains()).toHaveLength(4) // the group, the network and two Bastions
     expect(azure.remains()).toContain(bastion)
     await untilGone(tunnel)
   })
 
-  /** The login key that fleet made for the host. */
+  /** Resolves to the file of the login key that fleet created for the host. */
   async function keyOf(): Promise<string> {
     const folder = join(ana.home, 'fleet/keys')
     const name = (await readdir(folder)).find((one) => !one.endsWith('.json'))

@@ -17,7 +17,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
   let behind: ReturnType<typeof hostsBehind>
   let azure: AzureStandIn
   let ana: Person
-  /** All that fleet said or wrote. */
+  /** Everything that fleet has printed or written. */
   const said: string[] = []
 
   beforeAll(async () => {
@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     return stdout
   }
   const create = ['create', 'web-1', '--driver', 'azure', '--location', 'westeurope']
-  /** What `fleet doctor web-1` finds. */
+  /** Resolves to the failures that `fleet doctor web-1` reports. */
   const doctor = async (env: Readonly<Record<string, string>> = {}) => {
     const words = ['doctor', 'web-1', '--json']
     const { stdout, stderr } = await ana.fleet(words, { env: { ...azure.env, ...env } })
@@ -53,7 +53,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
   }
   const greet = () => expectOk('-m', 'web-1', 'run', '--rm', 'bb:1', 'echo', 'hello')
 
-  test('asked for what Azure has not, it exits with the code of wrong use, and leaves nothing', async () => {
+  test('exits with the usage exit code for an unknown location, and leaves nothing', async () => {
     const { code, stderr } = await fleet([...create.slice(0, -1), 'westeurop'])
     expect(code).toBe(2)
     expect(stderr).toContain('did you mean westeurope?')
@@ -61,7 +61,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(await ana.inventory()).not.toContain('web-1')
   })
 
-  test('a host runs containers, is followed to other addresses, is switched, and is removed', async () => {
+  test('creates a host that runs containers, is found at new addresses, stopped, started and removed', async () => {
     await expectOk(...create)
     expect(await greet()).toBe('hello\n')
     expect(azure.remains()).toHaveLength(8)
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(await ana.inventory()).not.toContain('web-1')
   })
 
-  test('one that somebody else made is taken in by its id, or from Docker Machine, and never removed', async () => {
+  test('adopts a host of somebody else by its ID or from Docker Machine, and never removes it', async () => {
     await expectOk(...create)
     const inventory = await ana.inventory()
     const key = /key: SHA256:(\S+)/.exec(inventory)?.[1] ?? ''
@@ -147,7 +147,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     const folder = join(ana.home, 'store/machines', machine)
     await mkdir(folder, { recursive: true })
     await copyFile(identity, join(folder, 'id_rsa'))
-    // Docker Machine keeps no address of those in Azure.
+    // Docker Machine records no address of Azure hosts.
     const driver = {
       ...{ IPAddress: '', MachineName: machine, SSHUser: 'fleet', SSHPort: 22 },
       ...{ ResourceGroup: group, SubscriptionID: azure.subscription, ClientSecret: 'hunter2' },
@@ -170,7 +170,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     await expectOk('gc', 'web-1', '--driver', 'azure', '-y')
   })
 
-  test('a host that no entry owns is found and removed', async () => {
+  test('finds and removes a host without an entry', async () => {
     await expectOk(...create)
     await expectOk('forget', 'web-1')
     expect(azure.remains()).toHaveLength(8)
@@ -186,7 +186,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     ['PUT Microsoft.Network/networkInterfaces', 'after'],
     ['PUT Microsoft.Compute/virtualMachines', 'before'],
     ['PUT Microsoft.Compute/virtualMachines', 'after'],
-  ])('killed at %s (%s), it goes on to one host', async (point, when) => {
+  ])('resumes with a single host after a kill at %s (%s)', async (point, when) => {
     let pid = 0
     azure.onCall = (operation) => {
       if (operation !== point) return undefined
@@ -205,7 +205,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(azure.remains()).toEqual([])
   })
 
-  test('where there is no room it is made of another size, as the hint says', async () => {
+  test('creates the host with another size if there is no capacity, as the hint suggests', async () => {
     azure.allocation = () => new Refusal(409, 'AllocationFailed', 'No room. Try later.')
     const { code, stderr } = await fleet(create)
     azure.allocation = () => undefined
@@ -218,7 +218,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(azure.remains()).toEqual([])
   })
 
-  test('nothing secret was said or written', () => {
+  test('prints and writes no secrets', () => {
     const all = said.join('\n')
     expect(all).toContain('web-1')
     const signed = azure.exchanges.flatMap(({ answer }) => Object.values(answer.headers ?? {}))

@@ -21,7 +21,7 @@ const install = (folder: string, ...args: readonly string[]): Buffer =>
     stdio: 'pipe',
   })
 
-/** Packs the package in `folder` into `into`, and gives the tarball's path. */
+/** Packs the package in `folder` into `into`. Returns the path of the tarball. */
 function pack(folder: string, into: string): string {
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', into]
   const answer = execFileSync('npm', args, { cwd: folder, encoding: 'utf8', stdio: 'pipe' })
@@ -29,7 +29,7 @@ function pack(folder: string, into: string): string {
   return join(into, packed.filename)
 }
 
-/** Fleet, the example, and the zod that it depends on, as npm would download them. */
+/** Tarballs of fleet, the example, and its dependency zod, as npm would download them. */
 let tarballs: { readonly folder: string; readonly paths: readonly string[] }
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(tarballs.folder, { recursive: true, force: true }))
 
-describe('a driver package, installed next to the inventory', () => {
+describe('a driver package installed next to the inventory', () => {
   let ana: Person
   const fleet = (...args: string[]) => ana.fleet(args)
 
@@ -52,7 +52,7 @@ describe('a driver package, installed next to the inventory', () => {
 
   afterAll(() => ana[Symbol.asyncDispose]())
 
-  test('keeps the contract, by the suite that fleet exports', async () => {
+  test('passes the conformance suite that fleet exports', async () => {
     await cp(join(example, 'test'), join(ana.folder, 'test'), { recursive: true })
     const run = spawn(process.execPath, ['--test', '--test-reporter=tap', 'test/'], {
       cwd: ana.folder,
@@ -64,7 +64,7 @@ describe('a driver package, installed next to the inventory', () => {
     expect(code).toBe(0)
   })
 
-  test('is checked against the types that fleet exports', async () => {
+  test('passes type checking with the types that fleet exports', async () => {
     for (const types of ['@types', 'undici-types']) {
       await symlink(join(root, 'node_modules', types), join(ana.folder, 'node_modules', types))
     }
@@ -99,7 +99,7 @@ describe('a driver package, installed next to the inventory', () => {
     expect(stdout).toBe('--zone\tZone of the server (one of north, south; required)\n')
   })
 
-  test('of an entry is completed by name, and a Tab runs none of its code', async () => {
+  test('is completed by name, without running its code', async () => {
     await using bob = await makePerson()
     const ran = join(bob.folder, 'ran')
     await installDriver(
@@ -136,7 +136,7 @@ describe('a driver package, installed next to the inventory', () => {
     await writeFile(join(ana.folder, 'machines.yaml'), before)
   })
 
-  test('that is missing keeps no machine from being listed', async () => {
+  test('does not prevent machines from being listed if it is missing', async () => {
     const text = await readFile(join(ana.folder, 'machines.yaml'), 'utf8')
     const entry = '  b: { driver: elsewhere, options: { any: 1 } }\n'
     await writeFile(join(ana.folder, 'machines.yaml'), text.replace(' {}\n', `\n${entry}`))
@@ -149,7 +149,7 @@ describe('a driver package, installed next to the inventory', () => {
   })
 })
 
-describe('a driver package that came with a clone', () => {
+describe('a driver package in a clone', () => {
   let eve: Person
   let ran: string
   const trap = (text = '') =>
@@ -175,7 +175,7 @@ describe('a driver package that came with a clone', () => {
 
   const runs = () => readFile(ran, 'utf8').catch(() => '')
 
-  test('does not run before the person trusts it, whatever the command', async () => {
+  test('does not run before the user trusts it, regardless of the command', async () => {
     const reading = ['ls', 'check', 'active', 'use old', 'inspect old', 'ip old', 'ps -m old']
     const needing = [
       'create new',
@@ -211,8 +211,8 @@ describe('a driver package that came with a clone', () => {
     expect(await eve.inventory()).toContain('old:')
   })
 
-  test('runs once it is trusted, until any of its code changes, and never in the broker', async () => {
-    expect(await eve.fleet(['trust'])).toMatchObject({ code: 2 }) // there is nobody to ask
+  test('runs while it is trusted and unchanged, but never in the broker', async () => {
+    expect(await eve.fleet(['trust'])).toMatchObject({ code: 2 }) // there is no terminal for a prompt
     expect(await eve.fleet(['trust', 'acme'])).toMatchObject({ code: 0 })
     expect(await runs()).toBe('')
     expect((await eve.fleet(['check'])).stderr).toContain('no problems found')
@@ -236,7 +236,7 @@ describe('a driver package that came with a clone', () => {
   })
 })
 
-test('a driver package, installed globally, is there for the fleet beside it', async () => {
+test('a driver package installed globally is available to the fleet installed there', async () => {
   await using ana = await makePerson()
   const prefix = join(ana.home, 'npm')
   install(ana.home, '--global', '--prefix', prefix, ...tarballs.paths)
@@ -248,8 +248,8 @@ test('a driver package, installed globally, is there for the fleet beside it', a
   expect(help).toContain('--zone <zone>')
 })
 
-describe.skipIf(!labIsHere)('a machine whose driver is not there', () => {
-  test('is listed, asked, and reached over SSH', async () => {
+describe.skipIf(!labIsHere)('a machine with a missing driver', () => {
+  test('is listed, queried, and reached over SSH', async () => {
     await using lab = await startLab({ hosts: 1 })
     await using ana = await makePerson({ identity: lab.identity.file })
     const [host] = lab.hosts

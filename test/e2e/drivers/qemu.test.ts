@@ -13,9 +13,10 @@ import { labIsHere } from '../../support/lab/lab.ts'
 import { runProgram } from '../../support/lab/process.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// One virtual machine from its creation to its end, in a Debian that boots as a distribution's image does. Emulated, so slow.
+// One virtual machine from its creation to its removal, with a Debian that boots like a distribution's image. It is
+// emulated, and therefore slow.
 
-/** Serves a file on loopback, as the pages of distributions do; gives its URL. */
+/** Serves a file on loopback, like a distribution's download page. Resolves to its URL. */
 async function serve(file: string) {
   const server = createServer((_request, response) => {
     void stat(file)
@@ -28,7 +29,7 @@ async function serve(file: string) {
   return { url: `http://127.0.0.1:${port}/debian.qcow2`, close: () => server.close() }
 }
 
-describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
+describe.skipIf(!labIsHere)('a QEMU virtual machine', () => {
   let image: string
   let ana: Person
   beforeAll(async () => {
@@ -40,7 +41,7 @@ describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
     await ana[Symbol.asyncDispose]()
   })
 
-  /** Runs fleet, and tells what it said where it fails. Gives what it printed. */
+  /** Runs a command that must succeed. Resolves to its output. */
   async function fleet(...words: string[]): Promise<{ stdout: string; stderr: string }> {
     const { code, stdout, stderr } = await ana.fleet(words)
     expect({ words, code, stderr }).toMatchObject({ code: 0 })
@@ -48,7 +49,7 @@ describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
   }
   const port = async () => /port: (\d+)/.exec(await ana.inventory())?.[1]
 
-  test('it runs containers, is stopped, gone back to and killed, and leaves nothing', async () => {
+  test('runs containers, is stopped, restored and killed, and leaves nothing behind', async () => {
     const shared = join(ana.home, 'shared')
     await mkdir(shared)
     await writeFile(join(shared, 'question'), 'what?\n')
@@ -81,7 +82,7 @@ describe.skipIf(!labIsHere)('a virtual machine of a person', () => {
     await fleet('snapshot', 'save', 'dev', 'busy')
     await fleet('stop', 'dev')
     expect((await ana.fleet(['status'])).stdout).toMatch(/dev.*stopped/)
-    // Started from its memory, which takes seconds: booting once more would take minutes.
+    // Started from its saved memory, which takes seconds; booting again would take minutes.
     await fleet('snapshot', 'restore', 'dev', 'busy')
     expect(await port()).toBe(way)
     expect((await fleet('ps')).stdout).toContain('keeper')

@@ -3,7 +3,8 @@ import { type Person, makePerson } from '../../support/test-user.ts'
 import { guestBuildTime, guestIsHere } from '../../support/small-guest.ts'
 import { type VirtualBox, startVirtualBox } from '../../support/virtualbox/virtualbox.ts'
 
-// The small guest reads no user-data of several parts, so it lets nobody in here: test/lab/virtualbox/driver.test.ts logs in.
+// The small guest does not support multipart user-data, so login is impossible here: test/lab/virtualbox/driver.test.ts
+// logs in.
 describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
   let box: VirtualBox
   let person: Person
@@ -20,14 +21,14 @@ describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
     await box[Symbol.asyncDispose]()
   })
 
-  test('without VirtualBox says how to install it', async () => {
+  test('reports how to install VirtualBox if it is missing', async () => {
     const { code, stderr } = await person.fleet(words, { env: { PATH: '/nowhere' } })
     expect(code).not.toBe(0)
     expect(stderr).toContain('VirtualBox is not installed on this computer')
     expect(stderr).toContain('sudo apt-get install virtualbox')
   })
 
-  test('makes a machine and waits for it; cut short, it is removed whole', async () => {
+  test('creates a machine and waits for it; after an interruption, rm removes it completely', async () => {
     const env = box.env
     const { stderr } = await person.fleet(words, {
       env,

@@ -14,7 +14,7 @@ beforeEach(async () => {
 })
 afterEach(() => ana[Symbol.asyncDispose]())
 
-/** No QEMU: what comes so far was not held up by a missing consent. */
+/** Environment without QEMU: a command that fails with `noQemu` was not stopped by a missing consent. */
 const env = { PATH: '/usr/lib/no-programs' }
 const noQemu = /QEMU is not installed/
 
@@ -25,7 +25,7 @@ const write = (options: string, more = '') =>
   )
 const share = () => `shares: 'home=${ana.home}/code,inv=${ana.folder}/cloud'`
 
-test('a plan shows what a new host is given', async () => {
+test('a plan shows the resources that a new host can use', async () => {
   await write(`image: ./own.img, ${share()}`, ', userData: cloud/dev.yaml')
   const { code, stdout } = await ana.fleet(['plan'])
   expect(code).toBe(2)
@@ -57,7 +57,7 @@ test('a plan shows what a new host is given', async () => {
   })
 })
 
-test('nothing is said to a socket on this computer that only the inventory names', async () => {
+test('a local socket named only by the inventory receives no data', async () => {
   const socket = join(ana.home, 'run/agent.sock')
   await mkdir(join(ana.home, 'run'))
   await symlink(socket, join(ana.folder, 'engine.sock'))
@@ -109,8 +109,8 @@ const typing = (answer: string) => [
   { at: 'Allow dev to use the directory', type: `${answer}\r` },
 ]
 
-describe('what is not in the folder of the inventory', () => {
-  test.each(['create', 'apply'])('%s does not give away without a terminal', async (command) => {
+describe('a path outside the inventory directory', () => {
+  test.each(['create', 'apply'])('is not used by %s without a terminal', async (command) => {
     await write(share())
     const words = command === 'create' ? ['create', 'dev'] : ['apply', '--yes']
     const refused = await ana.fleet(words, { env })
@@ -123,7 +123,7 @@ describe('what is not in the folder of the inventory', () => {
     expect((await ana.fleet(words, { env })).stderr).toMatch(noQemu)
   })
 
-  test('is asked for on a terminal, apart from all else, and remembered', async () => {
+  test('requires a separate confirmation on a terminal, which is recorded', async () => {
     await write(share())
     const refused = await ana.fleetOnTerminal(['apply'], typing('n'), { env })
     expect(refused.screen).toContain('; nothing was changed')
@@ -143,7 +143,7 @@ describe('what is not in the folder of the inventory', () => {
     expect((await ana.fleet(['apply', '--yes'], { env })).stderr).toContain('not allowed yet')
   })
 
-  test('counts for one inventory, and for one path', async () => {
+  test('is allowed only for one inventory and one path', async () => {
     await write(share())
     await ana.fleet(['create', 'dev', '--allow-path', join(ana.home, 'code')], { env })
     const other = join(ana.folder, 'other')
@@ -156,7 +156,7 @@ describe('what is not in the folder of the inventory', () => {
     expect(above.stderr).toContain('you have not allowed yet')
   })
 
-  test('is found behind links', async () => {
+  test('is detected behind symbolic links', async () => {
     await symlink(join(ana.home, 'code'), join(ana.folder, 'code'))
     await write(`shares: 'code=${ana.folder}/code'`)
     expect((await ana.fleet(['create', 'dev'], { env })).stderr).toContain(
@@ -172,7 +172,7 @@ describe('what is not in the folder of the inventory', () => {
     }
   })
 
-  test('is allowed by being typed as an option', async () => {
+  test('is allowed if it was given as an option', async () => {
     const shares = `home=${ana.home}/code`
     const words = ['create', 'dev', '--driver', 'qemu', '--accelerator', 'tcg', '--shares', shares]
     const created = await ana.fleet(words, { env })

@@ -13,12 +13,15 @@ import { makeRepository } from '../../support/inventory/repository.ts'
 
 const run = promisify(execFile)
 
-/** One thing that a writer does; to what is not there it may be nothing. */
+/** One change by a user; it may have no effect on missing entries. */
 type Deed = (store: InventoryStore) => Promise<void>
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 
-/** What a writer does to machines, profiles and operators of its own, and to the labels that both have machines and profiles for. */
+/**
+ * Returns changes of machines, profiles and operators with the suffix `own`, and of labels of shared machines and
+ * profiles.
+ */
 function deedsOf(own: string): fc.Arbitrary<Deed> {
   const machine = fc.constantFrom('db', 'web', 'web-2', 'api-10').map((text) => `${text}${own}`)
   const name = machine.map((text) => text as MachineName)
@@ -79,7 +82,7 @@ const openStore = (file: string): InventoryStore =>
     loadOptions: async () => ({ optionsOf: () => undefined }),
   })
 
-/** Does things one after the other, but for what is refused, such as the removal of a profile that something extends. */
+/** Makes changes one by one, ignoring refused ones such as the removal of a profile that is in use. */
 async function doAll(file: string, deeds: readonly Deed[]): Promise<void> {
   const store = openStore(file)
   for (const deed of deeds) {
@@ -95,7 +98,7 @@ const starts = [
   `# ours\nversion: 1\nid: 0123abcd\n\noperators:\n  ana-a: ${key}\n\nprofiles:\n  # all have this\n  base:\n    driver: ssh\n    labels: { env: prod }\n\nmachines:\n  both-1:\n    extends: base\n\n  web-a:\n    driver: ssh # old\n\n  web-b:\n    driver: ssh\n`,
 ]
 
-it('what two clones do, git merges to what one of them would have done', async () => {
+it('git merges the changes of two clones to the result of making them in one clone', async () => {
   await using person = await makePerson()
   const { git, fleet, file, folder, env } = await makeRepository(person)
   expect((await fleet('init')).code).toBe(0)

@@ -9,7 +9,7 @@ const entry = (n: number): string =>
 
 const add = (text: string, name: string, n: number): string => `${text}\n  ${name}:\n${entry(n)}`
 
-/** Commits `start`, and a neighbour of its machines on each of two branches. */
+/** Commits `start`, and an additional machine on each of two branches. */
 async function addOnTwoBranches(
   { git, write, commit }: Awaited<ReturnType<typeof makeRepository>>,
   start: string,
@@ -26,7 +26,7 @@ async function addOnTwoBranches(
 }
 
 describe('two branches of an inventory', () => {
-  it('that add neighbours merge and rebase in git by themselves, in a clone of fleet init', async () => {
+  it('merge and rebase automatically in a clone with fleet init if they add neighboring machines', async () => {
     await using person = await makePerson()
     const repository = await makeRepository(person)
     const { git, fleet, read } = repository
@@ -44,7 +44,7 @@ describe('two branches of an inventory', () => {
     expect(await read()).toBe(both)
   })
 
-  it('left in conflict by plain git are told of by name, and merged by fleet merge', async () => {
+  it('in a conflict left by plain git are reported, and merged by fleet merge', async () => {
     await using person = await makePerson()
     const repository = await makeRepository(person)
     const { git, fleet, read } = repository
@@ -58,7 +58,7 @@ describe('two branches of an inventory', () => {
     expect(await read()).toBe(add(add(start, 'web-2', 2), 'web-3', 3))
   })
 
-  it('are checked before a commit as the commit will have them', async () => {
+  it('can be checked before a commit, as staged', async () => {
     await using person = await makePerson()
     const { git, fleet, write } = await makeRepository(person)
     const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
@@ -73,7 +73,7 @@ describe('two branches of an inventory', () => {
     expect(create.code).not.toBe(0)
   })
 
-  it('are committed by each change that an inventory with audit: git sees, and by nothing else', async () => {
+  it('get a commit for each change in an inventory with audit: git, and no other commits', async () => {
     await using person = await makePerson()
     const { git, fleet, write } = await makeRepository(person)
     const start = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
@@ -93,7 +93,7 @@ describe('two branches of an inventory', () => {
     expect((await git('show', '--stat', '--format=')).stdout).not.toContain('other')
   })
 
-  it('by commands that run at once are a commit each, with its own message and nothing else', async () => {
+  it('get separate commits with the right message for concurrent commands', async () => {
     await using person = await makePerson()
     const { git, fleet, write } = await makeRepository(person)
     const names = ['web-1', 'web-2', 'web-3', 'web-4']
@@ -117,7 +117,7 @@ describe('two branches of an inventory', () => {
     }
   })
 
-  it('that cannot be committed are changed all the same, and said to be uncommitted', async () => {
+  it('are changed even if they cannot be committed, which is reported', async () => {
     await using person = await makePerson()
     const text = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
     await writeFile(join(person.folder, 'machines.yaml'), text)

@@ -35,7 +35,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-test('the best key that GitHub knows is taken, over the proxy', async () => {
+test('operator add --github takes the best key from GitHub, through the proxy', async () => {
   const words = ['operator', 'add', 'ana', '--github', 'ana', '--on', 'role=web']
   expect(await ana.fleet(words, { env })).toMatchObject({ code: 0 })
   const { stdout } = await ana.fleet(['operator', 'ls', '--json'])
@@ -53,7 +53,7 @@ test.each([
   ['broken', 1, 'HTTP status 503'],
   ['nokey', 2, 'there is no public key in GitHub account nokey'],
   ['../x', 2, 'is not a valid GitHub user name'],
-])('no key of %s is told, and nothing is written', async (user, code, why) => {
+])('operator add fails for the GitHub user %s, and writes nothing', async (user, code, why) => {
   const before = await ana.inventory()
   const answer = await ana.fleet(['operator', 'add', 'x', '--github', user], { env })
   expect(answer.stderr).toContain(why)
@@ -61,7 +61,7 @@ test.each([
   expect(await ana.inventory()).toBe(before)
 })
 
-test('a private key is refused, and so is no key at all', async () => {
+test('operator add refuses a private key, and a missing key', async () => {
   const file = join(folder, 'id')
   await writeFile(file, '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n')
   const answer = await ana.fleet(['operator', 'add', 'x', '--key', file])

@@ -8,7 +8,7 @@ import { makeKey } from '../../support/lab/ssh-key.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
 
-/** Runs a command in a git work tree of a person, who has fleet on the PATH. */
+/** Runs git in a user's working tree, with fleet in PATH. */
 const git = ({ folder, home, env }: Person, ...args: string[]): string =>
   execFileSync('git', ['-c', 'user.name=x', '-c', 'user.email=x@example.com', ...args], {
     cwd: folder,
@@ -55,7 +55,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     await lab[Symbol.asyncDispose]()
   })
 
-  test('machines written by hand are planned, and taken in by apply', async () => {
+  test('machines written by hand are planned, and adopted by apply', async () => {
     await writeMachine(ana, 'web-1', 0)
     await writeMachine(ana, 'web-2', 1)
     const { code, stdout } = await ana.fleet(['plan', '--json', '--out', 'plan.json'])
@@ -74,13 +74,13 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect(await ana.fleet(['plan'])).toMatchObject({ code: 0 })
   })
 
-  test('a plan of another inventory is refused', async () => {
+  test('a plan of a changed inventory is refused', async () => {
     const { code, stderr } = await ana.fleet(['apply', '--plan', 'plan.json', '--yes'])
     expect(code).toBe(2)
     expect(stderr).toContain('the inventory has changed since the plan')
   })
 
-  test('a second operator is let in, and works with their own key alone', async () => {
+  test('a second operator is authorized, and works with their own key', async () => {
     await lab.hosts[0]?.exec('echo "# mine" >>~/.ssh/authorized_keys')
     expect(
       await ana.fleet(['operator', 'add', 'ben', '--key', join(ana.home, 'ben.pub')]),
@@ -99,7 +99,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     ])
   })
 
-  test('an agent that has their key is enough', async () => {
+  test("an agent with the operator's key is sufficient", async () => {
     const key = join(ben.home, '.ssh/id_ed25519')
     const away = join(ben.home, 'away')
     await rename(key, away)
@@ -112,9 +112,9 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     await rename(away, key)
   })
 
-  test('both add neighbours on branches, which merge where fleet init told git how', async () => {
+  test('neighboring machines added on two branches merge in a clone with fleet init', async () => {
     git(ben, 'checkout', '--quiet', '-b', 'ben')
-    const borrowed = join(ben.home, 'borrowed') // it opens all hosts, so Ben does not keep it
+    const borrowed = join(ben.home, 'borrowed') // it is authorized on all hosts, so Ben does not keep it
     await cp(lab.identity.file, borrowed)
     const bens = ['--name', 'web-3', '--accept-new', '-i', borrowed]
     expect(await ben.fleet(['adopt', `root@${addressOf(2)}`, ...bens])).toMatchObject({ code: 0 })
@@ -123,7 +123,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     const anas = ['--name', 'web-4', '--accept-new']
     expect(await ana.fleet(['adopt', `root@${addressOf(3)}`, ...anas])).toMatchObject({ code: 0 })
     git(ana, 'commit', '--quiet', '--all', '--message', 'web-4')
-    // Ben's clone was not told how, and there git finds a conflict.
+    // Ben's clone has no merge driver configured, so git reports a conflict.
     expect(() => git(ben, 'pull', '--no-rebase', '--no-edit', ana.folder, 'main')).toThrow('pull')
     expect(git(ben, 'status', '--porcelain')).toContain('UU machines.yaml')
     git(ben, 'merge', '--abort')
@@ -140,11 +140,11 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     )
   })
 
-  test('an apply that is killed in the middle is taken up by the next', async () => {
+  test('an apply that was killed is continued by the next one', async () => {
     await writeMachine(ana, 'web-5', 4)
     await writeMachine(ana, 'web-6', 5)
     const last = lab.hosts[5]
-    last?.pause() // it lets nobody get to the end
+    last?.pause() // no login can complete
     let pid = 0
     const cut = ana.fleet(['apply', '--yes', '--accept-new', '--parallel', '1'], {
       started: (started) => {
@@ -167,7 +167,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     git(ana, 'commit', '--quiet', '--all', '--message', 'two more')
   })
 
-  test('what changed behind their backs is shown with both values, and taken in by refresh', async () => {
+  test('changes on a host are shown with both values, and recorded by refresh', async () => {
     const host = lab.hosts[0]
     const remembered = /engine: (\S+)/.exec(await ana.inventory())?.[1] ?? ''
     await host?.exec(
@@ -186,7 +186,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     git(ana, 'commit', '--quiet', '--all', '--message', 'web-1 was upgraded')
   })
 
-  test('a machine that one removes is in the other one’s plan until it is pulled', async () => {
+  test('a machine removed in one clone is in the plan of the other until it is pulled', async () => {
     git(ben, 'pull', '--quiet', '--ff-only', ana.folder, 'main')
     expect(await ben.fleet(['plan'])).toMatchObject({ code: 0 })
     expect(await ana.fleet(['rm', '-y', 'web-4'])).toMatchObject({ code: 0 })
@@ -199,7 +199,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect(await ben.fleet(['plan'])).toMatchObject({ code: 0, stdout: 'nothing to do\n' })
   })
 
-  test('a key that somebody adds to the block is drift that apply takes away', async () => {
+  test('a key added to the operators block is drift, which apply removes', async () => {
     const sneak =
       'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB eve'
     const script = `sed -i '/operators: end/i ${sneak}' ~/.ssh/authorized_keys`
@@ -210,7 +210,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect(await ana.fleet(['plan'])).toMatchObject({ code: 0 })
   })
 
-  test('nobody locks themselves out: what would is undone', async () => {
+  test('an operator cannot lock themselves out: such a change is undone', async () => {
     await cp(join(ana.folder, 'machines.yaml'), join(ben.folder, 'machines.yaml'))
     expect(await ben.fleet(['operator', 'rm', 'ben'])).toMatchObject({ code: 0 })
     const { code, stderr } = await ben.fleet(['apply', '--yes'])
@@ -219,7 +219,7 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect(await ben.fleet(['ssh', 'web-1', '--', 'true'])).toMatchObject({ code: 0 })
   })
 
-  test('an operator who is taken out is locked out, in every line, and no other line is touched', async () => {
+  test('a removed operator loses access through every line, and no other line changes', async () => {
     const key = (await readFile(join(ana.home, 'ben.pub'), 'utf8')).trim()
     await lab.hosts[0]?.exec(`echo 'from="10.0.0.0/8" ${key}' >>~/.ssh/authorized_keys`)
     expect((await ana.fleet(['plan'])).stdout).not.toContain('web-1')
@@ -239,14 +239,14 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
     expect(kept).toContain(lab.identity.publicKey.trim())
   })
 
-  test('a host that is off is told', async () => {
+  test('a host that is off is reported', async () => {
     await lab.hosts[1]?.kill()
     const { code, stdout } = await ana.fleet(['plan', '--timeout', '3'])
     expect(code).toBe(1)
     expect(stdout).toMatch(/^Needs your attention:\n {2}\? web-2: /)
   })
 
-  test('set and rename change the entry alone', async () => {
+  test('set and rename change only the entry', async () => {
     const words = ['protected=true', 'label.role=db', 'engine=28.2']
     expect(await ana.fleet(['set', 'web-3', ...words])).toMatchObject({ code: 0 })
     expect(await ana.fleet(['rename', 'web-3', 'store-1'])).toMatchObject({ code: 0 })

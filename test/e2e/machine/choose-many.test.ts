@@ -5,7 +5,7 @@ import { runProgram } from '../../support/lab/process.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// Commands that take `--on`, as far as they ask no host.
+// Commands with `--on` that do not connect to hosts.
 
 const inventory = `\
 version: 1
@@ -47,7 +47,7 @@ beforeEach(async () => {
   await git('commit', '-q', '--allow-empty', '-m', 'begin')
 })
 
-/** The messages of the commits that commands made since the test began. */
+/** Resolves to the messages of the commits since the start of the test. */
 async function commits(): Promise<string[]> {
   const messages = (await git('log', '--format=%B%x00')).split('\0').map((text) => text.trim())
   return messages.slice(0, messages.indexOf('begin'))
@@ -62,7 +62,7 @@ test.each([
   ['forget', '--yes'],
   ['inspect'],
 ])(
-  '%s takes names or --on, not both, and a selector that chooses something',
+  '%s accepts names or --on, but not both, and refuses a selector without matches',
   async (verb, ...rest) => {
     const both = await ana.fleet([verb, 'db', '--on', 'role=web', ...rest])
     expect(both).toMatchObject({
@@ -79,7 +79,7 @@ test.each([
 )
 
 test.each(['rm', 'label', 'rekey', 'forget', 'inspect', 'set', 'set a=b'])(
-  '%s without a name or a selector works on no machine',
+  '%s without a name or selector is refused',
   async (words) => {
     await ana.fleet(['use', 'laptop'])
     const { code, stderr } = await ana.fleet(words.split(' '))
@@ -93,7 +93,7 @@ test.each(['rm', 'label', 'rekey', 'forget', 'inspect', 'set', 'set a=b'])(
   },
 )
 
-test('set changes all in one write and one commit, in the order of the inventory', async () => {
+test('set changes all machines in one write and one commit, in the order of the inventory', async () => {
   const { code, stdout, stderr } = await ana.fleet([
     ...['set', '--on', 'db,role=web', 'label.env=prod', 'port=2222', '--json'],
   ])
@@ -108,7 +108,7 @@ test('set changes all in one write and one commit, in the order of the inventory
   for (const name of ['web-2', 'web-1', 'db', 'app-1']) expect(commit).toContain(name)
 })
 
-test('set changes none where one cannot be changed, and says which and why', async () => {
+test('set changes nothing if one machine cannot be changed, and reports which and why', async () => {
   const { code, stderr } = await ana.fleet(['set', '--all', 'port=2222'])
   expect(code).toBe(1)
   expect(stderr).toContain('1 of 5 machines failed\n  laptop: unknown setting "port"')
@@ -118,7 +118,7 @@ test('set changes none where one cannot be changed, and says which and why', asy
   expect(await ana.inventory()).toBe(inventory)
 })
 
-test('label shows and changes the labels of each', async () => {
+test('label shows and changes the labels of each machine', async () => {
   const changed = await ana.fleet(['label', '--on', 'role=web', 'env=prod'])
   expect(changed.stdout).toBe(
     ['web-2', 'web-1', 'app-1'].map((name) => `${name}\trole=web,env=prod\n`).join(''),
@@ -129,20 +129,20 @@ test('label shows and changes the labels of each', async () => {
   )
 })
 
-test('what changes nothing writes no entry for a machine that only a profile wants', async () => {
+test('a command without changes writes no entry for a machine that only a profile defines', async () => {
   const { code } = await ana.fleet(['label', '--on', 'role=web', 'nothing-'])
   expect(code).toBe(0)
   expect(await ana.inventory()).toBe(inventory)
 })
 
-test('inspect gives an array in the order of the inventory, be it of one', async () => {
+test('inspect --on prints an array in the order of the inventory, even for one machine', async () => {
   const { stdout } = await ana.fleet(['inspect', '--on', 'web-*'])
   expect(JSON.parse(stdout)).toMatchObject([{ name: 'web-2' }, { name: 'web-1' }])
   const one = await ana.fleet(['inspect', '--on', 'db'])
   expect(JSON.parse(one.stdout)).toMatchObject([{ name: 'db', protected: true }])
 })
 
-test('rm and forget show what a selector chose, and go on only with --yes', async () => {
+test('rm and forget list the selected machines, and continue only with --yes', async () => {
   for (const verb of ['rm', 'forget']) {
     const refused = await ana.fleet([verb, '--on', 'role=web'])
     expect(refused.code).toBe(2)
@@ -164,7 +164,7 @@ test('rm and forget show what a selector chose, and go on only with --yes', asyn
   expect(commit).toMatch(/^Forget .*web-2, web-1/)
 })
 
-test('plan and apply are narrowed to the machines chosen, and name the others', async () => {
+test('plan and apply are limited to the selected machines, and name the others', async () => {
   const plan = await ana.fleet(['plan', '--skip-hosts', '--on', 'web-*'])
   expect(plan.stdout).toMatch(
     /^fleet apply .*:\n {2}\+ web-2: .*\n {2}\+ web-1: .*\nPlan: .* 2 to adopt.*\n3 machines are not in this plan: laptop, db, app-1\n$/,
@@ -179,7 +179,7 @@ test('plan and apply are narrowed to the machines chosen, and name the others', 
 })
 
 describe.skipIf(!labIsHere)('on a terminal', () => {
-  test('forget asks before it forgets what a selector chose', async () => {
+  test('forget asks before it forgets the selected machines', async () => {
     const no = await ana.fleetOnTerminal(
       ['forget', '--on', 'web-*'],
       [{ at: 'these 2 machines', type: 'n\r' }],

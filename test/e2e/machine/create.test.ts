@@ -9,7 +9,7 @@ import {
 import { checkJsonOutput } from '../../support/json-output.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// Creating at a provider whose servers let nobody in: what a person sees until then, and after they stop it.
+// Creation at a provider whose servers accept no logins: the output until then, and after an interruption.
 
 /** The step at which all creations here wait. */
 const waiting = 'wait for SSH'
@@ -33,7 +33,7 @@ afterEach(() => ana[Symbol.asyncDispose]())
 
 const fleet = (...args: string[]) => ana.fleet(args, { env: cloud.env })
 
-/** Runs fleet without a terminal, and stops it once it has said `at` of so many machines. */
+/** Runs fleet without a terminal, and interrupts it once it has printed `at` for that many machines. */
 function fleetUntil(at: string, args: readonly string[], machines = 1) {
   let isStopped = false
   return ana.fleet(args, {
@@ -54,8 +54,8 @@ const phases = async (): Promise<Record<string, string>> => {
   return Object.fromEntries(rows.map(({ name, phase }) => [name, phase]))
 }
 
-describe('stopped without a terminal', () => {
-  test('it stays to be finished, and both ways on are told', async () => {
+describe('interrupted without a terminal', () => {
+  test('create leaves partly created machines, with hints to finish or remove them', async () => {
     const stopped = await fleetUntil(waiting, ['create', 'web', '--count', '2', ...create], 2)
     expect(stopped).toMatchObject({ code: 130, stdout: '' })
     expect(stopped.stderr).toContain('fleet create web-1 web-2')
@@ -77,7 +77,7 @@ describe('stopped without a terminal', () => {
     expect(await phases()).toEqual({})
   })
 
-  test('an apply says what it began, that it may cost money, and how to go on', async () => {
+  test('apply reports what it started, that it may cost money, and how to continue', async () => {
     const entry = `{ driver: example, options: { zone: north, endpoint: ${JSON.stringify(cloud.endpoint)} } }`
     const text = (await ana.inventory()).replace('machines: {}', `machines:\n  web-1: ${entry}`)
     await writeFile(join(ana.folder, 'machines.yaml'), text)
@@ -90,7 +90,7 @@ describe('stopped without a terminal', () => {
     await fleet('rm', '-y', 'web-1')
   })
 
-  test('with --rollback nothing is left', async () => {
+  test('create --rollback leaves nothing', async () => {
     const before = await ana.inventory()
     const stopped = await fleetUntil(waiting, ['create', 'web-1', '--rollback', ...create])
     expect(stopped.code).toBe(130)
@@ -109,8 +109,8 @@ const createOnTerminal = (answer: string) =>
     { env: cloud.env },
   )
 
-describe('stopped on a terminal', () => {
-  test('it asks, and Enter keeps it', async () => {
+describe('interrupted on a terminal', () => {
+  test('create asks what to do, and Enter keeps the machine', async () => {
     const { code, screen } = await createOnTerminal('\r')
     expect(screen).toContain('fleet create web-1')
     expect(code).toBe(130)
@@ -118,7 +118,7 @@ describe('stopped on a terminal', () => {
     await fleet('rm', '-y', 'web-1')
   })
 
-  test('undoing leaves nothing', async () => {
+  test('create can remove the machine and leaves nothing', async () => {
     const before = await ana.inventory()
     const { code, screen } = await createOnTerminal('\u001B[B\r')
     expect(screen).toContain('cancelled: removed web-1')
@@ -128,7 +128,7 @@ describe('stopped on a terminal', () => {
   })
 })
 
-/** Lets the inventory say where the provider is. */
+/** Writes the provider's endpoint into the defaults of the inventory. */
 async function setDefaults(): Promise<void> {
   const defaults = `defaults: { example: { endpoint: ${JSON.stringify(cloud.endpoint)} } }\n`
   await writeFile(
@@ -137,7 +137,7 @@ async function setDefaults(): Promise<void> {
   )
 }
 
-test('asking: driver, name, options with their defaults; then it says how to type it', async () => {
+test('create prompts for driver, name and options with defaults, and prints the equivalent command', async () => {
   await setDefaults()
   await writeFile(
     join(ana.folder, 'machines.yaml'),
@@ -171,7 +171,7 @@ test('asking: driver, name, options with their defaults; then it says how to typ
   expect(await cloud.things()).toEqual([])
 })
 
-test('asking: a no at the last question creates nothing', async () => {
+test('create changes nothing if the last prompt is declined', async () => {
   await setDefaults()
   const before = await ana.inventory()
   const { code } = await ana.fleetOnTerminal(
@@ -187,7 +187,7 @@ test('asking: a no at the last question creates nothing', async () => {
   expect(await cloud.things()).toEqual([])
 })
 
-test('a Ctrl-C at a question changes nothing', async () => {
+test('create changes nothing after Ctrl-C at a prompt', async () => {
   const before = await ana.inventory()
   const { code } = await ana.fleetOnTerminal(
     ['create', 'web-1', '--driver', 'example', '--endpoint', cloud.endpoint],
@@ -199,7 +199,7 @@ test('a Ctrl-C at a question changes nothing', async () => {
   expect(await cloud.things()).toEqual([])
 })
 
-test('stop switches machines off; what no entry owns any more, gc finds and removes', async () => {
+test('stop stops hosts, and gc finds and removes hosts without an entry', async () => {
   await setDefaults()
   await fleetUntil(waiting, ['create', 'web', '--count', '2', ...create], 2)
   const file = join(ana.folder, 'machines.yaml')
@@ -211,7 +211,7 @@ test('stop switches machines off; what no entry owns any more, gc finds and remo
   const states = (await cloud.things()).flatMap(({ state }) => state ?? [])
   expect(states).toEqual(['stopped', 'stopped'])
 
-  // The one entry is lost, the other forgotten: no command of fleet's would find their hosts by name.
+  // One entry is lost, the other forgotten: fleet commands can no longer find their hosts by name.
   await writeFile(file, (await ana.inventory()).replace(/ {2}web-1:[^]*?(?= {2}web-2:)/, ''))
   expect((await fleet('forget', 'web-2')).code).toBe(0)
   const listed = await fleet('gc', '--driver', 'example', '--json')
@@ -234,7 +234,7 @@ test('stop switches machines off; what no entry owns any more, gc finds and remo
   )
 })
 
-test('switching is for machines that are named, and whose driver can', async () => {
+test('stop and restart require a machine name, and a driver with support for it', async () => {
   await writeFile(
     join(ana.folder, 'machines.yaml'),
     'version: 1\nid: 0123abcd\nmachines:\n  here: { driver: local, host: { phase: ready } }\n',

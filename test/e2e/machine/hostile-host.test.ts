@@ -8,11 +8,12 @@ import { endOfArchive, entry } from '../../support/hostile/hostile-archive.ts'
 import { type HostileHost, startHostileHost } from '../../support/hostile/hostile-host.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// Hosts in an attacker's hands: what they send is data, their failure is theirs alone, and nobody is deceived by it.
+// Hosts under an attacker's control: what they send is data, their failures affect no other machine, and they cannot
+// deceive users.
 
 const execute = promisify(execFile)
 
-/** Writes the clipboard, clears the screen, imitates a question, goes right to left. */
+/** Writes to the clipboard, clears the screen, imitates a prompt, switches to right-to-left. */
 const sequences = '\u001B]52;c;cm0K\u0007\u001B[2J\u001B[H\u202Efleet: Passphrase:\u009B31m'
 // oxlint-disable-next-line no-control-regex
 const acted = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u202E]/
@@ -65,7 +66,7 @@ const container = {
   Status: 'Up',
 }
 
-describe('what a terminal would act on is shown, not sent', () => {
+describe('control characters from a host are escaped', () => {
   test.each([
     ['in a refusal', answering(JSON.stringify({ message: sequences }), 500)],
     ['in what is no JSON', answering(sequences)],
@@ -92,7 +93,7 @@ describe('what a terminal would act on is shown, not sent', () => {
     }
   })
 
-  test('in events, whose lines are one each', async () => {
+  test('in events, each on one line', async () => {
     const event = {
       Type: 'x',
       Action: `die\nfleet: ${sequences}`,
@@ -106,14 +107,14 @@ describe('what a terminal would act on is shown, not sent', () => {
     expect(stdout).not.toMatch(acted)
   })
 
-  test('in the words of a failed command', async () => {
+  test('in the error output of a failed command', async () => {
     host.behave({ complaint: sequences })
     const { stderr } = await ana.fleet(['cp', 'evil:x', '.'])
     expect(stderr).not.toMatch(acted)
   })
 })
 
-describe('an answer that is not what the API says is the failure of its machine', () => {
+describe('an invalid engine response fails only its machine', () => {
   const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
   const odd = [
     ...['{}', '[{}]', '[null]', 'null', '"x"', '[[]]', '{"message":1}', '', '[', '1e999', deep],
@@ -148,12 +149,12 @@ describe('an answer that is not what the API says is the failure of its machine'
         stderr,
       ])
       expect(stderr).not.toContain('bug in fleet')
-      const failure = stderr.replaceAll('waiting for evil\n', '') // printed where the computer is slow
+      const failure = stderr.replaceAll('waiting for evil\n', '') // printed if the computer is slow
       expect(code === 0 ? '' : failure).toMatch(/^$|^fleet: evil: .*the response from the engine/)
     }
   })
 
-  test('which the other machines do not share', async () => {
+  test('while the other machines are listed', async () => {
     host.behave(answering('[{"Id":1}]'))
     other.behave(answering(JSON.stringify([container])))
     const { code, stdout, stderr } = await ana.fleet(['ps', '--all'])
@@ -164,7 +165,7 @@ describe('an answer that is not what the API says is the failure of its machine'
     )
   })
 
-  test('an answer without an end is given up', async () => {
+  test('if it never ends', async () => {
     host.behave({
       engine(_request, response) {
         const chunk = `["${'x'.repeat(1 << 20)}",`
@@ -182,7 +183,7 @@ describe('an answer that is not what the API says is the failure of its machine'
     )
   })
 
-  test('an engine that refuses every version is not asked for ever', async () => {
+  test('if the engine refuses every API version', async () => {
     let asked = 0
     host.behave({
       engine(_request, response) {
@@ -197,7 +198,7 @@ describe('an answer that is not what the API says is the failure of its machine'
   })
 })
 
-test('who does not answer is named, and given up after the time there is', async () => {
+test('a host that does not respond is named, and times out', async () => {
   host.behave({ engine: () => {} })
   other.behave(answering(JSON.stringify([container])))
   const { code, stdout, stderr } = await ana.fleet(['ps', '--all', '--timeout', '4'])
@@ -207,10 +208,10 @@ test('who does not answer is named, and given up after the time there is', async
   expect(stderr).toContain('evil: no answer within 4 s')
 })
 
-describe('a question of a host', () => {
+describe('a login prompt of a host', () => {
   const imitation = `Passphrase for /home/ana/.ssh/id_ed25519:${sequences}`
 
-  test('carries its login on every line', async () => {
+  test('shows the login on every line', async () => {
     host.behave({
       questions: {
         name: 'fleet: all is well',
@@ -228,7 +229,7 @@ describe('a question of a host', () => {
     }
   })
 
-  test('that sounds like one of fleet’s own is answered by nobody who does not say so', async () => {
+  test('that imitates a prompt of fleet requires a confirmation before it is answered', async () => {
     host.behave({ questions: { texts: [imitation] } })
     const { code, screen } = await ana.fleetOnTerminal(
       ['ssh', 'evil', '--', 'true'],
@@ -245,7 +246,7 @@ const top = (name: string) => entry({ name, type: '5', mode: 0o755 })
 const found = (kind: string, name: string, link = '') =>
   [kind, link, name, ''].join('\0').concat('\0')
 
-/** Answers what is asked before a copy, and then with an archive. */
+/** Returns the behavior of a host that answers the inspection before a copy with `look`, then sends an archive. */
 const sending = (look: string, ...parts: Buffer[]) => ({
   output: (command: string) =>
     command.includes('tar -cf') || / -cf - /.test(command)
@@ -253,7 +254,7 @@ const sending = (look: string, ...parts: Buffer[]) => ({
       : look,
 })
 
-/** Copies into a folder beside others, and tells what is there afterwards. */
+/** Copies into a directory next to others, and resolves to the result and the names of all new files. */
 async function copyFrom(path: string) {
   const home = await mkdtemp(join(ana.folder, 'copy-'))
   const cwd = join(home, 'work/downloads')
@@ -280,8 +281,8 @@ async function copyFrom(path: string) {
   }
 }
 
-describe('a host that is copied from', () => {
-  test('does not choose the name of what is written', async () => {
+describe('a malicious host of a copy', () => {
+  test('does not control the name of the copy', async () => {
     host.behave(sending(found('file', '.bashrc'), entry({ name: './notes.txt' }, 'x')))
     expect(await copyFrom('notes.txt')).toMatchObject({
       code: 0,
@@ -332,7 +333,7 @@ describe('a host that is copied from', () => {
     ['half of it', 'file', [entry({ name: './notes' }, 'x'.repeat(2000)).subarray(0, 900)]],
     ['nonsense', 'file', [Buffer.from('nonsense')]],
     ['nothing', 'file', []],
-  ] as const)('sends %s in vain', async (_what, kind, parts) => {
+  ] as const)('cannot send %s', async (_what, kind, parts) => {
     host.behave(sending(found(kind, 'notes'), ...parts))
     const { code, stderr, names } = await copyFrom('notes')
     expect([code, names]).toEqual([1, []])
@@ -340,7 +341,7 @@ describe('a host that is copied from', () => {
     expect(stderr).not.toContain('bug in fleet')
   })
 
-  test('places no link to write through later', async () => {
+  test('cannot place a link to write through later', async () => {
     host.behave(
       sending(found('file', ''), entry({ name: './notes', type: '2', linkname: '.bashrc' })),
     )
@@ -355,7 +356,7 @@ describe('a host that is copied from', () => {
     expect(await readFile(join(cwd, 'notes'), 'utf8')).toBe('evil')
   })
 
-  test('that answers something else is told so', async () => {
+  test('is reported if its response is invalid', async () => {
     host.behave({ output: () => 'no such thing' })
     const { code, stderr } = await copyFrom('notes')
     expect([code, stderr]).toEqual([

@@ -6,7 +6,7 @@ import { type Person, makePerson } from '../../support/test-user.ts'
 
 const hostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)}`
 
-/** An inventory with one adopted host; port 1 of this computer refuses connections. */
+/** Returns an inventory with one adopted host; port 1 of this computer refuses connections. */
 const inventory = (record: Readonly<Record<string, unknown>>, more: object = {}) =>
   JSON.stringify({
     version: 1,
@@ -24,7 +24,7 @@ const inventory = (record: Readonly<Record<string, unknown>>, more: object = {})
     },
   })
 
-describe("an inventory of somebody else's", () => {
+describe('an inventory of somebody else', () => {
   let ana: Person
   let mark: string
 
@@ -78,7 +78,7 @@ Match exec "${run}"
   test.each([
     ['the builtin client', {}],
     ['ssh', { ssh: { client: 'openssh' } }],
-  ])('runs nothing of the SSH configuration, with %s', async (_, more) => {
+  ])('runs nothing from the SSH configuration, with %s', async (_, more) => {
     for (const record of [
       {},
       { sshAlias: 'gate' },
@@ -92,7 +92,7 @@ Match exec "${run}"
     }
   })
 
-  test('runs it once its user trusts the alias', async () => {
+  test('runs the ProxyCommand once the user trusts the alias', async () => {
     await use(inventory({ sshAlias: 'gate' }))
     expect(await ana.fleet(['trust', 'alias', 'm'])).toMatchObject({ code: 0 })
     expect((await ana.fleet(['ssh', 'm', 'true'])).code).toBe(255)

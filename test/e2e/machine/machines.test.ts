@@ -28,11 +28,11 @@ describe.skipIf(!labIsHere)('machines', () => {
     await lab[Symbol.asyncDispose]()
   })
 
-  test('the first machine adopted is the active one', async () => {
+  test('the first adopted machine is the active one', async () => {
     expect(await ana.fleet(['active'])).toMatchObject({ code: 0, stdout: 'h1\n' })
   })
 
-  test('use switches, and - goes back', async () => {
+  test('use changes the active machine, and use - switches back', async () => {
     await ana.fleet(['use', 'h2'])
     expect((await ana.fleet(['active'])).stdout).toBe('h2\n')
     await ana.fleet(['use', '-'])
@@ -41,7 +41,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(elsewhere.stdout).toBe('h2\n')
   })
 
-  test('an unknown machine is exit code 3, and its name is told', async () => {
+  test('an unknown machine is reported by name, with exit code 3', async () => {
     for (const args of [
       ['ip', 'h9'],
       ['-m', 'h9', 'ps'],
@@ -54,7 +54,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     }
   })
 
-  test('a name that is taken changes nothing', async () => {
+  test('adopt refuses a machine name that is in use, and changes nothing', async () => {
     const before = await ana.inventory()
     const { code, stderr } = await ana.fleet([
       ...['adopt', `root@${lab.hosts[1]?.address}`, '--name', 'h1', '--accept-new'],
@@ -65,7 +65,7 @@ describe.skipIf(!labIsHere)('machines', () => {
   })
 
   test.each(['', 'ä', '-', '.', '..', '-a', 'a b', 'all', 'a/b'])(
-    '%j cannot name a machine',
+    '%j is refused as a machine name',
     async (name) => {
       const before = await ana.inventory()
       const { code } = await ana.fleet(['create', '--driver', 'local', '--', name])
@@ -74,7 +74,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     },
   )
 
-  test.each(['a', '0'])('%j can name a machine', async (name) => {
+  test.each(['a', '0'])('%j is accepted as a machine name', async (name) => {
     const adopted = await ana.fleet([
       ...['adopt', `ana@${lab.hosts[0]?.address}`, '--name', name, '--accept-new'],
     ])
@@ -82,7 +82,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['forget', name])).code).toBe(0)
   })
 
-  test('an argument too many is an error', async () => {
+  test('too many arguments are an error', async () => {
     for (const args of [
       ['active', 'h1'],
       ['use', 'h1', 'h2'],
@@ -95,7 +95,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     }
   })
 
-  test('ls -q feeds xargs', async () => {
+  test('ls -q prints names for xargs', async () => {
     const { stdout } = await ana.fleet(['ls', '-q'])
     expect(stdout).toBe('h1\nh2\n')
     expect((await ana.fleet(['ip', ...stdout.trim().split('\n')])).stdout).toBe(
@@ -103,7 +103,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     )
   })
 
-  test('ls --live waits for no dead host, and says why it is dead', async () => {
+  test('ls --live reports an unreachable host with the reason, without waiting for it', async () => {
     const [first, second] = lab.hosts
     await second?.kill()
     const { code, stdout } = await ana.fleet(['ls', '--live', '--json'])
@@ -117,7 +117,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(rows[1]?.live.reason).toMatch(/no route|no answer|timed out/i)
   })
 
-  test('a stopped host is exit code 5, with the reason', async () => {
+  test('a stopped host causes exit code 5, with the reason', async () => {
     await lab.hosts[1]?.kill()
     const { code, stderr } = await ana.fleet(['-m', 'h2', 'ps'])
     const status = await ana.fleet(['status', 'h2'])
@@ -144,7 +144,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['-m', 'h2', 'ps'])).code).toBe(0)
   })
 
-  test('rekey --on asks for each machine whose key has changed, and names the others', async () => {
+  test('rekey --on asks for each machine with a changed key, and names the others', async () => {
     const [, host] = lab.hosts
     const replaced = await host?.replaceHostKey()
     const { code, screen } = await ana.fleetOnTerminal(
@@ -158,7 +158,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(await ana.inventory()).toContain(replaced)
   })
 
-  test('provision --on gives an array in the order of the inventory', async () => {
+  test('provision --on prints an array in the order of the inventory', async () => {
     const { code, stdout } = await ana.fleet(['provision', '--on', 'h2,h1', '--json'])
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject([
@@ -167,7 +167,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     ])
   })
 
-  test('the end of input at a prompt changes nothing', async () => {
+  test('end of input or Ctrl-C at a prompt changes nothing', async () => {
     const before = await ana.inventory()
     for (const type of ['\u0004', '\u0003']) {
       const { code, screen } = await ana.fleetOnTerminal(
@@ -183,7 +183,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(await ana.inventory()).toBe(before)
   })
 
-  test('a new host key is shown on a terminal, and taken when the person says so', async () => {
+  test('a new host key is shown on a terminal, and accepted after confirmation', async () => {
     const address = `ana@${lab.hosts[0]?.address}`
     const no = await ana.fleetOnTerminal(
       ['adopt', address, '--name', 'again'],
@@ -200,7 +200,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['forget', 'again'])).code).toBe(0)
   })
 
-  test('create asks on a terminal for what is missing, and says how to type it', async () => {
+  test('create prompts for missing values on a terminal, and prints the equivalent command', async () => {
     await using newcomer = await makePerson({ identity: lab.identity.file })
     const address = lab.hosts[0]?.address ?? ''
     const { code, screen } = await newcomer.fleetOnTerminal(
@@ -222,7 +222,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('--address') })
   })
 
-  test('a protected machine goes only when its name is typed', async () => {
+  test('a protected machine is removed only after its name was typed', async () => {
     const file = join(ana.folder, 'machines.yaml')
     const before = await readFile(file, 'utf8')
     const [plain, guarded] = [before, before.replace('  h2:\n', '  h2:\n    protected: true\n')]
@@ -243,7 +243,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     await writeFile(file, plain)
   })
 
-  test('labels are set, removed, and selected by', async () => {
+  test('labels can be set, removed, and used in selectors', async () => {
     const labelled = await ana.fleet(['label', 'h2', 'role=db', 'number-'])
     expect(labelled.stdout).toBe('role=db\n')
     expect((await ana.fleet(['ls', '-q', '--on', 'role=db'])).stdout).toBe('h2\n')
@@ -254,14 +254,14 @@ describe.skipIf(!labIsHere)('machines', () => {
     })
   })
 
-  test('a second computer reaches the fleet with the clone and its own key', async () => {
+  test('a second computer can use the fleet with a clone and its own key', async () => {
     await using bob = await makePerson({ identity: lab.identity.file })
     await writeFile(join(bob.folder, 'machines.yaml'), await ana.inventory())
     expect((await bob.fleet(['ps', '--all'])).code).toBe(0)
     expect(await bob.fleet(['active'])).toMatchObject({ code: 3 })
   })
 
-  test('without a key that the host takes, the login is refused with what was tried', async () => {
+  test('a login without an accepted key is refused with exit code 6', async () => {
     await using stranger = await makePerson()
     await writeFile(join(stranger.folder, 'machines.yaml'), await ana.inventory())
     const { code, stderr } = await stranger.fleet(['-m', 'h1', 'ps'])
@@ -269,7 +269,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(stderr).toContain('h1')
   })
 
-  test('the private key is nowhere to be seen', async () => {
+  test('the private key appears in no output', async () => {
     const secret = (await readFile(lab.identity.file, 'utf8')).split('\n')[1] ?? ''
     expect(secret.length).toBeGreaterThan(40)
     const said = await Promise.all([
@@ -283,7 +283,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(JSON.stringify(said)).not.toContain('PRIVATE KEY')
   })
 
-  test('a private key in the inventory is an error that does not show it', async () => {
+  test('a private key in the inventory is an error that does not show the key', async () => {
     await using careless = await makePerson()
     const key = await readFile(lab.identity.file, 'utf8')
     const file = join(careless.folder, 'machines.yaml')
@@ -297,7 +297,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect(stderr).not.toContain(key.split('\n')[1])
   })
 
-  test('output and exit codes of ssh and run come through', async () => {
+  test('ssh and run return output and exit codes', async () => {
     for (const code of [0, 3, 137]) {
       const ssh = await ana.fleet(['ssh', 'h1', '--', `echo out; echo err >&2; exit ${code}`])
       expect(ssh).toEqual({ code, stdout: 'out\n', stderr: 'err\n' })
@@ -314,7 +314,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['-m', 'h9', 'run', 'bb:1'])).code).toBe(125)
   })
 
-  test('ssh forwards ports and the agent, over the connection that is open', async () => {
+  test('ssh forwards ports and the agent over the open connection', async () => {
     using agent = await startAgent(ana.home)
     await agent.add(lab.identity.file)
     const env = { SSH_AUTH_SOCK: agent.socket }
@@ -340,7 +340,7 @@ describe.skipIf(!labIsHere)('machines', () => {
       [{ at: '# ', type: 'cat </dev/tcp/127.0.0.1/7003; exit\r' }],
     )
     expect(shown.screen).toMatch(/cannot connect to 127\.0\.0\.1:1: .*\r\n/)
-    expect(shown.screen).not.toMatch(/[^\r]\n/) // lines begin in the first column
+    expect(shown.screen).not.toMatch(/[^\r]\n/) // lines start in the first column
 
     const taken = await ana.fleet(['ssh', '-R', '22:localhost:80', 'h1', 'true'])
     expect(taken).toMatchObject({ code: 255, stderr: expect.stringContaining('h1') as string })
@@ -353,7 +353,7 @@ describe.skipIf(!labIsHere)('machines', () => {
       expect((await ana.fleet(wrong)).code).toBe(255)
   })
 
-  test('words meant for docker are not taken for fleet’s own', async () => {
+  test('arguments for docker are not interpreted as fleet options', async () => {
     const network = await ana.fleet([
       '-m',
       'h1',
@@ -368,7 +368,7 @@ describe.skipIf(!labIsHere)('machines', () => {
     expect((await ana.fleet(['-m', 'h1', 'docker', 'network', 'rm', 'n'])).code).toBe(0)
   })
 
-  test('ssh has a terminal, its size, and Ctrl-C', async () => {
+  test('ssh provides a terminal with its size, and passes Ctrl-C', async () => {
     const shell = await ana.fleetOnTerminal(
       ['ssh', 'h1', '--', 'stty size; cat'],
       [

@@ -37,14 +37,14 @@ describe.skipIf(!labIsHere || !existsSync('/dev/fuse'))('mounting directories', 
   })
 
   const fleet = (...words: string[]) => ana.fleet(words, { env })
-  /** An empty directory in the folder of the inventory. */
+  /** Creates an empty directory in the inventory directory. */
   const newDirectory = async (name: string) => {
     const path = join(ana.folder, name)
     await mkdir(path)
     return path
   }
 
-  test('files are read, written and renamed, with any name, until they are unmounted', async () => {
+  test('allows reading, writing and renaming files with any name, until they are unmounted', async () => {
     const [name, remote] = ['it\'s a, \\ "dir" ü', '/srv/a, b \\ \'c\' "d" $HOME é']
     const here = await newDirectory(name)
     const bytes = randomBytes(3_000_000)
@@ -81,7 +81,7 @@ describe.skipIf(!labIsHere || !existsSync('/dev/fuse'))('mounting directories', 
     })
   })
 
-  test('a mount outlives the broker, and a lost connection', async () => {
+  test('survives the end of the broker and a lost connection', async () => {
     const here = await newDirectory('srv')
     await web.exec('mkdir -p /srv/data && echo one > /srv/data/file')
     const mounted = await fleet('mount', 'web-1:/srv/data', 'srv')
@@ -97,7 +97,7 @@ describe.skipIf(!labIsHere || !existsSync('/dev/fuse'))('mounting directories', 
     expect(await fleet('mount', '-u', here)).toMatchObject({ code: 0 })
   })
 
-  test('a machine behind a jump host is mounted too', async () => {
+  test('works for a machine behind a jump host', async () => {
     const here = await newDirectory('home')
     expect(await fleet('mount', 'db-1', 'home')).toMatchObject({
       code: 0,
@@ -107,7 +107,7 @@ describe.skipIf(!labIsHere || !existsSync('/dev/fuse'))('mounting directories', 
     expect(await fleet('mount', '-u', 'home')).toMatchObject({ code: 0 })
   })
 
-  test('what cannot be mounted is refused, with the next step', async () => {
+  test('is refused with a hint if it is impossible', async () => {
     await newDirectory('empty')
     const refused = async (
       words: readonly string[],

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// A host that refuses: nothing listens on this port.
+// A host that refuses connections: nothing listens on this port.
 const adopt = ['adopt', 'ana@127.0.0.1:1', '--name', 'web-1', '--accept-new']
 
 let ana: Person
@@ -10,7 +10,7 @@ beforeEach(async () => {
 })
 afterEach(() => ana[Symbol.asyncDispose]())
 
-test('a pipe is told the steps as lines, and which one failed', async () => {
+test('a pipe receives the steps as lines, and the failed step', async () => {
   const { code, stdout, stderr } = await ana.fleet(adopt)
   expect({ code, stdout }).toEqual({ code: 5, stdout: '' })
   const [first, second, error] = stderr.split('\n')
@@ -19,7 +19,7 @@ test('a pipe is told the steps as lines, and which one failed', async () => {
   expect(error).toMatch(/^fleet: .*refused/)
 })
 
-test('with --json every line of stderr is an object, and stdout has the answer alone', async () => {
+test('with --json, every line of stderr is an object, and stdout has only the result', async () => {
   const { code, stdout, stderr } = await ana.fleet([...adopt, '--json'])
   expect({ code, stdout }).toEqual({ code: 5, stdout: '' })
   const lines = stderr.trimEnd().split('\n')
@@ -30,10 +30,10 @@ test('with --json every line of stderr is an object, and stdout has the answer a
   ])
 })
 
-test('a terminal keeps the line of the step that failed, above the error', async () => {
+test('a terminal keeps the line of the failed step above the error', async () => {
   const { code, screen } = await ana.fleetOnTerminal(adopt, [])
   expect(code).toBe(5)
-  expect(screen).toContain('\u001B[?25h') // the cursor is shown again
+  expect(screen).toContain('\u001B[?25h') // the cursor is visible again
   // oxlint-disable-next-line no-control-regex
   const plain = screen.replaceAll(/\u001B\[[\d;?]*[A-Za-z]/g, '')
   expect(plain).toMatch(/✖ web-1: connect to 127\.0\.0\.1\s+fleet: .*refused/)

@@ -5,13 +5,13 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-/** How the home folder of a user and the settings of the engine become unwritable, and what the system calls that. */
+/** How a user's home directory and the engine settings become unwritable, and the resulting error message. */
 const faults = [
   ['on a full disk', 'size=64k', 'head -c 100000 /dev/zero > $folder/full', 'No space left'],
   ['read-only', 'size=1m', 'mount -o remount,ro $folder', 'Read-only file system'],
 ] as const
 
-describe.skipIf(!labIsHere).each(faults)('a host whose files are %s', (_, size, spoil, reason) => {
+describe.skipIf(!labIsHere).each(faults)('a host with files %s', (_, size, spoil, reason) => {
   let lab: Lab
   let host: LabHost
   let ana: Person
@@ -36,7 +36,7 @@ done`)
     await lab[Symbol.asyncDispose]()
   })
 
-  test('is adopted and used as any other', async () => {
+  test('is adopted and used like any other', async () => {
     const adopt = ['adopt', `root@${host.address}`, '--name', 'h1', '--accept-new']
     expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
     expect(await ana.fleet(['ps', '-m', 'h1', '-q'])).toMatchObject({ code: 0, stdout: '' })
@@ -45,7 +45,7 @@ done`)
     })
   })
 
-  test('gets no operator, and is left as it was', async () => {
+  test('reports that it cannot authorize an operator, and is unchanged', async () => {
     const before = await host.exec('ls -A ~/.ssh; cat ~/.ssh/authorized_keys')
     const key = join(ana.home, 'ben.pub')
     await writeFile(
@@ -61,7 +61,7 @@ done`)
     expect(await ana.fleet(['operator', 'rm', 'ben'])).toMatchObject({ code: 0 })
   })
 
-  test('gets no settings of the engine, and is left as it was', async () => {
+  test('reports that it cannot change the engine settings, and is unchanged', async () => {
     const before = await host.exec('ls -A /etc/docker')
     const text = await ana.inventory()
     await writeFile(
@@ -75,7 +75,7 @@ done`)
     expect(await ana.fleet(['ps', '-m', 'h1', '-q'])).toMatchObject({ code: 0, stdout: '' })
   })
 
-  test('takes no file, and keeps none in part', async () => {
+  test('reports that a file cannot be copied, and keeps no partial copy', async () => {
     const file = join(ana.home, 'large')
     await writeFile(file, 'x'.repeat(200_000))
     const { code, stderr } = await ana.fleet(['cp', file, 'h1:large'])

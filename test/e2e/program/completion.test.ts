@@ -17,7 +17,7 @@ machines:
   laptop: { driver: local, labels: { note: "a $(b) c" } }
 `
 
-/** What bash and zsh print when their line editor waits for input: it turns on bracketed paste. */
+/** The sequence that bash and zsh print when their line editor waits for input: it enables bracketed paste. */
 const lineEditorReady = '[?2004h'
 
 describe.skipIf(!labIsHere)('completion', () => {
@@ -48,7 +48,7 @@ describe.skipIf(!labIsHere)('completion', () => {
     return stdout.split('\n').filter((line) => line !== '')
   }
 
-  /** What bash offers for the last of `words`. */
+  /** Resolves to the completions of bash for the last of `words`. */
   const inBash = (...words: string[]) =>
     run(
       'bash',
@@ -57,7 +57,7 @@ COMP_LINE='fleet ${words.join(' ')}'; COMP_POINT=\${#COMP_LINE}
 _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     )
 
-  /** What fish offers at the end of `line`. */
+  /** Resolves to the completions of fish at the end of `line`. */
   const inFish = (line: string) =>
     run('fish', `fleet completion fish | source; complete -C '${line}'`)
 
@@ -171,17 +171,17 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     expect(await inBash(...words)).toEqual(expected)
   })
 
-  test('no hidden verb is offered, and every verb is', async () => {
+  test('offers every command except hidden ones', async () => {
     const verbs = await inBash('')
     expect(verbs).toEqual(expect.arrayContaining(['init', 'ps', 'container', 'completion']))
     expect(verbs.filter((verb) => verb.startsWith('_'))).toEqual([])
   })
 
-  test('file names are left to the shell', async () => {
+  test('leaves file names to the shell', async () => {
     expect(await inBash('adopt', '-i', 'machines.y')).toEqual(['machines.yaml'])
   })
 
-  test('a broken inventory, or none, completes nothing and says nothing', async () => {
+  test('prints nothing with a broken or missing inventory', async () => {
     await using bob = await makePerson()
     await writeFile(join(bob.folder, 'machines.yaml'), 'machines: [')
     const broken = await bob.fleet(['__complete', 'use', ''])
@@ -190,7 +190,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     expect(none).toEqual({ code: 0, stdout: '', stderr: '' })
   })
 
-  test('bash, at Tab', async () => {
+  test('works in bash with Tab', async () => {
     const { screen } = await ana.onTerminal(
       ['bash', '--norc', '--noprofile', '-i'],
       [
@@ -218,7 +218,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     ],
     ['fish', ['fish', '--no-config', '-i'], 'fleet completion fish | source'],
   ])(
-    '%s, at Tab, inserts a value so that it is one word, whatever is in it',
+    'in %s, with Tab, inserts any value as a single word, with all special characters quoted',
     async (_shell, argv, setUp) => {
       await using eve = await makePerson()
       const value = `it's $(touch pwned) \`touch pwned\` "x" a\\b ; touch pwned & | # ~ !x $HOME`
@@ -242,7 +242,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     },
   )
 
-  test('fish', async () => {
+  test('works in fish', async () => {
     expect(await inFish('fleet use web')).toEqual(['web-1\tssh', 'web-2\tssh'])
     expect(await inFish('fleet use ')).toEqual(['laptop\tlocal', 'web-1\tssh', 'web-2\tssh'])
     expect(await inFish('fleet container unp')).toEqual(['unpause\tResume paused containers'])
@@ -255,7 +255,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
     expect(await inFish('fleet no-such-verb ')).toEqual([])
   })
 
-  test('zsh, at Tab', async () => {
+  test('works in zsh with Tab', async () => {
     const setUp = `autoload -U compinit; compinit -u -D; source <(fleet completion zsh); echo set'-'up\r`
     const { screen } = await ana.onTerminal(
       ['zsh', '-f', '-i'],

@@ -8,12 +8,12 @@ const run = promisify(execFile)
 const scripts = join(import.meta.dirname, '../../../scripts')
 
 describe.skipIf(!labIsHere)('npm run demo', () => {
-  test('shows the main job, with the exit codes and the output that it has', async () => {
+  test('shows the main use cases, with their exit codes and output', async () => {
     const { stdout } = await run(process.execPath, [
       join(scripts, 'run-ts.mjs'),
       join(scripts, 'demo/main.ts'),
     ])
-    /** What a command printed in the demo: the lines from its prompt to the next empty one. */
+    /** Returns the output of a command in the demo: the lines from its prompt to the next empty line. */
     const printedBy = (line: string) => stdout.split(`\n$ ${line}\n`)[1]?.split('\n\n')[0] ?? ''
 
     expect(printedBy('fleet create laptop --driver local --install-engine --yes')).toMatch(
@@ -36,8 +36,8 @@ describe.skipIf(!labIsHere)('npm run demo', () => {
     expect(stdout).not.toMatch(/\u001B|\r/)
   })
 
-  test('changes nothing where it cannot run, and says what it needs', async () => {
-    // a user namespace without any user: not root, yet able to read this checkout wherever it is
+  test('changes nothing if it cannot run, and reports its requirements', async () => {
+    // a user namespace without any user: not root, but able to read this checkout at any path
     const asNobody = ['--user', process.execPath, join(scripts, 'demo.mjs')]
     await expect(run('unshare', asNobody)).rejects.toMatchObject({
       code: 1,

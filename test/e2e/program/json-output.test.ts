@@ -13,7 +13,7 @@ import {
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md describes it', () => {
+describe.skipIf(!labIsHere)('output with --json matches docs/json-output.md', () => {
   let lab: Lab
   let ana: Person
   let folder: string
@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     await rm(folder, { recursive: true })
   })
 
-  test('of machines', async () => {
+  test('for machine commands', async () => {
     await expectJson('ls', 'ls')
     await expectJson('lsLive', 'ls --live')
     await expectJson('status', 'status')
@@ -76,7 +76,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     expect(seen).toContain('ls')
   })
 
-  test('of the inventory', async () => {
+  test('for inventory commands', async () => {
     await expectJson('init', `init ${folder}/other`)
     await expectJson('check', 'check')
     execFileSync('git', ['init', '-q', ana.folder])
@@ -95,7 +95,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     expect(seen).toContain('apply')
   })
 
-  test('of containers and images', async () => {
+  test('for container and image commands', async () => {
     await expectJson('ps', 'ps --size')
     await expectJson('ps', 'ps --on h*')
     await expectJson('logs', 'logs app')
@@ -119,7 +119,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     expect(seen).toContain('df')
   })
 
-  test('of fleet itself', async () => {
+  test('for commands about fleet itself', async () => {
     await expectJson('contextSync', 'context sync')
     await expectJson('brokerStatus', 'broker status')
     await expectJson('trustAlias', 'trust alias h1')
@@ -129,7 +129,7 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     expect(seen).toContain('trustRm')
   })
 
-  test('of hosts that are removed and imported, and of host keys', async () => {
+  test('for commands that remove and import hosts and change host keys', async () => {
     const [, second] = lab.hosts
     const hosts = await write('hosts', `h2 ansible_host=${second?.address} ansible_user=root\n`)
     await expectJson('rm', 'forget h2')
@@ -151,14 +151,14 @@ describe.skipIf(!labIsHere)('output with --json is as docs/json-output.md descri
     expect(seen).toContain('rekey')
   })
 
-  test('of errors', async () => {
+  test('for errors', async () => {
     await expectJson(undefined, 'inspect nowhere', 3)
     await expectJson(undefined, 'ps --no-such-option', 2)
     await expectJson(undefined, 'history --on h* nothing', 1)
     expect(seen).toContain('error')
   })
 
-  test('all results were checked', () => {
+  test('and no result was left unchecked', () => {
     const ids = jsonOutputs.flatMap(({ outputs }) => outputs.map(({ id }) => id))
     const others = new Set([...checkedInProcess, ...checkedElsewhere])
     expect(ids.filter((id) => !seen.has(id) && !others.has(id))).toEqual([])

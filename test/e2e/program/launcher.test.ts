@@ -31,7 +31,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-/** What Node.js was started with for these words, with `shell`, else the system's own, to read the script. */
+/** Returns the arguments and environment that Node.js received, run with `shell` or the script's own interpreter. */
 function launch(
   words: readonly string[],
   { path, shell }: { path?: string; shell?: string[] } = {},
@@ -64,7 +64,7 @@ const scanned = [
 ]
 
 describe('the launcher', () => {
-  test.each(['sh', 'bash', 'busybox'])('gives fleet every word as it was typed, by %s', (name) => {
+  test.each(['sh', 'bash', 'busybox'])('passes every argument unchanged, with %s', (name) => {
     const shell = name === 'busybox' ? ['/bin/busybox', 'sh'] : [`/bin/${name}`]
     const odd = fc.constantFrom(
       '',
@@ -87,7 +87,7 @@ describe('the launcher', () => {
       fc.string({ unit: 'grapheme' }),
       fc.array(odd).map((all) => all.join('')),
     )
-    const words = fc.array(word.map((text) => text.replaceAll('\0', ''))) // which no argument can hold
+    const words = fc.array(word.map((text) => text.replaceAll('\0', ''))) // arguments cannot contain NUL
     fc.assert(
       fc.property(words, (typed) => {
         expect(launch(typed, { shell }).words).toEqual(typed)
@@ -96,19 +96,19 @@ describe('the launcher', () => {
     )
   })
 
-  test('gives it thousands of words', () => {
+  test('passes thousands of arguments', () => {
     const typed = Array.from({ length: 5_000 }, (_, index) => `${'-:'[index % 3] ?? ''}${index}`)
     expect(launch(typed).words).toEqual(typed)
   })
 
-  test('leaves the environment as it was', () => {
+  test('does not change the environment', () => {
     const { env: seen, script } = launch(['ps'])
     expect(Object.keys(seen).filter((name) => name.startsWith('fleet'))).toEqual([])
     expect(seen).toMatchObject(env)
     expect(script).toBe(join(folder, 'fleet'))
   })
 
-  test('says so where there is no Node.js', () => {
+  test('reports a missing Node.js', () => {
     const { status, stderr } = spawnSync(join(folder, 'fleet'), ['ps'], {
       env: { PATH: folder },
       encoding: 'utf8',
@@ -117,9 +117,9 @@ describe('the launcher', () => {
     expect(stderr).toBe('fleet: cannot find node on the PATH; install Node.js 20.19 or later\n')
   })
 
-  /** The Node.js that runs the tests, and the newest of each later release that fleet runs on. */
+  /** The Node.js that runs the tests, and the latest of each later release that fleet supports. */
   const releases = [undefined, 22, 24, 26]
-  test.for(releases)('keeps what docker is given from Node.js (%s)', async (major, { skip }) => {
+  test.for(releases)('hides arguments for docker from Node.js (%s)', async (major, { skip }) => {
     const path = major && (await findNode(major).catch((error: unknown) => skip(String(error))))
     for (const words of scanned) {
       const typed = ['run', ...words, 'image']

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 
-// What the program does without a host.
+// Behavior of the program without a host.
 
 let ana: Person
 beforeEach(async () => {
@@ -24,7 +24,7 @@ machines:
   there: { driver: ssh, options: { address: there.invalid }, host: { phase: ready, address: there.invalid } }
 `
 
-test('without an inventory every command says how to begin', async () => {
+test('every command explains how to start if there is no inventory', async () => {
   await rm(inFolder('machines.yaml'))
   for (const args of [['ls'], ['use', 'a'], ['adopt', 'a.invalid'], ['rm', '-y', 'a'], ['check']]) {
     const { code, stderr } = await ana.fleet(args)
@@ -41,7 +41,7 @@ test('without an inventory every command says how to begin', async () => {
   )
 })
 
-test('in a directory that was removed, commands fail and say so', async () => {
+test('commands in a removed directory fail with a clear error', async () => {
   const gone = inFolder('gone')
   const inGone = (...args: string[]) => {
     const command = 'mkdir "$1" && cd "$1" && rmdir "$1" && shift && exec "$@"'
@@ -83,7 +83,7 @@ test.each([['ls'], ['--help'], ['--version']])(
   },
 )
 
-test('init writes the inventory where it is told to, and no other', async () => {
+test('init writes the inventory only where it is requested', async () => {
   await rm(inFolder('machines.yaml'))
   const env = { FLEET_INVENTORY: 'by-environment.yaml' }
   expect(await ana.fleet(['init', '--inventory', 'ops/by-option.yaml'])).toMatchObject({ code: 0 })
@@ -97,7 +97,7 @@ test('init writes the inventory where it is told to, and no other', async () => 
   await expect(access(inFolder('other'))).rejects.toThrow('ENOENT')
 })
 
-test('init in a folder of another fleet asks first', async () => {
+test('init in the directory of another inventory asks first', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   const refused = await ana.fleet(['init', 'deep/er'])
   expect(refused).toMatchObject({
@@ -120,9 +120,9 @@ test('init in a folder of another fleet asks first', async () => {
 })
 
 test.skipIf(process.platform !== 'linux')(
-  'SIGTERM ends a command that computes, whatever its inventory makes it do',
+  'SIGTERM terminates a command that computes, regardless of its inventory',
   async () => {
-    // A YAML parser takes seconds for it; the signal comes in the middle of that.
+    // The YAML parser takes seconds for it; the signal arrives during that time.
     const keys = Array.from({ length: 220_000 }, (_, n) => `k${n}: &a${n} 1\n`).join('')
     await writeFile(inFolder('machines.yaml'), `version: 1\nid: 0123abcd\n${keys}`)
     const child = spawn(process.execPath, [program, 'ls'], { cwd: ana.folder, env: ana.env })
@@ -139,7 +139,7 @@ test.skipIf(process.platform !== 'linux')(
   },
 )
 
-test('ls marks the machine that plain commands mean', async () => {
+test('ls marks the machine that commands use by default', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   await ana.fleet(['use', 'here'])
   const marked = async (env = {}): Promise<string[]> => {
@@ -151,7 +151,7 @@ test('ls marks the machine that plain commands mean', async () => {
   expect(await marked({ FLEET_MACHINE: 'there' })).toEqual(['there'])
 })
 
-test('use and active say when $FLEET_MACHINE overrides the active machine', async () => {
+test('use and active report that $FLEET_MACHINE overrides the active machine', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   const env = { FLEET_MACHINE: 'there' }
   expect(await ana.fleet(['use', 'here'], { env })).toMatchObject({
@@ -175,7 +175,7 @@ test('use and active say when $FLEET_MACHINE overrides the active machine', asyn
   expect(await ana.fleet(['active'], same)).toMatchObject({ stdout: 'here\n', stderr: '' })
 })
 
-test('a machine whose creation was cut short has no address, and is not this computer', async () => {
+test('a partly created machine has no address, and is not mistaken for this computer', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   expect((await ana.fleet(['ls', '--on', 'half'])).stdout).toBe(
     'half\t\tfrom-tomorrow\t\trole=web\tcreating\n',
@@ -184,7 +184,7 @@ test('a machine whose creation was cut short has no address, and is not this com
   expect((await ana.fleet(['ip', 'here', 'there'])).stdout).toBe('127.0.0.1\nthere.invalid\n')
 })
 
-test('label without a change reads, without touching the file', async () => {
+test('label without changes prints labels, without touching the file', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   expect((await ana.fleet(['label', 'half'])).stdout).toBe('role=web\n')
   expect(await ana.inventory()).toBe(inventory)
@@ -194,7 +194,7 @@ test.each([
   [['ls', '--timeout', '3'], '--live'],
   [['ip', '--parallel', '3'], '--parallel'],
   [['adopt', 'there.invalid', '-i', '/nowhere/id'], '/nowhere/id'],
-])('%j would do nothing that was meant, and is refused', async (args, named) => {
+])('%j would be without effect, and is refused', async (args, named) => {
   await writeFile(inFolder('machines.yaml'), inventory)
   const { code, stderr } = await ana.fleet(args)
   expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(named) })
@@ -206,12 +206,12 @@ test.each([
   [['plugin', 'ls'], 'fleet docker plugin'],
   [['image', 'rmi', 'nginx'], 'fleet image rm'],
   [['sttus'], 'did you mean status'],
-])('%j is no command, and the one that is meant is named', async (args, named) => {
+])('%j is refused with the name of the right command', async (args, named) => {
   const { code, stderr } = await ana.fleet(args)
   expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(named) })
 })
 
-test('docker top is answered with the command for containers', async () => {
+test('top with the arguments of docker top suggests fleet container top', async () => {
   const { code, stderr } = await ana.fleet(['top', 'web'])
   expect({ code, stderr }).toMatchObject({
     code: 3,
@@ -231,14 +231,14 @@ test.each([
   [['pull', '--all', 'nginx'], 'fleet --all pull'],
   [['pull', 'nginx', '--all'], 'fleet --all pull'],
   [['exec', '-m', 'here', 'c', 'sh'], 'fleet -m NAME exec'],
-])('%j cannot be meant so, and is refused with a hint', async (args, named) => {
+])('%j is refused with a hint', async (args, named) => {
   await writeFile(inFolder('machines.yaml'), inventory)
   const { code, stdout, stderr } = await ana.fleet(args)
   expect({ code, stdout }).toEqual({ code: 125, stdout: '' })
   expect(stderr).toContain(named)
 })
 
-test('what stands behind -- is the command, on the active machine where none is named', async () => {
+test('ssh runs everything after -- as the command, on the active machine by default', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   await ana.fleet(['use', 'here'])
   for (const args of [
@@ -253,7 +253,7 @@ test('what stands behind -- is the command, on the active machine where none is 
 test.each([
   [['-m', 'there', 'ssh', 'here', '--', 'hostname'], 'here'],
   [['ssh', '--on', 'here', 'there', '--', 'hostname'], 'there'],
-])('%j would run something else than is meant', async (args, stray) => {
+])('%j would run something unintended, and is refused', async (args, stray) => {
   await writeFile(inFolder('machines.yaml'), inventory)
   const { code, stderr } = await ana.fleet(args)
   expect({ code, stderr }).toMatchObject({
@@ -268,12 +268,12 @@ test.each([
   [['ssh', 'here', '--', 'printf', '[%s]', '--', '-h'], '[--][-h]'],
   [['ssh', '-m', 'here', 'printf', '[%s]', '--help', '--on=x'], '[--help][--on=x]'],
   [['-m', 'here', 'ssh', 'printf', '[%s]', 'there', '-V'], '[there][-V]'],
-])('%j leaves the options of the remote command to it', async (args, stdout) => {
+])('%j passes options to the remote command', async (args, stdout) => {
   await writeFile(inFolder('machines.yaml'), inventory)
   expect(await ana.fleet(args)).toMatchObject({ code: 0, stdout, stderr: '' })
 })
 
-test('an option of fleet behind the name of ssh is no command', async () => {
+test('ssh refuses a fleet option after the machine name', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   const { code, stderr } = await ana.fleet(['ssh', 'here', '--fold', 'true'])
   expect({ code, stderr }).toMatchObject({
@@ -284,7 +284,7 @@ test('an option of fleet behind the name of ssh is no command', async () => {
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: fleet ssh') })
 })
 
-test('a way through what is no machine, or has no host, is refused before anything is written', async () => {
+test('create refuses a jump host that is no machine or has no host, before writing anything', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   const words = ['create', 'new', '--driver', 'ssh', '--address', 'there.invalid', '--via']
   for (const [via, says] of [
@@ -298,7 +298,7 @@ test('a way through what is no machine, or has no host, is refused before anythi
   }
 })
 
-test('a machine that is gone is named, with who meant it', async () => {
+test('a missing active machine is reported, with where it was set', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   await ana.fleet(['use', 'here'])
   await writeFile(inFolder('machines.yaml'), inventory.replace('here:', 'elsewhere:'))
@@ -316,7 +316,7 @@ test('a machine that is gone is named, with who meant it', async () => {
   })
 })
 
-test('help needs no inventory, and none is given for what is no command', async () => {
+test('help requires no inventory, and refuses unknown commands', async () => {
   await rm(inFolder('machines.yaml'))
   const help = await ana.fleet(['run', '--help'])
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('docker run --help') })
@@ -325,7 +325,7 @@ test('help needs no inventory, and none is given for what is no command', async 
   expect((await ana.fleet(['ls', '--nope'])).stderr).toContain('fleet ls --help')
 })
 
-test('with --json the answer is on stdout, whatever the command', async () => {
+test('with --json, the result of any command is on stdout', async () => {
   await rm(inFolder('machines.yaml'))
   const file = inFolder('machines.yaml')
   const answer = async (...args: string[]): Promise<unknown> => {
@@ -345,7 +345,7 @@ test('with --json the answer is on stdout, whatever the command', async () => {
   expect(rows.map(({ machine }) => machine)).toEqual(['half', 'here', 'there'])
 })
 
-test('ip tells the machine of each address where a selector chose them', async () => {
+test('ip with a selector names the machine of each address', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
   expect((await ana.fleet(['ip', '--on', 'here,there'])).stdout).toBe(
     'here\t127.0.0.1\nthere\tthere.invalid\n',

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** What `npm pack --json` says of the one package that it packed. */
+/** Entry in the output of `npm pack --json` for a package. */
 interface Packed {
   readonly filename: string
   readonly size: number
@@ -24,7 +24,7 @@ describe('the package', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-package-'))
-    // The build is there already; packing it again would pull it away under the other tests.
+    // The build exists; packing with scripts would replace it while other tests use it.
     const answer = npm('pack', '--json', '--ignore-scripts', '--pack-destination', folder)
     ;[packed] = JSON.parse(answer) as [Packed]
     const tarball = join(folder, packed.filename)
@@ -33,7 +33,7 @@ describe('the package', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  test('has the program, which holds the schema, and the texts that go with them', () => {
+  test('contains the program, which includes the schema, and the texts', () => {
     const files = packed.files.map(({ path }) => path)
     const parts = /^(?:dist\/(?:chunks|types)|docs|man)\//
     expect(files.filter((path) => !parts.test(path)).sort()).toEqual([
@@ -52,7 +52,7 @@ describe('the package', () => {
     expect(packed.size).toBeLessThan(1_550_000)
   })
 
-  test('puts fleet on the PATH, with nothing else installed', async () => {
+  test('installs fleet in PATH, and nothing else', async () => {
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
       version: string
     }
@@ -74,7 +74,7 @@ describe('the package', () => {
     expect((await readdir(join(manual, 'man1'))).length).toBeGreaterThan(50)
   })
 
-  test('keeps from Node.js what the program is given', () => {
+  test('hides the arguments of the program from Node.js', () => {
     const { status, stderr } = spawnSync(bin(), ['use', '--env-file=missing', 'm'], {
       env: fleetEnv(),
       encoding: 'utf8',
@@ -85,7 +85,7 @@ describe('the package', () => {
     })
   })
 
-  test('works from there', () => {
+  test('runs from the installation directory', () => {
     execFileSync(bin(), ['init', 'ops'], { cwd: folder, env: fleetEnv(), stdio: 'pipe' })
     const listed = execFileSync(bin(), ['ls', '--json'], {
       cwd: join(folder, 'ops'),
@@ -95,7 +95,7 @@ describe('the package', () => {
     expect(JSON.parse(listed)).toEqual([])
   })
 
-  test('names the licence of every package in it', async () => {
+  test('lists the license of every bundled package', async () => {
     const licenses = await readFile(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8')
     for (const name of ['commander', 'ssh2', 'yaml', 'zod']) {
       expect(licenses).toMatch(new RegExp(`^${name} \\d`, 'm'))

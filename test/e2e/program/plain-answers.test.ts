@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runProgram } from '../../support/lab/process.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 
-// What commands say that ask no host.
+// Output of commands that do not connect to hosts.
 
 let ana: Person
 
@@ -20,7 +20,7 @@ afterAll(() => ana[Symbol.asyncDispose]())
 
 const said = async (...words: string[]) => (await ana.fleet(['set', ...words])).stderr
 
-test('set says what was and is, and what must follow where a host is concerned', async () => {
+test('set prints old and new values, and the next command if a host is affected', async () => {
   expect(await said('db', 'label.role=db')).toBe('db: label.role: (not set) -> db\n')
   expect(await said('db', 'protected=true', 'label.role-')).toBe(
     'db: label.role: db -> (not set)\n',
@@ -35,7 +35,7 @@ test('set says what was and is, and what must follow where a host is concerned',
   )
 })
 
-test('a machine is named once', async () => {
+test('an error names the machine once', async () => {
   const refused = await ana.fleet(['rm', 'db', '--yes'])
   expect(refused.code).toBe(2)
   expect(refused.stderr).toContain(
@@ -43,7 +43,7 @@ test('a machine is named once', async () => {
   )
 })
 
-test('a file that is not there is told without the words of the system call', async () => {
+test('a missing file is reported without the name of the system call', async () => {
   const { code, stderr } = await ana.fleet(['operator', 'add', 'ben', '--key', 'ben.pub'])
   expect(code).toBe(2)
   expect(stderr).toBe(
@@ -51,7 +51,7 @@ test('a file that is not there is told without the words of the system call', as
   )
 })
 
-test('what git has not staged is told in one line, and how to stage it', async () => {
+test('an inventory that is not staged in git is reported in one line, with a hint', async () => {
   await runProgram(['git', 'init', '-q', ana.folder])
   const { code, stderr } = await ana.fleet(['check', '--staged'])
   expect(code).toBe(4)
@@ -66,7 +66,7 @@ test('help lists commands in groups, and has topics', async () => {
   expect((await ana.fleet(['help', 'selectors'])).stdout).toContain('role=web')
 })
 
-test('of hosts that exist, a profile can count those that are not taken in yet', async () => {
+test('a profile can count hosts that have not been adopted yet', async () => {
   await using bob = await makePerson()
   await writeFile(
     join(bob.folder, 'machines.yaml'),
@@ -84,7 +84,7 @@ test('of hosts that exist, a profile can count those that are not taken in yet',
   expect(stdout).toContain('fleet adopt USER@HOST --name web-2')
 })
 
-test('an entry stays while its profile goes on wanting the machine, and cannot say all of it', async () => {
+test('an entry is kept if its profile still defines the machine but not all of its settings', async () => {
   const file = join(ana.folder, 'counted.yaml')
   const rest = '{ extends: web, options: { location: westeurope }, host: { phase: ready, id: x } }'
   const entries = `  web-1: ${rest}\n  web-2: ${rest}\n`
@@ -104,7 +104,7 @@ test('an entry stays while its profile goes on wanting the machine, and cannot s
   expect(await ana.fleet(words)).toMatchObject({ code: 0 })
 })
 
-test('what was typed before a question is no answer to it', async () => {
+test('input typed before a prompt does not answer the prompt', async () => {
   await using bob = await makePerson()
   await writeFile(
     join(bob.folder, 'machines.yaml'),
@@ -128,7 +128,7 @@ test('what was typed before a question is no answer to it', async () => {
   expect(second.code).toBe(0)
 })
 
-test('rm of several numbered machines gives one hint for all of them', async () => {
+test('rm of several numbered machines prints one hint for all of them', async () => {
   await using bob = await makePerson()
   const entry = '{ driver: ssh, extends: web, options: { address: 192.0.2.1 } }'
   await writeFile(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-/** The part of esbuild's metafile that says what is in which file, and what each file imports. */
+/** Part of esbuild's metafile with the inputs and imports of each output file. */
 interface Metafile {
   readonly outputs: Readonly<
     Record<
@@ -21,14 +21,14 @@ interface Metafile {
 const root = join(import.meta.dirname, '../../..')
 const { outputs } = JSON.parse(await readFile(join(root, 'dist/meta.json'), 'utf8')) as Metafile
 
-/** The output file whose entry point is `source`. */
+/** Returns the output file with the entry point `source`. */
 function outputOf(source: string): string {
   const found = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === source)
   if (found === undefined) throw new Error(`${source} is no entry point`)
   return found[0]
 }
 
-/** Everything that is loaded with `output`, whether it is used or not. */
+/** Returns all files that are loaded with `output`, directly or indirectly. */
 function loadedWith(output: string, seen = new Set<string>()): Set<string> {
   if (seen.has(output)) return seen
   seen.add(output)
@@ -46,7 +46,7 @@ const packagesIn = (files: Iterable<string>): Set<string> =>
   )
 
 describe('start-up loads', () => {
-  test('one file, and no package, for --version and to ask the broker', () => {
+  test('one file, and no package, for --version and for requests to the broker', () => {
     const file = outputOf('src/main.ts')
     expect(Object.keys(outputs[file]?.inputs ?? {})).toContain('src/cli/ask-broker.ts')
     expect([...loadedWith(file)]).toEqual([file])
@@ -64,7 +64,7 @@ describe('start-up loads', () => {
     expect(stderr).not.toContain('node:')
   })
 
-  test('nothing by import(), which would keep it from being kept compiled', async () => {
+  test('nothing with import(), which would prevent caching of the compiled code', async () => {
     for (const source of [
       'src/cli/process.ts',
       'src/cli/run-broker.ts',
@@ -75,23 +75,23 @@ describe('start-up loads', () => {
     }
   })
 
-  test('only what parses the command line and colours text for --help', () => {
+  test('only packages that parse the command line and color text for --help', () => {
     expect(packagesIn(loadedWith(outputOf('src/cli/process.ts')))).toEqual(
       new Set(['commander', 'picocolors']),
     )
   })
 
-  test('only fleet’s own code, and what finds a near name, to reach a machine through the broker', () => {
+  test('only fleet’s own code and one for similar names to reach a machine through the broker', () => {
     expect(packagesIn(loadedWith(outputOf('src/broker/client/client.ts')))).toEqual(new Set())
     const describing = packagesIn(loadedWith(outputOf('src/operations/connect/broker-target.ts')))
     expect(describing).toEqual(new Set(['fastest-levenshtein']))
   })
 
-  test('only fleet’s own code to be the broker', () => {
+  test('only fleet’s own code for the broker', () => {
     expect(packagesIn(loadedWith(outputOf('src/cli/run-broker.ts')))).toEqual(new Set())
   })
 
-  test('what was kept compiled, unless that is damaged or of others', async () => {
+  test('the cached compiled code, unless it is damaged or writable by others', async () => {
     const home = await mkdtemp(join(tmpdir(), 'fleet-home-'))
     onTestFinished(() => rm(home, { recursive: true }))
     const main = join(root, 'dist/main.js')
@@ -120,7 +120,7 @@ describe('start-up loads', () => {
     expect(await state()).not.toEqual(anew)
   })
 
-  test('what was kept compiled for the command alone, where it is a frequent one', async () => {
+  test('separate cached code for each frequent command', async () => {
     const home = await mkdtemp(join(tmpdir(), 'fleet-home-'))
     onTestFinished(() => rm(home, { recursive: true }))
     const env = { ...process.env, FLEET_HOME: home, FLEET_BROKER: 'off' }
@@ -143,7 +143,7 @@ describe('start-up loads', () => {
     expect(sources.join('')).not.toContain('require("https")')
   })
 
-  test('every heavy package is in the bundle, where something loads it when it is used', () => {
+  test('heavy packages only on use, although all are in the bundle', () => {
     const all = packagesIn(Object.keys(outputs))
     for (const name of [
       'ssh2',
@@ -159,7 +159,7 @@ describe('start-up loads', () => {
       expect(all).toContain(name)
   })
 
-  test('what only unused prompts need is not in the bundle', () => {
+  test('nothing that only unused prompts need, which is not in the bundle', () => {
     const all = packagesIn(Object.keys(outputs))
     for (const name of ['iconv-lite', 'rxjs', '@inquirer/external-editor'])
       expect(all).not.toContain(name)

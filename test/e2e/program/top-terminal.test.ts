@@ -9,7 +9,7 @@ import { program } from '../../support/test-user.ts'
 
 const escape = '\u001B'
 
-/** How often a control sequence is in a text. */
+/** Returns the number of times that a control sequence occurs in a text. */
 const countOf = (text: string, sequence: string): number => text.split(sequence).length - 1
 
 const isList = (lines: readonly string[]): boolean =>
@@ -75,7 +75,7 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     expect(countOf(written, `${escape}[?1049h`)).toBe(1)
   })
 
-  test('stops at Ctrl-Z and goes on at fg', async () => {
+  test('stops at Ctrl-Z, and continues after fg', async () => {
     await using shell = openTerminal(['/bin/bash', '--norc', '-i'], {
       ...{ cwd: root, rows: 24, columns: 100 },
       env: { ...env, PS1: 'ready> ', FLEET: program },
@@ -95,7 +95,7 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     expect(await shell.ended).toBe(3)
   })
 
-  test('leaves the terminal as it was at SIGTERM and after a crash', async () => {
+  test('restores the terminal after SIGTERM and after a crash', async () => {
     await using top = open()
     await top.until(/host-1 +running/)
     top.signal('SIGTERM')
@@ -112,7 +112,7 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     expect(other.written().endsWith(`${escape}[?1049h`)).toBe(false)
   })
 
-  test('runs a command for what is selected, and comes back at Enter', async () => {
+  test('runs a command for the selected machines, and returns on Enter', async () => {
     await using top = open()
     await top.until(/host-1 +running/)
     top.type(' ')
@@ -121,14 +121,14 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     await top.until(/Press Enter to return/)
     expect(top.screen()).toBe('normal')
     expect(top.lines().join('\n')).toMatch(/\$ fleet -m host-1 ps -q\n\w{12}\n\w{12}\n\w{12}\n/)
-    top.type('\u0003\r') // Ctrl-C is not for the dashboard now
+    top.type('\u0003\r') // the dashboard must ignore Ctrl-C now
     await top.until(/1 marked/)
     top.type('q')
     expect(await top.ended).toBe(0)
     expect(top.screen()).toBe('normal')
   })
 
-  test('a host that does not answer is grey with the age of its data, and comes back', async () => {
+  test('dims an unresponsive host, with the age of its data, until it is back', async () => {
     await using top = open()
     const row = (): number => top.lines().findIndex((line) => line.includes('host-2'))
     await top.until(/host-2 +running .*3\/3/)
@@ -141,7 +141,7 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     expect(await top.ended).toBe(0)
   })
 
-  test('works in tmux: keys, sizes, detaching, and the pane is restored', async () => {
+  test('works in tmux with keys, sizes and detaching, and restores the pane', async () => {
     const variables = { ...env, PS1: 'ready> ', FLEET: program }
     await using tmux = await startTmux(root, variables)
     {
@@ -174,7 +174,7 @@ describe.skipIf(process.platform !== 'linux')('fleet top and the terminal', () =
     expect(second.written()).not.toContain('-icanon')
   })
 
-  test('--read-only has no keys that change something', async () => {
+  test('has no keys that change something with --read-only', async () => {
     await using top = open(['--read-only'])
     await top.until(/host-1 +running/)
     for (const key of ['x', 'e', ':']) {

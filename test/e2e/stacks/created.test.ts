@@ -60,7 +60,7 @@ describe.skipIf(!canDeployStacks)('a stack on machines of a profile', () => {
     return stdout
   }
 
-  test('comes up on each new machine in the apply that creates it', async () => {
+  test('is deployed to each new machine by the apply that creates the machine', async () => {
     expect((await fleet('plan')).stdout).toMatch(
       /\+ web-1: create[^]*\+ shop on web-1, after the machine is created\n +create web/,
     )

@@ -60,7 +60,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
   })
   afterAll(() => shop?.[Symbol.asyncDispose]())
 
-  test('of four services is deployed on three hosts, and the second plan is empty', async () => {
+  test('with four services is deployed on three hosts, and the second plan is empty', async () => {
     const plan = await shop.fleet('plan')
     expect(plan.code).toBe(2)
     expect(plan.stdout).toMatch(
@@ -83,7 +83,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(images.size).toBe(1)
   })
 
-  test('recreates the services whose file has changed, and nothing else', async () => {
+  test('recreates only the services whose file has changed', async () => {
     const before = await containersOn(h1)
     await shop.lay({ 'shop/app.conf': 'second\n' })
     const planned = await shop.fleet('deploy --on h1 --on h2')
@@ -100,7 +100,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(await onHost(h1, `docker logs ${newWeb}`)).toContain('second')
   })
 
-  test('that is not in the inventory is named alike by all commands', async () => {
+  test('that is not in the inventory causes the same error in all commands', async () => {
     const lines = ['deploy shpo', 'stack ps shpo', 'stack logs shpo', 'stack rollback shpo']
     for (const line of lines) {
       expect(await shop.fleet(line)).toMatchObject({

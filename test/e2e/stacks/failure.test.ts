@@ -10,7 +10,7 @@ import {
   waitForever,
 } from '../../support/stacks/stack-lab.ts'
 
-/** A service that is healthy where `check` succeeds. */
+/** Returns a Compose file with a service that is healthy if `check` succeeds. */
 const composeFile = (text: string, check: string, retries = 3): string => `
 services:
   web:
@@ -22,7 +22,7 @@ services:
     volumes: ['./conf:/conf:ro', '/srv/gate:/gate']
 `
 
-/** What the container of a host prints, its health, and its mounted file. */
+/** Resolves to the output, the health and the mounted file of the container on a host. */
 const stateOf = (host: LabHost): Promise<string> =>
   onHost(
     host,
@@ -37,7 +37,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
   })
   afterAll(() => shop?.[Symbol.asyncDispose]())
 
-  test('whose health check fails on the second machine returns there to its release, and leaves the others', async () => {
+  test('with a failing health check is rolled back on the second machine, and others are not changed', async () => {
     await shop.ok('deploy --yes')
     const before = await Promise.all(shop.hosts.map(containersOn))
     await shop.lay({
@@ -70,7 +70,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     ])
   })
 
-  test('is deployed by one of two operators, and the other one learns who that is, or waits', async () => {
+  test('is locked by one of two operators, and the other sees who that is, or waits', async () => {
     const [h1] = shop.hosts as [LabHost]
     // Healthy when the file exists.
     await shop.lay({ 'shop/compose.yaml': composeFile('gated', 'test -e /gate/open', 9999) })
@@ -98,7 +98,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(await stateOf(h1)).toContain('healthy')
   })
 
-  test('is deployed when the operator who held the lock was killed', async () => {
+  test('can be deployed after the operator that held the lock was killed', async () => {
     const [h1] = shop.hosts as [LabHost]
     await shop.lay({
       'shop/compose.yaml': composeFile('never healthy', 'test -e /gate/never', 9999),
@@ -115,14 +115,14 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(await stateOf(h1)).toBe('next on h1\nhealthy\nnew')
   })
 
-  /** Replaces the fields of the stack in the inventory, apart from its file and machines. */
+  /** Replaces the fields of the stack in the inventory, except its file and machines. */
   const setFields = async (fields: object): Promise<void> => {
     const text = JSON.stringify(fields).slice(1, -1)
     const inventory = await shop.ana.inventory()
     await shop.lay({ 'machines.yaml': inventory.replace(/"wait":.*?(?=\})/, text) })
   }
 
-  test('is deployed on a percentage of its machines at a time', async () => {
+  test('is deployed to a percentage of its machines at a time', async () => {
     await setFields({ wait: 300, batch: here ? '50%' : '70%' }) // 2 of 5, 2 of 3
     await shop.lay({ 'shop/compose.yaml': composeFile('half', 'test -e /gate/half', 9999) })
     const [h1] = shop.hosts as [LabHost]
@@ -147,7 +147,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ he
     expect(begun).toEqual([all.slice(0, 2), all.slice(0, 3)])
   })
 
-  test('fails when its time limit is over', async () => {
+  test('fails when its time limit is exceeded', async () => {
     await setFields({ wait: 2 })
     await shop.lay({ 'shop/compose.yaml': composeFile('late', 'test -e /gate/never', 9999) })
     const { code, stderr } = await shop.fleet('deploy --yes --on h1')

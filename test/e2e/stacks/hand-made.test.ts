@@ -28,7 +28,7 @@ const labels = (values: Readonly<Record<string, string>>): string =>
     .map(([key, value]) => `--label com.docker.compose.${key}=${value}`)
     .join(' ')
 
-describe.skipIf(!canDeployStacks).each(composeKinds)('with $kind', ({ here, plugin }) => {
+describe.skipIf(!canDeployStacks).each(composeKinds)('a stack with $kind', ({ here, plugin }) => {
   let shop: StackLab
   let host: LabHost
   beforeAll(async () => {
@@ -40,7 +40,7 @@ describe.skipIf(!canDeployStacks).each(composeKinds)('with $kind', ({ here, plug
   })
   afterAll(() => shop?.[Symbol.asyncDispose]())
 
-  test('what was changed by hand on a host is shown by the plan, and undone by apply', async () => {
+  test('whose containers were changed by hand is shown by the plan, and restored by apply', async () => {
     const before = await containersOn(host)
     const run = `docker run -d bb:1 sh -c '${waitForever}'`
     const runWith = (values: Readonly<Record<string, string>>): string =>

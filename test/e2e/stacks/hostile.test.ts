@@ -23,7 +23,7 @@ const webWith = (more: string, rest = ''): string =>
 const needsConsent =
   /use files and environment variables from this computer[^]*not allowed yet:[^]*--allow-path/
 
-/** Compose files of a pull request, and why they are not deployed. */
+/** Compose files of a pull request, and the errors that prevent their deployment. */
 const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]>> = {
   'a mount above the folder': [webWith("volumes: ['../../secret:/x']"), needsConsent],
   'a mount of /etc/passwd above the folder': [webWith("volumes: ['PASSWD:/x']"), needsConsent],
@@ -95,7 +95,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     )
 
   test.each(Object.entries(files))(
-    'with %s is not deployed, and no host gets anything',
+    'with %s is not deployed, and no host receives anything',
     async (_name, [file, why]) => {
       const passwd = relative(join(shop.ana.folder, 'shop'), '/etc/passwd')
       await shop.lay({ 'shop/compose.yaml': file.replace('PASSWD', passwd) })
@@ -111,7 +111,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     },
   )
 
-  test.each(['../x', '-x', 'a/b', '$(touch pwned)'])('cannot be called %s', async (name) => {
+  test.each(['../x', '-x', 'a/b', '$(touch pwned)'])('cannot be named %s', async (name) => {
     const entry = { compose: 'shop/compose.yaml', on: 'all' }
     await shop.lay({
       'bad.yaml': JSON.stringify({
@@ -140,7 +140,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     await pwned()
   })
 
-  test('with commands and links in the names of its files is deployed as it is', async () => {
+  test('with commands and links in its file names is deployed unchanged', async () => {
     const name = '$(touch pwned) `touch pwned`; \'"*'
     await shop.lay({ 'shop/compose.yaml': harmless, [`shop/site/${name}`]: 'text' })
     await symlink('../outside/secret', join(shop.ana.folder, 'shop/site/link'))
@@ -157,7 +157,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     expect(await shop.ok('plan')).toContain('nothing to do')
   })
 
-  describe('on a host that has replaced what fleet keeps there', () => {
+  describe("on a host that has replaced part of fleet's data", () => {
     let number = 0
     beforeEach(async () => {
       await host.exec(
@@ -176,7 +176,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
       'files by those of another user': `mkdir -p ${store}/root/files/shop; ln -s /etc ${store}/root/files/shop/site; chown -hR nobody ${store}`,
     }
     test.each(Object.entries(garbage))(
-      '%s is deployed, or fails with an error that names it',
+      '%s: is deployed, or fails with an error that names it',
       async (_name, script) => {
         await host.exec(script)
         const { code, stderr } = await shop.fleet('deploy --yes --on h1')
@@ -192,7 +192,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
       },
     )
 
-    test('the owner of the lock by escape sequences does not control the terminal', async () => {
+    test('the lock owner by escape sequences: does not control the terminal', async () => {
       const owner = JSON.stringify({
         by: '\u001b]0;pwned\u0007\nfleet: all is well',
         at: '\u001b[2J',
@@ -216,7 +216,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
       expect(stderr.length).toBeLessThan(2000)
     })
 
-    test('a model by one that reads this computer is not put back', async () => {
+    test('a model by one that reads this computer: is not rolled back to it', async () => {
       await shop.ok('deploy --yes --on h1')
       const model = {
         name: 'shop',

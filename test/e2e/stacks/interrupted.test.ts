@@ -37,15 +37,15 @@ configs: { app: { file: ./app.conf } }
 secrets: { password: { file: ./password } }
 `
 
-/** What a deployment has done so far. */
+/** State of a running deployment. */
 interface Seen {
   readonly host: LabHost
   readonly stderr: string
-  /** What the engine has done with containers since the deployment began. */
+  /** Actions of container events since the deployment started. */
   readonly events: readonly string[]
-  /** A part of each changed file. */
+  /** Text that each changed file contains. */
   readonly text: string
-  /** The number of the new release. */
+  /** Number of the new release. */
   readonly number: number
 }
 
@@ -59,7 +59,7 @@ const currentOf = (host: LabHost): string => {
 const holds = (host: LabHost, path: string, text: string): boolean =>
   existsSync(inStore(host, path)) && readFileSync(inStore(host, path), 'utf8').includes(text)
 
-/** When fleet is killed. */
+/** Points at which fleet is killed. */
 const points: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'while it builds images': ({ stderr }) => stderr.includes('h1: build images'),
   'when it has the lock': ({ host }) => existsSync(inStore(host, 'lock.json')),
@@ -78,7 +78,7 @@ const points: Readonly<Record<string, (seen: Seen) => boolean>> = {
     currentOf(host) === String(number) && !existsSync(inStore(host, 'lock.json')),
 }
 
-/** The points where fleet is killed with compose of the hosts. FLEET_TEST_POINTS=all: every point. */
+/** Points tested with compose on the hosts by default. FLEET_TEST_POINTS=all tests every point. */
 const fewPoints = new Set([
   'while it sends files',
   'when it starts compose',
@@ -108,7 +108,7 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
   })
   afterAll(() => shop?.[Symbol.asyncDispose]())
 
-  /** Deploys these texts with one of the kinds of compose. */
+  /** Deploys `text` in all files with one kind of compose. */
   async function deployFirst(here: boolean, text: string): Promise<void> {
     await layTexts(text)
     env = here ? {} : { PATH: shop.ana.nodeOnly }
@@ -119,7 +119,7 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
   const layTexts = (text: string): Promise<void> =>
     shop.lay({ 'shop/app/version': text, 'shop/app.conf': text, 'shop/password': text })
 
-  /** Deploys, and kills fleet once `isReached`. On a busy computer it may have ended before. */
+  /** Deploys, and kills fleet once `isReached` returns true. On a busy computer, fleet may have exited before. */
   async function deployUntil(isReached: (seen: Seen) => boolean, text: string): Promise<void> {
     const events: string[] = []
     const watch = host.spawn([
@@ -171,7 +171,7 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
     },
   )
 
-  test('that was killed after it changed files is undone by the next one', async () => {
+  test('that was killed after it changed files is reverted by the next one', async () => {
     const when = 'when the files are in place'
     await deployFirst(false, 'kept\n')
     const before = await containersOn(host)

@@ -11,7 +11,7 @@ const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = JSON.
   process.env['FLEET_DOCKER_PLUGINS'] ?? '{}',
 ) as Partial<Record<string, string>>
 
-/** An older compose on the operator's computer, or a newer one on the hosts alone. */
+/** An older compose on the operator's computer, or a newer one only on the hosts. */
 const kinds = [
   { kind: 'compose of this computer', here: true },
   { kind: 'compose of the hosts', here: false },
@@ -19,7 +19,7 @@ const kinds = [
 
 const wait = `sh -c 'trap exit TERM; while :; do sleep 0.1; done'`
 
-/** A service from an image that is built here, with a volume, a mounted folder and a mounted file. */
+/** Returns a Compose file with a locally built image, a volume, a mounted directory and a mounted file. */
 const composeFile = (command: string): string => `
 services:
   web:
@@ -122,7 +122,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       await lab?.[Symbol.asyncDispose]()
     })
 
-    test('images are built on one machine, and are the same on the others', async () => {
+    test('use images that are built on one machine and copied to the others', async () => {
       expect(await ok('deploy --yes')).toMatch(/h2: copy images/)
       expect(await inWeb(h1, 'cat /version /conf')).toBe('onefirst')
       expect(await inWeb(h2, 'cat /version')).toBe('one')
@@ -134,14 +134,14 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       ])
     })
 
-    test('an earlier one is restored from the hosts alone, with its files and images', async () => {
+    test('can be restored from the hosts alone, with their files and images', async () => {
       const before = await imageOf(h1)
       await inWeb(h1, 'echo of the container > /site/own; echo kept > /data/db')
       await lay({ 'shop/app/version': 'two', 'shop/conf': 'second' })
       await ok('deploy --yes')
       expect(await inWeb(h2, 'cat /version /conf')).toBe('twosecond')
       expect(await imageOf(h1)).not.toBe(before)
-      // without what they were built from, and after an ordinary prune
+      // without the build context, and after an ordinary prune
       await rm(join(ana.folder, 'shop'), { recursive: true })
       for (const host of lab.hosts) await onHost(host, 'docker image prune --force')
       const said = await ok('stack rollback shop --yes')
@@ -159,7 +159,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       )
     })
 
-    test('their containers and logs are shown, and what is wrong with them', async () => {
+    test('are shown with their containers and logs, and with their problems', async () => {
       expect(
         (await ok('stack ps shop --on h1')).split('\n').map((row) => row.split('\t')[2]),
       ).toEqual(['web', 'worker', undefined])
@@ -172,11 +172,11 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       await onHost(h1, 'docker start shop-worker-1')
     })
 
-    test('one from a registry is restored without the registry, also after images were pruned', async () => {
+    test('from a registry can be restored without it, even after images were pruned', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'registry-'))
       const registry = await startRegistry(folder, lab.network.address)
       const image = (tag: number) => `${registry.name}/app:${tag}`
-      /** Pushes an image with a file and a volume. Its name on the host stays that of the image before. */
+      /** Pushes an image with a file and a volume. The host keeps its previous image under that name. */
       const push = async (tag: number, version: string): Promise<void> => {
         const name = image(tag)
         const { code, stderr } = await h1.exec(
@@ -203,17 +203,17 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       await deploy(1)
       expect(await version(h2)).toBe('one')
       await push(1, 'moved')
-      expect(await ok('deploy goods')).toContain('nothing to do') // registries are not asked
+      expect(await ok('deploy goods')).toContain('nothing to do') // registries are not queried
       await deploy(1, ' --pull')
       expect([await version(h1), await version(h2)]).toEqual(['moved', 'moved'])
       await deploy(2)
-      // what keeps the images has no volume, although they have one
+      // containers that keep images have no volumes, although the images define them
       const keepers = `docker ps -aq --filter label=fleet.keeps-image-of=goods`
       const shown = `docker inspect --format '{{.State.Status}}{{range .Mounts}} {{.Type}}{{end}}'`
       expect(await onHost(h2, `${shown} $(${keepers}) | sort -u`)).toBe('created tmpfs')
       await registry[Symbol.asyncDispose]()
       await rm(folder, { recursive: true })
-      // leaves the containers that keep images, also with a filter of the user
+      // prune ignores the containers that keep images, even with a filter of the user
       await ok('system prune --yes --on all --filter label!=keep')
       await ok('system prune --yes --on all')
       for (const host of lab.hosts) await onHost(host, 'docker image prune --all --force')
@@ -231,7 +231,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       await lay({ 'machines.yaml': inventory(shop) })
     })
 
-    test('containers of another version of compose are said to be that, and env and profiles apply', async () => {
+    test('of another compose version are reported as such, and env and profiles are used', async () => {
       const duo = {
         ...{ compose: 'duo/compose.yaml', on: 'all', batch: '50%', wait: 60 },
         ...{ env: 'duo/prod.env', profiles: ['web'] },
@@ -270,7 +270,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       await lay({ 'machines.yaml': inventory(shop) })
     })
 
-    test('a stack that has left the inventory is listed and removed; what it wrote stays until that is confirmed', async () => {
+    test('of a stack without an entry are listed and removed, but written data only after confirmation', async () => {
       await lay({ 'machines.yaml': inventory({}) })
       expect(await json('stack ls --on h1')).toMatchObject([
         { stack: 'shop', selected: false, state: 'deployed' },
@@ -294,7 +294,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       expect(await json('stack ls')).toEqual([])
     })
 
-    test('a project that was started by hand can be adopted, and a failed deployment returns to it', async () => {
+    test('include adopted projects started by hand, to which a failed deployment is rolled back', async () => {
       const byHand = `services: { web: { image: 'bb:1', command: [sh, -c, 'trap exit TERM; while :; do sleep 0.1; done'], stop_grace_period: 0s, environment: { FROM: hand }, volumes: ['./site:/site', 'data:/data'] } }\nvolumes: { data: {} }\n`
       await onHost(
         h1,
@@ -319,7 +319,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
       expect(await inWeb(h1, 'echo $FROM; cat /data/db')).toBe('hand\nkept')
     })
 
-    test('images are built once for each architecture, on buildOn where that has it', async () => {
+    test('build images once per architecture, on buildOn if it has this architecture', async () => {
       const h3 = await lab.add()
       await addCompose(h3)
       const others = await Promise.all([h2, h3].map((host) => serveAs(host, 'arm64')))
@@ -329,7 +329,7 @@ describe.skipIf(!labIsHere || older === '' || newer === '').each(kinds)(
           name === 'h1' ? {} : { socket: otherSocket },
         ),
         'multi/compose.yaml': `services: { web: { build: ./app, command: ${wait}, stop_grace_period: 0s } }\n`,
-        // another image for each build
+        // a different image for each build
         'multi/app/Dockerfile': 'FROM bb:1\nRUN cat /proc/sys/kernel/random/uuid >/version\n',
       })
       const output = await ok('deploy multi --yes')

@@ -9,9 +9,11 @@ import {
   localCompose,
 } from '../../support/stacks/stack-lab.ts'
 
-// The other tests of swarms run on the engine of this machine's Debian. These are of the newest engine, and of both together.
+// Other swarm tests use the engine of this computer's Debian release. These use the newest engine, and a mix of both.
 
-/** Without IPVS, which this kernel may lack, services have no virtual IP address and no routing mesh. */
+/**
+ * Returns a Compose file without virtual IP addresses and routing mesh, which require IPVS that this kernel may lack.
+ */
 const composeFile = (mode: string) => `
 services:
   web:
@@ -51,13 +53,13 @@ describe.skipIf(!canDeployStacks).for([
   })
   afterAll(() => swarm?.[Symbol.asyncDispose]())
 
-  /** Asks the service from a container on h1. */
+  /** Sends a request to the service from a container on h1. */
   const get = async () => {
     const words = 'exec shop_client wget -q -O - http://web'
     return (await swarm.ana.fleet(words.split(' '))).stdout
   }
 
-  test('is initialized, and is given another manager', async () => {
+  test('is initialized, and gets another manager', async () => {
     await swarm.ok('apply --yes --timeout 60')
     const versions = Object.entries(await swarm.nodes()).map(
       ([name, { Description }]) => [name, Description.Engine.EngineVersion.split('.')[0]] as const,
@@ -76,7 +78,7 @@ describe.skipIf(!canDeployStacks).for([
     expect(await swarm.ok('swarm check')).toMatch(/10 of 10 connections between 3 members work/)
   })
 
-  test('carries the traffic of a stack between hosts, and publishes a port of a host', async () => {
+  test('transports the traffic of a stack between hosts, and publishes a port of a host', async () => {
     const { ana } = swarm
     await layFiles(ana.folder, { 'shop/compose.yaml': composeFile('good') })
     const stacks = 'stacks:\n  shop: { compose: shop/compose.yaml, swarm: prod, wait: 150 }\n'
@@ -88,7 +90,7 @@ describe.skipIf(!canDeployStacks).for([
     expect(await swarm.plan()).toEqual(nothingToDo)
   })
 
-  test('returns to the last release of a service if the new one fails', async () => {
+  test('returns to the previous release of a service if the new one fails', async () => {
     await layFiles(swarm.ana.folder, { 'shop/compose.yaml': composeFile('bad') })
     const { code, stderr } = await swarm.ana.fleet(['deploy', '--yes', '--timeout', '60'])
     expect({ code, stderr }).toEqual({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 
-/** Machines with their new role, and the steps of the changes that follow, in the order in which they come. */
+/** New roles of machines, and the steps of the resulting changes in their order. */
 interface Turn {
   readonly roles: Readonly<Record<string, 'manager' | 'web' | 'none'>>
   readonly steps: readonly string[]
@@ -40,7 +40,7 @@ const turns: readonly Turn[] = [
   },
 ]
 
-describe.skipIf(!labIsHere)('apply that is killed at any step', () => {
+describe.skipIf(!labIsHere)('apply killed at any step', () => {
   let swarm: SwarmLab
 
   beforeAll(async () => {
@@ -49,7 +49,7 @@ describe.skipIf(!labIsHere)('apply that is killed at any step', () => {
   })
   afterAll(() => swarm?.[Symbol.asyncDispose]())
 
-  test.each(turns)('ends in the same cluster with $roles', async ({ roles, steps }) => {
+  test.each(turns)('results in the same cluster with $roles', async ({ roles, steps }) => {
     for (const [name, role] of Object.entries(roles)) swarm.labels[name] = { role }
     await swarm.save()
     const before = swarm.id
@@ -57,7 +57,7 @@ describe.skipIf(!labIsHere)('apply that is killed at any step', () => {
     for (const step of steps) if (await swarm.applyUntil(step)) killed.push(step)
     await swarm.ok('apply --yes --timeout 60')
     expect(await swarm.plan()).toEqual(nothingToDo)
-    // What a killed apply has asked for, the engines may have done: then the step does not come again.
+    // Engines may have completed what a killed apply requested: then the step is not repeated.
     expect(killed.length).toBeGreaterThanOrEqual(steps.length - 2)
     await swarm.save()
     expect(swarm.id).toMatch(/^[a-z0-9]{25}$/)

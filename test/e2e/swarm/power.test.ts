@@ -7,7 +7,7 @@ import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 describe.skipIf(!labIsHere)('machines of a swarm', () => {
   let swarm: SwarmLab
 
-  /** The hosts on which tasks of the service run. */
+  /** Resolves to the hosts on which tasks of the service run. */
   const tasks = async (): Promise<string[]> =>
     (
       await swarm.on(
@@ -40,7 +40,7 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
     await expect.poll(tasks, { timeout: 120_000 }).toEqual(['h4', 'h5'])
   })
 
-  test('are not stopped or removed if that would cost the majority of managers', async () => {
+  test('are not stopped or removed if the swarm would lose its majority of managers', async () => {
     const before = await readFile(join(swarm.ana.folder, 'machines.yaml'), 'utf8')
     for (const words of [
       ['stop', 'h4', 'h2', 'h3'],
@@ -61,7 +61,7 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
     )
   })
 
-  test('lose their tasks before they stop, and get some again after they start', async () => {
+  test('are drained before they stop, and active again after they start', async () => {
     await swarm.ok('stop h5')
     expect(await tasks()).toEqual(['h4', 'h4'])
     expect((await swarm.nodes())['h5']).toMatchObject({
@@ -75,7 +75,7 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
     expect(await swarm.plan()).toEqual(nothingToDo)
   })
 
-  test('are active again after a restart, and stay drained if a person has drained them', async () => {
+  test('are active again after a restart, but remain drained if a user drained them', async () => {
     await swarm.on('h1', 'docker node update --availability drain h4')
     await swarm.ok('restart h4 h2')
     expect(await availability('h4')).toBe('drain')
@@ -83,7 +83,7 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
     await swarm.on('h1', 'docker node update --availability active h4')
   })
 
-  test('are active again if their tasks do not end in time, or fleet is killed meanwhile', async () => {
+  test('are active again if their tasks do not stop in time, or after fleet was killed', async () => {
     await swarm.on(
       'h1',
       'docker service update --detach --stop-grace-period 10m --args "sh -c \'trap : TERM; while :; do sleep 1; done\'" shop',
@@ -115,7 +115,7 @@ describe.skipIf(!labIsHere)('machines of a swarm', () => {
     await swarm.on('h1', 'docker service rm shop')
   })
 
-  test('leave the swarm before they are removed, also if their host is dead', async () => {
+  test('leave the swarm before they are removed, even if their host is dead', async () => {
     await swarm.host('h5').kill()
     const gone = await swarm.ok('rm --yes h5')
     expect(gone).toMatch(/h5: removed the host/)

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 
-/** `FLEET_TEST_STEPS=100 FLEET_TEST_SEED=3` makes another, longer sequence. */
+/** `FLEET_TEST_STEPS=100 FLEET_TEST_SEED=3` runs a different, longer sequence. */
 const count = Number(process.env['FLEET_TEST_STEPS'] ?? 6)
 const seed = Number(process.env['FLEET_TEST_SEED'] ?? 5)
 
-/** Numbers from 0 to 1 that are the same for the same seed (a linear congruential generator). */
+/** Returns a generator of numbers from 0 to 1, determined by its seed (a linear congruential generator). */
 function randomFrom(start: number): () => number {
   let state = start >>> 0
   const next = () => {
@@ -30,7 +30,10 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
 
   const isUp = (name: string): boolean => !stopped.has(name) && !killed.has(name)
 
-  /** The nodes that a running manager lists, by host. Waits for an election: hosts may just have been switched off. */
+  /**
+   * Resolves to the nodes listed by a running manager, by host. Waits for an election, since hosts may just have been
+   * stopped.
+   */
   async function nodes(): ReturnType<SwarmLab['nodes']> {
     const from = [...roles.keys()].filter(isUp)
     let found: Awaited<ReturnType<SwarmLab['nodes']>> = {}
@@ -45,7 +48,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
     return found
   }
 
-  /** Role, availability and state of the nodes, by host. */
+  /** Resolves to role, availability and state of the nodes, by host. */
   const described = async (): Promise<object> =>
     Object.fromEntries(
       Object.entries(await nodes()).map(([name, { Spec, Status }]) => [
@@ -54,7 +57,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
       ]),
     )
 
-  /** Runs a command of fleet, which may refuse to do it. Whether it has done it. */
+  /** Runs a fleet command, which may be refused. Resolves to whether it succeeded. */
   async function fleet(line: string): Promise<boolean> {
     const { code, stderr } = await swarm.ana.fleet(line.split(' '))
     log.push(`fleet ${line}: ${code}${code === 0 ? '' : ` ${stderr.split('\n')[0]}`}`)
@@ -62,12 +65,12 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
     return code === 0
   }
 
-  /** The machines whose roles change: h5 stays a worker, since a swarm without any is a problem in the plan. */
+  /** Returns the machines whose roles change: h5 remains a worker, because the plan reports a swarm without workers. */
   const changing = (): readonly string[] => [...roles.keys()].filter((name) => name !== 'h5')
 
   const apply = () => fleet('apply --yes --timeout 60')
 
-  /** Whether most managers would run if a host lost its power. */
+  /** Resolves to whether most managers would still run if a host lost power. */
   async function canLose(name: string): Promise<boolean> {
     const managers = Object.entries(await nodes()).filter(([, { ManagerStatus }]) => ManagerStatus)
     const left = managers.filter(
@@ -76,7 +79,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
     return left.length > managers.length / 2
   }
 
-  /** Whether the inventory still has a manager that runs, apart from a machine. */
+  /** Returns whether the inventory has a running manager other than a machine. */
   const hasOtherManager = (name: string): boolean =>
     [...roles].some(([one, role]) => one !== name && role === 'manager' && isUp(one))
 
@@ -133,9 +136,9 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
   })
   afterAll(() => swarm?.[Symbol.asyncDispose]())
 
-  test(`keeps its quorum, and is as the inventory says (seed ${seed}, ${count} steps)`, async () => {
+  test(`keeps its quorum, and matches the inventory (seed ${seed}, ${count} steps)`, async () => {
     for (let index = 0; index < count; index += 1) {
-      // Every second change is one of labels.
+      // Every second change is a change of labels.
       const step = index % 2 === 0 ? steps[0] : pick(steps.slice(1))
       await step?.()
       await nodes()
@@ -143,14 +146,14 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
     for (const name of killed) await swarm.host(name).start()
     killed.clear()
     for (const name of stopped) if (await fleet(`start ${name}`)) stopped.delete(name)
-    // Engines that have just started again may not be nodes yet.
+    // Engines that have just restarted may not be nodes yet.
     const isDone = async (): Promise<boolean> => (await apply()) && (await swarm.plan()).code === 0
     for (let round = 0; round < 5; round += 1) if (await isDone()) break
     expect({ ...(await swarm.plan()), log }).toEqual({ ...nothingToDo, log })
     const wanted = [...roles]
       .filter(([, role]) => role !== 'none')
       .map(([name, role]) => [name, `${role === 'manager' ? role : 'worker'} active ready`])
-    // A leader that was just elected does not know the state of the nodes yet.
+    // A newly elected leader does not know the state of the nodes yet.
     await expect
       .poll(described, { timeout: 60_000, message: log.join('\n') })
       .toEqual(Object.fromEntries(wanted))

@@ -5,7 +5,7 @@ import { checkJsonOutput } from '../../support/json-output.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 
-/** The files below a folder that contain a text. */
+/** Resolves to the files below a directory that contain a text. */
 async function filesWith(folder: string, text: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const found = entries
@@ -17,13 +17,13 @@ async function filesWith(folder: string, text: string): Promise<string[]> {
   return (await Promise.all(found)).flat()
 }
 
-/** A shell command that empties a directory of a host, as far as the host sees. */
+/** Returns a shell command that hides the content of a directory from the host. */
 const hide = (folder: string): string => `mkdir -p ${folder} && mount -t tmpfs tmpfs ${folder}`
 
-/** The part of a join token that is a digest of the certificate authority. */
+/** Returns the part of a join token that is a digest of the certificate authority. */
 const ca = (token: string): string | undefined => token.split('-')[2]
 
-describe.skipIf(!labIsHere)('a swarm in trouble', () => {
+describe.skipIf(!labIsHere)('a swarm with problems', () => {
   let swarm: SwarmLab
 
   beforeAll(async () => {
@@ -36,16 +36,16 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
   })
   afterAll(() => swarm?.[Symbol.asyncDispose]())
 
-  /** Throws packets to a TCP port of a host away, or ends that. */
+  /** Drops packets to a TCP port of a host, or stops dropping them. */
   const block = (name: string, port: number, from: string, on: boolean) =>
     swarm.on(
       name,
       `iptables -w ${on ? '-I' : '-D'} INPUT -p tcp --dport ${port} -s ${swarm.host(from).address} -j DROP`,
     )
 
-  test('has its ports checked, from each member to each other', async () => {
+  test('has the ports between all members checked', async () => {
     const text = await swarm.ok('swarm check')
-    // 4 others reach each of 3 managers on two ports, and each of 2 workers on one
+    // 4 others connect to each of 3 managers on two ports, and to each of 2 workers on one
     expect(text).toContain('prod: 32 of 32 connections between 5 members work')
     await block('h4', 7946, 'h1', true)
     const { code, stdout } = await swarm.ana.fleet(['swarm', 'check', 'prod', '--json'])
@@ -59,8 +59,8 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     ])
   })
 
-  test('has its kernels checked', async () => {
-    // What is in neither of them is neither loaded nor loadable.
+  test('has the kernel modules of its members checked', async () => {
+    // A module in neither directory is neither loaded nor loadable.
     await swarm.on(
       'h5',
       `${hide('/sys/module')} && { [ ! -e /lib/modules ] || ${hide('/lib/modules')}; }`,
@@ -122,7 +122,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     expect(await swarm.plan()).toEqual(nothingToDo)
   })
 
-  test('has a worker whose engine has failed join again', async () => {
+  test('lets a worker with a failed engine join again', async () => {
     const h6 = swarm.host('h6')
     await h6.exec('echo broken >/var/lib/docker/swarm/certificates/swarm-node.crt')
     await h6.stop()
@@ -145,7 +145,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     expect(node?.ID).not.toBe(before)
   })
 
-  test('gets new join tokens, and new certificates', async () => {
+  test('gets new join tokens and certificates', async () => {
     const token = () => swarm.on('h1', 'docker swarm join-token -q worker')
     const before = await token()
     await swarm.ok('swarm rotate prod --yes')
@@ -156,7 +156,7 @@ describe.skipIf(!labIsHere)('a swarm in trouble', () => {
     expect(ca(await token())).not.toBe(ca(tokens))
   })
 
-  test('is recovered from the only manager that is left', async () => {
+  test('is recovered from its only remaining manager', async () => {
     swarm.labels['h6'] = { role: 'web' }
     await swarm.save()
     await swarm.ok('apply --yes --timeout 60')

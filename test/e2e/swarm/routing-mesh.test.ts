@@ -12,8 +12,8 @@ import {
 } from '../../support/stacks/stack-lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// Virtual addresses and the routing mesh need IPVS, which the kernel of the lab may lack: these hosts have Debian's.
-// Its processor is emulated, so each step takes seconds.
+// Virtual IP addresses and the routing mesh require IPVS, which the lab's kernel may lack: these hosts run Debian's
+// kernel. Their processor is emulated, so each step takes seconds.
 
 const compose = `
 services:
@@ -46,7 +46,7 @@ describe.skipIf(!canDeployStacks)('a swarm on a kernel with IPVS', () => {
     return stdout + stderr
   }
 
-  /** The output of a command in the container on h1. */
+  /** Resolves to the output of a command in the container on h1. */
   const inClient = async (command: string): Promise<string> =>
     (await ana.fleet(['exec', 'shop_client', ...command.split(' ')])).stdout
 
@@ -68,7 +68,7 @@ describe.skipIf(!canDeployStacks)('a swarm on a kernel with IPVS', () => {
     })
   })
 
-  test('serves a virtual address on the overlay network, and a port on each node', async () => {
+  test('provides a virtual IP address on the overlay network, and a port on each node', async () => {
     const { hosts } = machine
     const isUp = async () => (await ana.fleet(['ps', '--on', 'all', '--timeout', '60'])).code
     await expect.poll(isUp, { timeout: 600_000 }).toBe(0)
@@ -77,7 +77,7 @@ describe.skipIf(!canDeployStacks)('a swarm on a kernel with IPVS', () => {
     await runProgram(['tar', '-C', root, '-cf', `${root}.tar`, '.'])
     for (const { name } of hosts) await ok('-m', name, 'image', 'import', `${root}.tar`, 'bb:1')
     await ok('apply', '--yes', '--timeout', '300')
-    // On a busy machine, nodes are too slow for the default of 5 seconds, and lose their tasks.
+    // On a busy computer, nodes are too slow for the default of 5 seconds, and lose their tasks.
     await ok('-m', 'prod', 'docker', 'swarm', 'update', '--dispatcher-heartbeat', '5m')
     const stacks = 'stacks:\n  shop: { compose: shop/compose.yaml, swarm: prod, wait: 1200 }\n'
     await appendFile(join(ana.folder, 'machines.yaml'), stacks)

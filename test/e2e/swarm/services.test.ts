@@ -12,11 +12,11 @@ import {
 } from '../../support/stacks/stack-lab.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 
-/** Says hello and stays; fails if the variable MODE says so. */
+/** Prints a greeting and keeps running, or fails if MODE is `bad`. */
 const serve =
   'echo "hello from $HOSTNAME"; [ "$MODE" != bad ] || { echo cannot start; exit 3; }; exec sleep 1000'
 
-/** Without IPVS, which this kernel may lack, services have no virtual address. */
+/** Returns a Compose file without virtual IP addresses, which require IPVS that this kernel may lack. */
 const composeFile = (mode: string) => `
 services:
   web:
@@ -59,13 +59,13 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     expect({ line, code, stderr: code === 0 ? '' : stderr }).toEqual({ line, code: 0, stderr: '' })
     return stdout
   }
-  /** The current tasks of a service. */
+  /** Resolves to the current tasks of a service. */
   const tasks = async (service: string): Promise<readonly TaskRow[]> =>
     JSON.parse(await ok(`service ps ${service} --current --json`)) as TaskRow[]
   const running = async (service: string) =>
     (await tasks(service)).filter(({ state }) => state === 'running')
 
-  /** A plan, without what it says of facts of the hosts that are not recorded. */
+  /** Resolves to the exit code and the output of `fleet plan`. */
   const plan = async () => {
     const { code, stdout, stderr } = await fleet('plan --timeout 60')
     return { code, text: stdout + stderr }
@@ -89,7 +89,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     await lab?.[Symbol.asyncDispose]()
   })
 
-  test('the name of the swarm leads docker to a manager, and its services are listed', async () => {
+  test("can be listed, and docker with the swarm's name uses a manager", async () => {
     const create = 'docker service create --detach --no-resolve-image --name'
     const policy = '--update-failure-action rollback --update-monitor 1s --stop-grace-period 1s'
     await ok(`-m prod ${create} web --replicas 2 ${policy} bb:1 sh -c`, serve)
@@ -105,7 +105,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     expect(other).toMatchObject({ code: 2, stderr: expect.stringMatching(/h1 is a machine/) })
   }, 300_000)
 
-  test('exec and logs speak with the engine that runs the task', async () => {
+  test('are reached by exec and logs on the engine that runs the task', async () => {
     const [, second] = await running('web')
     const name = second?.container.slice(0, 12)
     expect(await ok('exec web.2 hostname')).toBe(`${name}\n`)
@@ -120,7 +120,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     expect(shell).toMatchObject({ code: 0, screen: expect.stringMatching(/in 42/) })
   }, 120_000)
 
-  test('an update replaces the tasks, and a rollback brings the old ones back', async () => {
+  test('replace their tasks on an update, and restore the old ones on a rollback', async () => {
     const before = new Set((await running('web')).map(({ container }) => container))
     await ok('service update --env-add COLOR=blue --no-resolve-image --wait 150 web')
     const after = await running('web')
@@ -131,7 +131,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     expect(await ok('exec web.1 sh -c', 'echo "$COLOR"')).toBe('\n')
   }, 300_000)
 
-  test('an update that is rolled back fails with the error and the log of the task', async () => {
+  test('whose update is rolled back fail with the error and the log of the task', async () => {
     const { code, stderr } = await fleet('service update --env-add MODE=bad --wait 150 web')
     expect({ code, stderr }).toEqual({
       code: 1,
@@ -142,7 +142,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     await expect.poll(async () => running('web')).toHaveLength(3)
   }, 300_000)
 
-  test('a paused update fails, and so does a service that does not get ready in time', async () => {
+  test('fail if their update is paused, or if they are not ready in time', async () => {
     const create = '-m prod docker service create --detach --no-resolve-image --name'
     await ok(`${create} fragile --update-failure-action pause bb:1 sh -c`, serve)
     const paused = await fleet('service update --env-add MODE=bad --wait 150 fragile')
@@ -159,7 +159,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     await ok('-m prod docker service rm fragile stuck')
   }, 300_000)
 
-  test('fleet top shows services, their tasks and logs, and changes them', async () => {
+  test('are shown by fleet top with their tasks and logs, and can be changed there', async () => {
     const create = '-m prod docker service create --detach --no-resolve-image --name'
     await ok(`${create} gone --replicas 0 bb:1`)
     await using top = openTerminal([program, 'top'], {
@@ -200,7 +200,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       text: expect.not.stringMatching(/fleet apply|attention/) as string,
     }
 
-    test('is deployed on the swarm, and the second plan is empty', async () => {
+    test('is deployed to the swarm, and the second plan is empty', async () => {
       await layFiles(ana.folder, {
         'shop/compose.yaml': composeFile('good'),
         'shop/app.conf': 'first\n',
@@ -244,7 +244,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
             try {
               process.kill(pid, 'SIGCONT')
             } catch {
-              // it has ended
+              // it has exited
             }
           }
           const second = ana.fleet(words, { env })
@@ -282,7 +282,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect((await plan()).text).toMatch(/scale web \(replicas 1 -> 2\)/)
     }, 300_000)
 
-    test('that is rolled back fails with the last lines of the task', async () => {
+    test('that is rolled back fails with the last log lines of the task', async () => {
       await layFiles(ana.folder, { 'shop/compose.yaml': composeFile('bad') })
       const { code, stderr } = await fleet('deploy --yes --timeout 60')
       expect({ code, stderr }).toEqual({
@@ -310,7 +310,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       expect(await plan()).toEqual(nothingToDo)
     }, 300_000)
 
-    test('returns to an earlier release, and is removed with all that it had', async () => {
+    test('returns to an earlier release, and is removed completely', async () => {
       await ok('stack rollback shop --to 2 --yes')
       expect(await ok('stack logs shop web')).toMatch(/third/)
       const inventory = await ana.inventory()
@@ -333,15 +333,15 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     }, 300_000)
   })
 
-  test('another manager answers when one is down, and logs of the others are shown', async () => {
+  test('are managed by another manager when one is down, and logs of the others are shown', async () => {
     const [first] = lab.hosts
     await first?.stop()
-    // If it was the leader, the others first choose another one.
+    // If it was the leader, the other managers first elect a new one.
     const list = async () => (await fleet('-m prod docker service ls -q')).code
     await expect.poll(list, { timeout: 100_000 }).toBe(0)
     expect(await ok('service ls --quiet')).toBe('web\n')
     const { code, stdout, stderr } = await fleet('service logs web')
-    // Unless the swarm has replaced its task on another node already, the machine that is down is reported.
+    // Unless the swarm has already replaced its task on another node, the unavailable machine is reported.
     expect(code === 0 ? 'h1' : stderr).toMatch(/h1/)
     expect(stdout).toMatch(/h2 +\| hello from/)
     expect(stdout).toMatch(/h3 +\| hello from/)

@@ -5,7 +5,7 @@ import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 import { makePerson } from '../../support/test-user.ts'
 
-/** The commands with a join token in their arguments that run while `work` does. */
+/** Resolves to the command lines with a join token of processes that run during `work`. */
 async function tokensInArguments(work: () => Promise<unknown>): Promise<string[]> {
   const found: string[] = []
   const state = { isOver: false }
@@ -25,7 +25,7 @@ async function tokensInArguments(work: () => Promise<unknown>): Promise<string[]
   return found
 }
 
-/** The files below a folder that contain a join token. */
+/** Resolves to the files below a directory that contain a join token. */
 async function tokensBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile())
@@ -51,7 +51,7 @@ describe.skipIf(!labIsHere)('a swarm', () => {
   })
   afterAll(() => swarm?.[Symbol.asyncDispose]())
 
-  test('of 3 managers and 3 workers comes from one apply, without a token anywhere', async () => {
+  test('of 3 managers and 3 workers is created by one apply, and no token is exposed', async () => {
     const { ana, lab } = swarm
     const trace = join(ana.home, 'trace.log')
     const plan = await swarm.plan()
@@ -86,7 +86,7 @@ describe.skipIf(!labIsHere)('a swarm', () => {
     expect(await swarm.plan()).toEqual(nothingToDo)
   })
 
-  test('is seen by another operator, with an empty plan', async () => {
+  test('is visible to another operator, whose plan is empty', async () => {
     const { ana, lab } = swarm
     await using ben = await makePerson({ identity: lab.identity.file })
     await cp(join(ana.folder, 'machines.yaml'), join(ben.folder, 'machines.yaml'))
@@ -100,7 +100,7 @@ describe.skipIf(!labIsHere)('a swarm', () => {
     expect(status.filter(({ leader }) => leader)).toHaveLength(1)
   })
 
-  test('gets new labels, roles and members, and keeps labels that others have set', async () => {
+  test('gets new labels, roles and members, and keeps labels set by others', async () => {
     const { labels } = swarm
     await swarm.on('h1', 'docker node update --label-add owner=ben h5')
     labels['h5'] = { role: 'web', disk: 'ssd' }
