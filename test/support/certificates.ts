@@ -7,11 +7,11 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** A server's certificate, and the authority that signed it. */
+/** A server certificate, and the certificate authority that signed it. */
 export interface Certificates {
   readonly key: string
   readonly cert: string
-  /** For NODE_EXTRA_CA_CERTS. */
+  /** File of `ca`, for NODE_EXTRA_CA_CERTS. */
   readonly caFile: string
   readonly ca: string
 }
@@ -19,7 +19,7 @@ export interface Certificates {
 const openssl = (folder: string, line: string, ...more: string[]) =>
   run('openssl', [...line.split(' '), ...more], { cwd: folder })
 
-/** Makes an authority, and a certificate of its for `hosts`, in `folder`. */
+/** Creates a certificate authority in `folder`, and a certificate for `hosts` signed by it. */
 export async function makeCertificates(
   folder: string,
   hosts: readonly string[],
@@ -44,8 +44,8 @@ export async function makeCertificates(
 }
 
 /**
- * Lets this process trust an authority, as NODE_EXTRA_CA_CERTS does for one that starts. Returns what undoes
- * it.
+ * Makes this process trust a certificate authority, as NODE_EXTRA_CA_CERTS does at startup. Returns a function that
+ * restores the default.
  */
 export function trustAuthority(ca: string): () => void {
   const original = tls.createSecureContext
@@ -54,7 +54,7 @@ export function trustAuthority(ca: string): () => void {
     ;(made.context as { addCACert(pem: string): void }).addCACert(ca)
     return made
   }
-  // With another authority, Node.js reads all of its own authorities again, which takes longer than a request.
+  // With an additional authority, Node.js loads all of its own authorities again, which takes longer than a request.
   let shared: tls.SecureContext | undefined
   tls.createSecureContext = (options) =>
     options?.key === undefined && options?.ca === undefined

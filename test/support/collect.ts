@@ -1,4 +1,4 @@
-/** All items of an asynchronous iterable (`Array.fromAsync` of later Node versions). */
+/** Resolves to all items of an asynchronous iterable, like `Array.fromAsync` of later Node.js versions. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)

@@ -5,7 +5,7 @@ export interface Gate {
   readonly reject: (reason: unknown) => void
 }
 
-/** Makes a promise that is not settled yet. */
+/** Creates a pending promise. */
 export function makeGate(): Gate {
   let settle: Omit<Gate, 'promise'> | undefined
   const promise = new Promise<void>((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** A check of `fleet doctor --json`. */
+/** A check in the output of `fleet doctor --json`. */
 interface Check {
   readonly machine?: string
   readonly check: string
@@ -7,6 +7,6 @@ interface Check {
   readonly fix?: string
 }
 
-/** The checks that failed, from the output of `fleet doctor --json`. */
+/** Returns the failed checks in the output of `fleet doctor --json`. */
 export const failuresOf = (stdout: string): readonly Check[] =>
   (JSON.parse(stdout) as readonly Check[]).filter(({ state }) => state === 'fail')

@@ -14,7 +14,7 @@ function makeIo(
   return openIo({ stdin, stdout, stderr, env: {}, cwd: '/', signal, ...changes })
 }
 
-/** Surroundings without a terminal, and what was said on stderr so far, line by line. */
+/** Returns an Io without a terminal, and the lines written to stderr so far. */
 export function pipeIo(changes: IoChanges = {}): { io: Io; said: () => string[] } {
   let text = ''
   const stderr = new Writable({
@@ -29,7 +29,7 @@ export function pipeIo(changes: IoChanges = {}): { io: Io; said: () => string[] 
   }
 }
 
-/** Surroundings whose outputs are kept as they are sent; both are terminals or neither is. */
+/** Returns an Io whose outputs are recorded as they are written; both are terminals, or neither is. */
 export function capturedIo({
   isTTY,
   columns = 80,
@@ -61,15 +61,15 @@ export function capturedIo({
   }
 }
 
-/** Surroundings whose stderr is a terminal that understands control sequences. */
+/** An Io whose stderr is a terminal that interprets control sequences. */
 export interface Terminal {
   readonly io: Io
   readonly type: () => 'normal' | 'alternate'
-  /** The lines of the window and of what has scrolled out of it, without empty ones at the end. */
+  /** Resolves to the lines of the window and of the scrollback, without empty ones at the end. */
   readonly screen: () => Promise<string[]>
 }
 
-/** Makes a terminal of that size; with `both`, stdout is that terminal too. */
+/** Creates a terminal of this size; with `both`, stdout is the same terminal. */
 export function terminalIo(
   {
     rows = 24,
@@ -82,7 +82,7 @@ export function terminalIo(
   const written: Promise<void>[] = []
   const stderr = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      // A terminal's driver makes line feeds go to the beginning of the line.
+      // Like a terminal driver, turns line feeds into CR LF.
       const text = chunk.toString().replaceAll('\n', '\r\n')
       written.push(new Promise((resolve) => terminal.write(text, resolve)))
       done()

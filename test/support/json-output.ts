@@ -20,7 +20,7 @@ function check(id: string, text: string): void {
   )
 }
 
-/** Results that test/unit/commands/run checks, because they need a driver that creates hosts, or another server. */
+/** Results that test/unit/commands/run checks, because they require a driver that creates hosts, or another server. */
 export const checkedInProcess: readonly string[] = [
   'allow',
   'cacheLs',
@@ -55,21 +55,21 @@ export const checkedInProcess: readonly string[] = [
 /** Results that another test with real hosts checks: test/e2e/swarm/recover.test.ts. */
 export const checkedElsewhere: readonly string[] = ['swarmRecover']
 
-/** Throws where the output of a command with `--json` is not as its schema says. Each line is a value. */
+/** Throws if the output of a command with `--json` does not match its schema. Each line is a value. */
 export function checkJsonOutput(id: string, stdout: string): void {
   const lines = stdout.split('\n').filter((line) => line !== '')
   if (lines.length === 0) throw new Error(`${id}: there is no output`)
   for (const line of lines) check(id, line)
 }
 
-/** The schema of a JSON line of stderr. */
+/** Returns the schema name of a JSON line of stderr. */
 function messageId(line: string): string {
   const { error, event } = JSON.parse(line) as { error?: object; event?: string }
   if (error !== undefined) return 'error'
   return event === 'plan' ? 'planEvent' : event === 'grant' ? 'grantEvent' : 'progress'
 }
 
-/** Throws where a JSON line of stderr is not as its schema says. Returns the names of the schemas. */
+/** Throws if a JSON line of stderr does not match its schema. Returns the names of the schemas. */
 export function checkJsonMessages(stderr: string): readonly string[] {
   const lines = stderr.split('\n').filter((line) => line.startsWith('{'))
   return lines.map((line) => {

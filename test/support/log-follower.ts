@@ -4,29 +4,29 @@ import { type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
 
-/** How a stream that was followed ended. */
+/** The end of a followed stream. */
 interface End {
-  /** `code N: …` with what was said on stderr, or what an SDK was told. */
+  /** `code N: …` with the text on stderr, or the error that an SDK received. */
   readonly said: string
-  /** performance.now(), in milliseconds. */
+  /** Time of performance.now(), in milliseconds. */
   readonly at: number
 }
 
-/** A log of numbered lines (`line N`) that somebody follows. */
+/** A followed log of numbered lines (`line N`). */
 export interface Followed {
   readonly kind: string
-  /** How many lines have come. */
+  /** Returns the number of lines received. */
   readonly lines: () => number
-  /** The lines that did not follow upon the one before them. */
+  /** Lines whose number does not follow that of the previous line. */
   readonly gaps: readonly string[]
   readonly ended: Promise<End>
-  /** What it has said on stderr so far. */
+  /** Returns the text on stderr so far. */
   readonly said: () => string
-  /** Ends it without a word, as the death of its program does. */
+  /** Ends the stream abruptly, like the death of its program. */
   readonly kill: () => void
 }
 
-/** Counts the lines of each machine, and sees that none is missing. */
+/** Counts lines, and detects missing ones for each machine. */
 function readLines(stream: Readable): Pick<Followed, 'lines' | 'gaps'> {
   const last = new Map<string, number>()
   const gaps: string[] = []
@@ -37,7 +37,7 @@ function readLines(stream: Readable): Pick<Followed, 'lines' | 'gaps'> {
     rest = lines.pop() ?? ''
     for (const line of lines) {
       const [, machine = '', number] = /(?:(h\d) .*)?line (\d+)$/.exec(line) ?? []
-      if (number === undefined) continue // the header of a frame may have a byte that looks like a line's end
+      if (number === undefined) continue // a byte in a frame header may look like a line feed
       const before = last.get(machine)
       if (before !== undefined && Number(number) !== before + 1) gaps.push(`${before}, ${line}`)
       last.set(machine, Number(number))
@@ -47,7 +47,7 @@ function readLines(stream: Readable): Pick<Followed, 'lines' | 'gaps'> {
   return { lines: () => count, gaps }
 }
 
-/** What a program follows. */
+/** Follows a log with a program. */
 export function followBy(
   kind: string,
   [command = '', ...args]: readonly string[],
@@ -68,7 +68,7 @@ export function followBy(
   }
 }
 
-/** An engine's own stream, as an SDK reads it. */
+/** Follows a log with a direct request to the engine, like an SDK. */
 export async function followBySdk(socketPath: string, container: string): Promise<Followed> {
   const path = `/containers/${container}/logs?follow=1&stdout=1&tail=1`
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {

@@ -7,18 +7,18 @@ import type { Machine } from '../../src/machine/machine.ts'
 import type { MachineName } from '../../src/machine/name.ts'
 import { openIo } from '../../src/ui/io.ts'
 
-/** Somebody at a computer of their own, whose operations run in this process. */
+/** A user with a separate home directory, whose operations run in this process. */
 export interface Operator extends AsyncDisposable {
   readonly home: string
   readonly inventoryFile: string
   readonly env: Record<string, string>
-  /** The parts, as one command has them: dispose of it, and open another for the next one. */
+  /** Opens the fleet of one command: dispose of it, and open another one for the next command. */
   open(): Fleet
   inventory(): Promise<string>
   machine(name: string): Promise<Machine | undefined>
 }
 
-/** Makes an operator with the inventory `text` and, as their default key, the one in `identity`. */
+/** Creates an operator with the inventory `text`, and the key in `identity` as the default key. */
 export async function makeOperator({
   identity,
   inventory: text = 'version: 1\nid: 0123abcd\nmachines: {}\n',

@@ -3,7 +3,7 @@ import { cachedFolder } from './files/cached-folder.ts'
 import { outside } from './lab/outside.ts'
 import { runProgram } from './lab/process.ts'
 
-/** Downloads and unpacks; nothing is installed. */
+/** Downloads and unpacks the package, without installing it. */
 const script = `
 set -eu
 cd "$1"
@@ -12,7 +12,10 @@ dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
 rm prometheus_*.deb
 `
 
-/** Where Prometheus's own checker is: of Debian's package, fetched when first asked for and kept between runs. */
+/**
+ * Resolves to the path of promtool, Prometheus's own checker, from Debian's package, which is downloaded on first use
+ * and kept between runs.
+ */
 export async function findPromtool(): Promise<string> {
   const folder = await cachedFolder('promtool', script, async (empty) => {
     await runProgram(outside('sh', '-c', script, 'sh', empty))

@@ -58,8 +58,8 @@ const conversions = {
 const haltForever = Uint8Array.of(0xfb, 0xf4, 0xeb, 0xfd)
 
 /**
- * Makes a copy of the small guest in `folder` whose boot sector halts the processor, and returns its path. For tests
- * that never log in: a guest that boots uses a whole core of this machine while it is interpreted.
+ * Creates a copy of the small guest in `folder` whose boot sector halts the processor. Resolves to its path. For tests
+ * that never log in: a guest that boots in emulation uses a whole core of this computer.
  */
 export async function haltingGuest(folder: string, format: BootDisk['format']): Promise<string> {
   const raw = join(dirname(await smallGuest()), 'rig-cloud-amd64.raw')

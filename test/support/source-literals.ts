@@ -1,4 +1,4 @@
-/** The texts of string literals in TypeScript, without comments and regular expressions. */
+/** Returns the string literals in TypeScript source, ignoring comments and regular expressions. */
 export function literalsOf(source: string): string[] {
   const tokens =
     /\/\*[^]*?\*\/|\/\/[^\n]*|(?<=[(,=:[!&|?{};]\s*)\/(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g

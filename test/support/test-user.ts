@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** How one command of the built program went. */
+/** Result of a command of the built program. */
 interface Answer {
   readonly code: number
   readonly stdout: string
@@ -14,13 +14,16 @@ interface RunOptions {
   readonly input?: string
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
-  /** Called with the process id once it runs. */
+  /** Called with the PID once the program runs. */
   readonly started?: (pid: number) => void
-  /** Called with all that stderr has so far, each time that there is more. */
+  /** Called with all of stderr so far, each time there is more. */
   readonly said?: (stderr: string, pid: number) => void
 }
 
-/** What a person types on a terminal once the screen shows `at`; `size` is what its window becomes before, `pause` how many seconds the person thinks. */
+/**
+ * Input that is typed on a terminal once the screen shows `at`; before that, the window is resized to `size`, after
+ * `pause` seconds.
+ */
 interface Typing {
   readonly at: string
   readonly type: string
@@ -28,29 +31,29 @@ interface Typing {
   readonly pause?: number
 }
 
-/** What a terminal showed, and how the program on it ended. */
+/** Output of a terminal, and the exit code of the program on it. */
 interface Screen {
   readonly code: number
   readonly screen: string
 }
 
-/** Somebody at a computer of their own: a home with SSH keys, fleet's private files, and a working folder. */
+/** A user with a home directory, SSH keys, fleet's private files, and a working directory. */
 export interface Person extends AsyncDisposable {
   readonly home: string
-  /** Where the inventory is. */
+  /** The directory of the inventory. */
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
-  /** A folder with Node.js and no other program, for a PATH. */
+  /** A directory with only Node.js, for a PATH. */
   readonly nodeOnly: string
-  /** Runs the built fleet and waits for its end. */
+  /** Runs the built fleet, and waits until it exits. */
   fleet(args: readonly string[], options?: RunOptions): Promise<Answer>
-  /** Runs it on a terminal of its own, which types `input` when the output matches `at`. */
+  /** Runs the built fleet on a terminal, where each `type` is typed when the output contains `at`. */
   fleetOnTerminal(
     args: readonly string[],
     typing: readonly Typing[],
     options?: Pick<RunOptions, 'env'>,
   ): Promise<Screen>
-  /** Runs any program on a terminal, as `fleetOnTerminal` does. */
+  /** Runs any program on a terminal, like `fleetOnTerminal`. */
   onTerminal(
     argv: readonly string[],
     typing: readonly Typing[],
@@ -60,7 +63,7 @@ export interface Person extends AsyncDisposable {
 }
 
 export const program = join(import.meta.dirname, '../../dist/main.js')
-/** Compiled code of this checkout's builds, for all persons of all runs. */
+/** Cached compiled code of this checkout's builds, shared by all users of all runs. */
 const sharedCode = join(import.meta.dirname, '../../node_modules/.cache/fleet-code')
 const terminalScript = join(import.meta.dirname, 'process/terminal.py')
 
@@ -88,17 +91,16 @@ async function collect(
 }
 
 /**
- * Makes a person, with the SSH key in `identity` as their own default key and an empty inventory.
- * Their fleet asks for no prompt, since it has no terminal, unless run by `fleetOnTerminal`. With `broker` it
- * keeps connections from one command to the next, else every command makes its own. The compiled code of commands is
- * shared with other persons, which spares their first commands up to a third of the processor time, unless `ownCode`.
- * With `client` they log in with that SSH client.
+ * Creates a user with the SSH key in `identity` as the default key, and an empty inventory. Without a terminal, fleet
+ * does not prompt, except in `fleetOnTerminal`. With `broker`, connections are kept between commands; otherwise every
+ * command opens its own. The compiled code of commands is shared with other users, which saves up to a third of the
+ * processor time of first commands, unless `ownCode` is set. With `client`, logins use that SSH client.
  */
 export async function makePerson({
   identity,
   broker = false,
   ownCode = false,
-  client = process.env['FLEET_SSH'], // FLEET_SSH=openssh npm test -- FILE runs a file over the other client
+  client = process.env['FLEET_SSH'], // FLEET_SSH=openssh npm test -- FILE runs a test file with the other client
 }: {
   identity?: string
   broker?: boolean
@@ -129,7 +131,7 @@ export async function makePerson({
   const nodeOnly = join(root, 'node-only')
   await mkdir(nodeOnly)
   await symlink(process.execPath, join(nodeOnly, 'node'))
-  /** The environment with this test's Node.js on the PATH, whatever else is there. */
+  /** Returns the environment with this test's Node.js in PATH, in addition to other directories. */
   const withNode = (more: RunOptions['env']) => ({
     ...{ ...env, ...more },
     PATH: `${more?.['PATH'] ?? env.PATH}:${nodeOnly}`,
@@ -154,7 +156,7 @@ export async function makePerson({
     inventory: () => readFile(join(folder, 'machines.yaml'), 'utf8'),
     async [Symbol.asyncDispose]() {
       if (broker) await person.fleet(['broker', 'stop'])
-      // A broker that ends writes what it has compiled at its very last.
+      // A broker writes the code that it has compiled just before it exits.
       await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     },
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** The same UUID for the same name, fit for a record's token. */
+/** Returns a UUID determined by the name, suitable as a record's token. */
 export const tokenOf = (name: string): string =>
   createHash('sha256')
     .update(name)

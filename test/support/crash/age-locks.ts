@@ -1,12 +1,12 @@
 import { readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Longer than the silence after which the owner of a lock counts as dead, in milliseconds. */
+/** Longer than the time after which the owner of a lock counts as dead, in milliseconds. */
 const age = 60_000
 
 /**
- * Makes the locks in folders as old as they would be a minute later, so that nobody waits for those of the dead. Only
- * when their owners have ended.
+ * Makes the locks in directories one minute older, so that nothing waits for the locks of dead processes. Call it only
+ * when their owners have exited.
  */
 export async function ageLocks(...folders: readonly string[]): Promise<void> {
   const past = new Date(Date.now() - age)

@@ -6,35 +6,35 @@ import type { World } from '../aws/ec2/world.ts'
 import { type Person, makePerson } from '../test-user.ts'
 import { ageLocks } from './age-locks.ts'
 
-/** A place where a creation is cut short. */
+/** A point at which a creation is interrupted. */
 export interface CrashPoint {
-  /** `call 7`, `write 3`. */
+  /** Number of a call to AWS or of a write, such as `call 7` or `write 3`. */
   readonly place: string
-  /** How: `killed before`. */
+  /** Kind of interruption, such as `killed before`. */
   readonly how: string
-  /** Lays the trap in a rig where nothing was called yet. `pid` is the program's, once it runs. */
+  /** Prepares the interruption in an account without calls. `pid` returns the process ID of fleet once it runs. */
   readonly arm: (aws: Aws, pid: () => number) => void
-  /** The number of the call that it waits for. */
+  /** Number of the call at which the interruption occurs, if it occurs at a call. */
   readonly call?: number
-  /** For the environment of the program. */
+  /** Additional environment variables for fleet. */
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** What became of a creation that was cut short. */
+/** Result of an interrupted creation. */
 export interface CrashRow {
   readonly place: string
   readonly how: string
-  /** The last call that came in before. */
+  /** The last call before the interruption. */
   readonly at: string
-  /** Whether the trap was met: a creation may be over before the call that it waits for. */
+  /** Whether the interruption occurred: a creation may end before the call that it waits for. */
   readonly fired: boolean
-  /** Exit codes: -2 is a death by signal. */
+  /** Exit codes of the first and second attempt; -2 if it was killed by a signal. */
   readonly first: number
   readonly again: number
-  /** After the second attempt, at the provider. */
+  /** Resources at the provider after the second attempt. */
   readonly made: string
   readonly removed: number
-  /** After the removal: at the provider, then in home. */
+  /** What remains after the removal, at the provider and in the home directory. */
   readonly left: string
 }
 
@@ -43,7 +43,7 @@ const preload = fileURLToPath(new URL('kill-at-write.mjs', import.meta.url))
 const createWords = ['create', 'web-1', '--driver', 'aws', '--no-engine']
 const create = [...createWords, '--ssh-cidr', '10.77.0.0/16']
 
-/** `1 instance, 1 group, 1 key pair`; `nothing`. */
+/** Returns counts such as `1 instance, 1 group, 1 key pair`, or `nothing`. */
 function describeWorld({ instances, groups, keyPairs, addresses }: World): string {
   const counts = [
     [instances.length, 'instance'],
@@ -55,10 +55,10 @@ function describeWorld({ instances, groups, keyPairs, addresses }: World): strin
   return parts.join(', ') || 'nothing'
 }
 
-/** What says that a process is at work, and means nothing once it is dead: the next creation clears it away. */
+/** Names of locks and sockets of processes, which are irrelevant after their death: the next creation removes them. */
 const isLock = /\.(lock|sock)$/
 
-/** What home keeps for hosts that fleet makes: nothing, once they are gone. */
+/** Resolves to the files for created hosts in the home directory: `nothing` after their removal. */
 async function describeHome({ home }: Person): Promise<string> {
   const names = await Promise.all(
     ['keys', 'creations'].map((folder) =>
@@ -69,14 +69,14 @@ async function describeHome({ home }: Person): Promise<string> {
   return files.length === 0 ? 'nothing' : files.join(' ')
 }
 
-/** Cut short so late that nothing is left to be done. */
+/** Resolves to whether the interruption came so late that nothing is left to do. */
 const isReady = async (person: Person): Promise<boolean> =>
   (await person.inventory()).includes('phase: ready')
 
 const hasEntry = async (person: Person): Promise<boolean> =>
   (await person.inventory()).includes('web-1')
 
-/** Kills the client of a call: `before`, when the call has not arrived, or `after` it was executed, unanswered. */
+/** Kills the client of a call before the call is executed, or after it is executed but not answered. */
 export const killAtCall = (number: number, phase: 'before' | 'after'): CrashPoint => ({
   place: `call ${number}`,
   how: `killed ${phase}`,
@@ -89,7 +89,7 @@ export const killAtCall = (number: number, phase: 'before' | 'after'): CrashPoin
     }),
 })
 
-/** Every call from this one on gets an error that another attempt does not mend. */
+/** Makes every call from this one on fail with an error that is not retried. */
 export const failFromCall = (number: number): CrashPoint => ({
   place: `call ${number}`,
   how: 'errors from here',
@@ -100,14 +100,14 @@ export const failFromCall = (number: number): CrashPoint => ({
     }),
 })
 
-/** The call is executed and its answer never arrives. */
+/** Executes the call, but drops its answer. */
 export const loseAnswer = (number: number): CrashPoint => ({
   place: `call ${number}`,
   how: 'answer lost',
   arm: (aws) => aws.inject({ kind: 'lose', at: number }),
 })
 
-/** The call is executed, no answer comes, and the person presses Ctrl-C. */
+/** Executes the call without an answer, and sends SIGINT (Ctrl-C). */
 export const interruptCall = (number: number): CrashPoint => ({
   place: `call ${number}`,
   how: 'hangs, Ctrl-C',
@@ -130,7 +130,7 @@ export const killAtWrite = (number: number, phase: 'before' | 'after'): CrashPoi
   },
 })
 
-/** Cuts a creation short, does it `again` (or not at all: `undo`), and removes the machine. */
+/** Interrupts a creation, repeats it with `again` (not with `undo`), and removes the machine. */
 export async function crash(
   aws: Aws,
   point: CrashPoint,
@@ -161,14 +161,17 @@ export async function crash(
   return { place, how, at, fired, first: first.code, again, made, removed, left }
 }
 
-/** Types what finishes a creation, as far as there is something to finish. Gives the exit code. */
+/** Runs the command that finishes a creation, if it is unfinished. Resolves to the exit code. */
 async function finish(person: Person, env: Aws['environment']): Promise<number> {
   if (await isReady(person)) return 0
   const words = (await hasEntry(person)) ? ['create', 'web-1'] : create
   return (await person.fleet(words, { env })).code
 }
 
-/** Creates once undisturbed: how many calls and writes there are to be cut short. */
+/**
+ * Creates a machine without interruption. Resolves to the numbers of calls and writes at which a creation can be
+ * interrupted.
+ */
 export async function countPoints(aws: Aws): Promise<{ calls: number; writes: number }> {
   await aws.reset()
   await using person = await makePerson()
@@ -178,7 +181,7 @@ export async function countPoints(aws: Aws): Promise<{ calls: number; writes: nu
   })
   if (code !== 0) throw new Error(`the undisturbed creation failed: ${stderr}`)
   const writes = (await readFile(log, 'utf8')).trim().split('\n').length
-  // How often it asks whether the host runs is a matter of luck: the first time counts, and may not come another time.
+  // The number of status calls depends on timing: only the first one counts, and even it may not occur in another run.
   const last = aws.calls.findLastIndex(({ action }) => action !== 'DescribeInstances')
   return { calls: last + 2, writes }
 }

@@ -1,4 +1,4 @@
-// A process that holds a creation for as long as it lives: HOME TOKEN. Prints a line once it does.
+// A process that holds the lock of a creation until it is killed: HOME TOKEN. Prints a line once it has the lock.
 import { argv, stdout } from 'node:process'
 import { openCreations } from '../../../src/state/home/creations.ts'
 

@@ -2,15 +2,15 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { runProgram } from '../lab/process.ts'
 
-/** Which call of a program kills the process that makes it, and whether it does so before its work or after. */
+/** The call of a program that kills its caller, before or after the program's work. */
 export interface Death {
   readonly call: number
   readonly when: 'before' | 'after'
 }
 
 /**
- * Makes, in `folder`, programs that do what those of this machine do, and kill who calls them at the call that is told: by SIGKILL,
- * and then they go on. Gives the environment in which they are found.
+ * Creates wrappers of installed programs in `folder` that kill their caller with SIGKILL at the given call, and then
+ * continue. Resolves to an environment with the wrappers in PATH.
  */
 export async function makeDyingPrograms(
   folder: string,

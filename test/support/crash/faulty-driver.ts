@@ -12,7 +12,7 @@ import {
 import { UserError } from '../../../src/errors.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 
-/** What a driver can do wrong. */
+/** Defects that the driver can have. */
 export type Fault =
   | 'plan creates a key'
   | 'does not look for existing resources'
@@ -41,7 +41,9 @@ interface Thing extends ProviderResource {
   state: 'running' | 'stopped'
 }
 
-/** A driver that does `fault`, on a provider of its own; `listResources` shows what there is. */
+/**
+ * Returns a driver with the defect `fault` for a provider in memory; `listResources` returns the provider's resources.
+ */
 export function makeFaultyDriver(fault?: Fault): {
   definition: DriverDefinition
   listResources: () => Promise<readonly ProviderResource[]>
@@ -68,7 +70,7 @@ export function makeFaultyDriver(fault?: Fault): {
     hidden.set(made.id, tags)
     return made
   }
-  /** What the driver knows things by, where it leaves the tags out. */
+  /** The tags of all resources, even if the driver sets none on them. */
   const hidden = new Map<string, HostSpec['tags']>()
 
   async function find(tag: string, value: string, signal: AbortSignal): Promise<Thing[]> {

@@ -14,19 +14,19 @@ import {
 } from '../../../src/broker/server/server.ts'
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 
-/** A broker in this process, and what commands talk to it with. */
+/** A broker in this process, with a client for it. */
 export interface Keeper extends AsyncDisposable {
   readonly broker: BrokerServer
   readonly client: Client
-  /** What another command would have. */
+  /** Returns a client as of another command. */
   readonly openClient: (build?: string) => Client
   readonly folder: string
 }
 
-/** For tests in which the broker is there. */
+/** Direct connection function for tests in which the broker must be used. */
 export const noDirect = () => Promise.reject(new Error('the broker is there'))
 
-/** Starts a broker of a folder of its own. A client never starts another one, for there is no program here. */
+/** Starts a broker in a new directory. Clients never start another one, because their program does not exist. */
 export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise<Keeper> {
   const folder = await mkdtemp(join(tmpdir(), 'keeper-'))
   const broker = await startBrokerServer({

@@ -1,7 +1,8 @@
-// Loaded before a program (node --import): kills it, as kill -9 would, before or after its nth durable change of a file.
-//   FLEET_TEST_KILL_AT=before:3    unset: counts only
-//   FLEET_TEST_WRITES=FILE         gets a line for each change
-// What fleet keeps is renamed into place, linked or removed, so these three are all the changes that there are.
+// Loaded before a program (node --import): kills the program with SIGKILL before or after its nth durable change of a
+// file.
+// FLEET_TEST_KILL_AT=before:3    unset: counts only
+// FLEET_TEST_WRITES=FILE         gets a line for each change
+// Fleet renames its files into place, links or removes them, so these three are all possible changes.
 import { appendFileSync } from 'node:fs'
 import promises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
@@ -13,7 +14,7 @@ let count = 0
 
 const die = () => process.kill(process.pid, 'SIGKILL')
 
-/** Temporary files that never came to be renamed are no change; what is cached may be lost. */
+/** Unused temporary files are not counted, nor are caches, which may be lost. */
 const counts = (/** @type {unknown} */ target) => !/\.tmp$|\/inventories\//.test(String(target))
 
 for (const name of /** @type {const} */ (['rename', 'symlink', 'rm'])) {

@@ -1,13 +1,13 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Puts a copy of zod of its own under `folder`, as `npm install` does where a driver depends on it. */
+/** Copies zod below `folder`, as `npm install` does for a driver that depends on it. */
 export const installZod = (folder: string): Promise<void> =>
   cp(join(import.meta.dirname, '../../../node_modules/zod'), join(folder, 'node_modules/zod'), {
     recursive: true,
   })
 
-/** Puts the package `fleet-driver-NAME`, whose one file has the text `code`, under `folder`. */
+/** Installs the package `fleet-driver-NAME` below `folder`; its only module contains `code`. */
 export async function installDriver(folder: string, name: string, code: string): Promise<string> {
   const place = join(folder, 'node_modules', `fleet-driver-${name}`)
   await mkdir(place, { recursive: true })
@@ -23,7 +23,7 @@ export async function installDriver(folder: string, name: string, code: string):
   return place
 }
 
-/** The code of a driver that has a zone, a size and a user. */
+/** Returns the code of a driver whose options are a zone, a size and a tier. */
 export const zoneDriver = (name: string): string => `
 import * as z from 'zod'
 export default {

@@ -9,16 +9,16 @@ const root = join(import.meta.dirname, '../../..')
 const example = join(root, 'examples/fleet-driver-example')
 const token = 'a token of the tests'
 
-/** A provider whose servers start and go, and let nobody in. */
+/** A provider whose servers start and can be removed, but accept no logins. */
 export interface ExampleCloud extends Disposable {
   readonly endpoint: string
-  /** What a person's commands need to use it. */
+  /** Environment variables for commands that use the provider. */
   readonly env: Readonly<Record<string, string>>
-  /** All that there is, as the provider tells: servers and keys. */
+  /** Resolves to all servers and keys at the provider. */
   things(): Promise<{ id: string; name?: string; state?: string }[]>
 }
 
-/** Puts the example driver next to a person's inventory, and has the person trust it. */
+/** Installs the example driver next to a user's inventory, and trusts it. */
 export async function installExampleDriver(person: Person): Promise<void> {
   const { folder } = person
   await installZod(folder)

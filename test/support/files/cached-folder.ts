@@ -3,7 +3,10 @@ import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** The lab's own temporary folder is thrown away with it; what is kept between runs lies beside it. */
+/**
+ * Directory for files that are kept between runs, next to the lab's own temporary directory, which is deleted with the
+ * lab.
+ */
 const cacheRoot = dirname(tmpdir())
 
 const exists = (path: string) =>
@@ -13,9 +16,9 @@ const exists = (path: string) =>
   )
 
 /**
- * A folder that is made once and kept in the machine's temporary folder, under a name that
- * changes with `recipe`. `make` fills an empty folder, which gets its name only when it succeeds;
- * of two that make it at once, the first one counts.
+ * Returns a directory that is created once and kept in this computer's temporary directory, under a name that depends
+ * on `recipe`. `make` fills an empty directory, which is renamed only on success; if two processes create it
+ * concurrently, the first one wins.
  */
 export async function cachedFolder(
   kind: string,

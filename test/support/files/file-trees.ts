@@ -12,14 +12,14 @@ import {
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 
-/** What is under one name: a file, a symbolic link, or a folder. */
+/** A file, a symbolic link, or a directory. */
 export type Tree = { readonly mode: number; readonly seconds: number } & (
   | { readonly content: string }
   | { readonly link: string }
   | { readonly inside: Readonly<Record<string, Tree>> }
 )
 
-/** Names that programs stumble over, and others. */
+/** File names, including some that programs often handle wrongly. */
 const names = fc.oneof(
   fc.constantFrom(
     '-rf',
@@ -56,7 +56,7 @@ const link = fc.record({
   link: fc.constantFrom('nowhere', '/etc/passwd', '../..', '.', 'a b'),
 })
 
-/** Folders of such things, at most three deep; some may not be written to. */
+/** Directory trees, at most three levels deep; some directories are not writable. */
 export const trees: fc.Arbitrary<Tree> = fc.letrec<{ tree: Tree }>((tie) => ({
   tree: fc.record({
     ...facts,
@@ -68,7 +68,7 @@ export const trees: fc.Arbitrary<Tree> = fc.letrec<{ tree: Tree }>((tie) => ({
   }),
 })).tree
 
-/** Makes a tree at `path`. */
+/** Creates a tree at `path`. */
 export async function makeTree(path: string, tree: Tree): Promise<void> {
   if ('content' in tree) await writeFile(path, tree.content)
   else if ('link' in tree) await symlink(tree.link, path)
@@ -80,7 +80,7 @@ export async function makeTree(path: string, tree: Tree): Promise<void> {
   await lutimes(path, tree.seconds, tree.seconds)
 }
 
-/** All that a copy should keep of what is at `path`. */
+/** Resolves to everything about `path` that a copy must preserve. */
 export async function describeTree(path: string): Promise<unknown> {
   const found = await lstat(path)
   const facts = {

@@ -5,7 +5,7 @@ import { findSources } from '../booted-host/root-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** Downloads packages: those of another release up to `--`, and then those of this one. Does not change apt's lists. */
+/** Downloads packages: those of another release up to `--`, then those of this release. Does not change apt's lists. */
 const script = `
 set -eu
 cd "$1"
@@ -24,16 +24,16 @@ shift
 [ $# = 0 ] || apt-get download "$@" || { apt-get update && apt-get download "$@"; }
 `
 
-/** Packages of Debian, by name. */
+/** Names of Debian packages. */
 export interface DebianPackages {
-  /** Another release than that of this machine. */
+  /** A release other than that of this computer. */
   readonly release?: string
   readonly ofRelease?: readonly string[]
-  /** Packages of this machine's release. */
+  /** Packages of this computer's release. */
   readonly ofThisRelease?: readonly string[]
 }
 
-/** The line of sources.list(5) for a release at this machine's mirror. */
+/** Returns the sources.list(5) line for a release at this computer's mirror. */
 function sourceOf(release: string): string {
   const text = readFileSync(findSources().file, 'utf8')
   const mirror = /^(?:URIs:|deb\s+(?:\[[^\]]*\]\s+)?)\s*(\S+)/m.exec(text)?.[1]

@@ -2,7 +2,7 @@ import { exitCodes } from '../../../src/errors.ts'
 import { addresses, hostileInventories } from './inventories.ts'
 import { type Deed, openSandbox } from './sandbox.ts'
 
-/** What people, cron and editors run in a clone that they have just made. */
+/** Commands that users, cron and editors run in a fresh clone. */
 const commands = [
   'ls',
   'check',
@@ -21,24 +21,24 @@ const commands = [
   'stop web-2',
 ].map((line) => line.split(' '))
 
-/** The least that a command takes in turn: each inventory sees so many of them. */
+/** Number of commands that are run on each inventory. */
 const each = 4
 
-/** Hosts that entries name, and the APIs of providers. */
+/** Addresses that may be dialed: those of entries, and the APIs of providers. */
 const mayDial = new RegExp(
   `^(?:${addresses.map((one) => one.replaceAll('.', String.raw`\.`)).join('|')}|(?:ec2|sts)\\.[a-z0-9-]+\\.amazonaws\\.com|management\\.azure\\.com|login\\.microsoftonline\\.com|cloud\\.debian\\.org|.*docker\\.sock)(?::\\d+)?$`,
 )
 
-/** Questions alone. */
+/** Command lines that may be run: read-only queries. */
 const mayRun =
   /^(?:VBoxManage (?:--version|list \w+|showvminfo [0-9a-f-]{36} --machinereadable|getextradata [0-9a-f-]{36} enumerate)|qemu-[\w-]+ --version|git .*|az account .*)$/
 
-/** The most processor time of a command, in milliseconds. A busy computer takes three times as much as a quiet one. */
+/** Maximum processor time of a command, in milliseconds. A busy computer needs three times as much as an idle one. */
 const longest = 15_000
 
-/** What a deed has in it that no command should do. */
+/** Returns the effects of a command that no command may have. */
 function findHarm({ code, took, dialled, ran }: Deed, inventory: string): readonly string[] {
-  // This computer is looked at as any host is, where an entry names it.
+  // This computer may be inspected like any host if an entry refers to it.
   const mayLook = inventory.includes('driver: local')
   return [
     ...(codes.has(code) && code !== exitCodes.bug ? [] : [`ended with ${code}`]),
@@ -52,9 +52,9 @@ function findHarm({ code, took, dialled, ran }: Deed, inventory: string): readon
 const codes = new Set<number>(Object.values(exitCodes))
 
 /**
- * Runs commands on one part of the hostile inventories, of as many as `parts`: each part is a file of tests, so that they run
- * at the same time. Throws where a command does what an inventory wants. Gives how many inventories were checked, and how many
- * commands took theirs for valid.
+ * Runs commands on one of `parts` parts of the hostile inventories; each part has its own test file, so that they run
+ * concurrently. Throws if a command does what an inventory asks for. Resolves to the numbers of checked inventories and
+ * of commands that accepted their inventory as valid.
  */
 export async function checkInventories(
   part: number,

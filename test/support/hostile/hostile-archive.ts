@@ -4,7 +4,7 @@ const block = 512
 const pad = (content: Buffer): Buffer =>
   Buffer.concat([content, Buffer.alloc((block - (content.length % block)) % block)])
 
-/** A header of a tar archive, whatever it says. `size` is a number, or the raw bytes of the field. */
+/** Returns a tar header with arbitrary fields. `size` is a number, or the raw bytes of the field. */
 export function rawHeader({
   name = '',
   type = '0',
@@ -40,13 +40,13 @@ export function rawHeader({
   return header
 }
 
-/** A record before an entry: pax's (`x`, `g`) or GNU's long names (`L`, `K`). */
+/** Returns an extension record: of pax (`x`, `g`), or of GNU long names (`L`, `K`). */
 export const extension = (type: string, content: string | Buffer): Buffer => {
   const bytes = Buffer.from(content)
   return Buffer.concat([rawHeader({ name: 'ext', type, size: bytes.length }), pad(bytes)])
 }
 
-/** Records of pax, with their lengths. */
+/** Returns pax records with their lengths. */
 export function paxRecords(records: Readonly<Record<string, string>>): string {
   return Object.entries(records)
     .map(([key, value]) => {
@@ -60,7 +60,7 @@ export function paxRecords(records: Readonly<Record<string, string>>): string {
 
 export const endOfArchive = Buffer.alloc(2 * block)
 
-/** An entry with a content. */
+/** Returns an entry with its content. */
 export const entry = (facts: Parameters<typeof rawHeader>[0], content = ''): Buffer =>
   Buffer.concat([
     rawHeader({ ...facts, size: facts.size ?? Buffer.byteLength(content) }),
@@ -71,8 +71,8 @@ const negative = Buffer.alloc(12, 0xff)
 const huge = Buffer.from([0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
 
 /**
- * Archives that an attacker may send in place of one of `root`: names and links that lead to `outside` (a folder beside the
- * target) or elsewhere, things of one name and several types, and bytes that are no archive.
+ * Returns archives that an attacker may send instead of an archive of `root`: names and links that point to `outside`
+ * (a directory next to the target) or elsewhere, entries of the same name with different types, and invalid bytes.
  */
 export function hostileArchives(root: string, outside: string): fc.Arbitrary<Buffer> {
   const names = fc.constantFrom(

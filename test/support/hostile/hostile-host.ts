@@ -1,29 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { startLoopbackSshd } from '../ssh/loopback-sshd.ts'
 
-/** What a host in an attacker's hands does. Whatever is absent it does as a host would whose engine has nothing. */
+/** Behavior of a host under an attacker's control. By default, the host is harmless, and its engine is empty. */
 interface HostileBehaviour {
-  /** Answers a request to its engine; the URL is without the version. */
+  /** Answers a request to the engine; the URL has no API version. */
   readonly engine?: (request: IncomingMessage, response: ServerResponse) => void
-  /** What a keyboard-interactive login asks; without, everybody is let in. */
+  /** Prompts of a keyboard-interactive login; without them, every login is accepted. */
   readonly questions?: {
     readonly name?: string
     readonly instructions?: string
     readonly texts: readonly string[]
   }
-  /** What a command prints on stderr before it fails. */
+  /** Text that a command prints on stderr before it fails. */
   readonly complaint?: string
-  /** What a command that fleet reads prints, after the mark that fleet waits for. */
+  /** Returns the output of a command that fleet parses, after the mark that fleet waits for. */
   readonly output?: (command: string) => string | Buffer
 }
 
-/** An SSH host on loopback that lets everybody in. */
+/** An SSH host on loopback that accepts all logins. */
 export interface HostileHost extends AsyncDisposable {
-  /** What it does from now on. */
+  /** Changes the behavior. */
   behave(behaviour: HostileBehaviour): void
-  /** What was answered to its questions. */
+  /** Answers that were given to the prompts. */
   readonly answers: readonly string[]
-  /** The machine's entry, under `name`. */
+  /** Returns the machine's entry with this name. */
   entry(name: string): string
 }
 

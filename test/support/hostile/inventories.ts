@@ -3,16 +3,16 @@ import { stringify } from 'yaml'
 import { tokenOf } from '../token-of.ts'
 import { codePoint } from '../code-point.ts'
 
-/** An inventory that somebody wrote who means harm, and what it is meant to do. */
+/** An inventory written by an attacker, and a description of the attack. */
 export interface HostileInventory {
   readonly what: string
   readonly text: string
 }
 
-/** A virtual machine of the person's own, which no inventory may touch. */
+/** Token of the user's own virtual machine, which no inventory may affect. */
 export const personsMachine = tokenOf('a virtual machine of the person')
 
-/** Addresses that an inventory may send fleet to, since its entries say so. */
+/** Addresses that fleet may connect to, because entries contain them. */
 export const addresses = ['192.0.2.1', '192.0.2.2', '2001:db8::7', 'fe80::1%eth0', 'web-1.example']
 
 const paths = [
@@ -80,7 +80,7 @@ const safe = {
   ),
 }
 
-/** What a record may say of where its host is: of other people's things, and of no place at all. */
+/** Resources of records: of other users, and invalid ones. */
 const resources = fc.constantFrom<Readonly<Record<string, string>>>(
   { region: 'eu-west-1', securityGroup: 'sg-0abc1234567890abc', elasticIp: 'eipalloc-1' },
   { region: 'evil.example/' },
@@ -110,7 +110,7 @@ const record = fc.record(
   { requiredKeys: ['phase'], noNullPrototype: true },
 )
 
-/** Options that each driver takes. */
+/** Options that each driver accepts. */
 const optionsOf: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
   ssh: addresses.map((address) => ({ address })),
   qemu: [{ image: './disk.img' }, { image: '/etc/passwd', shares: 'all=/' }],
@@ -146,7 +146,7 @@ const entry = fc
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA'
 
-/** What passes for right, and means harm where it can. */
+/** An inventory that looks valid, and is malicious where possible. */
 const plausible = fc.record(
   {
     version: fc.constant(1),
@@ -163,13 +163,13 @@ const plausible = fc.record(
   { requiredKeys: ['version', 'id', 'machines'], noNullPrototype: true },
 )
 
-/** The paths of all values below one. */
+/** Returns the paths of all values below a value. */
 const pathsIn = (value: unknown, path: readonly string[] = []): readonly (readonly string[])[] =>
   typeof value === 'object' && value !== null
     ? [path, ...Object.entries(value).flatMap(([name, item]) => pathsIn(item, [...path, name]))]
     : [path]
 
-/** A copy with the value at a path, or the key that it stands under, made another one. */
+/** Returns a copy in which the value at a path, or its key, is replaced. */
 function spoil(value: unknown, [name, ...rest]: readonly string[], by: unknown): unknown {
   if (name === undefined) return by
   if (Array.isArray(value)) {
@@ -183,7 +183,7 @@ function spoil(value: unknown, [name, ...rest]: readonly string[], by: unknown):
   )
 }
 
-/** One value, or key, that does not belong there. */
+/** An inventory in which one value or key is replaced. */
 const spoilt: fc.Arbitrary<HostileInventory> = fc
   .tuple(plausible, fc.nat(), anything)
   .map(([file, at, by]) => {
@@ -201,7 +201,7 @@ const head = 'version: 1\nid: "0123abcd"\n'
 const many = (count: number, line: (n: number) => string): string =>
   Array.from({ length: count }, (_, n) => line(n)).join('')
 
-/** What takes time or memory, in sizes up to what is refused. */
+/** Returns inventories that require much time or memory, up to sizes that are refused. */
 const bombs = (scale: number): readonly HostileInventory[] =>
   Object.entries({
     aliases: `${head}x0: &x0 [a,a,a,a,a,a,a,a]\n${many(9, (n) => `x${n + 1}: &x${n + 1} [${`*x${n},`.repeat(9)}1]\n`)}`,
@@ -233,7 +233,7 @@ const bombs = (scale: number): readonly HostileInventory[] =>
     hidden: `${head}machines: {}\n${'# \u202E\n'.repeat(scale)}`,
   }).map(([what, text]) => ({ what: `${what} (${scale})`, text }))
 
-/** Texts that are cut off, or changed in the middle. */
+/** Inventories whose text is modified or truncated. */
 const broken: fc.Arbitrary<HostileInventory> = fc
   .tuple(composed, fc.nat(), fc.string({ unit: codePoint, maxLength: 6 }))
   .map(([{ text }, at, added]) => {
@@ -244,7 +244,7 @@ const broken: fc.Arbitrary<HostileInventory> = fc
     }
   })
 
-/** At least `count` of them: the same for the same seed. */
+/** Returns at least `count` inventories, determined by `seed`. */
 export const hostileInventories = (count: number, seed: number): readonly HostileInventory[] => [
   ...bombs(500),
   ...bombs(20_000),

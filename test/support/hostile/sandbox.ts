@@ -7,26 +7,26 @@ import { runCli } from '../../../src/cli/program.ts'
 import { UserError } from '../../../src/errors.ts'
 import { personsMachine } from './inventories.ts'
 
-/** What a command did. */
+/** Effects of a command. */
 export interface Deed {
   readonly code: number
   readonly output: string
-  /** Of the processor, in milliseconds. */
+  /** Processor time, in milliseconds. */
   readonly took: number
-  /** Hosts and sockets that were dialled. */
+  /** Hosts and sockets that were dialed. */
   readonly dialled: readonly string[]
   /** Command lines of programs that were run. */
   readonly ran: readonly string[]
 }
 
-/** A person's computer on which commands can do no harm, and that tells what they did. */
+/** A simulated computer of a user, on which commands can do no harm and are recorded. */
 export interface Sandbox extends AsyncDisposable {
   run(inventory: string, ...words: readonly string[]): Promise<Deed>
-  /** All that is there besides the inventory's folder and fleet's own: paths, with what tells whether they were changed. */
+  /** Resolves to the paths outside the inventory directory and fleet's own ones, each with what reveals a change. */
   look(): Promise<readonly string[]>
 }
 
-/** Programs that say what they were told, and do nothing. VirtualBox has one machine, which is the person's. */
+/** Returns a program that logs its arguments and does nothing. VirtualBox has one machine, which is the user's. */
 const program = (log: string, name: string): string => `#!/bin/sh
 printf '%s\\n' "${name} $*" >>'${log}'
 case "${name} $1 $2" in
@@ -46,12 +46,18 @@ const programs =
     ' ',
   )
 
-/** How often a command is looked at, in milliseconds, and how many times in a row it may be found idle. */
+/**
+ * Interval at which a command is checked, in milliseconds, and the number of successive idle checks after which it is
+ * stopped.
+ */
 const [lookMs, mostIdle] = [25, 8]
-/** Less of the processor's time between two looks is idle, in microseconds. */
+/** Processor time between two checks below which the command is idle, in microseconds. */
 const idleBelow = 2_000
 
-/** Calls `stop`, as Ctrl-C does, once this process waits for what never answers. Gives what ends the watch. */
+/**
+ * Calls `stop`, like Ctrl-C, once this process waits for something that never answers. Returns a function that ends the
+ * watch.
+ */
 function stopWhenIdle(stop: () => void): () => void {
   let [idle, before] = [0, process.cpuUsage()]
   const timer = setInterval(() => {
@@ -63,7 +69,7 @@ function stopWhenIdle(stop: () => void): () => void {
   return () => clearInterval(timer)
 }
 
-/** The paths below a folder, each with what tells whether it was changed. */
+/** Resolves to the paths below a directory, each with what reveals a change. */
 async function walk(folder: string, skip: ReadonlySet<string>): Promise<string[]> {
   const found: string[] = []
   for (const name of (await readdir(folder)).sort()) {
@@ -76,7 +82,7 @@ async function walk(folder: string, skip: ReadonlySet<string>): Promise<string[]
   return found
 }
 
-/** Makes one. It changes this process: its environment, and that its sockets reach nobody. */
+/** Creates a sandbox. This changes the environment of the process, and prevents its sockets from connecting. */
 export async function openSandbox(): Promise<Sandbox> {
   const root = await mkdtemp(join(tmpdir(), 'fleet-hostile-'))
   const [home, folder, bin, log] = ['home', 'work/inventory', 'bin', 'calls'].map((name) =>

@@ -3,15 +3,15 @@ import { type FoundHost, type Snapshot, defineDriver } from '../../../src/driver
 import { UserError } from '../../../src/errors.ts'
 import type { HostRecord } from '../../../src/machine/machine.ts'
 
-/** What the fake provider has. */
+/** State of the fake provider. */
 interface FakeCloud {
-  /** Starts a host that shows this host key, in OpenSSH's format. Resolves to its port. */
+  /** Starts a host with this host key, in OpenSSH's format. Resolves to its port. */
   readonly boot: (privateKey: string) => Promise<number>
   readonly hosts: Map<string, { readonly found: FoundHost; state: 'running' | 'stopped' }>
   readonly snapshots: Map<string, Snapshot[]>
 }
 
-/** A provider without hosts. */
+/** Creates a provider without hosts. */
 export const openFakeCloud = (boot: FakeCloud['boot']): FakeCloud => ({
   boot,
   hosts: new Map(),
@@ -22,7 +22,7 @@ const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 
 const missing = (name: string) => new UserError('usage', `there is no snapshot ${name}`)
 
-/** The driver of that provider: all that a driver can do, in memory. */
+/** Returns a driver of the provider that supports all operations of a driver, in memory. */
 export function fakeDriver(cloud: () => FakeCloud) {
   const hostOf = ({ token = '' }: HostRecord) => {
     const host = cloud().hosts.get(token)

@@ -4,17 +4,17 @@ import { probeScript } from '../../../src/provision/host/probe.ts'
 import { startLoopbackSshd } from '../ssh/loopback-sshd.ts'
 import { answerAsEngine } from './fake-engine.ts'
 
-/** A host whose commands, scripts and engine are answered in this process. Everybody may log in. */
+/** A host whose commands, scripts and engine are emulated in this process. It accepts all logins. */
 export interface FakeHost extends AsyncDisposable {
   readonly port: number
   readonly hostKey: string
-  /** The command lines that were run on it since this was read last. */
+  /** Returns the command lines that were run since the previous call. */
   commands(): readonly string[]
-  /** Runs commands with the shell of this computer from now on: for copies, which speak with programs of the host. */
+  /** Runs commands with the local shell from now on, for copies, which use programs of the host. */
   runForReal(): void
 }
 
-/** What the probe of a host prints for a Debian with an engine. */
+/** Output of the host probe for a Debian host with an engine. */
 const facts = `fleet os.id=debian
 fleet os.like=
 fleet os.version=12
@@ -35,7 +35,7 @@ fleet socket.direct=yes
 fleet engine=27.5.1
 `
 
-/** What the package manager of the host reports of its engine: it is the newest. */
+/** Output of the package manager query for an engine that is up to date. */
 const packages = `fleet package=docker.io
 fleet installed=27.5.1
 fleet candidate=27.5.1
@@ -48,7 +48,7 @@ interface Answer {
   readonly code?: number
 }
 
-/** Every look at a host finds that it has booted since the last one. */
+/** Number that changes each time the boot ID is read, so that the host seems to have rebooted. */
 let boots = 0
 
 const release = (number: number): string =>
@@ -59,10 +59,10 @@ const release = (number: number): string =>
 
 const model = JSON.stringify({ name: 'shop', services: { web: { image: 'nginx:1.27' } } })
 
-/** Releases of the stack `shop` on a host: as the list of all stacks, and as the list of this one. */
+/** Releases of the stack `shop` on a host, in the formats of the lists of all stacks and of this stack. */
 const releases = ['2', '1', release(1), '2', release(2), ''].join('\0')
 
-/** Answers of a host to the scripts and the compose of stacks; `shop` has two releases there. */
+/** Returns answers to the scripts and the compose commands of stacks; the host has two releases of `shop`. */
 function answerForStacks(command: string): Answer | undefined {
   if (command.includes('docker compose version --short')) return { stdout: 'root\n2.40.3\n/root' }
   if (command.includes('for folder in [a-z0-9]*')) return { stdout: `shop\0${releases}\0` }
@@ -77,7 +77,7 @@ function answerForStacks(command: string): Answer | undefined {
   return command.includes('--format json') ? { stdout: model } : undefined
 }
 
-/** Answers a command by its words and its input. */
+/** Returns the answer to a command, chosen by its text and its input. */
 function answer(command: string, input: string, hostKey: string): Answer {
   const ofStacks = answerForStacks(command)
   if (ofStacks !== undefined) return ofStacks
@@ -95,7 +95,7 @@ function answer(command: string, input: string, hostKey: string): Answer {
   return { stdout: input === '' ? 'the host answers\n' : '' }
 }
 
-/** Starts the host; it makes itself a host key where it is given none. */
+/** Starts the host; it generates a host key unless one is given. */
 export async function startFakeHost(privateKey?: string): Promise<FakeHost> {
   let commands: string[] = []
   let isReal = false
@@ -121,7 +121,7 @@ export async function startFakeHost(privateKey?: string): Promise<FakeHost> {
       const chunks: Buffer[] = []
       channel.on('data', (chunk: Buffer) => void chunks.push(chunk))
       channel.on('end', () => {
-        if (channel.writableEnded || channel.stderr.writableEnded) return // the client has gone
+        if (channel.writableEnded || channel.stderr.writableEnded) return // the client has disconnected
         const input = Buffer.concat(chunks).toString()
         const isLock = command.includes('flock -n 9')
         const {

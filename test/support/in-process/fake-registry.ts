@@ -2,13 +2,13 @@ import { type RequestListener, createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 
-/** A registry that this process answers. */
+/** A registry emulated in this process. */
 export interface FakeRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
   readonly name: string
 }
 
-/** Two repositories on two pages; `team/app` has two tags. */
+/** Answers like a registry with two repositories on two pages; `team/app` has two tags. */
 const answerAsRegistry: RequestListener = (request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://registry')
   if (pathname === '/v2/') response.end('{}')

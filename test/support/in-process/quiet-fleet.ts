@@ -3,17 +3,17 @@ import { spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { startLoopbackSshd } from '../ssh/loopback-sshd.ts'
 
-/** Hosts whose engines have many containers and nothing to do, and an inventory of them. */
+/** Hosts whose engines have many idle containers, and an inventory of these hosts. */
 export interface QuietFleet extends AsyncDisposable {
   readonly inventory: string
-  /** Whether the output of all commands on the hosts is held back, as if the network were cut. */
+  /** Holds back the output of all commands on the hosts, as if the network were cut, or releases it. */
   hold(on: boolean): void
 }
 
 const idOf = (host: number, container: number): string =>
   `${host.toString(16).padStart(4, '0')}${container.toString(16).padStart(4, '0')}`.padEnd(64, '0')
 
-/** The usage grows by the time, so that each reading differs. */
+/** Returns statistics of a container; they grow with time, so that each reading differs. */
 const usageOf = (id: string, name: string): object => {
   const time = Date.now() * 1e6
   const usage = { total_usage: time / 50, usage_in_usermode: 0 }
@@ -26,13 +26,13 @@ const usageOf = (id: string, name: string): object => {
   }
 }
 
-/** The ID of every command in a container. */
+/** ID of every exec instance. */
 const execId = 'e'.repeat(64)
 
-/** The name of a container that only one host has; counted from 1. */
+/** Name of a container that only one host has; hosts are counted from 1. */
 export const onlyOn = (host: number): string => `only-on-${host}`
 
-/** An engine with `containers` running containers and no events. Commands in them succeed at once. */
+/** Returns an engine with `containers` running containers and no events. Commands in them succeed immediately. */
 function quietEngine(host: number, containers: number): RequestListener {
   const listed = Array.from({ length: containers }, (_, index) => ({
     ...{ Id: idOf(host, index), Image: 'nginx:1.27' },
@@ -90,7 +90,7 @@ function quietEngine(host: number, containers: number): RequestListener {
   }
 }
 
-/** Starts hosts that run commands with the shell of this computer. All show one host key. */
+/** Starts hosts that run commands with the local shell. */
 export async function startQuietFleet(hosts: number, containers: number): Promise<QuietFleet> {
   const outputs = new Set<Readable>()
   const servers: Awaited<ReturnType<typeof startLoopbackSshd>>[] = []

@@ -1,14 +1,14 @@
 import { PassThrough, Writable } from 'node:stream'
 import { runCli } from '../../../src/cli/program.ts'
 
-/** How a command line ended. */
+/** Result of a command line. */
 export interface Ran {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Runs one command line in this process: without a terminal, and with `input` on its standard input. */
+/** Runs a command line in this process, without a terminal, and with `input` as its standard input. */
 export async function runHere(
   words: readonly string[],
   {

@@ -14,7 +14,7 @@ import type { InventoryStore } from '../../../src/state/inventory/inventory.ts'
 import { openMemoryInventory } from '../inventory/memory-inventory.ts'
 import { SimulatedEngines } from './simulated-swarm.ts'
 
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+/** Returns a generator of numbers from 0 to 1, determined by its seed (mulberry32). */
 function randomFrom(seed: number): () => number {
   let state = seed
   return () => {
@@ -29,8 +29,8 @@ const names = ['a', 'b', 'c', 'd', 'e', 'f']
 const roles = ['manager', 'manager', 'web', 'none'] as const
 
 /**
- * A fleet of simulated machines, with a swarm of those with the label `role=manager` or `role=web`. Its users replace
- * os/retry.ts by simulated-retry.ts, and host-networks.ts by simulated-networks.ts.
+ * A fleet of simulated machines, with a swarm of the machines with the label `role=manager` or `role=web`. Tests that
+ * use it mock os/retry.ts with simulated-retry.ts, and host-networks.ts with simulated-networks.ts.
  */
 export class SimulatedFleet {
   readonly random: () => number
@@ -39,7 +39,7 @@ export class SimulatedFleet {
   readonly #shared: Context
   readonly log: string[] = []
   signal = new AbortController().signal
-  /** Whether the cluster may lose its quorum: several managers restart, or the whole swarm is stopped. */
+  /** Whether the cluster may lose its quorum, because several managers restart or the whole swarm is stopped. */
   #mayLose = false
   #had = false
 
@@ -77,7 +77,7 @@ export class SimulatedFleet {
     return { signal: this.signal, progress: () => {}, drainMs: 1000 }
   }
 
-  /** Throws if fleet has cost a cluster its quorum. */
+  /** Throws if fleet has made a cluster lose its quorum. */
   check(change: string): void {
     const [cluster] = this.engines.clusters
     if (cluster === undefined) return
@@ -86,7 +86,7 @@ export class SimulatedFleet {
     this.#had = has
   }
 
-  /** Applies until a signal kills it. Writes of the inventory are steps of the engines too. */
+  /** Applies until it is aborted by `signal`. Inventory writes also count as steps of the engines. */
   async applyUntilKilled(signal: AbortSignal): Promise<void> {
     const { engines, store, signal: before } = this
     this.signal = signal
@@ -108,7 +108,7 @@ export class SimulatedFleet {
     }
   }
 
-  /** What happens to hosts without fleet. */
+  /** Switches a host on or off without fleet. */
   switch(name: string, isUp: boolean): void {
     this.log.push(`${name} is ${isUp ? 'up' : 'down'}`)
     this.engines.host(name).isUp = isUp
@@ -134,7 +134,7 @@ export class SimulatedFleet {
     )
   }
 
-  /** Plans and makes changes. The number of planned changes. */
+  /** Plans and applies changes. Resolves to the number of planned changes. */
   async apply(): Promise<number> {
     const inventory = await this.store.read()
     const down = [...inventory.machines.values()].filter(
@@ -205,7 +205,7 @@ export class SimulatedFleet {
     )
   }
 
-  /** The nodes that the inventory describes, by host. */
+  /** Resolves to the nodes that the inventory describes, by host. */
   async wanted(): Promise<Record<string, object>> {
     const members = (await this.machines()).filter(({ labels = {} }) => labels['role'] !== 'none')
     return Object.fromEntries(
@@ -223,7 +223,7 @@ export class SimulatedFleet {
     )
   }
 
-  /** One random step. Errors for the user are normal; anything else is a bug. */
+  /** Performs one random step. A UserError is expected; any other error is a bug. */
   async step(): Promise<void> {
     const machines = await this.machines()
     const up = machines.filter(({ name }) => this.engines.host(name).isUp)

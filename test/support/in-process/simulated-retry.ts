@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import type * as real from '../../../src/os/retry.ts'
 
-/** What the simulation does, it does at once, or some requests later. */
+/** Number of attempts: the simulation makes changes immediately, or a few requests later. */
 const attempts = 30
 
-/** {@link real.poll} by the number of attempts, for tests with simulated engines: a slow computer changes nothing. */
+/** {@link real.poll} limited by the number of attempts instead of time, for simulated engines on slow computers. */
 export const poll = (async (
   check: () => Promise<unknown>,
   { signal, otherwise }: { readonly signal?: AbortSignal; readonly otherwise?: () => unknown },

@@ -3,18 +3,18 @@ import type { Engine, EngineRequest } from '../../../src/engine/engine.ts'
 import { UserError } from '../../../src/errors.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 
-/** A computer with an engine, as the network sees it. */
+/** A host with an engine, as seen from the network. */
 interface SimulatedHost {
   readonly name: string
   readonly address: string
   isUp: boolean
-  /** The node that the engine is, and of which cluster. It outlives the host's being switched off. */
+  /** ID of the engine's node, and its cluster. It is kept when the host is switched off. */
   membership: { readonly node: string; readonly cluster: SimulatedCluster } | undefined
-  /** Why its engine cannot take part in its cluster. It does not report which node it is, and only leaves by force. */
+  /** Error that keeps the engine from taking part in its cluster: it reports no node ID, and leaves only by force. */
   failure?: string | undefined
-  /** Whether its engine fails when it is promoted for the first time. */
+  /** Whether the engine fails on its first promotion. */
   failsPromotion?: boolean
-  /** Whether another manager has become the only one, and this one still looks for the others. */
+  /** Whether another manager has become the only one, while this one still searches for the others. */
   isAbandoned?: boolean
 }
 
@@ -24,34 +24,34 @@ interface SimulatedNode {
   readonly host: SimulatedHost
   version: number
   spec: Readonly<{ Labels: Record<string, string>; Role: string; Availability: string }>
-  /** Requests until the change of its role has happened. */
+  /** Number of requests until a change of its role is complete. */
   delay: number
 }
 
-/** A cluster. Its managers are those that take part in raft, whatever their nodes should be. */
+/** A cluster. Its managers are the members of raft, regardless of the desired roles of nodes. */
 interface SimulatedCluster {
   readonly id: string
   readonly labels: Record<string, string>
   readonly nodes: Map<string, SimulatedNode>
   readonly raft: Set<string>
-  /** Tasks of services by node. Only active nodes get some. */
+  /** Number of service tasks by node. Only active nodes get tasks. */
   readonly tasks: Map<string, number>
 }
 
 const failed = (message: string): UserError => new UserError('failed', message)
 
 /**
- * Engines that can form swarms, after the rules of swarmkit: raft needs a majority, roles change some requests later, managers neither
- * leave nor are removed, and the list of nodes is only known where there is a leader.
+ * Engines that can form swarms by the rules of swarmkit: raft needs a majority, roles change after some requests,
+ * managers neither leave nor are removed, and the list of nodes is available only while there is a leader.
  */
 export class SimulatedEngines {
   readonly hosts = new Map<string, SimulatedHost>()
   readonly clusters: SimulatedCluster[] = []
-  /** The share of requests that fail. */
+  /** Fraction of requests that fail. */
   failureRate = 0
   /** Called after each change that a request has made. */
   onChange: (change: string) => void = () => {}
-  /** Called before each request, and after each change. What it throws, ends the request. */
+  /** Called before each request, and after each change. If it throws, the request fails with that error. */
   onStep: () => void = () => {}
   readonly #random: () => number
   #count = 0
@@ -70,13 +70,13 @@ export class SimulatedEngines {
     return host
   }
 
-  /** Whether a majority of the managers of a cluster runs. */
+  /** Returns whether a majority of the managers of a cluster is running. */
   hasQuorum({ raft, nodes }: SimulatedCluster): boolean {
     const running = [...raft].filter((id) => nodes.get(id)?.host.isUp).length
     return running > raft.size / 2
   }
 
-  /** The nodes of the only cluster, by host. */
+  /** Returns the nodes of the only cluster, by host. */
   nodes(): Record<string, SimulatedNode['spec']> {
     const [cluster, second] = this.clusters
     if (cluster === undefined || second !== undefined) {
@@ -87,7 +87,7 @@ export class SimulatedEngines {
     )
   }
 
-  /** Gives a task to an active node, as a service does that is created now. */
+  /** Assigns a task to an active node, like a new service. */
   schedule(): void {
     for (const { nodes, tasks } of this.clusters) {
       const free = [...nodes.values()].filter(
@@ -98,7 +98,7 @@ export class SimulatedEngines {
     }
   }
 
-  /** The engine of a host. */
+  /** Returns the engine of a host. */
   engine(name: string): Engine {
     const host = this.host(name)
     const json: Engine['json'] = async (request, read) => {
@@ -114,14 +114,14 @@ export class SimulatedEngines {
         this.onChange(`${request.method} ${request.path} on ${name}`)
         this.onStep()
       }
-      // A change may be made without its answer arriving.
+      // A change may be made although its answer is lost.
       if (!isRead && this.#random() < this.failureRate) throw failed('connection reset')
       return read(answer, '')
     }
     return { json } as Engine
   }
 
-  /** A connection to a host, which connects to ports of others. */
+  /** Returns a connection to a host, from which ports of others can be dialed. */
   transport(name: string): Transport {
     const own = this.host(name)
     return {
@@ -136,7 +136,7 @@ export class SimulatedEngines {
     } as unknown as Transport
   }
 
-  /** Lets changes of roles happen that were asked for earlier. */
+  /** Completes role changes that were requested earlier. */
   #tick(cluster: SimulatedCluster): void {
     if (!this.hasQuorum(cluster)) return
     for (const node of cluster.nodes.values()) {
@@ -186,7 +186,7 @@ export class SimulatedEngines {
     if (path === '/tasks') {
       const { node: [id = ''] = [] } = (query?.['filters'] ?? {}) as { node?: string[] }
       const count = cluster.tasks.get(id) ?? 0
-      // One task ends between two looks.
+      // One task ends between two requests.
       if (count > 0) cluster.tasks.set(id, count - 1)
       return Array.from({ length: count }, () => ({ Status: { State: 'running' } }))
     }
@@ -217,7 +217,7 @@ export class SimulatedEngines {
     }
     if (node.spec.Role !== spec.Role) node.delay = Math.floor(this.#random() * 4)
     if (spec.Availability === 'active' && node.spec.Availability === 'drain') {
-      // What was there before has moved away.
+      // The previous tasks have been moved to other nodes.
       cluster.tasks.delete(node.id)
     }
     node.spec = structuredClone(spec)

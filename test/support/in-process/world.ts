@@ -6,11 +6,11 @@ import type { openFakeCloud } from './fake-driver.ts'
 import type { FakeHost } from './fake-host.ts'
 import { type Ran, runHere } from './run.ts'
 
-/** A folder with an inventory, and a home: all that one command line needs besides hosts. */
+/** An inventory directory and a home directory: everything that a command line needs except hosts. */
 export interface World extends AsyncDisposable {
   readonly folder: string
   readonly home: string
-  /** Runs `fleet WORDS` in the folder. */
+  /** Runs `fleet WORDS` in the inventory directory. */
   run(
     words: readonly string[],
     env?: Readonly<Record<string, string>>,
@@ -22,15 +22,15 @@ export interface World extends AsyncDisposable {
 interface WorldHosts {
   readonly web1: FakeHost
   readonly web2: FakeHost
-  /** Where all hosts of the fake provider are. */
+  /** Host at which all hosts of the fake provider can be reached. */
   readonly cloud: FakeHost
 }
 
-/** What a record says of a host that is ready. */
+/** Returns the record fields of a ready host. */
 const ready = ({ port, hostKey }: FakeHost) =>
   `phase: ready, address: 127.0.0.1, port: ${port}, user: root, hostKeys: ["${hostKey}"]`
 
-/** The machines of the inventory: two hosts over SSH, one of the fake provider's, and one that is yet to be created. */
+/** Returns an inventory with two hosts over SSH, one of the fake provider, and one that is yet to be created. */
 function inventoryOf({ web1, web2, cloud }: WorldHosts): string {
   const web = (host: FakeHost) =>
     `{ driver: ssh, options: { address: 127.0.0.1, port: ${host.port}, user: root }, labels: { role: web }, host: { ${ready(host)} } }`
@@ -46,7 +46,7 @@ machines:
 `
 }
 
-/** A stack of compose files on the machines web-1 and web-2, and one that is on no host. */
+/** A stack on web-1 and web-2, one on db-1, and one on no machine. */
 const stacks = `stacks:
   shop: { compose: shop/compose.yaml, on: role=web }
   blog: { compose: shop/compose.yaml, on: role=db }
@@ -59,14 +59,14 @@ const swarms = `swarms:
   test: { managers: new-1 }
 `
 
-/** An inventory of this computer alone: its engine needs no broker. */
+/** An inventory with only this computer: its engine needs no broker. */
 const thisComputer = `version: 1
 id: 89abcdef
 machines:
   laptop: { driver: local, host: { phase: ready } }
 `
 
-/** Makes a world. The provider has the host of `db-1`, and one that no entry names. */
+/** Creates a world. The provider has the host of `db-1`, and one without an entry. */
 export async function openWorld(
   hosts: WorldHosts,
   cloud: ReturnType<typeof openFakeCloud>,
@@ -80,7 +80,7 @@ export async function openWorld(
   const withStacks = `${inventoryOf(hosts)}${stacks}`
   await writeFile(join(folder, 'stacks.yaml'), withStacks)
   await writeFile(join(folder, 'swarms.yaml'), `${inventoryOf(hosts)}${swarms}`)
-  // an inventory that has deployed nothing
+  // an inventory without any deployment
   await writeFile(join(folder, 'new.yaml'), withStacks.replace('0123abcd', '4567cdef'))
   for (const machine of ['db-1', 'lost-1']) {
     const record = { phase: 'ready' as const, token: tokenOf(machine), id: `fake-${machine}` }

@@ -6,10 +6,10 @@ import { editInventoryText } from '../../../src/state/yaml/edit-excerpt.ts'
 import { editInventory } from '../../../src/state/yaml/edit-entry.ts'
 import { normalizeEntry } from '../../../src/state/yaml/normalize-entry.ts'
 
-/** What becomes of an entry; undefined: it goes. */
+/** Function that returns the new entry, or undefined to remove it. */
 export type Change = (entry: MachineEntry) => MachineEntry | undefined
 
-/** The text after one machine is made what `change` makes of it; of none, it makes a new one. */
+/** Returns the text after `change` is applied to a machine, or to a new entry if there is none with this name. */
 export function editText(text: string, name: string, change: Change): string {
   const document = parseInventoryDocument(text, 'machines.yaml')
   const { machines } = document.data as { machines?: Record<string, MachineEntry> | null }
@@ -35,5 +35,5 @@ export const ready: Change = (entry) => ({
 
 const long = (name: string, n: number): string =>
   `  ${name}:\n    driver: ssh\n    options: { address: 10.0.0.${n} }\n    host:\n      phase: ready\n      address: 10.0.0.${n}\n`
-/** Three machines, apart by blank lines. */
+/** An inventory with three machines, separated by blank lines. */
 export const fleet = `${head}machines:\n${['api-1', 'db-1', 'web-1'].map(long).join('\n')}`

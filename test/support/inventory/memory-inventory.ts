@@ -14,7 +14,7 @@ import {
 import type { OptionsOf } from '../../../src/state/inventory/parse-inventory.ts'
 import { checkMachine, normalizeEntry } from '../../../src/state/yaml/normalize-entry.ts'
 
-/** What a new inventory in memory has. */
+/** Initial contents of an inventory in memory, apart from its machines. */
 interface Beginning extends Partial<Pick<Inventory, 'id' | 'defaults' | 'operators'>> {
   readonly profiles?: Readonly<Record<string, ProfileEntry>>
   readonly swarms?: Readonly<Record<string, SwarmEntry>>
@@ -30,7 +30,7 @@ const setOrDelete = <Value>(
   else map.set(name, value)
 }
 
-/** An inventory that lives as long as the test; for operations that need a store and no file. */
+/** Creates an inventory in memory, for operations that need a store but no file. */
 export function openMemoryInventory(
   entries: Readonly<Record<string, MachineEntry>> = {},
   {

@@ -6,7 +6,7 @@ import { program, type Person } from '../test-user.ts'
 
 const run = promisify(execFile)
 
-/** Somebody in a git repository, with the built fleet on the PATH that git looks along. */
+/** Creates a git repository for a user, with the built fleet in git's PATH. */
 export async function makeRepository(person: Person) {
   const bin = join(person.home, 'bin')
   await mkdir(bin)

@@ -3,8 +3,8 @@ import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Who can log in to a lab host: root; ana, who is in the group `docker`; bob, who is not, but may use sudo.
- * Their homes are in /srv, because a checkout of the project may be in /root or /home.
+ * Accounts of a lab host: root; ana, who is in the group `docker`; and bob, who is not, but may use sudo. Their home
+ * directories are in /srv, because a checkout of the project may be in /root or /home.
  */
 export const accounts = {
   root: { uid: 0, home: '/srv/root' },
@@ -15,7 +15,7 @@ export const accounts = {
 /** The name of an account on a lab host. */
 export type Account = keyof typeof accounts
 
-/** The password of ana and bob, for tests that turn on password login and PAM. */
+/** The password of ana and bob, for tests that enable password login and PAM. */
 export const password = 'lab-password'
 const passwordHash =
   '$6$fleetlab$Z2bcvsg0HSTpB6JBlX5n23k9/j6w2LnykSTcRRsfntV0xVR9xoFayzFKt/Dv4LAp47.ueN372daX.FOIkB0TH/'
@@ -47,7 +47,7 @@ const group = () => [
   'docker:x:2375:ana',
 ]
 
-/** Writes the account files into a host's /etc folder. */
+/** Writes the account files into a host's /etc directory. */
 export async function writeAccounts(etc: string): Promise<void> {
   await mkdir(join(etc, 'sudoers.d'), { recursive: true })
   await Promise.all([
@@ -58,7 +58,7 @@ export async function writeAccounts(etc: string): Promise<void> {
   ])
 }
 
-/** Makes the home folders, below the folder that a host sees as /srv. Each lets `publicKey` in. */
+/** Creates the home directories below the directory that a host sees as /srv, with `publicKey` authorized in each. */
 export async function writeHomes(folder: string, publicKey: string): Promise<void> {
   for (const [name, { uid }] of Object.entries(accounts)) {
     const home = join(folder, name)

@@ -5,10 +5,10 @@ import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { ended, runProgram } from './process.ts'
 
-/** The image that `importBaseImage` makes: a shell and its tools, from busybox-static. */
+/** The image that `importBaseImage` creates: a shell and its tools, from busybox-static. */
 const baseImage = 'bb:1'
 
-/** Makes a root folder that holds busybox under all its names. */
+/** Creates a root directory that contains busybox under all its names. */
 export async function makeBaseRoot(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   for (const part of ['bin', 'etc', 'root', 'tmp'])
@@ -23,7 +23,7 @@ export async function makeBaseRoot(folder: string): Promise<void> {
   ])
 }
 
-/** Imports a root folder as `baseImage` into the engine on a socket (Engine API, ImageCreate with fromSrc). */
+/** Imports a root directory as `baseImage` into the engine on a socket (Engine API, ImageCreate with fromSrc). */
 export async function importBaseImage(socketPath: string, root: string): Promise<void> {
   const query = new URLSearchParams({ fromSrc: '-', repo: baseImage, changes: 'CMD ["sh"]' })
   const tar = spawn('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], {

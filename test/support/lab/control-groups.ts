@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 const mountPoint = '/sys/fs/cgroup'
 
-/** Where a control group of that name is: once in version 2, once for each controller in version 1 (cgroups(7)). */
+/** Returns the directories of a control group: one in version 2, one per controller in version 1 (cgroups(7)). */
 export const controlGroupFolders = (name: string): string[] =>
   [mountPoint, ...readdirSync(mountPoint).map((controller) => join(mountPoint, controller))]
     .map((folder) => join(folder, name))
@@ -15,7 +15,7 @@ function removeTree(folder: string): void {
   rmdirSync(folder)
 }
 
-/** Removes the control groups that engines made under a name. They must hold no process. */
+/** Removes the control groups that engines created under a name. They must not contain processes. */
 export function removeControlGroups(name: string): void {
   for (const folder of controlGroupFolders(name)) removeTree(folder)
 }

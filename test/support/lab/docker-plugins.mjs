@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Where Debian and Docker put docker's plugins. */
+/** Directories in which Debian and Docker install docker's plugins. */
 const systemPlaces = ['/usr/libexec', '/usr/lib', '/usr/local/lib'].map(
   (folder) => `${folder}/docker/cli-plugins`,
 )
 
 /**
- * Unpacks packages of a Debian suite (the first argument is a folder, the second its name), with apt lists of its own: Debian 12 has no plugins of docker, and nothing is
- * installed.
+ * Unpacks packages of a Debian suite (arguments: directory, suite, packages) with separate apt lists: Debian 12 has no
+ * packages of docker plugins, and nothing is installed.
  */
 const unpackScript = `
 set -eu
@@ -35,7 +35,7 @@ const inFolder = (/** @type {string} */ place) => join(place, 'root', systemPlac
 
 const names = /** @type {const} */ (['docker-compose', 'docker-buildx'])
 
-/** Unpacks packages into a folder below the temporary one, unless that has been done. */
+/** Unpacks packages into a directory. Prints an error if that fails. */
 function unpack(
   /** @type {string} */ folder,
   /** @type {string} */ suite,
@@ -47,9 +47,10 @@ function unpack(
 }
 
 /**
- * The files of docker's plugins, for whoever is to have them. They are fetched where this machine lacks one. `docker-compose-new` is
- * the newest compose that Debian has, in unstable.
- * @returns {Readonly<Partial<Record<'docker-compose' | 'docker-buildx' | 'docker-compose-new', string>>>} without those that cannot be had
+ * Returns the files of docker's plugins, and fetches those that this computer does not have. `docker-compose-new` is
+ * the newest compose in Debian unstable.
+ * @returns {Readonly<Partial<Record<'docker-compose' | 'docker-buildx' | 'docker-compose-new', string>>>} without
+ * unavailable ones
  */
 export function prepareDockerPlugins() {
   const folder = join(tmpdir(), 'fleet-docker-plugins')

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 const script = fileURLToPath(new URL('enter.sh', import.meta.url))
 
 /**
- * Runs a command where a lab can be started, with this process's input and output, and gives its exit code.
- * Ctrl-C, SIGTERM, even SIGKILL of this process end all that was started in there and remove what it left.
- * In there, `FLEET_LAB_OUTSIDE` names the machine's own network namespace (for nsenter --net).
+ * Runs a command in an environment where a lab can be started, with this process's input and output, and resolves to
+ * its exit code. Ctrl-C, SIGTERM, and even SIGKILL of this process kill everything that was started in there and remove
+ * its files. In there, `FLEET_LAB_OUTSIDE` is the path of this computer's network namespace (for nsenter --net).
  * @param {readonly string[]} command
  * @param {NodeJS.ProcessEnv} [env]
  * @returns {Promise<number>}
@@ -17,8 +17,8 @@ const script = fileURLToPath(new URL('enter.sh', import.meta.url))
 export function runInLab(command, env = process.env) {
   const folder = mkdtempSync(join(tmpdir(), 'fleet-lab-'))
   const child = spawn('/usr/bin/unshare', ['--mount', 'sh', script, folder, ...command], {
-    env: { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` }, // root's own may lack them
-    detached: true, // a session of its own: Ctrl-C reaches only this process
+    env: { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` }, // may be missing in root's own PATH
+    detached: true, // a separate session: Ctrl-C reaches only this process
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
   })
   let signalled = 0

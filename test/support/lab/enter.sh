@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs a command where a lab can be started: in new network, mount and PID namespaces, with a temporary folder of
-# its own. When the command ends, or descriptor 3 (which the caller holds open for as long as it lives) does, then
-# everything that was started in there is killed, and folder and control groups are removed.
+# Runs a command in an environment where a lab can be started: new network, mount and PID namespaces, with a separate
+# temporary directory. When the command exits, or file descriptor 3 is closed (which the caller keeps open while it
+# runs), everything that was started in there is killed, and the directory and control groups are removed.
 #   enter.sh FOLDER COMMAND [ARGUMENT...]    called in a new mount namespace and a new session
 set -u
 umask 022
@@ -17,7 +17,7 @@ if ! grep -q ' /sys/fs/cgroup[ /]' /proc/mounts; then
   [ -n "$(ls /sys/fs/cgroup)" ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
 
-exec 9</proc/self/ns/net # the way back to the machine's network, for those who ask for it by name
+exec 9</proc/self/ns/net # keeps the computer's network namespace accessible as FLEET_LAB_OUTSIDE
 # shellcheck disable=SC2016
 TMPDIR=$folder FLEET_LAB_OUTSIDE=/proc/1/fd/9 unshare --net --pid --fork --kill-child=KILL --mount-proc \
   sh -c 'ip link set lo up; (exec 3<&- 9<&-; exec "$@"); exit $?' sh "$@" <&0 &
@@ -25,7 +25,7 @@ inside=$!
 exec 9<&-
 {
   cat <&3 >/dev/null
-  # unshare waits for its child, PID 1 inside, and that one's end for the end of all others
+  # unshare waits for its child, PID 1 of the namespace, whose death kills all other processes in it
   kill -KILL $(cat "/proc/$inside/task/$inside/children") || kill -KILL "$inside"
 } 2>/dev/null &
 wait "$inside" 2>/dev/null

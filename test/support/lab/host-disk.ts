@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import { writeAccounts, writeHomes } from './accounts.ts'
 import { makeKey } from './ssh-key.ts'
 
-/** What is on a host's disk when it is first started. */
+/** Initial contents of a host's disk. */
 export interface DiskPlan {
   readonly name: string
   readonly address: string
-  /** The public key that lets in every account. */
+  /** The public key that is authorized for every account. */
   readonly publicKey: string
-  /** Lines of sshd_config(5) that replace or join the lab's own. */
+  /** Lines of sshd_config(5) that override or extend the lab's defaults. */
   readonly sshdOptions: Readonly<Record<string, string>>
-  /** A folder whose programs in `usr/bin` and `usr/sbin` replace those of this machine. */
+  /** A directory whose programs in `usr/bin` and `usr/sbin` replace those of this computer. */
   readonly programs?: string
 }
 
@@ -33,7 +33,7 @@ const lines = (entries: Readonly<Record<string, string>>) =>
     .map(([key, value]) => `${key} ${value}\n`)
     .join('')
 
-/** Makes a new host key in an /etc folder, in place of any that is there. Gives its public part. */
+/** Creates a host key in an /etc directory, replacing an existing one. Resolves to the public key. */
 export async function makeHostKey(etc: string, name: string): Promise<string> {
   const file = join(etc, 'ssh/ssh_host_ed25519_key')
   await Promise.all([rm(file, { force: true }), rm(`${file}.pub`, { force: true })])
@@ -41,7 +41,10 @@ export async function makeHostKey(etc: string, name: string): Promise<string> {
   return publicKey
 }
 
-/** Makes a host's disk: what it changes of /etc, and its own /srv, /var/log, /var/lib/docker and /var/lib/fleet. Gives its host key. */
+/**
+ * Creates a host's disk: its changes to /etc, and separate /srv, /var/log, /var/lib/docker and /var/lib/fleet. Resolves
+ * to its host key.
+ */
 export async function makeDisk(folder: string, plan: DiskPlan): Promise<string> {
   const etc = join(folder, 'etc')
   for (const part of ['etc/ssh', 'etc.work', 'home', 'log', 'docker', 'fleet'])

@@ -1,7 +1,7 @@
 #!/bin/sh
-# PID 1 of a lab host, already in the host's own namespaces: gives it its disk, its network and its services.
+# PID 1 of a lab host, started in the host's namespaces: sets up its disk, network and services.
 #   host-init.sh NAME ADDRESS FOLDER [DOCKERD-OPTION...]    no options: no engine
-# Goes on when its input ends, which says that eth0 is there. SIGTERM shuts the host down.
+# Waits for the end of its input, which signals that eth0 exists. SIGTERM shuts the host down.
 set -eu
 name=$1 address=$2 folder=$3
 shift 3
@@ -31,7 +31,7 @@ fi
 
 cat >/dev/null
 hostname "$name"
-# The same at every start, as a computer's is: others remember it.
+# The same MAC address at every start, like a real computer: other hosts cache it.
 # shellcheck disable=SC2046
 hardware=$(printf '02:00:%02x:%02x:%02x:%02x' $(echo "$address" | tr . ' '))
 ip -batch - <<BATCH
@@ -47,5 +47,5 @@ if [ $# -gt 0 ]; then
   dockerd "$@" >>/var/log/dockerd.log 2>&1 &
   engine=$!
 fi
-sleep infinity & # the host lives on when a service dies
+sleep infinity & # the host keeps running when a service exits
 wait             # and orphans are reaped here

@@ -5,32 +5,32 @@ import { fileURLToPath } from 'node:url'
 import { type Switch, plugIn, unplug } from './network.ts'
 import { childrenOf, ended, hasEnded, signalProcess, spawnTied, until } from './process.ts'
 
-/** What a host is started from. */
+/** Configuration of a host. */
 export interface BootPlan {
   readonly name: string
   readonly address: string
-  /** Its disk and logs. */
+  /** Directory of its disk and logs. */
   readonly folder: string
   readonly network: Switch
-  /** Options of dockerd(8); none: the host has no engine. */
+  /** Options of dockerd(8); if empty, the host has no engine. */
   readonly engine: readonly string[]
 }
 
 /** A running host. */
 export interface RunningHost {
-  /** `unshare`, which lives as long as the host. */
+  /** The process of `unshare`, which runs as long as the host. */
   readonly child: ChildProcess
-  /** The host's PID 1, as this process sees it. */
+  /** PID of the host's init process in this PID namespace. */
   readonly pid: number
-  /** This side's end of its network cable. */
+  /** Name of the host's network interface on the switch. */
   readonly cable: string
 }
 
-/** How to run a program on a host. */
+/** Options for running a program on a host. */
 export interface HostSpawnOptions {
-  /** Joins and replaces the plain environment of root on the host. */
+  /** Variables that extend or override the default environment of root. */
   readonly env?: Readonly<Record<string, string>>
-  /** Default: root's home. */
+  /** Default: root's home directory. */
   readonly cwd?: string
 }
 
@@ -47,7 +47,7 @@ export const environment = {
 const initScript = fileURLToPath(new URL('host-init.sh', import.meta.url))
 const namespaces = ['--mount', '--net', '--pid', '--uts', '--ipc', '--mount-proc']
 
-/** Starts a host, which ends with this process at the latest. Its services take a while longer to answer. */
+/** Starts a host, which is killed at the latest when this process exits. Its services may answer later. */
 export async function bootHost(plan: BootPlan): Promise<RunningHost> {
   const log = openSync(join(plan.folder, 'init.log'), 'a')
   const init = ['sh', initScript, plan.name, plan.address, plan.folder, ...plan.engine]
@@ -70,7 +70,7 @@ export async function bootHost(plan: BootPlan): Promise<RunningHost> {
   }
 }
 
-/** Ends a host: SIGTERM shuts it down, SIGKILL pulls the plug. Resolves when all its processes are gone. */
+/** Ends a host: SIGTERM shuts it down, SIGKILL kills it. Resolves when all its processes are gone. */
 export async function endHost(
   { child, pid, cable }: RunningHost,
   signal: 'SIGTERM' | 'SIGKILL',
@@ -80,7 +80,7 @@ export async function endHost(
   await unplug(cable)
 }
 
-/** Starts a program in a host's namespaces. `kill` on it reaches the program itself. */
+/** Starts a program in a host's namespaces. Its `kill` sends signals to the program itself. */
 export function spawnInHost(
   { pid }: RunningHost,
   argv: readonly string[],
@@ -91,7 +91,7 @@ export function spawnInHost(
     [`--target=${pid}`, '--all', '--root', `--wdns=${cwd}`, '--', ...argv],
     { env: { ...environment, ...env }, stdio: 'pipe' },
   )
-  // nsenter waits for the program, which is its child, and ends as it ends
+  // nsenter is the program's parent: it waits for the program, and exits with its status.
   child.kill = (signal) => {
     const program = childrenOf(child.pid ?? 0)[0]
     return program !== undefined && process.kill(program, signal)

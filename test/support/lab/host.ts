@@ -22,46 +22,48 @@ import {
   until,
 } from './process.ts'
 
-/** A computer of the lab. Its methods act on it from outside, never through its SSH server. */
+/** A host of the lab. The methods act on it from outside, never through its SSH server. */
 export interface LabHost {
   readonly name: string
   readonly address: string
   readonly port: 22
   readonly user: 'root'
-  /** The public host key that its SSH server shows now: `ssh-ed25519 AAAA…`. */
+  /** The public host key that its SSH server currently shows: `ssh-ed25519 AAAA…`. */
   readonly hostKey: string
-  /** Its engine's socket, as this process sees it. Another one each time that the host is started. */
+  /** The engine's socket, as a path of this process. It changes each time the host is started. */
   readonly engineSocket: string
-  /** Root's home, as the host sees it. */
+  /** Root's home directory, as a path of the host. */
   readonly home: string
   /** Runs a shell command on the host, as root. */
   exec(command: string, options?: HostSpawnOptions): Promise<Finished>
-  /** Starts a program on the host, as root, with piped input and output. `kill` on it reaches the program itself. */
+  /**
+   * Starts a program on the host, as root, with piped input and output. Its `kill` sends signals to the program itself.
+   */
   spawn(argv: readonly string[], options?: HostSpawnOptions): ChildProcess
   /** Starts the host and waits until its services answer. */
   start(): Promise<void>
-  /** Shuts the host down in good order. Its disk stays. */
+  /** Shuts the host down gracefully. Its disk is kept. */
   stop(): Promise<void>
-  /** Pulls the plug. */
+  /** Kills the host, as if it lost power. */
   kill(): Promise<void>
-  /** Halts its SSH server and all sessions: the kernel accepts connections and nothing ever answers. */
+  /** Suspends its SSH server and all sessions: the kernel accepts connections, but nothing ever answers. */
   pause(): void
-  /** Ends `pause`. */
+  /** Undoes `pause`. */
   resume(): void
   /** Kills its SSH server and all sessions: connections are refused until `startSshd`. */
   killSshd(): Promise<void>
-  /** Starts the SSH server that was killed and waits until it answers. */
+  /** Starts the SSH server after `killSshd`, and waits until it answers. */
   startSshd(): Promise<void>
-  /** Throws every packet to and from it away, without any notice to the other side; or ends that. */
+  /** Silently drops all packets to and from it, or stops dropping them. */
   drop(on: boolean): Promise<void>
-  /** Gives it a new host key and waits until its SSH server shows it. Gives the new key. */
+  /** Creates a new host key and waits until the SSH server shows it. Resolves to the new public key. */
   replaceHostKey(): Promise<string>
 }
 
-/** What a host is made from. */
+/** Configuration of a host and its disk. */
 export type HostPlan = BootPlan & DiskPlan
 
-/** Makes a host and starts it. It ends with this process at the latest. */
+/** Creates and starts a host. It is killed at the latest when this process exits. */
 export async function startHost(plan: HostPlan): Promise<LabHost> {
   const host = new Host(plan, await makeDisk(plan.folder, plan))
   try {

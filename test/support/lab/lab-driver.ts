@@ -2,12 +2,15 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { LabHost } from './lab.ts'
 
-/** A server that switches the hosts of a lab. */
+/** A server that switches the hosts of a lab on and off. */
 export interface LabPower extends Disposable {
   readonly port: number
 }
 
-/** Serves `POST /HOST/VERB`: `start`, `stop`, `restart`, `kill`, and `state`, which answers `running` or `stopped`. */
+/**
+ * Serves `POST /HOST/VERB` with the verbs `start`, `stop`, `restart`, `kill` and `state`; all answer `running` or
+ * `stopped`.
+ */
 export async function servePower(hosts: readonly LabHost[]): Promise<LabPower> {
   const off = new Set<string>()
   const verbs = {
@@ -53,7 +56,7 @@ export async function servePower(hosts: readonly LabHost[]): Promise<LabPower> {
   }
 }
 
-/** The code of a driver that asks this server. */
+/** Returns the code of a driver that uses this server. */
 export const labDriver = (port: number): string => `
 import * as z from 'zod'
 const ask = async ({ id }, verb) => {

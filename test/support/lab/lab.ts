@@ -13,36 +13,36 @@ export { type Account, accounts, password } from './accounts.ts'
 export type { LabHost } from './host.ts'
 
 /**
- * Whether this process runs where a lab can be started: in the namespaces of `enter.mjs`, which `npm test`
- * and `scripts/run-ts.mjs --lab` provide. Nothing in there can reach the machine's own network, save through
- * the namespace that `FLEET_LAB_OUTSIDE` names: `nsenter --net=$FLEET_LAB_OUTSIDE COMMAND`.
+ * Whether this process can start a lab: it runs in the namespaces of `enter.mjs`, which `npm test` and
+ * `scripts/run-ts.mjs --lab` create. Nothing in there has access to this computer's network, except through the
+ * namespace `FLEET_LAB_OUTSIDE`: `nsenter --net=$FLEET_LAB_OUTSIDE COMMAND`.
  */
 export const labIsHere = process.env['FLEET_LAB_OUTSIDE'] !== undefined
 
-/** Which lab to start. */
+/** Options of a lab. */
 export interface LabOptions {
   readonly hosts: number
-  /** Gives each host a Docker engine of its own. */
+  /** Starts a Docker engine on each host. */
   readonly engine?: boolean
-  /** The names of hosts, such as `h2`, whose engine is of a newer release than this machine's. Needs `engine`. */
+  /** The names of hosts, such as `h2`, whose engine is newer than this computer's. Requires `engine`. */
   readonly newerEngines?: readonly string[]
-  /** Starts a registry that the hosts' engines may use. */
+  /** Starts a registry that the hosts' engines can use. */
   readonly registry?: boolean
-  /** Imports the image `bb:1`, a shell and its tools, on each host. Needs `engine`. */
+  /** Imports the image `bb:1`, a shell and its tools, on each host. Requires `engine`. */
   readonly image?: boolean
   /** Lines of sshd_config(5) for every host. */
   readonly sshdOptions?: Readonly<Record<string, string>>
 }
 
-/** Hosts on one switch. Disposing of it leaves nothing behind; so does the end of the process in `enter.mjs`. */
+/** Hosts on one switch. Disposal removes everything, and so does the end of the process in `enter.mjs`. */
 export interface Lab extends AsyncDisposable {
   readonly hosts: readonly LabHost[]
   /** The login key of every account on all hosts. */
   readonly identity: Identity
-  /** `10.77.0.1:5000`, when asked for. */
+  /** Name of the registry, such as `10.77.0.1:5000`, if requested. */
   readonly registry?: string
   readonly network: Switch
-  /** Starts one more host like the others. */
+  /** Starts another host like the others. */
   add(): Promise<LabHost>
 }
 
@@ -69,7 +69,7 @@ async function dispose({ folder, network, controlGroup, hosts, registry }: Parts
   await rm(folder, { recursive: true, force: true })
 }
 
-/** How to start the host of a number. */
+/** Returns a function that starts the host with a given number. */
 function hostStarter(parts: Parts, options: LabOptions, identity: Identity) {
   const { folder, network } = parts
   const root = join(folder, 'base-image')
@@ -93,7 +93,7 @@ function hostStarter(parts: Parts, options: LabOptions, identity: Identity) {
   }
 }
 
-/** Starts hosts, all at once, and waits until every one answers. At most 240. */
+/** Starts all hosts concurrently, and waits until every one answers. At most 240 hosts. */
 export async function startLab(options: LabOptions): Promise<Lab> {
   if (!labIsHere)
     throw new Error('no lab here: run this through `npm test` or scripts/run-ts.mjs --lab')

@@ -1,4 +1,4 @@
-/** Puts a command into the machine's own network, where its packages come from. */
+/** Returns a command that runs in this computer's network namespace, from which packages can be downloaded. */
 export function outside(...argv: string[]): [string, ...string[]] {
   const namespace = process.env['FLEET_LAB_OUTSIDE']
   if (namespace === undefined) throw new Error('no lab here: run this through `npm test`')

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** The programs that a lab and its tests run, and the Debian packages that have them. */
+/** The programs that a lab and its tests require, and their Debian packages. */
 const packages = {
   dockerd: 'docker.io',
   docker: 'docker-cli',
@@ -17,20 +17,20 @@ const packages = {
   openssl: 'openssl',
   groff: 'groff-base', // manual pages
   man: 'man-db',
-  'gpg-agent': 'gnupg', // signs a repository of packages
+  'gpg-agent': 'gnupg', // signs a package repository
   git: 'git',
-  'ansible-inventory': 'ansible-core', // judges what is exported for it
+  'ansible-inventory': 'ansible-core', // verifies the exported inventory
   python3: 'python3', // types on terminals
   zsh: 'zsh', // completion is tested in the shells themselves
   fish: 'fish',
   tcsh: 'tcsh', // a login shell that is not POSIX
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
-  genisoimage: 'genisoimage', // the small guest is built with these
+  genisoimage: 'genisoimage', // builds the small guest, with the next two
   gcc: 'gcc',
   gencat: 'libc6-dev',
   debootstrap: 'debootstrap',
-  apparmor_parser: 'apparmor', // without it, and on a kernel with AppArmor, no container starts
+  apparmor_parser: 'apparmor', // without it, no container starts on a kernel with AppArmor
 }
 
 const folders = () =>
@@ -47,15 +47,15 @@ function isExecutable(/** @type {string} */ file) {
 
 const isHere = (/** @type {string} */ program) =>
   [...folders()].some((folder) => isExecutable(join(folder, program))) &&
-  // the base image holds nothing but busybox, so it has to be the static one
+  // the base image contains only busybox, which must be statically linked
   (program !== 'busybox' || spawnSync('ldd', ['/bin/busybox']).status !== 0)
 
-/** What is missing: programs, each with its package. */
+/** Returns the missing programs, each with its package. */
 const findMissing = () => Object.entries(packages).filter(([program]) => !isHere(program))
 
 /**
- * Installs packages without starting any service (policy-rc.d, see invoke-rc.d(8)) and without removing any other
- * package. The names that this release of the distribution lacks are left out.
+ * Installs packages without starting services (policy-rc.d, see invoke-rc.d(8)) and without removing other packages.
+ * Names that are unknown in this release of the distribution are skipped.
  */
 const installScript = `
 set -eu
@@ -86,8 +86,8 @@ function installPackages(/** @type {readonly string[]} */ names) {
 }
 
 /**
- * Makes this machine ready for a lab, as far as it can be: installs what is missing where apt is.
- * @returns {string | undefined} why there can be no lab here; nothing when there can
+ * Prepares this computer for a lab as far as possible: installs missing packages if apt is available.
+ * @returns {string | undefined} the reason why labs are impossible on this computer, or undefined
  */
 export function prepareLab() {
   if (process.platform !== 'linux')

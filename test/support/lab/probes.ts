@@ -1,7 +1,7 @@
 import { type RequestOptions, get } from 'node:http'
 import { connect } from 'node:net'
 
-/** Whether a server's first bytes are those of an SSH server (RFC 4253 4.2). */
+/** Resolves to whether a server's first bytes are those of an SSH server (RFC 4253, section 4.2). */
 export const answersSsh = (host: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host, port })
@@ -14,7 +14,7 @@ export const answersSsh = (host: string, port: number): Promise<boolean> =>
     socket.once('close', () => resolve(false))
   })
 
-/** Whether an HTTP server answers a request with 200. */
+/** Resolves to whether an HTTP server answers a request with status 200. */
 export const answersHttp = (target: string | RequestOptions): Promise<boolean> =>
   new Promise((resolve) => {
     get(target, (response) => {
@@ -23,7 +23,7 @@ export const answersHttp = (target: string | RequestOptions): Promise<boolean> =
     }).on('error', () => resolve(false))
   })
 
-/** Whether something accepts connections on a port. */
+/** Resolves to whether a port accepts connections. */
 export const answersTcp = (host: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host, port })

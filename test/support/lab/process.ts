@@ -4,27 +4,27 @@ import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What a program printed and how it ended; a death by signal has code -1. */
+/** Output and exit code of a program; the code is -1 if it was killed by a signal. */
 export interface Finished {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Starts a program that the kernel kills when this process ends, however it ends (prctl(2), PR_SET_PDEATHSIG). */
+/** Starts a program that the kernel kills when this process exits for any reason (prctl(2), PR_SET_PDEATHSIG). */
 export const spawnTied = (argv: readonly string[], options: SpawnOptions): ChildProcess =>
   spawn('/usr/bin/setpriv', ['--pdeathsig', 'KILL', '--', ...argv], options)
 
-/** Whether a process has ended. */
+/** Returns whether a process has exited. */
 export const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean =>
   exitCode !== null || signalCode !== null
 
-/** Resolves when a process has ended. */
+/** Resolves when a process has exited. */
 export async function ended(child: ChildProcess): Promise<void> {
   if (!hasEnded(child)) await once(child, 'exit')
 }
 
-/** Sends a signal to a process, if there still is one. */
+/** Sends a signal to a process, if it still exists. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
@@ -33,7 +33,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Collects what a process with piped output prints, until it ends. */
+/** Collects the output of a process with piped output, until it exits. */
 export async function finish(child: ChildProcess): Promise<Finished> {
   const [stdout, stderr, [code]] = await Promise.all([
     child.stdout ? text(child.stdout) : '',
@@ -43,21 +43,21 @@ export async function finish(child: ChildProcess): Promise<Finished> {
   return { code: code ?? -1, stdout, stderr }
 }
 
-/** Runs a program of this machine and gives its output; throws when it fails. */
+/** Runs a program on this computer. Resolves to its output; throws if it fails. */
 export async function runProgram(
   argv: readonly [string, ...string[]],
   input = '',
 ): Promise<string> {
   const [file, ...rest] = argv
   const child = spawn(file, rest, { stdio: 'pipe' })
-  child.stdin.on('error', () => {}) // the program may end without reading it
+  child.stdin.on('error', () => {}) // the program may exit without reading it
   child.stdin.end(input)
   const { code, stdout, stderr } = await finish(child)
   if (code !== 0) throw new Error(`${argv.join(' ')} failed with code ${code}: ${stderr.trim()}`)
   return stdout
 }
 
-/** The process ids of a process's children (proc(5), `/proc/PID/task/TID/children`); none when it is gone. */
+/** Returns the PIDs of a process's children (proc(5), `/proc/PID/task/TID/children`); empty if it has exited. */
 export function childrenOf(pid: number): number[] {
   try {
     const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
@@ -67,15 +67,15 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
-/** The process ids of everything below a process. */
+/** Returns the PIDs of all descendants of a process. */
 export function descendantsOf(pid: number): number[] {
   const children = childrenOf(pid)
   return children.concat(children.flatMap(descendantsOf))
 }
 
 /**
- * Asks again and again until the answer is not `undefined`, and gives that answer.
- * Throws when it does not come in time; `what` completes the sentence "waited 300 s for …".
+ * Calls `ask` repeatedly until it resolves to a value other than `undefined`, and resolves to this value. Throws when
+ * it times out; `what` completes the sentence "waited 300 s for …".
  */
 export async function until<T>(
   what: string,
@@ -91,7 +91,7 @@ export async function until<T>(
   }
 }
 
-/** The name of a process's program (proc(5), `/proc/PID/comm`); nothing when it is gone. */
+/** Returns the name of a process's program (proc(5), `/proc/PID/comm`), or the empty string if it has exited. */
 export function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()

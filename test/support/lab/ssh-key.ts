@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { runProgram } from './process.ts'
 
-/** A login key without passphrase. */
+/** A login key without a passphrase. */
 export interface Identity {
-  /** The private key's file. */
+  /** The file of the private key. */
   readonly file: string
   /** `ssh-ed25519 AAAA…`, without a comment. */
   readonly publicKey: string
@@ -12,7 +12,7 @@ export interface Identity {
   readonly fingerprint: string
 }
 
-/** Makes an Ed25519 key pair in `file` and `file`.pub. */
+/** Creates an Ed25519 key pair in `file` and `file`.pub. */
 export async function makeKey(file: string, comment: string): Promise<Identity> {
   await runProgram(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', file])
   const [type = '', blob = ''] = (await readFile(`${file}.pub`, 'utf8')).split(' ')

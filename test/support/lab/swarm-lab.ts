@@ -7,7 +7,7 @@ import { tokenOf } from '../token-of.ts'
 import { type Lab, type LabHost, startLab } from './lab.ts'
 import { type LabPower, labDriver, servePower } from './lab-driver.ts'
 
-/** A node as `docker node inspect` describes it. */
+/** A node as described by `docker node inspect`. */
 interface Node {
   readonly ID: string
   readonly Spec: {
@@ -26,27 +26,27 @@ interface Node {
 /** The labels of machines, by name. */
 type Labels = Record<string, Readonly<Record<string, string>>>
 
-/** No changes, and no problems; the records lack facts of the hosts, which a plan reports. */
+/** Matches a plan without changes and problems; records may lack facts of the hosts, which a plan reports. */
 export const nothingToDo = {
   code: 0,
   text: expect.not.stringMatching(/fleet apply|attention/) as string,
 }
 
-/** How a lab is set up. */
+/** Options of a swarm lab. */
 interface SwarmLabOptions {
-  /** The hosts are those of a driver, which can switch and remove them. */
+  /** The hosts belong to a driver that can stop, start and remove them. */
   readonly power?: true
-  /** The hosts whose engine is of a newer release. */
+  /** The hosts with a newer engine. */
   readonly newerEngines?: readonly string[]
 }
 
-/** Hosts with engines, and an inventory with a swarm of those with the label `role=manager` or `role=web`. */
+/** Hosts with engines, and an inventory with a swarm of the machines with the label `role=manager` or `role=web`. */
 export class SwarmLab implements AsyncDisposable {
   readonly lab: Lab
   readonly ana: Person
-  /** Change them, and then call `save`. */
+  /** Labels of machines; call `save` after changes. */
   readonly labels: Labels
-  /** More fields of the swarm, such as `autolock: true`. */
+  /** Additional fields of the swarm, such as `autolock: true`. */
   settings: readonly string[] = []
   /** The ID of the cluster, once it is recorded. */
   id: string | undefined
@@ -60,7 +60,7 @@ export class SwarmLab implements AsyncDisposable {
     this.#power = power
   }
 
-  /** Starts as many hosts as there are labels: h1, h2 and so on. */
+  /** Starts one host for each key of `labels`, which must be h1, h2 and so on. */
   static async start(
     labels: Labels,
     { power, newerEngines = [] }: SwarmLabOptions = {},
@@ -117,7 +117,7 @@ ${machines.join('')}`
     await writeFile(file, text)
   }
 
-  /** Runs a command of fleet, which must succeed. */
+  /** Runs a fleet command that must succeed. Resolves to its output. */
   async ok(line: string, who = this.ana): Promise<string> {
     const { code, stdout, stderr } = await who.fleet(line.split(' '))
     expect({ line, code, stderr: code === 0 ? '' : stderr }).toEqual({ line, code: 0, stderr: '' })
@@ -129,7 +129,7 @@ ${machines.join('')}`
     return { code, text: stdout + stderr }
   }
 
-  /** Applies, and kills the program with SIGKILL when a step begins. Whether it began. */
+  /** Applies, and kills the program with SIGKILL when a step starts. Resolves to whether the step started. */
   async applyUntil(step: string): Promise<boolean> {
     let isKilled = false
     await this.ana.fleet(['apply', '--yes', '--json', '--timeout', '60'], {
@@ -142,12 +142,12 @@ ${machines.join('')}`
     return isKilled
   }
 
-  /** The output of a shell command on a host. */
+  /** Resolves to the output of a shell command on a host. */
   async on(name: string, command: string): Promise<string> {
     return (await this.host(name).exec(command)).stdout.trim()
   }
 
-  /** The nodes that a manager lists, by the name of their host. No host is two nodes. */
+  /** Resolves to the nodes listed by a manager, by host name. Fails if a host has two nodes. */
   async nodes(manager = 'h1'): Promise<Record<string, Node>> {
     const text = await this.on(manager, 'docker node ls -q | xargs docker node inspect')
     const nodes = JSON.parse(text) as Node[]

@@ -1,6 +1,6 @@
 import { readdir, readlink } from 'node:fs/promises'
 
-/** The emulators that run on files below a folder (proc(5), `/proc/PID/fd`). */
+/** Resolves to the PIDs of emulators with open files below a directory (proc(5), `/proc/PID/fd`). */
 export async function emulatorsOn(folder: string): Promise<string[]> {
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const found = await Promise.all(

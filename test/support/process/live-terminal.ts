@@ -6,22 +6,22 @@ import xterm from '@xterm/headless'
 
 const relay = join(import.meta.dirname, 'pty_relay.py')
 
-/** A program on a terminal that shows what it draws, while it runs. */
+/** A program on a terminal whose window can be inspected while the program runs. */
 export interface LiveTerminal extends AsyncDisposable {
-  /** The lines of the window, without spaces at their ends. */
+  /** Returns the lines of the window, without trailing spaces. */
   lines(): readonly string[]
-  /** Which of its two screens the terminal shows. */
+  /** Returns which of its two screens the terminal shows. */
   readonly screen: () => 'normal' | 'alternate'
-  /** All that was written to the terminal so far. */
+  /** Returns everything written to the terminal so far. */
   readonly written: () => string
-  /** Whether the cell is drawn with a style other than that of plain text, such as inverse or grey. */
+  /** Returns whether a cell has a style other than that of plain text, such as inverse or dim. */
   isStyled(row: number, column: number): boolean
-  /** The ID of the program's process. */
+  /** Resolves to the PID of the program. */
   readonly pid: () => Promise<number>
   type(text: string): void
   resize(rows: number, columns: number): void
   signal(name: 'SIGTERM' | 'SIGUSR2'): void
-  /** Resolves when the window fits; rejects with what it shows after `seconds`, or if the program has ended. */
+  /** Resolves when the window fits; rejects with its contents after `seconds`, or if the program has exited. */
   until(fits: RegExp | ((lines: readonly string[]) => boolean), seconds?: number): Promise<void>
   /** The exit code of the program. */
   readonly ended: Promise<number>
@@ -34,7 +34,7 @@ interface Options {
   readonly columns?: number
 }
 
-/** Starts a program on a terminal. Ended with it, if it runs still. */
+/** Starts a program on a terminal. Disposal kills the program if it is still running. */
 export function openTerminal(
   argv: readonly string[],
   { cwd, env, rows = 24, columns = 80 }: Options,
@@ -57,14 +57,14 @@ export function openTerminal(
     written += chunk.toString('latin1')
     terminal.write(chunk, look)
   })
-  terminal.onData((answer) => send({ type: answer })) // to questions such as where the cursor is
+  terminal.onData((answer) => send({ type: answer })) // answers to queries such as the cursor position
   child.stdin.on('error', () => {})
   const send = (command: object): void => void child.stdin.write(`${JSON.stringify(command)}\n`)
   let hasEnded = false
   const ended = new Promise<number>((resolve) => {
     child.once('close', (code) => {
       hasEnded = true
-      // What was written last is parsed later.
+      // Wait until the last output has been parsed.
       terminal.write('', () => {
         look()
         resolve(code ?? -1)
@@ -120,7 +120,7 @@ export function openTerminal(
       })
     },
     async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL') // the terminal hangs up, which ends the program
+      child.kill('SIGKILL') // the terminal hangs up, which terminates the program
       child.stdin.destroy()
       await ended
       terminal.dispose()

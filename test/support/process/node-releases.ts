@@ -2,7 +2,7 @@ import { cachedFolder } from '../files/cached-folder.ts'
 import { outside } from '../lab/outside.ts'
 import { runProgram } from '../lab/process.ts'
 
-/** Downloads the npm package of a Node.js release and keeps its program alone. */
+/** Downloads the npm package of a Node.js release, and keeps only the program. */
 const script = `
 set -eu
 cd "$1"
@@ -11,7 +11,10 @@ tar -xzf ./*.tgz --strip-components=2 package/bin/node
 rm ./*.tgz
 `
 
-/** A folder with the program `node` of a major release, fetched when it is first asked for (3 s, 50 MB) and kept between runs. */
+/**
+ * Resolves to a directory with the program `node` of a major release, downloaded on first use (3 s, 50 MB) and kept
+ * between runs.
+ */
 export function findNode(major: number): Promise<string> {
   return cachedFolder('node', [major, process.arch, script], async (folder) => {
     await runProgram(outside('sh', '-c', script, 'sh', folder, process.arch, String(major)))

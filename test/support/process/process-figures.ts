@@ -1,8 +1,8 @@
 import { readFile, readdir } from 'node:fs/promises'
 
-/** What a process of this computer has in use. */
+/** Resource usage of a process on this computer. */
 export interface ProcessFigures {
-  /** Open descriptors. */
+  /** Number of open file descriptors. */
   readonly descriptors: number
   /** Memory in RAM (VmRSS), in kB. */
   readonly memory: number
@@ -11,7 +11,7 @@ export interface ProcessFigures {
 export const descriptorsOf = async (pid: number): Promise<number> =>
   (await readdir(`/proc/${pid}/fd`)).length
 
-/** What process `pid` has in use now. */
+/** Resolves to the current resource usage of process `pid`. */
 export async function figuresOf(pid: number): Promise<ProcessFigures> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   return {

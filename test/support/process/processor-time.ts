@@ -1,4 +1,7 @@
-/** Does `work` and tells how many milliseconds of processor time it took this process: what else the computer does hardly counts. */
+/**
+ * Runs `work`, and measures the processor time of this process in milliseconds, which hardly depends on other
+ * processes.
+ */
 export async function timeProcessor<Value>(
   work: () => Value | Promise<Value>,
 ): Promise<{ readonly value: Value; readonly took: number }> {

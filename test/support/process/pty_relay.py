@@ -1,8 +1,8 @@
-"""Runs a program on a pseudo-terminal of its own, for as long as it runs.
+"""Runs a program on a new pseudo-terminal until it exits.
 
-Arguments: rows, columns, and the program with its arguments. Standard input: JSON documents, one on each line: {"type": text
-to type}, {"size": [rows, columns] of the window from now on} or {"signal": number to send to the program}. Standard output: what
-the program writes. The exit code is that of the program, or 128 and the number of the signal that ended it.
+Arguments: rows, columns, and the program with its arguments. Standard input: JSON documents, one per line:
+{"type": input to type}, {"size": new [rows, columns] of the window} or {"signal": number of a signal to send}. Standard output: the
+output of the program. The exit code is that of the program, or 128 plus the number of the signal that killed it.
 """
 
 import fcntl

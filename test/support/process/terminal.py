@@ -1,7 +1,7 @@
-"""Runs a program on a pseudo-terminal, types when it prints what was expected, and passes its exit code on.
+"""Runs a program on a pseudo-terminal, types input when the expected output appears, and exits with its exit code.
 
-Standard input: JSON, a list of {"at": text to wait for, "type": what to type then, "size": [rows, columns] to become
-before it, if any, "pause": seconds to wait before it}. Standard output: the screen.
+Standard input: JSON, a list of {"at": output to wait for, "type": input to type then, "size": optional [rows, columns]
+to resize to before, "pause": optional seconds to wait before}. Standard output: the output of the program.
 """
 
 import fcntl
@@ -40,7 +40,7 @@ while time.monotonic() < end:
             time.sleep(typing[0].get("pause", 0.1))
             if "size" in typing[0]:
                 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *typing[0]["size"], 0, 0))
-                time.sleep(0.5)  # what runs there learns of it by a signal
+                time.sleep(0.5)  # the program is notified by SIGWINCH
             os.write(master, typing.pop(0)["type"].encode())
 else:
     os.kill(pid, 9)

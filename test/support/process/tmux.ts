@@ -9,15 +9,15 @@ const packages = { ofThisRelease: ['tmux', 'libevent-core-2.1-7', 'libutempter0'
 
 const libraries = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
 
-/** A server of tmux with one session, whose pane runs bash. */
+/** A tmux server with one session, whose pane runs bash. */
 export interface Tmux extends AsyncDisposable {
-  /** Runs a command of tmux, and returns what it prints. */
+  /** Runs a tmux command. Resolves to its output. */
   run(...words: readonly string[]): Promise<string>
-  /** Shows the session on a terminal; the last line is tmux's status line. */
+  /** Attaches a terminal to the session; the last line is tmux's status line. */
   attach(size: { readonly rows: number; readonly columns: number }): LiveTerminal
 }
 
-/** Starts tmux of Debian's package, which needs not be installed. Its socket is in `folder`. */
+/** Starts tmux from Debian's package, which need not be installed. Its socket is in `folder`. */
 export async function startTmux(
   folder: string,
   env: Readonly<Record<string, string>>,

@@ -18,21 +18,21 @@ const packages = {
 
 const realm = 'LAB.TEST'
 
-/** A Kerberos realm with a key distribution centre on loopback. */
+/** A Kerberos realm with a key distribution center on loopback. */
 export interface KerberosRealm extends Disposable {
-  /** The folder of kinit, klist and kdestroy. */
+  /** The directory of kinit, klist and kdestroy. */
   readonly programs: string
-  /** Variables of a user's programs: the realm, and an own place for tickets. */
+  /** Environment variables for a user's programs: the realm, and a separate ticket cache. */
   readonly env: Readonly<Record<string, string>>
-  /** Gets a ticket for a user of the realm, as kinit(1) does. */
+  /** Gets a ticket for a user of the realm, like kinit(1). */
   logIn(user: string): Promise<void>
   /** Removes all tickets. */
   logOut(): Promise<void>
-  /** Makes a host a member of the realm, whose sshd accepts tickets. */
+  /** Adds a host to the realm, with an sshd that accepts tickets. */
   join(host: LabHost): Promise<void>
 }
 
-/** Debian has libraries in a folder that is named after the processor. */
+/** Resolves to Debian's library directory, whose name depends on the architecture. */
 async function libraryFolder(unpacked: string): Promise<string> {
   const folder = join(unpacked, 'root/usr/lib')
   for (const name of await readdir(folder))
@@ -62,7 +62,7 @@ ${realm} = {
 db_module_dir = ${database}
 `
 
-/** Starts MIT Kerberos (Debian packages, 1 MB, fetched at the first use) with the users, in `folder`. */
+/** Starts MIT Kerberos (Debian packages, 1 MB, downloaded on first use) with the users, in `folder`. */
 export async function startKerberos(
   folder: string,
   users: readonly string[],

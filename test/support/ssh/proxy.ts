@@ -5,19 +5,21 @@ import { shellQuote } from '../../../src/os/shell-quote.ts'
 const script = (address: string, port: number, more: string) =>
   `const s = require('net').connect(${port}, '${address}'); process.stdin.pipe(s).pipe(process.stdout); ${more}`
 
-/** What netcat does, as words, with more JavaScript around the socket `s`; `mark` finds the process again. */
+/**
+ * Returns the arguments of a netcat in JavaScript, with `more` code for the socket `s`; `mark` identifies the process.
+ */
 export const netcat = (
   { address, port }: { readonly address: string; readonly port: number },
   { mark = '', more = '' } = {},
 ): readonly string[] => [process.execPath, '-e', script(address, port, more), mark]
 
-/** The same as a line for a shell. */
+/** Returns {@link netcat} as a shell command. */
 export const netcatLine = (...args: Parameters<typeof netcat>): string =>
   netcat(...args)
     .map(shellQuote)
     .join(' ')
 
-/** The processes whose command line has `mark`. */
+/** Resolves to the PIDs of processes with `mark` in their command line. */
 export async function processesWith(mark: string): Promise<readonly number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const lines = await Promise.all(

@@ -1,5 +1,5 @@
 // A security key in software, for tests: a provider of OpenSSH's sk-api (PROTOCOL.u2f and sk-api.h of OpenSSH, versions
-// 7 to 10) with Ed25519 keys. The key handle is the private key. Somebody always touches it.
+// 7 to 10) with Ed25519 keys. The key handle is the private key. User presence is always reported.
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdint.h>
@@ -55,7 +55,7 @@ int sk_enroll(uint32_t alg, const uint8_t *challenge, size_t challenge_len, cons
   made->public_key_len = made->key_handle_len = KEY_SIZE;
   made->public_key = malloc(KEY_SIZE);
   made->key_handle = malloc(KEY_SIZE);
-  made->signature = calloc(1, SIGNATURE_SIZE); // of the attestation, which nobody reads
+  made->signature = calloc(1, SIGNATURE_SIZE); // attestation signature, which is never verified
   made->signature_len = SIGNATURE_SIZE;
   if (!EVP_PKEY_get_raw_public_key(key, made->public_key, &made->public_key_len) ||
       !EVP_PKEY_get_raw_private_key(key, made->key_handle, &made->key_handle_len))
@@ -70,7 +70,7 @@ int sk_sign(uint32_t alg, const uint8_t *data, size_t data_len, const char *appl
             struct sk_sign_response **response) {
   (void)flags, (void)pin, (void)options;
   if (alg != SK_ED25519 || key_handle_len != KEY_SIZE) return ERR_UNSUPPORTED;
-  // What is signed (PROTOCOL.u2f): SHA256(application), flags, counter, SHA256(data).
+  // Signed data (PROTOCOL.u2f): SHA256(application), flags, counter, SHA256(data).
   uint8_t message[32 + 1 + 4 + 32] = {0};
   SHA256((const uint8_t *)application, strlen(application), message);
   message[32] = SK_USER_PRESENCE;

@@ -7,7 +7,7 @@ import { unpackPackages } from '../files/unpack-packages.ts'
 
 const packages = { ofThisRelease: ['libssl-dev'] } as const
 
-/** Compiles a security key in software. Gives the library for SecurityKeyProvider of ssh_config(5), in `folder`. */
+/** Compiles a software security key in `folder`. Resolves to the library for SecurityKeyProvider of ssh_config(5). */
 export async function buildSecurityKey(folder: string): Promise<string> {
   const unpacked = await cachedFolder('libssl', packages, (place) =>
     unpackPackages(place, packages),

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 const execute = promisify(execFile)
 
-/** A real ssh-agent; `add` loads a key file into it. */
+/** Starts a real ssh-agent; `add` loads a key file into it. */
 export async function startAgent(folder: string) {
   const socket = join(folder, `agent-${Math.random()}`)
   const agent = spawn('ssh-agent', ['-D', '-a', socket])

@@ -1,7 +1,7 @@
 import type { SshTarget } from '../../../src/transport/ssh/connect.ts'
 import type { Lab, LabHost } from '../lab/lab.ts'
 
-/** How to log in to a lab host as root with the lab's key. */
+/** Returns the target for a login to a lab host as root with the lab's key. */
 export const targetOf = (lab: Lab, host: LabHost): SshTarget => ({
   machine: host.name,
   address: host.address,
@@ -11,7 +11,7 @@ export const targetOf = (lab: Lab, host: LabHost): SshTarget => ({
   identityFiles: [lab.identity.file],
 })
 
-/** The host of that number, counted from 1. */
+/** Returns the host with this number, counted from 1. */
 export function hostOf(lab: Lab, number = 1): LabHost {
   const host = lab.hosts[number - 1]
   if (!host) throw new Error(`the lab has no host ${number}`)

@@ -18,21 +18,23 @@ interface FakeContainer {
   readonly state?: 'paused' | 'restarting'
 }
 
-/** An engine and a compose that keep containers in memory. A service whose command is `fail`, `slow` or `crash` never becomes
- * healthy; compose reports only `fail`. */
+/**
+ * An engine and a compose that keep containers in memory. A service whose command is `fail`, `slow` or `crash` never
+ * becomes healthy; compose reports only `fail`.
+ */
 export interface FakeDocker {
   readonly engine: Engine
   readonly compose: MachineCompose
   readonly containers: Map<string, FakeContainer>
   /** The IDs of images by name. */
   readonly images: Map<string, string>
-  /** The images that containers keep which are never started. */
+  /** The images of containers that keep images and are never started. */
   readonly keepers: ReadonlySet<string>
-  /** Whether the stack is marked as unfinished. */
+  /** Returns whether the stack is marked as unfinished. */
   readonly isUnfinished: () => boolean
-  /** The images that a registry has; pulling fails for others. */
+  /** The images in a registry; pulling others fails. */
   readonly registry: Map<string, string>
-  /** The words and variables of the runs of compose that change something. */
+  /** The arguments and variables of compose commands that change something. */
   readonly runs: { readonly words: string; readonly variables: Readonly<Record<string, string>> }[]
   /** Called before compose starts containers. */
   beforeUp: (model: StackModel) => Promise<void>

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 
-/** A service of a compose file that random edits change. */
+/** A service of a Compose file that random edits change. */
 export interface EditedService {
   image: string
   env: Record<string, string>
@@ -20,7 +20,7 @@ export interface EditedService {
   profile: boolean
 }
 
-/** A compose file and the files that it names, which random edits change. */
+/** A Compose file and the files that it uses, which random edits change. */
 export interface EditedProject {
   services: Record<string, EditedService>
   files: Record<string, string>
@@ -48,7 +48,7 @@ export const newProject = (): EditedProject => ({
   inlineConfig: 'i',
 })
 
-/** One edit. `index` and `value` choose what it changes, and to what. */
+/** One edit. `index` and `value` determine the target and the new value. */
 export interface Edit {
   readonly kind: (typeof editKinds)[number]
   readonly index: number
@@ -93,7 +93,7 @@ export const edit: fc.Arbitrary<Edit> = fc.record({
   value: fc.nat(3),
 })
 
-/** Makes an edit. Those by hand and of tags change nothing here. */
+/** Makes an edit. Manual edits on the host and edits of tags change nothing here. */
 export function applyEdit(project: EditedProject, { kind, index, value }: Edit): void {
   const { services, files } = project
   const names = Object.keys(services)
@@ -152,12 +152,12 @@ export function applyEdit(project: EditedProject, { kind, index, value }: Edit):
   else if (kind === 'network definition') project.networkLabel = String(value)
 }
 
-/** The compose file of a project. JSON is YAML. */
+/** Returns the Compose file of a project, as JSON, which is a subset of YAML. */
 export function composeFile({ services, networkLabel, inlineConfig }: EditedProject): string {
   const entries = Object.entries(services).map(([name, service], index) => {
     const { shares, scale, replicas } = service
     const sharesNetwork = shares?.kind === 'network_mode'
-    // compose refuses services that share with one that has no container, and chooses one of several by chance
+    // compose refuses services that share with a service without containers, and selects one of several at random
     const isShared = Object.values(services).some((one) => one.shares?.of === name)
     const isNeeded = isShared || Object.values(services).some((one) => name in one.dependsOn)
     const limit = (count: number | undefined): number | undefined =>
@@ -204,6 +204,6 @@ export function composeFile({ services, networkLabel, inlineConfig }: EditedProj
   })
 }
 
-/** compose refuses a scale that differs from the replicas. */
+/** Returns whether a scale can be written: compose refuses one that differs from the replicas. */
 const isSame = (scale: number | undefined, replicas: number | undefined): boolean =>
   scale !== undefined && (replicas === undefined || replicas === scale)

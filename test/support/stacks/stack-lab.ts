@@ -8,32 +8,32 @@ const plugins = JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Parti
   Record<'docker-compose' | 'docker-compose-new', string>
 >
 
-/** Where compose runs: on the operator's computer, or on the hosts of an operator without a docker CLI. */
+/** Compose on the operator's computer, or on the hosts if the operator has no docker CLI. */
 interface ComposeKind {
   readonly kind: string
   readonly here: boolean
-  /** The file of the compose plugin; each kind has another version. */
+  /** The file of the compose plugin; each kind has a different version. */
   readonly plugin: string
 }
 
 const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = plugins
 
-/** Compose of the operator's computer. */
+/** Compose on the operator's computer. */
 export const localCompose = { here: true, plugin: newer } as const
 
-/** Compose of the hosts of an operator without a docker CLI. */
+/** Compose on the hosts, for an operator without a docker CLI. */
 export const hostCompose = { here: false, plugin: older } as const
 
-/** Each kind of compose, with a version of its own. */
+/** Each kind of compose, with its version. */
 export const composeKinds: readonly ComposeKind[] = [
   { kind: 'compose of this computer', ...localCompose },
   { kind: 'compose of the hosts', ...hostCompose },
 ]
 
-/** Whether this process runs where stacks can be deployed. */
+/** Whether this process can deploy stacks. */
 export const canDeployStacks = labIsHere && older !== '' && newer !== ''
 
-/** A command for a container that runs until it is stopped. */
+/** A shell command that keeps a container running until it is stopped. */
 export const waitForever = 'trap exit TERM; while :; do sleep 0.1; done'
 
 type Options = NonNullable<Parameters<Person['fleet']>[1]>
@@ -41,31 +41,31 @@ type Options = NonNullable<Parameters<Person['fleet']>[1]>
 /** The name of the stack in the inventory of a {@link StackLab}. */
 const stack = 'shop'
 
-/** Hosts with engines, and an operator whose inventory has them and the stack `shop`. */
+/** Hosts with engines, and an operator whose inventory contains these hosts and the stack `shop`. */
 export interface StackLab extends AsyncDisposable {
   readonly lab: Lab
   readonly hosts: readonly LabHost[]
   readonly ana: Person
-  /** Writes files in the folder of the inventory. */
+  /** Writes files in the inventory directory. */
   lay(files: Readonly<Record<string, string>>): Promise<void>
-  /** Runs fleet with the words of a line. */
+  /** Runs fleet with the words of a line as arguments. */
   fleet(line: string, options?: Options): ReturnType<Person['fleet']>
   /** Runs fleet, which must succeed. Resolves to all of its output. */
   ok(line: string, options?: Options): Promise<string>
 }
 
-/** Gives a person the compose plugin. */
+/** Installs the compose plugin for a user. */
 export async function giveCompose(person: Person, plugin: string): Promise<void> {
   const folder = join(person.home, '.docker/cli-plugins')
   await mkdir(folder, { recursive: true })
   await symlink(plugin, join(folder, 'docker-compose'))
 }
 
-/** Gives a host the compose plugin. */
+/** Installs the compose plugin on a host. */
 export const giveHostCompose = (host: LabHost, plugin: string) =>
   host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/docker-compose`)
 
-/** Writes files below a folder. */
+/** Writes files below a directory. */
 export async function layFiles(
   folder: string,
   files: Readonly<Record<string, string>>,
@@ -76,7 +76,7 @@ export async function layFiles(
   }
 }
 
-/** Starts hosts, and lays an inventory with them and the stack `shop` of `shop/compose.yaml`. */
+/** Starts hosts, and writes an inventory with these hosts and the stack `shop` of `shop/compose.yaml`. */
 export async function startStackLab({
   hosts,
   here,
@@ -104,7 +104,7 @@ export async function startStackLab({
   await layFiles(ana.folder, { 'machines.yaml': inventory })
   const fleet: StackLab['fleet'] = (line, options = {}) => {
     const words = line.split(' ')
-    // On a busy machine hosts take long to answer.
+    // On a busy computer, hosts respond slowly.
     if (/^(?:apply|deploy|plan) ?/.test(line)) words.push('--timeout', '600')
     return ana.fleet(words, { ...options, env: { ...env, ...options.env } })
   }
@@ -126,11 +126,11 @@ export async function startStackLab({
   }
 }
 
-/** Runs a shell command on a host. Resolves to its output, without spaces around it. */
+/** Runs a shell command on a host. Resolves to its trimmed output. */
 export const onHost = async (host: LabHost, command: string): Promise<string> =>
   (await host.exec(command)).stdout.trim()
 
-/** The running containers of the stack, with their IDs by service. */
+/** Resolves to the IDs of the stack's running containers, by service. */
 export async function containersOn(host: LabHost): Promise<Record<string, string>> {
   const format = '{{.Label "com.docker.compose.service"}} {{.ID}}'
   const filter = `label=com.docker.compose.project=${stack}`
@@ -139,6 +139,6 @@ export async function containersOn(host: LabHost): Promise<Record<string, string
   return Object.fromEntries(lines.map((line) => line.split(' '))) as Record<string, string>
 }
 
-/** A file in the folder of the stack on a host, as this process sees it. */
+/** Returns the path of a file in the stack's directory on a host, as seen by this process. */
 export const inStore = ({ engineSocket }: LabHost, path: string): string =>
   engineSocket.replace(/run\/docker\.sock$/, `var/lib/fleet/stacks/0123abcd/${stack}/${path}`)

@@ -1,12 +1,15 @@
 import { relative } from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'
 
-/** Without a line for so long, what runs is listed, in milliseconds. */
+/** Time without output after which the running files are listed, in milliseconds. */
 const longestSilence = 60_000
 
 const nameOf = ({ moduleId }: TestModule): string => relative(process.cwd(), moduleId)
 
-/** Says what runs where nothing ends for a minute: in a pipe, vitest itself prints a file only once it has ended. */
+/**
+ * Lists the running files when none has ended for a minute: in a pipe, vitest itself prints a file only once it has
+ * ended.
+ */
 export function progressReporter(
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Reporter {

@@ -2,22 +2,22 @@ import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
-/** How the tests of one file went. */
+/** Results of one test file. */
 export interface FileSummary {
   readonly file: string
   readonly passed: number
   /** Failed tests, and suites that failed outside a test. */
   readonly failed: number
-  /** One for each skipped test: the reason, or the empty string where the test gave none. */
+  /** One element per skipped test: the reason, or the empty string if the test gave none. */
   readonly skipped: readonly string[]
-  /** With its imports and hooks. */
+  /** Duration in seconds, including imports and hooks. */
   readonly seconds: number
 }
 
-/** How a run went; scripts/test.mjs prints its end from it. */
+/** Results of a run, which scripts/test.mjs prints at the end. */
 export interface TestSummary {
   readonly files: readonly FileSummary[]
-  /** Errors outside all files. */
+  /** Number of errors outside all files. */
   readonly errors: number
 }
 
@@ -46,7 +46,7 @@ function summarizeFile(module: TestModule): FileSummary {
   }
 }
 
-/** Writes the summary as JSON to the file that `FLEET_TEST_SUMMARY` names, if it does. */
+/** Writes the summary as JSON to the file `FLEET_TEST_SUMMARY`, if it is set. */
 export const summaryReporter: Reporter = {
   onTestRunEnd(modules, unhandledErrors) {
     const file = process.env['FLEET_TEST_SUMMARY']
