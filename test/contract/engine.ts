@@ -158,8 +158,7 @@ export function engineContract(
       expect(printed(lines, 'stderr')).toEqual(numbers.map((n) => `err ${n}`))
       const times = lines.filter(({ stream }) => stream === 'stdout').map(({ time }) => time)
       expect(times).toEqual(times.toSorted())
-      // The engine uses the host's clock, which may be off by a minute: the time is between the command's start and
-      // now.
+      // The engine uses the host's clock, which may be off by a minute: the time is after the command's start.
       const first = Date.parse(times[0] ?? '')
       expect(first).toBeGreaterThan(began - 60_000)
       expect(first).toBeLessThan(Date.now() + 60_000)

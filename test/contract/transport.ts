@@ -23,10 +23,7 @@ function shown(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<string> 
 
 const refuses = { code: 'REFUSED' }
 
-/**
- * Returns the command of a Perl server on the Unix socket `path`; `body` handles the connection `$c`. Every Debian has
- * Perl.
- */
+/** Returns the command of a Perl server on the Unix socket `path`; `body` handles the connection `$c`. */
 const serve = (path: string, body: string) => [
   'perl',
   '-MIO::Socket::UNIX',
@@ -38,10 +35,7 @@ const serve = (path: string, body: string) => [
 const http = String.raw`while (<$c>) { print $c "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" if /^\r$/; $c->flush }`
 const countAfterEnd = 'local $/; $all = <$c>; print $c length $all'
 
-/**
- * Returns a command that sends 300 kB to a port or a Unix socket of the host, half-closes the connection, and prints
- * the answer.
- */
+/** Returns a command that sends 300 kB to a port or Unix socket of the host, half-closes, and prints the answer. */
 const askFor = (address: string) => [
   'perl',
   '-MIO::Socket::UNIX',

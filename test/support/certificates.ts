@@ -43,10 +43,7 @@ export async function makeCertificates(
   return { key: key ?? '', cert: cert ?? '', ca: ca ?? '', caFile: join(folder, 'ca.pem') }
 }
 
-/**
- * Makes this process trust a certificate authority, as NODE_EXTRA_CA_CERTS does at startup. Returns a function that
- * restores the default.
- */
+/** Makes this process trust an authority, as NODE_EXTRA_CA_CERTS does at startup. Returns a function that undoes it. */
 export function trustAuthority(ca: string): () => void {
   const original = tls.createSecureContext
   const create = (options?: tls.SecureContextOptions): tls.SecureContext => {

@@ -12,10 +12,7 @@ dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
 rm prometheus_*.deb
 `
 
-/**
- * Resolves to the path of promtool, Prometheus's own checker, from Debian's package, which is downloaded on first use
- * and kept between runs.
- */
+/** Resolves to the path of Prometheus's promtool (Debian package), downloaded on first use and then cached. */
 export async function findPromtool(): Promise<string> {
   const folder = await cachedFolder('promtool', script, async (empty) => {
     await runProgram(outside('sh', '-c', script, 'sh', empty))

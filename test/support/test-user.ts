@@ -20,10 +20,7 @@ interface RunOptions {
   readonly said?: (stderr: string, pid: number) => void
 }
 
-/**
- * Input that is typed on a terminal once the screen shows `at`; before that, the window is resized to `size`, after
- * `pause` seconds.
- */
+/** Input to type once the screen shows `at`, after `pause` seconds (default 0.1) and after resizing to `size`. */
 interface Typing {
   readonly at: string
   readonly type: string

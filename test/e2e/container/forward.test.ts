@@ -10,9 +10,7 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/l
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 import { spawn } from 'node:child_process'
 
-/**
- * Perl server: port 7000 answers with the SHA-256 of its input; 7001 sends "hello" first, then stores the input's size.
- */
+/** Perl server: port 7000 returns the SHA-256 of its input; 7001 sends "hello", then stores the input's size. */
 const server = `use IO::Socket::INET; use Digest::SHA; $SIG{CHLD} = 'IGNORE';
 sub serve { my ($port, $do) = @_; return if fork;
   my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $port, Listen => 200, ReuseAddr => 1) or die;

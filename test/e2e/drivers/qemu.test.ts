@@ -13,8 +13,7 @@ import { labIsHere } from '../../support/lab/lab.ts'
 import { runProgram } from '../../support/lab/process.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// One virtual machine from its creation to its removal, with a Debian that boots like a distribution's image. It is
-// emulated, and therefore slow.
+// The whole life of one virtual machine whose Debian boots like a distribution's image. Emulated, and therefore slow.
 
 /** Serves a file on loopback, like a distribution's download page. Resolves to its URL. */
 async function serve(file: string) {

@@ -3,8 +3,7 @@ import { type Person, makePerson } from '../../support/test-user.ts'
 import { guestBuildTime, guestIsHere } from '../../support/small-guest.ts'
 import { type VirtualBox, startVirtualBox } from '../../support/virtualbox/virtualbox.ts'
 
-// The small guest does not support multipart user-data, so login is impossible here: test/lab/virtualbox/driver.test.ts
-// logs in.
+// The small guest reads no multipart user-data, so login is impossible; test/lab/virtualbox/driver.test.ts logs in.
 describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
   let box: VirtualBox
   let person: Person

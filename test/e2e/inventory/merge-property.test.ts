@@ -18,10 +18,7 @@ type Deed = (store: InventoryStore) => Promise<void>
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 
-/**
- * Returns changes of machines, profiles and operators with the suffix `own`, and of labels of shared machines and
- * profiles.
- */
+/** Returns changes of machines, profiles and operators with the suffix `own`, and of shared labels. */
 function deedsOf(own: string): fc.Arbitrary<Deed> {
   const machine = fc.constantFrom('db', 'web', 'web-2', 'api-10').map((text) => `${text}${own}`)
   const name = machine.map((text) => text as MachineName)

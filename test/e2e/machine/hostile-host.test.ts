@@ -8,8 +8,7 @@ import { endOfArchive, entry } from '../../support/hostile/hostile-archive.ts'
 import { type HostileHost, startHostileHost } from '../../support/hostile/hostile-host.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
-// Hosts under an attacker's control: what they send is data, their failures affect no other machine, and they cannot
-// deceive users.
+// Hosts under an attacker's control: what they send is data, their failures are isolated, and users are not deceived.
 
 const execute = promisify(execFile)
 

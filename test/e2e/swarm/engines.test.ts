@@ -11,9 +11,7 @@ import {
 
 // Other swarm tests use the engine of this computer's Debian release. These use the newest engine, and a mix of both.
 
-/**
- * Returns a Compose file without virtual IP addresses and routing mesh, which require IPVS that this kernel may lack.
- */
+/** Returns a Compose file without virtual IP addresses and routing mesh: they require IPVS (the kernel may lack it). */
 const composeFile = (mode: string) => `
 services:
   web:

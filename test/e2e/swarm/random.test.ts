@@ -30,10 +30,7 @@ describe.skipIf(!labIsHere)('a swarm after random changes', () => {
 
   const isUp = (name: string): boolean => !stopped.has(name) && !killed.has(name)
 
-  /**
-   * Resolves to the nodes listed by a running manager, by host. Waits for an election, since hosts may just have been
-   * stopped.
-   */
+  /** Resolves to the nodes listed by a running manager, by host, once a leader is elected (hosts may have stopped). */
   async function nodes(): ReturnType<SwarmLab['nodes']> {
     const from = [...roles.keys()].filter(isUp)
     let found: Awaited<ReturnType<SwarmLab['nodes']>> = {}

@@ -16,7 +16,7 @@ import { type Person, makePerson, program } from '../../support/test-user.ts'
 const serve =
   'echo "hello from $HOSTNAME"; [ "$MODE" != bad ] || { echo cannot start; exit 3; }; exec sleep 1000'
 
-/** Returns a Compose file without virtual IP addresses, which require IPVS that this kernel may lack. */
+/** Returns a Compose file without virtual IP addresses, which require IPVS (the kernel may lack it). */
 const composeFile = (mode: string) => `
 services:
   web:

@@ -315,8 +315,7 @@ describe('hosts in an existing resource group', () => {
     await expect(seat.remove(host)).rejects.toThrow(told)
     await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(told)
     Object.assign(body, { tags })
-    // As after a removal that was interrupted after the virtual machine, with the security group owned by somebody
-    // else.
+    // As after a removal interrupted after the virtual machine, with the security group owned by somebody else.
     resources.delete(id)
     for (const [key, one] of resources)
       if (isSecurityGroup(key)) Object.assign(one.body, { tags: {} })

@@ -168,10 +168,7 @@ async function finish(person: Person, env: Aws['environment']): Promise<number> 
   return (await person.fleet(words, { env })).code
 }
 
-/**
- * Creates a machine without interruption. Resolves to the numbers of calls and writes at which a creation can be
- * interrupted.
- */
+/** Creates a machine without interruption. Resolves to the numbers of possible interruption points. */
 export async function countPoints(aws: Aws): Promise<{ calls: number; writes: number }> {
   await aws.reset()
   await using person = await makePerson()

@@ -41,9 +41,7 @@ interface Thing extends ProviderResource {
   state: 'running' | 'stopped'
 }
 
-/**
- * Returns a driver with the defect `fault` for a provider in memory; `listResources` returns the provider's resources.
- */
+/** Returns a driver with the defect `fault`, and a function that lists the resources at its provider in memory. */
 export function makeFaultyDriver(fault?: Fault): {
   definition: DriverDefinition
   listResources: () => Promise<readonly ProviderResource[]>

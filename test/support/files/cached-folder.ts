@@ -3,10 +3,7 @@ import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/**
- * Directory for files that are kept between runs, next to the lab's own temporary directory, which is deleted with the
- * lab.
- */
+/** Directory for files that are kept between runs, next to the lab's temporary directory, which is not kept. */
 const cacheRoot = dirname(tmpdir())
 
 const exists = (path: string) =>

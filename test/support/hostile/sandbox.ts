@@ -46,18 +46,12 @@ const programs =
     ' ',
   )
 
-/**
- * Interval at which a command is checked, in milliseconds, and the number of successive idle checks after which it is
- * stopped.
- */
+/** Interval of checks for idleness, in milliseconds, and the number of successive idle checks to stop after. */
 const [lookMs, mostIdle] = [25, 8]
 /** Processor time between two checks below which the command is idle, in microseconds. */
 const idleBelow = 2_000
 
-/**
- * Calls `stop`, like Ctrl-C, once this process waits for something that never answers. Returns a function that ends the
- * watch.
- */
+/** Calls `stop`, like Ctrl-C, once this process only waits. Returns a function that ends the watch. */
 function stopWhenIdle(stop: () => void): () => void {
   let [idle, before] = [0, process.cpuUsage()]
   const timer = setInterval(() => {

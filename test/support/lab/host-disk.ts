@@ -41,10 +41,7 @@ export async function makeHostKey(etc: string, name: string): Promise<string> {
   return publicKey
 }
 
-/**
- * Creates a host's disk: its changes to /etc, and separate /srv, /var/log, /var/lib/docker and /var/lib/fleet. Resolves
- * to its host key.
- */
+/** Creates a host's disk (/srv, /var/log, /var/lib/docker, /var/lib/fleet, changes to /etc) and its host key. */
 export async function makeDisk(folder: string, plan: DiskPlan): Promise<string> {
   const etc = join(folder, 'etc')
   for (const part of ['etc/ssh', 'etc.work', 'home', 'log', 'docker', 'fleet'])

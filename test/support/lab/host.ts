@@ -36,9 +36,7 @@ export interface LabHost {
   readonly home: string
   /** Runs a shell command on the host, as root. */
   exec(command: string, options?: HostSpawnOptions): Promise<Finished>
-  /**
-   * Starts a program on the host, as root, with piped input and output. Its `kill` sends signals to the program itself.
-   */
+  /** Starts a program on the host, as root, with piped input and output. Its `kill` signals the program itself. */
   spawn(argv: readonly string[], options?: HostSpawnOptions): ChildProcess
   /** Starts the host and waits until its services answer. */
   start(): Promise<void>

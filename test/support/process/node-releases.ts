@@ -11,10 +11,7 @@ tar -xzf ./*.tgz --strip-components=2 package/bin/node
 rm ./*.tgz
 `
 
-/**
- * Resolves to a directory with the program `node` of a major release, downloaded on first use (3 s, 50 MB) and kept
- * between runs.
- */
+/** Resolves to a directory with `node` of a major release, downloaded on first use (3 s, 50 MB) and then cached. */
 export function findNode(major: number): Promise<string> {
   return cachedFolder('node', [major, process.arch, script], async (folder) => {
     await runProgram(outside('sh', '-c', script, 'sh', folder, process.arch, String(major)))

@@ -1,7 +1,4 @@
-/**
- * Runs `work`, and measures the processor time of this process in milliseconds, which hardly depends on other
- * processes.
- */
+/** Runs `work`, and measures this process's processor time in milliseconds, almost independent of other load. */
 export async function timeProcessor<Value>(
   work: () => Value | Promise<Value>,
 ): Promise<{ readonly value: Value; readonly took: number }> {

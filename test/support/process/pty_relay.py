@@ -1,8 +1,9 @@
 """Runs a program on a new pseudo-terminal until it exits.
 
 Arguments: rows, columns, and the program with its arguments. Standard input: JSON documents, one per line:
-{"type": input to type}, {"size": new [rows, columns] of the window} or {"signal": number of a signal to send}. Standard output: the
-output of the program. The exit code is that of the program, or 128 plus the number of the signal that killed it.
+{"type": input to type}, {"size": new [rows, columns] of the window} or {"signal": number of a signal to send}.
+Standard output: the output of the program. The exit code is that of the program, or 128 plus the number of the signal
+that killed it.
 """
 
 import fcntl

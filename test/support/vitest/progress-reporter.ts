@@ -6,10 +6,7 @@ const longestSilence = 60_000
 
 const nameOf = ({ moduleId }: TestModule): string => relative(process.cwd(), moduleId)
 
-/**
- * Lists the running files when none has ended for a minute: in a pipe, vitest itself prints a file only once it has
- * ended.
- */
+/** Lists the running files when none has ended for a minute: in a pipe, vitest prints a file only at its end. */
 export function progressReporter(
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Reporter {
