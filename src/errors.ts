@@ -18,7 +18,7 @@ export const exitCodes = {
 export type ErrorKind = Exclude<keyof typeof exitCodes, 'ok'>
 
 interface Details {
-  /** The machine concerned. */
+  /** The name of the machine that the error concerns. */
   machine?: string | undefined
   /** The next step for the user: a command or an action. */
   hint?: string | undefined
@@ -68,7 +68,10 @@ export const messageWithHint = (thrown: unknown): string =>
     ? `${thrown.message} (${thrown.hint})`
     : messageOf(thrown)
 
-/** The reason in a file system error without its code, system call and path, for a message that names the file. */
+/**
+ * Returns the description from a file system error, without its code, system call and path, for a message that names
+ * the file.
+ */
 export const fileTroubleOf = (thrown: unknown): string =>
   messageOf(thrown).replace(/^E[A-Z0-9]+: (.+?), \w+(?: '.*')?$/s, '$1')
 

@@ -23,19 +23,19 @@ import type { Environment } from '../os/environment.ts'
 export interface HostedFleet extends InBroker {
   readonly inventories: MemoryCache
   /**
-   * The open connection to a host; throws if the client process must connect itself. Undefined means this
-   * computer.
+   * Resolves to the connection to a host, or to this computer if `target` is undefined. Rejects if the client process
+   * must run the command instead.
    */
   connect(target: BrokerTarget | undefined, env: Environment): Promise<Transport>
   /** Whether a connection to a host is open. */
   isConnected(target: BrokerTarget, env: Environment): boolean
 }
 
-/** The connections of one command, and what opens and ends them. */
+/** The connections of one command, with functions that open and close them. */
 export interface OpenConnections extends Connections {
-  /** The broker; undefined if this command must connect directly. */
+  /** Resolves to a client of the broker; undefined if this command must connect directly. */
   broker(): Promise<BrokerClient | undefined>
-  /** Whether this process is the broker, and has a connection to a machine. */
+  /** Whether this process is the broker and is connected to a machine. */
   isConnected(machine: Machine): Promise<boolean>
   /** Closes all connections of this command. */
   readonly dispose: () => Promise<void>
@@ -43,7 +43,7 @@ export interface OpenConnections extends Connections {
 
 interface ConnectionsOptions {
   readonly io: Io
-  /** The home folder of fleet. */
+  /** The home directory of fleet. */
   readonly home: string
   readonly hosted: HostedFleet | undefined
   /** The context of the command, which is created after its connections. */
@@ -135,7 +135,7 @@ export function openConnections({
     return path
   }
 
-  /** Forgets what uses a connection when it is lost. The broker reconnects automatically under the same transport. */
+  /** Calls `forget` when a direct connection is lost. The broker reconnects automatically under the same transport. */
   const forgetWhenLost = ({ lost, relay }: Transport, forget: () => void): void => {
     if (hosted === undefined && relay === undefined) lost.catch(forget)
   }

@@ -26,7 +26,7 @@ import { askQuestion, canPrompt } from '../ui/prompt.ts'
 export interface Fleet
   extends Context, Pick<OpenConnections, 'broker' | 'isConnected'>, AsyncDisposable {
   with(change: { readonly signal: AbortSignal }): Fleet
-  /** Commits the changes of the inventory if it has `audit: git`. Resolves to the reason if that fails. */
+  /** Commits the command's changes to the inventory if it sets `audit: git`. Resolves to the reason if that fails. */
   audit(verb: string): Promise<string | undefined>
   /** The ssh configuration for the machines of this inventory. */
   sshIncludes(): Promise<SshIncludes>
@@ -94,7 +94,7 @@ export function openFleet(
       onWritten: (edit) => edits.push(edit),
       searchedFrom: namedInventory ? undefined : cwd,
     })
-    // Before the inventory was read, there is nothing to clean up, so signals end the process.
+    // Until the inventory has been read, there is nothing to clean up, so signals end the process.
     const read = (): Promise<Inventory> => store.read().finally(() => io.handleSignals?.())
     return { ...store, read }
   })
@@ -110,7 +110,7 @@ export function openFleet(
   }
 
   const findDriver = async (name: string): Promise<DriverDefinition> => {
-    // The broker runs on and holds all connections, so it never loads code of driver packages.
+    // The broker is long-lived and holds all connections, so it never loads code of driver packages.
     if (hosted !== undefined && !isBuiltIn(name)) return hosted.fallBack()
     const { findDriver } = await import('../drivers/index.ts')
     const location = { folder: dirname(await locate()), env, checkTrust }

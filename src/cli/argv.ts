@@ -1,6 +1,6 @@
 /**
- * The command-line arguments of fleet. The launcher (scripts/launcher.sh) hides them from Node.js: it adds a
- * colon before each argument that starts with - or :, and a first argument `:` as a mark.
+ * Returns the command-line arguments as the user typed them. The launcher (scripts/launcher.sh) hides them from
+ * Node.js: it adds a colon before each argument that starts with - or :, and inserts `:` as the first argument.
  */
 export function typedWords(words: readonly string[]): string[] {
   if (words[0] !== ':') return [...words]

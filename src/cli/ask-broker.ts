@@ -9,7 +9,7 @@ import type { ServerMessage, TtyInfo, StdinRequest } from '../broker/protocol.ts
 import type { Wire } from '../broker/frames.ts'
 import { readTopics, runTraced, traceOutput } from '../os/trace.ts'
 
-/** The properties of an output. A stream that is not a terminal is opened only when something is written to it. */
+/** Returns whether an output is a terminal, and its size. Files and pipes are opened only when something is written. */
 function ttyInfoOf(name: 'stdout' | 'stderr'): TtyInfo {
   if (!isatty(name === 'stdout' ? 1 : 2)) return { isTTY: false }
   const { columns, rows } = process[name]
@@ -28,7 +28,7 @@ function forwardSignals(wire: Wire): void {
   }
 }
 
-/** An output of this process, opened at its first use. */
+/** The standard output or standard error of this process, opened on first use. */
 class Output {
   readonly #name: 'stdout' | 'stderr'
   #stream: NodeJS.WriteStream | undefined
@@ -45,7 +45,7 @@ class Output {
     this.#stream.once('drain', () => wire.resume())
   }
 
-  /** Calls `done` when everything was written. */
+  /** Calls `done` when everything has been written. */
   flush(done: () => void): void {
     if (this.#stream === undefined) done()
     else flushOutput(this.#name, done)
@@ -92,12 +92,12 @@ function serve({ wire, disconnectInfo }: AcceptedRun): void {
   })
 }
 
-/** See {@link askBroker}. */
+/** Implements {@link askBroker}, without tracing. */
 async function requestAndServe(argv: readonly string[], build: string): Promise<boolean> {
   const { env } = process
   const home = locateHome(env)
   const accepting = requestRun(brokerFolder(home, env), build, {
-    // The broker has another working folder, so a relative path must be resolved here.
+    // The broker has a different working directory, so a relative path must be resolved here.
     ...{ argv, cwd: process.cwd(), env: env['FLEET_HOME'] ? { ...env, FLEET_HOME: home } : env },
     // Opening stdin would consume input that was typed ahead for the next program.
     ...{ stdin: { isTTY: isatty(0) }, stdout: ttyInfoOf('stdout'), stderr: ttyInfoOf('stderr') },
@@ -110,10 +110,10 @@ async function requestAndServe(argv: readonly string[], build: string): Promise<
 }
 
 /**
- * Runs a command line in the broker, forwards its output, and exits with its exit code. Resolves to false, with
- * nothing printed or done, if the broker is not running or declines the command. With `traceId`, the ID of the
- * command in the trace, its work is traced as `FLEET_DEBUG` requests; the process that runs the command reports
- * an invalid setting.
+ * Runs a command line in the broker, forwards its output, and exits with its exit code. Resolves to false, with nothing
+ * printed or done, if the broker is not running or declines the command. If `traceId`, the ID of the command in the
+ * trace, is set, this process traces its work as `FLEET_DEBUG` requests. If `FLEET_DEBUG` is invalid, resolves to false
+ * too: the process that then runs the command reports it.
  */
 export async function askBroker(
   argv: readonly string[],
@@ -129,7 +129,7 @@ export async function askBroker(
   } catch {
     return false
   }
-  // Lines of this process contain no values, and those of the broker are redacted.
+  // Trace lines of this process contain no values, and the broker redacts its own.
   const tracer = { id: traceId, topics, write, redact: (text: string) => text }
   return runTraced(tracer, async () => {
     // The process exits when the command in the broker ends.

@@ -2,16 +2,19 @@ import { Readable, Writable } from 'node:stream'
 import type { HostedCommand, StdinRequest } from '../broker/protocol.ts'
 import type { Io } from '../ui/io.ts'
 
-/** The input of a command that runs in the broker. */
+/** The standard input of a command that runs in the broker. */
 interface HostedInput {
   readonly stdin: Io['stdin']
-  /** Receives what the client process has read. */
+  /** Receives the data that the client process has read from its standard input. */
   readonly taken: Writable
-  /** Passes on the requests of the command so far, and all later ones. */
+  /** Passes the requests that the command has made so far, and all later ones, to `handle`. */
   onStdinRequest(handle: (want: StdinRequest) => void): void
 }
 
-/** The input of the client process. The client reads nothing and does not change its terminal until the command needs it. */
+/**
+ * Opens the standard input of the client process for a command. The client reads nothing and does not change its
+ * terminal until the command needs it.
+ */
 export function openHostedInput(look: HostedCommand['stdin']): HostedInput {
   const requests: StdinRequest[] = []
   let handle = (want: StdinRequest): void => void requests.push(want)

@@ -15,17 +15,17 @@ import { basename, dirname, join } from 'node:path'
 import vm from 'node:vm'
 
 /**
- * The largest file whose compiled code is kept with that of the others, in characters. Larger ones are the SDKs of
- * providers: each has its own cache file, which is read only by commands that load the SDK.
+ * The size, in characters, up to which the compiled code of a file is kept in the shared cache file. Larger files are
+ * the SDKs of providers: each has its own cache file, which is read only by commands that load the SDK.
  */
 const largestShared = 600_000
-/** Number of cache files that are kept: a few for each build and release of Node.js. */
+/** The maximum number of cache files. Each build needs a few for each release of Node.js. */
 const maxKept = 40
 
 /** A file of the bundle that was loaded. */
 interface Loaded {
   readonly script: vm.Script
-  /** The cache file of its compiled code. */
+  /** The path of the cache file with its compiled code. */
   readonly store: string
   isKept: boolean
 }
@@ -40,7 +40,7 @@ export interface Code {
 
 /** The first line of a cache file. */
 interface Head {
-  /** The digest of the rest of the file: V8 checks little, and crashes over a single wrong bit. */
+  /** The digest of the rest of the file: V8 checks little, and can crash if a single bit is wrong. */
   readonly digest: string
   /** The names of the files, and the size of their compiled code in bytes. */
   readonly sizes: readonly (readonly [name: string, size: number])[]
@@ -49,7 +49,10 @@ interface Head {
 const digest = (bytes: Buffer): string =>
   process.getBuiltinModule('node:crypto').createHash('sha256').update(bytes).digest('base64url')
 
-/** Reads the compiled code in `file`, by file of the bundle; empty if other users may have written it. */
+/**
+ * Reads the compiled code in a cache file, by file of the bundle. Empty if the cache file is missing or damaged, or if
+ * other users can access it.
+ */
 function readCompiled(file: string): Map<string, Buffer> {
   const compiled = new Map<string, Buffer>()
   try {
@@ -69,12 +72,14 @@ function readCompiled(file: string): Map<string, Buffer> {
       closeSync(descriptor)
     }
   } catch {
-    compiled.clear() // missing or incomplete: only time is lost
+    compiled.clear() // missing or damaged: the code is compiled again
   }
   return compiled
 }
 
-/** Replaces the content of `file`. Errors are ignored, since without it the code is compiled again. */
+/**
+ * Replaces a cache file, and deletes the oldest ones. Errors are ignored: without the file, the code is compiled again.
+ */
 function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): void {
   const folder = dirname(file)
   const temporary = `${file}.${process.pid}`
@@ -98,11 +103,11 @@ function writeCompiled(file: string, compiled: ReadonlyMap<string, Buffer>): voi
 }
 
 /**
- * Loads the bundle's files from `folder` faster than Node.js: without searching for them, and with the compiled
+ * Loads the bundle's files from `folder` faster than Node.js does: without searching for them, and with the compiled
  * code in `cache`, a file of this build that only this user can write, since its code runs as this user. When the
- * process ends, newly compiled code is added; that of large files to cache files of their own. Without `cache`,
- * nothing is kept. V8 compiles a function when it is first called, so a cache file for one command has the functions
- * that this command calls, and no others. Node.js has a similar cache only since 22.1.
+ * process exits, newly compiled code is added; that of large files is written to separate cache files. Without `cache`,
+ * nothing is kept. V8 compiles a function when it is first called, so the cache file of a command contains only the
+ * functions that this command calls. Node.js has a similar cache only since 22.1.
  */
 export function openCode(folder: string, cache: string | undefined): Code {
   const stores = new Map<string, Map<string, Buffer>>()
@@ -135,7 +140,7 @@ export function openCode(folder: string, cache: string | undefined): Code {
     const known = requireNode.cache[file]
     if (known !== undefined) return known.exports
     const source = readFileSync(file, 'utf8')
-    if (source.includes('import(')) return requireNode(file) // such a file is not from the bundle, and vm scripts cannot import
+    if (source.includes('import(')) return requireNode(file) // not a file of the bundle; vm scripts cannot import
     const own = new nodeModule(file)
     own.filename = file
     requireNode.cache[file] = own // so that every importer of the driver SDK gets the same module
@@ -160,7 +165,7 @@ export function openCode(folder: string, cache: string | undefined): Code {
       const own = [...loaded].filter(([, one]) => one.store === store)
       if (own.every(([, { isKept }]) => isKept)) continue
       for (const [name, one] of own) {
-        compiled.set(name, one.script.createCachedData()) // with all functions that were called by now
+        compiled.set(name, one.script.createCachedData()) // includes all functions called so far
         one.isKept = true
       }
       writeCompiled(store, compiled)

@@ -5,7 +5,10 @@ import { exitOnWriteErrors, flushOutput } from './output-errors.ts'
 import { writeFailure } from '../ui/failure.ts'
 import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 
-/** After `handleSignals`, Ctrl-C and similar signals abort the command with the signal as the cause; a second one ends the process. */
+/**
+ * Creates an abort signal. After `handleSignals`, SIGINT, SIGTERM and SIGHUP abort it, with the name of the signal as
+ * the cause; a second one ends the process.
+ */
 function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'handleSignals'>> {
   const controller = new AbortController()
   let isHeeding = false
@@ -25,8 +28,8 @@ function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'handleSignals'>>
 }
 
 /**
- * Fails the process with the exit code of a bug if Node.js has nothing left to wait for before `done` is called; it would
- * exit with 0 otherwise. Returns `done`.
+ * Makes the process fail with the exit code of a bug if the event loop becomes empty before the returned function is
+ * called. Node.js would exit with 0.
  */
 export function failWhenIdle(io: ProcessIo): () => void {
   const fail = (): void => {
@@ -55,6 +58,6 @@ export async function runProcess(argv: readonly string[], program: Program): Pro
   const done = failWhenIdle(io)
   const code = await runCli(argv, { io, version: program.version })
   done()
-  // All output must be written before the process ends.
+  // All output must be written before the process exits.
   flushOutput('stdout', () => flushOutput('stderr', () => process.exit(code)))
 }

@@ -45,19 +45,19 @@ import { failureCodeOf, writeFailure } from '../ui/failure.ts'
 import { styleHelp } from '../ui/help-text.ts'
 import { type Io, type ProcessIo, openIo } from '../ui/io.ts'
 
-/** How a command ended, and how its failure is reported. */
+/** The exit code of a command, and the way to report its failure. */
 interface RunResult {
   code: number
   json: boolean
   failureCode: number | undefined
 }
 
-/** Value of an option that was not given. */
+/** The values of options that were not given, by kind. */
 const absent = { flag: false, text: undefined, texts: [] } as const
 
 const collect = (text: string, before: readonly string[] = []): string[] => [...before, text]
 
-/** Reads the value of an option; errors name the option. */
+/** Runs `read`, which parses the value of an option, and adds the name of the option to its user errors. */
 function naming<Value>({ long }: ProgramOption, read: () => Value): Value {
   try {
     return read()
@@ -85,7 +85,7 @@ interface Run extends TypedWords {
   readonly hosted: FleetOptions['hosted']
 }
 
-/** The options of a command that depend on the command line. */
+/** Resolves to the options of a command that depend on the command line, such as those of a driver. */
 async function moreOptionsOf(
   command: Command,
   { io, argv }: Run,
@@ -139,7 +139,7 @@ async function addCommand(
   })
 }
 
-/** The outputs of a command for `--format`. Throws kind `usage` with options that print something else. */
+/** Resolves to the outputs of a command for `--format`. Throws kind `usage` if another output option is set too. */
 async function templateIo(io: Io, template: string, common: CommonValues): Promise<Io> {
   const other = (['json', 'quiet', 'fold'] as const).find((name) => common[name] === true)
   if (other !== undefined) {
@@ -155,7 +155,7 @@ async function runCommand(
   before: CommonValues,
   { io, argv, ran, rest, hosted }: Run,
   typed: {
-    /** The command with the name of its group. */
+    /** The name of the command, after the name of its group if it has one. */
     readonly path: string
     readonly words: readonly unknown[]
     readonly options: Readonly<Record<string, unknown>>
@@ -194,7 +194,7 @@ async function runCommand(
   ran.code = code ?? exitCodes.ok
 }
 
-/** Runs a command, and then commits its changes of the inventory if `audit: git` is set, even if the command failed. */
+/** Runs a command, and then commits its changes to the inventory if `audit: git` is set, even if the command failed. */
 async function audited<Value>(
   fleet: Fleet,
   io: Io,
@@ -213,7 +213,7 @@ async function audited<Value>(
 /** Name and summary of the help command. */
 const helpCommand = ['help [command]', 'Show help for a command'] as const
 
-/** The commander program: with the command `verb` only, or with all commands if there is none of this name. */
+/** Creates the commander program: with only the command `verb`, or with all commands if there is no such command. */
 async function buildProgram(run: Run, verb: string | undefined): Promise<Program> {
   const isTyped = isKnown(verb)
   const { stdout } = run.io
@@ -254,7 +254,7 @@ async function buildProgram(run: Run, verb: string | undefined): Promise<Program
   return root.helpCommand(...helpCommand)
 }
 
-/** The text that `fleet help TOPIC` prints; undefined if the command line is another one. */
+/** The text that `fleet help TOPIC` prints; undefined for all other command lines. */
 function topicOf(argv: readonly string[]): string | undefined {
   const [verb, topic, ...others] = operandsIn(argv).map((index) => argv[index])
   return verb === 'help' && isTopic(topic) && others.length === 0 ? topics[topic] : undefined
@@ -274,7 +274,7 @@ function checkHelp(words: readonly string[]): void {
   )
 }
 
-/** Parses a command line and runs it. It usually defines only the one command, because defining all takes much longer. */
+/** Parses a command line and runs it. Usually defines only the one command, because defining all takes much longer. */
 async function parse(run: Run): Promise<void> {
   const words = [...run.argv]
   if (asksForVersion(words)) return run.io.stdout.write(`${run.version}\n`)
@@ -289,7 +289,7 @@ async function parse(run: Run): Promise<void> {
   })
 }
 
-/** The command that shows the help for a command line. */
+/** Returns a hint that names the command that shows help for a command line. */
 function helpFor(argv: readonly string[]): string {
   const verb = verbOf(argv)
   if (verb === undefined || !isKnown(verb)) return 'to list the commands: fleet --help'
@@ -300,7 +300,10 @@ function helpFor(argv: readonly string[]): string {
   return `for help: fleet ${verb}${isNamed ? ` ${next}` : ''} --help`
 }
 
-/** The next step after a wrong command line: for habits from another tool, or else the nearest command, or help. */
+/**
+ * Returns the hint for an invalid command line: the equivalent of another tool's command, else the nearest command,
+ * else how to get help.
+ */
 function hintFor(what: string, suggestion: string | undefined, argv: readonly string[]): string {
   const operands = operandsIn(argv).map((index) => argv[index] ?? '')
   const words = operands[0] === 'help' ? operands.slice(1) : operands
@@ -314,17 +317,17 @@ function hintFor(what: string, suggestion: string | undefined, argv: readonly st
   return meant === undefined ? helpFor(argv) : `did you mean ${meant}?`
 }
 
-/** A wrong command line, as an error of fleet. */
+/** Converts commander's error for an invalid command line to a `UserError`. */
 function usageError({ message }: CommanderError, argv: readonly string[]): UserError {
   const [what = '', suggestion] = message.replace(/^error: /, '').split('\n')
   return new UserError('usage', what, { hint: hintFor(what, suggestion, argv) })
 }
 
-/** The error to report: if the command was interrupted, the reason for that. */
+/** Returns the error to report. If the command was interrupted, the reason for that replaces an unexpected error. */
 const reasonFor = (thrown: unknown, signal: AbortSignal): unknown =>
   signal.aborted && !(thrown instanceof UserError) ? signal.reason : thrown
 
-/** A command line for the trace: its verbs and the names of its options. Values may be secrets. */
+/** Reduces a command line to its verbs and the names of its options, for the trace: values may be secrets. */
 function outline(argv: readonly string[]): string {
   const words = argv.map((word) => {
     if (/^-[^-]./.test(word)) return `${word.slice(0, 2)}…` // the value may follow without a space
@@ -334,7 +337,7 @@ function outline(argv: readonly string[]): string {
   return ['fleet', ...words].join(' ')
 }
 
-/** Does the work of a command, traced where `FLEET_DEBUG` asks for it; the broker has begun to trace what it runs. */
+/** Does the work of a command, traced if `FLEET_DEBUG` is set. In the broker, tracing has already been started. */
 async function traced<Value>(io: Io, work: () => Promise<Value>): Promise<Value> {
   const topics = readTopics(io.env)
   if (topics.length === 0 || isTraced()) return work()

@@ -32,7 +32,7 @@ export async function runBroker(program: Program): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void broker.stop())
   process.on('SIGHUP', () => {}) // the terminal of the command that started the broker was closed
-  // A bug must not interrupt running commands; new ones get another broker.
+  // A bug must not interrupt running commands; new commands use another broker.
   process.on('uncaughtException', (error) => {
     process.stderr.write(`${new Date().toISOString()} ${error.stack ?? error.message}\n`)
     broker.drain()

@@ -32,7 +32,7 @@ const maxHeldBackBytes = 1 << 18
 /** The inventories that earlier commands have read. */
 const inventories = createMemoryCache()
 
-/** The client process runs the command. Never shown to the user. */
+/** Thrown when the client process must run the command itself. Never shown to the user. */
 class FallBack extends Error {}
 
 /** What the client process prints, and its exit code, if the broker stops during the command. */
@@ -52,10 +52,9 @@ function disconnectInfo(
 }
 
 /**
- * Runs a command line in the broker, which has connections open and all code loaded. Resolves when the broker
- * will finish the command. Rejects, with nothing printed or done, if the client process must run it: a host is
- * not connected, something of the local computer is needed, or the command failed quickly, which may be different
- * there.
+ * Runs a command line in the broker, which has connections open and all code loaded. Resolves when the broker will
+ * finish the command. Rejects, with nothing printed or done, if the client process must run it: a host is not
+ * connected, the command needs the local computer, or it failed quickly and might succeed there.
  */
 export async function runHosted(
   { argv, cwd, env, stdin: stdinInfo, stdout: stdoutInfo, stderr: stderrInfo }: HostedCommand,

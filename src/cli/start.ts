@@ -10,17 +10,17 @@ import type { Program } from '../ui/io.ts'
 /** Identifies this build; set by the build. */
 declare const fleetBuild: string
 
-/** The commands with `runsInBroker`, by name: to ask the broker, this process loads no command. */
+/** The names of the commands with `runsInBroker`, so that this process can ask the broker without loading a command. */
 export const hosted: ReadonlySet<string | undefined> = new Set(
   'ps images logs df history where exec ssh __complete'.split(' '),
 )
 
-/** Other commands whose compiled code is kept apart from that of all the rest. */
+/** Other commands whose compiled code has a separate cache file. All remaining commands share one. */
 const frequent: ReadonlySet<string> = new Set(
   '__broker ls status cp env run compose docker top'.split(' '),
 )
 
-/** The command, if only the most frequent options are before it. */
+/** Returns the name of the command, if no options precede it except `-m`, `--machine`, `--on` and `--all`. */
 function commandIn(argv: readonly string[]): string | undefined {
   const words = [...argv]
   let word = words.shift()
@@ -35,10 +35,13 @@ function commandIn(argv: readonly string[]): string | undefined {
 const mayBeHosted = (command: string | undefined): boolean =>
   process.platform !== 'win32' && process.env['FLEET_BROKER'] !== 'off' && hosted.has(command)
 
-/** How often the broker looks whether there is compiled code to keep, in milliseconds. */
+/** How often the broker writes newly compiled code to the cache, in milliseconds. */
 const keepMs = 10_000
 
-/** Whether the working directory still exists: without it, no path can be resolved. Writes the error if it does not. */
+/**
+ * Whether the working directory still exists: without it, no path can be resolved. If not, writes an error and sets the
+ * exit code.
+ */
 function hasWorkingDirectory(argv: readonly string[]): boolean {
   try {
     process.cwd()
@@ -72,7 +75,7 @@ export async function start(
   const { openCode } = await import('./code-cache.ts')
   const code = openCode(dirname(main.file), cache)
   if (command === '__broker') {
-    // V8 forgets in time what was compiled and is not called again.
+    // V8 discards compiled code that is not called for a while, so it is saved regularly.
     setInterval(() => code.keep(), keepMs).unref()
     const { runBroker } = code.load('chunks/broker.js') as typeof Broker
     await runBroker(program)

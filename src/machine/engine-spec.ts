@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { lineOf } from './fields.ts'
 
-// The engine of a machine. A message in these schemas completes the sentence "expected …".
+// Schemas for the engine of a machine. Each message completes the sentence "expected …".
 
 /** Keys of daemon.json that fleet does not write, and the reason. */
 const refusedKeys: Readonly<Record<string, string>> = {
@@ -78,10 +78,12 @@ const daemonConfig = z
     }
   })
 
-/** Variables that would make the engine load other code; systemd sets none of them for a service. */
+/**
+ * Variables that are refused: those that make the engine load other code, and those that systemd sets for a service.
+ */
 const loaderVariable = /^(?:LD_|BASH_ENV$|ENV$|PATH$|GCONV_PATH$|NOTIFY_SOCKET$|LISTEN_)/
 
-/** Environment variables of the service docker. */
+/** Environment variables of docker.service. */
 const environment = z.record(
   z
     .string()

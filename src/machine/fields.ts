@@ -2,16 +2,17 @@ import * as z from 'zod'
 import { hiddenInPattern } from './hidden-characters.ts'
 import { idPattern, resourceKeyPattern, tokenPattern } from './record-patterns.ts'
 
-// The formats of single values in an inventory. Everybody who can push to the repository can write them, so each format is
-// strict: no value can be mistaken for a command-line option, climb out of a folder, or add a line to a configuration file.
+// The formats of single values in an inventory. Everyone who can push to the repository can write them, so each format is
+// strict: no value can be mistaken for a command-line option, escape from a directory, or add a line to a configuration
+// file.
 
-// The patterns also go into the JSON Schema, whose readers do not support \p{…}. The remaining invisible characters are
-// rejected separately, in all texts of a file.
+// The patterns are also part of the JSON Schema, whose readers do not support \p{…}. All other invisible characters are
+// rejected by a separate check of all strings in a file.
 
 /** Letters and digits of all scripts, for a character class. */
 const letter = String.raw`A-Za-z0-9_\u00C0-\u167F\u1681-\u1FFF\u2C00-\u2FFF\u3001-\uD7FF\uF900-\uFDFF`
 
-/** A single line of `least` to `most` characters, without invisible ones. */
+/** A single line of `least` to `most` characters, without invisible characters. */
 export const lineOf = (most: number, least = 1) =>
   z
     .string()
@@ -50,8 +51,8 @@ const ipv6 = '[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}'
 const sshUser = '[A-Za-z0-9_](?:[A-Za-z0-9_.@+-]{0,62}[A-Za-z0-9_])?'
 
 /**
- * `[user@]host[:port]`, for the ssh of whoever reads the file, whose configuration puts user and host into shell commands: no
- * character that a shell, ssh or a pattern of ssh_config interprets.
+ * `[user@]host[:port]` for ssh. The ssh configuration of a user of the inventory may put user and host into shell
+ * commands, so no character is allowed that a shell, ssh or a pattern of ssh_config interprets.
  */
 export const sshDestination = z
   .string()

@@ -1,7 +1,12 @@
-/** Characters that are invisible or change how others are displayed: control, format, bidirectional, line separators. */
+/**
+ * Characters that are invisible or change how other characters are displayed: control, format, bidirectional, line
+ * separators.
+ */
 export const hiddenCharacter = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
-/** The most common of them, as part of a character class in JSON Schema, whose readers do not support `\p{…}`. */
+/**
+ * The most common hidden characters, as part of a character class in JSON Schema, whose readers do not support `\p{…}`.
+ */
 export const hiddenInPattern = String.raw`\u0000-\u001F\u007F-\u009F\u00AD\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF`
 
 /** The first hidden character of a text as `U+202E`; undefined if there is none. */

@@ -1,8 +1,8 @@
 import type { Machine } from './machine.ts'
 
 /**
- * A command line for a hint, which runs `command` on a machine, as root if `sudo`. Quote the values in it for both shells:
- * quoteForHost.
+ * Returns a command line, for a hint, that runs `command` on a machine, with sudo if `sudo` is set. Values in `command`
+ * must be quoted for both shells with `quoteForHost`.
  */
 export const hostCommand = (
   machine: string,

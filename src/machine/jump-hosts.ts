@@ -2,7 +2,7 @@ import type { Machine } from './machine.ts'
 import type { MachineName } from './name.ts'
 import { suggest } from './nearest-name.ts'
 
-/** The maximum number of jump hosts in front of a machine. */
+/** The maximum number of jump hosts between this computer and a machine. */
 const maxJumps = 16
 
 /** Why a chain of jump hosts (`via`) cannot be resolved. */
@@ -50,7 +50,7 @@ export function resolveJumpChain<Jump extends Pick<Machine, 'via'>>(
   return { jumps }
 }
 
-/** The search stops here: each problem costs a comparison with all names. */
+/** The maximum number of errors that are searched for: each costs a comparison with all names. */
 const maxErrors = 100
 
 /** Finds every `via` that names no machine, is part of a cycle or makes a chain too long. Returns at most 100. */

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts'
 
-/** The pattern of label keys, so that they can be used in a selector. */
+/** The pattern of label keys, all of which can be used in a selector. */
 export const labelKeyPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/
 
 /** The maximum length of a label value, in characters. */

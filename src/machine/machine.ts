@@ -19,22 +19,22 @@ export type ReadyMachine = Machine & { readonly host: HostRecord }
  */
 export const usesExistingHosts = (driver: string): boolean => driver === 'ssh'
 
-/** Whether a driver's machines have hosts of their own, which it creates or finds at a provider. */
+/** Whether a driver creates hosts, or finds them at a provider. */
 export const hasProvider = (driver: string): boolean =>
   !usesExistingHosts(driver) && driver !== 'local'
 
 /**
- * Whether a machine is an existing host whose address is not known yet: a profile's count includes
- * it.
+ * Whether a machine uses an existing host whose address is not known yet, such as a machine that only a profile's count
+ * declares.
  */
 export const lacksAddress = ({ driver, options }: Machine): boolean =>
   usesExistingHosts(driver) && options?.['address'] === undefined
 
-/** Why a machine has no host: the end of a sentence. */
+/** Returns why a machine has no host, as the end of a sentence: `has not been created yet`. */
 export const noHostYet = ({ driver }: Pick<Machine, 'driver'>): string =>
   `has not been ${hasProvider(driver) ? 'created' : 'adopted'} yet`
 
-/** The command that gives a host to a machine without one. */
+/** Returns the command that creates or adopts the host of a machine. */
 export function setUpCommand(machine: Machine): string {
   const { name, driver } = machine
   if (lacksAddress(machine)) return `fleet adopt USER@HOST --name ${name}`
@@ -42,8 +42,8 @@ export function setUpCommand(machine: Machine): string {
 }
 
 /**
- * Throws kind `inventory` for a host without an address, unless its driver is `local`. No address means this computer:
- * a command for a remote host would run here.
+ * Throws kind `inventory` for a host without an address, unless its driver is `local`. A missing address means this
+ * computer, so a command for a remote host would run here.
  */
 export function checkAddress({ name, driver, host }: ReadyMachine): void {
   if (host.address !== undefined || driver === 'local') return
@@ -83,7 +83,7 @@ export function requireHost(machine: Machine): HostRecord {
   })
 }
 
-/** Docker's default socket of the engine. */
+/** The default path of the engine's socket. */
 export const defaultSocket = '/var/run/docker.sock'
 
 /** The path of the engine's socket on a machine's host. Throws as {@link requireHost} does. */
@@ -92,7 +92,7 @@ export const socketOf = (machine: Machine): string => requireHost(machine).socke
 /** An address to log in to. */
 export type LoginAddress = Pick<HostRecord, 'address' | 'port' | 'user'>
 
-/** Whether two addresses lead to the same login: same address and port, and same user if both are known. */
+/** Whether two addresses are the same login: same address and port, and same user if both are known. */
 export const isSameLogin = (a: LoginAddress, b: LoginAddress): boolean =>
   a.address === b.address &&
   (a.port ?? 22) === (b.port ?? 22) &&

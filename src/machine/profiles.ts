@@ -94,7 +94,7 @@ export function machineOf(merged: Profiles, name: MachineName, entry: MachineEnt
   return { ...spec, driver: spec.driver ?? '', name }
 }
 
-/** The counting profile that a numbered name belongs to: `worker-3` to `worker`. */
+/** Returns the profile with a count that a numbered name belongs to, such as `worker` for `worker-3`. */
 function countedBy(
   profiles: Profiles,
   name: string,
@@ -104,7 +104,7 @@ function countedBy(
   return count === undefined ? undefined : { profile, count, number: Number(digits) }
 }
 
-/** The profile that declares a machine by its count, if any. */
+/** Returns the profile that declares a machine by its count, if there is one. */
 export function countingProfile(
   profiles: Profiles,
   name: string,
@@ -123,7 +123,10 @@ export function exceededCount(
   return chainFrom(profiles, extended).includes(counted.profile) ? counted : undefined
 }
 
-/** All machine names of an inventory: those with an entry, each followed by the counted ones without an entry. */
+/**
+ * Returns all machine names of an inventory: those with an entry, each followed by the numbered names after it that
+ * have no entry, and then the numbered names before the first entry of their profile.
+ */
 export function listMachineNames(
   profiles: Profiles,
   written: readonly string[],

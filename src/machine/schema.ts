@@ -44,7 +44,7 @@ const operatorName = z
     '1 to 63 ASCII letters, digits, "_", ".", "@" or "-", beginning with a letter or digit',
   )
 
-/** A term of `--on` that `parseSelector` accepts, without states, which change. */
+/** A term of `--on` that `parseSelector` accepts, except for states, which change over time. */
 const term = String.raw`(?!!?state!?=|!=|![^,=]*!=|!(?:all)?\s*(?:,|$))[^\s=,][^,]*`
 
 /** A value of `--on`: terms separated by commas. */
@@ -283,7 +283,7 @@ const stackEntry = z
 /** One entry under `stacks:`. */
 export type StackEntry = z.infer<typeof stackEntry>
 
-/** An IPv4 network from which an overlay network with 256 addresses can be taken at least 16 times. */
+/** An IPv4 network with room for at least 16 overlay networks of 256 addresses. */
 const addressPool = z
   .string()
   .regex(

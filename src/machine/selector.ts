@@ -22,18 +22,18 @@ export const machineStates = [
 /** The state of a machine now. */
 export type MachineState = (typeof machineStates)[number]
 
-/** What a selector looks at. A host that is not a machine yet has no driver. */
+/** The properties of a machine that a selector uses. A host that is not a machine yet has no driver. */
 type Selectable = Pick<Machine, 'name' | 'labels'> & Partial<Pick<Machine, 'driver'>>
 
 interface Term {
   /** `name`, `driver`, `state`, `all` or a label's key. */
   readonly key: string
   readonly value: string
-  /** Undefined if that depends on the state, and the state is not known. */
+  /** Undefined if the result depends on the state and the state is not known. */
   readonly matches: (machine: Selectable, state: MachineState | undefined) => boolean | undefined
 }
 
-/** A parsed `--on`: a machine must match at least one term of every group, and none of those that exclude. */
+/** A parsed `--on`: a machine must match at least one term of every group, and no excluded term. */
 export interface Selector {
   readonly groups: readonly (readonly Term[])[]
   readonly excluded: readonly Term[]
@@ -93,8 +93,8 @@ function parseTerm(typed: string, takesState: boolean): { excludes: boolean; ter
 
 /**
  * Parses the values of `--on`. Commas separate alternatives. Repeated values with the same key are alternatives too;
- * values with different keys must all match. Names and globs share one key. Terms with `!` exclude machines, wherever they
- * are. Throws kind `usage` for an empty term, and for a state unless `takesState` is set.
+ * values with different keys must all match. Names and globs share one key. Terms with `!` exclude machines, in any
+ * position. Throws kind `usage` for an empty term, and for a state unless `takesState` is set.
  */
 export function parseSelector(
   texts: readonly string[],
@@ -139,7 +139,7 @@ function nearestTerm(machines: readonly Machine[], { key, value }: Term): string
   return valuesOf(meantKey).includes(value) ? `${meantKey}=${value}` : undefined
 }
 
-/** A term as it is typed. */
+/** Returns a term as users type it. */
 const typedTerm = ({ key, value }: Term, excludes: boolean): string =>
   key === 'name' || key === 'all'
     ? `${excludes ? '!' : ''}${value}`
@@ -175,7 +175,7 @@ function nothingMatches(
   )
 }
 
-/** Whether a selector matches a machine, or could match it, where its state is not known. */
+/** Whether a selector matches a machine, or could match it if its state is not known. */
 export const selects = (
   { groups, excluded }: Selector,
   machine: Selectable,

@@ -11,7 +11,7 @@ import {
 import type { InventoryFile, MachineEntry } from './schema.ts'
 import { noProfile } from './unknown-name.ts'
 
-/** A reason why profiles and entries do not describe a machine. */
+/** A reason why the profiles and entries of a file do not describe machines. */
 export interface SpecProblem {
   /** The path of the wrong value in the file. */
   readonly path: readonly string[]
@@ -93,7 +93,7 @@ const tooManyMachines = (path: readonly string[]): SpecProblem => ({
   message: `${path.join('.')}: more than ${limits.machines} machines, including those from profile counts`,
 })
 
-/** The search stops here: each problem costs a comparison with all names. */
+/** The maximum number of problems that are searched for: each costs a comparison with all names. */
 const maxProblems = 100
 
 /** Checks every `extends` of a file. Returns about 100 problems at most. */
@@ -132,7 +132,7 @@ export function findSpecProblems(file: InventoryFile): readonly SpecProblem[] {
       .filter(([, entry]) => mergeEntry(merged, entry).driver === undefined)
       .map(([name]): SpecProblem => {
         const path = ['machines', name, 'driver']
-        return { path, message: `${path.join('.')}: missing (expected a string)` } // as describeIssue words it
+        return { path, message: `${path.join('.')}: missing (expected a string)` } // same wording as in describeIssue
       }),
   ]
 }

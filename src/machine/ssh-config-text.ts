@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts'
 
 /** A `Host` block of ssh_config(5). */
 export interface SshHostBlock {
-  /** The machine, for errors. */
+  /** The machine's name, for errors. */
   readonly machine: string
   /** The patterns of the `Host` line. */
   readonly names: readonly string[]
@@ -10,7 +10,7 @@ export interface SshHostBlock {
   readonly port: number
   readonly user?: string | undefined
   readonly identityFile?: string | undefined
-  /** The arguments of a program whose stdin and stdout carry the connection. */
+  /** The arguments of a program that carries the connection on its standard input and output. */
   readonly proxyCommand?: readonly string[] | undefined
   /** The name of another block. */
   readonly jump?: string | undefined
@@ -68,8 +68,8 @@ export function checkUser(machine: string, value: string): string {
 }
 
 /**
- * An argument in double quotes, which all releases of ssh read the same way. Only some support escapes in quotes, so
- * quotes and backslashes that could be an escape cannot be written.
+ * Formats an argument in double quotes, which all releases of ssh read the same way. Only some releases support escapes
+ * in quotes, so quotes and backslashes that could be an escape cannot be written.
  */
 function quoted(machine: string | undefined, field: string, value: string): string {
   const flaw =
@@ -81,7 +81,7 @@ function quoted(machine: string | undefined, field: string, value: string): stri
   return /^[\w./:@%+~-]+$/.test(value) ? value : `"${value}"`
 }
 
-/** A path where ssh expands `%` tokens and `${VARIABLES}` (ssh_config(5), TOKENS). */
+/** Formats a path for a keyword whose value ssh expands: `%` tokens and `${VARIABLES}` (ssh_config(5), TOKENS). */
 export function formatSshPath(machine: string | undefined, field: string, value: string): string {
   if (value.includes('${')) {
     throw unwritableError(machine, field, value, 'ssh would expand ${…} as a variable')
@@ -90,8 +90,8 @@ export function formatSshPath(machine: string | undefined, field: string, value:
 }
 
 /**
- * A line for the user's shell, where ssh expands `%` tokens. Only words that no shell interprets are
- * written, whatever the shell is.
+ * Formats a command for the user's shell, in which ssh expands `%` tokens. Throws kind `inventory` for words that any
+ * shell could interpret.
  */
 function commandLine(machine: string, words: readonly string[]): string {
   const unsafe = words.find((word) => !/^[\w./:@%+=,-]+$/.test(word))
@@ -104,7 +104,7 @@ function commandLine(machine: string, words: readonly string[]): string {
   )
 }
 
-/** A literal name for a `Host` line, which would also accept patterns. */
+/** Returns a literal name for a `Host` line. Throws kind `inventory` for patterns, which ssh would accept there. */
 function hostPattern(machine: string, name: string): string {
   return checkHostName(machine, 'name', name)
 }

@@ -2,17 +2,17 @@ import type { Machine } from './machine.ts'
 import type { StackEntry } from './schema.ts'
 import { parseSelector, selects } from './selector.ts'
 
-/** Compose files to deploy on machines. Paths are relative to the folder of the inventory. */
+/** Compose files to deploy on machines. Paths are relative to the directory of the inventory. */
 export interface Stack {
-  /** Also the name of the compose project. */
+  /** Also the name of the Compose project. */
   readonly name: string
   readonly files: readonly string[]
   readonly envFiles: readonly string[]
-  /** Selectors as for `--on`. None if it is for a swarm. */
+  /** Selectors as for `--on`. Empty if the stack is for a swarm. */
   readonly on: readonly string[]
-  /** The swarm whose services it is; absent: containers on each of its machines. */
+  /** The swarm that runs the stack as services; absent: each of its machines runs it as containers. */
   readonly swarm?: string | undefined
-  /** How many machines are deployed to at the same time, or a percentage of them. */
+  /** The number or percentage of machines that are deployed to at the same time. */
   readonly batch: number | `${number}%`
   /** The time limit of one deployment, in seconds. */
   readonly wait: number
@@ -20,7 +20,9 @@ export interface Stack {
   readonly buildOn?: string | undefined
 }
 
-/** Names of stacks and of their compose projects. Source: the compose specification, "Version and name". */
+/**
+ * The pattern of names of stacks and of their Compose projects. Source: the Compose specification, "Version and name".
+ */
 export const stackNamePattern = /^[a-z0-9][a-z0-9_-]{0,62}$/
 
 /** The stacks by name, in the order of the file. */
@@ -44,7 +46,7 @@ export const stackOf = (name: string, entry: StackEntry): Stack => ({
   ...(entry.buildOn !== undefined && { buildOn: entry.buildOn }),
 })
 
-/** The machines of a stack, in the given order. None if no machine matches, or if it is for a swarm. */
+/** Returns the machines of a stack, in the given order. Empty if no machine matches, or if the stack is for a swarm. */
 export function machinesOf<Selected extends Machine>(
   { on, swarm }: Pick<Stack, 'on' | 'swarm'>,
   machines: Iterable<Selected>,

@@ -33,18 +33,21 @@ export function rolesOf<Selected extends Machine>(
 /** A mistake in the definition of swarms. */
 export interface SwarmProblem {
   readonly swarm: string
-  /** The key of the entry; absent: the entry. */
+  /** The key that is wrong; absent: the entry as a whole. */
   readonly key?: 'managers' | 'workers'
-  /** The machine that it concerns. */
+  /** The machine that the problem concerns. */
   readonly machine?: string
   readonly message: string
-  /** The next step; absent: other selectors or labels. */
+  /** The next step; absent: to use other selectors or labels. */
   readonly hint?: string
-  /** Only a risk: the swarm can be set up like that. */
+  /** Whether the problem is only a risk: the swarm can be set up anyway. */
   readonly isWarning?: true
 }
 
-/** Finds swarms without members, machines of several swarms, names that machines have too, and numbers of managers that add nothing to fault tolerance. */
+/**
+ * Finds swarms without members, machines in several swarms, swarms with the name of a machine, and numbers of managers
+ * that do not improve fault tolerance.
+ */
 export function findSwarmProblems(
   swarms: Swarms,
   machines: Iterable<Machine>,

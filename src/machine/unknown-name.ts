@@ -9,7 +9,7 @@ export const addMachineHint =
 export const noMachines = (): UserError =>
   new UserError('unknown-machine', 'the inventory has no machines', { hint: addMachineHint })
 
-/** The error for a name that none of the machines `names` has, with the nearest one. */
+/** Returns the error for an unknown machine name. The hint suggests the nearest of `names`. */
 export function unknownMachine(name: string, names: readonly string[]): UserError {
   const near = nearest(name, names)
   const hint = near === undefined ? 'to list the machines: fleet ls' : `did you mean ${near}?`
@@ -18,6 +18,6 @@ export function unknownMachine(name: string, names: readonly string[]): UserErro
   })
 }
 
-/** The message for a name that none of the profiles `names` has, with the nearest one. */
+/** Returns the message for an unknown profile name. It suggests the nearest of `names`. */
 export const noProfile = (name: string, names: Iterable<string>): string =>
   `there is no profile called ${JSON.stringify(name)}${suggest(name, names)}`

@@ -10,7 +10,10 @@ const isAscii = (text: string): boolean => /^[ -~]*$/.test(text)
 const cutAscii = (text: string, cells: number): string =>
   text.length <= cells ? text : cells < 1 ? '' : `${text.slice(0, cells - 1)}…`
 
-/** Most tables are ASCII, which needs no Unicode tables; those take a while to load. */
+/**
+ * Resolves to functions for `texts`. Unicode tables, which take a while to load, are needed only if some texts are not
+ * ASCII.
+ */
 export async function cellTextFor(texts: readonly string[]): Promise<CellText> {
   if (texts.every(isAscii)) return { width: (text) => text.length, cut: cutAscii }
   const { default: stringWidth } = await import('string-width')
@@ -34,7 +37,7 @@ export async function cellTextFor(texts: readonly string[]): Promise<CellText> {
   }
 }
 
-/** The text in lines of at most `cells`, broken between words; a longer word ends with an ellipsis. */
+/** Breaks a text between words into lines of at most `cells`; a longer word is cut and ends with an ellipsis. */
 export function wrapWords({ width, cut }: CellText, text: string, cells: number): string[] {
   const lines: string[] = []
   for (const word of text.split(' ').map((word) => cut(word, cells))) {

@@ -4,7 +4,7 @@ import { Styled, type Text, render } from './styled.ts'
 
 type StreamName = 'stdout' | 'stderr'
 
-/** Applies a colour to text. */
+/** Applies a color to text. */
 export type Paint = (text: Text) => Styled
 
 const names = ['bold', 'dim', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan'] as const
@@ -17,7 +17,10 @@ export const shouldStyle = (
   stream: StreamName,
 ): boolean => io[stream].isTTY && io.env['TERM'] !== 'dumb'
 
-/** Colours for a stream. They do nothing in a pipe, with TERM=dumb and with NO_COLOR (https://no-color.org). */
+/**
+ * Returns the colors for a stream. They have no effect in a pipe, with TERM=dumb and with NO_COLOR
+ * (https://no-color.org).
+ */
 export function colorsOf(io: Io, stream: StreamName): Colors {
   const isWanted = (io.env['NO_COLOR'] ?? '') === ''
   const colors = createColors(isWanted && shouldStyle(io, stream))
@@ -28,11 +31,14 @@ export function colorsOf(io: Io, stream: StreamName): Colors {
   return Object.fromEntries(paints) as Record<(typeof names)[number], Paint>
 }
 
-/** States in which a machine or container does its work, and those in which something is wrong. */
+/** States in which a machine or container works, and states in which something is wrong. */
 const goodStates = /^(?:running|ready|connected|deployed|healthy|written)$/
 const badStates = /^(?:unreachable|absent|no-engine|dead|degraded|unhealthy|failed|impossible)$/
 
-/** The colour of a state of a machine or container: green when it works, red when something is wrong, else yellow. */
+/**
+ * Returns the color of a state of a machine or container: green if it works, red if something is wrong, otherwise
+ * yellow.
+ */
 export function stateColor({ green, yellow, red }: Colors, state: string): Paint {
   if (goodStates.test(state)) return green
   return badStates.test(state) ? red : yellow

@@ -5,7 +5,7 @@ import { shorten } from './human-units.ts'
 import type { Io } from './io.ts'
 import { compose } from './styled.ts'
 
-/** The stack of a bug in fleet; undefined where `thrown` is a failure that the user can act on. */
+/** Returns the stack of a bug in fleet; undefined if `thrown` is a failure that the user can act on. */
 function bugIn(thrown: unknown): string | undefined {
   if (thrown instanceof UserError && thrown.kind !== 'bug') return undefined
   const bug = thrown instanceof UserError ? (thrown.cause ?? thrown) : thrown
@@ -27,13 +27,13 @@ function failureJson(thrown: unknown): object {
   return { error: { kind, message: bug ?? message, machine, hint } }
 }
 
-/** The longest reason that is shown, in characters: output of hosts and programs can be long. */
+/** The maximum length of a reason, in characters: output of hosts and programs can be long. */
 const longestReason = 4000
 
 /** Indents every line but the first, so that quoted output does not look like another message. */
 const indented = (text: string): string => text.trimEnd().replaceAll(/\r?\n/g, '\n  ')
 
-/** The message, and the hint on lines below it. */
+/** Joins the message and the hint, which follows on separate lines. */
 const reasonText = ({ message, hint }: Pick<UserError, 'message' | 'hint'>): string =>
   indented(shorten(message, longestReason)) + (hint === undefined ? '' : `\n  ${indented(hint)}`)
 
@@ -65,13 +65,13 @@ interface Failure {
   readonly error: unknown
 }
 
-/** Replaces the machine's name in a reason that several machines share; it occurs in no message. */
+/** A placeholder for the machine's name in a reason that several machines share. No message contains this character. */
 const anyName = '\uFFFF'
 
 /** A pattern that matches exactly this text. */
 const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 
-/** The text with the machine's name and address replaced by {@link anyName}. */
+/** Replaces the machine's name and address in a text by {@link anyName}. */
 function generalize(text: string, { name, host }: Failed): string {
   const address = host?.address === undefined ? [] : [`\\[?${quoted(host.address)}\\]?(?::\\d+)?`]
   const [at = '(?!)'] = address
@@ -84,7 +84,7 @@ function generalize(text: string, { name, host }: Failed): string {
 /** The machine's name at the start of a reason. */
 const atStart = new RegExp(`^${anyName}: `)
 
-/** The most machines that a hint names. */
+/** The maximum number of machines that a hint names. */
 const namedInHint = 5
 
 /** Commands in hints that accept several machine names, separated by spaces. */
@@ -124,14 +124,17 @@ function byCause(failures: readonly Failure[]): Failure[][] {
   return [...groups.values()]
 }
 
-/** The reason of one machine below its name, which its first line does not repeat; hints keep it for their commands. */
+/**
+ * Replaces a machine's name in the first line of a reason, which is printed after the name. Hints keep it for their
+ * commands.
+ */
 function withoutName(text: string, name: string): string {
   const [reason = '', ...hint] = text.split('\n')
   const repeated = new RegExp(`(?<![\\w./-])${quoted(name)}(?![\\w-]|[.:]\\w|:?/)`, 'g')
   return [reason.replaceAll(repeated, 'the host'), ...hint].join('\n')
 }
 
-/** A cause and its machines. */
+/** Formats a cause with the machines that it applies to. */
 function causeText(group: readonly Failure[], { of }: { of: number }): string {
   const names = group.map(({ machine }) => machine.name)
   const [{ machine, error } = { machine: { name: '' }, error: undefined }] = group

@@ -1,10 +1,10 @@
-/** How wide a column is and may become; widths in terminal cells. */
+/** The width of a column and its limits, in terminal cells. */
 export interface ColumnWidth {
-  /** What its longest text needs. */
+  /** The width of the longest text. */
   readonly natural: number
-  /** What it is not shortened below while another column can give way. */
+  /** The width below which the column is shortened only when no other column can be shortened or left out. */
   readonly least: number
-  /** Columns with the highest number are left out first; one without a number stays. */
+  /** Columns with the highest number are left out first; a column without a number is kept. */
   readonly drop?: number | undefined
 }
 
@@ -13,7 +13,7 @@ export const gap = 3
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0)
 
-/** Takes cells from the widest column again and again, until all fit into `space`. */
+/** Shortens the widest column by one cell, repeatedly, until all columns fit into `space`. */
 function shrink(widths: number[], least: readonly number[], space: number): void {
   for (let excess = sum(widths) - space; excess > 0; excess -= 1) {
     let widest = -1
@@ -27,8 +27,9 @@ function shrink(widths: number[], least: readonly number[], space: number): void
 }
 
 /**
- * The width of each column in a terminal of `room` cells; undefined for one that is left out. The widest columns are
- * shortened first, then the least important ones are left out. Only where that is not enough are all shortened further.
+ * Returns the width of each column in a terminal of `room` cells; undefined for a column that is left out. The widest
+ * columns are shortened first, then the least important ones are left out. If that is not enough, all remaining columns
+ * are shortened further.
  */
 export function fitColumns(
   columns: readonly ColumnWidth[],

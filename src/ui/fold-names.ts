@@ -18,7 +18,7 @@ function follows(last: Numbered, next: Numbered): boolean {
   )
 }
 
-/** A list of names in which three or more consecutive ones are a range: `db, web-1..web-3`. */
+/** Returns a list of names in which three or more consecutive ones become a range: `db, web-1..web-3`. */
 export function foldNames(names: readonly string[]): string {
   const runs: Numbered[][] = []
   for (const next of names.map(split)) {
@@ -33,14 +33,20 @@ export function foldNames(names: readonly string[]): string {
     .join(', ')
 }
 
-/** All of several machines: `both machines`, or `all 920 machines`. */
+/** Describes all of several machines: `both machines`, or `all 920 machines`. */
 export const allMachines = (count: number): string =>
   count === 2 ? 'both machines' : `all ${count} machines`
 
-/** The names of some of `all` machines: `db, web-1..web-3`, or `all 920 machines`. */
+/**
+ * Returns a list of names, such as `db, web-1..web-3`, or `all 920 machines` if there are no others. `all`: the number
+ * of machines.
+ */
 export const namesAmong = (names: readonly string[], all: number): string =>
   names.length === all && all > 1 ? allMachines(all) : foldNames(names)
 
-/** The title of the output that some of `all` machines share: `web-1..web-3 (3)`, or `all 920 machines`. */
+/**
+ * Returns the title of output that several machines share: `web-1..web-3 (3)`, or `all 920 machines`. `all`: the number
+ * of machines.
+ */
 export const namesOfGroup = (names: readonly string[], all: number): string =>
   names.length === all && all > 1 ? namesAmong(names, all) : `${foldNames(names)} (${names.length})`

@@ -4,10 +4,10 @@ import { type Styled, compose, joinText } from './styled.ts'
 
 const heading = /^[A-Z].*:$/
 const usage = /^(Usage:)( .*)$/
-/** An option or command, and its description behind two spaces or more. */
+/** An option or command, and its description after two or more spaces. */
 const item = /^( {2})(\S+(?: \S+)*)( {2,}\S.*)$/
 
-/** The text of a help page, with its headings and the names of options and commands highlighted. */
+/** Highlights the headings, and the names of options and commands, in the text of a help page. */
 export function styleHelp(io: Io, text: string): Styled {
   const { bold, cyan } = colorsOf(io, 'stdout')
   const lines = text.split('\n').map((line) => {

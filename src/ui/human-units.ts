@@ -36,6 +36,6 @@ function humanSpan(seconds: number): string {
 export const humanAge = (unixSeconds: number, now = Date.now()): string =>
   `${humanSpan(now / 1000 - unixSeconds)} ago`
 
-/** The text, or its beginning and an ellipsis where it is longer than `length` characters. */
+/** The text, or its beginning and an ellipsis if it is longer than `length` characters. */
 export const shorten = (text: string, length: number): string =>
   text.length <= length ? text : `${text.slice(0, length - 1)}…`

@@ -5,25 +5,25 @@ import { Screen } from './progress/screen.ts'
 /** The built program, which can start itself as the broker. */
 export interface Program {
   readonly file: string
-  /** Differs for each build. */
+  /** An identifier that differs for each build. */
   readonly build: string
   readonly version: string
-  /** The id of the command in the trace, where it is traced. */
+  /** The ID of the command in the trace, if it is traced. */
   readonly traceId?: string | undefined
 }
 
-/** The streams and the environment of the process, given to commands so that tests can run them in process. */
+/** The streams and the environment of the process, passed to commands so that tests can run them in-process. */
 export interface ProcessIo extends Streams {
   /** Absent in tests. */
   readonly program?: Program
   /**
-   * Makes Ctrl-C and SIGTERM abort `signal`. Before this call they end the process: while a file of unknown size is parsed,
-   * no listener could run, and there is nothing to clean up. Absent in tests.
+   * Makes Ctrl-C and similar signals abort `signal`. Before this call they end the process: while a file of unknown
+   * size is parsed, no listener could run, and there is nothing to clean up. Absent in tests.
    */
   readonly handleSignals?: () => void
 }
 
-/** What a command reads and writes. */
+/** The input and outputs of a command. */
 export interface Io extends Omit<ProcessIo, 'stdout' | 'stderr'> {
   readonly stdout: Output
   readonly stderr: Output

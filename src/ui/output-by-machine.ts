@@ -9,9 +9,9 @@ type Stream = 'stdout' | 'stderr'
 export interface MachineOutput {
   /** Writes a line; resolves when more can be written. */
   line(machine: string, stream: Stream, text: string): Promise<void> | void
-  /** The command has ended on a machine. */
+  /** Reports that the command has ended on a machine. */
   end(machine: string, code: number): void
-  /** The command has ended on all machines. */
+  /** Reports that the command has ended on all machines. */
   finish(): void
 }
 
@@ -49,7 +49,7 @@ function holdOutput(whenEnded: (machine: string, code: number, printed: Printed)
   }
 }
 
-/** The output of a machine on one of its streams. */
+/** Returns what a machine has written to one of its streams. */
 const textOf = ({ lines }: Printed, wanted: Stream): string =>
   lines
     .filter(({ stream }) => stream === wanted)

@@ -5,8 +5,8 @@ import type { Screen } from './progress/screen.ts'
 import { type Text, render } from './styled.ts'
 
 /**
- * An output of a command. Text that is written to it has its control characters escaped, hides the live text of the
- * terminal, and is held while a question is open there.
+ * The standard output or standard error of a command. In text that is written to it, control characters are escaped. If
+ * it is a terminal, live text is hidden while text is written, and text is held while a question is open.
  */
 export class Output {
   /** The stream itself, for the output of other programs; messages of fleet are not written to it. */
@@ -47,7 +47,7 @@ export class Output {
     this.#send(text)
   }
 
-  /** Resolves when more can be written: data for a slow reader would fill the memory. */
+  /** Resolves when more can be written. Callers that do not wait for a slow reader would fill the memory. */
   async drained(): Promise<void> {
     while (this.isTTY && this.#screen.isAsking) {
       await new Promise<void>((resolve) => {

@@ -5,13 +5,16 @@ import { Output } from './output.ts'
 import { Screen, alternateScreen } from './progress/screen.ts'
 import { Styled, compose } from './styled.ts'
 
-/** Draws pages in place of each other. Disposed, the terminal is as before, and the last page is below the command. */
+/**
+ * Draws pages that replace each other. Disposing restores the terminal, and writes the last page below the command
+ * line.
+ */
 export interface Pages extends Disposable {
-  /** Runs `write` with outputs that collect the page, then shows the whole page at once. */
+  /** Runs `write` with outputs that collect the page, then shows the whole page. */
   draw(write: (io: Io) => Promise<unknown>): Promise<void>
 }
 
-/** Keeps what is written to it. */
+/** Creates a stream that collects what is written to it. */
 function collector(): { readonly stream: Writable; readonly text: () => string } {
   let text = ''
   const stream = new Writable({
@@ -24,7 +27,7 @@ function collector(): { readonly stream: Writable; readonly text: () => string }
   return { stream, text: () => text }
 }
 
-/** The lines of a page that fit into the window; the last one says how many do not. */
+/** Returns the lines of a page that fit into the window. If some do not fit, the last line says how many. */
 function visibleLines(page: string, rows: number): readonly string[] {
   const lines = page.replace(/\n$/, '').split('\n')
   if (lines.length <= rows) return lines
@@ -32,8 +35,9 @@ function visibleLines(page: string, rows: number): readonly string[] {
 }
 
 /**
- * Begins to draw pages on stdout. They are on the alternate screen of the terminal, so that nothing scrolls; it is left when
- * this is disposed, and when the process exits before. A terminal without control sequences gets one page below the other.
+ * Opens the display of pages on stdout. They are drawn on the alternate screen of the terminal, so that nothing
+ * scrolls. It is left when the result is disposed, or when the process exits earlier. If stdout does not support
+ * control sequences, each page is written below the previous one.
  */
 export function openPages(io: Io): Pages {
   const isPlain = !shouldStyle(io, 'stdout')

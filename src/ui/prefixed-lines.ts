@@ -8,7 +8,9 @@ export interface PrefixedLines {
   write(source: string, stream: 'stdout' | 'stderr', line: string): void
 }
 
-/** Prefixes are padded to the longest of `sources`, and each source has its colour. */
+/**
+ * Opens the output of lines of `sources`. Prefixes are padded to the longest name, and each source has its own color.
+ */
 export function openPrefixedLines(io: Io, sources: readonly string[]): PrefixedLines {
   const width = Math.max(0, ...sources.map((source) => source.length))
   const order = new Map(sources.map((source, index) => [source, index]))

@@ -9,13 +9,13 @@ import { oneLine } from './visible.ts'
 interface PromptOptions {
   /** Text above the question. */
   readonly preface?: Text
-  /** Asks even after Ctrl-C, for the question of how to continue. */
+  /** Whether to ask even after Ctrl-C: for the question of how to continue. */
   readonly afterCancel?: boolean
-  /** Accepts input that was typed before the question was shown; otherwise it is discarded. */
+  /** Whether to accept input that was typed before the question was shown; otherwise it is discarded. */
   readonly takesTypeAhead?: boolean
 }
 
-/** An item of a choice. */
+/** An item to choose. */
 export interface Choice<Value extends string = string> {
   readonly value: Value
   /** The text of the item (default: the value). */
@@ -27,10 +27,13 @@ export interface Choice<Value extends string = string> {
 export const canPrompt = (io: Pick<Io, 'stdin' | 'stderr'>): boolean =>
   io.stdin.isTTY === true && io.stderr.isTTY
 
-/** What inquirer writes before a question (`? `) and before what is wrong with an answer (`> `). */
+/** The prefix that inquirer writes before a question. Its prefix for a validation error, `> `, has the same length. */
 const mark = '? '
 
-/** A text of a prompt on one line, or in lines broken between words: inquirer would break them within words. */
+/**
+ * Breaks the text of a prompt between words into lines of at most `columns` characters: inquirer would break it within
+ * words.
+ */
 export function fitPrompt(text: string, columns = 80): string {
   const lines: string[] = []
   for (const word of `${mark}${oneLine(text)}`.split(' ')) {
@@ -42,7 +45,9 @@ export function fitPrompt(text: string, columns = 80): string {
   return lines.join('\n').slice(mark.length)
 }
 
-/** Aborts at Ctrl-D and when the terminal is closed, where a prompt would wait forever. */
+/**
+ * Returns a signal that is aborted on Ctrl-D and when the terminal is closed, after which a prompt would wait forever.
+ */
 function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
   const ended = new AbortController()
   const end = () => ended.abort()
@@ -56,12 +61,12 @@ function endOfInput(stdin: Io['stdin']): { signal: AbortSignal } & Disposable {
   }
 }
 
-/** After this time without input, in milliseconds, everything that was typed before counts as read. */
+/** The time without input, in milliseconds, after which all input that was typed before counts as read. */
 const quietMs = 30
 
 /**
- * Discards what was typed before the question: it was meant for a shell or for another question. A Ctrl-C in it still
- * cancels. An unfinished line can be read only in raw mode.
+ * Discards what was typed before the question: it was meant for a shell or for another question. Ctrl-C still cancels.
+ * An unfinished line can be read only in raw mode.
  */
 async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<void> {
   let isQuiet = false
@@ -76,7 +81,7 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
     while (!isQuiet && !signal.aborted) {
       isQuiet = true
       await sleep(quietMs)
-      for (let turns = 0; turns < 2; turns += 1) await turn() // with late timers, input that has arrived is not read yet
+      for (let turns = 0; turns < 2; turns += 1) await turn() // after a late timer, input may not have been read yet
     }
   } finally {
     stdin.off('data', take)
@@ -159,7 +164,7 @@ interface HostQuestion {
   readonly isNotice?: true
 }
 
-/** The longest line of a host that is shown, in characters, and the number of lines. */
+/** The maximum length of a line from a host, in characters, and the maximum number of such lines. */
 const longestLine = 200
 const maxLines = 10
 
@@ -181,13 +186,13 @@ export const choose = <Value extends string>(
     ...(fallback !== undefined && { default: fallback }),
   })
 
-/** Words of questions about keys of this computer, whose secrets no host needs. */
+/** Matches questions about keys on this computer, whose passphrases no host needs. */
 const aboutKeys = /pass\s*phrase|private key|\.ssh\b|\bid_(?:rsa|dsa|ecdsa|ed25519)/i
 
 /**
- * Asks a question of a connection; the answer to a secret one is not shown. Text of a host is prefixed by the login
- * (`(user@host) `), as ssh does; no question of fleet starts like that. A question of a host that looks like fleet's
- * prompt for a passphrase is asked only after a warning.
+ * Asks a question that came up while connecting to a host; a secret answer is not shown. Text from the host is prefixed
+ * by the login (`(user@host) `), as in ssh; no question from fleet starts like that. A question from the host that
+ * looks like fleet's prompt for a passphrase is asked only after a warning.
  */
 export async function askQuestion(
   io: Io,
@@ -212,7 +217,10 @@ function askLine(
   return ask(io, { preface }, { type: secret ? 'password' : 'input', message })
 }
 
-/** Warns of a host that asks for what looks like a secret of this computer. Throws kind `cancelled` unless the user chooses to answer it. */
+/**
+ * Warns that a host asks for what looks like a secret of this computer. Throws kind `cancelled` unless the user chooses
+ * to answer.
+ */
 async function warnOfImitation(io: Io, question: string, from: string): Promise<void> {
   const choice = await choose(
     io,

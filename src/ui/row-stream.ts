@@ -13,17 +13,17 @@ import {
 export interface RowStream<Row> {
   /** Adds the rows of one machine, once it has answered. */
   add(machine: string, rows: readonly Row[]): void
-  /** Writes the rows that have not been written. */
+  /** Writes the rows that have not been written yet. */
   finish(): Promise<void>
 }
 
 interface RowOptions<Row> extends TableOptions {
   readonly columns: readonly Column<Row>[]
-  /** What `--quiet` prints of a row. */
+  /** Returns what `--quiet` prints for a row. */
   readonly name?: (row: Row) => string
-  /** In the order in which their rows are written. */
+  /** The names of the machines, in the order in which their rows are written. */
   readonly machines: readonly string[]
-  /** The table is drawn again and again: it is written only once all machines have answered. */
+  /** Whether the table is redrawn repeatedly: it is then written only when all machines have answered. */
   readonly redrawn?: boolean | undefined
 }
 
@@ -32,10 +32,13 @@ interface Format {
   readonly quiet: boolean
 }
 
-/** How long rows of a table wait for those of machines before theirs, in milliseconds. After that they are written as they arrive. */
+/**
+ * How long rows of a table wait for the rows of earlier machines, in milliseconds. After that, they are written as they
+ * arrive.
+ */
 const orderedMs = 1000
 
-/** The rows of all machines in one table, in the order of the machines unless one of them is slow. */
+/** Writes the rows of all machines as one table, in the order of the machines unless one of them is slow. */
 export function streamRows<Row>(
   io: Io,
   format: Format,
@@ -81,7 +84,7 @@ export function streamRows<Row>(
   }
 }
 
-/** One table for each group of machines whose rows are the same. */
+/** Writes one table for each group of machines whose rows are the same. */
 export function foldRows<Row>(
   io: Io,
   format: Format,

@@ -9,62 +9,65 @@ import { oneLine, visible } from './visible.ts'
 export interface Column<Row> {
   readonly title: string
   readonly text: (row: Row) => string
-  /** Colours the text, once it is aligned. */
+  /** Colors the text after it has been aligned. */
   readonly paint?: (text: string, row: Row) => Text
-  /** Cells that are reserved for it, where rows are written before all are known. */
+  /** The number of cells to reserve, for tables whose rows are written before all of them are known. */
   readonly width?: number
-  /** Its texts are shortened only when nothing else helps: names, IDs and other texts that people copy. */
+  /** Whether texts are shortened only when nothing else helps: names, IDs and other texts that people copy. */
   readonly keep?: true
-  /** On a terminal that is too narrow for all columns, those with the highest number are left out first. Absent: it stays. */
+  /** If the terminal is too narrow, columns with the highest number are left out first. Absent: the column is kept. */
   readonly drop?: number
-  /** Of the last column: a text that does not fit goes to lines of its own below the row, broken between words. */
+  /** For the last column: whether a text that does not fit is written below the row, on lines broken between words. */
   readonly wrap?: true
 }
 
-/** Columns are shortened down to this many cells before one is left out. */
+/** The width, in cells, to which columns are shortened before one of them is left out. */
 const readableCells = 10
 
-/** Cells by which lines below a row are indented. */
+/** The indentation of lines below a row, in cells. */
 const wrapIndent = 4
 
 const isBlank = (cell: Text): boolean => typeof cell === 'string' && cell.trim() === ''
 
-/** Cells side by side. */
+/** Joins the cells of a row. */
 const lineOf = (cells: readonly Text[]): Styled => {
   const last = cells.at(-1) ?? ''
   const ends = typeof last === 'string' ? last.trimEnd() : last
   return compose`${joinText([...cells.slice(0, -1), ends], ' '.repeat(gap))}\n`
 }
 
-/** A row for a pipe. */
+/** Formats a row for a pipe: its whole texts, separated by tabs. */
 const plainLine = <Row>(columns: readonly Column<Row>[], row: Row): string =>
   `${columns.map((column) => oneLine(column.text(row))).join('\t')}\n`
 
-/** Rows that are written to a pipe in one call: a call takes longer than a row. */
+/** The number of rows that are written to a pipe in one call: a call takes longer than formatting a row. */
 const rowsAtOnce = 500
 
-/** A cell that is not known yet may have any text. */
+/** A text that is not ASCII: cells that are not known yet may not be ASCII either. */
 const unknownText = '…'
 
-/** What a name or an id looks like: one word that no program would take for an option. */
+/** The pattern of a name or ID: one word that no program would interpret as an option. */
 const nameLike = /^[^\s-]\S*$/
 
-/** Writes a name for programs to read. Text that does not look like a name is skipped with a message: programs could misread it. */
+/**
+ * Writes a name for programs to read. Text that does not look like a name is skipped with a message: programs could
+ * misread it.
+ */
 export function writeName(io: Io, name: string): void {
   if (nameLike.test(name) && visible(name) === name) io.stdout.write(`${name}\n`)
   else io.stderr.write(`${JSON.stringify(name)} was skipped: it is not a valid name\n`)
 }
 
-/** How a table is laid out. */
+/** Options for the layout of a table. */
 export interface TableOptions {
-  /** Shortens nothing and leaves nothing out: lines may be wider than the terminal. */
+  /** Whether nothing is shortened or left out: lines may be wider than the terminal. */
   readonly whole?: boolean | undefined
 }
 
 /**
- * Writes rows one by one. On a terminal they are aligned under a header, and no line is wider than the terminal; in a
- * pipe they are whole, separated by tabs, without a header. Columns are as wide as titles, `known` rows and reserved
- * widths need; a later text that is wider is shortened.
+ * Opens a table whose rows are written one by one. On a terminal they are aligned under a header, and no line is wider
+ * than the terminal; in a pipe they are complete, separated by tabs, without a header. Columns are as wide as titles,
+ * `known` rows and reserved widths need; a later text that is wider is shortened.
  */
 export const openTable = <Row>(
   io: Io,
@@ -73,7 +76,7 @@ export const openTable = <Row>(
   options: TableOptions = {},
 ): Promise<(row: Row) => void> => layOut(io, columns, known, { ...options, grows: true })
 
-/** The widths of columns as `texts` need them, without those of columns that the terminal has no room for. */
+/** Returns the columns that the terminal has room for, with the widths that `texts` need. */
 function placeColumns<Row>(
   columns: readonly Column<Row>[],
   texts: readonly (readonly string[])[],
@@ -97,7 +100,7 @@ function placeColumns<Row>(
   if (last === undefined) return shown
   const before = shown.slice(0, -1)
   const used = before.reduce((all, { cells }) => all + cells + gap, 0)
-  return [...before, { ...last, cells: Math.max(last.cells, room - used) }] // nothing comes after it
+  return [...before, { ...last, cells: Math.max(last.cells, room - used) }] // no column follows it
 }
 
 async function layOut<Row>(
@@ -143,7 +146,10 @@ async function layOut<Row>(
   }
 }
 
-/** Writes a whole table. With `grows` it has room for wider rows, so that one drawn after it looks alike. */
+/**
+ * Writes a whole table. With `grows`, columns have room for wider texts, so that the layout stays the same when the
+ * table is redrawn.
+ */
 async function writeTable<Row>(
   io: Io,
   columns: readonly Column<Row>[],
@@ -179,7 +185,7 @@ export async function writeRows<Row>(
     rows: readonly Row[]
     columns: readonly Column<Row>[]
     name?: (row: Row) => string
-    /** Keeps the room that columns reserve: the table is drawn again and again. */
+    /** Whether columns keep their reserved widths: for a table that is redrawn repeatedly. */
     grows?: boolean | undefined
   } & TableOptions,
 ): Promise<void> {

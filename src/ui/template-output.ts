@@ -4,7 +4,9 @@ import { Output } from './output.ts'
 import { type Text, render } from './styled.ts'
 import { type Template, parseTemplate, renderTemplate } from './template.ts'
 
-/** Takes what a command writes as JSON, one value on each line, and writes it by a template: an array item by item. */
+/**
+ * Formats the JSON that a command writes, one value on each line, with a template. Arrays are formatted item by item.
+ */
 class TemplateOutput extends Output {
   readonly #template: Template
   #rest = ''
@@ -31,7 +33,7 @@ class TemplateOutput extends Output {
   }
 }
 
-/** The value of a line, or the line if it is not JSON. */
+/** Returns the value of a line, or the line itself if it is not JSON. */
 function parseLine(line: string): unknown {
   try {
     return JSON.parse(line)
@@ -71,8 +73,8 @@ class MessageOutput extends Output {
 }
 
 /**
- * The outputs for a command whose results a template prints. The command must run as with --json. Throws kind `usage` for an
- * invalid template.
+ * Returns the outputs of a command whose JSON is formatted with a template. The command must run as with --json. Throws
+ * kind `usage` for an invalid template.
  */
 export function withTemplate(io: Io, source: string): Io {
   const text = source === 'json' ? '{{json .}}' : source

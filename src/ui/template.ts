@@ -13,7 +13,7 @@ interface Call {
   readonly operands: readonly Operand[]
 }
 
-/** Calls, each of which receives the result of the one before as its last operand. */
+/** A chain of calls, each of which receives the result of the previous call as its last operand. */
 type Pipeline = readonly Call[]
 
 type Node =
@@ -37,7 +37,7 @@ const problem = (message: string): UserError =>
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A field by its name, or by its name in another case, as docker writes them: `.Name`. */
+/** Returns a field by its name, or by its name in different case, as docker writes names: `.Name`. */
 function fieldOf(value: unknown, name: string): unknown {
   if (!isObject(value)) return undefined
   if (Object.hasOwn(value, name)) return value[name]
@@ -46,7 +46,7 @@ function fieldOf(value: unknown, name: string): unknown {
   return other === undefined ? undefined : value[other]
 }
 
-/** How Go prints a value; objects and lists are JSON. */
+/** Formats a value as Go prints it; objects and lists become JSON. */
 function show(value: unknown): string {
   if (value === undefined || value === null) return '<no value>'
   return typeof value === 'string' ? value : JSON.stringify(value)
@@ -61,7 +61,7 @@ const isTrue = (value: unknown): boolean => {
 /** The functions of templates, by name. */
 export const functions: Readonly<Record<string, (...operands: readonly unknown[]) => unknown>> = {
   json: (value) => JSON.stringify(value ?? null),
-  prettyjson: (value) => JSON.stringify(value ?? null, undefined, 4), // as Docker Machine has it
+  prettyjson: (value) => JSON.stringify(value ?? null, undefined, 4), // as in Docker Machine
   join: (list, separator) =>
     (Array.isArray(list) ? list : [])
       .map(show)
@@ -95,7 +95,7 @@ export const functions: Readonly<Record<string, (...operands: readonly unknown[]
 const tokenPattern =
   /\s*(?:(?<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?<number>-?\d+(?:\.\d+)?)|(?<path>\$?(?:\.[A-Za-z_]\w*)+|\$|\.)|(?<word>[A-Za-z]\w*)|(?<mark>[|()]))/y
 
-/** The words of an action: `{{WORDS}}`. */
+/** Splits an action, `{{WORDS}}`, into tokens. */
 function tokensOf(action: string): RegExpExecArray[] {
   const tokens: RegExpExecArray[] = []
   const source = action.trimEnd()
@@ -118,7 +118,7 @@ function parseText(text: string): unknown {
   }
 }
 
-/** The deepest nesting of parentheses and blocks. */
+/** The maximum nesting depth of parentheses and blocks. */
 const maxDepth = 50
 
 function parsePipeline(tokens: RegExpExecArray[], depth = 0): Pipeline {
@@ -173,7 +173,7 @@ function parseWhole(words: string): Pipeline {
   return pipeline
 }
 
-/** Reads a template. Throws kind `usage`. */
+/** Parses a template. Throws kind `usage`. */
 export function parseTemplate(source: string): Template {
   const parts = source
     .replaceAll(String.raw`\t`, '\t')
@@ -256,6 +256,6 @@ function renderNodes(nodes: Template, scope: Scope): string {
     .join('')
 }
 
-/** The text of a value of JSON. */
+/** Formats a JSON value with a template. */
 export const renderTemplate = (template: Template, value: unknown): string =>
   renderNodes(template, { root: value, dot: value })

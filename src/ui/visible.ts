@@ -13,7 +13,9 @@ const isPlain = (text: string): boolean => /^[\t\n -~]*$/.test(text)
 /** A fast check for one line of printable ASCII. */
 const isPlainLine = (text: string): boolean => /^[ -~]*$/.test(text)
 
-/** The escape of JSON and JavaScript, so that JSON stays valid and keeps its meaning. */
+/**
+ * Returns the escape sequence of a character in JSON and JavaScript, so that JSON stays valid and keeps its meaning.
+ */
 const escaped = (character: string): string =>
   Array.from(
     { length: character.length },
@@ -34,7 +36,10 @@ export function oneLine(text: string, length = Infinity): string {
 // oxlint-disable-next-line no-control-regex
 const coloring = /(\u001B\[[\d;:]*m)/
 
-/** {@link visible} text that keeps its colours and resets them at its end, for a line among those of others. */
+/**
+ * Returns {@link visible} text that keeps its colors and resets them at the end, so that lines next to it are not
+ * affected.
+ */
 export function onlyColors(line: string): string {
   if (isPlain(line)) return line
   const parts = line.split(coloring)

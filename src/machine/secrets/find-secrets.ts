@@ -29,14 +29,17 @@ function* findFormats(text: string): Generator<FoundSecret> {
   }
 }
 
-/** Tokens have at least 14 characters. Bounded: an unbounded expression exhausts the stack on a line of megabytes. */
+/**
+ * A word long enough for a token, which has at least 14 characters. The length is bounded: an unbounded expression
+ * exhausts the stack on a line of several megabytes.
+ */
 const longRun = /[^\s"'`]{14,65536}/g
 
 /** Harmless long words that inventories contain: bodies of public keys, fingerprints, creation tokens. */
 const harmless =
   /^(?:AAAA[\w+/=]*|SHA256:[\w+/]{43}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[\],}]*$/
 
-/** {@link findFormats} on the long words only, which is faster: most words of an inventory are short. */
+/** Runs {@link findFormats} on the long words only, which is faster: most words of an inventory are short. */
 function* findTokens(text: string): Generator<FoundSecret> {
   const runs = [...text.matchAll(longRun)].filter(({ 0: run }) => !harmless.test(run))
   let position = 0
@@ -94,6 +97,6 @@ export function findSecrets(text: string, layers = maxLayers): readonly FoundSec
 
 const secretKeyName = /pass|secret|token|credential|private|key$/i
 
-/** Whether a value must not be printed, judged by itself and by its key. */
+/** Whether a value must not be printed, judging by the value and its key. */
 export const looksSecret = (value: string, key = ''): boolean =>
   secretKeyName.test(key) || /[\w+/=~-]{20}/.test(value) || findSecrets(value).length > 0

@@ -3,7 +3,7 @@ import { hasMixedCase, isRandom, isUuid } from './randomness.ts'
 /** The last word in names of secrets. */
 const lastWord = /passw(?:or)?d|passphrase|passcode|pwd|psk|pass|secret|token|credential|auth|key/gi
 
-/** Between that word and the value: the rest of the name, quotes, and a separator. */
+/** The text between that word and the value: the rest of the name, quotes, and a separator. */
 const assignment =
   /(?:s|[-_]?\d{1,3}|[-_]base)?(?:\\?["']){0,2}[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}/iy
 
@@ -13,7 +13,7 @@ const gap = /[= \t]{1,8}/y
 const quoted = /\\?(?:"([^"\n\\]{0,512})|'([^'\n\\]{0,512}))/y
 const unquoted = /[^\s,;}\]&"'\\]{1,512}/y
 
-/** Values that are not secrets though their name suggests it: references, placeholders and settings. */
+/** Values that are not secrets although their names suggest it: references, placeholders and settings. */
 const placeholders: readonly RegExp[] = [
   /^(?:[$<{[%!@*(`=|>&~./]|\w{2,12}:\/\/|(?:file|env|arn|sha\d{1,3}):|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-)/i, // references, paths, digests, public keys
   /^\w[\w.]{0,64}[([]/, // a call
@@ -24,7 +24,7 @@ const placeholders: readonly RegExp[] = [
 
 interface Value {
   readonly value: string
-  /** The text continues like a sentence. */
+  /** Whether the text continues like a sentence. */
   readonly isProse: boolean
 }
 
@@ -106,10 +106,10 @@ const kinds: Readonly<Record<string, string>> = {
   token: 'a token',
 }
 
-/** How far a name is followed back, in characters. */
+/** The maximum length of a name before its last word, in characters. */
 const maxNameLength = 64
 
-/** The part of a name that ends at an offset. */
+/** Returns the part of a name before an offset. */
 function nameBefore(text: string, offset: number): string {
   let start = offset
   while (offset - start < maxNameLength && /[\w.-]/.test(text[start - 1] ?? '')) start--

@@ -3,7 +3,7 @@ import { isSurelyRandom } from './randomness.ts'
 
 type Found = { readonly offset: number; readonly kind: string }
 
-/** Base64 is decoded up to this length, in characters: longer ones are files. */
+/** The length, in characters, up to which base64 is decoded: longer base64 is a file. */
 const maxEncodedLength = 2 ** 16
 
 const publicKey = /\b(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[\w@.-]{3,60}\s{1,4}AAAA[\w+/=]{0,2000}/g
@@ -46,7 +46,10 @@ interface Run {
   readonly run: string
 }
 
-/** A possible token or line of base64. Bounded: an unbounded expression exhausts the stack on a line of megabytes. */
+/**
+ * A possible token or line of base64. The length is bounded: an unbounded expression exhausts the stack on a line of
+ * several megabytes.
+ */
 const longRun = /[\w/+=.~-]{16,65536}/g
 
 function* findBare(text: string, runs: readonly Run[]): Generator<Found> {
@@ -134,7 +137,7 @@ function* findLogins(text: string): Generator<Found> {
   }
 }
 
-/** Finds secrets that have neither a telling name nor a known prefix. `findIn` searches decoded base64. */
+/** Finds secrets with neither a name that suggests a secret nor a known prefix. `findIn` searches decoded base64. */
 export function findUnnamed(
   text: string,
   findIn: (decoded: string) => readonly Found[],

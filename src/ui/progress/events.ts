@@ -3,8 +3,9 @@ import type { Io } from '../io.ts'
 import { type Task, type ProgressView, secondsSince } from './progress.ts'
 
 /**
- * Writes a line of JSON for each event, with its `machine`, or with `task` if the work is not for one machine: `step` (repeated while it runs), `ended`, `failed`. `seconds` is the time of the step; at the
- * end, that of the whole task.
+ * Writes a line of JSON for each event: `step` (repeated while the step runs), `ended` and `failed`. Each line has the
+ * `machine`, or `task` if the work is not for one machine. `seconds` is the duration of the step, or of the whole task
+ * in the last event.
  */
 export function openEvents({ stderr }: Io): ProgressView {
   const write = (event: string, { subject, isMachine, step }: Task, began: number) => {

@@ -7,17 +7,17 @@ import { type Task, type ProgressView, secondsSince } from './progress.ts'
 import { type Text, render, compose } from '../styled.ts'
 import { oneLine } from '../visible.ts'
 
-/** How often the lines are drawn, in milliseconds. */
+/** The time between redraws, in milliseconds. */
 const drawInterval = 125
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
 
-/** A step of less than a second is shown without its time. */
+/** Formats the duration of a step; empty below one second. */
 const timeText = (seconds: number): string => (seconds < 1 ? '' : ` ${seconds}s`)
 
 /**
- * Redraws a line for each running task. Finished work stays above: each step of a single task, one line for each of
- * several tasks.
+ * Redraws a line for each running task. Finished work stays above: each step if there is one task, or one line for each
+ * of several tasks.
  */
 export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   const { stderr } = io
@@ -30,7 +30,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
   let isHidden = false
   let frame = 0
 
-  /** A line that fits the window: its text is shortened, its time is not. */
+  /** Formats a line that fits the window: its text is shortened, its time is not. */
   function line(mark: Text, subject: string, text: Text, time: string): string {
     const room = Math.max(1, (stderr.columns ?? 80) - 3 - time.length)
     const label = `${oneLine(subject)}:${many ? ' '.repeat(Math.max(0, labelWidth - stringWidth(subject) - 1)) : ''}`
@@ -45,7 +45,7 @@ export function openLive(io: Io, subjects: readonly string[]): ProgressView {
     return [line(mark, subject, compose`${step.name}${detail}`, timeText(secondsSince(step.began)))]
   }
 
-  /** The lines that fit the window; the last one says how many do not. */
+  /** Returns the lines that fit the window. If some do not fit, the last line says how many. */
   function liveLines(): string[] {
     const lines = [...tasks].flatMap(lineOf)
     const rows = Math.max(2, (stderr.rows ?? 24) - 1)

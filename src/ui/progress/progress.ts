@@ -5,7 +5,7 @@ import type { Io } from '../io.ts'
 interface Step {
   readonly name: string
   detail: string | undefined
-  /** By `performance.now()`. */
+  /** The start time, from `performance.now()`. */
   readonly began: number
 }
 
@@ -31,7 +31,7 @@ export interface ProgressView extends Disposable {
   failed(task: Task): void
 }
 
-/** Shows the work on one subject or on several at once. */
+/** Shows the progress of work on one or more subjects. */
 export interface ProgressDisplay extends Disposable {
   /** Does the work on `subject` and shows its steps, until it ends or fails. */
   track<T>(
@@ -41,7 +41,7 @@ export interface ProgressDisplay extends Disposable {
   ): Promise<T>
 }
 
-/** How long ago `began` was, in whole seconds. */
+/** Returns the time since `began`, in whole seconds. */
 export const secondsSince = (began: number): number =>
   Math.floor((performance.now() - began) / 1000)
 

@@ -14,8 +14,8 @@ export interface RunningTasks extends Disposable {
 }
 
 /**
- * Calls `report` for each task that was not reported for ten seconds, and with `onDetail` also for one whose detail has
- * changed, at most once a second.
+ * Calls `report` for each task that was not reported for ten seconds. With `onDetail`, it is also called, at most once
+ * a second, for each task whose detail has changed.
  */
 export function watchRunningTasks(
   report: (task: Task) => void,

@@ -13,7 +13,10 @@ export interface LiveText {
 export const alternateScreen = {
   enter: new Styled('\u001B[?1049h\u001B[?25l\u001B[?7l'),
   leave: new Styled('\u001B[?7h\u001B[?25h\u001B[?1049l'),
-  /** Draws rendered lines over the ones before: each clears the rest of its line (EL), the last one what is below (ED). */
+  /**
+   * Draws rendered lines over the previous ones. Each line clears the rest of its row (EL), the last one also all rows
+   * below (ED).
+   */
   frame: (lines: readonly string[]): Styled =>
     new Styled(`\u001B[H${lines.map((line) => `${line}\u001B[K`).join('\n')}\u001B[J`),
 }
@@ -34,13 +37,13 @@ export class Screen {
     return this.#isAsking
   }
 
-  /** Calls `listener` for each question, until disposed. */
+  /** Calls `listener` for each question, until the result is disposed. */
   onQuestion(listener: QuestionListener): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
 
-  /** Makes `text` the live text, until disposed. */
+  /** Makes `text` the live text, until the result is disposed. */
   share(text: LiveText): Disposable {
     this.#live = text
     return {
@@ -50,7 +53,7 @@ export class Screen {
     }
   }
 
-  /** Calls `write` with the live text hidden; while a question is open, after its answer. */
+  /** Calls `write` with the live text hidden. While a question is open, the call is delayed until it is answered. */
   write(write: () => void): void {
     if (this.#isAsking) {
       this.#held.push(write)

@@ -1,11 +1,11 @@
 import { allMachines, foldNames } from '../fold-names.ts'
 import type { Io } from '../io.ts'
 
-/** When it is first reported which machines have not answered, and how often after that, in milliseconds. */
+/** The delay of the first report, and the time between later reports, in milliseconds. */
 const firstMs = 3000
 const againMs = 10_000
 
-/** All machines are listed by name up to this many. */
+/** The maximum number of machines that are all listed by name. */
 const listedNames = 5
 
 /** Reports which machines have not answered yet. */
@@ -14,12 +14,12 @@ export interface Waiting extends Disposable {
   done(name: string): void
 }
 
-/** Runs timers, which stand still while a question is open. */
+/** Runs timers that pause while a question is open. */
 interface Clock {
   start(ms: number, expire: () => void): () => void
 }
 
-/** Begins to report machines that have not answered. Disposed, it stops. */
+/** Reports machines that have not answered, until the result is disposed. */
 export function reportUnanswered(
   io: Io,
   { json }: { readonly json: boolean },

@@ -2,8 +2,8 @@ import stringWidth from 'string-width'
 import { oneLine } from '../visible.ts'
 
 /**
- * How a cell looks: the parameters of an SGR sequence (ECMA-48 8.3.117), such as `1;31`; empty: as the terminal shows text
- * by default.
+ * The style of a cell: the parameters of an SGR sequence (ECMA-48 8.3.117), such as `1;31`. Empty: the terminal's
+ * default style.
  */
 export type CellStyle = string
 
@@ -44,8 +44,8 @@ export class Canvas {
   }
 
   /**
-   * Writes a text from a cell to the right, and returns the column after it. What does not fit into the row, or into
-   * `room` cells, is left out. Control characters are escaped.
+   * Writes a text to the right, starting at a cell, and returns the column after it. Text that does not fit into the
+   * row, or into `room` cells, is cut off. Control characters are escaped.
    */
   put(x: number, y: number, text: string, style: CellStyle = '', room = this.columns - x): number {
     const end = Math.min(this.columns, x + room)
@@ -74,7 +74,7 @@ export class Canvas {
     this.styles.fill(style, from + x, from + Math.min(this.columns, x + width))
   }
 
-  /** Empties a rectangle, for something that is drawn over what is there. */
+  /** Clears a rectangle, so that something can be drawn over it. */
   clear(x: number, y: number, width: number, height: number): void {
     for (let row = y; row < y + height; row += 1) this.put(x, row, ' '.repeat(Math.max(0, width)))
   }
@@ -82,7 +82,7 @@ export class Canvas {
   #set(x: number, y: number, text: string, style: CellStyle): void {
     const index = y * this.columns + x
     const before = this.texts[index]
-    // Half of a wide character cannot stay.
+    // If half of a wide character is overwritten, the other half becomes a space.
     if (before === '' && text !== '' && x > 0) this.texts[index - 1] = ' '
     if (before !== '' && this.texts[index + 1] === '' && x + 1 < this.columns) {
       this.texts[index + 1] = ' '

@@ -1,6 +1,6 @@
 import type { Canvas } from './canvas.ts'
 
-/** Whether a cell differs, also by a wide character that only one of the two canvases has there. */
+/** Returns which cells of a row have changed; undefined if none has. */
 function changedCells(before: Canvas, after: Canvas, row: number): boolean[] | undefined {
   const { columns } = after
   const from = row * columns
@@ -24,15 +24,15 @@ function changedCells(before: Canvas, after: Canvas, row: number): boolean[] | u
   return changed
 }
 
-/** More unchanged cells than this between changed ones are skipped by a movement of the cursor. */
+/** The maximum number of unchanged cells between changed ones that are written again; the cursor is moved over more. */
 const shortestSkip = 6
 
-/** Positions of the cursor count from 1 (CUP, ECMA-48 8.3.21). */
+/** Returns the sequence that moves the cursor, whose positions count from 1 (CUP, ECMA-48 8.3.21). */
 const moveTo = (x: number, y: number): string => `\u001B[${y + 1};${x + 1}H`
 
 /**
- * The control sequences and texts that turn one picture on a terminal into another. Without a picture before, every cell is
- * written. It moves the cursor, and clears and scrolls nothing.
+ * Returns the control sequences and texts that turn the picture `before` on a terminal into `after`. Without `before`,
+ * every cell is written. They move the cursor, but do not clear or scroll anything.
  */
 export function drawChanges(before: Canvas | undefined, after: Canvas): string {
   const { columns, rows } = after
@@ -63,7 +63,7 @@ export function drawChanges(before: Canvas | undefined, after: Canvas): string {
         parts.push(written)
       }
       const isWide = x + 1 < columns && after.texts[index + 1] === ''
-      // Terminals disagree about the width of some characters, so the cursor is placed anew after a wide one.
+      // Terminals disagree about the width of some characters, so the cursor is positioned again after a wide one.
       cursor = isWide ? -1 : x + 1
     }
   }

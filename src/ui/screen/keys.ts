@@ -1,7 +1,10 @@
-/** A key as the views know it: a character, or the name of a key such as `up`, `enter`, `ctrl-c`. */
+/** A key: a character, or a name such as `up`, `enter`, `ctrl-c`. */
 export type Key = string
 
-/** Sequences of terminals (xterm's, and those of the Linux console and of PuTTY where they differ). */
+/**
+ * Keys by the sequence that follows the escape character: xterm's, and those of the Linux console and PuTTY where they
+ * differ.
+ */
 const sequences: Readonly<Record<string, Key>> = {
   '[A': 'up',
   '[B': 'down',
@@ -41,15 +44,15 @@ const controls: Readonly<Record<string, Key>> = {
 
 const escape = '\u001B'
 
-/** A complete control sequence after the escape character (ECMA-48 5.4), or one of SS3. */
+/** A complete control sequence after the escape character (ECMA-48 5.4), or an SS3 sequence. */
 const sequence = /^(?:\[[\d;?]*[ -/]*[@-~]|O[@-~])/
 
 /** The beginning of a sequence whose end has not arrived yet. */
 const unfinished = /^(?:\[[\d;?]*[ -/]*|O)?$/
 
 /**
- * The keys in what a terminal sent, and the beginning of a sequence at its end. An escape character at the end is the key
- * `escape` if nothing follows it soon: call this again with `isEnd` then. Unknown sequences are left out.
+ * Reads the keys from a terminal's input. `rest` is an incomplete sequence at its end. An escape character at the end
+ * is the key `escape` if nothing follows it soon: call this again with `isEnd` then. Unknown sequences are skipped.
  */
 export function readKeys(
   input: string,

@@ -1,7 +1,7 @@
 import type { Environment } from '../../os/environment.ts'
 import type { CellStyle } from './canvas.ts'
 
-/** What a text means, which decides how it looks. */
+/** The meaning of a text, which determines its style. */
 export type Tone =
   | 'plain'
   | 'strong'
@@ -15,16 +15,19 @@ export type Tone =
   | 'marked'
   | 'found'
 
-/** The four parts of a stacked bar. */
+/** The tones of the four parts of a stacked bar. */
 export const partTones = ['accent', 'good', 'warn', 'bad'] as const satisfies readonly Tone[]
 
-/** What a terminal can show. */
+/** The capabilities of a terminal. */
 export interface Look {
   readonly colors: 'none' | '16' | 'true'
   readonly unicode: boolean
 }
 
-/** Colours and characters of a terminal, from its environment (https://no-color.org, COLORTERM of terminals, locale(7)). */
+/**
+ * Determines the capabilities of a terminal from the environment (https://no-color.org, COLORTERM of terminals,
+ * locale(7)).
+ */
 export function lookOf(env: Environment): Look {
   const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || ''
   const hasColors = (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
@@ -67,11 +70,11 @@ const colorless: Readonly<Record<Tone, CellStyle>> = {
 export const styleOf = ({ colors }: Look, tone: Tone): CellStyle =>
   colors === 'none' ? colorless[tone] : colored[tone]
 
-/** The tone of a share of something that can run out. */
+/** Returns the tone for the used share of a limited resource. */
 export const toneOfShare = (share: number): Tone =>
   share >= 0.9 ? 'bad' : share >= 0.7 ? 'warn' : 'good'
 
-/** The style of a share on a scale from green to red; in 24-bit colour where the terminal has it. */
+/** Returns the style of a share on a scale from green to red; in 24-bit color if the terminal supports it. */
 export function heatStyle(look: Look, share: number): CellStyle {
   if (look.colors !== 'true') return styleOf(look, toneOfShare(share))
   const hot = Math.min(1, Math.max(0, share))

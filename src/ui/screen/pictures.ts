@@ -10,7 +10,7 @@ const asciiParts = ['#', '=', '+', '.'] as const
 
 const within = (share: number): number => Math.min(1, Math.max(0, share))
 
-/** A bar that fills `width` cells for a share of 1. */
+/** Draws a bar that fills `width` cells for a share of 1. */
 export function drawBar(
   canvas: Canvas,
   look: Look,
@@ -38,7 +38,10 @@ export function drawBar(
   }
 }
 
-/** The newest values as columns of one cell, the newest at the right end. `most` is the value of a full column. */
+/**
+ * Returns the newest values as columns of one cell each, the newest at the right end. `most` is the value of a full
+ * column (default: the highest value).
+ */
 export function sparkline(
   look: Look,
   values: readonly number[],
@@ -52,7 +55,7 @@ export function sparkline(
   return line.join('').padStart(width)
 }
 
-/** A bar of up to four parts, whose values add up to at most `total`. */
+/** Draws a bar of up to four parts, whose values add up to at most `total`. */
 export function drawParts(
   canvas: Canvas,
   look: Look,
@@ -83,13 +86,13 @@ export function drawParts(
   )
 }
 
-/** The character that stands in the legend for a part of {@link drawParts}. */
+/** Returns the character for a part of {@link drawParts} in the legend. */
 export function partGlyph(look: Look, index: number): string {
   if (look.unicode && look.colors !== 'none') return '█'
   return (look.unicode ? shades : asciiParts)[index % 4] ?? '#'
 }
 
-/** One cell of a heat strip; undefined: there is no value. */
+/** Returns one cell of a heat strip. An undefined share means that no value is known. */
 export function heatCell(
   look: Look,
   share: number | undefined,

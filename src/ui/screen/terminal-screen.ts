@@ -6,24 +6,27 @@ import type { Canvas } from './canvas.ts'
 import { drawChanges } from './draw-changes.ts'
 import { type Key, readKeys } from './keys.ts'
 
-/** What happens on the terminal. */
+/** Callbacks for events on the terminal. */
 export interface ScreenCalls {
   readonly onKey: (key: Key) => void
-  /** The terminal has another size, or nothing of what was drawn is on it any more. */
+  /** Called when the terminal has a new size, or no longer shows what was drawn. */
   readonly onRedraw: () => void
 }
 
-/** The whole terminal, for a program that draws on it. Disposed, the terminal is as before. */
+/** The whole terminal, for a program that draws on it. Disposing restores the terminal. */
 export interface TerminalScreen extends Disposable {
   readonly columns: number
   readonly rows: number
-  /** Draws the changes since the picture before, with one write. Does nothing while the terminal is used by others. */
+  /**
+   * Draws the changes since the previous picture, with one write. Does nothing while another program or a question uses
+   * the terminal.
+   */
   draw(picture: Canvas): void
-  /** Draws every cell with the next picture, for a terminal that shows something else. */
+  /** Makes the next picture draw every cell, for a terminal that shows something else. */
   forget(): void
-  /** Whether a picture can be drawn now: the terminal has read the ones before. */
+  /** Whether a picture can be drawn now: the terminal is not in use and has read the previous pictures. */
   readonly isReady: boolean
-  /** Restores the terminal for a program that uses it until `work` is done. Ctrl-C is for that program alone. */
+  /** Restores the terminal for another program until `work` is done. Only that program receives Ctrl-C. */
   lend<Result>(work: () => Promise<Result>): Promise<Result>
   /** Stops the process as Ctrl-Z does for other programs, and draws again when it continues. */
   suspend(): void
@@ -41,15 +44,17 @@ export const screenSize = ({
   rows: Math.min(rows, maxCells),
 })
 
-/** After this time, in milliseconds, an escape character is a key and not the beginning of a sequence. */
+/** The time, in milliseconds, after which an escape character is a key and not the beginning of a sequence. */
 const escapeMs = 40
 
-/** After this time, in milliseconds, a stop that the shell has not carried out is given up. */
+/** The time, in milliseconds, after which a stop that did not happen is abandoned. */
 const stopMs = 300
 
 const ignore = (): void => {}
 
-/** Takes the terminal: the alternate screen, raw input, and the signals that concern a terminal. */
+/**
+ * Takes control of the terminal: switches to the alternate screen and raw input, and handles the signals of a terminal.
+ */
 export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): TerminalScreen {
   const { stdin, stdout } = io
   const decoder = new StringDecoder()
@@ -73,7 +78,7 @@ export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): Te
     before = undefined
     stdin.setRawMode?.(true)
     stdin.on('data', take).once('end', ended).resume()
-    stdout.raw.write(alternateScreen.enter.rendered) // a question holds what is written otherwise
+    stdout.raw.write(alternateScreen.enter.rendered) // not through Output, which holds text during a question
   }
   const leave = (): void => {
     clearTimeout(escapeTimer)
@@ -104,7 +109,7 @@ export function openTerminalScreen(io: Io, { onKey, onRedraw }: ScreenCalls): Te
     leave()
     process.off('SIGTSTP', suspend)
     process.kill(0, 'SIGTSTP')
-    // In a group without a shell, the system ignores the signal, and nothing continues what was never stopped.
+    // Without a shell, the system ignores the signal (an orphaned process group), so SIGCONT never arrives.
     setTimeout(resume, stopMs)
   }
   const resume = (): void => {
