@@ -35,8 +35,9 @@ export interface Argument<T> {
   readonly description: string
   readonly completes: Completes
   /**
-   * Names machines, which options such as `--on` can select instead; using both is an error. `required`: one of the two is required,
-   * `optional`: without either, the active machine is used. Only the first argument can be one.
+   * Set if the argument names machines, which options such as `--on` can select instead; using both is an error.
+   * `required`: one of the two is required. `optional`: without either, the active machine is used. Only the first
+   * argument can have this property.
    */
   readonly machines?: 'required' | 'optional'
   readonly value?: T
@@ -139,7 +140,7 @@ type ValuesOf<Definitions extends Readonly<Record<string, { readonly value?: unk
 
 /** The machines chosen on the command line. */
 export interface Targets {
-  /** Those named as arguments. */
+  /** The names that are given as arguments. */
   readonly names: readonly string[]
   readonly machine: string | undefined
   readonly on: readonly string[]
@@ -149,7 +150,7 @@ export interface Targets {
   readonly retryFailed: boolean
   /** Time limit for each machine, in milliseconds. */
   readonly timeoutMs: number | undefined
-  /** After this many failures, work starts on no more machines. */
+  /** The number of failures after which work starts on no further machines. */
   readonly maxFail: number | undefined
 }
 
@@ -182,7 +183,9 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly description?: string
   readonly arguments?: A
   readonly options?: O
-  /** Arguments for docker before those of a command that passes through. */
+  /**
+   * The words before the user's arguments in the docker command line, for commands that pass their arguments to docker.
+   */
   readonly dockerWords?: readonly string[]
   /** Options that depend on others, such as a driver's. Keys are those of `Invocation.options`. */
   readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
@@ -211,7 +214,7 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly run: (invocation: Invocation<A, O>) => Promise<number | void>
 }
 
-/** Commands under one word, such as `container`. */
+/** Commands under a common name, such as `container`. */
 export interface CommandGroup {
   readonly name: string
   readonly summary: string

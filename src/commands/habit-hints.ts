@@ -1,13 +1,13 @@
-/** What people type out of habit from another tool, and the next step in fleet. */
+/** A command line that users type out of habit from another tool, and the next step in fleet. */
 interface Habit {
   /** The beginning of the command line. */
   readonly typed: string
-  /** Spellings of an option that fleet does not have; without them, the command is unknown. */
+  /** Spellings of an option that fleet does not have; absent if the command is unknown. */
   readonly options?: readonly string[]
   readonly next: string
 }
 
-/** Words of docker, docker-machine, vagrant, kubectl and ssh. The first that applies counts. */
+/** Command lines of docker, docker-machine, vagrant, kubectl and ssh. The first match is used. */
 const habits: readonly Habit[] = [
   // docker-machine
   {
@@ -38,7 +38,7 @@ const habits: readonly Habit[] = [
     next: 'to print an SSH configuration for machines: fleet ssh-config',
   },
   { typed: 'export ssh', next: 'to print an SSH configuration for machines: fleet ssh-config' },
-  // options that fleet has by another name
+  // options that have another name in fleet
   {
     typed: 'rm',
     options: ['--forget', '--keep-host'],
@@ -122,10 +122,10 @@ const sharedDrivers: ReadonlyMap<string, string> = new Map([
   ['virtualbox', 'virtualbox'],
 ])
 
-/** Drivers of docker-machine for hosts that exist. */
+/** Drivers of docker-machine for existing hosts. */
 const existingHostDrivers = new Set(['generic', 'none'])
 
-/** Drivers of docker-machine for which fleet has none. */
+/** Drivers of docker-machine without an equivalent in fleet. */
 const missingDrivers = new Set(
   'digitalocean exoscale google hyperv linode openstack parallels rackspace softlayer vmwarefusion vmwarevcloudair vmwarevsphere scaleway hetzner vultr'.split(
     ' ',
@@ -154,8 +154,8 @@ function driverOptionHabit(option: string): string | undefined {
 }
 
 /**
- * The next step for a wrong command line. `words` are its words without common options; `option` is the unknown option, if
- * that is what is wrong.
+ * Returns the next step for an invalid command line. `words` are its words without common options; `option` is the
+ * unknown option, if there is one.
  */
 export function habitOf(words: readonly string[], option: string | undefined): string | undefined {
   const line = `${words.join(' ')} `

@@ -55,7 +55,7 @@ const remove = defineCommand({
   },
 })
 
-/** Disk images that can be downloaded again. */
+/** The commands of `fleet cache`. */
 export const cache: CommandGroup = {
   name: 'cache',
   summary: 'Manage downloaded disk images',

@@ -69,7 +69,7 @@ async function optionsAt(
 
 const choosesMachines = (word: string): boolean => /^(?:-m|--machine|--on|--all)(?:=|$)/.test(word)
 
-/** The arguments of a command, without machines if options select them. */
+/** Returns the arguments of a command, without those that name machines if options select the machines. */
 function argumentsLeft(command: Command, line: readonly string[]): Argument<unknown>[] {
   const all = Object.values(command.arguments ?? {})
   return line.slice(0, -1).some(choosesMachines)
@@ -157,7 +157,7 @@ function countOperands(options: readonly Option<unknown>[], words: readonly stri
   ).length
 }
 
-/** The argument of an operand; the last one may be repeated. */
+/** Returns the argument that an operand is for; the last argument may be repeated. */
 function argumentAt(
   definitions: readonly Argument<unknown>[],
   position: number,

@@ -15,7 +15,9 @@ type Kind =
   | 'network'
   | 'service'
 
-/** The lists of an engine that completion reads. `running` are the containers of a list without stopped ones. */
+/**
+ * The lists of an engine that completion reads. `running` contains only running containers, `containers` all of them.
+ */
 type List = 'containers' | 'running' | 'images' | 'volumes' | 'networks' | 'services'
 
 /** A container as completion remembers it. */
@@ -27,21 +29,21 @@ interface SeenContainer extends Candidate {
   readonly ports: readonly number[]
 }
 
-/** A list that the broker has seen. */
+/** A list that the broker has read. */
 interface SeenList {
   readonly names: readonly Candidate[]
-  /** When, by the clock of the process in milliseconds. */
+  /** The time at which the list was read, from `performance.now()`. */
   readonly at: number
 }
 
-/** How long a Tab waits for engines, in milliseconds. Later answers are for the next Tab. */
+/** How long a Tab waits for engines, in milliseconds. Later answers are used at the next Tab. */
 const waitMs = 20
-/** How long a list is not asked for again, in milliseconds. */
+/** How long a list is considered fresh, in milliseconds: until then, it is not read again. */
 const freshMs = 2_000
-/** How many engines are asked at the same time, so that the broker can still answer. */
+/** How many engines are queried at the same time. Limited so that the broker stays responsive. */
 const atOnce = 8
 
-/** What commands and completions in this broker have seen, by machine and list. */
+/** The lists that commands and completions in this broker have read, by machine and list. */
 const seen = new Map<string, SeenList>()
 
 async function keyOf(fleet: Fleet, machine: string, list: List): Promise<string> {
@@ -90,7 +92,7 @@ export async function rememberImages(
   seen.set(key, { names: named(names), at: performance.now() })
 }
 
-/** Asks an engine for a list, and remembers it. */
+/** Reads a list from an engine, and remembers it. */
 async function refresh(fleet: Fleet, machine: Machine, list: List): Promise<void> {
   const engine: Engine = await fleet.engine(machine)
   if (list === 'containers' || list === 'running') {
@@ -120,15 +122,15 @@ async function refresh(fleet: Fleet, machine: Machine, list: List): Promise<void
   seen.set(await keyOf(fleet, machine.name, list), { names, at: performance.now() })
 }
 
-/** What is still asked for each completion. */
+/** The unfinished queries of each completion. */
 const refreshing = new WeakMap<Fleet, Promise<unknown>>()
 
-/** Resolves when a completion asks no engine any more: until then, its connections must stay open. */
+/** Resolves when all queries of a completion have finished: until then, its connections must stay open. */
 export const completionEnded = async (fleet: Fleet): Promise<void> => {
   await refreshing.get(fleet)
 }
 
-/** Asks those engines that are connected and have not been asked lately. */
+/** Reads a list from all engines that are connected and whose list is not fresh. */
 async function refreshAll(fleet: Fleet, machines: readonly Machine[], list: List): Promise<void> {
   const isDue = async (machine: Machine): Promise<boolean> => {
     const known = seen.get(await keyOf(fleet, machine.name, list))
@@ -158,7 +160,7 @@ function valueIn(line: readonly string[], ...names: readonly string[]): string |
   return at === -1 ? joined?.slice(joined.indexOf('=') + 1) : line[at + 1]
 }
 
-/** The managers of the swarm that an unfinished command line names, else of the only one. */
+/** Resolves to the managers of the swarm that an unfinished command line names, else of the only swarm. */
 async function managersIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
   const { chooseSwarm } = await import('../../operations/services/open-swarm.ts')
   const { rolesOf } = await import('../../machine/swarms.ts')
@@ -169,7 +171,7 @@ async function managersIn(fleet: Fleet, line: readonly string[]): Promise<readon
   return [...machines.values()].filter(({ name }) => roles?.get(name) === 'manager')
 }
 
-/** The machines that an unfinished command line names, else the active one. */
+/** Resolves to the machines that an unfinished command line names, else to the active machine. */
 async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readonly Machine[]> {
   const { chooseHosts } = await import('../../operations/inventory/choose-machines.ts')
   const machine = valueIn(line, '-m', '--machine')
@@ -179,7 +181,7 @@ async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readon
   return chooseHosts(fleet, { machine, on: on === undefined ? [] : [on] })
 }
 
-/** The lists that have names of a kind, the best one first. */
+/** The lists that contain names of a kind, in order of preference. */
 const listsOf: Readonly<Record<Kind, readonly [List, ...List[]]>> = {
   container: ['containers', 'running'],
   'running-container': ['running'],
@@ -190,7 +192,7 @@ const listsOf: Readonly<Record<Kind, readonly [List, ...List[]]>> = {
   service: ['services'],
 }
 
-/** What the broker has seen of a kind on the machines. Hosts that are not connected are not connected to. */
+/** Resolves to the names of a kind that the broker has read from the machines. Only connected hosts are queried. */
 async function seenOn(
   fleet: Fleet,
   machines: readonly Machine[],
@@ -212,8 +214,8 @@ async function seenOn(
 }
 
 /**
- * The names on the engines of the chosen machines, as the broker has seen them: completion never logs in, and does not wait for
- * slow engines.
+ * Resolves to the names on the engines of the chosen machines that the broker has read: completion never logs in, and
+ * does not wait for slow engines.
  */
 export async function namesOnEngines(
   fleet: Fleet,

@@ -8,8 +8,8 @@ import type { Environment } from '../../os/environment.ts'
 const words = (text: string): string[] => text.split(/\s+/)
 
 /**
- * Which names the verbs of docker take first; those of `repeated` take several. Source: docker's own completion,
- * release 28.
+ * The kinds of names that docker commands take as their first argument; those in `repeated` take several. Source:
+ * docker's own completion, release 28.
  */
 const names: readonly { readonly verbs: readonly string[]; readonly takes: Completes }[] = [
   {
@@ -28,7 +28,7 @@ const repeated = new Set(
   words('stop kill pause stats unpause start restart rm update wait inspect rmi save'),
 )
 
-/** The kind of name for the last word of a docker command line; undefined if the verb takes none there. */
+/** The kind of name for the last word of a docker command line; undefined if the command takes no name there. */
 export function namesAt(line: readonly string[]): Completes | undefined {
   const [group, second = ''] = line
   const isGroup = group === 'container' || group === 'image'

@@ -18,7 +18,7 @@ export interface Typed {
   readonly line: readonly string[]
 }
 
-/** Makes the shell complete file names. */
+/** The candidate that makes the shell complete file names. */
 export const files: Candidate = { word: ':files', description: '' }
 
 const inventoryOf = async (fleet: Fleet) => (await fleet.inventory()).read()
@@ -32,7 +32,7 @@ async function knownMachines(fleet: Fleet): Promise<Candidate[]> {
   return [...machines.values()].map(({ name, driver }) => ({ word: name, description: driver }))
 }
 
-/** The built-in drivers, and those in the inventory; no code of packages is run. */
+/** Resolves to the built-in drivers, and those in the inventory, without running code of packages. */
 async function knownDrivers(fleet: Fleet): Promise<Candidate[]> {
   const { drivers } = await import('../../drivers/index.ts')
   const own = drivers.map(({ name, summary }) => ({ word: name, description: summary }))
@@ -54,7 +54,7 @@ async function knownLabels(fleet: Fleet): Promise<Candidate[]> {
   )
 }
 
-/** Selectors; those that exclude machines once the word has a `!`. Alternatives before a comma are kept. */
+/** Completes a selector; after `!`, with selectors that exclude machines. Alternatives before a comma are kept. */
 async function knownSelectors({ fleet, line }: Typed): Promise<Candidate[]> {
   const machines = await knownMachines(fleet)
   const { machineStates } = await import('../../machine/selector.ts')
@@ -80,7 +80,7 @@ async function knownSelectors({ fleet, line }: Typed): Promise<Candidate[]> {
   return found.map(({ word, ...rest }) => ({ word: `${before}${word}`, ...rest }))
 }
 
-/** Machines as prefixes of paths. A word that ends in a colon is not finished. */
+/** Resolves to the machines as prefixes of paths. A word that ends in a colon is not complete. */
 const knownPlaces = async (fleet: Fleet): Promise<Candidate[]> =>
   (await knownMachines(fleet)).map((machine) => ({ ...machine, word: `${machine.word}:` }))
 
@@ -90,7 +90,7 @@ const knownSwarms = async (fleet: Fleet): Promise<Candidate[]> =>
 /** Commands that take the name of a swarm in place of a machine. */
 const swarmVerbs = new Set(['docker', 'exec', 'logs', 'service', 'env', 'url', 'config'])
 
-/** Whether the command may take the name of a swarm; before the verb, it is not known yet. */
+/** Whether the command may take the name of a swarm; true before the verb, because the command is not known yet. */
 function takesSwarms(line: readonly string[]): boolean {
   const verb = verbOf(line.slice(0, -1))
   return verb === undefined || swarmVerbs.has(verb)

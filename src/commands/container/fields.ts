@@ -1,7 +1,7 @@
 import type { ContainerPort, ContainerSummary } from '../../engine/containers.ts'
 import { humanSize, shorten } from '../../ui/human-units.ts'
 
-/** `[::1]:80` */
+/** Joins an IP address and a port: `127.0.0.1:80`, `[::1]:80`. */
 const hostPort = (ip: string, port: number | string): string =>
   ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 

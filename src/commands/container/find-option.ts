@@ -12,18 +12,21 @@ export const searchTimeoutMs = 10_000
 /** How many machines are searched at the same time. */
 const concurrency = 128
 
-/** How many matches a message lists. */
+/** The maximum number of matches that a message lists. */
 const listed = 20
 
 type Searching = Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>
 
-/** No machine is selected by options. */
+/** The targets of a command line whose options select no machine. */
 export const noTargets: Targets = {
   ...{ names: [], machine: undefined, on: [], retryFailed: false },
   ...{ parallel: undefined, timeoutMs: undefined, maxFail: undefined },
 }
 
-/** The machines to search: those that options select, else all that exist and have an engine. Throws if there is none. */
+/**
+ * Resolves to the machines to search: those that options select, else all that exist and have an engine. Throws if
+ * there is none.
+ */
 export async function searchedMachines(invocation: Searching): Promise<Machine[]> {
   const { machine, on, retryFailed } = invocation.targets
   if (machine !== undefined || on.length > 0 || retryFailed) return chooseEngines(invocation)
@@ -36,7 +39,7 @@ export async function searchedMachines(invocation: Searching): Promise<Machine[]
   })
 }
 
-/** The error for a name that no container has. */
+/** Resolves to the error for a name that matches no container. */
 export async function noContainer(
   name: string,
   containers: readonly ContainerSummary[],
@@ -109,7 +112,7 @@ export async function findContainers(
         first === undefined
           ? await noContainer(name, answers, machines - failures.length)
           : severalMatches(verb, name, matches)
-      if (failures.length === 0) fleet.hosted?.commit() // a new search would find the same
+      if (failures.length === 0) fleet.hosted?.commit() // a new search would have the same result
       writeFailure(io, error, format.json)
       return exitCodes[error.kind as 'usage' | 'failed']
     }
@@ -123,18 +126,18 @@ export async function findContainers(
   return found
 }
 
-/** What a search has found. */
+/** The result of a search. */
 interface Search {
   /** The matches by the name that was searched for. */
   readonly matches: ReadonlyMap<string, readonly Match[]>
   /** How many machines were searched. */
   readonly machines: number
   readonly failures: readonly { readonly machine: Machine; readonly error: UserError }[]
-  /** All containers that were seen. */
+  /** All containers on the machines that answered. */
   readonly answers: readonly ContainerSummary[]
 }
 
-/** A search by the broker, if that found every name and every machine answered. */
+/** Searches in the broker. Resolves to undefined unless every name was found and every machine answered. */
 async function matchesInBroker(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets'>,
   names: readonly string[],
@@ -153,11 +156,11 @@ async function matchesInBroker(
   return { matches, machines: 0, failures: [], answers: [] }
 }
 
-/** A search by this process. */
+/** Searches from this process. */
 async function searchHere(invocation: Searching, names: readonly string[]): Promise<Search> {
   const { fleet } = invocation
   const machines = await searchedMachines(invocation)
-  // The broker must run all of it or nothing, so check that all machines are connected first.
+  // The broker must run either the whole search or nothing, so check that all machines are connected first.
   if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
   const { containerWord, matchContainers } =
     await import('../../operations/fan-out/match-containers.ts')

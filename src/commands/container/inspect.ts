@@ -6,7 +6,7 @@ import { askEngines } from '../multi/query-engines.ts'
 
 type Inspect = (engine: Engine, name: string, signal: AbortSignal) => Promise<object>
 
-/** What can be inspected, and how its names are completed. */
+/** The kinds of objects that can be inspected, and the completion of their names. */
 const completions = {
   containers: 'container',
   images: 'image',

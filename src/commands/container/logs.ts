@@ -17,7 +17,7 @@ import { chooseEngines } from '../multi/choose-engines.ts'
 import { parseCount } from '../options/numbers.ts'
 import { writeLogs } from './write-logs.ts'
 
-/** The longest log that is printed from the broker, in characters. */
+/** The maximum length of a log that the broker prints, in characters. */
 const longestHosted = 1 << 19
 
 /** Reads a short log completely. A longer one is left to the client process. */
@@ -67,7 +67,7 @@ export const logOptions = {
   timestamps: flag('-t, --timestamps', 'show the timestamp of each line'),
 } as const
 
-/** The part of logs that the options choose. */
+/** Resolves to the part of the logs that the options select. */
 export async function logRange({
   follow,
   tail,
@@ -88,7 +88,7 @@ export async function logRange({
   }
 }
 
-/** The swarm whose services are named; undefined if containers of machines are. */
+/** Resolves to the swarm if the names are services; undefined if they are containers of machines. */
 async function swarmIn(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
   names: readonly string[],
@@ -101,7 +101,10 @@ async function swarmIn(
   return swarmOfTargets(fleet, targets)
 }
 
-/** The containers whose logs to show. With `--find`, they are searched for, and the exit code is returned if that fails. */
+/**
+ * Resolves to the containers whose logs are shown. With `--find`, they are searched for; if that fails, resolves to the
+ * exit code.
+ */
 async function soughtContainers({
   args,
   options,
@@ -142,7 +145,7 @@ export const logs = defineCommand({
     const { names, targets } = sought
     const swarm = await swarmIn({ fleet, targets }, names)
     if (swarm !== undefined) {
-      fleet.hosted?.fallBack() // managers and machines may have to be connected
+      fleet.hosted?.fallBack() // it may have to connect to managers and machines
       const { showServiceLogs } = await import('../service/logs.ts')
       const call = { fleet, io, format, options, targets: { ...targets, machine: swarm } }
       return showServiceLogs(call, names)

@@ -73,7 +73,7 @@ function columnsOf(
   ]
 }
 
-/** The state of a container, or that its health check fails. */
+/** Returns the state of a container, or `unhealthy` if its health check fails. */
 const healthOf = ({ state, status }: Row): string =>
   status.includes('(unhealthy)') ? 'unhealthy' : state
 

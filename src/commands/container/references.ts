@@ -8,11 +8,11 @@ type Asking = Pick<Invocation, 'fleet' | 'targets'>
 /** A container with its machine, as `fleet ps -q` prints it: `web-1/3f2a9c`; for `cp`, with a path after it. */
 const reference = /^(?<machine>[A-Za-z0-9][\w.-]*)\/(?<container>[A-Za-z0-9][\w.-]*(?::.*)?)$/s
 
-/** The form that names an object of a machine: MACHINE/NAME. Only the name if no machine was chosen by selector. */
+/** Returns the reference to an object of a machine: MACHINE/NAME, or only NAME if no machine was chosen by selector. */
 export const referenceOf = (machine: string | undefined, name: string): string =>
   machine === undefined ? name : `${machine}/${name}`
 
-/** Whether a word may be a container with its machine. */
+/** Whether a word looks like a container with its machine. */
 export const isReference = (word: string): boolean => reference.test(word)
 
 /** A container name, with its machine if the word has one. */

@@ -14,9 +14,9 @@ const selectionOf = ({ machine, on, retryFailed, timeoutMs }: Invocation['target
 ]
 
 /**
- * Searches for a container with `fleet where` in the broker, which is faster for many machines than to ask each of them through
- * the broker. Resolves to undefined if that did not find any container on machines that all answered: then this process must
- * search.
+ * Searches for a container by running `fleet where` in the broker, which is faster for many machines than querying each
+ * of them through the broker. Resolves to undefined unless it finds a container and all machines answer: this process
+ * must search then.
  */
 export async function searchInBroker(
   { fleet, io, targets }: Pick<Invocation, 'fleet' | 'io' | 'targets'>,

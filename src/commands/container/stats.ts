@@ -9,7 +9,7 @@ import { listFromEngines } from '../multi/query-engines.ts'
 
 const pair = (a: number, b: number): string => `${humanSize(a)} / ${humanSize(b)}`
 
-/** Cells of the longest pair: `12.3kB / 45.6MB`. */
+/** The width, in cells, of the longest pair: `12.3kB / 45.6MB`. */
 const pairWidth = 15
 
 const columns: readonly Column<ContainerStats>[] = [

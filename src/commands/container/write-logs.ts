@@ -4,7 +4,7 @@ import { writeFailures } from '../../ui/failure.ts'
 import type { Io } from '../../ui/io.ts'
 import { openPrefixedLines } from '../../ui/prefixed-lines.ts'
 
-/** How lines of logs are written. */
+/** Options for writing lines of logs. */
 interface LogOutput {
   /** Whether each line is one JSON object. */
   readonly json: boolean
@@ -12,11 +12,11 @@ interface LogOutput {
   readonly timestamps: boolean
   /** The prefix of the lines of a source; absent: lines have no prefix. */
   readonly nameOf?: ((source: { machine: string; container: string }) => string) | undefined
-  /** Called for a log that ended with an error; the others continue, unless it throws. */
+  /** Called for a log that ended with an error. The other logs continue, unless it throws. */
   readonly onError: (entry: LogEntry & { readonly error: UserError }) => void
 }
 
-/** Writes the lines of logs as they arrive. `sources` are all whose lines may come. */
+/** Writes the lines of logs as they arrive. `sources`: all sources from which lines may come. */
 export async function writeLogs(
   io: Io,
   lines: AsyncIterable<LogEntry> | Iterable<LogEntry>,
@@ -38,15 +38,15 @@ export async function writeLogs(
   }
 }
 
-/** A machine whose logs are not read, or not to their end. */
+/** A machine whose logs could not be read, or not completely. */
 interface LogFailure {
   readonly machine: { readonly name: string }
   readonly error: UserError
 }
 
 /**
- * Writes the lines of logs, and the failures of machines, `of` in all: after the lines, or as they happen if logs are followed, which
- * may never end. Returns the exit code.
+ * Writes the lines of logs and the failures of machines. Failures are written after the lines, or immediately if logs
+ * are followed, which may never end. `of`: the number of machines. Returns the exit code.
  */
 export async function writeLogsAndFailures(
   io: Io,

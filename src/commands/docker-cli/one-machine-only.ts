@@ -9,7 +9,7 @@ const hasFlag = ({ words }: ReadCommand, ...names: string[]): boolean =>
 const inputReason = 'reads from standard input, so it works with only one machine'
 const outputReason = 'writes a file to this computer, so it works with only one machine'
 
-/** Why a docker command works on one machine only, if it does. */
+/** Returns the reason if a docker command works on one machine only. */
 function reasonFor(command: ReadCommand): string | undefined {
   const operands = operandsOf(command.words)
   switch (command.verb) {

@@ -43,7 +43,9 @@ async function runWhereNamed(
   return runDocker(invocation.fleet, first, placed.get(first) ?? [], streams)
 }
 
-/** Whether a search is for a command without a terminal, which the broker can run; undefined if it is no search. */
+/**
+ * Whether `--find` is used to run a command without a terminal, which the broker can do; undefined without `--find`.
+ */
 const isSearchWithoutTerminal = (words: readonly string[]): boolean | undefined =>
   words[0] === findFlag ? !words.some((word) => /^-(?:[a-z]*t[a-z]*|-tty)$/.test(word)) : undefined
 
@@ -83,7 +85,7 @@ async function runInService(
   if (command === undefined || name === undefined || isReference(name)) return undefined
   const swarm = await swarmOfTargets(fleet, targets)
   if (swarm === undefined) return undefined
-  fleet.hosted?.fallBack() // managers and machines may have to be connected
+  fleet.hosted?.fallBack() // it may have to connect to managers and machines
   const { findTaskContainer } = await import('../../operations/services/task-containers.ts')
   const { runDocker } = await import('../../operations/docker/run-docker.ts')
   const { machine, container } = await findTaskContainer(fleet, openSwarm(fleet, swarm), name)
@@ -95,7 +97,7 @@ async function runInService(
   )
 }
 
-/** Help of fleet, if there is no machine whose docker can print its own. */
+/** Returns fleet's help, for use without a machine whose docker could print its own. */
 const helpWithoutMachine = (name: string, prefix: readonly string[], summary: string): string =>
   `Usage: fleet [-m NAME | --on SELECTOR | --all] ${name} [arguments...]
 
@@ -107,8 +109,8 @@ const isForOneMachine = ({ targets: { on, retryFailed } }: Pick<Invocation, 'tar
   on.length === 0 && !retryFailed
 
 /**
- * A command that passes its arguments to docker unchanged, after `prefix`: on one machine as if docker ran there, on several
- * with prefixed lines.
+ * Defines a command that passes its arguments to docker unchanged, after `prefix`: on one machine as if docker ran
+ * there, on several with prefixed lines.
  */
 export const passThrough = (name: string, prefix: readonly string[], summary: string): Command =>
   defineCommand({

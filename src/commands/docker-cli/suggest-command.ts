@@ -7,7 +7,7 @@ const others = new Set(
   ),
 )
 
-/** Verbs of commands in groups, each followed by others that people type for it. */
+/** Verbs of commands in groups, each followed by synonyms that users type. */
 const synonyms = [
   ['rm', 'remove', 'delete', 'destroy'],
   ['ls', 'list'],
@@ -17,8 +17,8 @@ const synonyms = [
 ] as const
 
 /**
- * The command that is meant by unknown words: `fleet container top` for `top`, which docker has, and `fleet snapshot rm` for
- * `snapshot delete`.
+ * Returns the command that was probably meant by unknown words: `fleet container top` for `top`, which docker has, and
+ * `fleet snapshot rm` for `snapshot delete`.
  */
 export function suggestCommand(
   [word = '', verb = '']: readonly string[],

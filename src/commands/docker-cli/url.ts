@@ -1,6 +1,6 @@
 import { type Command, defineCommand, optional } from '../command.ts'
 
-/** A command that prints how docker reaches a machine. */
+/** Defines a command that prints how docker connects to a machine. */
 const urlCommand = (
   name: string,
   {

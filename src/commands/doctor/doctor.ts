@@ -11,9 +11,9 @@ import { reportUnanswered } from '../../ui/progress/waiting.ts'
 import { type Column, writeJson, writeRows } from '../../ui/table.ts'
 import { type Invocation, defineCommand, machinesArgument } from '../command.ts'
 
-/** A check as `--json` gives it. */
+/** The result of a check, as `--json` prints it. */
 export interface CheckRow {
-  /** Absent: this computer. */
+  /** The name of the machine; absent for this computer. */
   readonly machine?: string
   readonly check: string
   readonly state: CheckState
@@ -52,7 +52,10 @@ async function readBroker({ fleet }: Call) {
   return { usesBroker: broker !== undefined, broker: state }
 }
 
-/** Examines the machines in parallel, in their order. Shows the steps on a terminal, else who has not answered yet. */
+/**
+ * Examines the machines in parallel, and resolves to the results in their order. On a terminal, shows the steps;
+ * otherwise, reports the machines that have not answered yet.
+ */
 async function examineAll(
   { fleet, io, targets, format }: Call,
   machines: readonly Machine[],

@@ -98,7 +98,7 @@ const prometheus = defineCommand({
   },
 })
 
-/** Exporting machines to other tools. */
+/** The commands of `fleet export`. */
 export const exportCommands: CommandGroup = {
   name: 'export',
   summary: 'Export machines to other tools',

@@ -44,7 +44,7 @@ async function readForwards(
   })
 }
 
-/** Waits for Ctrl-C. Rejects when it came, and when the connection is lost. */
+/** Waits for Ctrl-C. Rejects on Ctrl-C, or when the connection is lost. */
 async function waitForEnd(signal: AbortSignal, lost: Promise<never>): Promise<never> {
   const cancelled = new Promise<never>((_resolve, reject) => {
     if (signal.aborted) reject(signal.reason)

@@ -7,7 +7,7 @@ import { openProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required, several } from '../command.ts'
 
-/** Number of copies that run at the same time. */
+/** The default number of copies that run at the same time. */
 const defaultConcurrency = 4
 
 const summaryOf = ({ sent, layers, bytes }: ImageCopy): string =>

@@ -24,7 +24,7 @@ function splitReference(reference: string): { repository: string; tag: string } 
   return { repository, tag }
 }
 
-/** An image has a row for each of its names, and one if it has none. */
+/** Returns a row for each name of an image, or a single row if it has no name. */
 function rowsOf(image: ImageSummary): Row[] {
   const digests = image.RepoDigests ?? []
   const names = image.RepoTags?.length ? image.RepoTags : [`${repositoryOf(digests[0])}:${none}`]

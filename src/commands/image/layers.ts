@@ -61,7 +61,7 @@ export const layers = defineCommand({
       },
       columns: columnsOf(truncationOf(invocation.io, options)),
       whole: !options.trunc,
-      timeMs: 120_000, // an engine is asked two questions an image
+      timeMs: 120_000, // two requests to the engine for each image
     })
   },
 })

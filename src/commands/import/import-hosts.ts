@@ -39,7 +39,7 @@ interface ImportRequest {
   readonly label: readonly string[]
 }
 
-/** How one host is imported. */
+/** Options for the import of one host. */
 interface HostRequest {
   readonly trust: HostKeyTrust
   readonly labels: Readonly<Record<string, string>>
@@ -54,7 +54,7 @@ interface Source<Host> {
   readonly skipped: readonly SkippedHost[]
   readonly notes?: ImportedHosts['notes']
   readonly columns: readonly Column<Host>[]
-  /** The addresses of hosts are not known before they are imported. */
+  /** Whether only the names of hosts are known before they are imported, not their addresses. */
   readonly onlyNames?: boolean
   readonly importHost: (
     host: Host,
@@ -151,7 +151,7 @@ export async function importFrom<Host extends Candidate>(
   return code === exitCodes.ok ? skippedCode : code
 }
 
-/** Defines the action of an import command. */
+/** Runs an import command: imports the hosts, each with the confirmation of its jump hosts. Returns the exit code. */
 export async function importHosts(
   environment: Environment,
   { hosts, skipped, notes }: ImportedHosts,

@@ -125,7 +125,7 @@ const sshConfig = defineCommand({
   },
 })
 
-/** Importing what other tools keep. */
+/** The commands of `fleet import`. */
 export const importCommands: CommandGroup = {
   name: 'import',
   summary: 'Import hosts from other tools',

@@ -38,7 +38,7 @@ import { drainMsOf, drainOptions, openMembers } from '../swarm/open-members.ts'
 import { runSwarmChanges } from '../swarm/run-swarm-changes.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** Asks about each path outside the folder of the inventory that the changes give to a machine. */
+/** Asks about each path outside the directory of the inventory that the changes make available to a machine. */
 async function confirmChanges(
   context: Pick<Invocation, 'fleet' | 'io'>,
   { changes }: ChangePlan,
@@ -65,13 +65,13 @@ async function prepareStacks(
   return stacks
 }
 
-/** What was done on a machine. */
+/** The changes that were made to a machine. */
 type AppliedMachine = MachineChanges & {
   readonly swarms?: readonly PlannedSwarmChange[]
   readonly deployments?: readonly Deployed[]
 }
 
-/** The changes of machines, with those in swarms, and the stacks that were deployed on them. */
+/** Merges the changes of machines, their changes in swarms, and the stacks that were deployed on them. */
 function resultsOf(
   changed: readonly MachineChanges[],
   swarmed: readonly PlannedSwarmChange[],
@@ -93,13 +93,13 @@ function resultsOf(
   })
 }
 
-/** How much of something was done. */
+/** The number of completed items, of all items of a kind. */
 interface Share {
   readonly done: number
   readonly of: number
 }
 
-/** How much was done. */
+/** Returns the summary of what was done. */
 function summaryOf(machines: Share, swarms: Share, deployments: Share): string {
   const parts = [
     ...(machines.of > 0
@@ -155,7 +155,7 @@ export const apply = defineCommand({
     const context = { fleet, io, format }
     const { applyTo, orderChanges } = await import('../../operations/plan/apply-plan.ts')
     const { checkPlanned, narrowPlan } = await import('../../operations/plan/change-plan.ts')
-    await allowNamedPaths(context, options.allowPath) // looking at an engine may need it
+    await allowNamedPaths(context, options.allowPath) // inspecting an engine may require a path
     if (options.allowVariable.length > 0) {
       const { stacks } = await (await fleet.inventory()).read()
       await allowNamedVariables(context, options.allowVariable, stacks.keys())

@@ -6,7 +6,7 @@ import { askText, canPrompt } from '../../ui/prompt.ts'
 import { texts } from '../command.ts'
 import { describeChanges } from './show-plan.ts'
 
-/** Confirms destructive changes, which `--yes` does not. */
+/** `--destroy`, which confirms destructive changes. `--yes` does not confirm them. */
 export const destroyOption = texts(
   '--destroy <selector>',
   'machines for which destructive changes are allowed: removing or replacing the host, making images and containers unavailable by changing engine settings, or stopping a host that fleet did not create; not implied by --yes (repeatable)',
@@ -17,13 +17,13 @@ const machinesOf = (changes: readonly Change[]): readonly string[] => [
   ...new Set(changes.map(({ machine }) => machine)),
 ]
 
-/** The hosts of changes, in words. */
+/** Describes the hosts of changes: the name of one, or the number of several. */
 function hosts(changes: readonly Change[]): string {
   const names = machinesOf(changes)
   return names.length === 1 ? names.join('') : `${names.length} hosts`
 }
 
-/** What destructive changes do, in a sentence for each kind. */
+/** Describes the effects of destructive changes, in one sentence for each kind. */
 export function effectsOf(destructive: readonly Change[]): string {
   const of = (...actions: readonly Change['action'][]) =>
     destructive.filter(({ action }) => actions.includes(action))
@@ -77,7 +77,7 @@ const skippedWords = (action: Change['action']): string =>
     ? 'change engine settings that make images and containers unavailable'
     : `${action} this machine`
 
-/** Says why a machine was skipped, and how to allow the change. */
+/** Returns the error that says why a machine was skipped, and how to allow the change. */
 export const skippedError = ({ machine, action }: Change): UserError =>
   action === 'stop'
     ? new UserError(

@@ -25,8 +25,8 @@ export async function allowNamedPaths(
 }
 
 /**
- * Asks whether machines may use each path outside the inventory folder, and saves the answer. Throws kind
- * `usage` if there is no terminal to ask on, and kind `cancelled` if the answer is no.
+ * Asks whether machines may use each path outside the inventory's directory, and saves the answer. Throws kind `usage`
+ * if there is no terminal to ask on, and kind `cancelled` if the answer is no.
  */
 export async function confirmGrants(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,

@@ -8,7 +8,7 @@ import type { Invocation } from '../command.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** What a plan shows of a host that will be created. */
+/** The description of a new host in a plan. */
 export interface NewHost {
   /** Driver, place, type, disk and image: `aws, eu-west-1, t3.small, 20 GiB disk, debian-13`. */
   readonly what: string
@@ -28,7 +28,7 @@ export interface PlanContext {
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 
-/** Where a host will be. Undefined if the driver has no option for it. */
+/** Returns the region or location of a host, and its zone. Empty if the driver has no such option. */
 function locationOf(has: (key: string) => boolean, options: Options): string[] {
   const place = textOf(options['region']) ?? textOf(options['location'])
   const zone = textOf(options['zone'])
@@ -36,7 +36,7 @@ function locationOf(has: (key: string) => boolean, options: Options): string[] {
   return [place ?? 'default region', ...(zone === undefined ? [] : [`zone ${zone}`])]
 }
 
-/** What a host will have: its type or its processors and memory, and its disk. */
+/** Returns the size of a host: its type or its processors and memory, and its disk. */
 function sizeOf(has: (key: string) => boolean, options: Options): string[] {
   const type = textOf(options['type']) ?? textOf(options['size'])
   const [cpus, memory, disk] = ['cpus', 'memory', 'disk'].map((key) => textOf(options[key]))
@@ -52,7 +52,7 @@ function sizeOf(has: (key: string) => boolean, options: Options): string[] {
   ]
 }
 
-/** From where a host can be reached. */
+/** Describes the networks from which a host can be reached. Undefined if the driver has no such option. */
 function accessOf(has: (key: string) => boolean, options: Options): string | undefined {
   if (!has('sshCidr')) return has('cpus') ? 'SSH from this computer only' : undefined
   const groups = textOf(options['securityGroups'])

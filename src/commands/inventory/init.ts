@@ -7,7 +7,7 @@ import { writeJson } from '../../ui/table.ts'
 import { type Invocation, defineCommand, flag, optional } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
 
-/** The file to write: in `folder` if given, else the one of --inventory, else in the working directory. */
+/** Resolves to the file to write: in `folder` if given, else the one of --inventory, else in the working directory. */
 async function placeFor(
   { inventoryFile }: Fleet,
   { cwd }: Io,
@@ -26,7 +26,9 @@ async function placeFor(
   return resolve(cwd, inventoryFile ?? join(folder ?? '.', inventoryFileName))
 }
 
-/** Asks before an inventory is created below another one: commands in that folder would then use only the new one. */
+/**
+ * Asks before an inventory is created below another one: commands in that directory would then use only the new one.
+ */
 async function confirmNested(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   file: string,
@@ -37,7 +39,7 @@ async function confirmNested(
   const folder = dirname(file)
   const above = await nearestInventory(dirname(folder))
   const own = await nearestInventory(folder)
-  if (above === undefined || own !== above) return // without one above, or with one in the folder, which is refused
+  if (above === undefined || own !== above) return // no inventory above, or one in the same directory, which is refused
   await requireConsent(
     io,
     yes,

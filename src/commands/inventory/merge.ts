@@ -27,7 +27,7 @@ export const merge = defineCommand({
     if (options.install) {
       const inventory = await fleet.inventory()
       const { location } = inventory
-      await inventory.read() // there must be one
+      await inventory.read() // throws if there is no inventory
       const { configureGit } = await import('../../state/merge/git-merge-driver.ts')
       const setup = await configureGit(location, fleet.env)
       if (setup === undefined) {

@@ -9,7 +9,7 @@ import { parseSeconds } from '../options/numbers.ts'
 import { describeHosts } from './describe-hosts.ts'
 import { planCode, planDescriber } from './show-plan.ts'
 
-/** In seconds. */
+/** The default time limit for each host, in seconds. */
 const defaultTimeout = 10
 
 /** Options of the commands that compare the inventory with the hosts and providers. */

@@ -21,7 +21,7 @@ function describeSet(whose: string, changes: readonly FieldChange[]): string {
 const concernsHost = (changes: readonly FieldChange[]): boolean =>
   changes.some(({ key }) => !key.startsWith('label.') && key !== 'protected')
 
-/** The next command, which changes the hosts as well. */
+/** Describes the next command, which applies the changes to the hosts. */
 function describeNext(machines: readonly Machine[], on: readonly string[]): string {
   const [first] = machines
   if (first === undefined) return ''

@@ -22,7 +22,7 @@ type Stream = 'stdout' | 'stderr'
 interface Sign {
   readonly sign: string
   readonly color: keyof Colors
-  /** What the closing count calls it. */
+  /** The category in the count at the end of the plan. */
   readonly counted: 'create' | 'adopt' | 'change' | 'replace' | 'remove'
 }
 
@@ -41,17 +41,17 @@ const signs: Readonly<Record<Change['action'], Sign>> = {
   remove: { sign: '-', color: 'red', counted: 'remove' },
 }
 
-/** Changes that differ only in their machine are one line where there are more than this many. */
+/** If more than this many changes differ only in their machine, they are shown as one line. */
 const listedAlike = 10
 
-/** Changes of several machines that read the same. */
+/** Changes that differ only in their machine. */
 interface Alike {
   readonly change: Change
   readonly host: NewHost | undefined
   readonly machines: string[]
 }
 
-/** The changes that read the same together, in the order of the first of each. */
+/** Groups changes that differ only in their machine. The groups are in the order of their first changes. */
 function groupAlike(changes: readonly Change[], hosts: PlanContext['hosts']): Alike[] {
   const groups = new Map<string, Alike>()
   for (const change of changes) {
@@ -69,10 +69,10 @@ function groupAlike(changes: readonly Change[], hosts: PlanContext['hosts']): Al
   )
 }
 
-/** A line below a change. */
+/** Formats a line of details below a change. */
 const detail = (text: string): Styled => compose`      ${text}\n`
 
-/** Changes as lines, each with what it creates and what it grants to the host below. */
+/** Formats changes as lines. Below each change are lines for what it creates and what it grants to the host. */
 function changeLines(
   colors: Colors | undefined,
   changes: readonly Change[],
@@ -97,11 +97,11 @@ function changeLines(
   })
 }
 
-/** Changes in words, a line each, without colours. */
+/** Describes changes, one per line, without colors. */
 export const describeChanges = (changes: readonly Change[]): Styled =>
   joinText(changeLines(undefined, changes, { hosts: new Map(), total: 0 }), '')
 
-/** When a deployment to a machine can be compared or made. */
+/** The change of a machine after which a deployment to it can be compared or made. */
 const afterTexts: Readonly<Record<NonNullable<PlannedDeployment['after']>, string>> = {
   create: 'created',
   adopt: 'adopted',
@@ -114,7 +114,7 @@ const describeAfter = (after: PlannedDeployment['after'], machines: number): str
     ? ''
     : `, after the ${machines === 1 ? 'machine is' : 'machines are'} ${afterTexts[after]}`
 
-/** Deployments as lines; machines with the same changes share them. */
+/** Formats deployments as lines; machines with the same changes share a line. */
 export function deploymentLines(
   { green, yellow }: Colors,
   deployments: readonly PlannedDeployment[],
@@ -156,7 +156,7 @@ const swarmSigns: Readonly<Record<PlannedSwarmChange['action'], Sign>> = {
   autolock: change,
 }
 
-/** The actions of swarms in words. */
+/** The description of each action on a swarm. */
 const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   init: 'initialize',
   record: 'record the ID of',
@@ -171,7 +171,7 @@ const swarmTexts: Readonly<Record<PlannedSwarmChange['action'], string>> = {
   autolock: 'change autolock for',
 }
 
-/** Changes of swarms as lines, in the order in which they are made. */
+/** Formats changes of swarms as lines, in the order in which they are made. */
 const swarmLines = (colors: Colors, changes: readonly PlannedSwarmChange[]): Styled[] =>
   changes.map(({ swarm, machine, action, role, why, after }) => {
     const { sign, color } = swarmSigns[action]
@@ -215,13 +215,13 @@ function countOf(changes: readonly Change[]): string {
 
 const isDestructive = ({ destructive }: Change): boolean => destructive === true
 
-/** Describes plans in words, in the colours of a stream. */
+/** Returns a function that describes plans, in the colors of a stream. */
 export const planDescriber =
   (io: Io, stream: Stream, surroundings: PlanContext) =>
   (plan: ChangePlan): Styled =>
     describePlan(colorsOf(io, stream), plan, surroundings)
 
-/** Issues as lines, with their title. */
+/** Formats issues as lines below a title. */
 export const issueLines = (
   { bold, yellow }: Pick<Colors, 'bold' | 'yellow'>,
   issues: readonly Issue[],
@@ -236,7 +236,7 @@ export const issueLines = (
         ),
       ]
 
-/** A plan in words. */
+/** Describes a plan. */
 function describePlan(
   colors: Colors,
   { changes, deployments = [], swarms = [], drift, issues, skipped = [] }: ChangePlan,
@@ -296,7 +296,10 @@ function describePlan(
   return joinText([...(all.length === 0 ? ['nothing to do\n'] : all), ...count, rest], '')
 }
 
-/** 2: there are changes. 1: none, but something could not be checked or needs the user's attention. 0: nothing to do. */
+/**
+ * Returns the exit code of a plan: 2 if there are changes, 1 if there are none but something could not be checked or
+ * needs the user's attention, 0 if there is nothing to do.
+ */
 export function planCode({
   changes,
   deployments = [],

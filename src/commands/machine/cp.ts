@@ -14,7 +14,7 @@ import { type Invocation, type Targets, defineCommand, several } from '../comman
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** What was copied from where to where. */
+/** A completed copy, with its source and target. */
 interface Copy extends Copied {
   readonly machine?: string
   readonly from: string
@@ -22,7 +22,7 @@ interface Copy extends Copied {
   readonly seconds: number
 }
 
-/** The step before the first byte is copied. */
+/** The name of the step before the first byte is copied. */
 const findStep = 'find the files'
 
 export const cp = defineCommand({
@@ -84,7 +84,7 @@ export const cp = defineCommand({
   },
 })
 
-/** Two sources with the same name would overwrite each other. */
+/** Throws kind `usage` if two sources have the same name: they would overwrite each other. */
 function refuseSameNames(sources: readonly string[]): void {
   const names = sources.map((source) => source.split(/[/:\\]+/).findLast((part) => part !== ''))
   const twice = names.find((name, index) => name !== undefined && names.indexOf(name) !== index)
@@ -123,7 +123,7 @@ async function copyOne(
   return { from: typedFrom, to: typedTo, ...copied, seconds: seconds() }
 }
 
-/** How far a copy is: `45% of 500MB, 110MB/s, 3s left`. */
+/** Describes the progress of a copy: `45% of 500MB, 110MB/s, 3s left`. */
 export function describeProgress({ bytes, total }: CopyProgress, seconds: number): string {
   const rate = seconds > 0 ? bytes / seconds : 0
   const speed = `${humanSize(rate)}/s`
@@ -194,10 +194,10 @@ async function copyOnEach(
   return writeResults(io, gathered, format) || code
 }
 
-/** Number of machines to copy to at the same time: they share the network of this computer. */
+/** The default number of machines to copy to at the same time: they share the network of this computer. */
 const defaultConcurrency = 8
 
-/** The folder for the files from one of several machines. */
+/** Creates the directory for the files from one of several machines. */
 async function folderFor(target: string, machine: string): Promise<string> {
   const folder = join(target, machine)
   await mkdir(folder, { recursive: true }).catch((cause: unknown) => {

@@ -9,7 +9,7 @@ import { any, defineCommand, texts } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
-/** A host without an entry, as it is shown. */
+/** A host without an entry, as `fleet gc` shows it. */
 interface Row extends Pick<Orphan, 'driver' | 'machine' | 'token' | 'parts'> {
   readonly created: string | undefined
   readonly createdBy: string | undefined

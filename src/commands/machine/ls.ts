@@ -91,7 +91,7 @@ function selectorOf(filter: string): string {
   })
 }
 
-/** The machines to list. In contrast to a selector, a filter can match none. */
+/** Resolves to the machines to list. Unlike a selector, a filter may match none. */
 async function machinesToList(
   fleet: Invocation['fleet'],
   targets: Targets,

@@ -47,7 +47,7 @@ export const mount = defineCommand({
   },
 })
 
-/** sshfs runs this command in place of ssh. */
+/** The command that sshfs runs instead of ssh. */
 export const sftp = defineCommand({
   name: '__sftp',
   summary: "Connect stdin and stdout to a machine's SFTP server",
@@ -57,7 +57,7 @@ export const sftp = defineCommand({
     const { chooseMachine } = await import('../../operations/inventory/choose-machines.ts')
     const { serveSftp } = await import('../../operations/mount/sftp-server.ts')
     const machine = await chooseMachine(fleet, args.name)
-    // A connection that only the mount uses stays when the broker stops.
+    // A separate connection stays open when the broker stops.
     return await serveSftp(await fleet.connectApart(machine), passThroughStreams(io))
   },
 })

@@ -7,10 +7,10 @@ import { type WorkCalls, summarize, workOnMachines } from '../multi/work-on-mach
 import { chooseNamed } from '../multi/choose-named.ts'
 import { drainOptions, openMembers } from '../swarm/open-members.ts'
 
-/** Switches one machine. */
+/** Changes the power state of one machine. */
 type Switch = (machine: Machine, context: Context, calls: WorkCalls) => Promise<ReadyMachine>
 
-/** Switches machines, and prints them. */
+/** Changes the power state of machines, and prints them. */
 async function switchAll(
   { fleet, io, targets, format }: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,
   machines: readonly Machine[],
@@ -34,7 +34,7 @@ async function switchAll(
   return code
 }
 
-/** What the power commands have in common. */
+/** The common properties of the power commands. */
 const powerCommand = (verb: PowerVerb) =>
   ({
     name: verb,
@@ -63,7 +63,7 @@ const start = defineCommand({
   },
 })
 
-/** A command that switches hosts off, which may be nodes of swarms. */
+/** Defines a command that turns hosts off, which may be nodes of swarms. */
 const interruptingCommand = (
   verb: Exclude<PowerVerb, 'start'>,
   summary: string,
@@ -96,7 +96,7 @@ const interruptingCommand = (
 const drains =
   "Swarm nodes are drained first; fleet refuses to interrupt a majority of a swarm's managers."
 
-/** Starting, stopping and restarting the hosts of machines. */
+/** The commands that start, stop and restart the hosts of machines. */
 export const powerCommands: readonly Command[] = [
   start,
   interruptingCommand(

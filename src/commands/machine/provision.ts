@@ -19,7 +19,7 @@ const asJson = ({ plan, probe, skipped }: ProvisionedHost) => ({
   ...probe,
 })
 
-/** The result of provisioning a machine, for people. */
+/** Describes the result of provisioning a machine. */
 function resultOf(name: string, { plan, probe, skipped }: ProvisionedHost): string {
   if (skipped.length > 0) {
     const settings = skipped.map(({ option, from, to }) => `${option} ${from} -> ${to}`).join(', ')

@@ -16,7 +16,7 @@ function showChange(io: Io, { name }: Machine, { before, after }: KeyChange): vo
   io.stderr.write(`${name}: current host key: ${after}\n`)
 }
 
-/** Asks whether the new key is right. Throws kind `usage` if there is no terminal to ask on. */
+/** Asks whether the new key is correct. Throws kind `usage` if there is no terminal to ask on. */
 function askToAccept(io: Io, machine: Machine): Promise<boolean> {
   if (canPrompt(io)) return confirm(io, `Accept the new host key for ${machine.name}?`)
   throw new UserError('usage', 'confirmation is required, but there is no terminal to prompt on', {

@@ -30,7 +30,7 @@ function askForName(io: Io, { name }: Machine): Promise<string> {
 /** Whether fleet created the host, so that removing the machine removes it too. */
 const isCreated = ({ host }: Machine): boolean => host?.token !== undefined
 
-/** What will be removed with a machine, for people. `swarm`: the swarm that it leaves. */
+/** Describes what will be removed with a machine. `swarm`: the swarm that it leaves. */
 function describeRemoval(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
   if (!isCreated(machine)) {
@@ -43,7 +43,7 @@ function describeRemoval(machine: Machine, forget: boolean, swarm?: string): str
     : `${name}: its entry and the host (${where}), with everything that fleet created for it`
 }
 
-/** What was removed with a machine, and what is left. `swarm`: the swarm that it has left. */
+/** Describes what was removed with a machine, and what is left. `swarm`: the swarm that it has left. */
 function describeRemoved(machine: Machine, forget: boolean, swarm?: string): string {
   const { name, driver, host } = machine
   const where = [driver, host?.id, host?.address].filter((word) => word !== undefined).join(', ')
@@ -57,9 +57,9 @@ function describeRemoved(machine: Machine, forget: boolean, swarm?: string): str
     : `${name}: removed the host (${where}), everything that fleet created for it, and its entry`
 }
 
-/** How machines are removed. */
+/** Options for the removal of machines. */
 interface Removal {
-  /** Keeps the hosts. */
+  /** Whether the hosts are kept. */
   readonly forget: boolean
   readonly yes: boolean
   readonly drain: boolean
@@ -68,7 +68,10 @@ interface Removal {
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>
 
-/** The machines to remove. Those that a selector chose and that are not created yet are skipped, since there is nothing to remove. */
+/**
+ * Resolves to the machines to remove. Machines that a selector chose but that are not created yet are skipped, since
+ * there is nothing to remove.
+ */
 async function chooseRemovals({ fleet, io, format, targets }: CommandContext): Promise<Machine[]> {
   const { choosesMany } = await import('../../operations/inventory/choose-machines.ts')
   const chosen = await chooseNamed({ fleet, targets }, 'rm')
@@ -93,7 +96,7 @@ async function initializedSwarms(fleet: Invocation['fleet']) {
     .map((swarm) => ({ name: swarm.name, roles: rolesOf(swarm, machines.values()) }))
 }
 
-/** Shows what will be removed and asks for confirmation. With a selector it is always shown, also with `--yes`. */
+/** Shows what will be removed and asks for confirmation. With a selector, it is shown even with `--yes`. */
 async function confirmRemoval(
   { fleet, io, format, targets }: CommandContext,
   machines: readonly Machine[],
@@ -120,7 +123,10 @@ async function confirmRemoval(
   await requireConsent(io, yes, `Remove ${what}?`, preface)
 }
 
-/** How many machines are removed at the same time: requests to providers are combined, and most of the time is spent waiting. */
+/**
+ * The number of machines that are removed at the same time: requests to providers are combined, and most of the time is
+ * spent waiting.
+ */
 const removalConcurrency = 64
 
 /** Removes machines after confirmation, and reports the result. */

@@ -60,7 +60,7 @@ const list = defineCommand({
   },
 })
 
-/** Snapshots of machines. */
+/** The commands of `fleet snapshot`. */
 export const snapshot: CommandGroup = {
   name: 'snapshot',
   summary: 'Take and restore machine snapshots',

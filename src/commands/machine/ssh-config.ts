@@ -4,7 +4,7 @@ import type { Io } from '../../ui/io.ts'
 import { defineCommand, flag } from '../command.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 
-/** Names the machines that plain ssh cannot connect to. */
+/** Prints the names of the machines that plain ssh cannot connect to. */
 export function reportSkipped(io: Pick<Io, 'stderr'>, names: readonly string[]): void {
   if (names.length === 0) return
   io.stderr.write(

@@ -12,7 +12,7 @@ interface ForwardOptions {
   readonly forwardOnly: boolean
 }
 
-/** The same as ssh's (ssh(1), EXIT STATUS). */
+/** The exit code if fleet itself fails, as in ssh (ssh(1), EXIT STATUS). */
 const sshFailure = 255
 
 export const ssh = defineCommand({
@@ -48,7 +48,7 @@ export const ssh = defineCommand({
   answers: 'json',
   takesRest: true,
   failureCode: sshFailure,
-  // The process of the user listens on the ports that are forwarded.
+  // Only the client process can listen on forwarded ports.
   runsInBroker: ({ options: { local, remote, dynamic } }) =>
     local.length + remote.length + dynamic.length === 0,
   examples: [
@@ -76,7 +76,7 @@ export const ssh = defineCommand({
     const machines = await chooseHosts(fleet, { ...targets, machine: name })
     if (choosesMany(targets)) {
       if (command === undefined) throw new UserError('usage', 'no command specified')
-      // The broker must run all of it or nothing, so check that all machines are connected first.
+      // The broker must run either the whole command or nothing, so check that all machines are connected first.
       if (fleet.hosted) await Promise.all(machines.map((machine) => fleet.connect(machine)))
       const { runEach } = await import('../multi/run-each.ts')
       const { runLines } = await import('../../operations/fan-out/run-lines.ts')
@@ -139,7 +139,7 @@ async function forwardPorts(
   })
 }
 
-/** Waits for Ctrl-C. Rejects when it came, and when the connection is lost. */
+/** Waits for Ctrl-C. Rejects on Ctrl-C, or when the connection is lost. */
 async function waitForEnd({ signal }: Io, { lost }: Transport): Promise<never> {
   const cancelled = new Promise<never>((_resolve, reject) => {
     if (signal.aborted) reject(signal.reason)

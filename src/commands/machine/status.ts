@@ -6,7 +6,7 @@ import { reportUnanswered } from '../../ui/progress/waiting.ts'
 import { defineCommand, machinesArgument, parsed } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
 
-/** An answer as `--json` gives it. */
+/** The status of a machine, as `--json` prints it. */
 type Row = Omit<Observation, 'machine'> & { readonly machine: string }
 
 function systemOf({ reason, os, arch, sshClient, sshClientReason }: Row): string {

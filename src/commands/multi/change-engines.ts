@@ -7,7 +7,7 @@ import { askEngines, machineColumn } from './query-engines.ts'
 /** Changes to the engines of chosen machines. */
 interface EngineChanges<Done extends object> {
   readonly machines: readonly Machine[]
-  /** Changes one engine, and adds each thing that is done to `done`. */
+  /** Changes one engine, and adds each completed change to `done`. */
   readonly change: (
     done: Done[],
     engine: Engine,
@@ -15,18 +15,18 @@ interface EngineChanges<Done extends object> {
     machine: string,
   ) => Promise<void>
   readonly columns: readonly Column<Changed<Done>>[]
-  /** What `--quiet` prints of a row. */
+  /** Returns what `--quiet` prints for a row. */
   readonly name?: (row: Changed<Done>) => string
   /** Default time limit for an engine, in milliseconds. */
   readonly timeMs?: number
 }
 
-/** A thing that was done, and its machine if machines were chosen by selector. */
+/** A completed change, and its machine if machines were chosen by selector. */
 export type Changed<Done> = Done & { readonly machine?: string }
 
 /**
- * Changes the engines of machines, and prints what was done, also on a machine that failed midway. Throws as `askEngines` does,
- * after that.
+ * Changes the engines of machines, and prints the completed changes, including those on machines that failed midway.
+ * After that, throws as `askEngines` does.
  */
 export async function changeEngines<Done extends object>(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,

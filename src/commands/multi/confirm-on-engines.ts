@@ -8,9 +8,9 @@ import { requireConsent } from '../options/confirmation.ts'
 
 /** What will be removed from engines. */
 interface EngineRemoval {
-  /** Each item is one line: `all stopped containers`. */
+  /** A line of text for each kind of object: `all stopped containers`. */
   readonly items: readonly string[]
-  /** Volumes are removed, and with them data: those of protected machines need a separate confirmation. */
+  /** Whether volumes, and so data, are removed: for protected machines, this requires a separate confirmation. */
   readonly volumes: boolean
   readonly yes: boolean
 }

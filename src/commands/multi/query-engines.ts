@@ -20,13 +20,13 @@ interface Answers<Value> {
   readonly reportFailures: () => number
 }
 
-/** Receives the answers of several machines as they arrive; `machines` are all that are queried. */
+/** Called with all queried machines. Returns a function that receives the answer of each machine as it arrives. */
 type Watch<Value> = (machines: readonly string[]) => (machine: string, value: Value) => void
 
 /** Default time limit for an engine, in milliseconds. */
 export const defaultTimeoutMs = 30_000
 
-/** How engines are queried. */
+/** Options for querying engines. */
 interface AskOptions<Value> {
   /** Receives the answers of several machines as they arrive. */
   readonly watch?: Watch<Value>
@@ -108,15 +108,15 @@ export async function listFromEngines<Item extends object>(
   }: {
     list: Ask<readonly Item[]>
     columns: readonly Column<Item>[]
-    /** Shortens nothing to the width of the terminal. */
+    /** Whether texts are not shortened to the width of the terminal. */
     whole?: boolean
-    /** The table is drawn again and again. */
+    /** Whether the table is redrawn repeatedly. */
     redrawn?: boolean
     /** Default time limit for an engine, in milliseconds. */
     timeMs?: number
     /** The machines to query, if they are chosen already. */
     machines?: readonly Machine[]
-    /** What `--quiet` prints of an item; `machine` is absent if only one machine was chosen. */
+    /** Returns what `--quiet` prints for an item; `machine` is absent if only one machine was chosen. */
     name?: (item: Item & { readonly machine?: string | undefined }) => string
   },
 ): Promise<number> {

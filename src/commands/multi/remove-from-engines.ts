@@ -14,17 +14,17 @@ interface Named {
 /** An object that was removed, and its machine if machines were chosen by selector. */
 export type Removed = Changed<Named>
 
-/** Removing named objects from engines. */
+/** The removal of named objects from engines. */
 interface NamedRemoval {
-  /** `volume` or `network`. */
+  /** The kind of the objects. */
   readonly what: 'volume' | 'network'
-  /** May have the form MACHINE/NAME. */
+  /** The names of the objects, which may have the form MACHINE/NAME. */
   readonly names: readonly string[]
   readonly yes: boolean
   readonly remove: (engine: Engine, name: string, signal: AbortSignal) => Promise<void>
 }
 
-/** What failed on a machine; the other objects were removed anyway. */
+/** Merges the errors of one machine; the other objects were removed anyway. */
 function joinErrors(errors: readonly UserError[]): UserError | undefined {
   const [first, ...others] = errors
   if (first === undefined || others.length === 0) return first
@@ -33,8 +33,8 @@ function joinErrors(errors: readonly UserError[]): UserError | undefined {
 }
 
 /**
- * Removes objects by name from the chosen machines, and prints those that were removed. If one cannot be removed, the others
- * are. With a selector, the machines are shown first and need confirmation.
+ * Removes objects by name from the chosen machines, and prints those that were removed. If one cannot be removed, the
+ * others still are. With a selector, the machines are shown first and need confirmation.
  */
 export async function removeFromEngines(
   invocation: Pick<Invocation, 'fleet' | 'io' | 'targets' | 'format'>,

@@ -16,10 +16,10 @@ export interface WorkCalls {
   readonly signal: AbortSignal
 }
 
-/** How work on several machines is done. */
+/** Options for work on several machines. */
 interface WorkOptions {
   readonly concurrency?: number | undefined
-  /** After this many failures, work starts on no more machines. */
+  /** The number of failures after which work starts on no further machines. */
   readonly maxFail?: number | undefined
   /** Whether the failure is thrown if there is only one machine (default: true). */
   readonly throwsAlone?: boolean
@@ -60,7 +60,7 @@ export async function workOnMachines<Subject extends { readonly name: string }, 
   }
 }
 
-/** Acknowledges Ctrl-C, since stopping may take a while. Returns a function that ends this. */
+/** Acknowledges Ctrl-C, since stopping may take a while. Returns a function that removes the listener. */
 function onInterrupt({ fleet: { signal }, io, format }: CommandContext): () => void {
   const acknowledge = () => {
     if (!format.json) io.stderr.write('stopping; press Ctrl-C again to exit immediately\n')
@@ -69,7 +69,7 @@ function onInterrupt({ fleet: { signal }, io, format }: CommandContext): () => v
   return () => signal.removeEventListener('abort', acknowledge)
 }
 
-/** The results of successful work; failures are reported. The exit code is 1 if there are any. */
+/** Returns the results of successful work, and reports failures. The exit code is 1 if there are any. */
 export function summarize<Subject extends { readonly name: string }, Value>(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   outcomes: readonly Outcome<Subject, Value>[],

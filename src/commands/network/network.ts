@@ -92,7 +92,7 @@ const remove = defineCommand({
   },
 })
 
-/** Networks of machines. */
+/** The commands of `fleet network`. */
 export const network: CommandGroup = {
   name: 'network',
   summary: 'Manage networks',

@@ -39,7 +39,7 @@ export const commonOptions = {
 /** The option of `fleet exec` that searches machines for the container; it comes before docker's arguments. */
 export const findFlag = '--find'
 
-/** The inventory that the words of an unparsed command line name. */
+/** Returns the inventory file that an unparsed command line names. */
 export function inventoryIn(words: readonly string[]): string | undefined {
   const index = words.lastIndexOf('--inventory')
   const joined = words.findLast((word) => word.startsWith('--inventory='))

@@ -35,7 +35,10 @@ export async function requireConsent(
   }
 }
 
-/** Asks whether a jump host should become a machine too; without a terminal, it becomes one, and a message says so. Its key must be trusted in either case. */
+/**
+ * Asks whether a jump host should become a machine too. Without a terminal, it becomes one, and a message says so. Its
+ * host key must be trusted in either case.
+ */
 export const confirmJumpOn =
   (io: Io): AdoptCalls['confirmJump'] =>
   async ({ name, leadsTo }) => {

@@ -24,7 +24,7 @@ export interface CommonValues {
 const longFlagOf = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
-/** A command, and its name as it is typed: with that of its group. */
+/** A command, and its name as users type it, including the name of its group. */
 type Typed = Command & { readonly path: string }
 
 /** Merges common options before and after the verb, and refuses those that the verb does not have. */

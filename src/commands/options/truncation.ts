@@ -4,7 +4,7 @@ import { flag } from '../command.ts'
 /** `--no-trunc`, as in docker. */
 export const noTruncOption = flag('--no-trunc', 'do not truncate IDs or commands')
 
-/** Which texts of a table are shortened. */
+/** The texts of a table that are printed in full. */
 export interface Truncation {
   readonly fullIds: boolean
   readonly fullCommands: boolean

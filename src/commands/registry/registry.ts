@@ -97,7 +97,7 @@ const loginColumns: readonly Column<StoredLogin>[] = [
   { title: 'STORED IN', text: ({ helper, file }) => helper ?? file, width: 26 },
 ]
 
-/** Finds chosen machines by name, for work that needs the host besides its engine. */
+/** Returns a function that finds machines by name, for work that needs the host in addition to its engine. */
 function byName(machines: readonly Machine[]): (name: string) => Machine {
   const found = new Map<string, Machine>(machines.map((machine) => [machine.name, machine]))
   return (name) => {
@@ -305,7 +305,7 @@ const tags = defineCommand({
   },
 })
 
-/** Registries, and logins to them. */
+/** The commands of `fleet registry`. */
 export const registry: CommandGroup = {
   name: 'registry',
   summary: 'Log hosts in to registries; list repositories and tags',

@@ -7,7 +7,7 @@ import { writeJson } from '../../ui/table.ts'
 import { defineCommand, required } from '../command.ts'
 import { summarize, workOnMachines } from '../multi/work-on-machines.ts'
 
-/** What was recorded, and what the next deployment will change. */
+/** Describes what was recorded, and what the next deployment will change. */
 function describeAdopted({ machine, stack, services, differing, mounts }: AdoptedStack): string {
   const lines = [
     `${machine}: recorded the running containers as release 1 of stack ${stack} (${services.join(', ')})`,

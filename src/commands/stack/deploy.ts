@@ -19,10 +19,13 @@ import {
   runDeployments,
 } from './run-deployments.ts'
 
-/** In seconds. */
+/** The default time limit for each host, in seconds. */
 const defaultTimeout = 10
 
-/** The names of the chosen stacks, or of all. Throws kind `usage` for an unknown one, or if there is none. */
+/**
+ * Resolves to the names of the chosen stacks, or of all. Throws kind `usage` for an unknown stack, or if there are no
+ * stacks.
+ */
 async function chooseStacks(
   inventory: Inventory,
   names: readonly string[],
@@ -37,7 +40,7 @@ async function chooseStacks(
   return new Set(names.length === 0 ? inventory.stacks.keys() : chosen)
 }
 
-/** The plan in words. */
+/** Describes the plan. */
 function describe(
   { io }: Pick<Invocation, 'io'>,
   { deployments, issues }: StackPlan,

@@ -17,7 +17,7 @@ interface Row {
   readonly all: readonly StackOnMachine[]
 }
 
-/** Stacks that are on machines where the inventory does not deploy them need an action. */
+/** Returns a note on a stack that needs attention, such as one that the inventory does not assign to its machines. */
 const noteOf = ({ selected, state, reason, swarm }: StackOnMachine): string => {
   if (reason !== undefined) return reason
   if (!selected)
@@ -78,7 +78,7 @@ function columnsOf(io: Io): Column<Row>[] {
 
 const byName = (one: string, other: string): number => (one === other ? 0 : one < other ? -1 : 1)
 
-/** In the order of the inventory, and then by name. */
+/** Sorts stacks in the order of the inventory, and then by name. */
 function inOrder(items: readonly StackOnMachine[], known: readonly string[]): StackOnMachine[] {
   const place = ({ stack }: StackOnMachine): number => {
     const index = known.indexOf(stack)
@@ -135,7 +135,7 @@ export const stackLs = defineCommand({
   },
 })
 
-/** One row for each stack. */
+/** Returns one row for each stack. */
 function uniqueStacks(items: readonly StackOnMachine[]): Row[] {
   const names = new Map(items.map((first) => [first.stack, first]))
   return [...names.values()].map((first) => ({ first, all: [first] }))

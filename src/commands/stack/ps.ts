@@ -35,7 +35,7 @@ function columnsOf(io: Io): Column<StackContainerRow>[] {
   ]
 }
 
-/** The tasks of those of the stacks that are on swarms. */
+/** Resolves to the tasks of the stacks that are on swarms. */
 async function tasksOnSwarms(
   context: Pick<Invocation, 'fleet' | 'targets'>,
   names: readonly string[],

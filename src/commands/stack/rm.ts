@@ -14,19 +14,19 @@ import { requireConsent, yesOption } from '../options/confirmation.ts'
 
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
-/** What of a stack is on a machine. */
+/** The parts of a stack that are on a machine. */
 interface Present {
   readonly machine: Machine
   readonly containers: readonly string[]
   readonly volumes: readonly string[]
-  /** Whether the host keeps releases of it. */
+  /** Whether releases of the stack are stored on the host. */
   readonly hasReleases: boolean
 }
 
 const isOn = ({ containers, volumes, hasReleases }: Present): boolean =>
   containers.length > 0 || volumes.length > 0 || hasReleases
 
-/** Finds what of a stack is on machines. Throws if one of them does not answer: nothing has changed yet. */
+/** Finds the parts of a stack on machines. Throws if one of them does not answer: nothing has changed yet. */
 async function findPresent(
   context: CommandContext,
   stack: string,
@@ -61,7 +61,7 @@ async function findPresent(
 const namesOf = (present: readonly Present[]): string =>
   foldNames(present.map(({ machine }) => machine.name))
 
-/** What is removed, for people. */
+/** Describes what will be removed. */
 function describeRemoval(stack: string, present: readonly Present[]): string {
   const lines = present.map(
     ({ machine, containers }) =>
@@ -74,8 +74,8 @@ const uniqueVolumes = (present: readonly Present[]): readonly string[] =>
   [...new Set(present.flatMap(({ volumes }) => volumes))].toSorted()
 
 /**
- * Whether volumes are deleted too: `--volumes`, and the name of the stack, typed or as `--destroy`. Throws kind `usage` without a
- * terminal.
+ * Whether volumes are deleted too: this requires `--volumes` and the name of the stack, typed at the prompt or given as
+ * `--destroy`. Throws kind `usage` without a terminal.
  */
 async function confirmVolumes(
   io: Io,
@@ -116,7 +116,7 @@ async function confirmVolumes(
   return typed.trim() === stack
 }
 
-/** What was removed, and what was kept. */
+/** Describes what was removed, and what was kept. */
 function describeRemoved(stack: string, removed: RemovedStack): string {
   const { machine, containers, volumes, keptVolumes, keptFiles } = removed
   const lines = [

@@ -12,7 +12,7 @@ import { rollBackOnSwarm, swarmOfStack } from './on-swarm.ts'
 import { requireConsent, yesOption } from '../options/confirmation.ts'
 import { parseCount } from '../options/numbers.ts'
 
-/** What a rollback would do on one machine. */
+/** The change that a rollback makes on one machine. */
 interface Step {
   readonly machine: Machine
   readonly from: Release | undefined
@@ -29,7 +29,7 @@ const describeRelease = ({ number, at, by, commit }: Release): string => {
   return `release ${number}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`
 }
 
-/** One line for machines that change between the same releases. */
+/** Formats the steps: machines that change between the same releases share a line. */
 function describeSteps(stack: string, steps: readonly Step[]): string {
   const groups = new Map<string, string[]>()
   for (const { machine, from, to } of steps) {

@@ -75,13 +75,13 @@ export async function confirmStackGrants(
   }
 }
 
-/** One machine of a stack. */
+/** The deployment of a stack to one machine. */
 interface Subject {
   readonly name: string
   readonly planned: PlannedDeployment
 }
 
-/** Names the machines to which a stack was not deployed, and why. */
+/** Reports the machines to which a stack was not deployed, and why. */
 function reportLeft(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   stack: string,
@@ -93,7 +93,7 @@ function reportLeft(
   writeFailure(io, new UserError('failed', message), format.json)
 }
 
-/** Names the sockets and other special files in mounted folders, which are not copied. */
+/** Reports the sockets and other special files in mounted directories, which are not copied. */
 async function reportUncopied(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   { stack, models }: StackToDeploy,
@@ -106,8 +106,8 @@ async function reportUncopied(
 }
 
 /**
- * Deploys stacks, one after the other, each in its batches of machines. The first failure stops the rest. `failed`: machines whose
- * changes failed, to which nothing is deployed.
+ * Deploys stacks, one after the other, each in its batches of machines. Stops at the first failure. `failed`: machines
+ * whose changes failed, to which nothing is deployed.
  */
 export async function runDeployments(
   context: CommandContext,

@@ -4,7 +4,7 @@ import type { Machine } from '../../machine/machine.ts'
 import { type Invocation, flag, parsed } from '../command.ts'
 import { parseSeconds } from '../options/numbers.ts'
 
-/** How long the tasks of a node may take to end by default, in seconds. */
+/** The default time limit for the tasks of a node to end, in seconds. */
 const defaultDrainTimeout = 300
 
 /** Options of commands that interrupt hosts, which may be nodes of swarms. */
@@ -23,13 +23,13 @@ interface DrainValues {
   readonly drain: boolean
 }
 
-/** How long the tasks of a drained node may take to end, in milliseconds; 0: they are not waited for. */
+/** Returns the time limit for the tasks of a drained node to end, in milliseconds; 0 means not to wait. */
 export const drainMsOf = ({ drain, drainTimeout = defaultDrainTimeout }: DrainValues): number =>
   drain ? drainTimeout * 1000 : 0
 
 /**
- * Drains those of the machines that are nodes of swarms. Undefined if there are no swarms, or nothing is to be drained. Throws kind
- * `failed` if a swarm would lose the majority of its managers. `rolling`: see `Members.open`.
+ * Drains the machines that are nodes of swarms. Resolves to undefined if there are no swarms, or if draining is
+ * disabled. Throws kind `failed` if a swarm would lose the majority of its managers. `rolling`: see `Members.open`.
  */
 export async function openMembers(
   { fleet }: Pick<Invocation, 'fleet'>,

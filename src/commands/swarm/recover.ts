@@ -10,7 +10,7 @@ import { defineCommand, required, text } from '../command.ts'
 import { commonOptions } from '../options/common-options.ts'
 import { workOnMachines } from '../multi/work-on-machines.ts'
 
-/** What a recovery does, for people. */
+/** Describes what a recovery does. */
 function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery): string {
   const lines = [
     isBegun

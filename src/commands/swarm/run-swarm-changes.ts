@@ -10,12 +10,14 @@ type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 /** How many workers join, or get labels, at the same time. */
 const concurrency = 8
 
-/** Changes that are made on several machines at the same time. All others concern managers, or end nodes. */
+/**
+ * Whether a change is made on several machines at the same time. All other changes concern managers, or remove nodes.
+ */
 const isParallel = ({ action, role }: PlannedSwarmChange): boolean =>
   ['label', 'open-ports', 'close-ports'].includes(action) ||
   (action === 'join' && role === 'worker')
 
-/** Names the machines for which nothing was done, and why. */
+/** Reports the machines for which nothing was done, and why. */
 function reportLeft(
   { io, format }: Pick<Invocation, 'io' | 'format'>,
   changes: readonly PlannedSwarmChange[],
@@ -29,8 +31,9 @@ function reportLeft(
 }
 
 /**
- * Makes the planned changes of swarms, one phase after the other. A phase is not begun if an earlier one of the same swarm failed.
- * `failed`: machines whose own changes failed, for which nothing is done. `drainMs`: see {@link drainMsOf}.
+ * Makes the planned changes of swarms, one phase after the other. A phase is not started if an earlier phase of the
+ * same swarm failed. `failed`: machines whose own changes failed, for which nothing is done. `drainMs`: see {@link
+ * drainMsOf}.
  */
 export async function runSwarmChanges(
   context: CommandContext,

@@ -20,7 +20,7 @@ const explanations: Readonly<
   'not-initialized': ['is not initialized', 'to initialize it: fleet apply'],
 }
 
-/** The role of a manager with what else matters about it. */
+/** Returns the role of a node; for a manager, also whether it is the leader or is not reachable. */
 const roleOf = ({ role, leader, reachability }: SwarmNodeState): string => {
   if (leader) return `${role} (leader)`
   return reachability === undefined || reachability === 'reachable'

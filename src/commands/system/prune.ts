@@ -12,11 +12,11 @@ import { parseFilters } from '../options/filters.ts'
 
 type Filters = ReturnType<typeof parseFilters>
 
-/** What to prune. */
+/** The values of a prune command's options. */
 interface Request {
   readonly kinds: readonly PruneKind[]
   readonly filters: Filters
-  /** Of these kinds, also objects with a name. */
+  /** The kinds of which all unused objects are removed, also those with a name. */
   readonly allOf: readonly PruneKind[]
   readonly yes: boolean
 }
@@ -27,7 +27,7 @@ const options = {
   force: flag('-f, --force', 'same as --yes, for compatibility with docker'),
 } as const
 
-/** What a kind of pruning removes, for people. */
+/** Describes what is removed for a kind. */
 function describe(kind: PruneKind, all: boolean): string {
   switch (kind) {
     case 'containers':
@@ -58,7 +58,7 @@ async function prune(
   const { prunes } = await import('../../engine/prune.ts')
   const { measuringMs } = await import('../../engine/disk-usage.ts')
   const { idleLabel, keepingIdle } = await import('../../operations/stacks/idle-container.ts')
-  /** Prunes, but for containers that keep images of stacks or mark a stack as unfinished. */
+  /** Prunes one kind, but keeps containers that preserve images of stacks or mark a stack as unfinished. */
   const pruneKind = async (
     kind: PruneKind,
     engine: Engine,
@@ -66,7 +66,7 @@ async function prune(
   ): Promise<Pruned> => {
     const request = { filters, all: allOf.includes(kind), signal }
     if (kind !== 'containers') return prunes[kind](engine, request)
-    // Engines keep only the containers that match all `label!` filters, so one more would weaken those of the user.
+    // Engines keep only containers that match all `label!` filters, so another filter would weaken the user's filters.
     if ('label!' in filters) return keepingIdle(engine, () => prunes.containers(engine, request))
     return prunes.containers(engine, {
       ...request,

@@ -4,7 +4,10 @@ import { findCommand, findGroup } from '../find-command.ts'
 import { commonNamesOf, commonOptionsOf, operandsIn } from '../options/common-options.ts'
 import { UserError } from '../../errors.ts'
 
-/** Splits a typed line into words, with quotes as in a shell; nothing is expanded. Throws kind `usage` for an open quote. */
+/**
+ * Splits a typed line into words, with quotes as in a shell; nothing is expanded. Throws kind `usage` for an unclosed
+ * quote.
+ */
 export function splitWords(line: string): string[] {
   const words: string[] = []
   let word: string | undefined
@@ -25,7 +28,7 @@ export function splitWords(line: string): string[] {
   return word === undefined ? words : [...words, word]
 }
 
-/** The command that words name, and how many of the operands are its name. */
+/** Returns the command that operands name, and the number of operands that form its name. */
 function commandIn(operands: readonly string[]): { command: Command; words: number } | undefined {
   const [verb = '', second] = operands
   const group = findGroup(verb)
@@ -41,20 +44,21 @@ function commandIn(operands: readonly string[]): { command: Command; words: numb
   return fallback && { command: fallback, words: 1 }
 }
 
-/** Whether words already say for which machines they are. */
+/** Whether a command line already selects machines. */
 const choosesMachines = (words: readonly string[]): boolean =>
   words.some((word) => /^(?:-m|--machine|--on|--all|--retry-failed)(?:=|$)/.test(word))
 
-/** The first argument that names a kind of thing. */
+/** Whether a command has an argument that is completed with a matching kind of name. */
 const takes = (command: Command, pattern: RegExp): boolean =>
   Object.values(command.arguments ?? {}).some(({ completes }: Argument<unknown>) =>
     pattern.test(completes),
   )
 
 /**
- * A typed command line of fleet with what is selected as its target: containers, images or services for a command that takes their names,
- * machines for one that takes theirs, else options that select the machines. Words that choose machines, and operands, stay as they
- * are typed. Throws as {@link splitWords} does, and kind `usage` for services of several swarms.
+ * Adds what is selected to a typed command line of fleet: the names of containers, images or services for a command
+ * that takes them, the names of machines for a command that takes these, else options that select the machines. A
+ * command line that already selects machines or has operands keeps them. Throws as {@link splitWords} does, and kind
+ * `usage` for services of several swarms.
  */
 export function withTargets(line: string, targets: readonly Target[]): string[] {
   const typed = splitWords(line)

@@ -5,7 +5,7 @@ import type { ContainerItem } from './views/containers.ts'
 import type { ServiceItem } from './views/services.ts'
 import type { Row } from './views/view.ts'
 
-/** The running containers that a row shows. */
+/** Returns the running containers that a row shows, as pairs of machine and container ID. */
 function containersOf({ view, item }: Row): readonly (readonly [string, string])[] {
   if (view.name === 'containers') {
     const { machine, container } = item as ContainerItem
@@ -18,7 +18,7 @@ function containersOf({ view, item }: Row): readonly (readonly [string, string])
     .map(({ id }) => [machine.machine.name, id])
 }
 
-/** What has to be read for what is on the screen. */
+/** Returns what must be read from machines for what is on the screen. */
 export function demandOf(model: Model): Demand {
   const { page } = model
   const list = listOf(model)

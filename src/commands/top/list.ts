@@ -8,7 +8,7 @@ type ListLine =
   | { readonly row: Row; readonly index: number }
   | { readonly heading: string; readonly count: number }
 
-/** The rows of a view as they are shown. */
+/** The visible state of a view's rows. */
 export interface List {
   readonly view: View
   readonly state: ViewState
@@ -24,13 +24,13 @@ export interface List {
   readonly height: number
 }
 
-/** How many lines the strip of all machines has at the top. */
+/** Returns the number of lines at the top for the strip of all machines. */
 export function stripHeight({ view, machines, columns, rows }: Model): number {
   if (view !== 'machines' || machines.size < 2 || rows < 12) return 0
   return Math.min(3, Math.ceil(machines.size / Math.max(1, columns - 6)))
 }
 
-/** The lines of the window without title, strip, headings, message and keys. */
+/** Returns the number of lines in the window for rows: all except title, strip, headings, message and keys. */
 const listHeight = (model: Model): number => Math.max(1, model.rows - 4 - stripHeight(model))
 
 const compare = (a: number | string, b: number | string): number =>
@@ -68,7 +68,7 @@ function linesOf(rows: readonly Row[], grouping: ViewState['grouping']): readonl
   return lines
 }
 
-/** Rows in the order of their groups, which are in the order of their first rows. */
+/** Sorts rows by group. Groups are in the order of their first rows, but stacks are sorted by name. */
 function groupRows(rows: readonly Row[], grouping: ViewState['grouping']): readonly Row[] {
   if (grouping === 'none') return rows
   const groups = new Map<string, Row[]>()
@@ -118,7 +118,7 @@ function computeList(model: Model): List {
 
 const computed = new WeakMap<Model, List>()
 
-/** The rows of the current view: filtered, sorted and grouped. */
+/** Returns the rows of the current view: filtered, sorted and grouped. */
 export function listOf(model: Model): List {
   const known = computed.get(model)
   if (known !== undefined) return known
@@ -127,6 +127,6 @@ export function listOf(model: Model): List {
   return list
 }
 
-/** The rows in the window. */
+/** Returns the rows in the window. */
 export const visibleRows = ({ lines, top, height }: List): readonly Row[] =>
   lines.slice(top, top + height).flatMap((line) => ('row' in line ? [line.row] : []))

@@ -17,13 +17,13 @@ import { applyUpdate } from './model/apply-update.ts'
 import { type Effect, type Model, type SwarmModel, initialModel } from './model/model.ts'
 import { pressKey } from './model/press-key.ts'
 
-/** The pause between pictures of new data, in milliseconds. Keys are shown at once. */
+/** The minimum time between redraws for new data, in milliseconds. Changes by keys are drawn immediately. */
 const frameMs = 500
 
-/** The pause between pictures while logs are followed, in milliseconds. */
+/** The minimum time between redraws while logs are shown, in milliseconds. */
 const logFrameMs = 100
 
-/** The pause between looks at the clock, which turns machines grey, in milliseconds. */
+/** The time between updates of the current time, after which silent machines turn gray, in milliseconds. */
 const tickMs = 1000
 
 interface Start {
@@ -89,7 +89,7 @@ export async function runDashboard({
     const ms = model.page.kind === 'logs' ? logFrameMs : frameMs
     timer ??= setTimeout(guarded(drawNow), Math.max(20, ms - (performance.now() - drawnAt)))
   }
-  /** A bug must not leave the terminal as it is. */
+  /** Makes an error in a callback end the dashboard, so that the terminal is restored. */
   const guarded =
     <Values extends readonly unknown[]>(work: (...values: Values) => void) =>
     (...values: Values): void => {
@@ -210,7 +210,7 @@ export async function runDashboard({
   }
 }
 
-/** Waits until the user has read what a command printed. */
+/** Waits for Enter, so that the user can read what a command printed. */
 async function waitForEnter({ stdin, stdout }: Io): Promise<void> {
   stdout.write('\nPress Enter to return to fleet top.')
   await new Promise<void>((resolve) => {

@@ -5,7 +5,10 @@ import { shouldStyle } from '../../ui/color.ts'
 import { defineCommand, flag, machinesArgument } from '../command.ts'
 import { chooseNamed } from '../multi/choose-named.ts'
 
-/** The initialized swarms that have some of the machines as members, and whether one of all their members is protected. */
+/**
+ * Returns the initialized swarms that have some of the machines as members, and whether any of their members is
+ * protected.
+ */
 async function swarmsOf(
   { swarms, machines }: Pick<Inventory, 'swarms' | 'machines'>,
   chosen: readonly Machine[],

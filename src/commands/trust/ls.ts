@@ -7,7 +7,7 @@ interface Row {
   readonly driver?: string
   /** A path on this computer that machines of the inventory may use. */
   readonly path?: string
-  /** A host of the user's SSH configuration that machines may be reached as. */
+  /** A host in the user's SSH configuration that may be used as the address of machines. */
   readonly alias?: string
   /** A variable of the shell that machines may get with a stack. */
   readonly variable?: string

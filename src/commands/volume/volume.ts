@@ -88,7 +88,7 @@ const remove = defineCommand({
   },
 })
 
-/** Volumes of machines. */
+/** The commands of `fleet volume`. */
 export const volume: CommandGroup = {
   name: 'volume',
   summary: 'Manage volumes',

@@ -17,8 +17,8 @@ import { summarize, workOnMachines } from '../../multi/work-on-machines.ts'
 type CommandContext = Pick<Invocation, 'fleet' | 'io' | 'format'>
 
 /**
- * Lists what the machines may use of this computer, and asks about paths outside the folder of the inventory, unless they were
- * given as options. Machines that cannot be created are ignored here: their creation reports why.
+ * Lists what the machines may use of this computer, and asks about paths outside the directory of the inventory, unless
+ * they were given as options. Machines that cannot be created are ignored here: their creation reports why.
  */
 async function reviewGrants(
   context: CommandContext,

@@ -61,7 +61,7 @@ export async function reportUnfinished(
   if (partial.length > 0 && !format.json) io.stderr.write(`  ${nextSteps(partial, continueWith)}\n`)
 }
 
-/** What an interrupted apply leaves behind, and the next commands. */
+/** Resolves to the error for an interrupted apply: what it leaves behind, and the next commands. */
 export async function explainStoppedApply(
   fleet: Fleet,
   names: readonly string[],
@@ -91,7 +91,7 @@ export async function explainStoppedApply(
   })
 }
 
-/** What undoing a creation needs: `written` are the machines whose entries were there before, and stay. */
+/** The parameters for undoing a creation. `written`: the machines whose entries existed before and are kept. */
 interface UndoCalls {
   readonly written: ReadonlySet<MachineName>
   readonly progress: Progress
@@ -112,7 +112,7 @@ async function undo(
   })
 }
 
-/** Undoes a creation that ended with `error`. Throws kind `failed` with both reasons where that fails. */
+/** Undoes a creation that ended with `error`. Throws kind `failed` with both reasons if that fails. */
 export async function rollBack(
   fleet: Fleet,
   name: MachineName,

@@ -40,7 +40,7 @@ export const creationOptions = {
   yes: yesOption,
 } as const
 
-/** Those of {@link creationOptions} that apply only to new hosts, or only to existing ones. */
+/** The keys of {@link creationOptions} that apply only to new hosts (`made`), or only to existing ones. */
 const fitting = {
   made: ['engineVersion', 'engineChannel', 'engineRepository', 'userData', 'rollback'],
   existing: ['identity', 'installEngine', 'hostKey', 'acceptNew'],
@@ -70,7 +70,7 @@ async function driverOfEntry(argv: readonly string[], fleet: Fleet): Promise<str
   if (name === undefined || name.startsWith('-') || argv.every((word) => !word.startsWith('--'))) {
     return undefined
   }
-  // The command itself reports an inventory that cannot be read; its help needs none.
+  // The command itself reports an inventory that cannot be read; its help does not require the inventory.
   const inventory = await fleet
     .inventory()
     .then((store) => store.read())
@@ -78,7 +78,10 @@ async function driverOfEntry(argv: readonly string[], fleet: Fleet): Promise<str
   return inventory?.machines.get(name as MachineName)?.driver
 }
 
-/** The placeholder for the value of a flag in help: the last word of its name. A flag that takes no value has none. */
+/**
+ * Returns the placeholder for the value of a flag in help: the last word of its name. Undefined for a flag without a
+ * value.
+ */
 function placeholderOf({ name, type, default: fallback }: OptionFlag): string | undefined {
   if (type === 'boolean') return fallback === true ? '<true|false>' : undefined
   return `<${name.split('-').at(-1)}>`
@@ -93,7 +96,10 @@ function driverFlag(driver: string, option: OptionFlag, about: string): Option<u
   return { ...made, heading: `Options for the ${driver} driver` }
 }
 
-/** The driver of this name. For a driver of Docker Machine that does not exist in fleet, the error says what to use instead. */
+/**
+ * Resolves to the driver of this name. For a driver of Docker Machine that does not exist in fleet, the error says what
+ * to use instead.
+ */
 async function findDriver(fleet: Fleet, name: string): Promise<DriverDefinition> {
   try {
     return await fleet.driver(name)

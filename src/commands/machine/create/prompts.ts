@@ -48,7 +48,7 @@ async function askOption(
   const held = preset ?? flag.default
   const fallback = held === undefined ? undefined : `${held as string | number | boolean}`
   const isNeeded = flag.required && fallback === undefined
-  // The description begins with what the option is; its name stands in the command that is shown at the end.
+  // The description begins with the meaning of the option; its name is part of the command that is printed at the end.
   const question = description === '' ? name : description.replace(/\.$/, '')
   const statesDefault = question.includes('(default: ')
   if (type === 'boolean') {
@@ -97,7 +97,10 @@ async function askDriver(io: Io, { machines, defaults }: Inventory): Promise<str
   return choose(io, 'Driver:', choices, { takesTypeAhead: true })
 }
 
-/** Why a name cannot be used for a new machine, if so. An entry without a host can be created. */
+/**
+ * Returns why a name cannot be used for a new machine; undefined if it can. A machine with an entry but no host can be
+ * created.
+ */
 function nameError(text: string, { machines }: Inventory): string | undefined {
   if (!isMachineName(text)) return `use ${machineNameRule}`
   return machines.get(text)?.host === undefined

@@ -22,7 +22,7 @@ export interface CreationRequest {
   readonly options: Options
 }
 
-/** The names to create: the given ones, or with --count numbered ones. */
+/** Returns the names to create: the given ones, or numbered ones with --count. */
 export function numberNames(
   names: readonly MachineName[],
   count: number | undefined,
@@ -37,7 +37,7 @@ export function numberNames(
   return Array.from({ length: count }, (_, index) => parseMachineName(`${name}-${index + 1}`))
 }
 
-/** The path of the user-data file relative to the folder of the inventory. */
+/** Resolves to the path of the user-data file, relative to the directory of the inventory. */
 async function userDataFrom(fleet: Fleet, cwd: string, file: string | undefined) {
   if (file === undefined) return undefined
   const { location } = await fleet.inventory()

@@ -13,15 +13,15 @@ import { dataAge } from '../views/machines.ts'
 import { age, percent, size } from '../views/texts.ts'
 import type { Row } from '../views/view.ts'
 
-/** Draws one line of the details from the left. */
+/** A function that draws one line of the details. */
 type Line = (canvas: Canvas, y: number) => void
 
-/** The lines of the window that show details. */
+/** Returns the number of lines in the window for the details. */
 export const detailsHeight = ({ rows }: Model): number => Math.max(1, rows - 3)
 
 const labelWidth = 14
 
-/** A label and a text. */
+/** Returns a line with a label and a text. */
 const fact =
   ({ look }: Model, label: string, text: string, tone: Tone = 'plain'): Line =>
   (canvas, y) => {
@@ -36,7 +36,7 @@ const plain =
 
 const blank: Line = () => {}
 
-/** A label, a sparkline, and the newest value. */
+/** Returns a line with a label, a sparkline, and the newest value. */
 const history =
   (
     { look }: Model,
@@ -208,7 +208,7 @@ function stackLines(
   ]
 }
 
-/** A task: its state, how long it has had it, its machine, and why it failed. */
+/** Returns the line of a task: its name, its machine, its state and how long it has been in it, and its error. */
 function taskLine(model: Model, row: TaskRow): Line {
   const since = Date.parse(row.since)
   const lasting = Number.isNaN(since) ? '' : age((model.now - since) / 1000)
@@ -277,7 +277,7 @@ const shownRow = (model: Model): Row | undefined => {
   return listOf(model).rows.find(({ id }) => page.kind === 'details' && id === page.of)
 }
 
-/** The lines of the details, of which the window shows a part. */
+/** Returns all lines of the details, of which the window shows a part. */
 export function detailsLines(model: Model): readonly Line[] {
   const row = shownRow(model)
   return row === undefined ? [plain('This item no longer exists.')] : linesOf(model, row)

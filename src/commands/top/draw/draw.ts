@@ -9,7 +9,7 @@ import { helpLines } from './help.ts'
 import { drawLogs } from './logs.ts'
 import { drawTable } from './table.ts'
 
-/** The titles of all views, and at the right end how many machines answer. */
+/** Draws the titles of all views, and, at the right end, how many machines answer. */
 function drawTitle(canvas: Canvas, model: Model): void {
   const { look, machines, now, isReadOnly } = model
   let x = 0
@@ -30,7 +30,7 @@ function drawTitle(canvas: Canvas, model: Model): void {
   canvas.put(canvas.columns - count.length, 0, count, styleOf(look, tone))
 }
 
-/** One cell for each machine, by its use of the processors. */
+/** Draws one cell for each machine, colored by its CPU usage. */
 function drawStrip(canvas: Canvas, model: Model, height: number): void {
   const { look, machines, now } = model
   const label = 'CPU   '
@@ -51,7 +51,7 @@ function drawList(canvas: Canvas, model: Model): void {
   drawTable(canvas, model, listOf(model), 1 + height)
 }
 
-/** The keys that do something on this page. */
+/** Returns the text of the last line: the keys that can be used on this page. */
 function keysOf(model: Model): string {
   const { page, isReadOnly, view } = model
   const changes = (keys: string): string => (isReadOnly ? '' : `  ${keys}`)
@@ -82,14 +82,14 @@ const keysForTarget = (view: Model['view']): string => {
   return view === 'images' ? 'x actions  : command' : ': command'
 }
 
-/** The line above the keys: what is typed, or what happened, or what the list shows. */
+/** Draws the line above the keys: the text that is being typed, else the last message, else a summary of the list. */
 function drawStatus(canvas: Canvas, model: Model, y: number): void {
   const { look, dialog, message, page } = model
   const input = dialog && inputOf(dialog)
   if (input !== undefined) {
     const room = canvas.columns - 1
     const text = `${input}_`
-    // The end of a long input is what is being typed.
+    // If the input is too long, its end is shown, where the user is typing.
     const width = cellWidth(text)
     canvas.put(0, y, width > room ? text.slice(width - room) : text, styleOf(look, 'strong'))
     return
@@ -155,7 +155,7 @@ function drawMenu(
   canvas.put(x, y + 1 + lines.length, `${corners[2]}${rule}${corners[3]}`)
 }
 
-/** Draws the model. A pure function of it, and so of the size of the window. */
+/** Draws the model. The result depends only on the model, which includes the size of the window. */
 export function draw(model: Model): Canvas {
   const { columns, rows, page, dialog, look } = model
   const canvas = new Canvas(columns, rows)

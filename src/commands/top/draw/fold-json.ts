@@ -1,6 +1,6 @@
 import { cellWidth } from '../../../ui/screen/canvas.ts'
 
-/** Fields of a line in JSON that hold its message, its level and its time, by the names that loggers use. */
+/** The names that loggers use for the fields of a JSON line with its message, its level and its time. */
 const [messageFields, levelFields, timeFields] = [
   ['msg', 'message', 'event', 'log'],
   ['level', 'lvl', 'severity', 'levelname'],
@@ -24,7 +24,7 @@ function wrap(text: string, width: number): readonly string[] {
   return [...lines, line]
 }
 
-/** A log line in full, in lines of at most `width` cells: JSON with one field on each line. */
+/** Returns a complete log line, in lines of at most `width` cells: JSON with one field on each line. */
 export function unfoldLine(line: string, width: number): readonly string[] {
   let shown = [line]
   if (/^\s*[{[]/.test(line)) {

@@ -6,10 +6,10 @@ import { foldJson, unfoldLine } from './fold-json.ts'
 
 type Logs = Page & { readonly kind: 'logs' }
 
-/** The lines of the window that show the log. */
+/** Returns the number of lines in the window for the log. */
 export const logsHeight = ({ rows }: Model): number => Math.max(1, rows - 3)
 
-/** The indexes of the lines that contain the text that is searched for, in any case. */
+/** Returns the indexes of the lines that contain the searched text, ignoring case. */
 export function logMatches({ lines, search }: Logs): readonly number[] {
   const wanted = search.toLowerCase()
   return lines.flatMap(({ text }, index) => (text.toLowerCase().includes(wanted) ? [index] : []))
@@ -17,26 +17,28 @@ export function logMatches({ lines, search }: Logs): readonly number[] {
 
 const sourceTones: readonly Tone[] = ['accent', 'good', 'warn', 'title', 'strong', 'bad']
 
-/** The time of day in the engine's time, which is in UTC. */
+/** Returns the time of day of an engine's timestamp, which is in UTC. */
 const timeText = (time: string): string => time.slice(11, 19)
 
-/** The cells of the time, and of the name of a source. */
+/** The widths, in cells, of the time and of the name of a source. */
 const timeWidth = 9
 const sourceWidth = ({ sources }: Logs): number =>
   sources.length > 1 ? Math.min(30, Math.max(...sources.map(cellWidth))) + 1 : 0
 
-/** The text of a line as it is shown: in one line of the window, or in several if it was unfolded. */
+/** Returns the text of a line as it is shown: in one line of the window, or in several if it was unfolded. */
 function textOf({ columns }: Model, page: Logs, index: number): readonly string[] {
   const text = page.lines[index]?.text ?? ''
   if (!page.unfolded.has(index + page.dropped)) return [page.isFolded ? foldJson(text) : text]
   return unfoldLine(text, columns - timeWidth - sourceWidth(page))
 }
 
-/** How many lines of the window a line takes. */
+/** Returns the number of lines in the window that a line takes. */
 export const logTextHeight = (model: Model, page: Logs, index: number): number =>
   textOf(model, page, index).length
 
-/** The index of the line at the top: the chosen one, but at most the one from which the rest fills the window. */
+/**
+ * Returns the index of the line at the top: that of the page, but at most the one from which the rest fills the window.
+ */
 export function firstLogLine(model: Model, page: Logs): number {
   let room = logsHeight(model)
   let first = page.lines.length
@@ -90,7 +92,7 @@ function drawLine(
   )
 }
 
-/** Draws merged logs: a title, and the lines from the chosen one on, or the last ones. */
+/** Draws merged logs: a title, and the lines from the one at the top. */
 export function drawLogs(canvas: Canvas, model: Model, page: Logs): void {
   const { look } = model
   const height = logsHeight(model)

@@ -5,17 +5,17 @@ import type { List } from '../list.ts'
 import type { Model } from '../model/model.ts'
 import type { Cell, Row, View } from '../views/view.ts'
 
-/** A column and where it is. */
+/** A column and its position. */
 interface Placed {
   readonly index: number
   readonly x: number
   readonly width: number
 }
 
-/** Cells between columns. */
+/** The number of cells between columns. */
 const gap = 1
 
-/** Where the mark of a row is drawn, and where the columns begin. */
+/** The number of cells before the first column, where the mark of a row is drawn. */
 const margin = 2
 
 /** The columns that fit: those with the highest `drop` are left out first, and the rest of the room is shared. */
@@ -41,7 +41,7 @@ function placeColumns({ columns }: View, room: number): readonly Placed[] {
 
 const ellipsisOf = ({ unicode }: Look): string => (unicode ? '…' : '~')
 
-/** Draws one cell of a table; `isPlain`: in the style that the row has already. */
+/** Draws one cell of a table. `style`: the style of the row; undefined: the style of the cell's tone. */
 function drawCell(
   canvas: Canvas,
   look: Look,

@@ -8,7 +8,7 @@ export interface Action {
   readonly key: string
   readonly label: string
   readonly change: Change | 'pull' | 'scale'
-  /** It ends something or removes it, so it needs confirmation. */
+  /** Whether the action stops, changes or removes something, so it needs confirmation. */
   readonly isDestructive: boolean
 }
 
@@ -35,7 +35,7 @@ const actions: Readonly<Record<Target['kind'], readonly Action[]>> = {
   ],
 }
 
-/** The actions for things, which are all of one kind. */
+/** Returns the actions for targets, which are all of one kind. */
 export const actionsFor = (targets: readonly Target[]): readonly Action[] =>
   targets[0] === undefined ? [] : actions[targets[0].kind]
 
@@ -57,7 +57,9 @@ export function describeTargets(targets: readonly Target[]): string {
 
 const placeOf = ({ kind }: Target): string => (kind === 'service' ? 'in swarm' : 'on')
 
-/** Protected machines among those of the targets, and the swarms of services that have such machines. */
+/**
+ * Returns the protected machines among the targets' machines, and, for services, the swarms with protected machines.
+ */
 const protectedOf = (
   { machines, swarms }: Model,
   targets: readonly Target[],
@@ -73,7 +75,7 @@ const protectedOf = (
   ),
 ]
 
-/** What an action needs before it is done: a number, a confirmation, or nothing. */
+/** Begins an action: returns the dialog for a number or a confirmation if the action needs one, else its effect. */
 export function begin(
   model: Model,
   { change, label, isDestructive }: Action,
@@ -93,7 +95,7 @@ export function begin(
   return { dialog: { kind: 'confirm', text: '', change, label, targets, names } }
 }
 
-/** The question of a confirmation. */
+/** Returns the question of a confirmation. */
 export function questionOf({ label, change, targets, names }: Confirmation): string {
   const to = typeof change === 'object' ? ` to ${counted(change.replicas, 'replica')}` : ''
   const what = `${label} ${describeTargets(targets)}${to}`
@@ -103,6 +105,6 @@ export function questionOf({ label, change, targets, names }: Confirmation): str
     : `${name} ${protectionOf(targets)}. ${what}? Type ${name} to confirm: `
 }
 
-/** Why the name of a machine or swarm has to be typed. */
+/** Returns why the name of a machine or swarm must be typed. */
 export const protectionOf = ([first]: readonly Target[]): string =>
   first?.kind === 'service' ? 'has protected machines' : 'is protected'

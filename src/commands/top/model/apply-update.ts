@@ -33,7 +33,7 @@ function changeSwarm(model: Model, name: string, change: (swarm: SwarmModel) => 
   return { ...model, swarms: new Map(model.swarms).set(name, change(swarm)) }
 }
 
-/** Bytes per second between two readings; 0 after a restart, which sets the counters back. */
+/** Returns the rate between two readings, in bytes per second; 0 after a restart, which resets the counters. */
 const rate = (now: number, before: number, ms: number): number =>
   ms <= 0 ? 0 : Math.max(0, ((now - before) * 1000) / ms)
 
@@ -75,7 +75,7 @@ function addLogs(model: Model, entries: readonly LogEntry[]): Model {
   }
 }
 
-/** Forgets the usage of containers that are gone. */
+/** Removes the usage of containers that no longer exist. */
 function keepUsage(model: Model, machine: string, ids: ReadonlySet<string>): Model['usage'] {
   const gone = [...model.usage.keys()].filter((key) => {
     const [name, id = ''] = key.split('/')
@@ -87,7 +87,7 @@ function keepUsage(model: Model, machine: string, ids: ReadonlySet<string>): Mod
   return usage
 }
 
-/** The model after news of a machine. */
+/** Returns the model after an update. */
 export function applyUpdate(model: Model, update: Update): Model {
   switch (update.kind) {
     case 'connected':

@@ -2,25 +2,29 @@ import type { MachineState, Selector } from '../../../machine/selector.ts'
 import { parseSelector, selects } from '../../../machine/selector.ts'
 import type { Machine } from '../../../machine/machine.ts'
 
-/** What a filter looks at. */
+/** The properties of a row that a filter uses. */
 interface Filterable {
-  /** The machine of a row; absent for one that is on several. */
+  /** The machine of the row; undefined for a row that concerns several machines. */
   readonly machine: Machine | undefined
-  /** The state of the row's thing, and that of its machine. */
+  /** The state of the item in the row, and the state of its machine. */
   readonly state: string
   readonly machineState: string
   /** The text of the row. */
   readonly text: () => string
 }
 
-/** A term of the selector language: it has a key, excludes, or is a glob. Other words are searched for in the row. */
+/**
+ * Whether a word is a term of the selector language: it has a key, excludes, or is a glob. Other words are searched for
+ * in the row.
+ */
 const isSelector = (word: string): boolean => /[=*?]|^!|^all$/.test(word)
 
 const stateTerm = /^state(!?)=(.+)$/
 
 /**
- * Parses a filter: words that must all match. `role=web`, `!web-*` and the like select machines as `--on` does, `state=exited` the
- * state of the row, and other words are texts of the row. An unfinished selector, which is still being typed, matches all.
+ * Parses a filter: words that must all match. Words such as `role=web` and `!web-*` select machines as `--on` does,
+ * `state=exited` selects the state of the row or of its machine, and all other words are searched for in the text of
+ * the row. An incomplete selector, which is still being typed, matches everything.
  */
 export function parseFilter(filter: string): (row: Filterable) => boolean {
   const words = filter.split(/\s+/).filter((word) => word !== '')

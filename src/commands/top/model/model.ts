@@ -25,28 +25,28 @@ export const viewNames = [
 ] as const
 export type ViewName = (typeof viewNames)[number]
 
-/** By what rows are grouped. */
+/** The property that rows are grouped by. */
 export type Grouping = 'none' | 'machine' | 'stack' | 'swarm'
 
 /** How many values a sparkline remembers, and how many events and log lines are kept. */
 export const [historyLength, mostEvents, mostLogLines] = [120, 1000, 10_000]
 
-/** A connected host that has sent nothing for this time is shown as not answering, in milliseconds. */
+/** The time without data after which a connected host is shown as not answering, in milliseconds. */
 const staleMs = 4000
 
-/** What is known of a machine. */
+/** The data of a machine. */
 export interface MachineModel {
   readonly machine: Machine
   readonly phase: 'connecting' | 'connected' | 'lost'
   /** When it was heard last, in milliseconds since 1970. */
   readonly heardAt?: number
-  /** Why it is lost, and whether its host is, or only its engine. */
+  /** Why the machine does not answer, and whether the host is lost or only its engine. */
   readonly reason?: string
   readonly isHostLost?: boolean
   readonly engine?: string
   readonly processors?: number
   readonly figures?: HostFigures
-  /** Shares of all processors and of the memory, the newest last. */
+  /** The used shares of all processors and of the memory, the newest last. */
   readonly cpu: readonly number[]
   readonly memory: readonly number[]
   readonly containers?: readonly TopContainer[]
@@ -54,7 +54,7 @@ export interface MachineModel {
   readonly disk?: DiskParts
 }
 
-/** A swarm of the inventory, and what is known of it. */
+/** A swarm of the inventory, and its data. */
 export interface SwarmModel {
   readonly name: string
   /** Whether one of its machines is protected. */
@@ -64,7 +64,7 @@ export interface SwarmModel {
   /** Why no manager answers; absent if one does. */
   readonly reason?: string
   readonly services?: readonly ServiceRow[]
-  /** Of the service whose details are shown. */
+  /** The tasks of the service whose details are shown. */
   readonly tasks?: ServiceTasks | undefined
 }
 
@@ -86,23 +86,23 @@ export interface ViewState {
   readonly isReversed: boolean
   readonly grouping: Grouping
   readonly filter: string
-  /** The selected row, by id, and where it was, in case it disappears. */
+  /** The ID of the selected row, and its index, in case it disappears. */
   readonly cursor: { readonly id: string; readonly index: number }
   /** The index of the first line that is shown. */
   readonly top: number
   readonly marked: ReadonlySet<string>
 }
 
-/** Something to confirm: a change, after the names of protected machines were typed. */
+/** A change to confirm. The names of protected machines must be typed first. */
 export interface Confirmation {
   readonly change: Change
   readonly label: string
   readonly targets: readonly Target[]
-  /** Protected machines, and swarms with such machines, whose names were not typed yet. */
+  /** The names of protected machines, and of swarms with such machines, that have not been typed yet. */
   readonly names: readonly string[]
 }
 
-/** What takes the keys in place of the page. */
+/** A dialog, which receives the keys instead of the page. */
 export type Dialog =
   | { readonly kind: 'filter' | 'search'; readonly text: string; readonly before: string }
   | { readonly kind: 'command'; readonly text: string }
@@ -119,7 +119,7 @@ export interface LogLine {
   readonly isError: boolean
 }
 
-/** What fills the window. */
+/** A page, which fills the window. */
 export type Page =
   | { readonly kind: 'list' }
   | { readonly kind: 'help'; readonly top: number }
@@ -132,14 +132,14 @@ export type Page =
     }
   | {
       readonly kind: 'logs'
-      /** What the logs are of. */
+      /** The description of the sources, for the title. */
       readonly subject: string
-      /** The names before the lines; those of tasks are known when their lines come. */
+      /** The names that are shown before the lines; those of tasks are known only when their lines arrive. */
       readonly sources: readonly string[]
       readonly lines: readonly LogLine[]
-      /** How many lines came before `lines` and are forgotten. */
+      /** The number of lines before `lines` that have been discarded. */
       readonly dropped: number
-      /** The number of the line at the top, counted with `dropped`; undefined: the end is followed. */
+      /** The number of the line at the top, including discarded lines; undefined: the end is followed. */
       readonly top: number | undefined
       /** The number of the selected line, counted in the same way; undefined while the end is followed. */
       readonly selected: number | undefined
@@ -149,7 +149,7 @@ export type Page =
       readonly search: string
     }
 
-/** All that the dashboard shows depends on. */
+/** The state of the dashboard, which determines everything that it shows. */
 export interface Model {
   /** Milliseconds since 1970. */
   readonly now: number
@@ -157,13 +157,13 @@ export interface Model {
   readonly rows: number
   readonly look: Look
   readonly isReadOnly: boolean
-  /** In the order of the inventory. */
+  /** The machines by name, in the order of the inventory. */
   readonly machines: ReadonlyMap<string, MachineModel>
   readonly stacks: Stacks
   readonly swarms: ReadonlyMap<string, SwarmModel>
-  /** By machine and container id, joined with a slash. */
+  /** The usage of containers, by machine and container ID joined with a slash ({@link usageKey}). */
   readonly usage: ReadonlyMap<string, Usage>
-  /** The newest first. */
+  /** The events, the newest first. */
   readonly events: readonly TopEvent[]
   readonly view: ViewName
   readonly views: Readonly<Record<ViewName, ViewState>>
@@ -173,7 +173,7 @@ export interface Model {
   readonly message?: { readonly text: string; readonly isBad: boolean } | undefined
 }
 
-/** What the reducer asks for. */
+/** A side effect that `pressKey` requests. */
 export type Effect =
   | { readonly kind: 'quit' | 'suspend' | 'redraw' | 'retry' }
   | { readonly kind: 'details'; readonly target: Target; readonly of: string }
@@ -190,10 +190,10 @@ export type Effect =
   /** A command line of fleet that the user has typed, for what is selected. */
   | { readonly kind: 'command'; readonly text: string; readonly targets: readonly Target[] }
   | {
-      /** Command lines of fleet that get the terminal, one after the other. */
+      /** Command lines of fleet that run on the terminal, one after the other. */
       readonly kind: 'run'
       readonly lines: readonly (readonly string[])[]
-      /** Whether Enter leads back, so that the output can be read. */
+      /** Whether to wait for Enter afterwards, so that the user can read the output. */
       readonly pauses: boolean
     }
 
@@ -202,7 +202,7 @@ const viewState = (sort: number, grouping: Grouping = 'none'): ViewState => ({
   cursor: { id: '', index: 0 },
 })
 
-/** The model before the first machine has answered. */
+/** Returns the model before the first machine has answered. */
 export function initialModel({
   machines,
   stacks,
@@ -238,11 +238,11 @@ export function initialModel({
   }
 }
 
-/** Whether a machine does not answer now. */
+/** Whether a machine does not answer at the moment. */
 export const isStale = ({ phase, heardAt = 0 }: MachineModel, now: number): boolean =>
   phase === 'lost' || (phase === 'connected' && now - heardAt > staleMs)
 
-/** The state of a machine in the words of `fleet status`. */
+/** Returns the state of a machine, with the names that `fleet status` uses. */
 export function stateOfMachine(model: MachineModel, now: number): string {
   const { machine, phase } = model
   if (machine.host === undefined) return 'not-created'
@@ -255,15 +255,16 @@ export function stateOfMachine(model: MachineModel, now: number): string {
 /** The key of a container's usage. */
 export const usageKey = (machine: string, container: string): string => `${machine}/${container}`
 
-/** A stack on a machine, as far as its containers show it. */
+/** A stack on a machine, judging by its containers. */
 export interface StackModel {
   readonly name: string
   readonly machine: MachineModel
   readonly containers: readonly TopContainer[]
   /**
-   * `running`: all containers run and none is unhealthy. `degraded`: some do not. `stopped`: none does. `missing`: the inventory
-   * has it on this machine, and it has no containers there. `unmanaged`: it is not in the inventory for this machine. `unfinished`: a
-   * deployment has not ended. `mixed`: containers of one service have different configurations, by Compose's hashes.
+   * `running`: all containers run and none is unhealthy. `degraded`: some do not run or are unhealthy. `stopped`: none
+   * runs. `missing`: the inventory assigns the stack to this machine, but there are no containers. `unmanaged`: the
+   * inventory does not assign the stack to this machine. `unfinished`: a deployment has not ended. `mixed`: containers
+   * of one service have different configurations, by Compose's hashes.
    */
   readonly state:
     | 'running'
@@ -301,7 +302,10 @@ function stackState(
   return isMixed(containers) ? 'mixed' : 'running'
 }
 
-/** The stacks of a machine: those of the inventory, and those that only its containers name. `wanted` are the first. */
+/**
+ * Returns the stacks of a machine: those that the inventory assigns to it (`wanted`), and those that only its
+ * containers name.
+ */
 export function stacksOf(model: MachineModel, wanted: readonly Stack[]): readonly StackModel[] {
   if (model.containers === undefined) return []
   const byStack = new Map<string, TopContainer[]>(wanted.map(({ name }) => [name, []]))

@@ -16,7 +16,7 @@ import {
   viewNames,
 } from './model.ts'
 
-/** A model and what it asks for. */
+/** The new model after a key, and the side effects that are requested. */
 export interface Step {
   readonly model: Model
   readonly effects: readonly Effect[]
@@ -32,14 +32,14 @@ const withView = (model: Model, change: Partial<ViewState>): Model => ({
   views: { ...model.views, [model.view]: { ...model.views[model.view], ...change } },
 })
 
-/** The row that keys are for: that of the details, else the selected one. */
+/** Returns the row that keys act on: the one whose details are shown, else the selected one. */
 function currentRow(model: Model): Row | undefined {
   const { rows, cursor } = listOf(model)
   const { page } = model
   return page.kind === 'details' ? rows.find(({ id }) => id === page.of) : rows[cursor]
 }
 
-/** The rows that keys are for: that of the details, else the marked ones, else the selected one. */
+/** Returns the rows that keys act on: the one whose details are shown, else the marked ones, else the selected one. */
 function currentRows(model: Model): readonly Row[] {
   const { rows, state } = listOf(model)
   const row = currentRow(model)
@@ -51,14 +51,14 @@ function currentRows(model: Model): readonly Row[] {
 const targetsOf = (rows: readonly Row[]): readonly Target[] =>
   rows.flatMap(({ target }) => target ?? [])
 
-/** What a typed command is for: things, or the machines of rows that are no things. */
+/** Returns the targets of a typed command: those of the rows, or the machines of rows without a target. */
 const commandTargets = (rows: readonly Row[]): readonly Target[] =>
   rows.flatMap((row): readonly Target[] => {
     if (row.target !== undefined) return [row.target]
     return row.machine ? [{ kind: 'machine', machine: row.machine.machine.name }] : []
   })
 
-/** What has logs among rows: containers and services, or the containers of stacks. */
+/** Returns the targets among rows that have logs: containers, services, and the containers of stacks. */
 function logTargetsOf(rows: readonly Row[]): readonly LogTarget[] {
   return rows.flatMap(({ view, item, target }): readonly LogTarget[] => {
     if (target?.kind === 'container' || target?.kind === 'service') return [target as LogTarget]
@@ -70,7 +70,7 @@ function logTargetsOf(rows: readonly Row[]): readonly LogTarget[] {
   })
 }
 
-/** The selected row after a movement. */
+/** Moves the selection. */
 function moveCursor(model: Model, to: (cursor: number, height: number) => number): Model {
   const { rows, cursor, height, top } = listOf(model)
   const index = Math.max(0, Math.min(rows.length - 1, to(cursor, height)))
@@ -91,7 +91,7 @@ const movements: Readonly<Record<Key, (at: number, height: number) => number>> =
   G: () => Number.MAX_SAFE_INTEGER,
 }
 
-/** The commands of rows, the same in the list and in the details. */
+/** Handles the keys that act on rows, both in the list and in the details. Returns undefined for all other keys. */
 function pressCommand(model: Model, key: Key): Step | undefined {
   const { isReadOnly } = model
   switch (key) {
@@ -126,7 +126,7 @@ function pressCommand(model: Model, key: Key): Step | undefined {
 const describeLogs = (targets: readonly LogTarget[]): string =>
   targets[0]?.kind === 'service' ? describeTargets(targets) : `${targets.length} containers`
 
-/** A shell of the container's image, the best that it has. */
+/** A shell command that starts bash in a container, or sh if the image has no bash. */
 const containerShell = 'command -v bash >/dev/null 2>&1 && exec bash || exec sh'
 
 function openShell(model: Model): Step {
@@ -230,7 +230,7 @@ function pressInList(model: Model, key: Key): Step {
   }
 }
 
-/** Moves the top of a page of `count` lines of which `height` are shown. */
+/** Returns the new top of a page of `count` lines of which `height` are shown; undefined if the key does not scroll. */
 const scroll = (key: Key, top: number, count: number, height: number): number | undefined => {
   const move = movements[key]
   if (move === undefined) return undefined
@@ -246,7 +246,7 @@ function pressInDetails(model: Model, page: Page & { readonly kind: 'details' },
   return pressCommand(model, key) ?? stay(model)
 }
 
-/** The logs with a selected line, paused, and scrolled no more than the line needs. */
+/** Selects a log line and pauses the logs. Scrolls only as far as necessary to show the line. */
 function selectLogLine(model: Model, page: Page & { readonly kind: 'logs' }, index: number): Model {
   let top = Math.min(firstLogLine(model, page), Math.max(0, index))
   const heights = (from: number): number => {
@@ -302,7 +302,7 @@ function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: 
   }
 }
 
-/** A line that is typed, after a key. */
+/** Returns the text of an input after a key. */
 function edit(text: string, key: Key): string {
   if (key === 'backspace') return text.replace(/.$/su, '')
   if (key === 'ctrl-u') return ''
@@ -338,7 +338,9 @@ function pressInDialog(model: Model, dialog: Dialog, key: Key): Step {
   return stay(dialog.kind === 'search' ? search(typed, text) : typed)
 }
 
-/** The logs with the newest line that has the text at the top; followed as before without one. */
+/**
+ * Searches the logs. If the newest match is not among the last lines in the window, selects it and moves it to the top.
+ */
 function search(model: Model, text: string): Model {
   const { page } = model
   if (page.kind !== 'logs') return model
@@ -393,7 +395,7 @@ function act(model: Model, action: Action, targets: readonly Target[]): Step {
   return stay({ ...model, message: { text, isBad: false } }, begun.effect)
 }
 
-/** The model after a key, and what the key asks for. */
+/** Handles a key. Returns the new model, and the side effects that the key requests. */
 export function pressKey(before: Model, key: Key): Step {
   const { message: _, ...model } = before
   if (key === 'ctrl-c') return stay(model, { kind: 'quit' })

@@ -15,14 +15,14 @@ const usageOf = ({ machine, container }: ContainerItem, { usage }: Model): Usage
     ? usage.get(usageKey(machine.machine.name, container.id))
     : undefined
 
-/** The tone of a container's state. */
+/** Returns the tone of a container's state. */
 function toneOfContainer({ state, health }: TopContainer): Tone {
   if (health === 'unhealthy' || state === 'dead') return 'bad'
   if (state === 'running') return health === 'starting' ? 'warn' : 'good'
   return state === 'exited' || state === 'created' ? 'dim' : 'warn'
 }
 
-/** Cells of a rate: `12.3kB 45.6MB`. */
+/** Formats the rates of received and sent bytes: `12.3kB 45.6MB`. */
 const rates = (usage: Usage | undefined): string =>
   usage === undefined || usage.received.length < 2
     ? ''

@@ -11,7 +11,9 @@ export interface ImageItem {
   readonly name: string
 }
 
-/** How a reference to an image begins. An engine could report a name that is an option of a command. */
+/**
+ * The first character of a reference to an image. An engine could report a name that looks like an option of a command.
+ */
 const imageLike = /^\w/
 
 const shortId = ({ id }: TopImage): string => id.replace(/^sha256:/, '').slice(0, 12)

@@ -15,7 +15,7 @@ const running = ({ containers = [] }: MachineModel): number =>
 const share = ({ used, total }: { readonly used: number; readonly total: number }): number =>
   total === 0 ? 0 : used / total
 
-/** What differs from the stacks of the inventory, as far as the list of containers shows it. */
+/** Describes the differences from the stacks of the inventory, judging by the list of containers. */
 function driftOf(machine: MachineModel, model: Model): { text: string; count: number } {
   const wanted = [...model.stacks.values()].filter(
     (stack) => machinesOf(stack, [machine.machine]).length > 0,
@@ -30,7 +30,7 @@ function driftOf(machine: MachineModel, model: Model): { text: string; count: nu
   return { text, count: bad.length }
 }
 
-/** How old the data of a machine that does not answer are. */
+/** Returns the age of the data of a machine that does not answer. */
 export const dataAge = (machine: MachineModel, now: number): string =>
   machine.heardAt === undefined ? '' : age((now - machine.heardAt) / 1000)
 

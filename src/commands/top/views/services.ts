@@ -10,7 +10,7 @@ export interface ServiceItem {
   readonly service: ServiceRow
 }
 
-/** States of an update that are more than its tasks show. */
+/** The states of an update that are shown instead of the state of the tasks. */
 const updateStates: Readonly<Record<string, string>> = {
   updating: 'updating',
   paused: 'paused',
@@ -18,7 +18,10 @@ const updateStates: Readonly<Record<string, string>> = {
   rollback_paused: 'paused',
 }
 
-/** `running`, `degraded`, `stopped` (no tasks are wanted), `complete` (jobs), or the state of an update that is not over. */
+/**
+ * Returns `running`, `degraded`, `stopped` (no tasks are wanted), `complete` (jobs), or the state of an unfinished
+ * update.
+ */
 export function stateOfService({ mode, running, desired, update = '' }: ServiceRow): string {
   const updating = updateStates[update]
   if (updating !== undefined) return updating
@@ -55,7 +58,7 @@ export const servicesView = defineView<ServiceItem>({
     kind: 'service',
     machine: swarm.name,
     id: service.id,
-    // It becomes an operand, and a manager could list a service with the name of an option.
+    // The name becomes an operand, and a manager could report a service whose name looks like an option.
     name: /^\w/.test(service.service) ? service.service : service.id,
   }),
   columns: [

@@ -95,7 +95,7 @@ export const stacksView = defineView<StackModel>({
   ],
 })
 
-/** The sum over the running containers of a stack; -1 if no value is known. */
+/** Returns the sum of a value over the running containers of a stack; -1 if no value is known. */
 function sum(item: StackModel, value: (key: string) => number | undefined): number {
   const values = running(item).flatMap(
     ({ id }) => value(usageKey(item.machine.machine.name, id)) ?? [],

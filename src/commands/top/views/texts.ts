@@ -1,10 +1,10 @@
 import { humanSize } from '../../../ui/human-units.ts'
 
-/** A share as a percentage of three characters and the sign; empty if there is none. */
+/** Formats a share as a percentage, padded to four characters; empty if the share is undefined. */
 export const percent = (share: number | undefined): string =>
   share === undefined ? '' : `${Math.round(share * 100)}%`.padStart(4)
 
-/** A size in bytes, such as `12.3MB`. */
+/** Formats a size in bytes, such as `12.3MB`. */
 export const size = humanSize
 
 const spans = [
@@ -13,12 +13,12 @@ const spans = [
   ['m', 60],
 ] as const
 
-/** A time in seconds in its largest unit: `42s`, `3h`. */
+/** Formats a duration in seconds in its largest unit: `42s`, `3h`. */
 export function age(seconds: number): string {
   const [unit, length] = spans.find(([, length]) => seconds >= length) ?? ['s', 1]
   return `${Math.max(0, Math.floor(seconds / length))}${unit}`
 }
 
-/** The time of day of Unix seconds, in the time zone of this computer. */
+/** Formats a Unix time in seconds as the time of day, in the time zone of this computer. */
 export const clockTime = (seconds: number): string =>
   new Date(seconds * 1000).toLocaleTimeString('en-GB', { hour12: false })

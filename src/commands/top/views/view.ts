@@ -22,12 +22,12 @@ export interface Cell {
 interface Column<Item> {
   readonly title: string
   readonly width: number
-  /** Takes a share of the room that is left. */
+  /** The column's share of the remaining width, relative to the shares of other columns. */
   readonly grow?: number
   readonly right?: boolean
-  /** Columns with higher numbers are left out first where the window is narrow. Absent: never. */
+  /** Columns with higher numbers are left out first if the window is too narrow. Absent: never. */
   readonly drop?: number
-  /** What rows are sorted by: numbers descending, texts ascending. */
+  /** Returns the value that rows are sorted by: numbers descending, texts ascending. */
   readonly value: (item: Item, model: Model) => number | string
   readonly cell: (item: Item, model: Model) => Cell
 }
@@ -41,9 +41,9 @@ export interface ViewDefinition<Item> {
   /** The machine of an item. */
   readonly machine: (item: Item, model: Model) => MachineModel | undefined
   readonly stack: (item: Item) => string
-  /** The swarm of an item; absent: it is of a machine. */
+  /** The swarm of an item; absent if items belong to machines. */
   readonly swarm?: (item: Item) => string
-  /** Whether the data of an item are old; absent: if its machine does not answer. */
+  /** Whether the data of an item is outdated; absent: if its machine does not answer. */
   readonly isStale?: (item: Item) => boolean
   readonly state: (item: Item, model: Model) => string
   readonly text: (item: Item, model: Model) => string
