@@ -19,7 +19,9 @@ import type { Io } from '../ui/io.ts'
 import { ignored } from '../os/trace.ts'
 import type { Environment } from '../os/environment.ts'
 
-/** What the broker provides to a command that it runs: its open connections and the inventories it has read. */
+/**
+ * The parts of the broker that a command which it runs can use: open connections, and the inventories that it has read.
+ */
 export interface HostedFleet extends InBroker {
   readonly inventories: MemoryCache
   /**

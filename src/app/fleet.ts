@@ -39,8 +39,8 @@ export interface FleetOptions {
 }
 
 /**
- * Creates the context of one command. Nothing is loaded, read or connected until it is needed. `inventoryFile` is the value of
- * `--inventory`.
+ * Creates the context of one command. Nothing is loaded, read or connected until it is needed. `inventoryFile` is the
+ * value of `--inventory`.
  */
 export function openFleet(
   io: Io,
@@ -56,7 +56,7 @@ export function openFleet(
   const namedInventory = inventoryFile || env['FLEET_INVENTORY'] || undefined
   const closing = new AbortController()
   const signal = AbortSignal.any([io.signal, closing.signal])
-  setMaxListeners(0, signal) // one listener for each connected machine
+  setMaxListeners(0, signal) // one listener is added for each connected machine
 
   const clock = createClock()
   const watching = io.screen.onQuestion((isOpen) => (isOpen ? clock.pause() : clock.resume()))

@@ -16,7 +16,7 @@ function ttyInfoOf(name: 'stdout' | 'stderr'): TtyInfo {
   return { isTTY: true, columns, rows }
 }
 
-/** Forwards signals such as Ctrl-C; a second one ends the process. */
+/** Forwards SIGINT, SIGTERM and SIGHUP; a second signal ends the process. */
 function forwardSignals(wire: Wire): void {
   let isForwarded = false
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

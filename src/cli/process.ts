@@ -7,7 +7,7 @@ import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
 
 /**
  * Creates an abort signal. After `handleSignals`, SIGINT, SIGTERM and SIGHUP abort it, with the name of the signal as
- * the cause; a second one ends the process.
+ * the cause; a second signal ends the process.
  */
 function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'handleSignals'>> {
   const controller = new AbortController()

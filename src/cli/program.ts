@@ -260,7 +260,9 @@ function topicOf(argv: readonly string[]): string | undefined {
   return verb === 'help' && isTopic(topic) && others.length === 0 ? topics[topic] : undefined
 }
 
-/** Checks the command of `fleet help COMMAND` and `fleet COMMAND --help`. Throws as commander does for unknown commands. */
+/**
+ * Checks the command in `fleet help COMMAND` and `fleet COMMAND --help`. Throws as commander does for unknown commands.
+ */
 function checkHelp(words: readonly string[]): void {
   const verb = verbOf(words)
   const named = verb === 'help' ? words[words.indexOf('help') + 1] : verb
@@ -351,8 +353,8 @@ async function traced<Value>(io: Io, work: () => Promise<Value>): Promise<Value>
 }
 
 /**
- * Runs one command line (without `node` and the name of the program). All output is written to `io`. Resolves to the exit
- * code. Never throws.
+ * Runs one command line (without `node` and the name of the program). All output is written to `io`. Resolves to the
+ * exit code. Never throws.
  */
 export async function runCli(
   argv: readonly string[],

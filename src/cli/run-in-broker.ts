@@ -35,7 +35,7 @@ const inventories = createMemoryCache()
 /** Thrown when the client process must run the command itself. Never shown to the user. */
 class FallBack extends Error {}
 
-/** What the client process prints, and its exit code, if the broker stops during the command. */
+/** Returns what the client process prints, and its exit code, if the broker stops during the command. */
 function disconnectInfo(
   io: ProcessIo,
   argv: readonly string[],

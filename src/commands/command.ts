@@ -48,10 +48,10 @@ export interface Option<T> {
   /** As shown in help: `-a, --all-containers`, `--tail <lines>`. */
   readonly flags: string
   readonly description: string
-  /** Heading in help, if the option is not listed with all others. */
+  /** The heading in help under which the option is listed, unless it is listed with all other options. */
   readonly heading?: string
   readonly completes: Completes
-  /** `flag` has no value, `text` has one, `texts` can be repeated. */
+  /** `flag` has no value, `text` has one value, `texts` can be repeated. */
   readonly kind: 'flag' | 'text' | 'texts'
   /** Parses the value. Throws a `UserError` of kind `usage`. */
   readonly parse?: (text: string) => unknown
@@ -187,9 +187,12 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
    * The words before the user's arguments in the docker command line, for commands that pass their arguments to docker.
    */
   readonly dockerWords?: readonly string[]
-  /** Options that depend on others, such as a driver's. Keys are those of `Invocation.options`. */
+  /** Options that depend on the command line, such as those of a driver. Keys are those of `Invocation.options`. */
   readonly moreOptions?: (argv: readonly string[], fleet: Fleet) => Promise<Options>
-  /** `one`: takes `--machine`. `many`: takes `--on` and `--all` too. `swarm`: takes `--machine` with the name of a swarm. */
+  /**
+   * `one`: takes `--machine`. `many`: takes `--on` and `--all` too. `swarm`: takes `--machine` with the name of a
+   * swarm.
+   */
   readonly targets?: 'one' | 'many' | 'swarm'
   /** Has `--parallel` although it has no `--on`. */
   readonly worksOnSeveral?: boolean
@@ -208,7 +211,10 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly examples?: readonly string[]
   /** Not shown in help. */
   readonly hidden?: boolean
-  /** Whether the broker can run it in place of the client process. Absent: never. `cli/start.ts` lists these commands. */
+  /**
+   * Whether the broker can run the command instead of the client process. Absent: never. `cli/start.ts` lists these
+   * commands.
+   */
   readonly runsInBroker?: (typed: Pick<Invocation<A, O>, 'args' | 'options' | 'targets'>) => boolean
   /** Resolves to the exit code; undefined means 0. */
   readonly run: (invocation: Invocation<A, O>) => Promise<number | void>

@@ -144,7 +144,9 @@ export function driverHabit(name: string): string | undefined {
     : undefined
 }
 
-/** The next step for an option of a docker-machine driver, which begins with the driver's name: `--amazonec2-region`. */
+/**
+ * The next step for an option of a docker-machine driver, which begins with the driver's name: `--amazonec2-region`.
+ */
 function driverOptionHabit(option: string): string | undefined {
   const [, name = ''] = /^--([a-z0-9]+)-/.exec(option) ?? []
   const own = sharedDrivers.get(name)

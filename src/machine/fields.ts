@@ -2,9 +2,9 @@ import * as z from 'zod'
 import { hiddenInPattern } from './hidden-characters.ts'
 import { idPattern, resourceKeyPattern, tokenPattern } from './record-patterns.ts'
 
-// The formats of single values in an inventory. Everyone who can push to the repository can write them, so each format is
-// strict: no value can be mistaken for a command-line option, escape from a directory, or add a line to a configuration
-// file.
+// The formats of single values in an inventory. Everyone who can push to the repository can write them, so each format
+// is strict: no value can be mistaken for a command-line option, escape from a directory, or add a line to a
+// configuration file.
 
 // The patterns are also part of the JSON Schema, whose readers do not support \p{…}. All other invisible characters are
 // rejected by a separate check of all strings in a file.

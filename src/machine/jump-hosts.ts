@@ -8,7 +8,7 @@ const maxJumps = 16
 /** Why a chain of jump hosts (`via`) cannot be resolved. */
 export interface JumpChainError {
   readonly kind: 'cycle' | 'no-machine' | 'too-long'
-  /** The machine whose `via` is wrong, or the one that closes the cycle. */
+  /** The machine whose `via` is wrong, or the machine that closes the cycle. */
   readonly name: MachineName
   readonly message: string
 }

@@ -14,8 +14,8 @@ export type Machine = Readonly<MachineEntry> & {
 export type ReadyMachine = Machine & { readonly host: HostRecord }
 
 /**
- * Whether a driver uses hosts that exist already. Each such host has its own address, so a profile of this driver cannot
- * be complete.
+ * Whether a driver uses hosts that exist already. Each such host has its own address, so a profile of this driver
+ * cannot be complete.
  */
 export const usesExistingHosts = (driver: string): boolean => driver === 'ssh'
 
@@ -120,6 +120,8 @@ export interface HostStatus {
   readonly reclaimed?: true
   /** The current address according to the provider. */
   readonly address?: string
-  /** Current values of the driver's options, as far as the provider's response contains them, formatted by the driver. */
+  /**
+   * Current values of the driver's options, as far as the provider's response contains them, formatted by the driver.
+   */
   readonly options?: Readonly<Record<string, string>>
 }

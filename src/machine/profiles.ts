@@ -14,8 +14,8 @@ export interface MachineCount {
 type Layer = Readonly<ProfileEntry & MachineEntry>
 
 /**
- * Merges the engine of one layer over that of another: its settings key by key. Version and channel belong together, so a
- * layer that has one of them inherits neither.
+ * Merges the engine of one layer over that of another: its settings key by key. Version and channel belong together, so
+ * a layer that has one of them inherits neither.
  */
 export function mergeEngine(
   below: MachineEntry['engine'],
@@ -60,8 +60,8 @@ function mergeLayers({ count: _count, ...below }: Layer, above: Layer): Layer {
 export const maxChainLength = 16
 
 /**
- * The chain of profiles that starts at `name`, the nearest first. A cycle is cut: each profile appears once. A chain that
- * is too long has one profile more than {@link maxChainLength}.
+ * The chain of profiles that starts at `name`, the nearest first. A cycle is cut: each profile appears once. A chain
+ * that is too long has one profile more than {@link maxChainLength}.
  */
 export function chainFrom(profiles: Profiles, name: string | undefined): readonly string[] {
   const chain: string[] = []

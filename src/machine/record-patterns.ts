@@ -4,8 +4,8 @@ import { hiddenInPattern } from './hidden-characters.ts'
 export const tokenPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
- * A provider's host ID. It is passed to programs and put into URLs, so it must not begin with "-", have "." or ".." as a
- * path segment, or contain a character that a shell interprets.
+ * A provider's host ID. It is passed to programs and put into URLs, so it must not begin with "-", have "." or ".." as
+ * a path segment, or contain a character that a shell interprets.
  */
 export const idPattern = new RegExp(
   String.raw`^(?!-)(?!(?:.*/)?\.{1,2}(?:/|$))[^\s${hiddenInPattern}"'\x60$\\;&|<>*?#%]{1,512}$`,

@@ -13,7 +13,7 @@ import { noProfile } from './unknown-name.ts'
 
 /** A reason why the profiles and entries of a file do not describe machines. */
 export interface SpecProblem {
-  /** The path of the wrong value in the file. */
+  /** The path of the invalid value in the file. */
   readonly path: readonly string[]
   readonly message: string
 }

@@ -33,7 +33,7 @@ export function rolesOf<Selected extends Machine>(
 /** A mistake in the definition of swarms. */
 export interface SwarmProblem {
   readonly swarm: string
-  /** The key that is wrong; absent: the entry as a whole. */
+  /** The key of the invalid value; absent: the problem concerns the whole entry. */
   readonly key?: 'managers' | 'workers'
   /** The machine that the problem concerns. */
   readonly machine?: string

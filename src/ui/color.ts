@@ -11,7 +11,7 @@ const names = ['bold', 'dim', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan
 
 export type Colors = Readonly<Record<(typeof names)[number], Paint>>
 
-/** Whether control sequences may be written to a stream: it is a terminal, and not a dumb one. */
+/** Whether control sequences may be written to a stream: whether it is a terminal and TERM is not `dumb`. */
 export const shouldStyle = (
   io: Pick<Io, 'env' | 'stdout' | 'stderr'>,
   stream: StreamName,

@@ -21,11 +21,11 @@ const spans = [
   ['second', 1],
 ] as const
 
-/** A number of things, such as `3 hours`. The plural of `noun` must end in `s`. */
+/** Formats a number with a noun, such as `3 hours`. The plural of `noun` must end in `s`. */
 export const counted = (count: number, noun: string): string =>
   `${count} ${noun}${count === 1 ? '' : 's'}`
 
-/** A duration in seconds, in one unit, such as `3 hours`. */
+/** Formats a duration in seconds in a single unit, such as `3 hours`. */
 function humanSpan(seconds: number): string {
   const [name, length] = spans.find(([, length]) => seconds >= length) ?? ['second', 1]
   const count = Math.max(0, Math.floor(seconds / length))

@@ -66,7 +66,7 @@ export function openPages(io: Io): Pages {
       const { isTTY, columns, rows } = io.stdout
       const look = { isTTY, ...(columns !== undefined && { columns }), ...(rows && { rows }) }
       const output = new Output(Object.assign(stream, look), new Screen())
-      const isShared = isOpen && io.stderr.isTTY // messages would be drawn over
+      const isShared = isOpen && io.stderr.isTTY // the page would overwrite messages
       await write({ ...io, stdout: output, ...(isShared && { stderr: output }) })
       show(text())
     },

@@ -23,7 +23,7 @@ export interface Choice<Value extends string = string> {
   readonly description?: string
 }
 
-/** Whether the command runs on a terminal, so that it can ask. */
+/** Whether the command runs on a terminal, so that it can ask questions. */
 export const canPrompt = (io: Pick<Io, 'stdin' | 'stderr'>): boolean =>
   io.stdin.isTTY === true && io.stderr.isTTY
 
@@ -91,8 +91,8 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
 }
 
 /**
- * Asks on the terminal, one question at a time, and holds all other output. Throws kind `cancelled` at Ctrl-C and at the end of
- * input.
+ * Asks on the terminal, one question at a time, and holds all other output. Throws kind `cancelled` at Ctrl-C and at
+ * the end of input.
  */
 async function ask<T>(
   io: Io,

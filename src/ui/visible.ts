@@ -1,7 +1,7 @@
 /**
- * Characters that control a terminal or are invisible: control characters except tab and line feed, formatting characters
- * (bidirectional and zero-width ones included), other default-ignorable characters, line and paragraph separators, unpaired
- * surrogates, and noncharacters.
+ * Characters that control a terminal or are invisible: control characters except tab and line feed, formatting
+ * characters (bidirectional and zero-width ones included), other default-ignorable characters, line and paragraph
+ * separators, unpaired surrogates, and noncharacters.
  */
 const hidden =
   // oxlint-disable-next-line no-control-regex
@@ -22,7 +22,10 @@ const escaped = (character: string): string =>
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('')
 
-/** The text with escapes (`\u001b`) in place of control and invisible characters; line feeds and tabs stay. */
+/**
+ * Returns the text with escape sequences (`\u001b`) instead of control and invisible characters; line feeds and tabs
+ * stay.
+ */
 export const visible = (text: string): string =>
   isPlain(text) ? text : text.replaceAll(hidden, escaped)
 

@@ -238,7 +238,10 @@ const servicesOf = (containers: readonly Candidate[]): Candidate[] =>
     service === undefined ? [] : [{ word: service, description: 'Compose service' }],
   )
 
-/** The ports of the running containers of a machine as `fleet forward` accepts them: `db:5432`, or `db:` if none is known. */
+/**
+ * The ports of the running containers of a machine as `fleet forward` accepts them: `db:5432`, or `db:` if none is
+ * known.
+ */
 export async function containerPorts(fleet: Fleet, machine: Machine): Promise<Candidate[]> {
   const containers = (await seenOn(fleet, [machine], 'running-container')) as SeenContainer[]
   return containers.flatMap(({ word, description, ports }) =>

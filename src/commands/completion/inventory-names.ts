@@ -87,7 +87,7 @@ const knownPlaces = async (fleet: Fleet): Promise<Candidate[]> =>
 const knownSwarms = async (fleet: Fleet): Promise<Candidate[]> =>
   each((await inventoryOf(fleet)).swarms.keys(), 'swarm')
 
-/** Commands that take the name of a swarm in place of a machine. */
+/** Commands that take the name of a swarm instead of a machine. */
 const swarmVerbs = new Set(['docker', 'exec', 'logs', 'service', 'env', 'url', 'config'])
 
 /** Whether the command may take the name of a swarm; true before the verb, because the command is not known yet. */

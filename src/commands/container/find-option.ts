@@ -79,10 +79,10 @@ function severalMatches(verb: string, name: string, matches: readonly Match[]): 
 }
 
 /**
- * Searches machines for containers by name, Compose service or the beginning of an ID, and resolves to one MACHINE/NAME for
- * each name. If a name matches none or several containers, it resolves to the exit code, and the reason is on stderr. With
- * `running`, stopped containers count only if no running one matches. Machines that do not answer are reported; they do not
- * prevent a match on the others.
+ * Searches machines for containers by name, Compose service or the beginning of an ID, and resolves to one MACHINE/NAME
+ * for each name. If a name matches no container or several, it resolves to the exit code, and the reason is on stderr.
+ * With `running`, stopped containers count only if no running container matches. Machines that do not answer are
+ * reported; they do not prevent a match on other machines.
  */
 export async function findContainers(
   { fleet, io, targets, format }: Searching,

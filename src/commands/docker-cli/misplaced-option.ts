@@ -11,8 +11,8 @@ const takesAll = /^image prune$/
 const runsCommand = /^(?:container )?(?:run|create|exec)$/
 
 /**
- * Refuses fleet's `--all` and `-m` options after a verb that is passed to docker, if docker has no such option and its own error
- * would be misleading. Throws kind `usage`.
+ * Refuses fleet's `--all` and `-m` options after a verb that is passed to docker, if docker has no such option and its
+ * error message would be misleading. Throws kind `usage`.
  */
 export function checkPlacement(prefix: readonly string[], words: readonly string[]): void {
   const verb = prefix.join(' ')

@@ -53,8 +53,8 @@ async function askToDestroy(io: Io, destructive: readonly Change[]): Promise<boo
 }
 
 /**
- * The machines whose destructive changes are confirmed: those that `--destroy` selects, and those confirmed at the prompt.
- * Throws if `--destroy` selects no machine.
+ * The machines whose destructive changes are confirmed: those that `--destroy` selects, and those confirmed at the
+ * prompt. Throws if `--destroy` selects no machine.
  */
 export async function confirmDestructive(
   io: Io,

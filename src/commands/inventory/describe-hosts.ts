@@ -18,7 +18,7 @@ export interface NewHost {
   readonly told: readonly string[]
 }
 
-/** What is shown with a plan in addition to its changes. */
+/** Information that is shown with a plan in addition to its changes. */
 export interface PlanContext {
   readonly hosts: ReadonlyMap<string, NewHost>
   /** How many machines the inventory has. */
@@ -85,7 +85,10 @@ export function describeHost(definition: DriverDefinition, options: Options): Ne
   return { what: parts.join(', '), access, told }
 }
 
-/** Describes the hosts that changes create, by machine. A host whose options are wrong is omitted: its plan has an issue. */
+/**
+ * Describes the hosts that changes create, by machine. Hosts with invalid options are omitted: the plan has an issue
+ * for them.
+ */
 export async function describeHosts(
   { fleet }: Pick<Invocation, 'fleet'>,
   changes: readonly Change[],

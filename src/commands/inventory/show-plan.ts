@@ -14,7 +14,7 @@ import type { Io } from '../../ui/io.ts'
 import { type Styled, compose, joinText } from '../../ui/styled.ts'
 import type { NewHost, PlanContext } from './describe-hosts.ts'
 
-/** The exit code of `fleet plan` when there are changes, as that of `terraform plan -detailed-exitcode`. */
+/** The exit code of `fleet plan` if there are changes, as with `terraform plan -detailed-exitcode`. */
 const hasChanges = 2
 
 type Stream = 'stdout' | 'stderr'

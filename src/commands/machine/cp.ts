@@ -135,10 +135,10 @@ export function describeProgress({ bytes, total }: CopyProgress, seconds: number
   return `${percent}% of ${humanSize(total)}, ${speed}, ${time} left`
 }
 
-/** Whether a place is a path on each machine that was chosen. */
+/** Whether a source or target is a path on each of the chosen machines. */
 const onEach = (text: string): boolean => text.startsWith(':')
 
-/** Copies between this computer, or one machine, and each of several. */
+/** Copies between this computer, or one machine, and each of several machines. */
 async function copyOnEach(
   { fleet, io, format }: CommandContext,
   { sources, target, targets }: { sources: readonly string[]; target: string; targets: Targets },

@@ -12,7 +12,7 @@ import { drainOptions, openMembers } from '../swarm/open-members.ts'
 
 const names = { names: machinesArgument('machine names', 'required') }
 
-/** Asks for the name of a protected machine, which `--yes` does not replace. */
+/** Asks for the name of a protected machine. `--yes` does not replace this confirmation. */
 function askForName(io: Io, { name }: Machine): Promise<string> {
   if (!canPrompt(io)) {
     throw new UserError(

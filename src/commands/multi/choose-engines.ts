@@ -2,7 +2,9 @@ import type { Machine } from '../../machine/machine.ts'
 import { foldNames } from '../../ui/fold-names.ts'
 import type { Invocation } from '../command.ts'
 
-/** The machines that a Docker command is for. If several are chosen, those without Docker are skipped with a message. */
+/**
+ * The machines that a Docker command is for. If several are chosen, those without Docker are skipped with a message.
+ */
 export async function chooseEngines({
   fleet,
   io,

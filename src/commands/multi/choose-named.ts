@@ -3,7 +3,10 @@ import type { Machine } from '../../machine/machine.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { Invocation } from '../command.ts'
 
-/** The machines of a command that docker also has for containers. If a name is unknown, the hint names the other command. */
+/**
+ * Resolves to the machines of a command that docker has too, for containers. If a name is unknown, the hint names
+ * docker's command.
+ */
 export async function chooseNamed(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
   verb: string,

@@ -6,7 +6,7 @@ import { askText, canPrompt } from '../../ui/prompt.ts'
 import type { Invocation } from '../command.ts'
 import { requireConsent } from '../options/confirmation.ts'
 
-/** What will be removed from engines. */
+/** The removal of objects from engines. */
 interface EngineRemoval {
   /** A line of text for each kind of object: `all stopped containers`. */
   readonly items: readonly string[]
@@ -15,7 +15,7 @@ interface EngineRemoval {
   readonly yes: boolean
 }
 
-/** Asks for the name of a protected machine, which `--yes` does not replace. */
+/** Asks for the name of a protected machine. `--yes` does not replace this confirmation. */
 async function confirmProtected(io: Io, { name }: Machine): Promise<void> {
   if (!canPrompt(io)) {
     throw new UserError(

@@ -37,9 +37,9 @@ interface AskOptions<Value> {
 }
 
 /**
- * Queries the engine of every chosen machine. The failure of a single machine is thrown; with several, failures can be
- * reported and the answers of the others are returned, in the order of the inventory. After some seconds, a message names the
- * machines that have not answered yet.
+ * Queries the engine of every chosen machine. The failure of a single machine is thrown; with several machines,
+ * failures can be reported, and the answers of the other machines are returned, in the order of the inventory. After
+ * some seconds, a message names the machines that have not answered yet.
  */
 export async function askEngines<Value>(
   invocation: Asking,

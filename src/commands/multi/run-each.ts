@@ -10,8 +10,8 @@ import type { Invocation } from '../command.ts'
 type RunLines = (machine: Machine, signal: AbortSignal, take: TakeLine) => Promise<number>
 
 /**
- * Runs a command on several machines and writes its output: prefixed with the names of machines, folded, or as JSON. Returns the
- * exit code: 0, or 1 if it failed on some machines, or 130 if interrupted. `what` is its name in messages.
+ * Runs a command on several machines and writes its output: prefixed with the names of machines, folded, or as JSON.
+ * Returns the exit code: 0, or 1 if it failed on some machines, or 130 if interrupted. `what` is its name in messages.
  */
 export async function runEach(
   { fleet, io, format, targets }: Pick<Invocation, 'fleet' | 'io' | 'format' | 'targets'>,

@@ -26,9 +26,9 @@ interface WorkOptions {
 }
 
 /**
- * Works on machines, several at the same time, and shows the progress of each. Errors name their machine. The failure of a single
- * machine is thrown; with several, each is an outcome. If interrupted, it waits until all work has stopped, and throws kind
- * `cancelled`.
+ * Works on machines, several at the same time, and shows the progress of each. Errors name their machine. The failure
+ * of a single machine is thrown; with several machines, each failure is an outcome. If interrupted, waits until all
+ * work has stopped, and throws kind `cancelled`.
  */
 export async function workOnMachines<Subject extends { readonly name: string }, Value>(
   { fleet, io, format }: CommandContext,

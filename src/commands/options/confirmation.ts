@@ -9,8 +9,8 @@ import { flag } from '../command.ts'
 export const yesOption = flag('-y, --yes', 'do not ask for confirmation')
 
 /**
- * Writes `preface`, which says what will happen, and makes sure that the user has confirmed it, with `--yes` or at a
- * prompt. Throws kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
+ * Writes `preface`, which says what will happen, and requires the user's consent, with `--yes` or at a prompt. Throws
+ * kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
  */
 export async function requireConsent(
   io: Io,

@@ -64,8 +64,8 @@ export function targetsOf({
 }
 
 /**
- * Reads `--on` and `--machine` at the beginning of arguments for docker, and moves `--find` there. docker has no such options,
- * and users often write them after the command.
+ * Reads `--on` and `--machine` at the beginning of arguments for docker, and moves `--find` there. docker has no such
+ * options, and users often write them after the command.
  */
 export function takeLeadingTargets(words: readonly unknown[]): {
   after: CommonValues
@@ -94,8 +94,8 @@ const choosesMachines = ({ machine, on, retryFailed }: Omit<Targets, 'names'>): 
   machine !== undefined || on.length > 0 || retryFailed
 
 /**
- * Splits words into names of machines and other arguments. If options select the machines, no names are given.
- * Throws kind `usage` if both are given, or neither where machines are required.
+ * Splits words into names of machines and other arguments. If options select the machines, there are no names. Throws
+ * kind `usage` if names and such options are given, or neither although machines are required.
  */
 export function withNames(
   { path, arguments: definitions = {} }: Typed,
@@ -161,7 +161,7 @@ export function withRest(
   return [...named, [...rest]]
 }
 
-/** A command line, split where that of another program starts. */
+/** A command line, split before the command line of a program to run. */
 export interface TypedWords {
   readonly argv: readonly string[]
   /** The command line of a program to run, for commands that have one. */

@@ -31,7 +31,7 @@ const accessOptions = {
   insecure: flag('--insecure', 'accept any certificate, and allow plain HTTP'),
 } as const
 
-/** A registry: a host name or address, with a port if it is not the usual one. Throws kind `usage`. */
+/** Parses a registry: a host name or address, with a port if it is not the default one. Throws kind `usage`. */
 function parseRegistry(word: string): string {
   const name = word.replace(/^https:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '')
   if (/^(?:[A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(name)) {
@@ -60,7 +60,10 @@ async function accessOf(
   throw new UserError('usage', `--ca: ${file} is not a certificate in PEM format`)
 }
 
-/** Gets user and password, from a prompt if they are not given. They never come from the command line. */
+/**
+ * Resolves to the user name and the password, which are prompted for if they are not given. The password never comes
+ * from the command line.
+ */
 async function askForLogin(
   io: Io,
   registry: string,

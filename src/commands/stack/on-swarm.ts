@@ -33,8 +33,8 @@ export async function swarmOfStack(
 }
 
 /**
- * The swarms that run a stack which is no longer in the inventory: they have services or releases of it. None if options select
- * machines. Throws kind `failed` if a swarm does not answer.
+ * The swarms that run a stack which is no longer in the inventory: they have services or releases of it. None if
+ * options select machines. Throws kind `failed` if a swarm does not answer.
  */
 export async function swarmsOfRemovedStack(
   { fleet, targets }: Pick<Invocation, 'fleet' | 'targets'>,
@@ -58,8 +58,8 @@ export async function swarmsOfRemovedStack(
 }
 
 /**
- * The states of the stacks on swarms, and of those that are no longer in the inventory but have releases there. Failures are reported;
- * `code` is 1 if there are any.
+ * The states of the stacks on swarms, and of those that are no longer in the inventory but have releases there.
+ * Failures are reported; `code` is 1 if there are any.
  */
 export async function statesOnSwarms({ fleet, io, format }: CommandContext): Promise<{
   readonly states: readonly StackOnMachine[]

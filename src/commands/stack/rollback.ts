@@ -56,7 +56,10 @@ async function chooseMachines(
   })
 }
 
-/** Reads the releases of each machine, and chooses the one to restore. A failure of one machine is thrown: nothing has changed yet. */
+/**
+ * Reads the releases of each machine, and chooses the one to restore. A failure of one machine is thrown: nothing has
+ * changed yet.
+ */
 async function planSteps(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   machines: readonly Machine[],

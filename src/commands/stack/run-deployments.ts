@@ -43,7 +43,10 @@ export async function allowNamedVariables(
   await allowStackGrants(fleet, grants)
 }
 
-/** Asks about every file and variable of this computer that stacks use, and saves the answers. Throws as `confirmGrants` does. */
+/**
+ * Asks about every file and variable of this computer that stacks use, and saves the answers. Throws as `confirmGrants`
+ * does.
+ */
 export async function confirmStackGrants(
   { fleet, io }: Pick<Invocation, 'fleet' | 'io'>,
   stacks: readonly StackToDeploy[],

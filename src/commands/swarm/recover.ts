@@ -36,7 +36,7 @@ function describeRecovery({ swarm, survivor, isBegun, others, silent }: Recovery
   return lines.map((line) => `${line}\n`).join('')
 }
 
-/** Makes sure that the user has confirmed a recovery by the name of the swarm. */
+/** Requires the user to confirm a recovery with the name of the swarm. */
 async function confirmRecovery(
   io: Io,
   recovery: Recovery,

@@ -32,8 +32,8 @@ function reportLeft(
 
 /**
  * Makes the planned changes of swarms, one phase after the other. A phase is not started if an earlier phase of the
- * same swarm failed. `failed`: machines whose own changes failed, for which nothing is done. `drainMs`: see {@link
- * drainMsOf}.
+ * same swarm failed. `failed`: machines whose own changes failed, for which nothing is done. `drainMs`: see
+ * {@link drainMsOf}.
  */
 export async function runSwarmChanges(
   context: CommandContext,

@@ -55,10 +55,10 @@ const takes = (command: Command, pattern: RegExp): boolean =>
   )
 
 /**
- * Adds what is selected to a typed command line of fleet: the names of containers, images or services for a command
- * that takes them, the names of machines for a command that takes these, else options that select the machines. A
- * command line that already selects machines or has operands keeps them. Throws as {@link splitWords} does, and kind
- * `usage` for services of several swarms.
+ * Completes a typed command line of fleet with the selected targets: adds the names of containers, images or services,
+ * or of machines, to a command that takes such names; otherwise, adds options that select the machines. Options and
+ * operands that are already on the command line are kept. Throws as {@link splitWords} does, and kind `usage` for
+ * services of several swarms.
  */
 export function withTargets(line: string, targets: readonly Target[]): string[] {
   const typed = splitWords(line)

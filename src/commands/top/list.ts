@@ -8,7 +8,7 @@ type ListLine =
   | { readonly row: Row; readonly index: number }
   | { readonly heading: string; readonly count: number }
 
-/** The visible state of a view's rows. */
+/** The rows of a view, and the part of them that is in the window. */
 export interface List {
   readonly view: View
   readonly state: ViewState

@@ -15,8 +15,9 @@ const format = (kind: string, starts: string, rest: RegExp): TokenFormat => ({
 })
 
 /**
- * Credentials with a known prefix. Prefixes, lengths and alphabets are those that the issuers document or have registered
- * for secret scanning (https://docs.github.com/code-security/reference/secret-security/supported-secret-scanning-patterns).
+ * Credentials with a known prefix. Prefixes, lengths and alphabets are those that the issuers document or have
+ * registered for secret scanning
+ * (https://docs.github.com/code-security/reference/secret-security/supported-secret-scanning-patterns).
  */
 export const tokenFormats: readonly TokenFormat[] = [
   format('a private key', 'PuTTY-User-Key-File-', /\d/y),

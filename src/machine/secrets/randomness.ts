@@ -20,8 +20,8 @@ function entropyOf(text: string): number {
 }
 
 /**
- * Runs of lower-case letters have a mean length of 1.7 in random base64, and almost never more than 3. In camelCase they
- * are as long as words.
+ * Runs of lower-case letters have a mean length of 1.7 in random base64, and almost never more than 3. In camelCase
+ * they are as long as words.
  */
 const maxMeanRun = 3
 

@@ -24,7 +24,10 @@ function changedCells(before: Canvas, after: Canvas, row: number): boolean[] | u
   return changed
 }
 
-/** The maximum number of unchanged cells between changed ones that are written again; the cursor is moved over more. */
+/**
+ * The maximum number of unchanged cells between changed cells that are simply written again. Longer gaps are skipped by
+ * moving the cursor.
+ */
 const shortestSkip = 6
 
 /** Returns the sequence that moves the cursor, whose positions count from 1 (CUP, ECMA-48 8.3.21). */

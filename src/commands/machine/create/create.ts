@@ -45,7 +45,10 @@ async function reviewGrants(
   await confirmGrants(context, grants, `fleet create ${names.join(' ')}`)
 }
 
-/** Creates the machines, several at the same time. With --rollback, a creation that fails or is stopped is undone immediately. */
+/**
+ * Creates the machines, several at the same time. With --rollback, a creation that fails or is stopped is undone
+ * immediately.
+ */
 async function createAll(
   context: CommandContext,
   wanted: CreationRequest,

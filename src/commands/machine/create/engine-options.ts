@@ -2,7 +2,7 @@ import { UserError } from '../../../errors.ts'
 import type { EngineSpec, Json } from '../../../machine/engine-spec.ts'
 import { flag, text, texts } from '../../command.ts'
 
-/** The options of `fleet create` for the engine. Those of Docker Machine have the same names. */
+/** The options of `fleet create` for the engine. Options that Docker Machine has too have the same names. */
 export const engineOptions = {
   engineVersion: text('--engine-version <version>', 'Docker version for a new host, such as 28.2'),
   engineChannel: text(
@@ -170,7 +170,10 @@ function channelOf(name: string | undefined): EngineSpec['channel'] {
   return channel
 }
 
-/** The engine that the options ask for; undefined if they do not mention it. Throws kind `usage` for invalid values. */
+/**
+ * Resolves to the engine that the options specify; undefined if they specify none. Throws kind `usage` for invalid
+ * values.
+ */
 export async function engineFrom(values: EngineValues): Promise<EngineSpec | 'none' | undefined> {
   if (values.engineInstallUrl !== undefined) refuseInstallUrl(values.engineInstallUrl)
   const config = new Map<string, Json>()

@@ -35,7 +35,7 @@ function describePartial(partial: readonly Machine[]): string {
   return `${foldNames(namesOf(partial))} ${partial.length === 1 ? 'was' : 'were'} only partly created${paid}`
 }
 
-/** The error of one machine, with the commands that continue or undo its creation in the hint. */
+/** Resolves to the error of one machine, with the commands that continue or undo its creation in the hint. */
 export async function explainUnfinished(
   fleet: Fleet,
   names: readonly MachineName[],
@@ -51,7 +51,10 @@ export async function explainUnfinished(
   return new UserError(kind, message, { machine, hint: ways, cause: error })
 }
 
-/** Prints how to continue or undo creations, after their failures were reported; `continueWith` is the command that continues. */
+/**
+ * Prints how to continue or undo creations, after their failures were reported; `continueWith` is the command that
+ * continues.
+ */
 export async function reportUnfinished(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,
   names: readonly string[],
@@ -132,8 +135,8 @@ export async function rollBack(
 }
 
 /**
- * Handles creations that the user interrupted: on a terminal it asks whether to keep or to undo them, without one they
- * stay as they are. Throws kind `cancelled`; the message says what was done.
+ * Handles creations that the user interrupted. On a terminal, asks whether to keep or to undo them; otherwise, keeps
+ * them. Throws kind `cancelled`; the message says what was done.
  */
 export async function handleInterruption(
   { fleet, io, format }: Pick<Invocation, 'fleet' | 'io' | 'format'>,

@@ -111,8 +111,8 @@ async function findDriver(fleet: Fleet, name: string): Promise<DriverDefinition>
 }
 
 /**
- * The options that depend on the driver: `--driver` with the names of all drivers, and the options of the one in `argv`, for a
- * new host or an existing one.
+ * The options that depend on the driver: `--driver` with the names of all drivers, and the options of the one in
+ * `argv`, for a new host or an existing one.
  */
 export async function driverOptions(
   argv: readonly string[],

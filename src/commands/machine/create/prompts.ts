@@ -16,14 +16,14 @@ import { askText, canPrompt, choose, confirm } from '../../../ui/prompt.ts'
 import { requireConsent } from '../../options/confirmation.ts'
 import { creationOptions, optionWords } from './options.ts'
 
-/** The command line of `fleet create`: options by key, those of the driver by name. */
+/** The command line of `fleet create`: options by key, and options of the driver by name. */
 interface Typed {
   readonly names: readonly string[]
   readonly driver: string | undefined
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** What to create. Without a driver, the entries in the inventory name it. */
+/** The machines to create. Without a driver, the entries in the inventory name it. */
 interface Creation {
   readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined
@@ -34,8 +34,8 @@ interface Creation {
 const unset = ''
 
 /**
- * Asks for an option of a driver. Undefined if the option stays unset, or the answer is the default. `preset` is the default
- * that the inventory sets for the driver.
+ * Asks for an option of a driver. Undefined if the option stays unset, or the answer is the default. `preset` is the
+ * default that the inventory sets for the driver.
  */
 async function askOption(
   io: Io,
@@ -116,7 +116,10 @@ const askName = async (io: Io, inventory: Inventory): Promise<MachineName> =>
     }),
   )
 
-/** The options to ask for: required ones that are not set, and, in guided mode, those that the driver lists in `prompts`. */
+/**
+ * The options to ask for: required ones that are not set, and, in guided mode, those that the driver lists in
+ * `prompts`.
+ */
 async function flagsToAsk(
   driver: DriverDefinition,
   {
@@ -149,8 +152,8 @@ function needsDriver(names: readonly MachineName[], { profiles }: Inventory): Us
 }
 
 /**
- * Completes the command line by asking on a terminal for the driver, the name, and the options that the driver requires or
- * lists in `prompts`. Prints the complete command line for the next time.
+ * Completes the command line by asking on a terminal for the driver, the name, and the options that the driver requires
+ * or lists in `prompts`. Prints the complete command line for the next time.
  */
 export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
   const person = canPrompt(io)

@@ -14,7 +14,7 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 
 type Options = Invocation<Record<string, never>, typeof creationOptions>['options']
 
-/** What to create, after all prompts. */
+/** The machines to create, after all prompts. */
 export interface CreationRequest {
   readonly names: readonly MachineName[]
   readonly driver: DriverDefinition | undefined

@@ -208,7 +208,7 @@ function stackLines(
   ]
 }
 
-/** Returns the line of a task: its name, its machine, its state and how long it has been in it, and its error. */
+/** Returns the line of a task: its name, its machine, its state with the time since it changed, and its error. */
 function taskLine(model: Model, row: TaskRow): Line {
   const since = Date.parse(row.since)
   const lasting = Number.isNaN(since) ? '' : age((model.now - since) / 1000)
