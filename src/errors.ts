@@ -62,7 +62,7 @@ export class UserError extends Error {
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown)
 
-/** The message of a thrown value with its hint in brackets, for messages that list several failures. */
+/** Returns the message of a thrown value with its hint in parentheses, for messages that list several failures. */
 export const messageWithHint = (thrown: unknown): string =>
   thrown instanceof UserError && thrown.hint !== undefined
     ? `${thrown.message} (${thrown.hint})`

@@ -146,7 +146,7 @@ export interface Targets {
   readonly on: readonly string[]
   /** Number of machines to work on at the same time, if given. */
   readonly parallel: number | undefined
-  /** Use only the machines on which the previous command failed. */
+  /** Whether to use only the machines on which the previous command failed. */
   readonly retryFailed: boolean
   /** Time limit for each machine, in milliseconds. */
   readonly timeoutMs: number | undefined
@@ -158,9 +158,9 @@ export interface Targets {
 export interface Format {
   readonly json: boolean
   readonly quiet: boolean
-  /** Print identical output of several machines only once. */
+  /** Whether to print identical output of several machines only once. */
   readonly fold: boolean
-  /** The template that prints the JSON of the command. */
+  /** The template of `--format`, with which the JSON of the command is formatted. */
   readonly template: string | undefined
 }
 
@@ -179,7 +179,7 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly name: string
   readonly aliases?: readonly string[]
   readonly summary: string
-  /** Whole sentences for `--help`. */
+  /** Complete sentences for `--help`. */
   readonly description?: string
   readonly arguments?: A
   readonly options?: O
@@ -194,22 +194,29 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
    * swarm.
    */
   readonly targets?: 'one' | 'many' | 'swarm'
-  /** Has `--parallel` although it has no `--on`. */
+  /** Whether the command has `--parallel` although it has no `--on`. */
   readonly worksOnSeveral?: boolean
-  /** Works on all machines at the same time or queries none, so it has no `--parallel`. */
+  /** Whether the command works on all machines at the same time, or queries none, so that it has no `--parallel`. */
   readonly allAtOnce?: boolean
-  /** Collects answers of many machines: has `--timeout`, `--max-fail`, `--retry-failed` and `--fold`. */
+  /**
+   * Whether the command collects answers of many machines. It then has `--timeout`, `--max-fail`, `--retry-failed` and
+   * `--fold`.
+   */
   readonly gathers?: boolean
-  /** Whether it has `--json`, or `--json` and `--quiet`. */
+  /** `json`: the command has `--json`. `names`: it also has `--quiet`. */
   readonly answers?: 'json' | 'names'
-  /** Arguments after the name are passed to another program unchanged, as the first argument of the command. */
+  /**
+   * Whether the arguments after the name are passed to another program unchanged, as the first argument of the command.
+   */
   readonly passesThrough?: boolean
-  /** Words after the first operand, or after `--`, belong to the last argument and are never options of fleet. */
+  /**
+   * Whether words after the first operand, or after `--`, belong to the last argument and are never options of fleet.
+   */
   readonly takesRest?: boolean
-  /** Exit code of failures of fleet itself, if the command exits with the code of another program. */
+  /** The exit code of failures of fleet itself, if the command exits with the code of another program. */
   readonly failureCode?: number
   readonly examples?: readonly string[]
-  /** Not shown in help. */
+  /** Whether the command is omitted from help. */
   readonly hidden?: boolean
   /**
    * Whether the broker can run the command instead of the client process. Absent: never. `cli/start.ts` lists these

@@ -24,7 +24,7 @@ const refusedKey = (key: string): string | undefined =>
 const maxDepth = 8
 const maxConfigLength = 32 * 1024
 
-/** A value as in a JSON file. `null` removes a key. */
+/** A JSON value. `null` removes a key. */
 export type Json =
   | string
   | number

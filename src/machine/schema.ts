@@ -326,7 +326,7 @@ const swarmEntry = z.strictObject({
 /** One entry under `swarms:`. */
 export type SwarmEntry = z.infer<typeof swarmEntry>
 
-/** The whole of machines.yaml. */
+/** The schema of machines.yaml. */
 export const inventoryFile = z.strictObject({
   version: z.literal(1).describe('The format version of this file.'),
   id: z
@@ -371,5 +371,5 @@ export const inventoryFile = z.strictObject({
     .nullish()
     .describe('The machines, keyed by name.'),
 })
-/** The whole of machines.yaml. */
+/** The content of machines.yaml. */
 export type InventoryFile = z.infer<typeof inventoryFile>

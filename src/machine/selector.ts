@@ -19,7 +19,7 @@ export const machineStates = [
   'absent',
 ] as const
 
-/** The state of a machine now. */
+/** The current state of a machine. */
 export type MachineState = (typeof machineStates)[number]
 
 /** The properties of a machine that a selector uses. A host that is not a machine yet has no driver. */

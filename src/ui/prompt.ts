@@ -126,7 +126,7 @@ export const confirm = (
   { fallback = false, ...options }: PromptOptions & { readonly fallback?: boolean } = {},
 ): Promise<boolean> => ask(io, options, { type: 'confirm', message: question, default: fallback })
 
-/** Asks for a line of text. Enter means `fallback`. `check` returns what is wrong with an answer. */
+/** Asks for a line of text. Enter means `fallback`. `check` returns what is wrong with an answer, or undefined. */
 export async function askText(
   io: Io,
   question: string,
@@ -160,7 +160,7 @@ interface HostQuestion {
   /** The login that the host's text belongs to, as `user@host`; absent: the text is fleet's own. */
   readonly from?: string
   readonly notes?: readonly string[]
-  /** There is no answer: the user has to do something, such as to touch a security key. */
+  /** Set if no answer is expected: the user must do something, such as touch a security key. */
   readonly isNotice?: true
 }
 

@@ -35,7 +35,7 @@ export function oneLine(text: string, length = Infinity): string {
   return line.length <= length ? line : `${line.slice(0, length - 1)}…`
 }
 
-/** Colours and other text attributes (ECMA-48, SGR), which do not move the cursor. */
+/** Colors and other text attributes (ECMA-48, SGR), which do not move the cursor. */
 // oxlint-disable-next-line no-control-regex
 const coloring = /(\u001B\[[\d;:]*m)/
 

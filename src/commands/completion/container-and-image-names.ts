@@ -149,7 +149,7 @@ async function refreshAll(fleet: Fleet, machines: readonly Machine[], list: List
   await Promise.all(Array.from({ length: Math.min(atOnce, machines.length) }, takeTurns))
 }
 
-/** Whether a command line is for all machines, unless options select some. */
+/** Whether a command applies to all machines unless options select some. */
 const searchesAll = (line: readonly string[]): boolean =>
   line.includes('--find') || line.find((word) => !word.startsWith('-')) === 'where'
 
@@ -177,7 +177,7 @@ async function machinesIn(fleet: Fleet, line: readonly string[]): Promise<readon
   const machine = valueIn(line, '-m', '--machine')
   const isAll = line.includes('--all') || (machine === undefined && searchesAll(line))
   const on = valueIn(line, '--on') ?? (isAll ? 'all' : undefined)
-  if (on !== undefined && /(?:^|[,!])state!?=/.test(on)) return [] // it would query hosts
+  if (on !== undefined && /(?:^|[,!])state!?=/.test(on)) return [] // this selector would query hosts
   return chooseHosts(fleet, { machine, on: on === undefined ? [] : [on] })
 }
 

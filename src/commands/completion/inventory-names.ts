@@ -5,7 +5,7 @@ import { verbOf } from '../options/common-options.ts'
 import { completionScripts } from './scripts.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A completion. */
+/** A candidate for the completion of a word. */
 export interface Candidate {
   readonly word: string
   readonly description: string

@@ -13,7 +13,7 @@ const byPort = (a: ContainerPort, b: ContainerPort): number =>
   (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
   inOrder(a.Type, b.Type)
 
-/** The address that means all addresses of an IP family. */
+/** The wildcard addresses of the two IP families. */
 const anyIpv4 = '0.0.0.0'
 const anyIpv6 = '::'
 

@@ -109,7 +109,7 @@ export async function placeWords(
   const command = readContainerNames(words)
   if (command === undefined || !command.names.some(isReference)) return undefined
   const inventory = await (await fleet.inventory()).read()
-  const isAnything = command.verb === 'inspect' && !words.includes('container') // images too
+  const isAnything = command.verb === 'inspect' && !words.includes('container') // these can be names of images too
   const placed = await placeEach(inventory, command.names, isAnything)
   if (placed.size === 0) return undefined
   checkAlone(targets, command.names, placed)

@@ -18,7 +18,7 @@ interface Row {
 
 const none = '<none>'
 
-/** Splits at the last colon after the last slash, because a registry can have a port. */
+/** Splits a reference at the last colon after the last slash, because a registry can have a port. */
 function splitReference(reference: string): { repository: string; tag: string } {
   const [, repository = reference, tag = none] = /^(.*):([^/]*)$/.exec(reference) ?? []
   return { repository, tag }

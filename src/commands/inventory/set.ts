@@ -8,7 +8,7 @@ import { nothingChanged, summarize } from '../multi/work-on-machines.ts'
 
 const asJson = ({ name, ...machine }: Machine) => ({ ...machine, name })
 
-/** The old and new values of changed fields. */
+/** Describes the old and new values of changed fields. */
 function describeSet(whose: string, changes: readonly FieldChange[]): string {
   if (changes.length === 0) return `${whose} is unchanged: the values are already set\n`
   const lines = changes.map(

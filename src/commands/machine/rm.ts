@@ -86,7 +86,7 @@ async function chooseRemovals({ fleet, io, format, targets }: CommandContext): P
   return created
 }
 
-/** The swarms that exist, with the roles of their members. */
+/** Resolves to the initialized swarms, with the roles of their members. */
 async function initializedSwarms(fleet: Invocation['fleet']) {
   const { swarms, machines } = await (await fleet.inventory()).read()
   if (swarms.size === 0) return []

@@ -5,7 +5,7 @@ import { canPrompt, confirm } from '../../ui/prompt.ts'
 import type { Text } from '../../ui/styled.ts'
 import { flag } from '../command.ts'
 
-/** `--yes`, for commands that ask. */
+/** `--yes`, for commands that ask for confirmation. */
 export const yesOption = flag('-y, --yes', 'do not ask for confirmation')
 
 /**

@@ -43,7 +43,7 @@ export function joinCommon(
   return { ...before, ...after, on: [...(before.on ?? []), ...(after.on ?? [])] }
 }
 
-/** The machines that the options select. Throws kind `usage` for contradicting options. */
+/** The machines that the options select. Throws kind `usage` for contradictory options. */
 export function targetsOf({
   machine,
   on = [],

@@ -16,8 +16,8 @@ const unquoted = /[^\s,;}\]&"'\\]{1,512}/y
 /** Values that are not secrets although their names suggest it: references, placeholders and settings. */
 const placeholders: readonly RegExp[] = [
   /^(?:[$<{[%!@*(`=|>&~./]|\w{2,12}:\/\/|(?:file|env|arn|sha\d{1,3}):|(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-)/i, // references, paths, digests, public keys
-  /^\w[\w.]{0,64}[([]/, // a call
-  /\.(?:pem|key|pub|txt|json|ya?ml|env|crt|conf)$/i, // a file
+  /^\w[\w.]{0,64}[([]/, // a function call
+  /\.(?:pem|key|pub|txt|json|ya?ml|env|crt|conf)$/i, // a file name
   /^(?:true|false|null|none|yes|no|on|off|required|optional|disabled|enabled|unset|empty|random|locked|rotated|unknown|external|managed|stored|generated)$/i,
   /change.?me|example|placeholder|redacted|x{3}|\.{3}|…|\*{3}|your[-_ ]|todo|replace|passw|passphrase|secret|token|vault|prompt|environ|getenv|keychain|keyring|1password/i,
 ]

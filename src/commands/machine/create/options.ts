@@ -87,7 +87,7 @@ function placeholderOf({ name, type, default: fallback }: OptionFlag): string | 
   return `<${name.split('-').at(-1)}>`
 }
 
-/** A flag for an option of a driver. */
+/** Defines the flag for an option of a driver. */
 function driverFlag(driver: string, option: OptionFlag, about: string): Option<unknown> {
   const placeholder = placeholderOf(option)
   const { name } = option
@@ -111,8 +111,8 @@ async function findDriver(fleet: Fleet, name: string): Promise<DriverDefinition>
 }
 
 /**
- * The options that depend on the driver: `--driver` with the names of all drivers, and the options of the one in
- * `argv`, for a new host or an existing one.
+ * Resolves to the options that depend on the driver: `--driver` with the names of all drivers, and the options of the
+ * driver that `argv` names, for a new host or an existing one.
  */
 export async function driverOptions(
   argv: readonly string[],

@@ -40,7 +40,7 @@ export function unfoldLine(line: string, width: number): readonly string[] {
 const valueText = (value: unknown): string =>
   typeof value === 'string' ? value : JSON.stringify(value)
 
-/** A log line that is a JSON object as `LEVEL message key=value …`; any other line as it is. */
+/** Formats a log line that is a JSON object as `LEVEL message key=value …`. Any other line is returned unchanged. */
 export function foldJson(line: string): string {
   if (!line.startsWith('{')) return line
   let parsed: unknown

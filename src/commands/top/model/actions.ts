@@ -39,7 +39,7 @@ const actions: Readonly<Record<Target['kind'], readonly Action[]>> = {
 export const actionsFor = (targets: readonly Target[]): readonly Action[] =>
   targets[0] === undefined ? [] : actions[targets[0].kind]
 
-/** `container web-1/nginx`, or `3 containers on 2 machines`. */
+/** Describes targets: `container nginx on web-1`, or `3 containers on 2 machines`. */
 export function describeTargets(targets: readonly Target[]): string {
   const [first] = targets
   if (first === undefined) return 'nothing'

@@ -38,7 +38,7 @@ const staleMs = 4000
 export interface MachineModel {
   readonly machine: Machine
   readonly phase: 'connecting' | 'connected' | 'lost'
-  /** When it was heard last, in milliseconds since 1970. */
+  /** When data last arrived from the machine, in milliseconds since 1970. */
   readonly heardAt?: number
   /** Why the machine does not answer, and whether the host is lost or only its engine. */
   readonly reason?: string
@@ -125,7 +125,7 @@ export type Page =
   | { readonly kind: 'help'; readonly top: number }
   | {
       readonly kind: 'details'
-      /** The id of the row. */
+      /** The ID of the row. */
       readonly of: string
       readonly top: number
       readonly details?: Details
@@ -141,7 +141,7 @@ export type Page =
       readonly dropped: number
       /** The number of the line at the top, including discarded lines; undefined: the end is followed. */
       readonly top: number | undefined
-      /** The number of the selected line, counted in the same way; undefined while the end is followed. */
+      /** The number of the selected line, including discarded lines; undefined while the end is followed. */
       readonly selected: number | undefined
       readonly isFolded: boolean
       /** The numbers of lines that are shown in full, over several lines of the window. */
@@ -151,7 +151,7 @@ export type Page =
 
 /** The state of the dashboard, which determines everything that it shows. */
 export interface Model {
-  /** Milliseconds since 1970. */
+  /** The current time, in milliseconds since 1970. */
   readonly now: number
   readonly columns: number
   readonly rows: number
@@ -187,7 +187,7 @@ export type Effect =
       readonly label: string
       readonly targets: readonly Target[]
     }
-  /** A command line of fleet that the user has typed, for what is selected. */
+  /** A command line of fleet that the user has typed, for the selected targets. */
   | { readonly kind: 'command'; readonly text: string; readonly targets: readonly Target[] }
   | {
       /** Command lines of fleet that run on the terminal, one after the other. */

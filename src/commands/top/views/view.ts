@@ -12,9 +12,9 @@ import {
 export interface Cell {
   readonly text: string
   readonly tone?: Tone
-  /** Draws a bar of this share before the text. */
+  /** The share of a bar that is drawn before the text. */
   readonly bar?: number | undefined
-  /** Draws these shares as a sparkline before the text. */
+  /** The shares in a sparkline that is drawn before the text. */
   readonly spark?: readonly number[]
 }
 
