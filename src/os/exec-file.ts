@@ -2,20 +2,20 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Environment } from './environment.ts'
 
-/** How a program is run. */
+/** Options for running a program. */
 export interface ProgramOptions {
-  /** All variables of the program (default: those of this process). */
+  /** The complete environment of the program (default: that of this process). */
   readonly env?: Environment
   readonly cwd?: string
-  /** Kills the program. */
+  /** Aborting kills the program. */
   readonly signal?: AbortSignal
-  /** After this many milliseconds the program is killed. */
+  /** The time after which the program is killed, in milliseconds (default: no limit). */
   readonly timeout?: number
   /** The longest output in bytes (default: 1 MiB). A program that prints more is killed. */
   readonly maxBuffer?: number
   /** Whether a shell runs the program, which scripts need on Windows. The arguments must then be constants. */
   readonly shell?: boolean
-  /** What the program reads from its stdin (default: nothing). */
+  /** The standard input of the program (default: empty). */
   readonly input?: string
 }
 
@@ -26,9 +26,9 @@ export interface ProgramOutput {
 }
 
 /**
- * Runs a program of this computer and resolves to its output. Its stdin is closed after `input`, so that it never waits for the
- * terminal. Rejects if it fails, as `execFile` of Node.js does: the error has the `stdout` and `stderr`, and as `code` either
- * the exit code or a system error such as ENOENT.
+ * Runs a local program and resolves to its output. Standard input is closed after `input`, so that the program never
+ * waits for the terminal. Rejects if the program fails, as `execFile` of Node.js does: the error has `stdout` and
+ * `stderr`, and its `code` is either the exit code or a system error such as ENOENT.
  */
 export async function execProgram(
   program: string,

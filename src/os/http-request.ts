@@ -2,25 +2,28 @@ import { once } from 'node:events'
 import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 
-/** How a request is sent. */
+/** Options of {@link httpRequest}. */
 export interface HttpOptions {
   readonly signal: AbortSignal
   /** The agent that connects, such as that of a proxy (default: a direct connection). */
   readonly agent?: Agent | undefined
   readonly headers?: Readonly<Record<string, string>>
-  /** Connects over this version of IP only. */
+  /** The only version of IP to connect over (default: either). */
   readonly family?: 4 | 6
   /** How long the server may send nothing, in milliseconds (default: no limit). */
   readonly idleMs?: number
   /** The form to post (application/x-www-form-urlencoded); without one, the request is a GET. */
   readonly form?: URLSearchParams | undefined
-  /** The certificates of authorities to trust, in PEM format (default: those of Node.js). */
+  /** The certificates of the certificate authorities to trust, in PEM format (default: those of Node.js). */
   readonly ca?: readonly string[] | undefined
   /** Whether the certificate of the server is checked (default: true). */
   readonly rejectUnauthorized?: boolean
 }
 
-/** Sends a request over HTTP or HTTPS, and resolves to the response, also if its status is an error. Follows no redirects. */
+/**
+ * Sends a request over HTTP or HTTPS, and resolves to the response, even if its status is an error. Follows no
+ * redirects.
+ */
 export async function httpRequest(
   url: URL | string,
   { idleMs, form, headers, ca, ...options }: HttpOptions,
@@ -41,7 +44,7 @@ export async function httpRequest(
   )
   request.end(form?.toString())
   const [response] = (await once(request, 'response')) as [IncomingMessage]
-  request.on('error', () => {}) // an error after the response is the response's
+  request.on('error', () => {}) // errors after this point are emitted by the response
   return response
 }
 

@@ -3,15 +3,21 @@ import { lock } from 'proper-lockfile'
 import { codeOf, UserError } from '../errors.ts'
 import { retry } from './retry.ts'
 
-/** In milliseconds: how long to wait for the lock, and after which silence its owner counts as dead. */
+/** How long to wait for a lock, and how long its owner may be silent before it counts as dead, in milliseconds. */
 const timeouts = { wait: 30_000, stale: 10_000 }
 
-/** Error codes for a lock that another process holds. Windows also returns the last two while it is being released. */
+/**
+ * Error codes for a lock that another process holds. Windows also returns EPERM and EBUSY while a lock is being
+ * released.
+ */
 const busy = new Set(process.platform === 'win32' ? ['ELOCKED', 'EPERM', 'EBUSY'] : ['ELOCKED'])
 
 const isBusy = (error: unknown): boolean => busy.has(codeOf(error) ?? '')
 
-/** Whether this process still holds the lock: another one may have taken it over while the computer slept. */
+/**
+ * Resolves to whether this process still holds the lock: another process may have taken it over while the computer
+ * slept.
+ */
 export type IsHeld = () => Promise<boolean>
 
 /** Acquires the lock; resolves to the function that releases it. */
@@ -45,9 +51,9 @@ async function acquire(
 }
 
 /**
- * Runs `work` while this process holds a lock on `file`: the folder `FILE.lock`, which is empty, so git ignores it. The
- * lock of a dead process is taken over after 10 s. Throws kind `locked` if others hold the lock for `wait` milliseconds;
- * rethrows file system errors immediately.
+ * Runs `work` while this process holds a lock on `file`: the directory `FILE.lock`, which is empty, so git ignores it.
+ * The lock of a dead process is taken over after 10 s. Throws kind `locked` if other processes hold the lock for `wait`
+ * milliseconds; rethrows file system errors immediately.
  */
 export async function withLock<Result>(
   file: string,

@@ -1,13 +1,14 @@
 import { ignored } from './trace.ts'
 
-/** Creates a value at the first call, and returns the same promise afterwards. */
+/** Returns a function that creates a value at its first call, and returns the same promise afterwards. */
 export function lazy<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
   return () => (value ??= make())
 }
 
 /**
- * Creates one value for each name at the first call; later calls share it. If creation fails, the next call tries again.
+ * Creates a cache with one value for each name. The first call of `get` for a name creates the value, and later calls
+ * share it. If creation fails, the next call tries again.
  */
 export function memoizeByName<Value>() {
   const values = new Map<string, Promise<Value>>()
@@ -21,7 +22,7 @@ export function memoizeByName<Value>() {
       value.catch(() => values.delete(name))
       return value
     },
-    /** Forgets a value, unless the name has another one by now. */
+    /** Removes a value from the cache, unless the name has a newer value by now. */
     forget(name: string, value: Promise<Value>): void {
       if (values.get(name) === value) values.delete(name)
     },
@@ -29,8 +30,8 @@ export function memoizeByName<Value>() {
 }
 
 /**
- * {@link memoizeByName} for values of machines that have to be disposed. `make` also receives a function that forgets the value and
- * disposes of it, because it cannot be used any more: the next call makes another one.
+ * Like {@link memoizeByName}, for values of machines that must be disposed of. `make` also receives a function to call
+ * when the value is no longer usable: it removes the value and disposes of it, and the next call creates another.
  */
 export function memoizeByMachine<
   Machine extends { readonly name: string },
@@ -60,8 +61,8 @@ export function memoizeByMachine<
 }
 
 /**
- * Runs `work` once at a time. Calls that come during a run share the next one, which begins after all of them, so each
- * sees what was there when it was made.
+ * Returns a function that runs `work`, but only one run at a time. Calls during a run share the next run, which starts
+ * after all of them, so that no result is older than its call.
  */
 export function shareNextCall<Value>(work: () => Promise<Value>): () => Promise<Value> {
   let running: Promise<Value> | undefined

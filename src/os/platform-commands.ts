@@ -1,4 +1,4 @@
-/** A command line for hints, for the operating system of this computer. */
+/** Returns the command line for the operating system of this computer, for hints. */
 const forPlatform = (lines: Readonly<Record<'darwin' | 'win32' | 'linux', string>>): string =>
   process.platform === 'darwin' || process.platform === 'win32'
     ? lines[process.platform]
@@ -8,17 +8,17 @@ const forPlatform = (lines: Readonly<Record<'darwin' | 'win32' | 'linux', string
 export const startAgent = forPlatform({
   linux: 'eval "$(ssh-agent)" && ssh-add',
   darwin: 'eval "$(ssh-agent)" && ssh-add',
-  win32: 'Start-Service ssh-agent; ssh-add', // of PowerShell
+  win32: 'Start-Service ssh-agent; ssh-add', // PowerShell
 })
 
-/** Sets the clock of this computer by a time server. */
+/** Sets the clock of this computer from a time server. */
 export const setClock = forPlatform({
   linux: 'sudo timedatectl set-ntp true',
   darwin: 'sudo sntp -sS time.apple.com',
   win32: 'w32tm /resync',
 })
 
-/** Lets a network device of this computer send only packets that fit through most tunnels. */
+/** Lowers the MTU of a network device of this computer, so that its packets fit through most tunnels. */
 export const lowerMtu = forPlatform({
   linux: 'sudo ip link set dev DEVICE mtu 1280',
   darwin: 'sudo ifconfig DEVICE mtu 1280',

@@ -6,25 +6,29 @@ import { HttpsProxyAgent } from 'https-proxy-agent'
 import { getProxyForUrl } from 'proxy-from-env'
 import { codeOf, messageOf } from '../errors.ts'
 
-/** Link-local services of the host itself, such as the metadata service of a cloud: never reached through a proxy. */
+/**
+ * Link-local services of the host itself, such as the metadata service of a cloud, which are never reached through a
+ * proxy.
+ */
 const onLink = new BlockList()
 onLink.addSubnet('169.254.0.0', 16)
 onLink.addSubnet('fe80::', 10, 'ipv6')
-onLink.addSubnet('fd00:ec2::', 32, 'ipv6') // of EC2, over IPv6
-onLink.addAddress('168.63.129.16') // of Azure's hosts
+onLink.addSubnet('fd00:ec2::', 32, 'ipv6') // the metadata service of EC2, over IPv6
+onLink.addAddress('168.63.129.16') // the platform services of Azure
 
 const isOnLink = (host: string): boolean =>
   isIP(host) !== 0 && onLink.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
 
 /**
- * The proxy for a URL according to HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; undefined for a direct connection.
+ * Returns the proxy for a URL according to HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; undefined for a direct
+ * connection.
  */
 export function proxyFor(url: string): string | undefined {
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
   return isOnLink(host) ? undefined : getProxyForUrl(url) || undefined
 }
 
-/** A proxy's URL for messages, without user and password. */
+/** Formats the URL of a proxy for messages, without user and password. */
 export function describeProxy(proxy: string): string {
   const { protocol, host } = new URL(proxy)
   return `${protocol}//${host}`
@@ -33,7 +37,7 @@ export function describeProxy(proxy: string): string {
 /** The `code` of errors where the proxy responded but refused to connect. */
 export const proxyRefused = 'ERR_PROXY_REFUSED'
 
-/** Connects through a proxy. Its errors name the proxy, so that they differ from those of the server. */
+/** Connects through a proxy. Its errors name the proxy, which distinguishes them from errors of the server. */
 class ProxyAgent extends HttpsProxyAgent<string> {
   override async connect(
     request: ClientRequest,
@@ -56,7 +60,7 @@ class ProxyAgent extends HttpsProxyAgent<string> {
   }
 }
 
-/** An agent that uses {@link proxyFor} for each host. The AWS SDK does not read the proxy variables itself. */
+/** Creates an agent that uses {@link proxyFor} for each host. The AWS SDK does not read the proxy variables itself. */
 export function proxyAgent(): Agent {
   const direct = {
     http: new HttpAgent({ keepAlive: true }),

@@ -4,12 +4,12 @@ const tellingName =
   /pass|pwd|secret|token|credential|private|key|auth|mfa|otp|sas|connection_?string/i
 const harmlessName = /^(?:PWD|OLDPWD|SSH_AUTH_SOCK|XAUTHORITY)$|_FILE$/i
 
-/** Secrets up to this length are not redacted, because the same text has other meanings. */
+/** The length of the shortest value that is redacted: a shorter text is likely to appear with another meaning. */
 const shortestSecret = 4
 
 /**
- * Removes secrets from a line: values of variables of `env` whose names suggest secrets, and, to the end of the
- * line, everything from the first secret that `find` returns.
+ * Creates a function that removes secrets from a line: values of variables of `env` whose names suggest secrets, and
+ * everything from the first secret that `find` returns to the end of the line.
  */
 export function createRedactor(
   find: (text: string) => readonly { readonly offset: number; readonly kind: string }[],

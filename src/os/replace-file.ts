@@ -4,7 +4,7 @@ import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ignored } from './trace.ts'
 
-/** Makes a rename durable by flushing the folder (fsync(2)). Windows has no such call. */
+/** Makes a rename durable by flushing the directory (fsync(2)). Windows has no such call. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder, 'r')
@@ -18,7 +18,7 @@ async function syncFolder(folder: string): Promise<void> {
 interface ReplaceOptions {
   /** The mode of a new file (default: 0o644). */
   readonly mode?: number
-  /** Whether to flush the text and the folder to disk, which takes milliseconds (default: true). */
+  /** Whether to flush the text and the directory to disk, which takes milliseconds (default: true). */
   readonly isDurable?: boolean
   /** Called just before the rename; `false` cancels it. */
   readonly shouldReplace?: () => Promise<boolean>
@@ -44,12 +44,11 @@ async function writeNew(
 }
 
 /**
- * Replaces `file`, which must not be a link, atomically: at any time, also after a crash, it
- * contains either the old or the new text. Mode and, if permitted, owner are kept. Resolves to
- * whether the new text was written. Rejects with the system's error.
+ * Replaces `file`, which must not be a symbolic link, atomically: at any time, even after a crash, it contains either
+ * the old or the new text. Mode and, if permitted, owner are kept. Resolves to whether the new text was written.
+ * Rejects with the system's error.
  *
- * write-file-atomic is not used because it does not notice a short write, which happens when the
- * disk is full.
+ * write-file-atomic is not used because it does not notice a short write, which happens when the disk is full.
  */
 export async function replaceFile(
   file: string,
@@ -69,7 +68,7 @@ export async function replaceFile(
   return true
 }
 
-/** Deletes a file, and the temporary files of {@link replaceFile} if it was killed. */
+/** Deletes a file, and temporary files that {@link replaceFile} has left because it was killed. */
 export async function removeWithLeftovers(file: string): Promise<void> {
   await rm(file, { force: true })
   const [folder, name] = [dirname(file), basename(file)]

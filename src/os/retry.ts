@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** When to try again, and for how long. */
+/** The pauses between attempts, and the time limit. */
 export interface Pacing {
-  /** Ends the waiting; its reason is thrown. */
+  /** Aborting ends the wait; the reason of the signal is thrown. */
   readonly signal?: AbortSignal | undefined
   /** The first pause in milliseconds. Each later pause is twice as long, up to `longestMs`. */
   readonly pauseMs: number
@@ -14,14 +14,14 @@ export interface Pacing {
   readonly jitter?: (ms: number) => number
 }
 
-/** Waits. Throws the reason of the signal if it is aborted. */
+/** Waits for `ms` milliseconds. Throws the reason of the signal if it is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  // A signal of its own for each pause: Node.js warns about many listeners of one.
+  // Each pause has a separate signal: Node.js warns about many listeners of one signal.
   const options = signal && { signal: AbortSignal.any([signal]) }
   await sleep(ms, undefined, options).catch(() => signal?.throwIfAborted())
 }
 
-/** Yields before each attempt. */
+/** Yields before each attempt, and returns when the time is up. */
 async function* attempts(pacing: Pacing): AsyncGenerator<void, void> {
   const { signal, pauseMs, longestMs = pauseMs, withinMs = Infinity, jitter } = pacing
   const deadline = performance.now() + withinMs
@@ -35,8 +35,8 @@ async function* attempts(pacing: Pacing): AsyncGenerator<void, void> {
 }
 
 /**
- * Repeats `work` until it succeeds. Throws its error if `canRetry` is false for it, if the signal is aborted, or if the time
- * is up.
+ * Repeats `work` until it succeeds. Throws the error of `work` if `canRetry` is false for it, if the signal is aborted,
+ * or if the time is up.
  */
 export async function retry<Value>(
   work: () => Promise<Value>,
@@ -54,7 +54,7 @@ export async function retry<Value>(
   throw last
 }
 
-/** The pacing of {@link poll}. Only a limit of time needs a result for the case that it is reached. */
+/** The pacing of {@link poll}. With a time limit, `otherwise` returns the result if the limit is reached. */
 type PollPacing<Value> =
   | (Pacing & { readonly withinMs?: never })
   | (Pacing & { readonly withinMs: number; readonly otherwise: () => Value | Promise<Value> })

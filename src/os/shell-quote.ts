@@ -2,8 +2,9 @@
 const plain = /^(?![=%])[A-Za-z0-9_@%+=:,./-]+$/
 
 /**
- * Quotes one word for a POSIX shell (XCU 2.2.2), and for fish and csh. Use it for every value from a file, a host or a user that is
- * shown as part of a command. Backslashes and "!" are quoted apart, since fish takes `\'` and `\\` for escapes between single quotes, and csh replaces "!" there.
+ * Quotes one word for a POSIX shell (XCU 2.2.2), and for fish and csh. Use it for every value from a file, a host or a
+ * user that is shown as part of a command. Backslashes and "!" are placed outside the single quotes, since fish reads
+ * `\'` and `\\` as escapes between single quotes, and csh replaces "!" there.
  */
 export const shellQuote = (word: string): string =>
   plain.test(word) ? word : `'${word.replaceAll(/[\\'!]/g, "'\\$&'")}'`

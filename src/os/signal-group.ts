@@ -1,7 +1,10 @@
 import { codeOf, messageOf } from '../errors.ts'
 import { trace } from './trace.ts'
 
-/** Signals all processes of a group, by the process that leads it. A group that is gone is no error. */
+/**
+ * Sends a signal to all processes of the group that `pid` leads; on Windows, to that process only. A group that no
+ * longer exists is not an error.
+ */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, signal)

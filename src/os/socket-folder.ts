@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto'
 import { lstat, mkdir } from 'node:fs/promises'
 import { UserError, codeOf } from '../errors.ts'
 
-/** The longest path of a Unix socket, in bytes: that of macOS (Linux has 108). */
+/** The longest path of a Unix socket, in bytes: the limit of macOS (Linux has a buffer of 108 bytes). */
 export const longestSocketPath = 103
 
 /**
- * The folder for sockets in place of one whose path is too long for them. It must not depend on the environment (TMPDIR),
- * so that all processes find it. Check it with {@link prepareSocketFolder} or {@link isSocketFolder} first: everybody can
- * write to /tmp.
+ * Returns a short path of a directory for sockets, to use instead of `folder` if its path is too long for them. It must
+ * not depend on the environment (TMPDIR), so that all processes find the directory. Check it with {@link
+ * prepareSocketFolder} or {@link isSocketFolder} first: all users can write to /tmp.
  */
 export const shortFolderFor = (folder: string): string =>
   `/tmp/fleet-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
 
 /**
- * Whether a folder exists that only this user can enter. Throws kind `failed` if it is a link or others can enter it:
- * they could put a socket there and pose as the process that listens.
+ * Resolves to whether a directory for sockets exists. Throws kind `failed` if it is a symbolic link or other users have
+ * access to it: they could put a socket there and pose as the process that listens.
  */
 export async function isSocketFolder(folder: string): Promise<boolean> {
   const found = await lstat(folder).catch((error: unknown) => {
@@ -31,7 +31,7 @@ export async function isSocketFolder(folder: string): Promise<boolean> {
   })
 }
 
-/** Creates a folder for sockets that only this user can enter. Throws as {@link isSocketFolder} does. */
+/** Creates a directory for sockets that only this user can access. Throws as {@link isSocketFolder} does. */
 export async function prepareSocketFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await isSocketFolder(folder)

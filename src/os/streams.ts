@@ -8,7 +8,7 @@ export type Terminal = {
   readonly rows?: number
 }
 
-/** The streams, environment and working folder of fleet, or of a program that it runs for the user. */
+/** The streams, environment and working directory of fleet, or of a program that it runs for the user. */
 export interface Streams {
   readonly stdin: Readable &
     Terminal & { setRawMode?(on: boolean): unknown; readonly isRaw?: boolean }
@@ -16,11 +16,13 @@ export interface Streams {
   readonly stderr: Writable & Terminal
   readonly env: Environment
   readonly cwd: string
-  /** Aborted by signals. The cause of its reason is the name of the signal; absent for Ctrl-C. */
+  /**
+   * Aborted when the process receives a signal. The `cause` of the reason is the name of the signal; absent for Ctrl-C.
+   */
   readonly signal: AbortSignal
 }
 
-/** The signal that aborted: the `cause` of the reason, else SIGINT. */
+/** Returns the name of the signal that aborted: the `cause` of the reason, else SIGINT. */
 export function signalBehind({ reason }: AbortSignal): 'SIGINT' | 'SIGTERM' | 'SIGHUP' {
   const cause: unknown = reason instanceof Error ? reason.cause : undefined
   return cause === 'SIGTERM' || cause === 'SIGHUP' ? cause : 'SIGINT'

@@ -4,22 +4,22 @@ import { resolve } from 'node:path'
 import { UserError, codeOf, messageOf } from '../errors.ts'
 import type { Environment } from './environment.ts'
 
-/** What a line of the trace is about; `FLEET_DEBUG` lists some of them. */
+/** The topics of trace lines. `FLEET_DEBUG` selects all or some of them. */
 export const traceTopics = [
   ...['command', 'inventory', 'state', 'git', 'broker', 'ssh', 'engine', 'docker', 'copy'],
   ...['driver', 'aws', 'azure', 'qemu', 'virtualbox', 'provision', 'completion'],
 ] as const
 export type TraceTopic = (typeof traceTopics)[number]
 
-/** What the client sends to the broker so that its work for this command is traced. */
+/** A request to trace the broker's work for a command, which the client sends to the broker. */
 export interface TraceRequest {
-  /** The id of the command, which each of its lines has. */
+  /** The ID of the command, which each of its trace lines contains. */
   readonly id: string
   /** The topics to trace. */
   readonly topics: readonly string[]
 }
 
-/** Writes the trace of one command. */
+/** The output for the trace of one command. */
 export interface Tracer extends TraceRequest {
   readonly write: (lines: string) => void
   readonly redact: (text: string) => string
@@ -28,7 +28,7 @@ export interface Tracer extends TraceRequest {
 const off = new Set(['', '0', 'off', 'false', 'no'])
 const everything = new Set(['1', 'on', 'true', 'yes', 'all', '*'])
 
-/** The topics of `FLEET_DEBUG`. Throws kind `usage` for an unknown topic. */
+/** Returns the topics that `FLEET_DEBUG` selects. Throws kind `usage` for an unknown topic. */
 export function readTopics({ FLEET_DEBUG = '' }: Environment): readonly string[] {
   const words = FLEET_DEBUG.toLowerCase().split(/[\s,]+/)
   if (words.every((word) => off.has(word))) return []
@@ -40,10 +40,10 @@ export function readTopics({ FLEET_DEBUG = '' }: Environment): readonly string[]
   })
 }
 
-/** A new ID for a command. */
+/** Creates a random ID for a command. */
 export const newTraceId = (): string => Math.random().toString(36).slice(2, 8).padEnd(6, '0')
 
-/** Writes lines to the file that `FLEET_DEBUG_FILE` names, else to `stderr`. */
+/** Returns a function that writes lines to the file that `FLEET_DEBUG_FILE` names, else to `stderr`. */
 export function traceOutput(
   { FLEET_DEBUG_FILE: name }: Environment,
   cwd: string,
@@ -67,7 +67,7 @@ export function traceOutput(
 let storage: AsyncLocalStorage<Tracer> | undefined
 let running = 0
 
-/** Does work whose lines go to `tracer`, including those of asynchronous work that it starts. */
+/** Runs `work` with its trace lines going to `tracer`, including those of asynchronous work that it starts. */
 export async function runTraced<Value>(tracer: Tracer, work: () => Promise<Value>): Promise<Value> {
   const { AsyncLocalStorage } = process.getBuiltinModule('node:async_hooks')
   const store = (storage ??= new AsyncLocalStorage<Tracer>())
@@ -86,7 +86,7 @@ export async function runTraced<Value>(tracer: Tracer, work: () => Promise<Value
 /** Whether the current work is traced. */
 export const isTraced = (): boolean => storage?.getStore() !== undefined
 
-/** The request to trace the broker's work for this command. */
+/** Returns the request to trace the broker's work for this command; undefined if the command is not traced. */
 export function traceRequest(): TraceRequest | undefined {
   const tracer = storage?.getStore()
   return tracer && { id: tracer.id, topics: tracer.topics }
@@ -129,7 +129,7 @@ export function traceError(topic: TraceTopic, action: string, error: unknown): v
   trace(topic, () => `cannot ${action}: ${describe(error)}`)
 }
 
-/** Adds a line when work ends, with how long it took and how it ended. */
+/** Runs `work`, and adds a trace line with its duration and outcome when it ends. */
 export async function traceWork<Value>(
   topic: TraceTopic,
   action: string,
