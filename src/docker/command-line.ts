@@ -4,12 +4,12 @@ export type Word =
   | { readonly kind: 'operand'; readonly value: string }
   | { readonly kind: 'end of flags' }
 
-/** How the flags of a command are parsed. Flags that are not booleans take a value. */
+/** The flags of a command, for the parser. Flags that are not booleans take a value. */
 export interface Syntax {
   readonly booleans: readonly string[]
-  /** Long names of short flags, such as `f: 'file'`. */
+  /** Long names of short flags, such as `'-f': '--file'`. */
   readonly shorts?: Readonly<Record<string, string>>
-  /** Flags end at the first operand, as in `docker run IMAGE ls -l`. */
+  /** Whether flags end at the first operand, as in `docker run IMAGE ls -l`. */
   readonly flagsFirst?: boolean
 }
 
@@ -57,21 +57,21 @@ export const formatWords = (words: readonly Word[]): string[] =>
     return word.value === undefined ? word.name : `${word.name}=${word.value}`
   })
 
-/** The operands of a command line. */
+/** Returns the operands of a command line. */
 export const operandsOf = (words: readonly Word[]): string[] =>
   words.flatMap((word) => (word.kind === 'operand' ? [word.value] : []))
 
-/** The values of the flag `name`, in order. */
+/** Returns the values of the flag `name`, in order. */
 export const valuesOf = (words: readonly Word[], name: string): string[] =>
   words.flatMap((word) =>
     word.kind === 'flag' && word.name === name && word.value !== undefined ? [word.value] : [],
   )
 
-/** The words without the flags of these names. */
+/** Returns the words without the flags `names`. */
 export const withoutFlags = (words: readonly Word[], names: readonly string[]): Word[] =>
   words.filter((word) => word.kind !== 'flag' || !names.includes(word.name))
 
-/** The words with the operand number `index` replaced. */
+/** Replaces the operand with the index `index`, counted from 0. */
 export function replaceOperand(words: readonly Word[], index: number, value: string): Word[] {
   let seen = -1
   return words.map((word) => {

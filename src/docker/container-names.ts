@@ -1,7 +1,7 @@
 import { type Syntax, type Word, formatWords, parseWords } from './command-line.ts'
 import { globals, verbs } from './verbs.ts'
 
-/** Where a verb has names of containers. */
+/** The flags of a verb, and the operands that are names of containers. */
 interface NameSyntax extends Syntax {
   /** Which operands are names: the first, all, or those of the form `NAME:PATH`. */
   readonly names: 'first' | 'all' | 'with path'
@@ -43,7 +43,7 @@ export interface NamingCommand {
   readonly rename: (change: (name: string) => string | undefined) => string[]
 }
 
-/** Parses the arguments of docker; undefined if the verb takes no names of containers. */
+/** Parses the arguments of docker; undefined if the verb takes no container names. */
 export function readContainerNames(args: readonly string[]): NamingCommand | undefined {
   const words = parseWords(args, globals)
   const first = words.findIndex((word) => word.kind === 'operand')

@@ -1,4 +1,4 @@
-/** Joins lines that end in a backslash, and removes comments. */
+/** Splits a Dockerfile into instructions: joins lines that end in a backslash or a backtick, and removes comments. */
 const instructionsOf = (dockerfile: string): string[] =>
   dockerfile
     .split(/\r?\n/)
@@ -16,7 +16,7 @@ const expandVariables = (text: string, valueOf: (name: string) => string | undef
   )
 
 /**
- * The images that a build needs: those of `FROM` and `COPY --from`, and the frontend of `# syntax=`. `args` are
+ * Returns the images that a build needs: those of `FROM` and `COPY --from`, and the frontend of `# syntax=`. `args` are
  * the values of `--build-arg`.
  */
 export function imagesOf(dockerfile: string, args: ReadonlyMap<string, string>): string[] {

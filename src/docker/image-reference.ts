@@ -2,9 +2,9 @@
 export const dockerHub = 'https://index.docker.io/v1/'
 
 /**
- * The registry of an image, as docker's configuration names it: the part before the first `/` if it looks like a
- * host (it contains a `.` or a `:`, or is `localhost`), else Docker Hub. Source: distribution/reference, the
- * grammar of image references.
+ * Returns the registry of an image, as docker's configuration names it: the part before the first `/` if it looks like
+ * a host (it contains a `.` or a `:`, or is `localhost`), else Docker Hub. Source: distribution/reference, the grammar
+ * of image references.
  */
 export function registryOf(image: string): string {
   const [host = ''] = image.split('/', 1)
@@ -18,7 +18,7 @@ function namesHost(image: string): boolean {
   return rest !== undefined && (/[.:]/.test(host) || host === 'localhost')
 }
 
-/** The full name of an image: `app:1` is `docker.io/library/app:1`. */
+/** Returns the full name of an image: `docker.io/library/app:1` for `app:1`. */
 export function fullNameOf(image: string): string {
   if (namesHost(image)) return image.replace(/^index\.docker\.io\//, 'docker.io/')
   return image.includes('/') ? `docker.io/${image}` : `docker.io/library/${image}`

@@ -11,13 +11,13 @@ import { trace } from '../os/trace.ts'
 import { dockerHub } from './image-reference.ts'
 import { type Login, configFolder, findLogin } from './registry-logins.ts'
 
-/** How a registry is reached. */
+/** Options for connecting to a registry. */
 export interface RegistryAccess {
-  /** Finds the Docker configuration and its credential helpers. */
+  /** The environment in which the Docker configuration and its credential helpers are found. */
   readonly env: Environment
-  /** Accepts any certificate, and plain HTTP. */
+  /** Whether to accept any certificate, and plain HTTP. */
   readonly insecure: boolean
-  /** Certificates in PEM format that are trusted besides the usual ones. */
+  /** Additional certificates to trust, in PEM format. */
   readonly ca?: string | undefined
   readonly signal: AbortSignal
 }
@@ -26,9 +26,9 @@ export interface RegistryAccess {
 const idleTimeoutMs = 30_000
 /** The longest response, in bytes: a page of 1000 names has some 100 kB. */
 const longestResponse = 1 << 22
-/** The most names that are listed. */
+/** The maximum number of names in a list. A longer list is an error. */
 const maxNames = 200_000
-/** How many names are asked for at once. */
+/** The number of names to request per page. */
 const pageSize = 1000
 
 interface Response {
@@ -39,14 +39,14 @@ interface Response {
 
 interface Sending {
   readonly headers?: Readonly<Record<string, string>>
-  /** A form that is posted (application/x-www-form-urlencoded). */
+  /** A form to post (application/x-www-form-urlencoded); without one, the request is a GET. */
   readonly form?: URLSearchParams
 }
 
 const isLoopback = (host: string): boolean =>
   /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host)
 
-/** The certificates that docker trusts for a registry (docs.docker.com/engine/security/certificates). */
+/** Reads the certificates that docker trusts for a registry (docs.docker.com/engine/security/certificates). */
 async function certificatesOf(host: string, env: Environment): Promise<string[]> {
   const folders = ['/etc/docker', configFolder(env)].map((folder) => join(folder, 'certs.d', host))
   const found = await Promise.all(
@@ -59,7 +59,7 @@ async function certificatesOf(host: string, env: Environment): Promise<string[]>
   return found.flat()
 }
 
-/** Sends one request; redirects are not followed, since they could carry a login elsewhere. */
+/** Sends one request. Redirects are not followed, since they could send a login to another server. */
 async function send(
   url: URL,
   { headers = {}, form }: Sending,
@@ -76,7 +76,10 @@ async function send(
   return { status, headers: response.headers, body: await readText(response, longestResponse) }
 }
 
-/** The parameters of a challenge: `Bearer realm="…",service="…"` (RFC 9110 11.6.1). */
+/**
+ * Parses the parameters of a challenge: `Bearer realm="…",service="…"` (RFC 9110 11.6.1). Returns undefined if the
+ * header has no challenge of this scheme.
+ */
 function readChallenge(header: string, scheme: string): ReadonlyMap<string, string> | undefined {
   const start = new RegExp(`(?:^|,\\s*)${scheme}(?:\\s+|$)`, 'i').exec(header)
   if (start === null) return undefined
@@ -89,7 +92,7 @@ function readChallenge(header: string, scheme: string): ReadonlyMap<string, stri
   )
 }
 
-/** The text of an error response: `{"errors":[{"message": …}]}`. */
+/** Returns the message in the body of an error response: `{"errors":[{"message": …}]}`. */
 function errorIn(body: string): string | undefined {
   try {
     const { errors = [] } = JSON.parse(body) as { errors?: readonly { message?: unknown }[] }
@@ -100,7 +103,9 @@ function errorIn(body: string): string | undefined {
   }
 }
 
-/** The URL of the next page, from a `Link` header (RFC 8288). It must be of the same registry. */
+/**
+ * Returns the URL of the next page, from a `Link` header (RFC 8288). Throws kind `failed` if it is on another server.
+ */
 function nextPage(header: string | readonly string[] | undefined, from: URL): URL | undefined {
   const [, target] = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec([header].flat().join(', ')) ?? []
   if (target === undefined) return undefined
@@ -136,7 +141,10 @@ class RegistryClient {
     })
   }
 
-  /** Checks whether the registry uses HTTPS. HTTP is only tried on this computer, and if `insecure` is set. */
+  /**
+   * Connects, and returns the base URL of the API. HTTP is tried only if HTTPS fails, and only for a registry on this
+   * computer or with `insecure`.
+   */
   async #connect(): Promise<URL> {
     const host = this.#name === 'docker.io' ? 'registry-1.docker.io' : this.#name
     const secure = new URL(`https://${host}/v2/`)
@@ -232,7 +240,7 @@ class RegistryClient {
     })
   }
 
-  /** The header that answers a challenge. */
+  /** Returns the `Authorization` header that answers a challenge. */
   async #answer({ headers, body }: Response): Promise<string> {
     const challenge = headers['www-authenticate'] ?? ''
     const bearer = readChallenge(challenge, 'bearer')
@@ -260,7 +268,7 @@ class RegistryClient {
     throw this.#refused(await this.#login(), errorIn(second.body) ?? `HTTP ${second.status}`)
   }
 
-  /** The names of all pages of a list: `{ KEY: ["…"] }`. */
+  /** Returns the names on all pages of a list: `{ KEY: ["…"] }`. Throws `missing` if there is no such list. */
   async list(path: string, key: string, missing: UserError): Promise<string[]> {
     this.#base ??= await this.#connect()
     const names: string[] = []
@@ -302,7 +310,7 @@ class RegistryClient {
   }
 }
 
-/** Opens a client that also trusts the certificates that docker has for the registry. */
+/** Opens a client that also trusts the certificates that docker trusts for the registry. */
 async function openRegistry(name: string, access: RegistryAccess): Promise<RegistryClient> {
   const own = await certificatesOf(name, access.env)
   const ca = [...own, ...(access.ca === undefined ? [] : [access.ca])].join('\n')
@@ -310,8 +318,8 @@ async function openRegistry(name: string, access: RegistryAccess): Promise<Regis
 }
 
 /**
- * Lists the repositories of a registry (`host` or `host:port`), with the login in the user's Docker configuration. Throws kind
- * `credentials` if the registry refuses it, and `unsupported` if it has no list.
+ * Lists the repositories of a registry (`host` or `host:port`), with the login in the user's Docker configuration.
+ * Throws kind `credentials` if the registry rejects the login, and `unsupported` if it does not list its repositories.
  */
 export async function listRepositories(name: string, access: RegistryAccess): Promise<string[]> {
   const client = await openRegistry(name, access)

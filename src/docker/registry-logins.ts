@@ -23,7 +23,7 @@ interface DockerConfig {
   readonly credHelpers?: Readonly<Record<string, string>>
 }
 
-/** The folder of the user's Docker configuration. */
+/** Returns the directory of the user's Docker configuration. */
 export const configFolder = (env: Environment): string =>
   env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
 
@@ -38,14 +38,14 @@ async function readConfig(env: Environment): Promise<DockerConfig> {
   }
 }
 
-/** The host of a key in `auths`; older versions of docker wrote URLs. */
+/** Returns the host of a key in `auths`; older versions of docker wrote URLs. */
 const registryHostOf = (key: string): string => key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
 
 const basic = (user: string, secret: string): Login => ({
   auth: Buffer.from(`${user}:${secret}`).toString('base64'),
 })
 
-/** The login of a registry in the file, converted to the format that all versions of docker read. */
+/** Returns the login of a registry in config.json, converted to the format that all versions of docker read. */
 function storedLogin(config: DockerConfig, registry: string): Login | undefined {
   const { auths = {} } = config
   const similar = Object.keys(auths).find((key) => registryHostOf(key) === registryHostOf(registry))
@@ -113,15 +113,15 @@ async function loginIn(
 }
 
 /**
- * The user's login to a registry, from docker's file, its credential store or its helpers, in docker's order. Secret. Throws
- * kind `credentials` when it cannot be read.
+ * Finds the user's login to a registry in docker's config.json, its credential store or its credential helpers, in
+ * docker's order. The result is secret. Throws kind `credentials` when it cannot be read.
  */
 export const findLogin = async (registry: string, env: Environment): Promise<Login | undefined> =>
   loginIn(await readConfig(env), registry, env)
 
 /**
- * A config.json with only the user's logins to `registries`; undefined if there are none. The result is secret. Throws as
- * {@link findLogin} does.
+ * Creates the text of a config.json with only the user's logins to `registries`; undefined if there are none. The
+ * result is secret. Throws as {@link findLogin} does.
  */
 export async function configWithLogins(
   registries: ReadonlySet<string>,

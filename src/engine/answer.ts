@@ -113,7 +113,7 @@ export const object =
   (value, at) =>
     readFields(fields, value, at) as T
 
-/** The deepest nesting of an object that is passed on: writing it as JSON is recursive. */
+/** The maximum nesting depth of an object that is passed on: writing it as JSON is recursive. */
 const maxDepth = 200
 
 function checkDepth(whole: unknown): void {
@@ -136,5 +136,5 @@ export const whole =
     return value as T & Readonly<Record<string, unknown>>
   }
 
-/** For a response without a body. */
+/** Accepts any value, for a response without a body. */
 export const nothing: Read<void> = () => {}

@@ -12,7 +12,10 @@ export function isOlder(a: string, b: string): boolean {
   return major === otherMajor ? minor < otherMinor : major < otherMajor
 }
 
-/** The API version for an engine whose newest is `theirs`. Throws kind `unsupported` when it is too old. */
+/**
+ * Returns the API version to use with an engine whose newest version is `theirs`. Throws kind `unsupported` when that
+ * is too old.
+ */
 export function commonVersion(theirs: string, machine: string): string {
   if (!isOlder(theirs, newestVersion)) return newestVersion
   if (!isOlder(theirs, oldestVersion)) return theirs
@@ -42,7 +45,7 @@ const releases: readonly (readonly [release: string, api: string])[] = [
   ['28.3', newestVersion],
 ]
 
-/** The API version to try first, from the engine's recorded release. */
+/** Returns the API version to try first, for the recorded release of the engine. */
 export function likelyVersion(release: string | undefined): string {
   if (release === undefined) return newestVersion
   const known = releases.findLast(([first]) => !isOlder(release, first))

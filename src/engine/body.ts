@@ -8,7 +8,7 @@ export class IdleTimeout extends Error {
   }
 }
 
-/** Reads the body of a response, up to `limit` bytes. Throws when no data arrives for `patienceMs`. */
+/** Reads the body of a response, up to `limit` bytes. Throws when no data arrives for `idleTimeoutMs`. */
 export async function readBody(
   answer: IncomingMessage,
   { limit, idleTimeoutMs }: { readonly limit: number; readonly idleTimeoutMs: number },

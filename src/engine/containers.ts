@@ -24,7 +24,7 @@ export interface ContainerPort {
   readonly Type: string
 }
 
-/** A mount of a container: a named volume, or a folder of the host. */
+/** A mount of a container: a named volume, or a directory of the host. */
 interface ContainerMount {
   readonly Name?: string | undefined
   readonly Source: string
@@ -111,9 +111,9 @@ export type Filters = Readonly<Record<string, readonly string[]>>
 export interface ListOptions {
   /** Include containers that are not running. */
   readonly all?: boolean
-  /** Measure the layers, which takes the engine a while. */
+  /** Measure the layers, which is slow. */
   readonly size?: boolean
-  /** At most this many of the newest, running or not. */
+  /** List only this many of the newest containers, running or not. */
   readonly limit?: number
   readonly filters?: Filters
   readonly signal?: AbortSignal
@@ -133,7 +133,7 @@ export async function listContainers(
   return containers.map((container) => Object.assign({ SizeRw: 0, SizeRootFs: 0 }, container))
 }
 
-/** The name of a container, without the names that links have added. */
+/** Returns the name of a container, ignoring the names that links have added; the short ID if there is none. */
 export const containerName = ({ Id, Names }: ContainerSummary): string =>
   Names.find((name) => name.lastIndexOf('/') === 0)?.slice(1) ?? Id.slice(0, 12)
 
@@ -168,7 +168,7 @@ export const inspectContainer = (
     readDetails,
   )
 
-/** Where a container can be reached from its host. */
+/** The addresses at which a container can be reached from its host. */
 export interface ContainerAddresses {
   readonly Id: string
   readonly State: { readonly Running: boolean }
@@ -213,17 +213,20 @@ const readAddresses = object<ContainerAddresses>({
   }),
 })
 
-/** The addresses of a container (ContainerInspect), found as {@link inspectContainer} does. */
+/** Reads the addresses of a container (ContainerInspect), which is found as {@link inspectContainer} does. */
 export const inspectAddresses = (engine: Engine, container: string): Promise<ContainerAddresses> =>
   engine.json({ path: `/containers/${encodeURIComponent(container)}/json` }, readAddresses)
 
-/** What can be done to a container. */
+/** A change to the state of a container; `rm` removes it. */
 export type ContainerChange = 'start' | 'stop' | 'restart' | 'kill' | 'rm'
 
-/** How long a container may take to stop, in milliseconds: its image may ask for more than the ten seconds of the engine. */
+/**
+ * How long a container may take to stop, in milliseconds: its image may set a longer timeout than the engine's ten
+ * seconds.
+ */
 const stoppingMs = 300_000
 
-/** Starts, stops, restarts, kills or removes a container. Throws kind `failed` with the reason of the engine. */
+/** Starts, stops, restarts, kills or removes a container. Throws kind `failed` with the message of the engine. */
 export const changeContainer = (
   engine: Engine,
   container: string,

@@ -4,7 +4,7 @@ import type { Dial } from './engine.ts'
 
 type Opened = (error: Error | null, connection: Duplex) => void
 
-/** Methods that node:http calls on kept connections, and that an SSH channel lacks. */
+/** Socket methods that node:http calls on idle connections, and that SSH channels do not have. */
 const socketMethods = { setKeepAlive() {}, setTimeout() {}, ref() {}, unref() {} }
 
 /** How many idle connections are kept: each may occupy one of the few sessions that an SSH server allows. */

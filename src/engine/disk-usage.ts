@@ -119,6 +119,6 @@ function buildCacheRow(records: DiskUsage['BuildCache']): DiskUsageRow {
   }
 }
 
-/** Adds sizes, without unknown ones. */
+/** Adds sizes. Unknown sizes count as 0. */
 const total = <T>(things: readonly T[], size: (thing: T) => number | undefined): number =>
   things.reduce((sum, thing) => sum + Math.max(size(thing) ?? 0, 0), 0)

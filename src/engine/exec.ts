@@ -9,7 +9,7 @@ export interface ExecRequest {
   /** `NAME=VALUE`. */
   readonly env: readonly string[]
   readonly user: string | undefined
-  /** The working folder; undefined: that of the image. */
+  /** The working directory (default: that of the container). */
   readonly folder: string | undefined
   readonly privileged: boolean
   /** Whether the command reads standard input. */
@@ -37,7 +37,7 @@ export async function createExec(
   return Id
 }
 
-/** Starts an exec instance (ExecStart). The connection carries its input, and its outputs in frames. */
+/** Starts an exec instance (ExecStart). The connection transfers the command's input, and its outputs in frames. */
 export const startExec = (engine: Engine, id: string): Promise<Duplex> =>
   engine.attach({
     method: 'POST',
@@ -45,7 +45,7 @@ export const startExec = (engine: Engine, id: string): Promise<Duplex> =>
     body: { Detach: false, Tty: false },
   })
 
-/** The exit code of an exec instance that has ended (ExecInspect). */
+/** Reads the exit code of an exec instance that has ended (ExecInspect). */
 export async function readExitCode(engine: Engine, id: string): Promise<number> {
   const { ExitCode } = await engine.json(
     { path: `/exec/${id}/json` },

@@ -38,7 +38,10 @@ export function openEngine(
     }
   }
 
-  /** After a 400, which may be about the API version: the version to try next, if it differs from `asked`. */
+  /**
+   * Returns the version to try after a response with status 400, which may concern the API version; undefined if it is
+   * `asked` or cannot be determined.
+   */
   async function otherVersion(refusal: IncomingMessage, asked: string, signal: Sending['signal']) {
     const theirs =
       refusal.headers['api-version'] ?? (await send('/_ping', { signal })).headers['api-version']
@@ -170,7 +173,7 @@ type Sending = {
   readonly upgraded?: ((connection: Duplex) => void) | undefined
 }
 
-/** Does one HTTP exchange; resolves with the headers of the response. */
+/** Sends one HTTP request. Resolves to the response when its headers have arrived. */
 function exchange(agent: DialAgent, path: string, sending: Sending): Promise<IncomingMessage> {
   const { method = 'GET', body, signal, upgraded, idleTimeoutMs = defaultIdleTimeoutMs } = sending
   const content = body && JSON.stringify(body)
@@ -196,8 +199,8 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       clearTimeout(idleTimer)
     })
     request.on('error', (error) => {
-      // The engine may have closed all kept connections. A request that changes nothing is retried, in the end over
-      // a new connection.
+      // The engine may have closed all idle connections. A request that changes nothing is retried until it gets a new
+      // connection.
       const stale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')
       if (stale && !hasAnswer && (method === 'GET' || method === 'HEAD')) {
         resolve(exchange(agent, path, sending))
@@ -218,7 +221,7 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
   })
 }
 
-/** The request target (RFC 9112 3.2) without the API version. */
+/** Returns the request target (RFC 9112 3.2) without the API version. */
 function targetOf({ path, query = {} }: EngineRequest): string {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
@@ -245,7 +248,7 @@ function destroyWhenIdle(answer: IncomingMessage, body: PassThrough, ms: number)
   answer.on('data', () => idleTimer.refresh()).on('close', () => clearTimeout(idleTimer))
 }
 
-/** The error of an engine's response: `{"message": …}`, or plain text. */
+/** Creates the error for an engine's error response: `{"message": …}`, or plain text. */
 function refusal(answer: IncomingMessage, body: string, machine: string): UserError {
   const fallback = body.trim().slice(0, 1000) || `HTTP ${answer.statusCode} ${answer.statusMessage}`
   return new UserError('failed', messageIn(body) ?? fallback, { machine })
@@ -260,7 +263,7 @@ function messageIn(body: string): string | undefined {
   }
 }
 
-/** The error to throw for `thrown`: the reason of an abort, or a `UserError`. Bugs are not wrapped. */
+/** Returns the error to throw for `thrown`: the reason of an abort, or a `UserError`. Bugs are not wrapped. */
 function failureOf(thrown: unknown, machine: string, signal: AbortSignal | undefined): Error {
   if (signal?.aborted === true) return signal.reason as Error
   if (thrown instanceof UserError) return thrown

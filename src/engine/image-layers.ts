@@ -31,7 +31,7 @@ export interface LayeredImage {
 /** How many requests are sent to an engine at the same time. */
 const concurrency = 8
 
-/** The layers of the named images, or of all images, and which images share them. */
+/** Lists the layers of the named images, or of all images, and the images that share them. */
 export async function imageLayers(
   engine: Engine,
   { images, signal }: { images?: readonly string[]; signal?: AbortSignal } = {},
@@ -66,7 +66,10 @@ const layersOf = (image: ImageDetails): readonly string[] => image.RootFS.Layers
 const nameOf = ({ Id, RepoTags }: ImageDetails): string =>
   RepoTags?.[0] ?? Id.replace(/^sha256:/, '').slice(0, 12)
 
-/** Each layer with all layers below it: an engine stores a layer only once if those are identical too. */
+/**
+ * Identifies each layer by its digest and those of all layers below it: an engine stores a layer only once if these are
+ * identical too.
+ */
 const chains = (image: ImageDetails): string[] =>
   layersOf(image).map((_, index, layers) => layers.slice(0, index + 1).join())
 
@@ -83,9 +86,10 @@ const settingOnly =
   /^(?:\/bin\/sh -c #\(nop\) +)?(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b/
 
 /**
- * Assigns to each layer the step that created it. The history also has steps without a layer, which the API does
- * not mark. So the steps are those that added bytes, else those that do not only change the configuration. If
- * neither count matches, as after an import or a squash, the steps stay unknown.
+ * Assigns to each layer the step that created it. The history also has steps without a layer, which the API does not
+ * mark. The candidates are all steps, the steps that added bytes, and the steps that did more than change the
+ * configuration; the first of these lists with as many steps as the image has layers is used. If there is none, as
+ * after an import or a squash, the steps stay unknown.
  */
 export function joinHistory(
   image: ImageDetails,

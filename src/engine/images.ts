@@ -51,7 +51,7 @@ export interface ListImagesOptions {
   /** Include intermediate images. */
   readonly all?: boolean
   readonly digests?: boolean
-  /** Measure what images share, which takes the engine a while (API 1.42). */
+  /** Measure the layers that images share, which is slow (API 1.42). */
   readonly 'shared-size'?: boolean
   readonly filters?: Filters
   readonly signal?: AbortSignal
@@ -89,7 +89,7 @@ export const inspectImage = (
 ): Promise<ImageDetails> =>
   engine.json({ path: `${imagePath(image)}/json`, ...(signal && { signal }) }, readDetails)
 
-/** As {@link inspectImage}; undefined if there is no such image. */
+/** Like {@link inspectImage}, but resolves to undefined if there is no such image. */
 export async function findImage(
   engine: Engine,
   image: string,
@@ -144,7 +144,7 @@ const readStep: Read<HistoryEntry> = object<HistoryEntry>({
   Comment: withDefault(text, ''),
 })
 
-/** The history of an image, the last step first. */
+/** Reads the history of an image, the last step first. */
 export const readHistory = (
   engine: Engine,
   image: string,
@@ -152,6 +152,6 @@ export const readHistory = (
 ): Promise<readonly HistoryEntry[]> =>
   engine.json({ path: `${imagePath(image)}/history`, ...(signal && { signal }) }, list(readStep))
 
-/** Encodes a reference for a path of the API, which keeps its slashes. */
+/** Returns the API path of an image. The slashes of the reference are not encoded. */
 const imagePath = (image: string): string =>
   `/images/${image.split('/').map(encodeURIComponent).join('/')}`

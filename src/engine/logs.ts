@@ -7,7 +7,7 @@ import { type Bytes, splitLines } from './lines.ts'
 export interface LogLine {
   readonly stream: OutputStream
   /**
-   * The engine's time of the beginning of the line: RFC 3339 with nine decimals in UTC, so that it can be sorted
+   * The engine's timestamp of the beginning of the line: RFC 3339 with nine decimals in UTC, so that it can be sorted
    * as text.
    */
   readonly time: string
@@ -27,7 +27,7 @@ export interface LogOptions {
 /** How long an engine may send no data of an existing log, in milliseconds. */
 const silenceMs = 60_000
 
-/** The log lines of a container, oldest first. With `follow`, it ends when the container stops. */
+/** Streams the log lines of a container, oldest first. With `follow`, the stream ends when the container stops. */
 export async function* streamLogs(
   engine: Engine,
   container: string,
@@ -48,19 +48,19 @@ export async function* streamLogs(
 const space = 0x20
 const newline = 0x0a
 
-/** Splits a message of the engine into its time and the output of the container. */
+/** Splits a message of the engine into its timestamp and the output of the container. */
 function timed(message: Buffer): { time: string; printed: Buffer } {
   const end = message.indexOf(space)
   return { time: message.toString('latin1', 0, end), printed: message.subarray(end + 1) }
 }
 
-/** Engines split longer lines into messages of this many bytes, each with its own time. */
+/** Engines split longer lines into messages of this many bytes, each with a timestamp. */
 const longestMessage = 16_384
 
 /** The longest line, in bytes; a longer one is split. */
 const longestLine = 1 << 20
 
-/** Lines of a container without a terminal: each frame is a line, or a part of one. */
+/** Reads the lines of a container without a terminal: each frame is a line, or a part of one. */
 async function* outputLines(body: Bytes): AsyncGenerator<LogLine, void> {
   const unfinished = new Map<OutputStream, { time: string; parts: Buffer[]; length: number }>()
   for await (const { stream, payload } of readFrames(body)) {
@@ -79,7 +79,7 @@ async function* outputLines(body: Bytes): AsyncGenerator<LogLine, void> {
   }
 }
 
-/** Lines of a container with a terminal: messages have no boundaries. */
+/** Reads the lines of a container with a terminal: messages have no boundaries. */
 async function* terminalLines(body: Bytes): AsyncGenerator<LogLine, void> {
   for await (const bytes of splitLines(body)) {
     const { time, printed } = timed(bytes)
@@ -90,7 +90,7 @@ async function* terminalLines(body: Bytes): AsyncGenerator<LogLine, void> {
 
 const timeAndSpace = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z $/
 
-/** Removes the times inside a line that was longer than one message. */
+/** Removes the timestamps inside a line that was longer than one message. */
 function joinMessages(printed: Buffer, timeLength: number): string {
   const parts: Buffer[] = []
   let rest = printed

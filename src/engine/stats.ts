@@ -34,7 +34,7 @@ interface BlockReading {
   readonly value: number
 }
 
-/** A reading of the API (ContainerStats). Most parts are empty if the container is not running. */
+/** The counters of a container (ContainerStats). Most parts are empty if the container is not running. */
 export interface StatsReading {
   readonly id: string
   readonly name: string
@@ -88,8 +88,8 @@ export async function readStats(
 }
 
 /**
- * Reads the counters of a container at once, without the second reading that `readStats` waits for (API 1.41; older engines
- * wait). Pass the reading before to {@link computeStats}.
+ * Reads the counters of a container immediately, without the second reading that `readStats` waits for (API 1.41; older
+ * engines wait). Pass the previous reading to {@link computeStats}.
  */
 export const readCounters = (
   engine: Engine,
@@ -100,7 +100,7 @@ export const readCounters = (
   return engine.json({ ...request, query: { ...request.query, 'one-shot': true } }, readReading)
 }
 
-/** The usage of a container, about once a second, until it is removed. */
+/** Streams the usage of a container, about once a second, until it is removed. */
 export async function* streamStats(
   engine: Engine,
   container: string,
@@ -117,8 +117,8 @@ const statsRequest = (container: string, stream: boolean, signal?: AbortSignal) 
 })
 
 /**
- * Computes usage from counters (formulas: API reference, ContainerStats). `before` is an earlier reading, for one that does not
- * contain it.
+ * Computes usage from counters (formulas: API reference, ContainerStats). `before` is an earlier reading, which is
+ * needed if `reading` does not contain one.
  */
 export function computeStats(reading: StatsReading, before?: StatsReading): ContainerStats {
   const used = usedMemory(reading.memory_stats)
@@ -149,13 +149,13 @@ function cpuPercent(now: CpuReading, before: CpuReading): number {
   return system > 0 && container > 0 ? (container / system) * processors * 100 : 0
 }
 
-/** Memory without the page cache, which is named differently in cgroup v1 and v2. */
+/** Returns the memory usage without the page cache, which is named differently in cgroup v1 and v2. */
 function usedMemory({ usage = 0, stats = {} }: StatsReading['memory_stats']): number {
   const cache = stats['total_inactive_file'] ?? stats['inactive_file'] ?? 0
   return cache < usage ? usage - cache : usage
 }
 
-/** cgroup v1 reports `Read` and `Write`, v2 `read` and `write`. */
+/** Adds the bytes that were read or written. cgroup v1 reports `Read` and `Write`, v2 `read` and `write`. */
 const blockBytes = ({ blkio_stats }: StatsReading, initial: string): number =>
   sum(
     (blkio_stats.io_service_bytes_recursive ?? [])

@@ -99,7 +99,7 @@ export interface EventOptions {
   readonly signal?: AbortSignal
 }
 
-/** The events of an engine, as they happen; ends at `until`. */
+/** Streams the events of an engine as they happen. The stream ends at `until`. */
 export async function* streamEvents(
   engine: Engine,
   { signal, ...query }: EventOptions = {},
@@ -109,15 +109,15 @@ export async function* streamEvents(
 
 /** A login to a registry. Secret. */
 export interface RegistryLogin {
-  /** As docker's configuration names it. */
+  /** The registry, as docker's configuration names it. */
   readonly registry: string
   readonly user: string
   readonly password: string
 }
 
 /**
- * Lets an engine log in to a registry, with its certificates and settings (SystemAuth). Resolves to the token that replaces the
- * password, or to an empty text. Throws kind `failed` if the registry refuses the login.
+ * Makes an engine log in to a registry, with the engine's certificates and settings (SystemAuth). Resolves to the token
+ * that replaces the password, or to an empty string. Throws kind `failed` if the registry rejects the login.
  */
 export async function checkLogin(
   engine: Engine,

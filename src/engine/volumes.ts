@@ -16,7 +16,7 @@ import type { Engine } from './engine.ts'
 export interface VolumeSummary {
   readonly Name: string
   readonly Driver: string
-  /** Its folder on the host. */
+  /** The directory of the volume on the host. */
   readonly Mountpoint: string
   /** RFC 3339; some drivers do not report it. */
   readonly CreatedAt?: string | undefined
@@ -58,7 +58,7 @@ export const inspectVolume = (
 ): Promise<Readonly<Record<string, unknown>>> =>
   engine.json({ path: volumePath(name), ...(signal && { signal }) }, whole({ Name: text }))
 
-/** Removes a volume. `force`: it is no error if there is none. */
+/** Removes a volume. With `force`, a missing volume is not an error. */
 export const removeVolume = (
   engine: Engine,
   name: string,

@@ -3,7 +3,10 @@ import { flag, nothing, object, text, whole, withDefault } from '../answer.ts'
 import type { Engine } from '../engine.ts'
 import { type Version, readVersion, sendUpdate } from './versions.ts'
 
-/** The settings of a cluster (SwarmSpec), of which fleet knows some. An update must contain all. */
+/**
+ * The settings of a cluster (SwarmSpec). Only the fields that fleet uses have types, but an update must contain all
+ * fields.
+ */
 interface ClusterSpec {
   readonly EncryptionConfig?: { readonly AutoLockManagers: boolean } | undefined
   readonly CAConfig?: Readonly<Record<string, unknown>> | undefined
@@ -27,10 +30,10 @@ const readCluster = object<{
   }),
 })
 
-/** What an update of a cluster changes. */
+/** The changes of a cluster update. */
 export interface ClusterUpdate {
   readonly autolock?: boolean
-  /** Makes new keys and certificates of all nodes, from a new certificate authority. */
+  /** Whether to create a new certificate authority, and new keys and certificates for all nodes. */
   readonly rotatesCa?: boolean
   readonly rotatesTokens?: boolean
   readonly rotatesUnlockKey?: boolean
@@ -62,7 +65,7 @@ export async function updateCluster(
   })
 }
 
-/** Whether the managers of a cluster need a key after a restart. Needs a manager. */
+/** Whether the managers of a cluster need the unlock key after a restart. Needs a manager. */
 export async function isAutolocked(engine: Engine, signal: AbortSignal): Promise<boolean> {
   const { Spec } = await engine.json({ path: '/swarm', signal }, readCluster)
   return Spec.EncryptionConfig?.AutoLockManagers === true
@@ -83,7 +86,7 @@ export async function readUnlockKey(engine: Engine, signal: AbortSignal): Promis
   return key
 }
 
-/** Unlocks a manager (SwarmUnlock). Throws kind `failed` with the reason of the engine, without the key. */
+/** Unlocks a manager (SwarmUnlock). Throws kind `failed` with the message of the engine, without the key. */
 export async function unlockSwarm(engine: Engine, key: string, signal: AbortSignal): Promise<void> {
   const body = { UnlockKey: key }
   try {

@@ -2,13 +2,13 @@ import { flag, listOrNull, object, optional, record, text, withDefault } from '.
 import type { Engine } from '../engine.ts'
 import { idOrNone } from './versions.ts'
 
-/** What an engine knows of the swarm that it is in (SystemInfo.Swarm). */
+/** The swarm membership of an engine, as the engine reports it (SystemInfo.Swarm). */
 export interface SwarmInfo {
   /** Absent if the engine is in no swarm. */
   readonly nodeId?: string | undefined
   /** `inactive`, `pending`, `active`, `error` or `locked`. */
   readonly state: string
-  /** The IP address at which other nodes reach it. Absent if the engine is in no swarm. */
+  /** The IP address at which other nodes reach the engine. Absent if the engine is in no swarm. */
   readonly address?: string | undefined
   /** Whether the engine manages the swarm. */
   readonly isManager: boolean
@@ -25,7 +25,7 @@ export interface ClusterInfo {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
   readonly addressPools: readonly string[]
-  /** Whether managers need a key after a restart. */
+  /** Whether managers need the unlock key after a restart. */
   readonly autolock?: boolean
 }
 
@@ -81,7 +81,7 @@ const readAnswer = object<{
   ),
 })
 
-/** Reads what an engine knows of its swarm. Managers without a leader take 20 seconds to answer. */
+/** Reads the swarm membership of an engine. Managers of a swarm without a leader take 20 seconds to answer. */
 export async function readSwarmInfo(engine: Engine, signal?: AbortSignal): Promise<SwarmInfo> {
   const { Swarm: swarm } = await engine.json(
     { path: '/info', ...(signal && { signal }) },

@@ -2,7 +2,10 @@ import { UserError } from '../../errors.ts'
 import { nothing, object, text } from '../answer.ts'
 import type { Engine } from '../engine.ts'
 
-/** Where a node listens for other nodes (docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols and ports"). */
+/**
+ * The TCP port on which a node listens for other nodes (docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols
+ * and ports").
+ */
 const swarmPort = 2377
 
 const listenAddress = `0.0.0.0:${swarmPort}`
@@ -14,7 +17,7 @@ export interface NewSwarm {
   readonly addressPool: string
   /** Labels of the cluster. */
   readonly labels: Readonly<Record<string, string>>
-  /** Whether managers need a key after a restart of their engine. */
+  /** Whether managers need the unlock key after a restart of their engine. */
   readonly autolock: boolean
 }
 
@@ -73,18 +76,18 @@ export async function readJoinTokens(engine: Engine, signal: AbortSignal): Promi
   return { worker: tokens.Worker, manager: tokens.Manager }
 }
 
-/** How an engine joins a swarm. */
+/** The parameters for joining a swarm. */
 export interface Joining {
   readonly advertise: string
   /** Addresses of managers, with their port. */
   readonly managers: readonly string[]
-  /** Secret; its kind decides on the role. */
+  /** The join token, whose kind determines the role of the node. Secret. */
   readonly token: string
 }
 
 /**
- * Lets an engine join a swarm, as a node that gets no tasks yet (SwarmJoin). Throws kind `failed` with the reason of the engine,
- * without the token. After 20 seconds without success, the engine reports an error, but keeps trying.
+ * Makes an engine join a swarm, as a node that gets no tasks yet (SwarmJoin). Throws kind `failed` with the message of
+ * the engine, without the token. After 20 seconds without success, the engine reports an error, but keeps trying.
  */
 export async function joinSwarm(
   engine: Engine,
@@ -108,7 +111,7 @@ export async function joinSwarm(
   }
 }
 
-/** Lets an engine leave its swarm; its tasks end (SwarmLeave). Managers leave only by force. */
+/** Makes an engine leave its swarm, which ends its tasks (SwarmLeave). Managers leave only with `force`. */
 export const leaveSwarm = (
   engine: Engine,
   signal: AbortSignal,

@@ -24,7 +24,7 @@ export interface SwarmNode {
   }
   /** The state is `ready`, `down`, `disconnected` or `unknown`. */
   readonly Status: { readonly State: string; readonly Addr: string }
-  /** Only of managers. */
+  /** Present for managers only. */
   readonly ManagerStatus?:
     | {
         readonly Leader: boolean
@@ -70,7 +70,7 @@ const readNode = object<SwarmNode>({
   ),
 })
 
-/** Lists the nodes of a swarm. Only a manager can, and only while the swarm has a leader. */
+/** Lists the nodes of a swarm. Works only on a manager, while the swarm has a leader. */
 export const listNodes = (engine: Engine, signal?: AbortSignal): Promise<readonly SwarmNode[]> =>
   engine.json({ path: '/nodes', ...(signal && { signal }) }, list(readNode))
 
@@ -78,7 +78,7 @@ export const listNodes = (engine: Engine, signal?: AbortSignal): Promise<readonl
 const inspectNode = (engine: Engine, node: string, signal: AbortSignal): Promise<SwarmNode> =>
   engine.json({ path: `/nodes/${encodeURIComponent(node)}`, signal }, readNode)
 
-/** Changes a node of a swarm (NodeUpdate); `change` gets its newest state. Does nothing if that changes nothing. */
+/** Changes a node of a swarm (NodeUpdate). `change` receives the current spec; an equal spec is not sent. */
 export async function updateNode(
   engine: Engine,
   node: string,
@@ -95,7 +95,7 @@ export async function updateNode(
   })
 }
 
-/** Removes a node that has left from the list of a swarm (NodeDelete). */
+/** Removes a node that has left a swarm from the swarm's list of nodes (NodeDelete). */
 export const removeNode = (engine: Engine, node: string, signal: AbortSignal): Promise<void> =>
   engine.json(
     {
@@ -105,7 +105,7 @@ export const removeNode = (engine: Engine, node: string, signal: AbortSignal): P
     nothing,
   )
 
-/** The number of tasks that run on a node. */
+/** Counts the tasks that are running on a node. */
 export const countTasks = async (
   engine: Engine,
   node: string,

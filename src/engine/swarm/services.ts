@@ -25,11 +25,11 @@ interface ContainerSpec {
 interface TaskTemplate {
   readonly ContainerSpec?: ContainerSpec | undefined
   readonly Placement?: { readonly Constraints?: readonly string[] | undefined } | undefined
-  /** A counter: another value replaces all tasks. */
+  /** A counter: any other value replaces all tasks. */
   readonly ForceUpdate?: number | undefined
 }
 
-/** How many tasks a service has (ServiceSpec.Mode); one of the fields is there. */
+/** The mode of a service, with the number of its tasks (ServiceSpec.Mode). Exactly one of the fields is set. */
 interface ServiceMode {
   readonly Replicated?: { readonly Replicas?: number | undefined } | undefined
   readonly Global?: object | undefined
@@ -70,9 +70,9 @@ export interface Service {
         readonly Message: string
       }
     | undefined
-  /** Of jobs. */
+  /** Present for jobs only. */
   readonly JobStatus?: { readonly JobIteration: Version } | undefined
-  /** Only of services that were listed. */
+  /** Present only in lists. */
   readonly ServiceStatus?:
     | {
         readonly RunningTasks: number
@@ -179,7 +179,7 @@ export const inspectService = (
 ): Promise<Service> =>
   engine.json({ path: `/services/${encodeURIComponent(service)}`, signal }, readService)
 
-/** Sends an update with the newest version of the service, again if another one came in between. */
+/** Sends an update for the newest version of a service, and repeats it if another update came first. */
 async function sendServiceUpdate(
   engine: Engine,
   service: string,
@@ -200,7 +200,7 @@ async function sendServiceUpdate(
   })
 }
 
-/** Changes a service (ServiceUpdate); `change` gets its newest state. The login to its registry is kept. */
+/** Changes a service (ServiceUpdate). `change` receives the current spec. The service keeps its registry login. */
 export const updateService = (
   engine: Engine,
   service: string,
@@ -241,7 +241,9 @@ export const removeService = (
     nothing,
   )
 
-/** The digest of an image in its registry, as a manager sees it (DistributionInspect). Throws if there is none. */
+/**
+ * Reads the digest of an image in its registry, as a manager sees it (DistributionInspect). Throws if there is none.
+ */
 export async function findImageDigest(
   engine: Engine,
   image: string,

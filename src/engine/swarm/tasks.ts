@@ -23,7 +23,7 @@ export interface Task {
       | { readonly ContainerID?: string | undefined; readonly ExitCode?: number | undefined }
       | undefined
   }
-  /** Of jobs. */
+  /** Present for jobs only. */
   readonly JobIteration?: Version | undefined
 }
 
@@ -57,7 +57,7 @@ const readTask = object<Task>({
   JobIteration: optional(readVersion),
 })
 
-/** Which tasks are listed. */
+/** The tasks to list. */
 interface TaskFilter {
   /** Names or IDs of services; absent: all. */
   readonly services?: readonly string[]
@@ -66,7 +66,7 @@ interface TaskFilter {
   readonly signal?: AbortSignal
 }
 
-/** Lists tasks, also those that have ended (TaskList). */
+/** Lists tasks, including those that have ended (TaskList). */
 export const listTasks = (
   engine: Engine,
   { services, node, signal }: TaskFilter,

@@ -1,21 +1,21 @@
 import { UserError } from '../../errors.ts'
 import { type Read, id, number, object, withDefault } from '../answer.ts'
 
-/** The version of an object of a swarm: each update names the one that it changes (ObjectVersion). */
+/** The version of a swarm object (ObjectVersion). Each update must name the version that it changes. */
 export interface Version {
   readonly Index: number
 }
 
 export const readVersion = object<Version>({ Index: withDefault(number, 0) })
 
-/** An ID of an answer that is empty if there is none. */
+/** Parses an ID that is missing, null or empty if there is none. */
 export const idOrNone: Read<string | undefined> = (value, at) =>
   value === undefined || value === null || value === '' ? undefined : id(value, at)
 
-/** How often an update is repeated when another one came in between. */
+/** How many times an update is attempted if other updates come first. */
 const maxUpdates = 10
 
-/** Sends an update, and again if another one came in between; `send` reads the newest version each time. */
+/** Sends an update, and repeats it if another update came first. `send` must read the newest version each time. */
 export async function sendUpdate(send: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
