@@ -151,7 +151,7 @@ export class Wire {
 
   /**
    * Sends data; `done` is called when it was written to the socket. Returns false if the caller should wait for
-   * `onceRoomy`.
+   * `onceDrained`.
    */
   bytes(chunk: Buffer, done?: () => void): boolean {
     return chunk.length === 0 ? (done?.(), true) : this.#write(kinds.bytes, chunk, done)

@@ -54,21 +54,24 @@ export type BrokerTarget = Omit<SshTarget, 'via'> & { readonly via?: BrokerTarge
 
 /** The user's login data: agent and prompts. */
 export interface Login {
-  /** SSH_AUTH_SOCK and HOME; all variables where ssh is asked for its configuration or a program carries the connection. */
+  /** The environment variables that the login needs (see {@link loginEnvironment}). */
   readonly env: Environment
   /** Whether the command can prompt the user. */
   readonly canPrompt: boolean
 }
 
-/** What fleet's own client needs, and what ssh and its libraries for security keys, tokens and Kerberos look at. */
+/**
+ * Variables that fleet's own client needs, and variables that ssh and its libraries for security keys, tokens and
+ * Kerberos read.
+ */
 const loginVariables = [
   ...['SSH_AUTH_SOCK', 'HOME', 'PATH', 'SSH_SK_PROVIDER', 'SOFTHSM2_CONF', 'OPENSC_CONF'],
   ...['KRB5CCNAME', 'KRB5_CONFIG'],
 ]
 
 /**
- * The variables of an environment that a login needs. The others, such as a provider's secrets, do not reach the broker,
- * except for ssh and the programs that carry a connection.
+ * Selects the environment variables that a login needs. Other variables, such as a provider's secrets, do not reach the
+ * broker, unless the login runs ssh or a proxy program, which get the whole environment.
  */
 export function loginEnvironment(env: Login['env'], target: BrokerTarget): Login['env'] {
   const runsProgram = (one: BrokerTarget): boolean =>
@@ -114,13 +117,13 @@ export interface DisconnectInfo {
 /** A command line of fleet that runs in the broker. */
 export interface HostedRun extends RunningCommand {
   readonly disconnectInfo: DisconnectInfo
-  /** Passes on all requests to the client process, those so far and later ones. */
+  /** Passes the requests to the client process to `take`, both earlier and later requests. */
   onStdinRequest(take: (want: StdinRequest) => void): void
   /** Stops the command, because the client process has exited. */
   abandon(): void
 }
 
-/** What a forwarded connection leads to: a TCP port of a host, or of a container on it. */
+/** The target of a forwarded connection: a TCP port of a host, or of a container on it. */
 export interface ForwardTarget {
   /** The name, ID or Compose service of the container. Absent: the host itself. */
   readonly container?: string | undefined
@@ -131,9 +134,9 @@ export interface ForwardTarget {
 
 /** A port or socket of this computer that is forwarded. */
 export interface PortForward {
-  /** Where connections are accepted. Port 0: the system chooses one. */
+  /** The local address on which connections are accepted. For port 0, the system chooses a port. */
   readonly listen: SocketAddress
-  /** Whether another port will do if this one is in use, or only root may use it. */
+  /** Whether another port may be used if this port is in use, or only root may open it. */
   readonly orAnyPort?: boolean
   readonly target: ForwardTarget
 }
@@ -159,7 +162,7 @@ export type Request =
     })
   | (OnHost & {
       readonly open: 'forward'
-      /** The path of the engine's socket, to look containers up. */
+      /** The path of the engine's socket on the host, for looking up containers. */
       readonly path: string
       readonly forwards: readonly PortForward[]
     })
@@ -212,14 +215,14 @@ export interface HostStatus {
   readonly address: string
   readonly port: number
   readonly state: 'connected' | 'connecting' | 'closed'
-  /** How many commands and streams use it now. */
+  /** The number of commands and streams that are using the connection. */
   readonly uses: number
 }
 
 /** The state of the broker. */
 export interface BrokerStatus {
   readonly pid: number
-  /** When it was started, in ISO 8601. */
+  /** The time at which the broker started, in ISO 8601. */
   readonly started: string
   readonly hosts: readonly HostStatus[]
   readonly sockets: readonly SocketStatus[]
@@ -233,9 +236,9 @@ export interface ForwardStatus {
   readonly machine: string
   readonly container?: string | undefined
   readonly port: number
-  /** How many connections are open. */
+  /** The number of open connections. */
   readonly connections: number
-  /** Why the last connection failed, or why nothing is accepted. */
+  /** Why the last connection failed, or why no connections are accepted; `at` is in ISO 8601. */
   readonly error?: { readonly message: string; readonly at: string } | undefined
 }
 

@@ -15,8 +15,8 @@ const digest = (content: string): string =>
   process.getBuiltinModule('node:crypto').createHash('sha256').update(content).digest('hex')
 
 /**
- * The private folder of the broker's sockets: in the home folder of fleet, or in the runtime folder of the system
- * if that path is too long for a socket.
+ * Returns the private directory of the broker's sockets: in fleet's home directory, or in the runtime directory of the
+ * system if that path is too long for a socket.
  */
 export function brokerFolder(home: string, env: Environment): string {
   const inHome = join(home, 'run')
@@ -27,16 +27,16 @@ export function brokerFolder(home: string, env: Environment): string {
 }
 
 /**
- * Whether only this user can create sockets in a folder. A program that listens there receives secrets, and
- * Node.js cannot check who listens on a socket. Throws if the folder does not exist.
+ * Whether only this user can create sockets in a directory. A program that listens there receives secrets, and Node.js
+ * cannot check who listens on a socket. Throws if the directory does not exist.
  */
 export function isPrivate(folder: string): boolean {
   const { uid, mode } = lstatSync(folder)
   return uid === process.getuid?.() && (mode & 0o077) === 0
 }
 
-/** The path of the broker's socket. */
+/** Returns the path of the broker's socket. */
 export const brokerSocket = (folder: string): string => join(folder, 'broker.sock')
 
-/** The path of the list of ports that the broker forwards. */
+/** Returns the path of the list of ports that the broker forwards. */
 export const forwardsFile = (folder: string): string => join(folder, 'forwards.json')

@@ -48,8 +48,8 @@ export interface BrokerClient {
     direct: () => Promise<Transport>,
   ): Promise<Transport>
   /**
-   * Serves a local Unix socket, called `file`, that forwards to an engine. It exists until it is disposed; with a
-   * process as `holder`, as long as that process; with `context`, until `forget` is called.
+   * Serves a local Unix socket, called `file`, that forwards to an engine. The socket exists until it is disposed of;
+   * with a process as `holder`, as long as the process runs; with `context`, until `forget` is called.
    */
   serveEngine(
     engine: ServedEngine,
@@ -62,15 +62,16 @@ export interface BrokerClient {
    */
   status(): Promise<BrokerStatus | 'retired' | undefined>
   /**
-   * Forwards ports of this computer to a host, all or none, until they are stopped. Rejects as `connectSsh` does, with kind
-   * `failed` if one cannot be opened, and with {@link BrokerUnavailable}. `path` is that of the engine's socket on the host.
+   * Forwards ports of this computer to a host, all or none, until they are stopped. Rejects as `connectSsh` does, with
+   * kind `failed` if a port cannot be opened, and with {@link BrokerUnavailable}. `host.path` is the path of the
+   * engine's socket on the host.
    */
   forward(
     host: Pick<ServedEngine, 'target' | 'env' | 'path'>,
     forwards: readonly PortForward[],
     options: SshOptions,
   ): Promise<readonly ForwardStatus[]>
-  /** The ports that are forwarded. A broker that ended without being stopped is started again, and forwards them again. */
+  /** Lists the forwarded ports. A broker that ended without being stopped is started again, and restores its forwards. */
   forwards(): Promise<readonly ForwardStatus[]>
   /** Stops the forwards with these local ends. */
   stopForwards(locals: readonly string[]): Promise<void>
@@ -108,7 +109,9 @@ const loginOf = (env: Login['env'], target: BrokerTarget, { prompt }: SshOptions
   canPrompt: prompt !== undefined,
 })
 
-/** Opens the broker of this user. It is looked up at the first use, and started if it is not running. */
+/**
+ * Creates a client of this user's broker. The broker is looked up at the first use, and started if it is not running.
+ */
 export function openBrokerClient(location: BrokerLocation): BrokerClient {
   const identity = { protocol: protocolVersion, build: location.build }
   let starting: Promise<Socket> | undefined
@@ -128,8 +131,8 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
   }
 
   /**
-   * Sends a request. Resolves to undefined if the broker exited, and to `killed` if it did not respond and was
-   * killed.
+   * Sends a request, and waits until the broker accepts it. Resolves to undefined if the broker exited, to `retired` if
+   * it belongs to another build, and to `killed` if it did not respond and was killed.
    */
   async function sendRequest(
     socket: Socket,
@@ -154,7 +157,7 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
     return undefined
   }
 
-  /** Sends a request that is carried out once, and resolves to what the broker answers. Rejects as `open` does. */
+  /** Sends a request, and resolves to the broker's answer when the request was carried out. Rejects as `open` does. */
   async function ask(request: Request, options: SshOptions, machine: string): Promise<unknown> {
     let answer: unknown
     const wire = await open(request, options, machine, (opened) => (answer = opened))
@@ -190,8 +193,8 @@ export function openBrokerClient(location: BrokerLocation): BrokerClient {
   }
 
   /**
-   * Sends a request with `put` to the running broker, if any. `advice` returns the hint for a broker that does
-   * not respond.
+   * Sends a request with `send` to the running broker, if any. `hint` returns the hint of the error for a broker that
+   * does not respond.
    */
   async function query<Else>(
     send: (socket: Socket) => Promise<Wire | Else>,

@@ -6,14 +6,14 @@ import { isPrivate, brokerSocket } from '../runtime-dir.ts'
 /** No broker is available, so the command connects directly. Never shown to the user. */
 export class BrokerUnavailable extends Error {}
 
-/** Throws for a folder that is not {@link isPrivate}. */
+/** Throws {@link BrokerUnavailable} for a directory that is not {@link isPrivate}. */
 export function checkFolder(folder: string): void {
   if (!isPrivate(folder)) throw new BrokerUnavailable(`${folder} is accessible to other users`)
 }
 
 const absent = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EAGAIN'])
 
-/** Connects to the broker of this folder. Resolves to undefined when none is listening. */
+/** Connects to the broker of this directory. Resolves to undefined when none is listening. */
 export async function findBroker(folder: string): Promise<Socket | undefined> {
   let socket: Socket | undefined
   try {

@@ -5,7 +5,10 @@ import type { Wire } from '../frames.ts'
 /** How many bytes may wait for a slow reader; with less, bulk transfers stall. */
 export const bufferSize = 1 << 20
 
-/** The input of a remote program. A chunk counts as written when the broker has room for the next one. */
+/**
+ * Creates the standard input of a remote program. A chunk counts as written when the broker has room for the next one.
+ * Call `taken` with the number of bytes that the program has read.
+ */
 export function openRemoteInput(wire: Wire): { stdin: Writable; taken: (count: number) => void } {
   let unacknowledged = 0
   let waiting: (() => void) | undefined

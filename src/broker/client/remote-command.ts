@@ -7,8 +7,8 @@ import { deserializeError } from '../serialize-error.ts'
 import type { Wire } from '../frames.ts'
 
 /**
- * The outputs of a program. They share one connection, which is paused while an output that somebody reads is
- * full.
+ * Creates the output streams of a remote program. They share one connection, which is paused while one of them is full.
+ * A destroyed stream is never full.
  */
 function openRemoteOutputs(wire: Wire) {
   const full = new Set<Readable>()

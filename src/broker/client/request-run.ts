@@ -9,14 +9,14 @@ import {
 import { trace, traceRequest } from '../../os/trace.ts'
 import { Wire } from '../frames.ts'
 
-/** How long the broker may take to accept a command, in milliseconds; a slower one saves no time. */
+/** How long the broker may take to accept a command, in milliseconds; a slower broker saves no time. */
 const acceptTimeoutMs = 2_000
 
 /** A command line of fleet that runs in the broker. */
 export interface AcceptedRun {
   /** Paused until a listener is set. */
   readonly wire: Wire
-  /** How this process ends if the broker stops. */
+  /** The exit code and message of this process if the broker stops. */
   readonly disconnectInfo: DisconnectInfo
 }
 

@@ -5,15 +5,15 @@ import { refused } from '../../transport/sockets/socket-stream.ts'
 /** How long a client may take to accept a connection, in milliseconds. */
 const acceptTimeoutMs = 10_000
 
-/** Connections from hosts, until the client that listens there has accepted them. */
+/** Connections from hosts that the listening client has not accepted yet. */
 interface AnnouncedConnections {
-  /** Keeps a connection, and returns the id by which it is accepted. */
+  /** Keeps a connection, and returns the ID with which the client accepts it. */
   add(connection: Duplex): string
-  /** The connection with this id. Throws with code `REFUSED` when it is no longer there. */
+  /** Removes and returns the connection with this ID. Throws with code `REFUSED` if it was closed. */
   accept(id: string): Duplex
 }
 
-/** Keeps the connections that clients were told of. Closes those that are not accepted in time. */
+/** Keeps the connections that were announced to clients. Closes connections that are not accepted in time. */
 export function announceConnections(): AnnouncedConnections {
   const waiting = new Map<string, { readonly connection: Duplex; readonly timer: NodeJS.Timeout }>()
   return {

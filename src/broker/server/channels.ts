@@ -4,7 +4,7 @@ import type { HostedRun, ClientMessage } from '../protocol.ts'
 import { serializeError } from '../serialize-error.ts'
 import type { Wire } from '../frames.ts'
 
-/** Forwards a stream, no faster than the receiver reads it. */
+/** Forwards a stream, and pauses it while the receiver is slow. */
 function passOn(stream: Readable, wire: Wire, send: (chunk: Buffer) => boolean): void {
   stream.on('data', (chunk: Buffer) => {
     if (send(chunk)) return

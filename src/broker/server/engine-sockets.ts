@@ -31,11 +31,11 @@ export interface SocketsOptions {
 /** The engine sockets of a broker. */
 export interface Sockets extends AsyncDisposable {
   /**
-   * Serves a socket until the returned function is called, and then as long as there are other holders. `broke`
-   * is called with the error when a lost host breaks a connection, before its client notices.
+   * Serves a socket until the returned function is called and there are no other holders. `onBroken` is called with the
+   * error when a connection breaks because the host is lost, before the client of the connection notices.
    */
   hold(engine: ServedEngine, onBroken: (error: Error) => void): Promise<() => void>
-  /** Serves a socket as long as a process runs or a docker context uses it. The next broker continues that. */
+  /** Serves a socket as long as a process runs or a docker context uses it. The next broker continues to serve it. */
   keep(engine: ServedEngine, holder: ProcessRef | 'context'): Promise<void>
   /** Removes docker contexts as holders of these sockets. */
   forget(files: readonly string[]): Promise<void>
@@ -74,14 +74,14 @@ const failureCacheMs = 2_000
 /** A failure within this time, in milliseconds, including waits, is not remembered. */
 const quickFailureMs = 3_000
 
-/** The variables that the list on disk has. A program that carries a connection gets no others from the next broker. */
+/** The variables that are recorded on disk. A proxy program that the next broker starts gets no other variables. */
 const stored = /^(?:SSH_AUTH_SOCK|HOME|PATH|SHELL|USER|LOGNAME|LANG|LC_\w+|TMPDIR|XDG_\w+)$/
 
-/** The variables of a login that are kept on disk for the next broker. */
+/** Selects the variables of a login that are recorded on disk for the next broker. */
 export const storedEnvironment = (env: Login['env']): Login['env'] =>
   Object.fromEntries(Object.entries(env).filter(([name]) => stored.test(name)))
 
-/** Serves engine sockets, and records in the folder those that outlive the commands which requested them. */
+/** Serves engine sockets, and records in `folder` the sockets that outlive the commands which requested them. */
 export function openSockets(options: SocketsOptions): Sockets {
   const { folder, serve, dial, isAlive, onClosed } = options
   const recordFile = join(folder, 'sockets.json')
@@ -102,7 +102,7 @@ export function openSockets(options: SocketsOptions): Sockets {
     try {
       const connection = await dial(entry.engine)
       connection.once('close', onClose).once('error', (error) => {
-        if (!(error instanceof UserError) || error.kind !== 'unreachable') return // one connection's own
+        if (!(error instanceof UserError) || error.kind !== 'unreachable') return // an error of this connection only
         for (const onBroken of entry.users) onBroken(error)
       })
       return connection

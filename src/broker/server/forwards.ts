@@ -12,7 +12,7 @@ import { type ServedEngine, storedEnvironment } from './engine-sockets.ts'
 /** How to log in to the host of a forward, and the path of its engine's socket. */
 type ForwardHost = Pick<ServedEngine, 'target' | 'env' | 'path'>
 
-/** A port or socket of this computer on which connections are accepted. Disposing of it ends them too. */
+/** A local port or socket on which connections are accepted. Disposing of it also closes the open connections. */
 export interface ListeningPort extends AsyncDisposable {
   /** The TCP port; absent for a Unix socket. */
   readonly port?: number | undefined
@@ -27,15 +27,15 @@ export type DialTarget = (transport: Transport) => Promise<Duplex>
 
 export interface ForwardsOptions {
   readonly folder: string
-  /** Accepts connections; each is joined with a new `dial()`. Throws code `REFUSED` if it cannot listen. */
+  /** Accepts connections; each is forwarded to a new `dial()`. Throws code `REFUSED` if it cannot listen. */
   readonly listen: (
     address: SocketAddress,
     dial: () => Promise<Duplex>,
     onClosed: () => void,
   ) => Promise<ListeningPort>
-  /** Prepares connections to a target; containers are looked up on the engine for each of them. */
+  /** Prepares connections to a target; containers are looked up on the engine for each connection. */
   readonly openTarget: (target: ForwardTarget, host: ForwardHost) => DialTarget
-  /** The connection to a host, as the registry of hosts returns it. */
+  /** Resolves to the shared connection to a host, which stays open until `release` is called. */
   readonly use: (
     host: ForwardHost,
   ) => Promise<{ readonly transport: Transport; readonly release: () => void }>
@@ -46,8 +46,8 @@ export interface ForwardsOptions {
 /** The forwards of a broker. */
 export interface Forwards extends AsyncDisposable {
   /**
-   * Forwards ports, all or none, until they are stopped; `hold` keeps the connection to the host open. The next broker
-   * continues it. Throws kind `failed` if one cannot be opened.
+   * Forwards ports, all or none, until they are stopped; the next broker continues to forward them. `hold` keeps the
+   * connection to the host open. Throws kind `failed` if a port cannot be opened.
    */
   start(
     host: ForwardHost,
@@ -56,7 +56,7 @@ export interface Forwards extends AsyncDisposable {
   ): Promise<readonly ForwardStatus[]>
   /** Stops the forwards with these local ends. */
   stop(locals: readonly string[]): Promise<void>
-  /** Forwards what an earlier broker recorded. */
+  /** Restores the forwards that an earlier broker recorded. */
   restore(): Promise<void>
   /** Accepts no more connections, and leaves the recorded forwards to the next broker. */
   drain(): Promise<void>
@@ -65,7 +65,7 @@ export interface Forwards extends AsyncDisposable {
   connections(): number
 }
 
-/** A forward as the list on disk has it. */
+/** A forward as it is recorded on disk. */
 interface RecordedForward extends ForwardHost {
   readonly listen: SocketAddress
   readonly forwardTo: ForwardTarget
@@ -73,7 +73,7 @@ interface RecordedForward extends ForwardHost {
 
 interface Entry {
   host: ForwardHost
-  /** With the port that the system chose. */
+  /** The local address; instead of port 0, it has the port that the system chose. */
   listen: SocketAddress
   readonly target: ForwardTarget
   dial: DialTarget
@@ -82,10 +82,10 @@ interface Entry {
   error: ForwardStatus['error']
 }
 
-/** How often a port that could not be opened again is tried, in milliseconds. */
+/** How often to retry opening a port, in milliseconds. */
 const retryMs = 2_000
 
-/** The text of a local address, which identifies a forward. */
+/** Formats a local address, which identifies a forward. */
 export function formatLocal(listen: SocketAddress): string {
   if ('path' in listen) return listen.path
   return `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
@@ -106,13 +106,16 @@ const statusOf = ({ host, listen, target, port, error }: Entry): ForwardStatus =
 const sameTarget = (a: ForwardTarget, b: ForwardTarget): boolean =>
   a.container === b.container && a.address === b.address && a.port === b.port
 
-/** Whether two logins are for the same machine: another inventory may have one of the same name. A host that has moved keeps its key. */
+/**
+ * Whether two targets are the same machine: another inventory may have a machine with the same name. A host whose
+ * address has changed keeps its host keys.
+ */
 const sameHost = (a: BrokerTarget, b: BrokerTarget): boolean =>
   a.machine === b.machine &&
   ((a.address === b.address && a.port === b.port) ||
     a.hostKeys.some((key) => b.hostKeys.includes(key)))
 
-/** Keeps forwarded ports, and records them in the folder for the next broker. */
+/** Manages the forwarded ports, and records them in `folder` for the next broker. */
 export function openForwards(options: ForwardsOptions): Forwards {
   const { folder, listen, openTarget, use, onClosed } = options
   const entries = new Set<Entry>()
@@ -160,7 +163,7 @@ export function openForwards(options: ForwardsOptions): Forwards {
     ...{ port: undefined, release: undefined, error: undefined },
   })
 
-  /** The forward that already does what is asked. Throws if its local end is used by another one. */
+  /** Finds an existing forward that fulfills the request. Throws if another forward uses the local address. */
   function known(host: ForwardHost, { listen: address, orAnyPort, target }: PortForward) {
     const isSame = (entry: Entry) =>
       sameHost(entry.host.target, host.target) && sameTarget(entry.target, target)

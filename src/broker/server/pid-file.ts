@@ -58,7 +58,7 @@ export type Verdict =
   | 'unknown'
 
 /**
- * Checks why the broker of a folder has not responded since `askedAt` (Unix milliseconds). A broker that makes no
+ * Checks why the broker of a directory has not responded since `askedAt` (Unix milliseconds). A broker that makes no
  * progress is killed, so that its commands end with an error instead of hanging.
  */
 export function openHangCheck(
@@ -85,7 +85,7 @@ export function openHangCheck(
     process.kill(pid, 'SIGKILL')
     const check = async (): Promise<Verdict | undefined> =>
       (await find(pid))?.since === since ? undefined : 'gone'
-    // A zombie stays until its parent looks at it.
+    // A zombie process exists until its parent waits for it.
     return poll(check, { pauseMs: pollMs, withinMs: killTimeoutMs, otherwise: () => 'gone' })
   }
 
@@ -94,7 +94,7 @@ export function openHangCheck(
       const { mtimeMs } = await stat(pidFile(folder))
       if (mtimeMs > askedAt) return 'gone'
       const owner = JSON.parse(await readFile(pidFile(folder), 'utf8')) as ProcessRef
-      // With a shared home folder, it may be a process of another computer or container.
+      // With a shared home directory, the file may be about a process of another computer or container.
       if (owner.pid === process.pid || owner.since === undefined) return 'unknown'
       if ((await find(owner.pid))?.since !== owner.since) return 'unknown'
       return (await makesProgress(owner)) ? 'works' : await kill(owner)

@@ -46,7 +46,7 @@ export interface BrokerOptions extends Pick<HostsOptions, 'connect'> {
   /** Serves a Unix socket; each connection is forwarded to a new `dial()`. */
   readonly serveSocket: SocketsOptions['serve']
   readonly isAlive: SocketsOptions['isAlive']
-  /** Accepts connections to forward, and prepares connections to what they lead to. */
+  /** Accepts connections to forward, and prepares connections to their targets. */
   readonly forwarding: {
     readonly listen: ForwardsOptions['listen']
     readonly openTarget: (
@@ -126,8 +126,8 @@ async function traced(wire: Wire, { open, trace: asked }: Hello, work: () => Pro
 }
 
 /**
- * Starts the broker: it keeps connections to hosts, which the commands of this user share. Access is controlled
- * by the socket's folder, which only this user can enter, because Node.js cannot read who is connected to a
+ * Starts the broker: it keeps connections to hosts, which the commands of this user share. Access is controlled by the
+ * socket's directory, which only this user can enter, because Node.js cannot determine which user has connected to a
  * socket.
  */
 export async function startBrokerServer(options: BrokerOptions): Promise<BrokerServer> {
@@ -331,10 +331,10 @@ export async function startBrokerServer(options: BrokerOptions): Promise<BrokerS
     },
   }
 
-  await forwards.restore() // before clients can ask which there are
+  await forwards.restore() // before clients can request the list
   if (options.self) await writePidFile(dirname(socket), options.self)
-  /** Whether the socket still belongs to this broker; another process may have removed or replaced it. */
   const inode = await listenAt(server, socket)
+  /** Whether the socket still belongs to this broker; another process may have removed or replaced it. */
   const isOurs = async (): Promise<boolean> =>
     (await stat(socket).catch(ignored('broker', 'inspect the socket')))?.ino === inode
   const watch = setInterval(() => void isOurs().then((ours) => ours || drain()), 10_000).unref()

@@ -27,8 +27,8 @@ interface Use {
 /** The shared connections to hosts. */
 export interface Hosts extends AsyncDisposable {
   /**
-   * The connection to a host, opened if there is none. Rejects as `connectSsh` does. With `forSession`, it is a
-   * further connection if the first one has no session left.
+   * Resolves to the connection to a host, which is opened if necessary. Rejects as `connectSsh` does. With
+   * `forSession`, another connection is used if the first has no free session.
    */
   use(target: BrokerTarget, caller: Caller, forSession?: boolean): Promise<Use>
   /** Whether a connection to a host is open. */
@@ -125,8 +125,8 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
   }
 
   /**
-   * Connects, and shares the attempt with other commands. Once the user is prompted, who may not answer, the
-   * others make their own attempts.
+   * Connects, and shares the attempt with other commands. Once the user is prompted, and may not answer, the other
+   * commands make their own attempts.
    */
   function attempt(host: Host, caller: Caller): Promise<Transport> {
     const { prompt } = caller
@@ -178,7 +178,7 @@ export function openHosts({ connect, idleMs, onClosed }: HostsOptions): Hosts {
     host.idle = setTimeout(closeIdle, idleMs).unref()
   }
 
-  /** The host at `key`, or the next one for the same host if that has no session left. */
+  /** Finds or creates the connection state at `key`, or the next one of the same host if that has no free session. */
   function find(key: string, target: BrokerTarget, forSession: boolean): [string, Host] {
     const host = hosts.get(key) ?? newHost(target)
     if (forSession && host.sessions >= sessionsPerConnection)
