@@ -3,13 +3,17 @@ export interface SessionSlot {
   /** Returns the permission after the session has ended. */
   give(): void
   /**
-   * Reports that the server refused the session. If other sessions are open, they are taken as the reason: the
-   * limit is lowered, and the result is true, so try again.
+   * Reports that the server refused the session, and returns the permission. If other sessions are open, they are
+   * assumed to be the reason: the limit is lowered, and the result is true, which means that the caller should try
+   * again.
    */
   refuse(): boolean
 }
 
-/** Limits the number of open sessions, first come first served. Aborting the signal ends the wait. */
+/**
+ * Creates a function that waits for permission to open a session, so that at most `limit` sessions are open. First
+ * come, first served. Aborting the signal ends the wait.
+ */
 export function createSessionSlots(limit: number): (signal?: AbortSignal) => Promise<SessionSlot> {
   let held = 0
   let allowed = limit

@@ -8,12 +8,12 @@ import type { CommandLine, ExitStatus } from './transport.ts'
 export const shellLine = (command: CommandLine): string =>
   'shell' in command ? command.shell : command.map(shellQuote).join(' ')
 
-/** What csh does not read literally between single quotes. */
+/** Characters that csh does not read literally between single quotes. */
 const notLiteral = /[\n\r!]/
 
 /**
- * The text that makes any login shell run `command`: sh, csh and fish. csh has no line breaks in quotes and replaces "!". Such words
- * are decoded by an sh that then becomes the program.
+ * Formats a command for any login shell: sh, csh or fish. csh does not allow line breaks in quotes and replaces "!"
+ * there. A command with these characters is encoded; an sh decodes it and then replaces itself with the program.
  */
 export function loginShellLine(command: CommandLine): string {
   const line = shellLine(command)
@@ -26,14 +26,14 @@ export function loginShellLine(command: CommandLine): string {
   return `sh -c 'eval "exec $(printf %b "$1")"' sh ${shellQuote(encoded)}`
 }
 
-/** The exit code as a shell reports it: for a signal, 128 plus its number (POSIX 2.8.2). */
+/** Returns the exit code as a shell reports it: for a signal, 128 plus its number (POSIX 2.8.2). */
 export function exitCodeOf(status: ExitStatus): number {
   if ('code' in status) return status.code
   const number = constants.signals[`SIG${status.signal}` as NodeJS.Signals]
   return 128 + (number ?? 0)
 }
 
-/** Resolves when the reader of a stream has read all data. Without a reader, the data is kept. */
+/** Resolves when the reader of a stream has read all data; immediately if there is no reader. */
 export async function outputDelivered(stream: Readable): Promise<void> {
   if (stream.readableFlowing === null) return
   await finished(stream).catch(() => {}) // the reader may have closed it

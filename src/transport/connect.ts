@@ -23,22 +23,22 @@ const readIfThere = (file: string): Promise<string> =>
 async function isOnSecurityKey(file: string): Promise<boolean> {
   const text = await readIfThere(file)
   if (text.startsWith('sk-')) return true
-  // OpenSSH's own format begins with a magic word, the encryption, and the public part (PROTOCOL.key of OpenSSH).
+  // The OpenSSH format begins with a magic string, the encryption, and the public part (PROTOCOL.key of OpenSSH).
   const [, body = ''] = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]*)/.exec(text) ?? []
   return /sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com/.test(
     Buffer.from(body.slice(0, 400), 'base64').toString('latin1'),
   )
 }
 
-/** The files of security keys that ssh(1) looks for, and those of other keys. */
+/** The default key files of ssh(1): those of security keys, and others. */
 const [usualSecurityKeys, usualKeys] = [
   ['id_ed25519_sk', 'id_ecdsa_sk'],
   ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_dsa', 'id_xmss'],
 ]
 
 /**
- * The first key file on a security key, among those that are chosen by name: `files`, and those of the alias. The usual file of
- * a security key counts if there is no other key.
+ * Finds the first key file of a security key among the configured key files: `files`, and `IdentityFile` in `answer`. A
+ * default key file of a security key counts only if there is no other key.
  */
 async function findSecurityKey(
   files: readonly string[],
@@ -56,7 +56,9 @@ async function findSecurityKey(
   return found !== undefined && !others.some((file) => existsSync(file)) ? found : undefined
 }
 
-/** The host of an alias in the user's SSH configuration, as ssh prints it, so that ssh runs once for a connection. */
+/**
+ * Adds the output of `ssh -G` to an alias of the user's SSH configuration, so that ssh runs only once for a connection.
+ */
 async function readAlias(
   { alias }: Pick<SshTarget, 'alias'>,
   env: Environment,
@@ -67,7 +69,7 @@ async function readAlias(
   return answer === undefined ? alias : { ...alias, answer }
 }
 
-/** Chooses the client: the one that the target names, or OpenSSH where fleet's own cannot log in. */
+/** Chooses the SSH client: the one that the target names, or OpenSSH if fleet's own client cannot log in. */
 export async function chooseClient(
   target: Pick<SshTarget, 'client' | 'hostKeys' | 'identityFiles' | 'alias'>,
   env: Environment,

@@ -11,7 +11,7 @@ export const newMark = (): string => `fleet-${randomUUID()}`
 /** Shell: prints the mark. Output before it comes from the login shell, output after it from the program. */
 export const printMark = `printf '%s\\n' "$0"`
 
-/** Removes the output of the login shell before the mark. Fails if that is too long. */
+/** Removes the output of the login shell before the mark. Fails if that output is too long. */
 export class AfterMark extends Transform {
   readonly #mark: Buffer
   #before: Buffer | undefined = Buffer.alloc(0)
@@ -53,7 +53,7 @@ const greetingTooLong = (): UserError =>
     hint: 'check the shell startup files on the host, such as ~/.bashrc: they must not print anything in a non-interactive shell',
   })
 
-/** The part of an output after the mark; empty without a mark, which means that the program did not start. */
+/** Returns the output after the mark. It is empty if there is no mark, which means that the program did not start. */
 export function afterMark(output: Readable, mark: string): AfterMark {
   const rest = new AfterMark(mark)
   rest.on('error', () => {}) // reported to the reader, if there is one

@@ -25,8 +25,8 @@ const maxOutputBytes = 1 << 24
 const maxErrorBytes = 1 << 16
 
 /**
- * Reads a stream to its end, but keeps only the first `limit` bytes as text. `heard` is called with the size of
- * each chunk.
+ * Reads a stream to its end, but keeps only the first `limit` bytes as text. `onData` is called with the size of each
+ * chunk.
  */
 export async function readBeginning(
   stream: Readable,
@@ -46,8 +46,8 @@ export async function readBeginning(
 }
 
 /**
- * Runs a command without a terminal, and collects its output. Rejects with kind `failed` when it prints too much,
- * and `unreachable` when it prints nothing for `patienceMs`.
+ * Runs a command without a terminal, and collects its output. Rejects with kind `failed` when it prints too much, and
+ * `unreachable` when it prints nothing for `idleTimeoutMs`.
  */
 export async function run(
   transport: Transport,
@@ -86,7 +86,7 @@ export async function run(
       readBeginning(running.stderr, { limit: maxOutputBytes, onData }),
       running.exit,
     ])
-    ended.catch(ignored('ssh', 'read the output of a command')) // one that does not react to the signal is abandoned
+    ended.catch(ignored('ssh', 'read the output of a command')) // a command that does not react to the signal is abandoned
     const [stdout, stderr, status] = await Promise.race([ended, rejectOnAbort(ending.signal)])
     if (running.stdout instanceof AfterMark && !isStarted() && 'code' in status) {
       throw await notStarted(status.code, `${running.stdout.greeting}\n${stderr}`)
@@ -103,15 +103,15 @@ const tooMuch = (): UserError =>
 const idleError = (ms: number): UserError =>
   new UserError('unreachable', `a command on the host produced no output for ${ms / 1000} s`)
 
-/** The program did not print anything, not even its mark: the login shell has not come that far. */
+/** The error for a program that printed nothing, not even its mark: the login shell has not started it. */
 const shellHangs = (ms: number): UserError =>
   new UserError('unreachable', `the login shell did not run a command within ${ms / 1000} s`, {
     hint: 'check the shell startup files on the host (such as ~/.bashrc); if the home directory is on a file server, check that the server responds',
   })
 
-/** Another command, or none, ran in place of the program. */
+/** Creates the error for a program that did not start: the account runs another command instead, or none. */
 async function notStarted(code: number, output: string): Promise<UserError> {
-  const { quoteServer } = await import('./ssh/connection-errors.ts') // rare, and a program need not load it
+  const { quoteServer } = await import('./ssh/connection-errors.ts') // rarely needed
   const words = quoteServer(output)
   const shown = words === '' ? `exit code ${code} and no output` : words
   if (/password change required|password has expired/i.test(words)) {

@@ -64,7 +64,7 @@ export interface EngineSocket {
 /** Connections that the broker keeps between commands. */
 interface Relay {
   /**
-   * Opens a connection to the engine that listens on `path` of the host, in the way that worked before. Calls
+   * Opens a connection to the engine that listens on `path` of the host, by the method that worked before. Calls
    * `otherwise` if the broker is no longer available.
    */
   dialEngine(path: string, otherwise: (transport: Transport) => Promise<Duplex>): Promise<Duplex>

@@ -103,10 +103,10 @@ async function serve(address: ListenOptions, take: Take): Promise<Server> {
 const portOf = (server: Server | undefined): number | undefined =>
   (server?.address() as AddressInfo | null | undefined)?.port
 
-/** How many ports of the system's choice are tried, where the one of 127.0.0.1 is in use on ::1. */
+/** How many ports chosen by the system are tried, if the port on 127.0.0.1 is in use on ::1. */
 const portTries = 5
 
-/** Serves 127.0.0.1 and, where there is IPv6, the same port of ::1. */
+/** Listens on 127.0.0.1 and, if IPv6 is available, on the same port of ::1. */
 async function serveLoopback(port: number, take: Take, triesLeft: number): Promise<Server[]> {
   const first = await serve({ host: '127.0.0.1', port }, take)
   try {
@@ -119,7 +119,7 @@ async function serveLoopback(port: number, take: Take, triesLeft: number): Promi
   }
 }
 
-/** The servers of a bind address of SSH: "localhost" is the loopback addresses, and "" all addresses. */
+/** Listens on a bind address as SSH interprets it: "localhost" means the loopback addresses, and "" all addresses. */
 async function serveAll(address: SocketAddress, take: Take): Promise<Server[]> {
   if ('path' in address) return [await serve(address, take)]
   const { host, port } = address

@@ -7,8 +7,8 @@ import type { ExecOptions, TerminalSize } from '../transport.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
- * A shell line that sets the size of its terminal, writes the terminal's name to descriptor 3, and runs the
- * command.
+ * Returns a shell line that sets the size of its terminal, writes the terminal's name to file descriptor 3, and runs
+ * the command.
  */
 const prelude = (line: string, shell: string, { rows, columns }: TerminalSize): string =>
   [
@@ -41,7 +41,7 @@ export function spawnOnTerminal(
       const setSize = (file: string) =>
         spawn('stty', ['-F', file, 'rows', String(rows), 'columns', String(columns)], {
           stdio: 'ignore',
-        }).on('error', () => {}) // a terminal can be used with a wrong size
+        }).on('error', () => {}) // a terminal with a wrong size is still usable
       device.then(setSize, () => {})
     },
   }

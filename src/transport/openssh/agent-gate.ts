@@ -8,15 +8,18 @@ import type { AgentForwarding } from '../ssh/agent-forwarding.ts'
 import { setForwardedAgent } from '../ssh/ssh2-internals.ts'
 import { listenAt } from '../sockets/unix-socket.ts'
 
-/** A socket that leads to the agent while commands run that may use it: ssh would allow it to the host at any time. */
+/**
+ * A socket that forwards to the SSH agent only while commands that may use the agent are running. ssh alone would let
+ * the host use the agent at any time.
+ */
 export interface AgentGate extends AsyncDisposable {
-  /** For ssh's option ForwardAgent. */
+  /** The path of the socket, for ssh's option ForwardAgent. */
   readonly path: string
-  /** Opens the gate until the returned function is called. */
+  /** Allows access to the agent until the returned function is called. */
   open(): () => void
 }
 
-/** Serves a gate in `folder` to the agent behind `socket`. */
+/** Creates the socket in `folder`, which forwards to the agent at `socket`. */
 export async function serveAgentGate(folder: string, socket: string): Promise<AgentGate> {
   let users = 0
   const server = createServer((near) => {
@@ -47,7 +50,7 @@ export async function serveAgentGate(folder: string, socket: string): Promise<Ag
   }
 }
 
-/** Lets commands of a shared connection use the agent. ssh itself connects the host to the gate. */
+/** Lets commands of a shared connection use the agent. ssh itself connects the host to the socket of `gate`. */
 export const agentBehind = (
   client: Client,
   machine: string,

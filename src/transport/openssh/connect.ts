@@ -23,7 +23,10 @@ import { type Master, MasterFailed, startMaster } from './master.ts'
 import { findSsh } from './program.ts'
 import { remoteListening } from './remote-listener.ts'
 
-/** The connection of an ssh that is logged in. ssh probes the host itself, and ends when it does not answer. */
+/**
+ * Creates the connection of an ssh process that has logged in. ssh itself probes the host, and exits when it does not
+ * answer.
+ */
 function connectionOf(master: Master, endpoint: SshTarget): Connection {
   const { client, stream } = master
   const { end, close, ...loss } = watchLoss(client, endpoint, () => {
@@ -39,7 +42,7 @@ function connectionOf(master: Master, endpoint: SshTarget): Connection {
     ...{ client, stream, endpoint },
     ...loss,
     flush() {},
-    settled: () => Promise.resolve(), // OpenSSH passes no request through that any host answers without effect
+    settled: () => Promise.resolve(), // OpenSSH forwards no request that every host answers without effect
     async [Symbol.asyncDispose]() {
       close()
       await master[Symbol.asyncDispose]()
@@ -47,7 +50,7 @@ function connectionOf(master: Master, endpoint: SshTarget): Connection {
   }
 }
 
-/** The error for a host key that ssh did not accept. */
+/** Creates the error for a host key that ssh did not accept. */
 async function explainHostKey(
   target: SshTarget,
   { log }: MasterFailed,
@@ -57,7 +60,7 @@ async function explainHostKey(
   const shown = log.hostKey()
   const line = revoked.find(({ key }) => fingerprint(key) === shown?.fingerprint)
   if (line !== undefined) return hostKeyRevoked(target, line)
-  // The callers compare the key itself, and ssh prints its fingerprint only.
+  // Callers need the key itself, but ssh prints only its fingerprint.
   const scanned =
     target.alias === undefined
       ? await scanHostKey(target, { env, ...(signal && { signal }) }).catch(
@@ -70,10 +73,10 @@ async function explainHostKey(
   return hostKeyRejected(target, target.hostKeys, shown?.fingerprint ?? 'another key', why)
 }
 
-/** ssh(1)'s own key files, those of security keys included. */
+/** The default key files of ssh(1), including those of security keys. */
 const defaultKeyNames = ['id_ed25519', 'id_ed25519_sk', 'id_ecdsa', 'id_ecdsa_sk', 'id_rsa']
 
-/** The target, and the agent that its commands may use. */
+/** The target, and the socket of the agent that its commands may use. */
 interface Prepared {
   readonly target: SshTarget
   readonly agent: string | undefined
@@ -83,8 +86,8 @@ const agentOf = ({ agent }: SshTarget, env: SshOptions['env']): string | undefin
   (agent === undefined ? env['SSH_AUTH_SOCK'] : agent.socket) || undefined
 
 /**
- * The target with what the user's SSH configuration has for its alias; without one, with the usual keys in $HOME, which ssh
- * would look for in the home folder of the account, and only if no other keys are given.
+ * Applies the user's SSH configuration to a target with an alias. To a target without one, adds the default keys in
+ * $HOME: ssh would look for them in the account's home directory, and only if no other keys are given.
  */
 async function prepare(target: SshTarget, env: SshOptions['env']): Promise<Prepared> {
   if (target.alias === undefined) {
@@ -112,9 +115,9 @@ const hostKeyFailed =
 const loginFailed = /Permission denied \(|No supported authentication methods|^sign_and_send_pubkey/
 
 /**
- * Connects and logs in as `connectSsh` does, with the `ssh` program of this computer and the person's ssh_config. The host must
- * show one of the pinned keys, or a certificate of a pinned authority. Throws the errors of `connectSsh`, and kind `unsupported`
- * if there is no such program.
+ * Connects and logs in as `connectSsh` does, but with the `ssh` program of this computer and the user's ssh_config. The
+ * host must present one of the pinned keys, or a certificate of a pinned authority. Throws the errors of `connectSsh`,
+ * and kind `unsupported` if there is no usable `ssh` program.
  */
 export async function connectOpenSsh(given: SshTarget, options: SshOptions): Promise<Transport> {
   if (given.hostKeys.length === 0) throw hostKeyMissing(given)
@@ -127,7 +130,7 @@ export async function connectOpenSsh(given: SshTarget, options: SshOptions): Pro
       { address: target.address, port: target.port, ...target.settings?.knownHosts },
       env,
     ),
-    // An inventory may come from others: its names must not select what runs here (see usableAlias).
+    // An inventory may come from other people: its names must not select commands of ssh_config (see usableAlias).
     target.alias === undefined ? ['-F', 'none'] : configOptions(env),
   ])
   using deadline = startDeadline(connectTimeoutMs, caller)

@@ -5,13 +5,16 @@ import { join } from 'node:path'
 import { prepareSocketFolder, shortFolderFor } from '../../os/socket-folder.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** The name of the socket at which an ssh shares its connection. */
+/** The name of the socket through which ssh shares a connection. */
 export const sharedSocket = 'ctl'
 
-/** How long a login may take before its folder counts as abandoned, in milliseconds. */
+/** How long a login may take before its directory counts as abandoned, in milliseconds. */
 const loginMs = 10 * 60_000
 
-/** The folder of all connections of this user. It is short: ssh adds 17 characters to the name of a new socket. */
+/**
+ * Returns the directory for all connections of this user. Its path is short, because ssh adds 17 characters to the name
+ * of a new socket.
+ */
 const baseFolder = (): string => shortFolderFor(`openssh of ${userInfo().uid}`)
 
 const isShared = (socket: string): Promise<boolean> =>
@@ -22,7 +25,7 @@ const isShared = (socket: string): Promise<boolean> =>
     attempt.once('connect', () => attempt.destroy())
   })
 
-/** Removes what a process left behind that was killed together with its ssh. */
+/** Removes the files of a process that was killed together with its ssh. */
 async function removeAbandoned(base: string): Promise<void> {
   for (const name of await readdir(base)) {
     const folder = join(base, name)
@@ -34,7 +37,7 @@ async function removeAbandoned(base: string): Promise<void> {
 
 let cleaning: Promise<void> | undefined
 
-/** Creates a folder for the files of one connection that only this user can enter. */
+/** Creates a directory for the files of one connection, which only this user can access. */
 export async function createFolder(): Promise<string> {
   const base = baseFolder()
   await prepareSocketFolder(base)

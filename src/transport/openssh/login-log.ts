@@ -9,33 +9,36 @@ import {
 import { newLoginReport } from '../ssh/login/login-errors.ts'
 import type { LoginReport } from '../ssh/login/login-errors.ts'
 
-/** A key that a host has shown. */
+/** A host key that ssh has reported. */
 interface ShownKey {
-  /** Such as `ssh-ed25519`. */
+  /** The type, such as `ssh-ed25519`. */
   readonly type: string
   /** `SHA256:…` */
   readonly fingerprint: string
 }
 
-/** What ssh said of a login. */
+/** The progress of a login, parsed from the output of `ssh -v`. */
 export interface LoginLog {
-  /** Takes a line of ssh's standard error. */
+  /** Parses a line of ssh's standard error. */
   add(line: string): void
   stage(): Stage
   isLoggedIn(): boolean
   hostKey(): ShownKey | undefined
   /** The fingerprint of the key that the host accepted last. */
   acceptedKey(): string | undefined
-  /** What was tried to log in. */
+  /** The attempts to log in. */
   readonly report: LoginReport
-  /** Lines that are not about the progress, in order: errors of ssh and of programs that it runs, and the host's banner. */
+  /** Lines that do not report progress, in order: errors of ssh and of programs that it runs, and the host's banner. */
   readonly words: readonly string[]
 }
 
-/** The most lines that are kept. */
+/** The maximum number of lines that are kept. */
 const mostWords = 40
 
-/** Lines about the progress (`ssh -v`), and what they tell. The texts have been the same since OpenSSH 7.4. */
+/**
+ * A pattern for progress lines of `ssh -v`, and the change of state that they report. The texts have been the same
+ * since OpenSSH 7.4.
+ */
 type Step = readonly [pattern: RegExp, take: (log: State, found: RegExpExecArray) => void]
 
 interface State {
@@ -93,7 +96,7 @@ const steps: readonly Step[] = [
   [/^Authenticated to |^Authentication succeeded/, (log) => (log.isLoggedIn = true)],
 ]
 
-/** Keys that ssh could not use. */
+/** Lines about keys that ssh could not use. */
 const unusable: readonly Step[] = [
   [
     /^Load key "(.*)": (?:bad permissions)/,
@@ -125,10 +128,13 @@ const unusable: readonly Step[] = [
   ],
 ]
 
-/** A message of GSSAPI (RFC 2744, 3.9.1), whose second line has the reason. */
+/** The first line of an error message of GSSAPI (RFC 2744, 3.9.1), whose second line is the reason. */
 const beginsReason = /^debug1: (?!Next authentication method)/
 
-/** Reads what `ssh -v` prints while it logs in. `greeted` is called once the host says that it is an SSH server. */
+/**
+ * Creates a parser for the output of `ssh -v` during a login. `greeted` is called once the host has sent its SSH
+ * version.
+ */
 export function readLogin(greeted: () => void): LoginLog {
   const state: State = {
     ...{ stage: 'connecting', isLoggedIn: false, hostKey: undefined, accepted: undefined },
@@ -170,7 +176,7 @@ export function readLogin(greeted: () => void): LoginLog {
 
 const systemError = (code: string, message: string) => Object.assign(new Error(message), { code })
 
-/** What ssh says of the network, in terms of Node.js. */
+/** Network errors in the output of ssh, and the matching error codes of Node.js. */
 const networkErrors: readonly (readonly [pattern: RegExp, code: string])[] = [
   [/Could not resolve hostname/, 'ENOTFOUND'],
   [/Connection refused/, 'ECONNREFUSED'],
@@ -184,15 +190,15 @@ const closed =
 const notSsh =
   /banner line contains invalid characters|: invalid format|Bad packet length|Protocol major versions differ/
 
-/** Lines of ssh's that only repeat that it ended. */
+/** Lines of ssh that report only that the connection has ended. */
 const sayNothing =
   /^(?:\w+_exchange_identification: |banner exchange: )?(?:read: )?Connection (?:to UNKNOWN|closed by|reset by|timed out during) |^Killed by signal/
 
-/** The line that tells best why ssh ended. */
+/** Returns the line that best explains why ssh exited. */
 export const lastWords = (words: readonly string[]): string | undefined =>
   words.findLast((line) => !sayNothing.test(line)) ?? words.at(-1)
 
-/** Explains the end of an ssh that did not log in, as ssh2 would have reported it. */
+/** Explains why an ssh process exited without logging in, as ssh2 would have reported it. */
 export function failureOf(log: LoginLog, seconds: number): Failure {
   const stage = log.stage()
   // With a ProxyCommand, ssh does not say that the connection is established.

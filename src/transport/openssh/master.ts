@@ -20,45 +20,47 @@ import { answerQuestions } from './questions.ts'
 import { type Relay, serveRelay } from './relay.ts'
 import { poll } from '../../os/retry.ts'
 
-/** How long ssh may take to end when it is asked to, in milliseconds. */
+/** How long ssh may take to exit when it is asked to, in milliseconds. */
 const endMs = 2_000
-/** How long to wait for what a program that ssh started prints after ssh has ended, in milliseconds. */
+/** How long to wait for output of programs that ssh has started, after ssh has exited, in milliseconds. */
 const lastWordsMs = 200
-/** How often to look whether ssh shares its connection already, in milliseconds. */
+/** How often to check whether ssh shares its connection yet, in milliseconds. */
 const pollMs = 4
 
-/** What is needed to start ssh. */
+/** Options for starting ssh. */
 export interface MasterOptions {
   readonly program: SshProgram
   readonly env: Readonly<Record<string, string | undefined>>
   readonly prompt: Prompt | undefined
   readonly revoked: readonly KnownHostKey[]
-  /** The agent that commands may use; undefined if there is none. */
+  /** The socket of the agent that commands may use; undefined if there is none. */
   readonly agent: string | undefined
   readonly configFile: readonly string[]
   readonly connectTimeoutMs: number
-  /** Called once the host says that it is an SSH server. */
+  /** Called once the host has sent its SSH version. */
   readonly greeted: () => void
   readonly signal: AbortSignal
 }
 
-/** An ssh that is logged in and shares its connection. Disposing ends it and removes its files. */
+/**
+ * An ssh process that has logged in and shares its connection. Disposing of it ends the process and removes its files.
+ */
 export interface Master extends SharedConnection, AsyncDisposable {
-  /** Where its files are. */
+  /** The directory of its files. */
   readonly folder: string
-  /** Resolves when it has ended. */
+  /** Resolves when the process has exited. */
   readonly ended: Promise<void>
-  /** The fingerprint of the key that the host accepted, if it was a key. */
+  /** The fingerprint of the key that the host accepted; undefined for other logins. */
   readonly acceptedKey: string | undefined
   readonly agent: AgentGate | undefined
-  /** What it printed last. */
+  /** The last lines that the process printed, without progress messages. */
   readonly words: readonly string[]
 }
 
-/** Internal: ssh ended before it was logged in, or the signal aborted. */
+/** Internal: ssh exited before it had logged in, or the signal aborted. */
 export class MasterFailed extends Error {
   readonly log: LoginLog
-  /** Why fleet's own part of the connection was not made, if that is the reason. */
+  /** The error of the connection that fleet opens for ssh (see {@link Relay}), if that is the reason. */
   readonly relayFailure: unknown
   constructor(log: LoginLog, relayFailure: unknown, cause?: unknown) {
     super('ssh could not log in', { cause })
@@ -68,8 +70,8 @@ export class MasterFailed extends Error {
 }
 
 /**
- * Runs ssh in a process group of its own. When standard input ends, as it does when the process that started it is killed, the
- * group is ended and its folder, the first argument, is removed.
+ * A shell script that runs ssh in a separate process group. When its standard input ends, as it does when fleet is
+ * killed, the group is terminated and the directory of the connection, the first argument, is removed.
  */
 const supervisor = `
 folder=$1; shift
@@ -85,7 +87,7 @@ kill "$watcher"
 exit "$code"
 `
 
-/** Variables that ssh and the programs that it starts do not get. */
+/** Environment variables that are not passed to ssh and the programs that it starts. */
 const withheld = new Set([
   ...['NODE_OPTIONS', 'SSH_ASKPASS', 'SSH_ASKPASS_REQUIRE', 'SSH_ASKPASS_PROMPT'],
   ...['LC_ALL', 'LANGUAGE'],
@@ -100,13 +102,13 @@ function environmentFor(
   return {
     ...own,
     PATH: pathOf(env),
-    LC_MESSAGES: 'C', // a program reads them
-    ...(isRelayed && { SHELL: '/bin/sh' }), // the command of the relay is quoted for it
-    ...(questions && { DISPLAY: own['DISPLAY'] ?? ':', ...questions }), // before 8.4, ssh asks its helper only on a display
+    LC_MESSAGES: 'C', // fleet parses the messages
+    ...(isRelayed && { SHELL: '/bin/sh' }), // the command of the relay is quoted for this shell
+    ...(questions && { DISPLAY: own['DISPLAY'] ?? ':', ...questions }), // ssh before 8.4 runs SSH_ASKPASS only with DISPLAY
   }
 }
 
-/** Waits until the connection is shared. Rejects when ssh ends before. */
+/** Waits until ssh shares its connection. Rejects if ssh exits first. */
 async function joinOnceShared(
   socket: string,
   log: LoginLog,
@@ -117,7 +119,7 @@ async function joinOnceShared(
     signal.throwIfAborted()
     if (hasEnded()) throw new Error('ssh has exited')
     if (!log.isLoggedIn()) return undefined
-    return joinConnection(socket).catch(() => undefined) // it does not listen yet
+    return joinConnection(socket).catch(() => undefined) // ssh does not listen yet
   }
   return poll(check, { signal, pauseMs: pollMs })
 }
@@ -125,16 +127,16 @@ async function joinOnceShared(
 function start(words: readonly string[], folder: string, env: NodeJS.ProcessEnv): ChildProcess {
   return spawn('/bin/sh', ['-c', supervisor, 'fleet-ssh', folder, 'ssh', ...words], {
     cwd: '/',
-    detached: true, // no terminal: ssh asks its helper, and Ctrl-C is not for it
+    detached: true, // without a terminal, ssh asks through SSH_ASKPASS, and Ctrl-C does not reach it
     env,
     stdio: ['pipe', 'ignore', 'pipe'],
   })
 }
 
-/** The longest line that is read, in characters: the host decides how long its banner is. */
+/** The maximum length of a line, in characters: the host decides how long its banner is. */
 const longestLine = 8_192
 
-/** Calls `take` for each line of a text. A line that is too long is split. */
+/** Calls `take` for each line of a stream. A line that is too long is split. */
 function readLines(stream: Readable, take: (line: string) => void): void {
   let rest = ''
   const read = (text: string) => {
@@ -151,17 +153,20 @@ function readLines(stream: Readable, take: (line: string) => void): void {
     .once('close', () => rest !== '' && take(rest))
 }
 
-/** Resolves when ssh has ended, its last words are read, and programs that it started are told to end. */
+/** Resolves when ssh has exited, its last output was read, and the programs that it started were sent SIGTERM. */
 async function untilEnded(child: ChildProcess): Promise<void> {
-  const closed = once(child, 'close').catch(() => {}) // it could not be started
+  const closed = once(child, 'close').catch(() => {}) // ssh could not be started
   await Promise.race([closed, once(child, 'exit').catch(() => {})])
   if (child.pid !== undefined) signalGroup(child.pid, 'SIGTERM')
   await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
-  await immediate() // on a busy computer the time can be over before what is there was read
+  await immediate() // on a busy computer, the time can be up before available output was read
   child.stderr?.destroy() // a background process of ProxyCommand may keep it open
 }
 
-/** How fleet itself connects to the host for ssh: through a jump host, or with a program of a driver. */
+/**
+ * Returns the function with which fleet itself connects to the host for ssh: through a jump host, or with a program of
+ * a driver. Returns undefined if ssh connects to the host.
+ */
 function dialOf(
   { via, address: host, port, proxyCommand, alias }: SshTarget,
   env: MasterOptions['env'],
@@ -171,7 +176,7 @@ function dialOf(
   return async () => startProxyCommand(proxyCommand, env)
 }
 
-/** Starts ssh and waits until it has logged in. Rejects with {@link MasterFailed}, everything removed. */
+/** Starts ssh and waits until it has logged in. On failure, removes all files and rejects with {@link MasterFailed}. */
 export async function startMaster(target: SshTarget, options: MasterOptions): Promise<Master> {
   const { program, prompt, revoked, configFile, connectTimeoutMs, signal } = options
   const folder = await createFolder()

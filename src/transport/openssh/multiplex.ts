@@ -5,8 +5,8 @@ import { skipHandshake } from '../ssh/ssh2-internals.ts'
 
 /*
  * OpenSSH's client shares its connection through a Unix socket (PROTOCOL.mux of OpenSSH). A client of that socket that
- * asks for MUX_C_PROXY (section 5; since OpenSSH 7.4) speaks the SSH connection protocol (RFC 4254) from then on, in
- * clear and without padding, so that no process is needed for a command or a forwarded socket. ssh2 speaks that
+ * requests MUX_C_PROXY (section 5; since OpenSSH 7.4) speaks the SSH connection protocol (RFC 4254) from then on,
+ * without encryption and padding, so that no process is needed for a command or a forwarded socket. ssh2 speaks that
  * protocol; this file replaces the handshake and the encryption below it.
  */
 
@@ -24,7 +24,7 @@ const numbers = (...values: readonly number[]): Buffer => {
   return packet
 }
 
-/** Splits a stream of bytes into packets, each after its length. */
+/** Splits a stream of bytes into packets, each of which is preceded by its length. */
 class PacketReader {
   #rest: Buffer = Buffer.alloc(0)
 
@@ -75,7 +75,7 @@ function speakOver(socket: Socket): Client {
   const client = new ssh2.Client()
   client.connect({
     sock: socket,
-    username: 'nobody', // the login is over
+    username: 'nobody', // not used, since the login is complete
     strictVendor: false,
     readyTimeout: 0,
     keepaliveInterval: 0, // global requests are not passed through: the process that listens probes the host
@@ -88,7 +88,7 @@ function speakOver(socket: Socket): Client {
   return client
 }
 
-/** A connection of OpenSSH's client, and the socket that leads to it. */
+/** A connection of OpenSSH's client, and the socket through which it is shared. */
 export interface SharedConnection {
   readonly client: Client
   readonly stream: Socket

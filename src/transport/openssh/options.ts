@@ -11,19 +11,19 @@ import { authorityMark } from '../ssh/host-keys/host-key.ts'
 import type { KnownHostKey } from '../ssh/host-keys/known-hosts.ts'
 import { type SshProgram, isSince } from './program.ts'
 
-/** What a connection needs besides its target. */
+/** The files and sockets of a connection. */
 export interface MasterFiles {
-  /** Where the connection is shared. */
+  /** The path of the socket through which ssh shares the connection. */
   readonly socket: string
-  /** Its pinned keys. */
+  /** The path of the known_hosts file with the pinned keys. */
   readonly knownHosts: string
-  /** The command that connects to the host through its jump host. */
+  /** The command with which ssh connects to the host; undefined if ssh connects directly or as ssh_config says. */
   readonly proxyCommand?: string | undefined
-  /** The socket that the host reaches as its agent. */
+  /** The socket that is forwarded to the host as its SSH agent. */
   readonly agent?: string | undefined
 }
 
-/** The options of fleet, which come before those of the person's ssh_config and therefore apply. */
+/** Options that fleet always sets. They precede those of the user's ssh_config and therefore take effect. */
 const fixed: readonly (readonly [keyword: string, value: string])[] = [
   ['ControlPersist', 'no'],
   ['StrictHostKeyChecking', 'yes'],
@@ -43,7 +43,7 @@ const fixed: readonly (readonly [keyword: string, value: string])[] = [
   ['TCPKeepAlive', 'yes'],
 ]
 
-/** Options that later releases have. */
+/** Options that exist since a later release of OpenSSH. */
 const later: readonly (readonly [major: number, minor: number, keyword: string, value: string])[] =
   [
     [8, 5, 'KnownHostsCommand', 'none'],
@@ -53,8 +53,8 @@ const later: readonly (readonly [major: number, minor: number, keyword: string, 
   ]
 
 /**
- * The command line of `ssh` that logs in to a host and shares the connection. The alias selects the settings of ssh_config; the
- * address, port and user of the target apply.
+ * Returns the arguments of the `ssh` process that logs in to a host and shares the connection. The alias selects the
+ * settings of ssh_config; the address, port and user are those of the target.
  */
 export function masterArguments(
   target: SshTarget,
@@ -63,7 +63,7 @@ export function masterArguments(
     readonly program: SshProgram
     readonly canAsk: boolean
     readonly connectTimeoutMs: number
-    /** `-F` and its file, where the person's ssh_config is not at its usual place. */
+    /** `-F` and its argument, if the user's ssh_config is not in its default location; else empty. */
     readonly configFile: readonly string[]
   },
 ): readonly string[] {
@@ -112,8 +112,8 @@ export function masterArguments(
 const pinnedKey = /^(?:@cert-authority )?[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}$/
 
 /**
- * A known_hosts file (sshd(8)) with the pinned keys of one host, under any name that ssh_config gives it. A pinned key may be a
- * certificate authority: `@cert-authority TYPE BASE64`.
+ * Formats a known_hosts file (sshd(8)) with the pinned keys of one host. They apply to any host name, since ssh_config
+ * may change the name. A pinned key may be a certificate authority: `@cert-authority TYPE BASE64`.
  */
 export function formatPinnedKeys(
   { machine, hostKeys }: Pick<SshTarget, 'machine' | 'hostKeys'>,

@@ -2,13 +2,13 @@ import { UserError, codeOf } from '../../errors.ts'
 import type { Environment } from '../../os/environment.ts'
 import { execProgram } from '../../os/exec-file.ts'
 
-/** Where programs are looked up if the caller has no PATH. */
+/** The PATH to use if the environment has none. */
 const usualPath = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin'
 
 /** The oldest release that passes the connection protocol through its shared socket (`ssh -O proxy`). */
 const oldest = [7, 4] as const
 
-/** OpenSSH's client on this computer. */
+/** The version of OpenSSH's client on this computer. */
 export interface SshProgram {
   readonly major: number
   readonly minor: number

@@ -6,15 +6,18 @@ import { ignored } from '../../os/trace.ts'
 import type { Prompt, Question } from '../ssh/connect.ts'
 import { listenAt } from '../sockets/unix-socket.ts'
 
-/** What ssh asks its helper (ssh(1), SSH_ASKPASS), and how it wants it answered (SSH_ASKPASS_PROMPT). */
+/**
+ * A question that ssh passes to its askpass program (ssh(1), SSH_ASKPASS), and the kind of answer that it expects
+ * (SSH_ASKPASS_PROMPT).
+ */
 interface Asked {
   readonly text: string
   readonly kind: string
 }
 
 /**
- * The program that ssh runs for a question. It passes the question to the process that started ssh, and prints the answer. It
- * has no single quotes, for the shell.
+ * The askpass program, as JavaScript. It passes the question to the process that started ssh, and prints the answer. It
+ * contains no single quotes, because it is quoted for the shell.
  */
 const helper = `
 const socket = require("node:net").connect(process.argv[1])
@@ -27,7 +30,7 @@ socket.on("data", (chunk) => (reply += chunk)).on("error", () => process.exit(1)
 socket.write(JSON.stringify(question) + "\\n")
 `
 
-/** Asks what ssh asks. Undefined: nothing is answered, and ssh takes it for a no. */
+/** Asks the user a question of ssh. Resolves to undefined for no answer, which ssh takes for a no. */
 async function answer(
   { text: asked, kind }: Asked,
   times: Map<string, number>,
@@ -47,7 +50,10 @@ async function answer(
   return prompt(questionOf(text, count))
 }
 
-/** The question of ssh's that is asked for the nth time, counted from 0. The text of a host has its login before it. */
+/**
+ * Converts a question of ssh to a question for the user. `count` is how many times it was asked before. A text from the
+ * host is preceded by its login: `(user@host) TEXT`.
+ */
 export function questionOf(text: string, count: number): Question {
   const ofHost = /^\(([^()\s]+@[^()]*?)\) ([^]*)$/.exec(text)
   if (ofHost !== null) return { text: ofHost[2] ?? '', from: ofHost[1] ?? '', secret: true }
@@ -55,7 +61,7 @@ export function questionOf(text: string, count: number): Question {
   if (password !== null) return { text: 'Password:', from: password[1] ?? '', secret: true }
   const passphrase = /^Enter passphrase for key '([^]*)':$/.exec(text)
   if (passphrase !== null) {
-    // In the words of fleet's own client, so that both share the answer.
+    // The same question as in fleet's own client, so that both share the answer.
     const [, file = ''] = passphrase
     const wrong = count === 0 ? '' : 'Wrong passphrase. '
     return { text: `${wrong}Passphrase for ${file}:`, secret: true, sharedAs: `${file} ${count}` }
@@ -64,13 +70,16 @@ export function questionOf(text: string, count: number): Question {
   return { text: `${again}${text}`, secret: true, sharedAs: `${text} ${count}` }
 }
 
-/** Where ssh's questions arrive. */
+/** A server that answers the questions of ssh. */
 export interface Questions extends AsyncDisposable {
-  /** Makes ssh ask there, for its environment. */
+  /** Environment variables that make ssh ask this server. */
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Answers the questions of an ssh that is started with `env`, from files in `folder`. */
+/**
+ * Starts a server that answers the questions of ssh, which must be started with `env`. The server's files are in
+ * `folder`.
+ */
 export async function answerQuestions(folder: string, prompt: Prompt): Promise<Questions> {
   const times = new Map<string, number>()
   const server = createServer((client) => {

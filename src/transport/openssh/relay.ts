@@ -5,8 +5,9 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import { listenAt } from '../sockets/unix-socket.ts'
 
 /**
- * Joins its input and output with a socket, until the socket's other side ends: ssh would wait for more while its own side is
- * open. It has no single quotes, for the shell, and no percent signs, for ssh.
+ * The program of the ProxyCommand, as JavaScript. It copies data between a socket and its standard input and output
+ * until the other end of the socket ends: ssh would wait for more data while the program runs. It contains no single
+ * quotes, because it is quoted for the shell, and no percent signs, which ssh expands.
  */
 const helper = `
 const socket = require("node:net").connect({ path: process.argv[1], allowHalfOpen: true })
@@ -16,15 +17,15 @@ socket.on("end", () => process.stdout.write("", () => process.exit(0)))
 socket.pipe(process.stdout).on("error", () => socket.destroy())
 `.replaceAll('\n', ';')
 
-/** A connection to a host that fleet makes, for ssh. */
+/** A local socket through which ssh uses a connection that fleet opens. */
 export interface Relay extends AsyncDisposable {
-  /** For ssh's option ProxyCommand. It needs a POSIX shell. */
+  /** The command that connects to the socket, for ssh's option ProxyCommand. It requires a POSIX shell. */
   readonly proxyCommand: string
-  /** Why it was not made, if it was not. */
+  /** Returns the error if fleet could not open the connection. */
   readonly failure: () => unknown
 }
 
-/** Serves a socket in `folder` whose connections lead where `open` leads. */
+/** Serves a socket in `folder`; each connection is forwarded to a new `open()`. */
 export async function serveRelay(folder: string, open: () => Promise<Duplex>): Promise<Relay> {
   let failure: unknown
   const server = createServer({ allowHalfOpen: true }, (near) => {

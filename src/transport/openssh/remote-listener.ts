@@ -10,19 +10,22 @@ import { sharedSocket } from './folder.ts'
 import { lastWords } from './login-log.ts'
 import { pathOf } from './program.ts'
 
-/** How long ssh may take to change a forwarding, in milliseconds. */
+/** How long ssh may take to add or cancel a forwarding, in milliseconds. */
 const requestMs = 20_000
 
 let made = 0
 
-/** What the host listens on, as `ssh -R` has it. */
+/** Formats the address to listen on for `ssh -R`. */
 function listenSpec(socket: SocketAddress): string {
   if ('path' in socket) return socket.path
   const { host, port } = socket
   return `${isIPv6(host) ? `[${host}]` : host || '*'}:${port}`
 }
 
-/** Makes the host listen, through the ssh whose files are in `folder`. Rejects as `Transport.listen` does. */
+/**
+ * Creates a function that makes the host listen, through the ssh process whose files are in `folder`. Rejects as
+ * `Transport.listen` does.
+ */
 export function remoteListening(folder: string, env: Environment): Transport['listen'] {
   const request = (action: 'forward' | 'cancel', forward: string) =>
     execProgram(

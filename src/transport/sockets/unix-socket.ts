@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 let made = 0
 
 /**
- * Listens on a Unix socket (mode 0600), which atomically replaces an existing file at `path`. Returns its inode,
- * to detect later whether another file has replaced it. Closing the server does not remove it.
+ * Listens on a Unix socket (mode 0600), which atomically replaces an existing file at `path`. Resolves to its inode
+ * number, to detect later whether another file has replaced it. Closing the server does not remove it.
  */
 export async function listenAt(server: Server, path: string): Promise<number> {
   const fresh = join(dirname(path), `.${process.pid}-${(made += 1)}`)
@@ -16,6 +16,6 @@ export async function listenAt(server: Server, path: string): Promise<number> {
     server.listen({ path: fresh, backlog: 1_024 }, resolve)
   })
   await chmod(fresh, 0o600)
-  await rename(fresh, path) // so that Node.js, which removes what it listened on, removes nothing of a successor's
+  await rename(fresh, path) // Node.js removes the original path on close, which could be another server's
   return (await stat(path)).ino
 }

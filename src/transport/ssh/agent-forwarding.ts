@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import { startAgent } from '../../os/platform-commands.ts'
 import { setForwardedAgent } from './ssh2-internals.ts'
 
-/** The SSH agent of a login, for the commands on its host that may use it. */
+/** The forwarding of the user's SSH agent to commands on a host. */
 export interface AgentForwarding {
   /**
    * Allows the host to use the agent, until the returned function is called. Throws kind `credentials` when there is no agent.
@@ -13,8 +13,9 @@ export interface AgentForwarding {
 }
 
 /**
- * Forwards the agent behind `socket` over a connection that commands share. The host can use it only while one of the
- * commands runs that asked for it, though RFC drafts let it open channels to an agent at any later time.
+ * Forwards the agent at `socket` over a connection that commands share. The host can use the agent only while a command
+ * that requested it is running, although the protocol (draft RFCs) lets it open channels to the agent at any later
+ * time.
  */
 export function createAgentForwarding(
   client: Client,

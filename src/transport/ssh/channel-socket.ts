@@ -23,7 +23,7 @@ export class ChannelSocket extends SocketStream {
         if (!this.push(chunk)) channel.pause()
       })
       .on('end', () => {
-        const lost = connection.ended() // ends all its channels, as if the host had
+        const lost = connection.ended() // a lost connection ends its channels, as a host does
         if (lost) this.destroy(lost)
         else this.push(null)
       })
@@ -57,7 +57,7 @@ export class ChannelSocket extends SocketStream {
 
   override _destroy(error: Error | null, done: Done): void {
     this.#channel.close()
-    this.#channel.resume() // what is still under way goes nowhere
+    this.#channel.resume() // discards data that is still in transit
     this.#finishWrite(error ?? undefined)
     done(error)
   }
@@ -69,7 +69,7 @@ const prohibited = 1
 /** How long a host may take to connect to a socket, in milliseconds. */
 const openTimeoutMs = 20_000
 
-/** Connects to a socket from the host. Rejects with code `REFUSED` when the host cannot or may not. */
+/** Connects to a socket from the host. Rejects with code `REFUSED` when the host cannot or may not connect. */
 export function openSocket(connection: Connection, address: SocketAddress): Promise<Duplex> {
   const { client } = connection
   return new Promise((resolve, reject) => {

@@ -1,15 +1,18 @@
 import { ConnectTimeout } from './connection-errors.ts'
 
-/** The time there is to connect. */
+/** The time limit for connecting. */
 export interface ConnectDeadline extends Disposable {
-  /** Aborted when the time is over, when the caller aborts, or by `stop`; its reason is the error. */
+  /** Aborted when the time is up, when the caller aborts, or by `stop`; the reason is the error to throw. */
   readonly signal: AbortSignal
   stop(reason: unknown): void
-  /** Starts the clock anew, with another time in milliseconds. */
+  /** Restarts the timer, with another limit in milliseconds. */
   restart(ms: number): void
-  /** Stops the clock while a person thinks, and starts it anew. Without an answer everything ends. */
+  /**
+   * Stops the timer while the user answers a question, and then restarts it. If the user gives no answer, aborts the
+   * signal.
+   */
   whileAsking<T>(question: () => Promise<T>): Promise<T>
-  /** Stops the clock during work that may wait for a person elsewhere, and starts it anew. */
+  /** Stops the timer during work that may wait for the user, such as a signature by an agent, and then restarts it. */
   readonly pauseDuring: <T>(work: () => Promise<T>) => Promise<T>
 }
 

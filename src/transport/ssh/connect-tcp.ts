@@ -6,16 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError, codeOf } from '../../errors.ts'
 import type { SshSettings } from './config/settings.ts'
 
-/** The kind of addresses to connect to, and where to connect from. */
+/** The version of IP to connect over, and the local address to connect from. */
 type Binding = Pick<SshSettings, 'family' | 'bind'>
 
-/** How long an address has before the next one is tried in parallel, in milliseconds (RFC 8305 5). */
+/** How long to wait for an address before the next one is tried in parallel, in milliseconds (RFC 8305 5). */
 const headStart = 250
 
-/** Errors of this computer's own network: the error of another address explains more. */
+/** Errors of this computer's own network; the error of another address is more helpful. */
 const saysLittle = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
 
-/** The addresses of both families in turn, beginning with the one that the system puts first (RFC 8305 4). */
+/**
+ * Returns the addresses of both families alternately, starting with the family that the system prefers (RFC 8305 4).
+ */
 export function interleaveFamilies(
   found: readonly { readonly address: string; readonly family: number }[],
 ): readonly string[] {
@@ -29,7 +31,7 @@ export function interleaveFamilies(
     .flatMap((one) => (one === undefined ? [] : [one.address]))
 }
 
-/** Settles as the work does, and rejects at once when the signal aborts. */
+/** Settles as `work` does, but rejects immediately when the signal aborts. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const settled = new AbortController()
   const aborted = once(signal, 'abort', { signal: settled.signal }).then(
@@ -44,7 +46,10 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
-/** The address of this computer to connect from. Throws kind `usage` where an interface has none of the family. */
+/**
+ * Returns the local address to connect from; undefined if the system may choose. Throws kind `usage` if the interface
+ * has no address of the family.
+ */
 function localAddress(bind: Binding['bind'], family: number): string | undefined {
   if (bind === undefined) return undefined
   if ('address' in bind) return isIP(bind.address) === family ? bind.address : undefined
@@ -66,7 +71,7 @@ async function open(
   signal.throwIfAborted()
   const from = localAddress(bind, isIP(host.replace(/%.*$/, '')))
   const to = { host, port, ...(from !== undefined && { localAddress: from }) }
-  const socket = connect({ ...to, noDelay: true }) // Nagle's algorithm costs 40 ms a request
+  const socket = connect({ ...to, noDelay: true }) // Nagle's algorithm costs 40 ms per request
   const abort = () => socket.destroy(signal.reason as Error)
   signal.addEventListener('abort', abort, { once: true })
   try {
@@ -77,7 +82,7 @@ async function open(
   }
 }
 
-/** The error for an address with a zone (RFC 4007 11) that is no interface of this computer. */
+/** Returns the error for an address with a zone (RFC 4007 11) that is not an interface of this computer. */
 function interfaceMissing(host: string, cause: unknown): Error | undefined {
   const [, zone] = /^[0-9a-f:.]+%(.*[^0-9].*)$/i.exec(host) ?? []
   if (zone === undefined || zone in networkInterfaces()) return undefined
@@ -86,8 +91,8 @@ function interfaceMissing(host: string, cause: unknown): Error | undefined {
 }
 
 /**
- * Connects to a host by the first of its addresses that answers. Each has the whole time; the next is tried in parallel when
- * one has not answered soon, or has failed.
+ * Connects to the first address of a host that answers. When an attempt has failed, or has not succeeded soon, the next
+ * address is tried in parallel. Each attempt has the whole time.
  */
 export async function connectTcp(
   ...[host, port, signal, binding]: Parameters<typeof connectToFirst>

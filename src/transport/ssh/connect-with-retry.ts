@@ -16,34 +16,40 @@ import { traceError, traceWork } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 import { pause } from '../../os/retry.ts'
 
-/** Waits between attempts that a busy sshd turns away (MaxStartups): 0.1, 0.2, 0.4 … s, each up to half shorter. */
+/**
+ * Pauses between attempts that a busy sshd rejects (MaxStartups), in milliseconds. Each is shortened at random by up to
+ * half.
+ */
 const retryWaits = [100, 200, 400, 800, 1_600, 3_200]
 
-/** What to connect to, and how. */
+/** The host to connect to, and how to connect to it. */
 export interface Attempt {
   readonly endpoint: Endpoint
-  /** A jump host. */
+  /** The transport of the jump host. */
   readonly via?: Transport | undefined
-  /** A program that carries the connection, and the environment that it runs in. */
+  /** A proxy program, and its environment. */
   readonly proxy?: { readonly command: ProxyCommand; readonly env: Environment } | undefined
   readonly settings?: Pick<SshSettings, 'family' | 'bind'> | undefined
-  /** Made anew for every try. */
+  /** Creates the parameters of the handshake, once for every attempt. */
   readonly handshake: () => Omit<Handshake, 'signal'>
-  /** What it means that the handshake refused or was refused; undefined for the network's own failures. */
+  /**
+   * Returns the error for a handshake in which the host key or the login was rejected; undefined for failures of the
+   * network.
+   */
   readonly judge: (error: unknown) => Error | undefined
-  /** Whether to connect again at once, because another attempt goes on where this one ended. */
+  /** Whether to connect again immediately, because another attempt can continue where this attempt ended. */
   readonly canContinue?: (error: unknown) => boolean
-  /** Aborted by the caller; its reason is thrown as it is. */
+  /** The signal of the caller, whose reason is thrown unchanged. */
   readonly caller?: AbortSignal | undefined
 }
 
-/** A connection that is logged in, and the stream below it. */
+/** A connection that has logged in, and its underlying stream. */
 export interface Connected {
   readonly client: Client
   readonly stream: Duplex
 }
 
-/** Opens the stream that carries a connection: TCP, a channel of a jump host, or a program. */
+/** Opens the underlying stream of a connection: TCP, a channel of a jump host, or a proxy program. */
 export async function openStream(
   { endpoint: { address, port }, via, proxy, settings }: Attempt,
   signal: AbortSignal,
@@ -59,7 +65,10 @@ export async function openStream(
   return connectTcp(address, port, signal, settings)
 }
 
-/** What failed. A program that ended well and printed nothing has passed on that the server hung up. */
+/**
+ * Describes a failure. A proxy program that exited with code 0 and printed nothing means that the server closed the
+ * connection.
+ */
 export function failureOf(error: unknown, stream: Duplex | undefined): Failure {
   const { stage, error: reason } =
     error instanceof HandshakeError ? error : { stage: 'connecting' as const, error }
@@ -77,19 +86,19 @@ export function failureOf(error: unknown, stream: Duplex | undefined): Failure {
   }
 }
 
-/** What to make of attempts that fail. */
+/** How to handle attempts that fail. */
 interface Judgement {
   readonly endpoint: Endpoint
-  /** The error that ends the attempts; undefined for failures of the network. */
+  /** Returns the error that ends the attempts; undefined for failures of the network. */
   readonly judge: (error: unknown) => Error | undefined | Promise<Error | undefined>
   readonly failure: (error: unknown) => Failure
-  /** Whether the next attempt can do better at once. */
+  /** Whether to try again immediately, because the next attempt may succeed. */
   readonly canContinue?: ((error: unknown) => boolean) | undefined
-  /** Aborted by the caller; its reason is thrown as it is. */
+  /** The signal of the caller, whose reason is thrown unchanged. */
   readonly caller?: AbortSignal | undefined
 }
 
-/** Opens a connection; again after a moment where a busy sshd hangs up. Throws what is shown to a person. */
+/** Opens a connection, and retries after a pause if a busy sshd closes it. Throws the error to show to the user. */
 export async function retryConnecting<Opened>(
   open: () => Promise<Opened>,
   { endpoint, judge, failure, canContinue, caller }: Judgement,
@@ -120,7 +129,10 @@ export async function retryConnecting<Opened>(
   }
 }
 
-/** Connects; again after a moment where a busy sshd hangs up. Throws what is shown to a person. */
+/**
+ * Connects and logs in, and retries after a pause if a busy sshd closes the connection. Throws the error to show to the
+ * user.
+ */
 export function connectWithRetry(attempt: Attempt, signal: AbortSignal): Promise<Connected> {
   const { address, port } = attempt.endpoint
   const through = attempt.via

@@ -13,11 +13,11 @@ import { type Environment, homeOf } from '../../../os/environment.ts'
 /** How long ssh may take to print its configuration, in milliseconds. */
 const answerTimeoutMs = 20_000
 
-/** How many processes of `ssh -G` run at once: a command may connect to hundreds of hosts. */
+/** How many `ssh -G` processes run at the same time: a command may connect to hundreds of hosts. */
 const concurrency = 8
 const limit = pLimit(concurrency)
 
-/** The configuration of this computer, which ssh does not read with `-F`. */
+/** The system-wide configuration file, which ssh does not read with `-F`. */
 const systemFile = '/etc/ssh/ssh_config'
 
 export async function exists(file: string): Promise<boolean> {
@@ -30,13 +30,15 @@ export async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** ssh takes the account's home from the system and ignores $HOME; a different $HOME has its own configuration. */
+/**
+ * Whether $HOME is not the account's home directory. ssh ignores $HOME, so fleet passes it the configuration in $HOME.
+ */
 const hasOwnHome = (env: Environment): boolean => homeOf(env) !== userInfo().homedir
 
-/** The user's own configuration. */
+/** Returns the path of the user's configuration file. */
 const ownConfigFile = (env: Environment): string => join(homeOf(env), '.ssh', 'config')
 
-/** The options by which ssh reads the configuration of $HOME, or `file`. */
+/** Returns the options that make ssh read the configuration in $HOME, or `file`. */
 export async function configOptions(env: Environment, file?: string): Promise<readonly string[]> {
   if (file !== undefined) return ['-F', file]
   if (!hasOwnHome(env)) return []
@@ -44,10 +46,10 @@ export async function configOptions(env: Environment, file?: string): Promise<re
 }
 
 /**
- * Asks ssh for its settings of a host, one `keyword value` per line. Undefined where there is no ssh. Throws kind `usage` when
- * ssh cannot read its configuration. `Match exec` of the configuration runs its commands.
+ * Resolves to ssh's settings for a host, one `keyword value` per line; undefined if ssh is not installed. Throws kind
+ * `usage` when ssh cannot read its configuration. `Match exec` in the configuration runs its commands.
  *
- * @param file a file to read in place of ~/.ssh/config and the configuration of this computer
+ * @param file a file to read instead of ~/.ssh/config and the system-wide configuration
  */
 export async function askSsh(
   { host, user, port }: Destination,
@@ -81,7 +83,7 @@ export async function askSsh(
   }
 }
 
-/** The settings of a host in the configuration of this computer, without those of the user. */
+/** Resolves to ssh's settings in the system-wide configuration, without those of the user. */
 export async function askSystemSsh(env: Environment): Promise<readonly string[] | undefined> {
   const isUsed = !hasOwnHome(env) && (await exists(systemFile))
   return askSsh({ host: 'fleet.invalid' }, env, isUsed ? systemFile : 'none')
@@ -89,14 +91,17 @@ export async function askSystemSsh(env: Environment): Promise<readonly string[] 
 
 let builtIn: Promise<readonly string[] | undefined> | undefined
 
-/** The settings that ssh has without any configuration. */
+/** Resolves to ssh's settings without any configuration. */
 export const askBuiltInSsh = (env: Environment): Promise<readonly string[] | undefined> =>
   (builtIn ??= askSsh({ host: 'fleet.invalid' }, env, 'none'))
 
-/** Values that no configuration has. */
+/** Placeholder values that no configuration contains. */
 const [unsetUser, unsetPort] = ['fleet-unset', 1] as const
 
-/** Which of `User` and `Port` a configuration sets for a host: `ssh -G` prints the defaults of ssh alike. */
+/**
+ * Resolves to whether a configuration sets `User` and `Port` for a host. `ssh -G` does not tell, since it prints ssh's
+ * defaults too.
+ */
 export async function findSetKeywords(
   destination: Destination,
   env: Environment,

@@ -4,7 +4,7 @@ import type { Destination } from '../destination.ts'
 import { valueOf } from './answer.ts'
 import { hasKerberosTicket } from './kerberos.ts'
 
-/** Settings that decide how a connection is made, and that fleet applies. In lower case, as `ssh -G` prints them. */
+/** Settings about connecting that fleet applies, in lower case, as `ssh -G` prints them. */
 const applied = new Set(
   `hostname user port identityfile identityagent certificatefile identitiesonly proxycommand proxyjump proxyusefdpass
    hostkeyalias userknownhostsfile globalknownhostsfile addressfamily bindaddress bindinterface connecttimeout
@@ -15,7 +15,7 @@ const applied = new Set(
   ),
 )
 
-/** Settings that the client openssh applies besides these. */
+/** Settings that only the client `openssh` applies. */
 const appliedByOpenSsh = new Set(
   `pkcs11provider securitykeyprovider hostbasedauthentication hostbasedacceptedalgorithms hostbasedkeytypes enablesshkeysign
    compression rekeylimit requiredrsasize casignaturealgorithms revokedhostkeys addkeystoagent connectionattempts ipqos
@@ -24,9 +24,9 @@ const appliedByOpenSsh = new Set(
 )
 
 /**
- * Settings without a meaning here: they concern ssh's own terminal, logs and connection sharing, details of forwardings that
- * are named themselves, how it writes known_hosts, or how it reads its configuration, which `ssh -G` has done already.
- * docs/ssh.md lists them.
+ * Settings that do not matter to fleet: they concern ssh's own terminal, logs and connection sharing, details of
+ * forwardings that are reported themselves, the writing of known_hosts, or the reading of the configuration, which
+ * `ssh -G` has already done. docs/ssh.md lists them.
  */
 const irrelevant = new Set(
   `host canonicaldomains canonicalizefallbacklocal canonicalizehostname canonicalizemaxdots canonicalizepermittedcnames
@@ -36,7 +36,7 @@ const irrelevant = new Set(
    tunneldevice updatehostkeys visualhostkey warnweakcrypto xauthlocation`.split(/\s+/),
 )
 
-/** The spelling of ssh_config(5), for messages. */
+/** Keywords in the spelling of ssh_config(5), for messages, by their names in lower case. */
 const spelling = new Map(
   `RemoteCommand LocalCommand LocalForward RemoteForward DynamicForward ForwardAgent ForwardX11 HostbasedAuthentication
    HostbasedAcceptedAlgorithms EnableSSHKeysign PKCS11Provider SecurityKeyProvider Compression VerifyHostKeyDNS
@@ -58,7 +58,10 @@ export function allowsKerberos(lines: readonly string[]): boolean {
   )
 }
 
-/** What the user's settings of a host need that fleet's own client cannot do, for a sentence. */
+/**
+ * Resolves to the reason why a host needs OpenSSH according to the user's settings, for use in a sentence; undefined if
+ * fleet's own client supports them.
+ */
 export async function needsOpenSsh(
   lines: readonly string[],
   env: Environment,
@@ -73,16 +76,16 @@ export async function needsOpenSsh(
     : undefined
 }
 
-/** OpenSSH 9.2 prints CanonicalizePermittedCNAMEs with a capital. */
+/** Returns the keyword of a line. OpenSSH 9.2 prints CanonicalizePermittedCNAMEs with capitals. */
 const keywordOf = (line: string): string => (line.split(' ', 1)[0] ?? '').toLowerCase()
 
-/** What `ssh -G` prints of a host and not of this computer's own configuration. */
+/** Returns the lines of a host that are not in the system-wide configuration. */
 const differing = (lines: readonly string[], system: readonly string[]): readonly string[] => {
   const usual = new Set(system)
   return lines.filter((line) => line !== '' && !usual.has(line))
 }
 
-/** Settings of the user that have no effect with a client of fleet, by their names in ssh_config(5). */
+/** Returns the user's settings that have no effect with a client of fleet, by their names in ssh_config(5). */
 export function findIgnored(
   lines: readonly string[],
   system: readonly string[],
@@ -95,7 +98,10 @@ export function findIgnored(
   return [...new Set(ignored)].map((name) => spelling.get(name) ?? name)
 }
 
-/** Whether the configuration says how to connect to a host, beyond what was typed and what this computer's own has. */
+/**
+ * Whether the user's configuration affects how to connect to a host, beyond the destination and the system-wide
+ * configuration.
+ */
 export function isConfigured(
   { host, user, port }: Destination,
   lines: readonly string[],

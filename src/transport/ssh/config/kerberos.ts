@@ -7,7 +7,7 @@ import { exists } from './ask-ssh.ts'
 /** How long `klist` may take, in milliseconds: a ticket cache can be a service that does not answer. */
 const answerTimeoutMs = 5_000
 
-/** The file of the tickets, unless another kind of cache is set (krb5.conf(5), default_ccache_name). */
+/** Returns the file of the ticket cache; undefined for other kinds of cache (krb5.conf(5), default_ccache_name). */
 function ticketFile(env: Environment): string | undefined {
   const name = env['KRB5CCNAME'] || `FILE:/tmp/krb5cc_${userInfo().uid}`
   if (name.startsWith('/')) return name
@@ -21,7 +21,7 @@ export async function hasKerberosTicket(env: Environment): Promise<boolean> {
     return true
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') return false
-    // The login to this computer can have got the ticket, without the programs of Kerberos.
+    // The login to this computer may have obtained a ticket although the Kerberos programs are not installed.
     const file = ticketFile(env)
     return file !== undefined && (await exists(file))
   }

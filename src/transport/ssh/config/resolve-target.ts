@@ -6,7 +6,10 @@ import { agentSocket } from './agent-socket.ts'
 import { resolveSshConfig } from './ssh-config.ts'
 import type { Environment } from '../../../os/environment.ts'
 
-/** ssh as a jump host's client, as ssh itself runs it for ProxyJump: with all of the user's settings for the jump host. */
+/**
+ * Returns the ssh command that connects through a jump host, as ssh itself runs it for ProxyJump: with all of the
+ * user's settings for the jump host.
+ */
 async function jumpCommand(
   jumps: readonly string[],
   { address, port }: Pick<SshTarget, 'address' | 'port'>,
@@ -28,9 +31,9 @@ async function jumpCommand(
 }
 
 /**
- * Applies the user's SSH configuration to the login of a machine that has an alias there. The record of the machine has the
- * values that the configuration lacks, and the pinned host keys, which always decide. A jump host of the machine is used in
- * place of ProxyJump and ProxyCommand.
+ * Applies the user's SSH configuration to the target of a machine with an alias. Values that the configuration does not
+ * set come from the machine's record, and so do the pinned host keys, which always apply. A jump host of the machine
+ * takes precedence over ProxyJump and ProxyCommand.
  */
 export async function resolveTarget(target: SshTarget, env: Environment): Promise<SshTarget> {
   const { alias, ...record } = target

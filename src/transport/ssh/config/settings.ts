@@ -7,35 +7,35 @@ type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password'
 
 const allMethods: readonly LoginMethod[] = ['publickey', 'keyboard-interactive', 'password']
 
-/** Algorithms that a configuration chooses, best first. Absent: fleet's own. */
+/** Algorithms that a configuration chooses, best first (default: fleet's own). */
 export interface SshAlgorithms {
   readonly kex?: readonly string[] | undefined
   readonly cipher?: readonly string[] | undefined
   readonly hmac?: readonly string[] | undefined
   readonly hostKey?: readonly string[] | undefined
-  /** For the signatures of the user's keys. */
+  /** Signature algorithms for the user's keys. */
   readonly publicKey?: readonly string[] | undefined
 }
 
 /** Settings of the user's SSH configuration for one host, other than its address and keys. */
 export interface SshSettings {
-  /** Where the host's keys are known, and by which name. */
+  /** The known_hosts files, and the name of the host in them. */
   readonly knownHosts?: Pick<KnownHostQuery, 'alias' | 'files'> | undefined
-  /** Keys of the agent are offered only if a key file names them (`IdentitiesOnly`). */
+  /** Whether keys of the agent are offered only if a key file names them (`IdentitiesOnly`). */
   readonly identitiesOnly?: boolean | undefined
-  /** `AddressFamily`. */
+  /** The only version of IP to connect over (`AddressFamily`). */
   readonly family?: 4 | 6 | undefined
-  /** The address, or the interface, of this computer to connect from. */
+  /** The local address or interface to connect from (`BindAddress`, `BindInterface`). */
   readonly bind?: { readonly address: string } | { readonly interface: string } | undefined
   readonly connectTimeoutMs?: number | undefined
   /** `ServerAliveInterval`: a silent connection is lost after `seconds` times `count`. */
   readonly alive?: { readonly seconds: number; readonly count: number } | undefined
   readonly algorithms?: SshAlgorithms | undefined
-  /** Methods to try, those that ask in this order. Absent: all. */
+  /** The methods to try (default: all). Methods that prompt the user are tried in this order. */
   readonly methods?: readonly LoginMethod[] | undefined
-  /** How often a password is asked for. */
+  /** How many times to ask for a password (`NumberOfPasswordPrompts`). */
   readonly passwordPrompts?: number | undefined
-  /** A Kerberos ticket may be used, which only OpenSSH can do. */
+  /** Whether a Kerberos ticket may be used, which only OpenSSH can do. */
   readonly kerberos?: boolean | undefined
 }
 
@@ -54,12 +54,12 @@ function methodsOf(first: (keyword: string) => string | undefined): SshSettings[
   return methods.join(' ') === allMethods.join(' ') ? undefined : methods
 }
 
-/** Without the settings that are absent, so that two equal logins are equal as JSON. */
+/** Removes undefined properties, so that equal logins are equal as JSON. */
 function present<Value extends object>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Value
 }
 
-/** Reads the answer of `ssh -G`. Algorithms count where they differ from those built into ssh. */
+/** Parses the output of `ssh -G`. Algorithms are included only if they differ from ssh's built-in defaults. */
 export function readSettings(lines: readonly string[], builtIn: readonly string[]): SshSettings {
   const first = (keyword: string): string | undefined => {
     const found = valueOf(lines, keyword)

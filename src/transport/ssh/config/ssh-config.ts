@@ -12,7 +12,7 @@ import { type SshSettings, readSettings } from './settings.ts'
 import { expandCommand, expandPath } from './tokens.ts'
 import { type Environment, homeOf } from '../../../os/environment.ts'
 
-/** How to log in to a host, by the user's SSH configuration. */
+/** How to log in to a host, according to the user's SSH configuration. */
 export interface SshConfig {
   readonly address: string
   readonly user: string
@@ -21,16 +21,19 @@ export interface SshConfig {
   readonly identityFiles: readonly string[]
   /** Certificates of the user's keys (`CertificateFile`) that exist on this computer. */
   readonly certificateFiles?: readonly string[]
-  /** `IdentityAgent`, where it is not SSH_AUTH_SOCK: a path, `none`, or `$NAME` of a variable. */
+  /** `IdentityAgent`, if it is not SSH_AUTH_SOCK: a path, `none`, or `$NAME` for an environment variable. */
   readonly agent?: string
   /** Hosts to jump through, nearest to this computer first, as `[user@]host[:port]`. */
   readonly proxyJump?: readonly string[]
-  /** The program that carries the connection; never together with `proxyJump`. */
+  /** The proxy program to connect with; never together with `proxyJump`. */
   readonly proxyCommand?: ProxyCommand
   readonly settings?: SshSettings
 }
 
-/** ssh expands some paths itself, and takes the account's home for `~`: where $HOME is another, the same file there. */
+/**
+ * Maps a path in the account's home directory to the same path in $HOME, if that file exists or is a default
+ * known_hosts file: ssh expands `~` in some paths itself, and ignores $HOME.
+ */
 async function inHome(path: string, env: Environment): Promise<string> {
   const system = `${userInfo().homedir}/`
   if (!path.startsWith(system)) return path
@@ -39,10 +42,13 @@ async function inHome(path: string, env: Environment): Promise<string> {
   return isUsual || (await exists(own)) ? own : path
 }
 
-/** `ssh -G` prints paths with spaces as they are, and several on one line. */
+/** Splits a line with several paths. `ssh -G` prints paths with spaces unquoted. */
 const splitPaths = (text: string): readonly string[] => text.split(/ (?=[/~%$]|none$)/)
 
-/** An agent other than that of SSH_AUTH_SOCK. A variable is looked up each time that the agent is needed. */
+/**
+ * Resolves to the agent that `IdentityAgent` selects; undefined for the agent of SSH_AUTH_SOCK. The value of a variable
+ * is looked up each time the agent is needed.
+ */
 async function agentOf(
   value: string | undefined,
   find: (path: string) => Promise<string>,
@@ -51,14 +57,17 @@ async function agentOf(
   return value === 'none' || /^\$\w+$/.test(value) ? value : find(value)
 }
 
-/** Values to use where the configuration has none. */
+/** Values to use if the configuration does not set them. */
 interface Fallback {
   readonly address: string
   readonly user: string
   readonly port: number
 }
 
-/** The address, the user and the port. `ssh -G` prints the defaults of ssh alike, in whose place the fallback is used. */
+/**
+ * Determines the address, the user and the port. The fallback replaces values that the configuration does not set, for
+ * which `ssh -G` prints ssh's defaults.
+ */
 async function findEndpoint(
   first: (keyword: string) => string | undefined,
   destination: Destination,
@@ -75,7 +84,7 @@ async function findEndpoint(
     (endpoint.user === userInfo().username && fallback.user !== endpoint.user) ||
     (endpoint.port === 22 && fallback.port !== 22)
   const set = isUnclear ? await findSetKeywords(destination, env) : { user: true, port: true }
-  // A program or a jump host is given the name that ssh would give it, and no address from machines.yaml.
+  // A proxy program or a jump host gets the name that ssh would pass to it, and no address from machines.yaml.
   const isDirect = first('proxycommand') === undefined && first('proxyjump') === undefined
   const hasAddress = endpoint.address !== host.toLowerCase() && endpoint.address !== host
   return {
@@ -109,7 +118,7 @@ async function readAnswer(
     return files.filter((_, index) => there[index])
   }
   const keyFiles = async (): Promise<readonly string[]> => {
-    // The private key may be in an agent or a token alone.
+    // The private key may be only in an agent or on a token.
     const files = values('identityfile').map(async (path) => {
       const file = expandPath(path, tokens, env)
       if (await exists(file)) return file
@@ -156,13 +165,14 @@ interface ResolveOptions {
   /** A file to read in place of ~/.ssh/config. */
   readonly configuration?: string | undefined
   readonly fallback?: Fallback | undefined
-  /** What `ssh -G` prints, where ssh was asked already. */
+  /** The output of `ssh -G`, if it is already known. */
   readonly answer?: readonly string[] | undefined
 }
 
 /**
- * Finds how to log in to `destination` (`[user@]host[:port]`, or an alias of ~/.ssh/config), by asking `ssh -G` where ssh is
- * installed. Throws kind `usage` for a malformed destination or configuration, and `unsupported` for ProxyUseFdpass.
+ * Determines how to log in to `destination` (`[user@]host[:port]`, or an alias of ~/.ssh/config), from the output of
+ * `ssh -G` if ssh is installed. Throws kind `usage` for a malformed destination or configuration, and `unsupported` for
+ * ProxyUseFdpass.
  */
 export async function resolveSshConfig(
   destination: string,
@@ -175,18 +185,18 @@ export async function resolveSshConfig(
   return withoutSsh(parsed, env, fallback)
 }
 
-/** A configuration, and what it means for a machine that is added. */
+/** The SSH configuration of a host that is being added to the inventory. */
 interface ExaminedConfig {
   readonly config: SshConfig
-  /** Whether the user's configuration says how to connect to the host, beyond what was typed. */
+  /** Whether the user's configuration affects how to connect to the host, beyond the destination. */
   readonly isConfigured: boolean
-  /** Settings that have no effect with a client of fleet, by their names in ssh_config(5). */
+  /** Returns the settings that have no effect with a client of fleet, by their names in ssh_config(5). */
   readonly ignoredBy: (client: SshClient) => readonly string[]
-  /** What `ssh -G` prints; absent where there is no ssh. */
+  /** The output of `ssh -G`; absent if ssh is not installed. */
   readonly answer?: readonly string[]
 }
 
-/** As {@link resolveSshConfig}, for a host that is added to the inventory. */
+/** Like {@link resolveSshConfig}, for a host that is being added to the inventory. */
 export async function examineSshConfig(
   destination: string,
   env: Environment,
@@ -203,7 +213,7 @@ export async function examineSshConfig(
   const client = (await needsOpenSsh(lines, env)) === undefined ? 'builtin' : 'openssh'
   return {
     config: await readAnswer(lines, parsed, { env, fallback: undefined }),
-    // A ticket is used for an alias only, so the configuration of this computer counts too.
+    // A ticket is used for an alias only, so the system-wide configuration counts too.
     isConfigured:
       isConfigured(parsed, lines, { system, client }) ||
       (client === 'openssh' && allowsKerberos(lines)),

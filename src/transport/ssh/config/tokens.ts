@@ -3,9 +3,9 @@ import { hostname, userInfo } from 'node:os'
 import { UserError } from '../../../errors.ts'
 import { type Environment, homeOf } from '../../../os/environment.ts'
 
-/** The login that tokens of ssh_config(5) are expanded for. */
+/** The values of a login for the tokens of ssh_config(5). */
 export interface TokenValues {
-  /** The host as it was typed. */
+  /** The host as the user typed it. */
   readonly host: string
   readonly address: string
   readonly user: string
@@ -14,7 +14,7 @@ export interface TokenValues {
   readonly hostKeyAlias?: string | undefined
 }
 
-/** The tokens of ssh_config(5), TOKENS, by their letters. */
+/** Returns the values of the tokens of ssh_config(5), TOKENS, by their letters. */
 function tokensOf(
   { host, address, user, port, proxyJump = [], hostKeyAlias = host }: TokenValues,
   env: Environment,
@@ -40,8 +40,8 @@ function tokensOf(
 }
 
 /**
- * Expands `~`, `${NAME}` and tokens in the name of a file. Unknown tokens stay, and so do variables that are not set, which
- * ssh refuses: no file has such a name.
+ * Expands `~`, `${NAME}` and tokens in a file name. Unknown tokens and unset variables, which ssh rejects, are not
+ * replaced: no file has such a name.
  */
 export function expandPath(text: string, values: TokenValues, env: Environment): string {
   const tokens = tokensOf(values, env)
@@ -52,7 +52,7 @@ export function expandPath(text: string, values: TokenValues, env: Environment):
 }
 
 /**
- * Expands the tokens of a command line for the shell, which expands its variables. Throws kind `usage` for an unknown token, as
+ * Expands the tokens of a command line. The shell expands its variables. Throws kind `usage` for an unknown token, as
  * ssh does.
  */
 export function expandCommand(text: string, values: TokenValues, env: Environment): string {
