@@ -71,7 +71,7 @@ export interface BrokerClient {
     forwards: readonly PortForward[],
     options: SshOptions,
   ): Promise<readonly ForwardStatus[]>
-  /** Lists the forwarded ports. A broker that ended without being stopped is started again, and restores its forwards. */
+  /** Lists the forwarded ports. A broker that died without being stopped is restarted and restores them. */
   forwards(): Promise<readonly ForwardStatus[]>
   /** Stops the forwards with these local ends. */
   stopForwards(locals: readonly string[]): Promise<void>

@@ -104,7 +104,7 @@ function environmentFor(
     PATH: pathOf(env),
     LC_MESSAGES: 'C', // fleet parses the messages
     ...(isRelayed && { SHELL: '/bin/sh' }), // the command of the relay is quoted for this shell
-    ...(questions && { DISPLAY: own['DISPLAY'] ?? ':', ...questions }), // ssh before 8.4 runs SSH_ASKPASS only with DISPLAY
+    ...(questions && { DISPLAY: own['DISPLAY'] ?? ':', ...questions }), // ssh before 8.4 asks only if DISPLAY is set
   }
 }
 

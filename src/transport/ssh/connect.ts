@@ -29,35 +29,35 @@ import type { Environment } from '../../os/environment.ts'
 export type { ProxyCommand } from './proxy-command.ts'
 export type { Prompt, Question } from './login/login-attempts.ts'
 
-/** `builtin`: fleet's own client; `openssh`: the program ssh of this computer. */
+/** The SSH client: fleet's own (`builtin`), or the `ssh` program of this computer (`openssh`). */
 export type SshClient = 'builtin' | 'openssh'
 
 /** A host to log in to. */
 export interface SshTarget {
-  /** What messages call it. */
+  /** The name of the machine in messages. */
   readonly machine: string
   readonly address: string
   readonly port: number
   readonly user: string
-  /** The only keys that the host may show, as `TYPE BASE64`. */
+  /** The only keys that the host may present, as `TYPE BASE64`. */
   readonly hostKeys: readonly string[]
   /** Key files to try first, in order: the machine's own, then those of the configuration. */
   readonly identityFiles: readonly string[]
   /** The fingerprint (`SHA256:…`) of the key that is known to work, which an agent may hold. */
   readonly key?: string | undefined
-  /** Certificates to offer with the keys that they are of, besides those that lie beside their keys. */
+  /** Certificate files, in addition to the `-cert.pub` files next to the key files. */
   readonly certificateFiles?: readonly string[] | undefined
-  /** The agent in place of that of SSH_AUTH_SOCK; without a socket: none. */
+  /** The agent to use instead of that of SSH_AUTH_SOCK. Without `socket`, no agent is used. */
   readonly agent?: { readonly socket?: string | undefined } | undefined
-  /** The client to use; absent: fleet's own where it can log in. */
+  /** The client to use (default: fleet's own, if it can log in). */
   readonly client?: SshClient | undefined
-  /** A jump host: its transport is left open. */
+  /** The transport of the jump host, which is left open. */
   readonly via?: Transport | undefined
-  /** A program that carries the connection in place of TCP. It never comes from machines.yaml. */
+  /** A proxy program to connect through instead of TCP. It never comes from machines.yaml. */
   readonly proxyCommand?: ProxyCommand | undefined
   /** The host in the user's SSH configuration, which is read when the connection is opened. */
   readonly alias?: SshAlias | undefined
-  /** The host whose settings in the user's SSH configuration were applied. */
+  /** The host in the user's SSH configuration whose settings were already applied. */
   readonly destination?: string | undefined
   /** Settings of the user's SSH configuration. */
   readonly settings?: SshSettings | undefined
@@ -67,31 +67,40 @@ export interface SshTarget {
 export interface SshAlias {
   /** `[user@]host[:port]`, as it was typed. */
   readonly destination: string
-  /** The state of the configuration: when it has changed, another connection is opened. */
+  /** Identifies the state of the configuration: after a change, a new connection is opened. */
   readonly stamp?: string | undefined
-  /** What `ssh -G` prints for it, where ssh was asked already. */
+  /** The output of `ssh -G` for the host, if it is already known. */
   readonly answer?: readonly string[] | undefined
 }
 
 export interface SshOptions {
   readonly signal?: AbortSignal | undefined
-  /** For all attempts together, without the time a person takes to answer (default: 10 s, or 30 s with a program). */
+  /**
+   * The time limit for all attempts together, in milliseconds, without the time that the user takes to answer prompts
+   * (default: `ConnectTimeout` of the SSH configuration, else 10 s, or 30 s with a proxy program).
+   */
   readonly connectTimeoutMs?: number | undefined
-  /** From a host's greeting on, for the rest of an attempt; unless told, what is left of `connectTimeoutMs`. */
+  /**
+   * The time limit from the host's greeting to the end of an attempt, in milliseconds (default: the rest of
+   * `connectTimeoutMs`).
+   */
   readonly loginTimeoutMs?: number | undefined
-  /** Absent: nobody is there to ask. */
+  /** Prompts the user; absent if there is no user to prompt. */
   readonly prompt?: Prompt | undefined
   /** Called with the fingerprint of the key that the host accepted. Not called for other logins. */
   readonly onKeyLogin?: ((fingerprint: string) => void) | undefined
-  /** Where SSH_AUTH_SOCK and HOME are looked up. A program that carries the connection gets all of it. */
+  /** The environment, in which SSH_AUTH_SOCK and HOME are looked up. A proxy program gets all of it. */
   readonly env: Environment
 }
 
 /** How much of a server's banner is kept, in characters. */
 const longestBanner = 4_096
-/** sshd's MaxSessions is 10; the rest is for others who share the connection. */
+/**
+ * The maximum number of sessions on one connection. sshd allows 10 by default (MaxSessions); the remaining sessions are
+ * left for other uses of the connection.
+ */
 const sessionLimit = 8
-/** How long an SSH server may take to count a session that has ended no longer, in milliseconds. */
+/** How long an SSH server may still count a session that has ended, in milliseconds. */
 const releaseMs = 5_000
 const defaultConnectTimeoutMs = 10_000
 /** Programs such as `aws ssm start-session` take several seconds to set up their tunnel. */
@@ -99,12 +108,12 @@ export const proxyConnectTimeoutMs = 30_000
 
 type Route = Pick<SshTarget, 'address' | 'port' | 'via' | 'proxyCommand' | 'settings'>
 
-/** How long to connect and log in to a host, in milliseconds. */
+/** Returns the default time limit for connecting and logging in to a host, in milliseconds. */
 export const timeoutOf = ({ proxyCommand, settings }: Route): number =>
   settings?.connectTimeoutMs ??
   (proxyCommand === undefined ? defaultConnectTimeoutMs : proxyConnectTimeoutMs)
 
-/** How the bytes get to the host. */
+/** Returns the route of a connection: the jump host or proxy program, and the settings for connecting directly. */
 const routeOf = (
   { via, proxyCommand, settings }: Route,
   env: SshOptions['env'],
@@ -119,20 +128,20 @@ async function applySshConfig(target: SshTarget, env: SshOptions['env']): Promis
   return resolveTarget(target, env)
 }
 
-/** What a client can do besides commands and connections. */
+/** The operations that fleet's own client and OpenSSH's client implement differently. */
 interface Abilities {
   readonly agent: AgentForwarding
   readonly listen: Transport['listen']
 }
 
-/** The transport over a connection that is logged in. */
+/** Creates the transport of a connection that has logged in. */
 export function openTransport(connection: Connection, { agent, listen }: Abilities): Transport {
   const takeSlot = createSessionSlots(sessionLimit)
   const flush = flushEagerly(connection)
 
   let lastEnd = -Infinity
 
-  /** Starts a command; again where the server may not have counted down a session that has just ended. */
+  /** Starts a command. Tries again if the server may still have counted a session that has just ended. */
   async function start(command: CommandLine, options: ExecOptions) {
     const wasFull = performance.now() - lastEnd < releaseMs
     try {
@@ -174,8 +183,9 @@ export function openTransport(connection: Connection, { agent, listen }: Abiliti
 }
 
 /**
- * Connects and logs in. The host must show one of the pinned keys: another one, or none pinned, is
- * `host-key`; a login that is turned down `credentials`; every other failure `unreachable`.
+ * Connects and logs in with fleet's own client. Throws kind `host-key` if the host does not present one of the pinned
+ * keys, or if none is pinned; kind `credentials` if the login is rejected; and kind `unreachable` for all other
+ * failures.
  */
 export async function connectSsh(given: SshTarget, options: SshOptions): Promise<Transport> {
   if (given.hostKeys.length === 0) throw hostKeyMissing(given)
@@ -216,7 +226,7 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
   }
   const judge = (error: unknown) => {
     if (error instanceof LoginRefused) {
-      // With a ticket, the other client would have been chosen.
+      // With a ticket, the openssh client would have been chosen.
       if (settings.kerberos === true) report.kerberos = noKerberosTicket
       return loginRejected(target, report)
     }
@@ -245,7 +255,7 @@ export async function connectSsh(given: SshTarget, options: SshOptions): Promise
 
 async function* noAttempts() {}
 
-/** A handshake that ends where the host has shown its key. */
+/** The parameters of a handshake that ends when the host has presented its key. */
 const showKey = () => ({
   user: '',
   pinned: [],
@@ -254,7 +264,10 @@ const showKey = () => ({
 })
 const keyShown = (error: unknown) => (error instanceof HostKeyRefused ? error : undefined)
 
-/** Reads a host's key, `TYPE BASE64`, ed25519 where it has one. Nothing is told to the host and nothing trusted. */
+/**
+ * Reads the key of a host, as `TYPE BASE64`; the Ed25519 key if the host has one. Sends no login data, and does not
+ * verify the key.
+ */
 export async function scanHostKey(
   given: Route & Pick<Partial<SshTarget>, 'user' | 'alias' | 'destination'>,
   options: Pick<SshOptions, 'signal' | 'connectTimeoutMs' | 'env'>,

@@ -3,14 +3,14 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import { parseDestination } from './destination.ts'
 import { ProxyCommandEnded, withOutput } from './proxy-command.ts'
 
-/** How far a connection had come when it failed. */
+/** The stage that a connection had reached when it failed. */
 export type Stage = 'connecting' | 'greeting' | 'agreeing' | 'login'
 
-/** An attempt to connect that failed, as the network or ssh2 told it. */
+/** A failed attempt to connect, with the error of the network or of ssh2. */
 export interface Failure {
   readonly stage: Stage
   readonly error: unknown
-  /** The program that carried the connection: what messages call it, and the end of its stderr. */
+  /** The proxy program of the connection: its name in messages, the end of its standard error, and a hint. */
   readonly proxy?:
     | { readonly subject: string; readonly output: string; readonly hint?: string | undefined }
     | undefined
@@ -24,21 +24,24 @@ export interface Endpoint {
   readonly user: string
   /** Its host in the user's SSH configuration, as `[user@]host[:port]`. */
   readonly destination?: string | undefined
-  /** It is no machine yet, so no command can be told that looks at it. */
+  /** Whether the host is not in the inventory yet, so that hints cannot name commands for the machine. */
   readonly isNew?: boolean
 }
 
-/** Thrown inside when the time to connect is over. */
+/** Internal: the time limit for connecting was reached. */
 export class ConnectTimeout extends Error {
   constructor(seconds: number) {
     super(`no answer within ${seconds} s`)
   }
 }
 
-/** Internal: the server closed the connection without an error message of SSH. The message is what it printed before. */
+/**
+ * Internal: the server closed the connection without an error message of SSH. The message is the text that it sent
+ * before.
+ */
 export class ClosedEarly extends Error {}
 
-/** Internal: what answers is no SSH server. The message is what it sent. */
+/** Internal: the service on the port is not an SSH server. The message is the text that it sent. */
 export class NotSsh extends Error {}
 
 /** Internal: the server does not stop sending text during the login. */
@@ -46,7 +49,7 @@ export class EndlessBanner extends Error {}
 
 /** Thrown for a host that cannot be reached. */
 export class ConnectError extends UserError {
-  /** How far the connection had come, and the error of the network or of ssh2. */
+  /** The stage that the connection had reached, and the error of the network or of ssh2. */
   readonly failure: Failure
 
   constructor(
@@ -63,13 +66,13 @@ export class ConnectError extends UserError {
 export const isTooManyFailures = (error: unknown): boolean =>
   /too many authentication failures/i.test(messageOf(error))
 
-/** One way to fail: how it is recognised, what is said about it, and what to do next. */
+/** A kind of failure: how to recognize it, and the message and hint to show for it. */
 interface Rule {
   readonly when: (failure: Failure) => boolean
   readonly kind: ErrorKind
   readonly why: (endpoint: Endpoint, error: unknown, failure: Failure) => string
   readonly hint: (endpoint: Endpoint, error: unknown, failure: Failure) => string
-  /** Another attempt may well succeed. */
+  /** Whether another attempt is likely to succeed. */
   readonly passing?: true
 }
 
@@ -91,7 +94,7 @@ const at = ({ address, port }: Endpoint): string =>
 const look = ({ machine, isNew = false }: Endpoint): string =>
   isNew ? '' : `; to show the host's state: fleet status ${machine}`
 
-/** A command line that shows what ssh does to connect. */
+/** Returns a command line that shows the steps of connecting with ssh. */
 function verboseSsh({ destination, address, ...endpoint }: Endpoint): string {
   const { user, host, port } =
     destination === undefined ? { ...endpoint, host: address } : parseDestination(destination)
@@ -99,7 +102,9 @@ function verboseSsh({ destination, address, ...endpoint }: Endpoint): string {
   return `ssh -v ${isUsual ? '' : `-p ${port} `}${shellQuote(user ? `${user}@${host}` : host)}`
 }
 
-/** What a server sent in place of its version: sshd says that it is overloaded (MaxStartups). */
+/**
+ * Quotes the text that a server sent instead of its version, in which sshd reports that it is overloaded (MaxStartups).
+ */
 function printedBy(error: unknown): string {
   const isQuote = error instanceof ClosedEarly || error instanceof NotSsh
   const words = isQuote ? quoteServer(error.message) : ''
@@ -108,14 +113,14 @@ function printedBy(error: unknown): string {
 
 const noAnswer = 'the host did not answer'
 
-/** Whether nothing came back from a host at all, as where a firewall drops what is sent to it. */
+/** Whether a host did not answer at all, as when a firewall drops all packets. */
 export const isUnanswered = (error: unknown): boolean =>
   error instanceof UserError && error.kind === 'unreachable' && error.message.includes(noAnswer)
 
 const isMissing = (error: unknown): error is ProxyCommandEnded =>
   error instanceof ProxyCommandEnded && 'missing' in error.ending
 
-/** Whether the program of a connection failed in a manner that waiting does not change. */
+/** Whether a proxy program failed for a reason that waiting does not change. */
 export const isPermanent = (error: unknown): boolean =>
   error instanceof UserError && error.cause instanceof ProxyCommandEnded && error.cause.isPermanent
 
@@ -266,7 +271,7 @@ const rules: readonly Rule[] = [
   },
 ]
 
-/** Puts a failed attempt into words. `passing` tells whether to try again. */
+/** Creates the error to show for a failed attempt. `passing`: whether to try again. */
 export function explainFailure(
   failure: Failure,
   endpoint: Endpoint,
@@ -304,10 +309,10 @@ export const connectionLost = (
     cause,
   })
 
-/** How much of a server's words is repeated. */
+/** The maximum length of a quotation from a server, in characters. */
 const longestQuote = 300
 
-/** A server's words, on one line and without control characters. Empty where there are none. */
+/** Quotes text from a server: on one line, shortened, and without control characters. The result may be empty. */
 export function quoteServer(words: string): string {
   const line = words
     .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')

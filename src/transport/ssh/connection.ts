@@ -6,32 +6,34 @@ import type { SshSettings } from './config/settings.ts'
 import { type Endpoint, connectionLost } from './connection-errors.ts'
 import { watchForSilence } from './keepalive.ts'
 
-/** How long a polite goodbye may take. */
+/** How long to wait for the server to close the connection, in milliseconds. */
 const goodbyeMs = 500
 
 /** An SSH connection that is logged in. */
 export interface Connection extends AsyncDisposable {
   readonly client: Client
-  /** What the connection runs over. */
+  /** The underlying stream of the connection. */
   readonly stream: Duplex
   readonly endpoint: Endpoint
   /** Rejects when the connection is lost; never resolves. */
   readonly lost: Promise<never>
-  /** Why the connection is no more; undefined while it is up. */
+  /** Returns why the connection has ended; undefined while it is up. */
   readonly ended: () => Error | undefined
-  /** Sends a request that does nothing: to cancel a forwarding that is not (RFC 4254 7.1). */
+  /** Sends a request without effect: to cancel a forwarding that does not exist (RFC 4254 7.1). */
   readonly flush: () => void
-  /** Resolves once the host has dealt with all that was sent before, or is lost. */
+  /** Resolves when the host has processed everything that was sent before, or the connection has ended. */
   readonly settled: () => Promise<void>
 }
 
-/** Whether a connection is up. `end` ends it with a cause; after `close`, its end is no loss. */
+/**
+ * The state of a connection. `end` marks it as ended, with a cause; after `close`, its end does not count as a loss.
+ */
 interface Loss extends Pick<Connection, 'lost' | 'ended'> {
   readonly end: (cause?: unknown) => void
   readonly close: () => void
 }
 
-/** Watches for errors of a client. `destroy` frees what a connection holds when it ends. */
+/** Watches a client for errors. `destroy` is called when the connection ends, to free its resources. */
 export function watchLoss(client: Client, endpoint: Endpoint, destroy: () => void): Loss {
   let ended: Error | undefined
   let isClosing = false
@@ -47,12 +49,12 @@ export function watchLoss(client: Client, endpoint: Endpoint, destroy: () => voi
     if (!isClosing) reject(ended)
     destroy()
   }
-  lost.catch(() => {}) // not every caller watches
+  lost.catch(() => {}) // not every caller handles it
   client.prependListener('error', end)
   return { lost, ended: () => ended, end, close: () => void (isClosing = true) }
 }
 
-/** Watches over a connection until it is lost or disposed of. */
+/** Watches a connection until it is lost or disposed of. */
 export function watchConnection(
   client: Client,
   stream: Duplex,

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { UserError } from '../../errors.ts'
 
-/** Where to log in, as a person typed it. */
+/** An SSH destination, as the user typed it. */
 export interface Destination {
   readonly host: string
   readonly user?: string
@@ -20,7 +20,7 @@ function parsePort(text: string, digits: string): number {
   return port
 }
 
-/** `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address. */
+/** Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address into host and port. */
 function splitPort(rest: string): readonly [host: string, port: string | undefined] {
   if (isIPv6(rest)) return [rest, undefined]
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(rest)
@@ -30,8 +30,8 @@ function splitPort(rest: string): readonly [host: string, port: string | undefin
 }
 
 /**
- * Reads `[ssh://][user@]host[:port]`; IPv6 addresses stand in brackets or alone.
- * Throws a usage error. Neither part can begin with `-`, so none can be taken for an option.
+ * Parses `[ssh://][user@]host[:port]`. IPv6 addresses are in brackets, or without a port. Throws kind `usage` for other
+ * texts. User and host cannot begin with `-`, so that they cannot be taken for an option.
  */
 export function parseDestination(text: string): Destination {
   const plain = text.replace(/^ssh:\/\//, '').replace(/\/$/, '')

@@ -8,23 +8,27 @@ import { WithoutComplaint, markCommand } from './signal.ts'
 import { requestsOver } from './ssh2-internals.ts'
 import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from '../transport.ts'
 
-/** Bytes that wait for a slow reader or connection: less stalls bulk transfers, which go 64 kB at a time. */
+/**
+ * How many bytes may wait for a slow reader or connection. Less would stall bulk transfers, which send 64 kB at a time.
+ */
 const bufferSize = 1 << 20
 
-/** The server would not open another session. */
+/** The server refused to open another session. */
 export class SessionRefused extends UserError {}
 
-/** A command on a host, and the end of its session. */
+/** A command on a host, and a promise that resolves when its session has ended. */
 interface Session {
   readonly command: RunningCommand
   readonly over: Promise<void>
 }
 
-/** A session's channel, listened to from its first moment: a short command is over before a promise is awaited. */
+/**
+ * The channel of a session, whose events are handled from the start: a short command ends before a promise is awaited.
+ */
 interface OpenSession {
   readonly channel: ClientChannel
   readonly closed: Promise<void>
-  /** Undefined until the host has sent it. */
+  /** Returns the exit status; undefined until the host has sent it. */
   readonly status: () => ExitStatus | undefined
 }
 
@@ -57,7 +61,7 @@ function openSession(
     signal.addEventListener('abort', giveUp, { once: true })
     connection.client.exec(line, options, (error, channel) => {
       signal.removeEventListener('abort', giveUp)
-      if (!error && signal.aborted) return channel.close() // nobody waits for it
+      if (!error && signal.aborted) return channel.close() // no longer needed
       if (!error) return resolve(listen(channel))
       if (options.agentForward && /agent forwarding/.test(error.message)) {
         return reject(connection.ended() ?? agentRefused(machine, error))
@@ -105,7 +109,7 @@ const deafAfterSignal = ({ machine }: Connection['endpoint']): UserError =>
     },
   )
 
-/** Sends requests to the command of a channel, as long as that is open. */
+/** Sends requests to the command of a channel, as long as the channel is open. */
 const requestsOf = (channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resize'> => ({
   kill(signal) {
     const open = requestsOver(channel)
@@ -117,12 +121,12 @@ const requestsOf = (channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resi
   },
 })
 
-/** Runs a line outside the limit on sessions, and ignores its result. */
+/** Runs a command line without counting its session, and ignores the result. */
 function runAside({ client, stream }: Connection, line: string): void {
   if (stream.writable) client.exec(line, (error, channel) => error ?? channel.resume())
 }
 
-/** A separate stream, whose reader may stop at any time without holding the channel up. */
+/** Copies an output to a separate stream, whose reader may stop at any time without blocking the channel. */
 function outputOf(
   source: Readable,
   output: Transform = new PassThrough({ highWaterMark: bufferSize }),
@@ -210,9 +214,9 @@ export async function startCommand(
     )
   }
   const exit = Promise.race([ended(), aborted])
-  exit.catch(() => {}) // a caller may be busy with the output, or have no interest
+  exit.catch(() => {}) // not every caller waits for the exit status
   return {
     command: { stdin, stdout, stderr, exit, kill, resize },
-    over: closed.then(() => connection.settled()), // sshd counts a session until it has seen our side close
+    over: closed.then(() => connection.settled()), // sshd counts a session until it has seen this side close
   }
 }

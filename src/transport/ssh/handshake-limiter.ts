@@ -1,4 +1,7 @@
-/** sshd's MaxStartups (10:30:100) drops what exceeds ten handshakes at once. */
+/**
+ * The maximum number of simultaneous handshakes with one sshd, which drops connections beyond ten (MaxStartups
+ * 10:30:100).
+ */
 export const handshakesAtOnce = 10
 
 interface Address {
@@ -6,10 +9,13 @@ interface Address {
   readonly port?: number | undefined
 }
 
-/** The name of the gate before an sshd. */
+/** Returns the name of the limit for an sshd. */
 export const limiterKey = ({ address, port = 22 }: Address): string => `${address} ${port}`
 
-/** Lets a number of holders in at a time, for each name; the others wait in the order they came. */
+/**
+ * Creates a function that waits for a turn, so that at most `limit` callers with the same name have a turn at the same
+ * time. First come, first served. The function resolves to another function, which ends the turn.
+ */
 export function createHandshakeLimiter(limit: number): (name: string) => Promise<() => void> {
   const gates = new Map<string, { held: number; readonly waiting: (() => void)[] }>()
   return async (name) => {

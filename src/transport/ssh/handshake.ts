@@ -20,7 +20,10 @@ import { protocolOf, serverReleaseOf } from './ssh2-internals.ts'
 import { keepalive } from './keepalive.ts'
 import { type UserAuth, followUserAuth } from './login/userauth-protocol.ts'
 
-/** Best first: the client's order decides (RFC 4253 7.1). Group exchange comes last because it costs ssh2 seconds. */
+/**
+ * The default algorithms, best first: the client's order decides (RFC 4253 7.1). Group exchange comes last because it
+ * costs ssh2 seconds.
+ */
 const algorithms = {
   kex: [
     'curve25519-sha256',
@@ -50,7 +53,7 @@ const algorithms = {
   compress: ['none'],
 } satisfies Algorithms
 
-/** Old algorithms that are used only where the SSH configuration names them. */
+/** Old algorithms, which are used only if the SSH configuration names them. */
 const legacy = {
   kex: [
     'diffie-hellman-group14-sha1',
@@ -61,7 +64,10 @@ const legacy = {
   hmac: ['hmac-sha1-etm@openssh.com', 'hmac-sha1', 'hmac-md5'],
 } satisfies Algorithms
 
-/** The algorithms that a configuration names and ssh2 has, in its order. Throws kind `unsupported` where there are none. */
+/**
+ * Returns the algorithms that the configuration names and fleet supports, in the order of the configuration. Returns
+ * all of `known` if the configuration names none. Throws kind `unsupported` if fleet supports none of them.
+ */
 function choose<Name extends string>(
   kind: string,
   known: readonly Name[],
@@ -105,7 +111,10 @@ const hostKeyAlgorithms: readonly (readonly [type: string, ...ServerHostKeyAlgor
   ['ssh-rsa', 'rsa-sha2-512', 'rsa-sha2-256'],
 ]
 
-/** The types of the pinned keys first, so that a host with several keys shows the one that is known. */
+/**
+ * Returns the host key algorithms, those of the pinned keys first, so that a host with several keys presents a known
+ * one.
+ */
 function serverHostKey(
   pinned: readonly string[],
   named: readonly string[] | undefined,
@@ -132,14 +141,14 @@ export class HostKeyRefused extends Error {
 /** Internal: the server accepted none of the attempts. */
 export class LoginRefused extends Error {}
 
-/** What a handshake needs. Nothing has a default: ssh2 alone would take any host key. */
+/** The parameters of a handshake. `verify` has no default: ssh2 alone would accept any host key. */
 export interface Handshake {
   readonly user: string
-  /** Keys that the host may have; they decide the order of what is negotiated. */
+  /** The pinned host keys, whose types are preferred in the negotiation. */
   readonly pinned: readonly string[]
-  /** Decides whether to accept the host's key (`TYPE BASE64`), before anything is sent to the host. */
+  /** Decides whether to accept the host's key (`TYPE BASE64`), before any login data is sent to the host. */
   readonly verify: (hostKey: string) => boolean
-  /** Called when the host sends its greeting: there is an SSH server, however slow. */
+  /** Called when the host has sent its SSH version: it is an SSH server, even if a slow one. */
   readonly greeted?: () => void
   /** The attempts to log in, in order. */
   readonly logIn: (auth: UserAuth) => Attempts
@@ -149,11 +158,11 @@ export interface Handshake {
   readonly signal: AbortSignal
 }
 
-/** A failed handshake, and how far it came. */
+/** A failed handshake, and the stage that it had reached. */
 export class HandshakeError extends Error implements Failure {
   readonly stage: Stage
   readonly error: unknown
-  /** The beginning of what the server sent in place of its version. */
+  /** The beginning of the text that the server sent instead of its version. */
   readonly printed: string
   /** The release of the server, such as `OpenSSH_9.2p1`, if it has sent its version. */
   readonly release: string | undefined
@@ -174,18 +183,19 @@ export class HandshakeError extends Error implements Failure {
 const [maxGreetingLines, maxLineLength] = [1_024, 8_192]
 /** How much of what a server prints is kept for error messages, in bytes. */
 const maxPrinted = 300
-/** How much text a server may send during the login, in characters; the rest of fleet keeps the beginning. */
+/** How much text a server may send during the login, in characters. Callers keep only the beginning. */
 const maxBanner = 16 * 1024 * 1024
 
-/** What a server has sent before its version. */
+/** The text that a server has sent before its version. */
 interface Greeting {
-  /** The beginning of it, to be quoted. */
+  /** Returns the beginning of the text, for messages. */
   readonly printed: () => string
 }
 
 /**
- * Hands ssh2 what the server sends from the line of its version on (RFC 4253 4.2): ssh2 loses parts of a line that arrives in
- * several packets, and does not count lines over packets. Where no version comes, the client fails with {@link NotSsh}.
+ * Passes the server's data to ssh2 only from the line with the version on (RFC 4253 4.2): ssh2 loses parts of a line
+ * that arrives in several packets, and does not count lines across packets. If there is no version within the limits,
+ * the client fails with {@link NotSsh}.
  */
 function readGreeting(client: Client, onVersion: () => void): Greeting {
   const protocol = protocolOf(client)
@@ -215,7 +225,10 @@ function readGreeting(client: Client, onVersion: () => void): Greeting {
   return { printed: text }
 }
 
-/** Opens an SSH connection over `stream` and logs in. Rejects with a {@link HandshakeError}, the stream destroyed. */
+/**
+ * Opens an SSH connection over `stream` and logs in. On failure, destroys the stream and rejects with
+ * {@link HandshakeError}.
+ */
 export function handshake(stream: Duplex, handshake: Handshake): Promise<Client> {
   const { user, pinned, verify, greeted, logIn, onBanner, settings = {}, signal } = handshake
   const client = new ssh2.Client()
@@ -243,7 +256,7 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
         resolve(client)
       })
       .on('error', (error: Error & { level?: string }) => {
-        if (error.level !== 'agent') fail(error) // one key of the agent's failed; the others are still to come
+        if (error.level !== 'agent') fail(error) // one key of the agent failed; its other keys are still tried
       })
       .on('banner', (text: string) => {
         bannerLength += text.length
@@ -262,8 +275,8 @@ export function handshake(stream: Duplex, handshake: Handshake): Promise<Client>
           return false
         },
         authHandler: (_left, _partial, next) => void tryNext(next).catch(fail),
-        strictVendor: false, // not OpenSSH alone forwards sockets
-        readyTimeout: 0, // `signal` decides
+        strictVendor: false, // servers other than OpenSSH can forward sockets too
+        readyTimeout: 0, // `signal` sets the time limit
         ...keepalive(settings.alive),
       })
     const auth = followUserAuth(client)

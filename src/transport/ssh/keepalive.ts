@@ -4,10 +4,10 @@ import type { SshSettings } from './config/settings.ts'
 
 type Alive = SshSettings['alive']
 
-/** How often a connection is probed, and after how many silent intervals it is lost, unless ssh_config says otherwise. */
+/** The default interval of probes, in seconds, and the number of silent intervals after which a connection is lost. */
 export const usualAlive = { seconds: 4, count: 3 }
 
-/** Options of ssh2 that make it probe a connection, but never end it: {@link watchForSilence} does. */
+/** Returns options that make ssh2 probe a connection but never end it, which {@link watchForSilence} does. */
 export const keepalive = (
   alive: Alive,
 ): Pick<ConnectConfig, 'keepaliveInterval' | 'keepaliveCountMax'> => ({
@@ -16,9 +16,9 @@ export const keepalive = (
 })
 
 /**
- * Calls `end` once nothing has come for as long as `alive` allows. Any byte counts, not only an answer to a
- * probe, since that may wait behind a long upload. Ticks are counted and not the clock, so that a process
- * that was suspended first gets to read what has come meanwhile.
+ * Calls `end` when no data has arrived for as long as `alive` allows. Any data counts, not only the answer to a probe,
+ * which may have to wait behind a long upload. The ticks of a timer are counted instead of the elapsed time, so that a
+ * process that was suspended can first read the data that has arrived.
  */
 export function watchForSilence(stream: Duplex, alive: Alive, end: (cause: Error) => void): void {
   const { seconds, count } = alive ?? usualAlive

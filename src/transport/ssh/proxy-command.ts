@@ -12,7 +12,7 @@ import { type Environment, homeOf } from '../../os/environment.ts'
 import { pause, poll, retry } from '../../os/retry.ts'
 
 /**
- * A program of this computer that carries the SSH connection in place of TCP. It comes from the user's SSH
+ * A proxy program: a local program that an SSH connection runs over instead of TCP. It comes from the user's SSH
  * configuration or from a driver, never from machines.yaml: a file from git must not run anything.
  */
 export type ProxyCommand =
@@ -21,24 +21,27 @@ export type ProxyCommand =
   /** A program and its arguments. */
   | ProxyProgram
 
-/** A program that carries a connection, and what errors say about it. */
+/** A proxy program, and the texts for its errors. */
 interface ProxyProgram {
   readonly argv: readonly string[]
   /** How to install it, for the error if it is missing. */
   readonly install?: string | undefined
-  /** Next steps for its failures: the first whose text is in its stderr applies. An empty text is in any. */
+  /**
+   * Hints for failures of the program. The first hint whose text is in its standard error applies; an empty text always
+   * does.
+   */
   readonly hints?: readonly ProgramHint[] | undefined
-  /** Variables to set for it. */
+  /** Additional environment variables of the program. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** Absent: its stdin and stdout carry the connection. */
+  /** Present if the program listens on a port; absent if the connection uses its standard input and output. */
   readonly listens?: ListeningProgram | undefined
 }
 
-/** A program that listens on a TCP port of 127.0.0.1, which carries the connection. It ends like other programs on SIGINT. */
+/** A proxy program that listens on a TCP port of 127.0.0.1 for the connection. It is ended with SIGINT, not SIGTERM. */
 interface ListeningProgram {
-  /** The text before the number of the port in its stderr. */
+  /** The text before the port number in its standard error. */
   readonly portAfter: string
-  /** Texts of the lines of its stderr that are no errors. */
+  /** Texts that identify lines of its standard error that are not errors. */
   readonly messages: readonly string[]
 }
 
@@ -47,19 +50,19 @@ export interface ProgramHint {
   /** A part of the message. */
   readonly text: string
   readonly hint: string
-  /** Whether waiting does not help, as where a permission is missing. */
+  /** Whether another attempt does not help, as when a permission is missing. */
   readonly isPermanent?: boolean | undefined
 }
 
-/** How a program ended, in the middle of a sentence. */
+/** How a program ended: its exit code, or the signal that killed it; `missing` if it is not installed. */
 type Ending = { readonly code: number } | { readonly signal: string } | { readonly missing: true }
 
-/** The program of a connection ended, or could not be started. */
+/** A proxy program ended, or could not be started. */
 export class ProxyCommandEnded extends Error {
   readonly ending: Ending
-  /** The end of what it printed to stderr, on one line. */
+  /** The end of what the program printed to standard error, on one line. */
   readonly output: string
-  /** The next step; undefined for a failure that is not known. */
+  /** The next step; undefined for an unknown failure. */
   readonly hint: string | undefined
   /** Whether another attempt would fail in the same way. */
   readonly isPermanent: boolean
@@ -89,10 +92,10 @@ function describeEnding(ending: Ending): string {
 export const withOutput = (sentence: string, output: string): string =>
   output === '' ? sentence : `${sentence}: ${output}`
 
-/** How much of stderr is kept, in characters, and how much of it an error shows. */
+/** How much of standard error is kept, in characters, and how much of it an error shows, in characters and in lines. */
 const [keptOutput, shownOutput, shownLines] = [8_192, 300, 3]
 
-/** The last lines of a program's stderr, on one line and without control characters. */
+/** Returns the last lines of a program's standard error, on one line and without control characters. */
 function lastLines(text: string, messages: readonly string[] = []): string {
   const lines = text
     .split(/[\r\n]+/)
@@ -116,7 +119,7 @@ const interruptMs = 3_000
 /** How long to wait before the next attempt to connect to a port that a program has announced, in milliseconds. */
 const listenPollMs = 20
 
-/** The process groups of all programs, which end with this process. */
+/** The process groups of all running proxy programs, which are killed when this process exits. */
 const running = new Set<number>()
 
 function endAtExit(pid: number): void {
@@ -133,15 +136,15 @@ function forget(pid: number): void {
   if (running.size === 0) process.off('exit', endAll)
 }
 
-/** The two directions of a connection. */
+/** The two streams of a connection. */
 interface Carrier {
   readonly input: Writable
   readonly output: Readable
 }
 
-/** The connection that a program carries. Destroying it ends the program and all processes of its group. */
+/** A connection through a proxy program. Destroying it ends the program and all processes of its group. */
 export class ProxyStream extends Duplex {
-  /** What messages call the program: the subject of a sentence. */
+  /** The name of the program in messages, as the subject of a sentence. */
   readonly subject: string
   readonly install: string | undefined
   readonly #hints: readonly ProgramHint[]
@@ -151,7 +154,7 @@ export class ProxyStream extends Duplex {
   /** The streams of the connection; absent until the program listens. */
   #carrier: Carrier | undefined
   #isDialling = false
-  /** Sends what was written before. */
+  /** Sends the data that was written before the program listened. */
   #whenCarried: (() => void) | undefined
   #stderr = ''
 
@@ -166,7 +169,7 @@ export class ProxyStream extends Duplex {
     const home = homeOf(env)
     this.#child = spawn(program, words, {
       cwd: existsSync(home) ? home : '/', // the same in a command and in the broker
-      detached: true, // a process group, so that all of it can be ended
+      detached: true, // a process group, so that all its processes can be ended
       env: { ...env, ...details?.env },
       stdio: 'pipe',
     })
@@ -185,7 +188,7 @@ export class ProxyStream extends Duplex {
     return lastLines(this.#stderr, this.#listens?.messages)
   }
 
-  /** What to do about a failure, by what the program has printed to stderr so far. */
+  /** The hint for a failure, according to what the program has printed to standard error so far. */
   get advice(): ProgramHint | undefined {
     return this.#hints.find(({ text }) => this.#stderr.includes(text))
   }
@@ -199,7 +202,7 @@ export class ProxyStream extends Duplex {
       })
       .once('exit', (code, signal) => {
         if (pid !== undefined) {
-          signalGroup(pid, 'SIGKILL') // what it left behind
+          signalGroup(pid, 'SIGKILL') // processes that it left behind
           forget(pid)
         }
         void this.#finish(signal === null ? { code: code ?? 0 } : { signal })
@@ -224,7 +227,9 @@ export class ProxyStream extends Duplex {
     void this.#dial(port)
   }
 
-  /** The program may announce its port before it listens. */
+  /**
+   * Connects to the port of the program. Tries repeatedly, since the program may announce its port before it listens.
+   */
   async #dial(port: number): Promise<void> {
     const open = async () => {
       const socket = connect({ host: '127.0.0.1', port, noDelay: true })
@@ -244,7 +249,7 @@ export class ProxyStream extends Duplex {
     }
   }
 
-  /** The end of the program, which says more, may follow that of its connection. */
+  /** Ends the stream after its connection has ended, unless the program exits soon: its exit explains more. */
   async #endSoon(): Promise<void> {
     await Promise.race([this.#exited, pause(drainMs)])
     if (this.#child.exitCode === null && !this.destroyed) this.push(null)
@@ -265,7 +270,7 @@ export class ProxyStream extends Duplex {
     return new ProxyCommandEnded(this, { missing: true })
   }
 
-  /** Passes on what the program printed last, then ends the connection with its reason. */
+  /** Passes on the last output of the program, then destroys the stream with the reason. */
   async #finish(ending: Ending): Promise<void> {
     const printed = [this.#child.stdout, this.#child.stderr].map(async (stream) => {
       if (!stream.closed) await once(stream, 'close')
@@ -324,12 +329,15 @@ export class ProxyStream extends Duplex {
   }
 }
 
-/** ssh runs the line by the user's shell, which the program replaces. */
+/**
+ * Returns the command line of a proxy program. As in ssh, the user's shell runs a line, and the program replaces the
+ * shell.
+ */
 function argvOf(command: ProxyCommand, env: Environment): readonly string[] {
   if ('argv' in command) return command.argv
   return [env['SHELL'] || '/bin/sh', '-c', `exec ${command.shell}`]
 }
 
-/** Starts the program of a connection. It runs in the user's home folder and cannot ask on the terminal. */
+/** Starts a proxy program. It runs in the user's home directory and cannot prompt on the terminal. */
 export const startProxyCommand = (command: ProxyCommand, env: Environment): ProxyStream =>
   new ProxyStream(command, env)

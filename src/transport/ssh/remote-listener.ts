@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts'
 
 type Take = (accept: AcceptConnection) => void
 
-/** Who takes the connections to the sockets that a host listens on, by the name of the socket. */
+/** The handlers of connections to sockets that a host listens on, by the name of the socket. */
 const takers = new WeakMap<Client, Map<string, Take>>()
 
 function takersOf(client: Client): Map<string, Take> {
@@ -27,7 +27,7 @@ function takersOf(client: Client): Map<string, Take> {
   return made
 }
 
-/** Asks the host to listen (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port, if it is one. */
+/** Asks the host to listen (RFC 4254 7.1; OpenSSH's PROTOCOL 2.4). Resolves to the port of a TCP socket. */
 function request({ client }: Connection, socket: SocketAddress): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const done = (error?: Error | null, port?: number) => (error ? reject(error) : resolve(port))
@@ -45,7 +45,7 @@ function cancel({ client, stream, ended }: Connection, socket: SocketAddress): P
   })
 }
 
-/** Makes the host listen on a socket. Rejects with code `REFUSED` when the host will not. */
+/** Makes the host listen on a socket. Rejects with code `REFUSED` when the host refuses. */
 export async function listenOnHost(
   connection: Connection,
   socket: SocketAddress,

@@ -4,20 +4,23 @@ import { shellQuote } from '../../os/shell-quote.ts'
 import { loginShellLine } from '../command.ts'
 import type { CommandLine } from '../transport.ts'
 
-/** A command that can be found again on its host. */
+/** A command whose processes can be found on its host. */
 export interface MarkedCommand {
   readonly line: string
-  /** Run on the host, sends a signal (`INT`) to the command and all that it started. */
+  /**
+   * Returns a line that, when run on the host, sends a signal (`INT`) to the command and all processes that it started.
+   */
   readonly signalLine: (signal: string) => string
 }
 
 /**
- * Marks a command by a variable in the environment of all that it starts, and the shell that reads it by its own words:
- * Linux shows both in /proc. This is for root's commands: sshd delivers signals (RFC 4254 6.9) to everybody else's, but
- * refuses for root, whose session runs without privilege separation (`session_signal_req` of OpenSSH's session.c).
- * A variable that `env` sets would take two more programs, which costs a host as much as the rest of a short command.
+ * Marks a command with an environment variable, which all processes that it starts inherit. The login shell itself is
+ * found by its command line, which contains the variable: Linux shows both in /proc. This is for commands of root: sshd
+ * delivers signals (RFC 4254 6.9) to the commands of other users, but refuses to for root, whose sessions run without
+ * privilege separation (`session_signal_req` of OpenSSH's session.c). Setting the variable with `env` would start two
+ * more programs, which costs a host as much as the rest of a short command.
  *
- * @param isCsh the login shell is csh, which has `setenv` in place of `export`
+ * @param isCsh whether the login shell is csh, which has `setenv` instead of `export`
  */
 export function markCommand(command: CommandLine, isCsh = false): MarkedCommand {
   const id = randomUUID()
@@ -25,16 +28,16 @@ export function markCommand(command: CommandLine, isCsh = false): MarkedCommand 
   const setVariable = isCsh ? `setenv FLEET_COMMAND ${id}` : `export FLEET_COMMAND=${id}`
   return {
     line: `${setVariable}; ${words}`,
-    // Login shells such as fish do not know the language of sh.
+    // Login shells such as fish do not understand the syntax of sh.
     signalLine: (signal) => `exec sh -c ${shellQuote(signalScript(id, signal))}`,
   }
 }
 
-/** What csh prints of `export`, with a terminal or without, before it runs the command all the same. */
+/** The error of csh about `export`, with or without a terminal, after which it runs the command anyway. */
 const complaint = /^export: Command not found\.\r?\n/
 const longestComplaint = 'export: Command not found.\r\n'.length
 
-/** An output without the complaint of csh about `export` at its beginning. Calls `found` where it was. */
+/** Removes the error of csh about `export` from the beginning of an output. Calls `found` if the error was there. */
 export class WithoutComplaint extends Transform {
   #start: Buffer | undefined = Buffer.alloc(0)
   readonly #found: () => void
@@ -70,7 +73,10 @@ export class WithoutComplaint extends Transform {
   }
 }
 
-/** The shell first, which would go on or end by itself when what it waits for is gone. With brackets, so that it does not find itself. */
+/**
+ * Returns a script that signals the login shell first, which could continue or exit when the program that it waits for
+ * is gone, and then the other processes of a command. The brackets keep grep from finding the script itself.
+ */
 const signalScript = (id: string, signal: string): string =>
   `for found in $(grep -ls "[F]LEET_COMMAND=${id}" /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do ` +
   `found=\${found#/proc/}; kill -s ${shellQuote(signal)} "\${found%/*}"; done`

@@ -1,59 +1,62 @@
 import type { Duplex } from 'node:stream'
 import type { Client, ClientChannel } from 'ssh2'
 
-// The fields of ssh2 1.17 that are not part of its API, and that nothing in its API replaces. Only this file names them;
+// Fields of ssh2 1.17 that are not part of its API and have no equivalent there. Only this file names them;
 // test/unit/transport/ssh/ssh2-internals.test.ts checks that ssh2 has them.
 
 /** The protocol of a connection, below ssh2's client. */
 export interface Protocol {
-  /** The login methods whose answers are due, in order. */
+  /** The login methods whose responses are pending, in order. */
   readonly _authsQueue: string[]
   readonly _cipher: {
     allocPacket(length: number): Buffer
     encrypt(packet: Buffer): void
   }
-  /** What is called for each kind of message of the server. */
+  /** The handlers of the messages from the server. */
   readonly _handlers: {
     EXT_INFO: (protocol: unknown, extensions: readonly { name: string; algs?: string[] }[]) => void
     USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void
   }
-  /** Takes bytes of the server, from `start` to `end`. */
+  /** Parses bytes from the server, from `start` to `end`. */
   parse: (chunk: Buffer, start: number, end: number) => void
   signal(channel: number, name: string): void
   windowChange(channel: number, rows: number, columns: number, height: number, width: number): void
 }
 
-/** The protocol of a client, after its `connect`. */
+/** Returns the protocol of a client whose `connect` was called. */
 export function protocolOf(client: Client): Protocol {
   const { _protocol: protocol } = client as unknown as { readonly _protocol: Protocol }
   return protocol
 }
 
-/** The release of the server, such as `OpenSSH_9.2p1`; undefined before it has greeted. */
+/** Returns the release of the server, such as `OpenSSH_9.2p1`; undefined before the server has sent its version. */
 export function serverReleaseOf(client: Client): string | undefined {
   const { _remoteVer: release } = client as unknown as { readonly _remoteVer?: string }
   return release
 }
 
-/** What {@link skipHandshake} replaces in a protocol, and what it calls. */
+/** The fields of a protocol that {@link skipHandshake} replaces, and the methods that it calls. */
 export const replaced = ['start', 'disconnect', '_cipher', '_decipher', '_parse'] as const
 export const called = ['_onHeader', '_onPayload'] as const
 
 /** The packets of a connection without handshake, encryption and padding. */
 interface PlainPackets {
-  /** Sends a packet: its length and the padding length 0 are before the payload (RFC 4253 6). */
+  /** Sends a packet, in which its length and the padding length 0 precede the payload (RFC 4253 6). */
   readonly send: (packet: Buffer) => unknown
   /** Calls `take` with each packet that is complete, without its length. */
   readonly read: (bytes: Buffer, take: (packet: Buffer) => void) => void
 }
 
-/** Makes a client that was given a socket speak the connection protocol at once, without a handshake and a login. */
+/**
+ * Makes a client whose `connect` was called with a socket speak the connection protocol immediately, without a
+ * handshake and a login.
+ */
 export function skipHandshake(client: Client, { send, read }: PlainPackets): void {
   const protocol = protocolOf(client) as unknown as Record<string, unknown>
   const [onHeader, onPayload] = called.map((name) => protocol[name] as (value: unknown) => void)
   Object.assign(protocol, {
     start() {},
-    disconnect() {}, // it would end the connection of whoever shares it
+    disconnect() {}, // it would end the connection for everyone who shares it
     _authenticated: true,
     _cipher: {
       allocPacket(length: number) {
@@ -77,20 +80,23 @@ export function skipHandshake(client: Client, { send, read }: PlainPackets): voi
 /** Opens a connection to an SSH agent. */
 type OpenAgent = (done: (error: Error | undefined, stream?: Duplex) => void) => void
 
-/** Sets what a client calls when its host opens a channel to the agent, and allows commands to ask for forwarding. */
+/**
+ * Sets the function that a client calls when its host opens a channel to the agent, and allows commands to request
+ * forwarding.
+ */
 export function setForwardedAgent(client: Client, open: OpenAgent): void {
   Object.assign(client, { _agent: { getStream: open } })
 }
 
-/** The fields of a channel. */
+/** Internal fields of a channel. */
 interface ChannelInside {
   readonly outgoing: { readonly id: number; readonly state: string }
   readonly _client: Client
 }
 
 /**
- * What sends requests over a channel after the end of its input too, which RFC 4254 5.3 allows and ssh2's own methods do
- * not. Undefined once the channel is closed.
+ * Returns the means to send requests over a channel even after the end of its input, which RFC 4254 5.3 allows and
+ * ssh2's own methods do not. Returns undefined if the channel is closed.
  */
 export function requestsOver(
   channel: ClientChannel,

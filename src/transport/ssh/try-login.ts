@@ -41,7 +41,7 @@ import type { Transport } from '../transport.ts'
 /** The steps of a login, in order. */
 type LoginStep = 'name' | 'route' | 'port' | 'banner' | 'key-exchange' | 'host-key' | 'login'
 
-/** What ended a login. */
+/** The failure of a login. */
 export interface LoginFailure {
   readonly step: LoginStep
   /**
@@ -49,21 +49,21 @@ export interface LoginFailure {
    * `early`: the server accepted a key and then closed the connection; `other`: see the message.
    */
   readonly reason: 'closed' | 'refused' | 'silent' | 'no-route' | 'not-ssh' | 'early' | 'other'
-  /** For a person: what happened, as connecting reports it. */
+  /** The message for the user, the same as that of `connectSsh`. */
   readonly message: string
   readonly hint?: string | undefined
-  /** What the server printed in place of its version, on one line. */
+  /** The text that the server sent instead of its version, on one line. */
   readonly printed: string
 }
 
-/** One login, step by step. */
+/** The report of one login. */
 export interface LoginTrial {
   readonly address: string
   readonly port: number
   readonly user: string
-  /** The addresses of the host's name; empty where this computer does not look it up. */
+  /** The addresses of the host's name; empty if this computer does not look it up. */
   readonly addresses: readonly string[]
-  /** Whether a program of this computer carries the connection. */
+  /** Whether a proxy program is used. */
   readonly byProgram: boolean
   /** The fingerprint of the key that is known to work. */
   readonly wanted?: string | undefined
@@ -76,28 +76,28 @@ export interface LoginTrial {
   readonly failure?: LoginFailure | undefined
 }
 
-/** How many sessions a server opened and refused; others had no answer in time. */
+/** How many sessions a server opened and refused. Requests without an answer in time are not counted. */
 export interface SessionCount {
   readonly opened: number
   readonly refused: number
 }
 
-/** A trial whose connection, if the login succeeded, is left open. */
+/** The report of a login, with its connection, which is left open if the login succeeded. */
 export interface OpenTrial {
   readonly trial: LoginTrial
   readonly transport?: Transport | undefined
-  /** Opens `most` sessions at once and counts the answers; absent with OpenSSH's client. */
+  /** Opens `most` sessions at the same time and counts the answers; absent with OpenSSH's client. */
   readonly countSessions?:
     | ((most: number, signal: AbortSignal) => Promise<SessionCount>)
     | undefined
 }
 
-/** How long a host may take to accept a connection, to greet, and to answer the login, in milliseconds. */
+/** How long a host may take to accept a connection and greet, and then to complete the login, in milliseconds. */
 const [connectMs, loginMs] = [8_000, 15_000]
-/** Waits before the attempts after the first, where the server closes connections before its greeting, in milliseconds. */
+/** The pauses between attempts if the server closes connections before the login, in milliseconds. */
 const closedWaits = [300, 900, 2_000]
 
-/** How long the name server may take, in milliseconds. */
+/** How long a DNS lookup may take, in milliseconds. */
 const lookUpMs = 5_000
 
 const reasonOf = (error: unknown): LoginFailure['reason'] => {
@@ -118,14 +118,14 @@ const stepOf: Readonly<Record<Stage, LoginStep>> = {
   login: 'login',
 }
 
-/** The failure of a login that threw `error`. */
+/** Describes the failure of a login that threw `error`. */
 function describeFailure(error: unknown, step: LoginStep, printed = ''): LoginFailure {
   const { message, hint } =
     error instanceof UserError ? error : { message: String(error), hint: '' }
   return { step, reason: reasonOf(error), message, hint: hint || undefined, printed }
 }
 
-/** The failure of a connection, which `explained` describes for a person. */
+/** Describes the failure of a connection. `explained` is the error for the user. */
 export function describeConnection(
   explained: unknown,
   failure: Failure,
@@ -149,7 +149,7 @@ async function lookUp(address: string): Promise<readonly string[]> {
   return found.map((one) => one.address)
 }
 
-/** Opens `most` sessions of a connection at once, counts them and closes them. */
+/** Opens `most` sessions of a connection at the same time, counts them and closes them. */
 async function openSessions(
   { client }: Connection,
   most: number,
@@ -180,8 +180,8 @@ async function openSessions(
 }
 
 /**
- * Logs in over a new connection and reports each step. Never asks a question, and never throws for what the host does. The
- * steps are those of `connectSsh`.
+ * Logs in over a new connection and reports each step. Never prompts the user, and never throws because of the host's
+ * behavior. The steps are those of `connectSsh`.
  */
 export async function tryLogin(
   given: SshTarget,
@@ -280,7 +280,7 @@ export async function tryLogin(
     }
   }
 
-  /** What it means that the host key or the login was refused. */
+  /** Describes a rejected host key or login; undefined for other errors. */
   function describeKnown(error: unknown): LoginFailure | undefined {
     if (error instanceof HostKeyRefused) {
       const line = revoked.find(({ key }) => key === error.hostKey)
@@ -308,7 +308,7 @@ export async function tryLogin(
   }
 }
 
-/** {@link openStream} needs no handshake. */
+/** A placeholder: {@link openStream} needs no handshake. */
 const unused = (): never => {
   throw new Error('opening a stream must not start a handshake')
 }

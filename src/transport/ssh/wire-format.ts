@@ -1,4 +1,4 @@
-/** A string as SSH sends it: its length, then its bytes (RFC 4251 5). */
+/** Encodes a string as SSH sends it: its length, then its bytes (RFC 4251 5). */
 export function wireString(content: Buffer | string): Buffer {
   const bytes = Buffer.from(content)
   const length = Buffer.alloc(4)
@@ -6,14 +6,16 @@ export function wireString(content: Buffer | string): Buffer {
   return Buffer.concat([length, bytes])
 }
 
-/** A number as SSH sends it, from its big-endian bytes: without leading zeros, and never taken for a negative one. */
+/**
+ * Encodes a number as SSH sends it, from its big-endian bytes: without leading zeros, and never as a negative number.
+ */
 export function wireInteger(bytes: Buffer): Buffer {
   const start = bytes.findIndex((byte) => byte !== 0)
   const digits = start < 0 ? Buffer.alloc(0) : bytes.subarray(start)
   return wireString((digits[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.alloc(1), digits]) : digits)
 }
 
-/** Reads what SSH sent, field by field. Throws a RangeError where it ends too early. */
+/** Reads the fields of data in SSH's wire format, in order. Throws a RangeError if the data ends too early. */
 export class WireReader {
   readonly #bytes: Buffer
   #offset = 0

@@ -20,7 +20,7 @@ const certificates = [
   'rsa-sha2-256-cert-v01@openssh.com',
 ]
 
-/** What `ssh -v` prints of a connection whose login fails, as it was not tried. */
+/** Resolves to the output of `ssh -v` for a connection whose login fails, because no authentication method is tried. */
 async function printedBySsh(args: readonly string[], { env, signal }: SshOptions): Promise<string> {
   const options = { env, timeout: checkTime * 1000, ...(signal && { signal }) }
   try {
@@ -31,8 +31,9 @@ async function printedBySsh(args: readonly string[], { env, signal }: SshOptions
 }
 
 /**
- * Whether a host shows a certificate for the host key `key` that one of `authorities` has signed (`@cert-authority`, sshd(8)).
- * ssh checks it, with the name and the validity: fleet's own client cannot. False where ssh is not installed.
+ * Resolves to whether a host presents a certificate for the host key `key` that one of `authorities` has signed
+ * (`@cert-authority`, sshd(8)). ssh checks it, with the name and the validity, because fleet's own client cannot. False
+ * if ssh is not installed, or if there is a jump host.
  */
 export async function isCertified(
   target: Pick<

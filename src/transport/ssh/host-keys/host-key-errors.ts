@@ -7,7 +7,7 @@ import type { KnownHostKey } from './known-hosts.ts'
 const changedHint = (machine: string): string =>
   `this may be an attack. If the host was rebuilt, accept the new key: fleet rekey ${machine}`
 
-/** A pinned key, or a certificate of a pinned authority. */
+/** Describes a pinned key, or a certificate of a pinned authority. */
 const describePinned = (key: string): string =>
   key.startsWith(authorityMark)
     ? `a certificate signed by ${fingerprint(key.slice(authorityMark.length))}`
@@ -31,7 +31,10 @@ export class HostKeyChanged extends UserError {
   }
 }
 
-/** As {@link HostKeyChanged}, where only the fingerprint of the key is known; `why` is the reason of a certificate. */
+/**
+ * Like {@link HostKeyChanged}, if only the fingerprint of the key is known. `why` is the reason why ssh rejected a
+ * certificate.
+ */
 export function hostKeyRejected(
   { machine, address }: Endpoint,
   pinned: readonly string[],
@@ -47,7 +50,7 @@ export function hostKeyRejected(
   )
 }
 
-/** The key of a host that is not a machine yet does not match known_hosts. */
+/** Creates the error for a host that is not in the inventory yet, whose key does not match known_hosts. */
 export function knownHostChanged(
   { machine, address, port }: Pick<Endpoint, 'machine' | 'address' | 'port'>,
   known: readonly KnownHostKey[],
@@ -57,7 +60,7 @@ export function knownHostChanged(
   const name = port === 22 ? address : `[${address}]:${port}`
   const files = [...new Set(known.map(({ file }) => file))]
   const removals = files.map((file) => {
-    const sudo = file.startsWith('/etc/') ? 'sudo ' : '' // of the system
+    const sudo = file.startsWith('/etc/') ? 'sudo ' : '' // a system file
     return `${sudo}ssh-keygen -f ${shellQuote(file)} -R ${shellQuote(name)}`
   })
   return new UserError(
@@ -70,7 +73,7 @@ export function knownHostChanged(
   )
 }
 
-/** The key is one that a known_hosts file says must never be accepted. */
+/** Creates the error for a key that a known_hosts file marks as revoked. */
 export const hostKeyRevoked = (
   { machine, address }: Pick<Endpoint, 'machine' | 'address'>,
   { key, file, line }: KnownHostKey,
@@ -84,7 +87,7 @@ export const hostKeyRevoked = (
     },
   )
 
-/** No key is pinned, so nothing that answers could be trusted. */
+/** Creates the error for a machine without a pinned host key, for which no host can be trusted. */
 export const hostKeyMissing = ({ machine, address }: Endpoint): UserError =>
   new UserError('host-key', `no host key is pinned for ${machine} (${address})`, {
     machine,

@@ -9,35 +9,35 @@ import type { Environment } from '../../../os/environment.ts'
 
 // sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"
 
-/** The name that a host has in these files: with its port if that is not 22. */
+/** Returns the name of a host in these files: with its port if that is not 22. */
 const nameOf = (address: string, port: number): string =>
   port === 22 ? address.toLowerCase() : `[${address.toLowerCase()}]:${port}`
 
-/** `|1|SALT|HMAC-SHA1 of the name`, both in base64. */
+/** Whether a hashed name, `|1|SALT|HMAC-SHA1 of the name` with both parts in base64, is that of `name`. */
 function matchesHashed(hashed: string, name: string): boolean {
   const [, version, salt = '', hash] = hashed.split('|')
   if (version !== '1') return false
   return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
 }
 
-/** Which host to look up. */
+/** The host to look up. */
 export interface KnownHostQuery {
   readonly address: string
   readonly port: number
   /** The name to look up in place of address and port (ssh_config(5), HostKeyAlias). */
   readonly alias?: string | undefined
-  /** Absent: this person's and this computer's. */
+  /** The files to read (default: those of the user and of the system). */
   readonly files?: readonly string[] | undefined
 }
 
-/** A key, as `TYPE BASE64`, and the line that it stands in. */
+/** A key, as `TYPE BASE64`, with the file and the line that contain it. */
 export interface KnownHostKey {
   readonly key: string
   readonly file: string
   readonly line: number
 }
 
-/** What known_hosts files say of a host. */
+/** The keys of a host in known_hosts files. */
 export interface KnownHost {
   /** Keys that the host may show. */
   readonly trusted: readonly KnownHostKey[]
@@ -47,7 +47,7 @@ export interface KnownHost {
   readonly authorities: readonly KnownHostKey[]
 }
 
-/** A list matches when one of its patterns does and none of its negated ones. */
+/** Whether a list of patterns matches a name: at least one pattern does, and no negated pattern does. */
 function matchesList(list: string, name: string): boolean {
   if (list.startsWith('|')) return matchesHashed(list, name)
   const patterns = list.split(',')
@@ -70,13 +70,13 @@ function parseLine(text: string, file: string, line: number): Entry | undefined 
   return { marker, hosts, key, file, line }
 }
 
-/** Of several lines with one key, the first. */
+/** Keeps the first of several lines with the same key. */
 const onceEach = (keys: readonly KnownHostKey[]): readonly KnownHostKey[] =>
   keys.filter((one, index) => keys.findIndex(({ key }) => key === one.key) === index)
 
 /**
- * The keys of a host in the text of a known_hosts file. Keys of certificate authorities are not keys of a host. A key
- * that is revoked for the host at port 22 is so at every port.
+ * Selects the keys of a host from the text of a known_hosts file. Keys of certificate authorities are not keys of the
+ * host. A key that is revoked for the host at port 22 is revoked at every port.
  */
 export function selectKnownHost(
   text: string,
@@ -110,7 +110,7 @@ async function readIfThere(file: string): Promise<string> {
   }
 }
 
-/** This person's and this computer's files (ssh_config(5) names them). */
+/** Returns the known_hosts files of the user and of the system (ssh_config(5) names them). */
 function usualFiles(env: Environment): readonly string[] {
   const own = join(env['HOME'] || homedir(), '.ssh')
   return [
@@ -121,7 +121,7 @@ function usualFiles(env: Environment): readonly string[] {
   ]
 }
 
-/** What known_hosts files say of a host. What one of them revokes, none of them trusts. */
+/** Finds the keys of a host in known_hosts files. A key that one of the files revokes is not trusted. */
 export async function findKnownHost(query: KnownHostQuery, env: Environment): Promise<KnownHost> {
   const files = query.files ?? usualFiles(env)
   const found = await Promise.all(
@@ -135,7 +135,7 @@ export async function findKnownHost(query: KnownHostQuery, env: Environment): Pr
   return { trusted: trusted.filter(isValid), authorities: authorities.filter(isValid), revoked }
 }
 
-/** The lines of known_hosts files by which keys of a host are revoked; reads no more of them than it must. */
+/** Finds the lines of known_hosts files that revoke keys of a host. Parses only files with such lines. */
 export async function findRevokedKeys(
   query: KnownHostQuery,
   env: Environment,

@@ -18,7 +18,7 @@ const dataSigned = 14
 /** The flag that selects the hash of an agent's signature with an RSA key. */
 const signFlags: Readonly<Record<string, number>> = { 'rsa-sha2-256': 2, 'rsa-sha2-512': 4 }
 
-/** More than any agent has to say. */
+/** The maximum length of a response, in bytes. No agent sends more. */
 const longestAnswer = 256 * 1024
 
 const uint32 = (value: number): Buffer => {
@@ -27,7 +27,10 @@ const uint32 = (value: number): Buffer => {
   return bytes
 }
 
-/** Puts one question to the agent at `socket`. Gives the answer's content; `expected` is its kind. */
+/**
+ * Sends one request to the agent at `socket`, and resolves to the content of the response. Rejects if the response is
+ * not of type `expected`.
+ */
 async function ask(
   socket: string,
   kind: number,
@@ -59,7 +62,7 @@ async function ask(
   }
 }
 
-/** The keys of the agent at `socket` (SSH_AUTH_SOCK). Rejects when nothing answers there. */
+/** Reads the keys of the agent at `socket` (SSH_AUTH_SOCK). Rejects if no agent answers. */
 export async function readAgent(socket: string, signal: AbortSignal): Promise<readonly AgentKey[]> {
   const answer = await ask(socket, listKeys, Buffer.alloc(0), { expected: keysListed, signal })
   return Array.from({ length: answer.number() }, () => {

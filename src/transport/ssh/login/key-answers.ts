@@ -3,17 +3,17 @@ const mostConnections = 8
 
 /** A key that is offered to a server. */
 interface OfferedKey {
-  /** Its wire form in base64. */
+  /** The key in wire format, as base64. */
   readonly id: string
-  /** What messages call it. */
+  /** The name of the key in messages. */
   readonly name: string
   /** `SHA256:…` */
   readonly fingerprint: string
 }
 
 /**
- * What a server has answered to keys, over all connections of one login: servers close the connection after a few rejected
- * keys (MaxAuthTries in sshd_config(5)), and the next connection then continues with the keys that are left.
+ * The answers of a server to the offered keys, over all connections of one login: servers close the connection after a
+ * few rejected keys (MaxAuthTries in sshd_config(5)), and the next connection then continues with the remaining keys.
  */
 export class KeyAnswers {
   readonly #rejected = new Set<string>()
@@ -23,7 +23,7 @@ export class KeyAnswers {
   #connections = 0
   #rejectedBefore = 0
 
-  /** Call it before each connection. */
+  /** Must be called before each connection. */
   startConnection(): void {
     this.#connections += 1
     this.#rejectedBefore = this.#rejected.size
@@ -34,7 +34,7 @@ export class KeyAnswers {
     return this.#rejected.has(id)
   }
 
-  /** Why this computer could not sign with a key. */
+  /** Returns why this computer could not sign with a key; undefined if there was no such failure. */
   whyUnusable(id: string): string | undefined {
     return this.#unusable.get(id)
   }
@@ -44,12 +44,12 @@ export class KeyAnswers {
     this.#isSigned = false
   }
 
-  /** The server accepts the key that was offered, and asks for a signature. */
+  /** Records that the server accepts the offered key and asks for a signature. */
   accepted(): void {
     this.#isSigned = true
   }
 
-  /** The server has answered the key that was offered: `rejected`, with the reason if this computer could not sign. */
+  /** Records the server's answer to the offered key. `unusable` is the reason if this computer could not sign. */
   answered(rejected: boolean, unusable?: string): void {
     if (this.#pending === undefined) return
     const { id } = this.#pending
@@ -58,14 +58,14 @@ export class KeyAnswers {
     this.#pending = undefined
   }
 
-  /** The key that the server accepted last, without any answer after that. */
+  /** The key that the server accepted last; undefined if the server has asked for another attempt since. */
   get acceptedKey(): OfferedKey | undefined {
     return this.#isSigned ? this.#pending : undefined
   }
 
   /**
-   * Whether another connection can go on with other keys after the server closed this one. `tooMany`: it said that there were
-   * too many failures, which also rejects the last key.
+   * Whether another connection can continue with other keys after the server has closed this connection. `tooMany`: the
+   * server reported too many failures, which also rejects the last key.
    */
   canContinue(tooMany: boolean): boolean {
     if (tooMany && !this.#isSigned) this.answered(true)

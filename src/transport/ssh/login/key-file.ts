@@ -15,30 +15,30 @@ import { WireReader } from '../wire-format.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { ignored } from '../../../os/trace.ts'
 
-/** What a key file holds. */
+/** The content of a key file. */
 export type KeyFile =
   /** A private key, ready to sign. */
   | { readonly private: PrivateKey }
-  /** The public part alone: the file is a `.pub`, or `unlock` needs a passphrase. */
+  /** Only the public key: the file is a `.pub` file, or `unlock` needs a passphrase. */
   | {
       readonly public: PublicKey
-      /** Undefined when the passphrase is wrong. */
+      /** Returns undefined if the passphrase is wrong. */
       readonly unlock?: (passphrase: string) => PrivateKey | undefined
     }
   | {
-      /** Why, for a message. */
+      /** Why the key cannot be used, for a message. */
       readonly unusable: string
-      /** What to do about it. */
+      /** How to make the key usable, for a hint. */
       readonly remedy?: string
     }
 
-/** A private key in PKCS#8 (RFC 5958), which Node.js reads and ssh2 does not. */
+/** Whether a private key is in PKCS#8 format (RFC 5958), which Node.js reads and ssh2 does not. */
 const isPkcs8 = (text: string): boolean => /^-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----/.test(text)
 const isEncryptedPkcs8 = (text: string): boolean => text.startsWith('-----BEGIN ENCRYPTED')
 const isPrivate = (text: string): boolean =>
   /^-----BEGIN [A-Z ]*PRIVATE KEY-----|^PuTTY-User-Key-File/.test(text)
 
-/** Reads a private key. Gives the reason where it cannot; `locked` where a passphrase is wanted. */
+/** Parses a private key. Returns the error if that fails, and `locked` if a passphrase is required. */
 function parsePrivate(text: string, passphrase?: string): PrivateKey | 'locked' | Error {
   try {
     if (isPkcs8(text)) {
@@ -61,7 +61,7 @@ function parsePrivate(text: string, passphrase?: string): PrivateKey | 'locked' 
   }
 }
 
-/** The public part that OpenSSH's own format leaves readable (OpenSSH's PROTOCOL.key). */
+/** Returns the public key that a private key in OpenSSH format contains unencrypted (OpenSSH's PROTOCOL.key). */
 function readablePart(text: string): PublicKey | undefined {
   const raw = Buffer.from(text.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64')
   const magic = 'openssh-key-v1\0'
@@ -72,7 +72,7 @@ function readablePart(text: string): PublicKey | undefined {
   return readPublicKey(reader.string())
 }
 
-/** A public key, or a certificate, as `TYPE BASE64 COMMENT`. */
+/** Parses a public key, or a certificate, in the format `TYPE BASE64 COMMENT`. */
 function parsePublic(text: string): PublicKey | undefined {
   const [type, base64 = ''] = text.trim().split(/\s+/)
   try {
@@ -89,13 +89,16 @@ const readIfThere = (file: string): Promise<string | undefined> =>
     throw error
   })
 
-/** How long an opened key is kept for the connections that are made at the same time, in milliseconds. */
+/** How long a decrypted key is kept for connections that are opened at the same time, in milliseconds. */
 const keptMs = 30_000
 
-/** What was opened just now, by digests of files and passphrases. */
+/** Recently decrypted keys, by digests of files and passphrases; undefined for wrong passphrases. */
 const opened = new Map<string, PrivateKey | undefined>()
 
-/** Opens an encrypted key. A passphrase costs a second of work to try, and two hundred hosts may ask for the same key. */
+/**
+ * Decrypts a private key. The result is kept for a while, because trying a passphrase takes a second and hundreds of
+ * hosts may need the same key.
+ */
 function unlockOnce(text: string, passphrase: string): PrivateKey | undefined {
   const name = createHash('sha256').update(text).update('\0').update(passphrase).digest('base64')
   if (opened.has(name)) return opened.get(name)
@@ -120,7 +123,7 @@ async function lockedKey(file: string, text: string): Promise<KeyFile> {
   }
 }
 
-/** Why a private key cannot be read, in terms of what it is. */
+/** Explains why a private key cannot be read, by the kind of the key. */
 function explainUnreadable(file: string, text: string, { message }: Error): KeyFile {
   const kind = text.startsWith('PuTTY-User-Key-File-3')
     ? 'a version 3 PuTTY key'
@@ -143,7 +146,7 @@ function explainUnreadable(file: string, text: string, { message }: Error): KeyF
   return { unusable: `not a supported private key (${message})` }
 }
 
-/** The content, and the mode of a file that others can read as well. */
+/** Reads a file. `openMode` is its mode, if other users have access to it. */
 async function readPrivately(file: string): Promise<{ text: string; openMode?: number }> {
   const handle = await open(file, 'r')
   try {
@@ -156,7 +159,7 @@ async function readPrivately(file: string): Promise<{ text: string; openMode?: n
   }
 }
 
-/** Reads a private or public key file. Undefined when there is none. */
+/** Reads a private or public key file. Resolves to undefined if the file does not exist. */
 export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
   try {
     const { text: content, openMode } = await readPrivately(file)
@@ -183,7 +186,7 @@ export async function readKeyFile(file: string): Promise<KeyFile | undefined> {
   }
 }
 
-/** Reads the certificate in a file. Undefined where there is none. */
+/** Reads the certificate in a file. Resolves to undefined if there is none. */
 export async function readCertificate(file: string): Promise<PublicKey | undefined> {
   const key = parsePublic(
     (await readIfThere(file).catch(ignored('ssh', 'read a certificate'))) ?? '',
@@ -191,7 +194,10 @@ export async function readCertificate(file: string): Promise<PublicKey | undefin
   return key !== undefined && isCertificate(key) ? key : undefined
 }
 
-/** `SHA256:…` of the key in a file, private or public, locked or not. Undefined when there is none to read. */
+/**
+ * Resolves to the fingerprint, `SHA256:…`, of the key in a file, private or public, encrypted or not. Resolves to
+ * undefined if there is no readable key.
+ */
 export async function fingerprintKeyFile(file: string): Promise<string | undefined> {
   const content = await readKeyFile(file)
   if (content === undefined || 'unusable' in content) return undefined

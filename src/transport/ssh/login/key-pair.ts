@@ -1,9 +1,9 @@
 import ssh2 from 'ssh2'
 import { fingerprint, parsePublicKey } from '../host-keys/host-key.ts'
 
-/** A key pair in OpenSSH's forms, without a passphrase. */
+/** A key pair in OpenSSH's formats, without a passphrase. */
 export interface KeyPair {
-  /** PEM. */
+  /** The private key, in PEM format. */
   readonly privateKey: string
   /** `ssh-ed25519 BASE64`, without the comment. */
   readonly publicKey: string
@@ -11,9 +11,9 @@ export interface KeyPair {
   readonly fingerprint: string
 }
 
-/** Makes an Ed25519 key pair. The comment stands in the private key. */
+/** Generates an Ed25519 key pair. The comment is stored in the private key. */
 export function makeKeyPair(comment: string): KeyPair {
-  // ssh2 1.17 loses a zero byte that a public key begins with: one key of 256 is no key, by itself or OpenSSH.
+  // ssh2 1.17 drops a leading zero byte of the public key, so that neither ssh2 nor OpenSSH can read one key in 256.
   for (;;) {
     const made = ssh2.utils.generateKeyPairSync('ed25519', { comment })
     const publicKey = parsePublicKey(made.public)

@@ -1,34 +1,37 @@
 import { type KeyObject, sign } from 'node:crypto'
 import { WireReader, wireInteger, wireString } from '../wire-format.ts'
 
-/** A key, or a certificate of one, to show to a server. */
+/** A public key, or a certificate of one, to offer to a server. */
 export interface PublicKey {
-  /** Such as `ssh-ed25519`, or `ssh-ed25519-cert-v01@openssh.com` of a certificate. */
+  /** The type, such as `ssh-ed25519`, or `ssh-ed25519-cert-v01@openssh.com` for a certificate. */
   readonly type: string
-  /** Its wire form (RFC 4253 6.6). */
+  /** The key in wire format (RFC 4253 6.6). */
   readonly blob: Buffer
 }
 
-/** Signs `data` by an algorithm such as `rsa-sha2-512`; gives the wire form, which begins with the algorithm's name. */
+/**
+ * Signs `data` with an algorithm such as `rsa-sha2-512`. Resolves to the signature in wire format, which begins with
+ * the name of the algorithm.
+ */
 export type Sign = (data: Buffer, algorithm: string) => Promise<Buffer>
 
-/** A key that can sign at once. */
+/** A key that is ready to sign. */
 export interface PrivateKey extends PublicKey {
   readonly sign: Sign
 }
 
 const certificateSuffix = '-cert-v01@openssh.com'
 
-/** Whether it is a certificate (OpenSSH's PROTOCOL.certkeys). */
+/** Whether a key is a certificate (OpenSSH's PROTOCOL.certkeys). */
 export const isCertificate = ({ type }: PublicKey): boolean => type.endsWith(certificateSuffix)
 
-/** Reads a wire form. Throws a RangeError where it is none. */
+/** Parses a key in wire format. Throws a RangeError if the data is too short. */
 export const readPublicKey = (blob: Buffer): PublicKey => ({
   type: new WireReader(blob).text(),
   blob,
 })
 
-/** How many fields of a certificate belong to its key. */
+/** The number of fields in a certificate that belong to its key, by the type of the key (default: 2). */
 const keyFields: Readonly<Record<string, number>> = {
   'ssh-rsa': 2,
   'ssh-ed25519': 1,
@@ -36,10 +39,10 @@ const keyFields: Readonly<Record<string, number>> = {
   'sk-ecdsa-sha2-nistp256@openssh.com': 3,
 }
 
-/** The last moment that a Date can be (ECMA-262 21.4.1.1), in milliseconds since 1970. */
+/** The latest time that a Date can hold (ECMA-262 21.4.1.1), in milliseconds since 1970. */
 const maxDate = 8.64e15
 
-/** When a certificate is valid, in milliseconds since 1970. Without a limit: 0 or Infinity. */
+/** The validity period of a certificate, in milliseconds since 1970. Without a limit: 0 or Infinity. */
 interface Validity {
   readonly from: number
   readonly to: number
@@ -47,7 +50,10 @@ interface Validity {
 
 const inMs = (seconds: number): number => (seconds * 1000 > maxDate ? Infinity : seconds * 1000)
 
-/** Reads when a certificate is valid (OpenSSH's PROTOCOL.certkeys). Undefined for keys, and for what cannot be read. */
+/**
+ * Reads the validity period of a certificate (OpenSSH's PROTOCOL.certkeys). Returns undefined for keys, and for
+ * certificates that cannot be read.
+ */
 export function validityOf(key: PublicKey): Validity | undefined {
   if (!isCertificate(key)) return undefined
   const reader = new WireReader(key.blob)
@@ -56,9 +62,9 @@ export function validityOf(key: PublicKey): Validity | undefined {
     const ownFields = keyFields[certifiedKey(key).type] ?? 2
     for (let field = 0; field < ownFields + 2; field += 1) reader.string() // the type, the nonce and the key
     long() // the serial number
-    reader.number() // whether it is of a user or a host
-    reader.string() // its ID
-    reader.string() // whom it is for
+    reader.number() // the type: a user or a host certificate
+    reader.string() // the key ID
+    reader.string() // the principals
     return { from: inMs(long()), to: inMs(long()) }
   } catch (error) {
     if (error instanceof RangeError) return undefined
@@ -66,7 +72,7 @@ export function validityOf(key: PublicKey): Validity | undefined {
   }
 }
 
-/** The key that a certificate is of; a key itself as it is. */
+/** Returns the key of a certificate; any other key unchanged. */
 export function certifiedKey(key: PublicKey): PublicKey {
   if (!isCertificate(key)) return key
   const base = key.type.slice(0, -certificateSuffix.length)
@@ -78,18 +84,18 @@ export function certifiedKey(key: PublicKey): PublicKey {
   return { type, blob: Buffer.concat([wireString(type), ...fields]) }
 }
 
-/** RSA keys sign with SHA-2 alone (RFC 8332), best first. */
+/** The signature algorithms for RSA keys, best first: only SHA-2 (RFC 8332). */
 const rsaAlgorithms = ['rsa-sha2-512', 'rsa-sha2-256'] as const
 
-/** What to call a key, or a certificate, where it is offered, and what to sign by. */
+/** The algorithm names for offering a key or certificate, and for its signatures. */
 export interface Offer {
   readonly offered: string
   readonly signature: string
 }
 
 /**
- * The algorithms for a key. `server` are those that the server has announced. Undefined for an RSA key where it has not
- * announced SHA-2: nothing is signed with SHA-1.
+ * Chooses the algorithms for a key. `server` lists the algorithms that the server has announced. Returns undefined for
+ * an RSA key if the server has not announced SHA-2: nothing is signed with SHA-1.
  */
 export function chooseAlgorithm(key: PublicKey, server: readonly string[]): Offer | undefined {
   const { type } = certifiedKey(key)
@@ -115,7 +121,7 @@ const curves: Readonly<Record<string, string>> = {
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64url')
 
-/** The wire form of a key's public part. Undefined for kinds that SSH does not have. */
+/** Returns the public part of a key in wire format; undefined for key types that SSH does not have. */
 function publicPart(key: KeyObject): PublicKey | undefined {
   const { kty, crv = '', x = '', y = '', n = '', e = '' } = key.export({ format: 'jwk' })
   if (kty === 'RSA') {
@@ -135,7 +141,7 @@ function publicPart(key: KeyObject): PublicKey | undefined {
   return { type, blob: Buffer.concat([wireString(type), wireString(curve), wireString(point)]) }
 }
 
-/** A private key of Node.js, for SSH. Undefined for kinds that SSH does not have. */
+/** Converts a private key of Node.js for SSH. Returns undefined for key types that SSH does not have. */
 export function privateKeyFrom(key: KeyObject): PrivateKey | undefined {
   const visible = publicPart(key)
   return (

@@ -20,57 +20,60 @@ import { OneKeyAgent, type UserAuth } from './userauth-protocol.ts'
 import { ignored, trace, traceError } from '../../../os/trace.ts'
 import { type Environment, homeOf } from '../../../os/environment.ts'
 
-/** A question for the person. */
+/** A question for the user. */
 export interface Question {
   readonly text: string
-  /** The login (`user@host`) that its text is from: of one without, the text is fleet's own. */
+  /** The login (`user@host`) whose server sent the text; absent if the text is fleet's own. */
   readonly from?: string
-  /** What the host says before it asks. */
+  /** Text of the host to show before the question. */
   readonly notes?: readonly string[]
-  /** What is typed is not shown. */
+  /** Whether to hide the typed text. */
   readonly secret: boolean
-  /** Nothing is answered: the person is told to do something, such as to touch a security key. */
+  /** Present for a notice without an answer, such as a request to touch a security key. */
   readonly isNotice?: true
-  /** Questions of one command that share this have one answer, whichever connections ask them. */
+  /** Questions of one command with the same value share one answer, across connections. */
   readonly sharedAs?: string
 }
 
-/** Asks the person; rejects when there is no answer. */
+/** Asks the user a question. Rejects if there is no answer. */
 export type Prompt = (question: Question) => Promise<string>
 
-/** What there is to log in with. */
+/** The credentials and settings of a login. */
 export interface Credentials {
   readonly user: string
-  /** For questions: who asks for the password. */
+  /** The address of the host, which questions for a password name. */
   readonly host: string
   /** Key files to try first, in order. */
   readonly identityFiles: readonly string[]
-  /** Certificates of keys, besides those that lie beside their keys. */
+  /** Certificate files, in addition to the `-cert.pub` files next to the key files. */
   readonly certificateFiles: readonly string[]
   /** The fingerprint of the key that is known to work: the agent's key of this fingerprint is offered first. */
   readonly key?: string | undefined
   /** The socket of the agent. */
   readonly agent: string | undefined
-  /** Where HOME is looked up. */
+  /** The environment, in which HOME is looked up. */
   readonly env: Environment
   readonly prompt?: Prompt | undefined
   readonly settings?: SshSettings | undefined
-  /** Stops the clock while somebody else is waited for: an agent may ask a person. */
+  /** Stops the timer during work that may wait for the user: an agent may ask for a confirmation. */
   readonly pauseDuring: <Value>(work: () => Promise<Value>) => Promise<Value>
   readonly signal: AbortSignal
 }
 
-/** The ways to log in, in order. */
+/** The authentication attempts of a login, in order. */
 export type Attempts = AsyncGenerator<AnyAuthMethod, void, void>
 
-/** ssh(1)'s order, less what only an agent can sign with. */
+/** The default key files, in the order of ssh(1), without those that only an agent can use. */
 const defaultKeyNames = ['id_ed25519', 'id_ecdsa', 'id_rsa'] as const
-/** As ssh's NumberOfPasswordPrompts. */
+/** How many times to ask for a passphrase or, by default, for a password, as with ssh's NumberOfPasswordPrompts. */
 const prompts = 3
-/** How long an agent may take, in milliseconds: to list its keys, and to sign, for which it may ask a person. */
+/**
+ * How long an agent may take, in milliseconds: to list its keys, and to sign, which may require the user's
+ * confirmation.
+ */
 const [listTime, signTime] = [5_000, 120_000]
 
-/** A key to offer, wherever its private part is. */
+/** A key to offer. Its private part may be in a file or in an agent. */
 interface Candidate {
   readonly key: PublicKey
   readonly label: string
@@ -79,7 +82,10 @@ interface Candidate {
 
 const idOf = ({ blob }: PublicKey): string => blob.toString('base64')
 
-/** Asks for the passphrase once the server has said that it would take the key, so nobody types one in vain. */
+/**
+ * Returns a function that asks for the passphrase before it signs, that is, once the server has accepted the key, so
+ * that the user does not type it unnecessarily.
+ */
 function signAfterAsking(
   file: string,
   unlock: (passphrase: string) => PrivateKey | undefined,
@@ -101,7 +107,7 @@ interface AgentKey extends PublicKey {
   readonly sign: Sign
 }
 
-/** The agent's keys, asked for when they are first needed. */
+/** Returns a function that reads the agent's keys at its first call. */
 function openAgent(
   { agent: socket, signal, pauseDuring }: Credentials,
   report: LoginReport,
@@ -149,7 +155,7 @@ function candidateOf(
 const fingerprintOf = (key: PublicKey): string =>
   fingerprint(formatPublicKey(certifiedKey(key).blob))
 
-/** The certificates of files, which are offered with the keys that they are of. */
+/** Reads the certificates in files, which are offered with their keys. */
 async function readCertificates(files: readonly string[]): Promise<readonly PublicKey[]> {
   const found = await Promise.all(files.map(readCertificate))
   return found.filter((key) => key !== undefined)
@@ -207,7 +213,7 @@ async function* candidates(
   for (const name of defaultKeyNames) yield* fromFile(join(home, '.ssh', name), false)
 }
 
-/** Passes the server's questions on, one after the other (RFC 4256). All their text is the server's. */
+/** Passes the server's questions to the user, one after the other (RFC 4256). All text comes from the server. */
 const keyboardInteractive = (
   { user: username, host }: Credentials,
   prompt: Prompt,
@@ -224,7 +230,7 @@ const keyboardInteractive = (
       }
       return answers
     }
-    // Whoever gave no answer has ended the whole attempt.
+    // A question without an answer has already ended the whole attempt.
     askAll().then(finish, ignored('ssh', 'send the answers to the server'))
   },
 })
@@ -257,7 +263,10 @@ async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAu
 
 const formatTime = (ms: number): string => new Date(ms).toISOString().replace('.000', '')
 
-/** What to say of a certificate that the server rejects: servers do not tell the client that one has expired. */
+/**
+ * Describes the validity of a certificate, for when the server rejects it: servers do not tell the client that a
+ * certificate has expired.
+ */
 function describeValidity(key: PublicKey): { readonly note: string; readonly remedy?: string } {
   const validity = validityOf(key)
   if (validity === undefined) return { note: '' }
@@ -280,9 +289,9 @@ function describeValidity(key: PublicKey): { readonly note: string; readonly rem
 }
 
 /**
- * Tries, in order: the identity files, the agent's keys, the usual keys of ~/.ssh, and, where somebody
- * can be asked, keyboard-interactive and the password. No key twice, nor one that the server has rejected on an earlier
- * connection. Notes in `report` what was tried.
+ * Tries, in order: the identity files, the agent's keys, the default keys in ~/.ssh, and, if the user can be prompted,
+ * keyboard-interactive and password authentication. Skips keys that were offered before, or that the server has
+ * rejected on an earlier connection. Records the attempts in `report`.
  */
 export async function* logIn(
   credentials: Credentials,
@@ -339,7 +348,7 @@ export async function* logIn(
     else if (why === undefined) noteRejected()
     else report.skipped.push(`${name} (${why})`)
   }
-  // Where no key was offered, only this tells what the server takes.
+  // If no key was offered, only this attempt shows which methods the server accepts.
   if (auth.progress().left === undefined) yield { type: 'none', username }
   if (prompt) yield* askPerson(credentials, prompt, auth)
   report.left = auth.progress().left ?? []

@@ -2,11 +2,11 @@ import { shellQuote } from '../../../os/shell-quote.ts'
 import { UserError } from '../../../errors.ts'
 import { ClosedEarly, type Endpoint, quoteServer } from '../connection-errors.ts'
 
-/** What was tried to log in, as it is noted on the way. */
+/** A record of the attempts to log in. */
 export interface LoginReport {
-  /** Keys that the server turned down, such as `SHA256:… (~/.ssh/id_ed25519)`. */
+  /** Keys that the server rejected, such as `SHA256:… (~/.ssh/id_ed25519)`. */
   readonly offered: string[]
-  /** Keys that the server took, and wanted something else beside. */
+  /** Keys that the server accepted, but that were not sufficient. */
   readonly accepted: string[]
   /** Keys that could not be tried, each with the reason. */
   readonly skipped: string[]
@@ -14,15 +14,15 @@ export interface LoginReport {
   agent?: string | undefined
   /** Commands that make skipped keys usable. */
   readonly remedies: string[]
-  /** The methods that the server takes, as it said last. */
+  /** The methods that the server accepts, according to its last answer. */
   left: readonly string[]
-  /** Why the login with a Kerberos ticket failed; empty: the server gave no reason. Undefined: it was not tried. */
+  /** Why the login with a Kerberos ticket failed; empty if the server gave no reason; undefined if it was not tried. */
   kerberos?: string | undefined
-  /** What the server has to say to whoever logs in (RFC 4252 5.4). */
+  /** The banner of the server (RFC 4252 5.4). */
   banner: string
 }
 
-/** The reason where there is no Kerberos ticket, as MIT Kerberos words it. */
+/** The reason if there is no Kerberos ticket, in the words of MIT Kerberos. */
 export const noKerberosTicket = 'No Kerberos credentials available'
 
 export const newLoginReport = (): LoginReport => ({
@@ -35,12 +35,13 @@ const bannerOf = ({ banner }: LoginReport): string => {
   return words === '' ? '' : `; the server reported: ${words}`
 }
 
-/** The words of pam_nologin(8) while a host starts up or shuts down. */
+/** The messages of pam_nologin(8) while a host starts up or shuts down. */
 const isBooting = /is booting up|not permitted to log in yet|is going down/i
 
 /**
- * The server closed the connection after it had accepted a key: sshd does so when PAM refuses the account. Undefined for other
- * failures, and for a host that starts up.
+ * Creates the error for a server that closed the connection after it had accepted a key, which sshd does when PAM
+ * rejects the account. The kind is `credentials`, or `unreachable` while the host starts up or shuts down. Returns
+ * undefined for other failures.
  */
 export function refusedAfterKey(
   { machine, user, address }: Endpoint,
@@ -61,7 +62,7 @@ export function refusedAfterKey(
   )
 }
 
-/** The server rejected the login. */
+/** Creates the error for a rejected login. */
 export function loginRejected(endpoint: Endpoint, report: LoginReport): UserError {
   const { machine, user, address } = endpoint
   const { skipped } = report
@@ -74,7 +75,7 @@ export function loginRejected(endpoint: Endpoint, report: LoginReport): UserErro
   )
 }
 
-/** The next step after a login with a Kerberos ticket failed. */
+/** Returns the hint for a failed login with a Kerberos ticket. */
 function kerberosHint(user: string, reason: string): string {
   if (/not found in Kerberos database/i.test(reason))
     return "set HostName in ~/.ssh/config to the host's name in the Kerberos realm"

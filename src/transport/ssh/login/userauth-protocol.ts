@@ -4,32 +4,32 @@ import type { PublicKey, Sign, Offer } from './key.ts'
 import { protocolOf, serverReleaseOf } from '../ssh2-internals.ts'
 import { WireReader, wireString } from '../wire-format.ts'
 
-/** What the server said last of a login. */
+/** The state of a login, according to the server's last answer. */
 interface LoginProgress {
-  /** The methods that can go on; undefined before the first answer. */
+  /** The methods that can continue the login; undefined before the first answer. */
   readonly left: readonly string[] | undefined
-  /** The last attempt was right, and the server wants another one beside. */
+  /** Whether the last attempt succeeded, but the server requires another method too. */
   readonly partial: boolean
 }
 
-/** The login of a connection under way. */
+/** The login in progress on a connection. */
 export interface UserAuth {
   readonly progress: () => LoginProgress
-  /** Signature algorithms that the server has told to take (RFC 8308). */
+  /** Returns the signature algorithms that the server has announced (RFC 8308). */
   readonly signatureAlgorithms: () => readonly string[]
-  /** Sends the request that ssh2 had signed (RFC 4252 7), with the whole signature. */
+  /** Sends the request that was signed (RFC 4252 7), with the complete signature. */
   readonly sendSigned: (signed: Buffer, signature: Buffer) => void
 }
 
-/** OpenSSH 7.4 takes RSA keys with SHA-2 and does not tell. */
+/** Whether the server is OpenSSH 7.4, which accepts RSA keys with SHA-2 but does not announce it. */
 const isSilentOpenSsh = (client: Client): boolean =>
   serverReleaseOf(client)?.startsWith('OpenSSH_7.4') === true
 const silentAlgorithms = ['rsa-sha2-512', 'rsa-sha2-256']
 
-/** Where the content of a packet begins (RFC 4253 6). */
+/** The offset of the payload in a packet, in bytes (RFC 4253 6). */
 const packetHead = 5
 
-/** Follows the login of a client that has just been told to connect. */
+/** Follows the login of a client whose `connect` has just been called. */
 export function followUserAuth(client: Client): UserAuth {
   const protocol = protocolOf(client)
   const { _handlers: handlers } = protocol
@@ -48,7 +48,7 @@ export function followUserAuth(client: Client): UserAuth {
     progress: () => progress,
     signatureAlgorithms: () => algorithms ?? (isSilentOpenSsh(client) ? silentAlgorithms : []),
     sendSigned(signed, signature) {
-      // What is signed is the session's id and then the request itself.
+      // The signed data is the session ID, followed by the request itself.
       const content = Buffer.concat([
         signed.subarray(4 + signed.readUInt32BE(0)),
         wireString(signature),
@@ -62,23 +62,23 @@ export function followUserAuth(client: Client): UserAuth {
   }
 }
 
-/** ssh2 tells a key by a property that only its own have. */
+/** Any key of ssh2, which recognizes its own keys by a property that only they have. */
 const template = ssh2.utils.parseKey(
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAGIiOy0XPiAAAz8HfBHYxjcDyqlt8KFHGaJJjEUOhTM',
 ) as ParsedKey
 
-/** Any key or certificate, as ssh2 asks a server whether it would take it. */
+/** Converts a key or certificate to a key that ssh2 can offer to a server. */
 const asParsedKey = ({ blob }: PublicKey, { offered }: Offer): ParsedKey =>
   Object.create(template, {
     type: { value: offered },
     getPublicSSH: { value: () => blob },
   }) as ParsedKey
 
-/** Whether ssh2 can send a signature by itself: it has no place for another name than the key's, nor for more fields. */
+/** Whether ssh2 can send a signature itself: it cannot use another name than that of the key, or additional fields. */
 const isPlain = ({ offered, signature }: Offer): boolean =>
   offered === signature && !offered.startsWith('sk-')
 
-/** Offers one key, whose signature comes from elsewhere, later. */
+/** An agent with one key, whose signatures are made by a function. */
 export class OneKeyAgent extends ssh2.BaseAgent<ParsedKey> {
   readonly #key: ParsedKey
   readonly #offer: Offer
@@ -86,7 +86,7 @@ export class OneKeyAgent extends ssh2.BaseAgent<ParsedKey> {
   readonly #auth: UserAuth
   readonly #failed: (error: unknown) => void
 
-  /** `failed` is told why there is no signature; the next key is tried then. */
+  /** `failed` is called with the reason if there is no signature; the next key is tried then. */
   constructor(
     key: PublicKey,
     {
