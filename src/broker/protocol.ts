@@ -107,7 +107,7 @@ export interface HostedCommand {
 /** A request to the client process: read its standard input, or switch its terminal to raw mode. */
 export type StdinRequest = { readonly input: true } | { readonly raw: boolean }
 
-/** What the client process prints, and its exit code, if the broker stops. */
+/** The message that the client process prints, and its exit code, if the broker stops. */
 export interface DisconnectInfo {
   readonly code: number
   /** Written to stderr. */

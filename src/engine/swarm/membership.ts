@@ -12,7 +12,7 @@ const listenAddress = `0.0.0.0:${swarmPort}`
 
 /** A swarm to initialize. */
 export interface NewSwarm {
-  /** The IP address at which other nodes reach this one. */
+  /** The IP address at which other nodes reach this node. */
   readonly advertise: string
   readonly addressPool: string
   /** Labels of the cluster. */

@@ -179,9 +179,9 @@ export class HandshakeError extends Error implements Failure {
   }
 }
 
-/** OpenSSH's own limits for what a server may print before its version: lines, and bytes in a line (kex.c). */
+/** OpenSSH's own limits for the text before a server's version: lines, and bytes in a line (kex.c). */
 const [maxGreetingLines, maxLineLength] = [1_024, 8_192]
-/** How much of what a server prints is kept for error messages, in bytes. */
+/** How much of the text before the version is kept for error messages, in bytes. */
 const maxPrinted = 300
 /** How much text a server may send during the login, in characters. Callers keep only the beginning. */
 const maxBanner = 16 * 1024 * 1024

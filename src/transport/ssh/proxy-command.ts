@@ -24,7 +24,7 @@ export type ProxyCommand =
 /** A proxy program, and the texts for its errors. */
 interface ProxyProgram {
   readonly argv: readonly string[]
-  /** How to install it, for the error if it is missing. */
+  /** How to install the program, for the error if it is missing. */
   readonly install?: string | undefined
   /**
    * Hints for failures of the program. The first hint whose text is in its standard error applies; an empty text always
@@ -88,7 +88,7 @@ function describeEnding(ending: Ending): string {
     : `was killed by signal ${ending.signal}`
 }
 
-/** Adds what the program printed to a sentence about it. */
+/** Appends the output of a program to a sentence about it. */
 export const withOutput = (sentence: string, output: string): string =>
   output === '' ? sentence : `${sentence}: ${output}`
 
@@ -183,7 +183,7 @@ export class ProxyStream extends Duplex {
     }
   }
 
-  /** The end of what the program has printed to stderr so far. */
+  /** The end of what the program has printed to standard error so far. */
   get output(): string {
     return lastLines(this.#stderr, this.#listens?.messages)
   }

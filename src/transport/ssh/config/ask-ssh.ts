@@ -99,8 +99,8 @@ export const askBuiltInSsh = (env: Environment): Promise<readonly string[] | und
 const [unsetUser, unsetPort] = ['fleet-unset', 1] as const
 
 /**
- * Resolves to whether a configuration sets `User` and `Port` for a host. `ssh -G` does not tell, since it prints ssh's
- * defaults too.
+ * Resolves to whether a configuration sets `User` and `Port` for a host. The output of `ssh -G` alone does not show it,
+ * since it contains ssh's defaults too.
  */
 export async function findSetKeywords(
   destination: Destination,

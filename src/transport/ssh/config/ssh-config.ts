@@ -162,7 +162,7 @@ const passesDescriptors = (host: string): UserError =>
 
 /** Options of {@link resolveSshConfig}. */
 interface ResolveOptions {
-  /** A file to read in place of ~/.ssh/config. */
+  /** A file to read instead of ~/.ssh/config. */
   readonly configuration?: string | undefined
   readonly fallback?: Fallback | undefined
   /** The output of `ssh -G`, if it is already known. */

@@ -24,7 +24,7 @@ function matchesHashed(hashed: string, name: string): boolean {
 export interface KnownHostQuery {
   readonly address: string
   readonly port: number
-  /** The name to look up in place of address and port (ssh_config(5), HostKeyAlias). */
+  /** The name to look up instead of address and port (ssh_config(5), HostKeyAlias). */
   readonly alias?: string | undefined
   /** The files to read (default: those of the user and of the system). */
   readonly files?: readonly string[] | undefined
