@@ -27,7 +27,7 @@ export type DialTarget = (transport: Transport) => Promise<Duplex>
 
 export interface ForwardsOptions {
   readonly folder: string
-  /** Accepts connections; each is forwarded to a new `dial()`. Throws code `REFUSED` if it cannot listen. */
+  /** Accepts connections; each is forwarded to a new `dial()`. Throws kind `failed` if it cannot listen. */
   readonly listen: (
     address: SocketAddress,
     dial: () => Promise<Duplex>,
