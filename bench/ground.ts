@@ -69,9 +69,9 @@ interface Known {
 }
 
 /**
-  * An ssh_config(5) with three aliases for each host: NAME; NAME.fast, with the cheapest key exchange instead of ssh's
-  * default, which is post-quantum and costs more; and NAME.warm, with that key exchange and a shared connection that
-  * stays open.
+ * An ssh_config(5) with three aliases for each host: NAME; NAME.fast, with the cheapest key exchange instead of ssh's
+ * default, which is post-quantum and costs more; and NAME.warm, with that key exchange and a shared connection that
+ * stays open.
  */
 const sshConfigOf = (hosts: readonly Known[], folder: string, identity: string): string =>
   [
@@ -184,8 +184,8 @@ export async function prepareGround({
 }
 
 /**
-  * Writes an inventory with four machines that are the first host: `direct`, `jumped` through a jump host, `proxied`
-  * through a ProxyCommand in the user's SSH configuration, and `openssh` with that client. Returns the file's path.
+ * Writes an inventory with four machines that are the first host: `direct`, `jumped` through a jump host, `proxied`
+ * through a ProxyCommand in the user's SSH configuration, and `openssh` with that client. Returns the file's path.
  */
 export async function writeRoutes({ person, hosts: [host] }: Ground): Promise<string> {
   if (host === undefined) throw new Error('no host')

@@ -79,8 +79,8 @@ const mostTimes = 10
 const leastLimitMs = 10_000
 
 /**
-   * Measures commands in alternation, so that other load on the computer affects all of them, after one round that only
-   * warms caches. Returns the medians of each. A command that takes too long, compared with the first, is not repeated.
+ * Measures commands in alternation, so that other load on the computer affects all of them, after one round that only
+ * warms caches. Returns the medians of each. A command that takes too long, compared with the first, is not repeated.
  */
 export async function compare(
   runs: readonly Run[],

@@ -45,8 +45,8 @@ const quietMs = 60
 const mostWaits = 50
 
 /**
-   * The processor time of all counted processes, in milliseconds. Waits until they are idle, because some are still
-   * running when a command has exited: docker's ssh, and fleet's broker.
+ * The processor time of all counted processes, in milliseconds. Waits until they are idle, because some are still
+ * running when a command has exited: docker's ssh, and fleet's broker.
  */
 export async function processorTime(): Promise<number> {
   account ??= openAccount()

@@ -14,8 +14,8 @@ const { version } = JSON.parse(await readFile(new URL('../package.json', import.
 const outdir = fileURLToPath(new URL('../dist/', import.meta.url))
 
 /**
-  * ssh2 uses native code for faster ciphers if that was compiled during the installation. The bundle
-  * looks for it in its own directory, under a fixed name.
+ * ssh2 uses native code for faster ciphers if that was compiled during the installation. The bundle
+ * looks for it in its own directory, under a fixed name.
  */
 const nativeCiphers = {
   name: 'native-ciphers',
@@ -37,8 +37,8 @@ const noEditorPrompt = {
 }
 
 /**
-   * Omits the parts of ssh2 that fleet does not use and that take time to load: its server, its HTTP agents, and, if
-   * there is native code, the WebAssembly of a cipher.
+ * Omits the parts of ssh2 that fleet does not use and that take time to load: its server, its HTTP agents, and, if
+ * there is native code, the WebAssembly of a cipher.
  */
 const leanSsh2 = {
   name: 'lean-ssh2',
@@ -71,9 +71,9 @@ const apart = {
 const fileUrl = 'const fleetFileUrl=require("node:url").pathToFileURL(__filename).href;'
 
 /**
-  * Converts a file of the bundle to CommonJS, which Node.js loads faster than ES modules. It is a separate
-  * step because esbuild only splits ES modules into files. Dynamic imports of the bundle's files and of
-  * Node.js become calls of `require`; others, such as those of driver packages, stay imports.
+ * Converts a file of the bundle to CommonJS, which Node.js loads faster than ES modules. It is a separate
+ * step because esbuild only splits ES modules into files. Dynamic imports of the bundle's files and of
+ * Node.js become calls of `require`; others, such as those of driver packages, stay imports.
  */
 async function makeCommonJs(/** @type {string} */ file) {
   const { code } = await transform(await readFile(file, 'utf8'), {
@@ -91,9 +91,9 @@ async function makeCommonJs(/** @type {string} */ file) {
 }
 
 /**
-   * Makes a file of the bundle executable by putting the launcher before it: a shell runs the launcher and reads no
-   * further; for Node.js, the launcher is a comment. The second line is code for both: `set -f` keeps the shell from
-   * expanding the pattern in the third line to file names.
+ * Makes a file of the bundle executable by putting the launcher before it: a shell runs the launcher and reads no
+ * further; for Node.js, the launcher is a comment. The second line is code for both: `set -f` keeps the shell from
+ * expanding the pattern in the third line to file names.
  */
 async function makeProgram(/** @type {string} */ file) {
   const launcher = await readFile(new URL('launcher.sh', import.meta.url), 'utf8')

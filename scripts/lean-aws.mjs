@@ -3,8 +3,8 @@
 import { readFile } from 'node:fs/promises'
 
 /**
-   * Replaces computed keys of schemas by their values: `{ [_xN]: "id" }` becomes `{ "xmlName": "id" }`. esbuild keeps
-   * unused values with computed keys, because computing a key could have a side effect.
+ * Replaces computed keys of schemas by their values: `{ [_xN]: "id" }` becomes `{ "xmlName": "id" }`. esbuild keeps
+ * unused values with computed keys, because computing a key could have a side effect.
  */
 function nameKeys(/** @type {string} */ source) {
   const constants = new Map(

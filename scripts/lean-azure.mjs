@@ -44,8 +44,8 @@ function namedBy(
 }
 
 /**
-   * The source text of the mappers that used operations need. `discriminators` refers to all subtypes; only those of
-   * used types are kept. Other mappers become empty objects, because unused parameters refer to them.
+ * The source text of the mappers that used operations need. `discriminators` refers to all subtypes; only those of
+ * used types are kept. Other mappers become empty objects, because unused parameters refer to them.
  */
 async function leanMappers(
   /** @type {string} */ path,
@@ -87,8 +87,8 @@ async function leanMappers(
 }
 
 /**
-   * A plugin that omits the groups of operations that no file of the driver mentions, and the types that only they use.
-   * The clients create an object for each group, so an omitted group is replaced by an empty one.
+ * A plugin that omits the groups of operations that no file of the driver mentions, and the types that only they use.
+ * The clients create an object for each group, so an omitted group is replaced by an empty one.
  *
  * @type {import('esbuild').Plugin}
  */

@@ -31,7 +31,7 @@ function runHere(/** @type {string[]} */ [file = '', ...args]) {
 
 /**
  * Runs vitest.
-  * @param {string | undefined} obstacle the reason why this computer has no lab, if so
+ * @param {string | undefined} obstacle the reason why this computer has no lab, if so
  * @param {readonly string[]} args
  * @returns {Promise<TestSummary & { code: number }>}
  */
@@ -52,7 +52,7 @@ async function runTests(obstacle, args) {
 const failedOf = (files) => files.filter(({ failed }) => failed > 0)
 
 /**
-  * Runs the tests, and failed files once more without others in parallel. Returns the summary with the second results.
+ * Runs the tests, and failed files once more without others in parallel. Returns the summary with the second results.
  * @param {string | undefined} obstacle
  * @param {readonly string[]} args
  */
@@ -83,7 +83,7 @@ async function runSteadily(obstacle, args) {
 }
 
 /**
-  * Prints the numbers of skipped tests, once for each file and reason.
+ * Prints the numbers of skipped tests, once for each file and reason.
  * @param {readonly FileSummary[]} files
  * @param {string | undefined} obstacle
  */

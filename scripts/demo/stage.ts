@@ -29,8 +29,8 @@ export async function readFingerprint(host: LabHost): Promise<string> {
 }
 
 /**
-  * Stops a host's engine, so that the demo can start it. Its settings are saved to daemon.json, so that an
-  * engine that is started later uses the control group that the lab removes.
+ * Stops a host's engine, so that the demo can start it. Its settings are saved to daemon.json, so that an
+ * engine that is started later uses the control group that the lab removes.
  */
 export async function stopEngine(host: LabHost): Promise<void> {
   await runOn(

@@ -23,7 +23,7 @@ const patience = 30_000
 const tagged = (tag, value) => `?${new URLSearchParams({ tag, value })}`
 
 /**
-  * The parts of the provider's API that the driver uses. Every request is aborted with `signal`.
+ * The parts of the provider's API that the driver uses. Every request is aborted with `signal`.
  *
  * @param {{ endpoint: string, token: string | undefined, signal: AbortSignal }} access
  */

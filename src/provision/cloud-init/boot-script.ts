@@ -9,8 +9,8 @@ import { runServiceScript } from '../host/service.ts'
 import { permanentFailure, shellFunctions } from '../host/shell-functions.ts'
 
 /**
-  * File name of the script. cloud-init runs scripts in the order of their names, so this one runs
-  * first.
+ * File name of the script. cloud-init runs scripts in the order of their names, so this one runs
+ * first.
  */
 export const bootScriptName = '00-fleet-engine'
 

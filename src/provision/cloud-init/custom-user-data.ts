@@ -60,8 +60,8 @@ const isMessage = (text: string): boolean =>
   /^(?:From .*\r?\n)?[A-Za-z-]+:/.test(text) && /^mime-version:/im.test(text.slice(0, 4096))
 
 /**
-  * The user's user-data as a part of a MIME message, with the headers that identify its format; a
-  * MIME message keeps its own. Throws kind `usage` for formats that cloud-init does not support.
+ * The user's user-data as a part of a MIME message, with the headers that identify its format; a
+ * MIME message keeps its own. Throws kind `usage` for formats that cloud-init does not support.
  */
 export function toPart(own: OwnUserData): Part {
   const bytes = unpack(own)

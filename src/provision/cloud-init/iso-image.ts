@@ -120,9 +120,9 @@ function descriptor({ kind, label, sectors, tables, root }: Volume): Buffer {
 }
 
 /**
-  * Writes an ISO 9660 image (ECMA-119) with files in its root directory, including Joliet names: ISO
-  * 9660 names cannot contain `-` or lower case, which cloud-init's file names do. The same input
-  * results in the same image.
+ * Writes an ISO 9660 image (ECMA-119) with files in its root directory, including Joliet names: ISO
+ * 9660 names cannot contain `-` or lower case, which cloud-init's file names do. The same input
+ * results in the same image.
  */
 export function writeIso(label: string, files: readonly IsoFile[]): Buffer {
   const sorted = files.toSorted((a, b) => (a.name < b.name ? -1 : 1))

@@ -7,8 +7,8 @@ export interface NoCloudSeed {
   readonly hostName: string
   readonly userData: Uint8Array
   /**
-    * MAC addresses of the network cards if there are several, to configure DHCP on each. By default,
-    * cloud-init chooses the card.
+   * MAC addresses of the network cards if there are several, to configure DHCP on each. By default,
+   * cloud-init chooses the card.
    */
   readonly macAddresses?: readonly string[] | undefined
 }
@@ -26,8 +26,8 @@ const networkConfig = (macAddresses: readonly string[]): string =>
   })
 
 /**
-  * Writes the medium of cloud-init's NoCloud data source: an ISO image with the label `cidata`
-  * (cloud-init's documentation, "NoCloud", "Source 2: drive with labeled filesystem").
+ * Writes the medium of cloud-init's NoCloud data source: an ISO image with the label `cidata`
+ * (cloud-init's documentation, "NoCloud", "Source 2: drive with labeled filesystem").
  */
 export function writeNoCloudSeed({
   instanceId,

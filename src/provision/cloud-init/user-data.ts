@@ -115,7 +115,7 @@ function ownParts(own: OwnUserData): readonly Part[] {
 /**
  * Writes the user-data of a new host: a MIME message whose parts cloud-init merges in this order.
  * The user's own user-data comes first, fleet's lists are added to it, and fleet's settings
-  * override it. The engine's script sorts before all others, so that they can use the engine. Throws
+ * override it. The engine's script sorts before all others, so that they can use the engine. Throws
  * kind `usage` if cloud-init does not support the format of the user's own user-data, or if the
  * login user is root.
  */

@@ -9,9 +9,9 @@ export const cloudInitTimeout = 900
 const quotedLines = 15
 
 /**
-  * A POSIX script for `sh -s` that prints the input of {@link readCloudInit}. With the argument
-  * `wait` it waits until cloud-init is done, according to cloud-init's own files: `cloud-init status
-  * --wait` prints no progress, and old versions return too early.
+ * A POSIX script for `sh -s` that prints the input of {@link readCloudInit}. With the argument
+ * `wait` it waits until cloud-init is done, according to cloud-init's own files: `cloud-init status
+ * --wait` prints no progress, and old versions return too early.
  */
 export const cloudInitScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

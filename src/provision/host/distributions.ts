@@ -25,8 +25,8 @@ export interface Distribution {
   /** `ID`s of os-release(5); other distributions name one of them in `ID_LIKE`. */
   readonly ids: readonly string[]
   /**
-    * Packages of the distribution's engine, and further packages that containers need; absent if only
-    * Docker's own packages are available.
+   * Packages of the distribution's engine, and further packages that containers need; absent if only
+   * Docker's own packages are available.
    */
   readonly engine?: readonly string[]
   /** The package with apparmor_parser, if the distribution has AppArmor. */

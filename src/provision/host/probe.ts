@@ -51,10 +51,10 @@ export interface HostProbe {
 const maxValueLength = 255
 
 /**
-  * A script for `sh -s [SOCKET]` that prints the input of {@link parseHostProbe}, and changes
-  * nothing. It is run by sh, so that the login shell does not matter; POSIX only, for dash, ash and
-  * bash. Without an argument it looks for the engine's socket: DOCKER_HOST, the default, that of a
-  * rootless engine, and Podman's.
+ * A script for `sh -s [SOCKET]` that prints the input of {@link parseHostProbe}, and changes
+ * nothing. It is run by sh, so that the login shell does not matter; POSIX only, for dash, ash and
+ * bash. Without an argument it looks for the engine's socket: DOCKER_HOST, the default, that of a
+ * rootless engine, and Podman's.
  */
 export const probeScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -11,8 +11,8 @@ import { ignored } from '../../os/trace.ts'
 import type { Environment } from '../../os/environment.ts'
 
 /**
-  * The SSH configuration of one inventory's machines: files in home that the user's own
-  * configuration can include.
+ * The SSH configuration of one inventory's machines: files in home that the user's own
+ * configuration can include.
  */
 export interface SshIncludes {
   /** Path of the known_hosts file with the machines' host keys. */
@@ -57,8 +57,8 @@ async function attempt<Value>(file: string, work: () => Promise<Value>): Promise
 }
 
 /**
-  * Opens the SSH files in `home` of the inventory with this id. Throws kind `failed` if a file
-  * cannot be written.
+ * Opens the SSH files in `home` of the inventory with this id. Throws kind `failed` if a file
+ * cannot be written.
  */
 export function openSshIncludes(home: string, id: string, env: Environment): SshIncludes {
   const folder = join(home, 'ssh')

@@ -11,8 +11,8 @@ import { preparePrivateFolder } from './home.ts'
 import { removeWithLeftovers, replaceFile } from '../../os/replace-file.ts'
 
 /**
-  * The data with which another attempt requests the same host from the provider. The user-data
-  * contains a private host key.
+ * The data with which another attempt requests the same host from the provider. The user-data
+ * contains a private host key.
  */
 export interface CreationSecrets {
   /** The public login key, `ssh-ed25519 AAAA…`, and its `SHA256:…` fingerprint. */
@@ -33,8 +33,8 @@ export interface Creations {
   save(token: string, secrets: CreationSecrets): Promise<void>
   drop(token: string): Promise<void>
   /**
-    * Runs `work` while no other process of this user works on the host. The lock is released when
-    * this process exits, at the latest. Throws kind `locked` if another process holds it.
+   * Runs `work` while no other process of this user works on the host. The lock is released when
+   * this process exits, at the latest. Throws kind `locked` if another process holds it.
    */
   withLock<Result>(token: string, machine: string, work: () => Promise<Result>): Promise<Result>
 }

@@ -21,8 +21,8 @@ export function checkHome(home: string, env: Environment): void {
 }
 
 /**
-  * Creates a directory with mode 0700. An existing directory is made private. Throws kind `failed`
-  * for a directory of another user, who could put keys into it.
+ * Creates a directory with mode 0700. An existing directory is made private. Throws kind `failed`
+ * for a directory of another user, who could put keys into it.
  */
 export async function preparePrivateFolder(folder: string): Promise<void> {
   try {

@@ -15,8 +15,8 @@ interface LoginTarget {
 }
 
 /**
-  * Login options that the user's SSH configuration sets for a host alias, but not for the host's
-  * address.
+ * Login options that the user's SSH configuration sets for a host alias, but not for the host's
+ * address.
  */
 interface LoginOptions {
   /** The agent if it is not SSH_AUTH_SOCK: the path of its socket, `none`, or `$NAME` of a variable with the path. */
@@ -53,9 +53,9 @@ function fileNameFor(fingerprint: string): string {
 }
 
 /**
-  * Opens the directory `keys` in `home`: keys that fleet generated, and symbolic links to the user's
-  * own key files. The user's keys are not copied, so that fleet notices when they are replaced or
-  * deleted.
+ * Opens the directory `keys` in `home`: keys that fleet generated, and symbolic links to the user's
+ * own key files. The user's keys are not copied, so that fleet notices when they are replaced or
+ * deleted.
  */
 export function openKeys(home: string): Keys {
   const folder = join(home, 'keys')

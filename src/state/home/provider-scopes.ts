@@ -6,8 +6,8 @@ import { replaceFile } from '../../os/replace-file.ts'
 import { traceError } from '../../os/trace.ts'
 
 /**
-  * A part of a provider in which hosts can exist: a driver, and the options that locate hosts
-  * (region, profile, subscription).
+ * A part of a provider in which hosts can exist: a driver, and the options that locate hosts
+ * (region, profile, subscription).
  */
 export interface ProviderScope {
   readonly driver: string
@@ -15,8 +15,8 @@ export interface ProviderScope {
 }
 
 /**
-  * The scopes in which this user has ever had hosts of an inventory, including scopes that no entry
-  * refers to any longer. Stored in home.
+ * The scopes in which this user has ever had hosts of an inventory, including scopes that no entry
+ * refers to any longer. Stored in home.
  */
 export interface ProviderScopes {
   /** Returns the scopes of the inventory with this id, the oldest first. */

@@ -15,9 +15,9 @@ export interface RemovedHost {
 }
 
 /**
-  * Unfinished removals that this user started on this computer, stored in home. The host record in
-  * the inventory also contains this state, but everyone who can push to the inventory's repository
-  * can write a record.
+ * Unfinished removals that this user started on this computer, stored in home. The host record in
+ * the inventory also contains this state, but everyone who can push to the inventory's repository
+ * can write a record.
  */
 export interface Removals {
   /** Stores that a removal has started. Durable once it resolves. */

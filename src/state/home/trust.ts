@@ -28,8 +28,8 @@ export interface TrustedInventory {
 }
 
 /**
-  * A file or directory of this computer, outside the inventory's directory, that hosts of the
-  * inventory can use.
+ * A file or directory of this computer, outside the inventory's directory, that hosts of the
+ * inventory can use.
  */
 export interface AllowedPath {
   /** Real path of the inventory. */

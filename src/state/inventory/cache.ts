@@ -7,8 +7,8 @@ import type { ValidInventory } from './inventory.ts'
 import { ignored, trace, traceError } from '../../os/trace.ts'
 
 /**
-  * Caches parsed and validated inventories by their text. The cache can be lost at any time, so its
-  * methods never reject.
+ * Caches parsed and validated inventories by their text. The cache can be lost at any time, so its
+ * methods never reject.
  */
 export interface InventoryCache {
   /** Returns the parsed inventory of this text, if it is cached. */
@@ -90,8 +90,8 @@ export function createMemoryCache(): MemoryCache {
 }
 
 /**
-  * Opens the cache in a private directory. `build` identifies the program: another version may
-  * validate differently. `read` is a cache in memory that is used first.
+ * Opens the cache in a private directory. `build` identifies the program: another version may
+ * validate differently. `read` is a cache in memory that is used first.
  */
 export function openInventoryCache(
   folder: string,

@@ -15,8 +15,8 @@ const tooLarge = (file: string): UserError =>
   })
 
 /**
-  * Reads an inventory file. Throws kind `inventory` if it is larger than the maximum, without reading
-  * the rest, which may be endless.
+ * Reads an inventory file. Throws kind `inventory` if it is larger than the maximum, without reading
+ * the rest, which may be endless.
  */
 export async function readInventoryFile(file: string): Promise<Buffer> {
   const handle = await open(file)
@@ -58,16 +58,16 @@ export function decodeInventory(bytes: Uint8Array, file: string): string {
 }
 
 /**
-  * Characters that are not even allowed in comments: control characters, and characters that change
-  * the direction of the surrounding text.
+ * Characters that are not even allowed in comments: control characters, and characters that change
+ * the direction of the surrounding text.
  */
 const hiddenInText =
   // oxlint-disable-next-line no-control-regex
   /[\0-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
 
 /**
-  * Throws kind `inventory` if the text is too large or contains hidden characters, conflict markers
-  * or secrets. Does not parse it.
+ * Throws kind `inventory` if the text is too large or contains hidden characters, conflict markers
+ * or secrets. Does not parse it.
  */
 export function checkInventoryText(text: string, file: string): void {
   if (text.length > maxFileSize) throw tooLarge(file)

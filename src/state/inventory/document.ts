@@ -83,9 +83,9 @@ function explainDuplicate(root: Document.Parsed, text: string, offset: number): 
 }
 
 /**
-  * Finds content that YAML or the parser allows and an inventory does not: duplicate keys, for which
-  * the parser's check is quadratic; `__proto__`, which zod ignores; and hidden characters, also as
-  * escapes.
+ * Finds content that YAML or the parser allows and an inventory does not: duplicate keys, for which
+ * the parser's check is quadratic; `__proto__`, which zod ignores; and hidden characters, also as
+ * escapes.
  */
 function findForbidden(root: Document.Parsed, text: string): Problem[] {
   const problems: Problem[] = []

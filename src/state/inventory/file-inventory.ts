@@ -29,8 +29,8 @@ export interface TextEdit {
 }
 
 /**
-  * Runs `work` while no other process writes to the inventory in `file`, which must not be a link.
-  * Throws kind `locked` as a write does.
+ * Runs `work` while no other process writes to the inventory in `file`, which must not be a link.
+ * Throws kind `locked` as a write does.
  */
 export async function withInventoryLock<Value>(
   file: string,

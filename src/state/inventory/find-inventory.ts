@@ -58,8 +58,8 @@ async function findForeignWriter(path: string, env: Environment): Promise<string
 }
 
 /**
-  * Throws kind `inventory` for a pipe or a device, which may be endless. A directory is reported when
-  * it is read.
+ * Throws kind `inventory` for a pipe or a device, which may be endless. A directory is reported when
+ * it is read.
  */
 async function checkKind(path: string): Promise<void> {
   const found = await stat(path)
@@ -70,10 +70,10 @@ async function checkKind(path: string): Promise<void> {
 }
 
 /**
-  * Throws kind `inventory` if another user could have created the inventory that the search found:
-  * it would determine which hosts commands connect to (like CVE-2022-24765 in git, the reason for
-  * safe.directory). Checks the owner and permissions of the file, its directory, and the target of a
-  * link. root is trusted.
+ * Throws kind `inventory` if another user could have created the inventory that the search found:
+ * it would determine which hosts commands connect to (like CVE-2022-24765 in git, the reason for
+ * safe.directory). Checks the owner and permissions of the file, its directory, and the target of a
+ * link. root is trusted.
  */
 async function checkOwners(path: string, { env, trust }: Search): Promise<void> {
   const real = await realpath(path)
@@ -92,10 +92,10 @@ async function checkOwners(path: string, { env, trust }: Search): Promise<void> 
 }
 
 /**
-  * The path of the inventory: the explicit one, else the nearest machines.yaml in `cwd` or a parent
-  * directory, else the one in home. If it does not exist, reading it fails with a hint to run `fleet
-  * init`. Throws kind `inventory` for a file that another user may have created and for one that is
-  * not a regular file, unless it is explicit.
+ * The path of the inventory: the explicit one, else the nearest machines.yaml in `cwd` or a parent
+ * directory, else the one in home. If it does not exist, reading it fails with a hint to run `fleet
+ * init`. Throws kind `inventory` for a file that another user may have created and for one that is
+ * not a regular file, unless it is explicit.
  */
 export async function findInventory(search: Search): Promise<string> {
   const { named, cwd, home } = search

@@ -48,9 +48,9 @@ async function writeNewFile(file: string, text: string): Promise<boolean> {
 }
 
 /**
-  * Creates an inventory with a new id at `path`, and its directory if necessary. Also writes the
-  * schema for editors next to it, unless it exists, and, in a git work tree, lines in .gitignore and
-  * .gitattributes. Throws kind `inventory` if the inventory already exists.
+ * Creates an inventory with a new id at `path`, and its directory if necessary. Also writes the
+ * schema for editors next to it, unless it exists, and, in a git work tree, lines in .gitignore and
+ * .gitattributes. Throws kind `inventory` if the inventory already exists.
  */
 export async function initInventory(
   path: string,

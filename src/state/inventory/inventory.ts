@@ -91,14 +91,14 @@ export interface InventoryStore {
   /** The file's path, for messages. */
   readonly location: string
   /**
-    * Reads the current inventory. Throws kind `inventory`, with the position and a hint, if the file
-    * cannot be read.
+   * Reads the current inventory. Throws kind `inventory`, with the position and a hint, if the file
+   * cannot be read.
    */
   read(): Promise<Inventory>
   /**
    * Replaces the entry of a machine by the result of `change`, which gets the newest entry under
-    * the lock; `undefined` means no entry. Nothing is written if `change` throws or changes nothing.
-    * Durable once it resolves. Throws kind `locked` if other processes hold the lock for too long.
+   * the lock; `undefined` means no entry. Nothing is written if `change` throws or changes nothing.
+   * Durable once it resolves. Throws kind `locked` if other processes hold the lock for too long.
    */
   update(
     name: MachineName,

@@ -47,8 +47,8 @@ function checkVersion({ text, data, root }: InventoryDocument, file: string): vo
 }
 
 /**
-  * Finds invalid options. An option that applies in several places, such as in defaults and a
-  * machine, is reported once, where it is set.
+ * Finds invalid options. An option that applies in several places, such as in defaults and a
+ * machine, is reported once, where it is set.
  */
 function checkOptions(
   file: InventoryFile,
@@ -102,8 +102,8 @@ function namesInOrder({ root }: InventoryDocument, machines: object): readonly s
 }
 
 /**
-  * Parses and validates the text of `file`. Throws kind `inventory` with a list of problems by line
-  * and column: syntax errors, else violations of the format, else invalid options of known drivers.
+ * Parses and validates the text of `file`. Throws kind `inventory` with a list of problems by line
+ * and column: syntax errors, else violations of the format, else invalid options of known drivers.
  */
 export function parseInventory(text: string, file: string, optionsOf: OptionsOf): ParsedInventory {
   checkInventoryText(text, file)

@@ -17,8 +17,8 @@ const isWithin = (folder: string, path: string): boolean => {
 }
 
 /**
-  * Resolves a path in the inventory at `location`, relative to the inventory's directory. If the path
-  * does not exist, links are not resolved.
+ * Resolves a path in the inventory at `location`, relative to the inventory's directory. If the path
+ * does not exist, links are not resolved.
  */
 export async function resolvePath(location: string, path: string): Promise<ResolvedPath> {
   const folder = dirname(resolve(location))

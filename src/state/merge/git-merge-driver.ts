@@ -15,9 +15,9 @@ const driver =
   'fleet merge %O %A %B; case $? in 0) ;; 4) exit 1;; *) git merge-file %A %O %B;; esac'
 
 /**
-  * Adds a line to a configuration file of git, such as .gitignore, which may not exist. Resolves to
-  * whether the line was missing. Throws kind `inventory` for a link, which in a clone could point to
-  * any file of the user, and which git does not follow either.
+ * Adds a line to a configuration file of git, such as .gitignore, which may not exist. Resolves to
+ * whether the line was missing. Throws kind `inventory` for a link, which in a clone could point to
+ * any file of the user, and which git does not follow either.
  */
 export async function addLine(file: string, line: string): Promise<boolean> {
   try {

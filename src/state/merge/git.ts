@@ -17,9 +17,9 @@ interface GitResult {
 const maxOutput = 256 * 1024 * 1024
 
 /**
-  * Settings that keep git from running programs that the configuration of a clone names: another
-  * user may have created the clone, and fleet runs git even when the user only lists machines.
-  * Filters and merge drivers have no such setting, so fleet runs no git command that uses them.
+ * Settings that keep git from running programs that the configuration of a clone names: another
+ * user may have created the clone, and fleet runs git even when the user only lists machines.
+ * Filters and merge drivers have no such setting, so fleet runs no git command that uses them.
  */
 const safeSettings = [
   ...[
@@ -43,7 +43,7 @@ const safeVariables = {
 }
 
 /**
-  * Runs git in a directory, without programs that the configuration of a clone names. Throws kind
+ * Runs git in a directory, without programs that the configuration of a clone names. Throws kind
  * `unsupported` if git is not installed.
  */
 export async function runGit(

@@ -32,8 +32,8 @@ async function findHooks(
 }
 
 /**
-  * The command of the hook. It does nothing in a repository without this inventory, because several
-  * repositories can share a directory of hooks.
+ * The command of the hook. It does nothing in a repository without this inventory, because several
+ * repositories can share a directory of hooks.
  */
 const commandFor = (path: string): string =>
   `! git ls-files --error-unmatch -- ${shellQuote(`:(top,literal)${path}`)} >/dev/null 2>&1 || fleet check --staged ${shellQuote(`--inventory=${path}`)} || exit 1`

@@ -180,10 +180,10 @@ function isUnusual({ text, root }: InventoryDocument): boolean {
 }
 
 /**
-   * Sets or removes one machine's entry in a text. Everything else, and the unchanged lines of the
-   * entry, are kept byte for byte. A new machine is inserted by name, so that branches that add
-   * different machines rarely change the same lines. Throws kind `inventory` if the layout, such as an
-   * alias, does not permit it.
+ * Sets or removes one machine's entry in a text. Everything else, and the unchanged lines of the
+ * entry, are kept byte for byte. A new machine is inserted by name, so that branches that add
+ * different machines rarely change the same lines. Throws kind `inventory` if the layout, such as an
+ * alias, does not permit it.
  *
  * @param file the name of the file, for messages
  */

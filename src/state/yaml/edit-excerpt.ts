@@ -69,9 +69,9 @@ function moveEdit(parts: readonly Part[], { start, end, text }: Edit): Edit | un
 }
 
 /**
-  * The whole text after an edit that was computed on an excerpt; `undefined` if the result is not as
-  * expected. The excerpt only omits complete entries of a plain text, on which the meaning of the
-  * other lines does not depend.
+ * The whole text after an edit that was computed on an excerpt; `undefined` if the result is not as
+ * expected. The excerpt only omits complete entries of a plain text, on which the meaning of the
+ * other lines does not depend.
  */
 function editPlain(
   text: string,

@@ -44,7 +44,7 @@ describe.skipIf(!labIsHere).each([
       { at: 'ready> ', type: 'echo "$TERM"; exit 3\n' },
     ]
     const { code, screen } = await ana.fleetOnTerminal(args, typing, { env: env() })
-    // libuv's raw mode turns 
+    // libuv's raw mode turns
     // into \r
     // once more
     expect(screen).toMatch(/\b24 80\r+\n/)

@@ -55,9 +55,9 @@ async function buildComponent(
 }
 
 /**
-  * Creates a signed package repository in the directory `root`
-  * (wiki.debian.org/DebianRepository/Format), with its public key in the file `gpg`. Returns the key's
-  * fingerprint.
+ * Creates a signed package repository in the directory `root`
+ * (wiki.debian.org/DebianRepository/Format), with its public key in the file `gpg`. Returns the key's
+ * fingerprint.
  */
 export async function buildAptRepository(
   root: string,

@@ -21,10 +21,10 @@ export interface AwsOptions extends SettingChanges {
   /** Default eu-west-1. */
   readonly region?: string
   /**
-    * The hosts of instances. `none`: no hosts; addresses are on loopback, where nothing listens.
-    * `lab`: hosts of test/support/lab, which boot in less than a second and apply the host key,
-    * accounts, keys, groups and sudo rules in user-data. `booted`: Debian hosts, which boot with real
-    * cloud-init and the user-data in 10 s. Default `none`.
+   * The hosts of instances. `none`: no hosts; addresses are on loopback, where nothing listens.
+   * `lab`: hosts of test/support/lab, which boot in less than a second and apply the host key,
+   * accounts, keys, groups and sudo rules in user-data. `booted`: Debian hosts, which boot with real
+   * cloud-init and the user-data in 10 s. Default `none`.
    */
   readonly hosts?: 'none' | 'lab' | 'booted'
   /** Options for `lab`. */
@@ -32,13 +32,13 @@ export interface AwsOptions extends SettingChanges {
 }
 
 /**
-  * An initially empty AWS account: moto, behind a server that adds the behavior of AWS that moto
-  * does not have.
+ * An initially empty AWS account: moto, behind a server that adds the behavior of AWS that moto
+ * does not have.
  */
 export interface Aws extends AsyncDisposable {
   /**
-    * Environment variables with which a client connects: endpoint, region, and fake credentials; no
-    * configuration files, no IMDS.
+   * Environment variables with which a client connects: endpoint, region, and fake credentials; no
+   * configuration files, no IMDS.
    */
   readonly environment: Readonly<Record<string, string>>
   readonly region: string

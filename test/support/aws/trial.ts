@@ -43,8 +43,8 @@ export class AwsTrial {
   record: HostRecord
   userData = '#cloud-config\n'
   /**
-    * Called before the nth record is stored, counted from 1. Throwing simulates a failure of the disk
-    * or the process.
+   * Called before the nth record is stored, counted from 1. Throwing simulates a failure of the disk
+   * or the process.
    */
   beforeRecord: (step: number) => void = () => {}
 

@@ -103,9 +103,9 @@ const plentiful: Quotas = {
 }
 
 /**
-  * The name of a request: `PUT Microsoft.Network/networkInterfaces`, `POST
-  * Microsoft.Compute/virtualMachines/start`, `GET resourceGroup`, `GET resources` (of a group), `GET
-  * subscription/resources`, `GET operation` (polls a running operation).
+ * The name of a request: `PUT Microsoft.Network/networkInterfaces`, `POST
+ * Microsoft.Compute/virtualMachines/start`, `GET resourceGroup`, `GET resources` (of a group), `GET
+ * subscription/resources`, `GET operation` (polls a running operation).
  */
 export function operationOf({ method, host, path }: Request): string {
   if (!resourceManagers.includes(host)) return `${method} ${host}`

@@ -113,9 +113,9 @@ const attempt = (host: Attempt, how: How) => seat.attempt(host, how)
 const nothing = async () => {}
 
 /**
-  * Defines tests of a creation and a removal that are interrupted at each of their calls. `where`: the
-  * resource group of the host, for the tables. `given`: the options of the host. `whole`: the types of
-  * all its resources.
+ * Defines tests of a creation and a removal that are interrupted at each of their calls. `where`: the
+ * resource group of the host, for the tables. `given`: the options of the host. `whole`: the types of
+ * all its resources.
  */
 export function testCrashes(
   where: string,
@@ -125,8 +125,8 @@ export function testCrashes(
   const newHost = (): Attempt => newAttempt(seat.options(given))
 
   /**
-    * For each call and each kind of trouble: runs `prepare`, `work` with the fault, and `after`, which
-    * returns the problems that it finds. Prints a table, and returns all problems.
+   * For each call and each kind of trouble: runs `prepare`, `work` with the fault, and `after`, which
+   * returns the problems that it finds. Prints a table, and returns all problems.
    */
   async function fillTable(
     title: string,

@@ -144,8 +144,8 @@ export async function seatDriver(
 }
 
 /**
-  * Creates a separate driver and test double for each test of a file. Returns the exchanges of all
-  * finished tests.
+ * Creates a separate driver and test double for each test of a file. Returns the exchanges of all
+ * finished tests.
  */
 export function seatEachTest(
   use: (seat: DriverSeat) => void,

@@ -88,7 +88,7 @@ function checkInterface(store: Store, id: string, properties: Properties): void 
 }
 
 /**
-  * Rejects a change of the location of an existing resource
+ * Rejects a change of the location of an existing resource
  * (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-invalid-location).
  */
 function checkLocation(existing: Resource | undefined, location: unknown): void {
@@ -106,9 +106,9 @@ const networkOf = (configurations: unknown): string | undefined =>
     .replace(/\/subnets\/.*/, '')
 
 /**
-  * Rejects moving an interface to another virtual network
-  * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change
-  * subnet assignment"). The error code is made up.
+ * Rejects moving an interface to another virtual network
+ * (https://learn.microsoft.com/azure/virtual-network/virtual-network-network-interface, "Change
+ * subnet assignment"). The error code is made up.
  */
 function checkNetwork(existing: Resource | undefined, properties: Properties): void {
   const before = networkOf(existing?.body.properties['ipConfigurations'])

@@ -13,8 +13,8 @@ export interface CatchingProxy extends AsyncDisposable {
 }
 
 /**
-  * Starts a proxy that connects a CONNECT for one of `hosts` to `server`, and rejects all others. The
-  * client cannot reach real hosts.
+ * Starts a proxy that connects a CONNECT for one of `hosts` to `server`, and rejects all others. The
+ * client cannot reach real hosts.
  */
 export async function startProxy(
   hosts: readonly string[],

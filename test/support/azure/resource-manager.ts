@@ -71,8 +71,8 @@ const groupOf = (id: string): string =>
   (/\/resourceGroups\/([^/]+)/i.exec(id)?.[1] ?? '').toLowerCase()
 
 /**
-  * Applies a role on resource groups only: lists of the subscription contain these groups, other
-  * requests for the subscription are rejected (terraform-provider-azurerm#2678, #26667;
+ * Applies a role on resource groups only: lists of the subscription contain these groups, other
+ * requests for the subscription are rejected (terraform-provider-azurerm#2678, #26667;
  * https://learn.microsoft.com/azure/role-based-access-control/scope-overview).
  */
 function limit(context: ResourceManagerContext, path: string): ResourceManagerContext {

@@ -25,8 +25,8 @@ export interface VirtualBox extends AsyncDisposable {
 }
 
 /**
-  * A script that mounts the lab's temporary directory in VirtualBox's separate root directory. The
-  * mount is removed with the lab.
+ * A script that mounts the lab's temporary directory in VirtualBox's separate root directory. The
+ * mount is removed with the lab.
  */
 const mountScript = `
 set -e

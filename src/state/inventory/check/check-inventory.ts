@@ -17,8 +17,8 @@ interface LocatedProblem {
 }
 
 /**
-  * Matches paths that are valid on one computer only: absolute, below a home directory, or on a
-  * Windows drive. Does not match Azure resource IDs.
+ * Matches paths that are valid on one computer only: absolute, below a home directory, or on a
+ * Windows drive. Does not match Azure resource IDs.
  */
 const localPath = /^(?:\/(?!subscriptions\/)|~[/\\]|[A-Za-z]:[\\/]|\\\\)/
 
@@ -128,9 +128,9 @@ function findProblems(
 }
 
 /**
-  * Checks a text for problems that a shared inventory must not have: errors that make it unreadable,
-  * paths of one computer, unfinished entries, invalid jump hosts, and drivers for which
-  * `findDriverProblem` returns a problem. Throws kind `inventory` with all positions.
+ * Checks a text for problems that a shared inventory must not have: errors that make it unreadable,
+ * paths of one computer, unfinished entries, invalid jump hosts, and drivers for which
+ * `findDriverProblem` returns a problem. Throws kind `inventory` with all positions.
  */
 export async function checkInventory(
   text: string,

@@ -12,9 +12,9 @@ interface MachineChange {
 }
 
 /**
-  * Finds invalid jump hosts (`via`) after a change, and throws kind `usage` for one that the change
-  * adds. Removals and records of hosts that fleet created are never blocked: a host that costs money
-  * must be recorded even if other entries are invalid.
+ * Finds invalid jump hosts (`via`) after a change, and throws kind `usage` for one that the change
+ * adds. Removals and records of hosts that fleet created are never blocked: a host that costs money
+ * must be recorded even if other entries are invalid.
  */
 export function findJumpHostErrors(
   { machines }: Pick<Inventory, 'machines'>,

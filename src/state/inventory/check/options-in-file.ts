@@ -18,8 +18,8 @@ export interface OptionsInFile {
   /** Options from profiles and defaults. */
   readonly inherited: Options
   /**
-    * Whether the options belong to a machine, so that all required options must be present, set or
-    * inherited.
+   * Whether the options belong to a machine, so that all required options must be present, set or
+   * inherited.
    */
   readonly isComplete: boolean
 }

@@ -31,8 +31,8 @@ function checkTags({ settings }: Account, { parameters }: Ec2Call): void {
 }
 
 /**
-  * Adds the size of the root disk, which moto does not know, to images, and removes attributes that
-  * the real images do not have.
+ * Adds the size of the root disk, which moto does not know, to images, and removes attributes that
+ * the real images do not have.
  */
 const describeImages: Handler = async ({ moto }, { region, parameters }) => {
   const answer = await moto.ec2(region, parameters)

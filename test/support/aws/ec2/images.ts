@@ -46,8 +46,8 @@ const architectures = { amd64: 'x86_64', arm64: 'arm64' } as const
 const dashed = (date: string) => `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`
 
 /**
-  * An older and a newer image of each kind. The newer one is first, because EC2 does not sort its
-  * responses.
+ * An older and a newer image of each kind. The newer one is first, because EC2 does not sort its
+ * responses.
  */
 export const images: readonly Image[] = releases.flatMap(([publisher, release, dates], family) =>
   Object.entries(architectures).flatMap(([name, architecture], kind) =>

@@ -77,8 +77,8 @@ export class Instance {
   }
 
   /**
-    * Boots the host, for the first time or again. As in AWS, the instance is `running` and has its
-    * address before the host has booted.
+   * Boots the host, for the first time or again. As in AWS, the instance is `running` and has its
+   * address before the host has booted.
    */
   async begin(boot: (host: Host, address: string | undefined) => Promise<void>): Promise<void> {
     this.#enter('pending')

@@ -21,8 +21,8 @@ interface Lags {
 export interface Settings {
   readonly lags: Lags
   /**
-    * Whether RunInstances supports client tokens: a call with the same token and parameters returns
-    * the same instance, one with other parameters fails with IdempotentParameterMismatch.
+   * Whether RunInstances supports client tokens: a call with the same token and parameters returns
+   * the same instance, one with other parameters fails with IdempotentParameterMismatch.
    */
   readonly clientTokens: boolean
   /** Whether deleting a security group fails with DependencyViolation while an instance uses it. */

@@ -49,8 +49,8 @@ function partsOf(text: string): Part[] {
 }
 
 /**
-  * Merges a cloud-config into the preceding ones according to its Merge-Type. By default, it
-  * replaces keys that exist already.
+ * Merges a cloud-config into the preceding ones according to its Merge-Type. By default, it
+ * replaces keys that exist already.
  */
 function merge(config: Config, { header, text }: Part): Config {
   const how = /^merge-type:(.*)$/im.exec(header)?.[1] ?? ''

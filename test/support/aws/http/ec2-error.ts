@@ -1,7 +1,7 @@
 import { writeXml } from './xml.ts'
 
 /**
-  * The HTTP statuses of errors, if not 400 (EC2's list of error codes, and responses of its servers).
+ * The HTTP statuses of errors, if not 400 (EC2's list of error codes, and responses of its servers).
  */
 const statuses: Readonly<Record<string, number>> = {
   AuthFailure: 401,

@@ -3,8 +3,8 @@ import { cachedFolder } from '../../files/cached-folder.ts'
 import { unpackPackages } from '../../files/unpack-packages.ts'
 
 /**
-  * Packages that python3-moto's EC2 part needs, from this computer's release. The dependencies that
-  * python3-moto declares are incomplete (flask-cors) and include unnecessary packages.
+ * Packages that python3-moto's EC2 part needs, from this computer's release. The dependencies that
+ * python3-moto declares are incomplete (flask-cors) and include unnecessary packages.
  */
 const dependencies =
   `boto3 botocore jmespath s3transfer cryptography cffi-backend dateutil six flask itsdangerous
