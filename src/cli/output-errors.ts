@@ -8,8 +8,8 @@ const reasonIn = ({ message }: Error): string => /^\w+: (.*), \w+$/.exec(message
  * error, because output was lost.
  */
 function exitOnError(name: 'stdout' | 'stderr', error: NodeJS.ErrnoException): never {
-  if (error.code === 'EPIPE') process.exit(exitCodes.ok)
-  if (name === 'stdout') {
+  const isUnread = error.code === 'EPIPE'
+  if (!isUnread && name === 'stdout') {
     try {
       const { writeSync } = process.getBuiltinModule('node:fs') // fleet --version loads no module
       writeSync(2, `fleet: cannot write to standard output: ${reasonIn(error)}\n`)
@@ -17,7 +17,7 @@ function exitOnError(name: 'stdout' | 'stderr', error: NodeJS.ErrnoException): n
       // Standard error cannot be written to either.
     }
   }
-  process.exit(exitCodes.failed)
+  process.exit(isUnread ? exitCodes.ok : exitCodes.failed) // oxlint-disable-line unicorn/no-process-exit -- called from events of the output
 }
 
 /** Exits when writing to an output of this process fails. Opens the output. */

@@ -57,12 +57,13 @@ test('commands in a removed directory fail with a clear error', async () => {
   expect(inGone('--version')).toMatchObject({ status: 0, stderr: '' })
 })
 
+const toFullDisk = (...args: string[]) =>
+  spawnSync('sh', ['-c', '"$@" > /dev/full', 'sh', process.execPath, program, ...args], {
+    ...{ cwd: ana.folder, env: ana.env, encoding: 'utf8' },
+  })
+
 test.runIf(process.platform === 'linux')('output that cannot be written is an error', async () => {
   await writeFile(inFolder('machines.yaml'), inventory)
-  const toFullDisk = (...args: string[]) =>
-    spawnSync('sh', ['-c', '"$@" > /dev/full', 'sh', process.execPath, program, ...args], {
-      ...{ cwd: ana.folder, env: ana.env, encoding: 'utf8' },
-    })
   for (const args of [['ls'], ['ls', '--json'], ['ps', '--help'], ['--help'], ['--version']]) {
     expect(toFullDisk(...args)).toMatchObject({
       status: 1,

@@ -223,14 +223,15 @@ test('the merge driver is set up even if .gitignore cannot be written, and error
   expect((await defined()).stdout).toContain('fleet merge')
 })
 
+const mergeDriverOf = (path: string) => git('check-attr', '-z', 'merge', path).split('\0')[2]
+
 test.each(['my "web" machines.yaml', 'shop[1]*?.yaml', 'back\\slash x.yaml'])(
   'git merges the inventory %s with fleet, and ignores the temporary files next to it',
   async (name) => {
     const surroundings = { ...env, HOME: root }
     await configureGit(join(folder, name), surroundings)
     const near = ['other.yaml', 'web', 'shop1ab.yaml', `x${name}`]
-    const selected = (path: string) => git('check-attr', '-z', 'merge', path).split('\0')[2]
-    expect([name, ...near].filter((path) => selected(path) === 'fleet')).toEqual([name])
+    expect([name, ...near].filter((path) => mergeDriverOf(path) === 'fleet')).toEqual([name])
     const ignored = (path: string) =>
       runGit(folder, ['check-ignore', '-q', path], surroundings).then(({ code }) => code === 0)
     expect(await ignored(`${name}.123`)).toBe(true)
