@@ -1,18 +1,35 @@
-/** Splits a Dockerfile into instructions: joins lines that end in a backslash or a backtick, and removes comments. */
-const instructionsOf = (dockerfile: string): string[] =>
+/**
+ * Reads the parser directives, such as `# escape=` and `# syntax=`, which are before everything else (Dockerfile
+ * reference, "Parser directives").
+ */
+function directivesOf(dockerfile: string): ReadonlyMap<string, string> {
+  const directives = new Map<string, string>()
+  for (const line of dockerfile.split(/\r?\n/)) {
+    const [, name, value] = /^#\s*(\w+)\s*=\s*(\S+)/.exec(line) ?? []
+    if (name === undefined || value === undefined) break
+    directives.set(name.toLowerCase(), value)
+  }
+  return directives
+}
+
+/** Splits a Dockerfile into instructions: removes comments, and joins lines that end in `escape`. */
+const instructionsOf = (dockerfile: string, escape: '\\' | '`'): string[] =>
   dockerfile
     .split(/\r?\n/)
     .filter((line) => !/^\s*#/.test(line))
     .join('\n')
-    .replaceAll(/[\\`][ \t]*\n/g, ' ')
+    .replaceAll(escape === '`' ? /`[ \t]*\n/g : /\\[ \t]*\n/g, ' ')
     .split('\n')
 
-/** Expands `$NAME`, `${NAME}` and `${NAME:-default}`. */
+/** Expands `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+alternative}`. */
 const expandVariables = (text: string, valueOf: (name: string) => string | undefined): string =>
   text.replaceAll(
-    /\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})/g,
-    (_match, bare: string | undefined, braced: string | undefined, fallback: string | undefined) =>
-      valueOf(bare ?? braced ?? '') || (fallback ?? ''),
+    /\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})/g,
+    (_match, bare?: string, braced?: string, operator?: string, word = '') => {
+      const value = valueOf(bare ?? braced ?? '') ?? ''
+      if (operator === '+') return value === '' ? '' : word
+      return value === '' ? word : value
+    },
   )
 
 /**
@@ -24,13 +41,15 @@ export function imagesOf(dockerfile: string, args: ReadonlyMap<string, string>):
   const stages = new Set<string>(['scratch'])
   const images: string[] = []
   let started = false
-  const [, syntax] = /^#\s*syntax\s*=\s*(\S+)/i.exec(dockerfile) ?? []
+  const directives = directivesOf(dockerfile)
+  const syntax = directives.get('syntax')
   if (syntax !== undefined) images.push(syntax)
   const add = (name: string): void => {
     const image = expandVariables(name, (key) => known.get(key))
     if (image !== '' && !/^\d+$/.test(image) && !stages.has(image.toLowerCase())) images.push(image)
   }
-  for (const instruction of instructionsOf(dockerfile)) {
+  const escape = directives.get('escape') === '`' ? '`' : '\\'
+  for (const instruction of instructionsOf(dockerfile, escape)) {
     const [, name, rest = ''] = /^\s*(\w+)\s+(.*)$/.exec(instruction) ?? []
     if (name?.toUpperCase() === 'ARG' && !started) {
       const [, key = '', value = ''] = /^(\w+)(?:=["']?(.*?)["']?)?\s*$/.exec(rest) ?? []

@@ -83,8 +83,9 @@ export const init = defineCommand({
     }
     for (const file of files) io.stderr.write(`wrote ${file}\n`)
     const isFound = resolve(io.cwd, 'machines.yaml') === path
-    const inventory = isFound ? '' : ` --inventory ${shellQuote(path)}`
-    const install = `fleet merge --install${inventory}`
+    const install = isFound
+      ? 'fleet merge --install'
+      : `fleet merge --install --inventory ${shellQuote(path)}`
     if (git === undefined) {
       io.stderr.write(`once the directory is in a git repository, run: ${install}\n`)
     } else if (git.failure !== undefined) {

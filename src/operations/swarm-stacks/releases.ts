@@ -97,12 +97,13 @@ export function chooseSwarmRelease(
   to: number | undefined,
 ): SwarmRelease {
   const current = releases.find(({ isCurrent }) => isCurrent)
-  const earlier = releases.filter(
-    ({ number, state }) => state === 'ready' && (current === undefined || number < current.number),
-  )
-  const chosen = to === undefined ? earlier.at(-1) : releases.find(({ number }) => number === to)
+  const ready = releases.filter(({ state }) => state === 'ready')
+  const chosen =
+    to === undefined
+      ? ready.findLast(({ number }) => current === undefined || number < current.number)
+      : ready.find(({ number }) => number === to)
   if (chosen !== undefined) return chosen
-  const known = releases.map(({ number }) => number).join(', ')
+  const known = ready.map(({ number }) => number).join(', ')
   throw new UserError(
     'failed',
     to === undefined
@@ -112,7 +113,7 @@ export function chooseSwarmRelease(
       hint:
         known === ''
           ? `to deploy the stack: fleet deploy ${stack}`
-          : `available releases: ${known}`,
+          : `releases that can be restored: ${known}`,
     },
   )
 }

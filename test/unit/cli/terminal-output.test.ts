@@ -189,7 +189,8 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
     [
       'cli/ask-broker.ts', // forwards the output of the command in the broker
       'cli/run-broker.ts', // the broker's log
-      'main.ts', // prints the version
+      'cli/output-errors.ts', // opens the streams, and writes a constant message
+      'cli/start.ts', // writes a constant message
       'cli/process.ts', // passes the streams to the command
       'transport/openssh/questions.ts', // a program for ssh, which reads the answer
       'transport/openssh/relay.ts', // a program for ssh, which reads the connection
@@ -246,6 +247,7 @@ const exceptions: readonly (readonly [pattern: RegExp, files: readonly string[]]
       'cli/run-broker.ts', // the broker's log
       'cli/ask-broker.ts', // trace lines, without control characters
       'main.ts', // prints the version
+      'cli/start.ts', // writes a constant message
       'cli/process.ts', // waits until all output is written
       'cli/program.ts', // an Output, for help
       'ui/progress/events.ts', // an Output

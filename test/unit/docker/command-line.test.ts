@@ -96,6 +96,13 @@ describe('base images of a Dockerfile', () => {
       images: ['s.example/front:1', 'a'],
     },
     {
+      dockerfile: '# escape=`\n# Syntax = s.example/front:1\nFROM `\n  a',
+      images: ['s.example/front:1', 'a'],
+    },
+    { dockerfile: '# check=skip=all\n\n# syntax=s.example/front:1\nFROM a', images: ['a'] },
+    { dockerfile: 'FROM a\nRUN echo `\nFROM b', images: ['a', 'b'] },
+    { dockerfile: 'ARG T\nARG U\nFROM a${T:+:$T}\nFROM b${U:+:1}', images: ['a:$T', 'b'] },
+    {
       dockerfile: 'FROM \\\n  a\nCOPY --from=c.example/y /b /b\nCOPY --from=0 /b /b',
       images: ['a', 'c.example/y'],
     },

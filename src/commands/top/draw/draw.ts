@@ -82,16 +82,20 @@ const keysForTarget = (view: Model['view']): string => {
   return view === 'images' ? 'x actions  : command' : ': command'
 }
 
+/** Returns the end of a text that fits into so many cells. */
+function lastCells(text: string, cells: number): string {
+  const characters = [...text]
+  while (cellWidth(characters.join('')) > cells) characters.shift()
+  return characters.join('')
+}
+
 /** Draws the line above the keys: the text that is being typed, else the last message, else a summary of the list. */
 function drawStatus(canvas: Canvas, model: Model, y: number): void {
   const { look, dialog, message, page } = model
   const input = dialog && inputOf(dialog)
   if (input !== undefined) {
-    const room = canvas.columns - 1
-    const text = `${input}_`
     // If the input is too long, its end is shown, where the user is typing.
-    const width = cellWidth(text)
-    canvas.put(0, y, width > room ? text.slice(width - room) : text, styleOf(look, 'strong'))
+    canvas.put(0, y, lastCells(`${input}_`, canvas.columns - 1), styleOf(look, 'strong'))
     return
   }
   if (message !== undefined) {

@@ -241,13 +241,28 @@ export async function readReleaseContent(
     await runScript(host, show, [folder, String(number)])
   ).split('\0')
   const source = `release ${number} on ${host.name}`
-  const environment: unknown = JSON.parse(variables === '' ? '{}' : variables)
-  const values = Object.entries(isRecord(environment) ? environment : {}).flatMap(([name, value]) =>
-    typeof value === 'string' && /^[A-Za-z_]\w*$/.test(name) ? [[name, value] as const] : [],
-  )
   return {
     model: parseStoredModel(model, source),
     files,
-    environment: Object.fromEntries(values),
+    environment: parseEnvironment(variables, source),
   }
+}
+
+/** Parses the variables of a release. Throws kind `failed` if they are not an object. */
+function parseEnvironment(text: string, source: string): Readonly<Record<string, string>> {
+  let environment: unknown
+  try {
+    environment = JSON.parse(text === '' ? '{}' : text)
+  } catch {
+    environment = undefined
+  }
+  if (!isRecord(environment)) {
+    throw new UserError('failed', `${source} has no variables that fleet can read`, {
+      hint: 'deploy the stack again: fleet deploy',
+    })
+  }
+  const values = Object.entries(environment).flatMap(([name, value]) =>
+    typeof value === 'string' && /^[A-Za-z_]\w*$/.test(name) ? [[name, value] as const] : [],
+  )
+  return Object.fromEntries(values)
 }

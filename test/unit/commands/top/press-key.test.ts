@@ -3,6 +3,7 @@ import { applyUpdate } from '../../../../src/commands/top/model/apply-update.ts'
 import { demandOf } from '../../../../src/commands/top/demand.ts'
 import { listOf } from '../../../../src/commands/top/list.ts'
 import { type Model } from '../../../../src/commands/top/model/model.ts'
+import { cellWidth } from '../../../../src/ui/screen/canvas.ts'
 import {
   container,
   fleetModel,
@@ -86,6 +87,13 @@ describe('the list', () => {
     expect(screenOf(press(model, 'tab').model)).toMatch(/\(no stack\) \(2\)[^]*shop \(2\)/)
     expect(screenOf(press(model, 'shift-tab').model)).not.toContain('web-1 (3)')
     expect(press(fleetModel(), 'tab').model.message?.text).toMatch(/Grouping is not available/)
+  })
+
+  test('shows the end of a filter that is too long for the screen', () => {
+    const { model } = press(fleetModel(), '/', ...typing(`${'漢'.repeat(400)}end`))
+    const status = screenOf(model).split('\n').at(-2) ?? ''
+    expect(status).toMatch(/^漢+end_ ?$/)
+    expect(cellWidth(status)).toBeLessThanOrEqual(model.columns)
   })
 
   test('filters while the filter is being typed; Esc restores the previous filter', () => {
