@@ -75,7 +75,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(await entryIn(store)).toEqual({ ...web, via: c })
     })
 
-    it('stores the public keys of operators beside the machines', async () => {
+    it('stores the public keys of operators next to the machines', async () => {
       const store = await open()
       await store.update(a, () => web)
       await store.updateOperator('ana', () => 'ssh-ed25519 AAAA ana')

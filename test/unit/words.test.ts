@@ -8,9 +8,6 @@ import { commandList } from '../../src/commands/index.ts'
 import { commonOptions } from '../../src/commands/options/common-options.ts'
 import { literalsOf } from '../support/source-literals.ts'
 
-/** Directories of src/ whose texts are not checked yet. Remove a directory from this list once it passes. */
-const exempt = new Set<string>([])
-
 /** Phrases that texts for users must not have, each with a better phrase or the reason. */
 const banned: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/\b(?:is|are|was|were|be) told\b|\bunless told\b|\btold to\b/, 'reported, default'],
@@ -128,31 +125,45 @@ test('descriptions of options are not sentences, and their placeholders name the
   expect(wrong).toEqual([])
 })
 
-const root = path.join(import.meta.dirname, '../../src')
-const isExempt = (file: string): boolean => exempt.has(file.split('/')[0] ?? '') || exempt.has(file)
+const root = path.join(import.meta.dirname, '../..')
 
-test('messages have no banned phrases', async () => {
-  const all = (await readdir(root, { recursive: true })).map((file) => file.replaceAll('\\', '/'))
-  const files = all.filter((file) => file.endsWith('.ts') && !isExempt(file))
-  const wrong = await Promise.all(
-    files.map(async (file) =>
-      literalsOf(await readFile(path.join(root, file), 'utf8'))
-        .filter((text) => / [a-z]/.test(text))
-        .flatMap(wrongIn)
-        .map((message) => `${file}: ${message}`),
+/** The TypeScript and JavaScript files in directories of the project, with their content. */
+async function sourcesIn(
+  ...directories: readonly string[]
+): Promise<[file: string, source: string][]> {
+  const names = await Promise.all(
+    directories.map(async (directory) =>
+      (await readdir(path.join(root, directory), { recursive: true }))
+        .filter((name) => /\.m?ts$|\.mjs$/.test(name))
+        .map((name) => `${directory}/${name.replaceAll('\\', '/')}`),
     ),
   )
-  expect(wrong.flat()).toEqual([])
+  return Promise.all(
+    names
+      .flat()
+      .map(async (file) => [file, await readFile(path.join(root, file), 'utf8')] as const),
+  ) as Promise<[string, string][]>
+}
+
+test('messages have no banned phrases', async () => {
+  const wrong = (await sourcesIn('src')).flatMap(([file, source]) =>
+    literalsOf(source)
+      .filter((text) => / [a-z]/.test(text))
+      .flatMap(wrongIn)
+      .map((message) => `${file}: ${message}`),
+  )
+  expect(wrong).toEqual([])
 })
 
-/** Directories of src/ whose comments are not checked yet. */
-const exemptComments = [
-  ...['drivers', 'disk-images', 'machine', 'provision', 'state'],
-  ...['operations/adopt', 'operations/connect', 'transport/ssh'],
-]
-
-/** Phrases that comments must not have, each with a better phrase or the reason. */
+/** Phrases that comments and test titles must not have, each with a better phrase or the reason. */
 const bannedInComments: readonly (readonly [phrase: RegExp, better: string])[] = [
+  [/\bof (?:its|their) own\b(?! \w)/, 'its own, separate'],
+  [/\banew\b/, 'again'],
+  [/\b(?:is|are|was|were) told\b/, 'is reported'],
+  [/\bsomebody\b|\bnobody\b/i, 'another user, no one'],
+  [/\bbeside\b/, 'next to'],
+  [/\bin vain\b/, 'without success'],
+  [/\bto be had\b/, 'available'],
   [/\bunless told\b/, 'default'],
   [/\bwhat(?:so)?ever\b/i, 'any, all'],
   [/\bwhoever\b/i, 'the user, the caller'],
@@ -170,24 +181,18 @@ const bannedInComments: readonly (readonly [phrase: RegExp, better: string])[] =
   [/\bis told (?:of|to)\b/, 'is reported to'],
 ]
 
-test('comments have no banned phrases', async () => {
-  const all = (await readdir(root, { recursive: true })).map((file) => file.replaceAll('\\', '/'))
-  const files = all.filter(
-    (file) =>
-      file.endsWith('.ts') && !exemptComments.some((folder) => file.startsWith(`${folder}/`)),
+/** Comments, and titles of tests. */
+const commentsAndTitles =
+  /\/\*\*?[^]*?\*\/|(?<=\s)\/\/ [^\n]*|\b(?:test|it|describe)(?:\.\w+)*\((?:'[^'\n]*'|"[^"\n]*")/g
+
+test('comments and test titles have no banned phrases', async () => {
+  const wrong = (await sourcesIn('src', 'test', 'bench', 'scripts')).flatMap(([file, source]) =>
+    (source.match(commentsAndTitles) ?? []).flatMap((text) =>
+      bannedInComments.flatMap(([phrase, better]) => {
+        const found = phrase.exec(text)?.[0]
+        return found === undefined ? [] : [`${file}: "${found}" (better: ${better})`]
+      }),
+    ),
   )
-  const wrong = await Promise.all(
-    files.map(async (file) => {
-      const comments = (await readFile(path.join(root, file), 'utf8')).match(
-        /\/\*\*?[^]*?\*\/|(?<=\s)\/\/ [^\n]*/g,
-      )
-      return (comments ?? []).flatMap((comment) =>
-        bannedInComments.flatMap(([phrase, better]) => {
-          const found = phrase.exec(comment)?.[0]
-          return found === undefined ? [] : [`${file}: "${found}" (better: ${better})`]
-        }),
-      )
-    }),
-  )
-  expect(wrong.flat()).toEqual([])
+  expect(wrong).toEqual([])
 })

@@ -59,7 +59,7 @@ export function compareMachine(
 }
 
 /**
- * Gives a machine a larger disk, which is a full copy: VirtualBox does not resize clones correctly.
+ * Replaces a machine's disk by a larger one, which is a full copy: VirtualBox does not resize clones correctly.
  * The old disk is kept until the machine has the new one.
  */
 async function enlargeDisk(

@@ -212,7 +212,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     await isEmpty()
   })
 
-  test('created by somebody else can be adopted by ID, stopped and started, and are never removed', async () => {
+  test('created by another user can be adopted by ID, stopped and started, and are never removed', async () => {
     aws.change({ lags: { hidden: 0 } })
     expect(await create('web-1')).toMatchObject({ code: 0 })
     const id = await instanceId()
@@ -412,7 +412,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(await fleet('ssh', 'web-1', '--', 'true')).toMatchObject({ code: 0 })
     const second = await instanceId()
     expect(second).not.toBe(first)
-    // If somebody terminated it, the user has to decide what to do.
+    // If another user terminated it, the user has to decide what to do.
     expect(await callEc2(aws, 'TerminateInstances', { 'InstanceId.1': second })).toMatchObject({
       code: undefined,
     })
@@ -486,7 +486,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
         .sort((a, b) => a.localeCompare(b))
     }
     expect(await rules()).toEqual(['::/0', '0.0.0.0/0', '10.77.0.0/16'])
-    // Somebody opens the port for IPv4: EC2 then refuses a request for IPv4 and IPv6 as a whole.
+    // Another user opens the port for IPv4: EC2 then refuses a request for IPv4 and IPv6 as a whole.
     await callEc2(aws, 'AuthorizeSecurityGroupIngress', {
       ...{ GroupId: group, 'IpPermissions.1.IpProtocol': 'tcp', 'IpPermissions.1.FromPort': '80' },
       ...{ 'IpPermissions.1.ToPort': '80', 'IpPermissions.1.IpRanges.1.CidrIp': '0.0.0.0/0' },

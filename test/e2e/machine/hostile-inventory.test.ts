@@ -24,7 +24,7 @@ const inventory = (record: Readonly<Record<string, unknown>>, more: object = {})
     },
   })
 
-describe('an inventory of somebody else', () => {
+describe('an inventory from another user', () => {
   let ana: Person
   let mark: string
 

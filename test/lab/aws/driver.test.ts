@@ -323,7 +323,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('with a new instance if the first was terminated meanwhile', async () => {
+    test('with a new instance if the first was terminated in between', async () => {
       const trial = begin()
       aws.change({ lags: { pending: 60_000 } })
       const making = trial.make()
@@ -513,7 +513,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       expect(await countWorld(aws)).toEqual(nothing)
     })
 
-    test('no host that somebody else has protected, but names it', async () => {
+    test('no host that another user has protected, but names it', async () => {
       const trial = begin()
       const { id = '' } = await trial.make()
       const protect = (value: string) =>

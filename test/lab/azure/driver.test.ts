@@ -246,7 +246,7 @@ describe('hosts in an existing resource group', () => {
     expect(typesOf(azure.remains())).toEqual(['resourceGroups'])
   })
 
-  test('are found with all their parts beside resources of others', async () => {
+  test('are found with all their parts among resources of others', async () => {
     const { azure, driver } = seat
     for (const name of ['yours', 'theirs']) azure.addGroup(name)
     const hosts = await Promise.all([
@@ -315,7 +315,7 @@ describe('hosts in an existing resource group', () => {
     await expect(seat.remove(host)).rejects.toThrow(told)
     await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(told)
     Object.assign(body, { tags })
-    // As after a removal interrupted after the virtual machine, with the security group owned by somebody else.
+    // As after a removal interrupted after the virtual machine, with the security group owned by another user.
     resources.delete(id)
     for (const [key, one] of resources)
       if (isSecurityGroup(key)) Object.assign(one.body, { tags: {} })
@@ -404,7 +404,7 @@ describe('the role in docs/drivers/azure.md', async () => {
   })
 })
 
-/** Creates a host as if by somebody else: its public address is in another group, and no name is one of fleet's. */
+/** Creates a host as if by another user: its public address is in another group, and no name is one of fleet's. */
 async function makeTheirs(): Promise<{ id: string; name: string; group: string }> {
   const { store } = seat.azure
   const host = await seat.attempt(newAttempt(seat.options({ user: 'ana' })))
@@ -426,7 +426,7 @@ async function makeTheirs(): Promise<{ id: string; name: string; group: string }
 const recall = (id: string, options: Record<string, unknown> = {}) =>
   seat.driver.describeExisting?.(id, options, seat.call()) ?? Promise.reject(new Error('it cannot'))
 
-describe('a host that somebody else created', () => {
+describe('a host that another user created', () => {
   test('is found by its ID in any letter case, and by its group and name', async () => {
     const { id, name, group } = await makeTheirs()
     const recalled = await recall(`${group}/${name}`)

@@ -386,7 +386,7 @@ describe('a failed creation', () => {
     expect(seat.azure.remains()).toHaveLength(2)
   })
 
-  test('does not continue in another group, where nobody would look for its resources', async () => {
+  test('does not continue in another group, where its resources would not be found', async () => {
     seat.azure.addGroup('yours')
     const host = await refused({})
     const again = { ...host, options: seat.options({ resourceGroup: 'yours' }) }

@@ -124,7 +124,7 @@ describe('the shared network', () => {
     expect(seat.azure.remains()).toEqual([])
   })
 
-  test('is refused if somebody else created it', async () => {
+  test('is refused if another user created it', async () => {
     seat.azure.addGroup('yours')
     await create('web-1', { resourceGroup: 'yours' })
     const [network] = networks()

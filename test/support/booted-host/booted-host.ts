@@ -51,7 +51,7 @@ export interface BootOptions {
   readonly userData?: string | Uint8Array
   /** Files to put on the disk, by path. Those in a directory whose name ends in `bin` are executable. */
   readonly files?: Readonly<Record<string, string>>
-  /** Makes the disk like a provider's image, where nobody can log in as root. */
+  /** Makes the disk like a provider's image, which does not allow root logins. */
   readonly provider?: Provider
   /** An address on an existing switch; by default, the host gets a new switch. */
   readonly place?: { readonly network: Switch; readonly address: string }
