@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     expect(await ana.inventory()).not.toContain('web-1')
   })
 
-  test('adopts another user's host by its ID or from Docker Machine, and never removes it', async () => {
+  test("adopts another user's host by its ID or from Docker Machine, and never removes it", async () => {
     await expectOk(...create)
     const inventory = await ana.inventory()
     const key = /key: SHA256:(\S+)/.exec(inventory)?.[1] ?? ''
