@@ -72,7 +72,7 @@ export const messageWithHint = (thrown: unknown): string =>
  * Returns the description from a file system error, without its code, system call and path, for a message that names
  * the file.
  */
-export const fileTroubleOf = (thrown: unknown): string =>
+export const fileProblemOf = (thrown: unknown): string =>
   messageOf(thrown).replace(/^E[A-Z0-9]+: (.+?), \w+(?: '.*')?$/s, '$1')
 
 /** The `code` of a Node.js system error (`ENOENT`), if it has one. */

@@ -140,9 +140,9 @@ export class Wire {
     }
     this.#socket.cork()
     this.#socket.write(head)
-    const isRoomy = this.#socket.write(content, done)
+    const hasRoom = this.#socket.write(content, done)
     this.#socket.uncork()
-    return isRoomy
+    return hasRoom
   }
 
   send(message: object): void {

@@ -11,12 +11,12 @@ import { type ProcessIo, type Program, openIo } from '../ui/io.ts'
  */
 function abortOnSignals(): Required<Pick<ProcessIo, 'signal' | 'handleSignals'>> {
   const controller = new AbortController()
-  let isHeeding = false
+  let isHandling = false
   return {
     signal: controller.signal,
     handleSignals() {
-      if (isHeeding) return
-      isHeeding = true
+      if (isHandling) return
+      isHandling = true
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
         process.on(signal, () => {
           if (controller.signal.aborted) process.exit(128 + constants.signals[signal])

@@ -21,7 +21,7 @@ interface SizedCall extends DownloadCall {
 }
 
 /** Maximum number of consecutive interruptions without progress. */
-const maxStalls = 4
+const maxAttemptsWithoutData = 4
 
 const sizeOf = (file: string): Promise<number> =>
   stat(file).then(
@@ -123,7 +123,7 @@ export async function download(
   call: SizedCall,
 ): Promise<void> {
   call.progress(step)
-  for (let stalls = 0, before = await sizeOf(file); ; stalls++) {
+  for (let attemptsWithoutData = 0, before = await sizeOf(file); ; attemptsWithoutData++) {
     try {
       await fetchRest(url, file, step, call)
       await rm(`${file}.etag`, { force: true })
@@ -135,8 +135,8 @@ export async function download(
         throw error
       }
       const have = await sizeOf(file)
-      if (have > before) [stalls, before] = [0, have]
-      if (stalls >= maxStalls) {
+      if (have > before) [attemptsWithoutData, before] = [0, have]
+      if (attemptsWithoutData >= maxAttemptsWithoutData) {
         throw error instanceof UserError
           ? error
           : new UserError(
@@ -149,7 +149,7 @@ export async function download(
             )
       }
       call.progress(step, `interrupted at ${inMegabytes(have)}; retrying`)
-      await pause(500 * 2 ** stalls, call.signal)
+      await pause(500 * 2 ** attemptsWithoutData, call.signal)
     }
   }
 }

@@ -46,7 +46,7 @@ export function compareDisk(
 }
 
 /** Compares the ports that are open to everyone. */
-export function comparePorts(had = '', wanted = ''): readonly Difference[] {
-  const [from, to] = [formatPorts(had), formatPorts(wanted)]
+export function comparePorts(before = '', wanted = ''): readonly Difference[] {
+  const [from, to] = [formatPorts(before), formatPorts(wanted)]
   return from === to ? [] : [{ option: 'ports', from, to, how: 'live' }]
 }

@@ -120,5 +120,5 @@ function buildCacheRow(records: DiskUsage['BuildCache']): DiskUsageRow {
 }
 
 /** Adds sizes. Unknown sizes count as 0. */
-const total = <T>(things: readonly T[], size: (thing: T) => number | undefined): number =>
-  things.reduce((sum, thing) => sum + Math.max(size(thing) ?? 0, 0), 0)
+const total = <T>(objects: readonly T[], size: (object: T) => number | undefined): number =>
+  objects.reduce((sum, thing) => sum + Math.max(size(thing) ?? 0, 0), 0)

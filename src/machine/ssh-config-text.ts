@@ -38,7 +38,7 @@ const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 const shellCharacters = /['"`$;&<>|(){}]/
 
 /** Why a value cannot be written into any ssh configuration; undefined if it can. */
-function generalFlaw(value: string): string | undefined {
+function generalProblem(value: string): string | undefined {
   if (value === '') return 'the value is empty'
   if (unprintable.test(value)) return 'the value contains a line break or another control character'
   if (value.startsWith('-')) return 'ssh would interpret the value as an option'
@@ -47,19 +47,19 @@ function generalFlaw(value: string): string | undefined {
 
 /** Checks a host name or an address. Throws kind `inventory`, naming the machine and the field. */
 export function checkHostName(machine: string, field: string, value: string): string {
-  const flaw =
-    generalFlaw(value) ??
+  const problem =
+    generalProblem(value) ??
     (/[\s\\/,@#=!*?[\]]/.test(value) || shellCharacters.test(value)
       ? 'the value is neither a host name nor an IP address'
       : undefined)
-  if (flaw !== undefined) throw unwritableError(machine, field, value, flaw)
+  if (problem !== undefined) throw unwritableError(machine, field, value, problem)
   return value
 }
 
 /** Checks the name of a user by the rule of ssh's own command line. Throws kind `inventory`. */
 export function checkUser(machine: string, value: string): string {
   const flaw =
-    generalFlaw(value) ??
+    generalProblem(value) ??
     (shellCharacters.test(value) || /\s-|\\$/.test(value)
       ? 'ssh does not accept this user name'
       : undefined)
@@ -73,7 +73,7 @@ export function checkUser(machine: string, value: string): string {
  */
 function quoted(machine: string | undefined, field: string, value: string): string {
   const flaw =
-    generalFlaw(value) ??
+    generalProblem(value) ??
     (value.includes('"') || /\\(?:[\\']|$)/.test(value)
       ? 'ssh_config cannot represent these quotes or backslashes'
       : undefined)

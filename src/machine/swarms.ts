@@ -59,8 +59,8 @@ export function findSwarmProblems(
     const roles = rolesOf(swarm, all)
     const count = [...roles.values()].filter((role) => role === 'manager').length
     const problems: SwarmProblem[] = []
-    const namesake = all.find((machine) => machine.name === name)
-    if (namesake !== undefined) {
+    const sameNamed = all.find((machine) => machine.name === name)
+    if (sameNamed !== undefined) {
       const message = `${name} is both a machine name and a swarm name, so -m ${name} is ambiguous`
       problems.push({
         swarm: name,

@@ -70,8 +70,8 @@ export async function withLock<Result>(
       ({ ino }) => ino,
       () => undefined,
     )
-  const ours = await identify()
-  const isHeld = async (): Promise<boolean> => !compromised && (await identify()) === ours
+  const self = await identify()
+  const isHeld = async (): Promise<boolean> => !compromised && (await identify()) === self
   try {
     return await work(isHeld)
   } finally {

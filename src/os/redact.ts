@@ -1,6 +1,6 @@
 import type { Environment } from './environment.ts'
 
-const tellingName =
+const secretName =
   /pass|pwd|secret|token|credential|private|key|auth|mfa|otp|sas|connection_?string/i
 const harmlessName = /^(?:PWD|OLDPWD|SSH_AUTH_SOCK|XAUTHORITY)$|_FILE$/i
 
@@ -16,7 +16,7 @@ export function createRedactor(
   env: Environment,
 ): (text: string) => string {
   const values = Object.entries(env).flatMap(([name, value = '']) =>
-    value.length >= shortestSecret && tellingName.test(name) && !harmlessName.test(name)
+    value.length >= shortestSecret && secretName.test(name) && !harmlessName.test(name)
       ? [[name, value] as const]
       : [],
   )

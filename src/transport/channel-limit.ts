@@ -22,11 +22,11 @@ export function createSessionSlots(limit: number): (signal?: AbortSignal) => Pro
   function admit(): void {
     while (held < allowed && waiting.length > 0) {
       held += 1
-      const crowded = held > 1
+      const hadOthers = held > 1
       waiting.shift()?.({
         give,
         refuse() {
-          const others = crowded || held > 1
+          const others = hadOthers || held > 1
           if (others) allowed = Math.max(1, Math.min(allowed, held - 1))
           give()
           return others

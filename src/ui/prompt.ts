@@ -8,7 +8,7 @@ import { oneLine } from './visible.ts'
 /** Options of a prompt. */
 interface PromptOptions {
   /** Text above the question. */
-  readonly preface?: Text
+  readonly introduction?: Text
   /** Whether to ask even after Ctrl-C: for the question of how to continue. */
   readonly afterCancel?: boolean
   /** Whether to accept input that was typed before the question was shown; otherwise it is discarded. */
@@ -96,7 +96,7 @@ async function dropTypeAhead(stdin: Io['stdin'], signal: AbortSignal): Promise<v
  */
 async function ask<T>(
   io: Io,
-  { preface = '', afterCancel = false, takesTypeAhead = false }: PromptOptions,
+  { introduction = '', afterCancel = false, takesTypeAhead = false }: PromptOptions,
   question: Omit<Question, 'name' | 'message'> & { readonly message: string },
 ): Promise<T> {
   const { createPromptModule } = await import('inquirer')
@@ -106,7 +106,7 @@ async function ask<T>(
     const output = io.stderr.raw
     try {
       if (!takesTypeAhead) await dropTypeAhead(io.stdin, signal)
-      output.write(render(preface))
+      output.write(render(introduction))
       const prompt = createPromptModule({ input: io.stdin, output, signal })
       const message = fitPrompt(question.message, io.stderr.columns)
       const { answer } = await prompt<{ answer: T }>({ ...question, message, name: 'answer' })
@@ -140,17 +140,17 @@ export async function askText(
   } = {},
 ): Promise<string> {
   const shown = fallback === undefined ? undefined : oneLine(fallback)
-  const meant = (answer: string) => (answer === shown ? (fallback ?? '') : answer)
+  const original = (answer: string) => (answer === shown ? (fallback ?? '') : answer)
   const answer = await ask<string>(io, options, {
     type: 'input',
     message: question,
     ...(shown !== undefined && { default: shown }),
     validate(answer: string) {
-      const trouble = check(meant(answer))
-      return trouble === undefined || fitPrompt(trouble, io.stderr.columns)
+      const problem = check(original(answer))
+      return problem === undefined || fitPrompt(problem, io.stderr.columns)
     },
   })
-  return meant(answer)
+  return original(answer)
 }
 
 /** A question that is asked while fleet connects to a host. */
@@ -205,16 +205,20 @@ export async function askQuestion(
   if (from === undefined) return askLine(io, { message: text, secret })
   const prefixed = (line: string) => `(${oneLine(from)}) ${oneLine(line.trim(), longestLine)}`
   const lines = notes.flatMap((note) => note.split(/\r?\n/)).filter((line) => line.trim() !== '')
-  const preface = lines.slice(0, maxLines).map((line) => `${prefixed(line)}\n`)
+  const introduction = lines.slice(0, maxLines).map((line) => `${prefixed(line)}\n`)
   if (aboutKeys.test([text, ...notes].join('\n'))) await warnOfImitation(io, prefixed(text), from)
-  return askLine(io, { message: prefixed(text), secret, preface: preface.join('') })
+  return askLine(io, { message: prefixed(text), secret, introduction: introduction.join('') })
 }
 
 function askLine(
   io: Io,
-  { message, secret, preface = '' }: { message: string; secret: boolean; preface?: string },
+  {
+    message,
+    secret,
+    introduction = '',
+  }: { message: string; secret: boolean; introduction?: string },
 ): Promise<string> {
-  return ask(io, { preface }, { type: secret ? 'password' : 'input', message })
+  return ask(io, { introduction }, { type: secret ? 'password' : 'input', message })
 }
 
 /**
@@ -229,7 +233,7 @@ async function warnOfImitation(io: Io, question: string, from: string): Promise<
       { value: 'cancel', name: `do not answer (${from})` },
       { value: 'answer', name: `answer (${from})` },
     ],
-    { preface: `${question}\n` },
+    { introduction: `${question}\n` },
   )
   if (choice === 'answer') return
   throw new UserError('cancelled', `cancelled: the prompt from ${from} was not answered`)

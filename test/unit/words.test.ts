@@ -127,6 +127,11 @@ test('descriptions of options are not sentences, and their placeholders name the
 
 const root = path.join(import.meta.dirname, '../..')
 
+const read = async (file: string): Promise<[string, string]> => [
+  file,
+  await readFile(path.join(root, file), 'utf8'),
+]
+
 /** The TypeScript and JavaScript files in directories of the project, with their content. */
 async function sourcesIn(
   ...directories: readonly string[]
@@ -138,11 +143,7 @@ async function sourcesIn(
         .map((name) => `${directory}/${name.replaceAll('\\', '/')}`),
     ),
   )
-  return Promise.all(
-    names
-      .flat()
-      .map(async (file) => [file, await readFile(path.join(root, file), 'utf8')] as const),
-  ) as Promise<[string, string][]>
+  return Promise.all(names.flat().map(read))
 }
 
 test('messages have no banned phrases', async () => {

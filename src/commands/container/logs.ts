@@ -105,7 +105,7 @@ async function swarmIn(
  * Resolves to the containers whose logs are shown. With `--find`, they are searched for; if that fails, resolves to the
  * exit code.
  */
-async function soughtContainers({
+async function containersFor({
   args,
   options,
   ...invocation
@@ -140,7 +140,7 @@ export const logs = defineCommand({
   ],
   async run(invocation) {
     const { fleet, io, args, options, format } = invocation
-    const sought = await soughtContainers(invocation)
+    const sought = await containersFor(invocation)
     if (typeof sought === 'number') return sought
     const { names, targets } = sought
     const swarm = await swarmIn({ fleet, targets }, names)

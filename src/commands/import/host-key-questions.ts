@@ -40,7 +40,7 @@ export function openHostKeyQuestions(
   ) => {
     const where = `${machine} (${turn.number} of ${turn.of})`
     const text = await askText(io, 'Trust this key? [y/n/all/skip]', {
-      preface: [
+      introduction: [
         `${where}: ${address} has an unknown ${type} host key:\n  ${fingerprint}\n`,
         "To compare the fingerprint, run this on the host's console: cat /etc/ssh/ssh_host_*.pub | ssh-keygen -lf -\n",
       ].join(''),

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
+import { UserError, exitCodes, fileProblemOf } from '../../errors.ts'
 import { counted } from '../../ui/human-units.ts'
 import type { MachineChanges } from '../../operations/plan/apply-plan.ts'
 import type {
@@ -116,7 +116,7 @@ function summaryOf(machines: Share, swarms: Share, deployments: Share): string {
 async function readPlan({ io }: Pick<Invocation, 'io'>, name: string): Promise<ChangePlan> {
   const { parsePlan } = await import('../../operations/plan/change-plan.ts')
   const content = await readFile(resolve(io.cwd, name), 'utf8').catch((error: unknown) => {
-    throw new UserError('usage', `cannot read the plan ${name}: ${fileTroubleOf(error)}`, {
+    throw new UserError('usage', `cannot read the plan ${name}: ${fileProblemOf(error)}`, {
       hint: `to create a plan: fleet plan --out ${shellQuote(name)}`,
     })
   })

@@ -15,7 +15,7 @@ export interface NewHost {
   /** The networks from which SSH and other ports can be reached; absent if the driver does not specify them. */
   readonly access?: string
   /** The grants of a change that `access` already describes. */
-  readonly told: readonly string[]
+  readonly describedGrants: readonly string[]
 }
 
 /** Information that is shown with a plan in addition to its changes. */
@@ -79,10 +79,10 @@ export function describeHost(definition: DriverDefinition, options: Options): Ne
     ...(spot === true || spot === 'only' || spot === 'prefer' ? ['spot'] : []),
   ]
   const access = accessOf(has, options)
-  if (access === undefined) return { what: parts.join(', '), told: [] }
+  if (access === undefined) return { what: parts.join(', '), describedGrants: [] }
   const network = { ports: textOf(options['ports']), sshCidr: textOf(options['sshCidr']) }
-  const told = networkGrants(network).map(({ what }) => what)
-  return { what: parts.join(', '), access, told }
+  const describedGrants = networkGrants(network).map(({ what }) => what)
+  return { what: parts.join(', '), access, describedGrants }
 }
 
 /**

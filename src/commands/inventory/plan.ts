@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { UserError, fileTroubleOf } from '../../errors.ts'
+import { UserError, fileProblemOf } from '../../errors.ts'
 import type { ChangePlan } from '../../operations/plan/change-plan.ts'
 import { withProgress } from '../../ui/progress/progress.ts'
 import { writeJson } from '../../ui/table.ts'
@@ -72,7 +72,7 @@ export const plan = defineCommand({
     if (options.out !== undefined) {
       const file = resolve(io.cwd, options.out)
       await writeFile(file, `${JSON.stringify(made, undefined, 2)}\n`).catch((error: unknown) => {
-        throw new UserError('failed', `cannot write ${file}: ${fileTroubleOf(error)}`)
+        throw new UserError('failed', `cannot write ${file}: ${fileProblemOf(error)}`)
       })
     }
     if (format.json) writeJson(io, made)

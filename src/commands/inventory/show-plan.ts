@@ -92,7 +92,9 @@ function changeLines(
       ...(machines.length === 1 || isAll ? [] : [detail(foldNames(machines))]),
       ...(host === undefined ? [] : [detail(host.what)]),
       ...(host?.access === undefined ? [] : [detail(host.access)]),
-      ...grants.filter((what) => !host?.told.includes(what)).map((what) => detail(`uses ${what}`)),
+      ...grants
+        .filter((what) => !host?.describedGrants.includes(what))
+        .map((what) => detail(`uses ${what}`)),
     ]
   })
 }

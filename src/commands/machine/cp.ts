@@ -1,7 +1,7 @@
 import type { Progress } from '../../os/progress.ts'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
+import { UserError, exitCodes, fileProblemOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { Copied, CopyProgress } from '../../operations/copy/copy-files.ts'
 import type { CopyPath } from '../../operations/copy/remote-path.ts'
@@ -159,8 +159,9 @@ async function copyOnEach(
   const inventory: Inventory = await (await fleet.inventory()).read()
   const placeOn = (machine: Machine, text: string): CopyPath =>
     onEach(text) ? { machine, path: text.slice(1) } : parseCopyPath(text, inventory, io)
-  const goesHere = !onEach(target) && parseCopyPath(target, inventory, io).machine === undefined
-  const eachApart = goesHere && choosesMany(targets)
+  const isToThisComputer =
+    !onEach(target) && parseCopyPath(target, inventory, io).machine === undefined
+  const eachApart = isToThisComputer && choosesMany(targets)
   const names = machines.map(({ name }) => name)
   const copyAll = async () => {
     using display = await openProgress(io, format, names)
@@ -201,7 +202,7 @@ const defaultConcurrency = 8
 async function folderFor(target: string, machine: string): Promise<string> {
   const folder = join(target, machine)
   await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new UserError('failed', `cannot write ${folder}: ${fileTroubleOf(cause)}`, { cause })
+    throw new UserError('failed', `cannot write ${folder}: ${fileProblemOf(cause)}`, { cause })
   })
   return folder
 }

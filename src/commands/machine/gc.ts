@@ -86,7 +86,7 @@ export const gc = defineCommand({
       ...(fleet.inventoryFile === undefined ? [] : ['--inventory', fleet.inventoryFile]),
     ]
     const command = ['fleet gc', ...given.map(shellQuote)].join(' ')
-    const { orphans: found, unasked } = await withProgress(
+    const { orphans: found, skipped } = await withProgress(
       io,
       format,
       'fleet gc',
@@ -106,12 +106,12 @@ export const gc = defineCommand({
         keptBecause: keptBecause(orphan),
       }
     }
-    for (const { place, reason } of unasked)
+    for (const { place, reason } of skipped)
       io.stderr.write(`could not query ${place}: ${reason}\n`)
-    const unaskedCode = unasked.length === 0 ? exitCodes.ok : exitCodes.failed
+    const skippedCode = skipped.length === 0 ? exitCodes.ok : exitCodes.failed
     const removable = chosen.filter((orphan) => keptBecause(orphan) === undefined)
     if (!format.json && chosen.length === 0) {
-      const scope = unasked.length === 0 ? '' : ', but not all providers could be queried'
+      const scope = skipped.length === 0 ? '' : ', but not all providers could be queried'
       io.stderr.write(`no unmanaged hosts were found${scope}\n`)
     } else if (!format.json) {
       await writeRows(io, format, { rows: chosen.map(rowOf), columns })
@@ -121,7 +121,7 @@ export const gc = defineCommand({
       if (format.json) writeJson(io, chosen.map(rowOf))
       else if (removable.length > 0) io.stderr.write(`to remove the hosts: ${command} --yes\n`)
       else if (chosen.length > 0) io.stderr.write('to remove a host anyway: fleet gc NAME\n')
-      return unaskedCode
+      return skippedCode
     }
     const count = removable.length === 1 ? '1 host' : `${removable.length} hosts`
     await requireConsent(
@@ -141,6 +141,6 @@ export const gc = defineCommand({
     const { values, code } = summarize({ io, format }, outcomes)
     if (format.json) writeJson(io, values)
     else io.stderr.write(`removed ${values.length === 1 ? '1 host' : `${values.length} hosts`}\n`)
-    return code === exitCodes.ok ? unaskedCode : code
+    return code === exitCodes.ok ? skippedCode : code
   },
 })

@@ -116,11 +116,11 @@ async function confirmRemoval(
     }))
     io.stderr.write(changes.map((change) => `${JSON.stringify(change)}\n`).join(''))
   }
-  const preface = format.json
+  const introduction = format.json
     ? ''
     : `The following will be removed:\n${lines.map((line) => `  ${line}\n`).join('')}`
   const what = machines.length === 1 ? 'this machine' : `these ${machines.length} machines`
-  await requireConsent(io, yes, `Remove ${what}?`, preface)
+  await requireConsent(io, yes, `Remove ${what}?`, introduction)
 }
 
 /**
@@ -133,8 +133,13 @@ const removalConcurrency = 64
 async function removeAll(context: CommandContext, removal: Removal): Promise<number> {
   const { fleet, io, format, targets } = context
   const { forget } = removal
-  const { checkForgettable, checkRemovable, describeRecreation, forgetMachine, removeMachine } =
-    await import('../../operations/machine/remove-machine.ts')
+  const {
+    checkCanForget: checkForgettable,
+    checkRemovable,
+    describeRecreation,
+    forgetMachine,
+    removeMachine,
+  } = await import('../../operations/machine/remove-machine.ts')
   const machines = await chooseRemovals(context)
   await confirmRemoval(context, machines, removal)
   const check = forget ? checkForgettable : checkRemovable

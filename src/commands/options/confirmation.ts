@@ -9,17 +9,17 @@ import { flag } from '../command.ts'
 export const yesOption = flag('-y, --yes', 'do not ask for confirmation')
 
 /**
- * Writes `preface`, which says what will happen, and requires the user's consent, with `--yes` or at a prompt. Throws
+ * Writes `introduction`, which says what will happen, and requires the user's consent, with `--yes` or at a prompt. Throws
  * kind `cancelled` if the answer is no, and kind `usage` if there is no terminal to ask on.
  */
 export async function requireConsent(
   io: Io,
   yes: boolean,
   question: string,
-  preface: Text = '',
+  introduction: Text = '',
 ): Promise<void> {
   const asks = !yes && canPrompt(io)
-  if (!asks && preface !== '') io.stderr.write(preface)
+  if (!asks && introduction !== '') io.stderr.write(introduction)
   if (yes) return
   if (!asks) {
     throw new UserError(
@@ -30,7 +30,7 @@ export async function requireConsent(
       },
     )
   }
-  if (!(await confirm(io, question, { preface }))) {
+  if (!(await confirm(io, question, { introduction }))) {
     throw new UserError('cancelled', 'cancelled: nothing was changed')
   }
 }

@@ -20,7 +20,7 @@ export function trustFrom(
     confirm: canPrompt(io)
       ? ({ address, type, fingerprint }) =>
           confirm(io, 'Is this the right key?', {
-            preface: [
+            introduction: [
               `${address} has an unknown ${type} host key:\n  ${fingerprint}\n`,
               "To compare the fingerprint, run this on the host's console: cat /etc/ssh/ssh_host_*.pub | ssh-keygen -lf -\n",
             ].join(''),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { dockerHub, fullNameOf } from '../../docker/image-reference.ts'
 import type { RegistryAccess } from '../../docker/registry-api.ts'
-import { UserError, exitCodes, fileTroubleOf } from '../../errors.ts'
+import { UserError, exitCodes, fileProblemOf } from '../../errors.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { StoredLogin } from '../../operations/registry/host-logins.ts'
 import { askQuestion, askText, canPrompt } from '../../ui/prompt.ts'
@@ -54,7 +54,7 @@ async function accessOf(
   if (ca === undefined) return access
   const file = resolve(io.cwd, ca)
   const pem = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError('usage', `--ca: cannot read ${file}: ${fileTroubleOf(error)}`)
+    throw new UserError('usage', `--ca: cannot read ${file}: ${fileProblemOf(error)}`)
   })
   if (pem.includes('-----BEGIN CERTIFICATE-----')) return { ...access, ca: pem }
   throw new UserError('usage', `--ca: ${file} is not a certificate in PEM format`)

@@ -99,8 +99,8 @@ export async function runDashboard({
         fail(error)
       }
     }
-  const update = guarded((news: Update) => {
-    model = applyUpdate(model, news)
+  const update = guarded((change: Update) => {
+    model = applyUpdate(model, change)
     drawSoon()
   })
   const press = guarded((key: string) => {

@@ -11,16 +11,16 @@ type SshEndpoint = Pick<HostFacts, 'address' | 'port'>
 type Fields = VirtualMachine['fields']
 
 /** Maximum number of network cards of a machine: 8, or 36 with the ICH9 chipset. */
-const maxCards = 36
+const maxAdapters = 36
 
 /** Returns the MAC addresses, in upper case, of network cards that this computer can connect to directly. */
-function reachableCards(fields: Fields): ReadonlySet<string> {
-  const cards = [...fields].flatMap(([key, kind]) => {
+function reachableAdapters(fields: Fields): ReadonlySet<string> {
+  const addresses = [...fields].flatMap(([key, kind]) => {
     const index = /^nic(\d+)$/.exec(key)?.[1]
     const isReachable = /^(?:hostonly|bridged)/.test(kind)
     return index === undefined || !isReachable ? [] : [fields.get(`macaddress${index}`) ?? '']
   })
-  return new Set(cards.map((mac) => mac.toUpperCase()))
+  return new Set(addresses.map((mac) => mac.toUpperCase()))
 }
 
 /** Finds an address that the Guest Additions in the machine report. */
@@ -29,15 +29,15 @@ async function findGuestAddress(
   { id, fields }: VirtualMachine,
   call: Call,
 ): Promise<SshEndpoint | undefined> {
-  const cards = reachableCards(fields)
+  const addresses = reachableAdapters(fields)
   const read = async (key: string): Promise<string | undefined> => {
     const words = ['guestproperty', 'get', id, `/VirtualBox/GuestInfo/Net/${key}`]
     return /^Value: (\S+)\r?$/m.exec((await ignoreMissing(vbox.run(words, call))) ?? '')?.[1]
   }
-  for (let index = 0; cards.size > 0 && index < maxCards; index += 1) {
+  for (let index = 0; addresses.size > 0 && index < maxAdapters; index += 1) {
     const mac = await read(`${index}/MAC`)
     if (mac === undefined) return undefined
-    const address = cards.has(mac.toUpperCase()) ? await read(`${index}/V4/IP`) : undefined
+    const address = addresses.has(mac.toUpperCase()) ? await read(`${index}/V4/IP`) : undefined
     if (address !== undefined) return { address }
   }
   return undefined

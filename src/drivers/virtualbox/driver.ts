@@ -42,7 +42,7 @@ async function planHost(
     )
   }
   const { cpus, memory, disk, image, hostOnly } = options
-  const cards = hostOnly ? [1, 2] : []
+  const adapters = hostOnly ? [1, 2] : []
   const chosen = exists ? {} : { image, disk: String(disk) }
   return {
     resources: { ...spec.resources, ...currentComputer(), ...chosen },
@@ -51,7 +51,7 @@ async function planHost(
     disk: {
       image,
       arch: process.arch === 'arm64' ? 'arm64' : 'amd64',
-      macAddresses: cards.map((card) => withColons(macAddressOf(spec.token, card))),
+      macAddresses: adapters.map((adapter) => withColons(macAddressOf(spec.token, adapter))),
     },
     notes: [
       exists

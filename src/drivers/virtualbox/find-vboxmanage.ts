@@ -26,8 +26,8 @@ export function candidatePaths(env: Environment, platform: NodeJS.Platform): rea
       env['VBOX_INSTALL_PATH'],
       join(env['ProgramFiles'] ?? String.raw`C:\Program Files`, 'Oracle', 'VirtualBox'),
     ].filter((folder): folder is string => folder !== undefined && folder !== '')
-    const [told, ...usual] = folders.map((folder) => join(folder, 'VBoxManage.exe'))
-    return [...(told === undefined ? [] : [told]), 'VBoxManage.exe', ...usual]
+    const [configured, ...usual] = folders.map((folder) => join(folder, 'VBoxManage.exe'))
+    return [...(configured === undefined ? [] : [configured]), 'VBoxManage.exe', ...usual]
   }
   const usual =
     platform === 'darwin'

@@ -60,22 +60,22 @@ async function findOrCreateInterface(vbox: VBoxManage, call: Call): Promise<stri
  * Returns options of `modifyvm` for a second network card in a host-only network, which is created
  * if there is none.
  */
-export async function hostOnlyCard(
+export async function hostOnlyAdapter(
   vbox: VBoxManage,
   call: Call,
   platform: NodeJS.Platform = process.platform,
 ): Promise<readonly string[]> {
   const { major } = await vbox.program()
-  const card = ['--nictype2', 'virtio']
+  const adapterType = ['--nictype2', 'virtio']
   if (!hasNetworks(platform, major)) {
     const name = await findOrCreateInterface(vbox, call)
-    return ['--nic2', 'hostonly', '--hostonlyadapter2', name, ...card]
+    return ['--nic2', 'hostonly', '--hostonlyadapter2', name, ...adapterType]
   }
   const known = firstName(await vbox.run(['list', 'hostonlynets'], call))
   if (known === undefined) {
     for (const words of networkCommands()) await vbox.run(words, call)
   }
-  return ['--nic2', 'hostonlynet', '--host-only-net2', known ?? network.name, ...card]
+  return ['--nic2', 'hostonlynet', '--host-only-net2', known ?? network.name, ...adapterType]
 }
 
 /** Returns the MAC address of a machine's network card, without colons. */

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import type { Call, HostFacts, BootstrapData, HostSpec } from '../driver.ts'
 import { reservePort } from '../net/reserve-port.ts'
 import { cloneDisk } from './base-disk.ts'
-import { hostOnlyCard, macAddressOf } from './host-only.ts'
+import { hostOnlyAdapter, macAddressOf } from './host-only.ts'
 import { readExtraData, completeMarker } from './machine.ts'
 import type { VirtualBoxOptions } from './options.ts'
 import { findOwnMachine, writeMetadata } from './own-machine.ts'
@@ -40,7 +40,7 @@ export function creationCommands(
     readonly disk: string
     readonly seed: string
     readonly port: number
-    readonly cards: readonly string[]
+    readonly adapters: readonly string[]
   },
 ): readonly (readonly string[])[] {
   const controller = isArm
@@ -58,7 +58,7 @@ export function creationCommands(
       '--register',
     ],
     ...Object.entries(tags).map(([key, value]) => ['setextradata', token, key, value]),
-    ['modifyvm', token, ...hardware(options, token, at.port), ...at.cards],
+    ['modifyvm', token, ...hardware(options, token, at.port), ...at.adapters],
     ['storagectl', token, '--name', 'Disks', ...controller, '--portcount', '2', '--bootable', 'on'],
     attach(0, 'hdd', at.disk),
     attach(1, 'dvddrive', at.seed),
@@ -88,11 +88,11 @@ async function createStopped(
   await data.record({ resources: { sshPort: String(port) } })
   await cloneDisk({ vbox, paths }, disk, { to: own.disk, size: options.disk }, call)
   await writeFile(own.seed, disk.noCloud, { mode: 0o600 })
-  const cards = options.hostOnly
-    ? [...(await hostOnlyCard(vbox, call)), '--macaddress2', macAddressOf(token, 2)]
+  const adapters = options.hostOnly
+    ? [...(await hostOnlyAdapter(vbox, call)), '--macaddress2', macAddressOf(token, 2)]
     : []
   call.progress('create the virtual machine')
-  for (const words of creationCommands(spec, options, { ...own, port, cards })) {
+  for (const words of creationCommands(spec, options, { ...own, port, adapters })) {
     await vbox.run(words, call)
   }
 }

@@ -25,17 +25,17 @@ const placeholders: readonly RegExp[] = [
 interface Value {
   readonly value: string
   /** Whether the text continues like a sentence. */
-  readonly isProse: boolean
+  readonly isSentence: boolean
 }
 
 function valueAt(text: string, at: number): Value {
   quoted.lastIndex = at
   const [whole, double, single] = quoted.exec(text) ?? []
-  if (whole !== undefined) return { value: (double ?? single ?? '').trim(), isProse: false }
+  if (whole !== undefined) return { value: (double ?? single ?? '').trim(), isSentence: false }
   unquoted.lastIndex = at
   const value = unquoted.exec(text)?.[0] ?? ''
   const next = text.slice(at + value.length, at + value.length + 4)
-  return { value, isProse: /^[a-z]*$/i.test(value) && /^,? [a-z]/i.test(next) }
+  return { value, isSentence: /^[a-z]*$/i.test(value) && /^,? [a-z]/i.test(next) }
 }
 
 /** Whether a value is base64 of `USER:PASSWORD`, as HTTP and registries use it (RFC 7617). */
@@ -74,8 +74,8 @@ function isSecretKey(name: Name, value: string): boolean {
   )
 }
 
-function isSecret(name: Name, { value, isProse }: Value): boolean {
-  if (isProse || placeholders.some((placeholder) => placeholder.test(value))) return false
+function isSecret(name: Name, { value, isSentence }: Value): boolean {
+  if (isSentence || placeholders.some((placeholder) => placeholder.test(value))) return false
   switch (name.word.toLowerCase()) {
     case 'auth':
       return isSeparateWord(name) && (isBasicAuth(value) || (value.length >= 20 && isRandom(value)))

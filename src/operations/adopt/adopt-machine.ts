@@ -178,7 +178,7 @@ async function findJump(
   const { trust, configuration } = request // an expected fingerprint is the target's
   const jump = await resolveSshConfig(nearest, context.env, { configuration })
   const after = [...stop.after, config]
-  if (after.some((passed) => isSameLogin(passed, jump))) throw goesInCircle(nearest)
+  if (after.some((passed) => isSameLogin(passed, jump))) throw circularJumpError(nearest)
   const { machines } = await (await context.inventory()).read()
   const there = [...machines.values()].find(
     ({ host }) => host !== undefined && isSameLogin(host, jump),
@@ -211,7 +211,7 @@ async function findJump(
 const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
   before.length > 0 ? { ...config, proxyJump: before } : config
 
-const goesInCircle = (destination: string): UserError =>
+const circularJumpError = (destination: string): UserError =>
   new UserError('usage', `in ~/.ssh/config, ${destination} is its own jump host`, {
     hint: `check the host's ProxyJump setting: ssh -G -- ${shellQuote(destination)} | grep -i proxyjump`,
   })

@@ -18,7 +18,7 @@ import {
   type LocalDocker,
   type LocalSession,
   askConfig,
-  openWorkplace,
+  createWorkDirectory,
   runModel,
 } from './local-session.ts'
 import { projectFolder } from './project-folder.ts'
@@ -51,9 +51,9 @@ async function runWithMounts(
   session: LocalSession,
   asTyped: () => Promise<number>,
 ): Promise<number> {
-  const { command, project, workplace, streams } = session
+  const { command, project, workDirectory, streams } = session
   const { cwd } = streams
-  const { root } = workplace
+  const { root } = workDirectory
   const ask = askConfig(session)
   const resolved = await resolveFor(command, ask)
   if (!('model' in resolved)) return asTyped() // Compose reports the error
@@ -103,12 +103,19 @@ export async function composeLocally(
   if (project === undefined) return docker.run(args, streams) // Compose reports the error
   const isTyped = valuesOf(command.flags, '--file').includes('-')
   const stdin = isTyped ? await text(streams.stdin) : undefined
-  await using workplace = await openWorkplace()
+  await using workDirectory = await createWorkDirectory()
   if (stdin !== undefined) {
-    await writeFile(join(workplace.folder, 'stdin.yaml'), stdin, { mode: 0o600 })
+    await writeFile(join(workDirectory.folder, 'stdin.yaml'), stdin, { mode: 0o600 })
   }
   const left = stdin === undefined ? streams : { ...streams, stdin: Readable.from([]) }
-  const session: LocalSession = { command, docker, project, stdin, workplace, streams: left }
+  const session: LocalSession = {
+    command,
+    docker,
+    project,
+    stdin,
+    workDirectory,
+    streams: left,
+  }
   const asTyped = (): Promise<number> =>
     docker.run(args, stdin === undefined ? streams : { ...streams, stdin: Readable.from([stdin]) })
   return await runWithMounts(context, machine, session, asTyped)

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Word, valuesOf } from '../../docker/command-line.ts'
-import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../errors.ts'
 import type { Streams } from '../../os/streams.ts'
 
 /** The default names of Compose files, in Compose's order. */
@@ -40,7 +40,7 @@ export async function readLocalFile(file: string): Promise<Buffer> {
   try {
     return await readFile(file)
   } catch (error) {
-    const why = codeOf(error) === 'ENOENT' ? 'no such file' : fileTroubleOf(error)
+    const why = codeOf(error) === 'ENOENT' ? 'no such file' : fileProblemOf(error)
     throw new UserError('failed', `cannot read ${file}: ${why}`, { cause: error })
   }
 }

@@ -12,16 +12,16 @@ export function hideRoot(root: Root, text: string): string {
 
 /** As {@link hideRoot}, for a stream. */
 export function hideRootIn(root: Root): Transform {
-  const sought = Buffer.from(root)
+  const pattern = Buffer.from(root)
   let kept = Buffer.alloc(0)
   return new Transform({
     transform(chunk: Buffer, _encoding, done: TransformCallback) {
       kept = Buffer.concat([kept, chunk])
-      for (let at = kept.indexOf(sought); at !== -1; at = kept.indexOf(sought)) {
+      for (let at = kept.indexOf(pattern); at !== -1; at = kept.indexOf(pattern)) {
         this.push(kept.subarray(0, at))
-        kept = kept.subarray(at + sought.length)
+        kept = kept.subarray(at + pattern.length)
       }
-      const whole = kept.length - overlap(kept, sought)
+      const whole = kept.length - overlap(kept, pattern)
       this.push(kept.subarray(0, whole))
       kept = kept.subarray(whole)
       done()
@@ -33,10 +33,10 @@ export function hideRootIn(root: Root): Transform {
   })
 }
 
-/** How many bytes at the end of `text` may be the beginning of `sought`. */
-function overlap(text: Buffer, sought: Buffer): number {
-  for (let size = Math.min(text.length, sought.length - 1); size > 0; size -= 1) {
-    if (text.subarray(text.length - size).equals(sought.subarray(0, size))) return size
+/** How many bytes at the end of `text` may be the beginning of `pattern`. */
+function overlap(text: Buffer, pattern: Buffer): number {
+  for (let size = Math.min(text.length, pattern.length - 1); size > 0; size -= 1) {
+    if (text.subarray(text.length - size).equals(pattern.subarray(0, size))) return size
   }
   return 0
 }

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { UserError, fileTroubleOf } from '../../errors.ts'
+import { UserError, fileProblemOf } from '../../errors.ts'
 import { quoteForHost, shellQuote } from '../../os/shell-quote.ts'
 import { run } from '../../transport/run.ts'
 import { encodeHeader, endOfArchive, padding, toByteString } from '../copy/archive/tar-format.ts'
@@ -249,7 +249,7 @@ async function* readFile(file: string, size: number, digest: string): AsyncGener
     }
   } catch (error) {
     if (error instanceof UserError) throw error
-    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileProblemOf(error)}`, { cause: error })
   }
   if (left > 0 || hash.digest('hex') !== digest) throw changed(file)
 }

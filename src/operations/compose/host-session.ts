@@ -145,11 +145,11 @@ export function refuseUnnamed({ inputs, host: { name } }: HostSession, paths: Lo
           dockerfile === path && (path === `${folder}/Dockerfile` || inputs.names(path, [folder])),
       ))
   const all = [...paths.mounts, ...contexts, ...dockerfiles, ...paths.files]
-  const stranger = all.find((path) => !isNamed(path))
-  if (stranger === undefined) return
+  const unnamed = all.find((path) => !isNamed(path))
+  if (unnamed === undefined) return
   throw new UserError(
     'failed',
-    `Compose on ${name} requires ${stranger}, but none of the project's Compose files contains this path`,
+    `Compose on ${name} requires ${unnamed}, but none of the project's Compose files contains this path`,
     {
       machine: name,
       hint: 'write the path in the Compose file without variables, or install the Docker CLI on this computer',

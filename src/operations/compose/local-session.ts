@@ -22,13 +22,13 @@ export interface LocalDocker {
 }
 
 /** A local temporary directory; `root` below it is a link to `/`. */
-export interface Workplace extends AsyncDisposable {
+export interface WorkDirectory extends AsyncDisposable {
   readonly folder: string
   readonly root: Root
 }
 
-/** Creates a {@link Workplace}. */
-export async function openWorkplace(): Promise<Workplace> {
+/** Creates a {@link WorkDirectory}. */
+export async function createWorkDirectory(): Promise<WorkDirectory> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-compose-'))
   const root = rootBelow(folder)
   await mkdir(dirname(root), { recursive: true })
@@ -50,7 +50,7 @@ export interface LocalSession {
   readonly docker: LocalDocker
   readonly project: ComposeProject
   readonly stdin: string | undefined
-  readonly workplace: Workplace
+  readonly workDirectory: WorkDirectory
   readonly streams: Streams
 }
 
@@ -62,9 +62,9 @@ export type ConfigSession = Omit<LocalSession, 'docker' | 'streams'> & {
 
 /** Runs `compose config` below the root, so that relative paths can be distinguished from absolute ones. */
 export const askConfig =
-  ({ command, docker, project, stdin, workplace, streams }: ConfigSession): AskConfig =>
+  ({ command, docker, project, stdin, workDirectory, streams }: ConfigSession): AskConfig =>
   (words, allProfiles = false) => {
-    const { root, folder } = workplace
+    const { root, folder } = workDirectory
     const { env, cwd } = streams
     const place = rootedPath(root, cwd)
     const file = {
@@ -88,11 +88,11 @@ export const askConfig =
 
 /** Runs Compose with a model instead of the Compose files, with the name and directory of the project. */
 export async function runModel(
-  { command, docker, project, workplace, streams }: LocalSession,
+  { command, docker, project, workDirectory, streams }: LocalSession,
   model: ProjectModel,
   rest: readonly string[],
 ): Promise<number> {
-  const file = join(workplace.folder, 'compose.json')
+  const file = join(workDirectory.folder, 'compose.json')
   await writeFile(file, JSON.stringify(model), { mode: 0o600 })
   const flags = withoutFlags(command.flags, ['--file', '--project-directory', '--project-name'])
   const words = [

@@ -83,8 +83,8 @@ export function planShipping({
     } else if (found.type === 'nothing') {
       // a removal by a container is respected if the parent directory still exists
       const parent = parentOf(path)
-      const hadPlace = removedThere.has(parent) || there(parent).type === 'folder'
-      if (isUnchangedHere && entry.isInMount && hadPlace) removedThere.add(path)
+      const hadParent = removedThere.has(parent) || there(parent).type === 'folder'
+      if (isUnchangedHere && entry.isInMount && hadParent) removedThere.add(path)
       else send.set(path, entry)
       next.set(path, record)
     } else if (isSame(base, found) || isPlaceholder(found, entry, base)) {

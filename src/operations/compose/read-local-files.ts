@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Stats, createReadStream } from 'node:fs'
 import { lstat, readdir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../errors.ts'
 import { contextPaths } from '../docker/on-host/build-context.ts'
 import type { LocalContext } from './project-model.ts'
 import { isWithin, slashed } from './rooted-paths.ts'
@@ -44,7 +44,7 @@ async function digestOf(file: string): Promise<string> {
 }
 
 const unreadable = (file: string, error: unknown): UserError =>
-  new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, {
+  new UserError('failed', `cannot read ${file}: ${fileProblemOf(error)}`, {
     hint: "check the file's permissions, or remove the path from the Compose file",
     cause: error,
   })

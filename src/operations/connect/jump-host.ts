@@ -40,14 +40,14 @@ export async function checkJumpHosts(
   machine: Reached,
 ): Promise<void> {
   const jumps = await findJumpHosts(context, machine)
-  const unmade = jumps.find(({ host }) => host?.phase !== 'ready')
-  if (unmade === undefined) return
+  const unready = jumps.find(({ host }) => host?.phase !== 'ready')
+  if (unready === undefined) return
   throw new UserError(
     'usage',
-    `${machine.name} uses the jump host ${unmade.name}, which ${noHostYet(unmade)}`,
+    `${machine.name} uses the jump host ${unready.name}, which ${noHostYet(unready)}`,
     {
       machine: machine.name,
-      hint: `set up the jump host first: ${setUpCommand(unmade)}`,
+      hint: `set up the jump host first: ${setUpCommand(unready)}`,
     },
   )
 }

@@ -170,10 +170,10 @@ function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: str
   const tried = [asUser, asRoot].filter((attempt) => attempt !== undefined)
   if (!tried.some(({ wasRun }) => wasRun)) {
     const words = quoteServer(asUser?.words ?? '')
-    const said = words === '' ? `exited with code ${asUser?.code}` : `printed: ${words}`
+    const result = words === '' ? `exited with code ${asUser?.code}` : `printed: ${words}`
     return new UserError(
       'failed',
-      `the host ran another command instead of docker, and that command ${said}`,
+      `the host ran another command instead of docker, and that command ${result}`,
       {
         machine,
         hint: 'allow the user to run docker or to forward the engine socket: the user is restricted to one command (command= in authorized_keys or ForceCommand in sshd_config), or has no login shell',

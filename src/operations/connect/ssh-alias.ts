@@ -68,9 +68,9 @@ export async function explainUnusedAlias(
   if (error.kind !== 'unreachable' && error.kind !== 'credentials') return error
   if (await isTrusted(context, alias)) return error
   const { kind, message, machine, hint, cause } = error
-  const advice = `your SSH configuration was not used for this machine; to use the settings for ${alias}: fleet trust alias ${name}`
+  const note = `your SSH configuration was not used for this machine; to use the settings for ${alias}: fleet trust alias ${name}`
   return new UserError(kind, message, {
     ...{ machine, cause },
-    hint: hint === undefined ? advice : `${hint}; note: ${advice}`,
+    hint: hint === undefined ? note : `${hint}; note: ${note}`,
   })
 }

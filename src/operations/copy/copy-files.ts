@@ -127,7 +127,7 @@ export async function copyFiles(
   let archive = isSenderFirst ? await sender.send(source, onSkipped) : undefined
   let bytes = 0
   try {
-    await using taker = await receiver.receive(target)
+    await using destination = await receiver.receive(target)
     archive ??= await sender.send(source, onSkipped)
     const entries = acceptEntries(archive, {
       root: source.asFolder ? '.' : toByteString(name),
@@ -135,7 +135,7 @@ export async function copyFiles(
       machine: from.machine?.name,
       onSkipped,
     })
-    await taker.take(
+    await destination.take(
       counted(entries, (count) => {
         bytes += count
         progress({ bytes, total: found.size })

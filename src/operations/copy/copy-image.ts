@@ -141,8 +141,8 @@ async function send(
       () => undefined,
       (error: unknown) => error,
     )
-    const trouble = await passing
-    if (trouble instanceof UserError) {
+    const failure = await passing
+    if (failure instanceof UserError) {
       const saved = await Promise.race([
         saving.exit,
         sleep(endTimeoutMs, undefined, { ref: false }),
@@ -151,7 +151,7 @@ async function send(
       const [savingWords] = await words
       if (saved !== undefined && exitCodeOf(saved) !== 0)
         return { failure: reason(savingWords), bytes }
-      throw new UserError(trouble.kind, trouble.message, { machine: from.name, cause: trouble })
+      throw new UserError(failure.kind, failure.message, { machine: from.name, cause: failure })
     }
     const loaded = await loading.exit
     if (exitCodeOf(loaded) === 0) {

@@ -179,11 +179,11 @@ export function openRemoteEndpoint(host: Host, signal: AbortSignal): Endpoint {
             ? contentOf(entries)
             : writeTar(entries, { root: 'content', mark: 'complete' })
         const input = Readable.from(bytes, { objectMode: false, highWaterMark: 1 << 20 })
-        const { code, complaint } = await program.feed(input)
+        const { code, errorOutput } = await program.feed(input)
         if (code === incomplete)
           throw failed(`${target} was not written: the transfer was incomplete`)
         if (code !== 0) {
-          throw failed(`cannot write ${writeErrorOf(complaint, { folder, stage, target })}`)
+          throw failed(`cannot write ${writeErrorOf(errorOutput, { folder, stage, target })}`)
         }
       },
       [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
@@ -280,10 +280,10 @@ function stageFor(target: string, how: Target['how']): { folder: string; stage: 
 
 /** The error of a write, with the user's paths in place of staging paths. */
 function writeErrorOf(
-  complaint: string,
+  errorOutput: string,
   { folder, stage, target }: { folder: string; stage: string; target: string },
 ): string {
-  const where = complaint.startsWith('mkdir:') ? folder : target
-  const reason = reasonOf(complaint.replaceAll(`${stage}/content`, target))
+  const where = errorOutput.startsWith('mkdir:') ? folder : target
+  const reason = reasonOf(errorOutput.replaceAll(`${stage}/content`, target))
   return `${where}: ${reason.replaceAll(stage, folder)}`
 }

@@ -18,7 +18,7 @@ import { Socket } from 'node:net'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../errors.ts'
 import type { Accepted } from './archive/accept-entries.ts'
 import { showName, toByteString } from './archive/tar-format.ts'
 import {
@@ -38,7 +38,7 @@ const shown = (path: Buffer | string): string =>
   showName(typeof path === 'string' ? toByteString(path) : path.toString('latin1'))
 
 const cannotWrite = (path: Buffer | string, cause: unknown): UserError =>
-  new UserError('failed', `cannot write ${shown(path)}: ${fileTroubleOf(cause)}`, { cause })
+  new UserError('failed', `cannot write ${shown(path)}: ${fileProblemOf(cause)}`, { cause })
 
 /** Adds the path to errors of the file system. */
 async function writing<Value>(path: Buffer | string, work: () => Promise<Value>): Promise<Value> {
@@ -74,7 +74,7 @@ export async function findLocal(
             : 'other'
     return { kind, isLink: own?.isSymbolicLink() === true, stats }
   } catch (cause) {
-    throw new UserError('failed', `cannot read ${shown(path)}: ${fileTroubleOf(cause)}`, { cause })
+    throw new UserError('failed', `cannot read ${shown(path)}: ${fileProblemOf(cause)}`, { cause })
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises'
 import { sep } from 'node:path'
 import { Readable } from 'node:stream'
-import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../errors.ts'
 import type { Accepted } from './archive/accept-entries.ts'
 import {
   bytesOf,
@@ -45,7 +45,7 @@ const join = (folder: PathOrBytes, name: PathOrBytes): Buffer =>
 const shown = (path: Buffer): string => showName(path.toString('latin1'))
 
 const validationError = (what: 'read' | 'write', path: Buffer, cause: unknown): UserError =>
-  new UserError('failed', `cannot ${what} ${shown(path)}: ${fileTroubleOf(cause)}`, { cause })
+  new UserError('failed', `cannot ${what} ${shown(path)}: ${fileProblemOf(cause)}`, { cause })
 
 /** Adds the path to errors of the file system. */
 async function onFile<Value>(

@@ -31,8 +31,8 @@ export const tar = ['env', 'LC_ALL=C', 'TAR_OPTIONS=--blocking-factor=128', 'tar
 const noSpace = 'No space left on device'
 
 /** The error of tar or another program, without its name and its closing lines. */
-export const reasonOf = (complaint: string): string =>
-  complaint
+export const reasonOf = (errorOutput: string): string =>
+  errorOutput
     .split('\n')
     .map((line) =>
       line
@@ -45,9 +45,9 @@ export const reasonOf = (complaint: string): string =>
     .join('; ') || 'unknown error'
 
 /** Whether an archive is complete. GNU tar exits with 1 if a file changed while it was packed. */
-const isWholeArchive = (status: ExitStatus, complaint: string): boolean =>
+const isWholeArchive = (status: ExitStatus, errorOutput: string): boolean =>
   'code' in status &&
-  (status.code === 0 || (status.code === 1 && complaint.includes('file changed as we read it')))
+  (status.code === 0 || (status.code === 1 && errorOutput.includes('file changed as we read it')))
 
 /** Shell: creates the private directory `$stage`, which is removed when the script ends or the connection is lost. */
 export const stageScript = `
@@ -62,8 +62,8 @@ trap 'exit 1' HUP INT TERM PIPE
 `
 
 /** Reports the sockets that tar has skipped. */
-export function reportSkippedSockets(complaint: string, onSkipped: (what: string) => void): void {
-  for (const [, path = ''] of complaint.matchAll(/^(?:\S*tar: )?(.*): socket ignored$/gm)) {
+export function reportSkippedSockets(errorOutput: string, onSkipped: (what: string) => void): void {
+  for (const [, path = ''] of errorOutput.matchAll(/^(?:\S*tar: )?(.*): socket ignored$/gm)) {
     onSkipped(`${path.replace(/^\.\//, '')} is a socket`)
   }
 }
@@ -114,21 +114,21 @@ interface Run {
 export async function readOutput(
   { transport, signal }: Run,
   words: readonly string[],
-  judge: (status: ExitStatus, complaint: string) => Error | undefined,
+  judge: (status: ExitStatus, errorOutput: string) => Error | undefined,
 ): Promise<Readable> {
   const channel = new AbortController()
   const stop = signal === undefined ? channel.signal : AbortSignal.any([signal, channel.signal])
   const running = await startProgram(transport, words, { signal: stop })
   running.stdin.on('error', () => {})
   running.stdin.end()
-  const complaint = readBeginning(running.stderr).catch(
+  const errorOutput = readBeginning(running.stderr).catch(
     ignored('copy', 'read the errors from tar', ''),
   )
   async function* output(): AsyncGenerator<Buffer, void> {
     try {
       for await (const chunk of running.stdout) yield chunk as Buffer
-      const trouble = judge(await running.exit, await complaint)
-      if (trouble !== undefined) throw trouble
+      const failure = judge(await running.exit, await errorOutput)
+      if (failure !== undefined) throw failure
     } finally {
       channel.abort()
     }
@@ -158,7 +158,7 @@ interface InputProgram extends AsyncDisposable {
    * Sends the complete input. Resolves to the exit code; rejects when the input fails, `signal` aborts, or the connection is
    * lost.
    */
-  feed(input: Readable): Promise<{ readonly code: number; readonly complaint: string }>
+  feed(input: Readable): Promise<{ readonly code: number; readonly errorOutput: string }>
 }
 
 /** Starts a program that reads input. The program must detect truncated input itself. */
@@ -175,7 +175,7 @@ export async function openInput(
   )
   running.stdout.resume()
   running.stdin.on('error', () => {}) // the program may exit before it has read everything
-  const complaint = readBeginning(running.stderr).catch(
+  const errorOutput = readBeginning(running.stderr).catch(
     ignored('copy', 'read the errors from tar', ''),
   )
 
@@ -203,7 +203,7 @@ export async function openInput(
         input.unpipe().resume()
         await finished(input)
       }
-      return { code, complaint: await complaint }
+      return { code, errorOutput: await errorOutput }
     } finally {
       over.abort()
       input.destroy() // stops the producer, also if the connection was lost

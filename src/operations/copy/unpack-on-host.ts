@@ -19,9 +19,9 @@ export async function unpackOnHost(
   const words = [...become, ...(within?.holdFor(untar, { keep: true }) ?? untar)]
   try {
     await using program = await openInput(transport, words)
-    const { code, complaint } = await program.feed(archive)
+    const { code, errorOutput } = await program.feed(archive)
     if (code !== 0) {
-      throw new UserError('failed', `cannot write files to the host: ${reasonOf(complaint)}`, {
+      throw new UserError('failed', `cannot write files to the host: ${reasonOf(errorOutput)}`, {
         machine,
       })
     }

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { UserError, fileTroubleOf } from '../../errors.ts'
+import { UserError, fileProblemOf } from '../../errors.ts'
 import { resolvePath } from '../../state/inventory/resolve-path.ts'
 
 /** The maximum size of a user-data file, in bytes; no provider accepts more. */
@@ -46,7 +46,7 @@ export async function readInventoryFile(
       cause,
     })
   const about = await stat(path).catch((error: unknown) => {
-    throw unreadable(fileTroubleOf(error), error)
+    throw unreadable(fileProblemOf(error), error)
   })
   if (!about.isFile()) throw unreadable('it is not a regular file')
   if (about.size > maxBytes) {
@@ -54,6 +54,6 @@ export async function readInventoryFile(
     throw unreadable(`it is larger than ${limit}`)
   }
   return readFile(path).catch((error: unknown) => {
-    throw unreadable(fileTroubleOf(error), error)
+    throw unreadable(fileProblemOf(error), error)
   })
 }

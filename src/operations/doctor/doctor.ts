@@ -24,7 +24,7 @@ import {
 } from './examine-machine.ts'
 import { examineComputer } from './examine-computer.ts'
 import { type ComputerObservation, judgeComputer } from './judge-computer.ts'
-import { troubleOf } from './judge-connection.ts'
+import { problemOf } from './judge-connection.ts'
 import { clockOffset } from './judge-host.ts'
 import { firstFailure, judgeMachine } from './judge-machine.ts'
 import type { Observation } from './observation.ts'
@@ -166,9 +166,9 @@ export async function openDoctor(
       }
       const [nearest] = await findJumpHosts(context, jump)
       const before = nearest && (await jumps.get(nearest))
-      if (before !== undefined && 'trouble' in before) {
-        const { message, hint } = before.trouble
-        return { trouble: { message: `its jump host ${nearest?.name}: ${message}`, hint }, ...none }
+      if (before !== undefined && 'problem' in before) {
+        const { message, hint } = before.problem
+        return { problem: { message: `its jump host ${nearest?.name}: ${message}`, hint }, ...none }
       }
       const target = await describeLogin(context, { ...jump, host })
       const examination = { ...shared, signal, progress: () => {} }
@@ -185,12 +185,12 @@ export async function openDoctor(
         }),
       )
       return {
-        trouble: { message: cause?.message ?? 'the login failed', hint: cause?.fix },
+        problem: { message: cause?.message ?? 'the login failed', hint: cause?.fix },
         ...none,
       }
     } catch (error) {
       signal.throwIfAborted()
-      return { trouble: troubleOf(error), ...none }
+      return { problem: problemOf(error), ...none }
     }
   })
 

@@ -10,7 +10,7 @@ import { ignored } from '../../os/trace.ts'
 import { readAgent } from '../../transport/ssh/login/agent.ts'
 import { fingerprint, formatPublicKey } from '../../transport/ssh/host-keys/host-key.ts'
 import type { Context } from '../context.ts'
-import { troubleOf } from './judge-connection.ts'
+import { problemOf } from './judge-connection.ts'
 import type { ComputerObservation, ProviderLogin } from './judge-computer.ts'
 
 /** How long a program, the SSH agent and a provider may take, in milliseconds. */
@@ -35,7 +35,7 @@ async function readTheAgent(env: Environment): Promise<ComputerObservation['agen
     const keys = await readAgent(socket, AbortSignal.timeout(agentMs))
     return { socket, keys: keys.map(({ blob }) => fingerprint(formatPublicKey(blob))) }
   } catch (error) {
-    return { socket, trouble: troubleOf(error).message }
+    return { socket, problem: problemOf(error).message }
   }
 }
 
@@ -92,7 +92,7 @@ async function readProviders(
       } catch (error) {
         signal.throwIfAborted()
         const isLogin = error instanceof UserError && error.kind === 'credentials'
-        return { driver: name, trouble: troubleOf(error), isLogin }
+        return { driver: name, problem: problemOf(error), isLogin }
       }
     }),
   )
@@ -128,7 +128,7 @@ export async function examineComputer(
     node: process.versions.node,
     platform: process.platform,
     home: [folder, keys],
-    inventory: inventory instanceof Error ? troubleOf(inventory) : { machines: inventory.length },
+    inventory: inventory instanceof Error ? problemOf(inventory) : { machines: inventory.length },
     userHome,
     agent,
     docker,
@@ -140,7 +140,7 @@ export async function examineComputer(
         : broker === 'retired'
           ? 'retired'
           : broker instanceof Error
-            ? troubleOf(broker)
+            ? problemOf(broker)
             : { pid: broker.pid, connections: broker.hosts.length },
   }
 }

@@ -18,9 +18,9 @@ import { findJumpHosts } from '../connect/jump-host.ts'
 import { firewallError } from '../connect/resolve-moved-host.ts'
 import type { Context } from '../context.ts'
 import type { ProviderAnswer } from '../machine/ask-providers.ts'
-import { troubleOf, wantedSessions } from './judge-connection.ts'
-import { logInAnew } from './log-in.ts'
-import type { Observation, Trouble } from './observation.ts'
+import { problemOf, wantedSessions } from './judge-connection.ts'
+import { logInAgain } from './log-in.ts'
+import type { Observation, Problem } from './observation.ts'
 import {
   askEngine,
   probeLargeMessages,
@@ -51,7 +51,7 @@ export interface Examination {
 }
 
 /** The connection to a jump host, or the reason why there is none. */
-export type JumpResult = { readonly transport: Transport } | { readonly trouble: Trouble }
+export type JumpResult = { readonly transport: Transport } | { readonly problem: Problem }
 
 type Parts = { -readonly [Key in keyof Observation]: Observation[Key] }
 
@@ -77,16 +77,16 @@ async function within<Value>(ms: number, work: Promise<Value>, otherwise: Value)
 export const unexaminedMachine = (machine: Machine, error: unknown): Observation => ({
   ...{ name: machine.name, isLocal: false, hasEngine: machine.engine !== 'none' },
   ...{ socket: defaultSocket, hasStacks: false, composeHere: false },
-  ...{ record: troubleOf(error), broker: { state: 'off' } },
+  ...{ record: problemOf(error), broker: { state: 'off' } },
 })
 
 /** The reason why the record of a machine does not identify a host; undefined if it does. */
-function troubleOfRecord(machine: Machine): Trouble | undefined {
+function recordProblem(machine: Machine): Problem | undefined {
   try {
     requireHost(machine)
     return undefined
   } catch (error) {
-    return troubleOf(error)
+    return problemOf(error)
   }
 }
 
@@ -103,7 +103,7 @@ async function examineHost(
   if (!seen.isLocal) {
     progress('run a command')
     seen.shell = await probeShell(transport, signal)
-    if (seen.shell.trouble !== undefined) return
+    if (seen.shell.problem !== undefined) return
     progress('send large packets')
     seen.large = await probeLargeMessages(transport, signal)
     if (seen.large.sent === 'lost' || seen.large.received === 'lost') return
@@ -122,7 +122,7 @@ async function examineHost(
     ...(dataRoot !== undefined && { dataRoot }),
   })
   seen.asked = { from, to: Date.now() / 1000 }
-  if ('trouble' in read) seen.shell = { noise: '', ...seen.shell, trouble: read.trouble }
+  if ('problem' in read) seen.shell = { noise: '', ...seen.shell, problem: read.problem }
   else seen.facts = read.facts
   if (countSessions === undefined) return
   // This step is last: a server may continue to count closed sessions, and refuse new ones.
@@ -173,13 +173,13 @@ const isUnanswered = ({ failure }: OpenTrial['trial']): boolean =>
 async function findFirewall(
   machine: ReadyMachine,
   { context, signal }: Examination,
-): Promise<Trouble | undefined> {
+): Promise<Problem | undefined> {
   const call = { signal, progress: () => {} }
   const asking = firewallError(context, machine, call).catch(
     ignored('driver', `query ${machine.name}'s firewall`),
   )
   const error = await within(providerMs, asking, undefined)
-  return error && troubleOf(error)
+  return error && problemOf(error)
 }
 
 /**
@@ -191,7 +191,7 @@ export async function examineMachine(
 ): Promise<Observation> {
   const { context, signal, progress, askProvider } = examination
   const { host } = machine
-  const record = troubleOfRecord(machine)
+  const record = recordProblem(machine)
   const seen: Parts = {
     name: machine.name,
     isLocal: host?.phase === 'ready' && host.address === undefined,
@@ -207,7 +207,7 @@ export async function examineMachine(
   if (seen.isLocal) {
     const transport = await context.connect(machine).catch((error: unknown) => {
       if (!(error instanceof UserError)) throw error
-      seen.record = troubleOf(error)
+      seen.record = problemOf(error)
     })
     if (transport !== undefined) {
       await examineHost(seen, { transport }, { release: host.engine, examination })
@@ -216,22 +216,22 @@ export async function examineMachine(
   }
 
   progress('query the provider')
-  const unasked = { state: 'unasked' } as const
-  seen.provider = await within<ProviderAnswer>(providerMs, askProvider(machine), unasked)
+  const notAsked = { state: 'not-asked' } as const
+  seen.provider = await within<ProviderAnswer>(providerMs, askProvider(machine), notAsked)
   const [nearest] = await findJumpHosts(context, machine).catch((error: unknown) => {
-    seen.route = troubleOf(error)
+    seen.route = problemOf(error)
     return []
   })
   let via: Transport | undefined
   if (nearest !== undefined) {
     progress(`connect to the jump host ${nearest.name}`)
     const jump = await examination.openJump(nearest)
-    seen.jump = { name: nearest.name, ...('trouble' in jump && { trouble: jump.trouble }) }
-    if ('trouble' in jump) return seen
+    seen.jump = { name: nearest.name, ...('problem' in jump && { problem: jump.problem }) }
+    if ('problem' in jump) return seen
     via = jump.transport
   }
   const target = await describeLogin(context, ready).catch((error: unknown) => {
-    seen.route = troubleOf(error)
+    seen.route = problemOf(error)
   })
   if (target === undefined || seen.route !== undefined) return seen
 
@@ -260,7 +260,7 @@ export async function logIn(
 ): Promise<OpenTrial> {
   const leave = await enter(target.via === undefined ? limiterKey(target) : 'through jump hosts')
   try {
-    return await logInAnew(target, { env: context.env, signal })
+    return await logInAgain(target, { env: context.env, signal })
   } finally {
     leave()
   }

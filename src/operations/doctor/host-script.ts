@@ -166,7 +166,7 @@ function rightsOf(words: string): Rights | undefined {
 }
 
 /** Parses `SIZE FREE [INODES FREE] PATH`, with sizes in KiB. */
-function roomOf(words: string): Room | undefined {
+function diskSpaceOf(words: string): Room | undefined {
   const [, size, free, all, freeInodes, path] =
     /^(\d{1,15}) (\d{1,15}) (?:(\d{1,15}) (\d{1,15}) )?\s*(\S.*)$/.exec(words) ?? []
   if (size === undefined || free === undefined || path === undefined) return undefined
@@ -199,7 +199,7 @@ export function parseHostFacts(output: string): HostFacts {
     const [, key, value = ''] = /^fleet ([a-z.-]+)=(.*)$/.exec(line) ?? []
     if (key === undefined) continue
     const text = printable(value, maxValue)
-    if (key === 'room') rooms.push(...[roomOf(text) ?? []].flat())
+    if (key === 'room') rooms.push(...[diskSpaceOf(text) ?? []].flat())
     else if (key === 'rights') {
       const found = rightsOf(text)
       if (found !== undefined) rights.set(text.split(' ').slice(3).join(' '), found)

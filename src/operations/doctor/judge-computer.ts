@@ -10,7 +10,7 @@ import {
 } from './check.ts'
 import { setClock, startAgent } from '../../os/platform-commands.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
-import type { Trouble } from './observation.ts'
+import type { Problem } from './observation.ts'
 
 /** A file or directory of this computer. */
 type PathMode =
@@ -20,7 +20,7 @@ type PathMode =
 /** Whether a provider accepts the credentials of this computer. */
 export interface ProviderLogin {
   readonly driver: string
-  readonly trouble?: Trouble | undefined
+  readonly problem?: Problem | undefined
   /** Whether the provider rejected the credentials, or there are none. */
   readonly isLogin?: boolean | undefined
 }
@@ -33,11 +33,11 @@ export interface ComputerObservation {
   readonly home: readonly PathMode[]
   readonly userHome: PathMode
   /** The number of machines in the inventory, or the reason why it cannot be read. */
-  readonly inventory: Trouble | { readonly machines: number }
+  readonly inventory: Problem | { readonly machines: number }
   /** The SSH agent; absent if SSH_AUTH_SOCK is not set. */
   readonly agent?:
     | { readonly socket: string; readonly keys: readonly string[] }
-    | { readonly socket: string; readonly trouble: string }
+    | { readonly socket: string; readonly problem: string }
     | undefined
   /** The docker CLI; absent if it is not installed. */
   readonly docker?:
@@ -55,7 +55,7 @@ export interface ComputerObservation {
     | 'off'
     | 'stopped'
     | 'retired'
-    | Trouble
+    | Problem
     | { readonly pid: number; readonly connections: number }
   /** The number of seconds by which the hosts are ahead; 0 if they disagree, undefined if there are too few. */
   readonly hostsAhead?: number | undefined
@@ -113,9 +113,9 @@ function judgeInventory({ inventory }: ComputerObservation): Verdict {
 
 function judgeAgent({ agent }: ComputerObservation): Verdict {
   if (agent === undefined) return skip('SSH_AUTH_SOCK is not set')
-  if ('trouble' in agent) {
+  if ('problem' in agent) {
     return warn(
-      `the SSH agent at ${agent.socket} (SSH_AUTH_SOCK) does not answer: ${agent.trouble}`,
+      `the SSH agent at ${agent.socket} (SSH_AUTH_SOCK) does not answer: ${agent.problem}`,
       startAgent,
     )
   }
@@ -146,11 +146,11 @@ function judgeContext({ docker }: ComputerObservation): Verdict {
 
 function judgeProviders({ providers }: ComputerObservation): Verdict {
   if (providers.length === 0) return skip('no machine uses a provider')
-  const bad = providers.find(({ trouble }) => trouble !== undefined)
-  if (bad?.trouble === undefined) {
+  const bad = providers.find(({ problem }) => problem !== undefined)
+  if (bad?.problem === undefined) {
     return ok(`the credentials for ${listOf(providers.map(({ driver }) => driver))} are valid`)
   }
-  const { message, hint } = bad.trouble
+  const { message, hint } = bad.problem
   const verdict = bad.isLogin === true ? fail : warn
   return verdict(`${bad.driver}: ${message}`, hint ?? `check the credentials for ${bad.driver}`)
 }

@@ -32,7 +32,7 @@ export function judgeHost({ name, record, provider, isLocal }: Observation): Ver
     case 'running':
       return ok('the provider reports that the host is running')
     case 'unknown':
-    case 'unasked':
+    case 'not-asked':
     case undefined:
       return ok(isLocal ? 'this computer' : 'the inventory contains a host for this machine')
   }
@@ -56,8 +56,8 @@ export function judgeName({ isLocal, jump, login, route }: Observation): Verdict
 
 export function judgeRoute({ name, isLocal, jump, login, route }: Observation): Verdict {
   if (isLocal) return skip('no network connection is used')
-  if (jump?.trouble !== undefined) {
-    const { message, hint } = jump.trouble
+  if (jump?.problem !== undefined) {
+    const { message, hint } = jump.problem
     return fail(`the jump host ${jump.name}: ${message}`, hint ?? `fleet doctor ${jump.name}`)
   }
   if (route !== undefined) return fail(route.message, route.hint ?? `fleet inspect ${name}`)
@@ -268,9 +268,9 @@ export function judgeLogin(observation: Observation): Verdict {
 export function judgeShell(observation: Observation): Verdict {
   const { shell, isLocal } = observation
   if (isLocal || shell === undefined) return skip('commands run without a login shell')
-  const { trouble, noise } = shell
-  if (trouble !== undefined) {
-    return fail(trouble.message, trouble.hint ?? onConsole("check the user's login shell"))
+  const { problem, noise } = shell
+  if (problem !== undefined) {
+    return fail(problem.message, problem.hint ?? onConsole("check the user's login shell"))
   }
   if (noise === '') return ok('the login shell runs commands')
   return warn(
@@ -317,7 +317,7 @@ export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdic
 }
 
 /** The message and the hint of an error, for an observation. */
-export function troubleOf(error: unknown): { message: string; hint?: string | undefined } {
+export function problemOf(error: unknown): { message: string; hint?: string | undefined } {
   if (error instanceof UserError) return { message: error.message, hint: error.hint }
   return { message: error instanceof Error ? error.message : String(error) }
 }

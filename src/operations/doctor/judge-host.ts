@@ -68,7 +68,7 @@ export function judgeHome(observation: Observation): Verdict {
   const full = facts.rooms.find((room) => room.path === path && isFull(room))
   if (full === undefined) return ok(`${user} can write to ${path}`)
   return fail(
-    `the file system that contains ${path} is full: ${roomText(full)}`,
+    `the file system that contains ${path} is full: ${diskSpaceText(full)}`,
     freeSpace(observation, path),
   )
 }
@@ -125,7 +125,7 @@ const isFull = ({ size, free, inodes }: Room): boolean =>
   (size > 0 && (free < 100 * mib || (free < gib && free < size * 0.02)) && free < size * 0.1) ||
   (inodes !== undefined && inodes.free < 1_000 && inodes.free < inodes.all * 0.02)
 
-const isTight = ({ size, free, inodes }: Room): boolean =>
+const isNearlyFull = ({ size, free, inodes }: Room): boolean =>
   (size > 0 && free < size * 0.1 && free < 5 * gib) ||
   (inodes !== undefined && inodes.free < inodes.all * 0.05 && inodes.free < 50_000)
 
@@ -135,7 +135,7 @@ const sizeText = (bytes: number): string =>
 const lacksInodes = ({ inodes }: Room): boolean =>
   inodes !== undefined && inodes.free < inodes.all * 0.05 && inodes.free < 50_000
 
-const roomText = (room: Room): string =>
+const diskSpaceText = (room: Room): string =>
   lacksInodes(room)
     ? `${room.inodes?.free} of ${room.inodes?.all} inodes free`
     : `${sizeText(room.free)} of ${sizeText(room.size)} free`
@@ -153,15 +153,17 @@ export function judgeDisk(observation: Observation): Verdict {
   const judged = facts.rooms.filter(({ path }) => path === root?.path || path === '/')
   for (const [isBad, verdict, words] of [
     [isFull, fail, 'full'],
-    [isTight, warn, 'almost full'],
+    [isNearlyFull, warn, 'almost full'],
   ] as const) {
     const found = judged.find(isBad)
     if (found === undefined) continue
     const what = lacksInodes(found) ? ` (inodes)` : ''
     return verdict(
-      `the file system that contains ${found.path} is ${words}${what}: ${roomText(found)}`,
+      `the file system that contains ${found.path} is ${words}${what}: ${diskSpaceText(found)}`,
       freeSpace(observation, found.path),
     )
   }
-  return ok(root === undefined ? 'there is enough free space' : `${root.path}: ${roomText(root)}`)
+  return ok(
+    root === undefined ? 'there is enough free space' : `${root.path}: ${diskSpaceText(root)}`,
+  )
 }

@@ -47,7 +47,7 @@ async function tryOpenSsh(
  * Logs in to a host over a new connection, with the client that fleet would use, and reports the step that failed, if
  * any.
  */
-export async function logInAnew(
+export async function logInAgain(
   target: SshTarget,
   options: { readonly env: Environment; readonly signal: AbortSignal },
 ): Promise<OpenTrial> {

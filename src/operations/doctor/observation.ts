@@ -3,7 +3,7 @@ import type { LoginTrial, SessionCount } from '../../transport/ssh/try-login.ts'
 import type { HostFacts } from './host-script.ts'
 
 /** The message and the hint of an error. */
-export interface Trouble {
+export interface Problem {
   readonly message: string
   readonly hint?: string | undefined
 }
@@ -13,7 +13,7 @@ export interface ShellFacts {
   /** The output of the login shell before the command; empty if there is none. */
   readonly noise: string
   /** The reason why commands do not run; absent if they do. */
-  readonly trouble?: Trouble | undefined
+  readonly problem?: Problem | undefined
 }
 
 /** Whether a large message arrived in each direction within the time limit. */
@@ -25,7 +25,7 @@ export interface LargeMessages {
 /** The answer of the engine. */
 export type EngineAnswer =
   | { readonly version: string; readonly api: string; readonly dataRoot?: string | undefined }
-  | (Trouble & {
+  | (Problem & {
       readonly reason: 'silent' | 'unsupported' | 'other'
     })
 
@@ -42,17 +42,17 @@ export interface Observation {
   /** Whether Docker Compose is installed on this computer, so that the host does not need it for stacks. */
   readonly composeHere: boolean
   /** The reason why there is no host to connect to. */
-  readonly record?: Trouble | undefined
+  readonly record?: Problem | undefined
   readonly provider?: {
-    readonly state: HostStatus['state'] | 'unasked'
+    readonly state: HostStatus['state'] | 'not-asked'
     readonly why?: string | undefined
   }
   /** The reason why the provider's firewall blocks this computer. */
-  readonly firewall?: Trouble | undefined
+  readonly firewall?: Problem | undefined
   /** The jump host, and the reason why it cannot be used, if it cannot. */
-  readonly jump?: { readonly name: string; readonly trouble?: Trouble | undefined } | undefined
+  readonly jump?: { readonly name: string; readonly problem?: Problem | undefined } | undefined
   /** The reason why no login could be attempted: an unusable tunnel, or a wrong value in the record. */
-  readonly route?: Trouble | undefined
+  readonly route?: Problem | undefined
   readonly login?: LoginTrial | undefined
   readonly shell?: ShellFacts | undefined
   readonly large?: LargeMessages | undefined

@@ -8,8 +8,8 @@ import { startProgram } from '../../transport/start-program.ts'
 import type { RunningCommand, Transport } from '../../transport/transport.ts'
 import { dialEngine } from '../connect/reach-engine.ts'
 import { type HostFacts, hostScript, parseHostFacts } from './host-script.ts'
-import { troubleOf } from './judge-connection.ts'
-import type { EngineAnswer, LargeMessages, ShellFacts, Trouble } from './observation.ts'
+import { problemOf } from './judge-connection.ts'
+import type { EngineAnswer, LargeMessages, ShellFacts, Problem } from './observation.ts'
 
 /** How long each probe of a host may take, in milliseconds. */
 const limits = { shell: 15_000, large: 15_000, script: 60_000, engine: 12_000 }
@@ -95,21 +95,21 @@ export async function probeShell(transport: Transport, signal: AbortSignal): Pro
   const { code, noise, stderr, hasStarted, error } = await ask(transport, {
     ...{ command: ['true'], limitMs, signal },
   })
-  if (error !== undefined) return { noise, trouble: troubleOf(error) }
+  if (error !== undefined) return { noise, problem: problemOf(error) }
   if (hasStarted && code === 0) return { noise }
   if (code === undefined) {
     return {
       noise,
-      trouble: {
+      problem: {
         message: `the login shell did not run a command within ${limitMs / 1000} s`,
         hint: 'check the shell startup files on the host (such as ~/.bashrc); if the home directory is on a file server, check that the server responds',
       },
     }
   }
-  return { noise, trouble: explainShell(code, [noise, quoteServer(stderr)]) }
+  return { noise, problem: explainShell(code, [noise, quoteServer(stderr)]) }
 }
 
-function explainShell(code: number, words: readonly string[]): Trouble {
+function explainShell(code: number, words: readonly string[]): Problem {
   const printed = words.filter((one) => one !== '').join(' ')
   if (/password change required|password has expired/i.test(printed)) {
     return {
@@ -146,12 +146,12 @@ export async function probeLargeMessages(
 export async function readHostFacts(
   transport: Transport,
   { socket, dataRoot = '', signal }: { socket: string; dataRoot?: string; signal: AbortSignal },
-): Promise<{ readonly facts: HostFacts } | { readonly trouble: Trouble }> {
+): Promise<{ readonly facts: HostFacts } | { readonly problem: Problem }> {
   const { stdout, error } = await ask(transport, {
     ...{ command: ['sh', '-s', socket, dataRoot], input: hostScript },
     ...{ limitMs: limits.script, signal },
   })
-  if (error !== undefined && stdout === '') return { trouble: troubleOf(error) }
+  if (error !== undefined && stdout === '') return { problem: problemOf(error) }
   return { facts: parseHostFacts(stdout) }
 }
 
@@ -205,6 +205,6 @@ export async function askEngine(
         : error instanceof UserError && error.kind === 'unsupported'
           ? 'unsupported'
           : 'other'
-    return { reason, ...troubleOf(error) }
+    return { reason, ...problemOf(error) }
   }
 }

@@ -85,9 +85,9 @@ export async function findTakenNames(
 ): Promise<ReadonlyMap<string, string>> {
   const machines = await listSshReachable(context)
   return configuration.withoutMachines(async (file) => {
-    const stranger = randomBytes(8).toString('hex')
-    const plain = await ask(context, file, stranger)
-    const dotted = await ask(context, file, `${stranger}.invalid`)
+    const randomName = randomBytes(8).toString('hex')
+    const plain = await ask(context, file, randomName)
+    const dotted = await ask(context, file, `${randomName}.invalid`)
     const whyTaken = async (machine: SshReachable): Promise<string | undefined> => {
       const { name } = machine
       const hasDot = name.includes('.')

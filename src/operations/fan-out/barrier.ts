@@ -1,5 +1,5 @@
 /** How long the waiting tasks wait for the next one, in milliseconds. */
-const patience = 1000
+const arrivalMs = 1000
 
 /**
  * A barrier for `expected` tasks. It also opens when no further task arrives in time, since a task may have failed
@@ -19,6 +19,6 @@ export function createBarrier(expected: number): () => Promise<void> {
       waiting.push(resolve)
       clearTimeout(timer)
       if (arrived >= expected) goOn()
-      else timer = setTimeout(goOn, patience)
+      else timer = setTimeout(goOn, arrivalMs)
     })
 }

@@ -4,7 +4,7 @@ import { ignored } from '../../os/trace.ts'
 /** Options of {@link firstAnswer}. */
 interface AskOptions {
   /** How long to wait for an answer before the next place is asked too, in milliseconds. */
-  readonly patienceMs: number
+  readonly nextAfterMs: number
   /** How long each place may take, in milliseconds. */
   readonly answerMs: number
   readonly signal: AbortSignal
@@ -33,7 +33,7 @@ async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): 
 export async function firstAnswer<Place extends { readonly name: string }, Answer>(
   places: readonly Place[],
   ask: (place: Place, signal: AbortSignal) => Promise<Answer | undefined>,
-  { patienceMs, answerMs, signal }: AskOptions,
+  { nextAfterMs, answerMs, signal }: AskOptions,
 ): Promise<Answer | undefined> {
   const over = new AbortController()
   const answers: Promise<Answer>[] = []
@@ -46,8 +46,8 @@ export async function firstAnswer<Place extends { readonly name: string }, Answe
         ignored('engine', `query ${place.name}`),
       )
       answers.push(asking.then((answer) => answer ?? Promise.reject(new Error('no answer'))))
-      const patience = wait(patienceMs, undefined, { ref: false, signal: over.signal })
-      const early = await Promise.race([first(), asking, patience.catch(() => undefined)])
+      const delay = wait(nextAfterMs, undefined, { ref: false, signal: over.signal })
+      const early = await Promise.race([first(), asking, delay.catch(() => undefined)])
       if (early !== undefined) return early
     }
     const late = await first()

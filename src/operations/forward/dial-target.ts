@@ -51,7 +51,7 @@ async function inspect(engine: Engine, name: string): Promise<ContainerAddresses
 }
 
 /** The address to dial for a published port, as seen from the host: for a port on all addresses, `localhost`. */
-const dialled = (HostIp: string): string =>
+const reachableAddress = (HostIp: string): string =>
   HostIp === '' || HostIp === '0.0.0.0' || HostIp === '::' ? 'localhost' : HostIp
 
 const isPort = (text: string): boolean => /^\d{1,5}$/.test(text) && Number(text) <= 65_535
@@ -60,7 +60,7 @@ function publishedAt({ NetworkSettings }: ContainerAddresses, port: number): Hos
   const bindings = NetworkSettings.Ports[`${port}/tcp`] ?? []
   return bindings
     .filter(({ HostIp, HostPort }) => (HostIp === '' || isIP(HostIp) > 0) && isPort(HostPort))
-    .map(({ HostIp, HostPort }) => ({ host: dialled(HostIp), port: Number(HostPort) }))
+    .map(({ HostIp, HostPort }) => ({ host: reachableAddress(HostIp), port: Number(HostPort) }))
 }
 
 /** The addresses of a container's port as seen from its host, the best one first. Throws kind `failed` if there are none. */

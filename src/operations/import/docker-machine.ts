@@ -1,6 +1,6 @@
 import { access, readdir } from 'node:fs/promises'
 import { basename, join, win32 } from 'node:path'
-import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../errors.ts'
 import type { HostId } from '../adopt/adopt-known-host.ts'
 import {
   type ImportedHosts,
@@ -187,7 +187,7 @@ export async function readDockerMachine(
   const folder = join(store ?? usual, 'machines')
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) {
-      const why = fileTroubleOf(error)
+      const why = fileProblemOf(error)
       throw new UserError('usage', `cannot read ${folder}: ${why}`, { cause: error })
     }
     throw new UserError('usage', `no Docker Machine hosts were found in ${folder}`, {

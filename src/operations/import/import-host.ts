@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { ExistingHost } from '../../drivers/driver.ts'
-import { UserError, fileTroubleOf } from '../../errors.ts'
+import { UserError, fileProblemOf } from '../../errors.ts'
 import { fingerprintKeyFile } from '../../transport/ssh/login/key-file.ts'
 import { type HostId, describeKnownHost, adoptDescribedHost } from '../adopt/adopt-known-host.ts'
 import { type AdoptCalls, adoptMachine } from '../adopt/adopt-machine.ts'
@@ -22,7 +22,7 @@ export interface Import extends AdoptCalls {
 async function keepKey(context: Context, file: string, key: string): Promise<void> {
   if ((await fingerprintKeyFile(file)) !== key) return
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileProblemOf(error)}`, { cause: error })
   })
   await context.keys().keep(key, text)
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
+import { UserError, fileProblemOf, messageOf } from '../../errors.ts'
 import { type MachineName, isMachineName } from '../../machine/name.ts'
 import type { HostId } from '../adopt/adopt-known-host.ts'
 
@@ -93,7 +93,7 @@ export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHo
 /** Reads a JSON file. Throws kind `usage` if it is not valid. */
 export async function readJsonFile(file: string): Promise<unknown> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError('usage', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+    throw new UserError('usage', `cannot read ${file}: ${fileProblemOf(error)}`, { cause: error })
   })
   try {
     return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown

@@ -1,7 +1,7 @@
 import { readFile, realpath } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { UserError, fileTroubleOf } from '../../errors.ts'
+import { UserError, fileProblemOf } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
 import { type Environment, homeOf } from '../../os/environment.ts'
 
@@ -149,7 +149,7 @@ export async function readSshAliases(
     unread: [],
   }
   await collect(config, env, found).catch((error: unknown) => {
-    throw new UserError('usage', `cannot read ${config}: ${fileTroubleOf(error)}`, { cause: error })
+    throw new UserError('usage', `cannot read ${config}: ${fileProblemOf(error)}`, { cause: error })
   })
   const aliases = [...found.aliases]
   if (await isOwn(file, env)) return { aliases, commands: [], unread: [] }

@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { DriverDefinition } from '../../drivers/driver.ts'
 import { UntrustedDriver } from '../../drivers/external/find-package.ts'
-import { UserError, codeOf, fileTroubleOf, messageOf } from '../../errors.ts'
+import { UserError, codeOf, fileProblemOf, messageOf } from '../../errors.ts'
 import { findSwarmProblems } from '../../machine/swarms.ts'
 import { checkInventory } from '../../state/inventory/check/check-inventory.ts'
 import { findSecretsInFile } from '../../state/inventory/check/check-secrets.ts'
@@ -51,7 +51,7 @@ async function readDisk(store: InventoryStore): Promise<string> {
   const bytes = await readInventoryFile(location).catch(async (error: unknown) => {
     if (error instanceof UserError) throw error
     if (codeOf(error) === 'ENOENT') await store.read() // throws an error with a hint how to create an inventory
-    throw new UserError('inventory', `cannot read ${location}: ${fileTroubleOf(error)}`, {
+    throw new UserError('inventory', `cannot read ${location}: ${fileProblemOf(error)}`, {
       cause: error,
     })
   })
@@ -95,14 +95,14 @@ async function checkUserData(
 interface KnownDriver {
   readonly options?: DriverDefinition['options']
   readonly untrusted?: UntrustedDriver
-  readonly trouble?: string
+  readonly problem?: string
 }
 
 async function findKnown(context: Context, name: string): Promise<KnownDriver> {
   try {
     return { options: (await context.driver(name)).options }
   } catch (error) {
-    return error instanceof UntrustedDriver ? { untrusted: error } : { trouble: messageOf(error) }
+    return error instanceof UntrustedDriver ? { untrusted: error } : { problem: messageOf(error) }
   }
 }
 
@@ -123,7 +123,7 @@ export async function checkShared(context: Context, { staged }: Check): Promise<
   }
   const inventory = await checkInventory(text, location, loadOptions, async (name) => {
     await loadOptions([name])
-    return known.get(name)?.trouble
+    return known.get(name)?.problem
   })
   await checkUserData(context, inventory, { location, staged })
   const unchecked = [...known.values()].flatMap(({ untrusted = [] }) => untrusted)

@@ -87,7 +87,7 @@ const wasUnfinished = ({ before, after }: Change<MachineEntry>): boolean =>
   before?.host?.phase !== 'ready' && after?.host?.phase === 'ready'
 
 /** The verb for a change of a machine; undefined if its changed fields describe it better. */
-function deedOf(change: Change<MachineEntry>, verb: string): string | undefined {
+function phraseFor(change: Change<MachineEntry>, verb: string): string | undefined {
   const { before, after } = change
   if (after === undefined) return verb === 'forget' ? 'Forget' : 'Remove'
   if (after.host?.phase === 'removing') return 'Begin removing'
@@ -100,22 +100,22 @@ function deedOf(change: Change<MachineEntry>, verb: string): string | undefined 
 }
 
 function entryClauses({ entries, renamed }: InventoryChanges, verb: string): string[] {
-  const deeds = new Map<string, string[]>()
-  const addDeed = (deed: string, name: string) =>
-    deeds.set(deed, [...(deeds.get(deed) ?? []), name])
+  const phrases = new Map<string, string[]>()
+  const addPhrase = (phrase: string, name: string) =>
+    phrases.set(phrase, [...(phrases.get(phrase) ?? []), name])
   const fields = new Map<string, readonly FieldChange[]>()
   for (const [name, change] of entries) {
     const { before, after } = change
     if (isDeepStrictEqual(before, after)) continue
-    const deed = deedOf(change, verb)
+    const phrase = phraseFor(change, verb)
     const changed = before && after ? changedFields(before, after) : []
-    if (deed !== undefined) addDeed(deed, name)
-    else if (changed.length === 0) addDeed('Update the saved state of', name)
+    if (phrase !== undefined) addPhrase(phrase, name)
+    else if (changed.length === 0) addPhrase('Update the saved state of', name)
     else fields.set(name, changed)
   }
   return [
     ...renamed.map(([from, to]) => `Rename ${from} to ${to}`),
-    ...[...deeds].map(([deed, names]) => `${deed} ${names.join(', ')}`),
+    ...[...phrases].map(([phrase, names]) => `${phrase} ${names.join(', ')}`),
     ...fieldClauses(fields),
   ]
 }
@@ -134,8 +134,8 @@ const operatorClauses = ({ operators }: InventoryChanges): string[] =>
   [...operators]
     .filter(([, { before, after }]) => !isDeepStrictEqual(before, after))
     .map(([name, { before, after }]) => {
-      const deed = before === undefined ? 'Add' : after === undefined ? 'Remove' : 'Change'
-      return `${deed} operator ${name}`
+      const phrase = before === undefined ? 'Add' : after === undefined ? 'Remove' : 'Change'
+      return `${phrase} operator ${name}`
     })
 
 const swarmClauses = ({ swarms }: InventoryChanges): string[] =>
@@ -163,8 +163,8 @@ export function describeChanges(changes: InventoryChanges, verb: string): string
     ...changes.operators.keys(),
     ...changes.swarms.keys(),
   ]
-  const isOneDeed = others.length === 0 && names.length > 1
-  const heading = isOneDeed
+  const isOnePhrase = others.length === 0 && names.length > 1
+  const heading = isOnePhrase
     ? `${first.replace(/ [^ ]+, .*$/s, '')} ${names.length} machines`
     : `Change ${names.length === 1 ? names[0] : `${names.length} entries`}`
   return `${heading}\n\n${clauses.join('\n')}`

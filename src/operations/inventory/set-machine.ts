@@ -113,8 +113,8 @@ export async function setMachines(
     const machine = checkSettable(newest, name, { before, entry, removed })
     if (settings.some(({ key }) => !isKnown(key))) checkMachineOptions(definition, machine, newest)
     const { protected: isProtected, ...others } = entry
-    const isNews = isProtected !== false || machineWith(newest, name, others).protected
-    return { entry: isNews ? entry : others, machine }
+    const isChange = isProtected !== false || machineWith(newest, name, others).protected
+    return { entry: isChange ? entry : others, machine }
   }
   const outcomes = await editEntries(context, machines, edit)
   for (const outcome of outcomes) {

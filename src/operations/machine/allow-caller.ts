@@ -62,9 +62,9 @@ export async function allowCaller(
   const options = checkOptions(definition, machine.options ?? {}, defaults[driverName])
   const current = options[option]
   if (typeof current === 'string') {
-    const unsaid = notIn(parseCidrs(current) ?? [], added)
-    const value = [current, ...unsaid].join(',')
-    if (unsaid.length > 0) await setMachine(context, name, [{ key: option, value }])
+    const missing = notIn(parseCidrs(current) ?? [], added)
+    const value = [current, ...missing].join(',')
+    if (missing.length > 0) await setMachine(context, name, [{ key: option, value }])
   }
   const allowed = [...before, ...added]
   calls.progress('allow SSH', added.join(', '))

@@ -4,13 +4,13 @@ import type { MachineName } from '../../machine/name.ts'
 import type { Context } from '../context.ts'
 
 /** The state of a machine's host at its provider. */
-export type ProviderAnswer = HostStatus | { readonly state: 'unasked'; readonly why?: string }
+export type ProviderAnswer = HostStatus | { readonly state: 'not-asked'; readonly why?: string }
 
 type Answers = ReadonlyMap<MachineName, HostStatus>
 
 /**
  * Asks the providers for the state of hosts: each driver once for all of its machines, when the first answer is needed.
- * `unasked`: there is no provider, or the request failed.
+ * `not-asked`: there is no provider, or the request failed.
  */
 export function askProviders(
   context: Context,
@@ -35,9 +35,9 @@ export function askProviders(
     const answers = asked.get(driver) ?? ask(driver)
     asked.set(driver, answers)
     try {
-      return (await answers).get(name) ?? { state: 'unasked' }
+      return (await answers).get(name) ?? { state: 'not-asked' }
     } catch (error) {
-      return { state: 'unasked', why: `${driver}: ${messageWithHint(error)}` }
+      return { state: 'not-asked', why: `${driver}: ${messageWithHint(error)}` }
     }
   }
 }

@@ -18,7 +18,7 @@ export interface Orphan extends FoundHost {
 }
 
 /** An account or region that may have hosts and could not be searched. */
-interface UnaskedPlace {
+interface SkippedPlace {
   readonly place: string
   readonly reason: string
 }
@@ -26,7 +26,7 @@ interface UnaskedPlace {
 /** The result of a search for orphans. */
 interface FoundOrphans {
   readonly orphans: readonly Orphan[]
-  readonly unasked: readonly UnaskedPlace[]
+  readonly skipped: readonly SkippedPlace[]
 }
 
 /** The scope of a search for orphans. */
@@ -109,7 +109,7 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
     ...(everywhere ? await scopesInHistory(context) : []),
   ]
   const found: Orphan[] = []
-  const unasked: UnaskedPlace[] = []
+  const skipped: SkippedPlace[] = []
   for (const driver of await driversToAsk(context, scopes, search)) {
     try {
       const lifecycle = await lifecycleOf(context, driver)
@@ -121,7 +121,7 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
           id: before.id,
           options: ofDriver.map(({ options }) => options),
           everywhere,
-          onSkipped: (place, reason) => unasked.push({ place: `${driver}: ${place}`, reason }),
+          onSkipped: (place, reason) => skipped.push({ place: `${driver}: ${place}`, reason }),
         },
         { signal: context.signal, progress },
       )
@@ -129,11 +129,11 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
     } catch (error) {
       context.signal.throwIfAborted()
       if (!(error instanceof UserError)) throw error
-      unasked.push({ place: driver, reason: messageWithHint(error) })
+      skipped.push({ place: driver, reason: messageWithHint(error) })
     }
   }
   const hasEntry = entriesOf(await store.read()) // read last, so that creations started during the search have their entries
-  return { orphans: found.filter((host) => !hasEntry(host)), unasked }
+  return { orphans: found.filter((host) => !hasEntry(host)), skipped: skipped }
 }
 
 /** Lower-cases the ID, since some providers return it in varying case. */
@@ -149,14 +149,14 @@ function entriesOf({ machines }: Inventory): (orphan: Omit<Orphan, 'origin'>) =>
 }
 
 /** Hosts younger than this, in milliseconds, may belong to a clone whose inventory is not merged yet. */
-const youngFor = 24 * 60 * 60_000
+const minAgeMs = 24 * 60 * 60_000
 
 /** The reason to keep an orphan unless it is removed by name; undefined if it can be removed. */
 export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): string | undefined {
   if (origin.protected) return 'the host is protected'
   if (origin.created === undefined) return "the host's age is unknown"
   const age = now.getTime() - new Date(origin.created).getTime()
-  return age < youngFor ? 'the host is less than a day old' : undefined
+  return age < minAgeMs ? 'the host is less than a day old' : undefined
 }
 
 /**

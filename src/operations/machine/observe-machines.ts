@@ -44,7 +44,7 @@ interface Question {
 
 /** The reason why a machine did not answer, with the reason why its provider could not be queried, if any. */
 function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined): string {
-  const why = provider?.state === 'unasked' ? provider.why : undefined
+  const why = provider?.state === 'not-asked' ? provider.why : undefined
   return why === undefined ? message : `${message} (${why})`
 }
 
@@ -88,7 +88,7 @@ function stateWithoutLogin(status: ProviderAnswer): ObservedState | undefined {
       return { state: status.state }
     case 'running':
     case 'unknown':
-    case 'unasked':
+    case 'not-asked':
       return undefined
   }
 }

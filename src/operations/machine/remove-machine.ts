@@ -25,7 +25,7 @@ export interface RemoveCalls {
 }
 
 /**
- * Checks that all machines can be removed, before the first one is removed. Throws as {@link checkForgettable} does,
+ * Checks that all machines can be removed, before the first one is removed. Throws as {@link checkCanForget} does,
  * and kind `unsupported` when a driver is not installed: removing only the entry would leave the host running
  * unnoticed.
  */
@@ -35,14 +35,14 @@ export async function checkRemovable(
   askName: AskName,
 ): Promise<void> {
   for (const machine of machines) await loadDriver(context, machine)
-  await checkForgettable(context, machines, askName)
+  await checkCanForget(context, machines, askName)
 }
 
 /**
  * Checks that all entries can be removed, before the first one is removed. Throws kind `usage` when one of them is the
  * jump host of another machine, and `cancelled` when the name of a protected one is not typed.
  */
-export async function checkForgettable(
+export async function checkCanForget(
   context: Context,
   machines: readonly Machine[],
   askName: AskName,

@@ -1,5 +1,5 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
-import { UserError, codeOf, fileTroubleOf } from '../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../errors.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
 
@@ -69,4 +69,4 @@ export async function checkMountPoint(directory: string): Promise<void> {
 }
 
 const unreadable = (directory: string, cause: unknown): UserError =>
-  new UserError('failed', `cannot read ${directory}: ${fileTroubleOf(cause)}`, { cause })
+  new UserError('failed', `cannot read ${directory}: ${fileProblemOf(cause)}`, { cause })

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { UserError, fileTroubleOf } from '../../errors.ts'
+import { UserError, fileProblemOf } from '../../errors.ts'
 import type { OperatorEntry } from '../../machine/schema.ts'
 import { parseSelector } from '../../machine/selector.ts'
 import { parsePublicKey } from '../../transport/ssh/host-keys/host-key.ts'
@@ -36,7 +36,7 @@ async function readKeyLines({ file, github }: OperatorRequest, context: Context)
     return { from: `GitHub account ${github}`, lines }
   }
   const content = await readFile(file ?? '', 'utf8').catch((error: unknown) => {
-    throw new UserError('usage', `cannot read ${file}: ${fileTroubleOf(error)}`)
+    throw new UserError('usage', `cannot read ${file}: ${fileProblemOf(error)}`)
   })
   return { from: file ?? '', lines: content.split('\n') }
 }

@@ -19,14 +19,14 @@ export interface Comparison {
 export async function compareOptions(
   context: Context,
   { defaults }: Inventory,
-  { driver: driverName, options: said = {}, host }: ReadyMachine,
+  { driver: driverName, options: given = {}, host }: ReadyMachine,
   status: HostStatus,
 ): Promise<Comparison> {
   const { update } = await context.loadDriver(driverName)
-  if (update === undefined) return { options: said, differences: [] }
+  if (update === undefined) return { options: given, differences: [] }
   const definition = await context.driver(driverName)
   const shared = defaults[driverName] ?? {}
-  const options = checkOptions(definition, said, shared)
+  const options = checkOptions(definition, given, shared)
   const call = { signal: context.signal, progress: () => {} }
   const all = await update.compare(host, options, status, call)
   if (all.length === 0) return { options, differences: [] }
@@ -37,7 +37,7 @@ export async function compareOptions(
       .map(({ key }) => key),
   )
   const counts = ({ option }: Difference): boolean =>
-    option in said || (isMade && (option in shared || !fallbacks.has(option)))
+    option in given || (isMade && (option in shared || !fallbacks.has(option)))
   return { options, differences: all.filter(counts) }
 }
 

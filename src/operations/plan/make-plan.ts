@@ -118,7 +118,7 @@ async function examineHost(
     case 'starting':
     case 'stopping':
       return { issues: [{ machine: name, why: `the host is ${status.state}` }] }
-    case 'unasked': {
+    case 'not-asked': {
       const { why } = status
       const issues = [
         ...(why === undefined ? [] : [{ machine: name, why }]),
@@ -158,10 +158,10 @@ async function examine(
   options: PlanOptions,
 ): Promise<PlanPart> {
   const { host } = machine
-  const surplus = exceededCount(inventory.profiles, machine)
-  const isGoing = host?.phase === 'removing' && host.replacing !== true
-  if (surplus !== undefined && !isGoing) {
-    const why = `profile ${surplus.profile} sets "count: ${surplus.count}"`
+  const exceeded = exceededCount(inventory.profiles, machine)
+  const isBeingRemoved = host?.phase === 'removing' && host.replacing !== true
+  if (exceeded !== undefined && !isBeingRemoved) {
+    const why = `profile ${exceeded.profile} sets "count: ${exceeded.count}"`
     return planDestructive(machine, { action: 'remove', why })
   }
   if (host?.phase === 'ready') {
@@ -198,14 +198,17 @@ async function withGrants(
 /** Issues for hosts without an entry, and for a failed search for them. */
 async function orphanIssues(context: Context, progress: Progress): Promise<readonly Issue[]> {
   try {
-    const { orphans, unasked } = await findOrphans(context, { everywhere: false, progress })
+    const { orphans, skipped } = await findOrphans(context, {
+      everywhere: false,
+      progress,
+    })
     return [
       ...orphans.map(({ machine, parts, origin: { createdBy, created } }) => ({
         machine,
         why: `this clone of the inventory has no entry for ${parts.join(', ')}${createdBy === undefined ? '' : ` (created by ${createdBy}${created === undefined ? '' : ` at ${created}`})`}`,
         hint: 'merge the branch that contains the entry; if there is no such branch, see fleet gc',
       })),
-      ...unasked.map(({ place, reason }) => ({
+      ...skipped.map(({ place, reason }) => ({
         why: `could not look for unmanaged hosts (${place}): ${reason}`,
       })),
     ]

@@ -42,8 +42,8 @@ export function planUnready(
   }
   if (makesHosts) return { changes: [{ machine: name, action: 'create', why }] }
   const wanted = machine.driver === 'local' ? [] : operatorsOf(inventory, machine)
-  const letsIn = planOperators(machine, wanted, { block: [], elsewhere: new Set() })
-  return { changes: [{ machine: name, action: 'adopt', why }, ...letsIn] }
+  const keyChanges = planOperators(machine, wanted, { block: [], elsewhere: new Set() })
+  return { changes: [{ machine: name, action: 'adopt', why }, ...keyChanges] }
 }
 
 /** Plans to continue an interrupted removal. It needs a confirmation, unless this user started it on this computer. */

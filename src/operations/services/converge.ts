@@ -163,9 +163,9 @@ export async function waitForService(
   let last: { readonly service: Service; readonly counts: ServiceState } | undefined
   let failure: Task | undefined
   let cause = ''
-  let trouble: unknown
+  let lastError: unknown
   const fail = async (why: string): Promise<UserError> => {
-    if (last === undefined) return new UserError('failed', `${why}: ${messageOf(trouble)}`)
+    if (last === undefined) return new UserError('failed', `${why}: ${messageOf(lastError)}`)
     const { service } = last
     const details =
       failure === undefined
@@ -212,7 +212,7 @@ export async function waitForService(
       signal.throwIfAborted()
       if (last?.counts.state === 'failed' || !(error instanceof UserError)) throw error
       if (/not found/.test(error.message)) throw error
-      trouble = error
+      lastError = error
     }
     if (performance.now() >= deadline) {
       const { running = 0, desired = 0 } = last?.counts ?? {}

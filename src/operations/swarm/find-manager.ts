@@ -11,7 +11,7 @@ import { firstAnswer } from '../fan-out/first-answer.ts'
 const answerMs = 10_000
 
 /** How long to wait for a response before the next manager is tried too, in milliseconds. */
-const patienceMs = 1000
+const nextAfterMs = 1000
 
 /** A manager of a swarm that has responded. */
 export interface Manager {
@@ -60,7 +60,7 @@ export async function findManager(
     if (cluster?.id !== swarm.id) return undefined
     return { machine, engine, nodes: await listNodes(engine, stop) }
   }
-  const found = await firstAnswer(candidates, ask, { patienceMs, answerMs, signal })
+  const found = await firstAnswer(candidates, ask, { nextAfterMs, answerMs, signal })
   if (found !== undefined) return found
   signal.throwIfAborted()
   throw new UserError('failed', `no manager of swarm ${name} responded`, {

@@ -122,10 +122,10 @@ export function machinesLosingQuorum(
   )
   const issues = needed.map(({ machine, swarm, why }): Issue => {
     const actions = [...refused].filter((one) => one.machine === machine)
-    const deed = actions.map(({ action }) => action).join(' and ')
+    const verbs = actions.map(({ action }) => action).join(' and ')
     return {
       machine,
-      why: `cannot ${deed} this machine, because it is a manager of swarm ${swarm}: ${why}`,
+      why: `cannot ${verbs} this machine, because it is a manager of swarm ${swarm}: ${why}`,
       hint: 'bring the other managers back online first, or select more machines as managers',
     }
   })

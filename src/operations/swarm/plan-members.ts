@@ -417,10 +417,10 @@ function keepQuorum(
       managers.delete(node)
       return true
     }
-    const deed = { demote: 'be demoted', leave: 'leave', 'remove-node': 'be removed' }[action]
+    const verb = { demote: 'be demoted', leave: 'leave', 'remove-node': 'be removed' }[action]
     issues.push({
       machine,
-      why: `${action === 'remove-node' ? `its old node ${node}` : 'the machine'} would have to ${deed}, but swarm ${swarm} needs it: ${loss}`,
+      why: `${action === 'remove-node' ? `its old node ${node}` : 'the machine'} would have to ${verb}, but swarm ${swarm} needs it: ${loss}`,
       hint: 'bring the other managers back online first, or select more machines as managers',
     })
     return false

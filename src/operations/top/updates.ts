@@ -118,7 +118,7 @@ export type Update =
       readonly figures: HostFigures
       readonly at: number
     }
-  | { readonly kind: 'heard'; readonly machine: string; readonly at: number }
+  | { readonly kind: 'answered'; readonly machine: string; readonly at: number }
   | {
       readonly kind: 'services'
       readonly swarm: string

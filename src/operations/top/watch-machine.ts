@@ -117,7 +117,7 @@ export function settled(work: () => Promise<void>, signal: AbortSignal): () => v
 }
 
 /** Creates a promise, `tooLong`, that rejects when a machine has sent nothing for a while. */
-function watchSilence(): { heard: () => void; tooLong: Promise<never> } & Disposable {
+function watchSilence(): { restart: () => void; tooLong: Promise<never> } & Disposable {
   let timer: NodeJS.Timeout | undefined
   const tooLong = new Promise<never>((_, reject) => {
     const silent = new UserError('unreachable', `no answer for ${silenceMs / 1000} s`)
@@ -125,7 +125,7 @@ function watchSilence(): { heard: () => void; tooLong: Promise<never> } & Dispos
   })
   tooLong.catch(() => {})
   return {
-    heard: () => timer?.refresh(),
+    restart: () => timer?.refresh(),
     tooLong,
     [Symbol.dispose]: () => clearTimeout(timer),
   }
@@ -151,11 +151,11 @@ export function watchMachine(
   let wake = nothing
 
   /** Queries the engine regularly, as a sign of life of a host whose figures cannot be read. */
-  async function ping(open: Engine, stop: AbortSignal, heard: () => void): Promise<void> {
+  async function ping(open: Engine, stop: AbortSignal, onAnswer: () => void): Promise<void> {
     for (;;) {
       await readVersion(open, stop)
-      heard()
-      emit({ kind: 'heard', machine: name, at: Date.now() })
+      onAnswer()
+      emit({ kind: 'answered', machine: name, at: Date.now() })
       await sleep(readingSeconds * 1000, undefined, { signal: stop })
     }
   }
@@ -164,12 +164,12 @@ export function watchMachine(
     connection: Context,
     open: Engine | undefined,
     stop: AbortSignal,
-    heard: () => void,
+    onAnswer: () => void,
   ): Promise<void> {
     try {
       const transport = await connection.connect(machine)
       for await (const figures of watchHostFigures(transport, stop)) {
-        heard()
+        onAnswer()
         emit({ kind: 'figures', machine: name, figures, at: Date.now() })
       }
     } catch (error) {
@@ -181,7 +181,7 @@ export function watchMachine(
         machine: name,
       })
     }
-    await ping(open, stop, heard)
+    await ping(open, stop, onAnswer)
   }
 
   async function followEvents(
@@ -205,7 +205,7 @@ export function watchMachine(
       emit({ kind: 'connected', machine: name, engine: '', processors: 0, at: Date.now() })
       opened()
       await Promise.race([
-        followFigures(connection, undefined, stop, silence.heard),
+        followFigures(connection, undefined, stop, silence.restart),
         silence.tooLong,
       ])
       return
@@ -217,7 +217,7 @@ export function watchMachine(
     })
     const list = async (): Promise<void> => {
       const containers = await listContainers(open, { all: true, signal: stop })
-      silence.heard()
+      silence.restart()
       emit({
         ...{ kind: 'containers', machine: name, at: Date.now() },
         containers: containers.map(topContainer),
@@ -240,7 +240,7 @@ export function watchMachine(
       ...{ processors: info.NCPU, at: Date.now() },
     })
     engine = open
-    const following = [followFigures(connection, open, stop, silence.heard), silence.tooLong]
+    const following = [followFigures(connection, open, stop, silence.restart), silence.tooLong]
     for (const one of following) one.catch(() => {})
     await Promise.race([list(), ...following])
     listImagesSoon()
@@ -286,12 +286,12 @@ export function watchMachine(
       const began = Date.now()
       await attempt()
       if (Date.now() - began > longestPauseMs * 2) pauseMs = firstPauseMs
-      const woken = new AbortController()
+      const interrupted = new AbortController()
       wake = () => {
         pauseMs = firstPauseMs
-        woken.abort()
+        interrupted.abort()
       }
-      const until = AbortSignal.any([signal, woken.signal])
+      const until = AbortSignal.any([signal, interrupted.signal])
       await sleep(pauseMs, undefined, { signal: until }).catch(() => {})
       pauseMs = Math.min(longestPauseMs, pauseMs * 2)
     }

@@ -20,10 +20,10 @@ const settleMs = 250
  * The pauses between readings, in milliseconds: the short one while tasks are starting or stopping, for which a manager
  * sends no events; the long one to find changes on machines whose events are not followed.
  */
-const [restlessMs, restfulMs] = [2000, 10_000]
+const [frequentMs, rareMs] = [2000, 10_000]
 
 /** How long readings are frequent after an event, in milliseconds: managers learn the states of tasks a little later. */
-const restlessForMs = 6000
+const frequentForMs = 6000
 
 /** How long one reading may take, in milliseconds. */
 const answerMs = 15_000
@@ -46,7 +46,7 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
   let timer: NodeJS.Timeout | undefined
   let isReading = false
   let isDue = false
-  let restlessUntil = 0
+  let frequentUntil = 0
 
   /** Reads once. Resolves to the pause before the next reading. */
   async function read(): Promise<number> {
@@ -64,11 +64,11 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
           ? { service, rows: await taskRows(scope, swarm, [service]) }
           : undefined
       emit({ kind: 'services', swarm: name, services, tasks, at: Date.now() })
-      return services.every(isSettled) && Date.now() > restlessUntil ? restfulMs : restlessMs
+      return services.every(isSettled) && Date.now() > frequentUntil ? rareMs : frequentMs
     } catch (error) {
       swarm = undefined
       if (!signal.aborted) emit({ kind: 'swarm-lost', swarm: name, reason: messageOf(error) })
-      return restlessMs
+      return frequentMs
     }
   }
 
@@ -87,7 +87,7 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
   }
 
   /** Reads after `ms`, or again after the current reading. */
-  function hurry(ms: number): void {
+  function readAfter(ms: number): void {
     if (isReading) isDue = true
     else plan(ms)
   }
@@ -98,15 +98,15 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
       const isNew = isWanted && (!isShown || (service !== undefined && service !== tasksOf))
       isShown = isWanted
       tasksOf = service
-      if (isNew) hurry(0)
+      if (isNew) readAfter(0)
       if (isWanted) return
       clearTimeout(timer)
       isDue = false
     },
     changed() {
-      restlessUntil = Date.now() + restlessForMs
+      frequentUntil = Date.now() + frequentForMs
       if (isShown && !isDue) {
-        hurry(settleMs)
+        readAfter(settleMs)
         isDue = true
       }
     },

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
-import { UserError, fileTroubleOf, messageOf } from '../../errors.ts'
+import { UserError, fileProblemOf, messageOf } from '../../errors.ts'
 import { nearestInventory } from '../../state/inventory/find-inventory.ts'
 import { decodeInventory, readInventoryFile } from '../../state/inventory/decode-text.ts'
 import type { Stores } from '../context.ts'
@@ -15,7 +15,7 @@ async function checkInventory(inventory: string): Promise<Stats> {
     await readInventoryText(text, inventory, async () => ({ optionsOf: () => undefined }))
     return found
   } catch (error) {
-    const why = error instanceof UserError ? messageOf(error) : fileTroubleOf(error)
+    const why = error instanceof UserError ? messageOf(error) : fileProblemOf(error)
     throw new UserError('inventory', `cannot trust ${inventory}: ${why}`, {
       hint: 'specify an inventory file that fleet can read: fleet trust inventory FILE',
       cause: error,
@@ -42,7 +42,7 @@ export async function trustInventoryFile(
     )
   }
   const inventory = await realpath(found).catch((error: unknown) => {
-    throw new UserError('inventory', `cannot read ${found}: ${fileTroubleOf(error)}`)
+    throw new UserError('inventory', `cannot read ${found}: ${fileProblemOf(error)}`)
   })
   const { uid: owner } = await checkInventory(inventory)
   await (

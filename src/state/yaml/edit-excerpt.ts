@@ -18,7 +18,7 @@ interface Part {
  * new entry follows the name that sorts before it, and comments between entries can belong to
  * either.
  */
-function neighbours(names: readonly string[], name: string): ReadonlySet<number> {
+function neighbors(names: readonly string[], name: string): ReadonlySet<number> {
   const own = names.indexOf(name)
   let above = -1
   let first = 0
@@ -37,7 +37,7 @@ function neighbours(names: readonly string[], name: string): ReadonlySet<number>
 
 /** The parts of a text without the entries that an edit of `name` does not depend on. */
 function partsAround(text: string, { entries, end }: PlainInventory, name: string): Part[] {
-  const kept = neighbours(
+  const kept = neighbors(
     entries.map((entry) => entry.name),
     name,
   )

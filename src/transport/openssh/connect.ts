@@ -17,7 +17,7 @@ import { type KnownHostKey, findRevokedKeys } from '../ssh/host-keys/known-hosts
 import { type Connection, watchLoss } from '../ssh/connection.ts'
 import type { Transport } from '../transport.ts'
 import { ignored } from '../../os/trace.ts'
-import { agentBehind } from './agent-gate.ts'
+import { agentBehind } from './guarded-agent.ts'
 import { failureOf, lastWords } from './login-log.ts'
 import { type Master, MasterFailed, startMaster } from './master.ts'
 import { findSsh } from './program.ts'

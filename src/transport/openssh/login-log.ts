@@ -191,12 +191,12 @@ const notSsh =
   /banner line contains invalid characters|: invalid format|Bad packet length|Protocol major versions differ/
 
 /** Lines of ssh that report only that the connection has ended. */
-const sayNothing =
+const uninformative =
   /^(?:\w+_exchange_identification: |banner exchange: )?(?:read: )?Connection (?:to UNKNOWN|closed by|reset by|timed out during) |^Killed by signal/
 
 /** Returns the line that best explains why ssh exited. */
 export const lastWords = (words: readonly string[]): string | undefined =>
-  words.findLast((line) => !sayNothing.test(line)) ?? words.at(-1)
+  words.findLast((line) => !uninformative.test(line)) ?? words.at(-1)
 
 /** Explains why an ssh process exited without logging in, as ssh2 would have reported it. */
 export function failureOf(log: LoginLog, seconds: number): Failure {

@@ -10,7 +10,7 @@ import { trace } from '../../os/trace.ts'
 import { startProxyCommand } from '../ssh/proxy-command.ts'
 import type { Prompt, SshTarget } from '../ssh/connect.ts'
 import type { KnownHostKey } from '../ssh/host-keys/known-hosts.ts'
-import { type AgentGate, serveAgentGate } from './agent-gate.ts'
+import { type GuardedAgent, serveGuardedAgent } from './guarded-agent.ts'
 import { createFolder, sharedSocket } from './folder.ts'
 import { type LoginLog, readLogin } from './login-log.ts'
 import { type SharedConnection, joinConnection } from './multiplex.ts'
@@ -52,7 +52,7 @@ export interface Master extends SharedConnection, AsyncDisposable {
   readonly ended: Promise<void>
   /** The fingerprint of the key that the host accepted; undefined for other logins. */
   readonly acceptedKey: string | undefined
-  readonly agent: AgentGate | undefined
+  readonly agent: GuardedAgent | undefined
   /** The last lines that the process printed, without progress messages. */
   readonly words: readonly string[]
 }
@@ -194,7 +194,7 @@ export async function startMaster(target: SshTarget, options: MasterOptions): Pr
     const questions = prompt && (await answerQuestions(folder, prompt))
     // Before 8.2, ForwardAgent is only yes or no, and the host could use the agent at any time.
     const canForward = options.agent !== undefined && isSince(program, 8, 2)
-    const agent = canForward ? await serveAgentGate(folder, options.agent) : undefined
+    const agent = canForward ? await serveGuardedAgent(folder, options.agent) : undefined
     cleanups.push(async () => {
       for (const one of [relay, questions, agent]) await one?.[Symbol.asyncDispose]()
     })

@@ -13,7 +13,7 @@ type Binding = Pick<SshSettings, 'family' | 'bind'>
 const headStart = 250
 
 /** Errors of this computer's own network; the error of another address is more helpful. */
-const saysLittle = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
+const vagueCodes = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
 
 /**
  * Returns the addresses of both families alternately, starting with the family that the system prefers (RFC 8305 4).
@@ -140,5 +140,5 @@ async function connectToFirst(
   await Promise.race([Promise.all(attempts), once(stop, 'abort')])
   if (answered !== undefined) return answered
   signal.throwIfAborted()
-  throw failures.find((error) => !saysLittle.has(codeOf(error) ?? '')) ?? failures[0]
+  throw failures.find((error) => !vagueCodes.has(codeOf(error) ?? '')) ?? failures[0]
 }

@@ -57,10 +57,10 @@ export async function openStream(
   signal.throwIfAborted()
   if (proxy) return startProxyCommand(proxy.command, proxy.env)
   if (via) {
-    const dialled = via.dial({ host: address, port })
+    const dialing = via.dial({ host: address, port })
     const late = once(signal, 'abort').then(() => Promise.reject(signal.reason))
-    dialled.then((stream) => signal.aborted && stream.destroy()).catch(() => {})
-    return await Promise.race([dialled, late])
+    dialing.then((stream) => signal.aborted && stream.destroy()).catch(() => {})
+    return await Promise.race([dialing, late])
   }
   return connectTcp(address, port, signal, settings)
 }

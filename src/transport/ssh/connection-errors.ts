@@ -84,7 +84,7 @@ const timeout =
   (stage: Stage) =>
   (failure: Failure): boolean =>
     failure.stage === stage && failure.error instanceof ConnectTimeout
-const says =
+const hasMessage =
   (pattern: RegExp) =>
   ({ error }: Failure) =>
     pattern.test(messageOf(error))
@@ -191,7 +191,8 @@ const rules: readonly Rule[] = [
     hint: () => "check this computer's firewall",
   },
   {
-    when: (failure) => code('REFUSED')(failure) && says(/administratively prohibited/)(failure),
+    when: (failure) =>
+      code('REFUSED')(failure) && hasMessage(/administratively prohibited/)(failure),
     kind: 'unreachable',
     why: (_, error) => `the jump host refused to forward the connection (${messageOf(error)})`,
     hint: () =>
@@ -233,7 +234,7 @@ const rules: readonly Rule[] = [
       'set IdentityFile for this host in ~/.ssh/config, or remove keys from the agent: ssh-add -d FILE',
   },
   {
-    when: says(/no matching (key exchange|host key|cipher|MAC|C->S|S->C)/),
+    when: hasMessage(/no matching (key exchange|host key|cipher|MAC|C->S|S->C)/),
     kind: 'unreachable',
     why: (_, error) =>
       `the SSH server supports no algorithm that fleet accepts (${messageOf(error).replace('Handshake failed: ', '')})`,
@@ -253,7 +254,7 @@ const rules: readonly Rule[] = [
     hint: () => 'check the port',
   },
   {
-    when: says(/identification string/i),
+    when: hasMessage(/identification string/i),
     kind: 'unreachable',
     why: () => 'the SSH server does not support version 2 of the SSH protocol',
     hint: () => 'check the port, or update the SSH server',
@@ -262,7 +263,7 @@ const rules: readonly Rule[] = [
     when: (failure) =>
       failure.error instanceof ClosedEarly ||
       code('ECONNRESET', 'EPIPE')(failure) ||
-      says(/lost before handshake/)(failure),
+      hasMessage(/lost before handshake/)(failure),
     kind: 'unreachable',
     why: (_, error) => `the host closed the connection during the handshake${printedBy(error)}`,
     hint: () =>

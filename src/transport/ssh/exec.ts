@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import { loginShellLine, outputDelivered } from '../command.ts'
 import type { AgentForwarding } from './agent-forwarding.ts'
 import type { Connection } from './connection.ts'
-import { WithoutComplaint, markCommand } from './signal.ts'
+import { WithoutCshError, markCommand } from './signal.ts'
 import { requestsOver } from './ssh2-internals.ts'
 import type { CommandLine, ExecOptions, ExitStatus, RunningCommand } from '../transport.ts'
 
@@ -99,7 +99,7 @@ const sessionLate = ({ machine }: Connection['endpoint']): UserError =>
     },
   )
 
-const deafAfterSignal = ({ machine }: Connection['endpoint']): UserError =>
+const noReactionError = ({ machine }: Connection['endpoint']): UserError =>
   new UserError(
     'unreachable',
     `${machine} does not respond, and the command could not be stopped`,
@@ -122,7 +122,7 @@ const requestsOf = (channel: ClientChannel): Pick<RunningCommand, 'kill' | 'resi
 })
 
 /** Runs a command line without counting its session, and ignores the result. */
-function runAside({ client, stream }: Connection, line: string): void {
+function runUncounted({ client, stream }: Connection, line: string): void {
   if (stream.writable) client.exec(line, (error, channel) => error ?? channel.resume())
 }
 
@@ -166,21 +166,21 @@ export async function startCommand(
     .finally(() => clearTimeout(timer))
   void closed.then(endForwarding)
   const { kill: request, resize } = requestsOf(channel)
-  const deaf = new AbortController()
+  const noReaction = new AbortController()
   const kill = (name: string) => {
-    if (marked) runAside(connection, marked.signalLine(name))
+    if (marked) runUncounted(connection, marked.signalLine(name))
     else request(name)
     const giveUp = setTimeout(
-      () => deaf.abort(deafAfterSignal(connection.endpoint)),
+      () => noReaction.abort(noReactionError(connection.endpoint)),
       signalTimeoutMs,
     )
     void Promise.race([connection.settled(), closed]).then(() => clearTimeout(giveUp))
   }
   const stdin = new PassThrough({ highWaterMark: bufferSize })
-  const complaintFilter = () =>
-    new WithoutComplaint(() => void cshConnections.add(connection), bufferSize)
-  const stdout = outputOf(channel, marked && terminal ? complaintFilter() : undefined)
-  const stderr = outputOf(channel.stderr, marked && !terminal ? complaintFilter() : undefined)
+  const cshErrorFilter = () =>
+    new WithoutCshError(() => void cshConnections.add(connection), bufferSize)
+  const stdout = outputOf(channel, marked && terminal ? cshErrorFilter() : undefined)
+  const stderr = outputOf(channel.stderr, marked && !terminal ? cshErrorFilter() : undefined)
   stdin.pipe(channel)
   channel.on('error', () => stdin.destroy()) // the command ended while its input was written
 
@@ -190,7 +190,9 @@ export async function startCommand(
       for (const stream of [stdin, stdout, stderr]) stream.destroy()
       reject(reason)
     }
-    deaf.signal.addEventListener('abort', () => drop(deaf.signal.reason), { once: true })
+    noReaction.signal.addEventListener('abort', () => drop(noReaction.signal.reason), {
+      once: true,
+    })
     const abort = () => {
       kill('TERM')
       drop(signal?.reason)

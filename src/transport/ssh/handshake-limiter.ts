@@ -17,17 +17,17 @@ export const limiterKey = ({ address, port = 22 }: Address): string => `${addres
  * time. First come, first served. The function resolves to another function, which ends the turn.
  */
 export function createHandshakeLimiter(limit: number): (name: string) => Promise<() => void> {
-  const gates = new Map<string, { held: number; readonly waiting: (() => void)[] }>()
+  const slots = new Map<string, { held: number; readonly waiting: (() => void)[] }>()
   return async (name) => {
-    const gate = gates.get(name) ?? { held: 0, waiting: [] }
-    gates.set(name, gate)
-    if (gate.held >= limit) await new Promise<void>((resolve) => gate.waiting.push(resolve))
-    else gate.held += 1
+    const slot = slots.get(name) ?? { held: 0, waiting: [] }
+    slots.set(name, slot)
+    if (slot.held >= limit) await new Promise<void>((resolve) => slot.waiting.push(resolve))
+    else slot.held += 1
     return () => {
-      const next = gate.waiting.shift()
+      const next = slot.waiting.shift()
       if (next !== undefined) return next()
-      gate.held -= 1
-      if (gate.held === 0) gates.delete(name)
+      slot.held -= 1
+      if (slot.held === 0) slots.delete(name)
     }
   }
 }

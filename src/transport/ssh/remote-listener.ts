@@ -8,13 +8,13 @@ import type { Connection } from './connection.ts'
 type Take = (accept: AcceptConnection) => void
 
 /** The handlers of connections to sockets that a host listens on, by the name of the socket. */
-const takers = new WeakMap<Client, Map<string, Take>>()
+const listeners = new WeakMap<Client, Map<string, Take>>()
 
-function takersOf(client: Client): Map<string, Take> {
-  const known = takers.get(client)
+function listenersOf(client: Client): Map<string, Take> {
+  const known = listeners.get(client)
   if (known) return known
   const made = new Map<string, Take>()
-  takers.set(client, made)
+  listeners.set(client, made)
   const pass = (name: string, accept: AcceptConnection, reject: () => void) => {
     const take = made.get(name)
     if (take) take(accept)
@@ -53,7 +53,7 @@ export async function listenOnHost(
 ): Promise<RemoteListener> {
   const ended = connection.ended()
   if (ended) throw ended
-  const taking = takersOf(connection.client)
+  const taking = listenersOf(connection.client)
   const port = await request(connection, socket).catch((error: Error) => {
     throw connection.ended() ?? refused(`${nameOf(socket)}: ${error.message}`, error)
   })

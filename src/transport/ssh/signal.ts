@@ -34,11 +34,11 @@ export function markCommand(command: CommandLine, isCsh = false): MarkedCommand 
 }
 
 /** The error of csh about `export`, with or without a terminal, after which it runs the command anyway. */
-const complaint = /^export: Command not found\.\r?\n/
-const longestComplaint = 'export: Command not found.\r\n'.length
+const cshError = /^export: Command not found\.\r?\n/
+const cshErrorLength = 'export: Command not found.\r\n'.length
 
 /** Removes the error of csh about `export` from the beginning of an output. Calls `found` if the error was there. */
-export class WithoutComplaint extends Transform {
+export class WithoutCshError extends Transform {
   #start: Buffer | undefined = Buffer.alloc(0)
   readonly #found: () => void
 
@@ -54,8 +54,8 @@ export class WithoutComplaint extends Transform {
   ): void {
     if (this.#start === undefined) return done(null, chunk)
     this.#start = Buffer.concat([this.#start, chunk])
-    const text = this.#start.toString('latin1', 0, longestComplaint)
-    if (!complaint.test(text) && 'export: Command not found.\r\n'.startsWith(text)) return done()
+    const text = this.#start.toString('latin1', 0, cshErrorLength)
+    if (!cshError.test(text) && 'export: Command not found.\r\n'.startsWith(text)) return done()
     done(null, this.#rest())
   }
 
@@ -66,7 +66,7 @@ export class WithoutComplaint extends Transform {
   #rest(): Buffer | undefined {
     const start = this.#start ?? Buffer.alloc(0)
     this.#start = undefined
-    const match = complaint.exec(start.toString('latin1', 0, longestComplaint))
+    const match = cshError.exec(start.toString('latin1', 0, cshErrorLength))
     if (match) this.#found()
     const rest = start.subarray(match?.[0].length ?? 0)
     return rest.length === 0 ? undefined : rest

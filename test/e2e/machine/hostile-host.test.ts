@@ -107,7 +107,7 @@ describe('control characters from a host are escaped', () => {
   })
 
   test('in the error output of a failed command', async () => {
-    host.behave({ complaint: sequences })
+    host.behave({ errorOutput: sequences })
     const { stderr } = await ana.fleet(['cp', 'evil:x', '.'])
     expect(stderr).not.toMatch(acted)
   })

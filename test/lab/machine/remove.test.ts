@@ -4,7 +4,7 @@ import { type MachineName, parseMachineName } from '../../../src/machine/name.ts
 import type { Context } from '../../../src/operations/context.ts'
 import {
   type AskName,
-  checkForgettable,
+  checkCanForget,
   checkRemovable,
   forgetMachine,
   removeMachine,
@@ -57,7 +57,7 @@ const removal: Removal = {
   take: (context, machine, leaving) =>
     removeMachine(context, machine, { progress: () => {}, signal, leaving }),
 }
-const forgetting: Removal = { check: checkForgettable, take: forgetMachine }
+const forgetting: Removal = { check: checkCanForget, take: forgetMachine }
 
 async function remove(
   names: readonly string[],

@@ -7,7 +7,7 @@ import { stackOf } from '../../../src/machine/stacks.ts'
 import {
   type LocalDocker,
   askConfig,
-  openWorkplace,
+  createWorkDirectory,
 } from '../../../src/operations/compose/local-session.ts'
 import { type ResolvedStack, resolveStack } from '../../../src/operations/stacks/resolve-stack.ts'
 import { readStackFiles } from '../../../src/operations/stacks/stack-files.ts'
@@ -51,11 +51,11 @@ async function resolveIn(
 ): Promise<ResolvedStack> {
   const stack = stackOf('shop', { compose: 'shop/compose.yaml', on: 'all', ...more })
   const read = await readStackFiles(join(folder, 'machines.yaml'), stack, env)
-  await using workplace = await openWorkplace()
+  await using workplace = await createWorkDirectory()
   const streams = { cwd: folder, env: read.variables }
   const { command, project } = read
   const config = askConfig({
-    ...{ command, project, docker: { ask }, stdin: undefined, workplace, streams },
+    ...{ command, project, docker: { ask }, stdin: undefined, workDirectory: workplace, streams },
   })
   return await resolveStack(read, { root: workplace.root, ask: config })
 }

@@ -12,7 +12,7 @@ interface HostileBehaviour {
     readonly texts: readonly string[]
   }
   /** Text that a command prints on stderr before it fails. */
-  readonly complaint?: string
+  readonly errorOutput?: string
   /** Returns the output of a command that fleet parses, after the mark that fleet waits for. */
   readonly output?: (command: string) => string | Buffer
 }
@@ -49,8 +49,8 @@ export async function startHostileHost(): Promise<HostileHost> {
       const [mark] = /fleet-[0-9a-f-]{36}/.exec(command) ?? []
       if (behaviour.output) channel.write(`a greeting\n${mark}\n`)
       if (behaviour.output) channel.write(behaviour.output(command))
-      channel.stderr.write(behaviour.complaint ?? '')
-      channel.exit(behaviour.complaint === undefined ? 0 : 1)
+      channel.stderr.write(behaviour.errorOutput ?? '')
+      channel.exit(behaviour.errorOutput === undefined ? 0 : 1)
       channel.end()
     },
     engine(request, response) {

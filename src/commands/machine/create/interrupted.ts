@@ -31,8 +31,8 @@ const mayCost = ({ host }: Machine): boolean =>
 
 /** Lists the partly created machines, and says if they may cost money. */
 function describePartial(partial: readonly Machine[]): string {
-  const paid = partial.some(mayCost) ? ' and may cost money until removed' : ''
-  return `${foldNames(namesOf(partial))} ${partial.length === 1 ? 'was' : 'were'} only partly created${paid}`
+  const costNote = partial.some(mayCost) ? ' and may cost money until removed' : ''
+  return `${foldNames(namesOf(partial))} ${partial.length === 1 ? 'was' : 'were'} only partly created${costNote}`
 }
 
 /** Resolves to the error of one machine, with the commands that continue or undo its creation in the hint. */
@@ -45,10 +45,10 @@ export async function explainUnfinished(
   const partial = namesOf(await unfinished(fleet, names))
   if (partial.length === 0 || !(error instanceof UserError)) return error
   const { kind, message, machine, hint } = error
-  const ways = [hint, nextSteps(partial, continueWith)]
+  const hints = [hint, nextSteps(partial, continueWith)]
     .filter((step) => step !== undefined)
     .join('; ')
-  return new UserError(kind, message, { machine, hint: ways, cause: error })
+  return new UserError(kind, message, { machine, hint: hints, cause: error })
 }
 
 /**
@@ -157,7 +157,7 @@ export async function handleInterruption(
       { value: 'keep', name: 'Keep and finish later' },
       { value: 'undo', name: 'Remove now' },
     ],
-    { preface: `${describePartial(partial)}\n`, afterCancel: true },
+    { introduction: `${describePartial(partial)}\n`, afterCancel: true },
   ).catch(() => 'keep')
   if (choice === 'keep') throw stays
   const fresh = fleet.with({ signal: new AbortController().signal })

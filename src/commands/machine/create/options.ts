@@ -51,11 +51,11 @@ export function checkFitting(
   options: Readonly<Record<string, unknown>>,
   { driver, makesHosts }: { driver: string; makesHosts: boolean },
 ): void {
-  const unfit = fitting[makesHosts ? 'existing' : 'made'].find(
+  const inapplicable = fitting[makesHosts ? 'existing' : 'made'].find(
     (key) => options[key] !== undefined && options[key] !== false,
   )
-  if (unfit === undefined) return
-  const name = /--[\w-]+/.exec(creationOptions[unfit].flags)?.[0]
+  if (inapplicable === undefined) return
+  const name = /--[\w-]+/.exec(creationOptions[inapplicable].flags)?.[0]
   const why = makesHosts
     ? `is for existing hosts, but the ${driver} driver creates new ones`
     : `is for new hosts, but the ${driver} driver uses existing ones`

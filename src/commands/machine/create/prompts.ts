@@ -156,8 +156,8 @@ function needsDriver(names: readonly MachineName[], { profiles }: Inventory): Us
  * or lists in `prompts`. Prints the complete command line for the next time.
  */
 export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<Creation> {
-  const person = canPrompt(io)
-  if (typed.names.length === 0 && !person) {
+  const isInteractive = canPrompt(io)
+  if (typed.names.length === 0 && !isInteractive) {
     throw new UserError('usage', 'no machine name specified', {
       hint: 'to specify a name: fleet create NAME',
     })
@@ -167,12 +167,13 @@ export async function askCreation(io: Io, fleet: Fleet, typed: Typed): Promise<C
   const isWritten =
     given.length > 0 &&
     (typed.options['extends'] !== undefined || given.every((name) => inventory.machines.has(name)))
-  const asksDriver = typed.driver === undefined && !isWritten && person
-  if (typed.driver === undefined && !isWritten && !person) throw needsDriver(given, inventory)
+  const asksDriver = typed.driver === undefined && !isWritten && isInteractive
+  if (typed.driver === undefined && !isWritten && !isInteractive)
+    throw needsDriver(given, inventory)
   const driverName = asksDriver ? await askDriver(io, inventory) : typed.driver
   const driver = driverName === undefined ? undefined : await fleet.driver(driverName)
   const names = given.length > 0 ? given : [await askName(io, inventory)]
-  if (driver === undefined || isWritten || !person) return { ...typed, names, driver }
+  if (driver === undefined || isWritten || !isInteractive) return { ...typed, names, driver }
 
   const defaults = inventory.defaults[driver.name] ?? {}
   const isGuided = asksDriver || given.length === 0

@@ -84,7 +84,7 @@ const keysForTarget = (view: Model['view']): string => {
 
 /** Returns the end of a text that fits into so many cells. */
 function lastCells(text: string, cells: number): string {
-  const characters = [...text]
+  const characters = Array.from(text)
   while (cellWidth(characters.join('')) > cells) characters.shift()
   return characters.join('')
 }

@@ -94,7 +94,7 @@ export function applyUpdate(model: Model, update: Update): Model {
       return changeMachine(model, update.machine, ({ reason: _, ...machine }) => ({
         ...machine,
         phase: 'connected',
-        heardAt: update.at,
+        lastSeenAt: update.at,
         engine: update.engine,
         processors: update.processors,
       }))
@@ -110,7 +110,7 @@ export function applyUpdate(model: Model, update: Update): Model {
       return {
         ...changeMachine(model, update.machine, (machine) => ({
           ...machine,
-          heardAt: update.at,
+          lastSeenAt: update.at,
           containers: update.containers,
         })),
         usage: keepUsage(model, update.machine, ids),
@@ -119,7 +119,7 @@ export function applyUpdate(model: Model, update: Update): Model {
     case 'images':
       return changeMachine(model, update.machine, (machine) => ({
         ...machine,
-        heardAt: update.at,
+        lastSeenAt: update.at,
         images: update.images,
       }))
     case 'figures':
@@ -128,14 +128,17 @@ export function applyUpdate(model: Model, update: Update): Model {
         const used = memory.total === 0 ? 0 : memory.used / memory.total
         return {
           ...machine,
-          heardAt: update.at,
+          lastSeenAt: update.at,
           figures: update.figures,
           cpu: cpu === undefined ? machine.cpu : remember(machine.cpu, cpu),
           memory: remember(machine.memory, used),
         }
       })
-    case 'heard':
-      return changeMachine(model, update.machine, (machine) => ({ ...machine, heardAt: update.at }))
+    case 'answered':
+      return changeMachine(model, update.machine, (machine) => ({
+        ...machine,
+        lastSeenAt: update.at,
+      }))
     case 'services':
       return changeSwarm(model, update.swarm, ({ reason: _, ...swarm }) => ({
         ...swarm,

@@ -39,7 +39,7 @@ export interface MachineModel {
   readonly machine: Machine
   readonly phase: 'connecting' | 'connected' | 'lost'
   /** When data last arrived from the machine, in milliseconds since 1970. */
-  readonly heardAt?: number
+  readonly lastSeenAt?: number
   /** Why the machine does not answer, and whether the host is lost or only its engine. */
   readonly reason?: string
   readonly isHostLost?: boolean
@@ -239,7 +239,7 @@ export function initialModel({
 }
 
 /** Whether a machine does not answer at the moment. */
-export const isStale = ({ phase, heardAt = 0 }: MachineModel, now: number): boolean =>
+export const isStale = ({ phase, lastSeenAt: heardAt = 0 }: MachineModel, now: number): boolean =>
   phase === 'lost' || (phase === 'connected' && now - heardAt > staleMs)
 
 /** Returns the state of a machine, with the names that `fleet status` uses. */

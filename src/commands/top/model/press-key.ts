@@ -24,7 +24,7 @@ export interface Step {
 
 const stay = (model: Model, ...effects: readonly Effect[]): Step => ({ model, effects })
 
-const say = (model: Model, text: string, isBad = true): Step =>
+const showMessage = (model: Model, text: string, isBad = true): Step =>
   stay({ ...model, message: { text, isBad } })
 
 const withView = (model: Model, change: Partial<ViewState>): Model => ({
@@ -78,7 +78,7 @@ function moveCursor(model: Model, to: (cursor: number, height: number) => number
   return withView(moved, { top: listOf(moved).top })
 }
 
-const movements: Readonly<Record<Key, (at: number, height: number) => number>> = {
+const cursorMoves: Readonly<Record<Key, (at: number, height: number) => number>> = {
   up: (at) => at - 1,
   k: (at) => at - 1,
   down: (at) => at + 1,
@@ -99,7 +99,7 @@ function pressCommand(model: Model, key: Key): Step | undefined {
       const targets = logTargetsOf(currentRows(model))
       const [first] = targets
       if (first === undefined)
-        return say(model, 'To show logs, select a container, a stack or a service.')
+        return showMessage(model, 'To show logs, select a container, a stack or a service.')
       const sources = targets.flatMap(({ kind, machine, name }) =>
         kind === 'service' ? [] : `${machine}/${name}`,
       )
@@ -116,7 +116,7 @@ function pressCommand(model: Model, key: Key): Step | undefined {
     case 'e':
     case 'x':
     case ':':
-      if (isReadOnly) return say(model, 'This key is disabled by --read-only.')
+      if (isReadOnly) return showMessage(model, 'This key is disabled by --read-only.')
       return key === 'e' ? openShell(model) : key === 'x' ? openMenu(model) : openCommand(model)
     default:
       return undefined
@@ -132,7 +132,7 @@ const containerShell = 'command -v bash >/dev/null 2>&1 && exec bash || exec sh'
 function openShell(model: Model): Step {
   const target = currentRow(model)?.target
   if (target === undefined || target.kind === 'image') {
-    return say(model, 'To open a shell, select a machine, a container or a service.')
+    return showMessage(model, 'To open a shell, select a machine, a container or a service.')
   }
   const line =
     target.kind === 'machine'
@@ -147,7 +147,10 @@ function openShell(model: Model): Step {
 function openMenu(model: Model): Step {
   const targets = targetsOf(currentRows(model))
   if (targets.length === 0) {
-    return say(model, 'To show actions, select a machine, a container, an image or a service.')
+    return showMessage(
+      model,
+      'To show actions, select a machine, a container, an image or a service.',
+    )
   }
   return stay({ ...model, dialog: { kind: 'menu', targets } })
 }
@@ -157,7 +160,7 @@ const openCommand = (model: Model): Step =>
 
 function openDetails(model: Model): Step {
   const row = currentRow(model)
-  if (row === undefined) return say(model, 'Nothing is selected.')
+  if (row === undefined) return showMessage(model, 'Nothing is selected.')
   const { id, target } = row
   const opened: Model = { ...model, page: { kind: 'details', of: id, top: 0 } }
   return target === undefined ? stay(opened) : stay(opened, { kind: 'details', target, of: id })
@@ -165,7 +168,7 @@ function openDetails(model: Model): Step {
 
 function toggleMark(model: Model): Step {
   const row = currentRow(model)
-  if (row === undefined) return say(model, 'Nothing is selected.')
+  if (row === undefined) return showMessage(model, 'Nothing is selected.')
   const marked = new Set(listOf(model).state.marked)
   if (!marked.delete(row.id)) marked.add(row.id)
   return stay(moveCursor(withView(model, { marked }), (at) => at + 1))
@@ -178,7 +181,7 @@ function switchView(model: Model, index: number): Step {
 
 function pressInList(model: Model, key: Key): Step {
   const { view, state } = listOf(model)
-  const move = movements[key]
+  const move = cursorMoves[key]
   if (move !== undefined) return stay(moveCursor(model, move))
   if (/^[1-6]$/.test(key)) return switchView(model, Number(key) - 1)
   const sorts = view.columns.length + 1
@@ -198,7 +201,8 @@ function pressInList(model: Model, key: Key): Step {
     case 'tab':
     case 'shift-tab': {
       const { groupings } = view
-      if (groupings.length === 1) return say(model, `Grouping is not available for ${view.name}.`)
+      if (groupings.length === 1)
+        return showMessage(model, `Grouping is not available for ${view.name}.`)
       const step = key === 'tab' ? 1 : groupings.length - 1
       const next = (groupings.indexOf(state.grouping) + step) % groupings.length
       return stay(withView(model, { grouping: groupings[next] ?? 'none' }))
@@ -232,7 +236,7 @@ function pressInList(model: Model, key: Key): Step {
 
 /** Returns the new top of a page of `count` lines of which `height` are shown; undefined if the key does not scroll. */
 const scroll = (key: Key, top: number, count: number, height: number): number | undefined => {
-  const move = movements[key]
+  const move = cursorMoves[key]
   if (move === undefined) return undefined
   return Math.max(0, Math.min(count - height, move(top, height)))
 }
@@ -267,7 +271,7 @@ function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: 
   const show = (change: Partial<typeof page>): Step =>
     stay({ ...model, page: { ...page, ...change } })
   const follow = (): Step => show({ top: undefined, selected: undefined })
-  const move = movements[key]
+  const move = cursorMoves[key]
   if (move !== undefined) {
     const moved = Math.max(0, Math.min(last, move(at, logsHeight(model))))
     return moved === last ? follow() : stay(selectLogLine(model, page, moved))
@@ -290,11 +294,11 @@ function pressInLogs(model: Model, page: Page & { readonly kind: 'logs' }, key: 
       return stay({ ...model, dialog: { kind: 'search', text: '', before: page.search } })
     case 'n':
     case 'N': {
-      if (page.search === '') return say(model, 'Press / to search first.')
+      if (page.search === '') return showMessage(model, 'Press / to search first.')
       const found = logMatches(page)
       const next =
         key === 'N' ? found.findLast((index) => index < at) : found.find((index) => index > at)
-      if (next === undefined) return say(model, `No more lines match ${page.search}.`)
+      if (next === undefined) return showMessage(model, `No more lines match ${page.search}.`)
       return show({ top: next + dropped, selected: next + dropped })
     }
     default:
@@ -320,7 +324,7 @@ function pressInDialog(model: Model, dialog: Dialog, key: Key): Step {
   }
   if (dialog.kind === 'confirm' && dialog.names.length === 0) {
     const { change, label, targets } = dialog
-    if (key.toLowerCase() !== 'y') return say(closed(model), 'Nothing was changed.', false)
+    if (key.toLowerCase() !== 'y') return showMessage(closed(model), 'Nothing was changed.', false)
     return stay(closed(model), { kind: 'change', change, label, targets })
   }
   if (key === 'escape') {
@@ -328,7 +332,7 @@ function pressInDialog(model: Model, dialog: Dialog, key: Key): Step {
     if (dialog.kind === 'filter') return stay(withView(back, { filter: dialog.before }))
     if (dialog.kind === 'search') return stay(search(back, dialog.before))
     return dialog.kind === 'confirm' || dialog.kind === 'replicas'
-      ? say(back, 'Nothing was changed.', false)
+      ? showMessage(back, 'Nothing was changed.', false)
       : stay(back)
   }
   if (key === 'enter') return enter(model, dialog)
@@ -364,7 +368,7 @@ function enter(model: Model, dialog: Exclude<Dialog, { readonly kind: 'menu' }>)
     }
     case 'replicas': {
       if (!/^\d{1,5}$/.test(dialog.text)) {
-        return say(
+        return showMessage(
           next,
           `Nothing was changed: ${JSON.stringify(dialog.text)} is not a valid number of replicas.`,
         )
@@ -376,7 +380,7 @@ function enter(model: Model, dialog: Exclude<Dialog, { readonly kind: 'menu' }>)
       const [name, ...names] = dialog.names
       if (dialog.text !== name) {
         const why = `${name} ${protectionOf(dialog.targets)}, and its name was not typed`
-        return say(next, `Nothing was changed: ${why}.`)
+        return showMessage(next, `Nothing was changed: ${why}.`)
       }
       const { change, label, targets } = dialog
       if (names.length > 0) return stay({ ...model, dialog: { ...dialog, names, text: '' } })
@@ -389,7 +393,7 @@ function act(model: Model, action: Action, targets: readonly Target[]): Step {
   const begun = begin(model, action, targets)
   if ('dialog' in begun) return stay({ ...model, dialog: begun.dialog })
   if (begun.effect.kind === 'run' && begun.effect.lines.length === 0) {
-    return say(model, 'An image without a name cannot be pulled.')
+    return showMessage(model, 'An image without a name cannot be pulled.')
   }
   const text = `${action.label} ${describeTargets(targets)} …`
   return stay({ ...model, message: { text, isBad: false } }, begun.effect)

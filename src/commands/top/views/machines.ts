@@ -32,7 +32,7 @@ function driftOf(machine: MachineModel, model: Model): { text: string; count: nu
 
 /** Returns the age of the data of a machine that does not answer. */
 export const dataAge = (machine: MachineModel, now: number): string =>
-  machine.heardAt === undefined ? '' : age((now - machine.heardAt) / 1000)
+  machine.lastSeenAt === undefined ? '' : age((now - machine.lastSeenAt) / 1000)
 
 export const machinesView = defineView<MachineModel>({
   name: 'machines',

@@ -72,10 +72,10 @@ async function growDisk({
     const filter = { Name: 'volume-id', Values: [rootVolume] }
     const asked = new DescribeVolumesModificationsCommand({ Filters: [filter] })
     const { VolumesModifications = [] } = await ec2.send(asked)
-    const isUnderWay = VolumesModifications.some(
+    const isInProgress = VolumesModifications.some(
       ({ ModificationState }) => ModificationState === 'modifying',
     )
-    return isUnderWay ? { pending: `${rootVolume} is being modified` } : { done: undefined }
+    return isInProgress ? { pending: `${rootVolume} is being modified` } : { done: undefined }
   })
   return { disk: String(disk) }
 }
@@ -206,8 +206,8 @@ export async function changeHost(
     })
   }
   checkOwnedBy(token, tagsByKey(instance.tags), `instance ${id}`)
-  const touchesOthers = only.has('tags') || only.has('ports') || only.has('sshCidr')
-  const resources = touchesOthers ? await ownResources(ec2, host) : (host.resources ?? {})
+  const changesOthers = only.has('tags') || only.has('ports') || only.has('sshCidr')
+  const resources = changesOthers ? await ownResources(ec2, host) : (host.resources ?? {})
   const context = { ec2, instance, resources, options }
   return {
     ...(only.has('type') && (await changeType(context))),

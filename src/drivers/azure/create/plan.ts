@@ -171,8 +171,8 @@ export async function planHost(
     return planExisting(api, place, spec, machine, options)
   }
   checkSameTarget(place, options)
-  const anew = { ...place, isPrivate: options.privateOnly }
-  const decision = await decide(api, anew, spec, options, getCallerAddress, call)
+  const freshPlace = { ...place, isPrivate: options.privateOnly }
+  const decision = await decide(api, freshPlace, spec, options, getCallerAddress, call)
   return {
     ...commonPlan(options.user),
     resources: {

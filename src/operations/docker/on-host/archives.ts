@@ -13,7 +13,7 @@ import {
   withoutFlags,
 } from '../../../docker/command-line.ts'
 import type { ReadCommand } from '../../../docker/verbs.ts'
-import { UserError, codeOf, fileTroubleOf } from '../../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../../errors.ts'
 import { findLocal, overwriteFile, writeToSpecialFile } from '../../copy/local-files.ts'
 import type { Streams } from '../../../os/streams.ts'
 import { type HostDocker, runHostDocker } from './host-docker.ts'
@@ -30,7 +30,7 @@ async function runWithInput(
   try {
     await new Promise((resolve, reject) => stdin.once('open', resolve).once('error', reject))
   } catch (error) {
-    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileProblemOf(error)}`, { cause: error })
   }
   return runHostDocker(host, { args: () => args }, { ...streams, stdin })
 }
@@ -63,7 +63,7 @@ export async function importOnHost(
 }
 
 const cannotWrite = (file: string, error: unknown): UserError =>
-  new UserError('failed', `cannot write ${file}: ${fileTroubleOf(error)}`, { cause: error })
+  new UserError('failed', `cannot write ${file}: ${fileProblemOf(error)}`, { cause: error })
 
 /** A destination for the output of docker. */
 interface Sink {

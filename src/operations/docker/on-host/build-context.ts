@@ -2,7 +2,7 @@ import ignore from '@balena/dockerignore'
 import { readFile, readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import type { Readable } from 'node:stream'
-import { UserError, codeOf, fileTroubleOf } from '../../../errors.ts'
+import { UserError, codeOf, fileProblemOf } from '../../../errors.ts'
 import { packTree } from '../../copy/local-tar.ts'
 
 /** A build context to send to a host. */
@@ -26,7 +26,7 @@ const readOptional = (path: string): Promise<string | undefined> =>
   })
 
 const unreadable = (path: string, error: unknown): UserError =>
-  new UserError('failed', `cannot read ${path}: ${fileTroubleOf(error)}`, { cause: error })
+  new UserError('failed', `cannot read ${path}: ${fileProblemOf(error)}`, { cause: error })
 
 async function readDockerfile(path: string): Promise<Buffer> {
   try {

@@ -12,7 +12,7 @@ import {
 } from '../../../docker/command-line.ts'
 import { imagesOf } from '../../../docker/dockerfile.ts'
 import type { ReadCommand } from '../../../docker/verbs.ts'
-import { UserError, fileTroubleOf } from '../../../errors.ts'
+import { UserError, fileProblemOf } from '../../../errors.ts'
 import { run } from '../../../transport/run.ts'
 import { type HostFolder, openHostFolder } from '../../copy/remote-temp-dir.ts'
 import { unpackOnHost } from '../../copy/unpack-on-host.ts'
@@ -65,7 +65,7 @@ async function readLocalFile(file: string): Promise<Buffer> {
   try {
     return await readFile(file)
   } catch (error) {
-    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileProblemOf(error)}`, { cause: error })
   }
 }
 

@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { formatWords, operandsOf, replaceOperand } from '../../../docker/command-line.ts'
 import type { ReadCommand } from '../../../docker/verbs.ts'
-import { UserError, fileTroubleOf } from '../../../errors.ts'
+import { UserError, fileProblemOf } from '../../../errors.ts'
 import { exitCodeOf } from '../../../transport/command.ts'
 import { type Accepted, acceptEntries } from '../../copy/archive/accept-entries.ts'
 import { type SkippedItems, collectSkipped } from '../../copy/archive/skipped-items.ts'
@@ -51,7 +51,7 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
   const follow = endingOf(source) !== '' || words.some(isFollowLink)
   const path = await (follow ? realpath(typed) : lstat(typed).then(() => typed)).catch(
     (error: unknown) => {
-      throw new UserError('failed', `cannot read ${source}: ${fileTroubleOf(error)}`, {
+      throw new UserError('failed', `cannot read ${source}: ${fileProblemOf(error)}`, {
         cause: error,
       })
     },
@@ -73,13 +73,13 @@ async function copyIn(host: HostDocker, command: ReadCommand, streams: Streams):
     [...become, 'sh', '-c', copyInScript, 'fleet', stage, ...program],
     streams.signal,
   )
-  const { code, complaint } = await copying.feed(Readable.from(sent, { objectMode: false }))
+  const { code, errorOutput } = await copying.feed(Readable.from(sent, { objectMode: false }))
   if (code === notWhole) {
     throw new UserError('failed', `cannot copy ${source}: the transfer was incomplete`, {
       machine: host.name,
     })
   }
-  streams.stderr.write(withoutStage(complaint, stage, name, typed))
+  streams.stderr.write(withoutStage(errorOutput, stage, name, typed))
   return code === 0 ? reportSkipped(skipped, streams) : code
 }
 
@@ -100,12 +100,12 @@ const isFollowLink = (word: ReadCommand['words'][number]): boolean =>
 /** The failure of a docker command, with its exit code and its error output. */
 class DockerFailed extends Error {
   readonly code: number
-  readonly complaint: string
+  readonly errorOutput: string
 
-  constructor(code: number, complaint: string) {
+  constructor(code: number, errorOutput: string) {
     super(`docker exited with code ${code}`)
     this.code = code
-    this.complaint = complaint
+    this.errorOutput = errorOutput
   }
 }
 
@@ -127,9 +127,9 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
     const archive = await readOutput(
       { transport: host.transport, signal: streams.signal },
       [...host.docker, ...args],
-      (status, complaint) => {
+      (status, errorOutput) => {
         const code = exitCodeOf(status)
-        return code === 0 ? undefined : new DockerFailed(code, complaint)
+        return code === 0 ? undefined : new DockerFailed(code, errorOutput)
       },
     )
     try {
@@ -142,7 +142,7 @@ async function copyOut(host: HostDocker, command: ReadCommand, streams: Streams)
     }
   } catch (error) {
     if (!(error instanceof DockerFailed)) throw error
-    streams.stderr.write(error.complaint)
+    streams.stderr.write(error.errorOutput)
     return error.code
   }
   return reportSkipped(skipped, streams)

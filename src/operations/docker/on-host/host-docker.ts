@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { registryOf } from '../../../docker/image-reference.ts'
 import { configWithLogins } from '../../../docker/registry-logins.ts'
-import { UserError, fileTroubleOf } from '../../../errors.ts'
+import { UserError, fileProblemOf } from '../../../errors.ts'
 import { type Machine, socketOf } from '../../../machine/machine.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { type CommandResult, run } from '../../../transport/run.ts'
@@ -154,7 +154,7 @@ export const fileOutput = (file: string): Output => ({
     try {
       await writeFile(file, content)
     } catch (error) {
-      throw new UserError('failed', `cannot write ${file}: ${fileTroubleOf(error)}`, {
+      throw new UserError('failed', `cannot write ${file}: ${fileProblemOf(error)}`, {
         cause: error,
       })
     }

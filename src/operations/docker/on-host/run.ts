@@ -8,7 +8,7 @@ import {
   withoutFlags,
 } from '../../../docker/command-line.ts'
 import type { ReadCommand } from '../../../docker/verbs.ts'
-import { UserError, fileTroubleOf } from '../../../errors.ts'
+import { UserError, fileProblemOf } from '../../../errors.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import type { Streams } from '../../../os/streams.ts'
 import { type HostDocker, fileOutput, pickVariables, runHostDocker } from './host-docker.ts'
@@ -17,7 +17,7 @@ async function readLocalFile(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    throw new UserError('failed', `cannot read ${file}: ${fileTroubleOf(error)}`, { cause: error })
+    throw new UserError('failed', `cannot read ${file}: ${fileProblemOf(error)}`, { cause: error })
   }
 }
 

@@ -2,7 +2,7 @@ import { access, mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execProgram } from '../../../os/exec-file.ts'
-import { UserError, codeOf, fileTroubleOf, messageOf } from '../../../errors.ts'
+import { UserError, codeOf, fileProblemOf, messageOf } from '../../../errors.ts'
 import { textAt } from '../imported-host.ts'
 import { shellQuote } from '../../../os/shell-quote.ts'
 import { traceError } from '../../../os/trace.ts'
@@ -35,7 +35,7 @@ function warningsIn(stderr: string): readonly string[] {
 /** Reads an inventory with Ansible itself, which supports all its formats: INI, YAML, directories, plugins, scripts. */
 export async function askAnsible(inventory: string, env: Environment): Promise<AnsibleAnswer> {
   await access(inventory).catch((error: unknown) => {
-    const why = fileTroubleOf(error)
+    const why = fileProblemOf(error)
     throw new UserError('usage', `cannot read ${inventory}: ${why}`, { cause: error })
   })
   try {

@@ -124,7 +124,7 @@ export async function readAnsibleInventory(
     }
     const texts = variables.arguments.map((name) => textAt(vars, name) ?? '')
     const said = readSshArguments(texts.join(' '))
-    if (said.obstacle !== undefined) return { title, reason: said.obstacle }
+    if (said.unsupported !== undefined) return { title, reason: said.unsupported }
     const file = first(variables.identityFile) ?? said.identityFile
     const identityFile =
       file === undefined ? undefined : await findIdentityFile(file, inventory, env)

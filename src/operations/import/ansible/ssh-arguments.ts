@@ -8,7 +8,7 @@ export interface SshArguments {
   readonly port?: string
   readonly identityFile?: string
   /** The reason why fleet cannot connect with these arguments. */
-  readonly obstacle?: string
+  readonly unsupported?: string
 }
 
 /** Splits a text into words as Python's shlex and a POSIX shell do: quotes, and backslashes before characters. */
@@ -104,7 +104,7 @@ export function readSshArguments(text: string): SshArguments {
   const { options, letters } = parseArguments(splitWords(text))
   if (letters.has('F')) {
     return {
-      obstacle: `Ansible connects with a different SSH configuration (-F ${letters.get('F')})`,
+      unsupported: `Ansible connects with a different SSH configuration (-F ${letters.get('F')})`,
     }
   }
   const jump = options.get('proxyjump')
@@ -112,7 +112,7 @@ export function readSshArguments(text: string): SshArguments {
   const jumped = command === undefined || command === 'none' ? undefined : jumpOfCommand(command)
   if (command !== undefined && command !== 'none' && jumped === undefined && jump === undefined) {
     return {
-      obstacle: `Ansible connects through a ProxyCommand, which fleet does not run (${command})`,
+      unsupported: `Ansible connects through a ProxyCommand, which fleet does not run (${command})`,
     }
   }
   const list = jump === undefined || jump === 'none' ? jumped : jump

@@ -10,7 +10,7 @@ import { findProgram } from '../../../os/find-program.ts'
 import { signalGroup } from '../../../os/signal-group.ts'
 import { trace } from '../../../os/trace.ts'
 import { type CommandResult, readBeginning } from '../../../transport/run.ts'
-import { askConfig, openWorkplace } from '../../compose/local-session.ts'
+import { askConfig, createWorkDirectory } from '../../compose/local-session.ts'
 import type { Context } from '../../context.ts'
 import { resolveStack } from '../resolve-stack.ts'
 import type { MachineCompose } from '../run-release.ts'
@@ -106,12 +106,15 @@ async function runModel(
   words: readonly string[],
   { folder, ...options }: { folder?: string; env: Environment; signal: AbortSignal },
 ): Promise<CommandResult> {
-  await using workplace = await openWorkplace()
-  const [file, empty] = [join(workplace.folder, 'compose.json'), join(workplace.folder, 'empty')]
+  await using workDirectory = await createWorkDirectory()
+  const [file, empty] = [
+    join(workDirectory.folder, 'compose.json'),
+    join(workDirectory.folder, 'empty'),
+  ]
   await writeFile(file, JSON.stringify(model), { mode: 0o600 })
   await writeFile(empty, '')
-  const start = modelWords(model, { file, empty, folder: folder ?? workplace.folder })
-  return await run([...start, ...words], { ...options, cwd: workplace.folder })
+  const start = modelWords(model, { file, empty, folder: folder ?? workDirectory.folder })
+  return await run([...start, ...words], { ...options, cwd: workDirectory.folder })
 }
 
 /**
@@ -195,11 +198,11 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
   if (plugin === undefined && (await version.catch(() => '')) === '') return undefined
   return {
     async resolve(files, variables) {
-      await using workplace = await openWorkplace()
+      await using workDirectory = await createWorkDirectory()
       const { folder, command, project } = files
       const all = { ...files.variables, ...variables }
       const ask = askConfig({
-        ...{ command, project, workplace, stdin: undefined },
+        ...{ command, project, workDirectory, stdin: undefined },
         streams: { cwd: folder, env: all },
         docker: {
           ask: (args, place) =>
@@ -210,7 +213,10 @@ export async function findLocalCompose(context: Context): Promise<StackCompose |
             }),
         },
       })
-      const resolving = resolveStack({ ...files, variables: all }, { root: workplace.root, ask })
+      const resolving = resolveStack(
+        { ...files, variables: all },
+        { root: workDirectory.root, ask },
+      )
       await Promise.allSettled([resolving, version])
       await version // that a plugin does not work is a better reason than its output
       return await resolving

@@ -120,21 +120,21 @@ export async function waitForTasks(work: Work, node: string): Promise<void> {
 /** Makes a machine leave its swarm: demotes its node, drains it, and removes it from the list of nodes. */
 export async function leave(work: Work, node: string): Promise<void> {
   const { progress, signal } = work
-  const leaver = await engineOf(work)
-  const info = await readSwarmInfo(leaver, signal)
+  const leavingEngine = await engineOf(work)
+  const info = await readSwarmInfo(leavingEngine, signal)
   const { nodeId } = info
   if (nodeId === node) {
     const listed = await findNode(work, node)
     if (listed?.Spec.Role === 'manager' || listed?.ManagerStatus !== undefined) {
       await demote(work, node)
     }
-    await waitUntilWorker(work, leaver)
+    await waitUntilWorker(work, leavingEngine)
     progress('drain the node')
     await updateNode((await managerOf(work)).engine, node, drained, signal)
     await waitForTasks(work, node)
     progress('leave the swarm')
-    await leaveSwarm(leaver, signal)
-  } else if (info.state === 'error') await leaveFailed(work, leaver)
+    await leaveSwarm(leavingEngine, signal)
+  } else if (info.state === 'error') await leaveFailed(work, leavingEngine)
   await removeGoneNode(work, node)
 }
 

@@ -23,7 +23,7 @@ export const isEmpty = ({ config, listed, environment, certificates }: EngineSet
 /** How a change takes effect, ordered from the least to the most disruptive. */
 export type Effect = 'live' | 'restart' | 'destructive'
 
-const severity: readonly Effect[] = ['live', 'restart', 'destructive']
+const effectOrder: readonly Effect[] = ['live', 'restart', 'destructive']
 
 /** The most disruptive of some effects. */
 export const worstOf = (effects: readonly Effect[]): Effect =>
@@ -31,7 +31,7 @@ export const worstOf = (effects: readonly Effect[]): Effect =>
 
 /** Whether an effect is more disruptive than another one. */
 export const isWorse = (effect: Effect, than: Effect): boolean =>
-  severity.indexOf(effect) > severity.indexOf(than)
+  effectOrder.indexOf(effect) > effectOrder.indexOf(than)
 
 /** One setting of the engine that differs from the entry. */
 export interface SettingChange {

@@ -89,10 +89,10 @@ export function selectKnownHost(
     .split('\n')
     .map((line, index) => parseLine(line, file, index + 1))
     .filter((entry) => entry !== undefined)
-  const matching = (marker: string | undefined, sought: readonly string[]) =>
+  const matching = (marker: string | undefined, wanted: readonly string[]) =>
     entries
       .filter((entry) => entry.marker === marker)
-      .filter(({ hosts }) => sought.some((one) => matchesList(hosts, one)))
+      .filter(({ hosts }) => wanted.some((one) => matchesList(hosts, one)))
       .map(({ key, line }) => ({ key, file, line }))
   return {
     trusted: matching(undefined, [name]),

@@ -235,7 +235,7 @@ const keyboardInteractive = (
   },
 })
 
-async function* askPerson(credentials: Credentials, prompt: Prompt, auth: UserAuth): Attempts {
+async function* askUser(credentials: Credentials, prompt: Prompt, auth: UserAuth): Attempts {
   const { user, host, settings } = credentials
   const most = settings?.passwordPrompts ?? prompts
   const methods = (settings?.methods ?? (['keyboard-interactive', 'password'] as const)).filter(
@@ -350,6 +350,6 @@ export async function* logIn(
   }
   // If no key was offered, only this attempt shows which methods the server accepts.
   if (auth.progress().left === undefined) yield { type: 'none', username }
-  if (prompt) yield* askPerson(credentials, prompt, auth)
+  if (prompt) yield* askUser(credentials, prompt, auth)
   report.left = auth.progress().left ?? []
 }

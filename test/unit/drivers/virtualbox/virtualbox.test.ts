@@ -212,7 +212,13 @@ describe('VBoxManage command lines', () => {
 
   test('create a machine with its token as ID, then set its tags, and mark it as complete at the end', () => {
     const tags = { fleet: 'true', 'fleet:token': token }
-    const at = { folder: '/f', disk: '/f/disk.vdi', seed: '/f/seed.iso', port: 22_222, cards: [] }
+    const at = {
+      folder: '/f',
+      disk: '/f/disk.vdi',
+      seed: '/f/seed.iso',
+      port: 22_222,
+      adapters: [],
+    }
     const lines = creationCommands({ name: 'dev' as MachineName, token, tags }, options, at)
     expect(lines[0]).toEqual(expect.arrayContaining(['createvm', 'dev-9e49abb7', token]))
     expect(lines[1]).toEqual(['setextradata', token, 'fleet', 'true'])

@@ -30,7 +30,7 @@ describe('a computer with a problem', () => {
     ['home', 'fail', /mode 755/, { home: [{ path: '/f', mode: 0o755, isForeign: false }] }],
     ['home', 'fail', /another user/, { home: [{ path: '/f', mode: 0o700, isForeign: true }] }],
     ['inventory', 'fail', /broken/, { inventory: { message: 'it is broken' } }],
-    ['agent', 'warn', /does not answer: gone/, { agent: { socket: '/s', trouble: 'gone' } }],
+    ['agent', 'warn', /does not answer: gone/, { agent: { socket: '/s', problem: 'gone' } }],
     [
       'context',
       'warn',
@@ -43,7 +43,7 @@ describe('a computer with a problem', () => {
       /aws: the token has expired/,
       {
         providers: [
-          { driver: 'aws', isLogin: true, trouble: { message: 'the token has expired' } },
+          { driver: 'aws', isLogin: true, problem: { message: 'the token has expired' } },
         ],
       },
     ],
@@ -51,7 +51,7 @@ describe('a computer with a problem', () => {
       'providers',
       'warn',
       /timeout/,
-      { providers: [{ driver: 'aws', trouble: { message: 'timeout' } }] },
+      { providers: [{ driver: 'aws', problem: { message: 'timeout' } }] },
     ],
     ['broker', 'fail', /does not respond/, { broker: { message: 'it does not respond' } }],
     ['clock', 'fail', /3600 s behind/, { hostsAhead: 3_600 }],

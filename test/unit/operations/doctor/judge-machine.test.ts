@@ -90,7 +90,7 @@ describe('a root cause is the only finding', () => {
     ['host', { ...beforeLogin, record: { message: 'not created yet' } }],
     ['host', { ...failing({ reason: 'silent' }), provider: { state: 'stopped' } }],
     ['port', { ...failing({ reason: 'silent' }), firewall: { message: 'its firewall' } }],
-    ['shell', { ...beforeLogin, shell: { noise: '', trouble: { message: 'it hangs' } } }],
+    ['shell', { ...beforeLogin, shell: { noise: '', problem: { message: 'it hangs' } } }],
     ['mtu', { ...beforeLogin, shell: good.shell, large: { sent: 'lost', received: 'unknown' } }],
   ] satisfies [string, Observation][])(
     'a failure of %s skips all checks that depend on it',

@@ -4,7 +4,7 @@ import { makeGate } from '../../../support/deferred.ts'
 
 const places = ['a', 'b', 'c'].map((name) => ({ name }))
 const { signal } = new AbortController()
-const long = { patienceMs: 1_000_000, answerMs: 1_000_000, signal }
+const long = { nextAfterMs: 1_000_000, answerMs: 1_000_000, signal }
 
 const never = (): Promise<string> => new Promise<string>(() => {})
 
@@ -26,7 +26,7 @@ test('a slow place does not delay asking the next one', async () => {
   const answer = await firstAnswer(
     places,
     ({ name }) => (name === 'a' ? never() : Promise.resolve(name)),
-    { ...long, patienceMs: 1 },
+    { ...long, nextAfterMs: 1 },
   )
   expect(answer).toBe('b')
 })
@@ -40,19 +40,19 @@ test('a slow place can still answer after the others have failed', async () => {
       if (name === 'c') setImmediate(() => slow.resolve())
       return Promise.resolve(undefined)
     },
-    { ...long, patienceMs: 1 },
+    { ...long, nextAfterMs: 1 },
   )
   expect(answer).toBe('late')
 })
 
 test('the result is undefined if no place answers in time', async () => {
-  const limits = { patienceMs: 1, answerMs: 5, signal }
+  const limits = { nextAfterMs: 1, answerMs: 5, signal }
   expect(await firstAnswer(places, never, limits)).toBeUndefined()
 })
 
 test('the reason of an abort is thrown', async () => {
   const stop = new AbortController()
-  const asking = firstAnswer(places, never, { ...long, patienceMs: 1, signal: stop.signal })
+  const asking = firstAnswer(places, never, { ...long, nextAfterMs: 1, signal: stop.signal })
   stop.abort(new Error('interrupted'))
   await expect(asking).rejects.toThrow('interrupted')
 })

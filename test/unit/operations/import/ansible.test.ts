@@ -41,9 +41,9 @@ describe('the SSH arguments of an Ansible host', () => {
     `-o ProxyCommand="ssh -W %h:%p -F other gate"`,
     `-o ProxyCommand="ssh gate nc %h %p"`,
     '-F other.conf',
-  ])('are reported as an obstacle: %s', (text) => {
-    const { obstacle, jumps } = readSshArguments(text)
-    expect(obstacle).toMatch(/^Ansible connects /)
+  ])('are reported as an unsupported: %s', (text) => {
+    const { unsupported, jumps } = readSshArguments(text)
+    expect(unsupported).toMatch(/^Ansible connects /)
     expect(jumps).toBeUndefined()
   })
 })

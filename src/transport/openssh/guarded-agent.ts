@@ -12,7 +12,7 @@ import { listenAt } from '../sockets/unix-socket.ts'
  * A socket that forwards to the SSH agent only while commands that may use the agent are running. ssh alone would let
  * the host use the agent at any time.
  */
-export interface AgentGate extends AsyncDisposable {
+export interface GuardedAgent extends AsyncDisposable {
   /** The path of the socket, for ssh's option ForwardAgent. */
   readonly path: string
   /** Allows access to the agent until the returned function is called. */
@@ -20,7 +20,7 @@ export interface AgentGate extends AsyncDisposable {
 }
 
 /** Creates the socket in `folder`, which forwards to the agent at `socket`. */
-export async function serveAgentGate(folder: string, socket: string): Promise<AgentGate> {
+export async function serveGuardedAgent(folder: string, socket: string): Promise<GuardedAgent> {
   let users = 0
   const server = createServer((near) => {
     near.on('error', () => {})
@@ -50,15 +50,15 @@ export async function serveAgentGate(folder: string, socket: string): Promise<Ag
   }
 }
 
-/** Lets commands of a shared connection use the agent. ssh itself connects the host to the socket of `gate`. */
+/** Lets commands of a shared connection use the agent. ssh itself connects the host to the socket of `guardedAgent`. */
 export const agentBehind = (
   client: Client,
   machine: string,
-  gate: AgentGate | undefined,
+  guardedAgent: GuardedAgent | undefined,
   hasAgent: boolean,
 ): AgentForwarding => ({
   allow() {
-    if (gate === undefined && hasAgent) {
+    if (guardedAgent === undefined && hasAgent) {
       throw new UserError(
         'unsupported',
         'agent forwarding requires OpenSSH 8.2 or later on this computer',
@@ -68,13 +68,13 @@ export const agentBehind = (
         },
       )
     }
-    if (gate === undefined) {
+    if (guardedAgent === undefined) {
       throw new UserError('credentials', 'there is no SSH agent to forward', {
         machine,
         hint: `start an agent and add your key: ${startAgent}`,
       })
     }
     setForwardedAgent(client, (done) => done(new Error('ssh handles agent forwarding')))
-    return gate.open()
+    return guardedAgent.open()
   },
 })
