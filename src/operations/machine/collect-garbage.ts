@@ -133,7 +133,7 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
     }
   }
   const hasEntry = entriesOf(await store.read()) // read last, so that creations started during the search have their entries
-  return { orphans: found.filter((host) => !hasEntry(host)), skipped: skipped }
+  return { orphans: found.filter((host) => !hasEntry(host)), skipped }
 }
 
 /** Lower-cases the ID, since some providers return it in varying case. */
