@@ -20,25 +20,25 @@ describe('the conformance suite', () => {
   })
 
   test.each<[Fault, string]>([
-    ['plan creates a key', 'plan creates nothing and describes its decisions'],
+    ['creates a key in plan', 'plan creates nothing and describes its decisions'],
     [
       'does not look for existing resources',
       'returns the same host for the same token, even after the record is lost',
     ],
     ['forgets an orphaned server', 'resumes with the same host after a failure to write a record'],
     ['records nothing', 'records the ID and the resources before make resolves'],
-    ['records no id', 'records the ID and the resources before make resolves'],
+    ['records no ID', 'records the ID and the resources before make resolves'],
     [
       'continues when it cannot record',
       'resumes with the same host after a failure to write a record',
     ],
-    ['tags nothing', 'tags everything that it creates'],
-    ['reports nothing', 'make creates a host and reports its steps'],
+    ['does not tag its resources', 'tags everything that it creates'],
+    ['reports no steps', 'make creates a host and reports its steps'],
     ['leaves keys behind', "remove deletes all of a host's resources and nothing else"],
     ['leaves keys behind', 'remove deletes what an interrupted attempt created'],
     ['removes the whole fleet', "remove deletes all of a host's resources and nothing else"],
-    ['fails for a deleted host', 'remove resolves if the host was deleted or never existed'],
-    ['lists all fleets', "list does not return another fleet's hosts"],
+    ['fails to remove a deleted host', 'remove resolves if the host was deleted or never existed'],
+    ['lists the hosts of all fleets', "list does not return another fleet's hosts"],
     ['reports deleted hosts as running', 'observe distinguishes existing hosts from deleted ones'],
     ['hangs after an abort', 'stops soon after an abort at any reported step'],
     ['hangs after an abort', 'creates nothing and stops soon if the signal is already aborted'],
@@ -46,7 +46,7 @@ describe('the conformance suite', () => {
       'creates a host after an abort',
       'creates nothing and stops soon if the signal is already aborted',
     ],
-    ['always needs a key', 'returns an existing host without requiring bootstrap data'],
+    ['always requires a public key', 'returns an existing host without requiring bootstrap data'],
     ['describes a deleted host', 'rejects the ID of a deleted host'],
     [
       'removes resources of others',

@@ -62,11 +62,11 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
       expect(seen).toEqual(['web-1: 0', 'web-2: 1'])
       expect(await entryIn(store, b)).toEqual({ ...web, via: c })
 
-      const half = store.updateAll([a, b], (name, { entries }) => {
+      const failing = store.updateAll([a, b], (name, { entries }) => {
         if (name === b) throw new Error('not this one')
         return { ...entries.get(name), protected: true }
       })
-      await expect(half).rejects.toThrow('not this one')
+      await expect(failing).rejects.toThrow('not this one')
       const circle = store.updateAll([a, c], (name, { entries }) => ({
         ...entries.get(name),
         via: name === a ? c : a,
@@ -229,7 +229,7 @@ export function describeInventoryStore(kind: string, open: () => Promise<Invento
 
     it.each([
       ['an unknown phase', { ...web, host: { phase: 'gone' } }],
-      ['a label that is no text', { ...web, labels: { rack: 12 } }],
+      ['a label that is not a string', { ...web, labels: { rack: 12 } }],
       ['an unknown key', { ...web, lables: {} }],
       ['a private key', { ...web, options: { key: '-----BEGIN OPENSSH PRIVATE KEY-----\nx' } }],
       ['a token', { ...web, labels: { note: `ghp_${'a'.repeat(36)}` } }],

@@ -99,17 +99,17 @@ describe.skipIf(!labIsHere)('a running command', () => {
 
   const cuts = [
     {
-      by: 'the death of its session',
+      when: 'its SSH session is killed',
       cut: () => host.exec("pkill -KILL -f '^sshd: root@'"),
-      mend: async () => {},
+      restore: async () => {},
     },
     {
-      by: 'packets that are dropped',
+      when: 'packets are dropped',
       cut: () => host.drop(true),
-      mend: () => host.drop(false),
+      restore: () => host.drop(false),
     },
   ]
-  test.each(cuts)('fails on a cut connection, naming the machine: $by', async ({ cut, mend }) => {
+  test.each(cuts)('fails and names the machine when $when', async ({ cut, restore }) => {
     const starts = [
       ...wordsOf(0).map((line) => () => begin(['docker', '-H', socket, ...line])),
       ...[...wordsOf(1), ...own].map((line) => () => begin(fleet(line))),
@@ -139,7 +139,7 @@ describe.skipIf(!labIsHere)('a running command', () => {
         })
       }
     } finally {
-      await mend()
+      await restore()
     }
   })
 })

@@ -53,8 +53,8 @@ async function collectSize(program: string, words: readonly string[], options: S
 /** Waits until all streams have new lines. Resolves to the gaps in their lines. */
 async function flows(all: readonly Followed[]): Promise<readonly string[]> {
   const before = all.map(({ lines }) => lines())
-  const haveGoneOn = () => all.every(({ lines }, index) => lines() > (before[index] ?? 0) + 5)
-  await expect.poll(haveGoneOn, { timeout: 120_000 }).toBe(true)
+  const haveContinued = () => all.every(({ lines }, index) => lines() > (before[index] ?? 0) + 5)
+  await expect.poll(haveContinued, { timeout: 120_000 }).toBe(true)
   return all.flatMap(({ gaps }) => gaps)
 }
 
@@ -102,7 +102,7 @@ const onAll = (act: (host: LabHost) => Promise<unknown>) => Promise.all(hosts.ma
 
 const clients = ['builtin', 'openssh'] as const
 
-describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %s', (client) => {
+describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %s', (client) => {
   let ana: Person
   let socket: string
   /** Defines tests that do not depend on the client. */
@@ -203,7 +203,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
   )
 
   testOnce(
-    'flow on while long logs are read, and nobody waits for those',
+    'continue while long logs are read, which do not delay other commands',
     async () => {
       const line =
         'a line of a log that is as long as the lines of the logs of most programs are, more or less'
@@ -256,27 +256,30 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
     1_800_000 + logMegabytes * 2_000,
   )
 
-  testOnce('of several machines go on without one, and tell at once which is lost', async () => {
-    const argv = [program, '--all', 'logs', '-f', '--tail', '1', 'app']
-    const logs = followBy('fleet --all', argv, { env: ana.env, cwd: ana.folder })
-    await expect.poll(() => logs.lines(), { timeout: 120_000 }).toBeGreaterThan(3)
-    await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'")
-    await expect
-      .poll(() => logs.said(), { timeout: 120_000 })
-      .toMatch(/1 of 2 machines failed\n  h1: /)
-    expect(await flows([logs])).toEqual([])
-    logs.kill()
+  testOnce(
+    'of several machines continue when one is lost, which is reported immediately',
+    async () => {
+      const argv = [program, '--all', 'logs', '-f', '--tail', '1', 'app']
+      const logs = followBy('fleet --all', argv, { env: ana.env, cwd: ana.folder })
+      await expect.poll(() => logs.lines(), { timeout: 120_000 }).toBeGreaterThan(3)
+      await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'")
+      await expect
+        .poll(() => logs.said(), { timeout: 120_000 })
+        .toMatch(/1 of 2 machines failed\n  h1: /)
+      expect(await flows([logs])).toEqual([])
+      logs.kill()
 
-    const watch = [program, '--all', 'events']
-    const events = followBy('events', watch, { env: ana.env, cwd: ana.folder })
-    const lose = async () => {
-      await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // repeated until it was connected
-      return events.said()
-    }
-    const told = /1 of 2 machines failed\n  h1: /
-    await expect.poll(lose, { timeout: 120_000, interval: 1_000 }).toMatch(told)
-    events.kill()
-  })
+      const watch = [program, '--all', 'events']
+      const events = followBy('events', watch, { env: ana.env, cwd: ana.folder })
+      const lose = async () => {
+        await lab.hosts[0]?.exec("pkill -KILL -f '^sshd: root@'") // repeated until it was connected
+        return events.said()
+      }
+      const report = /1 of 2 machines failed\n  h1: /
+      await expect.poll(lose, { timeout: 120_000, interval: 1_000 }).toMatch(report)
+      events.kill()
+    },
+  )
 
   test('end when sshd is down, which is reported immediately, and work when it is back', async () => {
     const all = await followAll()
@@ -285,7 +288,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
     for (let tries = 0; tries < 6; tries += 1) {
       const began = performance.now()
       const { code, stderr } = await ana.fleet(['logs', '-m', 'h1', 'app'])
-      tell('sshd is down: told after ms', { ms: Math.round(performance.now() - began) })
+      tell('sshd is down: reported after ms', { ms: Math.round(performance.now() - began) })
       expect(code).toBe(5)
       expect(stderr).toMatch(/h1[^]*refused/)
     }
@@ -318,14 +321,14 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
     },
     { how: 'is stopped', end: () => ana.fleet(['broker', 'stop']) },
     {
-      how: 'hangs, and the next command finds out',
+      how: 'hangs and the next command detects it',
       end: async (pid: number) => {
         process.kill(pid, 'SIGSTOP')
         expect(await ana.fleet(['ps', '-m', 'h1'])).toMatchObject({ code: 0 })
       },
     },
     {
-      how: 'hangs, and is told to stop',
+      how: 'hangs and is stopped',
       end: async (pid: number) => {
         process.kill(pid, 'SIGSTOP')
         expect(await ana.fleet(['broker', 'stop'])).toMatchObject({
@@ -333,7 +336,7 @@ describe.skipIf(!labIsHere).each(clients)('many streams through the broker, by %
         })
       },
     },
-  ])('end when the broker $how, and the next one takes its place', async ({ how, end }) => {
+  ])('end when the broker $how, and a new broker replaces it', async ({ how, end }) => {
     const pid = await brokerPid()
     const all = await followAll()
     await end(pid)

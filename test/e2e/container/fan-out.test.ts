@@ -106,7 +106,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
     expect(stderr.split('\n').sort()).toEqual(['', 'h1 | no', 'h2 | no', 'h3 | no'])
   })
 
-  testOnce('many begin at once without a word of their own', async () => {
+  testOnce('a concurrent command on 24 machines prints only its output', async () => {
     const crowd = Array.from({ length: 24 }, (_, index) => {
       const host = lab.hosts[index % lab.hosts.length]
       return host === undefined ? '' : entry({ ...host, name: `c${index + 1}` })
@@ -141,7 +141,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
     expect(order).toEqual(['h1', 'h2', 'h3'])
   })
 
-  testOnce('--fold tells equal output once', async () => {
+  testOnce('--fold prints equal output once', async () => {
     const script = 'case $(hostname) in h2) echo other;; *) echo same;; esac'
     const { code, stdout } = await fleet('ssh', '--on', 'h*', '--fold', '--', script)
     expect(code).toBe(0)
@@ -158,7 +158,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
     ])
   })
 
-  testOnce('--json gives an object for each, with its exit code', async () => {
+  testOnce('--json prints an object for each machine, with the exit code', async () => {
     const { code, stdout, stderr } = await fleet(
       'ssh',
       '--on',
@@ -182,7 +182,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
     expect(stderr).toMatch(/1 of 4 machines failed\n {2}z-gone: /)
   })
 
-  testOnce('--retry-failed works on those that failed the last time', async () => {
+  testOnce('--retry-failed runs only on the machines that failed the last time', async () => {
     const failing = 'test $(hostname) = h2'
     const first = await fleet('ssh', '--on', 'h*', '--', failing)
     expect(first).toMatchObject({ code: 1 })
@@ -195,7 +195,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
     expect(third.stderr).toContain('the previous command did not fail on any machine')
   })
 
-  testOnce('--max-fail begins with no more after so many failures', async () => {
+  testOnce('--max-fail starts no further machines after that many failures', async () => {
     const { code, stderr } = await fleet(
       '--parallel',
       '1',
@@ -243,10 +243,13 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
     expect((await first.exec(`cat ${log}`)).stdout).not.toContain('MaxStartups')
   })
 
-  testOnce('what is for several is refused for one', async () => {
-    const { code, stderr } = await fleet('ssh', '--fold', 'h1', 'true')
-    expect(code).toBe(255)
-    expect(stderr).toContain('more than one machine')
-    expect((await fleet('ssh', '--on', 'h*')).stderr).toContain('no command specified')
-  })
+  testOnce(
+    'ssh refuses --fold for a single machine, and requires a command for several',
+    async () => {
+      const { code, stderr } = await fleet('ssh', '--fold', 'h1', 'true')
+      expect(code).toBe(255)
+      expect(stderr).toContain('more than one machine')
+      expect((await fleet('ssh', '--on', 'h*')).stderr).toContain('no command specified')
+    },
+  )
 })

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, stat, writeFile } from 'node:fs/promises'
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
+import { type Socket, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findFreePort } from '../../support/free-port.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson, program } from '../../support/test-user.ts'
 import { spawn } from 'node:child_process'
@@ -21,16 +22,6 @@ serve(7001, sub { my $c = shift; syswrite $c, "hello"; shutdown $c, 1; local $/;
 sleep 1 while 1`
 
 const digest = (data: Buffer): string => createHash('sha256').update(data).digest('hex')
-
-/** Resolves to a currently unused port of this computer. */
-async function findPort(): Promise<number> {
-  const blocker = createServer().listen(0, '127.0.0.1')
-  await once(blocker, 'listening')
-  const { port } = blocker.address() as AddressInfo
-  blocker.close()
-  await once(blocker, 'close')
-  return port
-}
 
 const open = (port: number): Socket => connect({ port, host: '127.0.0.1', allowHalfOpen: true })
 
@@ -124,7 +115,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
   })
 
   test('a forwarded port of the host allows many connections, which can be half-closed on both sides', async () => {
-    const port = await findPort()
+    const port = await findFreePort()
     const [line = ''] = (await fleet('forward', 'h1', `${port}:7000`)).split('\n')
     expect(line).toBe(`127.0.0.1:${port}\th1\t\t7000`)
     // Repeating the command changes nothing; another target is refused.
@@ -139,7 +130,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
     const answers = clients.map((client, index) => exchange(client, chunks[index] ?? ''))
     expect(await Promise.all(answers)).toEqual(chunks.map(digest))
 
-    const other = await findPort()
+    const other = await findFreePort()
     await fleet('forward', 'h1', `${other}:7001`)
     const client = open(other)
     const greeting: Buffer[] = []
@@ -171,7 +162,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
   })
 
   test('an unpublished port of a container is forwarded, even after a restart with another address', async () => {
-    const port = await findPort()
+    const port = await findFreePort()
     await fleet('forward', 'h1', `${port}:data:5432`)
     expect(await exchange(open(port), 'one')).toBe('one')
     const address = async () =>
@@ -250,7 +241,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
   })
 
   test('without the broker, ports are forwarded until Ctrl-C', async () => {
-    const port = await findPort()
+    const port = await findFreePort()
     const env = { ...ana.env, FLEET_BROKER: 'off' }
     const child = spawn(program, ['forward', 'h1', `${port}:db:5432`], { env, cwd: ana.folder })
     const output = buffer(child.stdout)

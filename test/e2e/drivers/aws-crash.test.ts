@@ -67,15 +67,15 @@ describe.skipIf(!labIsHere)('an interrupted creation on AWS', () => {
   })
 
   /** Runs the crash tests concurrently, one at a time per account. Resolves to the rows in the order of the points. */
-  async function run(cut: readonly CrashPoint[], mode: 'again' | 'undo'): Promise<CrashRow[]> {
+  async function run(chosen: readonly CrashPoint[], mode: 'again' | 'undo'): Promise<CrashRow[]> {
     const rows = new Map<CrashPoint, CrashRow>()
-    const waiting = cut.values()
+    const waiting = chosen.values()
     await Promise.all(
       accounts.map(async (account) => {
         for (const point of waiting) rows.set(point, await crash(account, point, mode))
       }),
     )
-    return cut.flatMap((point) => rows.get(point) ?? [])
+    return chosen.flatMap((point) => rows.get(point) ?? [])
   }
 
   const whole = { again: 0, made: '1 instance, 1 group, 1 key pair' }

@@ -632,12 +632,12 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
       2,
       /no AWS region "xx-nowhere-1"/,
     ],
-    ['an unknown type', ['--type', 'z9.tiny'], 2, /z9\.tiny/],
-    ['an unknown image', ['--image', 'ami-0123456789abcdef0'], 2, /ami-0123456789abcdef0/],
-    ['an image that is no name', ['--image', 'beos-5'], 2, /debian-13/],
+    ['an unknown instance type', ['--type', 'z9.tiny'], 2, /z9\.tiny/],
+    ['an unknown image ID', ['--image', 'ami-0123456789abcdef0'], 2, /ami-0123456789abcdef0/],
+    ['an unknown image name', ['--image', 'beos-5'], 2, /debian-13/],
     ['an unknown subnet', ['--subnet', 'subnet-0123456789abcdef0'], 2, /subnet-0123456789abcdef0/],
-    ['a file that is not there', ['--user-data', 'no.yaml'], 2, /no\.yaml/],
-    ['a bad port', ['--ports', '99999'], 2, /ports/],
+    ['a user-data file that does not exist', ['--user-data', 'no.yaml'], 2, /no\.yaml/],
+    ['an invalid port', ['--ports', '99999'], 2, /ports/],
   ])('are refused with %s, and nothing is left', async (_, words, code, says) => {
     const before = await ana.inventory()
     const refused = await create('web-1', ...words)
@@ -650,8 +650,8 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
   test.each([
     ['expired credentials', { credentials: 'ExpiredToken' }, 6, /expired/i],
     ['no default VPC', { defaultVpc: false }, 2, /VPC/],
-    ['a quota that is used up', { vcpuLimit: 0 }, 1, /quota|limit/i],
-    ['a caller who may not', { denied: ['RunInstances'] }, 6, /not allow.*\n.*required IAM policy/],
+    ['an exhausted quota', { vcpuLimit: 0 }, 1, /quota|limit/i],
+    ['a missing permission', { denied: ['RunInstances'] }, 6, /not allow.*\n.*required IAM policy/],
   ] as const)('are not created with %s, and nothing is left', async (_, settings, code, says) => {
     aws.change(settings)
     const before = await ana.inventory()

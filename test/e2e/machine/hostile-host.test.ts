@@ -67,8 +67,8 @@ const container = {
 
 describe('control characters from a host are escaped', () => {
   test.each([
-    ['in a refusal', answering(JSON.stringify({ message: sequences }), 500)],
-    ['in what is no JSON', answering(sequences)],
+    ['in an error message', answering(JSON.stringify({ message: sequences }), 500)],
+    ['in a response that is not JSON', answering(sequences)],
     [
       'in names and labels',
       answering(
@@ -115,8 +115,12 @@ describe('control characters from a host are escaped', () => {
 
 describe('an invalid engine response fails only its machine', () => {
   const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
-  const odd = [
-    ...['{}', '[{}]', '[null]', 'null', '"x"', '[[]]', '{"message":1}', '', '[', '1e999', deep],
+  const bodies: readonly (readonly [name: string, body: string])[] = [
+    ...['{}', '[{}]', '[null]', 'null', '"x"', '[[]]', '{"message":1}', '[', '1e999'].map(
+      (body) => [body, body] as const,
+    ),
+    ['an empty body', ''],
+    ['deeply nested lists', deep],
     ...[
       { Id: 1 },
       { Created: '1' },
@@ -124,12 +128,21 @@ describe('an invalid engine response fails only its machine', () => {
       { Ports: {} },
       { Labels: [1] },
       { Names: 'x' },
-    ].map((part) => JSON.stringify([{ ...container, ...part }])),
-    `[${JSON.stringify(container).replace('{', '{"__proto__":{"x":1},')}]`,
-    `{"Id":"a","Name":"n","Config":{"Image":"i"},"State":{"Status":"s","Running":true,"ExitCode":0},"More":${deep}}`,
+    ].map((part) => {
+      const name = `a container with ${JSON.stringify(part)}`
+      return [name, JSON.stringify([{ ...container, ...part }])] as const
+    }),
+    [
+      'a container with a __proto__ key',
+      `[${JSON.stringify(container).replace('{', '{"__proto__":{"x":1},')}]`,
+    ],
+    [
+      'a container with deeply nested lists',
+      `{"Id":"a","Name":"n","Config":{"Image":"i"},"State":{"Status":"s","Running":true,"ExitCode":0},"More":${deep}}`,
+    ],
   ]
 
-  test.each(odd.map((body) => [body.slice(0, 60), body]))('%s', async (_start, body) => {
+  test.each(bodies)('%s', async (_name, body) => {
     host.behave(answering(body))
     const commands = [
       ['ps'],
@@ -307,12 +320,16 @@ describe('a malicious host of a copy', () => {
   })
 
   test.each([
-    ['another file', 'file', [entry({ name: './.bashrc' }, 'x')]],
-    ['a folder for a file', 'file', [top('./notes'), entry({ name: './notes/x' }, 'x')]],
-    ['a file for a folder', 'folder', [entry({ name: './' }, 'x')]],
-    ['names above', 'folder', [top('.'), entry({ name: '../../.ssh/authorized_keys' }, 'x')]],
+    ['a file with another name', 'file', [entry({ name: './.bashrc' }, 'x')]],
+    ['a directory instead of a file', 'file', [top('./notes'), entry({ name: './notes/x' }, 'x')]],
+    ['a file instead of a directory', 'folder', [entry({ name: './' }, 'x')]],
     [
-      'a file behind a link',
+      'a name outside the directory',
+      'folder',
+      [top('.'), entry({ name: '../../.ssh/authorized_keys' }, 'x')],
+    ],
+    [
+      'a file below a symbolic link',
       'folder',
       [
         top('.'),
@@ -321,7 +338,7 @@ describe('a malicious host of a copy', () => {
       ],
     ],
     [
-      'a folder over a link',
+      'a directory that replaces a symbolic link',
       'folder',
       [
         top('.'),
@@ -329,9 +346,13 @@ describe('a malicious host of a copy', () => {
         entry({ name: './l', type: '5', mode: 0o777 }),
       ],
     ],
-    ['half of it', 'file', [entry({ name: './notes' }, 'x'.repeat(2000)).subarray(0, 900)]],
-    ['nonsense', 'file', [Buffer.from('nonsense')]],
-    ['nothing', 'file', []],
+    [
+      'a truncated archive',
+      'file',
+      [entry({ name: './notes' }, 'x'.repeat(2000)).subarray(0, 900)],
+    ],
+    ['an invalid archive', 'file', [Buffer.from('nonsense')]],
+    ['an empty archive', 'file', []],
   ] as const)('cannot send %s', async (_what, kind, parts) => {
     host.behave(sending(found(kind, 'notes'), ...parts))
     const { code, stderr, names } = await copyFrom('notes')

@@ -51,21 +51,25 @@ Match exec "${run}"
   test.each<[string, Readonly<Record<string, unknown>>, object?]>([
     ['an address that is an option', { address: '-oProxyCommand=id' }],
     ['an address with a space', { address: 'a -oProxyCommand=id' }],
-    ['an address with a token', { address: '%h' }],
+    ['an address with an ssh token', { address: '%h' }],
     ['an address with a command', { address: '$(id)' }],
-    ['an address with a line', { address: 'a\nProxyCommand id' }],
+    ['an address with a line break', { address: 'a\nProxyCommand id' }],
     ['a user that is an option', { user: '-oProxyCommand=id' }],
     ['a user with a command', { user: 'a`id`' }],
     ['a user with a space', { user: 'a -oProxyCommand=id' }],
     ['an alias that is an option', { sshAlias: '-oProxyCommand=id' }],
-    ['an alias with a token', { sshAlias: '%h' }],
+    ['an alias with an ssh token', { sshAlias: '%h' }],
     ['an alias with a command', { sshAlias: 'a;id' }],
     ['an alias of two words', { sshAlias: 'a b' }],
-    ['a host key with a line', { hostKeys: [`${hostKey}\n* ssh-rsa AAAA`] }],
+    ['a host key with a line break', { hostKeys: [`${hostKey}\n* ssh-rsa AAAA`] }],
     ['a ProxyCommand in its record', { proxyCommand: 'id' }],
-    ['a ProxyCommand for ssh', {}, { ssh: { client: 'openssh', proxyCommand: 'id' } }],
-    ['options for ssh', {}, { ssh: { client: 'openssh', options: ['-oProxyCommand=id'] } }],
-    ['a program as client', {}, { ssh: { client: '/bin/sh' } }],
+    ['a ProxyCommand in its ssh settings', {}, { ssh: { client: 'openssh', proxyCommand: 'id' } }],
+    [
+      'options in its ssh settings',
+      {},
+      { ssh: { client: 'openssh', options: ['-oProxyCommand=id'] } },
+    ],
+    ['a program as its ssh client', {}, { ssh: { client: '/bin/sh' } }],
   ])('with %s is refused as a whole', async (_, record, more) => {
     await use(inventory(record, more))
     const { code, stderr } = await ana.fleet(['ssh', 'm', 'true'])
@@ -77,7 +81,7 @@ Match exec "${run}"
 
   test.each([
     ['the builtin client', {}],
-    ['ssh', { ssh: { client: 'openssh' } }],
+    ['the openssh client', { ssh: { client: 'openssh' } }],
   ])('runs nothing from the SSH configuration, with %s', async (_, more) => {
     for (const record of [
       {},

@@ -8,7 +8,7 @@ import { type Person, makePerson } from '../../support/test-user.ts'
 /** How a user's home directory and the engine settings become unwritable, and the resulting error message. */
 const faults = [
   ['on a full disk', 'size=64k', 'head -c 100000 /dev/zero > $folder/full', 'No space left'],
-  ['read-only', 'size=1m', 'mount -o remount,ro $folder', 'Read-only file system'],
+  ['on a read-only file system', 'size=1m', 'mount -o remount,ro $folder', 'Read-only file system'],
 ] as const
 
 describe.skipIf(!labIsHere).each(faults)('a host with files %s', (_, size, spoil, reason) => {

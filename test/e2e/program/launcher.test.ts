@@ -118,8 +118,11 @@ describe('the launcher', () => {
   })
 
   /** The Node.js that runs the tests, and the latest of each later release that fleet supports. */
-  const releases = [undefined, 22, 24, 26]
-  test.for(releases)('hides arguments for docker from Node.js (%s)', async (major, { skip }) => {
+  const releases = [
+    { release: 'that runs the tests', major: undefined },
+    ...[22, 24, 26].map((major) => ({ release: String(major), major })),
+  ]
+  test.for(releases)('hides arguments from Node.js $release', async ({ major }, { skip }) => {
     const path = major && (await findNode(major).catch((error: unknown) => skip(String(error))))
     for (const words of scanned) {
       const typed = ['run', ...words, 'image']

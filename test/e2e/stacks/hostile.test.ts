@@ -25,32 +25,38 @@ const needsConsent =
 
 /** Compose files of a pull request, and the errors that prevent their deployment. */
 const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]>> = {
-  'a mount above the folder': [webWith("volumes: ['../../secret:/x']"), needsConsent],
-  'a mount of /etc/passwd above the folder': [webWith("volumes: ['PASSWD:/x']"), needsConsent],
-  'a file of variables above the folder': [webWith('env_file: [../../secret]'), needsConsent],
-  'a file of variables in the home folder': [
+  'a mount outside the inventory directory': [
+    webWith("volumes: ['../../secret:/x']"),
+    needsConsent,
+  ],
+  'a mount of /etc/passwd by a relative path': [webWith("volumes: ['PASSWD:/x']"), needsConsent],
+  'an env_file outside the inventory directory': [
+    webWith('env_file: [../../secret]'),
+    needsConsent,
+  ],
+  'an env_file in the home directory': [
     webWith('env_file: [~/.ssh/id_ed25519]'),
     /not allowed yet|stack shop/,
   ],
-  'a config above the folder': [
+  'a config outside the inventory directory': [
     webWith('configs: [c]', 'configs: { c: { file: ../../secret } }'),
     needsConsent,
   ],
-  'a build context above the folder': [webWith('build: ../../extra'), needsConsent],
-  'a mount of what contains the home folder': [
+  'a build context outside the inventory directory': [webWith('build: ../../extra'), needsConsent],
+  'a mount of a directory that contains the home directory': [
     webWith("volumes: ['../..:/x']"),
     /service web uses \S+, which is a directory that contains your home directory/,
   ],
   'a mount through a symbolic link': [webWith("volumes: ['./outside/secret:/x']"), needsConsent],
-  'another compose file above the folder': [
+  'an included Compose file outside the inventory directory': [
     `include: [../../secret]\n${harmless}`,
     /not allowed yet|cannot read stack shop|secret/,
   ],
-  'a compose file of a registry': [
+  'a Compose file included from a registry': [
     `include: [oci://127.0.0.1:9/shop]\n${harmless}`,
     /Compose cannot read stack shop|oci/,
   ],
-  'a compose file of a repository': [
+  'a Compose file included from a Git repository': [
     `include: ['https://127.0.0.1:9/shop.git']\n${harmless}`,
     /Compose cannot read stack shop|https/,
   ],
@@ -62,11 +68,11 @@ const files: Readonly<Record<string, readonly [composeFile: string, why: RegExp]
     "services: { web: { image: '$(touch pwned)' } }",
     /not have the image \$\(touch pwned\) [^]*invalid reference format/,
   ],
-  'a variable of the shell': [
+  'a variable of the local shell': [
     webWith("environment: { TOKEN: '${TOKEN}' }"),
     /variable TOKEN in your shell[^]*--allow-variable TOKEN/,
   ],
-  'a program of this computer': [
+  'a provider that runs a local program': [
     'services: { web: { provider: { type: sh, options: { c: touch pwned } } } }',
     /provider|Compose cannot read stack shop/,
   ],
@@ -167,16 +173,16 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     })
 
     const garbage: Readonly<Record<string, string>> = {
-      'releases by a file': `echo x >${store}/releases`,
-      'records by garbage': `mkdir -p ${store}/releases/1 ${store}/releases/2; head -c 99 /dev/urandom >${store}/releases/1/release.json; echo '{"number":2,"state":"ready","images":{"web":7},"by":[]}' >${store}/releases/2/release.json; ln -s 2 ${store}/releases/current`,
-      'the current release by a link to /etc': `mkdir -p ${store}/releases/1; ln -s ../../../../../../etc ${store}/releases/current`,
-      'the record of files by garbage': `mkdir -p ${store}/root; printf '["files/shop/site/index",null]\\n["../../../../etc/passwd",{"type":"file","digest":"0","mode":420}]\\nx\\n' >${store}/shipped; printf '../../../../etc/passwd\\0' >${store}/paths`,
-      'the lock by a folder': `mkdir -p ${store}/lock`,
-      'the folder by a file': `rm -rf ${store}; echo x >${store}`,
-      'files by those of another user': `mkdir -p ${store}/root/files/shop; ln -s /etc ${store}/root/files/shop/site; chown -hR nobody ${store}`,
+      'a file instead of the releases directory': `echo x >${store}/releases`,
+      'garbage in the release records': `mkdir -p ${store}/releases/1 ${store}/releases/2; head -c 99 /dev/urandom >${store}/releases/1/release.json; echo '{"number":2,"state":"ready","images":{"web":7},"by":[]}' >${store}/releases/2/release.json; ln -s 2 ${store}/releases/current`,
+      'a link to /etc as the current release': `mkdir -p ${store}/releases/1; ln -s ../../../../../../etc ${store}/releases/current`,
+      'garbage in the file records': `mkdir -p ${store}/root; printf '["files/shop/site/index",null]\\n["../../../../etc/passwd",{"type":"file","digest":"0","mode":420}]\\nx\\n' >${store}/shipped; printf '../../../../etc/passwd\\0' >${store}/paths`,
+      'a directory as the lock': `mkdir -p ${store}/lock`,
+      "a file instead of the stack's directory": `rm -rf ${store}; echo x >${store}`,
+      'files of another user': `mkdir -p ${store}/root/files/shop; ln -s /etc ${store}/root/files/shop/site; chown -hR nobody ${store}`,
     }
     test.each(Object.entries(garbage))(
-      '%s: is deployed, or fails with an error that names it',
+      'with %s, is deployed or fails with an error that names it',
       async (_name, script) => {
         await host.exec(script)
         const { code, stderr } = await shop.fleet('deploy --yes --on h1')
@@ -192,7 +198,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
       },
     )
 
-    test('the lock owner by escape sequences: does not control the terminal', async () => {
+    test('with escape sequences in the lock owner, does not control the terminal', async () => {
       const owner = JSON.stringify({
         by: '\u001b]0;pwned\u0007\nfleet: all is well',
         at: '\u001b[2J',
@@ -216,7 +222,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
       expect(stderr.length).toBeLessThan(2000)
     })
 
-    test('a model by one that reads this computer: is not rolled back to it', async () => {
+    test('with a release that reads files of this computer, is not rolled back to it', async () => {
       await shop.ok('deploy --yes --on h1')
       const model = {
         name: 'shop',

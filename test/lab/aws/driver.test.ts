@@ -5,7 +5,7 @@ import type { MachineName } from '../../../src/machine/name.ts'
 import { AwsTrial, countWorld, quietCall, startCheckIp } from '../../support/aws/trial.ts'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
-import { callEc2 } from '../../support/aws/http/ec2-client.ts'
+import { callEc2, idIn } from '../../support/aws/http/ec2-client.ts'
 
 const nothing = { instances: 0, groups: 0, keyPairs: 0, addresses: 0, volumes: 0 }
 const oneHost = { ...nothing, instances: 1, groups: 1, keyPairs: 1, volumes: 1 }
@@ -14,9 +14,6 @@ const oneHost = { ...nothing, instances: 1, groups: 1, keyPairs: 1, volumes: 1 }
 const isWait = (parameters: object): boolean => Object.values(parameters).includes('instance-id')
 
 /** Returns the first ID with this prefix in an answer. */
-const idIn = (body: string, prefix: string): string =>
-  new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
-
 describe.skipIf(!labIsHere)('the aws driver', () => {
   let aws: Aws
   let checkIp: Awaited<ReturnType<typeof startCheckIp>>
@@ -152,7 +149,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       aws.change({ lags: { hidden: 1000, pending: 3000, address: 1000 } })
       const call = quietCall()
       await begin().make(call)
-      expect(call.told.join('\n')).toMatch(/not visible yet[^]*is pending/)
+      expect(call.steps.join('\n')).toMatch(/not visible yet[^]*is pending/)
       expect(await countWorld(aws)).toEqual(oneHost)
     })
 
@@ -241,7 +238,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       await begin()
         .plan(call)
         .finally(() => longRests.mockRestore())
-      expect(call.told.join('\n')).toContain('EC2 is throttling requests')
+      expect(call.steps.join('\n')).toContain('EC2 is throttling requests')
     })
   })
 
@@ -282,19 +279,22 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
   describe('resumes an interrupted creation', () => {
     const crash = new Error('the process died')
 
-    test.each([1, 2, 3, 4, 5])('at record %i, with a single host', async (step) => {
-      const trial = begin({ elasticIp: true })
-      trial.beforeRecord = (current) => {
-        if (current === step) throw crash
-      }
-      await expect(trial.make()).rejects.toBe(crash)
-      trial.beforeRecord = () => {}
-      trial.userData = '#cloud-config\nhostname: other\n'
-      await trial.make()
-      expect(await countWorld(aws)).toEqual({ ...oneHost, addresses: 1 })
-      await trial.remove()
-      expect(await countWorld(aws)).toEqual(nothing)
-    })
+    test.each([1, 2, 3, 4, 5])(
+      'that crashed before it wrote record %i, with a single host',
+      async (step) => {
+        const trial = begin({ elasticIp: true })
+        trial.beforeRecord = (current) => {
+          if (current === step) throw crash
+        }
+        await expect(trial.make()).rejects.toBe(crash)
+        trial.beforeRecord = () => {}
+        trial.userData = '#cloud-config\nhostname: other\n'
+        await trial.make()
+        expect(await countWorld(aws)).toEqual({ ...oneHost, addresses: 1 })
+        await trial.remove()
+        expect(await countWorld(aws)).toEqual(nothing)
+      },
+    )
 
     test('with an instance that is not visible yet and was launched with other user-data', async () => {
       const trial = begin()
@@ -379,7 +379,7 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         'usage',
         /no AWS region "eu-wst-1" \(did you mean "eu-west-1"/,
       ],
-      ['an unknown type', { type: 't9.huge' }, {}, 'usage', /no instance type t9\.huge/],
+      ['an unknown instance type', { type: 't9.huge' }, {}, 'usage', /no instance type t9\.huge/],
       ['an unknown image', { image: `ami-${nowhere}` }, {}, 'usage', /no such image|no image/],
       [
         'an image for another architecture',
@@ -397,9 +397,9 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
         'usage',
         /no subnet in zone eu-west-1z/,
       ],
-      ['no default VPC', {}, { defaultVpc: false }, 'usage', /no default VPC/],
+      ['an account without a default VPC', {}, { defaultVpc: false }, 'usage', /no default VPC/],
       [
-        'an unknown group',
+        'an unknown security group',
         { securityGroups: `sg-${nowhere}` },
         {},
         'usage',
@@ -408,21 +408,21 @@ describe.skipIf(!labIsHere)('the aws driver', () => {
       ['an unknown key pair', { keyPair: 'nope' }, {}, 'usage', /no such key pair/],
       ['expired credentials', {}, { credentials: 'ExpiredToken' }, 'credentials', /expired/],
       [
-        'credentials of nobody',
+        'invalid credentials',
         {},
         { credentials: 'AuthFailure' },
         'credentials',
         /rejected the credentials/,
       ],
       [
-        'what the policy forbids',
+        'a launch that the IAM policy forbids',
         {},
         { denied: ['RunInstances'] },
         'credentials',
         /does not allow/,
       ],
       [
-        'tags that the policy demands',
+        'a launch without tags that the IAM policy requires',
         {},
         { requiredTags: ['cost'] },
         'credentials',

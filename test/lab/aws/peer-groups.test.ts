@@ -4,7 +4,7 @@ import type { PeerAccess, PeerGroup } from '../../../src/drivers/net/peer-access
 import { parsePorts } from '../../../src/drivers/net/ports.ts'
 import { mergeResources } from '../../../src/machine/machine.ts'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
-import { callEc2 } from '../../support/aws/http/ec2-client.ts'
+import { callEc2, idIn } from '../../support/aws/http/ec2-client.ts'
 import { itemsOf, textOf } from '../../support/aws/http/xml.ts'
 import { AwsTrial, countWorld, quietCall, startCheckIp } from '../../support/aws/trial.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
@@ -18,9 +18,6 @@ const prod: PeerGroup = {
     ...{ fleet: 'true', 'fleet:id': '4f0c2f6e', 'fleet:swarm': 'prod', 'fleet:token': 'of-prod' },
   },
 }
-
-const idIn = (body: string, prefix: string): string =>
-  new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''
 
 const recordIn = (trial: AwsTrial) => async (resources: Readonly<Record<string, string>>) => {
   trial.record = { ...trial.record, resources: { ...trial.record.resources, ...resources } }

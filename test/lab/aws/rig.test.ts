@@ -234,18 +234,26 @@ describe.skipIf(!labIsHere)('the AWS rig', () => {
   test.each<[string, Words, string]>([
     ['an unknown image', { ImageId: 'ami-00000000000000000' }, '400 InvalidAMIID.NotFound'],
     ['no image', { ImageId: '' }, '400 MissingParameter'],
-    ['an unknown type', { InstanceType: 't99.huge' }, '400 InvalidParameterValue'],
-    ['a type of another architecture', { InstanceType: 't4g.small' }, '400 InvalidParameterValue'],
+    ['an unknown instance type', { InstanceType: 't99.huge' }, '400 InvalidParameterValue'],
+    [
+      'an instance type of another architecture',
+      { InstanceType: 't4g.small' },
+      '400 InvalidParameterValue',
+    ],
     ['an unknown zone', { 'Placement.AvailabilityZone': 'mars-1a' }, '400 InvalidParameterValue'],
-    ['an unknown group', { 'SecurityGroupId.1': 'sg-00000000' }, '400 InvalidGroup.NotFound'],
+    [
+      'an unknown security group',
+      { 'SecurityGroupId.1': 'sg-00000000' },
+      '400 InvalidGroup.NotFound',
+    ],
     ['an unknown subnet', { SubnetId: 'subnet-00000000' }, '400 InvalidSubnetID.NotFound'],
     ['an unknown key pair', { KeyName: 'nobody' }, '400 InvalidKeyPair.NotFound'],
     [
-      'long user-data',
+      'user-data that is too long',
       { UserData: Buffer.alloc(16_385).toString('base64') },
       '400 InvalidParameterValue',
     ],
-    ['nothing, on trial', { DryRun: 'true' }, '412 DryRunOperation'],
+    ['DryRun set', { DryRun: 'true' }, '412 DryRunOperation'],
   ])('refuses a launch with %s', async (_what, words, expected) => {
     expect(await refused(aws, 'RunInstances', { ...launchWords, ...words })).toBe(expected)
     expect((await aws.world()).instances).toEqual([])
@@ -515,7 +523,7 @@ describe.skipIf(!labIsHere)('the AWS rig with lab hosts', () => {
   test.each<[string, (config: string) => Buffer]>([
     ['plain', (config) => Buffer.from(config)],
     ['compressed', (config) => gzipSync(config)],
-    ['in parts', (config) => Buffer.from(multipart(config))],
+    ['multipart', (config) => Buffer.from(multipart(config))],
   ])('accepts the login in the user-data (%s), with its host key', async (kind, pack) => {
     const login = await makeLogin(await mkdtemp(join(folder, 'login-')))
     const start = performance.now()

@@ -60,21 +60,21 @@ describe('the Bastion of a host', () => {
       /--bastion/,
     ],
     [
-      'one of a SKU without tunnels',
+      'a Bastion whose SKU does not support tunnels',
       () => addBastion(seat.azure, 'a', addNetwork(seat.azure), { sku: 'Basic' }),
       {},
       /a has the Basic SKU/,
       /az network bastion update --name a --resource-group net --subscription \S+ --enable-tunneling true --sku Standard/,
     ],
     [
-      'one without native clients',
+      'a Bastion that does not allow native clients',
       () => addBastion(seat.azure, 'a', addNetwork(seat.azure), { enableTunneling: false }),
       { bastion: 'net/a' },
       /does not allow native clients/,
       /--enable-tunneling true$/,
     ],
     [
-      'one that does not exist',
+      'a Bastion that does not exist',
       () => {},
       { bastion: 'net/a' },
       /no Bastion a in the resource group net/,
@@ -87,18 +87,27 @@ describe('the Bastion of a host', () => {
       /requires --subnet/,
       /--subnet/,
     ],
-    ['no reach', () => {}, { reach: undefined, bastion: 'net/a' }, /--reach bastion/, /omit/],
-  ])('with %s: refused before anything is created', async (_, prepare, given, message, hint) => {
-    addNetwork(seat.azure)
-    prepare()
-    const before = puts()
-    const error = await failureOf(attempt(given))
-    expect(error).toMatchObject({
-      message: expect.stringMatching(message) as string,
-      hint: expect.stringMatching(hint) as string,
-    })
-    expect(puts()).toBe(before)
-  })
+    [
+      'no --reach option',
+      () => {},
+      { reach: undefined, bastion: 'net/a' },
+      /--reach bastion/,
+      /omit/,
+    ],
+  ])(
+    'a host with %s is refused before anything is created',
+    async (_, prepare, given, message, hint) => {
+      addNetwork(seat.azure)
+      prepare()
+      const before = puts()
+      const error = await failureOf(attempt(given))
+      expect(error).toMatchObject({
+        message: expect.stringMatching(message) as string,
+        hint: expect.stringMatching(hint) as string,
+      })
+      expect(puts()).toBe(before)
+    },
+  )
 
   test('requires the Azure CLI and its extension, which are checked first', async () => {
     addBastion(seat.azure, 'a', addNetwork(seat.azure))

@@ -45,9 +45,9 @@ const sum = ({ polls: _, ...calls }: Record<string, number>): number =>
   Object.values(calls).reduce((all, count) => all + count, 0)
 
 test.each([
-  ['groups of their own', undefined],
-  ['a group of yours', 'yours'],
-])('50 hosts in %s cost few calls', async (where, resourceGroup) => {
+  ['separate resource groups', undefined],
+  ['an existing resource group', 'yours'],
+])('50 hosts in %s require few calls', async (where, resourceGroup) => {
   const { azure, driver } = seat
   azure.addGroup('yours')
   const count = 50

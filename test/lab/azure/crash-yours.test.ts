@@ -1,3 +1,3 @@
 import { oneOfEach, testCrashes } from '../../support/azure/crash-table.ts'
 
-testCrashes('a group of yours', { resourceGroup: 'yours' }, oneOfEach)
+testCrashes('an existing resource group', { resourceGroup: 'yours' }, oneOfEach)

@@ -1,4 +1,8 @@
 import { oneOfEach, testCrashes } from '../../support/azure/crash-table.ts'
 
 // The group of the host, and the group of the shared network.
-testCrashes('a group of its own', {}, [...oneOfEach, 'resourceGroups', 'resourceGroups'].toSorted())
+testCrashes(
+  'a separate resource group',
+  {},
+  [...oneOfEach, 'resourceGroups', 'resourceGroups'].toSorted(),
+)

@@ -311,9 +311,9 @@ describe('hosts in an existing resource group', () => {
     const [id, { body }] = machine
     const { tags = {} } = body
     Object.assign(body, { tags: { owner: 'ana' } })
-    const told = "does not have this machine's tags"
-    await expect(seat.remove(host)).rejects.toThrow(told)
-    await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(told)
+    const refusal = "does not have this machine's tags"
+    await expect(seat.remove(host)).rejects.toThrow(refusal)
+    await expect(driver.power?.kill(host, seat.call())).rejects.toThrow(refusal)
     Object.assign(body, { tags })
     // As after a removal interrupted after the virtual machine, with the security group owned by another user.
     resources.delete(id)
@@ -554,7 +554,7 @@ describe('a host that another user created', () => {
       '/subscriptions/x/resourceGroups/g/providers/Microsoft.Web/sites/s',
       /is not an Azure virtual machine ID/,
     ],
-  ])('is refused as %s if there is none', async (id, message) => {
+  ])('is refused if there is no virtual machine %s', async (id, message) => {
     await expect(recall(id)).rejects.toMatchObject({
       kind: 'usage',
       message: expect.stringMatching(message) as string,

@@ -61,37 +61,37 @@ describe('before creating anything', () => {
       /--zone/,
     ],
     [
-      'spot of a size that has none',
+      'a spot virtual machine of a size that is not available as spot',
       { size: 'Standard_A1_v2', spot: true },
       /spot virtual machine/,
       /--size/,
     ],
     [
-      'a premium disk for a size that takes none',
+      'a premium disk for a size that does not support it',
       { size: 'Standard_A1_v2', diskType: 'Premium_LRS' },
       /premium/,
       /--disk-type/,
     ],
     [
-      'Trusted Launch of a size that has none',
+      'Trusted Launch for a size that does not support it',
       { size: 'Standard_M8ms', securityType: 'TrustedLaunch' },
       /Standard_M8ms does not support Trusted Launch/,
       /--security-type/,
     ],
     [
-      'Trusted Launch of a size of generation 1',
+      'Trusted Launch for a size that supports only generation 1',
       { size: 'Standard_A1_v2', securityType: 'TrustedLaunch' },
       /does not support Trusted Launch/,
       /--size/,
     ],
     [
-      'encryption at host of a size that has none',
+      'encryption at host for a size that does not support it',
       { size: 'Standard_A1_v2', encryptionAtHost: true },
       /does not support encryption at host/,
       /--size/,
     ],
     [
-      'an image that is not there',
+      'a marketplace image that does not exist',
       { image: 'Debian:debian-99:99:latest' },
       /no image Debian:debian-99/,
       /az vm image/,
@@ -114,41 +114,51 @@ describe('before creating anything', () => {
       /not an image in this subscription/,
       /galleries/,
     ],
-    ['an image of yours that is gone', { image: 'OWN' }, /there is no image/, /--image/],
     [
-      'more cores than the quota has',
+      'an image of this subscription that does not exist',
+      { image: 'OWN' },
+      /there is no image/,
+      /--image/,
+    ],
+    [
+      'a size that exceeds the core quota',
       { size: 'Standard_D64s_v5' },
       /quota standardDSv5Family.*0 of 10 in use, 64 more required/,
       /portal/,
     ],
     [
-      'a group that is not there',
+      'a resource group that does not exist',
       { resourceGroup: 'nowhere' },
       /no resource group nowhere/,
       /--resource-group/,
     ],
     [
-      'a network that is not there',
+      'a virtual network that does not exist',
       { subnet: 'net/other/hosts' },
       /no virtual network other/,
       /--subnet/,
     ],
-    ['a subnet that is not there', { subnet: 'net/main/other' }, /no subnet other/, /--subnet/],
-    ['a subnet of no group', { subnet: 'main/hosts' }, /requires a resource group/, /GROUP/],
+    ['a subnet that does not exist', { subnet: 'net/main/other' }, /no subnet other/, /--subnet/],
     [
-      'a private host that nothing could reach',
+      'a subnet without a resource group',
+      { subnet: 'main/hosts' },
+      /requires a resource group/,
+      /GROUP/,
+    ],
+    [
+      'a private host that fleet cannot reach',
       { privateOnly: true },
       /cannot be reached/,
       /--subnet/,
     ],
     [
-      'a DNS label without an address',
+      'a DNS label without a public address',
       { privateOnly: true, subnet: 'net/main/hosts', dnsLabel: 'abc' },
       /requires a public address/,
       /--dns-label/,
     ],
     [
-      'another subscription',
+      'a subscription that the login cannot access',
       { subscription: '00000000-0000-0000-0000-000000000000' },
       /no access to this subscription/,
       /--tenant/,
@@ -205,19 +215,19 @@ async function notesWith(securityRules: readonly object[], given: Record<string,
 }
 
 describe('the security group of a subnet', () => {
-  const told = "the subnet's security group guard does not allow SSH from 198.51.100.7/32"
+  const note = "the subnet's security group guard does not allow SSH from 198.51.100.7/32"
 
   test.each<[string, boolean, readonly object[], Record<string, unknown>]>([
     ['without rules', true, [], {}],
-    ['that lets SSH in from everywhere', false, [rule('ssh', 300, ssh)], {}],
+    ['that allows SSH from everywhere', false, [rule('ssh', 300, ssh)], {}],
     [
-      'that denies it first',
+      'that denies SSH with a higher priority',
       true,
       [rule('ssh', 300, ssh), rule('no', 200, { ...ssh, access: 'Deny', protocol: '*' })],
       {},
     ],
     [
-      'that lets in a range which has the address',
+      "that allows a range with this computer's address",
       false,
       [
         rule('office', 300, {
@@ -228,17 +238,17 @@ describe('the security group of a subnet', () => {
       {},
     ],
     [
-      'that lets in another range',
+      'that allows only another range',
       true,
       [rule('office', 300, { destinationPortRange: '*', sourceAddressPrefix: '192.0.2.0/24' })],
       {},
     ],
-    ['where SSH comes from a private network', false, [], { sshCidr: '10.9.0.0/16' }],
-    ['where the host is private', false, [], { privateOnly: true }],
-  ])('%s, noted in the plan: %s', async (_, isTold, rules, given) => {
+    ['with SSH from a private network', false, [], { sshCidr: '10.9.0.0/16' }],
+    ['with a private host', false, [], { privateOnly: true }],
+  ])('%s is noted in the plan: %s', async (_, isNoted, rules, given) => {
     const notes = await notesWith(rules, given)
-    expect(notes.includes(told)).toBe(isTold)
-    expect(notes.includes('guard')).toBe(isTold)
+    expect(notes.includes(note)).toBe(isNoted)
+    expect(notes.includes('guard')).toBe(isNoted)
   })
 })
 
@@ -327,7 +337,7 @@ const machine = () => bodies().find(({ type }) => type.endsWith('/virtualMachine
 describe('a failed creation', () => {
   test.each<[string, Record<string, unknown>, object]>([
     [
-      'size, of another architecture',
+      'size and architecture',
       { size: 'Standard_B2pls_v2' },
       { properties: { hardwareProfile: { vmSize: 'Standard_B2pls_v2' } } },
     ],
@@ -339,7 +349,7 @@ describe('a failed creation', () => {
     ],
     ['location', { location: 'northeurope' }, { location: 'northeurope' }],
     [
-      'place altogether',
+      'location, zone, size and network',
       {
         location: 'northeurope',
         zone: '2',

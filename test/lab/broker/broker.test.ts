@@ -216,10 +216,10 @@ describe.skipIf(!labIsHere)('the broker', () => {
     const way = await connect(client)
     const command = await way.exec(['sleep', '1000'])
     const lost = { kind: 'unreachable', message: 'the connection to h1 was lost' }
-    const told = Promise.allSettled([way.lost, command.exit])
+    const losses = Promise.allSettled([way.lost, command.exit])
     await host.stop()
     const reason = expect.objectContaining(lost)
-    expect(await told).toEqual([
+    expect(await losses).toEqual([
       { status: 'rejected', reason },
       { status: 'rejected', reason },
     ])
@@ -282,7 +282,7 @@ describe.skipIf(!labIsHere)('the broker', () => {
     { user: 'ana', sshdOptions: { AllowStreamLocalForwarding: 'no' }, relayed: true },
     { user: 'bob', sshdOptions: {}, relayed: true },
   ])(
-    'determines the connection method to the engine for $user once, $sshdOptions',
+    'determines the connection method to the engine for $user once, with the sshd options $sshdOptions',
     async ({ user, sshdOptions, relayed }) => {
       await using engines = await startLab({ hosts: 1, engine: true, image: true, sshdOptions })
       const { client } = await keeper()

@@ -2,12 +2,10 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Seat, modes, takeSeat } from '../../support/docker/docker-client.ts'
+import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 
-/** Docker Compose plugin that `npm test` found or fetched. */
-const plugin = (
-  JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>
-)['docker-compose']
+const { 'docker-compose': plugin } = dockerPlugins
 
 let lab: Lab
 let host: LabHost

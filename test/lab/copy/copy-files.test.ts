@@ -392,7 +392,7 @@ describe.skipIf(!labIsHere)('copying files', () => {
       { from: 'large', to: 'h1:/srv/t/large' },
       { from: 'h2:/srv/large', to: 'copy' },
       { from: 'h2:/srv/large', to: 'h1:/srv/t/large' },
-    ])('by Ctrl-C, $from to $to', async ({ from, to }) => {
+    ])('by Ctrl-C while it copies $from to $to', async ({ from, to }) => {
       await writeFile(here('large'), large)
       await h2.exec('head -c 200000000 /dev/zero > /srv/large')
       expect(await interrupt(from, to, cancel)).toMatchObject({ kind: 'cancelled' })

@@ -404,7 +404,7 @@ describe.skipIf(!labIsHere)('docker without a local CLI', () => {
     { args: ['login', 'r.example'], what: 'login' },
     { args: ['build', '--ssh', 'default', '.'], what: 'build --ssh' },
     { args: ['build', '-o', 'out', '.'], what: 'build --output' },
-  ])('reports that $what requires one', async ({ args, what }) => {
+  ])('reports that $what requires a local CLI', async ({ args, what }) => {
     await using seat = await takeSeat(lab, { here: false })
     await expect(seat.docker(args)).rejects.toMatchObject({
       kind: 'unsupported',

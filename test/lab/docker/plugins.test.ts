@@ -2,13 +2,10 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Seat, modes, takeSeat } from '../../support/docker/docker-client.ts'
+import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 
-/** Docker plugins that `npm test` found or fetched. */
-const plugins = JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<
-  Record<'docker-compose' | 'docker-buildx', string>
->
-const plugin = plugins['docker-compose']
+const { 'docker-compose': plugin } = dockerPlugins
 
 let lab: Lab
 let host: LabHost
@@ -88,7 +85,7 @@ describe.skipIf(!labIsHere)('buildx', () => {
   test("builds over the engine's socket, and sends the files and secrets that a build requires", async ({
     skip,
   }) => {
-    const buildx = plugins['docker-buildx']
+    const { 'docker-buildx': buildx } = dockerPlugins
     skip(buildx === undefined, 'docker has no buildx plugin here')
     await using seat = await takeSeat(lab, { here: true })
     const folder = join(seat.operator.home, '.docker/cli-plugins')
@@ -113,7 +110,7 @@ describe.skipIf(!labIsHere)('buildx on the host', () => {
   test('sends the files and secrets that a build requires, and adds no Dockerfile to the image', async ({
     skip,
   }) => {
-    const buildx = plugins['docker-buildx']
+    const { 'docker-buildx': buildx } = dockerPlugins
     skip(buildx === undefined, 'docker has no buildx plugin here')
     await using seat = await takeSeat(lab, { here: false })
     await host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${buildx}' ~/.docker/cli-plugins/`)
@@ -144,7 +141,7 @@ RUN --mount=type=secret,id=a --mount=type=secret,id=b cat /run/secrets/a /run/se
   })
 })
 
-describe.skipIf(!labIsHere).each(modes)('compose $mode without the plugin', ({ here }) => {
+describe.skipIf(!labIsHere).each(modes)('compose without its plugin, $mode', ({ here }) => {
   test('reports what to install', async () => {
     await using seat = await takeSeat(lab, { here })
     await host.exec('rm -rf ~/.docker')

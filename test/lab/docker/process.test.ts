@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { modes } from '../../support/docker/docker-client.ts'
+import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
 
@@ -66,9 +67,7 @@ describe.skipIf(!labIsHere)('the fleet program', () => {
     })
   })
 
-  const { 'docker-compose': plugin } = JSON.parse(
-    process.env['FLEET_DOCKER_PLUGINS'] ?? '{}',
-  ) as Partial<Record<string, string>>
+  const { 'docker-compose': plugin } = dockerPlugins
 
   test.skipIf(plugin === undefined).each([
     ['SIGINT', ['up', '-t', '0']],

@@ -5,9 +5,9 @@ import { type Seat, modes, takeSeat } from '../../support/docker/docker-client.t
 import { makeCertificates } from '../../support/certificates.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
+import { login } from '../../support/docker/registry-login.ts'
 import {
   type RegistryWithLogin,
-  login,
   startRegistryWithLogin,
 } from '../../support/docker/registry-with-login.ts'
 
@@ -33,14 +33,14 @@ echo '{"Username":"${login.user}","Secret":"${login.password}"}'
 `
 
 /** Resolves to whether any host process shows the password, plain or encoded, in its command line or environment. */
-async function isOverheard(): Promise<boolean> {
+async function isPasswordVisible(): Promise<boolean> {
   const look = `cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -e '${login.password.slice(0, 6)}[-]' -e '${auth.slice(0, 6)}[${auth.charAt(6)}]'`
   const found = await Promise.all(lab.hosts.map((host) => host.exec(look)))
   return found.some(({ stdout }) => stdout !== '')
 }
 
 /** Command of a container that runs until the file /go exists. */
-const untilTold = ['sh', '-c', 'until [ -e /go ]; do sleep 0.1; done']
+const untilGo = ['sh', '-c', 'until [ -e /go ]; do sleep 0.1; done']
 
 const leftovers = async (): Promise<string> => {
   const found = await Promise.all(
@@ -56,7 +56,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   const config = (content: unknown) =>
     writeFile(join(seat.folder, 'config.json'), JSON.stringify(content))
   const withConfig = () => ({ env: { ...env, DOCKER_CONFIG: seat.folder } })
-  /** Ends a container that runs `untilTold`, possibly before the exec command itself has returned. */
+  /** Ends a container that runs `untilGo`, possibly before the exec command itself has returned. */
   const end = async (name: string, options?: { readonly machine: string }): Promise<void> => {
     const { code } = await seat.docker(['exec', name, 'touch', '/go'], options)
     expect([0, 137]).toContain(code)
@@ -93,7 +93,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
   test.each([
     { keeping: 'the configuration file', from: () => ({ auths: { [locked.name]: { auth } } }) },
     {
-      keeping: 'a helper of the registry',
+      keeping: 'a credential helper of the registry',
       from: () => ({ credHelpers: { [locked.name]: 'lab' } }),
     },
     { keeping: 'a credential store', from: () => ({ credsStore: 'lab' }) },
@@ -115,12 +115,12 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
     await seat.ok(['rmi', 'of-private', image])
 
     const machine = 'h2'
-    const running = seat.ok(['run', '--rm', '--name', 'private', image, ...untilTold], {
+    const running = seat.ok(['run', '--rm', '--name', 'private', image, ...untilGo], {
       ...withConfig(),
       machine,
     })
     await expect.poll(() => seat.ok(['ps', '-q', '-f', 'name=private'], { machine })).not.toBe('')
-    expect(await isOverheard()).toBe(false)
+    expect(await isPasswordVisible()).toBe(false)
     await end('private', { machine })
     await running
     await seat.ok(['rmi', image], { machine })
@@ -128,7 +128,7 @@ describe.skipIf(!labIsHere).each(modes)('registries $mode', ({ here }) => {
 
   test('receive no login to another registry', async () => {
     await config({ auths: { 'elsewhere.example': { auth } } })
-    const words = ['run', '--rm', '--name', 'quiet', 'bb:1', ...untilTold]
+    const words = ['run', '--rm', '--name', 'quiet', 'bb:1', ...untilGo]
     const running = seat.ok(words, withConfig())
     await expect.poll(() => seat.ok(['ps', '-q', '-f', 'name=quiet'])).not.toBe('')
     expect(await leftovers()).toBe('')

@@ -28,8 +28,8 @@ describe.skipIf(!labIsHere).each([
     here,
     args: ['run', '-it', '--rm', 'bb:1', 'sh'],
   })),
-  { what: 'ssh', here: false, args: ['ssh', 'h1', '--', 'sh'] },
-  { what: 'ssh, a login shell', here: false, args: ['ssh', 'h1'] },
+  { what: 'fleet ssh with a command', here: false, args: ['ssh', 'h1', '--', 'sh'] },
+  { what: 'fleet ssh with a login shell', here: false, args: ['ssh', 'h1'] },
 ])('a terminal: $what', ({ here, args }) => {
   const env = (): Record<string, string> => (here ? {} : { PATH: ana.folder })
 

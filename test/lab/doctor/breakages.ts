@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { LabHost } from '../../support/lab/lab.ts'
-import { answersSsh } from '../../support/lab/probes.ts'
-import { until } from '../../support/lab/process.ts'
+import { startExtraSshd } from '../../support/ssh/extra-sshd.ts'
 
 /** Fields of an entry's record and options that differ from those of a healthy host. */
 interface Login {
@@ -52,24 +51,8 @@ const run = async (host: LabHost, script: string): Promise<string> => {
   return stdout
 }
 
-/** Starts another sshd with other settings on a host. Resolves to its port. */
-export async function startSshd(
-  host: LabHost,
-  port: number,
-  settings: Readonly<Record<string, string>>,
-): Promise<number> {
-  const own = { ...settings, Port: String(port), PidFile: `/run/sshd-${port}.pid` }
-  const lines = Object.entries(own).map(([name, value]) => `${name} ${value}`)
-  await run(
-    host,
-    `{ echo '${lines.join("'; echo '")}'; cat /etc/ssh/sshd_config; } > /etc/ssh/sshd-${port}
-    /usr/sbin/sshd -f /etc/ssh/sshd-${port} -E /run/sshd-${port}.log`,
-  )
-  // sshd forks into the background before it listens.
-  const isUp = async () => (await answersSsh(host.address, port)) || undefined
-  await until(`sshd to listen on port ${port} of ${host.name}`, isUp)
-  return port
-}
+/** Port of the additional sshd of a host. */
+const extraPort = 2201
 
 const firewall = (rule: string) => (bench: Bench) =>
   run(bench.host, `iptables -w -A INPUT -p tcp --dport 22 -j ${rule}`).then(() => {})
@@ -103,7 +86,8 @@ async function withPam({ host }: Bench, shadow: string): Promise<Login> {
     echo 'pat:*:${shadow}' >> /etc/shadow
     mkdir -p /srv/pat/.ssh && cp /srv/root/.ssh/authorized_keys /srv/pat/.ssh && chown -R 2000:2000 /srv/pat`,
   )
-  return { user: 'pat', port: await startSshd(host, 2201, { UsePAM: 'yes' }) }
+  await startExtraSshd(host, extraPort, { UsePAM: 'yes' })
+  return { user: 'pat', port: extraPort }
 }
 
 /** Starts a server with Node.js on a host, and waits until it listens. */
@@ -125,18 +109,23 @@ export const hostToken = `ghp_${'Zq7'.repeat(12)}`
 
 export const breakages: readonly Breakage[] = [
   {
-    name: 'no-name',
+    name: 'unknown-address',
     break: async () => ({ address: 'nowhere.invalid' }),
     ...{ check: 'name', says: /cannot resolve the host name nowhere\.invalid/ },
     skips: ['route', 'port', 'banner', 'host-key', 'login', 'shell', 'disk'],
   },
   {
-    name: 'rejected',
+    name: 'rejected-packets',
     break: firewall('REJECT --reject-with tcp-reset'),
     ...{ check: 'port', says: /port 22 on .* refuses connections/ },
     skips: ['banner', 'host-key', 'login', 'shell', 'mtu', 'clock'],
   },
-  { name: 'dropped', break: firewall('DROP'), check: 'port', says: /does not answer: .*firewall/ },
+  {
+    name: 'dropped-packets',
+    break: firewall('DROP'),
+    check: 'port',
+    says: /does not answer: .*firewall/,
+  },
   {
     name: 'no-route',
     break: firewall('REJECT --reject-with icmp-host-unreachable'),
@@ -148,7 +137,7 @@ export const breakages: readonly Breakage[] = [
     ...{ check: 'port', says: /sshd is not running/, fix: /systemctl start ssh/ },
   },
   {
-    name: 'no-banner',
+    name: 'silent-sshd',
     break: async ({ host }) => host.pause(),
     ...{ check: 'banner', says: /sends no SSH banner/ },
   },
@@ -174,23 +163,27 @@ export const breakages: readonly Breakage[] = [
   {
     name: 'max-startups',
     async break({ host, held }) {
-      const port = await startSshd(host, 2201, { MaxStartups: '1', LoginGraceTime: '600' })
-      // sshd refuses connections until it has noticed that the one of startSshd is closed.
+      await startExtraSshd(host, extraPort, { MaxStartups: '1', LoginGraceTime: '600' })
+      // sshd refuses connections until it has noticed that the one of startExtraSshd is closed.
       for (let isHeld = false; !isHeld;) {
-        const socket = connect({ host: host.address, port })
+        const socket = connect({ host: host.address, port: extraPort })
         held(() => socket.destroy())
         const [greeting] = (await once(socket, 'data')) as [Buffer]
         isHeld = greeting.toString('latin1').startsWith('SSH-')
       }
-      return { port }
+      return { port: extraPort }
     },
     ...{ check: 'banner', says: /rejects new connections.*MaxStartups/ },
   },
   {
-    name: 'host-key',
+    name: 'changed-host-key',
     // The record keeps the first key; the lab's knowledge of the new one is not used.
     break: ({ host }) => host.replaceHostKey().then(() => {}),
-    ...{ check: 'host-key', says: /host key .* has changed/, fix: /run fleet rekey host-key$/ },
+    ...{
+      check: 'host-key',
+      says: /host key .* has changed/,
+      fix: /run fleet rekey changed-host-key$/,
+    },
     skips: ['login', 'shell'],
   },
   {
@@ -209,7 +202,7 @@ export const breakages: readonly Breakage[] = [
     ...{ check: 'login', says: /SSH agent on this computer does not answer/, fix: /ssh-add/ },
   },
   {
-    name: 'key-modes',
+    name: 'writable-ssh-dir',
     async break({ host, warm }) {
       await warm()
       await run(host, 'chmod 777 /srv/root/.ssh')
@@ -218,15 +211,15 @@ export const breakages: readonly Breakage[] = [
       check: 'login',
       says: /ignores root's authorized_keys file: other users can write to \/srv\/root\/\.ssh/,
     },
-    fix: /^fleet ssh key-modes -- chmod go-w \/srv\/root\/\.ssh$/,
+    fix: /^fleet ssh writable-ssh-dir -- chmod go-w \/srv\/root\/\.ssh$/,
   },
   {
-    name: 'expired',
+    name: 'expired-account',
     break: (bench) => withPam(bench, '19000:0:99999:7::1:'),
     ...{ check: 'login', says: /accepted the key .* closed the connection/, fix: /chage -l pat/ },
   },
   {
-    name: 'password-due',
+    name: 'expired-password',
     break: (bench) => withPam(bench, '0:0:99999:7:::'),
     ...{ check: 'shell', says: /must be changed first/, fix: /chage -d/ },
   },
@@ -248,16 +241,22 @@ export const breakages: readonly Breakage[] = [
   },
   {
     name: 'no-sessions',
-    break: async ({ host }) => ({ port: await startSshd(host, 2201, { MaxSessions: '0' }) }),
+    async break({ host }) {
+      await startExtraSshd(host, extraPort, { MaxSessions: '0' })
+      return { port: extraPort }
+    },
     ...{ check: 'shell', says: /refused to run a command/, fix: /MaxSessions/ },
   },
   {
     name: 'one-session',
-    break: async ({ host }) => ({ port: await startSshd(host, 2201, { MaxSessions: '1' }) }),
+    async break({ host }) {
+      await startExtraSshd(host, extraPort, { MaxSessions: '1' })
+      return { port: extraPort }
+    },
     ...{ check: 'sessions', state: 'warn', says: /only 1 concurrent session/, fix: /MaxSessions/ },
   },
   {
-    name: 'mtu',
+    name: 'small-mtu',
     break: ({ host }) =>
       run(
         host,
@@ -268,7 +267,7 @@ export const breakages: readonly Breakage[] = [
     skips: ['clock', 'disk', 'sessions'],
   },
   {
-    name: 'mtu-back',
+    name: 'small-mtu-back',
     break: ({ host }) =>
       run(host, 'iptables -w -A OUTPUT -p tcp -m length --length 1300:65535 -j DROP').then(
         () => {},
@@ -280,13 +279,13 @@ export const breakages: readonly Breakage[] = [
     },
   },
   {
-    name: 'clock',
+    name: 'wrong-clock',
     break: ({ host }) =>
       wrap(host, 'date', 'exec /run/date.real -d "1 hour ago" "$@"').then(() => {}),
     ...{ check: 'clock', says: /60 min behind/ },
   },
   {
-    name: 'home',
+    name: 'unwritable-home',
     async break({ host }) {
       await run(host, 'chown root:root /srv/ana && chmod 755 /srv/ana')
       return { user: 'ana' }
@@ -307,7 +306,7 @@ export const breakages: readonly Breakage[] = [
     skips: ['engine'],
   },
   {
-    name: 'inodes',
+    name: 'no-free-inodes',
     hasEngine: true,
     break: fill(
       'size=900m,nr_inodes=200',
@@ -317,7 +316,7 @@ export const breakages: readonly Breakage[] = [
     skips: ['engine'],
   },
   {
-    name: 'cloud-init',
+    name: 'failed-cloud-init',
     hasEngine: true,
     break: ({ host }) =>
       run(
@@ -369,7 +368,7 @@ export const breakages: readonly Breakage[] = [
     ...{ check: 'engine', says: /the engine is hung/, fix: /restart/ },
   },
   {
-    name: 'socket-rights',
+    name: 'socket-mode',
     ...{ on: 'hung', hasEngine: true },
     async break({ host }) {
       await run(host, 'chown root:root /run/docker.sock && chmod 600 /run/docker.sock')
@@ -411,18 +410,18 @@ export const breakages: readonly Breakage[] = [
     },
   },
   {
-    name: 'jump-down',
+    name: 'jump-host-down',
     via: 'sshd-down',
     break: async () => {},
     ...{ check: 'route', says: /jump host sshd-down: port 22 on .* refuses connections/ },
     skips: ['port', 'login', 'disk'],
   },
   {
-    name: 'jump-key',
-    via: 'host-key',
+    name: 'jump-host-key',
+    via: 'changed-host-key',
     break: async () => {},
-    ...{ check: 'route', says: /jump host host-key: the host key .* has changed/ },
-    fix: /run fleet rekey host-key$/,
+    ...{ check: 'route', says: /jump host changed-host-key: the host key .* has changed/ },
+    fix: /run fleet rekey changed-host-key$/,
   },
   {
     name: 'proxy-command',
@@ -438,7 +437,7 @@ export const breakages: readonly Breakage[] = [
     skips: ['port', 'login', 'disk'],
   },
   {
-    name: 'behind-jump',
+    name: 'behind-jump-host',
     via: 'one-session',
     break: ({ host }) => host.killSshd(),
     ...{ check: 'port', says: /jump host one-session cannot connect/ },

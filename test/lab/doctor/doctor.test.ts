@@ -1,16 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { makeKey } from '../../support/lab/ssh-key.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 import { type Person, makePerson } from '../../support/test-user.ts'
-import { type Breakage, breakages, hostToken, startSshd } from './breakages.ts'
+import { startExtraSshd } from '../../support/ssh/extra-sshd.ts'
+import { type Breakage, breakages, hostToken } from './breakages.ts'
 
-/** Docker Compose plugin that `npm test` found or fetched. */
-const plugin = (
-  JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>
-)['docker-compose']
+const { 'docker-compose': plugin } = dockerPlugins
 
 interface Row {
   readonly machine?: string
@@ -142,7 +141,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
         String(3000 + first + index),
       )
       const [port = '', ...more] = ports
-      await startSshd(good, Number(port), {
+      await startExtraSshd(good, Number(port), {
         AddressFamily: 'inet', // each port counts as one address per address family
         MaxStartups: `500${more.map((other) => `\nPort ${other}`).join('')}`,
       })
@@ -167,23 +166,26 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
     ])
   })
 
-  describe('reports only the cause of', () => {
-    test.each(breakages)('$name', ({ name, check, state = 'fail', says, fix, skips = [] }) => {
-      if (unbroken.has(name)) throw unbroken.get(name)
-      const own = rows.filter(({ machine }) => machine === name)
-      const findings = own.filter((row) => row.state === 'fail' || row.state === 'warn')
-      expect(findings).toEqual([
-        {
-          machine: name,
-          check,
-          state,
-          message: expect.stringMatching(says),
-          fix: expect.stringMatching(fix ?? /./),
-        },
-      ])
-      const skipped = own.filter((row) => row.state === 'skipped').map((row) => row.check)
-      expect(skipped).toEqual(expect.arrayContaining([...skips]))
-    })
+  describe('for a machine with one defect', () => {
+    test.each(breakages)(
+      'reports only the finding of the check $check: $name',
+      ({ name, check, state = 'fail', says, fix, skips = [] }) => {
+        if (unbroken.has(name)) throw unbroken.get(name)
+        const own = rows.filter(({ machine }) => machine === name)
+        const findings = own.filter((row) => row.state === 'fail' || row.state === 'warn')
+        expect(findings).toEqual([
+          {
+            machine: name,
+            check,
+            state,
+            message: expect.stringMatching(says),
+            fix: expect.stringMatching(fix ?? /./),
+          },
+        ])
+        const skipped = own.filter((row) => row.state === 'skipped').map((row) => row.check)
+        expect(skipped).toEqual(expect.arrayContaining([...skips]))
+      },
+    )
   })
 
   test('exits with code 1, and reports the missing agent of this computer', () => {

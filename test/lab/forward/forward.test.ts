@@ -12,6 +12,7 @@ import { connectOpenSsh } from '../../../src/transport/openssh/connect.ts'
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 import { noDirect, startKeeper } from '../../support/crash/keeper.ts'
+import { findFreePort } from '../../support/free-port.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
@@ -30,16 +31,6 @@ async function serveSizes() {
     port: (server.address() as AddressInfo).port,
     [Symbol.dispose]: () => void server.close(),
   }
-}
-
-/** Resolves to a currently unused port of this computer. */
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function ask(socket: Socket, ...parts: readonly (Buffer | string)[]): Promise<string> {
@@ -107,7 +98,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('forwarding o
   }
 
   test('forwards a local port and a local socket to the host', async () => {
-    const port = await findPort()
+    const port = await findFreePort()
     const socket = join(folder, 'local.sock')
     const local = [
       parseForward('-L', `${port}:localhost:7000`),
@@ -128,7 +119,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('forwarding o
   })
 
   test('closes and reports a connection that the host refuses', async () => {
-    const port = await findPort()
+    const port = await findFreePort()
     const local = [parseForward('-L', `${port}:localhost:1`)]
     await using open = await forwarding({ local })
     expect(await ask(connect(port, '127.0.0.1'), 'hello')).toBe('')
@@ -136,7 +127,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('forwarding o
   })
 
   test('connects to the address that a SOCKS 4a or 5 client requests', async () => {
-    const port = await findPort()
+    const port = await findFreePort()
     await using open = await forwarding({ local: [parseForward('-D', String(port))] })
     const seven = Buffer.from([7000 >> 8, 7000 & 255])
     const version4 = Buffer.concat([
@@ -178,7 +169,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('forwarding o
   })
 
   test('closes the opened listeners again if one fails', async () => {
-    const [free, taken] = [await findPort(), await findPort()]
+    const [free, taken] = [await findFreePort(), await findFreePort()]
     const blocker = createServer().listen(taken, '127.0.0.1')
     await once(blocker, 'listening')
     const local = [free, taken].map((port) => parseForward('-L', `${port}:localhost:7000`))

@@ -225,9 +225,9 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
 
     const config = join(person.home, 'export.conf')
     await writeFile(config, (await person.fleet(['ssh-config'])).stdout)
-    const told = (await ask('ssh', '-F', config, '-G', 'web-1')).stdout
-    expect(told).toContain(`hostname ${address}\n`)
-    expect(told).toMatch(/^hostkeyalias fleet\.0123abcd\.web-1$/m)
+    const settings = (await ask('ssh', '-F', config, '-G', 'web-1')).stdout
+    expect(settings).toContain(`hostname ${address}\n`)
+    expect(settings).toMatch(/^hostkeyalias fleet\.0123abcd\.web-1$/m)
     const reached = await ask('ssh', '-F', config, 'web-1', 'echo', 'by ssh')
     expect(reached.stdout).toBe('by ssh\n')
 

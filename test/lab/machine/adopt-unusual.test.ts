@@ -67,7 +67,7 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
     afterAll(() => host.exec(`ip addr add ${host.address}/24 dev eth0`))
 
     test.each([
-      ['its address', async () => globalAddress],
+      ['its global address', async () => globalAddress],
       ['a link-local address with a zone', linkLocalAddress],
     ])('works with %s, also for plain ssh', async (_, find) => {
       const address = await find()

@@ -561,9 +561,9 @@ Host b
   })
 
   test.each([
-    ['over a machine that is none', 'gone', 'unknown-machine'],
+    ['through a machine that does not exist', 'gone', 'unknown-machine'],
     ['through the machine itself', 'x', 'inventory'],
-    ['in a circle', 'y', 'inventory'],
+    ['through a circle of jump hosts', 'y', 'inventory'],
   ])('refuses to connect %s', async (_, via, kind) => {
     await operator[Symbol.asyncDispose]()
     const entry = `driver: ssh, options: { address: ${host.address} }, host: { phase: ready, address: ${host.address}, user: root }`

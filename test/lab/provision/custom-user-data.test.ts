@@ -26,31 +26,35 @@ const list = config('users: [default, { name: bob, shell: /bin/sh }]\nruncmd: [o
 const own: readonly (readonly [what: string, content: string | Uint8Array, users: string[]])[] = [
   ['no users', config('runcmd: [own]'), ['debian']],
   ['a list of users', list, ['debian', 'bob']],
-  ['an empty list', config('users: []\nruncmd: [own]'), []],
-  ['a list of names', config('users: [bob, carl]\nruncmd: [own]'), ['bob', 'carl']],
-  ['a list in lines', config('runcmd: [own]\nusers:\n- default\n- name: bob'), ['debian', 'bob']],
+  ['an empty list of users', config('users: []\nruncmd: [own]'), []],
+  ['a list of user names', config('users: [bob, carl]\nruncmd: [own]'), ['bob', 'carl']],
   [
-    'a mapping',
+    'a block list of users',
+    config('runcmd: [own]\nusers:\n- default\n- name: bob'),
+    ['debian', 'bob'],
+  ],
+  [
+    'a mapping of users',
     config('runcmd: [own]\nusers: { bob: { shell: /bin/sh }, default: true }'),
     ['bob', 'debian'],
   ],
   [
-    'a mapping in lines',
+    'a block mapping of users',
     config('runcmd: [own]\nusers:\n  # those\n  bob: {}\n  carl: true'),
     ['bob', 'carl'],
   ],
-  ['a text', config('runcmd: [own]\nusers: bob, default # both'), ['bob', 'debian']],
-  ['a text in quotes', config('"users": "bob,carl"\nruncmd: [own]'), ['bob', 'carl']],
-  ['null', config('users:\nruncmd: [own]'), []],
-  ['null by name', config('users: ~\nruncmd: [own]'), []],
-  ['the older user', config('user: bob\nruncmd: [own]'), ['bob']],
+  ['a string of users', config('runcmd: [own]\nusers: bob, default # both'), ['bob', 'debian']],
+  ['a quoted string of users', config('"users": "bob,carl"\nruncmd: [own]'), ['bob', 'carl']],
+  ['an empty users key', config('users:\nruncmd: [own]'), []],
+  ['null as users', config('users: ~\nruncmd: [own]'), []],
+  ['the deprecated user key', config('user: bob\nruncmd: [own]'), ['bob']],
   [
-    'merge_how in a text',
+    'merge_how as a string',
     config("merge_how: 'dict(no_replace)+list(prepend)'\nusers: [bob]\nruncmd: [own]"),
     ['bob'],
   ],
   [
-    'merge_how in a list',
+    'merge_how as a list',
     config(
       'merge_how: [{ name: dict, settings: [no_replace] }, { name: list, settings: [append] }]\nusers: [bob]\nruncmd: [own]',
     ),
@@ -68,24 +72,24 @@ const own: readonly (readonly [what: string, content: string | Uint8Array, users
     config('merge_how: dict(replace,allow_delete)+list()\nruncmd: [own]'),
     ['debian'],
   ],
-  ['lines of another system', list.replaceAll('\n', '\r\n'), ['debian', 'bob']],
+  ['CRLF line endings', list.replaceAll('\n', '\r\n'), ['debian', 'bob']],
   [
-    'a jinja template',
+    'a Jinja template',
     `## template: jinja\n${config('users: [bob]\nruncmd: ["{% if true %}own{% endif %}"]')}`,
     ['bob'],
   ],
   [
-    'a jinja template of a mapping',
+    'a Jinja template of a mapping',
     `## template: jinja\n${config('users: { "{{ v1.region }}": {} }\nruncmd: [own]')}`,
     ['here'],
   ],
   [
-    'a message',
+    'a MIME message',
     message(['text/cloud-config', list], ['text/x-shellscript', '#!/bin/sh\ntrue']),
     ['debian', 'bob'],
   ],
   [
-    'a message that merges',
+    'a MIME message whose parts are merged',
     message(
       ['text/cloud-config', list],
       ['text/cloud-config', config('merge_how: dict(recurse_list)+list(append)\nusers: [carl]')],
@@ -93,12 +97,12 @@ const own: readonly (readonly [what: string, content: string | Uint8Array, users
     ['debian', 'bob', 'carl'],
   ],
   [
-    'an archive',
+    'a cloud-config archive',
     `#cloud-config-archive\n- type: text/cloud-config\n  content: |\n    users: { bob: {} }\n    runcmd: [own]\n`,
     ['bob'],
   ],
   [
-    'a patch',
+    'a JSON patch',
     '#cloud-config-jsonp\n[{"op":"add","path":"/users","value":["bob"]},{"op":"add","path":"/runcmd","value":["own"]}]\n',
     ['bob'],
   ],
@@ -106,11 +110,15 @@ const own: readonly (readonly [what: string, content: string | Uint8Array, users
 
 /** The same user-data with other encodings. */
 const wrapped: typeof own = [
-  ['with a byte order mark', Buffer.from(`\uFEFF${list}`), ['debian', 'bob']],
-  ['in UTF-16', utf16(list), ['debian', 'bob']],
-  ['in UTF-16, big-endian', bigEndian(list), ['debian', 'bob']],
-  ['gzipped', gzipSync(list), ['debian', 'bob']],
-  ['gzipped, with a byte order mark', gzipSync(Buffer.from(`\uFEFF${list}`)), ['debian', 'bob']],
+  ['a byte order mark', Buffer.from(`\uFEFF${list}`), ['debian', 'bob']],
+  ['UTF-16 encoding', utf16(list), ['debian', 'bob']],
+  ['big-endian UTF-16 encoding', bigEndian(list), ['debian', 'bob']],
+  ['gzip compression', gzipSync(list), ['debian', 'bob']],
+  [
+    'gzip compression and a byte order mark',
+    gzipSync(Buffer.from(`\uFEFF${list}`)),
+    ['debian', 'bob'],
+  ],
 ]
 
 const script = '#!/bin/sh\ntrue\n'
@@ -127,7 +135,7 @@ const same: typeof own = [
     config('users: { ana: { gecos: Ana, ssh_authorized_keys: [ssh-ed25519 BBBB] } }'),
     [],
   ],
-  ['a text', config('users: ana'), []],
+  ['a string', config('users: ana'), []],
 ]
 
 describe.skipIf(!labIsHere)("the user's own user-data, merged by cloud-init itself", () => {
@@ -144,7 +152,7 @@ describe.skipIf(!labIsHere)("the user's own user-data, merged by cloud-init itse
     }
   })
 
-  test.each([...own, ...wrapped])('with %s works as it would alone', (_what, content, names) => {
+  test.each([...own, ...wrapped])('with %s has its usual effect', (_what, content, names) => {
     const { users = {}, settings } = joined.get(content) ?? {}
     const { ana, ...others } = users
     expect(Object.keys(others).toSorted()).toEqual(names.toSorted())

@@ -9,7 +9,8 @@ import { provisionMachine } from '../../../src/operations/provision/provision-ma
 import { planSettings } from '../../../src/provision/engine/settings/plan-settings.ts'
 import { readEngineState, settingsOf } from '../../../src/operations/provision/prepare-settings.ts'
 import { type BootedHost, bootHost } from '../../support/booted-host/booted-host.ts'
-import { type LabRegistries, login, startRegistries } from '../../support/docker/lab-registry.ts'
+import { type LabRegistries, startRegistries } from '../../support/docker/lab-registry.ts'
+import { login } from '../../support/docker/registry-login.ts'
 import { installNewerEngine } from '../../support/docker/newer-engine.ts'
 import { runHere } from '../../support/in-process/run.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
@@ -153,10 +154,10 @@ machines:
   })
 
   describe.each([
-    { name: "the distribution's", newer: false, store: false },
-    { name: 'a newer one', newer: true, store: false },
-    { name: 'a newer one with the containerd image store', newer: true, store: true },
-  ])('of $name', ({ name, newer, store }) => {
+    { name: 'from the distribution', newer: false, store: false },
+    { name: 'of a newer release', newer: true, store: false },
+    { name: 'of a newer release with the containerd image store', newer: true, store: true },
+  ])('$name', ({ newer, store }) => {
     const tag = store ? 'store' : newer ? 'newer' : 'older'
     const features = store ? { features: { 'containerd-snapshotter': true } } : {}
 
@@ -295,7 +296,7 @@ machines:
     })
 
     // With the containerd image store, the engine has no other drivers.
-    testIf(!store)('another storage driver is not set without a confirmation', async () => {
+    testIf(!store)('do not include another storage driver without a confirmation', async () => {
       await setEngine({ config: { 'storage-driver': 'vfs', ...features } })
       const [before, pid, made] = [await daemonJson(), await enginePid(), await plan()]
       expect(made.changes).toMatchObject([{ effect: 'destructive', destructive: true }])
@@ -319,7 +320,7 @@ machines:
     })
 
     testIf(!store)(
-      'with a confirmation, images and containers are unavailable until the old value is back',
+      'with a confirmation, hide images and containers until the old storage driver is restored',
       async () => {
         const [before, driver] = [await daemonJson(), await onHost(`docker info -f '{{.Driver}}'`)]
         await onHost('docker volume create kept')
@@ -355,7 +356,7 @@ machines:
       ['an unknown key', { 'no-such-key': 1 }, /no-such-key/],
       ['a value of the wrong type', { labels: 'tier=x' }, /label|string|slice|array/],
       [
-        'a port that is taken',
+        'a port that is in use',
         { 'metrics-addr': '127.0.0.1:22', experimental: true },
         /address already in use|experimental/,
       ],
@@ -372,7 +373,7 @@ machines:
       expect((await plan()).changes).toEqual([])
     })
 
-    test(`report a broken daemon.json as an issue and do not change it (${name})`, async () => {
+    test('report a broken daemon.json as an issue and do not change it', async () => {
       const before = await daemonJson()
       await onHost(`echo '{ "mtu": ' >/etc/docker/daemon.json`)
       try {

@@ -17,7 +17,7 @@ describe.skipIf(!guestIsHere)('the test of an accelerator', () => {
 
   test.each([
     ['that does not start', 'exit 1'],
-    ['whose guest gets nowhere', 'exec sleep 60'],
+    ['whose guest hangs', 'exec sleep 60'],
   ])('rejects an accelerator %s', async (_, script) => {
     const folder = await mkdtemp(join(tmpdir(), 'fleet-trial-'))
     const program = join(folder, 'qemu-system-x86_64')

@@ -114,8 +114,8 @@ describe.skipIf(!guestIsHere)('a QEMU virtual machine', () => {
     const names = ['a', 'b', 'c', 'd', 'e']
     const guests = await Promise.all(names.map((name) => make(`five-${name}`)))
     expect(new Set(guests.map(({ facts }) => facts.port)).size).toBe(5)
-    const told = await Promise.all(guests.map((guest) => on(guest, 'id', '-un')))
-    expect(told).toEqual(names.map(() => 'fleet'))
+    const users = await Promise.all(guests.map((guest) => on(guest, 'id', '-un')))
+    expect(users).toEqual(names.map(() => 'fleet'))
     await Promise.all(guests.map(({ record }) => remove(record)))
     expect(await driver.lifecycle?.list({ id: '00000000', options: [] }, call)).toEqual([])
   })

@@ -27,7 +27,7 @@ async function serve(onConnection: (socket: Socket) => void) {
 }
 
 const clients = [
-  ['of fleet', connectSsh],
+  ['builtin', connectSsh],
   ['openssh', connectOpenSsh],
 ] as const
 

@@ -16,7 +16,7 @@ const sockets = () =>
   process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
 
 const clients = [
-  ['of fleet', connectSsh],
+  ['builtin', connectSsh],
   ['openssh', connectOpenSsh],
 ] as const
 

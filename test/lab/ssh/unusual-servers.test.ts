@@ -8,6 +8,7 @@ import { provisionHost } from '../../../src/operations/provision/provision-host.
 import { run } from '../../../src/transport/run.ts'
 import { type Prompt, type SshTarget, connectSsh } from '../../../src/transport/ssh/connect.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../../support/lab/lab.ts'
+import { startExtraSshd } from '../../support/ssh/extra-sshd.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
 /** Users of the host, and their login shells. */
@@ -47,12 +48,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
   /** Starts another sshd with other settings on the host. Resolves to the target with its port. */
   async function startSshd(settings: Readonly<Record<string, string>>): Promise<SshTarget> {
     const port = (ports += 1)
-    const own = { ...settings, Port: String(port), PidFile: `/run/sshd-${port}.pid` }
-    const lines = Object.entries(own).map(([name, value]) => `${name} ${value}`)
-    await host.exec(
-      `{ echo '${lines.join("'; echo '")}'; cat /etc/ssh/sshd_config; } > /etc/ssh/sshd-${port}
-      /usr/sbin/sshd -f /etc/ssh/sshd-${port} -E /run/sshd-${port}.log`,
-    )
+    await startExtraSshd(host, port, settings)
     return { ...targetOf(lab, host), port }
   }
   const provisionBob = async (prompt?: Prompt) => {
@@ -154,7 +150,7 @@ describe.skipIf(!labIsHere)('an unusual SSH server', () => {
   describe.each([
     ['a password', 'bob ALL=(ALL) ALL', 1],
     ['a terminal', 'Defaults:bob requiretty\nbob ALL=(ALL) NOPASSWD: ALL', 0],
-    ['both', 'Defaults:bob requiretty\nbob ALL=(ALL) ALL', 1],
+    ['a password and a terminal', 'Defaults:bob requiretty\nbob ALL=(ALL) ALL', 1],
   ] as const)('whose sudo requires %s', (_, sudoers, questions) => {
     beforeAll(async () => {
       await limitSudo(sudoers)

@@ -21,14 +21,11 @@ import {
 import { digestInputs } from '../../../src/operations/stacks/service-inputs.ts'
 import { type StackModel, deployedModel } from '../../../src/operations/stacks/stack-model.ts'
 import type { CommandResult } from '../../../src/transport/run.ts'
+import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { applyEdit, composeFile, edit, newProject } from '../../support/stacks/random-edits.ts'
 
-const plugin =
-  process.env['FLEET_TEST_COMPOSE'] ??
-  (JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>)[
-    'docker-compose'
-  ]
+const plugin = process.env['FLEET_TEST_COMPOSE'] ?? dockerPlugins['docker-compose']
 /** Number of random edits; each runs compose four times. Set FLEET_TEST_EDITS for a long run. */
 const edits = Number(process.env['FLEET_TEST_EDITS'] ?? 40)
 const seed = Number(process.env['FLEET_TEST_SEED'] ?? 7)

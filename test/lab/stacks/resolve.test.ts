@@ -11,10 +11,9 @@ import {
 } from '../../../src/operations/compose/local-session.ts'
 import { type ResolvedStack, resolveStack } from '../../../src/operations/stacks/resolve-stack.ts'
 import { readStackFiles } from '../../../src/operations/stacks/stack-files.ts'
+import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 
-const plugin = (
-  JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<Record<string, string>>
-)['docker-compose']
+const { 'docker-compose': plugin } = dockerPlugins
 
 const folders: string[] = []
 afterEach(async () => {

@@ -8,13 +8,13 @@ import { mergeResources, type HostRecord, type HostStatus } from '../../../src/m
 import type { MachineName } from '../../../src/machine/name.ts'
 import type { Aws } from './aws.ts'
 
-/** A call that is never aborted, and stores the reported steps in `told`. */
-export function quietCall(): Call & { readonly told: string[] } {
-  const told: string[] = []
+/** A call that is never aborted, and stores the reported steps in `steps`. */
+export function quietCall(): Call & { readonly steps: string[] } {
+  const steps: string[] = []
   return {
     signal: new AbortController().signal,
-    progress: (step, detail = '') => told.push(`${step} ${detail}`),
-    told,
+    progress: (step, detail = '') => steps.push(`${step} ${detail}`),
+    steps,
   }
 }
 

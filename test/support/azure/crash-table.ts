@@ -151,7 +151,7 @@ export function testCrashes(
         found.push(...typesLeft().map((type) => `${type} is left`))
         wrong.push(...found.map((text) => `${row}, ${kind}: ${text}`))
         cells.push(
-          `${kind}: ${hasFailed ? `failed with ${left}` : 'went on'}, ${found.length > 0 ? 'WRONG' : 'then right'}`,
+          `${kind}: ${hasFailed ? `failed with ${left} resources left` : 'continued'}, ${found.length > 0 ? 'then WRONG' : 'then correct'}`,
         )
         await seat.azure.idle()
         seat.azure.clear()

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { cachedFolder } from '../files/cached-folder.ts'
+import { pathBelow } from '../files/path-below.ts'
 import { bootstrapDebian } from './bootstrap.ts'
 import { ensurePackages } from './tools.ts'
 
@@ -70,21 +71,14 @@ export function findSources(): { suite: string; file: string } {
   }
 }
 
-/** Resolves a path below `root`. Throws for any other path, to protect this computer's files. */
-function below(root: string, path: string): string {
-  const full = resolve(root, path)
-  if (root.length < 5 || !full.startsWith(`${root}/`)) throw new Error(`${path} leaves ${root}`)
-  return full
-}
-
 async function customize(root: string): Promise<void> {
   for (const [path, text] of Object.entries(files)) {
-    const file = below(root, path)
+    const file = pathBelow(root, path)
     await mkdir(dirname(file), { recursive: true })
     await rm(file, { force: true })
     await writeFile(file, text, { mode: path.includes('/sbin/') ? 0o755 : 0o644 })
   }
-  const units = below(root, 'etc/systemd/system')
+  const units = pathBelow(root, 'etc/systemd/system')
   await mkdir(join(units, 'sysinit.target.wants'), { recursive: true })
   await symlink('../lab-cgroup.service', join(units, 'sysinit.target.wants/lab-cgroup.service'))
   for (const unit of masked) {
@@ -93,7 +87,7 @@ async function customize(root: string): Promise<void> {
   }
   for (const type of ['ecdsa', 'ed25519', 'rsa'])
     for (const suffix of ['', '.pub'])
-      await rm(below(root, `etc/ssh/ssh_host_${type}_key${suffix}`), { force: true })
+      await rm(pathBelow(root, `etc/ssh/ssh_host_${type}_key${suffix}`), { force: true })
 }
 
 async function build(folder: string, suite: string, sources: string): Promise<void> {

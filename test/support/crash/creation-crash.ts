@@ -92,7 +92,7 @@ export const killAtCall = (number: number, phase: 'before' | 'after'): CrashPoin
 /** Makes every call from this one on fail with an error that is not retried. */
 export const failFromCall = (number: number): CrashPoint => ({
   place: `call ${number}`,
-  how: 'errors from here',
+  how: 'all calls fail from here on',
   arm: (aws) =>
     aws.inject({
       ...{ kind: 'error', code: 'UnsupportedOperation', status: 400 },
@@ -103,14 +103,14 @@ export const failFromCall = (number: number): CrashPoint => ({
 /** Executes the call, but drops its answer. */
 export const loseAnswer = (number: number): CrashPoint => ({
   place: `call ${number}`,
-  how: 'answer lost',
+  how: 'response lost',
   arm: (aws) => aws.inject({ kind: 'lose', at: number }),
 })
 
 /** Executes the call without an answer, and sends SIGINT (Ctrl-C). */
 export const interruptCall = (number: number): CrashPoint => ({
   place: `call ${number}`,
-  how: 'hangs, Ctrl-C',
+  how: 'Ctrl-C during the call',
   arm: (aws, pid) => {
     aws.inject({ kind: 'hang', executed: true, at: number })
     aws.onCall((at, call) => {

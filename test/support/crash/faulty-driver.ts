@@ -14,23 +14,23 @@ import type { HostRecord } from '../../../src/machine/machine.ts'
 
 /** Defects that the driver can have. */
 export type Fault =
-  | 'plan creates a key'
+  | 'creates a key in plan'
   | 'does not look for existing resources'
   | 'forgets an orphaned server'
   | 'records nothing'
-  | 'records no id'
+  | 'records no ID'
   | 'continues when it cannot record'
-  | 'tags nothing'
-  | 'reports nothing'
+  | 'does not tag its resources'
+  | 'reports no steps'
   | 'leaves keys behind'
   | 'removes the whole fleet'
-  | 'fails for a deleted host'
-  | 'lists all fleets'
+  | 'fails to remove a deleted host'
+  | 'lists the hosts of all fleets'
   | 'reports deleted hosts as running'
   | 'hangs after an abort'
   | 'creates a host after an abort'
   | 'fails to stop a stopped host'
-  | 'always needs a key'
+  | 'always requires a public key'
   | 'describes a deleted host'
   | 'removes resources of others'
   | 'starts and stops hosts of others'
@@ -62,7 +62,11 @@ export function makeFaultyDriver(fault?: Fault): {
     signal: AbortSignal,
   ): Promise<Thing> {
     await ask(signal)
-    const thing = { id: `${kind}-${++last}`, kind, tags: has('tags nothing') ? {} : tags }
+    const thing = {
+      id: `${kind}-${++last}`,
+      kind,
+      tags: has('does not tag its resources') ? {} : tags,
+    }
     const made: Thing = { ...thing, state: 'running' }
     things.set(made.id, made)
     hidden.set(made.id, tags)
@@ -78,14 +82,15 @@ export function makeFaultyDriver(fault?: Fault): {
 
   async function makeHost(wish: HostSpec, seed: BootstrapData, call: Call) {
     const { signal } = call
-    if (has('always needs a key') && seed.publicKey === '') throw new Error('no public key')
+    if (has('always requires a public key') && seed.publicKey === '')
+      throw new Error('no public key')
     const known = has('does not look for existing resources')
       ? []
       : await find('fleet:token', wish.token, signal)
-    if (!has('reports nothing')) call.progress('create a key')
+    if (!has('reports no steps')) call.progress('create a key')
     const record: BootstrapData['record'] = async (made) => {
       if (has('records nothing')) return
-      const recorded = seed.record(has('records no id') ? { resources: { note: 'x' } } : made)
+      const recorded = seed.record(has('records no ID') ? { resources: { note: 'x' } } : made)
       await (has('continues when it cannot record') ? recorded.catch(() => {}) : recorded)
     }
     const key = known.find(({ kind }) => kind === 'key') ?? (await make('key', wish, signal))
@@ -96,7 +101,7 @@ export function makeFaultyDriver(fault?: Fault): {
           kind === 'server' && (!has('forgets an orphaned server') || id === wish.id),
       ) ?? (await make('server', wish, signal))
     await record({ id: server.id })
-    if (!has('reports nothing')) call.progress('wait for it')
+    if (!has('reports no steps')) call.progress('wait for it')
     await ask(signal)
     return { id: server.id, address: '192.0.2.1', user: 'u' }
   }
@@ -126,7 +131,7 @@ export function makeFaultyDriver(fault?: Fault): {
     lifecycle: {
       async plan(wish, _options, { signal }) {
         const found = await find('fleet:token', wish.token, signal)
-        if (has('plan creates a key')) await make('key', wish, signal)
+        if (has('creates a key in plan')) await make('key', wish, signal)
         return {
           resources: { zone: 'z' },
           user: 'u',
@@ -139,7 +144,7 @@ export function makeFaultyDriver(fault?: Fault): {
       async remove({ token = '', id }, { signal }) {
         if (has('removes resources of others')) things.delete(id ?? '')
         const own = await find('fleet:token', token, signal)
-        if (has('fails for a deleted host') && own.length === 0) throw new Error('it is gone')
+        if (has('fails to remove a deleted host') && own.length === 0) throw new Error('it is gone')
         const fleet = hidden.get(own[0]?.id ?? '')?.['fleet:id'] ?? ''
         const all = has('removes the whole fleet') ? await find('fleet:id', fleet, signal) : own
         for (const { id, kind } of all) {
@@ -147,7 +152,7 @@ export function makeFaultyDriver(fault?: Fault): {
         }
       },
       async list({ id }, { signal }) {
-        const found = has('lists all fleets')
+        const found = has('lists the hosts of all fleets')
           ? [...things.values()]
           : await find('fleet:id', id, signal)
         return found

@@ -1,5 +1,6 @@
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
+import { pathBelow } from '../files/path-below.ts'
 
 /** The contents of the image. */
 export const recipe = {
@@ -57,13 +58,6 @@ menuentry Debian {
 }
 `
 
-/** Resolves a path below `root`. Throws for any other path, to protect this computer's files. */
-function below(root: string, path: string): string {
-  const full = resolve(root, path)
-  if (root.length < 5 || !full.startsWith(`${root}/`)) throw new Error(`${path} leaves ${root}`)
-  return full
-}
-
 /** Turns a root directory with installed packages into that of a bootable image, without host keys. */
 export async function customizeRoot(root: string, kernel: string): Promise<void> {
   if (kernel === '') throw new Error(`there is no kernel in ${root}`)
@@ -71,12 +65,12 @@ export async function customizeRoot(root: string, kernel: string): Promise<void>
     ...recipe.files,
     'boot/grub/grub.cfg': grubConfig(kernel),
   })) {
-    const file = below(root, path)
+    const file = pathBelow(root, path)
     await mkdir(dirname(file), { recursive: true })
     await rm(file, { force: true })
     await writeFile(file, text)
   }
-  const units = below(root, 'etc/systemd/system')
+  const units = pathBelow(root, 'etc/systemd/system')
   const wanted = join(units, 'multi-user.target.wants')
   await mkdir(wanted, { recursive: true })
   for (const unit of recipe.units) {
@@ -89,8 +83,8 @@ export async function customizeRoot(root: string, kernel: string): Promise<void>
   }
   for (const type of ['ecdsa', 'ed25519', 'rsa'])
     for (const suffix of ['', '.pub'])
-      await rm(below(root, `etc/ssh/ssh_host_${type}_key${suffix}`), { force: true })
-  await rm(below(root, 'var/lib/dbus/machine-id'), { force: true })
+      await rm(pathBelow(root, `etc/ssh/ssh_host_${type}_key${suffix}`), { force: true })
+  await rm(pathBelow(root, 'var/lib/dbus/machine-id'), { force: true })
   for (const path of ['var/lib/apt/lists', 'var/cache/apt'])
-    await rm(below(root, path), { recursive: true, force: true })
+    await rm(pathBelow(root, path), { recursive: true, force: true })
 }

@@ -41,8 +41,8 @@ export interface Seat extends AsyncDisposable {
 
 /** For test.each: with and without a docker CLI on the user's PATH. */
 export const modes = [
-  { mode: 'with a docker CLI here', here: true },
-  { mode: 'without one', here: false },
+  { mode: 'with a local docker CLI', here: true },
+  { mode: 'without a local docker CLI', here: false },
 ] as const
 
 /** Creates a user with an inventory of a lab's hosts, named like the hosts, whose login user is `user`. */

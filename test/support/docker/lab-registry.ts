@@ -5,10 +5,7 @@ import { join } from 'node:path'
 import { type Certificates, makeCertificates } from '../certificates.ts'
 import { ended, spawnTied, until } from '../lab/process.ts'
 import { answersTcp } from '../lab/probes.ts'
-
-/** The login of the HTTPS registry. */
-export const login = { user: 'ana', password: 'lab-password' }
-const passwordHash = '$2b$04$OiUthp1A5Op3I5NLyfVsJeK7SiiWsyNjniHc/8iOhcOYuXOhTabtC'
+import { writePasswordFile } from './registry-login.ts'
 
 /** Two registries with the same files: one serves plain HTTP, the other HTTPS with a private CA and a login. */
 export interface LabRegistries extends AsyncDisposable {
@@ -24,7 +21,7 @@ export async function startRegistries(address: string): Promise<LabRegistries> {
   const folder = await mkdtemp(join(tmpdir(), 'registries-'))
   const certificates = await makeCertificates(folder, ['reg.lab'])
   const path = join(folder, 'users')
-  await writeFile(path, `${login.user}:${passwordHash}\n`)
+  await writePasswordFile(path)
   const storage = { filesystem: { rootdirectory: join(folder, 'data') } }
   const tls = { certificate: join(folder, 'server.pem'), key: join(folder, 'server.key') }
   const configs = [

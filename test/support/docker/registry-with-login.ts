@@ -4,12 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { answersHttp, answersTcp } from '../lab/probes.ts'
 import { ended, spawnTied, until } from '../lab/process.ts'
+import { writePasswordFile } from './registry-login.ts'
 
-/** The login of the registry. */
-export const login = { user: 'ana', password: 'lab-password' }
-const passwordHash = '$2b$04$OiUthp1A5Op3I5NLyfVsJeK7SiiWsyNjniHc/8iOhcOYuXOhTabtC'
-
-/** A registry that requires {@link login}. */
+/** A registry that requires the login of registry-login.ts. */
 export interface RegistryWithLogin extends AsyncDisposable {
   readonly name: string
 }
@@ -35,7 +32,7 @@ export async function startRegistryWithLogin(
     auth: { htpasswd: { realm: 'lab', path } },
   }
   const file = join(folder, 'registry.yml')
-  await writeFile(path, `${login.user}:${passwordHash}\n`)
+  await writePasswordFile(path)
   for (const [part, text] of Object.entries(tls ?? {})) {
     await writeFile(join(folder, `${part}.pem`), text)
   }

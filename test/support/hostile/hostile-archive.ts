@@ -121,7 +121,7 @@ export function hostileArchives(root: string, outside: string): fc.Arbitrary<Buf
       size: fc.constantFrom<number | Buffer>(negative, huge, 1_000_000, 513, 0o77777777777),
     })
     .map((facts) => entry(facts, 'short'))
-  const told = fc
+  const extended = fc
     .record({
       key: fc.constantFrom(
         'path',
@@ -149,7 +149,7 @@ export function hostileArchives(root: string, outside: string): fc.Arbitrary<Buf
   const part = fc.oneof(
     { weight: 16, arbitrary: near },
     { weight: 4, arbitrary: plain },
-    { weight: 2, arbitrary: told },
+    { weight: 2, arbitrary: extended },
     { weight: 1, arbitrary: sized },
     { weight: 1, arbitrary: linkThenFolder },
     { weight: 1, arbitrary: noise },

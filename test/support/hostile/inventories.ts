@@ -189,11 +189,14 @@ const spoilt: fc.Arbitrary<HostileInventory> = fc
   .map(([file, at, by]) => {
     const all = pathsIn(file)
     const path = all[at % all.length] ?? []
-    return { what: `spoilt at ${path.join('.')}`, text: stringify(spoil(file, path, by)) }
+    return {
+      what: `a replaced value or key at ${path.join('.')}`,
+      text: stringify(spoil(file, path, by)),
+    }
   })
 
 const composed: fc.Arbitrary<HostileInventory> = plausible.map((file) => ({
-  what: 'plausible',
+  what: 'a valid inventory',
   text: stringify(file, { aliasDuplicateObjects: false }),
 }))
 
@@ -206,31 +209,31 @@ const bombs = (scale: number): readonly HostileInventory[] =>
   Object.entries({
     aliases: `${head}x0: &x0 [a,a,a,a,a,a,a,a]\n${many(9, (n) => `x${n + 1}: &x${n + 1} [${`*x${n},`.repeat(9)}1]\n`)}`,
     'merge keys': `${head}x0: &x0 {a: 1}\n${many(12, (n) => `x${n + 1}: &x${n + 1} {<<: [*x${n},*x${n}], k${n}: 1}\n`)}`,
-    'a deep list': `${head}defaults: { x: { k: ${'['.repeat(scale)}${']'.repeat(scale)} } }\n`,
-    'a deep map': `${head}defaults:\n${many(Math.min(scale, 800), (n) => `${' '.repeat(n + 1)}k:\n`)}`,
-    'ways in a circle': `${head}machines:\n${many(scale / 10, (n) => `  m${n}: { driver: ssh, via: m${(n + 1) % Math.floor(scale / 10)}, options: { address: 192.0.2.1 } }\n`)}`,
-    'ways to nowhere': `${head}machines:\n${many(scale / 10, (n) => `  m${n}: { driver: ssh, via: x${n}, options: { address: 192.0.2.1 } }\n`)}`,
-    'a long way': `${head}machines:\n${many(scale / 10, (n) => `  m${n}: { driver: ssh, via: m${n + 1}, options: { address: 192.0.2.1 } }\n`)}`,
+    'a deeply nested list': `${head}defaults: { x: { k: ${'['.repeat(scale)}${']'.repeat(scale)} } }\n`,
+    'a deeply nested map': `${head}defaults:\n${many(Math.min(scale, 800), (n) => `${' '.repeat(n + 1)}k:\n`)}`,
+    'jump hosts in a circle': `${head}machines:\n${many(scale / 10, (n) => `  m${n}: { driver: ssh, via: m${(n + 1) % Math.floor(scale / 10)}, options: { address: 192.0.2.1 } }\n`)}`,
+    'jump hosts that do not exist': `${head}machines:\n${many(scale / 10, (n) => `  m${n}: { driver: ssh, via: x${n}, options: { address: 192.0.2.1 } }\n`)}`,
+    'a long chain of jump hosts': `${head}machines:\n${many(scale / 10, (n) => `  m${n}: { driver: ssh, via: m${n + 1}, options: { address: 192.0.2.1 } }\n`)}`,
     'profiles in a circle': `${head}profiles:\n${many(scale / 50, (n) => `  p${n}: { driver: ssh, extends: p${(n + 1) % Math.floor(scale / 50)} }\n`)}`,
-    'profiles to nowhere': `${head}profiles:\n${many(scale / 50, (n) => `  p${n}: { driver: ssh, extends: x${n} }\n`)}`,
-    counts: `${head}profiles:\n${many(scale / 500, (n) => `  p${n}: { driver: ssh, count: 10000 }\n`)}`,
-    'one count': `${head}profiles:\n  p: { driver: nowhere, count: ${scale} }\n`,
+    'profiles that extend missing ones': `${head}profiles:\n${many(scale / 50, (n) => `  p${n}: { driver: ssh, extends: x${n} }\n`)}`,
+    'many counts': `${head}profiles:\n${many(scale / 500, (n) => `  p${n}: { driver: ssh, count: 10000 }\n`)}`,
+    'a large count': `${head}profiles:\n  p: { driver: nowhere, count: ${scale} }\n`,
     'unknown keys': `${head}${many(scale, (n) => `k${n}: 1\n`)}`,
-    'the same key': `${head}machines:\n${'  a: { driver: ssh }\n'.repeat(scale)}`,
-    conflicts: `${head}${'<<<<<<< a\n=======\n>>>>>>> b\n'.repeat(scale / 2)}`,
+    'a repeated key': `${head}machines:\n${'  a: { driver: ssh }\n'.repeat(scale)}`,
+    'merge conflicts': `${head}${'<<<<<<< a\n=======\n>>>>>>> b\n'.repeat(scale / 2)}`,
     'wrong values': `${head}machines:\n${many(scale / 4, (n) => `  m${n}: { driver: -, host: { phase: x } }\n`)}`,
     'a comment': `${head}# ${'a.b-'.repeat(scale * 4)}\nmachines: {}\n`,
-    'words like secrets': `${head}# ${'eyJaaaaaaaaaa-'.repeat(scale)}\n# ${'password_'.repeat(scale)}\n`,
-    spaces: `${head}defaults: { aws: { tags: "${' '.repeat(scale * 4)}x" } }\n`,
-    shares: `${head}defaults: { qemu: { shares: "a=/${' '.repeat(scale * 4)}x" } }\n`,
-    stars: `${head}operators:\n  ana: { key: ${key}, on: ["${'*a'.repeat(250)}b"] }\nmachines:\n  ${'a'.repeat(63)}: { driver: ssh, options: { address: 192.0.2.1 }, host: { phase: ready, address: 192.0.2.1, user: u } }\n`,
-    operators: `${head}operators:\n${many(scale / 2, (n) => `  o${n}: ${key}${n}\n`)}`,
-    quotes: `${head}defaults: { x: { k: "${String.raw`\q`.repeat(scale)}" } }\n`,
-    braces: `${head}defaults: ${'{a, '.repeat(scale)}\n`,
-    'a long text': `${head}machines: { a: { driver: "${'x'.repeat(scale * 10)}" } }\n`,
+    'text that resembles secrets': `${head}# ${'eyJaaaaaaaaaa-'.repeat(scale)}\n# ${'password_'.repeat(scale)}\n`,
+    'spaces in a tag': `${head}defaults: { aws: { tags: "${' '.repeat(scale * 4)}x" } }\n`,
+    'spaces in a shared directory': `${head}defaults: { qemu: { shares: "a=/${' '.repeat(scale * 4)}x" } }\n`,
+    'wildcards in a selector': `${head}operators:\n  ana: { key: ${key}, on: ["${'*a'.repeat(250)}b"] }\nmachines:\n  ${'a'.repeat(63)}: { driver: ssh, options: { address: 192.0.2.1 }, host: { phase: ready, address: 192.0.2.1, user: u } }\n`,
+    'many operators': `${head}operators:\n${many(scale / 2, (n) => `  o${n}: ${key}${n}\n`)}`,
+    'invalid escape sequences': `${head}defaults: { x: { k: "${String.raw`\q`.repeat(scale)}" } }\n`,
+    'nested braces': `${head}defaults: ${'{a, '.repeat(scale)}\n`,
+    'a long string': `${head}machines: { a: { driver: "${'x'.repeat(scale * 10)}" } }\n`,
     'question marks': `${head}${'? '.repeat(scale)}\n`,
-    documents: `${head}${'---\n'.repeat(scale)}`,
-    hidden: `${head}machines: {}\n${'# \u202E\n'.repeat(scale)}`,
+    'many documents': `${head}${'---\n'.repeat(scale)}`,
+    'hidden characters': `${head}machines: {}\n${'# \u202E\n'.repeat(scale)}`,
   }).map(([what, text]) => ({ what: `${what} (${scale})`, text }))
 
 /** Inventories whose text is modified or truncated. */
@@ -239,7 +242,7 @@ const broken: fc.Arbitrary<HostileInventory> = fc
   .map(([{ text }, at, added]) => {
     const place = at % (text.length + 1)
     return {
-      what: 'broken',
+      what: 'a modified text',
       text: `${text.slice(0, place)}${added}${text.slice(place + added.length)}`,
     }
   })

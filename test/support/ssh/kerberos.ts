@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { cachedFolder } from '../files/cached-folder.ts'
+import { findFreePort } from '../free-port.ts'
 import { unpackPackages } from '../files/unpack-packages.ts'
 import type { LabHost } from '../lab/host.ts'
 import { runProgram, spawnTied, until } from '../lab/process.ts'
@@ -40,14 +40,6 @@ async function libraryFolder(unpacked: string): Promise<string> {
   throw new Error(`no libraries in ${folder}`)
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
-
 const clientSettings = (port: number, database: string) => `[libdefaults]
 default_realm = ${realm}
 dns_lookup_kdc = false
@@ -71,7 +63,7 @@ export async function startKerberos(
     unpackPackages(place, packages),
   )
   const libraries = await libraryFolder(unpacked)
-  const port = await freePort()
+  const port = await findFreePort()
   await mkdir(folder, { recursive: true })
   const at = (name: string) => join(folder, name)
   const settings = clientSettings(port, join(libraries, 'krb5/plugins/kdb'))

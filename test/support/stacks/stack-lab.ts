@@ -1,12 +1,9 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
+import { dockerPlugins } from '../docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../lab/lab.ts'
 import { type Person, makePerson } from '../test-user.ts'
-
-const plugins = JSON.parse(process.env['FLEET_DOCKER_PLUGINS'] ?? '{}') as Partial<
-  Record<'docker-compose' | 'docker-compose-new', string>
->
 
 /** Compose on the operator's computer, or on the hosts if the operator has no docker CLI. */
 interface ComposeKind {
@@ -16,7 +13,7 @@ interface ComposeKind {
   readonly plugin: string
 }
 
-const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = plugins
+const { 'docker-compose': older = '', 'docker-compose-new': newer = '' } = dockerPlugins
 
 /** Compose on the operator's computer. */
 export const localCompose = { here: true, plugin: newer } as const
@@ -26,8 +23,8 @@ export const hostCompose = { here: false, plugin: older } as const
 
 /** Each kind of compose, with its version. */
 export const composeKinds: readonly ComposeKind[] = [
-  { kind: 'compose of this computer', ...localCompose },
-  { kind: 'compose of the hosts', ...hostCompose },
+  { kind: 'compose on this computer', ...localCompose },
+  { kind: 'compose on the hosts', ...hostCompose },
 ]
 
 /** Whether this process can deploy stacks. */

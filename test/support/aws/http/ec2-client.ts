@@ -36,3 +36,7 @@ export async function callEc2(
     root === 'Response' ? textOf(childOf(childOf(tree, 'Errors'), 'Error'), 'Code') : undefined
   return { status: response.status, body, tree, code }
 }
+
+/** Returns the first ID with `prefix` in a response, such as `vpc-0123` for `vpc`; the empty string if there is none. */
+export const idIn = (body: string, prefix: string): string =>
+  new RegExp(`${prefix}-[0-9a-f]+`).exec(body)?.[0] ?? ''

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { findFreePort } from '../../free-port.ts'
 import { answersHttp } from '../../lab/probes.ts'
 import { ended, hasEnded, spawnTied, until } from '../../lab/process.ts'
 import { Ec2Error } from '../http/ec2-error.ts'
@@ -40,15 +40,6 @@ const strict = {
   MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION: 'yes',
 }
 
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
-
 /** The header from which moto reads the service and the region. It does not check signatures. */
 const authorization = (region: string, service = 'ec2') =>
   `AWS4-HMAC-SHA256 Credential=AKIAMADEUP/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=00`
@@ -72,7 +63,7 @@ function refusal({ status, body }: Answer, action: string | undefined): Ec2Error
 export async function startMoto(): Promise<Moto> {
   const [{ server, path }, port, folder] = await Promise.all([
     findMoto(),
-    freePort(),
+    findFreePort(),
     mkdtemp(join(tmpdir(), 'moto-')),
   ])
   const imagesFile = join(folder, 'images.json')
