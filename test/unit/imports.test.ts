@@ -80,13 +80,13 @@ test('only cli reads the environment, and passes it on', async () => {
   expect(elsewhere.toSorted()).toEqual([...withProcessEnv].toSorted())
 })
 
-describe('imports from lower layers only', () => {
-  test.each(Object.entries(allowed))('%s', (layer, below) => {
+describe('the layers of src', () => {
+  test.each(Object.entries(allowed))('%s imports only from allowed layers', (layer, lower) => {
     const wrong = imports
       .filter(({ file, target }) => file.startsWith(`${layer}/`) && target.startsWith('.'))
       .map(({ file, target }) => ({ file, to: path.join(path.dirname(file), target) }))
       .filter(({ to }) => !to.startsWith('..') && to.endsWith('.ts'))
-      .filter(({ to }) => layerOf(to) !== layer && !below.includes(layerOf(to)))
+      .filter(({ to }) => layerOf(to) !== layer && !lower.includes(layerOf(to)))
     expect(wrong).toEqual([])
   })
 

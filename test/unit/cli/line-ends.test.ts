@@ -12,30 +12,31 @@ const shared = `version: 1\nid: 4f0c2f6e\noperators:\n  ana: ${key}\n  bo: ${key
 const web = { driver: 'ssh', labels: { a: 'b' }, count: 3 }
 
 it.each<[what: string, before: string, edit: (text: string) => string]>([
-  ['a first machine', shared, (text) => editText(text, 'a', ready)],
-  ['a machine', fleet, (text) => editText(text, 'db-2', ready)],
-  ['a machine that is the first', fleet, (text) => editText(text, 'aa', ready)],
-  ['a label', fleet, (text) => editText(text, 'db-1', label({ role: 'db' }))],
-  ['no machine any more', fleet, (text) => editText(text, 'db-1', remove)],
-  ['no last machine any more', fleet, (text) => editText(text, 'web-1', remove)],
+  ['the first machine is added', shared, (text) => editText(text, 'a', ready)],
+  ['a machine is added', fleet, (text) => editText(text, 'db-2', ready)],
+  ['a machine is added before all others', fleet, (text) => editText(text, 'aa', ready)],
+  ['a label is added', fleet, (text) => editText(text, 'db-1', label({ role: 'db' }))],
+  ['a machine is removed', fleet, (text) => editText(text, 'db-1', remove)],
+  ['the last machine is removed', fleet, (text) => editText(text, 'web-1', remove)],
   [
-    'another name',
+    'a machine is renamed',
     fleet,
     (text) => renameInText(text, 'db-1' as MachineName, 'x' as MachineName, 'f'),
   ],
-  ['an operator', shared, (text) => editShared(text, ['operators', 'cy', key], 'f')],
-  ['a first operator', fleet, (text) => editShared(text, ['operators', 'cy', key], 'f')],
-  ['no operator any more', shared, (text) => editShared(text, ['operators', 'bo', undefined], 'f')],
-  ['a profile', shared, (text) => editShared(text, ['profiles', 'db', web], 'f')],
-  ['another profile', shared, (text) => editShared(text, ['profiles', 'web', web], 'f')],
-  ['no profile any more', shared, (text) => editShared(text, ['profiles', 'web', undefined], 'f')],
-])(
-  'a file with CRLF line endings that gets %s still has only CRLF line endings',
-  (_, before, edit) => {
-    expect(edit(windows(before))).toBe(windows(edit(before)))
-    expect(edit(before)).not.toBe(before)
-  },
-)
+  ['an operator is added', shared, (text) => editShared(text, ['operators', 'cy', key], 'f')],
+  ['the first operator is added', fleet, (text) => editShared(text, ['operators', 'cy', key], 'f')],
+  [
+    'an operator is removed',
+    shared,
+    (text) => editShared(text, ['operators', 'bo', undefined], 'f'),
+  ],
+  ['a profile is added', shared, (text) => editShared(text, ['profiles', 'db', web], 'f')],
+  ['a profile is replaced', shared, (text) => editShared(text, ['profiles', 'web', web], 'f')],
+  ['a profile is removed', shared, (text) => editShared(text, ['profiles', 'web', undefined], 'f')],
+])('a file with CRLF line endings keeps them when %s', (_, before, edit) => {
+  expect(edit(windows(before))).toBe(windows(edit(before)))
+  expect(edit(before)).not.toBe(before)
+})
 
 const merge = (base: string, ours: string, theirs: string) =>
   mergeInventories({ base, ours, theirs }, (versions) => mergeLines(versions, process.env))

@@ -124,9 +124,9 @@ describe.each([true, false])('output of commands (terminal: %s)', (isTTY) => {
         writeFailure(io, new UserError('failed', text, { machine: text, hint: text }), false),
     ],
     ['errors in JSON', (io, text) => writeFailure(io, new UserError('failed', text), true)],
-    ['bugs', (io, text) => writeFailure(io, new TypeError(text), false)],
+    ['internal errors', (io, text) => writeFailure(io, new TypeError(text), false)],
     [
-      'failures of several',
+      'failures of several machines',
       (io, text) =>
         writeFailures(
           io,
@@ -156,7 +156,7 @@ describe.each([true, false])('output of commands (terminal: %s)', (isTTY) => {
         output.finish()
       },
     ],
-  ])('%s', async (_what, write) => {
+  ])('has no control characters from other sources in %s', async (_what, write) => {
     await fc.assert(
       fc.asyncProperty(texts, async (text) => {
         expect(await sent((io) => write(io, text))).not.toMatch(acted)

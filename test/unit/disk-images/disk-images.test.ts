@@ -199,9 +199,9 @@ describe('an image by name', () => {
     const first = start()
     await untilKept(1_000_000)
     const others = [start(), start()]
-    const told = others.map(({ stdout }) => text(stdout))
+    const outputs = others.map(({ stdout }) => text(stdout))
     first.kill('SIGKILL')
-    const [path = '', path2] = await Promise.all(told)
+    const [path = '', path2] = await Promise.all(outputs)
     expect(path2).toBe(path)
     expect((await readFile(path.trim())).equals(image)).toBe(true)
     expect(asked).toEqual([undefined, expect.stringMatching(/^bytes=[1-9]\d*-$/)])
@@ -299,14 +299,18 @@ describe('an encrypted image', () => {
 
 describe('an untrusted image', () => {
   test.each<[string, Buffer, RegExp]>([
-    ['a backing file', qcow2((header) => void header.writeBigUInt64BE(112n, 8)), /backing file/],
     [
-      'an external data file',
+      'qcow2 with a backing file',
+      qcow2((header) => void header.writeBigUInt64BE(112n, 8)),
+      /backing file/,
+    ],
+    [
+      'qcow2 with the flag of an external data file',
       qcow2((header) => void header.writeBigUInt64BE(4n, 72)),
       /external data file/,
     ],
     [
-      'the name of an external data file',
+      'qcow2 with the name of an external data file',
       qcow2((header) => {
         header.writeUInt32BE(0x6803f857, 104)
         header.writeUInt32BE(5, 108)
@@ -315,25 +319,37 @@ describe('an untrusted image', () => {
       }),
       /has an external data file/,
     ],
-    ['a description alone', Buffer.from(descriptor), /in other files/],
-    ['another extent', vmdk(`${descriptor}RW 100 FLAT "/etc/shadow" 0\n`), /other files/],
-    ['a flat extent', vmdk(descriptor.replace('SPARSE', 'FLAT')), /other files/],
-    ['two kinds', vmdk(`${descriptor}createType = "monolithicFlat"\n`), /other files/],
-    ['a parent', vmdk(descriptor.replace('CID=ffffffff', 'CID = 12345678')), /other files/],
-    ['a hint at a parent', vmdk(`${descriptor}parentFileNameHint="/x"\n`), /other files/],
-    ['a description that counts', vmdk(descriptor, 0n), /damaged/],
+    ['a VMDK descriptor whose disk is another file', Buffer.from(descriptor), /in other files/],
     [
-      'differences',
+      'VMDK with a second extent in another file',
+      vmdk(`${descriptor}RW 100 FLAT "/etc/shadow" 0\n`),
+      /other files/,
+    ],
+    ['VMDK with a flat extent', vmdk(descriptor.replace('SPARSE', 'FLAT')), /other files/],
+    ['VMDK with two types', vmdk(`${descriptor}createType = "monolithicFlat"\n`), /other files/],
+    [
+      'VMDK with the ID of a parent',
+      vmdk(descriptor.replace('CID=ffffffff', 'CID = 12345678')),
+      /other files/,
+    ],
+    [
+      'VMDK with the file name of a parent',
+      vmdk(`${descriptor}parentFileNameHint="/x"\n`),
+      /other files/,
+    ],
+    ['VMDK with a size of zero', vmdk(descriptor, 0n), /damaged/],
+    [
+      'VDI of the differencing type',
       vdi((header) => void header.writeUInt32LE(4, 0x4c)),
       /differencing disk based on another file/,
     ],
     [
-      'a parent of its own',
+      'VDI with the ID of a parent',
       vdi((header) => void header.writeUInt8(1, 0x1a8)),
       /differencing disk based on another file/,
     ],
     [
-      'the marks of two formats',
+      'an image with the signatures of two formats',
       vmdk().fill(Buffer.from([0x7f, 0x10, 0xda, 0xbe]), 0x40, 0x44),
       /several disk formats/,
     ],
@@ -351,11 +367,14 @@ describe('an untrusted image', () => {
   })
 
   test.each<[string, (header: Buffer) => void]>([
-    ['a table of 32 GiB', (header) => void header.writeUInt32BE(0xffffffff, 36)],
-    ['clusters of 2^63', (header) => void header.writeUInt32BE(63, 20)],
-    ['a disk of 2^63', (header) => void header.writeBigUInt64BE(2n ** 63n, 24)],
-    ['a table behind its end', (header) => void header.writeBigUInt64BE(2n ** 40n, 40)],
-    ['a version nobody knows', (header) => void header.writeUInt32BE(9, 4)],
+    ['an L1 table of 32 GiB', (header) => void header.writeUInt32BE(0xffffffff, 36)],
+    ['clusters of 2^63 bytes', (header) => void header.writeUInt32BE(63, 20)],
+    ['a disk size of 2^63 bytes', (header) => void header.writeBigUInt64BE(2n ** 63n, 24)],
+    [
+      'an L1 table beyond the end of the file',
+      (header) => void header.writeBigUInt64BE(2n ** 40n, 40),
+    ],
+    ['an unknown version', (header) => void header.writeUInt32BE(9, 4)],
   ])('is reported as damaged with %s', async (_what, change) => {
     await writeFile(join(folder, 'evil.img'), qcow2(change))
     await expect(resolve('./evil.img')).rejects.toThrow('is damaged')

@@ -69,7 +69,7 @@ test('exchanges an identity token in a form body, not in the URL', async () => {
 
 test.each<[string, string, RequestListener]>([
   [
-    'sends its login to a server without HTTPS',
+    'requests a login at a server without HTTPS',
     'not an HTTPS URL',
     (_, response) =>
       response
@@ -77,34 +77,34 @@ test.each<[string, string, RequestListener]>([
         .end(),
   ],
   [
-    'names a page on another server',
+    'links to results on another server',
     'on another server: http://192.0.2.1/',
     (_, response) =>
       response.setHeader('Link', '<http://192.0.2.1/>; rel="next"').end('{"tags":[]}'),
   ],
   [
-    'names the same page again',
+    'links to the same page of results again',
     'returned the same page of results twice',
     (_, response) =>
       response.setHeader('Link', '</v2/app/tags/list?n=1000>; rel="next"').end('{"tags":[]}'),
   ],
   [
-    'sends no list',
+    'sends an invalid list',
     'the field tags is missing or invalid',
     (_, response) => response.end('{"tags":[1]}'),
   ],
   [
-    'sends no JSON',
+    'sends invalid JSON',
     'the field tags is missing or invalid',
     (_, response) => response.end('<html>'),
   ],
   [
-    'sends too much',
+    'sends too much data',
     'longer than 4194304 bytes',
     (_, response) => response.end(JSON.stringify({ tags: ['x'.repeat(5_000_000)] })),
   ],
   [
-    'redirects',
+    'redirects the request',
     'HTTP 302',
     (_, response) => response.writeHead(302, { Location: 'http://192.0.2.1/' }).end(),
   ],

@@ -85,17 +85,17 @@ test.each([
   {
     trouble: 'fails',
     helper: 'echo TOPSECRET; echo TOPSECRET >&2; exit 1',
-    says: /docker-credential-bad did not return/,
+    expected: /docker-credential-bad did not return/,
   },
-  { trouble: 'speaks no JSON', helper: 'echo TOPSECRET', says: /invalid JSON/ },
+  { trouble: 'prints invalid JSON', helper: 'echo TOPSECRET', expected: /invalid JSON/ },
 ])(
   'names a credential helper that $trouble, without showing its output',
-  async ({ helper, says }) => {
+  async ({ helper, expected }) => {
     const env = await makeConfig({ credsStore: 'bad' }, { bad: helper })
     const error = await configWithLogins(new Set(['a.example']), env).catch(
       (thrown: unknown) => thrown,
     )
-    expect(error).toMatchObject({ kind: 'credentials', message: expect.stringMatching(says) })
+    expect(error).toMatchObject({ kind: 'credentials', message: expect.stringMatching(expected) })
     const { message, hint, cause } = error as Error & { hint: string }
     expect(JSON.stringify({ message, hint, cause: String(cause) })).not.toContain('TOPSECRET')
   },

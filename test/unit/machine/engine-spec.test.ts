@@ -79,7 +79,7 @@ describe('merging the engine settings of a profile and a machine', () => {
     [{ config: { debug: true } }, 'none', 'none'],
     ['none', { version: '28' }, { version: '28' }],
     [{ repository: 'https://m' }, { channel: 'distribution' }, { channel: 'distribution' }],
-  ] as const)('merges %j and %j into %j', (below, above, merged) => {
-    expect(mergeEngine(below, above)).toEqual(merged)
+  ] as const)('merges %j and %j into %j', (profile, machine, merged) => {
+    expect(mergeEngine(profile, machine)).toEqual(merged)
   })
 })

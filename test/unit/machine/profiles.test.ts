@@ -26,8 +26,8 @@ const web = `profiles:
 
 describe('a machine that extends a profile', () => {
   it('inherits from the profile and its parents, with labels and options merged key by key', () => {
-    const said = `${web}machines:\n  x:\n    extends: web\n    options: { type: large }\n    protected: false\n`
-    expect(machine(said, 'x')).toEqual({
+    const text = `${web}machines:\n  x:\n    extends: web\n    options: { type: large }\n    protected: false\n`
+    expect(machine(text, 'x')).toEqual({
       name: 'x',
       extends: 'web',
       driver: 'cloud',
@@ -38,8 +38,8 @@ describe('a machine that extends a profile', () => {
   })
 
   it('inherits no options of another driver', () => {
-    const said = `${web}machines:\n  x: { extends: web, driver: other, options: { address: h } }\n`
-    expect(machine(said, 'x')?.options).toEqual({ address: 'h' })
+    const text = `${web}machines:\n  x: { extends: web, driver: other, options: { address: h } }\n`
+    expect(machine(text, 'x')?.options).toEqual({ address: 'h' })
   })
 
   it('does not include the default options of its driver', () => {

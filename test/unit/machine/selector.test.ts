@@ -137,8 +137,8 @@ describe('the suggested word', () => {
     ['x', ['y'], undefined],
     ['xyz', ['labels'], undefined],
     ['any', [], undefined],
-  ])('for %s in %j is %s', (word, words, meant) => {
-    expect(nearest(word, words)).toBe(meant)
+  ])('for %s in %j is %s', (word, words, suggestion) => {
+    expect(nearest(word, words)).toBe(suggestion)
   })
 })
 

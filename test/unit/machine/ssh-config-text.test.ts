@@ -48,14 +48,14 @@ describe('the generated ssh configuration', () => {
         knownHostsFile: '/h/fleet home/known_hosts',
       }),
     ])
-    const said = read(config, 'web-1')
-    expect(said.get('hostname')).toBe('fe80::1%eth0')
-    expect(said.get('user')).toBe('CORP\\ana@example.com')
-    expect(said.get('port')).toBe('2222')
-    expect(said.get('identityfile')).toBe("/home/o'brien/my keys/100%% #1/id")
-    expect(said.get('proxyjump')).toBe('fleet.0123abcd.bastion')
-    expect(said.get('hostkeyalias')).toBe('fleet.0123abcd.web-1')
-    expect(said.get('userknownhostsfile')).toContain('/h/fleet home/known_hosts')
+    const settings = read(config, 'web-1')
+    expect(settings.get('hostname')).toBe('fe80::1%eth0')
+    expect(settings.get('user')).toBe('CORP\\ana@example.com')
+    expect(settings.get('port')).toBe('2222')
+    expect(settings.get('identityfile')).toBe("/home/o'brien/my keys/100%% #1/id")
+    expect(settings.get('proxyjump')).toBe('fleet.0123abcd.bastion')
+    expect(settings.get('hostkeyalias')).toBe('fleet.0123abcd.web-1')
+    expect(settings.get('userknownhostsfile')).toContain('/h/fleet home/known_hosts')
     expect(read(config, 'fleet.0123abcd.web-1').get('hostname')).toBe('fe80::1%eth0')
   })
 
@@ -115,13 +115,13 @@ describe('the generated ssh configuration', () => {
         ...(identityFile === '' ? [] : ['IdentityFile']),
         ...['HostKeyAlias', 'UserKnownHostsFile', 'StrictHostKeyChecking'],
       ])
-      const said = read(config, 'web-1')
+      const settings = read(config, 'web-1')
       // ssh converts only ASCII letters to lowercase.
-      expect(said.get('hostname')).toBe(
+      expect(settings.get('hostname')).toBe(
         address.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()),
       )
-      expect(said.get('user')).toBe(user)
-      expect(said.get('stricthostkeychecking')).toMatch(/^(?:yes|true)$/)
+      expect(settings.get('user')).toBe(user)
+      expect(settings.get('stricthostkeychecking')).toMatch(/^(?:yes|true)$/)
     })
     assert(isHarmless, { numRuns: 150 })
   })

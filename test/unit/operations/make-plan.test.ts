@@ -119,7 +119,7 @@ test('a thousand machines are planned with a single request to each provider', a
 
 test('a plan continues what was interrupted, and removes nothing that is protected', async () => {
   const context = contextOf({
-    half: { driver: 'cloud', host: { ...host('a'), phase: 'creating' } },
+    partial: { driver: 'cloud', host: { ...host('a'), phase: 'creating' } },
     fresh: { driver: 'cloud' },
     taken: { driver: 'ssh', via: 'gone', options: { address: 'x' } },
     gone: { driver: 'cloud', host: { ...host('b'), phase: 'removing' } },
@@ -127,7 +127,7 @@ test('a plan continues what was interrupted, and removes nothing that is protect
   })
   const plan = await makePlan(context, options)
   expect(plan.changes.map(({ machine, action }) => [machine, action])).toEqual([
-    ['half', 'create'],
+    ['partial', 'create'],
     ['fresh', 'create'],
     ['taken', 'adopt'],
     ['gone', 'remove'],

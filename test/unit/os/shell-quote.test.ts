@@ -37,14 +37,14 @@ eachShell('a quoted word is one word of %s', (shell) => {
 })
 
 eachShell(
-  'a word that is quoted for the host is one word in %s there, whatever shell it is pasted into',
+  'a word that is quoted for the host is one word in %s on the host after any local shell has parsed it',
   (shell) => {
     for (const word of words) {
       // `fleet ssh NAME` joins its words with spaces and passes them on.
       const sent = shells.map((pasted) => runIn(pasted, `printf %s ${quoteForHost(word)}`))
       for (const text of sent) {
-        const said = runIn(shell, `printf '<%s>' ${text}`)
-        expect(said).toBe(`<${word}>`)
+        const output = runIn(shell, `printf '<%s>' ${text}`)
+        expect(output).toBe(`<${word}>`)
       }
     }
   },

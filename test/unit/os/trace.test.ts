@@ -132,14 +132,18 @@ const canaries: readonly (readonly [where: string, text: string, secret: string]
   ['an Authorization header', `Authorization: Bearer ${random}1`, `${random}1`],
   ['an AWS secret key', 'the key wJalrXUtnFEMIK7MDENGbPxRfiCYzzkeycanary1 is wrong', 'wJalrXUtn'],
   ['a password in a URL', 'GET https://ana:s3cr3t-canary@registry.example/v2/', 's3cr3t-canary'],
-  ['a password by its name', 'password: hunter2-canary-9', 'hunter2-canary-9'],
+  ['a password recognized by its name', 'password: hunter2-canary-9', 'hunter2-canary-9'],
   [
     'user-data in base64',
     Buffer.from(`password: hunter2-canary-9\n`).toString('base64'),
     'aHVudGVy',
   ],
-  ['a value of the environment', 'login with blue-canary-horse failed', 'blue-canary-horse'],
-  ['an MFA code of the environment', 'the code 493817 is wrong', '493817'],
+  [
+    'the value of an environment variable',
+    'login with blue-canary-horse failed',
+    'blue-canary-horse',
+  ],
+  ['an MFA code in an environment variable', 'the code 493817 is wrong', '493817'],
 ]
 const secretEnvironment = { MY_PASSWORD: 'blue-canary-horse', AWS_MFA_CODE: '493817' }
 

@@ -65,7 +65,7 @@ describe('a healthy host', () => {
       },
     ],
     [
-      'with an engine that no package brought, such as the snap',
+      'with an engine that no package installed, such as the snap',
       { ...healthy, daemon: false, service: undefined as never },
     ],
   ])('needs no changes %s', (_, probe) => {
@@ -232,7 +232,7 @@ describe('an installed engine that differs from the requested one', () => {
     ['29.0.0', { channel: 'stable' as const }, 'fits'],
     ['29.0.0', { channel: 'distribution' as const }, 'matter'],
     ['29.0.0', {}, 'fits'],
-  ])('%s, with %j requested, is rated: %s', (version, wish, kind) => {
+  ])('%s, with %j requested, is rated "%s"', (version, wish, kind) => {
     expect(checkEngine(seen(version), wish)).toMatchObject({ kind })
   })
 

@@ -86,10 +86,10 @@ describe.each(shells)('the probe script in %s', (shell) => {
 
 describe('the output of the probe script', () => {
   test('is found among the greetings of a login shell', () => {
-    const said = parseHostProbe(
+    const parsed = parseHostProbe(
       'Welcome!\nfleet os.id=alpine\nfleet machine=aarch64\nfleet uid=0\nbye',
     )
-    expect(said).toMatchObject({ os: { id: 'alpine' }, arch: 'arm64', root: true })
+    expect(parsed).toMatchObject({ os: { id: 'alpine' }, arch: 'arm64', root: true })
   })
 
   test.each([

@@ -102,16 +102,13 @@ describe('custom user-data', () => {
     ['a cloud-config', '#cloud-config\nruncmd: [a]\n'],
     ['a script', '#!/bin/sh\necho hi\n'],
     ['a list of URLs', '#include\nhttp://example.com/x\n'],
-    ['a template', '## template: jinja\n#cloud-config\nruncmd: ["{{ v1.region }}"]\n'],
+    ['a Jinja template', '## template: jinja\n#cloud-config\nruncmd: ["{{ v1.region }}"]\n'],
     ['a boothook', '#cloud-boothook\n#!/bin/sh\ntrue\n'],
     ['an archive', '#cloud-config-archive\n- "#!/bin/sh"\n'],
     ['a part handler', '#part-handler\ndef list_types(): return []\n'],
-    [
-      'a text in which no character is ASCII',
-      '#cloud-config\nwrite_files: [{content: "Grüße €"}]\n',
-    ],
-    ['a text with the boundary in it', '#cloud-config\n# --fleet\n'],
-    ['a text with the lines of another system', '#cloud-config\r\nruncmd: [a]\r\n'],
+    ['a text with non-ASCII characters', '#cloud-config\nwrite_files: [{content: "Grüße €"}]\n'],
+    ['a text that contains the MIME boundary', '#cloud-config\n# --fleet\n'],
+    ['a text with CRLF line endings', '#cloud-config\r\nruncmd: [a]\r\n'],
   ])("that is %s precedes fleet's own parts, byte for byte", async (_, text) => {
     for (const content of [text, gzipSync(text)]) {
       const parts = await partsOf(writeUserData({ ...boot, own: own(content) }))
@@ -129,7 +126,7 @@ describe('custom user-data', () => {
 
   test.each([
     ['', ''],
-    [' as a mailbox has it', 'From nobody Mon Jan  1 00:00:00 2024\n'],
+    [' with the From line of a mailbox', 'From nobody Mon Jan  1 00:00:00 2024\n'],
   ])(
     'that is already a MIME message%s keeps its parts, their names and merge types',
     async (_, first) => {

@@ -44,7 +44,7 @@ const unreachable = (name: string, address: string, why = 'nothing listens there
   }),
 })
 
-const told = (failures: ReturnType<typeof unreachable>[], of: number) => {
+const linesOf = (failures: ReturnType<typeof unreachable>[], of: number) => {
   const { io, said } = pipeIo()
   writeFailures(io, failures, { of, json: false })
   return said()
@@ -92,14 +92,14 @@ describe('failures of several machines', () => {
       unreachable(name, `192.0.2.${index + 1}`),
     )
     const other = unreachable('db', '192.0.2.9', 'there is no route to it')
-    expect(told([...failures, other], 5)).toEqual([
+    expect(linesOf([...failures, other], 5)).toEqual([
       'fleet: 4 of 5 machines failed',
       '  3 machines: cannot reach the host: nothing listens there: web-1..web-3',
       '    is sshd running? See how it is: fleet status web-1 web-2 web-3',
       '  db: cannot reach the host at 192.0.2.9:22: there is no route to it',
       '    is sshd running? See how it is: fleet status db',
     ])
-    expect(told(failures, 3).slice(0, 2)).toEqual([
+    expect(linesOf(failures, 3).slice(0, 2)).toEqual([
       'fleet: 3 of 3 machines failed',
       '  all 3 machines: cannot reach the host: nothing listens there',
     ])
@@ -123,7 +123,7 @@ describe('failures of several machines', () => {
     const failures = Array.from({ length: 920 }, (_, index) =>
       unreachable(`web-${index}`, `2001:db8::${index.toString(16)}`),
     )
-    expect(told(failures, 920)).toEqual([
+    expect(linesOf(failures, 920)).toEqual([
       'fleet: 920 of 920 machines failed',
       '  all 920 machines: cannot reach the host: nothing listens there',
       '    is sshd running? See how it is: fleet status NAME',

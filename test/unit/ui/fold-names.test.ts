@@ -12,8 +12,8 @@ describe('a list of machine names', () => {
     [['a1.eu', 'a2.eu', 'a3.eu', 'a4.us'], 'a1.eu..a3.eu, a4.us'],
     [['a', 'b', 'c'], 'a, b, c'],
     [[], ''],
-  ])('with the names %j is shown as %j', (names, told) => {
-    expect(foldNames(names)).toBe(told)
+  ])('with the names %j is shown as %j', (names, text) => {
+    expect(foldNames(names)).toBe(text)
   })
 
   test('is replaced with a count if it includes all machines', () => {

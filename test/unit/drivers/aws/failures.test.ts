@@ -88,9 +88,12 @@ describe('an AWS error', () => {
   })
 
   test.each([
-    ['in words', awsError('CredentialsProviderError', 0, 'getaddrinfo EAI_AGAIN portal.sso.aws')],
     [
-      'as a cause',
+      'in the message',
+      awsError('CredentialsProviderError', 0, 'getaddrinfo EAI_AGAIN portal.sso.aws'),
+    ],
+    [
+      'in the cause',
       Object.assign(awsError('TokenProviderError'), {
         cause: new Error('no token', {
           cause: Object.assign(new Error('x'), { code: 'ENETUNREACH' }),
@@ -128,9 +131,9 @@ describe('an AWS error', () => {
   })
 
   test('that does not come from AWS is returned unchanged', () => {
-    const [bug, told] = [new TypeError('a bug'), new UserError('usage', 'told')]
+    const [bug, known] = [new TypeError('a bug'), new UserError('usage', 'invalid')]
     expect(explained(bug)).toBe(bug)
-    expect(explained(told)).toBe(told)
+    expect(explained(known)).toBe(known)
   })
 })
 

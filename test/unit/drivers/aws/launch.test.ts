@@ -35,23 +35,28 @@ const order: LaunchSpec = {
 }
 const onDemand: Attempt = { placement: a, market: 'on-demand' }
 
-const told = (spot: 'never' | 'prefer' | 'only', recorded = {}) =>
+const attemptsOf = (spot: 'never' | 'prefer' | 'only', recorded = {}) =>
   attemptsFor(spot, [a, b], recorded).map(
     ({ placement: { zone }, market }) => `${market} ${zone.at(-1)}`,
   )
 
 describe('attempts to launch an instance', () => {
   test('try the zones in order', () =>
-    expect(told('never')).toEqual(['on-demand a', 'on-demand b']))
+    expect(attemptsOf('never')).toEqual(['on-demand a', 'on-demand b']))
 
   test('try spot instances in all zones first', () => {
-    expect(told('prefer')).toEqual(['spot a', 'spot b', 'on-demand a', 'on-demand b'])
-    expect(told('only')).toEqual(['spot a', 'spot b'])
+    expect(attemptsOf('prefer')).toEqual(['spot a', 'spot b', 'on-demand a', 'on-demand b'])
+    expect(attemptsOf('only')).toEqual(['spot a', 'spot b'])
   })
 
   test('start with the recorded attempt, which may have succeeded', () => {
     const recorded = { subnet: 'subnet-b', market: 'on-demand' }
-    expect(told('prefer', recorded)).toEqual(['on-demand b', 'spot a', 'spot b', 'on-demand a'])
+    expect(attemptsOf('prefer', recorded)).toEqual([
+      'on-demand b',
+      'spot a',
+      'spot b',
+      'on-demand a',
+    ])
   })
 })
 

@@ -78,21 +78,51 @@ describe('an external driver', () => {
   })
 
   test.each([
-    ['crashes', 'failed', 'throw new Error("no such luck")', 'no such luck'],
-    ['lacks a part', 'failed', 'import "not-there"', "Cannot find package 'not-there'"],
-    ['exports nothing', 'failed', 'export const x = 1', 'not a driver with a contract version'],
-    ['is newer', 'unsupported', definitionWith('contract: 3'), 'driver contract version 3'],
-    ['is another', 'failed', definitionWith("name: 'other'"), 'its driver is named "other"'],
-    ['takes all', 'failed', definitionWith('options: z.object({})'), 'z.strictObject from zod 4'],
-    ['has no schema', 'failed', definitionWith('options: {}'), 'z.strictObject from zod 4'],
     [
-      'has an odd option',
+      'throws an error when it is imported',
+      'failed',
+      'throw new Error("no such luck")',
+      'no such luck',
+    ],
+    [
+      'imports a package that is not installed',
+      'failed',
+      'import "not-there"',
+      "Cannot find package 'not-there'",
+    ],
+    ['exports no driver', 'failed', 'export const x = 1', 'not a driver with a contract version'],
+    [
+      'has a newer contract version',
+      'unsupported',
+      definitionWith('contract: 3'),
+      'driver contract version 3',
+    ],
+    [
+      'exports a driver with another name',
+      'failed',
+      definitionWith("name: 'other'"),
+      'its driver is named "other"',
+    ],
+    [
+      'accepts unknown options',
+      'failed',
+      definitionWith('options: z.object({})'),
+      'z.strictObject from zod 4',
+    ],
+    [
+      'has no schema for its options',
+      'failed',
+      definitionWith('options: {}'),
+      'z.strictObject from zod 4',
+    ],
+    [
+      'has an option of an unsupported type',
       'failed',
       definitionWith('options: z.strictObject({ when: z.date() })'),
       'option when: the type date is not supported',
     ],
     [
-      'cannot be loaded',
+      'has no load function',
       'failed',
       definitionWith('load: undefined'),
       'its driver has no load\\(\\) function',
@@ -109,10 +139,14 @@ describe('an external driver', () => {
   })
 
   test.each([
-    ['late', "load: async () => { throw new Error('too late') }", 'too late'],
-    ['at once', "load() { throw new Error('at once') }", 'at once'],
-    ['with nothing', 'load: async () => ({})', 'load() did not return a driver'],
-  ])('whose load() fails %s is reported as failed', async (folder, load, why) => {
+    [
+      'returns a rejected promise',
+      "load: async () => { throw new Error('not ready') }",
+      'not ready',
+    ],
+    ['throws an error', "load() { throw new Error('no login') }", 'no login'],
+    ['returns no driver', 'load: async () => ({})', 'load() did not return a driver'],
+  ])('whose load() %s is reported as failed', async (folder, load, why) => {
     const place = join(root, folder)
     await installDriver(place, 'it', definitionWith(load))
     const definition = await find('it', place)
@@ -152,9 +186,9 @@ describe('an external driver', () => {
     const plan = await driver.lifecycle?.plan({} as HostSpec, {}, call)
     expect(plan?.user).toBe('u')
     await expect(plan?.make({} as BootstrapData, call)).rejects.toMatchObject(mistake)
-    const told = await driver.observe(hosts('user'), call).catch((error: unknown) => error)
-    expect(told).toBeInstanceOf(UserError)
-    expect(told).toMatchObject({ kind: 'usage', message: 'no such zone' })
+    const thrown = await driver.observe(hosts('user'), call).catch((error: unknown) => error)
+    expect(thrown).toBeInstanceOf(UserError)
+    expect(thrown).toMatchObject({ kind: 'usage', message: 'no such zone' })
     const aborting = { ...call, signal: AbortSignal.timeout(20) }
     await expect(driver.observe(hosts('abort'), aborting)).rejects.toMatchObject({
       name: 'TimeoutError',

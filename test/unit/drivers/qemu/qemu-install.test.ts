@@ -11,7 +11,7 @@ test.each([
   ['win32', '', 'WSL'],
 ] as const)(
   'the hint to install QEMU suits the platform %s with os-release %j',
-  (platform, osRelease, said) => {
-    expect(installHint(platform, osRelease, 'amd64')).toContain(said)
+  (platform, osRelease, hint) => {
+    expect(installHint(platform, osRelease, 'amd64')).toContain(hint)
   },
 )

@@ -63,8 +63,8 @@ test("connects to the guest's address on a host-only network if no port is forwa
 })
 
 test.each([
-  ['its guest says nothing', hostOnly, {}],
-  ['it has nothing but NAT', ['nic1="nat"', 'macaddress1="08002796B7F6"'], guestSays],
+  ['the guest does not report its address', hostOnly, {}],
+  ['its only network is NAT', ['nic1="nat"', 'macaddress1="08002796B7F6"'], guestSays],
 ])('reports how to forward a port if %s', async (_, lines, guest) => {
   await expect(
     describeExistingMachine(virtualBoxWith(lines, guest), 'dev box', {}, call),

@@ -119,7 +119,7 @@ describe('parsing the output of VBoxManage', () => {
     const passing = [
       'VBoxManage: error: Code NS_ERROR_FAILURE (0x80004005) - Operation failed (extended info not available)',
       "VBoxManage: error: The machine 'm' already has a lock request pending",
-    ].map((said) => new VBoxError(['list'], said).isTransient)
+    ].map((stderr) => new VBoxError(['list'], stderr).isTransient)
     expect(passing).toEqual([true, true])
     const unattached = new VBoxError(
       ['storageattach'],
@@ -261,8 +261,8 @@ describe('comparing a machine with its options', () => {
   )
   const options = optionsOf({ id: token, name: 'dev', state: 'running', settings: '', fields })
   const host = { phase: 'ready' as const, user: 'fleet', resources: { image: 'i', disk: '20' } }
-  const compare = (wished: Readonly<Record<string, unknown>>) =>
-    compareMachine(host, virtualBoxOptions.parse({ image: 'i', shares: 'a=/x', ...wished }), {
+  const compare = (changed: Readonly<Record<string, unknown>>) =>
+    compareMachine(host, virtualBoxOptions.parse({ image: 'i', shares: 'a=/x', ...changed }), {
       state: 'running',
       options,
     }).map(({ option, from, to, how }) => [option, from, to, how])
@@ -282,13 +282,13 @@ describe('comparing a machine with its options', () => {
     [{ hostOnly: true }, ['hostOnly', 'false', 'true', 'replace']],
     [{ image: 'j' }, ['image', 'i', 'j', 'replace']],
     [{ user: 'me' }, ['user', 'fleet', 'me', 'replace']],
-  ])('reports the difference for %j', (wished, difference) => {
-    expect(compare(wished)).toEqual([difference])
+  ])('reports the difference for %j', (changed, difference) => {
+    expect(compare(changed)).toEqual([difference])
   })
 
   test('reports no difference for options that are not known', () => {
-    const told = { state: 'stopped' as const }
-    expect(compareMachine({ phase: 'ready' }, virtualBoxOptions.parse({}), told)).toEqual([])
+    const observed = { state: 'stopped' as const }
+    expect(compareMachine({ phase: 'ready' }, virtualBoxOptions.parse({}), observed)).toEqual([])
   })
 })
 

@@ -84,14 +84,30 @@ describe('planning which files to send to a host', () => {
   })
 
   test.each([
-    ['a new file is sent', ['one'], { send: ['d/f'] }],
-    ['what is there already is not', ['one', undefined, 'one'], {}],
-    ['what a container removed stays so', ['one', 'one'], {}],
-    ['what no container sees comes back', ['one', 'one', undefined, false], { send: ['d/f'] }],
-    ['what a container removed comes back once it changed', ['two', 'one'], { send: ['d/f'] }],
-    ['what went here goes there', [undefined, 'one', 'one'], { remove: ['d/f'] }],
-    ['both changed', ['one', 'two', 'three'], { conflicts: ['d/f'] }],
-    ['both made', ['one', undefined, 'three'], { conflicts: ['d/f'] }],
+    ['sends a new file', ['one'], { send: ['d/f'] }],
+    ['does not send a file that the host already has', ['one', undefined, 'one'], {}],
+    ['does not restore a file that a container removed', ['one', 'one'], {}],
+    [
+      'restores a missing file that no container mounts',
+      ['one', 'one', undefined, false],
+      { send: ['d/f'] },
+    ],
+    [
+      'restores a file that a container removed once it has changed locally',
+      ['two', 'one'],
+      { send: ['d/f'] },
+    ],
+    ['removes a file that was removed locally', [undefined, 'one', 'one'], { remove: ['d/f'] }],
+    [
+      'reports a conflict if both sides changed a file',
+      ['one', 'two', 'three'],
+      { conflicts: ['d/f'] },
+    ],
+    [
+      'reports a conflict if both sides created a file',
+      ['one', undefined, 'three'],
+      { conflicts: ['d/f'] },
+    ],
   ] as const)(
     '%s',
     (
@@ -154,8 +170,8 @@ test('interpolates variables as compose does', () => {
     '${A:?wrong}${NONE}${A': 'a${A',
     '100$ and $1': '100$ and $1',
   }
-  for (const [written, meant] of Object.entries(cases))
-    expect(interpolate(written, values)).toBe(meant)
+  for (const [written, expected] of Object.entries(cases))
+    expect(interpolate(written, values)).toBe(expected)
 })
 
 test('converts paths below a root back to the original paths', () => {
@@ -191,8 +207,8 @@ test("removes the root from compose's output, even across chunk boundaries", asy
     fc.asyncProperty(
       fc.array(fc.constantFrom('/r/r', '/r', 'r/', '/', '\n', 'é'), { maxLength: 12 }),
       async (parts) => {
-        const said = Readable.from(parts.map((part) => Buffer.from(part)))
-        const shown = await text(said.pipe(hideRootIn('/r/r')))
+        const output = Readable.from(parts.map((part) => Buffer.from(part)))
+        const shown = await text(output.pipe(hideRootIn('/r/r')))
         expect(shown).toBe(parts.join('').replaceAll('/r/r', ''))
       },
     ),

@@ -19,14 +19,14 @@ function frame(kind: number, text: string): Buffer {
   return Buffer.concat([header, payload])
 }
 
-/** Starts a stream and feeds it `said`, the output of the engine, in chunks that end at `ends`. */
-function converse(said: Buffer, ends: readonly number[] = []) {
+/** Starts a stream and feeds it the output of the engine, in chunks that end at `ends`. */
+function converse(output: Buffer, ends: readonly number[] = []) {
   const cut = new CutExecs()
   const conversation = new EngineSession(cut)
   expect(conversation.fromClient(start)).toBeUndefined()
   let at = 0
-  for (const end of [...ends, said.length].sort((a, b) => a - b)) {
-    if (end > at) conversation.fromEngine(said.subarray(at, end))
+  for (const end of [...ends, output.length].sort((a, b) => a - b)) {
+    if (end > at) conversation.fromEngine(output.subarray(at, end))
     at = Math.max(at, end)
   }
   return { conversation, cut }
@@ -48,12 +48,12 @@ describe('an engine session that is cut off', () => {
           const boundaries = whole.map(
             (_, index) => Buffer.concat(whole.slice(0, index + 1)).length,
           )
-          const said = Buffer.concat(whole).subarray(0, Math.max(length, head.length))
-          const { conversation } = converse(said, ends)
+          const output = Buffer.concat(whole).subarray(0, Math.max(length, head.length))
+          const { conversation } = converse(output, ends)
           conversation.fromClient(inspect) // input of the command, even if it looks like a request
           const last = conversation.cutOff('lost')
           expect(Buffer.from(last)).toEqual(
-            boundaries.includes(said.length) ? frame(3, 'lost') : Buffer.alloc(0),
+            boundaries.includes(output.length) ? frame(3, 'lost') : Buffer.alloc(0),
           )
         },
       ),

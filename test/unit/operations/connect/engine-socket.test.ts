@@ -9,9 +9,9 @@ import { serveEngineSocket } from '../../../../src/operations/connect/engine-soc
 /** Resolves to all data received from a socket. Unlike an iterator, it leaves the socket open for writing. */
 const hear = (socket: Socket): Promise<Buffer> =>
   new Promise((resolve, reject) => {
-    const heard: Buffer[] = []
-    socket.on('data', (chunk) => heard.push(chunk))
-    socket.once('end', () => resolve(Buffer.concat(heard)))
+    const received: Buffer[] = []
+    socket.on('data', (chunk) => received.push(chunk))
+    socket.once('end', () => resolve(Buffer.concat(received)))
     socket.once('error', reject)
   })
 const text = async (socket: Socket): Promise<string> => (await hear(socket)).toString()
@@ -58,24 +58,24 @@ test('a path that is too long is refused without leaving files behind', async ()
 
 test('the server can respond after the client has ended its input', async () => {
   const { open } = await openSocket(async (client) => {
-    const said = await text(client)
-    client.end(`you said ${said}`)
+    const request = await text(client)
+    client.end(`received ${request}`)
   })
   const client = open()
   client.end('hello')
-  expect(await text(client)).toBe('you said hello')
+  expect(await text(client)).toBe('received hello')
 })
 
 test('the client can send data after the server has ended its output', async () => {
-  let heard: Promise<string> | undefined
+  let received: Promise<string> | undefined
   const { open } = await openSocket((client) => {
     client.end('that is all')
-    heard = text(client)
+    received = text(client)
   })
   const client = open()
   expect(await text(client)).toBe('that is all')
   client.end('more')
-  await expect.poll(() => heard).toBe('more')
+  await expect.poll(() => received).toBe('more')
 })
 
 test('large amounts of data pass completely in both directions, even to a slow reader', async () => {

@@ -37,7 +37,7 @@ async function follow(
   const context = { signal: new AbortController().signal, loadDriver: async () => driver }
   return resolveMovedHost(context as unknown as Context, machine, () =>
     Promise.reject(error),
-  ).catch((told: unknown) => told)
+  ).catch((thrown: unknown) => thrown)
 }
 
 const endpoint = { machine: 'web-1', address: '192.0.2.1', port: 22, user: 'fleet' }
@@ -77,11 +77,26 @@ describe('a connection that times out', () => {
   })
 
   test.each([
-    ['the address is let in', machineWith(), '203.0.113.9', timeout],
-    ['a range has it', machineWith({}, '10.0.0.0/8,203.0.113.0/24'), '203.0.113.9', timeout],
-    ['it is refused, which no such rule does', machineWith(), '198.51.100.4', refused],
-    ['a jump host is what reaches it', machineWith({ via: 'gate' }), '198.51.100.4', timeout],
-  ])('keeps its original error where %s', async (_, machine, caller, error) => {
+    ['the firewall allows the current address', machineWith(), '203.0.113.9', timeout],
+    [
+      'the firewall allows a range that contains the current address',
+      machineWith({}, '10.0.0.0/8,203.0.113.0/24'),
+      '203.0.113.9',
+      timeout,
+    ],
+    [
+      'the connection is refused, which no firewall rule causes',
+      machineWith(),
+      '198.51.100.4',
+      refused,
+    ],
+    [
+      'the host is reached through a jump host',
+      machineWith({ via: 'gate' }),
+      '198.51.100.4',
+      timeout,
+    ],
+  ])('keeps its original error if %s', async (_, machine, caller, error) => {
     expect(await follow(machine, caller, error)).toBe(error)
   })
 })

@@ -195,13 +195,19 @@ test('only a file is accepted where a file was requested', async () => {
 
 describe('a malformed or unsafe archive', () => {
   test.each([
-    { for: 'another name', parts: [entry({ name: './other' }, 'x')] },
-    { for: 'a name that begins alike', parts: [entry({ name: './topmost' }, 'x')] },
-    { for: 'a name above', parts: [top, entry({ name: './top/../x' }, 'x')] },
-    { for: 'an absolute name', parts: [entry({ name: '/top' }, 'x')] },
-    { for: 'a file in no folder', parts: [top, entry({ name: './top/a/b' }, 'x')] },
+    { what: 'a name other than the requested one', parts: [entry({ name: './other' }, 'x')] },
     {
-      for: 'a file behind a link',
+      what: 'a name that only begins with the requested one',
+      parts: [entry({ name: './topmost' }, 'x')],
+    },
+    {
+      what: 'a path that leaves the requested directory',
+      parts: [top, entry({ name: './top/../x' }, 'x')],
+    },
+    { what: 'an absolute path', parts: [entry({ name: '/top' }, 'x')] },
+    { what: 'a file whose directory is missing', parts: [top, entry({ name: './top/a/b' }, 'x')] },
+    {
+      what: 'a file below a symlink',
       parts: [
         top,
         entry({ name: './top/a', type: '2', linkname: '/etc' }),
@@ -209,7 +215,7 @@ describe('a malformed or unsafe archive', () => {
       ],
     },
     {
-      for: 'a folder in place of a link',
+      what: 'a directory that replaces a symlink',
       parts: [
         top,
         entry({ name: './top/a', type: '2', linkname: '/etc' }),
@@ -217,7 +223,7 @@ describe('a malformed or unsafe archive', () => {
       ],
     },
     {
-      for: 'a link in place of a folder',
+      what: 'a symlink that replaces a directory',
       parts: [
         top,
         entry({ name: './top/a', type: '5' }),
@@ -225,34 +231,34 @@ describe('a malformed or unsafe archive', () => {
       ],
     },
     {
-      for: 'a hard link to something outside',
+      what: 'a hard link to a file outside the archive',
       parts: [top, entry({ name: './top/a', type: '1', linkname: '/etc/passwd' })],
     },
     {
-      for: 'a hard link through a link',
+      what: 'a hard link through a symlink',
       parts: [
         top,
         entry({ name: './top/l', type: '2', linkname: '/etc' }),
         entry({ name: './top/a', type: '1', linkname: './top/l/passwd' }),
       ],
     },
-    { for: 'a negative size', parts: [entry({ name: './top', size: Buffer.alloc(12, 0xff) })] },
+    { what: 'a negative size', parts: [entry({ name: './top', size: Buffer.alloc(12, 0xff) })] },
     {
-      for: 'a size that pax tells wrong',
+      what: 'a negative size in a pax record',
       parts: [extension('x', paxRecords({ size: '-5' })), top],
     },
-    { for: 'a sparse file', parts: [entry({ name: './top', type: 'S' })] },
+    { what: 'a sparse file', parts: [entry({ name: './top', type: 'S' })] },
     {
-      for: 'a sparse file of pax',
+      what: 'a sparse file in pax format',
       parts: [extension('x', paxRecords({ 'GNU.sparse.major': '1' })), top],
     },
-    { for: 'a long name without an end', parts: [rawHeader({ type: 'L', size: 1 << 30 })] },
-    { for: 'records without an end', parts: Array<Buffer>(50).fill(extension('g', 'x')) },
-    { for: 'a folder with a content', parts: [entry({ name: './top', type: '5' }, 'x')] },
-    { for: 'a wrong checksum', parts: [Buffer.alloc(512, 'x')] },
-    { for: 'nothing in it', parts: [] },
-    { for: 'going on after its end', parts: [top, endOfArchive, Buffer.alloc(3 << 20)] },
-  ])('is refused for $for', async ({ parts }) => {
+    { what: 'a name of 1 GiB', parts: [rawHeader({ type: 'L', size: 1 << 30 })] },
+    { what: 'too many extension headers', parts: Array<Buffer>(50).fill(extension('g', 'x')) },
+    { what: 'a directory that has content', parts: [entry({ name: './top', type: '5' }, 'x')] },
+    { what: 'a wrong checksum', parts: [Buffer.alloc(512, 'x')] },
+    { what: 'no entries', parts: [] },
+    { what: 'data after its end', parts: [top, endOfArchive, Buffer.alloc(3 << 20)] },
+  ])('is refused with $what', async ({ parts }) => {
     const folder = await makeFolder()
     const archive = Readable.from([Buffer.concat([...parts, endOfArchive])])
     await expect(arrive(archive, join(folder, 'new'))).rejects.toMatchObject({ kind: 'failed' })

@@ -87,7 +87,7 @@ describe('the archive of an image', () => {
   })
 
   test.each([
-    { what: 'two images of the name', parts: [json('manifest.json', [app, app])] },
+    { what: 'two images with the requested name', parts: [json('manifest.json', [app, app])] },
     { what: 'no image', parts: [json('manifest.json', [])] },
     { what: 'no manifest', parts: layers },
     {
@@ -95,14 +95,14 @@ describe('the archive of an image', () => {
       parts: [json('manifest.json', [app]), json('./manifest.json', [app])],
     },
     {
-      what: 'a manifest that is a link',
+      what: 'a manifest that is a symlink',
       parts: [entry({ name: 'manifest.json', type: '2', linkname: 'x' })],
     },
-    { what: 'a manifest that is no JSON', parts: [entry({ name: 'manifest.json' }, '[')] },
-    { what: 'a name above', parts: [entry({ name: '../x' }, 'x')] },
-    { what: 'an absolute name', parts: [entry({ name: '/etc/x' }, 'x')] },
-    { what: 'a link', parts: [entry({ name: 'blobs', type: '2', linkname: '/etc' })] },
-    { what: 'a device', parts: [entry({ name: 'x', type: '3' })] },
+    { what: 'a manifest that is not JSON', parts: [entry({ name: 'manifest.json' }, '[')] },
+    { what: 'a path that leaves the archive', parts: [entry({ name: '../x' }, 'x')] },
+    { what: 'an absolute path', parts: [entry({ name: '/etc/x' }, 'x')] },
+    { what: 'a symlink', parts: [entry({ name: 'blobs', type: '2', linkname: '/etc' })] },
+    { what: 'a device file', parts: [entry({ name: 'x', type: '3' })] },
   ])('is refused with $what', async ({ parts }) => {
     await expect(filter(parts)).rejects.toMatchObject({ kind: 'failed' })
   })

@@ -27,8 +27,8 @@ const readers = {
 describe.each(Object.entries(readers))('%s', (program, script) => {
   test.skipIf(!isHere(program))('evaluates the change that is written for it', () => {
     const CHANGE = writeChange(requireShell(program), change)
-    const heard = execFileSync(program, ['-c', script], { env: { ...environment, CHANGE } })
-    expect(String(heard)).toBe(`${hostile}|web-1|none`)
+    const output = execFileSync(program, ['-c', script], { env: { ...environment, CHANGE } })
+    expect(String(output)).toBe(`${hostile}|web-1|none`)
   })
 })
 

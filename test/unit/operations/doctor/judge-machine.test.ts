@@ -166,10 +166,10 @@ describe('the engine', () => {
       /not installed/,
       'fleet provision web-1',
     ],
-    ['is down', engine({ exists: false }), /not running/, /service docker start$/],
+    ['is not running', engine({ exists: false }), /not running/, /service docker start$/],
     ['left its socket behind', engine({ answers: 'refused' }), /not running/, /docker start$/],
     ['hangs', engine({ answers: 'hung' }), /is hung/, /docker restart$/],
-  ] as const)('%s', (_, seen, says, fix) => {
+  ] as const)('is reported with a fix if it %s', (_, seen, says, fix) => {
     expect(only(seen)).toMatchObject({
       check: 'engine',
       message: expect.stringMatching(says),

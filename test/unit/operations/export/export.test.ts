@@ -60,7 +60,7 @@ it('the Terraform import blocks contain the hosts with a provider ID', () => {
 })
 
 /** Returns a valid machine with one unusual value. */
-const odd = (change: Partial<ReadyMachine['host']>, labels = {}): ReadyMachine => ({
+const machineWith = (change: Partial<ReadyMachine['host']>, labels = {}): ReadyMachine => ({
   name: parseMachineName('web-1'),
   driver: 'aws',
   labels,
@@ -68,11 +68,11 @@ const odd = (change: Partial<ReadyMachine['host']>, labels = {}): ReadyMachine =
 })
 
 it.each<[string, ReadyMachine]>([
-  ['address', odd({ address: '192.0.2.1 ansible_connection=local' })],
-  ['address', odd({ address: '{{lookup("pipe","id")}}' })],
-  ['user', odd({ user: 'root\nansible_connection: local' })],
-  ['user', odd({ user: '-oProxyCommand=id' })],
-  ['label note', odd({}, { note: "{{ lookup('pipe', 'id') }}" })],
+  ['address', machineWith({ address: '192.0.2.1 ansible_connection=local' })],
+  ['address', machineWith({ address: '{{lookup("pipe","id")}}' })],
+  ['user', machineWith({ user: 'root\nansible_connection: local' })],
+  ['user', machineWith({ user: '-oProxyCommand=id' })],
+  ['label note', machineWith({}, { note: "{{ lookup('pipe', 'id') }}" })],
 ])('the Ansible inventory refuses an unsafe %s', (field, machine) => {
   expect(() => describeForAnsible([machine], '/h/x.conf')).toThrow(
     expect.objectContaining({
@@ -85,7 +85,7 @@ it.each<[string, ReadyMachine]>([
 
 it('the Terraform import blocks have unique names, and escape templates', () => {
   const { text } = describeForTerraform([
-    odd({ id: 'i-${file("x")}%{if true}"\\' }),
+    machineWith({ id: 'i-${file("x")}%{if true}"\\' }),
     { ...odd({}), name: parseMachineName('web.1') },
     { ...odd({}), name: parseMachineName('web-1') },
   ])
@@ -95,11 +95,11 @@ it('the Terraform import blocks have unique names, and escape templates', () => 
     'to = aws_instance.web_1',
     'to = aws_instance.web-1_2',
   ])
-  expect(() => describeForTerraform([odd({ id: 'i-1\n}' })])).toThrow('the id of web-1')
+  expect(() => describeForTerraform([machineWith({ id: 'i-1\n}' })])).toThrow('the id of web-1')
 })
 
 it('the Prometheus targets refuse an invalid address', () => {
-  expect(() => describeForPrometheus([odd({ address: 'a/b?x=' })], 9100)).toThrow(
+  expect(() => describeForPrometheus([machineWith({ address: 'a/b?x=' })], 9100)).toThrow(
     'the address of web-1',
   )
 })
@@ -108,7 +108,7 @@ it.skipIf(spawnSync('terraform', ['version']).error !== undefined)(
   'the Terraform import blocks are accepted by terraform fmt unchanged',
   () => {
     const others = machines.map((machine) => ({ ...machine, name: parseMachineName('2nd.web') }))
-    const { text } = describeForTerraform([...machines, ...others, odd({ id: '${a}' })])
+    const { text } = describeForTerraform([...machines, ...others, machineWith({ id: '${a}' })])
     const answer = spawnSync('terraform', ['fmt', '-check', '-diff', '-'], {
       input: text,
       encoding: 'utf8',

@@ -91,21 +91,20 @@ test('dials a Compose service, and containers in the network of the host or of a
 })
 
 test.each([
-  ['gone', {}, /No such container/],
-  ['stopped', details({}, false), /the container stopped is not running/],
-  ['lonely', details({ NetworkSettings: { Networks: {} } }), /has no network address/],
-  ['odd', { Id: '--rm', State: {} }, /not a valid ID/],
+  ['does not exist', undefined, /No such container/],
+  ['is stopped', details({}, false), /the container web is not running/],
+  ['has no address', details({ NetworkSettings: { Networks: {} } }), /has no network address/],
+  ['has an invalid ID', { Id: '--rm', State: {} }, /not a valid ID/],
   [
-    'lying',
+    'has an invalid address',
     details({ NetworkSettings: { Networks: { n: { IPAddress: '-oProxy' } } } }),
     /no network addr/,
   ],
-  ['shut', details(), /cannot connect to shut: 172\.17\.0\.2:80: Connection refused/],
-])('reports an error for a container that is %s', async (name, answer, message) => {
-  const answers = { '/containers/json': [], [`/containers/${name}/json`]: answer }
-  const { engine } = engineOf(name === 'gone' ? { '/containers/json': [] } : answers)
+  ['refuses connections', details(), /cannot connect to web: 172\.17\.0\.2:80: Connection refused/],
+])('reports an error for a container that %s', async (_, answer, message) => {
+  const { engine } = engineOf({ '/containers/json': [], '/containers/web/json': answer })
   const { transport } = hostWith()
-  await expect(openTarget({ container: name, port: 80 }, engine)(transport)).rejects.toThrow(
+  await expect(openTarget({ container: 'web', port: 80 }, engine)(transport)).rejects.toThrow(
     message,
   )
 })

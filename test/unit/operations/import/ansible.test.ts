@@ -32,8 +32,8 @@ describe('the SSH arguments of an Ansible host', () => {
       { user: 'ana', port: '22', identityFile: '~/.ssh/k' },
     ],
     ['', {}],
-  ])('are parsed from: %s', (text, said) => {
-    expect(readSshArguments(text)).toEqual(said)
+  ])('are parsed from: %s', (text, expected) => {
+    expect(readSshArguments(text)).toEqual(expected)
   })
 
   it.each([

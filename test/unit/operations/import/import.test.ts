@@ -112,7 +112,7 @@ describe('a Docker Machine store', () => {
     for (const [name, text] of [
       ['default', JSON.stringify(config)],
       ['shop', JSON.stringify(config)],
-      ['half', '{"ConfigVersion"'],
+      ['incomplete', '{"ConfigVersion"'],
       ['null', 'null'],
       ['.trash', '{}'],
     ] as const) {
@@ -123,7 +123,7 @@ describe('a Docker Machine store', () => {
     await writeFile(join(store, 'machines', 'README'), '')
     const { hosts, skipped } = await readDockerMachine(store, {})
     expect(hosts.map(({ name }) => name)).toEqual(['default', 'shop'])
-    expect(skipped.map(({ title }) => title)).toEqual(['empty', 'half', 'null'])
+    expect(skipped.map(({ title }) => title)).toEqual(['empty', 'incomplete', 'null'])
     expect(skipped[0]?.reason).toBe('its directory has no config.json')
   })
 

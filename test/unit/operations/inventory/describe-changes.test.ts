@@ -11,7 +11,7 @@ const made: MachineEntry = { driver: 'aws', host: { phase: 'ready', token } }
 const begun: MachineEntry = { driver: 'aws', host: { phase: 'creating', token } }
 const adopted: MachineEntry = { driver: 'ssh', host: { phase: 'ready', address: '192.0.2.1' } }
 
-const told = (
+const messageFor = (
   entries: Record<string, Change<MachineEntry>>,
   { verb = 'set', ...others }: Partial<InventoryChanges> & { verb?: string } = {},
 ): string =>
@@ -82,33 +82,36 @@ describe('a commit message', () => {
     ],
     ['Change the inventory (fleet set)', { 'web-1': { before: made, after: made } }],
   ])('is: %s', (message, entries, verb = 'set') => {
-    expect(told(entries, { verb })).toBe(message)
+    expect(messageFor(entries, { verb })).toBe(message)
   })
 
   test('describes operators, profiles and renamed machines', () => {
-    expect(told({}, { renamed: [['a', 'b']] })).toBe('Rename a to b')
+    expect(messageFor({}, { renamed: [['a', 'b']] })).toBe('Rename a to b')
     expect(
-      told({}, { profiles: new Map([['web', { before: { count: 3 }, after: { count: 7 } }]]) }),
+      messageFor(
+        {},
+        { profiles: new Map([['web', { before: { count: 3 }, after: { count: 7 } }]]) },
+      ),
     ).toBe('Set count for profile web to 7')
     const key = 'ssh-ed25519 AAAA'
-    expect(told({}, { operators: new Map([['ben', { before: undefined, after: key }]]) })).toBe(
-      'Add operator ben',
-    )
-    expect(told({}, { operators: new Map([['ben', { before: key, after: undefined }]]) })).toBe(
-      'Remove operator ben',
-    )
+    expect(
+      messageFor({}, { operators: new Map([['ben', { before: undefined, after: key }]]) }),
+    ).toBe('Add operator ben')
+    expect(
+      messageFor({}, { operators: new Map([['ben', { before: key, after: undefined }]]) }),
+    ).toBe('Remove operator ben')
   })
 
   test('lists many or long changes below a short subject', () => {
     const names = Array.from({ length: 40 }, (_, n) => `web-${n}`)
-    const removed = told(Object.fromEntries(names.map((name) => [name, gone])))
+    const removed = messageFor(Object.fromEntries(names.map((name) => [name, gone])))
     expect(removed).toBe(`Remove 40 machines\n\nRemove ${names.join(', ')}`)
     const region = { ...made, options: { aLongNameOfAnOption: 'x'.repeat(80) } }
-    expect(told({ 'web-1.example.com': { before: made, after: region } })).toBe(
+    expect(messageFor({ 'web-1.example.com': { before: made, after: region } })).toBe(
       `Change web-1.example.com\n\nSet aLongNameOfAnOption for web-1.example.com to ${'x'.repeat(39)}…`,
     )
     const after = { ...made, options: { type: 'x'.repeat(80), disk: 60 }, protected: true }
-    expect(told({ 'web-1': { before: made, after } })).toBe(
+    expect(messageFor({ 'web-1': { before: made, after } })).toBe(
       `Change web-1\n\nSet protected for web-1 to true\nSet type for web-1 to ${'x'.repeat(39)}…\nSet disk for web-1 to 60`,
     )
   })

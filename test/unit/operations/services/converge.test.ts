@@ -25,7 +25,7 @@ describe('the state of a service', () => {
     ['does not count tasks that should not run', undefined, [running, old], 'waiting'],
     ['waits for an update even if all tasks run', 'updating', [running, running], 'waiting'],
     ['has converged after an update', 'completed', [running, running], 'converged'],
-    ['waits after an update for tasks that are missing', 'completed', [running], 'waiting'],
+    ['waits for missing tasks after an update', 'completed', [running], 'waiting'],
     ['is being rolled back', 'rollback_started', [running, starting], 'rolling-back'],
   ] as const)('%s', (_, update, tasks, state) => {
     expect(stateOf(service(update), tasks, { expects: 'update' }).state).toBe(state)

@@ -61,68 +61,68 @@ describe('the containers of a stack', () => {
   })
 
   test.each<[string, StackService, readonly StackContainer[], string]>([
-    ['missing', {}, [], 'web: create: the service has no container'],
+    ['the service has none', {}, [], 'web: create: the service has no container'],
     [
-      'too few',
+      'the service has too few',
       { deploy: { replicas: 2 } },
       [container('web')],
       'web: scale: the service has 1 container, but should have 2',
     ],
     [
-      'too many',
+      'the service has too many',
       {},
       [container('web'), container('web', { id: 'web2' })],
       'web: scale: the service has 2 containers, but should have 1',
     ],
     [
-      'unwanted',
+      'the service should have none',
       { scale: 0 },
       [container('web')],
       'web: scale: the service has 1 container, but should have none',
     ],
     [
-      'of another configuration',
+      'their configuration has changed',
       {},
       [container('web', { hash: 'other' })],
       'web: recreate: the configuration has changed',
     ],
     [
-      'of other files',
+      'a file that they use has changed',
       { labels: { 'fleet.inputs': 'new' } },
       [container('web', { hash: 'other', labels: { 'fleet.inputs': 'old' } })],
       'web: recreate: a file or definition that the service uses has changed',
     ],
     [
-      'of another compose',
+      'another Compose version created them',
       {},
       [container('web', { hash: 'other', version: '2.26.1' })],
       'web: recreate: either the configuration has changed, or Compose 2.40.3 hashes it differently from Compose 2.26.1, which created the containers',
     ],
     [
-      'of an older image',
+      'their image has changed',
       {},
       [container('web', { image: 'sha256:old' })],
       'web: recreate: the image app:1 has changed',
     ],
     [
-      'of an image that is gone',
+      'the host does not have their image',
       { image: 'app:2' },
       [container('web')],
       'web: recreate: the host does not have the image app:2',
     ],
     [
-      'off its network',
+      'one is not connected to its network',
       {},
       [container('web', { networks: ['bridge'] })],
       'web: recreate: a container is not connected to network shop_default',
     ],
     [
-      'stopped',
+      'one is stopped',
       {},
       [container('web', { state: 'exited', exitCode: 137 })],
       'web: start: the container exited with code 137',
     ],
-  ])('are changed if they are: %s', (_name, service, containers, change) => {
+  ])('are changed if %s', (_name, service, containers, change) => {
     expect(changesOf({ web: service }, containers)).toEqual([change])
   })
 

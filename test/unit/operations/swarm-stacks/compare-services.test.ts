@@ -66,18 +66,48 @@ describe('the services of a stack', () => {
 
   it.each([
     ['are created if they are missing', [], 'create', /does not exist in the swarm/],
-    ['are updated after a change', [service({ digest: 'two' })], 'recreate', /has changed/],
-    ['are taken over from others', [service({ digest: undefined })], 'recreate', /not deployed/],
-    ['are updated after another image', [service({ image: 'x:2' })], 'recreate', /image was/],
-    ['are updated after another variable', [service({ env: ['A=1'] })], 'recreate', /environment/],
-    ['are updated after a pause', [service({ update: 'paused' })], 'recreate', /is paused/],
     [
-      'are updated after a rollback',
+      'are updated if their definition changed',
+      [service({ digest: 'two' })],
+      'recreate',
+      /has changed/,
+    ],
+    [
+      'are updated if fleet did not deploy them',
+      [service({ digest: undefined })],
+      'recreate',
+      /not deployed/,
+    ],
+    [
+      'are updated if their image was changed by hand',
+      [service({ image: 'x:2' })],
+      'recreate',
+      /image was/,
+    ],
+    [
+      'are updated if their environment was changed by hand',
+      [service({ env: ['A=1'] })],
+      'recreate',
+      /environment/,
+    ],
+    [
+      'are updated if their last update is paused',
+      [service({ update: 'paused' })],
+      'recreate',
+      /is paused/,
+    ],
+    [
+      'are updated if their last update was rolled back',
       [service({ digest: 'two', update: 'rollback_completed' })],
       'recreate',
       /was rolled back/,
     ],
-    ['get other replicas', [service({ replicas: 5 })], 'scale', /replicas 5 -> 2/],
+    [
+      'are scaled if their number of replicas was changed',
+      [service({ replicas: 5 })],
+      'scale',
+      /replicas 5 -> 2/,
+    ],
   ])('%s', (_, services, action, why) => {
     expect(compare(...services).changes).toEqual([
       { service: 'web', action, why: expect.stringMatching(why) },

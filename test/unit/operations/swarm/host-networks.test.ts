@@ -70,25 +70,49 @@ describe('the advertise address of a swarm member', () => {
   )
   it.each([
     [
-      'a private network that is shared',
+      'its address in a private network that a peer shares',
       'ssh',
       networks,
       [['10.0.1.8', '203.0.113.8']],
       '10.0.1.7',
     ],
     [
-      'the network that most share',
+      'its address in the network that most peers share',
       'ssh',
       networks,
       [['203.0.113.8'], ['203.0.113.9', '10.0.1.9']],
       '203.0.113.7',
     ],
-    ['a public network', 'ssh', onlyPublic, [['203.0.113.8']], '203.0.113.7'],
-    ['the entry of a host of nobody', 'ssh', behind, [['10.0.9.8']], '198.51.100.1'],
-    ['the private one at a provider', 'aws', behind, [['10.0.9.8']], '10.0.2.7'],
-    ['the entry where there is nothing else', 'aws', onlyPublic, [['10.0.9.8']], '198.51.100.1'],
-    ['the entry of the only member', 'ssh', networks, [], '198.51.100.1'],
-  ] as const)('is that of %s', async (_, driver, own, peers, expected) => {
+    [
+      'its address in a public network if no private one is shared',
+      'ssh',
+      onlyPublic,
+      [['203.0.113.8']],
+      '203.0.113.7',
+    ],
+    [
+      'the address in its entry if it is adopted, behind NAT, and shares no network',
+      'ssh',
+      behind,
+      [['10.0.9.8']],
+      '198.51.100.1',
+    ],
+    [
+      'its private address if it is a cloud host that shares no network',
+      'aws',
+      behind,
+      [['10.0.9.8']],
+      '10.0.2.7',
+    ],
+    [
+      'the address in its entry if it shares no network and has no private address',
+      'aws',
+      onlyPublic,
+      [['10.0.9.8']],
+      '198.51.100.1',
+    ],
+    ['the address in its entry if it is the only member', 'ssh', networks, [], '198.51.100.1'],
+  ] as const)('is %s', async (_, driver, own, peers, expected) => {
     expect(await memberAddress(machineOf(driver, '198.51.100.1'), own, peers)).toBe(expected)
   })
 })

@@ -48,7 +48,7 @@ async function applyUntil(fleet: SimulatedFleet, number: number): Promise<boolea
 }
 
 test.each([0, 1])(
-  'apply that is killed at any step leads to the same cluster when repeated (turn %i)',
+  'apply that is killed at any step leads to the same cluster when repeated (inventory version %i)',
   async (turn) => {
     let number = 1
     for (; number < 5000; number += 1) {

@@ -289,7 +289,7 @@ describe('planning the changes of a swarm', () => {
       ['a manager', 'm3', withNode(unreachable('m3'))],
       ['a node that is ready', 'w1', allNodes],
       [
-        'a machine that the swarm does not know',
+        'a machine without a node in the swarm',
         'w1',
         allNodes.filter(({ ID }) => ID !== 'node-w1'),
       ],
@@ -391,7 +391,7 @@ describe('the quorum of a swarm', () => {
     ['leave', 1, ['m1'], ['m1']],
     ['restart', 1, ['m1'], []],
   ] as const)(
-    '%s: with %i managers, of %j, the nodes %j are needed',
+    'with the interruption "%s" and %i managers: of the interrupted nodes %j, %j are needed',
     (interruption, count, names, needed) => {
       const nodes = allNodes.filter(({ ID }) => !/m[123]/.test(ID) || Number(ID.at(-1)) <= count)
       const all = new Map(names.map((name) => [`node-${name}`, interruption]))

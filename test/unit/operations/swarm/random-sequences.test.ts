@@ -41,7 +41,7 @@ async function runSequence(seed: number): Promise<void> {
 
 // 200 sequences, in four groups
 test.each([1, 51, 101, 151])(
-  'random sequences from %i on end with the nodes in the inventory, and never lose the quorum',
+  'random sequences with seeds from %i on end with the nodes in the inventory, and never lose the quorum',
   async (first) => {
     for (let seed = first; seed < first + 50; seed += 1) {
       await expect(runSequence(seed)).resolves.toBeUndefined()

@@ -162,23 +162,26 @@ describe('the code of a driver package', () => {
 
   test.each([
     [
-      'a link that leaves the package',
+      'a symlink to a file outside the package',
       async (folder: string) => symlink('../../evil.js', join(folder, 'x')),
     ],
-    ['a link to a folder outside', async (folder: string) => symlink('/etc', join(folder, 'x'))],
+    [
+      'a symlink to a directory outside the package',
+      async (folder: string) => symlink('/etc', join(folder, 'x')),
+    ],
     [
       'a dependency whose name is a path',
       async (folder: string) =>
         writeFile(join(folder, 'package.json'), '{"dependencies":{"../../../evil":"*"}}'),
     ],
     [
-      'a package.json that is none',
+      'a package.json that is not JSON',
       async (folder: string) => writeFile(join(folder, 'package.json'), '{'),
     ],
-  ])('is refused with %s', async (_what, spoil) => {
+  ])('is refused with %s', async (_what, change) => {
     const folder = await install(zoneDriver('it'))
     await writeFile(join(clone, 'evil.js'), '')
-    await spoil(folder)
+    await change(folder)
     await expect(trust()).rejects.toMatchObject({ name: 'UserError', kind: 'failed' })
   })
 

@@ -48,8 +48,8 @@ test(
   () => {
     mkdirSync(join(root, 'etc/docker'), { recursive: true })
     writeFileSync(join(root, 'etc/docker/daemon.json'), '{}')
-    const said = execFileSync('sh', ['-c', configure(root)], { encoding: 'utf8' })
-    expect(said).toContain('daemon.json exists and was kept')
+    const output = execFileSync('sh', ['-c', configure(root)], { encoding: 'utf8' })
+    expect(output).toContain('daemon.json exists and was kept')
     expect(readFileSync(join(root, 'etc/docker/daemon.json'), 'utf8')).toBe('{}')
   },
 )

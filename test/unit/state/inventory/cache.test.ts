@@ -67,16 +67,16 @@ describe('a cached inventory', () => {
   })
 
   it.each<[string, (place: string) => Promise<unknown>]>([
-    ['cut short', async (place) => writeFile(place, (await readFile(place)).subarray(0, -9))],
+    ['truncated', async (place) => writeFile(place, (await readFile(place)).subarray(0, -9))],
     [
-      'changed',
+      'modified',
       async (place) => writeFile(place, (await readFile(place, 'utf8')).replace('"x"', '"y"')),
     ],
     ['empty', (place) => writeFile(place, '')],
-    ['no JSON', (place) => writeFile(place, '\0\n{')],
-    ['open to others', (place) => chmod(place, 0o644)],
+    ['not JSON', (place) => writeFile(place, '\0\n{')],
+    ['readable by other users', (place) => chmod(place, 0o644)],
     [
-      'a link',
+      'a symlink',
       async (place) => {
         const elsewhere = join(folder, 'elsewhere')
         await writeFile(elsewhere, await readFile(place), { mode: 0o600 })

@@ -45,16 +45,13 @@ const machine = `  web-1: # ours
 
 describe('a plain inventory', () => {
   it.each([
-    ['as fleet writes it', `${head}machines:\n${machine}`],
-    ['with lines of Windows', `${head}machines:\n${machine}`.replaceAll('\n', '\r\n')],
-    ['without a last line break', `${head}machines:\n${machine}`.trimEnd()],
-    ['with an empty one', `${head}machines: {} # none\n`],
-    ['with more after the machines', `machines:\n${machine}\n# of the version\n${head}`],
-    ['in deeper indentation', `${head}machines:\n${machine.replaceAll(/^ +/gm, '$&$&')}`],
-    [
-      'with names that are numbers',
-      `${head}machines:\n  10:\n    driver: x\n  2:\n    driver: x\n`,
-    ],
+    ['in the format that fleet writes', `${head}machines:\n${machine}`],
+    ['with CRLF line endings', `${head}machines:\n${machine}`.replaceAll('\n', '\r\n')],
+    ['without a final newline', `${head}machines:\n${machine}`.trimEnd()],
+    ['without machines', `${head}machines: {} # none\n`],
+    ['with other keys after the machines', `machines:\n${machine}\n# of the version\n${head}`],
+    ['with deeper indentation', `${head}machines:\n${machine.replaceAll(/^ +/gm, '$&$&')}`],
+    ['with numeric machine names', `${head}machines:\n  10:\n    driver: x\n  2:\n    driver: x\n`],
   ])('%s is read as by the YAML parser', (_, text) => {
     expect(agrees(text)).toBe(true)
   })
@@ -220,10 +217,10 @@ describe('a plain inventory', () => {
   const inFlow = composed.map((value) => `a: { b: ${value} }\n`)
 
   it.each([
-    ['with something changed', mutated, 8000],
-    ['of any fragments', composed, 15_000],
-    ['with any value', inValue, 15_000],
-    ['with any value in braces', inFlow, 15_000],
+    ['with random modifications', mutated, 8000],
+    ['made of random fragments', composed, 15_000],
+    ['with a random value', inValue, 15_000],
+    ['with a random value in a flow mapping', inFlow, 15_000],
   ])(
     '%s is either read as by the YAML parser, or left to it',
     (_, texts, numRuns) => {

@@ -209,19 +209,19 @@ describe('a hidden character', () => {
       '202E',
     ],
     [
-      'written as an escape',
+      'written as a named escape',
       `${head}machines:\n  a: { driver: x, labels: { b: "\\e[2J" } }\n`,
       '4:32',
       '001B',
     ],
     [
-      'written as a code',
+      'written as a numeric escape',
       `${head}machines:\n  a: { driver: x, labels: { b: "\\u009b" } }\n`,
       '4:32',
       '009B',
     ],
     [
-      'in lines',
+      'in a multi-line string',
       `${head}machines:\n  a:\n    driver: x\n    options:\n      k: |\n        a\n        b\n`,
       '7:10',
       '000A',
@@ -233,8 +233,8 @@ describe('a hidden character', () => {
       '200B',
     ],
     ['in a comment', `${head}# a\u2066b\nmachines: {}\n`, '3:4', '2066'],
-    ['in a deep value', `${head}defaults: { x: { k: [[{ z: "\\u202E" }]] } }\n`, '3:28', '202E'],
-    ['of a name', `${head}machines:\n  "a\\t": { driver: x }\n`, '4:3', '0009'],
+    ['in a nested value', `${head}defaults: { x: { k: [[{ z: "\\u202E" }]] } }\n`, '3:28', '202E'],
+    ['in a machine name', `${head}machines:\n  "a\\t": { driver: x }\n`, '4:3', '0009'],
   ])('%s is refused', async (_, text, place, code) => {
     expect(await refused(text)).toContain(`machines.yaml:${place}: the character U+${code} is not`)
   })
@@ -249,58 +249,58 @@ const chain = (length: number, key: string): string =>
 describe('an oversized inventory', () => {
   it.each([
     [
-      'machines that profiles count',
+      'its profiles create too many machines',
       profiles(20, 'driver: x, count: 10000'),
       /p1\.count: more than 10000 machines/,
     ],
     [
-      'machines',
+      'it has too many machines',
       `${head}machines:\n${Array.from({ length: 10_001 }, (_, n) => `  a${n}: { driver: x }\n`).join('')}`,
       /machines: more than 10000 machines/,
     ],
-    ['profiles', profiles(1001, 'driver: x'), /profiles: 1001 entries/],
+    ['it has too many profiles', profiles(1001, 'driver: x'), /profiles: 1001 entries/],
     [
-      'profiles that extend each other',
+      'too many profiles extend each other',
       `${head}profiles:\n${chain(5000, 'extends').slice(0, 150_000)}  z: { driver: x }\n`,
       /extend each other more than 16 levels deep|1,?000/,
     ],
     [
-      'profiles in a row',
+      'profiles extend each other too deeply',
       `${head}profiles:\n${chain(30, 'extends')}  a30: { driver: x }\n`,
       /extend each other more than 16 levels deep/,
     ],
-    ['of a plain file', `${head}# ${'x'.repeat(9_000_000)}\n`, /larger than 8 MiB/],
+    ['it is too large', `${head}# ${'x'.repeat(9_000_000)}\n`, /larger than 8 MiB/],
     [
-      'for a YAML parser',
+      'it is too large for the YAML parser',
       `${head}# ${'x'.repeat(5_000_000)}\nmachines: &a {}\n`,
       /larger than 4 MiB/,
     ],
     [
-      'keys that are there twice',
+      'it has many duplicate keys',
       `${head}machines:\n${'  a: { driver: x }\n'.repeat(30_000)}`,
       /a is defined twice/,
     ],
     [
-      'unknown keys',
+      'it has many unknown keys',
       `${head}${Array.from({ length: 30_000 }, (_, n) => `k${n}: 1\n`).join('')}`,
       /and many more like these/,
     ],
     [
-      'merge conflicts',
+      'it has many merge conflicts',
       `${head}${'<<<<<<< a\n>>>>>>> b\n'.repeat(20_000)}`,
       /unresolved git merge conflict/,
     ],
     [
-      'aliases',
+      'its aliases expand to too much',
       `${head}x0: &x0 [a,a,a,a,a,a,a,a]\n${Array.from({ length: 9 }, (_, n) => `x${n + 1}: &x${n + 1} [${`*x${n},`.repeat(9)}1]\n`).join('')}`,
       /aliases expand to too much/,
     ],
     [
-      'depth',
+      'it is nested too deeply',
       `${head}defaults: { x: { k: ${'['.repeat(50_000)}${']'.repeat(50_000)} } }\n`,
       /too deeply nested|bracket/,
     ],
-  ])('is refused if it has too many or too much: %s', async (_, text, message) => {
+  ])('is refused if %s', async (_, text, message) => {
     expect(await refused(text)).toMatch(message)
   })
 })

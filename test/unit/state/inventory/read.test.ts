@@ -339,9 +339,9 @@ describe('an inventory file', () => {
     openFileInventory(path, { loadOptions: async () => ({ optionsOf }) })
 
   it.each([
-    ['a NUL', Buffer.from('version: 1\0'), 'NUL character at byte 10'],
-    ['UTF-16', Buffer.from('version: 1', 'utf16le'), 'NUL character at byte 1'],
-    ['bytes that are no characters', Buffer.from([0x61, 0xff]), 'the file contains invalid bytes'],
+    ['a NUL character', Buffer.from('version: 1\0'), 'NUL character at byte 10'],
+    ['UTF-16 encoding', Buffer.from('version: 1', 'utf16le'), 'NUL character at byte 1'],
+    ['invalid UTF-8', Buffer.from([0x61, 0xff]), 'the file contains invalid bytes'],
   ])('with %s is refused', async (_, bytes, message) => {
     await writeFile(file, bytes)
     await expect(store().read()).rejects.toMatchObject({

@@ -288,7 +288,7 @@ describe('the pre-commit hook that checks the inventory', () => {
     await expect(install()).rejects.toThrow('is not executable')
   })
 
-  test.each(['hooks of ours', '../hooks'])('is installed in core.hooksPath %s', async (path) => {
+  test.each(['our hooks', '../hooks'])('is installed in core.hooksPath %s', async (path) => {
     await writeFile(file(), 'one\n')
     git('config', 'core.hooksPath', path)
     const hook = join(root, 'repo', path, 'pre-commit')

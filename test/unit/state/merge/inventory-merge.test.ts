@@ -33,7 +33,7 @@ describe('two branches with different changes to an inventory', () => {
     ['adds a machine that sorts first', 'aaa', ready],
     ['labels api-1', 'api-1', label({ env: 'prod' })],
     [
-      'notes the engine of api-1',
+      'records the engine of api-1',
       'api-1',
       (entry) => ({ ...entry, host: { phase: 'ready', engine: '28' } }),
     ],
@@ -43,12 +43,14 @@ describe('two branches with different changes to an inventory', () => {
   const pairs = changes.flatMap((ours, index) =>
     changes
       .slice(index + 1)
-      .flatMap((theirs) => (ours[1] === theirs[1] ? [] : [[ours, theirs] as const])),
+      .flatMap((theirs) =>
+        ours[1] === theirs[1] ? [] : [[ours[0], theirs[0], ours, theirs] as const],
+      ),
   )
 
-  it.each(pairs.filter(([ours, theirs]) => !(ours[1] === 'web-2' && theirs[1] === 'web-1')))(
-    'are merged by git: one %j, the other %j',
-    ([, ourName, ours], [, theirName, theirs]) => {
+  it.each(pairs.filter(([, , ours, theirs]) => !(ours[1] === 'web-2' && theirs[1] === 'web-1')))(
+    'are merged by git if one %s and the other %s',
+    (_ours, _theirs, [, ourName, ours], [, theirName, theirs]) => {
       const merged = merge(editText(fleet, ourName, ours), editText(fleet, theirName, theirs))
       expect(merged).toBe(editText(editText(fleet, ourName, ours), theirName, theirs))
     },

@@ -98,7 +98,7 @@ describe('merging inventories', () => {
 
   it.each<[string, Change, Change, string]>([
     [
-      'two hosts of one name',
+      'two hosts with the same name',
       (entry) => ({
         ...entry,
         host: { phase: 'ready', token: '6d1c0a94-5a0e-4c5c-9d0c-6b8f7f2f3b11', id: 'i-1' },
@@ -110,7 +110,7 @@ describe('merging inventories', () => {
       'web-9 has two different hosts, i-1 and i-2: rename one entry, or keep only one (fleet gc finds hosts that are not in the inventory)',
     ],
     [
-      'one name for different machines',
+      'different machines with the same name',
       (entry) => ({ ...entry, protected: true }),
       label({ a: 'b' }),
       'both sides added web-9 with different values: protected, labels',

@@ -59,14 +59,14 @@ describe('images that a stack builds', () => {
   })
 
   test.each([
-    ['a file', { web }, { laid: { 'app/main': 'y' } }],
-    ['a new file', { web }, { laid: { 'app/new': '' } }],
-    ['the Dockerfile', { web }, { laid: { 'app/Dockerfile': 'FROM b' } }],
-    ['the rules', { web }, { laid: { 'app/.dockerignore': '' } }],
-    ['an executable bit', { web }, { mode: 0o755 }],
-    ['an argument', { web: { build: { ...web.build, args: { A: '2' } } } }, {}],
-    ['the platform', { web: { ...web, platform: 'linux/arm64' } }, {}],
-  ])('get another name after a change to %s', async (_what, services, more) => {
+    ['a change to a file', { web }, { laid: { 'app/main': 'y' } }],
+    ['the addition of a file', { web }, { laid: { 'app/new': '' } }],
+    ['a change to the Dockerfile', { web }, { laid: { 'app/Dockerfile': 'FROM b' } }],
+    ['a change to .dockerignore', { web }, { laid: { 'app/.dockerignore': '' } }],
+    ['a change to the mode of a file', { web }, { mode: 0o755 }],
+    ['a change to a build argument', { web: { build: { ...web.build, args: { A: '2' } } } }, {}],
+    ['a change of the platform', { web: { ...web, platform: 'linux/arm64' } }, {}],
+  ])('get another name after %s', async (_what, services, more) => {
     expect(await imageOf(services, more)).not.toBe(await imageOf({ web }))
   })
 
