@@ -84,33 +84,18 @@ test.each([
 
 describe('base images of a Dockerfile', () => {
   test.each([
-    { dockerfile: 'FROM bb:1\nRUN true', images: ['bb:1'] },
-    {
-      dockerfile: 'from --platform=linux/arm64 a.example/x AS y\nFROM y\nFROM scratch',
-      images: ['a.example/x'],
-    },
-    { dockerfile: 'ARG R=r.example\nARG T\nFROM $R/x:${T}', images: ['r.example/x:2'] },
-    { dockerfile: 'FROM ${B:-fallback:1}', images: ['fallback:1'] },
-    {
-      dockerfile: '# syntax=s.example/front:1\n#FROM no\nFROM a',
-      images: ['s.example/front:1', 'a'],
-    },
-    {
-      dockerfile: '# escape=`\n# Syntax = s.example/front:1\nFROM `\n  a',
-      images: ['s.example/front:1', 'a'],
-    },
-    { dockerfile: '# check=skip=all\n\n# syntax=s.example/front:1\nFROM a', images: ['a'] },
-    { dockerfile: 'FROM a\nRUN echo `\nFROM b', images: ['a', 'b'] },
-    { dockerfile: 'ARG T\nARG U\nFROM a${T:+:$T}\nFROM b${U:+:1}', images: ['a:$T', 'b'] },
-    {
-      dockerfile: 'FROM \\\n  a\nCOPY --from=c.example/y /b /b\nCOPY --from=0 /b /b',
-      images: ['a', 'c.example/y'],
-    },
-    {
-      dockerfile: 'FROM a\nRUN --mount=type=bind,from=m.example/z,target=/z ls',
-      images: ['a', 'm.example/z'],
-    },
-  ])('are found in: $dockerfile', ({ dockerfile, images }) => {
+    ['FROM bb:1\nRUN true', ['bb:1']],
+    ['from --platform=linux/arm64 a.example/x AS y\nFROM y\nFROM scratch', ['a.example/x']],
+    ['ARG R=r.example\nARG T\nFROM $R/x:${T}', ['r.example/x:2']],
+    ['FROM ${B:-fallback:1}', ['fallback:1']],
+    ['# syntax=s.example/front:1\n#FROM no\nFROM a', ['s.example/front:1', 'a']],
+    ['# escape=`\n# Syntax = s.example/front:1\nFROM `\n  a', ['s.example/front:1', 'a']],
+    ['# check=skip=all\n\n# syntax=s.example/front:1\nFROM a', ['a']],
+    ['FROM a\nRUN echo `\nFROM b', ['a', 'b']],
+    ['ARG T\nARG U\nFROM a${T:+:$T}\nFROM b${U:+:1}', ['a:$T', 'b']],
+    ['FROM \\\n  a\nCOPY --from=c.example/y /b /b\nCOPY --from=0 /b /b', ['a', 'c.example/y']],
+    ['FROM a\nRUN --mount=type=bind,from=m.example/z,target=/z ls', ['a', 'm.example/z']],
+  ])('are found in: %j', (dockerfile, images) => {
     expect(imagesOf(dockerfile, new Map([['T', '2']]))).toEqual(images)
   })
 })

@@ -82,24 +82,17 @@ test("prefers a registry's credential helper to the credential store, and the st
 })
 
 test.each([
-  {
-    trouble: 'fails',
-    helper: 'echo TOPSECRET; echo TOPSECRET >&2; exit 1',
-    expected: /docker-credential-bad did not return/,
-  },
-  { trouble: 'prints invalid JSON', helper: 'echo TOPSECRET', expected: /invalid JSON/ },
-])(
-  'names a credential helper that $trouble, without showing its output',
-  async ({ helper, expected }) => {
-    const env = await makeConfig({ credsStore: 'bad' }, { bad: helper })
-    const error = await configWithLogins(new Set(['a.example']), env).catch(
-      (thrown: unknown) => thrown,
-    )
-    expect(error).toMatchObject({ kind: 'credentials', message: expect.stringMatching(expected) })
-    const { message, hint, cause } = error as Error & { hint: string }
-    expect(JSON.stringify({ message, hint, cause: String(cause) })).not.toContain('TOPSECRET')
-  },
-)
+  ['fails', 'echo TOPSECRET; echo TOPSECRET >&2; exit 1', /docker-credential-bad did not return/],
+  ['prints invalid JSON', 'echo TOPSECRET', /invalid JSON/],
+])('names a credential helper that %s, without showing its output', async (_, helper, expected) => {
+  const env = await makeConfig({ credsStore: 'bad' }, { bad: helper })
+  const error = await configWithLogins(new Set(['a.example']), env).catch(
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toMatchObject({ kind: 'credentials', message: expect.stringMatching(expected) })
+  const { message, hint, cause } = error as Error & { hint: string }
+  expect(JSON.stringify({ message, hint, cause: String(cause) })).not.toContain('TOPSECRET')
+})
 
 test('reports a missing credential helper and an invalid configuration file, without showing secrets', async () => {
   const missing = await makeConfig({ credHelpers: { 'a.example': 'absent' } })

@@ -156,10 +156,14 @@ Content-Disposition: attachment; filename="mine.sh"
   )
 
   test.each([
-    ['users: []\n', /cloud-init\/web\.yaml is not user-data/],
-    ['', /is not user-data/],
-    [Buffer.from([0x1f, 0x8b, 1, 2, 3]), /cannot be decompressed/],
-  ])('that cloud-init would not understand is refused, naming the file', (content, message) => {
+    [
+      'YAML without a first line #cloud-config',
+      'users: []\n',
+      /cloud-init\/web\.yaml is not user-data/,
+    ],
+    ['empty', '', /is not user-data/],
+    ['truncated gzip data', Buffer.from([0x1f, 0x8b, 1, 2, 3]), /cannot be decompressed/],
+  ])('that is %s is refused, naming the file', (_, content, message) => {
     expect(() => writeUserData({ ...boot, own: own(content) })).toThrow(message)
   })
 })

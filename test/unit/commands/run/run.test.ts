@@ -128,7 +128,8 @@ function describedOutput(name: string, line: string): string {
 
 describe.each(Object.entries(cases))('fleet %s', (name, all) => {
   const possible = all.filter(({ programs }) => !programs || process.platform !== 'win32')
-  test.each(possible)('$line exits with $code', async (one) => {
+  const rows = possible.map((one) => [one.line, one.code, one] as const)
+  test.each(rows)('%s exits with %i', async (_line, _code, one) => {
     const { code, stdout, stderr } = await runCase(one)
     const output = stdout + stderr
     expect({ code, output }).toEqual({

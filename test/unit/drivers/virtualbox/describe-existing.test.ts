@@ -44,7 +44,7 @@ test.each([
   [['Forwarding(0)="docker,tcp,127.0.0.1,2376,,2376"', 'Forwarding(1)="ssh,tcp,,2222,,22"'], 2222],
   [['Forwarding(0)="ssh,udp,,2221,,22"', 'Forwarding(1)="x,tcp,0.0.0.0,2223,10.0.2.15,22"'], 2223],
 ])(
-  'connects to an existing machine through the port that is forwarded to its SSH server',
+  'for an existing machine with %j, connects to port %i, which is forwarded to its SSH server',
   async (lines, port) => {
     const recalled = await describeExistingMachine(
       virtualBoxWith(lines),

@@ -77,24 +77,56 @@ test('a machine on which everything works has no findings', () => {
 
 describe('a root cause is the only finding', () => {
   test.each([
-    ['name', failing({ step: 'name' })],
-    ['name', byProgram(failing({ step: 'name' }))],
-    ['route', failing({ step: 'route' })],
-    ['port', failing({ step: 'port', reason: 'silent' })],
-    ['port', failing({ step: 'port', reason: 'no-route' })],
-    ['banner', failing({ step: 'banner', reason: 'silent' })],
-    ['banner', failing({ step: 'banner', reason: 'closed', printed: 'Exceeded MaxStartups' })],
-    ['banner', failing({ step: 'key-exchange', reason: 'silent' })],
-    ['host-key', failing({ step: 'host-key' })],
-    ['login', failing({ step: 'login' })],
-    ['host', { ...beforeLogin, record: { message: 'not created yet' } }],
-    ['host', { ...failing({ reason: 'silent' }), provider: { state: 'stopped' } }],
-    ['port', { ...failing({ reason: 'silent' }), firewall: { message: 'its firewall' } }],
-    ['shell', { ...beforeLogin, shell: { noise: '', problem: { message: 'it hangs' } } }],
-    ['mtu', { ...beforeLogin, shell: good.shell, large: { sent: 'lost', received: 'unknown' } }],
-  ] satisfies [string, Observation][])(
-    'a failure of %s skips all checks that depend on it',
-    (check, seen) => {
+    ['a name that does not resolve', 'name', failing({ step: 'name' })],
+    [
+      'a name that does not resolve in an external program',
+      'name',
+      byProgram(failing({ step: 'name' })),
+    ],
+    ['a missing route', 'route', failing({ step: 'route' })],
+    ['a port that does not answer', 'port', failing({ step: 'port', reason: 'silent' })],
+    ['an unreachable port', 'port', failing({ step: 'port', reason: 'no-route' })],
+    ['a server that sends no banner', 'banner', failing({ step: 'banner', reason: 'silent' })],
+    [
+      'a connection that is closed before the banner',
+      'banner',
+      failing({ step: 'banner', reason: 'closed', printed: 'Exceeded MaxStartups' }),
+    ],
+    [
+      'a key exchange that gets no answer',
+      'banner',
+      failing({ step: 'key-exchange', reason: 'silent' }),
+    ],
+    ['an unexpected host key', 'host-key', failing({ step: 'host-key' })],
+    ['a refused login', 'login', failing({ step: 'login' })],
+    [
+      'a host that is not created yet',
+      'host',
+      { ...beforeLogin, record: { message: 'not created yet' } },
+    ],
+    [
+      'a stopped host',
+      'host',
+      { ...failing({ reason: 'silent' }), provider: { state: 'stopped' } },
+    ],
+    [
+      'a port that a firewall blocks',
+      'port',
+      { ...failing({ reason: 'silent' }), firewall: { message: 'its firewall' } },
+    ],
+    [
+      'a shell that hangs',
+      'shell',
+      { ...beforeLogin, shell: { noise: '', problem: { message: 'it hangs' } } },
+    ],
+    [
+      'a loss of large packets',
+      'mtu',
+      { ...beforeLogin, shell: good.shell, large: { sent: 'lost', received: 'unknown' } },
+    ],
+  ] satisfies [string, string, Observation][])(
+    '%s is reported only by the check %s',
+    (_, check, seen) => {
       expect(only(seen)).toMatchObject({ check, state: 'fail', fix: expect.stringMatching(/./) })
     },
   )

@@ -86,8 +86,8 @@ it.each<[string, ReadyMachine]>([
 it('the Terraform import blocks have unique names, and escape templates', () => {
   const { text } = describeForTerraform([
     machineWith({ id: 'i-${file("x")}%{if true}"\\' }),
-    { ...odd({}), name: parseMachineName('web.1') },
-    { ...odd({}), name: parseMachineName('web-1') },
+    { ...machineWith({}), name: parseMachineName('web.1') },
+    { ...machineWith({}), name: parseMachineName('web-1') },
   ])
   expect(text).toContain(String.raw`id = "i-` + '$${file(\\"x\\")}%%{if true}\\"\\\\"')
   expect(text.match(/to = .*/g)).toEqual([
