@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lab, type LabHost, startLab } from '../test/support/lab/lab.ts'
 import { runProgram } from '../test/support/lab/process.ts'
-import { type Person, makePerson } from '../test/support/test-user.ts'
+import { type TestUser, makeTestUser } from '../test/support/test-user.ts'
 import { delayHost } from './delay.ts'
 
 /** Hosts, and a user with configurations for these hosts of fleet and its peers. */
@@ -11,7 +11,7 @@ export interface Ground extends AsyncDisposable {
   readonly hosts: readonly LabHost[]
   /** The names of all machines in the inventory: one for each port of each host, and one for each delay. */
   readonly machines: readonly string[]
-  readonly person: Person
+  readonly person: TestUser
   /** The user's environment, with a wrapper first on PATH that makes `ssh` use `sshConfig`. */
   readonly env: Readonly<Record<string, string>>
   /** Path of an ssh_config(5) with the hosts by name. */
@@ -122,7 +122,7 @@ export async function prepareGround({
   const sshdOptions = portCount > 1 ? listening : {}
   const lab: Lab = await startLab({ hosts: hostCount, engine, image: engine, sshdOptions })
   const { hosts, identity } = lab
-  const person = await makePerson({ identity: identity.file, broker: true, ownCode: true })
+  const person = await makeTestUser({ identity: identity.file, broker: true, ownCode: true })
   const { folder, home } = person
   const [first] = hosts
   const delays = await Promise.all(

@@ -4,7 +4,7 @@ import { dialEngine } from '../../src/operations/connect/reach-engine.ts'
 import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import type { Account } from '../support/lab/accounts.ts'
 import type { Lab, LabHost } from '../support/lab/lab.ts'
-import { type Way, engineContract } from './engine.ts'
+import { type EngineAccess, engineContract } from './engine.ts'
 
 engineContract('a Unix socket', async (host) => ({
   async dial() {
@@ -15,7 +15,7 @@ engineContract('a Unix socket', async (host) => ({
   async [Symbol.asyncDispose]() {},
 }))
 
-async function overSsh(host: LabHost, lab: Lab, user: Account): Promise<Way> {
+async function overSsh(host: LabHost, lab: Lab, user: Account): Promise<EngineAccess> {
   const transport = await connectSsh(
     {
       machine: host.name,

@@ -14,20 +14,20 @@ import { type Lab, type LabHost, labIsHere, startLab } from '../support/lab/lab.
 import { until } from '../support/lab/process.ts'
 
 /** A connection method to a lab host's engine. */
-export interface Way extends AsyncDisposable {
+export interface EngineAccess extends AsyncDisposable {
   readonly dial: Dial
 }
 
 /** Tests that every `Dial` must pass: each kind of answer, endless streams, and how these end. */
 export function engineContract(
   name: string,
-  openWay: (host: LabHost, lab: Lab) => Promise<Way>,
+  openWay: (host: LabHost, lab: Lab) => Promise<EngineAccess>,
   options: { readonly sshdOptions?: Readonly<Record<string, string>> } = {},
 ): void {
   describe.skipIf(!labIsHere)(`an engine over ${name}`, () => {
     let lab: Lab
     let host: LabHost
-    let way: Way
+    let way: EngineAccess
     let engine: Engine
 
     beforeAll(async () => {

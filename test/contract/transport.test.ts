@@ -5,7 +5,7 @@ import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { netcatLine } from '../support/ssh/proxy.ts'
 import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
-import { noDirect, startKeeper } from '../support/crash/keeper.ts'
+import { noDirect, startTestBroker } from '../support/crash/keeper.ts'
 import { transportContract } from './transport.ts'
 
 describe.skipIf(process.platform !== 'linux')('on this computer', () => {
@@ -18,7 +18,7 @@ describe.skipIf(process.platform !== 'linux')('on this computer', () => {
 describe.skipIf(!labIsHere)('on a lab host', () => {
   transportContract('the broker', async () => {
     const lab = await startLab({ hosts: 1 })
-    const keeper = await startKeeper()
+    const keeper = await startTestBroker()
     const target = targetOf(lab, hostOf(lab))
     const transport = await keeper.client.connect(
       { ...target, via: undefined },

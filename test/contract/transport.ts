@@ -223,10 +223,10 @@ export function transportContract(
     test('sends HTTP over a Unix socket, with several requests on one connection', async () => {
       const server = await serving(`${folder}/http`, http)
       const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-      let dialled = 0
+      let dialed = 0
       const dial = callbackify(() => transport.dial({ path: `${folder}/http` }))
       agent.createConnection = (_options, done) => {
-        dialled += 1
+        dialed += 1
         dial((error, socket) => done?.(error, socket))
         return undefined
       }
@@ -235,7 +235,7 @@ export function transportContract(
           get({ agent, host: 'host' }, (answer) => resolve(text(answer))).on('error', reject)
         })
       expect([await ask(), await ask(), await ask()]).toEqual(['hello', 'hello', 'hello'])
-      expect(dialled).toBe(1)
+      expect(dialed).toBe(1)
       agent.destroy()
       await end(server)
     })

@@ -35,7 +35,7 @@ interface Screen {
 }
 
 /** A user with a home directory, SSH keys, fleet's private files, and a working directory. */
-export interface Person extends AsyncDisposable {
+export interface TestUser extends AsyncDisposable {
   readonly home: string
   /** The directory of the inventory. */
   readonly folder: string
@@ -93,7 +93,7 @@ async function collect(
  * command opens its own. The compiled code of commands is shared with other users, which saves up to a third of the
  * processor time of first commands, unless `ownCode` is set. With `client`, logins use that SSH client.
  */
-export async function makePerson({
+export async function makeTestUser({
   identity,
   broker = false,
   ownCode = false,
@@ -103,7 +103,7 @@ export async function makePerson({
   broker?: boolean
   ownCode?: boolean
   client?: string | undefined
-} = {}): Promise<Person> {
+} = {}): Promise<TestUser> {
   const root = await mkdtemp(join(tmpdir(), 'fleet-person-'))
   const home = join(root, 'home')
   const folder = join(root, 'work')
@@ -133,7 +133,7 @@ export async function makePerson({
     ...{ ...env, ...more },
     PATH: `${more?.['PATH'] ?? env.PATH}:${nodeOnly}`,
   })
-  const person: Person = {
+  const person: TestUser = {
     home,
     folder,
     env,

@@ -98,10 +98,10 @@ describe('the layers of src', () => {
 
   test('no directory has too many files', () => {
     const folders = files.map((file) => path.dirname(file))
-    const crowded = folders.filter(
+    const tooLarge = folders.filter(
       (folder) => folders.filter((other) => other === folder).length > mostFiles,
     )
-    expect([...new Set(crowded)]).toEqual([])
+    expect([...new Set(tooLarge)]).toEqual([])
   })
 })
 

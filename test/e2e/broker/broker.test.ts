@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 import { shellQuote } from '../../../src/os/shell-quote.ts'
 import { netcatLine, processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
@@ -25,12 +25,12 @@ const timeless = <Answer extends { readonly stdout: string }>(answer: Answer) =>
 describe.skipIf(!labIsHere)('with the broker', () => {
   let lab: Lab
   let host: LabHost
-  let ana: Person
+  let ana: TestUser
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true, image: true })
     host = hostOf(lab)
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     for (const { name, address } of lab.hosts) {
       const adopt = ['adopt', `root@${address}`, '--name', name, '--accept-new']
       expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 
 const fleet = (line: readonly string[]) => [program, ...line]
@@ -46,13 +46,13 @@ const mute = ['container', 'wait', 'app']
 describe.skipIf(!labIsHere)('a running command', () => {
   let lab: Lab
   let host: LabHost
-  let ana: Person
+  let ana: TestUser
   let socket: string
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 1, engine: true, image: true })
     host = hostOf(lab)
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     const adopt = ['adopt', `root@${host.address}`, '--name', 'h1', '--accept-new']
     expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
     expect(await ana.fleet(['use', 'h1'])).toMatchObject({ code: 0 })

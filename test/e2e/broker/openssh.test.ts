@@ -5,16 +5,16 @@ import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type KerberosRealm, startKerberos } from '../../support/ssh/kerberos.ts'
 import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('the broker with the openssh client', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
   const openssh = { env: { FLEET_SSH: 'openssh' } }
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true })
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     for (const { name, address } of lab.hosts) {
       const adopt = ['adopt', `root@${address}`, '--name', name, '--accept-new']
       expect(await ana.fleet(adopt, openssh)).toMatchObject({ code: 0 })
@@ -68,11 +68,11 @@ describe.skipIf(!labIsHere)('the broker with the openssh client', () => {
 
   describe('and a Kerberos realm', () => {
     let realm: KerberosRealm
-    let bea: Person
+    let bea: TestUser
     let kerberos: { env: Record<string, string> }
 
     beforeAll(async () => {
-      bea = await makePerson({ broker: true })
+      bea = await makeTestUser({ broker: true })
       realm = await startKerberos(join(bea.home, 'realm'), ['ana', 'bob'])
       const host = hostOf(lab, 2)
       await realm.join(host)

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Followed, followBy, followBySdk } from '../../support/log-follower.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 import { descriptorsOf, figuresOf } from '../../support/process/process-figures.ts'
 import { testIf } from '../../support/vitest/test-if.ts'
 
@@ -103,13 +103,13 @@ const onAll = (act: (host: LabHost) => Promise<unknown>) => Promise.all(hosts.ma
 const clients = ['builtin', 'openssh'] as const
 
 describe.skipIf(!labIsHere).each(clients)('many broker streams with the client %s', (client) => {
-  let ana: Person
+  let ana: TestUser
   let socket: string
   /** Defines tests that do not depend on the client. */
   const testOnce = testIf(client === 'builtin')
 
   beforeAll(async () => {
-    ana = await makePerson({ identity: lab.identity.file, broker: true, client })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true, client })
     for (const host of hosts) {
       const adopt = ['adopt', `root@${host.address}`, '--name', host.name, '--accept-new']
       expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 
 /** Parses lines of JSON. */
 const lines = (text: string) =>
@@ -13,7 +13,7 @@ const lines = (text: string) =>
 
 describe.skipIf(!labIsHere)('containers and images on many machines', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
 
   /** Resolves to the output of a command that must succeed. */
   const fleet = async (...args: string[]): Promise<string> => {
@@ -26,7 +26,7 @@ describe.skipIf(!labIsHere)('containers and images on many machines', () => {
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 3, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file })
+    ana = await makeTestUser({ identity: lab.identity.file })
     for (const { name, address } of lab.hosts) {
       const role = name === 'h3' ? 'db' : 'web'
       await fleet('adopt', `root@${address}`, '--name', name, '--accept-new', '-l', `role=${role}`)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { runProgram } from '../../support/lab/process.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 import { testIf } from '../../support/vitest/test-if.ts'
 
 const entry = ({ name, address, hostKey }: Pick<LabHost, 'name' | 'address' | 'hostKey'>): string =>
@@ -31,13 +31,13 @@ afterAll(async () => lab?.[Symbol.asyncDispose]())
 const clients = ['builtin', 'openssh'] as const
 
 describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s', (client) => {
-  let ana: Person
+  let ana: TestUser
   const fleet = (...args: string[]) => ana.fleet(args)
   /** Defines tests that do not depend on the client. */
   const testOnce = testIf(client === 'builtin')
 
   beforeAll(async () => {
-    ana = await makePerson({ identity: lab.identity.file, client })
+    ana = await makeTestUser({ identity: lab.identity.file, client })
     const [first] = lab.hosts
     const address = (first?.address ?? '').replace(/\d+$/, '250')
     await swallow(address)
@@ -122,7 +122,7 @@ describe.skipIf(!labIsHere).each(clients)('several machines, with the client %s'
   })
 
   test('a passphrase prompt stops the timeouts and the output', async () => {
-    await using eve = await makePerson({ identity: lab.identity.file, broker: true, client })
+    await using eve = await makeTestUser({ identity: lab.identity.file, broker: true, client })
     const key = join(eve.home, '.ssh/id_ed25519')
     await runProgram(['ssh-keygen', '-q', '-p', '-P', '', '-N', 'open sesame', '-f', key])
     const entries = lab.hosts.map(entry).join('')

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findFreePort } from '../../support/free-port.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 import { spawn } from 'node:child_process'
 
 /** Perl server: port 7000 returns the SHA-256 of its input; 7001 sends "hello", then stores the input's size. */
@@ -50,7 +50,7 @@ interface Row {
 
 describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
   let h1: LabHost
   const serving: ReturnType<LabHost['spawn']>[] = []
 
@@ -67,7 +67,7 @@ describe.skipIf(!labIsHere)('containers on any machine, and forwarded ports', ()
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     const [first, second] = lab.hosts
     if (first === undefined || second === undefined) throw new Error('no hosts')
     h1 = first

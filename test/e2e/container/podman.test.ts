@@ -6,12 +6,12 @@ import { type Podman, startPodman } from '../../support/docker/podman.ts'
 import { importBaseImage, makeBaseRoot } from '../../support/lab/base-image.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('a host with Podman', () => {
   let lab: Lab
   let podman: Podman
-  let ana: Person
+  let ana: TestUser
   let folder: string
 
   beforeAll(async () => {
@@ -20,7 +20,7 @@ describe.skipIf(!labIsHere)('a host with Podman', () => {
     podman = await startPodman(hostOf(lab))
     await makeBaseRoot(join(folder, 'root'))
     await importBaseImage(podman.socketHere, join(folder, 'root'))
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
   })
   afterAll(async () => {
     await ana[Symbol.asyncDispose]()

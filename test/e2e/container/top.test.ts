@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { type LiveTerminal, openTerminal } from '../../support/process/live-terminal.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 
 const escape = '\u001B'
 
 describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
   let h2: LabHost
 
   const fleet = async (...args: string[]): Promise<void> => {
@@ -25,7 +25,7 @@ describe.skipIf(!labIsHere)('fleet top on a terminal', () => {
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     for (const { name, address } of lab.hosts) {
       const words = [
         'adopt',

@@ -4,17 +4,17 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const execute = promisify(execFile)
 
 describe.skipIf(!labIsHere)('machines for other programs', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true })
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     for (const { name, address } of lab.hosts) {
       const adopt = ['adopt', `root@${address}`, '--name', name, '--accept-new']
       expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
@@ -92,7 +92,7 @@ describe.skipIf(!labIsHere)('machines for other programs', () => {
   })
 
   test('are hidden from plain ssh if the user has another host with that name', async () => {
-    await using bob = await makePerson()
+    await using bob = await makeTestUser()
     const [own, other] = [
       'AAAAC3NzaC1lZDI1NTE5AAAAIAGIiOy0XPiAAAz8HfBHYxjcDyqlt8KFHGaJJjEUOhTM',
       'AAAAC3NzaC1lZDI1NTE5AAAAIHsi1nrMzty0ZbyMs5FimkOND052LvfLAi/wvUsRM2et',

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 
 /** Resolves to the output of docker with a socket, or its error output if it fails. */
@@ -22,12 +22,12 @@ const docker = async (path: string, ...args: string[]) => {
 describe.skipIf(!labIsHere)('fleet env', () => {
   let lab: Lab
   let host: LabHost
-  let ana: Person
+  let ana: TestUser
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 1, engine: true, image: true })
     host = hostOf(lab)
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     const adopt = ['adopt', `root@${host.address}`, '--name', 'h1', '--accept-new']
     expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })
     expect(await ana.fleet(['use', 'h1'])).toMatchObject({ code: 0 })

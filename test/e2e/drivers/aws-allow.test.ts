@@ -6,13 +6,13 @@ import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { callEc2 } from '../../support/aws/http/ec2-client.ts'
 import { checkJsonOutput } from '../../support/json-output.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const hostKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 
 describe.skipIf(!labIsHere)('fleet allow', () => {
   let aws: Aws
-  let ana: Person
+  let ana: TestUser
   let checkIp: Awaited<ReturnType<typeof startCheckIp>>
 
   beforeAll(async () => {
@@ -23,7 +23,7 @@ describe.skipIf(!labIsHere)('fleet allow', () => {
   beforeEach(async () => {
     await aws.reset()
     checkIp.address = '203.0.113.9'
-    ana = await makePerson()
+    ana = await makeTestUser()
   })
   afterEach(() => ana[Symbol.asyncDispose]())
   afterAll(async () => {

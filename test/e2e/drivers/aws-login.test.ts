@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const config = `[profile base]
 region = eu-west-1
@@ -36,7 +36,7 @@ const machine = (name: string, number: number): string => `  ${name}:
 
 describe.skipIf(!labIsHere)('an AWS profile that requires an MFA code', () => {
   let aws: Aws
-  let ana: Person
+  let ana: TestUser
   let env: Record<string, string>
 
   beforeAll(async () => {
@@ -45,7 +45,7 @@ describe.skipIf(!labIsHere)('an AWS profile that requires an MFA code', () => {
   beforeEach(async () => {
     await aws.reset()
     aws.change({ mfaCode: '123456' })
-    ana = await makePerson()
+    ana = await makeTestUser()
     await mkdir(join(ana.home, '.aws'))
     await writeFile(join(ana.home, '.aws/config'), config)
     await writeFile(join(ana.home, '.aws/credentials'), credentials)

@@ -8,17 +8,17 @@ import { failuresOf } from '../../support/doctor-findings.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { until } from '../../support/lab/process.ts'
 import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('private hosts on AWS', () => {
   let aws: Aws
   let cli: AwsCli
-  let ana: Person
+  let ana: TestUser
 
   beforeAll(async () => {
     aws = await startAws({ hosts: 'lab', lab: { engine: true }, lags: { hidden: 0 } })
     cli = await makeAwsCli()
-    ana = await makePerson({ broker: true })
+    ana = await makeTestUser({ broker: true })
   })
   beforeEach(async () => {
     await cli.mode('')
@@ -180,7 +180,7 @@ describe.skipIf(!labIsHere)('private hosts on AWS', () => {
     const id = (await aws.world()).instances[0]?.id ?? ''
     const record = await ana.inventory()
     const key = /ssh-ed25519 AAAA[\w+/=]+/.exec(record)?.[0] ?? ''
-    const bob = await makePerson({ identity: await keyOf() })
+    const bob = await makeTestUser({ identity: await keyOf() })
     try {
       const env = { ...aws.environment, PATH: path() }
       const args = ['adopt', id, '--name', 'web-9', '--driver', 'aws', '--private-only']

@@ -8,7 +8,7 @@ import { failuresOf } from '../../support/doctor-findings.ts'
 import { makeBaseRoot } from '../../support/lab/base-image.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { runProgram, until } from '../../support/lab/process.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const nothing = { instances: [], groups: [], keyPairs: [], addresses: [], volumes: [] }
 
@@ -19,14 +19,14 @@ interface Listed {
 
 describe.skipIf(!labIsHere)('machines on AWS', () => {
   let aws: Aws
-  let ana: Person
+  let ana: TestUser
 
   beforeAll(async () => {
     aws = await startAws({ hosts: 'lab', lab: { engine: true } })
   })
   beforeEach(async () => {
     await aws.reset()
-    ana = await makePerson()
+    ana = await makeTestUser()
   })
   afterEach(() => ana[Symbol.asyncDispose]())
   afterAll(() => aws[Symbol.asyncDispose]())
@@ -581,7 +581,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
     expect(blind.stderr).toContain(
       'no unmanaged hosts were found, but not all providers could be queried',
     )
-    aws.mend()
+    aws.clearFaults()
     expect((await fleet('gc', 'web-1', '--yes')).code).toBe(0)
     await isEmpty()
   })
@@ -604,7 +604,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
       ['create', 'web-1', '--driver', 'aws', '--ssh-cidr', '10.77.0.0/16', '--no-engine'],
       { env: aws.environment, started: (started) => (pid = started) },
     )
-    aws.mend()
+    aws.clearFaults()
     expect(stopped.code).toBe(130)
     expect(stopped.stderr).toContain('fleet create web-1')
     expect(stopped.stderr).toContain('fleet rm web-1')
@@ -667,7 +667,7 @@ describe.skipIf(!labIsHere)('machines on AWS', () => {
 describe.skipIf(!labIsHere)('a machine on AWS that boots', () => {
   test("runs cloud-init with the user's own user-data, and runs a container", async () => {
     await using aws = await startAws({ hosts: 'booted' })
-    await using ana = await makePerson()
+    await using ana = await makeTestUser()
     const env = aws.environment
     const own = '#cloud-config\nwrite_files:\n  - path: /etc/of-ana\n    content: hers\n'
     await writeFile(join(ana.folder, 'own.yaml'), own)

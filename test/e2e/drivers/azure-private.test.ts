@@ -11,7 +11,7 @@ import { addBastion, addNetwork } from '../../support/azure/networks.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { until } from '../../support/lab/process.ts'
 import { processesWith, untilGone } from '../../support/ssh/proxy.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 /** Part of the command line of each tunnel. */
 const tunnel = '--target-resource-id='
@@ -20,7 +20,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
   let hosts: HostSource
   let azure: AzureStandIn
   let cli: AzureCli
-  let ana: Person
+  let ana: TestUser
   let bastion: string
 
   beforeAll(async () => {
@@ -41,7 +41,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
     })
     azure.retryAfter = '1'
     bastion = addBastion(azure, 'door', addNetwork(azure))
-    ana = await makePerson({ broker: true })
+    ana = await makeTestUser({ broker: true })
   })
   beforeEach(async () => {
     await cli.mode('')
@@ -166,7 +166,7 @@ describe.skipIf(!labIsHere)('private hosts in Azure', { timeout: 120_000 }, () =
 
     const [, id = ''] = /id: (\/subscriptions\S+)/.exec(await ana.inventory()) ?? []
     const identity = await keyOf()
-    const bob = await makePerson({ identity })
+    const bob = await makeTestUser({ identity })
     try {
       const env = { ...azure.env, PATH: `${cli.folder}:${ana.env['PATH']}` }
       const words = [

@@ -10,13 +10,13 @@ import { Refusal } from '../../support/azure/exchange.ts'
 import { resourcesOf } from '../../support/azure/store.ts'
 import { failuresOf } from '../../support/doctor-findings.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
   let hosts: HostSource
   let behind: ReturnType<typeof hostsBehind>
   let azure: AzureStandIn
-  let ana: Person
+  let ana: TestUser
   /** Everything that fleet has printed or written. */
   const said: string[] = []
 
@@ -25,7 +25,7 @@ describe.skipIf(!labIsHere)('fleet with hosts in Azure', () => {
     behind = hostsBehind(hosts)
     azure = await startAzure(behind)
     azure.retryAfter = '1'
-    ana = await makePerson()
+    ana = await makeTestUser()
   })
   afterAll(async () => {
     await azure[Symbol.asyncDispose]()

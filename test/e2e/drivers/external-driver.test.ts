@@ -10,7 +10,7 @@ import {
   installZod,
   zoneDriver,
 } from '../../support/external-driver/driver-package.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const example = join(root, 'examples/fleet-driver-example')
@@ -41,11 +41,11 @@ beforeAll(async () => {
 afterAll(() => rm(tarballs.folder, { recursive: true, force: true }))
 
 describe('a driver package installed next to the inventory', () => {
-  let ana: Person
+  let ana: TestUser
   const fleet = (...args: string[]) => ana.fleet(args)
 
   beforeAll(async () => {
-    ana = await makePerson()
+    ana = await makeTestUser()
     install(ana.folder, ...tarballs.paths)
     expect(await fleet('trust', 'example')).toMatchObject({ code: 0, stdout: '' })
   })
@@ -100,7 +100,7 @@ describe('a driver package installed next to the inventory', () => {
   })
 
   test('is completed by name, without running its code', async () => {
-    await using bob = await makePerson()
+    await using bob = await makeTestUser()
     const ran = join(bob.folder, 'ran')
     await installDriver(
       bob.folder,
@@ -150,7 +150,7 @@ describe('a driver package installed next to the inventory', () => {
 })
 
 describe('a driver package in a clone', () => {
-  let eve: Person
+  let eve: TestUser
   let ran: string
   const trap = (text = '') =>
     installDriver(
@@ -160,7 +160,7 @@ describe('a driver package in a clone', () => {
     )
 
   beforeAll(async () => {
-    eve = await makePerson({ broker: true })
+    eve = await makeTestUser({ broker: true })
     ran = join(eve.folder, 'ran')
     await trap()
     await installZod(eve.folder)
@@ -237,7 +237,7 @@ describe('a driver package in a clone', () => {
 })
 
 test('a driver package installed globally is available to the fleet installed there', async () => {
-  await using ana = await makePerson()
+  await using ana = await makeTestUser()
   const prefix = join(ana.home, 'npm')
   install(ana.home, '--global', '--prefix', prefix, ...tarballs.paths)
   const help = execFileSync(join(prefix, 'bin/fleet'), ['create', '-d', 'example', '--help'], {
@@ -251,7 +251,7 @@ test('a driver package installed globally is available to the fleet installed th
 describe.skipIf(!labIsHere)('a machine with a missing driver', () => {
   test('is listed, queried, and reached over SSH', async () => {
     await using lab = await startLab({ hosts: 1 })
-    await using ana = await makePerson({ identity: lab.identity.file })
+    await using ana = await makeTestUser({ identity: lab.identity.file })
     const [host] = lab.hosts
     const adopt = ['adopt', `root@${host?.address}`, '--name', 'm', '--accept-new']
     expect(await ana.fleet(adopt)).toMatchObject({ code: 0 })

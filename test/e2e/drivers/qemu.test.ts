@@ -11,7 +11,7 @@ import { emulatorsOn } from '../../support/process/emulators.ts'
 import { makeBaseRoot } from '../../support/lab/base-image.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { runProgram } from '../../support/lab/process.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 // The whole life of one virtual machine whose Debian boots like a distribution's image. Emulated, and therefore slow.
 
@@ -30,10 +30,10 @@ async function serve(file: string) {
 
 describe.skipIf(!labIsHere)('a QEMU virtual machine', () => {
   let image: string
-  let ana: Person
+  let ana: TestUser
   beforeAll(async () => {
     image = await debianImage()
-    ana = await makePerson()
+    ana = await makeTestUser()
   }, debianBuildTime)
   afterAll(async () => {
     await ana.fleet(['rm', '-y', 'dev'])

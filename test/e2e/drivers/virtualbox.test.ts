@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 import { guestBuildTime, guestIsHere } from '../../support/small-guest.ts'
 import { type VirtualBox, startVirtualBox } from '../../support/virtualbox/virtualbox.ts'
 
 // The small guest reads no multipart user-data, so login is impossible; test/lab/virtualbox/driver.test.ts logs in.
 describe.skipIf(!guestIsHere)('fleet create --driver virtualbox', () => {
   let box: VirtualBox
-  let person: Person
+  let person: TestUser
   let words: readonly string[]
   beforeAll(async () => {
     box = await startVirtualBox()
-    person = await makePerson()
+    person = await makeTestUser()
     const small = ['--memory', '256', '--cpus', '1', '--disk', '1', '--no-engine']
     const image = await box.image('vmdk')
     words = ['create', 'dev', '--driver', 'virtualbox', '--image', image, ...small]

@@ -2,11 +2,11 @@ import { createServer } from 'node:http'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
-let ana: Person
+let ana: TestUser
 beforeEach(async () => {
-  ana = await makePerson()
+  ana = await makeTestUser()
   await mkdir(join(ana.home, 'code'))
   await mkdir(join(ana.folder, 'cloud'))
   await writeFile(join(ana.folder, 'cloud/dev.yaml'), '#cloud-config\n')

@@ -8,25 +8,25 @@ import { UserError } from '../../../src/errors.ts'
 import type { MachineName } from '../../../src/machine/name.ts'
 import { openFileInventory } from '../../../src/state/inventory/file-inventory.ts'
 import type { InventoryStore } from '../../../src/state/inventory/inventory.ts'
-import { makePerson } from '../../support/test-user.ts'
+import { makeTestUser } from '../../support/test-user.ts'
 import { makeRepository } from '../../support/inventory/repository.ts'
 
 const run = promisify(execFile)
 
 /** One change by a user; it may have no effect on missing entries. */
-type Deed = (store: InventoryStore) => Promise<void>
+type Edit = (store: InventoryStore) => Promise<void>
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 
 /** Returns changes of machines, profiles and operators with the suffix `own`, and of shared labels. */
-function deedsOf(own: string): fc.Arbitrary<Deed> {
+function editsOf(own: string): fc.Arbitrary<Edit> {
   const machine = fc.constantFrom('db', 'web', 'web-2', 'api-10').map((text) => `${text}${own}`)
   const name = machine.map((text) => text as MachineName)
   const profile = fc.constantFrom('p', 'web').map((text) => `${text}${own}`)
   const extended = fc.oneof(fc.constant('base'), profile)
   const label = fc.record({ [own]: fc.constantFrom('1', '2') })
   return fc.oneof(
-    fc.tuple(name, fc.option(extended)).map<Deed>(
+    fc.tuple(name, fc.option(extended)).map<Edit>(
       ([name, profile]) =>
         (store) =>
           store.update(name, (entry) => ({
@@ -35,13 +35,13 @@ function deedsOf(own: string): fc.Arbitrary<Deed> {
             host: { phase: 'ready', address: '192.0.2.1', resources: { name } },
           })),
     ),
-    name.map<Deed>((name) => (store) => store.update(name, () => undefined)),
-    fc.tuple(name, name).map<Deed>(
+    name.map<Edit>((name) => (store) => store.update(name, () => undefined)),
+    fc.tuple(name, name).map<Edit>(
       ([from, to]) =>
         (store) =>
           store.rename(from, to),
     ),
-    fc.tuple(fc.oneof(name, fc.constant('both-1' as MachineName)), label).map<Deed>(
+    fc.tuple(fc.oneof(name, fc.constant('both-1' as MachineName)), label).map<Edit>(
       ([name, labels]) =>
         (store) =>
           store.update(
@@ -49,7 +49,7 @@ function deedsOf(own: string): fc.Arbitrary<Deed> {
             (entry) => entry && { ...entry, labels: { ...entry.labels, ...labels } },
           ),
     ),
-    fc.tuple(fc.oneof(profile, fc.constant('base')), label).map<Deed>(
+    fc.tuple(fc.oneof(profile, fc.constant('base')), label).map<Edit>(
       ([name, labels]) =>
         (store) =>
           store.updateProfile(name, (entry) => ({
@@ -58,13 +58,13 @@ function deedsOf(own: string): fc.Arbitrary<Deed> {
             labels: { ...entry?.labels, ...labels },
           })),
     ),
-    fc.tuple(profile, fc.nat(3)).map<Deed>(
+    fc.tuple(profile, fc.nat(3)).map<Edit>(
       ([name, count]) =>
         (store) =>
           store.updateProfile(name, (entry) => ({ ...entry, extends: 'base', count })),
     ),
-    profile.map<Deed>((name) => (store) => store.updateProfile(name, () => undefined)),
-    fc.tuple(fc.constantFrom('ana', 'bo'), fc.boolean()).map<Deed>(
+    profile.map<Edit>((name) => (store) => store.updateProfile(name, () => undefined)),
+    fc.tuple(fc.constantFrom('ana', 'bo'), fc.boolean()).map<Edit>(
       ([name, stays]) =>
         (store) =>
           store.updateOperator(`${name}${own}`, () => (stays ? key : undefined)),
@@ -72,7 +72,7 @@ function deedsOf(own: string): fc.Arbitrary<Deed> {
   )
 }
 
-const deeds = (own: string) => fc.array(deedsOf(own), { minLength: 1, maxLength: 6 })
+const manyEdits = (own: string) => fc.array(editsOf(own), { minLength: 1, maxLength: 6 })
 
 const openStore = (file: string): InventoryStore =>
   openFileInventory(file, {
@@ -80,7 +80,7 @@ const openStore = (file: string): InventoryStore =>
   })
 
 /** Makes changes one by one, ignoring refused ones such as the removal of a profile that is in use. */
-async function doAll(file: string, deeds: readonly Deed[]): Promise<void> {
+async function doAll(file: string, deeds: readonly Edit[]): Promise<void> {
   const store = openStore(file)
   for (const deed of deeds) {
     await deed(store).catch((error: unknown) => {
@@ -96,7 +96,7 @@ const starts = [
 ]
 
 it('git merges the changes of two clones to the result of making them in one clone', async () => {
-  await using person = await makePerson()
+  await using person = await makeTestUser()
   const { git, fleet, file, folder, env } = await makeRepository(person)
   expect((await fleet('init')).code).toBe(0)
   await git('add', '-A')
@@ -118,7 +118,7 @@ it('git merges the changes of two clones to the result of making them in one clo
   await fc.assert(
     fc.asyncProperty(
       ...[fc.constantFrom(...starts), fc.boolean(), fc.boolean()],
-      ...[deeds('-a'), deeds('-b')],
+      ...[manyEdits('-a'), manyEdits('-b')],
       async (start, isWindows, rebases, mine, yours) => {
         await begin(isWindows ? start.replaceAll('\n', '\r\n') : start)
         await doAll(file, mine)

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { makePerson } from '../../support/test-user.ts'
+import { makeTestUser } from '../../support/test-user.ts'
 import { makeRepository } from '../../support/inventory/repository.ts'
 
 const entry = (n: number): string =>
@@ -27,7 +27,7 @@ async function addOnTwoBranches(
 
 describe('two branches of an inventory', () => {
   it('merge and rebase automatically in a clone with fleet init if they add neighboring machines', async () => {
-    await using person = await makePerson()
+    await using person = await makeTestUser()
     const repository = await makeRepository(person)
     const { git, fleet, read } = repository
     expect((await fleet('init')).code).toBe(0)
@@ -45,7 +45,7 @@ describe('two branches of an inventory', () => {
   })
 
   it('in a conflict left by plain git are reported, and merged by fleet merge', async () => {
-    await using person = await makePerson()
+    await using person = await makeTestUser()
     const repository = await makeRepository(person)
     const { git, fleet, read } = repository
     const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
@@ -59,7 +59,7 @@ describe('two branches of an inventory', () => {
   })
 
   it('can be checked before a commit, as staged', async () => {
-    await using person = await makePerson()
+    await using person = await makeTestUser()
     const { git, fleet, write } = await makeRepository(person)
     const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
     await write(start.replace('phase: ready', 'phase: creating'))
@@ -74,7 +74,7 @@ describe('two branches of an inventory', () => {
   })
 
   it('get a commit for each change in an inventory with audit: git, and no other commits', async () => {
-    await using person = await makePerson()
+    await using person = await makeTestUser()
     const { git, fleet, write } = await makeRepository(person)
     const start = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
     await write(start)
@@ -94,7 +94,7 @@ describe('two branches of an inventory', () => {
   })
 
   it('get separate commits with the right message for concurrent commands', async () => {
-    await using person = await makePerson()
+    await using person = await makeTestUser()
     const { git, fleet, write } = await makeRepository(person)
     const names = ['web-1', 'web-2', 'web-3', 'web-4']
     const machines = names.map((name, n) => `  ${name}:\n${entry(n)}`).join('\n')
@@ -118,7 +118,7 @@ describe('two branches of an inventory', () => {
   })
 
   it('are changed even if they cannot be committed, which is reported', async () => {
-    await using person = await makePerson()
+    await using person = await makeTestUser()
     const text = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
     await writeFile(join(person.folder, 'machines.yaml'), text)
     const env = { GIT_CEILING_DIRECTORIES: person.home }

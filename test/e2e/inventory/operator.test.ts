@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type CatchingProxy, startProxy } from '../../support/azure/proxy.ts'
 import { makeCertificates } from '../../support/certificates.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const ed25519 = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtLmAyO9sFk8sVDPXnMXkW5NTmKvUyUQU1yDGVsd0nB'
 const rsa = 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQ=='
 
 let folder: string
 let proxy: CatchingProxy
-let ana: Person
+let ana: TestUser
 let env: Record<string, string>
 
 beforeAll(async () => {
@@ -26,7 +26,7 @@ beforeAll(async () => {
   })
   proxy = await startProxy(['github.com'], server)
   env = { HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: caFile }
-  ana = await makePerson()
+  ana = await makeTestUser()
 })
 
 afterAll(async () => {

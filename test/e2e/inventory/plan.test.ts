@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { until } from '../../support/lab/process.ts'
 import { makeKey } from '../../support/lab/ssh-key.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
 
 /** Runs git in a user's working tree, with fleet in PATH. */
-const git = ({ folder, home, env }: Person, ...args: string[]): string =>
+const git = ({ folder, home, env }: TestUser, ...args: string[]): string =>
   execFileSync('git', ['-c', 'user.name=x', '-c', 'user.email=x@example.com', ...args], {
     cwd: folder,
     env: { ...env, PATH: `${join(home, 'bin')}:${env['PATH']}` },
@@ -17,7 +17,7 @@ const git = ({ folder, home, env }: Person, ...args: string[]): string =>
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 
-async function installFleet({ home }: Person): Promise<void> {
+async function installFleet({ home }: TestUser): Promise<void> {
   await mkdir(join(home, 'bin'))
   const script = `#!/bin/sh\nexec ${program} "$@"\n`
   await writeFile(join(home, 'bin/fleet'), script, { mode: 0o755 })
@@ -25,12 +25,12 @@ async function installFleet({ home }: Person): Promise<void> {
 
 describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
   let lab: Lab
-  let ana: Person
-  let ben: Person
+  let ana: TestUser
+  let ben: TestUser
 
   const addressOf = (index: number): string => lab.hosts[index]?.address ?? ''
 
-  const writeMachine = (person: Person, name: string, index: number) =>
+  const writeMachine = (person: TestUser, name: string, index: number) =>
     appendFile(
       join(person.folder, 'machines.yaml'),
       `  ${name}:\n    driver: ssh\n    options: { address: ${addressOf(index)}, user: root }\n`,
@@ -38,10 +38,10 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 6, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file })
+    ana = await makeTestUser({ identity: lab.identity.file })
     const benIdentity = join(ana.home, 'ben')
     await makeKey(benIdentity, 'ben')
-    ben = await makePerson({ identity: benIdentity })
+    ben = await makeTestUser({ identity: benIdentity })
     await installFleet(ana)
     git(ana, 'init', '--quiet', '--initial-branch=main')
     await rm(join(ana.folder, 'machines.yaml'))

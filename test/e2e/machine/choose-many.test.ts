@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { runProgram } from '../../support/lab/process.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 // Commands with `--on` that do not connect to hosts.
 
@@ -20,7 +20,7 @@ machines:
   db: { driver: ssh, options: { address: 192.0.2.3 }, protected: true }
 `
 
-let ana: Person
+let ana: TestUser
 
 const git = async (...words: string[]): Promise<string> =>
   await runProgram([
@@ -35,7 +35,7 @@ const git = async (...words: string[]): Promise<string> =>
   ])
 
 beforeAll(async () => {
-  ana = await makePerson()
+  ana = await makeTestUser()
   await git('init', '-q')
   await git('config', 'user.name', 'ana')
   await git('config', 'user.email', 'ana@example.com')

@@ -7,7 +7,7 @@ import {
   startExampleCloud,
 } from '../../support/external-driver/example-cloud.ts'
 import { checkJsonOutput } from '../../support/json-output.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 // Creation at a provider whose servers accept no logins: the output until then, and after an interruption.
 
@@ -15,7 +15,7 @@ import { type Person, makePerson } from '../../support/test-user.ts'
 const waiting = 'wait for SSH'
 
 let cloud: ExampleCloud
-let ana: Person
+let ana: TestUser
 let create: readonly string[]
 
 beforeAll(async () => {
@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => cloud[Symbol.dispose]())
 
 beforeEach(async () => {
-  ana = await makePerson()
+  ana = await makeTestUser()
   await installExampleDriver(ana)
   await ana.fleet(['trust', 'example'])
   create = ['--driver', 'example', '--zone', 'north', '--endpoint', cloud.endpoint]
@@ -63,8 +63,8 @@ describe('interrupted without a terminal', () => {
     expect(await phases()).toEqual({ 'web-1': 'creating', 'web-2': 'creating' })
     expect(await cloud.things()).toHaveLength(4)
 
-    const goesOn = await fleetUntil(waiting, ['create', 'web-1', 'web-2'], 2)
-    expect(goesOn.code).toBe(130)
+    const continued = await fleetUntil(waiting, ['create', 'web-1', 'web-2'], 2)
+    expect(continued.code).toBe(130)
     expect(await cloud.things()).toHaveLength(4)
 
     const removed = await fleet('rm', '-y', 'web-1', 'web-2', '--json')

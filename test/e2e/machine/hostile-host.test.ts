@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { endOfArchive, entry } from '../../support/hostile/hostile-archive.ts'
 import { type HostileHost, startHostileHost } from '../../support/hostile/hostile-host.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 // Hosts under an attacker's control: what they send is data, their failures are isolated, and users are not deceived.
 
@@ -19,12 +19,12 @@ const acted = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u202E]/
 
 let host: HostileHost
 let other: HostileHost
-let ana: Person
+let ana: TestUser
 
 beforeAll(async () => {
   host = await startHostileHost()
   other = await startHostileHost()
-  ana = await makePerson()
+  ana = await makeTestUser()
   await execute('ssh-keygen', [
     '-q',
     '-t',

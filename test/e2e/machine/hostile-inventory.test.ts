@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const hostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)}`
 
@@ -25,11 +25,11 @@ const inventory = (record: Readonly<Record<string, unknown>>, more: object = {})
   })
 
 describe('an inventory from another user', () => {
-  let ana: Person
+  let ana: TestUser
   let mark: string
 
   beforeAll(async () => {
-    ana = await makePerson()
+    ana = await makeTestUser()
     mark = join(ana.home, 'ran')
     const run = `touch ${mark}`
     await writeFile(

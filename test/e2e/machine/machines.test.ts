@@ -5,15 +5,15 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('machines', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file })
+    ana = await makeTestUser({ identity: lab.identity.file })
     for (const host of lab.hosts) {
       const adopted = await ana.fleet([
         ...['adopt', `root@${host.address}`, '--name', host.name, '--accept-new'],
@@ -201,7 +201,7 @@ describe.skipIf(!labIsHere)('machines', () => {
   })
 
   test('create prompts for missing values on a terminal, and prints the equivalent command', async () => {
-    await using newcomer = await makePerson({ identity: lab.identity.file })
+    await using newcomer = await makeTestUser({ identity: lab.identity.file })
     const address = lab.hosts[0]?.address ?? ''
     const { code, screen } = await newcomer.fleetOnTerminal(
       ['create', '--accept-new'],
@@ -255,14 +255,14 @@ describe.skipIf(!labIsHere)('machines', () => {
   })
 
   test('a second computer can use the fleet with a clone and its own key', async () => {
-    await using bob = await makePerson({ identity: lab.identity.file })
+    await using bob = await makeTestUser({ identity: lab.identity.file })
     await writeFile(join(bob.folder, 'machines.yaml'), await ana.inventory())
     expect((await bob.fleet(['ps', '--all'])).code).toBe(0)
     expect(await bob.fleet(['active'])).toMatchObject({ code: 3 })
   })
 
   test('a login without an accepted key is refused with exit code 6', async () => {
-    await using stranger = await makePerson()
+    await using stranger = await makeTestUser()
     await writeFile(join(stranger.folder, 'machines.yaml'), await ana.inventory())
     const { code, stderr } = await stranger.fleet(['-m', 'h1', 'ps'])
     expect(code).toBe(6)
@@ -284,7 +284,7 @@ describe.skipIf(!labIsHere)('machines', () => {
   })
 
   test('a private key in the inventory is an error that does not show the key', async () => {
-    await using careless = await makePerson()
+    await using careless = await makeTestUser()
     const key = await readFile(lab.identity.file, 'utf8')
     const file = join(careless.folder, 'machines.yaml')
     await writeFile(

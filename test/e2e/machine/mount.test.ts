@@ -7,7 +7,7 @@ import { shellQuote } from '../../../src/os/shell-quote.ts'
 import { sshfsEnvironment } from '../../support/files/sshfs.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 const mountinfo = () => readFile('/proc/self/mountinfo', 'utf8')
@@ -15,13 +15,13 @@ const mountinfo = () => readFile('/proc/self/mountinfo', 'utf8')
 describe.skipIf(!labIsHere || !existsSync('/dev/fuse'))('mounting directories', () => {
   let lab: Lab
   let web: LabHost
-  let ana: Person
+  let ana: TestUser
   let env: Readonly<Record<string, string>>
 
   beforeAll(async () => {
     ;[lab, env] = await Promise.all([startLab({ hosts: 2 }), sshfsEnvironment()])
     web = hostOf(lab)
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     const [, inner] = lab.hosts
     const adopt = (...words: string[]) =>
       ana.fleet(['adopt', ...words, '--accept-new', '--no-engine'])

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 // A host that refuses connections: nothing listens on this port.
 const adopt = ['adopt', 'ana@127.0.0.1:1', '--name', 'web-1', '--accept-new']
 
-let ana: Person
+let ana: TestUser
 beforeEach(async () => {
-  ana = await makePerson()
+  ana = await makeTestUser()
 })
 afterEach(() => ana[Symbol.asyncDispose]())
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 /** How a user's home directory and the engine settings become unwritable, and the resulting error message. */
 const faults = [
@@ -14,7 +14,7 @@ const faults = [
 describe.skipIf(!labIsHere).each(faults)('a host with files %s', (_, size, spoil, reason) => {
   let lab: Lab
   let host: LabHost
-  let ana: Person
+  let ana: TestUser
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 1, engine: true })
@@ -29,7 +29,7 @@ for folder in /srv/root /etc/docker; do
   ${spoil} || true
 done`)
     expect(prepared.stderr).not.toContain('mount:')
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
   })
   afterAll(async () => {
     await ana[Symbol.asyncDispose]()

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { finish } from '../../support/lab/process.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 
 const inventory = `\
 version: 1
@@ -21,11 +21,11 @@ machines:
 const lineEditorReady = '[?2004h'
 
 describe.skipIf(!labIsHere)('completion', () => {
-  let ana: Person
+  let ana: TestUser
   let env: Record<string, string>
 
   beforeAll(async () => {
-    ana = await makePerson()
+    ana = await makeTestUser()
     await writeFile(join(ana.folder, 'machines.yaml'), inventory)
     await writeFile(
       join(ana.folder, 'other.yaml'),
@@ -182,7 +182,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
   })
 
   test('prints nothing with a broken or missing inventory', async () => {
-    await using bob = await makePerson()
+    await using bob = await makeTestUser()
     await writeFile(join(bob.folder, 'machines.yaml'), 'machines: [')
     const broken = await bob.fleet(['__complete', 'use', ''])
     expect(broken).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -220,7 +220,7 @@ _fleet 2>&1; printf '%s\\n' "\${COMPREPLY[@]}"`,
   ])(
     'in %s, with Tab, inserts any value as a single word, with all special characters quoted',
     async (_shell, argv, setUp) => {
-      await using eve = await makePerson()
+      await using eve = await makeTestUser()
       const value = `it's $(touch pwned) \`touch pwned\` "x" a\\b ; touch pwned & | # ~ !x $HOME`
       const entry = `  caught: { driver: local, labels: { trap: ${JSON.stringify(value)} } }`
       await writeFile(

@@ -11,11 +11,11 @@ import {
   checkedInProcess,
 } from '../../support/json-output.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('output with --json matches docs/json-output.md', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
   let folder: string
   const seen = new Set<string>()
 
@@ -41,7 +41,7 @@ describe.skipIf(!labIsHere)('output with --json matches docs/json-output.md', ()
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-json-'))
     lab = await startLab({ hosts: 2, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     for (const { name, address } of lab.hosts) {
       await expectJson('create', `adopt root@${address} --name ${name} --accept-new`)
     }

@@ -4,13 +4,13 @@ import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 
 // Behavior of the program without a host.
 
-let ana: Person
+let ana: TestUser
 beforeEach(async () => {
-  ana = await makePerson()
+  ana = await makeTestUser()
 })
 afterEach(() => ana[Symbol.asyncDispose]())
 

@@ -2,14 +2,14 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runProgram } from '../../support/lab/process.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 
 // Output of commands that do not connect to hosts.
 
-let ana: Person
+let ana: TestUser
 
 beforeAll(async () => {
-  ana = await makePerson()
+  ana = await makeTestUser()
   const entry = 'db: { driver: ssh, options: { address: 192.0.2.1 }, protected: true }'
   await writeFile(
     join(ana.folder, 'machines.yaml'),
@@ -67,7 +67,7 @@ test('help lists commands in groups, and has topics', async () => {
 })
 
 test('a profile can count hosts that have not been adopted yet', async () => {
-  await using bob = await makePerson()
+  await using bob = await makeTestUser()
   await writeFile(
     join(bob.folder, 'machines.yaml'),
     'version: 1\nid: 0123abcd\nprofiles:\n  web: { driver: ssh, options: { user: ops }, count: 2 }\n' +
@@ -105,7 +105,7 @@ test('an entry is kept if its profile still defines the machine but not all of i
 })
 
 test('input typed before a prompt does not answer the prompt', async () => {
-  await using bob = await makePerson()
+  await using bob = await makeTestUser()
   await writeFile(
     join(bob.folder, 'machines.yaml'),
     'version: 1\nid: 0123abcd\nmachines:\n  web-1: { driver: ssh, options: { address: 192.0.2.1 } }\n',
@@ -129,7 +129,7 @@ test('input typed before a prompt does not answer the prompt', async () => {
 })
 
 test('rm of several numbered machines prints one hint for all of them', async () => {
-  await using bob = await makePerson()
+  await using bob = await makeTestUser()
   const entry = '{ driver: ssh, extends: web, options: { address: 192.0.2.1 } }'
   await writeFile(
     join(bob.folder, 'machines.yaml'),

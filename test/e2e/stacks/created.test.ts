@@ -3,11 +3,11 @@ import { type Aws, startAws } from '../../support/aws/aws.ts'
 import {
   canDeployStacks,
   giveCompose,
-  layFiles,
+  writeFiles,
   localCompose,
   waitForever,
 } from '../../support/stacks/stack-lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const inventory = `version: 1
 id: 0123abcd
@@ -31,13 +31,13 @@ services:
 
 describe.skipIf(!canDeployStacks)('a stack on machines of a profile', () => {
   let aws: Aws
-  let ana: Person
+  let ana: TestUser
   beforeAll(async () => {
     aws = await startAws({ hosts: 'lab', lab: { engine: true, spare: 4 } })
     aws.change({ lags: { hidden: 0 } })
-    ana = await makePerson({ broker: true })
+    ana = await makeTestUser({ broker: true })
     await giveCompose(ana, localCompose.plugin)
-    await layFiles(ana.folder, {
+    await writeFiles(ana.folder, {
       'machines.yaml': inventory,
       'shop/compose.yaml': composeFile,
       'shop/app/Dockerfile': 'FROM bb:1\nCOPY version /version\n',

@@ -7,7 +7,7 @@ import type { LabHost } from '../../support/lab/lab.ts'
 import {
   type StackLab,
   canDeployStacks,
-  layFiles,
+  writeFiles,
   localCompose,
   onHost,
   startStackLab,
@@ -88,7 +88,7 @@ describe.skipIf(!canDeployStacks)('a stack', () => {
     ;[host] = shop.hosts as [LabHost]
     const outside = join(shop.ana.folder, '..')
     await writeFile(join(outside, 'secret'), `TOKEN=${secret}\n`)
-    await layFiles(join(outside, 'extra'), { Dockerfile: 'FROM bb:1\n', secret })
+    await writeFiles(join(outside, 'extra'), { Dockerfile: 'FROM bb:1\n', secret })
     await shop.lay({ 'shop/compose.yaml': harmless, 'shop/site/index': 'hello' })
     await symlink(outside, join(shop.ana.folder, 'shop/outside'))
   })

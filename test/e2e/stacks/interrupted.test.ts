@@ -38,7 +38,7 @@ secrets: { password: { file: ./password } }
 `
 
 /** State of a running deployment. */
-interface Seen {
+interface DeploymentState {
   readonly host: LabHost
   readonly stderr: string
   /** Actions of container events since the deployment started. */
@@ -60,7 +60,7 @@ const holds = (host: LabHost, path: string, text: string): boolean =>
   existsSync(inStore(host, path)) && readFileSync(inStore(host, path), 'utf8').includes(text)
 
 /** Points at which fleet is killed. */
-const points: Readonly<Record<string, (seen: Seen) => boolean>> = {
+const points: Readonly<Record<string, (seen: DeploymentState) => boolean>> = {
   'while it builds images': ({ stderr }) => stderr.includes('h1: build images'),
   'when it has the lock': ({ host }) => existsSync(inStore(host, 'lock.json')),
   'while it sends files': ({ host }) =>
@@ -120,7 +120,10 @@ describe.skipIf(!canDeployStacks)('a deployment', () => {
     shop.lay({ 'shop/app/version': text, 'shop/app.conf': text, 'shop/password': text })
 
   /** Deploys, and kills fleet once `isReached` returns true. On a busy computer, fleet may have exited before. */
-  async function deployUntil(isReached: (seen: Seen) => boolean, text: string): Promise<void> {
+  async function deployUntil(
+    isReached: (seen: DeploymentState) => boolean,
+    text: string,
+  ): Promise<void> {
     const events: string[] = []
     const watch = host.spawn([
       'docker',

@@ -10,12 +10,12 @@ import {
   giveCompose,
   giveHostCompose,
   hostCompose,
-  layFiles,
+  writeFiles,
   localCompose,
   onHost,
   waitForever,
 } from '../../support/stacks/stack-lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 // Unlike in other tests, the hosts have the newer compose, and the operator's computer the older one.
 const { plugin: newer } = localCompose
@@ -53,12 +53,12 @@ const imageOf = (host: LabHost): Promise<string> =>
 
 describe.skipIf(!canDeployStacks).each(kinds)('releases of a stack with $kind', ({ here }) => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
   let h1: LabHost
   let h2: LabHost
   let env: Record<string, string>
 
-  const lay = (files: Readonly<Record<string, string>>) => layFiles(ana.folder, files)
+  const lay = (files: Readonly<Record<string, string>>) => writeFiles(ana.folder, files)
   const fleet = (line: string) => ana.fleet(line.split(' '), { env })
   const ok = async (line: string): Promise<string> => {
     const { code, stdout, stderr } = await fleet(line)
@@ -98,7 +98,7 @@ describe.skipIf(!canDeployStacks).each(kinds)('releases of a stack with $kind', 
   beforeAll(async () => {
     lab = await startLab({ hosts: 2, engine: true, image: true })
     ;[h1, h2] = lab.hosts as [LabHost, LabHost]
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     env = { DOCKER_BUILDKIT: '0', ...(!here && withoutDocker()) }
     for (const host of lab.hosts) await giveHostCompose(host, newer)
     await giveCompose(ana, older)

@@ -5,7 +5,7 @@ import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
 import {
   canDeployStacks,
   giveCompose,
-  layFiles,
+  writeFiles,
   localCompose,
 } from '../../support/stacks/stack-lab.ts'
 
@@ -78,7 +78,7 @@ describe.skipIf(!canDeployStacks).for([
 
   test('transports the traffic of a stack between hosts, and publishes a port of a host', async () => {
     const { ana } = swarm
-    await layFiles(ana.folder, { 'shop/compose.yaml': composeFile('good') })
+    await writeFiles(ana.folder, { 'shop/compose.yaml': composeFile('good') })
     const stacks = 'stacks:\n  shop: { compose: shop/compose.yaml, swarm: prod, wait: 150 }\n'
     await appendFile(join(ana.folder, 'machines.yaml'), stacks)
     await swarm.ok('deploy --yes --timeout 60')
@@ -89,7 +89,7 @@ describe.skipIf(!canDeployStacks).for([
   })
 
   test('returns to the previous release of a service if the new one fails', async () => {
-    await layFiles(swarm.ana.folder, { 'shop/compose.yaml': composeFile('bad') })
+    await writeFiles(swarm.ana.folder, { 'shop/compose.yaml': composeFile('bad') })
     const { code, stderr } = await swarm.ana.fleet(['deploy', '--yes', '--timeout', '60'])
     expect({ code, stderr }).toEqual({
       code: 1,

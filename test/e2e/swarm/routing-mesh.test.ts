@@ -7,10 +7,10 @@ import { runProgram } from '../../support/lab/process.ts'
 import {
   canDeployStacks,
   giveCompose,
-  layFiles,
+  writeFiles,
   localCompose,
 } from '../../support/stacks/stack-lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 // Virtual IP addresses and the routing mesh require IPVS, which the lab's kernel may lack: these hosts run Debian's
 // kernel. Their processor is emulated, so each step takes seconds.
@@ -34,7 +34,7 @@ services:
 
 describe.skipIf(!canDeployStacks)('a swarm on a kernel with IPVS', () => {
   let machine: KernelHosts
-  let ana: Person
+  let ana: TestUser
 
   const ok = async (...words: readonly string[]): Promise<string> => {
     const { code, stdout, stderr } = await ana.fleet(words)
@@ -55,14 +55,14 @@ describe.skipIf(!canDeployStacks)('a swarm on a kernel with IPVS', () => {
 
   beforeAll(async () => {
     machine = await startKernelHosts(2)
-    ana = await makePerson({ identity: machine.identity.file, broker: true })
+    ana = await makeTestUser({ identity: machine.identity.file, broker: true })
     await giveCompose(ana, localCompose.plugin)
     const machines = machine.hosts.map(({ name, address, hostKey }) => {
       const host = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
       return `  ${name}: ${JSON.stringify({ driver: 'ssh', options: { address }, host })}\n`
     })
     const swarm = 'swarms:\n  prod:\n    managers: h1\n    workers: h2\n'
-    await layFiles(ana.folder, {
+    await writeFiles(ana.folder, {
       'shop/compose.yaml': compose,
       'machines.yaml': `version: 1\nid: 0123abcd\n${swarm}machines:\n${machines.join('')}`,
     })

@@ -7,10 +7,10 @@ import { openTerminal } from '../../support/process/live-terminal.ts'
 import {
   canDeployStacks,
   giveCompose,
-  layFiles,
+  writeFiles,
   localCompose,
 } from '../../support/stacks/stack-lab.ts'
-import { type Person, makePerson, program } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser, program } from '../../support/test-user.ts'
 
 /** Prints a greeting and keeps running, or fails if MODE is `bad`. */
 const serve =
@@ -50,7 +50,7 @@ interface TaskRow {
 
 describe.skipIf(!labIsHere)('services of a swarm', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
 
   const fleet = (line: string, ...words: readonly string[]) =>
     ana.fleet([...line.split(' '), ...words], { env: { DOCKER_BUILDKIT: '0' } })
@@ -73,7 +73,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 3, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     const machines = lab.hosts.map(({ name, address, hostKey }) => {
       const host = { phase: 'ready', address, port: 22, user: 'root', hostKeys: [hostKey] }
       return `  ${name}: ${JSON.stringify({ driver: 'ssh', options: { address }, host })}\n`
@@ -201,7 +201,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     }
 
     test('is deployed to the swarm, and the second plan is empty', async () => {
-      await layFiles(ana.folder, {
+      await writeFiles(ana.folder, {
         'shop/compose.yaml': composeFile('good'),
         'shop/app.conf': 'first\n',
         'shop/password': 'swordfish\n',
@@ -231,7 +231,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     }, 300_000)
 
     test('is locked for others while one user deploys it', async () => {
-      await layFiles(ana.folder, { 'shop/app.conf': 'third\n' })
+      await writeFiles(ana.folder, { 'shop/app.conf': 'third\n' })
       const env = { DOCKER_BUILDKIT: '0' }
       const words = ['deploy', '--yes', '--timeout', '60']
       let others: readonly ReturnType<typeof fleet>[] = []
@@ -273,7 +273,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
 
     test('replaces only tasks whose config has changed', async () => {
       const before = await tasks('shop_worker')
-      await layFiles(ana.folder, { 'shop/app.conf': 'second\n' })
+      await writeFiles(ana.folder, { 'shop/app.conf': 'second\n' })
       expect((await plan()).text).toMatch(/shop on swarm prod\n +recreate web .*\n(?! )/)
       expect(await fleet('deploy --yes --timeout 60')).toMatchObject({ code: 0 })
       expect(await ok('stack logs shop web')).toMatch(/second/)
@@ -283,7 +283,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
     }, 300_000)
 
     test('that is rolled back fails with the last log lines of the task', async () => {
-      await layFiles(ana.folder, { 'shop/compose.yaml': composeFile('bad') })
+      await writeFiles(ana.folder, { 'shop/compose.yaml': composeFile('bad') })
       const { code, stderr } = await fleet('deploy --yes --timeout 60')
       expect({ code, stderr }).toEqual({
         code: 1,
@@ -300,7 +300,7 @@ describe.skipIf(!labIsHere)('services of a swarm', () => {
       await first?.exec(
         `mkdir -p ${folder} && cp '${localCompose.plugin}' ${folder}/docker-compose`,
       )
-      await layFiles(ana.folder, { 'shop/compose.yaml': composeFile('good') })
+      await writeFiles(ana.folder, { 'shop/compose.yaml': composeFile('good') })
       const words = ['deploy', '--yes', '--timeout', '60']
       const { code, stderr } = await ana.fleet(words, { env: { PATH: ana.nodeOnly } })
       expect({ code, stderr }).toEqual({

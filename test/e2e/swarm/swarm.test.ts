@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labIsHere } from '../../support/lab/lab.ts'
 import { SwarmLab, nothingToDo } from '../../support/lab/swarm-lab.ts'
-import { makePerson } from '../../support/test-user.ts'
+import { makeTestUser } from '../../support/test-user.ts'
 
 /** Resolves to the command lines with a join token of processes that run during `work`. */
 async function tokensInArguments(work: () => Promise<unknown>): Promise<string[]> {
@@ -88,7 +88,7 @@ describe.skipIf(!labIsHere)('a swarm', () => {
 
   test('is visible to another operator, whose plan is empty', async () => {
     const { ana, lab } = swarm
-    await using ben = await makePerson({ identity: lab.identity.file })
+    await using ben = await makeTestUser({ identity: lab.identity.file })
     await cp(join(ana.folder, 'machines.yaml'), join(ben.folder, 'machines.yaml'))
     expect(await swarm.plan(ben)).toEqual(nothingToDo)
     expect(await swarm.ok('swarm ls', ben)).toMatch(/prod\thealthy\t3\/3\t6\/6\t/)

@@ -6,7 +6,7 @@ import { AwsTrial, countWorld, quietCall, startCheckIp } from '../../support/aws
 import { type Aws, startAws } from '../../support/aws/aws.ts'
 import { callEc2 } from '../../support/aws/http/ec2-client.ts'
 import { labIsHere } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const hosts = 50
 
@@ -29,13 +29,13 @@ const entryOf = ({ name, record }: AwsTrial): string =>
 
 describe.skipIf(!labIsHere)(`EC2 calls for ${hosts} hosts`, () => {
   let aws: Aws
-  let ana: Person
+  let ana: TestUser
   let checkIp: Awaited<ReturnType<typeof startCheckIp>>
   beforeAll(async () => {
     checkIp = await startCheckIp()
     aws = await startAws({ lags: { hidden: 0 } })
     Object.assign(process.env, aws.environment)
-    ana = await makePerson()
+    ana = await makeTestUser()
   })
   afterEach(() => aws.reset())
   afterAll(async () => {

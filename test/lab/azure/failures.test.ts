@@ -365,8 +365,8 @@ describe('a failed creation', () => {
     const again = { ...host, options: seat.options(other) }
     await seat.attempt(again, { userData: `${userData}# another attempt\n` })
     expect(machine()).toMatchObject(expected)
-    const begunThere = other['location'] === undefined ? [] : bodies()
-    expect(begunThere.filter(({ location }) => location === 'westeurope')).toEqual([])
+    const startedThere = other['location'] === undefined ? [] : bodies()
+    expect(startedThere.filter(({ location }) => location === 'westeurope')).toEqual([])
     const made = await seat.driver.update?.compare(
       again.record,
       again.options,

@@ -21,7 +21,7 @@ import {
 } from '../../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 import { findProcess } from '../../../src/operations/connect/running-processes.ts'
-import { type Keeper, noDirect, startKeeper } from '../../support/crash/keeper.ts'
+import { type TestBroker, noDirect, startTestBroker } from '../../support/crash/keeper.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../../support/lab/lab.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 
@@ -32,8 +32,8 @@ const failureOf = (work: Promise<unknown>) =>
     ({ name, kind, machine, message, hint }) => ({ name, kind, machine, message, hint }),
   )
 
-async function keeper(options?: Partial<BrokerOptions>): Promise<Keeper> {
-  const started = await startKeeper(options)
+async function keeper(options?: Partial<BrokerOptions>): Promise<TestBroker> {
+  const started = await startTestBroker(options)
   onTestFinished(() => started[Symbol.asyncDispose]())
   return started
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 const entry = ({ name, address, hostKey }: LabHost): string =>
   `  ${name}:
@@ -20,7 +20,7 @@ interface Copy {
 
 describe.skipIf(!labIsHere)('copying an image', () => {
   let lab: Lab
-  let ana: Person
+  let ana: TestUser
 
   /** Runs a script on a host. Throws if it fails. */
   async function on(name: string, script: string): Promise<string> {
@@ -40,7 +40,7 @@ describe.skipIf(!labIsHere)('copying an image', () => {
 
   beforeAll(async () => {
     lab = await startLab({ hosts: 3, engine: true, image: true })
-    ana = await makePerson({ identity: lab.identity.file })
+    ana = await makeTestUser({ identity: lab.identity.file })
     await writeFile(
       join(ana.folder, 'machines.yaml'),
       `version: 1\nid: 0123abcd\nmachines:\n${lab.hosts.map(entry).join('')}`,

@@ -4,16 +4,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { modes } from '../../support/docker/docker-client.ts'
 import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 describe.skipIf(!labIsHere)('the fleet program', () => {
   let lab: Lab
   let host: LabHost
-  let ana: Person
+  let ana: TestUser
   beforeAll(async () => {
     lab = await startLab({ hosts: 1, engine: true, image: true })
     ;[host] = lab.hosts as [LabHost]
-    ana = await makePerson({ identity: lab.identity.file })
+    ana = await makeTestUser({ identity: lab.identity.file })
     const adopted = await ana.fleet([
       'adopt',
       `root@${host.address}`,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Seat, modes, takeSeat } from '../../support/docker/docker-client.ts'
 import { makeCertificates } from '../../support/certificates.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 import { login } from '../../support/docker/registry-login.ts'
 import {
   type RegistryWithLogin,
@@ -145,7 +145,7 @@ const onHost = async (index: number, command: string): Promise<string> => {
 }
 
 describe.skipIf(!labIsHere)('fleet registry', () => {
-  let ana: Person
+  let ana: TestUser
   let own: RegistryWithLogin
   let image: string
   const config = (content: unknown) =>
@@ -158,7 +158,7 @@ describe.skipIf(!labIsHere)('fleet registry', () => {
     return answer.stdout
   }
   beforeAll(async () => {
-    ana = await makePerson({ identity: lab.identity.file })
+    ana = await makeTestUser({ identity: lab.identity.file })
     await mkdir(join(ana.home, '.docker'))
     for (const { name, address } of lab.hosts) {
       await ok(`adopt root@${address} --name ${name} --accept-new`)

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { modes } from '../../support/docker/docker-client.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 
 let lab: Lab
-let ana: Person
+let ana: TestUser
 beforeAll(async () => {
   if (!labIsHere) return
   lab = await startLab({ hosts: 1, engine: true, image: true })
-  ana = await makePerson({ identity: lab.identity.file })
+  ana = await makeTestUser({ identity: lab.identity.file })
   const address = lab.hosts[0]?.address
   const adopted = await ana.fleet(['adopt', `root@${address}`, '--name', 'h1', '--accept-new'])
   expect(adopted).toMatchObject({ code: 0 })

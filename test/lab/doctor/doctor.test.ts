@@ -5,7 +5,7 @@ import { dockerPlugins } from '../../support/docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { makeKey } from '../../support/lab/ssh-key.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
-import { type Person, makePerson } from '../../support/test-user.ts'
+import { type TestUser, makeTestUser } from '../../support/test-user.ts'
 import { startExtraSshd } from '../../support/ssh/extra-sshd.ts'
 import { type Breakage, breakages, hostToken } from './breakages.ts'
 
@@ -67,12 +67,12 @@ const entryOf = (
 describe.skipIf(!labIsHere)('fleet doctor', () => {
   let lab: Lab
   let engines: Lab
-  let ana: Person
+  let ana: TestUser
   const disposals: (() => void)[] = []
   /** Errors of breakages that failed, by name. */
   const unbroken = new Map<string, unknown>()
   let rows: readonly Row[] = []
-  let answer: Awaited<ReturnType<Person['fleet']>>
+  let answer: Awaited<ReturnType<TestUser['fleet']>>
 
   const inventory: { version: 1; id: string; machines: Record<string, object> } = {
     ...{ version: 1, id: '0123abcd', machines: {} },
@@ -101,7 +101,7 @@ describe.skipIf(!labIsHere)('fleet doctor', () => {
     }
     for (const host of engines.hosts)
       await host.exec('mount -t tmpfs -o size=8g tmpfs /var/lib/docker')
-    ana = await makePerson({ identity: lab.identity.file, broker: true })
+    ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     const agent = { SSH_AUTH_SOCK: join(ana.home, 'no-agent') }
     const configureSsh = async (text: string): Promise<void> => {
       await mkdir(join(ana.home, '.ssh'), { recursive: true, mode: 0o700 })

@@ -11,7 +11,7 @@ import { run } from '../../../src/transport/run.ts'
 import { connectOpenSsh } from '../../../src/transport/openssh/connect.ts'
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
-import { noDirect, startKeeper } from '../../support/crash/keeper.ts'
+import { noDirect, startTestBroker } from '../../support/crash/keeper.ts'
 import { findFreePort } from '../../support/free-port.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { startAgent } from '../../support/ssh/ssh-agent.ts'
@@ -75,7 +75,7 @@ describe.skipIf(!labIsHere).each(['SSH', 'OpenSSH', 'the broker'])('forwarding o
     if (kind === 'SSH') transport = await connectSsh(target, { env })
     else if (kind === 'OpenSSH') transport = await connectOpenSsh(target, { env })
     else {
-      const keeper = await startKeeper()
+      const keeper = await startTestBroker()
       opened.push(keeper)
       transport = await keeper.client.connect({ ...target, via: undefined }, { env }, noDirect)
     }

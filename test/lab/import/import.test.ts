@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dockerMachineConfigsAt, secret } from '../../support/docker/docker-machine-configs.ts'
 import { type Lab, labIsHere, startLab } from '../../support/lab/lab.ts'
-import { makePerson, program } from '../../support/test-user.ts'
+import { makeTestUser, program } from '../../support/test-user.ts'
 import { findPromtool } from '../../support/promtool.ts'
 import { hostOf } from '../../support/ssh/ssh-target.ts'
 
@@ -25,7 +25,7 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   afterAll(() => lab?.[Symbol.asyncDispose]())
 
   test('from Docker Machine requires consent to host keys, copies login keys, and stores no secrets', async () => {
-    await using person = await makePerson()
+    await using person = await makeTestUser()
     const store = join(person.home, '.docker/machine')
     let taken = 0
     const configs = dockerMachineConfigsAt(() => hostOf(lab, (taken += 1)))
@@ -67,7 +67,7 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   })
 
   test('from an SSH configuration uses their aliases, each once', async () => {
-    await using person = await makePerson({ identity: lab.identity.file })
+    await using person = await makeTestUser({ identity: lab.identity.file })
     const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)]
     const config = [one, two]
       .map(({ address, user }, index) => `Host h${index}\n  HostName ${address}\n  User ${user}\n`)
@@ -86,7 +86,7 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   })
 
   test('from an SSH configuration with commands runs none of these without --allow-exec', async () => {
-    await using person = await makePerson({ identity: lab.identity.file })
+    await using person = await makeTestUser({ identity: lab.identity.file })
     const { address, user } = hostOf(lab, 1)
     const ran = join(person.home, 'ran')
     const file = join(person.home, 'hosts.conf')
@@ -105,7 +105,7 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   })
 
   test('from Ansible evaluates templates, aliases and jump hosts', async () => {
-    await using person = await makePerson({ identity: lab.identity.file })
+    await using person = await makeTestUser({ identity: lab.identity.file })
     const [gate, app, plain] = [hostOf(lab, 1), hostOf(lab, 2), hostOf(lab, 3)]
     await writeFile(
       join(person.home, '.ssh/config'),
@@ -150,7 +150,7 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   })
 
   test('prompts for each by name and number, until one answer applies to all', async () => {
-    await using person = await makePerson({ identity: lab.identity.file })
+    await using person = await makeTestUser({ identity: lab.identity.file })
     const hosts = join(person.home, 'hosts.ini')
     const lines = ['one', 'two', 'three', 'four'].map((name, index) => {
       const { address, user } = hostOf(lab, index + 1)
@@ -182,7 +182,7 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   })
 
   test('works in both directions with Ansible, which connects to exported hosts as fleet does', async () => {
-    await using person = await makePerson({ identity: lab.identity.file })
+    await using person = await makeTestUser({ identity: lab.identity.file })
     const { address, user } = hostOf(lab)
     const adopt = ['adopt', `${user}@${address}`, '--name', 'web-1', '-i', lab.identity.file]
     expect(await person.fleet([...adopt, '--accept-new', '-l', 'role=web'])).toMatchObject({

@@ -68,8 +68,8 @@ describe.skipIf(!labIsHere)('the engine of this computer', () => {
       code: 1,
       stderr: expect.stringContaining('--install-engine'),
     })
-    const unasked = await fleet('create me --driver local --install-engine')
-    expect(unasked).toMatchObject({
+    const unconfirmed = await fleet('create me --driver local --install-engine')
+    expect(unconfirmed).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('install docker.io'),
     })

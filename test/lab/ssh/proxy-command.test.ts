@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../../../src/transport/run.ts'
 import { type SshTarget, connectSsh, scanHostKey } from '../../../src/transport/ssh/connect.ts'
-import { noDirect, startKeeper } from '../../support/crash/keeper.ts'
+import { noDirect, startTestBroker } from '../../support/crash/keeper.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../../support/lab/lab.ts'
 import { netcat, netcatLine, processesWith, untilGone } from '../../support/ssh/proxy.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
@@ -134,7 +134,7 @@ describe.skipIf(!labIsHere)('a ProxyCommand', () => {
   })
 
   test('is kept running by the broker, with the environment of the client, and exits with it', async () => {
-    const broker = await startKeeper()
+    const broker = await startTestBroker()
     let isOver = false
     const end = async () => {
       if (!isOver) await broker[Symbol.asyncDispose]()

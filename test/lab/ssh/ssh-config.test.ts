@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { run } from '../../../src/transport/run.ts'
 import { type Prompt, type SshTarget, connectSsh } from '../../../src/transport/ssh/connect.ts'
-import { noDirect, startKeeper } from '../../support/crash/keeper.ts'
+import { noDirect, startTestBroker } from '../../support/crash/keeper.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../../support/lab/lab.ts'
 import { netcatLine, processesWith } from '../../support/ssh/proxy.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
@@ -126,7 +126,7 @@ describe.skipIf(!labIsHere)("the user's SSH configuration", () => {
         join(home, '.ssh/config'),
         `Host web\n  HostName ${host.address}\n  Port 22\n  User ${user}\n  IdentityFile ${lab.identity.file}\n`,
       )
-    const broker = await startKeeper()
+    const broker = await startTestBroker()
     onTestFinished(() => broker[Symbol.asyncDispose]())
     // Only the host key of this record is right.
     const record = { machine: 'h1', address: 'h1.invalid', port: 1, user: 'nobody' }

@@ -12,7 +12,13 @@ import { type HostSource, makeNoHosts } from './hosts/hosts.ts'
 import type { Instance } from './ec2/instance.ts'
 import { type LabHostOptions, makeLabHosts } from './hosts/lab-hosts.ts'
 import { type Answer, type Moto, startMoto } from './moto/moto.ts'
-import { Gate, type SettingChanges, changeSettings, checkDate, checkMfa } from './ec2/settings.ts'
+import {
+  CallFilter,
+  type SettingChanges,
+  changeSettings,
+  checkDate,
+  checkMfa,
+} from './ec2/settings.ts'
 import { type World, readWorld } from './ec2/world.ts'
 import { type Tree, itemsOf, textOf, writeXml } from './http/xml.ts'
 
@@ -47,7 +53,7 @@ export interface Aws extends AsyncDisposable {
   /** Injects a fault into future calls. */
   inject(fault: Fault): void
   /** Removes all pending faults and hooks. */
-  mend(): void
+  clearFaults(): void
   /**
    * Registers a hook that is called before and after the execution of every call. Returns a
    * function that removes it.
@@ -110,7 +116,7 @@ export async function startAws(options: AwsOptions = {}): Promise<Aws> {
   const tokens = new ClientTokens<Tree>()
   const ec2 = makeEc2(account, tokens)
   const vpcs = new MissingDefaultVpcs(moto)
-  const [gate, log, faults] = [new Gate(settings), new CallLog(), new FaultList()]
+  const [gate, log, faults] = [new CallFilter(settings), new CallLog(), new FaultList()]
   const hooks = new Set<CallHook>()
 
   const execute = async ({ call, headers, body }: Request): Promise<Answer> => {
@@ -147,7 +153,7 @@ export async function startAws(options: AwsOptions = {}): Promise<Aws> {
       return log.calls
     },
     inject: (fault) => faults.add(fault),
-    mend() {
+    clearFaults() {
       faults.clear()
       hooks.clear()
     },

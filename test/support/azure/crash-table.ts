@@ -25,10 +25,10 @@ interface How {
   readonly signal: AbortSignal
 }
 
-const troubles = ['killed before', 'killed after', 'error', 'time-out'] as const
-type Trouble = (typeof troubles)[number]
+const interruptions = ['killed before', 'killed after', 'error', 'time-out'] as const
+type Interruption = (typeof interruptions)[number]
 
-const faults: Readonly<Record<Trouble, Fault>> = {
+const faults: Readonly<Record<Interruption, Fault>> = {
   'killed before': { when: 'before', how: 'hang' },
   'killed after': { when: 'after', how: 'hang' },
   error: {
@@ -44,7 +44,7 @@ const faults: Readonly<Record<Trouble, Fault>> = {
  */
 async function meet(
   point: Point,
-  kind: Trouble,
+  kind: Interruption,
   work: (how: How) => Promise<unknown>,
 ): Promise<boolean> {
   const killed = new AbortController()
@@ -142,7 +142,7 @@ export function testCrashes(
         point.operation.replace(/publishers.*versions/, '…') +
         (point.number > 1 ? ` (${point.number})` : '')
       const cells: string[] = []
-      for (const kind of troubles) {
+      for (const kind of interruptions) {
         const host = newHost()
         await prepare(host)
         const hasFailed = await meet(point, kind, (how) => work(host, how))

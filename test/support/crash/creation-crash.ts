@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Aws } from '../aws/aws.ts'
 import type { World } from '../aws/ec2/world.ts'
-import { type Person, makePerson } from '../test-user.ts'
+import { type TestUser, makeTestUser } from '../test-user.ts'
 import { ageLocks } from './age-locks.ts'
 
 /** A point at which a creation is interrupted. */
@@ -59,7 +59,7 @@ function describeWorld({ instances, groups, keyPairs, addresses }: World): strin
 const isLock = /\.(lock|sock)$/
 
 /** Resolves to the files for created hosts in the home directory: `nothing` after their removal. */
-async function describeHome({ home }: Person): Promise<string> {
+async function describeHome({ home }: TestUser): Promise<string> {
   const names = await Promise.all(
     ['keys', 'creations'].map((folder) =>
       readdir(join(home, 'fleet', folder)).catch((): string[] => []),
@@ -70,10 +70,10 @@ async function describeHome({ home }: Person): Promise<string> {
 }
 
 /** Resolves to whether the interruption came so late that nothing is left to do. */
-const isReady = async (person: Person): Promise<boolean> =>
+const isReady = async (person: TestUser): Promise<boolean> =>
   (await person.inventory()).includes('phase: ready')
 
-const hasEntry = async (person: Person): Promise<boolean> =>
+const hasEntry = async (person: TestUser): Promise<boolean> =>
   (await person.inventory()).includes('web-1')
 
 /** Kills the client of a call before the call is executed, or after it is executed but not answered. */
@@ -137,7 +137,7 @@ export async function crash(
   mode: 'again' | 'undo',
 ): Promise<CrashRow> {
   await aws.reset()
-  await using person = await makePerson()
+  await using person = await makeTestUser()
   const env = aws.environment
   let pid = 0
   point.arm(aws, () => pid)
@@ -149,7 +149,7 @@ export async function crash(
   })
   const at = aws.calls.at(-1)?.action ?? 'none'
   const fired = aws.calls.length >= (point.call ?? 0)
-  aws.mend()
+  aws.clearFaults()
   if (first.code === -2) await ageLocks(person.home, person.folder)
   const again = mode === 'again' ? await finish(person, env) : first.code
   const made = describeWorld(await aws.world())
@@ -162,7 +162,7 @@ export async function crash(
 }
 
 /** Runs the command that finishes a creation, if it is unfinished. Resolves to the exit code. */
-async function finish(person: Person, env: Aws['environment']): Promise<number> {
+async function finish(person: TestUser, env: Aws['environment']): Promise<number> {
   if (await isReady(person)) return 0
   const words = (await hasEntry(person)) ? ['create', 'web-1'] : create
   return (await person.fleet(words, { env })).code
@@ -171,7 +171,7 @@ async function finish(person: Person, env: Aws['environment']): Promise<number> 
 /** Creates a machine without interruption. Resolves to the numbers of possible interruption points. */
 export async function countPoints(aws: Aws): Promise<{ calls: number; writes: number }> {
   await aws.reset()
-  await using person = await makePerson()
+  await using person = await makeTestUser()
   const log = join(person.home, 'writes')
   const { code, stderr } = await person.fleet(create, {
     env: { ...aws.environment, NODE_OPTIONS: `--import ${preload}`, FLEET_TEST_WRITES: log },

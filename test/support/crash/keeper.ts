@@ -15,7 +15,7 @@ import {
 import { connectSsh } from '../../../src/transport/ssh/connect.ts'
 
 /** A broker in this process, with a client for it. */
-export interface Keeper extends AsyncDisposable {
+export interface TestBroker extends AsyncDisposable {
   readonly broker: BrokerServer
   readonly client: Client
   /** Returns a client as of another command. */
@@ -27,7 +27,7 @@ export interface Keeper extends AsyncDisposable {
 export const noDirect = () => Promise.reject(new Error('the broker is there'))
 
 /** Starts a broker in a new directory. Clients never start another one, because their program does not exist. */
-export async function startKeeper(options: Partial<BrokerOptions> = {}): Promise<Keeper> {
+export async function startTestBroker(options: Partial<BrokerOptions> = {}): Promise<TestBroker> {
   const folder = await mkdtemp(join(tmpdir(), 'keeper-'))
   const broker = await startBrokerServer({
     socket: brokerSocket(folder),

@@ -3,7 +3,7 @@ import { cp, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { installZod } from './driver-package.ts'
-import type { Person } from '../test-user.ts'
+import type { TestUser } from '../test-user.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const example = join(root, 'examples/fleet-driver-example')
@@ -19,7 +19,7 @@ export interface ExampleCloud extends Disposable {
 }
 
 /** Installs the example driver next to a user's inventory, and trusts it. */
-export async function installExampleDriver(person: Person): Promise<void> {
+export async function installExampleDriver(person: TestUser): Promise<void> {
   const { folder } = person
   await installZod(folder)
   await symlink(root, join(folder, 'node_modules/fleet'))

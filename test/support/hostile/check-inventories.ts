@@ -1,6 +1,6 @@
 import { exitCodes } from '../../../src/errors.ts'
 import { addresses, hostileInventories } from './inventories.ts'
-import { type Deed, openSandbox } from './sandbox.ts'
+import { type Effects, openSandbox } from './sandbox.ts'
 
 /** Commands that users, cron and editors run in a fresh clone. */
 const commands = [
@@ -37,15 +37,18 @@ const mayRun =
 const longest = 15_000
 
 /** Returns the effects of a command that no command may have. */
-function findHarm({ code, took, dialled, ran }: Deed, inventory: string): readonly string[] {
+function findHarm(
+  { code, took, dialed: dialled, ran }: Effects,
+  inventory: string,
+): readonly string[] {
   // This computer may be inspected like any host if an entry refers to it.
-  const mayLook = inventory.includes('driver: local')
+  const mayInspect = inventory.includes('driver: local')
   return [
     ...(codes.has(code) && code !== exitCodes.bug ? [] : [`ended with ${code}`]),
     ...(took < longest ? [] : [`took ${took} ms`]),
     ...dialled.filter((one) => !mayDial.test(one)).map((one) => `dialled ${one}`),
     ...ran
-      .filter((one) => !mayRun.test(one) && !(mayLook && one === 'sh -s'))
+      .filter((one) => !mayRun.test(one) && !(mayInspect && one === 'sh -s'))
       .map((one) => `ran ${one}`),
   ]
 }
@@ -63,21 +66,21 @@ export async function checkInventories(
   const inventories = hostileInventories(260, 20_260_101)
   if (inventories.length <= 300) throw new Error('there are too few hostile inventories')
   await using sandbox = await openSandbox()
-  const before = (await sandbox.look()).join('\n')
+  const before = (await sandbox.readState()).join('\n')
   let [checked, taken] = [0, 0]
   for (const [index, { what, text }] of inventories.entries()) {
     if (index % parts !== part) continue
     checked++
     for (let turn = 0; turn < each; turn++) {
       const words = commands[(index * each + turn) % commands.length] ?? []
-      const deed = await sandbox.run(text, ...words)
-      const harm = [...findHarm(deed, text)]
-      if ((await sandbox.look()).join('\n') !== before) harm.push('changed files')
+      const effects = await sandbox.run(text, ...words)
+      const harm = [...findHarm(effects, text)]
+      if ((await sandbox.readState()).join('\n') !== before) harm.push('changed files')
       if (harm.length > 0) {
-        const shown = [text.slice(0, 3000), deed.output.slice(-3000)].join('\n')
+        const shown = [text.slice(0, 3000), effects.output.slice(-3000)].join('\n')
         throw new Error(`${what}: fleet ${words.join(' ')} ${harm.join(', ')}:\n${shown}`)
       }
-      if (words[0] !== '__complete' && deed.code !== exitCodes.inventory) taken++
+      if (words[0] !== '__complete' && effects.code !== exitCodes.inventory) taken++
     }
   }
   return { checked, taken }

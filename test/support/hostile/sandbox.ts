@@ -8,22 +8,22 @@ import { UserError } from '../../../src/errors.ts'
 import { personsMachine } from './inventories.ts'
 
 /** Effects of a command. */
-export interface Deed {
+export interface Effects {
   readonly code: number
   readonly output: string
   /** Processor time, in milliseconds. */
   readonly took: number
   /** Hosts and sockets that were dialed. */
-  readonly dialled: readonly string[]
+  readonly dialed: readonly string[]
   /** Command lines of programs that were run. */
   readonly ran: readonly string[]
 }
 
 /** A simulated computer of a user, on which commands can do no harm and are recorded. */
 export interface Sandbox extends AsyncDisposable {
-  run(inventory: string, ...words: readonly string[]): Promise<Deed>
+  run(inventory: string, ...words: readonly string[]): Promise<Effects>
   /** Resolves to the paths outside the inventory directory and fleet's own ones, each with what reveals a change. */
-  look(): Promise<readonly string[]>
+  readState(): Promise<readonly string[]>
 }
 
 /** Returns a program that logs its arguments and does nothing. VirtualBox has one machine, which is the user's. */
@@ -154,9 +154,9 @@ export async function openSandbox(): Promise<Sandbox> {
       const { user, system } = process.cpuUsage(before)
       watched()
       const ran = (await readFile(log, 'utf8')).split('\n').filter(Boolean)
-      return { code, output, took: (user + system) / 1000, dialled: [...dialled], ran }
+      return { code, output, took: (user + system) / 1000, dialed: [...dialled], ran }
     },
-    look: () => walk(root, new Set([own.data, own.cache, folder, log])),
+    readState: () => walk(root, new Set([own.data, own.cache, folder, log])),
     async [Symbol.asyncDispose]() {
       Socket.prototype.connect = connect
       await rm(root, { recursive: true, force: true })

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { program, type Person } from '../test-user.ts'
+import { program, type TestUser } from '../test-user.ts'
 
 const run = promisify(execFile)
 
 /** Creates a git repository for a user, with the built fleet in git's PATH. */
-export async function makeRepository(person: Person) {
+export async function makeRepository(person: TestUser) {
   const bin = join(person.home, 'bin')
   await mkdir(bin)
   await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${program} "$@"\n`)

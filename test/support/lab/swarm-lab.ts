@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { installDriver, installZod } from '../external-driver/driver-package.ts'
-import { type Person, makePerson } from '../test-user.ts'
+import { type TestUser, makeTestUser } from '../test-user.ts'
 import { tokenOf } from '../token-of.ts'
 import { type Lab, type LabHost, startLab } from './lab.ts'
 import { type LabPower, labDriver, servePower } from './lab-driver.ts'
@@ -43,7 +43,7 @@ interface SwarmLabOptions {
 /** Hosts with engines, and an inventory with a swarm of the machines with the label `role=manager` or `role=web`. */
 export class SwarmLab implements AsyncDisposable {
   readonly lab: Lab
-  readonly ana: Person
+  readonly ana: TestUser
   /** Labels of machines; call `save` after changes. */
   readonly labels: Labels
   /** Additional fields of the swarm, such as `autolock: true`. */
@@ -53,7 +53,7 @@ export class SwarmLab implements AsyncDisposable {
 
   readonly #power: LabPower | undefined
 
-  private constructor(lab: Lab, ana: Person, labels: Labels, power: LabPower | undefined) {
+  private constructor(lab: Lab, ana: TestUser, labels: Labels, power: LabPower | undefined) {
     this.lab = lab
     this.ana = ana
     this.labels = labels
@@ -67,7 +67,7 @@ export class SwarmLab implements AsyncDisposable {
   ): Promise<SwarmLab> {
     const hosts = Object.keys(labels).length
     const lab = await startLab({ hosts, engine: true, image: true, newerEngines })
-    const ana = await makePerson({ identity: lab.identity.file, broker: true })
+    const ana = await makeTestUser({ identity: lab.identity.file, broker: true })
     const served = power && (await servePower(lab.hosts))
     const started = new SwarmLab(lab, ana, labels, served)
     await started.save()

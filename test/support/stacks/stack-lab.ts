@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { dockerPlugins } from '../docker/docker-plugins.ts'
 import { type Lab, type LabHost, labIsHere, startLab } from '../lab/lab.ts'
-import { type Person, makePerson } from '../test-user.ts'
+import { type TestUser, makeTestUser } from '../test-user.ts'
 
 /** Compose on the operator's computer, or on the hosts if the operator has no docker CLI. */
 interface ComposeKind {
@@ -33,7 +33,7 @@ export const canDeployStacks = labIsHere && older !== '' && newer !== ''
 /** A shell command that keeps a container running until it is stopped. */
 export const waitForever = 'trap exit TERM; while :; do sleep 0.1; done'
 
-type Options = NonNullable<Parameters<Person['fleet']>[1]>
+type Options = NonNullable<Parameters<TestUser['fleet']>[1]>
 
 /** The name of the stack in the inventory of a {@link StackLab}. */
 const stack = 'shop'
@@ -42,17 +42,17 @@ const stack = 'shop'
 export interface StackLab extends AsyncDisposable {
   readonly lab: Lab
   readonly hosts: readonly LabHost[]
-  readonly ana: Person
+  readonly ana: TestUser
   /** Writes files in the inventory directory. */
   lay(files: Readonly<Record<string, string>>): Promise<void>
   /** Runs fleet with the words of a line as arguments. */
-  fleet(line: string, options?: Options): ReturnType<Person['fleet']>
+  fleet(line: string, options?: Options): ReturnType<TestUser['fleet']>
   /** Runs fleet, which must succeed. Resolves to all of its output. */
   ok(line: string, options?: Options): Promise<string>
 }
 
 /** Installs the compose plugin for a user. */
-export async function giveCompose(person: Person, plugin: string): Promise<void> {
+export async function giveCompose(person: TestUser, plugin: string): Promise<void> {
   const folder = join(person.home, '.docker/cli-plugins')
   await mkdir(folder, { recursive: true })
   await symlink(plugin, join(folder, 'docker-compose'))
@@ -63,7 +63,7 @@ export const giveHostCompose = (host: LabHost, plugin: string) =>
   host.exec(`mkdir -p ~/.docker/cli-plugins && cp '${plugin}' ~/.docker/cli-plugins/docker-compose`)
 
 /** Writes files below a directory. */
-export async function layFiles(
+export async function writeFiles(
   folder: string,
   files: Readonly<Record<string, string>>,
 ): Promise<void> {
@@ -85,7 +85,7 @@ export async function startStackLab({
   readonly wait?: number
 }): Promise<StackLab> {
   const lab = await startLab({ hosts, engine: true, image: true })
-  const ana = await makePerson({ identity: lab.identity.file, broker: true })
+  const ana = await makeTestUser({ identity: lab.identity.file, broker: true })
   const env = { DOCKER_BUILDKIT: '0', ...(!here && { PATH: ana.nodeOnly }) }
   if (here) await giveCompose(ana, plugin)
   else for (const host of lab.hosts) await giveHostCompose(host, plugin)
@@ -98,7 +98,7 @@ export async function startStackLab({
     stacks: { [stack]: { compose: 'shop/compose.yaml', on: 'all', wait } },
     machines: Object.fromEntries(machines),
   })
-  await layFiles(ana.folder, { 'machines.yaml': inventory })
+  await writeFiles(ana.folder, { 'machines.yaml': inventory })
   const fleet: StackLab['fleet'] = (line, options = {}) => {
     const words = line.split(' ')
     // On a busy computer, hosts respond slowly.
@@ -108,7 +108,7 @@ export async function startStackLab({
   await fleet('refresh')
   return {
     ...{ lab, hosts: lab.hosts, ana, fleet },
-    lay: (files) => layFiles(ana.folder, files),
+    lay: (files) => writeFiles(ana.folder, files),
     async ok(line, options) {
       const { code, stdout, stderr } = await fleet(line, options)
       const expected = { line, code: 0, stderr: '' }

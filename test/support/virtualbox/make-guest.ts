@@ -26,7 +26,7 @@ export interface Guest {
 }
 
 /** The options of a guest. */
-interface Making {
+interface GuestOptions {
   readonly token?: string
   readonly format?: BootDisk['format']
   readonly options?: VirtualBoxOptions
@@ -44,7 +44,7 @@ export async function makeGuest(
     options = smallOptions,
     call = quietCall,
     record = async () => {},
-  }: Making = {},
+  }: GuestOptions = {},
 ): Promise<Guest> {
   const tags = { 'fleet:id': fleet, 'fleet:machine': 'm', 'fleet:token': token }
   const wish = { name: 'm' as MachineName, token, tags, resources: {} }

@@ -72,10 +72,10 @@ describe('a profile with a count', () => {
   })
 
   it('is exceeded by machines with higher numbers that extend it', () => {
-    const surplus = [...inventory.machines.values()].filter((one) =>
+    const exceeding = [...inventory.machines.values()].filter((one) =>
       exceededCount(inventory.profiles, one),
     )
-    expect(surplus.map(({ name }) => name)).toEqual(['web-5'])
+    expect(exceeding.map(({ name }) => name)).toEqual(['web-5'])
   })
 
   it('is read equally by the fast reader and the YAML parser', async () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Progress } from '../../../src/os/progress.ts'
 import { openProgress, withProgress } from '../../../src/ui/progress/progress.ts'
 import { type Terminal, pipeIo, terminalIo } from '../../support/fake-io.ts'
-import { makeGate } from '../../support/deferred.ts'
+import { makeGate as makeDeferred } from '../../support/deferred.ts'
 
 const text = { json: false }
 const names = (count: number) => Array.from({ length: count }, (_, index) => `web-${index + 1}`)
@@ -15,7 +15,7 @@ const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
 /** Starts tracked work whose steps and result the test controls. */
 function led(display: Awaited<ReturnType<typeof openProgress>>, subject: string) {
   let report: Progress | undefined
-  const { promise, resolve, reject } = makeGate()
+  const { promise, resolve, reject } = makeDeferred()
   const ended = display.track(subject, (progress) => {
     report = progress
     return promise
@@ -191,7 +191,7 @@ describe('progress on a terminal', () => {
     web?.step('boot')
     db?.step('boot')
     pass(1)
-    const asked = makeGate()
+    const asked = makeDeferred()
     const answer = io.screen.ask(() => {
       io.stderr.raw.write('Go on? ')
       return asked.promise
@@ -210,7 +210,7 @@ describe('progress on a terminal', () => {
 test('prompts are shown one after another', async () => {
   const { io } = pipeIo()
   const order: string[] = []
-  const first = makeGate()
+  const first = makeDeferred()
   const both = Promise.allSettled([
     io.screen.ask(async () => {
       order.push('first')

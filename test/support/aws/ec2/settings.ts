@@ -140,7 +140,7 @@ export function checkMfa({ Action, TokenCode }: Parameters, { mfaCode }: Setting
 }
 
 /** Rejects calls regardless of their parameters: credentials, permissions, rates. */
-export class Gate {
+export class CallFilter {
   #throttledLeft = 0
   #recent: number[] = []
   #settings: Settings

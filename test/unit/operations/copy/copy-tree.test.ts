@@ -99,7 +99,7 @@ describe('a truncated archive', () => {
 })
 
 /** Creates a directory with files next to the target, which no archive may change. */
-async function makeVictim(): Promise<{ folder: string; look: () => Promise<unknown> }> {
+async function makeBystander(): Promise<{ folder: string; readState: () => Promise<unknown> }> {
   const folder = await makeFolder()
   const victim = join(folder, 'outside')
   await mkdir(victim, { mode: 0o700 })
@@ -113,7 +113,7 @@ async function makeVictim(): Promise<{ folder: string; look: () => Promise<unkno
     const names = [(await readdir(folder)).sort(), (await readdir(victim)).sort()]
     return [await Promise.all(facts), names, await readFile(join(victim, 'kept'), 'utf8')]
   }
-  return { folder, look }
+  return { folder, readState: look }
 }
 
 /** Unpacks an archive with tar, as a host would. */
@@ -125,7 +125,7 @@ async function untar(archive: Buffer, folder: string): Promise<void> {
 }
 
 test('no archive writes or changes anything outside its target, on this computer or on a host', async () => {
-  const { folder, look } = await makeVictim()
+  const { folder, readState: look } = await makeBystander()
   await mkdir(join(folder, 'work'))
   await mkdir(join(folder, 'far'))
   const before = await look()
