@@ -37,10 +37,10 @@ interface Peer extends Run {
 type Words = readonly [string, ...string[]]
 
 /** Functions that create command lines of fleet and its peers for a ground. */
-function commandsOn({ person, env }: Ground) {
+function commandsOn({ user, env }: Ground) {
   const fleet = (...args: string[]): Run => ({
     argv: [program, ...args],
-    env: { ...person.env, FLEET_INVENTORY: join(person.folder, 'machines.yaml') },
+    env: { ...user.env, FLEET_INVENTORY: join(user.folder, 'machines.yaml') },
   })
   const peer = (argv: Words, name = argv.join(' ')): Peer => ({ name, argv, env })
   const node: Words = [execPath, '-e', '0']
@@ -88,7 +88,7 @@ async function planning(ground: Ground): Promise<Case[]> {
   const { fleet } = commandsOn(ground)
   const planFor = async (count: number): Promise<Peer> => {
     const ec2 = await serveManyInstances(count)
-    const file = join(ground.person.folder, `${count}-on-aws.yaml`)
+    const file = join(ground.user.folder, `${count}-on-aws.yaml`)
     await writeFile(file, ec2.inventory)
     const run = fleet('--inventory', file, 'plan', '--skip-hosts')
     const name = `fleet plan, ${count} machines on AWS`
@@ -114,7 +114,7 @@ function coldHost(ground: Ground): Case[] {
     },
     {
       work: 'fleet ps, cold, starts broker',
-      fleet: { ...fleet('-m', 'h1', 'ps'), prepare: () => ground.person.fleet(['broker', 'stop']) },
+      fleet: { ...fleet('-m', 'h1', 'ps'), prepare: () => ground.user.fleet(['broker', 'stop']) },
       peers: [peer(['docker', '-H', 'ssh://root@h1', 'ps'])],
     },
     {
@@ -149,7 +149,7 @@ async function warmHost(ground: Ground): Promise<Case[]> {
     return { ...run, env: { ...run.env, FLEET_INVENTORY: routes } }
   }
   const fresh = { ...peer(['docker', '-H', 'ssh://root@h1', 'ps']), wanted: 0.2 }
-  const { stdout } = await ground.person.fleet(['env', 'h1', '--shell', 'bash'], {
+  const { stdout } = await ground.user.fleet(['env', 'h1', '--shell', 'bash'], {
     started: countProcess, // it starts the broker that the commands below use
   })
   const socket = /DOCKER_HOST='?([^'\n;]+)/.exec(stdout)?.[1] ?? ''
@@ -220,7 +220,7 @@ function farHost(ground: Ground): Case[] {
 /** One command on all hosts in parallel. */
 function manyHosts(ground: Ground): Case[] {
   const { fleet, withoutBroker, peer } = commandsOn(ground)
-  const { folder } = ground.person
+  const { folder } = ground.user
   const onAll = ['ssh', '--all', '--parallel', '64', '--fold', '--', 'true'] as const
   const hosts = `${ground.machines.length} hosts`
   const peersOn = (suffix: string, wanted: number): Peer[] => {
@@ -273,7 +273,7 @@ function manyHosts(ground: Ground): Case[] {
 /** The plan of a stack that is deployed on all hosts, over open connections. */
 async function stackPlan(ground: Ground): Promise<Case[]> {
   const { fleet } = commandsOn(ground)
-  const { folder, home } = ground.person
+  const { folder, home } = ground.user
   const { 'docker-compose': plugin } = JSON.parse(
     process.env['FLEET_DOCKER_PLUGINS'] ?? '{}',
   ) as Readonly<Partial<Record<string, string>>>
@@ -290,7 +290,7 @@ async function stackPlan(ground: Ground): Promise<Case[]> {
     join(folder, 'machines.yaml'),
     'stacks: { shop: { compose: shop/compose.yaml, on: all, batch: 8 } }\n',
   )
-  const { code, stderr } = await ground.person.fleet(['deploy', '--yes'], {
+  const { code, stderr } = await ground.user.fleet(['deploy', '--yes'], {
     started: countProcess, // also counts the broker that it starts
   })
   if (code !== 0) throw new Error(stderr)
@@ -309,23 +309,23 @@ async function stackPlan(ground: Ground): Promise<Case[]> {
 const [quietHosts, quietContainers] = [100, 20]
 
 /** The inventory of the hosts that {@link dashboard} starts. */
-const quietInventory = ({ person }: Ground): string => join(person.folder, 'quiet.yaml')
+const quietInventory = ({ user }: Ground): string => join(user.folder, 'quiet.yaml')
 
 /** The dashboard, and the search for a container, with open connections to all hosts, which this process simulates. */
 async function dashboard(ground: Ground): Promise<Case[]> {
   const { fleet, bareNode } = commandsOn(ground)
-  const { person, owned } = ground
+  const { user, owned } = ground
   const quiet = await startQuietFleet(quietHosts, quietContainers)
   owned.push(quiet)
   const file = quietInventory(ground)
   await writeFile(file, quiet.inventory)
-  const { code, stderr } = await person.fleet(['--inventory', file, 'ps', '--all'], {
+  const { code, stderr } = await user.fleet(['--inventory', file, 'ps', '--all'], {
     started: countProcess, // also counts the broker that it starts
   })
   if (code !== 0) throw new Error(stderr)
   const on = (...args: string[]): Run => fleet('--inventory', file, ...args)
   const relay = join(import.meta.dirname, '../test/support/process/pty_relay.py')
-  const keys = join(person.folder, 'keys')
+  const keys = join(user.folder, 'keys')
   await writeFile(keys, '{"type": "q"}\n')
   /** Runs a command on a terminal where q was typed in advance, so that the dashboard exits after its first frame. */
   const onTerminal = ({ argv, env }: Run): Run => ({
@@ -357,10 +357,10 @@ const [settleMs, idleMs] = [8_000, 20_000]
 
 /** Reports the processor and memory usage of the dashboard while nothing happens on the hosts. */
 async function tellIdle(ground: Ground): Promise<string> {
-  const { person } = ground
+  const { user } = ground
   await using top = openTerminal([program, '--inventory', quietInventory(ground), 'top'], {
-    ...{ cwd: person.folder, rows: 24, columns: 140 },
-    env: { ...person.env, LANG: 'C.UTF-8' },
+    ...{ cwd: user.folder, rows: 24, columns: 140 },
+    env: { ...user.env, LANG: 'C.UTF-8' },
   })
   await top.until((lines) => lines.filter((line) => line.includes('running')).length > 15)
   top.type('2')
@@ -378,11 +378,11 @@ async function tellIdle(ground: Ground): Promise<string> {
 /** Transfers of files and images: 500 MB each, and many small files. */
 async function transfers(ground: Ground): Promise<Case[]> {
   const { fleet, peer } = commandsOn(ground)
-  const { hosts, sshConfig, person } = ground
+  const { hosts, sshConfig, user } = ground
   const [host] = hosts
   if (host === undefined) return []
   const file = await makeFile(ground, 500)
-  const back = join(person.folder, 'back')
+  const back = join(user.folder, 'back')
   const image = await makeImage(ground, host, 500)
   const folder = await makeSmallFiles(ground, 1_000)
   const scp = (from: string, to: string, wanted = 1.25): Peer => ({

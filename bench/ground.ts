@@ -11,7 +11,7 @@ export interface Ground extends AsyncDisposable {
   readonly hosts: readonly LabHost[]
   /** The names of all machines in the inventory: one for each port of each host, and one for each delay. */
   readonly machines: readonly string[]
-  readonly person: TestUser
+  readonly user: TestUser
   /** The user's environment, with a wrapper first on PATH that makes `ssh` use `sshConfig`. */
   readonly env: Readonly<Record<string, string>>
   /** Path of an ssh_config(5) with the hosts by name. */
@@ -50,9 +50,9 @@ const inventory = (entries: readonly string[]): string =>
   `version: 1\nid: 0123abcd\nmachines:\n${entries.join('\n')}`
 
 /** Writes an inventory of `count` machines without hosts. Returns the file's path. */
-export async function writeInventory({ person, hosts }: Ground, count: number): Promise<string> {
+export async function writeInventory({ user, hosts }: Ground, count: number): Promise<string> {
   const [host] = hosts
-  const file = join(person.folder, `${count}-machines.yaml`)
+  const file = join(user.folder, `${count}-machines.yaml`)
   const entries = Array.from({ length: count }, (_, index) =>
     entry(`web-${index}`, `10.${index >> 8}.${index & 255}.1`, host ? key(host) : ''),
   )
@@ -122,8 +122,8 @@ export async function prepareGround({
   const sshdOptions = portCount > 1 ? listening : {}
   const lab: Lab = await startLab({ hosts: hostCount, engine, image: engine, sshdOptions })
   const { hosts, identity } = lab
-  const person = await makeTestUser({ identity: identity.file, broker: true, ownCode: true })
-  const { folder, home } = person
+  const user = await makeTestUser({ identity: identity.file, broker: true, ownCode: true })
+  const { folder, home } = user
   const [first] = hosts
   const delays = await Promise.all(
     roundTrips.map((ms) => delayHost(first?.address ?? '', ms).then((delay) => ({ ms, delay }))),
@@ -161,23 +161,23 @@ export async function prepareGround({
       mode: 0o755,
     }),
   ])
-  const env = { ...person.env, PATH: `${programs}:${person.env['PATH']}` }
+  const env = { ...user.env, PATH: `${programs}:${user.env['PATH']}` }
   const owned: AsyncDisposable[] = []
   return {
     hosts,
     machines,
-    person,
+    user,
     sshConfig,
     env,
     owned,
     async [Symbol.asyncDispose]() {
-      await person.fleet(['broker', 'stop'])
+      await user.fleet(['broker', 'stop'])
       for (const one of owned) await one[Symbol.asyncDispose]()
       const masters = known.map(({ name }) => `${name}.warm`)
       const leave = 'for host; do ssh -O exit "$host" 2>/dev/null; done; true'
       await runProgram(['env', `PATH=${env.PATH}`, 'sh', '-c', leave, 'sh', ...masters])
       await Promise.all(delays.map(({ delay }) => delay[Symbol.asyncDispose]()))
-      await person[Symbol.asyncDispose]()
+      await user[Symbol.asyncDispose]()
       await lab[Symbol.asyncDispose]()
     },
   }
@@ -187,9 +187,9 @@ export async function prepareGround({
  * Writes an inventory with four machines that are the first host: `direct`, `jumped` through a jump host, `proxied`
  * through a ProxyCommand in the user's SSH configuration, and `openssh` with that client. Returns the file's path.
  */
-export async function writeRoutes({ person, hosts: [host] }: Ground): Promise<string> {
+export async function writeRoutes({ user, hosts: [host] }: Ground): Promise<string> {
   if (host === undefined) throw new Error('no host')
-  const file = join(person.folder, 'routes.yaml')
+  const file = join(user.folder, 'routes.yaml')
   const of = (name: string): string => entry(name, host.address, key(host))
   await writeFile(
     file,
@@ -201,24 +201,24 @@ export async function writeRoutes({ person, hosts: [host] }: Ground): Promise<st
     ]),
   )
   await writeFile(
-    join(person.home, '.ssh/config'),
+    join(user.home, '.ssh/config'),
     `Host proxied\nHostName ${host.address}\nUser root\nProxyCommand busybox nc ${host.address} ${host.port}\n`,
   )
-  const { code, stderr } = await person.fleet(['--inventory', file, 'trust', 'alias', 'proxied'])
+  const { code, stderr } = await user.fleet(['--inventory', file, 'trust', 'alias', 'proxied'])
   if (code !== 0) throw new Error(stderr)
   return file
 }
 
 /** Creates an incompressible file of `megabytes`. Returns its path. */
-export async function makeFile({ person }: Ground, megabytes: number): Promise<string> {
-  const file = join(person.folder, `${megabytes}-megabytes`)
+export async function makeFile({ user }: Ground, megabytes: number): Promise<string> {
+  const file = join(user.folder, `${megabytes}-megabytes`)
   await runProgram(['dd', 'if=/dev/urandom', `of=${file}`, 'bs=1M', `count=${megabytes}`])
   return file
 }
 
 /** Creates a directory with `count` files of 4 kB. Returns its path. */
-export async function makeSmallFiles({ person }: Ground, count: number): Promise<string> {
-  const folder = join(person.folder, 'small')
+export async function makeSmallFiles({ user }: Ground, count: number): Promise<string> {
+  const folder = join(user.folder, 'small')
   await mkdir(folder)
   const content = Buffer.alloc(4_096, 'x')
   const names = Array.from({ length: count }, (_, index) => join(folder, `file-${index}`))
@@ -228,7 +228,7 @@ export async function makeSmallFiles({ person }: Ground, count: number): Promise
 
 /** Creates an archive of an image `big:1` with one layer of `megabytes`, for `docker load`. Returns its path. */
 export async function makeImage(ground: Ground, host: LabHost, megabytes: number): Promise<string> {
-  const { folder } = ground.person
+  const { folder } = ground.user
   const content = await makeFile(ground, megabytes)
   const [layer, image] = [join(folder, 'layer.tar'), join(folder, 'image.tar')]
   const docker = ['docker', '-H', `unix://${host.engineSocket}`] as const

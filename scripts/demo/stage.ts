@@ -45,7 +45,7 @@ export async function stopEngine(host: LabHost): Promise<void> {
 }
 
 /** Prepares a host for its root user: fleet on PATH, the login key of the other hosts, and a project directory. */
-export async function seatPerson(host: LabHost, identity: Identity): Promise<Seat> {
+export async function openSeat(host: LabHost, identity: Identity): Promise<Seat> {
   const { home } = host
   await runOn(
     host,

@@ -5,7 +5,7 @@ import { connectSsh } from '../../src/transport/ssh/connect.ts'
 import { labIsHere, startLab } from '../support/lab/lab.ts'
 import { netcatLine } from '../support/ssh/proxy.ts'
 import { hostOf, targetOf } from '../support/ssh/ssh-target.ts'
-import { noDirect, startTestBroker } from '../support/crash/keeper.ts'
+import { noDirect, startTestBroker } from '../support/crash/test-broker.ts'
 import { transportContract } from './transport.ts'
 
 describe.skipIf(process.platform !== 'linux')('on this computer', () => {

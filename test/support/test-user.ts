@@ -104,7 +104,7 @@ export async function makeTestUser({
   ownCode?: boolean
   client?: string | undefined
 } = {}): Promise<TestUser> {
-  const root = await mkdtemp(join(tmpdir(), 'fleet-person-'))
+  const root = await mkdtemp(join(tmpdir(), 'fleet-user-'))
   const home = join(root, 'home')
   const folder = join(root, 'work')
   await mkdir(join(home, '.ssh'), { recursive: true, mode: 0o700 })
@@ -133,7 +133,7 @@ export async function makeTestUser({
     ...{ ...env, ...more },
     PATH: `${more?.['PATH'] ?? env.PATH}:${nodeOnly}`,
   })
-  const person: TestUser = {
+  const user: TestUser = {
     home,
     folder,
     env,
@@ -141,7 +141,7 @@ export async function makeTestUser({
     fleet: (args, { env: more, cwd = folder, ...options } = {}) =>
       collect(program, args, { ...options, cwd, env: withNode(more) }),
     fleetOnTerminal: (args, typing, options) =>
-      person.onTerminal([program, ...args], typing, options),
+      user.onTerminal([program, ...args], typing, options),
     async onTerminal(argv, typing, { env: more } = {}) {
       const { code, stdout } = await collect('/usr/bin/python3', [terminalScript, ...argv], {
         cwd: folder,
@@ -152,11 +152,11 @@ export async function makeTestUser({
     },
     inventory: () => readFile(join(folder, 'machines.yaml'), 'utf8'),
     async [Symbol.asyncDispose]() {
-      if (broker) await person.fleet(['broker', 'stop'])
+      if (broker) await user.fleet(['broker', 'stop'])
       // A broker writes the code that it has compiled just before it exits.
       await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     },
   }
   await writeFile(join(folder, 'machines.yaml'), 'version: 1\nid: 0123abcd\nmachines: {}\n')
-  return person
+  return user
 }

@@ -96,17 +96,17 @@ const starts = [
 ]
 
 it('git merges the changes of two clones to the result of making them in one clone', async () => {
-  await using person = await makeTestUser()
-  const { git, fleet, file, folder, env } = await makeRepository(person)
+  await using user = await makeTestUser()
+  const { git, fleet, file, folder, env } = await makeRepository(user)
   expect((await fleet('init')).code).toBe(0)
   await git('add', '-A')
   await git('commit', '-qm', 'start')
-  const clone = join(person.home, 'clone')
+  const clone = join(user.home, 'clone')
   await run('git', ['clone', '-q', folder, clone], { env })
   const other = join(clone, 'machines.yaml')
   const gitThere = (...args: string[]) => run('git', args, { cwd: clone, env })
   expect((await fleet('merge', '--install', '--inventory', other)).code).toBe(0)
-  const alone = join(person.home, 'alone.yaml')
+  const alone = join(user.home, 'alone.yaml')
 
   const begin = async (text: string): Promise<void> => {
     await writeFile(file, text)

@@ -27,8 +27,8 @@ async function addOnTwoBranches(
 
 describe('two branches of an inventory', () => {
   it('merge and rebase automatically in a clone with fleet init if they add neighboring machines', async () => {
-    await using person = await makeTestUser()
-    const repository = await makeRepository(person)
+    await using user = await makeTestUser()
+    const repository = await makeRepository(user)
     const { git, fleet, read } = repository
     expect((await fleet('init')).code).toBe(0)
     const start = (await read()).replace(/machines: \{\}[^]*/, `machines:\n  web-1:\n${entry(1)}`)
@@ -45,8 +45,8 @@ describe('two branches of an inventory', () => {
   })
 
   it('in a conflict left by plain git are reported, and merged by fleet merge', async () => {
-    await using person = await makeTestUser()
-    const repository = await makeRepository(person)
+    await using user = await makeTestUser()
+    const repository = await makeRepository(user)
     const { git, fleet, read } = repository
     const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
     await addOnTwoBranches(repository, start)
@@ -59,8 +59,8 @@ describe('two branches of an inventory', () => {
   })
 
   it('can be checked before a commit, as staged', async () => {
-    await using person = await makeTestUser()
-    const { git, fleet, write } = await makeRepository(person)
+    await using user = await makeTestUser()
+    const { git, fleet, write } = await makeRepository(user)
     const start = `version: 1\nid: 0123abcd\nmachines:\n  web-1:\n${entry(1)}`
     await write(start.replace('phase: ready', 'phase: creating'))
     await git('add', '-A')
@@ -74,13 +74,13 @@ describe('two branches of an inventory', () => {
   })
 
   it('get a commit for each change in an inventory with audit: git, and no other commits', async () => {
-    await using person = await makeTestUser()
-    const { git, fleet, write } = await makeRepository(person)
+    await using user = await makeTestUser()
+    const { git, fleet, write } = await makeRepository(user)
     const start = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
     await write(start)
     await git('add', '-A')
     await git('commit', '-qm', 'start')
-    await writeFile(join(person.home, 'ops/other'), 'staged')
+    await writeFile(join(user.home, 'ops/other'), 'staged')
     await git('add', 'other')
     expect(await fleet('label', 'web-1', 'role=web')).toMatchObject({ code: 0, stderr: '' })
     expect(await fleet('ls')).toMatchObject({ code: 0 })
@@ -94,8 +94,8 @@ describe('two branches of an inventory', () => {
   })
 
   it('get separate commits with the right message for concurrent commands', async () => {
-    await using person = await makeTestUser()
-    const { git, fleet, write } = await makeRepository(person)
+    await using user = await makeTestUser()
+    const { git, fleet, write } = await makeRepository(user)
     const names = ['web-1', 'web-2', 'web-3', 'web-4']
     const machines = names.map((name, n) => `  ${name}:\n${entry(n)}`).join('\n')
     await write(`version: 1\nid: 0123abcd\naudit: git\nmachines:\n${machines}`)
@@ -118,13 +118,13 @@ describe('two branches of an inventory', () => {
   })
 
   it('are changed even if they cannot be committed, which is reported', async () => {
-    await using person = await makeTestUser()
+    await using user = await makeTestUser()
     const text = `version: 1\nid: 0123abcd\naudit: git\nmachines:\n  web-1:\n${entry(1)}`
-    await writeFile(join(person.folder, 'machines.yaml'), text)
-    const env = { GIT_CEILING_DIRECTORIES: person.home }
-    const answer = await person.fleet(['label', 'web-1', 'role=web'], { env })
+    await writeFile(join(user.folder, 'machines.yaml'), text)
+    const env = { GIT_CEILING_DIRECTORIES: user.home }
+    const answer = await user.fleet(['label', 'web-1', 'role=web'], { env })
     expect(answer.code).toBe(0)
     expect(answer.stderr).toContain('not committed (audit: git)')
-    expect(await person.inventory()).toContain('role: web')
+    expect(await user.inventory()).toContain('role: web')
   })
 })

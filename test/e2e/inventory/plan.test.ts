@@ -30,9 +30,9 @@ describe.skipIf(!labIsHere)('a day in two clones of one inventory', () => {
 
   const addressOf = (index: number): string => lab.hosts[index]?.address ?? ''
 
-  const writeMachine = (person: TestUser, name: string, index: number) =>
+  const writeMachine = (user: TestUser, name: string, index: number) =>
     appendFile(
-      join(person.folder, 'machines.yaml'),
+      join(user.folder, 'machines.yaml'),
       `  ${name}:\n    driver: ssh\n    options: { address: ${addressOf(index)}, user: root }\n`,
     )
 

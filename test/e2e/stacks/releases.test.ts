@@ -51,6 +51,8 @@ const inWeb = (host: LabHost, command: string): Promise<string> =>
 const imageOf = (host: LabHost): Promise<string> =>
   onHost(host, `docker inspect --format '{{.Image}}' shop-web-1`)
 
+const version = (host: LabHost) => onHost(host, 'docker exec goods-app-1 cat /version')
+
 describe.skipIf(!canDeployStacks).each(kinds)('releases of a stack with $kind', ({ here }) => {
   let lab: Lab
   let ana: TestUser
@@ -190,7 +192,6 @@ describe.skipIf(!canDeployStacks).each(kinds)('releases of a stack with $kind', 
       })
       await ok(`deploy goods --yes${words}`)
     }
-    const version = (host: LabHost) => onHost(host, 'docker exec goods-app-1 cat /version')
     const goods = { compose: 'goods/compose.yaml', on: 'all', batch: '100%', wait: 60 }
     await lay({ 'machines.yaml': inventory({ ...shop, goods }) })
     await push(1, 'one')

@@ -21,7 +21,7 @@ import {
 } from '../../../src/transport/ssh/connect.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
 import { findProcess } from '../../../src/operations/connect/running-processes.ts'
-import { type TestBroker, noDirect, startTestBroker } from '../../support/crash/keeper.ts'
+import { type TestBroker, noDirect, startTestBroker } from '../../support/crash/test-broker.ts'
 import { type Lab, type LabHost, labIsHere, password, startLab } from '../../support/lab/lab.ts'
 import { hostOf, targetOf } from '../../support/ssh/ssh-target.ts'
 

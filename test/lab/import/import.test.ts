@@ -25,8 +25,8 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   afterAll(() => lab?.[Symbol.asyncDispose]())
 
   test('from Docker Machine requires consent to host keys, copies login keys, and stores no secrets', async () => {
-    await using person = await makeTestUser()
-    const store = join(person.home, '.docker/machine')
+    await using user = await makeTestUser()
+    const store = join(user.home, '.docker/machine')
     let taken = 0
     const configs = dockerMachineConfigsAt(() => hostOf(lab, (taken += 1)))
     const importing = ['import', 'docker-machine']
@@ -36,23 +36,23 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
       await copyFile(lab.identity.file, join(folder, 'id_rsa'))
       await writeFile(join(folder, 'config.json'), JSON.stringify(config))
       if (index > 0) continue
-      const refused = await person.fleet(importing)
+      const refused = await user.fleet(importing)
       expect(refused.code).toBe(5)
       expect(refused.stderr).toContain('unknown host key for')
-      expect(await person.inventory()).toContain('machines: {}')
+      expect(await user.inventory()).toContain('machines: {}')
     }
     expect(JSON.stringify(configs)).toContain(secret)
 
-    const answer = await person.fleet([...importing, '--accept-new', '-l', 'from=dm'])
+    const answer = await user.fleet([...importing, '--accept-new', '-l', 'from=dm'])
     expect(answer).toMatchObject({ code: 0 })
     expect(answer.stderr).toMatch(
       /imported with the ssh driver .*, because the aws driver did not find the host/,
     )
-    const inventory = await person.inventory()
+    const inventory = await user.inventory()
     expect(inventory.match(/from: dm/g)).toHaveLength(Object.keys(configs).length)
     expect(inventory).toContain(hostOf(lab).hostKey)
     const kept = [inventory, answer.stdout, answer.stderr]
-    const home = person.env['FLEET_HOME'] ?? ''
+    const home = user.env['FLEET_HOME'] ?? ''
     for (const entry of await readdir(home, { recursive: true, withFileTypes: true })) {
       if (entry.isFile()) kept.push(await readFile(join(entry.parentPath, entry.name), 'latin1'))
     }
@@ -61,23 +61,23 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
     expect(inventory).not.toContain('PRIVATE')
     await rm(store, { recursive: true })
     for (const name of ['cloud-v1', 'iron-v2', 'vmwarevsphere-v3']) {
-      const ran = await person.fleet(['ssh', name, '--', 'echo', 'in'])
+      const ran = await user.fleet(['ssh', name, '--', 'echo', 'in'])
       expect(ran).toMatchObject({ code: 0, stdout: 'in\n' })
     }
   })
 
   test('from an SSH configuration uses their aliases, each once', async () => {
-    await using person = await makeTestUser({ identity: lab.identity.file })
+    await using user = await makeTestUser({ identity: lab.identity.file })
     const [one, two] = [hostOf(lab, 1), hostOf(lab, 2)]
     const config = [one, two]
       .map(({ address, user }, index) => `Host h${index}\n  HostName ${address}\n  User ${user}\n`)
       .join('')
-    const file = join(person.home, 'hosts.conf')
+    const file = join(user.home, 'hosts.conf')
     await writeFile(file, `${config}Host *\n  Compression yes\n`)
     const args = ['import', 'ssh-config', file, '--accept-new']
-    expect(await person.fleet(args)).toMatchObject({ code: 0 })
-    expect((await person.fleet(['ls', '-q'])).stdout).toBe('h0\nh1\n')
-    const again = await person.fleet(args)
+    expect(await user.fleet(args)).toMatchObject({ code: 0 })
+    expect((await user.fleet(['ls', '-q'])).stdout).toBe('h0\nh1\n')
+    const again = await user.fleet(args)
     expect(again).toMatchObject({
       code: 0,
       stderr:
@@ -86,34 +86,34 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
   })
 
   test('from an SSH configuration with commands runs none of these without --allow-exec', async () => {
-    await using person = await makeTestUser({ identity: lab.identity.file })
-    const { address, user } = hostOf(lab, 1)
-    const ran = join(person.home, 'ran')
-    const file = join(person.home, 'hosts.conf')
+    await using user = await makeTestUser({ identity: lab.identity.file })
+    const { address, user: login } = hostOf(lab, 1)
+    const ran = join(user.home, 'ran')
+    const file = join(user.home, 'hosts.conf')
     await writeFile(
       file,
-      `Host h0\n  HostName ${address}\n  User ${user}\nMatch exec "touch ${ran}"\n  Compression yes\n`,
+      `Host h0\n  HostName ${address}\n  User ${login}\nMatch exec "touch ${ran}"\n  Compression yes\n`,
     )
     const args = ['import', 'ssh-config', file, '--accept-new']
-    expect(await person.fleet([...args, '--dry-run'])).toMatchObject({ code: 0, stdout: 'h0\n' })
-    const refused = await person.fleet(args)
+    expect(await user.fleet([...args, '--dry-run'])).toMatchObject({ code: 0, stdout: 'h0\n' })
+    const refused = await user.fleet(args)
     expect(refused).toMatchObject({ code: 2, stdout: '' })
     expect(refused.stderr).toContain(`hosts.conf:4\n  review the commands first`)
     await expect(readFile(ran)).rejects.toThrow('ENOENT')
-    expect(await person.fleet([...args, '--allow-exec'])).toMatchObject({ code: 0 })
+    expect(await user.fleet([...args, '--allow-exec'])).toMatchObject({ code: 0 })
     expect(await readFile(ran, 'utf8')).toBe('')
   })
 
   test('from Ansible evaluates templates, aliases and jump hosts', async () => {
-    await using person = await makeTestUser({ identity: lab.identity.file })
+    await using user = await makeTestUser({ identity: lab.identity.file })
     const [gate, app, plain] = [hostOf(lab, 1), hostOf(lab, 2), hostOf(lab, 3)]
     await writeFile(
-      join(person.home, '.ssh/config'),
+      join(user.home, '.ssh/config'),
       `Host alias\n  HostName ${plain.address}\n  User ${plain.user}\n`,
     )
     const jump = `ansible_ssh_common_args='-o ProxyCommand="ssh -W %h:%p -q ${gate.user}@${gate.address}"'`
     const net = app.address.replace(/\.\d+$/, '')
-    const hosts = join(person.home, 'hosts.ini')
+    const hosts = join(user.home, 'hosts.ini')
     await writeFile(
       hosts,
       [
@@ -124,9 +124,9 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
         `[all:vars]\nnet=${net}\n`,
       ].join('\n'),
     )
-    const env = { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') }
+    const env = { ANSIBLE_LOCAL_TEMP: join(user.home, 'tmp') }
     const args = ['import', 'ansible', hosts, '--accept-new']
-    const done = await person.fleet(args, { env })
+    const done = await user.fleet(args, { env })
     expect(done.code).toBe(1)
     expect(done.stderr).toMatch(
       /^skipped: lost: the value of ansible_host is the template .*nowhere/m,
@@ -134,31 +134,31 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
     expect(done.stderr).toMatch(/^skipped: socks: Ansible connects through a ProxyCommand/m)
     expect(done.stderr).toContain(`app is reached through ${gate.address}, so`)
     expect(done.stderr).toMatch(/^2 imported, 2 skipped$/m)
-    expect(await person.inventory()).toMatch(
+    expect(await user.inventory()).toMatch(
       new RegExp(`  app:\n(?: {4}.*\n)*    via: ${gate.address}\n`),
     )
     for (const name of ['app', 'alias']) {
-      const echo = await person.fleet(['ssh', name, '--', 'echo', 'in'])
+      const echo = await user.fleet(['ssh', name, '--', 'echo', 'in'])
       expect(echo).toMatchObject({ code: 0, stdout: 'in\n' })
     }
 
-    const marker = join(person.home, 'looked-up')
+    const marker = join(user.home, 'looked-up')
     await writeFile(hosts, `x ansible_host="{{ lookup('pipe', 'touch ${marker}') }}"\n`)
-    const lookup = await person.fleet(['import', 'ansible', hosts, '--dry-run'], { env })
+    const lookup = await user.fleet(['import', 'ansible', hosts, '--dry-run'], { env })
     expect(lookup).toMatchObject({ code: 1, stdout: '' })
     await expect(readFile(marker)).rejects.toThrow('ENOENT')
   })
 
   test('prompts for each by name and number, until one answer applies to all', async () => {
-    await using person = await makeTestUser({ identity: lab.identity.file })
-    const hosts = join(person.home, 'hosts.ini')
+    await using user = await makeTestUser({ identity: lab.identity.file })
+    const hosts = join(user.home, 'hosts.ini')
     const lines = ['one', 'two', 'three', 'four'].map((name, index) => {
-      const { address, user } = hostOf(lab, index + 1)
-      return `${name} ansible_host=${address} ansible_user=${user}`
+      const { address, user: login } = hostOf(lab, index + 1)
+      return `${name} ansible_host=${address} ansible_user=${login}`
     })
     await writeFile(hosts, lines.join('\n'))
-    const env = { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') }
-    const { screen, code } = await person.fleetOnTerminal(
+    const env = { ANSIBLE_LOCAL_TEMP: join(user.home, 'tmp') }
+    const { screen, code } = await user.fleetOnTerminal(
       ['import', 'ansible', hosts],
       [
         ...answerAt('one (1 of 4)', 'perhaps\r'),
@@ -172,41 +172,41 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
     expect(screen).not.toContain('four (4 of 4)')
     expect(screen).toContain('not imported, as you requested: one')
     expect(screen).toContain('3 imported, 1 skipped')
-    expect((await person.fleet(['ls', '-q'])).stdout).toBe('four\nthree\ntwo\n')
+    expect((await user.fleet(['ls', '-q'])).stdout).toBe('four\nthree\ntwo\n')
     const only = ['import', 'ansible', hosts, '--only', 'o*', '--accept-new', '--only', 'two']
-    const rest = await person.fleet(only, { env })
+    const rest = await user.fleet(only, { env })
     expect(rest).toMatchObject({ code: 0 })
     expect(rest.stderr).toContain('two: already in the inventory')
-    const none = await person.fleet(['import', 'ansible', hosts, '--only', 'nope'], { env })
+    const none = await user.fleet(['import', 'ansible', hosts, '--only', 'nope'], { env })
     expect(none).toMatchObject({ code: 2, stdout: '' })
   })
 
   test('works in both directions with Ansible, which connects to exported hosts as fleet does', async () => {
-    await using person = await makeTestUser({ identity: lab.identity.file })
-    const { address, user } = hostOf(lab)
-    const adopt = ['adopt', `${user}@${address}`, '--name', 'web-1', '-i', lab.identity.file]
-    expect(await person.fleet([...adopt, '--accept-new', '-l', 'role=web'])).toMatchObject({
+    await using user = await makeTestUser({ identity: lab.identity.file })
+    const { address, user: login } = hostOf(lab)
+    const adopt = ['adopt', `${login}@${address}`, '--name', 'web-1', '-i', lab.identity.file]
+    expect(await user.fleet([...adopt, '--accept-new', '-l', 'role=web'])).toMatchObject({
       code: 0,
     })
-    const hosts = join(person.home, 'hosts.ini')
-    await writeFile(hosts, `[web]\n${address} ansible_user=${user}\n`)
-    expect(await person.fleet(['import', 'ansible', hosts])).toMatchObject({
+    const hosts = join(user.home, 'hosts.ini')
+    await writeFile(hosts, `[web]\n${address} ansible_user=${login}\n`)
+    expect(await user.fleet(['import', 'ansible', hosts])).toMatchObject({
       code: 0,
       stderr: `${address}: already in the inventory as web-1\n0 imported, 1 already in the inventory\n`,
     })
-    const bin = join(person.home, 'bin')
+    const bin = join(user.home, 'bin')
     await mkdir(bin)
     await writeFile(join(bin, 'fleet'), `#!/bin/sh\nexec ${program} "$@"\n`, {
       mode: 0o755,
     })
-    const script = join(person.folder, 'inventory')
-    const { stdout } = await person.fleet(['export', 'ansible'])
+    const script = join(user.folder, 'inventory')
+    const { stdout } = await user.fleet(['export', 'ansible'])
     await writeFile(script, stdout, { mode: 0o755 })
     const env = {
-      ...person.env,
-      PATH: `${bin}:${person.env['PATH']}`,
-      ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp'),
-      ANSIBLE_SSH_CONTROL_PATH_DIR: join(person.home, 'cp'),
+      ...user.env,
+      PATH: `${bin}:${user.env['PATH']}`,
+      ANSIBLE_LOCAL_TEMP: join(user.home, 'tmp'),
+      ANSIBLE_SSH_CONTROL_PATH_DIR: join(user.home, 'cp'),
       ANSIBLE_SSH_ARGS: '-o ControlMaster=no',
     }
     const ask = (command: string, ...args: string[]) =>
@@ -223,17 +223,17 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
     const raw = await ask('ansible', '-i', script, 'role_web', '-m', 'raw', '-a', 'echo reached')
     expect(raw.stdout).toContain('reached')
 
-    const config = join(person.home, 'export.conf')
-    await writeFile(config, (await person.fleet(['ssh-config'])).stdout)
+    const config = join(user.home, 'export.conf')
+    await writeFile(config, (await user.fleet(['ssh-config'])).stdout)
     const settings = (await ask('ssh', '-F', config, '-G', 'web-1')).stdout
     expect(settings).toContain(`hostname ${address}\n`)
     expect(settings).toMatch(/^hostkeyalias fleet\.0123abcd\.web-1$/m)
     const reached = await ask('ssh', '-F', config, 'web-1', 'echo', 'by ssh')
     expect(reached.stdout).toBe('by ssh\n')
 
-    const targets = join(person.home, 'targets.json')
-    await writeFile(targets, (await person.fleet(['export', 'prometheus'])).stdout)
-    const prometheus = join(person.home, 'prometheus.yml')
+    const targets = join(user.home, 'targets.json')
+    await writeFile(targets, (await user.fleet(['export', 'prometheus'])).stdout)
+    const prometheus = join(user.home, 'prometheus.yml')
     await writeFile(
       prometheus,
       `scrape_configs:\n  - job_name: node\n    file_sd_configs:\n      - files: [${targets}]\n`,
@@ -243,14 +243,14 @@ describe.skipIf(!labIsHere)('importing hosts', () => {
     await writeFile(targets, (await readFile(targets, 'utf8')).replace('"role"', '"a-role"'))
     await expect(ask(promtool, 'check', 'config', prometheus)).rejects.toThrow('a-role')
 
-    const file = join(person.home, 'hosts.ini')
+    const file = join(user.home, 'hosts.ini')
     await writeFile(
       file,
-      `[web]\nother_1 ansible_host=${hostOf(lab, 2).address} ansible_user=${user}\n[front:children]\nweb\n[winds]\nw ansible_connection=winrm\n`,
+      `[web]\nother_1 ansible_host=${hostOf(lab, 2).address} ansible_user=${login}\n[front:children]\nweb\n[winds]\nw ansible_connection=winrm\n`,
     )
     const args = ['import', 'ansible', file, '--accept-new', '--json']
-    const taken = await person.fleet(args, {
-      env: { ANSIBLE_LOCAL_TEMP: join(person.home, 'tmp') },
+    const taken = await user.fleet(args, {
+      env: { ANSIBLE_LOCAL_TEMP: join(user.home, 'tmp') },
     })
     expect(taken.code).toBe(1)
     expect(taken.stderr).toContain('skipped: w: Ansible connects to this host over winrm, not SSH')

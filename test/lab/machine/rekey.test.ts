@@ -107,12 +107,12 @@ describe.skipIf(!labIsHere)('rekey', () => {
 })
 
 test('rekey is refused for the machine that is this computer', async () => {
-  await using person = await makeOperator({
+  await using user = await makeOperator({
     inventory:
       'version: 1\nid: 0123abcd\nmachines:\n  me: { driver: local, host: { phase: ready } }\n',
   })
-  await using fleet = person.open()
-  const machine = await person.machine('me')
+  await using fleet = user.open()
+  const machine = await user.machine('me')
   if (machine === undefined) throw new Error('no machine me')
   await expect(rekeyMachine(fleet, machine, async () => true)).rejects.toMatchObject({
     kind: 'usage',

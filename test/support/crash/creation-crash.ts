@@ -70,11 +70,11 @@ async function describeHome({ home }: TestUser): Promise<string> {
 }
 
 /** Resolves to whether the interruption came so late that nothing is left to do. */
-const isReady = async (person: TestUser): Promise<boolean> =>
-  (await person.inventory()).includes('phase: ready')
+const isReady = async (user: TestUser): Promise<boolean> =>
+  (await user.inventory()).includes('phase: ready')
 
-const hasEntry = async (person: TestUser): Promise<boolean> =>
-  (await person.inventory()).includes('web-1')
+const hasEntry = async (user: TestUser): Promise<boolean> =>
+  (await user.inventory()).includes('web-1')
 
 /** Kills the client of a call before the call is executed, or after it is executed but not answered. */
 export const killAtCall = (number: number, phase: 'before' | 'after'): CrashPoint => ({
@@ -137,11 +137,11 @@ export async function crash(
   mode: 'again' | 'undo',
 ): Promise<CrashRow> {
   await aws.reset()
-  await using person = await makeTestUser()
+  await using user = await makeTestUser()
   const env = aws.environment
   let pid = 0
   point.arm(aws, () => pid)
-  const first = await person.fleet(create, {
+  const first = await user.fleet(create, {
     env: { ...env, ...point.environment },
     started: (started) => {
       pid = started
@@ -150,30 +150,30 @@ export async function crash(
   const at = aws.calls.at(-1)?.action ?? 'none'
   const fired = aws.calls.length >= (point.call ?? 0)
   aws.clearFaults()
-  if (first.code === -2) await ageLocks(person.home, person.folder)
-  const again = mode === 'again' ? await finish(person, env) : first.code
+  if (first.code === -2) await ageLocks(user.home, user.folder)
+  const again = mode === 'again' ? await finish(user, env) : first.code
   const made = describeWorld(await aws.world())
-  const removed = (await hasEntry(person))
-    ? (await person.fleet(['rm', '-y', 'web-1'], { env })).code
+  const removed = (await hasEntry(user))
+    ? (await user.fleet(['rm', '-y', 'web-1'], { env })).code
     : 0
-  const left = `${describeWorld(await aws.world())}, ${await describeHome(person)}`
+  const left = `${describeWorld(await aws.world())}, ${await describeHome(user)}`
   const { place, how } = point
   return { place, how, at, fired, first: first.code, again, made, removed, left }
 }
 
 /** Runs the command that finishes a creation, if it is unfinished. Resolves to the exit code. */
-async function finish(person: TestUser, env: Aws['environment']): Promise<number> {
-  if (await isReady(person)) return 0
-  const words = (await hasEntry(person)) ? ['create', 'web-1'] : create
-  return (await person.fleet(words, { env })).code
+async function finish(user: TestUser, env: Aws['environment']): Promise<number> {
+  if (await isReady(user)) return 0
+  const words = (await hasEntry(user)) ? ['create', 'web-1'] : create
+  return (await user.fleet(words, { env })).code
 }
 
 /** Creates a machine without interruption. Resolves to the numbers of possible interruption points. */
 export async function countPoints(aws: Aws): Promise<{ calls: number; writes: number }> {
   await aws.reset()
-  await using person = await makeTestUser()
-  const log = join(person.home, 'writes')
-  const { code, stderr } = await person.fleet(create, {
+  await using user = await makeTestUser()
+  const log = join(user.home, 'writes')
+  const { code, stderr } = await user.fleet(create, {
     env: { ...aws.environment, NODE_OPTIONS: `--import ${preload}`, FLEET_TEST_WRITES: log },
   })
   if (code !== 0) throw new Error(`the undisturbed creation failed: ${stderr}`)

@@ -19,12 +19,12 @@ export interface ExampleCloud extends Disposable {
 }
 
 /** Installs the example driver next to a user's inventory, and trusts it. */
-export async function installExampleDriver(person: TestUser): Promise<void> {
-  const { folder } = person
+export async function installExampleDriver(user: TestUser): Promise<void> {
+  const { folder } = user
   await installZod(folder)
   await symlink(root, join(folder, 'node_modules/fleet'))
   await cp(example, join(folder, 'node_modules/fleet-driver-example'), { recursive: true })
-  const { code, stderr } = await person.fleet(['trust', 'add', 'example', '--yes'])
+  const { code, stderr } = await user.fleet(['trust', 'add', 'example', '--yes'])
   if (code !== 0) throw new Error(stderr)
 }
 

@@ -10,7 +10,7 @@ export interface HostileInventory {
 }
 
 /** Token of the user's own virtual machine, which no inventory may affect. */
-export const personsMachine = tokenOf('a virtual machine of the person')
+export const usersMachine = tokenOf('a virtual machine of the user')
 
 /** Addresses that fleet may connect to, because entries contain them. */
 export const addresses = ['192.0.2.1', '192.0.2.2', '2001:db8::7', 'fe80::1%eth0', 'web-1.example']
@@ -60,10 +60,10 @@ const anything: fc.Arbitrary<unknown> = fc.oneof(
 )
 
 const safe = {
-  token: fc.oneof(fc.uuid({ version: 4 }), fc.constant(personsMachine)),
+  token: fc.oneof(fc.uuid({ version: 4 }), fc.constant(usersMachine)),
   id: fc.constantFrom(
     'i-0abc1234567890abc',
-    personsMachine,
+    usersMachine,
     'production',
     '/subscriptions/s/resourceGroups/prod/providers/Microsoft.Compute/virtualMachines/db',
   ),

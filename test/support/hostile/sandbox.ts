@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { runCli } from '../../../src/cli/program.ts'
 import { UserError } from '../../../src/errors.ts'
-import { personsMachine } from './inventories.ts'
+import { usersMachine } from './inventories.ts'
 
 /** Effects of a command. */
 export interface Effects {
@@ -31,10 +31,10 @@ const program = (log: string, name: string): string => `#!/bin/sh
 printf '%s\\n' "${name} $*" >>'${log}'
 case "${name} $1 $2" in
 'VBoxManage --version '*) echo 7.0.20r163906 ;;
-'VBoxManage list vms'*) echo '"production" {${personsMachine}}' ;;
+'VBoxManage list vms'*) echo '"production" {${usersMachine}}' ;;
 'VBoxManage list '*) ;;
-'VBoxManage showvminfo ${personsMachine}') printf 'name="production"\\nUUID="${personsMachine}"\\nVMState="running"\\nCfgFile="/nowhere/production.vbox"\\n' ;;
-'VBoxManage getextradata ${personsMachine}') echo 'Key: owner, Value: person' ;;
+'VBoxManage showvminfo ${usersMachine}') printf 'name="production"\\nUUID="${usersMachine}"\\nVMState="running"\\nCfgFile="/nowhere/production.vbox"\\n' ;;
+'VBoxManage getextradata ${usersMachine}') echo 'Key: owner, Value: user' ;;
 VBoxManage*) echo 'VBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001)' >&2; exit 1 ;;
 'qemu-'*) echo 'QEMU emulator version 8.2.0' ;;
 *) exit 1 ;;

@@ -52,8 +52,8 @@ export interface StackLab extends AsyncDisposable {
 }
 
 /** Installs the compose plugin for a user. */
-export async function giveCompose(person: TestUser, plugin: string): Promise<void> {
-  const folder = join(person.home, '.docker/cli-plugins')
+export async function giveCompose(user: TestUser, plugin: string): Promise<void> {
+  const folder = join(user.home, '.docker/cli-plugins')
   await mkdir(folder, { recursive: true })
   await symlink(plugin, join(folder, 'docker-compose'))
 }
