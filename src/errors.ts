@@ -14,6 +14,15 @@ export const exitCodes = {
   cancelled: 130,
 } as const
 
+/**
+ * Exit code of commands that exit with docker's code, if fleet itself fails
+ * (docs.docker.com/reference/cli/docker/container/run/#exit-status).
+ */
+export const dockerFailure = 125
+
+/** Exit code of `fleet ssh`, if fleet itself fails (ssh(1), EXIT STATUS). */
+export const sshFailure = 255
+
 /** The category of an error, and `kind` in JSON output. `bug` wraps an unexpected error in fleet itself. */
 export type ErrorKind = Exclude<keyof typeof exitCodes, 'ok'>
 

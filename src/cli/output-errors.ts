@@ -1,7 +1,12 @@
+import type { Writable } from 'node:stream'
 import { exitCodes } from '../errors.ts'
+import { failureCodeFor, typedWords } from './argv.ts'
 
-/** The reason in the message of a system error, such as `ENOSPC: no space left on device, write`. */
+/** Returns the reason in the message of a system error, such as `ENOSPC: no space left on device, write`. */
 const reasonIn = ({ message }: Error): string => /^\w+: (.*), \w+$/.exec(message)?.[1] ?? message
+
+/** Returns `node:fs` without `require`: `fleet --version` loads no module. */
+const fs = () => process.getBuiltinModule('node:fs')
 
 /**
  * Exits because of an error of an output: with code 0 if its reader is gone, as in `fleet ps | head`; otherwise with an
@@ -11,18 +16,38 @@ function exitOnError(name: 'stdout' | 'stderr', error: NodeJS.ErrnoException): n
   const isUnread = error.code === 'EPIPE'
   if (!isUnread && name === 'stdout') {
     try {
-      const { writeSync } = process.getBuiltinModule('node:fs') // fleet --version loads no module
-      writeSync(2, `fleet: cannot write to standard output: ${reasonIn(error)}\n`)
+      fs().writeSync(2, `fleet: cannot write to standard output: ${reasonIn(error)}\n`)
     } catch {
       // Standard error cannot be written to either.
     }
   }
-  process.exit(isUnread ? exitCodes.ok : exitCodes.failed) // oxlint-disable-line unicorn/no-process-exit -- called from events of the output
+  const code = isUnread ? exitCodes.ok : failureCodeFor(typedWords(process.argv.slice(2)))
+  process.exit(code) // oxlint-disable-line unicorn/no-process-exit -- called from events of the output
+}
+
+/** A standard stream of Node.js that is a file. */
+type FileStream = Writable & { readonly fd: number }
+
+const isFile = (stream: object): stream is FileStream => '_type' in stream && stream._type === 'fs'
+
+/** Makes a stream write complete chunks. Node.js writes a chunk only once, and a nearly full disk accepts only a part. */
+function writeCompletely(stream: FileStream): void {
+  stream._write = (chunk: Buffer, _encoding, done) => {
+    try {
+      let written = 0
+      while (written < chunk.length) written += fs().writeSync(stream.fd, chunk, written)
+      done()
+    } catch (error) {
+      done(error as Error)
+    }
+  }
 }
 
 /** Exits when writing to an output of this process fails. Opens the output. */
 export function exitOnWriteErrors(name: 'stdout' | 'stderr'): NodeJS.WriteStream {
-  return process[name].on('error', (error) => exitOnError(name, error))
+  const stream = process[name]
+  if (isFile(stream)) writeCompletely(stream)
+  return stream.on('error', (error) => exitOnError(name, error))
 }
 
 /** Calls `done` once everything was written to an output. Exits if that failed. */

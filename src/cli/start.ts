@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path'
+import { asksForJson, commandIn, failureCodeFor } from './argv.ts'
 import { askBroker } from './ask-broker.ts'
 import type * as Broker from './run-broker.ts'
 import type * as Process from './process.ts'
-import { exitCodes } from '../errors.ts'
 import { newTraceId } from '../os/trace.ts'
 import { locateHome, foreignOwner } from '../state/home/locate-home.ts'
 import type { Program } from '../ui/io.ts'
@@ -19,17 +19,6 @@ export const hosted: ReadonlySet<string | undefined> = new Set(
 const frequent: ReadonlySet<string> = new Set(
   '__broker ls status cp env run compose docker top'.split(' '),
 )
-
-/** Returns the name of the command, if no options precede it except `-m`, `--machine`, `--on` and `--all`. */
-function commandIn(argv: readonly string[]): string | undefined {
-  const words = [...argv]
-  let word = words.shift()
-  while (word !== undefined && /^(?:-m|--(?:machine|on|all))(?:=|$)/.test(word)) {
-    if (!word.includes('=') && word !== '--all') words.shift()
-    word = words.shift()
-  }
-  return word
-}
 
 /** Whether a command can run in the broker. */
 const mayBeHosted = (command: string | undefined): boolean =>
@@ -50,9 +39,9 @@ function hasWorkingDirectory(argv: readonly string[]): boolean {
     const message = 'the working directory no longer exists'
     const hint = 'change to an existing directory'
     const json = { error: { kind: 'failed', message, hint } }
-    const text = argv.includes('--json') ? JSON.stringify(json) : `fleet: ${message}\n  ${hint}`
+    const text = asksForJson(argv) ? JSON.stringify(json) : `fleet: ${message}\n  ${hint}`
     process.stderr.write(`${text}\n`)
-    process.exitCode = exitCodes.failed
+    process.exitCode = failureCodeFor(argv)
     return false
   }
 }

@@ -21,14 +21,15 @@ const instructionsOf = (dockerfile: string, escape: '\\' | '`'): string[] =>
     .replaceAll(escape === '`' ? /`[ \t]*\n/g : /\\[ \t]*\n/g, ' ')
     .split('\n')
 
-/** Expands `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+alternative}`. */
+/** Expands `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+alternative}`, whose words may have variables too. */
 const expandVariables = (text: string, valueOf: (name: string) => string | undefined): string =>
   text.replaceAll(
-    /\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})/g,
+    /\$(?:(\w+)|\{(\w+)(?::?([-+])((?:\$\{[^{}]*\}|[^{}])*))?\})/g,
     (_match, bare?: string, braced?: string, operator?: string, word = '') => {
       const value = valueOf(bare ?? braced ?? '') ?? ''
-      if (operator === '+') return value === '' ? '' : word
-      return value === '' ? word : value
+      const usesWord = operator === '+' ? value !== '' : value === ''
+      if (usesWord) return expandVariables(word, valueOf)
+      return operator === '+' ? '' : value
     },
   )
 
@@ -41,7 +42,8 @@ export function imagesOf(dockerfile: string, args: ReadonlyMap<string, string>):
   const stages = new Set<string>(['scratch'])
   const images: string[] = []
   let started = false
-  const directives = directivesOf(dockerfile)
+  const text = dockerfile.replace(/^\uFEFF/, '') // a byte order mark
+  const directives = directivesOf(text)
   const syntax = directives.get('syntax')
   if (syntax !== undefined) images.push(syntax)
   const add = (name: string): void => {
@@ -49,7 +51,7 @@ export function imagesOf(dockerfile: string, args: ReadonlyMap<string, string>):
     if (image !== '' && !/^\d+$/.test(image) && !stages.has(image.toLowerCase())) images.push(image)
   }
   const escape = directives.get('escape') === '`' ? '`' : '\\'
-  for (const instruction of instructionsOf(dockerfile, escape)) {
+  for (const instruction of instructionsOf(text, escape)) {
     const [, name, rest = ''] = /^\s*(\w+)\s+(.*)$/.exec(instruction) ?? []
     if (name?.toUpperCase() === 'ARG' && !started) {
       const [, key = '', value = ''] = /^(\w+)(?:=["']?(.*?)["']?)?\s*$/.exec(rest) ?? []

@@ -210,7 +210,11 @@ function exchange(agent: DialAgent, path: string, sending: Sending): Promise<Inc
       clearTimeout(idleTimer)
       if (upgraded === undefined) {
         connection.destroy()
-        reject(new InvalidResponse('the connection was upgraded without a request'))
+        reject(
+          new InvalidResponse(
+            'the server upgraded the connection although no upgrade was requested',
+          ),
+        )
         return
       }
       if (head.length > 0) connection.unshift(head)

@@ -89,7 +89,7 @@ const namedInHint = 5
 
 /** Commands in hints that accept several machine names, separated by spaces. */
 const takesNames = new RegExp(
-  `(fleet (?:create|provision|status|start|stop|restart|kill|rm|forget)) ${anyName}`,
+  `(fleet (?:create|provision|status|start|stop|restart|kill|rm|forget)) ${anyName}(?! --)`,
   'g',
 )
 

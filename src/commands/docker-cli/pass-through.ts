@@ -1,16 +1,10 @@
-import { UserError } from '../../errors.ts'
+import { UserError, dockerFailure } from '../../errors.ts'
 import { passThroughStreams } from '../../ui/io.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { type Command, type Invocation, any, defineCommand } from '../command.ts'
 import { chooseEngines } from '../multi/choose-engines.ts'
 import { findFlag } from '../options/common-options.ts'
 import { checkPlacement } from './misplaced-option.ts'
-
-/**
- * Exit code of failures of fleet itself, as with docker run
- * (docs.docker.com/reference/cli/docker/container/run/#exit-status).
- */
-const dockerFailure = 125
 
 /** Runs docker on several machines at the same time; each line of output is prefixed with the name of the machine. */
 async function runEverywhere(

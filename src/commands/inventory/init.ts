@@ -77,20 +77,21 @@ export const init = defineCommand({
       `${JSON.stringify(schema, undefined, 2)}\n`,
       fleet.env,
     )
+    const isFound = resolve(io.cwd, 'machines.yaml') === path
+    const install = isFound
+      ? 'fleet merge --install'
+      : `fleet merge --install --inventory ${shellQuote(path)}`
+    if (git?.failure !== undefined) {
+      io.stderr.write(`git was not configured to use fleet merge: ${git.failure}\n`)
+      io.stderr.write(`  once the error is resolved, run: ${install}\n`)
+    }
     if (format.json) {
       writeJson(io, { files })
       return
     }
     for (const file of files) io.stderr.write(`wrote ${file}\n`)
-    const isFound = resolve(io.cwd, 'machines.yaml') === path
-    const install = isFound
-      ? 'fleet merge --install'
-      : `fleet merge --install --inventory ${shellQuote(path)}`
     if (git === undefined) {
       io.stderr.write(`once the directory is in a git repository, run: ${install}\n`)
-    } else if (git.failure !== undefined) {
-      io.stderr.write(`git was not configured to use fleet merge: ${git.failure}\n`)
-      io.stderr.write(`  once the error is resolved, run: ${install}\n`)
     }
     io.stderr.write(
       'next, add a host: fleet adopt user@host, or fleet create NAME --driver local\n',

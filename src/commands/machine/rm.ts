@@ -133,16 +133,11 @@ const removalConcurrency = 64
 async function removeAll(context: CommandContext, removal: Removal): Promise<number> {
   const { fleet, io, format, targets } = context
   const { forget } = removal
-  const {
-    checkCanForget: checkForgettable,
-    checkRemovable,
-    describeRecreation,
-    forgetMachine,
-    removeMachine,
-  } = await import('../../operations/machine/remove-machine.ts')
+  const { checkCanForget, checkRemovable, describeRecreation, forgetMachine, removeMachine } =
+    await import('../../operations/machine/remove-machine.ts')
   const machines = await chooseRemovals(context)
   await confirmRemoval(context, machines, removal)
-  const check = forget ? checkForgettable : checkRemovable
+  const check = forget ? checkCanForget : checkRemovable
   await check(fleet, machines, (machine) => askForName(io, machine))
   const leaving = new Set(machines.map(({ name }) => name))
   await using members = await openMembers(

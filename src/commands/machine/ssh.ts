@@ -1,4 +1,4 @@
-import { UserError } from '../../errors.ts'
+import { UserError, sshFailure } from '../../errors.ts'
 import type { Forwards } from '../../operations/forward/open-forwards.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type Io, passThroughStreams } from '../../ui/io.ts'
@@ -11,9 +11,6 @@ interface ForwardOptions {
   readonly dynamic: readonly string[]
   readonly forwardOnly: boolean
 }
-
-/** The exit code if fleet itself fails, as in ssh (ssh(1), EXIT STATUS). */
-const sshFailure = 255
 
 export const ssh = defineCommand({
   name: 'ssh',

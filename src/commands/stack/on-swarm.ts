@@ -105,13 +105,15 @@ export async function rollBackOnSwarm(
   name: string,
   { to, yes }: { readonly to: number | undefined; readonly yes: boolean },
 ): Promise<number> {
-  const { chooseSwarmRelease, readSwarmReleases } =
-    await import('../../operations/swarm-stacks/releases.ts')
+  const { readSwarmReleases } = await import('../../operations/swarm-stacks/releases.ts')
+  const { releaseToRestore } = await import('../../operations/stacks/restorable-releases.ts')
   const { rollBackSwarmStack } =
     await import('../../operations/swarm-stacks/rollback-swarm-stack.ts')
   const releases = await swarm.ask(({ engine }) => readSwarmReleases(engine, name, fleet.signal))
-  const { number, at, by } = chooseSwarmRelease(name, releases, to)
   const current = releases.find(({ isCurrent }) => isCurrent)
+  const { number, at, by } = releaseToRestore({ current: current?.number, all: releases }, to, {
+    stack: name,
+  })
   const time = Date.parse(at)
   const when = Number.isNaN(time) ? '' : `deployed ${humanAge(time / 1000)} `
   const from = current === undefined ? 'no release' : `release ${current.number}`

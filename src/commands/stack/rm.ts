@@ -142,7 +142,7 @@ export const stackRm = defineCommand({
     ),
     destroy: text(
       '--destroy <stack>',
-      'stack name, given again to confirm --volumes without a prompt, which --yes does not do',
+      'stack name, repeated to confirm --volumes without a prompt (--yes does not confirm it)',
       'stack',
     ),
     yes: yesOption,

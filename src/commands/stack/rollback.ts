@@ -67,14 +67,14 @@ async function planSteps(
 ): Promise<{ readonly steps: readonly Step[]; readonly code: number }> {
   const { openStore } = await import('../../operations/stacks/host-store/open-store.ts')
   const { readReleases } = await import('../../operations/stacks/host-store/releases.ts')
-  const { chooseRelease } = await import('../../operations/stacks/rollback-machine.ts')
+  const { releaseToRestore } = await import('../../operations/stacks/restorable-releases.ts')
   const { fanOutInOrder } = await import('../../operations/fan-out/fan-out.ts')
   const outcomes = await fanOutInOrder(
     machines,
     async (machine, signal): Promise<Step> => {
       const { host, mirror } = await openStore(fleet.with({ signal }), machine, stack)
       const releases: Releases = await readReleases(host, mirror.folder)
-      const chosen = chooseRelease(releases, { stack: { name: stack }, to }, machine.name)
+      const chosen = releaseToRestore(releases, to, { stack, machine: machine.name })
       const from = releases.all.find(({ number }) => number === releases.current)
       return { machine, from, to: chosen }
     },

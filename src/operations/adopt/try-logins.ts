@@ -94,6 +94,7 @@ async function connect(
   const target = {
     ...{ machine: name, address, port, user, hostKeys, ...attempt },
     ...{ ...ssh, agent: agentSocket(ssh, env) },
+    destination: host.sshAlias,
     client: requestedClient(machine, env),
   }
   // The settings are already resolved. OpenSSH gets the alias too, for the settings that fleet does not support.

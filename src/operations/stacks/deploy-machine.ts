@@ -15,11 +15,11 @@ import {
   addRelease,
   finishRelease,
   nextNumber,
-  outdatedReleases,
   readReleaseContent,
   readReleases,
   removeReleases,
 } from './host-store/releases.ts'
+import { outdatedReleases } from './restorable-releases.ts'
 import { findStackImages, listStack } from './observe-stack.ts'
 import {
   dropBuilds,

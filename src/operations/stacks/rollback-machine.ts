@@ -9,6 +9,7 @@ import {
   readReleaseContent,
   readReleases,
 } from './host-store/releases.ts'
+import { releaseToRestore } from './restorable-releases.ts'
 import {
   type DeployCalls,
   type DeployTarget,
@@ -35,31 +36,6 @@ export interface RolledBack {
   readonly release: number
 }
 
-/** Returns the release to restore. Throws kind `usage` if there is none. */
-export function chooseRelease(
-  { current, all }: Releases,
-  {
-    stack: { name },
-    to,
-  }: { readonly stack: Pick<Stack, 'name'>; readonly to?: number | undefined },
-  machine: string,
-): Release {
-  const ready = all.filter(({ state }) => state === 'ready')
-  const chosen =
-    to === undefined
-      ? ready.findLast(({ number }) => current === undefined || number < current)
-      : ready.find(({ number }) => number === to)
-  if (chosen !== undefined) return chosen
-  const numbers = ready.map(({ number }) => number).join(', ') || 'none'
-  throw new UserError(
-    'usage',
-    to === undefined
-      ? `stack ${name} has no earlier release on ${machine}`
-      : `stack ${name} has no release ${to} on ${machine}`,
-    { machine, hint: `releases that can be restored: ${numbers}` },
-  )
-}
-
 /**
  * Restores an earlier release of a stack on one machine, from the data on its host. If that fails, the current release
  * is restored. Throws kind `usage` if there is no such release, and otherwise as a deployment does.
@@ -76,7 +52,7 @@ export async function rollbackMachine(
   await using lock = await lockStack(host, { stack: stack.name, folder, owner, signal })
   const stop = lock.signal
   const releases = await readReleases(host, folder)
-  const release = chooseRelease(releases, rollback, machine)
+  const release = releaseToRestore(releases, rollback.to, { stack: stack.name, machine })
   progress(
     `restore release ${release.number}`,
     `wait up to ${stack.wait} s for the services to become healthy`,

@@ -10,6 +10,7 @@ import {
 import { stackLabel } from '../../engine/swarm/services.ts'
 import { UserError } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
+import { outdatedReleases } from '../stacks/restorable-releases.ts'
 import type { NamedContent, SwarmFile } from './swarm-file.ts'
 
 /** A deployment of a stack, which the swarm keeps as a config with the file that was deployed. */
@@ -36,9 +37,6 @@ const labelNames = {
   at: 'fleet.at',
   commit: 'fleet.commit',
 } as const
-
-/** The number of newest releases that are kept, besides the current one. */
-const keptReleases = 5
 
 function releaseOf(object: SwarmObject): SwarmRelease[] {
   const { Labels: labels } = object.Spec
@@ -85,37 +83,6 @@ export function fileOf({ number, object }: SwarmRelease): SwarmFile {
     // reported below
   }
   throw new UserError('failed', `cannot read release ${number}`)
-}
-
-/**
- * Returns the release to restore: the release `to`, or the newest ready release before the current one. Throws kind
- * `failed` if there is none.
- */
-export function chooseSwarmRelease(
-  stack: string,
-  releases: readonly SwarmRelease[],
-  to: number | undefined,
-): SwarmRelease {
-  const current = releases.find(({ isCurrent }) => isCurrent)
-  const ready = releases.filter(({ state }) => state === 'ready')
-  const chosen =
-    to === undefined
-      ? ready.findLast(({ number }) => current === undefined || number < current.number)
-      : ready.find(({ number }) => number === to)
-  if (chosen !== undefined) return chosen
-  const known = ready.map(({ number }) => number).join(', ')
-  throw new UserError(
-    'failed',
-    to === undefined
-      ? `stack ${stack} has no earlier release`
-      : `stack ${stack} has no release ${to}`,
-    {
-      hint:
-        known === ''
-          ? `to deploy the stack: fleet deploy ${stack}`
-          : `releases that can be restored: ${known}`,
-    },
-  )
 }
 
 /** Creates the configs and secrets that the swarm does not have yet. */
@@ -215,12 +182,10 @@ export async function removeUnused(
   signal: AbortSignal,
 ): Promise<void> {
   const all = await readSwarmReleases(engine, stack, signal)
-  const kept = all.filter(
-    (release, index) => release.isCurrent || index >= all.length - keptReleases,
-  )
-  for (const release of all) {
-    if (!kept.includes(release)) await removeObject(engine, 'configs', release.object, signal)
-  }
+  const current = all.find(({ isCurrent }) => isCurrent)?.number
+  const outdated = outdatedReleases({ current, all })
+  const kept = all.filter((release) => !outdated.includes(release))
+  for (const { object } of outdated) await removeObject(engine, 'configs', object, signal)
   const used = new Set(kept.flatMap((release) => namesIn(fileOf(release))))
   for (const kind of ['configs', 'secrets'] as const) {
     for (const object of await listObjects(engine, kind, labelNames.content, signal)) {

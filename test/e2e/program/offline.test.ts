@@ -54,6 +54,8 @@ test('commands in a removed directory fail with a clear error', async () => {
     expect(inGone(...args)).toMatchObject({ status: 1, stdout: '', stderr: text })
   }
   expect(JSON.parse(inGone('ls', '--json').stderr)).toMatchObject({ error: { kind: 'failed' } })
+  expect(inGone('-m', 'web-1', 'exec', 'app', 'true')).toMatchObject({ status: 125 })
+  expect(inGone('ssh', 'web-1', '--', 'ls', '--json')).toMatchObject({ status: 255, stderr: text })
   expect(inGone('--version')).toMatchObject({ status: 0, stderr: '' })
 })
 
@@ -71,6 +73,17 @@ test.runIf(process.platform === 'linux')('output that cannot be written is an er
     })
   }
   expect(toFullDisk('use', 'nowhere')).toMatchObject({ status: 3 })
+})
+
+test.runIf(process.platform === 'linux')('output that is truncated is an error', () => {
+  // At the size limit, as on a full disk, a write first succeeds in part.
+  const script = 'trap "" XFSZ; ulimit -f 1; exec "$@" > help.txt'
+  const words = ['-c', script, 'sh', process.execPath, program, '--help']
+  const options = { cwd: ana.folder, env: ana.env, encoding: 'utf8' } as const
+  expect(spawnSync('sh', words, options)).toMatchObject({
+    status: 1,
+    stderr: 'fleet: cannot write to standard output: file too large\n',
+  })
 })
 
 test.each([['ls'], ['--help'], ['--version']])(

@@ -401,6 +401,11 @@ describe.skipIf(!labIsHere)('adopting a host', () => {
       await expect(adopt({ destination: 'closed', ...acceptNew })).rejects.toMatchObject({
         hint: expect.stringMatching(/ssh -v closed$/),
       })
+      // With a known host key, the first connection is the login.
+      await writeFile(join(operator.home, '.ssh/known_hosts'), `192.0.2.9 ${host.hostKey}\n`)
+      await expect(adopt({ destination: 'closed', ...acceptNew })).rejects.toMatchObject({
+        hint: expect.stringMatching(/ssh -v closed$/),
+      })
 
       // The same inventory runs nothing for a user who has not trusted the alias.
       await config(`Host tunnel\n  User bob\n  ProxyCommand sh -c ${shellQuote(command)}\n`)

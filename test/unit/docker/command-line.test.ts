@@ -92,7 +92,12 @@ describe('base images of a Dockerfile', () => {
     ['# escape=`\n# Syntax = s.example/front:1\nFROM `\n  a', ['s.example/front:1', 'a']],
     ['# check=skip=all\n\n# syntax=s.example/front:1\nFROM a', ['a']],
     ['FROM a\nRUN echo `\nFROM b', ['a', 'b']],
-    ['ARG T\nARG U\nFROM a${T:+:$T}\nFROM b${U:+:1}', ['a:$T', 'b']],
+    ['ARG T\nARG U\nFROM a${T:+:$T}\nFROM b${U:+:1}', ['a:2', 'b']],
+    [
+      'ARG T\nARG U\nFROM a:${U:-$T}\nFROM b:${U:-${T}}\nFROM c:${U:-${V:-3}}',
+      ['a:2', 'b:2', 'c:3'],
+    ],
+    ['\uFEFF# escape=`\n# syntax=s.example/front:1\nFROM `\n  a', ['s.example/front:1', 'a']],
     ['FROM \\\n  a\nCOPY --from=c.example/y /b /b\nCOPY --from=0 /b /b', ['a', 'c.example/y']],
     ['FROM a\nRUN --mount=type=bind,from=m.example/z,target=/z ls', ['a', 'm.example/z']],
   ])('are found in: %j', (dockerfile, images) => {

@@ -108,6 +108,7 @@ describe('failures of several machines', () => {
   test.each([
     ['for a new engine: fleet provision NAME; or go on', 'fleet provision web-1 web-2; or go on'],
     ['to set up the machine: fleet apply --on NAME', 'fleet apply --on web-1,web-2'],
+    ['specify a driver: fleet create NAME --driver ssh', 'fleet create NAME --driver ssh'],
     ['to see its log: fleet ssh NAME -- cat /log', 'fleet ssh NAME -- cat /log'],
   ])('list all names in the command of the hint %j, if it accepts several', (hint, command) => {
     const { io, said } = pipeIo()

@@ -1,4 +1,5 @@
 import { Canvas, cellWidth, fitCells } from '../../../ui/screen/canvas.ts'
+import { oneLine } from '../../../ui/visible.ts'
 import { styleOf } from '../../../ui/screen/palette.ts'
 import { heatCell } from '../../../ui/screen/pictures.ts'
 import { listOf, stripHeight } from '../list.ts'
@@ -84,9 +85,10 @@ const keysForTarget = (view: Model['view']): string => {
 
 /** Returns the end of a text that fits into so many cells. */
 function lastCells(text: string, cells: number): string {
-  const characters = Array.from(text)
-  while (cellWidth(characters.join('')) > cells) characters.shift()
-  return characters.join('')
+  const characters = Array.from(oneLine(text))
+  let [from, width] = [characters.length, 0]
+  while (from > 0 && (width += cellWidth(characters[from - 1] ?? '')) <= cells) from -= 1
+  return characters.slice(from).join('')
 }
 
 /** Draws the line above the keys: the text that is being typed, else the last message, else a summary of the list. */

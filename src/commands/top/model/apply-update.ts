@@ -142,7 +142,6 @@ export function applyUpdate(model: Model, update: Update): Model {
     case 'services':
       return changeSwarm(model, update.swarm, ({ reason: _, ...swarm }) => ({
         ...swarm,
-        heardAt: update.at,
         services: update.services,
         tasks: update.tasks,
       }))

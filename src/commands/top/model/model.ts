@@ -59,8 +59,6 @@ export interface SwarmModel {
   readonly name: string
   /** Whether one of its machines is protected. */
   readonly isProtected: boolean
-  /** When a manager answered last, in milliseconds since 1970. */
-  readonly heardAt?: number
   /** Why no manager answers; absent if one does. */
   readonly reason?: string
   readonly services?: readonly ServiceRow[]
@@ -239,8 +237,8 @@ export function initialModel({
 }
 
 /** Whether a machine does not answer at the moment. */
-export const isStale = ({ phase, lastSeenAt: heardAt = 0 }: MachineModel, now: number): boolean =>
-  phase === 'lost' || (phase === 'connected' && now - heardAt > staleMs)
+export const isStale = ({ phase, lastSeenAt = 0 }: MachineModel, now: number): boolean =>
+  phase === 'lost' || (phase === 'connected' && now - lastSeenAt > staleMs)
 
 /** Returns the state of a machine, with the names that `fleet status` uses. */
 export function stateOfMachine(model: MachineModel, now: number): string {

@@ -6,9 +6,6 @@ import { type Host, commandOn, reasonOf } from '../../copy/remote-tar.ts'
 import type { StackModel } from '../stack-model.ts'
 import { parseStoredModel } from './stored-model.ts'
 
-/** The number of ready releases of a stack that a host keeps. */
-export const keptReleases = 5
-
 const states = ['deploying', 'ready', 'failed'] as const
 
 /** One deployment of a stack on one host. */
@@ -194,22 +191,6 @@ export async function finishRelease(host: Host, folder: string, release: Release
   const isCurrent = release.state === 'ready' ? 'current' : ''
   const args = [folder, String(release.number), isCurrent]
   await runScript(host, update, args, JSON.stringify(release))
-}
-
-/**
- * Returns the releases that a host no longer keeps: all but the newest ready releases, the current release, and failed
- * releases that are newer than the oldest of the kept ones. Failed releases do not count, because a rollback cannot
- * restore them.
- */
-export function outdatedReleases({ current, all }: Releases): readonly Release[] {
-  const ready = all.filter(({ state }) => state === 'ready').slice(-keptReleases)
-  const oldest = ready[0]?.number ?? 0
-  return all.filter(
-    (release) =>
-      release.number !== current &&
-      !ready.includes(release) &&
-      (release.number < oldest || release.state === 'ready'),
-  )
 }
 
 /** Removes releases, without their images. */

@@ -12,14 +12,14 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-async function init(): Promise<string> {
+async function init(...options: readonly string[]): Promise<string> {
   const stderr = new PassThrough()
   const io = {
     ...{ stdin: new PassThrough(), stdout: new PassThrough(), stderr, cwd: folder },
     env: { PATH: process.env['PATH'], HOME: folder, FLEET_HOME: join(folder, 'home') },
     signal: new AbortController().signal,
   }
-  expect(await runCli(['init'], { io, version: '0' })).toBe(0)
+  expect(await runCli(['init', ...options], { io, version: '0' })).toBe(0)
   return String(stderr.read())
 }
 
@@ -34,10 +34,13 @@ test('fleet init in a git repository names no further command for git', async ()
   expect(await init()).not.toContain('fleet merge')
 })
 
-test('fleet init reports why git was not configured to use fleet merge, and the command to run then', async () => {
-  execFileSync('git', ['init', '-q', folder])
-  await writeFile(join(folder, '.git/config.lock'), '')
-  expect(await init()).toMatch(
-    /^git was not configured to use fleet merge: .*could not lock config file.*\n  once the error is resolved, run: fleet merge --install$/m,
-  )
-})
+test.each([[], ['--json']])(
+  'fleet init %s tells why git does not use fleet merge, and what to run then',
+  async (...options) => {
+    execFileSync('git', ['init', '-q', folder])
+    await writeFile(join(folder, '.git/config.lock'), '')
+    expect(await init(...options)).toMatch(
+      /^git was not configured to use fleet merge: .*could not lock config file.*\n  once the error is resolved, run: fleet merge --install$/m,
+    )
+  },
+)

@@ -935,7 +935,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   'stack rollback': [
     fails(
       'stack rollback shop --inventory service.yaml',
-      failed,
+      usage,
       /stack shop has no earlier release/,
       onSwarm,
     ),

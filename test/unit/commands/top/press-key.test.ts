@@ -94,6 +94,8 @@ describe('the list', () => {
     const status = screenOf(model).split('\n').at(-2) ?? ''
     expect(status).toMatch(/^漢+end_ ?$/)
     expect(cellWidth(status)).toBeLessThanOrEqual(model.columns)
+    const hidden = press(model, ...typing('\u200B\u202E!')).model
+    expect(screenOf(hidden).split('\n').at(-2)).toMatch(/^漢+end.*!_ ?$/)
   })
 
   test('filters while the filter is being typed; Esc restores the previous filter', () => {

@@ -7,10 +7,8 @@ import { mirrorAt } from '../../../../src/operations/compose/host-mirror.ts'
 import { readLocalFiles } from '../../../../src/operations/compose/read-local-files.ts'
 import { type Deployment, deployMachine } from '../../../../src/operations/stacks/deploy-machine.ts'
 import { lockStack } from '../../../../src/operations/stacks/host-store/lock.ts'
-import {
-  keptReleases,
-  readReleases,
-} from '../../../../src/operations/stacks/host-store/releases.ts'
+import { readReleases } from '../../../../src/operations/stacks/host-store/releases.ts'
+import { keptReleases } from '../../../../src/operations/stacks/restorable-releases.ts'
 import { rollbackMachine } from '../../../../src/operations/stacks/rollback-machine.ts'
 import type { ResolvedStack } from '../../../../src/operations/stacks/resolve-stack.ts'
 import { digestInputs } from '../../../../src/operations/stacks/service-inputs.ts'
@@ -299,7 +297,8 @@ describe('rolling back on one machine', () => {
       message: 'stack shop has no earlier release on web-1',
     })
     await expect(rollback(2)).rejects.toMatchObject({
-      message: 'stack shop has no release 2 on web-1',
+      message:
+        'release 2 of stack shop on web-1 cannot be restored, because its deployment did not succeed',
       hint: 'releases that can be restored: 1',
     })
   })

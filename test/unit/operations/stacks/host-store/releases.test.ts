@@ -1,4 +1,3 @@
-import * as fc from 'fast-check'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,9 +6,7 @@ import {
   type Release,
   addRelease,
   finishRelease,
-  keptReleases,
   nextNumber,
-  outdatedReleases,
   parseRelease,
   readReleaseContent,
   readReleases,
@@ -92,29 +89,6 @@ describe('the releases of a stack on a host', () => {
       all: [{ number: 1, state: 'failed', reason: 'release.json cannot be read' }],
     })
     expect(nextNumber(read)).toBe(2)
-  })
-
-  test('are kept if they are the newest ready ones or the current one', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.constantFrom<Release['state']>('deploying', 'ready', 'failed'), {
-          maxLength: 20,
-        }),
-        fc.nat(20),
-        (states, at) => {
-          const all = states.map((state, index) => release(index + 1, state))
-          const ready = all.filter(({ state }) => state === 'ready')
-          const current = ready[at % Math.max(1, ready.length)]?.number
-          const outdated = outdatedReleases({ current, all })
-          const kept = all.filter((one) => !outdated.includes(one))
-          expect(kept.filter(({ state }) => state === 'ready').length).toBeLessThanOrEqual(
-            keptReleases + 1,
-          )
-          for (const one of ready.slice(-keptReleases)) expect(kept).toContain(one)
-          expect(outdated.map(({ number }) => number)).not.toContain(current)
-        },
-      ),
-    )
   })
 
   test.each([
