@@ -1,6 +1,6 @@
 /** A clock for time limits. It can be paused while the user answers a prompt, so that this time does not count. */
 export interface Clock {
-  /** Milliseconds, from any point in time. */
+  /** Milliseconds since an arbitrary point in time. */
   now(): number
   /** Calls `expire` after `ms` milliseconds. The returned function cancels the timer. */
   start(ms: number, expire: () => void): () => void

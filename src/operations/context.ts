@@ -16,21 +16,21 @@ import type { Progress } from '../os/progress.ts'
 import type { Clock } from './clock.ts'
 import type { Environment } from '../os/environment.ts'
 
-/** How an operation behaves when the broker runs the command in place of the client process. */
+/** Callbacks for an operation that runs in the broker instead of the client process. */
 export interface InBroker {
-  /** Called before the first step that must not run twice. From then on, the broker finishes the command. */
+  /** Called before the first step that must not run twice. After that, the broker finishes the command. */
   commit(): void
   /** Throws, so that the client process runs the command itself. Not allowed after `commit`. */
   fallBack(): never
 }
 
-/** The files of the user: the inventory, and those in fleet's home directory. Each is opened at its first use. */
+/** The user's files: the inventory, and the files in fleet's home directory. Each is opened when it is first used. */
 export interface Stores {
-  /** The path given with `--inventory`, else with `$FLEET_INVENTORY`. */
+  /** The path given with `--inventory`, or else the value of `$FLEET_INVENTORY`. */
   readonly inventoryFile: string | undefined
-  /** The inventory of the current directory. Throws kind `inventory` when there is none. */
+  /** The inventory that applies to the current directory. Throws kind `inventory` when there is none. */
   inventory(): Promise<InventoryStore>
-  /** The active machine of this user and inventory. */
+  /** The active machine for this user and inventory. */
   active(): Promise<ActiveMachine>
   /** The machines on which the last command for several machines failed, for this user and inventory. */
   failures(): Promise<LastFailures>
@@ -47,7 +47,7 @@ export interface Stores {
 
 /** The drivers: those of fleet, and those of packages that the user trusts. */
 export interface Drivers {
-  /** A driver by name. Throws kind `usage` with the nearest known name. */
+  /** Returns the driver with the given name. Throws kind `usage` with the nearest known name. */
   driver(name: string): Promise<DriverDefinition>
   /** The code of a driver; loaded once, so that its cached look-ups serve all machines. Throws as `driver` does. */
   loadDriver(name: string): Promise<Driver>
@@ -55,32 +55,36 @@ export interface Drivers {
 
 /** The connections to hosts and their engines. Shared connections are closed at the end of the command. */
 export interface Connections {
-  /** The shared connection to a machine, opened at its first use and closed at the end of the command. */
+  /** The shared connection to a machine, opened when it is first used and closed at the end of the command. */
   connect(machine: Machine): Promise<Transport>
   /**
-   * As `connect`, but a separate connection that no other process uses: for transfers that are long enough to be worth
-   * a login. It is the shared one if a login would have to prompt, or if the machine has a jump host.
+   * Like `connect`, but opens a separate connection that no other process uses, for transfers that are long enough to
+   * be worth a login. Resolves to the shared connection if a login would have to prompt, or if the machine has a jump
+   * host.
    */
   connectApart(machine: Machine): Promise<Transport>
   /** The engine of a machine, over the shared connection. */
   engine(machine: Machine): Promise<Engine>
-  /** A local Unix socket that forwards to the machine's engine, for other programs. It exists as long as the command runs. */
+  /**
+   * A local Unix socket that forwards to the machine's engine, for use by other programs. It exists until the command
+   * ends.
+   */
   engineSocket(machine: Machine): Promise<EngineSocket>
   /**
-   * As `engineSocket`, but the socket exists as long as the process `holder`, or, for `context`, until the docker
-   * context is removed. Resolves to its path. Throws kind `unsupported` if no broker can serve it.
+   * Like `engineSocket`, but the socket exists until the process `holder` ends or, if `holder` is `context`, until the
+   * docker context is removed. Resolves to its path. Throws kind `unsupported` if no broker can serve it.
    */
   keepEngineSocket(machine: Machine, holder: ProcessRef | 'context'): Promise<string>
-  /** Removes engine sockets, by file name, that no docker context needs anymore. */
+  /** Removes the engine sockets with these file names, which no docker context needs anymore. */
   forgetEngineSockets(files: readonly string[]): Promise<void>
 }
 
-/** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each at its first use. */
+/** The dependencies of operations. `src/app/fleet.ts` creates the real ones, each when it is first used. */
 export interface Context extends Stores, Drivers, Connections {
   readonly signal: AbortSignal
   /**
-   * Returns this context with another signal, for work that the signal aborts: one of several machines, or a rollback
-   * after an interrupt.
+   * Returns this context with another abort signal, for work that must be abortable separately: the work on one of
+   * several machines, or a rollback after an interrupt.
    */
   with(change: { readonly signal: AbortSignal }): Context
   readonly env: Environment
@@ -88,11 +92,11 @@ export interface Context extends Stores, Drivers, Connections {
   readonly hosted?: InBroker | undefined
   /** The value of `$FLEET_MACHINE`. */
   readonly machineFromEnvironment: string | undefined
-  /** The file of the running program; absent when it runs from source. */
+  /** The path of the file that contains the running program; absent when it runs from source. */
   readonly program: string | undefined
-  /** The clock of time limits for work on a host. */
+  /** The clock for time limits on work on a host. */
   readonly clock: Clock
-  /** Asks the user for a passphrase or the like; absent if no one can answer. */
+  /** Asks the user for a passphrase, a password or the like; absent if no one can answer. */
   readonly prompt: Prompt | undefined
 }
 

@@ -6,7 +6,10 @@ import { type EntryRequest, checkNotDuplicate, newEntry } from '../create/new-en
 import type { ProvisionCalls } from '../provision/provision-host.ts'
 import type { ProbedMachine } from './bootstrap-host.ts'
 
-/** Adopts an existing host at the address in `facts`: pins its host key, inspects it, and writes the entry if nothing fails. */
+/**
+ * Adopts an existing host at the address in `facts`: pins its host key, inspects it, and writes the entry if all of
+ * this succeeds.
+ */
 export async function adoptHost(
   context: Context,
   machine: Machine,

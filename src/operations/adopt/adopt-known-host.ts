@@ -20,7 +20,7 @@ export interface HostId {
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** An existing host at a provider, not created by fleet, and the entry that it gets. */
+/** An existing host at a provider that fleet did not create, and the settings for its entry. */
 export interface KnownHost extends HostId {
   readonly name: MachineName
   readonly labels: Readonly<Record<string, string>>
@@ -31,8 +31,8 @@ export interface KnownHost extends HostId {
 }
 
 /**
- * Asks a provider for an existing host. Throws kind `unsupported` if the driver cannot look up hosts by their ID, and
- * the errors of the driver.
+ * Looks up an existing host at its provider. Throws kind `unsupported` if the driver cannot look up hosts by their ID,
+ * and whatever the driver throws.
  */
 export async function describeKnownHost(
   context: Context,

@@ -21,25 +21,25 @@ import { shellQuote } from '../../os/shell-quote.ts'
 export interface AdoptRequest {
   /** `[user@]host[:port]`, or an alias of ~/.ssh/config. */
   readonly destination: string
-  /** The machine name; absent: the host part of the destination. */
+  /** The machine name; if absent, the host part of the destination. */
   readonly name?: MachineName | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** Private key files to try before those of ~/.ssh/config. */
+  /** Private key files to try before those in ~/.ssh/config. */
   readonly identityFiles?: readonly string[]
-  /** The jump host; absent: the one in ~/.ssh/config. */
+  /** The jump host; if absent, the one in ~/.ssh/config. */
   readonly via?: MachineName | undefined
-  /** Jump hosts that replace those of ~/.ssh/config, in the order of connection. */
+  /** Jump hosts that replace those in ~/.ssh/config, in the order of connection. */
   readonly proxyJump?: readonly string[] | undefined
-  /** `none`: the machine has no Docker engine. */
+  /** `none` if the machine has no Docker engine. */
   readonly engine?: 'none' | undefined
   readonly trust: HostKeyTrust
   /** A configuration file to use instead of ~/.ssh/config. */
   readonly configuration?: string | undefined
 }
 
-/** A jump host of ~/.ssh/config that is not a machine yet. */
+/** A jump host in ~/.ssh/config that is not a machine yet. */
 interface JumpHost {
-  /** Its name as a machine. */
+  /** The machine name that it would get. */
   readonly name: MachineName
   /** The host that is reached through it: the target, or another jump host. */
   readonly leadsTo: string
@@ -48,7 +48,7 @@ interface JumpHost {
 /** Callbacks of {@link adoptMachine}. */
 export interface AdoptCalls {
   readonly progress: Progress
-  /** Asks whether to add a jump host as a machine (without an engine) too. */
+  /** Asks whether to add a jump host as a machine too, without an engine. */
   readonly confirmJump: (jump: JumpHost) => Promise<boolean>
 }
 
@@ -100,9 +100,9 @@ export async function adoptMachine(
 }
 
 /**
- * The alias for the record: the destination as typed, if the user's SSH configuration has settings for it. Undefined if
- * it has characters that the record does not allow, or if another configuration file was given, which later connections
- * do not read.
+ * The alias to record: the destination as typed, if the user's SSH configuration has settings for it. Undefined if the
+ * destination contains characters that the record does not allow, or if another configuration file was given, which
+ * later connections do not read.
  */
 function aliasFor(
   { destination, configuration }: AdoptRequest,
@@ -113,7 +113,10 @@ function aliasFor(
   return sshDestination.safeParse(typed).success ? typed : undefined
 }
 
-/** Throws kind `unsupported` for a ProxyCommand that later connections would not find. */
+/**
+ * Throws kind `unsupported` if the host requires a ProxyCommand and there is no alias through which later connections
+ * would find it.
+ */
 function checkProxyCommand(
   { destination, via }: AdoptRequest,
   { proxyCommand }: SshConfig,
@@ -136,7 +139,7 @@ const warningsFor = (destination: string, ignored: readonly string[]): readonly 
         `fleet ignores these SSH settings for ${destination}: ${ignored.join(', ')}; see fleet's documentation: docs/ssh.md`,
       ]
 
-/** Whether a key file was configured: `ssh -G` also lists the default ones (ssh_config(5), IdentityFile). */
+/** Whether a key file was configured explicitly: `ssh -G` also lists the default ones (ssh_config(5), IdentityFile). */
 const isChosen = (file: string): boolean =>
   !/\/\.ssh\/id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(file)
 
@@ -163,8 +166,8 @@ interface Stop {
 }
 
 /**
- * Finds the jump host that ~/.ssh/config requires, or adopts it. The last host of a ProxyJump list is nearest to the
- * target.
+ * Finds the machine for the jump host that ~/.ssh/config requires, or adopts the jump host. The last host in a
+ * ProxyJump list is the one nearest to the target.
  */
 async function findJump(
   context: Context,
@@ -175,7 +178,7 @@ async function findJump(
   const { name: leadsTo, config } = stop
   const [nearest, ...before] = config.proxyJump?.toReversed() ?? []
   if (nearest === undefined) return undefined
-  const { trust, configuration } = request // an expected fingerprint is the target's
+  const { trust, configuration } = request // an expected fingerprint applies only to the target
   const jump = await resolveSshConfig(nearest, context.env, { configuration })
   const after = [...stop.after, config]
   if (after.some((passed) => isSameLogin(passed, jump))) throw circularJumpError(nearest)
@@ -205,8 +208,8 @@ async function findJump(
 }
 
 /**
- * Replaces the jump hosts of a configuration, unless `before` is empty. In a ProxyJump list, the jump hosts of one host
- * are those listed before it.
+ * Replaces the jump hosts of a configuration, unless `before` is empty. Each host in a ProxyJump list is reached
+ * through the hosts listed before it.
  */
 const withJumps = (config: SshConfig, before: readonly string[]): SshConfig =>
   before.length > 0 ? { ...config, proxyJump: before } : config

@@ -28,11 +28,9 @@ export interface AdoptOptions {
   readonly identityFiles?: readonly string[]
   /** The host's settings in the user's SSH configuration. */
   readonly ssh?: SshLogin | undefined
-  /** The host's alias in the user's SSH configuration, for the record. */
+  /** The host's alias in the user's SSH configuration, to be recorded in the inventory. */
   readonly sshAlias?: string | undefined
-  /**
-   * Whether to install or repair the engine if it does not answer, and to change its settings to those of the entry.
-   */
+  /** Whether to install or repair the engine if it does not answer, and to change its settings to match the entry. */
   readonly installEngine?: boolean
 }
 

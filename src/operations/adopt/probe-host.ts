@@ -6,7 +6,7 @@ import type { Transport } from '../../transport/transport.ts'
 
 /** A host to inspect. */
 export interface ProbeTarget {
-  /** The name for messages. */
+  /** The name to use in messages. */
   readonly machine: MachineName
   readonly transport: Transport
   /** The engine socket, if it is known. */

@@ -16,11 +16,11 @@ interface LoginAttempt {
   readonly via: Transport | undefined
   /** Private keys to try before the default ones, in this order. */
   readonly identityFiles: readonly string[]
-  /** Other login settings of the SSH configuration. */
+  /** Other login settings from the SSH configuration. */
   readonly ssh?: SshLogin
 }
 
-/** An open connection, which the caller closes, and the fingerprint of the key for later logins. */
+/** An open connection, which the caller must close, and the fingerprint of the key for later logins. */
 interface Login extends Pick<HostRecord, 'key'> {
   readonly transport: Transport
 }

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import { describeLogin } from './describe-login.ts'
 import { findJumpHosts } from './jump-host.ts'
 
-/** Describes how to log in to a host, with its jump hosts, for the broker. The host must have an address. */
+/** Describes for the broker how to log in to a host, including its jump hosts. The host must have an address. */
 export async function describeTarget(
   context: Pick<Context, 'inventory' | 'keys' | 'env' | 'trust' | 'driver'>,
   machine: Machine,
@@ -15,7 +15,7 @@ export async function describeTarget(
   }
   let via: BrokerTarget | undefined
   for (const jump of (await findJumpHosts(context, machine)).toReversed()) {
-    // A jump host without an address is this computer, where the broker runs.
+    // A jump host without an address is this computer, where the broker itself runs.
     via = requireHost(jump).address === undefined ? undefined : await describe(jump, via)
   }
   return describe(machine, via)

@@ -12,10 +12,10 @@ interface EngineRef {
   readonly host: string
 }
 
-/** How long a spare connection is kept, in milliseconds. dockerd closes a silent one after 5 min (ReadHeaderTimeout). */
+/** How long a spare connection is kept, in milliseconds. dockerd closes an idle one after 5 min (ReadHeaderTimeout). */
 const spareMs = 120_000
 
-/** Opens the next connection in advance, so that the next call does not wait for the host. */
+/** Keeps a spare connection open, so that the next call does not have to wait for the host. */
 function prewarm(dial: Dial, cache: EngineCache): Dial {
   let spare: Duplex | undefined
   let timer: NodeJS.Timeout | undefined
@@ -27,7 +27,7 @@ function prewarm(dial: Dial, cache: EngineCache): Dial {
   /** Called when the engine closes the spare connection, or when the SSH connection is lost. */
   const lose = () => drop()
   const prepare = async () => {
-    // A relay command would use one of the few sessions that an SSH server allows.
+    // A spare relay command would occupy one of the few sessions that an SSH server allows.
     if (cache.route !== 'socket' || spare) return
     const connection = await dial()
     if (spare) return void connection.destroy()
@@ -52,15 +52,17 @@ function prewarm(dial: Dial, cache: EngineCache): Dial {
   }
 }
 
-/** Connections to the engines of all hosts, for the life of the process. */
+/** Connections to the engines of all hosts, for the lifetime of the process. */
 export interface EngineConnections {
-  /** Opens a connection by the route that worked before, and the next one in advance. */
+  /** Opens a connection by the route that worked before, and a spare one for the next call. */
   dial(transport: Transport, engine: EngineRef): Promise<Duplex>
-  /** Whether a connection uses one of the few sessions that an SSH server allows, as far as is known. */
+  /**
+   * Whether a connection to the engine occupies one of the few sessions that an SSH server allows, as far as is known.
+   */
   needsSession(engine: EngineRef): boolean
 }
 
-/** Caches the route to each engine, and opens one connection in advance for each SSH connection. */
+/** Caches the route to each engine, and keeps a spare connection to each engine over each SSH connection. */
 export function openEngineConnections(): EngineConnections {
   const caches = new Map<string, EngineCache>()
   const dials = new WeakMap<Transport, Map<string, Dial>>()

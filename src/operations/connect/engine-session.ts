@@ -1,10 +1,14 @@
 /*
- * A client and an engine talk HTTP/1.1 over one connection. A truncated response with a length, or in chunks, fails in every
- * client. A connection that was upgraded to a byte stream (attach, exec) does not: its end looks like the end of the output.
- * docker then asks for the exit code of the exec, which the engine reports as 0 while the command is running.
+ * A client and an engine talk HTTP/1.1 over one connection. If a response with a Content-Length or with chunked
+ * encoding is truncated, every client reports an error. If a connection that was upgraded to a byte stream (attach,
+ * exec) is cut off, clients notice nothing: it looks like the end of the output. docker then asks for the exit code of
+ * the exec, which the engine reports as 0 while the command is running.
  */
 
-/** How long the exit code of an exec stays unknown after its output was cut off, in milliseconds: clients ask immediately. */
+/**
+ * How long requests for the exit code of an exec are refused after its output was cut off, in milliseconds. Clients
+ * send them immediately.
+ */
 const unknownMs = 30_000
 
 /** How much of a request or response head is examined, in bytes. Heads that begin a stream are short. */
@@ -16,20 +20,23 @@ const beginsStream =
 const asksExitCode = /^GET (?:\/v[\d.]+)?\/exec\/(?<exec>[^/?\s]+)\/json[?\s]/
 
 /**
- * docker-py reads the head of a response through a buffer, but the rest directly: it loses data that arrives with the
- * head.
+ * docker-py reads the head of a response through a buffer, but the rest directly from the socket, so it loses data that
+ * arrives together with the head.
  */
 const losesData = /^user-agent: *docker-sdk-python\//im
 
 const headEnd = '\r\n\r\n'
-/** `101 Switching Protocols`, or the response to clients that do not ask for an upgrade: a body without a length. */
+/**
+ * `101 Switching Protocols`, or the response to clients that do not ask for an upgrade: one whose body has no declared
+ * length.
+ */
 const isUpgraded = (head: string): boolean =>
   head.startsWith('HTTP/1.1 101 ') ||
   (head.startsWith('HTTP/1.1 200 ') &&
     /^content-type: *application\/vnd\.docker\.(?:raw|multiplexed)-stream/im.test(head) &&
     !/^(?:content-length|transfer-encoding):/im.test(head))
 
-/** A 503 response for any request, in the error format of the Engine API. */
+/** A 503 response to any request, in the error format of the Engine API. */
 export function unavailable(message: string): string {
   const body = JSON.stringify({ message })
   return [
@@ -46,7 +53,7 @@ const frameHeader = 8
 /** The stream type of a frame in which an engine reports an error ("Stream format" of ContainerAttach). */
 const engineError = 3
 
-/** Tracks the position in a stream of frames. Terminal output has no frames. */
+/** Tracks the position in a stream of frames. The output of a terminal is not divided into frames. */
 class FramePosition {
   #header = Buffer.alloc(0)
   #left = 0
@@ -70,13 +77,13 @@ class FramePosition {
     }
   }
 
-  /** Whether a frame may begin here. */
+  /** Whether the stream is between two frames, where a new frame may be inserted. */
   isAtBoundary(): boolean {
     return this.#isFramed && this.#left === 0 && this.#header.length === 0
   }
 }
 
-/** The execs whose output was cut off recently, with the reasons. */
+/** The execs whose output was cut off recently, each with the reason. */
 export class CutExecs {
   readonly #cut = new Map<string, { readonly why: string; readonly at: number }>()
 
@@ -95,7 +102,7 @@ export class CutExecs {
 /** Follows one connection between a client and an engine, to report an interruption in a form that the client understands. */
 export class EngineSession {
   readonly #cut: CutExecs
-  /** The request that may turn the connection into a stream, until its response arrives. */
+  /** The pending request that may turn the connection into a stream; undefined once its response has arrived. */
   #asked:
     | { readonly exec: string | undefined; readonly losesData: boolean; head: string }
     | undefined
@@ -110,7 +117,7 @@ export class EngineSession {
   fromClient(chunk: Buffer): string | undefined {
     if (this.#stream) return undefined
     const start = chunk.toString('latin1', 0, longestHead)
-    if (!requestLine.test(start)) return undefined // part of a request body
+    if (!requestLine.test(start)) return undefined // not a request head, but part of a body
     this.#isWaiting = true
     const begins = beginsStream.exec(start)
     this.#asked = begins
@@ -121,7 +128,10 @@ export class EngineSession {
     return why && unavailable(`${why}; the command's exit code is unknown`)
   }
 
-  /** Processes data from the engine. Returns how many bytes to write separately, so that the client reads them first. */
+  /**
+   * Processes data from the engine. Returns the number of leading bytes to write separately, for clients that would
+   * otherwise lose the rest; undefined to write all data together.
+   */
   fromEngine(chunk: Buffer): number | undefined {
     this.#isWaiting = false
     this.#stream?.position.advance(chunk)

@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto'
 import type { Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 
-/** The longest machine name in a socket's file name: paths of Unix sockets are limited to about 100 bytes. */
+/**
+ * The maximum length of a machine name in the file name of a socket: paths of Unix sockets are limited to about 100
+ * bytes.
+ */
 const longestName = 20
 
 /**
- * The file name of the socket that forwards to a machine's engine. It is stable, and differs for a machine of the same name
- * in another inventory, and for a login with another SSH agent.
+ * The file name of the socket that forwards to a machine's engine. It is stable, but differs between machines with the
+ * same name in different inventories, and between logins with different SSH agents.
  */
 export async function nameEngineSocket(context: Context, { name }: Machine): Promise<string> {
   const { location } = await context.inventory()

@@ -19,7 +19,10 @@ function describeError(why: unknown): string {
   return `${messageOf(why)}${hint}`
 }
 
-/** Copies data from `from` to `to` until `from` ends. `see` returns false for a chunk that it handles itself. */
+/**
+ * Copies data from `from` to `to` until `from` ends. `see` is called with each chunk, and returns false to prevent it from
+ * being copied.
+ */
 function forward(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
   from.on('error', () => {}) // the 'close' event follows
   from.on('data', (chunk: Buffer) => {
@@ -34,10 +37,13 @@ function forward(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): voi
 const hasEndedCleanly = (connection: Duplex): boolean =>
   connection.readableEnded && connection.writableFinished
 
-/** Ends the connection of a client, and reports the reason to it. */
+/** Ends a client's connection, and reports the reason to the client. */
 type CutOff = (why: string) => void
 
-/** How long to wait between the head and the rest for clients that lose data sent with the head, in milliseconds. */
+/**
+ * How long to wait between writing the head and the rest, in milliseconds, for clients that lose data sent with the
+ * head.
+ */
 const headDelayMs = 25
 
 /** How long a client may take to read the last data, in milliseconds. */

@@ -8,7 +8,7 @@ interface Found {
   readonly state: HostStatus['state']
 }
 
-/** Asks the provider for the current address of a host by its ID, and records it if it has changed. */
+/** Looks up the current address of a host by its ID at the provider, and records the address if it has changed. */
 export async function findAddress(
   context: Context,
   machine: ReadyMachine,

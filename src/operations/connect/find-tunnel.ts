@@ -3,13 +3,13 @@ import type { HostRecord, Machine } from '../../machine/machine.ts'
 import type { ProxyCommand } from '../../transport/ssh/connect.ts'
 import type { Drivers } from '../context.ts'
 
-/** Whether a host is reached by its ID at the provider, so that its address does not matter. */
+/** Whether a host is reached through a tunnel by its ID at the provider, so that its address does not matter. */
 export const hasTunnel = ({ resources = {} }: Pick<HostRecord, 'resources'>): boolean =>
   resources['reach'] !== undefined
 
 /**
- * The proxy command for connections to a host; undefined if fleet connects to its address. The driver computes it, from
- * values in machines.yaml that it checks. Throws kind `inventory` for values that it does not accept.
+ * The proxy command for connections to a host; undefined if fleet connects to its address. The driver builds the
+ * command from values in machines.yaml, which it validates. Throws kind `inventory` for invalid values.
  */
 export async function findTunnel(
   context: Pick<Drivers, 'driver'>,
@@ -31,7 +31,7 @@ const hasAlias = (name: string, { sshAlias, resources }: HostRecord): UserError 
     { machine: name, hint: 'remove "sshAlias" or "reach" from the entry' },
   )
 
-/** Throws kind `usage` if a host would be reached by a tunnel and through a jump host. */
+/** Throws kind `usage` if a host is configured to be reached both by a tunnel and through a jump host. */
 export function checkNoJumpHost(
   { name, via }: Pick<Machine, 'name' | 'via'>,
   { reach }: Readonly<Record<string, string | undefined>> = {},

@@ -8,8 +8,8 @@ import type { Context, Stores } from '../context.ts'
 type Reached = Pick<Machine, 'name' | 'via'>
 
 /**
- * The jump hosts of a machine, the nearest to the machine first. Throws kind `unknown-machine` when one of them is not
- * in the inventory, and `inventory` when the chain is circular.
+ * The jump hosts of a machine, starting with the one nearest to the machine. Throws kind `unknown-machine` when one of
+ * them is not in the inventory, and `inventory` when the chain is circular.
  */
 export async function findJumpHosts(
   { inventory }: Pick<Stores, 'inventory'>,

@@ -12,18 +12,21 @@ import {
   pingThroughRelay,
 } from './relay-command.ts'
 
-/** How to reach an engine: through its socket, or with a docker command on the host, as the login user or as root. */
+/**
+ * How to reach an engine: through its socket, or with a docker command on the host that runs as the login user or as
+ * root.
+ */
 type EngineRoute = 'socket' | CommandUser
 
-/** The route to an engine that worked last. */
+/** The most recent route by which the engine was reached. */
 export interface EngineCache {
   route?: EngineRoute | undefined
 }
 
 /**
- * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or, if the host refuses that,
- * through a docker command there, with sudo if needed. The route that worked is kept in `cache`. Throws kind `failed` with
- * the reason when no route works.
+ * Opens connections to the engine that listens on `socketPath` of a host: to the socket itself, or, if the host refuses
+ * that, through a docker command on the host, with sudo if needed. The route that worked is kept in `cache`. Throws
+ * kind `failed` with the reason when no route works.
  */
 export function dialEngine(
   transport: Transport,
@@ -56,7 +59,7 @@ export function dialEngine(
   }
 }
 
-/** Finds the user as which a docker command on the host can connect to the engine. */
+/** Finds out which user can connect to the engine with a docker command on the host. */
 async function findRelayUser(
   transport: Transport,
   path: string,
@@ -81,7 +84,10 @@ interface Relay {
   readonly failed: () => void
 }
 
-/** Starts the docker command on the host, as a connection to the engine. Closing the connection ends the command. */
+/**
+ * Starts the docker command on the host, and returns it as a connection to the engine. Closing the connection ends the
+ * command.
+ */
 async function openRelay(
   transport: Transport,
   { socketPath, machine, route, failed }: Relay,
@@ -106,8 +112,8 @@ async function openRelay(
 }
 
 /**
- * The input and output of a command as one connection. The caller decides how it ends, since output also ends when the command
- * fails. `close` is called when the connection is closed.
+ * Combines the input and output of a command into one connection. The end of the output does not end the connection,
+ * since it may mean that the command failed; the caller decides. `close` is called when the connection is closed.
  */
 function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex {
   const connection = new Duplex({
@@ -146,7 +152,10 @@ async function withTimeout<T>(
   return Promise.race([work(ending.signal), expired]).finally(() => clearTimeout(timer))
 }
 
-/** Commands wait for a free session of the SSH server; behind streams that never end they would wait forever. */
+/**
+ * A command waits for a free session of the SSH server. If all sessions are used by streams that never end, it would
+ * wait forever.
+ */
 const sessionsBusy = (machine: string): UserError =>
   new UserError('failed', 'the SSH server does not allow more sessions on this connection', {
     machine,
@@ -165,7 +174,7 @@ const notRunning = /connect: (?:no such file or directory|connection refused)|da
 const denied = /permission denied/
 const requiresTty = /must have a tty|no tty present|terminal is required/i
 
-/** The error for an engine that neither the user nor sudo can reach. */
+/** The error for an engine that cannot be reached, either as the login user or with sudo. */
 function relayError([asUser, asRoot]: RelayAttempt[], path: string, machine: string): UserError {
   const tried = [asUser, asRoot].filter((attempt) => attempt !== undefined)
   if (!tried.some(({ wasRun }) => wasRun)) {

@@ -3,11 +3,12 @@ import { exitCodeOf } from '../../transport/command.ts'
 import { readBeginning } from '../../transport/run.ts'
 import type { ExecOptions, RunningCommand, Transport } from '../../transport/transport.ts'
 
-/** The user that runs docker on the host: the login user, or root by means of sudo. */
+/** The user that runs docker on the host: the login user, or root (with sudo). */
 export type CommandUser = 'user' | 'root'
 
 /**
- * Directories of docker on systems where it is not in the PATH of a non-interactive shell: snap, NixOS, Synology, QNAP.
+ * Directories that may contain docker on systems where it is not in the PATH of a non-interactive shell: snap, NixOS,
+ * Synology, QNAP.
  */
 const usualFolders = [
   ...['/usr/local/bin', '/usr/local/sbin', '/usr/bin', '/usr/sbin', '/bin', '/sbin'],
@@ -18,8 +19,8 @@ const usualFolders = [
 ].join(':')
 
 /**
- * Connects its input and output to the engine behind the socket `$1`. The mark `$0`, printed on both outputs, separates the
- * output of docker from the output of the login shell's start files.
+ * A script that connects its input and output to the engine behind the socket `$1`. The mark `$0`, which it first
+ * prints on both outputs, separates docker's output from that of the login shell's startup files.
  */
 const relayScript = (as: CommandUser): string => `
 PATH="$PATH:${usualFolders}"; export PATH
@@ -45,17 +46,19 @@ export async function startRelay(
   return { stdin, exit, stdout: afterMark(stdout, mark), stderr: afterMark(stderr, mark) }
 }
 
-/** The result of a ping of the engine through a command. */
+/** The result of pinging the engine through a command on the host. */
 export interface RelayAttempt {
   readonly answered: boolean
-  /** Whether the command itself ran, rather than another one in its place (ForceCommand in sshd_config(5)). */
+  /**
+   * Whether the command itself ran, and not one that the server forces in its place (ForceCommand in sshd_config(5)).
+   */
   readonly wasRun: boolean
   readonly code: number
   /** The output of the command, or of the one that ran in its place. */
   readonly words: string
 }
 
-/** Pings the engine through a command. */
+/** Pings the engine through a command on the host. */
 export async function pingThroughRelay(
   transport: Transport,
   socketPath: string,

@@ -12,7 +12,7 @@ import { hasTunnel } from './find-tunnel.ts'
 /** How long a provider may take to return the address of a host, in milliseconds. */
 const lookUpTime = 15_000
 
-/** Whether the host may have a new address: nothing, or another host, answers at the recorded one. */
+/** Whether the host may have a new address: at the recorded one, either nothing answers or a different host does. */
 const mayHaveMoved = (error: unknown): boolean =>
   error instanceof UserError && (error.kind === 'unreachable' || error.kind === 'host-key')
 
@@ -47,12 +47,13 @@ export async function resolveMovedHost(
   }
 }
 
-/** Removes the prefix length from a range that is a single address. */
+/** Removes the prefix length from a range that consists of a single address. */
 const plainAddress = (range: string): string => range.replace(/\/(?:32|128)$/, '')
 
 /**
- * The error for a firewall that does not allow SSH from the current address of this computer: because that address has
- * changed, or because the firewall was changed at the provider. Undefined if no firewall explains the failure.
+ * The error for a firewall that does not allow SSH from the current address of this computer, either because that
+ * address has changed or because the firewall was changed at the provider. Undefined if no firewall explains the
+ * failure.
  */
 export async function firewallError(
   context: Context,
@@ -60,7 +61,7 @@ export async function firewallError(
   call: Call,
 ): Promise<UserError | undefined> {
   const { name, host, via } = machine
-  if (via !== undefined) return undefined // the jump host connects to it
+  if (via !== undefined) return undefined // the firewall sees the address of the jump host, not of this computer
   const { sshAccess } = await context.loadDriver(machine.driver)
   const allowed = await sshAccess?.allowed(host)
   if (sshAccess === undefined || allowed === undefined) return undefined

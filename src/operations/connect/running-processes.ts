@@ -9,7 +9,7 @@ export interface RunningProcess extends ProcessActivity {
   readonly parent: number
   /** The file name of its program, as reported by the system. */
   readonly name: string
-  /** The session (setsid(2)), which the processes of one terminal window or login share. */
+  /** The session (setsid(2)), which is shared by the processes of one terminal window or login. */
   readonly session: string
 }
 

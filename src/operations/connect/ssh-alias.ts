@@ -19,7 +19,7 @@ async function stampOf({ env }: Pick<Context, 'env'>): Promise<string | undefine
   return found && `${found.mtimeMs} ${found.size}`
 }
 
-/** Whether the user trusts this inventory to name a host of their SSH configuration. */
+/** Whether the user trusts this inventory to use the host `destination` of their SSH configuration. */
 async function isTrusted(context: AliasContext, destination: string): Promise<boolean> {
   const { aliases } = await (await context.trust()).read()
   if (!aliases.some(({ alias }) => alias === destination)) return false

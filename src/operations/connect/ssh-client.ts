@@ -3,14 +3,15 @@ import { chooseClient } from '../../transport/connect.ts'
 import type { Context } from '../context.ts'
 import { describeLogin } from './describe-login.ts'
 
-/** The SSH client of a machine, if it is not fleet's own, and the reason. */
+/** The SSH client of a machine that does not use fleet's own client, and the reason. */
 interface OtherClient {
   readonly sshClient: 'openssh'
   readonly sshClientReason: string
 }
 
 /**
- * Returns the SSH client of a machine and the reason for it, unless it is fleet's own. Throws as `describeLogin` does.
+ * Returns the SSH client of a machine and the reason for using it; undefined if it is fleet's own. Throws as
+ * `describeLogin` does.
  */
 export async function findOtherClient(
   context: Pick<Context, 'keys' | 'env' | 'inventory' | 'trust' | 'driver'>,

@@ -17,7 +17,7 @@ import type { ProbedMachine } from '../adopt/bootstrap-host.ts'
 /** A machine to create. */
 export interface CreateRequest extends EntryRequest, AdoptOptions {}
 
-/** A machine that was added to the inventory. */
+/** A machine that has been added to the inventory. */
 export interface CreatedMachine extends ProbedMachine {
   /** The next step for the user, if there is one. */
   readonly hint?: string
@@ -27,9 +27,9 @@ export interface CreatedMachine extends ProbedMachine {
 type Options = Readonly<Record<string, unknown>>
 
 /**
- * Creates a machine with its driver, from a new or an existing host, or continues an interrupted creation. The entry of a new
- * host is written before the first request to the provider, so that no host can be lost. An existing host is not changed,
- * unless `installEngine` is set, and its entry is written after everything has succeeded.
+ * Creates a machine with its driver, from a new or an existing host, or continues an interrupted creation. The entry of
+ * a new host is written before the first request to the provider, so that no host can be lost. An existing host is not
+ * changed, unless `installEngine` is set, and its entry is written only after everything has succeeded.
  */
 export async function createMachine(
   context: Context,
@@ -66,7 +66,7 @@ export async function createMachine(
   return { ...taken, ...hintFor(taken.machine, taken.probe) }
 }
 
-/** The machine of a request, combined with its entry and its profile. Throws as {@link newEntry} does. */
+/** The machine that a request describes, together with its entry and its profile. Throws as {@link newEntry} does. */
 export const draftMachine = (request: EntryRequest, inventory: Inventory): Machine =>
   machineWith(inventory, request.name, newEntry(request, inventory))
 

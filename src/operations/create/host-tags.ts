@@ -7,14 +7,14 @@ export interface HostOrigin {
   readonly created?: string | undefined
   /** The creator, `user@computer`. */
   readonly createdBy?: string | undefined
-  /** Whether its entry was `protected` at its creation. */
+  /** Whether the entry was `protected` when the host was created. */
   readonly protected: boolean
 }
 
-/** Providers limit tag values to about 256 characters of this set (EC2, "Tag restrictions"). */
+/** Providers limit tag values to about 256 characters from this set (EC2, "Tag restrictions"). */
 const tagText = (text: string): string => text.replaceAll(/[^\w.@+:/=-]/g, '-').slice(0, 200)
 
-/** The origin of a host that is created now, by this user on this computer. */
+/** The origin of a host that this user is creating now on this computer. */
 export const currentOrigin = (isProtected: boolean): HostOrigin => ({
   created: new Date().toISOString(),
   createdBy: tagText(`${userInfo().username}@${hostname()}`),

@@ -40,14 +40,14 @@ export interface HostCreation {
   readonly progress: Progress
 }
 
-/** Secrets of a creation, with the private login key if they are new. */
+/** The secrets of a creation. The private login key is present only if the secrets are new. */
 type NewSecrets = CreationSecrets & { readonly loginKey?: string }
 
 /**
  * Creates a host and bootstraps it, or continues an interrupted attempt. Every created resource is recorded in the
  * inventory before the next request, and the same token always identifies the same host. Therefore, a creation that is
- * interrupted at any point can be continued by this function or undone by `removeMachine`. Nothing is written before
- * all checks have passed.
+ * interrupted at any point can be continued by this function or undone by `removeMachine`. Nothing is written until all
+ * checks have passed.
  */
 export async function makeHost(
   context: Context,
@@ -134,7 +134,10 @@ async function rollBack(
   await context.creations().drop(token)
 }
 
-/** The secrets of the earlier attempt, else new ones; undefined if the host exists and another computer has its secrets. */
+/**
+ * The secrets of the earlier attempt, or else new ones; undefined if the host already exists and its secrets are on
+ * another computer.
+ */
 async function findSecrets(
   context: Context,
   machine: Machine,
@@ -229,15 +232,15 @@ async function recordStart(
     return { ...draft(inventory), host }
   })
   if (secrets?.loginKey === undefined) return
-  if (before?.key !== undefined) await context.keys().forget(before.key) // never used: its creation was not saved
+  if (before?.key !== undefined) await context.keys().forget(before.key) // unused: the creation was never saved
   const { loginKey, ...kept } = secrets
   await context.keys().keep(secrets.fingerprint, loginKey)
   await context.creations().save(token, kept)
 }
 
 /**
- * The data for the first boot. If the host exists and another computer has its secrets, the data is empty, and not
- * used.
+ * The data for the first boot. It is empty, and not used, if the host already exists and its secrets are on another
+ * computer.
  */
 function bootstrapDataOf(
   context: Context,

@@ -15,12 +15,12 @@ import {
   machineWith,
 } from '../../state/inventory/inventory.ts'
 
-/** The user's settings of a new machine. */
+/** The user's settings for a new machine. */
 export interface EntryRequest {
   readonly name: MachineName
-  /** The profile to extend. Absent: the profile of the existing entry. */
+  /** The profile to extend; if absent, the profile of the existing entry. */
   readonly extends?: string | undefined
-  /** The driver. Absent: the driver of the existing entry or its profile. */
+  /** The driver; if absent, the driver of the existing entry or its profile. */
   readonly driver?: string | undefined
   readonly options?: Readonly<Record<string, unknown>> | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -106,7 +106,10 @@ const beingRemoved = (name: MachineName): UserError =>
 const formatValue = (value: unknown): string =>
   value === undefined ? 'not set' : JSON.stringify(value).replaceAll('"', '')
 
-/** Checks that a creation continues with the settings it was started with. Changed options are left to the driver. */
+/**
+ * Checks that a creation is continued with the settings with which it was started. Changed options are not checked
+ * here; the driver handles them.
+ */
 function checkSame(
   name: MachineName,
   { options: _newOptions, ...now }: MachineEntry,
@@ -126,8 +129,8 @@ function checkSame(
 }
 
 /**
- * Throws kind `usage` when another machine is already the same host: the same user, address and jump host, or the same
- * engine on this computer.
+ * Throws kind `usage` when another machine already refers to the same host (the same user, address and jump host) or to
+ * the same engine on this computer.
  */
 export function checkNotDuplicate(
   inventory: Inventory,

@@ -5,11 +5,11 @@ import { resolvePath } from '../../state/inventory/resolve-path.ts'
 /** The maximum size of a user-data file, in bytes; no provider accepts more. */
 const maxBytes = 8 * 2 ** 20
 
-/** A file that an inventory names, for messages. */
+/** A file that an inventory refers to, as described in messages. */
 interface NamedFile {
   /** For example, `user-data file own.yaml`. */
   readonly name: string
-  /** The key of the entry that names it. */
+  /** The key of the entry that contains the path. */
   readonly key: string
   readonly maxBytes: number
 }
@@ -21,9 +21,9 @@ export const readUserData = (location: string, userData: string): Promise<Uint8A
   })
 
 /**
- * Reads a file that an inventory names. It must be in the directory of the inventory after all links are followed, so
- * that an inventory from git cannot send other files of this computer to a host. Throws kind `usage` if it is
- * elsewhere, is too large, or cannot be read.
+ * Reads a file that an inventory refers to. It must be in the directory of the inventory after all symbolic links are
+ * resolved, so that an inventory from git cannot send other files of this computer to a host. Throws kind `usage` if it
+ * is elsewhere, is too large, or cannot be read.
  */
 export async function readInventoryFile(
   location: string,

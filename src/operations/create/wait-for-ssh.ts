@@ -38,8 +38,8 @@ const tooLate = ({ name }: ReadyMachine, error: UserError): UserError =>
   )
 
 /**
- * Connects to a booting host, and retries while it is unreachable. A rejected login key or an unexpected host key fails
- * immediately, as does a missing program or a missing permission.
+ * Connects to a booting host, and retries while it is unreachable. Fails immediately for a rejected login key, an
+ * unexpected host key, a missing program or a missing permission.
  */
 export async function waitForSsh(
   context: Pick<Context, 'signal' | 'env' | 'keys' | 'inventory' | 'trust' | 'connect' | 'driver'>,

@@ -12,8 +12,8 @@ export const computerChecks = [
 ] as const
 
 /**
- * `warn`: works, but not well or not for long; `fail`: something does not work; `skipped`: it needs another check that failed,
- * or the machine has nothing to check.
+ * `warn`: works, but not well, or may soon stop working. `fail`: something does not work. `skipped`: the check depends
+ * on another check that failed, or does not apply to the machine.
  */
 export type CheckState = 'ok' | 'warn' | 'fail' | 'skipped'
 
@@ -21,9 +21,9 @@ export type CheckState = 'ok' | 'warn' | 'fail' | 'skipped'
 export interface Check<Name extends string = string> {
   readonly check: Name
   readonly state: CheckState
-  /** One sentence without a period at the end. It may quote the host, without control characters. */
+  /** One sentence without a period at the end. It may quote output of the host, without control characters. */
   readonly message: string
-  /** The command or the step that fixes the problem. */
+  /** The command or action that fixes the problem. */
   readonly fix?: string | undefined
 }
 
@@ -38,6 +38,6 @@ export const warn = (message: string, fix: string): Verdict => ({ state: 'warn',
 export const fail = (message: string, fix: string): Verdict => ({ state: 'fail', message, fix })
 export const skip = (message: string): Verdict => ({ state: 'skipped', message })
 
-/** A list for a sentence: `a, b and c`. */
+/** Formats a list for use in a sentence: `a, b and c`. */
 export const listOf = (items: readonly string[]): string =>
   items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`

@@ -32,7 +32,10 @@ import type { Observation } from './observation.ts'
 /** The maximum length of the message of a check, in characters. */
 const longestMessage = 600
 
-/** Examines this computer and machines, which share connections. Disposing closes the connections to jump hosts. */
+/**
+ * Examines this computer and several machines, which share connections to jump hosts. Disposing of it closes these
+ * connections.
+ */
 export interface Doctor extends AsyncDisposable {
   /** Examines this computer. Call it first: the examination of machines uses its result. */
   examineComputer(): Promise<ComputerObservation>
@@ -53,14 +56,14 @@ export interface Doctor extends AsyncDisposable {
   }
 }
 
-/** The minimum number of hosts that must agree before the clock of this computer is in doubt. */
+/** The minimum number of hosts whose clocks must agree before this computer's clock is considered wrong. */
 const fewestClocks = 3
-/** The maximum difference between the clock offsets of hosts that agree, in seconds. */
+/** The maximum difference between the clock offsets of hosts that are considered to agree, in seconds. */
 const clockSpread = 20
 
 /**
- * The number of seconds by which the hosts are ahead of this computer; 0 if they disagree, undefined if there are too
- * few.
+ * The number of seconds by which the hosts' clocks are ahead of this computer's; 0 if they disagree with each other,
+ * undefined if there are too few hosts.
  */
 export function commonOffset(observations: readonly Observation[]): number | undefined {
   const offsets = observations.flatMap((one) => clockOffset(one) ?? [])
@@ -81,8 +84,8 @@ function createFilter(env: Environment): <One extends Check>(check: One) => One 
 }
 
 /**
- * Judges machines together: if the clocks of all hosts differ from that of this computer in the same way, the clock of
- * this computer is wrong.
+ * Judges the machines together: if the clocks of all hosts differ from this computer's by about the same amount, the
+ * clock of this computer is wrong.
  */
 function judgeAll(
   computer: ComputerObservation,

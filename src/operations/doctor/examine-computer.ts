@@ -13,7 +13,7 @@ import type { Context } from '../context.ts'
 import { problemOf } from './judge-connection.ts'
 import type { ComputerObservation, ProviderLogin } from './judge-computer.ts'
 
-/** How long a program, the SSH agent and a provider may take, in milliseconds. */
+/** The time limits for a program, for the SSH agent and for a provider, in milliseconds. */
 const [programMs, agentMs, providerMs] = [8_000, 5_000, 20_000]
 
 /** Reads the mode of a path, and whether it belongs to another user. */
@@ -98,7 +98,7 @@ async function readProviders(
   )
 }
 
-/** Examines this computer. `inventory`: the machines of the inventory, or the error if it cannot be read. */
+/** Examines this computer. `inventory` has the machines of the inventory, or the error if it cannot be read. */
 export async function examineComputer(
   context: Context,
   {

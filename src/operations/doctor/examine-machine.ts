@@ -40,7 +40,8 @@ export interface Examination {
   readonly broker: BrokerStatus | undefined
   readonly usesBroker: boolean
   /**
-   * Limits simultaneous logins at one server. Resolves when a login may start, to a function to call when it has ended.
+   * Limits the number of simultaneous logins at one server. When a login may start, resolves to a function that the
+   * caller must call after the login.
    */
   readonly enter: (key: string) => Promise<() => void>
   /** Connects to a jump host. Several machines share the connection. */
@@ -55,9 +56,9 @@ export type JumpResult = { readonly transport: Transport } | { readonly problem:
 
 type Parts = { -readonly [Key in keyof Observation]: Observation[Key] }
 
-/** How long the provider may take, in milliseconds. */
+/** How long the provider may take to answer, in milliseconds. */
 const providerMs = 15_000
-/** How long a command over the connection of the broker may take, in milliseconds. */
+/** How long a command over the broker's connection may take, in milliseconds. */
 const brokerMs = 8_000
 
 /** How long a server may take to open several sessions, in milliseconds. */
@@ -73,7 +74,7 @@ async function within<Value>(ms: number, work: Promise<Value>, otherwise: Value)
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
-/** The observation of a machine that could not be examined for a reason that no check covers. */
+/** The observation of a machine whose examination failed with an error that no check covers. */
 export const unexaminedMachine = (machine: Machine, error: unknown): Observation => ({
   ...{ name: machine.name, isLocal: false, hasEngine: machine.engine !== 'none' },
   ...{ socket: defaultSocket, hasStacks: false, composeHere: false },
@@ -90,7 +91,7 @@ function recordProblem(machine: Machine): Problem | undefined {
   }
 }
 
-/** Examines a host over a connection, in an order in which a problem can only affect later steps. */
+/** Examines a host over a connection. The steps are ordered so that a problem can affect only later steps. */
 async function examineHost(
   seen: Parts,
   {
@@ -136,7 +137,7 @@ async function examineHost(
   if (second.opened > first.opened) seen.sessions = second
 }
 
-/** Examines a machine over the broker's connection. Reads facts of the host only if a new login failed. */
+/** Examines a machine over the broker's connection. Reads facts about the host only if a new login failed. */
 async function examineBroker(
   seen: Parts,
   machine: ReadyMachine,

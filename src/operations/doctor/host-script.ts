@@ -4,7 +4,7 @@ import { defaultSocket } from '../../machine/machine.ts'
 /** The size and the free space of a file system. */
 export interface Room {
   readonly path: string
-  /** In bytes, like `free`. */
+  /** Both sizes are in bytes. */
   readonly size: number
   readonly free: number
   /** Absent if the file system has no fixed number of inodes. */
@@ -15,26 +15,26 @@ export interface Room {
 export interface Rights {
   readonly owner: string
   readonly group: string
-  /** Octal, such as 660. */
+  /** The mode in octal, such as 660. */
   readonly mode: string
 }
 
-/** The facts that the script has found on a host. Those of a part that it did not reach are absent. */
+/** The facts that the script has found on a host. The facts of parts that it did not reach are absent. */
 export interface HostFacts {
-  /** The part that was running when the time limit expired; absent if the script has completed. */
+  /** The name of the part that was running when the time limit expired; absent if the script completed. */
   readonly hungAt?: string | undefined
-  /** Seconds since 1970. */
+  /** The time of the host's clock, in seconds since 1970. */
   readonly clock?: number | undefined
   readonly timeSynchronized?: boolean | undefined
   readonly user?: string | undefined
   readonly isRoot: boolean
   readonly home?: { readonly path: string; readonly state: 'ok' | 'missing' | 'unwritable' }
-  /** Rights of the home directory, .ssh and authorized_keys, by path. */
+  /** The rights of the home directory, .ssh and authorized_keys, keyed by path. */
   readonly keyFiles: ReadonlyMap<string, Rights>
-  /** `SHA256:…` of the keys in authorized_keys. */
+  /** The fingerprints (`SHA256:…`) of the keys in authorized_keys. */
   readonly authorized: readonly string[]
   readonly accountExpires?: string | undefined
-  /** `none`: there is no sudo. */
+  /** `none` if sudo is not installed. */
   readonly sudo?: 'works' | 'password' | 'terminal' | 'denied' | 'none' | 'hung' | undefined
   readonly groups: readonly string[]
   readonly cloudInit?:
@@ -46,7 +46,7 @@ export interface HostFacts {
         readonly exists: boolean
         readonly direct: boolean
         readonly rights?: Rights | undefined
-        /** Whether an engine answers on it; absent if that is unknown, for example without curl on the host. */
+        /** Whether an engine answers on the socket; absent if unknown, for example because the host has no curl. */
         readonly answers?: 'yes' | 'refused' | 'hung' | undefined
       }
     | undefined
@@ -59,7 +59,7 @@ export interface HostFacts {
         readonly service: string
       }
     | undefined
-  /** The version of the compose plugin; empty if there is none, absent if the command timed out. */
+  /** The version of the compose plugin; empty if it is not installed, absent if the command timed out. */
   readonly compose?: string | undefined
   /** sshd's MaxStartups; absent if the user may not read its settings. */
   readonly maxStartups?: string | undefined
@@ -70,7 +70,7 @@ const partSeconds = 10
 
 /**
  * A POSIX script for `sh -s SOCKET [DATA-ROOT]` that prints the facts for {@link parseHostFacts}, and changes nothing.
- * It prints the name of each part first, to identify a part that hangs.
+ * It prints the name of each part before running it, so that a part that hangs can be identified.
  */
 export const hostScript = String.raw`
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

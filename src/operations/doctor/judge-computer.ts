@@ -12,7 +12,7 @@ import { setClock, startAgent } from '../../os/platform-commands.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import type { Problem } from './observation.ts'
 
-/** A file or directory of this computer. */
+/** The mode of a file or directory on this computer. */
 type PathMode =
   | { readonly path: string; readonly mode: number; readonly isForeign: boolean }
   | { readonly path: string; readonly missing: boolean }
@@ -29,7 +29,7 @@ export interface ProviderLogin {
 export interface ComputerObservation {
   readonly node: string
   readonly platform: string
-  /** fleet's home directory, and that of its keys, which other users must not be able to read. */
+  /** fleet's home directory and its directory of keys, which other users must not be able to read. */
   readonly home: readonly PathMode[]
   readonly userHome: PathMode
   /** The number of machines in the inventory, or the reason why it cannot be read. */
@@ -46,7 +46,7 @@ export interface ComputerObservation {
         readonly compose: string
         readonly context?: string | undefined
         readonly host?: string | undefined
-        /** Whether it uses a socket that does not exist. */
+        /** Whether the context refers to a socket that does not exist. */
         readonly isMissing: boolean
       }
     | undefined
@@ -57,7 +57,10 @@ export interface ComputerObservation {
     | 'retired'
     | Problem
     | { readonly pid: number; readonly connections: number }
-  /** The number of seconds by which the hosts are ahead; 0 if they disagree, undefined if there are too few. */
+  /**
+   * The number of seconds by which the hosts' clocks are ahead of this computer's; 0 if they disagree with each other,
+   * undefined if there are too few hosts.
+   */
   readonly hostsAhead?: number | undefined
 }
 

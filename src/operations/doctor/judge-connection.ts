@@ -12,7 +12,7 @@ export function onHost({ name, facts, login }: Observation, command: string): st
   return hostCommand(name, command, { sudo: !isRoot })
 }
 
-/** Formats a step to take on the host, for a user who cannot log in. */
+/** Formats an action on the host for a user who cannot log in over SSH. */
 const onConsole = (step: string): string => `on the host's console, ${step}`
 
 export function judgeHost({ name, record, provider, isLocal }: Observation): Verdict {
@@ -164,8 +164,8 @@ export function judgeHostKey({ isLocal, login, name }: Observation): Verdict {
 const isTooOpen = ({ mode }: Rights): boolean => (Number.parseInt(mode, 8) & 0o022) !== 0
 
 /**
- * The wrong owner or mode because of which sshd ignores authorized_keys (StrictModes in sshd_config(5)), and the
- * command that fixes it; undefined if there is none.
+ * The path whose wrong owner or mode makes sshd ignore authorized_keys (StrictModes in sshd_config(5)), with the reason
+ * and the command that fixes it; undefined if there is no such path.
  */
 function whyKeysAreIgnored(
   facts: HostFacts,
@@ -184,11 +184,11 @@ function whyKeysAreIgnored(
   return undefined
 }
 
-/** Whether an account that expires at a date of chage(1), such as `Jan 02, 2020`, has expired. */
+/** Whether an account with an expiry date as printed by chage(1), such as `Jan 02, 2020`, has expired. */
 const hasExpired = (date: string | undefined): boolean =>
   date !== undefined && Date.parse(`${date} UTC`) < Date.now()
 
-/** The cause of a failed login, from the facts that were read over the broker's connection. */
+/** Explains a failed login by the facts that were read over the broker's connection. */
 function explainByHost(observation: Observation): Verdict | undefined {
   const { login, broker, name } = observation
   const { facts } = broker
@@ -298,7 +298,10 @@ export function judgeMtu(observation: Observation): Verdict {
   return ok('large packets arrive in both directions')
 }
 
-/** The number of concurrent sessions that fleet needs on a connection: with fewer, commands wait for each other. */
+/**
+ * The number of concurrent sessions that fleet needs on a connection. If the server allows fewer, commands have to wait
+ * for each other.
+ */
 export const wantedSessions = 4
 
 export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdict {

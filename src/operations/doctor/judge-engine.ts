@@ -30,7 +30,7 @@ export function judgeSocket(observation: Observation): Verdict {
   )
 }
 
-/** The command line that starts or restarts the engine, with the init system of the host. */
+/** The command line that starts or restarts the engine with the host's init system. */
 const service = (observation: Observation, verb: 'start' | 'restart'): string =>
   observation.facts?.docker?.service === ''
     ? onHost(observation, `service docker ${verb}`)

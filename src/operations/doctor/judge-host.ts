@@ -5,18 +5,18 @@ import { onHost } from './judge-connection.ts'
 import type { Observation } from './observation.ts'
 
 /**
- * The clock differences, in seconds, for a warning and for a failure: TLS and cloud APIs reject a difference of 5
+ * The clock differences, in seconds, that cause a warning and a failure. TLS and cloud APIs reject a difference of 5
  * minutes.
  */
 const [clockWarning, clockFailure] = [30, 300]
 
 /**
- * The minimum number of seconds by which the host's clock is ahead of that of this computer, or negative if it is
- * behind; undefined if the host's clock was not read.
+ * The minimum number of seconds by which the host's clock is ahead of this computer's, or negative if it is behind;
+ * undefined if the host's clock was not read.
  */
 export function clockOffset({ facts, asked }: Observation): number | undefined {
   if (facts?.clock === undefined || asked === undefined) return undefined
-  // The host prints whole seconds.
+  // The host prints the time rounded down to whole seconds.
   if (facts.clock + 1 < asked.from) return facts.clock + 1 - asked.from
   if (facts.clock > asked.to) return facts.clock - asked.to
   return 0
@@ -149,7 +149,7 @@ export function judgeDisk(observation: Observation): Verdict {
   const { facts } = observation
   if (facts === undefined || facts.rooms.length === 0) return skip('not checked')
   const [root] = facts.rooms
-  // The file system of the home directory belongs to the check of the home directory.
+  // The file system of the home directory is judged by the check of the home directory.
   const judged = facts.rooms.filter(({ path }) => path === root?.path || path === '/')
   for (const [isBad, verdict, words] of [
     [isFull, fail, 'full'],

@@ -18,7 +18,7 @@ import type { Observation } from './observation.ts'
 
 type Name = MachineCheck['check']
 
-/** The function that judges a check, and the checks that must not fail for its result to be meaningful. */
+/** The function that judges a check, and the other checks that must not have failed for the result to be meaningful. */
 interface Judge {
   readonly needs: readonly Name[]
   readonly judge: (observation: Observation) => Verdict
@@ -46,14 +46,17 @@ const judges: Readonly<Record<Name, Judge>> = {
   broker: { needs: ['mtu'], judge: judgeBroker },
 }
 
-/** Failures that the failure of another check explains: a full disk stops an engine and fills the home directory. */
+/**
+ * Checks whose failure can explain the failures of others: a full disk stops an engine and leaves no space in the home
+ * directory.
+ */
 const causes: readonly (readonly [cause: Name, symptoms: readonly Name[]])[] = [
   ['disk', ['engine', 'home', 'cloud-init']],
   ['cloud-init', ['engine', 'socket', 'sudo', 'compose']],
   ['engine', ['compose']],
 ]
 
-/** Patterns for the names of the parts of the host script, and the checks to which the parts belong. */
+/** Patterns that match names of parts of the host script, each with the check that the part belongs to. */
 const hungParts: readonly (readonly [part: RegExp, check: Name])[] = [
   [/login shell|user database|account/, 'shell'],
   [/home directory/, 'home'],
@@ -76,12 +79,12 @@ function hangingPart(observation: Observation, check: Name): Verdict | undefined
 }
 
 /**
- * Judges every check of a machine. A check is skipped if it needs a failed check, or if the failure of another check
- * explains its own, so that each cause is reported once.
+ * Judges every check of a machine. A check is skipped if it depends on a failed check, or if another failure explains
+ * its failure, so that each cause is reported only once.
  */
 export function judgeMachine(observation: Observation): readonly MachineCheck[] {
   const found = new Map<Name, Verdict>()
-  /** The failed check that is the cause, by skipped check. */
+  /** The failed check that caused each skipped check to be skipped. */
   const blockedBy = new Map<Name, Name>()
   for (const check of machineChecks) {
     const { needs, judge } = judges[check]
@@ -104,7 +107,7 @@ export function judgeMachine(observation: Observation): readonly MachineCheck[] 
   return machineChecks.map((check) => ({ check, ...(found.get(check) ?? skip('not checked')) }))
 }
 
-/** The first failed check of a jump host, to report for the machines that use it. */
+/** The first failed check of a jump host, to be reported for the machines that use this host. */
 export function firstFailure(checks: readonly MachineCheck[]): MachineCheck | undefined {
   return checks.find(({ state }) => state === 'fail')
 }

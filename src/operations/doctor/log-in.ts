@@ -23,7 +23,7 @@ function failureOf(error: UserError): LoginFailure {
   return isLocal ? { ...described, step: 'route' } : described
 }
 
-/** Logs in with the program ssh, which reports less than fleet's own client. */
+/** Logs in with the ssh program, which reports less detail than fleet's own client. */
 async function tryOpenSsh(
   target: SshTarget,
   { env, signal }: { env: Environment; signal: AbortSignal },

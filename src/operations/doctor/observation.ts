@@ -29,7 +29,7 @@ export type EngineAnswer =
       readonly reason: 'silent' | 'unsupported' | 'other'
     })
 
-/** The result of examining a machine. A part is absent if it was not examined, because an earlier one failed. */
+/** The result of examining a machine. A part is absent if it was not examined because an earlier one failed. */
 export interface Observation {
   readonly name: string
   /** Whether the host is this computer. */
@@ -39,7 +39,7 @@ export interface Observation {
   readonly socket: string
   /** Whether it has stacks, which need compose. */
   readonly hasStacks: boolean
-  /** Whether Docker Compose is installed on this computer, so that the host does not need it for stacks. */
+  /** Whether Docker Compose is installed on this computer: the host then does not need it for stacks. */
   readonly composeHere: boolean
   /** The reason why there is no host to connect to. */
   readonly record?: Problem | undefined
@@ -49,7 +49,7 @@ export interface Observation {
   }
   /** The reason why the provider's firewall blocks this computer. */
   readonly firewall?: Problem | undefined
-  /** The jump host, and the reason why it cannot be used, if it cannot. */
+  /** The jump host, with the problem that prevents its use, if there is one. */
   readonly jump?: { readonly name: string; readonly problem?: Problem | undefined } | undefined
   /** The reason why no login could be attempted: an unusable tunnel, or a wrong value in the record. */
   readonly route?: Problem | undefined
@@ -59,7 +59,7 @@ export interface Observation {
   readonly sessions?: SessionCount | undefined
   /** The facts that the host script found over the new connection. */
   readonly facts?: HostFacts | undefined
-  /** The times of this computer before and after the script read the host's clock, in seconds since 1970. */
+  /** The time of this computer before and after the script read the host's clock, in seconds since 1970. */
   readonly asked?: { readonly from: number; readonly to: number } | undefined
   readonly engine?: EngineAnswer | undefined
   /** The broker's connection to the machine. */

@@ -14,9 +14,9 @@ import type { EngineAnswer, LargeMessages, ShellFacts, Problem } from './observa
 /** How long each probe of a host may take, in milliseconds. */
 const limits = { shell: 15_000, large: 15_000, script: 60_000, engine: 12_000 }
 
-/** The amount of each output stream of a command that is kept, in bytes. */
+/** The maximum number of bytes to keep of each output stream of a command. */
 const longestOutput = 1 << 18
-/** The maximum output of a command, in bytes: a command that prints more is ended. */
+/** The maximum output of a command, in bytes. A command that prints more is killed. */
 const mostOutput = 1 << 21
 
 interface Question {
@@ -26,7 +26,7 @@ interface Question {
   readonly signal: AbortSignal
 }
 
-/** The output of a command until it exited, or until the time limit expired. */
+/** The output of a command up to its exit or to the time limit. */
 interface Partial {
   readonly stdout: string
   readonly stderr: string
@@ -41,7 +41,7 @@ interface Partial {
 
 const decode = (bytes: string): string => Buffer.from(bytes, 'latin1').toString()
 
-/** Runs a command with a time limit, and keeps its output until then. */
+/** Runs a command with a time limit, and keeps the output up to that limit. */
 async function ask(transport: Transport, question: Question): Promise<Partial> {
   const { command, input = '', limitMs, signal } = question
   const late = new AbortController()
@@ -124,10 +124,13 @@ function explainShell(code: number, words: readonly string[]): Problem {
   }
 }
 
-/** The size of a large message in bytes: more than one packet of any network. */
+/** The size of a large message in bytes. It does not fit into one packet on any network. */
 const largeBytes = 24_576
 
-/** Sends a large message to a host and back. A path whose MTU is too small loses it, though small messages arrive. */
+/**
+ * Sends a large message to a host and back. It gets lost on a path whose MTU is too small, although small messages
+ * arrive.
+ */
 export async function probeLargeMessages(
   transport: Transport,
   signal: AbortSignal,
@@ -142,7 +145,7 @@ export async function probeLargeMessages(
   return { sent: 'arrived', received: rest.length === largeBytes ? 'arrived' : 'lost' }
 }
 
-/** Runs the host script, and parses its output until the time limit. */
+/** Runs the host script, and parses the output that it has printed when it exits or the time limit expires. */
 export async function readHostFacts(
   transport: Transport,
   { socket, dataRoot = '', signal }: { socket: string; dataRoot?: string; signal: AbortSignal },
@@ -155,7 +158,7 @@ export async function readHostFacts(
   return { facts: parseHostFacts(stdout) }
 }
 
-/** Whether a small command runs within the time limit. */
+/** Returns whether a small command runs within the time limit. */
 export async function runsCommands(
   transport: Transport,
   { limitMs, signal }: { limitMs: number; signal: AbortSignal },

@@ -10,14 +10,17 @@ type AnsibleInventory = Readonly<
   Record<string, Group | { readonly hostvars: Readonly<Record<string, Vars>> }>
 >
 
-/** Converts a text to a group name, which must be a valid Python identifier. */
+/** Converts text to a group name, which must be a valid Python identifier. */
 const groupName = (text: string): string => text.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_')
 
-/** The groups that a machine is in: its driver, and each of its labels. */
+/** The groups that a machine belongs to: one for its driver, and one for each of its labels. */
 const groupsOf = ({ driver, labels = {} }: Machine): readonly string[] =>
   [`driver=${driver}`, ...Object.entries(labels).map((pair) => pair.join('='))].map(groupName)
 
-/** Rejects Jinja templates: Ansible would evaluate them, which can run commands on the user's computer. */
+/**
+ * Rejects values that contain Jinja templates. Ansible would evaluate them, which can run commands on the user's
+ * computer.
+ */
 function literal(machine: string, field: string, value: string): string {
   if (/\{[{%#]/.test(value)) {
     throw unwritableError(machine, field, value, 'Ansible would treat it as a template')

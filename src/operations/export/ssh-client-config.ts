@@ -11,8 +11,8 @@ export interface SshClientConfig {
   /** The content of a known_hosts file: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. */
   readonly knownHosts: string
   /**
-   * Machines that plain ssh cannot connect to, because their tunnel is not a ProxyCommand, or their jump host is such a
-   * machine.
+   * Machines that plain ssh cannot connect to, either because their tunnel is not a ProxyCommand or because their jump
+   * host is itself skipped.
    */
   readonly skipped: readonly string[]
 }
@@ -54,9 +54,9 @@ async function findRoutes(context: Context) {
 }
 
 /**
- * Describes every machine that has an address and to which plain ssh can connect. Each gets a second, globally unique
+ * Describes every machine that has an address and that plain ssh can connect to. Each gets a second, globally unique
  * name, which is used for its host keys and as a jump host. Machines in `taken` get only the second name, because their
- * own names are used for other hosts. Throws kind `inventory` for values that an SSH configuration cannot express.
+ * own names already refer to other hosts. Throws kind `inventory` for values that an SSH configuration cannot express.
  */
 export async function describeForSsh(
   context: Context,

@@ -15,7 +15,7 @@ interface OtherConfiguration {
 
 type SshSettings = readonly string[] | undefined
 
-/** The keywords that determine which host a name connects to. */
+/** The keywords that determine which host is reached by a name. */
 const routing = /^(?:hostname|port|proxyjump|proxycommand|hostkeyalias) /
 
 /** The maximum number of concurrent ssh processes. */
@@ -35,8 +35,9 @@ const differ = (a: SshSettings = [], b: SshSettings = [], concerns = /^/): boole
   JSON.stringify(b.filter((line) => concerns.test(line)))
 
 /**
- * Whether a configuration defines the host `name`: its settings differ from those of other names. To exclude patterns such as
- * `web-*`, they must also differ from the name with one more character at the start or the end.
+ * Whether a configuration defines the host `name`, that is, whether its settings differ from those of other names. To
+ * rule out patterns such as `web-*`, they must also differ from the settings of names with one more character at the
+ * start or the end.
  */
 async function isConfigured(
   context: Context,
@@ -53,7 +54,7 @@ async function isConfigured(
   )
 }
 
-/** Whether known_hosts has the name with other keys than the machine's. */
+/** Whether known_hosts lists this name, but with keys other than the machine's. */
 async function isKnownAsAnother({ env }: Context, { name, host }: SshReachable): Promise<boolean> {
   const { trusted } = await findKnownHost({ address: name, port: 22 }, env)
   return trusted.length > 0 && !trusted.some(({ key }) => host.hostKeys?.includes(key))
@@ -62,11 +63,11 @@ async function isKnownAsAnother({ env }: Context, { name, host }: SshReachable):
 const addresses = async (name: string): Promise<readonly string[]> =>
   (await lookup(name, { all: true })).map(({ address }) => address)
 
-/** Whether a name with a dot resolves to another host. */
+/** Whether a name that contains a dot resolves to another host. */
 async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean> {
   if (host.address.toLowerCase() === name.toLowerCase()) return false
   const both = Promise.all([
-    addresses(`${name}.`), // the dot prevents search domains
+    addresses(`${name}.`), // the trailing dot prevents the use of search domains
     addresses(host.address).catch(ignored('command', 'look up the address', [host.address])),
   ]).then(
     ([named, own]) => !named.some((address) => own.includes(address)),
@@ -76,8 +77,8 @@ async function resolvesElsewhere({ name, host }: SshReachable): Promise<boolean>
 }
 
 /**
- * The machines whose names already belong to other hosts for the user's ssh, with the reasons. If they were exported, an
- * inventory could redirect `ssh` or `git` to another host.
+ * The machines whose names already refer to other hosts for the user's ssh, with the reasons. If these names were
+ * exported, an inventory could redirect `ssh` or `git` to another host.
  */
 export async function findTakenNames(
   context: Context,

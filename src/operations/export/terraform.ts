@@ -21,7 +21,7 @@ function hclString(machine: string, field: string, value: string): string {
   return JSON.stringify(value).replaceAll(/[$%](?=\{)/g, '$&$&')
 }
 
-/** Unique resource addresses of machines, with a number if the name is taken. */
+/** Unique resource addresses for machines; a number is appended if an address is already taken. */
 function nameResources(machines: readonly ReadyMachine[]): readonly string[] {
   const taken = new Set<string>()
   return machines.map(({ name, driver }) => {

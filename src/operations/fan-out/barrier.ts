@@ -1,9 +1,9 @@
-/** How long the waiting tasks wait for the next one, in milliseconds. */
+/** How long to wait for the next task to arrive, in milliseconds. */
 const arrivalMs = 1000
 
 /**
- * A barrier for `expected` tasks. It also opens when no further task arrives in time, since a task may have failed
- * before it arrived.
+ * Creates a barrier for `expected` tasks. It also opens if no further task arrives in time, since a task may have
+ * failed before reaching the barrier.
  */
 export function createBarrier(expected: number): () => Promise<void> {
   let arrived = 0

@@ -17,15 +17,15 @@ export interface CollectOptions<Machine, Value> {
 export interface Results<Machine, Value> {
   /** The outcomes, in the order of the machines. */
   readonly outcomes: readonly Outcome<Machine, Value>[]
-  /** The machines on which the work was not finished or not started, because it was stopped. */
+  /** The machines on which the work was not started or not finished, because it was stopped. */
   readonly rest: readonly Machine[]
   /** Whether the user canceled the work. */
   readonly cancelled: boolean
 }
 
 /**
- * Does work on every machine and collects the outcomes. If the work is canceled, the outcomes so far are returned.
- * Records the machines on which the work did not succeed, for `--retry-failed`.
+ * Does work on every machine and collects the outcomes. If the work is canceled, returns the outcomes so far. Records
+ * the machines on which the work did not succeed, for `--retry-failed`.
  */
 export async function collectOutcomes<Machine extends { readonly name: string }, Value>(
   context: Pick<Context, 'signal' | 'failures' | 'clock'>,

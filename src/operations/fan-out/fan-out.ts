@@ -8,7 +8,7 @@ export type Outcome<Machine, Value> =
   | { readonly machine: Machine; readonly value: Value }
   | { readonly machine: Machine; readonly error: UserError }
 
-/** Work on one machine; `signal` aborts it. */
+/** Does the work on one machine; `signal` aborts it. */
 export type Work<Machine, Value> = (machine: Machine, signal: AbortSignal) => Promise<Value>
 
 /** A time limit, measured by `clock`. */
@@ -38,7 +38,7 @@ export async function* fanOut<Machine extends { readonly name: string }, Value>(
 ): AsyncGenerator<Outcome<Machine, Value>, void> {
   const left = new AbortController()
   const stop = AbortSignal.any([signal, left.signal])
-  setMaxListeners(0, stop) // one listener for each running machine
+  setMaxListeners(0, stop) // each running machine adds a listener
   const waiting = machines.values()
   let failed = 0
   async function* takeTurns() {
@@ -94,7 +94,10 @@ const tooLate = (machine: string, timeoutMs: number): UserError =>
 /** Whether an error comes from the system (broken connection, full disk). Node.js's own ERR_ codes indicate a bug. */
 const isSystemError = (thrown: unknown): boolean => codeOf(thrown)?.startsWith('ERR_') === false
 
-/** Converts an error to a UserError of a machine. A bug is kept as the cause, with its stack. */
+/**
+ * Converts an error to a UserError for a machine. If the error indicates a bug, it is kept as the cause, with its
+ * stack.
+ */
 const asUserError = (thrown: unknown, machine: string): UserError =>
   thrown instanceof UserError
     ? thrown
@@ -103,7 +106,7 @@ const asUserError = (thrown: unknown, machine: string): UserError =>
         cause: thrown,
       })
 
-/** All outcomes of {@link fanOut} at its end, in the order of `machines`. */
+/** Resolves to all outcomes of {@link fanOut} once they are complete, in the order of `machines`. */
 export async function fanOutInOrder<Machine extends { readonly name: string }, Value>(
   machines: readonly Machine[],
   work: Work<Machine, Value>,

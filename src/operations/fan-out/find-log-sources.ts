@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import { fanOutInOrder } from './fan-out.ts'
 import type { LogSource } from './read-logs.ts'
 
-/** The containers that were found, and the errors of machines without one. */
+/** The containers that were found, and the errors for machines on which none was found. */
 interface Found {
   readonly found: readonly LogSource[]
   readonly failures: readonly {
@@ -16,14 +16,17 @@ interface Found {
 
 /** The names of the containers to find. */
 interface ContainerNames {
-  /** Whether the machine of each container was given. If so, each machine must have all of its containers. */
+  /**
+   * Whether the user has specified the machine of each container. If so, all containers that are specified for a
+   * machine must exist on it.
+   */
   readonly isPlaced: boolean
   readonly namesOn: (machine: string) => readonly string[]
 }
 
 /**
- * Finds containers by name on several machines. Without explicit machines, each machine must have at least one of the
- * containers; a machine with none of them counts as failed.
+ * Finds containers by name on several machines. If the user has not specified their machines, each machine must have at
+ * least one of the containers; a machine with none of them counts as failed.
  */
 export async function findLogSources(
   context: Context,

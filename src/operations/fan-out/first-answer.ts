@@ -3,14 +3,14 @@ import { ignored } from '../../os/trace.ts'
 
 /** Options of {@link firstAnswer}. */
 interface AskOptions {
-  /** How long to wait for an answer before the next place is asked too, in milliseconds. */
+  /** How long to wait for an answer before also asking the next place, in milliseconds. */
   readonly nextAfterMs: number
-  /** How long each place may take, in milliseconds. */
+  /** How long each place may take to answer, in milliseconds. */
   readonly answerMs: number
   readonly signal: AbortSignal
 }
 
-/** Rejects with the reason of a signal as soon as it is aborted. */
+/** Rejects with the signal's reason as soon as the signal is aborted. */
 async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const left = new AbortController()
   const aborted = new Promise<never>((_, reject) => {
@@ -26,9 +26,8 @@ async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): 
 }
 
 /**
- * Asks several places for the same information, one after the other, and resolves to the first answer. The next place
- * is asked when the previous one has failed, has no answer, or is slow. Resolves to undefined if no place has an
- * answer.
+ * Asks several places for the same information, in order, and resolves to the first answer. The next place is asked
+ * when the previous one has failed, has no answer, or is slow. Resolves to undefined if no place has an answer.
  */
 export async function firstAnswer<Place extends { readonly name: string }, Answer>(
   places: readonly Place[],

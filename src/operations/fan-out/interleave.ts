@@ -9,8 +9,8 @@ interface Slot<T> {
 }
 
 /**
- * Yields the items of all sources as they arrive. Reads each source at most one item ahead of its consumer. Ends with the last
- * source. Throws the error of a source, and the signal's reason when aborted.
+ * Yields the items of all sources as they arrive. Reads each source at most one item ahead of its consumer. Ends when
+ * all sources have ended. Throws the error of a source, or the signal's reason when aborted.
  */
 export async function* interleave<T>(
   sources: readonly AsyncIterable<T>[],
@@ -18,13 +18,13 @@ export async function* interleave<T>(
 ): AsyncGenerator<T, void> {
   signal.throwIfAborted()
   const iterators = sources.map((source) => source[Symbol.asyncIterator]())
-  // Each read has a slot; the read that ends first fills the first open slot.
+  // Each read adds a slot; whichever read completes first fills the first open slot.
   const slots: Promise<Arrival<T>>[] = []
   const open: Slot<T>[] = []
   const fail = (reason: unknown) => open.shift()?.reject(reason)
   const read = (source: AsyncIterator<T>) => {
     const slot = new Promise<Arrival<T>>((resolve, reject) => open.push({ resolve, reject }))
-    slot.catch(() => {}) // nothing awaits it once the consumer has left
+    slot.catch(() => {}) // once the consumer has left, nothing awaits the slot
     slots.push(slot)
     source.next().then((result) => open.shift()?.resolve({ source, result }), fail)
   }
@@ -41,7 +41,7 @@ export async function* interleave<T>(
     }
   } finally {
     signal.removeEventListener('abort', stop)
-    // A waiting source ends only with its work, so do not wait for it.
+    // A source that is waiting for its next item cannot return before that arrives, so do not await the return.
     for (const iterator of iterators) iterator.return?.().catch(() => {})
   }
 }

@@ -3,9 +3,7 @@ interface Head<T> {
   readonly item: T
 }
 
-/**
- * Merges sorted sources by `key`. Holds only one item of each source in memory.
- */
+/** Merges sources that are sorted by `key`. Holds only one item of each source in memory. */
 export async function* mergeSorted<T>(
   sources: readonly AsyncIterable<T>[],
   key: (item: T) => string,
@@ -31,7 +29,10 @@ async function nextOf<T>(source: AsyncIterator<T>): Promise<Head<T> | undefined>
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 
-/** The insertion index of a key among sorted heads: before equal ones, so that items of a source stay together. */
+/**
+ * The index at which to insert a key among sorted heads. It comes before equal keys, so that items of the same source
+ * stay together.
+ */
 function insertionIndex<T>(
   wanted: string,
   heads: readonly Head<T>[],

@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts'
 import { interleave } from './interleave.ts'
 import { mergeSorted } from './merge-sorted.ts'
 
-/** A container whose log is read. */
+/** A container whose log is to be read. */
 export interface LogSource {
   readonly machine: string
   /** Its name or ID. */
@@ -18,7 +18,7 @@ type Origin = Pick<LogSource, 'machine' | 'container'>
 export type LogEntry = Origin & (LogLine | { readonly error: UserError })
 
 /**
- * The logs of many containers as one: sorted by time, or, with `follow`, as lines arrive. The times are those of the hosts'
+ * Merges the logs of many containers: sorted by time or, with `follow`, as lines arrive. The times come from the hosts'
  * clocks. Throws the signal's reason when aborted.
  */
 export async function* readLogs(

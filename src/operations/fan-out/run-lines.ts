@@ -16,8 +16,8 @@ export async function takeLines(
 }
 
 /**
- * Runs a command on a host without input, and passes its output to `take` line by line. Resolves to the exit code. `signal`
- * ends the command.
+ * Runs a command on a host without input, and passes its output to `take` line by line. Resolves to the exit code.
+ * Aborting `signal` ends the command.
  */
 export async function runLines(
   transport: Transport,

@@ -16,7 +16,7 @@ const brokenPipe = 128 + constants.signals.SIGPIPE
 /** The login shell of the user. */
 const loginShell: CommandLine = { shell: 'exec "$SHELL" -l' }
 
-/** The terminal of the command: like the local one, if input and output are terminals. */
+/** The terminal for the command: the same as the local one, if both input and output are terminals. */
 function terminalOf({ stdin, stdout, env }: Streams): ExecOptions['terminal'] {
   if (stdin.isTTY !== true || stdout.isTTY !== true) return undefined
   const { columns = 80, rows = 24 } = stdout
@@ -43,8 +43,8 @@ interface RunOptions extends Pick<ExecOptions, 'forwardAgent'> {
 }
 
 /**
- * Runs a command (default: the login shell) on a host as if it were local: forwards input, output, terminal, window size,
- * signals and the exit code. Rejects with kind `unreachable` when the connection is lost.
+ * Runs a command (default: the login shell) on a host as if it were local: forwards input, output, the terminal, its
+ * window size, signals and the exit code. Rejects with kind `unreachable` when the connection is lost.
  */
 export async function runOnHost(
   transport: Transport,
@@ -59,7 +59,7 @@ export async function runOnHost(
   const { stdin, stdout, stderr, signal } = streams
   const channel = new AbortController()
   const terminal = terminalOf(streams)
-  const giveUp = (): void => channel.abort(signal.reason) // cancels a start on a host that hangs
+  const giveUp = (): void => channel.abort(signal.reason) // cancels the start if the host hangs
   signal.addEventListener('abort', giveUp)
   const running = await transport
     .exec(command ?? loginShell, {

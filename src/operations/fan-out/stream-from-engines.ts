@@ -10,7 +10,7 @@ export type Streamed<Value> = { readonly machine: Machine } & (
   | { readonly error: UserError }
 )
 
-/** Merges the streams of the engines of many machines as items arrive. Ends with the last stream. */
+/** Merges the streams of the engines of many machines as items arrive. Ends when all streams have ended. */
 export async function* streamFromEngines<Value>(
   context: Context,
   machines: readonly Machine[],

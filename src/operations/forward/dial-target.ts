@@ -18,8 +18,8 @@ import { containerWord, matchContainers } from '../fan-out/match-containers.ts'
 type HostAddress = Extract<SocketAddress, { readonly port: number }>
 
 /**
- * Resolves to the ID of the running container that a name, Compose service or beginning of an ID identifies. Throws
- * kind `failed` if there is none, or more than one.
+ * Resolves to the ID of the running container identified by `name`: a name, a Compose service, or the beginning of an
+ * ID. Throws kind `failed` if there is none, or more than one.
  */
 async function findByService(engine: Engine, name: string, cause: UserError): Promise<string> {
   const all = await listContainers(engine)
@@ -50,7 +50,10 @@ async function inspect(engine: Engine, name: string): Promise<ContainerAddresses
   }
 }
 
-/** The address to dial for a published port, as seen from the host: for a port on all addresses, `localhost`. */
+/**
+ * The address to dial for a published port, as seen from the host. For a port published on all addresses, it is
+ * `localhost`.
+ */
 const reachableAddress = (HostIp: string): string =>
   HostIp === '' || HostIp === '0.0.0.0' || HostIp === '::' ? 'localhost' : HostIp
 
@@ -79,7 +82,7 @@ async function addressesOf(engine: Engine, name: string, port: number): Promise<
     .flatMap(({ IPAddress, GlobalIPv6Address }) => [IPAddress, GlobalIPv6Address])
     .filter((address) => isIP(address) > 0)
     .map((host) => ({ host, port }))
-  // A published port is reachable on hosts where addresses of containers are not, as with rootless Docker.
+  // A published port is reachable even on hosts where the containers' addresses are not, as with rootless Docker.
   const all = [...publishedAt(networked, port), ...own]
   if (all.length > 0) return all
   throw new UserError(
@@ -92,9 +95,9 @@ async function addressesOf(engine: Engine, name: string, port: number): Promise<
 }
 
 /**
- * Prepares connections to a target from its host. A container is looked up for each connection, so it is found after a restart
- * with another address; connections that are opened at the same time share one look-up. Throws as `Transport.dial` does, and
- * kind `failed` if the container cannot be found.
+ * Prepares connections to a target from its host. A container is looked up for each connection, so that it is found
+ * even if it has a new address after a restart; connections that are opened at the same time share one look-up. Throws
+ * as `Transport.dial` does, and kind `failed` if the container cannot be found.
  */
 export function openTarget(
   { container, address, port }: ForwardTarget,
@@ -126,7 +129,7 @@ export function openTarget(
       return await attempt()
     } catch (error) {
       if (codeOf(error) !== 'REFUSED') throw error
-      return await attempt() // a look-up that was shared may be older than a restart
+      return await attempt() // a shared look-up may have been made before a restart
     }
   }
 }

@@ -4,11 +4,11 @@ import type { SocketAddress } from '../../transport/transport.ts'
 /** A port or socket that is forwarded. */
 export interface ForwardSpec {
   /**
-   * The address on which connections are accepted. The host "localhost" means the loopback addresses, and "" all
-   * addresses.
+   * The address on which connections are accepted. The host "localhost" stands for the loopback addresses, and "" for
+   * all addresses.
    */
   readonly listen: SocketAddress
-  /** The destination of each connection; absent: the client chooses it with SOCKS. */
+  /** The destination of each connection; if absent, the client chooses it with SOCKS. */
   readonly target?: SocketAddress
 }
 
@@ -17,7 +17,7 @@ const malformed = (flag: string, text: string, why: string): UserError =>
     hint: `for example: ${flag} ${flag === '-D' ? '1080' : '8080:localhost:80'}, as in ssh`,
   })
 
-/** The parts between colons; those in brackets may contain colons. */
+/** Splits text at colons. Parts in brackets may contain colons. */
 function splitParts(text: string): string[] | undefined {
   const part = /\[([^\]]*)\](?=:|$)|([^:[\]]*)(?=:|$)/y
   const parts: string[] = []
@@ -33,8 +33,8 @@ function splitParts(text: string): string[] | undefined {
 const isPath = (part: string): boolean => part.includes('/')
 
 /**
- * Parses the value of -L, -R or -D with the syntax of ssh(1): [address:]port:host:port, with a path of a Unix socket in place of
- * either side, or [address:]port alone for SOCKS. Throws kind `usage`.
+ * Parses the value of -L, -R or -D with the syntax of ssh(1): [address:]port:host:port, where either side may be the
+ * path of a Unix socket instead, or only [address:]port for SOCKS. Throws kind `usage`.
  */
 export function parseForward(flag: '-L' | '-R' | '-D', text: string): ForwardSpec {
   const parts = splitParts(text)

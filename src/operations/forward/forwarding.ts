@@ -9,7 +9,7 @@ async function open(target: ForwardTarget, machine: string, dial: Dial): Promise
   return openTarget(target, openEngine(dial, { label: machine }))
 }
 
-/** The functions with which a broker forwards ports. Their code is loaded when there is something to forward. */
+/** The functions that a broker uses to forward ports. Their code is loaded when it is first needed. */
 export const forwarding: BrokerOptions['forwarding'] = {
   async listen(...listening) {
     const { listenAndJoin } = await import('./listen-and-join.ts')
@@ -17,7 +17,7 @@ export const forwarding: BrokerOptions['forwarding'] = {
   },
   openTarget(...forward) {
     const opening = open(...forward)
-    opening.catch(() => {}) // thrown when the target is used
+    opening.catch(() => {}) // the error is thrown when the target is used
     return async (transport) => (await opening)(transport)
   },
 }

@@ -19,7 +19,10 @@ export async function checkForwards(
   for (const { target } of forwards) await checkTarget(target, engine)
 }
 
-/** Forwards ports in the broker, until they are stopped there. Throws kind `failed` if one cannot be opened. */
+/**
+ * Forwards ports in the broker, until the forwards are stopped there. Throws kind `failed` if one of them cannot be
+ * opened.
+ */
 export async function keepForwards(
   context: Context,
   broker: BrokerClient,
@@ -27,7 +30,7 @@ export async function keepForwards(
   forwards: readonly PortForward[],
 ): Promise<readonly ForwardStatus[]> {
   await context.connect(machine)
-  // Connecting may have found the host at another address.
+  // While connecting, fleet may have found the host at a new address.
   const current = findMachine(await (await context.inventory()).read(), machine.name)
   const { env, signal, prompt } = context
   const target = await describeTarget(context, current)
@@ -43,8 +46,8 @@ interface OwnForwards extends AsyncDisposable {
 }
 
 /**
- * Forwards ports from this process, all or none. `report` is called with the reason for each connection that fails.
- * Throws kind `failed` if one cannot be opened.
+ * Forwards ports from this process, either all of them or none. For each connection that fails, `report` is called with
+ * the reason. Throws kind `failed` if a forward cannot be opened.
  */
 export async function openOwnForwards(
   context: Context,
@@ -93,8 +96,8 @@ export async function openOwnForwards(
 }
 
 /**
- * The forwards that the arguments select: by local port, address or socket, or all of a machine. Throws kind `usage`
- * for an argument that selects none.
+ * The forwards that the arguments select. An argument is a local port, address or socket, or the name of a machine,
+ * which selects all of its forwards. Throws kind `usage` for an argument that selects none.
  */
 export function chooseForwards(
   forwards: readonly ForwardStatus[],

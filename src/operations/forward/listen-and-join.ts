@@ -11,7 +11,9 @@ import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import type { RemoteListener, SocketAddress } from '../../transport/transport.ts'
 import { joinConnections } from './join-connections.ts'
 
-/** The error for an address on which this computer cannot listen, with a hint for the system's error code. */
+/**
+ * The error for an address on which this computer cannot listen, with a hint that depends on the system's error code.
+ */
 function listenError(address: SocketAddress, thrown: unknown): UserError {
   const cause = (thrown as Error).cause ?? thrown
   const [where, again] =
@@ -86,15 +88,15 @@ async function listenOnPath(
   }
 }
 
-/** Closes a connection so that its client sees a failure, not the end of the data. */
+/** Closes a connection in such a way that its client sees a failure, not the end of the data. */
 function abort(client: Duplex): void {
   if (client instanceof Socket && client.remoteFamily !== undefined) client.resetAndDestroy()
   else client.destroy()
 }
 
 /**
- * Accepts connections on an address of this computer, and joins each with a new `dial()`. A connection whose other half fails is
- * reset. Throws kind `failed` if this computer cannot listen there.
+ * Accepts connections on an address of this computer, and joins each with a new connection from `dial()`. The accepted
+ * connection is reset if the other one fails. Throws kind `failed` if this computer cannot listen there.
  */
 export async function listenAndJoin(
   address: SocketAddress,

@@ -20,14 +20,14 @@ type Report = (line: string) => void
 const formatAddress = (address: SocketAddress): string =>
   'path' in address ? address.path : `${address.host || '*'}:${address.port}`
 
-/** One of the two computers of a forward. */
+/** One of the two computers at the ends of a forward. */
 interface Side {
   readonly transport: Pick<Transport, 'dial' | 'listen'>
-  /** Its name in messages. */
+  /** The name of the computer in messages. */
   readonly title: string
-  /** The name of the machine; absent for this computer. */
+  /** The name of the machine; absent if the computer is this one. */
   readonly machine?: string
-  /** The next step if it cannot listen. */
+  /** The hint for the error when the computer cannot listen. */
   readonly hint: string
 }
 
@@ -75,9 +75,9 @@ async function listenOn(
 }
 
 /**
- * Forwards ports and sockets until the result is disposed of. Throws kind `failed` when one of them cannot be opened;
- * then none is left open. `report` is called with a line for each connection that fails, and for each port that a
- * computer chose.
+ * Forwards ports and sockets until the result is disposed of. Throws kind `failed` when one of the forwards cannot be
+ * opened, after closing the others. `report` is called with a line for each connection that fails, and for each port
+ * that a computer chose.
  */
 export async function openForwards(
   transport: Transport,

@@ -28,7 +28,7 @@ function readContainer(text: string, name: string): string {
 /** The local end of a forward: a port on an address, or a socket. */
 type Local = { readonly address: string } | { readonly path: string }
 
-/** Reads the address of `--address`. Throws kind `usage`. */
+/** Parses the value of `--address`. Throws kind `usage`. */
 export function readAddress(text: string): string {
   if (text === 'localhost' || isIP(text) > 0) return text
   throw new UserError('usage', `--address: ${JSON.stringify(text)} is not an IP address`, {
@@ -37,7 +37,8 @@ export function readAddress(text: string): string {
 }
 
 /**
- * Parses `[LOCAL:][CONTAINER:]PORT`. `container` is the container that was given with the machine. Throws kind `usage`.
+ * Parses `[LOCAL:][CONTAINER:]PORT`. `container` is the container that was specified together with the machine, if any.
+ * Throws kind `usage`.
  */
 export function parsePortForward(
   text: string,
@@ -70,8 +71,8 @@ export function parsePortForward(
 }
 
 /**
- * Forwards for every published TCP port of the running containers of a machine, or of one of them, from the same local
- * port if it is free.
+ * Forwards for every published TCP port of one or all running containers of a machine, from the same local port if it
+ * is free.
  */
 export async function publishedForwards(
   engine: Engine,

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { type AddressInfo, SocketAddress as IpAddress } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** The destination to which a SOCKS client requests a connection. */
+/** The destination that a SOCKS client wants to connect to. */
 type Destination = Pick<AddressInfo, 'port'> & { readonly host: string }
 
-/** A request of a SOCKS client, and the function that answers it. */
+/** A SOCKS client's request, and the function that answers it. */
 interface SocksRequest {
   readonly destination: Destination
-  /** Reports to the client whether its connection was made. */
+  /** Reports to the client whether the requested connection was made. */
   answer(isConnected: boolean): void
 }
 
@@ -26,7 +26,7 @@ async function readBytes(stream: Duplex, count: number): Promise<Buffer> {
 /** The maximum length of a user or host name in SOCKS 4, in bytes. */
 const longestName = 255
 
-/** Reads text up to a NUL. */
+/** Reads text up to a NUL byte. */
 async function readText(stream: Duplex): Promise<string> {
   let text = ''
   for (;;) {
@@ -37,12 +37,12 @@ async function readText(stream: Duplex): Promise<string> {
   }
 }
 
-/** Reads a request of SOCKS 4 or 4a, where an address 0.0.0.x announces a host name. */
+/** Reads a SOCKS 4 or 4a request. In SOCKS 4a, an address 0.0.0.x indicates that a host name follows. */
 async function readSocks4(stream: Duplex): Promise<SocksRequest> {
   const [granted, rejected] = [0x5a, 0x5b]
   const reply = (code: number) => void stream.write(Buffer.from([0, code, 0, 0, 0, 0, 0, 0]))
   const head = await readBytes(stream, 7)
-  await readText(stream) // the user
+  await readText(stream) // the user name, which is ignored
   const address = head.subarray(3)
   const isNamed = address.readUInt32BE() < 256 && address.readUInt32BE() !== 0
   const host = isNamed ? await readText(stream) : address.join('.')
