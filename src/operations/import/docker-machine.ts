@@ -36,8 +36,8 @@ const exists = (file: string): Promise<boolean> =>
   )
 
 /**
- * Finds the private key of a machine, first in its directory, since the configured path may be that of another
- * computer.
+ * Finds the private key of a machine. Searches the machine's directory first, since the configured path may belong to
+ * another computer.
  */
 async function findKey(folder: string, driver: unknown): Promise<string | undefined> {
   const configured = textAt(driver, 'SSHKeyPath') ?? textAt(driver, 'SSHKey')
@@ -51,7 +51,7 @@ async function findKey(folder: string, driver: unknown): Promise<string | undefi
   return undefined
 }
 
-/** fleet's names of the Azure clouds, by Docker Machine's names. */
+/** fleet's names for the Azure clouds, keyed by Docker Machine's names for them. */
 const azureClouds: Readonly<Record<string, string>> = {
   AzureChinaCloud: 'china',
   AzureUSGovernmentCloud: 'usgov',
@@ -101,12 +101,12 @@ const engineDropIn = '/etc/systemd/system/docker.service.d/10-machine.conf'
 /** Docker Machine's default for `--engine-install-url`. */
 const defaultInstallUrl = 'https://get.docker.com'
 
-/** A machine of the store, and a note about its settings that are not imported. */
+/** A machine in the store, with a note about settings that are not imported. */
 type Read = (ReadHost | SkippedHost) & { readonly note?: string }
 
 /**
- * The `--engine-*` options that a machine was created with (libmachine/engine.Options), without the values of variables, which
- * may be secret.
+ * The `--engine-*` options with which a machine was created (libmachine/engine.Options). The values of environment
+ * variables are omitted, since they may be secret.
  */
 function engineOptionsOf(config: unknown): readonly string[] {
   const options = valueAt(valueAt(config, 'HostOptions'), 'EngineOptions')
@@ -155,7 +155,7 @@ async function readMachine(folder: string): Promise<Read> {
   const note = noteOf(config)
   return {
     ...(note !== undefined && { note }),
-    titles: [title], // Docker Machine uses the directory name, not the one in the configuration (libmachine/persist)
+    titles: [title], // Docker Machine uses the directory name, not the configured name (libmachine/persist)
     host: {
       ...(address !== undefined && { address }),
       user: textAt(driver, 'SSHUser') ?? defaultUsers[driverName] ?? 'root',
@@ -167,7 +167,10 @@ async function readMachine(folder: string): Promise<Read> {
   }
 }
 
-/** As {@link readMachine}; a broken directory is skipped, and does not stop the others. */
+/**
+ * Like {@link readMachine}, but returns the reason for a broken directory instead of throwing, so that the other
+ * machines are still read.
+ */
 const readMachineOrWhyNot = (folder: string): Promise<Read> =>
   readMachine(folder).catch((error: unknown) => {
     if (error instanceof UserError) return { title: basename(folder), reason: error.message }
@@ -175,9 +178,9 @@ const readMachineOrWhyNot = (folder: string): Promise<Read> =>
   })
 
 /**
- * Reads the store of Docker Machine or a fork of it (format versions 0 to 3): the address and login of each machine. Cloud
- * credentials and certificates are not read. The options of engines are only noted: the engine has them as flags, so it would
- * not start with the same keys in daemon.json.
+ * Reads the store of Docker Machine or a fork of it (format versions 0 to 3): the address and login of each machine.
+ * Does not read cloud credentials and certificates. The options of engines are only mentioned in notes: dockerd gets
+ * them as flags, so it would not start if daemon.json had the same keys.
  */
 export async function readDockerMachine(
   store: string | undefined,

@@ -18,7 +18,7 @@ export interface Import extends AdoptCalls {
   readonly user: string | undefined
 }
 
-/** Copies the key of a host into fleet's home directory, so that the other tool's files can be removed. */
+/** Copies the key of a host to fleet's home directory, so that the other tool's files can be removed. */
 async function keepKey(context: Context, file: string, key: string): Promise<void> {
   if ((await fingerprintKeyFile(file)) !== key) return
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
@@ -27,7 +27,7 @@ async function keepKey(context: Context, file: string, key: string): Promise<voi
   await context.keys().keep(key, text)
 }
 
-/** Asks the provider for a host; returns the error if that fails or the host does not exist. */
+/** Looks up a host at its provider; returns the error if that fails or the host does not exist. */
 async function askProvider(
   context: Context,
   known: HostId,
@@ -112,7 +112,10 @@ function adoptAtProvider(
   )
 }
 
-/** Adopts a host with the driver of its provider, else by its address with the reason as the hint. */
+/**
+ * Adopts a host with the driver of its provider. If that is not possible, adopts it by its address, with the reason as
+ * a hint.
+ */
 async function importByDriver(
   context: Context,
   host: ImportedHost,
@@ -142,8 +145,8 @@ async function importByDriver(
 }
 
 /**
- * Imports a host of another tool. The host is inspected but not changed. It gets the driver of its provider if the
- * provider can be queried, else the driver ssh. fleet never owns it.
+ * Imports a host from another tool. The host is inspected but not changed. It gets the driver of its provider if the
+ * provider can be queried, or else the driver ssh. fleet never owns it.
  */
 export async function importHost(
   context: Context,

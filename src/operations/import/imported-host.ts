@@ -13,9 +13,9 @@ export interface ImportedHost {
   readonly labels?: Readonly<Record<string, string>>
   /** A private key to log in with. */
   readonly identityFile?: string | undefined
-  /** Whether the key belongs to this host only, so that it is copied into fleet's home directory. */
+  /** Whether the key is used only for this host; if so, it is copied to fleet's home directory. */
   readonly keyIsItsOwn?: boolean
-  /** Its ID at a provider for which fleet has a driver. */
+  /** The host's ID at a provider for which fleet has a driver. */
   readonly known?: HostId
   /** Whether the address may be an alias of ~/.ssh/config, since the other tool runs ssh. */
   readonly followsSshConfig?: boolean
@@ -25,26 +25,32 @@ export interface ImportedHost {
 
 /** A host that is not imported. */
 export interface SkippedHost {
-  /** Its name in the other tool. */
+  /** The name of the host in the other tool. */
   readonly title: string
   readonly reason: string
 }
 
-/** The hosts of another tool. */
+/** The result of reading the hosts of another tool. */
 export interface ImportedHosts {
   readonly hosts: readonly ImportedHost[]
   readonly skipped: readonly SkippedHost[]
-  /** Settings of hosts that are not imported; the title is the name of the machine. */
+  /** Notes about settings of hosts that are not imported; `title` is the name of the host in the other tool. */
   readonly notes?: readonly { readonly title: string; readonly note: string }[]
 }
 
-/** A host with its name in the other tool, and longer unique names for duplicates. */
+/**
+ * A host to import. `titles` has its name in the other tool, followed by longer, unique names to use if several hosts
+ * have the same name.
+ */
 export interface ReadHost {
   readonly titles: readonly string[]
   readonly host: Omit<ImportedHost, 'name'>
 }
 
-/** Converts a name of another tool to a machine name: `_` and the like become `-`. Undefined if nothing is left. */
+/**
+ * Converts a name from another tool to a machine name: other characters, such as `_`, become `-`. Undefined if nothing
+ * is left.
+ */
 export function machineNameFrom(text: string): MachineName | undefined {
   const name = text
     .replaceAll(/[^A-Za-z0-9.-]+/g, '-')
@@ -54,7 +60,7 @@ export function machineNameFrom(text: string): MachineName | undefined {
   return isMachineName(name) ? name : undefined
 }
 
-/** A name that is not in `taken`: one of `names`, else the first one with a number. */
+/** Returns a name that is not in `taken`: one of `names`, or else the first of them with a number appended. */
 function freeName(names: readonly MachineName[], taken: ReadonlySet<string>) {
   const free = names.find((name) => !taken.has(name))
   for (let number = 2, name = free; ; number += 1) {
@@ -64,7 +70,7 @@ function freeName(names: readonly MachineName[], taken: ReadonlySet<string>) {
   }
 }
 
-/** Assigns each host a unique machine name: hosts with the same name get their longer names. */
+/** Assigns each host a unique machine name. Hosts that would have the same name get their longer names. */
 export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHosts {
   const found = read.filter((one) => 'host' in one)
   const skipped = read.filter((one) => 'reason' in one)
@@ -119,7 +125,7 @@ export function textAt(value: unknown, ...keys: readonly (string | number)[]): s
   return typeof text === 'string' && text !== '' ? text : undefined
 }
 
-/** Whether the value under a key is `true`. */
+/** Whether the value of a key is `true`. */
 export const isTrueAt = (value: unknown, key: string): boolean => valueAt(value, key) === true
 
 /** The elements of the list at a path of keys; empty if it is not a list. */

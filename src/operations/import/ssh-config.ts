@@ -8,7 +8,7 @@ import { type Environment, homeOf } from '../../os/environment.ts'
 /** The maximum depth of nested includes (the limit of ssh). */
 const maxDepth = 16
 
-/** The hosts of an SSH configuration, and its parts that run programs or were not read. */
+/** The hosts in an SSH configuration, and the places in it that run programs or could not be read. */
 export interface SshAliases {
   readonly aliases: readonly string[]
   /** `FILE:LINE` of each `Match exec`, which ssh runs when it reads the configuration. */
@@ -21,8 +21,9 @@ export interface SshAliases {
 const ownConfig = (env: Environment): string => join(homeOf(env), '.ssh', 'config')
 
 /**
- * The words of a line, as ssh splits them: quotes, backslashes before quotes and spaces, and a comment after the first word that
- * begins with `#` (ssh_config(5); argv_split of OpenSSH). The keyword may end with `=`.
+ * Splits a line into words as ssh does: handles quotes, backslashes before quotes and spaces, and a comment that starts
+ * with a `#` at the beginning of any word but the first (ssh_config(5); argv_split of OpenSSH). The keyword may end
+ * with `=`.
  */
 function splitConfigLine(line: string): readonly string[] {
   const [, keyword = '', rest = ''] = /^\s*([^\s="#]+)\s*=?\s*(.*)$/s.exec(line) ?? []
@@ -51,7 +52,9 @@ function splitConfigLine(line: string): readonly string[] {
   return word === undefined ? words : [...words, word]
 }
 
-/** Expands `~`, `${NAME}` and host-independent tokens of an Include; undefined if it has other tokens. */
+/**
+ * Expands `~`, `${NAME}` and host-independent tokens in the argument of an Include; undefined if it has other tokens.
+ */
 function expandInclude(pattern: string, env: Environment): string | undefined {
   const tokens: Readonly<Record<string, string>> = {
     '%': '%',
@@ -71,7 +74,7 @@ function expandInclude(pattern: string, env: Environment): string | undefined {
   return isAbsolute(expanded) ? expanded : join(homeOf(env), '.ssh', expanded)
 }
 
-/** The files of an Include, in order, with the wildcards of glob(7); undefined if only ssh can resolve it. */
+/** The files of an Include, in order, with the wildcards of glob(7) expanded; undefined if only ssh can resolve it. */
 async function findIncluded(
   pattern: string,
   env: Environment,
@@ -97,7 +100,10 @@ async function collect(
     readonly aliases: Set<string>
     readonly commands: string[]
     readonly unread: string[]
-    /** Each file is read once: a file that includes itself twice would double the work at every depth. */
+    /**
+     * The files that have been read. Each file is read only once: a file that includes itself twice would double the
+     * work at every level.
+     */
     readonly files: Set<string>
   },
   depth = 0,
@@ -108,7 +114,7 @@ async function collect(
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     const [keyword = '', ...words] = splitConfigLine(line)
     const location = `${file}:${index + 1}`
-    // Deliberately broader than ssh: anything that could be an exec counts.
+    // This test is deliberately broader than ssh's: anything that could be an exec counts.
     if (/^match/i.test(keyword) && /exec/i.test(line)) found.commands.push(location)
     if (keyword.toLowerCase() === 'host') {
       for (const word of words) if (!/[*?!]/.test(word)) found.aliases.add(word)
@@ -136,7 +142,9 @@ async function isOwn(file: string | undefined, env: Environment): Promise<boolea
   return given !== undefined && given === own
 }
 
-/** The hosts that an SSH configuration names without patterns. Their settings are resolved with `ssh -G` later. */
+/**
+ * The hosts that are listed in an SSH configuration without wildcards. Their settings are resolved later with `ssh -G`.
+ */
 export async function readSshAliases(
   file: string | undefined,
   env: Environment,

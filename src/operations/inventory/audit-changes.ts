@@ -5,21 +5,22 @@ import type { TextEdit } from '../../state/inventory/file-inventory.ts'
 import type { Context } from '../context.ts'
 import type { Change, InventoryChanges } from './describe-changes.ts'
 
-/** An inventory whose changes are recorded, to be committed to git. */
+/** An inventory whose changes are recorded, so that they can be committed to git. */
 export interface AuditedInventory {
   readonly store: InventoryStore
   /**
-   * Commits the changes of this command if the inventory has `audit: git`; never pushes. Other changes of the file, by another
-   * command or by hand, are not committed. Resolves to the reason if the commit failed: the changes themselves are kept.
+   * Commits the changes of this command if the inventory has `audit: git`; never pushes. Other changes to the file,
+   * made by another command or by hand, are not committed. Resolves to the reason if the commit failed; the changes
+   * themselves are kept in that case.
    */
   commit(verb: string): Promise<string | undefined>
 }
 
-/** Records the first and the last state of an item, once a change of it was written. */
+/** Creates functions that record the first and the last state of an item, after its changes have been written. */
 function noteIn<Value>(changes: Map<string, Change<Value>>, name: string) {
   let last: Change<Value> | undefined
   return {
-    /** Wraps a change, which may be called again with a newer state. */
+    /** Wraps a change function, which may be called again with a newer state. */
     watch<Rest extends unknown[]>(
       change: (before: Value | undefined, ...rest: Rest) => Value | undefined,
     ) {
@@ -38,7 +39,7 @@ function noteIn<Value>(changes: Map<string, Change<Value>>, name: string) {
   }
 }
 
-/** Records the changes that are written through a store; `edits` are the written texts, in order. */
+/** Records the changes that are written through a store. `edits` contains the written texts, in order. */
 export function auditInventory(
   store: InventoryStore,
   edits: readonly TextEdit[],
@@ -94,7 +95,7 @@ export function auditInventory(
       if (edits.length === 0) return undefined
       try {
         if ((await store.read()).audit !== 'git') return undefined
-        const { commitEdits } = await import('./commit-file.ts') // few commands write, and few of these commit
+        const { commitEdits } = await import('./commit-file.ts') // imported here because few commands commit
         const { describeChanges } = await import('./describe-changes.ts')
         return await commitEdits(store.location, edits, describeChanges(changes, verb), env)
       } catch (error) {

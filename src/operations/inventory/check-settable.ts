@@ -4,7 +4,7 @@ import type { MachineName } from '../../machine/name.ts'
 import { type Inventory, machineWith } from '../../state/inventory/inventory.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 
-/** An entry before and after an edit, and the keys to remove: fields, options and `label.KEY`. */
+/** An entry before and after an edit, and the removed keys: names of fields, names of options, and `label.KEY`. */
 interface Edited {
   readonly before: MachineEntry
   readonly entry: MachineEntry
@@ -18,7 +18,7 @@ const keysOf = ({ labels = {}, options = {}, ...entry }: MachineEntry): Readonly
     ...Object.keys(labels).map((key) => `label.${key}`),
   ])
 
-/** Returns the machine of an edited entry. Throws kind `usage` when a key to remove comes from a profile. */
+/** Returns the machine of an edited entry. Throws kind `usage` when a removed key comes from a profile. */
 export function checkSettable(
   inventory: Inventory,
   name: MachineName,

@@ -14,7 +14,7 @@ import { readUserData } from '../create/read-user-data.ts'
 import { shellQuote } from '../../os/shell-quote.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** The options of a check. */
+/** Options for checking a shared inventory. */
 interface Check {
   /** Whether to check the version that is staged in git, instead of the file on disk. */
   readonly staged: boolean
@@ -26,7 +26,7 @@ interface Checked {
   readonly machines: number
   /** Drivers whose options were not checked, because their code is not trusted. */
   readonly unchecked: readonly UntrustedDriver[]
-  /** Problems that are only a risk. */
+  /** Problems that do not make the check fail. */
   readonly warnings: readonly string[]
 }
 
@@ -50,7 +50,7 @@ async function readDisk(store: InventoryStore): Promise<string> {
   const { location } = store
   const bytes = await readInventoryFile(location).catch(async (error: unknown) => {
     if (error instanceof UserError) throw error
-    if (codeOf(error) === 'ENOENT') await store.read() // throws an error with a hint how to create an inventory
+    if (codeOf(error) === 'ENOENT') await store.read() // throws an error with a hint about how to create an inventory
     throw new UserError('inventory', `cannot read ${location}: ${fileProblemOf(error)}`, {
       cause: error,
     })
@@ -58,7 +58,7 @@ async function readDisk(store: InventoryStore): Promise<string> {
   return decodeInventory(bytes, location)
 }
 
-/** The content of a user-data file; undefined if it is not staged in git. */
+/** The content of a user-data file; undefined if the staged version is checked and the file is not staged in git. */
 async function readNamed(
   context: Context,
   location: string,
@@ -91,7 +91,7 @@ async function checkUserData(
   })
 }
 
-/** The options of a driver, or the reason why they are unknown. */
+/** The options that a driver supports, or the reason why they are unknown. */
 interface KnownDriver {
   readonly options?: DriverDefinition['options']
   readonly untrusted?: UntrustedDriver

@@ -12,7 +12,7 @@ import { addMachineHint, noMachines, unknownMachine } from '../../machine/unknow
 import type { Inventory } from '../../state/inventory/inventory.ts'
 import type { Context } from '../context.ts'
 
-/** The machine called `name`. Throws kind `unknown-machine`, with the nearest name. */
+/** The machine with the given name. Throws kind `unknown-machine`, with the nearest name. */
 export function findMachine(inventory: Inventory, name: string): Machine {
   const machine = isMachineName(name) ? inventory.machines.get(name) : undefined
   if (machine !== undefined) return machine
@@ -28,7 +28,7 @@ export function findMachine(inventory: Inventory, name: string): Machine {
   throw unknownMachine(name, [...inventory.machines.keys()])
 }
 
-/** The default machine of commands: the name in $FLEET_MACHINE, else the active machine, if any. */
+/** The name of the default machine for commands: the value of $FLEET_MACHINE, or else the active machine, if any. */
 export const activeName = async (context: Context): Promise<string | undefined> =>
   context.machineFromEnvironment ?? (await (await context.active()).current())
 
@@ -36,7 +36,7 @@ export const activeName = async (context: Context): Promise<string | undefined> 
 export const overrideOf = ({ machineFromEnvironment }: Context, name: string): string | undefined =>
   machineFromEnvironment === name ? undefined : machineFromEnvironment
 
-/** The default machine of commands, if any. Throws kind `unknown-machine` when it is not in the inventory. */
+/** The default machine for commands, if any. Throws kind `unknown-machine` when it is not in the inventory. */
 export async function findActive(
   context: Context,
   inventory: Inventory,
@@ -61,9 +61,9 @@ export async function findActive(
 }
 
 /**
- * The target machine of a command: the given one, else $FLEET_MACHINE, else the active one. Throws kind
- * `unknown-machine` if the inventory does not have the machine, or has no machines, and kind `usage` if no machine is
- * active.
+ * The target machine of a command: the given one, or else the one in $FLEET_MACHINE, or else the active one. Throws
+ * kind `unknown-machine` if the inventory does not have the machine, or has no machines, and kind `usage` if no machine
+ * is active.
  */
 export async function chooseMachine(context: Context, name: string | undefined): Promise<Machine> {
   const inventory = await (await context.inventory()).read()
@@ -77,8 +77,8 @@ export async function chooseMachine(context: Context, name: string | undefined):
 }
 
 /**
- * As {@link chooseMachine}, for commands that use an engine: for the name of a swarm, resolves to a manager that
- * answers. Throws kind `failed` if no manager does.
+ * Like {@link chooseMachine}, for commands that use an engine: also accepts the name of a swarm, and then resolves to
+ * one of its managers that answers. Throws kind `failed` if no manager answers.
  */
 export async function chooseMachineOrManager(
   context: Context,
@@ -102,7 +102,7 @@ interface MachineSelection {
   readonly retryFailed?: boolean
 }
 
-/** Whether the options select a set of machines (even a set of one): output then shows the machine names. */
+/** Whether the options select a set of machines (even a set of one). If so, the output shows the machine names. */
 export const choosesMany = ({ on, retryFailed = false }: MachineSelection): boolean =>
   on.length > 0 || retryFailed
 
@@ -110,7 +110,7 @@ export const choosesMany = ({ on, retryFailed = false }: MachineSelection): bool
 const stateTimeoutMs = 5000
 
 /**
- * Selects machines by the values of `--on`. If these depend on states, the machines that the other terms allow are
+ * Selects machines by the values of `--on`. If these include states, the machines that match the other terms are
  * queried first, as by `fleet status`. Throws as `select` does.
  */
 async function selectMachines(
@@ -158,8 +158,8 @@ export function withEngines(chosen: readonly Machine[]): Machine[] {
 }
 
 /**
- * The target machines of a command: those that the selectors choose, else the one that `chooseMachine` finds. Machines without
- * an engine are included.
+ * The target machines of a command: those that the selectors choose, or else the one that `chooseMachine` finds.
+ * Machines without an engine are included.
  */
 export async function chooseHosts(
   context: Context,
@@ -173,7 +173,7 @@ export async function chooseHosts(
   return retryFailed ? failedMachines(context, selected) : selected
 }
 
-/** The machines to list: the selected ones, else all. Needs no active machine. */
+/** The machines to list: the selected ones, or else all. Does not require an active machine. */
 export async function listMachines(
   context: Context,
   { machine, on }: { machine: string | undefined; on: readonly string[] },
@@ -184,7 +184,10 @@ export async function listMachines(
   return on.length === 0 ? all : [...(await selectMachines(context, all, on))]
 }
 
-/** The machines given as arguments, else those selected by options, in the order of the inventory, else the active one. */
+/**
+ * The machines given as arguments, or else the ones selected by options (in the order of the inventory), or else the
+ * active one.
+ */
 export async function namedMachines(
   context: Context,
   {

@@ -7,7 +7,7 @@ import { decodeInventory } from '../../state/inventory/decode-text.ts'
 import type { Context } from '../context.ts'
 import { retry } from '../../os/retry.ts'
 
-/** The reason why a file is not committed. */
+/** An error whose message is the reason why a file is not committed. */
 class NotCommitted extends Error {}
 
 /** Creates functions that run git in a directory. */
@@ -21,12 +21,12 @@ function openGit(folder: string, env: Context['env']) {
       if (code === 0) return stdout.replace(/\n$/, '')
       throw new NotCommitted(stderr.trim().replace(/^(?:fatal|error): /, ''))
     },
-    /** The exact output of a command; undefined if it fails. */
+    /** The output of a command, including the final line break; undefined if it fails. */
     async findExactly(args: readonly string[]): Promise<string | undefined> {
       const { code, stdout } = await ask(args)
       return code === 0 ? stdout : undefined
     },
-    /** The output of a command; undefined if it fails. */
+    /** The output of a command, without the final line break; undefined if it fails. */
     async find(args: readonly string[]): Promise<string | undefined> {
       const { code, stdout } = await ask(args)
       return code === 0 ? stdout.replace(/\n$/, '') : undefined
@@ -35,7 +35,7 @@ function openGit(folder: string, env: Context['env']) {
 }
 type Git = ReturnType<typeof openGit>
 
-/** The index entry of a file; undefined if it is not tracked yet. */
+/** The index entry of a file; undefined if the file is not tracked yet. */
 async function findTracked(
   git: Git,
   name: string,
@@ -46,7 +46,9 @@ async function findTracked(
   return mode ? { mode, blob } : undefined
 }
 
-/** Throws for a file with a configured clean filter, which is a program that would have to be run. */
+/**
+ * Throws for a file that has a clean filter configured, since committing it would require running the filter program.
+ */
 async function checkFilters(git: Git, name: string): Promise<void> {
   const [, , filter = 'unspecified'] = (
     await git.run(['check-attr', '-z', 'filter', '--', name])
@@ -59,7 +61,7 @@ async function checkFilters(git: Git, name: string): Promise<void> {
   )
 }
 
-/** Throws when git would not commit a single file: during a merge or cherry-pick. */
+/** Throws during a merge or cherry-pick, when git refuses to commit a single file. */
 async function checkUndisturbed(git: Git): Promise<void> {
   for (const [head, what] of [
     ['MERGE_HEAD', 'merge'],
@@ -71,7 +73,7 @@ async function checkUndisturbed(git: Git): Promise<void> {
   }
 }
 
-/** Joins consecutive edits of one command. */
+/** Combines each edit with the next one if nothing else has changed the file between them. */
 function joinEdits(edits: readonly TextEdit[]): readonly TextEdit[] {
   const joined: TextEdit[] = []
   for (const edit of edits) {
@@ -82,7 +84,7 @@ function joinEdits(edits: readonly TextEdit[]): readonly TextEdit[] {
   return joined.filter(({ before, after }) => before !== after)
 }
 
-/** Applies edits to another version of the text; undefined if they conflict with it. */
+/** Applies edits to a text that may differ from the one that was edited; undefined if they conflict with it. */
 async function replay(
   edits: readonly TextEdit[],
   text: string,
@@ -103,7 +105,7 @@ async function replay(
   return edited
 }
 
-/** The inventory in a repository, and the edits to commit. */
+/** An inventory in a repository, and the edits to commit. */
 interface Commit {
   readonly git: Git
   readonly file: string
@@ -113,8 +115,8 @@ interface Commit {
 }
 
 /**
- * Applies the edits to the version `revision` of the file, and stores the result as a blob; undefined if there is no
- * such version, or if the edits conflict with it.
+ * Applies the edits to the version of the file in `revision`, and stores the result as a blob. Resolves to undefined if
+ * there is no such version, or if the edits conflict with it.
  */
 async function storeEdited(
   { git, file, edits, env }: Commit,
@@ -125,7 +127,7 @@ async function storeEdited(
   const text = await git.findExactly(['cat-file', '--filters', `${revision}:./${name}`])
   if (text === undefined) return undefined
   const edited = await replay(edits, decodeInventory(Buffer.from(text), file), env).catch(
-    () => undefined, // a version that is not an inventory
+    () => undefined, // the version is not a valid inventory
   )
   if (edited === undefined) return undefined
   const editedFile = join(folder, 'edited')
@@ -153,7 +155,7 @@ async function commit(work: Commit): Promise<void> {
     const isStaged = tracked !== undefined && tracked.blob !== before
     const staged = isStaged ? ((await storeEdited(work, '', folder)) ?? whole) : blob
     const entryOf = (content: string) => `${tracked?.mode ?? '100644'},${content},${prefix}${name}`
-    // A separate index preserves other staged changes, and requires no other file to be read.
+    // A separate index preserves other staged changes, and makes it unnecessary to read other files.
     const index = { GIT_INDEX_FILE: join(folder, 'index') }
     if (head !== undefined) await git.run(['read-tree', 'HEAD'], index)
     await git.run(['update-index', '--add', '--cacheinfo', entryOf(blob)], index)
@@ -171,7 +173,7 @@ async function commit(work: Commit): Promise<void> {
 /** How long to retry while another git process has the lock, in milliseconds. */
 const busyRetries = { pauseMs: 200, withinMs: 2000 }
 
-/** Whether git failed because another git process has a lock or has moved HEAD. */
+/** Whether git failed because another git process holds a lock or has moved HEAD. */
 const isBusy = (error: unknown): boolean =>
   error instanceof NotCommitted && /\.lock'|cannot lock ref/.test(error.message)
 
@@ -179,10 +181,11 @@ const retryBusy = <Value>(work: () => Promise<Value>): Promise<Value> =>
   retry(work, { canRetry: isBusy, ...busyRetries })
 
 /**
- * Commits the edits of a command to an inventory, and nothing else: no other files, and no other changes in the same file. If
- * the edits conflict with the last commit, because they build on uncommitted changes, the whole file is committed. Resolves to
- * the reason if the commit failed. Uses git's plumbing commands, which run no hooks, no filters of other files and no signing
- * program: a hook could reject changes that have already been made, and all of these programs may be untrusted.
+ * Commits the edits of a command to an inventory, and nothing else: neither other files nor other changes in the same
+ * file. If the edits conflict with the last commit, because they build on uncommitted changes, the whole file is
+ * committed. Resolves to the reason if the commit failed. Uses git's plumbing commands, which run no hooks, no filters
+ * of other files and no signing program: a hook could reject changes that have already been made, and any of these
+ * programs may be untrusted.
  */
 export async function commitEdits(
   location: string,

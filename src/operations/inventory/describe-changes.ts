@@ -8,7 +8,7 @@ export interface Change<Value> {
   readonly after: Value | undefined
 }
 
-/** The changes of one command to an inventory, by name. */
+/** The changes that one command made to an inventory, keyed by name. */
 export interface InventoryChanges {
   readonly entries: ReadonlyMap<string, Change<MachineEntry>>
   readonly profiles: ReadonlyMap<string, Change<ProfileEntry>>
@@ -18,13 +18,16 @@ export interface InventoryChanges {
   readonly renamed: readonly (readonly [string, string])[]
 }
 
-/** Limits in characters: longer values are truncated, and a longer subject becomes a list in the body. */
+/**
+ * Limits in characters. Longer values are truncated; if the subject would be longer, the changes are listed in the
+ * body.
+ */
 const longest = { value: 40, subject: 72 } as const
 
-/** Whether a key is a field of an entry, not the record of its host. */
+/** Whether a key is a field of an entry, rather than the record of its host. */
 const isField = (key: string): boolean => key !== 'host'
 
-/** The fields of an entry as `fleet set` names them. */
+/** The fields of an entry, keyed by the names that `fleet set` uses. */
 function fieldsOf(entry: MachineEntry | ProfileEntry): ReadonlyMap<string, unknown> {
   const { options = {}, labels = {}, engine, ...fields } = entry
   return new Map<string, unknown>([
@@ -50,7 +53,7 @@ const shownIn = (fields: ReadonlyMap<string, unknown>, key: string): string | un
 /** A field whose value was changed. */
 export interface FieldChange {
   readonly key: string
-  /** As text; undefined if the field is absent. */
+  /** The values are formatted as text; undefined if the field is absent. */
   readonly from: string | undefined
   readonly to: string | undefined
 }
@@ -86,7 +89,7 @@ function fieldClauses(changed: ReadonlyMap<string, readonly FieldChange[]>): str
 const wasUnfinished = ({ before, after }: Change<MachineEntry>): boolean =>
   before?.host?.phase !== 'ready' && after?.host?.phase === 'ready'
 
-/** The verb for a change of a machine; undefined if its changed fields describe it better. */
+/** The verb that describes a change of a machine; undefined if it is better described by the changed fields. */
 function phraseFor(change: Change<MachineEntry>, verb: string): string | undefined {
   const { before, after } = change
   if (after === undefined) return verb === 'forget' ? 'Forget' : 'Remove'
@@ -143,7 +146,7 @@ const swarmClauses = ({ swarms }: InventoryChanges): string[] =>
     .filter(([, { before, after }]) => !isDeepStrictEqual(before, after))
     .map(([name]) => `Record the ID of swarm ${name}`)
 
-/** The commit message for the changes of the command `verb`: one line, or a subject and a list. */
+/** Writes the commit message for the changes of the command `verb`: either one line, or a subject and a list. */
 export function describeChanges(changes: InventoryChanges, verb: string): string {
   const clauses = [
     ...entryClauses(changes, verb),

@@ -6,13 +6,13 @@ import { type Inventory, entryFor } from '../../state/inventory/inventory.ts'
 import type { Stores } from '../context.ts'
 import type { Outcome } from '../fan-out/fan-out.ts'
 
-/** An edited entry, and the machine that it describes together with its profiles. */
+/** An edited entry, and the machine that results from it and its profiles. */
 export interface EditedEntry {
   readonly entry: MachineEntry
   readonly machine: Machine
 }
 
-/** The edited machines, or the errors of `edit`. */
+/** The edited machines, or the errors that `edit` threw. */
 function attempt(
   inventory: Inventory,
   machines: readonly Machine[],
@@ -29,8 +29,8 @@ function attempt(
 }
 
 /**
- * Changes the entries of all machines in one write. If one of them cannot be changed, nothing is written, and the outcomes have
- * the errors.
+ * Changes the entries of all machines in one write. If one of them cannot be changed, nothing is written, and the
+ * outcomes contain the errors.
  */
 export async function editEntries(
   context: Pick<Stores, 'inventory'>,
@@ -46,7 +46,8 @@ export async function editEntries(
     const { entry, machine } = edit(newest, name)
     edited.set(name, machine)
     const isUnchanged = isDeepStrictEqual(entry, entryFor(newest, name))
-    return isUnchanged ? newest.entries.get(name) : entry // a machine that comes from the count of a profile gets no entry
+    // If nothing was changed, a machine that comes from the count of a profile must not get an entry.
+    return isUnchanged ? newest.entries.get(name) : entry
   })
   return machines.map((machine) => ({ machine, value: edited.get(machine.name) ?? machine }))
 }

@@ -14,7 +14,7 @@ import { ignored } from '../../os/trace.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
-/** A host's access to a resource of this computer, and whether the user must allow it. */
+/** Access of a host to a resource of this computer, and, if the user has yet to allow it, the path and the reason. */
 export interface FoundGrant {
   readonly machine: MachineName
   /** A noun phrase for messages, such as `the image /home/ana/disk.qcow2 on this computer`. */
@@ -25,13 +25,13 @@ export interface FoundGrant {
   readonly why?: string
 }
 
-/** The reasons for which the user must allow access. */
+/** The reasons why the user must allow access. */
 const reasons = {
   folder: 'outside the inventory directory',
   socket: 'not a known engine socket',
 } as const
 
-/** The parts of the context that are needed to examine grants. */
+/** The parts of the context that are needed to check grants. */
 export type GrantContext = Pick<Context, 'driver' | 'env' | 'inventory' | 'trust'>
 
 /** Whether the user has allowed a path for the inventory at `location`. */
@@ -45,7 +45,7 @@ export async function isPathAllowed(
   return paths.some((one) => one.inventory === inventory && one.path === path)
 }
 
-/** Examines grants: those that the user must allow first get `outside` and `why`. */
+/** Checks which grants the user has yet to allow, and sets `outside` and `why` for them. */
 export async function examineGrants(
   context: GrantContext,
   machine: MachineName,
@@ -63,8 +63,8 @@ export async function examineGrants(
 }
 
 /**
- * The access that the options of a machine give its host to this computer and its network, and the user-data of a new host. The
- * inventory may come from others, so the user must see all of it.
+ * The access to this computer and its network that a machine's options give its host, and the user-data of a new host.
+ * The inventory may come from others, so the user must see all of this access.
  */
 async function findGrants(
   context: GrantContext,
@@ -79,7 +79,7 @@ async function findGrants(
   ])
 }
 
-/** The certificates that a host gets for its registries. */
+/** The certificates that are copied to a host for its registries. */
 const certificateGrants = (engine: Machine['engine']): readonly Grant[] =>
   typeof engine !== 'object'
     ? []
@@ -89,13 +89,13 @@ const certificateGrants = (engine: Machine['engine']): readonly Grant[] =>
           : [{ what: `the CA certificates in ${ca} for the registry ${registry}` }],
       )
 
-/** The options of a machine, with those of its profiles and the defaults. */
+/** The options of a machine, combined with those of its profiles and the defaults. */
 const effectiveOptions = ({ driver, options }: Machine, { defaults }: Inventory): Options => ({
   ...defaults[driver],
   ...options,
 })
 
-/** The access that a planned change gives the host. */
+/** The access that a planned change gives to the host. */
 export async function grantsOfChange(
   context: GrantContext,
   inventory: Inventory,
@@ -156,8 +156,8 @@ export async function checkGrants(
 }
 
 /**
- * Throws kind `usage` when the engine socket of this computer in the inventory is neither a known engine socket nor allowed by
- * the user: the inventory may come from others, and another program may listen on that socket.
+ * Throws kind `usage` when the path of the engine socket on this computer, as given in the inventory, is neither a
+ * known one nor allowed by the user: the inventory may come from others, and another program may listen on that socket.
  */
 export async function checkEngineSocket(
   context: GrantContext,
@@ -170,7 +170,7 @@ export async function checkEngineSocket(
   requireAllowed(grants, 'fleet apply')
 }
 
-/** Records that hosts of this inventory may access these files and directories of this computer. */
+/** Records that the hosts of this inventory may access these files and directories on this computer. */
 export async function allowPaths(
   { inventory, trust }: GrantContext,
   paths: readonly string[],
@@ -193,7 +193,7 @@ export async function allowPaths(
   })
 }
 
-/** As {@link allowPaths}, for paths in options that the user has typed. */
+/** Like {@link allowPaths}, for paths in options that the user has typed. */
 export async function allowTyped(
   context: GrantContext,
   machine: Pick<Machine, 'name' | 'driver'>,

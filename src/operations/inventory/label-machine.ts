@@ -14,7 +14,7 @@ export interface LabelChange {
   readonly remove: ReadonlySet<string>
 }
 
-/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
+/** Parses words of the form `key=value` or `key-`. Throws kind `usage` for anything else. */
 export function parseLabelChange(words: readonly string[]): LabelChange {
   const hint = 'use key=value to set a label and key- to remove one'
   const removed = words.filter((word) => /^[^=]+-$/.test(word))
@@ -23,7 +23,7 @@ export function parseLabelChange(words: readonly string[]): LabelChange {
 }
 
 /**
- * Sets and removes labels of all machines, or of none. The outcomes are the changed machines or, if nothing was
+ * Sets and removes labels on all machines, or on none. The outcomes contain the changed machines or, if nothing was
  * written, the errors.
  */
 export async function labelMachines(

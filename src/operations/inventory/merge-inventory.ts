@@ -8,7 +8,10 @@ import { ignored } from '../../os/trace.ts'
 
 type MergeContext = Pick<Context, 'env'>
 
-/** Merges the files of a git merge driver (gitattributes(5)) into `ours`. Resolves to the remaining conflicts. */
+/**
+ * Merges the files that git passes to a merge driver (gitattributes(5)) into `ours`. Resolves to the remaining
+ * conflicts.
+ */
 export async function mergeFiles(
   { env }: MergeContext,
   [base, ours, theirs]: readonly [string, string, string],
@@ -24,8 +27,8 @@ export async function mergeFiles(
 }
 
 /**
- * Merges an inventory that is in conflict in git, from the three staged versions. Throws kind `usage` when there is no
- * conflict. Resolves to the remaining conflicts.
+ * Merges an inventory that has a merge conflict in git, from the three staged versions. Throws kind `usage` when there
+ * is no conflict. Resolves to the remaining conflicts.
  */
 export async function mergeConflicted(
   { env }: MergeContext,

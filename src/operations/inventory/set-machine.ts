@@ -12,13 +12,13 @@ import type { Outcome } from '../fan-out/fan-out.ts'
 import { allowTyped } from './grants.ts'
 import { checkMachineOptions, withOption } from './set-option.ts'
 
-/** A setting: `key=value`, or `key-` without a value, which removes it. */
+/** A setting: `key=value`, or `key-`, which has no value and removes the key. */
 export interface Setting {
   readonly key: string
   readonly value: string | undefined
 }
 
-/** The settings besides `label.KEY` and options of the driver. */
+/** The settings other than `label.KEY` and driver options. */
 export const known = ['protected', 'engine', 'via', 'userData'] as const
 
 type Known = (typeof known)[number]
@@ -26,7 +26,7 @@ type Known = (typeof known)[number]
 export const isKnown = (key: string): boolean =>
   known.includes(key as Known) || key.startsWith('label.')
 
-/** Reads `key=value` and `key-` words. Throws kind `usage` for anything else. */
+/** Parses words of the form `key=value` or `key-`. Throws kind `usage` for anything else. */
 export function parseSettings(words: readonly string[]): readonly Setting[] {
   return words.map((word) => {
     const [, key, value] = /^([^=]+?)(?:-|=(.*))$/s.exec(word) ?? []
@@ -39,7 +39,7 @@ export function parseSettings(words: readonly string[]): readonly Setting[] {
   })
 }
 
-/** The engine of an entry with another version or channel. Its settings are kept. */
+/** The engine of an entry, changed to another version or channel. Its other settings are kept. */
 function engineOf(
   value: string | undefined,
   before: MachineEntry['engine'],
@@ -57,7 +57,7 @@ function protectionOf(value: string | undefined): boolean | undefined {
   throw new UserError('usage', 'protected must be true or false')
 }
 
-/** Applies one setting to an entry; undefined values are omitted. */
+/** Applies one setting to an entry. A setting without a value removes the field. */
 export function withSetting(
   { labels: before, ...entry }: MachineEntry,
   { key, value }: Setting,
@@ -83,10 +83,10 @@ export function withSetting(
 }
 
 /**
- * Changes settings in the entries of all machines, or of none; they override those of profiles. The hosts are not
- * changed until `fleet apply`. Paths outside the directory of the inventory are allowed, because the user has typed
- * them. The outcomes are the changed machines, or the errors if nothing was written: kind `usage` for unknown keys and
- * invalid options.
+ * Changes settings in the entries of all machines, or of none; these settings override those of profiles. The hosts are
+ * not changed until `fleet apply`. Paths outside the directory of the inventory are allowed, because the user has typed
+ * them. The outcomes contain the changed machines or, if nothing was written, the errors: kind `usage` for unknown keys
+ * and invalid options.
  */
 export async function setMachines(
   context: Context,
@@ -132,7 +132,7 @@ const driverChanged = (machine: MachineName, driver: string): UserError =>
     hint: 'run the command again',
   })
 
-/** As {@link setMachines}, for one machine; throws the error. */
+/** Like {@link setMachines}, for one machine; throws the error. */
 export async function setMachine(
   context: Context,
   name: string,

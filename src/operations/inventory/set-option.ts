@@ -5,7 +5,7 @@ import type { Machine, MachineEntry } from '../../machine/machine.ts'
 import { suggest } from '../../machine/nearest-name.ts'
 import type { Inventory } from '../../state/inventory/inventory.ts'
 
-/** Sets one driver option of an entry, or removes it if there is no value. Throws kind `usage` for an unknown option. */
+/** Sets a driver option in an entry, or removes it if there is no value. Throws kind `usage` for an unknown option. */
 export function withOption(
   definition: DriverDefinition,
   { options: before, ...entry }: MachineEntry,

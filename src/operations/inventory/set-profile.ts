@@ -15,7 +15,7 @@ function countOf(value: string | undefined): number | undefined {
   throw new UserError('usage', `count must be a whole number, not ${JSON.stringify(value)}`)
 }
 
-/** Applies one setting to a profile. Options can be set only if it has a driver, or inherits one. */
+/** Applies one setting to a profile. Driver options can be set only if the profile has a driver or inherits one. */
 function withProfileSetting(
   { count: before, ...entry }: ProfileEntry,
   setting: Setting,
@@ -40,7 +40,10 @@ function findProfile(profiles: Profiles, name: string): ProfileEntry {
   })
 }
 
-/** Changes settings of a profile. The hosts are changed by `fleet apply`. Resolves to the profile and the changed fields. */
+/**
+ * Changes settings of a profile. The hosts are not changed until `fleet apply`. Resolves to the profile and the changed
+ * fields.
+ */
 export async function setProfile(
   context: Pick<Context, 'inventory' | 'driver'>,
   name: string,

@@ -3,7 +3,7 @@ import type { HostRecord, MachineEntry } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Context } from '../context.ts'
 
-/** The error when the machine no longer has the host with this token. */
+/** The error when the host with this token no longer belongs to the machine. */
 const replacedMeanwhile = (name: MachineName): UserError =>
   new UserError('failed', `the entry for ${name} was replaced or removed by another command`, {
     machine: name,
@@ -11,8 +11,8 @@ const replacedMeanwhile = (name: MachineName): UserError =>
   })
 
 /**
- * Updates the record of the host with `token`. The change is durable when this resolves. Throws kind `failed` when the entry has
- * another host now, since facts of one host must not be written to the record of another.
+ * Updates the record of the host with `token`. The change is durable when the promise resolves. Throws kind `failed`
+ * when the entry now has another host, since facts about one host must not be written to the record of another.
  */
 export async function updateRecord(
   context: Context,

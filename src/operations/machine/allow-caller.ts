@@ -10,9 +10,9 @@ import { setMachine } from '../inventory/set-machine.ts'
 /** The addresses from which SSH to a machine is allowed. */
 export interface AllowedCaller {
   readonly name: string
-  /** The addresses of this computer, as CIDR ranges of one address. */
+  /** The addresses of this computer, each as a CIDR range. */
   readonly caller: readonly string[]
-  /** The ranges of `caller` that were added by this call. */
+  /** The ranges in `caller` that this call has added. */
   readonly added: readonly string[]
   /** All CIDR ranges from which SSH is allowed now. */
   readonly allowed: readonly string[]
@@ -22,9 +22,10 @@ const notIn = (ranges: readonly string[], others: readonly string[]): readonly s
   others.filter((one) => !ranges.some((range) => coversRange(range, one)))
 
 /**
- * Allows SSH to a machine from the current address of this computer, in addition to the ranges that are already allowed. An entry
- * that sets these ranges is updated first, so that an interrupted run can be repeated. Throws kind `unsupported` when the driver
- * manages no firewall, and `usage` when fleet does not manage the firewall of this host.
+ * Allows SSH to a machine from the current address of this computer, in addition to the ranges that are already
+ * allowed. If the entry sets the allowed ranges, the entry is updated first, so that an interrupted run can be
+ * repeated. Throws kind `unsupported` when the driver does not manage a firewall, and `usage` when fleet does not
+ * manage the firewall of this host.
  */
 export async function allowCaller(
   context: Context,

@@ -3,14 +3,17 @@ import type { HostRecord, Machine, HostStatus } from '../../machine/machine.ts'
 import type { MachineName } from '../../machine/name.ts'
 import type { Context } from '../context.ts'
 
-/** The state of a machine's host at its provider. */
+/**
+ * The state of a machine's host at its provider. `not-asked` means that there is no provider, or that the request
+ * failed.
+ */
 export type ProviderAnswer = HostStatus | { readonly state: 'not-asked'; readonly why?: string }
 
 type Answers = ReadonlyMap<MachineName, HostStatus>
 
 /**
- * Asks the providers for the state of hosts: each driver once for all of its machines, when the first answer is needed.
- * `not-asked`: there is no provider, or the request failed.
+ * Creates a function that asks providers for the state of hosts. Each driver is asked once for all of its machines,
+ * when the first answer is needed.
  */
 export function askProviders(
   context: Context,

@@ -11,13 +11,13 @@ import { type HostOrigin, originIn } from '../create/host-tags.ts'
 import type { RemoveCalls } from './remove-machine.ts'
 import { ignored, traceError } from '../../os/trace.ts'
 
-/** A host at a provider that has the tag of this inventory, but no entry. */
+/** A host at a provider that is tagged with this inventory but has no entry in it. */
 export interface Orphan extends FoundHost {
   readonly driver: string
   readonly origin: HostOrigin
 }
 
-/** An account or region that may have hosts and could not be searched. */
+/** An account or region that may contain hosts but could not be searched. */
 interface SkippedPlace {
   readonly place: string
   readonly reason: string
@@ -31,14 +31,14 @@ interface FoundOrphans {
 
 /** The scope of a search for orphans. */
 interface OrphanSearch {
-  /** The drivers to ask; absent: all drivers of the inventory. */
+  /** The drivers to ask; if absent, all drivers of the inventory. */
   readonly drivers?: readonly string[] | undefined
   /** Whether to search all accounts and regions that this inventory has ever used, instead of only the current ones. */
   readonly everywhere: boolean
   readonly progress: Progress
 }
 
-/** The accounts and regions of an inventory: those of its defaults and of each machine. */
+/** The accounts and regions of an inventory: those in its defaults, and those of each machine. */
 const scopesOf = ({ machines, defaults }: Inventory): readonly ProviderScope[] => [
   ...Object.entries(defaults).map(([driver, options]) => ({ driver, options })),
   ...[...machines.values()].map(({ driver, options, host }) =>
@@ -49,10 +49,10 @@ const scopesOf = ({ machines, defaults }: Inventory): readonly ProviderScope[] =
 /** The maximum number of versions of the inventory to read from git. */
 const readVersions = 50
 
-/** Old versions are not validated: the options of drivers may have changed. */
+/** The options in old versions are not validated, since the drivers may support different options now. */
 const uncheckedOptions = async () => ({ optionsOf: () => undefined })
 
-/** The accounts and regions of earlier versions of the inventory in git. */
+/** The accounts and regions in earlier versions of the inventory in git. */
 async function scopesInHistory(context: Context): Promise<readonly ProviderScope[]> {
   const { location } = await context.inventory()
   const [folder, file] = [dirname(location), basename(location)]
@@ -64,7 +64,7 @@ async function scopesInHistory(context: Context): Promise<readonly ProviderScope
   const found: ProviderScope[] = []
   for (const hash of commits) {
     const { code, stdout } = await git('cat-file', 'blob', `${hash}:./${file}`)
-    if (code !== 0) continue // removed in that commit
+    if (code !== 0) continue // the file was removed in that commit
     try {
       found.push(...scopesOf(inventoryOf(await readInventoryText(stdout, file, uncheckedOptions))))
     } catch (error) {
@@ -132,14 +132,17 @@ export async function findOrphans(context: Context, search: OrphanSearch): Promi
       skipped.push({ place: driver, reason: messageWithHint(error) })
     }
   }
-  const hasEntry = entriesOf(await store.read()) // read last, so that creations started during the search have their entries
+  const hasEntry = entriesOf(await store.read()) // read last, to include the entries of hosts created during the search
   return { orphans: found.filter((host) => !hasEntry(host)), skipped }
 }
 
-/** Lower-cases the ID, since some providers return it in varying case. */
+/** Uses the ID in lower case, since some providers vary its case. */
 const idOf = (driver: string, id = ''): string => `${driver} ${id.toLowerCase()}`
 
-/** Creates a function that checks whether a host has an entry, by its token or, for an adopted host, by its ID. */
+/**
+ * Creates a function that checks whether a host has an entry: one with the same token or, for an adopted host, the same
+ * ID.
+ */
 function entriesOf({ machines }: Inventory): (orphan: Omit<Orphan, 'origin'>) => boolean {
   const all = [...machines.values()]
   const tokens = new Set(all.map(({ host }) => host?.token))
@@ -148,10 +151,13 @@ function entriesOf({ machines }: Inventory): (orphan: Omit<Orphan, 'origin'>) =>
     tokens.has(token) || (id !== undefined && ids.has(idOf(driver, id)))
 }
 
-/** Hosts younger than this, in milliseconds, may belong to a clone whose inventory is not merged yet. */
+/**
+ * The minimum age of an orphan, in milliseconds. A younger host may belong to a clone of the inventory whose changes
+ * have not been merged yet.
+ */
 const minAgeMs = 24 * 60 * 60_000
 
-/** The reason to keep an orphan unless it is removed by name; undefined if it can be removed. */
+/** The reason to keep an orphan unless the user names it; undefined if it can be removed. */
 export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): string | undefined {
   if (origin.protected) return 'the host is protected'
   if (origin.created === undefined) return "the host's age is unknown"
@@ -160,8 +166,8 @@ export function reasonToKeep({ origin }: Pick<Orphan, 'origin'>, now: Date): str
 }
 
 /**
- * Removes an orphan with all its resources. Throws kind `failed` when it has an entry again, and as the driver does when
- * resources cannot be removed.
+ * Removes an orphan with all its resources. Throws kind `failed` when the host now has an entry, and as the driver does
+ * when resources cannot be removed.
  */
 export async function removeOrphan(
   context: Context,

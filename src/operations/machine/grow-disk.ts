@@ -6,7 +6,10 @@ import { waitForSsh } from '../create/wait-for-ssh.ts'
 import type { Context } from '../context.ts'
 import type { Progress } from '../../os/progress.ts'
 
-/** Grows the root partition and file system of a host after its disk was enlarged. Throws kind `failed` if that fails. */
+/**
+ * Grows the root partition and file system of a host after its disk has been enlarged. Throws kind `failed` if that
+ * fails.
+ */
 export async function growDisk(
   context: Context,
   machine: ReadyMachine,

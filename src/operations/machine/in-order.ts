@@ -1,4 +1,4 @@
-/** Yields the results of `machines` in their order, each as soon as it and all previous ones have arrived. */
+/** Yields the results for `machines` in that order, each as soon as it and all previous ones have arrived. */
 export async function* inOrder<Machine, Arrival extends { readonly machine: Machine }>(
   machines: readonly Machine[],
   arrivals: AsyncIterable<Arrival>,

@@ -13,11 +13,11 @@ import { inOrder } from './in-order.ts'
 export interface Observation {
   readonly machine: Machine
   /**
-   * `running`: the host answers, and its engine too, if it should have one. `no-engine`: the host answers, but its
-   * engine does not. The provider reports `paused`, `stopped`, `starting`, `stopping` and `absent`.
+   * `running`: the host answers, and so does its engine, if it should have one. `no-engine`: the host answers, but its
+   * engine does not. The states `paused`, `stopped`, `starting`, `stopping` and `absent` are reported by the provider.
    */
   readonly state: MachineState
-  /** The reason why it is not running. */
+  /** The reason why the machine is not running. */
   readonly reason?: string
   readonly engine?: string
   readonly containers?: { readonly running: number; readonly all: number }
@@ -33,7 +33,7 @@ export interface Observation {
 
 type ObservedState = Omit<Observation, 'machine' | 'took'>
 
-/** The progress of the query of one machine. */
+/** The progress of querying one machine. */
 interface Question {
   readonly began: number
   /** Whether the login has succeeded. */
@@ -42,7 +42,7 @@ interface Question {
   provider?: ProviderAnswer
 }
 
-/** The reason why a machine did not answer, with the reason why its provider could not be queried, if any. */
+/** The reason why a machine did not answer, followed by the reason why its provider could not be queried, if any. */
 function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined): string {
   const why = provider?.state === 'not-asked' ? provider.why : undefined
   return why === undefined ? message : `${message} (${why})`
@@ -50,11 +50,11 @@ function reasonOf({ message }: UserError, provider: ProviderAnswer | undefined):
 
 /**
  * The default number of machines that are queried at the same time. A handshake takes about 10 ms of processor time:
- * with many more, this computer would become too slow for the time limit.
+ * with many more machines, this computer would become too slow to meet the time limit.
  */
 const defaultConcurrency = 128
 
-/** Queries a machine at the current address from its provider. */
+/** Queries a machine, at the current address if its provider has reported one. */
 async function askMachine(
   context: Context,
   { host, ...machine }: ReadyMachine,
@@ -77,7 +77,7 @@ async function askMachine(
   }
 }
 
-/** The state of a machine if it is known without a connection. */
+/** The state of a machine; undefined if it can be determined only by connecting. */
 function stateWithoutLogin(status: ProviderAnswer): ObservedState | undefined {
   switch (status.state) {
     case 'paused':
@@ -142,7 +142,7 @@ export async function* observeMachines(
           : outcome.value
       onAnswer?.(machine.name)
       const client = await findOtherClient(context, machine).catch(
-        ignored('ssh', 'choose the SSH client'), // the connection reports the error
+        ignored('ssh', 'choose the SSH client'), // connecting reports the error
       )
       yield { machine, took: Math.round(clock.now() - began), ...answer, ...client }
     }

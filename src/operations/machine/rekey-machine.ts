@@ -16,7 +16,7 @@ export interface KeyChange {
   readonly after: string
 }
 
-/** The error for a host whose current key is already pinned. */
+/** The error when the current key of a host is already pinned. */
 export class KeyUnchanged extends UserError {
   constructor(machine: MachineName, key: string) {
     super('usage', `the host key is still ${key}: nothing was changed`, { machine })
@@ -25,7 +25,8 @@ export class KeyUnchanged extends UserError {
 
 /**
  * Replaces the pinned key of a host with its current one, after `confirm`. Throws {@link KeyUnchanged} when the key has
- * not changed, kind `cancelled` when it is not confirmed, and `failed` when the entry was changed by another command.
+ * not changed, kind `cancelled` when the new key is not confirmed, and `failed` when another command has changed the
+ * entry.
  */
 export async function rekeyMachine(
   context: Context,

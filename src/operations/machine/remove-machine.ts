@@ -18,9 +18,12 @@ export type AskName = (machine: Machine) => Promise<string>
 export interface RemoveCalls {
   readonly progress: Progress
   readonly signal: AbortSignal
-  /** The machines that are removed together; they may be jump hosts of each other. */
+  /** The machines that are being removed together; they may be jump hosts of each other. */
   readonly leaving?: ReadonlySet<string>
-  /** Waits for the other removals, so that providers are asked about many hosts in one call. */
+  /**
+   * Waits until the other removals have reached the same point, so that each provider can be asked about many hosts in
+   * one call.
+   */
   readonly meet?: () => Promise<void>
 }
 
@@ -55,7 +58,9 @@ export async function checkCanForget(
   for (const machine of machines) if (machine.protected) await checkTyped(machine, askName)
 }
 
-/** Throws kind `usage` for a machine without an entry to remove: it comes only from the count of a profile. */
+/**
+ * Throws kind `usage` for a machine that has no entry to remove, because it exists only through the count of a profile.
+ */
 function checkWritten(inventory: Inventory, { name }: Machine, of: number): void {
   if (inventory.entries.has(name)) return
   const others = of > 1 ? '; no machine was removed' : ''
@@ -69,7 +74,9 @@ function checkWritten(inventory: Inventory, { name }: Machine, of: number): void
   )
 }
 
-/** One sentence for each profile that would create removed machines again, with the commands that prevent it. */
+/**
+ * Writes one sentence for each profile that would create removed machines again, with the commands that prevent this.
+ */
 export function describeRecreation(
   { profiles }: Pick<Inventory, 'profiles'>,
   names: readonly string[],
@@ -122,8 +129,8 @@ function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlyS
 }
 
 /**
- * Throws kind `usage` for a machine that the count of a profile still includes and that is invalid without its entry:
- * removing the entry would make the inventory invalid.
+ * Throws kind `usage` for a machine that is still included in the count of a profile and would be invalid without its
+ * entry: removing the entry would make the inventory invalid.
  */
 async function checkStillWanted(
   context: Context,
@@ -149,8 +156,9 @@ async function checkStillWanted(
 }
 
 /**
- * Removes a machine: its entry, and the host with all its resources if fleet created it. A host that no longer exists is not an
- * error. Resources that cannot be removed are listed in the error, and the entry is kept until they are.
+ * Removes a machine: its entry and, if fleet created the host, the host with all its resources. It is not an error if
+ * the host no longer exists. Resources that cannot be removed are listed in the error, and the entry is kept until they
+ * are removed.
  */
 export async function removeMachine(
   context: Context,

@@ -39,7 +39,7 @@ function checkName({ name }: Machine, snapshot: string): void {
   })
 }
 
-/** Saves the disk of a machine, and its memory if it is running. Throws kind `usage` for a name that is taken. */
+/** Saves the disk of a machine, and its memory if it is running. Throws kind `usage` if the name is already taken. */
 export async function saveSnapshot(
   context: Context,
   machine: Machine,
@@ -51,7 +51,7 @@ export async function saveSnapshot(
   await snapshots.save(host, snapshot, calls)
 }
 
-/** Restores a snapshot. If the machine was running in it, waits until SSH is available again. */
+/** Restores a snapshot. If the machine was running when the snapshot was saved, waits until SSH is available again. */
 export async function restoreSnapshot(
   context: Context,
   machine: Machine,
@@ -68,7 +68,7 @@ export async function restoreSnapshot(
   await using _ = await waitForSsh(at, { ...machine, host }, calls.progress)
 }
 
-/** The snapshots of a machine, the oldest first. */
+/** The snapshots of a machine, oldest first. */
 export async function listSnapshots(
   context: Context,
   machine: Machine,

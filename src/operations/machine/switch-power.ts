@@ -28,7 +28,7 @@ interface PowerCalls {
 }
 
 /**
- * Switches a machine as {@link switchPower} does, and records the wanted state in its entry: from then on, plans keep a stopped
+ * Switches a machine as {@link switchPower} does, and records the wanted state in its entry. Plans then keep a stopped
  * machine stopped.
  */
 export async function switchAndRecordPower(
@@ -43,7 +43,7 @@ export async function switchAndRecordPower(
   return switchPower(context, machine, verb, calls)
 }
 
-/** Whether a machine has a host, and its driver can switch it. */
+/** Whether a machine has a host, and its driver can switch it on and off. */
 export async function canSwitch(context: Context, { driver, host }: Machine): Promise<boolean> {
   if (host === undefined) return false
   const loaded = await context
@@ -85,7 +85,10 @@ export async function switchPower(
   return found
 }
 
-/** Prints an ID of the boot: the kernel's boot_id (random(4)), and, for containers, the start time of the first process. */
+/**
+ * Prints an ID of the current boot: the kernel's boot_id (random(4)) and, for containers, the start time of the first
+ * process.
+ */
 const bootScript = 'cat /proc/sys/kernel/random/boot_id; cut -d" " -f22 /proc/1/stat'
 
 async function bootOf(transport: Transport, signal: AbortSignal): Promise<string> {
@@ -100,8 +103,8 @@ const readBoot = (context: Context, machine: Machine): Promise<string | undefine
     .catch(ignored('driver', "get the machine's boot ID"))
 
 /**
- * Waits until a host has booted, accepts logins, and its engine answers if it had one. `before` is the ID of the
- * previous boot, because a restarting host still answers for a while.
+ * Waits until a host has booted and accepts logins, and until its engine answers if it had one. `before` is the ID of
+ * the previous boot, which is needed because a restarting host still answers for a while.
  */
 async function awaitBoot(
   context: Context,
@@ -135,7 +138,7 @@ async function hasBooted(
     if (engine === 'none' || host.engine === undefined) return true
     progress('wait for the engine')
     const target = { machine: name, transport, socket: host.socket, signal }
-    // Use the same connection: for a slow booting host, a login is more expensive than the probe.
+    // Use the same connection: on a host that boots slowly, a login is more expensive than the probe.
     const check = async (): Promise<true | undefined> =>
       (await probeHost(target)).engine?.version === undefined ? undefined : true
     const withinMs = deadline - performance.now()
@@ -159,7 +162,7 @@ const notReady = (machine: ReadyMachine): UserError =>
     },
   )
 
-/** Records in the entry of a machine whether it should be stopped. Plans compare the state of the host with it. */
+/** Records in the entry of a machine whether it should be stopped. Plans compare this with the state of the host. */
 export async function recordWantedPower(
   context: Pick<Stores, 'inventory'>,
   { name }: Pick<Machine, 'name'>,

@@ -11,7 +11,7 @@ import type { Environment } from '../../../os/environment.ts'
 /** The maximum output of Ansible, in bytes. */
 const longestAnswer = 256 * 1024 * 1024
 
-/** An inventory as Ansible reads it. */
+/** An inventory as Ansible has parsed it. */
 export interface AnsibleAnswer {
   /** The parsed output of `ansible-inventory --list`. */
   readonly inventory: unknown
@@ -19,7 +19,7 @@ export interface AnsibleAnswer {
   readonly warnings: readonly string[]
 }
 
-/** Reads `[WARNING]: …` lines, which Ansible wraps at the width of a terminal. */
+/** Collects the warnings from `[WARNING]: …` lines, which Ansible wraps at the width of a terminal. */
 function warningsIn(stderr: string): readonly string[] {
   const warnings: string[] = []
   for (const line of stderr.split('\n')) {
@@ -32,7 +32,10 @@ function warningsIn(stderr: string): readonly string[] {
   return warnings
 }
 
-/** Reads an inventory with Ansible itself, which supports all its formats: INI, YAML, directories, plugins, scripts. */
+/**
+ * Reads an inventory with Ansible itself, which supports all inventory formats: INI, YAML, directories, plugins and
+ * scripts.
+ */
 export async function askAnsible(inventory: string, env: Environment): Promise<AnsibleAnswer> {
   await access(inventory).catch((error: unknown) => {
     const why = fileProblemOf(error)
@@ -60,11 +63,14 @@ export async function askAnsible(inventory: string, env: Environment): Promise<A
   }
 }
 
-/** Whether a value is a Jinja2 template, which Ansible evaluates only for tasks. */
+/** Whether a value is a Jinja2 template, which Ansible evaluates only when it runs a task. */
 export const isTemplate = (value: unknown): boolean =>
   typeof value === 'string' && /\{\{|\{%/.test(value)
 
-/** Whether a template uses lookups, which can run programs and read files. Such inventories are not evaluated. */
+/**
+ * Whether any template in an inventory uses lookups, which can run programs and read files. Such an inventory is not
+ * evaluated.
+ */
 export function usesLookups(inventory: unknown): boolean {
   return /\{[{%][^}]*\b(?:lookup|query|q)\s*\(/.test(JSON.stringify(inventory))
 }
@@ -76,8 +82,8 @@ export interface Filled {
 }
 
 /**
- * Lets Ansible evaluate the templates of variables for each host, with a debug task, which connects to no host. Hosts without a
- * result are absent.
+ * Makes Ansible evaluate the templates in variables for each host, with a debug task, which does not connect to any
+ * host. Hosts without a result are absent.
  */
 export async function fillTemplates(
   inventory: string,
@@ -94,7 +100,7 @@ export async function fillTemplates(
       `msg={{ {${values}} | to_json | b64encode }}`,
     ]
     const args = ['-i', inventory, 'all', ...task, '-f', '20', '-t', folder]
-    // The command fails if any template fails; the directory has the result of each host.
+    // The command fails if any template fails, but the directory contains the result for each host.
     const { failed } = await execProgram('ansible', args, { env, maxBuffer: longestAnswer }).then(
       () => ({ failed: undefined }),
       (error: unknown) => ({ failed: error }),

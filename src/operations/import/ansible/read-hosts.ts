@@ -37,7 +37,7 @@ const sshConnections = new Set([
 const textsAt = (value: unknown, ...keys: readonly string[]): readonly string[] =>
   listAt(value, ...keys).map(String)
 
-/** The hosts of a group and of the groups in it. */
+/** The hosts in a group and in its child groups. */
 function hostsOf(
   answer: unknown,
   group: string,
@@ -52,7 +52,7 @@ function hostsOf(
   ]
 }
 
-/** Built-in groups, which do not become labels. */
+/** Ansible's built-in groups, which do not become labels. */
 const general = new Set(['all', 'ungrouped', '_meta'])
 
 function labelsFor(host: string, members: ReadonlyMap<string, ReadonlySet<string>>) {
@@ -60,7 +60,7 @@ function labelsFor(host: string, members: ReadonlyMap<string, ReadonlySet<string
   return Object.fromEntries(groups.map((group) => [group, 'true']))
 }
 
-/** The connection variables of a host, with their templates evaluated; or the reason why that failed. */
+/** The connection variables of a host, with their templates evaluated, or the reason why the evaluation failed. */
 function variablesOf(
   vars: unknown,
   filled: Filled | undefined,
@@ -76,7 +76,7 @@ function variablesOf(
   return filled.values
 }
 
-/** Resolves the path of a private key as Ansible does: relative to the inventory or to the working directory. */
+/** Resolves the path of a private key as Ansible does: relative to the inventory, or else to the working directory. */
 async function findIdentityFile(
   file: string,
   inventory: string,
@@ -91,7 +91,7 @@ async function findIdentityFile(
   )
 }
 
-/** Reads the hosts of an Ansible inventory. Each group that a host is in becomes a label, `web=true`. */
+/** Reads the hosts of an Ansible inventory. Each group that a host belongs to becomes a label, such as `web=true`. */
 export async function readAnsibleInventory(
   inventory: string,
   env: Environment,

@@ -11,7 +11,7 @@ export interface SshArguments {
   readonly unsupported?: string
 }
 
-/** Splits a text into words as Python's shlex and a POSIX shell do: quotes, and backslashes before characters. */
+/** Splits text into words as Python's shlex and a POSIX shell do, with quotes and backslash escapes. */
 export function splitWords(text: string): readonly string[] {
   const words: string[] = []
   let word: string | undefined
@@ -33,13 +33,13 @@ export function splitWords(text: string): readonly string[] {
   return word === undefined ? words : [...words, word]
 }
 
-/** Options of ssh(1) that take a value. */
+/** The letters of ssh(1) options that take a value. */
 const withValue = new Set('BbcDEeFIiJLlmOoPpQRSWw')
 
 interface ParsedArguments {
   /**
-   * The values of `-o Key=Value` by the key in lower case, and those of `-J`, `-l`, `-p` and `-i` by the keys that they
-   * set. The first value of a key wins.
+   * The values of `-o Key=Value`, keyed by the key in lower case, and those of `-J`, `-l`, `-p` and `-i`, keyed by the
+   * equivalent key. The first value for a key wins.
    */
   readonly options: ReadonlyMap<string, string>
   readonly letters: ReadonlyMap<string, string>

@@ -2,7 +2,7 @@ import { isTrueAt, textAt, valueAt } from '../imported-host.ts'
 import type { ProviderHost } from './resource-kinds.ts'
 import type { TerraformObject } from './state.ts'
 
-/** The Elastic IP of an instance, which may be in a separate resource of the state. */
+/** The Elastic IP of an instance, which may be a separate resource in the state. */
 function elasticIpOf(instance: unknown, objects: readonly TerraformObject[]): string | undefined {
   const id = textAt(instance, 'id')
   const network = textAt(instance, 'primary_network_interface_id')
@@ -28,7 +28,8 @@ function elasticIpOf(instance: unknown, objects: readonly TerraformObject[]): st
 }
 
 /**
- * An EC2 instance. A stopped instance has no public address in the state but may get one, so AWS is asked for its address.
+ * An EC2 instance. A stopped instance has no public address in the state but may get one when it starts, so AWS is
+ * asked for the address.
  */
 export function awsHost(attributes: unknown, objects: readonly TerraformObject[]): ProviderHost {
   const id = textAt(attributes, 'id')?.startsWith('sir-')
@@ -51,6 +52,6 @@ export function awsHost(attributes: unknown, objects: readonly TerraformObject[]
   return { address, known }
 }
 
-/** Whether an instance is terminated. */
+/** Whether an instance has been terminated. */
 export const isTerminated = (attributes: unknown): boolean =>
   ['terminated', 'shutting-down'].includes(String(valueAt(attributes, 'instance_state')))

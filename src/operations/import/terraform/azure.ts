@@ -2,11 +2,14 @@ import { listAt, textAt } from '../imported-host.ts'
 import type { ProviderHost } from './resource-kinds.ts'
 import type { TerraformObject } from './state.ts'
 
-/** Compares resource IDs, whose case varies in Azure's answers. */
+/** Compares resource IDs case-insensitively, since their case varies in Azure's answers. */
 const isSameId = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && a.toLowerCase() === b?.toLowerCase()
 
-/** Whether a network interface of the virtual machine has a public address; undefined if none is in the state. */
+/**
+ * Whether any network interface of the virtual machine has a public address; undefined if the state contains none of
+ * its network interfaces.
+ */
 function hasPublicAddress(
   attributes: unknown,
   objects: readonly TerraformObject[],
@@ -24,7 +27,10 @@ function hasPublicAddress(
   )
 }
 
-/** The public address of a network interface, since the older resource type of virtual machines has none. */
+/**
+ * The public address of the network interface of a virtual machine, since the older resource type for virtual machines
+ * does not include an address.
+ */
 function publicAddressOf(
   attributes: unknown,
   objects: readonly TerraformObject[],
@@ -43,8 +49,8 @@ function publicAddressOf(
 }
 
 /**
- * An Azure virtual machine. A deallocated one with a dynamic address has none in the state, so it counts as private only if the
- * state shows that it has no public address.
+ * An Azure virtual machine. If it is deallocated and has a dynamic address, that address is not in the state.
+ * Therefore, it counts as private only if the state shows that it has no public address.
  */
 export function azureHost(attributes: unknown, objects: readonly TerraformObject[]): ProviderHost {
   const id = textAt(attributes, 'id')

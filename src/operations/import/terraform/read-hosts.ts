@@ -7,7 +7,7 @@ import { type TerraformObject, readTerraformObjects } from './state.ts'
 const awsTypes = new Set(['aws_instance', 'aws_spot_instance_request'])
 const azureTypes = new Set(['azurerm_linux_virtual_machine', 'azurerm_virtual_machine'])
 
-/** A host, or the reason why it is skipped; undefined if the object is not a host. */
+/** Converts an object to a host, or to the reason why it is skipped; undefined if the object is not a host. */
 function readObject(
   object: TerraformObject,
   objects: readonly TerraformObject[],
@@ -52,8 +52,8 @@ function readObject(
 }
 
 /**
- * Reads the hosts in a state of Terraform or OpenTofu. The hosts stay managed by Terraform. Throws as {@link
- * readTerraformObjects} does.
+ * Reads the hosts from a state of Terraform or OpenTofu. The hosts continue to be managed by Terraform. Throws as
+ * {@link readTerraformObjects} does.
  */
 export async function readTerraformState(file: string): Promise<ImportedHosts> {
   const objects = await readTerraformObjects(file)

@@ -1,7 +1,7 @@
 import type { HostId } from '../../adopt/adopt-known-host.ts'
 import { textAt } from '../imported-host.ts'
 
-/** The path of a value in an object's attributes. */
+/** The path to a value in an object's attributes. */
 export type Path = readonly (string | number)[]
 
 /** The attributes of a resource type that contain the address, name and user of a host. */
@@ -14,13 +14,16 @@ export interface ResourceKind {
 
 const named = (...addresses: readonly Path[]): ResourceKind => ({ addresses, names: [['name']] })
 
-/** Resource types whose `network_interface` has the format of Google's provider. */
+/** Resource types whose `network_interface` has the same format as in Google's provider. */
 const googleKind = named(
   ['network_interface', 0, 'access_config', 0, 'nat_ip'],
   ['network_interface', 0, 'network_ip'],
 )
 
-/** The resource types of hosts, besides those of AWS and Azure, which have drivers (source: the providers' documentation). */
+/**
+ * The resource types of hosts, except those of AWS and Azure, for which fleet has drivers (source: the providers'
+ * documentation).
+ */
 export const resourceKinds: Readonly<Record<string, ResourceKind>> = {
   alicloud_instance: { addresses: [['public_ip'], ['private_ip']], names: [['instance_name']] },
   aws_lightsail_instance: {
@@ -70,7 +73,7 @@ export const resourceKinds: Readonly<Record<string, ResourceKind>> = {
 /** Resource types whose names suggest a host. */
 const hostLike = /_(?:instance|server|virtual_machine|vm|droplet|domain|device|node)(?:_v\d)?$/
 const groupLike = /_(?:autoscaling_group|scale_set|instance_group_manager|instance_pool)$/
-/** Exceptions from `hostLike`: databases, caches, profiles, templates and managed services. */
+/** Exceptions to `hostLike`: databases, caches, profiles, templates and managed services. */
 const serviceLike =
   /(?:_db_|_rds_|_sql|sql_|_neptune|_docdb|redis|cache|_cluster|_dms_|connect_instance|notebook|_dns|cognito|_resource_server|_app_|_api_|grafana|windows|bastion|spanner|bigtable|filestore|looker|server_farm|analysis_services|mariadb|postgres|data_fusion|transfer_server|_iot|memcache|alloydb|ssoadmin|directory|cdn)/
 
@@ -81,7 +84,7 @@ export function unknownKindReason(type: string): string | undefined {
   return `fleet does not know which ${type} attribute contains the address; adopt the host by its address: fleet adopt USER@ADDRESS`
 }
 
-/** The first non-empty string at one of the paths. */
+/** Returns the first non-empty string found at one of the paths. */
 export const firstText = (value: unknown, paths: readonly Path[] = []): string | undefined =>
   paths.map((keys) => textAt(value, ...keys)).find((text) => text !== undefined)
 

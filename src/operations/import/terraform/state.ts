@@ -4,11 +4,11 @@ import { isTrueAt, listAt, readJsonFile, textAt, valueAt } from '../imported-hos
 /** An object that Terraform manages: one instance of a resource. */
 export interface TerraformObject {
   readonly type: string
-  /** The resource's name with its key: `web`, `web-0`. */
+  /** The name of the resource, followed by the instance key if there is one: `web`, `web-0`. */
   readonly name: string
-  /** The name with its modules as a prefix: `shop-web-0`. */
+  /** The name, prefixed with the names of the modules: `shop-web-0`. */
   readonly path: string
-  /** As Terraform writes it: `module.shop.aws_instance.web[0]`. */
+  /** The address, in Terraform's syntax: `module.shop.aws_instance.web[0]`. */
   readonly address: string
   readonly attributes: unknown
 }
@@ -47,7 +47,7 @@ const objectsOfState = (state: unknown): readonly TerraformObject[] =>
         })
     })
 
-/** The objects of a module in the output of `terraform show -json`, and of its child modules. */
+/** The objects of a module and its child modules in the output of `terraform show -json`. */
 const objectsOfModule = (module: unknown): readonly TerraformObject[] => [
   ...listAt(module, 'resources')
     .filter((resource) => textAt(resource, 'mode') === 'managed')
@@ -61,7 +61,7 @@ const objectsOfModule = (module: unknown): readonly TerraformObject[] => [
   ...listAt(module, 'child_modules').flatMap(objectsOfModule),
 ]
 
-/** The error for a file that is not a readable state, with the next step. */
+/** The error for a file that does not contain a readable state, with the next step. */
 function unreadable(file: string, state: unknown): UserError {
   const refuse = (message: string, hint: string) =>
     new UserError('usage', `${file} ${message}`, { hint })
@@ -95,8 +95,8 @@ function unreadable(file: string, state: unknown): UserError {
 
 /**
  * Reads the managed objects of a Terraform or OpenTofu state: a state file of version 4, or the output of `terraform
- * show -json` (format_version 0 or 1 of its JSON). Throws kind `usage` for everything else, with a hint how to get a
- * readable one.
+ * show -json` (format_version 0 or 1). Throws kind `usage` for everything else, with a hint about how to get a readable
+ * state.
  */
 export async function readTerraformObjects(file: string): Promise<readonly TerraformObject[]> {
   const state = await readJsonFile(file)
