@@ -13,13 +13,13 @@ import { findRemoteDirectory } from './sftp-server.ts'
 /** The hidden command that sshfs runs in place of ssh. */
 const sftpCommand = '__sftp'
 
-/** The environment variable with the command line of {@link sftpCommand}. */
+/** The environment variable that contains the command line returned by {@link sftpCommand}. */
 const commandVariable = 'FLEET_SFTP_COMMAND'
 
 /**
- * The command that sshfs starts in place of ssh, for its first connection and after each lost one. sshfs splits it at
- * spaces and does not support quotes, so tabs separate the words of the shell command. The words that sshfs appends
- * become arguments of the shell, which ignores them.
+ * The command that sshfs starts instead of ssh, for its first connection and to reconnect. sshfs splits it at spaces
+ * and does not support quotes, so tabs separate the words of the shell command. The words that sshfs appends become
+ * arguments of the shell, which ignores them.
  */
 const sshCommand = `sh -c eval\t"exec\t$${commandVariable}"`
 
@@ -29,8 +29,8 @@ const installSshfs =
     : 'install sshfs: sudo apt-get install sshfs (Debian, Ubuntu), sudo dnf install fuse-sshfs (Fedora), sudo pacman -S sshfs (Arch)'
 
 /**
- * Makes a path absolute and follows its links, except that of the directory itself, which a lost connection makes
- * unreadable.
+ * Makes a path absolute and resolves its symbolic links. The last component is not resolved, since the directory may be
+ * unreadable after a lost connection.
  */
 async function realPathOf(cwd: string, typed: string): Promise<string> {
   const path = resolve(cwd, typed)
@@ -48,7 +48,7 @@ function requirePlatform(): void {
 /** The directory to mount, and the mount point. */
 export interface MountRequest {
   readonly machine: Machine
-  /** The directory on the machine (empty: the home directory of the login user). */
+  /** The directory on the machine; if empty, the home directory of the login user. */
   readonly path: string
   /** The mount point on this computer, relative to `cwd`. */
   readonly directory: string
@@ -56,9 +56,9 @@ export interface MountRequest {
 }
 
 /**
- * Mounts a directory of a machine with sshfs, over a connection of fleet: its login, its host keys, its jump hosts and
- * tunnels. Resolves to the source, such as `web-1:/srv`, and the absolute path of the mount point. Throws kind
- * `unsupported` without sshfs, else kind `failed`.
+ * Mounts a directory of a machine with sshfs, over a connection that fleet opens, with its login, host keys, jump hosts
+ * and tunnels. Resolves to the source, such as `web-1:/srv`, and the absolute path of the mount point. Throws kind
+ * `unsupported` without sshfs, and kind `failed` for all other failures.
  */
 export async function mountDirectory(
   context: Context,
@@ -142,7 +142,7 @@ export async function unmountDirectory(
   return directory
 }
 
-/** The program that unmounts a directory for users who are not root, and its arguments. */
+/** The program with which users other than root can unmount a directory, and its arguments. */
 async function findUnmount(
   env: Context['env'],
   directory: string,
@@ -154,7 +154,7 @@ async function findUnmount(
   return ['umount', [directory]]
 }
 
-/** The last line of a program's error output, without the program name; without output, the message of the error. */
+/** The last line of a program's error output, without the program name; the error's message if there is no output. */
 function reasonOf(cause: unknown): string {
   const printed = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : ''
   const line = printed.trim().split('\n').at(-1)?.trim()

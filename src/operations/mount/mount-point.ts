@@ -11,13 +11,13 @@ interface Mounted {
   readonly type: string
 }
 
-/** Decodes characters such as spaces, which are escaped as octal numbers (proc(5)). */
+/** Decodes characters that are escaped as octal numbers, such as spaces (proc(5)). */
 const unescapeOctal = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)))
 
 /**
- * Finds the file system that is mounted on a directory in the text of /proc/self/mountinfo (proc(5)). The last line for
- * a directory counts.
+ * Finds the file system that is mounted on a directory in the text of /proc/self/mountinfo (proc(5)). If several lines
+ * name the directory, the last one counts.
  */
 export function findMounted(mountinfo: string, directory: string): Mounted | undefined {
   for (const line of mountinfo.split('\n').toReversed()) {
@@ -36,7 +36,7 @@ export const readMountinfo = (): Promise<string | undefined> =>
     ignored('docker', 'read the mounted file systems'),
   )
 
-/** Throws kind `failed` with the next step if nothing can be mounted on the directory, an absolute path. */
+/** Throws kind `failed` with the next step if nothing can be mounted on `directory`, which must be an absolute path. */
 export async function checkMountPoint(directory: string): Promise<void> {
   const mountinfo = await readMountinfo()
   const mounted = mountinfo === undefined ? undefined : findMounted(mountinfo, directory)

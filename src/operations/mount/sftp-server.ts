@@ -10,8 +10,8 @@ import type { Transport } from '../../transport/transport.ts'
 const [noDirectory, noAccess, noServer] = [44, 45, 46]
 
 /**
- * Shell: finds the program that speaks SFTP, which distributions keep outside of PATH. Running it as a command needs no
- * subsystem, so it works over every connection that fleet can open.
+ * A shell script that finds the SFTP server program, which distributions install outside the PATH. Running it as a
+ * command requires no subsystem, so it works over every connection that fleet can open.
  */
 const findServer = `
 for server in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server \\
@@ -22,7 +22,10 @@ for server in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr
 done
 [ -n "$server" ] || exit ${noServer}`
 
-/** Prints the real path of the directory `$1` (default: the home directory), and a dot, as it may end with a line break. */
+/**
+ * A shell script that prints the real path of the directory `$1` (default: the home directory), followed by a dot,
+ * since the path may end with a line break.
+ */
 const findDirectory = `${findServer}
 CDPATH=
 [ -z "$1" ] || [ -d "$1" ] || exit ${noDirectory}
@@ -33,8 +36,9 @@ pwd -P && printf .`
 const lookTimeoutMs = 60_000
 
 /**
- * The absolute path of a directory on a host that can be mounted (empty: the home directory of the login user). Throws
- * kind `failed` when it is not a directory or not readable, and kind `unsupported` when the host has no SFTP server.
+ * The absolute path of a directory on a host that can be mounted; if `path` is empty, of the login user's home
+ * directory. Throws kind `failed` when it is not a directory or not readable, and kind `unsupported` when the host has
+ * no SFTP server.
  */
 export async function findRemoteDirectory(
   transport: Transport,

@@ -6,18 +6,18 @@ import { parsePublicKey } from '../../transport/ssh/host-keys/host-key.ts'
 import type { Context } from '../context.ts'
 import { fetchGithubKeys } from './fetch-github-keys.ts'
 
-/** An operator to authorize, and the machines. */
+/** An operator to authorize, and the machines on which to do so. */
 export interface OperatorRequest {
   readonly name: string
   /** A file with the public key. */
   readonly file?: string | undefined
-  /** The GitHub user whose keys are fetched. */
+  /** The GitHub user whose keys are to be fetched. */
   readonly github?: string | undefined
-  /** Selectors of the machines; empty: all machines. */
+  /** Selectors for the machines; if empty, all machines are selected. */
   readonly on: readonly string[]
 }
 
-/** Key types, the preferred one first: GitHub may return several keys of one user. */
+/** Key types in order of preference: GitHub may return several keys for a user. */
 const kinds = ['sk-ssh-ed25519@openssh.com', 'ssh-ed25519', 'sk-ecdsa-', 'ecdsa-', 'ssh-rsa']
 
 const rankOf = (key: string): number => {
@@ -41,7 +41,10 @@ async function readKeyLines({ file, github }: OperatorRequest, context: Context)
   return { from: file ?? '', lines: content.split('\n') }
 }
 
-/** Picks the best public key of a text. Throws for a private key, before anything is stored. */
+/**
+ * Picks the preferred public key from text that may contain several. Throws for a private key, before anything is
+ * stored.
+ */
 function pickKey(from: string, lines: readonly string[]): string {
   if (lines.some((line) => line.includes('PRIVATE KEY'))) {
     throw new UserError('usage', `${from} is a private key`, {

@@ -5,7 +5,7 @@ import { proxyAgent } from '../../os/proxy.ts'
 /** GitHub's rule for user names: 1 to 39 letters, digits and inner hyphens. */
 const userPattern = /^[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}$/
 
-/** How long GitHub may take, in milliseconds. */
+/** How long GitHub may take to answer, in milliseconds. */
 const timeout = 15_000
 
 const notFetched = (user: string, why: string, cause?: unknown): UserError =>
@@ -22,7 +22,7 @@ async function get(url: string, signal: AbortSignal) {
   return { status: response.statusCode ?? 0, body: await readText(response, longestAnswer) }
 }
 
-/** Fetches the lines of https://github.com/USER.keys, through the proxy of HTTPS_PROXY if it is set. */
+/** Fetches the lines of https://github.com/USER.keys, through the proxy in HTTPS_PROXY if it is set. */
 export async function fetchGithubKeys(
   user: string,
   signal: AbortSignal,

@@ -18,7 +18,7 @@ import type { Context } from '../context.ts'
 import { describeLogin } from '../connect/describe-login.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 
-/** The inventory ID and the machine on which operators are authorized. */
+/** The machine on which operators are authorized, and the ID of its inventory. */
 interface OperatorTarget {
   readonly fleet: string
   readonly machine: Machine
@@ -44,7 +44,10 @@ async function runScript(
 export const operatorsOf = ({ operators }: Inventory, machine: Machine): readonly AuthorizedKey[] =>
   Array.from(operatorKeysOf(operators, machine), ([name, key]) => ({ name, key }))
 
-/** Reads the operator keys that fleet has installed for the login user of a host, and which of them are also in other lines. */
+/**
+ * Reads the operator keys that fleet has installed for the login user of a host, and finds those that are also in lines
+ * that fleet did not write.
+ */
 export const readOperators = async (
   transport: Transport,
   target: OperatorTarget,
@@ -63,10 +66,10 @@ export async function addOperators(
 }
 
 /**
- * Authorizes exactly these operators on a machine; other lines of its authorized_keys are kept. A revoked key is also removed
- * from other lines on a host that fleet created; on other hosts only with `takesOutside`, which the user has confirmed in the
- * plan. Tests a new login before the change is committed: if it would lock out the user, rolls back and throws kind
- * `credentials`.
+ * Authorizes exactly these operators on a machine; other lines of its authorized_keys are kept. On a host that fleet
+ * created, a revoked key is also removed from those lines; on other hosts, only with `takesOutside`, which the user has
+ * confirmed in the plan. Tests a new login before the change is committed. If the change would lock out the user, rolls
+ * it back and throws kind `credentials`.
  */
 export async function syncOperatorKeys(
   context: Context,
@@ -100,7 +103,7 @@ export async function syncOperatorKeys(
   await runScript(transport, commitAuthorizedKeys(fleet), target)
 }
 
-/** Opens a new connection: an open one does not show which keys are accepted now. */
+/** Opens a new connection, since an existing one does not show which keys are accepted now. */
 async function openNewLogin(
   context: Context,
   machine: Machine,

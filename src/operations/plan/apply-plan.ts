@@ -35,7 +35,7 @@ interface ApplyCalls {
 const depthOf = ({ machines }: Inventory, machine: Machine): number =>
   resolveJumpChain(machines, machine).jumps.length
 
-/** Changes by machine, jump hosts before the machines behind them. */
+/** Groups changes by machine, with jump hosts before the machines behind them. */
 export function orderChanges(
   inventory: Inventory,
   all: readonly Change[],
@@ -51,9 +51,9 @@ export function orderChanges(
 }
 
 /**
- * Applies the changes of each machine in sequence, after those of its jump host. Each change can be interrupted at any
- * point: the next plan continues it. `leaving`: the machines that are removed; they may be jump hosts of each other.
- * `members`: the machines that are nodes of swarms.
+ * Applies the changes of each machine in sequence, after those of its jump host. A change can be interrupted at any
+ * point, and is continued by the next plan. `leaving` are the machines that are being removed, which may be jump hosts
+ * of each other. `members` are the machines that are nodes of swarms.
  */
 export function applyTo(
   context: Context,
@@ -89,7 +89,7 @@ export function applyTo(
   }
 }
 
-/** The machines that are removed together, and those that are nodes of swarms. */
+/** The machines that are being removed together, and those that are nodes of swarms. */
 interface HostsInTransition {
   readonly leaving: ReadonlySet<string>
   readonly members: Members | undefined
@@ -148,7 +148,7 @@ async function applyChange(
         stoppable,
         machine,
         { progress, approve: async () => true },
-        // The effect in a plan file is not trusted: only a confirmed change may be destructive.
+        // The effect that a plan file specifies is not trusted: only a confirmed change may be destructive.
         { most: destructive === true ? 'destructive' : effect === 'live' ? 'live' : 'restart' },
       )
       return
@@ -163,7 +163,7 @@ async function applyChange(
   }
 }
 
-/** Starts a host, and activates its swarm node, so that the node gets tasks again. */
+/** Starts a host, and sets its swarm node to active, so that it gets tasks again. */
 async function startMachine(
   context: Context,
   machine: Machine,
@@ -176,7 +176,7 @@ async function startMachine(
   await activateMember(context, started, calls)
 }
 
-/** Throws kind `failed` for a host that fleet did not create, unless the user has confirmed that it is stopped. */
+/** Throws kind `failed` for a host that fleet did not create, unless the user has confirmed stopping it. */
 function checkStopApproved(
   { name, host = { phase: 'ready' } }: Machine,
   isApproved: boolean,
@@ -189,8 +189,8 @@ function checkStopApproved(
 }
 
 /**
- * Throws kind `failed` unless the provider reports that it reclaimed the host. Otherwise, replacing a host requires a
- * confirmation: the plan file is not trusted.
+ * Throws kind `failed` unless the provider reports that it has reclaimed the host. Otherwise, replacing the host would
+ * require confirmation; the plan file is not trusted.
  */
 async function checkGone(context: Context, { name, driver, host }: Machine): Promise<void> {
   const call = { signal: context.signal, progress: () => {} }
@@ -203,7 +203,7 @@ async function checkGone(context: Context, { name, driver, host }: Machine): Pro
   })
 }
 
-/** Throws for a machine that is protected now, and for one whose removal was not confirmed. */
+/** Throws for a machine that is now protected, and for one whose removal has not been confirmed. */
 async function checkRemovalApproved(
   context: Context,
   machine: Machine,

@@ -36,21 +36,24 @@ export interface Change {
     | 'remove'
   readonly why: string
   /**
-   * Removes an existing host with all its data, stops a host that fleet did not create, or makes an engine lose its images and
-   * containers. The user must confirm it by name.
+   * Whether the change removes an existing host with all its data, stops a host that fleet did not create, or makes an
+   * engine lose its images and containers. The user must confirm such a change by typing the name of the machine.
    */
   readonly destructive?: true
-  /** Of `replace`: the host no longer exists, so no data is lost. */
+  /** For `replace`: whether the host no longer exists, so that no data is lost. */
   readonly gone?: true
-  /** Of `operators`: also remove revoked keys from lines of authorized_keys that fleet did not write. */
+  /** For `operators`: whether to also remove revoked keys from lines of authorized_keys that fleet did not write. */
   readonly outside?: true
-  /** The host is stopped during the change. */
+  /** Whether the host is stopped during the change. */
   readonly stops?: true
-  /** Of `engine-config`: whether the engine reloads its settings or is restarted. */
+  /** For `engine-config`: whether the engine reloads its settings or is restarted. */
   readonly effect?: Effect
-  /** Of `change`, `engine-config` and `replace`: the options that change. */
+  /** For `change`, `engine-config` and `replace`: the options that change. */
   readonly options?: readonly OptionChange[]
-  /** Access of the host to this computer and its network: `the image /home/ana/disk.qcow2 on this computer`. */
+  /**
+   * Access to this computer and its network that the host gets, such as `the image /home/ana/disk.qcow2 on this
+   * computer`.
+   */
   readonly grants?: readonly string[]
 }
 
@@ -63,43 +66,46 @@ export interface Drift {
   readonly actual?: string
 }
 
-/** A planned deployment of a stack on one machine. It comes after the changes of machines. */
+/** A planned deployment of a stack on one machine. It follows the changes of machines. */
 export interface PlannedDeployment {
   readonly stack: string
   /** The machine on which the stack is deployed; for a stack on a swarm, a manager of the swarm. */
   readonly machine: string
-  /** The swarm on which the stack is deployed; absent: the machine. */
+  /** The swarm on which the stack is deployed; absent for a stack on a machine. */
   readonly swarm?: string
-  /** The digest of the resolved compose files and of the files that they name. */
+  /** The digest of the resolved compose files and the files that they refer to. */
   readonly digest: string
-  /** The change of the machine that must come first, because fleet does not connect to the host before it. */
+  /** The change of the machine that must be applied first, because fleet cannot connect to the host until then. */
   readonly after?: 'create' | 'adopt' | 'replace' | 'start'
   /**
-   * The changes of containers, by service. They are unknown, and therefore empty, for a host that must be started
-   * first.
+   * The changes of containers, by service. For a host that must be started first, they are unknown, so the list is
+   * empty.
    */
   readonly services: readonly ServiceChange[]
-  /** A deployment was interrupted while it changed files on the host, so they are compared and copied again. */
+  /**
+   * Whether a previous deployment was interrupted while it changed files on the host, so that they are compared and
+   * copied again.
+   */
   readonly unfinished?: true
   /** Whether to pull newer images first. */
   readonly pull?: true
   /**
-   * Resources of this computer that the host gets and that the user has not allowed yet: `the variable TOKEN in your
-   * shell`.
+   * Resources of this computer that the host gets but that the user has yet to allow, such as `the variable TOKEN in
+   * your shell`.
    */
   readonly grants?: readonly string[]
 }
 
-/** A planned change of one machine in a swarm. It comes after the changes of machines. */
+/** A planned change of one machine in a swarm. It follows the changes of machines. */
 export interface PlannedSwarmChange {
   readonly swarm: string
   readonly machine: string
   /**
-   * `init`: initialize the swarm on its first manager. `record`: write the ID of a swarm that was already initialized.
-   * `join`, `promote`, `demote`: let the machine join, or change its role. `label`: set node labels, and activate a
-   * node that has just joined. `leave`: let the machine leave. `remove-node`: remove a node that the machine no longer
-   * is. `open-ports`, `close-ports`: open the ports of nodes between the machine and the other members at its provider,
-   * or close them. `autolock`: turn the locking of managers after a restart on or off.
+   * `init`: initialize the swarm on its first manager. `record`: record the ID of a swarm that has already been
+   * initialized. `join`, `promote`, `demote`: make the machine join, or change its role. `label`: set node labels, and
+   * activate a node that has just joined. `leave`: make the machine leave. `remove-node`: remove a stale node of
+   * the machine. `open-ports`, `close-ports`: open or close, at the machine's provider, the swarm ports
+   * between the machine and the other members. `autolock`: turn the locking of managers after a restart on or off.
    */
   readonly action:
     | 'init'
@@ -113,18 +119,18 @@ export interface PlannedSwarmChange {
     | 'open-ports'
     | 'close-ports'
     | 'autolock'
-  /** Of `join`: the role of the new node. */
+  /** For `join`: the role of the new node. */
   readonly role?: SwarmRole
   /** The ID of an existing node. */
   readonly node?: string
   readonly why: string
-  /** The change of the machine that comes first. */
+  /** The change of the machine that must be applied first. */
   readonly after?: 'create' | 'adopt' | 'replace'
 }
 
 /** A problem that the user must resolve. */
 export interface Issue {
-  /** The machine; absent if the issue concerns a provider or a stack. */
+  /** The name of the machine; absent if the issue concerns a provider or a stack. */
   readonly machine?: string
   readonly why: string
   readonly hint?: string
@@ -136,7 +142,7 @@ export const issueOf = (error: unknown): Issue => ({
   ...(error instanceof UserError && error.hint !== undefined && { hint: error.hint }),
 })
 
-/** The part of a plan about one machine. */
+/** The part of a plan that concerns one machine. */
 export interface PlanPart {
   readonly changes?: readonly Change[]
   readonly drift?: readonly Drift[]
@@ -211,7 +217,7 @@ export function checkPlanned(plan: ChangePlan, inventory: Inventory): void {
   if (plan.inventory !== digestInventory(inventory)) throw changedSince()
 }
 
-/** Reads a plan that `fleet plan --out` wrote. Throws kind `usage` for anything else. */
+/** Reads a plan that `fleet plan --out` has written. Throws kind `usage` for anything else. */
 export function parsePlan(text: string, file: string): ChangePlan {
   const notPlan = (why: string): UserError =>
     new UserError('usage', `${file} is not a valid plan: ${why}`, {

@@ -6,15 +6,15 @@ import type { Change, PlanPart } from './change-plan.ts'
 import type { Context } from '../context.ts'
 import { planDestructive } from './destructive-changes.ts'
 
-/** The options of a machine, and how its host differs from them. */
+/** The options of a machine, and the differences between them and its host. */
 export interface Comparison {
   readonly options: Readonly<Record<string, unknown>>
   readonly differences: readonly Difference[]
 }
 
 /**
- * Compares a host with the options of its entry and of the inventory's defaults. Default values of the schema are not enforced on
- * existing hosts; for a host that fleet did not create, only options of its own entry count.
+ * Compares a host with the options in its entry and in the inventory's defaults. Default values in the driver's schema
+ * are not enforced on existing hosts. For a host that fleet did not create, only the options in its own entry count.
  */
 export async function compareOptions(
   context: Context,

@@ -2,12 +2,13 @@ import type { HostRecord, Machine } from '../../machine/machine.ts'
 import type { Context } from '../context.ts'
 import type { Change, ChangePlan, PlanPart } from './change-plan.ts'
 
-/** Whether fleet created a host. Other hosts are not stopped without a confirmation. */
+/** Whether fleet created a host. Other hosts are not stopped without confirmation. */
 export const isCreatedByFleet = ({ token }: Pick<HostRecord, 'token'>): boolean =>
   token !== undefined
 
 /**
- * Plans the removal or replacement of an existing host. For a protected machine, it is an issue instead of a change.
+ * Plans the removal or replacement of an existing host. If the machine is protected, returns an issue instead of a
+ * change.
  */
 export function planDestructive(
   { name, protected: isProtected }: Pick<Machine, 'name' | 'protected'>,
@@ -30,7 +31,10 @@ export function planDestructive(
 const removesHost = ({ destructive, action }: Change): boolean =>
   destructive === true && (action === 'replace' || action === 'remove')
 
-/** The changes of a plan that need a confirmation of their machine; of a machine whose host is removed, only its removal. */
+/**
+ * The changes of a plan that must be confirmed for each machine. For a machine whose host is removed, only the removal
+ * is included.
+ */
 export function destructiveIn({ changes }: ChangePlan): readonly Change[] {
   const all = changes.filter(({ destructive = false }) => destructive)
   const going = new Set(all.filter(removesHost).map(({ machine }) => machine))
@@ -38,8 +42,8 @@ export function destructiveIn({ changes }: ChangePlan): readonly Change[] {
 }
 
 /**
- * The changes to apply after the user has confirmed the destructive ones of the machines `approved`. A machine whose host is
- * removed gets no other changes; unconfirmed destructive changes of other machines are omitted.
+ * The changes to apply after the user has confirmed the destructive changes of the machines in `approved`. A machine
+ * whose host is removed gets no other changes. Destructive changes of machines that are not in `approved` are omitted.
  */
 export function approvedChanges(
   { changes }: ChangePlan,

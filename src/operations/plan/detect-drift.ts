@@ -34,7 +34,7 @@ function findDrift({ name, host }: ReadyMachine, address: string | undefined, pr
   })
 }
 
-/** Plans an upgrade of the engine, or reports an issue, if the entry specifies another version. */
+/** Plans an upgrade of the engine, or reports an issue, if the entry specifies a different version. */
 function planEngineUpgrade({ name, engine }: Machine, probe: HostProbe): PlanPart {
   const judged = checkEngine(probe, typeof engine === 'object' ? engine : {})
   switch (judged.kind) {
@@ -49,7 +49,7 @@ function planEngineUpgrade({ name, engine }: Machine, probe: HostProbe): PlanPar
   }
 }
 
-/** Plans the changes of the engine's settings; those that lose images and containers are a separate change. */
+/** Plans the changes to the engine's settings. Those that lose images and containers become a separate change. */
 async function planEngineConfig(
   context: Context,
   machine: Machine,
@@ -78,7 +78,7 @@ async function planEngineConfig(
   }
 }
 
-/** Converts an error about the engine's settings to an issue: the other parts of the plan do not depend on them. */
+/** Converts an error about the engine's settings to an issue, since the rest of the plan does not depend on them. */
 function settingsIssue({ name }: Machine, error: unknown): PlanPart {
   if (!(error instanceof UserError) || error.kind === 'unreachable' || error.kind === 'cancelled') {
     throw error
@@ -87,7 +87,8 @@ function settingsIssue({ name }: Machine, error: unknown): PlanPart {
 }
 
 /**
- * Inspects a running host at its current address from the provider. Plans the changes of its operators and its engine.
+ * Inspects a running host at the current address that its provider reports. Plans the changes of its operators and its
+ * engine.
  */
 export async function detectDrift(
   context: Context,

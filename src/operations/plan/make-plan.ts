@@ -28,9 +28,9 @@ import { isCreatedByFleet, planDestructive, wasRemovalStartedHere } from './dest
 
 /** Options of {@link makePlan}. */
 export interface PlanOptions {
-  /** Whether to query only providers, and not connect to hosts. */
+  /** Whether to query only the providers, without connecting to hosts. */
   readonly skipHosts?: boolean
-  /** The names of the selected machines; absent: all. */
+  /** The names of the selected machines; if absent, all machines. */
   readonly chosen?: ReadonlySet<string> | undefined
   /** How long a host may take to answer, in milliseconds. */
   readonly timeoutMs: number
@@ -38,12 +38,12 @@ export interface PlanOptions {
 }
 
 /**
- * The maximum number of hosts that are inspected at the same time. With more, this computer would become too slow for
- * the time limit.
+ * The maximum number of hosts that are inspected at the same time. With more, this computer would become too slow to
+ * meet the time limit.
  */
 const concurrency = 128
 
-/** An issue for an adopted host whose address in the entry was changed by hand. */
+/** The issue for an adopted host whose address in the entry was changed by hand, if it was. */
 function findAddressIssue({ name, options, host }: ReadyMachine): readonly Issue[] {
   const typed = options?.['address']
   if (typeof typed !== 'string' || host.address === undefined || typed === host.address) return []
@@ -56,7 +56,7 @@ function findAddressIssue({ name, options, host }: ReadyMachine): readonly Issue
   ]
 }
 
-/** Joins parts of a plan, in their order. */
+/** Joins parts of a plan, in the given order. */
 const joinParts = (...parts: readonly PlanPart[]): Required<PlanPart> => ({
   changes: parts.flatMap(({ changes = [] }) => changes),
   drift: parts.flatMap(({ drift = [] }) => drift),
@@ -76,7 +76,7 @@ async function planPower(
   return { changes: [{ machine: name, action, why, ...(destructive && { destructive }) }] }
 }
 
-/** The drift of a host that has a new address at its provider. */
+/** The drift of a host whose provider reports a new address. */
 function addressDrift({ name, host }: ReadyMachine, { address }: HostStatus): readonly Drift[] {
   const { address: expected } = host
   if (address === undefined || address === expected) return []
@@ -139,7 +139,7 @@ async function examineHost(
       }
       if (skipHosts)
         return joinParts(addressIssues, options, { drift: addressDrift(machine, status) })
-      // Changes that need a connection come first, because options may stop the host.
+      // Changes that need a connection come first, because applying options may stop the host.
       return joinParts(
         addressIssues,
         await detectDrift(context, inventory, machine, address),
@@ -170,7 +170,7 @@ async function examine(
   }
   const { lifecycle } = await context.loadDriver(machine.driver)
   if (lifecycle !== undefined) {
-    // Options of external drivers were not validated when the inventory was read.
+    // The options of external drivers were not validated when the inventory was read.
     const definition = await context.driver(machine.driver)
     checkOptions(definition, machine.options ?? {}, inventory.defaults[machine.driver])
   }
@@ -180,7 +180,7 @@ async function examine(
   })
 }
 
-/** Adds to each change the access to this computer that it gives the host. */
+/** Adds to each change a description of the access to this computer that it gives the host. */
 async function withGrants(
   context: Context,
   inventory: Inventory,
@@ -195,7 +195,7 @@ async function withGrants(
   return { ...part, changes: await Promise.all(changes) }
 }
 
-/** Issues for hosts without an entry, and for a failed search for them. */
+/** Returns issues for hosts without an entry, or an issue if the search for them failed. */
 async function orphanIssues(context: Context, progress: Progress): Promise<readonly Issue[]> {
   try {
     const { orphans, skipped } = await findOrphans(context, {
@@ -256,7 +256,7 @@ export async function makePlan(context: Context, options: PlanOptions): Promise<
   const ask = askProviders(context, machines)
   const { progress, timeoutMs } = options
   const orphans = chosen === undefined ? orphanIssues(context, progress) : Promise.resolve([])
-  orphans.catch(() => {}) // awaited below, unless the rest fails first
+  orphans.catch(() => {}) // awaited below, unless something else fails first
   const parts = new Map<string, PlanPart>()
   progress('compare the inventory with the hosts')
   const { signal, clock } = context

@@ -46,7 +46,10 @@ export function planUnready(
   return { changes: [{ machine: name, action: 'adopt', why }, ...keyChanges] }
 }
 
-/** Plans to continue an interrupted removal. It needs a confirmation, unless this user started it on this computer. */
+/**
+ * Plans to continue an interrupted removal. This requires confirmation, unless this user started the removal on this
+ * computer.
+ */
 function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
   const { name, host, protected: isProtected } = machine
   const isReplaced = host?.replacing === true
@@ -76,7 +79,7 @@ function continueRemoval(machine: Machine, wasStartedHere: boolean): PlanPart {
 const lacks = (some: readonly AuthorizedKey[], key: string): boolean =>
   !some.some((other) => other.key === key)
 
-/** The change that authorizes exactly the wanted operators on a host; empty if they are already authorized. */
+/** Plans the change that authorizes exactly the wanted operators on a host; empty if they are already authorized. */
 export function planOperators(
   { name }: Machine,
   wanted: readonly AuthorizedKey[],

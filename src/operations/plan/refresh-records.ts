@@ -3,8 +3,8 @@ import type { Drift } from './change-plan.ts'
 import type { Context } from '../context.ts'
 
 /**
- * Updates the records with the drift that was found. A record that has changed since the comparison is not updated, and an
- * engine that is not running is not recorded. Returns the drift that was written.
+ * Updates the records with the drift that was found. Skips records that have changed since the comparison, and engines
+ * that are not running. Returns the drift that was written.
  */
 export async function refreshRecords(
   context: Context,

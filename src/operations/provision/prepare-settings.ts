@@ -21,8 +21,8 @@ import { readInventoryFile } from '../create/read-user-data.ts'
 const maxCertificateBytes = 64 * 1024
 
 /**
- * Environment variables that may be set for the engine on this computer. Keys of daemon.json may be set unless they are
- * in `programKeys`, because these name programs or files.
+ * The environment variables that may be set for the engine on this computer. The keys of daemon.json may be set unless
+ * they are in `programKeys`, which contains the keys that refer to programs or files.
  */
 const proxyVariable = /^(?:(?:https?|ftp|all|no)_proxy)$/i
 const programKeys = new Set([
@@ -31,8 +31,8 @@ const programKeys = new Set([
 ])
 
 /**
- * Throws kind `usage` for settings that could make the engine on this computer run programs or read files: the inventory may
- * come from others.
+ * Throws kind `usage` for settings that could make the engine on this computer run programs or read files, since the
+ * inventory may come from others.
  */
 function checkLocal(
   { name, driver }: Machine,
@@ -49,7 +49,7 @@ function checkLocal(
   })
 }
 
-/** The certificates of a PEM file. Everything else in the file, such as a private key, is omitted. */
+/** The certificates in a PEM file. Everything else in the file, such as a private key, is omitted. */
 function certificatesIn(content: Uint8Array, file: string, location: string): string {
   const blocks =
     Buffer.from(content)
@@ -70,7 +70,7 @@ const notCertificate = (file: string, location: string, cause?: unknown): UserEr
     cause,
   })
 
-/** Converts the settings in `registries:` to lists in daemon.json and to certificate files. */
+/** Converts the settings in `registries:` to lists for daemon.json and to certificate files. */
 function registrySettings({ registries = {} }: EngineSpec) {
   const all = Object.entries(registries)
   return {
@@ -83,8 +83,9 @@ function registrySettings({ registries = {} }: EngineSpec) {
 }
 
 /**
- * The settings of a machine's engine, with the content of the certificates in its inventory's directory. Throws kind `usage` for
- * a file that cannot be read or has no certificate, and for settings that fleet does not change on this computer.
+ * The settings of a machine's engine, with the content of the certificates, which are in the directory of the
+ * inventory. Throws kind `usage` for a file that cannot be read or has no certificate, and for settings that fleet does
+ * not change on this computer.
  */
 export async function settingsOf(
   context: Pick<Stores, 'inventory'>,
@@ -116,7 +117,7 @@ export async function settingsOf(
 /** How long a host may print nothing while its settings are read, in milliseconds. */
 const silenceMs = 60_000
 
-/** Reads the settings of a host's engine with one command, which does not change it. */
+/** Reads the settings of a host's engine with one command, which does not change the host. */
 export async function readEngineState(
   { machine, transport, signal }: ProbeTarget,
   { certificates }: Pick<EngineSettings, 'certificates'>,
@@ -134,7 +135,7 @@ export async function readEngineState(
   return naming(machine, async () => parseEngineState(stdout, registries))
 }
 
-/** Throws kind `unsupported` for an engine whose settings fleet does not know how to change. */
+/** Throws kind `unsupported` for an engine whose settings fleet cannot change. */
 export function checkConfigurable(
   machine: MachineName,
   probe: HostProbe,

@@ -33,24 +33,24 @@ export interface ProvisionCalls {
   readonly prompt?: Prompt | undefined
 }
 
-/** The probe of a provisioned host, and the changes that were made. */
+/** The probe of a host after it has been provisioned, and the changes that were made. */
 export interface ProvisionedHost {
   readonly probe: HostProbe
   readonly plan: Plan
   /** The output of each step of the plan. */
   readonly output: readonly string[]
-  /** Changes of the engine's settings that were not made, because images and containers would be lost. */
+  /** Changes to the engine's settings that were not made, because images and containers would have been lost. */
   readonly skipped: readonly SettingChange[]
 }
 
-/** The changes that provisioning may make to a host that has an engine. */
+/** The changes that provisioning may make to a host that already has an engine. */
 export interface ProvisionAims extends UpgradePolicy {
   readonly settings?: EngineSettings | undefined
   /** The most disruptive effect that a change of settings may have (default: `restart`). */
   readonly most?: Effect | undefined
 }
 
-/** Plans the change of the engine's settings; `skipped` are the settings that it does not change. */
+/** Plans the changes of the engine's settings. `skipped` contains the settings that the plan does not change. */
 async function planSettingsOf(
   target: ProbeTarget,
   probe: HostProbe,
@@ -72,10 +72,10 @@ async function planSettingsOf(
 
 /**
  * Installs or repairs the engine of a host, and changes its settings: inspects the host, makes a plan, asks for
- * approval, runs the steps and inspects it again. A host without an engine gets the one that `wanted` specifies.
- * Changes of settings that lose images and containers are skipped, unless `most` allows them or there was no engine.
- * Throws kind `cancelled` when the plan is not approved, `failed` when a step fails or the engine does not answer in
- * the end.
+ * approval, runs the steps and inspects the host again. A host without an engine gets the one that `wanted` specifies.
+ * Changes to settings that lose images and containers are skipped, unless `most` allows them or there was no engine.
+ * Throws kind `cancelled` when the plan is not approved, and kind `failed` when a step fails or the engine does not
+ * answer afterwards.
  */
 export async function provisionHost(
   target: ProbeTarget,
@@ -89,7 +89,7 @@ export async function provisionHost(
   const settingsAims = isNew ? { ...aims, most: 'destructive' as const } : aims
   const enginePlan = planEngine(before, wanted, aims)
   const first = await planSettingsOf(target, before, settingsAims)
-  // An engine that is installed and not running may need other settings to start.
+  // An engine that is installed but not running may need different settings before it can start.
   const isStopped = !isNew && before.engine?.version === undefined
   const plan = isStopped ? [...first.plan, ...enginePlan] : [...enginePlan, ...first.plan]
   if (plan.length === 0) {
@@ -125,7 +125,7 @@ export async function provisionHost(
 /** Returns the probe if the engine works; throws kind `failed` otherwise. */
 function checkEngine(machine: MachineName, probe: HostProbe): HostProbe {
   if (probe.engine?.version !== undefined || !probe.cli) return probe
-  if (probe.sudoNeeds !== undefined && probe.dockerGroup) return probe // the next login can use the engine
+  if (probe.sudoNeeds !== undefined && probe.dockerGroup) return probe // the engine will be usable after the next login
   throw new UserError('failed', 'dockerd is running, but does not respond on its socket', {
     machine,
     hint: `to see the error: ${hostCommand(machine, 'docker version', { sudo: !probe.root })}`,

@@ -11,8 +11,8 @@ import {
 } from './provision-host.ts'
 
 /**
- * Installs or repairs the engine of a machine, changes its settings, and records the new facts of its host. Changes
- * nothing if there is nothing to do. Throws kind `usage` for a machine with `engine: none`.
+ * Installs or repairs the engine of a machine, changes the engine's settings, and records the new facts about the host.
+ * Changes nothing if there is nothing to do. Throws kind `usage` for a machine with `engine: none`.
  */
 export async function provisionMachine(
   context: Context,

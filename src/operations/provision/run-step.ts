@@ -18,15 +18,15 @@ export interface SudoPassword {
   /** The user whose password is required. */
   readonly user: string
   /**
-   * Returns the password for a step. `attempt` counts from 0 for each step. Throws kind `credentials` if no one can be
+   * Returns the password for a step. `attempt` starts at 0 for each step. Throws kind `credentials` if no one can be
    * asked.
    */
   readonly get: (attempt: number, step: Pick<Step, 'description'>) => Promise<string>
 }
 
 /**
- * Asks for the password of sudo: once per command of fleet for all hosts, and again for a host that rejects it. The password is
- * kept in memory until the command ends, and sent only when sudo asks for it.
+ * Asks for the sudo password: once per fleet command for all hosts, and again for a host that rejects it. The password
+ * is kept in memory until the command ends, and is sent only when sudo asks for it.
  */
 export function askSudoPassword(
   { machine }: Pick<ProbeTarget, 'machine'>,
@@ -69,7 +69,7 @@ const wrongPassword = (machine: string, user: string): UserError =>
     hint: `check that the password is correct and that ${user} can use sudo: fleet ssh ${machine} sudo -v`,
   })
 
-/** Runs one step and returns its output. The login shell only has to start `sh` or sudo. */
+/** Runs one step and returns its output. The user's login shell only has to start `sh` or sudo. */
 export async function runStep(
   { machine, transport, signal }: ProbeTarget,
   step: Step,
@@ -140,7 +140,9 @@ const sudoWords = (
   ...command,
 ]
 
-/** Calls `take` with each line, and `prompted` for each prompt of sudo, which ends without a line break. */
+/**
+ * Calls `take` with each line of output, and `prompted` for each prompt of sudo, which does not end with a line break.
+ */
 async function readLines(
   stream: RunningCommand['stdout'],
   mark: string,

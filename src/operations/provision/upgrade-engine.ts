@@ -17,10 +17,10 @@ import { askSudoPassword, runStep } from './run-step.ts'
 
 /** Callbacks of {@link upgradeMachine}. */
 interface UpgradeCalls {
-  /** Whether the package lists of the host were just refreshed. */
+  /** Whether the package lists of the host have just been refreshed. */
   readonly refreshed?: boolean
   readonly progress: Progress
-  /** Called before anything but the package lists is changed. If it resolves to false, nothing is upgraded. */
+  /** Called before anything other than the package lists is changed. If it resolves to false, nothing is upgraded. */
   readonly approve: (upgrade: EngineUpgrade) => Promise<boolean>
 }
 
@@ -31,10 +31,10 @@ export interface UpgradedEngine {
 }
 
 /**
- * Upgrades the engine of a machine to the newest version that its package source has, or to the newest one that begins
- * with `version`. Containers that ran before must run afterwards, and must not be unhealthy. Returns the versions,
- * which are equal if there was nothing to upgrade or it was not approved. Throws kind `failed` for packages on hold, a
- * downgrade, and containers that are stopped or unhealthy afterwards.
+ * Upgrades the engine of a machine to the newest version in its package source or, if `version` is given, to the newest
+ * one that begins with it. Containers that ran before must run afterwards, and must not be unhealthy. Returns the
+ * versions, which are equal if there was nothing to upgrade or the upgrade was not approved. Throws kind `failed` for
+ * packages on hold, for a downgrade, and for containers that are stopped or unhealthy afterwards.
  */
 export async function upgradeMachine(
   context: Context,

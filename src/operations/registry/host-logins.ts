@@ -8,22 +8,25 @@ import type { Context } from '../context.ts'
 
 /** The account on a host whose docker configuration is used. */
 export interface Account {
-  /** Whether it is root instead of the login user. */
+  /** Whether the account is root rather than the login user. */
   readonly root: boolean
 }
 
-/** A registry login that is stored on a host. */
+/** A registry login stored on a host. */
 export interface StoredLogin {
-  /** The registry, as docker's configuration names it. */
+  /** The name of the registry in docker's configuration. */
   readonly registry: string
   readonly user?: string
-  /** The configuration file. */
+  /** The path of the configuration file. */
   readonly file: string
-  /** The credential helper that stores the password; absent if the file contains it, readable only by its owner. */
+  /**
+   * The credential helper that stores the password; absent if the configuration file, which only its owner can read,
+   * contains it.
+   */
   readonly helper?: string
 }
 
-/** The fields of docker's config.json about logins; all others are kept. */
+/** The fields of docker's config.json that concern logins; all other fields are preserved. */
 interface HostConfig {
   readonly auths?: Readonly<Record<string, unknown>>
   readonly credsStore?: unknown
@@ -38,7 +41,10 @@ printf '%s\\0' "$file"
 [ ! -e "$file" ] || exec cat -- "$file"
 `
 
-/** Replaces the configuration file `$1` with the input, which has `$2` bytes; a link to the file is kept. */
+/**
+ * Replaces the content of the configuration file `$1` with the input, which has a length of `$2` bytes. A link to the
+ * file is preserved.
+ */
 const writeConfig = `
 umask 077
 mkdir -p -- "$(dirname -- "$1")" || exit
@@ -129,7 +135,7 @@ class HostLogins {
         hint: `install ${helper} on the host, or remove it from Docker's config.json`,
       })
     }
-    // The message of the helper may contain its secret input.
+    // Do not show the helper's message: it may contain the secret input.
     throw new UserError('failed', `${helper} ${verb} failed with exit code ${code}`, {
       machine: this.#machine,
       hint: 'to see the error, run the helper on the host',
@@ -149,7 +155,7 @@ async function openLogins(
   return new HostLogins(machine.name, transport, become, signal)
 }
 
-/** The helper that a configuration names for a registry. */
+/** The credential helper that a configuration specifies for a registry. */
 function helperOf(
   { credHelpers = {}, credsStore }: HostConfig,
   registry: string,
@@ -163,9 +169,9 @@ const encode = (user: string, password: string): string =>
   Buffer.from(`${user}:${password}`).toString('base64')
 
 /**
- * Logs a host in to a registry: its engine checks the login, which is then stored in docker's configuration on the
- * host, or by the credential helper that the configuration names. Throws kind `credentials` if the registry rejects the
- * login.
+ * Logs a host in to a registry. The host's engine checks the login, which is then stored in docker's configuration on
+ * the host, or by the credential helper that the configuration specifies. Throws kind `credentials` if the registry
+ * rejects the login.
  */
 export async function loginOnHost(
   context: Context,
@@ -192,13 +198,13 @@ export async function loginOnHost(
     const [Username, Secret] = token === '' ? [user, password] : ['<token>', token]
     await logins.ask(helper, 'store', JSON.stringify({ ServerURL: registry, Username, Secret }))
   }
-  // Like docker, also write an empty entry if a helper stores the login.
+  // As docker does, write an empty entry if a helper stores the login.
   const auths = { ...config.auths, [registry]: helper === undefined ? secret : {} }
   await logins.write(file, { ...config, auths })
   return { registry, user, file, ...(helper !== undefined && { helper }) }
 }
 
-/** Logs a host out of a registry. `removed`: whether there was a login. */
+/** Logs a host out of a registry. `removed` tells whether there was a login. */
 export async function logoutOnHost(
   context: Context,
   machine: Machine,
@@ -219,7 +225,7 @@ export async function logoutOnHost(
   return { registry, file, removed: isKept || isListed }
 }
 
-/** The registries for which a helper stores logins, with their users. */
+/** The registries for which a credential helper stores logins, each with its user. */
 async function listIn(logins: HostLogins, helper: string): Promise<[string, string][]> {
   const text = await logins.ask(helper, 'list', '')
   try {
@@ -231,7 +237,7 @@ async function listIn(logins: HostLogins, helper: string): Promise<[string, stri
   throw new UserError('failed', `${helper} list did not print a JSON object`)
 }
 
-/** The user of an entry of `auths`; undefined if the entry contains no login. */
+/** The user in an entry of `auths`; undefined if the entry contains no login. */
 function userIn(entry: unknown): string | undefined {
   if (!isObject(entry)) return undefined
   const { auth, username } = entry
@@ -241,7 +247,7 @@ function userIn(entry: unknown): string | undefined {
   return typeof username === 'string' && username !== '' ? username : undefined
 }
 
-/** Lists the registry logins that are stored on a host. */
+/** Lists the registry logins stored on a host. */
 export async function listLoginsOnHost(
   context: Context,
   machine: Machine,

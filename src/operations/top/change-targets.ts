@@ -10,10 +10,10 @@ import { changeService, rollBack } from '../services/change-service.ts'
 import { openSwarm } from '../services/open-swarm.ts'
 import type { Target } from './open-sources.ts'
 
-/** A change of a container, an image, a service or a machine. */
+/** A change to a container, an image, a service or a machine. */
 export type Change = ContainerChange | 'rollback' | { readonly replicas: number }
 
-/** A change that failed; the other changes were made. */
+/** A change that failed while the other changes were made. */
 export interface ChangeFailure {
   readonly target: Target
   readonly reason: string
@@ -49,7 +49,7 @@ async function changeOne(
     return changeContainer(await context.engine(machine), target.id, change, context.signal)
   }
   if (target.kind === 'image') {
-    // Use the name: the engine refuses to remove an image with several names by its ID.
+    // Use the name: an image that has several names cannot be removed by its ID.
     return removeImage(await context.engine(machine), target.name, context.signal)
   }
   if (change !== 'start' && change !== 'stop')

@@ -6,13 +6,13 @@ import type { HostFigures } from './updates.ts'
 /** The pause between readings, in seconds. Each reading also shows that the host is alive. */
 export const readingSeconds = 2
 
-/** The file system is measured once in this number of readings, because that starts two more programs. */
+/** The file system is measured only once in this number of readings, because measuring it starts two more programs. */
 const readingsPerDisk = 15
 
 /**
- * Prints a line of figures repeatedly: the load, the busy and the idle time of all processors, and the total and
- * available memory (proc(5)), then the size and use of the file system with the engine's data. It starts no program but
- * `sleep`, except for the file system, and exits when its output is closed.
+ * Repeatedly prints a line of figures: the load, the busy and the idle time of all processors, and the total and
+ * available memory (proc(5)), then the size and usage of the file system that contains the engine's data. It starts no
+ * program except `sleep` and those that measure the file system, and exits when its output is closed.
  */
 const script = `n=0
 while :; do
@@ -31,7 +31,7 @@ while :; do
   sleep ${readingSeconds}
 done`
 
-/** Counters of processor time in a reading. Only their differences between readings have a meaning. */
+/** Counters of processor time in a reading. Only the differences between readings are meaningful. */
 interface Times {
   readonly busy: number
   readonly idle: number
@@ -66,8 +66,8 @@ export function parseFigures(
 }
 
 /**
- * The figures of a host, every two seconds. Ends if the host has no /proc, and throws as the transport does when the
- * connection is lost.
+ * Yields the figures of a host every two seconds. Ends if the host has no /proc, and throws as the transport does when
+ * the connection is lost.
  */
 export async function* watchHostFigures(
   transport: Transport,

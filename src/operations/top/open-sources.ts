@@ -13,20 +13,20 @@ import type { Details } from './updates.ts'
 import { type Emit, type WatchedMachine, watchMachine } from './watch-machine.ts'
 import { concernsServices, watchSwarm } from './watch-swarm.ts'
 
-/** A machine, or a container, image or service, that is shown. */
+/** A machine, container, image or service that is shown. */
 export type Target =
   | { readonly kind: 'machine'; readonly machine: string }
   | {
       readonly kind: 'container' | 'image' | 'service'
-      /** The name of the machine; for a service, that of the swarm, which `--machine` accepts too. */
+      /** The name of the machine; for a service, the name of the swarm, which `--machine` accepts as well. */
       readonly machine: string
       readonly id: string
       readonly name: string
     }
 
-/** The data that the views show, and that must therefore be read. */
+/** The data that the current views show, so that it must be read. */
 export interface Demand {
-  /** The containers whose usage is read, by machine. */
+  /** The containers whose resource usage is read, keyed by machine. */
   readonly stats: ReadonlyMap<string, readonly string[]>
   readonly images: boolean
   readonly services: boolean
@@ -37,26 +37,26 @@ export interface Demand {
 /** A target whose logs can be followed: a container, or a service with all its tasks. */
 export type LogTarget = Target & { readonly kind: 'container' | 'service' }
 
-/** The sources of the updates of machines and swarms. */
+/** The sources that send updates about machines and swarms. */
 export interface Sources extends AsyncDisposable {
   demand(wanted: Demand): void
-  /** Connects immediately to machines that do not answer. */
+  /** Connects immediately to the machines that do not answer. */
   retry(): void
-  /** Reads the details of a target. They arrive as an update with this `of`. */
+  /** Reads the details of a target. They arrive in an update whose `of` has the given value. */
   readDetails(target: Target, of: string): void
-  /** Follows the logs of containers and of the tasks of services, instead of the logs followed before. */
+  /** Follows the logs of these containers and of the tasks of these services, in place of the logs followed before. */
   followLogs(targets: readonly LogTarget[]): void
 }
 
 /** The maximum number of connections that are opened at the same time. */
 const startsAtOnce = 32
 
-/** The number of existing lines with which each log begins. */
+/** The number of existing lines that are read from each log at first. */
 const tail = 200
 
 /**
- * The interval at which log lines are passed on, in milliseconds, and their maximum number: a faster log loses its
- * oldest lines.
+ * The interval, in milliseconds, at which log lines are passed on, and the maximum number of lines each time. If more
+ * lines arrive, the oldest ones are dropped.
  */
 const [logMs, mostLines] = [100, 5000]
 
@@ -65,7 +65,7 @@ const sizeOf = (rows: readonly DiskUsageRow[], kind: DiskUsageRow['kind']): numb
 
 const jsonLines = (value: unknown): readonly string[] => JSON.stringify(value, null, 2).split('\n')
 
-/** Starts to watch machines and swarms. `emit` receives their updates until the sources are disposed of. */
+/** Starts watching machines and swarms. `emit` receives their updates until the sources are disposed of. */
 export function openSources(
   context: Context,
   {
@@ -136,7 +136,7 @@ export function openSources(
     return { kind: 'layers', layers, lines: [] }
   }
 
-  /** Finds the logs of a target; for a service, those of its tasks, with the names of the tasks. */
+  /** Finds the logs of a target. For a service, these are the logs of its tasks, with the names of the tasks. */
   async function logsOf({ kind, machine, name }: LogTarget, stop: AbortSignal): Promise<TaskLogs> {
     if (kind === 'container') {
       const engine = await engineOf(machine)

@@ -7,25 +7,25 @@ import type { Emit } from './watch-machine.ts'
 /** The pause between readings of a container, in milliseconds. */
 const pauseMs = 2000
 
-/** The restart count of a container is read once in this number of readings. */
+/** The restart count of a container is read only once in this number of readings. */
 const readingsPerInspection = 10
 
 /**
- * The maximum number of containers of a machine that are read at the same time: each may use one of the few sessions of
- * an SSH server.
+ * The maximum number of containers of a machine that are read at the same time: each reading may occupy one of the few
+ * sessions that an SSH server allows.
  */
 const concurrency = 4
 
 const known = (value: unknown): number | undefined =>
   typeof value === 'number' ? value : undefined
 
-/** Reads the usage of chosen containers of one machine, until disposed. */
+/** Reads the resource usage of selected containers of one machine, until it is disposed of. */
 export interface StatsSampler extends Disposable {
   /** Sets the containers to read from now on. */
   choose(containers: readonly string[]): void
 }
 
-/** Opens a sampler for the containers of a machine; `engine` returns undefined while the engine does not answer. */
+/** Opens a sampler for the containers of a machine. `engine` must return undefined while the engine does not answer. */
 export function sampleStats(
   machine: string,
   engine: () => Engine | undefined,

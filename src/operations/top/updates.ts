@@ -2,7 +2,7 @@ import type { ContainerStats } from '../../engine/stats.ts'
 import type { LogEntry } from '../fan-out/read-logs.ts'
 import type { ServiceRow, TaskRow } from '../services/list-services.ts'
 
-/** A container, with the parts of the engine's answer that are shown. */
+/** A container, with those parts of the engine's answer that are shown. */
 export interface TopContainer {
   readonly id: string
   readonly name: string
@@ -12,40 +12,43 @@ export interface TopContainer {
   readonly state: string
   /** The status as text, such as `Up 3 minutes`. */
   readonly status: string
-  /** The result of the health check; empty without one. */
+  /** The result of the health check; empty if there is none. */
   readonly health: '' | 'healthy' | 'unhealthy' | 'starting'
   /** The compose project and service, if any. */
   readonly stack: string
   readonly service: string
-  /** Compose's hash of the configuration that it was created with; empty without Compose. */
+  /** Compose's hash of the configuration with which the container was created; empty without Compose. */
   readonly hash: string
-  /** Whether the container is never started, and only marks an unfinished deployment of its stack by fleet. */
+  /**
+   * Whether the container is never started, and only serves as fleet's marker for an unfinished deployment of its
+   * stack.
+   */
   readonly isUnfinishedMark: boolean
 }
 
 /** An image. Sizes are in bytes; `shared` is undefined if the engine did not measure it. */
 export interface TopImage {
   readonly id: string
-  /** The names with their tags; empty for a dangling image. */
+  /** The names, including tags; empty for a dangling image. */
   readonly names: readonly string[]
   readonly size: number
   readonly shared: number | undefined
-  /** Unix seconds. */
+  /** The creation time in Unix seconds. */
   readonly created: number
 }
 
 /** The figures of a host. Sizes are in bytes. */
 export interface HostFigures {
-  /** The load average of the last minute. */
+  /** The load average over the last minute. */
   readonly load: number
   /** The used share of all processors, from 0 to 1; undefined in the first reading. */
   readonly cpu: number | undefined
   readonly memory: { readonly used: number; readonly total: number }
-  /** The file system of the engine's data. */
+  /** The file system that contains the engine's data. */
   readonly disk: { readonly used: number; readonly total: number } | undefined
 }
 
-/** The disk usage of an engine by kind, in bytes. */
+/** The disk usage of an engine in bytes, by kind. */
 export interface DiskParts {
   readonly images: number
   readonly containers: number
@@ -58,7 +61,7 @@ export interface TopEvent {
   /** A counter that identifies the event. */
   readonly id: number
   readonly machine: string
-  /** Unix seconds. */
+  /** The time of the event in Unix seconds. */
   readonly time: number
   readonly type: string
   readonly action: string
@@ -66,7 +69,7 @@ export interface TopEvent {
   readonly attributes: Readonly<Record<string, string>>
 }
 
-/** The content of the details of a target. */
+/** The details of a target, ready to be shown. */
 export type Details =
   | { readonly kind: 'json'; readonly lines: readonly string[] }
   | {
@@ -85,7 +88,10 @@ export interface ServiceTasks {
   readonly rows: readonly TaskRow[]
 }
 
-/** An update about a machine or a swarm. `at` is the time on this computer, in milliseconds since 1970. */
+/**
+ * An update about a machine or a swarm. `at` is the time according to this computer's clock, in milliseconds since
+ * 1970.
+ */
 export type Update =
   | {
       readonly kind: 'connected'

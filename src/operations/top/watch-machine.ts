@@ -26,9 +26,9 @@ export type Emit = (update: Update) => void
 /** A machine that is watched until its signal aborts. */
 export interface WatchedMachine {
   readonly machine: Machine
-  /** The engine, while the machine answers. */
+  /** Returns the engine, or undefined while the machine does not answer. */
   readonly engine: () => Engine | undefined
-  /** Lists the images now, and again after each change, while `isWanted`. */
+  /** If `isWanted`, lists the images now, and again after each change, until called with false. */
   wantImages(isWanted: boolean): void
   /** Connects immediately if the machine is not connected. */
   retry(): void
@@ -45,7 +45,10 @@ const [firstPauseMs, longestPauseMs] = [1000, 5000]
 /** How long to wait for more changes before the containers are listed again, in milliseconds. */
 const settleMs = 250
 
-/** Whether an event comes from an `exec`, as at every health check: it changes nothing that is shown. */
+/**
+ * Whether an event comes from an `exec`, such as the one that each health check runs. Such an event changes nothing
+ * that is shown.
+ */
 const isNoise = ({ Action }: EngineEvent): boolean => Action.startsWith('exec_')
 
 const healthOf = (status: string): TopContainer['health'] => {
@@ -76,7 +79,7 @@ const topImage = ({ Id, RepoTags, Size, SharedSize, Created }: ImageSummary): To
   created: Created,
 })
 
-/** The time of an engine's clock in Unix seconds, to request the events since then. */
+/** The time according to an engine's clock, in Unix seconds, for requesting the events since then. */
 function unixTimeOf({ SystemTime = '' }: SystemInfo): string | undefined {
   const milliseconds = Date.parse(SystemTime)
   return Number.isNaN(milliseconds) ? undefined : (milliseconds / 1000).toFixed(3)
@@ -91,8 +94,8 @@ const topEvent = (machine: string, { Type, Action, Actor, time }: EngineEvent): 
 })
 
 /**
- * Creates a function that runs `work` a moment after it is called, and never twice at the same time: a late answer to
- * the first run would replace the answer to the second one.
+ * Creates a function that runs `work` shortly after each call, but never twice at the same time: otherwise, a late
+ * answer to the first run could replace the answer to the second one.
  */
 export function settled(work: () => Promise<void>, signal: AbortSignal): () => void {
   let timer: NodeJS.Timeout | undefined
@@ -116,7 +119,7 @@ export function settled(work: () => Promise<void>, signal: AbortSignal): () => v
   return call
 }
 
-/** Creates a promise, `tooLong`, that rejects when a machine has sent nothing for a while. */
+/** Creates a promise, `tooLong`, that rejects when a machine has sent nothing for too long. */
 function watchSilence(): { restart: () => void; tooLong: Promise<never> } & Disposable {
   let timer: NodeJS.Timeout | undefined
   const tooLong = new Promise<never>((_, reject) => {
@@ -150,7 +153,7 @@ export function watchMachine(
   let listImagesSoon = nothing
   let wake = nothing
 
-  /** Queries the engine regularly, as a sign of life of a host whose figures cannot be read. */
+  /** Queries the engine regularly, to check that the host is still alive if its figures cannot be read. */
   async function ping(open: Engine, stop: AbortSignal, onAnswer: () => void): Promise<void> {
     for (;;) {
       await readVersion(open, stop)
@@ -244,7 +247,7 @@ export function watchMachine(
     for (const one of following) one.catch(() => {})
     await Promise.race([list(), ...following])
     listImagesSoon()
-    // Request the events since before the list, so that no change after the list is missed.
+    // Request the events from before the list was made, so that no change after the list is missed.
     const since = unixTimeOf(info)
     const events = followEvents(open, { signal: stop, ...(since && { since }) }, changed)
     await Promise.race([events, ...following])

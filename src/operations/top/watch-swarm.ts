@@ -5,11 +5,11 @@ import type { OpenSwarm } from '../services/open-swarm.ts'
 import type { TopEvent } from './updates.ts'
 import type { Emit } from './watch-machine.ts'
 
-/** A swarm whose services are read while they are shown, until its signal aborts. */
+/** A swarm whose services are read while they are shown, until its signal is aborted. */
 export interface WatchedSwarm {
-  /** Starts or stops reading the services; `service`: the ID of the service whose tasks are read too. */
+  /** Starts or stops reading the services. `service` is the ID of the service whose tasks are also read. */
   want(isWanted: boolean, service: string | undefined): void
-  /** Reads the services soon, because something has changed. */
+  /** Makes the services be read again soon, because something has changed. */
   changed(): void
 }
 
@@ -17,18 +17,21 @@ export interface WatchedSwarm {
 const settleMs = 250
 
 /**
- * The pauses between readings, in milliseconds: the short one while tasks are starting or stopping, for which a manager
- * sends no events; the long one to find changes on machines whose events are not followed.
+ * The pauses between readings, in milliseconds. The short one is used while tasks are starting or stopping, since a
+ * manager sends no events about this; the long one serves to find changes on machines whose events are not followed.
  */
 const [frequentMs, rareMs] = [2000, 10_000]
 
-/** How long readings are frequent after an event, in milliseconds: managers learn the states of tasks a little later. */
+/**
+ * How long readings remain frequent after an event, in milliseconds: managers learn the states of tasks only after a
+ * delay.
+ */
 const frequentForMs = 6000
 
 /** How long one reading may take, in milliseconds. */
 const answerMs = 15_000
 
-/** Whether an event may change the services of a swarm: an event of a service, a node or the container of a task. */
+/** Whether an event may change the services of a swarm: an event about a service, a node or the container of a task. */
 export const concernsServices = ({ type, attributes }: TopEvent): boolean =>
   type === 'service' ||
   type === 'node' ||
@@ -37,7 +40,7 @@ export const concernsServices = ({ type, attributes }: TopEvent): boolean =>
 const isSettled = ({ running, desired, update = '' }: ServiceRow): boolean =>
   running === desired && !/^(?:updating|rollback_started)$/.test(update)
 
-/** Watches the services of a swarm of the inventory, which one of its managers lists. */
+/** Watches the services of a swarm in the inventory, by querying one of its managers. */
 export function watchSwarm(context: Context, name: string, emit: Emit): WatchedSwarm {
   const { signal } = context
   let swarm: OpenSwarm | undefined
@@ -48,7 +51,7 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
   let isDue = false
   let frequentUntil = 0
 
-  /** Reads once. Resolves to the pause before the next reading. */
+  /** Reads the services once. Resolves to the pause before the next reading. */
   async function read(): Promise<number> {
     const service = tasksOf
     const stop = AbortSignal.any([signal, AbortSignal.timeout(answerMs)])
@@ -86,7 +89,7 @@ export function watchSwarm(context: Context, name: string, emit: Emit): WatchedS
     }, ms)
   }
 
-  /** Reads after `ms`, or again after the current reading. */
+  /** Reads the services after `ms` or, if a reading is in progress, again after it. */
   function readAfter(ms: number): void {
     if (isReading) isDue = true
     else plan(ms)

@@ -12,11 +12,11 @@ export type TrustContext = Pick<
   'inventory' | 'trust' | 'env' | 'program' | 'inventoryFile'
 >
 
-/** The prefix of the package name of an external driver; the driver's name follows. */
+/** The prefix of an external driver's package name; it is followed by the name of the driver. */
 export const prefix = 'fleet-driver-'
 export const nameOf = (packageName: string): string => packageName.slice(prefix.length)
 
-/** The trust records of a package for an inventory; usually one. */
+/** The records of the user's trust in a package for an inventory; usually there is only one. */
 export const recordsOf = (
   { drivers }: TrustRecords,
   inventory: string,
@@ -30,8 +30,8 @@ export const trustCommand = (name: string, { inventoryFile }: Pick<Stores, 'inve
 
 /**
  * Checks that the user has trusted exactly this code of a package for this inventory. Resolves to the path of a copy in
- * fleet's home directory, made from the bytes that were checked, so that later changes of the original are not run.
- * Throws {@link UntrustedDriver}.
+ * fleet's home directory. The copy consists of the bytes that were checked, so later changes to the original do not
+ * take effect. Throws {@link UntrustedDriver}.
  */
 export async function checkDriverTrust(
   context: TrustContext,

@@ -30,8 +30,8 @@ const findPackage = async (
   findDriverPackage(name, { folder: dirname((await inventory()).location), env })
 
 /**
- * The drivers of an inventory that the user has not trusted for it. Does not read their code, so a driver that has changed since
- * counts as trusted.
+ * The drivers of an inventory that the user has not trusted for this inventory. Does not read their code, so a driver
+ * counts as trusted even if it has changed since it was trusted.
  */
 export async function findUntrusted(
   context: TrustContext,
@@ -58,8 +58,9 @@ export interface TrustSubject extends PackageDigest {
 }
 
 /**
- * Reads the packages of the drivers `names`, else of all external drivers that came with the inventory, and runs none of their
- * code. Throws kind `usage` for a built-in or globally installed driver, which needs no trust.
+ * Reads the packages of the drivers in `names`, or else of all external drivers that came with the inventory, without
+ * running their code. Throws kind `usage` for a built-in or globally installed driver, which does not need to be
+ * trusted.
  */
 export async function readTrustSubjects(
   context: TrustContext,
@@ -91,7 +92,7 @@ function needsNoTrust(
   return new UserError('usage', `driver ${name} does not need to be trusted: it ${why}`)
 }
 
-/** Trusts these packages for the inventory, as long as their code does not change. */
+/** Trusts these packages for the inventory, until their code changes. */
 export async function trustDrivers(
   context: TrustContext,
   subjects: readonly TrustSubject[],
@@ -112,9 +113,9 @@ export async function trustDrivers(
 }
 
 /**
- * Revokes the trust in drivers, and the permission for paths, aliases and variables, for the inventory: those in
- * `names`, else all of them and the trust in the inventory itself. Resolves to the revoked names. Throws kind `usage`
- * for a name that was not trusted.
+ * Revokes the trust in drivers, and the permissions for paths, aliases and variables, for the inventory: those in
+ * `names`, or, if `names` is empty, all of them and the trust in the inventory itself. Resolves to the revoked names.
+ * Throws kind `usage` for a name that was not trusted.
  */
 export async function revokeTrust(
   context: TrustContext,
@@ -160,7 +161,7 @@ export async function revokeTrust(
   return [...revoked, ...inventories.filter(isFile).map((one) => one.inventory)]
 }
 
-/** The maximum age of a partial copy, in milliseconds: an older one was left by a killed process. */
+/** The maximum age of a partial copy, in milliseconds. An older one was left behind by a process that was killed. */
 const draftTime = 60 * 60_000
 
 /** Removes the copies of packages that are no longer trusted. */

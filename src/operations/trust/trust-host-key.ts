@@ -7,22 +7,22 @@ import { type SshTarget, scanHostKey } from '../../transport/ssh/connect.ts'
 import { isCertified } from '../../transport/ssh/host-keys/host-certificate.ts'
 import type { Context } from '../context.ts'
 
-/** A host key that is neither expected nor in known_hosts. */
+/** A host key that is neither the expected one nor in known_hosts. */
 export interface UnknownHostKey {
   /** The name of the new machine. */
   readonly machine: MachineName
   readonly address: string
   /** The type of the key, such as `ssh-ed25519`. */
   readonly type: string
-  /** `SHA256:…`, as `ssh-keygen -lf` prints it on the host. */
+  /** The fingerprint, in the format that `ssh-keygen -lf` prints on the host: `SHA256:…`. */
   readonly fingerprint: string
 }
 
 /** How to verify the key of a new host. */
 export interface HostKeyTrust {
-  /** The expected fingerprint. */
+  /** The fingerprint that the key must have. */
   readonly expected?: string | undefined
-  /** Whether to accept the first key that the host shows. */
+  /** Whether to accept the first key that the host presents. */
   readonly acceptNew?: boolean | undefined
   /** Asks the user; absent if no one can answer. */
   readonly confirm?: ((key: UnknownHostKey) => Promise<boolean>) | undefined
@@ -38,14 +38,15 @@ type Endpoint = Pick<
 /** The keys to pin, and where they come from. */
 interface TrustedKeys {
   readonly hostKeys: readonly string[]
-  /** The lines of known_hosts because of which the keys are trusted; empty if they are trusted for another reason. */
+  /** The lines of known_hosts on which the trust in the keys is based; empty if they are trusted for another reason. */
   readonly knownIn: KnownHost['trusted']
 }
 
 /**
- * The keys to pin for a new host, before the first login: the expected one, else those in known_hosts, else the current one if
- * it may be accepted or the user confirms it. A key that is revoked in known_hosts is refused even if it is expected.
- * Throws kind `host-key` when the key is unknown, revoked or not the expected one, and `cancelled` when the user declines it.
+ * Finds the keys to pin for a new host, before the first login: the expected one, or else those in known_hosts, or else
+ * the current one if it may be accepted or the user confirms it. A key that is revoked in known_hosts is refused even
+ * if it is expected. Throws kind `host-key` when the key is unknown, revoked or not the expected one, and `cancelled`
+ * when the user declines it.
  */
 export async function trustHostKey(
   { env, signal }: Context,

@@ -24,8 +24,8 @@ async function checkInventory(inventory: string): Promise<Stats> {
 }
 
 /**
- * Trusts an inventory that another user owns: `file`, else the nearest one from `cwd` upwards. Resolves to its real path. Throws
- * kind `inventory` when there is none, and for a file that is not an inventory.
+ * Trusts an inventory that another user owns: `file`, or else the nearest one in `cwd` and its parent directories.
+ * Resolves to its real path. Throws kind `inventory` when there is none, and for a file that is not an inventory.
  */
 export async function trustInventoryFile(
   { trust }: Pick<Stores, 'trust'>,
