@@ -20,7 +20,7 @@ import type { Environment } from '../os/environment.ts'
 export interface InBroker {
   /** Called before the first step that must not run twice. After that, the broker finishes the command. */
   commit(): void
-  /** Throws, so that the client process runs the command itself. Not allowed after `commit`. */
+  /** Throws an error that makes the client process run the command itself. Not allowed after `commit`. */
   fallBack(): never
 }
 
@@ -32,7 +32,7 @@ export interface Stores {
   inventory(): Promise<InventoryStore>
   /** The active machine for this user and inventory. */
   active(): Promise<ActiveMachine>
-  /** The machines on which the last command for several machines failed, for this user and inventory. */
+  /** The machines on which the last command that ran on several machines failed, for this user and inventory. */
   failures(): Promise<LastFailures>
   /** The drivers, inventories and paths that this user trusts. */
   trust(): Promise<Trust>
@@ -45,15 +45,18 @@ export interface Stores {
   diskImages(): Promise<DiskImages>
 }
 
-/** The drivers: those of fleet, and those of packages that the user trusts. */
+/** The drivers: fleet's own, and those in packages that the user trusts. */
 export interface Drivers {
   /** Returns the driver with the given name. Throws kind `usage` with the nearest known name. */
   driver(name: string): Promise<DriverDefinition>
-  /** The code of a driver; loaded once, so that its cached look-ups serve all machines. Throws as `driver` does. */
+  /**
+   * The code of a driver. It is loaded only once, so that its cached look-ups serve all machines. Throws as `driver`
+   * does.
+   */
   loadDriver(name: string): Promise<Driver>
 }
 
-/** The connections to hosts and their engines. Shared connections are closed at the end of the command. */
+/** Connections to hosts and their engines. Shared connections are closed at the end of the command. */
 export interface Connections {
   /** The shared connection to a machine, opened when it is first used and closed at the end of the command. */
   connect(machine: Machine): Promise<Transport>

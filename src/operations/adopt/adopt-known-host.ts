@@ -52,8 +52,8 @@ export async function describeKnownHost(
 }
 
 /**
- * Adopts a host that its provider has described. Its record has no token, because fleet does not own it: its state and power
- * are managed like those of other machines, but removing the machine removes only the entry.
+ * Adopts a host that its provider has described. Its record has no token, because fleet does not own the host: fleet
+ * manages its state and power like those of other machines, but removing the machine removes only the entry.
  */
 export async function adoptDescribedHost(
   context: Context,
@@ -72,7 +72,7 @@ export async function adoptDescribedHost(
   return adoptHost(context, machine, facts, { ...known, options }, calls)
 }
 
-/** Adopts a host by its ID at the provider. */
+/** Looks up a host by its ID at the provider, and adopts it. */
 export async function adoptKnownHost(
   context: Context,
   known: KnownHost,

@@ -19,7 +19,7 @@ import { shellQuote } from '../../os/shell-quote.ts'
 
 /** An existing host to adopt. */
 export interface AdoptRequest {
-  /** `[user@]host[:port]`, or an alias of ~/.ssh/config. */
+  /** `[user@]host[:port]`, or an alias in ~/.ssh/config. */
   readonly destination: string
   /** The machine name; if absent, the host part of the destination. */
   readonly name?: MachineName | undefined
@@ -41,7 +41,7 @@ export interface AdoptRequest {
 interface JumpHost {
   /** The machine name that it would get. */
   readonly name: MachineName
-  /** The host that is reached through it: the target, or another jump host. */
+  /** The host that is reached through the jump host: the target, or another jump host. */
   readonly leadsTo: string
 }
 
@@ -70,7 +70,8 @@ export async function adoptMachine(
   if ((await store.read()).machines.get(name)?.host !== undefined) throw nameTaken(name)
   const via = request.via ?? (await findJump(context, { name, config, after: [] }, request, calls))
   const { address, user, port, settings } = config
-  // With IdentitiesOnly, ssh uses only the agent's keys that match one of these files, so its default files count too.
+  // With IdentitiesOnly, ssh uses only those of the agent's keys that match one of these files, so the default files
+  // are needed too.
   const identityFiles =
     settings?.identitiesOnly === true ? config.identityFiles : config.identityFiles.filter(isChosen)
   const created = await createMachine(
@@ -161,7 +162,7 @@ function nameFrom(destination: string): MachineName {
 interface Stop {
   readonly name: string
   readonly config: SshConfig
-  /** The hosts behind it, the target first. */
+  /** The settings of the hosts that are reached through this host, starting with the target. */
   readonly after: readonly SshConfig[]
 }
 

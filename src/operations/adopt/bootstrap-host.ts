@@ -13,18 +13,20 @@ import { provisionHost } from '../provision/provision-host.ts'
 import { replaceHostKey } from '../machine/replace-host-key.ts'
 import { waitUntilReady } from '../create/wait-until-ready.ts'
 
-/** A machine that is ready, and the probe of its host. */
+/** A machine that is ready, and the result of probing its host. */
 export interface ProbedMachine {
   readonly machine: ReadyMachine
   readonly probe: HostProbe
 }
 
-/** The maximum number of connections: a host may restart during its first boot, for example for a new kernel. */
+/**
+ * The maximum number of connections to open: a host may restart during its first boot, for example for a new kernel.
+ */
 const mostConnections = 3
 
 /**
- * Bootstraps a new host: waits for SSH and the first boot, installs or repairs the engine, and replaces the host key,
- * which the provider has seen, with one that the host generates. The machine is then ready.
+ * Bootstraps a new host: waits for SSH and the first boot, installs or repairs the engine, and replaces the initial
+ * host key, which the provider has seen, with one that the host generates. The machine is then ready.
  */
 export async function bootstrapHost(
   context: Context,

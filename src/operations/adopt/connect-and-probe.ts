@@ -34,7 +34,7 @@ export interface AdoptOptions {
   readonly installEngine?: boolean
 }
 
-/** The record of the host, and the complete probe. */
+/** The record of the host, and the complete result of probing it. */
 interface ProbedHost {
   readonly host: HostRecord
   readonly probe: HostProbe
@@ -99,7 +99,10 @@ export async function connectAndProbe(
   }
 }
 
-/** Requires an engine on this computer; a remote host may get its engine later. */
+/**
+ * Throws kind `failed` if this computer should have an engine and none answers. Remote hosts are not checked, since an
+ * engine may be installed on them later.
+ */
 function checkLocalEngine({ name, engine, options }: Machine, probe: HostProbe): void {
   if (engine === 'none' || probe.engine?.version !== undefined) return
   const socket = options?.['socket']

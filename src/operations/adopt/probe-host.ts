@@ -18,8 +18,8 @@ export interface ProbeTarget {
 const silenceMs = 60_000
 
 /**
- * Inspects a host with one command, which does not change it. Throws kind `unsupported` if the host does not run the
- * command in a POSIX shell.
+ * Inspects a host with one command, which does not change the host. Throws kind `unsupported` if the host does not run
+ * the command in a POSIX shell.
  */
 export async function probeHost({
   machine,

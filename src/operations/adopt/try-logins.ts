@@ -27,7 +27,7 @@ interface Login extends Pick<HostRecord, 'key'> {
 
 /**
  * Logs in to a new machine, and returns the key that the host accepted. Prompts for a passphrase or a password only
- * after all keys that need none have failed.
+ * after trying all keys that do not need one.
  */
 export async function tryLogins(
   context: Context,
@@ -38,7 +38,7 @@ export async function tryLogins(
   const { address, port = 22, user = '' } = machine.host
   if (address === undefined) return { transport: openLocal(context.env) }
   const login = await logInWithKeys(context, machine, attempt)
-  // For a host with an alias, later logins read these settings from the SSH configuration again.
+  // If the host has an alias, later logins read these settings from the SSH configuration again.
   const { agent, certificateFiles } = attempt.ssh ?? {}
   const options = machine.host.sshAlias === undefined ? { agent, certificateFiles } : {}
   await context.keys().rememberLogin({ address, port, user }, options)
@@ -72,7 +72,7 @@ async function readFingerprints(files: readonly string[]): Promise<[file: string
   })
 }
 
-/** Records the path of the key file in fleet's home directory; the inventory gets only the fingerprint. */
+/** Records the path of the key file in fleet's home directory. The inventory gets only the fingerprint. */
 async function remembered(
   context: Context,
   login: { transport: Transport; key: string },
@@ -97,14 +97,17 @@ async function connect(
     destination: host.sshAlias,
     client: requestedClient(machine, env),
   }
-  // The settings are already resolved. OpenSSH gets the alias too, for the settings that fleet does not support.
+  // The settings are already resolved, but OpenSSH also gets the alias, for the settings that fleet does not support.
   const alias = host.sshAlias === undefined ? undefined : { destination: host.sshAlias }
   const { client } = await chooseClient({ ...target, alias }, env)
   const chosen = client === 'openssh' ? { ...target, client, alias } : { ...target, client }
   return connectHost(chosen, { signal, env, onKeyLogin, prompt: mayAsk ? prompt : undefined })
 }
 
-/** Returns the key file of `--identity`, if given. Throws kind `usage` when fleet cannot read a private key from it. */
+/**
+ * Returns the key file specified with `--identity`, if any. Throws kind `usage` when fleet cannot read a private key
+ * from it.
+ */
 export async function namedIdentityFiles(file: string | undefined): Promise<readonly string[]> {
   if (file === undefined) return []
   if ((await fingerprintKeyFile(file)) !== undefined) return [file]

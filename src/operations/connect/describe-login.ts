@@ -7,7 +7,7 @@ import { findTunnel } from './find-tunnel.ts'
 import { usableAlias } from './ssh-alias.ts'
 
 /**
- * The SSH client that FLEET_SSH or the entry asks for, if any. Throws kind `usage` for any other value of FLEET_SSH.
+ * The SSH client that FLEET_SSH or the entry specifies, if any. Throws kind `usage` for any other value of FLEET_SSH.
  */
 export function requestedClient(
   { ssh }: Pick<Machine, 'ssh'>,

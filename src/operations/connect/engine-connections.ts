@@ -8,7 +8,7 @@ import { ignored } from '../../os/trace.ts'
 interface EngineRef {
   readonly path: string
   readonly machine: string
-  /** A key of the host that does not depend on the connection. */
+  /** A key for the host, which stays the same for all connections to it. */
   readonly host: string
 }
 

@@ -11,7 +11,7 @@
  */
 const unknownMs = 30_000
 
-/** How much of a request or response head is examined, in bytes. Heads that begin a stream are short. */
+/** The maximum number of bytes of a request or response head to examine. Heads that begin a stream are short. */
 const longestHead = 16_384
 
 const requestLine = /^[A-Z]+ \S+ HTTP\/1\.[01]\r\n/
@@ -50,7 +50,7 @@ export function unavailable(message: string): string {
 }
 
 const frameHeader = 8
-/** The stream type of a frame in which an engine reports an error ("Stream format" of ContainerAttach). */
+/** The stream type of frames in which an engine reports an error ("Stream format" of ContainerAttach). */
 const engineError = 3
 
 /** Tracks the position in a stream of frames. The output of a terminal is not divided into frames. */
@@ -99,7 +99,10 @@ export class CutExecs {
   }
 }
 
-/** Follows one connection between a client and an engine, to report an interruption in a form that the client understands. */
+/**
+ * Follows one connection between a client and an engine, so that an interruption can be reported in a form that the
+ * client understands.
+ */
 export class EngineSession {
   readonly #cut: CutExecs
   /** The pending request that may turn the connection into a stream; undefined once its response has arrived. */
@@ -150,7 +153,10 @@ export class EngineSession {
     return undefined
   }
 
-  /** Called when the connection to the engine is lost. Returns the data to send to the client before it is closed. */
+  /**
+   * Called when the connection to the engine is lost. Returns the data to send to the client before closing the
+   * client's connection.
+   */
   cutOff(message: string): Buffer | string {
     if (!this.#stream) return this.#isWaiting ? unavailable(message) : ''
     const { exec, position } = this.#stream

@@ -9,7 +9,7 @@ import { CutExecs, EngineSession, unavailable } from './engine-session.ts'
 import { listenAt } from '../../transport/sockets/unix-socket.ts'
 import { ignored } from '../../os/trace.ts'
 
-/** A Unix socket on this computer whose connections are forwarded. */
+/** A Unix socket on this computer; connections to it are forwarded. */
 export interface ServedSocket extends AsyncDisposable {
   readonly path: string
 }
@@ -46,12 +46,12 @@ type CutOff = (why: string) => void
  */
 const headDelayMs = 25
 
-/** How long a client may take to read the last data, in milliseconds. */
+/** How long a client may take to read the last data that is sent to it, in milliseconds. */
 const closeTimeoutMs = 1_000
 
 /**
- * Connects a client to an engine. When the engine's connection breaks, or when the returned function is called, the client
- * receives data that makes it fail.
+ * Connects a client to an engine. If the engine's connection breaks, or if the returned function is called, the client
+ * receives data that it reports as an error.
  */
 function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
   const session = new EngineSession(cut)
@@ -87,16 +87,16 @@ function joinEngine(client: Socket, engine: Duplex, cut: CutExecs): CutOff {
 }
 
 /**
- * Connects one client to a fresh `dial()`. The two directions end independently, since a hijacked `attach` or `exec` still
- * sends output after its input has ended. A failure ends this connection only; the client gets the reason as the response
- * to its first request.
+ * Connects one client to a new connection from `dial()`. The two directions end independently, since a hijacked
+ * `attach` or `exec` still sends output after its input has ended. A failure ends only this connection; the client gets
+ * the reason as the response to its first request.
  */
 async function connect(
   client: Socket,
   dial: Dial,
   { cut, joined }: { readonly cut: CutExecs; readonly joined: (cutOff: CutOff) => void },
 ): Promise<void> {
-  client.on('error', () => {}) // the client may disconnect while the engine is dialed
+  client.on('error', () => {}) // the client may disconnect while `dial()` is in progress
   try {
     joined(joinEngine(client, await dial(), cut))
   } catch (error) {
@@ -106,8 +106,9 @@ async function connect(
 }
 
 /**
- * Serves a Unix socket (mode 0600) at `path`, and replaces an existing one. Each connection is forwarded to a fresh `dial()`.
- * Disposing ends the connections and removes the socket, unless it was replaced.
+ * Serves a Unix socket (mode 0600) at `path`, replacing an existing one. Each connection is forwarded to a new
+ * connection from `dial()`. Disposing of it ends the connections and removes the socket, unless another one has
+ * replaced it.
  */
 export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisposable> {
   const clients = new Map<Socket, CutOff>()
@@ -134,8 +135,8 @@ export async function serveSocketAt(path: string, dial: Dial): Promise<AsyncDisp
 }
 
 /**
- * Serves a Unix socket (mode 0600, in a new 0700 directory below `folder`). Each connection is forwarded to a fresh
- * `dial()`. Disposing ends the connections and removes the socket.
+ * Serves a Unix socket (mode 0600, in a new 0700 directory below `folder`). Each connection is forwarded to a new
+ * connection from `dial()`. Disposing of it ends the connections and removes the socket.
  */
 export async function serveEngineSocket(dial: Dial, folder: string): Promise<ServedSocket> {
   const home = await mkdtemp(join(folder, 'fleet-'))

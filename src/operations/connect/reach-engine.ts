@@ -132,7 +132,7 @@ function joinStreams({ stdin, stdout }: RelayCommand, close: () => void): Duplex
   return connection
 }
 
-/** How long a command may take to start, or an engine to answer through it, in milliseconds. */
+/** How long a command may take to start, and how long an engine may take to answer through it, in milliseconds. */
 const timeoutMs = 10_000
 
 async function withTimeout<T>(
@@ -168,7 +168,7 @@ const silentEngine = (machine: string): UserError =>
     hint: `the engine may be overloaded or hung; to see its log: fleet ssh ${machine} -- sudo journalctl -u docker -n 50`,
   })
 
-/** The exit code of a shell, and of env(1), for a command that is not found. */
+/** The exit code of a shell, or of env(1), when a command is not found. */
 const notFound = 127
 const notRunning = /connect: (?:no such file or directory|connection refused)|daemon running\?/
 const denied = /permission denied/

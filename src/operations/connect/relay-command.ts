@@ -33,7 +33,7 @@ export interface RelayCommand extends Pick<RunningCommand, 'stdin' | 'exit'> {
   readonly stderr: AfterMark
 }
 
-/** Starts the command on the host that connects to the engine behind a socket. */
+/** Starts a command on the host that connects to the engine behind a socket. */
 export async function startRelay(
   transport: Transport,
   socketPath: string,

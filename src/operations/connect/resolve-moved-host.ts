@@ -18,7 +18,7 @@ const mayHaveMoved = (error: unknown): boolean =>
 
 /**
  * Connects to a machine. If that fails at the recorded address, asks the provider once for the current address, updates
- * the record and connects there. This does not apply to a host behind a tunnel, which is not reached by its address.
+ * the record and connects there. A host behind a tunnel is not reached by its address, so this does not apply to it.
  * The error includes the provider's answer if that explains the failure.
  */
 export async function resolveMovedHost(
@@ -33,7 +33,7 @@ export async function resolveMovedHost(
     if (recorded.host.id === undefined || !mayHaveMoved(error)) throw error
     const signal = AbortSignal.any([context.signal, AbortSignal.timeout(lookUpTime)])
     const found = await findAddress(context, recorded, { signal, progress: () => {} }).catch(
-      () => undefined, // the connection error is more useful
+      () => undefined, // the original connection error is more useful
     )
     if (found === undefined) throw error
     if (hasTunnel(recorded.host)) throw stateError(machine, found.state) ?? error

@@ -7,7 +7,7 @@ import { traceError } from '../../os/trace.ts'
 /** A process of this computer. */
 export interface RunningProcess extends ProcessActivity {
   readonly parent: number
-  /** The file name of its program, as reported by the system. */
+  /** The file name of the program, as reported by the system. */
   readonly name: string
   /** The session (setsid(2)), which is shared by the processes of one terminal window or login. */
   readonly session: string
@@ -17,8 +17,8 @@ export interface RunningProcess extends ProcessActivity {
 const tickMs = 10
 
 /**
- * proc_pid_stat(5): `pid (name) state parent group session …`; the 14th and 15th fields are its processor time, and the
- * 22nd is its start time.
+ * Reads /proc/PID/stat (proc_pid_stat(5)): `pid (name) state parent group session …`. The 14th and 15th fields are the
+ * processor time, and the 22nd is the start time.
  */
 async function readProc(pid: number): Promise<RunningProcess> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8')
@@ -42,7 +42,7 @@ function parseProcessorTime(text: string): number {
   return (Number(days) * 86_400 + seconds) * 1000
 }
 
-/** Uses columns of ps(1) from POSIX, plus `lstart` and `stat`, which macOS and the BSDs have. */
+/** Uses the columns of ps(1) in POSIX, plus `lstart` and `stat`, which macOS and the BSDs support. */
 async function askPs(pid: number): Promise<RunningProcess> {
   const names = ['ppid', 'tty', 'stat', 'time', 'lstart', 'comm']
   const columns = [...names.flatMap((name) => ['-o', `${name}=`]), '-p', String(pid)]
@@ -54,7 +54,7 @@ async function askPs(pid: number): Promise<RunningProcess> {
   return { pid, parent: Number(parent), session, since, name: name.replace(/^-/, ''), ...activity }
 }
 
-/** A process by its PID; undefined when it does not exist or cannot be read. */
+/** Finds a process by its PID; undefined if it does not exist or cannot be read. */
 export async function findProcess(pid: number): Promise<RunningProcess | undefined> {
   try {
     return await (process.platform === 'linux' ? readProc(pid) : askPs(pid))
@@ -64,10 +64,10 @@ export async function findProcess(pid: number): Promise<RunningProcess | undefin
   }
 }
 
-/** The maximum number of ancestors to look at: a limit on nested shells. */
+/** The maximum number of ancestors to look at, which limits how deeply shells may be nested. */
 const mostAncestors = 16
 
-/** The ancestors of this process in the same session, the nearest first. */
+/** The ancestors of this process in the same session, starting with its parent. */
 export async function findAncestors(): Promise<readonly RunningProcess[]> {
   const own = await findProcess(process.pid)
   const found: RunningProcess[] = []
@@ -80,7 +80,7 @@ export async function findAncestors(): Promise<readonly RunningProcess[]> {
   return found
 }
 
-/** Whether a process is still running, and its PID has not been reused. */
+/** Whether a process is still running and its PID has not been reused. */
 export async function isAlive({ pid, since }: ProcessRef): Promise<boolean> {
   return (await findProcess(pid))?.since === since
 }

@@ -11,7 +11,8 @@ import { homeOf } from '../../os/environment.ts'
 type AliasContext = Pick<Context, 'env' | 'inventory' | 'trust'>
 
 /**
- * A value that changes with the user's SSH configuration (modification time and size). Included files do not affect it.
+ * A value that changes whenever the user's SSH configuration changes (its modification time and size). Included files
+ * do not affect it.
  */
 async function stampOf({ env }: Pick<Context, 'env'>): Promise<string | undefined> {
   const file = join(homeOf(env), '.ssh', 'config')
@@ -28,8 +29,9 @@ async function isTrusted(context: AliasContext, destination: string): Promise<bo
 }
 
 /**
- * The host in the user's SSH configuration that a record names. Undefined if the user does not trust it: the inventory
- * may come from others, and the configuration can run programs and connect to internal networks.
+ * The alias in the user's SSH configuration that a record refers to. Undefined if the user does not trust the inventory
+ * to use it: the inventory may come from others, and the configuration can run programs and connect to internal
+ * networks.
  */
 export async function usableAlias(
   context: AliasContext,
@@ -39,7 +41,7 @@ export async function usableAlias(
   return { destination: sshAlias, stamp: await stampOf(context) }
 }
 
-/** Trusts this inventory to use the given hosts of the user's SSH configuration. */
+/** Trusts this inventory to use the given hosts in the user's SSH configuration. */
 export async function trustAliases(
   context: Pick<Stores, 'inventory' | 'trust'>,
   names: readonly string[],
@@ -55,7 +57,7 @@ export async function trustAliases(
 }
 
 /**
- * Extends the hint of a connection error if the SSH configuration was not used, because the user does not trust the
+ * Extends the hint of a connection error if the SSH configuration was not used because the user does not trust the
  * alias.
  */
 export async function explainUnusedAlias(

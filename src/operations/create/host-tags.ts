@@ -38,8 +38,8 @@ export const hostTags = (
 })
 
 /**
- * The tags of resources that several hosts share, such as the firewall rules of a swarm. The token is new: it
- * identifies the resources that one call creates, and belongs to no host.
+ * The tags for resources that several hosts share, such as the firewall rules of a swarm. The token is new: it
+ * identifies the resources that one call creates, and does not belong to any host.
  */
 export function swarmTags(
   fleet: string,

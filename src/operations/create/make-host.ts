@@ -35,7 +35,7 @@ export interface HostCreation {
   /** The validated options of the driver. */
   readonly options: Readonly<Record<string, unknown>>
   readonly inventory: Inventory
-  /** Builds the entry from the latest inventory. Throws when the name was taken by another command. */
+  /** Builds the entry from the latest inventory. Throws when another command has taken the name. */
   readonly draft: (newest: Inventory) => MachineEntry
   readonly progress: Progress
 }
@@ -111,8 +111,8 @@ const isRefusal = (error: unknown): boolean =>
   error instanceof UserError && error.kind !== 'unreachable' && error.kind !== 'cancelled'
 
 /**
- * Rolls back a creation that the provider refused (quota, policy) before a host existed: removes the resources made for it and
- * restores the inventory. If that fails too, the record is kept.
+ * Rolls back a creation that the provider refused (quota, policy) before a host existed: removes the resources that
+ * were created for it and restores the inventory. If the rollback fails too, the record is kept.
  */
 async function rollBack(
   context: Context,
@@ -127,7 +127,7 @@ async function rollBack(
     await lifecycle.remove(host, { signal: context.signal, progress })
   } catch (error) {
     traceError('driver', 'remove the partly created host', error)
-    return // the refusal matters more to the user; the entry still records the resources
+    return // the original error is more important; the entry still records the resources
   }
   await (await context.inventory()).update(name, () => inventory.entries.get(name))
   if (host.key !== undefined) await context.keys().forget(host.key)
@@ -209,7 +209,7 @@ async function findDisk(
   return { ...found, noCloud }
 }
 
-/** Records the start of the creation, then the secrets for a retry, before the first request to the provider. */
+/** Before the first request to the provider, records the start of the creation and then the secrets for a retry. */
 async function recordStart(
   context: Context,
   { name, driver, host: before }: Machine,

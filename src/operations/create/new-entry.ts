@@ -26,7 +26,7 @@ export interface EntryRequest {
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly via?: MachineName | undefined
   readonly engine?: MachineEntry['engine']
-  /** The user's own user-data: a file, relative to the inventory's directory. */
+  /** A file with the user's own user-data. The path is relative to the inventory's directory. */
   readonly userData?: string | undefined
   readonly protected?: boolean | undefined
 }
@@ -34,8 +34,8 @@ export interface EntryRequest {
 /**
  * Builds the entry of a new machine, or merges the request into an existing entry without a host: one written by hand,
  * one from the count of a profile, or one whose creation was interrupted. Settings of a profile are not copied into the
- * entry. Throws kind `usage` when the name is taken, or when an interrupted creation is continued with another engine,
- * jump host or user-data.
+ * entry. Throws kind `usage` when the name is taken, or when the request continues an interrupted creation with a
+ * different engine, jump host or user-data.
  */
 export function newEntry(request: EntryRequest, inventory: Inventory): MachineEntry {
   const { name } = request

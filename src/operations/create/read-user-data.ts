@@ -7,7 +7,7 @@ const maxBytes = 8 * 2 ** 20
 
 /** A file that an inventory refers to, as described in messages. */
 interface NamedFile {
-  /** For example, `user-data file own.yaml`. */
+  /** A description of the file, for example `user-data file own.yaml`. */
   readonly name: string
   /** The key of the entry that contains the path. */
   readonly key: string

@@ -7,9 +7,10 @@ import { type RemoveCalls, removeCreatedHost } from '../machine/remove-machine.t
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
 /**
- * Removes the host of a machine and creates a new one from its entry, under the same name. If it is interrupted during the
- * removal, the record has `replacing`; if it is interrupted later, the entry has no host, like a machine that was never created.
- * Throws kind `failed` for a host that fleet did not create, or that is protected.
+ * Removes the host of a machine and creates a new one from its entry, under the same name. If it is interrupted during
+ * the removal, the record contains `replacing`; if it is interrupted later, the entry has no host, like the entry of a
+ * machine that was never created. Throws kind `failed` for a host that fleet did not create, and for a protected
+ * machine.
  */
 export async function replaceMachine(
   context: Context,

@@ -9,8 +9,8 @@ export interface UndoCalls extends RemoveCalls {
 }
 
 /**
- * Undoes an interrupted creation: removes the partly created host, and its entry or the record in the entry. A machine that is
- * ready or removed is not changed. Resolves to whether there was something to undo.
+ * Undoes an interrupted creation: removes the partly created host, and either its entry or only the record in the
+ * entry. Does nothing for a machine that is ready or removed. Resolves to whether there was something to undo.
  */
 export async function undoCreation(
   context: Context,

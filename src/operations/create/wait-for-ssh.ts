@@ -19,10 +19,13 @@ const pauses = { pauseMs: 250, longestMs: 2000 }
 /** How long to wait for the SSH greeting of a booting host before the next attempt, in milliseconds. */
 const greetingTime = 10_000
 
-/** How long the login may take after the greeting, in milliseconds: an emulated virtual machine takes half a minute. */
+/**
+ * How long the login may take after the greeting, in milliseconds. It takes half a minute on an emulated virtual
+ * machine.
+ */
 const loginTime = 60_000
 
-/** Whether a host may accept a login later. */
+/** Whether a host may still accept a login later, despite this error. */
 const mayBecomeReady = (error: unknown): error is UserError =>
   error instanceof UserError && error.kind === 'unreachable' && !isPermanent(error)
 

@@ -14,9 +14,9 @@ import type { Progress } from '../../os/progress.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 
 /**
- * Waits for the first boot of a host, with the progress of cloud-init, then inspects the host. Throws kind `failed` when that
- * takes too long, or when cloud-init should have installed an engine and none answers; other errors of cloud-init are only
- * reported. A host without cloud-init is inspected immediately.
+ * Waits until the first boot of a host is complete, reports the progress of cloud-init, and then inspects the host.
+ * Throws kind `failed` when the boot takes too long, or when cloud-init should have installed an engine but none
+ * answers; other errors of cloud-init are only reported. A host without cloud-init is inspected immediately.
  */
 export async function waitUntilReady(target: ProbeTarget, progress: Progress): Promise<HostProbe> {
   const { probe, failure } = await waitForCloudInit(target, progress)
@@ -24,7 +24,7 @@ export async function waitUntilReady(target: ProbeTarget, progress: Progress): P
   return probe
 }
 
-/** As {@link waitUntilReady}, but returns a missing engine as `failure`, for callers that repair the host. */
+/** Like {@link waitUntilReady}, but returns a missing engine as `failure`, for callers that repair the host. */
 export async function waitForCloudInit(
   target: ProbeTarget,
   progress: Progress,
@@ -64,13 +64,15 @@ export async function waitForCloudInit(
   return { probe: settled }
 }
 
-/** Formats an error of cloud-init, which is a Python pair: `('scripts_user', RuntimeError('Runparts: …'))`. */
+/**
+ * Formats an error of cloud-init, which is printed as a Python tuple: `('scripts_user', RuntimeError('Runparts: …'))`.
+ */
 function describeError(error: string): string {
   const [, module, exception] = /^\('([\w-]+)', \w+\(['"](.*)['"],?\)\)$/.exec(error) ?? []
   return module === undefined ? error : `module ${module}: ${exception}`
 }
 
-/** Waits for the end of cloud-init with one command on the host. */
+/** Waits for cloud-init to finish, with one command on the host. */
 async function watchCloudInit(
   { machine, transport, signal }: ProbeTarget,
   wait: boolean,
@@ -97,7 +99,7 @@ async function watchCloudInit(
   })
 }
 
-/** Reports the stage of cloud-init and its last line of output. */
+/** Reports the current stage of cloud-init and the last line of its output. */
 function reportWaiting(progress: Progress) {
   let stage: string | undefined
   return (state: { readonly stage: string } | { readonly line: string }): void => {

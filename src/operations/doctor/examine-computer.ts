@@ -21,7 +21,7 @@ async function readMode(path: string) {
   try {
     const { mode, uid } = await stat(path)
     const isForeign = process.getuid !== undefined && uid !== process.getuid()
-    const isPosix = process.platform !== 'win32' // Windows has access control lists instead of modes
+    const isPosix = process.platform !== 'win32' // Windows uses access control lists instead of modes
     return { path, mode: isPosix ? mode & 0o777 : 0o700, isForeign }
   } catch (error) {
     return { path, missing: codeOf(error) === 'ENOENT' }
@@ -44,7 +44,7 @@ const run = async (program: string, words: readonly string[], env: Environment) 
 
 const note = (what: string) => ignored('docker', `read ${what}`)
 
-/** Reads the versions of the docker CLI and of its compose plugin on this computer, and the current context. */
+/** Reads the versions of the docker CLI and its compose plugin on this computer, and the current docker context. */
 async function readDocker(env: Environment): Promise<ComputerObservation['docker']> {
   const program = await findProgram('docker', env)
   if (program === undefined) return undefined

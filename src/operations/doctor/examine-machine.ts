@@ -63,7 +63,7 @@ const brokerMs = 8_000
 
 /** How long a server may take to open several sessions, in milliseconds. */
 const sessionsMs = 12_000
-/** How long a server may continue to count closed sessions, in milliseconds. */
+/** How long a server may continue to count sessions that have been closed, in milliseconds. */
 const countDownMs = 1_500
 
 async function within<Value>(ms: number, work: Promise<Value>, otherwise: Value): Promise<Value> {
@@ -81,7 +81,7 @@ export const unexaminedMachine = (machine: Machine, error: unknown): Observation
   ...{ record: problemOf(error), broker: { state: 'off' } },
 })
 
-/** The reason why the record of a machine does not identify a host; undefined if it does. */
+/** The problem with a record that does not identify a host; undefined if it does. */
 function recordProblem(machine: Machine): Problem | undefined {
   try {
     requireHost(machine)
@@ -126,7 +126,7 @@ async function examineHost(
   if ('problem' in read) seen.shell = { noise: '', ...seen.shell, problem: read.problem }
   else seen.facts = read.facts
   if (countSessions === undefined) return
-  // This step is last: a server may continue to count closed sessions, and refuse new ones.
+  // This step comes last: afterwards, a server may still count the closed sessions, and refuse new ones.
   progress('count sessions')
   const limit = AbortSignal.any([signal, AbortSignal.timeout(sessionsMs)])
   const first = await countSessions(wantedSessions, limit)

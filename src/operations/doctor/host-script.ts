@@ -55,7 +55,7 @@ export interface HostFacts {
         readonly cli: boolean
         readonly daemon: boolean
         readonly isRunning: boolean
-        /** The state of the systemd service: `active`, `failed`, …; empty without systemd. */
+        /** The state of the systemd service: `active`, `failed` and so on; empty if the host has no systemd. */
         readonly service: string
       }
     | undefined
@@ -174,7 +174,7 @@ function diskSpaceOf(words: string): Room | undefined {
   return { path, size: Number(size) * 1024, free: Number(free) * 1024, inodes }
 }
 
-/** Parses the items of a JSON array without its brackets. Text that is not valid JSON becomes one item. */
+/** Parses the items of a JSON array whose brackets have been removed. Text that is not valid JSON becomes one item. */
 function stringsOf(list: string): readonly string[] {
   if (list.trim() === '') return []
   try {
@@ -191,7 +191,9 @@ const homeStates = ['ok', 'missing', 'unwritable'] as const
 const oneOf = <Word extends string>(words: readonly Word[], word: string | undefined) =>
   words.find((one) => one === word)
 
-/** Parses the output of {@link hostScript}, complete or not. All other lines are ignored. */
+/**
+ * Parses the output of {@link hostScript}, which may be incomplete. Lines that the script did not print are ignored.
+ */
 export function parseHostFacts(output: string): HostFacts {
   const values = new Map<string, string>()
   const [rooms, rights]: [Room[], Map<string, Rights>] = [[], new Map()]

@@ -17,11 +17,11 @@ type PathMode =
   | { readonly path: string; readonly mode: number; readonly isForeign: boolean }
   | { readonly path: string; readonly missing: boolean }
 
-/** Whether a provider accepts the credentials of this computer. */
+/** Whether a provider accepts the credentials on this computer. */
 export interface ProviderLogin {
   readonly driver: string
   readonly problem?: Problem | undefined
-  /** Whether the provider rejected the credentials, or there are none. */
+  /** Whether the provider rejected the credentials, or no credentials were found. */
   readonly isLogin?: boolean | undefined
 }
 
@@ -168,7 +168,7 @@ function judgeBroker({ broker }: ComputerObservation): Verdict {
   )
 }
 
-/** The tolerated difference between the clock of this computer and those of the hosts, in seconds. */
+/** The tolerated difference between this computer's clock and the hosts' clocks, in seconds. */
 const clockTolerance = 30
 
 function judgeClock({ hostsAhead }: ComputerObservation): Verdict {

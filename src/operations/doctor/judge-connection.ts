@@ -319,7 +319,7 @@ export function judgeSessions({ isLocal, sessions, facts }: Observation): Verdic
   )
 }
 
-/** The message and the hint of an error, for an observation. */
+/** Converts an error to its message and hint, for an observation. */
 export function problemOf(error: unknown): { message: string; hint?: string | undefined } {
   if (error instanceof UserError) return { message: error.message, hint: error.hint }
   return { message: error instanceof Error ? error.message : String(error) }

@@ -69,7 +69,7 @@ const hungParts: readonly (readonly [part: RegExp, check: Name])[] = [
   [/compose/, 'compose'],
 ]
 
-/** The failure of a check whose part of the host script did not complete. */
+/** The verdict for a check if its part of the host script did not complete. */
 function hangingPart(observation: Observation, check: Name): Verdict | undefined {
   const part = observation.facts?.hungAt
   if (part === undefined) return undefined

@@ -18,7 +18,7 @@ function failureOf(error: UserError): LoginFailure {
   if (kind === 'credentials') return { step: 'login', reason: 'other', ...found }
   if (!(error instanceof ConnectError)) return { step: 'route', reason: 'other', ...found }
   const described = describeConnection(error, error.failure)
-  // ssh failed before it connected, for example because of its configuration.
+  // ssh failed before it connected, for example because of an error in its configuration.
   const isLocal = described.step === 'port' && described.reason === 'other'
   return isLocal ? { ...described, step: 'route' } : described
 }

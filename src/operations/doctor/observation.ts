@@ -10,9 +10,9 @@ export interface Problem {
 
 /** The result of running a small command over the connection. */
 export interface ShellFacts {
-  /** The output of the login shell before the command; empty if there is none. */
+  /** The output that the login shell printed before the command; empty if there is none. */
   readonly noise: string
-  /** The reason why commands do not run; absent if they do. */
+  /** The reason why commands cannot be run; absent if they can. */
   readonly problem?: Problem | undefined
 }
 
@@ -37,7 +37,7 @@ export interface Observation {
   /** Whether the machine should have an engine. */
   readonly hasEngine: boolean
   readonly socket: string
-  /** Whether it has stacks, which need compose. */
+  /** Whether the machine has stacks, which require compose. */
   readonly hasStacks: boolean
   /** Whether Docker Compose is installed on this computer: the host then does not need it for stacks. */
   readonly composeHere: boolean
@@ -51,7 +51,7 @@ export interface Observation {
   readonly firewall?: Problem | undefined
   /** The jump host, with the problem that prevents its use, if there is one. */
   readonly jump?: { readonly name: string; readonly problem?: Problem | undefined } | undefined
-  /** The reason why no login could be attempted: an unusable tunnel, or a wrong value in the record. */
+  /** The reason why no login could be attempted: an unusable tunnel, or an invalid value in the record. */
   readonly route?: Problem | undefined
   readonly login?: LoginTrial | undefined
   readonly shell?: ShellFacts | undefined
@@ -65,7 +65,7 @@ export interface Observation {
   /** The broker's connection to the machine. */
   readonly broker: {
     readonly state: 'off' | 'none' | 'connected'
-    /** Whether a command runs over the connection. */
+    /** Whether a command could be run over the connection. */
     readonly answers?: boolean | undefined
     /** The facts that the host script found over the connection, if a new login failed. */
     readonly facts?: HostFacts | undefined

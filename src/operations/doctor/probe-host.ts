@@ -32,7 +32,7 @@ interface Partial {
   readonly stderr: string
   /** The exit code; absent if the time limit expired, or if the command printed too much. */
   readonly code?: number | undefined
-  /** The output of the login shell before the command. */
+  /** The output that the login shell printed before the command. */
   readonly noise: string
   readonly hasStarted: boolean
   /** The error if the command could not be started, or if the connection was lost. */
@@ -89,7 +89,7 @@ async function ask(transport: Transport, question: Question): Promise<Partial> {
   }
 }
 
-/** Runs a small command, and reports the output and the failure of the login shell. */
+/** Runs a small command, and reports what the login shell printed and why it failed, if it did. */
 export async function probeShell(transport: Transport, signal: AbortSignal): Promise<ShellFacts> {
   const limitMs = limits.shell
   const { code, noise, stderr, hasStarted, error } = await ask(transport, {
@@ -171,7 +171,7 @@ const readDataRoot = object<{ readonly DockerRootDir: string | undefined }>({
   DockerRootDir: optional(text),
 })
 
-/** Queries the versions and the data root of the engine, with a time limit. */
+/** Queries the engine for its versions and its data root, with a time limit. */
 export async function askEngine(
   transport: Transport,
   {

@@ -82,7 +82,7 @@ export function describeForAnsible(
   }
 }
 
-/** A dynamic inventory script that runs fleet; it belongs next to machines.yaml and must be executable. */
+/** A dynamic inventory script that runs fleet. It must be stored next to machines.yaml and be executable. */
 export const ansibleScript = `#!/bin/sh
 # Ansible inventory: the machines in this directory's machines.yaml.
 cd "$(dirname "$0")" && exec fleet export ansible "$@"

@@ -9,7 +9,7 @@ interface TargetGroup {
 
 const labelName = (text: string): string => text.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_')
 
-/** Formats host and port, with brackets around an IPv6 address. */
+/** Formats a host and a port, with brackets around an IPv6 address. */
 const hostPort = (address: string, port: number): string =>
   `${address.includes(':') ? `[${address}]` : address}:${port}`
 

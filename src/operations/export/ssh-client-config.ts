@@ -4,11 +4,11 @@ import type { ProxyCommand } from '../../transport/ssh/connect.ts'
 import { findTunnel } from '../connect/find-tunnel.ts'
 import type { Context } from '../context.ts'
 
-/** The configuration with which plain ssh connects to machines as fleet does. */
+/** The configuration that makes plain ssh connect to machines as fleet does. */
 export interface SshClientConfig {
-  /** The content of a configuration file: ssh_config(5). */
+  /** The content of a configuration file in the format of ssh_config(5). */
   readonly config: string
-  /** The content of a known_hosts file: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. */
+  /** The content of a known_hosts file in the format of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. */
   readonly knownHosts: string
   /**
    * Machines that plain ssh cannot connect to, either because their tunnel is not a ProxyCommand or because their jump

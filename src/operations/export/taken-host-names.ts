@@ -21,10 +21,10 @@ const routing = /^(?:hostname|port|proxyjump|proxycommand|hostkeyalias) /
 /** The maximum number of concurrent ssh processes. */
 const concurrency = 8
 
-/** How long a name server may take, in milliseconds. */
+/** How long a name server may take to answer, in milliseconds. */
 const lookUpTime = 2_000
 
-/** The output of `ssh -G` for a host, with its name replaced by a placeholder. */
+/** The output of `ssh -G` for a host, with the host's name replaced by a placeholder. */
 async function ask(context: Context, file: string, host: string): Promise<SshSettings> {
   const lines = await askSsh({ host }, context.env, file)
   return lines?.map((line) => line.toLowerCase().replaceAll(host.toLowerCase(), '\0'))

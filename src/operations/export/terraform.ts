@@ -1,7 +1,7 @@
 import type { ReadyMachine } from '../../machine/machine.ts'
 import { unwritableError } from '../../machine/ssh-config-text.ts'
 
-/** The Terraform resource types of the drivers' hosts. */
+/** The Terraform resource types of hosts, keyed by driver. */
 const resources: Readonly<Record<string, string>> = {
   aws: 'aws_instance',
   azure: 'azurerm_linux_virtual_machine',
@@ -33,7 +33,10 @@ function nameResources(machines: readonly ReadyMachine[]): readonly string[] {
   })
 }
 
-/** Import blocks (Terraform 1.5 and OpenTofu) for machines with a provider ID, and the names of the other machines. */
+/**
+ * Generates import blocks (Terraform 1.5 and OpenTofu) for machines with a provider ID, and lists the names of the
+ * other machines.
+ */
 export function describeForTerraform(machines: readonly ReadyMachine[]): {
   readonly text: string
   readonly skipped: readonly string[]

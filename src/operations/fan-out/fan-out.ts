@@ -58,7 +58,7 @@ export async function* fanOut<Machine extends { readonly name: string }, Value>(
   }
 }
 
-/** The outcome of the work on one machine, within the time limit. */
+/** Does the work on one machine within the time limit, and resolves to its outcome. */
 async function attempt<Machine extends { readonly name: string }, Value>(
   machine: Machine,
   work: Work<Machine, Value>,

@@ -7,7 +7,7 @@ import { mergeSorted } from './merge-sorted.ts'
 /** A container whose log is to be read. */
 export interface LogSource {
   readonly machine: string
-  /** Its name or ID. */
+  /** The name or ID of the container. */
   readonly container: string
   readonly engine: Engine
 }
@@ -36,7 +36,7 @@ export async function* readLogs(
   }
 }
 
-/** Errors sort first, so that they are shown immediately. */
+/** The sort key of an entry. Errors sort first, so that they are shown immediately. */
 const timeOf = (entry: LogEntry): string => ('error' in entry ? '' : entry.time)
 
 async function* readLog(

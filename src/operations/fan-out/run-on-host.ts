@@ -10,7 +10,7 @@ import type {
 } from '../../transport/transport.ts'
 import { type Streams, signalBehind } from '../../os/streams.ts'
 
-/** The exit code of a program that is killed by SIGPIPE (POSIX). */
+/** The exit code of a program that was killed by SIGPIPE (POSIX). */
 const brokenPipe = 128 + constants.signals.SIGPIPE
 
 /** The login shell of the user. */

@@ -134,7 +134,7 @@ export function openTarget(
   }
 }
 
-/** Checks that the container of a target exists and is running. Throws kind `failed`. */
+/** Checks that the container of a target exists and is running. Throws kind `failed` otherwise. */
 export async function checkTarget(
   { container, port }: ForwardTarget,
   engine: Engine,

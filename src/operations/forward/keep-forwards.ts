@@ -9,7 +9,7 @@ import { findMachine } from '../inventory/choose-machines.ts'
 import { checkTarget, openTarget } from './dial-target.ts'
 import { listenAndJoin } from './listen-and-join.ts'
 
-/** Checks that the containers exist and are running. Throws kind `failed`. */
+/** Checks that the containers exist and are running. Throws kind `failed` otherwise. */
 export async function checkForwards(
   context: Context,
   machine: Machine,

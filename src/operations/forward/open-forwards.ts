@@ -6,7 +6,7 @@ import type { ForwardSpec } from './forward-spec.ts'
 import { joinConnections } from './join-connections.ts'
 import { readSocksRequest } from './socks.ts'
 
-/** The forwards of one connection to a host. */
+/** The forwards over one connection to a host. */
 export interface Forwards {
   /** Forwards from ports and sockets of this computer to the host (`-L` and `-D`). */
   readonly local: readonly ForwardSpec[]
@@ -56,7 +56,7 @@ async function connectClient(
   }
 }
 
-/** Listens on an address of one of the computers. Throws kind `failed` if the computer refuses. */
+/** Listens on an address of one of the two computers. Throws kind `failed` if that computer refuses. */
 async function listenOn(
   { transport, title, machine, hint }: Side,
   address: SocketAddress,

@@ -23,7 +23,7 @@ async function readBytes(stream: Duplex, count: number): Promise<Buffer> {
   }
 }
 
-/** The maximum length of a user or host name in SOCKS 4, in bytes. */
+/** The maximum length of a user name or host name in SOCKS 4, in bytes. */
 const longestName = 255
 
 /** Reads text up to a NUL byte. */

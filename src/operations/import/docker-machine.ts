@@ -16,7 +16,7 @@ import {
 } from './imported-host.ts'
 import { type Environment, homeOf } from '../../os/environment.ts'
 
-/** The default login users of Docker Machine's drivers; root for all others. */
+/** The default login users of Docker Machine's drivers. Drivers that are not listed use root. */
 const defaultUsers: Readonly<Record<string, string>> = {
   amazonec2: 'ubuntu',
   azure: 'docker-user',
@@ -26,7 +26,7 @@ const defaultUsers: Readonly<Record<string, string>> = {
   google: 'docker-user',
 }
 
-/** The newest version of the configuration format (libmachine/version). */
+/** The newest version of Docker Machine's configuration format (libmachine/version). */
 const newestVersion = 3
 
 const exists = (file: string): Promise<boolean> =>
@@ -57,7 +57,10 @@ const azureClouds: Readonly<Record<string, string>> = {
   AzureUSGovernmentCloud: 'usgov',
 }
 
-/** The ID of a machine at its provider. */
+/**
+ * A machine's driver and its ID at the provider; undefined if fleet has no driver for the provider, or if the ID is
+ * unknown.
+ */
 function findId(driverName: string, driver: unknown): HostId | undefined {
   const name = textAt(driver, 'MachineName')
   if (driverName === 'amazonec2') {
@@ -86,14 +89,14 @@ function findId(driverName: string, driver: unknown): HostId | undefined {
   return { driver: 'virtualbox', id: name, options: {} }
 }
 
-/** The address of the host. Hosts of VirtualBox are reached only through a forwarded port of this computer. */
+/** The address of the host. VirtualBox hosts can be reached only through a forwarded port on this computer. */
 function addressOf(driverName: string, driver: unknown): string | undefined {
   if (driverName !== 'virtualbox') return textAt(driver, 'IPAddress')
   return portOf(valueAt(driver, 'SSHPort')) === undefined ? undefined : '127.0.0.1'
 }
 
 /**
- * The file with the engine's options that Docker Machine writes on hosts with systemd
+ * The file that Docker Machine writes on hosts with systemd, containing the engine's options
  * (libmachine/provision/systemd.go).
  */
 const engineDropIn = '/etc/systemd/system/docker.service.d/10-machine.conf'

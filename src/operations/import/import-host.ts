@@ -14,7 +14,7 @@ import type { ImportedHost } from './imported-host.ts'
 export interface Import extends AdoptCalls {
   readonly trust: HostKeyTrust
   readonly labels: Readonly<Record<string, string>>
-  /** The login user for hosts without one. */
+  /** The login user for hosts that do not specify one. */
   readonly user: string | undefined
 }
 
@@ -72,7 +72,7 @@ const destinationOf = ({ address = '', user, port }: ImportedHost): string => {
   return `${user === undefined ? '' : `${user}@`}${host}${port === undefined ? '' : `:${port}`}`
 }
 
-/** Adopts a host as `fleet adopt` does: with ~/.ssh/config, and with jump hosts as machines. */
+/** Adopts a host as `fleet adopt` does: uses the settings in ~/.ssh/config, and adopts jump hosts as machines. */
 const adoptHost = (
   context: Context,
   host: ImportedHost,
@@ -91,7 +91,10 @@ const adoptHost = (
     { progress, confirmJump },
   )
 
-/** Adopts a host with the facts of its provider. The user, and a port that is not forwarded, come from the other tool. */
+/**
+ * Adopts a host with the facts that its provider reports. The user comes from the other tool, and so does the port,
+ * unless the provider reports one.
+ */
 function adoptAtProvider(
   context: Context,
   { name, port, user, identityFile, labels = {} }: ImportedHost,

@@ -17,7 +17,7 @@ export interface ImportedHost {
   readonly keyIsItsOwn?: boolean
   /** The host's ID at a provider for which fleet has a driver. */
   readonly known?: HostId
-  /** Whether the address may be an alias of ~/.ssh/config, since the other tool runs ssh. */
+  /** Whether the address may be an alias in ~/.ssh/config, because the other tool runs ssh. */
   readonly followsSshConfig?: boolean
   /** Jump hosts, as `[user@]host[:port]`, in the order of connection (ssh_config(5), ProxyJump). */
   readonly jumps?: readonly string[]
@@ -96,7 +96,7 @@ export function nameHosts(read: readonly (ReadHost | SkippedHost)[]): ImportedHo
   return { hosts, skipped }
 }
 
-/** Reads a JSON file. Throws kind `usage` if it is not valid. */
+/** Reads a JSON file. Throws kind `usage` if it does not contain valid JSON. */
 export async function readJsonFile(file: string): Promise<unknown> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError('usage', `cannot read ${file}: ${fileProblemOf(error)}`, { cause: error })
@@ -109,7 +109,7 @@ export async function readJsonFile(file: string): Promise<unknown> {
   }
 }
 
-/** The value at a path of keys; undefined if it does not exist. */
+/** The value at a path of keys; undefined if there is none. */
 export function valueAt(value: unknown, ...keys: readonly (string | number)[]): unknown {
   let at = value
   for (const key of keys) {
@@ -137,7 +137,7 @@ export const listAt = (
   return Array.isArray(list) ? list : []
 }
 
-/** A valid port other than 22; undefined otherwise. */
+/** Converts a value to a valid port other than 22; undefined for any other value. */
 export function portOf(value: unknown): number | undefined {
   const port = Number(value)
   return Number.isInteger(port) && port > 0 && port < 65_536 && port !== 22 ? port : undefined

@@ -5,19 +5,19 @@ import { UserError, fileProblemOf } from '../../errors.ts'
 import { ignored } from '../../os/trace.ts'
 import { type Environment, homeOf } from '../../os/environment.ts'
 
-/** The maximum depth of nested includes (the limit of ssh). */
+/** The maximum depth of nested includes (the same limit as in ssh). */
 const maxDepth = 16
 
 /** The hosts in an SSH configuration, and the places in it that run programs or could not be read. */
 export interface SshAliases {
   readonly aliases: readonly string[]
-  /** `FILE:LINE` of each `Match exec`, which ssh runs when it reads the configuration. */
+  /** The location (`FILE:LINE`) of each `Match exec`, whose command ssh runs when it reads the configuration. */
   readonly commands: readonly string[]
-  /** `FILE:LINE` of each Include whose files only ssh can resolve. */
+  /** The location (`FILE:LINE`) of each Include whose files only ssh can resolve. */
   readonly unread: readonly string[]
 }
 
-/** The user's own SSH configuration. */
+/** The path of the user's own SSH configuration. */
 const ownConfig = (env: Environment): string => join(homeOf(env), '.ssh', 'config')
 
 /**
@@ -92,7 +92,7 @@ async function findIncluded(
   return found.sort()
 }
 
-/** Reads a configuration and its includes, and collects its hosts. */
+/** Reads a configuration and its includes, and collects the hosts in them. */
 async function collect(
   file: string,
   env: Environment,

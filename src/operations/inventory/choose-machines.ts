@@ -32,7 +32,7 @@ export function findMachine(inventory: Inventory, name: string): Machine {
 export const activeName = async (context: Context): Promise<string | undefined> =>
   context.machineFromEnvironment ?? (await (await context.active()).current())
 
-/** The value of $FLEET_MACHINE if it overrides `name`. */
+/** The value of $FLEET_MACHINE if it is set to a name other than `name`. */
 export const overrideOf = ({ machineFromEnvironment }: Context, name: string): string | undefined =>
   machineFromEnvironment === name ? undefined : machineFromEnvironment
 
@@ -98,7 +98,7 @@ export async function chooseMachineOrManager(
 interface MachineSelection {
   readonly machine: string | undefined
   readonly on: readonly string[]
-  /** Whether to select only machines on which the last command for several machines failed. */
+  /** Whether to select only the machines on which the last command that ran on several machines failed. */
   readonly retryFailed?: boolean
 }
 
@@ -131,8 +131,8 @@ async function selectMachines(
 }
 
 /**
- * Selects the machines on which the last command for several machines failed. Throws kind `unknown-machine` if there
- * are none.
+ * Selects the machines on which the last command that ran on several machines failed. Throws kind `unknown-machine` if
+ * there are none.
  */
 async function failedMachines(
   context: Context,

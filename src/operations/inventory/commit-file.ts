@@ -15,7 +15,7 @@ function openGit(folder: string, env: Context['env']) {
   const ask = (args: readonly string[], more: Context['env'] = {}) =>
     runGit(folder, args, { ...env, ...more })
   return {
-    /** The output of a command. Rejects with {@link NotCommitted} if it fails. */
+    /** The output of a command, without the final line break. Rejects with {@link NotCommitted} if it fails. */
     async run(args: readonly string[], more?: Context['env']): Promise<string> {
       const { code, stdout, stderr } = await ask(args, more)
       if (code === 0) return stdout.replace(/\n$/, '')
@@ -170,7 +170,7 @@ async function commit(work: Commit): Promise<void> {
   }
 }
 
-/** How long to retry while another git process has the lock, in milliseconds. */
+/** How long to retry while another git process holds the lock, in milliseconds. */
 const busyRetries = { pauseMs: 200, withinMs: 2000 }
 
 /** Whether git failed because another git process holds a lock or has moved HEAD. */

@@ -46,7 +46,7 @@ function valueText(value: unknown): string {
   return text.length <= longest.value ? text : `${text.slice(0, longest.value - 1)}…`
 }
 
-/** The value of a field as text, if it has one. */
+/** The value of a field, formatted as text; undefined if the field is absent. */
 const shownIn = (fields: ReadonlyMap<string, unknown>, key: string): string | undefined =>
   fields.has(key) ? valueText(fields.get(key)) : undefined
 
@@ -58,7 +58,7 @@ export interface FieldChange {
   readonly to: string | undefined
 }
 
-/** The fields that differ between two states of an entry, except the record. */
+/** The fields that differ between two states of an entry, without the record of the host. */
 export function changedFields(
   before: MachineEntry | ProfileEntry,
   after: MachineEntry | ProfileEntry,

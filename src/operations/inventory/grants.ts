@@ -123,13 +123,16 @@ export async function grantsOfChange(
 export const describeGrant = ({ what, why }: FoundGrant): string =>
   why === undefined ? what : `${what} (${why})`
 
-/** The command-line options that allow the paths. */
+/** The command-line options with which the user allows the paths. */
 const allowWords = (grants: readonly FoundGrant[]): string =>
   [...new Set(grants.flatMap(({ outside }) => outside ?? []))]
     .map((path) => shellLine(['--allow-path', path]))
     .join(' ')
 
-/** Throws kind `usage` when the user has not allowed a grant. `command` is the command for the hint. */
+/**
+ * Throws kind `usage` when there is a grant that the user has not allowed. `command` is the command to show in the
+ * hint.
+ */
 export function requireAllowed(grants: readonly FoundGrant[], command: string): void {
   const outside = grants.filter((grant) => grant.outside !== undefined)
   if (outside.length === 0) return

@@ -8,7 +8,7 @@ import { findMachine } from './choose-machines.ts'
 import { type EditedEntry, editEntries } from './edit-entries.ts'
 import type { Outcome } from '../fan-out/fan-out.ts'
 
-/** Labels to set, and keys of labels to remove. */
+/** The labels to set, and the keys of the labels to remove. */
 export interface LabelChange {
   readonly set: ReadonlyMap<string, string>
   readonly remove: ReadonlySet<string>

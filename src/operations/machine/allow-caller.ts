@@ -7,14 +7,14 @@ import type { Progress } from '../../os/progress.ts'
 import { recordResources } from '../plan/update-machine.ts'
 import { setMachine } from '../inventory/set-machine.ts'
 
-/** The addresses from which SSH to a machine is allowed. */
+/** The address ranges from which SSH to a machine is allowed. */
 export interface AllowedCaller {
   readonly name: string
   /** The addresses of this computer, each as a CIDR range. */
   readonly caller: readonly string[]
   /** The ranges in `caller` that this call has added. */
   readonly added: readonly string[]
-  /** All CIDR ranges from which SSH is allowed now. */
+  /** All CIDR ranges from which SSH is now allowed. */
   readonly allowed: readonly string[]
 }
 

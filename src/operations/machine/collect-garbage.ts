@@ -96,8 +96,8 @@ async function driversToAsk(
 }
 
 /**
- * Finds hosts that were created for machines of this inventory and have no entry. Providers that cannot be asked are listed in
- * the result and do not stop the search. Removes nothing.
+ * Finds hosts that were created for machines of this inventory but have no entry. Providers that cannot be queried are
+ * listed in the result and do not stop the search. Removes nothing.
  */
 export async function findOrphans(context: Context, search: OrphanSearch): Promise<FoundOrphans> {
   const { everywhere, progress } = search

@@ -94,9 +94,9 @@ function stateWithoutLogin(status: ProviderAnswer): ObservedState | undefined {
 }
 
 /**
- * Queries the state of machines in parallel, and yields the answers in the order of the machines. Machines that have not
- * answered after `timeoutMs` are reported as unreachable. Providers are asked first, in one call for all of their machines.
- * `onAnswer` is called for each machine as soon as it has answered.
+ * Queries the state of machines in parallel, and yields the answers in the order of the machines. Machines that have
+ * not answered after `timeoutMs` are reported as unreachable. Providers are asked first, each once for all of its
+ * machines. `onAnswer` is called for each machine as soon as it has answered.
  */
 export async function* observeMachines(
   context: Context,

@@ -10,7 +10,7 @@ import { describeLogin } from '../connect/describe-login.ts'
 import { connectJumpHost } from '../connect/jump-host.ts'
 import { checkNotRevoked } from '../trust/trust-host-key.ts'
 
-/** Fingerprints of the pinned host keys and of the current one. */
+/** The fingerprints of the pinned host keys and of the current host key. */
 export interface KeyChange {
   readonly before: readonly string[]
   readonly after: string

@@ -28,8 +28,8 @@ export interface RemoveCalls {
 }
 
 /**
- * Checks that all machines can be removed, before the first one is removed. Throws as {@link checkCanForget} does,
- * and kind `unsupported` when a driver is not installed: removing only the entry would leave the host running
+ * Checks that all machines can be removed, before the first one is removed. Throws as {@link checkCanForget} does, and
+ * kind `unsupported` when a driver is not installed: if only the entry were removed, the host would keep running
  * unnoticed.
  */
 export async function checkRemovable(
@@ -42,8 +42,8 @@ export async function checkRemovable(
 }
 
 /**
- * Checks that all entries can be removed, before the first one is removed. Throws kind `usage` when one of them is the
- * jump host of another machine, and `cancelled` when the name of a protected one is not typed.
+ * Checks that all entries can be removed, before the first one is removed. Throws kind `usage` when one of the machines
+ * is the jump host of another machine, and `cancelled` when the user does not type the name of a protected machine.
  */
 export async function checkCanForget(
   context: Context,
@@ -115,7 +115,7 @@ async function checkTyped(machine: Machine, askName: AskName): Promise<void> {
   )
 }
 
-/** Throws kind `usage` for the jump host of another machine, unless both are removed together. */
+/** Throws kind `usage` for a machine that is the jump host of another machine, unless both are removed together. */
 function checkUnused(inventory: Inventory, name: MachineName, leaving: ReadonlySet<string>): void {
   const users = [...inventory.machines.values()].filter(
     (machine) => machine.via === name && !leaving.has(machine.name),
@@ -184,8 +184,8 @@ interface CreatedHost {
 }
 
 /**
- * Removes a host that fleet created, with all its resources, and then its record (`forget`) and its login key. If it is
- * interrupted, the record has the phase `removing`, and `replacing` if a new host follows.
+ * Removes a host that fleet created, with all its resources, and then its record (with `forget`) and its login key. If
+ * the removal is interrupted, the record has the phase `removing` and, if a new host is to follow, `replacing`.
  */
 export async function removeCreatedHost(
   context: Context,
@@ -230,8 +230,8 @@ function loadDriver(context: Context, { name, driver }: Machine): Promise<Driver
 }
 
 /**
- * Removes the entry of a machine and does not change the host. The login key of a host that fleet created is kept in
- * fleet's home directory, since the host accepts no other key.
+ * Removes the entry of a machine without changing the host. The login key of a host that fleet created is kept in
+ * fleet's home directory, since the host does not accept any other key.
  */
 export async function forgetMachine(
   context: Context,

@@ -5,7 +5,7 @@ import { parsePublicKey } from '../../transport/ssh/host-keys/host-key.ts'
 import { run } from '../../transport/run.ts'
 import type { Transport } from '../../transport/transport.ts'
 
-/** The machine whose host key is replaced. */
+/** The machine whose host key is to be replaced. */
 export interface HostKeyOwner {
   readonly machine: MachineName
   readonly signal: AbortSignal

@@ -13,7 +13,7 @@ interface SnapshotCalls {
   readonly signal: AbortSignal
 }
 
-/** Snapshot names that all providers accept. */
+/** A pattern for snapshot names that all providers accept. */
 const namePattern = /^[A-Za-z][\w.-]{0,62}$/
 
 interface Keeping {

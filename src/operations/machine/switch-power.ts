@@ -65,8 +65,8 @@ async function powerOf(context: Context, machine: Machine, verb: PowerVerb): Pro
 }
 
 /**
- * Switches a machine, and updates its address, which may have changed. After `start` and `restart`, waits until the machine is
- * ready. Throws kind `unsupported` when the driver cannot switch its hosts.
+ * Switches a machine on or off, and updates its address, which may have changed. After `start` and `restart`, waits
+ * until the machine is ready. Throws kind `unsupported` when the driver cannot switch its hosts on and off.
  */
 export async function switchPower(
   context: Context,

@@ -10,7 +10,7 @@ import type { Context } from '../context.ts'
 import { checkMountPoint, findMounted, readMountinfo } from './mount-point.ts'
 import { findRemoteDirectory } from './sftp-server.ts'
 
-/** The hidden command that sshfs runs in place of ssh. */
+/** The hidden command that sshfs runs instead of ssh. */
 const sftpCommand = '__sftp'
 
 /** The environment variable that contains the command line returned by {@link sftpCommand}. */
@@ -81,7 +81,7 @@ export async function mountDirectory(
   const remote = await findRemoteDirectory(transport, machine.name, path, signal)
   progress('mount')
   const { location } = await context.inventory()
-  // sshfs runs in the root directory, so all paths must be absolute.
+  // sshfs is started with `/` as its working directory, so all paths must be absolute.
   const inventory = ['--inventory', resolve(cwd, location)]
   const words = [process.execPath, program, sftpCommand, ...inventory, machine.name]
   const home = env['FLEET_HOME']

@@ -6,7 +6,7 @@ import { run } from '../../transport/run.ts'
 import { startProgram } from '../../transport/start-program.ts'
 import type { Transport } from '../../transport/transport.ts'
 
-/** Exit codes of the scripts. */
+/** Exit codes of the scripts below. */
 const [noDirectory, noAccess, noServer] = [44, 45, 46]
 
 /**

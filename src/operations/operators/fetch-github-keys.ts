@@ -14,7 +14,7 @@ const notFetched = (user: string, why: string, cause?: unknown): UserError =>
     cause,
   })
 
-/** The maximum length of the response, in characters: more than a thousand keys. */
+/** The maximum length of the response, in characters. More than a thousand keys fit into it. */
 const longestAnswer = 1 << 20
 
 async function get(url: string, signal: AbortSignal) {

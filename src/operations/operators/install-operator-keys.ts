@@ -54,7 +54,10 @@ export const readOperators = async (
 ): Promise<AuthorizedKeys> =>
   parseAuthorizedKeys(await runScript(transport, listAuthorizedKeys(target.fleet), target))
 
-/** Authorizes operators on a new host that has only its login key. Adding keys cannot lock anyone out. */
+/**
+ * Authorizes operators on a new host that has only its login key. Adding keys cannot lock anyone out, so no new login
+ * is tested.
+ */
 export async function addOperators(
   transport: Transport,
   target: OperatorTarget,

@@ -18,7 +18,7 @@ import { switchPower } from '../machine/switch-power.ts'
 import { isCreatedByFleet, wasRemovalStartedHere } from './destructive-changes.ts'
 import type { HostKeyTrust } from '../trust/trust-host-key.ts'
 
-/** All changes of a plan to one machine, in order. */
+/** All changes that a plan makes to one machine, in order. */
 export interface MachineChanges {
   readonly name: MachineName
   readonly changes: readonly Change[]

@@ -17,9 +17,9 @@ interface OptionChange {
 export interface Change {
   readonly machine: string
   /**
-   * `create`, `adopt`: create or adopt the host of the entry, or continue an interrupted attempt. `change`: change
+   * `create`, `adopt`: create or adopt the host for the entry, or continue an interrupted attempt. `change`: change
    * options of the existing host. `start`, `stop`: start or stop the host. `operators`: authorize exactly the operators
-   * of the inventory. `engine`: upgrade the engine. `engine-config`: change settings of the engine, such as keys of
+   * in the inventory. `engine`: upgrade the engine. `engine-config`: change settings of the engine, such as keys in
    * daemon.json. `replace`: remove the host and create a new one under the same name, or continue an interrupted
    * attempt. `remove`: remove the host and the entry, or continue an interrupted removal.
    */
@@ -69,7 +69,7 @@ export interface Drift {
 /** A planned deployment of a stack on one machine. It follows the changes of machines. */
 export interface PlannedDeployment {
   readonly stack: string
-  /** The machine on which the stack is deployed; for a stack on a swarm, a manager of the swarm. */
+  /** The machine on which the stack is deployed. For a stack on a swarm, it is one of the swarm's managers. */
   readonly machine: string
   /** The swarm on which the stack is deployed; absent for a stack on a machine. */
   readonly swarm?: string
@@ -186,7 +186,7 @@ export function narrowPlan(
   }
 }
 
-/** A digest of the content of an inventory, without comments and layout. */
+/** A digest of an inventory's content that does not depend on comments and layout. */
 export function digestInventory({
   id,
   defaults,

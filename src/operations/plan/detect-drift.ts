@@ -17,7 +17,7 @@ import { planOperators } from './plan-unready.ts'
 import { type ProbeTarget, probeHost } from '../adopt/probe-host.ts'
 import { checkConfigurable, readEngineState, settingsOf } from '../provision/prepare-settings.ts'
 
-/** The recorded facts of a host that have changed. */
+/** The recorded facts about a host that have changed. */
 function findDrift({ name, host }: ReadyMachine, address: string | undefined, probe: HostProbe) {
   const { os, arch, engine } = observedFacts(probe)
   const facts = { address, os, arch, engine }

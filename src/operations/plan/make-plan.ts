@@ -84,7 +84,7 @@ function addressDrift({ name, host }: ReadyMachine, { address }: HostStatus): re
   return [{ ...drift, ...(expected !== undefined && { expected }) }]
 }
 
-/** Compares the entry and the record with the existing host of a machine. */
+/** Compares the entry and the record of a machine with its existing host. */
 async function examineHost(
   context: Context,
   inventory: Inventory,

@@ -19,9 +19,9 @@ interface UpdateCalls {
 }
 
 /**
- * Applies the options of a machine to its existing host, except those that need a new host. Stops the host if an option requires
- * it, and starts it again unless it should be stopped. The driver's state is recorded last, so that an interrupted run can be
- * repeated. Throws kind `unsupported` when the driver cannot change its hosts.
+ * Applies the options of a machine to its existing host, except those that require a new host. Stops the host if an
+ * option requires it, and starts it again unless it should stay stopped. The driver's state is recorded last, so that
+ * an interrupted run can be repeated. Throws kind `unsupported` when the driver cannot change its hosts.
  */
 export async function updateMachine(
   context: Context,
@@ -71,7 +71,10 @@ export async function updateMachine(
   await recordResources(context, ready, expected)
 }
 
-/** Starts a host that was stopped for a failed change. Returns the error, with the state of the host. */
+/**
+ * After a change has failed, starts the host that was stopped for it. Returns the error, extended with the state of the
+ * host.
+ */
 async function startAgain(
   context: Context,
   machine: ReadyMachine,

@@ -17,7 +17,7 @@ import type { ProbeTarget } from '../adopt/probe-host.ts'
 import type { Stores } from '../context.ts'
 import { readInventoryFile } from '../create/read-user-data.ts'
 
-/** The maximum size of a file of CA certificates, in bytes. */
+/** The maximum size of a file with CA certificates, in bytes. */
 const maxCertificateBytes = 64 * 1024
 
 /**

@@ -106,7 +106,7 @@ export async function provisionHost(
   if (!isNew) await runAll(plan)
   else {
     await runAll(enginePlan)
-    // The packages may have installed a daemon.json.
+    // Installing the packages may have created a daemon.json.
     await runAll((await planSettingsOf(target, before, settingsAims)).plan)
   }
   progress('check the engine')

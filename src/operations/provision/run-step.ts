@@ -7,10 +7,10 @@ import type { RunningCommand } from '../../transport/transport.ts'
 import type { ProbeTarget } from '../adopt/probe-host.ts'
 import type { Progress } from '../../os/progress.ts'
 
-/** The maximum number of lines of a failed step's output that the error quotes. */
+/** The maximum number of lines of a failed step's output that are quoted in the error. */
 const quotedLines = 15
 
-/** The number of attempts to enter the sudo password, the same as sudo's default for `passwd_tries`. */
+/** The number of attempts to enter the sudo password: the same as sudo's default for `passwd_tries`. */
 const passwordTries = 3
 
 /** Answers the prompts of sudo on one host. */
@@ -126,7 +126,7 @@ export async function runStep(
 }
 
 /**
- * The sudo command, with `mark` as its prompt. sudo reads the password from standard input, or from its terminal
+ * The sudo command line, with `mark` as the prompt. sudo reads the password from standard input, or from its terminal
  * without echo.
  */
 const sudoWords = (

@@ -34,7 +34,7 @@ interface HostConfig {
   readonly [other: string]: unknown
 }
 
-/** Prints the path of the configuration, a NUL, and its content. */
+/** A shell script that prints the path of the configuration file, a NUL, and the content of the file. */
 const readConfig = `
 file=\${DOCKER_CONFIG:-$HOME/.docker}/config.json
 printf '%s\\0' "$file"
@@ -42,8 +42,8 @@ printf '%s\\0' "$file"
 `
 
 /**
- * Replaces the content of the configuration file `$1` with the input, which has a length of `$2` bytes. A link to the
- * file is preserved.
+ * A shell script that replaces the content of the configuration file `$1` with its input, which must have a length of
+ * `$2` bytes. If `$1` is a symbolic link, the link is preserved.
  */
 const writeConfig = `
 umask 077
@@ -117,7 +117,7 @@ class HostLogins {
     return { file, config }
   }
 
-  /** Replaces the file, which only its owner can read. */
+  /** Replaces the file. Only its owner can read the new one. */
   async write(file: string, config: HostConfig): Promise<void> {
     const text = `${JSON.stringify(config, undefined, '\t')}\n`
     const size = String(Buffer.byteLength(text))
@@ -125,7 +125,7 @@ class HostLogins {
     if (result.code !== 0) throw this.#failed(`cannot write ${file}`, result)
   }
 
-  /** Runs a credential helper (github.com/docker/docker-credential-helpers). Its output and input are secret. */
+  /** Runs a credential helper (github.com/docker/docker-credential-helpers). The input and output are secret. */
   async ask(helper: string, verb: 'store' | 'erase' | 'list', input: string): Promise<string> {
     const { code, stdout } = await this.#run([helper, verb], input)
     if (code === 0) return stdout

@@ -3,7 +3,7 @@ import { startProgram } from '../../transport/start-program.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { HostFigures } from './updates.ts'
 
-/** The pause between readings, in seconds. Each reading also shows that the host is alive. */
+/** The pause between readings, in seconds. Each reading also serves as a sign that the host is alive. */
 export const readingSeconds = 2
 
 /** The file system is measured only once in this number of readings, because measuring it starts two more programs. */

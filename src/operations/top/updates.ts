@@ -8,7 +8,7 @@ export interface TopContainer {
   readonly name: string
   readonly image: string
   readonly imageId: string
-  /** The state: `running`, `exited`, … */
+  /** The state: `running`, `exited` and so on. */
   readonly state: string
   /** The status as text, such as `Up 3 minutes`. */
   readonly status: string
@@ -37,7 +37,7 @@ export interface TopImage {
   readonly created: number
 }
 
-/** The figures of a host. Sizes are in bytes. */
+/** Measurements of a host. Sizes are in bytes. */
 export interface HostFigures {
   /** The load average over the last minute. */
   readonly load: number
@@ -58,7 +58,7 @@ export interface DiskParts {
 
 /** An event of an engine. */
 export interface TopEvent {
-  /** A counter that identifies the event. */
+  /** A counter value that identifies the event. */
   readonly id: number
   readonly machine: string
   /** The time of the event in Unix seconds. */

@@ -23,7 +23,7 @@ import type { TopContainer, TopEvent, TopImage, Update } from './updates.ts'
 /** Receives updates of machines and swarms. */
 export type Emit = (update: Update) => void
 
-/** A machine that is watched until its signal aborts. */
+/** A machine that is watched until its signal is aborted. */
 export interface WatchedMachine {
   readonly machine: Machine
   /** Returns the engine, or undefined while the machine does not answer. */
@@ -39,7 +39,7 @@ export interface WatchedMachine {
 const connectMs = 15_000
 const silenceMs = 10_000
 
-/** The pause before the first and before later attempts to connect again, in milliseconds. */
+/** The pauses before attempts to reconnect, in milliseconds: the first one and the longest one. */
 const [firstPauseMs, longestPauseMs] = [1000, 5000]
 
 /** How long to wait for more changes before the containers are listed again, in milliseconds. */
@@ -56,7 +56,7 @@ const healthOf = (status: string): TopContainer['health'] => {
   return (word ?? '') as TopContainer['health']
 }
 
-/** The parts of a container that are shown. */
+/** Picks the parts of a container that are shown. */
 const topContainer = (container: ContainerSummary): TopContainer => ({
   id: container.Id,
   name: containerName(container),
@@ -137,7 +137,7 @@ function watchSilence(): { restart: () => void; tooLong: Promise<never> } & Disp
 const nothing = (): void => {}
 
 /**
- * Watches a machine: connects, lists its containers, and follows its events and figures. Starts again when the
+ * Watches a machine: connects, lists its containers, and follows its events and figures. Starts over when the
  * connection is lost.
  */
 export function watchMachine(
@@ -200,7 +200,7 @@ export function watchMachine(
     throw new UserError('failed', 'the engine has stopped', { machine: name })
   }
 
-  /** Follows a machine over one connection, until it is lost. Throws the reason. */
+  /** Follows a machine over one connection until the connection is lost, and then throws the reason. */
   async function follow(connection: Context, opened: () => void): Promise<void> {
     const stop = connection.signal
     using silence = watchSilence()

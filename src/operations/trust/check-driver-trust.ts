@@ -24,7 +24,7 @@ export const recordsOf = (
 ): readonly TrustedDriver[] =>
   drivers.filter((one) => one.inventory === inventory && one.package === packageName)
 
-/** The command that trusts a driver. */
+/** The command with which the user trusts a driver. */
 export const trustCommand = (name: string, { inventoryFile }: Pick<Stores, 'inventoryFile'>) =>
   `fleet trust ${shellQuote(name)}${inventoryFile === undefined ? '' : ` --inventory ${shellQuote(inventoryFile)}`}`
 

@@ -24,7 +24,7 @@ export interface HostKeyTrust {
   readonly expected?: string | undefined
   /** Whether to accept the first key that the host presents. */
   readonly acceptNew?: boolean | undefined
-  /** Asks the user; absent if no one can answer. */
+  /** Asks the user whether to trust an unknown key; absent if no one can answer. */
   readonly confirm?: ((key: UnknownHostKey) => Promise<boolean>) | undefined
 }
 
@@ -86,7 +86,7 @@ export function checkNotRevoked(
   if (line !== undefined) throw hostKeyRevoked({ machine: name, address }, line)
 }
 
-/** Compares a key with a typed fingerprint, with or without `SHA256:` and padding. */
+/** Compares a key with a fingerprint that the user has typed, with or without `SHA256:` and padding. */
 const sameFingerprint = (key: string, typed: string): boolean =>
   fingerprint(key) === `SHA256:${typed.replace(/^SHA256:/i, '').replace(/=+$/, '')}`
 

@@ -5,7 +5,9 @@ import { nearestInventory } from '../../state/inventory/find-inventory.ts'
 import { decodeInventory, readInventoryFile } from '../../state/inventory/decode-text.ts'
 import type { Stores } from '../context.ts'
 
-/** Checks that a file is an inventory, without running code of its drivers. Throws kind `inventory` if it is not. */
+/**
+ * Checks that a file is an inventory, without running the code of its drivers. Throws kind `inventory` if it is not.
+ */
 async function checkInventory(inventory: string): Promise<Stats> {
   try {
     const found = await stat(inventory)

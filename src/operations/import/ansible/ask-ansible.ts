@@ -75,7 +75,7 @@ export function usesLookups(inventory: unknown): boolean {
   return /\{[{%][^}]*\b(?:lookup|query|q)\s*\(/.test(JSON.stringify(inventory))
 }
 
-/** The evaluated variables of a host, or the error. */
+/** A host's variables after evaluation, or the error. */
 export interface Filled {
   readonly values?: Readonly<Record<string, unknown>>
   readonly problem?: string

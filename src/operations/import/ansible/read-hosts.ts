@@ -28,7 +28,7 @@ const variables = {
 
 const variableNames: readonly string[] = Object.values(variables).flat()
 
-/** The connection plugins that use SSH, by their short and full names (ansible-doc -t connection -l). */
+/** The short and full names of the connection plugins that use SSH (ansible-doc -t connection -l). */
 const sshConnections = new Set([
   ...['ssh', 'smart', 'paramiko', 'paramiko_ssh'],
   ...['ansible.builtin.ssh', 'ansible.builtin.paramiko_ssh', 'ansible.legacy.ssh'],

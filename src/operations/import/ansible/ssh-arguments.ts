@@ -99,7 +99,7 @@ function jumpOfCommand(command: string): string | undefined {
   return port === undefined ? named : `${named}:${port}`
 }
 
-/** Reads `ansible_ssh_common_args` and the like (ansible-doc -t connection ssh). */
+/** Parses `ansible_ssh_common_args` and similar variables (ansible-doc -t connection ssh). */
 export function readSshArguments(text: string): SshArguments {
   const { options, letters } = parseArguments(splitWords(text))
   if (letters.has('F')) {

@@ -6,7 +6,7 @@ export type Path = readonly (string | number)[]
 
 /** The attributes of a resource type that contain the address, name and user of a host. */
 export interface ResourceKind {
-  /** Public addresses before private ones. */
+  /** The paths to addresses, with public addresses before private ones. */
   readonly addresses: readonly Path[]
   readonly names: readonly Path[]
   readonly users?: readonly Path[]

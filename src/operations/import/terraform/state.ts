@@ -32,7 +32,7 @@ function objectFrom(
   }
 }
 
-/** The objects of a state file (version 4), without deposed ones, which Terraform is going to destroy. */
+/** The objects in a state file (version 4), without deposed ones, which Terraform is going to destroy. */
 const objectsOfState = (state: unknown): readonly TerraformObject[] =>
   listAt(state, 'resources')
     .filter((resource) => textAt(resource, 'mode') === 'managed')
