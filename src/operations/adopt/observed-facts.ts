@@ -1,7 +1,7 @@
 import { type HostRecord, defaultSocket } from '../../machine/machine.ts'
 import type { HostProbe } from '../../provision/host/probe.ts'
 
-/** The facts of a probe that are recorded in the inventory. Unknown facts are omitted. */
+/** The facts from a probe that are recorded in the inventory. Unknown facts are omitted. */
 export function observedFacts({
   os,
   arch,

@@ -20,8 +20,8 @@ function describeError(why: unknown): string {
 }
 
 /**
- * Copies data from `from` to `to` until `from` ends. `see` is called with each chunk, and returns false to prevent it from
- * being copied.
+ * Copies data from `from` to `to` until `from` ends. `see` is called with each chunk, and returns false to prevent it
+ * from being copied.
  */
 function forward(from: Duplex, to: Duplex, see: (chunk: Buffer) => boolean): void {
   from.on('error', () => {}) // the 'close' event follows

@@ -9,7 +9,7 @@ export interface RunningProcess extends ProcessActivity {
   readonly parent: number
   /** The file name of the program, as reported by the system. */
   readonly name: string
-  /** The session (setsid(2)), which is shared by the processes of one terminal window or login. */
+  /** The session ID (setsid(2)), which the processes started from one terminal window or login share. */
   readonly session: string
 }
 

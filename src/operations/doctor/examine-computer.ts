@@ -44,7 +44,7 @@ const run = async (program: string, words: readonly string[], env: Environment) 
 
 const note = (what: string) => ignored('docker', `read ${what}`)
 
-/** Reads the versions of the docker CLI and its compose plugin on this computer, and the current docker context. */
+/** Reads the versions of the docker CLI and its Compose plugin on this computer, and the current docker context. */
 async function readDocker(env: Environment): Promise<ComputerObservation['docker']> {
   const program = await findProgram('docker', env)
   if (program === undefined) return undefined

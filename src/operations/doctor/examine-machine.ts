@@ -47,7 +47,7 @@ export interface Examination {
   /** Connects to a jump host. Several machines share the connection. */
   readonly openJump: (jump: Machine) => Promise<JumpResult>
   readonly hasStacks: (machine: Machine) => boolean
-  /** Whether docker compose is installed on this computer. */
+  /** Whether Docker Compose is installed on this computer. */
   readonly hasComposeHere: () => boolean
 }
 

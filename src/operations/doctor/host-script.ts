@@ -59,7 +59,7 @@ export interface HostFacts {
         readonly service: string
       }
     | undefined
-  /** The version of the compose plugin; empty if it is not installed, absent if the command timed out. */
+  /** The version of the Compose plugin; empty if it is not installed, absent if the command timed out. */
   readonly compose?: string | undefined
   /** sshd's MaxStartups; absent if the user may not read its settings. */
   readonly maxStartups?: string | undefined

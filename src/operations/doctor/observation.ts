@@ -37,7 +37,7 @@ export interface Observation {
   /** Whether the machine should have an engine. */
   readonly hasEngine: boolean
   readonly socket: string
-  /** Whether the machine has stacks, which require compose. */
+  /** Whether the machine has stacks, which require Docker Compose. */
   readonly hasStacks: boolean
   /** Whether Docker Compose is installed on this computer: the host then does not need it for stacks. */
   readonly composeHere: boolean

@@ -42,7 +42,7 @@ async function askProvider(
   }
 }
 
-/** Adopts a host with the driver ssh, at the address that the other tool uses. */
+/** Adopts a host with the `ssh` driver, at the address that the other tool uses. */
 function adoptByAddress(
   context: Context,
   { name, address, user, port, identityFile, labels = {} }: ImportedHost,
@@ -149,7 +149,7 @@ async function importByDriver(
 
 /**
  * Imports a host from another tool. The host is inspected but not changed. It gets the driver of its provider if the
- * provider can be queried, or else the driver ssh. fleet never owns it.
+ * provider can be queried, or else the `ssh` driver. fleet never owns it.
  */
 export async function importHost(
   context: Context,

@@ -12,10 +12,11 @@ export interface HostKeyOwner {
 }
 
 /**
- * Replaces a host key, which the provider has seen, with one that the host generates; the connection stays open. Before
- * it resolves, `record` must durably store the keys that the host may show. If this function is interrupted, the host
- * can then be reached with the recorded keys, and a second call completes the replacement. Resolves to the new key,
- * `TYPE BASE64`, which is the only one recorded in the end. Call it after cloud-init has finished.
+ * Replaces a host key, which the provider has seen, with one that the host generates; the connection stays open.
+ * `record` must not resolve before it has durably stored the keys, since the host may present any of them: if this
+ * function is interrupted, the host can still be reached with the recorded keys, and a second call completes the
+ * replacement. Resolves to the new key, `TYPE BASE64`, which is the only one recorded in the end. Call it after
+ * cloud-init has finished.
  *
  * @param transport logged in as root, or as a user that can use sudo without a password
  */

@@ -73,7 +73,7 @@ export interface PlannedDeployment {
   readonly machine: string
   /** The swarm on which the stack is deployed; absent for a stack on a machine. */
   readonly swarm?: string
-  /** The digest of the resolved compose files and the files that they refer to. */
+  /** The digest of the resolved Compose files and the files that they refer to. */
   readonly digest: string
   /** The change of the machine that must be applied first, because fleet cannot connect to the host until then. */
   readonly after?: 'create' | 'adopt' | 'replace' | 'start'

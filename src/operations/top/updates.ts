@@ -14,7 +14,7 @@ export interface TopContainer {
   readonly status: string
   /** The result of the health check; empty if there is none. */
   readonly health: '' | 'healthy' | 'unhealthy' | 'starting'
-  /** The compose project and service, if any. */
+  /** The Compose project and service, if any. */
   readonly stack: string
   readonly service: string
   /** Compose's hash of the configuration with which the container was created; empty without Compose. */
